@@ -1,0 +1,124 @@
+package commerce
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The sentinels for errors.Is. A client's *Error matches the one that fits its
+// HTTP status; other ways in may set Kind.
+var (
+	// ErrNotFound says that there is no such order or account.
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthorized says that the credentials were refused.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden says that the credentials are good but not for this.
+	ErrForbidden = errors.New("forbidden")
+	// ErrConflict says that the state of the order does not allow the call.
+	ErrConflict = errors.New("conflict")
+	// ErrRateLimited says that calls came too fast.
+	ErrRateLimited = errors.New("rate limited")
+	// ErrUnavailable says that Commerce did not answer, or something before it
+	// answered in its place.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// Delivery is what is known about a call that failed.
+type Delivery string
+
+const (
+	// DeliveryUnknown is the zero value: the server may or may not have acted.
+	DeliveryUnknown Delivery = ""
+	// NotSent says that the call never reached the server.
+	NotSent Delivery = "not sent"
+	// Refused says that the server answered that it did not act.
+	Refused Delivery = "refused"
+)
+
+// Error is a failed call to Commerce. It holds no secrets.
+type Error struct {
+	// Op says what was tried: "list orders", "read order", "push order".
+	Op string
+	// Method and URL of the request, without credentials. Empty when no request was made.
+	Method string
+	URL    string
+	// HTTPStatus is 0 when there was no answer.
+	HTTPStatus int
+	// Code is the server's own: the APS error type, a fault code.
+	Code string
+	// Message is the server's own.
+	Message string
+	// CorrelationID is what support asks for. Empty where the way in has none.
+	CorrelationID string
+	// RetryAfter is how long the server asked to wait; 0 when it did not.
+	RetryAfter time.Duration
+	// Body is the start of an answer that could not be understood, at most 1 KiB.
+	Body string
+	// Delivery tells whether the server can have acted on the call.
+	Delivery Delivery
+	// Err is the cause: a network error, a context error, one of the sentinels. May be nil.
+	Err error
+}
+
+// Error is one line: what was tried, what came back, and the server's words.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("commerce: ")
+	b.WriteString(e.Op)
+	if e.HTTPStatus != 0 {
+		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
+	}
+	for _, part := range []string{e.Code, e.Message} {
+		if part != "" {
+			b.WriteString(": " + oneLine(part))
+		}
+	}
+	if e.Err != nil && e.Message != e.Err.Error() {
+		b.WriteString(": " + oneLine(e.Err.Error()))
+	}
+	if e.Message == "" && e.Body != "" {
+		fmt.Fprintf(&b, ": the body starts %q", clip(oneLine(e.Body), 80))
+	}
+	if e.URL != "" {
+		fmt.Fprintf(&b, " (%s %s)", e.Method, e.URL)
+	}
+	if e.CorrelationID != "" {
+		b.WriteString(" [correlation " + e.CorrelationID + "]")
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is matches the sentinel of the HTTP status.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrNotFound:
+		return e.HTTPStatus == http.StatusNotFound
+	case ErrUnauthorized:
+		return e.HTTPStatus == http.StatusUnauthorized
+	case ErrForbidden:
+		return e.HTTPStatus == http.StatusForbidden
+	case ErrConflict:
+		return e.HTTPStatus == http.StatusConflict
+	case ErrRateLimited:
+		return e.HTTPStatus == http.StatusTooManyRequests
+	case ErrUnavailable:
+		return e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError
+	default:
+		return false
+	}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

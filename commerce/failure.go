@@ -1,0 +1,54 @@
+package commerce
+
+import (
+	"slices"
+	"strings"
+)
+
+// Failure is what Commerce tells about why an order failed. The zero value
+// means that nothing was told, which is common: lists often leave it out, and
+// Simple API has none at all.
+type Failure struct {
+	// Text holds the message by locale ("en_US"). Order Management calls it
+	// errorDetails (facts/commerce.md 2.4).
+	Text map[string]string `json:"text,omitempty"`
+}
+
+// Message returns the text in en_US, else in another English, else in the
+// first locale by name; "" when nothing was told.
+func (f Failure) Message() string {
+	if s, ok := f.Text["en_US"]; ok || len(f.Text) == 0 {
+		return s
+	}
+	locales := make([]string, 0, len(f.Text))
+	for locale := range f.Text {
+		locales = append(locales, locale)
+	}
+	slices.Sort(locales)
+	for _, locale := range locales {
+		if strings.HasPrefix(locale, "en") {
+			return f.Text[locale]
+		}
+	}
+	return f.Text[locales[0]]
+}
+
+// Reason returns the part of the message that says why: what follows
+// "Reason: " up to the end of that sentence or line (facts/commerce.md 2.4),
+// or the whole message where there is no such part. Unlike the program that
+// the rule was read from, a dot inside a word (a host name, a version) does
+// not end the sentence.
+func (f Failure) Reason() string {
+	message := f.Message()
+	_, reason, found := strings.Cut(message, "Reason: ")
+	if !found {
+		return strings.TrimSpace(message)
+	}
+	if line := strings.IndexByte(reason, '\n'); line >= 0 {
+		reason = reason[:line]
+	}
+	if dot := strings.Index(reason, ". "); dot >= 0 {
+		reason = reason[:dot]
+	}
+	return strings.TrimSuffix(strings.TrimSpace(reason), ".")
+}

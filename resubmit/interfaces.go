@@ -1,0 +1,38 @@
+package resubmit
+
+import (
+	"context"
+	"iter"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// OrderSource lists orders. An error ends the sequence. Orders are yielded
+// oldest first when the query says so, each once.
+type OrderSource interface {
+	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]
+}
+
+// OrderReader reads one order with its failure and the transitions it offers.
+// An error that matches commerce.ErrNotFound says that there is none.
+type OrderReader interface {
+	Order(ctx context.Context, id string) (*commerce.Order, error)
+}
+
+// Pusher moves an order along one manual transition of its flow. It must send
+// at most once per call, whatever happens. Provisioning has not happened when it
+// returns nil; it has merely been asked for. An error that is a *commerce.Error
+// with Delivery NotSent or Refused says for sure that the order was not moved;
+// after any other error it may have been.
+type Pusher interface {
+	Push(ctx context.Context, id string, to commerce.Status) error
+}
+
+// RequestFinder finds the newest Connect requests for many keys at once. A key
+// that is in the result with no elements has no request; a key that is not in
+// the result is unknown, and the error says why. One subscription can have
+// several assets, one a product.
+type RequestFinder interface {
+	NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
+}

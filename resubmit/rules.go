@@ -1,0 +1,42 @@
+package resubmit
+
+import (
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// Rule is a user's rule, as data. All conditions that are set must hold; within
+// one condition any value will do. A rule without conditions is refused.
+type Rule struct {
+	ID       string               `json:"id"`
+	Types    []commerce.OrderType `json:"types,omitempty"`
+	Classes  []Class              `json:"classes,omitempty"`
+	Verdicts []Verdict            `json:"verdicts,omitempty"`
+	// Requests are statuses of the newest Connect request; also "none" (there is
+	// no request) and "unknown" (Connect could not be asked).
+	Requests []connect.RequestStatus `json:"requests,omitempty"`
+	Vendors  []string                `json:"vendors,omitempty"`
+	Channels []commerce.Channel      `json:"channels,omitempty"`
+	// Reason is a pattern over the whole failure message, * for any text, without
+	// regard to case.
+	Reason string `json:"reason,omitempty"`
+	Action Action `json:"action"`
+	Why    string `json:"why"`
+}
+
+// Facts is all that a decision depends on.
+type Facts struct {
+	Order       *commerce.Order
+	Attribution Attribution
+	// Explicit says that the operator named this very order.
+	Explicit bool
+	// Asked says that Connect was asked for the newest requests; false where the
+	// order's type has none in Connect, or the user decided to go without Connect.
+	Asked bool
+	// Requests are the answer, one an asset; RequestsErr says why there is none.
+	Requests    []connect.Newest
+	RequestsErr error
+	Now         time.Time
+}
