@@ -1,6 +1,11 @@
 package resubmit
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -54,6 +59,74 @@ type State struct {
 	FailedAt           time.Time                   `json:"failedAt,omitzero"`
 }
 
+// StateOf takes the state out of an order: its times in UTC, and its failure
+// message as valid UTF-8, so that it is the same before and after a plan file.
+func StateOf(o *commerce.Order) State {
+	return State{
+		Status:             o.Status,
+		ProvisioningStatus: o.ProvisioningStatus,
+		Reason:             strings.ToValidUTF8(o.Failure.Message(), "\uFFFD"),
+		PlacedAt:           o.PlacedAt.Round(0).UTC(),
+		FailedAt:           o.FailedAt.Round(0).UTC(),
+	}
+}
+
+// Diff says what changed from s to now, for instance "status PF → CP"; "" when
+// nothing did. A provisioning status or a time counts only where both states
+// tell it, because a list and a reading need not tell the same. The failure
+// message always counts: a plan that was made without it was made for less than
+// is known now.
+func (s State) Diff(now State) string {
+	var changes []string
+	if s.Status != now.Status {
+		changes = append(changes, fmt.Sprintf("status %s → %s", s.Status, now.Status))
+	}
+	if a, b := s.ProvisioningStatus, now.ProvisioningStatus; a != b && a != "" && b != "" {
+		changes = append(changes, fmt.Sprintf("provisioning status %s → %s", a, b))
+	}
+	if s.Reason != now.Reason {
+		changes = append(changes, fmt.Sprintf("failure %q → %q", excerpt(s.Reason), excerpt(now.Reason)))
+	}
+	for _, t := range []struct {
+		name     string
+		was, now time.Time
+	}{{"placed", s.PlacedAt, now.PlacedAt}, {"failed", s.FailedAt, now.FailedAt}} {
+		if !t.was.IsZero() && !t.now.IsZero() && !t.was.Equal(t.now) {
+			changes = append(changes, fmt.Sprintf("%s %s → %s", t.name,
+				t.was.UTC().Format(time.RFC3339Nano), t.now.UTC().Format(time.RFC3339Nano)))
+		}
+	}
+	return strings.Join(changes, "; ")
+}
+
+// Fingerprint names one failure of one order: 32 hexadecimal digits, the start
+// of a SHA-256 over the order's id and its state. Equal states at equal instants
+// have equal fingerprints, in whatever zone the times are kept.
+func Fingerprint(orderID string, s State) string {
+	buf := make([]byte, 0, 512)
+	for _, field := range [...]string{orderID, string(s.Status), string(s.ProvisioningStatus), s.Reason} {
+		// The length keeps "ab","c" apart from "a","bc".
+		buf = binary.AppendUvarint(buf, uint64(len(field)))
+		buf = append(buf, field...)
+	}
+	for _, t := range [...]time.Time{s.PlacedAt, s.FailedAt} {
+		buf = binary.AppendVarint(buf, t.Unix())
+		buf = binary.AppendVarint(buf, int64(t.Nanosecond()))
+	}
+	sum := sha256.Sum256(buf)
+	return hex.EncodeToString(sum[:16])
+}
+
+// excerpt is the start of a text on one line, for messages.
+func excerpt(s string) string {
+	const most = 200
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
 // Counts counts the orders of a plan by action. They sum to Total.
 type Counts struct {
 	Total      int `json:"total"`
@@ -63,4 +136,26 @@ type Counts struct {
 	Quarantine int `json:"quarantine"`
 	Complete   int `json:"complete"`
 	Manual     int `json:"manual"`
+}
+
+// add counts one order; it reports false for an action that there is not.
+func (c *Counts) add(a Action) bool {
+	switch a {
+	case Resubmit:
+		c.Resubmit++
+	case Wait:
+		c.Wait++
+	case Hold:
+		c.Hold++
+	case Quarantine:
+		c.Quarantine++
+	case Complete:
+		c.Complete++
+	case Manual:
+		c.Manual++
+	default:
+		return false
+	}
+	c.Total++
+	return true
 }

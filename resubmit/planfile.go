@@ -1,0 +1,446 @@
+package resubmit
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/maphash"
+	"io"
+	"iter"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// What the header of a plan file says.
+const (
+	PlanKind    = "cloudblue-resubmit-plan"
+	PlanVersion = 1
+)
+
+const (
+	// maxLine is the most bytes of one line of a plan, its end included.
+	maxLine = 16 << 20
+	// planBlock is how much of a plan is read, hashed and written at once.
+	planBlock = 256 << 10
+
+	trailerStart = `{"counts":`
+	digestStart  = `,"digest":"`
+)
+
+// PlanWriter writes a plan as JSON lines: the [Header], one line an [Entry],
+// and a last line
+//
+//	{"counts":{…},"digest":"sha256:…"}
+//
+// The digest is the SHA-256, in 64 lower-case hexadecimal digits, over all bytes
+// of the file up to and including the quote that opens the digest's value.
+// Every line ends in a line feed, the last one too.
+//
+// A PlanWriter is not safe for concurrent use.
+type PlanWriter struct {
+	w      io.Writer
+	hash   hash.Hash
+	buf    []byte
+	counts Counts
+	after  time.Time // of placing of the last entry that tells it
+	digest string
+	err    error
+	closed bool
+}
+
+// NewPlanWriter begins a plan. Kind and Version of the header are set here.
+// Nothing is a plan until Close has returned without an error: what was written
+// before is refused by [ReadPlan].
+func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
+	h.Kind, h.Version = PlanKind, PlanVersion
+	h.CreatedAt = h.CreatedAt.Round(0).UTC()
+	if h.Windows == nil {
+		h.Windows = []connect.Window{}
+	}
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(h); err != nil {
+		return nil, fmt.Errorf("resubmit: write plan: header: %w", err)
+	}
+	if line.Len() > maxLine {
+		return nil, fmt.Errorf("resubmit: write plan: the header has %d bytes, more than the %d that a line may have; give fewer windows or rules", line.Len(), maxLine)
+	}
+	return &PlanWriter{w: w, hash: sha256.New(), buf: append(make([]byte, 0, planBlock+planBlock/4), line.Bytes()...)}, nil
+}
+
+// Write appends an entry. Entries come oldest first; one that does not tell when
+// it was placed may come anywhere. After an error the plan is lost.
+func (p *PlanWriter) Write(e *Entry) error {
+	if p.closed && p.err == nil {
+		p.err = errors.New("resubmit: write plan: it is closed")
+	}
+	if p.err != nil {
+		return p.err
+	}
+	if err := checkEntry(e, p.after); err != nil {
+		return p.fail(err)
+	}
+	if _, err := parseAmount(e.Total.Amount.String()); err != nil {
+		return p.fail(fmt.Errorf("order %s: total: %w", e.OrderID, err))
+	}
+	start := len(p.buf)
+	p.buf = append(appendEntry(p.buf, e), '\n')
+	if size := len(p.buf) - start; size > maxLine {
+		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", e.OrderID, size, maxLine))
+	}
+	if !e.Before.PlacedAt.IsZero() {
+		p.after = e.Before.PlacedAt
+	}
+	p.counts.add(e.Decision.Action)
+	if len(p.buf) >= planBlock {
+		return p.flush()
+	}
+	return nil
+}
+
+// Close writes the last line and returns the counts and the digest
+// ("sha256:…"). It does not close the writer below. Closing twice returns the
+// same again.
+func (p *PlanWriter) Close() (Counts, string, error) {
+	if p.err != nil || p.closed {
+		return p.counts, p.digest, p.err
+	}
+	p.closed = true
+	p.buf = append(appendCounts(append(p.buf, trailerStart...), p.counts), digestStart...)
+	if err := p.flush(); err != nil {
+		return p.counts, "", err
+	}
+	p.digest = digestOf(p.hash)
+	if _, err := io.WriteString(p.w, p.digest+"\"}\n"); err != nil {
+		p.digest = ""
+		return p.counts, "", p.fail(err)
+	}
+	return p.counts, p.digest, nil
+}
+
+func (p *PlanWriter) flush() error {
+	_, _ = p.hash.Write(p.buf) // a hash never fails
+	if _, err := p.w.Write(p.buf); err != nil {
+		return p.fail(err)
+	}
+	p.buf = p.buf[:0]
+	return nil
+}
+
+func (p *PlanWriter) fail(err error) error {
+	p.err = fmt.Errorf("resubmit: write plan: %w", err)
+	return p.err
+}
+
+func digestOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
+
+func appendCounts(b []byte, c Counts) []byte {
+	return fmt.Appendf(b, `{"total":%d,"resubmit":%d,"wait":%d,"hold":%d,"quarantine":%d,"complete":%d,"manual":%d}`,
+		c.Total, c.Resubmit, c.Wait, c.Hold, c.Quarantine, c.Complete, c.Manual)
+}
+
+// Plan is a frozen plan whose structure, counts and digest were verified. It
+// reads its entries from where it came from each time they are asked for, so
+// its size does not matter. Immutable; safe for concurrent use until it is
+// closed.
+type Plan struct {
+	r      io.ReaderAt
+	size   int64
+	name   string // of the file, for errors
+	close  func() error
+	header Header
+	counts Counts
+	digest string
+	last   int64 // offset of the last line
+	// Each block is remembered by a hash, so that a file that is edited in place
+	// after it was opened is found out before an entry of that block is used.
+	seed   maphash.Seed
+	blocks []uint64
+}
+
+// OpenPlan opens a plan file and verifies all of it in one pass. A file that was
+// edited, cut off or joined with another, that is of another version or no plan
+// at all is an error of one line with the path, the line, and what to do. Close
+// the plan when done.
+func OpenPlan(path string) (*Plan, error) {
+	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: open plan: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("resubmit: open plan: %w", err), f.Close())
+	}
+	p, err := readPlan(f, info.Size(), path)
+	if err != nil {
+		_ = f.Close() // nothing was written, and err says more
+		return nil, err
+	}
+	p.close = f.Close
+	return p, nil
+}
+
+// ReadPlan is [OpenPlan] for a plan of size bytes that r reads. r must be safe for
+// concurrent use if the plan is to be, and must not change.
+func ReadPlan(r io.ReaderAt, size int64) (*Plan, error) { return readPlan(r, size, "") }
+
+func readPlan(r io.ReaderAt, size int64, name string) (*Plan, error) {
+	p := &Plan{r: r, size: size, name: name, seed: maphash.MakeSeed()}
+	if err := p.verify(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Header returns what the plan was made for.
+func (p *Plan) Header() Header { return p.header }
+
+// Counts returns how many orders the plan has, by action.
+func (p *Plan) Counts() Counts { return p.counts }
+
+// Digest returns "sha256:" and 64 hexadecimal digits. It names the plan: two
+// plans with the same digest are the same.
+func (p *Plan) Digest() string { return p.digest }
+
+// Entries yields the entries in the order of the plan, oldest order first. It can
+// be ranged over any number of times, from the start each time. An error ends it,
+// with a nil entry; it means that the file cannot be read or has changed since it
+// was opened. Each entry is fresh and the caller's.
+func (p *Plan) Entries() iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		lines := p.lines(&blockReader{plan: p})
+		var dec entryReader
+		for {
+			start := lines.offset
+			line, err := lines.next()
+			if start == p.last && err == nil {
+				return
+			}
+			if err != nil {
+				yield(nil, p.errorf(lines.number, "%w; make the plan anew", err))
+				return
+			}
+			if start == 0 {
+				continue
+			}
+			e := new(Entry)
+			if err := dec.read(line, e); err != nil {
+				yield(nil, p.errorf(lines.number, "%w; make the plan anew", err))
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Close closes the file that [OpenPlan] opened. Entries fails afterwards.
+func (p *Plan) Close() error {
+	if p.close == nil {
+		return nil
+	}
+	return p.close()
+}
+
+func (p *Plan) errorf(line int, format string, args ...any) error {
+	name := ""
+	if p.name != "" {
+		name = " " + p.name
+	}
+	return fmt.Errorf("resubmit: plan%s: line %d: %w", name, line, fmt.Errorf(format, args...))
+}
+
+var (
+	errCutOff = errors.New("the last line, with counts and digest, is missing: the file was cut off or is still being written; make the plan anew")
+	errEdited = errors.New("the digest does not fit what is before it: the file was edited or damaged after it was written; make the plan anew")
+)
+
+// verify reads the plan once from start to end.
+func (p *Plan) verify() error {
+	lines := p.lines(&blockReader{plan: p, record: true})
+	line, err := lines.next()
+	if errors.Is(err, io.EOF) {
+		return p.errorf(1, "the file is empty; make the plan anew")
+	}
+	if err == nil {
+		err = p.readHeader(line)
+	}
+	if err != nil {
+		return p.errorf(1, "%w", err)
+	}
+	digest := sha256.New()
+	_, _ = digest.Write(line)
+	_, _ = digest.Write([]byte{'\n'})
+
+	var (
+		dec   entryReader
+		e     Entry
+		after time.Time
+	)
+	for {
+		p.last = lines.offset
+		line, err := lines.next()
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return p.errorf(lines.number, "%w", errCutOff)
+		case err != nil:
+			return p.errorf(lines.number, "%w; make the plan anew", err)
+		}
+		if bytes.HasPrefix(line, []byte(trailerStart)) {
+			if err := p.readTrailer(line, digest); err != nil {
+				return p.errorf(lines.number, "%w", err)
+			}
+			if lines.offset != p.size {
+				return p.errorf(lines.number+1, "something follows the last line: it looks like two plans in one file; make the plan anew")
+			}
+			return nil
+		}
+		if err = dec.read(line, &e); err == nil {
+			err = checkEntry(&e, after)
+		}
+		if err != nil {
+			return p.errorf(lines.number, "%w; the file was edited or damaged: make the plan anew", err)
+		}
+		if !e.Before.PlacedAt.IsZero() {
+			after = e.Before.PlacedAt
+		}
+		p.counts.add(e.Decision.Action)
+		_, _ = digest.Write(line)
+		_, _ = digest.Write([]byte{'\n'})
+	}
+}
+
+// readHeader looks at the kind and the version before it looks at anything else,
+// because a later version may have fields that this one refuses.
+func (p *Plan) readHeader(line []byte) error {
+	var first struct {
+		Kind    string `json:"kind"`
+		Version int    `json:"version"`
+	}
+	if err := json.Unmarshal(line, &first); err != nil || first.Kind != PlanKind {
+		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote", PlanKind)
+	}
+	if first.Version != PlanVersion {
+		return fmt.Errorf("the plan has version %d, this library reads version %d; make the plan anew", first.Version, PlanVersion)
+	}
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p.header); err != nil {
+		return fmt.Errorf("header: %s; the file was edited or damaged: make the plan anew", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// readTrailer holds the last line against the one that belongs there.
+func (p *Plan) readTrailer(line []byte, h hash.Hash) error {
+	want := append(appendCounts([]byte(trailerStart), p.counts), digestStart...)
+	if !bytes.HasPrefix(line, want) {
+		counts, _, _ := bytes.Cut(line[len(trailerStart):], []byte(digestStart))
+		return fmt.Errorf("the counts do not sum up: the last line says %s, the entries make %s; make the plan anew",
+			excerpt(string(counts)), want[len(trailerStart):len(want)-len(digestStart)])
+	}
+	_, _ = h.Write(want)
+	p.digest = digestOf(h)
+	if string(line[len(want):]) != p.digest+`"}` {
+		return errEdited
+	}
+	return nil
+}
+
+func (p *Plan) lines(r io.Reader) *lineReader {
+	return &lineReader{r: bufio.NewReaderSize(r, planBlock)}
+}
+
+// lineReader reads lines that may be long, but not without bound.
+type lineReader struct {
+	r      *bufio.Reader
+	long   []byte
+	number int   // of the line read last, from 1
+	offset int64 // after it
+}
+
+// next returns the next line without its end. It is good until the next call.
+// io.EOF means that there is none, io.ErrUnexpectedEOF that its end is missing.
+func (l *lineReader) next() ([]byte, error) {
+	l.number++
+	l.long = l.long[:0]
+	for {
+		part, err := l.r.ReadSlice('\n')
+		size := len(l.long) + len(part)
+		switch {
+		case size > maxLine:
+			return nil, fmt.Errorf("the line is longer than the %d bytes that a line may have", maxLine)
+		case errors.Is(err, bufio.ErrBufferFull):
+			l.long = append(l.long, part...)
+			continue
+		case errors.Is(err, io.EOF) && size > 0:
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		}
+		l.offset += int64(size)
+		if len(l.long) > 0 {
+			l.long = append(l.long, part...)
+			part = l.long
+		}
+		return part[:len(part)-1], nil
+	}
+}
+
+// blockReader reads a plan block by block. It either records what the blocks
+// are, or holds them against what was recorded.
+type blockReader struct {
+	plan   *Plan
+	record bool
+	next   int    // block
+	buf    []byte // one block
+	rest   []byte // of buf, not yet read
+}
+
+func (b *blockReader) Read(dst []byte) (int, error) {
+	if len(b.rest) == 0 {
+		if err := b.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(dst, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+func (b *blockReader) fill() error {
+	start := int64(b.next) * planBlock
+	if start >= b.plan.size {
+		return io.EOF
+	}
+	if b.buf == nil {
+		b.buf = make([]byte, min(planBlock, b.plan.size))
+	}
+	block := b.buf[:min(planBlock, b.plan.size-start)]
+	if n, err := b.plan.r.ReadAt(block, start); n < len(block) {
+		// Not wrapped, because an end of the file here is not the end of the plan.
+		return fmt.Errorf("read byte %d of %d: %v", start+int64(n)+1, b.plan.size, err) //nolint:errorlint // see above
+	}
+	sum := maphash.Bytes(b.plan.seed, block)
+	if b.record {
+		b.plan.blocks = append(b.plan.blocks, sum)
+	} else if b.plan.blocks[b.next] != sum {
+		return errors.New("the file was changed after it was opened")
+	}
+	b.next++
+	b.rest = block
+	return nil
+}

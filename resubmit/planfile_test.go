@@ -1,0 +1,418 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var planTime = time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)
+
+func planHeader() resubmit.Header {
+	return resubmit.Header{
+		CreatedAt: planTime.Add(6 * time.Hour),
+		View:      "Failed Orders",
+		Filter:    "eq(class,transient)",
+		Windows: []connect.Window{{
+			ID: "w1", Title: "Release <26> & more", Start: planTime.Add(-time.Hour), End: planTime.Add(time.Hour),
+		}},
+		Rules: []resubmit.Rule{{ID: "mine", Reason: "*Autodesk 70*", Action: resubmit.Quarantine, Why: "order anew"}},
+	}
+}
+
+func planEntries() []*resubmit.Entry {
+	full := &resubmit.Entry{
+		OrderID: "00000000-0000-4000-8000-000000000001", Number: "SO000001", Type: commerce.TypeSales,
+		VendorID: "1", Channel: commerce.ChannelReseller, Customer: "Ünïcode & <Sons> \u2028",
+		Subscriptions: []string{"1000001", "1000002"}, TenantID: "tenant-1",
+		Total: commerce.Money{Amount: decimal.RequireFromString("12.5"), Currency: "USD"},
+		Before: resubmit.State{
+			Status: commerce.StatusProvisioningFailed, ProvisioningStatus: commerce.ProvisioningFailed,
+			Reason:   "APS Application Error:\n\"503 Service\\Unavailable\"\t\x01",
+			PlacedAt: planTime.Add(-time.Minute), FailedAt: planTime.Add(time.Nanosecond),
+		},
+		Attribution: resubmit.Attribution{
+			Verdict: resubmit.Caused, Class: resubmit.Transient, WindowID: "w1",
+			Evidence: []resubmit.Evidence{
+				{Kind: "reason", Text: "the reason is transient", Ref: "503"},
+				{Kind: "window", Text: "the order failed in the window", Ref: "w1", At: planTime},
+			},
+		},
+		Decision: resubmit.Decision{Action: resubmit.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect", Flagged: true},
+		Target:   commerce.StatusPaid,
+	}
+	bare := &resubmit.Entry{
+		OrderID: "2", Type: commerce.TypeRenewal,
+		Before:      resubmit.State{Status: commerce.StatusProvisioningFailed},
+		Attribution: resubmit.Attribution{Verdict: resubmit.UnknownCause, Class: resubmit.Unclassified},
+		Decision:    resubmit.Decision{Action: resubmit.Hold, RuleID: "reason-unclassified", Why: "no reason is known"},
+	}
+	for _, e := range []*resubmit.Entry{full, bare} {
+		e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+	}
+	return []*resubmit.Entry{full, bare}
+}
+
+func writePlan(t testing.TB, entries ...*resubmit.Entry) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := resubmit.NewPlanWriter(&b, planHeader())
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.NoError(t, w.Write(e))
+	}
+	_, _, err = w.Close()
+	require.NoError(t, err)
+	return b.Bytes()
+}
+
+func readPlan(data []byte) (*resubmit.Plan, error) {
+	return resubmit.ReadPlan(bytes.NewReader(data), int64(len(data)))
+}
+
+func entriesOf(t testing.TB, p *resubmit.Plan) []*resubmit.Entry {
+	t.Helper()
+	var out []*resubmit.Entry
+	for e, err := range p.Entries() {
+		require.NoError(t, err)
+		out = append(out, e)
+	}
+	return out
+}
+
+func TestAPlanIsReadBackAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	data := writePlan(t, planEntries()...)
+	path := filepath.Join("testdata", "plan.golden.jsonl")
+	if *update {
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+	}
+	golden, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(golden), string(data))
+
+	plan, err := resubmit.OpenPlan(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, plan.Close()) }()
+	want := planHeader()
+	want.Kind, want.Version = resubmit.PlanKind, resubmit.PlanVersion
+	require.Equal(t, want, plan.Header())
+	require.Equal(t, resubmit.Counts{Total: 2, Resubmit: 1, Hold: 1}, plan.Counts())
+	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, plan.Digest())
+	for range 2 {
+		got := entriesOf(t, plan)
+		require.Len(t, got, 2)
+		for i, e := range planEntries() {
+			requireSameEntry(t, e, got[i])
+		}
+	}
+}
+
+// requireSameEntry compares amounts by value: 12.50 and 12.5 are the same money.
+func requireSameEntry(t require.TestingT, want, got *resubmit.Entry) {
+	require.True(t, want.Total.Amount.Equal(got.Total.Amount), "%s and %s", want.Total, got.Total)
+	a, b := *want, *got
+	a.Total.Amount, b.Total.Amount = decimal.Zero, decimal.Zero
+	require.Equal(t, a, b)
+}
+
+func TestAnEntryIsWrittenAsEncodingJSONWritesIt(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		e := genEntry(t)
+		var b, want bytes.Buffer
+		w, err := resubmit.NewPlanWriter(&b, planHeader())
+		require.NoError(t, err)
+		require.NoError(t, w.Write(e))
+		counts, digest, err := w.Close()
+		require.NoError(t, err)
+
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		require.NoError(t, enc.Encode(e))
+		lines := strings.SplitAfter(b.String(), "\n")
+		require.Len(t, lines, 4)
+		require.Equal(t, want.String(), lines[1])
+
+		plan, err := readPlan(b.Bytes())
+		require.NoError(t, err)
+		require.Equal(t, counts, plan.Counts())
+		require.Equal(t, digest, plan.Digest())
+		for got, err := range plan.Entries() {
+			require.NoError(t, err)
+			requireSameEntry(t, e, got)
+		}
+	})
+}
+
+func genEntry(t *rapid.T) *resubmit.Entry {
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "<&>", "\u2028\u2029\uFFFD", "日本語 🎉"}))
+	instant := rapid.Custom(func(t *rapid.T) time.Time {
+		if rapid.Bool().Draw(t, "zero") {
+			return time.Time{}
+		}
+		return time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC()
+	})
+	e := &resubmit.Entry{
+		OrderID: "o" + text.Draw(t, "id"), Number: text.Draw(t, "number"), Type: commerce.OrderType(text.Draw(t, "type")),
+		VendorID: text.Draw(t, "vendor"), Channel: commerce.Channel(text.Draw(t, "channel")), Customer: text.Draw(t, "customer"),
+		TenantID: text.Draw(t, "tenant"),
+		Before: resubmit.State{
+			Status: commerce.Status(text.Draw(t, "status")), ProvisioningStatus: commerce.ProvisioningStatus(text.Draw(t, "prov")),
+			Reason: text.Draw(t, "reason"), PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"),
+		},
+		Attribution: resubmit.Attribution{
+			Verdict:  rapid.SampledFrom([]resubmit.Verdict{resubmit.Caused, resubmit.Likely, resubmit.Unrelated, resubmit.UnknownCause}).Draw(t, "verdict"),
+			Class:    rapid.SampledFrom([]resubmit.Class{resubmit.Transient, resubmit.Permanent, resubmit.Unclassified, resubmit.AlreadyProvisioned}).Draw(t, "class"),
+			WindowID: text.Draw(t, "window"),
+		},
+		Decision: resubmit.Decision{Action: resubmit.Resubmit, RuleID: text.Draw(t, "rule"), Why: text.Draw(t, "why"), Flagged: rapid.Bool().Draw(t, "flagged")},
+		Target:   commerce.Status(text.Draw(t, "target")),
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "subscriptions") {
+		e.Subscriptions = append(e.Subscriptions, text.Draw(t, "subscription"))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "evidence") {
+		e.Attribution.Evidence = append(e.Attribution.Evidence, resubmit.Evidence{
+			Kind: text.Draw(t, "kind"), Text: text.Draw(t, "text"), Ref: text.Draw(t, "ref"), At: instant.Draw(t, "at"),
+		})
+	}
+	if rapid.Bool().Draw(t, "money") {
+		e.Total = commerce.Money{Amount: decimal.New(rapid.Int64().Draw(t, "value"), rapid.Int32Range(-12, 6).Draw(t, "exp")), Currency: text.Draw(t, "currency")}
+	}
+	e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+	return e
+}
+
+func TestEveryFlippedBitOfAPlanIsNoticed(t *testing.T) {
+	t.Parallel()
+	data := writePlan(t, planEntries()...)
+	for i := range data {
+		for bit := range 8 {
+			edited := bytes.Clone(data)
+			edited[i] ^= 1 << bit
+			_, err := readPlan(edited)
+			require.Error(t, err, "byte %d, bit %d: %q", i, bit, edited)
+			require.NotContains(t, err.Error(), "\n")
+		}
+	}
+}
+
+func TestEveryShortenedPlanIsNoticed(t *testing.T) {
+	t.Parallel()
+	data := writePlan(t, planEntries()...)
+	for n := range data {
+		_, err := readPlan(data[:n])
+		require.Error(t, err, "cut off at byte %d", n)
+	}
+}
+
+func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
+	t.Parallel()
+	good := string(writePlan(t, planEntries()...))
+	lines := strings.SplitAfter(good, "\n")
+	replace := func(old, with string) string {
+		require.Contains(t, good, old)
+		return strings.Replace(good, old, with, 1)
+	}
+	tests := map[string]struct{ data, want string }{
+		"an empty file":            {"", `line 1: the file is empty; make the plan anew`},
+		"another kind of file":     {"{\"id\":1}\n", `line 1: this is not a plan`},
+		"no JSON":                  {"PK\x03\x04\n", `line 1: this is not a plan`},
+		"a header alone":           {lines[0], `line 2: the last line, with counts and digest, is missing`},
+		"a plan cut off":           {good[:len(good)-30], `line 4: the last line, with counts and digest, is missing`},
+		"a missing last line feed": {good[:len(good)-1], `line 4: the last line, with counts and digest, is missing`},
+		"two plans joined":         {good + good, `line 5: something follows the last line`},
+		"a later version":          {replace(`"version":1`, `"version":2`), `line 1: the plan has version 2, this library reads version 1`},
+		"an unknown header field":  {replace(`"view":`, `"vista":`), `line 1: header: unknown field "vista"`},
+		"an unknown entry field":   {replace(`,"fingerprint":`, `,"extra":1,"fingerprint":`), `found ",\"extra\":1,`},
+		"fields in another order":  {replace(`"type":"SO","vendor":"1"`, `"vendor":"1","type":"SO"`), `want ,"type":`},
+		"a removed entry":          {lines[0] + lines[1] + lines[3], `line 3: the counts do not sum up`},
+		"a doubled entry":          {lines[0] + lines[1] + lines[2] + lines[2] + lines[3], `line 5: the counts do not sum up`},
+		"a changed action":         {replace(`"action":"hold"`, `"action":"resubmit"`), `line 4: the counts do not sum up`},
+		"an unknown action":        {replace(`"action":"hold"`, `"action":"resend"`), `line 3: order 2: unknown action "resend"`},
+		"an unknown class":         {replace(`"class":"transient"`, `"class":"trans"`), `line 2: order 00000000-0000-4000-8000-000000000001: unknown class "trans"`},
+		"an unknown verdict":       {replace(`"verdict":"caused"`, `"verdict":"c"`), `unknown verdict "c"`},
+		"another order":            {replace(`"id":"2"`, `"id":"3"`), `line 3: order 3: the fingerprint is not that of the order and its state`},
+		"another state":            {replace(`"status":"PF"`, `"status":"PR"`), `the fingerprint is not that of the order and its state`},
+		"a target of a held order": {replace(`no reason is known"}`, `no reason is known"},"target":"PD"`), `line 3: order 2: has the target "PD"`},
+		"another customer":         {replace(`<Sons>`, `<sons>`), `line 4: the digest does not fit what is before it`},
+		"a digest in capitals":     {replace(`"digest":"sha256:`, `"digest":"SHA256:`), `line 4: the digest does not fit what is before it`},
+		"Windows line ends":        {strings.ReplaceAll(good, "\n", "\r\n"), `line 2: byte`},
+		"a time that is none":      {replace(`"placedAt":"2026-11-22T`, `"placedAt":"2026-13-22T`), `is not a time like`},
+		"a number with an exponent": {
+			replace(`"amount":"12.5"`, `"amount":"1e9"`), `"1e9" is not an amount like 12.5`,
+		},
+		"a line without bound": {lines[0] + strings.Repeat("x", 17<<20), `line 2: the line is longer than the 16777216 bytes that a line may have`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "plan.jsonl")
+			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
+			_, err := resubmit.OpenPlan(path)
+			require.ErrorContains(t, err, test.want)
+			require.ErrorContains(t, err, "resubmit: plan "+path+": line ")
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestAPlanFileThatIsNotThereOrAFolderIsAnError(t *testing.T) {
+	t.Parallel()
+	_, err := resubmit.OpenPlan(filepath.Join(t.TempDir(), "none.jsonl"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = resubmit.OpenPlan(t.TempDir())
+	require.ErrorContains(t, err, "is not a regular file")
+}
+
+func TestAPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "plan.jsonl")
+	data := writePlan(t, planEntries()...)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	plan, err := resubmit.OpenPlan(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, plan.Close()) }()
+
+	edited := bytes.Replace(data, []byte(`"action":"hold"`), []byte(`"action":"wait"`), 1)
+	require.NoError(t, os.WriteFile(path, edited, 0o600))
+	var yielded int
+	for e, err := range plan.Entries() {
+		yielded++
+		require.Nil(t, e)
+		require.ErrorContains(t, err, "the file was changed after it was opened")
+	}
+	require.Equal(t, 1, yielded, "the error, once")
+}
+
+func TestAPlanWithManyBlocksIsReadTwiceAndCanBeLeftEarly(t *testing.T) {
+	t.Parallel()
+	var entries []*resubmit.Entry
+	for i := range 3000 {
+		e := *planEntries()[0]
+		e.OrderID = fmt.Sprint("order-", i)
+		if i%1000 == 999 { // longer than a block
+			e.Before.Reason = strings.Repeat("a long story. ", 40_000)
+		}
+		e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+		entries = append(entries, &e)
+	}
+	plan, err := readPlan(writePlan(t, entries...))
+	require.NoError(t, err)
+	for e, err := range plan.Entries() {
+		require.NoError(t, err)
+		require.Equal(t, "order-0", e.OrderID)
+		break
+	}
+	got := entriesOf(t, plan)
+	require.Len(t, got, 3000)
+	for i := range got {
+		requireSameEntry(t, entries[i], got[i])
+	}
+}
+
+func TestAPlanWriterRefusesWhatAPlanCannotHold(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*resubmit.Entry)
+		want   string
+	}{
+		"no id":             {func(e *resubmit.Entry) { e.OrderID = "" }, "the order has no id"},
+		"no action":         {func(e *resubmit.Entry) { e.Decision.Action = "" }, `unknown action ""`},
+		"a false print":     {func(e *resubmit.Entry) { e.Fingerprint = "x" }, "the fingerprint is not that"},
+		"a giant amount":    {func(e *resubmit.Entry) { e.Total.Amount = decimal.New(1, 90) }, "total: "},
+		"a line too long":   {func(e *resubmit.Entry) { e.Customer = strings.Repeat("x", 17<<20) }, "more than the 16777216 that a line may have"},
+		"an older order":    {func(e *resubmit.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) }, "orders must come oldest first"},
+		"a target on hold":  {func(e *resubmit.Entry) { e.Decision.Action = resubmit.Hold }, `has the target "PD"`},
+		"a class of no one": {func(e *resubmit.Entry) { e.Attribution.Class = "" }, `unknown class ""`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			w, err := resubmit.NewPlanWriter(&b, planHeader())
+			require.NoError(t, err)
+			require.NoError(t, w.Write(planEntries()[0]))
+			e := planEntries()[0]
+			sound := e.Fingerprint
+			test.change(e)
+			if e.Fingerprint == sound {
+				e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+			}
+			require.ErrorContains(t, w.Write(e), test.want)
+			require.ErrorContains(t, w.Write(planEntries()[0]), test.want, "the plan is lost")
+			_, _, err = w.Close()
+			require.ErrorContains(t, err, test.want)
+			_, err = readPlan(b.Bytes())
+			require.Error(t, err)
+		})
+	}
+}
+
+type brokenWriter struct{ after int }
+
+var errDiskFull = errors.New("disk full")
+
+func (w *brokenWriter) Write(b []byte) (int, error) {
+	if w.after -= len(b); w.after < 0 {
+		return 0, errDiskFull
+	}
+	return len(b), nil
+}
+
+func TestAPlanWriterReportsAWriterThatFails(t *testing.T) {
+	t.Parallel()
+	whole := len(writePlan(t, planEntries()...))
+	for _, after := range []int{0, whole - 1} {
+		w, err := resubmit.NewPlanWriter(&brokenWriter{after: after}, planHeader())
+		require.NoError(t, err)
+		for _, e := range planEntries() {
+			require.NoError(t, w.Write(e))
+		}
+		_, digest, err := w.Close()
+		require.ErrorIs(t, err, errDiskFull)
+		require.Empty(t, digest)
+	}
+}
+
+func FuzzReadPlan(f *testing.F) {
+	f.Add(writePlan(f, planEntries()...))
+	f.Add(writePlan(f))
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		plan, err := readPlan(data)
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		// What is a plan has entries that can be written again.
+		var b bytes.Buffer
+		w, err := resubmit.NewPlanWriter(&b, plan.Header())
+		require.NoError(t, err)
+		for e, err := range plan.Entries() {
+			require.NoError(t, err)
+			require.NoError(t, w.Write(e))
+		}
+		counts, _, err := w.Close()
+		require.NoError(t, err)
+		require.Equal(t, plan.Counts(), counts)
+	})
+}
