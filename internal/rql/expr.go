@@ -1,0 +1,216 @@
+package rql
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Dialect tells how values are written and which short forms are read.
+type Dialect int
+
+const (
+	// Text is for people: values are quoted where needed, and a double quote
+	// inside quotes is doubled, so every value can be written. Blanks between
+	// tokens are read over.
+	Text Dialect = iota
+	// Connect quotes values; a value with both kinds of quotes cannot be written
+	// (facts/connect.md 3). The query as a whole is percent-encoded once more, by
+	// [Escape]; undo that with url.PathUnescape before [Parse].
+	Connect
+	// APS percent-encodes the reserved characters inside values
+	// (facts/commerce.md 2.5). An empty value cannot be written; there is empty().
+	APS
+)
+
+// String names the dialect in errors.
+func (d Dialect) String() string {
+	switch d {
+	case Text:
+		return "Text"
+	case Connect:
+		return "Connect"
+	case APS:
+		return "APS"
+	default:
+		return fmt.Sprintf("Dialect(%d)", int(d))
+	}
+}
+
+// Bounds of what is written and read. They are far above what a server takes,
+// and keep a hostile query from exhausting stack or memory.
+const (
+	maxDepth = 64
+	maxSize  = 16 << 20
+)
+
+// Expr is a call: op(arg, …).
+//
+// eq, ne, gt, ge, lt, le, like and ilike take a property and a value; in and out
+// a property and a list of at least one value; and, or and not take expressions;
+// sort, ordering and select take properties with an optional sign. All other
+// operators take arguments of any kind.
+type Expr struct {
+	Op   string
+	Args []Arg
+}
+
+// Arg is exactly one of an expression, a value, or a list in brackets. The
+// values "null()" and "empty()" are RQL's constants in every dialect.
+type Arg struct {
+	Expr  *Expr
+	Value string
+	List  []string // not nil (perhaps empty) for a list
+}
+
+// Call makes an expression.
+func Call(op string, args ...Arg) Expr { return Expr{Op: op, Args: args} }
+
+// Val is a value as an argument.
+func Val(s string) Arg { return Arg{Value: s} }
+
+// Vals is a list as an argument.
+func Vals(s ...string) Arg { return Arg{List: append([]string{}, s...)} }
+
+// Sub is an expression as an argument.
+func Sub(e Expr) Arg { return Arg{Expr: &e} }
+
+func isConstant(s string) bool { return s == "null()" || s == "empty()" }
+
+func isComparison(op string) bool {
+	switch op {
+	case "eq", "ne", "gt", "ge", "lt", "le", "like", "ilike":
+		return true
+	default:
+		return false
+	}
+}
+
+func isMembership(op string) bool { return op == "in" || op == "out" }
+func isLogical(op string) bool    { return op == "and" || op == "or" || op == "not" }
+func isProjection(op string) bool { return op == "sort" || op == "ordering" || op == "select" }
+
+func isWord(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || isLetter(c)
+}
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+
+// isProperty reports whether s is [A-Za-z][\w.-]* (facts/connect.md 3).
+func isProperty(s string) bool {
+	if s == "" || !isLetter(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if !isWord(s[i]) && s[i] != '.' && s[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isOperator(s string) bool {
+	if s == "" || !isLetter(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if !isWord(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isSignedProperty(s string) bool {
+	if s != "" && (s[0] == '+' || s[0] == '-') {
+		s = s[1:]
+	}
+	return isProperty(s)
+}
+
+// check says what is wrong with an expression by itself, its arguments that are
+// expressions not included. top tells whether it is a term of the query.
+func (e *Expr) check(d Dialect, top bool) error {
+	for _, a := range e.Args {
+		if a.Expr != nil && (a.Value != "" || a.List != nil) || a.List != nil && a.Value != "" {
+			return fmt.Errorf("an argument of %s is more than one of expression, value and list", e.Op)
+		}
+	}
+	switch {
+	case !isOperator(e.Op):
+		return fmt.Errorf("%q is not an operator: it must be a letter and then letters, digits or _", e.Op)
+	case isConstant(e.Op + "()"):
+		return fmt.Errorf("%s() is a value, not an expression", e.Op)
+	case isComparison(e.Op):
+		return e.checkComparison()
+	case isMembership(e.Op):
+		return e.checkMembership()
+	case isLogical(e.Op):
+		return e.checkLogical(d)
+	case isProjection(e.Op):
+		return e.checkProjection(d, top)
+	default:
+		return nil
+	}
+}
+
+func (e *Expr) checkProperty() error {
+	if len(e.Args) != 2 {
+		return fmt.Errorf("%s takes a property and what to hold it against, not %d arguments", e.Op, len(e.Args))
+	}
+	if p := e.Args[0]; p.Expr != nil || p.List != nil || !isProperty(p.Value) {
+		return fmt.Errorf("%q in %s is not a property: it must be a letter and then letters, digits, _ . or -", p.Value, e.Op)
+	}
+	return nil
+}
+
+func (e *Expr) checkComparison() error {
+	if err := e.checkProperty(); err != nil {
+		return err
+	}
+	if e.Args[1].Expr != nil || e.Args[1].List != nil {
+		return fmt.Errorf("%s(%s,…) takes a value", e.Op, e.Args[0].Value)
+	}
+	return nil
+}
+
+func (e *Expr) checkMembership() error {
+	if err := e.checkProperty(); err != nil {
+		return err
+	}
+	if len(e.Args[1].List) == 0 {
+		return fmt.Errorf("%s(%s,…) takes a list of at least one value, such as (a,b)", e.Op, e.Args[0].Value)
+	}
+	return nil
+}
+
+func (e *Expr) checkLogical(d Dialect) error {
+	if slices.ContainsFunc(e.Args, func(a Arg) bool { return a.Expr == nil }) {
+		return fmt.Errorf("%s takes expressions such as eq(a,b)", e.Op)
+	}
+	switch {
+	case e.Op == "not" && len(e.Args) != 1:
+		return fmt.Errorf("not takes one expression, not %d", len(e.Args))
+	case e.Op == "not" && d == Connect && isLogical(e.Args[0].Expr.Op):
+		// The grammar of lib-rql has not( expr_term ), and a term is no logic.
+		return errors.New("not takes one plain expression in the Connect dialect: push the negation down (ne, out)")
+	case len(e.Args) == 0:
+		return fmt.Errorf("%s needs a term", e.Op)
+	case e.Op != "not" && d == Connect && len(e.Args) < 2:
+		return fmt.Errorf("%s needs two terms in the Connect dialect: write the one term by itself", e.Op)
+	default:
+		return nil
+	}
+}
+
+func (e *Expr) checkProjection(d Dialect, top bool) error {
+	if d == Connect && !top {
+		return fmt.Errorf("%s must be a term of its own in the Connect dialect", e.Op)
+	}
+	for _, a := range e.Args {
+		if a.Expr != nil || a.List != nil || !isSignedProperty(a.Value) {
+			return fmt.Errorf("%s takes properties with an optional + or -, such as -created; not %q", e.Op, a.Value)
+		}
+	}
+	return nil
+}
