@@ -1,0 +1,118 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Auth adds credentials to requests. Implementations are safe for concurrent use.
+type Auth interface {
+	// Apply sets credentials on a request, fetching them if needed.
+	Apply(ctx context.Context, r *http.Request) error
+	// Renew is told that an answer of 401 or 403 came to a request that carried
+	// these credentials. It reports whether another try with new ones makes
+	// sense; concurrent callers lead to one renewal.
+	Renew(ctx context.Context, r *http.Request) bool
+}
+
+// StaticAuth sends the same header with every request.
+func StaticAuth(header, value string) (Auth, error) {
+	if err := checkCredential(value); err != nil {
+		return nil, err
+	}
+	return static{header, value}, nil
+}
+
+type static struct{ header, value string }
+
+func (a static) Apply(_ context.Context, r *http.Request) error {
+	r.Header.Set(a.header, a.value)
+	return nil
+}
+
+func (static) Renew(context.Context, *http.Request) bool { return false }
+
+// TokenAuth sends a token in a header. The function is called when a token is
+// needed for the first time and after the server refused the one at hand; never
+// by two callers at once. A failure of it is not remembered.
+func TokenAuth(header string, token func(context.Context) (string, error)) (Auth, error) {
+	if token == nil {
+		return nil, errors.New("the token function is missing")
+	}
+	return &tokens{header: header, fetch: token, lock: make(chan struct{}, 1)}, nil
+}
+
+type tokens struct {
+	header string
+	fetch  func(context.Context) (string, error)
+	// lock guards token. It is a channel, so that waiting for somebody else's
+	// fetch ends with the waiter's context.
+	lock  chan struct{}
+	token string
+}
+
+func (a *tokens) Apply(ctx context.Context, r *http.Request) error {
+	if err := a.acquire(ctx); err != nil {
+		return err
+	}
+	defer a.release()
+	if a.token == "" {
+		if err := a.renew(ctx); err != nil {
+			return err
+		}
+	}
+	r.Header.Set(a.header, a.token)
+	return nil
+}
+
+func (a *tokens) Renew(ctx context.Context, r *http.Request) bool {
+	refused := r.Header.Get(a.header)
+	if err := a.acquire(ctx); err != nil {
+		return false
+	}
+	defer a.release()
+	if a.token != "" && a.token != refused {
+		return true // somebody else has renewed it since
+	}
+	a.token = ""
+	return a.renew(ctx) == nil && a.token != refused
+}
+
+func (a *tokens) renew(ctx context.Context) error {
+	token, err := a.fetch(ctx)
+	if err != nil {
+		return fmt.Errorf("the token could not be fetched: %w", err)
+	}
+	if err := checkCredential(token); err != nil {
+		return fmt.Errorf("the token function returned no token: %w", err)
+	}
+	a.token = token
+	return nil
+}
+
+func (a *tokens) acquire(ctx context.Context) error {
+	select {
+	case a.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the token: %w", ctx.Err())
+	}
+}
+
+func (a *tokens) release() { <-a.lock }
+
+// checkCredential keeps net/http from refusing a header later and less clearly.
+func checkCredential(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return errors.New("the credential is empty")
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return fmt.Errorf("the credential has a control character or a letter outside ASCII at byte %d: was it read with its line break?", i)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package rest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Safety says what sending a call twice can do.
+type Safety int
+
+const (
+	// Unsafe must not be sent twice: it is never retried. The zero value.
+	Unsafe Safety = iota
+	// Read changes nothing: it is retried.
+	Read
+)
+
+// Config makes a Client. Zero fields take the defaults named.
+type Config struct {
+	BaseURL   string
+	Auth      Auth          // nil: no credentials
+	HTTP      *http.Client  // nil: own client, TLS verified. Its redirects are never followed
+	UserAgent string        // "cloudblue-go"
+	MaxTries  int           // 3, for reads; one more after renewed credentials
+	MaxWait   time.Duration // 30 s, the longest single wait between tries, Retry-After included
+	MaxBody   int64         // 32 MiB
+	Timeout   time.Duration // 60 s for one try, body included
+	Logger    *slog.Logger  // discards; at Debug: op, method, url, status, attempt, elapsed, error
+	Header    http.Header   // sent with every request
+}
+
+// Client sends requests to one base URL. Immutable, safe for concurrent use.
+type Client struct {
+	cfg  Config
+	base string // without a slash at the end
+	http *http.Client
+}
+
+// New checks the configuration: the base URL needs a scheme of http or https and
+// a host, and must not carry credentials, a query or a fragment.
+func New(cfg Config) (*Client, error) {
+	if err := checkBaseURL(cfg.BaseURL); err != nil {
+		return nil, err
+	}
+	if cfg.MaxTries < 0 || cfg.MaxWait < 0 || cfg.MaxBody < 0 || cfg.Timeout < 0 {
+		return nil, errors.New("tries, waits, body sizes and timeouts must not be negative")
+	}
+	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cloudblue-go")
+	cfg.MaxTries = cmp.Or(cfg.MaxTries, 3)
+	cfg.MaxWait = cmp.Or(cfg.MaxWait, 30*time.Second)
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, 32<<20)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Second)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	cfg.Header = cfg.Header.Clone()
+	return &Client{cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"), http: httpClient(cfg.HTTP)}, nil
+}
+
+// checkBaseURL never shows the URL itself: a mistyped one may hold a password.
+func checkBaseURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+		return errors.New("the base URL is missing: it must look like https://host:port/path")
+	case err != nil:
+		return errors.New("the base URL cannot be read: it must look like https://host:port/path")
+	case u.User != nil:
+		return errors.New("the base URL must not carry credentials: give them as auth")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("the base URL must start with https:// or http://")
+	case u.Host == "" || u.Hostname() == "":
+		return errors.New("the base URL names no host: it must look like https://host:port/path")
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
+		return fmt.Errorf("the base URL for %s must not have a query or a fragment", u.Host)
+	default:
+		return nil
+	}
+}
+
+// httpClient copies the user's client, so that what is set here stays here.
+func httpClient(given *http.Client) *http.Client {
+	c := &http.Client{}
+	if given != nil {
+		*c = *given
+	} else if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = t.Clone()
+		t.MaxIdleConnsPerHost = 32 // all calls go to one host
+		c.Transport = t
+	}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}

@@ -1,0 +1,22 @@
+// Package rest is the one way in which the clients of this module speak HTTP:
+// authentication, retries of what may be retried, limits, and errors.
+//
+//	c, err := rest.New(rest.Config{BaseURL: "https://mn.example.net:6308", Auth: auth})
+//	id, err := rest.PathEscape(orderID)
+//	var order json.RawMessage
+//	_, err = c.JSON(ctx, rest.Request{
+//		Op: "read order", Method: http.MethodGet, Safety: rest.Read,
+//		Path: "aps/2/services/order-manager/orders/" + id,
+//	}, &order)
+//	if e, ok := errors.AsType[*rest.Error](err); ok { … e.Status, e.NotSent … }
+//
+// A [Read] is tried again after network errors and the statuses 408, 429, 500,
+// 502, 503 and 504, with full jitter; Retry-After wins where it is given. An
+// [Unsafe] request is sent at most once, whatever happens: it is not retried here,
+// not replayed by net/http, and not repeated with new credentials. Redirects
+// are never followed, because the credentials are in headers that net/http would
+// take along to another host.
+//
+// Every error is an [*Error] and holds no credentials. A [Client] is immutable and
+// safe for concurrent use.
+package rest

@@ -1,0 +1,65 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Error is a failed call, before a client gives it its own type. It holds no
+// credentials: not in the URL, and not in what a server repeats of them.
+type Error struct {
+	Op         string
+	Method     string
+	URL        string // without credentials; empty when no URL could be made
+	Status     int    // 0: no answer
+	Header     http.Header
+	Body       []byte // at most 64 KiB of an answer that is not good
+	RetryAfter time.Duration
+	NotSent    bool // for sure no byte of the request was written
+	Err        error
+}
+
+// Error is one line: what was tried, what came back, and why that is an error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": HTTP %d %s", e.Status, http.StatusText(e.Status))
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	} else if len(e.Body) > 0 {
+		fmt.Fprintf(&b, ": the body starts %q", start(e.Body))
+	}
+	if e.URL != "" {
+		fmt.Fprintf(&b, " (%s %s)", e.Method, e.URL)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// start is how a body starts, as one short line.
+func start(body []byte) string {
+	if len(body) > 160 {
+		body = body[:160]
+	}
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(body), "")), " ")
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}
+
+// cause takes off the *url.Error of net/http, which repeats the URL.
+func cause(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,105 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Request is one call. Path is relative to the base URL and is already escaped
+// (use PathEscape for its elements); RawQuery goes on the wire verbatim.
+type Request struct {
+	Op       string
+	Method   string
+	Path     string
+	RawQuery string
+	Safety   Safety
+	Body     []byte      // JSON unless Header says otherwise, or nil
+	Header   http.Header // for this request only; wins over Config.Header
+	NoAuth   bool        // send no credentials
+	Accept   []int       // statuses that are good; nil: 200–299
+}
+
+func (r *Request) accepts(status int) bool {
+	if r.Accept == nil {
+		return 200 <= status && status <= 299
+	}
+	for _, s := range r.Accept {
+		if s == status {
+			return true
+		}
+	}
+	return false
+}
+
+// PathEscape escapes one element of a path; "", "." and ".." are errors.
+func PathEscape(elem string) (string, error) {
+	switch elem {
+	case "":
+		return "", errors.New("an empty id cannot be part of a path")
+	case ".", "..":
+		return "", fmt.Errorf("%q cannot be part of a path", elem)
+	default:
+		return url.PathEscape(elem), nil
+	}
+}
+
+// target is the whole URL of a request.
+func (c *Client) target(req *Request) (*url.URL, error) {
+	if strings.ContainsAny(req.Path, "?#") {
+		return nil, fmt.Errorf("the path %q is not escaped", req.Path)
+	}
+	for i := range len(req.RawQuery) {
+		// These would break the request line, or be cut off.
+		if ch := req.RawQuery[i]; ch <= ' ' || ch >= 0x7f || ch == '#' || ch == '"' {
+			return nil, fmt.Errorf("byte %d of the query (%q) is not escaped", i, ch)
+		}
+	}
+	u, err := url.Parse(c.base + "/" + strings.TrimLeft(req.Path, "/"))
+	if err != nil {
+		return nil, fmt.Errorf("the path %q is not escaped: %w", req.Path, cause(err))
+	}
+	u.RawQuery = req.RawQuery
+	return u, nil
+}
+
+// prepare makes the request of one try, without credentials.
+func (c *Client) prepare(ctx context.Context, req *Request, u *url.URL) (*http.Request, error) {
+	if req.Safety == Unsafe && (req.Method == http.MethodGet || req.Method == http.MethodHead ||
+		req.Method == http.MethodOptions || req.Method == http.MethodTrace || req.Method == "") {
+		// net/http replays these when a connection breaks.
+		return nil, fmt.Errorf("a request that must not be sent twice cannot be a %s", req.Method)
+	}
+	var r *http.Request
+	var err error
+	if req.Body == nil {
+		r, err = http.NewRequestWithContext(ctx, req.Method, u.String(), http.NoBody)
+	} else {
+		// A bytes.Reader gives the request a GetBody, with which net/http begins
+		// again on a new connection when nothing was written to a stale one.
+		r, err = http.NewRequestWithContext(ctx, req.Method, u.String(), bytes.NewReader(req.Body))
+	}
+	if err != nil {
+		return nil, cause(err)
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", c.cfg.UserAgent)
+	if req.Body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, more := range []http.Header{c.cfg.Header, req.Header} {
+		for name, values := range more {
+			r.Header[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
+		}
+	}
+	if req.Safety == Unsafe {
+		// With one of these, net/http takes any request for one it may replay.
+		r.Header.Del("Idempotency-Key")
+		r.Header.Del("X-Idempotency-Key")
+	}
+	return r, nil
+}

@@ -1,0 +1,58 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// newBackOff makes the waits of one call; a BackOff must not be shared. It draws
+// from 0 to twice the interval, which is full jitter over 1 s, 2 s, 4 s, …
+func newBackOff(maxWait time.Duration) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = min(500*time.Millisecond, maxWait/2)
+	b.MaxInterval = maxWait / 2
+	b.Multiplier = 2
+	b.RandomizationFactor = 1
+	return b
+}
+
+func retryableStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// retryAfter reads the header in both its forms; 0 when it is absent, in the
+// past, or not understood.
+func retryAfter(h http.Header) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil {
+		const most = int64(10 * 365 * 24 * time.Hour / time.Second) // keeps the product in range
+		return time.Duration(max(0, min(seconds, most))) * time.Second
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
+
+// sleep waits, or returns the context's error at once when that ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,231 @@
+package rest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Response is a good answer. Close the Body.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   io.ReadCloser // limited to MaxBody; reading past it is an *Error, not EOF
+
+	secrets secrets // of the request, to keep out of later errors
+}
+
+// Do sends a request. Every error is an *Error. A read that breaks off while the
+// body is read is not begun again; with [Client.JSON] it is.
+func (c *Client) Do(ctx context.Context, req Request) (*Response, error) {
+	resp, err := c.run(ctx, &req, false)
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// run tries until there is a good answer, or an error that stays.
+func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, *Error) {
+	u, err := c.target(req)
+	if err != nil {
+		return nil, &Error{Op: req.Op, Method: req.Method, NotSent: true, Err: err}
+	}
+	tries := 1
+	if req.Safety == Read {
+		tries = c.cfg.MaxTries
+	}
+	waits := newBackOff(c.cfg.MaxWait)
+	renewed := false
+	for n := 1; ; n++ {
+		t := try{c: c, req: req, url: u, number: n}
+		resp, e := t.send(ctx, whole)
+		if e == nil {
+			return resp, nil
+		}
+		if t.refused(e) && !renewed {
+			renewed = true
+			if c.cfg.Auth.Renew(ctx, t.sent) && req.Safety == Read {
+				tries++ // the refusal was no fault of the network's
+				continue
+			}
+		}
+		if n >= tries || !t.retryable || ctx.Err() != nil {
+			return nil, e
+		}
+		wait := waits.NextBackOff()
+		if e.RetryAfter > c.cfg.MaxWait {
+			return nil, e
+		} else if e.RetryAfter > 0 {
+			wait = e.RetryAfter
+		}
+		if err := sleep(ctx, wait); err != nil {
+			e.Err = fmt.Errorf("%w while waiting to try again: %w", err, cmp.Or(e.Err, errors.New("the server asked for another try")))
+			return nil, e
+		}
+	}
+}
+
+// try is one sending of a request.
+type try struct {
+	c      *Client
+	req    *Request
+	url    *url.URL
+	number int
+
+	sent      *http.Request // nil when it could not be made
+	secrets   secrets
+	retryable bool
+}
+
+// refused reports whether the credentials of this try were.
+func (t *try) refused(e *Error) bool {
+	return t.c.cfg.Auth != nil && !t.req.NoAuth && t.sent != nil &&
+		(e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+}
+
+func (t *try) send(parent context.Context, whole bool) (*Response, *Error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(parent, t.c.cfg.Timeout)
+	resp, e := t.exchange(parent, ctx, cancel)
+	if e == nil && whole {
+		e = t.readWhole(resp)
+	}
+	if e != nil {
+		cancel()
+	}
+	t.log(parent, resp, e, time.Since(began))
+	if e != nil {
+		return nil, e
+	}
+	return resp, nil
+}
+
+func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (*Response, *Error) {
+	var w wire
+	r, err := t.c.prepare(w.watch(ctx), t.req, t.url)
+	if err == nil {
+		err = t.authorize(ctx, r)
+	}
+	if err == nil {
+		err = parent.Err()
+	}
+	if err != nil {
+		e := t.failed(err)
+		e.NotSent = true
+		return nil, e
+	}
+	t.sent = r
+	answer, err := t.c.http.Do(r)
+	if err != nil {
+		t.retryable = parent.Err() == nil
+		e := t.failed(t.why(parent, ctx, cause(err)))
+		e.NotSent = w.untouched(err)
+		return nil, e
+	}
+	if !t.req.accepts(answer.StatusCode) {
+		return nil, t.notGood(answer)
+	}
+	return &Response{Status: answer.StatusCode, Header: answer.Header, secrets: t.secrets, Body: &body{
+		ReadCloser: answer.Body, left: t.c.cfg.MaxBody, limit: t.c.cfg.MaxBody, cancel: cancel,
+		wrap: func(err error) *Error {
+			e := t.failed(t.why(parent, ctx, err))
+			e.Status, e.Header = answer.StatusCode, t.secrets.scrubHeader(answer.Header)
+			return e
+		},
+	}}, nil
+}
+
+func (t *try) authorize(ctx context.Context, r *http.Request) error {
+	if t.c.cfg.Auth == nil || t.req.NoAuth {
+		return nil
+	}
+	before := r.Header.Clone()
+	err := t.c.cfg.Auth.Apply(ctx, r)
+	t.secrets = secretsOf(before, r.Header)
+	return err
+}
+
+// why makes plain which clock ended a try: the caller's or its own.
+func (t *try) why(parent, ctx context.Context, err error) error {
+	switch {
+	case parent.Err() != nil && !errors.Is(err, parent.Err()):
+		return fmt.Errorf("%w: %w", parent.Err(), err)
+	case parent.Err() == nil && ctx.Err() != nil:
+		return fmt.Errorf("no whole answer within %s: %w", t.c.cfg.Timeout, ctx.Err())
+	default:
+		return err
+	}
+}
+
+func (t *try) failed(err error) *Error {
+	return &Error{Op: t.req.Op, Method: t.req.Method, URL: t.url.String(), Err: err}
+}
+
+// notGood turns an answer with another status than asked for into an error.
+func (t *try) notGood(answer *http.Response) *Error {
+	defer func() { _ = answer.Body.Close() }()
+	e := t.failed(nil)
+	e.Status = answer.StatusCode
+	e.Header = t.secrets.scrubHeader(answer.Header)
+	e.RetryAfter = retryAfter(answer.Header)
+	start, err := io.ReadAll(io.LimitReader(answer.Body, errorBody))
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, answer.Body, drain)
+	}
+	e.Body = t.secrets.scrub(start)
+	if e.Status >= 300 && e.Status <= 399 {
+		e.Err = redirected(answer)
+	}
+	t.retryable = retryableStatus(e.Status)
+	return e
+}
+
+func redirected(answer *http.Response) error {
+	to, err := answer.Location()
+	if err != nil || to.Host == "" {
+		return errors.New("redirects are not followed: check the base URL")
+	}
+	return fmt.Errorf("redirected to %s://%s: redirects are not followed, set the base URL to where the API is", to.Scheme, to.Host)
+}
+
+// readWhole replaces the body by its content, within the try: a body that breaks
+// off counts as a try that failed.
+func (t *try) readWhole(resp *Response) *Error {
+	content, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		_, long := errors.AsType[*tooLongError](err)
+		t.retryable = !long
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			e = t.failed(err)
+		}
+		return e
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(content))
+	return nil
+}
+
+func (t *try) log(ctx context.Context, resp *Response, e *Error, elapsed time.Duration) {
+	if !t.c.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("op", t.req.Op), slog.String("method", t.req.Method), slog.String("url", t.url.String()),
+		slog.Int("attempt", t.number), slog.Duration("elapsed", elapsed),
+	}
+	if e != nil {
+		attrs = append(attrs, slog.Int("status", e.Status), slog.String("error", e.Error()))
+	} else {
+		attrs = append(attrs, slog.Int("status", resp.Status))
+	}
+	t.c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "http", attrs...)
+}
