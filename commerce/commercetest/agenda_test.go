@@ -1,0 +1,247 @@
+package commercetest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/internal/faults"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// inMemory makes a System whose Connect is served without sockets, for bubbles.
+func inMemory(t *testing.T, change func(*commercetest.Config)) (*commercetest.System, *fakeConnect) {
+	t.Helper()
+	connect := &fakeConnect{now: time.Now}
+	cfg := commercetest.Config{
+		ConnectURL:  "http://connect.example.com/public/v1",
+		ConnectHTTP: &http.Client{Transport: faults.Transport(connect)},
+		Seed:        3,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	sys, err := commercetest.New(cfg)
+	require.NoError(t, err)
+	return sys, connect
+}
+
+// pass lets the time of a bubble pass.
+func pass(d time.Duration) { <-time.After(d) }
+
+func TestProvisioningAsksAgainAfter60To119Seconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sys, _ := inMemory(t, nil)
+		for range 20 {
+			sys.Place(commercetest.NewOrder{})
+		}
+		start := time.Now()
+		require.NoError(t, sys.Step(t.Context()))
+		waits := map[time.Duration]bool{}
+		for range 20 {
+			due, ok := sys.NextDue()
+			require.True(t, ok)
+			wait := due.Sub(start)
+			require.GreaterOrEqual(t, wait, 60*time.Second)
+			waits[wait] = true
+			if wait > 120*time.Second {
+				break // the first orders are due again
+			}
+			pass(time.Until(due))
+			require.NoError(t, sys.Step(t.Context()))
+		}
+		require.Greater(t, len(waits), 10, "the waits are random")
+	})
+}
+
+func TestNothingHappensBeforeItIsDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sys, connect := inMemory(t, func(c *commercetest.Config) { c.Poll = time.Minute })
+		o := sys.Place(commercetest.NewOrder{})
+		require.NoError(t, sys.Step(t.Context()))
+		connect.all("approved", "")
+		pass(time.Minute - time.Nanosecond)
+		require.NoError(t, sys.Step(t.Context()))
+		now, _ := sys.Order(o.ID)
+		require.Equal(t, commerce.StatusProvisioning, now.Status)
+		pass(time.Nanosecond)
+		require.NoError(t, sys.Step(t.Context()))
+		now, _ = sys.Order(o.ID)
+		require.Equal(t, commerce.StatusCompleted, now.Status)
+	})
+}
+
+func TestRunDrivesOrdersInRealTimeUntilItsContextEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sys, connect := inMemory(t, nil)
+		connect.set(func(f *fakeConnect) { f.vendor = "approved" })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- sys.Run(ctx) }()
+		synctest.Wait()
+		var placed []commercetest.Order
+		for range 100 {
+			placed = append(placed, sys.Place(commercetest.NewOrder{}))
+		}
+		synctest.Wait()
+		for _, o := range placed {
+			now, _ := sys.Order(o.ID)
+			require.Equal(t, commerce.StatusProvisioning, now.Status)
+		}
+		pass(2 * time.Minute)
+		synctest.Wait()
+		for _, o := range placed {
+			now, _ := sys.Order(o.ID)
+			require.Equal(t, commerce.StatusCompleted, now.Status)
+		}
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	})
+}
+
+func TestStoppingDoesNotFailAnOrder(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Step", "Run"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			working := &fakeConnect{now: time.Now}
+			stopping := true
+			sys, err := commercetest.New(commercetest.Config{
+				ConnectURL: "http://connect.example.com/public/v1",
+				ConnectHTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					if stopping {
+						stopping = false
+						cancel()
+						return nil, errors.New("cut off")
+					}
+					return faults.Transport(working).RoundTrip(r)
+				})},
+			})
+			require.NoError(t, err)
+			o := sys.Place(commercetest.NewOrder{})
+			run := sys.Step
+			if name == "Run" {
+				run = sys.Run
+			}
+			require.ErrorIs(t, run(ctx), context.Canceled)
+			now, _ := sys.Order(o.ID)
+			require.Equal(t, commerce.StatusProvisioning, now.Status)
+			require.NoError(t, sys.Step(t.Context()), "the call is made again")
+			require.Len(t, working.posted(), 1)
+		})
+	}
+}
+
+func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
+	t.Parallel()
+	var sys *commercetest.System
+	var id string
+	connect := &fakeConnect{now: time.Now}
+	sys, err := commercetest.New(commercetest.Config{
+		ConnectURL: "http://connect.example.com/public/v1",
+		ConnectHTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/requests") {
+				if err := sys.MarkFailed(id, "by hand"); err != nil {
+					return nil, err
+				}
+			}
+			return faults.Transport(connect).RoundTrip(r)
+		})},
+	})
+	require.NoError(t, err)
+	id = sys.Place(commercetest.NewOrder{}).ID
+	require.NoError(t, sys.Step(t.Context()))
+	o, _ := sys.Order(id)
+	require.Equal(t, "by hand", o.Failure)
+	require.Equal(t, 1, o.Failures)
+}
+
+func TestManyCallersAtATime(t *testing.T) {
+	t.Parallel()
+	now := newClock()
+	connect := &fakeConnect{now: now.Now, vendor: "approved", down: true}
+	server := httptest.NewServer(connect)
+	defer server.Close()
+	sys, err := commercetest.New(commercetest.Config{
+		ConnectURL: server.URL + "/public/v1", ConnectHTTP: server.Client(), Now: now.Now, OldEvent: -1,
+	})
+	require.NoError(t, err)
+	base, err := sys.Start()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sys.Close()) }()
+
+	const n = 60
+	for range n {
+		sys.Place(commercetest.NewOrder{})
+	}
+	require.NoError(t, sys.Step(t.Context()))
+	connect.set(func(f *fakeConnect) { f.down = false })
+
+	ctx, stop := context.WithCancel(t.Context())
+	var runner sync.WaitGroup
+	runner.Go(func() { _ = sys.Run(ctx) }) // it ends with the error of ctx
+
+	var pushers sync.WaitGroup
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for _, o := range sys.Orders() {
+		for range 3 {
+			pushers.Go(func() { pushOnce(t, client, base, o.ID) })
+		}
+	}
+	pushers.Wait()
+	stop()
+	runner.Wait()
+	now.Add(time.Hour)
+	require.NoError(t, sys.Step(t.Context()), "what Run left")
+	now.Add(time.Hour)
+	require.NoError(t, sys.Step(t.Context()))
+	for _, o := range sys.Orders() {
+		require.Equal(t, commerce.StatusCompleted, o.Status)
+	}
+
+	accepted := 0
+	for _, c := range sys.Ledger() {
+		if c.Accepted {
+			accepted++
+		}
+	}
+	require.Equal(t, n, accepted)
+	require.Len(t, sys.Ledger(), 3*n)
+	require.Empty(t, sys.Violations())
+}
+
+func pushOnce(t *testing.T, client *http.Client, base, id string) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+orders+"/"+id+"/push", strings.NewReader(`{"ofStatus":"PD"}`))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	req.Header.Set("APS-Token", commercetest.DefaultToken)
+	res, err := client.Do(req)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	var body map[string]any
+	if err := errors.Join(json.NewDecoder(res.Body).Decode(&body), res.Body.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,371 @@
+package commercetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+const (
+	connectTries    = 3 // the extension's client retries every method (facts/connect.md 9)
+	maxConnectBody  = 1 << 20
+	cancelPause     = 300 * time.Second // before a failed cancel or resume is tried anew
+	cancelsReported = 5                 // so many failed cancels in a row are reported as done
+	lookBack        = 10                // requests read to count the failed ones in a row
+	impersonatePath = "/devops/services/SRVC-0000-0000/installations/EIN-0000-0000-0000/impersonate"
+	timeLayout      = time.RFC3339
+)
+
+// connector calls Connect for Commerce, as the Connect extension does
+// (facts/commerce.md 6). It holds no state.
+type connector struct {
+	base  string
+	key   string
+	http  *http.Client
+	heals bool
+}
+
+// job is what the connector has to know of an order. It is a copy: the order
+// may move while Connect is asked.
+type job struct {
+	order    Order
+	quantity string
+}
+
+func jobOf(rec *record) job {
+	return job{order: rec.Order, quantity: strconv.Itoa(rec.seq)}
+}
+
+type answerKind int
+
+const (
+	answerDone answerKind = iota // 200
+	answerWait                   // 202: ask again
+	answerFail                   // anything else fails the order
+)
+
+// answer is what the connector answers to Operations.
+type answer struct {
+	kind answerKind
+	text string // of a failure
+}
+
+// begin is the first call for an order: it makes the request in Connect.
+func (c *connector) begin(ctx context.Context, j job, now time.Time) answer {
+	if j.order.Trouble != "" {
+		return answer{answerFail, reason(&j.order, j.order.Trouble.textFor(&j.order))}
+	}
+	if err := c.impersonate(ctx); err != nil {
+		return internalError(&j.order)
+	}
+	switch j.order.Request {
+	case "":
+		return answer{kind: answerDone} // a renewal: nothing to ask of the vendor
+	case connect.TypeCancel, connect.TypeSuspend, connect.TypeResume:
+		return c.beginSimple(ctx, j, now)
+	default:
+		return c.create(ctx, j)
+	}
+}
+
+// poll is each later call: it looks how the request stands.
+func (c *connector) poll(ctx context.Context, j job) answer {
+	if err := c.impersonate(ctx); err != nil {
+		if c.heals {
+			return answer{kind: answerWait}
+		}
+		return internalError(&j.order)
+	}
+	requests, err := c.requests(ctx, j)
+	if err != nil {
+		return answer{kind: answerWait} // "Waiting vendor to process request"
+	}
+	return judge(&j.order, requests)
+}
+
+// beginSimple makes a cancel, suspend or resume request, but a new one only when
+// the last failure is old enough (facts/commerce.md 6.2).
+func (c *connector) beginSimple(ctx context.Context, j job, now time.Time) answer {
+	requests, err := c.requests(ctx, j)
+	if err != nil {
+		return internalError(&j.order)
+	}
+	if len(requests) == 0 {
+		return c.create(ctx, j)
+	}
+	newest := requests[0]
+	switch {
+	case newest.Status == connect.StatusFailed && (j.order.Request == connect.TypeSuspend || reportedAsDone(&j.order, requests)):
+		return answer{kind: answerDone}
+	case newest.Status == connect.StatusFailed && now.Sub(newest.failedAt()) > cancelPause,
+		j.order.Request != connect.TypeCancel && newest.Status == connect.StatusApproved,
+		newest.Status == connect.StatusRevoked:
+		return c.create(ctx, j)
+	default:
+		return answer{kind: answerWait} // the next call sees how it stands
+	}
+}
+
+// create posts the request. That it exists already and goes on is as good.
+func (c *connector) create(ctx context.Context, j job) answer {
+	body := newRequest{Type: j.order.Request}
+	body.Asset.ExternalUID = j.order.Tenant
+	if j.order.Request == connect.TypePurchase {
+		body.Asset.ExternalID = new(j.order.Subscription)
+	}
+	body.Asset.Product.ID = j.order.Product
+	body.Asset.Items = []item{{ID: j.order.Product + "-0001", Quantity: j.quantity}}
+	body.Asset.Tiers.Customer = tier{Name: j.order.CustomerName, ExternalID: j.order.Customer}
+
+	var refused refusal
+	status, err := c.call(ctx, http.MethodPost, "/requests", body, nil, &refused)
+	switch {
+	case err != nil:
+		return internalError(&j.order)
+	case status < 300:
+		return answer{kind: answerWait}
+	case status == http.StatusConflict && refused.Params.RequestStatus == connect.StatusFailed:
+		return failed(&j.order, "ProvisioningFailed", refused.Params.FailMessage)
+	case status == http.StatusConflict && refused.Params.RequestStatus != "":
+		return answer{kind: answerWait}
+	case status == http.StatusBadRequest && refused.known():
+		return failed(&j.order, "ProvisioningFailed", strings.Join(refused.Errors, "; "))
+	default:
+		return internalError(&j.order)
+	}
+}
+
+// judge turns the newest request into an answer.
+func judge(o *Order, requests []request) answer {
+	if len(requests) == 0 {
+		return failed(o, "NotFound", "No request for APS tenant with id "+o.Tenant)
+	}
+	newest := requests[0]
+	switch newest.Status {
+	case connect.StatusApproved:
+		return answer{kind: answerDone}
+	case connect.StatusFailed:
+		if o.Request == connect.TypeSuspend || reportedAsDone(o, requests) {
+			return answer{kind: answerDone}
+		}
+		return failed(o, "VendorError", rejection(o, newest))
+	case connect.StatusRevoking, connect.StatusRevoked:
+		return failed(o, "VendorError", "The vendor has accepted revoking request "+newest.ID)
+	default:
+		return answer{kind: answerWait}
+	}
+}
+
+// reportedAsDone: the connector gives up on a cancel that failed five times in a
+// row, and reports success (facts/commerce.md 6.2).
+func reportedAsDone(o *Order, requests []request) bool {
+	if o.Request != connect.TypeCancel || len(requests) < cancelsReported {
+		return false
+	}
+	for _, r := range requests[:cancelsReported] {
+		if r.Status != connect.StatusFailed {
+			return false
+		}
+	}
+	return true
+}
+
+func rejection(o *Order, r request) string {
+	text := fmt.Sprintf("Vendor has failed request %s with following reason: %s", r.ID, r.Reason)
+	if o.Request == connect.TypePurchase {
+		text += ", submitting again this order will fail due previous reason please create a new purchase request"
+	}
+	return text
+}
+
+// The texts that end up as errorDetails. Their outline is that of an APS task's
+// output (facts/commerce.md 6.3), in one line.
+
+func internalError(o *Order) answer {
+	return answer{answerFail, reason(o, fmt.Sprintf(
+		"Provisioning: resource %s of APS application '%s': '500 Internal Server Error' received from '%s https://connect-extension.example.com/tenant/%s'",
+		o.Tenant, o.Product, verb(o.Request), o.Tenant))}
+}
+
+func failed(o *Order, errorType, message string) answer {
+	return answer{answerFail, reason(o, fmt.Sprintf(
+		"[%s] Provisioning: resource %s of APS application '%s': %s", errorType, o.Tenant, o.Product, message))}
+}
+
+func reason(o *Order, text string) string {
+	return fmt.Sprintf("Provisioning of order %s has failed. Reason: %s.", o.Number, strings.TrimSuffix(text, "."))
+}
+
+// verb is how Operations calls the tenant (facts/connect.md 8).
+func verb(t connect.RequestType) string {
+	switch t {
+	case connect.TypeChange:
+		return http.MethodPut
+	case connect.TypeCancel:
+		return http.MethodDelete
+	default:
+		return http.MethodPost
+	}
+}
+
+// The wire forms of facts/connect.md 2 and 5, as far as the connector uses them.
+
+type newRequest struct {
+	Type  connect.RequestType `json:"type"`
+	Asset struct {
+		ExternalID  *string `json:"external_id"` // null in all but purchases, facts/connect.md 8
+		ExternalUID string  `json:"external_uid"`
+		Product     struct {
+			ID string `json:"id"`
+		} `json:"product"`
+		Items []item `json:"items"`
+		Tiers struct {
+			Customer tier `json:"customer"`
+		} `json:"tiers"`
+	} `json:"asset"`
+}
+
+type item struct {
+	ID       string `json:"id"`
+	Quantity string `json:"quantity"` // absolute, facts/resubmission.md F8
+}
+
+type tier struct {
+	Name       string `json:"name"`
+	ExternalID string `json:"external_id"`
+}
+
+type request struct {
+	ID      string                `json:"id"`
+	Status  connect.RequestStatus `json:"status"`
+	Reason  string                `json:"reason"`
+	Created string                `json:"created"`
+	Updated string                `json:"updated"`
+}
+
+// failedAt is when the request changed last; the zero time when it does not say.
+func (r request) failedAt() time.Time {
+	for _, text := range []string{r.Updated, r.Created} {
+		if t, err := time.Parse(timeLayout, text); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+type refusal struct {
+	ErrorCode string   `json:"error_code"`
+	Errors    []string `json:"errors"`
+	Params    struct {
+		RequestStatus connect.RequestStatus `json:"request_status"`
+		FailMessage   string                `json:"fail_message"`
+	} `json:"params"`
+}
+
+// known reports whether the extension has a text of its own for this 400: no
+// listing, marketplace, tiers, zero items (facts/commerce.md 6.2).
+func (r refusal) known() bool {
+	all := strings.ToLower(strings.Join(r.Errors, " "))
+	for _, word := range []string{"listing", "marketplace", "tier", "item", "quantity"} {
+		if strings.Contains(all, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// impersonate is the call before every other one; with Connect down it is the
+// one that fails (facts/commerce.md 6.2).
+func (c *connector) impersonate(ctx context.Context) error {
+	status, err := c.call(ctx, http.MethodPost, impersonatePath, struct{}{}, nil, nil)
+	if err != nil {
+		return err
+	}
+	if status >= 300 {
+		return fmt.Errorf("impersonate: HTTP %d", status)
+	}
+	return nil
+}
+
+// requests returns the requests of the order's tenant and type, newest first.
+func (c *connector) requests(ctx context.Context, j job) ([]request, error) {
+	path := "/requests?select(-asset.configuration)&and(eq(asset.external_uid," + j.order.Tenant + "),eq(type," + string(j.order.Request) +
+		"),in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))&ordering(-created)&limit=" +
+		strconv.Itoa(lookBack) + "&offset=0"
+	var found []request
+	status, err := c.call(ctx, http.MethodGet, path, nil, &found, nil)
+	if err != nil {
+		return nil, err
+	}
+	if status >= 300 {
+		return nil, fmt.Errorf("look up the request: HTTP %d", status)
+	}
+	return found, nil
+}
+
+// call sends a request, again when Connect does not answer or answers 5xx. A
+// good answer is decoded into out, another one into refused; either may be nil.
+func (c *connector) call(ctx context.Context, method, path string, body, out, refused any) (status int, err error) {
+	for range connectTries {
+		status, err = c.once(ctx, method, path, body, out, refused)
+		if ctx.Err() != nil || (err == nil && status < http.StatusInternalServerError) {
+			return status, err
+		}
+	}
+	return status, err
+}
+
+func (c *connector) once(ctx context.Context, method, path string, body, out, refused any) (int, error) {
+	if c.base == "" {
+		return 0, fmt.Errorf("no Connect is configured")
+	}
+	var content io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return 0, fmt.Errorf("encode the request: %w", err)
+		}
+		content = bytes.NewReader(data)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Accept", "application/json")
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.key != "" {
+		r.Header.Set("Authorization", "ApiKey "+strings.TrimPrefix(c.key, "ApiKey "))
+	}
+	res, err := c.http.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = res.Body.Close() }() // it was only read
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxConnectBody))
+	if err != nil {
+		return 0, err
+	}
+	if res.StatusCode >= 300 {
+		if refused != nil {
+			_ = json.Unmarshal(data, refused) // a body that is not JSON says nothing
+		}
+		return res.StatusCode, nil
+	}
+	if out == nil {
+		return res.StatusCode, nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return 0, fmt.Errorf("the answer is not what was asked for: %w", err)
+	}
+	return res.StatusCode, nil
+}

@@ -1,0 +1,33 @@
+// Package commercetest is a small CloudBlue Commerce that runs inside a test or
+// a sandbox. It is no mock with canned answers: there is one order store, the
+// provisioning part of the default order flow (facts/commerce.md 5.4), and
+// provisioning that really calls Connect over HTTP, the way the Connect
+// extension does (facts/commerce.md 6). Orders fail because those calls fail.
+//
+//	sys, err := commercetest.New(commercetest.Config{ConnectURL: connectURL, Poll: time.Second})
+//	if err != nil { … }
+//	base, err := sys.Start() // the Order Management REST API, on loopback
+//	if err != nil { … }
+//	defer sys.Close()
+//	order := sys.Place(commercetest.NewOrder{Type: commerce.TypeSales, Customer: "1002"})
+//	err = sys.Step(ctx) // all that is due by now: here the first call to Connect
+//	// … let the code under test work against base with commercetest.DefaultToken …
+//	order, _ = sys.Order(order.ID)
+//	wrong := sys.Violations() // what the code under test must never do, as the server saw it
+//
+// # Time
+//
+// Events happen when they are due by [Config.Now]. Either the test moves the
+// clock and calls [System.Step], which is deterministic for a seed, or
+// [System.Run] drives the system in real time.
+//
+// # The books
+//
+// [System.Ledger] lists every push that was tried, [System.Violations] what a
+// resubmission must never do. Both see what the server did, not what a client
+// believes.
+//
+// # Errors and concurrency
+//
+// Errors name the order or the setting. A [System] is safe for concurrent use.
+package commercetest

@@ -1,0 +1,226 @@
+package commercetest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+func TestOrdersGoTheirWayWhenConnectIsUp(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		order    commercetest.NewOrder
+		after    commerce.Status // after the first step
+		requests int
+	}{
+		{"a sales order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeSales}, commerce.StatusProvisioning, 1},
+		{"no type is a sales order", commercetest.NewOrder{}, commerce.StatusProvisioning, 1},
+		{"a change order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeChange}, commerce.StatusProvisioning, 1},
+		{"an upgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeUpgrade}, commerce.StatusProvisioning, 1},
+		{"a downgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeDowngrade}, commerce.StatusProvisioning, 1},
+		{"a cancellation waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellation}, commerce.StatusProvisioning, 1},
+		{"a cancellation charge waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellationCharge}, commerce.StatusProvisioning, 1},
+		{"a suspension waits for the vendor", commercetest.NewOrder{Type: "XX", Request: connect.TypeSuspend}, commerce.StatusProvisioning, 1},
+		{"a renewal asks nothing of the vendor", commercetest.NewOrder{Type: commerce.TypeRenewal}, commerce.StatusCompleted, 0},
+		{"a billing order provisions nothing", commercetest.NewOrder{Type: commerce.TypeBilling}, commerce.StatusCompleted, 0},
+		{"a payment order provisions nothing", commercetest.NewOrder{Type: commerce.TypePayment}, commerce.StatusCompleted, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			o := r.sys.Place(test.order)
+			require.Equal(t, commerce.StatusPaid, o.Status)
+			require.Equal(t, commerce.ProvisioningInProgress, o.Provisioning)
+			r.step()
+			require.Equal(t, test.after, r.order(o.ID).Status)
+			require.Len(t, r.connect.posted(), test.requests)
+			r.connect.all("approved", "")
+			r.after(time.Minute)
+			o = r.order(o.ID)
+			require.Equal(t, commerce.StatusCompleted, o.Status)
+			require.Equal(t, commerce.ProvisioningCompleted, o.Provisioning)
+			require.Zero(t, o.Failures)
+			_, due := r.sys.NextDue()
+			require.False(t, due)
+		})
+	}
+}
+
+func TestAFailedOrderOffersItsTransitionsAndTakesNoOther(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name       string
+		typ        commerce.OrderType
+		documented bool
+		offers     []commerce.Status
+	}{
+		{"sales orders offer PD in practice", commerce.TypeSales, false, []commerce.Status{"CL", "PD"}},
+		{"sales orders offer PR by the guide", commerce.TypeSales, true, []commerce.Status{"CL", "PR"}},
+		{"cancellation charges offer RB", commerce.TypeCancellationCharge, false, []commerce.Status{"CL", "RB"}},
+		{"cancellation charges offer RB by the guide too", commerce.TypeCancellationCharge, true, []commerce.Status{"CL", "RB"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(c *commercetest.Config) { c.DocumentedFlow = test.documented })
+			o := r.failed(commercetest.NewOrder{Type: test.typ})
+			require.Equal(t, test.offers, o.Offers)
+			for _, to := range []commerce.Status{"CP", "PF", "FR", "I4", "LO", ""} {
+				require.ErrorContains(t, r.sys.Push(o.ID, to), "offers no transition")
+			}
+			require.NoError(t, r.sys.Push(o.Number, test.offers[1]))
+			require.Error(t, r.sys.Push(o.ID, test.offers[1]), "it is under way now")
+			r.step()
+			r.connect.all("approved", "")
+			r.after(time.Minute)
+			o = r.order(o.ID)
+			require.Equal(t, commerce.StatusCompleted, o.Status)
+			require.Equal(t, commerce.ProvisioningCompleted, o.Provisioning)
+			require.Equal(t, 1, o.Pushes)
+			require.Equal(t, 1, o.Failures)
+			require.Empty(t, o.Failure)
+		})
+	}
+}
+
+func TestACancelledOrderEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.failed(commercetest.NewOrder{})
+	require.NoError(t, r.sys.Push(o.ID, commerce.StatusCancelled))
+	require.Equal(t, commerce.StatusCancelled, r.order(o.ID).Status)
+	require.Empty(t, r.order(o.ID).Offers)
+	_, due := r.sys.NextDue()
+	require.False(t, due)
+}
+
+func TestAnOperatorsMarkStopsAnOrder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.sys.Place(commercetest.NewOrder{})
+	r.step()
+	require.NoError(t, r.sys.MarkFailed(o.ID, "marked by hand"))
+	r.connect.all("approved", "")
+	r.after(time.Hour)
+	o = r.order(o.ID)
+	require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
+	require.Equal(t, "marked by hand", o.Failure)
+	require.Equal(t, 1, o.Failures)
+	require.ErrorContains(t, r.sys.MarkFailed(o.ID, "again"), "not under way")
+}
+
+func TestTroublesFailAnOrderUntilTheyAreCleared(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		trouble commercetest.Trouble
+		want    string
+	}{
+		{commercetest.AlreadyExists, "error_code #2007, extype_id #205, module_id #ResourceManagement, Subscription #42 already exists"},
+		{commercetest.InvalidValue, "'n/a' is not valid value for the parameter 'postalCode' of customer 7"},
+		{commercetest.Ambiguous, "the account 7 is ambiguous"},
+		{commercetest.CustomerNotFound, "Customer not found"},
+		{commercetest.ResellerInactive, "The Reseller Account is not Active"},
+		{commercetest.ConcurrentOrder, "Concurrent Billing Order has been processed"},
+		{commercetest.Misconfigured, "marketplace misconfiguration: no listing for subscription 42"},
+		{commercetest.ZeroQuantity, "the request has quantity 0 for all items"},
+		{"the dog ate it", "the dog ate it"},
+	} {
+		t.Run(string(test.trouble), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			o := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", Trouble: test.trouble})
+			r.step()
+			o = r.order(o.ID)
+			require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
+			require.Equal(t, commerce.ProvisioningFailed, o.Provisioning)
+			require.Equal(t, test.want, commerce.Failure{Text: map[string]string{"en_US": o.Failure}}.Reason())
+			require.Empty(t, r.connect.posted())
+
+			r.clock.Add(5 * time.Minute)
+			require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
+			r.step()
+			require.Equal(t, 2, r.order(o.ID).Failures)
+
+			require.NoError(t, r.sys.ClearTrouble(o.ID))
+			require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
+			r.step()
+			require.Equal(t, commerce.StatusProvisioning, r.order(o.ID).Status)
+			require.Len(t, r.connect.posted(), 1)
+		})
+	}
+}
+
+func TestABillingOrderWithATroubleFails(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeBilling, Trouble: commercetest.ResellerInactive})
+	r.step()
+	require.Equal(t, commerce.StatusProvisioningFailed, r.order(o.ID).Status)
+}
+
+func TestEqualSeedsMakeEqualOrders(t *testing.T) {
+	t.Parallel()
+	place := func(seed uint64) []commercetest.Order {
+		now := newClock()
+		sys, err := commercetest.New(commercetest.Config{Seed: seed, Now: now.Now})
+		require.NoError(t, err)
+		for range 50 {
+			sys.Place(commercetest.NewOrder{})
+			now.Add(time.Second)
+		}
+		require.NoError(t, sys.Step(t.Context()))
+		return sys.Orders()
+	}
+	require.Equal(t, place(7), place(7))
+	require.NotEqual(t, place(7)[0].ID, place(8)[0].ID)
+	ids := map[string]bool{}
+	for _, o := range place(7) {
+		require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, o.ID)
+		ids[o.ID], ids[o.Tenant] = true, true
+	}
+	require.Len(t, ids, 100)
+}
+
+func TestOrdersOfOneSubscriptionShareItsTenant(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	first := r.sys.Place(commercetest.NewOrder{Subscription: "42"})
+	change := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeChange, Subscription: "42"})
+	other := r.sys.Place(commercetest.NewOrder{Subscription: "43", Tenant: "own"})
+	more := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeChange, Subscription: "43"})
+	require.Equal(t, first.Tenant, change.Tenant)
+	require.Equal(t, "own", other.Tenant)
+	require.Equal(t, "own", more.Tenant)
+}
+
+func TestUnknownOrdersAndBadSettingsAreErrors(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.sys.Place(commercetest.NewOrder{})
+	const want = `commercetest: there is no order "SO9"`
+	require.EqualError(t, r.sys.MarkFailed("SO9", "x"), want)
+	require.EqualError(t, r.sys.ClearTrouble("SO9"), want)
+	require.EqualError(t, r.sys.Forbid("SO9", "x"), want)
+	require.ErrorContains(t, r.sys.Push("SO9", "PD"), `there is no order "SO9"`)
+	require.ErrorContains(t, r.sys.Forbid(o.ID, ""), "say why")
+	_, ok := r.sys.Order("SO9")
+	require.False(t, ok)
+	_, err := r.sys.Start()
+	require.ErrorContains(t, err, "started already")
+
+	for want, cfg := range map[string]commercetest.Config{
+		"ConnectURL":  {ConnectURL: "connect.example.com"},
+		"Poll":        {Poll: -1},
+		"StaleReads":  {StaleReads: -1},
+		"MaxPage":     {MaxPage: -1},
+		"RefusedPush": {RefusedPush: 200},
+	} {
+		_, err := commercetest.New(cfg)
+		require.ErrorContains(t, err, want)
+	}
+}

@@ -1,0 +1,208 @@
+package commercetest_test
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+)
+
+func rules(r *rig) []commercetest.Rule {
+	found := []commercetest.Rule{}
+	for _, v := range r.sys.Violations() {
+		found = append(found, v.Rule)
+	}
+	return found
+}
+
+func TestTheLedgerHoldsEveryPush(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.failed(commercetest.NewOrder{})
+	at := r.clock.Now()
+	require.Equal(t, http.StatusConflict, r.push(o.ID, commerce.StatusProvisioning))
+	require.Equal(t, http.StatusNotFound, r.push("nobody", commerce.StatusPaid))
+	require.NoError(t, r.sys.Push(o.Number, commerce.StatusPaid))
+	_, _ = r.call(http.MethodPost, orders+"/"+o.ID+"/push", "?")
+	require.Equal(t, []commercetest.Call{
+		{Seq: 1, At: at, By: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", Failure: 1, HTTPStatus: 409},
+		{Seq: 2, At: at, By: "order-manager", Order: "nobody", To: "PD", HTTPStatus: 404},
+		{Seq: 3, At: at, By: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true, Failure: 1},
+		{Seq: 4, At: at, By: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", Failure: 1, HTTPStatus: 400},
+	}, r.sys.Ledger())
+	require.Empty(t, r.sys.Violations())
+}
+
+func TestASecondPushForTheSameFailureIsAViolation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Minute })
+	o := r.failed(commercetest.NewOrder{})
+	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
+	require.Equal(t, commerce.StatusPaid, r.order(o.ID).Status)
+	_, body := r.call(http.MethodGet, orders+"/"+o.ID, "")
+	require.Contains(t, body, `"status":"PF"`, "reads are stale")
+	_, body = r.call(http.MethodGet, orders+"?eq(status,PF)", "")
+	require.Len(t, numbers(t, body), 1)
+	require.Empty(t, r.sys.Violations())
+
+	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
+	require.Equal(t, []commercetest.Rule{commercetest.RulePushedOnce}, rules(r))
+	require.Equal(t, "I1: SO000001: pushed again for failure 1", r.sys.Violations()[0].String())
+
+	r.step()
+	require.Len(t, r.connect.posted(), 1)
+	r.connect.all("approved", "")
+	r.after(time.Minute)
+	o = r.order(o.ID)
+	require.Equal(t, commerce.StatusCompleted, o.Status)
+	require.Equal(t, commerce.ProvisioningFailed, o.Provisioning, "a completed order with a failed item")
+	_, body = r.call(http.MethodGet, orders+"/"+o.ID, "")
+	require.Contains(t, body, `"status":"CP"`, "reads tell the truth again")
+}
+
+func TestAStaleReadEndsWhenTheOrderFailsAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
+	o := r.failed(commercetest.NewOrder{})
+	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
+	r.connect.set(func(f *fakeConnect) { f.down = true })
+	r.step()
+	require.Equal(t, 2, r.order(o.ID).Failures)
+	r.clock.Add(5 * time.Minute)
+	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid), "a push for the second failure")
+	require.Empty(t, r.sys.Violations())
+}
+
+func TestAPushWhileTheOldEventIsScheduledIsAViolation(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		oldEvent time.Duration
+		wait     time.Duration
+		want     []commercetest.Rule
+	}{
+		{"one second too early", 0, 239 * time.Second, []commercetest.Rule{commercetest.RuleOldEvent}},
+		{"in time", 0, 240 * time.Second, []commercetest.Rule{}},
+		{"too early for a longer one", 10 * time.Minute, 5 * time.Minute, []commercetest.Rule{commercetest.RuleOldEvent}},
+		{"at once where none is left", -1, 0, []commercetest.Rule{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(c *commercetest.Config) { c.OldEvent = test.oldEvent })
+			o := r.sys.Place(commercetest.NewOrder{Trouble: "x"})
+			r.step()
+			require.NoError(t, r.sys.ClearTrouble(o.ID))
+			r.clock.Add(test.wait)
+			require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
+			require.Equal(t, test.want, rules(r))
+			r.step()
+			r.connect.all("approved", "")
+			r.after(time.Minute)
+			wantItem := commerce.ProvisioningCompleted
+			if len(test.want) > 0 {
+				wantItem = commerce.ProvisioningFailed
+			}
+			require.Equal(t, wantItem, r.order(o.ID).Provisioning)
+		})
+	}
+}
+
+func TestAPushInsideAWindowIsAViolation(t *testing.T) {
+	t.Parallel()
+	var open atomic.Bool
+	r := newRig(t, func(c *commercetest.Config) { c.InMaintenance = open.Load })
+	a, b := r.failed(commercetest.NewOrder{}), r.failed(commercetest.NewOrder{})
+	require.Equal(t, http.StatusOK, r.push(a.ID, commerce.StatusPaid))
+	require.Empty(t, rules(r))
+	open.Store(true)
+	require.Equal(t, http.StatusConflict, r.push(a.ID, commerce.StatusPaid))
+	require.Equal(t, http.StatusOK, r.push(b.ID, commerce.StatusPaid))
+	require.Equal(t, []commercetest.Rule{commercetest.RuleWindow, commercetest.RuleWindow}, rules(r))
+}
+
+func TestAPushOfAForbiddenOrderIsAViolation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	a, b := r.failed(commercetest.NewOrder{}), r.failed(commercetest.NewOrder{})
+	require.NoError(t, r.sys.Forbid(a.ID, "the vendor rejected it"))
+	require.Equal(t, http.StatusOK, r.push(b.ID, commerce.StatusPaid))
+	require.Empty(t, rules(r))
+	require.Equal(t, http.StatusConflict, r.push(a.ID, commerce.StatusProvisioning))
+	require.Equal(t, http.StatusOK, r.push(a.ID, commerce.StatusPaid))
+	require.Equal(t, []commercetest.Rule{commercetest.RuleForbidden, commercetest.RuleForbidden}, rules(r))
+	require.Contains(t, r.sys.Violations()[0].Text, "the vendor rejected it")
+}
+
+func TestPushesOfASubscriptionFollowTheAgeOfItsOrdersOneAtATime(t *testing.T) {
+	t.Parallel()
+	const a, b, c = 0, 1, 2 // a and b are of one subscription, c is of another
+	for _, test := range []struct {
+		name   string
+		pushes []int
+		finish bool // each push before the next
+		want   []commercetest.Rule
+	}{
+		{"oldest first, one at a time", []int{a, b, c}, true, []commercetest.Rule{}},
+		{"others in between and at the same time", []int{c, a}, false, []commercetest.Rule{}},
+		{"only the younger", []int{b, c}, false, []commercetest.Rule{}},
+		{"two at a time", []int{a, b}, false, []commercetest.Rule{commercetest.RuleLane}},
+		{"the younger first", []int{b, a}, true, []commercetest.Rule{commercetest.RuleLane}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			placed := []commercetest.Order{
+				r.failed(commercetest.NewOrder{Subscription: "42"}),
+				r.failed(commercetest.NewOrder{Type: "CH", Subscription: "42"}),
+				r.failed(commercetest.NewOrder{Subscription: "43"}),
+			}
+			for _, i := range test.pushes {
+				require.Equal(t, http.StatusOK, r.push(placed[i].ID, commerce.StatusPaid))
+				if test.finish {
+					r.step()
+					r.connect.all("approved", "")
+					r.after(time.Minute)
+					require.Equal(t, commerce.StatusCompleted, r.order(placed[i].ID).Status)
+				}
+			}
+			require.Equal(t, test.want, rules(r))
+		})
+	}
+}
+
+func TestAnOlderOrderThatFailsLaterMayBePushedLater(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	older := r.sys.Place(commercetest.NewOrder{Subscription: "42"})
+	r.step()
+	younger := r.sys.Place(commercetest.NewOrder{Type: "CH", Subscription: "42", Trouble: "x"})
+	r.step()
+	r.clock.Add(5 * time.Minute)
+	require.Equal(t, http.StatusOK, r.push(younger.ID, commerce.StatusPaid))
+	r.clock.Add(time.Second)
+	require.NoError(t, r.sys.MarkFailed(older.ID, "by hand"))
+	r.step()
+	r.clock.Add(5 * time.Minute)
+	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
+	require.Empty(t, rules(r))
+}
+
+func TestPeopleInThePanelViolateNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *commercetest.Config) {
+		c.InMaintenance = func() bool { return true }
+		c.StaleReads = time.Minute
+	})
+	o := r.sys.Place(commercetest.NewOrder{Trouble: "x"})
+	r.step()
+	require.NoError(t, r.sys.Forbid(o.ID, "not in the plan"))
+	require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
+	require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
+	require.Empty(t, r.sys.Violations())
+	require.Len(t, r.sys.Ledger(), 2)
+}

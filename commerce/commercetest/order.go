@@ -1,0 +1,88 @@
+package commercetest
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// NewOrder is an order to place. Every field may be empty.
+type NewOrder struct {
+	// Type is the order's type; "" means SO.
+	Type commerce.OrderType `json:"type,omitempty"`
+	// Vendor is the account that sells: a reseller's; "" means the provider's own.
+	Vendor string `json:"vendor,omitempty"`
+	// Customer and CustomerName are the account that buys; "" means an own one for this order.
+	Customer     string `json:"customer,omitempty"`
+	CustomerName string `json:"customerName,omitempty"`
+	// Subscription is what the order makes or changes; "" means a new one.
+	Subscription string `json:"subscription,omitempty"`
+	// Tenant is the APS id of the application's tenant; "" means the one of the subscription.
+	Tenant string `json:"tenant,omitempty"`
+	// Product is the product's id in Connect; "" means DefaultProduct.
+	Product string `json:"product,omitempty"`
+	// Total is the amount; the zero value means 12.50 USD.
+	Total commerce.Money `json:"total,omitzero"`
+	// Request is the type of the request to Connect; "" means the one for the order
+	// type: purchase for SO, cancel for CL and CF, change for CH, UG and DG, and
+	// none for the rest. Suspend and resume have no known order type.
+	Request connect.RequestType `json:"request,omitempty"`
+	// Trouble makes provisioning fail with this text before it calls Connect,
+	// until ClearTrouble. "" means no such trouble.
+	Trouble Trouble `json:"trouble,omitempty"`
+}
+
+// DefaultProduct is the product of orders that name none.
+const DefaultProduct = "PRD-100-200-300"
+
+// Order is one order as the store holds it.
+type Order struct {
+	ID         string `json:"id"`         // the APS id, a UUID
+	InternalID string `json:"internalId"` // the number in Billing
+	Number     string `json:"number"`     // "SO000027"
+
+	Type         commerce.OrderType          `json:"type"`
+	Status       commerce.Status             `json:"status"`
+	Provisioning commerce.ProvisioningStatus `json:"provisioning"`
+	// Failure is the text of the last failure; "" unless the order is failed.
+	Failure string `json:"failure,omitempty"`
+	// Offers are the manual transitions that the order offers now.
+	Offers []commerce.Status `json:"offers,omitempty"`
+
+	PlacedAt time.Time `json:"placedAt"`
+	FailedAt time.Time `json:"failedAt,omitzero"` // of the last failure; zero when it never failed
+	Failures int       `json:"failures"`          // how often it failed
+	Pushes   int       `json:"pushes"`            // how many pushes were accepted
+
+	Vendor       string         `json:"vendor"`
+	Customer     string         `json:"customer"`
+	CustomerName string         `json:"customerName"`
+	Subscription string         `json:"subscription"`
+	Tenant       string         `json:"tenant"`
+	Product      string         `json:"product"`
+	Total        commerce.Money `json:"total"`
+
+	Request   connect.RequestType `json:"request,omitempty"` // "" when the order sends none
+	Trouble   Trouble             `json:"trouble,omitempty"`
+	Forbidden string              `json:"forbidden,omitempty"` // why, when Forbid was called
+}
+
+func defaultTotal() commerce.Money {
+	return commerce.Money{Amount: decimal.New(1250, -2), Currency: "USD"}
+}
+
+func requestOf(t commerce.OrderType) connect.RequestType {
+	switch t {
+	case commerce.TypeSales:
+		return connect.TypePurchase
+	case commerce.TypeChange, commerce.TypeUpgrade, commerce.TypeDowngrade:
+		return connect.TypeChange
+	case commerce.TypeCancellation, commerce.TypeCancellationCharge:
+		return connect.TypeCancel
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,257 @@
+package commercetest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+)
+
+// clock is moved by the test.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock { return &clock{t: time.Date(2026, 3, 7, 2, 0, 0, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// fakeConnect is the little of Connect that provisioning needs.
+type fakeConnect struct {
+	now func() time.Time
+
+	mu           sync.Mutex
+	down         bool   // 502 with a page, for every call
+	lookUpDown   bool   // 500 for GET only
+	refuse       string // answer POST /requests with this body …
+	refuseStatus int    // … and this status
+	vendor       string // status of new requests; "" means pending
+	reason       string // of failed ones
+	requests     []*fakeRequest
+	bodies       []string // of POST /requests
+	keys         map[string]bool
+}
+
+type fakeRequest struct {
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Created string `json:"created"`
+	Updated string `json:"updated"`
+	uid     string
+}
+
+func (f *fakeConnect) set(change func(*fakeConnect)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+func (f *fakeConnect) all(status, reason string) {
+	f.set(func(f *fakeConnect) {
+		for _, r := range f.requests {
+			r.Status, r.Reason = status, reason
+		}
+	})
+}
+
+func (f *fakeConnect) posted() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string{}, f.bodies...)
+}
+
+var uidAndType = regexp.MustCompile(`eq\(asset\.external_uid,([^)]+)\),eq\(type,([a-z]+)\)`)
+
+func (f *fakeConnect) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keys == nil {
+		f.keys = map[string]bool{}
+	}
+	f.keys[r.Header.Get("Authorization")] = true
+	switch {
+	case f.down:
+		http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway)
+	case strings.HasSuffix(r.URL.Path, "/impersonate"):
+		_, _ = io.WriteString(w, `{"installation_api_key":"x"}`)
+	case r.Method == http.MethodPost && r.URL.Path == "/public/v1/requests":
+		f.create(w, r)
+	case r.Method == http.MethodGet && r.URL.Path == "/public/v1/requests" && f.lookUpDown:
+		http.Error(w, `{"error_code":"SYS_000"}`, http.StatusInternalServerError)
+	case r.Method == http.MethodGet && r.URL.Path == "/public/v1/requests":
+		f.list(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (f *fakeConnect) create(w http.ResponseWriter, r *http.Request) {
+	data, _ := io.ReadAll(r.Body)
+	f.bodies = append(f.bodies, string(data))
+	if f.refuseStatus != 0 {
+		w.WriteHeader(f.refuseStatus)
+		_, _ = io.WriteString(w, f.refuse)
+		return
+	}
+	var body struct {
+		Type  string `json:"type"`
+		Asset struct {
+			UID string `json:"external_uid"`
+		} `json:"asset"`
+	}
+	if err := json.Unmarshal(data, &body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	for i := len(f.requests) - 1; i >= 0; i-- {
+		old := f.requests[i]
+		if old.uid == body.Asset.UID && old.Type == body.Type && (body.Type == "purchase" || old.Status == "pending") {
+			w.WriteHeader(http.StatusConflict)
+			_, _ = fmt.Fprintf(w, `{"error_code":"REQ_000","params":{"request_id":%q,"request_status":%q,"fail_message":%q}}`, old.ID, old.Status, old.Reason)
+			return
+		}
+	}
+	f.add(body.Asset.UID, body.Type)
+	w.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(w).Encode(f.requests[len(f.requests)-1])
+}
+
+func (f *fakeConnect) add(uid, typ string) {
+	status := f.vendor
+	if status == "" {
+		status = "pending"
+	}
+	at := f.now().Format(time.RFC3339)
+	f.requests = append(f.requests, &fakeRequest{
+		ID: fmt.Sprintf("PR-0000-0000-0000-%03d", len(f.requests)+1), Type: typ, Status: status, Reason: f.reason,
+		Created: at, Updated: at, uid: uid,
+	})
+}
+
+func (f *fakeConnect) list(w http.ResponseWriter, r *http.Request) {
+	m := uidAndType.FindStringSubmatch(r.URL.RawQuery)
+	if m == nil {
+		http.Error(w, `{"error_code":"VAL_001","errors":["query"]}`, http.StatusBadRequest)
+		return
+	}
+	found := []*fakeRequest{}
+	for i := len(f.requests) - 1; i >= 0; i-- {
+		if f.requests[i].uid == m[1] && f.requests[i].Type == m[2] {
+			found = append(found, f.requests[i])
+		}
+	}
+	_ = json.NewEncoder(w).Encode(found)
+}
+
+// rig is a Commerce and a fake Connect, both on real HTTP, with a clock of the test.
+type rig struct {
+	t       *testing.T
+	clock   *clock
+	connect *fakeConnect
+	sys     *commercetest.System
+	base    string
+}
+
+func newRig(t *testing.T, change func(*commercetest.Config)) *rig {
+	t.Helper()
+	r := &rig{t: t, clock: newClock()}
+	r.connect = &fakeConnect{now: r.clock.Now}
+	server := httptest.NewServer(r.connect)
+	t.Cleanup(server.Close)
+	cfg := commercetest.Config{
+		ConnectURL: server.URL + "/public/v1", ConnectKey: "SU-1:secret", ConnectHTTP: server.Client(),
+		Now: r.clock.Now, Seed: 1, Poll: time.Minute,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	var err error
+	r.sys, err = commercetest.New(cfg)
+	require.NoError(t, err)
+	r.base, err = r.sys.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.sys.Close()) })
+	return r
+}
+
+func (r *rig) step() {
+	r.t.Helper()
+	require.NoError(r.t, r.sys.Step(r.t.Context()))
+}
+
+func (r *rig) after(d time.Duration) {
+	r.t.Helper()
+	r.clock.Add(d)
+	r.step()
+}
+
+func (r *rig) order(id string) commercetest.Order {
+	r.t.Helper()
+	o, ok := r.sys.Order(id)
+	require.True(r.t, ok)
+	return o
+}
+
+// failed places an order in an outage and lets its old event run out.
+func (r *rig) failed(n commercetest.NewOrder) commercetest.Order {
+	r.t.Helper()
+	r.connect.set(func(f *fakeConnect) { f.down = true })
+	o := r.sys.Place(n)
+	r.step()
+	r.connect.set(func(f *fakeConnect) { f.down = false })
+	r.clock.Add(5 * time.Minute)
+	o = r.order(o.ID)
+	require.Equal(r.t, commerce.StatusProvisioningFailed, o.Status)
+	return o
+}
+
+// call sends a request with the right token and returns the answer.
+func (r *rig) call(method, path, body string) (int, string) {
+	r.t.Helper()
+	return r.callAs(commercetest.DefaultToken, method, path, body)
+}
+
+func (r *rig) callAs(token, method, path, body string) (int, string) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.base+path, strings.NewReader(body))
+	require.NoError(r.t, err)
+	if token != "" {
+		req.Header.Set("APS-Token", token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(r.t, err)
+	defer func() { require.NoError(r.t, res.Body.Close()) }()
+	data, err := io.ReadAll(res.Body)
+	require.NoError(r.t, err)
+	return res.StatusCode, string(data)
+}
+
+func (r *rig) push(id string, to commerce.Status) int {
+	r.t.Helper()
+	status, _ := r.call(http.MethodPost, "/aps/2/services/order-manager/orders/"+id+"/push", fmt.Sprintf(`{"ofStatus":%q}`, to))
+	return status
+}

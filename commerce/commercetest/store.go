@@ -1,0 +1,114 @@
+package commercetest
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// store holds the orders in the order of placing. The System's lock guards it.
+type store struct {
+	seed           uint64
+	records        []*record
+	byID           map[string]*record // by APS id
+	byName         map[string]*record // by number and by billing id
+	bySubscription map[string][]*record
+}
+
+// record is an order with what only the system itself knows about it.
+type record struct {
+	Order
+	seq int
+	// life changes with every turn of the order, so that an event or an answer
+	// that belongs to an earlier turn is dropped.
+	life  int
+	polls int
+	// pushedFor is the ordinal of the failure that was pushed last; 0: none was.
+	pushedFor int
+	// ours is when a client's push was accepted last; working says that what it
+	// started has not ended yet.
+	ours    time.Time
+	working bool
+	// doubled says that a second event was made: the order will complete with a
+	// failed item (facts/resubmission.md F9).
+	doubled bool
+	// stale is what reads show until staleUntil; nil: the truth.
+	stale      *Order
+	staleUntil time.Time
+}
+
+func newStore(seed uint64) store {
+	return store{seed: seed, byID: map[string]*record{}, byName: map[string]*record{}, bySubscription: map[string][]*record{}}
+}
+
+func (st *store) add(n NewOrder, provider string, now time.Time) *record {
+	seq := len(st.records) + 1
+	typ := cmp.Or(n.Type, commerce.TypeSales)
+	rec := &record{seq: seq, Order: Order{
+		ID:         st.uuid("order", strconv.Itoa(seq)),
+		InternalID: strconv.Itoa(1000000 + seq),
+		Number:     fmt.Sprintf("%s%06d", typ, seq),
+		Type:       typ,
+		PlacedAt:   now.UTC(),
+
+		Vendor:       cmp.Or(n.Vendor, provider),
+		Customer:     cmp.Or(n.Customer, strconv.Itoa(5000+seq)),
+		Subscription: cmp.Or(n.Subscription, strconv.Itoa(700000+seq)),
+		Product:      cmp.Or(n.Product, DefaultProduct),
+		Total:        n.Total,
+		Request:      cmp.Or(n.Request, requestOf(typ)),
+		Trouble:      n.Trouble,
+	}}
+	rec.CustomerName = cmp.Or(n.CustomerName, "Customer "+rec.Customer)
+	rec.Tenant = cmp.Or(n.Tenant, st.tenant(rec.Subscription))
+	if rec.Total.IsZero() {
+		rec.Total = defaultTotal()
+	}
+	st.records = append(st.records, rec)
+	st.byID[rec.ID], st.byName[rec.Number], st.byName[rec.InternalID] = rec, rec, rec
+	st.bySubscription[rec.Subscription] = append(st.bySubscription[rec.Subscription], rec)
+	return rec
+}
+
+// find looks an order up by any of its ids; nil when there is none.
+func (st *store) find(id string) *record {
+	if rec, ok := st.byID[id]; ok {
+		return rec
+	}
+	return st.byName[id]
+}
+
+// tenant is the tenant of the subscription's first order, else a new one.
+func (st *store) tenant(subscription string) string {
+	if older := st.bySubscription[subscription]; len(older) > 0 {
+		return older[0].Tenant
+	}
+	return st.uuid("tenant", subscription)
+}
+
+// uuid derives an id from the seed and a name, so that it does not depend on
+// what happens at the same time.
+func (st *store) uuid(kind, name string) string {
+	r := st.random(kind + " " + name)
+	hi, lo := r.Uint64(), r.Uint64()
+	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xfff, 0x8000|lo>>48&0x3fff, lo&0xffffffffffff)
+}
+
+func (st *store) random(name string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))                     // a hash never fails to write
+	return rand.New(rand.NewPCG(st.seed, h.Sum64())) //nolint:gosec // repeatable on purpose
+}
+
+// view is the order as readers see it.
+func (rec *record) view(now time.Time) Order {
+	if rec.stale != nil && now.Before(rec.staleUntil) {
+		return *rec.stale
+	}
+	return rec.Order
+}

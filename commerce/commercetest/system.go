@@ -1,0 +1,92 @@
+package commercetest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/faults"
+)
+
+// System is a small Commerce. It is an http.Handler with the Order Management
+// REST API (facts/commerce.md 2). Safe for concurrent use.
+type System struct {
+	cfg  Config
+	conn *connector
+
+	faults faults.Set
+	face   http.Handler
+
+	mu         sync.Mutex
+	store      store
+	agenda     agenda
+	ledger     []Call
+	violations []Violation
+
+	wake chan struct{} // tells Run that something new may be due
+
+	serverMu sync.Mutex
+	server   *http.Server
+}
+
+// New makes a System without orders. It starts nothing.
+func New(cfg Config) (*System, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &System{
+		cfg:   cfg,
+		conn:  &connector{base: cfg.ConnectURL, key: cfg.ConnectKey, http: cfg.ConnectHTTP, heals: cfg.AsyncHeals},
+		store: newStore(cfg.Seed),
+		wake:  make(chan struct{}, 1),
+	}
+	s.faults.Answer = func(w http.ResponseWriter, _ *http.Request, status int) {
+		writeError(w, status, "Fault", "a fault was switched on")
+	}
+	s.face = s.faults.Wrap(s.orderManager())
+	return s, nil
+}
+
+// ServeHTTP answers as the Order Management REST API.
+func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.ServeHTTP(w, r) }
+
+// Faults are what goes wrong with calls to the system, by call. It has none at first.
+func (s *System) Faults() *faults.Set { return &s.faults }
+
+// Start serves on a free loopback port and returns the base URL, which ends
+// before /aps/2. It does not drive the orders: call Step or Run for that.
+func (s *System) Start() (baseURL string, err error) {
+	s.serverMu.Lock()
+	defer s.serverMu.Unlock()
+	if s.server != nil {
+		return "", fmt.Errorf("commercetest: started already; call Close first")
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("commercetest: listen on loopback: %w", err)
+	}
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go func(server *http.Server) { _ = server.Serve(l) }(s.server) // it ends, with an error by design, when Close is called
+	return "http://" + l.Addr().String(), nil
+}
+
+// Close ends the serving that Start began, open connections included. The
+// orders stay, and Start may be called again. Closing twice is no error.
+func (s *System) Close() error {
+	s.serverMu.Lock()
+	defer s.serverMu.Unlock()
+	if s.server == nil {
+		return nil
+	}
+	server := s.server
+	s.server = nil
+	if err := server.Close(); err != nil {
+		return fmt.Errorf("commercetest: close: %w", err)
+	}
+	return nil
+}
