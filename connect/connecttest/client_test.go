@@ -1,0 +1,164 @@
+package connecttest_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+)
+
+// clock is a time that tests set.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2026, 1, 10, 2, 0, 0, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// reply is an answer that has been read.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r reply) object(t *testing.T) map[string]any {
+	t.Helper()
+	var object map[string]any
+	require.NoError(t, json.Unmarshal([]byte(r.body), &object), r.body)
+	return object
+}
+
+func (r reply) ids(t *testing.T) []string {
+	t.Helper()
+	var rows []struct {
+		ID string `json:"id"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(r.body), &rows), r.body)
+	ids := []string{}
+	for _, row := range rows {
+		ids = append(ids, row.ID)
+	}
+	return ids
+}
+
+// caller speaks plain HTTP to a System on a real socket.
+type caller struct {
+	t    *testing.T
+	base string
+	key  string
+	http *http.Client
+}
+
+func serve(t *testing.T, sys *connecttest.System) caller {
+	t.Helper()
+	server := httptest.NewServer(sys)
+	t.Cleanup(server.Close)
+	return caller{t: t, base: server.URL + "/public/v1", key: "ApiKey " + connecttest.DefaultKey, http: server.Client()}
+}
+
+func inMemory(t *testing.T, sys *connecttest.System) caller {
+	t.Helper()
+	return caller{t: t, base: "http://connect.test/public/v1", key: "ApiKey " + connecttest.DefaultKey, http: &http.Client{Transport: sys.Transport()}}
+}
+
+func (c caller) try(method, path, body string) (reply, error) {
+	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", c.key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	return reply{status: resp.StatusCode, header: resp.Header, body: string(data)}, err
+}
+
+func (c caller) do(method, path, body string) reply {
+	c.t.Helper()
+	r, err := c.try(method, path, body)
+	require.NoError(c.t, err)
+	return r
+}
+
+func (c caller) get(path string) reply { c.t.Helper(); return c.do(http.MethodGet, path, "") }
+
+// find asks for a list with an RQL query in plain text.
+func (c caller) find(path, query string) reply {
+	c.t.Helper()
+	return c.get(path + "?" + rql.Escape(query))
+}
+
+func (c caller) post(path, body string) reply { c.t.Helper(); return c.do(http.MethodPost, path, body) }
+
+func order(kind, uid string) string {
+	return `{"type":"` + kind + `","asset":{"external_uid":"` + uid + `","external_id":"1000042",
+		"product":{"id":"PRD-403-038-754","name":"Demo"},"items":[{"id":"PRD-403-038-754-0001","mpn":"M1","quantity":5}]}}`
+}
+
+// create posts a request that must be accepted and returns its id.
+func (c caller) create(kind, uid string) string {
+	c.t.Helper()
+	r := c.post("/requests", order(kind, uid))
+	require.Equal(c.t, http.StatusCreated, r.status, r.body)
+	id, ok := r.object(c.t)["id"].(string)
+	require.True(c.t, ok)
+	return id
+}
+
+func (c caller) requireProblem(r reply, status int, code, text string) {
+	c.t.Helper()
+	require.Equal(c.t, status, r.status, r.body)
+	object := r.object(c.t)
+	require.Equal(c.t, code, object["error_code"])
+	errs, ok := object["errors"].([]any)
+	require.True(c.t, ok)
+	require.Len(c.t, errs, 1)
+	require.Contains(c.t, errs[0], text)
+}
+
+// leave is a vendor that never acts.
+func leave(connecttest.VendorCall) connecttest.VendorAnswer { return connecttest.VendorAnswer{} }
+
+// tryQuery sends any bytes as a query, as a server may see them.
+func (c caller) tryQuery(path, query string) (reply, error) {
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return reply{}, err
+	}
+	req.URL.RawQuery = query
+	req.Header.Set("Authorization", c.key)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	return reply{status: resp.StatusCode, header: resp.Header, body: string(data)}, err
+}

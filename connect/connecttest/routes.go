@@ -1,0 +1,61 @@
+package connecttest
+
+import "net/http"
+
+// routes is the part of the API that this Connect has (facts/connect.md 2.1).
+func (s *System) routes() http.Handler {
+	mux := http.NewServeMux()
+	on := func(method, path string, f func(call) answer) {
+		mux.Handle(method+" "+basePath+path, s.handle(withKey, f))
+	}
+	on("GET", "/accounts", s.listAccounts)
+	on("GET", "/hubs", s.listHubs)
+	on("GET", "/hubs/{id}", s.getHub)
+	on("GET", "/assets", s.listAssets)
+	on("GET", "/assets/{id}", s.getAsset)
+	on("GET", "/assets/{id}/requests", s.listAssetRequests)
+	on("GET", "/requests", s.listRequests)
+	on("GET", "/requests/{id}", s.getRequest)
+	on("POST", "/requests", s.createRequest)
+	for name, act := range actions {
+		on("POST", "/requests/{id}/"+name, func(c call) answer { return s.actOnRequest(c, act) })
+	}
+	on("POST", "/devops/services/{ext}/installations/{inst}/impersonate", s.impersonate)
+
+	// Clients probe the base URL without a key (facts/connect.md 0.3). Which
+	// status it answers is not known; only the header matters.
+	probe := s.handle(anyone, func(call) answer { return good(map[string]any{}) })
+	mux.Handle("GET "+basePath, probe)
+	mux.Handle("GET "+basePath+"/{$}", probe)
+	mux.Handle("/", s.handle(withKey, func(call) answer { return notFound() }))
+	return mux
+}
+
+// impersonate is what the connector calls before every step of an order
+// (facts/connect.md 7.2). The key that it hands out is the one it was called with.
+func (s *System) impersonate(call) answer {
+	return good(map[string]any{"installation_api_key": "ApiKey " + s.cfg.Key})
+}
+
+func (s *System) getRequest(c call) answer {
+	r, ok := s.store.requests[c.PathValue("id")]
+	if !ok {
+		return notFound()
+	}
+	return good(s.requestJSON(r))
+}
+
+func (s *System) getAsset(c call) answer {
+	a, ok := s.store.assets[c.PathValue("id")]
+	if !ok {
+		return notFound()
+	}
+	return good(s.assetJSON(a))
+}
+
+func (s *System) getHub(c call) answer {
+	if c.PathValue("id") != s.cfg.HubID {
+		return notFound()
+	}
+	return good(s.hubJSON())
+}

@@ -1,0 +1,174 @@
+package connecttest
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// request is a fulfillment request as it is kept.
+type request struct {
+	id       string
+	kind     connect.RequestType
+	status   connect.RequestStatus
+	reason   string
+	note     string
+	created  time.Time
+	updated  time.Time
+	answered time.Time // when it became final
+	planned  time.Time // when a scheduled one goes on
+	items    []item
+	asset    *asset
+	before   string // the asset's status before this request
+	seq      int    // order of creation
+	moves    int    // how often its status has changed
+}
+
+// asset is a subscription as it is kept.
+type asset struct {
+	id          string
+	status      string
+	externalID  string
+	externalUID string
+	product     reference
+	environment string // the type of its connection
+	marketplace reference
+	contract    reference
+	tiers       map[string]tier
+	params      []param
+	items       []item
+	created     time.Time
+	updated     time.Time
+	requests    []*request // in order of creation
+}
+
+type reference struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+type tier struct {
+	ID          string `json:"id"`
+	Name        string `json:"name,omitempty"`
+	ExternalID  text   `json:"external_id"`
+	ExternalUID text   `json:"external_uid"`
+}
+
+type param struct {
+	ID    string `json:"id"`
+	Value text   `json:"value"`
+}
+
+// item is what is bought. Quantities are text, "unlimited" included.
+type item struct {
+	ID          string `json:"id"`
+	MPN         string `json:"mpn,omitempty"`
+	Quantity    text   `json:"quantity"`
+	OldQuantity text   `json:"old_quantity"`
+}
+
+// text is a string that may come as a number, or not at all.
+type text string
+
+// UnmarshalJSON takes a string, a number or null.
+func (t *text) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*t = ""
+		return nil
+	}
+	var s string
+	if data[0] == '"' {
+		err := json.Unmarshal(data, &s)
+		*t = text(s)
+		return err
+	}
+	var n json.Number
+	if err := json.Unmarshal(data, &n); err != nil {
+		return fmt.Errorf("want a string or a number, not %.20s", data)
+	}
+	*t = text(n)
+	return nil
+}
+
+// store is everything that a Connect keeps.
+type store struct {
+	seed     uint64
+	requests map[string]*request
+	inOrder  []*request // in order of creation
+	assets   map[string]*asset
+	byUID    map[string]*asset
+	assetsIn []*asset // in order of creation
+}
+
+func newStore(seed uint64) store {
+	return store{
+		seed:     seed,
+		requests: map[string]*request{},
+		assets:   map[string]*asset{},
+		byUID:    map[string]*asset{},
+	}
+}
+
+// addAsset gives an asset its id and keeps it. The id depends on the seed and the
+// external_uid only, so that concurrent callers get the same ids in every run.
+func (st *store) addAsset(a *asset) {
+	for try := 0; a.id == "" || st.assets[a.id] != nil; try++ {
+		h := fnv.New64a()
+		_, _ = fmt.Fprintf(h, "%d/%s/%d", st.seed, a.externalUID, try) // a hash takes every write
+		n := h.Sum64() % 1e12
+		a.id = fmt.Sprintf("AS-%04d-%04d-%04d", n/1e8, n/1e4%1e4, n%1e4)
+	}
+	st.assets[a.id] = a
+	st.byUID[a.externalUID] = a
+	st.assetsIn = append(st.assetsIn, a)
+}
+
+// addRequest gives a request its id and keeps it.
+func (st *store) addRequest(r *request) {
+	a := r.asset
+	r.id = fmt.Sprintf("PR-%s-%03d", a.id[len("AS-"):], len(a.requests)+1)
+	r.seq = len(st.inOrder)
+	a.requests = append(a.requests, r)
+	st.requests[r.id] = r
+	st.inOrder = append(st.inOrder, r)
+}
+
+// newest finds the newest request of a type; any type when it is "".
+func (a *asset) newest(kind connect.RequestType) *request {
+	for i := len(a.requests) - 1; i >= 0; i-- {
+		if kind == "" || a.requests[i].kind == kind {
+			return a.requests[i]
+		}
+	}
+	return nil
+}
+
+// open finds the newest request that is not final.
+func (a *asset) open() *request {
+	for i := len(a.requests) - 1; i >= 0; i-- {
+		if !a.requests[i].status.Final() {
+			return a.requests[i]
+		}
+	}
+	return nil
+}
+
+// failedInRow counts the requests of a type that failed, newest first, up to the
+// first that did not.
+func (a *asset) failedInRow(kind connect.RequestType) int {
+	n := 0
+	for i := len(a.requests) - 1; i >= 0; i-- {
+		r := a.requests[i]
+		if r.kind != kind {
+			continue
+		}
+		if r.status != connect.StatusFailed {
+			break
+		}
+		n++
+	}
+	return n
+}
