@@ -1,0 +1,201 @@
+package resubmit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// allClasses are all the classes.
+var allClasses = []Class{Transient, Permanent, AlreadyProvisioned, Unclassified}
+
+func (c Class) known() bool { return slices.Contains(allClasses, c) }
+
+// Pattern recognises failures by their text.
+type Pattern struct {
+	// ID names the pattern in evidence. Each is used once.
+	ID string `json:"id"`
+	// Class is what a text that matches means.
+	Class Class `json:"class"`
+	// Match are texts that all have to occur in the message, in any order and
+	// without regard to case. One between slashes, "/quota of \d+/", is a regular
+	// expression (RE2); it is tried last, so a plain text beside it saves time.
+	Match []string `json:"match"`
+	// Source tells where the pattern is known from. May be empty.
+	Source string `json:"source,omitempty"`
+}
+
+// Classifier tells from the text of a failure what it means for sending the
+// order again. It tries its patterns in order and the first one that matches
+// counts. The built-in ones are about English texts, and take what is permanent
+// or already provisioned before what is transient: a "500 Internal Server Error"
+// can wrap a refusal.
+//
+// A Classifier is immutable and safe for concurrent use. Nil and the zero value
+// are the default classifier.
+type Classifier struct{ compiled []compiledPattern }
+
+type compiledPattern struct {
+	pattern Pattern
+	plain   [][]byte // in lower case
+	regexps []*regexp.Regexp
+}
+
+// NewClassifier makes a classifier of the user's patterns, which come first, and
+// the built-in ones. To switch a built-in pattern off, put one with the same
+// match and the class Unclassified before it.
+func NewClassifier(extra ...Pattern) (*Classifier, error) {
+	c := &Classifier{}
+	taken := map[string]bool{}
+	for i, p := range slices.Concat(extra, defaultPatterns()) {
+		compiled, err := compilePattern(p)
+		switch {
+		case err == nil && taken[p.ID] && i < len(extra):
+			err = errors.New("an earlier pattern has this id already")
+		case err == nil && taken[p.ID]:
+			err = errors.New("a built-in pattern has this id; choose another one")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pattern %q (number %d): %w", p.ID, i+1, err)
+		}
+		taken[p.ID] = true
+		c.compiled = append(c.compiled, compiled)
+	}
+	return c, nil
+}
+
+var defaultClassifier = sync.OnceValue(func() *Classifier {
+	c, err := NewClassifier()
+	if err != nil {
+		// A test compiles the built-in patterns, so this cannot be reached; a
+		// classifier without patterns calls everything unclassified, which sends nothing.
+		return &Classifier{compiled: []compiledPattern{}}
+	}
+	return c
+})
+
+// DefaultClassifier returns the classifier with the built-in patterns only.
+func DefaultClassifier() *Classifier { return defaultClassifier() }
+
+// Patterns returns the patterns in the order in which they are tried.
+func (c *Classifier) Patterns() []Pattern {
+	compiled := c.patterns()
+	patterns := make([]Pattern, len(compiled))
+	for i := range compiled {
+		patterns[i] = compiled[i].pattern
+		patterns[i].Match = slices.Clone(patterns[i].Match)
+	}
+	return patterns
+}
+
+func (c *Classifier) patterns() []compiledPattern {
+	if c == nil || c.compiled == nil {
+		return defaultClassifier().compiled
+	}
+	return c.compiled
+}
+
+// Classify returns the class of a failure message (see [commerce.Failure.Message],
+// which prefers English) and the pattern that said so. A text that no pattern
+// knows, an empty one included, is Unclassified with the zero Pattern. Do not
+// change the pattern's Match.
+func (c *Classifier) Classify(text string) (Class, Pattern) {
+	if text == "" {
+		return Unclassified, Pattern{}
+	}
+	var buffer [lowerBuffer]byte
+	lower := appendLower(buffer[:0], text)
+	patterns := c.patterns()
+	for i := range patterns {
+		if patterns[i].matches(lower, text) {
+			return patterns[i].pattern.Class, patterns[i].pattern
+		}
+	}
+	return Unclassified, Pattern{}
+}
+
+// lowerBuffer is the length of text that is classified without allocating.
+const lowerBuffer = 512
+
+// appendLower appends the text in lower case.
+func appendLower(dst []byte, text string) []byte {
+	if !isASCII(text) {
+		return append(dst, strings.ToLower(text)...)
+	}
+	dst = append(dst, text...)
+	for i, c := range dst {
+		if 'A' <= c && c <= 'Z' {
+			dst[i] = c + ('a' - 'A')
+		}
+	}
+	return dst
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *compiledPattern) matches(lower []byte, text string) bool {
+	for _, plain := range p.plain {
+		if !bytes.Contains(lower, plain) {
+			return false
+		}
+	}
+	for _, re := range p.regexps {
+		if !re.MatchString(text) {
+			return false
+		}
+	}
+	return true
+}
+
+func compilePattern(p Pattern) (compiledPattern, error) {
+	switch {
+	case p.ID == "":
+		return compiledPattern{}, errors.New("it has no id")
+	case !p.Class.known():
+		return compiledPattern{}, fmt.Errorf("unknown class %q%s; known are %s", p.Class,
+			nearest(string(p.Class), texts(allClasses)), strings.Join(texts(allClasses), ", "))
+	case len(p.Match) == 0:
+		return compiledPattern{}, errors.New("match is empty; it takes at least one text")
+	}
+	p.Match = slices.Clone(p.Match)
+	compiled := compiledPattern{pattern: p}
+	for _, match := range p.Match {
+		expr, isRegexp := regexpIn(match)
+		switch {
+		case !isRegexp && strings.TrimSpace(match) == "":
+			return compiledPattern{}, fmt.Errorf("match has the blank text %q, which would match nearly anything", match)
+		case !isRegexp:
+			compiled.plain = append(compiled.plain, []byte(strings.ToLower(match)))
+		default:
+			re, err := regexp.Compile("(?i)" + expr)
+			if err != nil {
+				return compiledPattern{}, fmt.Errorf("match %q: %w", match, err)
+			}
+			if re.MatchString("") {
+				return compiledPattern{}, fmt.Errorf("match %q matches an empty text, and so anything", match)
+			}
+			compiled.regexps = append(compiled.regexps, re)
+		}
+	}
+	return compiled, nil
+}
+
+// regexpIn returns what is between the slashes.
+func regexpIn(match string) (string, bool) {
+	if len(match) < len("/x/") || match[0] != '/' || match[len(match)-1] != '/' {
+		return "", false
+	}
+	return match[1 : len(match)-1], true
+}

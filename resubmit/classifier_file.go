@@ -1,0 +1,62 @@
+package resubmit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+type patternFile struct {
+	Patterns []Pattern `json:"patterns"`
+}
+
+// LoadPatterns reads patterns for [NewClassifier] from JSON:
+//
+//	{"patterns": [{
+//	  "id": "acme-quota", "class": "permanent",
+//	  "match": ["quota exceeded"], "source": "ticket 4711"
+//	}]}
+//
+// Unknown keys, an unknown class, an empty match, a regular expression that does
+// not compile and an id that is there twice are errors that say which and where.
+func LoadPatterns(r io.Reader) ([]Pattern, error) {
+	decoder := json.NewDecoder(r)
+	decoder.DisallowUnknownFields()
+	var file patternFile
+	if err := decoder.Decode(&file); err != nil {
+		return nil, loadError(decoder, err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, loadError(decoder, errors.New("something follows the end of the document"))
+	}
+	if len(file.Patterns) == 0 {
+		return nil, loadError(decoder, errors.New(`there are no patterns; write {"patterns": [...]}`))
+	}
+	if _, err := NewClassifier(file.Patterns...); err != nil {
+		return nil, fmt.Errorf("load patterns: %w", err)
+	}
+	return file.Patterns, nil
+}
+
+func loadError(decoder *json.Decoder, err error) error {
+	at := decoder.InputOffset()
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = syntax.Offset
+	}
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		at = kind.Offset
+	}
+	return fmt.Errorf("load patterns: byte %d: %w", at, err)
+}
+
+// SavePatterns writes patterns so that LoadPatterns reads them back.
+func SavePatterns(w io.Writer, patterns []Pattern) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(patternFile{patterns}); err != nil {
+		return fmt.Errorf("save patterns: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+// Package resubmit finds the orders that failed because of a maintenance, says
+// what to do with each of them and why, and resubmits those that resubmitting
+// can help.
+//
+// A [Filter] selects orders. It is composed in code, or read from text in RQL:
+//
+//	filter := resubmit.All(
+//		resubmit.Statuses(commerce.StatusProvisioningFailed),
+//		resubmit.FailedDuring(window),
+//		resubmit.Via(commerce.ChannelReseller),
+//	)
+//	same, err := resubmit.ParseFilter(filter.String())
+//
+// A [Classifier] tells from the text of a failure whether sending the order
+// again can help.
+//
+// Errors: whatever reads text (ParseFilter, LoadPatterns) answers with one line
+// that says what is wrong and where. Filters and classifiers are immutable and
+// safe for concurrent use.
+package resubmit

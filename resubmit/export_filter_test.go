@@ -1,0 +1,4 @@
+package resubmit
+
+// SplitCheap is splitCheap, for the tests.
+var SplitCheap = splitCheap
