@@ -9,7 +9,8 @@ import (
 )
 
 // The sentinels for errors.Is. A client's *Error matches the one that fits its
-// HTTP status; other ways in may set Kind.
+// HTTP status, and those that its Err wraps: that is how a call without any answer
+// is ErrUnavailable.
 var (
 	// ErrNotFound says that there is no such order or account.
 	ErrNotFound = errors.New("not found")

@@ -12,13 +12,18 @@ type Money struct {
 // IsZero reports whether m is the zero value: the system told no amount.
 func (m Money) IsZero() bool { return m.Currency == "" && m.Amount.IsZero() }
 
-// String prints the amount as the system gave it, then the currency: "12.5 USD".
+// String prints the amount as the system gave it, then the currency:
+// "12.50 USD". It is empty for the zero value.
 func (m Money) String() string {
 	if m.IsZero() {
 		return ""
 	}
-	if m.Currency == "" {
-		return m.Amount.String()
+	amount := m.Amount.String()
+	if places := -m.Amount.Exponent(); places > 0 {
+		amount = m.Amount.StringFixed(places) // String would cut 12.50 to 12.5
 	}
-	return m.Amount.String() + " " + m.Currency
+	if m.Currency == "" {
+		return amount
+	}
+	return amount + " " + m.Currency
 }

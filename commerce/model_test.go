@@ -1,0 +1,148 @@
+package commerce_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+func TestQueryMatch(t *testing.T) {
+	t.Parallel()
+	order := commerce.Order{ID: "1", Number: "SO000027", Type: "SO", Status: "PF", PlacedAt: november}
+	for _, tc := range []struct {
+		name  string
+		query commerce.Query
+		want  bool
+	}{
+		{"the zero query asks for all", commerce.Query{}, true},
+		{"one of the ids", commerce.Query{IDs: []string{"2", "1"}}, true},
+		{"none of the ids", commerce.Query{IDs: []string{"2"}}, false},
+		{"one of the numbers", commerce.Query{Numbers: []string{"SO000027"}}, true},
+		{"none of the numbers", commerce.Query{Numbers: []string{"SO000028"}}, false},
+		{"a pattern for the number", commerce.Query{NumberLike: "*27"}, true},
+		{"another pattern", commerce.Query{NumberLike: "CH*"}, false},
+		{"the start counts", commerce.Query{PlacedFrom: november}, true},
+		{"the end does not", commerce.Query{PlacedTo: november}, false},
+		{"all terms must hold", commerce.Query{Statuses: []commerce.Status{"PF"}, Types: []commerce.OrderType{"CH"}}, false},
+		{"the account is not checked again", commerce.Query{Account: "x"}, true},
+	} {
+		require.Equal(t, tc.want, tc.query.Match(&order), tc.name)
+	}
+}
+
+func TestStatusProvisioned(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[commerce.Status]bool{
+		"PC": true, "CR": true, "WZ": true, "CP": true, "PF": false, "PR": false, "CL": false, "??": false,
+	} {
+		require.Equal(t, want, status.Provisioned(), status)
+	}
+}
+
+func TestOrderOffers(t *testing.T) {
+	t.Parallel()
+	o := commerce.Order{}
+	require.False(t, o.Detailed())
+	require.False(t, o.Offers("PD"))
+	o.Transitions = []commerce.Transition{}
+	require.True(t, o.Detailed(), "no transition is an answer, too")
+	o.Transitions = []commerce.Transition{{To: "CL"}, {To: "PD"}}
+	require.True(t, o.Offers("PD"))
+	require.False(t, o.Offers("PR"))
+}
+
+func TestMoneyIsExact(t *testing.T) {
+	t.Parallel()
+	for amount, want := range map[string]string{
+		"0.1": "0.1 USD", "12.50": "12.50 USD", "-3": "-3 USD", "0": "0 USD", "1e3": "1000 USD",
+		"12345678901234567890.123456789": "12345678901234567890.123456789 USD",
+	} {
+		m := commerce.Money{Amount: decimal.RequireFromString(amount), Currency: "USD"}
+		require.Equal(t, want, m.String())
+		content, err := json.Marshal(m)
+		require.NoError(t, err)
+		var back commerce.Money
+		require.NoError(t, json.Unmarshal(content, &back))
+		require.True(t, m.Amount.Equal(back.Amount), "%s", content)
+	}
+	require.True(t, commerce.Money{}.IsZero())
+	require.Empty(t, commerce.Money{}.String())
+	require.False(t, commerce.Money{Currency: "EUR"}.IsZero(), "zero euros is an amount")
+	require.Equal(t, "2.5", commerce.Money{Amount: decimal.RequireFromString("2.5")}.String())
+}
+
+func TestFailureReason(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name            string
+		text            map[string]string
+		message, reason string
+	}{
+		{"nothing told", nil, "", ""},
+		{"a whole message", map[string]string{"en_US": " Timeout exception "}, " Timeout exception ", "Timeout exception"},
+		{"the sentence after Reason", map[string]string{"en_US": "Failed. Reason: no answer. Try later."}, "Failed. Reason: no answer. Try later.", "no answer"},
+		{"up to the end of the line", map[string]string{"en_US": "Reason: no answer\nTrace: x"}, "Reason: no answer\nTrace: x", "no answer"},
+		{"up to the end", map[string]string{"en_US": "Reason: no answer."}, "Reason: no answer.", "no answer"},
+		{"a dot inside a word ends nothing", map[string]string{"en_US": "Reason: 502 from api.connect.cloudblue.com. Bye"},
+			"Reason: 502 from api.connect.cloudblue.com. Bye", "502 from api.connect.cloudblue.com"},
+		{"en_US comes first", map[string]string{"de_DE": "a", "en_GB": "b", "en_US": "c"}, "c", "c"},
+		{"then another English", map[string]string{"de_DE": "a", "en_GB": "b"}, "b", "b"},
+		{"then the first by name", map[string]string{"pl_PL": "b", "de_DE": "a"}, "a", "a"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := commerce.Failure{Text: tc.text}
+			require.Equal(t, tc.message, f.Message())
+			require.Equal(t, tc.reason, f.Reason())
+		})
+	}
+}
+
+func TestErrorMatchesItsSentinel(t *testing.T) {
+	t.Parallel()
+	all := []error{commerce.ErrNotFound, commerce.ErrUnauthorized, commerce.ErrForbidden, commerce.ErrConflict,
+		commerce.ErrRateLimited, commerce.ErrUnavailable}
+	for status, want := range map[int]error{
+		404: commerce.ErrNotFound, 401: commerce.ErrUnauthorized, 403: commerce.ErrForbidden, 409: commerce.ErrConflict,
+		429: commerce.ErrRateLimited, 408: commerce.ErrUnavailable, 500: commerce.ErrUnavailable, 503: commerce.ErrUnavailable,
+		400: nil, 0: nil,
+	} {
+		err := fmt.Errorf("wrapped: %w", &commerce.Error{Op: "read order", HTTPStatus: status})
+		for _, sentinel := range all {
+			require.Equal(t, sentinel == want, errors.Is(err, sentinel), "%d %v", status, sentinel)
+		}
+	}
+	require.ErrorIs(t, &commerce.Error{Err: fmt.Errorf("%w: reset", commerce.ErrUnavailable)}, commerce.ErrUnavailable)
+}
+
+func TestErrorIsOneLine(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		err  commerce.Error
+		want string
+	}{
+		{commerce.Error{Op: "push order", Method: "POST", URL: "https://h/x", HTTPStatus: 409, Code: "Conflict",
+			Message: "no\nsuch move", CorrelationID: "c-1", RetryAfter: time.Second},
+			"commerce: push order: HTTP 409 Conflict: Conflict: no such move (POST https://h/x) [correlation c-1]"},
+		{commerce.Error{Op: "list orders", Err: errors.New("connection\nrefused")}, "commerce: list orders: connection refused"},
+		{commerce.Error{Op: "list orders", HTTPStatus: 502, Body: "<html>\n" + strings.Repeat("x", 100)},
+			`commerce: list orders: HTTP 502 Bad Gateway: the body starts "<html> ` + strings.Repeat("x", 73) + `…"`},
+		{commerce.Error{Op: "read order", Message: "same", Err: errors.New("same")}, "commerce: read order: same"},
+	} {
+		require.EqualError(t, &tc.err, tc.want)
+	}
+}
+
+func ExampleFailure_Reason() {
+	f := commerce.Failure{Text: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out. Please contact support."}}
+	fmt.Println(f.Reason())
+	// Output: Request to OA timed out
+}

@@ -1,0 +1,178 @@
+package commerce_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+var november = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+func TestFailedOrdersIsTheViewOfThePanel(t *testing.T) {
+	t.Parallel()
+	v := commerce.FailedOrders()
+	require.NoError(t, v.Validate())
+	require.True(t, v.Match(&commerce.Order{Status: commerce.StatusProvisioningFailed, Type: commerce.TypeRenewal}))
+	require.False(t, v.Match(&commerce.Order{Status: commerce.StatusLongRunning}))
+	require.Equal(t, commerce.Query{Statuses: []commerce.Status{"PF"}}, v.Query())
+
+	v.Statuses[0] = "XX"
+	require.Equal(t, []commerce.Status{"PF"}, commerce.FailedOrders().Statuses, "nobody changes it for others")
+}
+
+func TestViewSelectsByTypeAndTime(t *testing.T) {
+	t.Parallel()
+	v := commerce.View{
+		Name: "n", Statuses: []commerce.Status{"PF", "LO"}, Types: []commerce.OrderType{"SO"},
+		PlacedFrom: november, PlacedTo: november.AddDate(0, 1, 0), Sort: commerce.NewestFirst,
+	}
+	require.Equal(t, commerce.NewestFirst, v.Query().Sort)
+	good := commerce.Order{Status: "LO", Type: "SO", PlacedAt: november}
+	require.True(t, v.Match(&good))
+	for name, change := range map[string]func(*commerce.Order){
+		"status":  func(o *commerce.Order) { o.Status = "CP" },
+		"type":    func(o *commerce.Order) { o.Type = "CH" },
+		"before":  func(o *commerce.Order) { o.PlacedAt = november.Add(-1) },
+		"at end":  func(o *commerce.Order) { o.PlacedAt = v.PlacedTo },
+		"no time": func(o *commerce.Order) { o.PlacedAt = time.Time{} },
+	} {
+		o := good
+		change(&o)
+		require.False(t, v.Match(&o), name)
+	}
+}
+
+func TestLoadViewsReadsWhatSaveViewsWrote(t *testing.T) {
+	t.Parallel()
+	berlin := time.FixedZone("", 3600)
+	views := []commerce.View{
+		commerce.FailedOrders(),
+		{Name: `Failed "sales"`, Statuses: []commerce.Status{"PF", "I4"}, Types: []commerce.OrderType{"SO"},
+			PlacedFrom: november, PlacedTo: time.Date(2026, 12, 1, 0, 0, 0, 0, berlin), Sort: commerce.NewestFirst},
+	}
+	path := filepath.Join(t.TempDir(), "views.json")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+	require.NoError(t, commerce.SaveViewsFile(path, views))
+	back, err := commerce.LoadViewsFile(path)
+	require.NoError(t, err)
+	require.Len(t, back, 2)
+	require.Equal(t, views[0], back[0])
+	require.True(t, views[1].PlacedTo.Equal(back[1].PlacedTo))
+
+	want, err := os.ReadFile("testdata/views.json")
+	require.NoError(t, err)
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+
+	left, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "no temporary file is left")
+}
+
+func TestSaveViewsWritesNothingThatIsNotValid(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "views.json")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+	err := commerce.SaveViewsFile(path, []commerce.View{commerce.FailedOrders(), commerce.FailedOrders()})
+	require.EqualError(t, err, "views file "+path+`: view 2: the name "Failed Orders" is that of view 1 already`)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "old", string(content))
+
+	require.ErrorContains(t, commerce.SaveViewsFile(filepath.Join(t.TempDir(), "no", "views.json"), nil), "views file: ")
+	require.ErrorContains(t, commerce.SaveViews(brokenWriter{}, nil), "disk full")
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestLoadViewsSaysWhatIsWrongAndWhere(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, in, want string }{
+		{"nothing", "", "byte 0: the file ends too early"},
+		{"not JSON", "views:", "byte 0: invalid character 'v'"},
+		{"another shape", "[]", `byte 0: expected "{", found [`},
+		{"no views", "{}", "there is no view"},
+		{"an empty list of views", `{"views":[]}`, "there is no view"},
+		{"a typo at the top", `{"view":[]}`, `byte 7: unknown key "view": did you mean "views"?`},
+		{"a typo in a view", `{"views":[{"name":"a","statusses":["PF"]}]}`, `view 1 ("a"): byte 33: unknown key "statusses": did you mean "statuses"?`},
+		{"another case", `{"views":[{"Name":"a"}]}`, `unknown key "Name": did you mean "name"?`},
+		{"a key like no other", `{"views":[{"colour":"red"}]}`, "known are name, statuses, types, placedFrom, placedTo, sort"},
+		{"a key twice", `{"views":[{"name":"a","name":"b"}]}`, `view 1 ("a"): byte 28: the key "name" is there twice`},
+		{"no name", `{"views":[{"statuses":["PF"]}]}`, `view 1 (""): the name is empty`},
+		{"no statuses", `{"views":[{"name":"a","statuses":[]}]}`, `view 1 ("a"): statuses is empty`},
+		{"null statuses", `{"views":[{"name":"a","statuses":null}]}`, `byte 32: statuses must be a list of codes`},
+		{"a status alone", `{"views":[{"name":"a","statuses":"PF"}]}`, `statuses must be a list of codes such as ["PF"]`},
+		{"a code in small letters", `{"views":[{"name":"a","statuses":["pf"]}]}`, `statuses[0] is "pf": a code is made of capital letters`},
+		{"two codes in one", `{"views":[{"name":"a","statuses":["PF"],"types":["SO","CH,CF"]}]}`, `types[1] is "CH,CF"`},
+		{"a code twice", `{"views":[{"name":"a","statuses":["PF","PF"]}]}`, `statuses names "PF" twice`},
+		{"a day without a zone", `{"views":[{"name":"a","placedFrom":"2026-11-01"}]}`, "placedFrom must be a time with its zone"},
+		{"an end before its start", `{"views":[{"name":"a","statuses":["PF"],"placedFrom":"2026-11-02T00:00:00Z","placedTo":"2026-11-01T00:00:00Z"}]}`,
+			"placedFrom 2026-11-02T00:00:00Z is not before placedTo 2026-11-01T00:00:00Z"},
+		{"an unknown sort", `{"views":[{"name":"a","statuses":["PF"],"sort":"oldest"}]}`, `sort is "oldest": it can be "newest"`},
+		{"the same name twice", `{"views":[{"name":"a","statuses":["PF"]},{"name":"a","statuses":["PF"]}]}`, `view 2: the name "a" is that of view 1 already`},
+		{"a missing end", `{"views":[{"name":"a","statuses":["PF"]}]`, "byte 41: the file ends too early"},
+		{"something after the end", `{"views":[{"name":"a","statuses":["PF"]}]} {}`, "byte 42: there is more after the end"},
+		{"too much", strings.Repeat(" ", 1<<20) + "{}", "longer than 1048576 bytes"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			views, err := commerce.LoadViews(strings.NewReader(tc.in))
+			require.ErrorContains(t, err, tc.want)
+			require.NotContains(t, err.Error(), "\n")
+			require.Nil(t, views)
+		})
+	}
+	_, err := commerce.LoadViewsFile("testdata/missing.json")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func FuzzLoadViews(f *testing.F) {
+	f.Add(`{"views":[{"name":"a","statuses":["PF"],"types":["SO"],"placedFrom":"2026-11-01T00:00:00Z"}]}`)
+	f.Add(`{"views":[{"name":null}]}`)
+	f.Fuzz(func(t *testing.T, in string) {
+		views, err := commerce.LoadViews(strings.NewReader(in))
+		if err != nil {
+			require.Nil(t, views)
+			return
+		}
+		var out bytes.Buffer
+		require.NoError(t, commerce.SaveViews(&out, views))
+		back, err := commerce.LoadViews(&out)
+		require.NoError(t, err)
+		require.Len(t, back, len(views))
+	})
+}
+
+func ExampleLoadViews() {
+	views, err := commerce.LoadViews(strings.NewReader(`{"views":[{"name":"Stuck sales","statuses":["PF","LO"],"types":["SO"]}]}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(views[0].Name, views[0].Statuses)
+	_, err = commerce.LoadViews(strings.NewReader(`{"views":[{"name":"Stuck sales","status":["PF"]}]}`))
+	fmt.Println(err)
+	// Output:
+	// Stuck sales [PF LO]
+	// view 1 ("Stuck sales"): byte 40: unknown key "status": did you mean "statuses"?
+}
+
+func ExampleView() {
+	view := commerce.FailedOrders()
+	view.PlacedFrom = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	order := commerce.Order{Status: commerce.StatusProvisioningFailed, PlacedAt: view.PlacedFrom}
+	fmt.Println(view.Match(&order))
+	// Output: true
+}
