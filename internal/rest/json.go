@@ -10,7 +10,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 )
 
 // JSON sends a request and decodes its answer into out, which may be nil. An
@@ -29,7 +28,7 @@ func (c *Client) JSON(ctx context.Context, req Request, out any) (*Response, err
 	}
 	if err != nil {
 		return nil, &Error{
-			Op: req.Op, Method: req.Method, URL: c.base + "/" + strings.TrimLeft(req.Path, "/") + query(req.RawQuery),
+			Op: req.Op, Method: req.Method, URL: c.address(&req) + query(req.RawQuery),
 			Status: resp.Status, Header: resp.Header, Err: err,
 			Body: resp.secrets.scrub(content[:min(len(content), errorBody)]),
 		}

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Request is one call. Path is relative to the base URL and is already escaped
-// (use PathEscape for its elements); RawQuery goes on the wire verbatim.
+// Request is one call. Path is relative to the base URL, empty for the base URL
+// itself, and is already escaped (use PathEscape for its elements); RawQuery goes on the wire verbatim.
 type Request struct {
 	Op       string
 	Method   string
@@ -59,12 +59,21 @@ func (c *Client) target(req *Request) (*url.URL, error) {
 			return nil, fmt.Errorf("byte %d of the query (%q) is not escaped", i, ch)
 		}
 	}
-	u, err := url.Parse(c.base + "/" + strings.TrimLeft(req.Path, "/"))
+	u, err := url.Parse(c.address(req))
 	if err != nil {
 		return nil, fmt.Errorf("the path %q is not escaped: %w", req.Path, cause(err))
 	}
 	u.RawQuery = req.RawQuery
 	return u, nil
+}
+
+// address is the URL of a request without its query. An empty path is the base
+// URL itself, without a slash at its end.
+func (c *Client) address(req *Request) string {
+	if path := strings.TrimLeft(req.Path, "/"); path != "" {
+		return c.base + "/" + path
+	}
+	return c.base
 }
 
 // prepare makes the request of one try, without credentials.

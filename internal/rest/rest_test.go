@@ -544,3 +544,16 @@ func TestNoAuthSendsNoCredentials(t *testing.T) {
 	require.Equal(t, 401, resp.Status)
 	require.NoError(t, resp.Body.Close())
 }
+
+func TestAnEmptyPathIsTheBaseURLItself(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{base, base + "/"} {
+		c, _ := client(t, func(_ int, r *http.Request) (*http.Response, error) {
+			require.Equal(t, base, r.URL.String())
+			return status(200, `{}`), nil
+		}, func(cfg *rest.Config) { cfg.BaseURL = given })
+		resp, err := c.Do(t.Context(), rest.Request{Op: "probe", Method: http.MethodGet, Safety: rest.Read})
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
+}
