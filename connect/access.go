@@ -1,0 +1,34 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// CheckAccess asks for what every call needs: a key that Connect knows, and the
+// permission to read requests. The error says what is missing and matches
+// [ErrUnauthorized] or [ErrForbidden].
+func (c *Client) CheckAccess(ctx context.Context) error {
+	const op = "check access"
+	query, err := withSlice("", 1, 0)
+	if err != nil {
+		return &Error{Op: op, Err: err}
+	}
+	// A key without the right to read accounts is known all the same, and this
+	// client has no need of that right.
+	var accounts []json.RawMessage
+	_, err = c.get(ctx, op, "accounts", query, &accounts)
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		return fmt.Errorf("the API key is refused: it is wrong, revoked or disabled: %w", err)
+	case err != nil && !errors.Is(err, ErrForbidden):
+		return err
+	}
+	_, err = c.count(ctx, op, "requests", "")
+	if errors.Is(err, ErrForbidden) {
+		return fmt.Errorf("the API key lacks the permission Subscriptions, without which requests cannot be read: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,85 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+)
+
+// Auth adds credentials to the calls of a [Client]. [APIKey] is the usual one;
+// write another to fetch the key from a vault. Safe for concurrent use.
+type Auth interface {
+	// Apply sets the credentials on a call, fetching them if needed.
+	Apply(ctx context.Context, r *http.Request) error
+	// Renew is told that a call with these credentials was refused with 401 or
+	// 403, and reports whether another try with new ones makes sense.
+	Renew(ctx context.Context, r *http.Request) bool
+}
+
+const keyScheme = "ApiKey "
+
+// APIKey is a token of Connect as the portal shows it, "ApiKey SU-…:secret", or
+// without the word before it (facts/connect.md 1). [New] refuses a key of
+// another shape. The key is never printed.
+func APIKey(key string) Auth {
+	key = strings.TrimSpace(key)
+	if len(key) >= len(keyScheme) && strings.EqualFold(key[:len(keyScheme)], keyScheme) {
+		key = strings.TrimSpace(key[len(keyScheme):])
+	}
+	return apiKey{key: key}
+}
+
+type apiKey struct{ key string }
+
+// Apply sets the header.
+func (a apiKey) Apply(_ context.Context, r *http.Request) error {
+	r.Header.Set("Authorization", keyScheme+a.key)
+	return nil
+}
+
+// Renew is false: a refused key stays refused.
+func (a apiKey) Renew(context.Context, *http.Request) bool { return false }
+
+// Format keeps the key out of every kind of print.
+func (a apiKey) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "ApiKey [hidden]") }
+
+func (a apiKey) check() error {
+	id, secret, found := strings.Cut(a.key, ":")
+	switch {
+	case a.key == "":
+		return errors.New("the API key is empty")
+	case strings.ContainsFunc(a.key, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+		return errors.New("the API key has a space or an unprintable character in it")
+	case !strings.HasPrefix(id, "SU-"):
+		return errors.New("the API key does not start with SU-: copy it from Integrations, Tokens in the Connect portal")
+	case !found || secret == "":
+		return errors.New("the API key has no secret: its form is SU-xxx-xxx-xxx:secret")
+	default:
+		return nil
+	}
+}
+
+// secret returns what must not be shown.
+func (a apiKey) secret() string {
+	_, secret, _ := strings.Cut(a.key, ":")
+	return secret
+}
+
+// credentials marks the errors of an Auth: they say nothing about Connect.
+type credentials struct{ Auth }
+
+// Apply sets the credentials on a call.
+func (a credentials) Apply(ctx context.Context, r *http.Request) error {
+	if err := a.Auth.Apply(ctx, r); err != nil {
+		return &credentialsError{err}
+	}
+	return nil
+}
+
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return "no credentials: " + e.err.Error() }
+func (e *credentialsError) Unwrap() error { return e.err }

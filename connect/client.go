@@ -1,0 +1,220 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// DefaultBaseURL is the public API of CloudBlue Connect (facts/connect.md 1).
+const DefaultBaseURL = "https://api.connect.cloudblue.com/public/v1"
+
+// versionHeader is stamped by Connect itself, not by what stands before it.
+const versionHeader = "Connect-Version"
+
+// Client reads from Connect. It has no call that changes anything: what is to be
+// done again is done through Commerce. Immutable, safe for concurrent use.
+type Client struct {
+	rest *rest.Client
+	// once is rest without retries and credentials, for probes: there a 502 is
+	// the answer, not a reason to ask again.
+	once        *rest.Client
+	base        string // without a slash at its end
+	pageSize    int
+	chunkSize   int
+	concurrency int
+	secret      string
+}
+
+type config struct {
+	rest        rest.Config
+	pageSize    int
+	chunkSize   int
+	concurrency int
+}
+
+// Option changes a default of [New].
+type Option func(*config) error
+
+// WithHTTPClient sends the calls through a client of the caller's, for a proxy,
+// own certificates or a transport that observes. Redirects are not followed.
+func WithHTTPClient(client *http.Client) Option {
+	return func(c *config) error {
+		if client == nil {
+			return errors.New("WithHTTPClient: the client is nil")
+		}
+		c.rest.HTTP = client
+		return nil
+	}
+}
+
+// WithUserAgent names the program to Connect. Default "cloudblue-go".
+func WithUserAgent(name string) Option {
+	return func(c *config) error {
+		if name == "" || strings.ContainsAny(name, "\r\n") {
+			return fmt.Errorf("WithUserAgent: %q is empty or has a line break in it", name)
+		}
+		c.rest.UserAgent = name
+		return nil
+	}
+}
+
+// WithLogger logs the calls. Default: nothing is logged. The key never is.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) error {
+		if logger == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		c.rest.Logger = logger
+		return nil
+	}
+}
+
+// WithMaxTries bounds how often one call is tried while Connect is unavailable
+// or says that calls come too fast. Default 3; 1 never tries again.
+func WithMaxTries(n int) Option {
+	return func(c *config) error {
+		c.rest.MaxTries = n
+		return between("WithMaxTries", n, 1, 20)
+	}
+}
+
+// WithPageSize sets how many rows are asked for at once. Default 100; Connect
+// takes up to 1000 (inferred, facts/connect.md 4) and silently sends less, which
+// this client notices.
+func WithPageSize(n int) Option {
+	return func(c *config) error {
+		c.pageSize = n
+		return between("WithPageSize", n, 1, 1000)
+	}
+}
+
+// WithMaxBody bounds the bytes of one answer. Default 32 MiB.
+func WithMaxBody(bytes int64) Option {
+	return func(c *config) error {
+		if bytes < 1 {
+			return fmt.Errorf("WithMaxBody: %d is not positive", bytes)
+		}
+		c.rest.MaxBody = bytes
+		return nil
+	}
+}
+
+// WithConcurrency sets how many look-ups [Client.NewestRequests] has under way at
+// once, 1 to 4. Default 3. Connect publishes no rate limit.
+func WithConcurrency(n int) Option {
+	return func(c *config) error {
+		c.concurrency = n
+		return between("WithConcurrency", n, 1, 4)
+	}
+}
+
+// WithChunkSize sets how many keys [Client.NewestRequests] asks for in one
+// look-up, 1 to 50. Default 50, which keeps the URL below 4 KiB.
+func WithChunkSize(n int) Option {
+	return func(c *config) error {
+		c.chunkSize = n
+		return between("WithChunkSize", n, 1, maxChunk)
+	}
+}
+
+func between(option string, n, least, most int) error {
+	if n < least || n > most {
+		return fmt.Errorf("%s: %d is not between %d and %d", option, n, least, most)
+	}
+	return nil
+}
+
+// New makes a client. An empty baseURL is [DefaultBaseURL]. Nothing is sent yet:
+// [Client.CheckAccess] tells whether the key is good.
+func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
+	if baseURL == "" {
+		baseURL = DefaultBaseURL
+	}
+	cfg := config{pageSize: 100, chunkSize: maxChunk, concurrency: 3}
+	cfg.rest.BaseURL = baseURL
+	for _, opt := range opts {
+		if err := opt(&cfg); err != nil {
+			return nil, fmt.Errorf("connect: %w", err)
+		}
+	}
+	if auth == nil {
+		return nil, errors.New("connect: no credentials: pass connect.APIKey(…)")
+	}
+	cfg.rest.Auth = credentials{auth}
+	client := &Client{
+		base:     strings.TrimRight(baseURL, "/"),
+		pageSize: cfg.pageSize, chunkSize: cfg.chunkSize, concurrency: cfg.concurrency,
+	}
+	if key, ok := auth.(apiKey); ok {
+		if err := key.check(); err != nil {
+			return nil, fmt.Errorf("connect: %w", err)
+		}
+		client.secret = key.secret()
+	}
+	var err error
+	if client.rest, err = rest.New(cfg.rest); err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	cfg.rest.Auth, cfg.rest.MaxTries = nil, 1
+	if client.once, err = rest.New(cfg.rest); err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return client, nil
+}
+
+// get reads JSON. The error is an *Error.
+func (c *Client) get(ctx context.Context, op, path, query string, out any) (http.Header, error) {
+	resp, err := c.rest.JSON(ctx, rest.Request{
+		Op: op, Method: http.MethodGet, Path: path, RawQuery: query, Safety: rest.Read,
+	}, out)
+	if err != nil {
+		return nil, c.failure(ctx, op, err)
+	}
+	return resp.Header, nil
+}
+
+// object reads one object by its id and decodes it.
+func object[T any](ctx context.Context, c *Client, op, collection, id string, decode func([]byte) (T, error)) (T, error) {
+	var none T
+	elem, err := rest.PathEscape(id)
+	if err != nil {
+		return none, &Error{Op: op, Err: err}
+	}
+	var raw json.RawMessage
+	path := collection + "/" + elem
+	if _, err := c.get(ctx, op, path, "", &raw); err != nil {
+		return none, err
+	}
+	decoded, err := decode(raw)
+	if err != nil {
+		return none, &Error{Op: op, Method: http.MethodGet, URL: c.url(path, ""), HTTPStatus: http.StatusOK, Err: err}
+	}
+	return decoded, nil
+}
+
+// url is for errors.
+func (c *Client) url(path, query string) string {
+	return strings.TrimSuffix(c.base+"/"+path+"?"+query, "?")
+}
+
+// scrub removes the secret from what a server sent back.
+func (c *Client) scrub(s string) string {
+	if c.secret == "" {
+		return s
+	}
+	return strings.ReplaceAll(s, c.secret, "[hidden]")
+}
+
+func (c *Client) scrubError(err error) error {
+	if err == nil || c.secret == "" || !strings.Contains(err.Error(), c.secret) {
+		return err
+	}
+	return errors.New(c.scrub(err.Error()))
+}

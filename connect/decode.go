@@ -1,0 +1,136 @@
+package connect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// text is a string that servers also send as a number or null.
+type text string
+
+// UnmarshalJSON takes a number as it is written: an id is not arithmetic.
+func (t *text) UnmarshalJSON(data []byte) error {
+	switch {
+	case string(data) == "null":
+		*t = ""
+		return nil
+	case len(data) > 0 && data[0] == '"':
+		return json.Unmarshal(data, (*string)(t))
+	}
+	var number json.Number
+	if err := json.Unmarshal(data, &number); err != nil {
+		return fmt.Errorf("%s is neither a string nor a number", clip(string(data), 40))
+	}
+	*t = text(number)
+	return nil
+}
+
+// instant is a time in one of the forms that Connect and its hubs write
+// (facts/connect.md 1): with an offset, with Z, or without a zone, which means UTC.
+type instant time.Time
+
+var instantLayouts = []string{
+	time.RFC3339, // reads fractions of a second, too
+	"2006-01-02T15:04:05",
+	"2006-01-02T15:04:05Z0700",
+	"2006-01-02T15:04Z07:00",
+	"2006-01-02T15:04",
+	time.DateOnly,
+}
+
+// UnmarshalJSON reads null and "" as the zero time.
+func (i *instant) UnmarshalJSON(data []byte) error {
+	var s string
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("%s is not a time", clip(string(data), 40))
+	}
+	if s == "" {
+		*i = instant{}
+		return nil
+	}
+	normal := strings.Replace(s, " ", "T", 1)
+	for _, layout := range instantLayouts {
+		if t, err := time.Parse(layout, normal); err == nil {
+			*i = instant(t.UTC())
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not a time", clip(s, 40))
+}
+
+type wireRequest struct {
+	ID      text
+	Type    RequestType
+	Status  RequestStatus
+	Reason  string
+	Note    string
+	Created instant
+	Updated instant
+	Asset   struct {
+		ID          text
+		Status      string
+		ExternalID  text `json:"external_id"`
+		ExternalUID text `json:"external_uid"`
+		Product     struct {
+			ID   text
+			Name string
+		}
+		Connection struct{ Hub struct{ ID text } }
+	}
+}
+
+// decodeRequest reads one fulfillment request. Unknown fields are ignored; an id
+// is the least that a request must have.
+func decodeRequest(data []byte) (*Request, error) {
+	var w wireRequest
+	if err := json.Unmarshal(data, &w); err != nil {
+		return nil, err
+	}
+	if w.ID == "" {
+		return nil, errors.New("the request has no id")
+	}
+	return &Request{
+		ID: string(w.ID), Type: w.Type, Status: w.Status, Reason: w.Reason, Note: w.Note,
+		Created: time.Time(w.Created), Updated: time.Time(w.Updated),
+		Asset: Asset{
+			ID: string(w.Asset.ID), Status: w.Asset.Status,
+			ExternalID: string(w.Asset.ExternalID), ExternalUID: string(w.Asset.ExternalUID),
+			ProductID: string(w.Asset.Product.ID), ProductName: w.Asset.Product.Name,
+			HubID: string(w.Asset.Connection.Hub.ID),
+		},
+		Raw: bytes.Clone(data),
+	}, nil
+}
+
+type wireHub struct {
+	ID       text
+	Name     string
+	Instance struct {
+		ID   text
+		Type string
+	}
+	Version          text
+	ExtensionVersion text    `json:"extension_version"`
+	LastHealthCheck  instant `json:"last_health_check"`
+}
+
+func decodeHub(data []byte) (*Hub, error) {
+	var w wireHub
+	if err := json.Unmarshal(data, &w); err != nil {
+		return nil, err
+	}
+	if w.ID == "" {
+		return nil, errors.New("the hub has no id")
+	}
+	return &Hub{
+		ID: string(w.ID), Name: w.Name,
+		InstanceID: string(w.Instance.ID), InstanceType: w.Instance.Type,
+		Version: string(w.Version), ExtensionVersion: string(w.ExtensionVersion),
+		LastHealthCheck: time.Time(w.LastHealthCheck),
+		Raw:             bytes.Clone(data),
+	}, nil
+}

@@ -1,0 +1,210 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// The sentinels for errors.Is. Every *Error matches the one that fits.
+var (
+	// ErrNotFound says that Connect has no such object.
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthorized says that the API key was refused.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden says that the API key is good but not for this: its module
+	// permissions or its side (vendor, provider) do not fit.
+	ErrForbidden = errors.New("forbidden")
+	// ErrConflict says that such an object exists already.
+	ErrConflict = errors.New("conflict")
+	// ErrRateLimited says that calls came too fast.
+	ErrRateLimited = errors.New("rate limited")
+	// ErrUnavailable says that Connect did not answer, or that something before
+	// it answered in its place: 502, 503, 504, another 5xx without a sign of
+	// Connect, a network error, or a page instead of JSON, whatever its status.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// Error is a failed call to Connect. It holds no secrets.
+type Error struct {
+	// Op says what was tried: "list requests", "read hub".
+	Op string
+	// Method and URL of the call, without credentials. Empty when no call was made.
+	Method string
+	URL    string
+	// HTTPStatus is 0 when there was no answer.
+	HTTPStatus int
+	// Code is the server's own, for instance "VAL_001" (facts/connect.md 5).
+	Code string
+	// Messages are the server's own.
+	Messages []string
+	// Params are the server's details, nil where it gave none.
+	Params map[string]any
+	// RetryAfter is how long the server asked to wait; 0 when it did not.
+	RetryAfter time.Duration
+	// ConnectVersion is the release that answered. Empty when something before
+	// Connect answered, or nothing at all.
+	ConnectVersion string
+	// Body is the start of an answer that could not be understood, at most 1 KiB.
+	Body string
+	// Err is the cause: a network error, a context error, a sentinel. May be nil.
+	Err error
+}
+
+const (
+	maxBodyExcerpt = 1024
+	maxShownBody   = 80
+	maxShownURL    = 200
+)
+
+// Error is one line: what was tried, what came back, and the server's words.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("connect: " + e.Op)
+	if e.HTTPStatus != 0 {
+		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
+	}
+	if e.Code != "" {
+		b.WriteString(": " + oneLine(e.Code))
+	}
+	if len(e.Messages) > 0 {
+		b.WriteString(": " + oneLine(strings.Join(e.Messages, "; ")))
+	}
+	if e.Err != nil {
+		b.WriteString(": " + oneLine(e.Err.Error()))
+	}
+	if e.Err == nil && e.Body != "" {
+		fmt.Fprintf(&b, ": the body starts %q", clip(oneLine(e.Body), maxShownBody))
+	}
+	if e.URL != "" {
+		fmt.Fprintf(&b, " (%s %s)", e.Method, clip(e.URL, maxShownURL))
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is matches the sentinel of the HTTP status. A page that something before
+// Connect served says nothing about what Connect has: it is never ErrNotFound
+// or ErrConflict.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrNotFound:
+		return e.HTTPStatus == http.StatusNotFound && !e.foreignPage()
+	case ErrUnauthorized:
+		return e.HTTPStatus == http.StatusUnauthorized
+	case ErrForbidden:
+		return e.HTTPStatus == http.StatusForbidden
+	case ErrConflict:
+		return e.HTTPStatus == http.StatusConflict && !e.foreignPage()
+	case ErrRateLimited:
+		return e.HTTPStatus == http.StatusTooManyRequests
+	case ErrUnavailable:
+		return e.unavailable()
+	default:
+		return false
+	}
+}
+
+func (e *Error) unavailable() bool {
+	switch e.HTTPStatus {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false
+	}
+	unsigned := e.ConnectVersion == "" && e.Code == ""
+	return e.HTTPStatus >= http.StatusInternalServerError && unsigned || e.foreignPage()
+}
+
+// foreignPage reports whether a page came back that Connect did not send.
+func (e *Error) foreignPage() bool {
+	return e.ConnectVersion == "" && isPage(e.Body)
+}
+
+// isPage reports whether a body is HTML or XML instead of JSON.
+func isPage(body string) bool {
+	return strings.HasPrefix(strings.TrimSpace(body), "<")
+}
+
+// failure turns a failed call into an *Error.
+func (c *Client) failure(ctx context.Context, op string, err error) *Error {
+	e := &Error{Op: op, Err: err}
+	cause, ok := errors.AsType[*rest.Error](err)
+	if !ok {
+		return e
+	}
+	e.Method, e.URL, e.HTTPStatus = cause.Method, cause.URL, cause.Status
+	e.RetryAfter, e.Err = cause.RetryAfter, c.scrubError(cause.Err)
+	if cause.Header != nil {
+		e.ConnectVersion = cause.Header.Get(versionHeader)
+	}
+	e.explain(c.scrub(string(cause.Body)))
+	if ctx.Err() == nil && lost(cause) {
+		e.Err = fmt.Errorf("%w: %w", ErrUnavailable, e.Err)
+	}
+	return e
+}
+
+// lost reports whether the answer never came, or not in one piece, or was a good
+// one by its status but no JSON. Statuses that are not good speak for themselves.
+func lost(e *rest.Error) bool {
+	_, ours := errors.AsType[*credentialsError](e.Err)
+	_, otherJSON := errors.AsType[*json.UnmarshalTypeError](e.Err)
+	switch {
+	case ours || otherJSON || e.URL == "":
+		return false
+	case e.Status == 0:
+		return true
+	case e.Status < 200 || e.Status > 299:
+		return false
+	case e.Body != nil: // it came as a whole, and cannot be read
+		return true
+	default: // it broke off, unless it was merely too long
+		_, network := errors.AsType[net.Error](e.Err)
+		return network || errors.Is(e.Err, io.EOF) || errors.Is(e.Err, io.ErrUnexpectedEOF)
+	}
+}
+
+// explain reads the error body of facts/connect.md 5, or keeps its start.
+func (e *Error) explain(body string) {
+	var told struct {
+		Code   string          `json:"error_code"`
+		Errors json.RawMessage `json:"errors"`
+		Params map[string]any  `json:"params"`
+	}
+	if json.Unmarshal([]byte(body), &told) == nil {
+		e.Code, e.Params = told.Code, told.Params
+		e.Messages = messages(told.Errors)
+	}
+	if e.Code == "" && len(e.Messages) == 0 {
+		e.Body = strings.ToValidUTF8(body[:min(len(body), maxBodyExcerpt)], "")
+	}
+}
+
+// messages reads a list of strings; whatever else it is, its JSON is the message.
+func messages(raw json.RawMessage) []string {
+	var list []string
+	if len(raw) == 0 || json.Unmarshal(raw, &list) == nil {
+		return list
+	}
+	return []string{string(raw)}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

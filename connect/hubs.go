@@ -1,0 +1,52 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+)
+
+// Hub is a system that sends requests to Connect: an installation of Commerce.
+type Hub struct {
+	ID   string
+	Name string
+	// InstanceID is the UUID of the core of Commerce.
+	InstanceID string
+	// InstanceType is "OA" for CloudBlue Commerce, "API" for others.
+	InstanceType string
+	// Version is that of Commerce, ExtensionVersion that of its connector.
+	Version          string
+	ExtensionVersion string
+	// LastHealthCheck is when Commerce last reported to Connect, which it does
+	// about every 305 s (facts/connect.md 0.7): young again after a maintenance,
+	// the way from Commerce to Connect is open. Zero where it never did.
+	LastHealthCheck time.Time
+	// Raw is the hub as the server sent it.
+	Raw json.RawMessage
+}
+
+// Hubs lists the hubs that the key may see; instanceID restricts them to one
+// installation of Commerce, "" does not. An error ends the sequence.
+func (c *Client) Hubs(ctx context.Context, instanceID string) iter.Seq2[*Hub, error] {
+	const op = "list hubs"
+	var terms []rql.Expr
+	if instanceID != "" {
+		terms = append(terms, rql.Call("eq", rql.Val("instance.id"), rql.Val(instanceID)))
+	}
+	query, err := encode(terms)
+	if err != nil {
+		return fails[*Hub](&Error{Op: op, Err: err})
+	}
+	return walk(ctx, c, list[*Hub]{
+		op: op, path: "hubs", terms: query, size: c.pageSize,
+		decode: decodeHub, id: func(h *Hub) string { return h.ID },
+	})
+}
+
+// Hub reads one hub, "HB-…". An error that matches [ErrNotFound] says that there is none.
+func (c *Client) Hub(ctx context.Context, id string) (*Hub, error) {
+	return object(ctx, c, "read hub", "hubs", id, decodeHub)
+}

@@ -1,0 +1,57 @@
+package connect_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+func TestHubsAreListedAndDecoded(t *testing.T) {
+	t.Parallel()
+	var query string
+	transport := responding(func() *http.Response { return nil })
+	transport.RegisterResponder(http.MethodGet, "=~/hubs$", func(r *http.Request) (*http.Response, error) {
+		query = r.URL.RawQuery
+		return answer(http.StatusOK, golden(t, "hubs.json")), nil
+	})
+	var got []*connect.Hub
+	for h, err := range clientOver(t, transport).Hubs(t.Context(), "2e1a0b5c-6f0e-4b6f-8f2f-0d9d3c1c7e55") {
+		require.NoError(t, err)
+		require.NotEmpty(t, h.Raw)
+		h.Raw = nil
+		got = append(got, h)
+	}
+	require.Equal(t, "eq(instance.id,2e1a0b5c-6f0e-4b6f-8f2f-0d9d3c1c7e55)&limit=100&offset=0", query)
+	require.Equal(t, []*connect.Hub{
+		{
+			ID: "HB-1234-5678", Name: "EU hub", InstanceID: "2e1a0b5c-6f0e-4b6f-8f2f-0d9d3c1c7e55", InstanceType: "OA",
+			Version: "21.8", ExtensionVersion: "26.0-2",
+			LastHealthCheck: time.Date(2026, 1, 10, 4, 1, 12, 0, time.UTC), // written without a zone
+		},
+		{ID: "HB-9999-0000", Name: "API hub", InstanceID: "api-1", InstanceType: "API"},
+	}, got)
+}
+
+func TestAllHubsAreAskedForWithoutACondition(t *testing.T) {
+	t.Parallel()
+	fake := &fakeConnect{}
+	for range clientOver(t, fake).Hubs(t.Context(), "") {
+		require.Fail(t, "there is none")
+	}
+	require.Equal(t, []string{"limit=100&offset=0"}, fake.queries)
+}
+
+func TestAHubThatIsNotThereIsNotFound(t *testing.T) {
+	t.Parallel()
+	client := clientOver(t, responding(func() *http.Response { return answer(http.StatusNotFound, `{}`) }))
+	_, err := client.Hub(t.Context(), "HB-1")
+	require.ErrorIs(t, err, connect.ErrNotFound)
+	for _, err := range client.Hubs(t.Context(), `'"`) {
+		require.ErrorContains(t, err, "list hubs")
+		require.NotErrorIs(t, err, connect.ErrNotFound)
+	}
+}

@@ -1,0 +1,361 @@
+package connect_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+func tenantKey(tenant string) connect.RequestKey {
+	return connect.RequestKey{Tenant: tenant, Type: connect.TypePurchase}
+}
+
+// told is what the tests look at of a Newest.
+func told(found []connect.Newest) []string {
+	out := []string{}
+	for _, n := range found {
+		out = append(out, fmt.Sprintf("%s %s failed %d", n.Request.ID, n.Request.Status, n.FailedInRow))
+	}
+	return out
+}
+
+func TestTheNewestRequestOfAHistoryIsFound(t *testing.T) {
+	t.Parallel()
+	day := func(n int) time.Time { return epoch.AddDate(0, 0, n) }
+	row := func(id, status string, created time.Time, asset string) fakeRow {
+		return fakeRow{id: id, kind: "purchase", status: status, created: created, asset: asset, tenant: "t1", subID: "1"}
+	}
+	for name, test := range map[string]struct {
+		rows []fakeRow
+		want []string
+	}{
+		"no request at all": {nil, []string{}},
+		"only a draft":      {[]fakeRow{row("PR-1-001", "draft", day(1), "AS-1")}, []string{}},
+		"one that failed":   {[]fakeRow{row("PR-1-001", "failed", day(1), "AS-1")}, []string{"PR-1-001 failed failed 1"}},
+		"failures before a success do not count": {
+			[]fakeRow{row("PR-1-001", "failed", day(1), "AS-1"), row("PR-1-002", "approved", day(2), "AS-1")},
+			[]string{"PR-1-002 approved failed 0"},
+		},
+		"failures after a success count": {
+			[]fakeRow{
+				row("PR-1-001", "failed", day(1), "AS-1"), row("PR-1-002", "approved", day(2), "AS-1"),
+				row("PR-1-003", "failed", day(3), "AS-1"), row("PR-1-004", "failed", day(4), "AS-1"),
+			},
+			[]string{"PR-1-004 failed failed 2"},
+		},
+		"at the same instant the higher number is newer": {
+			[]fakeRow{row("PR-1-1000", "pending", day(1), "AS-1"), row("PR-1-999", "failed", day(1), "AS-1")},
+			[]string{"PR-1-1000 pending failed 0"},
+		},
+		"two products are two assets, the newest first": {
+			[]fakeRow{row("PR-1-001", "failed", day(1), "AS-1"), row("PR-2-001", "pending", day(2), "AS-2")},
+			[]string{"PR-2-001 pending failed 0", "PR-1-001 failed failed 1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := clientOver(t, &fakeConnect{rows: test.rows}, connect.WithPageSize(2))
+			key := tenantKey("t1")
+			found, err := client.NewestRequests(t.Context(), []connect.RequestKey{key})
+			require.NoError(t, err)
+			require.Contains(t, found, key)
+			require.Equal(t, test.want, told(found[key]))
+
+			one, ok, err := client.NewestRequest(t.Context(), key)
+			require.NoError(t, err)
+			require.Equal(t, len(test.want) > 0, ok)
+			if ok {
+				require.Equal(t, found[key][0], one)
+			}
+		})
+	}
+}
+
+func TestATenantMatchesAnAssetWithoutSubscription(t *testing.T) {
+	t.Parallel()
+	rows := purchases(1)
+	rows[0].subID = "" // external_id: null
+	found, err := clientOver(t, &fakeConnect{rows: rows}).NewestRequests(t.Context(), []connect.RequestKey{
+		tenantKey("tenant-0000"), {Subscription: "1000", Type: connect.TypePurchase},
+	})
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	require.Len(t, found[tenantKey("tenant-0000")], 1)
+	require.Empty(t, found[connect.RequestKey{Subscription: "1000", Type: connect.TypePurchase}])
+}
+
+func TestRowsThatWereNotAskedForAreLeftOut(t *testing.T) {
+	t.Parallel()
+	body := golden(t, "requests.json") // a purchase and two changes
+	client := clientOver(t, responding(func() *http.Response { return answer(http.StatusOK, body) }))
+	mine := tenantKey("1C378BDD-9C8A-4566-BE8A-BD90A51AA42A") // a UUID in capitals is the same
+	other := tenantKey("9d1f0a52-3a4e-4d47-8a06-6a4f3f1f7c11")
+	found, err := client.NewestRequests(t.Context(), []connect.RequestKey{mine, other, mine})
+	require.NoError(t, err)
+	require.Equal(t, []string{"PR-1000-0000-0001-001 failed failed 1"}, told(found[mine]))
+	require.Contains(t, found, other)
+	require.Empty(t, found[other])
+}
+
+func TestTheLookUpAsksAsTheConnectorDoes(t *testing.T) {
+	t.Parallel()
+	fake := &fakeConnect{}
+	_, err := clientOver(t, fake).NewestRequests(t.Context(), []connect.RequestKey{
+		tenantKey("b"), tenantKey("a"),
+		{Subscription: "7", Type: connect.TypePurchase}, {Subscription: "7", Type: connect.TypeCancel},
+	})
+	require.NoError(t, err)
+	const common = "select(-activation_key,-template,-asset.items,-asset.params,-asset.tiers,-asset.configuration)&%s&eq(type,%s)" +
+		"&in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked))&ordering(-created)&limit=100&offset=0"
+	require.ElementsMatch(t, []string{
+		fmt.Sprintf(common, "in(asset.external_uid,(a,b))", "purchase"),
+		fmt.Sprintf(common, "eq(asset.external_id,7)", "purchase"),
+		fmt.Sprintf(common, "eq(asset.external_id,7)", "cancel"),
+	}, fake.queries)
+}
+
+func TestTheLargestLookUpFitsInFourKiB(t *testing.T) {
+	t.Parallel()
+	keys := make([]connect.RequestKey, 50)
+	for i := range keys {
+		keys[i] = tenantKey(fmt.Sprintf("1c378bdd-9c8a-4566-be8a-bd90a51a%04d", i))
+	}
+	fake := &fakeConnect{}
+	_, err := clientOver(t, fake).NewestRequests(t.Context(), keys)
+	require.NoError(t, err)
+	require.Len(t, fake.queries, 1)
+	require.Less(t, len(testBase+"/requests?"+fake.queries[0]), 4096)
+}
+
+func TestKeysOfALookUpThatFailsAreUnknownAndTheOthersAnswered(t *testing.T) {
+	t.Parallel()
+	var keys []connect.RequestKey
+	for i := range 10 {
+		keys = append(keys, tenantKey(fmt.Sprintf("tenant-%04d", i)))
+	}
+	for name, test := range map[string]struct {
+		resp func() *http.Response
+		is   error
+		says string
+	}{
+		"forbidden":   {func() *http.Response { return answer(403, golden(t, "error_403.json")) }, connect.ErrForbidden, "AUTH_003"},
+		"unavailable": {func() *http.Response { return page(502, "<html>") }, connect.ErrUnavailable, "502 Bad Gateway"},
+		"a page in place of the answer": {
+			func() *http.Response { return page(200, "<html>") }, connect.ErrUnavailable, "not JSON",
+		},
+		"a row that cannot be read": {
+			func() *http.Response { return answer(200, `[{"id":"PR-1","created":"x"}]`) }, nil, "row 0",
+		},
+		"a row without its asset": {
+			func() *http.Response {
+				return answer(200, `[{"id":"PR-1","type":"purchase","created":"2026-01-10","asset":{"external_uid":"tenant-0004"}}]`)
+			}, nil, "request PR-1 has no asset.id",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake := &fakeConnect{rows: purchases(10), refuse: func(query string) *http.Response {
+				if strings.Contains(query, "tenant-0004") {
+					return test.resp()
+				}
+				return nil
+			}}
+			found, err := clientOver(t, fake, connect.WithChunkSize(3)).NewestRequests(t.Context(), keys)
+			require.ErrorContains(t, err, "3 of 10 keys are unknown")
+			require.ErrorContains(t, err, test.says)
+			require.NotContains(t, err.Error(), "\n")
+			for _, sentinel := range sentinels {
+				require.Equal(t, sentinel == test.is, errors.Is(err, sentinel), "%v", sentinel)
+			}
+			require.Len(t, found, 7)
+			for i, key := range keys {
+				if i < 3 || i > 5 {
+					require.Len(t, found[key], 1)
+				} else {
+					require.NotContains(t, found, key)
+				}
+			}
+			_, _, err = clientOver(t, fake).NewestRequest(t.Context(), keys[4])
+			require.Error(t, err)
+		})
+	}
+}
+
+func TestAKeyThatNamesNothingIsUnknownAndSpoilsNoOther(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		key  connect.RequestKey
+		says string
+	}{
+		"no type":              {connect.RequestKey{Tenant: "t"}, "the type is empty"},
+		"neither":              {connect.RequestKey{Type: connect.TypeCancel}, "exactly one of Tenant and Subscription"},
+		"both":                 {connect.RequestKey{Type: connect.TypeCancel, Tenant: "t", Subscription: "1"}, "exactly one"},
+		"both kinds of quotes": {tenantKey(`'"`), "quotes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			good := tenantKey("tenant-0001")
+			found, err := clientOver(t, &fakeConnect{rows: purchases(3)}).NewestRequests(t.Context(), []connect.RequestKey{test.key, good})
+			require.ErrorContains(t, err, test.says)
+			require.ErrorContains(t, err, "1 of 2 keys are unknown")
+			require.Len(t, found, 1)
+			require.Len(t, found[good], 1)
+		})
+	}
+}
+
+func TestNoKeysAreNoCalls(t *testing.T) {
+	t.Parallel()
+	fake := &fakeConnect{}
+	found, err := clientOver(t, fake).NewestRequests(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.Empty(t, fake.queries)
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestNoMoreLookUpsRunAtOnceThanAllowed(t *testing.T) {
+	t.Parallel()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	synctest.Test(t, func(t *testing.T) {
+		var running, most atomic.Int32
+		var mu sync.Mutex
+		slow := transportFunc(func(*http.Request) (*http.Response, error) {
+			mu.Lock()
+			most.Store(max(most.Load(), running.Add(1)))
+			mu.Unlock()
+			<-time.After(time.Second)
+			running.Add(-1)
+			return answer(http.StatusOK, "[]"), nil
+		})
+		var keys []connect.RequestKey
+		for i := range 12 {
+			keys = append(keys, tenantKey(fmt.Sprint(i)))
+		}
+		began := time.Now()
+		found, err := clientOver(t, slow, connect.WithChunkSize(1), connect.WithConcurrency(4)).NewestRequests(t.Context(), keys)
+		require.NoError(t, err)
+		require.Len(t, found, 12)
+		require.EqualValues(t, 4, most.Load())
+		require.Equal(t, 3*time.Second, time.Since(began))
+	})
+}
+
+func TestALookUpIsTriedAgainWhileConnectIsUnavailable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		fake := &fakeConnect{rows: purchases(1), refuse: func(string) *http.Response {
+			if calls++; calls < 3 {
+				resp := page(http.StatusServiceUnavailable, "<html>")
+				resp.Header.Set("Retry-After", "5")
+				return resp
+			}
+			return nil
+		}}
+		began := time.Now()
+		found, err := clientOver(t, fake, connect.WithMaxTries(3)).
+			NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-0000")})
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.Equal(t, 3, calls)
+		require.Equal(t, 10*time.Second, time.Since(began))
+	})
+}
+
+// oracle is NewestRequests as one would say it, in quadratic time.
+func oracle(rows []fakeRow, key connect.RequestKey) []string {
+	newer := func(a, b fakeRow) int {
+		return -cmp.Or(a.created.Compare(b.created), strings.Compare(a.id, b.id))
+	}
+	var mine []fakeRow
+	for _, r := range rows {
+		if r.status != "draft" && r.kind == string(key.Type) &&
+			(key.Tenant != "" && r.tenant == key.Tenant || key.Subscription != "" && r.subID == key.Subscription) {
+			mine = append(mine, r)
+		}
+	}
+	slices.SortFunc(mine, newer)
+	out := []string{}
+	for i, r := range mine {
+		if slices.ContainsFunc(mine[:i], func(o fakeRow) bool { return o.asset == r.asset }) {
+			continue
+		}
+		failed := 0
+		for _, o := range mine[i:] {
+			if o.asset != r.asset {
+				continue
+			}
+			if o.status != "failed" {
+				break
+			}
+			failed++
+		}
+		out = append(out, fmt.Sprintf("%s %s failed %d", r.id, r.status, failed))
+	}
+	return out
+}
+
+func TestNewestRequestsAgreesWithANaiveReading(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		var rows []fakeRow
+		for i := range rapid.IntRange(0, 60).Draw(rt, "requests") {
+			sub := rapid.IntRange(0, 5).Draw(rt, "subscription")
+			product := rapid.IntRange(0, 2).Draw(rt, "product")
+			row := fakeRow{
+				id:      fmt.Sprintf("PR-%03d", i),
+				kind:    rapid.SampledFrom([]string{"purchase", "change", "cancel"}).Draw(rt, "type"),
+				status:  rapid.SampledFrom([]string{"failed", "failed", "pending", "approved", "draft", "revoked"}).Draw(rt, "status"),
+				created: epoch.Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "age")) * time.Second),
+				asset:   fmt.Sprintf("AS-%d-%d", sub, product), tenant: fmt.Sprintf("t%d-%d", sub, product),
+				product: fmt.Sprintf("PRD-%d", product),
+			}
+			if rapid.Bool().Draw(rt, "told its subscription") {
+				row.subID = fmt.Sprint(sub)
+			}
+			rows = append(rows, row)
+		}
+		var keys []connect.RequestKey
+		for _, kind := range []connect.RequestType{"purchase", "change", "cancel"} {
+			for sub := range 7 {
+				keys = append(keys, connect.RequestKey{Subscription: fmt.Sprint(sub), Type: kind})
+				for product := range 3 {
+					keys = append(keys, connect.RequestKey{Tenant: fmt.Sprintf("t%d-%d", sub, product), Type: kind})
+				}
+			}
+		}
+		keys = rapid.SliceOfN(rapid.SampledFrom(keys), 1, 40).Draw(rt, "keys")
+		fake := &fakeConnect{rows: rows, most: rapid.IntRange(0, 7).Draw(rt, "largest page")}
+		client := clientOver(t, fake,
+			connect.WithPageSize(rapid.IntRange(1, 10).Draw(rt, "page size")),
+			connect.WithChunkSize(rapid.IntRange(1, 50).Draw(rt, "chunk size")))
+		found, err := client.NewestRequests(t.Context(), keys)
+		require.NoError(rt, err)
+		for _, key := range keys {
+			got, ok := found[key]
+			require.True(rt, ok, "%+v", key)
+			require.Equal(rt, oracle(rows, key), told(got), "%+v", key)
+		}
+		for key := range found {
+			require.Contains(rt, keys, key)
+		}
+	})
+}

@@ -1,0 +1,171 @@
+package connect_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+func listed(t testing.TB, client *connect.Client, q connect.RequestQuery) ([]string, error) {
+	t.Helper()
+	var found []string
+	for r, err := range client.Requests(t.Context(), q) {
+		if err != nil {
+			return found, err
+		}
+		found = append(found, r.ID)
+	}
+	return found, nil
+}
+
+func idsOf(rows []fakeRow) []string {
+	var all []string
+	for _, r := range rows {
+		all = append(all, r.id)
+	}
+	return all
+}
+
+func TestEveryRowIsYieldedOnceWhateverTheServerMakesOfPages(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		rows := purchases(rapid.IntRange(0, 40).Draw(rt, "rows"))
+		size := rapid.IntRange(1, 15).Draw(rt, "page size")
+		fake := &fakeConnect{rows: rows, noRange: rapid.Bool().Draw(rt, "no Content-Range")}
+		if !fake.noRange {
+			fake.most = rapid.IntRange(0, 12).Draw(rt, "largest page")
+		}
+		got, err := listed(t, clientOver(t, fake, connect.WithPageSize(size)), connect.RequestQuery{})
+		require.NoError(rt, err)
+		require.Equal(rt, idsOf(rows), got)
+	})
+}
+
+func TestWithTheTotalToldNoNeedlessPageIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for rows, calls := range map[int]int{0: 1, 1: 1, 10: 1, 11: 2, 20: 2} {
+		fake := &fakeConnect{rows: purchases(rows)}
+		_, err := listed(t, clientOver(t, fake, connect.WithPageSize(10)), connect.RequestQuery{})
+		require.NoError(t, err)
+		require.Len(t, fake.queries, calls, "%d rows", rows)
+	}
+}
+
+func TestRowsThatLeaveTheListDuringTheWalkHideNoOthers(t *testing.T) {
+	t.Parallel()
+	rows := purchases(30)
+	fake := &fakeConnect{rows: rows, before: func(call int, f *fakeConnect) {
+		if call == 2 { // the first page has been read: three of its rows go
+			f.rows = f.rows[3:]
+		}
+	}}
+	got, err := listed(t, clientOver(t, fake, connect.WithPageSize(10)), connect.RequestQuery{})
+	require.NoError(t, err)
+	require.Equal(t, len(rows), len(got))
+	require.ElementsMatch(t, idsOf(rows), got)
+}
+
+func TestRowsThatAppearDuringTheWalkAreNotYieldedTwice(t *testing.T) {
+	t.Parallel()
+	rows := purchases(25)
+	fake := &fakeConnect{rows: rows[:20], before: func(call int, f *fakeConnect) {
+		if call == 2 {
+			f.rows = rows
+		}
+	}}
+	q := connect.RequestQuery{NewestFirst: true} // what is new shifts all that is old
+	got, err := listed(t, clientOver(t, fake, connect.WithPageSize(10)), q)
+	require.NoError(t, err)
+	require.ElementsMatch(t, idsOf(rows[:20]), got)
+}
+
+func TestAListThatCannotBeReadToItsEndIsAnErrorNotAShortList(t *testing.T) {
+	t.Parallel()
+	row := `{"id":"PR-1","type":"purchase","created":"2026-01-10T10:02:00Z"}`
+	for name, test := range map[string]struct {
+		body, contentRange, says string
+	}{
+		"no rows although the total says there are": {`[]`, "items 0-0/3", "no rows at offset 0 of 3"},
+		"the same full page again and no total":     {`[` + row + `]`, "", "the rows at offset 1 were there before"},
+		"a row that is broken":                      {`[` + row + `,{"id":"PR-2","created":"soon"}]`, "items 0-1/2", `row 1: `},
+		"a row that is null":                        {`[` + row + `,null]`, "items 0-1/2", `row 1: the request has no id`},
+		"an object in place of the list":            {`{"results":[]}`, "items 0-1/2", "cannot unmarshal object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := clientOver(t, responding(func() *http.Response {
+				resp := answer(http.StatusOK, test.body)
+				if test.contentRange != "" {
+					resp.Header.Set("Content-Range", test.contentRange)
+				}
+				return resp
+			}), connect.WithPageSize(1))
+			_, err := listed(t, client, connect.RequestQuery{})
+			require.ErrorContains(t, err, test.says)
+			require.NotContains(t, err.Error(), "\n")
+			require.NotErrorIs(t, err, connect.ErrUnavailable)
+		})
+	}
+}
+
+func TestAnErrorOnALaterPageEndsTheSequenceAfterTheRowsBeforeIt(t *testing.T) {
+	t.Parallel()
+	fake := &fakeConnect{rows: purchases(25), refuse: func(query string) *http.Response {
+		if strings.Contains(query, "offset=10") {
+			return page(http.StatusBadGateway, "<html>")
+		}
+		return nil
+	}}
+	got, err := listed(t, clientOver(t, fake, connect.WithPageSize(10)), connect.RequestQuery{})
+	require.ErrorIs(t, err, connect.ErrUnavailable)
+	require.Len(t, got, 10)
+}
+
+func TestABreakStopsTheWalk(t *testing.T) {
+	t.Parallel()
+	fake := &fakeConnect{rows: purchases(25)}
+	for range clientOver(t, fake, connect.WithPageSize(10)).Requests(t.Context(), connect.RequestQuery{}) {
+		break
+	}
+	require.Len(t, fake.queries, 1)
+}
+
+func TestContentRange(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]int{
+		"items 0-99/250": 250, "items 0-0/0": 0, "items */7": 7, " Items 0-1/2 ": 2,
+		"": -1, "items": -1, "items 0-9": -1, "items 0-9/*": -1, "items 0-9/-1": -1, "bytes 0-9/10": -1,
+		"items a-b/10": -1, "items 0-9/99999999999999999999": -1, "items 0-9/1/2": -1,
+	} {
+		n, ok := connect.ParseContentRange(header)
+		if want < 0 {
+			require.False(t, ok, header)
+			continue
+		}
+		require.True(t, ok, header)
+		require.Equal(t, want, n, header)
+	}
+}
+
+func FuzzContentRange(f *testing.F) {
+	for _, seed := range []string{"items 0-99/250", "items */0", "items 0-0/", "/"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		n, ok := connect.ParseContentRange(header)
+		if !ok {
+			require.Zero(t, n)
+			return
+		}
+		require.GreaterOrEqual(t, n, 0)
+		again, ok := connect.ParseContentRange(fmt.Sprintf("items 0-0/%d", n))
+		require.True(t, ok)
+		require.Equal(t, n, again)
+	})
+}

@@ -1,0 +1,119 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Availability is what one answer, or its absence, tells about Connect.
+type Availability string
+
+// The classes of facts/connect.md 14.3.
+const (
+	// Up: Connect itself answered. A refusal of an unauthenticated call counts.
+	Up Availability = "up"
+	// MaintenanceSuspected: 502, which CloudBlue's own tools take for a maintenance.
+	MaintenanceSuspected Availability = "maintenance suspected"
+	// Unavailable: something before Connect answered in its place.
+	Unavailable Availability = "unavailable"
+	// Degraded: Connect itself answered, with an error of its own.
+	Degraded Availability = "degraded"
+	// Unreachable: no answer. The cause may as well be the network on this side.
+	Unreachable Availability = "unreachable"
+)
+
+// Probe is one look at Connect from outside.
+type Probe struct {
+	Class Availability
+	// Version is the Connect-Version of the answer: another one after a
+	// maintenance proves a release. Empty when Connect itself did not answer.
+	Version string
+	// Status is the HTTP status; 0 when there was no answer.
+	Status int
+	// At is when the look began, in UTC. Elapsed is how long it took.
+	At      time.Time
+	Elapsed time.Duration
+	// Err says what went wrong, for people; nil when Connect is up.
+	Err error
+}
+
+// Probe looks at Connect without credentials: HEAD on the base URL, and GET
+// where that was answered without telling by whom. It does not try again. Every
+// failure is in the result; the error is not nil only when ctx was cancelled, so
+// that nothing was learnt. A deadline of ctx that passes makes Connect Unreachable.
+//
+// That the base URL answers unauthenticated calls with Connect-Version is read
+// from CloudBlue's own programs (facts/connect.md 0.3). Where it does not, an
+// error body of Connect's form counts as a sign of Connect, too (inferred).
+func (c *Client) Probe(ctx context.Context) (Probe, error) {
+	begin := time.Now()
+	seen := c.look(ctx, http.MethodHead)
+	if seen.vague() {
+		seen = c.look(ctx, http.MethodGet)
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return Probe{}, &Error{Op: "probe", Err: ctx.Err()}
+	}
+	p := Probe{
+		Class: seen.class(), Version: seen.version, Status: seen.status,
+		At: begin.UTC(), Elapsed: time.Since(begin),
+	}
+	if p.Class != Up {
+		p.Err = seen.err
+	}
+	return p, nil
+}
+
+// sight is one answer to a probe.
+type sight struct {
+	status  int
+	version string
+	code    string // error_code of a JSON body
+	err     error
+}
+
+// vague reports whether a HEAD, which has no body, leaves open who answered.
+func (s sight) vague() bool {
+	return s.status != 0 && s.version == "" && s.class() == Unavailable &&
+		s.status != http.StatusServiceUnavailable && s.status != http.StatusGatewayTimeout
+}
+
+func (s sight) class() Availability {
+	signed := s.version != "" || errorCode.MatchString(s.code)
+	switch {
+	case s.status == 0:
+		return Unreachable
+	case s.status == http.StatusBadGateway:
+		return MaintenanceSuspected
+	case s.status == http.StatusServiceUnavailable, s.status == http.StatusGatewayTimeout, !signed:
+		return Unavailable
+	case s.status >= http.StatusInternalServerError:
+		return Degraded
+	default:
+		return Up
+	}
+}
+
+// errorCode is the form of the codes of Connect (facts/connect.md 5).
+var errorCode = regexp.MustCompile(`^[A-Z]{2,4}_\d{3}$`)
+
+func (c *Client) look(ctx context.Context, method string) sight {
+	const op = "probe"
+	resp, err := c.once.Do(ctx, rest.Request{Op: op, Method: method, Safety: rest.Read, NoAuth: true})
+	if err != nil {
+		e := c.failure(ctx, op, err)
+		return sight{status: e.HTTPStatus, version: e.ConnectVersion, code: e.Code, err: e}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	s := sight{status: resp.Status, version: resp.Header.Get(versionHeader)}
+	if s.version == "" {
+		s.err = &Error{Op: op, Method: method, URL: c.base, HTTPStatus: s.status,
+			Err: errors.New("the answer bears no Connect-Version: something else than Connect answered")}
+	}
+	return s
+}

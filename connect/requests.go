@@ -1,0 +1,234 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+)
+
+// RequestQuery asks for fulfillment requests. Of the values of one field any
+// will do, all fields that are set must hold, and the zero value asks for every
+// request that the key may see, oldest first.
+type RequestQuery struct {
+	Types    []RequestType
+	Statuses []RequestStatus
+	// Tenants are values of asset.external_uid, Subscriptions of asset.external_id.
+	Tenants       []string
+	Subscriptions []string
+	Products      []string // "PRD-…"
+	Hubs          []string // "HB-…"
+	// CreatedFrom and CreatedTo bound the time of creation, half-open:
+	// from ≤ t < to. A zero bound is none.
+	CreatedFrom time.Time
+	CreatedTo   time.Time
+	NewestFirst bool
+	// Limit is the most requests to yield; 0 means all. CountRequests ignores it.
+	Limit int
+	// RQL is one more condition, in RQL as people write it, not percent-encoded:
+	// "ilike(asset.tiers.customer.name,*acme*)". Order, selection and paging are
+	// not conditions and are refused here.
+	RQL string
+}
+
+// maxQuery keeps request lines below the 8 KiB at which servers begin to refuse them.
+const maxQuery = 7500
+
+// Requests lists fulfillment requests, each once. An error ends the sequence.
+//
+// What the typed fields say is asked of the server and, the product and the hub
+// apart, checked again here. Requests that appear or leave the list while it is
+// walked may be missing from it; those that are in it all the time are not.
+func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Request, error] {
+	const op = "list requests"
+	terms, err := q.terms()
+	if err != nil {
+		return fails[*Request](&Error{Op: op, Err: err})
+	}
+	order := "created"
+	if q.NewestFirst {
+		order = "-created"
+	}
+	query, err := encode(append(terms, rql.Call("ordering", rql.Val(order))))
+	if err != nil {
+		return fails[*Request](&Error{Op: op, Err: err})
+	}
+	rows := walk(ctx, c, requestList(op, query, q.pageSize(c.pageSize)))
+	return func(yield func(*Request, error) bool) {
+		n := 0
+		for r, err := range rows {
+			if err == nil && !q.matches(r) {
+				continue
+			}
+			if n++; !yield(r, err) || n == q.Limit {
+				return
+			}
+		}
+	}
+}
+
+// Request reads one fulfillment request, "PR-…". An error that matches
+// [ErrNotFound] says that there is none.
+func (c *Client) Request(ctx context.Context, id string) (*Request, error) {
+	return object(ctx, c, "read request", "requests", id, decodeRequest)
+}
+
+// CountRequests returns how many requests the server finds for a query.
+func (c *Client) CountRequests(ctx context.Context, q RequestQuery) (int, error) {
+	const op = "count requests"
+	terms, err := q.terms()
+	if err != nil {
+		return 0, &Error{Op: op, Err: err}
+	}
+	query, err := encode(terms)
+	if err != nil {
+		return 0, &Error{Op: op, Err: err}
+	}
+	return c.count(ctx, op, "requests", query)
+}
+
+func requestList(op, query string, size int) list[*Request] {
+	return list[*Request]{
+		op: op, path: "requests", terms: query, size: size,
+		decode: decodeRequest, id: func(r *Request) string { return r.ID },
+	}
+}
+
+func (q *RequestQuery) pageSize(most int) int {
+	if q.Limit > 0 {
+		return min(q.Limit, most)
+	}
+	return most
+}
+
+// terms are the conditions of the query.
+func (q *RequestQuery) terms() ([]rql.Expr, error) {
+	if q.Limit < 0 {
+		return nil, fmt.Errorf("the limit %d is negative: 0 means all", q.Limit)
+	}
+	if !q.CreatedFrom.IsZero() && !q.CreatedTo.IsZero() && !q.CreatedFrom.Before(q.CreatedTo) {
+		return nil, fmt.Errorf("CreatedTo %s is not after CreatedFrom %s", wireTime(q.CreatedTo), wireTime(q.CreatedFrom))
+	}
+	var terms []rql.Expr
+	for _, f := range []struct {
+		field, property string
+		values          []string
+	}{
+		{"Types", "type", plain(q.Types)},
+		{"Statuses", "status", plain(q.Statuses)},
+		{"Tenants", "asset.external_uid", q.Tenants},
+		{"Subscriptions", "asset.external_id", q.Subscriptions},
+		{"Products", "asset.product.id", q.Products},
+		{"Hubs", "asset.connection.hub.id", q.Hubs},
+	} {
+		if i := slices.Index(f.values, ""); i >= 0 {
+			return nil, fmt.Errorf("%s[%d] is empty", f.field, i)
+		}
+		if len(f.values) > 0 {
+			terms = append(terms, anyOf(f.property, f.values))
+		}
+	}
+	// Whole seconds are what every RQL parser reads; matches is exact.
+	if !q.CreatedFrom.IsZero() {
+		terms = append(terms, rql.Call("ge", rql.Val("created"), rql.Val(wireTime(q.CreatedFrom.Truncate(time.Second)))))
+	}
+	if !q.CreatedTo.IsZero() {
+		end := q.CreatedTo.Add(time.Second - 1).Truncate(time.Second)
+		terms = append(terms, rql.Call("lt", rql.Val("created"), rql.Val(wireTime(end))))
+	}
+	more, err := q.condition()
+	return append(terms, more...), err
+}
+
+// condition reads the RQL of the user.
+func (q *RequestQuery) condition() ([]rql.Expr, error) {
+	if q.RQL == "" {
+		return nil, nil
+	}
+	terms, err := rql.Parse(rql.Connect, q.RQL)
+	if err != nil {
+		return nil, fmt.Errorf("RQL %q: %w", clip(q.RQL, 80), err)
+	}
+	for _, term := range terms {
+		if name := control(term); name != "" {
+			return nil, fmt.Errorf("RQL %q: %s is not a condition; use the fields of RequestQuery", clip(q.RQL, 80), name)
+		}
+	}
+	return terms, nil
+}
+
+// control returns the word by which a term steers the list instead of
+// filtering it, or "".
+func control(term rql.Expr) string {
+	words := []string{"ordering", "select", "limit", "offset"}
+	if slices.Contains(words, term.Op) {
+		return term.Op
+	}
+	if len(term.Args) > 0 && slices.Contains(words, term.Args[0].Value) {
+		return term.Args[0].Value
+	}
+	return ""
+}
+
+// matches checks again what the server was asked for. A product or a hub that
+// the server left out of a row is no reason to drop it.
+func (q *RequestQuery) matches(r *Request) bool {
+	switch {
+	case len(q.Types) > 0 && !slices.Contains(q.Types, r.Type),
+		len(q.Statuses) > 0 && !slices.Contains(q.Statuses, r.Status),
+		len(q.Tenants) > 0 && !slices.ContainsFunc(q.Tenants, func(t string) bool { return strings.EqualFold(t, r.Asset.ExternalUID) }),
+		len(q.Subscriptions) > 0 && !slices.Contains(q.Subscriptions, r.Asset.ExternalID),
+		!q.CreatedFrom.IsZero() && r.Created.Before(q.CreatedFrom),
+		!q.CreatedTo.IsZero() && !r.Created.Before(q.CreatedTo):
+		return false
+	default:
+		return true
+	}
+}
+
+// wireTime writes a time in UTC with Z, so that no + appears, which the server
+// would not decode (facts/connect.md 3).
+func wireTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// anyOf is eq for one value and in for several.
+func anyOf(property string, values []string) rql.Expr {
+	if len(values) == 1 {
+		return rql.Call("eq", rql.Val(property), rql.Val(values[0]))
+	}
+	return rql.Call("in", rql.Val(property), rql.Vals(values...))
+}
+
+func plain[S ~string](values []S) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// encode makes RQL ready for the wire.
+func encode(terms []rql.Expr) (string, error) {
+	if len(terms) == 0 {
+		return "", nil
+	}
+	formatted, err := rql.Format(rql.Connect, "&", terms...)
+	if err != nil {
+		return "", err
+	}
+	query := rql.Escape(formatted)
+	if len(query) > maxQuery {
+		return "", fmt.Errorf("the query is %d bytes long, servers refuse more than about 8 KiB: ask for fewer values at once", len(query))
+	}
+	return query, nil
+}
+
+func fails[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		yield(none, err)
+	}
+}
