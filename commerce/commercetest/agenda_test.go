@@ -173,6 +173,23 @@ func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 	require.Equal(t, 1, o.Failures)
 }
 
+func TestASystemIsReachedWithoutASocket(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sys, connect := inMemory(t, nil)
+		connect.set(func(f *fakeConnect) { f.down = true })
+		o := sys.Place(commercetest.NewOrder{})
+		require.NoError(t, sys.Step(t.Context()))
+		client := &http.Client{Transport: sys.Transport()}
+		require.NoError(t, sys.Faults().Add(commercetest.Fault{Kind: commercetest.FaultDelay, Delay: time.Hour}))
+		start := time.Now()
+		pushOnce(t, client, "http://commerce.example.com", o.ID)
+		require.Equal(t, time.Hour, time.Since(start))
+		now, _ := sys.Order(o.ID)
+		require.Equal(t, 1, now.Pushes)
+	})
+}
+
 func TestManyCallersAtATime(t *testing.T) {
 	t.Parallel()
 	now := newClock()
@@ -198,15 +215,9 @@ func TestManyCallersAtATime(t *testing.T) {
 	var runner sync.WaitGroup
 	runner.Go(func() { _ = sys.Run(ctx) }) // it ends with the error of ctx
 
-	var pushers sync.WaitGroup
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	for _, o := range sys.Orders() {
-		for range 3 {
-			pushers.Go(func() { pushOnce(t, client, base, o.ID) })
-		}
-	}
-	pushers.Wait()
+	pushThrice(t, client, base, sys.Orders())
 	stop()
 	runner.Wait()
 	now.Add(time.Hour)
@@ -226,6 +237,17 @@ func TestManyCallersAtATime(t *testing.T) {
 	require.Equal(t, n, accepted)
 	require.Len(t, sys.Ledger(), 3*n)
 	require.Empty(t, sys.Violations())
+}
+
+// pushThrice pushes every order from three callers at the same time.
+func pushThrice(t *testing.T, client *http.Client, base string, placed []commercetest.Order) {
+	var pushers sync.WaitGroup
+	defer pushers.Wait()
+	for _, o := range placed {
+		for range 3 {
+			pushers.Go(func() { pushOnce(t, client, base, o.ID) })
+		}
+	}
 }
 
 func pushOnce(t *testing.T, client *http.Client, base, id string) {

@@ -15,6 +15,10 @@
 //	order, _ = sys.Order(order.ID)
 //	wrong := sys.Violations() // what the code under test must never do, as the server saw it
 //
+// As with the real systems, Connect takes a change or a cancellation only of a
+// subscription that it knows: let the sales order come first, or put its history
+// into the Connect of the test.
+//
 // # Time
 //
 // Events happen when they are due by [Config.Now]. Either the test moves the
@@ -25,7 +29,7 @@
 //
 // [System.Ledger] lists every push that was tried, [System.Violations] what a
 // resubmission must never do. Both see what the server did, not what a client
-// believes.
+// believes. [System.Faults] and [Config.StaleReads] make it misbehave.
 //
 // # Errors and concurrency
 //

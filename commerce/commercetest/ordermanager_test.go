@@ -2,9 +2,9 @@ package commercetest_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,7 +13,6 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
-	"github.com/cloudblue-go/cloudblue/internal/faults"
 )
 
 const orders = "/aps/2/services/order-manager/orders"
@@ -163,6 +162,7 @@ func TestTheOrderIsWrittenAsDocumented(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	failed := r.order("CH000002")
+	golden := os.DirFS("testdata")
 	for file, path := range map[string]string{
 		"order.json":         orders + "/" + failed.ID,
 		"order_working.json": orders + "/" + r.order("SO000004").ID,
@@ -170,9 +170,9 @@ func TestTheOrderIsWrittenAsDocumented(t *testing.T) {
 		"list_details.json":  orders + "?eq(type,CH),select(orderDetails)",
 	} {
 		_, body := r.call(http.MethodGet, path, "")
-		golden, err := os.ReadFile(filepath.Join("testdata", file))
+		want, err := fs.ReadFile(golden, file)
 		require.NoError(t, err)
-		require.JSONEq(t, string(golden), body)
+		require.JSONEq(t, string(want), body)
 	}
 }
 
@@ -305,8 +305,8 @@ func TestFaultsSpoilCalls(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	id := r.order("SO000001").ID
-	require.NoError(t, r.sys.Faults().Add(faults.Fault{
-		Method: http.MethodPost, Path: "*/push", Times: 1, Kind: faults.Status, Status: http.StatusBadGateway, After: true,
+	require.NoError(t, r.sys.Faults().Add(commercetest.Fault{
+		Method: http.MethodPost, Path: "*/push", Times: 1, Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, After: true,
 	}))
 	require.Equal(t, http.StatusBadGateway, r.push(id, commerce.StatusPaid), "the answer is lost")
 	require.Equal(t, 1, r.order(id).Pushes, "the push was done")

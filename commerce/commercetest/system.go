@@ -11,6 +11,24 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/faults"
 )
 
+// Fault is a call that goes wrong: which (Method, Path with * for any text,
+// Contains, Skip, Every, Times) and how (Kind, After, Delay, Status,
+// RetryAfter). In JSON, for example
+//
+//	{"method":"POST","path":"*/push","times":1,"kind":"reset","after":true}
+//
+// loses the answer to the next push after it was done.
+type Fault = faults.Fault
+
+// The kinds of faults.
+const (
+	FaultDelay    = faults.Delay    // wait for Delay; with After, after the action
+	FaultReset    = faults.Reset    // close the connection without an answer
+	FaultStatus   = faults.Status   // answer with Status; 401 with Times 1 is a token refused once
+	FaultTruncate = faults.Truncate // do it, and send half of the answer
+	FaultHTML     = faults.HTML     // answer 200 with an HTML page
+)
+
 // System is a small Commerce. It is an http.Handler with the Order Management
 // REST API (facts/commerce.md 2). Safe for concurrent use.
 type System struct {
@@ -54,7 +72,12 @@ func New(cfg Config) (*System, error) {
 // ServeHTTP answers as the Order Management REST API.
 func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.ServeHTTP(w, r) }
 
-// Faults are what goes wrong with calls to the system, by call. It has none at first.
+// Transport reaches the System without a socket, whatever the host: for tests in
+// a bubble of testing/synctest.
+func (s *System) Transport() http.RoundTripper { return faults.Transport(s) }
+
+// Faults are what goes wrong with calls to the system, by call: Add, Clear and
+// Counts. It has none at first.
 func (s *System) Faults() *faults.Set { return &s.faults }
 
 // Start serves on a free loopback port and returns the base URL, which ends
