@@ -197,7 +197,7 @@ func wait(r *http.Request, d time.Duration) {
 func abort(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to end a connection; see ErrAbortHandler
 	}
 	if err != nil {
 		return // the connection is gone already
