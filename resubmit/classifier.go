@@ -23,8 +23,10 @@ type Pattern struct {
 	// Class is what a text that matches means.
 	Class Class `json:"class"`
 	// Match are texts that all have to occur in the message, in any order and
-	// without regard to case. One between slashes, "/quota of \d+/", is a regular
-	// expression (RE2); it is tried last, so a plain text beside it saves time.
+	// without regard to case. Where a text begins or ends with a digit it has to
+	// stand alone there: 502 is not found in 1502 or in 502ab1. One between
+	// slashes, "/quota of \d+/", is a regular expression (RE2); it is tried last,
+	// so a plain text beside it saves time.
 	Match []string `json:"match"`
 	// Source tells where the pattern is known from. May be empty.
 	Source string `json:"source,omitempty"`
@@ -43,6 +45,7 @@ type Classifier struct{ compiled []compiledPattern }
 type compiledPattern struct {
 	pattern Pattern
 	plain   [][]byte // in lower case
+	pairs   []uint16 // of the plain texts
 	regexps []*regexp.Regexp
 }
 
@@ -110,9 +113,11 @@ func (c *Classifier) Classify(text string) (Class, Pattern) {
 	}
 	var buffer [lowerBuffer]byte
 	lower := appendLower(buffer[:0], text)
+	var seen pairSet
+	seen.addAll(lower)
 	patterns := c.patterns()
 	for i := range patterns {
-		if patterns[i].matches(lower, text) {
+		if seen.hasAll(patterns[i].pairs) && patterns[i].matches(lower, text) {
 			return patterns[i].pattern.Class, patterns[i].pattern
 		}
 	}
@@ -147,7 +152,7 @@ func isASCII(s string) bool {
 
 func (p *compiledPattern) matches(lower []byte, text string) bool {
 	for _, plain := range p.plain {
-		if !bytes.Contains(lower, plain) {
+		if !containsWhole(lower, plain) {
 			return false
 		}
 	}
@@ -158,6 +163,61 @@ func (p *compiledPattern) matches(lower []byte, text string) bool {
 	}
 	return true
 }
+
+// pairSet tells which pairs of neighbouring bytes may occur in a text. Most
+// patterns have one that does not, which is much faster to see than to search
+// the text for each of them. Pairs can share a bit: the set only ever rules out.
+type pairSet [pairBits / 64]uint64
+
+const pairBits = 4096
+
+func pair(a, b byte) uint16 { return (uint16(a)<<5 ^ uint16(b)) % pairBits }
+
+func (s *pairSet) addAll(text []byte) {
+	for i := 1; i < len(text); i++ {
+		p := pair(text[i-1], text[i])
+		s[p/64] |= 1 << (p % 64)
+	}
+}
+
+func (s *pairSet) hasAll(pairs []uint16) bool {
+	for _, p := range pairs {
+		if s[p/64]&(1<<(p%64)) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func pairsOf(text []byte) []uint16 {
+	var pairs []uint16
+	for i := 1; i < len(text); i++ {
+		pairs = append(pairs, pair(text[i-1], text[i]))
+	}
+	return pairs
+}
+
+// containsWhole finds a text that does not cut a number or an id in two. Both
+// are in lower case.
+func containsWhole(s, text []byte) bool {
+	for from := 0; ; {
+		i := bytes.Index(s[from:], text)
+		if i < 0 {
+			return false
+		}
+		start, end := from+i, from+i+len(text)
+		cutsStart := isDigit(text[0]) && start > 0 && isAlphanumeric(s[start-1])
+		cutsEnd := isDigit(text[len(text)-1]) && end < len(s) && isAlphanumeric(s[end])
+		if !cutsStart && !cutsEnd {
+			return true
+		}
+		from = start + 1
+	}
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isAlphanumeric(c byte) bool { return isDigit(c) || 'a' <= c && c <= 'z' }
 
 func compilePattern(p Pattern) (compiledPattern, error) {
 	switch {
@@ -177,7 +237,9 @@ func compilePattern(p Pattern) (compiledPattern, error) {
 		case !isRegexp && strings.TrimSpace(match) == "":
 			return compiledPattern{}, fmt.Errorf("match has the blank text %q, which would match nearly anything", match)
 		case !isRegexp:
-			compiled.plain = append(compiled.plain, []byte(strings.ToLower(match)))
+			plain := []byte(strings.ToLower(match))
+			compiled.plain = append(compiled.plain, plain)
+			compiled.pairs = append(compiled.pairs, pairsOf(plain)...)
 		default:
 			re, err := regexp.Compile("(?i)" + expr)
 			if err != nil {

@@ -40,6 +40,13 @@ func LoadPatterns(r io.Reader) ([]Pattern, error) {
 }
 
 func loadError(decoder *json.Decoder, err error) error {
+	// The decoder does not say how far it got before the end.
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("load patterns: the file is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("load patterns: the file is cut off: its JSON does not end")
+	}
 	at := decoder.InputOffset()
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		at = syntax.Offset

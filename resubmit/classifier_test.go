@@ -1,0 +1,238 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// reason is a failure text of testdata/reasons.json and what it means.
+type reason struct {
+	Name    string         `json:"name"`
+	Text    string         `json:"text"`
+	Class   resubmit.Class `json:"class"`
+	Pattern string         `json:"pattern"`
+}
+
+func reasons(t testing.TB) []reason {
+	raw, err := os.ReadFile("testdata/reasons.json")
+	require.NoError(t, err)
+	var all []reason
+	require.NoError(t, json.Unmarshal(raw, &all))
+	return all
+}
+
+func TestReasonsAreClassified(t *testing.T) {
+	t.Parallel()
+	for _, r := range reasons(t) {
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, text := range []string{r.Text, strings.ToUpper(r.Text), strings.ToLower(r.Text)} {
+				class, pattern := resubmit.DefaultClassifier().Classify(text)
+				require.Equal(t, r.Class, class, text)
+				require.Equal(t, r.Pattern, pattern.ID, text)
+			}
+		})
+	}
+}
+
+func TestEveryBuiltInPatternHasAReasonAndASource(t *testing.T) {
+	t.Parallel()
+	proven := map[string]bool{}
+	for _, r := range reasons(t) {
+		proven[r.Pattern] = true
+	}
+	patterns := resubmit.DefaultClassifier().Patterns()
+	require.NotEmpty(t, patterns)
+	for _, p := range patterns {
+		require.True(t, proven[p.ID], "no text in testdata/reasons.json is matched by %s", p.ID)
+		require.NotEmpty(t, p.Source, p.ID)
+	}
+}
+
+func TestRefusalsAreTriedBeforeWhatIsTransient(t *testing.T) {
+	t.Parallel()
+	transient := false
+	for _, p := range resubmit.DefaultClassifier().Patterns() {
+		require.False(t, transient && p.Class != resubmit.Transient, "%s comes after a transient pattern", p.ID)
+		transient = p.Class == resubmit.Transient
+	}
+}
+
+func TestLongTextsAreClassifiedAsAWhole(t *testing.T) {
+	t.Parallel()
+	class, _ := resubmit.DefaultClassifier().Classify(strings.Repeat("0123456789 ", 10_000) + "Bad Gateway")
+	require.Equal(t, resubmit.Transient, class)
+}
+
+func TestNilAndTheZeroValueAreTheDefaultClassifier(t *testing.T) {
+	t.Parallel()
+	var none *resubmit.Classifier
+	for _, c := range []*resubmit.Classifier{none, {}} {
+		class, pattern := c.Classify("502 Bad Gateway")
+		require.Equal(t, resubmit.Transient, class)
+		require.Equal(t, "bad-gateway", pattern.ID)
+		require.Equal(t, resubmit.DefaultClassifier().Patterns(), c.Patterns())
+	}
+}
+
+func TestTheUsersPatternsComeFirst(t *testing.T) {
+	t.Parallel()
+	c, err := resubmit.NewClassifier(
+		resubmit.Pattern{ID: "off", Class: resubmit.Unclassified, Match: []string{"timed out"}},
+		resubmit.Pattern{ID: "quota", Class: resubmit.Permanent, Match: []string{"QUOTA", `/\bof \d+ seats\b/`}},
+		resubmit.Pattern{ID: "whole", Class: resubmit.Permanent, Match: []string{"70 or 71"}},
+		resubmit.Pattern{ID: "umlaut", Class: resubmit.Transient, Match: []string{"STÖRUNG"}},
+	)
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		"Request to OA timed out":        "off",
+		"Quota of 12 seats: 502":         "quota",
+		"of 12 SEATS, the quota":         "quota",
+		"quota":                          "",
+		"Vorübergehende Störung im Netz": "umlaut",
+		"170 or 71, 70 or 71.":           "whole",
+		"170 or 71, 70 or 711":           "",
+		"502 Bad Gateway":                "bad-gateway",
+	} {
+		_, pattern := c.Classify(text)
+		require.Equal(t, want, pattern.ID, text)
+	}
+}
+
+func TestBadPatternsAreRefused(t *testing.T) {
+	t.Parallel()
+	good := resubmit.Pattern{ID: "a", Class: resubmit.Permanent, Match: []string{"x"}}
+	for name, test := range map[string]struct {
+		pattern resubmit.Pattern
+		want    string
+	}{
+		"no id":               {resubmit.Pattern{Class: resubmit.Permanent, Match: []string{"x"}}, `pattern "" (number 2): it has no id`},
+		"unknown class":       {resubmit.Pattern{ID: "b", Class: "permanently", Match: []string{"x"}}, `pattern "b" (number 2): unknown class "permanently" (did you mean "permanent"?); known are transient, permanent, alreadyProvisioned, unclassified`},
+		"no match":            {resubmit.Pattern{ID: "b", Class: resubmit.Permanent}, `pattern "b" (number 2): match is empty; it takes at least one text`},
+		"blank match":         {resubmit.Pattern{ID: "b", Class: resubmit.Permanent, Match: []string{"x", " "}}, `pattern "b" (number 2): match has the blank text " ", which would match nearly anything`},
+		"bad regexp":          {resubmit.Pattern{ID: "b", Class: resubmit.Permanent, Match: []string{"/a(b/"}}, "pattern \"b\" (number 2): match \"/a(b/\": error parsing regexp: missing closing ): `(?i)a(b`"},
+		"regexp for anything": {resubmit.Pattern{ID: "b", Class: resubmit.Permanent, Match: []string{"/a*/"}}, `pattern "b" (number 2): match "/a*/" matches an empty text, and so anything`},
+		"the same id twice":   {good, `pattern "a" (number 2): an earlier pattern has this id already`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := resubmit.NewClassifier(good, test.pattern)
+			require.EqualError(t, err, test.want)
+		})
+	}
+	_, err := resubmit.NewClassifier(resubmit.Pattern{ID: "timed-out", Class: resubmit.Permanent, Match: []string{"x"}})
+	require.ErrorContains(t, err, `pattern "timed-out"`)
+	require.ErrorContains(t, err, "a built-in pattern has this id; choose another one")
+}
+
+func TestPatternsAreSavedAndLoaded(t *testing.T) {
+	t.Parallel()
+	patterns := []resubmit.Pattern{
+		{ID: "a", Class: resubmit.Permanent, Match: []string{"x <y> & z", `/\bq\b/`}, Source: "ticket 4711"},
+		{ID: "b", Class: resubmit.Unclassified, Match: []string{"Ż"}},
+	}
+	var file bytes.Buffer
+	require.NoError(t, resubmit.SavePatterns(&file, patterns))
+	loaded, err := resubmit.LoadPatterns(&file)
+	require.NoError(t, err)
+	require.Equal(t, patterns, loaded)
+}
+
+func TestMistakesInAPatternFileAreNamedWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ file, want string }{
+		"not JSON":           {`{"patterns": [}`, "load patterns: byte 15: invalid character '}' looking for beginning of value"},
+		"cut off":            {`{"patterns": [`, "load patterns: the file is cut off: its JSON does not end"},
+		"empty":              {``, "load patterns: the file is empty"},
+		"an unknown key":     {`{"patterns": [{"id":"a","klass":"permanent"}]}`, `load patterns: byte 46: json: unknown field "klass"`},
+		"no patterns":        {`{"patterns": []}`, `load patterns: byte 16: there are no patterns; write {"patterns": [...]}`},
+		"match as one text":  {`{"patterns": [{"id":"a","class":"permanent","match":"x"}]}`, `load patterns: byte 55: json: cannot unmarshal string into Go struct field`},
+		"more than one":      {`{"patterns": [{"id":"a","class":"permanent","match":["x"]}]} {}`, "load patterns: byte 62: something follows the end of the document"},
+		"an unknown class":   {`{"patterns": [{"id":"a","class":"final","match":["x"]}]}`, `load patterns: pattern "a" (number 1): unknown class "final"`},
+		"a bad regexp":       {`{"patterns": [{"id":"a","class":"permanent","match":["/(/"]}]}`, `load patterns: pattern "a" (number 1): match "/(/": error parsing regexp`},
+		"an id that is used": {`{"patterns": [{"id":"http-500","class":"permanent","match":["x"]}]}`, "a built-in pattern has this id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			patterns, err := resubmit.LoadPatterns(strings.NewReader(test.file))
+			require.ErrorContains(t, err, test.want)
+			require.Nil(t, patterns)
+		})
+	}
+}
+
+func FuzzLoadPatterns(f *testing.F) {
+	for _, seed := range []string{
+		`{"patterns":[{"id":"a","class":"permanent","match":["x","/y+/"],"source":"s"}]}`,
+		`{"patterns":[]}`, `[]`, `{"patterns":[{"id":"a","class":"transient","match":["/(/"]}]}`, "",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, file string) {
+		patterns, err := resubmit.LoadPatterns(strings.NewReader(file))
+		if err != nil {
+			require.Nil(t, patterns)
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		c, err := resubmit.NewClassifier(patterns...)
+		require.NoError(t, err)
+		class, _ := c.Classify(file)
+		require.NotEmpty(t, class)
+		var saved bytes.Buffer
+		require.NoError(t, resubmit.SavePatterns(&saved, patterns))
+		again, err := resubmit.LoadPatterns(&saved)
+		require.NoError(t, err)
+		require.Len(t, again, len(patterns))
+	})
+}
+
+func FuzzClassify(f *testing.F) {
+	for _, r := range reasons(f) {
+		f.Add(r.Text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		class, pattern := resubmit.DefaultClassifier().Classify(text)
+		require.Equal(t, pattern.ID == "", class == resubmit.Unclassified)
+		upper, _ := resubmit.DefaultClassifier().Classify(strings.ToUpper(text))
+		if isPlain(text) {
+			require.Equal(t, class, upper, "case must not count")
+		}
+	})
+}
+
+func isPlain(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7e }) < 0
+}
+
+func TestClassifyingAnUsualTextAllocatesNothing(t *testing.T) {
+	c := resubmit.DefaultClassifier()
+	for _, text := range []string{transientText, unknownText} {
+		require.Zero(t, testing.AllocsPerRun(100, func() { c.Classify(text) }))
+	}
+}
+
+const (
+	transientText = "APS Application Error:\n502 Bad Gateway\n[Failure] Provisioning: resource 7f0c1b6e-2a52-4c1d-9d0c-f5a1f50ba000 of type " +
+		"'http://aps.example.com/saas/tenant/1.1' could not be provisioned for APS application 'Acme SaaS-2.1-7': no answer"
+	unknownText = "APS Application Error:\n400 Bad Request\n[Failure] Provisioning: resource 7f0c1b6e-2a52-4c1d-9d0c-502a1f50ba00 of type " +
+		"'http://aps.example.com/saas/tenant/1.1' could not be provisioned for APS application 'Acme SaaS-2.1-7': domain is locked"
+)
+
+func BenchmarkClassify(b *testing.B) {
+	for name, text := range map[string]string{"transient": transientText, "unclassified": unknownText} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				resubmit.DefaultClassifier().Classify(text)
+			}
+		})
+	}
+}
