@@ -26,7 +26,7 @@ func TestExplain(t *testing.T) {
 		"class=permanent":                 `refused by eq(class,permanent): class is "transient" by pattern bad-gateway, reason is "Order failed. Reason: 502 Bad Gateway."`,
 		"ilike(reason,*quota*)":           `refused by ilike(reason,*quota*): reason is "Order failed. Reason: 502 Bad Gateway."`,
 		"provisioningStatus=FAILED":       `refused by eq(provisioningStatus,FAILED): provisioningStatus is not told`,
-		"gt(amount,99USD)":                `refused by gt(amount,99USD): amount is "12.5 USD"`,
+		"gt(amount,99USD)":                `refused by gt(amount,99USD): amount is "12.50 USD"`,
 		"subscription=7":                  `refused by eq(subscription,7): subscription is "1000101 1000102"`,
 		"failed=lt=2026-11-14":            `refused by lt(failed,2026-11-14T00:00:00Z): failed is 2026-11-14T23:00:00Z`,
 		"not(everything())":               `refused by not(everything())`,
