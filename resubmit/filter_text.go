@@ -86,20 +86,20 @@ func (p *filterParser) errorf(format string, args ...any) error {
 // Expressions are visited in the order of the text, so that the next place is
 // the right one.
 func (p *filterParser) seek(token string) (after int) {
-	for _, form := range []string{token, strings.ReplaceAll(token, `"`, `""`)} {
-		if i := strings.Index(p.text[p.at:], form); i >= 0 {
-			p.at += i
-			return p.at + len(form)
-		}
+	written := strings.ReplaceAll(token, `"`, `""`)
+	if i := strings.Index(p.text[p.at:], written); i >= 0 {
+		p.at += i
+		return p.at + len(written)
 	}
 	return p.at
 }
 
-// seekOperator moves to an operator that is written out; in a short form it is not.
-func (p *filterParser) seekOperator(op string) {
-	rest := strings.TrimLeft(p.text[p.at:], " ,&|();")
+// skipOperator moves to the arguments of an operator that is written out; in a
+// short form it is not.
+func (p *filterParser) skipOperator(op string) {
+	rest := strings.TrimLeft(p.text[p.at:], " \t\r\n,&|();\"")
 	if strings.HasPrefix(rest, op+"(") {
-		p.at = len(p.text) - len(rest)
+		p.at = len(p.text) - len(rest) + len(op) + len("(")
 	}
 }
 
@@ -123,10 +123,10 @@ var (
 func (p *filterParser) term(e rql.Expr) (Filter, error) {
 	switch {
 	case slices.Contains(leafOperators, e.Op):
-		p.seekOperator(e.Op)
+		p.skipOperator(e.Op)
 		return p.leaf(e)
 	case slices.Contains(groupOperators, e.Op):
-		p.seekOperator(e.Op)
+		p.skipOperator(e.Op)
 		return p.group(e)
 	default:
 		p.seek(e.Op)

@@ -99,20 +99,24 @@ func TestMistakesInTheTextAreNamedWithTheirPlace(t *testing.T) {
 		"and(eq(type,state),eq(state,PF))": `filter: byte 22: unknown property "state" (did you mean "status"?); known are id, billingId, number, type, status, ` +
 			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount`,
 		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is no time; write 2026-11-01T22:00:00Z or a date, 2026-11-01`,
-		"placed=2026-11-01":            "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
-		"ge(placed,0001-01-01)":        "filter: byte 10: placed: the year of 0001-01-01 00:00:00 +0000 UTC cannot be right",
-		"status=ge=PF":                 "filter: byte 0: ge does not work on status; use eq, ne, in, out, like, ilike",
-		"amount=ge=100":                `filter: byte 10: amount: "100" is no amount with a currency; write 100.50EUR`,
-		"amount=ge=1e999999999EUR":     `filter: byte 10: amount: "1e999999999EUR" is no amount with a currency; write 100.50EUR`,
-		"ne(amount,100EUR)":            "filter: byte 3: ne does not work on amount; use eq, ge, gt, le, lt",
-		"class=transitive":             `filter: byte 6: unknown class "transitive" (did you mean "transient"?); known are transient, permanent, alreadyProvisioned, unclassified`,
-		"type=SO&channel=reseler":      `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are direct, reseller and "" (not told)`,
-		"like(reason,\"\")":            "filter: byte 11: the pattern for reason is empty; * matches any text",
-		"func(vip)":                    `filter: byte 5: nothing is known of the function "vip"; give it with ParseWithFunc`,
-		"func()":                       "filter: byte 0: func takes the name of one function",
-		"everything(now)":              "filter: byte 0: everything() takes nothing",
-		"customer=empty()":             `filter: byte 9: customer: empty() is not known here; write "" for what is not told`,
-		"type=SO|type=CH":              "filter: byte 7: an or must be in brackets: (a|b)",
+		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, status, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount`,
+		"number=SO1,in(i,(a))": `filter: byte 14: unknown property "i"; known are id, billingId, number, type, status, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount`,
+		"placed=2026-11-01":        "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
+		"ge(placed,0001-01-01)":    "filter: byte 10: placed: the year of 0001-01-01 00:00:00 +0000 UTC cannot be right",
+		"status=ge=PF":             "filter: byte 0: ge does not work on status; use eq, ne, in, out, like, ilike",
+		"amount=ge=100":            `filter: byte 10: amount: "100" is no amount with a currency; write 100.50EUR`,
+		"amount=ge=1e999999999EUR": `filter: byte 10: amount: "1e999999999EUR" is no amount with a currency; write 100.50EUR`,
+		"ne(amount,100EUR)":        "filter: byte 3: ne does not work on amount; use eq, ge, gt, le, lt",
+		"class=transitive":         `filter: byte 6: unknown class "transitive" (did you mean "transient"?); known are transient, permanent, alreadyProvisioned, unclassified`,
+		"type=SO&channel=reseler":  `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are direct, reseller and "" (not told)`,
+		"like(reason,\"\")":        "filter: byte 11: the pattern for reason is empty; * matches any text",
+		"func(vip)":                `filter: byte 5: nothing is known of the function "vip"; give it with ParseWithFunc`,
+		"func()":                   "filter: byte 5: func takes the name of one function",
+		"everything(now)":          "filter: byte 11: everything() takes nothing",
+		"customer=empty()":         `filter: byte 9: customer: empty() is not known here; write "" for what is not told`,
+		"type=SO|type=CH":          "filter: byte 7: an or must be in brackets: (a|b)",
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
