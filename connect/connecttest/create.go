@@ -75,7 +75,7 @@ func (s *System) purchase(c call, in order) answer {
 	if in.Asset.ExternalUID == "" {
 		return invalid("asset.external_uid: This field is required.")
 	}
-	if a := s.store.byUID[string(in.Asset.ExternalUID)]; a != nil {
+	if a := s.store.withUID(string(in.Asset.ExternalUID)); a != nil {
 		if last := a.newest(connect.TypePurchase); last != nil {
 			return conflict(last)
 		}
@@ -139,7 +139,7 @@ func (st *store) find(in order) *asset {
 	if in.Asset.ID != "" {
 		return st.assets[string(in.Asset.ID)]
 	}
-	return st.byUID[string(in.Asset.ExternalUID)]
+	return st.withUID(string(in.Asset.ExternalUID))
 }
 
 // conflict tells a caller that its request exists (facts/connect.md 5). The

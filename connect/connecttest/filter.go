@@ -63,6 +63,32 @@ func (t table[T]) compile(e rql.Expr) (func(T) bool, error) {
 	return func(row T) bool { return slices.ContainsFunc(f.get(row), test) != negate }, nil
 }
 
+// narrow finds the rows that a term leaves in question by an index; nil when
+// none serves. The term itself is checked on them all the same.
+func (t table[T]) narrow(e rql.Expr) []T {
+	switch e.Op {
+	case "and":
+		for _, arg := range e.Args {
+			if rows := t.narrow(*arg.Expr); rows != nil {
+				return rows
+			}
+		}
+		return nil
+	case "eq", "in":
+	default:
+		return nil
+	}
+	find := t.indexes[e.Args[0].Value]
+	values := e.Args[1].List
+	if values == nil {
+		values = []string{e.Args[1].Value}
+	}
+	if find == nil || slices.Contains(values, "null()") || slices.Contains(values, "empty()") {
+		return nil
+	}
+	return find(values)
+}
+
 func (t table[T]) compileLogic(e rql.Expr) (func(T) bool, error) {
 	parts := make([]func(T) bool, 0, len(e.Args))
 	for _, arg := range e.Args {

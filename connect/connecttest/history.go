@@ -48,7 +48,7 @@ func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
 	if updated.Before(created) {
 		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Updated %s is before Created %s", seed.ExternalUID, updated, created)
 	}
-	a := s.store.byUID[seed.ExternalUID]
+	a := s.store.withUID(seed.ExternalUID)
 	if a == nil {
 		a = &asset{externalUID: seed.ExternalUID, externalID: seed.ExternalID, status: assetActive, product: reference{ID: seed.ProductID}}
 		s.keep(a, created)
@@ -88,8 +88,8 @@ func (s *System) Asset(externalUID string) (connect.Asset, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process(s.now())
-	a, ok := s.store.byUID[externalUID]
-	if !ok {
+	a := s.store.withUID(externalUID)
+	if a == nil {
 		return connect.Asset{}, false
 	}
 	return s.assetModel(a), true

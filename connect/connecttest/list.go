@@ -22,15 +22,19 @@ type table[T any] struct {
 	fields map[string]field[T]
 	write  func(T) map[string]any
 	sample T // a row whose fields tell what can be selected
+	// indexes find the rows that have one of some values in a field, in their
+	// natural order and without looking at the others.
+	indexes map[string]func(values []string) []T
 }
 
 // query is a list's query string, understood.
 type query[T any] struct {
-	match   []func(T) bool
-	order   []key[T]
-	removed []string // by select(-…)
-	limit   int
-	offset  int
+	match    []func(T) bool
+	narrowed []T // the rows that can match, where an index tells; else nil
+	order    []key[T]
+	removed  []string // by select(-…)
+	limit    int
+	offset   int
 }
 
 type key[T any] struct {
@@ -44,6 +48,9 @@ func page[T any](c call, t table[T], rows []T, pageMax int) answer {
 	q, err := t.parse(c.URL.RawQuery)
 	if err != nil {
 		return invalid("Bad query: %v.", err)
+	}
+	if q.narrowed != nil {
+		rows = q.narrowed
 	}
 	found := make([]T, 0, len(rows))
 	for _, row := range rows {
@@ -141,8 +148,14 @@ func (t table[T]) term(q *query[T], e rql.Expr) error {
 		return number(e, &q.offset)
 	default:
 		match, err := t.compile(e)
+		if err != nil {
+			return err
+		}
 		q.match = append(q.match, match)
-		return err
+		if q.narrowed == nil {
+			q.narrowed = t.narrow(e)
+		}
+		return nil
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"testing"
@@ -162,6 +163,44 @@ func TestAPlusInAQueryStaysAPlus(t *testing.T) {
 	require.Len(t, c.get("/requests?eq(asset.external_uid,a%20b)").ids(t), 1)
 }
 
+func TestAnIndexFindsWhatAScanFinds(t *testing.T) {
+	t.Parallel()
+	sys, _ := historic(t)
+	for _, seed := range []connecttest.RequestSeed{
+		{ExternalUID: "uid-a", Type: connect.TypeChange, Status: connect.StatusFailed},
+		{ExternalUID: "uid-f", ExternalID: "1000001", Type: connect.TypePurchase, Status: connect.StatusApproved},
+		{ExternalUID: "uid-a", Type: connect.TypeCancel, Status: connect.StatusFailed},
+	} {
+		_, err := sys.AddRequest(seed)
+		require.NoError(t, err)
+	}
+	c := serve(t, sys)
+	tests := []struct {
+		query string
+		rows  int
+	}{
+		{"eq(asset.external_uid,uid-a)", 3},
+		{"in(asset.external_uid,(uid-f,uid-a,uid-a,uid-x))", 4},
+		{"eq(asset.external_uid,uid-x)", 0},
+		{"eq(asset.external_id,1000001)", 4},
+		{"in(asset.external_id,(1000002,1000001))", 5},
+		{"eq(asset.external_id,null())", 1},
+		{"and(eq(type,purchase),in(asset.external_uid,(uid-a,uid-b)))", 2},
+		{"and(in(asset.external_uid,(uid-a,uid-b)),eq(asset.external_id,1000001))", 3},
+	}
+	for _, tt := range tests {
+		for _, tail := range []string{"", "&ordering(-created)", "&ordering(status)&limit=2&offset=1"} {
+			byIndex := c.find("/requests", tt.query+tail)
+			byScan := c.find("/requests", "or("+tt.query+","+tt.query+")"+tail) // an or has no index
+			require.Equal(t, byScan.ids(t), byIndex.ids(t), tt.query+tail)
+			require.Equal(t, byScan.header.Get("Content-Range"), byIndex.header.Get("Content-Range"))
+			if tail == "" {
+				require.Len(t, byIndex.ids(t), tt.rows, tt.query)
+			}
+		}
+	}
+}
+
 func TestPages(t *testing.T) {
 	t.Parallel()
 	sys, names := historic(t)
@@ -287,4 +326,22 @@ func FuzzQuery(f *testing.F) {
 			require.LessOrEqual(t, len(r.ids(t)), 1)
 		}
 	})
+}
+
+func BenchmarkLookUpAmong100000Requests(b *testing.B) {
+	sys := connecttest.New(connecttest.Config{})
+	for i := range 100_000 {
+		if _, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase, Status: connect.StatusApproved}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	req := httptest.NewRequest(http.MethodGet, "/public/v1/requests?and(eq(asset.external_uid,5000),eq(type,purchase))&ordering(-created)&limit=1", nil)
+	req.Header.Set("Authorization", "ApiKey "+connecttest.DefaultKey)
+	for b.Loop() {
+		rec := httptest.NewRecorder()
+		sys.ServeHTTP(rec, req)
+		if rec.Code != http.StatusOK || rec.Header().Get("Content-Range") != "items 0-0/1" {
+			b.Fatal(rec.Code, rec.Body)
+		}
+	}
 }

@@ -95,20 +95,22 @@ func (t *text) UnmarshalJSON(data []byte) error {
 
 // store is everything that a Connect keeps.
 type store struct {
-	seed     uint64
-	requests map[string]*request
-	inOrder  []*request // in order of creation
-	assets   map[string]*asset
-	byUID    map[string]*asset
-	assetsIn []*asset // in order of creation
+	seed         uint64
+	requests     map[string]*request
+	inOrder      []*request // in order of creation
+	assets       map[string]*asset
+	assetsIn     []*asset            // in order of creation
+	byUID        map[string][]*asset // one each
+	byExternalID map[string][]*asset // one for each product that the subscription has
 }
 
 func newStore(seed uint64) store {
 	return store{
-		seed:     seed,
-		requests: map[string]*request{},
-		assets:   map[string]*asset{},
-		byUID:    map[string]*asset{},
+		seed:         seed,
+		requests:     map[string]*request{},
+		assets:       map[string]*asset{},
+		byUID:        map[string][]*asset{},
+		byExternalID: map[string][]*asset{},
 	}
 }
 
@@ -122,8 +124,17 @@ func (st *store) addAsset(a *asset) {
 		a.id = fmt.Sprintf("AS-%04d-%04d-%04d", n/1e8, n/1e4%1e4, n%1e4)
 	}
 	st.assets[a.id] = a
-	st.byUID[a.externalUID] = a
 	st.assetsIn = append(st.assetsIn, a)
+	st.byUID[a.externalUID] = append(st.byUID[a.externalUID], a)
+	st.byExternalID[a.externalID] = append(st.byExternalID[a.externalID], a)
+}
+
+// withUID finds the asset of an external_uid; nil when there is none.
+func (st *store) withUID(uid string) *asset {
+	if found := st.byUID[uid]; len(found) > 0 {
+		return found[0]
+	}
+	return nil
 }
 
 // addRequest gives a request its id and keeps it.

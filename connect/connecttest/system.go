@@ -42,6 +42,9 @@ type System struct {
 	faults faults.Set
 	face   http.Handler
 
+	requests table[*request]
+	assets   table[*asset]
+
 	mu          sync.Mutex
 	store       store
 	agenda      agenda
@@ -60,6 +63,7 @@ type System struct {
 func New(cfg Config) *System {
 	s := &System{cfg: cfg.withDefaults()}
 	s.store = newStore(s.cfg.Seed)
+	s.requests, s.assets = s.requestTable(), s.assetTable()
 	s.faults.Answer = s.faultAnswer
 	s.face = s.faults.Wrap(s.routes())
 	return s

@@ -1,6 +1,9 @@
 package connecttest
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // The lookups of facts/connect.md 2.3.
 const (
@@ -39,7 +42,25 @@ func (s *System) requestTable() table[*request] {
 		}
 		fields["asset."+name] = field[*request]{lookups: f.lookups, get: func(r *request) []string { return f.get(r.asset) }}
 	}
-	return table[*request]{fields: fields, write: s.requestJSON, sample: &request{asset: &asset{}}}
+	return table[*request]{
+		fields: fields, write: s.requestJSON, sample: &request{asset: &asset{}},
+		indexes: map[string]func([]string) []*request{
+			"asset.external_uid": func(uids []string) []*request { return requestsOf(s.store.byUID, uids) },
+			"asset.external_id":  func(ids []string) []*request { return requestsOf(s.store.byExternalID, ids) },
+		},
+	}
+}
+
+// requestsOf gathers the requests of some assets in the order of their creation.
+func requestsOf(index map[string][]*asset, values []string) []*request {
+	found := []*request{}
+	for _, value := range slices.Compact(slices.Sorted(slices.Values(values))) {
+		for _, a := range index[value] {
+			found = append(found, a.requests...)
+		}
+	}
+	slices.SortFunc(found, func(a, b *request) int { return a.seq - b.seq })
+	return found
 }
 
 // assetTable is the list of assets. Which of the filters the real list takes was
@@ -84,11 +105,11 @@ func (a *asset) paramTexts(of func(param) string) []string {
 }
 
 func (s *System) listRequests(c call) answer {
-	return page(c, s.requestTable(), s.store.inOrder, s.cfg.PageMax)
+	return page(c, s.requests, s.store.inOrder, s.cfg.PageMax)
 }
 
 func (s *System) listAssets(c call) answer {
-	return page(c, s.assetTable(), s.store.assetsIn, s.cfg.PageMax)
+	return page(c, s.assets, s.store.assetsIn, s.cfg.PageMax)
 }
 
 // plain is a row of the lists that are made up on the spot.
@@ -122,7 +143,8 @@ func (s *System) listAssetRequests(c call) answer {
 	if !ok {
 		return notFound()
 	}
-	t := s.requestTable()
+	t := s.requests
+	t.indexes = nil // only this asset's requests are in question
 	t.write = func(r *request) map[string]any {
 		return map[string]any{
 			"id": r.id, "type": r.kind, "status": r.status, "assignee": nil,
