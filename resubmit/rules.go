@@ -7,8 +7,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
+// Statuses for [Rule].Requests besides those that Connect has.
+const (
+	// NoRequest: there is no request for the order in Connect.
+	NoRequest connect.RequestStatus = "none"
+	// UnknownRequest: Connect could not be asked.
+	UnknownRequest connect.RequestStatus = "unknown"
+)
+
 // Rule is a user's rule, as data. All conditions that are set must hold; within
 // one condition any value will do. A rule without conditions is refused.
+//
+// The first rule that holds decides. One exception keeps a rule about a reason from
+// sending what a vendor has refused: a rule with the action Resubmit and without
+// Requests is the operator's word that the reason is worth another try, no more, so
+// that the defaults about the newest Connect request still stop it. With Requests
+// it decides alone.
 type Rule struct {
 	ID       string               `json:"id"`
 	Types    []commerce.OrderType `json:"types,omitempty"`

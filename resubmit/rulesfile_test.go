@@ -1,0 +1,116 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func someRules() []resubmit.Rule {
+	return []resubmit.Rule{
+		{ID: "autodesk", Reason: "*Autodesk error 7?*", Action: resubmit.Quarantine, Why: "cancel and order anew <now>"},
+		{
+			ID: "all", Types: []commerce.OrderType{"SO"}, Classes: []resubmit.Class{resubmit.Unclassified},
+			Verdicts: []resubmit.Verdict{resubmit.Caused}, Requests: []connect.RequestStatus{resubmit.NoRequest},
+			Vendors: []string{"7"}, Channels: []commerce.Channel{commerce.ChannelDirect},
+			Action: resubmit.Resubmit, Why: "it is ours",
+		},
+	}
+}
+
+func TestRulesAreReadBackAsTheyWereSaved(t *testing.T) {
+	t.Parallel()
+	for _, rules := range [][]resubmit.Rule{someRules(), {}} {
+		var b bytes.Buffer
+		require.NoError(t, resubmit.SaveRules(&b, rules))
+		path := filepath.Join(t.TempDir(), "rules.json")
+		require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+		got, err := resubmit.LoadRulesFile(path)
+		require.NoError(t, err)
+		require.Equal(t, rules, got)
+	}
+	_, err := resubmit.LoadRulesFile(filepath.Join(t.TempDir(), "none.json"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
+	t.Parallel()
+	const good = `{"id":"a","reason":"*x*","action":"hold","why":"y"}`
+	with := func(old, new string) string {
+		require.Contains(t, good, old)
+		return `{"rules":[` + good[:1] + `"id":"first","reason":"*","action":"hold","why":"y"},` + strings.Replace(good, old, new, 1) + `]}`
+	}
+	tests := map[string]struct{ data, want string }{
+		"nothing":             {``, `line 1: unexpected end of JSON input; want {"rules":[…]}`},
+		"a slip in line 3":    {"{\n\"rules\": [\n}", `line 3: invalid character '}'`},
+		"a bare list":         {`[]`, `line 1: cannot unmarshal array`},
+		"another key":         {`{"rules":[],"regeln":[]}`, `unknown key "regeln"; the only one is "rules"`},
+		"no rules":            {`{}`, `rules: want a list`},
+		"null rules":          {`{"rules":null}`, `rules: want a list`},
+		"a rule of text":      {`{"rules":["x"]}`, `rules[0]: want an object`},
+		"an unknown key":      {with(`"reason"`, `"resaon"`), `rules[1]: unknown key "resaon"; use id, types,`},
+		"a key in capitals":   {with(`"id"`, `"ID"`), `rules[1]: unknown key "ID"`},
+		"no id":               {with(`"id":"a",`, ``), `rules[1].id: is missing`},
+		"an id used twice":    {with(`"id":"a"`, `"id":"first"`), `rules[1].id: "first" is the id of rules[0] too`},
+		"a default rule's id": {with(`"id":"a"`, `"id":"connect-none"`), `rules[1].id: "connect-none" is the name of a default rule`},
+		"a planner rule's id": {with(`"id":"a"`, `"id":"order-unsettled"`), `is the name of a default rule`},
+		"no why":              {with(`"why":"y"`, `"why":" "`), `rules[1].why: is missing`},
+		"no action":           {with(`"action":"hold",`, ``), `rules[1].action: is missing; use one of complete, hold,`},
+		"an unknown action":   {with(`"hold"`, `"resend"`), `rules[1].action: unknown action "resend"; use one of complete, hold, manual, quarantine, resubmit, wait`},
+		"no condition":        {with(`"reason":"*x*",`, ``), `rules[1]: has no conditions`},
+		"an unknown class":    {with(`"reason":"*x*"`, `"classes":["temporary"]`), `rules[1].classes: unknown value "temporary"; use one of alreadyProvisioned,`},
+		"an unknown verdict":  {with(`"reason":"*x*"`, `"verdicts":["maybe"]`), `rules[1].verdicts: unknown value "maybe"`},
+		"an unknown channel":  {with(`"reason":"*x*"`, `"channels":[""]`), `rules[1].channels: unknown value ""; use one of direct, reseller`},
+		"an empty vendor":     {with(`"reason":"*x*"`, `"vendors":[""]`), `rules[1].vendors: has an empty value`},
+		"text for a list":     {with(`"reason":"*x*"`, `"types":"SO"`), `rules[1].types: want a list, found a string`},
+		"a number for text":   {with(`"reason":"*x*"`, `"reason":5`), `rules[1].reason: want a string, found a number`},
+		"too much of it":      {strings.Repeat(" ", 9<<20), `there are more than the 8388608 bytes`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "rules.json")
+			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
+			_, err := resubmit.LoadRulesFile(path)
+			require.ErrorContains(t, err, test.want)
+			require.ErrorContains(t, err, "resubmit: load rules: "+path+": ")
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestSaveRulesWritesNothingOfRulesThatAreBad(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	rules := append(someRules(), resubmit.Rule{ID: "bare", Action: resubmit.Hold, Why: "x"})
+	require.ErrorContains(t, resubmit.SaveRules(&b, rules), "rules[2]: has no conditions")
+	require.Empty(t, b.Bytes())
+	require.ErrorIs(t, resubmit.SaveRules(&brokenWriter{}, someRules()), errDiskFull)
+}
+
+func FuzzLoadRules(f *testing.F) {
+	var b bytes.Buffer
+	require.NoError(f, resubmit.SaveRules(&b, someRules()))
+	f.Add(b.Bytes())
+	f.Add([]byte(`{"rules":[{"id":"a","ID":"b"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rules, err := resubmit.LoadRules(bytes.NewReader(data))
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		var b bytes.Buffer
+		require.NoError(t, resubmit.SaveRules(&b, rules))
+		again, err := resubmit.LoadRules(&b)
+		require.NoError(t, err)
+		require.Len(t, again, len(rules))
+	})
+}
