@@ -1,0 +1,646 @@
+package resubmit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+const (
+	// planBatch is how many orders are decided together: enough for one look-up in
+	// Connect to serve many, few enough to hold several batches in memory.
+	planBatch = 256
+	// keysAtOnce is the most keys of one look-up in Connect.
+	keysAtOnce = 500
+
+	planSettle = 240 * time.Second
+)
+
+func planTargets() []commerce.Status {
+	return []commerce.Status{
+		commerce.StatusPaid, commerce.StatusProvisioning, commerce.StatusProvisioningRequired, commerce.StatusCheckingConditions,
+	}
+}
+
+// PlanConfig says what to plan. Planning only reads.
+type PlanConfig struct {
+	// Source lists the orders, oldest first. Required.
+	Source OrderSource
+	// Reader reads each selected order that the source gave without details (see
+	// commerce.Order.Detailed). Nil: orders are taken as the source gives them.
+	Reader OrderReader
+	// Requests looks in Connect. Nil: nobody looks, and orders that should be looked
+	// up are held, unless IgnoreConnect is set.
+	Requests RequestFinder
+	// IgnoreConnect decides by the reason of the failure alone.
+	IgnoreConnect bool
+
+	// View is the failure view to list. The zero value is commerce.FailedOrders.
+	View commerce.View
+	// Filter selects among the orders of the view. Required: say Everything() for all.
+	Filter Filter
+	// Calendar has the windows that failures are held against. Nil: none is known.
+	Calendar *connect.Calendar
+	// Margins widen the windows. Its Now is set by the planner.
+	Margins Margins
+	// Classifier tells the class of a reason. Nil: the default classifier.
+	Classifier *Classifier
+	// Rules come before the default ones.
+	Rules []Rule
+	// Explicit are the orders that the operator answers for, by number or id. They
+	// are not selected by it: that is what Filter does.
+	Explicit []string
+
+	// RequestType is the mapping from order to request types. Nil: [RequestType].
+	RequestType func(commerce.OrderType) (connect.RequestType, bool)
+	// Targets are the transitions that resubmit an order, the best first. Nil:
+	// PD, PR, I4, RB. CL and FR are refused.
+	Targets []commerce.Status
+	// Settle is how long to leave orders alone after the last window and after they
+	// failed, because a resubmission that races the retries of Commerce leaves a
+	// completed order with a failed item (facts/resubmission.md F9, F13). 0 is
+	// 240 s, -1 none.
+	Settle time.Duration
+	// Concurrency is the most calls at once, to Commerce and Connect together.
+	// Default 4.
+	Concurrency int
+	// Logger gets what an operator must see. Nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// WritePlan lists, judges and writes a plan to w, without holding it in memory:
+// each order of the view that the filter selects becomes one entry, whatever is
+// decided. An order that cannot be read, or that Connect cannot be asked for, is
+// held with the reason. An error of the source ends the planning; what w got until
+// then is not a plan.
+func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error) {
+	p, err := newPlanner(cfg)
+	if err != nil {
+		return Counts{}, err
+	}
+	pw, err := NewPlanWriter(w, p.header)
+	if err != nil {
+		return Counts{}, err
+	}
+	if err := p.run(ctx, pw); err != nil {
+		return Counts{}, fmt.Errorf("resubmit: plan: %w", err)
+	}
+	counts, digest, err := pw.Close()
+	if err != nil {
+		return Counts{}, err
+	}
+	p.report(counts, digest)
+	return counts, nil
+}
+
+// WritePlanFile is [WritePlan] to a file that only its owner can read, since it names
+// customers. The file appears, or is replaced, once the plan is whole and on
+// disk; after an error the path is as it was.
+func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (counts Counts, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()           // perhaps a second time
+			_ = os.Remove(f.Name()) // there is nothing more to do about it
+		}
+	}()
+	if counts, err = WritePlan(ctx, cfg, f); err != nil {
+		return Counts{}, err
+	}
+	for _, step := range []func() error{f.Sync, f.Close, func() error { return os.Rename(f.Name(), path) }} {
+		if err = step(); err != nil {
+			return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
+		}
+	}
+	return counts, nil
+}
+
+// BuildPlan is [WritePlan] into memory, for plans that are applied at once.
+func BuildPlan(ctx context.Context, cfg PlanConfig) (*Plan, error) {
+	var b bytes.Buffer
+	if _, err := WritePlan(ctx, cfg, &b); err != nil {
+		return nil, err
+	}
+	return ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
+}
+
+type planner struct {
+	PlanConfig
+	header   Header
+	view     commerce.Query // what makes an order one of the view,
+	query    commerce.Query // and what is asked for
+	cheap    Filter         // of what the query leaves: what a listed order tells,
+	rest     Filter         // and what needs its details
+	calendar *connect.Calendar
+	explicit map[string]bool
+	unsettle string // why nothing may be resubmitted yet; "" when it may
+	quiet    time.Time
+	slots    chan struct{} // taken by each call
+
+	named  map[string]bool // of explicit, those that were listed
+	unread int
+}
+
+func newPlanner(cfg PlanConfig) (*planner, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, fmt.Errorf("resubmit: plan: %w", err)
+	}
+	now := time.Now().Round(0).UTC()
+	cfg.Margins.Now = now
+	p := &planner{
+		PlanConfig: cfg,
+		calendar:   cfg.Calendar.WithMargins(cfg.Margins.Lead, cfg.Margins.Tail),
+		explicit:   make(map[string]bool, len(cfg.Explicit)),
+		named:      make(map[string]bool, len(cfg.Explicit)),
+		slots:      make(chan struct{}, cfg.Concurrency),
+		quiet:      now.Add(-cfg.Settle),
+	}
+	for _, name := range cfg.Explicit {
+		p.explicit[name] = true
+	}
+	p.view = cfg.View.Query()
+	p.query, p.rest = Pushdown(cfg.Filter, p.view)
+	p.query.Sort = commerce.OldestFirst
+	p.cheap, p.rest = splitCheap(p.rest)
+	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
+	p.header = Header{
+		CreatedAt: now, View: cfg.View.Name, Filter: cfg.Filter.String(),
+		Windows: windowsOf(cfg.Calendar, p.query.PlacedFrom, now), Rules: cfg.Rules,
+	}
+	return p, nil
+}
+
+func (c *PlanConfig) setDefaults() error {
+	if c.Source == nil {
+		return errors.New("PlanConfig.Source is nil; give what lists the orders")
+	}
+	if err := Check(c.Filter); err != nil {
+		return fmt.Errorf("PlanConfig.Filter: %w", err)
+	}
+	if c.View.Name == "" && len(c.View.Statuses) == 0 {
+		c.View = commerce.FailedOrders()
+	}
+	if err := c.View.Validate(); err != nil {
+		return fmt.Errorf("PlanConfig.View: %w", err)
+	}
+	if err := checkRules(c.Rules); err != nil {
+		return fmt.Errorf("PlanConfig.Rules: %w", err)
+	}
+	if c.Concurrency < 0 {
+		return fmt.Errorf("PlanConfig.Concurrency is %d; give at least 1, or 0 for the default", c.Concurrency)
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 4
+	}
+	if c.Settle == 0 {
+		c.Settle = planSettle
+	}
+	c.Settle = max(0, c.Settle)
+	if c.Targets == nil {
+		c.Targets = planTargets()
+	}
+	for _, t := range c.Targets {
+		if t == commerce.StatusCancelled || t == commerce.StatusFraud || t == "" {
+			return fmt.Errorf("PlanConfig.Targets has %q, which does not resubmit an order; leave it out", t)
+		}
+	}
+	if c.RequestType == nil {
+		c.RequestType = RequestType
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// unsettled says why nothing may be resubmitted at all just now.
+func unsettled(cal *connect.Calendar, now time.Time, settle time.Duration) string {
+	if w, ok := cal.At(now); ok {
+		return fmt.Sprintf("the maintenance window %s is open; plan again %s after its end", w.ID, settle)
+	}
+	if w, ok := cal.Last(now); ok {
+		if calm := w.Span().End.Add(settle); calm.After(now) {
+			return fmt.Sprintf("the maintenance window %s ended less than %s ago; plan again after %s",
+				w.ID, settle, calm.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
+}
+
+// windowsOf are the windows for the header: the single ones, and of the weekly ones
+// those since from, or of the last year.
+func windowsOf(cal *connect.Calendar, from, now time.Time) []connect.Window {
+	windows := cal.Windows()
+	seen := make(map[string]bool, len(windows))
+	for _, w := range windows {
+		seen[w.ID] = true
+	}
+	if len(cal.Rules()) == 0 {
+		return windows
+	}
+	if from.IsZero() {
+		from = now.AddDate(-1, 0, 0)
+	}
+	for w := range cal.All(from, now) {
+		if !seen[w.ID] {
+			windows = append(windows, w)
+		}
+	}
+	return windows
+}
+
+// batch is a run of orders on its way through the planner.
+type batch struct {
+	orders  []*commerce.Order
+	entries []Entry
+	done    chan struct{} // closed when entries are there
+}
+
+var errNoOrder = errors.New("the source yielded neither an order nor an error")
+
+// run lists in one goroutine, decides in several, and writes in the order of the list.
+func (p *planner) run(ctx context.Context, w *PlanWriter) error {
+	g, ctx := errgroup.WithContext(ctx)
+	queue := make(chan *batch, 2)
+	g.Go(func() error {
+		defer close(queue)
+		return p.list(ctx, func(orders []*commerce.Order) error {
+			b := &batch{orders: orders, done: make(chan struct{})}
+			select {
+			case queue <- b: // full when enough batches are under way
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			g.Go(func() error {
+				defer close(b.done)
+				return p.decide(ctx, b)
+			})
+			return nil
+		})
+	})
+	g.Go(func() error {
+		for b := range queue {
+			select {
+			case <-b.done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			for i := range b.entries {
+				if err := w.Write(&b.entries[i]); err != nil {
+					return err
+				}
+				if b.entries[i].Decision.RuleID == ruleUnread {
+					p.unread++
+				}
+			}
+		}
+		return ctx.Err()
+	})
+	return g.Wait()
+}
+
+// list passes on the orders that the query and the cheap terms select.
+func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) error {
+	var orders []*commerce.Order
+	var last *commerce.Order // of those that tell when they were placed
+	for o, err := range p.Source.Orders(ctx, p.query) {
+		if err == nil && o == nil {
+			err = errNoOrder
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !p.query.Match(o) || !p.cheap.Match(o) {
+			continue
+		}
+		if !o.PlacedAt.IsZero() {
+			if last != nil && o.PlacedAt.Before(last.PlacedAt) {
+				return fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it with Sorted",
+					label(o), o.PlacedAt.Format(time.RFC3339), label(last), last.PlacedAt.Format(time.RFC3339))
+			}
+			last = o
+		}
+		p.note(o)
+		if orders == nil {
+			orders = make([]*commerce.Order, 0, planBatch)
+		}
+		if orders = append(orders, o); len(orders) == planBatch {
+			if err := pass(orders); err != nil {
+				return err
+			}
+			orders = nil
+		}
+	}
+	if len(orders) > 0 {
+		return pass(orders)
+	}
+	return nil
+}
+
+// label is what people call an order.
+func label(o *commerce.Order) string {
+	if o.Number != "" {
+		return o.Number
+	}
+	return o.ID
+}
+
+func (p *planner) isExplicit(o *commerce.Order) bool {
+	return len(p.explicit) > 0 && (p.explicit[o.ID] || p.explicit[o.Number])
+}
+
+func (p *planner) note(o *commerce.Order) {
+	if p.isExplicit(o) {
+		p.named[o.ID], p.named[o.Number] = true, true
+	}
+}
+
+func (p *planner) report(counts Counts, digest string) {
+	var missing []string
+	for _, n := range slices.Sorted(maps.Keys(p.explicit)) {
+		if !p.named[n] {
+			missing = append(missing, n)
+		}
+	}
+	if len(missing) > 0 {
+		p.Logger.Warn("orders that were named are not in the view or not selected", "orders", strings.Join(missing, " "))
+	}
+	if p.unread > 0 {
+		p.Logger.Warn("orders could not be read and are held", "orders", p.unread)
+	}
+	p.Logger.Info("planned", "digest", digest, "total", counts.Total, "resubmit", counts.Resubmit, "wait", counts.Wait,
+		"hold", counts.Hold, "quarantine", counts.Quarantine, "complete", counts.Complete, "manual", counts.Manual)
+}
+
+// candidate is one order while it is judged.
+type candidate struct {
+	order *commerce.Order
+	facts Facts
+	keys  []connect.RequestKey
+	err   error // why it could not be read
+}
+
+func (p *planner) decide(ctx context.Context, b *batch) error {
+	candidates := make([]candidate, len(b.orders))
+	for i, o := range b.orders {
+		candidates[i].order = o
+	}
+	if err := p.read(ctx, candidates); err != nil {
+		return err
+	}
+	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.err == nil && !p.rest.Match(c.order) })
+	for i := range candidates {
+		p.gather(&candidates[i])
+	}
+	if err := p.look(ctx, candidates); err != nil {
+		return err
+	}
+	b.entries = make([]Entry, len(candidates))
+	for i := range candidates {
+		p.entry(&candidates[i], &b.entries[i])
+	}
+	return nil
+}
+
+// read reads the orders whose details the list left out.
+func (p *planner) read(ctx context.Context, candidates []candidate) error {
+	if p.Reader == nil {
+		return nil
+	}
+	var reads sync.WaitGroup
+	for i := range candidates {
+		c := &candidates[i]
+		if c.order.Detailed() || p.take(ctx) != nil {
+			continue
+		}
+		reads.Go(func() {
+			defer p.give()
+			o, err := p.Reader.Order(ctx, c.order.ID)
+			switch {
+			case err != nil:
+				c.err = err
+			case o == nil || o.ID != c.order.ID:
+				c.err = errors.New("the answer was about another order")
+			default:
+				c.order = completed(o, c.order)
+			}
+		})
+	}
+	reads.Wait()
+	return ctx.Err() // a reading that was cancelled says nothing about its order
+}
+
+func (p *planner) take(ctx context.Context) error {
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *planner) give() { <-p.slots }
+
+// completed is an order as it was read, with what only the list told.
+func completed(read, listed *commerce.Order) *commerce.Order {
+	o := *read
+	if o.PlacedAt.IsZero() {
+		o.PlacedAt = listed.PlacedAt
+	}
+	if o.FailedAt.IsZero() && o.Status == listed.Status {
+		o.FailedAt = listed.FailedAt
+	}
+	if len(o.SubscriptionIDs) == 0 {
+		o.SubscriptionIDs = listed.SubscriptionIDs
+	}
+	if o.TenantID == "" {
+		o.TenantID = listed.TenantID
+	}
+	return &o
+}
+
+// gather collects the facts that need no call, and the keys for the one that does.
+func (p *planner) gather(c *candidate) {
+	o := c.order
+	c.facts = Facts{
+		Order: o, Attribution: attribute(o, p.calendar, p.Classifier, p.Margins),
+		Explicit: p.isExplicit(o), Now: p.Margins.Now,
+	}
+	if p.IgnoreConnect || c.err != nil {
+		return
+	}
+	kind, ok := p.RequestType(o.Type)
+	if !ok || !needsRequests(p.Rules, &c.facts) {
+		return
+	}
+	c.facts.Asked = true
+	switch {
+	case p.Requests == nil:
+		c.facts.RequestsErr = errors.New("nobody asked Connect; give PlanConfig.Requests, or set IgnoreConnect")
+	case o.TenantID != "":
+		c.keys = []connect.RequestKey{{Tenant: o.TenantID, Type: kind}}
+	case len(o.SubscriptionIDs) > 0:
+		for _, id := range o.SubscriptionIDs {
+			c.keys = append(c.keys, connect.RequestKey{Subscription: id, Type: kind})
+		}
+	default:
+		c.facts.RequestsErr = errors.New("the order tells neither its subscription nor its tenant, so that there is nothing to ask Connect for")
+	}
+}
+
+// needsRequests reports whether the decision depends on the newest requests.
+func needsRequests(rules []Rule, f *Facts) bool {
+	for i := range rules {
+		if rules[i].holds(f) {
+			return len(rules[i].Requests) > 0 || rules[i].Action == Resubmit
+		}
+	}
+	c := ruling{Facts: f}
+	return c.first(reasonRules).Action == ""
+}
+
+// look asks Connect for the newest requests of all candidates.
+func (p *planner) look(ctx context.Context, candidates []candidate) error {
+	index := map[connect.RequestKey]bool{}
+	for i := range candidates {
+		for _, k := range candidates[i].keys {
+			index[k] = true
+		}
+	}
+	if len(index) == 0 {
+		return nil
+	}
+	keys := slices.Collect(maps.Keys(index))
+	found := make(map[connect.RequestKey][]connect.Newest, len(keys))
+	failed := map[connect.RequestKey]error{}
+	for some := range slices.Chunk(keys, keysAtOnce) {
+		if err := p.take(ctx); err != nil {
+			return err
+		}
+		newest, err := p.Requests.NewestRequests(ctx, some)
+		p.give()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			err = errors.New("there was no answer for its key")
+		}
+		for _, k := range some {
+			if requests, ok := newest[k]; ok {
+				found[k] = requests
+			} else {
+				failed[k] = err
+			}
+		}
+	}
+	for i := range candidates {
+		c := &candidates[i]
+		for _, k := range c.keys {
+			c.facts.Requests = append(c.facts.Requests, found[k]...)
+			if err := failed[k]; err != nil {
+				c.facts.RequestsErr = err
+			}
+		}
+	}
+	return nil
+}
+
+// entry decides and writes down why.
+func (p *planner) entry(c *candidate, e *Entry) {
+	o := c.order
+	*e = Entry{
+		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
+		Customer: customer(o), Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID, Total: o.Total,
+		Before: StateOf(o), Attribution: c.facts.Attribution,
+	}
+	e.Fingerprint = Fingerprint(e.OrderID, e.Before)
+	evidence := &e.Attribution.Evidence
+	if c.facts.Explicit {
+		*evidence = append(*evidence, Evidence{Kind: "operator", Text: "the operator named this order"})
+	}
+	for i := range c.facts.Requests {
+		r := &c.facts.Requests[i].Request
+		*evidence = append(*evidence, Evidence{
+			Kind: "request", Text: "the newest " + string(r.Type) + " request is " + string(r.Status),
+			Ref: r.ID, At: requestTime(r).Round(0).UTC(),
+		})
+	}
+	e.Decision, e.Target = p.decision(c)
+}
+
+func customer(o *commerce.Order) string {
+	switch {
+	case o.CustomerName == "":
+		return o.CustomerID
+	case o.CustomerID == "":
+		return o.CustomerName
+	default:
+		return o.CustomerName + " (" + o.CustomerID + ")"
+	}
+}
+
+// decision is Decide with what only the planner knows.
+func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
+	o := c.order
+	switch {
+	case errors.Is(c.err, commerce.ErrNotFound):
+		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order was listed, and then there was none: " + excerpt(c.err.Error())}, ""
+	case c.err != nil:
+		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order could not be read: " + excerpt(c.err.Error())}, ""
+	case !p.view.Match(o):
+		return Decision{Action: Wait, RuleID: ruleNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
+	}
+	d := Decide(p.Rules, c.facts)
+	if d.Action != Resubmit {
+		return d, ""
+	}
+	if why := p.unsettled(o); why != "" {
+		return Decision{Action: Wait, RuleID: ruleUnsettled, Why: why}, ""
+	}
+	if o.Transitions == nil {
+		return d, ""
+	}
+	for _, t := range p.Targets {
+		if o.Offers(t) {
+			return d, t
+		}
+	}
+	return Decision{Action: Manual, RuleID: ruleNoTransition, Why: "the order offers no transition that resubmits it"}, ""
+}
+
+// unsettled says why an order must not be resubmitted yet.
+func (p *planner) unsettled(o *commerce.Order) string {
+	failed := o.FailedAt
+	if failed.IsZero() {
+		failed = o.PlacedAt // it failed later than that
+	}
+	switch {
+	case p.unsettle != "":
+		return p.unsettle
+	case p.Settle > 0 && failed.After(p.quiet):
+		return "the order failed less than " + p.Settle.String() + " ago; Commerce may still be trying"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,592 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// planSource yields orders as they are, and then an error if it has one.
+type planSource struct {
+	orders []*commerce.Order
+	err    error
+	asked  commerce.Query
+}
+
+func (s *planSource) Orders(_ context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	s.asked = q
+	return func(yield func(*commerce.Order, error) bool) {
+		for _, o := range s.orders {
+			if !yield(o, nil) {
+				return
+			}
+		}
+		if s.err != nil {
+			yield(nil, s.err)
+		}
+	}
+}
+
+type planReader func(ctx context.Context, id string) (*commerce.Order, error)
+
+func (r planReader) Order(ctx context.Context, id string) (*commerce.Order, error) { return r(ctx, id) }
+
+type planFinder func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
+
+func (f planFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	return f(ctx, keys)
+}
+
+// noRequests is a Connect that was never reached.
+var noRequests = planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	found := map[connect.RequestKey][]connect.Newest{}
+	for _, k := range keys {
+		found[k] = nil
+	}
+	return found, nil
+})
+
+// longAgo is before every settle time.
+var longAgo = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// failedOrder is the nth order, with all its details, and failed for a transient reason.
+func failedOrder(n int) *commerce.Order {
+	return &commerce.Order{
+		ID: fmt.Sprint("id-", n), Number: fmt.Sprintf("SO%06d", n), Type: commerce.TypeSales,
+		Status: commerce.StatusProvisioningFailed, PlacedAt: longAgo.Add(time.Duration(n) * time.Minute),
+		SubscriptionIDs: []string{fmt.Sprint(1000 + n)}, Failure: failure(textTransient),
+		CustomerID: "77", CustomerName: "Rose & Sons",
+		Transitions: []commerce.Transition{{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning}, {To: commerce.StatusPaid}},
+	}
+}
+
+func failedOrders(n int) *planSource {
+	s := &planSource{}
+	for i := range n {
+		s.orders = append(s.orders, failedOrder(i))
+	}
+	return s
+}
+
+func planned(t testing.TB, cfg resubmit.PlanConfig) []*resubmit.Entry {
+	t.Helper()
+	if cfg.Filter == nil {
+		cfg.Filter = resubmit.Everything()
+	}
+	plan, err := resubmit.BuildPlan(t.Context(), cfg)
+	require.NoError(t, err)
+	return entriesOf(t, plan)
+}
+
+func rulesOf(entries []*resubmit.Entry) (rules []string) {
+	for _, e := range entries {
+		rules = append(rules, e.Decision.RuleID)
+	}
+	return rules
+}
+
+func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
+	t.Parallel()
+	const n = 1000 // several batches
+	source := failedOrders(n)
+	source.orders[5].Status = commerce.StatusCompleted // a source that does not heed the query
+	source.orders[6].Type = commerce.TypeRenewal
+	source.orders[7].PlacedAt = time.Time{} // not told: stays where it is
+	entries := planned(t, resubmit.PlanConfig{
+		Source: source, Requests: noRequests, Calendar: nights(t),
+		Filter: resubmit.All(resubmit.Types(commerce.TypeSales), resubmit.ReasonClass(nil, resubmit.Transient)),
+	})
+	require.Len(t, entries, n-2)
+	require.Equal(t, []commerce.Status{commerce.StatusProvisioningFailed}, source.asked.Statuses)
+	require.Equal(t, []commerce.OrderType{commerce.TypeSales}, source.asked.Types, "the server is asked for the type")
+	next := 0
+	for _, o := range source.orders {
+		if o.Status != commerce.StatusProvisioningFailed || o.Type != commerce.TypeSales {
+			continue
+		}
+		e := entries[next]
+		next++
+		require.Equal(t, o.ID, e.OrderID)
+		require.Equal(t, resubmit.Decision{Action: resubmit.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect"}, e.Decision)
+		require.Equal(t, commerce.StatusPaid, e.Target)
+		require.Equal(t, "Rose & Sons (77)", e.Customer)
+		require.Equal(t, resubmit.StateOf(o), e.Before)
+		require.Empty(t, e.Before.Diff(resubmit.StateOf(o)))
+	}
+}
+
+func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
+	t.Parallel()
+	cal, err := connect.NewCalendar(nights(t).Windows())
+	require.NoError(t, err)
+	filter := resubmit.Types(commerce.TypeSales)
+	view := commerce.View{Name: "Mine", Statuses: []commerce.Status{"PF"}, Sort: commerce.NewestFirst}
+	source := failedOrders(1)
+	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Source: source, IgnoreConnect: true, View: view, Filter: filter, Calendar: cal, Rules: someRules(),
+	})
+	require.NoError(t, err)
+	h := plan.Header()
+	require.Equal(t, "Mine", h.View)
+	require.Equal(t, filter.String(), h.Filter)
+	require.Equal(t, cal.Windows(), h.Windows)
+	require.Equal(t, someRules(), h.Rules)
+	require.WithinDuration(t, time.Now(), h.CreatedAt, time.Minute)
+	require.Equal(t, commerce.OldestFirst, source.asked.Sort, "whatever the view shows first")
+}
+
+func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
+	t.Parallel()
+	weekly := connect.Weekly{ID: "sundays", Weekday: time.Sunday, Time: "02:00", Duration: 2 * time.Hour, Zone: "UTC"}
+	cal, err := connect.NewCalendar(nil, weekly)
+	require.NoError(t, err)
+	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Source: failedOrders(1), IgnoreConnect: true, Filter: resubmit.Everything(), Calendar: cal,
+	})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(plan.Header().Windows), 52)
+}
+
+func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(600)
+	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
+	cfg := resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+	_, err := resubmit.BuildPlan(t.Context(), cfg)
+	require.ErrorContains(t, err, "the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
+	require.ErrorContains(t, err, "wrap it with Sorted")
+
+	cfg.Source = resubmit.Sorted(source)
+	for i, e := range planned(t, cfg) {
+		require.Equal(t, fmt.Sprint("id-", i), e.OrderID)
+	}
+}
+
+func TestSortedSortsKeepsTiesAndHeedsTheLimit(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		source := &planSource{}
+		for i, minute := range rapid.SliceOf(rapid.IntRange(0, 9)).Draw(t, "minutes") {
+			source.orders = append(source.orders, &commerce.Order{ID: fmt.Sprint(i), PlacedAt: longAgo.Add(time.Duration(minute) * time.Minute)})
+		}
+		q := commerce.Query{Limit: rapid.IntRange(0, 5).Draw(t, "limit"), Sort: rapid.SampledFrom([]commerce.Sort{commerce.OldestFirst, commerce.NewestFirst}).Draw(t, "sort")}
+		var last *commerce.Order
+		count := 0
+		for o, err := range resubmit.Sorted(source).Orders(context.Background(), q) {
+			require.NoError(t, err)
+			if last != nil && q.Sort == commerce.OldestFirst {
+				require.False(t, o.PlacedAt.Before(last.PlacedAt))
+			} else if last != nil {
+				require.False(t, o.PlacedAt.After(last.PlacedAt))
+			}
+			last = o
+			count++
+		}
+		want := len(source.orders)
+		if q.Limit > 0 {
+			want = min(want, q.Limit)
+		}
+		require.Equal(t, want, count)
+		require.Zero(t, source.asked.Limit)
+	})
+}
+
+func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "plan.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o600))
+	source := failedOrders(700)
+	source.err = &commerce.Error{Op: "list orders", HTTPStatus: 502}
+	cfg := resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+
+	_, err := resubmit.WritePlanFile(t.Context(), cfg, path)
+	require.ErrorIs(t, err, commerce.ErrUnavailable)
+	left, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "the plan of yesterday", string(left))
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 1, "no temporary file is left")
+
+	for _, s := range []resubmit.OrderSource{&planSource{orders: []*commerce.Order{nil}}, resubmit.Sorted(&planSource{orders: []*commerce.Order{nil}})} {
+		cfg.Source = s
+		_, err = resubmit.BuildPlan(t.Context(), cfg)
+		require.ErrorContains(t, err, "neither an order nor an error")
+	}
+	_, err = resubmit.WritePlanFile(t.Context(), cfg, filepath.Join(dir, "no such folder", "plan.jsonl"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "plan.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644)) //nolint:gosec // that is the point
+	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
+		Source: failedOrders(3), IgnoreConnect: true, Filter: resubmit.Everything(),
+	}, path)
+	require.NoError(t, err)
+	require.Equal(t, resubmit.Counts{Total: 3, Resubmit: 3}, counts)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	plan, err := resubmit.OpenPlan(path)
+	require.NoError(t, err)
+	require.Len(t, entriesOf(t, plan), 3)
+	require.NoError(t, plan.Close())
+}
+
+func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
+	t.Parallel()
+	const n = 600
+	source := failedOrders(n)
+	bare := func(o *commerce.Order) *commerce.Order {
+		return &commerce.Order{ID: o.ID, Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, FailedAt: o.PlacedAt, SubscriptionIDs: o.SubscriptionIDs, TenantID: "t"}
+	}
+	full := map[string]*commerce.Order{}
+	for i, o := range source.orders {
+		full[o.ID] = o
+		o.SubscriptionIDs, o.PlacedAt = nil, time.Time{}
+		source.orders[i] = bare(failedOrder(i))
+	}
+	full["id-1"].Failure = failure(textOther)
+	full["id-2"].Status = commerce.StatusCompleted
+	full["id-4"].Transitions = []commerce.Transition{{To: commerce.StatusCancelled}}
+	detailed := failedOrder(3)
+	source.orders[3] = detailed
+	delete(full, "id-3") // is not asked for
+
+	var now, most atomic.Int32
+	reader := planReader(func(_ context.Context, id string) (*commerce.Order, error) {
+		for most.Load() < now.Load()+1 {
+			most.Store(now.Load() + 1)
+		}
+		now.Add(1)
+		defer now.Add(-1)
+		switch id {
+		case "id-5":
+			return nil, &commerce.Error{Op: "read order", HTTPStatus: 404}
+		case "id-6":
+			return nil, errors.New("a secretless\nerror")
+		case "id-7":
+			return full["id-8"], nil
+		}
+		return full[id], nil
+	})
+	entries := planned(t, resubmit.PlanConfig{
+		Source: source, Reader: reader, IgnoreConnect: true, Concurrency: 3,
+		Filter: resubmit.ReasonLike("*internal server error*"),
+	})
+	require.LessOrEqual(t, most.Load(), int32(3))
+	require.Len(t, entries, n-1, "one has another reason; those that could not be read stay")
+	byID := map[string]*resubmit.Entry{}
+	for _, e := range entries {
+		byID[e.OrderID] = e
+	}
+	require.Nil(t, byID["id-1"])
+	require.Equal(t, resubmit.Wait, byID["id-2"].Decision.Action)
+	require.Equal(t, "the order is CP by now and no longer in the view Failed Orders", byID["id-2"].Decision.Why)
+	require.Equal(t, resubmit.Resubmit, byID["id-3"].Decision.Action)
+	require.Equal(t, resubmit.Decision{Action: resubmit.Manual, RuleID: "order-no-transition", Why: "the order offers no transition that resubmits it"}, byID["id-4"].Decision)
+	for id, why := range map[string]string{
+		"id-5": "the order was listed, and then there was none: commerce: read order: HTTP 404 Not Found",
+		"id-6": "the order could not be read: a secretless error",
+		"id-7": "the order could not be read: the answer was about another order",
+	} {
+		require.Equal(t, resubmit.Decision{Action: resubmit.Hold, RuleID: "order-unread", Why: why}, byID[id].Decision)
+	}
+	last := byID["id-599"]
+	require.Equal(t, []string{"1599"}, last.Subscriptions, "what only the list told is kept")
+	require.Equal(t, "t", last.TenantID)
+	require.Equal(t, failedOrder(599).PlacedAt, last.Before.PlacedAt)
+	require.Equal(t, failedOrder(599).PlacedAt, last.Before.FailedAt)
+	require.Equal(t, textTransient, last.Before.Reason)
+	require.Zero(t, byID["id-2"].Before.FailedAt, "not of this status")
+}
+
+func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(300)
+	source.orders[0].TenantID = "tenant"                  // the better key
+	source.orders[1].SubscriptionIDs = []string{"2", "3"} // two keys
+	source.orders[2].Type = commerce.TypeRenewal          // no request in Connect
+	source.orders[3].SubscriptionIDs = nil                // nothing to ask for
+	source.orders[4].Failure = failure(textPermanent)     // decided by its reason
+	source.orders[5].Failure = failure(textOther)         // held
+	source.orders[6].Failure = failure(textOther)         // named
+	source.orders[7].Type = commerce.TypeCancellation     // another type of request
+	source.orders[9].SubscriptionIDs = []string{"1008"}   // as the one before it
+	source.orders[10].Type, source.orders[10].Failure = "RN", failure(textOther)
+	var mu sync.Mutex
+	var calls [][]connect.RequestKey
+	asked := map[connect.RequestKey]int{}
+	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, keys)
+		for _, k := range keys {
+			asked[k]++
+		}
+		found, _ := noRequests(ctx, keys)
+		two := connect.RequestKey{Subscription: "2", Type: connect.TypePurchase}
+		if _, ok := found[two]; ok {
+			found[two] = []connect.Newest{newest(connect.TypePurchase, connect.StatusApproved, 0, 0)}
+			delete(found, connect.RequestKey{Subscription: "3", Type: connect.TypePurchase})
+			return found, errors.New("connect: list requests: HTTP 403 Forbidden")
+		}
+		return found, nil
+	})
+	entries := planned(t, resubmit.PlanConfig{Source: source, Requests: finder, Explicit: []string{"SO000006"}})
+	require.Equal(t, []string{
+		"connect-none", "connect-unknown", "connect-not-asked", "connect-unknown", "reason-permanent",
+		"reason-unclassified", "connect-none", "connect-none", "connect-none", "connect-none", "reason-unclassified", "connect-none",
+	}, rulesOf(entries)[:12])
+	require.Contains(t, entries[1].Decision.Why, "HTTP 403 Forbidden")
+	require.Contains(t, entries[3].Decision.Why, "tells neither its subscription nor its tenant")
+	require.Equal(t, resubmit.Evidence{Kind: "operator", Text: "the operator named this order"}, entries[6].Attribution.Evidence[3])
+	require.Equal(t, resubmit.Evidence{
+		Kind: "request", Text: "the newest purchase request is approved", Ref: "PR-1", At: decideNow,
+	}, entries[1].Attribution.Evidence[3])
+
+	require.Len(t, calls, 2, "one for each batch")
+	require.Contains(t, asked, connect.RequestKey{Tenant: "tenant", Type: connect.TypePurchase})
+	require.Contains(t, asked, connect.RequestKey{Subscription: "1007", Type: connect.TypeCancel})
+	require.Len(t, asked, 300-6+1, "a renewal or two, what is decided already, what has no key and a double; one has two keys")
+	for k, times := range asked {
+		require.Equal(t, 1, times, k)
+	}
+}
+
+func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
+	t.Parallel()
+	o := failedOrder(1)
+	o.SubscriptionIDs = nil
+	for i := range 1200 {
+		o.SubscriptionIDs = append(o.SubscriptionIDs, fmt.Sprint(i))
+	}
+	var sizes []int
+	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+		sizes = append(sizes, len(keys))
+		return noRequests(ctx, keys)
+	})
+	planned(t, resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{o}}, Requests: finder})
+	require.Equal(t, []int{500, 500, 200}, sizes)
+}
+
+func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(2)
+	source.orders[1].Type = commerce.TypeRenewal
+	entries := planned(t, resubmit.PlanConfig{Source: source})
+	require.Equal(t, []string{"connect-unknown", "connect-not-asked"}, rulesOf(entries))
+	require.Contains(t, entries[0].Decision.Why, "give PlanConfig.Requests, or set IgnoreConnect")
+	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
+		rulesOf(planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true, Requests: noRequests})))
+	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
+		rulesOf(planned(t, resubmit.PlanConfig{Source: source, RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
+}
+
+func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
+	t.Parallel()
+	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+		return nil, nil
+	})
+	entries := planned(t, resubmit.PlanConfig{Source: failedOrders(1), Requests: finder})
+	require.Equal(t, resubmit.Hold, entries[0].Decision.Action)
+	require.Contains(t, entries[0].Decision.Why, "there was no answer for its key")
+}
+
+func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(1)
+	source.orders[0].Failure = failure(textOther)
+	for name, rule := range map[string]resubmit.Rule{
+		"a condition on the request": {ID: "a", Requests: []connect.RequestStatus{resubmit.NoRequest}, Action: resubmit.Manual, Why: "x"},
+		"a word for the reason":      {ID: "a", Reason: "*moon*", Action: resubmit.Resubmit, Why: "x"},
+	} {
+		var calls atomic.Int32
+		finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+			calls.Add(1)
+			return noRequests(ctx, keys)
+		})
+		entries := planned(t, resubmit.PlanConfig{Source: source, Requests: finder, Rules: []resubmit.Rule{rule}})
+		require.Equal(t, "a", entries[0].Decision.RuleID, name)
+		require.Equal(t, int32(1), calls.Load(), name)
+	}
+}
+
+func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		window := func(from, to time.Duration) *connect.Calendar {
+			cal, err := connect.NewCalendar([]connect.Window{{ID: "w", Start: now.Add(from), End: now.Add(to)}})
+			require.NoError(t, err)
+			return cal
+		}
+		const minute = time.Minute
+		tests := map[string]struct {
+			cal    *connect.Calendar
+			age    time.Duration // of the failure
+			settle time.Duration
+			rule   string
+			why    string
+		}{
+			"in a window":                   {window(-minute, minute), 9 * time.Hour, 0, "order-unsettled", "the maintenance window w is open; plan again 4m0s after its end"},
+			"in a window, without settling": {window(-minute, minute), 9 * time.Hour, -1, "order-unsettled", "the maintenance window w is open"},
+			"just after a window":           {window(-2*minute, -minute), 9 * time.Hour, 0, "order-unsettled", "the maintenance window w ended less than 4m0s ago; plan again after"},
+			"a while after a window":        {window(-9*minute, -4*minute), 9 * time.Hour, 0, "connect-not-asked", ""},
+			"before a window":               {window(minute, 2*minute), 9 * time.Hour, 0, "connect-not-asked", ""},
+			"just failed":                   {nil, 3 * minute, 0, "order-unsettled", "the order failed less than 4m0s ago"},
+			"failed a while ago":            {nil, 4 * minute, 0, "connect-not-asked", ""},
+			"just failed, without settling": {nil, 0, -1, "connect-not-asked", ""},
+			"after a shorter settle time":   {window(-9*minute, -2*minute), 9 * time.Hour, minute, "connect-not-asked", ""},
+		}
+		for name, test := range tests {
+			known, placed := failedOrder(1), failedOrder(1)
+			known.PlacedAt, known.FailedAt = now.Add(-10*time.Hour), now.Add(-test.age)
+			placed.PlacedAt = now.Add(-test.age)
+			refused := failedOrder(1)
+			refused.PlacedAt, refused.Failure = now, failure(textPermanent)
+			entries := planned(t, resubmit.PlanConfig{
+				Source: resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}}), IgnoreConnect: true,
+				Calendar: test.cal, Settle: test.settle,
+			})
+			require.Equal(t, []string{test.rule, test.rule, "reason-permanent"}, rulesOf(entries), name)
+			require.Contains(t, entries[0].Decision.Why, test.why, name)
+			require.Equal(t, test.rule == "order-unsettled", entries[0].Target == "", name)
+		}
+	})
+}
+
+func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	planned(t, resubmit.PlanConfig{
+		Source: failedOrders(3), IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Explicit: []string{"SO000001", "id-2", "SO000404"},
+		Reader:   planReader(func(context.Context, string) (*commerce.Order, error) { return nil, errors.New("never") }),
+	})
+	require.Contains(t, log.String(), `msg="orders that were named are not in the view or not selected" orders=SO000404`)
+	require.Contains(t, log.String(), "total=3 resubmit=3")
+	require.NotContains(t, log.String(), "could not be read")
+}
+
+func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
+	t.Parallel()
+	good := func() resubmit.PlanConfig {
+		return resubmit.PlanConfig{Source: failedOrders(1), Filter: resubmit.Everything(), IgnoreConnect: true}
+	}
+	tests := map[string]struct {
+		change func(*resubmit.PlanConfig)
+		want   string
+	}{
+		"no source":       {func(c *resubmit.PlanConfig) { c.Source = nil }, "PlanConfig.Source is nil"},
+		"no filter":       {func(c *resubmit.PlanConfig) { c.Filter = nil }, "PlanConfig.Filter: "},
+		"an empty filter": {func(c *resubmit.PlanConfig) { c.Filter = resubmit.All() }, "PlanConfig.Filter: "},
+		"a bad rule":      {func(c *resubmit.PlanConfig) { c.Rules = make([]resubmit.Rule, 1) }, "PlanConfig.Rules: rules[0].id: is missing"},
+		"a bad view":      {func(c *resubmit.PlanConfig) { c.View.Name = "x" }, "PlanConfig.View: statuses is empty"},
+		"a bad target":    {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{"CL"} }, `PlanConfig.Targets has "CL"`},
+		"no concurrency":  {func(c *resubmit.PlanConfig) { c.Concurrency = -1 }, "PlanConfig.Concurrency is -1"},
+	}
+	for name, test := range tests {
+		cfg := good()
+		test.change(&cfg)
+		var b bytes.Buffer
+		_, err := resubmit.WritePlan(t.Context(), cfg, &b)
+		require.ErrorContains(t, err, test.want, name)
+		require.NotContains(t, err.Error(), "\n", name)
+		require.Empty(t, b.Bytes(), name)
+	}
+}
+
+func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	for name, cfg := range map[string]resubmit.PlanConfig{
+		"while it reads": {Reader: planReader(func(ctx context.Context, _ string) (*commerce.Order, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}), IgnoreConnect: true},
+		"while it looks in Connect": {Requests: planFinder(func(ctx context.Context, _ []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		source := failedOrders(3000)
+		for i, o := range source.orders {
+			if cfg.Reader != nil {
+				o.Transitions = nil
+			}
+			if i == 2000 {
+				break
+			}
+		}
+		cfg.Source, cfg.Filter = source, resubmit.Everything()
+		time.AfterFunc(time.Millisecond, cancel)
+		_, err := resubmit.BuildPlan(ctx, cfg)
+		require.ErrorIs(t, err, context.Canceled, name)
+	}
+	// A writer that fails ends the listing.
+	_, err := resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
+		Source: failedOrders(5000), IgnoreConnect: true, Filter: resubmit.Everything(),
+	}, &brokenWriter{after: 10})
+	require.ErrorIs(t, err, errDiskFull)
+}
+
+func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
+	t.Parallel()
+	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+		return nil, errors.New(strings.Repeat("<html>\n", 1000))
+	})
+	entries := planned(t, resubmit.PlanConfig{Source: failedOrders(1), Requests: finder})
+	require.Less(t, len(entries[0].Decision.Why), 300)
+	require.NotContains(t, entries[0].Decision.Why, "\n")
+}
+
+func TestTheDiffOfTwoStatesSaysWhatChanged(t *testing.T) {
+	t.Parallel()
+	was := resubmit.State{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"), FailedAt: at("22 02:01")}
+	tests := map[string]struct {
+		change func(*resubmit.State)
+		want   string
+	}{
+		"nothing":                          {func(*resubmit.State) {}, ""},
+		"the status":                       {func(s *resubmit.State) { s.Status = "CP" }, "status PF → CP"},
+		"the provisioning status":          {func(s *resubmit.State) { s.ProvisioningStatus = "COMPLETED" }, "provisioning status FAILED → COMPLETED"},
+		"the reason":                       {func(s *resubmit.State) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
+		"no reason any more":               {func(s *resubmit.State) { s.Reason = "" }, `failure "503" → ""`},
+		"a later failure":                  {func(s *resubmit.State) { s.FailedAt = at("22 05:00") }, "failed 2026-11-22T02:01:00Z → 2026-11-22T05:00:00Z"},
+		"the same instant elsewhere":       {func(s *resubmit.State) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) }, ""},
+		"what one of them does not tell":   {func(s *resubmit.State) { s.FailedAt, s.PlacedAt, s.ProvisioningStatus = time.Time{}, time.Time{}, "" }, ""},
+		"the status and the time together": {func(s *resubmit.State) { s.Status = "CL"; s.PlacedAt = at("22 02:02") }, "status PF → CL; placed 2026-11-22T02:00:00Z → 2026-11-22T02:02:00Z"},
+	}
+	for name, test := range tests {
+		now := was
+		test.change(&now)
+		require.Equal(t, test.want, was.Diff(now), name)
+		require.Equal(t, name == "nothing" || name == "the same instant elsewhere",
+			resubmit.Fingerprint("1", was) == resubmit.Fingerprint("1", now), name)
+	}
+	require.NotEqual(t, resubmit.Fingerprint("1", was), resubmit.Fingerprint("2", was))
+	require.NotEqual(t, resubmit.Fingerprint("a", resubmit.State{Status: "bc"}), resubmit.Fingerprint("ab", resubmit.State{Status: "c"}))
+}

@@ -1,0 +1,51 @@
+package resubmit
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// Sorted makes a source that yields its orders in the order of their placing out
+// of one that does not. It holds all orders of a query in memory, without what the
+// server sent (Order.Raw). Orders that do not tell when they were placed come
+// first, in the order of the source.
+func Sorted(source OrderSource) OrderSource { return sorted{source} }
+
+type sorted struct{ source OrderSource }
+
+func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		all := q
+		all.Limit = 0 // a source that does not sort would cut off the wrong ones
+		var orders []*commerce.Order
+		for o, err := range s.source.Orders(ctx, all) {
+			if err == nil && o == nil {
+				err = errNoOrder
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			lean := *o
+			lean.Raw = nil
+			orders = append(orders, &lean)
+		}
+		slices.SortStableFunc(orders, func(a, b *commerce.Order) int {
+			if q.Sort == commerce.NewestFirst {
+				a, b = b, a
+			}
+			return a.PlacedAt.Compare(b.PlacedAt)
+		})
+		if q.Limit > 0 && len(orders) > q.Limit {
+			orders = orders[:q.Limit]
+		}
+		for _, o := range orders {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
