@@ -1,0 +1,294 @@
+package resubmit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// ErrRunning says that the Runner is applying a plan already.
+var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wait for it, or make another runner with another journal")
+
+// Apply resubmits the orders that the plan marks for it, and no others, each at
+// most once, and waits until it is known what came of them.
+//
+// Each order goes the same way: the gate (not paused, no window, no window about
+// to begin or only just over; otherwise it waits), its lane (one order of a
+// subscription at a time, in the order of the plan), the pace, the intent in the
+// journal, the order read again and compared with the plan, the transition chosen
+// from those it offers, the push, its outcome in the journal, and the look for the
+// result in Commerce and then in Connect.
+//
+// An order whose push got no answer is never pushed again by this plan: it is read
+// until its state tells that the push was accepted, or the settle time has passed
+// and the outcome is unknown. An order that does not come to a good end stops the
+// later ones of its subscriptions, which are skipped.
+//
+// With the journal of an earlier run of the same plan it goes on where that one
+// stopped: what was pushed is verified, what may have been pushed is read, what
+// came to an end is reported as it was, and the rest is done. A journal of another
+// plan is refused with ErrOtherPlan.
+//
+// When ctx ends, nothing new is pushed; a push that is on its way is waited for,
+// at most two minutes, and its outcome recorded. The report always counts every
+// order that the plan marks: those that were not begun are skipped as "not
+// started". It comes with an error, which is the one of ctx, of the plan or of the
+// journal. It is nil only if the run could not begin.
+func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
+	x, err := r.begin(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	defer r.end()
+	defer x.cancel(nil)
+
+	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), ConnectAsked: r.cfg.Requests != nil})
+	var workers sync.WaitGroup
+	for range r.cfg.Concurrency {
+		workers.Go(x.work)
+	}
+	x.feed(plan)
+	x.jobs.Wait()
+	close(x.ready)
+	workers.Wait()
+	x.followers.Wait()
+
+	report := x.finish(plan)
+	x.tell.finished(report)
+	return report, context.Cause(x.ctx)
+}
+
+func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
+	calendar := r.cfg.Calendar
+	if calendar == nil {
+		c, err := connect.NewCalendar(plan.Header().Windows)
+		if err != nil {
+			return nil, fmt.Errorf("resubmit: the windows of the plan: %w", err)
+		}
+		calendar = func() *connect.Calendar { return c }
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.run != nil {
+		return nil, ErrRunning
+	}
+	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
+		return nil, fmt.Errorf("resubmit: open the journal: %w", err)
+	}
+	x := &run{
+		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
+		gate:    newGate(calendar, r.cfg.Guard, r.cfg.Settle),
+		lanes:   newLanes(),
+		ready:   make(chan *job, r.cfg.InHand),
+		hand:    make(chan struct{}, r.cfg.InHand),
+		looks:   make(chan struct{}, r.cfg.Concurrency),
+		groups:  make(map[groupKey]*Result),
+		started: time.Now(),
+	}
+	x.tell = &teller{to: r.cfg.Observer, log: r.cfg.Logger}
+	x.gate.set(r.paused)
+	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	r.run = x
+	return x, nil
+}
+
+func (r *Runner) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.run = nil
+}
+
+// run is one call of Apply.
+type run struct {
+	cfg     Config
+	pace    *pacer
+	blind   commerce.Status
+	gate    *gate
+	tell    *teller
+	digest  string
+	total   int
+	started time.Time
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	jobs      sync.WaitGroup // orders in hand
+	followers sync.WaitGroup
+	hand      chan struct{} // one element for each order in hand
+	ready     chan *job     // as large as hand, so that sending never blocks
+	looks     chan struct{} // one element for each read of a verification
+
+	pushing, verifying atomic.Int64
+
+	mu           sync.Mutex
+	lanes        *lanes
+	result       Result
+	groups       map[groupKey]*Result
+	items        []Item
+	commerceOnly int
+	unread       int
+}
+
+// job is one order on its way.
+type job struct {
+	entry *Entry
+	item  Item
+	rec   Record
+
+	lanes     []string
+	before    int    // how many of its lanes have an order before it
+	blockedBy string // the order that stopped one of its lanes
+
+	refusals int
+	// free says that the order is at rest, so that the next of its lanes may go.
+	free bool
+}
+
+func newJob(e *Entry) *job {
+	number := e.Number
+	if number == "" {
+		number = e.OrderID
+	}
+	return &job{
+		entry: e,
+		lanes: laneKeys(e),
+		rec:   Record{OrderID: e.OrderID, Fingerprint: e.Fingerprint, Target: e.Target},
+		item: Item{
+			OrderID: e.OrderID, Number: number, Type: e.Type, Class: e.Attribution.Class,
+			VendorID: e.VendorID, Channel: e.Channel, Customer: e.Customer, Subscriptions: e.Subscriptions,
+			Before: e.Before, Action: e.Decision.Action,
+		},
+	}
+}
+
+// feed takes the orders of the plan in hand, as many at a time as may be.
+func (x *run) feed(plan *Plan) {
+	seen := 0
+	for e, err := range plan.Entries() {
+		if err != nil {
+			x.cancel(fmt.Errorf("resubmit: read the plan: %w", err))
+			break
+		}
+		if e.Decision.Action != Resubmit {
+			continue
+		}
+		seen++
+		x.jobs.Add(1)
+		x.hand <- struct{}{}
+		x.take(newJob(e))
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.unread = max(0, x.total-seen)
+	x.result.Skipped += x.unread
+}
+
+func (x *run) take(j *job) {
+	x.mu.Lock()
+	ready, by := x.lanes.add(j)
+	x.mu.Unlock()
+	switch {
+	case by != "":
+		x.block(j, by)
+	case ready:
+		x.ready <- j
+	}
+}
+
+// block skips an order that may not pass another.
+func (x *run) block(j *job, by string) {
+	why := "blocked by " + by + ", an older order of the same subscription that did not come to a good end"
+	if x.ctx.Err() != nil {
+		why = x.notStarted()
+	}
+	j.item.Outcome, j.item.Why = OutcomeSkipped, why
+	x.account(j)
+}
+
+func (x *run) notStarted() string {
+	return "not started: " + context.Cause(x.ctx).Error()
+}
+
+// done ends an order with its outcome, and lets the next of its lanes go or stops
+// them.
+func (x *run) done(j *job, o Outcome, why string) {
+	j.item.Outcome, j.item.Why = o, why
+	x.mu.Lock()
+	var ready, blocked []*job
+	if j.free {
+		ready = x.lanes.leave(j)
+	} else {
+		blocked = x.lanes.stop(j)
+	}
+	x.mu.Unlock()
+	x.account(j)
+	for _, next := range ready {
+		x.ready <- next
+	}
+	for _, b := range blocked {
+		x.block(b, b.blockedBy)
+	}
+}
+
+// account counts an order that is done and lets go of it.
+func (x *run) account(j *job) {
+	j.item.DoneAt = time.Now()
+	x.mu.Lock()
+	x.result.add(j.item.Outcome)
+	k := groupKey{j.item.Class, j.item.VendorID, j.item.Channel}
+	if x.groups[k] == nil {
+		x.groups[k] = new(Result)
+	}
+	x.groups[k].add(j.item.Outcome)
+	if j.item.CommerceOnly {
+		x.commerceOnly++
+	}
+	if !x.cfg.DropItems {
+		x.items = append(x.items, j.item)
+	}
+	x.mu.Unlock()
+	x.tell.done(j.item)
+	<-x.hand
+	x.jobs.Done()
+}
+
+func (x *run) finish(plan *Plan) *Report {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := time.Now()
+	report := &Report{
+		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now,
+		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
+		Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
+	}
+	if err := context.Cause(x.ctx); err != nil {
+		report.Err = err.Error()
+	}
+	for _, w := range plan.Header().Windows {
+		end := w.Span().End
+		if !w.Cancelled && !end.IsZero() && !end.After(now) && end.After(report.WindowClosedAt) {
+			report.WindowClosedAt = end
+		}
+	}
+	if r := x.result; !report.WindowClosedAt.IsZero() && report.Err == "" && r.Progressing == 0 && r.Unknown == 0 {
+		report.CloseToVerified = now.Sub(report.WindowClosedAt)
+	}
+	return report
+}
+
+func (x *run) status() Status {
+	paused, why, until := x.gate.view()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return Status{
+		Running: true, Paused: paused, Gate: why, Until: until,
+		Digest: x.digest, Total: x.total, Done: x.result.Total(), InHand: len(x.hand),
+		Pushing: int(x.pushing.Load()), Verifying: int(x.verifying.Load()), Result: x.result,
+	}
+}

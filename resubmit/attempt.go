@@ -1,0 +1,310 @@
+package resubmit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// pushTimeout bounds a push that is on its way when the run is stopped.
+const pushTimeout = 2 * time.Minute
+
+// next says how an order goes on after an attempt.
+type next int
+
+const (
+	nextOver   next = iota // it is done
+	nextAgain              // nothing was moved: from the gate again
+	nextFollow             // it was pushed, or may have been: only reads from now on
+)
+
+// work takes the orders whose turn it is, one after the other.
+func (x *run) work() {
+	for j := range x.ready {
+		x.pushing.Add(1)
+		n := x.attempt(j)
+		x.pushing.Add(-1)
+		if n == nextFollow {
+			x.verifying.Add(1)
+			x.followers.Go(func() { x.follow(j) })
+		}
+	}
+}
+
+// attempt takes an order up where the journal left it.
+func (x *run) attempt(j *job) next {
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	if err == nil && found && rec.Fingerprint != j.entry.Fingerprint {
+		err = errors.New("its record is for another failure than the plan; use the journal of this plan")
+	}
+	if err != nil {
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", j.item.Number, err))
+		return x.unstarted(j)
+	}
+	if found {
+		if n := x.resume(j, rec); n != nextAgain {
+			return n
+		}
+	}
+	for {
+		if n := x.once(j); n != nextAgain {
+			return n
+		}
+	}
+}
+
+// resume goes on from a record of an earlier run.
+func (x *run) resume(j *job, rec Record) next {
+	j.rec = rec
+	j.item.Attempts = rec.Attempt
+	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
+	switch rec.State {
+	case RecordRefused:
+		return nextAgain
+	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
+		j.item.Target = rec.Target
+		return nextFollow
+	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped:
+		if rec.State != RecordSkipped {
+			j.item.Target = rec.Target
+		}
+		j.item.After.Status = rec.Seen
+		j.free = free(Outcome(rec.State), rec.Seen)
+		x.done(j, Outcome(rec.State), rec.Why)
+		return nextOver
+	default:
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", j.item.Number, rec.State))
+		return x.unstarted(j)
+	}
+}
+
+// once is one attempt: gate, intent, re-read, target, push.
+func (x *run) once(j *job) next {
+	if x.gate.wait(x.ctx, x.tell) != nil {
+		return x.unstarted(j)
+	}
+	j.rec.Attempt++
+	if x.put(j, RecordSending, "about to be pushed") != nil {
+		j.rec.Attempt--
+		return x.unstarted(j)
+	}
+	x.tell.tell(func(o Observer) {
+		o.OnIntent(Intent{OrderID: j.item.OrderID, Number: j.item.Number, Attempt: j.rec.Attempt})
+	})
+	order, err := x.read(j)
+	switch {
+	case errors.Is(err, commerce.ErrNotFound):
+		j.rec.Seen = ""
+		return x.skip(j, "the order is not there any more: "+err.Error())
+	case err != nil && x.ctx.Err() != nil:
+		return x.release(j, "stopped before the push")
+	case err != nil:
+		return x.putOff(j, "the order could not be read again", err)
+	}
+	changed := j.entry.Before.Diff(j.item.After)
+	x.tell.tell(func(o Observer) {
+		o.OnReread(Reread{OrderID: j.item.OrderID, Number: j.item.Number, Now: j.item.After, Changed: changed})
+	})
+	if changed != "" {
+		return x.skip(j, "moved since the plan was made: "+changed)
+	}
+	target, why := x.target(j.entry, order)
+	if target == "" {
+		return x.skip(j, why)
+	}
+	return x.push(j, target)
+}
+
+// read reads the order, and keeps how it is.
+func (x *run) read(j *job) (*commerce.Order, error) {
+	if _, err := x.pace.wait(x.ctx); err != nil {
+		return nil, err
+	}
+	order, err := x.cfg.Reader.Order(x.ctx, j.entry.OrderID)
+	if err == nil && order == nil {
+		err = errors.New("the reader returned neither an order nor an error")
+	}
+	if err != nil {
+		x.heed(j, err)
+		return nil, err
+	}
+	j.item.After = StateOf(order)
+	j.rec.Seen = order.Status
+	return order, nil
+}
+
+// target chooses the transition. Where the way in does not tell what an order
+// offers (Simple API cannot), the plan's target is taken if there is one, else
+// the first that the user named in the Config: Commerce refuses what the flow
+// does not have. Nothing is taken by default, since flows differ.
+func (x *run) target(e *Entry, o *commerce.Order) (target commerce.Status, why string) {
+	if o.Transitions == nil {
+		for _, t := range []commerce.Status{e.Target, x.blind} {
+			if t != "" && t != commerce.StatusCancelled && t != commerce.StatusFraud {
+				return t, ""
+			}
+		}
+		return "", "the order does not tell the transitions it offers; say in Config.Targets which one resubmits it"
+	}
+	for _, t := range x.cfg.Targets {
+		if o.Offers(t) {
+			return t, ""
+		}
+	}
+	offers := make([]string, 0, len(o.Transitions))
+	for _, t := range o.Transitions {
+		offers = append(offers, string(t.To))
+	}
+	return "", fmt.Sprintf("the order offers no transition that resubmits it; it offers [%s]", strings.Join(offers, " "))
+}
+
+// push sends the order on its way, if nothing has come between.
+func (x *run) push(j *job, target commerce.Status) next {
+	held, err := x.pace.wait(x.ctx)
+	if err != nil {
+		return x.release(j, "stopped before the push")
+	}
+	if held {
+		// What was read is old by now.
+		return x.release(j, "held back by Commerce right before the push")
+	}
+	if why, _ := x.gate.closed(time.Now()); why != "" {
+		return x.release(j, "held back right before the push: "+why)
+	}
+	// A stop of the run must not cut a push in half: its outcome would be unknown.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), pushTimeout)
+	err = x.cfg.Pusher.Push(ctx, j.entry.OrderID, target)
+	cancel()
+	j.item.PushedAt = time.Now()
+	j.rec.Target = target
+	j.item.Attempts = j.rec.Attempt
+	if err == nil {
+		j.item.Target = target
+		// A failed put stops the run, and what follows sees that.
+		_ = x.put(j, RecordPushed, "Commerce accepted the push to "+string(target))
+		x.tell.tell(func(o Observer) {
+			o.OnPushed(Pushed{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Attempt: j.rec.Attempt})
+		})
+		return nextFollow
+	}
+	x.heed(j, err)
+	if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery != commerce.DeliveryUnknown {
+		return x.refused(j, target, err, e.Delivery)
+	}
+	j.item.Target = target
+	j.evidence("push", "the answer to the push was lost: "+err.Error(), j.item.PushedAt)
+	_ = x.put(j, RecordUnknown, "the answer to the push was lost: "+err.Error())
+	x.tell.unknown(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
+	return nextFollow
+}
+
+// refused ends a push that for sure did nothing, or puts it off.
+func (x *run) refused(j *job, target commerce.Status, err error, d commerce.Delivery) next {
+	forNow := d == commerce.NotSent || errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrRateLimited)
+	j.evidence("push", fmt.Sprintf("the push to %s was %s: %v", target, d, err), time.Now())
+	x.tell.refused(Refused{
+		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
+		Again: forNow && j.refusals < x.cfg.MaxRefusals,
+	})
+	if !forNow {
+		return x.skip(j, fmt.Sprintf("Commerce refused the push to %s: %v", target, err))
+	}
+	return x.putOff(j, "the push was "+string(d), err)
+}
+
+// putOff tries an order again after a pause, a bounded number of times. Its last
+// record lets a later run try it anew.
+func (x *run) putOff(j *job, what string, err error) next {
+	why := what + ": " + err.Error()
+	if j.item.Attempts < j.rec.Attempt {
+		j.rec.Attempt = j.item.Attempts // no push went out
+	}
+	if x.put(j, RecordRefused, why) != nil {
+		return x.unstarted(j)
+	}
+	j.refusals++
+	if j.refusals > x.cfg.MaxRefusals {
+		x.done(j, OutcomeSkipped, fmt.Sprintf("given up after %d tries: %s", j.refusals, why))
+		return nextOver
+	}
+	pause := max(time.Second<<min(j.refusals-1, 6), x.pace.rest())
+	if sleep(x.ctx, pause) != nil {
+		return x.unstarted(j)
+	}
+	return nextAgain
+}
+
+// release takes an intent back before anything went out.
+func (x *run) release(j *job, why string) next {
+	j.rec.Attempt--
+	if x.put(j, RecordRefused, why) != nil || x.ctx.Err() != nil {
+		return x.unstarted(j)
+	}
+	return nextAgain
+}
+
+// skip ends an order without a push.
+func (x *run) skip(j *job, why string) next {
+	j.rec.Attempt = j.item.Attempts
+	// A failed put stops the run; this order is done all the same.
+	_ = x.put(j, RecordSkipped, why)
+	j.free = free(OutcomeSkipped, j.rec.Seen)
+	x.done(j, OutcomeSkipped, why)
+	return nextOver
+}
+
+// unstarted ends an order that the end of the run left where it was.
+func (x *run) unstarted(j *job) next {
+	why := x.notStarted()
+	if j.refusals > 0 {
+		why = fmt.Sprintf("%s; the last try: %s", why, j.rec.Why)
+	}
+	x.done(j, OutcomeSkipped, why)
+	return nextOver
+}
+
+// put writes the order's record; an error stops the run.
+func (x *run) put(j *job, s RecordState, why string) error {
+	j.rec.State, j.rec.Why, j.rec.At = s, why, time.Now()
+	err := x.cfg.Journal.Put(j.rec)
+	if err != nil {
+		err = fmt.Errorf("resubmit: the journal could not record order %s as %s, so nothing more is pushed: %w",
+			j.item.Number, s, err)
+		x.cancel(err)
+	}
+	return err
+}
+
+// heed keeps what an error asks for: patience, and an id for support.
+func (x *run) heed(j *job, err error) {
+	e, ok := errors.AsType[*commerce.Error](err)
+	if !ok {
+		return
+	}
+	if e.RetryAfter > 0 {
+		x.pace.hold(e.RetryAfter)
+		x.cfg.Logger.Warn("Commerce asks for patience", "retryAfter", e.RetryAfter, "order", j.item.Number)
+	}
+	if e.CorrelationID != "" {
+		j.item.CorrelationID = e.CorrelationID
+	}
+}
+
+func (j *job) evidence(kind, text string, at time.Time) {
+	j.item.Evidence = append(j.item.Evidence, Evidence{Kind: kind, Text: text, At: at})
+}
+
+// free reports whether the next order of a subscription may go after one that had
+// this outcome and was last seen in this status.
+func free(o Outcome, seen commerce.Status) bool {
+	return o == OutcomeCompleted || (o == OutcomeSkipped || o == OutcomeFailedAgain) && atRest(seen)
+}
+
+// atRest reports whether nothing more happens to an order in this status.
+func atRest(s commerce.Status) bool {
+	return s.Provisioned() || s == commerce.StatusCancelled || s == commerce.StatusFraud
+}

@@ -1,0 +1,244 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		order   func(o *shopOrder)
+		config  func(c *resubmit.Config)
+		entry   func(e *resubmit.Entry)
+		outcome resubmit.Outcome
+		why     string
+		pushes  int // that reached the server
+		taken   int // that it accepted
+		target  commerce.Status
+	}{
+		"a push that is accepted completes": {
+			outcome: resubmit.OutcomeCompleted, why: "Commerce says CP; Connect was not asked", pushes: 1, taken: 1, target: "PD",
+		},
+		"the first target that is offered is taken": {
+			order: func(o *shopOrder) {
+				o.Transitions = []commerce.Transition{{To: "CL"}, {To: "RB"}, {To: "I4"}}
+			},
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "I4",
+		},
+		"an order that offers only to be cancelled is left alone": {
+			order:   func(o *shopOrder) { o.Transitions = []commerce.Transition{{To: "CL"}, {To: "FR"}} },
+			outcome: resubmit.OutcomeSkipped, why: "offers no transition that resubmits it; it offers [CL FR]",
+		},
+		"an order that offers nothing is left alone": {
+			order:   func(o *shopOrder) { o.Transitions = []commerce.Transition{} },
+			outcome: resubmit.OutcomeSkipped, why: "it offers []",
+		},
+		"where nothing is told the plan's target is taken": {
+			order:   func(o *shopOrder) { o.silent = true },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "PD",
+		},
+		"where nothing is told and nothing was planned the user's first target is taken": {
+			order:   func(o *shopOrder) { o.silent = true },
+			entry:   func(e *resubmit.Entry) { e.Target = "" },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PR", "PD"} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "PR",
+		},
+		"where nothing is told, planned or set the order is left alone": {
+			order:   func(o *shopOrder) { o.silent = true },
+			entry:   func(e *resubmit.Entry) { e.Target = "" },
+			outcome: resubmit.OutcomeSkipped, why: "say in Config.Targets which one",
+		},
+		"an order that is gone is skipped": {
+			order:   func(o *shopOrder) { o.readFaults = []fault{missing} },
+			outcome: resubmit.OutcomeSkipped, why: "not there any more",
+		},
+		"an order that somebody completed is skipped": {
+			order:   func(o *shopOrder) { o.onRead = func(o *shopOrder) { o.Status = "CP" } },
+			outcome: resubmit.OutcomeSkipped, why: "moved since the plan was made: status PF → CP",
+		},
+		"an order that failed for another reason meanwhile is skipped": {
+			order: func(o *shopOrder) {
+				o.onRead = func(o *shopOrder) { o.Failure.Text = map[string]string{"en_US": "another"} }
+			},
+			outcome: resubmit.OutcomeSkipped, why: `failure "Reason: 502 Bad Gateway." → "another"`,
+		},
+		"a refusal ends the order with the server's words": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{conflict} },
+			outcome: resubmit.OutcomeSkipped, why: "the order is locked", pushes: 1,
+		},
+		"a token that is refused once is no reason to give up": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{badToken} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 2, taken: 1, target: "PD",
+		},
+		"a push that never left is tried again": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{notSent, notSent} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 3, taken: 1, target: "PD",
+		},
+		"a token that is always refused is given up after the tries that are allowed": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{badToken, badToken, badToken, badToken, badToken} },
+			outcome: resubmit.OutcomeSkipped, why: "given up after 4 tries: the push was refused", pushes: 4,
+		},
+		"no try again can be asked for": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{badToken} },
+			config:  func(c *resubmit.Config) { c.MaxRefusals = -1 },
+			outcome: resubmit.OutcomeSkipped, why: "given up after 1 tries", pushes: 1,
+		},
+		"an order that cannot be read is not pushed": {
+			order:   func(o *shopOrder) { o.readFaults = []fault{broken, broken, broken, broken} },
+			outcome: resubmit.OutcomeSkipped, why: "could not be read again",
+		},
+		"an order that can be read at the third try is pushed": {
+			order:   func(o *shopOrder) { o.readFaults = []fault{broken, broken} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "PD",
+		},
+		"a lost answer is resolved by reading when the push was accepted": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{lostActed} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "PD",
+		},
+		"a lost answer stays unknown when the order does not move": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{lostIgnored} },
+			outcome: resubmit.OutcomeUnknown, why: "still PF for the same failure", pushes: 1, target: "PD",
+		},
+		"a lost answer and a new failure mean that it was accepted and failed again": {
+			order: func(o *shopOrder) {
+				o.pushFaults = []fault{lostActed}
+				o.fates = []fate{{after: time.Second, status: "PF", reason: "Vendor has failed request PR-1"}}
+			},
+			outcome: resubmit.OutcomeFailedAgain, why: "failed again for a new reason (permanent)", pushes: 1, taken: 1, target: "PD",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := failedOrder(1, "s1")
+				s := newShop(o)
+				if tt.order != nil {
+					tt.order(o)
+				}
+				e := entryFor(o)
+				if tt.entry != nil {
+					tt.entry(e)
+				}
+				journal := new(resubmit.MemoryJournal)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Journal = journal
+					if tt.config != nil {
+						tt.config(c)
+					}
+				})
+				report, err := r.Apply(t.Context(), planWith(t, nil, e))
+				require.NoError(t, err)
+				item := itemOf(t, report, 1)
+				require.Equal(t, tt.outcome, item.Outcome, item.Why)
+				require.Contains(t, item.Why, tt.why)
+				require.Equal(t, tt.target, item.Target)
+				require.Len(t, s.ledger, tt.pushes)
+				require.Equal(t, tt.pushes, item.Attempts)
+				require.Equal(t, tt.taken, s.accepted("id-1"))
+				require.Equal(t, 1, report.Result.Total())
+				rec, found, err := journal.Get("id-1")
+				require.NoError(t, err)
+				require.True(t, found)
+				require.Equal(t, tt.pushes, rec.Attempt)
+			})
+		})
+	}
+}
+
+func TestNothingGoesOutBeforeTheServersPatienceIsOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		first, second := failedOrder(1, "s1"), failedOrder(2, "s2")
+		first.pushFaults = []fault{limited}
+		s := newShop(first, second)
+		s.retryAfter = 90 * time.Second
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate = 2 })
+		report, err := r.Apply(t.Context(), planFor(t, first, second))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		var refusedAt time.Time
+		for _, l := range s.ledger {
+			if !l.accepted {
+				refusedAt = l.at
+			}
+		}
+		require.False(t, refusedAt.IsZero())
+		for _, at := range s.calls {
+			require.False(t, at.After(refusedAt) && at.Before(refusedAt.Add(s.retryAfter)),
+				"a call went out %v after the server asked for %v", at.Sub(refusedAt), s.retryAfter)
+		}
+		require.Equal(t, "corr-1", itemOf(t, report, 1).CorrelationID)
+	})
+}
+
+func TestAnOrderIsReadAnewAfterEachRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := failedOrder(1, "s1")
+		o.pushFaults = []fault{badToken}
+		s := newShop(o)
+		s.onPush = func(context.Context, string) {
+			// While the push is refused a person resubmits the order in the panel.
+			o.onRead = func(o *shopOrder) { o.Status = commerce.StatusProvisioning }
+		}
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeSkipped, itemOf(t, report, 1).Outcome)
+		require.Contains(t, itemOf(t, report, 1).Why, "status PF → PR")
+		require.Len(t, s.ledger, 1)
+	})
+}
+
+// badJournal fails the put of a state.
+type badJournal struct {
+	resubmit.MemoryJournal
+	fails resubmit.RecordState
+}
+
+func (j *badJournal) Put(r resubmit.Record) error {
+	if r.State == j.fails {
+		return errors.New("no space left on device")
+	}
+	return j.MemoryJournal.Put(r)
+}
+
+func TestAJournalThatFailsStopsTheRunSafely(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		state   resubmit.RecordState
+		pushes  int
+		outcome resubmit.Outcome
+	}{
+		"before the push nothing is pushed":               {resubmit.RecordSending, 0, resubmit.OutcomeSkipped},
+		"behind the push nothing more is pushed":          {resubmit.RecordPushed, 1, resubmit.OutcomeProgressing},
+		"behind the result the order counts all the same": {resubmit.RecordCompleted, 1, resubmit.OutcomeCompleted},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := []*shopOrder{failedOrder(1, "s1"), failedOrder(2, "s1"), failedOrder(3, "s1")}
+				s := newShop(orders...)
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = &badJournal{fails: tt.state} })
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.ErrorContains(t, err, "the journal could not record order SO000001 as "+string(tt.state))
+				require.ErrorContains(t, err, "no space left on device")
+				require.Equal(t, 3, report.Result.Total())
+				require.Equal(t, tt.outcome, itemOf(t, report, 1).Outcome)
+				require.Contains(t, itemOf(t, report, 3).Why, "not started: ")
+				require.Len(t, s.ledger, tt.pushes)
+				require.Equal(t, err.Error(), report.Err)
+			})
+		})
+	}
+}

@@ -1,0 +1,266 @@
+package resubmit_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// windowAt is a window that begins and ends that long from now.
+func windowAt(from, to time.Duration) connect.Window {
+	now := time.Now()
+	return connect.Window{ID: "w", Title: "Release", Start: now.Add(from), End: now.Add(to)}
+}
+
+func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		window     func() connect.Window
+		config     func(*resubmit.Config)
+		pushedFrom time.Duration // how long after the start the push goes out
+		why        string
+	}{
+		"long before a window it is open": {
+			window: func() connect.Window { return windowAt(time.Hour, 2*time.Hour) },
+		},
+		"right before the guard time it is open": {
+			window: func() connect.Window { return windowAt(5*time.Minute, time.Hour) },
+		},
+		"within the guard time it waits for the end of the window and the settle time": {
+			window:     func() connect.Window { return windowAt(5*time.Minute-1, time.Hour) },
+			pushedFrom: time.Hour + 240*time.Second, why: "begins at",
+		},
+		"in a window it waits for its end and the settle time": {
+			window:     func() connect.Window { return windowAt(-time.Minute, 10*time.Minute) },
+			pushedFrom: 14 * time.Minute, why: `in the maintenance "Release" (w)`,
+		},
+		"right after a window it waits for the settle time": {
+			window:     func() connect.Window { return windowAt(-time.Hour, -time.Minute) },
+			pushedFrom: 3 * time.Minute, why: "has only just ended",
+		},
+		"when the settle time is over it is open": {
+			window: func() connect.Window { return windowAt(-time.Hour, -4*time.Minute) },
+		},
+		"without guard time it is open until the window begins": {
+			window: func() connect.Window { return windowAt(1, time.Minute) },
+			config: func(c *resubmit.Config) { c.Guard = -1 },
+		},
+		"without settle time it is open when the window ends": {
+			window: func() connect.Window { return windowAt(-time.Minute, 0) },
+			config: func(c *resubmit.Config) { c.Settle = -1 },
+		},
+		"a window that is cancelled does not hold": {
+			window: func() connect.Window {
+				w := windowAt(-time.Minute, time.Minute)
+				w.Cancelled = true
+				return w
+			},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				o := failedOrder(1, "s1")
+				s := newShop(o)
+				seen := new(diary)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Observer = seen
+					if tt.config != nil {
+						tt.config(c)
+					}
+				})
+				_, err := r.Apply(t.Context(), planWith(t, []connect.Window{tt.window()}, entryFor(o)))
+				require.NoError(t, err)
+				require.Len(t, s.ledger, 1)
+				require.Equal(t, tt.pushedFrom, s.ledger[0].at.Sub(start))
+				require.Equal(t, tt.pushedFrom, s.calls[0].Sub(start), "the order is read only when it can be pushed")
+				if tt.why == "" {
+					require.Empty(t, seen.closed)
+					return
+				}
+				require.Contains(t, seen.closed[0].Why, tt.why)
+				require.Equal(t, tt.pushedFrom, seen.closed[0].Until.Sub(start))
+				require.Equal(t, tt.pushedFrom, seen.opened[0].Waited)
+			})
+		})
+	}
+}
+
+func TestTheGateFollowsAWindowThatMovesAndOneThatHasNoEndYet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		o := failedOrder(1, "s1")
+		s := newShop(o)
+		overrun := connect.Window{ID: "w", Start: start.Add(-time.Hour), End: start.Add(-time.Minute), ActualStart: start.Add(-time.Hour)}
+		ended := overrun
+		ended.ActualEnd = start.Add(20 * time.Minute)
+		calendar := func() *connect.Calendar {
+			w := overrun
+			if !time.Now().Before(ended.ActualEnd) {
+				w = ended
+			}
+			c, err := connect.NewCalendar([]connect.Window{w})
+			require.NoError(t, err)
+			return c
+		}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Calendar = calendar })
+		_, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, 24*time.Minute, s.ledger[0].at.Sub(start))
+	})
+}
+
+func TestAWindowThatOpensBetweenTheReadingAndThePushHoldsThePush(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		o := failedOrder(1, "s1")
+		s := newShop(o)
+		none, err := connect.NewCalendar(nil)
+		require.NoError(t, err)
+		sudden, err := connect.NewCalendar([]connect.Window{windowAt(0, time.Hour)})
+		require.NoError(t, err)
+		now := none
+		o.onRead = func(o *shopOrder) { now, o.onRead = sudden, nil }
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Calendar = func() *connect.Calendar { return now } })
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.Equal(t, 1, itemOf(t, report, 1).Attempts)
+		require.Equal(t, time.Hour+240*time.Second, s.ledger[0].at.Sub(start))
+	})
+}
+
+func TestNothingIsPushedWhilePaused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		orders := []*shopOrder{failedOrder(1, "s1"), failedOrder(2, "s2")}
+		s := newShop(orders...)
+		r := runnerFor(t, s, nil)
+		r.Pause()
+		require.True(t, r.Status().Paused)
+		time.AfterFunc(90*time.Minute, func() {
+			status := r.Status()
+			require.True(t, status.Running)
+			require.Equal(t, "paused", status.Gate)
+			require.Equal(t, 2, status.Total)
+			require.Equal(t, 2, status.InHand)
+			require.Equal(t, 2, status.Pushing)
+			r.Resume()
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		for _, l := range s.ledger {
+			require.Equal(t, 90*time.Minute, l.at.Sub(start))
+		}
+		require.Equal(t, resubmit.Status{}, r.Status())
+	})
+}
+
+func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		prepare func(s *shop, cancel context.CancelFunc) []connect.Window
+		first   resubmit.Outcome
+		why     string
+		pushes  int
+	}{
+		"at the gate": {
+			prepare: func(_ *shop, cancel context.CancelFunc) []connect.Window {
+				time.AfterFunc(time.Minute, cancel)
+				return []connect.Window{windowAt(-time.Minute, time.Hour)}
+			},
+			first: resubmit.OutcomeSkipped, why: "not started: context canceled",
+		},
+		"while it is read again": {
+			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+				s.orders["id-1"].onRead = func(*shopOrder) { cancel() }
+				return nil
+			},
+			first: resubmit.OutcomeSkipped, why: "not started: context canceled",
+		},
+		"while it is pushed": {
+			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+				s.onPush = func(ctx context.Context, _ string) {
+					cancel()
+					if ctx.Err() != nil {
+						s.orders["id-1"].pushFaults = []fault{lostIgnored} // never seen: the push is not cut
+					}
+				}
+				return nil
+			},
+			first: resubmit.OutcomeProgressing, why: "pushed; the verification was stopped: context canceled", pushes: 1,
+		},
+		"between two tries": {
+			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+				s.orders["id-1"].pushFaults = []fault{badToken}
+				time.AfterFunc(500*time.Millisecond, cancel)
+				return nil
+			},
+			first: resubmit.OutcomeSkipped, why: "not started: context canceled; the last try: the push was refused", pushes: 1,
+		},
+		"while a lost answer is watched": {
+			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+				s.orders["id-1"].pushFaults = []fault{lostIgnored}
+				time.AfterFunc(time.Minute, cancel)
+				return nil
+			},
+			first: resubmit.OutcomeUnknown, why: "the watch was stopped", pushes: 1,
+		},
+		"while it is verified": {
+			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+				s.orders["id-1"].fates = []fate{{after: 10 * time.Minute, status: commerce.StatusCompleted}}
+				time.AfterFunc(time.Minute, cancel)
+				return nil
+			},
+			first: resubmit.OutcomeProgressing, why: "the verification was stopped", pushes: 1,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := []*shopOrder{failedOrder(1, "s"), failedOrder(2, "s"), failedOrder(3, "s")}
+				s := newShop(orders...)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				windows := tt.prepare(s, cancel)
+				journal := new(resubmit.MemoryJournal)
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
+				plan := planWith(t, windows, entryFor(orders[0]), entryFor(orders[1]), entryFor(orders[2]))
+				report, err := r.Apply(ctx, plan)
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, 3, report.Result.Total())
+				require.Equal(t, "context canceled", report.Err)
+				require.Equal(t, tt.first, itemOf(t, report, 1).Outcome, itemOf(t, report, 1).Why)
+				require.Contains(t, itemOf(t, report, 1).Why, tt.why)
+				require.Contains(t, itemOf(t, report, 3).Why, "not started: context canceled")
+				require.Len(t, s.ledger, tt.pushes)
+
+				// The same plan and journal go on where it stopped.
+				s.onPush = nil
+				s.orders["id-1"].onRead = nil
+				report, err = r.Apply(t.Context(), plan)
+				require.NoError(t, err)
+				want := resubmit.Result{Completed: 3}
+				if tt.first == resubmit.OutcomeUnknown {
+					want = resubmit.Result{Unknown: 1, Skipped: 2}
+				}
+				require.Equal(t, want, report.Result, report.Items)
+				require.LessOrEqual(t, s.accepted("id-1"), 1)
+			})
+		})
+	}
+}

@@ -1,0 +1,114 @@
+package resubmit
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// ErrOtherPlan says that a journal belongs to another plan.
+var ErrOtherPlan = errors.New("the journal belongs to another plan")
+
+// Journal is the memory of one plan's run: what was about to be done to each
+// order, and what came of it. It is what lets a run be continued without sending
+// anything twice. Methods are called concurrently.
+type Journal interface {
+	// Begin binds a new journal to the plan, or opens the one of that plan again.
+	// A journal of another plan is refused with an error that matches
+	// ErrOtherPlan and names both digests.
+	Begin(planDigest string) error
+	// Put replaces the record of an order. When it returns nil the record is
+	// durable, as far as the journal promises at all. After an error before a
+	// push nothing is pushed; after an error behind a push the run stops.
+	Put(Record) error
+	// Get returns the last record of an order, and whether there is one.
+	Get(orderID string) (Record, bool, error)
+}
+
+// RecordState is how far an order got.
+type RecordState string
+
+// The states of a record.
+const (
+	// RecordSending is the intent: a push may have happened. As the last record it
+	// means the same as RecordUnknown.
+	RecordSending RecordState = "sending"
+	// RecordRefused: nothing was moved, for sure. It may be tried again.
+	RecordRefused RecordState = "refused"
+	// RecordUnknown: a push was sent, its answer lost. The order is only read.
+	RecordUnknown RecordState = "unknown"
+	// RecordPushed: a push was accepted. The order is verified, never pushed.
+	RecordPushed RecordState = "pushed"
+	// RecordProgressing: pushed, and not at an end when the time was up.
+	RecordProgressing RecordState = "progressing"
+	// The others are ends.
+	RecordCompleted    RecordState = "completed"
+	RecordFailedAgain  RecordState = "failedAgain"
+	RecordFalseSuccess RecordState = "falseSuccess"
+	RecordSkipped      RecordState = "skipped"
+)
+
+// Record is the last thing known about one order of a plan.
+type Record struct {
+	OrderID     string      `json:"id"`
+	Fingerprint string      `json:"fingerprint"`
+	State       RecordState `json:"state"`
+	// Attempt counts the pushes, the intended one included, from 1.
+	Attempt int `json:"attempt"`
+	// Target is where the order was or will be pushed to; the plan's choice until
+	// the order was read again.
+	Target commerce.Status `json:"target,omitempty"`
+	// Seen is the status that the order was last seen in; "" when it was not read.
+	Seen commerce.Status `json:"seen,omitempty"`
+	// At is when State was entered.
+	At time.Time `json:"at"`
+	// Why is a sentence.
+	Why string `json:"why,omitempty"`
+}
+
+// MemoryJournal keeps the records of one plan in memory, a few hundred bytes an
+// order. It lets the same process continue a run; it does not survive the
+// process. The zero value is ready. Safe for concurrent use.
+type MemoryJournal struct {
+	mu      sync.Mutex
+	digest  string
+	records map[string]Record
+}
+
+var _ Journal = (*MemoryJournal)(nil)
+
+// Begin binds the journal to a plan.
+func (m *MemoryJournal) Begin(planDigest string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records == nil {
+		m.digest, m.records = planDigest, make(map[string]Record)
+	}
+	if m.digest != planDigest {
+		return fmt.Errorf("%w: it is for %s, not for %s; use the plan it was made for, or a new journal",
+			ErrOtherPlan, m.digest, planDigest)
+	}
+	return nil
+}
+
+// Put replaces the record of an order. Begin must have been called.
+func (m *MemoryJournal) Put(r Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records == nil {
+		return errors.New("resubmit: the journal was not begun with a plan")
+	}
+	m.records[r.OrderID] = r
+	return nil
+}
+
+// Get returns the last record of an order.
+func (m *MemoryJournal) Get(orderID string) (Record, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.records[orderID]
+	return r, ok, nil
+}

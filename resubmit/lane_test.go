@@ -1,0 +1,153 @@
+package resubmit_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func TestOrdersOfOneSubscriptionGoOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var orders []*shopOrder
+		for i := range 30 {
+			orders = append(orders, failedOrder(i, fmt.Sprint(i%3)))
+		}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency = 10 })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 30}, report.Result)
+		last := map[string]time.Time{}
+		for _, l := range s.ledger {
+			o := s.orders[l.id]
+			require.Zero(t, l.open, "another order of the subscription was under way")
+			require.True(t, o.PlacedAt.After(last[o.SubscriptionIDs[0]]), "a younger order went first")
+			last[o.SubscriptionIDs[0]] = o.PlacedAt
+		}
+	})
+}
+
+func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		first func(o *shopOrder)
+		free  bool
+	}{
+		"completed lets the next go":         {func(*shopOrder) {}, true},
+		"failed again stops":                 {func(o *shopOrder) { o.fates = []fate{{time.Second, "PF", "again"}} }, false},
+		"progressing stops":                  {func(o *shopOrder) { o.fates = []fate{{}} }, false},
+		"unknown stops":                      {func(o *shopOrder) { o.pushFaults = []fault{lostIgnored} }, false},
+		"refused stops":                      {func(o *shopOrder) { o.pushFaults = []fault{conflict} }, false},
+		"completed by somebody lets it go":   {func(o *shopOrder) { o.onRead = moveTo("CP") }, true},
+		"cancelled by somebody lets it go":   {func(o *shopOrder) { o.onRead = moveTo("CL") }, true},
+		"resubmitted by somebody stops":      {func(o *shopOrder) { o.onRead = moveTo("PR") }, false},
+		"gone stops, as nothing is known":    {func(o *shopOrder) { o.readFaults = []fault{missing} }, false},
+		"without a transition offered stops": {func(o *shopOrder) { o.Transitions = []commerce.Transition{} }, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				// 1 and 2 share a, 2 and 3 share b, 3 and 4 share c; 5 is alone.
+				orders := []*shopOrder{
+					failedOrder(1, "a"), failedOrder(2, "a"), failedOrder(3, "b"), failedOrder(4, "c"), failedOrder(5, "d"),
+				}
+				orders[1].SubscriptionIDs = []string{"a", "b"}
+				orders[2].SubscriptionIDs = []string{"b", "c"}
+				s := newShop(orders...)
+				tt.first(orders[0])
+				r := runnerFor(t, s, nil)
+				plan := planFor(t, orders...)
+				report, err := r.Apply(t.Context(), plan)
+				require.NoError(t, err)
+				require.Equal(t, 5, report.Result.Total())
+				require.Equal(t, resubmit.OutcomeCompleted, itemOf(t, report, 5).Outcome)
+				for n := 2; n <= 4; n++ {
+					item := itemOf(t, report, n)
+					if tt.free {
+						require.Equal(t, resubmit.OutcomeCompleted, item.Outcome)
+						continue
+					}
+					require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
+					require.Contains(t, item.Why, fmt.Sprintf("blocked by SO%06d", n-1))
+					require.Zero(t, s.accepted(item.OrderID))
+				}
+				again, err := r.Apply(t.Context(), plan)
+				require.NoError(t, err)
+				require.Equal(t, report.Result, again.Result, "the same plan and journal end the same")
+			})
+		})
+	}
+}
+
+func moveTo(status commerce.Status) func(*shopOrder) {
+	return func(o *shopOrder) { o.Status = status }
+}
+
+func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := []*shopOrder{failedOrder(1, "a"), failedOrder(2, "b"), failedOrder(3, "a"), failedOrder(4, "c"), failedOrder(5, "c")}
+		orders[2].SubscriptionIDs = []string{"a", "c"}
+		orders[0].pushFaults = []fault{conflict}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand, c.Concurrency = 1, 1 })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 1, Skipped: 4}, report.Result)
+		require.Contains(t, itemOf(t, report, 3).Why, "blocked by SO000001")
+		require.Contains(t, itemOf(t, report, 4).Why, "blocked by SO000003")
+		require.Contains(t, itemOf(t, report, 5).Why, "blocked by SO000003")
+	})
+}
+
+func TestWhatSharesALane(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		first, second func(o *shopOrder)
+		shared        bool
+	}{
+		"purchases that name no subscription go their own ways": {
+			func(*shopOrder) {}, func(*shopOrder) {}, false,
+		},
+		"changes that name no subscription share their customer's lane": {
+			func(o *shopOrder) { o.Type = "CH" }, func(o *shopOrder) { o.Type = "CF" }, true,
+		},
+		"changes of customers of different resellers do not": {
+			func(o *shopOrder) { o.Type = "CH" }, func(o *shopOrder) { o.Type, o.VendorID = "CH", "2" }, false,
+		},
+		"the tenant is a lane": {
+			func(o *shopOrder) { o.TenantID = "t" }, func(o *shopOrder) { o.TenantID, o.SubscriptionIDs = "t", []string{"a"} }, true,
+		},
+		"one order named twice is its own lane": {
+			func(*shopOrder) {}, func(o *shopOrder) { *o = *failedOrder(1, "") }, true,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := []*shopOrder{failedOrder(1, ""), failedOrder(2, "")}
+				tt.first(orders[0])
+				tt.second(orders[1])
+				s := newShop(orders[1], orders[0])
+				r := runnerFor(t, s, nil)
+				_, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.LessOrEqual(t, s.accepted("id-1"), 1)
+				if len(s.ledger) == 2 {
+					require.Equal(t, !tt.shared, s.ledger[0].at.Equal(s.ledger[1].at))
+				} else {
+					require.True(t, tt.shared)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,185 @@
+package resubmit
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// Observer is told what a Runner does, as it does it. Embed NopObserver and
+// write the methods that matter.
+//
+// The calls come one at a time, each order's own in the order of its steps, from
+// the goroutines that do the work: a slow observer slows the run, but no
+// guarantee of the run depends on it, since none is called between the last look
+// at the gate and the push. It may call Status, Pause and Resume. A panic is not
+// recovered; it ends the program as any other, and the journal tells what was
+// under way.
+type Observer interface {
+	// OnPlanStarted comes once, first.
+	OnPlanStarted(PlanStarted)
+	// OnGateClosed says that pushes wait; OnGateOpened that they go on.
+	OnGateClosed(GateClosed)
+	OnGateOpened(GateOpened)
+	// OnIntent says that the journal holds the intent to push an order.
+	OnIntent(Intent)
+	// OnReread says that the order was read again before the push.
+	OnReread(Reread)
+	// OnPushed says that Commerce accepted a push.
+	OnPushed(Pushed)
+	// OnPushUnknown says that the answer was lost: from now on the order is only read.
+	OnPushUnknown(PushUnknown)
+	// OnRefused says that a push did not happen for sure.
+	OnRefused(Refused)
+	// OnDone comes once for each order that the run saw, with its outcome.
+	OnDone(Item)
+	// OnFinished comes once, last.
+	OnFinished(*Report)
+}
+
+// PlanStarted opens a run.
+type PlanStarted struct {
+	Digest string
+	Counts Counts
+	// ConnectAsked says whether the results are also looked up in Connect.
+	ConnectAsked bool
+}
+
+// GateClosed says why pushes wait and until when that is known to last; zero
+// when it is not known (paused, a window that overruns).
+type GateClosed struct {
+	Why   string
+	Until time.Time
+}
+
+// GateOpened says that pushes go on, and how long they waited.
+type GateOpened struct{ Waited time.Duration }
+
+// Intent is an order that is about to be read again and pushed.
+type Intent struct {
+	OrderID string
+	Number  string
+	Attempt int
+}
+
+// Reread is what an order looked like right before its push.
+type Reread struct {
+	OrderID string
+	Number  string
+	Now     State
+	// Changed says how that differs from the plan; "" when it does not.
+	Changed string
+}
+
+// Pushed is an accepted push.
+type Pushed struct {
+	OrderID string
+	Number  string
+	Target  commerce.Status
+	Attempt int
+}
+
+// PushUnknown is a push whose answer was lost.
+type PushUnknown struct {
+	OrderID string
+	Number  string
+	Target  commerce.Status
+	Err     error
+}
+
+// Refused is a push that did not happen. Again says that it will be tried again.
+type Refused struct {
+	OrderID string
+	Number  string
+	Target  commerce.Status
+	Err     error
+	Again   bool
+}
+
+// NopObserver does nothing; embed it.
+type NopObserver struct{}
+
+var _ Observer = NopObserver{}
+
+// OnPlanStarted does nothing.
+func (NopObserver) OnPlanStarted(PlanStarted) {}
+
+// OnGateClosed does nothing.
+func (NopObserver) OnGateClosed(GateClosed) {}
+
+// OnGateOpened does nothing.
+func (NopObserver) OnGateOpened(GateOpened) {}
+
+// OnIntent does nothing.
+func (NopObserver) OnIntent(Intent) {}
+
+// OnReread does nothing.
+func (NopObserver) OnReread(Reread) {}
+
+// OnPushed does nothing.
+func (NopObserver) OnPushed(Pushed) {}
+
+// OnPushUnknown does nothing.
+func (NopObserver) OnPushUnknown(PushUnknown) {}
+
+// OnRefused does nothing.
+func (NopObserver) OnRefused(Refused) {}
+
+// OnDone does nothing.
+func (NopObserver) OnDone(Item) {}
+
+// OnFinished does nothing.
+func (NopObserver) OnFinished(*Report) {}
+
+// teller tells the observer, one event at a time, and the log.
+type teller struct {
+	mu  sync.Mutex
+	to  Observer // may be nil
+	log *slog.Logger
+}
+
+func (t *teller) tell(f func(Observer)) {
+	if t.to == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f(t.to)
+}
+
+func (t *teller) planStarted(e PlanStarted) {
+	t.log.Info("resubmission started", "plan", e.Digest, "orders", e.Counts.Resubmit, "connect", e.ConnectAsked)
+	t.tell(func(o Observer) { o.OnPlanStarted(e) })
+}
+
+func (t *teller) gateClosed(e GateClosed) {
+	t.log.Info("pushes wait", "why", e.Why, "until", e.Until)
+	t.tell(func(o Observer) { o.OnGateClosed(e) })
+}
+
+func (t *teller) gateOpened(e GateOpened) {
+	t.log.Info("pushes go on", "waited", e.Waited)
+	t.tell(func(o Observer) { o.OnGateOpened(e) })
+}
+
+func (t *teller) unknown(e PushUnknown) {
+	t.log.Warn("the answer to a push was lost", "order", e.Number, "target", e.Target, "error", e.Err)
+	t.tell(func(o Observer) { o.OnPushUnknown(e) })
+}
+
+func (t *teller) refused(e Refused) {
+	t.log.Warn("a push was refused", "order", e.Number, "target", e.Target, "error", e.Err, "again", e.Again)
+	t.tell(func(o Observer) { o.OnRefused(e) })
+}
+
+func (t *teller) done(i Item) {
+	t.log.Debug("order done", "order", i.Number, "outcome", i.Outcome, "why", i.Why)
+	t.tell(func(o Observer) { o.OnDone(i) })
+}
+
+func (t *teller) finished(r *Report) {
+	t.log.Info("resubmission finished", "plan", r.PlanDigest, "result", r.Result.String(), "error", r.Err)
+	t.tell(func(o Observer) { o.OnFinished(r) })
+}

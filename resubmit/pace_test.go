@@ -1,0 +1,116 @@
+package resubmit_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func TestNoSlidingSecondHasMoreCallsThanTheRate(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{1, 2, 3, 7, 10, 100, 1000} {
+		t.Run(fmt.Sprintf("%v a second", rate), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				n := 20 + int(rate)
+				orders := make([]*shopOrder, n)
+				for i := range orders {
+					orders[i] = failedOrder(i, fmt.Sprint(i))
+					orders[i].fates = []fate{{status: "CP"}}
+				}
+				s := newShop(orders...)
+				for i := range orders {
+					s.answer(fmt.Sprint(i), "approved", "")
+				}
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Rate, c.Concurrency, c.Requests, c.Verify.First = rate, 8, s, -1
+				})
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Equal(t, n, report.Result.Completed)
+				require.Len(t, s.calls, 4*n, "a read, a push, a read and a look-up each")
+				for i, from := range s.calls {
+					in := 0
+					for _, at := range s.calls[i:] {
+						if at.Sub(from) >= time.Second {
+							break
+						}
+						in++
+					}
+					require.LessOrEqual(t, in, int(rate), "in the second after call %d", i)
+				}
+				took := time.Since(start).Seconds()
+				require.InEpsilon(t, float64(4*n-1)/rate, took, 0.01, "the pace is within 1 % of the limit")
+			})
+		})
+	}
+}
+
+func TestOneCallAtATimeMeansOnePushAtATime(t *testing.T) {
+	t.Parallel()
+	for _, slots := range []int{1, 2, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			orders := make([]*shopOrder, 20)
+			for i := range orders {
+				orders[i] = failedOrder(i, "")
+			}
+			s := newShop(orders...)
+			busy := newMeter()
+			r := runnerFor(t, s, func(c *resubmit.Config) {
+				c.Concurrency, c.Pusher = slots, slowPusher{s, busy}
+			})
+			report, err := r.Apply(t.Context(), planFor(t, orders...))
+			require.NoError(t, err)
+			require.Equal(t, resubmit.Result{Completed: 20}, report.Result)
+			require.Equal(t, slots, busy.most)
+		})
+	}
+}
+
+func TestVerificationTakesNoPushSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		orders := make([]*shopOrder, 50)
+		for i := range orders {
+			orders[i] = failedOrder(i, "")
+			orders[i].fates = []fate{{after: 20 * time.Minute, status: "CP"}}
+		}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency = 1 })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 50}, report.Result)
+		for _, l := range s.ledger {
+			require.Equal(t, start, l.at)
+		}
+	})
+}
+
+func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := make([]*shopOrder, 30)
+		for i := range orders {
+			orders[i] = failedOrder(i, "")
+			orders[i].fates = []fate{{after: time.Minute, status: "CP"}}
+		}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand, c.Verify.Max = 7, time.Minute })
+		time.AfterFunc(30*time.Second, func() {
+			status := r.Status()
+			require.Equal(t, 7, status.InHand)
+			require.Equal(t, 7, status.Verifying)
+			require.Equal(t, 7, s.pushes())
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 30}, report.Result)
+	})
+}

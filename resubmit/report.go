@@ -1,0 +1,215 @@
+package resubmit
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// Outcome is what became of an order.
+type Outcome string
+
+// The outcomes.
+const (
+	// OutcomeCompleted: the service is there, in Commerce and, if it was asked, in
+	// Connect.
+	OutcomeCompleted Outcome = "completed"
+	// OutcomeProgressing: pushed, and not at an end yet. Why says who must act.
+	OutcomeProgressing Outcome = "progressing"
+	// OutcomeFailedAgain: pushed, and ended without the service.
+	OutcomeFailedAgain Outcome = "failedAgain"
+	// OutcomeFalseSuccess: Commerce says that it is done, Connect does not.
+	OutcomeFalseSuccess Outcome = "falseSuccess"
+	// OutcomeSkipped: not pushed, or refused for sure.
+	OutcomeSkipped Outcome = "skipped"
+	// OutcomeUnknown: the answer to the push was lost, and the order's state does
+	// not tell whether it was accepted.
+	OutcomeUnknown Outcome = "unknown"
+)
+
+// Result counts the outcomes. They sum to the number of orders that the plan
+// marks for resubmission.
+type Result struct {
+	Completed    int `json:"completed"`
+	Progressing  int `json:"progressing"`
+	FailedAgain  int `json:"failedAgain"`
+	FalseSuccess int `json:"falseSuccess"`
+	Skipped      int `json:"skipped"`
+	Unknown      int `json:"unknown"`
+}
+
+// Total is the sum.
+func (r Result) Total() int {
+	return r.Completed + r.Progressing + r.FailedAgain + r.FalseSuccess + r.Skipped + r.Unknown
+}
+
+func (r *Result) add(o Outcome) {
+	switch o {
+	case OutcomeCompleted:
+		r.Completed++
+	case OutcomeProgressing:
+		r.Progressing++
+	case OutcomeFailedAgain:
+		r.FailedAgain++
+	case OutcomeFalseSuccess:
+		r.FalseSuccess++
+	case OutcomeUnknown:
+		r.Unknown++
+	case OutcomeSkipped:
+		r.Skipped++
+	}
+}
+
+// Item is what became of one order, and why.
+type Item struct {
+	OrderID       string             `json:"id"`
+	Number        string             `json:"number"`
+	Type          commerce.OrderType `json:"type"`
+	Class         Class              `json:"class"`
+	VendorID      string             `json:"vendor,omitempty"`
+	Channel       commerce.Channel   `json:"channel,omitempty"`
+	Customer      string             `json:"customer,omitempty"`
+	Subscriptions []string           `json:"subscriptions,omitempty"`
+
+	// Before is the plan's; After is as the order was last read, zero when it was not.
+	Before State `json:"before"`
+	After  State `json:"after,omitzero"`
+	// Action is the plan's, Target the transition that was pushed; "" when none was.
+	Action  Action          `json:"action"`
+	Target  commerce.Status `json:"target,omitempty"`
+	Outcome Outcome         `json:"outcome"`
+	// Why is the sentence that says it all; Evidence what it rests on.
+	Why      string     `json:"why"`
+	Evidence []Evidence `json:"evidence,omitempty"`
+	// SameReason says of an order that failed again whether it did for the same
+	// reason; AfterClass is the class of the reason now.
+	SameReason bool  `json:"sameReason,omitempty"`
+	AfterClass Class `json:"afterClass,omitempty"`
+	// CommerceOnly says of a completed order that Connect did not confirm it,
+	// because it was not asked.
+	CommerceOnly bool `json:"commerceOnly,omitempty"`
+	// Attempts counts the pushes that were sent or refused.
+	Attempts int `json:"attempts"`
+	// PushedAt is when the last push was answered; DoneAt when the outcome was known.
+	PushedAt time.Time `json:"pushedAt,omitzero"`
+	DoneAt   time.Time `json:"doneAt"`
+	// CorrelationID is what support asks for, from the last error that had one.
+	CorrelationID string `json:"correlationId,omitempty"`
+}
+
+// Group counts the outcomes of the orders of one class, vendor and channel.
+type Group struct {
+	Class   Class            `json:"class"`
+	Vendor  string           `json:"vendor,omitempty"`
+	Channel commerce.Channel `json:"channel,omitempty"`
+	Result  Result           `json:"result"`
+}
+
+// Report is what a run did.
+type Report struct {
+	PlanDigest string    `json:"plan"`
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt"`
+	// WindowClosedAt is the end of the last window of the plan; zero when it has none
+	// that is over. CloseToVerified is the time from then until every order was
+	// verified; 0 when some are not, or there is no such window.
+	WindowClosedAt  time.Time     `json:"windowClosedAt,omitzero"`
+	CloseToVerified time.Duration `json:"closeToVerifiedNs,omitempty"`
+	// ConnectAsked says whether the results were looked up in Connect.
+	ConnectAsked bool   `json:"connectAsked"`
+	Result       Result `json:"result"`
+	// CommerceOnly counts the completed orders that only Commerce confirms.
+	CommerceOnly int `json:"commerceOnly"`
+	// Unread counts the orders that the plan announced and did not yield, because
+	// reading it failed. They are counted as skipped, without an item or group.
+	Unread int `json:"unread,omitempty"`
+	// Groups are sorted by class, vendor and channel.
+	Groups []Group `json:"groups"`
+	// Err says why the run stopped early; "" when it did not.
+	Err string `json:"error,omitempty"`
+	// Items are in the order in which they were done; nil with Config.DropItems.
+	Items []Item `json:"-"`
+}
+
+type groupKey struct {
+	class   Class
+	vendor  string
+	channel commerce.Channel
+}
+
+func groupList(groups map[groupKey]*Result) []Group {
+	list := make([]Group, 0, len(groups))
+	for k, r := range groups {
+		list = append(list, Group{Class: k.class, Vendor: k.vendor, Channel: k.channel, Result: *r})
+	}
+	slices.SortFunc(list, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Vendor, b.Vendor), cmp.Compare(a.Channel, b.Channel))
+	})
+	return list
+}
+
+// WriteJSON writes JSON lines: first the report, then each of its items.
+func (r *Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	if err := enc.Encode(r); err != nil {
+		return fmt.Errorf("resubmit: write report: %w", err)
+	}
+	for i := range r.Items {
+		if err := enc.Encode(&r.Items[i]); err != nil {
+			return fmt.Errorf("resubmit: write report: order %s: %w", r.Items[i].Number, err)
+		}
+	}
+	return nil
+}
+
+// String is the report in a few lines for people.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d orders: %s\n", r.Result.Total(), r.Result)
+	for _, g := range r.Groups {
+		fmt.Fprintf(&b, "  %s: %s\n", strings.Join(nonEmpty(string(g.Class), g.Vendor, string(g.Channel)), " · "), g.Result)
+	}
+	if r.CommerceOnly > 0 {
+		fmt.Fprintf(&b, "%d of the completed are confirmed by Commerce alone\n", r.CommerceOnly)
+	}
+	if !r.ConnectAsked {
+		b.WriteString("Connect was not asked\n")
+	}
+	if r.CloseToVerified > 0 {
+		fmt.Fprintf(&b, "from the end of the maintenance until all were verified: %v\n", r.CloseToVerified.Round(time.Second))
+	}
+	if r.Err != "" {
+		fmt.Fprintf(&b, "stopped early: %s\n", r.Err)
+	}
+	return b.String()
+}
+
+// String names the counts that are not zero.
+func (r Result) String() string {
+	var parts []string
+	for _, c := range []struct {
+		n    int
+		what string
+	}{
+		{r.Completed, "completed"}, {r.Progressing, "progressing"}, {r.FailedAgain, "failed again"},
+		{r.FalseSuccess, "false success"}, {r.Skipped, "skipped"}, {r.Unknown, "unknown"},
+	} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if parts == nil {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func nonEmpty(parts ...string) []string {
+	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+}

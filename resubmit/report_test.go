@@ -1,0 +1,140 @@
+package resubmit_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// mixedReport is of a run with one order of each fate.
+func mixedReport(t *testing.T, change func(*resubmit.Config)) (*resubmit.Report, *shop) {
+	t.Helper()
+	orders := []*shopOrder{failedOrder(1, "a"), failedOrder(2, "b"), failedOrder(3, "c"), failedOrder(4, "d"), failedOrder(5, "e")}
+	orders[1].pushFaults = []fault{conflict}
+	orders[2].fates = []fate{{time.Second, "PF", "Vendor has failed request"}}
+	orders[3].VendorID, orders[3].Channel = "77", "reseller"
+	orders[4].VendorID, orders[4].Channel = "77", "reseller"
+	s := newShop(orders...)
+	s.answer("a", "approved", "")
+	s.answer("d", "approved", "")
+	var entries []*resubmit.Entry
+	for _, o := range orders {
+		entries = append(entries, entryFor(o))
+	}
+	entries[4].Decision.Action, entries[4].Target = resubmit.Hold, ""
+	r := runnerFor(t, s, func(c *resubmit.Config) {
+		c.Requests = s
+		if change != nil {
+			change(c)
+		}
+	})
+	report, err := r.Apply(t.Context(), planWith(t, []connect.Window{windowAt(-2*time.Hour, -time.Hour)}, entries...))
+	require.NoError(t, err)
+	return report, s
+}
+
+func TestAReportSumsToThePlanAndTouchesNothingElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		report, s := mixedReport(t, nil)
+		require.Equal(t, resubmit.Result{Completed: 2, FailedAgain: 1, Skipped: 1}, report.Result)
+		require.Equal(t, []resubmit.Group{
+			{Class: "transient", Vendor: "1", Channel: "direct", Result: resubmit.Result{Completed: 1, FailedAgain: 1, Skipped: 1}},
+			{Class: "transient", Vendor: "77", Channel: "reseller", Result: resubmit.Result{Completed: 1}},
+		}, report.Groups)
+		require.Zero(t, s.reads["id-5"])
+		require.Zero(t, s.accepted("id-5"))
+		require.Equal(t, time.Hour+10*time.Second, report.CloseToVerified)
+		require.Equal(t, `4 orders: 2 completed, 1 failed again, 1 skipped
+  transient · 1 · direct: 1 completed, 1 failed again, 1 skipped
+  transient · 77 · reseller: 1 completed
+from the end of the maintenance until all were verified: 1h0m10s
+`, report.String())
+
+		var b bytes.Buffer
+		require.NoError(t, report.WriteJSON(&b))
+		lines := bufio.NewScanner(&b)
+		require.True(t, lines.Scan())
+		var head map[string]any
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &head))
+		require.Equal(t, map[string]any{
+			"completed": 2.0, "progressing": 0.0, "failedAgain": 1.0, "falseSuccess": 0.0, "skipped": 1.0, "unknown": 0.0,
+		}, head["result"])
+		n := 0
+		for ; lines.Scan(); n++ {
+			var item resubmit.Item
+			require.NoError(t, json.Unmarshal(lines.Bytes(), &item))
+			require.NotEmpty(t, item.Why)
+			require.NotEmpty(t, item.Outcome)
+			require.Equal(t, "PF", string(item.Before.Status))
+		}
+		require.Equal(t, 4, n)
+	})
+}
+
+// counter counts what it is told of.
+type counter struct {
+	resubmit.NopObserver
+	done int
+}
+
+func (c *counter) OnDone(resubmit.Item) { c.done++ }
+
+func TestAReportCanDoWithoutItems(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		seen := new(counter)
+		report, _ := mixedReport(t, func(c *resubmit.Config) { c.DropItems, c.Observer = true, seen })
+		require.Nil(t, report.Items)
+		require.Equal(t, 4, seen.done)
+		require.Equal(t, 4, report.Result.Total())
+	})
+}
+
+func TestAPlanThatCannotBeReadToItsEndStillSums(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var entries []*resubmit.Entry
+		var orders []*shopOrder
+		for i := range 2000 {
+			orders = append(orders, failedOrder(i, ""))
+			entries = append(entries, entryFor(orders[i]))
+		}
+		plan, file := planFile(t, nil, entries...)
+		copy(file[len(file)/2:], "broken")
+		s := newShop(orders...)
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), plan)
+		require.ErrorContains(t, err, "resubmit: read the plan: ")
+		require.Equal(t, 2000, report.Result.Total())
+		require.NotZero(t, report.Unread)
+		require.Equal(t, 2000-report.Unread, len(report.Items))
+		require.Contains(t, report.String(), "stopped early: ")
+	})
+}
+
+type fullDisk struct{ room int }
+
+func (w *fullDisk) Write(b []byte) (int, error) {
+	if w.room -= len(b); w.room < 0 {
+		return 0, errors.New("no space left on device")
+	}
+	return len(b), nil
+}
+
+func TestAReportThatCannotBeWrittenSaysSo(t *testing.T) {
+	t.Parallel()
+	report := &resubmit.Report{Items: []resubmit.Item{{Number: "SO1"}}}
+	require.ErrorContains(t, report.WriteJSON(new(fullDisk)), "write report: no space")
+	require.ErrorContains(t, report.WriteJSON(&fullDisk{room: 300}), "write report: order SO1: no space")
+	require.True(t, strings.HasPrefix(new(resubmit.Report).String(), "0 orders: nothing to do\n"))
+}

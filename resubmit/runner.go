@@ -1,0 +1,258 @@
+package resubmit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// Config makes a Runner. Zero fields take the defaults named; -1 disables where
+// it says so. Only Reader and Pusher are required.
+type Config struct {
+	// Reader reads the orders, Pusher moves them.
+	Reader OrderReader
+	Pusher Pusher
+	// Requests finds what Connect made of the orders. nil: Connect is not asked,
+	// results are proved in Commerce alone, and the report says so.
+	Requests RequestFinder
+	// Journal remembers what was done. nil: a MemoryJournal that the Runner keeps,
+	// so that applying the same plan again goes on where it stopped, in this
+	// process only.
+	Journal Journal
+	// Calendar returns the maintenance windows as they are known now; it is asked
+	// before every push. nil: the windows of the plan. An empty calendar is none.
+	Calendar func() *connect.Calendar
+
+	// Guard is the time before the next window in which nothing is pushed any more.
+	// Default 5 min; -1 none.
+	Guard time.Duration
+	// Settle is how long after a window nothing is pushed yet, because Commerce
+	// asks again about waiting orders every 60 to 119 s and heals them
+	// (facts/resubmission.md F9, F13). It is also how long an order is watched
+	// after its push before the same failure counts as one that happened again,
+	// or, when the answer was lost, as unknown. Default 240 s; -1 none.
+	Settle time.Duration
+	// Rate is the most calls in any second, of all that the Runner makes together:
+	// reads, pushes, look-ups in Connect. One order takes about four. Default 5;
+	// -1 no limit.
+	Rate float64
+	// Concurrency is how many orders are being pushed at the same time. As many
+	// reads for verification may go on besides. Default 2, since Billing suffers
+	// from more (facts/commerce.md 1.1).
+	Concurrency int
+	// InHand is how many orders are held in memory: waiting for an older order of
+	// their subscription, being pushed, or being verified. Default 8192.
+	InHand int
+	// MaxRefusals is how often an order is tried again in one run after a call
+	// that for sure did nothing: the server was not reached, refused the
+	// credentials or asked for patience. Default 3; -1 never.
+	MaxRefusals int
+	// Verify is how the results are looked for.
+	Verify Verify
+
+	// Classifier tells the class of the reason for which an order failed again.
+	// nil: DefaultClassifier.
+	Classifier *Classifier
+	// Targets are the transitions that resubmit an order, the best first. Default
+	// PD, PR, I4, RB, which is inferred from practice (facts/commerce.md 5.4). CL
+	// and FR are refused. An order that does not tell what it offers (Simple API
+	// cannot) is pushed to the first, but only if it is set here; else skipped.
+	Targets []commerce.Status
+	// RequestType tells which Connect request an order of a type leads to, and
+	// whether it leads to any. nil: purchases for sales orders, changes for changes of
+	// any kind, cancels for both kinds of cancellation, none for others, which is
+	// inferred (facts/connect.md 8).
+	RequestType func(commerce.OrderType) (connect.RequestType, bool)
+
+	// DropItems keeps the single orders out of the report, for plans that do not
+	// fit in memory: the Observer is told each of them.
+	DropItems bool
+	// Observer is told each step. nil: nobody is.
+	Observer Observer
+	// Logger gets what an operator must see. nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Verify is how the result of a push is looked for: Commerce is polled first
+// after First, then at doubling intervals of at least a second and at most Max. An order that is not at an
+// end after Timeout is progressing.
+type Verify struct {
+	First   time.Duration // default 10 s; -1 at once
+	Max     time.Duration // default 5 min; -1 no bound
+	Timeout time.Duration // default 30 min; -1 one look and no waiting
+}
+
+// The defaults of a Config.
+const (
+	DefaultGuard       = 5 * time.Minute
+	DefaultSettle      = 240 * time.Second
+	DefaultRate        = 5
+	DefaultConcurrency = 2
+	DefaultInHand      = 8192
+	DefaultMaxRefusals = 3
+)
+
+// DefaultTargets are the transitions that resubmit an order, the best first.
+func DefaultTargets() []commerce.Status {
+	return []commerce.Status{
+		commerce.StatusPaid, commerce.StatusProvisioning,
+		commerce.StatusProvisioningRequired, commerce.StatusCheckingConditions,
+	}
+}
+
+func (c Config) withDefaults() Config {
+	c.Guard = orDefault(c.Guard, DefaultGuard)
+	c.Settle = orDefault(c.Settle, DefaultSettle)
+	c.Rate = orDefault(c.Rate, DefaultRate)
+	c.Concurrency = orDefault(c.Concurrency, DefaultConcurrency)
+	c.InHand = orDefault(c.InHand, DefaultInHand)
+	c.MaxRefusals = orDefault(c.MaxRefusals, DefaultMaxRefusals)
+	c.Verify.First = orDefault(c.Verify.First, 10*time.Second)
+	c.Verify.Max = orDefault(c.Verify.Max, 5*time.Minute)
+	c.Verify.Timeout = orDefault(c.Verify.Timeout, 30*time.Minute)
+	if c.Journal == nil {
+		c.Journal = new(MemoryJournal)
+	}
+	if c.Classifier == nil {
+		c.Classifier = DefaultClassifier()
+	}
+	if c.Targets == nil {
+		c.Targets = DefaultTargets()
+	}
+	if c.RequestType == nil {
+		c.RequestType = requestTypeOf
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// orDefault keeps what was set; the zero value means the default.
+func orDefault[T ~int | ~int64 | ~float64](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+func (c Config) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("resubmit: "+format, args...)) }
+	if c.Reader == nil {
+		bad("Config.Reader is nil; give the client that reads orders")
+	}
+	if c.Pusher == nil {
+		bad("Config.Pusher is nil; give the client that pushes orders")
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"Guard", c.Guard}, {"Settle", c.Settle}, {"Verify.First", c.Verify.First},
+		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout},
+	} {
+		if d.value < -1 {
+			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
+		}
+	}
+	if c.Rate < 0 && c.Rate != -1 || c.Rate != c.Rate {
+		bad("Config.Rate is %v; give calls per second, 0 for the default or -1 for no limit", c.Rate)
+	}
+	if c.MaxRefusals < -1 {
+		bad("Config.MaxRefusals is %d; give a count, 0 for the default or -1 for none", c.MaxRefusals)
+	}
+	if c.Concurrency < 0 || c.InHand < 0 {
+		bad("Config.Concurrency is %d and Config.InHand is %d; give counts, or 0 for the defaults", c.Concurrency, c.InHand)
+	}
+	for _, t := range c.Targets {
+		if t == "" || t == commerce.StatusCancelled || t == commerce.StatusFraud {
+			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
+		}
+	}
+	if c.Targets != nil && len(c.Targets) == 0 {
+		bad("Config.Targets is empty; leave it nil for the default")
+	}
+	return errors.Join(errs...)
+}
+
+// Runner applies plans. It is safe for concurrent use, but runs one plan at a
+// time.
+type Runner struct {
+	cfg   Config
+	pace  *pacer
+	blind commerce.Status // the target where an order does not tell what it offers
+
+	mu     sync.Mutex
+	paused bool
+	run    *run // the one that is going on
+}
+
+// NewRunner checks a configuration and makes a Runner of it.
+func NewRunner(cfg Config) (*Runner, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	r := &Runner{}
+	if len(cfg.Targets) > 0 {
+		cfg.Targets = slices.Clone(cfg.Targets)
+		r.blind = cfg.Targets[0]
+	}
+	r.cfg = cfg.withDefaults()
+	r.pace = newPacer(r.cfg.Rate)
+	return r, nil
+}
+
+// Pause lets no further push out until Resume. Pushes in flight finish, and
+// verification goes on. It may be called before Apply.
+func (r *Runner) Pause() { r.setPaused(true) }
+
+// Resume ends a Pause.
+func (r *Runner) Resume() { r.setPaused(false) }
+
+func (r *Runner) setPaused(paused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.paused = paused
+	if r.run != nil {
+		r.run.gate.set(paused)
+	}
+}
+
+// Status is a snapshot of a Runner.
+type Status struct {
+	Running bool
+	Paused  bool
+	// Gate says why pushes wait, "" when they do not; Until when that is known to
+	// end, zero when it is not known.
+	Gate  string
+	Until time.Time
+	// Digest is the plan's.
+	Digest string
+	// Total is how many orders the plan marks for resubmission. They are Done, or
+	// InHand, or not begun.
+	Total     int
+	Done      int
+	InHand    int
+	Pushing   int
+	Verifying int
+	Result    Result
+}
+
+// Status tells how the run stands. When none goes on it tells only whether the
+// Runner is paused.
+func (r *Runner) Status() Status {
+	r.mu.Lock()
+	x, paused := r.run, r.paused
+	r.mu.Unlock()
+	if x == nil {
+		return Status{Paused: paused}
+	}
+	return x.status()
+}

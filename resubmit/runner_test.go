@@ -1,0 +1,53 @@
+package resubmit_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*resubmit.Config)
+		says   string
+	}{
+		"no reader":                {func(c *resubmit.Config) { c.Reader = nil }, "Config.Reader is nil"},
+		"no pusher":                {func(c *resubmit.Config) { c.Pusher = nil }, "Config.Pusher is nil"},
+		"a negative guard":         {func(c *resubmit.Config) { c.Guard = -time.Minute }, "Config.Guard is -1m0s"},
+		"a negative settle time":   {func(c *resubmit.Config) { c.Settle = -2 }, "Config.Settle"},
+		"a negative first look":    {func(c *resubmit.Config) { c.Verify.First = -2 }, "Config.Verify.First"},
+		"a negative longest look":  {func(c *resubmit.Config) { c.Verify.Max = -2 }, "Config.Verify.Max"},
+		"a negative timeout":       {func(c *resubmit.Config) { c.Verify.Timeout = -2 }, "Config.Verify.Timeout"},
+		"a negative rate":          {func(c *resubmit.Config) { c.Rate = -0.5 }, "Config.Rate is -0.5"},
+		"a rate that is no number": {func(c *resubmit.Config) { c.Rate = math.NaN() }, "Config.Rate is NaN"},
+		"negative tries":           {func(c *resubmit.Config) { c.MaxRefusals = -2 }, "Config.MaxRefusals is -2"},
+		"no push slots":            {func(c *resubmit.Config) { c.Concurrency = -1 }, "Config.Concurrency is -1"},
+		"no order in hand":         {func(c *resubmit.Config) { c.InHand = -1 }, "Config.InHand is -1"},
+		"a target that cancels": {func(c *resubmit.Config) {
+			c.Targets = []commerce.Status{"PD", commerce.StatusCancelled}
+		}, `Config.Targets has "CL"`},
+		"a target that declares a fraud": {func(c *resubmit.Config) {
+			c.Targets = []commerce.Status{commerce.StatusFraud}
+		}, `Config.Targets has "FR"`},
+		"a target without a name": {func(c *resubmit.Config) { c.Targets = []commerce.Status{""} }, `Config.Targets has ""`},
+		"no target":               {func(c *resubmit.Config) { c.Targets = []commerce.Status{} }, "Config.Targets is empty"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop()
+			cfg := resubmit.Config{Reader: s, Pusher: s}
+			tt.change(&cfg)
+			r, err := resubmit.NewRunner(cfg)
+			require.Nil(t, r)
+			require.ErrorContains(t, err, tt.says)
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}

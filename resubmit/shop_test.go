@@ -1,0 +1,407 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+const outage = "Reason: 502 Bad Gateway."
+
+// fault is what happens to one call.
+type fault string
+
+const (
+	fine        fault = ""
+	lostActed   fault = "lost after it acted"
+	lostIgnored fault = "lost before it acted"
+	conflict    fault = "409"
+	limited     fault = "429"
+	badToken    fault = "401"
+	notSent     fault = "not sent"
+	broken      fault = "read broken"
+	missing     fault = "404"
+)
+
+// fate is what becomes of an order after an accepted push.
+type fate struct {
+	after  time.Duration
+	status commerce.Status // "" leaves it in PR for ever
+	reason string
+}
+
+var completes = fate{after: 5 * time.Second, status: commerce.StatusCompleted}
+
+// shopOrder is an order in the shop, and what will happen to it.
+type shopOrder struct {
+	commerce.Order
+	fates      []fate  // one for each accepted push; completes when used up
+	pushFaults []fault // one for each push; fine when used up
+	readFaults []fault
+	onRead     func(*shopOrder) // somebody else acts right before a read
+	silent     bool             // readings do not tell the transitions
+
+	pending    *fate
+	due        time.Time
+	generation int // how often it has failed
+}
+
+// pushed is one line of the ledger: a push that reached the shop.
+type pushed struct {
+	id         string
+	target     commerce.Status
+	at         time.Time
+	accepted   bool
+	generation int
+	open       int // other orders of its subscription in PR at that time
+}
+
+// shop is a small Commerce and Connect. It is the server of these tests: what it
+// saw is what counts.
+type shop struct {
+	mu         sync.Mutex
+	orders     map[string]*shopOrder
+	ledger     []pushed
+	reads      map[string]int
+	calls      []time.Time
+	requests   map[connect.RequestKey][]connect.Newest
+	finderErr  error
+	lookups    int
+	retryAfter time.Duration
+	onPush     func(ctx context.Context, id string)
+}
+
+func newShop(orders ...*shopOrder) *shop {
+	s := &shop{
+		orders: make(map[string]*shopOrder), reads: make(map[string]int),
+		requests: make(map[connect.RequestKey][]connect.Newest), retryAfter: 30 * time.Second,
+	}
+	for _, o := range orders {
+		o.generation = 1
+		s.orders[o.ID] = o
+	}
+	return s
+}
+
+// failedOrder is a purchase of subscription sub that failed in an outage, the
+// n-th by age.
+func failedOrder(n int, sub string) *shopOrder {
+	o := &shopOrder{Order: commerce.Order{
+		ID: fmt.Sprintf("id-%d", n), Number: fmt.Sprintf("SO%06d", n), Type: commerce.TypeSales,
+		Status: commerce.StatusProvisioningFailed, PlacedAt: time.Now().Add(-2*time.Hour + time.Duration(n)*time.Second),
+		VendorID: "1", Channel: commerce.ChannelDirect, CustomerName: "Acme",
+		Failure: commerce.Failure{Text: map[string]string{"en_US": outage}},
+		Transitions: []commerce.Transition{
+			{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning}, {To: commerce.StatusPaid},
+		},
+	}}
+	if sub != "" {
+		o.SubscriptionIDs = []string{sub}
+	}
+	return o
+}
+
+// advance lets due fates happen.
+func (s *shop) advance(o *shopOrder) {
+	if o.pending == nil || time.Now().Before(o.due) || o.pending.status == "" {
+		return
+	}
+	o.Status = o.pending.status
+	if o.Status == commerce.StatusProvisioningFailed {
+		o.generation++
+		o.Failure.Text = map[string]string{"en_US": o.pending.reason}
+		o.Transitions = []commerce.Transition{{To: commerce.StatusPaid}}
+	}
+	o.pending = nil
+}
+
+func take(list *[]fault) fault {
+	if len(*list) == 0 {
+		return fine
+	}
+	f := (*list)[0]
+	*list = (*list)[1:]
+	return f
+}
+
+func (s *shop) fail(op string, f fault) error {
+	e := &commerce.Error{Op: op, CorrelationID: "corr-1"}
+	switch f {
+	case lostActed, lostIgnored:
+		return errors.New("connection reset by peer")
+	case conflict:
+		e.HTTPStatus, e.Message, e.Delivery = 409, "the order is locked", commerce.Refused
+	case limited:
+		e.HTTPStatus, e.RetryAfter, e.Delivery = 429, s.retryAfter, commerce.Refused
+	case badToken:
+		e.HTTPStatus, e.Delivery = 401, commerce.Refused
+	case notSent:
+		e.Err, e.Delivery = errors.New("connection refused"), commerce.NotSent
+	case missing:
+		e.HTTPStatus = 404
+	default:
+		e.HTTPStatus = 503
+	}
+	return e
+}
+
+func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, time.Now())
+	s.reads[id]++
+	o := s.orders[id]
+	if o == nil {
+		return nil, s.fail("read order", missing)
+	}
+	if f := take(&o.readFaults); f != fine {
+		return nil, s.fail("read order", f)
+	}
+	s.advance(o)
+	if o.onRead != nil {
+		o.onRead(o)
+	}
+	read := o.Order
+	if o.silent {
+		read.Transitions = nil
+	}
+	return &read, nil
+}
+
+func (s *shop) Push(ctx context.Context, id string, to commerce.Status) error {
+	if s.onPush != nil {
+		s.onPush(ctx, id)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.calls = append(s.calls, now)
+	o := s.orders[id]
+	if o == nil {
+		return s.fail("push order", missing)
+	}
+	s.advance(o)
+	f := take(&o.pushFaults)
+	line := pushed{id: id, target: to, at: now, generation: o.generation, open: s.underWay(o)}
+	accept := f == fine || f == lostActed
+	if accept && !o.Offers(to) {
+		accept, f = false, conflict
+	}
+	if accept {
+		line.accepted = true
+		o.Status, o.Transitions = commerce.StatusProvisioning, []commerce.Transition{}
+		next := completes
+		if len(o.fates) > 0 {
+			next, o.fates = o.fates[0], o.fates[1:]
+		}
+		o.pending, o.due = &next, now.Add(next.after)
+	}
+	s.ledger = append(s.ledger, line)
+	if f == fine {
+		return nil
+	}
+	return s.fail("push order", f)
+}
+
+// underWay counts the other orders of an order's subscriptions that are in PR.
+func (s *shop) underWay(o *shopOrder) int {
+	n := 0
+	for _, other := range s.orders {
+		s.advance(other)
+		if other != o && other.Status == commerce.StatusProvisioning && slices.ContainsFunc(other.SubscriptionIDs,
+			func(id string) bool { return slices.Contains(o.SubscriptionIDs, id) }) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *shop) NewestRequests(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, time.Now())
+	s.lookups++
+	if s.finderErr != nil {
+		return nil, s.finderErr
+	}
+	out := make(map[connect.RequestKey][]connect.Newest)
+	for _, k := range keys {
+		out[k] = append([]connect.Newest{}, s.requests[k]...)
+	}
+	return out, nil
+}
+
+// answer sets the newest request of a subscription's purchase.
+func (s *shop) answer(sub string, status connect.RequestStatus, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := connect.RequestKey{Subscription: sub, Type: connect.TypePurchase}
+	s.requests[k] = []connect.Newest{{Request: connect.Request{
+		ID: "PR-" + sub, Type: connect.TypePurchase, Status: status, Reason: reason, Updated: time.Now(),
+	}}}
+}
+
+func (s *shop) pushes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ledger)
+}
+
+func (s *shop) accepted(id string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.ledger {
+		if l.id == id && l.accepted {
+			n++
+		}
+	}
+	return n
+}
+
+// entryFor is the plan's entry for an order as it is now.
+func entryFor(o *shopOrder) *resubmit.Entry {
+	before := resubmit.StateOf(&o.Order)
+	return &resubmit.Entry{
+		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
+		Customer: o.CustomerName, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
+		Before: before, Fingerprint: resubmit.Fingerprint(o.ID, before),
+		Attribution: resubmit.Attribution{Verdict: resubmit.Caused, Class: resubmit.Transient},
+		Decision:    resubmit.Decision{Action: resubmit.Resubmit, RuleID: "test", Why: "test"},
+		Target:      commerce.StatusPaid,
+	}
+}
+
+func planWith(t require.TestingT, windows []connect.Window, entries ...*resubmit.Entry) *resubmit.Plan {
+	plan, _ := planFile(t, windows, entries...)
+	return plan
+}
+
+// planFile is a plan and the bytes that it is read from.
+func planFile(t require.TestingT, windows []connect.Window, entries ...*resubmit.Entry) (*resubmit.Plan, []byte) {
+	var b bytes.Buffer
+	w, err := resubmit.NewPlanWriter(&b, resubmit.Header{
+		CreatedAt: time.Now(), View: "Failed Orders", Filter: "everything()", Windows: windows,
+	})
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.NoError(t, w.Write(e))
+	}
+	_, _, err = w.Close()
+	require.NoError(t, err)
+	p, err := resubmit.ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	require.NoError(t, err)
+	return p, b.Bytes()
+}
+
+func planFor(t require.TestingT, orders ...*shopOrder) *resubmit.Plan {
+	entries := make([]*resubmit.Entry, 0, len(orders))
+	for _, o := range orders {
+		entries = append(entries, entryFor(o))
+	}
+	return planWith(t, nil, entries...)
+}
+
+// runnerFor is a runner without a rate limit, for tests that are not about it.
+func runnerFor(t require.TestingT, s *shop, change func(*resubmit.Config)) *resubmit.Runner {
+	cfg := resubmit.Config{Reader: s, Pusher: s, Rate: -1}
+	if change != nil {
+		change(&cfg)
+	}
+	r, err := resubmit.NewRunner(cfg)
+	require.NoError(t, err)
+	return r
+}
+
+// itemOf finds the item of the n-th order.
+func itemOf(t testing.TB, r *resubmit.Report, n int) resubmit.Item {
+	t.Helper()
+	id := fmt.Sprintf("id-%d", n)
+	at := slices.IndexFunc(r.Items, func(i resubmit.Item) bool { return i.OrderID == id })
+	require.GreaterOrEqual(t, at, 0, "the report has no item for %s", id)
+	return r.Items[at]
+}
+
+// diary is an observer that writes down what it is told.
+type diary struct {
+	resubmit.NopObserver
+	mu     sync.Mutex
+	lines  []string
+	closed []resubmit.GateClosed
+	opened []resubmit.GateOpened
+}
+
+func (d *diary) write(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, fmt.Sprintf(format, args...))
+}
+
+func (d *diary) OnPlanStarted(e resubmit.PlanStarted) { d.write("started %d", e.Counts.Resubmit) }
+func (d *diary) OnGateClosed(e resubmit.GateClosed) {
+	d.closed = append(d.closed, e)
+	d.write("gate closed")
+}
+func (d *diary) OnGateOpened(e resubmit.GateOpened) {
+	d.opened = append(d.opened, e)
+	d.write("gate opened")
+}
+func (d *diary) OnIntent(e resubmit.Intent)   { d.write("%s intent %d", e.Number, e.Attempt) }
+func (d *diary) OnReread(e resubmit.Reread)   { d.write("%s reread %q", e.Number, e.Changed) }
+func (d *diary) OnPushed(e resubmit.Pushed)   { d.write("%s pushed %s", e.Number, e.Target) }
+func (d *diary) OnRefused(e resubmit.Refused) { d.write("%s refused again=%v", e.Number, e.Again) }
+func (d *diary) OnPushUnknown(e resubmit.PushUnknown) {
+	d.write("%s unknown", e.Number)
+}
+func (d *diary) OnDone(i resubmit.Item)        { d.write("%s done %s", i.Number, i.Outcome) }
+func (d *diary) OnFinished(r *resubmit.Report) { d.write("finished %d", r.Result.Total()) }
+
+func (d *diary) String() string { return strings.Join(d.lines, "\n") }
+
+// meter counts how many are in at the same time.
+type meter struct {
+	mu        sync.Mutex
+	now, most int
+}
+
+func newMeter() *meter { return new(meter) }
+
+func (m *meter) enter() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now++
+	m.most = max(m.most, m.now)
+}
+
+func (m *meter) exit() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now--
+}
+
+// slowPusher takes a second for each push.
+type slowPusher struct {
+	shop *shop
+	busy *meter
+}
+
+func (p slowPusher) Push(ctx context.Context, id string, to commerce.Status) error {
+	p.busy.enter()
+	defer p.busy.exit()
+	<-time.After(time.Second)
+	return p.shop.Push(ctx, id, to)
+}

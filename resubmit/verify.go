@@ -1,0 +1,358 @@
+package resubmit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// clockSkew is how far the clocks of Commerce and Connect may be apart. A request
+// that was last touched longer than that before its order was placed belongs to
+// an older order.
+const clockSkew = 10 * time.Minute
+
+// pollAtLeast is the shortest time between two looks at one order.
+const pollAtLeast = time.Second
+
+// polls are the looks at one order: at doubling intervals, the last at the
+// deadline.
+type polls struct {
+	next, max time.Duration
+	deadline  time.Time
+}
+
+func (x *run) polls(deadline time.Time) *polls {
+	return &polls{next: x.cfg.Verify.First, max: x.cfg.Verify.Max, deadline: deadline}
+}
+
+// wait waits for the next look, and says whether it is the last.
+func (p *polls) wait(ctx context.Context) (last bool, err error) {
+	rest := time.Until(p.deadline)
+	if err := sleep(ctx, min(p.next, rest)); err != nil {
+		return false, err
+	}
+	last = rest <= p.next
+	p.next = max(2*p.next, pollAtLeast)
+	if p.max > 0 {
+		p.next = min(p.next, p.max)
+	}
+	return last, nil
+}
+
+// follow finds out by reading what became of an order that was or may have been
+// pushed.
+func (x *run) follow(j *job) {
+	defer x.verifying.Add(-1)
+	left := false
+	if j.rec.State == RecordSending || j.rec.State == RecordUnknown {
+		if left = x.resolve(j); !left {
+			return
+		}
+	}
+	x.verify(j, left)
+}
+
+// resolve watches an order whose push got no answer until its state tells. It
+// reports whether the order is on its way; if not it is done.
+func (x *run) resolve(j *job) bool {
+	p := x.polls(j.rec.At.Add(max(x.cfg.Settle, 0)))
+	var what string
+	for {
+		last, err := p.wait(x.ctx)
+		if err == nil {
+			_, err = x.look(j)
+		}
+		if x.ctx.Err() != nil {
+			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(x.ctx).Error())
+			return false
+		}
+		switch {
+		case err != nil:
+			what = "the order could not be read: " + err.Error()
+		case failedAnew(j.entry.Before, j.item.After):
+			j.evidence("order", "the failure is another one, so the push was accepted", time.Now())
+			x.failedAgain(j)
+			return false
+		case j.entry.Before.Diff(j.item.After) != "":
+			j.evidence("order", "the push was accepted: "+j.entry.Before.Diff(j.item.After), time.Now())
+			_ = x.put(j, RecordPushed, "its state tells that the push was accepted")
+			return true
+		default:
+			what = fmt.Sprintf("the order is still %s for the same failure", j.item.After.Status)
+		}
+		if last {
+			x.done(j, OutcomeUnknown, "the answer to the push was lost and "+what+"; look at the order before anything is sent again")
+			return false
+		}
+	}
+}
+
+// verify polls Commerce, and then Connect, for the result of a push. left says
+// that the order was seen to leave its failure.
+func (x *run) verify(j *job, left bool) {
+	pushedAt := j.rec.At
+	deadline := pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
+	if j.rec.State == RecordProgressing {
+		deadline = pushedAt // its time was up already
+		left = j.rec.Seen != j.entry.Before.Status
+	}
+	if j.item.PushedAt.IsZero() {
+		j.item.PushedAt = pushedAt
+	}
+	p := x.polls(deadline)
+	for {
+		last, err := p.wait(x.ctx)
+		if err == nil {
+			_, err = x.look(j)
+		}
+		if x.ctx.Err() != nil {
+			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(x.ctx).Error())
+			return
+		}
+		var waits string
+		switch now := j.item.After; {
+		case err != nil:
+			waits = "Commerce could not be asked: " + err.Error()
+		case failed(j.entry.Before, now):
+			if left || failedAnew(j.entry.Before, now) || time.Since(pushedAt) >= x.cfg.Settle {
+				x.failedAgain(j)
+				return
+			}
+			waits = fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
+		case now.Status.Provisioned():
+			left = true
+			outcome, why := x.inConnect(j)
+			if outcome == OutcomeCompleted || outcome == OutcomeFalseSuccess {
+				x.verified(j, outcome, why)
+				return
+			}
+			waits = why
+		case atRest(now.Status):
+			x.verified(j, OutcomeFailedAgain, fmt.Sprintf("the order ended as %s, without its service", now.Status))
+			return
+		default:
+			left = true
+			if last {
+				waits = x.whoMustAct(j)
+			}
+		}
+		if last {
+			x.verified(j, OutcomeProgressing, waits)
+			return
+		}
+	}
+}
+
+// look is a read that takes part in verification: it waits for its turn among
+// those, apart from the pushes.
+func (x *run) look(j *job) (*commerce.Order, error) {
+	if err := x.takeLook(); err != nil {
+		return nil, err
+	}
+	defer x.giveLook()
+	return x.read(j)
+}
+
+func (x *run) takeLook() error {
+	select {
+	case x.looks <- struct{}{}:
+		return nil
+	case <-x.ctx.Done():
+		return x.ctx.Err()
+	}
+}
+
+func (x *run) giveLook() { <-x.looks }
+
+// verified records and ends an order.
+func (x *run) verified(j *job, o Outcome, why string) {
+	// A failed put stops the run; the outcome is true all the same.
+	_ = x.put(j, RecordState(o), why)
+	j.free = free(o, j.rec.Seen)
+	x.done(j, o, why)
+}
+
+func (x *run) failedAgain(j *job) {
+	now := j.item.After
+	j.item.SameReason = now.Reason == j.entry.Before.Reason
+	j.item.AfterClass, _ = x.cfg.Classifier.Classify(now.Reason)
+	which := "a new reason"
+	if j.item.SameReason {
+		which = "the same reason"
+	}
+	x.verified(j, OutcomeFailedAgain, fmt.Sprintf("failed again for %s (%s): %s", which, j.item.AfterClass, brief(now.Reason)))
+}
+
+// inConnect looks whether Connect agrees that a provisioned order is done. An
+// outcome of progressing means that it cannot be told yet.
+func (x *run) inConnect(j *job) (Outcome, string) {
+	done := "Commerce says " + string(j.item.After.Status)
+	kind, _ := x.cfg.RequestType(j.entry.Type)
+	keys := requestKeys(j.entry, kind)
+	switch {
+	case x.cfg.Requests == nil:
+		j.item.CommerceOnly = true
+		return OutcomeCompleted, done + "; Connect was not asked"
+	case kind == "":
+		return OutcomeCompleted, fmt.Sprintf("%s; orders of type %s have no request in Connect", done, j.entry.Type)
+	case len(keys) == 0:
+		j.item.CommerceOnly = true
+		return OutcomeCompleted, done + "; Connect could not be asked, as the order names neither a tenant nor a subscription"
+	}
+	found, err := x.requests(keys)
+	if err != nil {
+		return OutcomeProgressing, done + "; Connect could not be asked: " + err.Error()
+	}
+	var approved []string
+	waiting := ""
+	for _, k := range keys {
+		own := ownRequests(found[k], j.entry.Before.PlacedAt)
+		if len(own) == 0 {
+			return OutcomeFalseSuccess, fmt.Sprintf("%s, but Connect has no %s request for %s", done, kind, keyName(k))
+		}
+		for _, n := range own {
+			switch r := n.Request; r.Status {
+			case connect.StatusApproved:
+				approved = append(approved, r.ID)
+			case connect.StatusFailed, connect.StatusRevoked:
+				j.evidence("request", fmt.Sprintf("%s is %s: %s", r.ID, r.Status, brief(r.Reason)), r.Updated)
+				return OutcomeFalseSuccess, fmt.Sprintf("%s, but in Connect %s is %s: %s", done, r.ID, r.Status, brief(r.Reason))
+			default:
+				waiting = requestWaits(r)
+			}
+		}
+	}
+	if waiting != "" {
+		return OutcomeProgressing, done + ", but in Connect " + waiting
+	}
+	return OutcomeCompleted, fmt.Sprintf("%s, and Connect approved %s", done, strings.Join(approved, ", "))
+}
+
+// requests asks Connect. A key without an answer is an error.
+func (x *run) requests(keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	if err := x.takeLook(); err != nil {
+		return nil, err
+	}
+	defer x.giveLook()
+	if _, err := x.pace.wait(x.ctx); err != nil {
+		return nil, err
+	}
+	found, err := x.cfg.Requests.NewestRequests(x.ctx, keys)
+	for _, k := range keys {
+		if _, ok := found[k]; ok {
+			continue
+		}
+		if err == nil {
+			err = fmt.Errorf("it gave no answer for %s", keyName(k))
+		}
+		return nil, err
+	}
+	return found, nil
+}
+
+// whoMustAct says who an order waits for whose time is up.
+func (x *run) whoMustAct(j *job) string {
+	at := fmt.Sprintf("the order is %s", j.item.After.Status)
+	kind, _ := x.cfg.RequestType(j.entry.Type)
+	if keys := requestKeys(j.entry, kind); x.cfg.Requests != nil && len(keys) > 0 {
+		found, err := x.requests(keys)
+		if err != nil {
+			return at + "; Connect could not be asked who must act: " + err.Error()
+		}
+		for _, k := range keys {
+			for _, n := range ownRequests(found[k], j.entry.Before.PlacedAt) {
+				if !n.Request.Status.Final() {
+					return at + ", and in Connect " + requestWaits(n.Request)
+				}
+			}
+		}
+	}
+	if j.item.After.Status == commerce.StatusManualOperation {
+		return at + ": a person must act in Commerce"
+	}
+	return at + ": Commerce must act"
+}
+
+func requestWaits(r connect.Request) string {
+	who := r.Status.ActsNext()
+	if who == "" {
+		who = "somebody"
+	}
+	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, who)
+}
+
+// requestTypeOf is the default of Config.RequestType.
+func requestTypeOf(t commerce.OrderType) (connect.RequestType, bool) {
+	switch t {
+	case commerce.TypeSales:
+		return connect.TypePurchase, true
+	case commerce.TypeChange, commerce.TypeUpgrade, commerce.TypeDowngrade:
+		return connect.TypeChange, true
+	case commerce.TypeCancellation, commerce.TypeCancellationCharge:
+		return connect.TypeCancel, true
+	default:
+		return "", false
+	}
+}
+
+// requestKeys names the requests of an order: by its tenant, else by each of its
+// subscriptions.
+func requestKeys(e *Entry, kind connect.RequestType) []connect.RequestKey {
+	if kind == "" {
+		return nil
+	}
+	if e.TenantID != "" {
+		return []connect.RequestKey{{Tenant: e.TenantID, Type: kind}}
+	}
+	keys := make([]connect.RequestKey, 0, len(e.Subscriptions))
+	for _, id := range e.Subscriptions {
+		keys = append(keys, connect.RequestKey{Subscription: id, Type: kind})
+	}
+	return keys
+}
+
+func keyName(k connect.RequestKey) string {
+	if k.Tenant != "" {
+		return "tenant " + k.Tenant
+	}
+	return "subscription " + k.Subscription
+}
+
+// ownRequests leaves out what was over before the order was placed.
+func ownRequests(all []connect.Newest, placed time.Time) []connect.Newest {
+	var own []connect.Newest
+	for _, n := range all {
+		touched := n.Request.Updated
+		if touched.IsZero() {
+			touched = n.Request.Created
+		}
+		if placed.IsZero() || touched.IsZero() || !touched.Before(placed.Add(-clockSkew)) {
+			own = append(own, n)
+		}
+	}
+	return own
+}
+
+// failed reports whether an order is in a failed status: the one it was in, or PF.
+func failed(before, now State) bool {
+	return now.Status == before.Status || now.Status == commerce.StatusProvisioningFailed
+}
+
+// failedAnew reports whether it is another failure than the plan's.
+func failedAnew(before, now State) bool {
+	bothTold := !before.FailedAt.IsZero() && !now.FailedAt.IsZero()
+	return failed(before, now) && (now.Status != before.Status || now.Reason != before.Reason ||
+		bothTold && !now.FailedAt.Equal(before.FailedAt))
+}
+
+// brief is a failure text on one line that is not too long for a table.
+func brief(s string) string {
+	if s = excerpt(s); s == "" {
+		return "no reason told"
+	}
+	return s
+}

@@ -1,0 +1,157 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func TestTheResultIsProvedInBothSystems(t *testing.T) {
+	t.Parallel()
+	fails := func(reason string) func(*shopOrder) {
+		return func(o *shopOrder) { o.fates = []fate{{3 * time.Second, "PF", reason}} }
+	}
+	stays := func(status commerce.Status) func(*shopOrder) {
+		return func(o *shopOrder) { o.fates = []fate{{3 * time.Second, status, ""}} }
+	}
+	answers := func(status connect.RequestStatus) func(*shop) {
+		return func(s *shop) { s.answer("s", status, "vendor's words") }
+	}
+	tests := map[string]struct {
+		order   func(*shopOrder)
+		connect func(*shop)
+		config  func(*resubmit.Config)
+		outcome resubmit.Outcome
+		why     string
+		took    time.Duration
+	}{
+		"both say that it is done":    {nil, answers("approved"), nil, "completed", "Commerce says CP, and Connect approved PR-s", 10 * time.Second},
+		"provisioned is enough":       {stays("WZ"), answers("approved"), nil, "completed", "Commerce says WZ", 10 * time.Second},
+		"Connect says that it failed": {nil, answers("failed"), nil, "falseSuccess", "in Connect PR-s is failed: vendor's words", 10 * time.Second},
+		"Connect says it was revoked": {nil, answers("revoked"), nil, "falseSuccess", "PR-s is revoked", 10 * time.Second},
+		"Connect has no such request": {nil, nil, nil, "falseSuccess", "Connect has no purchase request for subscription s", 10 * time.Second},
+		"the vendor must act":         {nil, answers("pending"), nil, "progressing", "PR-s is pending: the vendor must act", 30 * time.Minute},
+		"the customer must act":       {nil, answers("inquiring"), nil, "progressing", "the customer must act", 30 * time.Minute},
+		"somebody must act":           {nil, answers("new one"), nil, "progressing", "PR-s is new one: somebody must act", 30 * time.Minute},
+		"a request that was over before the order was placed is not its own": {nil, func(s *shop) {
+			s.answer("s", "approved", "")
+			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
+			s.requests[k][0].Request.Updated = time.Now().Add(-3 * time.Hour)
+		}, nil, "falseSuccess", "has no purchase request", 10 * time.Second},
+		"one asset of two failed": {nil, func(s *shop) {
+			s.answer("s", "approved", "")
+			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
+			s.requests[k] = append(s.requests[k], connect.Newest{Request: connect.Request{ID: "PR-2", Status: "failed"}})
+		}, nil, "falseSuccess", "PR-2 is failed: no reason told", 10 * time.Second},
+		"Connect approves later": {nil, func(s *shop) {
+			s.answer("s", "pending", "")
+			time.AfterFunc(time.Minute, func() { s.answer("s", "approved", "") })
+		}, nil, "completed", "Connect approved PR-s", 70 * time.Second},
+		"Connect cannot be asked": {nil, func(s *shop) { s.finderErr = errors.New("502 Bad Gateway") }, nil,
+			"progressing", "Commerce says CP; Connect could not be asked: 502 Bad Gateway", 30 * time.Minute},
+		"Connect can be asked again": {nil, func(s *shop) {
+			s.finderErr = errors.New("502 Bad Gateway")
+			s.answer("s", "approved", "")
+			time.AfterFunc(time.Minute, func() { s.mu.Lock(); defer s.mu.Unlock(); s.finderErr = nil })
+		}, nil, "completed", "Connect approved PR-s", 70 * time.Second},
+		"a type without requests needs no Connect": {func(o *shopOrder) { o.Type = "RN" }, nil, nil,
+			"completed", "orders of type RN have no request in Connect", 10 * time.Second},
+		"a suspension that Commerce reports as done is looked up in Connect": {func(o *shopOrder) { o.Type = "XX" },
+			func(s *shop) {
+				s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeSuspend}] = []connect.Newest{
+					{Request: connect.Request{ID: "PR-9", Status: "failed", Reason: "no"}},
+				}
+			},
+			func(c *resubmit.Config) {
+				c.RequestType = func(commerce.OrderType) (connect.RequestType, bool) { return connect.TypeSuspend, true }
+			}, "falseSuccess", "PR-9 is failed: no", 10 * time.Second},
+		"the tenant is the better key": {func(o *shopOrder) { o.TenantID = "t" }, func(s *shop) {
+			s.answer("s", "failed", "")
+			s.requests[connect.RequestKey{Tenant: "t", Type: connect.TypePurchase}] = []connect.Newest{
+				{Request: connect.Request{ID: "PR-t", Status: "approved"}},
+			}
+		}, nil, "completed", "approved PR-t", 10 * time.Second},
+		"an order without keys is confirmed by Commerce alone": {func(o *shopOrder) { o.SubscriptionIDs = nil }, nil, nil,
+			"completed", "names neither a tenant nor a subscription", 10 * time.Second},
+		"it fails again for the same reason, and is given the settle time to leave": {fails(outage), nil, nil,
+			"failedAgain", "failed again for the same reason (transient): " + outage, 310 * time.Second},
+		"it fails again for another reason": {fails("Vendor has failed request PR-1"), nil, nil,
+			"failedAgain", "failed again for a new reason (permanent): Vendor has failed", 10 * time.Second},
+		"it is cancelled meanwhile":  {stays("CL"), nil, nil, "failedAgain", "ended as CL, without its service", 10 * time.Second},
+		"Commerce is at it for ever": {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act", 30 * time.Minute},
+		"Commerce is at it and Connect knows whom it waits for": {stays(""), answers("tiers_setup"), nil,
+			"progressing", "the order is PR, and in Connect PR-s is tiers_setup: a tier account must act", 30 * time.Minute},
+		"Commerce is at it and Connect cannot be asked": {stays(""), func(s *shop) { s.finderErr = errors.New("down") }, nil,
+			"progressing", "could not be asked who must act: down", 30 * time.Minute},
+		"a person must act": {stays("MO"), nil, nil, "progressing", "a person must act in Commerce", 30 * time.Minute},
+		"Commerce cannot be read": {func(o *shopOrder) {
+			o.readFaults = append([]fault{fine}, make([]fault, 100)...)
+			for i := 1; i < len(o.readFaults); i++ {
+				o.readFaults[i] = broken
+			}
+		}, nil, nil, "progressing", "Commerce could not be asked", 30 * time.Minute},
+		"one look and no waiting": {stays(""), nil, func(c *resubmit.Config) { c.Verify.Timeout = -1 },
+			"progressing", "the order is PR", 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				o := failedOrder(1, "s")
+				s := newShop(o)
+				if tt.order != nil {
+					tt.order(o)
+				}
+				if tt.connect != nil {
+					tt.connect(s)
+				}
+				journal := new(resubmit.MemoryJournal)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Requests, c.Journal = s, journal
+					if tt.config != nil {
+						tt.config(c)
+					}
+				})
+				report, err := r.Apply(t.Context(), planFor(t, o))
+				require.NoError(t, err)
+				item := itemOf(t, report, 1)
+				require.Equal(t, tt.outcome, item.Outcome, item.Why)
+				require.Contains(t, item.Why, tt.why)
+				require.Equal(t, tt.took, time.Since(start))
+				require.Equal(t, 1, s.accepted("id-1"))
+				require.True(t, report.ConnectAsked)
+				rec, _, err := journal.Get("id-1")
+				require.NoError(t, err)
+				require.Equal(t, string(tt.outcome), string(rec.State))
+			})
+		})
+	}
+}
+
+// silentFinder answers for no key.
+type silentFinder struct{}
+
+func (silentFinder) NewestRequests(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	return nil, nil
+}
+
+func TestAKeyWithoutAnAnswerIsNotNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := failedOrder(1, "s")
+		s := newShop(o)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Requests = silentFinder{} })
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Contains(t, itemOf(t, report, 1).Why, "Connect could not be asked: it gave no answer for subscription s")
+	})
+}
