@@ -145,13 +145,13 @@ func (s *System) Run(ctx context.Context) error {
 
 // await returns the next event once it is due.
 func (s *System) await(ctx context.Context) (*event, error) {
-	for {
+	for ctx.Err() == nil {
 		now := s.cfg.Now()
 		s.mu.Lock()
 		e, next := s.agenda.take(now), s.agenda.next()
 		s.mu.Unlock()
 		if e != nil {
-			return e, ctx.Err()
+			return e, nil
 		}
 		var due <-chan time.Time
 		if next != nil {
@@ -161,11 +161,11 @@ func (s *System) await(ctx context.Context) (*event, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
 		case <-s.wake:
 		case <-due:
 		}
 	}
+	return nil, ctx.Err()
 }
 
 // happen carries out one event: under the lock what concerns the order, without
@@ -207,6 +207,6 @@ func (s *System) pollAfter(rec *record) time.Duration {
 	if s.cfg.Poll > 0 {
 		return s.cfg.Poll
 	}
-	r := s.store.random("poll " + rec.ID + " " + strconv.Itoa(rec.life) + " " + strconv.Itoa(rec.polls))
+	r := s.store.random("poll " + rec.ID + " " + strconv.Itoa(rec.polls))
 	return minPoll + time.Duration(r.Int64N(int64(pollSpread)))
 }

@@ -171,6 +171,8 @@ func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 	o, _ := sys.Order(id)
 	require.Equal(t, "by hand", o.Failure)
 	require.Equal(t, 1, o.Failures)
+	_, due := sys.NextDue()
+	require.False(t, due)
 }
 
 func TestASystemIsReachedWithoutASocket(t *testing.T) {

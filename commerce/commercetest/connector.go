@@ -316,7 +316,7 @@ func (c *connector) requests(ctx context.Context, j job) ([]request, error) {
 func (c *connector) call(ctx context.Context, method, path string, body, out, refused any) (status int, err error) {
 	for range connectTries {
 		status, err = c.once(ctx, method, path, body, out, refused)
-		if ctx.Err() != nil || (err == nil && status < http.StatusInternalServerError) {
+		if err == nil && status < http.StatusInternalServerError {
 			return status, err
 		}
 	}

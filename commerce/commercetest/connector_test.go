@@ -195,6 +195,47 @@ func TestAFreshFailedCancelIsNotAskedAnew(t *testing.T) {
 	require.Len(t, r.connect.posted(), 1)
 }
 
+func TestWhatHappenedBeforeDecidesWhetherASimpleRequestIsMade(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		typ    connect.RequestType
+		status string // of the earlier request
+		want   commerce.Status
+		posts  int
+	}{
+		{"a failed suspend is reported as done", connect.TypeSuspend, "failed", commerce.StatusCompleted, 0},
+		{"a suspend after an approved one is new", connect.TypeSuspend, "approved", commerce.StatusProvisioning, 1},
+		{"a resume after an approved one is new", connect.TypeResume, "approved", commerce.StatusProvisioning, 1},
+		{"a resume after a revoked one is new", connect.TypeResume, "revoked", commerce.StatusProvisioning, 1},
+		{"a live resume is awaited", connect.TypeResume, "pending", commerce.StatusProvisioning, 0},
+		{"a cancel after an approved one is the same", connect.TypeCancel, "approved", commerce.StatusProvisioning, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			o := r.sys.Place(commercetest.NewOrder{Type: "XX", Request: test.typ})
+			r.connect.set(func(f *fakeConnect) {
+				f.vendor = test.status
+				f.add(o.Tenant, string(test.typ))
+				f.vendor = ""
+			})
+			r.step()
+			require.Equal(t, test.want, r.order(o.ID).Status)
+			require.Len(t, r.connect.posted(), test.posts)
+		})
+	}
+}
+
+func TestTheKeyMayCarryItsPrefix(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *commercetest.Config) { c.ConnectKey, c.ConnectURL = "ApiKey SU-1:secret", c.ConnectURL+"/" })
+	o := r.sys.Place(commercetest.NewOrder{})
+	r.step()
+	require.Equal(t, commerce.StatusProvisioning, r.order(o.ID).Status)
+	r.connect.set(func(f *fakeConnect) { require.Equal(t, map[string]bool{"ApiKey SU-1:secret": true}, f.keys) })
+}
+
 func TestFiveFailedCancelsInARowAreReportedAsDone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -201,7 +201,6 @@ func (s *System) accept(rec *record, to commerce.Status, by string, now time.Tim
 // start puts the order at a status from which the flow goes on by itself.
 func (s *System) start(rec *record, at commerce.Status, now time.Time) {
 	rec.life++
-	rec.polls = 0
 	rec.Failure = ""
 	rec.Provisioning = commerce.ProvisioningInProgress
 	s.setStatus(rec, at)

@@ -105,6 +105,8 @@ func TestAnOperatorsMarkStopsAnOrder(t *testing.T) {
 	o := r.sys.Place(commercetest.NewOrder{})
 	r.step()
 	require.NoError(t, r.sys.MarkFailed(o.ID, "marked by hand"))
+	_, due := r.sys.NextDue()
+	require.False(t, due)
 	r.connect.all("approved", "")
 	r.after(time.Hour)
 	o = r.order(o.ID)

@@ -105,7 +105,7 @@ func (s *System) judgeAccepted(rec *record, now time.Time) {
 	}
 	for _, other := range s.store.bySubscription[rec.Subscription] {
 		switch {
-		case other == rec || other.ours.IsZero():
+		case other == rec:
 		case other.working:
 			s.violate(RuleLane, rec, now, "pushed while %s of the same subscription %s is under way", other.Number, rec.Subscription)
 		case younger(other, rec) && !rec.FailedAt.After(other.ours):

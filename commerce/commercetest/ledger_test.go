@@ -50,6 +50,7 @@ func TestASecondPushForTheSameFailureIsAViolation(t *testing.T) {
 	require.Len(t, numbers(t, body), 1)
 	require.Empty(t, r.sys.Violations())
 
+	r.step()
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
 	require.Equal(t, []commercetest.Rule{commercetest.RulePushedOnce}, rules(r))
 	require.Equal(t, "I1: SO000001: pushed again for failure 1", r.sys.Violations()[0].String())
@@ -68,11 +69,18 @@ func TestASecondPushForTheSameFailureIsAViolation(t *testing.T) {
 func TestAStaleReadEndsWhenTheOrderFailsAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
-	o := r.failed(commercetest.NewOrder{})
+	o := r.sys.Place(commercetest.NewOrder{Trouble: "the first cause"})
+	r.step()
+	require.NoError(t, r.sys.ClearTrouble(o.ID))
+	r.clock.Add(5 * time.Minute)
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
+	_, body := r.call(http.MethodGet, orders+"/"+o.ID, "")
+	require.Contains(t, body, "the first cause")
 	r.connect.set(func(f *fakeConnect) { f.down = true })
 	r.step()
 	require.Equal(t, 2, r.order(o.ID).Failures)
+	_, body = r.call(http.MethodGet, orders+"/"+o.ID, "")
+	require.Contains(t, body, "500 Internal Server Error")
 	r.clock.Add(5 * time.Minute)
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid), "a push for the second failure")
 	require.Empty(t, r.sys.Violations())
@@ -110,6 +118,22 @@ func TestAPushWhileTheOldEventIsScheduledIsAViolation(t *testing.T) {
 			require.Equal(t, wantItem, r.order(o.ID).Provisioning)
 		})
 	}
+}
+
+func TestANewFailureForgetsTheSecondEventOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	o := r.sys.Place(commercetest.NewOrder{Trouble: "x"})
+	r.step()
+	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid), "too early")
+	r.step()
+	require.NoError(t, r.sys.ClearTrouble(o.ID))
+	r.clock.Add(5 * time.Minute)
+	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid), "in time")
+	r.step()
+	r.connect.all("approved", "")
+	r.after(time.Minute)
+	require.Equal(t, commerce.ProvisioningCompleted, r.order(o.ID).Provisioning)
 }
 
 func TestAPushInsideAWindowIsAViolation(t *testing.T) {
@@ -175,6 +199,30 @@ func TestPushesOfASubscriptionFollowTheAgeOfItsOrdersOneAtATime(t *testing.T) {
 	}
 }
 
+func TestOfOrdersPlacedAtOnceTheFirstIsTheOldest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.sys.Place(commercetest.NewOrder{Subscription: "42", Trouble: "x"})
+	r.sys.Place(commercetest.NewOrder{Subscription: "42", Trouble: "x"})
+	r.step()
+	r.clock.Add(5 * time.Minute)
+	for _, number := range []string{"SO000001", "SO000002"} {
+		require.Equal(t, http.StatusOK, r.push(r.order(number).ID, commerce.StatusPaid))
+		r.after(5 * time.Minute)
+	}
+	require.Empty(t, rules(r))
+
+	r.sys.Place(commercetest.NewOrder{Subscription: "43", Trouble: "x"})
+	r.sys.Place(commercetest.NewOrder{Subscription: "43", Trouble: "x"})
+	r.step()
+	r.clock.Add(5 * time.Minute)
+	for _, number := range []string{"SO000004", "SO000003"} {
+		require.Equal(t, http.StatusOK, r.push(r.order(number).ID, commerce.StatusPaid))
+		r.after(5 * time.Minute)
+	}
+	require.Equal(t, []commercetest.Rule{commercetest.RuleLane}, rules(r))
+}
+
 func TestAnOlderOrderThatFailsLaterMayBePushedLater(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -205,4 +253,14 @@ func TestPeopleInThePanelViolateNothing(t *testing.T) {
 	require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
 	require.Empty(t, r.sys.Violations())
 	require.Len(t, r.sys.Ledger(), 2)
+}
+
+func TestAClientNeedNotWaitForPeopleInThePanel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	older := r.failed(commercetest.NewOrder{Subscription: "42"})
+	younger := r.failed(commercetest.NewOrder{Subscription: "42"})
+	require.NoError(t, r.sys.Push(younger.ID, commerce.StatusPaid))
+	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
+	require.Empty(t, r.sys.Violations())
 }

@@ -1,6 +1,7 @@
 package commercetest_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +47,7 @@ func TestWhateverHappensTheBooksAgree(t *testing.T) {
 				push(sys, pick(t), rapid.SampledFrom([]commerce.Status{"PD", "PR", "RB", "CL"}).Draw(t, "to"))
 			},
 			"mark":   func(t *rapid.T) { _ = sys.MarkFailed(pick(t), "by hand") }, // refused for orders that are not under way
-			"outage": func(t *rapid.T) { connect.set(func(f *fakeConnect) { f.down = !f.down }) },
+			"outage": func(*rapid.T) { connect.set(func(f *fakeConnect) { f.down = !f.down }) },
 			"vendor": func(t *rapid.T) {
 				connect.all(rapid.SampledFrom([]string{"approved", "failed", "pending"}).Draw(t, "status"), "no")
 			},
@@ -82,7 +83,7 @@ func push(sys *commercetest.System, id string, to commerce.Status) *httptest.Res
 
 // serve calls the system without a socket.
 func serve(sys http.Handler, method, path, query, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body))
 	r.URL.RawQuery = query
 	r.Header.Set("APS-Token", commercetest.DefaultToken)
 	w := httptest.NewRecorder()

@@ -26,7 +26,8 @@ type record struct {
 	seq int
 	// life changes with every turn of the order, so that an event or an answer
 	// that belongs to an earlier turn is dropped.
-	life  int
+	life int
+	// polls counts the waits for Connect, to draw each one anew.
 	polls int
 	// pushedFor is the ordinal of the failure that was pushed last; 0: none was.
 	pushedFor int
