@@ -96,8 +96,8 @@ func index(entries []entry, rules []*rule) *Calendar {
 	for i := range entries {
 		e := &entries[i]
 		e.span = e.widen(e.Window.Span())
-		if at := strings.LastIndexByte(e.ID, '@'); at >= 0 {
-			taken[e.ID[:at]] = append(taken[e.ID[:at]], e.ID[at+1:])
+		if rule, date, ok := cutLast(e.ID, "@"); ok {
+			taken[rule] = append(taken[rule], date)
 		}
 	}
 	for _, r := range rules {
@@ -125,6 +125,14 @@ func index(entries []entry, rules []*rule) *Calendar {
 	}
 	slices.SortStableFunc(c.byEnd, func(a, b int32) int { return compareEnds(c.held[a].span, c.held[b].span) })
 	return c
+}
+
+// cutLast is strings.Cut at the last separator.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // compare orders windows: those that begin first, then those that end last, then by id.
@@ -426,6 +434,15 @@ func (c *Calendar) WithMargins(lead, tail time.Duration) *Calendar {
 		rules = append(rules, &widened)
 	}
 	return index(entries, rules)
+}
+
+func (c *Calendar) hasMargins() bool {
+	if c == nil {
+		return false
+	}
+	none := margins{}
+	return slices.ContainsFunc(c.entries, func(e entry) bool { return e.margins != none }) ||
+		slices.ContainsFunc(c.rules, func(r *rule) bool { return r.margins != none })
 }
 
 // Merge is a calendar of the windows and rules of c and of others, each with the
