@@ -120,7 +120,8 @@ func (s *System) create(c call, in order, a *asset) answer {
 	failed := a.failedInRow(r.kind)
 	s.store.addRequest(r)
 	s.move(r, move{to: in.Status, at: c.now, by: ByHTTP, creates: true, method: c.Method, path: c.URL.Path})
-	s.watch(r, failed, c.now)
+	s.watchCancels(r, failed)
+	s.watchPurchases(r)
 	return answer{status: http.StatusCreated, body: s.requestJSON(r)}
 }
 

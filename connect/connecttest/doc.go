@@ -9,7 +9,7 @@
 //	}})
 //	server := httptest.NewServer(sys) // or sys.Start(); or sys.Transport() under testing/synctest
 //	defer server.Close()
-//	client := newYourClient(server.URL+"/public/v1", connecttest.DefaultKey)
+//	client, err := connect.New(server.URL+"/public/v1", connect.APIKey(connecttest.DefaultKey))
 //	sys.SetMaintenance(true) // every answer is now a 502 with an HTML page
 //	// … run the code under test, then end the maintenance and look:
 //	sys.SetMaintenance(false)

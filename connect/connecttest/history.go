@@ -26,8 +26,8 @@ type RequestSeed struct {
 
 // AddRequest puts a request in place as if it had been there, and its asset if
 // the external_uid is new. Requests of one asset are added oldest first. No
-// vendor is asked about it and the ledger does not mention it, but it counts for
-// the rules. It works in a maintenance, too.
+// vendor is asked about it and the ledger does not mention it, but later calls
+// are judged by it, too. It works in a maintenance, too.
 func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
 	switch {
 	case seed.ExternalUID == "":
@@ -60,13 +60,12 @@ func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
 	if r.status.Final() {
 		r.answered = updated
 	}
-	failed := a.failedInRow(r.kind)
 	s.store.addRequest(r)
 	a.follow(r, updated)
 	if seed.AssetStatus != "" {
 		a.status = seed.AssetStatus
 	}
-	s.watch(r, failed, created)
+	s.watchPurchases(r)
 	return s.model(r), nil
 }
 

@@ -40,7 +40,8 @@ type Rule string
 const (
 	// RuleFifthCancel: after four cancels of an asset that failed in a row no
 	// fifth is sent, since the connector would report it as done although the
-	// vendor still bills (facts/resubmission.md F6).
+	// vendor still bills (facts/resubmission.md F6). Only calls can break it; a
+	// history may hold any number.
 	RuleFifthCancel Rule = "F6"
 	// RulePurchasedTwice: an external_uid has at most one purchase that has not
 	// failed (facts/resubmission.md F5). The API makes it impossible; histories
@@ -93,22 +94,25 @@ func (s *System) violate(rule Rule, r *request, at time.Time, format string, arg
 	s.violations = append(s.violations, Violation{Rule: rule, ID: r.id, Text: fmt.Sprintf(format, args...), At: at})
 }
 
-// watch checks the rules about a request that has just been created.
-func (s *System) watch(r *request, failedBefore int, at time.Time) {
-	switch r.kind {
-	case connect.TypeCancel:
-		if failedBefore >= 4 {
-			s.violate(RuleFifthCancel, r, at, "%d cancels of asset %s had failed in a row", failedBefore, r.asset.id)
+// watchCancels checks a request that a call has just created.
+func (s *System) watchCancels(r *request, failedBefore int) {
+	if r.kind == connect.TypeCancel && failedBefore >= 4 {
+		s.violate(RuleFifthCancel, r, r.created, "%d cancels of asset %s had failed in a row", failedBefore, r.asset.id)
+	}
+}
+
+// watchPurchases checks a request that is new, by a call or in a history.
+func (s *System) watchPurchases(r *request) {
+	if r.kind != connect.TypePurchase {
+		return
+	}
+	live := 0
+	for _, other := range r.asset.requests {
+		if other.kind == connect.TypePurchase && other.status != connect.StatusFailed && other.status != connect.StatusRevoked {
+			live++
 		}
-	case connect.TypePurchase:
-		live := 0
-		for _, other := range r.asset.requests {
-			if other.kind == connect.TypePurchase && other.status != connect.StatusFailed && other.status != connect.StatusRevoked {
-				live++
-			}
-		}
-		if live > 1 {
-			s.violate(RulePurchasedTwice, r, at, "external_uid %s has %d live purchases", r.asset.externalUID, live)
-		}
+	}
+	if live > 1 {
+		s.violate(RulePurchasedTwice, r, r.created, "external_uid %s has %d live purchases", r.asset.externalUID, live)
 	}
 }

@@ -67,7 +67,9 @@ func (s *System) actOnRequest(c call, to connect.RequestStatus) answer {
 	case to == connect.StatusScheduled && !in.Planned.After(c.now):
 		return invalid("planned_date: A date in the future is required.")
 	}
-	r.planned = in.Planned
+	if to == connect.StatusScheduled {
+		r.planned = in.Planned
+	}
 	s.move(r, move{to: to, reason: in.Reason, at: c.now, by: ByHTTP, method: c.Method, path: c.URL.Path})
 	return good(s.requestJSON(r))
 }

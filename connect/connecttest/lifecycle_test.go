@@ -77,7 +77,11 @@ func TestAScheduledRequestGoesOnAtItsDate(t *testing.T) {
 	require.Equal(t, "scheduled", c.get("/requests/" + id).object(t)["status"])
 	clock.Advance(24 * time.Hour)
 	require.Equal(t, "pending", c.get("/requests/" + id).object(t)["status"])
+	approved := c.post("/requests/"+id+"/approve", "").object(t)
+	require.Equal(t, "2026-01-11T00:00:00+00:00", approved["planned_date"])
+	require.Equal(t, "2026-01-11T02:00:00+00:00", approved["effective_date"])
 	ledger := sys.Ledger()
+	ledger = ledger[:len(ledger)-1]
 	require.Equal(t, connecttest.ByClock, ledger[len(ledger)-1].By)
 }
 

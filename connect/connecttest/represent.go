@@ -3,6 +3,8 @@ package connecttest
 import (
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect"
 )
 
 // stamp is how Connect writes a time (facts/connect.md 1).
@@ -34,11 +36,15 @@ func (s *System) requestJSON(r *request) map[string]any {
 	if len(r.items) > 0 {
 		asset["items"] = r.items
 	}
+	var effective time.Time
+	if r.status == connect.StatusApproved {
+		effective = r.answered
+	}
 	return map[string]any{
 		"id": r.id, "type": r.kind, "status": r.status,
 		"reason": r.reason, "note": r.note,
 		"created": stamp(r.created), "updated": stamp(r.updated), "answered": stamp(r.answered),
-		"effective_date": stamp(r.answered), "planned_date": stamp(r.planned),
+		"effective_date": stamp(effective), "planned_date": stamp(r.planned),
 		"assignee": nil, "activation_key": "", "params_form_url": nil,
 		"template":    map[string]any{},
 		"marketplace": r.asset.marketplace, "contract": r.asset.contract,

@@ -279,6 +279,18 @@ func TestAFifthCancelAfterFourFailedIsAViolation(t *testing.T) {
 	require.Contains(t, got[0].String(), "F6: "+fifth+": 4 cancels of asset AS-")
 }
 
+func TestAHistoryOfFailedCancelsCountsForTheNextCall(t *testing.T) {
+	t.Parallel()
+	sys := connecttest.New(connecttest.Config{Vendor: leave})
+	for range 6 {
+		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "uid-1", Type: connect.TypeCancel, Status: connect.StatusFailed})
+		require.NoError(t, err)
+	}
+	require.Empty(t, sys.Violations(), "a history is nobody's fault")
+	serve(t, sys).create("cancel", "uid-1")
+	require.Len(t, sys.Violations(), 1)
+}
+
 func TestTwoLivePurchasesAreAViolation(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})

@@ -222,6 +222,15 @@ func TestConcurrentCallsAreCountedExactly(t *testing.T) {
 	require.Equal(t, int64(190), handler.calls.Load())
 }
 
+func TestARecorderSeesTheAbortOfNetHTTP(t *testing.T) {
+	t.Parallel()
+	var set faults.Set
+	require.NoError(t, set.Add(faults.Fault{Kind: faults.Reset}))
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
+		set.Wrap(&counted{}).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	})
+}
+
 func TestAPanicOfTheHandlerIsAnErrorOfTheTransport(t *testing.T) {
 	t.Parallel()
 	client := &http.Client{Transport: faults.Transport(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
