@@ -21,7 +21,6 @@ const (
 	cancelsReported = 5                 // so many failed cancels in a row are reported as done
 	lookBack        = 10                // requests read to count the failed ones in a row
 	impersonatePath = "/devops/services/SRVC-0000-0000/installations/EIN-0000-0000-0000/impersonate"
-	timeLayout      = time.RFC3339
 )
 
 // connector calls Connect for Commerce, as the Connect extension does
@@ -254,7 +253,7 @@ type request struct {
 // failedAt is when the request changed last; the zero time when it does not say.
 func (r request) failedAt() time.Time {
 	for _, text := range []string{r.Updated, r.Created} {
-		if t, err := time.Parse(timeLayout, text); err == nil {
+		if t, err := time.Parse(time.RFC3339, text); err == nil {
 			return t
 		}
 	}

@@ -178,14 +178,17 @@ func (s *System) accept(rec *record, to commerce.Status, by string, now time.Tim
 	again := rec.pushedFor == rec.Failures
 	rec.Pushes++
 	rec.pushedFor = rec.Failures
-	if by != ByPanel {
-		rec.ours, rec.working = now, true
-	}
 	if again || now.Before(rec.FailedAt.Add(s.cfg.OldEvent)) {
 		rec.doubled = true
 	}
-	if again {
-		return // the order is on its way; this push only made a second event
+	if again { // the order is on its way, or through; this push only made a second event
+		if rec.Status == commerce.StatusCompleted {
+			rec.Provisioning = commerce.ProvisioningFailed
+		}
+		return
+	}
+	if by != ByPanel {
+		rec.ours, rec.working = now, true
 	}
 	if s.cfg.StaleReads > 0 {
 		old := rec.Order

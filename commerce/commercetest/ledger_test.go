@@ -66,6 +66,22 @@ func TestASecondPushForTheSameFailureIsAViolation(t *testing.T) {
 	require.Contains(t, body, `"status":"CP"`, "reads tell the truth again")
 }
 
+func TestASecondEventOfAnOrderThatIsThroughBlocksNoLane(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
+	older := r.failed(commercetest.NewOrder{Subscription: "42"})
+	younger := r.failed(commercetest.NewOrder{Type: "CH", Subscription: "42"})
+	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
+	r.step()
+	r.connect.all("approved", "")
+	r.after(time.Minute)
+	require.Equal(t, commerce.StatusCompleted, r.order(older.ID).Status)
+	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
+	require.Equal(t, commerce.ProvisioningFailed, r.order(older.ID).Provisioning, "a completed order with a failed item")
+	require.Equal(t, http.StatusOK, r.push(younger.ID, commerce.StatusPaid))
+	require.Equal(t, []commercetest.Rule{commercetest.RulePushedOnce}, rules(r))
+}
+
 func TestAStaleReadEndsWhenTheOrderFailsAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
