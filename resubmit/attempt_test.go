@@ -120,7 +120,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				o := failedOrder(1, "s1")
+				o := outageOrder(1, "s1")
 				s := newShop(o)
 				if tt.order != nil {
 					tt.order(o)
@@ -158,7 +158,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 func TestNothingGoesOutBeforeTheServersPatienceIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		first, second := failedOrder(1, "s1"), failedOrder(2, "s2")
+		first, second := outageOrder(1, "s1"), outageOrder(2, "s2")
 		first.pushFaults = []fault{limited}
 		s := newShop(first, second)
 		s.retryAfter = 90 * time.Second
@@ -184,7 +184,7 @@ func TestNothingGoesOutBeforeTheServersPatienceIsOver(t *testing.T) {
 func TestAnOrderIsReadAnewAfterEachRefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := failedOrder(1, "s1")
+		o := outageOrder(1, "s1")
 		o.pushFaults = []fault{badToken}
 		s := newShop(o)
 		s.onPush = func(context.Context, string) {
@@ -227,7 +227,7 @@ func TestAJournalThatFailsStopsTheRunSafely(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				orders := []*shopOrder{failedOrder(1, "s1"), failedOrder(2, "s1"), failedOrder(3, "s1")}
+				orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s1"), outageOrder(3, "s1")}
 				s := newShop(orders...)
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = &badJournal{fails: tt.state} })
 				report, err := r.Apply(t.Context(), planFor(t, orders...))

@@ -69,7 +69,7 @@ func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				o := failedOrder(1, "s1")
+				o := outageOrder(1, "s1")
 				s := newShop(o)
 				seen := new(diary)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
@@ -99,7 +99,7 @@ func TestTheGateFollowsAWindowThatMovesAndOneThatHasNoEndYet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		o := failedOrder(1, "s1")
+		o := outageOrder(1, "s1")
 		s := newShop(o)
 		overrun := connect.Window{ID: "w", Start: start.Add(-time.Hour), End: start.Add(-time.Minute), ActualStart: start.Add(-time.Hour)}
 		ended := overrun
@@ -124,7 +124,7 @@ func TestAWindowThatOpensBetweenTheReadingAndThePushHoldsThePush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		o := failedOrder(1, "s1")
+		o := outageOrder(1, "s1")
 		s := newShop(o)
 		none, err := connect.NewCalendar(nil)
 		require.NoError(t, err)
@@ -145,7 +145,7 @@ func TestNothingIsPushedWhilePaused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		orders := []*shopOrder{failedOrder(1, "s1"), failedOrder(2, "s2")}
+		orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s2")}
 		s := newShop(orders...)
 		r := runnerFor(t, s, nil)
 		r.Pause()
@@ -232,7 +232,7 @@ func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				orders := []*shopOrder{failedOrder(1, "s"), failedOrder(2, "s"), failedOrder(3, "s")}
+				orders := []*shopOrder{outageOrder(1, "s"), outageOrder(2, "s"), outageOrder(3, "s")}
 				s := newShop(orders...)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()

@@ -72,7 +72,7 @@ func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				one, two := failedOrder(1, "s"), failedOrder(2, "s")
+				one, two := outageOrder(1, "s"), outageOrder(2, "s")
 				plan := planFor(t, one, two)
 				s := newShop(one, two)
 				if tt.server != nil {
@@ -80,7 +80,7 @@ func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
 				}
 				journal := new(resubmit.MemoryJournal)
 				require.NoError(t, journal.Begin(plan.Digest()))
-				before := resubmit.StateOf(&failedOrder(1, "s").Order)
+				before := resubmit.StateOf(&outageOrder(1, "s").Order)
 				require.NoError(t, journal.Put(resubmit.Record{
 					OrderID: "id-1", Fingerprint: resubmit.Fingerprint("id-1", before), State: tt.state, Attempt: 1,
 					Target: "PD", Seen: tt.seen, At: start.Add(-tt.age), Why: "as it was",
@@ -108,9 +108,9 @@ func complete(o *shopOrder) { o.Status, o.Transitions = "CP", nil }
 func TestAJournalThatDoesNotFitIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := failedOrder(1, "s")
+		o := outageOrder(1, "s")
 		s := newShop(o)
-		one, two := planFor(t, o), planFor(t, o, failedOrder(2, "s"))
+		one, two := planFor(t, o), planFor(t, o, outageOrder(2, "s"))
 		journal := new(resubmit.MemoryJournal)
 		require.Error(t, journal.Put(resubmit.Record{OrderID: "id-1"}), "a journal is for a plan")
 		require.NoError(t, journal.Begin(one.Digest()))
@@ -138,7 +138,7 @@ func TestAJournalThatDoesNotFitIsRefused(t *testing.T) {
 func TestARunnerAppliesOnePlanAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := failedOrder(1, "s")
+		o := outageOrder(1, "s")
 		s := newShop(o)
 		r := runnerFor(t, s, nil)
 		plan := planFor(t, o)

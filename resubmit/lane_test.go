@@ -17,7 +17,7 @@ func TestOrdersOfOneSubscriptionGoOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var orders []*shopOrder
 		for i := range 30 {
-			orders = append(orders, failedOrder(i, fmt.Sprint(i%3)))
+			orders = append(orders, outageOrder(i, fmt.Sprint(i%3)))
 		}
 		s := newShop(orders...)
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency = 10 })
@@ -57,7 +57,7 @@ func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				// 1 and 2 share a, 2 and 3 share b, 3 and 4 share c; 5 is alone.
 				orders := []*shopOrder{
-					failedOrder(1, "a"), failedOrder(2, "a"), failedOrder(3, "b"), failedOrder(4, "c"), failedOrder(5, "d"),
+					outageOrder(1, "a"), outageOrder(2, "a"), outageOrder(3, "b"), outageOrder(4, "c"), outageOrder(5, "d"),
 				}
 				orders[1].SubscriptionIDs = []string{"a", "b"}
 				orders[2].SubscriptionIDs = []string{"b", "c"}
@@ -94,7 +94,7 @@ func moveTo(status commerce.Status) func(*shopOrder) {
 func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		orders := []*shopOrder{failedOrder(1, "a"), failedOrder(2, "b"), failedOrder(3, "a"), failedOrder(4, "c"), failedOrder(5, "c")}
+		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "a"), outageOrder(4, "c"), outageOrder(5, "c")}
 		orders[2].SubscriptionIDs = []string{"a", "c"}
 		orders[0].pushFaults = []fault{conflict}
 		s := newShop(orders...)
@@ -127,14 +127,14 @@ func TestWhatSharesALane(t *testing.T) {
 			func(o *shopOrder) { o.TenantID = "t" }, func(o *shopOrder) { o.TenantID, o.SubscriptionIDs = "t", []string{"a"} }, true,
 		},
 		"one order named twice is its own lane": {
-			func(*shopOrder) {}, func(o *shopOrder) { *o = *failedOrder(1, "") }, true,
+			func(*shopOrder) {}, func(o *shopOrder) { *o = *outageOrder(1, "") }, true,
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				orders := []*shopOrder{failedOrder(1, ""), failedOrder(2, "")}
+				orders := []*shopOrder{outageOrder(1, ""), outageOrder(2, "")}
 				tt.first(orders[0])
 				tt.second(orders[1])
 				s := newShop(orders[1], orders[0])

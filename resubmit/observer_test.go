@@ -17,7 +17,7 @@ import (
 func TestTheObserverIsToldEachStepInItsOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		orders := []*shopOrder{failedOrder(1, "a"), failedOrder(2, "b"), failedOrder(3, "b"), failedOrder(4, "c")}
+		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "b"), outageOrder(4, "c")}
 		orders[0].pushFaults = []fault{badToken}
 		orders[1].pushFaults = []fault{lostIgnored}
 		orders[3].onRead = moveTo(commerce.StatusCompleted)
@@ -76,7 +76,7 @@ func TestAnObserverMayPauseTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		orders := []*shopOrder{failedOrder(1, "a"), failedOrder(2, "b")}
+		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b")}
 		s := newShop(orders...)
 		p := new(pauser)
 		p.runner = runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency = p, 1 })

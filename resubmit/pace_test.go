@@ -21,7 +21,7 @@ func TestNoSlidingSecondHasMoreCallsThanTheRate(t *testing.T) {
 				n := 20 + int(rate)
 				orders := make([]*shopOrder, n)
 				for i := range orders {
-					orders[i] = failedOrder(i, fmt.Sprint(i))
+					orders[i] = outageOrder(i, fmt.Sprint(i))
 					orders[i].fates = []fate{{status: "CP"}}
 				}
 				s := newShop(orders...)
@@ -58,7 +58,7 @@ func TestOneCallAtATimeMeansOnePushAtATime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			orders := make([]*shopOrder, 20)
 			for i := range orders {
-				orders[i] = failedOrder(i, "")
+				orders[i] = outageOrder(i, "")
 			}
 			s := newShop(orders...)
 			busy := newMeter()
@@ -79,7 +79,7 @@ func TestVerificationTakesNoPushSlot(t *testing.T) {
 		start := time.Now()
 		orders := make([]*shopOrder, 50)
 		for i := range orders {
-			orders[i] = failedOrder(i, "")
+			orders[i] = outageOrder(i, "")
 			orders[i].fates = []fate{{after: 20 * time.Minute, status: "CP"}}
 		}
 		s := newShop(orders...)
@@ -98,7 +98,7 @@ func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		orders := make([]*shopOrder, 30)
 		for i := range orders {
-			orders[i] = failedOrder(i, "")
+			orders[i] = outageOrder(i, "")
 			orders[i].fates = []fate{{after: time.Minute, status: "CP"}}
 		}
 		s := newShop(orders...)

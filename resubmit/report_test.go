@@ -19,7 +19,7 @@ import (
 // mixedReport is of a run with one order of each fate.
 func mixedReport(t *testing.T, change func(*resubmit.Config)) (*resubmit.Report, *shop) {
 	t.Helper()
-	orders := []*shopOrder{failedOrder(1, "a"), failedOrder(2, "b"), failedOrder(3, "c"), failedOrder(4, "d"), failedOrder(5, "e")}
+	orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "c"), outageOrder(4, "d"), outageOrder(5, "e")}
 	orders[1].pushFaults = []fault{conflict}
 	orders[2].fates = []fate{{time.Second, "PF", "Vendor has failed request"}}
 	orders[3].VendorID, orders[3].Channel = "77", "reseller"
@@ -107,7 +107,7 @@ func TestAPlanThatCannotBeReadToItsEndStillSums(t *testing.T) {
 		var entries []*resubmit.Entry
 		var orders []*shopOrder
 		for i := range 2000 {
-			orders = append(orders, failedOrder(i, ""))
+			orders = append(orders, outageOrder(i, ""))
 			entries = append(entries, entryFor(orders[i]))
 		}
 		plan, file := planFile(t, nil, entries...)

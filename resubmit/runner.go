@@ -65,9 +65,7 @@ type Config struct {
 	// cannot) is pushed to the first, but only if it is set here; else skipped.
 	Targets []commerce.Status
 	// RequestType tells which Connect request an order of a type leads to, and
-	// whether it leads to any. nil: purchases for sales orders, changes for changes of
-	// any kind, cancels for both kinds of cancellation, none for others, which is
-	// inferred (facts/connect.md 8).
+	// whether it leads to any. nil: the function RequestType.
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
 
 	// DropItems keeps the single orders out of the report, for plans that do not
@@ -126,7 +124,7 @@ func (c Config) withDefaults() Config {
 		c.Targets = DefaultTargets()
 	}
 	if c.RequestType == nil {
-		c.RequestType = requestTypeOf
+		c.RequestType = RequestType
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -95,9 +95,9 @@ func newShop(orders ...*shopOrder) *shop {
 	return s
 }
 
-// failedOrder is a purchase of subscription sub that failed in an outage, the
+// outageOrder is a purchase of subscription sub that failed in an outage, the
 // n-th by age.
-func failedOrder(n int, sub string) *shopOrder {
+func outageOrder(n int, sub string) *shopOrder {
 	o := &shopOrder{Order: commerce.Order{
 		ID: fmt.Sprintf("id-%d", n), Number: fmt.Sprintf("SO%06d", n), Type: commerce.TypeSales,
 		Status: commerce.StatusProvisioningFailed, PlacedAt: time.Now().Add(-2*time.Hour + time.Duration(n)*time.Second),

@@ -285,20 +285,6 @@ func requestWaits(r connect.Request) string {
 	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, who)
 }
 
-// requestTypeOf is the default of Config.RequestType.
-func requestTypeOf(t commerce.OrderType) (connect.RequestType, bool) {
-	switch t {
-	case commerce.TypeSales:
-		return connect.TypePurchase, true
-	case commerce.TypeChange, commerce.TypeUpgrade, commerce.TypeDowngrade:
-		return connect.TypeChange, true
-	case commerce.TypeCancellation, commerce.TypeCancellationCharge:
-		return connect.TypeCancel, true
-	default:
-		return "", false
-	}
-}
-
 // requestKeys names the requests of an order: by its tenant, else by each of its
 // subscriptions.
 func requestKeys(e *Entry, kind connect.RequestType) []connect.RequestKey {

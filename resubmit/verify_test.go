@@ -106,7 +106,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				o := failedOrder(1, "s")
+				o := outageOrder(1, "s")
 				s := newShop(o)
 				if tt.order != nil {
 					tt.order(o)
@@ -147,7 +147,7 @@ func (silentFinder) NewestRequests(context.Context, []connect.RequestKey) (map[c
 func TestAKeyWithoutAnAnswerIsNotNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := failedOrder(1, "s")
+		o := outageOrder(1, "s")
 		s := newShop(o)
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Requests = silentFinder{} })
 		report, err := r.Apply(t.Context(), planFor(t, o))

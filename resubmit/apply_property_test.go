@@ -1,0 +1,202 @@
+package resubmit_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// trouble is all that can go wrong in one run, drawn before it.
+type trouble struct {
+	orders []orderTrouble
+	// stops are when the first runs are cancelled; the last one is not.
+	stops  []time.Duration
+	opens  time.Duration // when a window begins, and how long it is; 0 for none
+	length time.Duration
+	slots  int
+	rate   float64
+}
+
+type orderTrouble struct {
+	subs   []string
+	action resubmit.Action
+	pushes []fault
+	reads  []fault
+	fates  []fate
+	answer connect.RequestStatus
+}
+
+func genTrouble(t *rapid.T) trouble {
+	fates := []fate{
+		completes, {after: time.Minute, status: "CP"}, {after: 3 * time.Second, status: "PF", reason: outage},
+		{after: time.Minute, status: "PF", reason: "Vendor has failed request"}, {}, {after: time.Second, status: "CL"},
+	}
+	one := rapid.Custom(func(t *rapid.T) orderTrouble {
+		return orderTrouble{
+			subs:   rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 3, rapid.ID).Draw(t, "subscriptions"),
+			action: rapid.SampledFrom([]resubmit.Action{"resubmit", "resubmit", "resubmit", "hold", "quarantine"}).Draw(t, "action"),
+			pushes: rapid.SliceOfN(rapid.SampledFrom([]fault{fine, lostActed, lostIgnored, conflict, limited, badToken, notSent}), 0, 5).Draw(t, "pushes"),
+			reads:  rapid.SliceOfN(rapid.SampledFrom([]fault{fine, fine, fine, broken, limited, missing}), 0, 6).Draw(t, "reads"),
+			fates:  rapid.SliceOfN(rapid.SampledFrom(fates), 0, 3).Draw(t, "fates"),
+			answer: rapid.SampledFrom([]connect.RequestStatus{"approved", "approved", "failed", "pending", ""}).Draw(t, "answer"),
+		}
+	})
+	return trouble{
+		orders: rapid.SliceOfN(one, 1, 12).Draw(t, "orders"),
+		stops: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) time.Duration {
+			return time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second
+		}), 0, 3).Draw(t, "stops"),
+		opens:  time.Duration(rapid.IntRange(0, 900).Draw(t, "opens")) * time.Second,
+		length: time.Duration(rapid.IntRange(1, 900).Draw(t, "length")) * time.Second,
+		slots:  rapid.IntRange(1, 4).Draw(t, "slots"),
+		rate:   rapid.SampledFrom([]float64{-1, 1, 10}).Draw(t, "rate"),
+	}
+}
+
+func TestWhateverGoesWrongNothingIsSentTwiceAndAllIsCounted(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		tr := genTrouble(rt)
+		var wrong string
+		synctest.Test(t, func(t *testing.T) { wrong = tr.run(t.Context()) })
+		if wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
+// run lives through the trouble and says what was wrong, "" for nothing. It uses
+// no t of its own, so that rapid can find the smallest trouble.
+func (tr trouble) run(ctx context.Context) (wrong string) {
+	report := &complaint{}
+	defer func() {
+		if report.failed {
+			_ = recover()
+			wrong = report.text
+		}
+	}()
+	s, plan, marked := tr.prepare(report)
+	journal := new(resubmit.MemoryJournal)
+	r := runnerFor(report, s, func(c *resubmit.Config) {
+		c.Requests, c.Journal, c.Concurrency, c.Rate = s, journal, tr.slots, tr.rate
+	})
+	for _, stop := range tr.stops {
+		ctx, cancel := context.WithTimeout(ctx, stop)
+		got, err := r.Apply(ctx, plan)
+		if err != nil {
+			require.ErrorIs(report, err, context.DeadlineExceeded)
+		}
+		cancel()
+		require.Equal(report, marked, got.Result.Total(), "I9 of a run that was stopped")
+	}
+	got, err := r.Apply(ctx, plan)
+	require.NoError(report, err)
+	require.Equal(report, marked, got.Result.Total(), "I9")
+	require.Len(report, got.Items, marked)
+	tr.check(report, s, plan.Header().Windows[0])
+	tr.checkOutcomes(report, s, got)
+	return ""
+}
+
+func (tr trouble) prepare(t require.TestingT) (s *shop, plan *resubmit.Plan, marked int) {
+	s = newShop()
+	var entries []*resubmit.Entry
+	for i, ot := range tr.orders {
+		o := outageOrder(i, "")
+		o.SubscriptionIDs, o.pushFaults, o.readFaults, o.fates = ot.subs, slices.Clone(ot.pushes), slices.Clone(ot.reads), slices.Clone(ot.fates)
+		o.generation = 1
+		s.orders[o.ID] = o
+		for _, sub := range ot.subs {
+			if ot.answer != "" {
+				s.answer(sub, ot.answer, "")
+			}
+		}
+		e := entryFor(o)
+		e.Decision.Action = ot.action
+		if ot.action == resubmit.Resubmit {
+			marked++
+		} else {
+			e.Target = ""
+		}
+		entries = append(entries, e)
+	}
+	now := time.Now()
+	window := connect.Window{ID: "w", Start: now.Add(tr.opens), End: now.Add(tr.opens + tr.length)}
+	return s, planWith(t, []connect.Window{window}, entries...), marked
+}
+
+// check holds the ledger of the server against the invariants.
+func (tr trouble) check(t require.TestingT, s *shop, w connect.Window) {
+	type failing struct {
+		id         string
+		generation int
+	}
+	accepted := map[failing]int{}
+	lost := map[string]bool{}
+	pushes := map[string]int{}
+	for _, l := range s.ledger {
+		var n int
+		_, err := fmt.Sscanf(l.id, "id-%d", &n)
+		require.NoError(t, err)
+		ot := tr.orders[n]
+		require.Equal(t, resubmit.Resubmit, ot.action, "I12: %s was not to be touched", l.id)
+		require.False(t, lost[l.id], "%s was pushed again although an answer was lost", l.id)
+		require.Equal(t, commerce.StatusPaid, l.target)
+		if k := pushes[l.id]; k < len(ot.pushes) && (ot.pushes[k] == lostActed || ot.pushes[k] == lostIgnored) {
+			lost[l.id] = true
+		}
+		pushes[l.id]++
+		require.LessOrEqual(t, pushes[l.id], (1+resubmit.DefaultMaxRefusals)*(1+len(tr.stops)))
+		guarded := !l.at.Before(w.Start.Add(-resubmit.DefaultGuard+time.Nanosecond)) && l.at.Before(w.End.Add(resubmit.DefaultSettle))
+		require.False(t, guarded, "I4: %s was pushed at %v", l.id, l.at)
+		if l.accepted {
+			accepted[failing{l.id, l.generation}]++
+			require.Equal(t, 1, l.generation, "only the failure of the plan may be pushed")
+			require.Zero(t, l.open, "I5: %s was pushed while another order of its subscription was under way", l.id)
+		}
+	}
+	for f, n := range accepted {
+		require.Equal(t, 1, n, "I1: %v", f)
+	}
+	for i, ot := range tr.orders {
+		if ot.action != resubmit.Resubmit {
+			require.Zero(t, s.reads[fmt.Sprintf("id-%d", i)], "I12")
+		}
+	}
+}
+
+// checkOutcomes holds the report against the ledger.
+func (tr trouble) checkOutcomes(t require.TestingT, s *shop, r *resubmit.Report) {
+	for _, i := range r.Items {
+		switch n := s.accepted(i.OrderID); i.Outcome {
+		case resubmit.OutcomeSkipped:
+			require.Zero(t, n, "%s is said to be skipped: %s", i.Number, i.Why)
+		case resubmit.OutcomeUnknown:
+		default:
+			require.Equal(t, 1, n, "%s is said to be %s: %s", i.Number, i.Outcome, i.Why)
+		}
+	}
+}
+
+// complaint is a require.TestingT that keeps the first failure and leaves by panic,
+// since what goes on in a bubble cannot be told to rapid from there.
+type complaint struct {
+	failed bool
+	text   string
+}
+
+func (f *complaint) Errorf(format string, args ...any) {
+	f.failed, f.text = true, fmt.Sprintf(format, args...)
+}
+
+func (f *complaint) FailNow() { panic(f.text) }
