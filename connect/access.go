@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 )
 
 // CheckAccess asks for what every call needs: a key that Connect knows, and the
@@ -22,13 +21,21 @@ func (c *Client) CheckAccess(ctx context.Context) error {
 	_, err = c.get(ctx, op, "accounts", query, &accounts)
 	switch {
 	case errors.Is(err, ErrUnauthorized):
-		return fmt.Errorf("the API key is refused: it is wrong, revoked or disabled: %w", err)
+		return because(err, "the API key is wrong, revoked or disabled")
 	case err != nil && !errors.Is(err, ErrForbidden):
 		return err
 	}
 	_, err = c.count(ctx, op, "requests", "")
 	if errors.Is(err, ErrForbidden) {
-		return fmt.Errorf("the API key lacks the permission Subscriptions, without which requests cannot be read: %w", err)
+		return because(err, "the API key lacks the permission Subscriptions, without which requests cannot be read")
+	}
+	return err
+}
+
+// because adds what a refusal means.
+func because(err error, meaning string) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Err == nil {
+		e.Err = errors.New(meaning)
 	}
 	return err
 }

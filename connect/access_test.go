@@ -26,7 +26,7 @@ func TestCheckAccessSaysWhatIsMissing(t *testing.T) {
 		says               string
 	}{
 		"all is well":                        {ok, ok, nil, ""},
-		"a key that is unknown":              {refused, refused, connect.ErrUnauthorized, "the API key is refused"},
+		"a key that is unknown":              {refused, refused, connect.ErrUnauthorized, "the API key is wrong, revoked or disabled"},
 		"a key for too little":               {ok, forbidden, connect.ErrForbidden, "lacks the permission Subscriptions"},
 		"a key for subscriptions only":       {forbidden, ok, nil, ""},
 		"a key for nothing":                  {forbidden, forbidden, connect.ErrForbidden, "lacks the permission Subscriptions"},
@@ -47,6 +47,7 @@ func TestCheckAccessSaysWhatIsMissing(t *testing.T) {
 			}
 			require.ErrorIs(t, err, test.is)
 			require.ErrorContains(t, err, test.says)
+			require.ErrorContains(t, err, "connect: check access: HTTP")
 		})
 	}
 }

@@ -29,14 +29,16 @@ func APIKey(key string) Auth {
 	if len(key) >= len(keyScheme) && strings.EqualFold(key[:len(keyScheme)], keyScheme) {
 		key = strings.TrimSpace(key[len(keyScheme):])
 	}
-	return apiKey{key: key}
+	return apiKey(func() string { return key })
 }
 
-type apiKey struct{ key string }
+// apiKey is a function, since whatever prints a struct that holds it can print no
+// more of a function than its address.
+type apiKey func() string
 
 // Apply sets the header.
 func (a apiKey) Apply(_ context.Context, r *http.Request) error {
-	r.Header.Set("Authorization", keyScheme+a.key)
+	r.Header.Set("Authorization", keyScheme+a())
 	return nil
 }
 
@@ -47,11 +49,12 @@ func (a apiKey) Renew(context.Context, *http.Request) bool { return false }
 func (a apiKey) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "ApiKey [hidden]") }
 
 func (a apiKey) check() error {
-	id, secret, found := strings.Cut(a.key, ":")
+	key := a()
+	id, secret, found := strings.Cut(key, ":")
 	switch {
-	case a.key == "":
+	case key == "":
 		return errors.New("the API key is empty")
-	case strings.ContainsFunc(a.key, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+	case strings.ContainsFunc(key, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
 		return errors.New("the API key has a space or an unprintable character in it")
 	case !strings.HasPrefix(id, "SU-"):
 		return errors.New("the API key does not start with SU-: copy it from Integrations, Tokens in the Connect portal")
@@ -60,12 +63,6 @@ func (a apiKey) check() error {
 	default:
 		return nil
 	}
-}
-
-// secret returns what must not be shown.
-func (a apiKey) secret() string {
-	_, secret, _ := strings.Cut(a.key, ":")
-	return secret
 }
 
 // credentials marks the errors of an Auth: they say nothing about Connect.

@@ -29,7 +29,6 @@ type Client struct {
 	pageSize    int
 	chunkSize   int
 	concurrency int
-	secret      string
 }
 
 type config struct {
@@ -81,7 +80,7 @@ func WithLogger(logger *slog.Logger) Option {
 func WithMaxTries(n int) Option {
 	return func(c *config) error {
 		c.rest.MaxTries = n
-		return between("WithMaxTries", n, 1, 20)
+		return upTo("WithMaxTries", n, 20)
 	}
 }
 
@@ -91,7 +90,7 @@ func WithMaxTries(n int) Option {
 func WithPageSize(n int) Option {
 	return func(c *config) error {
 		c.pageSize = n
-		return between("WithPageSize", n, 1, 1000)
+		return upTo("WithPageSize", n, 1000)
 	}
 }
 
@@ -111,7 +110,7 @@ func WithMaxBody(bytes int64) Option {
 func WithConcurrency(n int) Option {
 	return func(c *config) error {
 		c.concurrency = n
-		return between("WithConcurrency", n, 1, 4)
+		return upTo("WithConcurrency", n, 4)
 	}
 }
 
@@ -120,13 +119,13 @@ func WithConcurrency(n int) Option {
 func WithChunkSize(n int) Option {
 	return func(c *config) error {
 		c.chunkSize = n
-		return between("WithChunkSize", n, 1, maxChunk)
+		return upTo("WithChunkSize", n, maxChunk)
 	}
 }
 
-func between(option string, n, least, most int) error {
-	if n < least || n > most {
-		return fmt.Errorf("%s: %d is not between %d and %d", option, n, least, most)
+func upTo(option string, n, most int) error {
+	if n < 1 || n > most {
+		return fmt.Errorf("%s: %d is not between 1 and %d", option, n, most)
 	}
 	return nil
 }
@@ -156,7 +155,6 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 		if err := key.check(); err != nil {
 			return nil, fmt.Errorf("connect: %w", err)
 		}
-		client.secret = key.secret()
 	}
 	var err error
 	if client.rest, err = rest.New(cfg.rest); err != nil {
@@ -175,7 +173,7 @@ func (c *Client) get(ctx context.Context, op, path, query string, out any) (http
 		Op: op, Method: http.MethodGet, Path: path, RawQuery: query, Safety: rest.Read,
 	}, out)
 	if err != nil {
-		return nil, c.failure(ctx, op, err)
+		return nil, failure(ctx, op, err)
 	}
 	return resp.Header, nil
 }
@@ -202,19 +200,4 @@ func object[T any](ctx context.Context, c *Client, op, collection, id string, de
 // url is for errors.
 func (c *Client) url(path, query string) string {
 	return strings.TrimSuffix(c.base+"/"+path+"?"+query, "?")
-}
-
-// scrub removes the secret from what a server sent back.
-func (c *Client) scrub(s string) string {
-	if c.secret == "" {
-		return s
-	}
-	return strings.ReplaceAll(s, c.secret, "[hidden]")
-}
-
-func (c *Client) scrubError(err error) error {
-	if err == nil || c.secret == "" || !strings.Contains(err.Error(), c.secret) {
-		return err
-	}
-	return errors.New(c.scrub(err.Error()))
 }

@@ -126,6 +126,9 @@ func TestTheKeyIsNeverPrinted(t *testing.T) {
 	auth := connect.APIKey(testKey)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		require.NotContains(t, fmt.Sprintf(verb, auth), testSecret)
+		require.NotContains(t, fmt.Sprintf(verb, struct{ auth connect.Auth }{auth}), testSecret)
+		require.NotContains(t, fmt.Sprintf(verb, clientOver(t, nil)), testSecret)
+		require.NotContains(t, fmt.Sprintf(verb, *clientOver(t, nil)), testSecret)
 	}
 
 	// A server that sends back what it got must not get the key into an error or a log.

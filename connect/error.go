@@ -28,8 +28,8 @@ var (
 	// ErrRateLimited says that calls came too fast.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrUnavailable says that Connect did not answer, or that something before
-	// it answered in its place: 502, 503, 504, another 5xx without a sign of
-	// Connect, a network error, or a page instead of JSON, whatever its status.
+	// it answered in its place: 502, 503, 504, another 5xx or a 404 without a sign
+	// of Connect, a network error, or a page with a good status instead of JSON.
 	ErrUnavailable = errors.New("unavailable")
 )
 
@@ -94,8 +94,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is matches the sentinel of the HTTP status. A page that something before
-// Connect served says nothing about what Connect has: it is never ErrNotFound
-// or ErrConflict.
+// Connect served says nothing about what Connect has: it is not ErrNotFound.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
@@ -105,7 +104,7 @@ func (e *Error) Is(target error) bool {
 	case ErrForbidden:
 		return e.HTTPStatus == http.StatusForbidden
 	case ErrConflict:
-		return e.HTTPStatus == http.StatusConflict && !e.foreignPage()
+		return e.HTTPStatus == http.StatusConflict
 	case ErrRateLimited:
 		return e.HTTPStatus == http.StatusTooManyRequests
 	case ErrUnavailable:
@@ -119,36 +118,33 @@ func (e *Error) unavailable() bool {
 	switch e.HTTPStatus {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		return false
+	case http.StatusNotFound:
+		return e.foreignPage()
+	default:
+		return e.HTTPStatus >= http.StatusInternalServerError && e.ConnectVersion == "" && e.Code == ""
 	}
-	unsigned := e.ConnectVersion == "" && e.Code == ""
-	return e.HTTPStatus >= http.StatusInternalServerError && unsigned || e.foreignPage()
 }
 
-// foreignPage reports whether a page came back that Connect did not send.
+// foreignPage reports whether a text came back that is no JSON and that Connect
+// did not sign.
 func (e *Error) foreignPage() bool {
-	return e.ConnectVersion == "" && isPage(e.Body)
-}
-
-// isPage reports whether a body is HTML or XML instead of JSON.
-func isPage(body string) bool {
-	return strings.HasPrefix(strings.TrimSpace(body), "<")
+	body := strings.TrimSpace(e.Body)
+	return e.ConnectVersion == "" && body != "" && body[0] != '{' && body[0] != '['
 }
 
 // failure turns a failed call into an *Error.
-func (c *Client) failure(ctx context.Context, op string, err error) *Error {
+func failure(ctx context.Context, op string, err error) *Error {
 	e := &Error{Op: op, Err: err}
 	cause, ok := errors.AsType[*rest.Error](err)
 	if !ok {
 		return e
 	}
 	e.Method, e.URL, e.HTTPStatus = cause.Method, cause.URL, cause.Status
-	e.RetryAfter, e.Err = cause.RetryAfter, c.scrubError(cause.Err)
+	e.RetryAfter, e.Err = cause.RetryAfter, cause.Err
 	if cause.Header != nil {
 		e.ConnectVersion = cause.Header.Get(versionHeader)
 	}
-	e.explain(c.scrub(string(cause.Body)))
+	e.explain(string(cause.Body))
 	if ctx.Err() == nil && lost(cause) {
 		e.Err = fmt.Errorf("%w: %w", ErrUnavailable, e.Err)
 	}

@@ -22,43 +22,48 @@ func TestAFailedCallMatchesItsSentinelAndNoOther(t *testing.T) {
 	t.Parallel()
 	html := golden(t, "maintenance_502.html")
 	for name, test := range map[string]struct {
-		resp *http.Response
-		is   error // nil: none
+		from   func(status int, body string) *http.Response
+		status int
+		body   string
+		is     error // nil: none
 	}{
-		"401 is unauthorized":                       {answer(401, golden(t, "error_401.json")), connect.ErrUnauthorized},
-		"403 is forbidden":                          {answer(403, golden(t, "error_403.json")), connect.ErrForbidden},
-		"403 with a page is forbidden":              {page(403, html), connect.ErrForbidden},
-		"404 is not found":                          {answer(404, `{"error_code":"SYS_404","errors":["Not found."]}`), connect.ErrNotFound},
-		"404 with a page of Connect is not found":   {answer(404, html), connect.ErrNotFound},
-		"404 with a page of a gateway says nothing": {page(404, html), connect.ErrUnavailable},
-		"409 is a conflict":                         {answer(409, golden(t, "error_409.json")), connect.ErrConflict},
-		"429 is rate limited":                       {answer(429, `{}`), connect.ErrRateLimited},
-		"400 is none":                               {answer(400, golden(t, "error_400.json")), nil},
-		"500 of Connect is none":                    {answer(500, `{"error_code":"SYS_000","errors":["boom"]}`), nil},
-		"500 without a sign of Connect":             {page(500, ""), connect.ErrUnavailable},
-		"502 is unavailable":                        {page(502, html), connect.ErrUnavailable},
-		"502 in JSON is unavailable":                {answer(502, `{}`), connect.ErrUnavailable},
-		"503 is unavailable":                        {page(503, "busy"), connect.ErrUnavailable},
-		"504 is unavailable":                        {page(504, ""), connect.ErrUnavailable},
-		"200 with a page is unavailable":            {page(200, html), connect.ErrUnavailable},
-		"200 with half of an answer is unavailable": {answer(200, `{"id":"PR-1","asset":{`), connect.ErrUnavailable},
-		"200 with a list for one object is none":    {answer(200, `[]`), nil},
-		"200 with an object without an id is none":  {answer(200, `{}`), nil},
-		"200 with a time that is none is none":      {answer(200, `{"id":"PR-1","created":"soon"}`), nil},
-		"302 to a page for signing in is none":      {answer(302, ``), nil},
+		"401 is unauthorized":                       {answer, 401, golden(t, "error_401.json"), connect.ErrUnauthorized},
+		"403 is forbidden":                          {answer, 403, golden(t, "error_403.json"), connect.ErrForbidden},
+		"403 with a page is forbidden":              {page, 403, html, connect.ErrForbidden},
+		"404 is not found":                          {answer, 404, `{"error_code":"SYS_404","errors":["Not found."]}`, connect.ErrNotFound},
+		"404 with a page of Connect is not found":   {answer, 404, html, connect.ErrNotFound},
+		"404 with a page of a gateway says nothing": {page, 404, html, connect.ErrUnavailable},
+		"404 with a text of a gateway says nothing": {page, 404, "404 page not found", connect.ErrUnavailable},
+		"404 without a body is not found":           {page, 404, "", connect.ErrNotFound},
+		"400 with a page is none":                   {page, 400, html, nil},
+		"409 is a conflict":                         {answer, 409, golden(t, "error_409.json"), connect.ErrConflict},
+		"429 is rate limited":                       {answer, 429, `{}`, connect.ErrRateLimited},
+		"400 is none":                               {answer, 400, golden(t, "error_400.json"), nil},
+		"500 of Connect is none":                    {answer, 500, `{"error_code":"SYS_000","errors":["boom"]}`, nil},
+		"500 without a sign of Connect":             {page, 500, "", connect.ErrUnavailable},
+		"502 is unavailable":                        {page, 502, html, connect.ErrUnavailable},
+		"502 in JSON is unavailable":                {answer, 502, `{}`, connect.ErrUnavailable},
+		"503 is unavailable":                        {page, 503, "busy", connect.ErrUnavailable},
+		"504 is unavailable":                        {page, 504, "", connect.ErrUnavailable},
+		"200 with a page is unavailable":            {page, 200, html, connect.ErrUnavailable},
+		"200 with half of an answer is unavailable": {answer, 200, `{"id":"PR-1","asset":{`, connect.ErrUnavailable},
+		"200 with a list for one object is none":    {answer, 200, `[]`, nil},
+		"200 with an object without an id is none":  {answer, 200, `{}`, nil},
+		"200 with a time that is none is none":      {answer, 200, `{"id":"PR-1","created":"soon"}`, nil},
+		"302 to a page for signing in is none":      {answer, 302, ``, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client := clientOver(t, responding(func() *http.Response { return test.resp }))
+			client := clientOver(t, responding(func() *http.Response { return test.from(test.status, test.body) }))
 			_, err := client.Request(t.Context(), "PR-1")
 			e, ok := errors.AsType[*connect.Error](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, "read request", e.Op)
-			require.Equal(t, test.resp.StatusCode, e.HTTPStatus)
+			require.Equal(t, test.status, e.HTTPStatus)
 			require.Equal(t, testBase+"/requests/PR-1", e.URL)
 			require.NotContains(t, err.Error(), "\n")
 			for _, sentinel := range sentinels {
-				require.Equal(t, sentinel == test.is, errors.Is(err, sentinel), "%v: %v", sentinel, err)
+				require.Equal(t, errors.Is(test.is, sentinel), errors.Is(err, sentinel), "%v: %v", sentinel, err)
 			}
 		})
 	}

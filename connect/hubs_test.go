@@ -39,8 +39,8 @@ func TestHubsAreListedAndDecoded(t *testing.T) {
 func TestAllHubsAreAskedForWithoutACondition(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{}
-	for range clientOver(t, fake).Hubs(t.Context(), "") {
-		require.Fail(t, "there is none")
+	for h, err := range clientOver(t, fake).Hubs(t.Context(), "") {
+		require.Fail(t, "there is none", "%v %v", h, err)
 	}
 	require.Equal(t, []string{"limit=100&offset=0"}, fake.queries)
 }

@@ -17,6 +17,8 @@ import (
 // maxChunk is how many keys one look-up asks for at most: the URL stays below 4 KiB.
 const maxChunk = 50
 
+const lookUpOp = "newest requests"
+
 // lookedFor are the statuses that the connector itself follows an order by
 // (facts/connect.md 3): all but draft, which nobody has sent yet.
 var lookedFor = []RequestStatus{
@@ -45,7 +47,8 @@ func (c *Client) NewestRequest(ctx context.Context, key RequestKey) (Newest, boo
 // has one, drafts apart, the newest first. A key in the result without elements
 // has no request. A key that is not in the result is unknown, and the error says
 // why: some keys can fail while others are answered. The error matches the
-// sentinels of all its causes.
+// sentinels of all its causes. To be fast, the requests are asked for without
+// items, parameters, tiers and configuration; [Client.Request] has them.
 //
 // Keys of one type are asked for together, up to 50 in one look-up, a few
 // look-ups at once. A look-up reads the whole history of its keys for that type,
@@ -88,7 +91,7 @@ func (c *Client) chunks(keys []RequestKey) (chunks [][]RequestKey, bad []keyFail
 	var open []RequestKey
 	for _, key := range slices.Compact(keys) {
 		if err := key.check(); err != nil {
-			bad = append(bad, keyFailure{keys: 1, err: &Error{Op: "newest requests", Err: fmt.Errorf("key %+v: %w", key, err)}})
+			bad = append(bad, keyFailure{keys: 1, err: &Error{Op: lookUpOp, Err: fmt.Errorf("key %+v: %w", key, err)}})
 			continue
 		}
 		if len(open) == c.chunkSize || len(open) > 0 && !open[0].goesWith(key) {
@@ -144,7 +147,7 @@ func (k RequestKey) of(r *Request) bool {
 
 // lookUp answers keys that go together.
 func (c *Client) lookUp(ctx context.Context, keys []RequestKey) (map[RequestKey][]Newest, error) {
-	const op = "newest requests"
+	const op = lookUpOp
 	query, err := encode([]rql.Expr{
 		projection("select", leftOut...),
 		keys[0].term(keys),
@@ -238,7 +241,8 @@ func (e *lookUpError) Error() string {
 	for _, cause := range e.causes {
 		unknown += cause.keys
 	}
-	line := fmt.Sprintf("connect: newest requests: %d of %d keys are unknown: %s", unknown, unknown+e.total, e.causes[0].err)
+	line := fmt.Sprintf("connect: "+lookUpOp+": %d of %d keys are unknown: %s", unknown, unknown+e.total,
+		strings.TrimPrefix(e.causes[0].err.Error(), "connect: "+lookUpOp+": "))
 	if more := len(e.causes) - 1; more > 0 {
 		line += fmt.Sprintf("; and %d more failed look-ups", more)
 	}

@@ -18,7 +18,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 )
+
+var _ resubmit.RequestFinder = (*connect.Client)(nil)
 
 func tenantKey(tenant string) connect.RequestKey {
 	return connect.RequestKey{Tenant: tenant, Type: connect.TypePurchase}
@@ -26,7 +29,7 @@ func tenantKey(tenant string) connect.RequestKey {
 
 // told is what the tests look at of a Newest.
 func told(found []connect.Newest) []string {
-	out := []string{}
+	out := make([]string, 0, len(found))
 	for _, n := range found {
 		out = append(out, fmt.Sprintf("%s %s failed %d", n.Request.ID, n.Request.Status, n.FailedInRow))
 	}
@@ -175,11 +178,11 @@ func TestKeysOfALookUpThatFailsAreUnknownAndTheOthersAnswered(t *testing.T) {
 				return nil
 			}}
 			found, err := clientOver(t, fake, connect.WithChunkSize(3)).NewestRequests(t.Context(), keys)
-			require.ErrorContains(t, err, "3 of 10 keys are unknown")
+			require.ErrorContains(t, err, "connect: newest requests: 3 of 10 keys are unknown: ")
 			require.ErrorContains(t, err, test.says)
 			require.NotContains(t, err.Error(), "\n")
 			for _, sentinel := range sentinels {
-				require.Equal(t, sentinel == test.is, errors.Is(err, sentinel), "%v", sentinel)
+				require.Equal(t, errors.Is(test.is, sentinel), errors.Is(err, sentinel), "%v", sentinel)
 			}
 			require.Len(t, found, 7)
 			for i, key := range keys {

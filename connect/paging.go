@@ -24,26 +24,18 @@ type list[T any] struct {
 }
 
 // walk yields the rows of a list, each once, page after page. An error ends it.
-//
-// Where the answer tells the total, the walk ends when it has been reached; the
-// rows in the body are what counts, for the server cuts a limit it finds too
-// large without a word (facts/connect.md 4). Where the answer does not tell, the
-// walk ends with the first page that is shorter than asked for.
-//
-// Rows that leave the list during the walk shift the others towards its start.
-// A total that shrank gives that away, and the walk steps back by as many rows.
 func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		seen := make(map[string]struct{})
-		before := unknownTotal
-		for offset := 0; ; {
-			p, err := fetch(ctx, c, l, offset)
+		at := cursor{size: l.size, total: unknownTotal}
+		for more := true; more; {
+			p, err := fetch(ctx, c, l, at.offset)
 			if err != nil {
 				yield(none, err)
 				return
 			}
-			known := len(seen)
+			before := len(seen)
 			for _, row := range p.rows {
 				if _, again := seen[l.id(row)]; again {
 					continue
@@ -53,49 +45,66 @@ func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] 
 					return
 				}
 			}
-			if err := p.complaint(offset, l.size, len(seen) > known); err != nil {
+			if more, err = at.advance(len(p.rows), p.total, len(seen) > before); err != nil {
 				yield(none, p.failure(l.op, err))
 				return
 			}
-			offset += len(p.rows)
-			if gone := before - p.total; before != unknownTotal && p.total != unknownTotal && gone > 0 {
-				offset = max(0, offset-len(p.rows)-gone)
-			} else if p.last(offset, l.size) {
-				return
-			}
-			before = p.total
 		}
 	}
 }
 
-const unknownTotal = -1
+const (
+	unknownTotal = -1
+	maxBacks     = 10
+)
+
+// cursor is where a walk stands.
+//
+// Where the answer tells the total, the walk ends when it has been reached; the
+// rows in the body are what counts, for the server cuts a limit it finds too
+// large without a word (facts/connect.md 4). Where the answer does not tell, the
+// walk ends with the first page that is shorter than asked for.
+//
+// Rows that leave the list during the walk shift the others towards its start.
+// A total that shrank gives that away, and the walk steps back by as many rows.
+type cursor struct {
+	size   int // rows asked for at once
+	offset int
+	total  int // of the page before
+	backs  int // steps back since the last row that was new
+}
+
+// advance moves past a page, and says whether to go on. An error says why rows
+// must be missing that cannot be had: better no list than one that looks complete.
+func (c *cursor) advance(rows, total int, fresh bool) (more bool, err error) {
+	start, gone := c.offset, c.total-total
+	if fresh {
+		c.backs = 0
+	}
+	c.offset, c.total = start+rows, total
+	switch {
+	case total == unknownTotal && rows >= c.size && !fresh:
+		return false, fmt.Errorf("the rows at offset %d were there before, and no Content-Range tells the total: the list may not be complete", start)
+	case total == unknownTotal:
+		return rows >= c.size, nil
+	case rows == 0 && total > start:
+		return false, fmt.Errorf("no rows at offset %d of %d: the list is not complete", start, total)
+	case gone > 0 && c.backs == maxBacks:
+		return false, fmt.Errorf("the total keeps changing, now from %d to %d: the list may not be complete, ask for less at once", total+gone, total)
+	case gone > 0:
+		c.backs++
+		c.offset = max(0, start-gone)
+		return true, nil
+	default:
+		return c.offset < total, nil
+	}
+}
 
 // page is one answer of a list.
 type page[T any] struct {
 	rows  []T
 	total int // unknownTotal: not told
 	url   string
-}
-
-// last reports whether nothing follows the page, which ends at an offset.
-func (p page[T]) last(offset, size int) bool {
-	if p.total == unknownTotal {
-		return len(p.rows) < size
-	}
-	return offset >= p.total
-}
-
-// complaint says why rows must be missing that cannot be had: better no list
-// than one that looks complete.
-func (p page[T]) complaint(offset, size int, fresh bool) error {
-	switch {
-	case len(p.rows) == 0 && p.total > offset:
-		return fmt.Errorf("no rows at offset %d of %d: the list is not complete", offset, p.total)
-	case p.total == unknownTotal && len(p.rows) >= size && !fresh:
-		return fmt.Errorf("the rows at offset %d were there before, and no Content-Range tells the total: the list may not be complete", offset)
-	default:
-		return nil
-	}
 }
 
 func (p page[T]) failure(op string, err error) *Error {

@@ -71,6 +71,17 @@ func TestRowsThatLeaveTheListDuringTheWalkHideNoOthers(t *testing.T) {
 	require.ElementsMatch(t, idsOf(rows), got)
 }
 
+func TestATotalThatNeverSettlesEndsTheWalkWithAnError(t *testing.T) {
+	t.Parallel()
+	rows := purchases(20)
+	fake := &fakeConnect{before: func(call int, f *fakeConnect) {
+		f.rows = rows[:20-10*(call%2)] // two servers that disagree, in turn
+	}}
+	_, err := listed(t, clientOver(t, fake, connect.WithPageSize(5)), connect.RequestQuery{})
+	require.ErrorContains(t, err, "the total keeps changing")
+	require.Less(t, len(fake.queries), 50)
+}
+
 func TestRowsThatAppearDuringTheWalkAreNotYieldedTwice(t *testing.T) {
 	t.Parallel()
 	rows := purchases(25)
@@ -130,7 +141,8 @@ func TestAnErrorOnALaterPageEndsTheSequenceAfterTheRowsBeforeIt(t *testing.T) {
 func TestABreakStopsTheWalk(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{rows: purchases(25)}
-	for range clientOver(t, fake, connect.WithPageSize(10)).Requests(t.Context(), connect.RequestQuery{}) {
+	for _, err := range clientOver(t, fake, connect.WithPageSize(10)).Requests(t.Context(), connect.RequestQuery{}) {
+		require.NoError(t, err)
 		break
 	}
 	require.Len(t, fake.queries, 1)

@@ -106,7 +106,7 @@ func (c *Client) look(ctx context.Context, method string) sight {
 	const op = "probe"
 	resp, err := c.once.Do(ctx, rest.Request{Op: op, Method: method, Safety: rest.Read, NoAuth: true})
 	if err != nil {
-		e := c.failure(ctx, op, err)
+		e := failure(ctx, op, err)
 		return sight{status: e.HTTPStatus, version: e.ConnectVersion, code: e.Code, err: e}
 	}
 	defer func() { _ = resp.Body.Close() }()
