@@ -117,7 +117,7 @@ func TestErrorMatchesItsSentinel(t *testing.T) {
 	} {
 		err := fmt.Errorf("wrapped: %w", &commerce.Error{Op: "read order", HTTPStatus: status})
 		for _, sentinel := range all {
-			require.Equal(t, sentinel == want, errors.Is(err, sentinel), "%d %v", status, sentinel)
+			require.Equal(t, errors.Is(want, sentinel), errors.Is(err, sentinel), "%d %v", status, sentinel)
 		}
 	}
 	require.ErrorIs(t, &commerce.Error{Err: fmt.Errorf("%w: reset", commerce.ErrUnavailable)}, commerce.ErrUnavailable)

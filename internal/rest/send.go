@@ -36,7 +36,7 @@ func (c *Client) Do(ctx context.Context, req Request) (*Response, error) {
 func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, *Error) {
 	u, err := c.target(req)
 	if err != nil {
-		return nil, &Error{Op: req.Op, Method: req.Method, NotSent: true, Err: err}
+		return nil, &Error{Op: req.Op, Method: req.Method, NotSent: true, Local: true, Err: err}
 	}
 	tries := 1
 	if req.Safety == Read {
@@ -119,11 +119,11 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 	}
 	if err != nil {
 		e := t.failed(err)
-		e.NotSent = true
+		e.NotSent, e.Local = true, true
 		return nil, e
 	}
 	t.sent = r
-	answer, err := t.c.http.Do(r)
+	answer, err := t.c.http.Do(r) //nolint:bodyclose // closed by notGood or by the body handed out
 	if err != nil {
 		t.retryable = parent.Err() == nil
 		e := t.failed(t.why(parent, ctx, cause(err)))
