@@ -1,0 +1,47 @@
+package ordermanager
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Client speaks to one installation. Make it with [New]. Safe for concurrent use.
+type Client struct {
+	rest     *rest.Client
+	pageSize int
+	provider string
+	off      map[ServerFilter]bool
+	fields   func(raw json.RawMessage, o *commerce.Order) error
+}
+
+// New makes a client. The base URL ends before /aps/2 and may have a path:
+// "https://mn.example.net:6308" for the APS controller, "https://brand.example.net"
+// through the booster (facts/commerce.md 2.2). TLS is verified; for a private
+// authority give an HTTP client that knows it.
+func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
+	c := config{pageSize: 100, provider: "1", off: map[ServerFilter]bool{}}
+	for _, opt := range opts {
+		if err := opt(&c); err != nil {
+			return nil, fmt.Errorf("ordermanager: %w", err)
+		}
+	}
+	switch {
+	case auth.err != nil:
+		return nil, fmt.Errorf("ordermanager: the APS token cannot be used: %w", auth.err)
+	case auth.rest == nil:
+		return nil, errors.New("ordermanager: auth is missing: use Token or TokenFunc")
+	case strings.HasSuffix(strings.TrimRight(baseURL, "/"), "/aps/2"):
+		return nil, errors.New("ordermanager: the base URL must end before /aps/2")
+	}
+	c.rest.BaseURL, c.rest.Auth = baseURL, auth.rest
+	client, err := rest.New(c.rest)
+	if err != nil {
+		return nil, fmt.Errorf("ordermanager: %w", err)
+	}
+	return &Client{rest: client, pageSize: c.pageSize, provider: c.provider, off: c.off, fields: c.fields}, nil
+}

@@ -1,0 +1,98 @@
+package ordermanager
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+const (
+	opList = "list orders"
+	opRead = "read order"
+	opPush = "push order"
+)
+
+// notSent is the error for a call that was refused here.
+func notSent(op string, err error) *commerce.Error {
+	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
+}
+
+// convert gives a failed call the type of the model.
+func convert(ctx context.Context, op string, err error) *commerce.Error {
+	e, ok := errors.AsType[*rest.Error](err)
+	if !ok {
+		return &commerce.Error{Op: op, Err: err}
+	}
+	c := &commerce.Error{
+		Op: op, Method: e.Method, URL: e.URL, HTTPStatus: e.Status,
+		RetryAfter: e.RetryAfter, Delivery: delivery(e), Err: e.Err,
+	}
+	c.Code, c.Message = apsError(e.Body)
+	if c.Code == "" && c.Message == "" {
+		c.Body = strings.ToValidUTF8(string(e.Body[:min(len(e.Body), 1024)]), "")
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		c.Err = errors.New("the APS token was refused; it has expired, or is for another hub or user: get a new one")
+	case e.Status == http.StatusForbidden:
+		c.Err = errors.New("the APS token was refused; it has expired, or its user may not do this")
+	case unavailable(ctx, e):
+		c.Err = fmt.Errorf("%w: %w", commerce.ErrUnavailable, e.Err)
+	}
+	return c
+}
+
+// unavailable reports whether there was no answer, or one that did not come from
+// Commerce: a page instead of JSON, or a part of an answer. When the caller has
+// given up, nothing is known.
+func unavailable(ctx context.Context, e *rest.Error) bool {
+	switch {
+	case e.Local || e.Err == nil || ctx.Err() != nil:
+		return false
+	case e.Status == 0:
+		return true
+	default:
+		good := e.Status >= 200 && e.Status <= 299
+		return good && (isPage(e.Body) || errors.Is(e.Err, io.ErrUnexpectedEOF))
+	}
+}
+
+func isPage(body []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<"))
+}
+
+// delivery tells what a failed call proves. An answer of 4xx is one that says no;
+// 408 is a server that gave up waiting, somewhere on the way. A redirect was not
+// followed, so nothing acted on the call.
+func delivery(e *rest.Error) commerce.Delivery {
+	switch {
+	case e.NotSent:
+		return commerce.NotSent
+	case e.Status >= 300 && e.Status <= 499 && e.Status != http.StatusRequestTimeout:
+		return commerce.Refused
+	default:
+		return commerce.DeliveryUnknown
+	}
+}
+
+// apsError reads the body of facts/commerce.md 2.6; it may be anything.
+func apsError(body []byte) (code, message string) {
+	var aps struct {
+		Error   json.RawMessage `json:"error"`
+		Message json.RawMessage `json:"message"`
+	}
+	if json.Unmarshal(body, &aps) != nil {
+		return "", ""
+	}
+	_ = json.Unmarshal(aps.Error, &code)
+	_ = json.Unmarshal(aps.Message, &message)
+	return code, message
+}

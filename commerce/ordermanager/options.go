@@ -1,0 +1,173 @@
+package ordermanager
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Option changes what [New] makes.
+type Option func(*config) error
+
+type config struct {
+	rest     rest.Config
+	pageSize int
+	provider string
+	off      map[ServerFilter]bool
+	fields   func(json.RawMessage, *commerce.Order) error
+}
+
+// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are
+// not followed whatever it says. Default: an own one.
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *config) error {
+		c.rest.HTTP = h
+		return nil
+	}
+}
+
+// WithUserAgent sets the User-Agent. Default: "cloudblue-go".
+func WithUserAgent(s string) Option {
+	return func(c *config) error {
+		c.rest.UserAgent = s
+		return nil
+	}
+}
+
+// WithLogger logs every try at level Debug with the attributes op, method, url,
+// status, attempt, elapsed and error. Default: nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		c.rest.Logger = l
+		return nil
+	}
+}
+
+// WithPageSize sets how many orders to ask for at once, 2 to 1000. Default: 100.
+// Pages overlap by one order, so a page of one would never get on.
+func WithPageSize(n int) Option {
+	return func(c *config) error {
+		if n < 2 || n > 1000 {
+			return fmt.Errorf("the page size is %d: it must be 2 to 1000", n)
+		}
+		c.pageSize = n
+		return nil
+	}
+}
+
+// WithMaxTries sets how often a read is tried, at least once. Default: 3. A push is
+// sent once whatever this says.
+func WithMaxTries(n int) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("the number of tries is %d: it must be at least 1", n)
+		}
+		c.rest.MaxTries = n
+		return nil
+	}
+}
+
+// WithMaxWait sets the longest single wait before a read is tried again. When the
+// server asks for longer (Retry-After), the call fails at once. Default: 30 s.
+func WithMaxWait(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("the longest wait is %s: it must be positive", d)
+		}
+		c.rest.MaxWait = d
+		return nil
+	}
+}
+
+// WithTimeout bounds one try, the answer's body included. Default: 60 s.
+func WithTimeout(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("the timeout is %s: it must be positive", d)
+		}
+		c.rest.Timeout = d
+		return nil
+	}
+}
+
+// WithMaxBody bounds the size of an answer in bytes; a longer one is an error.
+// Default: 32 MiB.
+func WithMaxBody(n int64) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("the largest answer is %d bytes: it must be at least 1", n)
+		}
+		c.rest.MaxBody = n
+		return nil
+	}
+}
+
+// WithProviderAccount names the account of the provider: orders that it sold come
+// from direct customers, all others from resellers. Default: "1", inferred.
+func WithProviderAccount(id string) Option {
+	return func(c *config) error {
+		if id == "" {
+			return errors.New("the provider account is empty")
+		}
+		c.provider = id
+		return nil
+	}
+}
+
+// WithSubscriptionHeader sends APS-Subscription-ID, to act in that subscription
+// (facts/commerce.md 2.2). Default: not sent.
+func WithSubscriptionHeader(id string) Option {
+	return func(c *config) error {
+		if id == "" {
+			return errors.New("the APS subscription id is empty")
+		}
+		c.rest.Header = http.Header{"Aps-Subscription-Id": {id}}
+		return nil
+	}
+}
+
+// WithFields fills an order with what only this installation sends, or sends
+// under other names. It is called with the order as it was sent, after all that is
+// known has been read; the channel is set afterwards, from VendorID, unless it has
+// been set by then. An error makes the order a bad one, which ends a list.
+func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
+	return func(c *config) error {
+		c.fields = f
+		return nil
+	}
+}
+
+// ServerFilter is a condition that the client asks the server to check.
+type ServerFilter string
+
+// The conditions. Which properties an installation can filter by is not
+// published (facts/commerce.md 2.5); asking for one it does not know is
+// typically answered with 400.
+const (
+	FilterStatus ServerFilter = "status"
+	FilterType   ServerFilter = "type"
+	FilterPlaced ServerFilter = "orderDate"
+	FilterNumber ServerFilter = "orderNumber"
+)
+
+// WithoutServerFilters leaves conditions to the client, which checks all of them
+// in any case: lists take longer and stay the same. Default: all are asked for.
+func WithoutServerFilters(filters ...ServerFilter) Option {
+	return func(c *config) error {
+		for _, f := range filters {
+			switch f {
+			case FilterStatus, FilterType, FilterPlaced, FilterNumber:
+				c.off[f] = true
+			default:
+				return fmt.Errorf("there is no server filter %q", f)
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,176 @@
+package ordermanager
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+)
+
+const (
+	ordersPath  = "aps/2/services/order-manager/orders"
+	accountPath = "aps/2/resources/%s/orders/"
+)
+
+// Orders lists the orders of a query, each once, in the order of time that it
+// asks for as far as the server sorts by orderDate. With q.Account it lists those
+// of that account, else all that the token may see.
+//
+// The server is asked to filter; whatever it makes of it, only orders that match
+// are yielded. An order that is in the list from the first page to the last is
+// not missed, however many others come and go; when the list changes so fast that
+// the walk gets nowhere, that is an error. One request more than there are pages
+// is needed to know the end, because a server may cut pages shorter than asked.
+//
+// An error ends the sequence. Ranging over it again lists anew.
+func (c *Client) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		if err := c.list(ctx, q, func(o *commerce.Order) bool { return yield(o, nil) }); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// list yields until there is no more, or no more is wanted.
+func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerce.Order) bool) error {
+	path := ordersPath
+	if q.Account != "" {
+		account, err := rest.PathEscape(q.Account)
+		if err != nil {
+			return notSent(opList, fmt.Errorf("the account: %w", err))
+		}
+		path = fmt.Sprintf(accountPath, account)
+	}
+	if q.Limit < 0 {
+		return notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
+	}
+	terms := c.terms(&q)
+	left := q.Limit
+	for w := newWalk(c.pageSize); !w.done; {
+		page, total, err := c.page(ctx, path, terms, q.Sort, w.start)
+		if err != nil {
+			return err
+		}
+		for _, o := range w.take(page, total) {
+			if !q.Match(o) {
+				continue
+			}
+			if !yield(o) {
+				return nil
+			}
+			if left--; left == 0 {
+				return nil
+			}
+		}
+		if err := w.restless(); err != nil {
+			return &commerce.Error{Op: opList, Err: err}
+		}
+	}
+	return nil
+}
+
+func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s commerce.Sort, start int) ([]*commerce.Order, int, error) {
+	query, err := pageQuery(terms, s, start, c.pageSize)
+	if err != nil {
+		return nil, 0, notSent(opList, err)
+	}
+	var rows []json.RawMessage
+	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: query, Safety: rest.Read}
+	resp, err := c.rest.JSON(ctx, req, &rows)
+	if err != nil {
+		return nil, 0, convert(ctx, opList, err)
+	}
+	page := make([]*commerce.Order, len(rows))
+	for i, row := range rows {
+		if page[i], err = c.decode(row); err != nil {
+			return nil, 0, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: fmt.Errorf("row %d%s: %w", start+i, named(row), err)}
+		}
+	}
+	return page, total(resp.Header), nil
+}
+
+// total reads "Content-Range: items 0-99/250", which the sources do not promise
+// (facts/commerce.md 2.5); -1 when it is not there.
+func total(h http.Header) int {
+	_, after, ok := strings.Cut(h.Get("Content-Range"), "/")
+	if n, err := strconv.Atoi(after); ok && err == nil && n >= 0 {
+		return n
+	}
+	return -1
+}
+
+// Order reads one order with its failure and the transitions it offers.
+func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	elem, err := rest.PathEscape(id)
+	if err != nil {
+		return nil, notSent(opRead, fmt.Errorf("the order's id: %w", err))
+	}
+	var row json.RawMessage
+	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: ordersPath + "/" + elem, Safety: rest.Read}
+	resp, err := c.rest.JSON(ctx, req, &row)
+	if err != nil {
+		return nil, convert(ctx, opRead, err)
+	}
+	o, err := c.decode(row)
+	if err != nil {
+		return nil, &commerce.Error{Op: opRead, HTTPStatus: resp.Status, Err: fmt.Errorf("order %q: %w", id, err)}
+	}
+	return o, nil
+}
+
+// Push asks Commerce to move an order along one manual transition of its flow
+// (facts/commerce.md 2.3). The client sends what it is told, once: whether the
+// order offers the move is for the caller to see in Order.Transitions. When it
+// returns nil, provisioning has been asked for, not done. After an error look at
+// its Delivery: unless that is NotSent or Refused, the order may have been moved.
+func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
+	elem, err := rest.PathEscape(id)
+	if err != nil {
+		return notSent(opPush, fmt.Errorf("the order's id: %w", err))
+	}
+	if !isCode(string(to)) {
+		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))
+	}
+	body, err := json.Marshal(map[string]string{"ofStatus": string(to)})
+	if err != nil {
+		return notSent(opPush, err)
+	}
+	resp, err := c.rest.Do(ctx, rest.Request{Op: opPush, Method: http.MethodPost, Path: ordersPath + "/" + elem + "/push", Body: body})
+	if err != nil {
+		return convert(ctx, opPush, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	// The answer may be JSON or text and says nothing of use. A page, though, or
+	// a part of an answer, is not Commerce saying yes.
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return convert(ctx, opPush, err)
+	}
+	if isPage(answer) {
+		return &commerce.Error{
+			Op: opPush, HTTPStatus: resp.Status, Body: string(answer[:min(len(answer), 1024)]),
+			Err: fmt.Errorf("%w: the answer is a page: %w", commerce.ErrUnavailable, errNotCommerce),
+		}
+	}
+	return nil
+}
+
+var errNotCommerce = errors.New("a proxy or a login may have answered in the place of Commerce")
+
+func isCode(s string) bool {
+	for i := range len(s) {
+		if (s[i] < 'A' || s[i] > 'Z') && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}

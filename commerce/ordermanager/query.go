@@ -1,0 +1,67 @@
+package ordermanager
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+)
+
+// mostNumbers keeps the URL below what proxies let through.
+const mostNumbers = 50
+
+// terms are the conditions of a query that the server is asked to check. Each
+// lets through at least what the query asks for.
+func (c *Client) terms(q *commerce.Query) []rql.Expr {
+	var terms []rql.Expr
+	add := func(f ServerFilter, op string, arg rql.Arg) {
+		if !c.off[f] {
+			terms = append(terms, rql.Call(op, rql.Val(string(f)), arg))
+		}
+	}
+	if len(q.Statuses) > 0 {
+		add(FilterStatus, "in", list(q.Statuses))
+	}
+	if len(q.Types) > 0 {
+		add(FilterType, "in", list(q.Types))
+	}
+	if !q.PlacedFrom.IsZero() {
+		add(FilterPlaced, "ge", rql.Val(second(q.PlacedFrom)))
+	}
+	if !q.PlacedTo.IsZero() {
+		// Rounded up: an order of the same second may be before the bound.
+		add(FilterPlaced, "lt", rql.Val(second(q.PlacedTo.Add(time.Second-1))))
+	}
+	if n := len(q.Numbers); n > 0 && n <= mostNumbers {
+		add(FilterNumber, "in", rql.Vals(q.Numbers...))
+	}
+	if q.NumberLike != "" && !strings.Contains(q.NumberLike, `\`) {
+		// How APS escapes a wildcard is not published.
+		add(FilterNumber, "like", rql.Val(q.NumberLike))
+	}
+	return terms
+}
+
+// pageQuery is the query string of one page (facts/commerce.md 2.5).
+func pageQuery(terms []rql.Expr, s commerce.Sort, start, count int) (string, error) {
+	by := "+orderDate"
+	if s == commerce.NewestFirst {
+		by = "-orderDate"
+	}
+	all := append(terms[:len(terms):len(terms)],
+		rql.Call("sort", rql.Val(by)),
+		rql.Call("limit", rql.Val(strconv.Itoa(start)), rql.Val(strconv.Itoa(count))))
+	return rql.Format(rql.APS, ",", all...)
+}
+
+func second(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+func list[T ~string](codes []T) rql.Arg {
+	values := make([]string, len(codes))
+	for i, code := range codes {
+		values[i] = string(code)
+	}
+	return rql.Vals(values...)
+}
