@@ -30,8 +30,8 @@ type Calendar struct {
 	// For the entries that can hold, in the same order:
 	held   []*entry
 	starts []time.Time
-	latest []int32 // index of the one that ends last among those up to here
-	byEnd  []int32 // indices in the order of their ends
+	latest []int // index of the one that ends last among those up to here
+	byEnd  []int // indices in the order of their ends
 }
 
 // entry is a window with its margins applied.
@@ -95,7 +95,7 @@ func index(entries []entry, rules []*rule) *Calendar {
 	taken := make(map[string][]string) // rule id → dates of the windows that replace its occurrences
 	for i := range entries {
 		e := &entries[i]
-		e.span = e.widen(e.Window.Span())
+		e.span = e.widen(e.Span())
 		if rule, date, ok := cutLast(e.ID, "@"); ok {
 			taken[rule] = append(taken[rule], date)
 		}
@@ -107,13 +107,13 @@ func index(entries []entry, rules []*rule) *Calendar {
 			c.recurring = append(c.recurring, r)
 		}
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return compare(a.span, a.ID, b.span, b.ID) })
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(compareSpans(a.span, b.span), cmp.Compare(a.ID, b.ID)) })
 	for i := range entries {
 		e := &entries[i]
 		if e.Cancelled || e.span.endsBy(e.span.Start) {
 			continue
 		}
-		n := int32(len(c.held))
+		n := len(c.held)
 		last := n
 		if n > 0 && compareEnds(c.held[c.latest[n-1]].span, e.span) >= 0 {
 			last = c.latest[n-1]
@@ -123,7 +123,7 @@ func index(entries []entry, rules []*rule) *Calendar {
 		c.latest = append(c.latest, last)
 		c.byEnd = append(c.byEnd, n)
 	}
-	slices.SortStableFunc(c.byEnd, func(a, b int32) int { return compareEnds(c.held[a].span, c.held[b].span) })
+	slices.SortStableFunc(c.byEnd, func(a, b int) int { return compareEnds(c.held[a].span, c.held[b].span) })
 	return c
 }
 
@@ -135,9 +135,10 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// compare orders windows: those that begin first, then those that end last, then by id.
-func compare(a Span, aID string, b Span, bID string) int {
-	return cmp.Or(a.Start.Compare(b.Start), compareEnds(b, a), cmp.Compare(aID, bID))
+// compareSpans puts those that begin first, and of these those that end last, before
+// the others. Windows whose spans are equal are in the order of their ids.
+func compareSpans(a, b Span) int {
+	return cmp.Or(a.Start.Compare(b.Start), compareEnds(b, a))
 }
 
 // compareEnds compares the ends of spans; an open end is after all others.
@@ -189,8 +190,6 @@ type occurrence struct {
 	n     int // the week, or the place among the held entries
 }
 
-func (o occurrence) id() string { return o.window().ID }
-
 func (o occurrence) window() Window {
 	if o.entry != nil {
 		return o.entry.Window
@@ -198,21 +197,21 @@ func (o occurrence) window() Window {
 	return o.rule.window(o.n)
 }
 
+func (o occurrence) none() bool { return o.entry == nil && o.rule == nil }
+
 func (o occurrence) found() (Window, bool) {
-	if o.entry == nil && o.rule == nil {
+	if o.none() {
 		return Window{}, false
 	}
 	return o.window(), true
 }
 
-func (o occurrence) none() bool { return o.entry == nil && o.rule == nil }
-
 // before reports whether o comes before p in the order of windows.
 func (o occurrence) before(p occurrence) bool {
-	if d := cmp.Or(o.span.Start.Compare(p.span.Start), compareEnds(p.span, o.span)); d != 0 {
+	if d := compareSpans(o.span, p.span); d != 0 {
 		return d < 0
 	}
-	return o.id() < p.id()
+	return o.window().ID < p.window().ID
 }
 
 // At is the window that holds at t. If several do, it is the one that ends last,
@@ -305,7 +304,7 @@ func (c *Calendar) Last(t time.Time) (Window, bool) {
 }
 
 func (c *Calendar) lastEnded(t time.Time) *entry {
-	n, _ := slices.BinarySearchFunc(c.byEnd, t, func(i int32, t time.Time) int {
+	n, _ := slices.BinarySearchFunc(c.byEnd, t, func(i int, t time.Time) int {
 		if c.held[i].span.endsBy(t) {
 			return -1
 		}
@@ -316,7 +315,7 @@ func (c *Calendar) lastEnded(t time.Time) *entry {
 	}
 	// Those that end together follow each other, the first to begin first.
 	end := c.held[c.byEnd[n-1]].span
-	first, _ := slices.BinarySearchFunc(c.byEnd[:n], end, func(i int32, end Span) int {
+	first, _ := slices.BinarySearchFunc(c.byEnd[:n], end, func(i int, end Span) int {
 		return compareEnds(c.held[i].span, end)
 	})
 	return c.held[c.byEnd[first]]
@@ -401,7 +400,7 @@ func (c *Calendar) occurrences(from, to time.Time) iter.Seq[occurrence] {
 // entryFrom is the first of the held entries from the i-th on that is in [from, to).
 func (c *Calendar) entryFrom(i int, from, to time.Time) occurrence {
 	if i == 0 { // nothing ends after from until the latest end does
-		i, _ = slices.BinarySearchFunc(c.latest, from, func(i int32, from time.Time) int {
+		i, _ = slices.BinarySearchFunc(c.latest, from, func(i int, from time.Time) int {
 			if c.held[i].span.endsBy(from) {
 				return -1
 			}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -32,7 +31,7 @@ type Weekly struct {
 	// Except are dates, as "2006-01-02", without an occurrence.
 	Except []string
 	// From and Until are the dates, as "2006-01-02", of the first and the last
-	// possible occurrence; "" is no bound. The calendar ends with the year 9999.
+	// possible occurrence; "" is no bound but the years 1 to 9999.
 	From, Until string
 	// Source tells where the rule is known from, as in Window.
 	Source string
@@ -64,8 +63,8 @@ func (r Weekly) compile() (*rule, error) {
 func (r Weekly) check() (c *rule, key string, err error) {
 	c = &rule{Weekly: r}
 	c.Except = slices.Clone(r.Except)
-	if strings.TrimSpace(r.ID) == "" {
-		return nil, "id", errors.New("is missing: give the rule one that no other has")
+	if err := checkID(r.ID); err != nil {
+		return nil, "id", err
 	}
 	if r.Weekday < time.Sunday || r.Weekday > time.Saturday {
 		return nil, "weekday", fmt.Errorf("%d is none: use 0 (Sunday) to 6 (Saturday)", int(r.Weekday))
@@ -112,7 +111,7 @@ type rule struct {
 }
 
 func (r *rule) compileDates() (key string, err error) {
-	from, until := "0001-01-08", "9999-12-24" // a week from where times cannot be written
+	from, until := "0001-01-08", "9999-12-24" // a week within what RFC 3339 can write
 	if r.From != "" {
 		from = r.From
 	}

@@ -145,7 +145,7 @@ func TestWeeklyValidate(t *testing.T) {
 		name, want string
 		change     func(*connect.Weekly)
 	}{
-		{"no id", `connect: weekly rule "": id is missing: give the rule one that no other has`, func(r *connect.Weekly) { r.ID = "" }},
+		{"no id", `connect: weekly rule "": id is missing: give it one that no other window or rule has`, func(r *connect.Weekly) { r.ID = "" }},
 		{"no day of the week", `connect: weekly rule "r": weekday 7 is none: use 0 (Sunday) to 6 (Saturday)`, func(r *connect.Weekly) { r.Weekday = 7 }},
 		{"no time", `connect: weekly rule "r": time "" is not a time of day: write it like "02:00"`, func(r *connect.Weekly) { r.Time = "" }},
 		{"no duration", `connect: weekly rule "r": duration 0s is not more than zero`, func(r *connect.Weekly) { r.Duration = 0 }},

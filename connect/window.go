@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Window is one maintenance of Connect: planned, and then as it really went.
@@ -97,9 +98,10 @@ func (w Window) Validate() error {
 }
 
 func (w Window) check() error {
+	if err := checkID(w.ID); err != nil {
+		return fmt.Errorf("id %w", err)
+	}
 	switch {
-	case strings.TrimSpace(w.ID) == "":
-		return errors.New("has no id: give it one that no other window has")
 	case w.Start.IsZero():
 		return errors.New("has no start")
 	case w.End.IsZero():
@@ -118,13 +120,22 @@ func (w Window) check() error {
 	return err
 }
 
+// checkID refuses ids that are missing or do not fit in a line.
+func checkID(id string) error {
+	switch {
+	case strings.TrimSpace(id) == "":
+		return errors.New("is missing: give it one that no other window or rule has")
+	case strings.ContainsFunc(id, unicode.IsControl):
+		return fmt.Errorf("%q has control characters: remove them", id)
+	default:
+		return nil
+	}
+}
+
 // String shows the window on one line, with its times in its zone, or in UTC if
 // the zone is not known on this machine.
 func (w Window) String() string {
-	loc, err := loadZone(w.Zone)
-	if err != nil {
-		loc = time.UTC
-	}
+	loc := zoneOrUTC(w.Zone)
 	var b strings.Builder
 	b.WriteString(w.ID)
 	if w.Title != "" {

@@ -68,7 +68,8 @@ func TestWindowValidate(t *testing.T) {
 		name, want string
 		change     func(*connect.Window)
 	}{
-		{"no id", `connect: window " ": has no id: give it one that no other window has`, func(w *connect.Window) { w.ID = " " }},
+		{"no id", `connect: window " ": id is missing: give it one that no other window or rule has`, func(w *connect.Window) { w.ID = " " }},
+		{"an id that breaks lines", `connect: window "a\nb": id "a\nb" has control characters: remove them`, func(w *connect.Window) { w.ID = "a\nb" }},
 		{"no start", `connect: window "a": has no start`, func(w *connect.Window) { w.Start = time.Time{} }},
 		{"no end", `connect: window "a": has no end`, func(w *connect.Window) { w.End = time.Time{} }},
 		{"an end at the start", `connect: window "a": ends at 2026-01-10T02:00:00Z, which is not after its start at 2026-01-10T02:00:00Z`, func(w *connect.Window) { w.End = w.Start }},

@@ -26,8 +26,8 @@ func LoadCalendarFile(path string) (*Calendar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: windows file: %w", err)
 	}
-	c, err := loadCalendar(f, path)
-	return c, errors.Join(err, f.Close())
+	defer func() { _ = f.Close() }() // it was only read
+	return loadCalendar(f, path)
 }
 
 // LoadCalendar reads a calendar from JSON:
@@ -211,8 +211,8 @@ func (p *parser) duration(f fields) time.Duration {
 // id reads the id that every window and rule must have for itself.
 func (p *parser) id(f fields) string {
 	id := p.text(f, "id")
-	if strings.TrimSpace(id) == "" {
-		p.fail(f.at("id"), "is missing: give it one that no other has")
+	if err := checkID(id); err != nil {
+		p.fail(f.at("id"), "%w", err)
 	} else if other, taken := p.ids[id]; taken {
 		p.fail(f.at("id"), "%q is also the id of %s: an id names one", id, other)
 	}
@@ -338,15 +338,12 @@ func (p *parser) checkStandIn(path, id string, rules []Weekly) {
 
 // excerpt is the beginning of a value, on one line.
 func excerpt(raw json.RawMessage) string {
-	var line bytes.Buffer
-	if json.Compact(&line, raw) != nil {
-		return "something else"
-	}
 	const limit = 40
-	if text := []rune(line.String()); len(text) > limit {
-		return string(text[:limit]) + "…"
+	line := strings.Join(strings.Fields(string(raw)), " ")
+	if runes := []rune(line); len(runes) > limit {
+		return string(runes[:limit]) + "…"
 	}
-	return line.String()
+	return line
 }
 
 // oneWord is a key as it may stand in a path.
@@ -449,10 +446,7 @@ func SaveCalendar(w io.Writer, c *Calendar) error {
 }
 
 func (w Window) file() windowFile {
-	loc, err := loadZone(w.Zone)
-	if err != nil {
-		loc = time.UTC
-	}
+	loc := zoneOrUTC(w.Zone)
 	return windowFile{
 		ID: w.ID, Title: w.Title, Start: written(w.Start, loc), End: written(w.End, loc), Timezone: w.Zone,
 		ActualStart: written(w.ActualStart, loc), ActualEnd: written(w.ActualEnd, loc), Cancelled: w.Cancelled,

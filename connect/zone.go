@@ -28,6 +28,14 @@ func loadZone(name string) (*time.Location, error) {
 	return loc, nil
 }
 
+func zoneOrUTC(name string) *time.Location {
+	loc, err := loadZone(name)
+	if err != nil {
+		return time.UTC
+	}
+	return loc
+}
+
 // wall is what a clock on the wall shows, as the same reading in UTC.
 type wall time.Time
 
