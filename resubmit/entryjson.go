@@ -14,7 +14,8 @@ import (
 
 // Entries are written and read by hand, because a plan has a million of them and
 // encoding/json takes several times as long as all the rest of planning. What is
-// written is byte for byte what encoding/json writes with HTML escaping off.
+// written is byte for byte what encoding/json writes with HTML escaping off, but that
+// an amount keeps its zeros, 12.50, as the system gave it.
 
 // appendEntry appends an entry as one JSON object, without a line end.
 func appendEntry(b []byte, e *Entry) []byte {
@@ -33,7 +34,7 @@ func appendEntry(b []byte, e *Entry) []byte {
 	}
 	b = appendField(b, `,"tenant":`, e.TenantID)
 	if !e.Total.IsZero() {
-		b = appendText(append(b, `,"total":{"amount":`...), e.Total.Amount.String())
+		b = appendText(append(b, `,"total":{"amount":`...), amountText(e.Total.Amount))
 		b = appendText(append(b, `,"currency":`...), e.Total.Currency)
 		b = append(b, '}')
 	}
@@ -378,6 +379,22 @@ func (r *entryReader) amount() decimal.Decimal {
 // maxAmount is the most characters of an amount. Together with the refusal of
 // exponents it keeps a few bytes from becoming a number with a billion digits.
 const maxAmount = 64
+
+func amountText(d decimal.Decimal) string {
+	if places := -d.Exponent(); places > 0 {
+		return d.StringFixed(places)
+	}
+	return d.String()
+}
+
+// checkAmount looks at the exponent before anything makes digits of it.
+func checkAmount(d decimal.Decimal) error {
+	if exp := d.Exponent(); exp > maxAmount || exp < -maxAmount {
+		return fmt.Errorf("the exponent %d is out of range", exp)
+	}
+	_, err := parseAmount(amountText(d))
+	return err
+}
 
 func parseAmount(s string) (decimal.Decimal, error) {
 	digits := strings.TrimPrefix(s, "-")

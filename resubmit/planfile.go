@@ -89,7 +89,7 @@ func (p *PlanWriter) Write(e *Entry) error {
 	if err := checkEntry(e, p.after); err != nil {
 		return p.fail(err)
 	}
-	if _, err := parseAmount(e.Total.Amount.String()); err != nil {
+	if err := checkAmount(e.Total.Amount); err != nil {
 		return p.fail(fmt.Errorf("order %s: total: %w", e.OrderID, err))
 	}
 	start := len(p.buf)

@@ -1,0 +1,149 @@
+package resubmit_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func exampleOrders() resubmit.OrderSource {
+	night := time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)
+	order := func(number string, kind commerce.OrderType, reason string) *commerce.Order {
+		return &commerce.Order{
+			ID: "id-" + number, Number: number, Type: kind, Status: commerce.StatusProvisioningFailed,
+			PlacedAt: night, SubscriptionIDs: []string{"1" + number}, Failure: failure(reason),
+			Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
+		}
+	}
+	return &planSource{orders: []*commerce.Order{
+		order("SO000001", commerce.TypeSales, "503 Service Unavailable"),
+		order("SO000002", commerce.TypeSales, "The vendor has rejected the request"),
+		order("RN000003", commerce.TypeRenewal, "connection refused"),
+		order("SO000004", commerce.TypeSales, "Error 4711"),
+	}}
+}
+
+func exampleCalendar() *connect.Calendar {
+	cal, err := connect.NewCalendar([]connect.Window{{
+		ID: "november", Start: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), End: time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC),
+	}})
+	if err != nil {
+		fmt.Println(err)
+	}
+	return cal
+}
+
+func ExampleBuildPlan() {
+	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
+		Source:   exampleOrders(),
+		Requests: noRequests,
+		Filter:   resubmit.Everything(),
+		Calendar: exampleCalendar(),
+		Settle:   -1, // the orders failed long ago
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for e, err := range plan.Entries() {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%s %-9s → %-10s %s\n", e.Number, e.Attribution.Verdict, e.Decision.Action, e.Decision.Why)
+	}
+	fmt.Println(plan.Counts().Resubmit, "of", plan.Counts().Total)
+	// Output:
+	// SO000001 caused    → resubmit   the call never reached Connect
+	// SO000002 unrelated → quarantine the reason is permanent: sent again, the order fails again; it needs a new order or support
+	// RN000003 caused    → resubmit   the reason allows another try, and Connect was not asked
+	// SO000004 likely    → hold       the reason is not known to help or not: name the order, or add a rule for its reason
+	// 2 of 4
+}
+
+func ExampleOpenPlan() {
+	folder, err := os.MkdirTemp("", "plan")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	path := filepath.Join(folder, "plan.jsonl")
+	counts, err := resubmit.WritePlanFile(context.Background(), resubmit.PlanConfig{
+		Source: exampleOrders(), IgnoreConnect: true, Filter: resubmit.Types(commerce.TypeSales), Settle: -1,
+	}, path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%+v\n", counts)
+
+	data, err := os.ReadFile(path) //nolint:gosec // our own file
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	edited := strings.Replace(string(data), `"action":"hold"`, `"action":"resubmit"`, 1)
+	if err := os.WriteFile(path, []byte(edited), 0o600); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = resubmit.OpenPlan(path)
+	_, problem, _ := strings.Cut(err.Error(), "plan.jsonl: ")
+	fmt.Println(problem)
+	// Output:
+	// {Total:3 Resubmit:1 Wait:0 Hold:1 Quarantine:1 Complete:0 Manual:0}
+	// line 5: the counts do not sum up: the last line says {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries make {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make the plan anew
+}
+
+func ExampleAttribute() {
+	order := &commerce.Order{
+		PlacedAt: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC),
+		Failure:  commerce.Failure{Text: map[string]string{"en_US": "Reason: 502 Bad Gateway."}},
+	}
+	a := resubmit.Attribute(order, exampleCalendar(), nil, resubmit.Margins{})
+	fmt.Println(a.Verdict, a.Class, a.WindowID)
+	for _, e := range a.Evidence {
+		fmt.Println("-", e.Text)
+	}
+	// Output:
+	// caused transient november
+	// - the reason is transient
+	// - when the order failed is not known, only when it was placed
+	// - it was placed in this window, and the first call of an order in a window fails it
+}
+
+func ExampleDecide() {
+	d := resubmit.Decide(nil, resubmit.Facts{
+		Order:       &commerce.Order{Type: commerce.TypeSales},
+		Attribution: resubmit.Attribution{Class: resubmit.Transient},
+		Asked:       true,
+		Requests: []connect.Newest{{Request: connect.Request{
+			ID: "PR-1-001", Type: connect.TypePurchase, Status: connect.StatusInquiring,
+		}}},
+	})
+	fmt.Println(d.Action, d.RuleID)
+	fmt.Println(d.Why)
+	// Output:
+	// resubmit connect-under-way
+	// the request is under way and the order re-attaches to it; the customer has to act
+}
+
+func ExampleLoadRules() {
+	rules, err := resubmit.LoadRules(strings.NewReader(`{"rules": [
+		{"id": "autodesk-busy", "reason": "*autodesk*try again later*", "action": "resubmit", "why": "Autodesk was busy"}
+	]}`))
+	fmt.Println(len(rules), err)
+	_, err = resubmit.LoadRules(strings.NewReader(`{"rules": [{"id": "a", "reason": "*", "action": "resend", "why": "b"}]}`))
+	fmt.Println(err)
+	// Output:
+	// 1 <nil>
+	// resubmit: load rules: rules[0].action: unknown action "resend"; use one of complete, hold, manual, quarantine, resubmit, wait
+}
