@@ -27,15 +27,7 @@ const (
 	planBatch = 256
 	// keysAtOnce is the most keys of one look-up in Connect.
 	keysAtOnce = 500
-
-	planSettle = 240 * time.Second
 )
-
-func planTargets() []commerce.Status {
-	return []commerce.Status{
-		commerce.StatusPaid, commerce.StatusProvisioning, commerce.StatusProvisioningRequired, commerce.StatusCheckingConditions,
-	}
-}
 
 // PlanConfig says what to plan. Planning only reads.
 type PlanConfig struct {
@@ -69,12 +61,12 @@ type PlanConfig struct {
 	// RequestType is the mapping from order to request types. Nil: [RequestType].
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
 	// Targets are the transitions that resubmit an order, the best first. Nil:
-	// PD, PR, I4, RB. CL and FR are refused.
+	// [DefaultTargets]. CL and FR are refused.
 	Targets []commerce.Status
 	// Settle is how long to leave orders alone after the last window and after they
 	// failed, because a resubmission that races the retries of Commerce leaves a
 	// completed order with a failed item (facts/resubmission.md F9, F13). 0 is
-	// 240 s, -1 none.
+	// [DefaultSettle], -1 none.
 	Settle time.Duration
 	// Concurrency is the most calls at once, to Commerce and Connect together.
 	// Default 4.
@@ -207,15 +199,17 @@ func (c *PlanConfig) setDefaults() error {
 	if c.Concurrency < 0 {
 		return fmt.Errorf("PlanConfig.Concurrency is %d; give at least 1, or 0 for the default", c.Concurrency)
 	}
-	if c.Concurrency == 0 {
-		c.Concurrency = 4
+	if c.Settle < -1 || c.Margins.LookBack < -1 {
+		return fmt.Errorf("PlanConfig.Settle is %v and Margins.LookBack is %v; give a duration, 0 for the default or -1 for none",
+			c.Settle, c.Margins.LookBack)
 	}
-	if c.Settle == 0 {
-		c.Settle = planSettle
-	}
-	c.Settle = max(0, c.Settle)
+	c.Concurrency = orDefault(c.Concurrency, 4)
+	c.Settle = max(0, orDefault(c.Settle, DefaultSettle))
 	if c.Targets == nil {
-		c.Targets = planTargets()
+		c.Targets = DefaultTargets()
+	}
+	if len(c.Targets) == 0 {
+		return errors.New("PlanConfig.Targets is empty; leave it nil for the default")
 	}
 	for _, t := range c.Targets {
 		if t == commerce.StatusCancelled || t == commerce.StatusFraud || t == "" {

@@ -506,6 +506,8 @@ func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 		"a bad rule":      {func(c *resubmit.PlanConfig) { c.Rules = make([]resubmit.Rule, 1) }, "PlanConfig.Rules: rules[0].id: is missing"},
 		"a bad view":      {func(c *resubmit.PlanConfig) { c.View.Name = "x" }, "PlanConfig.View: statuses is empty"},
 		"a bad target":    {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{"CL"} }, `PlanConfig.Targets has "CL"`},
+		"no target":       {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{} }, "PlanConfig.Targets is empty"},
+		"no settle time":  {func(c *resubmit.PlanConfig) { c.Settle = -time.Second }, "PlanConfig.Settle is -1s"},
 		"no concurrency":  {func(c *resubmit.PlanConfig) { c.Concurrency = -1 }, "PlanConfig.Concurrency is -1"},
 	}
 	for name, test := range tests {

@@ -44,9 +44,9 @@ func TestRulesAreReadBackAsTheyWereSaved(t *testing.T) {
 func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 	t.Parallel()
 	const good = `{"id":"a","reason":"*x*","action":"hold","why":"y"}`
-	with := func(old, new string) string {
+	with := func(old, other string) string {
 		require.Contains(t, good, old)
-		return `{"rules":[` + good[:1] + `"id":"first","reason":"*","action":"hold","why":"y"},` + strings.Replace(good, old, new, 1) + `]}`
+		return `{"rules":[` + good[:1] + `"id":"first","reason":"*","action":"hold","why":"y"},` + strings.Replace(good, old, other, 1) + `]}`
 	}
 	tests := map[string]struct{ data, want string }{
 		"nothing":             {``, `line 1: unexpected end of JSON input; want {"rules":[…]}`},
