@@ -65,14 +65,14 @@ func attribute(o *commerce.Order, cal *connect.Calendar, c *Classifier, m Margin
 	}
 	switch {
 	case !o.FailedAt.IsZero():
-		a.at("the order failed at a known time", o.FailedAt)
+		a.at("the time of the failure is known", o.FailedAt)
 		a.failedAt(o.FailedAt, cal, m)
 	case !o.PlacedAt.IsZero():
-		a.at("when the order failed is not known, only when it was placed", o.PlacedAt)
+		a.at("only the time of placing is known", o.PlacedAt)
 		a.placedAt(o.PlacedAt, cal, m)
 	default:
 		a.Verdict = UnknownCause
-		a.at("neither when the order failed nor when it was placed is known", time.Time{})
+		a.at("neither the time of the failure nor that of placing is known", time.Time{})
 	}
 	return a
 }
@@ -98,7 +98,7 @@ func (a *Attribution) at(text string, t time.Time) {
 
 func (a *Attribution) failedAt(t time.Time, cal *connect.Calendar, m Margins) {
 	if w, ok := windowAt(cal, t, m); ok {
-		a.inside(w, "it failed in this window")
+		a.inside(w, "failed in this window")
 		return
 	}
 	if !begun(cal, t, m) {
@@ -106,12 +106,12 @@ func (a *Attribution) failedAt(t time.Time, cal *connect.Calendar, m Margins) {
 		return
 	}
 	a.Verdict = Unrelated
-	a.window("it failed outside all windows", connect.Window{})
+	a.window("failed outside all windows", connect.Window{})
 }
 
 func (a *Attribution) placedAt(t time.Time, cal *connect.Calendar, m Margins) {
 	if w, ok := windowAt(cal, t, m); ok {
-		a.inside(w, "it was placed in this window, and the first call of an order in a window fails it")
+		a.inside(w, "placed in this window, where the first call of an order fails it")
 		return
 	}
 	next, ok := cal.Next(t)
@@ -121,7 +121,7 @@ func (a *Attribution) placedAt(t time.Time, cal *connect.Calendar, m Margins) {
 	}
 	if next.Span().Start.Add(-m.Lead).Sub(t) > m.lookBack() {
 		a.Verdict = UnknownCause
-		a.window("it was placed too long before this window to say whether it still waited", next)
+		a.window("placed too long before this window to say whether it still waited", next)
 		return
 	}
 	a.Verdict = UnknownCause
@@ -129,7 +129,7 @@ func (a *Attribution) placedAt(t time.Time, cal *connect.Calendar, m Margins) {
 		a.Verdict = Likely
 		a.WindowID = next.ID
 	}
-	a.window("it was placed shortly before this window, which fails orders that wait, too", next)
+	a.window("placed shortly before this window, which fails waiting orders too", next)
 }
 
 // placedLast is about an order after whose placing no window has begun.
@@ -140,7 +140,7 @@ func (a *Attribution) placedLast(t time.Time, cal *connect.Calendar) {
 		return
 	}
 	a.Verdict = Unrelated
-	a.window("it was placed after every window; the last one is this", last)
+	a.window("placed after every window, the last of which is this", last)
 }
 
 // inside is the verdict on a time in a window: sure if the reason fits too.

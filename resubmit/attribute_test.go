@@ -109,13 +109,13 @@ func TestTheEvidenceSaysWhichTimeWasUsed(t *testing.T) {
 	o := &commerce.Order{Failure: failure(textTransient), PlacedAt: at("22 03:00").In(berlin)}
 	require.Equal(t, []resubmit.Evidence{
 		{Kind: "reason", Text: "the reason is transient", Ref: "http-500"},
-		{Kind: "time", Text: "when the order failed is not known, only when it was placed", At: at("22 03:00")},
-		{Kind: "window", Text: "it was placed in this window, and the first call of an order in a window fails it", Ref: "first", At: at("22 02:00")},
+		{Kind: "time", Text: "only the time of placing is known", At: at("22 03:00")},
+		{Kind: "window", Text: "placed in this window, where the first call of an order fails it", Ref: "first", At: at("22 02:00")},
 	}, resubmit.Attribute(o, nights(t), nil, resubmit.Margins{}).Evidence)
 
 	o.FailedAt = at("22 03:30")
 	got := resubmit.Attribute(o, nights(t), nil, resubmit.Margins{}).Evidence
-	require.Equal(t, resubmit.Evidence{Kind: "time", Text: "the order failed at a known time", At: at("22 03:30")}, got[1])
+	require.Equal(t, resubmit.Evidence{Kind: "time", Text: "the time of the failure is known", At: at("22 03:30")}, got[1])
 }
 
 func TestAMaintenanceNeverCausesAPermanentFailure(t *testing.T) {

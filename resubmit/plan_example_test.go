@@ -116,8 +116,8 @@ func ExampleAttribute() {
 	// Output:
 	// caused transient november
 	// - the reason is transient
-	// - when the order failed is not known, only when it was placed
-	// - it was placed in this window, and the first call of an order in a window fails it
+	// - only the time of placing is known
+	// - placed in this window, where the first call of an order fails it
 }
 
 func ExampleDecide() {
