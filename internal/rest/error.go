@@ -10,7 +10,8 @@ import (
 )
 
 // Error is a failed call, before a client gives it its own type. It holds no
-// credentials: not in the URL, and not in what a server repeats of them.
+// credentials: not in the URL, and not in what a server repeats of them, as far as
+// they are eight characters or longer.
 type Error struct {
 	Op         string
 	Method     string

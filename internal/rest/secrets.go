@@ -11,6 +11,10 @@ import (
 // repeats them does not bring them into errors.
 type secrets []string
 
+// shortest keeps words such as "Bearer", or a token "test", from being cut out
+// of every message.
+const shortest = 8
+
 // secretsOf finds what an Auth has added to the headers of a request.
 func secretsOf(before, after http.Header) secrets {
 	var s secrets
@@ -19,10 +23,9 @@ func secretsOf(before, after http.Header) secrets {
 			if slices.Contains(before[name], v) {
 				continue
 			}
-			s = append(s, v)
-			for _, part := range strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ':' }) {
-				// Shorter parts ("Bearer") are no secrets.
-				if len(part) >= 8 {
+			parts := strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ':' })
+			for _, part := range append([]string{v}, parts...) {
+				if len(part) >= shortest {
 					s = append(s, part)
 				}
 			}
