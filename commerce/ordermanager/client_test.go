@@ -332,6 +332,7 @@ func TestPushTellsWhatIsKnown(t *testing.T) {
 		{"the connection broke", fails(io.ErrUnexpectedEOF), commerce.DeliveryUnknown, commerce.ErrUnavailable, "unexpected EOF"},
 		{"the answer broke off", func(*http.Request) (*http.Response, error) { return brokenBody(), nil }, commerce.DeliveryUnknown, commerce.ErrUnavailable, "broke off"},
 		{"a maintenance page as 200", answers(200, " <html>back soon"), commerce.DeliveryUnknown, commerce.ErrUnavailable, "the answer is a page"},
+		{"a redirect after the deed", func(*http.Request) (*http.Response, error) { return httpmock.NewStringResponse(303, ""), nil }, commerce.DeliveryUnknown, nil, "HTTP 303 See Other: redirects are not followed"},
 		{"a redirect", redirect, commerce.Refused, nil, "redirected to https://login.example"},
 		{"a bad request", answers(400, apsBody), commerce.Refused, nil, "HTTP 400 Bad Request: Core::Http::Conflict: Order cannot be moved"},
 		{"a bad token", answers(401, ""), commerce.Refused, commerce.ErrUnauthorized, "the APS token was refused; it has expired"},
@@ -402,6 +403,7 @@ func TestAListThatIsNoListIsAnError(t *testing.T) {
 		{`{"error":"x"}`, "not what was expected"},
 		{`[{"orderId":1}`, "not valid JSON"},
 		{``, "the answer is empty"},
+		{`null`, "the answer is null, not a list"},
 	} {
 		c, _ := client(t, answers(200, tc.body))
 		_, err := collect(t.Context(), c, commerce.Query{})
@@ -494,11 +496,7 @@ func ExampleClient_Orders() {
 		fmt.Println(r.URL.RawQuery)
 		return httpmock.NewStringResponse(200, `[]`), nil
 	})
-	client, err := ordermanager.New(base, ordermanager.Token("…from the environment…"),
-		ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
-	fmt.Println(client == nil, err)
-
-	client, err = ordermanager.New(base, ordermanager.Token("token"), ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
+	client, err := ordermanager.New(base, ordermanager.Token("token"), ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -507,6 +505,21 @@ func ExampleClient_Orders() {
 		fmt.Println(order, err)
 	}
 	// Output:
-	// true ordermanager: the APS token cannot be used: the credential has a control character or a letter outside ASCII at byte 0: was it read with its line break?
 	// in(status,(PF)),sort(+orderDate),limit(0,100)
+}
+
+func ExampleClient_Push() {
+	mock := httpmock.NewMockTransport()
+	mock.RegisterResponder(http.MethodPost, base+"/aps/2/services/order-manager/orders/"+id+"/push",
+		httpmock.NewStringResponder(409, `{"error":"Conflict","message":"no such transition"}`))
+	client, err := ordermanager.New(base, ordermanager.Token("token"), ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = client.Push(context.Background(), id, commerce.StatusPaid)
+	if e, ok := errors.AsType[*commerce.Error](err); ok {
+		fmt.Println(e.HTTPStatus, e.Code, e.Message, "-", e.Delivery)
+	}
+	// Output: 409 Conflict no such transition - refused
 }

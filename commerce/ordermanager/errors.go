@@ -69,14 +69,17 @@ func isPage(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<"))
 }
 
-// delivery tells what a failed call proves. An answer of 4xx is one that says no;
-// 408 is a server that gave up waiting, somewhere on the way. A redirect was not
-// followed, so nothing acted on the call.
+// delivery tells what a failed call proves. An answer of 4xx is one that says no,
+// and a redirect was not followed, so nothing acted on the call. The exceptions:
+// 408 is a server that gave up waiting, somewhere on the way, and 303 is how one
+// answers after it has acted.
 func delivery(e *rest.Error) commerce.Delivery {
 	switch {
 	case e.NotSent:
 		return commerce.NotSent
-	case e.Status >= 300 && e.Status <= 499 && e.Status != http.StatusRequestTimeout:
+	case e.Status == http.StatusSeeOther || e.Status == http.StatusRequestTimeout:
+		return commerce.DeliveryUnknown
+	case e.Status >= 300 && e.Status <= 499:
 		return commerce.Refused
 	default:
 		return commerce.DeliveryUnknown

@@ -89,6 +89,10 @@ func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s comm
 	if err != nil {
 		return nil, 0, convert(ctx, opList, err)
 	}
+	if rows == nil && resp.Status != http.StatusNoContent {
+		// Taken for an empty list, it would say that no order has failed.
+		return nil, 0, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: errors.New("the answer is null, not a list")}
+	}
 	page := make([]*commerce.Order, len(rows))
 	for i, row := range rows {
 		if page[i], err = c.decode(row); err != nil {
