@@ -1,0 +1,73 @@
+package ordermanager_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+)
+
+// A Commerce that works: orders fail because nothing answers for Connect, and
+// its pages are shorter than asked for.
+func TestTheWayOfAFailedOrderThroughAWholeSystem(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC)
+	sys, err := commercetest.New(commercetest.Config{Now: func() time.Time { return now }, MaxPage: 7})
+	require.NoError(t, err)
+	for i := range 40 {
+		vendor := "1"
+		if i%4 == 0 {
+			vendor = "1000001"
+		}
+		sys.Place(commercetest.NewOrder{Type: commerce.TypeSales, Vendor: vendor, Customer: "1002"})
+		now = now.Add(time.Second)
+	}
+	require.NoError(t, sys.Step(t.Context()))
+	c, err := ordermanager.New("http://commerce.test", ordermanager.Token(commercetest.DefaultToken),
+		ordermanager.WithHTTPClient(&http.Client{Transport: sys.Transport()}), ordermanager.WithPageSize(10))
+	require.NoError(t, err)
+
+	orders, err := collect(t.Context(), c, commerce.FailedOrders().Query())
+	require.NoError(t, err)
+	require.Len(t, orders, 40)
+	direct := 0
+	for i, o := range orders {
+		if i > 0 {
+			require.True(t, orders[i-1].PlacedAt.Before(o.PlacedAt), "oldest first")
+		}
+		if o.Channel == commerce.ChannelDirect {
+			direct++
+		}
+	}
+	require.Equal(t, 30, direct)
+
+	q := commerce.FailedOrders().Query()
+	q.PlacedFrom, q.PlacedTo = orders[10].PlacedAt, orders[20].PlacedAt
+	q.Sort, q.Limit = commerce.NewestFirst, 4
+	some, err := collect(t.Context(), c, q)
+	require.NoError(t, err)
+	require.Equal(t, ids([]*commerce.Order{orders[19], orders[18], orders[17], orders[16]}), ids(some))
+
+	full, err := c.Order(t.Context(), orders[0].ID)
+	require.NoError(t, err)
+	require.NotEmpty(t, full.Failure.Reason())
+	require.True(t, full.Offers(commerce.StatusPaid))
+
+	now = now.Add(time.Hour)
+	err = c.Push(t.Context(), full.ID, commerce.StatusProvisioned)
+	require.ErrorIs(t, err, commerce.ErrConflict)
+	require.Equal(t, commerce.Refused, commerceError(t, err).Delivery)
+	require.NoError(t, c.Push(t.Context(), full.ID, commerce.StatusPaid))
+	require.Empty(t, sys.Violations())
+	full, err = c.Order(t.Context(), full.ID)
+	require.NoError(t, err)
+	require.NotEqual(t, commerce.StatusProvisioningFailed, full.Status)
+
+	_, err = c.Order(t.Context(), "no-such-order")
+	require.ErrorIs(t, err, commerce.ErrNotFound)
+}
