@@ -22,7 +22,7 @@ const versionHeader = "Connect-Version"
 // done again is done through Commerce. Immutable, safe for concurrent use.
 type Client struct {
 	rest *rest.Client
-	// once is rest without retries and credentials, for probes: there a 502 is
+	// once has neither credentials nor a second try, for probes: there a 502 is
 	// the answer, not a reason to ask again.
 	once        *rest.Client
 	base        string // without a slash at its end

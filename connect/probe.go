@@ -104,7 +104,7 @@ var errorCode = regexp.MustCompile(`^[A-Z]{2,4}_\d{3}$`)
 
 func (c *Client) look(ctx context.Context, method string) sight {
 	const op = "probe"
-	resp, err := c.once.Do(ctx, rest.Request{Op: op, Method: method, Safety: rest.Read, NoAuth: true})
+	resp, err := c.once.Do(ctx, rest.Request{Op: op, Method: method, Safety: rest.Read})
 	if err != nil {
 		e := failure(ctx, op, err)
 		return sight{status: e.HTTPStatus, version: e.ConnectVersion, code: e.Code, err: e}
