@@ -78,8 +78,8 @@ type PlanConfig struct {
 // WritePlan lists, judges and writes a plan to w, without holding it in memory:
 // each order of the view that the filter selects becomes one entry, whatever is
 // decided. An order that cannot be read, or that Connect cannot be asked for, is
-// held with the reason. An error of the source ends the planning; what w got until
-// then is not a plan.
+// held with the reason. An error of the source, and credentials that are refused, end
+// the planning; what w got until then is not a plan.
 func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error) {
 	p, err := newPlanner(cfg)
 	if err != nil {
@@ -90,7 +90,7 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 		return Counts{}, err
 	}
 	if err := p.run(ctx, pw); err != nil {
-		return Counts{}, fmt.Errorf("resubmit: plan: %w", err)
+		return Counts{}, err
 	}
 	counts, digest, err := pw.Close()
 	if err != nil {
@@ -276,7 +276,7 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 	queue := make(chan *batch, 2)
 	g.Go(func() error {
 		defer close(queue)
-		return p.list(ctx, func(orders []*commerce.Order) error {
+		err := p.list(ctx, func(orders []*commerce.Order) error {
 			b := &batch{orders: orders, done: make(chan struct{})}
 			select {
 			case queue <- b: // full when enough batches are under way
@@ -289,6 +289,10 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 			})
 			return nil
 		})
+		if err != nil {
+			return fmt.Errorf("resubmit: plan: list orders: %w", err)
+		}
+		return nil
 	})
 	g.Go(func() error {
 		for b := range queue {
@@ -442,6 +446,12 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 		})
 	}
 	reads.Wait()
+	for i := range candidates {
+		if err := candidates[i].err; errors.Is(err, commerce.ErrUnauthorized) {
+			// This is about us, not about the order: to go on would only lock us out.
+			return fmt.Errorf("resubmit: plan: read order %s: %w", label(candidates[i].order), err)
+		}
+	}
 	return ctx.Err() // a reading that was cancelled says nothing about its order
 }
 

@@ -323,6 +323,25 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	require.Zero(t, byID["id-2"].Before.FailedAt, "not of this status")
 }
 
+func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(5000)
+	for _, o := range source.orders {
+		o.Transitions = nil
+	}
+	var calls atomic.Int32
+	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Source: source, IgnoreConnect: true, Filter: resubmit.Everything(),
+		Reader: planReader(func(context.Context, string) (*commerce.Order, error) {
+			calls.Add(1)
+			return nil, &commerce.Error{Op: "read order", HTTPStatus: 401}
+		}),
+	})
+	require.ErrorIs(t, err, commerce.ErrUnauthorized)
+	require.ErrorContains(t, err, "resubmit: plan: read order SO")
+	require.Less(t, calls.Load(), int32(2000))
+}
+
 func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(300)
@@ -523,30 +542,42 @@ func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 
 func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	for name, cfg := range map[string]resubmit.PlanConfig{
-		"while it reads": {Reader: planReader(func(ctx context.Context, _ string) (*commerce.Order, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}), IgnoreConnect: true},
-		"while it looks in Connect": {Requests: planFinder(func(ctx context.Context, _ []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		})},
+	for name, where := range map[string]func(*resubmit.PlanConfig, context.CancelFunc){
+		"while it reads": func(c *resubmit.PlanConfig, cancel context.CancelFunc) {
+			c.Reader = planReader(func(ctx context.Context, _ string) (*commerce.Order, error) {
+				cancel()
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+		},
+		"while it looks in Connect": func(c *resubmit.PlanConfig, cancel context.CancelFunc) {
+			c.IgnoreConnect = false
+			c.Requests = planFinder(func(ctx context.Context, _ []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+				cancel()
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+		},
+		"while it lists": func(c *resubmit.PlanConfig, cancel context.CancelFunc) {
+			c.Source = watched{c.Source, func(i int) {
+				if i == 1500 {
+					cancel()
+				}
+			}}
+		},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		source := failedOrders(3000)
-		for i, o := range source.orders {
-			if cfg.Reader != nil {
+		if name == "while it reads" {
+			for _, o := range source.orders {
 				o.Transitions = nil
 			}
-			if i == 2000 {
-				break
-			}
 		}
-		cfg.Source, cfg.Filter = source, resubmit.Everything()
-		time.AfterFunc(time.Millisecond, cancel)
+		cfg := resubmit.PlanConfig{Source: source, Filter: resubmit.Everything(), IgnoreConnect: true}
+		where(&cfg, cancel)
 		_, err := resubmit.BuildPlan(ctx, cfg)
 		require.ErrorIs(t, err, context.Canceled, name)
+		cancel()
 	}
 	// A writer that fails ends the listing.
 	_, err := resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
