@@ -57,6 +57,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	x.jobs.Wait()
 	close(x.ready)
 	workers.Wait()
+	close(x.follows)
 	x.followers.Wait()
 
 	report := x.finish(plan)
@@ -87,6 +88,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		lanes:   newLanes(),
 		ready:   make(chan *job, r.cfg.InHand),
 		hand:    make(chan struct{}, r.cfg.InHand),
+		follows: make(chan *job),
 		looks:   make(chan struct{}, r.cfg.Concurrency),
 		groups:  make(map[groupKey]*Result),
 		started: time.Now(),
@@ -122,7 +124,9 @@ type run struct {
 	followers sync.WaitGroup
 	hand      chan struct{} // one element for each order in hand
 	ready     chan *job     // as large as hand, so that sending never blocks
-	looks     chan struct{} // one element for each read of a verification
+	// follows reaches the idle ones of the goroutines that follow pushed orders.
+	follows chan *job
+	looks   chan struct{} // one element for each read of a verification
 
 	pushing, verifying atomic.Int64
 
@@ -253,7 +257,7 @@ func (x *run) account(j *job) {
 		x.items = append(x.items, j.item)
 	}
 	x.mu.Unlock()
-	x.tell.done(j.item)
+	x.tell.done(&j.item)
 	<-x.hand
 	x.jobs.Done()
 }

@@ -29,9 +29,23 @@ func (x *run) work() {
 		n := x.attempt(j)
 		x.pushing.Add(-1)
 		if n == nextFollow {
-			x.verifying.Add(1)
-			x.followers.Go(func() { x.follow(j) })
+			x.handOver(j)
 		}
+	}
+}
+
+// handOver gives an order to a follower that is idle, or to a new one: a push slot
+// never waits for verification.
+func (x *run) handOver(j *job) {
+	x.verifying.Add(1)
+	select {
+	case x.follows <- j:
+	default:
+		x.followers.Go(func() {
+			for ok := true; ok; j, ok = <-x.follows {
+				x.follow(j)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -174,9 +175,11 @@ func (t *teller) refused(e Refused) {
 	t.tell(func(o Observer) { o.OnRefused(e) })
 }
 
-func (t *teller) done(i Item) {
-	t.log.Debug("order done", "order", i.Number, "outcome", i.Outcome, "why", i.Why)
-	t.tell(func(o Observer) { o.OnDone(i) })
+func (t *teller) done(i *Item) {
+	if t.log.Enabled(context.Background(), slog.LevelDebug) {
+		t.log.Debug("order done", "order", i.Number, "outcome", i.Outcome, "why", i.Why)
+	}
+	t.tell(func(o Observer) { o.OnDone(*i) })
 }
 
 func (t *teller) finished(r *Report) {
