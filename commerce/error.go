@@ -80,7 +80,7 @@ func (e *Error) Error() string {
 	if e.Err != nil && e.Message != e.Err.Error() {
 		b.WriteString(": " + oneLine(e.Err.Error()))
 	}
-	if e.Message == "" && e.Body != "" {
+	if e.Message == "" && e.Err == nil && e.Body != "" {
 		fmt.Fprintf(&b, ": the body starts %q", clip(oneLine(e.Body), 80))
 	}
 	if e.URL != "" {

@@ -183,7 +183,7 @@ func TestASystemIsReachedWithoutASocket(t *testing.T) {
 		o := sys.Place(commercetest.NewOrder{})
 		require.NoError(t, sys.Step(t.Context()))
 		client := &http.Client{Transport: sys.Transport()}
-		require.NoError(t, sys.Faults().Add(commercetest.Fault{Kind: commercetest.FaultDelay, Delay: time.Hour}))
+		require.NoError(t, sys.AddFault(commercetest.Fault{Kind: commercetest.FaultDelay, Delay: time.Hour}))
 		start := time.Now()
 		pushOnce(t, client, "http://commerce.example.com", o.ID)
 		require.Equal(t, time.Hour, time.Since(start))

@@ -92,7 +92,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Token = cmp.Or(c.Token, DefaultToken)
 	c.ProviderAccount = cmp.Or(c.ProviderAccount, defaultProvider)
-	c.OldEvent = max(cmp.Or(c.OldEvent, defaultOldEvent), 0)
+	c.OldEvent = oldEventOf(c.OldEvent)
 	c.ConnectURL = strings.TrimRight(c.ConnectURL, "/")
 	if c.Now == nil {
 		c.Now = time.Now
@@ -102,3 +102,5 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+func oldEventOf(d time.Duration) time.Duration { return max(cmp.Or(d, defaultOldEvent), 0) }

@@ -305,7 +305,7 @@ func TestFaultsSpoilCalls(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	id := r.order("SO000001").ID
-	require.NoError(t, r.sys.Faults().Add(commercetest.Fault{
+	require.NoError(t, r.sys.AddFault(commercetest.Fault{
 		Method: http.MethodPost, Path: "*/push", Times: 1, Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, After: true,
 	}))
 	require.Equal(t, http.StatusBadGateway, r.push(id, commerce.StatusPaid), "the answer is lost")

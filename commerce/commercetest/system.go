@@ -20,6 +20,9 @@ import (
 // loses the answer to the next push after it was done.
 type Fault = faults.Fault
 
+// FaultCount is a fault and how often it has hit.
+type FaultCount = faults.Count
+
 // The kinds of faults.
 const (
 	FaultDelay    = faults.Delay    // wait for Delay; with After, after the action
@@ -32,7 +35,7 @@ const (
 // System is a small Commerce. It is an http.Handler with the Order Management
 // REST API (facts/commerce.md 2). Safe for concurrent use.
 type System struct {
-	cfg  Config
+	cfg  Config // mu guards Poll and OldEvent
 	conn *connector
 
 	faults faults.Set
@@ -76,9 +79,27 @@ func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.Serv
 // a bubble of testing/synctest.
 func (s *System) Transport() http.RoundTripper { return faults.Transport(s) }
 
-// Faults are what goes wrong with calls to the system, by call: Add, Clear and
-// Counts. It has none at first.
-func (s *System) Faults() *faults.Set { return &s.faults }
+// AddFault makes calls go wrong from now on, or says why the fault cannot work.
+func (s *System) AddFault(f Fault) error { return s.faults.Add(f) }
+
+// ClearFaults ends all faults.
+func (s *System) ClearFaults() { s.faults.Clear() }
+
+// FaultCounts lists the faults and how often each has hit.
+func (s *System) FaultCounts() []FaultCount { return s.faults.Counts() }
+
+// SetTiming changes Config.Poll and Config.OldEvent from now on, with the same
+// meaning of zero and negative values: a world whose past was played by the
+// clock of the real systems can then go on faster.
+func (s *System) SetTiming(poll, oldEvent time.Duration) error {
+	if poll < 0 {
+		return fmt.Errorf("commercetest: Poll %v must not be negative", poll)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Poll, s.cfg.OldEvent = poll, oldEventOf(oldEvent)
+	return nil
+}
 
 // Start serves on a free loopback port and returns the base URL, which ends
 // before /aps/2. It does not drive the orders: call Step or Run for that.
