@@ -8,11 +8,11 @@ type Class string
 const (
 	// Unclassified is a reason that no pattern knows, or none at all.
 	Unclassified Class = "unclassified"
-	// Transient: something between the systems did not answer. Sending again can help.
+	// Transient means: something between the systems did not answer. Sending again can help.
 	Transient Class = "transient"
-	// Permanent: somebody said no. Sending again fails again.
+	// Permanent means: somebody said no. Sending again fails again.
 	Permanent Class = "permanent"
-	// AlreadyProvisioned: the customer has the service, Commerce lost track.
+	// AlreadyProvisioned means: the customer has the service, Commerce lost track.
 	AlreadyProvisioned Class = "alreadyProvisioned"
 )
 
@@ -20,13 +20,13 @@ const (
 type Verdict string
 
 const (
-	// Caused: the failure falls in a window and its reason fits.
+	// Caused means: the failure falls in a window and its reason fits.
 	Caused Verdict = "caused"
-	// Likely: either of these is not certain.
+	// Likely means: either of these is not certain.
 	Likely Verdict = "likely"
-	// Unrelated: the time or the reason speaks against it.
+	// Unrelated means: the time or the reason speaks against it.
 	Unrelated Verdict = "unrelated"
-	// UnknownCause: there is too little to tell.
+	// UnknownCause means: there is too little to tell.
 	UnknownCause Verdict = "unknown"
 )
 
