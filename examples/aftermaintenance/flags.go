@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// settings are what the flags and the environment say.
+type settings struct {
+	commerce, commerceToken string
+	connect, connectKey     string
+	windows                 string
+	apply                   bool
+
+	from, to time.Time
+	filter   resubmit.Filter
+	numbers  []string
+	plan     string
+	json     bool
+	rate     float64
+
+	sandbox bool // on the test systems
+	orders  int
+	seed    uint64
+	faults  bool
+}
+
+var errHelp = flag.ErrHelp
+
+func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*settings, error) {
+	s := &settings{commerceToken: getenv("COMMERCE_TOKEN"), connectKey: getenv("CONNECT_API_KEY")}
+	var where string
+	flags := flag.NewFlagSet("aftermaintenance", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it both systems are test systems in this process")
+	flags.StringVar(&s.connect, "connect", "", "base `URL` of Connect's public API")
+	flags.StringVar(&s.windows, "windows", "", "`file` of maintenance windows")
+	flags.BoolVar(&s.apply, "apply", false, "resubmit on real systems; without it they are only read (the test systems always apply)")
+	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.from))
+	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.to))
+	flags.StringVar(&where, "where", "", "only orders for which this `RQL` holds, for instance 'in(type,(SO,CH))&channel=reseller'")
+	flags.Func("order", "only the order of this `number` (repeatable); naming an order vouches for one whose reason nobody knows", func(number string) error {
+		s.numbers = append(s.numbers, number)
+		return nonEmpty(number)
+	})
+	flags.StringVar(&s.plan, "plan", "", "`file` for the plan: written when there is none, else read and used as it stands")
+	flags.BoolVar(&s.json, "json", false, "print one JSON document on standard output, everything else on standard error")
+	flags.Float64Var(&s.rate, "rate", 0, "most calls in a second, over all (default 5; on the test systems no limit)")
+	flags.IntVar(&s.orders, "orders", 300, "how many orders the test systems have")
+	flags.Uint64Var(&s.seed, "seed", 1, "which story the test systems play")
+	flags.BoolVar(&s.faults, "faults", false, "the test systems lose answers, ask for patience and break down")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(stderr)
+			fmt.Fprintln(stderr, "usage: aftermaintenance [flags]")
+			flags.PrintDefaults()
+		}
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
+	}
+	s.sandbox = s.commerce == ""
+	var err error
+	if s.filter, err = parseWhere(where); err != nil {
+		return nil, fmt.Errorf("-where: %w", err)
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	return s, s.check(given)
+}
+
+func (s *settings) check(given map[string]bool) error {
+	for _, name := range []string{"orders", "seed", "faults"} {
+		if given[name] && !s.sandbox {
+			return fmt.Errorf("-%s is for the test systems, and -commerce names a real one: give one or the other", name)
+		}
+	}
+	for _, name := range []string{"connect", "windows", "apply"} {
+		if given[name] && s.sandbox {
+			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
+		}
+	}
+	switch {
+	case !s.from.IsZero() && !s.to.IsZero() && !s.from.Before(s.to):
+		return fmt.Errorf("-from %s is not before -to %s", s.from.Format(time.RFC3339), s.to.Format(time.RFC3339))
+	case s.rate < 0:
+		return fmt.Errorf("-rate %v: give a number of calls in a second", s.rate)
+	case s.sandbox && (s.orders < 1 || s.orders > 100_000):
+		return fmt.Errorf("-orders %d: give a number from 1 to 100000", s.orders)
+	case s.sandbox:
+		return nil
+	case s.connect == "" || s.windows == "":
+		return errors.New("-commerce needs -connect and -windows too: without them nobody can say why an order failed")
+	case s.commerceToken == "":
+		return errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there")
+	case s.connectKey == "":
+		return errors.New("the environment variable CONNECT_API_KEY is empty: put the key for Connect there (SU-…:…)")
+	default:
+		return nil
+	}
+}
+
+func parseWhere(where string) (resubmit.Filter, error) {
+	if where == "" {
+		return resubmit.Everything(), nil
+	}
+	return resubmit.ParseFilter(where)
+}
+
+func timeFlag(to *time.Time) func(string) error {
+	return func(s string) error {
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if t, err := time.Parse(layout, s); err == nil {
+				*to = t.UTC()
+				return nil
+			}
+		}
+		return errors.New("give a time as 2026-11-21T02:00:00Z, or a date as 2026-11-21")
+	}
+}
+
+func nonEmpty(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return errors.New("give an order number, for instance SO000027")
+	}
+	return nil
+}

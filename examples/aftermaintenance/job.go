@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// summary is the one JSON document.
+type summary struct {
+	Plan       resubmit.Counts `json:"plan"`
+	Result     resubmit.Result `json:"result"`
+	Violations []string        `json:"violations"`
+}
+
+// job does everything, and returns the exit status.
+func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (status int, err error) {
+	out := stdout
+	if s.json {
+		out = stderr
+	}
+	sys, err := open(ctx, s, out)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, sys.close()) }()
+
+	plan, err := makePlan(ctx, s, sys, out)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, plan.Close()) }()
+	if err := checkNamed(s.numbers, plan); err != nil {
+		return 0, err
+	}
+	if err := showPlan(out, plan); err != nil {
+		return 0, err
+	}
+
+	sum := summary{Plan: plan.Counts(), Violations: []string{}}
+	if s.apply || s.sandbox {
+		report, err := apply(ctx, s, sys, plan, out)
+		if report != nil {
+			showReport(out, report)
+			sum.Result = report.Result
+		}
+		if err != nil {
+			return 0, err
+		}
+	} else {
+		fmt.Fprintf(out, "\nNothing was changed: this was a dry run. Say -apply to resubmit %d orders.\n", plan.Counts().Resubmit)
+	}
+	sum.Violations = append(sum.Violations, sys.violations()...)
+	for _, v := range sum.Violations {
+		fmt.Fprintln(out, "VIOLATION", v)
+	}
+	if s.json {
+		if err := json.NewEncoder(stdout).Encode(sum); err != nil {
+			return 0, err
+		}
+	}
+	if len(sum.Violations) > 0 {
+		return 0, fmt.Errorf("the test systems saw %d violations", len(sum.Violations))
+	}
+	return sum.status(), nil
+}
+
+// status is the exit status: whether anything is left for a person.
+func (s *summary) status() int {
+	p, r := s.Plan, s.Result
+	left := p.Wait + p.Hold + p.Quarantine + p.Complete + p.Manual + r.Progressing + r.FailedAgain + r.FalseSuccess + r.Skipped + r.Unknown
+	if left > 0 {
+		return exitPerson
+	}
+	return exitDone
+}
+
+// makePlan writes the plan, or opens the one that is there.
+func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*resubmit.Plan, error) {
+	path := s.plan
+	if path == "" {
+		dir, err := os.MkdirTemp("", "aftermaintenance")
+		if err != nil {
+			return nil, err
+		}
+		sys.onClose(func() error { return os.RemoveAll(dir) })
+		path = filepath.Join(dir, "plan.jsonl")
+	} else if plan, err := resubmit.OpenPlan(path); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			fmt.Fprintf(out, "Using the plan in %s as it stands.\n", path)
+		}
+		return plan, err
+	}
+
+	view := commerce.FailedOrders()
+	view.PlacedFrom, view.PlacedTo = s.from, s.to
+	filter := s.filter
+	if len(s.numbers) > 0 {
+		filter = resubmit.All(filter, resubmit.Number(s.numbers...))
+	}
+	if _, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
+		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect,
+		View: view, Filter: filter, Calendar: sys.calendar, Explicit: s.numbers,
+	}, path); err != nil {
+		return nil, err
+	}
+	if s.plan != "" {
+		fmt.Fprintf(out, "The plan is in %s.\n", path)
+	}
+	return resubmit.OpenPlan(path)
+}
+
+// checkNamed makes sure that every order that was named is in the plan.
+func checkNamed(numbers []string, plan *resubmit.Plan) error {
+	missing := slices.Clone(numbers)
+	for e, err := range plan.Entries() {
+		if err != nil {
+			return err
+		}
+		missing = slices.DeleteFunc(missing, func(n string) bool { return n == e.Number })
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("-order %s: no such order among the failed ones that the other flags select", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// apply carries the plan out.
+func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, out io.Writer) (*resubmit.Report, error) {
+	cfg := resubmit.Config{
+		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect,
+		Calendar: func() *connect.Calendar { return sys.calendar },
+		Rate:     s.rate,
+		Observer: newProgress(out, plan.Counts().Resubmit),
+	}
+	if s.sandbox {
+		// The test systems answer at once, and their window is long over.
+		cfg.Settle = 2 * time.Second
+		cfg.Verify = resubmit.Verify{First: 150 * time.Millisecond, Max: time.Second, Timeout: time.Minute}
+		cfg.Concurrency = 8
+		if s.rate == 0 {
+			cfg.Rate = -1
+		}
+	}
+	runner, err := resubmit.NewRunner(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return runner.Apply(ctx, plan)
+}

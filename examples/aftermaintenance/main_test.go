@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+)
+
+// do runs the program.
+func do(t *testing.T, env map[string]string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs strings.Builder
+	status = run(t.Context(), args, func(name string) string { return env[name] }, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func decode(t *testing.T, stdout string) summary {
+	t.Helper()
+	require.Equal(t, 1, strings.Count(stdout, "\n"), "exactly one document")
+	var s summary
+	dec := json.NewDecoder(strings.NewReader(stdout))
+	dec.DisallowUnknownFields()
+	require.NoError(t, dec.Decode(&s))
+	return s
+}
+
+func requireSums(t *testing.T, s summary) {
+	t.Helper()
+	p := s.Plan
+	require.Equal(t, p.Total, p.Resubmit+p.Wait+p.Hold+p.Quarantine+p.Complete+p.Manual)
+	require.Equal(t, p.Resubmit, s.Result.Total())
+}
+
+func TestEveryTransientlyFailedOrderIsCompletedAndNoOtherIsTouched(t *testing.T) {
+	t.Parallel()
+	for seed := range 3 {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := do(t, nil, "-orders", "150", "-seed", fmt.Sprint(seed), "-json")
+			require.Contains(t, []int{exitDone, exitPerson}, status, stderr)
+			s := decode(t, stdout)
+			requireSums(t, s)
+			require.Empty(t, s.Violations)
+			require.Positive(t, s.Result.Completed)
+			require.Equal(t, s.Plan.Resubmit, s.Result.Completed, stderr)
+			require.Positive(t, s.Plan.Quarantine)
+		})
+	}
+}
+
+func TestWithFaultsNothingIsDoubleAndNothingIsLost(t *testing.T) {
+	t.Parallel()
+	status, stdout, stderr := do(t, nil, "-orders", "200", "-seed", "5", "-faults", "-json")
+	require.Contains(t, []int{exitDone, exitPerson}, status, stderr)
+	s := decode(t, stdout)
+	requireSums(t, s)
+	require.Empty(t, s.Violations)
+	require.Zero(t, s.Result.FalseSuccess, stderr)
+	require.Greater(t, s.Result.Completed, s.Plan.Resubmit*3/4, stderr)
+	require.Contains(t, stderr, "answers lost")
+}
+
+// live is a real system as far as the program knows.
+func live(t *testing.T) (w *sandbox.World, env map[string]string, flags []string) {
+	t.Helper()
+	w, err := sandbox.New(t.Context(), "127.0.0.1:0", 3, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Close()) })
+	require.NoError(t, w.Play(t.Context(), 60))
+	require.NoError(t, w.Live())
+	windows := filepath.Join(t.TempDir(), "windows.json")
+	require.NoError(t, os.WriteFile(windows, fmt.Appendf(nil, `{"windows":[{"id":"W","start":%q,"end":%q}]}`,
+		w.Window.Start.Format("2006-01-02T15:04:05Z"), w.Window.End.Format("2006-01-02T15:04:05Z")), 0o600))
+	return w, map[string]string{"COMMERCE_TOKEN": w.CommerceToken, "CONNECT_API_KEY": w.ConnectKey},
+		[]string{"-commerce", w.CommerceURL, "-connect", w.ConnectURL, "-windows", windows}
+}
+
+func TestOnRealSystemsTheDefaultIsADryRun(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	status, stdout, stderr := do(t, env, flags...)
+	require.Equal(t, exitPerson, status, stderr)
+	require.Contains(t, stdout, "dry run")
+	require.Empty(t, w.Commerce.Ledger(), "nothing was pushed")
+}
+
+func TestAnOrderThatIsNamedIsTheOnlyOneTouched(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	var number string
+	for _, o := range w.Commerce.Orders() {
+		if sandbox.Cause(o) == sandbox.Transient {
+			number = o.Number
+		}
+	}
+	flags = append(flags, "-apply", "-json", "-rate", "1000", "-order", number)
+	status, stdout, stderr := do(t, env, append(flags, "-order", "SO999999")...)
+	require.Equal(t, exitError, status)
+	require.Contains(t, stderr, "-order SO999999: no such order")
+	require.Empty(t, stdout)
+
+	plan := filepath.Join(t.TempDir(), "plan.jsonl")
+	status, _, stderr = do(t, env, append(flags[:6:6], "-order", number, "-plan", plan)...)
+	require.Equal(t, exitDone, status, stderr)
+	require.FileExists(t, plan)
+	require.Empty(t, w.Commerce.Ledger())
+
+	edited := filepath.Join(t.TempDir(), "edited.jsonl")
+	content, err := os.ReadFile(plan)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(edited, []byte(strings.Replace(string(content), number, "SO000001", 1)), 0o600))
+	status, _, stderr = do(t, env, append(flags[:6:6], "-apply", "-plan", edited)...)
+	require.Equal(t, exitError, status)
+	require.Equal(t, 1, strings.Count(strings.TrimSpace(stderr), "\n")+1, stderr)
+	require.Empty(t, w.Commerce.Ledger())
+}
+
+func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	with := func(flag, value string) []string {
+		changed := append([]string(nil), flags...)
+		for i := range changed {
+			if changed[i] == flag {
+				changed[i+1] = value
+			}
+		}
+		return changed
+	}
+	for name, c := range map[string]struct {
+		env    map[string]string
+		args   []string
+		status int
+		says   string
+	}{
+		"an unknown flag":            {env, []string{"-ordres", "3"}, exitUsage, "-ordres"},
+		"an unknown operator":        {env, []string{"-where", "almost(type,SO)"}, exitUsage, "almost"},
+		"a bad time":                 {env, []string{"-from", "yesterday"}, exitUsage, "2026-11-21"},
+		"no token":                   {nil, flags, exitUsage, "COMMERCE_TOKEN"},
+		"a base URL without scheme":  {env, with("-commerce", "mn.example.net:6308"), exitError, "https://"},
+		"a token that is refused":    {map[string]string{"COMMERCE_TOKEN": "s3cret-token", "CONNECT_API_KEY": w.ConnectKey}, flags, exitError, "token"},
+		"a key that is refused":      {map[string]string{"COMMERCE_TOKEN": w.CommerceToken, "CONNECT_API_KEY": "SU-111-111-111:s3cret-key"}, flags, exitError, "key"},
+		"a window that ends first":   {env, with("-windows", file("w.json", `{"windows":[{"id":"W","start":"2026-01-10T05:00:00Z","end":"2026-01-10T02:00:00Z"}]}`)), exitError, "w.json"},
+		"a plan that is no plan":     {env, append(flags[:6:6], "-plan", file("p.jsonl", "hello\n")), exitError, "p.jsonl"},
+		"the test systems' flags":    {env, append(flags[:6:6], "-seed", "3"), exitUsage, "-seed"},
+		"windows that are not there": {env, with("-windows", filepath.Join(dir, "nowhere.json")), exitError, "nowhere.json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := do(t, c.env, c.args...)
+			require.Equal(t, c.status, status, stderr)
+			require.Empty(t, stdout)
+			first, rest, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
+			require.Contains(t, first, c.says)
+			require.NotContains(t, rest, "\n", "one line, and perhaps a hint at -help")
+			require.NotContains(t, stderr, "s3cret")
+		})
+	}
+}
+
+func TestAListThatIsHTMLIsNoEmptyList(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	require.NoError(t, w.Commerce.AddFault(commercetest.Fault{Path: "*/orders", Kind: commercetest.FaultHTML}))
+	status, stdout, stderr := do(t, env, flags...)
+	require.Equal(t, exitError, status)
+	require.Contains(t, stderr, "text/html")
+	require.NotContains(t, stdout, "Plan:")
+}

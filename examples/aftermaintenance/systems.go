@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+)
+
+// systems are the two systems as the job sees them: through the public clients
+// alone, real or not.
+type systems struct {
+	commerce *ordermanager.Client
+	connect  *connect.Client
+	calendar *connect.Calendar
+	world    *sandbox.World // nil for real systems
+	closers  []func() error
+}
+
+func open(ctx context.Context, s *settings, out io.Writer) (*systems, error) {
+	sys := &systems{}
+	if err := sys.open(ctx, s, out); err != nil {
+		return nil, errors.Join(err, sys.close())
+	}
+	return sys, nil
+}
+
+func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err error) {
+	if s.sandbox {
+		err = sys.play(ctx, s, out)
+	} else {
+		sys.calendar, err = connect.LoadCalendarFile(s.windows)
+	}
+	if err != nil {
+		return err
+	}
+	if sys.commerce, err = ordermanager.New(s.commerce, ordermanager.Token(s.commerceToken)); err != nil {
+		return err
+	}
+	if sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey)); err != nil {
+		return err
+	}
+	switch p, err := sys.connect.Probe(ctx); {
+	case err != nil:
+		return err
+	case p.Class != connect.Up:
+		return fmt.Errorf("connect is not back: %w", p.Err)
+	}
+	if s.faults && sys.world != nil {
+		defer func() { err = errors.Join(err, sys.world.BreakDown()) }()
+	}
+	return sys.connect.CheckAccess(ctx)
+}
+
+// play starts the test systems, lets their story happen, and points the
+// settings at them.
+func (sys *systems) play(ctx context.Context, s *settings, out io.Writer) error {
+	world, err := sandbox.New(ctx, "127.0.0.1:0", s.seed, nil)
+	if err != nil {
+		return err
+	}
+	sys.world = world
+	sys.onClose(world.Close)
+	fmt.Fprintf(out, "Playing three days with %d orders on two test systems (seed %d) …\n", s.orders, s.seed)
+	if err := world.Play(ctx, s.orders); err != nil {
+		return err
+	}
+	if err := world.Live(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Connect was down for %s. It is back.\n", world.Window)
+	if sys.calendar, err = connect.NewCalendar([]connect.Window{world.Window}); err != nil {
+		return err
+	}
+	s.commerce, s.commerceToken = world.CommerceURL, world.CommerceToken
+	s.connect, s.connectKey = world.ConnectURL, world.ConnectKey
+	return nil
+}
+
+// violations are what the test systems saw that must never happen.
+func (sys *systems) violations() []string {
+	if sys.world == nil {
+		return nil
+	}
+	return sys.world.Violations()
+}
+
+func (sys *systems) onClose(f func() error) { sys.closers = append(sys.closers, f) }
+
+func (sys *systems) close() error {
+	var err error
+	for _, f := range slices.Backward(sys.closers) {
+		err = errors.Join(err, f())
+	}
+	sys.closers = nil
+	return err
+}

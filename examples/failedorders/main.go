@@ -1,0 +1,222 @@
+// Command failedorders prints a failure view: the orders that failed, when, how
+// and why, as a table or as JSON lines. It only reads.
+//
+// Without -commerce it prints the orders of a test system in its own process.
+// The token for a real one comes from the environment, COMMERCE_TOKEN.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv("COMMERCE_TOKEN"), os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "failedorders: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, token string, stdout, stderr io.Writer) (err error) {
+	s, err := parseFlags(args, stderr)
+	if err != nil {
+		return err
+	}
+	if s.commerce == "" {
+		world, err := sandbox.New(ctx, "127.0.0.1:0", s.seed, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, world.Close()) }()
+		if err := world.Play(ctx, s.orders); err != nil {
+			return err
+		}
+		s.commerce, token = world.CommerceURL, world.CommerceToken
+	}
+	client, err := ordermanager.New(s.commerce, ordermanager.Token(token))
+	if err != nil {
+		return err
+	}
+	show := showTable
+	if s.json {
+		show = showJSON
+	}
+	rows := []row{}
+	for o, err := range client.Orders(ctx, s.view.Query()) {
+		if err != nil {
+			return err
+		}
+		if !o.Detailed() { // the list told no reason
+			if o, err = client.Order(ctx, o.ID); err != nil {
+				return err
+			}
+		}
+		if s.view.Match(o) && s.filter.Match(o) {
+			rows = append(rows, rowOf(o))
+		}
+	}
+	return show(stdout, rows)
+}
+
+type settings struct {
+	commerce string
+	view     commerce.View
+	filter   resubmit.Filter
+	json     bool
+	orders   int
+	seed     uint64
+}
+
+func parseFlags(args []string, stderr io.Writer) (*settings, error) {
+	s := &settings{view: commerce.FailedOrders()}
+	var views, view, types, channel, text string
+	flags := flag.NewFlagSet("failedorders", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it a test system in this process")
+	flags.StringVar(&views, "views", "", "`file` of failure views; without it there is only the built-in one")
+	flags.StringVar(&view, "view", s.view.Name, "`name` of the view")
+	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.view.PlacedFrom))
+	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.view.PlacedTo))
+	flags.StringVar(&types, "type", "", "only these order `types`, for instance SO,CH")
+	flags.StringVar(&channel, "via", "", "only orders from `direct` customers or via a reseller: direct or reseller")
+	flags.StringVar(&text, "text", "", "only orders whose reason holds this `text`")
+	flags.BoolVar(&s.json, "json", false, "print JSON lines")
+	flags.IntVar(&s.orders, "orders", 100, "how many orders the test system has")
+	flags.Uint64Var(&s.seed, "seed", 1, "which story the test system plays")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
+	}
+	if err := s.chooseView(views, view); err != nil {
+		return nil, err
+	}
+	return s, s.chooseFilter(types, channel, text)
+}
+
+// chooseView takes the view of that name; the bounds of the flags come on top.
+func (s *settings) chooseView(file, name string) error {
+	views := []commerce.View{commerce.FailedOrders()}
+	if file != "" {
+		loaded, err := commerce.LoadViewsFile(file)
+		if err != nil {
+			return err
+		}
+		views = append(loaded, views...)
+	}
+	var names []string
+	for _, v := range views {
+		if v.Name == name {
+			from, to := s.view.PlacedFrom, s.view.PlacedTo
+			s.view = v
+			if !from.IsZero() {
+				s.view.PlacedFrom = from
+			}
+			if !to.IsZero() {
+				s.view.PlacedTo = to
+			}
+			return nil
+		}
+		names = append(names, fmt.Sprintf("%q", v.Name))
+	}
+	return fmt.Errorf("there is no view %q: there are %s", name, strings.Join(names, ", "))
+}
+
+func (s *settings) chooseFilter(types, channel, text string) error {
+	terms := []resubmit.Filter{resubmit.Everything()}
+	if types != "" {
+		var codes []commerce.OrderType
+		for code := range strings.SplitSeq(types, ",") {
+			codes = append(codes, commerce.OrderType(strings.TrimSpace(code)))
+		}
+		terms = append(terms, resubmit.Types(codes...))
+	}
+	switch c := commerce.Channel(channel); c {
+	case commerce.ChannelUnknown:
+	case commerce.ChannelDirect, commerce.ChannelReseller:
+		terms = append(terms, resubmit.Via(c))
+	default:
+		return fmt.Errorf("-via %q: say direct or reseller", channel)
+	}
+	if text != "" {
+		terms = append(terms, resubmit.ReasonLike("*"+strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text)+"*"))
+	}
+	s.filter = resubmit.All(terms...)
+	return resubmit.Check(s.filter)
+}
+
+func timeFlag(to *time.Time) func(string) error {
+	return func(s string) error {
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if t, err := time.Parse(layout, s); err == nil {
+				*to = t.UTC()
+				return nil
+			}
+		}
+		return errors.New("give a time as 2026-11-21T02:00:00Z, or a date as 2026-11-21")
+	}
+}
+
+// row is one failed order as it is printed.
+type row struct {
+	Number   string             `json:"number"`
+	Type     commerce.OrderType `json:"type"`
+	Status   commerce.Status    `json:"status"`
+	PlacedAt time.Time          `json:"placedAt"`
+	Channel  commerce.Channel   `json:"channel"`
+	Vendor   string             `json:"vendor"`
+	Customer string             `json:"customer"`
+	Total    string             `json:"total"`
+	Class    resubmit.Class     `json:"class"`
+	Reason   string             `json:"reason"`
+}
+
+func rowOf(o *commerce.Order) row {
+	class, _ := resubmit.DefaultClassifier().Classify(o.Failure.Message())
+	return row{
+		Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, Channel: o.Channel, Vendor: o.VendorID,
+		Customer: o.CustomerName, Total: o.Total.String(), Class: class, Reason: o.Failure.Reason(),
+	}
+}
+
+func showJSON(out io.Writer, rows []row) error {
+	enc := json.NewEncoder(out)
+	for _, r := range rows {
+		if err := enc.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func showTable(out io.Writer, rows []row) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NUMBER\tTYPE\tPLACED (UTC)\tVIA\tCUSTOMER\tTOTAL\tCLASS\tREASON")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Number, r.Type, r.PlacedAt.Format("2006-01-02 15:04:05"), r.Channel, r.Customer, r.Total, r.Class, oneLine(r.Reason))
+	}
+	fmt.Fprintf(w, "%d orders\n", len(rows))
+	return w.Flush()
+}
+
+// oneLine keeps a reason of many lines from tearing the table.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

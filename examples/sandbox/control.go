@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+)
+
+// control is the HTTP interface under /_sandbox/.
+type control struct{ world *sandbox.World }
+
+const maxControlBody = 1 << 20
+
+// open starts a live world with its control beside it.
+func open(ctx context.Context, listen string, seed uint64) (*sandbox.World, string, error) {
+	c := &control{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /_sandbox/maintenance", answer(c.maintenance))
+	mux.HandleFunc("POST /_sandbox/orders", answer(c.place))
+	mux.HandleFunc("GET /_sandbox/orders", answer(c.orders))
+	mux.HandleFunc("POST /_sandbox/faults", answer(c.addFault))
+	mux.HandleFunc("DELETE /_sandbox/faults", answer(c.clearFaults))
+	mux.HandleFunc("GET /_sandbox/faults", answer(c.faults))
+	mux.HandleFunc("GET /_sandbox/ledger", answer(c.ledger))
+	mux.HandleFunc("GET /_sandbox/violations", answer(c.violations))
+	ready := make(chan struct{})
+	world, err := sandbox.New(ctx, listen, seed, map[string]http.Handler{"/_sandbox/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-ready // a call can come before the world is made
+		mux.ServeHTTP(w, r)
+	})})
+	if err != nil {
+		return nil, "", err
+	}
+	c.world = world
+	close(ready)
+	if err := world.Live(); err != nil {
+		return nil, "", errors.Join(err, world.Close())
+	}
+	return world, world.CommerceURL + "/_sandbox", nil
+}
+
+// answer makes a handler of a function that returns what to print, or an error
+// that is the caller's.
+func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		out, err := f(r)
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			out = map[string]string{"error": err.Error()}
+		}
+		_ = json.NewEncoder(w).Encode(out) // a caller that is gone cannot be told
+	}
+}
+
+// read decodes the body strictly: a typo must not go unnoticed.
+func read(r *http.Request, into any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxControlBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("%s %s: the body is not what is expected: %w", r.Method, r.URL.Path, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s %s: the body goes on after its JSON value", r.Method, r.URL.Path)
+	}
+	return nil
+}
+
+func (c *control) maintenance(r *http.Request) (any, error) {
+	var in struct {
+		On *bool `json:"on"`
+	}
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if in.On == nil {
+		return nil, errors.New(`say {"on":true} or {"on":false}`)
+	}
+	c.world.Connect.SetMaintenance(*in.On)
+	return map[string]bool{"on": *in.On}, nil
+}
+
+func (c *control) place(r *http.Request) (any, error) {
+	in := struct {
+		Count int `json:"count"`
+		commercetest.NewOrder
+	}{Count: 1}
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	return c.world.Place(in.Count, in.NewOrder)
+}
+
+func (c *control) orders(*http.Request) (any, error) { return c.world.Commerce.Orders(), nil }
+
+// namedFault is a fault and the system that it is for.
+type namedFault struct {
+	System string          `json:"system"`
+	Fault  json.RawMessage `json:"fault"`
+}
+
+func (c *control) addFault(r *http.Request) (any, error) {
+	var in namedFault
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	var f commercetest.Fault
+	if err := json.Unmarshal(in.Fault, &f); err != nil {
+		return nil, err
+	}
+	var err error
+	switch in.System {
+	case "commerce":
+		err = c.world.Commerce.AddFault(f)
+	case "connect":
+		err = c.world.Connect.AddFault(f)
+	default:
+		err = fmt.Errorf(`"system" is %q: say "commerce" or "connect"`, in.System)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.faults(r)
+}
+
+func (c *control) clearFaults(r *http.Request) (any, error) {
+	c.world.Commerce.ClearFaults()
+	c.world.Connect.ClearFaults()
+	return c.faults(r)
+}
+
+func (c *control) faults(*http.Request) (any, error) {
+	return map[string]any{"commerce": c.world.Commerce.FaultCounts(), "connect": c.world.Connect.FaultCounts()}, nil
+}
+
+// calls are the ledgers of both systems.
+type calls struct {
+	Commerce []commercetest.Call `json:"commerce"`
+	Connect  []connecttest.Call  `json:"connect"`
+}
+
+func (c *control) ledger(*http.Request) (any, error) {
+	return calls{Commerce: c.world.Commerce.Ledger(), Connect: c.world.Connect.Ledger()}, nil
+}
+
+func (c *control) violations(*http.Request) (any, error) { return c.world.Violations(), nil }

@@ -1,0 +1,62 @@
+// Command sandbox runs both test systems as one local server, for programs in
+// any language. It prints one line of JSON that tells where they are and which
+// credentials they take; the README of the repository says how to control them.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "sandbox: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// greeting is the line that tells a program where everything is.
+type greeting struct {
+	Commerce      string `json:"commerce"`
+	Connect       string `json:"connect"`
+	CommerceToken string `json:"commerceToken"`
+	ConnectKey    string `json:"connectKey"`
+	Control       string `json:"control"`
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on")
+	seed := flags.Uint64("seed", 1, "which world this is: equal seeds and calls make equal orders")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
+	}
+	world, control, err := open(ctx, *listen, *seed)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, world.Close()) }()
+	err = json.NewEncoder(stdout).Encode(greeting{
+		Commerce: world.CommerceURL, Connect: world.ConnectURL,
+		CommerceToken: world.CommerceToken, ConnectKey: world.ConnectKey, Control: control,
+	})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
