@@ -2,7 +2,6 @@ package connect
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 )
 
@@ -17,8 +16,7 @@ func (c *Client) CheckAccess(ctx context.Context) error {
 	}
 	// A key without the right to read accounts is known all the same, and this
 	// client has no need of that right.
-	var accounts []json.RawMessage
-	_, err = c.get(ctx, op, "accounts", query, &accounts)
+	_, _, err = c.rows(ctx, op, "accounts", query)
 	switch {
 	case errors.Is(err, ErrUnauthorized):
 		return because(err, "the API key is wrong, revoked or disabled")

@@ -192,9 +192,14 @@ func object[T any](ctx context.Context, c *Client, op, collection, id string, de
 	}
 	decoded, err := decode(raw)
 	if err != nil {
-		return none, &Error{Op: op, Method: http.MethodGet, URL: c.url(path, ""), HTTPStatus: http.StatusOK, Err: err}
+		return none, unfit(op, c.url(path, ""), err)
 	}
 	return decoded, nil
+}
+
+// unfit is an answer that is good by its status and not by its content.
+func unfit(op, url string, err error) *Error {
+	return &Error{Op: op, Method: http.MethodGet, URL: url, HTTPStatus: http.StatusOK, Err: err}
 }
 
 // url is for errors.

@@ -46,7 +46,7 @@ func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] 
 				}
 			}
 			if more, err = at.advance(len(p.rows), p.total, len(seen) > before); err != nil {
-				yield(none, p.failure(l.op, err))
+				yield(none, unfit(l.op, p.url, err))
 				return
 			}
 		}
@@ -107,27 +107,33 @@ type page[T any] struct {
 	url   string
 }
 
-func (p page[T]) failure(op string, err error) *Error {
-	return &Error{Op: op, Method: http.MethodGet, URL: p.url, HTTPStatus: http.StatusOK, Err: err}
-}
-
 func fetch[T any](ctx context.Context, c *Client, l list[T], offset int) (page[T], error) {
 	rawQuery, err := withSlice(l.terms, l.size, offset)
 	if err != nil {
 		return page[T]{}, &Error{Op: l.op, Err: err}
 	}
-	var rows []json.RawMessage
-	header, err := c.get(ctx, l.op, l.path, rawQuery, &rows)
+	rows, header, err := c.rows(ctx, l.op, l.path, rawQuery)
 	if err != nil {
 		return page[T]{}, err
 	}
 	p := page[T]{rows: make([]T, len(rows)), total: total(header), url: c.url(l.path, rawQuery)}
 	for i, raw := range rows {
 		if p.rows[i], err = l.decode(raw); err != nil {
-			return page[T]{}, p.failure(l.op, fmt.Errorf("row %d: %w", offset+i, err))
+			return page[T]{}, unfit(l.op, p.url, fmt.Errorf("row %d: %w", offset+i, err))
 		}
 	}
 	return p, nil
+}
+
+// rows reads a list. Null, or no content, is not an empty list: from that, orders
+// would be taken for such as never reached Connect.
+func (c *Client) rows(ctx context.Context, op, path, rawQuery string) ([]json.RawMessage, http.Header, error) {
+	var rows []json.RawMessage
+	header, err := c.get(ctx, op, path, rawQuery, &rows)
+	if err == nil && rows == nil {
+		err = unfit(op, c.url(path, rawQuery), errors.New("the answer is null where a list should be"))
+	}
+	return rows, header, err
 }
 
 // slice is the part of a list to answer with. Connect reads it from the RQL
@@ -152,15 +158,14 @@ func (c *Client) count(ctx context.Context, op, path, terms string) (int, error)
 	if err != nil {
 		return 0, &Error{Op: op, Err: err}
 	}
-	var rows []json.RawMessage
-	header, err := c.get(ctx, op, path, rawQuery, &rows)
+	_, header, err := c.rows(ctx, op, path, rawQuery)
 	if err != nil {
 		return 0, err
 	}
 	n := total(header)
 	if n == unknownTotal {
 		err := errors.New("the answer has no Content-Range header that tells the total; does a proxy remove it?")
-		return 0, page[int]{url: c.url(path, rawQuery)}.failure(op, err)
+		return 0, unfit(op, c.url(path, rawQuery), err)
 	}
 	return n, nil
 }

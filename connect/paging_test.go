@@ -106,6 +106,7 @@ func TestAListThatCannotBeReadToItsEndIsAnErrorNotAShortList(t *testing.T) {
 		"the same full page again and no total":     {`[` + row + `]`, "", "the rows at offset 1 were there before"},
 		"a row that is broken":                      {`[` + row + `,{"id":"PR-2","created":"soon"}]`, "items 0-1/2", `row 1: `},
 		"a row that is null":                        {`[` + row + `,null]`, "items 0-1/2", `row 1: the request has no id`},
+		"null in place of the list":                 {`null`, "items 0-0/0", "null where a list should be"},
 		"an object in place of the list":            {`{"results":[]}`, "items 0-1/2", "cannot unmarshal object"},
 	} {
 		t.Run(name, func(t *testing.T) {
