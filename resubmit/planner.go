@@ -104,12 +104,14 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 // customers. The file appears, or is replaced, once the plan is whole and on
 // disk; after an error the path is as it was.
 func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (counts Counts, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
 	}
+	f := &syncFile{File: temp}
 	defer func() {
 		if err != nil {
+			_ = f.Sync()            // nothing of it goes on in the background
 			_ = f.Close()           // perhaps a second time
 			_ = os.Remove(f.Name()) // there is nothing more to do about it
 		}
