@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +179,36 @@ func TestNothingGoesOutBeforeTheServersPatienceIsOver(t *testing.T) {
 				"a call went out %v after the server asked for %v", at.Sub(refusedAt), s.retryAfter)
 		}
 		require.Equal(t, "corr-1", itemOf(t, report, 1).CorrelationID)
+	})
+}
+
+// slowReader answers five seconds after the reading.
+type slowReader struct{ *shop }
+
+func (r slowReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	o, err := r.shop.Order(ctx, id)
+	<-time.After(5 * time.Second)
+	return o, err
+}
+
+func TestAnOrderThatWasHeldBackRightBeforeItsPushIsReadAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s2")}
+		for _, o := range orders {
+			o.pushFaults = []fault{limited} // whichever comes first
+		}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Reader = 1, slowReader{s} })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		first := s.ledger[0].id
+		other := map[string]string{"id-1": "id-2", "id-2": "id-1"}[first]
+		require.Subset(t, s.steps[:2], []string{"read id-1", "read id-2"}, "both were read before the push")
+		require.Equal(t, "push "+first, s.steps[2])
+		at := slices.Index(s.steps[3:], "push "+other)
+		require.Contains(t, s.steps[3:3+at], "read "+other)
 	})
 }
 

@@ -14,7 +14,13 @@
 // A [Classifier] tells from the text of a failure whether sending the order
 // again can help.
 //
+// A [Runner] applies a plan: it resubmits the orders that the plan marks for it,
+// each at most once, and proves in Commerce and in Connect what came of them.
+//
+//	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Requests: requests})
+//	report, err := runner.Apply(ctx, plan)
+//
 // Errors: whatever reads text (ParseFilter, LoadPatterns) answers with one line
 // that says what is wrong and where. Filters and classifiers are immutable and
-// safe for concurrent use.
+// safe for concurrent use. A Runner is too, and applies one plan at a time.
 package resubmit

@@ -76,6 +76,7 @@ type shop struct {
 	ledger     []pushed
 	reads      map[string]int
 	calls      []time.Time
+	steps      []string
 	requests   map[connect.RequestKey][]connect.Newest
 	finderErr  error
 	lookups    int
@@ -165,6 +166,7 @@ func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, time.Now())
 	s.reads[id]++
+	s.steps = append(s.steps, "read "+id)
 	o := s.orders[id]
 	if o == nil {
 		return nil, s.fail("read order", missing)
@@ -191,6 +193,7 @@ func (s *shop) Push(ctx context.Context, id string, to commerce.Status) error {
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.calls = append(s.calls, now)
+	s.steps = append(s.steps, "push "+id)
 	o := s.orders[id]
 	if o == nil {
 		return s.fail("push order", missing)
