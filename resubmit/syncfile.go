@@ -6,7 +6,7 @@ import (
 )
 
 // syncEvery is how much is written to a file before the disk is made to begin.
-const syncEvery = 32 << 20
+const syncEvery = 16 << 20
 
 // syncFile is a file that is brought to disk while it is still being written, so
 // that the disk works at the same time as whoever fills the file, and not after.

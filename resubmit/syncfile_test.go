@@ -19,14 +19,14 @@ func TestALargePlanFileIsWholeAndAFailedOneIsGone(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	path := filepath.Join(dir, "plan.jsonl")
-	source := failedOrders(2000)
+	source := failedOrders(450)
 	for _, o := range source.orders {
 		o.Failure = failure(textTransient + strings.Repeat(" and so on", 4000))
 	}
 	cfg := resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
 	counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.NoError(t, err)
-	require.Equal(t, 2000, counts.Resubmit)
+	require.Equal(t, 450, counts.Resubmit)
 	plan, err := resubmit.OpenPlan(path)
 	require.NoError(t, err)
 	require.Equal(t, counts, plan.Counts())
