@@ -309,14 +309,20 @@ func (p *parser) rule(path string, raw json.RawMessage) Weekly {
 }
 
 func (p *parser) weekday(f fields) time.Weekday {
-	text := p.text(f, "weekday")
+	day, err := parseWeekday(p.text(f, "weekday"))
+	if err != nil {
+		p.fail(f.at("weekday"), "%w", err)
+	}
+	return day
+}
+
+func parseWeekday(text string) (time.Weekday, error) {
 	for day := time.Sunday; day <= time.Saturday; day++ {
 		if strings.EqualFold(text, day.String()) {
-			return day
+			return day, nil
 		}
 	}
-	p.fail(f.at("weekday"), "%q is not a day of the week: write it like saturday", text)
-	return 0
+	return 0, fmt.Errorf("%q is not a day of the week: write it like saturday", text)
 }
 
 // checkStandIn refuses a window whose id names an occurrence that its rule cannot

@@ -60,19 +60,19 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	close(x.follows)
 	x.followers.Wait()
 
-	report := x.finish(plan)
+	report := x.finish()
 	x.tell.finished(report)
 	return report, context.Cause(x.ctx)
 }
 
 func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
+	planned, err := plan.Header().Calendar()
+	if err != nil {
+		return nil, err
+	}
 	calendar := r.cfg.Calendar
 	if calendar == nil {
-		c, err := connect.NewCalendar(plan.Header().Windows)
-		if err != nil {
-			return nil, fmt.Errorf("resubmit: the windows of the plan: %w", err)
-		}
-		calendar = func() *connect.Calendar { return c }
+		calendar = func() *connect.Calendar { return planned }
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,6 +84,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	}
 	x := &run{
 		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
+		planned: planned,
 		gate:    newGate(calendar, r.cfg.Guard, r.cfg.Settle),
 		lanes:   newLanes(),
 		ready:   make(chan *job, r.cfg.InHand),
@@ -111,6 +112,7 @@ type run struct {
 	cfg     Config
 	pace    *pacer
 	blind   commerce.Status
+	planned *connect.Calendar // the plan's
 	gate    *gate
 	tell    *teller
 	digest  string
@@ -262,7 +264,7 @@ func (x *run) account(j *job) {
 	x.jobs.Done()
 }
 
-func (x *run) finish(plan *Plan) *Report {
+func (x *run) finish() *Report {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := time.Now()
@@ -274,11 +276,8 @@ func (x *run) finish(plan *Plan) *Report {
 	if err := context.Cause(x.ctx); err != nil {
 		report.Err = err.Error()
 	}
-	for _, w := range plan.Header().Windows {
-		end := w.Span().End
-		if !w.Cancelled && !end.IsZero() && !end.After(now) && end.After(report.WindowClosedAt) {
-			report.WindowClosedAt = end
-		}
+	if w, ok := x.planned.Last(now); ok {
+		report.WindowClosedAt = w.Span().End
 	}
 	if r := x.result; !report.WindowClosedAt.IsZero() && report.Err == "" && r.Progressing == 0 && r.Unknown == 0 {
 		report.CloseToVerified = now.Sub(report.WindowClosedAt)

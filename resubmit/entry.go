@@ -21,10 +21,24 @@ type Header struct {
 	View string `json:"view"`
 	// Filter is the text form of the filter.
 	Filter string `json:"filter"`
-	// Windows are the maintenance windows that failures were held against.
-	Windows []connect.Window `json:"windows"`
+	// Windows and Recurring are the calendar that failures were held against: its
+	// single windows and its weekly rules, without margins. A window named in an
+	// entry is one of them or an occurrence of a rule, "<rule id>@<date>".
+	Windows   []connect.Window `json:"windows"`
+	Recurring []connect.Weekly `json:"recurring,omitempty"`
 	// Rules are the user's rules, which come before the defaults.
 	Rules []Rule `json:"rules,omitempty"`
+}
+
+// Calendar is the calendar of the plan. It holds against the future too, so that
+// nothing is pushed in a later window. It needs the time zone data of the zones
+// that the weekly rules name.
+func (h Header) Calendar() (*connect.Calendar, error) {
+	c, err := connect.NewCalendar(h.Windows, h.Recurring...)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: the windows of the plan: %w", err)
+	}
+	return c, nil
 }
 
 // Entry is one order of a plan.

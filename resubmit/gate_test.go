@@ -141,6 +141,22 @@ func TestAWindowThatOpensBetweenTheReadingAndThePushHoldsThePush(t *testing.T) {
 	})
 }
 
+func TestALaterWeeklyWindowOfThePlanHoldsPushes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now().UTC()
+		o := outageOrder(1, "s1")
+		s := newShop(o)
+		weekly := connect.Weekly{ // its next one begins within the guard time, its last one was a week ago
+			ID: "weekly", Weekday: start.Weekday(), Time: start.Add(4 * time.Minute).Format("15:04"), Duration: time.Hour, Zone: "UTC",
+		}
+		report, err := runnerFor(t, s, nil).Apply(t.Context(), planWithWeekly(t, weekly, entryFor(o)))
+		require.NoError(t, err)
+		require.Equal(t, time.Hour+8*time.Minute, s.ledger[0].at.Sub(start))
+		require.Equal(t, start.Add(time.Hour+4*time.Minute), report.WindowClosedAt)
+	})
+}
+
 func TestNothingIsPushedWhilePaused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

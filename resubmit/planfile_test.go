@@ -33,6 +33,10 @@ func planHeader() resubmit.Header {
 		Windows: []connect.Window{{
 			ID: "w1", Title: "Release <26> & more", Start: planTime.Add(-time.Hour), End: planTime.Add(time.Hour),
 		}},
+		Recurring: []connect.Weekly{{
+			ID: "weekly", Title: "Patches & <more>", Weekday: time.Saturday, Time: "02:00", Duration: 150 * time.Minute,
+			Zone: "Europe/Berlin", Except: []string{"2026-12-26"}, From: "2026-01-03", Source: "windows.json",
+		}},
 		Rules: []resubmit.Rule{{ID: "mine", Reason: "*Autodesk 70*", Action: resubmit.Quarantine, Why: "order anew"}},
 	}
 }

@@ -177,7 +177,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
 	p.header = Header{
 		CreatedAt: now, View: cfg.View.Name, Filter: cfg.Filter.String(),
-		Windows: windowsOf(cfg.Calendar, p.query.PlacedFrom, now), Rules: cfg.Rules,
+		Windows: cfg.Calendar.Windows(), Recurring: cfg.Calendar.Rules(), Rules: cfg.Rules,
 	}
 	return p, nil
 }
@@ -239,28 +239,6 @@ func unsettled(cal *connect.Calendar, now time.Time, settle time.Duration) strin
 		}
 	}
 	return ""
-}
-
-// windowsOf are the windows for the header: the single ones, and of the weekly ones
-// those since from, or of the last year.
-func windowsOf(cal *connect.Calendar, from, now time.Time) []connect.Window {
-	windows := cal.Windows()
-	seen := make(map[string]bool, len(windows))
-	for _, w := range windows {
-		seen[w.ID] = true
-	}
-	if len(cal.Rules()) == 0 {
-		return windows
-	}
-	if from.IsZero() {
-		from = now.AddDate(-1, 0, 0)
-	}
-	for w := range cal.All(from, now) {
-		if !seen[w.ID] {
-			windows = append(windows, w)
-		}
-	}
-	return windows
 }
 
 // batch is a run of orders on its way through the planner.

@@ -159,11 +159,22 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	weekly := connect.Weekly{ID: "sundays", Weekday: time.Sunday, Time: "02:00", Duration: 2 * time.Hour, Zone: "UTC"}
 	cal, err := connect.NewCalendar(nil, weekly)
 	require.NoError(t, err)
+	o := failedOrder(1)
+	o.PlacedAt = time.Date(2020, 1, 5, 3, 0, 0, 0, time.UTC) // a Sunday
+	o.FailedAt = o.PlacedAt
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Source: failedOrders(1), IgnoreConnect: true, Filter: resubmit.Everything(), Calendar: cal,
+		Source: &planSource{orders: []*commerce.Order{o}}, IgnoreConnect: true, Filter: resubmit.Everything(), Calendar: cal,
 	})
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(plan.Header().Windows), 52)
+	require.Empty(t, plan.Header().Windows)
+	require.Equal(t, []connect.Weekly{weekly}, plan.Header().Recurring)
+	require.Equal(t, "sundays@2020-01-05", entriesOf(t, plan)[0].Attribution.WindowID)
+
+	again, err := plan.Header().Calendar()
+	require.NoError(t, err)
+	from := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	to := time.Now().AddDate(1, 0, 0)
+	require.Equal(t, cal.Overlapping(from, to), again.Overlapping(from, to), "in the past and in the future")
 }
 
 func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {

@@ -26,8 +26,8 @@ type Config struct {
 	// process only.
 	Journal Journal
 	// Calendar returns the maintenance windows as they are known now; it is asked
-	// before every push. nil: the windows of the plan, which lack those to come of
-	// weekly rules. A nil calendar is an empty one.
+	// before every push. nil: the calendar of the plan (see [Header]). A nil
+	// calendar is an empty one.
 	Calendar func() *connect.Calendar
 
 	// Guard is the time before the next window in which nothing is pushed any more.

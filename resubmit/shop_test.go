@@ -294,12 +294,20 @@ func planWith(t require.TestingT, windows []connect.Window, entries ...*resubmit
 	return plan
 }
 
+func planWithWeekly(t require.TestingT, weekly connect.Weekly, entries ...*resubmit.Entry) *resubmit.Plan {
+	plan, _ := writtenPlan(t, resubmit.Header{Recurring: []connect.Weekly{weekly}}, entries...)
+	return plan
+}
+
 // planFile is a plan and the bytes that it is read from.
 func planFile(t require.TestingT, windows []connect.Window, entries ...*resubmit.Entry) (*resubmit.Plan, []byte) {
+	return writtenPlan(t, resubmit.Header{Windows: windows}, entries...)
+}
+
+func writtenPlan(t require.TestingT, h resubmit.Header, entries ...*resubmit.Entry) (*resubmit.Plan, []byte) {
 	var b bytes.Buffer
-	w, err := resubmit.NewPlanWriter(&b, resubmit.Header{
-		CreatedAt: time.Now(), View: "Failed Orders", Filter: "everything()", Windows: windows,
-	})
+	h.CreatedAt, h.View, h.Filter = time.Now(), "Failed Orders", "everything()"
+	w, err := resubmit.NewPlanWriter(&b, h)
 	require.NoError(t, err)
 	for _, e := range entries {
 		require.NoError(t, w.Write(e))
