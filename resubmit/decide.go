@@ -43,6 +43,9 @@ func RequestType(t commerce.OrderType) (connect.RequestType, bool) {
 // The user's rules come first, in their order (see [Rule]). Then the defaults,
 // which are those of facts/resubmission.md B: a plain reason decides; a transient
 // one, or one that the operator answers for, goes by the newest request in Connect.
+// A request that is over and was last touched before the order was placed is an
+// older order's, and the order's own call never reached Connect; but a refused
+// purchase and too many failed cancels count whatever their age.
 // Where an order has several assets in Connect, each is judged and the most
 // cautious answer counts: quarantine, manual, hold, complete, wait, resubmit.
 //
@@ -152,6 +155,18 @@ func requestTime(r *connect.Request) time.Time {
 	return r.Updated
 }
 
+// older reports whether the newest request is of an older order.
+func (c *ruling) older() bool {
+	return c.newest != nil && isOlder(&c.newest.Request, c.Order.PlacedAt)
+}
+
+// isOlder reports whether a request was last touched before an order was placed, so
+// that it is not the order's. It is taken for the order's where a time is not told.
+func isOlder(r *connect.Request, placed time.Time) bool {
+	touched := requestTime(r)
+	return !placed.IsZero() && !touched.IsZero() && touched.Before(placed.Add(-clockSkew))
+}
+
 func (c *ruling) first(rules []defaultRule) Decision {
 	for i := range rules {
 		r := &rules[i]
@@ -229,6 +244,16 @@ var requestRules = []defaultRule{
 		why:    "too many cancel requests failed in a row: the next ones would be reported as success although the vendor still bills; reconcile with the vendor",
 		detail: func(c *ruling) string { return fmt.Sprintf(" (%d failed)", c.newest.FailedInRow) },
 		holds:  func(c *ruling) bool { return c.failed(connect.TypeCancel) && c.newest.FailedInRow >= cancelLimit },
+	},
+	{
+		// What the vendor refused or counted against the limit has been dealt with
+		// above, of whatever age; what is under way goes on below.
+		id: "connect-older", action: Resubmit,
+		why:    "its own call never reached Connect: the newest request is older than the order, ",
+		detail: func(c *ruling) string { return excerpt(c.newest.Request.ID) },
+		holds: func(c *ruling) bool {
+			return c.older() && (c.status().Final() || c.status() == connect.StatusRevoking)
+		},
 	},
 	{
 		id: "connect-failed-undated", action: Hold,

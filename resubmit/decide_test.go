@@ -99,6 +99,50 @@ func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 	}
 }
 
+func TestARequestThatIsOlderThanTheOrderIsNotItsOwn(t *testing.T) {
+	t.Parallel()
+	const skew = 10 * time.Minute
+	placed := decideNow.Add(-time.Hour)
+	for name, test := range map[string]struct {
+		kind        connect.RequestType
+		status      connect.RequestStatus
+		failedInRow int
+		action      resubmit.Action
+		rule, own   string // own is the rule for the same request within the skew
+	}{
+		"approved change": {connect.TypeChange, connect.StatusApproved, 0, resubmit.Resubmit, "connect-older", "connect-approved"},
+		"failed change":   {connect.TypeChange, connect.StatusFailed, 1, resubmit.Resubmit, "connect-older", "connect-failed-change"},
+		"revoked change":  {connect.TypeChange, connect.StatusRevoked, 0, resubmit.Resubmit, "connect-older", "connect-revoked"},
+		"revoking change": {connect.TypeChange, connect.StatusRevoking, 0, resubmit.Resubmit, "connect-older", "connect-revoked"},
+		"failed cancel":   {connect.TypeCancel, connect.StatusFailed, 3, resubmit.Resubmit, "connect-older", "connect-failed-cancel"},
+		"failed suspend":  {connect.TypeSuspend, connect.StatusFailed, 1, resubmit.Resubmit, "connect-older", "connect-failed-suspend"},
+		"failed cancels":  {connect.TypeCancel, connect.StatusFailed, 4, resubmit.Quarantine, "connect-failed-cancels", "connect-failed-cancels"},
+		"failed purchase": {connect.TypePurchase, connect.StatusFailed, 1, resubmit.Quarantine, "connect-failed-purchase", "connect-failed-purchase"},
+		"pending change":  {connect.TypeChange, connect.StatusPending, 0, resubmit.Resubmit, "connect-under-way", "connect-under-way"},
+		"unknown status":  {connect.TypeChange, "parked", 0, resubmit.Hold, "connect-other", "connect-other"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			decide := func(touched, placed time.Time) resubmit.Decision {
+				n := newest(test.kind, test.status, decideNow.Sub(touched), test.failedInRow)
+				n.Request.Created = touched.Add(-time.Hour)
+				f := facts(resubmit.Transient, n)
+				f.Order.PlacedAt = placed
+				return resubmit.Decide(nil, f)
+			}
+			older := decide(placed.Add(-skew-1), placed)
+			require.Equal(t, test.action, older.Action)
+			require.Equal(t, test.rule, older.RuleID)
+			if test.rule == "connect-older" {
+				require.Equal(t, "its own call never reached Connect: the newest request is older than the order, PR-1", older.Why)
+				require.False(t, older.Flagged)
+			}
+			require.Equal(t, test.own, decide(placed.Add(-skew), placed).RuleID)
+			require.Equal(t, test.own, decide(placed.Add(-skew-1), time.Time{}).RuleID, "the time of placing is not told")
+		})
+	}
+}
+
 func TestTheDecisionSaysWhoMustAct(t *testing.T) {
 	t.Parallel()
 	for status, who := range map[connect.RequestStatus]string{

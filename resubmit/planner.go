@@ -566,11 +566,28 @@ func (p *planner) entry(c *candidate, e *Entry) {
 	for i := range c.facts.Requests {
 		r := &c.facts.Requests[i].Request
 		*evidence = append(*evidence, Evidence{
-			Kind: "request", Text: "the newest " + string(r.Type) + " request is " + string(r.Status),
+			Kind: "request", Text: requestText(r, o.PlacedAt),
 			Ref: r.ID, At: requestTime(r).Round(0).UTC(),
 		})
 	}
 	e.Decision, e.Target = p.decision(c)
+}
+
+// requestText is what a newest request tells about an order; its id and when it
+// changed last stand beside it.
+func requestText(r *connect.Request, placed time.Time) string {
+	text := "the newest " + string(r.Type) + " request is " + string(r.Status)
+	if !r.Created.IsZero() {
+		text += ", created " + r.Created.UTC().Format(time.RFC3339)
+	}
+	switch {
+	case placed.IsZero() || requestTime(r).IsZero():
+		return text + ", perhaps older than the order"
+	case isOlder(r, placed):
+		return text + ", older than the order"
+	default:
+		return text + ", not older than the order"
+	}
 }
 
 func customer(o *commerce.Order) string {

@@ -394,7 +394,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	require.Contains(t, entries[3].Decision.Why, "tells neither its subscription nor its tenant")
 	require.Equal(t, resubmit.Evidence{Kind: "operator", Text: "the operator named this order"}, entries[6].Attribution.Evidence[3])
 	require.Equal(t, resubmit.Evidence{
-		Kind: "request", Text: "the newest purchase request is approved", Ref: "PR-1", At: decideNow,
+		Kind: "request", Text: "the newest purchase request is approved, not older than the order", Ref: "PR-1", At: decideNow,
 	}, entries[1].Attribution.Evidence[3])
 
 	require.Len(t, calls, 2, "one for each batch")
@@ -403,6 +403,30 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	require.Len(t, asked, 300-6+1, "a renewal or two, what is decided already, what has no key and a double; one has two keys")
 	for k, times := range asked {
 		require.Equal(t, 1, times, k)
+	}
+}
+
+func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
+	t.Parallel()
+	order := failedOrder(0)
+	undated := failedOrder(1)
+	undated.PlacedAt = time.Time{}
+	finder := planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+		found := map[connect.RequestKey][]connect.Newest{}
+		for _, k := range keys {
+			found[k] = []connect.Newest{{Request: connect.Request{
+				ID: "PR-7", Type: k.Type, Status: connect.StatusApproved, Created: longAgo.Add(-2 * time.Hour), Updated: longAgo.Add(-time.Hour),
+			}}}
+		}
+		return found, nil
+	})
+	entries := planned(t, resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{order, undated}}, Requests: finder})
+	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
+	for i, age := range []string{"older", "perhaps older"} {
+		require.Contains(t, entries[i].Attribution.Evidence, resubmit.Evidence{
+			Kind: "request", Text: "the newest purchase request is approved, created 2019-12-31T22:00:00Z, " + age + " than the order",
+			Ref: "PR-7", At: longAgo.Add(-time.Hour),
+		})
 	}
 }
 

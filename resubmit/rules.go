@@ -28,8 +28,9 @@ type Rule struct {
 	Types    []commerce.OrderType `json:"types,omitempty"`
 	Classes  []Class              `json:"classes,omitempty"`
 	Verdicts []Verdict            `json:"verdicts,omitempty"`
-	// Requests are statuses of the newest Connect request; also "none" (there is
-	// no request) and "unknown" (Connect could not be asked).
+	// Requests are statuses of the newest Connect request, even if that is older
+	// than the order; also "none" (there is no request) and "unknown" (Connect could
+	// not be asked).
 	Requests []connect.RequestStatus `json:"requests,omitempty"`
 	Vendors  []string                `json:"vendors,omitempty"`
 	Channels []commerce.Channel      `json:"channels,omitempty"`

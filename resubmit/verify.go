@@ -312,11 +312,7 @@ func keyName(k connect.RequestKey) string {
 func ownRequests(all []connect.Newest, placed time.Time) []connect.Newest {
 	var own []connect.Newest
 	for _, n := range all {
-		touched := n.Request.Updated
-		if touched.IsZero() {
-			touched = n.Request.Created
-		}
-		if placed.IsZero() || touched.IsZero() || !touched.Before(placed.Add(-clockSkew)) {
+		if !isOlder(&n.Request, placed) {
 			own = append(own, n)
 		}
 	}
