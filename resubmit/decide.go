@@ -322,11 +322,12 @@ var actsNext = map[connect.RequestStatus]string{
 }
 
 // plannerRules are the ids of what the planner decides itself.
-var plannerRules = []string{ruleUnread, ruleNotFailed, ruleUnsettled, ruleNoTransition}
+var plannerRules = []string{ruleUnread, ruleNotFailed, ruleUnsettled, ruleNoTransition, ruleOlderFirst}
 
 const (
 	ruleUnread       = "order-unread"
 	ruleNotFailed    = "order-not-failed"
 	ruleUnsettled    = "order-unsettled"
 	ruleNoTransition = "order-no-transition"
+	ruleOlderFirst   = "older-order-first"
 )

@@ -78,7 +78,9 @@ type PlanConfig struct {
 // WritePlan lists, judges and writes a plan to w, without holding it in memory:
 // each order of the view that the filter selects becomes one entry, whatever is
 // decided. An order that cannot be read, or that Connect cannot be asked for, is
-// held with the reason. An error of the source, and credentials that are refused, end
+// held with the reason. An order that would overtake an older one of its
+// subscriptions, which waits, is held or needs a person, waits for that one, named
+// by the operator or not; to tell costs memory for each such older order. An error of the source, and credentials that are refused, end
 // the planning; what w got until then is not a plan.
 func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error) {
 	p, err := newPlanner(cfg)
@@ -275,6 +277,7 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 		return nil
 	})
 	g.Go(func() error {
+		older := newOvertaking()
 		for b := range queue {
 			select {
 			case <-b.done:
@@ -282,6 +285,9 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 				return ctx.Err()
 			}
 			for i := range b.entries {
+				if p.unsettle == "" { // else nothing is sent that could overtake
+					older.pass(&b.entries[i])
+				}
 				if err := w.Write(&b.entries[i]); err != nil {
 					return err
 				}
