@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
@@ -84,11 +85,14 @@ func WithMaxTries(n int) Option {
 	}
 }
 
-// WithPageSize sets how many rows are asked for at once. Default 100; Connect
-// takes up to 1000 (inferred, facts/connect.md 4) and silently sends less, which
-// this client notices.
+// WithPageSize sets how many rows are asked for at once, 2 to 1000: pages overlap
+// by one row. Default 100; Connect takes up to 1000 (inferred, facts/connect.md 4)
+// and silently sends less, which this client notices.
 func WithPageSize(n int) Option {
 	return func(c *config) error {
+		if n < paging.MinSize {
+			return fmt.Errorf("WithPageSize: %d is less than %d: pages overlap by one row", n, paging.MinSize)
+		}
 		c.pageSize = n
 		return upTo("WithPageSize", n, 1000)
 	}

@@ -149,6 +149,13 @@ func answer(status int, body string) *http.Response {
 	}
 }
 
+// whole is a list that is all there is.
+func whole(body string, rows int) *http.Response {
+	resp := answer(http.StatusOK, body)
+	resp.Header.Set("Content-Range", fmt.Sprintf("items 0-%d/%d", max(0, rows-1), rows))
+	return resp
+}
+
 // page is an answer of something before Connect.
 func page(status int, body string) *http.Response {
 	resp := answer(status, body)

@@ -16,7 +16,7 @@ func TestHubsAreListedAndDecoded(t *testing.T) {
 	transport := responding(func() *http.Response { return nil })
 	transport.RegisterResponder(http.MethodGet, "=~/hubs$", func(r *http.Request) (*http.Response, error) {
 		query = r.URL.RawQuery
-		return answer(http.StatusOK, golden(t, "hubs.json")), nil
+		return whole(golden(t, "hubs.json"), 2), nil
 	})
 	var got []*connect.Hub
 	for h, err := range clientOver(t, transport).Hubs(t.Context(), "2e1a0b5c-6f0e-4b6f-8f2f-0d9d3c1c7e55") {

@@ -112,6 +112,11 @@ func (k RequestKey) check() error {
 	if (k.Tenant == "") == (k.Subscription == "") {
 		return errors.New("exactly one of Tenant and Subscription must be set")
 	}
+	for _, v := range []string{k.Tenant + k.Subscription, string(k.Type)} {
+		if err := checkValue(v); err != nil {
+			return fmt.Errorf("%q %w", v, err)
+		}
+	}
 	_, err := rql.Format(rql.Connect, "&", k.term([]RequestKey{k}), anyOf("type", []string{string(k.Type)}))
 	return err
 }

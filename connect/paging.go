@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/google/go-querystring/query"
+
+	"github.com/cloudblue-go/cloudblue/internal/paging"
 )
 
 // list says what to walk. id tells rows apart that a page shows again.
@@ -23,29 +25,25 @@ type list[T any] struct {
 	id     func(T) string
 }
 
-// walk yields the rows of a list, each once, page after page. An error ends it.
+// walk yields the rows of a list, each once, page after page. An error ends it:
+// better no list than one that looks complete. The rows in the body are what
+// counts, for the server cuts a limit it finds too large without a word
+// (facts/connect.md 4).
 func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		seen := make(map[string]struct{})
-		at := cursor{size: l.size, total: unknownTotal}
-		for more := true; more; {
-			p, err := fetch(ctx, c, l, at.offset)
+		for w := paging.New(l.size); !w.Done(); {
+			p, err := fetch(ctx, c, l, w.Size(), w.Start())
 			if err != nil {
 				yield(none, err)
 				return
 			}
-			before := len(seen)
-			for _, row := range p.rows {
-				if _, again := seen[l.id(row)]; again {
-					continue
-				}
-				seen[l.id(row)] = struct{}{}
-				if !yield(row, nil) {
+			for _, i := range w.Take(p.ids, p.total) {
+				if !yield(p.rows[i], nil) {
 					return
 				}
 			}
-			if more, err = at.advance(len(p.rows), p.total, len(seen) > before); err != nil {
+			if err := w.Err(); err != nil {
 				yield(none, unfit(l.op, p.url, err))
 				return
 			}
@@ -53,62 +51,16 @@ func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] 
 	}
 }
 
-const (
-	unknownTotal = -1
-	maxBacks     = 10
-)
-
-// cursor is where a walk stands.
-//
-// Where the answer tells the total, the walk ends when it has been reached; the
-// rows in the body are what counts, for the server cuts a limit it finds too
-// large without a word (facts/connect.md 4). Where the answer does not tell, the
-// walk ends with the first page that is shorter than asked for.
-//
-// Rows that leave the list during the walk shift the others towards its start.
-// A total that shrank gives that away, and the walk steps back by as many rows.
-type cursor struct {
-	size   int // rows asked for at once
-	offset int
-	total  int // of the page before
-	backs  int // steps back since the last row that was new
-}
-
-// advance moves past a page, and says whether to go on. An error says why rows
-// must be missing that cannot be had: better no list than one that looks complete.
-func (c *cursor) advance(rows, total int, fresh bool) (more bool, err error) {
-	start, gone := c.offset, c.total-total
-	if fresh {
-		c.backs = 0
-	}
-	c.offset, c.total = start+rows, total
-	switch {
-	case total == unknownTotal && rows >= c.size && !fresh:
-		return false, fmt.Errorf("the rows at offset %d were there before, and no Content-Range tells the total: the list may not be complete", start)
-	case total == unknownTotal:
-		return rows >= c.size, nil
-	case rows == 0 && total > start:
-		return false, fmt.Errorf("no rows at offset %d of %d: the list is not complete", start, total)
-	case gone > 0 && c.backs == maxBacks:
-		return false, fmt.Errorf("the total keeps changing, now from %d to %d: the list may not be complete, ask for less at once", total+gone, total)
-	case gone > 0:
-		c.backs++
-		c.offset = max(0, start-gone)
-		return true, nil
-	default:
-		return c.offset < total, nil
-	}
-}
-
 // page is one answer of a list.
 type page[T any] struct {
 	rows  []T
-	total int // unknownTotal: not told
+	ids   []string
+	total int // paging.Unknown: not told
 	url   string
 }
 
-func fetch[T any](ctx context.Context, c *Client, l list[T], offset int) (page[T], error) {
-	rawQuery, err := withSlice(l.terms, l.size, offset)
+func fetch[T any](ctx context.Context, c *Client, l list[T], size, offset int) (page[T], error) {
+	rawQuery, err := withSlice(l.terms, size, offset)
 	if err != nil {
 		return page[T]{}, &Error{Op: l.op, Err: err}
 	}
@@ -116,11 +68,15 @@ func fetch[T any](ctx context.Context, c *Client, l list[T], offset int) (page[T
 	if err != nil {
 		return page[T]{}, err
 	}
-	p := page[T]{rows: make([]T, len(rows)), total: total(header), url: c.url(l.path, rawQuery)}
+	p := page[T]{rows: make([]T, len(rows)), ids: make([]string, len(rows)), total: total(header), url: c.url(l.path, rawQuery)}
+	if len(rows) == 0 && offset == 0 && p.total > 0 {
+		return page[T]{}, unfit(l.op, p.url, fmt.Errorf("no rows of %d: the list is not complete", p.total))
+	}
 	for i, raw := range rows {
 		if p.rows[i], err = l.decode(raw); err != nil {
 			return page[T]{}, unfit(l.op, p.url, fmt.Errorf("row %d: %w", offset+i, err))
 		}
+		p.ids[i] = l.id(p.rows[i])
 	}
 	return p, nil
 }
@@ -163,7 +119,7 @@ func (c *Client) count(ctx context.Context, op, path, terms string) (int, error)
 		return 0, err
 	}
 	n := total(header)
-	if n == unknownTotal {
+	if n == paging.Unknown {
 		err := errors.New("the answer has no Content-Range header that tells the total; does a proxy remove it?")
 		return 0, unfit(op, c.url(path, rawQuery), err)
 	}
@@ -173,7 +129,7 @@ func (c *Client) count(ctx context.Context, op, path, terms string) (int, error)
 func total(h http.Header) int {
 	n, ok := parseContentRange(h.Get("Content-Range"))
 	if !ok {
-		return unknownTotal
+		return paging.Unknown
 	}
 	return n
 }

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -125,8 +126,10 @@ func (q *RequestQuery) terms() ([]rql.Expr, error) {
 		{"Products", "asset.product.id", q.Products},
 		{"Hubs", "asset.connection.hub.id", q.Hubs},
 	} {
-		if i := slices.Index(f.values, ""); i >= 0 {
-			return nil, fmt.Errorf("%s[%d] is empty", f.field, i)
+		for i, v := range f.values {
+			if err := checkValue(v); err != nil {
+				return nil, fmt.Errorf("%s[%d] %w", f.field, i, err)
+			}
 		}
 		if len(f.values) > 0 {
 			terms = append(terms, anyOf(f.property, f.values))
@@ -144,6 +147,19 @@ func (q *RequestQuery) terms() ([]rql.Expr, error) {
 	return append(terms, more...), err
 }
 
+// checkValue refuses what RQL would take for the absence of a value, so that
+// other requests would be asked for, or counted, than were meant.
+func checkValue(v string) error {
+	switch v {
+	case "":
+		return errors.New("is empty")
+	case "null()", "empty()":
+		return fmt.Errorf("is %s, which in RQL says that there is no value: use the field RQL for that", v)
+	default:
+		return nil
+	}
+}
+
 // condition reads the RQL of the user.
 func (q *RequestQuery) condition() ([]rql.Expr, error) {
 	if q.RQL == "" {
@@ -154,7 +170,7 @@ func (q *RequestQuery) condition() ([]rql.Expr, error) {
 		return nil, fmt.Errorf("RQL %q: %w", clip(q.RQL, 80), err)
 	}
 	for _, term := range terms {
-		if name := control(term); name != "" {
+		if name := control(&term); name != "" {
 			return nil, fmt.Errorf("RQL %q: %s is not a condition; use the fields of RequestQuery", clip(q.RQL, 80), name)
 		}
 	}
@@ -162,14 +178,21 @@ func (q *RequestQuery) condition() ([]rql.Expr, error) {
 }
 
 // control returns the word by which a term steers the list instead of
-// filtering it, or "".
-func control(term rql.Expr) string {
+// filtering it, at whatever depth, or "".
+func control(term *rql.Expr) string {
 	words := []string{"ordering", "select", "limit", "offset"}
 	if slices.Contains(words, term.Op) {
 		return term.Op
 	}
 	if len(term.Args) > 0 && slices.Contains(words, term.Args[0].Value) {
 		return term.Args[0].Value
+	}
+	for _, a := range term.Args {
+		if a.Expr != nil {
+			if name := control(a.Expr); name != "" {
+				return name
+			}
+		}
 	}
 	return ""
 }

@@ -68,15 +68,17 @@ func TestAQueryThatCannotBeMeantIsRefusedBeforeAnyCall(t *testing.T) {
 		query connect.RequestQuery
 		says  string
 	}{
-		"a negative limit":         {connect.RequestQuery{Limit: -1}, "limit -1 is negative"},
-		"an end before the start":  {connect.RequestQuery{CreatedFrom: epoch, CreatedTo: epoch}, "is not after"},
-		"an empty value":           {connect.RequestQuery{Tenants: []string{"a", ""}}, "Tenants[1] is empty"},
-		"both kinds of quotes":     {connect.RequestQuery{Subscriptions: []string{`'"`}}, "quotes"},
-		"RQL that is broken":       {connect.RequestQuery{RQL: "eq(a"}, `RQL "eq(a"`},
-		"RQL that orders":          {connect.RequestQuery{RQL: "ordering(-created)"}, "ordering is not a condition"},
-		"RQL that selects":         {connect.RequestQuery{RQL: "select(-asset)"}, "select is not a condition"},
-		"RQL that pages":           {connect.RequestQuery{RQL: "eq(a,b)&limit=5"}, "limit is not a condition"},
-		"more than a server takes": {connect.RequestQuery{Tenants: []string{strings.Repeat("x", 9000)}}, "ask for fewer values"},
+		"a negative limit":                  {connect.RequestQuery{Limit: -1}, "limit -1 is negative"},
+		"an end before the start":           {connect.RequestQuery{CreatedFrom: epoch, CreatedTo: epoch}, "is not after"},
+		"an empty value":                    {connect.RequestQuery{Tenants: []string{"a", ""}}, "Tenants[1] is empty"},
+		"both kinds of quotes":              {connect.RequestQuery{Subscriptions: []string{`'"`}}, "quotes"},
+		"RQL that is broken":                {connect.RequestQuery{RQL: "eq(a"}, `RQL "eq(a"`},
+		"RQL that orders":                   {connect.RequestQuery{RQL: "ordering(-created)"}, "ordering is not a condition"},
+		"RQL that selects":                  {connect.RequestQuery{RQL: "select(-asset)"}, "select is not a condition"},
+		"RQL that pages deep down":          {connect.RequestQuery{RQL: "and(eq(a,b),or(eq(c,d),limit=5))"}, "limit is not a condition"},
+		"a text that RQL reads as no value": {connect.RequestQuery{Products: []string{"null()"}}, "Products[0] is null(), which in RQL says that there is no value"},
+		"RQL that pages":                    {connect.RequestQuery{RQL: "eq(a,b)&limit=5"}, "limit is not a condition"},
+		"more than a server takes":          {connect.RequestQuery{Tenants: []string{strings.Repeat("x", 9000)}}, "ask for fewer values"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +97,7 @@ func TestAQueryThatCannotBeMeantIsRefusedBeforeAnyCall(t *testing.T) {
 func TestRequestsOfAPageAreDecoded(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response {
-		return answer(http.StatusOK, golden(t, "requests.json"))
+		return whole(golden(t, "requests.json"), 3)
 	}))
 	var got []*connect.Request
 	for r, err := range client.Requests(t.Context(), connect.RequestQuery{}) {
@@ -115,7 +117,7 @@ func TestRequestsOfAPageAreDecoded(t *testing.T) {
 func TestWhatTheServerShouldHaveFilteredIsFilteredHere(t *testing.T) {
 	t.Parallel()
 	body := golden(t, "requests.json")
-	client := clientOver(t, responding(func() *http.Response { return answer(http.StatusOK, body) }))
+	client := clientOver(t, responding(func() *http.Response { return whole(body, 3) }))
 	for name, test := range map[string]struct {
 		query connect.RequestQuery
 		ids   []string

@@ -8,10 +8,9 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
@@ -55,61 +54,60 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 	}
 	terms := c.terms(&q)
 	left := q.Limit
-	for w := newWalk(c.pageSize); !w.done; {
-		page, total, err := c.page(ctx, path, terms, q.Sort, w.start)
+	for w := paging.New(c.pageSize); !w.Done(); {
+		page, err := c.page(ctx, path, terms, q.Sort, w.Start())
 		if err != nil {
 			return err
 		}
-		for _, o := range w.take(page, total) {
-			if !q.Match(o) {
+		// No source promises a header that tells the total (facts/commerce.md 2.5).
+		for _, i := range w.Take(idsOf(page), paging.Unknown) {
+			if !q.Match(page[i]) {
 				continue
 			}
-			if !yield(o) {
+			if !yield(page[i]) {
 				return nil
 			}
 			if left--; left == 0 {
 				return nil
 			}
 		}
-		if err := w.restless(); err != nil {
+		if err := w.Err(); err != nil {
 			return &commerce.Error{Op: opList, Err: err}
 		}
 	}
 	return nil
 }
 
-func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s commerce.Sort, start int) ([]*commerce.Order, int, error) {
+func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s commerce.Sort, start int) ([]*commerce.Order, error) {
 	query, err := pageQuery(terms, s, start, c.pageSize)
 	if err != nil {
-		return nil, 0, notSent(opList, err)
+		return nil, notSent(opList, err)
 	}
 	var rows []json.RawMessage
 	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: query, Safety: rest.Read}
 	resp, err := c.rest.JSON(ctx, req, &rows)
 	if err != nil {
-		return nil, 0, convert(ctx, opList, err)
+		return nil, convert(ctx, opList, err)
 	}
 	if rows == nil && resp.Status != http.StatusNoContent {
 		// Taken for an empty list, it would say that no order has failed.
-		return nil, 0, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: errors.New("the answer is null, not a list")}
+		return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: errors.New("the answer is null, not a list")}
 	}
 	page := make([]*commerce.Order, len(rows))
 	for i, row := range rows {
 		if page[i], err = c.decode(row); err != nil {
-			return nil, 0, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: fmt.Errorf("row %d%s: %w", start+i, named(row), err)}
+			return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: fmt.Errorf("row %d%s: %w", start+i, named(row), err)}
 		}
 	}
-	return page, total(resp.Header), nil
+	return page, nil
 }
 
-// total reads "Content-Range: items 0-99/250", which the sources do not promise
-// (facts/commerce.md 2.5); -1 when it is not there.
-func total(h http.Header) int {
-	_, after, ok := strings.Cut(h.Get("Content-Range"), "/")
-	if n, err := strconv.Atoi(after); ok && err == nil && n >= 0 {
-		return n
+func idsOf(page []*commerce.Order) []string {
+	ids := make([]string, len(page))
+	for i, o := range page {
+		ids[i] = o.ID
 	}
-	return -1
+	return ids
 }
 
 // Order reads one order with its failure and the transitions it offers.
