@@ -157,7 +157,7 @@ func lost(e *rest.Error) bool {
 	_, ours := errors.AsType[*credentialsError](e.Err)
 	_, otherJSON := errors.AsType[*json.UnmarshalTypeError](e.Err)
 	switch {
-	case ours || otherJSON || e.URL == "":
+	case ours || otherJSON || e.Local:
 		return false
 	case e.Status == 0:
 		return true

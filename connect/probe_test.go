@@ -127,6 +127,26 @@ func TestAnErrorOfTheCredentialsSaysNothingAboutConnect(t *testing.T) {
 	require.Zero(t, transport.GetTotalCallCount())
 }
 
+func TestABrokenHeaderSaysNothingAboutConnect(t *testing.T) {
+	t.Parallel()
+	transport := httpmock.NewMockTransport()
+	transport.RegisterNoResponder(httpmock.NewStringResponder(200, "{}"))
+	client, err := connect.New(testBase, brokenVault{}, connect.WithHTTPClient(&http.Client{Transport: transport}))
+	require.NoError(t, err)
+	_, err = client.Request(t.Context(), "PR-1")
+	require.ErrorContains(t, err, "Authorization has a control character")
+	require.NotContains(t, err.Error(), testSecret)
+	require.NotErrorIs(t, err, connect.ErrUnavailable)
+	require.Zero(t, transport.GetTotalCallCount())
+}
+
+type brokenVault struct{ sealedVault }
+
+func (brokenVault) Apply(_ context.Context, r *http.Request) error {
+	r.Header.Set("Authorization", testSecret+"\n")
+	return nil
+}
+
 var errSealed = errors.New("the vault is sealed")
 
 type sealedVault struct{}

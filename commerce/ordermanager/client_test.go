@@ -111,6 +111,7 @@ func TestNewRefuses(t *testing.T) {
 		{"no time", base, good, ordermanager.WithTimeout(-1), "must be positive"},
 		{"an empty provider", base, good, ordermanager.WithProviderAccount(""), "is empty"},
 		{"an empty subscription", base, good, ordermanager.WithSubscriptionHeader(""), "is empty"},
+		{"a subscription with a line break", base, good, ordermanager.WithSubscriptionHeader("abc\r\nX-Admin: 1"), "Aps-Subscription-Id has a control character"},
 		{"an unknown filter", base, good, ordermanager.WithoutServerFilters("colour"), `no server filter "colour"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

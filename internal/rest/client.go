@@ -52,6 +52,9 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("tries, waits, body sizes and timeouts must not be negative")
 	}
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cloudblue-go")
+	if err := cmp.Or(checkHeader(cfg.Header), checkHeader(http.Header{"User-Agent": {cfg.UserAgent}})); err != nil {
+		return nil, err
+	}
 	cfg.MaxTries = cmp.Or(cfg.MaxTries, 3)
 	cfg.MaxWait = cmp.Or(cfg.MaxWait, 30*time.Second)
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, 32<<20)

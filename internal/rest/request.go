@@ -76,6 +76,19 @@ func (c *Client) address(req *Request) string {
 	return c.base
 }
 
+// checkHeader finds what net/http would refuse in a way that looks like a failure
+// of the network.
+func checkHeader(h http.Header) error {
+	for name, values := range h {
+		for _, v := range values {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return fmt.Errorf("the header %s has a control character in its value: was it read with its line break?", name)
+			}
+		}
+	}
+	return nil
+}
+
 // prepare makes the request of one try, without credentials.
 func (c *Client) prepare(ctx context.Context, req *Request, u *url.URL) (*http.Request, error) {
 	if req.Safety == Unsafe && (req.Method == http.MethodGet || req.Method == http.MethodHead ||

@@ -204,6 +204,7 @@ func TestRetryAfter(t *testing.T) {
 		{"as a date", func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 9 * time.Second, 2},
 		{"longer than the longest wait gives up at once", func() string { return "31" }, 0, 1},
 		{"absurdly long gives up at once", func() string { return "99999999999999999" }, 0, 1},
+		{"beyond all numbers gives up at once", func() string { return "99999999999999999999999" }, 0, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -462,6 +463,57 @@ func TestARefusedTokenIsRenewedOnce(t *testing.T) {
 	_, err = c.JSON(t.Context(), get, nil)
 	require.Equal(t, 401, restError(t, err).Status)
 	require.LessOrEqual(t, calls.Load(), int64(2))
+}
+
+func TestATokenFunctionThatHangsDoesNotHangTheCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fetched := 0
+		auth, err := rest.TokenAuth("APS-Token", func(ctx context.Context) (string, error) {
+			if fetched++; fetched > 1 {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}
+			return "old", nil
+		})
+		require.NoError(t, err)
+		c, _ := client(t, wants("new"), withAuth(auth), func(cfg *rest.Config) { cfg.Timeout = time.Minute })
+		began := time.Now()
+		_, err = c.Do(context.Background(), post)
+		require.Equal(t, 401, restError(t, err).Status)
+		require.Equal(t, time.Minute, time.Since(began))
+	})
+}
+
+// breaking is an Auth that puts a line break into a header.
+type breaking struct{}
+
+func (breaking) Apply(_ context.Context, r *http.Request) error {
+	r.Header.Set("Authorization", "very-secret\r\nX-Admin: 1")
+	return nil
+}
+
+func (breaking) Renew(context.Context, *http.Request) bool { return true }
+
+func TestAHeaderWithALineBreakIsNeverSent(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []rest.Config{
+		{BaseURL: base, Header: http.Header{"Aps-Subscription-Id": {"very-secret\n"}}},
+		{BaseURL: base, UserAgent: "very-secret\r\nX-Admin: 1"},
+	} {
+		_, err := rest.New(cfg)
+		require.ErrorContains(t, err, "has a control character in its value")
+		require.NotContains(t, err.Error(), "very-secret")
+	}
+	c, calls := client(t, wants("x"), withAuth(breaking{}))
+	for _, req := range []rest.Request{get, post} {
+		_, err := c.Do(t.Context(), req)
+		e := restError(t, err)
+		require.True(t, e.Local && e.NotSent)
+		require.ErrorContains(t, err, "the header Authorization has a control character in its value")
+		require.NotContains(t, err.Error(), "very-secret")
+	}
+	require.Zero(t, calls.Load())
 }
 
 func TestAnUnsafeCallIsNotRepeatedWithTheNewToken(t *testing.T) {

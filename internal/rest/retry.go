@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -35,7 +36,8 @@ func retryableStatus(status int) bool {
 // past, or not understood.
 func retryAfter(h http.Header) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil {
+	// What is out of range comes as the nearest number that is not.
+	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		const most = int64(10 * 365 * 24 * time.Hour / time.Second) // keeps the product in range
 		return time.Duration(max(0, min(seconds, most))) * time.Second
 	}

@@ -52,7 +52,7 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 		}
 		if t.refused(e) && !renewed {
 			renewed = true
-			if c.cfg.Auth.Renew(ctx, t.sent) && req.Safety == Read {
+			if c.renew(ctx, t.sent) && req.Safety == Read {
 				tries++ // the refusal was no fault of the network's
 				continue
 			}
@@ -71,6 +71,13 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 			return nil, e
 		}
 	}
+}
+
+// renew takes no longer than a try: who renews holds up all others.
+func (c *Client) renew(ctx context.Context, refused *http.Request) bool {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	return c.cfg.Auth.Renew(ctx, refused)
 }
 
 // try is one sending of a request.
@@ -113,6 +120,9 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 	r, err := t.c.prepare(w.watch(ctx), t.req, t.url)
 	if err == nil {
 		err = t.authorize(ctx, r)
+	}
+	if err == nil {
+		err = checkHeader(r.Header)
 	}
 	if err == nil {
 		err = parent.Err()
