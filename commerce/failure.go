@@ -15,14 +15,19 @@ type Failure struct {
 }
 
 // Message returns the text in en_US, else in another English, else in the
-// first locale by name; "" when nothing was told.
+// first locale by name, empty texts left out; "" when nothing was told.
 func (f Failure) Message() string {
-	if s, ok := f.Text["en_US"]; ok || len(f.Text) == 0 {
+	if s := f.Text["en_US"]; s != "" {
 		return s
 	}
 	locales := make([]string, 0, len(f.Text))
-	for locale := range f.Text {
-		locales = append(locales, locale)
+	for locale, text := range f.Text {
+		if text != "" {
+			locales = append(locales, locale)
+		}
+	}
+	if len(locales) == 0 {
+		return ""
 	}
 	slices.Sort(locales)
 	for _, locale := range locales {

@@ -95,6 +95,8 @@ func TestFailureReason(t *testing.T) {
 			"Reason: 502 from api.connect.cloudblue.com. Bye", "502 from api.connect.cloudblue.com"},
 		{"en_US comes first", map[string]string{"de_DE": "a", "en_GB": "b", "en_US": "c"}, "c", "c"},
 		{"then another English", map[string]string{"de_DE": "a", "en_GB": "b"}, "b", "b"},
+		{"an empty text tells nothing", map[string]string{"en_US": "", "en_GB": "", "de_DE": "a"}, "a", "a"},
+		{"only empty texts", map[string]string{"en_US": "", "de_DE": ""}, "", ""},
 		{"then the first by name", map[string]string{"pl_PL": "b", "de_DE": "a"}, "a", "a"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
