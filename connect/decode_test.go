@@ -95,7 +95,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		}
 		require.NotEmpty(t, r.ID)
 		require.Equal(t, time.UTC, r.Created.Location())
-		require.Equal(t, json.RawMessage(data), r.Raw)
+		require.Equal(t, string(data), string(r.Raw))
 		again, err := connect.DecodeRequest(r.Raw)
 		require.NoError(t, err)
 		require.Equal(t, r, again)

@@ -44,7 +44,7 @@ func (s RequestStatus) Final() bool {
 
 // ActsNext says who must act for a request in this status to go on: "the
 // vendor", "the customer", "a tier account", "the clock", "the creator"; ""
-// when nobody must.
+// when nobody must (facts/connect.md 2.2; who must for revoking is inferred).
 func (s RequestStatus) ActsNext() string {
 	switch s {
 	case StatusPending, StatusRevoking:
@@ -76,7 +76,8 @@ type Request struct {
 	Raw json.RawMessage
 }
 
-// Asset is the subscription on the side of Connect.
+// Asset is the subscription on the side of Connect. What Commerce knows it by is
+// in ExternalID and ExternalUID (facts/connect.md 8).
 type Asset struct {
 	ID          string
 	Status      string
@@ -89,7 +90,7 @@ type Asset struct {
 
 // RequestKey names the requests of one type of one subscription. Tenant, the
 // asset's external_uid, is the better key; Subscription, its external_id, serves
-// where the tenant is not known. Exactly one of them is set.
+// where the tenant is not known (facts/connect.md 8). Exactly one of them is set.
 type RequestKey struct {
 	Tenant       string
 	Subscription string

@@ -13,8 +13,9 @@ var zones sync.Map // string → *time.Location
 
 // loadZone returns the zone of an IANA name; "" is UTC.
 func loadZone(name string) (*time.Location, error) {
-	if loc, ok := zones.Load(name); ok {
-		return loc.(*time.Location), nil
+	known, _ := zones.Load(name)
+	if loc, ok := known.(*time.Location); ok {
+		return loc, nil
 	}
 	if name == "Local" {
 		return nil, errors.New(`time zone "Local" depends on the machine: use an IANA name such as Europe/Berlin`)

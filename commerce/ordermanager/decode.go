@@ -15,6 +15,8 @@ import (
 
 // decode reads an order as it was sent (facts/commerce.md 2.4). What is not known
 // is ignored; what is known must have one of the shapes that are known for it.
+// vendorAccountId, customerId, tenantId and the places of subscription ids are
+// inferred.
 func (c *Client) decode(raw json.RawMessage) (*commerce.Order, error) {
 	d := decoder{}
 	if err := json.Unmarshal(raw, &d.fields); err != nil || d.fields == nil {

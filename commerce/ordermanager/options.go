@@ -133,7 +133,10 @@ func WithSubscriptionHeader(id string) Option {
 }
 
 // WithFields fills an order with what only this installation sends, or sends
-// under other names. It is called with the order as it was sent, after all that is
+// under other names. How an order names its vendor, customer, tenant and
+// subscriptions is not published (facts/commerce.md 2.4): without this option they
+// are read from vendorAccountId, customerId, tenantId, subscriptionId,
+// subscriptions and orderDetails, all inferred. It is called with the order as it was sent, after all that is
 // known has been read; the channel is set afterwards, from VendorID, unless it has
 // been set by then. An error makes the order a bad one, which ends a list.
 func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
