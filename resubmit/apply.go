@@ -279,7 +279,7 @@ func (x *run) finish() *Report {
 	if w, ok := x.planned.Last(now); ok {
 		report.WindowClosedAt = w.Span().End
 	}
-	if r := x.result; !report.WindowClosedAt.IsZero() && report.Err == "" && r.Progressing == 0 && r.Unknown == 0 {
+	if r := x.result; !report.WindowClosedAt.IsZero() && report.Err == "" && r.Completed > 0 && r.Progressing == 0 && r.Unknown == 0 {
 		report.CloseToVerified = now.Sub(report.WindowClosedAt)
 	}
 	return report

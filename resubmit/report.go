@@ -118,7 +118,7 @@ type Report struct {
 	FinishedAt time.Time `json:"finishedAt"`
 	// WindowClosedAt is the end of the last window of the plan; zero when it has none
 	// that is over. CloseToVerified is the time from then until every order was
-	// verified; 0 when some are not, or there is no such window.
+	// verified; 0 when some are not, when none completed, or there is no such window.
 	WindowClosedAt  time.Time     `json:"windowClosedAt,omitzero"`
 	CloseToVerified time.Duration `json:"closeToVerifiedNs,omitempty"`
 	// ConnectAsked says whether the results were looked up in Connect.

@@ -90,6 +90,16 @@ type counter struct {
 
 func (c *counter) OnDone(resubmit.Item) { c.done++ }
 
+func TestAReportOfNothingDoneNamesNoTimeUntilAllWasVerified(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := runnerFor(t, newShop(), nil)
+		report, err := r.Apply(t.Context(), planWith(t, []connect.Window{windowAt(-2*time.Hour, -time.Hour)}))
+		require.NoError(t, err)
+		require.Zero(t, report.CloseToVerified)
+	})
+}
+
 func TestAReportCanDoWithoutItems(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
