@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 type patternFile struct {
@@ -37,6 +38,20 @@ func LoadPatterns(r io.Reader) ([]Pattern, error) {
 		return nil, fmt.Errorf("load patterns: %w", err)
 	}
 	return file.Patterns, nil
+}
+
+// LoadPatternsFile is [LoadPatterns] for a file.
+func LoadPatternsFile(path string) ([]Pattern, error) {
+	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
+	if err != nil {
+		return nil, fmt.Errorf("load patterns: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	patterns, err := LoadPatterns(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return patterns, nil
 }
 
 func loadError(decoder *json.Decoder, err error) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -166,6 +167,21 @@ func TestMistakesInAPatternFileAreNamedWithTheirPlace(t *testing.T) {
 			require.Nil(t, patterns)
 		})
 	}
+}
+
+func TestPatternsComeFromAFileAndErrorsNameIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "patterns.json")
+	_, err := resubmit.LoadPatternsFile(path)
+	require.ErrorContains(t, err, "patterns.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"patterns":[{"id":"q","class":"permanent","match":["quota"]}]}`), 0o600))
+	patterns, err := resubmit.LoadPatternsFile(path)
+	require.NoError(t, err)
+	require.Equal(t, []resubmit.Pattern{{ID: "q", Class: resubmit.Permanent, Match: []string{"quota"}}}, patterns)
+	require.NoError(t, os.WriteFile(path, []byte(`{"patterns":[{"id":"q","klass":"permanent"}]}`), 0o600))
+	_, err = resubmit.LoadPatternsFile(path)
+	require.ErrorContains(t, err, "patterns.json")
+	require.ErrorContains(t, err, "klass")
 }
 
 func FuzzLoadPatterns(f *testing.F) {
