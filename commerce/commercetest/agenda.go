@@ -73,7 +73,7 @@ func (h eventHeap) Less(i, j int) bool {
 	return h[i].seq < h[j].seq
 }
 func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *eventHeap) Push(x any)   { *h = append(*h, x.(*event)) } //nolint:forcetypeassert // only add pushes
+func (h *eventHeap) Push(x any)   { *h = append(*h, x.(*event)) } //nolint:forcetypeassert,errcheck // only add pushes
 func (h *eventHeap) Pop() any {
 	old := *h
 	last := len(old) - 1

@@ -10,7 +10,7 @@ import (
 )
 
 // DefaultToken is the APS token that is accepted when Config.Token is empty.
-const DefaultToken = "commercetest-token" //nolint:gosec // the documented token of a test system
+const DefaultToken = "commercetest-token"
 
 const (
 	defaultOldEvent     = 240 * time.Second

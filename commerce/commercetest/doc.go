@@ -29,7 +29,7 @@
 //
 // [System.Ledger] lists every push that was tried, [System.Violations] what a
 // resubmission must never do. Both see what the server did, not what a client
-// believes. [System.Faults] and [Config.StaleReads] make it misbehave.
+// believes. [System.AddFault] and [Config.StaleReads] make it misbehave.
 //
 // # Errors and concurrency
 //

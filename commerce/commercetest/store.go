@@ -102,8 +102,8 @@ func (st *store) uuid(kind, name string) string {
 
 func (st *store) random(name string) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(name))                     // a hash never fails to write
-	return rand.New(rand.NewPCG(st.seed, h.Sum64())) //nolint:gosec // repeatable on purpose
+	_, _ = h.Write([]byte(name)) // a hash never fails to write
+	return rand.New(rand.NewPCG(st.seed, h.Sum64()))
 }
 
 // view is the order as readers see it.
