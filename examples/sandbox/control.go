@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ type control struct{ world *sandbox.World }
 
 const maxControlBody = 1 << 20
 
+const controls = "there are POST maintenance, POST, GET and DELETE faults, POST and GET orders, GET ledger and GET violations under /_sandbox/"
+
 // open starts a live world with its control beside it.
 func open(ctx context.Context, listen string, seed uint64) (*sandbox.World, string, error) {
 	c := &control{}
@@ -30,6 +33,11 @@ func open(ctx context.Context, listen string, seed uint64) (*sandbox.World, stri
 	mux.HandleFunc("GET /_sandbox/faults", answer(c.faults))
 	mux.HandleFunc("GET /_sandbox/ledger", answer(c.ledger))
 	mux.HandleFunc("GET /_sandbox/violations", answer(c.violations))
+	mux.HandleFunc("/_sandbox/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf("there is no %s %s: %s", r.Method, r.URL.Path, controls)})
+	})
 	ready := make(chan struct{})
 	world, err := sandbox.New(ctx, listen, seed, map[string]http.Handler{"/_sandbox/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-ready // a call can come before the world is made
@@ -64,7 +72,14 @@ func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
 func read(r *http.Request, into any) error {
 	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxControlBody))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
+	err := dec.Decode(into)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own text shows types of Go
+		return fmt.Errorf("%s %s: byte %d: a JSON %s does not go into %q", r.Method, r.URL.Path, wrong.Offset, wrong.Value, cmp.Or(wrong.Field, "the body, an object"))
+	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s %s: the body is empty: send a JSON object", r.Method, r.URL.Path)
+	}
+	if err != nil {
 		return fmt.Errorf("%s %s: the body is not what is expected: %w", r.Method, r.URL.Path, err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -110,6 +125,9 @@ func (c *control) addFault(r *http.Request) (any, error) {
 	var in namedFault
 	if err := read(r, &in); err != nil {
 		return nil, err
+	}
+	if in.Fault == nil {
+		return nil, errors.New(`"fault" is missing: say for instance {"system":"commerce","fault":{"path":"*/push","times":1,"kind":"reset"}}`)
 	}
 	var f commercetest.Fault
 	if err := json.Unmarshal(in.Fault, &f); err != nil {

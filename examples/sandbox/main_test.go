@@ -73,13 +73,24 @@ func TestAnOrderThatRunsIntoAMaintenanceCanBeFollowedByHTTPAlone(t *testing.T) {
 func TestAControlCallWithATypoIsRefused(t *testing.T) {
 	t.Parallel()
 	g := start(t)
-	for path, body := range map[string]string{
-		"/maintenance": `{"onn":true}`,
-		"/orders":      `{"count":0}`,
-		"/faults":      `{"system":"commerce","fault":{"kind":"explode"}}`,
+	for name, c := range map[string]struct{ path, body, says string }{
+		"an unknown key":     {"/maintenance", `{"onn":true}`, "onn"},
+		"nothing said":       {"/maintenance", `{}`, `{"on":true}`},
+		"an empty body":      {"/maintenance", ``, "empty"},
+		"no orders":          {"/orders", `{"count":0}`, "1 to"},
+		"a count in words":   {"/orders", `{"count":"two"}`, `"count"`},
+		"not an object":      {"/orders", `[1]`, "object"},
+		"no fault":           {"/faults", `{"system":"commerce"}`, `"fault" is missing`},
+		"no such system":     {"/faults", `{"system":"oracle","fault":{"kind":"reset"}}`, "oracle"},
+		"no such fault":      {"/faults", `{"system":"commerce","fault":{"kind":"explode"}}`, "explode"},
+		"text after the end": {"/maintenance", `{"on":true} and more`, "goes on"},
 	} {
 		var answer struct{ Error string }
-		require.Equal(t, http.StatusBadRequest, call(t, http.MethodPost, g.Control+path, body, nil, &answer), path)
-		require.NotEmpty(t, answer.Error, path)
+		require.Equal(t, http.StatusBadRequest, call(t, http.MethodPost, g.Control+c.path, c.body, nil, &answer), name)
+		require.Contains(t, answer.Error, c.says, name)
+		require.NotContains(t, answer.Error, "struct {", "%s: the types of Go are no concern of other languages", name)
 	}
+	var answer struct{ Error string }
+	require.Equal(t, http.StatusNotFound, call(t, http.MethodPost, g.Control+"/ledgers", "", nil, &answer))
+	require.Contains(t, answer.Error, "GET ledger")
 }
