@@ -12,15 +12,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
@@ -51,6 +52,9 @@ func run(ctx context.Context, args []string, token string, stdout, stderr io.Wri
 		}
 		s.commerce, token = world.CommerceURL, world.CommerceToken
 	}
+	if token == "" {
+		return errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there")
+	}
 	client, err := ordermanager.New(s.commerce, ordermanager.Token(token))
 	if err != nil {
 		return err
@@ -59,21 +63,25 @@ func run(ctx context.Context, args []string, token string, stdout, stderr io.Wri
 	if s.json {
 		show = showJSON
 	}
-	rows := []row{}
-	for o, err := range client.Orders(ctx, s.view.Query()) {
-		if err != nil {
-			return err
-		}
-		if !o.Detailed() { // the list told no reason
-			if o, err = client.Order(ctx, o.ID); err != nil {
-				return err
+	return show(stdout, selected(ctx, client, s))
+}
+
+// selected lists the orders of the view that the filter matches.
+func selected(ctx context.Context, client *ordermanager.Client, s *settings) iter.Seq2[row, error] {
+	return func(yield func(row, error) bool) {
+		for o, err := range client.Orders(ctx, s.view.Query()) {
+			if err == nil && !o.Detailed() { // the list told no reason
+				o, err = client.Order(ctx, o.ID)
+			}
+			if err != nil {
+				yield(row{}, err)
+				return
+			}
+			if s.view.Match(o) && s.filter.Match(o) && !yield(rowOf(o), nil) {
+				return
 			}
 		}
-		if s.view.Match(o) && s.filter.Match(o) {
-			rows = append(rows, rowOf(o))
-		}
 	}
-	return show(stdout, rows)
 }
 
 type settings struct {
@@ -106,6 +114,18 @@ func parseFlags(args []string, stderr io.Writer) (*settings, error) {
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
+	}
+	if s.orders < 1 || s.orders > 100_000 {
+		return nil, fmt.Errorf("-orders %d: give a number from 1 to 100000", s.orders)
+	}
+	var idle error
+	flags.Visit(func(f *flag.Flag) {
+		if s.commerce != "" && (f.Name == "orders" || f.Name == "seed") {
+			idle = fmt.Errorf("-%s is for the test system, and -commerce names a real one: give one or the other", f.Name)
+		}
+	})
+	if idle != nil {
+		return nil, idle
 	}
 	if err := s.chooseView(views, view); err != nil {
 		return nil, err
@@ -198,9 +218,12 @@ func rowOf(o *commerce.Order) row {
 	}
 }
 
-func showJSON(out io.Writer, rows []row) error {
+func showJSON(out io.Writer, rows iter.Seq2[row, error]) error {
 	enc := json.NewEncoder(out)
-	for _, r := range rows {
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
 		if err := enc.Encode(r); err != nil {
 			return err
 		}
@@ -208,15 +231,15 @@ func showJSON(out io.Writer, rows []row) error {
 	return nil
 }
 
-func showTable(out io.Writer, rows []row) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NUMBER\tTYPE\tPLACED (UTC)\tVIA\tCUSTOMER\tTOTAL\tCLASS\tREASON")
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Number, r.Type, r.PlacedAt.Format("2006-01-02 15:04:05"), r.Channel, r.Customer, r.Total, r.Class, oneLine(r.Reason))
+func showTable(out io.Writer, rows iter.Seq2[row, error]) error {
+	t := page.Table{Head: []string{"NUMBER", "PLACED (UTC)", "VIA", "CUSTOMER", "TOTAL", "CLASS", "REASON"}, Below: true}
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
+		t.Add(r.Number, r.PlacedAt.UTC().Format("2006-01-02 15:04:05"), r.Channel, r.Customer, r.Total, r.Class, r.Reason)
 	}
-	fmt.Fprintf(w, "%d orders\n", len(rows))
-	return w.Flush()
+	t.Print(out)
+	_, err := fmt.Fprintf(out, "\n%d orders\n", len(t.Rows))
+	return err
 }
-
-// oneLine keeps a reason of many lines from tearing the table.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

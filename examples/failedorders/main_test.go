@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,4 +48,22 @@ func TestAViewFileWithATypoIsAOneLineError(t *testing.T) {
 	require.ErrorContains(t, err, "views.json")
 	require.ErrorContains(t, err, "statusses")
 	require.NotContains(t, err.Error(), "\n")
+}
+
+func TestAWrongCallIsAOneLineErrorThatSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no token":            {[]string{"-commerce", "https://mn.example.net"}, "COMMERCE_TOKEN"},
+		"the sandbox's flags": {[]string{"-commerce", "https://mn.example.net", "-seed", "3"}, "-seed"},
+		"no orders":           {[]string{"-orders", "-1"}, "1 to 100000"},
+		"no such channel":     {[]string{"-via", "pigeon"}, "direct or reseller"},
+		"no such view":        {[]string{"-view", "Lost"}, "Failed Orders"},
+	} {
+		err := run(t.Context(), c.args, "", io.Discard, io.Discard)
+		require.ErrorContains(t, err, c.says, name)
+		require.NotContains(t, err.Error(), "\n", name)
+	}
 }

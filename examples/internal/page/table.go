@@ -1,0 +1,94 @@
+package page
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Width is how wide what is printed may be, in characters.
+const Width = 120
+
+const below = "    "
+
+// Table is rows of cells under a head. The last column is broken into lines
+// where a row would be wider than the page.
+type Table struct {
+	Head []string
+	Rows [][]string
+	// Below puts the last column on lines of its own below its row.
+	Below bool
+}
+
+// Add appends a row; it has as many cells as the head.
+func (t *Table) Add(cells ...any) {
+	row := make([]string, len(cells))
+	for i, c := range cells {
+		row[i] = fmt.Sprint(c)
+	}
+	t.Rows = append(t.Rows, row)
+}
+
+// Print sets numbers to the right and texts to the left.
+func (t *Table) Print(out io.Writer) {
+	all := append([][]string{t.Head}, t.Rows...)
+	last := len(t.Head) - 1
+	widths := make([]int, last)
+	indent := 0
+	for i := range widths {
+		for _, row := range all {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		indent += widths[i] + 2
+	}
+	if t.Below {
+		indent = len(below)
+	}
+	for n, row := range all {
+		var b strings.Builder
+		for i, width := range widths {
+			space := strings.Repeat(" ", width-utf8.RuneCountInString(row[i]))
+			if isNumber(row[i]) || n == 0 && len(t.Rows) > 0 && isNumber(t.Rows[0][i]) {
+				b.WriteString(space + row[i] + "  ")
+			} else {
+				b.WriteString(row[i] + space + "  ")
+			}
+		}
+		lines := wrap(row[last], max(Width-indent, 20))
+		if t.Below && n > 0 {
+			lines = append([]string{""}, lines...)
+		}
+		fmt.Fprintln(out, strings.TrimRight(b.String()+lines[0], " "))
+		for _, line := range lines[1:] {
+			fmt.Fprintln(out, strings.Repeat(" ", indent)+line)
+		}
+	}
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// Paragraph prints a text in lines that are no wider than the page.
+func Paragraph(out io.Writer, indent, text string) {
+	for _, line := range wrap(text, Width-len(indent)) {
+		fmt.Fprintln(out, indent+line)
+	}
+}
+
+// wrap breaks a text between its words. A word that is longer than a line keeps
+// one of its own.
+func wrap(text string, width int) []string {
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		line := &lines[len(lines)-1]
+		switch {
+		case *line == "":
+			*line = word
+		case utf8.RuneCountInString(*line)+1+utf8.RuneCountInString(word) <= width:
+			*line += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
