@@ -22,7 +22,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	night := time.Date(2026, time.November, 21, 2, 0, 0, 0, time.UTC)
+	night := time.Now().UTC().Add(-12 * time.Hour).Truncate(time.Minute)
 	calendar, err := connect.NewCalendar([]connect.Window{
 		{ID: "CHG-7", Title: "Connect upgrade", Start: night, End: night.Add(3 * time.Hour)},
 	})
