@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -19,7 +20,8 @@ type settings struct {
 	apply                   bool
 
 	from, to time.Time
-	filter   resubmit.Filter
+	filter   resubmit.Filter // of -where, -from, -to and -order together
+	selects  bool            // any of these was given
 	numbers  []string
 	plan     string
 	json     bool
@@ -67,13 +69,31 @@ func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*s
 		return nil, fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
 	}
 	s.sandbox = s.commerce == ""
-	var err error
-	if s.filter, err = parseWhere(where); err != nil {
-		return nil, fmt.Errorf("-where: %w", err)
-	}
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	return s, s.check(given)
+	s.selects = given["where"] || given["from"] || given["to"] || given["order"]
+	if err := s.check(given); err != nil {
+		return nil, err
+	}
+	return s, s.choose(where)
+}
+
+// choose makes the filter.
+func (s *settings) choose(where string) error {
+	s.filter = resubmit.Everything()
+	if where != "" {
+		var err error
+		if s.filter, err = resubmit.ParseFilter(where); err != nil {
+			return fmt.Errorf("-where: %w", err)
+		}
+	}
+	if !s.from.IsZero() || !s.to.IsZero() {
+		s.filter = resubmit.All(s.filter, resubmit.PlacedBetween(s.from, s.to))
+	}
+	if len(s.numbers) > 0 {
+		s.filter = resubmit.All(s.filter, resubmit.Number(s.numbers...))
+	}
+	return resubmit.Check(s.filter)
 }
 
 func (s *settings) check(given map[string]bool) error {
@@ -90,7 +110,7 @@ func (s *settings) check(given map[string]bool) error {
 	switch {
 	case !s.from.IsZero() && !s.to.IsZero() && !s.from.Before(s.to):
 		return fmt.Errorf("-from %s is not before -to %s", s.from.Format(time.RFC3339), s.to.Format(time.RFC3339))
-	case s.rate < 0:
+	case s.rate < 0 || math.IsNaN(s.rate):
 		return fmt.Errorf("-rate %v: give a number of calls in a second", s.rate)
 	case s.sandbox && (s.orders < 1 || s.orders > 100_000):
 		return fmt.Errorf("-orders %d: give a number from 1 to 100000", s.orders)
@@ -105,13 +125,6 @@ func (s *settings) check(given map[string]bool) error {
 	default:
 		return nil
 	}
-}
-
-func parseWhere(where string) (resubmit.Filter, error) {
-	if where == "" {
-		return resubmit.Everything(), nil
-	}
-	return resubmit.ParseFilter(where)
 }
 
 func timeFlag(to *time.Time) func(string) error {

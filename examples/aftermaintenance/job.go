@@ -49,32 +49,39 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (status int
 		return 0, err
 	}
 
+	var stopped error
 	sum := summary{Plan: plan.Counts(), Violations: []string{}}
-	if s.apply || s.sandbox {
+	applying := s.apply || s.sandbox
+	if applying {
 		report, err := apply(ctx, s, sys, plan, out)
-		if report != nil {
-			showReport(out, report)
-			sum.Result = report.Result
-		}
-		if err != nil {
+		if report == nil {
 			return 0, err
 		}
-	} else {
-		fmt.Fprintf(out, "\nNothing was changed: this was a dry run. Say -apply to resubmit %d orders.\n", plan.Counts().Resubmit)
+		showReport(out, report)
+		sum.Result = report.Result
+		stopped = err // what was done until then is told all the same
 	}
 	sum.Violations = append(sum.Violations, sys.violations()...)
 	for _, v := range sum.Violations {
 		fmt.Fprintln(out, "VIOLATION", v)
+	}
+	showLeft(out, s, &sum)
+	if !applying {
+		fmt.Fprintf(out, "\nNothing was changed: this was a dry run. Say -apply to resubmit %d orders.\n", sum.Plan.Resubmit)
 	}
 	if s.json {
 		if err := json.NewEncoder(stdout).Encode(sum); err != nil {
 			return 0, err
 		}
 	}
-	if len(sum.Violations) > 0 {
+	switch {
+	case stopped != nil:
+		return 0, stopped
+	case len(sum.Violations) > 0:
 		return 0, fmt.Errorf("the test systems saw %d violations", len(sum.Violations))
+	default:
+		return sum.status(), nil
 	}
-	return sum.status(), nil
 }
 
 // status is the exit status: whether anything is left for a person.
@@ -98,21 +105,19 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		sys.onClose(func() error { return os.RemoveAll(dir) })
 		path = filepath.Join(dir, "plan.jsonl")
 	} else if plan, err := resubmit.OpenPlan(path); !errors.Is(err, fs.ErrNotExist) {
-		if err == nil {
-			fmt.Fprintf(out, "Using the plan in %s as it stands.\n", path)
+		if err != nil {
+			return nil, err
 		}
-		return plan, err
+		fmt.Fprintf(out, "Using the plan in %s as it stands.\n", path)
+		if err := checkSelection(s, plan); err != nil {
+			return nil, errors.Join(err, plan.Close())
+		}
+		return plan, nil
 	}
 
-	view := commerce.FailedOrders()
-	view.PlacedFrom, view.PlacedTo = s.from, s.to
-	filter := s.filter
-	if len(s.numbers) > 0 {
-		filter = resubmit.All(filter, resubmit.Number(s.numbers...))
-	}
 	if _, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
 		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect,
-		View: view, Filter: filter, Calendar: sys.calendar, Explicit: s.numbers,
+		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Explicit: s.numbers,
 	}, path); err != nil {
 		return nil, err
 	}
@@ -120,6 +125,15 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		fmt.Fprintf(out, "The plan is in %s.\n", path)
 	}
 	return resubmit.OpenPlan(path)
+}
+
+// checkSelection makes sure that a plan which is there has what the flags select
+// now, since it is carried out as a whole.
+func checkSelection(s *settings, plan *resubmit.Plan) error {
+	if made, now := plan.Header().Filter, s.filter.String(); s.selects && made != now {
+		return fmt.Errorf("-plan %s was made for %s, and the flags select %s: leave them out, or name another file", s.plan, made, now)
+	}
+	return nil
 }
 
 // checkNamed makes sure that every order that was named is in the plan.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -86,10 +88,17 @@ func live(t *testing.T) (w *sandbox.World, env map[string]string, flags []string
 func TestOnRealSystemsTheDefaultIsADryRun(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	status, stdout, stderr := do(t, env, flags...)
+	plan := filepath.Join(t.TempDir(), "plan.jsonl")
+	status, stdout, stderr := do(t, env, append(flags, "-plan", plan)...)
 	require.Equal(t, exitPerson, status, stderr)
 	require.Contains(t, stdout, "dry run")
 	require.Empty(t, w.Commerce.Ledger(), "nothing was pushed")
+
+	kept, err := os.ReadFile(plan)
+	require.NoError(t, err)
+	for _, secret := range env {
+		require.NotContains(t, stdout+stderr+string(kept), secret)
+	}
 }
 
 func TestAnOrderThatIsNamedIsTheOnlyOneTouched(t *testing.T) {
@@ -123,6 +132,47 @@ func TestAnOrderThatIsNamedIsTheOnlyOneTouched(t *testing.T) {
 	require.Empty(t, w.Commerce.Ledger())
 }
 
+func TestAPlanThatIsThereIsNotCarriedOutForOtherOrdersThanTheFlagsSelect(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	flags = append(flags, "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+	first := append(flags[:8:8], "-where", "channel=direct", "-from", "2020-01-01")
+	status, _, stderr := do(t, env, first...)
+	require.Equal(t, exitPerson, status, stderr)
+
+	for _, other := range [][]string{{"-order", "SO000001"}, {"-where", "channel=reseller"}, {"-where", "channel=direct"}} {
+		status, _, stderr = do(t, env, append(append(flags[:8:8], "-apply"), other...)...)
+		require.Equal(t, exitError, status, stderr)
+		require.Contains(t, stderr, "plan.jsonl was made for")
+		require.Empty(t, w.Commerce.Ledger(), other)
+	}
+	for _, same := range [][]string{first, flags[:8]} {
+		status, stdout, stderr := do(t, env, same...)
+		require.Equal(t, exitPerson, status, stderr)
+		require.Contains(t, stdout, "as it stands")
+	}
+}
+
+func TestARunThatIsInterruptedStillTellsWhatItDid(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		for len(w.Commerce.Ledger()) == 0 && ctx.Err() == nil {
+			runtime.Gosched()
+		}
+		stop()
+	}()
+	var out, errs strings.Builder
+	status := run(ctx, append(flags, "-apply", "-json", "-rate", "20"), func(name string) string { return env[name] }, &out, &errs)
+	require.Equal(t, exitError, status)
+	s := decode(t, out.String())
+	requireSums(t, s)
+	require.NotEmpty(t, w.Commerce.Ledger())
+	require.Positive(t, s.Result.Skipped+s.Result.Progressing+s.Result.Unknown, errs.String())
+}
+
 func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
@@ -150,6 +200,8 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		"an unknown flag":            {env, []string{"-ordres", "3"}, exitUsage, "-ordres"},
 		"an unknown operator":        {env, []string{"-where", "almost(type,SO)"}, exitUsage, "almost"},
 		"a bad time":                 {env, []string{"-from", "yesterday"}, exitUsage, "2026-11-21"},
+		"a rate that is no number":   {env, append(flags[:6:6], "-rate", "NaN"), exitUsage, "-rate"},
+		"an interval without time":   {env, []string{"-from", "2026-11-22", "-to", "2026-11-21"}, exitUsage, "-from"},
 		"no token":                   {nil, flags, exitUsage, "COMMERCE_TOKEN"},
 		"a base URL without scheme":  {env, with("-commerce", "mn.example.net:6308"), exitError, "https://"},
 		"a token that is refused":    {map[string]string{"COMMERCE_TOKEN": "s3cret-token", "CONNECT_API_KEY": w.ConnectKey}, flags, exitError, "token"},

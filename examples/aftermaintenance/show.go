@@ -7,9 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -19,6 +19,7 @@ type group struct {
 	rule    string
 	class   resubmit.Class
 	verdict resubmit.Verdict
+	flagged bool
 }
 
 // showPlan prints what will be done and why, one line a group.
@@ -28,7 +29,7 @@ func showPlan(out io.Writer, plan *resubmit.Plan) error {
 		if err != nil {
 			return err
 		}
-		g := group{e.Decision.Action, e.Decision.RuleID, e.Attribution.Class, e.Attribution.Verdict}
+		g := group{e.Decision.Action, e.Decision.RuleID, e.Attribution.Class, e.Attribution.Verdict, e.Decision.Flagged}
 		counts[g]++
 		if counts[g] == 1 {
 			why[g], example[g] = e.Decision.Why, e.Number
@@ -42,12 +43,19 @@ func showPlan(out io.Writer, plan *resubmit.Plan) error {
 		return cmp.Or(cmp.Compare(rank(a.action), rank(b.action)), cmp.Compare(counts[b], counts[a]), cmp.Compare(a.rule, b.rule), cmp.Compare(a.verdict, b.verdict))
 	})
 	fmt.Fprintf(out, "\nPlan: %d failed orders\n\n", plan.Counts().Total)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ACTION\tORDERS\tREASON\tMAINTENANCE\tEXAMPLE\tWHY")
-	for _, g := range groups {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", g.action, counts[g], g.class, g.verdict, example[g], why[g])
+	if len(groups) == 0 {
+		return nil
 	}
-	return w.Flush()
+	t := page.Table{Head: []string{"ACTION", "ORDERS", "REASON", "MAINTENANCE", "EXAMPLE", "WHY"}}
+	for _, g := range groups {
+		reason := why[g]
+		if g.flagged {
+			reason += " (look at it all the same)"
+		}
+		t.Add(g.action, counts[g], g.class, g.verdict, example[g], reason)
+	}
+	t.Print(out)
+	return nil
 }
 
 // rank is the order in which the actions are shown.
@@ -57,24 +65,93 @@ func rank(a resubmit.Action) int {
 	}, a)
 }
 
-// maxListed is how many single orders a report prints; the rest is counted.
-const maxListed = 20
+// What a report prints of the orders that were not completed; the rest is counted.
+const (
+	maxStories = 20
+	maxListed  = 40 // orders of one story
+)
 
-// showReport prints what was done, and each order that needs a person.
+// showReport prints what was done, and each order that did not come to its end.
 func showReport(out io.Writer, r *resubmit.Report) {
-	fmt.Fprintf(out, "\nReport: %s", r)
-	left := slices.DeleteFunc(slices.Clone(r.Items), func(i resubmit.Item) bool { return i.Outcome == resubmit.OutcomeCompleted })
-	if len(left) == 0 {
+	fmt.Fprintf(out, "\nResult: %d orders, %s\n", r.Result.Total(), r.Result)
+	if len(r.Groups) > 0 {
+		t := page.Table{Head: []string{"REASON", "VIA", "VENDOR", "ORDERS", "RESULT"}}
+		for _, g := range r.Groups {
+			t.Add(g.Class, g.Channel, g.Vendor, g.Result.Total(), g.Result)
+		}
+		fmt.Fprintln(out)
+		t.Print(out)
+	}
+	if r.CommerceOnly > 0 {
+		fmt.Fprintf(out, "\nOf the completed, %d are confirmed by Commerce alone.\n", r.CommerceOnly)
+	}
+	if r.CloseToVerified > 0 {
+		fmt.Fprintf(out, "\nAll were verified %v after the end of the maintenance.\n", r.CloseToVerified.Round(time.Second))
+	}
+	showOpen(out, r.Items)
+}
+
+// showOpen lists the orders that did not come to their end, those with the same
+// story together.
+func showOpen(out io.Writer, items []resubmit.Item) {
+	type story struct {
+		outcome resubmit.Outcome
+		why     string
+	}
+	numbers := map[story][]string{}
+	var stories []story
+	for _, i := range items {
+		if i.Outcome == resubmit.OutcomeCompleted {
+			continue
+		}
+		s := story{i.Outcome, i.Why}
+		if numbers[s] == nil {
+			stories = append(stories, s)
+		}
+		numbers[s] = append(numbers[s], i.Number)
+	}
+	slices.SortStableFunc(stories, func(a, b story) int {
+		return cmp.Or(cmp.Compare(b.outcome, a.outcome), cmp.Compare(len(numbers[b]), len(numbers[a])))
+	})
+	for n, s := range stories {
+		if n == 0 {
+			fmt.Fprintln(out, "\nNot completed:")
+		}
+		if n == maxStories {
+			fmt.Fprintf(out, "… and for %d other reasons\n", len(stories)-n)
+			return
+		}
+		page.Paragraph(out, "", fmt.Sprintf("%s, %d: %s", s.outcome, len(numbers[s]), s.why))
+		listed := numbers[s][:min(len(numbers[s]), maxListed)]
+		text := strings.Join(listed, " ")
+		if more := len(numbers[s]) - len(listed); more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		page.Paragraph(out, "    ", text)
+	}
+}
+
+// showLeft says what is left for a person, and that the exit status tells it.
+func showLeft(out io.Writer, s *settings, sum *summary) {
+	p, r := sum.Plan, sum.Result
+	var parts []string
+	for _, c := range []struct {
+		n    int
+		what string
+	}{
+		{p.Wait, "to wait for"}, {p.Hold, "to decide about"}, {p.Complete, "to complete by hand"}, {p.Manual, "to handle by hand"},
+		{p.Quarantine, "that need a new order or support"}, {r.Total() - r.Completed, "not completed"},
+	} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if len(parts) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n%d orders need somebody:\n", len(left))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, i := range left[:min(len(left), maxListed)] {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", i.Number, i.Outcome, i.Why)
-	}
-	_ = w.Flush() // what could not be written before cannot be told now
-	if more := len(left) - maxListed; more > 0 {
-		fmt.Fprintf(out, "… and %d more\n", more)
+	fmt.Fprintf(out, "\nLeft for a person (exit status %d): %s.\n", exitPerson, strings.Join(parts, ", "))
+	if s.plan == "" {
+		fmt.Fprintln(out, "With -plan FILE the plan is kept: every order, with its decision and the evidence for it.")
 	}
 }
 
@@ -134,9 +211,9 @@ func (p *progress) show(always bool) {
 		return
 	}
 	p.shown = time.Now()
-	state := fmt.Sprintf("%d of %d pushed", p.pushed, p.total)
+	state := fmt.Sprintf("%d of %d sent", p.pushed+p.unknown, p.total)
 	if p.unknown > 0 {
-		state += fmt.Sprintf(", %d answers lost", p.unknown)
+		state += fmt.Sprintf(" (%d answers lost)", p.unknown)
 	}
 	for _, outcome := range slices.Sorted(maps.Keys(p.outcomes)) {
 		state += fmt.Sprintf(", %d %s", p.outcomes[outcome], outcome)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
 
@@ -73,7 +74,7 @@ func (sys *systems) play(ctx context.Context, s *settings, out io.Writer) error 
 	if err := world.Live(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Connect was down for %s. It is back.\n", world.Window)
+	page.Paragraph(out, "", fmt.Sprintf("Connect was down for %s. It is back.", world.Window))
 	if sys.calendar, err = connect.NewCalendar([]connect.Window{world.Window}); err != nil {
 		return err
 	}

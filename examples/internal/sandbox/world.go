@@ -103,7 +103,8 @@ func (w *World) Play(ctx context.Context, n int) error {
 	author := newAuthor(w.seed, now)
 	w.Window = connect.Window{
 		ID: "CHG-2041", Title: "Upgrade of CloudBlue Connect",
-		Start: author.start, End: author.end.Add(-20 * time.Minute), ActualEnd: author.end, Source: "sandbox", // it took longer than announced
+		Start: author.start, End: author.end.Add(-20 * time.Minute), // announced
+		ActualStart: author.start, ActualEnd: author.end, Source: "sandbox", // it took longer
 	}
 	for _, s := range author.write(n) {
 		if err := w.passUntil(ctx, s.at); err != nil {
