@@ -66,7 +66,11 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (status int
 		fmt.Fprintln(out, "VIOLATION", v)
 	}
 	showLeft(out, s, &sum)
-	if !applying {
+	switch {
+	case applying:
+	case sum.Plan.Resubmit == 0:
+		fmt.Fprintln(out, "\nNothing was changed: this was a dry run, and there is nothing to resubmit now.")
+	default:
 		fmt.Fprintf(out, "\nNothing was changed: this was a dry run. Say -apply to resubmit %d orders.\n", sum.Plan.Resubmit)
 	}
 	if s.json {
@@ -108,7 +112,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(out, "Using the plan in %s as it stands.\n", path)
+		fmt.Fprintf(out, "Using the plan in %s as it stands, made %s. To plan anew, name another file.\n", path, plan.Header().CreatedAt.UTC().Format("2006-01-02 15:04 MST"))
 		if err := checkSelection(s, plan); err != nil {
 			return nil, errors.Join(err, plan.Close())
 		}

@@ -50,7 +50,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	case err != nil:
 		return err
 	case p.Class != connect.Up:
-		return fmt.Errorf("connect is not back: %w", p.Err)
+		return fmt.Errorf("connect is not back, or its base URL is wrong: %w", p.Err)
 	}
 	if s.faults && sys.world != nil {
 		defer func() { err = errors.Join(err, sys.world.BreakDown()) }()
