@@ -141,6 +141,8 @@ func (x *run) read(j *job) (*commerce.Order, error) {
 	order, err := x.cfg.Reader.Order(x.ctx, j.entry.OrderID)
 	if err == nil && order == nil {
 		err = errors.New("the reader returned neither an order nor an error")
+	} else if err == nil && order.ID != j.entry.OrderID {
+		err = errors.New("the answer was about another order")
 	}
 	if err != nil {
 		x.heed(j, err)

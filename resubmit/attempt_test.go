@@ -62,6 +62,10 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 			order:   func(o *shopOrder) { o.readFaults = []fault{missing} },
 			outcome: resubmit.OutcomeSkipped, why: "not there any more",
 		},
+		"an answer about another order is nothing to go by": {
+			order:   func(o *shopOrder) { o.onRead = func(o *shopOrder) { o.ID = "another" } },
+			outcome: resubmit.OutcomeSkipped, why: "the answer was about another order",
+		},
 		"an order that somebody completed is skipped": {
 			order:   func(o *shopOrder) { o.onRead = func(o *shopOrder) { o.Status = "CP" } },
 			outcome: resubmit.OutcomeSkipped, why: "moved since the plan was made: status PF → CP",
