@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // View is a named selection of orders, as the views and queues of the Provider
@@ -53,6 +54,8 @@ func (v View) Validate() error {
 	switch {
 	case strings.TrimSpace(v.Name) == "":
 		return errors.New("the name is empty")
+	case strings.ContainsFunc(v.Name, unicode.IsControl):
+		return errors.New("the name has control characters: write it on one line")
 	case len(v.Statuses) == 0:
 		return errors.New(`statuses is empty: name at least one, such as "PF"`)
 	case v.Sort != OldestFirst && v.Sort != NewestFirst:

@@ -111,6 +111,7 @@ func TestLoadViewsSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"a key like no other", `{"views":[{"colour":"red"}]}`, "known are name, statuses, types, placedFrom, placedTo, sort"},
 		{"a key twice", `{"views":[{"name":"a","name":"b"}]}`, `view 1 ("a"): byte 28: the key "name" is there twice`},
 		{"no name", `{"views":[{"statuses":["PF"]}]}`, `view 1 (""): the name is empty`},
+		{"a name of two lines", `{"views":[{"name":"a\nb","statuses":["PF"]}]}`, `view 1 ("a\nb"): the name has control characters`},
 		{"no statuses", `{"views":[{"name":"a","statuses":[]}]}`, `view 1 ("a"): statuses is empty`},
 		{"null statuses", `{"views":[{"name":"a","statuses":null}]}`, `byte 32: statuses must be a list of codes`},
 		{"a status alone", `{"views":[{"name":"a","statuses":"PF"}]}`, `statuses must be a list of codes such as ["PF"]`},
