@@ -406,6 +406,37 @@ func parseAmount(s string) (decimal.Decimal, error) {
 	return decimal.Decimal{}, fmt.Errorf("%q is not an amount like 12.5 of at most %d characters", excerpt(s), maxAmount)
 }
 
+// checkWritable refuses what would not be read back as it is.
+func checkWritable(e *Entry) error {
+	if err := checkAmount(e.Total.Amount); err != nil {
+		return fmt.Errorf("total: %w", err)
+	}
+	for _, text := range [...]string{e.OrderID, string(e.Before.Status), string(e.Before.ProvisioningStatus), e.Before.Reason} {
+		if !utf8.ValidString(text) { // the fingerprint would be another one
+			return fmt.Errorf("%q is not UTF-8", excerpt(text))
+		}
+	}
+	if err := checkYear(e.Before.PlacedAt, e.Before.FailedAt); err != nil {
+		return err
+	}
+	for i := range e.Attribution.Evidence {
+		if err := checkYear(e.Attribution.Evidence[i].At); err != nil {
+			return fmt.Errorf("evidence: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkYear refuses times that RFC 3339 cannot write.
+func checkYear(times ...time.Time) error {
+	for _, t := range times {
+		if year := t.UTC().Year(); year < 0 || year > 9999 {
+			return fmt.Errorf("the year %d of a time cannot be right", year)
+		}
+	}
+	return nil
+}
+
 // checkEntry says what is wrong with an entry: with one that is about to be
 // written, and with one that was read. after is the time of placing of the entry
 // before it.

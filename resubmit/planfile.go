@@ -89,8 +89,8 @@ func (p *PlanWriter) Write(e *Entry) error {
 	if err := checkEntry(e, p.after); err != nil {
 		return p.fail(err)
 	}
-	if err := checkAmount(e.Total.Amount); err != nil {
-		return p.fail(fmt.Errorf("order %s: total: %w", e.OrderID, err))
+	if err := checkWritable(e); err != nil {
+		return p.fail(fmt.Errorf("order %s: %w", excerpt(e.OrderID), err))
 	}
 	start := len(p.buf)
 	p.buf = append(appendEntry(p.buf, e), '\n')

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -425,4 +426,28 @@ func FuzzReadPlan(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, plan.Counts(), counts)
 	})
+}
+
+func TestWhatWouldNotBeReadBackIsNotWritten(t *testing.T) {
+	t.Parallel()
+	year12000 := time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		change func(*resubmit.Entry)
+		want   string
+	}{
+		"a year of five digits": {func(e *resubmit.Entry) { e.Before.PlacedAt = year12000 }, "the year 12000 of a time cannot be right"},
+		"a year before Christ":  {func(e *resubmit.Entry) { e.Before.FailedAt = year12000.AddDate(-12005, 0, 0) }, "the year -5 of a time"},
+		"such evidence":         {func(e *resubmit.Entry) { e.Attribution.Evidence[0].At = year12000 }, "evidence: the year 12000"},
+		"an id of bytes":        {func(e *resubmit.Entry) { e.OrderID = "a\xffb" }, "is not UTF-8"},
+		"a status of bytes":     {func(e *resubmit.Entry) { e.Before.Status = "a\xffb" }, "is not UTF-8"},
+	} {
+		e := planEntries()[0]
+		test.change(e)
+		e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+		w, err := resubmit.NewPlanWriter(io.Discard, planHeader())
+		require.NoError(t, err)
+		require.ErrorContains(t, w.Write(e), test.want, name)
+		_, _, err = w.Close()
+		require.ErrorContains(t, err, test.want, name)
+	}
 }
