@@ -72,8 +72,15 @@ func loadError(decoder *json.Decoder, err error) error {
 	return fmt.Errorf("load patterns: byte %d: %w", at, err)
 }
 
-// SavePatterns writes patterns so that LoadPatterns reads them back.
+// SavePatterns writes patterns so that LoadPatterns reads them back. Patterns that
+// it would refuse are an error, and nothing is written.
 func SavePatterns(w io.Writer, patterns []Pattern) error {
+	if len(patterns) == 0 {
+		return errors.New("save patterns: there are none")
+	}
+	if _, err := NewClassifier(patterns...); err != nil {
+		return fmt.Errorf("save patterns: %w", err)
+	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)

@@ -252,3 +252,15 @@ func BenchmarkClassify(b *testing.B) {
 		})
 	}
 }
+
+func TestPatternsThatWouldNotBeReadBackAreNotSaved(t *testing.T) {
+	t.Parallel()
+	for want, patterns := range map[string][]resubmit.Pattern{
+		"there are none": nil,
+		"unknown class":  {{ID: "x", Match: []string{"y"}}},
+	} {
+		var file bytes.Buffer
+		require.ErrorContains(t, resubmit.SavePatterns(&file, patterns), want)
+		require.Empty(t, file.Bytes())
+	}
+}
