@@ -280,6 +280,9 @@ func Amount(op Comparison, m commerce.Money) Filter {
 	}
 	// 12.50 and 12.5 are the same filter.
 	digits := m.Amount.String()
+	if !moneyForm.MatchString(digits + currency) { // it could not be read back
+		return refuse("amount: more than %d digits before or after the point", maxExponent)
+	}
 	value, err := decimal.NewFromString(digits)
 	if err != nil {
 		return refuse("amount: %w", err)
