@@ -207,6 +207,9 @@ func (c *PlanConfig) setDefaults() error {
 		return fmt.Errorf("PlanConfig.Settle is %v and Margins.LookBack is %v; give a duration, 0 for the default or -1 for none",
 			c.Settle, c.Margins.LookBack)
 	}
+	if slices.Contains(c.Explicit, "") { // it would be every order without a number
+		return errors.New("PlanConfig.Explicit has an empty name; leave it out")
+	}
 	c.Concurrency = orDefault(c.Concurrency, 4)
 	c.Settle = max(0, orDefault(c.Settle, DefaultSettle))
 	if c.Targets == nil {

@@ -562,6 +562,7 @@ func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 		"a bad target":    {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{"CL"} }, `PlanConfig.Targets has "CL"`},
 		"no target":       {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{} }, "PlanConfig.Targets is empty"},
 		"no settle time":  {func(c *resubmit.PlanConfig) { c.Settle = -time.Second }, "PlanConfig.Settle is -1s"},
+		"nobody named":    {func(c *resubmit.PlanConfig) { c.Explicit = []string{""} }, "PlanConfig.Explicit has an empty name"},
 		"no concurrency":  {func(c *resubmit.PlanConfig) { c.Concurrency = -1 }, "PlanConfig.Concurrency is -1"},
 	}
 	for name, test := range tests {
