@@ -226,16 +226,16 @@ func (f *named) Match(o *commerce.Order) bool { return f.fn(o) }
 func (f *named) String() string               { return f.text }
 
 // NeedsDetails tells whether a filter looks at what only reading one order
-// gives for sure: the text of its failure. On an order from a list such a
+// gives for sure: the text of its failure, its subscriptions and its tenant. On an order from a list such a
 // filter can refuse what it would match once the order has been read.
 func NeedsDetails(f Filter) bool {
 	switch f := f.(type) {
 	case everything, *invalid, *timeBound, *amount:
 		return false
 	case *oneOf:
-		return f.prop == propReason
+		return f.prop.inDetails()
 	case *like:
-		return f.prop == propReason
+		return f.prop.inDetails()
 	case *not, *all, *anyOf:
 		return slices.ContainsFunc(children(f), NeedsDetails)
 	case interface{ NeedsDetails() bool }:

@@ -45,6 +45,12 @@ func propertyByName(name string) (property, bool) {
 	return property(i), i >= 0
 }
 
+// inDetails reports whether lists may leave the property out (facts/commerce.md
+// 2.4 and 4).
+func (p property) inDetails() bool {
+	return p == propReason || p == propSubscription || p == propTenant
+}
+
 // value is the text of a property that holds one text.
 func (p property) value(o *commerce.Order) string {
 	switch p {

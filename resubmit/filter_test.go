@@ -312,7 +312,7 @@ func TestCheapTermsAndTheRestAreTheFilter(t *testing.T) {
 
 		// What the cheap terms say must not depend on the details.
 		bare := *o
-		bare.Failure = commerce.Failure{}
+		bare.Failure, bare.SubscriptionIDs, bare.TenantID = commerce.Failure{}, nil, ""
 		require.Equal(t, cheap.Match(o), cheap.Match(&bare))
 	})
 }
@@ -334,6 +334,8 @@ func TestWhichFiltersNeedDetails(t *testing.T) {
 	require.True(t, resubmit.NeedsDetails(resubmit.ReasonClass(nil, resubmit.Transient)))
 	require.True(t, resubmit.NeedsDetails(resubmit.Func("f", func(*commerce.Order) bool { return true })))
 	require.True(t, resubmit.NeedsDetails(plainFilter{resubmit.Types("SO")}), "a filter of the user's can look at anything")
+	require.True(t, resubmit.NeedsDetails(resubmit.Subscription("1")))
+	require.True(t, resubmit.NeedsDetails(mustParse(t, "like(tenant,a*)")))
 	require.True(t, resubmit.NeedsDetails(ownFilter{details: true}))
 	require.False(t, resubmit.NeedsDetails(ownFilter{}))
 	require.False(t, resubmit.NeedsDetails(resubmit.CustomerLike("*x*")))

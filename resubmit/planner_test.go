@@ -334,6 +334,23 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	require.Zero(t, byID["id-2"].Before.FailedAt, "not of this status")
 }
 
+func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(2)
+	for _, o := range source.orders {
+		o.SubscriptionIDs, o.Transitions = nil, nil
+	}
+	reader := planReader(func(_ context.Context, id string) (*commerce.Order, error) {
+		if id == "id-0" {
+			return failedOrder(0), nil
+		}
+		return failedOrder(1), nil
+	})
+	entries := planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true, Filter: resubmit.Subscription("1001")})
+	require.Len(t, entries, 1)
+	require.Equal(t, "id-1", entries[0].OrderID)
+}
+
 func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(5000)
