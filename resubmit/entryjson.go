@@ -455,7 +455,8 @@ func checkEntry(e *Entry, after time.Time) error {
 		return fmt.Errorf("order %s: has the target %q although it is not to be resubmitted", id, e.Target)
 	case e.Fingerprint != Fingerprint(e.OrderID, e.Before):
 		return fmt.Errorf("order %s: the fingerprint is not that of the order and its state", id)
-	case !e.Before.PlacedAt.IsZero() && e.Before.PlacedAt.Before(after):
+	case !e.Before.PlacedAt.IsZero() && e.Before.PlacedAt.Before(after.Truncate(time.Second)):
+		// To the second, as a list may tell it, though reading an order tells it finer.
 		return fmt.Errorf("order %s: was placed %s, before the order ahead of it; orders must come oldest first",
 			id, e.Before.PlacedAt.Format(time.RFC3339Nano))
 	default:

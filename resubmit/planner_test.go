@@ -334,6 +334,23 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	require.Zero(t, byID["id-2"].Before.FailedAt, "not of this status")
 }
 
+func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
+	t.Parallel()
+	fine := map[string]time.Time{"id-0": longAgo.Add(900 * time.Millisecond), "id-1": longAgo.Add(100 * time.Millisecond)}
+	source := failedOrders(2)
+	for _, o := range source.orders {
+		o.PlacedAt, o.Transitions = longAgo, nil
+	}
+	reader := planReader(func(_ context.Context, id string) (*commerce.Order, error) {
+		o := failedOrder(0)
+		o.ID, o.PlacedAt = id, fine[id]
+		return o, nil
+	})
+	for _, e := range planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true}) {
+		require.Equal(t, fine[e.OrderID], e.Before.PlacedAt)
+	}
+}
+
 func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)
