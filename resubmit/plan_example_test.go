@@ -85,7 +85,7 @@ func ExampleOpenPlan() {
 	}
 	fmt.Printf("%+v\n", counts)
 
-	data, err := os.ReadFile(path) //nolint:gosec // our own file
+	data, err := os.ReadFile(path)
 	if err != nil {
 		fmt.Println(err)
 		return

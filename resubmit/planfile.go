@@ -77,8 +77,8 @@ func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
 	return &PlanWriter{w: w, hash: sha256.New(), buf: append(make([]byte, 0, planBlock+planBlock/4), line.Bytes()...)}, nil
 }
 
-// Write appends an entry. Entries come oldest first, to the second; one that does not tell when
-// it was placed may come anywhere. After an error the plan is lost.
+// Write appends an entry. Entries come oldest first, to the second; one that does
+// not tell when it was placed may come anywhere. After an error the plan is lost.
 func (p *PlanWriter) Write(e *Entry) error {
 	if p.closed && p.err == nil {
 		p.err = errors.New("resubmit: write plan: it is closed")

@@ -251,7 +251,7 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
-	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644)) //nolint:gosec // that is the point
+	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644))
 	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		Source: failedOrders(3), IgnoreConnect: true, Filter: resubmit.Everything(),
 	}, path)
