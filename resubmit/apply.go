@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +67,9 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 }
 
 func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
+	if plan == nil {
+		return nil, errors.New("resubmit: Apply was given no plan; read one with OpenPlan or ReadPlan")
+	}
 	planned, err := plan.Header().Calendar()
 	if err != nil {
 		return nil, err
@@ -86,7 +90,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
 		planned: planned,
 		gate:    newGate(calendar, r.cfg.Guard, r.cfg.Settle),
-		lanes:   newLanes(),
+		lanes:   newLanes(max(1, r.cfg.InHand/2)),
 		ready:   make(chan *job, r.cfg.InHand),
 		hand:    make(chan struct{}, r.cfg.InHand),
 		follows: make(chan *job),
@@ -94,6 +98,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		groups:  make(map[groupKey]*Result),
 		started: time.Now(),
 	}
+	x.room.L = &x.mu
 	x.tell = &teller{to: r.cfg.Observer, log: r.cfg.Logger}
 	x.gate.set(r.paused)
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
@@ -119,7 +124,7 @@ type run struct {
 	total   int
 	started time.Time
 
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // a run is one call of Apply
 	cancel context.CancelCauseFunc
 
 	jobs      sync.WaitGroup // orders in hand
@@ -133,6 +138,7 @@ type run struct {
 	pushing, verifying atomic.Int64
 
 	mu           sync.Mutex
+	room         sync.Cond // fewer orders wait in the lanes
 	lanes        *lanes
 	result       Result
 	groups       map[groupKey]*Result
@@ -173,30 +179,72 @@ func newJob(e *Entry) *job {
 	}
 }
 
-// feed takes the orders of the plan in hand, as many at a time as may be.
+// feed takes the orders of the plan in hand, as many at a time as may be. Those
+// that too many waiting ones keep out are taken when the plan is read again, so
+// that a long lane neither fills the memory nor holds up the others.
 func (x *run) feed(plan *Plan) {
-	seen := 0
+	taken, left, err := x.pass(plan, nil)
+	for err == nil && left != nil {
+		x.waitForRoom()
+		var n int
+		n, left, err = x.pass(plan, left)
+		taken += n
+	}
+	if err != nil {
+		x.cancel(fmt.Errorf("resubmit: read the plan: %w", err))
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.unread = max(0, x.total-taken)
+	x.result.Skipped += x.unread
+}
+
+// pass reads the plan once and takes the orders at the places in only, or all of
+// them when that is nil. It returns the places of those that were left out.
+func (x *run) pass(plan *Plan, only []int) (taken int, left []int, err error) {
+	late := make(map[string]bool) // lanes of which an order was left out
+	place, all := -1, only == nil
 	for e, err := range plan.Entries() {
 		if err != nil {
-			x.cancel(fmt.Errorf("resubmit: read the plan: %w", err))
-			break
+			return taken, left, err
 		}
 		if e.Decision.Action != Resubmit {
 			continue
 		}
-		seen++
-		x.jobs.Add(1)
-		x.hand <- struct{}{}
-		x.take(newJob(e))
+		place++
+		if !all {
+			if len(only) == 0 {
+				break
+			}
+			if only[0] != place {
+				continue
+			}
+			only = only[1:]
+		}
+		if !x.take(newJob(e), late) {
+			left = append(left, place)
+			continue
+		}
+		taken++
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.unread = max(0, x.total-seen)
-	x.result.Skipped += x.unread
+	return taken, left, nil
 }
 
-func (x *run) take(j *job) {
+// take takes an order in hand, unless it would have to wait and too many do, or
+// an older one of its lanes was left out.
+func (x *run) take(j *job, late map[string]bool) bool {
+	x.jobs.Add(1)
+	x.hand <- struct{}{}
 	x.mu.Lock()
+	if x.ctx.Err() == nil && (isLate(j, late) || x.lanes.full(j)) {
+		x.mu.Unlock()
+		for _, k := range j.lanes {
+			late[k] = true
+		}
+		<-x.hand
+		x.jobs.Done()
+		return false
+	}
 	ready, by := x.lanes.add(j)
 	x.mu.Unlock()
 	switch {
@@ -204,6 +252,21 @@ func (x *run) take(j *job) {
 		x.block(j, by)
 	case ready:
 		x.ready <- j
+	}
+	return true
+}
+
+func isLate(j *job, late map[string]bool) bool {
+	return slices.ContainsFunc(j.lanes, func(k string) bool { return late[k] })
+}
+
+// waitForRoom waits until half of those that waited in the lanes have gone, so
+// that each reading of the plan takes many orders.
+func (x *run) waitForRoom() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for x.lanes.waiting > x.lanes.most/2 {
+		x.room.Wait()
 	}
 }
 
@@ -232,6 +295,7 @@ func (x *run) done(j *job, o Outcome, why string) {
 	} else {
 		blocked = x.lanes.stop(j)
 	}
+	x.room.Signal()
 	x.mu.Unlock()
 	x.account(j)
 	for _, next := range ready {
@@ -287,6 +351,9 @@ func (x *run) finish() *Report {
 
 func (x *run) status() Status {
 	paused, why, until := x.gate.view()
+	if rest := x.pace.rest(); why == "" && rest > 0 {
+		why, until = "a server asked for patience", time.Now().Add(rest)
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return Status{

@@ -15,10 +15,13 @@ type lanes struct {
 	// stopped holds, for each lane that is over, the number of the order behind
 	// which nothing may pass.
 	stopped map[string]string
+	// waiting counts the orders with another before them. When there are most, no
+	// further one is to be added that would have to wait.
+	waiting, most int
 }
 
-func newLanes() *lanes {
-	return &lanes{queues: make(map[string][]*job), stopped: make(map[string]string)}
+func newLanes(most int) *lanes {
+	return &lanes{queues: make(map[string][]*job), stopped: make(map[string]string), most: most}
 }
 
 // laneKeys names the lanes of an order: its subscriptions and its tenant. Order
@@ -42,6 +45,21 @@ func laneKeys(e *Entry) []string {
 	return slices.Compact(keys)
 }
 
+// full reports whether an order would have to wait and too many do.
+func (l *lanes) full(j *job) bool {
+	if l.waiting < l.most {
+		return false
+	}
+	waits := false
+	for _, k := range j.lanes {
+		if _, stopped := l.stopped[k]; stopped {
+			return false
+		}
+		waits = waits || len(l.queues[k]) > 0
+	}
+	return waits
+}
+
 // add enters an order. It is ready if nothing is before it in any of its lanes;
 // by is not empty if it can never run.
 func (l *lanes) add(j *job) (ready bool, by string) {
@@ -57,6 +75,9 @@ func (l *lanes) add(j *job) (ready bool, by string) {
 			j.before++
 		}
 		l.queues[k] = append(l.queues[k], j)
+	}
+	if j.before > 0 {
+		l.waiting++
 	}
 	return j.before == 0, ""
 }
@@ -82,6 +103,7 @@ func (l *lanes) leave(j *job) (ready []*job) {
 		l.queues[k] = q
 		q[0].before--
 		if q[0].before == 0 {
+			l.waiting--
 			ready = append(ready, q[0])
 		}
 	}
@@ -104,6 +126,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 			for _, b := range q[at+1:] {
 				if b.blockedBy == "" {
 					b.blockedBy = j.item.Number
+					l.waiting--
 					blocked, work = append(blocked, b), append(work, b)
 				}
 			}
