@@ -23,6 +23,8 @@ type Journal interface {
 	// Put replaces the record of an order. When it returns nil the record is
 	// durable, as far as the journal promises at all. After an error before a
 	// push nothing is pushed; after an error behind a push the run stops.
+	// A journal that can be had by two runs at once refuses a RecordSending over
+	// any record but a RecordRefused: the other run has the order.
 	Put(Record) error
 	// Get returns the last record of an order, and whether there is one.
 	Get(orderID string) (Record, bool, error)
@@ -100,6 +102,9 @@ func (m *MemoryJournal) Put(r Record) error {
 	defer m.mu.Unlock()
 	if m.records == nil {
 		return errors.New("resubmit: the journal was not begun with a plan")
+	}
+	if was, ok := m.records[r.OrderID]; ok && r.State == RecordSending && was.State != RecordRefused {
+		return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next", r.OrderID, was.State)
 	}
 	m.records[r.OrderID] = r
 	return nil
