@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
 )
 
 // pushTimeout bounds a push that is on its way when the run is stopped.
@@ -52,8 +53,8 @@ func (x *run) handOver(j *job) {
 // attempt takes an order up where the journal left it.
 func (x *run) attempt(j *job) next {
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
-	if err == nil && found && rec.Fingerprint != j.entry.Fingerprint {
-		err = errors.New("its record is for another failure than the plan; use the journal of this plan")
+	if err == nil && found && (rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint) {
+		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
 	}
 	if err != nil {
 		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", j.item.Number, err))
@@ -73,6 +74,9 @@ func (x *run) attempt(j *job) next {
 
 // resume goes on from a record of an earlier run.
 func (x *run) resume(j *job, rec Record) next {
+	if now := time.Now(); rec.At.After(now) {
+		rec.At = now // the clock was set back, and nobody is to wait for that
+	}
 	j.rec = rec
 	j.item.Attempts = rec.Attempt
 	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
@@ -81,6 +85,9 @@ func (x *run) resume(j *job, rec Record) next {
 		return nextAgain
 	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
 		j.item.Target = rec.Target
+		if rec.State == RecordPushed {
+			j.item.PushedAt = rec.At
+		}
 		return nextFollow
 	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped:
 		if rec.State != RecordSkipped {
@@ -119,15 +126,13 @@ func (x *run) once(j *job) next {
 	case err != nil:
 		return x.putOff(j, "the order could not be read again", err)
 	}
-	changed := j.entry.Before.Diff(j.item.After)
-	x.tell.tell(func(o Observer) {
-		o.OnReread(Reread{OrderID: j.item.OrderID, Number: j.item.Number, Now: j.item.After, Changed: changed})
-	})
-	if changed != "" {
+	if changed := j.entry.Before.Diff(j.item.After); changed != "" {
+		x.tell.reread(j, changed)
 		return x.skip(j, "moved since the plan was made: "+changed)
 	}
 	target, why := x.target(j.entry, order)
 	if target == "" {
+		x.tell.reread(j, "")
 		return x.skip(j, why)
 	}
 	return x.push(j, target)
@@ -139,10 +144,12 @@ func (x *run) read(j *job) (*commerce.Order, error) {
 		return nil, err
 	}
 	order, err := x.cfg.Reader.Order(x.ctx, j.entry.OrderID)
-	if err == nil && order == nil {
+	switch {
+	case err != nil:
+	case order == nil:
 		err = errors.New("the reader returned neither an order nor an error")
-	} else if err == nil && order.ID != j.entry.OrderID {
-		err = errors.New("the answer was about another order")
+	case order.ID != j.entry.OrderID:
+		err = fmt.Errorf("the reader was asked for order %q and answered with %q", j.entry.OrderID, order.ID)
 	}
 	if err != nil {
 		x.heed(j, err)
@@ -180,22 +187,16 @@ func (x *run) target(e *Entry, o *commerce.Order) (target commerce.Status, why s
 
 // push sends the order on its way, if nothing has come between.
 func (x *run) push(j *job, target commerce.Status) next {
-	held, err := x.pace.wait(x.ctx)
-	if err != nil {
-		return x.release(j, "stopped before the push")
-	}
-	if held {
-		// What was read is old by now.
-		return x.release(j, "held back by Commerce right before the push")
-	}
-	if why, _ := x.gate.closed(time.Now()); why != "" {
-		return x.release(j, "held back right before the push: "+why)
+	if why := x.mayPush(); why != "" {
+		x.tell.reread(j, "")
+		return x.release(j, why)
 	}
 	// A stop of the run must not cut a push in half: its outcome would be unknown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), pushTimeout)
-	err = x.cfg.Pusher.Push(ctx, j.entry.OrderID, target)
+	err := x.cfg.Pusher.Push(ctx, j.entry.OrderID, target)
 	cancel()
 	j.item.PushedAt = time.Now()
+	x.tell.reread(j, "") // not before: an observer may be slow
 	j.rec.Target = target
 	j.item.Attempts = j.rec.Attempt
 	if err == nil {
@@ -216,6 +217,23 @@ func (x *run) push(j *job, target commerce.Status) next {
 	_ = x.put(j, RecordUnknown, "the answer to the push was lost: "+err.Error())
 	x.tell.unknown(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
 	return nextFollow
+}
+
+// mayPush waits for the turn of a push and says what came between it and the
+// reading of the order, "" for nothing.
+func (x *run) mayPush() string {
+	held, err := x.pace.wait(x.ctx)
+	if err == nil && held {
+		return "held back by Commerce right before the push" // what was read is old by now
+	}
+	why, _ := x.gate.closed(time.Now())
+	if x.ctx.Err() != nil {
+		return "stopped before the push"
+	}
+	if why != "" {
+		return "held back right before the push: " + why
+	}
+	return ""
 }
 
 // refused ends a push that for sure did nothing, or puts it off.
@@ -297,6 +315,10 @@ func (x *run) put(j *job, s RecordState, why string) error {
 
 // heed keeps what an error asks for: patience, and an id for support.
 func (x *run) heed(j *job, err error) {
+	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
+		x.pace.hold(e.RetryAfter)
+		x.cfg.Logger.Warn("Connect asks for patience", "retryAfter", e.RetryAfter, "order", j.item.Number)
+	}
 	e, ok := errors.AsType[*commerce.Error](err)
 	if !ok {
 		return

@@ -64,7 +64,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		},
 		"an answer about another order is nothing to go by": {
 			order:   func(o *shopOrder) { o.onRead = func(o *shopOrder) { o.ID = "another" } },
-			outcome: resubmit.OutcomeSkipped, why: "the answer was about another order",
+			outcome: resubmit.OutcomeSkipped, why: "was asked for order",
 		},
 		"an order that somebody completed is skipped": {
 			order:   func(o *shopOrder) { o.onRead = func(o *shopOrder) { o.Status = "CP" } },

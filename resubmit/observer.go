@@ -14,8 +14,8 @@ import (
 //
 // The calls come one at a time, each order's own in the order of its steps, from
 // the goroutines that do the work: a slow observer slows the run, but no
-// guarantee of the run depends on it, since none is called between the last look
-// at the gate and the push. It may call Status, Pause and Resume. A panic is not
+// guarantee of the run depends on it, since none is called between the re-read of
+// an order and its push. It may call Status, Pause and Resume. A panic is not
 // recovered; it ends the program as any other, and the journal tells what was
 // under way.
 type Observer interface {
@@ -26,7 +26,8 @@ type Observer interface {
 	OnGateOpened(GateOpened)
 	// OnIntent says that the journal holds the intent to push an order.
 	OnIntent(Intent)
-	// OnReread says that the order was read again before the push.
+	// OnReread says that the order was read again before the push. It comes after
+	// the push was answered, so that a slow observer does not make the reading old.
 	OnReread(Reread)
 	// OnPushed says that Commerce accepted a push.
 	OnPushed(Pushed)
@@ -163,6 +164,12 @@ func (t *teller) gateClosed(e GateClosed) {
 func (t *teller) gateOpened(e GateOpened) {
 	t.log.Info("pushes go on", "waited", e.Waited)
 	t.tell(func(o Observer) { o.OnGateOpened(e) })
+}
+
+func (t *teller) reread(j *job, changed string) {
+	t.tell(func(o Observer) {
+		o.OnReread(Reread{OrderID: j.item.OrderID, Number: j.item.Number, Now: j.item.After, Changed: changed})
+	})
 }
 
 func (t *teller) unknown(e PushUnknown) {

@@ -127,7 +127,7 @@ func TestAPlanThatCannotBeReadToItsEndStillSums(t *testing.T) {
 		require.ErrorContains(t, err, "resubmit: read the plan: ")
 		require.Equal(t, 2000, report.Result.Total())
 		require.NotZero(t, report.Unread)
-		require.Equal(t, 2000-report.Unread, len(report.Items))
+		require.Len(t, report.Items, 2000-report.Unread)
 		require.Contains(t, report.String(), "stopped early: ")
 	})
 }

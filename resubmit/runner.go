@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -48,7 +49,9 @@ type Config struct {
 	// from more (facts/commerce.md 1.1).
 	Concurrency int
 	// InHand is how many orders are held in memory: waiting for an older order of
-	// their subscription, being pushed, or being verified. Default 8192.
+	// their subscription, being pushed, or being verified. At most half of them wait,
+	// so that the other subscriptions go on; what is left out is read from the plan
+	// again later. Default 8192.
 	InHand int
 	// MaxRefusals is how often an order is tried again in one run after a call
 	// that for sure did nothing: the server was not reached, refused the
@@ -161,7 +164,7 @@ func (c Config) validate() error {
 			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
 		}
 	}
-	if c.Rate < 0 && c.Rate != -1 || c.Rate != c.Rate {
+	if c.Rate < 0 && c.Rate != -1 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
 		bad("Config.Rate is %v; give calls per second, 0 for the default or -1 for no limit", c.Rate)
 	}
 	if c.MaxRefusals < -1 {
@@ -229,7 +232,8 @@ type Status struct {
 	Running bool
 	Paused  bool
 	// Gate says why pushes wait, "" when they do not; Until when that is known to
-	// end, zero when it is not known.
+	// end, zero when it is not known. A server that asked for patience holds back
+	// the reads as well.
 	Gate  string
 	Until time.Time
 	// Digest is the plan's.

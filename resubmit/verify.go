@@ -64,7 +64,7 @@ func (x *run) resolve(j *job) bool {
 	for {
 		last, err := p.wait(x.ctx)
 		if err == nil {
-			_, err = x.look(j)
+			err = x.look(j)
 		}
 		if x.ctx.Err() != nil {
 			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(x.ctx).Error())
@@ -74,12 +74,12 @@ func (x *run) resolve(j *job) bool {
 		case err != nil:
 			what = "the order could not be read: " + err.Error()
 		case failedAnew(j.entry.Before, j.item.After):
-			j.evidence("order", "the failure is another one, so the push was accepted", time.Now())
+			j.evidence("order", "the failure is another one, so it was moved, by the push or by somebody else", time.Now())
 			x.failedAgain(j)
 			return false
 		case j.entry.Before.Diff(j.item.After) != "":
-			j.evidence("order", "the push was accepted: "+j.entry.Before.Diff(j.item.After), time.Now())
-			_ = x.put(j, RecordPushed, "its state tells that the push was accepted")
+			j.evidence("order", "it was moved, by the push or by somebody else: "+j.entry.Before.Diff(j.item.After), time.Now())
+			_ = x.put(j, RecordPushed, "its state tells that it was moved, by the push or by somebody else")
 			return true
 		default:
 			what = fmt.Sprintf("the order is still %s for the same failure", j.item.After.Status)
@@ -100,14 +100,11 @@ func (x *run) verify(j *job, left bool) {
 		deadline = pushedAt // its time was up already
 		left = j.rec.Seen != j.entry.Before.Status
 	}
-	if j.item.PushedAt.IsZero() {
-		j.item.PushedAt = pushedAt
-	}
 	p := x.polls(deadline)
 	for {
 		last, err := p.wait(x.ctx)
 		if err == nil {
-			_, err = x.look(j)
+			err = x.look(j)
 		}
 		if x.ctx.Err() != nil {
 			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(x.ctx).Error())
@@ -149,12 +146,13 @@ func (x *run) verify(j *job, left bool) {
 
 // look is a read that takes part in verification: it waits for its turn among
 // those, apart from the pushes.
-func (x *run) look(j *job) (*commerce.Order, error) {
+func (x *run) look(j *job) error {
 	if err := x.takeLook(); err != nil {
-		return nil, err
+		return err
 	}
 	defer x.giveLook()
-	return x.read(j)
+	_, err := x.read(j)
+	return err
 }
 
 func (x *run) takeLook() error {
@@ -203,7 +201,7 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 		j.item.CommerceOnly = true
 		return OutcomeCompleted, done + "; Connect could not be asked, as the order names neither a tenant nor a subscription"
 	}
-	found, err := x.requests(keys)
+	found, err := x.requests(j, keys)
 	if err != nil {
 		return OutcomeProgressing, done + "; Connect could not be asked: " + err.Error()
 	}
@@ -233,7 +231,7 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 }
 
 // requests asks Connect. A key without an answer is an error.
-func (x *run) requests(keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	if err := x.takeLook(); err != nil {
 		return nil, err
 	}
@@ -242,6 +240,9 @@ func (x *run) requests(keys []connect.RequestKey) (map[connect.RequestKey][]conn
 		return nil, err
 	}
 	found, err := x.cfg.Requests.NewestRequests(x.ctx, keys)
+	if err != nil {
+		x.heed(j, err)
+	}
 	for _, k := range keys {
 		if _, ok := found[k]; ok {
 			continue
@@ -259,7 +260,7 @@ func (x *run) whoMustAct(j *job) string {
 	at := fmt.Sprintf("the order is %s", j.item.After.Status)
 	kind, _ := x.cfg.RequestType(j.entry.Type)
 	if keys := requestKeys(j.entry, kind); x.cfg.Requests != nil && len(keys) > 0 {
-		found, err := x.requests(keys)
+		found, err := x.requests(j, keys)
 		if err != nil {
 			return at + "; Connect could not be asked who must act: " + err.Error()
 		}

@@ -1,0 +1,268 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// readerFunc is a reader that a test makes up.
+type readerFunc func(ctx context.Context, id string) (*commerce.Order, error)
+
+func (f readerFunc) Order(ctx context.Context, id string) (*commerce.Order, error) { return f(ctx, id) }
+
+func TestAnAnswerAboutAnotherOrderPushesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(outageOrder(1, "s1"), outageOrder(2, "s2"))
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Reader = readerFunc(func(ctx context.Context, _ string) (*commerce.Order, error) { return s.Order(ctx, "id-2") })
+		})
+		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
+		require.NoError(t, err)
+		require.Zero(t, s.pushes())
+		require.Equal(t, resubmit.OutcomeSkipped, itemOf(t, report, 1).Outcome)
+		require.Contains(t, itemOf(t, report, 1).Why, `was asked for order "id-1" and answered with "id-2"`)
+	})
+}
+
+// slowDiary takes its time over what was read.
+type slowDiary struct {
+	resubmit.NopObserver
+	reread []time.Time
+}
+
+func (d *slowDiary) OnReread(resubmit.Reread) {
+	d.reread = append(d.reread, time.Now())
+	<-time.After(10 * time.Minute)
+}
+
+func TestASlowObserverDoesNotComeBetweenTheReReadAndThePush(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		s := newShop(outageOrder(1, "s1"))
+		slow := new(slowDiary)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer = slow })
+		_, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
+		require.NoError(t, err)
+		require.Len(t, s.ledger, 1)
+		require.Equal(t, start, s.ledger[0].at, "the push is as old as the reading")
+		require.Equal(t, []time.Time{start}, slow.reread)
+	})
+}
+
+func TestNothingIsPushedAfterTheRunEndedDuringTheLastLookAtTheCalendar(t *testing.T) {
+	t.Parallel()
+	for at := range 4 {
+		t.Run(fmt.Sprintf("at look %d", at+1), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop(outageOrder(1, "s1"))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				looks, over := 0, false
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Calendar = func() *connect.Calendar {
+						if looks++; looks == at+1 {
+							over = true
+							cancel()
+						}
+						return nil
+					}
+				})
+				s.onPush = func(context.Context, string) { require.False(t, over, "a push after the run was cancelled") }
+				report, err := r.Apply(ctx, planFor(t, s.orders["id-1"]))
+				if over {
+					require.ErrorIs(t, err, context.Canceled)
+				}
+				require.Equal(t, 1, report.Result.Total())
+			})
+		})
+	}
+}
+
+// slowGets is a journal whose answers are old when they come.
+type slowGets struct{ *resubmit.MemoryJournal }
+
+func (j slowGets) Get(orderID string) (resubmit.Record, bool, error) {
+	r, ok, err := j.MemoryJournal.Get(orderID)
+	<-time.After(time.Second)
+	return r, ok, err
+}
+
+func TestOneJournalBetweenTwoRunnersSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(outageOrder(1, "s1"))
+		plan := planFor(t, s.orders["id-1"])
+		journal := slowGets{new(resubmit.MemoryJournal)}
+		both := func(c *resubmit.Config) {
+			c.Journal, c.Pusher = journal, slowPusher{s, newMeter()}
+		}
+		first, second := runnerFor(t, s, both), runnerFor(t, s, both)
+		var errs [2]error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, errs[0] = first.Apply(t.Context(), plan)
+		}()
+		_, errs[1] = second.Apply(t.Context(), plan)
+		<-done
+		require.Equal(t, 1, s.pushes())
+		require.ErrorContains(t, errors.Join(errs[:]...), "another run")
+	})
+}
+
+func TestOneLongLaneDoesNotStarveTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, inHand := range []int{3, 4, 10} {
+		t.Run(fmt.Sprintf("with %d in hand", inHand), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var all []*shopOrder
+				for n := range 100 {
+					o := outageOrder(n, "long")
+					o.fates = []fate{{after: time.Minute, status: "CP"}}
+					all = append(all, o)
+				}
+				for n := 100; n < 110; n++ {
+					all = append(all, outageOrder(n, fmt.Sprint(n)))
+				}
+				s := newShop(all...)
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand = inHand })
+				report, err := r.Apply(t.Context(), planFor(t, all...))
+				require.NoError(t, err)
+				require.Equal(t, resubmit.Result{Completed: 110}, report.Result)
+				last := -1
+				for _, l := range s.ledger {
+					require.Zero(t, l.open, "two orders of one subscription at once")
+					n := 0
+					_, err := fmt.Sscanf(l.id, "id-%d", &n)
+					require.NoError(t, err)
+					if n < 100 {
+						require.Equal(t, last+1, n, "out of order")
+						last = n
+						continue
+					}
+					require.Less(t, l.at.Sub(start), 15*time.Minute, "order %s waited for a lane that is not its own", l.id)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatALongLaneLeftBehindIsCountedWhenTheRunStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var all []*shopOrder
+		for n := range 50 {
+			all = append(all, outageOrder(n, "long"))
+		}
+		s := newShop(all...)
+		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+		defer cancel()
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand = 4 })
+		report, err := r.Apply(ctx, planFor(t, all...))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 50, report.Result.Total())
+		require.Len(t, report.Items, 50)
+		require.Equal(t, 4, report.Result.Completed)
+	})
+}
+
+func TestConnectIsGivenThePatienceItAsksFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		s := newShop(outageOrder(1, "s1"))
+		s.finderErr = &connect.Error{HTTPStatus: 429, RetryAfter: 2 * time.Hour}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Requests = s })
+		seen := make(chan resubmit.Status, 1)
+		time.AfterFunc(time.Hour, func() { seen <- r.Status() })
+		_, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
+		require.NoError(t, err)
+		held := <-seen
+		require.Contains(t, held.Gate, "patience")
+		require.Equal(t, start.Add(2*time.Hour+10*time.Second), held.Until)
+		asked := s.calls[len(s.calls)-1]
+		for _, at := range s.calls {
+			since := at.Sub(start)
+			require.False(t, since > 10*time.Second && since < 2*time.Hour+10*time.Second, "a call after %v", since)
+		}
+		require.Greater(t, asked.Sub(start), 2*time.Hour)
+	})
+}
+
+func TestAClockThatWasSetBackDoesNotMakeAResumedOrderWait(t *testing.T) {
+	t.Parallel()
+	for _, state := range []resubmit.RecordState{
+		resubmit.RecordSending, resubmit.RecordUnknown, resubmit.RecordPushed, resubmit.RecordProgressing,
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				s := newShop(outageOrder(1, "s1"))
+				plan := planFor(t, s.orders["id-1"])
+				journal := new(resubmit.MemoryJournal)
+				require.NoError(t, journal.Begin(plan.Digest()))
+				e := entryFor(s.orders["id-1"])
+				require.NoError(t, journal.Put(resubmit.Record{
+					OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: state, Attempt: 1,
+					Target: "PD", Seen: "PF", At: start.AddDate(1, 0, 0),
+				}))
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
+				report, err := r.Apply(t.Context(), plan)
+				require.NoError(t, err)
+				require.Zero(t, s.pushes())
+				require.Equal(t, 1, report.Result.Total())
+				require.LessOrEqual(t, time.Since(start), 30*time.Minute)
+			})
+		})
+	}
+}
+
+func TestThePushOfAnEarlierRunIsNotGivenATimeThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(outageOrder(1, "s1"))
+		s.orders["id-1"].fates = []fate{{after: 2 * time.Hour, status: "CP"}}
+		r := runnerFor(t, s, nil)
+		plan := planFor(t, s.orders["id-1"])
+		report, err := r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeProgressing, itemOf(t, report, 1).Outcome)
+		require.False(t, itemOf(t, report, 1).PushedAt.IsZero())
+		report, err = r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.True(t, itemOf(t, report, 1).PushedAt.IsZero())
+	})
+}
+
+func TestApplyWithoutAPlanIsAnError(t *testing.T) {
+	t.Parallel()
+	r := runnerFor(t, newShop(), nil)
+	report, err := r.Apply(t.Context(), nil)
+	require.Nil(t, report)
+	require.EqualError(t, err, "resubmit: Apply was given no plan; read one with OpenPlan or ReadPlan")
+}
+
+func TestARateThatIsNoNumberIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2} {
+		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Rate: rate})
+		require.ErrorContains(t, err, "Config.Rate is")
+	}
+}
