@@ -18,7 +18,6 @@ func (w *World) BreakDown() error {
 	for _, f := range []commercetest.Fault{
 		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultReset, After: true, Skip: 3, Every: 9},
 		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, After: true, Skip: 5, Every: 11},
-		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultStatus, Status: http.StatusInternalServerError, Skip: 1, Every: 13},
 		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultTruncate, Skip: 2, Every: 17},
 		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Skip: 20, Every: 50},
 		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultStatus, Status: http.StatusUnauthorized, Skip: 30, Times: 1},
