@@ -20,6 +20,15 @@ type Response struct {
 	Body   io.ReadCloser // limited to MaxBody; reading past it is an *Error, not EOF
 
 	secrets secrets // of the request, to keep out of later errors
+	failed  func(error) *Error
+}
+
+// Failed makes the error of a good answer whose body is not: err says why.
+func (r *Response) Failed(err error) *Error {
+	if clean := string(r.secrets.scrub([]byte(err.Error()))); clean != err.Error() {
+		err = errors.New(clean)
+	}
+	return r.failed(err)
 }
 
 // Do sends a request. Every error is an *Error. A read that breaks off while the
@@ -143,13 +152,14 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 	if !t.req.accepts(answer.StatusCode) {
 		return nil, t.notGood(answer)
 	}
-	return &Response{Status: answer.StatusCode, Header: answer.Header, secrets: t.secrets, Body: &body{
+	failed := func(err error) *Error {
+		e := t.failed(err)
+		e.Status, e.Header = answer.StatusCode, t.secrets.scrubHeader(answer.Header)
+		return e
+	}
+	return &Response{Status: answer.StatusCode, Header: answer.Header, secrets: t.secrets, failed: failed, Body: &body{
 		ReadCloser: answer.Body, left: t.c.cfg.MaxBody, limit: t.c.cfg.MaxBody, cancel: cancel,
-		wrap: func(err error) *Error {
-			e := t.failed(t.why(parent, ctx, err))
-			e.Status, e.Header = answer.StatusCode, t.secrets.scrubHeader(answer.Header)
-			return e
-		},
+		wrap: func(err error) *Error { return failed(t.why(parent, ctx, err)) },
 	}}, nil
 }
 

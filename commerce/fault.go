@@ -1,0 +1,14 @@
+package commerce
+
+import "fmt"
+
+// Fault is the refusal of an XML-RPC server (Billing, Operations). It is the cause of an
+// [*Error]: errors.AsType[*Fault] finds it. What the codes mean is not documented
+// (facts/commerce.md 1.3).
+type Fault struct {
+	Code    int
+	Message string // decoded: Billing sends base64
+}
+
+// Error is one line.
+func (f *Fault) Error() string { return fmt.Sprintf("fault %d: %s", f.Code, oneLine(f.Message)) }

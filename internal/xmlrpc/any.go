@@ -1,0 +1,103 @@
+package xmlrpc
+
+import (
+	"fmt"
+)
+
+// What the parts of an any take, in about bytes, with what a slice or map keeps
+// in reserve and what is copied as it grows.
+const (
+	costCell    = 56 // in a slice, with a scalar behind it
+	costStruct  = 400
+	costMember  = 100
+	costedFirst = 8 // members that the cost of a struct contains
+)
+
+// Any reads a value as nil, int, *big.Int (when int is too small), float64,
+// bool, string, time.Time, []byte, []any or map[string]any.
+func (v *Value) Any() (any, error) {
+	if err := v.ready(); err != nil {
+		return nil, err
+	}
+	if err := v.charge(costCell); err != nil {
+		return nil, err
+	}
+	switch v.kind {
+	case Nil:
+		return nil, v.Nil()
+	case Int:
+		return v.anyInt()
+	case Double:
+		return v.Float()
+	case Boolean:
+		return v.Bool()
+	case DateTime:
+		return v.Time()
+	case Base64:
+		return v.Bytes()
+	case Array:
+		return v.anyArray()
+	case Struct:
+		return v.anyStruct()
+	default:
+		return v.Text()
+	}
+}
+
+// Nil reads a nil. What else a value may be is asked with Kind before.
+func (v *Value) Nil() error {
+	_, err := take(v, Nil, func(text []byte) (struct{}, error) {
+		if len(text) > 0 {
+			return struct{}{}, fmt.Errorf("nil must be empty, but holds %s", quote(text))
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+func (v *Value) anyInt() (any, error) {
+	return take(v, Int, func(text []byte) (any, error) {
+		n, err := parseInt(text)
+		if err == nil {
+			return n, nil
+		}
+		return v.parseBigInt(text)
+	})
+}
+
+func (v *Value) anyArray() ([]any, error) {
+	array := []any{}
+	err := v.Each(func(_ int, v *Value) error {
+		cell, err := v.Any()
+		array = append(array, cell)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return array, nil
+}
+
+func (v *Value) anyStruct() (map[string]any, error) {
+	if err := v.charge(costStruct); err != nil {
+		return nil, err
+	}
+	members := make(map[string]any)
+	err := v.Members(func(name string, v *Value) error {
+		if len(members) >= costedFirst {
+			if err := v.charge(costMember); err != nil {
+				return err
+			}
+		}
+		if _, twice := members[name]; twice {
+			return v.refuse("the struct has this member twice")
+		}
+		member, err := v.Any()
+		members[name] = member
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return members, nil
+}

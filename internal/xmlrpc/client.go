@@ -1,0 +1,47 @@
+package xmlrpc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Client calls the methods of one server. It holds nothing that changes: any
+// number of calls may be made at once.
+type Client struct {
+	HTTP   *rest.Client
+	Path   string // relative to the base URL, like "RPC2"; empty for the base URL itself
+	Decode DecodeOptions
+	Encode EncodeOptions
+}
+
+// Call calls a method and decodes its answer into out, as [DecodeResponse] does. op names the call in errors.
+//
+// A fault is a [*Fault]. What cannot be sent is an [*Error]. All else is a
+// [*rest.Error], which wraps an [*Error] when there was an answer that is not good. A
+// [rest.Read] is sent again as package rest says, but not once its answer has begun to come.
+func (c *Client) Call(ctx context.Context, op string, safety rest.Safety, method string, out any, params ...any) error {
+	body, err := EncodeCall(c.Encode, method, params...)
+	if err != nil {
+		return err
+	}
+	resp, err := c.HTTP.Do(ctx, rest.Request{
+		Op: op, Method: http.MethodPost, Path: c.Path, Safety: safety, Body: body,
+		Accept: []int{http.StatusOK},
+		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "Accept": {"text/xml"}},
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is lost by it
+	err = DecodeResponse(resp.Body, c.Decode, out)
+	if broken, ok := errors.AsType[*rest.Error](err); ok {
+		return broken // the connection, not the document
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return resp.Failed(e)
+	}
+	return err
+}

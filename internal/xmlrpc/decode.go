@@ -1,0 +1,275 @@
+package xmlrpc
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"reflect"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Unmarshaler is a type that reads itself.
+type Unmarshaler interface {
+	DecodeXMLRPC(v *Value) error
+}
+
+// Decode reads a value into what out points to:
+//
+//   - *any: see [Value.Any];
+//   - integers of all sizes, *big.Int; floats; *decimal.Decimal from doubles and integers;
+//     *bool, *string, *[]byte, *time.Time;
+//   - a struct: from a struct by the names of its fields or their tags
+//     (`xmlrpc:"Name"`, "-" for none), from an array by the order of its fields. Members and cells without a field
+//     are skipped, fields without one are left as they are;
+//   - map[string]T, []T, and [n]T for arrays of just n values;
+//   - a pointer, which nil makes nil; so it does with maps, slices and any. Nil for anything else is an error;
+//   - an [Unmarshaler], or a func(*Value) error, which is called.
+func (v *Value) Decode(out any) error {
+	switch out := out.(type) {
+	case func(*Value) error:
+		return v.call(out)
+	case Unmarshaler:
+		return v.call(out.DecodeXMLRPC)
+	}
+	target := reflect.ValueOf(out)
+	if target.Kind() != reflect.Pointer || target.IsNil() {
+		return v.stop(fmt.Errorf("cannot decode into %T: a pointer is needed", out))
+	}
+	return v.into(target.Elem())
+}
+
+func (v *Value) call(read func(*Value) error) error {
+	if err := v.ready(); err != nil {
+		return err
+	}
+	if err := read(v); err != nil {
+		return v.stop(err)
+	}
+	return v.complete()
+}
+
+// set keeps what was read, unless there was an error.
+func set[T any](out *T, in T, err error) error {
+	if err == nil {
+		*out = in
+	}
+	return err
+}
+
+// into reads a value into something that can be set.
+func (v *Value) into(target reflect.Value) error {
+	if err := v.ready(); err != nil {
+		return err
+	}
+	if done, err := v.intoKnown(target.Addr().Interface()); done || err != nil {
+		return err
+	}
+	switch target.Kind() {
+	case reflect.Pointer:
+		return v.intoPointer(target)
+	case reflect.Map, reflect.Slice:
+		if v.kind == Nil {
+			target.SetZero()
+			return v.Nil()
+		}
+		if target.Kind() == reflect.Map {
+			return v.intoMap(target)
+		}
+		return v.intoSlice(target)
+	case reflect.Array:
+		return v.intoArray(target)
+	case reflect.Struct:
+		return v.intoStruct(target)
+	default:
+		return v.intoBasic(target)
+	}
+}
+
+// intoKnown reads into the types that are not taken apart.
+func (v *Value) intoKnown(out any) (bool, error) {
+	switch out := out.(type) {
+	case Unmarshaler:
+		return true, v.call(out.DecodeXMLRPC)
+	case *any:
+		in, err := v.Any()
+		return true, set(out, in, err)
+	case *decimal.Decimal:
+		in, err := v.Decimal()
+		return true, set(out, in, err)
+	case *time.Time:
+		in, err := v.Time()
+		return true, set(out, in, err)
+	case *big.Int:
+		in, err := v.BigInt()
+		if err == nil {
+			out.Set(in)
+		}
+		return true, err
+	}
+	if v.kind == Nil {
+		return false, nil
+	}
+	switch out := out.(type) {
+	case *[]byte:
+		in, err := v.Bytes()
+		return true, set(out, in, err)
+	case *[]any:
+		in, err := v.anyArray()
+		return true, set(out, in, err)
+	case *map[string]any:
+		in, err := v.anyStruct()
+		return true, set(out, in, err)
+	default:
+		return false, nil
+	}
+}
+
+func (v *Value) intoPointer(target reflect.Value) error {
+	if v.kind == Nil {
+		target.SetZero()
+		return v.Nil()
+	}
+	if err := v.charge(int(target.Type().Elem().Size())); err != nil { //nolint:gosec // a size of a type
+		return err
+	}
+	to := reflect.New(target.Type().Elem())
+	if err := v.into(to.Elem()); err != nil {
+		return err
+	}
+	target.Set(to)
+	return nil
+}
+
+func (v *Value) intoBasic(target reflect.Value) error {
+	switch target.Kind() {
+	case reflect.String:
+		in, err := v.Text()
+		target.SetString(in)
+		return err
+	case reflect.Bool:
+		in, err := v.Bool()
+		target.SetBool(in)
+		return err
+	case reflect.Float32, reflect.Float64:
+		in, err := v.Float()
+		if err == nil && target.OverflowFloat(in) {
+			return v.refuse("the double %g does not fit a %s", in, target.Type())
+		}
+		target.SetFloat(in)
+		return err
+	}
+	switch {
+	case target.CanInt():
+		in, err := v.Int64()
+		if err == nil && target.OverflowInt(in) {
+			return v.refuse("the integer %d does not fit an %s", in, target.Type())
+		}
+		target.SetInt(in)
+		return err
+	case target.CanUint():
+		return v.intoUint(target)
+	default:
+		return v.refuse("cannot decode a %s into a %s", v.kind, target.Type())
+	}
+}
+
+func (v *Value) intoUint(target reflect.Value) error {
+	in, err := v.BigInt()
+	if err != nil {
+		return err
+	}
+	if !in.IsUint64() || target.OverflowUint(in.Uint64()) {
+		return v.refuse("the integer %s does not fit an %s", quote([]byte(in.String())), target.Type())
+	}
+	target.SetUint(in.Uint64())
+	return nil
+}
+
+func (v *Value) intoMap(target reflect.Value) error {
+	t := target.Type()
+	if t.Key().Kind() != reflect.String {
+		return v.refuse("cannot decode into a %s: the keys must be strings", t)
+	}
+	if err := v.charge(costStruct); err != nil {
+		return err
+	}
+	made := reflect.MakeMap(t)
+	err := v.Members(func(name string, v *Value) error {
+		if err := v.charge(costMember + 2*int(t.Elem().Size())); err != nil { //nolint:gosec // a size of a type
+			return err
+		}
+		key := reflect.ValueOf(name).Convert(t.Key())
+		if made.MapIndex(key).IsValid() {
+			return v.refuse("the struct has this member twice")
+		}
+		member := reflect.New(t.Elem()).Elem()
+		if err := v.into(member); err != nil {
+			return err
+		}
+		made.SetMapIndex(key, member)
+		return nil
+	})
+	if err == nil {
+		target.Set(made)
+	}
+	return err
+}
+
+func (v *Value) intoSlice(target reflect.Value) error {
+	t := target.Type()
+	made := reflect.MakeSlice(t, 0, 0)
+	err := v.Each(func(_ int, v *Value) error {
+		if err := v.charge(2 * int(t.Elem().Size())); err != nil { //nolint:gosec // a size of a type
+			return err
+		}
+		made = reflect.Append(made, reflect.Zero(t.Elem()))
+		return v.into(made.Index(made.Len() - 1))
+	})
+	if err == nil {
+		target.Set(made)
+	}
+	return err
+}
+
+func (v *Value) intoArray(target reflect.Value) error {
+	n := 0
+	err := v.Each(func(i int, v *Value) error {
+		if n++; n > target.Len() {
+			return fmt.Errorf("expected %d values, found more", target.Len())
+		}
+		return v.into(target.Index(i))
+	})
+	if err == nil && n < target.Len() {
+		err = v.refuse("expected %d values, found %d", target.Len(), n)
+	}
+	return err
+}
+
+func (v *Value) intoStruct(target reflect.Value) error {
+	fields, err := fieldsOf(target.Type())
+	if err != nil {
+		return v.stop(err)
+	}
+	if v.kind == Array {
+		return v.Each(func(i int, v *Value) error {
+			if i >= len(fields.list) {
+				return nil
+			}
+			return v.into(target.Field(fields.list[i].index))
+		})
+	}
+	seen := make([]bool, len(fields.list))
+	return v.Members(func(name string, v *Value) error {
+		i, ok := fields.byName[name]
+		if !ok {
+			return nil
+		}
+		if seen[i] {
+			return errors.New("the struct has this member twice")
+		}
+		seen[i] = true
+		return v.into(target.Field(fields.list[i].index))
+	})
+}
