@@ -74,7 +74,7 @@ func (v *Value) root(el element) error {
 		return err
 	}
 	if t.el != el || t.end || t.empty {
-		return v.failAt(t.at, "expected %s, found %s: is the URL right, or is a maintenance page being served?", tag{el: el}, t)
+		return v.failAt(t.at, "expected %s, found %s: %s", tag{el: el}, t, whichPage)
 	}
 	return nil
 }

@@ -142,7 +142,7 @@ func (s *scanner) space() error {
 // comment skips one. Nothing else may begin with "<!" here.
 func (s *scanner) comment() error {
 	const opening = "<!--"
-	if err := s.need(len("<!DOCTYPE")); err != nil {
+	if err := s.need(len("<!DOCTYPE html")); err != nil {
 		return err
 	}
 	if !s.has(opening) {
@@ -167,11 +167,18 @@ func (s *scanner) comment() error {
 }
 
 func (s *scanner) declaration() error {
-	if s.has("<!DOCTYPE") {
+	start := s.buf[s.r:min(s.w, s.r+len("<!DOCTYPE html"))]
+	switch {
+	case bytes.EqualFold(start, []byte("<!DOCTYPE html")):
+		return s.fail("the document is an HTML page: %s", whichPage)
+	case s.has("<!DOCTYPE"):
 		return s.fail("a DOCTYPE is refused: XML-RPC has none, and its entities can grow without end")
+	default:
+		return s.fail("%s is not allowed here", quote(start))
 	}
-	return s.fail("%s is not allowed here", quote(s.buf[s.r:min(s.w, s.r+12)]))
 }
+
+const whichPage = "is the URL right, or is a maintenance page being served?"
 
 // char reads one character as it stands, and checks that XML allows it.
 func (s *scanner) char() (rune, error) {

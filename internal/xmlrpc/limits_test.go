@@ -1,0 +1,193 @@
+package xmlrpc_test
+
+import (
+	"errors"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
+)
+
+// hostile is a document that is made as it is read: a start, and a part that is
+// repeated until size bytes have come; size 0 never ends. It watches the live heap.
+type hostile struct {
+	start, part string
+	size        int64
+	sent        int64
+	before      uint64
+	peak        uint64
+	next        int64
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func (h *hostile) Read(p []byte) (int, error) {
+	if h.sent >= h.next {
+		h.peak = max(h.peak, liveHeap())
+		h.next = h.sent + 256<<10
+	}
+	if h.size > 0 && h.sent >= h.size {
+		return 0, io.EOF
+	}
+	n := 0
+	for n < len(p) {
+		at := h.sent + int64(n)
+		if at < int64(len(h.start)) {
+			n += copy(p[n:], h.start[at:])
+			continue
+		}
+		n += copy(p[n:], h.part[(at-int64(len(h.start)))%int64(len(h.part)):])
+	}
+	h.sent += int64(n)
+	return n, nil
+}
+
+// No t.Parallel here: the heap is measured.
+func TestAHostileDocumentCostsLittleMemory(t *testing.T) { //nolint:paralleltest // see above
+	const gib, most = 1 << 30, 16 << 20
+	const array, object = "<value><array><data>", "<value><struct>"
+	tests := map[string]struct {
+		document hostile
+		want     string
+	}{
+		"a gibibyte in one string":         {hostile{start: head + "<value>", part: "abcdefgh", size: gib}, "a text is longer than 1048576 bytes"},
+		"a gibibyte of one number":         {hostile{start: head + "<value><int>", part: "1", size: gib}, "a text is longer than 1048576 bytes"},
+		"a gibibyte of strings":            {hostile{start: head + array, part: "<value>" + strings.Repeat("x", 1000) + "</value>", size: gib}, "bytes of memory"},
+		"a gibibyte of short strings":      {hostile{start: head + array, part: "<value>ab</value>", size: gib}, "bytes of memory"},
+		"a gibibyte of empty values":       {hostile{start: head + array, part: "<value/>", size: gib}, "bytes of memory"},
+		"a gibibyte of empty structs":      {hostile{start: head + array, part: "<value><struct/></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of small structs":      {hostile{start: head + array, part: object + "<member><name>a</name><value/></member></struct></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of structs of nine":    {hostile{start: head + array, part: object + members(9) + "</struct></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of empty arrays":       {hostile{start: head + array, part: "<value><array><data/></array></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of small arrays":       {hostile{start: head + array, part: "<value><array><data><value/></data></array></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of base64":             {hostile{start: head + array, part: "<value><base64>" + strings.Repeat("QUJD", 100) + "</base64></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of one member's name":  {hostile{start: head + object + "<member><name>", part: "a", size: gib}, "a text is longer than 1048576 bytes"},
+		"a gibibyte of members":            {hostile{start: head + object, part: "<member><name>a</name><value/></member>", size: gib}, "the struct has this member twice"},
+		"a tag without end":                {hostile{start: head + "<value", part: " ", size: gib}, "a tag is longer than 2048 bytes"},
+		"a comment without end":            {hostile{start: head + "<!--", part: "x"}, "the document is longer than 33554432 bytes"},
+		"an endless stream of space":       {hostile{start: head, part: " \n"}, "the document is longer than 33554432 bytes"},
+		"an endless stream after the end":  {hostile{start: answer("<value/>"), part: "\n"}, "the document is longer than 33554432 bytes"},
+		"an endless stream of no XML":      {hostile{part: "x"}, "the document is not XML"},
+		"an endless stream of nested tags": {hostile{start: head, part: array}, "values are nested more than 64 deep"},
+		"name spaces without end":          {hostile{start: head, part: `<value xmlns:a="b"><array><data>`}, "values are nested more than 64 deep"},
+		"10 000 levels of arrays":          {hostile{start: head + strings.Repeat(array, 10_000), part: "x"}, "values are nested more than 64 deep"},
+		"10 000 levels of structs":         {hostile{start: head + strings.Repeat(object+"<member><name>a</name>", 10_000), part: "x"}, "values are nested more than 64 deep"},
+		"a billion laughs": {hostile{start: `<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol1 "&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;">]>` +
+			answer("<value>&lol1;</value>"), part: "\n", size: 4096}, "a DOCTYPE is refused"},
+	}
+	for name, test := range tests { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) {
+			h := test.document
+			h.before = liveHeap()
+			var out any
+			err := xmlrpc.DecodeResponse(&h, xmlrpc.DecodeOptions{}, &out)
+			require.ErrorContains(t, err, test.want)
+			require.Nil(t, out)
+			used := int64(h.peak) - int64(h.before) //nolint:gosec // both are small
+			require.Less(t, used, int64(most))
+			t.Logf("%d KiB read, %d KiB used", h.sent>>10, used>>10)
+		})
+	}
+}
+
+func members(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString("<member><name>" + string(rune('a'+i)) + "</name><value/></member>")
+	}
+	return b.String()
+}
+
+func TestSkippingIsLimitedTooAndCostsNothing(t *testing.T) { //nolint:paralleltest // the heap is measured
+	h := hostile{start: head + "<value><array><data>", part: "<value><struct><member><name>a</name><value>abc</value></member></struct></value>"}
+	h.before = liveHeap()
+	err := xmlrpc.DecodeResponse(&h, xmlrpc.DecodeOptions{}, nil)
+	require.ErrorContains(t, err, "the document has more than 500000 values")
+	require.Less(t, int64(h.peak)-int64(h.before), int64(1<<20)) //nolint:gosec // both are small
+}
+
+func TestTypedTargetsAreLimitedToo(t *testing.T) { //nolint:paralleltest // the heap is measured
+	type fat struct{ A, B, C, D [1024]byte }
+	object := hostile{start: head + "<value><array><data>", part: "<value><struct/></value>"}
+	arrays := hostile{start: head + "<value><array><data>", part: "<value><array><data/></array></value>"}
+	tests := map[string]struct {
+		h   hostile
+		out any
+	}{
+		"structs":  {object, new([]fat)},
+		"pointers": {object, new([]*fat)},
+		"maps":     {object, new([]map[string]fat)},
+		"rows": {arrays, func(v *xmlrpc.Value) error {
+			_, err := xmlrpc.Rows(v, func(*fat, int, *xmlrpc.Value) error { return nil })
+			return err
+		}},
+		"structs of nothing": {object, new([]struct{})},
+	}
+	for name, test := range tests { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) {
+			test.h.before = liveHeap()
+			err := xmlrpc.DecodeResponse(&test.h, xmlrpc.DecodeOptions{}, test.out)
+			require.ErrorContains(t, err, "ask for less at once, or raise the limit")
+			require.Less(t, int64(test.h.peak)-int64(test.h.before), int64(16<<20)) //nolint:gosec // both are small
+		})
+	}
+}
+
+func TestLimitsAreOptions(t *testing.T) {
+	t.Parallel()
+	const document = head + "<value><array><data><value>abcd</value><value><array><data><value/></data></array></value></data></array></value>" + tail
+	tests := map[string]struct {
+		o    xmlrpc.DecodeOptions
+		want string
+	}{
+		"just the bytes":     {xmlrpc.DecodeOptions{MaxBytes: int64(len(document))}, ""},
+		"one byte too many":  {xmlrpc.DecodeOptions{MaxBytes: int64(len(document)) - 1}, "the document is longer than"},
+		"just the depth":     {xmlrpc.DecodeOptions{MaxDepth: 2}, ""},
+		"one level too deep": {xmlrpc.DecodeOptions{MaxDepth: 1}, "[1][0]: values are nested more than 1 deep"},
+		"just the values":    {xmlrpc.DecodeOptions{MaxValues: 4}, ""},
+		"one value too many": {xmlrpc.DecodeOptions{MaxValues: 3}, "the document has more than 3 values"},
+		"just the text":      {xmlrpc.DecodeOptions{MaxText: 4}, ""},
+		"text too long":      {xmlrpc.DecodeOptions{MaxText: 3}, "a text is longer than 3 bytes"},
+		"too much memory":    {xmlrpc.DecodeOptions{MaxMemory: 100}, "more than 100 bytes of memory"},
+		"no limits":          {xmlrpc.DecodeOptions{MaxBytes: -1, MaxDepth: -1, MaxValues: -1, MaxText: -1, MaxMemory: -1}, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out any
+			err := xmlrpc.DecodeResponse(strings.NewReader(document), test.o, &out)
+			if test.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, test.want)
+			}
+		})
+	}
+}
+
+func TestAReaderThatFailsIsNotAGoodDocument(t *testing.T) {
+	t.Parallel()
+	mine := errors.New("mine")
+	start := strings.NewReader(head + "<value>abc")
+	err := xmlrpc.DecodeResponse(io.MultiReader(start, iotest.ErrReader(mine)), xmlrpc.DecodeOptions{}, nil)
+	require.ErrorIs(t, err, mine)
+	require.ErrorContains(t, err, "byte 41: the document cannot be read on: mine")
+	err = xmlrpc.DecodeResponse(stuck{}, xmlrpc.DecodeOptions{}, nil)
+	require.ErrorIs(t, err, io.ErrNoProgress)
+	err = xmlrpc.DecodeResponse(io.MultiReader(strings.NewReader(answer("<value/>")), iotest.ErrReader(mine)), xmlrpc.DecodeOptions{}, nil)
+	require.ErrorIs(t, err, mine, "what follows the document is part of it")
+}
+
+type stuck struct{}
+
+func (stuck) Read([]byte) (int, error) { return 0, nil }
