@@ -150,6 +150,9 @@ func (s *scanner) comment() error {
 	}
 	s.r += len(opening)
 	for {
+		for s.r < s.w && plain[s.buf[s.r]] && s.buf[s.r] != '-' {
+			s.r++
+		}
 		if err := s.must(3); err != nil {
 			return err
 		}
