@@ -426,6 +426,21 @@ func TestLogAndErrorsHoldNoSecrets(t *testing.T) {
 	}
 }
 
+func TestAGoodAnswerWithABadBodyIsAnError(t *testing.T) {
+	t.Parallel()
+	auth, err := rest.StaticAuth("APS-Token", "hunter2hunter2")
+	require.NoError(t, err)
+	c, _ := client(t, func(int, *http.Request) (*http.Response, error) { return status(200, "x"), nil }, withAuth(auth))
+	resp, err := c.Do(t.Context(), post)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	cause := errors.New("no XML")
+	e := resp.Failed(cause)
+	require.EqualError(t, e, "push thing: HTTP 200 OK: no XML (POST https://host.example/api/things)")
+	require.ErrorIs(t, e, cause)
+	require.EqualError(t, resp.Failed(errors.New("found hunter2hunter2")), "push thing: HTTP 200 OK: found [redacted] (POST https://host.example/api/things)")
+}
+
 func tokenFunc(tokens ...string) (func(context.Context) (string, error), *atomic.Int64) {
 	var calls atomic.Int64
 	return func(context.Context) (string, error) {

@@ -14,13 +14,13 @@ const benchRows = 5000
 
 // row is an order as GetOrder_API gives it: facts/commerce.md 1.4.
 type row struct {
-	ID, Vendor, Customer          int
-	Number, Status, Type          string
-	Created, Ordered              int64
-	Total, Tax, Discount, Merch   decimal.Decimal
-	Comments, Promo, Currency     string
-	Expires, Completed            int64
-	SalesBranchID, SalesPersonID_ int
+	ID, Vendor, Customer         int
+	Number, Status, Type         string
+	Created, Ordered             int64
+	Total, Tax, Discount, Merch  decimal.Decimal
+	Comments, Promo, Currency    string
+	Expires, Completed           int64
+	SalesBranchID, SalesPersonID int
 }
 
 func (o *row) cell(i int, v *xmlrpc.Value) (err error) {
@@ -58,7 +58,7 @@ func (o *row) cell(i int, v *xmlrpc.Value) (err error) {
 	case 15:
 		o.SalesBranchID, err = v.Int()
 	case 16:
-		o.SalesPersonID_, err = v.Int()
+		o.SalesPersonID, err = v.Int()
 	case 17:
 		o.Currency, err = v.Text()
 	case 18:

@@ -35,7 +35,7 @@ func (c *Client) Call(ctx context.Context, op string, safety rest.Safety, method
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is lost by it
+	defer func() { _ = resp.Body.Close() }()
 	err = DecodeResponse(resp.Body, c.Decode, out)
 	if broken, ok := errors.AsType[*rest.Error](err); ok {
 		return broken // the connection, not the document

@@ -131,7 +131,7 @@ func (v *Value) intoPointer(target reflect.Value) error {
 		target.SetZero()
 		return v.Nil()
 	}
-	if err := v.charge(int(target.Type().Elem().Size())); err != nil { //nolint:gosec // a size of a type
+	if err := v.charge(int(target.Type().Elem().Size())); err != nil {
 		return err
 	}
 	to := reflect.New(target.Type().Elem())
@@ -197,7 +197,7 @@ func (v *Value) intoMap(target reflect.Value) error {
 	}
 	made := reflect.MakeMap(t)
 	err := v.Members(func(name string, v *Value) error {
-		if err := v.charge(costMember + 2*int(t.Elem().Size())); err != nil { //nolint:gosec // a size of a type
+		if err := v.charge(costMember + 2*int(t.Elem().Size())); err != nil {
 			return err
 		}
 		key := reflect.ValueOf(name).Convert(t.Key())
@@ -219,9 +219,14 @@ func (v *Value) intoMap(target reflect.Value) error {
 
 func (v *Value) intoSlice(target reflect.Value) error {
 	t := target.Type()
+	if v.kind == Base64 && t.Elem().Kind() == reflect.Uint8 { // a named type: []byte itself is known
+		in, err := v.Bytes()
+		target.SetBytes(in)
+		return err
+	}
 	made := reflect.MakeSlice(t, 0, 0)
 	err := v.Each(func(_ int, v *Value) error {
-		if err := v.charge(2 * int(t.Elem().Size())); err != nil { //nolint:gosec // a size of a type
+		if err := v.charge(2 * int(t.Elem().Size())); err != nil {
 			return err
 		}
 		made = reflect.Append(made, reflect.Zero(t.Elem()))

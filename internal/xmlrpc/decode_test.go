@@ -133,10 +133,15 @@ type client struct {
 	Blob    []byte
 	Kind    kind
 	Any     any
+	Active  bool
+	Raw     blob
 	hidden  int //nolint:unused // to be left alone
 }
 
-type kind string
+type (
+	kind string
+	blob []byte
+)
 
 func TestAStructIsReadByNameAndByPosition(t *testing.T) {
 	t.Parallel()
@@ -154,6 +159,8 @@ func TestAStructIsReadByNameAndByPosition(t *testing.T) {
 		{"Blob", "<base64>eHk=</base64>"},
 		{"Kind", "big"},
 		{"Any", "<array><data/></array>"},
+		{"Active", "<boolean>1</boolean>"},
+		{"Raw", "<base64>eHk=</base64>"},
 		{"unknown", "<struct><member><name>Secret</name><value>x</value></member></struct>"},
 	}
 	var named, placed strings.Builder
@@ -165,7 +172,7 @@ func TestAStructIsReadByNameAndByPosition(t *testing.T) {
 	want := client{
 		Name: "Acme", Age: new(7), Balance: new(decimal.RequireFromString("12.50")),
 		Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Tags: []string{"a", "b"}, Extra: map[string]int{"x": 1},
-		Point: [2]int{3, 4}, ID: id, Level: 200, Ratio: 0.5, Blob: []byte("xy"), Kind: "big", Any: []any{},
+		Point: [2]int{3, 4}, ID: id, Level: 200, Ratio: 0.5, Blob: []byte("xy"), Kind: "big", Any: []any{}, Active: true, Raw: blob("xy"),
 	}
 	got, err := decode[client](t, answer("<value><struct>"+named.String()+"</struct></value>"))
 	require.NoError(t, err)
@@ -281,8 +288,8 @@ func TestErrorsTellTheByteAndThePath(t *testing.T) {
 
 	_, err = decode[map[string]map[string]int](t, answer("<value><struct><member><name>a</name><value><struct><member><name>b c</name><value><struct/></value></member></struct></value></member></struct></value>"))
 	require.ErrorContains(t, err, `a["b c"]: expected int, found struct`)
-	_, err = decode[int](t, answer("<value>"+strings.Repeat("é", 100)+"</value>"))
-	require.ErrorContains(t, err, `expected int, found string "`+strings.Repeat("é", 20)+`"…`)
+	_, err = decode[int](t, answer("<value>a"+strings.Repeat("é", 100)+"</value>"))
+	require.ErrorContains(t, err, `expected int, found string "a`+strings.Repeat("é", 19)+`"…`)
 }
 
 func TestOutIsNotTouchedByABadDocument(t *testing.T) {
