@@ -9,6 +9,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
+const extensions = "http://ws.apache.org/xmlrpc/namespaces/extensions"
+
 func TestTheStartOfADocument(t *testing.T) {
 	t.Parallel()
 	good := answer("<value>x</value>")
@@ -57,22 +59,25 @@ func TestDocumentsThatAreNotXMLRPCAreRefused(t *testing.T) {
 		answer(""):                 "expected <value>, found </param>",
 		answer("<value/><value/>"): "expected </param>, found <value>",
 		"<methodResponse/>":        "expected <methodResponse>, found <methodResponse>",
-		"<methodResponse><params/></methodResponse>":                                              "expected <params> or <fault>, found <params>",
-		"<methodCall><methodName>a</methodName></methodCall>":                                     "expected <methodResponse>, found <methodCall>",
-		"<methodResponse><foo>":                                                                   "expected <params> or <fault>, found <foo>",
-		"<methodResponse><params></methodResponse>":                                               "expected <param>, found </methodResponse>",
-		answer("<value><i4>1</int></value>"):                                                      "expected </i4>, found </int>",
-		answer("<value><i4>1</i4>x</value>"):                                                      `found the text "x" where a tag is expected`,
-		answer("<value>x<i4>1</i4></value>"):                                                      `found the text "x" before the type of a value`,
-		answer("<value><i4>1</i4><i4>1</i4></value>"):                                             "expected </value>, found <i4>",
-		answer("<value><string><b>x</b></string></value>"):                                        "expected </string>, found <b>",
-		answer("<value><foo>1</foo></value>"):                                                     "<foo> is not a type of XML-RPC",
-		answer("<value><value/></value>"):                                                         "<value> is not a type of XML-RPC",
-		answer("<value><ex:i4>1</ex:i4></value>"):                                                 "<ex:i4> is not a type of XML-RPC",
-		answer("<value><x:nil/></value>"):                                                         "<x:nil> is not a type of XML-RPC",
-		answer(`<value xmlns:ex="urn:other"><ex:nil/></value>`):                                   "<ex:nil> is not a type of XML-RPC",
-		answer(`<value><ex:i8>1</i8></value>`):                                                    "expected </ex:i8>, found </i8>",
-		answer(`<value><i8>1</ex:i8></value>`):                                                    "expected </i8>, found </ex:i8>",
+		"<methodResponse><params/></methodResponse>":            "expected <params> or <fault>, found <params>",
+		"<methodCall><methodName>a</methodName></methodCall>":   "expected <methodResponse>, found <methodCall>",
+		"<methodResponse><foo>":                                 "expected <params> or <fault>, found <foo>",
+		"<methodResponse><params></methodResponse>":             "expected <param>, found </methodResponse>",
+		answer("<value><i4>1</int></value>"):                    "expected </i4>, found </int>",
+		answer("<value><i4>1</i4>x</value>"):                    `found the text "x" where a tag is expected`,
+		answer("<value>x<i4>1</i4></value>"):                    `found the text "x" before the type of a value`,
+		answer("<value><i4>1</i4><i4>1</i4></value>"):           "expected </value>, found <i4>",
+		answer("<value><string><b>x</b></string></value>"):      "expected </string>, found <b>",
+		answer("<value><foo>1</foo></value>"):                   "<foo> is not a type of XML-RPC",
+		answer("<value><value/></value>"):                       "<value> is not a type of XML-RPC",
+		answer("<value><ex:i4>1</ex:i4></value>"):               "<ex:i4> is not a type of XML-RPC",
+		answer("<value><x:nil/></value>"):                       "<x:nil> is not a type of XML-RPC",
+		answer(`<value xmlns:ex="urn:other"><ex:nil/></value>`): "<ex:nil> is not a type of XML-RPC",
+		answer(`<value><ex:i8>1</i8></value>`):                  "expected </ex:i8>, found </i8>",
+		answer(`<value><i8>1</ex:i8></value>`):                  "expected </i8>, found </ex:i8>",
+		answer(`<value><array><data><value xmlns:x="` + extensions + `"><x:nil/></value><value><x:nil/></value></data></array></value>`):   "[1]: <x:nil> is not a type of XML-RPC",
+		answer(`<value><array><data><value xmlns:x="` + extensions + `"><i4>1</i4></value><value><x:nil/></value></data></array></value>`): "[1]: <x:nil> is not a type of XML-RPC",
+		answer(`<value><array><data><value><nil xmlns:x="` + extensions + `"/></value><value><x:nil/></value></data></array></value>`):     "[1]: <x:nil> is not a type of XML-RPC",
 		answer("<value><array/></value>"):                                                         "expected <data> in an array, found <array/>",
 		answer("<value><array></array></value>"):                                                  "expected <data>, found </array>",
 		answer("<value><array><data><i4/></data></array></value>"):                                "expected <value>, found <i4>",
