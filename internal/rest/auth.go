@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Auth adds credentials to requests. Implementations are safe for concurrent use.
@@ -40,18 +41,35 @@ func (static) Renew(context.Context, *http.Request) bool { return false }
 // by two callers at once. A failure of it is not remembered.
 func TokenAuth(header string, token func(context.Context) (string, error)) (Auth, error) {
 	if token == nil {
-		return nil, errors.New("the token function is missing")
+		return nil, errNoTokenFunc
+	}
+	return ExpiringTokenAuth(header, func(ctx context.Context) (string, time.Duration, error) {
+		t, err := token(ctx)
+		return t, 0, err
+	})
+}
+
+// ExpiringTokenAuth is [TokenAuth] for tokens that tell how long they live, from
+// when they were asked for; 0 is not told. Such a token is replaced before it
+// expires: 300 s before, but not sooner than after 80 % of its life, so that a
+// short one is not fetched for every call.
+func ExpiringTokenAuth(header string, token func(context.Context) (string, time.Duration, error)) (Auth, error) {
+	if token == nil {
+		return nil, errNoTokenFunc
 	}
 	return &tokens{header: header, fetch: token, lock: make(chan struct{}, 1)}, nil
 }
 
+var errNoTokenFunc = errors.New("the token function is missing")
+
 type tokens struct {
 	header string
-	fetch  func(context.Context) (string, error)
-	// lock guards token. It is a channel, so that waiting for somebody else's
-	// fetch ends with the waiter's context.
+	fetch  func(context.Context) (string, time.Duration, error)
+	// lock guards what follows. It is a channel, so that waiting for somebody
+	// else's fetch ends with the waiter's context.
 	lock  chan struct{}
 	token string
+	stale time.Time // when to replace the token; zero: when it is refused
 }
 
 func (a *tokens) Apply(ctx context.Context, r *http.Request) error {
@@ -59,7 +77,7 @@ func (a *tokens) Apply(ctx context.Context, r *http.Request) error {
 		return err
 	}
 	defer a.release()
-	if a.token == "" {
+	if a.token == "" || !a.stale.IsZero() && !time.Now().Before(a.stale) {
 		if err := a.renew(ctx); err != nil {
 			return err
 		}
@@ -82,14 +100,18 @@ func (a *tokens) Renew(ctx context.Context, r *http.Request) bool {
 }
 
 func (a *tokens) renew(ctx context.Context) error {
-	token, err := a.fetch(ctx)
+	asked := time.Now()
+	token, life, err := a.fetch(ctx)
 	if err != nil {
 		return fmt.Errorf("the token could not be fetched: %w", err)
 	}
 	if err := checkCredential(token); err != nil {
 		return fmt.Errorf("the token function returned no token: %w", err)
 	}
-	a.token = token
+	a.token, a.stale = token, time.Time{}
+	if life > 0 {
+		a.stale = asked.Add(life - min(300*time.Second, life/5))
+	}
 	return nil
 }
 

@@ -31,6 +31,7 @@ type Config struct {
 	MaxWait   time.Duration // 30 s, the longest single wait between tries, Retry-After included
 	MaxBody   int64         // 32 MiB
 	Timeout   time.Duration // 60 s for one try, body included
+	Busy      time.Duration // what a 429 without Retry-After is taken to ask for; 0: nothing
 	Logger    *slog.Logger  // discards; at Debug: op, method, url, status, attempt, elapsed, error
 	Header    http.Header   // sent with every request
 }
@@ -48,7 +49,7 @@ func New(cfg Config) (*Client, error) {
 	if err := checkBaseURL(cfg.BaseURL); err != nil {
 		return nil, err
 	}
-	if cfg.MaxTries < 0 || cfg.MaxWait < 0 || cfg.MaxBody < 0 || cfg.Timeout < 0 {
+	if cfg.MaxTries < 0 || cfg.MaxWait < 0 || cfg.MaxBody < 0 || cfg.Timeout < 0 || cfg.Busy < 0 {
 		return nil, errors.New("tries, waits, body sizes and timeouts must not be negative")
 	}
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cloudblue-go")

@@ -22,6 +22,7 @@ type Request struct {
 	Header   http.Header // for this request only; wins over Config.Header
 	NoAuth   bool        // send no credentials
 	Accept   []int       // statuses that are good; nil: 200–299
+	Secrets  []string    // what in Body must not show in errors and logs, however short
 }
 
 func (r *Request) accepts(status int) bool {

@@ -38,6 +38,9 @@ const redacted = "[redacted]"
 
 func (s secrets) scrub(body []byte) []byte {
 	for _, secret := range s {
+		if secret == "" {
+			continue // it is everywhere
+		}
 		body = bytes.ReplaceAll(body, []byte(secret), []byte(redacted))
 	}
 	return body

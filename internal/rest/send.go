@@ -164,12 +164,13 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 }
 
 func (t *try) authorize(ctx context.Context, r *http.Request) error {
+	t.secrets = t.req.Secrets
 	if t.c.cfg.Auth == nil || t.req.NoAuth {
 		return nil
 	}
 	before := r.Header.Clone()
 	err := t.c.cfg.Auth.Apply(ctx, r)
-	t.secrets = secretsOf(before, r.Header)
+	t.secrets = append(secretsOf(before, r.Header), t.req.Secrets...)
 	return err
 }
 
@@ -196,6 +197,9 @@ func (t *try) notGood(answer *http.Response) *Error {
 	e.Status = answer.StatusCode
 	e.Header = t.secrets.scrubHeader(answer.Header)
 	e.RetryAfter = retryAfter(answer.Header)
+	if e.Status == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
+		e.RetryAfter = t.c.cfg.Busy
+	}
 	start, err := io.ReadAll(io.LimitReader(answer.Body, errorBody))
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, answer.Body, drain)
