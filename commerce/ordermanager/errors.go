@@ -1,12 +1,10 @@
 package ordermanager
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -44,42 +42,18 @@ func convert(ctx context.Context, op string, err error) *commerce.Error {
 		c.Err = errors.New("the APS token was refused; it has expired, or is for another hub or user: get a new one")
 	case e.Status == http.StatusForbidden:
 		c.Err = errors.New("the APS token was refused; it has expired, or its user may not do this")
-	case unavailable(ctx, e):
+	case e.Unanswered(ctx):
 		c.Err = fmt.Errorf("%w: %w", commerce.ErrUnavailable, e.Err)
 	}
 	return c
 }
 
-// unavailable reports whether there was no answer, or one that did not come from
-// Commerce: a page instead of JSON, or a part of an answer. When the caller has
-// given up, nothing is known.
-func unavailable(ctx context.Context, e *rest.Error) bool {
-	switch {
-	case e.Local || e.Err == nil || ctx.Err() != nil:
-		return false
-	case e.Status == 0:
-		return true
-	default:
-		good := e.Status >= 200 && e.Status <= 299
-		return good && (isPage(e.Body) || errors.Is(e.Err, io.ErrUnexpectedEOF))
-	}
-}
-
-func isPage(body []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\ufeff"), []byte("<"))
-}
-
-// delivery tells what a failed call proves. An answer of 4xx is one that says no,
-// and a redirect was not followed, so nothing acted on the call. The exceptions:
-// 408 is a server that gave up waiting, somewhere on the way, and 303 is how one
-// answers after it has acted.
+// delivery tells what a failed call proves.
 func delivery(e *rest.Error) commerce.Delivery {
 	switch {
 	case e.NotSent:
 		return commerce.NotSent
-	case e.Status == http.StatusSeeOther || e.Status == http.StatusRequestTimeout:
-		return commerce.DeliveryUnknown
-	case e.Status >= 300 && e.Status <= 499:
+	case e.Refused():
 		return commerce.Refused
 	default:
 		return commerce.DeliveryUnknown

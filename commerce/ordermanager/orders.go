@@ -157,7 +157,7 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	if err != nil {
 		return convert(ctx, opPush, err)
 	}
-	if isPage(answer) {
+	if rest.IsPage(answer) {
 		return &commerce.Error{
 			Op: opPush, HTTPStatus: resp.Status, Body: string(answer[:min(len(answer), 1024)]),
 			Err: fmt.Errorf("%w: the answer is a page: %w", commerce.ErrUnavailable, errNotCommerce),
