@@ -1,0 +1,103 @@
+package fields_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/internal/fields"
+)
+
+func of(t *testing.T, raw string) *fields.Reader {
+	t.Helper()
+	r, err := fields.Of(json.RawMessage(raw))
+	require.NoError(t, err)
+	return r
+}
+
+func TestOnlyAnObjectHasFields(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{"", "null", "[]", "1", `"a"`, "{"} {
+		_, err := fields.Of(json.RawMessage(raw))
+		require.EqualError(t, err, "it is not a JSON object", raw)
+	}
+}
+
+func TestWhatIsAbsentOrNullIsZero(t *testing.T) {
+	t.Parallel()
+	r := of(t, `{"a":null}`)
+	for _, key := range []string{"a", "b"} {
+		require.Empty(t, r.Text(key))
+		require.Zero(t, r.Time(key))
+		r.Each(key, func(json.RawMessage) error { t.Error("there is no element"); return nil })
+	}
+	require.NoError(t, r.Err())
+	d, err := fields.Decimal(nil)
+	require.NoError(t, err)
+	require.True(t, d.IsZero())
+}
+
+func TestTheFirstErrorIsKeptAndNamed(t *testing.T) {
+	t.Parallel()
+	r := of(t, `{"at":"noon","list":{},"good":"a"}`)
+	r.Time("at")
+	r.Each("list", func(json.RawMessage) error { return nil })
+	require.Empty(t, r.Text("good"), "nothing is read after an error")
+	require.EqualError(t, r.Err(), `at must be a time such as 2026-11-01T10:00:00Z, not "noon"`)
+
+	r = of(t, `{"list":["a",{}]}`)
+	r.Each("list", func(raw json.RawMessage) error { _, err := fields.Scalar(raw); return err })
+	require.EqualError(t, r.Err(), "list [1] must be a text or a number, not {}")
+}
+
+func TestTimesOfAllShapesAreUTC(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)
+	for _, s := range []string{
+		"2026-11-19T08:00:00Z", "2026-11-19T10:00:00+02:00", "2026-11-19T10:00:00+0200", "2026-11-19T08:00:00",
+		"2026-11-19 10:00:00+02:00", "2026-11-19 08:00:00",
+	} {
+		require.Equal(t, want, of(t, `{"at":"`+s+`"}`).Time("at"), s)
+	}
+}
+
+func TestDecimalsAreExactAndBounded(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{`"1234567890123456.70"`: "1234567890123456.7", `0.10`: "0.1", `1e2`: "100", `""`: "0"} {
+		d, err := fields.Decimal(json.RawMessage(raw))
+		require.NoError(t, err)
+		require.Equal(t, want, d.String())
+	}
+	for _, raw := range []string{`1e999999`, `"1e-101"`, `"a lot"`, `{}`} {
+		_, err := fields.Decimal(json.RawMessage(raw))
+		require.ErrorContains(t, err, "must ", raw)
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add(`{"k":"2026-11-19"}`)
+	f.Add(`{"k":[1,null,{}]}`)
+	f.Add(`{"k":1e9}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		r, err := fields.Of(json.RawMessage(body))
+		if err != nil {
+			return
+		}
+		if at := r.Time("k"); at.Location() != time.UTC {
+			t.Fatalf("%s is not in UTC", at)
+		}
+		r.Each("k", func(raw json.RawMessage) error {
+			_, err := fields.Scalar(raw)
+			return err
+		})
+		if d, err := fields.Decimal(json.RawMessage(body)); err == nil && len(d.String()) > 200+len(body) {
+			t.Fatalf("%s is %d digits long", body, len(d.String()))
+		}
+		if r.Err() != nil && strings.Contains(r.Err().Error(), "\n") {
+			t.Fatalf("an error of several lines: %q", r.Err())
+		}
+	})
+}
