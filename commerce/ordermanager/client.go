@@ -45,3 +45,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	}
 	return &Client{rest: client, pageSize: c.pageSize, provider: c.provider, off: c.off, fields: c.fields}, nil
 }
+
+// Tells says that Order Management tells both why an order failed and which
+// transitions it offers.
+func (*Client) Tells() commerce.Tells { return commerce.Tells{Failure: true, Transitions: true} }
