@@ -1,0 +1,113 @@
+package simpleapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+const keyHeader = "X-Subscription-Key"
+
+// Auth is how a client proves who it is: the subscription key that every call
+// needs, and a token. The zero value is refused by [New].
+//
+// A token is fetched when it is first needed and kept. It is replaced 300 s before
+// it expires, though not before 80 % of its life, so that a token of five minutes
+// is not fetched for every call; and when the server answers 401 or 403: once for
+// all calls that were refused with the old one. A refused read is then sent once
+// more; a refused change is not, but the next call has the new token.
+type Auth struct {
+	// A function, because printing a function shows none of what it holds.
+	make func(base rest.Config) (rest.Auth, error)
+}
+
+// Token sends a fixed token, for programs that end before it does.
+func Token(subscriptionKey, token string) Auth {
+	return withKey(subscriptionKey, func(rest.Config) (rest.Auth, error) {
+		if token == "" {
+			return nil, errors.New("the token is missing")
+		}
+		return rest.StaticAuth("Authorization", "Bearer "+token)
+	})
+}
+
+// TokenFunc takes tokens from a function, which also says how long each lives, from
+// when it was asked for; 0 means until it is refused. It is never called by two
+// calls at once. It must honour its context, and keep secrets out of its errors.
+func TokenFunc(subscriptionKey string, token func(context.Context) (string, time.Duration, error)) Auth {
+	return withKey(subscriptionKey, func(rest.Config) (rest.Auth, error) {
+		if token == nil {
+			return nil, errors.New("the token function is missing")
+		}
+		return bearer(token)
+	})
+}
+
+// GatewayToken signs in at the gateway of Simple API itself, as its specification
+// says: POST {base}/token (facts/commerce.md 3, variant A).
+func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
+	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
+		s, err := l.signIn(subscriptionKey, base)
+		if err != nil {
+			return nil, err
+		}
+		return bearer(s.token)
+	})
+}
+
+// KeycloakToken signs in at the provider's Keycloak with a password (facts/commerce.md
+// 3, variant B).
+func KeycloakToken(subscriptionKey string, l KeycloakLogin) Auth {
+	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
+		s, err := l.signIn(base)
+		if err != nil {
+			return nil, err
+		}
+		return bearer(s.token)
+	})
+}
+
+func bearer(token func(context.Context) (string, time.Duration, error)) (rest.Auth, error) {
+	return rest.ExpiringTokenAuth("Authorization", func(ctx context.Context) (string, time.Duration, error) {
+		t, life, err := token(ctx)
+		if err == nil && t == "" {
+			err = errors.New("it is empty")
+		}
+		return "Bearer " + t, life, err
+	})
+}
+
+// withKey adds the subscription key to the requests that a token is added to.
+func withKey(key string, token func(rest.Config) (rest.Auth, error)) Auth {
+	return Auth{make: func(base rest.Config) (rest.Auth, error) {
+		if key == "" {
+			return nil, errors.New("the subscription key (" + keyHeader + ") is missing")
+		}
+		k, err := rest.StaticAuth(keyHeader, key)
+		if err != nil {
+			return nil, fmt.Errorf("the subscription key (%s) cannot be used: %w", keyHeader, err)
+		}
+		t, err := token(base)
+		if err != nil {
+			return nil, err
+		}
+		return keyed{Auth: t, key: k}, nil
+	}}
+}
+
+// keyed sends a key besides a token, and renews the token alone.
+type keyed struct {
+	rest.Auth
+	key rest.Auth
+}
+
+func (k keyed) Apply(ctx context.Context, r *http.Request) error {
+	if err := k.key.Apply(ctx, r); err != nil {
+		return err
+	}
+	return k.Auth.Apply(ctx, r)
+}

@@ -1,0 +1,81 @@
+package simpleapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Client speaks to one gateway as one reseller. Make it with [New]. Safe for
+// concurrent use.
+type Client struct {
+	rest     *rest.Client
+	pageSize int
+	off      map[ServerFilter]bool
+	codes    map[string]commerce.Status // by status word
+	words    map[commerce.Status]string // the other way round, where one word means it
+	fields   func(raw json.RawMessage, o *commerce.Order) error
+}
+
+// New makes a client. The base URL is what comes before /orders, such as
+// "https://simpleapiprod.azure-api.net/marketplace"; older and own gateways
+// differ. TLS is verified; for a private authority give an HTTP client that knows
+// it. No call is made.
+func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
+	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords()}
+	c.rest.BaseURL = baseURL
+	c.rest.MaxWait = time.Minute
+	c.rest.Busy = time.Minute // what a public client waits (facts/commerce.md 3)
+	for _, opt := range opts {
+		if err := opt(&c); err != nil {
+			return nil, fmt.Errorf("simpleapi: %w", err)
+		}
+	}
+	if auth.make == nil {
+		return nil, errors.New("simpleapi: auth is missing: use GatewayToken, KeycloakToken, TokenFunc or Token")
+	}
+	if _, err := rest.New(c.rest); err != nil { // before auth, which needs the base URL too
+		return nil, fmt.Errorf("simpleapi: %w", err)
+	}
+	var err error
+	if c.rest.Auth, err = auth.make(c.rest); err != nil {
+		return nil, fmt.Errorf("simpleapi: auth: %w", err)
+	}
+	client, err := rest.New(c.rest)
+	if err != nil {
+		return nil, fmt.Errorf("simpleapi: %w", err)
+	}
+	return &Client{rest: client, pageSize: c.pageSize, off: c.off, codes: c.words, words: inverse(c.words), fields: c.fields}, nil
+}
+
+// Tells says that Simple API tells neither why an order failed nor which
+// transitions it offers.
+func (*Client) Tells() commerce.Tells { return commerce.Tells{} }
+
+// statusWords is what the words most likely stand for (facts/commerce.md 3 and 8:
+// which codes a word covers is not published, so all of it is inferred).
+func statusWords() map[string]commerce.Status {
+	return map[string]commerce.Status{
+		"submitted":  commerce.StatusOpen,
+		"processing": commerce.StatusProvisioning,
+		"error":      commerce.StatusProvisioningFailed,
+		"completed":  commerce.StatusCompleted,
+		"cancelled":  commerce.StatusCancelled,
+	}
+}
+
+// inverse leaves out the statuses that several words stand for.
+func inverse(codes map[string]commerce.Status) map[commerce.Status]string {
+	words := make(map[commerce.Status]string, len(codes))
+	for word, code := range codes {
+		if _, twice := words[code]; twice {
+			word = ""
+		}
+		words[code] = word
+	}
+	return words
+}

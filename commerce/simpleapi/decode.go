@@ -1,0 +1,142 @@
+package simpleapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
+)
+
+// decode reads an order as it was sent (facts/commerce.md 3). What is not known is
+// ignored; what is known must have one of the shapes that are known for it.
+// Failure, Transitions, VendorID and FailedAt stay zero: the API does not tell.
+func (c *Client) decode(raw json.RawMessage) (*commerce.Order, error) {
+	r, err := fields.Of(raw)
+	if err != nil {
+		return nil, err
+	}
+	o := &commerce.Order{
+		ID:              r.Text("id"),
+		Number:          r.Text("orderNumber"),
+		Type:            orderType(r.Text("type")),
+		Status:          c.status(r.Text("statusCode"), r.Text("status")),
+		PlacedAt:        r.Time("creationDate"),
+		CustomerID:      r.Text("customerId"),
+		SubscriptionIDs: subscriptions(r),
+		Total:           total(r),
+		Raw:             raw,
+	}
+	o.BillingID = o.ID // the number that Billing knows it by
+	err = r.Err()
+	if err == nil && o.ID == "" {
+		err = errors.New("it has no id")
+	}
+	if err == nil && c.fields != nil {
+		err = c.fields(raw, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// orderType reads the type's word. "migration" and "unknown" have no code that is
+// known, so they are types of their own. "cancellation" may also be what Billing
+// calls CF; resubmission treats both alike.
+func orderType(word string) commerce.OrderType {
+	switch word {
+	case "sales":
+		return commerce.TypeSales
+	case "change":
+		return commerce.TypeChange
+	case "renewal":
+		return commerce.TypeRenewal
+	case "cancellation":
+		return commerce.TypeCancellation
+	default:
+		return commerce.OrderType(word)
+	}
+}
+
+func (c *Client) status(code, word string) commerce.Status {
+	if code != "" {
+		return commerce.Status(code)
+	}
+	if known, ok := c.codes[word]; ok {
+		return known
+	}
+	return commerce.Status(word)
+}
+
+// total reads {"currency":"USD","amount":"70.5"}. The amount alone is taken too;
+// it then has no currency.
+func total(r *fields.Reader) (m commerce.Money) {
+	r.Read("total", func(raw json.RawMessage) (err error) {
+		amount := raw
+		if total, err := fields.Of(raw); err == nil {
+			m.Currency = total.Text("currency")
+			amount = nil
+			total.Read("amount", func(raw json.RawMessage) error { amount = raw; return nil })
+			if total.Err() != nil {
+				return total.Err()
+			}
+		}
+		m.Amount, err = fields.Decimal(amount)
+		return err
+	})
+	return m
+}
+
+// subscriptions collects the subscriptions that an order makes or changes, which
+// lists leave out. The target of a move is not among them.
+func subscriptions(r *fields.Reader) []string {
+	var ids []string
+	add := func(id string) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	add(r.Text("subscriptionId"))
+	r.Each("subscriptions", func(raw json.RawMessage) error {
+		element, err := fields.Of(raw)
+		if err != nil {
+			id, err := fields.Scalar(raw)
+			add(id)
+			return err
+		}
+		id := element.Text("subscriptionId")
+		if id == "" {
+			id = element.Text("id")
+		}
+		add(id)
+		return element.Err()
+	})
+	for _, key := range []string{"products", "details"} { // the id of these is not a subscription's
+		r.Each(key, func(raw json.RawMessage) error {
+			element, err := fields.Of(raw)
+			if err != nil {
+				return fmt.Errorf("must be an object, not %s", fields.Excerpt(raw))
+			}
+			add(element.Text("subscriptionId"))
+			return element.Err()
+		})
+	}
+	return ids
+}
+
+// named is what an error calls a row: its id or number, if they can be read.
+func named(raw json.RawMessage) string {
+	for _, key := range []string{"id", "orderNumber"} {
+		r, err := fields.Of(raw)
+		if err != nil {
+			return ""
+		}
+		if s := r.Text(key); s != "" {
+			return fmt.Sprintf(" (%s %q)", key, s)
+		}
+	}
+	return ""
+}

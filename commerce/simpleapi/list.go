@@ -1,0 +1,160 @@
+package simpleapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/go-querystring/query"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/paging"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// ListOptions are the conditions that the server checks. A zero field is none.
+type ListOptions struct {
+	// Reseller lists the orders of that reseller, in place of all that the caller
+	// sees. It cannot go with Number and StatusCode.
+	Reseller       string `url:"-"`
+	CustomerID     string `url:"customerId,omitempty"`
+	SubscriptionID string `url:"subscriptionId,omitempty"`
+	Number         string `url:"orderNumber,omitempty"`
+	// Status is one word: submitted, processing, error, completed or cancelled.
+	Status string `url:"status,omitempty"`
+	// StatusCode is one internal code, such as "PF".
+	StatusCode commerce.Status `url:"statusCode,omitempty"`
+	// CreatedFrom and CreatedTo are sent in whole seconds, rounded outwards.
+	// Whether the bounds themselves are included is not published.
+	CreatedFrom time.Time `url:"creationTimeFrom,omitempty" layout:"2006-01-02T15:04:05Z"`
+	CreatedTo   time.Time `url:"creationTimeTo,omitempty" layout:"2006-01-02T15:04:05Z"`
+}
+
+// List lists orders as the server filters and sorts them, each once, a page at a
+// time. [Client.Orders] checks the conditions again, knows more of them, and sorts.
+//
+// An order that is in the list from the first page to the last is not missed,
+// however many others come and go, if the server sorts always in the same way; when
+// the list changes so fast that the walk gets nowhere, that is an error. A server
+// that gives fewer orders a page than asked for is walked in its own steps.
+//
+// An error ends the sequence. Ranging over it again lists anew.
+func (c *Client) List(ctx context.Context, opts ListOptions) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		if err := c.list(ctx, opts, func(o *commerce.Order) bool { return yield(o, nil) }); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// list yields until there is no more, or no more is wanted.
+func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerce.Order) bool) error {
+	path := "orders"
+	if opts.Reseller != "" {
+		reseller, err := rest.PathEscape(opts.Reseller)
+		if err != nil {
+			return notSent(opList, fmt.Errorf("the reseller's id: %w", err))
+		}
+		if opts.Number != "" || opts.StatusCode != "" {
+			return notSent(opList, errors.New("the orders of a reseller cannot be filtered by number or status code"))
+		}
+		path = "resellers/" + reseller + "/orders"
+	}
+	if !opts.CreatedFrom.IsZero() {
+		opts.CreatedFrom = opts.CreatedFrom.UTC().Truncate(time.Second)
+	}
+	if !opts.CreatedTo.IsZero() {
+		opts.CreatedTo = opts.CreatedTo.UTC().Add(time.Second - 1).Truncate(time.Second)
+	}
+	for w := paging.New(c.pageSize); !w.Done(); {
+		page, total, err := c.page(ctx, path, opts, w.Start())
+		if err != nil {
+			return err
+		}
+		for _, i := range w.Take(idsOf(page), total) {
+			if !yield(page[i]) {
+				return nil
+			}
+		}
+		if err := w.Err(); err != nil {
+			return &commerce.Error{Op: opList, Err: err}
+		}
+	}
+	return nil
+}
+
+func idsOf(page []*commerce.Order) []string {
+	ids := make([]string, len(page))
+	for i, o := range page {
+		ids[i] = o.ID
+	}
+	return ids
+}
+
+// page asks for one page, and tells how many orders there are in all, if it is known.
+func (c *Client) page(ctx context.Context, path string, opts ListOptions, start int) ([]*commerce.Order, int, error) {
+	values, err := query.Values(struct {
+		ListOptions
+		Offset int `url:"offset"`
+		Limit  int `url:"limit"`
+	}{opts, start, c.pageSize})
+	if err != nil {
+		return nil, 0, notSent(opList, err)
+	}
+	var answer struct {
+		Data       []json.RawMessage `json:"data"`
+		Pagination json.RawMessage   `json:"pagination"`
+	}
+	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: values.Encode(), Safety: rest.Read}
+	resp, err := c.rest.JSON(ctx, req, &answer)
+	if err != nil {
+		return nil, 0, convert(ctx, opList, err)
+	}
+	told := paginationOf(answer.Pagination)
+	if answer.Data == nil && told.total != 0 && resp.Status != http.StatusNoContent {
+		// Taken for an empty list, it would say that there is no order.
+		return nil, 0, answered(opList, resp, errors.New("the answer has no list of data"))
+	}
+	page := make([]*commerce.Order, len(answer.Data))
+	for i, row := range answer.Data {
+		if page[i], err = c.decode(row); err != nil {
+			return nil, 0, answered(opList, resp, fmt.Errorf("row %d%s: %w", start+i, named(row), err))
+		}
+	}
+	return page, told.trust(start, len(page), c.pageSize), nil
+}
+
+// pagination is what a page tells of the list; -1 where it does not.
+type pagination struct{ limit, total int }
+
+func paginationOf(raw json.RawMessage) pagination {
+	p := pagination{-1, -1}
+	r, err := fields.Of(raw)
+	if err != nil {
+		return p
+	}
+	for key, n := range map[string]*int{"limit": &p.limit, "total": &p.total} {
+		if v, err := strconv.Atoi(r.Text(key)); err == nil && v >= 0 {
+			*n = v
+		}
+	}
+	return p
+}
+
+// trust is the total if the list may end by it, else unknown. A full page that claims to be all
+// may come from a server that counts its page; asking on costs one request.
+func (p pagination) trust(start, rows, size int) int {
+	if p.limit > 0 {
+		size = min(size, p.limit)
+	}
+	if p.total < start+rows || rows >= size && p.total == start+rows {
+		return paging.Unknown
+	}
+	return p.total
+}

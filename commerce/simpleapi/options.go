@@ -1,0 +1,170 @@
+package simpleapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Option changes what [New] makes.
+type Option func(*config) error
+
+type config struct {
+	rest     rest.Config
+	pageSize int
+	off      map[ServerFilter]bool
+	words    map[string]commerce.Status
+	fields   func(json.RawMessage, *commerce.Order) error
+}
+
+// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are
+// not followed whatever it says. Default: an own one.
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *config) error {
+		c.rest.HTTP = h
+		return nil
+	}
+}
+
+// WithUserAgent sets the User-Agent. Default: "cloudblue-go".
+func WithUserAgent(s string) Option {
+	return func(c *config) error {
+		c.rest.UserAgent = s
+		return nil
+	}
+}
+
+// WithLogger logs every try at level Debug with the attributes op, method, url,
+// status, attempt, elapsed and error. Default: nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) error {
+		c.rest.Logger = l
+		return nil
+	}
+}
+
+// WithPageSize sets how many orders to ask for at once, 2 to 1000. Default: 100.
+// The most that a server takes is not published; one that gives fewer is walked all
+// the same. Pages overlap by one order, so a page of one would never get on.
+func WithPageSize(n int) Option {
+	return func(c *config) error {
+		if n < 2 || n > 1000 {
+			return fmt.Errorf("the page size is %d: it must be 2 to 1000", n)
+		}
+		c.pageSize = n
+		return nil
+	}
+}
+
+// WithMaxTries sets how often a read is tried, at least once. Default: 3. A change
+// is sent once whatever this says.
+func WithMaxTries(n int) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("the number of tries is %d: it must be at least 1", n)
+		}
+		c.rest.MaxTries = n
+		return nil
+	}
+}
+
+// WithMaxWait sets the longest single wait before a read is tried again. When the
+// server asks for longer (Retry-After), the call fails at once, and its error says
+// for how long. An answer of 429 without Retry-After asks for 60 s (facts/commerce.md
+// 3). Default: 60 s.
+func WithMaxWait(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("the longest wait is %s: it must be positive", d)
+		}
+		c.rest.MaxWait = d
+		return nil
+	}
+}
+
+// WithTimeout bounds one try, the answer's body included. Default: 60 s.
+func WithTimeout(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return fmt.Errorf("the timeout is %s: it must be positive", d)
+		}
+		c.rest.Timeout = d
+		return nil
+	}
+}
+
+// WithMaxBody bounds the size of an answer in bytes; a longer one is an error.
+// Default: 32 MiB.
+func WithMaxBody(n int64) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("the largest answer is %d bytes: it must be at least 1", n)
+		}
+		c.rest.MaxBody = n
+		return nil
+	}
+}
+
+// WithStatusWords says which status a word ("error") stands for, in orders that
+// come without a code and in filters. It replaces the default, which is inferred:
+// submitted OP, processing PR, error PF, completed CP, cancelled CL. A word that is
+// not named becomes the status as it is, and is not used to filter.
+func WithStatusWords(words map[string]commerce.Status) Option {
+	return func(c *config) error {
+		for word, code := range words {
+			if word == "" || !isCode(string(code)) {
+				return fmt.Errorf("the status word %q cannot stand for %q: a status is made of letters and digits", word, code)
+			}
+		}
+		c.words = maps.Clone(words)
+		return nil
+	}
+}
+
+// WithFields fills an order with what only this installation sends, or sends
+// under other names. It is called with the order as it was sent, after all that is
+// known has been read. An error makes the order a bad one, which ends a list.
+func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
+	return func(c *config) error {
+		c.fields = f
+		return nil
+	}
+}
+
+// ServerFilter is a condition that [Client.Orders] asks the server to check.
+type ServerFilter string
+
+// The conditions, by the names of their parameters.
+const (
+	// FilterStatus asks for one status word, such as "error" for PF. That error
+	// covers PF is inferred.
+	FilterStatus ServerFilter = "status"
+	// FilterStatusCode asks for one code; the lists of a reseller's orders cannot.
+	FilterStatusCode ServerFilter = "statusCode"
+	// FilterPlaced asks for a time of creation.
+	FilterPlaced ServerFilter = "creationTime"
+	// FilterNumber asks for one number; the lists of a reseller's orders cannot.
+	FilterNumber ServerFilter = "orderNumber"
+)
+
+// WithoutServerFilters leaves conditions to the client, which checks all of them
+// in any case: lists take longer and stay the same. Default: all are asked for.
+func WithoutServerFilters(filters ...ServerFilter) Option {
+	return func(c *config) error {
+		for _, f := range filters {
+			switch f {
+			case FilterStatus, FilterStatusCode, FilterPlaced, FilterNumber:
+				c.off[f] = true
+			default:
+				return fmt.Errorf("there is no server filter %q", f)
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,146 @@
+package simpleapi
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Orders lists the orders of a query, each once, sorted by the time of placing and
+// then by id. With q.Account it lists those of that reseller, else all that the
+// caller may see. The account is the reseller's id in Simple API.
+//
+// The server is asked to filter by what it knows (see [ServerFilter]); whatever it
+// makes of it, only orders that match are yielded. See [Client.List] for how the
+// list is walked.
+//
+// Simple API cannot sort, so that all orders that match are held in memory before
+// the first is yielded: count half a KiB an order and its JSON. Where that is
+// too much, narrow the time of placing, or use List.
+//
+// The listed orders are without subscriptions, transitions and failure; reading one
+// gives the first of these. An error ends the sequence. Ranging over it again lists
+// anew.
+func (c *Client) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		orders, err := c.collect(ctx, &q)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, o := range orders {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+// collect returns the orders of a query, sorted.
+func (c *Client) collect(ctx context.Context, q *commerce.Query) ([]*commerce.Order, error) {
+	if q.Limit < 0 {
+		return nil, notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
+	}
+	var orders []*commerce.Order
+	err := c.list(ctx, c.options(q), func(o *commerce.Order) bool {
+		if q.Match(o) {
+			orders = append(orders, o)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(orders, older)
+	if q.Sort == commerce.NewestFirst {
+		slices.Reverse(orders)
+	}
+	if q.Limit > 0 {
+		orders = orders[:min(q.Limit, len(orders))]
+	}
+	return orders, nil
+}
+
+// older sorts by time, and then by id, which is a number.
+func older(a, b *commerce.Order) int {
+	return cmp.Or(a.PlacedAt.Compare(b.PlacedAt), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
+}
+
+// options are the conditions of a query that the server is asked to check. They let
+// through at least what the query asks for.
+func (c *Client) options(q *commerce.Query) ListOptions {
+	opts := ListOptions{Reseller: q.Account}
+	if !c.off[FilterStatus] {
+		opts.Status = c.word(q.Statuses)
+	}
+	if len(q.Statuses) == 1 && q.Account == "" && !c.off[FilterStatusCode] {
+		opts.StatusCode = q.Statuses[0]
+	}
+	if len(q.Numbers) == 1 && q.Account == "" && !c.off[FilterNumber] {
+		opts.Number = q.Numbers[0]
+	}
+	if !c.off[FilterPlaced] {
+		if !q.PlacedFrom.IsZero() {
+			opts.CreatedFrom = q.PlacedFrom.Add(-time.Second) // should the server leave the bound out
+		}
+		opts.CreatedTo = q.PlacedTo
+	}
+	return opts
+}
+
+// word is the one that covers all of the statuses; "" if there is none.
+func (c *Client) word(statuses []commerce.Status) (word string) {
+	for i, s := range statuses {
+		w := c.words[s]
+		if w == "" || i > 0 && w != word {
+			return ""
+		}
+		word = w
+	}
+	return word
+}
+
+// Order reads one order, with its subscriptions where it has them already. It
+// tells neither failure nor transitions, since Simple API does not.
+func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	elem, err := rest.PathEscape(id)
+	if err != nil {
+		return nil, notSent(opRead, fmt.Errorf("the order's id: %w", err))
+	}
+	var raw json.RawMessage
+	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: "orders/" + elem, Safety: rest.Read}
+	resp, err := c.rest.JSON(ctx, req, &raw)
+	if err != nil {
+		return nil, convert(ctx, opRead, err)
+	}
+	o, err := c.decode(unwrap(raw))
+	if err != nil {
+		return nil, answered(opRead, resp, fmt.Errorf("order %q: %w", id, err))
+	}
+	return o, nil
+}
+
+// unwrap takes an order out of {"data":{…}}: the schema of the specification shows it
+// bare, its links find it under data.
+func unwrap(raw json.RawMessage) json.RawMessage {
+	r, err := fields.Of(raw)
+	if err != nil || r.Text("id") != "" || r.Err() != nil {
+		return raw
+	}
+	r.Read("data", func(data json.RawMessage) error {
+		if _, err := fields.Of(data); err == nil {
+			raw = data
+		}
+		return nil
+	})
+	return raw
+}

@@ -1,0 +1,90 @@
+package simpleapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// Patch is what can be changed of an order. At least one field must be set.
+type Patch struct {
+	// StatusCode is the status to move the order to; empty leaves it. The
+	// documented example is "CL"; that "PD" is taken is inferred.
+	StatusCode commerce.Status `json:"statusCode,omitempty"`
+	// CreditCheck says whether the customer's credit is checked while the order is
+	// processed; nil leaves it.
+	CreditCheck *bool `json:"creditCheck,omitempty"`
+}
+
+// Push moves an order to a status, by PATCH /orders/{id} (facts/commerce.md 3). The
+// client sends what it is told, once: Simple API does not tell which moves an order
+// offers. When it returns nil, provisioning has been asked for, not done. After an
+// error look at its Delivery: unless that is NotSent or Refused, the order may have
+// been moved.
+func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
+	if to == "" {
+		return notSent(opPush, fmt.Errorf("the status is missing: it must be letters and digits, such as %q", commerce.StatusPaid))
+	}
+	_, _, err := c.patch(ctx, opPush, id, Patch{StatusCode: to})
+	return err
+}
+
+// Patch changes an order and returns it as the server answered. It is sent once;
+// see [Client.Push] for its errors. An answer of success that holds no order is an
+// error with Delivery unknown: read the order.
+func (c *Client) Patch(ctx context.Context, id string, p Patch) (*commerce.Order, error) {
+	resp, answer, err := c.patch(ctx, opPatch, id, p)
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.decode(unwrap(answer))
+	if err != nil {
+		return nil, answered(opPatch, resp, fmt.Errorf("the answer was success without the order %q: %w", id, err))
+	}
+	return o, nil
+}
+
+// patch sends a change, once, and returns the whole answer.
+func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Response, []byte, error) {
+	elem, err := rest.PathEscape(id)
+	switch {
+	case err != nil:
+		return nil, nil, notSent(op, fmt.Errorf("the order's id: %w", err))
+	case p.StatusCode == "" && p.CreditCheck == nil:
+		return nil, nil, notSent(op, errors.New("there is nothing to change: set StatusCode or CreditCheck"))
+	case p.StatusCode != "" && !isCode(string(p.StatusCode)):
+		return nil, nil, notSent(op, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", p.StatusCode, commerce.StatusPaid))
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return nil, nil, notSent(op, err)
+	}
+	resp, err := c.rest.Do(ctx, rest.Request{Op: op, Method: http.MethodPatch, Path: "orders/" + elem, Body: body})
+	if err != nil {
+		return nil, nil, convert(ctx, op, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, nil, convert(ctx, op, err)
+	}
+	if rest.IsPage(answer) {
+		return nil, nil, answered(op, resp, fmt.Errorf("%w: the answer is a page: a proxy or a login may have answered in the place of Commerce", commerce.ErrUnavailable))
+	}
+	return resp, answer, nil
+}
+
+func isCode(s string) bool {
+	for i := range len(s) {
+		if (s[i] < 'A' || s[i] > 'Z') && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}
