@@ -1,0 +1,95 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+const defaultPath = "RPC2"
+
+// Client speaks to the Billing of one installation. Make it with [New]. Safe for concurrent use.
+type Client struct {
+	rest    *rest.Client
+	slots   chan struct{} // one for each call that is on its way
+	creds   Credentials
+	secrets []string
+
+	path     string
+	lang     string
+	maxBody  int64
+	provider string
+	currency string
+	placedAt PlacedAt
+	rule     SignatureRule
+	swapped  bool
+	faults   commerce.Delivery
+	resolve  func(ctx context.Context, number string) (id string, err error)
+}
+
+// New makes a client. The base URL is that of the Billing application server, with or
+// without /RPC2: "https://billing.example.net:5224". Without a port it is that of the scheme,
+// not 5224. TLS is verified; for a private authority give an HTTP client that knows it.
+func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
+	c := config{
+		concurrency: 2,
+		client:      Client{provider: "1", placedAt: OrderDate, faults: commerce.Refused, creds: creds},
+	}
+	for _, opt := range opts {
+		if err := opt(&c); err != nil {
+			return nil, fmt.Errorf("billing: %w", err)
+		}
+	}
+	switch {
+	case creds.err != nil:
+		return nil, fmt.Errorf("billing: the credentials cannot be used: %w", creds.err)
+	case !creds.given:
+		return nil, errors.New("billing: the credentials are missing: use None, Basic or Members")
+	}
+	if err := c.address(baseURL); err != nil {
+		return nil, fmt.Errorf("billing: %w", err)
+	}
+	c.rest.Auth, c.rest.MaxBody = creds.http, c.client.maxBody
+	made, err := rest.New(c.rest)
+	if err != nil {
+		return nil, fmt.Errorf("billing: %w", err)
+	}
+	client := c.client
+	client.rest, client.slots, client.secrets = made, make(chan struct{}, c.concurrency), secretsOf(creds.secret)
+	return &client, nil
+}
+
+// address splits the URL into the base and the path that calls are posted to.
+func (c *config) address(baseURL string) error {
+	if u, err := url.Parse(baseURL); err == nil && u.User != nil {
+		return errors.New("the base URL must not carry credentials: give them as Basic(user, password)")
+	}
+	base, has := strings.CutSuffix(strings.TrimRight(baseURL, "/"), "/"+defaultPath)
+	if has && c.path != nil && *c.path != defaultPath {
+		return fmt.Errorf("the base URL ends in /%s, but the path is set to %q: leave out one of them", defaultPath, "/"+*c.path)
+	}
+	c.rest.BaseURL, c.client.path = base, defaultPath
+	if c.path != nil {
+		c.client.path = *c.path
+	}
+	return nil
+}
+
+// acquire waits until a call may be made.
+func (c *Client) acquire(ctx context.Context) error {
+	began := time.Now()
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w while waiting for one of %d calls to end (for %s)", ctx.Err(), cap(c.slots), time.Since(began).Round(time.Millisecond))
+	}
+}
+
+func (c *Client) release() { <-c.slots }

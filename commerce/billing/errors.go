@@ -1,0 +1,124 @@
+package billing
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
+)
+
+const (
+	opList = "list orders"
+	opRead = "read order"
+	opPush = "push order"
+)
+
+// notSent is the error for a call that was refused here.
+func notSent(op string, err error) *commerce.Error {
+	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
+}
+
+// failed gives a failed call the type of the model.
+func (c *Client) failed(ctx context.Context, op string, err error, secrets []string) *commerce.Error {
+	if f, ok := errors.AsType[*xmlrpc.Fault](err); ok {
+		return c.refused(op, f, secrets)
+	}
+	e, ok := errors.AsType[*rest.Error](err)
+	if !ok {
+		return &commerce.Error{Op: op, Err: err}
+	}
+	made := &commerce.Error{
+		Op: op, Method: e.Method, URL: e.URL, HTTPStatus: e.Status,
+		RetryAfter: e.RetryAfter, Delivery: delivery(e), Err: e.Err,
+		Body: strings.ToValidUTF8(string(e.Body[:min(len(e.Body), 1024)]), ""),
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		made.Err = errors.New("the user or the password was refused, or Billing wants them in another way: see Basic and Members")
+	case e.Status == http.StatusForbidden:
+		made.Err = errors.New("the user may not do this, or Billing does not trust the address of this machine")
+	case unavailable(ctx, e):
+		made.Err = fmt.Errorf("%w: %w", commerce.ErrUnavailable, e.Err)
+	}
+	return made
+}
+
+// unavailable reports whether there was no answer, or one that did not come from
+// Commerce: a page, or a part of an answer. When the caller has given up, nothing
+// is known.
+func unavailable(ctx context.Context, e *rest.Error) bool {
+	switch {
+	case e.Local || e.Err == nil || ctx.Err() != nil:
+		return false
+	case e.Status == 0:
+		return true
+	default:
+		return errors.Is(e.Err, errPage) || errors.Is(e.Err, io.ErrUnexpectedEOF)
+	}
+}
+
+// delivery tells what a failed call proves. An answer of 4xx is one that says no,
+// and a redirect was not followed, so nothing acted on the call. The exceptions:
+// 408 is a server that gave up waiting, somewhere on the way, and 303 is how one
+// answers after it has acted.
+func delivery(e *rest.Error) commerce.Delivery {
+	switch {
+	case e.NotSent:
+		return commerce.NotSent
+	case e.Status == http.StatusSeeOther || e.Status == http.StatusRequestTimeout:
+		return commerce.DeliveryUnknown
+	case e.Status >= 300 && e.Status <= 499:
+		return commerce.Refused
+	default:
+		return commerce.DeliveryUnknown
+	}
+}
+
+// refused is the error for a fault.
+func (c *Client) refused(op string, f *xmlrpc.Fault, secrets []string) *commerce.Error {
+	r := &refusal{fault: &commerce.Fault{Code: f.Code, Message: scrub(faultText(f.Message), secrets)}}
+	// The text is that of facts/commerce.md 1.3; what the codes mean is not published.
+	if strings.Contains(strings.ToLower(r.fault.Message), "does not contain row with id") {
+		r.kind = commerce.ErrNotFound
+	}
+	return &commerce.Error{
+		Op: op, HTTPStatus: http.StatusOK, Code: "fault " + strconv.Itoa(f.Code), Message: r.fault.Message,
+		Delivery: c.faults, Err: r,
+	}
+}
+
+// refusal is a fault and what it means.
+type refusal struct {
+	fault *commerce.Fault
+	kind  error // a sentinel or nil
+}
+
+// Error is the message alone: the code stands before it in the error around.
+func (r *refusal) Error() string { return r.fault.Message }
+
+func (r *refusal) Unwrap() []error {
+	if r.kind == nil {
+		return []error{r.fault}
+	}
+	return []error{r.fault, r.kind}
+}
+
+// faultText decodes base64, and leaves alone what is not base64 of a text
+// (facts/commerce.md 1.3).
+func faultText(s string) string {
+	compact := strings.Join(strings.Fields(s), "")
+	text, err := base64.StdEncoding.DecodeString(compact)
+	if err != nil || !utf8.Valid(text) {
+		return strings.TrimSpace(s)
+	}
+	return strings.TrimSpace(string(text))
+}

@@ -1,0 +1,167 @@
+package billing
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
+)
+
+// Call is a call of any method of Billing.
+type Call struct {
+	// Server is the part of Billing that has the method; "" is "BM". Others that were seen are PEMGATE,
+	// DOMAINGATE, KAGATE, BLOBDOC and TASKMAN (facts/commerce.md 1.3).
+	Server string
+	// Method is the name, such as "AccountDetailsGet_API".
+	Method string
+	// Params are the parameters by position: integers, NullInt, strings, floats,
+	// decimal.Decimal, []byte for base64, slices, and structs or maps for structs. Billing has no
+	// integers of more than 32 bits; they are refused.
+	Params []any
+	// ReadOnly says that the call changes nothing, so that it may be sent again.
+	ReadOnly bool
+	// Secrets are the parameters that must not show in errors, should the server repeat them.
+	Secrets []string
+}
+
+// envelope is the one parameter of the method Execute (facts/commerce.md 1.3).
+type envelope struct {
+	Server   string
+	Method   string
+	Lang     string `xmlrpc:"Lang,omitempty"`
+	Username string `xmlrpc:"Username,omitempty"`
+	Password string `xmlrpc:"Password,omitempty"`
+	Params   []any
+}
+
+// Execute calls a method and decodes the first element of its Result into out: a
+// pointer to a struct, whose fields take the row by position; a pointer to any other
+// Go value; a pointer to an any, which takes whatever comes; or nil, which takes every answer but a fault. What out
+// points to is changed only when the whole answer is good.
+//
+// A fault is an error that errors.AsType[*commerce.Fault] finds, and that matches
+// commerce.ErrNotFound when Billing says that a table has no such row.
+func (c *Client) Execute(ctx context.Context, call Call, out any) error {
+	op := "execute " + cmp.Or(call.Server, defaultServer) + "." + call.Method
+	if call.Method == "" {
+		return notSent("execute", errors.New("the method is missing"))
+	}
+	return c.execute(ctx, op, call, out)
+}
+
+const defaultServer = "BM"
+
+func (c *Client) execute(ctx context.Context, op string, call Call, out any) error {
+	secrets := slices.Concat(c.secrets, secretsOf(call.Secrets...))
+	body, err := xmlrpc.EncodeCall(xmlrpc.EncodeOptions{}, "Execute", envelope{
+		Server: cmp.Or(call.Server, defaultServer), Method: call.Method, Lang: c.lang,
+		Username: c.creds.user, Password: c.creds.password, Params: call.Params,
+	})
+	if err != nil {
+		return notSent(op, err)
+	}
+	if err := c.acquire(ctx); err != nil {
+		return notSent(op, err)
+	}
+	defer c.release()
+	req := rest.Request{
+		Op: op, Method: http.MethodPost, Path: c.path, Body: body, Secrets: secrets,
+		Accept: []int{http.StatusOK},
+		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "Accept": {"text/xml"}},
+	}
+	if call.ReadOnly {
+		req.Safety = rest.Read
+	}
+	resp, err := c.rest.Do(ctx, req)
+	if err != nil {
+		return c.failed(ctx, op, err, secrets)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := c.decode(resp, out, secrets); err != nil {
+		return c.failed(ctx, op, err, secrets)
+	}
+	return nil
+}
+
+// decode reads a good answer. Its errors are a *xmlrpc.Fault or a *rest.Error.
+func (c *Client) decode(resp *rest.Response, out any, secrets []string) error {
+	body := bufio.NewReader(resp.Body)
+	page := isPage(body)
+	in, commit := staged(out)
+	err := xmlrpc.DecodeResponse(body, xmlrpc.DecodeOptions{MaxBytes: c.maxBody}, func(v *xmlrpc.Value) error { return first(v, in) })
+	broken, isRest := errors.AsType[*rest.Error](err)
+	fault, isFault := errors.AsType[*xmlrpc.Fault](err)
+	switch {
+	case err == nil:
+		commit()
+		return nil
+	case isRest:
+		return broken // the connection, not the document
+	case isFault:
+		return fault
+	case page:
+		return resp.Failed(errPage)
+	default:
+		if clean := scrub(err.Error(), secrets); clean != err.Error() {
+			err = errors.New(clean)
+		}
+		return resp.Failed(err)
+	}
+}
+
+var errPage = errors.New("the answer is a page, not XML-RPC: is the base URL right, or is a maintenance page being served?")
+
+// isPage reports whether HTML follows.
+func isPage(r *bufio.Reader) bool {
+	const enough = 64
+	start, err := r.Peek(enough)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	start = bytes.ToLower(bytes.TrimLeft(start, " \t\r\n\ufeff"))
+	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
+}
+
+// first reads Result[0] into out and skips all else. Without out any answer is good.
+func first(v *xmlrpc.Value, out any) error {
+	if out == nil {
+		return v.Skip()
+	}
+	found := false
+	err := v.Members(func(name string, v *xmlrpc.Value) error {
+		if name != "Result" {
+			return nil
+		}
+		return v.Each(func(i int, v *xmlrpc.Value) error {
+			if i > 0 {
+				return nil
+			}
+			found = true
+			return v.Decode(out)
+		})
+	})
+	if err == nil && !found {
+		err = errors.New("the answer has no Result[0]")
+	}
+	return err
+}
+
+// staged makes a second out, which becomes the first by commit. What is no pointer
+// is left for Decode to refuse.
+func staged(out any) (in any, commit func()) {
+	target := reflect.ValueOf(out)
+	if target.Kind() != reflect.Pointer || target.IsNil() {
+		return out, func() {}
+	}
+	second := reflect.New(target.Type().Elem())
+	second.Elem().Set(target.Elem())
+	return second.Interface(), func() { target.Elem().Set(second.Elem()) }
+}

@@ -1,0 +1,255 @@
+package billing
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+)
+
+// record is one line of a text, or the lines that a quoted field of CSV spans.
+type record struct {
+	line   int
+	fields []string
+}
+
+// readLines reads what [Client.FromLines] says.
+func readLines(r io.Reader) ([]entry, error) {
+	in := bufio.NewReaderSize(r, 64<<10)
+	t := table{file: nameOf(r)}
+	records, err := split(in)
+	if err != nil {
+		return nil, t.at(1, err)
+	}
+	for rec, err := range records {
+		if err == nil {
+			err = t.add(rec)
+		}
+		if err != nil {
+			return nil, t.at(rec.line, err)
+		}
+	}
+	return t.entries, nil
+}
+
+// nameOf is the name of a file.
+func nameOf(r io.Reader) string {
+	if f, ok := r.(interface{ Name() string }); ok {
+		return f.Name()
+	}
+	return ""
+}
+
+// split finds out by the first line how the text is written.
+func split(in *bufio.Reader) (iter.Seq2[record, error], error) {
+	start, err := in.Peek(in.Size())
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) {
+		return nil, errors.New("the text is UTF-16: save it as UTF-8")
+	}
+	if mark := []byte("\ufeff"); bytes.HasPrefix(start, mark) {
+		if _, err := in.Discard(len(mark)); err != nil {
+			return nil, err
+		}
+		start = start[len(mark):]
+	}
+	first, _, _ := bytes.Cut(bytes.TrimLeft(start, " \t\r\n"), []byte("\n"))
+	if bytes.Contains(first, []byte("|")) {
+		return pipes(in), nil
+	}
+	for _, separator := range ";\t" {
+		if bytes.ContainsRune(first, separator) {
+			return commas(in, separator), nil
+		}
+	}
+	return commas(in, ','), nil
+}
+
+// pipes reads what psql prints.
+func pipes(in *bufio.Reader) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		lines := bufio.NewScanner(in)
+		lines.Buffer(nil, 1<<20)
+		n := 0
+		for lines.Scan() {
+			n++
+			if strings.TrimSpace(lines.Text()) == "" {
+				continue
+			}
+			if !yield(record{n, strings.Split(lines.Text(), "|")}, nil) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(record{line: n + 1}, err)
+		}
+	}
+}
+
+// commas reads CSV, of which plain lines are the simplest kind.
+func commas(in *bufio.Reader, separator rune) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		r := csv.NewReader(in)
+		r.Comma, r.FieldsPerRecord = separator, -1
+		r.TrimLeadingSpace = separator != '\t'
+		for {
+			fields, err := r.Read()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if e, ok := errors.AsType[*csv.ParseError](err); ok {
+				yield(record{line: e.Line}, fmt.Errorf("column %d: %w", e.Column, e.Err))
+				return
+			}
+			if err != nil {
+				yield(record{line: 1}, err)
+				return
+			}
+			line, _ := r.FieldPos(0)
+			if !yield(record{line, fields}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// table makes entries of records.
+type table struct {
+	file    string
+	begun   bool
+	id      int // the column of ids, -1 for none
+	number  int // the column of numbers, -1 for none
+	columns int
+	header  bool // the record before was the header
+	ended   bool // by a count
+	entries []entry
+}
+
+func (t *table) where(line int) string {
+	if t.file != "" {
+		return t.file + ":" + strconv.Itoa(line)
+	}
+	return "line " + strconv.Itoa(line)
+}
+
+func (t *table) at(line int, err error) error { return fmt.Errorf("%s: %w", t.where(line), err) }
+
+func (t *table) add(rec record) error {
+	for i := range rec.fields {
+		rec.fields[i] = strings.TrimSpace(rec.fields[i])
+	}
+	header := t.header
+	t.header = false
+	switch {
+	case len(rec.fields) == 1 && rec.fields[0] == "":
+		return nil
+	case t.ended:
+		return errors.New("something follows the count of rows, which ends a table")
+	case !t.begun:
+		return t.begin(rec)
+	case header && isRule(rec.fields):
+		return nil
+	}
+	if rows, ok := countOf(rec.fields); ok {
+		t.ended = true
+		if rows != len(t.entries) {
+			return fmt.Errorf("the text says that it has %d rows, but it has %d: is it cut?", rows, len(t.entries))
+		}
+		return nil
+	}
+	return t.row(rec)
+}
+
+// begin reads the first record: the header, or a row where there is none.
+func (t *table) begin(rec record) error {
+	t.begun, t.id, t.number, t.columns = true, -1, -1, len(rec.fields)
+	for i, field := range rec.fields {
+		switch columnName(field) {
+		case "orderid", "id":
+			if t.id >= 0 {
+				return fmt.Errorf("columns %d and %d are both named as ids: leave one", t.id+1, i+1)
+			}
+			t.id = i
+		case "ordernumber", "number":
+			if t.number >= 0 {
+				return fmt.Errorf("columns %d and %d are both named as numbers: leave one", t.number+1, i+1)
+			}
+			t.number = i
+		}
+	}
+	if t.header = t.id >= 0 || t.number >= 0; t.header {
+		return nil
+	}
+	switch first := rec.fields[0]; {
+	case isDigits(first):
+		t.id = 0
+		if len(rec.fields) > 1 && isNumber(rec.fields[1]) {
+			t.number = 1
+		}
+	case isNumber(first):
+		t.number = 0
+	default:
+		return fmt.Errorf("%q is neither an order's id nor the name of a column of them: name it OrderID", clip(first))
+	}
+	return t.row(rec)
+}
+
+func (t *table) row(rec record) error {
+	if len(rec.fields) != t.columns {
+		return fmt.Errorf("expected %d columns as in the first line, found %d", t.columns, len(rec.fields))
+	}
+	e := entry{where: t.where(rec.line)}
+	if t.number >= 0 {
+		e.number = rec.fields[t.number]
+	}
+	if t.id >= 0 {
+		e.id = rec.fields[t.id]
+	}
+	switch {
+	case t.id < 0 && e.number == "":
+		return errors.New("there is no number")
+	case t.id >= 0 && isNumber(e.id):
+		e.id, e.number = "", e.id // a list of ids with a number in between
+	case t.id >= 0:
+		if _, err := orderID(e.id); err != nil {
+			return err
+		}
+	}
+	t.entries = append(t.entries, e)
+	return nil
+}
+
+// columnName takes from a name how people write it: "Order ID", "order_id".
+func columnName(s string) string {
+	return strings.NewReplacer(" ", "", "_", "", "-", "").Replace(strings.ToLower(s))
+}
+
+// isRule reports whether fields are the line below a header: "-----+-----".
+func isRule(fields []string) bool {
+	return len(fields) == 1 && fields[0] != "" && strings.Trim(fields[0], "-+") == ""
+}
+
+// countOf reads "(3 rows)".
+func countOf(fields []string) (int, bool) {
+	if len(fields) != 1 || !strings.HasPrefix(fields[0], "(") {
+		return 0, false
+	}
+	count, unit, _ := strings.Cut(strings.Trim(fields[0], "()"), " ")
+	n, err := strconv.Atoi(count)
+	return n, err == nil && (unit == "rows" || unit == "row")
+}
+
+func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// isNumber reports whether s looks like an order's number: letters, then digits.
+func isNumber(s string) bool {
+	digits := strings.TrimLeft(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+	return digits != s && isDigits(digits)
+}

@@ -1,0 +1,104 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// Order reads one order by its numeric id. Billing does not tell why it failed, nor
+// which moves it offers, nor its subscriptions: Failure is zero, Transitions is
+// nil, and Raw is empty. See [Client.Row] for what else it tells.
+func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	row, err := c.Row(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.order(row), nil
+}
+
+// Row reads one order by its numeric id, as Billing tells it.
+func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
+	n, err := orderID(id)
+	if err != nil {
+		return nil, notSent(opRead, err)
+	}
+	var row OrderRow
+	call := Call{Method: "GetOrder_API", Params: []any{n}, ReadOnly: true}
+	if err := c.execute(ctx, opRead, call, row.read); err != nil {
+		return nil, err
+	}
+	if row.OrderID != NullInt(n) {
+		return nil, &commerce.Error{Op: opRead, Err: fmt.Errorf("order %d was asked for, but %s came back", n, row.OrderID)}
+	}
+	return &row, nil
+}
+
+// Push asks Commerce to move an order along one manual transition of its flow, by
+// OrderStatusChange_API (facts/commerce.md 1.5). The call must be signed over what the
+// order is at that time, so the order is read right before: two calls to Billing, of
+// which the second is sent once. When it returns nil, provisioning has been asked
+// for, not done. After an error look at its Delivery: unless that is NotSent or
+// Refused, the order may have been moved. What a fault proves: see [WithFaultDelivery].
+func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
+	if !isCode(string(to)) {
+		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))
+	}
+	row, err := c.Row(ctx, id)
+	if err != nil {
+		return unread(err)
+	}
+	signed, err := c.SignedText(row)
+	if err != nil {
+		return notSent(opPush, fmt.Errorf("order %s cannot be signed: %w", id, err))
+	}
+	signature := sign(signed)
+	call := Call{
+		Method: "OrderStatusChange_API", Secrets: []string{signature},
+		Params: []any{row.OrderID, string(to), signature},
+	}
+	if c.swapped {
+		call.Params = []any{row.OrderID, signature, string(to)}
+	}
+	return c.execute(ctx, opPush, call, nil)
+}
+
+// unread is the error of a push that was not sent, because the read before it failed.
+func unread(err error) error {
+	e, ok := errors.AsType[*commerce.Error](err)
+	if !ok {
+		return notSent(opPush, err)
+	}
+	changed := *e
+	changed.Op, changed.Delivery = opPush+" (reading it for the signature)", commerce.NotSent
+	return &changed
+}
+
+// orderID reads a numeric id.
+func orderID(id string) (int, error) {
+	n, err := strconv.ParseInt(id, 10, 32)
+	if err != nil || n < 1 || strconv.FormatInt(n, 10) != id {
+		return 0, fmt.Errorf("%q is not the id of an order in Billing, which is a number such as 1000027", clip(id))
+	}
+	return int(n), nil
+}
+
+func clip(s string) string {
+	const most = 40
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+func isCode(s string) bool {
+	for i := range len(s) {
+		if (s[i] < 'A' || s[i] > 'Z') && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}

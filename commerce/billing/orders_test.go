@@ -1,0 +1,217 @@
+package billing_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/billing"
+)
+
+func TestOrderOfARowOf19Columns(t *testing.T) {
+	t.Parallel()
+	c, _ := client(t, billing.None(), answers(200, golden(t, "row19.xml")))
+	o, err := c.Order(t.Context(), "1000027")
+	require.NoError(t, err)
+	require.Equal(t, "12.5 USD", o.Total.String())
+	require.Equal(t, &commerce.Order{
+		ID: "1000027", BillingID: "1000027", Number: "SO000027", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
+		PlacedAt: time.Unix(1700000060, 0).UTC(), VendorID: "1", CustomerID: "1000004", Channel: commerce.ChannelDirect,
+		Total: commerce.Money{Amount: decimal.RequireFromString("12.5"), Currency: "USD"},
+	}, o)
+	require.False(t, o.Detailed(), "Billing does not tell the transitions")
+
+	row, err := c.Row(t.Context(), "1000027")
+	require.NoError(t, err)
+	require.Equal(t, "Sales order for Acme", row.Comments)
+	require.Equal(t, "SPRING", row.PromoCode)
+	require.Equal(t, "15.00", row.MerchTotal.StringFixed(-row.MerchTotal.Exponent()))
+	require.Equal(t, billing.Null, row.ExpirationDate)
+	require.Equal(t, billing.Null, row.SalesPersonID)
+	require.True(t, row.ExpirationDate.Time().IsZero())
+	require.True(t, row.CompletedDate.Time().IsZero())
+	_, told := row.SalesPersonID.Int()
+	require.False(t, told)
+	branch, told := row.SalesBranchID.Int()
+	require.True(t, told)
+	require.EqualValues(t, 3, branch)
+	require.Equal(t, "null 3", row.SalesPersonID.String()+" "+row.SalesBranchID.String())
+}
+
+func TestOrderOfARowOf17Columns(t *testing.T) {
+	t.Parallel()
+	c, _ := client(t, billing.None(), answers(200, golden(t, "row17.xml")))
+	o, err := c.Order(t.Context(), "1000031")
+	require.NoError(t, err)
+	require.Equal(t, commerce.ChannelReseller, o.Channel)
+	require.Equal(t, time.Unix(1700000500, 0).UTC(), o.PlacedAt, "an OrderDate of 0 is none")
+	require.Empty(t, o.Total.Currency)
+	row, err := c.Row(t.Context(), "1000031")
+	require.NoError(t, err)
+	require.Equal(t, "Zażółć", row.Comments)
+	require.Equal(t, billing.Null, row.CompletedDate)
+
+	c, _ = client(t, billing.None(), answers(200, golden(t, "row17.xml")), billing.WithDefaultCurrency("EUR"), billing.WithProviderAccount("1000002"))
+	o, err = c.Order(t.Context(), "1000031")
+	require.NoError(t, err)
+	require.Equal(t, "1234 EUR", o.Total.String())
+	require.Equal(t, commerce.ChannelDirect, o.Channel)
+}
+
+func TestTheTimeOfPlacingCanBeTheCreationTime(t *testing.T) {
+	t.Parallel()
+	c, _ := client(t, billing.None(), answers(200, golden(t, "row19.xml")), billing.WithPlacedAt(billing.CreationTime))
+	o, err := c.Order(t.Context(), "1000027")
+	require.NoError(t, err)
+	require.Equal(t, time.Unix(1700000000, 0).UTC(), o.PlacedAt)
+}
+
+// cells is a good row of 19 columns with some of its cells changed.
+func cells(changes map[int]any) []any {
+	row := []any{1000027, "SO000027", 1, 4, "PF", "SO", 1700000000, 1700000060, 12.5, 0, 0, 12.5, "", 0, "", 0, 0, "USD", 0}
+	for i, cell := range changes {
+		row[i] = cell
+	}
+	return row
+}
+
+func TestRowsThatAreRead(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string][]any{
+		"more columns than are known":         append(cells(nil), "new", 7, []any{1}),
+		"18 columns":                          cells(nil)[:18],
+		"another last column":                 cells(map[int]any{18: "not a time"}),
+		"a number of 64 bits, if it is there": cells(map[int]any{6: 1 << 20}),
+	} {
+		c, _ := client(t, billing.None(), answers(200, result(row)))
+		o, err := c.Order(t.Context(), "1000027")
+		require.NoError(t, err, name)
+		require.Equal(t, "USD", o.Total.Currency, name)
+	}
+}
+
+func TestRowsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, answer, want string
+	}{
+		{"16 columns", result(cells(nil)[:16]), "the row has 16 columns: GetOrder_API returns 17 or 19"},
+		{"no columns", result([]any{}), "the row has 0 columns"},
+		{"no row", emptyResult, "the answer has no Result[0]"},
+		{"a text as id", result(cells(map[int]any{0: "1000027"})), `Result[0][0]: expected int, found string "1000027"`},
+		{"no id", result(cells(map[int]any{0: billing.Null})), "the row has no OrderID"},
+		{"another order", result(cells(map[int]any{0: 5})), "order 1000027 was asked for, but 5 came back"},
+		{"a number as currency", result(cells(map[int]any{17: 5})), "Result[0][17]: expected string, found int"},
+		{"an amount of gigabytes", strings.Replace(result(cells(nil)), "12.5", "1e-200", 1), "Result[0][8]: the amount has the exponent"},
+		{"base64 that is no text", result(cells(map[int]any{12: []byte{0xff}})), "Result[0][12]: the base64 is not UTF-8"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c, _ := client(t, billing.None(), answers(200, tc.answer))
+			_, err := c.Order(t.Context(), "1000027")
+			require.ErrorContains(t, err, "commerce: read order: ")
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+func TestIDsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	c, w := client(t, billing.None(), answers(500, ""))
+	for _, id := range []string{"", "SO000027", "0", "-1", "01", "+1", "1 ", "3000000000", strings.Repeat("9", 1000)} {
+		_, err := c.Order(t.Context(), id)
+		require.ErrorContains(t, err, "is not the id of an order in Billing")
+		require.Less(t, len(err.Error()), 160)
+		err = c.Push(t.Context(), id, commerce.StatusPaid)
+		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+	}
+	err := c.Push(t.Context(), "1", "P D")
+	require.ErrorContains(t, err, `"P D" is not a status`)
+	require.Empty(t, w.calls)
+}
+
+func TestPushReadsTheOrderAndThenSendsOnce(t *testing.T) {
+	t.Parallel()
+	answer := func(body string) (*http.Response, error) {
+		if isPush(body) {
+			return httpmock.NewStringResponse(200, golden(t, "done.xml")), nil
+		}
+		return httpmock.NewStringResponse(200, golden(t, "row19.xml")), nil
+	}
+	c, w := client(t, billing.None(), answer)
+	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
+	require.Equal(t, []string{golden(t, "getorder.xml"), golden(t, "push.xml")}, w.calls)
+
+	c, w = client(t, billing.None(), answer, billing.WithSwappedPush())
+	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
+	status, signature := "<value><string>PD</string></value>", "<value><string>896e5b31a005ae3054ecd0ead0e59b54</string></value>"
+	require.Equal(t, strings.Replace(golden(t, "push.xml"), status+signature, signature+status, 1), w.calls[1])
+}
+
+func TestAPushThatFailsIsNeverSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name       string
+		read, push func(string) (*http.Response, error)
+		opts       []billing.Option
+		delivery   commerce.Delivery
+		pushes     int
+		want       string
+	}{
+		{"an order that is not there", answers(200, golden(t, "fault.xml")), nil, nil, commerce.NotSent, 0, "push order (reading it for the signature): HTTP 200 OK: fault 5: Table"},
+		{"a read without an answer", answers(503, ""), nil, nil, commerce.NotSent, 0, "push order (reading it for the signature)"},
+		{"an order without currency", answers(200, golden(t, "row17.xml")), nil, nil, commerce.NotSent, 0, "give WithDefaultCurrency"},
+		{"an order without a time of creation", answers(200, result(cells(map[int]any{6: billing.Null}))), nil, nil, commerce.NotSent, 0, "it has no CreationTime"},
+		{"a fault", nil, answers(200, fault("Signature is bad")), nil, commerce.Refused, 1, "fault 1: Signature is bad"},
+		{"a fault that proves nothing", nil, answers(200, fault("Trouble")), []billing.Option{billing.WithFaultDelivery(commerce.DeliveryUnknown)}, commerce.DeliveryUnknown, 1, "Trouble"},
+		{"trouble", nil, answers(500, ""), nil, commerce.DeliveryUnknown, 1, "500"},
+		{"too many calls", nil, answers(429, ""), nil, commerce.Refused, 1, "429"},
+		{"a page", nil, answers(200, "<html>"), nil, commerce.DeliveryUnknown, 1, "the answer is a page"},
+		{"an answer that is cut", nil, answers(200, "<methodResponse><params>"), nil, commerce.DeliveryUnknown, 1, "ends too early"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			pushes := 0
+			id := "1000027"
+			if strings.Contains(tc.name, "without currency") {
+				id = "1000031"
+			}
+			c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+				if isPush(body) {
+					pushes++
+					return tc.push(body)
+				}
+				if tc.read != nil {
+					return tc.read(body)
+				}
+				return httpmock.NewStringResponse(200, golden(t, "row19.xml")), nil
+			}, append(tc.opts, billing.WithMaxTries(2), billing.WithMaxWait(time.Millisecond))...)
+			err := c.Push(t.Context(), id, commerce.StatusPaid)
+			require.ErrorContains(t, err, tc.want)
+			require.Equal(t, tc.delivery, commerceError(t, err).Delivery)
+			require.Equal(t, tc.pushes, pushes)
+		})
+	}
+}
+
+func FuzzRow(f *testing.F) {
+	f.Add(golden(f, "row17.xml"))
+	f.Add(golden(f, "row19.xml"))
+	f.Add(golden(f, "fault.xml"))
+	f.Fuzz(func(t *testing.T, answer string) {
+		c, _ := client(t, billing.None(), answers(200, answer))
+		o, err := c.Order(t.Context(), "1000027")
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		require.Equal(t, "1000027", o.ID)
+		require.Less(t, len(o.Total.String()), 1<<14)
+	})
+}
