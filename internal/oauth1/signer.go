@@ -1,0 +1,89 @@
+package oauth1
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // the method is HMAC-SHA1, there is no choice
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Signer puts a signature into the Authorization header of requests.
+type Signer struct {
+	consumerKey string
+	// secret is a function, since whatever prints a struct that holds it can print
+	// no more of a function than its address.
+	secret func() string
+	// literalPlus reads a plus in a query as a plus, not as a space.
+	literalPlus bool
+}
+
+// New makes a signer. Key and secret are printable ASCII without spaces.
+func New(consumerKey, consumerSecret string) (*Signer, error) {
+	for _, part := range []struct{ name, value string }{{"key", consumerKey}, {"secret", consumerSecret}} {
+		if part.value == "" {
+			return nil, fmt.Errorf("the consumer %s is empty", part.name)
+		}
+		for i := range len(part.value) {
+			if ch := part.value[i]; ch <= ' ' || ch >= 0x7f {
+				return nil, fmt.Errorf("the consumer %s has a space, a control character or a letter outside ASCII at byte %d: was it read with its line break?", part.name, i)
+			}
+		}
+	}
+	return &Signer{consumerKey: consumerKey, secret: func() string { return consumerSecret }}, nil
+}
+
+// WithLiteralPlus returns a signer that signs a plus in a query as a plus. RFC
+// 5849 3.4.1.3.1 reads it as a space, and so do the usual libraries.
+func (s *Signer) WithLiteralPlus() *Signer {
+	other := *s
+	other.literalPlus = true
+	return &other
+}
+
+// Apply signs the request, with a nonce and a time of its own.
+func (s *Signer) Apply(_ context.Context, r *http.Request) error {
+	// The nonce has to be unique among the requests of one second: 128 random bits.
+	return s.sign(r, rand.Text(), time.Now())
+}
+
+// Renew is false: a refused key stays refused, and a signature is new with each try anyway.
+func (s *Signer) Renew(context.Context, *http.Request) bool { return false }
+
+func (s *Signer) sign(r *http.Request, nonce string, at time.Time) error {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return errors.New("a form cannot be signed: send JSON")
+	}
+	protocol := []param{
+		{"oauth_consumer_key", s.consumerKey},
+		{"oauth_signature_method", "HMAC-SHA1"},
+		{"oauth_timestamp", strconv.FormatInt(at.Unix(), 10)},
+		{"oauth_nonce", nonce},
+		{"oauth_version", "1.0"},
+	}
+	base, err := s.baseString(r, protocol)
+	if err != nil {
+		return fmt.Errorf("the request cannot be signed: %w", err)
+	}
+	// The second half of the key is the token's secret: there is no token.
+	mac := hmac.New(sha1.New, []byte(encode(s.secret())+"&"))
+	mac.Write([]byte(base))
+	signature := base64.StdEncoding.EncodeToString(mac.Sum(nil))
+
+	var header strings.Builder
+	header.WriteString("OAuth ")
+	for _, p := range append(protocol, param{"oauth_signature", signature}) {
+		if p.name != protocol[0].name {
+			header.WriteByte(',')
+		}
+		header.WriteString(p.name + `="` + encode(p.value) + `"`)
+	}
+	r.Header.Set("Authorization", header.String())
+	return nil
+}
