@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,8 +43,9 @@ type config struct {
 // Option changes a default of [New].
 type Option func(*config) error
 
-// WithHTTPClient sends the calls through a client of the caller's, for a proxy,
-// own certificates or a transport that observes. Redirects are not followed.
+// WithHTTPClient sends the calls through a client of the caller's, for a proxy or
+// a transport that observes. Redirects are not followed. A client with a transport of
+// its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {
@@ -52,6 +54,21 @@ func WithHTTPClient(client *http.Client) Option {
 		c.rest.HTTP = client
 		return nil
 	}
+}
+
+// WithTLSFiles reads PEM files: the certificate that the client shows, its key, and
+// the certificates of the authorities that may sign the server's, which is that
+// of a proxy where one stands in between. Without a certificate and key ("", "") none is shown;
+// without authorities ("") those of the system are trusted. The files are read once, here.
+func WithTLSFiles(certFile, keyFile, authoritiesFile string) Option {
+	return func(c *config) error { return c.rest.LoadTLS(certFile, keyFile, authoritiesFile) }
+}
+
+// WithTLSConfig sets what TLS trusts and shows: RootCAs for a private authority,
+// Certificates or GetClientCertificate for a client certificate. It is
+// copied. InsecureSkipVerify is refused. Default: the system's authorities, no certificate.
+func WithTLSConfig(settings *tls.Config) Option {
+	return func(c *config) error { return c.rest.SetTLS(settings) }
 }
 
 // WithUserAgent names the program to Connect. Default "cloudblue-go".

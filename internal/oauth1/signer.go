@@ -16,10 +16,9 @@ import (
 
 // Signer puts a signature into the Authorization header of requests.
 type Signer struct {
-	consumerKey string
-	// secret is a function, since whatever prints a struct that holds it can print
-	// no more of a function than its address.
-	secret func() string
+	// consumer gives the key and its secret. It is a function, since whatever prints
+	// a struct that holds it can print no more of a function than its address.
+	consumer func() (key, secret string)
 	// literalPlus reads a plus in a query as a plus, not as a space.
 	literalPlus bool
 }
@@ -36,7 +35,7 @@ func New(consumerKey, consumerSecret string) (*Signer, error) {
 			}
 		}
 	}
-	return &Signer{consumerKey: consumerKey, secret: func() string { return consumerSecret }}, nil
+	return &Signer{consumer: func() (string, string) { return consumerKey, consumerSecret }}, nil
 }
 
 // WithLiteralPlus returns a signer that signs a plus in a query as a plus. RFC
@@ -60,8 +59,9 @@ func (s *Signer) sign(r *http.Request, nonce string, at time.Time) error {
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return errors.New("a form cannot be signed: send JSON")
 	}
+	key, secret := s.consumer()
 	protocol := []param{
-		{"oauth_consumer_key", s.consumerKey},
+		{"oauth_consumer_key", key},
 		{"oauth_signature_method", "HMAC-SHA1"},
 		{"oauth_timestamp", strconv.FormatInt(at.Unix(), 10)},
 		{"oauth_nonce", nonce},
@@ -72,7 +72,7 @@ func (s *Signer) sign(r *http.Request, nonce string, at time.Time) error {
 		return fmt.Errorf("the request cannot be signed: %w", err)
 	}
 	// The second half of the key is the token's secret: there is no token.
-	mac := hmac.New(sha1.New, []byte(encode(s.secret())+"&"))
+	mac := hmac.New(sha1.New, []byte(encode(secret)+"&"))
 	mac.Write([]byte(base))
 	signature := base64.StdEncoding.EncodeToString(mac.Sum(nil))
 

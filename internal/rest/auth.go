@@ -2,11 +2,13 @@ package rest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Auth adds credentials to requests. Implementations are safe for concurrent use.
@@ -24,13 +26,33 @@ func StaticAuth(header, value string) (Auth, error) {
 	if err := checkCredential(value); err != nil {
 		return nil, err
 	}
-	return static{header, value}, nil
+	return static{header, func() string { return value }}, nil
 }
 
-type static struct{ header, value string }
+// BasicAuth sends a name and a password with every request (RFC 7617).
+func BasicAuth(name, password string) (Auth, error) {
+	switch {
+	case name == "":
+		return nil, errors.New("the user name is empty")
+	case strings.Contains(name, ":"):
+		return nil, errors.New("the user name has a colon, which HTTP Basic cannot tell from the one before the password")
+	case password == "":
+		return nil, errors.New("the password is empty")
+	case strings.ContainsFunc(name+password, unicode.IsControl):
+		return nil, errors.New("the user name or the password has a control character: was it read with its line break?")
+	}
+	return StaticAuth("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(name+":"+password)))
+}
+
+type static struct {
+	header string
+	// value is a function, since whatever prints a struct that holds it can print
+	// no more of a function than its address.
+	value func() string
+}
 
 func (a static) Apply(_ context.Context, r *http.Request) error {
-	r.Header.Set(a.header, a.value)
+	r.Header.Set(a.header, a.value())
 	return nil
 }
 

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ type Config struct {
 	BaseURL   string
 	Auth      Auth          // nil: no credentials
 	HTTP      *http.Client  // nil: own client, TLS verified. Its redirects are never followed
+	TLS       *tls.Config   // nil: of HTTP, or the system's authorities and no client certificate. Copied
 	UserAgent string        // "cloudblue-go"
 	MaxTries  int           // 3, for reads; one more after renewed credentials
 	MaxWait   time.Duration // 30 s, the longest single wait between tries, Retry-After included
@@ -52,6 +54,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.MaxTries < 0 || cfg.MaxWait < 0 || cfg.MaxBody < 0 || cfg.Timeout < 0 || cfg.Busy < 0 {
 		return nil, errors.New("tries, waits, body sizes and timeouts must not be negative")
 	}
+	if err := checkTLS(cfg); err != nil {
+		return nil, err
+	}
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cloudblue-go")
 	if err := cmp.Or(checkHeader(cfg.Header), checkHeader(http.Header{"User-Agent": {cfg.UserAgent}})); err != nil {
 		return nil, err
@@ -62,7 +67,7 @@ func New(cfg Config) (*Client, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Header = cfg.Header.Clone()
-	return &Client{cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"), http: httpClient(cfg.HTTP)}, nil
+	return &Client{cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"), http: httpClient(cfg.HTTP, cfg.TLS)}, nil
 }
 
 // checkBaseURL never shows the URL itself: a mistyped one may hold a password.
@@ -87,15 +92,33 @@ func checkBaseURL(s string) error {
 }
 
 // httpClient copies the user's client, so that what is set here stays here.
-func httpClient(given *http.Client) *http.Client {
+func httpClient(given *http.Client, settings *tls.Config) *http.Client {
 	c := &http.Client{}
 	if given != nil {
 		*c = *given
-	} else if t, ok := http.DefaultTransport.(*http.Transport); ok {
-		t = t.Clone()
-		t.MaxIdleConnsPerHost = 32 // all calls go to one host
-		c.Transport = t
+	}
+	if given == nil || settings != nil {
+		c.Transport = transport(settings)
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
+}
+
+// transport is like the one that net/http has by default, unless a program has
+// replaced that by something else: then it is that, without settings.
+func transport(settings *tls.Config) http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	switch {
+	case ok:
+		t = t.Clone()
+	case settings == nil:
+		return http.DefaultTransport
+	default:
+		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
+	}
+	t.MaxIdleConnsPerHost = 32 // all calls go to one host
+	if settings != nil {
+		t.TLSClientConfig = settings.Clone()
+	}
+	return t
 }

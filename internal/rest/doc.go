@@ -17,6 +17,10 @@
 // are never followed, because the credentials are in headers that net/http would
 // take along to another host.
 //
+// TLS is always verified. [Config.LoadTLS] and [Config.SetTLS] add client
+// certificates and private authorities. A handshake that fails over a certificate
+// says what to do, is not tried again, and counts as not sent.
+//
 // Every error is an [*Error] and holds no credentials. A [Client] is immutable and
 // safe for concurrent use.
 package rest

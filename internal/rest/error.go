@@ -20,7 +20,7 @@ type Error struct {
 	Header     http.Header
 	Body       []byte // at most 64 KiB of an answer that is not good
 	RetryAfter time.Duration
-	NotSent    bool // for sure no byte of the request was written
+	NotSent    bool // for sure no server has read a byte of the request
 	Local      bool // not even tried: the request could not be made, or credentials could not be had
 	Err        error
 }

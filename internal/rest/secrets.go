@@ -2,7 +2,9 @@ package rest
 
 import (
 	"bytes"
+	"encoding/base64"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -23,8 +25,7 @@ func secretsOf(before, after http.Header) secrets {
 			if slices.Contains(before[name], v) {
 				continue
 			}
-			parts := strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ':' })
-			for _, part := range append([]string{v}, parts...) {
+			for _, part := range spellings(v) {
 				if len(part) >= shortest {
 					s = append(s, part)
 				}
@@ -32,6 +33,32 @@ func secretsOf(before, after http.Header) secrets {
 		}
 	}
 	return s
+}
+
+// spellings are the value of a header and the parts of it that a server may
+// repeat: its words, or what is secret in OAuth's and Basic's.
+func spellings(v string) []string {
+	all := []string{v}
+	scheme, rest, _ := strings.Cut(v, " ")
+	switch strings.ToLower(scheme) {
+	case "oauth":
+		for p := range strings.SplitSeq(rest, ",") {
+			name, value, _ := strings.Cut(p, "=")
+			if name != "oauth_consumer_key" && name != "oauth_signature" {
+				continue // the other ones tell why a signature was refused
+			}
+			value = strings.Trim(value, `"`)
+			plain, _ := url.PathUnescape(value)
+			all = append(all, value, plain)
+		}
+	case "basic":
+		pair, _ := base64.StdEncoding.DecodeString(rest)
+		_, password, _ := strings.Cut(string(pair), ":")
+		all = append(all, rest, string(pair), password)
+	default:
+		all = append(all, strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ':' })...)
+	}
+	return all
 }
 
 const redacted = "[redacted]"

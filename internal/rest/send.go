@@ -23,6 +23,9 @@ type Response struct {
 	failed  func(error) *Error
 }
 
+// Scrub takes out of some of the body what a server repeats of the credentials.
+func (r *Response) Scrub(some []byte) []byte { return r.secrets.scrub(some) }
+
 // Failed makes the error of a good answer whose body is not: err says why.
 func (r *Response) Failed(err error) *Error {
 	if clean := string(r.secrets.scrub([]byte(err.Error()))); clean != err.Error() {
@@ -144,8 +147,10 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 	t.sent = r
 	answer, err := t.c.http.Do(r) //nolint:bodyclose // closed by notGood or by the body handed out
 	if err != nil {
-		t.retryable = parent.Err() == nil
-		e := t.failed(t.why(parent, ctx, cause(err)))
+		err = explainTrust(cause(err))
+		_, distrust := errors.AsType[*trustError](err)
+		t.retryable = parent.Err() == nil && !distrust
+		e := t.failed(t.why(parent, ctx, err))
 		e.NotSent = w.untouched(err)
 		return nil, e
 	}

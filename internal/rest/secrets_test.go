@@ -1,0 +1,73 @@
+package rest_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/internal/oauth1"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+func TestABasicPasswordIsSentAndNotShown(t *testing.T) {
+	t.Parallel()
+	const password = "pass: wörd-42"
+	auth, err := rest.BasicAuth("operator", password)
+	require.NoError(t, err)
+	c, _ := client(t, func(_ int, r *http.Request) (*http.Response, error) {
+		name, given, ok := r.BasicAuth()
+		require.True(t, ok)
+		require.Equal(t, []string{"operator", password}, []string{name, given})
+		return status(401, "not "+given+", not "+name+":"+given+", not "+r.Header.Get("Authorization")), nil
+	}, withAuth(auth))
+	_, err = c.Do(t.Context(), get)
+	require.Equal(t, "not [redacted], not [redacted], not [redacted]", string(restError(t, err).Body))
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		printed := fmt.Sprintf(verb, auth)
+		require.NotContains(t, printed, password)
+		require.NotContains(t, printed, "b3BlcmF0b3I6") // "operator:" in base64
+	}
+}
+
+func TestBasicAuthRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, password, want string }{
+		{"", "hunter2", "the user name is empty"},
+		{"a", "", "the password is empty"},
+		{"a:b", "hunter2", "has a colon"},
+		{"a", "hunter2\n", "was it read with its line break?"},
+	} {
+		_, err := rest.BasicAuth(tc.name, tc.password)
+		require.ErrorContains(t, err, tc.want)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+func TestASignatureIsNotShownButWhatExplainsItsRefusalIs(t *testing.T) {
+	t.Parallel()
+	auth, err := oauth1.New("consumer/key", "consumer-secret")
+	require.NoError(t, err)
+	var sent string
+	c, _ := client(t, func(_ int, r *http.Request) (*http.Response, error) {
+		sent = r.Header.Get("Authorization")
+		plain, err := url.PathUnescape(sent)
+		require.NoError(t, err)
+		return withHeader(status(401, sent+"\n"+plain), "X-Echo", sent[len("OAuth "):]), nil
+	}, withAuth(auth))
+	_, err = c.Do(t.Context(), get)
+	e := restError(t, err)
+	_, signature, _ := strings.Cut(sent, `oauth_signature="`)
+	signature = strings.TrimSuffix(signature, `"`)
+	require.Len(t, strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(signature, "%2B", "+"), "%2F", "/"), "%3D", "="), 28)
+	plain, err := url.PathUnescape(signature)
+	require.NoError(t, err)
+	shown := fmt.Sprintf("%v %s %v", e, e.Body, e.Header)
+	for _, secret := range []string{signature, plain, "consumer/key", "consumer%2Fkey", "consumer-secret"} {
+		require.NotContains(t, shown, secret)
+	}
+	require.Contains(t, shown, `oauth_signature_method="HMAC-SHA1",oauth_timestamp="`)
+}
