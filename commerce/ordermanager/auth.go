@@ -2,7 +2,10 @@ package ordermanager
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
+	"github.com/cloudblue-go/cloudblue/internal/oauth1"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
@@ -10,15 +13,16 @@ const tokenHeader = "APS-Token"
 
 // Auth is how a client proves who it is. The zero value is refused by [New].
 type Auth struct {
-	rest rest.Auth
-	err  error
+	rest   rest.Auth
+	err    error
+	advice advice
 }
 
 // Token sends a fixed APS token (facts/commerce.md 2.2). Its lifetime is not
 // published, so a program that runs for long is better off with [TokenFunc].
 func Token(token string) Auth {
 	a, err := rest.StaticAuth(tokenHeader, token)
-	return Auth{rest: a, err: err}
+	return tokenAuth(a, err)
 }
 
 // TokenFunc fetches the APS token when it is first needed, keeps it, and fetches a
@@ -28,5 +32,49 @@ func Token(token string) Auth {
 // calls at once. It must honour its context.
 func TokenFunc(token func(context.Context) (string, error)) Auth {
 	a, err := rest.TokenAuth(tokenHeader, token)
-	return Auth{rest: a, err: err}
+	return tokenAuth(a, err)
 }
+
+func tokenAuth(a rest.Auth, err error) Auth {
+	if err != nil {
+		err = fmt.Errorf("the APS token cannot be used: %w", err)
+	}
+	return Auth{rest: a, err: err, advice: tokenAdvice}
+}
+
+// OAuth1 signs each call by OAuth 1.0a with HMAC-SHA1, two-legged: with the consumer
+// key and secret of a staff user, as the provider panel shows them, and
+// without a token. That is the way in through the host of the panel
+// (facts/commerce.md 2.2). Each try has a time of its own, so the clock of this
+// machine must be right. Queries are signed as they are sent; see [WithLiteralPlus].
+func OAuth1(consumerKey, consumerSecret string) Auth {
+	s, err := oauth1.New(consumerKey, consumerSecret)
+	return Auth{rest: s, err: err, advice: signatureAdvice}
+}
+
+// literalPlus is the auth that signs so; only OAuth1 can.
+func (a Auth) literalPlus() (rest.Auth, error) {
+	s, ok := a.rest.(*oauth1.Signer)
+	if !ok {
+		return nil, errors.New("WithLiteralPlus is for OAuth1 only")
+	}
+	return s.WithLiteralPlus(), nil
+}
+
+// advice is what to do about 401 and 403.
+type advice struct{ unauthorized, forbidden string }
+
+var (
+	tokenAdvice = advice{
+		"the APS token was refused; it has expired, or is for another hub or user: get a new one",
+		"the APS token was refused; it has expired, or its user may not do this",
+	}
+	signatureAdvice = advice{
+		"the signature was refused: check consumer key and secret, this machine's clock, and that the base URL is the one the server has for itself",
+		"the signature was refused, or the consumer's staff user may not do this",
+	}
+	operationsAdvice = advice{
+		"Operations wants another user name and password: see WithBasicAuth",
+		"Operations does not let this machine in: check its allowed networks, or the user name and password",
+	}
+)

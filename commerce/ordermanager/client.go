@@ -13,6 +13,7 @@ import (
 // Client speaks to one installation. Make it with [New]. Safe for concurrent use.
 type Client struct {
 	rest     *rest.Client
+	advice   advice
 	pageSize int
 	provider string
 	off      map[ServerFilter]bool
@@ -22,7 +23,7 @@ type Client struct {
 // New makes a client. The base URL ends before /aps/2 and may have a path:
 // "https://mn.example.net:6308" for the APS controller, "https://brand.example.net"
 // through the booster (facts/commerce.md 2.2). TLS is verified; for a private
-// authority give an HTTP client that knows it.
+// authority see [WithTLSFiles] and [WithTLSConfig].
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	c := config{pageSize: 100, provider: "1", off: map[ServerFilter]bool{}}
 	for _, opt := range opts {
@@ -32,18 +33,28 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	}
 	switch {
 	case auth.err != nil:
-		return nil, fmt.Errorf("ordermanager: the APS token cannot be used: %w", auth.err)
+		return nil, fmt.Errorf("ordermanager: %w", auth.err)
 	case auth.rest == nil:
-		return nil, errors.New("ordermanager: auth is missing: use Token or TokenFunc")
+		return nil, errors.New("ordermanager: auth is missing: use Token, TokenFunc or OAuth1")
+	case c.forToken != "":
+		return nil, fmt.Errorf("ordermanager: %s is for UserToken, not for New", c.forToken)
 	case strings.HasSuffix(strings.TrimRight(baseURL, "/"), "/aps/2"):
 		return nil, errors.New("ordermanager: the base URL must end before /aps/2")
 	}
 	c.rest.BaseURL, c.rest.Auth = baseURL, auth.rest
+	if c.literalPlus {
+		var err error
+		if c.rest.Auth, err = auth.literalPlus(); err != nil {
+			return nil, fmt.Errorf("ordermanager: %w", err)
+		}
+	}
 	client, err := rest.New(c.rest)
 	if err != nil {
 		return nil, fmt.Errorf("ordermanager: %w", err)
 	}
-	return &Client{rest: client, pageSize: c.pageSize, provider: c.provider, off: c.off, fields: c.fields}, nil
+	return &Client{
+		rest: client, advice: auth.advice, pageSize: c.pageSize, provider: c.provider, off: c.off, fields: c.fields,
+	}, nil
 }
 
 // Tells says that Order Management tells both why an order failed and which

@@ -100,7 +100,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"a base URL without scheme", "mn.example.net", good, nil, "must start with https://"},
 		{"a base URL with the API's path", base + "/aps/2/", good, nil, "must end before /aps/2"},
-		{"no auth", base, ordermanager.Auth{}, nil, "use Token or TokenFunc"},
+		{"no auth", base, ordermanager.Auth{}, nil, "use Token, TokenFunc or OAuth1"},
 		{"an empty token", base, ordermanager.Token(" "), nil, "the APS token cannot be used: the credential is empty"},
 		{"a token with a line break", base, ordermanager.Token("abc\n"), nil, "at byte 3: was it read with its line break?"},
 		{"no token function", base, ordermanager.TokenFunc(nil), nil, "the token function is missing"},

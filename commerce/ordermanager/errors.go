@@ -24,7 +24,7 @@ func notSent(op string, err error) *commerce.Error {
 }
 
 // convert gives a failed call the type of the model.
-func convert(ctx context.Context, op string, err error) *commerce.Error {
+func convert(ctx context.Context, op string, err error, a advice) *commerce.Error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok {
 		return &commerce.Error{Op: op, Err: err}
@@ -39,9 +39,9 @@ func convert(ctx context.Context, op string, err error) *commerce.Error {
 	}
 	switch {
 	case e.Status == http.StatusUnauthorized:
-		c.Err = errors.New("the APS token was refused; it has expired, or is for another hub or user: get a new one")
+		c.Err = errors.New(a.unauthorized)
 	case e.Status == http.StatusForbidden:
-		c.Err = errors.New("the APS token was refused; it has expired, or its user may not do this")
+		c.Err = errors.New(a.forbidden)
 	case e.Unanswered(ctx):
 		c.Err = fmt.Errorf("%w: %w", commerce.ErrUnavailable, e.Err)
 	}

@@ -87,7 +87,7 @@ func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s comm
 	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: query, Safety: rest.Read}
 	resp, err := c.rest.JSON(ctx, req, &rows)
 	if err != nil {
-		return nil, convert(ctx, opList, err)
+		return nil, convert(ctx, opList, err, c.advice)
 	}
 	if rows == nil && resp.Status != http.StatusNoContent {
 		// Taken for an empty list, it would say that no order has failed.
@@ -120,7 +120,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: ordersPath + "/" + elem, Safety: rest.Read}
 	resp, err := c.rest.JSON(ctx, req, &row)
 	if err != nil {
-		return nil, convert(ctx, opRead, err)
+		return nil, convert(ctx, opRead, err, c.advice)
 	}
 	o, err := c.decode(row)
 	if err != nil {
@@ -148,16 +148,17 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	}
 	resp, err := c.rest.Do(ctx, rest.Request{Op: opPush, Method: http.MethodPost, Path: ordersPath + "/" + elem + "/push", Body: body})
 	if err != nil {
-		return convert(ctx, opPush, err)
+		return convert(ctx, opPush, err, c.advice)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	// The answer may be JSON or text and says nothing of use. A page, though, or
 	// a part of an answer, is not Commerce saying yes.
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
-		return convert(ctx, opPush, err)
+		return convert(ctx, opPush, err, c.advice)
 	}
 	if rest.IsPage(answer) {
+		answer = resp.Scrub(answer)
 		return &commerce.Error{
 			Op: opPush, HTTPStatus: resp.Status, Body: string(answer[:min(len(answer), 1024)]),
 			Err: fmt.Errorf("%w: the answer is a page: %w", commerce.ErrUnavailable, errNotCommerce),

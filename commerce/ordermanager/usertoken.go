@@ -1,0 +1,123 @@
+package ordermanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
+)
+
+const opToken = "get user token"
+
+// UserToken returns a function for [TokenFunc] that asks Operations for the APS
+// token of a user, by pem.APS.getUserToken (facts/commerce.md 2.2 and 4). The URL
+// is that of the management node, like "https://mn.example.net:8440"; the
+// user's id is in Operations, 1 being the provider's first user.
+//
+// Operations lets in whom it knows by their address, or by [WithBasicAuth]. The
+// options for HTTP and TLS are those of [New]; the ones for orders are refused. What the function
+// returns is an error of type [*commerce.Error]. It keeps nothing: TokenFunc does.
+func UserToken(operationsURL string, userID int, opts ...Option) (func(context.Context) (string, error), error) {
+	var c config
+	for _, opt := range opts {
+		if err := opt(&c); err != nil {
+			return nil, fmt.Errorf("ordermanager: %w", err)
+		}
+	}
+	switch {
+	case c.forOrders != "":
+		return nil, fmt.Errorf("ordermanager: %s is for New, not for UserToken", c.forOrders)
+	case userID < 1 || userID > math.MaxInt32:
+		return nil, fmt.Errorf("ordermanager: the user id is %d: it must be 1 to %d", userID, math.MaxInt32)
+	case strings.HasSuffix(strings.TrimRight(operationsURL, "/"), "/RPC2"):
+		return nil, errors.New("ordermanager: the URL of Operations must end before /RPC2")
+	}
+	c.rest.BaseURL = operationsURL
+	client, err := rest.New(c.rest)
+	if err != nil {
+		return nil, fmt.Errorf("ordermanager: Operations: %w", err)
+	}
+	o := operations{
+		rpc: &xmlrpc.Client{HTTP: client, Path: "RPC2"},
+		url: strings.TrimRight(operationsURL, "/") + "/RPC2",
+	}
+	return func(ctx context.Context) (string, error) { return o.userToken(ctx, userID) }, nil
+}
+
+type operations struct {
+	rpc *xmlrpc.Client
+	url string // for errors
+}
+
+func (o operations) userToken(ctx context.Context, userID int) (string, error) {
+	var answer map[string]any
+	params := map[string]any{"user_id": userID}
+	// It may be asked for again: one token more does no harm.
+	err := o.rpc.Call(ctx, opToken, rest.Read, "pem.APS.getUserToken", &answer, params)
+	if err != nil {
+		return "", o.failure(ctx, err)
+	}
+	if status, ok := answer["status"].(int); !ok || status != 0 {
+		return "", o.refusal(answer)
+	}
+	result, _ := answer["result"].(map[string]any)
+	token, _ := result["aps_token"].(string)
+	if strings.TrimSpace(token) == "" {
+		e := o.answered()
+		e.Err = errors.New("the answer has no aps_token")
+		return "", e
+	}
+	return token, nil
+}
+
+// answered is an error for an answer that HTTP calls a good one.
+func (o operations) answered() *commerce.Error {
+	return &commerce.Error{Op: opToken, Method: http.MethodPost, URL: o.url, HTTPStatus: http.StatusOK, Delivery: commerce.Refused}
+}
+
+func (o operations) failure(ctx context.Context, err error) *commerce.Error {
+	if f, ok := errors.AsType[*xmlrpc.Fault](err); ok {
+		e := o.answered()
+		e.Code, e.Message = "fault "+strconv.Itoa(f.Code), f.Message
+		return e
+	}
+	e := convert(ctx, opToken, err, operationsAdvice)
+	if x, ok := errors.AsType[*xmlrpc.Error](err); ok {
+		// Its words quote the answer, which may hold the token.
+		e.Err = fmt.Errorf("%w: byte %d of the answer is not as Operations speaks XML-RPC: check host and port "+
+			"(its text is not shown, since it may hold a token)", commerce.ErrUnavailable, x.Offset)
+	}
+	return e
+}
+
+// refusal reads an answer that says no, though HTTP says yes.
+func (o operations) refusal(answer map[string]any) *commerce.Error {
+	e := o.answered()
+	if answer["status"] == nil {
+		e.Err = errors.New("the answer has no status")
+		return e
+	}
+	var code []string
+	for _, name := range []string{"module_id", "extype_id", "error_code"} {
+		if v, ok := answer[name]; ok {
+			code = append(code, fmt.Sprintf("%s %v", name, v))
+		}
+	}
+	e.Code = strings.Join(code, ", ")
+	e.Message, _ = answer["error_message"].(string)
+	properties, _ := answer["properties"].(map[string]any)
+	if reason, _ := properties["reason"].(string); reason != "" && !strings.Contains(e.Message, reason) {
+		e.Message = strings.TrimSpace(e.Message + " (" + reason + ")")
+	}
+	if e.Message == "" {
+		e.Err = fmt.Errorf("the status is %v, and no message says why", answer["status"])
+	}
+	return e
+}
