@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,12 +26,28 @@ type config struct {
 }
 
 // WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are
-// not followed whatever it says. Default: an own one.
+// not followed whatever it says. Default: an own one. A client with a transport of
+// its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *config) error {
 		c.rest.HTTP = h
 		return nil
 	}
+}
+
+// WithTLSFiles reads PEM files: the certificate that the client shows, its key, and
+// the certificates of the authorities that may sign the server's. Without a
+// certificate and key ("", "") none is shown; without authorities ("") those of the
+// system are trusted. The files are read once, here.
+func WithTLSFiles(certFile, keyFile, authoritiesFile string) Option {
+	return func(c *config) error { return c.rest.LoadTLS(certFile, keyFile, authoritiesFile) }
+}
+
+// WithTLSConfig sets what TLS trusts and shows: RootCAs for a private authority,
+// Certificates or GetClientCertificate for a client certificate. It is
+// copied. InsecureSkipVerify is refused. Default: the system's authorities, no certificate.
+func WithTLSConfig(settings *tls.Config) Option {
+	return func(c *config) error { return c.rest.SetTLS(settings) }
 }
 
 // WithUserAgent sets the User-Agent. Default: "cloudblue-go".
