@@ -12,6 +12,8 @@
 //
 //   - commerce: orders, failure views, queries, errors. No network.
 //   - commerce/ordermanager: a client for the Order Management REST interface.
+//   - commerce/billing: a client for Billing XML-RPC.
+//   - commerce/simpleapi: a client for Simple API, for resellers.
 //   - connect: a read-only client for Connect, and its maintenance windows.
 //   - resubmit: filter, attribute, decide, plan, apply, verify, report.
 //   - commerce/commercetest and connect/connecttest: both systems, small and
