@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -21,7 +22,7 @@ func TestAClientCertificateAndAPrivateAuthorityReachTheServer(t *testing.T) {
 	require.NoError(t, err)
 	ca := tlstest.New(t)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "operator", r.TLS.PeerCertificates[0].Subject.CommonName)
+		assert.Equal(t, "operator", r.TLS.PeerCertificates[0].Subject.CommonName)
 		w.Header().Set("Content-Type", "text/xml")
 		_, _ = w.Write(content)
 	}))

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -18,7 +19,7 @@ func TestAClientCertificateAndAPrivateAuthorityReachTheServer(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "operator", r.TLS.PeerCertificates[0].Subject.CommonName)
+		assert.Equal(t, "operator", r.TLS.PeerCertificates[0].Subject.CommonName)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"id":"1000027","orderNumber":"SO000027","type":"sales","customerId":"1","status":"error","statusCode":"PF"}`)
 	}))
