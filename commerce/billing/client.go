@@ -35,7 +35,7 @@ type Client struct {
 
 // New makes a client. The base URL is that of the Billing application server, with or
 // without /RPC2: "https://billing.example.net:5224". Without a port it is that of the scheme,
-// not 5224. TLS is verified; for a private authority give an HTTP client that knows it.
+// not 5224. TLS is verified; for a private authority see [WithTLSFiles] and [WithTLSConfig].
 func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	c := config{
 		concurrency: 2,
