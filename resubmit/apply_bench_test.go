@@ -150,7 +150,7 @@ func applyAll(tb testing.TB, l *loopback, plan *resubmit.Plan, slots int) {
 // as many connections, turn by turn, and reports the share that it reaches.
 func BenchmarkApply(b *testing.B) {
 	const orders, slots = 2000, 8
-	const flight = slots * 3 / 2 // two of the three calls of an order hold a push slot
+	const flight = 2 * slots // as many calls at once as Apply may have: pushes, and looks beside them
 	l := newLoopback(b, 2*slots)
 	all := loopbackOrders(orders)
 	plan := planFor(b, all...)
