@@ -65,6 +65,10 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	return &client, nil
 }
 
+// Tells says that Billing tells neither why an order failed nor which transitions
+// it offers.
+func (*Client) Tells() commerce.Tells { return commerce.Tells{} }
+
 // address splits the URL into the base and the path that calls are posted to.
 func (c *config) address(baseURL string) error {
 	if u, err := url.Parse(baseURL); err == nil && u.User != nil {

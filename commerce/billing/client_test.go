@@ -387,3 +387,10 @@ func TestNoErrorAndNoLogHoldsASecret(t *testing.T) {
 		}
 	}
 }
+
+func TestBillingSaysThatItTellsNoReasonsAndNoTransitions(t *testing.T) {
+	t.Parallel()
+	client, err := billing.New("https://billing.example.net:5224", billing.None())
+	require.NoError(t, err)
+	require.Equal(t, commerce.Tells{Failure: false, Transitions: false}, client.Tells())
+}

@@ -23,8 +23,8 @@ type Client struct {
 
 // New makes a client. The base URL is what comes before /orders, such as
 // "https://simpleapiprod.azure-api.net/marketplace"; older and own gateways
-// differ. TLS is verified; for a private authority give an HTTP client that knows
-// it. No call is made.
+// differ. TLS is verified; for a private authority see [WithTLSFiles] and
+// [WithTLSConfig]. No call is made.
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords()}
 	c.rest.BaseURL = baseURL
