@@ -3,6 +3,7 @@ package commercetest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,11 +13,33 @@ import (
 // DefaultToken is the APS token that is accepted when Config.Token is empty.
 const DefaultToken = "commercetest-token"
 
+// What Simple API takes when the Config says nothing.
+const (
+	DefaultSimpleKey      = "commercetest-key"
+	DefaultSimpleUser     = "reseller"
+	DefaultSimplePassword = "commercetest-password"
+	DefaultRealm          = "sr-1"
+	DefaultClientID       = "simpleapi"
+)
+
+// BillingLogin is how callers of Billing say who they are (facts/commerce.md 1.2).
+type BillingLogin string
+
+// The logins of Billing.
+const (
+	LoginNone    BillingLogin = ""        // the address of the caller is trusted
+	LoginBasic   BillingLogin = "basic"   // HTTP Basic
+	LoginMembers BillingLogin = "members" // Username and Password in the struct of Execute
+)
+
 const (
 	defaultOldEvent     = 240 * time.Second
 	defaultProvider     = "1"
 	defaultCount        = 1000 // limit(start) without a count, facts/commerce.md 2.5
 	defaultConnectWait  = 30 * time.Second
+	defaultOAuthSkew    = 5 * time.Minute
+	defaultSimpleToken  = 1500 * time.Second // expiresInSeconds, facts/commerce.md 3
+	mostDigits          = 10
 	minPoll, pollSpread = 60 * time.Second, 60 * time.Second // aps-retry-timeout, facts/commerce.md 6.2
 )
 
@@ -71,6 +94,53 @@ type Config struct {
 	// 0 means no such cap.
 	MaxPage int
 
+	// BillingLogin is how callers of Billing say who they are, with BillingUser and
+	// BillingPassword. With LoginNone these must be empty.
+	BillingLogin                 BillingLogin
+	BillingUser, BillingPassword string
+	// ShortRows makes GetOrder_API answer with the 17 columns of old versions.
+	// By default there are 19 (facts/commerce.md 1.4).
+	ShortRows bool
+	// SwappedPush makes OrderStatusChange_API take [OrderID, Signature, Status]. By
+	// default it takes [OrderID, Status, Signature] (facts/commerce.md 1.5).
+	SwappedPush bool
+	// RawFaults makes Billing send the texts of its faults as they are, not as base64.
+	RawFaults bool
+	// Precision is how many digits behind the point a total has in a signature, by
+	// currency. One that is not in it has those of ISO 4217, which are 2 for nearly all.
+	Precision map[string]int
+
+	// OperationsUser and OperationsPassword are what callers of Operations must send
+	// by HTTP Basic. Both empty: the address of the caller is trusted.
+	OperationsUser, OperationsPassword string
+	// User is the id of the one user for whom Operations gives tokens; 0 means 1.
+	User int
+	// TokenLifetime is how long the tokens of Operations are good; 0 means for ever.
+	// The real lifetime is not known (facts/commerce.md 2.2). Token never expires.
+	TokenLifetime time.Duration
+
+	// ConsumerKey and ConsumerSecret are the OAuth 1.0a consumer that may call the
+	// Order Management. Both empty: there is none.
+	ConsumerKey, ConsumerSecret string
+	// OAuthSkew is how far the timestamp of a signature may be from Now; 0 means
+	// 5 minutes, inferred, and a negative value that it does not matter.
+	OAuthSkew time.Duration
+
+	// SimpleKey is the X-Subscription-Key of Simple API; "" means DefaultSimpleKey.
+	SimpleKey string
+	// SimpleUser and SimplePassword sign in to Simple API, in both ways; "" means
+	// DefaultSimpleUser and DefaultSimplePassword.
+	SimpleUser, SimplePassword string
+	// Realm, ClientID and ClientSecret are those of the Keycloak login; "" means
+	// DefaultRealm, DefaultClientID, and a client without a secret.
+	Realm, ClientID, ClientSecret string
+	// SimpleTokenLifetime is how long the tokens of Simple API are good; 0 means
+	// 25 minutes (facts/commerce.md 3).
+	SimpleTokenLifetime time.Duration
+	// SimpleReseller is the account whose orders Simple API shows; "" means that it
+	// shows all. That callers see only their own is inferred (facts/commerce.md 3).
+	SimpleReseller string
+
 	// InMaintenance tells whether a maintenance window is open now; a push in one
 	// is a violation. nil means never. It must not call the System.
 	InMaintenance func() bool
@@ -100,7 +170,52 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ConnectHTTP == nil {
 		c.ConnectHTTP = &http.Client{Timeout: defaultConnectWait}
 	}
+	return c.withDefaultLogins()
+}
+
+func (c Config) withDefaultLogins() (Config, error) {
+	if err := c.checkLogins(); err != nil {
+		return c, err
+	}
+	if c.User < 0 || c.TokenLifetime < 0 || c.SimpleTokenLifetime < 0 {
+		return c, fmt.Errorf("commercetest: User %d, TokenLifetime %v and SimpleTokenLifetime %v must not be negative", c.User, c.TokenLifetime, c.SimpleTokenLifetime)
+	}
+	for currency, digits := range c.Precision {
+		if digits < 0 || digits > mostDigits {
+			return c, fmt.Errorf("commercetest: the Precision of %q is %d: it must be 0 to %d", currency, digits, mostDigits)
+		}
+	}
+	c.Precision = maps.Clone(c.Precision)
+	c.User = cmp.Or(c.User, 1)
+	c.OAuthSkew = cmp.Or(c.OAuthSkew, defaultOAuthSkew)
+	c.SimpleKey = cmp.Or(c.SimpleKey, DefaultSimpleKey)
+	c.SimpleUser = cmp.Or(c.SimpleUser, DefaultSimpleUser)
+	c.SimplePassword = cmp.Or(c.SimplePassword, DefaultSimplePassword)
+	c.Realm = cmp.Or(c.Realm, DefaultRealm)
+	c.ClientID = cmp.Or(c.ClientID, DefaultClientID)
+	c.SimpleTokenLifetime = cmp.Or(c.SimpleTokenLifetime, defaultSimpleToken)
 	return c, nil
+}
+
+func (c Config) checkLogins() error {
+	for _, pair := range []struct{ names, a, b string }{
+		{"BillingUser and BillingPassword", c.BillingUser, c.BillingPassword},
+		{"OperationsUser and OperationsPassword", c.OperationsUser, c.OperationsPassword},
+		{"ConsumerKey and ConsumerSecret", c.ConsumerKey, c.ConsumerSecret},
+	} {
+		if (pair.a == "") != (pair.b == "") {
+			return fmt.Errorf("commercetest: %s go together: give both or none", pair.names)
+		}
+	}
+	switch c.BillingLogin {
+	case LoginNone, LoginBasic, LoginMembers:
+	default:
+		return fmt.Errorf("commercetest: BillingLogin is %q: it must be %q, %q or %q", c.BillingLogin, LoginNone, LoginBasic, LoginMembers)
+	}
+	if (c.BillingLogin == LoginNone) != (c.BillingUser == "") {
+		return fmt.Errorf("commercetest: LoginBasic and LoginMembers need a BillingUser, LoginNone takes none: BillingLogin is %q", c.BillingLogin)
+	}
+	return nil
 }
 
 func oldEventOf(d time.Duration) time.Duration { return max(cmp.Or(d, defaultOldEvent), 0) }

@@ -47,7 +47,7 @@ func (s *System) Orders() []Order {
 
 // Push moves an order as a person does in the panel.
 func (s *System) Push(id string, to commerce.Status) error {
-	if p := s.push(ByPanel, id, to); !p.accepted {
+	if p := s.push(attempt{by: ByPanel, id: id, to: to}); !p.accepted {
 		return fmt.Errorf("commercetest: push: %s", p.message)
 	}
 	return nil
@@ -115,48 +115,97 @@ type pushed struct {
 	order    Order // as readers see it now, when accepted
 }
 
-// push tries one manual transition, for whichever way in.
-func (s *System) push(by, id string, to commerce.Status) pushed {
-	inWindow := by != ByPanel && s.cfg.InMaintenance != nil && s.cfg.InMaintenance()
+// attempt is a push to try, for whichever way in.
+type attempt struct {
+	by, id string
+	to     commerce.Status
+	// verify refuses the push for a reason beyond the flow; "" lets it pass, as nil does.
+	verify func(*Order) string
+	// with changes the order together with its status; nil changes nothing else.
+	with func(*record)
+}
+
+// push tries one manual transition.
+func (s *System) push(a attempt) pushed {
+	inWindow := a.by != ByPanel && s.cfg.InMaintenance != nil && s.cfg.InMaintenance()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec := s.store.byID[id]
-	if rec == nil && by == ByPanel {
-		rec = s.store.byName[id]
-	}
 	now := s.cfg.Now()
-	c := Call{At: now, By: by, Order: id, To: to}
-	var p pushed
-	if rec == nil {
-		p = pushed{status: http.StatusNotFound, code: "NotFound", message: noOrder(id)}
-	} else {
+	c := Call{At: now, By: a.by, Order: a.id, To: a.to}
+	p := unknownOrder(a.by, a.id)
+	if rec := s.lookUp(a.by, a.id); rec != nil {
 		c.Number, c.Failure = rec.Number, rec.Failures
 		c.From = rec.view(now).Status
-		p = s.tryPush(by, rec, to, now, inWindow)
+		p = s.tryPush(a, rec, now, inWindow)
 	}
 	c.Accepted = p.accepted
-	if by != ByPanel {
+	switch a.by {
+	case ByPanel:
+	case ByBilling:
+		c.HTTPStatus = http.StatusOK // faults are sent so too
+	default:
 		c.HTTPStatus = p.status
 	}
 	s.enter(c)
 	return p
 }
 
+// lookUp finds an order by the id that a way in knows it by; nil when it shows
+// no such order.
+func (s *System) lookUp(by, id string) *record {
+	rec := s.store.find(id)
+	if rec == nil {
+		return nil
+	}
+	shown := true
+	switch by {
+	case ByOrderManager:
+		shown = rec.ID == id
+	case ByBilling:
+		shown = rec.InternalID == id
+	case BySimpleAPI:
+		shown = rec.InternalID == id && s.inSimpleScope(rec)
+	}
+	if !shown {
+		return nil
+	}
+	return rec
+}
+
+func unknownOrder(by, id string) pushed {
+	switch by {
+	case ByBilling:
+		return pushed{message: noRow(id)}
+	case BySimpleAPI:
+		return pushed{status: http.StatusBadRequest, message: noEntity}
+	default:
+		return pushed{status: http.StatusNotFound, code: "NotFound", message: noOrder(id)}
+	}
+}
+
 func noOrder(id string) string { return fmt.Sprintf("there is no order %q", id) }
 
-func (s *System) tryPush(by string, rec *record, to commerce.Status, now time.Time, inWindow bool) pushed {
-	if by != ByPanel {
+func (s *System) tryPush(a attempt, rec *record, now time.Time, inWindow bool) pushed {
+	if a.by != ByPanel {
 		s.judgeTry(rec, now, inWindow)
 	}
 	seen := rec.view(now)
-	offered := s.transitions(&seen)
-	if _, ok := offered[to]; !ok {
-		return pushed{
-			status: s.cfg.RefusedPush, code: "TransitionNotAllowed",
-			message: fmt.Sprintf("order %s is %s and offers no transition to %q; it offers %s", seen.Number, seen.Status, to, list(offered)),
+	if a.verify != nil {
+		if why := a.verify(&seen); why != "" {
+			return pushed{message: why}
 		}
 	}
-	s.accept(rec, to, by, now)
+	offered := s.transitions(&seen)
+	if _, ok := offered[a.to]; !ok {
+		return pushed{
+			status: s.cfg.RefusedPush, code: "TransitionNotAllowed",
+			message: fmt.Sprintf("order %s is %s and offers no transition to %q; it offers %s", seen.Number, seen.Status, a.to, list(offered)),
+		}
+	}
+	s.accept(rec, a.to, a.by, now)
+	if a.with != nil {
+		a.with(rec)
+	}
 	return pushed{accepted: true, status: http.StatusOK, order: rec.view(now)}
 }
 
@@ -242,6 +291,7 @@ func (s *System) complete(rec *record) {
 	s.setStatus(rec, commerce.StatusProvisioned)
 	s.end(rec, commerce.StatusCompleted)
 	rec.Provisioning = commerce.ProvisioningCompleted
+	rec.CompletedAt = s.cfg.Now().UTC()
 	if rec.doubled {
 		rec.Provisioning = commerce.ProvisioningFailed
 	}

@@ -14,6 +14,10 @@ const (
 	ByPanel = "panel"
 	// ByOrderManager is a caller of the Order Management REST API.
 	ByOrderManager = "order-manager"
+	// ByBilling is a caller of the Billing XML-RPC API.
+	ByBilling = "billing"
+	// BySimpleAPI is a caller of Simple API.
+	BySimpleAPI = "simpleapi"
 )
 
 // Call is one push that was tried.

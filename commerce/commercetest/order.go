@@ -26,6 +26,8 @@ type NewOrder struct {
 	Product string `json:"product,omitempty"`
 	// Total is the amount; the zero value means 12.50 USD.
 	Total commerce.Money `json:"total,omitzero"`
+	// Comments is the description, which is part of what Billing signs.
+	Comments string `json:"comments,omitempty"`
 	// Request is the type of the request to Connect; "" means the one for the order
 	// type: purchase for SO, cancel for CL and CF, change for CH, UG and DG, and
 	// none for the rest. Suspend and resume have no known order type.
@@ -56,6 +58,8 @@ type Order struct {
 	FailedAt time.Time `json:"failedAt,omitzero"` // of the last failure; zero when it never failed
 	Failures int       `json:"failures"`          // how often it failed
 	Pushes   int       `json:"pushes"`            // how many pushes were accepted
+	// CompletedAt is zero until the order completes.
+	CompletedAt time.Time `json:"completedAt,omitzero"`
 
 	Vendor       string         `json:"vendor"`
 	Customer     string         `json:"customer"`
@@ -64,6 +68,8 @@ type Order struct {
 	Tenant       string         `json:"tenant"`
 	Product      string         `json:"product"`
 	Total        commerce.Money `json:"total"`
+	Comments     string         `json:"comments,omitempty"`
+	CreditCheck  bool           `json:"creditCheck,omitempty"` // as set through Simple API
 
 	Request   connect.RequestType `json:"request,omitempty"` // "" when the order sends none
 	Trouble   Trouble             `json:"trouble,omitempty"`

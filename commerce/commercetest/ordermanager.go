@@ -1,7 +1,6 @@
 package commercetest
 
 import (
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,20 +32,37 @@ func (s *System) orderManager() http.Handler {
 	return s.authorized(mux)
 }
 
-// authorized lets only callers with the APS token pass.
+// authorized lets callers pass who have an APS token, or sign as the OAuth consumer.
+// Answers to the latter say that they came through the booster (facts/commerce.md 2.2).
 func (s *System) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token := r.Header.Get("APS-Token")
-		if subtle.ConstantTimeCompare([]byte(token), []byte(s.cfg.Token)) != 1 {
-			what := "is not valid"
-			if token == "" {
-				what = "is missing"
+		why := ""
+		if _, signed := oauthHeader(r); signed {
+			w.Header().Set("X-APSBooster-Response", "true")
+			if err := s.verifyOAuth(r); err != nil {
+				why = err.Error()
 			}
-			writeError(w, http.StatusUnauthorized, "Unauthorized", "the header APS-Token "+what)
+		} else {
+			why = s.checkToken(r.Header.Get("APS-Token"))
+		}
+		if why != "" {
+			writeError(w, http.StatusUnauthorized, "Unauthorized", why)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// checkToken tells what is wrong with an APS token; "" when it is good.
+func (s *System) checkToken(value string) string {
+	switch {
+	case value == "":
+		return "the header APS-Token is missing"
+	case same(value, s.cfg.Token), s.holds(tokenAPS, value):
+		return ""
+	default:
+		return "the header APS-Token is not valid"
+	}
 }
 
 func (s *System) serveList(w http.ResponseWriter, r *http.Request) {
@@ -88,11 +104,11 @@ func (s *System) serveOrder(w http.ResponseWriter, r *http.Request) {
 func (s *System) servePush(w http.ResponseWriter, r *http.Request) {
 	to, err := readPush(http.MaxBytesReader(w, r.Body, maxPushBody))
 	if err != nil {
-		s.refused(r.PathValue("id"))
+		s.refused(ByOrderManager, r.PathValue("id"), http.StatusBadRequest)
 		writeError(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
-	p := s.push(ByOrderManager, r.PathValue("id"), to)
+	p := s.push(attempt{by: ByOrderManager, id: r.PathValue("id"), to: to})
 	if !p.accepted {
 		writeError(w, p.status, p.code, p.message)
 		return
@@ -120,11 +136,11 @@ func readPush(body io.Reader) (commerce.Status, error) {
 }
 
 // refused writes down a push that could not be understood.
-func (s *System) refused(id string) {
+func (s *System) refused(by, id string, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Call{At: s.cfg.Now(), By: ByOrderManager, Order: id, HTTPStatus: http.StatusBadRequest}
-	if rec, ok := s.store.byID[id]; ok {
+	c := Call{At: s.cfg.Now(), By: by, Order: id, HTTPStatus: status}
+	if rec := s.lookUp(by, id); rec != nil {
 		c.Number, c.From, c.Failure = rec.Number, rec.Status, rec.Failures
 	}
 	s.enter(c)
@@ -177,6 +193,7 @@ type wireOrder struct {
 	ProvisioningStatus commerce.ProvisioningStatus `json:"provisioningStatus"`
 	OrderDate          string                      `json:"orderDate"`
 	Total              wireTotal                   `json:"total"`
+	Description        string                      `json:"description,omitempty"`
 	EndCustomerName    string                      `json:"endCustomerName"`
 	VendorAccountID    string                      `json:"vendorAccountId"`
 	CustomerID         string                      `json:"customerId"`
@@ -203,6 +220,7 @@ func (s *System) wire(o *Order, details bool) wireOrder {
 		Type: o.Type, Status: o.Status, ProvisioningStatus: o.Provisioning,
 		OrderDate:       o.PlacedAt.Format(time.RFC3339),
 		Total:           wireTotal{Code: o.Total.Currency, Value: json.Number(o.Total.Amount.String())},
+		Description:     o.Comments,
 		EndCustomerName: o.CustomerName, VendorAccountID: o.Vendor, CustomerID: o.Customer,
 		SubscriptionID: o.Subscription, TenantID: o.Tenant,
 	}

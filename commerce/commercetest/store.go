@@ -18,6 +18,10 @@ type store struct {
 	byID           map[string]*record // by APS id
 	byName         map[string]*record // by number and by billing id
 	bySubscription map[string][]*record
+
+	tokens map[string]token // by their values
+	issued int              // tokens so far
+	nonces map[string]int64 // of OAuth, with their timestamps
 }
 
 // record is an order with what only the system itself knows about it.
@@ -44,7 +48,11 @@ type record struct {
 }
 
 func newStore(seed uint64) store {
-	return store{seed: seed, byID: map[string]*record{}, byName: map[string]*record{}, bySubscription: map[string][]*record{}}
+	return store{
+		seed: seed,
+		byID: map[string]*record{}, byName: map[string]*record{}, bySubscription: map[string][]*record{},
+		tokens: map[string]token{}, nonces: map[string]int64{},
+	}
 }
 
 func (st *store) add(n NewOrder, provider string, now time.Time) *record {
@@ -62,6 +70,7 @@ func (st *store) add(n NewOrder, provider string, now time.Time) *record {
 		Subscription: cmp.Or(n.Subscription, strconv.Itoa(700000+seq)),
 		Product:      cmp.Or(n.Product, DefaultProduct),
 		Total:        n.Total,
+		Comments:     n.Comments,
 		Request:      cmp.Or(n.Request, requestOf(typ)),
 		Trouble:      n.Trouble,
 	}}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/faults"
@@ -32,14 +33,16 @@ const (
 	FaultHTML     = faults.HTML     // answer 200 with an HTML page
 )
 
-// System is a small Commerce. It is an http.Handler with the Order Management
-// REST API (facts/commerce.md 2). Safe for concurrent use.
+// System is a small Commerce. It is an http.Handler with all its APIs, at the
+// paths that URLsAt tells. Safe for concurrent use.
 type System struct {
 	cfg  Config // mu guards Poll and OldEvent
 	conn *connector
 
 	faults faults.Set
 	face   http.Handler
+
+	correlations atomic.Uint64
 
 	mu         sync.Mutex
 	store      store
@@ -65,14 +68,13 @@ func New(cfg Config) (*System, error) {
 		store: newStore(cfg.Seed),
 		wake:  make(chan struct{}, 1),
 	}
-	s.faults.Answer = func(w http.ResponseWriter, _ *http.Request, status int) {
-		writeError(w, status, "Fault", "a fault was switched on")
-	}
-	s.face = s.faults.Wrap(s.orderManager())
+	s.faults.Answer = s.spoilt
+	s.face = s.all()
 	return s, nil
 }
 
-// ServeHTTP answers as the Order Management REST API.
+// ServeHTTP answers as the Order Management REST API (facts/commerce.md 2), and
+// under their prefixes as the others: see URLsAt.
 func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.ServeHTTP(w, r) }
 
 // Transport reaches the System without a socket, whatever the host: for tests in
@@ -101,8 +103,9 @@ func (s *System) SetTiming(poll, oldEvent time.Duration) error {
 	return nil
 }
 
-// Start serves on a free loopback port and returns the base URL, which ends
-// before /aps/2. It does not drive the orders: call Step or Run for that.
+// Start serves all APIs on a free loopback port and returns the base URL, which is
+// that of the Order Management and ends before /aps/2; URLsAt makes the others of
+// it. It does not drive the orders: call Step or Run for that.
 func (s *System) Start() (baseURL string, err error) {
 	s.serverMu.Lock()
 	defer s.serverMu.Unlock()

@@ -1,0 +1,216 @@
+package commercetest
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
+)
+
+const (
+	// nullInt is how Billing writes that a number is not there (facts/commerce.md 1.3).
+	nullInt = math.MinInt32
+	// done is the answer to a change of status, inferred from sibling methods (facts/commerce.md 1.5).
+	done = "Operation done."
+	// faultCode is the code of every fault. What the real codes mean is not known
+	// (facts/commerce.md 1.3).
+	faultCode = 1
+)
+
+// Billing is the XML-RPC API of Billing (facts/commerce.md 1), at /RPC2 and at /:
+// Execute with the server BM and the methods GetOrder_API and OrderStatusChange_API.
+// All its refusals are faults with the code 1, but for a wrong HTTP Basic login,
+// which is 401. A wrong signature is refused before the flow is asked.
+func (s *System) Billing() http.Handler { return s.spoken(speakText, s.billing()) }
+
+func (s *System) billing() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !isRPCPath(r.URL.Path):
+			http.NotFound(w, r)
+		case s.cfg.BillingLogin == LoginBasic && !basic(r, s.cfg.BillingUser, s.cfg.BillingPassword):
+			refuseBasic(w)
+		default:
+			serveRPC(w, r, xmlrpc.EncodeOptions{}, s.execute, s.fault)
+		}
+	})
+}
+
+// fault writes a refusal, its text as base64.
+func (s *System) fault(err error) ([]byte, error) {
+	text := err.Error()
+	if !s.cfg.RawFaults {
+		text = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	return xmlrpc.EncodeFault(&xmlrpc.Fault{Code: faultCode, Message: text})
+}
+
+// execute is the one method of Billing.
+func (s *System) execute(c xmlrpc.Call) (any, error) {
+	if c.Method != "Execute" {
+		return nil, fmt.Errorf("there is no method %s: call Execute", c.Method)
+	}
+	var in map[string]any
+	if len(c.Params) == 1 {
+		in, _ = c.Params[0].(map[string]any)
+	}
+	if in == nil {
+		return nil, errors.New("the method Execute takes one struct")
+	}
+	server, method, err := s.checkMembers(in)
+	if err != nil {
+		return nil, err
+	}
+	params, ok := in["Params"].([]any)
+	if !ok {
+		return nil, errors.New("the member Params is no array")
+	}
+	if server != "BM" {
+		return nil, fmt.Errorf("there is no server %q", server)
+	}
+	var row []any
+	switch method {
+	case "GetOrder_API":
+		row, err = s.getOrder(params)
+	case "OrderStatusChange_API":
+		row, err = s.changeStatus(params)
+	default:
+		err = fmt.Errorf("the server BM has no method %q", method)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"Result": []any{row}}, nil
+}
+
+// checkMembers checks what has a type, and the login. Members that it does not know
+// are ignored, as programs send some.
+func (s *System) checkMembers(in map[string]any) (server, method string, err error) {
+	text := map[string]string{}
+	for _, name := range []string{"Server", "Method", "Lang", "Username", "Password"} {
+		value, given := in[name]
+		if !given && name != "Server" && name != "Method" {
+			continue
+		}
+		t, ok := value.(string)
+		if !ok {
+			return "", "", fmt.Errorf("the member %s is no string", name)
+		}
+		text[name] = t
+	}
+	if s.cfg.BillingLogin == LoginMembers {
+		userOK, passwordOK := same(text["Username"], s.cfg.BillingUser), same(text["Password"], s.cfg.BillingPassword)
+		if !userOK || !passwordOK {
+			return "", "", errors.New("the members Username and Password are missing or wrong")
+		}
+	}
+	return text["Server"], text["Method"], nil
+}
+
+func (s *System) getOrder(params []any) ([]any, error) {
+	if len(params) != 1 {
+		return nil, fmt.Errorf("GetOrder_API takes [OrderID], not %d parameters", len(params))
+	}
+	id, err := orderID(params[0])
+	if err != nil {
+		return nil, fmt.Errorf("GetOrder_API: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec := s.lookUp(ByBilling, id)
+	if rec == nil {
+		return nil, errors.New(noRow(id))
+	}
+	o := rec.view(s.cfg.Now())
+	return s.row(&o), nil
+}
+
+// changeStatus is a push.
+func (s *System) changeStatus(params []any) ([]any, error) {
+	a, given, err := s.readChange(params)
+	if err != nil {
+		id := ""
+		if len(params) > 0 {
+			id = fmt.Sprint(params[0])
+		}
+		s.refused(ByBilling, id, http.StatusOK)
+		return nil, fmt.Errorf("OrderStatusChange_API: %w", err)
+	}
+	a.verify = func(o *Order) string {
+		if same(given, signature(o, s.cfg.digits(o.Total.Currency))) {
+			return ""
+		}
+		return "the signature is not valid for the order with ID " + o.InternalID
+	}
+	if p := s.push(a); !p.accepted {
+		return nil, errors.New(p.message)
+	}
+	return []any{done}, nil
+}
+
+func (s *System) readChange(params []any) (a attempt, signed string, err error) {
+	to, sign, names := 1, 2, "[OrderID, NewOrderStatus, Signature]"
+	if s.cfg.SwappedPush {
+		to, sign, names = 2, 1, "[OrderID, Signature, NewOrderStatus]"
+	}
+	if len(params) != 3 {
+		return a, "", fmt.Errorf("it takes %s, not %d parameters", names, len(params))
+	}
+	id, err := orderID(params[0])
+	if err != nil {
+		return a, "", err
+	}
+	status, isText := params[to].(string)
+	signed, isSigned := params[sign].(string)
+	if !isText || !isSigned || status == "" {
+		return a, "", fmt.Errorf("it takes %s, of which the last two are texts", names)
+	}
+	return attempt{by: ByBilling, id: id, to: commerce.Status(status)}, signed, nil
+}
+
+func orderID(param any) (string, error) {
+	n, ok := param.(int)
+	if !ok {
+		return "", errors.New("the OrderID is no integer")
+	}
+	return strconv.Itoa(n), nil
+}
+
+// noRow has the shape of the one text that is known (facts/commerce.md 1.3).
+func noRow(id string) string { return "Table Order does not contain row with ID " + id + "." }
+
+// row is an order as GetOrder_API gives it (facts/commerce.md 1.4).
+func (s *System) row(o *Order) []any {
+	placed, none := unix(o.PlacedAt), 0.0
+	row := []any{
+		asInt(o.InternalID), o.Number, asInt(o.Vendor), asInt(o.Customer),
+		string(o.Status), string(o.Type), placed, placed,
+		o.Total.Amount, none, none, o.Total.Amount,
+		o.Comments, nullInt, "", nullInt, nullInt,
+	}
+	if s.cfg.ShortRows {
+		return row
+	}
+	return append(row, o.Total.Currency, unix(o.CompletedAt))
+}
+
+func asInt(text string) int {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return nullInt
+	}
+	return int(n)
+}
+
+func unix(t time.Time) int {
+	if n := t.Unix(); 0 <= n && n <= math.MaxInt32 {
+		return int(n)
+	}
+	return nullInt
+}

@@ -1,0 +1,433 @@
+package commercetest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+const (
+	// noEntity is how Simple API says that there is no such thing, with 400 (facts/commerce.md 3).
+	noEntity     = "No entity has been found"
+	maxSimple    = 64 << 10 // bytes of a body
+	simpleLimit  = 10       // orders of a page, facts/commerce.md 3
+	keycloakPath = "/auth/realms/{realm}/protocol/openid-connect/token"
+)
+
+// SimpleAPI is the Simple API for resellers (facts/commerce.md 3): POST /token and
+// the token endpoint of Keycloak, GET /orders, /resellers/{id}/orders and
+// /orders/{id}, and PATCH /orders/{id}. It knows orders by their billing id, oldest
+// first, and tells neither why an order failed nor what it offers.
+func (s *System) SimpleAPI() http.Handler { return s.spoken(speakSimple, s.simple()) }
+
+func (s *System) simple() http.Handler {
+	api := http.NewServeMux()
+	api.HandleFunc("GET /orders", s.simpleList)
+	api.HandleFunc("GET /resellers/{id}/orders", s.simpleList)
+	api.HandleFunc("GET /orders/{id}", s.simpleOrder)
+	api.HandleFunc("PATCH /orders/{id}", s.simplePatch)
+	api.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		gatewayError(w, http.StatusNotFound, "there is no "+r.Method+" "+r.URL.Path+" here")
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+keycloakPath, s.keycloakToken)
+	mux.Handle("POST /token", s.subscribed(http.HandlerFunc(s.simpleToken)))
+	mux.Handle("/", s.subscribed(s.bearer(api)))
+	return mux
+}
+
+// subscribed lets callers pass who have the subscription key.
+func (s *System) subscribed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !same(r.Header.Get("X-Subscription-Key"), s.cfg.SimpleKey) {
+			gatewayError(w, http.StatusUnauthorized, "the header X-Subscription-Key is missing or wrong")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bearer lets callers pass who have a token.
+func (s *System) bearer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || !s.holds(tokenSimple, value) {
+			simpleError(w, http.StatusUnauthorized, "Unauthorized", "the token is missing, wrong or expired")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// simpleToken is the login of the specification (variant A).
+func (s *System) simpleToken(w http.ResponseWriter, r *http.Request) {
+	if !basic(r, s.cfg.SimpleUser, s.cfg.SimplePassword) {
+		simpleError(w, http.StatusUnauthorized, "Unauthorized", "user or password is missing or wrong")
+		return
+	}
+	var in struct {
+		Marketplace string `json:"marketplace"` // any will do
+	}
+	if err := decodeStrictly(http.MaxBytesReader(w, r.Body, maxSimple), &in); err != nil {
+		simpleError(w, http.StatusBadRequest, "BadRequest", err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"token":            s.issue(tokenSimple, s.cfg.SimpleTokenLifetime),
+		"expiresInSeconds": int(s.cfg.SimpleTokenLifetime / time.Second),
+	})
+}
+
+// keycloakToken is the login by Keycloak (variant B).
+func (s *System) keycloakToken(w http.ResponseWriter, r *http.Request) {
+	refuse := func(status int, code, text string) {
+		writeJSON(w, status, map[string]string{"error": code, "error_description": text})
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxSimple)
+	if err := r.ParseForm(); err != nil {
+		refuse(http.StatusBadRequest, "invalid_request", "the body is no form")
+		return
+	}
+	get := r.PostForm.Get
+	userOK, passwordOK := same(get("username"), s.cfg.SimpleUser), same(get("password"), s.cfg.SimplePassword)
+	switch {
+	case r.PathValue("realm") != s.cfg.Realm:
+		refuse(http.StatusNotFound, "not_found", "Realm does not exist")
+	case get("grant_type") != "password":
+		refuse(http.StatusBadRequest, "unsupported_grant_type", "the grant_type must be password")
+	case !same(get("client_id"), s.cfg.ClientID), !same(get("client_secret"), s.cfg.ClientSecret):
+		refuse(http.StatusUnauthorized, "invalid_client", "Invalid client or Invalid client credentials")
+	case !userOK, !passwordOK:
+		refuse(http.StatusUnauthorized, "invalid_grant", "Invalid user credentials")
+	default:
+		writeJSON(w, http.StatusOK, map[string]any{
+			"access_token": s.issue(tokenSimple, s.cfg.SimpleTokenLifetime),
+			"expires_in":   int(s.cfg.SimpleTokenLifetime / time.Second),
+			"token_type":   "Bearer", "scope": get("scope"),
+		})
+	}
+}
+
+func (s *System) simpleList(w http.ResponseWriter, r *http.Request) {
+	reseller := r.PathValue("id")
+	q, err := parseSimple(r.URL.RawQuery, reseller != "")
+	if err != nil {
+		simpleError(w, http.StatusBadRequest, "BadRequest", err.Error())
+		return
+	}
+	orders, ok := s.simpleOrders(reseller)
+	if !ok {
+		simpleError(w, http.StatusBadRequest, "NotFound", noEntity)
+		return
+	}
+	data := []simpleWire{} // an empty list is no null
+	total := 0
+	if s.cfg.MaxPage > 0 {
+		q.limit = min(q.limit, s.cfg.MaxPage)
+	}
+	for i := range orders {
+		if !q.match(&orders[i]) {
+			continue
+		}
+		if total >= q.offset && len(data) < q.limit {
+			data = append(data, simpleForm(&orders[i], false))
+		}
+		total++
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"data":       data,
+		"pagination": map[string]int{"offset": q.offset, "limit": q.limit, "total": total},
+	})
+}
+
+// simpleOrders are the orders that the caller sees, or those among them that a
+// reseller sold; and whether there is that reseller.
+func (s *System) simpleOrders(reseller string) ([]Order, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	var orders []Order
+	for _, rec := range s.store.records {
+		if s.inSimpleScope(rec) && (reseller == "" || rec.Vendor == reseller) {
+			orders = append(orders, rec.view(now))
+		}
+	}
+	return orders, len(orders) > 0 || reseller == "" || reseller == s.cfg.SimpleReseller
+}
+
+// inSimpleScope reports whether the caller of Simple API sees an order.
+func (s *System) inSimpleScope(rec *record) bool {
+	return s.cfg.SimpleReseller == "" || rec.Vendor == s.cfg.SimpleReseller
+}
+
+func (s *System) simpleOrder(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	rec := s.lookUp(BySimpleAPI, r.PathValue("id"))
+	var o Order
+	if rec != nil {
+		o = rec.view(s.cfg.Now())
+	}
+	s.mu.Unlock()
+	if rec == nil {
+		simpleError(w, http.StatusBadRequest, "NotFound", noEntity)
+		return
+	}
+	writeJSON(w, http.StatusOK, simpleForm(&o, true))
+}
+
+// simplePatch is a push when it names a status.
+func (s *System) simplePatch(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	patch, err := readPatch(http.MaxBytesReader(w, r.Body, maxSimple))
+	if err != nil {
+		s.refused(BySimpleAPI, id, http.StatusBadRequest)
+		simpleError(w, http.StatusBadRequest, "BadRequest", err.Error())
+		return
+	}
+	set := func(rec *record) {
+		if patch.CreditCheck != nil {
+			rec.CreditCheck = *patch.CreditCheck
+		}
+	}
+	var p pushed
+	if patch.StatusCode == nil {
+		p = s.setOnly(id, set)
+	} else {
+		p = s.push(attempt{by: BySimpleAPI, id: id, to: *patch.StatusCode, with: set})
+	}
+	if !p.accepted {
+		code := p.code
+		if code == "" {
+			code = "NotFound"
+		}
+		simpleError(w, p.status, code, p.message)
+		return
+	}
+	writeJSON(w, http.StatusOK, simpleForm(&p.order, true))
+}
+
+// setOnly changes an order without moving it.
+func (s *System) setOnly(id string, set func(*record)) pushed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec := s.lookUp(BySimpleAPI, id)
+	if rec == nil {
+		return unknownOrder(BySimpleAPI, id)
+	}
+	set(rec)
+	return pushed{accepted: true, order: rec.view(s.cfg.Now())}
+}
+
+type simplePatch struct {
+	StatusCode  *commerce.Status `json:"statusCode"`
+	CreditCheck *bool            `json:"creditCheck"`
+}
+
+func readPatch(body io.Reader) (p simplePatch, err error) {
+	if err := decodeStrictly(body, &p); err != nil {
+		return p, err
+	}
+	if p.StatusCode == nil && p.CreditCheck == nil {
+		return p, errors.New("the body changes nothing: give statusCode or creditCheck")
+	}
+	if p.StatusCode != nil && *p.StatusCode == "" {
+		return p, errors.New("the statusCode is empty")
+	}
+	return p, nil
+}
+
+func decodeStrictly(body io.Reader, out any) error {
+	dec := json.NewDecoder(body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(out); err != nil {
+		return fmt.Errorf("the body is not what is expected: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the body goes on after its JSON value")
+	}
+	return nil
+}
+
+// simpleQuery is what a list is asked for. Both bounds of the time are included,
+// which is not published.
+type simpleQuery struct {
+	terms         []func(*Order) bool
+	offset, limit int
+}
+
+func (q *simpleQuery) match(o *Order) bool {
+	for _, term := range q.terms {
+		if !term(o) {
+			return false
+		}
+	}
+	return true
+}
+
+// parseSimple reads the parameters that the specification names, each once; those of
+// a reseller's orders are fewer.
+func parseSimple(raw string, reseller bool) (*simpleQuery, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errors.New("the query is not percent-encoded")
+	}
+	q := &simpleQuery{limit: simpleLimit}
+	for name, all := range values {
+		if reseller && (name == "orderNumber" || name == "statusCode") {
+			return nil, fmt.Errorf("the orders of a reseller have no parameter %q", name)
+		}
+		if len(all) != 1 {
+			return nil, fmt.Errorf("the parameter %q is given %d times", name, len(all))
+		}
+		if err := q.add(name, all[0]); err != nil {
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
+func (q *simpleQuery) add(name, value string) (err error) {
+	texts := map[string]func(*Order) string{
+		"customerId":     func(o *Order) string { return o.Customer },
+		"subscriptionId": func(o *Order) string { return o.Subscription },
+		"orderNumber":    func(o *Order) string { return o.Number },
+		"statusCode":     func(o *Order) string { return string(o.Status) },
+		"status":         func(o *Order) string { return statusWord(o.Status) },
+	}
+	if text, ok := texts[name]; ok {
+		if name == "status" && !statusWords[value] {
+			return fmt.Errorf("the status is %q: it must be submitted, processing, error, completed or cancelled", value)
+		}
+		q.terms = append(q.terms, func(o *Order) bool { return text(o) == value })
+		return nil
+	}
+	switch name {
+	case "creationTimeFrom", "creationTimeTo":
+		return q.addTime(name, value)
+	case "offset":
+		q.offset, err = count(name, value, 0)
+	case "limit":
+		q.limit, err = count(name, value, 1)
+	default:
+		err = fmt.Errorf("there is no parameter %q", name)
+	}
+	return err
+}
+
+func (q *simpleQuery) addTime(name, value string) error {
+	t, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return fmt.Errorf("%s is %q: it must be a time such as 2026-03-07T02:00:00Z", name, value)
+	}
+	if name == "creationTimeFrom" {
+		q.terms = append(q.terms, func(o *Order) bool { return !o.PlacedAt.Before(t) })
+	} else {
+		q.terms = append(q.terms, func(o *Order) bool { return !o.PlacedAt.After(t) })
+	}
+	return nil
+}
+
+func count(name, value string, least int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least {
+		return 0, fmt.Errorf("%s is %q: it must be a number from %d", name, value, least)
+	}
+	return n, nil
+}
+
+var statusWords = map[string]bool{"submitted": true, "processing": true, "error": true, "completed": true, "cancelled": true}
+
+// statusWord is the word for a status. Which codes a word covers is inferred
+// (facts/commerce.md 8).
+func statusWord(s commerce.Status) string {
+	switch s {
+	case commerce.StatusNew, commerce.StatusOpen:
+		return "submitted"
+	case commerce.StatusProvisioningFailed:
+		return "error"
+	case commerce.StatusCompleted:
+		return "completed"
+	case commerce.StatusCancelled:
+		return "cancelled"
+	default:
+		return "processing"
+	}
+}
+
+func typeWord(t commerce.OrderType) string {
+	switch t {
+	case commerce.TypeSales:
+		return "sales"
+	case commerce.TypeChange, commerce.TypeUpgrade, commerce.TypeDowngrade:
+		return "change"
+	case commerce.TypeRenewal:
+		return "renewal"
+	case commerce.TypeCancellation, commerce.TypeCancellationCharge:
+		return "cancellation"
+	default:
+		return "unknown"
+	}
+}
+
+// simpleWire is the JSON of an order (facts/commerce.md 3). The form of its total is inferred.
+type simpleWire struct {
+	ID             string            `json:"id"`
+	OrderNumber    string            `json:"orderNumber"`
+	Type           string            `json:"type"`
+	CustomerID     string            `json:"customerId"`
+	CreationDate   string            `json:"creationDate"`
+	Status         string            `json:"status"`
+	StatusCode     commerce.Status   `json:"statusCode"`
+	Total          simpleTotal       `json:"total"`
+	CreditCheck    bool              `json:"creditCheck"`
+	Attributes     map[string]string `json:"attributes"`
+	SubscriptionID string            `json:"subscriptionId,omitempty"`
+	Products       []simpleProduct   `json:"products,omitempty"`
+}
+
+type simpleTotal struct {
+	Currency string `json:"currency"`
+	Amount   string `json:"amount"`
+}
+
+type simpleProduct struct {
+	ID             string `json:"id"`
+	SubscriptionID string `json:"subscriptionId"`
+}
+
+func simpleForm(o *Order, details bool) simpleWire {
+	w := simpleWire{
+		ID: o.InternalID, OrderNumber: o.Number, Type: typeWord(o.Type), CustomerID: o.Customer,
+		CreationDate: o.PlacedAt.Format(time.RFC3339), Status: statusWord(o.Status), StatusCode: o.Status,
+		Total:       simpleTotal{Currency: o.Total.Currency, Amount: o.Total.Amount.String()},
+		CreditCheck: o.CreditCheck, Attributes: map[string]string{},
+	}
+	if details {
+		w.SubscriptionID = o.Subscription
+		w.Products = []simpleProduct{{ID: o.Product, SubscriptionID: o.Subscription}}
+	}
+	return w
+}
+
+// correlation is the id that an answer is quoted by.
+func (s *System) correlation() string {
+	return s.store.uuid("correlation", strconv.FormatUint(s.correlations.Add(1), 10))
+}
+
+// simpleError is the error of the API; its form is inferred (facts/commerce.md 3).
+func simpleError(w http.ResponseWriter, status int, code, message string) {
+	writeJSON(w, status, map[string]string{"code": code, "message": message})
+}
+
+// gatewayError is the error of the gateway before it; its form is inferred (facts/commerce.md 3).
+func gatewayError(w http.ResponseWriter, status int, message string) {
+	writeJSON(w, status, map[string]any{"statusCode": status, "message": message})
+}
