@@ -21,6 +21,8 @@ const (
 	// faultCode is the code of every fault. What the real codes mean is not known
 	// (facts/commerce.md 1.3).
 	faultCode = 1
+	// longestStatus is more letters than any status has.
+	longestStatus = 8
 )
 
 // Billing is the XML-RPC API of Billing (facts/commerce.md 1), at /RPC2 and at /:
@@ -170,6 +172,9 @@ func (s *System) readChange(params []any) (a attempt, signed string, err error) 
 	signed, isSigned := params[sign].(string)
 	if !isText || !isSigned || status == "" {
 		return a, "", fmt.Errorf("it takes %s, of which the last two are texts", names)
+	}
+	if len(status) > longestStatus { // and no signature gets into the ledger
+		return a, "", fmt.Errorf("it takes %s, and no status has %d letters", names, len(status))
 	}
 	return attempt{by: ByBilling, id: id, to: commerce.Status(status)}, signed, nil
 }

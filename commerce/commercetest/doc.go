@@ -6,7 +6,7 @@
 //
 //	sys, err := commercetest.New(commercetest.Config{ConnectURL: connectURL, Poll: time.Second})
 //	if err != nil { … }
-//	base, err := sys.Start() // the Order Management REST API, on loopback
+//	base, err := sys.Start() // on loopback
 //	if err != nil { … }
 //	defer sys.Close()
 //	order := sys.Place(commercetest.NewOrder{Type: commerce.TypeSales, Customer: "1002"})
@@ -18,6 +18,13 @@
 // As with the real systems, Connect takes a change or a cancellation only of a
 // subscription that it knows: let the sales order come first, or put its history
 // into the Connect of the test.
+//
+// # The ways in
+//
+// All APIs serve the same orders: the Order Management REST API, with an APS token
+// or by OAuth 1.0a, [System.Billing], [System.Operations], which gives APS tokens,
+// and [System.SimpleAPI]. Each can be mounted alone; [System.Start] and the System as
+// a handler serve all at once, where [URLsAt] tells. Each keeps the same books.
 //
 // # Time
 //

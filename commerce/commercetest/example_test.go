@@ -69,3 +69,28 @@ func send(method, url string, body io.Reader) string {
 	defer func() { _ = res.Body.Close() }()
 	return res.Status
 }
+
+// One System serves every way in, so that clients of all of them see the same orders.
+func ExampleURLsAt() {
+	sys, err := commercetest.New(commercetest.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	base, err := sys.Start()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = sys.Close() }()
+	urls := commercetest.URLsAt(base)
+	for _, url := range []string{urls.OrderManager, urls.Billing, urls.Operations, urls.SimpleAPI, urls.Keycloak} {
+		fmt.Println("BASE" + strings.TrimPrefix(url, base))
+	}
+	// Output:
+	// BASE
+	// BASE/billing
+	// BASE/operations
+	// BASE/simple
+	// BASE/auth
+}
