@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 )
 
 func main() {
@@ -32,6 +34,9 @@ type greeting struct {
 	CommerceToken string `json:"commerceToken"`
 	ConnectKey    string `json:"connectKey"`
 	Control       string `json:"control"`
+	Billing       string `json:"billing"`    // before /RPC2
+	Operations    string `json:"operations"` // before /RPC2
+	SimpleAPI     string `json:"simpleapi"`  // before /token and /orders
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -50,9 +55,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, world.Close()) }()
+	urls := commercetest.URLsAt(world.CommerceURL)
 	err = json.NewEncoder(stdout).Encode(greeting{
 		Commerce: world.CommerceURL, Connect: world.ConnectURL,
 		CommerceToken: world.CommerceToken, ConnectKey: world.ConnectKey, Control: control,
+		Billing: urls.Billing, Operations: urls.Operations, SimpleAPI: urls.SimpleAPI,
 	})
 	if err != nil {
 		return err

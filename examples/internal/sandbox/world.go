@@ -63,7 +63,7 @@ func New(ctx context.Context, listen string, seed uint64, extra map[string]http.
 		return nil, errors.Join(err, listener.Close())
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/aps/", w.Commerce)
+	mux.Handle("/", w.Commerce) // all of its APIs, by their prefixes
 	mux.Handle("/public/v1", w.Connect)
 	mux.Handle("/public/v1/", w.Connect)
 	for pattern, handler := range extra {
