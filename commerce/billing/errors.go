@@ -66,17 +66,12 @@ func unavailable(ctx context.Context, e *rest.Error) bool {
 	}
 }
 
-// delivery tells what a failed call proves. An answer of 4xx is one that says no,
-// and a redirect was not followed, so nothing acted on the call. The exceptions:
-// 408 is a server that gave up waiting, somewhere on the way, and 303 is how one
-// answers after it has acted.
+// delivery tells what a failed call proves.
 func delivery(e *rest.Error) commerce.Delivery {
 	switch {
 	case e.NotSent:
 		return commerce.NotSent
-	case e.Status == http.StatusSeeOther || e.Status == http.StatusRequestTimeout:
-		return commerce.DeliveryUnknown
-	case e.Status >= 300 && e.Status <= 499:
+	case e.Refused():
 		return commerce.Refused
 	default:
 		return commerce.DeliveryUnknown
