@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // The sentinels for errors.Is. A client's *Error matches the one that fits its
@@ -74,14 +76,14 @@ func (e *Error) Error() string {
 	}
 	for _, part := range []string{e.Code, e.Message} {
 		if part != "" {
-			b.WriteString(": " + oneLine(part))
+			b.WriteString(": " + wording.OneLine(part))
 		}
 	}
 	if e.Err != nil && e.Message != e.Err.Error() {
-		b.WriteString(": " + oneLine(e.Err.Error()))
+		b.WriteString(": " + wording.OneLine(e.Err.Error()))
 	}
 	if e.Message == "" && e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", clip(oneLine(e.Body), 80))
+		fmt.Fprintf(&b, ": the body starts %q", wording.Clip(wording.OneLine(e.Body), 80))
 	}
 	if e.URL != "" {
 		fmt.Fprintf(&b, " (%s %s)", e.Method, e.URL)
@@ -113,13 +115,4 @@ func (e *Error) Is(target error) bool {
 	default:
 		return false
 	}
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }

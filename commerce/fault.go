@@ -1,6 +1,10 @@
 package commerce
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
+)
 
 // Fault is the refusal of an XML-RPC server (Billing, Operations). It is the cause of an
 // [*Error]: errors.AsType[*Fault] finds it. What the codes mean is not documented
@@ -11,4 +15,6 @@ type Fault struct { //nolint:errname // the specification calls it a fault
 }
 
 // Error is one line.
-func (f *Fault) Error() string { return fmt.Sprintf("fault %d: %s", f.Code, oneLine(f.Message)) }
+func (f *Fault) Error() string {
+	return fmt.Sprintf("fault %d: %s", f.Code, wording.OneLine(f.Message))
+}

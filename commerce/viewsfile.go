@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // maxViewsFile is far above what people write by hand.
@@ -264,30 +266,9 @@ func (p *viewsParser) broken(err error) error {
 func closest(key string, keys []string) string {
 	best, at := "", 3
 	for _, k := range keys {
-		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < at && d < len(k) {
+		if d := wording.Distance(strings.ToLower(key), strings.ToLower(k)); d < at && d < len(k) {
 			best, at = k, d
 		}
 	}
 	return best
-}
-
-// distance counts the letters to insert, delete or replace.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // text is a string that servers also send as a number or null.
@@ -23,7 +25,7 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	}
 	var number json.Number
 	if err := json.Unmarshal(data, &number); err != nil {
-		return fmt.Errorf("%s is neither a string nor a number", clip(string(data), 40))
+		return fmt.Errorf("%s is neither a string nor a number", wording.Clip(string(data), 40))
 	}
 	*t = text(number)
 	return nil
@@ -46,7 +48,7 @@ var instantLayouts = []string{
 func (i *instant) UnmarshalJSON(data []byte) error {
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("%s is not a time", clip(string(data), 40))
+		return fmt.Errorf("%s is not a time", wording.Clip(string(data), 40))
 	}
 	if s == "" {
 		*i = instant{}
@@ -59,7 +61,7 @@ func (i *instant) UnmarshalJSON(data []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not a time", clip(s, 40))
+	return fmt.Errorf("%q is not a time", wording.Clip(s, 40))
 }
 
 type wireRequest struct {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // The sentinels for errors.Is. Every *Error matches the one that fits.
@@ -73,19 +74,19 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
 	if e.Code != "" {
-		b.WriteString(": " + oneLine(e.Code))
+		b.WriteString(": " + wording.OneLine(e.Code))
 	}
 	if len(e.Messages) > 0 {
-		b.WriteString(": " + oneLine(strings.Join(e.Messages, "; ")))
+		b.WriteString(": " + wording.OneLine(strings.Join(e.Messages, "; ")))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + oneLine(e.Err.Error()))
+		b.WriteString(": " + wording.OneLine(e.Err.Error()))
 	}
 	if e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", clip(oneLine(e.Body), maxShownBody))
+		fmt.Fprintf(&b, ": the body starts %q", wording.Clip(wording.OneLine(e.Body), maxShownBody))
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s %s)", e.Method, clip(e.URL, maxShownURL))
+		fmt.Fprintf(&b, " (%s %s)", e.Method, wording.Clip(e.URL, maxShownURL))
 	}
 	return b.String()
 }
@@ -194,13 +195,4 @@ func messages(raw json.RawMessage) []string {
 		return list
 	}
 	return []string{string(raw)}
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }

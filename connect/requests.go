@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // RequestQuery asks for fulfillment requests. Of the values of one field any
@@ -167,11 +168,11 @@ func (q *RequestQuery) condition() ([]rql.Expr, error) {
 	}
 	terms, err := rql.Parse(rql.Connect, q.RQL)
 	if err != nil {
-		return nil, fmt.Errorf("RQL %q: %w", clip(q.RQL, 80), err)
+		return nil, fmt.Errorf("RQL %q: %w", wording.Clip(q.RQL, 80), err)
 	}
 	for _, term := range terms {
 		if name := control(&term); name != "" {
-			return nil, fmt.Errorf("RQL %q: %s is not a condition; use the fields of RequestQuery", clip(q.RQL, 80), name)
+			return nil, fmt.Errorf("RQL %q: %s is not a condition; use the fields of RequestQuery", wording.Clip(q.RQL, 80), name)
 		}
 	}
 	return terms, nil

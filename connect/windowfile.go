@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // maxWindowFile bounds a file of windows: 100 000 of them fit.
@@ -364,32 +366,11 @@ func oneWord(key string) string {
 func suggestion(key string, known []string) string {
 	key = strings.ToLower(key[:min(len(key), 20)])
 	for _, k := range known {
-		if lower := strings.ToLower(k); len(key) > 2 && strings.Contains(lower, key) || distance(key, lower) <= 2 {
+		if lower := strings.ToLower(k); len(key) > 2 && strings.Contains(lower, key) || wording.Distance(key, lower) <= 2 {
 			return fmt.Sprintf(": did you mean %s?", k)
 		}
 	}
 	return ": known are " + strings.Join(known, ", ")
-}
-
-// distance counts the letters to add, drop or replace between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // distances of what a has so far to the beginnings of b
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // The shape of the file, for writing.

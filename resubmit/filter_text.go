@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // ParseOption tells ParseFilter what the text form does not hold.
@@ -328,9 +329,13 @@ func listText(prop property, values []string) (string, error) {
 // nearest asks whether one of the names was meant, if one is near enough to a
 // word to be a slip of the keyboard.
 func nearest(word string, names []string) string {
+	const longest = 64 // more is no slip, and not worth the work
+	if len(word) > longest {
+		return ""
+	}
 	best, distance := "", len(word)/2+1
 	for _, name := range names {
-		if d := editDistance(strings.ToLower(word), strings.ToLower(name)); d < distance && name != "" {
+		if d := wording.Distance(strings.ToLower(word), strings.ToLower(name)); d < distance && name != "" {
 			best, distance = name, d
 		}
 	}
@@ -338,29 +343,4 @@ func nearest(word string, names []string) string {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-// editDistance counts the letters to add, drop or change (Levenshtein). Words
-// that are too long to be a slip are not worth the work.
-func editDistance(a, b string) int {
-	const longest = 64
-	if len(a) > longest {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,0 +1,42 @@
+package wording_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
+)
+
+func TestDistanceCountsWhatToAddDropOrReplace(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"start", "start", 0},
+		{"strt", "start", 1}, {"statusses", "statuses", 1}, {"kitten", "sitting", 3}, {"ab", "ba", 2},
+	} {
+		require.Equal(t, tc.want, wording.Distance(tc.a, tc.b), "%q to %q", tc.a, tc.b)
+	}
+}
+
+func TestDistanceIsTheSameBothWaysAndNoMoreThanTheLongerWord(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.StringN(0, 12, 24).Draw(t, "a"), rapid.StringN(0, 12, 24).Draw(t, "b")
+		d := wording.Distance(a, b)
+		require.Equal(t, d, wording.Distance(b, a))
+		require.LessOrEqual(t, d, max(len(a), len(b)))
+		require.Equal(t, a == b, d == 0)
+	})
+}
+
+func TestATextIsPutOnOneLineAndCutBetweenLetters(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a b c", wording.OneLine(" a\n\tb  c\r\n"))
+	require.Equal(t, "abc", wording.Clip("abc", 3))
+	require.Equal(t, "ab…", wording.Clip("abc", 2))
+	require.Equal(t, "a…", wording.Clip("aż", 2), "half a letter is none")
+}
