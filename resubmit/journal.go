@@ -23,8 +23,8 @@ type Journal interface {
 	// Put replaces the record of an order. When it returns nil the record is
 	// durable, as far as the journal promises at all. After an error before a
 	// push nothing is pushed; after an error behind a push the run stops.
-	// A journal that can be had by two runs at once refuses a RecordSending over
-	// any record but a RecordRefused: the other run has the order.
+	// It asks [Record.CheckNext] in the same step that writes, so that of two runs
+	// which have the journal at once only one gets an order.
 	Put(Record) error
 	// Get returns the last record of an order, and whether there is one.
 	Get(orderID string) (Record, bool, error)
@@ -71,6 +71,17 @@ type Record struct {
 	Why string `json:"why,omitempty"`
 }
 
+// CheckNext says why next may not take the place of r; the zero Record stands for
+// none. It is the one rule of what may follow what, for every [Journal]: an intent
+// to push follows nothing or a RecordRefused. Over any other record another run
+// has the order, or has pushed it.
+func (r Record) CheckNext(next Record) error {
+	if next.State != RecordSending || r.State == "" || r.State == RecordRefused {
+		return nil
+	}
+	return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next", next.OrderID, r.State)
+}
+
 // MemoryJournal keeps the records of one plan in memory, a few hundred bytes an
 // order. It lets the same process continue a run; it does not survive the
 // process. The zero value is ready. Safe for concurrent use.
@@ -103,8 +114,8 @@ func (m *MemoryJournal) Put(r Record) error {
 	if m.records == nil {
 		return errors.New("resubmit: the journal was not begun with a plan")
 	}
-	if was, ok := m.records[r.OrderID]; ok && r.State == RecordSending && was.State != RecordRefused {
-		return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next", r.OrderID, was.State)
+	if err := m.records[r.OrderID].CheckNext(r); err != nil {
+		return err
 	}
 	m.records[r.OrderID] = r
 	return nil
