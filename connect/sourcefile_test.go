@@ -1,0 +1,86 @@
+package connect_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// windowsFile has a window of which the id can be chosen.
+func windowsFile(id string) string {
+	return `{"windows": [{"id": "` + id + `", "start": "2026-01-10T02:00:00Z", "end": "2026-01-10T05:00:00Z"}]}`
+}
+
+func TestFileSourceFollowsTheFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "windows.json")
+	source := connect.NewFileSource(path)
+	ask := func() ([]string, error) {
+		windows, err := source.Windows(t.Context(), instant(t, "2026-01-01T00:00:00Z"), instant(t, "2026-02-01T00:00:00Z"))
+		for _, w := range windows {
+			require.Equal(t, path, w.Source)
+		}
+		return windowIDs(windows), err
+	}
+	write := func(text string, changed time.Time) {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		require.NoError(t, os.Chtimes(path, changed, changed))
+	}
+	long := time.Now().Add(-time.Hour)
+
+	_, err := ask()
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, failure := connect.SplitWarnings(err)
+	require.Error(t, failure, "a file that was never read is no warning")
+
+	write(windowsFile("one"), long)
+	ids, err := ask()
+	require.NoError(t, err)
+	require.Equal(t, []string{"one"}, ids)
+
+	write(windowsFile("two"), long.Add(time.Minute))
+	ids, err = ask()
+	require.NoError(t, err)
+	require.Equal(t, []string{"two"}, ids, "of the same size, but changed")
+
+	write(`{"windows": [`, long.Add(2*time.Minute))
+	for range 2 {
+		ids, err = ask()
+		require.Equal(t, []string{"two"}, ids, "the last good one counts after a broken edit")
+		require.ErrorIs(t, err, connect.ErrStale)
+		require.ErrorContains(t, err, path+": line 1, column 13: is not JSON")
+		require.NotContains(t, err.Error(), "\n")
+		_, failure = connect.SplitWarnings(err)
+		require.NoError(t, failure)
+	}
+
+	require.NoError(t, os.Remove(path))
+	ids, err = ask()
+	require.Equal(t, []string{"two"}, ids)
+	require.ErrorIs(t, err, connect.ErrStale)
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	write(windowsFile("three"), long.Add(3*time.Minute))
+	ids, err = ask()
+	require.NoError(t, err)
+	require.Equal(t, []string{"three"}, ids)
+}
+
+func TestFileSourceSeesAChangeThatLeavesTheFilesTimeAsItWas(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "windows.json")
+	source := connect.NewFileSource(path)
+	now := time.Now() // so close to the reading, another change may have the same time
+	for _, id := range []string{"one", "two"} {
+		require.NoError(t, os.WriteFile(path, []byte(windowsFile(id)), 0o600))
+		require.NoError(t, os.Chtimes(path, now, now))
+		windows, err := source.Windows(t.Context(), instant(t, "2026-01-01T00:00:00Z"), instant(t, "2026-02-01T00:00:00Z"))
+		require.NoError(t, err)
+		require.Equal(t, []string{id}, windowIDs(windows))
+	}
+}
