@@ -116,3 +116,22 @@ func (e *Error) Is(target error) bool {
 		return false
 	}
 }
+
+// NotOffered reports whether the refusal of a push can mean that the flow lacks the
+// transition, so that another one is worth a try. How each way in says so is not
+// published (facts/commerce.md 8), so it is what remains of the definite answers:
+// 400, 409, 422 or a fault, unless it is known to speak of the credentials, of an
+// order that is not there, or of haste.
+func (e *Error) NotOffered() bool {
+	for _, other := range []error{ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited, ErrUnavailable} {
+		if errors.Is(e, other) {
+			return false
+		}
+	}
+	switch e.HTTPStatus {
+	case 0, http.StatusOK, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
+		return e.Delivery == Refused && e.RetryAfter == 0
+	default:
+		return false
+	}
+}

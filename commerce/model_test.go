@@ -148,3 +148,28 @@ func ExampleFailure_Reason() {
 	fmt.Println(f.Reason())
 	// Output: Request to OA timed out
 }
+
+func TestOnlyADefiniteNoToTheTransitionIsNotOffered(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		err  commerce.Error
+		want bool
+	}{
+		"a conflict":                     {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused}, true},
+		"a bad request":                  {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused}, true},
+		"a fault":                        {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused, Err: &commerce.Fault{Code: 5}}, true},
+		"an adapter without HTTP":        {commerce.Error{Delivery: commerce.Refused}, true},
+		"a lost answer":                  {commerce.Error{HTTPStatus: 409}, false},
+		"a call that was not sent":       {commerce.Error{Delivery: commerce.NotSent}, false},
+		"refused credentials":            {commerce.Error{HTTPStatus: 401, Delivery: commerce.Refused}, false},
+		"a user who may not":             {commerce.Error{HTTPStatus: 403, Delivery: commerce.Refused}, false},
+		"a signature that does not fit":  {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused, Err: commerce.ErrForbidden}, false},
+		"no such order, said with a 400": {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused, Err: commerce.ErrNotFound}, false},
+		"too many calls":                 {commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused}, false},
+		"a call to be patient":           {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused, RetryAfter: time.Second}, false},
+		"a redirect":                     {commerce.Error{HTTPStatus: 302, Delivery: commerce.Refused}, false},
+		"trouble":                        {commerce.Error{HTTPStatus: 500, Delivery: commerce.Refused}, false},
+	} {
+		require.Equal(t, tt.want, tt.err.NotOffered(), name)
+	}
+}

@@ -116,7 +116,7 @@ func (r *Runner) end() {
 type run struct {
 	cfg     Config
 	pace    *pacer
-	blind   commerce.Status
+	blind   []commerce.Status
 	planned *connect.Calendar // the plan's
 	gate    *gate
 	tell    *teller
@@ -158,6 +158,7 @@ type job struct {
 	blockedBy string // the order that stopped one of its lanes
 
 	refusals int
+	tried    []commerce.Status // targets that Commerce refused, since the flow lacks them
 	// free says that the order is at rest, so that the next of its lanes may go.
 	free bool
 }

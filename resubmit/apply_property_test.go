@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,12 @@ type orderTrouble struct {
 	reads  []fault
 	fates  []fate
 	answer connect.RequestStatus
+	silent bool            // it does not tell its transitions
+	offers commerce.Status // the one that the shop accepts
 }
+
+// blindTargets are the user's.
+var blindTargets = []commerce.Status{commerce.StatusPaid, commerce.StatusProvisioning, commerce.StatusCheckingConditions}
 
 func genTrouble(t *rapid.T) trouble {
 	fates := []fate{
@@ -49,6 +55,8 @@ func genTrouble(t *rapid.T) trouble {
 			reads:  rapid.SliceOfN(rapid.SampledFrom([]fault{fine, fine, fine, broken, limited, missing}), 0, 6).Draw(t, "reads"),
 			fates:  rapid.SliceOfN(rapid.SampledFrom(fates), 0, 3).Draw(t, "fates"),
 			answer: rapid.SampledFrom([]connect.RequestStatus{"approved", "approved", "failed", "pending", ""}).Draw(t, "answer"),
+			silent: rapid.Bool().Draw(t, "silent"),
+			offers: rapid.SampledFrom(append([]commerce.Status{""}, blindTargets...)).Draw(t, "offers"),
 		}
 	})
 	return trouble{
@@ -86,8 +94,9 @@ func (tr trouble) run(ctx context.Context) (wrong string) {
 		}
 	}()
 	s, plan, marked := tr.prepare(report)
-	journal := new(resubmit.MemoryJournal)
+	journal := intentJournal{new(resubmit.MemoryJournal), s}
 	r := runnerFor(report, s, func(c *resubmit.Config) {
+		c.Targets = blindTargets
 		c.Requests, c.Journal, c.Concurrency, c.Rate = s, journal, tr.slots, tr.rate
 	})
 	for _, stop := range tr.stops {
@@ -115,6 +124,9 @@ func (tr trouble) prepare(t require.TestingT) (s *shop, plan *resubmit.Plan, mar
 		o := outageOrder(i, "")
 		o.SubscriptionIDs, o.pushFaults, o.readFaults, o.fates = ot.subs, slices.Clone(ot.pushes), slices.Clone(ot.reads), slices.Clone(ot.fates)
 		o.generation = 1
+		if o.silent = ot.silent; ot.silent {
+			o.Transitions = []commerce.Transition{{To: ot.offers}}
+		}
 		s.orders[o.ID] = o
 		for _, sub := range ot.subs {
 			if ot.answer != "" {
@@ -151,12 +163,15 @@ func (tr trouble) check(t require.TestingT, s *shop, w connect.Window) {
 		ot := tr.orders[n]
 		require.Equal(t, resubmit.Resubmit, ot.action, "I12: %s was not to be touched", l.id)
 		require.False(t, lost[l.id], "%s was pushed again although an answer was lost", l.id)
-		require.Equal(t, commerce.StatusPaid, l.target)
-		if k := pushes[l.id]; k < len(ot.pushes) && (ot.pushes[k] == lostActed || ot.pushes[k] == lostIgnored) {
+		if !ot.silent {
+			require.Equal(t, commerce.StatusPaid, l.target)
+		}
+		require.Contains(t, blindTargets, l.target)
+		if k := pushes[l.id]; k < len(ot.pushes) && (ot.pushes[k] == lostActed && l.accepted || ot.pushes[k] == lostIgnored) {
 			lost[l.id] = true
 		}
 		pushes[l.id]++
-		require.LessOrEqual(t, pushes[l.id], (1+resubmit.DefaultMaxRefusals)*(1+len(tr.stops)))
+		require.LessOrEqual(t, pushes[l.id], (len(blindTargets)+resubmit.DefaultMaxRefusals)*(1+len(tr.stops)))
 		guarded := !l.at.Before(w.Start.Add(-resubmit.DefaultGuard+time.Nanosecond)) && l.at.Before(w.End.Add(resubmit.DefaultSettle))
 		require.False(t, guarded, "I4: %s was pushed at %v", l.id, l.at)
 		if l.accepted {
@@ -167,6 +182,16 @@ func (tr trouble) check(t require.TestingT, s *shop, w connect.Window) {
 	}
 	for f, n := range accepted {
 		require.Equal(t, 1, n, "I1: %v", f)
+	}
+	intents := map[string]int{}
+	for _, step := range s.steps {
+		switch what, id, _ := strings.Cut(step, " "); what {
+		case "intent":
+			intents[id]++
+		case "push":
+			require.Positive(t, intents[id], "I2: %s was pushed without an intent of its own", id)
+			intents[id] = 0
+		}
 	}
 	for i, ot := range tr.orders {
 		if ot.action != resubmit.Resubmit {

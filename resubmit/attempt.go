@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,12 +131,12 @@ func (x *run) once(j *job) next {
 		x.tell.reread(j, changed)
 		return x.skip(j, "moved since the plan was made: "+changed)
 	}
-	target, why := x.target(j.entry, order)
-	if target == "" {
+	targets, why := x.targets(j, order)
+	if len(targets) == 0 {
 		x.tell.reread(j, "")
 		return x.skip(j, why)
 	}
-	return x.push(j, target)
+	return x.push(j, targets)
 }
 
 // read reads the order, and keeps how it is.
@@ -160,33 +161,41 @@ func (x *run) read(j *job) (*commerce.Order, error) {
 	return order, nil
 }
 
-// target chooses the transition. Where the way in does not tell what an order
-// offers (Simple API cannot), the plan's target is taken if there is one, else
-// the first that the user named in the Config: Commerce refuses what the flow
-// does not have. Nothing is taken by default, since flows differ.
-func (x *run) target(e *Entry, o *commerce.Order) (target commerce.Status, why string) {
+// targets chooses the transitions to try, the best first: the one that the order
+// offers. Where the way in does not tell what an order offers (Simple API cannot),
+// Commerce alone can say what the flow has, so they are the plan's target and
+// those that the user named in the Config, without those that Commerce refused
+// already. None is taken by default, since flows differ.
+func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why string) {
 	if o.Transitions == nil {
-		for _, t := range []commerce.Status{e.Target, x.blind} {
-			if t != "" && t != commerce.StatusCancelled && t != commerce.StatusFraud {
-				return t, ""
+		for _, t := range append([]commerce.Status{j.entry.Target}, x.blind...) {
+			if resubmits(t) && !slices.Contains(targets, t) && !slices.Contains(j.tried, t) {
+				targets = append(targets, t)
 			}
 		}
-		return "", "the order does not tell the transitions it offers; say in Config.Targets which one resubmits it"
+		return targets, "the order does not tell the transitions it offers; say in Config.Targets which one resubmits it"
 	}
 	for _, t := range x.cfg.Targets {
 		if o.Offers(t) {
-			return t, ""
+			return []commerce.Status{t}, ""
 		}
 	}
 	offers := make([]string, 0, len(o.Transitions))
 	for _, t := range o.Transitions {
 		offers = append(offers, string(t.To))
 	}
-	return "", fmt.Sprintf("the order offers no transition that resubmits it; it offers [%s]", strings.Join(offers, " "))
+	return nil, fmt.Sprintf("the order offers no transition that resubmits it; it offers [%s]", strings.Join(offers, " "))
 }
 
-// push sends the order on its way, if nothing has come between.
-func (x *run) push(j *job, target commerce.Status) next {
+// resubmits reports whether a transition to a status can resubmit an order at all.
+func resubmits(t commerce.Status) bool {
+	return t != "" && t != commerce.StatusCancelled && t != commerce.StatusFraud
+}
+
+// push sends the order on its way to the first of the targets, if nothing has come
+// between.
+func (x *run) push(j *job, targets []commerce.Status) next {
+	target := targets[0]
 	if why := x.mayPush(); why != "" {
 		x.tell.reread(j, "")
 		return x.release(j, why)
@@ -210,7 +219,7 @@ func (x *run) push(j *job, target commerce.Status) next {
 	}
 	x.heed(j, err)
 	if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery != commerce.DeliveryUnknown {
-		return x.refused(j, target, err, e.Delivery)
+		return x.refused(j, targets, e, err)
 	}
 	j.item.Target = target
 	j.evidence("push", "the answer to the push was lost: "+err.Error(), j.item.PushedAt)
@@ -236,18 +245,37 @@ func (x *run) mayPush() string {
 	return ""
 }
 
-// refused ends a push that for sure did nothing, or puts it off.
-func (x *run) refused(j *job, target commerce.Status, err error, d commerce.Delivery) next {
-	forNow := d == commerce.NotSent || errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrRateLimited)
-	j.evidence("push", fmt.Sprintf("the push to %s was %s: %v", target, d, err), time.Now())
+// refused goes on after a push that for sure did nothing: it ends the order, puts
+// it off, or leaves it for the next target.
+func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err error) next {
+	target := targets[0]
+	forNow := e.Delivery == commerce.NotSent || errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrRateLimited)
+	other := len(targets) > 1 && e.NotOffered()
+	why := fmt.Sprintf("the push to %s was %s: %v", target, e.Delivery, err)
+	j.evidence("push", why, time.Now())
 	x.tell.refused(Refused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
-		Again: forNow && j.refusals < x.cfg.MaxRefusals,
+		Again: other || forNow && j.refusals < x.cfg.MaxRefusals,
 	})
-	if !forNow {
-		return x.skip(j, fmt.Sprintf("Commerce refused the push to %s: %v", target, err))
+	switch {
+	case forNow:
+		return x.putOff(j, "the push was "+string(e.Delivery), err)
+	case !other:
+		return x.skip(j, fmt.Sprintf("Commerce refused the push to %s: %v", list(append(j.tried, target)), err))
+	case x.put(j, RecordRefused, why) != nil:
+		return x.unstarted(j)
+	default:
+		j.tried = append(j.tried, target)
+		return nextAgain
 	}
-	return x.putOff(j, "the push was "+string(d), err)
+}
+
+func list(statuses []commerce.Status) string {
+	parts := make([]string, len(statuses))
+	for i, s := range statuses {
+		parts[i] = string(s)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // putOff tries an order again after a pause, a bounded number of times. Its last
@@ -294,7 +322,7 @@ func (x *run) skip(j *job, why string) next {
 // unstarted ends an order that the end of the run left where it was.
 func (x *run) unstarted(j *job) next {
 	why := x.notStarted()
-	if j.refusals > 0 {
+	if j.refusals > 0 || len(j.tried) > 0 {
 		why = fmt.Sprintf("%s; the last try: %s", why, j.rec.Why)
 	}
 	x.done(j, OutcomeSkipped, why)

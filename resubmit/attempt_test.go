@@ -58,6 +58,51 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 			entry:   func(e *resubmit.Entry) { e.Target = "" },
 			outcome: resubmit.OutcomeSkipped, why: "say in Config.Targets which one",
 		},
+		"where nothing is told the next target is tried until one is accepted": {
+			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}} },
+			entry:   func(e *resubmit.Entry) { e.Target = "" },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR", "RB", "I4"} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 3, taken: 1, target: "RB",
+		},
+		"where nothing is told the user's targets come after the plan's, each once": {
+			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}} },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PR", "PD", "RB"} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 3, taken: 1, target: "RB",
+		},
+		"where nothing is told no target is tried that nobody named": {
+			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "PR"}} },
+			outcome: resubmit.OutcomeSkipped, why: "Commerce refused the push to PD: ", pushes: 1,
+		},
+		"targets that are all refused are all named": {
+			order:   func(o *shopOrder) { o.silent, o.Transitions = true, nil },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} },
+			outcome: resubmit.OutcomeSkipped, why: "Commerce refused the push to PD, PR: ", pushes: 2,
+		},
+		"a refusal of the person is not one of the target": {
+			order:   func(o *shopOrder) { o.silent, o.pushFaults = true, []fault{forbidden} },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} },
+			outcome: resubmit.OutcomeSkipped, why: "Commerce refused the push to PD: ", pushes: 1,
+		},
+		"a refused token and haste are no reason for another target": {
+			order:   func(o *shopOrder) { o.silent, o.pushFaults = true, []fault{badToken, limited, notSent} },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} },
+			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 4, taken: 1, target: "PD",
+		},
+		"no other target follows a lost answer": {
+			order:   func(o *shopOrder) { o.silent, o.pushFaults = true, []fault{lostIgnored} },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} },
+			outcome: resubmit.OutcomeUnknown, why: "still PF for the same failure", pushes: 1, target: "PD",
+		},
+		"no other target follows a lost answer to the next one": {
+			order:   func(o *shopOrder) { o.silent, o.pushFaults = true, []fault{conflict, lostIgnored} },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR", "RB"} },
+			outcome: resubmit.OutcomeUnknown, why: "still PF for the same failure", pushes: 2, target: "PR",
+		},
+		"an order that tells its transitions gets no other": {
+			order:   func(o *shopOrder) { o.pushFaults = []fault{conflict} },
+			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} },
+			outcome: resubmit.OutcomeSkipped, why: "Commerce refused the push to PD: ", pushes: 1,
+		},
 		"an order that is gone is skipped": {
 			order:   func(o *shopOrder) { o.readFaults = []fault{missing} },
 			outcome: resubmit.OutcomeSkipped, why: "not there any more",
@@ -158,6 +203,43 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestEachTargetHasItsOwnIntentAndReading(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}}
+		s, d := newShop(o), &diary{}
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal, c.Observer = intentJournal{new(resubmit.MemoryJournal), s}, d
+			c.Targets = []commerce.Status{"PD", "RB"}
+		})
+		_, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		once := []string{"intent id-1", "read id-1", "push id-1"}
+		require.Equal(t, slices.Concat(once, once), s.steps[:6])
+		require.Equal(t, []commerce.Status{"PD", "RB"}, []commerce.Status{s.ledger[0].target, s.ledger[1].target})
+		require.Contains(t, d.String(), "SO000001 refused again=true")
+		require.Contains(t, d.String(), "SO000001 pushed RB")
+	})
+}
+
+func TestNoOtherTargetFollowsWhenSomebodyElseMovedTheOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}}
+		s := newShop(o)
+		s.onPush = func(context.Context, string) {
+			o.onRead = func(o *shopOrder) { o.Status = commerce.StatusProvisioning }
+		}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "RB"} })
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Contains(t, itemOf(t, report, 1).Why, "status PF → PR")
+		require.Len(t, s.ledger, 1)
+	})
 }
 
 func TestNothingGoesOutBeforeTheServersPatienceIsOver(t *testing.T) {

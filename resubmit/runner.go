@@ -65,8 +65,12 @@ type Config struct {
 	Classifier *Classifier
 	// Targets are the transitions that resubmit an order, the best first. Default
 	// PD, PR, I4, RB, which is inferred from practice (facts/commerce.md 5.4). CL
-	// and FR are refused. An order that does not tell what it offers (Simple API
-	// cannot) is pushed to the first, but only if it is set here; else skipped.
+	// and FR are refused. An order that does not tell what it offers (Billing and
+	// Simple API cannot) is pushed to the plan's target and then to these, one after
+	// the other, until Commerce accepts one: the next target is tried only when
+	// Commerce refused the one before it for sure, and the order is read again first.
+	// There the default is not used: without a target in the plan and here the order
+	// is skipped, since what a status means depends on the flow.
 	Targets []commerce.Status
 	// RequestType tells which Connect request an order of a type leads to, and
 	// whether it leads to any. nil: the function RequestType.
@@ -174,7 +178,7 @@ func (c Config) validate() error {
 		bad("Config.Concurrency is %d and Config.InHand is %d; give counts, or 0 for the defaults", c.Concurrency, c.InHand)
 	}
 	for _, t := range c.Targets {
-		if t == "" || t == commerce.StatusCancelled || t == commerce.StatusFraud {
+		if !resubmits(t) {
 			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
 	}
@@ -189,7 +193,7 @@ func (c Config) validate() error {
 type Runner struct {
 	cfg   Config
 	pace  *pacer
-	blind commerce.Status // the target where an order does not tell what it offers
+	blind []commerce.Status // the targets where an order does not tell what it offers
 
 	mu     sync.Mutex
 	paused bool
@@ -202,10 +206,8 @@ func NewRunner(cfg Config) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{}
-	if len(cfg.Targets) > 0 {
-		cfg.Targets = slices.Clone(cfg.Targets)
-		r.blind = cfg.Targets[0]
-	}
+	cfg.Targets = slices.Clone(cfg.Targets)
+	r.blind = cfg.Targets
 	r.cfg = cfg.withDefaults()
 	r.pace = newPacer(r.cfg.Rate)
 	return r, nil

@@ -30,6 +30,7 @@ const (
 	conflict    fault = "409"
 	limited     fault = "429"
 	badToken    fault = "401"
+	forbidden   fault = "403"
 	notSent     fault = "not sent"
 	broken      fault = "read broken"
 	missing     fault = "404"
@@ -148,6 +149,8 @@ func (s *shop) fail(op string, f fault) error {
 		e.HTTPStatus, e.RetryAfter, e.Delivery = 429, s.retryAfter, commerce.Refused
 	case badToken:
 		e.HTTPStatus, e.Delivery = 401, commerce.Refused
+	case forbidden:
+		e.HTTPStatus, e.Err, e.Delivery = 200, commerce.ErrForbidden, commerce.Refused
 	case notSent:
 		e.Err, e.Delivery = errors.New("connection refused"), commerce.NotSent
 	case missing:
@@ -382,6 +385,22 @@ func (d *diary) OnDone(i resubmit.Item)        { d.write("%s done %s", i.Number,
 func (d *diary) OnFinished(r *resubmit.Report) { d.write("finished %d", r.Result.Total()) }
 
 func (d *diary) String() string { return strings.Join(d.lines, "\n") }
+
+// intentJournal also writes the intents among the steps of the shop.
+type intentJournal struct {
+	resubmit.Journal
+	shop *shop
+}
+
+func (j intentJournal) Put(r resubmit.Record) error {
+	err := j.Journal.Put(r)
+	if err == nil && r.State == resubmit.RecordSending {
+		j.shop.mu.Lock()
+		defer j.shop.mu.Unlock()
+		j.shop.steps = append(j.shop.steps, "intent "+r.OrderID)
+	}
+	return err
+}
 
 // meter counts how many are in at the same time.
 type meter struct {

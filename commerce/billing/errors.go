@@ -82,8 +82,12 @@ func delivery(e *rest.Error) commerce.Delivery {
 func (c *Client) refused(op string, f *xmlrpc.Fault, secrets []string) *commerce.Error {
 	r := &refusal{fault: &commerce.Fault{Code: f.Code, Message: scrub(faultText(f.Message), secrets)}}
 	// The text is that of facts/commerce.md 1.3; what the codes mean is not published.
-	if strings.Contains(strings.ToLower(r.fault.Message), "does not contain row with id") {
+	// Nor is the text for a bad signature: that it names it is inferred.
+	switch text := strings.ToLower(r.fault.Message); {
+	case strings.Contains(text, "does not contain row with id"):
 		r.kind = commerce.ErrNotFound
+	case op == opPush && strings.Contains(text, "signature"):
+		r.kind = commerce.ErrForbidden
 	}
 	return &commerce.Error{
 		Op: op, HTTPStatus: http.StatusOK, Code: "fault " + strconv.Itoa(f.Code), Message: r.fault.Message,

@@ -43,6 +43,7 @@ func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 // which the second is sent once. When it returns nil, provisioning has been asked
 // for, not done. After an error look at its Delivery: unless that is NotSent or
 // Refused, the order may have been moved. What a fault proves: see [WithFaultDelivery].
+// A fault that speaks of the signature matches commerce.ErrForbidden (inferred: no text of it is published).
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	if !isCode(string(to)) {
 		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))

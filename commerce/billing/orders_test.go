@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -197,6 +198,22 @@ func TestAPushThatFailsIsNeverSentAgain(t *testing.T) {
 			require.Equal(t, tc.delivery, commerceError(t, err).Delivery)
 			require.Equal(t, tc.pushes, pushes)
 		})
+	}
+}
+
+func TestABadSignatureIsNotAMissingTransition(t *testing.T) {
+	t.Parallel()
+	for text, forbidden := range map[string]bool{"The Signature is not valid": true, "no transition from PF to PR": false} {
+		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+			if isPush(body) {
+				return httpmock.NewStringResponse(200, fault(text)), nil
+			}
+			return httpmock.NewStringResponse(200, golden(t, "row19.xml")), nil
+		})
+		err := c.Push(t.Context(), "1000027", commerce.StatusPaid)
+		require.Equal(t, forbidden, errors.Is(err, commerce.ErrForbidden), text)
+		_, ok := errors.AsType[*commerce.Fault](err)
+		require.True(t, ok, text)
 	}
 }
 
