@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wallclock"
 )
 
 // zones keeps what time.LoadLocation returned: it reads a file on every call,
@@ -40,32 +42,10 @@ func zoneOrUTC(name string) *time.Location {
 // wall is what a clock on the wall shows, as the same reading in UTC.
 type wall time.Time
 
-// instants returns the instants at which the clocks of loc show w: one as a rule,
-// two when clocks go back over it, none when they skip it. The first return is
-// then where the clock would have got to had it not been set forward, so that
-// 02:30 becomes 03:30 (as RFC 5545 3.3.5 has it). time.Date does not promise which of
-// two readings it takes, hence this.
+// instants returns the instants at which the clocks of loc show w, see
+// [wallclock.Instants].
 func (w wall) instants(loc *time.Location) (first time.Time, n int) {
-	u := time.Time(w)
-	// Zones do not change twice within two days.
-	before, after := offset(u.Add(-24*time.Hour), loc), offset(u.Add(24*time.Hour), loc)
-	early, late := u.Add(-before), u.Add(-after)
-	earlyOK, lateOK := offset(early, loc) == before, offset(late, loc) == after
-	switch {
-	case before == after:
-		return early, 1
-	case earlyOK && lateOK:
-		return early, 2
-	case lateOK:
-		return late, 1
-	case earlyOK:
-		return early, 1
-	default:
-		return early, 0
-	}
+	return wallclock.Instants(time.Time(w), func(t time.Time) time.Duration { return offset(t, loc) })
 }
 
-func offset(t time.Time, loc *time.Location) time.Duration {
-	_, seconds := t.In(loc).Zone()
-	return time.Duration(seconds) * time.Second
-}
+func offset(t time.Time, loc *time.Location) time.Duration { return wallclock.Offset(t, loc) }
