@@ -17,17 +17,22 @@ import (
 // came with the error.
 func CalendarOf(ctx context.Context, source WindowSource, from, to time.Time) (*Calendar, error) {
 	windows, err := source.Windows(ctx, from, to)
-	calendar, odd := tolerantCalendar(windows)
-	return calendar, errors.Join(err, odd)
+	windows, odd := usable(windows)
+	entries := make([]entry, len(windows))
+	for i, w := range windows {
+		entries[i] = entry{Window: w}
+	}
+	return index(entries, nil), errors.Join(err, errors.Join(odd...))
 }
 
-func tolerantCalendar(windows []Window) (*Calendar, error) {
-	var odd []error
+// usable are the windows that a calendar can hold, and a warning for each that is
+// left out or changed for it.
+func usable(windows []Window) (fit []Window, odd []error) {
 	warn := func(kind error, w Window, err error) {
 		odd = append(odd, &SourceWarning{Source: w.Source, Kind: kind, WindowID: w.ID, Err: err})
 	}
 	taken := make(map[string]bool, len(windows))
-	entries := make([]entry, 0, len(windows))
+	fit = make([]Window, 0, len(windows))
 	for _, w := range windows {
 		if _, err := loadZone(w.Zone); err != nil {
 			warn(ErrDoubtful, w, fmt.Errorf("window %q is shown in UTC: %w", w.ID, err))
@@ -45,9 +50,9 @@ func tolerantCalendar(windows []Window) (*Calendar, error) {
 		if w.ID != id {
 			warn(ErrDoubtful, w, fmt.Errorf("two windows have the id %q: the later one is called %q", id, w.ID))
 		}
-		entries = append(entries, entry{Window: w.inUTC()})
+		fit = append(fit, w.inUTC())
 	}
-	return index(entries, nil), errors.Join(odd...)
+	return fit, odd
 }
 
 // overlaps reports whether the span has an instant in [from, to).

@@ -3,6 +3,8 @@ package connect
 import (
 	"errors"
 	"fmt"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // The kinds of a [SourceWarning], for errors.Is.
@@ -19,7 +21,7 @@ var (
 
 // SourceWarning is what is odd with an answer of a [WindowSource] that is usable
 // nevertheless. It comes beside the windows, alone or as a part of a joined error.
-type SourceWarning struct {
+type SourceWarning struct { //nolint:errname // it is no failure, and its name says so
 	// Source names the source, as in Window.Source; [Multi] puts its name there.
 	Source string
 	// Kind is [ErrIncomplete], [ErrDoubtful] or [ErrStale].
@@ -35,7 +37,7 @@ type SourceWarning struct {
 
 // Error is one line: the source, the kind, and what is odd.
 func (w *SourceWarning) Error() string {
-	return fmt.Sprintf("connect: windows of %s: %v: %v", w.Source, w.Kind, w.Err)
+	return wording.OneLine(fmt.Sprintf("connect: windows of %s: %v: %v", w.Source, w.Kind, w.Err))
 }
 
 // Unwrap returns the kind and the cause.

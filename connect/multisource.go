@@ -1,0 +1,203 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// remembered is a source with its last good answer.
+type remembered struct {
+	name   string
+	source WindowSource
+	store  answerStore
+
+	mu     sync.Mutex
+	loaded bool
+	last   *keptAnswer // nil before the first one
+	odd    error       // why the one on disk could not be read
+}
+
+func remember(s NamedSource, store answerStore) *remembered {
+	return &remembered{name: s.Name, source: s.Source, store: store}
+}
+
+// ask asks the source for the wide span and tells what it knows of the one that is
+// wanted.
+func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wanted Span) ([]Window, SourceAnswer) {
+	at := time.Now().UTC()
+	windows, warnings, failure := r.consult(ctx, timeout, wide)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.load()
+	answer := &keptAnswer{At: at, Span: wide, Windows: windows, Warnings: warnings}
+	state := SourceAnswer{Name: r.name, At: at}
+	var odd []*SourceWarning
+	switch {
+	case failure == nil && !answer.stale():
+		odd = r.keep(answer)
+	case r.last != nil:
+		if failure == nil {
+			failure = answer.Warnings.joined()
+		}
+		answer, state.At, state.Stale = r.last, r.last.At, true
+		odd = append(answer.beyond(wanted), &SourceWarning{Kind: ErrStale, Err: earlier(answer.At, failure)})
+	case failure != nil:
+		state.At = time.Time{}
+		odd = []*SourceWarning{{Kind: ErrIncomplete, Err: fmt.Errorf("it failed, and nothing is known from before: %w", failure)}}
+	default: // what it told is old, but all there is
+		state.At, state.Stale = time.Time{}, true
+	}
+	if r.odd != nil {
+		odd = append(odd, &SourceWarning{Kind: ErrDoubtful, Err: r.odd})
+	}
+	if r.last == answer {
+		r.odd = nil
+	}
+	found := r.named(answer.Windows, wanted)
+	state.Windows, state.Err = len(found), r.warn(slices.Concat(answer.Warnings, odd), wanted)
+	return found, state
+}
+
+// consult asks the source, and takes out of its answer what no calendar can hold.
+func (r *remembered) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, warnings, error) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	windows, err := r.source.Windows(limited, wide.Start, wide.End)
+	windows, odd := usable(windows)
+	warnings, failure := SplitWarnings(errors.Join(err, errors.Join(odd...)))
+	if failure != nil && limited.Err() != nil && ctx.Err() == nil {
+		failure = fmt.Errorf("it gave no answer within %s: %w", timeout, failure)
+	}
+	return windows, warnings, failure
+}
+
+func (r *remembered) load() {
+	if !r.loaded {
+		r.loaded = true
+		r.last, r.odd = r.store.load(r.name)
+	}
+}
+
+// keep makes an answer the last good one, unless another call got a newer one.
+func (r *remembered) keep(a *keptAnswer) []*SourceWarning {
+	if r.last != nil && r.last.At.After(a.At) {
+		return nil
+	}
+	a.inherit(r.last)
+	r.last = a
+	if err := r.store.save(r.name, a); err != nil {
+		return []*SourceWarning{{Kind: ErrDoubtful, Err: fmt.Errorf("the answer is not kept on disk: %w", err)}}
+	}
+	return nil
+}
+
+// named are the windows of a span as they leave Multi.
+func (r *remembered) named(windows []Window, span Span) []Window {
+	var named []Window
+	for _, w := range windows {
+		if w.Span().overlaps(span.Start, span.End) {
+			w.ID, w.Source = r.name+"/"+w.ID, r.name
+			named = append(named, w)
+		}
+	}
+	return named
+}
+
+// warn joins the warnings that concern a span, as they leave Multi.
+func (r *remembered) warn(warnings []*SourceWarning, span Span) error {
+	var errs []error
+	for _, w := range warnings {
+		if !w.Span.overlaps(span.Start, span.End) {
+			continue
+		}
+		named := *w
+		named.Source = r.name
+		if w.WindowID != "" {
+			named.WindowID = r.name + "/" + w.WindowID
+		}
+		errs = append(errs, &named)
+	}
+	return errors.Join(errs...)
+}
+
+// warnings of one answer.
+type warnings []*SourceWarning
+
+func (ws warnings) joined() error {
+	errs := make([]error, len(ws))
+	for i, w := range ws {
+		errs[i] = w
+	}
+	return errors.Join(errs...)
+}
+
+// keptAnswer is a good answer of a source, with its own ids.
+type keptAnswer struct {
+	At time.Time
+	// Span is the range that it is about.
+	Span     Span
+	Windows  []Window
+	Warnings warnings
+}
+
+// stale reports whether the source told an earlier answer of its own.
+func (a *keptAnswer) stale() bool {
+	for _, w := range a.Warnings {
+		if errors.Is(w, ErrStale) {
+			return true
+		}
+	}
+	return false
+}
+
+// inherit takes over from the answer before what this one does not tell: windows
+// outside its range, and those that the source told in a form that cannot be used.
+func (a *keptAnswer) inherit(old *keptAnswer) {
+	if old == nil {
+		return
+	}
+	told := make(map[string]bool, len(a.Windows))
+	for _, w := range a.Windows {
+		told[w.ID] = true
+	}
+	meet := !old.Span.Start.After(a.Span.End) && !a.Span.Start.After(old.Span.End)
+	for _, w := range old.Windows {
+		outside := !w.Span().overlaps(a.Span.Start, a.Span.End)
+		if !told[w.ID] && (meet && outside || a.lacks(w.ID)) {
+			a.Windows = append(a.Windows, w)
+		}
+	}
+	if meet {
+		a.Span = Span{Start: earliest(a.Span.Start, old.Span.Start), End: latest(a.Span.End, old.Span.End)}
+	}
+}
+
+// lacks reports whether the window was left out because it could not be used.
+func (a *keptAnswer) lacks(id string) bool {
+	rule, _, _ := cutLast(id, "@")
+	for _, w := range a.Warnings {
+		if w.WindowID != "" && errors.Is(w, ErrIncomplete) && (w.WindowID == id || w.WindowID == rule) {
+			return true
+		}
+	}
+	return false
+}
+
+// beyond warns where the answer does not reach as far as the span.
+func (a *keptAnswer) beyond(wanted Span) []*SourceWarning {
+	var odd []*SourceWarning
+	unknown := func(s Span) {
+		if s.Start.Before(s.End) {
+			odd = append(odd, &SourceWarning{Kind: ErrIncomplete, Span: s, Err: fmt.Errorf(
+				"nothing is known from %s to %s, which the last good answer does not reach", stamp(s.Start), stamp(s.End))})
+		}
+	}
+	unknown(Span{Start: wanted.Start, End: earliest(wanted.End, a.Span.Start)})
+	unknown(Span{Start: latest(wanted.Start, a.Span.End), End: wanted.End})
+	return odd
+}
