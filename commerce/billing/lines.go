@@ -18,8 +18,18 @@ type record struct {
 	fields []string
 }
 
-// readLines reads what [Client.FromLines] says.
-func readLines(r io.Reader) ([]entry, error) {
+// ReadLines reads the orders that a text names. The text is one of:
+//
+//   - ids, one a line;
+//   - an export from the panel as CSV, separated by commas, semicolons or tabs, whose header names a column
+//     of ids: "OrderID", "Order ID" or "ID";
+//   - what psql prints, with or without header, line and count:
+//     " 1000027 | SO000027 | PF". A count must agree with the rows.
+//
+// Without a header the ids are in the first column. A header may also name a column of numbers, "OrderNumber",
+// "Order Number" or "Number" (without a header the second, if it looks so), and one of subscriptions,
+// "SubscriptionID", "Subscription ID" or "Subscription". Empty lines are skipped. An error names the line.
+func ReadLines(r io.Reader) ([]Line, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	t := table{file: nameOf(r)}
 	records, err := split(in)
@@ -34,7 +44,7 @@ func readLines(r io.Reader) ([]entry, error) {
 			return nil, t.at(rec.line, err)
 		}
 	}
-	return t.entries, nil
+	return t.lines, nil
 }
 
 // nameOf is the name of a file.
@@ -120,16 +130,17 @@ func commas(in *bufio.Reader, separator rune) iter.Seq2[record, error] {
 	}
 }
 
-// table makes entries of records.
+// table makes lines of records.
 type table struct {
 	file    string
 	begun   bool
 	id      int // the column of ids, -1 for none
 	number  int // the column of numbers, -1 for none
+	belongs int // the column of subscriptions, -1 for none
 	columns int
 	header  bool // the record before was the header
 	ended   bool // by a count
-	entries []entry
+	lines   []Line
 }
 
 func (t *table) where(line int) string {
@@ -159,8 +170,8 @@ func (t *table) add(rec record) error {
 	}
 	if rows, ok := countOf(rec.fields); ok {
 		t.ended = true
-		if rows != len(t.entries) {
-			return fmt.Errorf("the text says that it has %d rows, but it has %d: is it cut?", rows, len(t.entries))
+		if rows != len(t.lines) {
+			return fmt.Errorf("the text says that it has %d rows, but it has %d: is it cut?", rows, len(t.lines))
 		}
 		return nil
 	}
@@ -169,20 +180,23 @@ func (t *table) add(rec record) error {
 
 // begin reads the first record: the header, or a row where there is none.
 func (t *table) begin(rec record) error {
-	t.begun, t.id, t.number, t.columns = true, -1, -1, len(rec.fields)
+	t.begun, t.columns = true, len(rec.fields)
+	t.id, t.number, t.belongs = -1, -1, -1
 	for i, field := range rec.fields {
+		column, what := &t.id, "ids"
 		switch columnName(field) {
 		case "orderid", "id":
-			if t.id >= 0 {
-				return fmt.Errorf("columns %d and %d are both named as ids: leave one", t.id+1, i+1)
-			}
-			t.id = i
 		case "ordernumber", "number":
-			if t.number >= 0 {
-				return fmt.Errorf("columns %d and %d are both named as numbers: leave one", t.number+1, i+1)
-			}
-			t.number = i
+			column, what = &t.number, "numbers"
+		case "subscriptionid", "subscription":
+			column, what = &t.belongs, "subscriptions"
+		default:
+			continue
 		}
+		if *column >= 0 {
+			return fmt.Errorf("columns %d and %d are both named as %s: leave one", *column+1, i+1, what)
+		}
+		*column = i
 	}
 	if t.header = t.id >= 0 || t.number >= 0; t.header {
 		return nil
@@ -205,24 +219,26 @@ func (t *table) row(rec record) error {
 	if len(rec.fields) != t.columns {
 		return fmt.Errorf("expected %d columns as in the first line, found %d", t.columns, len(rec.fields))
 	}
-	e := entry{where: t.where(rec.line)}
-	if t.number >= 0 {
-		e.number = rec.fields[t.number]
+	field := func(column int) string {
+		if column < 0 {
+			return ""
+		}
+		return rec.fields[column]
 	}
-	if t.id >= 0 {
-		e.id = rec.fields[t.id]
-	}
+	l := Line{Where: t.where(rec.line), ID: field(t.id), Number: field(t.number), Subscription: field(t.belongs)}
 	switch {
-	case t.id < 0 && e.number == "":
+	case strings.ContainsAny(l.Subscription, " ,;|"):
+		return fmt.Errorf("%q is not one subscription: give an order of several a line for each", clip(l.Subscription))
+	case t.id < 0 && l.Number == "":
 		return errors.New("there is no number")
-	case t.id >= 0 && isNumber(e.id):
-		e.id, e.number = "", e.id // a list of ids with a number in between
+	case t.id >= 0 && isNumber(l.ID):
+		l.ID, l.Number = "", l.ID // a list of ids with a number in between
 	case t.id >= 0:
-		if _, err := orderID(e.id); err != nil {
+		if _, err := orderID(l.ID); err != nil {
 			return err
 		}
 	}
-	t.entries = append(t.entries, e)
+	t.lines = append(t.lines, l)
 	return nil
 }
 

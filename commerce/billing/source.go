@@ -21,14 +21,20 @@ import (
 // from a sequence that is not.
 type Source struct {
 	client *Client
-	read   func() ([]entry, error)
+	read   func() ([]Line, error)
 }
 
-// entry is what the user says about an order.
-type entry struct {
-	where  string // "line 3"
-	id     string // "" when only the number is given
-	number string // "" when it is not given
+// Line is what the user says about an order: its id, its number, or both.
+type Line struct {
+	// Where it is said, for errors: "failed.csv:3".
+	Where string
+	// ID is that of Billing, such as "1000027"; "" where only the number is known.
+	ID string
+	// Number is what people say, such as "SO000027"; "" where it is not known.
+	Number string
+	// Subscription is one of the order, by its id in Operations; "" where it is not
+	// known. Billing itself does not tell it. An order of several has a line for each.
+	Subscription string
 }
 
 // FromIDs lists the orders with these ids, or numbers when there is a resolver ([WithNumberResolver]).
@@ -46,39 +52,37 @@ func (c *Client) FromIDs(ids ...string) *Source {
 // the rows of an SQL query. An error in the sequence ends it, and the list. The sequence is ranged
 // over anew for each list.
 func (c *Client) FromSeq(ids iter.Seq2[string, error]) *Source {
-	return &Source{client: c, read: func() ([]entry, error) {
-		var entries []entry
+	return &Source{client: c, read: func() ([]Line, error) {
+		var lines []Line
 		for id, err := range ids {
-			where := fmt.Sprintf("id %d", len(entries)+1)
+			where := fmt.Sprintf("id %d", len(lines)+1)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", where, err)
 			}
-			e := entry{where: where, id: id}
+			l := Line{Where: where, ID: id}
 			if isNumber(id) {
-				e.id, e.number = "", id
+				l.ID, l.Number = "", id
 			}
-			entries = append(entries, e)
+			lines = append(lines, l)
 		}
-		return entries, nil
+		return lines, nil
 	}}
 }
 
-// FromLines lists the orders that a text names. The text is one of:
+// FromList lists the orders of lines that were read by [ReadLines], or made otherwise.
+func (c *Client) FromList(lines []Line) *Source {
+	lines = slices.Clone(lines)
+	return &Source{client: c, read: func() ([]Line, error) { return lines, nil }}
+}
+
+// FromLines lists the orders that a text names: see [ReadLines]. The text is read
+// once, when orders are first asked for.
 //
-//   - ids, one a line;
-//   - an export from the panel as CSV, separated by commas, semicolons or tabs, whose header names a column
-//     of ids: "OrderID", "Order ID" or "ID";
-//   - what psql prints, with or without header, line and count:
-//     " 1000027 | SO000027 | PF". A count must agree with the rows.
-//
-// Without a header the ids are in the first column. Where there is a column of numbers ("OrderNumber",
-// "Order Number" or "Number"; without a header the second, if it looks so), the order that Billing
-// returns must have that number: an error, if not, as the ids may be those of something else.
-// Empty lines are skipped.
-//
-// The text is read once, when orders are first asked for. An error names the line.
+// Where a line has a number besides the id, the order that Billing returns must have
+// that number: an error, if not, as the ids may be those of something else. Where it
+// names a subscription, the order gets it.
 func (c *Client) FromLines(r io.Reader) *Source {
-	return &Source{client: c, read: sync.OnceValues(func() ([]entry, error) { return readLines(r) })}
+	return &Source{client: c, read: sync.OnceValues(func() ([]Line, error) { return ReadLines(r) })}
 }
 
 // Orders reads all orders of the source and yields those that match the query,
@@ -113,16 +117,16 @@ func (s *Source) list(ctx context.Context, q commerce.Query) ([]*commerce.Order,
 	case q.Limit < 0:
 		return nil, notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
 	}
-	entries, err := s.read()
+	lines, err := s.read()
 	if err != nil {
 		return nil, notSent(opList, err)
 	}
-	orders, err := s.client.fetch(ctx, &q, entries)
+	orders, err := s.client.fetch(ctx, &q, lines)
 	if err != nil {
 		return nil, err
 	}
 	slices.SortFunc(orders, byPlacing)
-	orders = slices.CompactFunc(orders, func(a, b *commerce.Order) bool { return a.ID == b.ID })
+	orders = merged(orders)
 	if q.Sort == commerce.NewestFirst {
 		slices.Reverse(orders)
 	}
@@ -137,8 +141,27 @@ func byPlacing(a, b *commerce.Order) int {
 	return cmp.Or(a.PlacedAt.Compare(b.PlacedAt), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 }
 
-// fetch reads the orders of entries and returns those that match.
-func (c *Client) fetch(ctx context.Context, q *commerce.Query, entries []entry) ([]*commerce.Order, error) {
+// merged leaves each order once, of orders that are sorted, with all of its subscriptions.
+func merged(orders []*commerce.Order) []*commerce.Order {
+	once := orders[:0]
+	for _, o := range orders {
+		if n := len(once); n == 0 || once[n-1].ID != o.ID {
+			once = append(once, o)
+			continue
+		}
+		first := once[len(once)-1]
+		for _, id := range o.SubscriptionIDs {
+			if !slices.Contains(first.SubscriptionIDs, id) {
+				first.SubscriptionIDs = append(first.SubscriptionIDs, id)
+			}
+		}
+		slices.Sort(first.SubscriptionIDs) // they were read in no order
+	}
+	return once
+}
+
+// fetch reads the orders of lines and returns those that match.
+func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []Line) ([]*commerce.Order, error) {
 	var (
 		mu     sync.Mutex
 		orders []*commerce.Order
@@ -146,17 +169,18 @@ func (c *Client) fetch(ctx context.Context, q *commerce.Query, entries []entry) 
 	group, inner := errgroup.WithContext(ctx)
 	// More at once would only wait for the limit of the client.
 	group.SetLimit(cap(c.slots))
-	done := make(map[entry]bool, len(entries))
-	for _, e := range entries {
-		known := entry{id: e.id, number: e.number} // as another line may have it
+	done := make(map[Line]bool, len(lines))
+	for _, l := range lines {
+		known := l // as another line may have it
+		known.Where = ""
 		if done[known] || inner.Err() != nil {
 			continue
 		}
 		done[known] = true
 		group.Go(func() error {
-			o, err := c.look(inner, q, e)
+			o, err := c.look(inner, q, l)
 			if err != nil {
-				return named(e, err)
+				return named(l, err)
 			}
 			if o != nil && q.Match(o) {
 				mu.Lock()
@@ -175,16 +199,16 @@ func (c *Client) fetch(ctx context.Context, q *commerce.Query, entries []entry) 
 	return orders, nil
 }
 
-// look reads the order of an entry; nil when the query does not ask for its id.
-func (c *Client) look(ctx context.Context, q *commerce.Query, e entry) (*commerce.Order, error) {
-	id := e.id
+// look reads the order of a line; nil when the query does not ask for its id.
+func (c *Client) look(ctx context.Context, q *commerce.Query, l Line) (*commerce.Order, error) {
+	id := l.ID
 	if id == "" {
 		if c.resolve == nil {
 			return nil, notSent(opList, errors.New("this is an order's number, and Billing reads orders by their ids: "+
 				"give the column OrderID, or WithNumberResolver"))
 		}
 		var err error
-		if id, err = c.resolve(ctx, e.number); err != nil {
+		if id, err = c.resolve(ctx, l.Number); err != nil {
 			return nil, notSent(opList, fmt.Errorf("the number cannot be resolved: %w", err))
 		}
 	}
@@ -198,19 +222,22 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, e entry) (*commerc
 	if err != nil {
 		return nil, err
 	}
-	if e.number != "" && e.number != o.Number {
+	if l.Number != "" && l.Number != o.Number {
 		return nil, &commerce.Error{Op: opList, Err: fmt.Errorf("order %s has the number %q in Billing: are these the ids of orders?", id, clip(o.Number))}
+	}
+	if l.Subscription != "" {
+		o.SubscriptionIDs = []string{l.Subscription}
 	}
 	return o, nil
 }
 
 // named says in an error for which order of the source it is.
-func named(e entry, err error) error {
+func named(l Line, err error) error {
 	failed, ok := errors.AsType[*commerce.Error](err)
 	if !ok {
 		return err
 	}
 	changed := *failed
-	changed.Op = fmt.Sprintf("%s: %s: order %s", opList, e.where, strconv.Quote(clip(cmp.Or(e.id, e.number))))
+	changed.Op = fmt.Sprintf("%s: %s: order %s", opList, l.Where, strconv.Quote(clip(cmp.Or(l.ID, l.Number))))
 	return &changed
 }

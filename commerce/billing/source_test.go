@@ -137,6 +137,23 @@ func TestSourcesRefuse(t *testing.T) {
 	}
 }
 
+func TestTheSubscriptionsOfALineGoToItsOrder(t *testing.T) {
+	t.Parallel()
+	const text = "Order ID;Order Number;Subscription ID\n1000001;SO000001;2000001\n1000002;SO000002;\n1000001;SO000001;2000009\n"
+	lines, err := billing.ReadLines(strings.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, billing.Line{Where: "line 4", ID: "1000001", Number: "SO000001", Subscription: "2000009"}, lines[2])
+	c, _ := client(t, billing.None(), shop)
+	for _, s := range []*billing.Source{c.FromList(lines), c.FromLines(strings.NewReader(text))} {
+		got := map[string][]string{}
+		for o, err := range s.Orders(t.Context(), commerce.Query{}) {
+			require.NoError(t, err)
+			got[o.ID] = o.SubscriptionIDs
+		}
+		require.Equal(t, map[string][]string{"1000001": {"2000001", "2000009"}, "1000002": nil}, got)
+	}
+}
+
 func TestNumbersCanBeResolved(t *testing.T) {
 	t.Parallel()
 	resolve := func(_ context.Context, number string) (string, error) {
@@ -205,6 +222,8 @@ func TestLinesThatAreRefused(t *testing.T) {
 		{"a table that is cut", " OrderID | S\n-----+---\n 1000027 | PF\n(2 rows)\n", "line 4: the text says that it has 2 rows, but it has 1: is it cut?"},
 		{"two tables", "OrderID\n1000027\n(1 row)\nOrderID\n", "line 4: something follows the count of rows"},
 		{"two columns of ids", "ID,Order ID\n1,2\n", "line 1: columns 1 and 2 are both named as ids"},
+		{"two columns of subscriptions", "ID,Subscription,Subscription ID\n1,2,3\n", "line 1: columns 2 and 3 are both named as subscriptions"},
+		{"two subscriptions in one field", "ID;Subscription\n1;2,3\n", `line 2: "2,3" is not one subscription`},
 		{"two columns of numbers", "Number,Order Number\n1,2\n", "line 1: columns 1 and 2 are both named as numbers"},
 		{"a quote that does not end", "OrderID,X\n1000027,\"a\n", "line 2: column 12: extraneous"},
 		{"UTF-16", "\xff\xfe1\x000\x00", "line 1: the text is UTF-16: save it as UTF-8"},
