@@ -155,6 +155,17 @@ func requestTime(r *connect.Request) time.Time {
 	return r.Updated
 }
 
+// unclassified reports whether neither the reason nor the operator speaks for another try.
+func (c *ruling) unclassified() bool { return c.Attribution.Class != Transient && !c.Explicit }
+
+// vouched says who speaks for another try.
+func (c *ruling) vouched() string {
+	if c.Attribution.Class != Transient && c.Explicit {
+		return "the operator named the order"
+	}
+	return "the reason allows another try"
+}
+
 // older reports whether the newest request is of an older order.
 func (c *ruling) older() bool {
 	return c.newest != nil && isOlder(&c.newest.Request, c.Order.PlacedAt)
@@ -210,9 +221,14 @@ var reasonRules = []defaultRule{
 		holds: func(c *ruling) bool { return c.Attribution.Class == AlreadyProvisioned },
 	},
 	{
+		id: "reason-untold", action: Hold,
+		why:   "this way into Commerce does not tell why orders failed: look in the panel and name the order, or add a rule",
+		holds: func(c *ruling) bool { return c.Untold && c.unclassified() },
+	},
+	{
 		id: "reason-unclassified", action: Hold,
 		why:   "the reason is not known to help or not: name the order, or add a rule for its reason",
-		holds: func(c *ruling) bool { return c.Attribution.Class != Transient && !c.Explicit },
+		holds: (*ruling).unclassified,
 	},
 }
 
@@ -220,8 +236,9 @@ var reasonRules = []defaultRule{
 var requestRules = []defaultRule{
 	{
 		id: "connect-not-asked", action: Resubmit,
-		why:   "the reason allows another try, and Connect was not asked",
-		holds: func(c *ruling) bool { return !c.Asked },
+		why:    "Connect was not asked, and ",
+		detail: (*ruling).vouched,
+		holds:  func(c *ruling) bool { return !c.Asked },
 	},
 	{
 		id: "connect-unknown", action: Hold,

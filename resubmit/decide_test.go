@@ -40,6 +40,7 @@ func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 	const old, young = 301 * time.Second, 300 * time.Second
 	explicit := func(f resubmit.Facts) resubmit.Facts { f.Explicit = true; return f }
 	notAsked := func(f resubmit.Facts) resubmit.Facts { f.Asked = false; return f }
+	untold := func(f resubmit.Facts) resubmit.Facts { f.Untold = true; return f }
 	unknown := func(f resubmit.Facts) resubmit.Facts {
 		f.RequestsErr = errors.New("connect: list requests:\nHTTP 403 Forbidden")
 		return f
@@ -76,6 +77,9 @@ func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 		{"permanent, named by the operator", explicit(facts(resubmit.Permanent)), resubmit.Quarantine, "reason-permanent"},
 		{"already provisioned", facts(resubmit.AlreadyProvisioned), resubmit.Complete, "reason-already-provisioned"},
 		{"unclassified", facts(resubmit.Unclassified), resubmit.Hold, "reason-unclassified"},
+		{"untold", untold(facts(resubmit.Unclassified)), resubmit.Hold, "reason-untold"},
+		{"untold, named by the operator", untold(explicit(facts(resubmit.Unclassified))), resubmit.Resubmit, "connect-none"},
+		{"untold, named, and Connect not asked", notAsked(untold(explicit(facts(resubmit.Unclassified)))), resubmit.Resubmit, "connect-not-asked"},
 		{"unclassified, named by the operator", explicit(facts(resubmit.Unclassified)), resubmit.Resubmit, "connect-none"},
 		{"unclassified, named, refused by the vendor", explicit(facts(resubmit.Unclassified, newest(connect.TypePurchase, connect.StatusFailed, old, 1))), resubmit.Quarantine, "connect-failed-purchase"},
 

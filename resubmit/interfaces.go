@@ -14,7 +14,9 @@ type OrderSource interface {
 	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]
 }
 
-// OrderReader reads one order with its failure and the transitions it offers.
+// OrderReader reads one order with its failure and the transitions it offers. A
+// reader, or a source, that has a method Tells() commerce.Tells says with it what no
+// order of it ever tells, so that people are told what to bring instead.
 // An error that matches commerce.ErrNotFound says that there is none.
 type OrderReader interface {
 	Order(ctx context.Context, id string) (*commerce.Order, error)
@@ -35,4 +37,15 @@ type Pusher interface {
 // several assets, one a product.
 type RequestFinder interface {
 	NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
+}
+
+// tellsOf is what the first of some readers and sources that says so can tell. One
+// that does not say is taken to tell all.
+func tellsOf(ways ...any) commerce.Tells {
+	for _, way := range ways {
+		if w, ok := way.(interface{ Tells() commerce.Tells }); ok {
+			return w.Tells()
+		}
+	}
+	return commerce.Tells{Failure: true, Transitions: true}
 }

@@ -63,7 +63,7 @@ func ExampleBuildPlan() {
 	// Output:
 	// SO000001 caused    → resubmit   the call never reached Connect
 	// SO000002 unrelated → quarantine the reason is permanent: sent again, the order fails again; it needs a new order or support
-	// RN000003 caused    → resubmit   the reason allows another try, and Connect was not asked
+	// RN000003 caused    → resubmit   Connect was not asked, and the reason allows another try
 	// SO000004 likely    → hold       the reason is not known to help or not: name the order, or add a rule for its reason
 	// 2 of 4
 }

@@ -147,6 +147,7 @@ type planner struct {
 	rest     Filter         // and what needs its details
 	calendar *connect.Calendar
 	explicit map[string]bool
+	untold   bool   // why orders failed
 	unsettle string // why nothing may be resubmitted yet; "" when it may
 	quiet    time.Time
 	slots    chan struct{} // taken by each call
@@ -172,6 +173,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	for _, name := range cfg.Explicit {
 		p.explicit[name] = true
 	}
+	p.untold = !tellsOf(cfg.Reader, cfg.Source).Failure
 	p.view = cfg.View.Query()
 	p.query, p.rest = Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
@@ -478,7 +480,7 @@ func (p *planner) gather(c *candidate) {
 	o := c.order
 	c.facts = Facts{
 		Order: o, Attribution: attribute(o, p.calendar, p.Classifier, p.Margins),
-		Explicit: p.isExplicit(o), Now: p.Margins.Now,
+		Explicit: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
 	if p.IgnoreConnect || c.err != nil {
 		return

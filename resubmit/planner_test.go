@@ -493,6 +493,23 @@ func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
 		rulesOf(planned(t, resubmit.PlanConfig{Source: source, RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
 }
 
+func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(2)
+	for _, o := range source.orders {
+		o.Failure = commerce.Failure{}
+	}
+	entries := planned(t, resubmit.PlanConfig{
+		Source: source, Reader: silentReader{}, IgnoreConnect: true, Explicit: []string{"SO000001"},
+	})
+	require.Equal(t, []string{"reason-untold", "connect-not-asked"}, rulesOf(entries))
+	require.Contains(t, entries[0].Decision.Why, "this way into Commerce does not tell why orders failed")
+	require.Equal(t, "Connect was not asked, and the operator named the order", entries[1].Decision.Why)
+
+	entries = planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true})
+	require.Equal(t, []string{"reason-unclassified", "reason-unclassified"}, rulesOf(entries), "a source that does not say")
+}
+
 func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 	t.Parallel()
 	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {

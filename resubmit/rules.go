@@ -47,6 +47,8 @@ type Facts struct {
 	Attribution Attribution
 	// Explicit says that the operator named this very order.
 	Explicit bool
+	// Untold says that this way into Commerce never tells why an order failed.
+	Untold bool
 	// Asked says that Connect was asked for the newest requests; false where the
 	// order's type has none in Connect, or the user decided to go without Connect.
 	Asked bool

@@ -70,7 +70,8 @@ type Config struct {
 	// the other, until Commerce accepts one: the next target is tried only when
 	// Commerce refused the one before it for sure, and the order is read again first.
 	// There the default is not used: without a target in the plan and here the order
-	// is skipped, since what a status means depends on the flow.
+	// is skipped, since what a status means depends on the flow; and a Reader that says
+	// by Tells that it never tells transitions needs targets here.
 	Targets []commerce.Status
 	// RequestType tells which Connect request an order of a type leads to, and
 	// whether it leads to any. nil: the function RequestType.
@@ -181,6 +182,10 @@ func (c Config) validate() error {
 		if !resubmits(t) {
 			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
+	}
+	if c.Targets == nil && c.Reader != nil && !tellsOf(c.Reader).Transitions {
+		bad("Config.Targets is nil, and this way into Commerce does not tell which transitions an order offers; " +
+			"say which ones resubmit it, for instance DefaultTargets()")
 	}
 	if c.Targets != nil && len(c.Targets) == 0 {
 		bad("Config.Targets is empty; leave it nil for the default")

@@ -35,8 +35,9 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		"a target that declares a fraud": {func(c *resubmit.Config) {
 			c.Targets = []commerce.Status{commerce.StatusFraud}
 		}, `Config.Targets has "FR"`},
-		"a target without a name": {func(c *resubmit.Config) { c.Targets = []commerce.Status{""} }, `Config.Targets has ""`},
-		"no target":               {func(c *resubmit.Config) { c.Targets = []commerce.Status{} }, "Config.Targets is empty"},
+		"a target without a name":         {func(c *resubmit.Config) { c.Targets = []commerce.Status{""} }, `Config.Targets has ""`},
+		"no target where nothing is told": {func(c *resubmit.Config) { c.Reader = silentReader{c.Reader} }, "does not tell which transitions an order offers; say which ones"},
+		"no target":                       {func(c *resubmit.Config) { c.Targets = []commerce.Status{} }, "Config.Targets is empty"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -50,4 +51,16 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
+}
+
+// silentReader is a way into Commerce that tells little of its orders.
+type silentReader struct{ resubmit.OrderReader }
+
+func (silentReader) Tells() commerce.Tells { return commerce.Tells{} }
+
+func TestTargetsThatAreSaidMakeUpForWhatIsNotTold(t *testing.T) {
+	t.Parallel()
+	s := newShop()
+	_, err := resubmit.NewRunner(resubmit.Config{Reader: silentReader{s}, Pusher: s, Targets: resubmit.DefaultTargets()})
+	require.NoError(t, err)
 }

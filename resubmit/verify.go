@@ -176,8 +176,12 @@ func (x *run) verified(j *job, o Outcome, why string) {
 
 func (x *run) failedAgain(j *job) {
 	now := j.item.After
-	j.item.SameReason = now.Reason == j.entry.Before.Reason
+	j.item.SameReason = now.Reason == j.entry.Before.Reason && now.Reason != ""
 	j.item.AfterClass, _ = x.cfg.Classifier.Classify(now.Reason)
+	if now.Reason == "" {
+		x.verified(j, OutcomeFailedAgain, "failed again; why is not told")
+		return
+	}
 	which := "a new reason"
 	if j.item.SameReason {
 		which = "the same reason"

@@ -85,6 +85,10 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			"failedAgain", "failed again for the same reason (transient): " + outage, 310 * time.Second},
 		"it fails again for another reason": {fails("Vendor has failed request PR-1"), nil, nil,
 			"failedAgain", "failed again for a new reason (permanent): Vendor has failed", 10 * time.Second},
+		"it fails again, and why is not told": {func(o *shopOrder) {
+			o.Failure.Text = nil
+			o.fates = []fate{{after: time.Second, status: "PF"}}
+		}, nil, nil, "failedAgain", "failed again; why is not told", 310 * time.Second},
 		"it is cancelled meanwhile":  {stays("CL"), nil, nil, "failedAgain", "ended as CL, without its service", 10 * time.Second},
 		"Commerce is at it for ever": {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act", 30 * time.Minute},
 		"Commerce is at it and Connect knows whom it waits for": {stays(""), answers("tiers_setup"), nil,
