@@ -38,8 +38,21 @@ type Probe struct {
 	// At is when the look began, in UTC. Elapsed is how long it took.
 	At      time.Time
 	Elapsed time.Duration
+	// ServerTime is the Date of the answer, whoever gave it; zero when not told.
+	ServerTime time.Time
 	// Err says what went wrong, for people; nil when Connect is up.
 	Err error
+
+	// begun is At on the steady clock of the process, which nobody sets.
+	begun time.Time
+}
+
+// ahead is by how much the clock here is ahead of the one that answered.
+func (p Probe) ahead() time.Duration {
+	if p.ServerTime.IsZero() {
+		return 0
+	}
+	return p.At.Add(p.Elapsed).Sub(p.ServerTime)
 }
 
 // Probe looks at Connect without credentials: HEAD on the base URL, and GET
@@ -62,6 +75,7 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	p := Probe{
 		Class: seen.class(), Version: seen.version, Status: seen.status,
 		At: begin.UTC(), Elapsed: time.Since(begin),
+		ServerTime: seen.date, begun: begin,
 	}
 	if p.Class != Up {
 		p.Err = seen.err
@@ -74,6 +88,7 @@ type sight struct {
 	status  int
 	version string
 	code    string // error_code of a JSON body
+	date    time.Time
 	err     error
 }
 
@@ -107,13 +122,26 @@ func (c *Client) look(ctx context.Context, method string) sight {
 	resp, err := c.once.Do(ctx, rest.Request{Op: op, Method: method, Safety: rest.Read})
 	if err != nil {
 		e := failure(ctx, op, err)
-		return sight{status: e.HTTPStatus, version: e.ConnectVersion, code: e.Code, err: e}
+		s := sight{status: e.HTTPStatus, version: e.ConnectVersion, code: e.Code, err: e}
+		if cause, ok := errors.AsType[*rest.Error](err); ok {
+			s.date = date(cause.Header)
+		}
+		return s
 	}
 	defer func() { _ = resp.Body.Close() }()
-	s := sight{status: resp.Status, version: resp.Header.Get(versionHeader)}
+	s := sight{status: resp.Status, version: resp.Header.Get(versionHeader), date: date(resp.Header)}
 	if s.version == "" {
 		s.err = &Error{Op: op, Method: method, URL: c.base, HTTPStatus: s.status,
 			Err: errors.New("the answer bears no Connect-Version: something else than Connect answered")}
 	}
 	return s
+}
+
+// date is the Date of an answer, zero when it has none that can be read.
+func date(h http.Header) time.Time {
+	t, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
