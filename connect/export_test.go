@@ -1,6 +1,9 @@
 package connect
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // What the tests outside the package look at from inside.
 var (
@@ -8,6 +11,15 @@ var (
 	DecodeRequest     = decodeRequest
 	DecodeHub         = decodeHub
 )
+
+// ReadAnswer is the decoder of the files in which Multi keeps answers.
+func ReadAnswer(r io.Reader, name string) ([]Window, error) {
+	answer, err := readAnswer(r, name)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Windows, nil
+}
 
 // OnSteadyClock is the probe as taken at an instant of a clock that nobody sets.
 func OnSteadyClock(p Probe, steady time.Time) Probe {
