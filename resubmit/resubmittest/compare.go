@@ -1,0 +1,111 @@
+package resubmittest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// compare tells how an order that was read differs from what the fixture says it is.
+// An order of a list may leave out what is not in its row.
+func compare(want, got *commerce.Order, listed bool) (differences []string) {
+	differ := func(field string, want, got any) {
+		differences = append(differences, fmt.Sprintf("%s is %q, not %q", field, fmt.Sprint(got), fmt.Sprint(want)))
+	}
+	for _, f := range []struct {
+		name      string
+		want, got string
+		optional  bool // in a list
+	}{
+		{"ID", want.ID, got.ID, false},
+		{"Number", want.Number, got.Number, false},
+		{"Type", string(want.Type), string(got.Type), false},
+		{"Status", string(want.Status), string(got.Status), false},
+		{"Total", want.Total.Currency, got.Total.Currency, false},
+		{"BillingID", want.BillingID, got.BillingID, true},
+		{"ProvisioningStatus", string(want.ProvisioningStatus), string(got.ProvisioningStatus), true},
+		{"VendorID", want.VendorID, got.VendorID, true},
+		{"Channel", string(want.Channel), string(got.Channel), true},
+		{"CustomerID", want.CustomerID, got.CustomerID, true},
+		{"CustomerName", want.CustomerName, got.CustomerName, true},
+		{"TenantID", want.TenantID, got.TenantID, true},
+		{"SubscriptionIDs", strings.Join(want.SubscriptionIDs, " "), strings.Join(got.SubscriptionIDs, " "), true},
+		{"Failure", want.Failure.Message(), got.Failure.Message(), true},
+	} {
+		if f.want != f.got && (f.got != "" || !listed || !f.optional) {
+			differ(f.name, f.want, f.got)
+		}
+	}
+	if !want.Total.Amount.Equal(got.Total.Amount) {
+		differ("Total", want.Total, got.Total)
+	}
+	if !want.PlacedAt.Equal(got.PlacedAt) {
+		differ("PlacedAt", want.PlacedAt, got.PlacedAt)
+	}
+	if !want.FailedAt.Equal(got.FailedAt) && (!listed || !got.FailedAt.IsZero()) {
+		differ("FailedAt", want.FailedAt, got.FailedAt)
+	}
+	if (got.Transitions != nil || !listed) && moves(want) != moves(got) {
+		differ("Transitions", moves(want), moves(got))
+	}
+	return differences
+}
+
+// moves are the transitions of an order as one text.
+func moves(o *commerce.Order) string {
+	if o.Transitions == nil {
+		return "not told"
+	}
+	codes := make([]string, len(o.Transitions))
+	for i, t := range o.Transitions {
+		codes[i] = string(t.To)
+	}
+	slices.Sort(codes)
+	return "[" + strings.Join(codes, " ") + "]"
+}
+
+// untold tells what of an order the adapter declares not to tell, and told all the same.
+func untold(tells commerce.Tells, o *commerce.Order) (told []string) {
+	if !tells.Failure && len(o.Failure.Text) > 0 {
+		told = append(told, fmt.Sprintf("a failure (%q)", o.Failure.Message()))
+	}
+	if !tells.Transitions && o.Transitions != nil {
+		told = append(told, "transitions "+moves(o))
+	}
+	return told
+}
+
+// unlike tells how the orders of a list differ from those that it should have.
+func unlike(wants, got []*commerce.Order) (differences []string) {
+	times := map[string]int{}
+	for _, o := range got {
+		times[o.ID]++
+		if times[o.ID] == 2 {
+			differences = append(differences, fmt.Sprintf("%s was yielded twice", o.Number))
+		}
+	}
+	asked := map[string]bool{}
+	for _, want := range wants {
+		asked[want.ID] = true
+		if times[want.ID] == 0 {
+			differences = append(differences, fmt.Sprintf("%s is missing", want.Number))
+		}
+	}
+	for _, o := range got {
+		if !asked[o.ID] {
+			differences = append(differences, fmt.Sprintf("%s was not asked for", o.Number))
+		}
+	}
+	return differences
+}
+
+// few are the first of many texts.
+func few(texts []string) string {
+	const most = 5
+	if more := len(texts) - most; more > 0 {
+		return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), more)
+	}
+	return strings.Join(texts, "; ")
+}

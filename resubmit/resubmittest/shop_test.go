@@ -1,0 +1,281 @@
+package resubmittest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
+)
+
+const shopSecret = "the-password-of-the-shop"
+
+// shop is another Commerce Management System, in memory, and its adapter.
+type shop struct {
+	poor bool // tells neither failures nor transitions, and lists given ids only
+
+	mu       sync.Mutex
+	orders   []*commerce.Order // as they are now
+	accounts map[string]string
+	ledger   resubmittest.Ledger
+	faults   map[resubmittest.Calls]resubmittest.Fault
+	closed   chan struct{} // ends the waiting of a slow shop
+}
+
+// rich is the fixture of a shop that can do everything.
+func rich() resubmittest.Fixture {
+	return resubmittest.Fixture{
+		New: func(t testing.TB) resubmittest.System { return newShop(t, false).system() }, Missing: "no such order",
+		Tells: commerce.Tells{Failure: true, Transitions: true}, Accounts: []string{"left", "right"},
+		Faults: resubmittest.AllFaults(), Secrets: []string{shopSecret},
+	}
+}
+
+// poor is the fixture of one that can do next to nothing.
+func poor() resubmittest.Fixture {
+	return resubmittest.Fixture{
+		New: func(t testing.TB) resubmittest.System {
+			system := newShop(t, true).system()
+			system.Break = nil
+			return system
+		},
+		Missing: "no such order", Given: true, VagueRefusals: true,
+	}
+}
+
+func newShop(t testing.TB, poor bool) *shop {
+	s := &shop{poor: poor, accounts: map[string]string{}, faults: map[resubmittest.Calls]resubmittest.Fault{}, closed: make(chan struct{})}
+	t.Cleanup(func() { close(s.closed) })
+	return s
+}
+
+func (s *shop) system() resubmittest.System {
+	return resubmittest.System{
+		Put: s.put, TakeAway: s.takeAway, Ledger: s.saw, Break: s.spoil,
+		Source: func(_ testing.TB, ids []string) resubmit.OrderSource { return shopSource{s, ids} },
+		Reader: s, Pusher: s,
+	}
+}
+
+func (s *shop) put(_ testing.TB, n resubmittest.NewOrder) *commerce.Order {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	number := fmt.Sprintf("N%04d", len(s.orders)+1)
+	o := &commerce.Order{
+		ID: n.ID, Number: number, Type: n.Type, Status: n.Status, PlacedAt: n.PlacedAt, Total: n.Total, CustomerID: "C" + number,
+	}
+	if o.ID == "" {
+		o.ID = "id " + number
+	}
+	if !s.poor && n.Failure != "" {
+		o.Failure.Text = map[string]string{"en_US": "it failed: " + n.Failure}
+	}
+	s.offer(o)
+	s.orders = append(s.orders, o)
+	s.accounts[o.ID] = n.Account
+	return new(*o)
+}
+
+func (s *shop) offer(o *commerce.Order) {
+	if s.poor {
+		return
+	}
+	o.Transitions = []commerce.Transition{}
+	if o.Status == commerce.StatusProvisioningFailed {
+		o.Transitions = append(o.Transitions, commerce.Transition{To: commerce.StatusPaid})
+	}
+}
+
+// move is under the lock.
+func (s *shop) move(o *commerce.Order, to commerce.Status) {
+	o.Status, o.Failure = to, commerce.Failure{}
+	s.offer(o)
+}
+
+func (s *shop) takeAway(_ testing.TB, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.find(id); o != nil {
+		s.move(o, commerce.StatusCancelled)
+	}
+}
+
+func (s *shop) saw() resubmittest.Ledger {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return resubmittest.Ledger{Sent: s.ledger.Sent, Moved: slices.Clone(s.ledger.Moved)}
+}
+
+func (s *shop) spoil(_ testing.TB, f resubmittest.Fault, on resubmittest.Calls) func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults[on] = f
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.faults, on)
+	}
+}
+
+func (s *shop) find(id string) *commerce.Order {
+	for _, o := range s.orders {
+		if o.ID == id {
+			return o
+		}
+	}
+	return nil
+}
+
+// call does something under the lock, or goes wrong as the fault says.
+func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error) error {
+	fail := func(status int, d commerce.Delivery, err error) error {
+		return &commerce.Error{Op: string(on), HTTPStatus: status, Delivery: d, Err: err}
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(0, commerce.NotSent, err)
+	}
+	s.mu.Lock()
+	fault := s.faults[on]
+	if on == resubmittest.Pushes {
+		s.ledger.Sent++
+	}
+	var err error
+	switch fault {
+	case resubmittest.Unavailable:
+		err = fail(http.StatusServiceUnavailable, commerce.DeliveryUnknown, nil)
+	case resubmittest.Denied:
+		err = fail(http.StatusUnauthorized, commerce.Refused, nil)
+	case resubmittest.Busy:
+		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.Refused, RetryAfter: resubmittest.BusyFor}
+	case resubmittest.Page:
+		err = fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable)
+	default:
+		err = act()
+	}
+	s.mu.Unlock()
+	switch fault {
+	case resubmittest.AnswerLost:
+		return fail(0, commerce.DeliveryUnknown, commerce.ErrUnavailable)
+	case resubmittest.AnswerReplaced:
+		return fail(http.StatusBadGateway, commerce.DeliveryUnknown, nil)
+	case resubmittest.AnswerHalf:
+		return fail(http.StatusOK, commerce.DeliveryUnknown, io.ErrUnexpectedEOF)
+	case resubmittest.Slow:
+		select {
+		case <-ctx.Done():
+		case <-s.closed:
+		}
+		return fail(0, commerce.DeliveryUnknown, ctx.Err())
+	default:
+		return err
+	}
+}
+
+// Order implements resubmit.OrderReader.
+func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	var read *commerce.Order
+	err := s.call(ctx, resubmittest.Reads, func() error {
+		o := s.find(id)
+		if o == nil {
+			return &commerce.Error{Op: "read", Err: commerce.ErrNotFound}
+		}
+		read = new(*o)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return read, nil
+}
+
+// Push implements resubmit.Pusher.
+func (s *shop) Push(ctx context.Context, id string, to commerce.Status) error {
+	return s.call(ctx, resubmittest.Pushes, func() error {
+		refusal := &commerce.Error{Op: "push", Delivery: commerce.Refused, Err: commerce.ErrConflict}
+		if s.poor {
+			refusal.Delivery = commerce.DeliveryUnknown
+		}
+		o := s.find(id)
+		if o == nil || o.Status != commerce.StatusProvisioningFailed || to != commerce.StatusPaid {
+			return refusal
+		}
+		s.move(o, to)
+		s.ledger.Moved = append(s.ledger.Moved, resubmittest.Pushed{ID: id, To: to})
+		return nil
+	})
+}
+
+// shopSource lists the orders of a shop, in pages.
+type shopSource struct {
+	shop *shop
+	ids  []string
+}
+
+const shopPage = 7
+
+// Orders implements resubmit.OrderSource.
+func (s shopSource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		var found []*commerce.Order
+		err := s.shop.call(ctx, resubmittest.Reads, func() (err error) {
+			found, err = s.find(q)
+			return err
+		})
+		for i := 0; err == nil && i < len(found); i++ {
+			if i > 0 && i%shopPage == 0 {
+				err = s.shop.call(ctx, resubmittest.Reads, func() error { return nil })
+			}
+			if err == nil && !yield(found[i], nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// find is under the lock.
+func (s shopSource) find(q commerce.Query) ([]*commerce.Order, error) {
+	if s.shop.poor && q.Account != "" {
+		return nil, &commerce.Error{Op: "list", Delivery: commerce.NotSent, Err: fmt.Errorf("accounts are not known here")}
+	}
+	var found []*commerce.Order
+	for _, o := range s.shop.orders {
+		if q.Match(o) && (q.Account == "" || s.shop.accounts[o.ID] == q.Account) && (!s.shop.poor || slices.Contains(s.ids, o.ID)) {
+			found = append(found, new(*o))
+		}
+	}
+	for _, id := range s.ids {
+		if s.shop.poor && s.shop.find(id) == nil {
+			return nil, &commerce.Error{Op: "list", Err: fmt.Errorf("%w: %q", commerce.ErrNotFound, id)}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *commerce.Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
+	if q.Sort == commerce.NewestFirst {
+		slices.Reverse(found)
+	}
+	if q.Limit > 0 {
+		found = found[:min(q.Limit, len(found))]
+	}
+	return found, nil
+}
+
+func TestAnAdapterOfAnotherSystemKeepsThePromises(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]resubmittest.Fixture{"that can do everything": rich(), "that can do next to nothing": poor()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			t.Run("source", func(t *testing.T) { resubmittest.TestSource(t, f) })
+			t.Run("reader", func(t *testing.T) { resubmittest.TestReader(t, f) })
+			t.Run("pusher", func(t *testing.T) { resubmittest.TestPusher(t, f) })
+		})
+	}
+}
