@@ -21,8 +21,9 @@ import (
 //
 // Each source's last good answer is kept, in memory and in the directory of
 // [WithCacheDir]. It is replaced as a whole by the next good one, so that a window
-// which the source moved or dropped is gone; but a window that the source tells in a form
-// that cannot be used (see SourceWarning.WindowID) stays as it was. Sources are
+// which the source moved or dropped is gone. What stays is what the source says that it
+// cannot tell, by warnings of the kind [ErrIncomplete]: a window that it got in a form
+// that cannot be used (WindowID), and those before or after what it holds (Span). Sources are
 // asked for more than the caller wants, see [WithHorizon], and windows outside the
 // range that was asked for last are kept, so that an old answer can serve another
 // range. Where it does not reach, a warning of the kind [ErrIncomplete] says so.

@@ -155,8 +155,8 @@ func (a *keptAnswer) stale() bool {
 	return false
 }
 
-// inherit takes over from the answer before what this one does not tell: windows
-// outside its range, and those that the source told in a form that cannot be used.
+// inherit takes over from the answer before what this one cannot tell: windows
+// outside its range, and those that it lacks.
 func (a *keptAnswer) inherit(old *keptAnswer) {
 	if old == nil {
 		return
@@ -168,7 +168,7 @@ func (a *keptAnswer) inherit(old *keptAnswer) {
 	meet := !old.Span.Start.After(a.Span.End) && !a.Span.Start.After(old.Span.End)
 	for _, w := range old.Windows {
 		outside := !w.Span().overlaps(a.Span.Start, a.Span.End)
-		if !told[w.ID] && (meet && outside || a.lacks(w.ID)) {
+		if !told[w.ID] && (meet && outside || a.lacks(w)) {
 			a.Windows = append(a.Windows, w)
 		}
 	}
@@ -177,12 +177,21 @@ func (a *keptAnswer) inherit(old *keptAnswer) {
 	}
 }
 
-// lacks reports whether the window was left out because it could not be used.
-func (a *keptAnswer) lacks(id string) bool {
-	rule, _, _ := cutLast(id, "@")
+// lacks reports whether the window may be missing because the source says so: it
+// could not be used, or is of a time of which not all windows are told.
+func (a *keptAnswer) lacks(old Window) bool {
+	rule, _, _ := cutLast(old.ID, "@")
 	for _, w := range a.Warnings {
-		if w.WindowID != "" && errors.Is(w, ErrIncomplete) && (w.WindowID == id || w.WindowID == rule) {
-			return true
+		switch {
+		case !errors.Is(w.Kind, ErrIncomplete):
+		case w.WindowID != "":
+			if w.WindowID == old.ID || w.WindowID == rule {
+				return true
+			}
+		case !w.Span.End.IsZero(): // one about all time would keep everything for ever
+			if s := old.Span(); !s.Start.Before(w.Span.Start) && s.endsBy(w.Span.End) {
+				return true
+			}
 		}
 	}
 	return false

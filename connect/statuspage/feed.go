@@ -1,0 +1,76 @@
+package statuspage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+// feed is one document of the page. What it said last is kept for as long as the
+// page says that it has not changed.
+type feed[T any] struct {
+	client   *rest.Client
+	op, path string
+	decode   func(json.RawMessage) (T, error)
+
+	mu   sync.Mutex
+	etag string // of last
+	last T
+}
+
+// clock is how far the page's clock is ahead of ours.
+type clock struct{ off time.Duration }
+
+// get asks for the document.
+func (f *feed[T]) get(ctx context.Context) (T, clock, error) {
+	etag, last := f.known()
+	req := rest.Request{Op: f.op, Method: http.MethodGet, Path: f.path, Safety: rest.Read}
+	if etag != "" {
+		req.Header = http.Header{"If-None-Match": {etag}}
+	}
+	var none T
+	var raw json.RawMessage
+	resp, err := f.client.JSON(ctx, req, &raw)
+	if e, ok := errors.AsType[*rest.Error](err); ok && e.Status == http.StatusNotModified && etag != "" {
+		return last, clockOf(e.Header), nil
+	}
+	if err != nil {
+		return none, clock{}, err
+	}
+	decoded, err := f.decode(raw)
+	if err != nil {
+		return none, clock{}, resp.Failed(err)
+	}
+	f.keep(resp.Header.Get("ETag"), decoded)
+	return decoded, clockOf(resp.Header), nil
+}
+
+func (f *feed[T]) known() (etag string, last T) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.etag, f.last
+}
+
+func (f *feed[T]) keep(etag string, decoded T) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.etag, f.last = etag, decoded
+}
+
+// clockOf reads the clock from an answer, which a cache may have kept for a while.
+func clockOf(h http.Header) clock {
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return clock{} // not told
+	}
+	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 {
+		at = at.Add(time.Duration(age) * time.Second)
+	}
+	return clock{off: time.Until(at)}
+}

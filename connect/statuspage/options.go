@@ -1,0 +1,126 @@
+package statuspage
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+)
+
+type config struct {
+	rest       rest.Config
+	components []string
+	longest    time.Duration
+	tolerance  time.Duration
+	limit      int
+}
+
+// Option changes a default of [New].
+type Option func(*config) error
+
+// WithComponents counts only the maintenances of these components, each named by
+// its id or its name, in any case. Groups are not counted: name what is in
+// them. A maintenance that names no component at all counts. A name that the page does
+// not have is a warning of each call. Default: every maintenance counts.
+func WithComponents(idsOrNames ...string) Option {
+	return func(c *config) error {
+		for _, name := range idsOrNames {
+			if strings.TrimSpace(name) == "" {
+				return errors.New("WithComponents: a component has no name")
+			}
+			c.components = append(c.components, strings.TrimSpace(name))
+		}
+		if len(c.components) == 0 {
+			return errors.New("WithComponents: no component is named")
+		}
+		return nil
+	}
+}
+
+// WithMaxDuration sets how long a maintenance may be announced for. A longer one
+// is left out with a warning: pages also announce periods of weeks in which
+// something is moved, during which Connect works. Default 7 days, as in a file of windows.
+func WithMaxDuration(d time.Duration) Option {
+	return func(c *config) error {
+		c.longest = d
+		return positive("WithMaxDuration", d)
+	}
+}
+
+// WithClockTolerance sets how far the page's clock (the Date of its answers) may be
+// from that of this machine before a warning says so. Default 2 minutes.
+func WithClockTolerance(d time.Duration) Option {
+	return func(c *config) error {
+		c.tolerance = d
+		return positive("WithClockTolerance", d)
+	}
+}
+
+func positive(option string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("%s: %s is not positive", option, d)
+	}
+	return nil
+}
+
+// WithFeedLimit sets how many maintenances the page tells at most: with that many, older
+// ones may be missing. Default 50 (facts/connect.md 10.2); imitators may differ.
+func WithFeedLimit(n int) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return fmt.Errorf("WithFeedLimit: %d is not positive", n)
+		}
+		c.limit = n
+		return nil
+	}
+}
+
+// WithHTTPClient sends the calls through a client of the caller's, for a proxy, TLS
+// settings or a transport that observes. Redirects are not followed.
+func WithHTTPClient(client *http.Client) Option {
+	return func(c *config) error {
+		if client == nil {
+			return errors.New("WithHTTPClient: the client is nil")
+		}
+		c.rest.HTTP = client
+		return nil
+	}
+}
+
+// WithLogger logs the calls. Default: nothing is logged.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) error {
+		if logger == nil {
+			return errors.New("WithLogger: the logger is nil")
+		}
+		c.rest.Logger = logger
+		return nil
+	}
+}
+
+// WithMaxTries bounds how often one call is tried while the page is unavailable.
+// Default 3; 1 never tries again.
+func WithMaxTries(n int) Option {
+	return func(c *config) error {
+		if n < 1 || n > 20 {
+			return fmt.Errorf("WithMaxTries: %d is not between 1 and 20", n)
+		}
+		c.rest.MaxTries = n
+		return nil
+	}
+}
+
+// WithMaxBody bounds the bytes of one answer. Default 8 MiB.
+func WithMaxBody(bytes int64) Option {
+	return func(c *config) error {
+		if bytes < 1 {
+			return fmt.Errorf("WithMaxBody: %d is not positive", bytes)
+		}
+		c.rest.MaxBody = bytes
+		return nil
+	}
+}
