@@ -46,24 +46,22 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.end()
 	defer x.cancel(nil)
 
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), ConnectAsked: r.cfg.Requests != nil})
-	var workers sync.WaitGroup
-	for range r.cfg.Concurrency {
-		workers.Go(x.work)
-	}
 	x.feed(plan)
 	x.jobs.Wait()
+	r.end()
 	close(x.ready)
-	workers.Wait()
+	x.workers.Wait()
 	close(x.follows)
 	x.followers.Wait()
+	close(x.hands)
+	x.wasOver()
 
-	report := x.finish()
+	report, err := x.finish()
 	x.tell.finished(report)
-	return report, context.Cause(x.ctx)
+	return report, err
 }
 
 func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
@@ -83,33 +81,73 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if r.run != nil {
 		return nil, ErrRunning
 	}
+	if err := tooLong("a server", r.pace.rest(), r.cfg.MaxHold); err != nil {
+		return nil, err
+	}
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
 		return nil, fmt.Errorf("resubmit: open the journal: %w", err)
 	}
 	x := &run{
 		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
 		planned: planned,
-		gate:    newGate(calendar, r.cfg.Guard, r.cfg.Settle),
+		tell:    &teller{to: r.cfg.Observer, log: r.cfg.Logger},
 		lanes:   newLanes(max(1, r.cfg.InHand/2)),
 		ready:   make(chan *job, r.cfg.InHand),
 		hand:    make(chan struct{}, r.cfg.InHand),
 		follows: make(chan *job),
-		looks:   make(chan struct{}, r.cfg.Concurrency),
+		pushes:  newSlots(r.cfg.Concurrency),
+		looks:   newSlots(r.cfg.Concurrency),
+		hands:   make(hands),
 		groups:  make(map[groupKey]*Result),
 		started: time.Now(),
 	}
+	if r.together {
+		x.looks = x.pushes
+	}
 	x.room.L = &x.mu
-	x.tell = &teller{to: r.cfg.Observer, log: r.cfg.Logger}
-	x.gate.set(r.paused)
+	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.Settle, x.tell)
+	x.gate.paused = r.paused
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	x.watchCalls()
+	x.pace.watch(x.tell.pace)
+	x.wasOver = x.onEnd()
+	x.resize(r.cfg.Concurrency)
 	r.run = x
 	return x, nil
 }
 
+// end lets go of the run that is over: what is changed from now on is for the next.
 func (r *Runner) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.pace.watch(func(PaceChange) {})
 	r.run = nil
+}
+
+// onEnd tells when the run is cancelled, by whom ever. The function that it returns
+// ends that: whatever was to be told is told when it returns.
+func (x *run) onEnd() (wasOver func()) {
+	told := make(chan struct{})
+	stop := context.AfterFunc(x.ctx, func() {
+		defer close(told)
+		x.control(context.Cause(x.ctx).Error())
+		x.tell.flush()
+		x.wakeFeed()
+	})
+	return func() {
+		if !stop() {
+			<-told
+		}
+	}
+}
+
+// resize changes how many orders are pushed and looked at at the same time.
+func (x *run) resize(concurrency int) {
+	for ; x.working < concurrency; x.working++ {
+		x.workers.Go(x.work)
+	}
+	x.pushes.resize(concurrency)
+	x.looks.resize(concurrency)
 }
 
 // run is one call of Apply.
@@ -127,15 +165,23 @@ type run struct {
 	ctx    context.Context //nolint:containedctx // a run is one call of Apply
 	cancel context.CancelCauseFunc
 
+	wasOver func()
+
 	jobs      sync.WaitGroup // orders in hand
+	workers   sync.WaitGroup
+	working   int // how many there are; the Runner's lock guards it
 	followers sync.WaitGroup
 	hand      chan struct{} // one element for each order in hand
 	ready     chan *job     // as large as hand, so that sending never blocks
 	// follows reaches the idle ones of the goroutines that follow pushed orders.
 	follows chan *job
-	looks   chan struct{} // one element for each read of a verification
+	// pushes are taken by orders that are being pushed, looks by the reads of
+	// verifications. They are the same where the way in bears only so many calls.
+	pushes, looks *slots
+	hands         hands
 
 	pushing, verifying atomic.Int64
+	left               atomic.Bool // an order was not started
 
 	mu           sync.Mutex
 	room         sync.Cond // fewer orders wait in the lanes
@@ -237,7 +283,7 @@ func (x *run) take(j *job, late map[string]bool) bool {
 	x.jobs.Add(1)
 	x.hand <- struct{}{}
 	x.mu.Lock()
-	if x.ctx.Err() == nil && (isLate(j, late) || x.lanes.full(j)) {
+	if !x.stopping() && (isLate(j, late) || x.lanes.full(j)) {
 		x.mu.Unlock()
 		for _, k := range j.lanes {
 			late[k] = true
@@ -266,23 +312,34 @@ func isLate(j *job, late map[string]bool) bool {
 func (x *run) waitForRoom() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for x.lanes.waiting > x.lanes.most/2 {
+	for x.lanes.waiting > x.lanes.most/2 && !x.stopping() {
 		x.room.Wait()
 	}
+}
+
+func (x *run) wakeFeed() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.room.Broadcast()
 }
 
 // block skips an order that may not pass another.
 func (x *run) block(j *job, by string) {
 	why := "blocked by " + by + ", an older order of the same subscription that did not come to a good end"
-	if x.ctx.Err() != nil {
+	if x.stopping() {
 		why = x.notStarted()
 	}
 	j.item.Outcome, j.item.Why = OutcomeSkipped, why
 	x.account(j)
 }
 
+// notStarted says why an order was left where it was.
 func (x *run) notStarted() string {
-	return "not started: " + context.Cause(x.ctx).Error()
+	x.left.Store(true)
+	if err := context.Cause(x.ctx); err != nil {
+		return "not started: " + err.Error()
+	}
+	return "not started: " + ErrDrained.Error()
 }
 
 // done ends an order with its outcome, and lets the next of its lanes go or stops
@@ -329,7 +386,7 @@ func (x *run) account(j *job) {
 	x.jobs.Done()
 }
 
-func (x *run) finish() *Report {
+func (x *run) finish() (*Report, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := time.Now()
@@ -338,7 +395,11 @@ func (x *run) finish() *Report {
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
 		Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
 	}
-	if err := context.Cause(x.ctx); err != nil {
+	err := context.Cause(x.ctx)
+	if err == nil && x.left.Load() {
+		err = ErrDrained
+	}
+	if err != nil {
 		report.Err = err.Error()
 	}
 	if w, ok := x.planned.Last(now); ok {
@@ -347,18 +408,22 @@ func (x *run) finish() *Report {
 	if r := x.result; !report.WindowClosedAt.IsZero() && report.Err == "" && r.Completed > 0 && r.Progressing == 0 && r.Unknown == 0 {
 		report.CloseToVerified = now.Sub(report.WindowClosedAt)
 	}
-	return report
+	return report, err
 }
 
 func (x *run) status() Status {
-	paused, why, until := x.gate.view()
+	state, why, until := x.gate.view()
+	if x.ctx.Err() != nil {
+		state = StateCancelled
+	}
+	rate, slowed := x.pace.view()
 	if rest := x.pace.rest(); why == "" && rest > 0 {
 		why, until = "a server asked for patience", time.Now().Add(rest)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return Status{
-		Running: true, Paused: paused, Gate: why, Until: until,
+		State: state, Gate: why, Until: until, Rate: rate, Slowed: slowed,
 		Digest: x.digest, Total: x.total, Done: x.result.Total(), InHand: len(x.hand),
 		Pushing: int(x.pushing.Load()), Verifying: int(x.verifying.Load()), Result: x.result,
 	}

@@ -67,10 +67,19 @@ func (x *run) attempt(j *job) next {
 		}
 	}
 	for {
-		if n := x.once(j); n != nextAgain {
+		if n := x.turn(j); n != nextAgain {
 			return n
 		}
 	}
+}
+
+// turn is one attempt, when it may be made.
+func (x *run) turn(j *job) next {
+	if x.gate.wait(x.ctx) != nil || x.pushes.take(x.ctx) != nil {
+		return x.unstarted(j)
+	}
+	defer x.pushes.give()
+	return x.once(j)
 }
 
 // resume goes on from a record of an earlier run.
@@ -104,11 +113,8 @@ func (x *run) resume(j *job, rec Record) next {
 	}
 }
 
-// once is one attempt: gate, intent, re-read, target, push.
+// once is one attempt: intent, re-read, target, push.
 func (x *run) once(j *job) next {
-	if x.gate.wait(x.ctx, x.tell) != nil {
-		return x.unstarted(j)
-	}
 	j.rec.Attempt++
 	if x.put(j, RecordSending, "about to be pushed") != nil {
 		j.rec.Attempt--
@@ -294,7 +300,7 @@ func (x *run) putOff(j *job, what string, err error) next {
 		return nextOver
 	}
 	pause := max(time.Second<<min(j.refusals-1, 6), x.pace.rest())
-	if sleep(x.ctx, pause) != nil {
+	if x.gate.rest(x.ctx, pause) != nil {
 		return x.unstarted(j)
 	}
 	return nextAgain
@@ -344,16 +350,14 @@ func (x *run) put(j *job, s RecordState, why string) error {
 // heed keeps what an error asks for: patience, and an id for support.
 func (x *run) heed(j *job, err error) {
 	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
-		x.pace.hold(e.RetryAfter)
-		x.cfg.Logger.Warn("Connect asks for patience", "retryAfter", e.RetryAfter, "order", j.item.Number)
+		x.hold("Connect", e.RetryAfter, j.item.Number)
 	}
 	e, ok := errors.AsType[*commerce.Error](err)
 	if !ok {
 		return
 	}
 	if e.RetryAfter > 0 {
-		x.pace.hold(e.RetryAfter)
-		x.cfg.Logger.Warn("Commerce asks for patience", "retryAfter", e.RetryAfter, "order", j.item.Number)
+		x.hold("Commerce", e.RetryAfter, j.item.Number)
 	}
 	if e.CorrelationID != "" {
 		j.item.CorrelationID = e.CorrelationID

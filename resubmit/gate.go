@@ -13,39 +13,47 @@ import (
 // windows move while they hold.
 const gateLook = time.Minute
 
-// gate says whether a push may go out now: not while paused, not in a window, not
-// within the guard time before the next one, and not before the settle time
-// after the last one has passed (facts/resubmission.md I4, F9, F13).
+// gate says whether a push may go out now: not while paused or drained, not in a
+// window, not within the guard time and the length of a push before the next one,
+// and not before the settle time after the last one has passed
+// (facts/resubmission.md I4, F9, F13).
 type gate struct {
 	calendar      func() *connect.Calendar
 	guard, settle time.Duration
+	// call is how long a push may take.
+	call func() time.Duration
+	tell *teller
 
-	mu      sync.Mutex
-	paused  bool
-	changed chan struct{} // closed and replaced by pause and resume
-	shut    time.Time     // since when; zero when open
-	why     string
-	until   time.Time
+	mu       sync.Mutex
+	paused   bool
+	draining bool
+	changed  chan struct{} // closed and replaced when something changes
+	shut     time.Time     // since when; zero when open
+	why      string
+	until    time.Time
 }
 
-func newGate(calendar func() *connect.Calendar, guard, settle time.Duration) *gate {
-	return &gate{calendar: calendar, guard: guard, settle: settle, changed: make(chan struct{})}
+func newGate(calendar func() *connect.Calendar, guard, settle time.Duration, tell *teller) *gate {
+	return &gate{calendar: calendar, guard: guard, settle: settle, tell: tell, changed: make(chan struct{})}
 }
 
 // closed says why the gate is closed at t, "" when it is open, and until when that
 // is known to last; zero when it is not known.
 func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	g.mu.Lock()
-	paused := g.paused
+	paused, draining := g.paused, g.draining
 	g.mu.Unlock()
-	if paused {
+	switch {
+	case draining:
+		return "drained", time.Time{}
+	case paused:
 		return "paused", time.Time{}
 	}
 	c := g.calendar()
 	if w, ok := c.At(t); ok {
 		return fmt.Sprintf("in the maintenance %s", name(w)), g.reopens(w)
 	}
-	if w, ok := c.Next(t); ok && w.Span().Start.Sub(t) < g.guard {
+	if w, ok := c.Next(t); ok && w.Span().Start.Sub(t) < g.guard+g.call() {
 		return fmt.Sprintf("the maintenance %s begins at %s", name(w), w.Span().Start.Format(time.RFC3339)), g.reopens(w)
 	}
 	if w, ok := c.Last(t); ok && t.Sub(w.Span().End) < g.settle {
@@ -70,15 +78,16 @@ func name(w connect.Window) string {
 	return w.ID
 }
 
-// wait returns when the gate is open, or with the error of ctx.
-func (g *gate) wait(ctx context.Context, tell *teller) error {
+// wait returns when the gate is open, or with the error of ctx, or with ErrDrained.
+func (g *gate) wait(ctx context.Context) error {
 	for {
-		g.mu.Lock()
-		changed := g.changed
-		g.mu.Unlock()
+		changed, draining := g.signal()
+		if draining {
+			return ErrDrained
+		}
 		now := time.Now()
 		why, until := g.closed(now)
-		g.note(now, why, until, tell)
+		g.note(now, why, until)
 		if why == "" {
 			return ctx.Err()
 		}
@@ -92,42 +101,75 @@ func (g *gate) wait(ctx context.Context, tell *teller) error {
 	}
 }
 
-// note keeps what Status shows and tells the observer when the gate turned.
-func (g *gate) note(now time.Time, why string, until time.Time, tell *teller) {
-	g.mu.Lock()
-	was, since := g.why, g.shut
-	g.why, g.until = why, until
-	switch {
-	case why == "":
-		g.shut = time.Time{}
-	case was == "":
-		g.shut = now
-	}
-	g.mu.Unlock()
-	switch {
-	case why != "" && why != was:
-		tell.gateClosed(GateClosed{Why: why, Until: until})
-	case why == "" && was != "":
-		tell.gateOpened(GateOpened{Waited: now.Sub(since)})
+// rest waits for d, unless the run is drained before.
+func (g *gate) rest(ctx context.Context, d time.Duration) error {
+	end := time.Now().Add(d)
+	for {
+		changed, draining := g.signal()
+		left := time.Until(end)
+		if left <= 0 || draining {
+			return ctx.Err()
+		}
+		if err := sleepOr(ctx, left, changed); err != nil {
+			return err
+		}
 	}
 }
 
-func (g *gate) set(paused bool) {
+// signal returns what is closed when the gate changes.
+func (g *gate) signal() (changed <-chan struct{}, draining bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.paused == paused {
-		return
+	return g.changed, g.draining
+}
+
+// note keeps what Status shows and tells when the gate turned.
+func (g *gate) note(now time.Time, why string, until time.Time) {
+	g.mu.Lock()
+	switch was := g.why; {
+	case why != "" && why != was:
+		if was == "" {
+			g.shut = now
+		}
+		g.tell.gateClosed(GateClosed{Why: why, Until: until})
+	case why == "" && was != "":
+		g.tell.gateOpened(GateOpened{Waited: now.Sub(g.shut)})
+		g.shut = time.Time{}
 	}
-	g.paused = paused
+	g.why, g.until = why, until
+	g.mu.Unlock()
+	g.tell.flush()
+}
+
+// set changes what the user asked for, and reports whether that is news.
+func (g *gate) set(change func(g *gate) (news bool)) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !change(g) {
+		return false
+	}
+	g.wake()
+	return true
+}
+
+func (g *gate) wake() {
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
 // view is what Status shows.
-func (g *gate) view() (paused bool, why string, until time.Time) {
+func (g *gate) view() (state RunState, why string, until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.paused, g.why, g.until
+	switch {
+	case g.draining:
+		state = StateDraining
+	case g.paused:
+		state = StatePaused
+	default:
+		state = StateRunning
+	}
+	return state, g.why, g.until
 }
 
 // sleepOr waits for d, or until wake is closed, or until ctx is done, and only in

@@ -165,10 +165,10 @@ func TestNothingIsPushedWhilePaused(t *testing.T) {
 		s := newShop(orders...)
 		r := runnerFor(t, s, nil)
 		r.Pause()
-		require.True(t, r.Status().Paused)
+		require.Equal(t, resubmit.StatePaused, r.Status().State)
 		time.AfterFunc(90*time.Minute, func() {
 			status := r.Status()
-			require.True(t, status.Running)
+			require.Equal(t, resubmit.StatePaused, status.State)
 			require.Equal(t, "paused", status.Gate)
 			require.Equal(t, 2, status.Total)
 			require.Equal(t, 2, status.InHand)

@@ -31,6 +31,12 @@ type Pusher interface {
 	Push(ctx context.Context, id string, to commerce.Status) error
 }
 
+// Limited is a Pusher that says how many calls at once its system bears, reads and
+// pushes together. 0 says nothing.
+type Limited interface {
+	CallsAtOnce() int
+}
+
 // RequestFinder finds the newest Connect requests for many keys at once. A key
 // that is in the result with no elements has no request; a key that is not in
 // the result is unknown, and the error says why. One subscription can have

@@ -15,7 +15,7 @@ import (
 // The calls come one at a time, each order's own in the order of its steps, from
 // the goroutines that do the work: a slow observer slows the run, but no
 // guarantee of the run depends on it, since none is called between the re-read of
-// an order and its push. It may call Status, Pause and Resume. A panic is not
+// an order and its push. It may call Status, SetLimits, Pause, Resume, Drain and Cancel. A panic is not
 // recovered; it ends the program as any other, and the journal tells what was
 // under way.
 type Observer interface {
@@ -24,6 +24,14 @@ type Observer interface {
 	// OnGateClosed says that pushes wait; OnGateOpened that they go on.
 	OnGateClosed(GateClosed)
 	OnGateOpened(GateOpened)
+	// OnPace says that the calls go out faster or slower from now on.
+	OnPace(PaceChange)
+	// OnBreaker says that the breaker opened, tries or closed.
+	OnBreaker(BreakerChange)
+	// OnCanary says that a group of orders was let go further, or stopped.
+	OnCanary(CanaryChange)
+	// OnControl says that the run was paused, resumed, drained or cancelled.
+	OnControl(ControlChange)
 	// OnIntent says that the journal holds the intent to push an order.
 	OnIntent(Intent)
 	// OnReread says that the order was read again before the push. It comes after
@@ -58,6 +66,36 @@ type GateClosed struct {
 
 // GateOpened says that pushes go on, and how long they waited.
 type GateOpened struct{ Waited time.Duration }
+
+// PaceChange is another pace.
+type PaceChange struct {
+	// Rate is what is in force and Limit what was asked for, in calls a second; -1
+	// is no limit.
+	Rate, Limit float64
+	// Why says what trouble the pace is lower for; "" when it is not.
+	Why string
+}
+
+// BreakerChange is another state of the breaker.
+type BreakerChange struct {
+	State BreakerState
+	// Opens counts how often it opened in this run.
+	Opens int
+	Why   string
+	// Next is when Connect is looked at next; zero when the breaker is not open.
+	Next time.Time
+}
+
+// CanaryChange is another step of a group of orders, or its end.
+type CanaryChange struct {
+	CanaryStatus
+}
+
+// ControlChange is another state of the run.
+type ControlChange struct {
+	State RunState
+	Why   string
+}
 
 // Intent is an order that is about to be read again and pushed.
 type Intent struct {
@@ -114,6 +152,18 @@ func (NopObserver) OnGateClosed(GateClosed) {}
 // OnGateOpened does nothing.
 func (NopObserver) OnGateOpened(GateOpened) {}
 
+// OnPace does nothing.
+func (NopObserver) OnPace(PaceChange) {}
+
+// OnBreaker does nothing.
+func (NopObserver) OnBreaker(BreakerChange) {}
+
+// OnCanary does nothing.
+func (NopObserver) OnCanary(CanaryChange) {}
+
+// OnControl does nothing.
+func (NopObserver) OnControl(ControlChange) {}
+
 // OnIntent does nothing.
 func (NopObserver) OnIntent(Intent) {}
 
@@ -140,6 +190,12 @@ type teller struct {
 	mu  sync.Mutex
 	to  Observer // may be nil
 	log *slog.Logger
+
+	// The changes of state of the run wait here, in the order in which they
+	// happened, for whoever tells next: they happen with locks held which an
+	// observer may need, or while it is being told of something else.
+	waits   sync.Mutex
+	changes []func(Observer)
 }
 
 func (t *teller) tell(f func(Observer)) {
@@ -147,8 +203,50 @@ func (t *teller) tell(f func(Observer)) {
 		return
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.tellChanges()
 	f(t.to)
+	t.mu.Unlock()
+	t.flush()
+}
+
+// later takes a change of state, which must be followed by a flush when the locks
+// are given back.
+func (t *teller) later(f func(Observer)) {
+	if t.to == nil {
+		return
+	}
+	t.waits.Lock()
+	defer t.waits.Unlock()
+	t.changes = append(t.changes, f)
+}
+
+// flush tells what waits, unless somebody else is telling, who does it then.
+func (t *teller) flush() {
+	for t.waiting() && t.mu.TryLock() {
+		t.tellChanges()
+		t.mu.Unlock()
+	}
+}
+
+func (t *teller) waiting() bool {
+	t.waits.Lock()
+	defer t.waits.Unlock()
+	return len(t.changes) > 0
+}
+
+func (t *teller) tellChanges() {
+	for {
+		t.waits.Lock()
+		changes := t.changes
+		t.changes = nil
+		t.waits.Unlock()
+		if len(changes) == 0 {
+			return
+		}
+		for _, f := range changes {
+			f(t.to)
+		}
+	}
 }
 
 func (t *teller) planStarted(e PlanStarted) {
@@ -158,12 +256,22 @@ func (t *teller) planStarted(e PlanStarted) {
 
 func (t *teller) gateClosed(e GateClosed) {
 	t.log.Info("pushes wait", "why", e.Why, "until", e.Until)
-	t.tell(func(o Observer) { o.OnGateClosed(e) })
+	t.later(func(o Observer) { o.OnGateClosed(e) })
 }
 
 func (t *teller) gateOpened(e GateOpened) {
 	t.log.Info("pushes go on", "waited", e.Waited)
-	t.tell(func(o Observer) { o.OnGateOpened(e) })
+	t.later(func(o Observer) { o.OnGateOpened(e) })
+}
+
+func (t *teller) pace(e PaceChange) {
+	t.log.Info("the pace changed", "rate", e.Rate, "limit", e.Limit, "why", e.Why)
+	t.later(func(o Observer) { o.OnPace(e) })
+}
+
+func (t *teller) control(e ControlChange) {
+	t.log.Info("the run was told", "state", e.State, "why", e.Why)
+	t.later(func(o Observer) { o.OnControl(e) })
 }
 
 func (t *teller) reread(j *job, changed string) {

@@ -2,61 +2,108 @@ package resubmit
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// paceMargin is how far below the limit the calls are spaced, so that a late
-// timer or a rounded nanosecond does not put one call too many into a second.
-const paceMargin = 0.995
+// ErrPatience says that a server asked for more patience than Config.MaxHold
+// allows. Nothing was sent to it since.
+var ErrPatience = errors.New("a server asks for more patience than Config.MaxHold")
 
-// pacer spaces all calls of a run, and holds all of them back when a server asked
-// for that.
+const (
+	// paceMargin is how far below the limit the calls are spaced, so that a late
+	// timer does not put one call too many into a second.
+	paceMargin = 0.995
+	// paceLate is how late a call may be and the next one still on time. It is less
+	// than what paceMargin leaves of a second.
+	paceLate = 4 * time.Millisecond
+	// paceRaise is how often the pace is raised again by a tenth of the limit.
+	paceRaise = 10 * time.Second
+	paceStep  = 0.1
+)
+
+// pacer spaces all calls of a run, slows down when the servers have trouble, and
+// holds all calls back when a server asked for that.
 type pacer struct {
-	limit *rate.Limiter // nil: no limit
+	turn chan struct{} // held by the one call that waits for its time; the others wait for it
 
-	mu    sync.Mutex
-	until time.Time // nothing goes out before
+	mu      sync.Mutex
+	limit   float64 // calls a second; negative for no limit
+	floor   float64 // the lowest share of the limit
+	share   float64 // the share of the limit that is in force
+	why     string  // why the share is not 1
+	turned  time.Time
+	due     time.Time // when the last call was
+	until   time.Time // nothing goes out before
+	changed chan struct{}
+	// tell is called with the lock held, so that the changes are told in their order.
+	tell func(PaceChange)
 }
 
-func newPacer(perSecond float64) *pacer {
-	if perSecond < 0 {
-		return &pacer{}
+func newPacer(perSecond, floor float64) *pacer {
+	return &pacer{
+		turn: make(chan struct{}, 1), limit: perSecond, floor: floor, share: 1,
+		changed: make(chan struct{}), tell: func(PaceChange) {},
 	}
-	return &pacer{limit: rate.NewLimiter(rate.Limit(perSecond*paceMargin), 1)}
 }
 
 // wait returns when one call may go out. held says that it had to wait for more
 // than the pace: what the caller knew before may be stale.
 func (p *pacer) wait(ctx context.Context) (held bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if len(p.turn) == 0 {
+		if rest, _, _ := p.take(time.Now()); rest <= 0 {
+			return false, nil
+		}
+	}
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	defer func() { <-p.turn }()
 	for {
-		if err := p.turn(ctx); err != nil {
-			return held, err
-		}
-		rest := p.rest()
+		rest, hold, changed := p.take(time.Now())
+		held = held || hold
 		if rest <= 0 {
-			return held, nil
+			return held, ctx.Err()
 		}
-		// The turn is given up: all who waited here start spaced again.
-		held = true
-		if err := sleep(ctx, rest); err != nil {
+		if err := sleepOr(ctx, rest, changed); err != nil {
 			return held, err
 		}
 	}
 }
 
-func (p *pacer) turn(ctx context.Context) error {
-	if p.limit == nil {
-		return ctx.Err()
+// take lets a call out now, or says how long it has to wait, whether that is for
+// a server's sake, and what tells that the answer is another one.
+func (p *pacer) take(now time.Time) (rest time.Duration, hold bool, changed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.until) {
+		return p.until.Sub(now), true, p.changed
 	}
-	r := p.limit.Reserve()
-	if err := sleep(ctx, r.Delay()); err != nil {
-		r.Cancel()
-		return err
+	if p.limit < 0 {
+		return 0, false, nil
 	}
-	return nil
+	p.raise(now)
+	due := p.due.Add(p.interval())
+	if now.Before(due) {
+		return due.Sub(now), false, p.changed
+	}
+	p.due = due
+	if late := now.Add(-paceLate); due.Before(late) {
+		p.due = late
+	}
+	return 0, false, nil
+}
+
+func (p *pacer) interval() time.Duration {
+	return time.Duration(math.Ceil(float64(time.Second) / (p.limit * p.share * paceMargin)))
 }
 
 // hold lets nothing out for d from now.
@@ -65,6 +112,7 @@ func (p *pacer) hold(d time.Duration) {
 	defer p.mu.Unlock()
 	if until := time.Now().Add(d); until.After(p.until) {
 		p.until = until
+		p.wake()
 	}
 }
 
@@ -77,17 +125,107 @@ func (p *pacer) rest() time.Duration {
 	return time.Until(p.until)
 }
 
+// slow halves the pace. What a call tells that began before the last time is not
+// news.
+func (p *pacer) slow(began time.Time, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limit < 0 || p.floor >= 1 || began.Before(p.turned) && p.share < 1 {
+		return
+	}
+	now := time.Now()
+	p.turned, p.why = now, why
+	if share := max(p.floor, p.share/2); share < p.share {
+		p.set(p.limit, share)
+	}
+}
+
+// raise takes back some of the slowing for the time that passed without trouble.
+func (p *pacer) raise(now time.Time) {
+	if p.share >= 1 {
+		return
+	}
+	share := p.share
+	for ; now.Sub(p.turned) >= paceRaise && share < 1; share += paceStep {
+		p.turned = p.turned.Add(paceRaise)
+	}
+	if share > 1-paceStep/2 {
+		share, p.why = 1, ""
+	}
+	p.set(p.limit, share)
+}
+
+// change sets another limit, and forgets what slowed the last one down only if
+// there is none any more.
+func (p *pacer) change(limit float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	share := p.share
+	if limit < 0 {
+		share, p.why = 1, ""
+	}
+	p.set(limit, share)
+}
+
+func (p *pacer) set(limit, share float64) {
+	if limit == p.limit && share == p.share {
+		return
+	}
+	p.limit, p.share = limit, share
+	p.wake()
+	p.tell(PaceChange{Rate: p.rate(), Limit: limit, Why: p.why})
+}
+
+func (p *pacer) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// rate is what is in force, in calls a second; -1 for no limit.
+func (p *pacer) rate() float64 {
+	if p.limit < 0 {
+		return -1
+	}
+	return p.limit * p.share
+}
+
+func (p *pacer) view() (rate float64, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rate(), p.why
+}
+
+func (p *pacer) watch(tell func(PaceChange)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell = tell
+}
+
+// hold gives a server the patience that it asks for, and stops the run if that is
+// more than it may be.
+func (x *run) hold(who string, d time.Duration, number string) {
+	x.pace.hold(d)
+	x.cfg.Logger.Warn(who+" asks for patience", "retryAfter", d, "order", number)
+	if err := tooLong(who, d, x.cfg.MaxHold); err != nil {
+		x.cancel(err)
+	}
+}
+
+func tooLong(who string, d, most time.Duration) error {
+	if most < 0 || d <= most {
+		return nil
+	}
+	return fmt.Errorf("resubmit: %s asks to be left alone until %s: %w (%v); run again after that, or ask who runs it",
+		who, time.Now().Add(d).UTC().Format(time.RFC3339), ErrPatience, most)
+}
+
 // sleep waits for d, or until ctx is done, and then returns its error.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := sleepOr(ctx, d, nil); err != nil {
+		return err
 	}
+	return ctx.Err()
 }

@@ -44,9 +44,19 @@ type Config struct {
 	// reads, pushes, look-ups in Connect. One order takes about four. Default 5;
 	// -1 no limit.
 	Rate float64
+	// SlowTo is the share of Rate that the pace goes down to when a server answers
+	// 429 or 503, or when calls take more than twice as long as usual: by half each
+	// time, and up again by a tenth of Rate every ten seconds without trouble.
+	// Default 0.1; -1 keeps the pace. Without a Rate there is nothing to slow down.
+	SlowTo float64
+	// MaxHold is the longest time that a server may ask to be left alone (Retry-After)
+	// without ending the run. Nothing is sent to any of the servers meanwhile; a
+	// longer wish is not broken either: the run stops at once, with ErrPatience.
+	// Default 24 h; -1 waits for ever.
+	MaxHold time.Duration
 	// Concurrency is how many orders are being pushed at the same time. As many
-	// reads for verification may go on besides. Default 2, since Billing suffers
-	// from more (facts/commerce.md 1.1).
+	// reads for verification may go on besides. Default: a Pusher that is Limited
+	// says how many calls at once it bears, reads and pushes together; else 2.
 	Concurrency int
 	// InHand is how many orders are held in memory: waiting for an older order of
 	// their subscription, being pushed, or being verified. At most half of them wait,
@@ -100,6 +110,8 @@ const (
 	DefaultGuard       = 5 * time.Minute
 	DefaultSettle      = 240 * time.Second
 	DefaultRate        = 5
+	DefaultSlowTo      = 0.1
+	DefaultMaxHold     = 24 * time.Hour
 	DefaultConcurrency = 2
 	DefaultInHand      = 8192
 	DefaultMaxRefusals = 3
@@ -117,6 +129,10 @@ func (c Config) withDefaults() Config {
 	c.Guard = orDefault(c.Guard, DefaultGuard)
 	c.Settle = orDefault(c.Settle, DefaultSettle)
 	c.Rate = orDefault(c.Rate, DefaultRate)
+	if c.SlowTo = orDefault(c.SlowTo, DefaultSlowTo); c.SlowTo == -1 {
+		c.SlowTo = 1
+	}
+	c.MaxHold = orDefault(c.MaxHold, DefaultMaxHold)
 	c.Concurrency = orDefault(c.Concurrency, DefaultConcurrency)
 	c.InHand = orDefault(c.InHand, DefaultInHand)
 	c.MaxRefusals = orDefault(c.MaxRefusals, DefaultMaxRefusals)
@@ -163,7 +179,7 @@ func (c Config) validate() error {
 		value time.Duration
 	}{
 		{"Guard", c.Guard}, {"Settle", c.Settle}, {"Verify.First", c.Verify.First},
-		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout},
+		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"MaxHold", c.MaxHold},
 	} {
 		if d.value < -1 {
 			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
@@ -171,6 +187,9 @@ func (c Config) validate() error {
 	}
 	if c.Rate < 0 && c.Rate != -1 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
 		bad("Config.Rate is %v; give calls per second, 0 for the default or -1 for no limit", c.Rate)
+	}
+	if c.SlowTo != -1 && !(c.SlowTo >= 0 && c.SlowTo <= 1) {
+		bad("Config.SlowTo is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.SlowTo)
 	}
 	if c.MaxRefusals < -1 {
 		bad("Config.MaxRefusals is %d; give a count, 0 for the default or -1 for none", c.MaxRefusals)
@@ -200,7 +219,10 @@ type Runner struct {
 	pace  *pacer
 	blind []commerce.Status // the targets where an order does not tell what it offers
 
-	mu     sync.Mutex
+	// together says that pushes and reads share Concurrency.
+	together bool
+
+	mu     sync.Mutex // guards cfg.Concurrency too
 	paused bool
 	run    *run // the one that is going on
 }
@@ -213,31 +235,24 @@ func NewRunner(cfg Config) (*Runner, error) {
 	r := &Runner{}
 	cfg.Targets = slices.Clone(cfg.Targets)
 	r.blind = cfg.Targets
-	r.cfg = cfg.withDefaults()
-	r.pace = newPacer(r.cfg.Rate)
-	return r, nil
-}
-
-// Pause lets no further push out until Resume. Pushes in flight finish, and
-// verification goes on. It may be called before Apply.
-func (r *Runner) Pause() { r.setPaused(true) }
-
-// Resume ends a Pause.
-func (r *Runner) Resume() { r.setPaused(false) }
-
-func (r *Runner) setPaused(paused bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.paused = paused
-	if r.run != nil {
-		r.run.gate.set(paused)
+	if l, ok := cfg.Pusher.(Limited); ok && cfg.Concurrency == 0 {
+		cfg.Concurrency = max(0, l.CallsAtOnce())
+		r.together = cfg.Concurrency > 0
 	}
+	r.cfg = cfg.withDefaults()
+	r.pace = newPacer(r.cfg.Rate, r.cfg.SlowTo)
+	return r, nil
 }
 
 // Status is a snapshot of a Runner.
 type Status struct {
-	Running bool
-	Paused  bool
+	// State is what the run was told to do. Without a run it is StatePaused when the
+	// next one will be, else StateIdle.
+	State RunState
+	// Rate is the pace in force, in calls a second; -1 is no limit. Slowed says why it
+	// is lower than asked for, "" when it is not.
+	Rate   float64
+	Slowed string
 	// Gate says why pushes wait, "" when they do not; Until when that is known to
 	// end, zero when it is not known. A server that asked for patience holds back
 	// the reads as well.
@@ -261,8 +276,12 @@ func (r *Runner) Status() Status {
 	r.mu.Lock()
 	x, paused := r.run, r.paused
 	r.mu.Unlock()
-	if x == nil {
-		return Status{Paused: paused}
+	switch {
+	case x != nil:
+		return x.status()
+	case paused:
+		return Status{State: StatePaused}
+	default:
+		return Status{}
 	}
-	return x.status()
 }

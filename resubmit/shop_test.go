@@ -435,3 +435,14 @@ func (p slowPusher) Push(ctx context.Context, id string, to commerce.Status) err
 	<-time.After(time.Second)
 	return p.shop.Push(ctx, id, to)
 }
+
+// lengthyPusher takes that long for each push, and acts at the end.
+type lengthyPusher struct {
+	shop  *shop
+	takes time.Duration
+}
+
+func (p lengthyPusher) Push(ctx context.Context, id string, to commerce.Status) error {
+	<-time.After(p.takes)
+	return p.shop.Push(ctx, id, to)
+}

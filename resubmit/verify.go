@@ -147,24 +147,13 @@ func (x *run) verify(j *job, left bool) {
 // look is a read that takes part in verification: it waits for its turn among
 // those, apart from the pushes.
 func (x *run) look(j *job) error {
-	if err := x.takeLook(); err != nil {
+	if err := x.looks.take(x.ctx); err != nil {
 		return err
 	}
-	defer x.giveLook()
+	defer x.looks.give()
 	_, err := x.read(j)
 	return err
 }
-
-func (x *run) takeLook() error {
-	select {
-	case x.looks <- struct{}{}:
-		return nil
-	case <-x.ctx.Done():
-		return x.ctx.Err()
-	}
-}
-
-func (x *run) giveLook() { <-x.looks }
 
 // verified records and ends an order.
 func (x *run) verified(j *job, o Outcome, why string) {
@@ -236,10 +225,10 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 
 // requests asks Connect. A key without an answer is an error.
 func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	if err := x.takeLook(); err != nil {
+	if err := x.looks.take(x.ctx); err != nil {
 		return nil, err
 	}
-	defer x.giveLook()
+	defer x.looks.give()
 	if _, err := x.pace.wait(x.ctx); err != nil {
 		return nil, err
 	}

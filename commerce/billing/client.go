@@ -69,6 +69,10 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 // it offers.
 func (*Client) Tells() commerce.Tells { return commerce.Tells{} }
 
+// CallsAtOnce says how many calls at once the client makes, reads and pushes
+// together; see [WithConcurrency].
+func (c *Client) CallsAtOnce() int { return cap(c.slots) }
+
 // address splits the URL into the base and the path that calls are posted to.
 func (c *config) address(baseURL string) error {
 	if u, err := url.Parse(baseURL); err == nil && u.User != nil {

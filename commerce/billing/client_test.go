@@ -28,6 +28,7 @@ var (
 	_ resubmit.OrderSource = (*billing.Source)(nil)
 	_ resubmit.OrderReader = (*billing.Client)(nil)
 	_ resubmit.Pusher      = (*billing.Client)(nil)
+	_ resubmit.Limited     = (*billing.Client)(nil)
 )
 
 const base = "https://billing.example.net:5224"

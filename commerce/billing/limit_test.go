@@ -107,3 +107,12 @@ func TestReadsAreTriedAgain(t *testing.T) {
 		require.Equal(t, 1, calls, "only what is declared to be a read")
 	})
 }
+
+func TestAClientSaysHowManyCallsItMakesAtOnce(t *testing.T) {
+	t.Parallel()
+	for want, options := range map[int][]billing.Option{2: nil, 5: {billing.WithConcurrency(5)}} {
+		c, err := billing.New("http://bm.example:5224", billing.None(), options...)
+		require.NoError(t, err)
+		require.Equal(t, want, c.CallsAtOnce())
+	}
+}

@@ -1,0 +1,4 @@
+package resubmit
+
+// BreakerState is the state of the breaker.
+type BreakerState string

@@ -1,0 +1,201 @@
+package resubmit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// callGrace is how long a call may go on after its context has ended.
+const callGrace = 10 * time.Second
+
+// errHung is the answer of a call that was given up. The server may have acted.
+var errHung = errors.New("no answer, although the context has ended")
+
+// timed watches the calls of one kind: how long they take, and whether the server
+// has trouble.
+type timed struct {
+	x    *run
+	what string
+
+	mu    sync.Mutex
+	calls int
+	usual float64 // seconds
+	// recent and spread are the mean of the last calls and of how far they were from it.
+	recent, spread float64
+	slow           int // calls in a row that took much longer than usual
+}
+
+const (
+	usualAfter = 16 // calls that say what is usual
+	slowRow    = 5  // calls in a row that say that it is not usual any more
+	slowAtMost = 0.25
+)
+
+// watch takes note of a call.
+func (t *timed) watch(began time.Time, err error) {
+	took := time.Since(began)
+	if why := overloaded(err); why != "" {
+		t.x.pace.slow(began, t.what+" was answered with "+why)
+		return
+	}
+	if usual, ok := t.add(took.Seconds()); ok {
+		t.x.pace.slow(began, fmt.Sprintf("%s takes %v and took %v before",
+			t.what, took.Round(time.Millisecond), usual.Round(time.Millisecond)))
+	}
+}
+
+// add counts the time of a call and says whether the last ones took much longer
+// than was usual.
+func (t *timed) add(seconds float64) (usual time.Duration, slow bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls++
+	if t.calls == 1 {
+		t.usual, t.recent = seconds, seconds
+	}
+	far := max(seconds-t.recent, t.recent-seconds)
+	t.recent += (seconds - t.recent) / 8
+	t.spread += (far - t.spread) / 4
+	if t.calls <= usualAfter || seconds <= 2*t.usual+slowAtMost {
+		t.usual += (seconds - t.usual) / float64(min(t.calls, 128))
+		t.slow = 0
+		return 0, false
+	}
+	if t.slow++; t.slow < slowRow {
+		return 0, false
+	}
+	was := t.usual
+	t.usual += (seconds - t.usual) / 8 // it may stay so
+	t.slow = 0
+	return time.Duration(was * float64(time.Second)), true
+}
+
+// expected is how long the next call may take.
+func (t *timed) expected() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return min(pushTimeout, time.Duration((t.recent+4*t.spread)*float64(time.Second)))
+}
+
+// overloaded says how a server told that it has too much to do; "" when it did not.
+func overloaded(err error) string {
+	if err == nil {
+		return ""
+	}
+	status := 0
+	if e, ok := errors.AsType[*commerce.Error](err); ok {
+		status = e.HTTPStatus
+	} else if e, ok := errors.AsType[*connect.Error](err); ok {
+		status = e.HTTPStatus
+	}
+	switch {
+	case status == 429 || errors.Is(err, commerce.ErrRateLimited) || errors.Is(err, connect.ErrRateLimited):
+		return "429, too many calls"
+	case status == 503:
+		return "503, unavailable"
+	default:
+		return ""
+	}
+}
+
+// timedReader, timedPusher and timedFinder stand between a run and its systems.
+type timedReader struct {
+	timed
+	to OrderReader
+}
+
+func (r *timedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	began := time.Now()
+	o, err := within(ctx, r.x.hands, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
+	r.watch(began, err)
+	return o, err
+}
+
+type timedPusher struct {
+	timed
+	to Pusher
+}
+
+func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) error {
+	began := time.Now()
+	_, err := within(ctx, p.x.hands, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
+	p.watch(began, err)
+	if errors.Is(err, errHung) {
+		p.x.cancel(fmt.Errorf("resubmit: the push of order %s was given up after %v: %w; a Pusher must return when its context ends",
+			id, time.Since(began).Round(time.Second), err))
+	}
+	return err
+}
+
+type timedFinder struct {
+	timed
+	to RequestFinder
+}
+
+func (f *timedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	began := time.Now()
+	found, err := within(ctx, f.x.hands, func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
+	f.watch(began, err)
+	return found, err
+}
+
+// watchCalls puts the run between itself and its systems.
+func (x *run) watchCalls() {
+	x.cfg.Reader = &timedReader{timed: timed{x: x, what: "reading an order"}, to: x.cfg.Reader}
+	pusher := &timedPusher{timed: timed{x: x, what: "a push"}, to: x.cfg.Pusher}
+	x.cfg.Pusher, x.gate.call = pusher, pusher.expected
+	if x.cfg.Requests != nil {
+		x.cfg.Requests = &timedFinder{timed: timed{x: x, what: "a look-up in Connect"}, to: x.cfg.Requests}
+	}
+}
+
+// hands make the calls, so that one that goes on after its context has ended can
+// be given up. They stay for the next call, since a goroutine that has grown is
+// cheaper than a new one.
+type hands chan func()
+
+func (h hands) do(call func()) {
+	select {
+	case h <- call:
+	default:
+		go func() {
+			for ok := true; ok; call, ok = <-h {
+				call()
+			}
+		}()
+	}
+}
+
+// within makes a call. What comes of one that was given up is nobody's business any
+// more.
+func within[T any](ctx context.Context, h hands, call func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answered := make(chan answer, 1)
+	h.do(func() {
+		v, err := call()
+		answered <- answer{v, err}
+	})
+	select {
+	case a := <-answered:
+		return a.value, a.err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(callGrace)
+	defer grace.Stop()
+	select {
+	case a := <-answered:
+		return a.value, a.err
+	case <-grace.C:
+		var none T
+		return none, fmt.Errorf("%w for %v: %w", errHung, callGrace, context.Cause(ctx))
+	}
+}

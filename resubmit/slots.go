@@ -1,0 +1,73 @@
+package resubmit
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// slots say how many may do something at the same time. Who waits longest is
+// next. The number may change while they are taken.
+type slots struct {
+	mu          sync.Mutex
+	most, taken int
+	queue       []chan struct{}
+}
+
+func newSlots(most int) *slots { return &slots{most: most} }
+
+func (s *slots) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.taken < s.most && len(s.queue) == 0 {
+		s.taken++
+		s.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{})
+	s.queue = append(s.queue, turn)
+	s.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		s.leave(turn)
+		return ctx.Err()
+	}
+}
+
+// leave gives up a place in the queue, or what it has led to meanwhile.
+func (s *slots) leave(turn chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := slices.Index(s.queue, turn); at >= 0 {
+		s.queue = slices.Delete(s.queue, at, at+1)
+		return
+	}
+	s.taken--
+	s.next()
+}
+
+func (s *slots) give() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken--
+	s.next()
+}
+
+func (s *slots) resize(most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most = most
+	s.next()
+}
+
+func (s *slots) next() {
+	for s.taken < s.most && len(s.queue) > 0 {
+		close(s.queue[0])
+		s.queue = s.queue[1:]
+		s.taken++
+	}
+}
