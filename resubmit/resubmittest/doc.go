@@ -17,6 +17,9 @@
 //
 // What the adapter says about a push is judged by what the system behind it saw.
 //
+// [TestJournal] does the same for a [resubmit.Journal], which needs no fixture but a
+// function that opens it.
+//
 // # Errors and concurrency
 //
 // A failure names the broken promise and the order. The checks of a suite run one after the

@@ -1,0 +1,506 @@
+package resubmittest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// OpenJournal opens the journal that is kept in a directory. A place that it was
+// not opened in before is an empty directory, for a new journal. Opened there again
+// it must hold what was put: a journal in memory is to be kept by its place, and one
+// that is an io.Closer is closed before.
+type OpenJournal func(place string) (resubmit.Journal, error)
+
+// TestJournal proves that a journal keeps the contract of resubmit.Journal. Each
+// promise is a subtest. That a record is durable when Put returns is proved with a
+// copy of the directory, which is what a crash leaves behind; a journal that leaves
+// nothing there is not held to that, and the log says so.
+//
+//	func TestMyJournal(t *testing.T) {
+//		resubmittest.TestJournal(t, func(place string) (resubmit.Journal, error) {
+//			return myjournal.Open(filepath.Join(place, "journal"))
+//		})
+//	}
+func TestJournal(t *testing.T, open OpenJournal) {
+	t.Helper()
+	for _, c := range journalChecks() {
+		t.Run(c.promise, func(t *testing.T) { c.prove(t, open) })
+	}
+}
+
+// journalCheck is one promise and how it is proved.
+type journalCheck struct {
+	promise string
+	run     func(*journalStand)
+}
+
+func journalChecks() []journalCheck {
+	return []journalCheck{
+		{"a new journal is empty", (*journalStand).isEmpty},
+		{"the plan that it was begun with opens it again", (*journalStand).opensItsPlan},
+		{"another plan is refused with ErrOtherPlan, both digests named", (*journalStand).refusesOtherPlans},
+		{"nothing is put before it is begun", (*journalStand).refusesBeforeBegin},
+		{"a record comes back with all its fields", (*journalStand).keepsFields},
+		{"a record takes the place of that of its order, and of no other", (*journalStand).keepsOrdersApart},
+		{"what may not follow a record is refused, and changes nothing", (*journalStand).heedsWhatMayFollow},
+		{"of many at once only one gets an order", (*journalStand).givesAnOrderOnce},
+		{"what was put is there for everybody", (*journalStand).showsWhatWasPut},
+		{"what was put is there when it is opened again", (*journalStand).keepsOverReopening},
+		{"what was put is on disk before Put returns", (*journalStand).isDurable},
+		{"a journal that is closed takes nothing", (*journalStand).refusesAfterClose},
+		{"it holds what a map would hold", (*journalStand).isLikeAMap},
+	}
+}
+
+func (c journalCheck) prove(t testing.TB, open OpenJournal) {
+	t.Helper()
+	s := &journalStand{TB: t, promise: c.promise, open: open, place: t.TempDir()}
+	s.reopen()
+	s.Cleanup(func() { _ = s.close() })
+	c.run(s)
+}
+
+// journalStand is where a journal stands while one promise is checked.
+type journalStand struct {
+	testing.TB
+	promise string
+	open    OpenJournal
+	place   string
+	journal resubmit.Journal
+	closed  bool
+}
+
+// failf says which promise is broken, and ends the check.
+func (s *journalStand) failf(format string, args ...any) {
+	s.Helper()
+	s.Fatalf("broken promise: %s: %s", s.promise, fmt.Sprintf(format, args...))
+}
+
+func (s *journalStand) close() error {
+	c, ok := s.journal.(io.Closer)
+	if !ok || s.closed {
+		return nil
+	}
+	s.closed = true
+	return c.Close()
+}
+
+// reopen closes the journal, if it was open, and opens it where it was.
+func (s *journalStand) reopen() {
+	s.Helper()
+	if s.journal != nil {
+		if err := s.close(); err != nil {
+			s.failf("closing it failed: %v", err)
+		}
+	}
+	s.journal, s.closed = s.openAt(s.place), false
+}
+
+func (s *journalStand) openAt(place string) resubmit.Journal {
+	s.Helper()
+	j, err := s.open(place)
+	if err != nil || j == nil {
+		s.failf("opening it gave %v and the error %v", j, err)
+	}
+	return j
+}
+
+const (
+	planOne = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	planTwo = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+)
+
+func (s *journalStand) begin() {
+	s.Helper()
+	if err := s.journal.Begin(planOne); err != nil {
+		s.failf("Begin failed: %v", err)
+	}
+}
+
+func (s *journalStand) put(r resubmit.Record) {
+	s.Helper()
+	if err := s.journal.Put(r); err != nil {
+		s.failf("Put of %s as %s failed: %v", r.OrderID, r.State, err)
+	}
+}
+
+// holds says how the journal differs from what it must hold about an order; a nil
+// want is no record. It may be called from any goroutine.
+func holds(j resubmit.Journal, id string, want *resubmit.Record) error {
+	got, found, err := j.Get(id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("Get(%q) failed: %w", id, err)
+	case want == nil && found:
+		return fmt.Errorf("Get(%q) found %+v, where nothing was put", id, got)
+	case want == nil:
+		return nil
+	case !found:
+		return fmt.Errorf("Get(%q) found nothing, where %s was put", id, want.State)
+	case !sameRecord(got, *want):
+		return fmt.Errorf("Get(%q) found %+v, where %+v was put", id, got, *want)
+	}
+	return nil
+}
+
+func (s *journalStand) mustHold(id string, want *resubmit.Record) {
+	s.Helper()
+	if err := holds(s.journal, id, want); err != nil {
+		s.failf("%v", err)
+	}
+}
+
+// sameRecord compares all fields, those of later versions too; times by their
+// instant.
+func sameRecord(a, b resubmit.Record) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range x.NumField() {
+		if t, ok := x.Field(i).Interface().(time.Time); ok {
+			if u, ok := y.Field(i).Interface().(time.Time); !ok || !t.Equal(u) {
+				return false
+			}
+			continue
+		}
+		if !reflect.DeepEqual(x.Field(i).Interface(), y.Field(i).Interface()) {
+			return false
+		}
+	}
+	return true
+}
+
+func journalRecord(id string, state resubmit.RecordState, n int) resubmit.Record {
+	return resubmit.Record{
+		OrderID: id, Fingerprint: fmt.Sprintf("%032x", n), State: state, Attempt: 1 + n%3, Target: "PD", Seen: "PF",
+		At:  time.Date(2026, 3, 7, 2, 0, 0, n%1_000_000_000, time.UTC).Add(time.Duration(n) * time.Second),
+		Why: fmt.Sprintf("step %d", n),
+	}
+}
+
+func (s *journalStand) isEmpty() {
+	s.mustHold("id-1", nil)
+	s.begin()
+	for _, id := range []string{"id-1", "1", "a/b", strings.Repeat("9", 200)} {
+		s.mustHold(id, nil)
+	}
+}
+
+func (s *journalStand) opensItsPlan() {
+	s.begin()
+	r := journalRecord("id-1", resubmit.RecordPushed, 1)
+	s.put(r)
+	for range 2 {
+		s.begin()
+		s.mustHold("id-1", &r)
+		s.reopen()
+	}
+}
+
+func (s *journalStand) refusesOtherPlans() {
+	s.begin()
+	for range 2 {
+		err := s.journal.Begin(planTwo)
+		switch {
+		case err == nil:
+			s.failf("Begin took a second plan")
+		case !errors.Is(err, resubmit.ErrOtherPlan):
+			s.failf("the error does not match ErrOtherPlan: %v", err)
+		case !strings.Contains(err.Error(), planOne) || !strings.Contains(err.Error(), planTwo):
+			s.failf("the error does not name both digests: %v", err)
+		}
+		s.reopen()
+	}
+	s.begin()
+}
+
+func (s *journalStand) refusesBeforeBegin() {
+	if s.journal.Put(journalRecord("id-1", resubmit.RecordPushed, 1)) == nil {
+		s.failf("Put took a record for no plan")
+	}
+	s.begin()
+	s.mustHold("id-1", nil)
+}
+
+func (s *journalStand) keepsFields() {
+	s.begin()
+	full := resubmit.Record{OrderID: "id-1", State: resubmit.RecordPushed}
+	fields := reflect.ValueOf(&full).Elem()
+	for i := range fields.NumField() {
+		fillField(fields.Field(i), i)
+	}
+	zone := time.FixedZone("", -7*3600)
+	records := []resubmit.Record{
+		full,
+		{OrderID: "id-2", State: resubmit.RecordCompleted},
+		{OrderID: "id-3", State: resubmit.RecordUnknown, At: time.Date(2026, 11, 1, 1, 30, 0, 1, zone)},
+		{OrderID: "id-4", State: resubmit.RecordSkipped, At: time.Now(), Why: "line\nline \"quoted\" <b>&amp; \\ \x00 \u2028 中文 🙂"},
+		{OrderID: "id-5", State: resubmit.RecordRefused, Why: strings.Repeat("long ", 20_000)},
+		{OrderID: "id-6", State: "of a later version"},
+	}
+	for range 2 {
+		for _, r := range records {
+			s.put(r)
+			s.mustHold(r.OrderID, &r)
+		}
+		s.reopen()
+		s.begin()
+	}
+	for _, r := range records {
+		s.mustHold(r.OrderID, &r)
+	}
+}
+
+// fillField gives a field that is empty a value of its own.
+func fillField(f reflect.Value, n int) {
+	if !f.IsZero() {
+		return
+	}
+	if f.Type() == reflect.TypeFor[time.Time]() {
+		f.Set(reflect.ValueOf(time.Date(2026, 3, 7, 2, 0, n, 123456789, time.UTC)))
+		return
+	}
+	switch f.Kind() {
+	case reflect.String:
+		f.SetString(fmt.Sprintf("field %d", n))
+	case reflect.Bool:
+		f.SetBool(true)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		f.SetInt(int64(n + 1))
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		f.SetUint(uint64(n) + 1) //nolint:gosec // a small number
+	case reflect.Float32, reflect.Float64:
+		f.SetFloat(float64(n) + 0.5)
+	case reflect.Struct:
+		for i := range f.NumField() {
+			if f.Field(i).CanSet() {
+				fillField(f.Field(i), n+i)
+			}
+		}
+	case reflect.Slice:
+		f.Set(reflect.MakeSlice(f.Type(), 2, 2))
+		for i := range f.Len() {
+			fillField(f.Index(i), n+i)
+		}
+	case reflect.Pointer:
+		f.Set(reflect.New(f.Type().Elem()))
+		fillField(f.Elem(), n)
+	default: // nothing else has a JSON form worth having in a record
+	}
+}
+
+// journalIDs are ids that are easily taken for one another.
+func journalIDs() []string {
+	return []string{
+		"1", "10", "100", "01", "1 ", " 1", "1.0", "+1", "id-1", "ID-1", "id-10", "id_1", "a/b", "a//b", "a\\b", "../a", ".",
+		"..", "a b", "a\tb", "a\nb", "100%", "%31", "ä", "a\u0308", "中文", "\x00", "\x00\x00", "h", "o", "o1", "records",
+		strings.Repeat("9", 199), strings.Repeat("9", 200),
+	}
+}
+
+func (s *journalStand) keepsOrdersApart() {
+	s.begin()
+	want := make(map[string]resubmit.Record)
+	for round, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordRefused, resubmit.RecordCompleted} {
+		for i, id := range journalIDs() {
+			if round == 0 {
+				s.mustHold(id, nil)
+			}
+			want[id] = journalRecord(id, state, 100*round+i)
+			s.put(want[id])
+		}
+		for id, r := range want {
+			s.mustHold(id, &r)
+		}
+	}
+}
+
+func journalStates() []resubmit.RecordState {
+	return []resubmit.RecordState{
+		resubmit.RecordSending, resubmit.RecordRefused, resubmit.RecordUnknown, resubmit.RecordPushed, resubmit.RecordProgressing,
+		resubmit.RecordCompleted, resubmit.RecordFailedAgain, resubmit.RecordFalseSuccess, resubmit.RecordSkipped,
+	}
+}
+
+func (s *journalStand) heedsWhatMayFollow() {
+	s.begin()
+	for i, was := range journalStates() {
+		for k, next := range journalStates() {
+			id := fmt.Sprintf("id-%s-%s", was, next)
+			first, second := journalRecord(id, was, i), journalRecord(id, next, 100+k)
+			s.put(first)
+			refusal := first.CheckNext(second)
+			err := s.journal.Put(second)
+			switch {
+			case refusal != nil && err == nil:
+				s.failf("Put took %s after %s", next, was)
+			case refusal == nil && err != nil:
+				s.failf("Put refused %s after %s: %v", next, was, err)
+			case refusal != nil:
+				s.mustHold(id, &first)
+			default:
+				s.mustHold(id, &second)
+			}
+		}
+	}
+}
+
+func (s *journalStand) givesAnOrderOnce() {
+	s.begin()
+	const orders, runs = 40, 16
+	var got [orders]atomic.Int32
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for run := range runs {
+		all.Go(func() {
+			<-start
+			for n := range orders {
+				if s.journal.Put(journalRecord(fmt.Sprintf("id-%d", n), resubmit.RecordSending, run)) == nil {
+					got[n].Add(1)
+				}
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	for n := range orders {
+		if times := got[n].Load(); times != 1 {
+			s.failf("of %d that wanted to send order id-%d, %d got it", runs, n, times)
+		}
+	}
+}
+
+func (s *journalStand) showsWhatWasPut() {
+	s.begin()
+	const callers, each = 16, 30
+	errs := make(chan error, callers)
+	for caller := range callers {
+		go func() { errs <- putAndLook(s.journal, caller, each) }()
+	}
+	var failed error
+	for range callers {
+		if err := <-errs; failed == nil {
+			failed = err
+		}
+	}
+	if failed != nil {
+		s.failf("%v", failed)
+	}
+}
+
+// putAndLook puts the orders of one caller and looks for each at once, from another
+// goroutine.
+func putAndLook(j resubmit.Journal, caller, each int) error {
+	for n := range each {
+		for _, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordPushed} {
+			id := fmt.Sprintf("id-%d-%d", n, caller)
+			r := journalRecord(id, state, n)
+			if err := j.Put(r); err != nil {
+				return fmt.Errorf("Put of %s as %s failed: %w", id, state, err)
+			}
+			seen := make(chan error)
+			go func() { seen <- holds(j, id, &r) }()
+			if err := <-seen; err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *journalStand) keepsOverReopening() {
+	s.begin()
+	want := make(map[string]resubmit.Record)
+	for round := range 3 {
+		for i, state := range journalStates() {
+			id := fmt.Sprintf("id-%d-%d", round, i)
+			want[id] = journalRecord(id, state, 10*round+i)
+			s.put(want[id])
+		}
+		s.reopen()
+		s.begin()
+		for id, r := range want {
+			s.mustHold(id, &r)
+		}
+	}
+}
+
+func (s *journalStand) isDurable() {
+	s.begin()
+	for n, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordPushed, resubmit.RecordCompleted} {
+		r := journalRecord("id-1", state, n)
+		s.put(r)
+		left := s.TempDir()
+		if err := os.CopyFS(left, os.DirFS(s.place)); err != nil {
+			s.failf("its directory could not be copied: %v", err)
+		}
+		if files, err := os.ReadDir(left); err != nil || len(files) == 0 {
+			s.Logf("not proved: it leaves nothing in its directory (%v)", err)
+			return
+		}
+		after := s.openAt(left)
+		err := holds(after, "id-1", &r)
+		if c, ok := after.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+		if err != nil {
+			s.failf("after a crash right behind Put: %v", err)
+		}
+	}
+}
+
+func (s *journalStand) refusesAfterClose() {
+	s.begin()
+	if _, ok := s.journal.(io.Closer); !ok {
+		s.Logf("not proved: it cannot be closed")
+		return
+	}
+	if err := s.close(); err != nil {
+		s.failf("closing it failed: %v", err)
+	}
+	if s.journal.Put(journalRecord("id-1", resubmit.RecordSending, 1)) == nil {
+		s.failf("Put took a record")
+	}
+	if _, found, err := s.journal.Get("id-1"); err == nil || found {
+		s.failf("Get gave found=%v and the error %v, as if it knew", found, err)
+	}
+}
+
+func (s *journalStand) isLikeAMap() {
+	s.begin()
+	random := rand.New(rand.NewPCG(1, 2))
+	want := make(map[string]resubmit.Record)
+	for n := range 600 {
+		id := fmt.Sprintf("%d", random.IntN(400))
+		states := journalStates()
+		next := journalRecord(id, states[random.IntN(len(states))], n)
+		refusal := want[id].CheckNext(next)
+		if err := s.journal.Put(next); (err == nil) != (refusal == nil) {
+			s.failf("Put of %s as %s after %q gave the error %v", id, next.State, want[id].State, err)
+		}
+		if refusal == nil {
+			want[id] = next
+		}
+		if n%150 == 149 {
+			s.reopen()
+			s.begin()
+		}
+	}
+	for n := range 400 {
+		id := fmt.Sprintf("%d", n)
+		if r, ok := want[id]; ok {
+			s.mustHold(id, &r)
+		} else {
+			s.mustHold(id, nil)
+		}
+	}
+}
