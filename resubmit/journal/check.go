@@ -1,0 +1,176 @@
+package journal
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// chunk is how many records are read within one transaction: a long one would keep
+// a run from growing the file.
+const chunk = 1000
+
+// Summary is what a journal holds.
+type Summary struct {
+	Path      string
+	Version   int
+	CreatedAt time.Time
+	// Plan is the digest of the plan; "" for a journal that was not begun.
+	Plan string
+	// Records is the number of orders with a record, States the same by state.
+	Records int
+	States  map[resubmit.RecordState]int
+	// Newest is when the last state was entered; zero without records.
+	Newest time.Time
+	// FileBytes is the size of the file, DataBytes what its records take of it.
+	FileBytes, DataBytes int64
+	// Holder is the process that writes the journal; nil when it is only looked at.
+	Holder *Holder
+}
+
+// String is the summary on one line.
+func (s Summary) String() string {
+	states := make([]string, 0, len(s.States))
+	for _, state := range slices.Sorted(maps.Keys(s.States)) {
+		states = append(states, fmt.Sprintf("%d %s", s.States[state], state))
+	}
+	plan := s.Plan
+	if plan == "" {
+		plan = "no plan yet"
+	}
+	return fmt.Sprintf("%s: %s, %d records (%s), %d bytes", s.Path, plan, s.Records, strings.Join(states, ", "), s.FileBytes)
+}
+
+// Summary reads the whole journal, a second or so for a million records, and
+// checks each of them. While a run writes to it, it is no more than a look at what
+// changes.
+func (j *Journal) Summary() (Summary, error) {
+	j.mu.Lock()
+	s := Summary{
+		Path: j.path, Version: j.format.Version, CreatedAt: j.format.CreatedAt, Plan: j.plan,
+		States: make(map[resubmit.RecordState]int),
+	}
+	j.mu.Unlock()
+	info, err := os.Stat(j.path)
+	if err != nil {
+		return Summary{}, j.errorf("%w", err)
+	}
+	s.FileBytes = info.Size()
+	if !j.readOnly {
+		s.Holder = readHolder(j.path)
+	}
+	err = j.each(func(key, body []byte) error {
+		r, err := decode(string(key[1:]), body)
+		if err != nil {
+			return err
+		}
+		s.Records++
+		s.States[r.State]++
+		s.DataBytes += int64(len(key) + checksumSize + linkSize + len(body))
+		if r.At.After(s.Newest) {
+			s.Newest = r.At
+		}
+		return nil
+	})
+	if err != nil {
+		return Summary{}, err
+	}
+	return s, nil
+}
+
+// Inspect opens the journal at path only to look at it, and sums it up. The error
+// of a journal that a run has is a [*HeldError] that tells the run.
+func Inspect(path string) (Summary, error) {
+	j, err := Open(path, ReadOnly(), Wait(0))
+	if err != nil {
+		return Summary{}, err
+	}
+	s, err := j.Summary()
+	if closed := j.Close(); err == nil {
+		err = closed
+	}
+	return s, err
+}
+
+// Check reads the whole journal: each record, that none is missing, and the pages
+// of the file. Writers wait for its end.
+func (j *Journal) Check() error {
+	j.disk <- struct{}{}
+	defer func() { <-j.disk }()
+	var count uint64
+	err := j.each(func(key, body []byte) error {
+		count++
+		_, err := decode(string(key[1:]), body)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return j.view(func(tx *bbolt.Tx) error {
+		want, err := checkLast(tx)
+		if err != nil {
+			return err
+		}
+		if count != want {
+			return fmt.Errorf("%w: it has %d records of %d", ErrDamaged, count, want)
+		}
+		for bad := range tx.Check() {
+			if err == nil { // the others are drained
+				err = fmt.Errorf("%w: %w", ErrDamaged, bad)
+			}
+		}
+		return err
+	})
+}
+
+// each yields the records in the order of their keys, and checks that none is
+// missing. The slices are good until f returns.
+func (j *Journal) each(f func(key, body []byte) error) error {
+	at := headKey
+	for at != nil {
+		err := j.view(func(tx *bbolt.Tx) (err error) {
+			at, err = eachFrom(tx, at, f)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachFrom yields the records behind a key, as many as are read at once, and
+// returns the last one, or nil at the end.
+func eachFrom(tx *bbolt.Tx, from []byte, f func(key, body []byte) error) ([]byte, error) {
+	c := tx.Bucket(bucketRecords).Cursor()
+	key, value := c.Seek(from)
+	if !bytes.Equal(key, from) {
+		return nil, fmt.Errorf("%w: the record under %q is gone", ErrDamaged, from)
+	}
+	next, _, err := unsealRecord(key, value)
+	for range chunk {
+		if err != nil {
+			return nil, err
+		}
+		key, value = c.Next()
+		if next != link(key) {
+			return nil, fmt.Errorf("%w: records are missing before %q", ErrDamaged, key)
+		}
+		if key == nil {
+			return nil, nil
+		}
+		var body []byte
+		if next, body, err = unsealRecord(key, value); err == nil {
+			err = f(key, body)
+		}
+	}
+	return bytes.Clone(key), err
+}

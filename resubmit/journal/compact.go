@@ -1,0 +1,71 @@
+package journal
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// compactStep bounds the memory of a compaction, in bytes.
+const compactStep = 16 << 20
+
+// Compact checks the journal at path and writes it anew without what its file does
+// not need any more. It returns the size before and after in bytes. The journal
+// must not be in use; it is whole at any moment.
+func Compact(path string, opts ...Option) (before, after int64, err error) {
+	j, err := Open(path, opts...)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() {
+		if closed := j.Close(); err == nil {
+			err = closed
+		}
+	}()
+	if j.readOnly {
+		return 0, 0, j.errorf("a compaction writes; leave out ReadOnly")
+	}
+	if err := j.Check(); err != nil {
+		return 0, 0, err
+	}
+	info, err := j.file.Stat()
+	if err != nil {
+		return 0, 0, j.errorf("%w", err)
+	}
+	if after, err = j.compact(); err != nil {
+		return 0, 0, j.errorf("compact: %w", err)
+	}
+	return info.Size(), after, nil
+}
+
+func (j *Journal) compact() (size int64, err error) {
+	name, err := temporary(j.path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(name) // err says more
+		}
+	}()
+	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return 0, err
+	}
+	err = guarded(func() error { return bbolt.Compact(db, j.db, compactStep) })
+	if err = cmp.Or(err, db.Close()); err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	// The lock is on the file that goes: whoever waits for it sees that it is gone.
+	if err := os.Rename(name, j.path); err != nil {
+		return 0, err
+	}
+	return info.Size(), syncDir(filepath.Dir(j.path))
+}

@@ -1,0 +1,83 @@
+package journal
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// create makes a journal. It comes into being whole: what is at path is a journal
+// or nothing, so that an empty file is known to have lost its content. If another
+// process is faster, its journal stays.
+func create(path string) (err error) {
+	name, err := temporary(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removed := os.Remove(name); err == nil {
+			err = removed
+		}
+	}()
+	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	if err := cmp.Or(db.Update(initialize), db.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(name, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// temporary makes an empty file of mode 0600 beside path.
+func temporary(path string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.new")
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
+}
+
+func initialize(tx *bbolt.Tx) error {
+	records, err := tx.CreateBucket(bucketRecords)
+	if err != nil {
+		return err
+	}
+	if err := records.Put(headKey, sealRecord(headKey, link(nil), nil)); err != nil {
+		return err
+	}
+	b, err := tx.CreateBucket(bucketJournal)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(format{Kind: Kind, Version: Version, CreatedAt: time.Now().UTC().Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	if err := b.Put(keyFormat, seal(keyFormat, text)); err != nil {
+		return err
+	}
+	return b.Put(keyLast, seal(keyLast, []byte{0}))
+}
+
+// syncDir brings the name of a new file to disk.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a directory cannot be opened there, and need not be
+	}
+	d, err := os.Open(dir) //nolint:gosec // the user's own path
+	if err != nil {
+		return err
+	}
+	return cmp.Or(d.Sync(), d.Close())
+}

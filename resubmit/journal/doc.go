@@ -1,0 +1,26 @@
+// Package journal keeps the memory of a run in a file, so that a run that was
+// killed at any moment goes on without sending anything twice. A [Journal] is a
+// [resubmit.Journal] on bbolt.
+//
+//	j, err := journal.Open("maintenance.journal")
+//	if err != nil {
+//		return err // in use by another process, of another program, damaged …
+//	}
+//	defer j.Close()
+//	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Journal: j})
+//	report, err := runner.Apply(ctx, plan)
+//
+// A record is on disk before Put returns. Callers that come while the disk is busy
+// share the next write; nobody waits for company.
+//
+// One process writes a journal at a time. A second one gets a [*HeldError] that
+// names the first. What a killed process leaves behind blocks nobody.
+//
+// Errors: each is one line with the path of the journal and what to do. A file
+// that was cut off, overwritten or is of another program is refused, and left as
+// it is; [ErrDamaged] tells damage from the rest. Every record carries a checksum
+// and the name of its successor, so that neither a wrong record nor a missing one
+// is taken for the truth.
+//
+// A Journal is safe for concurrent use.
+package journal

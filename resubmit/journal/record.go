@@ -1,0 +1,114 @@
+package journal
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"hash/crc64"
+	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// A record is kept under "o" and the id of its order as
+//
+//	checksum (4 bytes) | link (8 bytes) | record as JSON
+//
+// The checksum is over the key and all that follows it. The link is a hash of the
+// key of the next record, so that what is not there is known to be missing, and
+// not merely not found. The record before all others, under "h", is empty.
+const (
+	checksumSize = 4
+	linkSize     = 8
+
+	maxIDSize     = 1 << 10
+	maxRecordSize = 1 << 20
+)
+
+var (
+	headKey    = []byte("h")
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	ecma       = crc64.MakeTable(crc64.ECMA)
+)
+
+// recordKey is the key of an order. The id must survive JSON unchanged.
+func recordKey(orderID string) ([]byte, error) {
+	switch {
+	case orderID == "":
+		return nil, errors.New("an order has no id")
+	case len(orderID) > maxIDSize:
+		return nil, fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize, wording.Clip(orderID, 40))
+	case !utf8.ValidString(orderID):
+		return nil, fmt.Errorf("the id of an order is not UTF-8: %q", orderID)
+	}
+	return append([]byte{'o'}, orderID...), nil
+}
+
+func encode(r resubmit.Record) ([]byte, error) {
+	body, err := json.Marshal(r)
+	if err == nil && len(body) > maxRecordSize {
+		err = fmt.Errorf("it has %d bytes, more than the %d that a record may have", len(body), maxRecordSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the record of order %s: %w", r.OrderID, err)
+	}
+	return body, nil
+}
+
+func decode(orderID string, body []byte) (resubmit.Record, error) {
+	var r resubmit.Record
+	if err := json.Unmarshal(body, &r); err != nil {
+		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, orderID, err)
+	}
+	if r.OrderID != orderID {
+		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s is of order %s", ErrDamaged, orderID, r.OrderID)
+	}
+	return r, nil
+}
+
+// link names a key. Nil is the end.
+func link(key []byte) uint64 { return crc64.Checksum(key, ecma) }
+
+// seal puts a checksum before a value.
+func seal(key, value []byte) []byte {
+	sealed := make([]byte, checksumSize, checksumSize+len(value))
+	sealed = append(sealed, value...)
+	binary.BigEndian.PutUint32(sealed, checksum(key, value))
+	return sealed
+}
+
+// unseal checks and takes off the checksum.
+func unseal(key, sealed []byte) ([]byte, error) {
+	if len(sealed) < checksumSize || binary.BigEndian.Uint32(sealed) != checksum(key, sealed[checksumSize:]) {
+		return nil, fmt.Errorf("%w: what it holds under %q does not fit its checksum", ErrDamaged, wording.Clip(string(key), 80))
+	}
+	return sealed[checksumSize:], nil
+}
+
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+// sealRecord makes the value of a record.
+func sealRecord(key []byte, next uint64, body []byte) []byte {
+	sealed := make([]byte, checksumSize+linkSize, checksumSize+linkSize+len(body))
+	binary.BigEndian.PutUint64(sealed[checksumSize:], next)
+	sealed = append(sealed, body...)
+	binary.BigEndian.PutUint32(sealed, checksum(key, sealed[checksumSize:]))
+	return sealed
+}
+
+// unsealRecord takes the value of a record apart.
+func unsealRecord(key, sealed []byte) (next uint64, body []byte, err error) {
+	value, err := unseal(key, sealed)
+	if err == nil && len(value) < linkSize {
+		err = fmt.Errorf("%w: the record under %q is too short", ErrDamaged, wording.Clip(string(key), 80))
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return binary.BigEndian.Uint64(value), value[linkSize:], nil
+}

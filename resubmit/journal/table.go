@@ -1,0 +1,180 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+var (
+	bucketJournal = []byte("journal")
+	bucketRecords = []byte("records")
+
+	keyFormat = []byte("format")
+	keyPlan   = []byte("plan")
+	keyLast   = []byte("last")
+)
+
+// errUnchanged undoes a transaction that has nothing to write.
+var errUnchanged = errors.New("nothing to write")
+
+// table is the content of a journal within one transaction that writes.
+type table struct {
+	journal, records *bbolt.Bucket
+	count            uint64 // of the records
+	changed          map[string]uint32
+	bound            bool
+}
+
+func newTable(tx *bbolt.Tx) (*table, error) {
+	t := &table{journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords), changed: make(map[string]uint32)}
+	// Orders come about in the order of their ids, so pages fill from the left.
+	t.records.FillPercent = 0.9
+	value, err := unseal(keyLast, t.journal.Get(keyLast))
+	if err == nil {
+		t.count, _, err = readCount(value)
+	}
+	return t, err
+}
+
+// bind binds a new journal to a plan, and returns the plan that it is bound to.
+func (t *table) bind(plan string) (string, error) {
+	if sealed := t.journal.Get(keyPlan); sealed != nil {
+		bound, err := unseal(keyPlan, sealed)
+		return string(bound), err
+	}
+	t.bound = true
+	return plan, t.journal.Put(keyPlan, seal(keyPlan, []byte(plan)))
+}
+
+// put writes the record of an order, unless it may not follow the one that is
+// there.
+func (t *table) put(w *write) (refused, err error) {
+	c := t.records.Cursor()
+	at, value := c.Seek(w.key)
+	if bytes.Equal(at, w.key) {
+		next, body, err := unsealRecord(w.key, value)
+		if err != nil {
+			return nil, err
+		}
+		was, err := decode(w.rec.OrderID, body)
+		if err != nil {
+			return nil, err
+		}
+		if refused := was.CheckNext(w.rec); refused != nil {
+			return refused, nil
+		}
+		return nil, t.set(w.key, next, w.body)
+	}
+	if refused := (resubmit.Record{}).CheckNext(w.rec); refused != nil {
+		return refused, nil
+	}
+	key, body, err := before(c, at)
+	if err != nil {
+		return nil, err
+	}
+	next := link(at)
+	// Copied, because writing moves what a cursor returned.
+	key, body = bytes.Clone(key), bytes.Clone(body)
+	if err := t.set(key, link(w.key), body); err != nil {
+		return nil, err
+	}
+	t.count++
+	return nil, t.set(w.key, next, w.body)
+}
+
+func (t *table) set(key []byte, next uint64, body []byte) error {
+	sealed := sealRecord(key, next, body)
+	t.changed[string(key)] = binary.BigEndian.Uint32(sealed)
+	return t.records.Put(key, sealed)
+}
+
+// finish leaves word of what was written: the number of records, and the key and
+// checksum of each one that changed. If a disk loses or tears the last write
+// although it said that it was done, that shows when the journal is opened.
+func (t *table) finish() error {
+	if len(t.changed) == 0 && !t.bound {
+		return errUnchanged
+	}
+	value := binary.AppendUvarint(nil, t.count)
+	for _, key := range slices.Sorted(maps.Keys(t.changed)) {
+		value = binary.AppendUvarint(value, uint64(len(key)))
+		value = append(value, key...)
+		value = binary.BigEndian.AppendUint32(value, t.changed[key])
+	}
+	return t.journal.Put(keyLast, seal(keyLast, value))
+}
+
+// checkLast holds the records that were written last against what was left about
+// them, and returns the number of all records.
+func checkLast(tx *bbolt.Tx) (count uint64, err error) {
+	value, err := unseal(keyLast, tx.Bucket(bucketJournal).Get(keyLast))
+	if err != nil {
+		return 0, err
+	}
+	count, value, err = readCount(value)
+	for err == nil && len(value) > 0 {
+		size, n := binary.Uvarint(value)
+		value = value[max(n, 0):]
+		if n <= 0 || size > uint64(len(value)) || uint64(len(value))-size < checksumSize {
+			return 0, errBadLast
+		}
+		key := value[:size]
+		sum := binary.BigEndian.Uint32(value[size:])
+		value = value[size+checksumSize:]
+		sealed := tx.Bucket(bucketRecords).Get(key)
+		if _, _, err = unsealRecord(key, sealed); err == nil && binary.BigEndian.Uint32(sealed) != sum {
+			err = fmt.Errorf("%w: the last write of %q was lost", ErrDamaged, wording.Clip(string(key), 80))
+		}
+	}
+	return count, err
+}
+
+var errBadLast = fmt.Errorf("%w: what it says of its last write makes no sense", ErrDamaged)
+
+func readCount(value []byte) (count uint64, rest []byte, err error) {
+	count, n := binary.Uvarint(value)
+	if n <= 0 {
+		return 0, nil, errBadLast
+	}
+	return count, value[n:], nil
+}
+
+// find returns the record under a key, and nil if it is sure that there is none.
+func find(records *bbolt.Bucket, key []byte) (body []byte, err error) {
+	c := records.Cursor()
+	at, value := c.Seek(key)
+	if bytes.Equal(at, key) {
+		_, body, err = unsealRecord(key, value)
+		return body, err
+	}
+	_, _, err = before(c, at)
+	return nil, err
+}
+
+// before returns the record before the cursor's, and proves that there is none
+// between the two. A nil at is the end.
+func before(c *bbolt.Cursor, at []byte) (key, body []byte, err error) {
+	var value []byte
+	if at == nil {
+		key, value = c.Last()
+	} else {
+		key, value = c.Prev()
+	}
+	if key == nil {
+		return nil, nil, fmt.Errorf("%w: its first record is missing", ErrDamaged)
+	}
+	next, body, err := unsealRecord(key, value)
+	if err == nil && next != link(at) {
+		err = fmt.Errorf("%w: records are missing behind %q", ErrDamaged, wording.Clip(string(key), 80))
+	}
+	return key, body, err
+}
