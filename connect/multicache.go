@@ -122,6 +122,9 @@ func (s answerStore) save(name string, a *keptAnswer) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(data) >= maxKeptAnswer {
+		return fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
+	}
 	f, err := os.CreateTemp(s.dir, name+".*.tmp") // of mode 0600
 	if err != nil {
 		return err

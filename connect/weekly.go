@@ -61,7 +61,7 @@ func (r Weekly) compile() (*rule, error) {
 
 // check compiles the rule, or names the key that is wrong, as in a file.
 func (r Weekly) check() (c *rule, key string, err error) {
-	c = &rule{Weekly: r}
+	c = &rule{Weekly: r, starts: &weeklyStarts{}}
 	c.Except = slices.Clone(r.Except)
 	if err := checkID(r.ID); err != nil {
 		return nil, "id", err
@@ -107,6 +107,7 @@ type rule struct {
 	first, last int   // bounds of the weeks, inclusive
 	except      []int // weeks without an occurrence
 	skip        []int // these, and the weeks that a window replaces, sorted
+	starts      *weeklyStarts
 	margins
 }
 
@@ -168,9 +169,16 @@ func (r *rule) weekOf(day int64) (week int, ok bool) {
 	return week, r.dayOf(week) == day
 }
 
-func (r *rule) start(week int) time.Time {
+func (r *rule) start(week int) time.Time { return time.Unix(r.startUnix(week), 0).UTC() }
+
+// startUnix is in seconds since 1970: a start has no fractions of them.
+func (r *rule) startUnix(week int) int64 {
+	if seconds, known := r.starts.at(week); known {
+		return seconds
+	}
 	t, _ := wall(dayStart(r.dayOf(week)).Add(r.timeOfDay)).instants(r.loc)
-	return t
+	r.starts.learn(week, t.Unix())
+	return t.Unix()
 }
 
 // span is when the occurrence of the week holds, margins included.
@@ -201,11 +209,22 @@ func (r *rule) firstFrom(t time.Time) (week int, ok bool) {
 // lastUntil is the last occurrence that starts at or before t, margin included.
 func (r *rule) lastUntil(t time.Time) (week int, ok bool) {
 	t = t.Add(r.lead)
+	seconds := t.Unix()
 	week = min(r.last, r.weekBy(t, 1))
-	for week >= r.first && (r.skips(week) || r.start(week).After(t)) {
+	for week >= r.first && (r.skips(week) || r.startUnix(week) > seconds) {
 		week--
 	}
 	return week, week >= r.first
+}
+
+// holdingAt is the occurrence that holds at t: the last to start is the last to end.
+func (r *rule) holdingAt(t time.Time) (o occurrence, ok bool) {
+	week, ok := r.lastUntil(t)
+	if !ok || t.Unix()-r.startUnix(week) > int64((r.Duration+r.tail)/time.Second)+1 { // for sure over
+		return occurrence{}, false
+	}
+	o = occurrence{span: r.span(week), rule: r, n: week}
+	return o, o.span.Contains(t)
 }
 
 // lastEnded is the last occurrence that ends at or before t, margin included.
@@ -240,6 +259,9 @@ func (r *rule) weekBy(t time.Time, days int64) int {
 }
 
 func (r *rule) skips(week int) bool {
+	if len(r.skip) == 0 {
+		return false
+	}
 	_, skips := slices.BinarySearch(r.skip, week)
 	return skips
 }
