@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -99,6 +100,18 @@ func requireCaught(t *testing.T, suite string, adapters []broken) {
 	}
 }
 
+// What cannot be proved without faults is not passed over in silence.
+func TestPromisesThatNeedFaultsAreNamed(t *testing.T) {
+	t.Parallel()
+	for suite, want := range map[string]int{"source": 7, "reader": 6, "pusher": 8} {
+		require.Empty(t, resubmittest.Unproved(suite, rich()))
+		require.Len(t, resubmittest.Unproved(suite, poor()), want, suite)
+	}
+	some := rich()
+	some.Faults = []resubmittest.Fault{resubmittest.Denied, resubmittest.Page, resubmittest.AnswerLost, resubmittest.AnswerHalf, resubmittest.Slow}
+	require.Equal(t, []string{`a system that is away is ErrUnavailable to a reader (needs ["unavailable"])`}, resubmittest.Unproved("reader", some))
+}
+
 // A fixture that is wrong in itself proves nothing.
 func TestAWrongFixtureIsSaidToBe(t *testing.T) {
 	t.Parallel()
@@ -119,6 +132,14 @@ func TestAWrongFixtureIsSaidToBe(t *testing.T) {
 				put := s.Put
 				s.Put = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
 					n.Status = commerce.StatusLongRunning
+					return put(t, n)
+				}
+			}},
+		{"puts them over another amount", "reader", "an order is read as it is", "Put made an order over 5 EUR",
+			nil, func(s *resubmittest.System) {
+				put := s.Put
+				s.Put = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
+					n.Total = commerce.Money{Amount: decimal.New(5, 0), Currency: "EUR"}
 					return put(t, n)
 				}
 			}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +122,13 @@ func brokenReaders() []broken {
 		{name: "trims ids", promise: "taken as a whole", says: "which no order has, gave", breaks: knowing(strings.TrimSpace)},
 		{name: "cuts ids at a query", promise: "taken as a whole", says: `?x=y", which no order has, gave`,
 			breaks: knowing(func(id string) string { id, _, _ = strings.Cut(id, "?"); return id })},
+		{name: "does not escape ids", promise: "taken as a whole", says: `the id "%69d N0001", which no order has, gave`,
+			breaks: knowing(func(id string) string {
+				if plain, err := url.PathUnescape(id); err == nil {
+					return plain
+				}
+				return id
+			})},
 		{name: "cannot read ids with slashes", promise: "taken as a whole", says: `cannot be read by its id "a/b"`,
 			breaks: knowing(func(id string) string { id, _, _ = strings.Cut(id, "/"); return id })},
 		{name: "remembers orders", promise: "as it is now", says: "after somebody moved it",

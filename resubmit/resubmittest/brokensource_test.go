@@ -141,6 +141,23 @@ func brokenSources() []broken {
 				}
 				system.Source = func(t testing.TB, _ []string) resubmit.OrderSource { return good(t, all) }
 			}},
+		{name: "lists an id twice that was given twice", poor: true, promise: "a source of given ids", says: "given twice: N0001 was yielded twice",
+			breaks: func(system *resubmittest.System) {
+				good := system.Source
+				system.Source = func(t testing.TB, ids []string) resubmit.OrderSource {
+					return sourceFunc(func(ctx context.Context, q commerce.Query) sequence {
+						return func(yield func(*commerce.Order, error) bool) {
+							for _, id := range ids {
+								for o, err := range good(t, []string{id}).Orders(ctx, q) {
+									if !yield(o, err) || err != nil {
+										return
+									}
+								}
+							}
+						}
+					})
+				}
+			}},
 		{name: "leaves out a given id that is not there", poor: true, promise: "a source of given ids", says: "must not be left out",
 			breaks: failing(swallow)},
 		{name: "pages by offset", promise: "while others come and go", says: "is missing", breaks: pagesByOffset},

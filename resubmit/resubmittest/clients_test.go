@@ -2,6 +2,8 @@ package resubmittest_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,8 +40,8 @@ type way struct {
 	client func(t testing.TB, base string, h *http.Client) client
 	// told is what the client is to tell of an order.
 	told func(o commercetest.Order) *commerce.Order
-	// isPush knows the requests that push.
-	isPush func(r *http.Request, body []byte) bool
+	// isPush and isRead know the requests that push and read.
+	isPush, isRead func(r *http.Request, body []byte) bool
 	// reads and pushes are where faults hit.
 	reads, pushes commercetest.Fault
 }
@@ -79,6 +81,7 @@ func orderManagerWay(opts ...ordermanager.Option) way {
 		},
 		told:   toldByOrderManager,
 		isPush: func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPost },
+		isRead: func(r *http.Request, _ []byte) bool { return r.Method == http.MethodGet },
 		reads:  commercetest.Fault{Method: http.MethodGet},
 		pushes: commercetest.Fault{Method: http.MethodPost},
 	}
@@ -102,6 +105,7 @@ func billingWay(opts ...billing.Option) way {
 			return want
 		},
 		isPush: func(_ *http.Request, body []byte) bool { return bytes.Contains(body, []byte("OrderStatusChange_API")) },
+		isRead: func(_ *http.Request, body []byte) bool { return bytes.Contains(body, []byte("GetOrder_API")) },
 		reads:  commercetest.Fault{Contains: "GetOrder_API"},
 		pushes: commercetest.Fault{Contains: "OrderStatusChange_API"},
 	}
@@ -130,6 +134,7 @@ func simpleWay(opts ...simpleapi.Option) way {
 			return want
 		},
 		isPush: func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPatch },
+		isRead: func(r *http.Request, _ []byte) bool { return r.Method == http.MethodGet },
 		reads:  commercetest.Fault{Method: http.MethodGet},
 		pushes: commercetest.Fault{Method: http.MethodPatch},
 	}
@@ -175,6 +180,7 @@ type stage struct {
 	now time.Time
 
 	pushed atomic.Int64
+	denied atomic.Pointer[resubmittest.Calls]
 }
 
 // approves is a Connect that delivers at once.
@@ -224,10 +230,25 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	if s.isPush(r, body) {
+	push, read := s.isPush(r, body), s.isRead(r, body)
+	if push {
 		s.pushed.Add(1)
 	}
+	if denied := s.denied.Load(); denied != nil && (*denied == resubmittest.Pushes && push || *denied == resubmittest.Reads && read) {
+		deny(w, r, body)
+		return
+	}
 	s.sys.ServeHTTP(w, r)
+}
+
+// deny refuses the credentials, and repeats them in all the ways that clients read.
+func deny(w http.ResponseWriter, r *http.Request, body []byte) {
+	w.WriteHeader(http.StatusUnauthorized)
+	said := fmt.Sprintf("denied: %v %s", r.Header, body)
+	if _, password, ok := r.BasicAuth(); ok {
+		said += " " + password
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": said, "code": said, "message": said}) // the client has its status
 }
 
 func (s *stage) put(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
@@ -268,7 +289,8 @@ func (s *stage) spoil(t testing.TB, f resubmittest.Fault, on resubmittest.Calls)
 	case resubmittest.Unavailable:
 		fault.Kind, fault.Status = commercetest.FaultStatus, http.StatusServiceUnavailable
 	case resubmittest.Denied:
-		fault.Kind, fault.Status = commercetest.FaultStatus, http.StatusUnauthorized
+		s.denied.Store(&on)
+		return func() { s.denied.Store(nil) }
 	case resubmittest.Busy:
 		fault.Kind, fault.Status, fault.RetryAfter = commercetest.FaultStatus, http.StatusTooManyRequests, resubmittest.BusyFor
 	case resubmittest.Page:

@@ -20,6 +20,9 @@ func Prove(t testing.TB, suite, promise string, f Fixture) {
 	}
 }
 
+// Unproved are the promises that need faults which the fixture does not have.
+func Unproved(suite string, f Fixture) []string { return unproved(f, suites()[suite]) }
+
 func suites() map[string][]check {
 	return map[string][]check{"source": sourceChecks(), "reader": readerChecks(), "pusher": pusherChecks()}
 }

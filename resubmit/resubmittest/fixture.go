@@ -71,9 +71,10 @@ type NewOrder struct {
 	Status commerce.Status
 	// Failure is part of the text that an order with the status PF failed with.
 	Failure string
-	// PlacedAt is in whole seconds.
+	// PlacedAt is in whole seconds, and not always later than that of the order before.
 	PlacedAt time.Time
-	Total    commerce.Money
+	// Total may be left out of what Put returns by an adapter that cannot tell it.
+	Total commerce.Money
 	// Account is one of Fixture.Accounts; "" is any other account.
 	Account string
 }
@@ -109,7 +110,8 @@ type Fault string
 const (
 	// Unavailable: 503, and nothing is done.
 	Unavailable Fault = "unavailable"
-	// Denied: 401, and nothing is done.
+	// Denied: 401, and nothing is done. A good test system repeats in its answer the
+	// credentials that it got.
 	Denied Fault = "denied"
 	// Busy: 429 with Retry-After: BusyFor, and nothing is done. It hits pushes only.
 	Busy Fault = "busy"

@@ -84,7 +84,7 @@ func limits(s *stand) {
 	failed := slices.DeleteFunc(slices.Clone(orders), func(o *commerce.Order) bool { return o.Status != commerce.StatusProvisioningFailed })
 	newest := slices.Clone(failed)
 	slices.Reverse(newest)
-	for _, limit := range []int{1, 3, len(failed), len(failed) + 1} {
+	for _, limit := range []int{1, 3, len(failed) - 1, len(failed), len(failed) + 1} {
 		q := commerce.FailedOrders().Query()
 		q.Limit = limit
 		s.same(fmt.Sprintf("limit %d: ", limit), failed[:min(limit, len(failed))], s.all(source, q))
@@ -134,6 +134,7 @@ func given(s *stand) {
 	}
 	source := s.source(told)
 	s.same("", told, s.all(source, commerce.FailedOrders().Query()))
+	s.same("given twice: ", told, s.all(s.source(slices.Repeat(told, 2)), commerce.FailedOrders().Query()))
 	s.same("asked for ids that were not given: ", nil, s.all(source, commerce.Query{IDs: idsOf(untold)}))
 	missing := s.sys.Source(s.TB, append(idsOf(told), s.fix.Missing))
 	if l := s.list(s.Context(), missing, commerce.Query{}, nil); l.err == nil {
