@@ -98,7 +98,7 @@ func index(entries []entry, rules []*rule) *Calendar {
 	for i := range entries {
 		e := &entries[i]
 		e.span = e.widen(e.Span())
-		if rule, date, ok := cutLast(e.ID, "@"); ok {
+		if rule, date, ok := cutOccurrence(e.ID); ok {
 			taken[rule] = append(taken[rule], date)
 		}
 	}
@@ -130,12 +130,12 @@ func index(entries []entry, rules []*rule) *Calendar {
 	return c
 }
 
-// cutLast is strings.Cut at the last separator.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+// cutOccurrence takes the id of an occurrence apart: "weekly@2026-02-21".
+func cutOccurrence(id string) (rule, date string, found bool) {
+	if i := strings.LastIndexByte(id, '@'); i >= 0 {
+		return id[:i], id[i+1:], true
 	}
-	return s, "", false
+	return id, "", false
 }
 
 // compareSpans puts those that begin first, and of these those that end last, before

@@ -180,7 +180,7 @@ func (a *keptAnswer) inherit(old *keptAnswer) {
 // lacks reports whether the window may be missing because the source says so: it
 // could not be used, or is of a time of which not all windows are told.
 func (a *keptAnswer) lacks(old Window) bool {
-	rule, _, _ := cutLast(old.ID, "@")
+	rule, _, _ := cutOccurrence(old.ID)
 	for _, w := range a.Warnings {
 		switch {
 		case !errors.Is(w.Kind, ErrIncomplete):

@@ -110,7 +110,7 @@ func (c *Calendar) telling(told map[string]Window, own []Window) (*Calendar, err
 	}
 	for _, r := range c.rules {
 		for id, w := range told {
-			if rule, _, _ := cutLast(id, "@"); rule == r.ID {
+			if rule, _, _ := cutOccurrence(id); rule == r.ID {
 				entries = append(entries, entry{Window: w, margins: r.margins})
 			}
 		}

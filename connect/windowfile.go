@@ -330,7 +330,7 @@ func parseWeekday(text string) (time.Weekday, error) {
 // checkStandIn refuses a window whose id names an occurrence that its rule cannot
 // have: who means to cancel or move one would not.
 func (p *parser) checkStandIn(path, id string, rules []Weekly) {
-	of, date, ok := cutLast(id, "@")
+	of, date, ok := cutOccurrence(id)
 	i := slices.IndexFunc(rules, func(r Weekly) bool { return r.ID == of })
 	if !ok || i < 0 {
 		return
