@@ -35,6 +35,7 @@ type Client struct {
 
 type config struct {
 	rest        rest.Config
+	rate        float64
 	pageSize    int
 	chunkSize   int
 	concurrency int
@@ -135,6 +136,21 @@ func WithConcurrency(n int) Option {
 	}
 }
 
+// WithRate bounds the calls with credentials to so many a second, evenly spaced,
+// tries again included. Default: no bound, for Connect publishes none. In any
+// case nothing with credentials goes out before a Retry-After has passed that another
+// such call was answered with; if that is more than 30 s, a call fails at once with
+// [ErrUnavailable]. [Client.Probe] is not held back.
+func WithRate(perSecond float64) Option {
+	return func(c *config) error {
+		if !(perSecond >= 0.001 && perSecond <= 1000) { // nor if it is no number
+			return fmt.Errorf("WithRate: %v a second is not between 0.001 and 1000", perSecond)
+		}
+		c.rate = perSecond
+		return nil
+	}
+}
+
 // WithChunkSize sets how many keys [Client.NewestRequests] asks for in one
 // look-up, 1 to 50. Default 50, which keeps the URL below 4 KiB.
 func WithChunkSize(n int) Option {
@@ -178,10 +194,13 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 		}
 	}
 	var err error
+	if cfg.rest.Pace, err = rest.NewPace(cfg.rate); err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
 	if client.rest, err = rest.New(cfg.rest); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	cfg.rest.Auth, cfg.rest.MaxTries = nil, 1
+	cfg.rest.Auth, cfg.rest.MaxTries, cfg.rest.Pace = nil, 1, nil
 	if client.once, err = rest.New(cfg.rest); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -34,6 +34,7 @@ type Config struct {
 	MaxBody   int64         // 32 MiB
 	Timeout   time.Duration // 60 s for one try, body included
 	Busy      time.Duration // what a 429 without Retry-After is taken to ask for; 0: nothing
+	Pace      *Pace         // nil: every call for itself
 	Logger    *slog.Logger  // discards; at Debug: op, method, url, status, attempt, elapsed, error
 	Header    http.Header   // sent with every request
 }

@@ -111,6 +111,9 @@ func (t *try) refused(e *Error) bool {
 }
 
 func (t *try) send(parent context.Context, whole bool) (*Response, *Error) {
+	if err := t.c.cfg.Pace.wait(parent, t.c.cfg.MaxWait); err != nil {
+		return nil, t.held(err)
+	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(parent, t.c.cfg.Timeout)
 	resp, e := t.exchange(parent, ctx, cancel)
@@ -205,6 +208,7 @@ func (t *try) notGood(answer *http.Response) *Error {
 	if e.Status == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
 		e.RetryAfter = t.c.cfg.Busy
 	}
+	t.c.cfg.Pace.hold(e.RetryAfter)
 	start, err := io.ReadAll(io.LimitReader(answer.Body, errorBody))
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, answer.Body, drain)
