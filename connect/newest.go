@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,32 +55,63 @@ func (c *Client) NewestRequest(ctx context.Context, key RequestKey) (Newest, boo
 // look-ups at once. A look-up reads the whole history of its keys for that type,
 // since only so FailedInRow is right: cost grows with the number of requests
 // that the assets have had, and a request that cannot be read fails the keys of
-// its look-up.
+// its look-up. Once three look-ups in a row were refused, as unavailable,
+// forbidden, unauthorized or too fast, the keys that are left are not asked for.
 func (c *Client) NewestRequests(ctx context.Context, keys []RequestKey) (map[RequestKey][]Newest, error) {
 	found := make(map[RequestKey][]Newest, len(keys))
 	chunks, causes := c.chunks(keys)
-	answers := make([]map[RequestKey][]Newest, len(chunks))
+	answers := make([]map[RequestKey][]Newest, len(chunks)) // nil: failed, or not asked for
 	failures := make([]error, len(chunks))
+	var refusals refusals
 	var group errgroup.Group
 	group.SetLimit(c.concurrency)
 	for i, chunk := range chunks {
 		group.Go(func() error {
+			if refusals.tooMany() {
+				return nil
+			}
 			answers[i], failures[i] = c.lookUp(ctx, chunk)
+			refusals.count(failures[i])
 			return nil // one look-up that fails does not stop the others
 		})
 	}
 	_ = group.Wait()
+	unasked := 0
 	for i, chunk := range chunks {
-		if failures[i] != nil {
+		switch {
+		case failures[i] != nil:
 			causes = append(causes, keyFailure{keys: len(chunk), err: failures[i]})
-			continue
+		case answers[i] == nil:
+			unasked += len(chunk)
+		default:
+			maps.Copy(found, answers[i])
 		}
-		maps.Copy(found, answers[i])
 	}
 	if len(causes) > 0 {
-		return found, &lookUpError{causes: causes, total: len(found)}
+		return found, &lookUpError{causes: causes, unasked: unasked, total: len(found)}
 	}
 	return found, nil
+}
+
+// maxRefusals is how many look-ups may be refused in a row before the rest is
+// left: what is down or forbidden for one is so for all.
+const maxRefusals = 3
+
+// refusals counts the look-ups that were refused since the last that was not.
+type refusals struct{ inRow atomic.Int32 }
+
+func (r *refusals) tooMany() bool { return r.inRow.Load() >= maxRefusals }
+
+func (r *refusals) count(err error) {
+	for _, refusal := range []error{ErrUnavailable, ErrForbidden, ErrUnauthorized, ErrRateLimited} {
+		if errors.Is(err, refusal) {
+			r.inRow.Add(1)
+			return
+		}
+	}
+	if !r.tooMany() {
+		r.inRow.Store(0)
+	}
 }
 
 // chunks sorts the keys into look-ups, and the keys that cannot be asked for out.
@@ -237,12 +269,13 @@ type keyFailure struct {
 
 // lookUpError says on one line why keys are unknown.
 type lookUpError struct {
-	causes []keyFailure
-	total  int // keys that were answered
+	causes  []keyFailure
+	unasked int // keys that were left
+	total   int // keys that were answered
 }
 
 func (e *lookUpError) Error() string {
-	unknown := 0
+	unknown := e.unasked
 	for _, cause := range e.causes {
 		unknown += cause.keys
 	}
@@ -250,6 +283,9 @@ func (e *lookUpError) Error() string {
 		strings.TrimPrefix(e.causes[0].err.Error(), "connect: "+lookUpOp+": "))
 	if more := len(e.causes) - 1; more > 0 {
 		line += fmt.Sprintf("; and %d more failed look-ups", more)
+	}
+	if e.unasked > 0 {
+		line += fmt.Sprintf("; %d keys were not asked for, since %d look-ups in a row were refused", e.unasked, maxRefusals)
 	}
 	return line
 }
