@@ -52,6 +52,10 @@ type Fault struct {
 	Kind Kind
 	// After does the action first, and spoils only its answer.
 	After bool
+	// Holds is text that the answer must hold to be spoilt, for protocols that refuse
+	// with the same status as they accept. It goes with After and [Truncate]; an answer
+	// without it goes out as it is, and counts as a hit. "" is every answer.
+	Holds string
 	// Delay is waited for first, with every kind. It ends with the request.
 	Delay time.Duration
 	// Status is the status of the kind [Status], 400–599.
@@ -71,6 +75,7 @@ type wire struct {
 	Times      int    `json:"times,omitempty"`
 	Kind       Kind   `json:"kind"`
 	After      bool   `json:"after,omitempty"`
+	Holds      string `json:"holds,omitempty"`
 	Delay      string `json:"delay,omitempty"`
 	Status     int    `json:"status,omitempty"`
 	RetryAfter string `json:"retryAfter,omitempty"`
@@ -81,7 +86,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	w := wire{
 		Method: f.Method, Path: f.Path, Contains: f.Contains,
 		Skip: f.Skip, Every: f.Every, Times: f.Times,
-		Kind: f.Kind, After: f.After, Status: f.Status,
+		Kind: f.Kind, After: f.After, Holds: f.Holds, Status: f.Status,
 	}
 	if f.Delay != 0 {
 		w.Delay = f.Delay.String()
@@ -114,7 +119,7 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 	read := Fault{
 		Method: w.Method, Path: w.Path, Contains: w.Contains,
 		Skip: w.Skip, Every: w.Every, Times: w.Times,
-		Kind: w.Kind, After: w.After, Delay: delay,
+		Kind: w.Kind, After: w.After, Holds: w.Holds, Delay: delay,
 		Status: w.Status, RetryAfter: retry,
 	}
 	if err := read.check(); err != nil {
@@ -152,6 +157,9 @@ func (f Fault) check() error {
 	}
 	if f.Kind != Status && (f.Status != 0 || f.RetryAfter != 0) {
 		return fmt.Errorf("fault: status and retryAfter go with the kind \"status\" only, not with %q", f.Kind)
+	}
+	if f.Holds != "" && !f.After && f.Kind != Truncate {
+		return errors.New("fault: holds is about the answer: it goes with after and with the kind \"truncate\" only")
 	}
 	if f.Skip < 0 || f.Every < 0 || f.Times < 0 || f.Delay < 0 || f.RetryAfter < 0 {
 		return errors.New("fault: skip, every, times, delay and retryAfter must not be negative")

@@ -14,12 +14,12 @@ func TestFaultReadsBackWhatItWrites(t *testing.T) {
 	t.Parallel()
 	f := faults.Fault{
 		Method: "POST", Path: "*/push", Contains: "PD", Skip: 1, Every: 2, Times: 3,
-		Kind: faults.Status, After: true, Delay: 250 * time.Millisecond, Status: 429, RetryAfter: 2 * time.Second,
+		Kind: faults.Status, After: true, Holds: "done", Delay: 250 * time.Millisecond, Status: 429, RetryAfter: 2 * time.Second,
 	}
 	data, err := json.Marshal(f)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"method":"POST","path":"*/push","contains":"PD","skip":1,"every":2,"times":3,
-		"kind":"status","after":true,"delay":"250ms","status":429,"retryAfter":"2s"}`, string(data))
+		"kind":"status","after":true,"holds":"done","delay":"250ms","status":429,"retryAfter":"2s"}`, string(data))
 	var got faults.Fault
 	require.NoError(t, json.Unmarshal(data, &got))
 	require.Equal(t, f, got)
@@ -29,6 +29,7 @@ func TestAFaultThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, text, want string }{
 		{"no kind", `{}`, `kind is ""`},
+		{"a text in an answer that is never looked at", `{"kind":"reset","holds":"x"}`, "holds is about the answer"},
 		{"an unknown kind", `{"kind":"explode"}`, `kind is "explode": want delay, reset, status, truncate or html`},
 		{"an unknown field", `{"kind":"reset","tmes":1}`, `unknown field "tmes"`},
 		{"a delay without its length", `{"kind":"delay"}`, `needs more than 0`},

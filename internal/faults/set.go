@@ -142,6 +142,10 @@ func (s *Set) spoil(w http.ResponseWriter, r *http.Request, h http.Handler, f Fa
 	var done *recorder
 	if f.After || f.Kind == Truncate {
 		done = record(h, r)
+		if !bytes.Contains(done.body, []byte(f.Holds)) {
+			done.replay(w, len(done.body))
+			return
+		}
 	}
 	wait(r, f.Delay)
 	switch f.Kind {
