@@ -6,26 +6,35 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // settings are what the flags and the environment say.
 type settings struct {
-	commerce, commerceToken string
-	connect, connectKey     string
-	windows                 string
-	apply                   bool
+	way                 way
+	connect, connectKey string
+	windows             string
+	apply               bool
 
 	from, to time.Time
 	filter   resubmit.Filter // of -where, -from, -to and -order together
 	selects  bool            // any of these was given
 	numbers  []string
-	plan     string
-	json     bool
-	rate     float64
+	ids      string         // the file of -ids
+	selected []billing.Line // what it names
+	targets  []commerce.Status
+	// ignoreConnect lets the operator's word do where Connect cannot be asked.
+	ignoreConnect bool
+	plan          string
+	stdin         io.Reader
+	json          bool
+	rate          float64
 
 	sandbox bool // on the test systems
 	orders  int
@@ -36,11 +45,12 @@ type settings struct {
 var errHelp = flag.ErrHelp
 
 func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*settings, error) {
-	s := &settings{commerceToken: getenv("COMMERCE_TOKEN"), connectKey: getenv("CONNECT_API_KEY")}
+	s := &settings{connectKey: getenv("CONNECT_API_KEY")}
+	s.way.fromEnv(getenv)
 	var where string
 	flags := flag.NewFlagSet("aftermaintenance", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it both systems are test systems in this process")
+	s.way.flags(flags)
 	flags.StringVar(&s.connect, "connect", "", "base `URL` of Connect's public API")
 	flags.StringVar(&s.windows, "windows", "", "`file` of maintenance windows")
 	flags.BoolVar(&s.apply, "apply", false, "resubmit on real systems; without it they are only read (the test systems always apply)")
@@ -51,6 +61,10 @@ func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*s
 		s.numbers = append(s.numbers, number)
 		return nonEmpty(number)
 	})
+	flags.StringVar(&s.ids, "ids", "", "with -via billing and simpleapi: `file` of the failed orders to look at, - for standard input: ids, one a line, an export as CSV, or what psql prints; "+
+		"it vouches for them as -order does, and a column SubscriptionID lets Billing's orders be looked up in Connect")
+	flags.BoolVar(&s.ignoreConnect, "ignore-connect", false, "do not look in Connect before the plan, for orders that tell no subscription")
+	flags.Func("targets", "`transitions` that resubmit an order, the best first (default PD,PR,I4,RB); where the way in does not tell what an order offers, they are tried one after the other", s.parseTargets)
 	flags.StringVar(&s.plan, "plan", "", "`file` for the plan: written when there is none, else read and used as it stands")
 	flags.BoolVar(&s.json, "json", false, "print one JSON document on standard output, everything else on standard error")
 	flags.Float64Var(&s.rate, "rate", 0, "most calls in a second, over all (default 5; on the test systems no limit)")
@@ -62,23 +76,35 @@ func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*s
 			flags.SetOutput(stderr)
 			fmt.Fprintln(stderr, "usage: aftermaintenance [flags]")
 			flags.PrintDefaults()
+			fmt.Fprint(stderr, environment)
 		}
 		return nil, err
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
 	}
-	s.sandbox = s.commerce == ""
+	s.sandbox = s.way.url == ""
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	s.selects = given["where"] || given["from"] || given["to"] || given["order"]
+	s.selects = given["where"] || given["from"] || given["to"] || given["order"] || given["ids"]
 	if err := s.check(given); err != nil {
 		return nil, err
 	}
 	return s, s.choose(where)
 }
 
-// choose makes the filter.
+func (s *settings) parseTargets(list string) error {
+	s.targets = nil
+	for code := range strings.SplitSeq(list, ",") {
+		s.targets = append(s.targets, commerce.Status(strings.TrimSpace(code)))
+	}
+	if slices.Contains(s.targets, "") || slices.Contains(s.targets, commerce.StatusCancelled) {
+		return errors.New("give the codes of statuses as PD,RB; CL does not resubmit an order")
+	}
+	return nil
+}
+
+// choose makes the filter, but for the file of -ids.
 func (s *settings) choose(where string) error {
 	s.filter = resubmit.Everything()
 	if where != "" {
@@ -102,10 +128,21 @@ func (s *settings) check(given map[string]bool) error {
 			return fmt.Errorf("-%s is for the test systems, and -commerce names a real one: give one or the other", name)
 		}
 	}
-	for _, name := range []string{"connect", "windows", "apply"} {
+	for _, name := range []string{"connect", "windows", "apply", "ca"} {
 		if given[name] && s.sandbox {
 			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
 		}
+	}
+	for name, via := range flagOf {
+		if given[name] && s.way.via != via {
+			return fmt.Errorf("-%s is for -via %s, and this is -via %s", name, via, s.way.via)
+		}
+		if given[name] && s.sandbox {
+			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
+		}
+	}
+	if err := s.checkWay(); err != nil {
+		return err
 	}
 	switch {
 	case !s.from.IsZero() && !s.to.IsZero() && !s.from.Before(s.to):
@@ -118,13 +155,31 @@ func (s *settings) check(given map[string]bool) error {
 		return nil
 	case s.connect == "" || s.windows == "":
 		return errors.New("-commerce needs -connect and -windows too: without them nobody can say why an order failed")
-	case s.commerceToken == "":
-		return errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there")
-	case s.connectKey == "":
-		return errors.New("the environment variable CONNECT_API_KEY is empty: put the key for Connect there (SU-…:…)")
-	default:
-		return nil
 	}
+	if err := s.way.check(); err != nil {
+		return err
+	}
+	if s.connectKey == "" {
+		return errors.New("the environment variable CONNECT_API_KEY is empty: put the key for Connect there (SU-…:…)")
+	}
+	return nil
+}
+
+func (s *settings) checkWay() error {
+	switch s.way.via {
+	case viaOrderManager:
+		if s.ids != "" {
+			return errors.New("-ids is for -via billing and -via simpleapi: the Order Management lists the failed orders itself, and -order names single ones")
+		}
+	case viaBilling:
+		if s.ids == "" && s.plan == "" && !s.sandbox {
+			return errNoSelection
+		}
+	case viaSimpleAPI:
+	default:
+		return fmt.Errorf("-via %q: give ordermanager, billing or simpleapi", s.way.via)
+	}
+	return nil
 }
 
 func timeFlag(to *time.Time) func(string) error {

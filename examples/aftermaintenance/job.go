@@ -45,9 +45,13 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (status int
 	if err := checkNamed(s.numbers, plan); err != nil {
 		return 0, err
 	}
+	if err := checkSelected(out, s.selected, plan); err != nil {
+		return 0, err
+	}
 	if err := showPlan(out, plan); err != nil {
 		return 0, err
 	}
+	s.way.showUntold(out, sys.commerce.Tells(), s.pushTargets())
 
 	var stopped error
 	sum := summary{Plan: plan.Counts(), Violations: []string{}}
@@ -119,9 +123,14 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		return plan, nil
 	}
 
+	if s.way.via == viaBilling && s.ids == "" {
+		return nil, errNoSelection
+	}
+	ids, numbers := names(s.selected)
 	if _, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
-		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect,
-		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Explicit: s.numbers,
+		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
+		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets,
+		Explicit: slices.Concat(s.numbers, ids, numbers),
 	}, path); err != nil {
 		return nil, err
 	}
@@ -155,12 +164,21 @@ func checkNamed(numbers []string, plan *resubmit.Plan) error {
 	return nil
 }
 
+// pushTargets are said even where they are the default ones, since a way in that does
+// not tell what an order offers has no default.
+func (s *settings) pushTargets() []commerce.Status {
+	if s.targets == nil {
+		return resubmit.DefaultTargets()
+	}
+	return s.targets
+}
+
 // apply carries the plan out.
 func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect,
 		Calendar: func() *connect.Calendar { return sys.calendar },
-		Rate:     s.rate,
+		Rate:     s.rate, Targets: s.pushTargets(),
 		Observer: newProgress(out, plan.Counts().Resubmit),
 	}
 	if s.sandbox {

@@ -131,3 +131,42 @@ func TestTheServerSawNothingDoubleAndNothingLostWithFaults(t *testing.T) {
 		})
 	}
 }
+
+func TestEachWayInCompletesTheSameOrders(t *testing.T) {
+	t.Parallel()
+	for _, faults := range []bool{false, true} {
+		for seed := 1; seed <= 3; seed++ {
+			t.Run(fmt.Sprintf("seed %d, faults %t", seed, faults), func(t *testing.T) {
+				t.Parallel()
+				args := []string{"-orders", "80", "-seed", fmt.Sprint(seed), fmt.Sprintf("-faults=%t", faults)}
+				first := play(t, args...)
+				first.requireHonest(t)
+				completed := first.completed()
+				require.Greater(t, len(completed), 30)
+				for _, via := range []string{viaBilling, viaSimpleAPI} {
+					b := play(t, append([]string{"-via", via}, args...)...)
+					require.Equal(t, completed, b.completed(), via)
+					require.Equal(t, first.accepted, b.accepted, "%s: each of them was pushed once, and no other", via)
+					for number := range b.tried {
+						require.Contains(t, completed, number, "%s: no other was even tried", via)
+					}
+					for number, before := range b.before {
+						require.Equal(t, first.before[number].Status, before.Status, "the stories are the same")
+						require.Equal(t, first.after[number].Status, b.after[number].Status, "%s: %s", via, number)
+					}
+				}
+			})
+		}
+	}
+}
+
+// completed are the orders that failed and were completed, as the server has them.
+func (b *books) completed() map[string]bool {
+	numbers := map[string]bool{}
+	for number, before := range b.before {
+		if before.Status == commerce.StatusProvisioningFailed && b.after[number].Status == commerce.StatusCompleted {
+			numbers[number] = true
+		}
+	}
+	return numbers
+}

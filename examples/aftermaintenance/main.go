@@ -4,8 +4,8 @@
 //
 // Without flags it plays the whole story on two test systems in its own process.
 // With -commerce, -connect and -windows it works on real systems; the secrets
-// come from the environment, COMMERCE_TOKEN and CONNECT_API_KEY, and nothing is
-// changed unless -apply is given.
+// come from the environment (see -help), and nothing is changed unless -apply is
+// given. The way into Commerce is -via ordermanager, billing or simpleapi.
 package main
 
 import (
@@ -29,13 +29,13 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	status := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
 }
 
 // run is the program, with its surroundings as arguments.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	s, err := parseFlags(args, getenv, stderr)
 	if err != nil {
 		if !errors.Is(err, errHelp) {
@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		}
 		return usageStatus(err)
 	}
+	s.stdin = stdin
 	status, err := job(ctx, s, stdout, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "aftermaintenance: %v\n", err)

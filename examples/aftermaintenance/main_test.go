@@ -20,7 +20,7 @@ import (
 func do(t *testing.T, env map[string]string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	status = run(t.Context(), args, func(name string) string { return env[name] }, &out, &errs)
+	status = run(t.Context(), args, func(name string) string { return env[name] }, strings.NewReader(""), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -164,7 +164,7 @@ func TestARunThatIsInterruptedStillTellsWhatItDid(t *testing.T) {
 		stop()
 	}()
 	var out, errs strings.Builder
-	status := run(ctx, append(flags, "-apply", "-json", "-rate", "20"), func(name string) string { return env[name] }, &out, &errs)
+	status := run(ctx, append(flags, "-apply", "-json", "-rate", "20"), func(name string) string { return env[name] }, strings.NewReader(""), &out, &errs)
 	require.Equal(t, exitError, status)
 	s := decode(t, out.String())
 	requireSums(t, s)

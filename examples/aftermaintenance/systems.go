@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 
-	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
@@ -16,7 +17,7 @@ import (
 // systems are the two systems as the job sees them: through the public clients
 // alone, real or not.
 type systems struct {
-	commerce *ordermanager.Client
+	commerce shop
 	connect  *connect.Client
 	calendar *connect.Calendar
 	world    *sandbox.World // nil for real systems
@@ -40,7 +41,10 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	if err != nil {
 		return err
 	}
-	if sys.commerce, err = ordermanager.New(s.commerce, ordermanager.Token(s.commerceToken)); err != nil {
+	if err := s.selectOrders(); err != nil {
+		return err
+	}
+	if sys.commerce, err = s.way.open(s.selected); err != nil {
 		return err
 	}
 	if sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey)); err != nil {
@@ -78,8 +82,28 @@ func (sys *systems) play(ctx context.Context, s *settings, out io.Writer) error 
 	if sys.calendar, err = connect.NewCalendar([]connect.Window{world.Window}); err != nil {
 		return err
 	}
-	s.commerce, s.commerceToken = world.CommerceURL, world.CommerceToken
+	s.way.play(world)
 	s.connect, s.connectKey = world.ConnectURL, world.ConnectKey
+	if s.way.via != viaOrderManager && s.ids == "" {
+		return sys.export(s, out)
+	}
+	return nil
+}
+
+// export lets the operator of the test systems do what this way in needs: to look up
+// in the panel why the orders failed, and to export those that Connect did not answer.
+func (sys *systems) export(s *settings, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "aftermaintenance")
+	if err != nil {
+		return err
+	}
+	sys.onClose(func() error { return os.RemoveAll(dir) })
+	s.ids = filepath.Join(dir, "failed-orders.csv")
+	n, err := sys.world.Export(s.ids)
+	if err != nil {
+		return err
+	}
+	page.Paragraph(out, "", fmt.Sprintf("The operator looked into the panel for the reasons, and exported the %d orders that failed because Connect did not answer.", n))
 	return nil
 }
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
@@ -13,18 +14,15 @@ import (
 // night: answers are lost after the push was done, gateways answer in the place
 // of the system, and calls come too fast for it.
 func (w *World) BreakDown() error {
-	const push, order, requests = "*/push", "*/orders/*", "*/requests"
+	const order, requests = "*/orders/*", "*/requests"
 	var errs []error
-	for _, f := range []commercetest.Fault{
-		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultReset, After: true, Skip: 3, Every: 9},
-		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, After: true, Skip: 5, Every: 11},
-		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultTruncate, Skip: 2, Every: 17},
-		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Skip: 20, Every: 50},
-		{Method: http.MethodPost, Path: push, Kind: commercetest.FaultStatus, Status: http.StatusUnauthorized, Skip: 30, Times: 1},
-		{Method: http.MethodGet, Path: order, Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, Skip: 10, Every: 97},
-		{Method: http.MethodGet, Path: order, Kind: commercetest.FaultReset, Skip: 50, Every: 101},
-		{Method: http.MethodGet, Path: order, Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Skip: 100, Times: 2},
-	} {
+	for _, f := range slices.Concat(
+		pushFaults(commercetest.Fault{Method: http.MethodPost, Path: "*/push"}, ""),
+		pushFaults(commercetest.Fault{Method: http.MethodPatch, Path: order}, `"orderNumber"`),
+		pushFaults(commercetest.Fault{Method: http.MethodPost, Path: "*/RPC2", Contains: "OrderStatusChange_API"}, "Operation done."),
+		readFaults(commercetest.Fault{Method: http.MethodGet, Path: order}),
+		readFaults(commercetest.Fault{Method: http.MethodPost, Path: "*/RPC2", Contains: "GetOrder_API"}),
+	) {
 		errs = append(errs, w.Commerce.AddFault(f))
 	}
 	for _, f := range []connecttest.Fault{
@@ -34,4 +32,32 @@ func (w *World) BreakDown() error {
 		errs = append(errs, w.Connect.AddFault(f))
 	}
 	return errors.Join(errs...)
+}
+
+// pushFaults lose only answers that reading can find, whichever call pushes: those
+// that hold what only an accepted push is answered with.
+func pushFaults(call commercetest.Fault, accepted string) []commercetest.Fault {
+	return spoil(call, []commercetest.Fault{
+		{Kind: commercetest.FaultReset, After: true, Holds: accepted, Skip: 3, Every: 9},
+		{Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, After: true, Holds: accepted, Skip: 5, Every: 11},
+		{Kind: commercetest.FaultTruncate, Holds: accepted, Skip: 2, Every: 17},
+		{Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Skip: 20, Every: 50},
+		{Kind: commercetest.FaultStatus, Status: http.StatusUnauthorized, Skip: 30, Times: 1},
+	})
+}
+
+func readFaults(call commercetest.Fault) []commercetest.Fault {
+	return spoil(call, []commercetest.Fault{
+		{Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, Skip: 10, Every: 97},
+		{Kind: commercetest.FaultReset, Skip: 50, Every: 101},
+		{Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Skip: 100, Times: 2},
+	})
+}
+
+// spoil turns faults on a call.
+func spoil(call commercetest.Fault, faults []commercetest.Fault) []commercetest.Fault {
+	for i := range faults {
+		faults[i].Method, faults[i].Path, faults[i].Contains = call.Method, call.Path, call.Contains
+	}
+	return faults
 }

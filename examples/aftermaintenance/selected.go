@@ -1,0 +1,107 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce/billing"
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// readSelected reads the file of -ids; "-" is standard input.
+func readSelected(path string, stdin io.Reader) (lines []billing.Line, err error) {
+	in := stdin
+	if path != "-" {
+		f, err := os.Open(path) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, fmt.Errorf("-ids: %w", err)
+		}
+		defer func() { _ = f.Close() }() // it was only read
+		in = f
+	}
+	if lines, err = billing.ReadLines(in); err != nil {
+		return nil, fmt.Errorf("-ids: %w", err)
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("-ids %s: it names no order: give ids, one a line, or an export of the failed orders", path)
+	}
+	return lines, nil
+}
+
+// selectOrders reads what -ids selects, and adds it to the filter.
+func (s *settings) selectOrders() (err error) {
+	if s.ids == "" {
+		return nil
+	}
+	if s.selected, err = readSelected(s.ids, s.stdin); err != nil {
+		return err
+	}
+	s.filter = resubmit.All(s.filter, among(s.selected))
+	return resubmit.Check(s.filter)
+}
+
+// names are the ids of the lines, and the numbers of those that have no id.
+func names(lines []billing.Line) (ids, numbers []string) {
+	for _, l := range lines {
+		if l.ID != "" {
+			ids = append(ids, l.ID)
+		} else {
+			numbers = append(numbers, l.Number)
+		}
+	}
+	return ids, numbers
+}
+
+// among selects the orders of the lines.
+func among(lines []billing.Line) resubmit.Filter {
+	ids, numbers := names(lines)
+	switch {
+	case len(numbers) == 0:
+		return resubmit.IDs(ids...)
+	case len(ids) == 0:
+		return resubmit.Number(numbers...)
+	default:
+		return resubmit.Any(resubmit.IDs(ids...), resubmit.Number(numbers...))
+	}
+}
+
+// checkSelected makes sure that the orders in the plan are those that the lines
+// mean, and tells which are not there: an export grows old.
+func checkSelected(out io.Writer, lines []billing.Line, plan *resubmit.Plan) error {
+	numbers, known := map[string]string{}, map[string]bool{}
+	for e, err := range plan.Entries() {
+		if err != nil {
+			return err
+		}
+		numbers[e.OrderID], known[e.OrderID], known[e.Number] = e.Number, true, true
+	}
+	var missing []string
+	for _, l := range lines {
+		number, planned := numbers[l.ID]
+		if planned && l.Number != "" && number != l.Number {
+			return fmt.Errorf("-ids: %s: order %s has the number %q, not %q: are these the ids of orders?", l.Where, l.ID, number, l.Number)
+		}
+		if name := cmp.Or(l.ID, l.Number); !known[name] {
+			known[name] = true // once is enough
+			missing = append(missing, cmp.Or(l.Number, l.ID))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	rest := ""
+	if more := len(missing) - maxListed; more > 0 {
+		missing, rest = missing[:maxListed], fmt.Sprintf(" and %d more", more)
+	}
+	fmt.Fprintln(out)
+	page.Paragraph(out, "", "Of the orders of -ids these are not in the plan, since they are not failed any more or other flags leave them out: "+
+		strings.Join(missing, " ")+rest)
+	return nil
+}
+
+var errNoSelection = errors.New("-via billing needs -ids: Billing has no call that lists orders, so export the failed ones from the panel, or by SQL")

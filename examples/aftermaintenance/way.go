@@ -1,0 +1,249 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/billing"
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
+	"github.com/cloudblue-go/cloudblue/examples/internal/page"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// The ways into Commerce.
+const (
+	viaOrderManager = "ordermanager"
+	viaBilling      = "billing"
+	viaSimpleAPI    = "simpleapi"
+)
+
+// way is how the job gets into Commerce: by which API, where that is, and as whom.
+// The secrets come from the environment alone, and go to the clients alone.
+type way struct {
+	via, url, authorities string
+
+	// ordermanager
+	token                       string // also simpleapi
+	consumerKey, consumerSecret string
+	operations                  string
+	operationsUser              int
+
+	// billing
+	members bool
+
+	// simpleapi
+	key, marketplace          string
+	keycloak, realm, clientID string
+	clientSecret              string
+
+	user, password string
+}
+
+const environment = `
+Secrets come from the environment alone:
+  CONNECT_API_KEY                    the key for Connect
+  -via ordermanager: COMMERCE_TOKEN, an APS token; or
+    COMMERCE_CONSUMER_KEY and COMMERCE_CONSUMER_SECRET, to sign by OAuth 1.0a; or
+    with -operations: COMMERCE_USER and COMMERCE_PASSWORD, for HTTP Basic, or
+    none where Operations knows the address of this machine
+  -via billing: COMMERCE_USER and COMMERCE_PASSWORD, or none where Billing knows
+    the address of this machine
+  -via simpleapi: COMMERCE_KEY, the subscription key, and either COMMERCE_TOKEN or
+    COMMERCE_USER and COMMERCE_PASSWORD; with -keycloak also COMMERCE_CLIENT_SECRET
+`
+
+func (w *way) flags(flags *flag.FlagSet) {
+	flags.StringVar(&w.via, "via", viaOrderManager, "the `way` into Commerce: ordermanager, billing or simpleapi")
+	flags.StringVar(&w.url, "commerce", "", "base `URL` of Commerce, that of the way in; without it both systems are test systems in this process")
+	flags.StringVar(&w.authorities, "ca", "", "PEM `file` of the authorities that may sign Commerce's certificate (default: those of the machine)")
+	flags.StringVar(&w.operations, "operations", "", "with -via ordermanager: `URL` of Operations (port 8440), to fetch APS tokens there")
+	flags.IntVar(&w.operationsUser, "operations-user", 1, "with -operations: the `id` of the user to fetch tokens for")
+	flags.BoolVar(&w.members, "members", false, "with -via billing: send user and password inside the call, not by HTTP Basic")
+	flags.StringVar(&w.marketplace, "marketplace", "", "with -via simpleapi: the `marketplace` to sign in to, such as us")
+	flags.StringVar(&w.keycloak, "keycloak", "", "with -via simpleapi: `URL` of Keycloak, up to /realms, to sign in there")
+	flags.StringVar(&w.realm, "realm", "", "with -keycloak: the `realm`")
+	flags.StringVar(&w.clientID, "client-id", "", "with -keycloak: the `client`")
+}
+
+// flagOf tells which way a flag is for.
+var flagOf = map[string]string{
+	"operations": viaOrderManager, "operations-user": viaOrderManager, "members": viaBilling,
+	"marketplace": viaSimpleAPI, "keycloak": viaSimpleAPI, "realm": viaSimpleAPI, "client-id": viaSimpleAPI,
+}
+
+func (w *way) fromEnv(getenv func(string) string) {
+	for name, to := range map[string]*string{
+		"COMMERCE_TOKEN": &w.token, "COMMERCE_USER": &w.user, "COMMERCE_PASSWORD": &w.password,
+		"COMMERCE_CONSUMER_KEY": &w.consumerKey, "COMMERCE_CONSUMER_SECRET": &w.consumerSecret,
+		"COMMERCE_KEY": &w.key, "COMMERCE_CLIENT_SECRET": &w.clientSecret,
+	} {
+		*to = getenv(name)
+	}
+}
+
+// check finds what is missing, for a real system.
+func (w *way) check() error {
+	if (w.user == "") != (w.password == "") {
+		return errors.New("the environment variables COMMERCE_USER and COMMERCE_PASSWORD go together: set both, or none")
+	}
+	switch w.via {
+	case viaOrderManager:
+		if (w.consumerKey == "") != (w.consumerSecret == "") {
+			return errors.New("the environment variables COMMERCE_CONSUMER_KEY and COMMERCE_CONSUMER_SECRET go together: set both, or none")
+		}
+		if n := count(w.token != "", w.consumerKey != "", w.operations != ""); n != 1 {
+			return fmt.Errorf("%d ways to sign in to the Order Management are given: set one of COMMERCE_TOKEN (an APS token), COMMERCE_CONSUMER_KEY, and -operations", n)
+		}
+	case viaBilling:
+		if w.members && w.user == "" {
+			return errors.New("-members sends a user and a password: put them in COMMERCE_USER and COMMERCE_PASSWORD")
+		}
+	case viaSimpleAPI:
+		switch {
+		case w.key == "":
+			return errors.New("the environment variable COMMERCE_KEY is empty: put the subscription key of Simple API there")
+		case count(w.token != "", w.user != "") != 1:
+			return errors.New("set either COMMERCE_TOKEN, or COMMERCE_USER and COMMERCE_PASSWORD, to sign in to Simple API")
+		case w.keycloak != "" && (w.realm == "" || w.clientID == "" || w.user == ""):
+			return errors.New("-keycloak needs -realm and -client-id, and COMMERCE_USER and COMMERCE_PASSWORD")
+		}
+	}
+	return nil
+}
+
+func count(all ...bool) (n int) {
+	for _, one := range all {
+		if one {
+			n++
+		}
+	}
+	return n
+}
+
+// play points the way at the test systems.
+func (w *way) play(world *sandbox.World) {
+	urls := commercetest.URLsAt(world.CommerceURL)
+	*w = way{via: w.via}
+	switch w.via {
+	case viaBilling:
+		w.url = urls.Billing
+	case viaSimpleAPI:
+		w.url, w.key = urls.SimpleAPI, commercetest.DefaultSimpleKey
+		w.user, w.password = commercetest.DefaultSimpleUser, commercetest.DefaultSimplePassword
+	default:
+		w.url, w.token = urls.OrderManager, world.CommerceToken
+	}
+}
+
+// shop is Commerce as the job sees it.
+type shop interface {
+	resubmit.OrderSource
+	resubmit.OrderReader
+	resubmit.Pusher
+	Tells() commerce.Tells
+}
+
+// billingShop lists the orders that the operator selected, as Billing cannot.
+type billingShop struct {
+	*billing.Client
+	*billing.Source
+}
+
+// open makes the client. selected are the orders of -ids.
+func (w *way) open(selected []billing.Line) (shop, error) {
+	switch w.via {
+	case viaBilling:
+		client, err := billing.New(w.url, w.billingLogin(), trusting(w.authorities, billing.WithTLSFiles)...)
+		if err != nil {
+			return nil, err
+		}
+		return billingShop{client, client.FromList(selected)}, nil
+	case viaSimpleAPI:
+		return simpleapi.New(w.url, w.simpleLogin(), trusting(w.authorities, simpleapi.WithTLSFiles)...)
+	default:
+		login, err := w.orderManagerLogin()
+		if err != nil {
+			return nil, err
+		}
+		return ordermanager.New(w.url, login, trusting(w.authorities, ordermanager.WithTLSFiles)...)
+	}
+}
+
+// trusting is the option for a private authority, of whichever client; none without a file.
+func trusting[Option any](file string, with func(cert, key, authorities string) Option) []Option {
+	if file == "" {
+		return nil
+	}
+	return []Option{with("", "", file)}
+}
+
+func (w *way) orderManagerLogin() (ordermanager.Auth, error) {
+	switch {
+	case w.consumerKey != "":
+		return ordermanager.OAuth1(w.consumerKey, w.consumerSecret), nil
+	case w.operations != "":
+		opts := trusting(w.authorities, ordermanager.WithTLSFiles)
+		if w.user != "" {
+			opts = append(opts, ordermanager.WithBasicAuth(w.user, w.password))
+		}
+		token, err := ordermanager.UserToken(w.operations, w.operationsUser, opts...)
+		return ordermanager.TokenFunc(token), err
+	default:
+		return ordermanager.Token(w.token), nil
+	}
+}
+
+func (w *way) billingLogin() billing.Credentials {
+	switch {
+	case w.user == "":
+		return billing.None()
+	case w.members:
+		return billing.Members(w.user, w.password)
+	default:
+		return billing.Basic(w.user, w.password)
+	}
+}
+
+func (w *way) simpleLogin() simpleapi.Auth {
+	switch {
+	case w.token != "":
+		return simpleapi.Token(w.key, w.token)
+	case w.keycloak != "":
+		return simpleapi.KeycloakToken(w.key, simpleapi.KeycloakLogin{
+			URL: w.keycloak, Realm: w.realm, ClientID: w.clientID, ClientSecret: w.clientSecret, User: w.user, Password: w.password,
+		})
+	default:
+		return simpleapi.GatewayToken(w.key, simpleapi.GatewayLogin{User: w.user, Password: w.password, Marketplace: w.marketplace})
+	}
+}
+
+// showUntold says what this way into Commerce cannot tell, and what is done about it.
+func (w *way) showUntold(out io.Writer, tells commerce.Tells, targets []commerce.Status) {
+	var notes []string
+	if w.via == viaBilling {
+		notes = append(notes, "cannot list orders, so that only those of -ids are looked at")
+	}
+	if !tells.Failure {
+		notes = append(notes, "does not tell why orders failed, so that the word of the operator who names them decides, and what Connect knows of them")
+	}
+	if !tells.Transitions {
+		codes := make([]string, len(targets))
+		for i, t := range targets {
+			codes[i] = string(t)
+		}
+		notes = append(notes, "does not tell which transitions an order offers, so that "+strings.Join(codes, ", ")+
+			" are tried, one after the other, until Commerce accepts one")
+	}
+	if len(notes) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	page.Paragraph(out, "", "This way into Commerce, "+w.via+", "+strings.Join(notes, "; ")+".")
+}

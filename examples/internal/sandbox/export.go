@@ -1,0 +1,25 @@
+package sandbox
+
+import (
+	"encoding/csv"
+	"errors"
+	"os"
+)
+
+// Export writes what an operator exports from the panel as CSV: of the failed
+// orders, those for which Connect did not answer. It tells how many they are.
+func (w *World) Export(path string) (n int, err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the caller names the file
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	out := csv.NewWriter(f)
+	rows := [][]string{{"Order ID", "Order Number", "Status", "Subscription ID"}}
+	for _, o := range w.Commerce.Orders() {
+		if Cause(o) == Transient {
+			rows = append(rows, []string{o.InternalID, o.Number, string(o.Status), o.Subscription})
+		}
+	}
+	return len(rows) - 1, out.WriteAll(rows)
+}
