@@ -53,6 +53,7 @@ func failures(t *testing.T, suite, promise string, f resubmittest.Fixture) []str
 type broken struct {
 	name    string
 	poor    bool // what is broken is the adapter that can do next to nothing
+	hangs   bool // so that it is of no use to be patient
 	breaks  func(system *resubmittest.System)
 	promise string // part of one that must be found broken
 	says    string // part of the message
@@ -69,7 +70,9 @@ func (b broken) fixture() resubmittest.Fixture {
 		b.breaks(&system)
 		return system
 	}
-	f.Patience = 200 * time.Millisecond
+	if b.hangs {
+		f.Patience = 100 * time.Millisecond
+	}
 	return f
 }
 

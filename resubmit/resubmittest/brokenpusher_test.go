@@ -156,7 +156,7 @@ func brokenPushers() []broken {
 			breaks: saying(func(err error) error { return fmt.Errorf("%w for %s", err, shopSecret) })},
 		{name: "takes a page for a yes", promise: "a page of HTML", says: "Push returned nil, and the system moved nothing", breaks: saying(swallow)},
 		{name: "takes a lost answer for a yes", promise: "a lost answer", says: "there is no error", breaks: saying(swallow)},
-		{name: "hangs on a slow system", promise: "a caller who gives up", says: "did not come back", breaks: withoutContext},
+		{name: "hangs on a slow system", hangs: true, promise: "a caller who gives up", says: "did not come back", breaks: withoutContext},
 		{name: "takes giving up for a no", promise: "a caller who gives up", says: `says "refused", and the system moved the order`, breaks: delivering(commerce.Refused)},
 		{name: "does not tell who gave up", promise: "a caller who gives up", says: "does not match context.Canceled",
 			breaks: saying(func(error) error { return errors.New("it took too long") })},

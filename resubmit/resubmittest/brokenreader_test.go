@@ -153,7 +153,13 @@ func brokenReaders() []broken {
 			breaks: excusing(func(error) error { return errors.New("it failed") })},
 		{name: "shows a secret", promise: "refused credentials", says: "an error holds a secret",
 			breaks: excusing(func(err error) error { return fmt.Errorf("%w for %s", err, shopSecret) })},
-		{name: "hangs on a slow system", promise: "a read of a slow system", says: "did not come back", breaks: withoutContext},
+		{name: "shows all of a long answer", promise: "a page of HTML", says: "at most 1024 bytes of Body",
+			breaks: excusing(func(err error) error {
+				return &commerce.Error{Op: "read", Err: err, Body: strings.Repeat("<p>", 1000)}
+			})},
+		{name: "does not say what was tried", promise: "a page of HTML", says: "an error must have an Op",
+			breaks: excusing(func(err error) error { return &commerce.Error{Err: err} })},
+		{name: "hangs on a slow system", hangs: true, promise: "a read of a slow system", says: "did not come back", breaks: withoutContext},
 		{name: "hides the error of the context", promise: "a read of a slow system", says: "does not match context.DeadlineExceeded",
 			breaks: excusing(func(error) error { return errors.New("it took too long") })},
 	}

@@ -60,7 +60,7 @@ func (s *stand) push(ctx context.Context, id string, to commerce.Status) (Ledger
 	var err error
 	s.within("the push", func() { err = s.sys.Pusher.Push(ctx, id, to) })
 	saw := s.ledger().since(before)
-	s.noSecrets(err)
+	s.inspect(err)
 	if saw.Sent > 1 {
 		s.Errorf("one call of Push sent %d pushes", saw.Sent)
 	}
@@ -124,7 +124,7 @@ func pushes(s *stand) {
 // done puts an order that offers nothing.
 func (s *stand) done() *commerce.Order {
 	s.Helper()
-	n := kind(0)
+	n := usual(0)
 	n.Status, n.Failure = commerce.StatusCompleted, ""
 	return s.put(n)[0]
 }
@@ -144,7 +144,7 @@ func pushNoStatus(s *stand) {
 }
 
 func pushOddIDs(s *stand) {
-	orders := s.tales()
+	orders := s.delicate()
 	ids := idsOf(orders)
 	for _, odd := range append(oddIDs(ids[0]), oddities()...) {
 		if !slices.Contains(ids, odd) {

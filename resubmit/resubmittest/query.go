@@ -13,7 +13,7 @@ func (s *stand) mixture() []*commerce.Order {
 	s.Helper()
 	news := make([]NewOrder, 16)
 	for i := range news {
-		news[i] = kind(i)
+		news[i] = usual(i)
 		if i%3 == 0 {
 			news[i].Status, news[i].Failure = commerce.StatusCompleted, ""
 		}
@@ -74,7 +74,7 @@ func answersQueries(s *stand) {
 				wants = append(wants, o)
 			}
 		}
-		s.same(ask.field+": ", wants, s.all(source, ask.query))
+		s.same(ask.field+": ", wants, s.mustList(source, ask.query))
 	}
 }
 
@@ -87,9 +87,9 @@ func limits(s *stand) {
 	for _, limit := range []int{1, 3, len(failed) - 1, len(failed), len(failed) + 1} {
 		q := commerce.FailedOrders().Query()
 		q.Limit = limit
-		s.same(fmt.Sprintf("limit %d: ", limit), failed[:min(limit, len(failed))], s.all(source, q))
+		s.same(fmt.Sprintf("limit %d: ", limit), failed[:min(limit, len(failed))], s.mustList(source, q))
 		q.Sort = commerce.NewestFirst
-		s.same(fmt.Sprintf("limit %d, the newest first: ", limit), newest[:min(limit, len(failed))], s.all(source, q))
+		s.same(fmt.Sprintf("limit %d, the newest first: ", limit), newest[:min(limit, len(failed))], s.mustList(source, q))
 	}
 }
 
@@ -105,7 +105,7 @@ func accounts(s *stand) {
 	}
 	var news []NewOrder
 	for i := range Many {
-		n := kind(i)
+		n := usual(i)
 		if k := i % (len(s.fix.Accounts) + 1); k < len(s.fix.Accounts) {
 			n.Account = s.fix.Accounts[k]
 		}
@@ -120,22 +120,22 @@ func accounts(s *stand) {
 				wants = append(wants, orders[i])
 			}
 		}
-		s.same(fmt.Sprintf("account %q: ", account), wants, s.all(source, commerce.Query{Account: account}))
+		s.same(fmt.Sprintf("account %q: ", account), wants, s.mustList(source, commerce.Query{Account: account}))
 	}
-	s.same("without an account: ", orders, s.all(source, commerce.Query{}))
+	s.same("without an account: ", orders, s.mustList(source, commerce.Query{}))
 }
 
 func given(s *stand) {
 	orders := s.failed(6)
 	told, untold := orders[:4], orders[4:]
 	if !s.fix.Given {
-		s.same("", orders, s.all(s.sys.Source(s.TB, nil), commerce.Query{}))
+		s.same("", orders, s.mustList(s.sys.Source(s.TB, nil), commerce.Query{}))
 		return
 	}
 	source := s.source(told)
-	s.same("", told, s.all(source, commerce.FailedOrders().Query()))
-	s.same("given twice: ", told, s.all(s.source(slices.Repeat(told, 2)), commerce.FailedOrders().Query()))
-	s.same("asked for ids that were not given: ", nil, s.all(source, commerce.Query{IDs: idsOf(untold)}))
+	s.same("", told, s.mustList(source, commerce.FailedOrders().Query()))
+	s.same("given twice: ", told, s.mustList(s.source(slices.Repeat(told, 2)), commerce.FailedOrders().Query()))
+	s.same("asked for ids that were not given: ", nil, s.mustList(source, commerce.Query{IDs: idsOf(untold)}))
 	missing := s.sys.Source(s.TB, append(idsOf(told), s.fix.Missing))
 	if l := s.list(s.Context(), missing, commerce.Query{}, nil); l.err == nil {
 		s.Errorf("the id %q was given and there is no such order: it must not be left out without an error", s.fix.Missing)

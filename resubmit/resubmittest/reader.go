@@ -47,12 +47,12 @@ func (s *stand) read(ctx context.Context, id string) (o *commerce.Order, err err
 	if (o == nil) == (err == nil) {
 		s.Fatalf("the read of %q gave the order %v and the error %v: it must give one of them", id, o, err)
 	}
-	s.noSecrets(err)
+	s.inspect(err)
 	return o, err
 }
 
-// good reads one order that is there.
-func (s *stand) good(want *commerce.Order) *commerce.Order {
+// mustRead reads one order that is there.
+func (s *stand) mustRead(want *commerce.Order) *commerce.Order {
 	s.Helper()
 	o, err := s.read(s.Context(), want.ID)
 	if err != nil {
@@ -62,8 +62,8 @@ func (s *stand) good(want *commerce.Order) *commerce.Order {
 }
 
 func readsTruth(s *stand) {
-	for _, want := range append(s.tales(), s.mixture()...) {
-		for _, difference := range compare(want, s.good(want), false) {
+	for _, want := range append(s.delicate(), s.mixture()...) {
+		for _, difference := range compare(want, s.mustRead(want), false) {
 			s.Errorf("%s: %s", want.Number, difference)
 		}
 	}
@@ -71,9 +71,9 @@ func readsTruth(s *stand) {
 
 func readsDetails(s *stand) {
 	for _, want := range s.mixture() {
-		o := s.good(want)
+		o := s.mustRead(want)
 		failed := want.Status == commerce.StatusProvisioningFailed
-		if text := kind(0).Failure; s.fix.Tells.Failure && strings.Contains(o.Failure.Message(), text) != failed {
+		if text := usual(0).Failure; s.fix.Tells.Failure && strings.Contains(o.Failure.Message(), text) != failed {
 			s.Errorf("%s is %s and failed with %q: a failed order, and no other, tells %q", o.Number, o.Status, o.Failure.Message(), text)
 		}
 		if !s.fix.Tells.Transitions {
@@ -90,7 +90,7 @@ func readsDetails(s *stand) {
 
 func readsNothingUntold(s *stand) {
 	for _, want := range s.mixture() {
-		for _, told := range untold(s.fix.Tells, s.good(want)) {
+		for _, told := range untold(s.fix.Tells, s.mustRead(want)) {
 			s.Errorf("%s tells %s, although the adapter declares not to tell it", want.Number, told)
 		}
 	}
@@ -105,7 +105,7 @@ func readsMissing(s *stand) {
 }
 
 func readsOddIDs(s *stand) {
-	orders := s.tales()
+	orders := s.delicate()
 	ids := idsOf(orders)
 	for _, odd := range append(oddIDs(ids[0]), oddities()...) {
 		if slices.Contains(ids, odd) {
@@ -116,7 +116,7 @@ func readsOddIDs(s *stand) {
 		}
 	}
 	for _, want := range orders {
-		if o := s.good(want); o.ID != want.ID {
+		if o := s.mustRead(want); o.ID != want.ID {
 			s.Errorf("the id %q gave the order %q", want.ID, o.ID)
 		}
 	}
@@ -124,20 +124,20 @@ func readsOddIDs(s *stand) {
 
 func readsNow(s *stand) {
 	want := s.failed(1)[0]
-	s.good(want)
+	s.mustRead(want)
 	if s.sys.TakeAway == nil {
 		s.Fatalf("the fixture has no System.TakeAway")
 	}
 	s.sys.TakeAway(s.TB, want.ID)
-	if o := s.good(want); o.Status == want.Status {
+	if o := s.mustRead(want); o.Status == want.Status {
 		s.Errorf("%s is read as %s after somebody moved it", o.Number, o.Status)
 	}
 }
 
 func readsFresh(s *stand) {
 	want := s.failed(1)[0]
-	s.good(want).Number = "spoilt"
-	if s.good(want).Number != want.Number {
+	s.mustRead(want).Number = "spoilt"
+	if s.mustRead(want).Number != want.Number {
 		s.Errorf("who changes an order that was read, changes what others read")
 	}
 }
@@ -154,7 +154,7 @@ func readCancelled(s *stand) {
 func readsTogether(s *stand) {
 	wants := s.mixture()
 	got, errs := make([]*commerce.Order, 4*len(wants)), make([]error, 4*len(wants))
-	s.good(wants[0]) // and the fixture has a reader
+	s.mustRead(wants[0]) // and the fixture has a reader
 	s.within("reads at the same time", func() {
 		var wg sync.WaitGroup
 		for i := range got {
@@ -182,7 +182,7 @@ func (s *stand) misread(f Fault, matches ...error) {
 	_, err := s.read(s.Context(), want.ID)
 	s.matches(err, matches...)
 	mend()
-	s.good(want)
+	s.mustRead(want)
 }
 
 func readWhileAway(s *stand) { s.misread(Unavailable, commerce.ErrUnavailable) }

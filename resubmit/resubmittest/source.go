@@ -92,12 +92,12 @@ func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerc
 	if len(l.wrong) > 0 {
 		s.Errorf("%s", few(l.wrong))
 	}
-	s.noSecrets(l.err)
+	s.inspect(l.err)
 	return l
 }
 
-// all lists without an error.
-func (s *stand) all(source resubmit.OrderSource, q commerce.Query) []*commerce.Order {
+// mustList lists without an error.
+func (s *stand) mustList(source resubmit.OrderSource, q commerce.Query) []*commerce.Order {
 	s.Helper()
 	l := s.list(s.Context(), source, q, nil)
 	if l.err != nil {
@@ -137,18 +137,18 @@ func (s *stand) same(what string, wants, got []*commerce.Order) {
 func listsAll(s *stand) {
 	wants := s.failed(Many)
 	source := s.source(wants)
-	s.same("", wants, s.all(source, commerce.Query{}))
-	s.same("with the query of the failed orders: ", wants, s.all(source, commerce.FailedOrders().Query()))
+	s.same("", wants, s.mustList(source, commerce.Query{}))
+	s.same("with the query of the failed orders: ", wants, s.mustList(source, commerce.FailedOrders().Query()))
 }
 
 func sorts(s *stand) {
 	news := make([]NewOrder, Many)
 	for i := range news {
-		news[i] = kind(i * 17 % Many / 2 * 2) // neither forwards nor backwards, and two each at the same time
+		news[i] = usual(i * 17 % Many / 2 * 2) // neither forwards nor backwards, and two each at the same time
 	}
 	source := s.source(s.put(news...))
-	oldest := s.all(source, commerce.Query{})
-	newest := s.all(source, commerce.Query{Sort: commerce.NewestFirst})
+	oldest := s.mustList(source, commerce.Query{})
+	newest := s.mustList(source, commerce.Query{Sort: commerce.NewestFirst})
 	slices.Reverse(newest)
 	for name, orders := range map[string][]*commerce.Order{"the oldest": oldest, "the newest": newest} {
 		for i := 1; i < len(orders); i++ {
@@ -182,9 +182,9 @@ func shifts(s *stand) {
 				s.sys.TakeAway(s.TB, id)
 			}
 		}
-		n := kind(fresh + seen)
+		n := usual(fresh + seen)
 		if seen%2 == 0 {
-			n = kind(-seen) // in a page that was listed already
+			n = usual(-seen) // in a page that was listed already
 		}
 		came[s.sys.Put(s.TB, n).ID] = true
 		return nil
@@ -203,14 +203,14 @@ func shifts(s *stand) {
 }
 
 func findsNothing(s *stand) {
-	s.same("in an empty system: ", nil, s.all(s.source(nil), commerce.FailedOrders().Query()))
-	done := kind(0)
+	s.same("in an empty system: ", nil, s.mustList(s.source(nil), commerce.FailedOrders().Query()))
+	done := usual(0)
 	done.Status, done.Failure = commerce.StatusCompleted, ""
-	s.same("", nil, s.all(s.source(s.put(done)), commerce.FailedOrders().Query()))
+	s.same("", nil, s.mustList(s.source(s.put(done)), commerce.FailedOrders().Query()))
 }
 
-// tales are orders whose values are easily spoilt on the way.
-func (s *stand) tales() []*commerce.Order {
+// delicate are orders whose values are easily spoilt on the way.
+func (s *stand) delicate() []*commerce.Order {
 	s.Helper()
 	news := make([]NewOrder, 0, 24)
 	for _, total := range []commerce.Money{
@@ -220,7 +220,7 @@ func (s *stand) tales() []*commerce.Order {
 		{Amount: decimal.RequireFromString("1234567.89"), Currency: "PLN"},
 		{Amount: decimal.RequireFromString("-0.07"), Currency: "USD"},
 	} {
-		n := kind(len(news))
+		n := usual(len(news))
 		n.Total = total
 		news = append(news, n)
 	}
@@ -229,7 +229,7 @@ func (s *stand) tales() []*commerce.Order {
 		time.Date(2024, 2, 29, 23, 59, 59, 0, time.UTC),
 		time.Date(2025, 12, 31, 23, 59, 59, 0, time.FixedZone("", 5*3600+1800)),
 	} {
-		n := kind(0)
+		n := usual(0)
 		n.PlacedAt, n.Type = at, commerce.TypeChange
 		if i == 1 {
 			n.Status, n.Failure = commerce.StatusCompleted, ""
@@ -237,7 +237,7 @@ func (s *stand) tales() []*commerce.Order {
 		news = append(news, n)
 	}
 	for i, id := range oddities() {
-		n := kind(100 + i)
+		n := usual(100 + i)
 		n.ID = id
 		news = append(news, n)
 	}
@@ -245,9 +245,9 @@ func (s *stand) tales() []*commerce.Order {
 }
 
 func listsTruth(s *stand) {
-	wants := s.tales()
+	wants := s.delicate()
 	got := map[string]*commerce.Order{}
-	for _, o := range s.all(s.source(wants), commerce.Query{}) {
+	for _, o := range s.mustList(s.source(wants), commerce.Query{}) {
 		got[o.ID] = o
 	}
 	for _, want := range wants {
@@ -263,7 +263,7 @@ func listsTruth(s *stand) {
 
 func listsNothingUntold(s *stand) {
 	orders := s.mixture()
-	for _, o := range s.all(s.source(orders), commerce.Query{}) {
+	for _, o := range s.mustList(s.source(orders), commerce.Query{}) {
 		for _, told := range untold(s.fix.Tells, o) {
 			s.Errorf("%s tells %s, although the adapter declares not to tell it", o.Number, told)
 		}
@@ -285,7 +285,7 @@ func breaksOff(s *stand) {
 			s.Errorf("%d orders were yielded to a loop that breaks off at %d", len(l.orders), n)
 		}
 	}
-	s.same("after that: ", orders, s.all(source, commerce.Query{}))
+	s.same("after that: ", orders, s.mustList(source, commerce.Query{}))
 }
 
 func listCancelled(s *stand) {

@@ -21,7 +21,7 @@ func (s *stand) spoilt(f Fault, matches ...error) {
 		s.Errorf("%d orders were listed while the system was %s", len(l.orders), f)
 	}
 	mend()
-	s.same("afterwards: ", orders, s.all(source, commerce.FailedOrders().Query()))
+	s.same("afterwards: ", orders, s.mustList(source, commerce.FailedOrders().Query()))
 }
 
 // matches wants an error, which matches any of some.

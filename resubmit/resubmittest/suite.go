@@ -86,7 +86,8 @@ func (s *stand) patience() time.Duration { return cmp.Or(s.fix.Patience, 10*time
 
 func (s *stand) target() commerce.Status { return cmp.Or(s.fix.Target, commerce.StatusPaid) }
 
-// within fails the check when a call hangs. What it calls must not use the stand.
+// within fails the check when a call hangs. A fixture that ends the test inside of
+// the call ends only the call, and the test has failed.
 func (s *stand) within(what string, call func()) {
 	s.Helper()
 	done := make(chan struct{})
@@ -110,8 +111,8 @@ func (s *stand) spoil(f Fault, on Calls) (mend func()) {
 	return mend
 }
 
-// noSecrets looks into an error, which may be nil.
-func (s *stand) noSecrets(err error) {
+// inspect looks into an error, which may be nil.
+func (s *stand) inspect(err error) {
 	s.Helper()
 	if err == nil {
 		return
@@ -119,6 +120,10 @@ func (s *stand) noSecrets(err error) {
 	text := err.Error()
 	if e, ok := errors.AsType[*commerce.Error](err); ok {
 		text += fmt.Sprintf("%+v", *e)
+		const most = 1 << 10
+		if e.Op == "" || len(e.Body) > most {
+			s.Errorf("an error must have an Op, and at most %d bytes of Body: it has %q and %d bytes", most, e.Op, len(e.Body))
+		}
 	}
 	for i, secret := range s.fix.Secrets {
 		if secret != "" && strings.Contains(text, secret) {
@@ -130,8 +135,8 @@ func (s *stand) noSecrets(err error) {
 // start is when the first order of a check is placed.
 var start = time.Date(2026, 3, 7, 2, 0, 0, 0, time.UTC)
 
-// kind is the order that a check puts where nothing else is said: a failed purchase.
-func kind(n int) NewOrder {
+// usual is the order that a check puts where nothing else is said: a failed purchase.
+func usual(n int) NewOrder {
 	return NewOrder{
 		Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
 		Failure: "503 Service Unavailable", PlacedAt: start.Add(time.Duration(n) * time.Minute),
@@ -166,7 +171,7 @@ func (s *stand) failed(n int) []*commerce.Order {
 	s.Helper()
 	news := make([]NewOrder, n)
 	for i := range news {
-		news[i] = kind(i)
+		news[i] = usual(i)
 	}
 	return s.put(news...)
 }
