@@ -129,7 +129,7 @@ func given(s *stand) {
 	orders := s.failed(6)
 	told, untold := orders[:4], orders[4:]
 	if !s.fix.Given {
-		s.same("", orders, s.mustList(s.sys.Source(s.TB, nil), commerce.Query{}))
+		s.same("", orders, s.mustList(s.source(nil), commerce.Query{}))
 		return
 	}
 	source := s.source(told)

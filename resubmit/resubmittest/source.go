@@ -57,12 +57,9 @@ type listing struct {
 	wrong  []string // against the contract of a sequence
 }
 
-// errStop lets a test break off the loop.
-var errStop = errors.New("break")
-
 // list ranges by hand, to see what a loop does not show: what comes after an
-// error, or after the loop has broken off. each may be nil; its error breaks off.
-func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerce.Query, each func(*commerce.Order) error) listing {
+// error, or after the loop has broken off. each may be nil; it breaks off by false.
+func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerce.Query, each func(*commerce.Order) bool) listing {
 	s.Helper()
 	var l listing
 	s.within("the list", func() {
@@ -83,7 +80,7 @@ func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerc
 				return true
 			}
 			l.orders = append(l.orders, o)
-			if each != nil && each(o) != nil {
+			if each != nil && !each(o) {
 				over = "the loop broke off"
 			}
 			return over == ""
@@ -170,10 +167,10 @@ func shifts(s *stand) {
 	}
 	gone, came := map[string]bool{}, map[string]bool{}
 	seen := 0
-	l := s.list(s.Context(), source, commerce.FailedOrders().Query(), func(o *commerce.Order) error {
+	l := s.list(s.Context(), source, commerce.FailedOrders().Query(), func(o *commerce.Order) bool {
 		seen++
 		if seen%3 != 0 {
-			return nil
+			return true
 		}
 		late := stay[len(stay)-1-seen/3] // most likely not listed yet
 		for _, id := range []string{o.ID, late.ID} {
@@ -187,7 +184,7 @@ func shifts(s *stand) {
 			n = usual(-seen) // in a page that was listed already
 		}
 		came[s.sys.Put(s.TB, n).ID] = true
-		return nil
+		return true
 	})
 	if l.err != nil {
 		s.Fatalf("the list ended with the error %q", l.err)
@@ -275,11 +272,9 @@ func breaksOff(s *stand) {
 	source := s.source(orders)
 	for _, n := range []int{1, 7} {
 		var seen int
-		l := s.list(s.Context(), source, commerce.Query{}, func(*commerce.Order) error {
-			if seen++; seen == n {
-				return errStop
-			}
-			return nil
+		l := s.list(s.Context(), source, commerce.Query{}, func(*commerce.Order) bool {
+			seen++
+			return seen < n
 		})
 		if len(l.orders) != n {
 			s.Errorf("%d orders were yielded to a loop that breaks off at %d", len(l.orders), n)
@@ -310,9 +305,9 @@ func listCancelledHalfWay(s *stand) {
 	source := s.source(s.failed(Many))
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
-	l := s.list(ctx, source, commerce.Query{}, func(*commerce.Order) error {
+	l := s.list(ctx, source, commerce.Query{}, func(*commerce.Order) bool {
 		cancel()
-		return nil
+		return true
 	})
 	s.whole(l, Many)
 	if l.err != nil && !errors.Is(l.err, context.Canceled) {

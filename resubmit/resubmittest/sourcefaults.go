@@ -46,12 +46,12 @@ func listHalf(s *stand)      { s.spoilt(AnswerHalf) }
 func listBreaks(s *stand) {
 	source := s.source(s.failed(Many))
 	broken := false
-	l := s.list(s.Context(), source, commerce.Query{}, func(*commerce.Order) error {
+	l := s.list(s.Context(), source, commerce.Query{}, func(*commerce.Order) bool {
 		if !broken {
 			broken = true
 			s.spoil(Unavailable, Reads)
 		}
-		return nil
+		return true
 	})
 	s.whole(l, Many)
 }
