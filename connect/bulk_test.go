@@ -107,9 +107,9 @@ func TestTenThousandKeysAreLookedUpInChunksWithinTheLimits(t *testing.T) {
 		rate  int           // 0: any
 	}{
 		"as it is":                   {10_000, nil, 3, 205, 6900 * time.Millisecond, 0},
-		"four at once":               {2000, []connect.Option{connect.WithConcurrency(4)}, 4, 43, 1100 * time.Millisecond, 0},
-		"two at once":                {2000, []connect.Option{connect.WithConcurrency(2)}, 2, 43, 2200 * time.Millisecond, 0},
-		"at most ten calls a second": {2000, []connect.Option{connect.WithRate(10)}, 3, 43, 4300 * time.Millisecond, 10},
+		"four at once":               {500, []connect.Option{connect.WithConcurrency(4)}, 4, 13, 400 * time.Millisecond, 0},
+		"two at once":                {500, []connect.Option{connect.WithConcurrency(2)}, 2, 13, 700 * time.Millisecond, 0},
+		"at most ten calls a second": {500, []connect.Option{connect.WithRate(10)}, 3, 13, 1300 * time.Millisecond, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +127,9 @@ func TestTenThousandKeysAreLookedUpInChunksWithinTheLimits(t *testing.T) {
 					require.LessOrEqual(t, m.busiest(), test.rate)
 				}
 				for i, key := range keys {
-					require.Equal(t, wanted(i), statusesOf(found[key]), "%d %+v", i, key)
+					if got := statusesOf(found[key]); !slices.Equal(wanted(i), got) { // require.Equal takes seconds for so many
+						require.Equal(t, wanted(i), got, "%d %+v", i, key)
+					}
 				}
 			})
 		})
@@ -177,11 +179,11 @@ func TestLookUpsThatAreRefusedInARowLeaveTheRestUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				sys, client, m, keys := crowd(t, 1000, 100*time.Millisecond)
+				sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
 				test.arrange(t, sys)
 				found, err := client.NewestRequests(t.Context(), keys)
 				require.ErrorIs(t, err, test.is)
-				require.ErrorContains(t, err, "1000 of 1000 keys are unknown: ")
+				require.ErrorContains(t, err, "600 of 600 keys are unknown: ")
 				require.ErrorContains(t, err, "keys were not asked for, since 3 look-ups in a row were refused")
 				require.NotContains(t, err.Error(), "\n")
 				require.Empty(t, found)
@@ -194,13 +196,13 @@ func TestLookUpsThatAreRefusedInARowLeaveTheRestUnknown(t *testing.T) {
 func TestAMaintenanceThatBeginsDuringTheLookUpsLeavesTheirKeysUnknown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sys, client, m, keys := crowd(t, 1000, 100*time.Millisecond)
-		time.AfterFunc(300*time.Millisecond, func() { sys.SetMaintenance(true) })
+		sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
+		time.AfterFunc(150*time.Millisecond, func() { sys.SetMaintenance(true) })
 		found, err := client.NewestRequests(t.Context(), keys)
 		require.ErrorIs(t, err, connect.ErrUnavailable)
 		require.NotEmpty(t, found)
 		require.Less(t, len(found), len(keys))
-		require.Less(t, len(m.calls), 40)
+		require.Less(t, len(m.calls), 24)
 		for i, key := range keys {
 			if newest, ok := found[key]; ok {
 				require.Equal(t, wanted(i), statusesOf(newest))
@@ -212,7 +214,7 @@ func TestAMaintenanceThatBeginsDuringTheLookUpsLeavesTheirKeysUnknown(t *testing
 func TestARetryAfterHoldsEveryLookUpBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sys, client, m, keys := crowd(t, 1000, 100*time.Millisecond)
+		sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
 		require.NoError(t, sys.AddFault(connecttest.Fault{
 			Skip: 5, Times: 1, Kind: connecttest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: 20 * time.Second,
 		}))
@@ -230,7 +232,7 @@ func TestARetryAfterHoldsEveryLookUpBack(t *testing.T) {
 func TestALongRetryAfterEndsTheLookUps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sys, client, m, keys := crowd(t, 1000, 100*time.Millisecond)
+		sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
 		require.NoError(t, sys.AddFault(connecttest.Fault{
 			Skip: 5, Times: 1, Kind: connecttest.FaultStatus, Status: http.StatusServiceUnavailable, RetryAfter: time.Hour,
 		}))
