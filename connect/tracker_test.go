@@ -421,6 +421,18 @@ func TestATrackerSurvivesARestart(t *testing.T) {
 	require.Equal(t, minute(14), again.windows()[1].ActualEnd, "what was seen before the restart counts")
 }
 
+func TestATrackerThatWasSavedLongAgoIsStillRead(t *testing.T) {
+	t.Parallel()
+	saved := golden(t, "tracker.json")
+	var tracker connect.Tracker
+	require.NoError(t, json.Unmarshal([]byte(saved), &tracker))
+	written, err := json.Marshal(&tracker)
+	require.NoError(t, err)
+	require.JSONEq(t, saved, string(written))
+	require.Equal(t, connect.ConditionOutage, tracker.Status(minute(12)).Condition)
+	require.Len(t, tracker.Outages(), 2)
+}
+
 func TestASavedTrackerThatIsWrongIsRefusedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ saved, says string }{
