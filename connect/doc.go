@@ -24,6 +24,23 @@
 //
 // Errors name the file, the place in it, what is wrong and what to do, in one line.
 //
+// # Availability
+//
+// Announced windows drift, so a [Tracker] looks for itself. Its outages are windows
+// from then on, and make the announced ones more exact:
+//
+//	tracker, err := connect.NewTracker(connect.TrackerConfig{
+//		Calendar: func() *connect.Calendar { return calendar },
+//	})
+//	go tracker.Run(ctx, client) // until ctx ends
+//	fmt.Println(tracker.Status(time.Now()))
+//	observed, err := tracker.Windows(ctx, from, to)
+//	exact, err := calendar.WithObserved(observed, time.Now())
+//
+// [WaitUntilUp] waits for the end of a maintenance, and [Client.Readiness] tells in
+// parts whether Connect is back. A time in which nothing answers at all is kept
+// apart from outages: it may be the network on this side.
+//
 // # Requests
 //
 // A [Client] reads what Commerce has asked of the vendors, and changes nothing:
