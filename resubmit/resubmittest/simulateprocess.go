@@ -1,0 +1,337 @@
+package resubmittest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+var (
+	errKilled  = errors.New("the process was killed")
+	errStopped = errors.New("the operator stopped the program")
+)
+
+// process is one life of the program. Once it is killed nothing that is left of it
+// reaches anything outside any more.
+type process struct {
+	w     *world
+	life  int
+	crash *crashSeed // nil: it is not killed
+	began time.Time
+
+	ctx    context.Context //nolint:containedctx // a process lives as long as its context
+	stop   context.CancelCauseFunc
+	dead   chan struct{}
+	once   sync.Once
+	steps  atomic.Int64
+	runner atomic.Pointer[resubmit.Runner]
+	paused atomic.Bool // by the operator
+
+	applying atomic.Bool
+	own      ownBook
+}
+
+// live starts the program and waits for its end. over says that it has done its
+// work; else it is started again after down.
+func (w *world) live(ctx context.Context, life int) (over bool, down time.Duration) {
+	p := &process{w: w, life: life, dead: make(chan struct{}), began: time.Now()}
+	p.ctx, p.stop = context.WithCancelCause(ctx)
+	defer p.stop(nil)
+	for i := range w.s.crashes {
+		if w.s.crashes[i].life == life && life < mostLives {
+			p.crash = &w.s.crashes[i]
+		}
+	}
+	if p.crash != nil && p.crash.step == 0 {
+		defer time.AfterFunc(p.crash.after, func() { p.kill("some time") }).Stop()
+	}
+	w.disk.tear = p.tear
+	w.set(p)
+	defer w.set(nil)
+	err := p.run()
+	w.note("life %d ends: %v", life, err)
+	switch {
+	case p.killed():
+		w.restartClock(p.crash.ahead)
+		return false, p.crash.down
+	case err == nil:
+		return true, 0
+	default:
+		return false, time.Minute
+	}
+}
+
+func (w *world) set(p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current = p
+}
+
+// step is a point at which the process can die.
+func (p *process) step(point string) error {
+	n := p.steps.Add(1)
+	if p.crash != nil && p.crash.step > 0 && int(n) == p.crash.step {
+		p.kill(point)
+	}
+	if p.killed() {
+		return errKilled
+	}
+	return nil
+}
+
+func (p *process) kill(point string) {
+	p.once.Do(func() {
+		what := "planning"
+		if p.applying.Load() {
+			what = "applying"
+		}
+		p.w.happened("crash while " + what + ", " + point)
+		p.w.note("life %d is killed %s", p.life, point)
+		close(p.dead)
+		p.stop(errKilled)
+	})
+}
+
+func (p *process) killed() bool {
+	select {
+	case <-p.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait waits, or ends with the call or the process.
+func (p *process) wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.dead:
+		return errKilled
+	}
+}
+
+// tear says how much of a write arrives.
+func (p *process) tear(b []byte) (int, error) {
+	if p.killed() {
+		return 0, errKilled
+	}
+	if err := p.step("in a journal write"); err != nil {
+		n := int(p.crash.tear * float64(len(b)+1))
+		if n > 0 && n < len(b) {
+			p.w.happened("torn journal write")
+		}
+		return n, err
+	}
+	p.w.mu.Lock()
+	key := callKey{callJournal, -1}
+	n := p.w.nth[key]
+	p.w.nth[key]++
+	p.w.mu.Unlock()
+	if f := p.w.fault(p, callJournal, -1, n); f.kind != "" {
+		p.w.happened("disk full in a journal write")
+		return len(b) / 2, errDiskFull
+	}
+	return len(b), nil
+}
+
+// run is what the program does: plan, unless there is one, and apply.
+func (p *process) run() error {
+	env, orders, requests, err := p.clients()
+	if err != nil {
+		return err
+	}
+	if p.w.plan == nil {
+		if err := p.makePlan(env, orders, requests); err != nil {
+			return fmt.Errorf("plan: %w", err)
+		}
+	}
+	data := p.w.plan
+	if p.w.cfg.applied != nil {
+		data = p.w.cfg.applied(data)
+	}
+	plan, err := resubmit.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return err
+	}
+	return p.apply(env, orders, requests, plan)
+}
+
+func (p *process) clients() (*Process, *ordermanager.Client, *connect.Client, error) {
+	env := &Process{
+		Seed: p.w.s.seed, Life: p.life, CommerceURL: commerceURL, CommerceToken: commercetest.DefaultToken,
+		ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
+		HTTP: &http.Client{Transport: &networkLine{p}}, Disk: p.w.disk, p: p,
+	}
+	orders, err := ordermanager.New(env.CommerceURL, ordermanager.Token(env.CommerceToken),
+		ordermanager.WithHTTPClient(env.HTTP), ordermanager.WithMaxTries(p.w.s.tries))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	requests, err := connect.New(env.ConnectURL, connect.APIKey(env.ConnectKey),
+		connect.WithHTTPClient(env.HTTP), connect.WithMaxTries(p.w.s.tries))
+	return env, orders, requests, err
+}
+
+func (p *process) makePlan(env *Process, orders *ordermanager.Client, requests *connect.Client) error {
+	cfg := resubmit.PlanConfig{
+		Source: orders, Reader: orders, Requests: requests, Filter: resubmit.Everything(), Calendar: p.w.calendarNow(),
+		Rules: p.w.s.rules, Settle: p.w.s.policy.Settle, Concurrency: 2,
+	}
+	if p.w.s.filter != nil {
+		cfg.Filter = p.w.s.filter
+	}
+	if p.w.cfg.Plan != nil {
+		p.w.cfg.Plan(env, &cfg)
+	}
+	before := p.w.matching(cfg.Filter)
+	var b bytes.Buffer
+	if _, err := resubmit.WritePlan(p.ctx, cfg, &b); err != nil {
+		return err
+	}
+	if p.killed() {
+		return errKilled
+	}
+	after := p.w.matching(cfg.Filter)
+	if err := p.w.book.approve(b.Bytes(), before, after); err != nil {
+		return err
+	}
+	p.w.plan = b.Bytes()
+	return nil
+}
+
+func (p *process) apply(env *Process, orders *ordermanager.Client, requests *connect.Client, plan *resubmit.Plan) error {
+	journal, err := p.journal(env)
+	if err != nil {
+		return err
+	}
+	y := p.w.s.policy
+	cfg := resubmit.Config{
+		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
+		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals, Verify: y.Verify,
+	}
+	if p.w.cfg.Runner != nil {
+		p.w.cfg.Runner(env, &cfg)
+	}
+	runner, err := resubmit.NewRunner(cfg)
+	if err != nil {
+		return err
+	}
+	p.own.begin(p)
+	p.runner.Store(runner)
+	p.applying.Store(true)
+	report, err := runner.Apply(p.ctx, plan)
+	if p.killed() {
+		return errKilled
+	}
+	if report != nil {
+		if p.w.cfg.reported != nil {
+			p.w.cfg.reported(report)
+		}
+		p.w.book.report(report, plan.Counts(), err == nil)
+		p.w.last = report
+	}
+	return err
+}
+
+func (p *process) journal(env *Process) (resubmit.Journal, error) {
+	open := func(*Process) (resubmit.Journal, error) { return OpenLog(p.w.disk) }
+	if p.w.cfg.Journal != nil {
+		open = p.w.cfg.Journal
+	}
+	inner, err := open(env)
+	if err != nil {
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
+	p.own.journal = inner
+	return &watchedJournal{Journal: inner, p: p}, nil
+}
+
+// watchedJournal is a journal whose process can die before, in and after each
+// write, and which takes its time.
+type watchedJournal struct {
+	resubmit.Journal
+	p *process
+}
+
+func (j *watchedJournal) Begin(digest string) error {
+	if j.p.killed() {
+		return errKilled
+	}
+	return j.Journal.Begin(digest)
+}
+
+func (j *watchedJournal) Put(r resubmit.Record) error {
+	if err := j.p.step("before a journal write"); err != nil {
+		return err
+	}
+	order := j.p.w.index(r.OrderID)
+	random := j.p.w.random(callJournal, order, r.Attempt*16+len(r.State))
+	if err := j.p.wait(context.Background(), 50*time.Microsecond+time.Duration(random.Int64N(int64(3*time.Millisecond)))); err != nil {
+		return err
+	}
+	err := j.Journal.Put(r)
+	j.p.w.note("life %d: journal: order %d is %s, attempt %d (%s): %v", j.p.life, order, r.State, r.Attempt, r.Why, err)
+	if err != nil {
+		return err
+	}
+	j.p.w.book.wrote(order, r)
+	return j.p.step("after a journal write")
+}
+
+func (j *watchedJournal) Get(orderID string) (resubmit.Record, bool, error) {
+	if j.p.killed() {
+		return resubmit.Record{}, false, errKilled
+	}
+	return j.Journal.Get(orderID)
+}
+
+// restartClock lets the clock jump back at a restart, by dating what was written
+// before into the future.
+func (w *world) restartClock(ahead time.Duration) {
+	if ahead <= 0 || w.cfg.Journal != nil {
+		return
+	}
+	data := w.disk.Bytes()
+	w.disk.tear = nil
+	w.disk.Truncate(0)
+	l := &Log{disk: w.disk}
+	_, _ = readLog(data, func(line logLine) { // what is torn is left out, as at the next start
+		if line.Record != nil {
+			line.Record.At = line.Record.At.Add(ahead)
+		}
+		_ = l.write(line) // nothing tears it
+	})
+	w.book.mu.Lock()
+	w.book.read = 0
+	w.book.mu.Unlock()
+	w.happened("clock of the program jumped back")
+}
+
+// directClient speaks to Commerce past all trouble.
+func directClient(w *world) (*ordermanager.Client, error) {
+	return ordermanager.New(commerceURL, ordermanager.Token(commercetest.DefaultToken),
+		ordermanager.WithHTTPClient(&http.Client{Transport: w.commerce.Transport()}))
+}
+
+// notSent says that a call for sure did not leave.
+func notSent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
