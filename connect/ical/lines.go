@@ -1,0 +1,329 @@
+package ical
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	ics "github.com/arran4/golang-ical"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
+)
+
+const (
+	// maxDepth is how far components may be in one another: an alarm in an event in
+	// a calendar is three deep. golang-ical descends without a bound.
+	maxDepth = 16
+	// maxParams bounds what stands before the value of a line. golang-ical copies
+	// the rest of the line for each parameter, so that a long one takes hours.
+	maxParams = 2048
+)
+
+// line is a content line, unfolded, with the number of its first physical line.
+type line struct {
+	number int
+	topic  string // its name, for those that are wanted
+	text   string
+}
+
+// name is what the line is about, in capitals; "" when it begins with no name.
+func (l line) name() string {
+	end := strings.IndexFunc(l.text, func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+	if end < 0 {
+		end = len(l.text)
+	}
+	return strings.ToUpper(l.text[:end])
+}
+
+// plainValue is the value of a line that has no parameters to speak of.
+func (l line) plainValue() string {
+	_, value, _ := strings.Cut(l.text, ":")
+	return strings.ToUpper(strings.TrimSpace(value))
+}
+
+// unfold yields the content lines. Lines end in CRLF, LF or CR, and go on in the
+// next one where that begins with a blank or a tab (RFC 5545 3.1). What is cut in
+// the middle of a letter grows together again.
+func unfold(data []byte) iter.Seq[line] {
+	data = bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+	return func(yield func(line) bool) {
+		var current line
+		var more [][]byte
+		number := 0
+		emit := func() bool {
+			l := current
+			if len(more) > 1 {
+				l.text = string(bytes.Join(more, nil))
+			} else if len(more) == 1 {
+				l.text = string(more[0])
+			}
+			more = more[:0]
+			return l.text == "" || yield(l)
+		}
+		for physical := range bytes.SplitSeq(data, []byte("\n")) {
+			number++
+			if len(physical) > 0 && (physical[0] == ' ' || physical[0] == '\t') {
+				more = append(more, physical[1:])
+				continue
+			}
+			if !emit() {
+				return
+			}
+			current = line{number: number}
+			more = append(more, physical)
+		}
+		emit()
+	}
+}
+
+// component is a part of a calendar, with those of its lines that matter here.
+type component struct {
+	name   string
+	line   int
+	method string // of the calendar that it is in
+	lines  []line
+	parts  []*component
+}
+
+// wanted are the lines that matter, by component. All others are passed over, and
+// so is what is wrong with them.
+var wanted = map[string][]string{
+	"VCALENDAR": {"METHOD", "X-WR-TIMEZONE"},
+	"VEVENT": {
+		"UID", "SEQUENCE", "DTSTAMP", "STATUS", "SUMMARY", "DESCRIPTION", "LOCATION", "CATEGORIES",
+		"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "EXRULE", "RECURRENCE-ID",
+	},
+	"VTIMEZONE": {"TZID"},
+	"STANDARD":  {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", "RDATE"},
+	"DAYLIGHT":  {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", "RDATE"},
+}
+
+// document is a stream of calendars, taken apart and not yet understood.
+type document struct {
+	events   []*component
+	zones    []*component
+	zoneName string // X-WR-TIMEZONE, which Google and Apple write
+}
+
+// reader builds a document from lines.
+type reader struct {
+	document
+	open      []*component // from the calendar down to the innermost
+	begun     bool         // there is a calendar
+	maxEvents int
+}
+
+// read takes calendars apart.
+func read(data []byte, maxEvents int) (*document, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if err := checkBeginning(data); err != nil {
+		return nil, err
+	}
+	r := &reader{maxEvents: maxEvents}
+	for l := range unfold(data) {
+		if err := r.take(l); err != nil {
+			return nil, fmt.Errorf("line %d: %w", l.number, err)
+		}
+	}
+	if !r.begun {
+		return nil, errNoCalendar
+	}
+	if len(r.open) > 0 {
+		return nil, fmt.Errorf("breaks off: the %s of line %d has no end", r.open[0].name, r.open[0].line)
+	}
+	return &r.document, nil
+}
+
+// errNoCalendar is what is none at all.
+var errNoCalendar = errors.New("is not a calendar: one begins with BEGIN:VCALENDAR")
+
+// checkBeginning refuses what is no calendar at first sight.
+func checkBeginning(data []byte) error {
+	switch beginning := bytes.TrimLeft(data, " \t\r\n"); {
+	case len(beginning) == 0:
+		return errors.New("is empty: a calendar begins with BEGIN:VCALENDAR")
+	case rest.IsPage(beginning):
+		return errors.New("is a web page, not a calendar: does the address ask to sign in first?")
+	case bytes.IndexByte(data, 0) >= 0:
+		return errors.New("is not text in UTF-8: save it in that encoding")
+	default:
+		return nil
+	}
+}
+
+func (r *reader) take(l line) error {
+	name := l.name()
+	switch {
+	case name == "BEGIN":
+		return r.begin(l)
+	case name == "END":
+		return r.end(l)
+	case len(r.open) == 0:
+		if strings.TrimSpace(l.text) == "" {
+			return nil
+		}
+		return r.outside(shown(l.text))
+	}
+	in := r.open[len(r.open)-1]
+	if i := slices.Index(wanted[in.name], name); i >= 0 {
+		l.topic = wanted[in.name][i]
+		in.lines = append(in.lines, l)
+	}
+	return nil
+}
+
+// outside is for lines that are in no calendar.
+func (r *reader) outside(what string) error {
+	if !r.begun {
+		return errNoCalendar
+	}
+	return fmt.Errorf("%q is outside of any calendar", what)
+}
+
+func (r *reader) begin(l line) error {
+	c := &component{name: l.plainValue(), line: l.number}
+	if len(r.open) == 0 && c.name != "VCALENDAR" {
+		return r.outside("BEGIN:" + shown(c.name))
+	}
+	if len(r.open) == maxDepth {
+		return fmt.Errorf("components are more than %d deep in one another", maxDepth)
+	}
+	if len(r.open) > 0 {
+		in := r.open[len(r.open)-1]
+		switch {
+		case in.name == "VCALENDAR" && c.name == "VEVENT":
+			r.events = append(r.events, c)
+		case in.name == "VCALENDAR" && c.name == "VTIMEZONE":
+			r.zones = append(r.zones, c)
+		case in.name == "VTIMEZONE":
+			in.parts = append(in.parts, c)
+		}
+	}
+	if len(r.events) > r.maxEvents {
+		return fmt.Errorf("has more than %d events: ask for a smaller calendar, or raise WithMaxEvents", r.maxEvents)
+	}
+	r.begun = true
+	r.open = append(r.open, c)
+	return nil
+}
+
+func (r *reader) end(l line) error {
+	if len(r.open) == 0 {
+		return errors.New("END without a BEGIN")
+	}
+	c := r.open[len(r.open)-1]
+	if name := l.plainValue(); name != c.name {
+		return fmt.Errorf("ends a %s, but the %s of line %d is open", shown(name), shown(c.name), c.line)
+	}
+	r.open = r.open[:len(r.open)-1]
+	if c.name == "VCALENDAR" {
+		r.endCalendar(c)
+	}
+	return nil
+}
+
+// endCalendar hands what is said of a whole calendar down to its events.
+func (r *reader) endCalendar(c *component) {
+	for _, l := range c.lines {
+		switch p, err := l.property(); {
+		case err != nil: // neither line is worth a calendar
+		case p.name == "X-WR-TIMEZONE":
+			r.zoneName = p.value
+		case p.name == "METHOD":
+			for _, e := range r.events {
+				if e.line > c.line {
+					e.method = strings.ToUpper(p.value)
+				}
+			}
+		}
+	}
+}
+
+func shown(s string) string { return wording.Clip(wording.OneLine(s), 80) }
+
+// property is a content line, taken apart.
+type property struct {
+	name   string
+	params map[string][]string
+	value  string
+}
+
+// all are the properties of a name. They are taken apart one by one, since they need
+// far more memory than their lines.
+func (c *component) all(name string) iter.Seq2[property, error] {
+	return func(yield func(property, error) bool) {
+		for _, l := range c.lines {
+			if l.topic == name && !yield(l.property()) {
+				return
+			}
+		}
+	}
+}
+
+func (c *component) has(name string) bool {
+	return slices.ContainsFunc(c.lines, func(l line) bool { return l.topic == name })
+}
+
+// one is the property of a name that may be there once.
+func (c *component) one(name string) (p property, found bool, err error) {
+	for another, err := range c.all(name) {
+		switch {
+		case err != nil:
+			return p, false, err
+		case found:
+			return p, false, fmt.Errorf("has %s more than once", name)
+		}
+		p, found = another, true
+	}
+	return p, found, nil
+}
+
+// property takes the line apart. Text is unescaped.
+func (l line) property() (property, error) {
+	name := l.topic
+	if at := valueAt(l.text); at < 0 {
+		return property{}, fmt.Errorf("line %d: %s has no colon before its value", l.number, name)
+	} else if at > maxParams {
+		return property{}, fmt.Errorf("line %d: %s has more than %d bytes of parameters", l.number, name, maxParams)
+	}
+	p, err := ics.ParseProperty(ics.ContentLine(name + l.text[len(name):]))
+	switch {
+	case err != nil:
+		return property{}, fmt.Errorf("line %d: %s cannot be read: %s", l.number, name, shown(err.Error()))
+	case p == nil:
+		return property{}, fmt.Errorf("line %d: %s cannot be read: it must look like %s;PARAMETER=…:value", l.number, name, name)
+	default:
+		return property{name: name, params: p.ICalParameters, value: strings.TrimSpace(strings.ToValidUTF8(p.Value, "\ufffd"))}, nil
+	}
+}
+
+// valueAt is where the value of a line begins: after the first colon that is not in
+// quotes.
+func valueAt(text string) int {
+	quoted := false
+	for i := range len(text) {
+		switch {
+		case text[i] == '"':
+			quoted = !quoted
+		case text[i] == ':' && !quoted:
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// param is the first value of a parameter, whose name is in capitals.
+func (p property) param(name string) string {
+	for key, values := range p.params {
+		if strings.EqualFold(key, name) && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
+}

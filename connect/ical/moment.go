@@ -1,0 +1,164 @@
+package ical
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wallclock"
+)
+
+// zone is where clocks are read.
+type zone struct {
+	name   string // the IANA name to show times in, or ""
+	offset func(time.Time) time.Duration
+}
+
+var utc = &zone{offset: func(time.Time) time.Duration { return 0 }}
+
+// instant is when the clocks show the reading, which is given as if it were UTC.
+func (z *zone) instant(reading time.Time) time.Time {
+	at, _ := wallclock.Instants(reading, z.offset)
+	return at
+}
+
+// moment is a time as calendars write it: what the clocks of a zone show.
+type moment struct {
+	wall time.Time // what they show, as if it were UTC
+	zone *zone
+	date bool // a day, not a time
+}
+
+func (m moment) instant() time.Time { return m.zone.instant(m.wall) }
+
+const (
+	dateLayout  = "20060102"
+	localLayout = "20060102T150405"
+	utcLayout   = "20060102T150405Z"
+	// Calendars hold birthdays without a year, which Apple writes as of 1604, and
+	// time zones that Outlook begins in 1601. What lies further off is a mistake.
+	firstYear, lastYear = 1601, 2199
+)
+
+// key is how the moment shows in the ids of occurrences.
+func (m moment) key() string {
+	if m.date {
+		return m.wall.Format(dateLayout)
+	}
+	return m.instant().Format(utcLayout)
+}
+
+// parseMoment reads a DATE or a DATE-TIME (RFC 5545 3.3.4 and 3.3.5).
+func (z *zones) parseMoment(value, tzid string) (moment, error) {
+	m := moment{date: len(value) == len(dateLayout)}
+	var err error
+	switch {
+	case m.date:
+		m.wall, err = time.Parse(dateLayout, value)
+		tzid = "" // a day is a day anywhere
+	case strings.HasSuffix(value, "Z"):
+		m.wall, err = time.Parse(utcLayout, value)
+		m.zone = utc
+	default:
+		m.wall, err = time.Parse(localLayout, value)
+	}
+	if err != nil || strings.ContainsAny(value, ".,") { // time.Parse takes fractions that nobody asked for
+		return m, fmt.Errorf("%q is not a time: it must look like 20260110, 20260110T020000 or 20260110T020000Z", shown(value))
+	}
+	if year := m.wall.Year(); year < firstYear || year > lastYear {
+		return m, fmt.Errorf("%q is not between the years %d and %d", value, firstYear, lastYear)
+	}
+	switch {
+	case m.zone != nil:
+		return m, nil
+	case tzid != "":
+		m.zone, err = z.find(tzid)
+	default:
+		m.zone, err = z.forFloating(m.date)
+	}
+	return m, err
+}
+
+// moment reads the value of a property that is one time.
+func (z *zones) moment(p property) (moment, error) {
+	m, err := z.parseMoment(p.value, p.param("TZID"))
+	if err != nil {
+		return m, fmt.Errorf("%s %w", p.name, err)
+	}
+	return m, nil
+}
+
+// length is how long something takes: days as the calendar has them, and then
+// time as it elapses (RFC 5545 3.3.6).
+type length struct {
+	days    int
+	elapsed time.Duration
+}
+
+// from is when something ends that begins at m.
+func (l length) from(m moment) time.Time {
+	if l.days == 0 {
+		return m.instant().Add(l.elapsed)
+	}
+	return m.zone.instant(m.wall.AddDate(0, 0, l.days)).Add(l.elapsed)
+}
+
+// between is the length from one moment to another.
+func between(start, end moment) (length, error) {
+	if start.date != end.date {
+		return length{}, errors.New("DTSTART and DTEND must both be days or both be times")
+	}
+	l := length{elapsed: end.instant().Sub(start.instant())}
+	if start.date {
+		l = length{days: int(end.wall.Sub(start.wall) / (24 * time.Hour))}
+	}
+	if l.days < 0 || l.elapsed < 0 || l == (length{}) {
+		return l, fmt.Errorf("ends at %s, which is not after its start at %s", end.key(), start.key())
+	}
+	return l, nil
+}
+
+// parseLength reads a DURATION. It may have weeks beside days, which RFC 5545 does
+// not have but RFC 2445's readers took.
+func parseLength(value string) (length, error) {
+	bad := fmt.Errorf("DURATION %q is not one: it must look like PT3H, P1DT2H30M or P2W", shown(value))
+	text, ok := strings.CutPrefix(strings.TrimPrefix(strings.ToUpper(value), "+"), "P")
+	if !ok {
+		return length{}, bad
+	}
+	days, clock, timed := strings.Cut(text, "T")
+	if timed && clock == "" {
+		return length{}, bad
+	}
+	d, ok1 := units(days, "WD", []int{7, 1})
+	s, ok2 := units(clock, "HMS", []int{3600, 60, 1})
+	if !ok1 || !ok2 || text == "" {
+		return length{}, bad
+	}
+	l := length{days: d, elapsed: time.Duration(s) * time.Second}
+	if l == (length{}) {
+		return l, fmt.Errorf("DURATION %q is no time at all", value)
+	}
+	return l, nil
+}
+
+// units sums numbers, each with its letter, in the order of the letters.
+func units(text, letters string, worth []int) (sum int, ok bool) {
+	for text != "" {
+		end := strings.IndexAny(text, letters)
+		if end < 1 || end > 6 {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(text[:end], 10, 32)
+		if err != nil {
+			return 0, false
+		}
+		at := strings.IndexByte(letters, text[end])
+		sum += int(n) * worth[at]
+		letters, worth = letters[at+1:], worth[at+1:]
+		text = text[end+1:]
+	}
+	return sum, true
+}

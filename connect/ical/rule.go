@@ -1,0 +1,332 @@
+package ical
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/teambition/rrule-go"
+)
+
+// rule is an RRULE with the moment that it starts from.
+//
+// rrule-go does the arithmetic of days, on readings of the clock as if they were
+// UTC: the hours that clocks skip or show twice are the zone's affair. Around it
+// stands what it does not do, or not as RFC 5545 has it:
+//   - it panics on BYDAY=6MO in a month and on BYEASTER, and runs out of memory on long
+//     lists of hours: such rules are refused;
+//   - it takes INTERVAL=0, COUNT=0 and parts that occur twice, and numbers in
+//     BYDAY where they mean nothing: refused;
+//   - BYDAY=MO,2TU is nothing to it: the plain days are written out;
+//   - BYWEEKNO is wrong about weeks that two years share, and alone gives all days of a
+//     week, where RFC 5545 takes that of DTSTART: it is followed here;
+//   - BYSETPOS counts from DTSTART in its week: the expansion begins with the week;
+//   - DTSTART is not an occurrence to it, nor counted, unless the rule has its day;
+//   - for a rule that never has a day it searches to the year 9999: see expand.
+type rule struct {
+	text   string
+	option rrule.ROption
+	start  moment
+	count  int   // 0: no bound
+	weeks  []int // BYWEEKNO
+	// until is the last reading that an occurrence may have, or the last instant.
+	until, untilInstant time.Time
+}
+
+const (
+	maxInterval = 1000
+	// maxPerDay keeps BYHOUR and BYMINUTE from making a rule that is finer than daily
+	// in all but its name.
+	maxPerDay  = 24
+	maxRuleLen = 1000
+)
+
+func (r *rule) String() string { return shown(r.text) }
+
+// parseRule reads an RRULE and refuses what cannot be followed.
+func parseRule(text string, start moment) (*rule, error) {
+	r := &rule{text: text, start: start}
+	if err := r.parse(); err != nil {
+		return nil, fmt.Errorf("RRULE %q: %w", shown(text), err)
+	}
+	return r, nil
+}
+
+func (r *rule) parse() error {
+	if len(r.text) > maxRuleLen {
+		return fmt.Errorf("is longer than %d bytes", maxRuleLen)
+	}
+	parts, err := splitRule(r.text)
+	if err != nil {
+		return err
+	}
+	var days []string // what rrule-go is to read
+	for key, value := range parts {
+		switch key {
+		case "COUNT":
+			r.count, err = atLeastOne(key, value, 1<<31-1)
+		case "UNTIL":
+			err = r.parseUntil(value)
+		case "INTERVAL":
+			_, err = atLeastOne(key, value, maxInterval)
+			days = append(days, key+"="+value)
+		case "BYHOUR", "BYMINUTE", "BYSECOND":
+			if !r.start.date { // to be ignored for days, RFC 5545 3.3.10
+				days = append(days, key+"="+value)
+			}
+		default:
+			days = append(days, key+"="+value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if parts["COUNT"] != "" && parts["UNTIL"] != "" {
+		return errors.New("has both COUNT and UNTIL, of which a rule may have one")
+	}
+	option, err := rrule.StrToROption(strings.Join(days, ";"))
+	if err != nil {
+		return fmt.Errorf("cannot be read: %w", err)
+	}
+	r.option = *option
+	if err := r.check(); err != nil {
+		return err
+	}
+	r.mend()
+	// It is made again for each expansion; here it says whether it can be.
+	r.option.Dtstart = r.start.wall
+	_, err = rrule.NewRRule(r.option)
+	return err
+}
+
+// splitRule reads the parts of a rule, in capitals.
+func splitRule(text string) (map[string]string, error) {
+	known := []string{
+		"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS", "BYMONTH", "BYMONTHDAY",
+		"BYYEARDAY", "BYWEEKNO", "BYDAY", "BYHOUR", "BYMINUTE", "BYSECOND",
+	}
+	parts := make(map[string]string)
+	for part := range strings.SplitSeq(strings.TrimRight(strings.ToUpper(text), ";"), ";") {
+		key, value, _ := strings.Cut(part, "=")
+		switch {
+		case value == "":
+			return nil, fmt.Errorf("%q is not of the form NAME=VALUE", shown(part))
+		case !slices.Contains(known, key):
+			return nil, fmt.Errorf("%q is not a part of a rule in RFC 5545", shown(key))
+		case parts[key] != "":
+			return nil, fmt.Errorf("has %s twice", key)
+		}
+		parts[key] = value
+	}
+	switch freq := parts["FREQ"]; freq {
+	case "YEARLY", "MONTHLY", "WEEKLY", "DAILY":
+		return parts, nil
+	case "HOURLY", "MINUTELY", "SECONDLY":
+		return nil, fmt.Errorf("FREQ=%s is finer than DAILY, which is refused: write the hours of a day with BYHOUR", freq)
+	default:
+		return nil, fmt.Errorf("FREQ=%s is none of DAILY, WEEKLY, MONTHLY and YEARLY", shown(freq))
+	}
+}
+
+func atLeastOne(key, value string, most int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("%s=%s is not a number from 1 to %d", key, shown(value), most)
+	}
+	return n, nil
+}
+
+// parseUntil reads UNTIL in any of its forms. RFC 5545 3.3.10 wants the one that
+// DTSTART has, in UTC where that has a zone; calendars hold the others too. A day
+// is meant with all its hours.
+func (r *rule) parseUntil(value string) (err error) {
+	switch len(value) {
+	case len(dateLayout):
+		r.until, err = time.Parse(dateLayout, value)
+		r.until = r.until.Add(24*time.Hour - time.Second)
+	case len(localLayout):
+		r.until, err = time.Parse(localLayout, value)
+	default:
+		r.untilInstant, err = time.Parse(utcLayout, value)
+		if r.start.date { // the day on which it is
+			r.until, r.untilInstant = r.untilInstant, time.Time{}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("UNTIL=%s is not a time: it must look like 20261231T235959Z or 20261231", shown(value))
+	}
+	return nil
+}
+
+// check refuses what RFC 5545 3.3.10 has no meaning for.
+func (r *rule) check() error {
+	o := &r.option
+	numbered := slices.ContainsFunc(o.Byweekday, func(d rrule.Weekday) bool { return d.N() != 0 })
+	switch {
+	case o.Wkst.N() != 0:
+		return errors.New("WKST is not a day of the week")
+	case len(o.Byweekno) > 0 && o.Freq != rrule.YEARLY:
+		return errors.New("BYWEEKNO is for FREQ=YEARLY only")
+	case len(o.Byyearday) > 0 && o.Freq != rrule.YEARLY:
+		return errors.New("BYYEARDAY is for FREQ=YEARLY only")
+	case len(o.Bymonthday) > 0 && o.Freq == rrule.WEEKLY:
+		return errors.New("BYMONTHDAY is not for FREQ=WEEKLY")
+	case len(o.Byweekno) > 0 && (o.Interval > 1 || len(o.Bysetpos) > 0):
+		return errors.New("BYWEEKNO cannot go with INTERVAL or BYSETPOS: RFC 5545 does not say to which year its days belong")
+	case numbered && o.Freq != rrule.YEARLY && o.Freq != rrule.MONTHLY:
+		return errors.New("BYDAY with numbers is for FREQ=MONTHLY and YEARLY only")
+	case numbered && len(o.Byweekno) > 0:
+		return errors.New("BYDAY with numbers is not for rules with BYWEEKNO")
+	}
+	for _, d := range o.Byweekday {
+		if most := r.mostWeeks(); d.N() > most || d.N() < -most {
+			return fmt.Errorf("BYDAY=%s is more than %d weeks", d, most)
+		}
+	}
+	if slices.ContainsFunc(o.Byweekno, func(n int) bool { return n == 0 || n > 53 || n < -53 }) {
+		return errors.New("BYWEEKNO has a week that is not from 1 to 53 or from -1 to -53")
+	}
+	for _, list := range []*[]int{&o.Byhour, &o.Byminute, &o.Bysecond, &o.Bysetpos} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	if n := max(1, len(o.Byhour)) * max(1, len(o.Byminute)) * max(1, len(o.Bysecond)); n > maxPerDay {
+		return fmt.Errorf("is %d times a day, more than %d", n, maxPerDay)
+	}
+	return nil
+}
+
+// mostWeeks is the highest number that BYDAY can have.
+func (r *rule) mostWeeks() int {
+	if r.option.Freq == rrule.MONTHLY || len(r.option.Bymonth) > 0 {
+		return 5
+	}
+	return 53
+}
+
+// mend says in other words what rrule-go misunderstands.
+func (r *rule) mend() {
+	o := &r.option
+	if r.weeks, o.Byweekno = o.Byweekno, nil; len(r.weeks) > 0 &&
+		len(o.Byweekday) == 0 && len(o.Bymonthday) == 0 && len(o.Byyearday) == 0 {
+		o.Byweekday = []rrule.Weekday{weekdays[r.start.wall.Weekday()]}
+	}
+	if o.Freq == rrule.WEEKLY && len(o.Byweekday) == 0 {
+		o.Byweekday = []rrule.Weekday{weekdays[r.start.wall.Weekday()]}
+	}
+	plain := func(d rrule.Weekday) bool { return d.N() == 0 }
+	if !slices.ContainsFunc(o.Byweekday, plain) || !slices.ContainsFunc(o.Byweekday, func(d rrule.Weekday) bool { return !plain(d) }) {
+		return
+	}
+	var all []rrule.Weekday
+	for _, d := range o.Byweekday {
+		if !plain(d) {
+			all = append(all, d)
+			continue
+		}
+		for n := 1; n <= r.mostWeeks(); n++ {
+			all = append(all, d.Nth(n))
+		}
+	}
+	o.Byweekday = all
+}
+
+var weekdays = [...]rrule.Weekday{rrule.SU, rrule.MO, rrule.TU, rrule.WE, rrule.TH, rrule.FR, rrule.SA}
+
+// everyYear reports whether the rule is the same from any of its years on.
+func (r *rule) everyYear() bool {
+	return r.option.Freq == rrule.YEARLY && r.option.Interval <= 1 && r.count == 0
+}
+
+// walls yields what the clocks show when the rule begins, in order and once each:
+// from DTSTART, which is the first whether the rule has its day or not (RFC 5545 3.8.5.3),
+// up to the last reading. An UNTIL before DTSTART leaves none, which is
+// how Google writes a series of which all was deleted.
+func (r *rule) walls(last time.Time) iter.Seq[time.Time] {
+	if end := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC); last.After(end) {
+		last = end
+	}
+	if !r.until.IsZero() && r.until.Before(last) {
+		last = r.until
+	}
+	return func(yield func(time.Time) bool) {
+		if r.start.wall.After(last) || r.ended(r.start.wall) || !yield(r.start.wall) {
+			return
+		}
+		n := 1
+		for wall := range r.expand(last) {
+			if r.count > 0 && n >= r.count {
+				return
+			}
+			if n++; r.ended(wall) || !yield(wall) {
+				return
+			}
+		}
+	}
+}
+
+// gregorian is the number of years after which the calendar repeats itself, days
+// of the week and leap years included.
+const gregorian = 400
+
+// expand yields the readings after DTSTART that the rule has, whatever its end.
+//
+// It is done as near to the year 9999 as can be, where rrule-go stops searching:
+// for a rule that never has a day, a 30th of February, that is after 400 years at
+// most and not after 8000.
+func (r *rule) expand(last time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		years := (9999 - last.Year()) / gregorian * gregorian
+		o := r.option
+		o.Dtstart, o.Until = r.first().AddDate(years, 0, 0), last.AddDate(years, 0, 0)
+		expansion, err := rrule.NewRRule(o)
+		if err != nil { // not after parseRule has tried it
+			return
+		}
+		next := expansion.Iterator()
+		for wall, ok := next(); ok; wall, ok = next() {
+			wall = wall.AddDate(-years, 0, 0)
+			if wall.After(r.start.wall) && r.inWeek(wall) && !yield(wall) {
+				return
+			}
+		}
+	}
+}
+
+// first is what to expand from: DTSTART, or the same time on the first day of its week.
+func (r *rule) first() time.Time {
+	if r.option.Freq == rrule.WEEKLY {
+		return r.start.wall.AddDate(0, 0, -r.sinceWeekStart(r.start.wall))
+	}
+	return r.start.wall
+}
+
+func (r *rule) sinceWeekStart(day time.Time) int {
+	return (int(day.Weekday()) + 6 - r.option.Wkst.Day() + 7) % 7 // rrule-go counts from Monday
+}
+
+// inWeek reports whether BYWEEKNO has the week of a day.
+func (r *rule) inWeek(day time.Time) bool {
+	if len(r.weeks) == 0 {
+		return true
+	}
+	n, middle := r.weekNumber(day)
+	// The 28th of December is in the last week of its year, whenever weeks begin.
+	of, _ := r.weekNumber(time.Date(middle.Year(), time.December, 28, 0, 0, 0, 0, time.UTC))
+	return slices.Contains(r.weeks, n) || slices.Contains(r.weeks, n-of-1)
+}
+
+// weekNumber counts weeks as ISO 8601 does, but from WKST on. The middle of a week
+// is in the year to which it belongs.
+func (r *rule) weekNumber(day time.Time) (n int, middle time.Time) {
+	middle = day.AddDate(0, 0, 3-r.sinceWeekStart(day))
+	return (middle.YearDay()-1)/7 + 1, middle
+}
+
+func (r *rule) ended(wall time.Time) bool {
+	return !r.untilInstant.IsZero() && r.start.zone.instant(wall).After(r.untilInstant)
+}

@@ -1,0 +1,264 @@
+package ical
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wallclock"
+)
+
+// zones finds the zones that a calendar names: by the names that the user has given
+// them, then as IANA names, then by the rules that the calendar holds for them.
+type zones struct {
+	given    map[string]string // WithZoneName
+	floating *zone             // WithFloatingZone
+	hint     string            // X-WR-TIMEZONE
+	rules    map[string]*component
+	found    map[string]*zone
+	failed   map[string]error
+}
+
+func newZones(cfg *config, doc *document) *zones {
+	z := &zones{
+		given: cfg.zoneNames, floating: cfg.floating, hint: doc.zoneName,
+		rules: make(map[string]*component), found: make(map[string]*zone), failed: make(map[string]error),
+	}
+	for _, c := range doc.zones {
+		for _, l := range c.lines {
+			if p, err := l.property(); err == nil {
+				z.rules[p.value] = c
+			}
+		}
+	}
+	return z
+}
+
+// forFloating is the zone of times that name none, and of days.
+func (z *zones) forFloating(day bool) (*zone, error) {
+	if z.floating != nil {
+		return z.floating, nil
+	}
+	what := "is local to no zone"
+	if day {
+		what = "is a whole day, which begins when its zone says"
+	}
+	if z.hint != "" {
+		return nil, fmt.Errorf("%s: say which by WithFloatingZone (the calendar's X-WR-TIMEZONE is %q)", what, shown(z.hint))
+	}
+	return nil, fmt.Errorf("%s: say which by WithFloatingZone", what)
+}
+
+func (z *zones) find(tzid string) (*zone, error) {
+	if found := z.found[tzid]; found != nil {
+		return found, nil
+	}
+	if err := z.failed[tzid]; err != nil {
+		return nil, err
+	}
+	found, err := z.resolve(tzid)
+	if err != nil {
+		z.failed[tzid] = err
+		return nil, err
+	}
+	z.found[tzid] = found
+	return found, nil
+}
+
+func (z *zones) resolve(tzid string) (*zone, error) {
+	if name, ok := z.given[tzid]; ok {
+		return loadZone(name)
+	}
+	if found, err := loadZone(tzid); err == nil {
+		return found, nil
+	}
+	// Some programs make names unique in the world: /example.org/20260101_1/Europe/Berlin.
+	parts := strings.Split(tzid, "/")
+	for n := 3; n > 1 && strings.HasPrefix(tzid, "/"); n-- {
+		if len(parts) <= n {
+			continue
+		}
+		if found, err := loadZone(strings.Join(parts[len(parts)-n:], "/")); err == nil {
+			return found, nil
+		}
+	}
+	c := z.rules[tzid]
+	if c == nil {
+		return nil, fmt.Errorf("names the time zone %q, which is not known and for which the calendar has no rules: "+
+			"say which IANA zone it is by WithZoneName", shown(tzid))
+	}
+	found, err := compileZone(c)
+	if err != nil {
+		return nil, fmt.Errorf("names the time zone %q, whose rules cannot be followed (%w): "+
+			"say which IANA zone it is by WithZoneName", shown(tzid), err)
+	}
+	return found, nil
+}
+
+// loadZone is the zone of an IANA name.
+func loadZone(name string) (*zone, error) {
+	if name == "" || name == "Local" {
+		return nil, fmt.Errorf("time zone %q is not an IANA name such as Europe/Berlin", name)
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q is not known: use an IANA name such as Europe/Berlin"+
+			` (a machine without time zone data needs import _ "time/tzdata")`, shown(name))
+	}
+	return &zone{name: loc.String(), offset: func(t time.Time) time.Duration { return wallclock.Offset(t, loc) }}, nil
+}
+
+// onset is an instant from which clocks have another offset.
+type onset struct {
+	at     time.Time
+	offset time.Duration
+	before time.Duration
+}
+
+const (
+	// The rules of zones are followed from the year in which computers began to
+	// count, to the last in which an event may be.
+	firstOnset = 1970
+	// maxOnsets is far more than two a year.
+	maxOnsets = 5000
+)
+
+// compileZone makes a zone from the rules in a calendar, a VTIMEZONE. That is how
+// Outlook says what it means by "W. Europe Standard Time".
+func compileZone(c *component) (*zone, error) {
+	var onsets []onset
+	for _, part := range c.parts {
+		if part.name != "STANDARD" && part.name != "DAYLIGHT" {
+			continue
+		}
+		more, err := compileOnsets(part)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", part.line, err)
+		}
+		if onsets = append(onsets, more...); len(onsets) > maxOnsets {
+			return nil, fmt.Errorf("line %d: clocks change more than %d times", part.line, maxOnsets)
+		}
+	}
+	if len(onsets) == 0 {
+		return nil, errors.New("has neither STANDARD nor DAYLIGHT")
+	}
+	slices.SortStableFunc(onsets, func(a, b onset) int { return a.at.Compare(b.at) })
+	return &zone{offset: func(t time.Time) time.Duration {
+		i, found := slices.BinarySearchFunc(onsets, t, func(o onset, t time.Time) int { return o.at.Compare(t) })
+		switch {
+		case found:
+			for i+1 < len(onsets) && onsets[i+1].at.Equal(t) {
+				i++
+			}
+			return onsets[i].offset
+		case i == 0:
+			return onsets[0].before
+		default:
+			return onsets[i-1].offset
+		}
+	}}, nil
+}
+
+// observance is one STANDARD or DAYLIGHT.
+type observance struct {
+	start    time.Time // on the clocks as they were before
+	rrule    string
+	dates    []time.Time
+	from, to time.Duration
+	has      map[string]bool
+}
+
+func compileOnsets(part *component) ([]onset, error) {
+	o := observance{has: make(map[string]bool)}
+	for _, l := range part.lines {
+		p, err := l.property()
+		if err == nil {
+			err = o.read(p)
+		}
+		if err != nil {
+			return nil, err
+		}
+		o.has[p.name] = true
+	}
+	if !o.has["DTSTART"] || !o.has["TZOFFSETFROM"] || !o.has["TZOFFSETTO"] {
+		return nil, fmt.Errorf("%s needs DTSTART, TZOFFSETFROM and TZOFFSETTO", part.name)
+	}
+	readings, err := o.readings()
+	if err != nil {
+		return nil, err
+	}
+	onsets := make([]onset, 0, len(readings))
+	for _, r := range readings {
+		onsets = append(onsets, onset{at: r.Add(-o.from), offset: o.to, before: o.from})
+	}
+	return onsets, nil
+}
+
+func (o *observance) read(p property) (err error) {
+	switch p.name {
+	case "DTSTART":
+		o.start, err = time.Parse(localLayout, p.value)
+	case "TZOFFSETFROM":
+		o.from, err = parseOffset(p.value)
+	case "TZOFFSETTO":
+		o.to, err = parseOffset(p.value)
+	case "RRULE":
+		o.rrule = p.value
+	case "RDATE":
+		for value := range strings.SplitSeq(p.value, ",") {
+			at, bad := time.Parse(localLayout, value)
+			err = cmp.Or(err, bad)
+			if o.dates = append(o.dates, at); len(o.dates) > maxOnsets {
+				return fmt.Errorf("clocks change more than %d times", maxOnsets)
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q cannot be read", p.name, shown(p.value))
+	}
+	return nil
+}
+
+// readings are what the clocks show when they change.
+func (o *observance) readings() ([]time.Time, error) {
+	readings := append(o.dates, o.start)
+	if o.rrule == "" {
+		return readings, nil
+	}
+	before := &zone{offset: func(time.Time) time.Duration { return o.from }}
+	start := moment{wall: o.start, zone: before}
+	rule, err := parseRule(o.rrule, start)
+	if err != nil {
+		return nil, err
+	}
+	if year := start.wall.Year(); year < firstOnset && rule.everyYear() {
+		// A multiple of four years, so that the 29th of February remains one.
+		start.wall = start.wall.AddDate((firstOnset-year)/4*4, 0, 0)
+		if rule, err = parseRule(o.rrule, start); err != nil {
+			return nil, err
+		}
+	}
+	for wall := range rule.walls(time.Date(lastYear+1, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		if readings = append(readings, wall); len(readings) > maxOnsets {
+			return nil, fmt.Errorf("clocks change more than %d times", maxOnsets)
+		}
+	}
+	return readings, nil
+}
+
+// parseOffset reads an offset such as +0100 or -053000.
+func parseOffset(value string) (time.Duration, error) {
+	layout := "-0700"
+	if len(value) == len("-070000") {
+		layout = "-070000"
+	}
+	t, err := time.Parse(layout, value)
+	if err != nil {
+		return 0, err
+	}
+	_, seconds := t.Zone()
+	return time.Duration(seconds) * time.Second, nil
+}
