@@ -22,6 +22,18 @@
 // the program if it has import _ "time/tzdata". The package does not import it,
 // since it adds some 450 KB that most machines have already.
 //
+// Windows that change while a program runs come from a [WindowSource]: a [FileSource],
+// a status page (connect/statuspage), a calendar that people keep (connect/ical), or a
+// [Multi] of several, which also knows them while a source is down:
+//
+//	multi, err := connect.NewMulti([]connect.NamedSource{
+//		{Name: "file", Source: connect.NewFileSource("windows.json")},
+//		{Name: "page", Source: page},
+//	}, connect.WithCacheDir("/var/lib/billing/windows"))
+//	…
+//	calendar, err := connect.CalendarOf(ctx, multi, now.AddDate(0, 0, -30), now.AddDate(0, 0, 60))
+//	warnings, failure := connect.SplitWarnings(err) // the calendar is good for what is known
+//
 // Errors name the file, the place in it, what is wrong and what to do, in one line.
 //
 // # Availability

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -353,17 +354,45 @@ func TestMultiOfAStaleSourceIsNoNewerForIt(t *testing.T) {
 		_, _, err := around(t, m, 7)
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		page.set(&connect.SourceWarning{Kind: connect.ErrStale, Err: errDown}, near("one", 24))
-		_, answer, err := around(t, m, 7)
+		page.set(&connect.SourceWarning{Kind: connect.ErrStale, Err: errDown}, near("one", 24), near("two", 48))
+		ids, answer, err := around(t, m, 7)
 		require.ErrorIs(t, err, errDown)
+		require.Equal(t, []string{"a/one", "a/two"}, ids, "the source knows best what it still knows")
 		require.Equal(t, time.Hour, answer.Sources[0].Age(time.Now()))
 
-		ids, answer, err := around(t, multiOf(t, "", page), 7)
+		page.set(errDown)
+		ids, _, _ = around(t, m, 7)
+		require.Equal(t, []string{"a/one"}, ids, "the last answer that was new")
+
+		page.set(&connect.SourceWarning{Kind: connect.ErrStale, Err: errDown}, near("one", 24))
+		ids, answer, err = around(t, multiOf(t, "", page), 7)
 		require.Equal(t, []string{"a/one"}, ids, "all there is")
 		require.True(t, answer.Sources[0].Stale)
 		require.Zero(t, answer.Sources[0].At)
 		require.ErrorIs(t, err, connect.ErrStale)
 	})
+}
+
+func TestAnAnswerKeptWhenTheClockWasAheadIsReplaced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	page := &feed{windows: []connect.Window{near("one", 24)}}
+	_, _, err := around(t, multiOf(t, dir, page), 7)
+	require.NoError(t, err)
+	path := filepath.Join(dir, "a.json")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	ahead := regexp.MustCompile(`"at": "\d{4}`).ReplaceAll(data, []byte(`"at": "9998`))
+	require.NoError(t, os.WriteFile(path, ahead, 0o600))
+
+	page.set(nil, near("two", 24))
+	m := multiOf(t, dir, page)
+	_, _, err = around(t, m, 7)
+	require.NoError(t, err)
+	page.set(errDown)
+	ids, answer, _ := around(t, m, 7)
+	require.Equal(t, []string{"a/two"}, ids)
+	require.Less(t, answer.Sources[0].Age(time.Now()), time.Hour)
 }
 
 func TestMultiOfMultisAndAtTheEndsOfTime(t *testing.T) {

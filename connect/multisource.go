@@ -16,6 +16,7 @@ type remembered struct {
 	store  answerStore
 
 	mu     sync.Mutex
+	calls  int // so far
 	loaded bool
 	last   *keptAnswer // nil before the first one
 	odd    error       // why the one on disk could not be read
@@ -28,29 +29,26 @@ func remember(s NamedSource, store answerStore) *remembered {
 // ask asks the source for the wide span and tells what it knows of the one that is
 // wanted.
 func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wanted Span) ([]Window, SourceAnswer) {
-	at := time.Now().UTC()
-	windows, warnings, failure := r.consult(ctx, timeout, wide)
+	answer := &keptAnswer{call: r.next(), At: time.Now().UTC(), Span: wide}
+	var failure error
+	answer.Windows, answer.Warnings, failure = r.consult(ctx, timeout, wide)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.load()
-	answer := &keptAnswer{At: at, Span: wide, Windows: windows, Warnings: warnings}
-	state := SourceAnswer{Name: r.name, At: at}
+	state := SourceAnswer{Name: r.name, At: answer.At}
 	var odd []*SourceWarning
 	switch {
 	case failure == nil && !answer.stale():
 		odd = r.keep(answer)
+	case failure == nil: // it told what it knows from before, which is not to be kept as new
+		state.At, state.Stale = r.lastAt(), true
 	case r.last != nil:
-		if failure == nil {
-			failure = answer.Warnings.joined()
-		}
 		answer, state.At, state.Stale = r.last, r.last.At, true
 		odd = append(answer.beyond(wanted), &SourceWarning{Kind: ErrStale, Err: earlier(answer.At, failure)})
-	case failure != nil:
+	default:
 		state.At = time.Time{}
 		odd = []*SourceWarning{{Kind: ErrIncomplete, Err: fmt.Errorf("it failed, and nothing is known from before: %w", failure)}}
-	default: // what it told is old, but all there is
-		state.At, state.Stale = time.Time{}, true
 	}
 	if r.odd != nil {
 		odd = append(odd, &SourceWarning{Kind: ErrDoubtful, Err: r.odd})
@@ -63,8 +61,23 @@ func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wante
 	return found, state
 }
 
+// next numbers the calls in the order in which they begin.
+func (r *remembered) next() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls++
+	return r.calls
+}
+
+func (r *remembered) lastAt() time.Time {
+	if r.last == nil {
+		return time.Time{}
+	}
+	return r.last.At
+}
+
 // consult asks the source, and takes out of its answer what no calendar can hold.
-func (r *remembered) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, warnings, error) {
+func (r *remembered) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, []*SourceWarning, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	windows, err := r.source.Windows(limited, wide.Start, wide.End)
@@ -85,7 +98,8 @@ func (r *remembered) load() {
 
 // keep makes an answer the last good one, unless another call got a newer one.
 func (r *remembered) keep(a *keptAnswer) []*SourceWarning {
-	if r.last != nil && r.last.At.After(a.At) {
+	// Not by the time: the clock may have been ahead when the last one was kept.
+	if r.last != nil && r.last.call > a.call {
 		return nil
 	}
 	a.inherit(r.last)
@@ -125,24 +139,14 @@ func (r *remembered) warn(warnings []*SourceWarning, span Span) error {
 	return errors.Join(errs...)
 }
 
-// warnings of one answer.
-type warnings []*SourceWarning
-
-func (ws warnings) joined() error {
-	errs := make([]error, len(ws))
-	for i, w := range ws {
-		errs[i] = w
-	}
-	return errors.Join(errs...)
-}
-
 // keptAnswer is a good answer of a source, with its own ids.
 type keptAnswer struct {
-	At time.Time
+	call int // the number of the call that got it; 0 if it was on disk
+	At   time.Time
 	// Span is the range that it is about.
 	Span     Span
 	Windows  []Window
-	Warnings warnings
+	Warnings []*SourceWarning
 }
 
 // stale reports whether the source told an earlier answer of its own.

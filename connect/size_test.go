@@ -94,8 +94,8 @@ func TestALargeCalendarAgreesWithALinearScan(t *testing.T) {
 		all = append(all, held{w, s})
 	}
 	require.Greater(t, len(all), 14_900)
-	for i := range 60 {
-		from := time.Date(2020, 1, 1, 0, i*87_613, 0, 0, time.UTC)
+	for i := range 24 {
+		from := time.Date(2020, 1, 1, 0, i*219_019, 0, 0, time.UTC)
 		to := from.Add(time.Duration(i) * time.Hour)
 		var want []string
 		_, holds := c.At(from)

@@ -1,6 +1,9 @@
 package connect_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -83,4 +86,30 @@ func TestFileSourceSeesAChangeThatLeavesTheFilesTimeAsItWas(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{id}, windowIDs(windows))
 	}
+}
+
+func ExampleFileSource() {
+	dir, err := os.MkdirTemp("", "windows")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "windows.json")
+	source := connect.NewFileSource(path)
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, text := range []string{
+		`{"windows": [{"id": "upgrade", "start": "2026-01-10T02:00:00Z", "duration": "3h"}]}`,
+		`{"windows": [{"id": "upgrade", "start": "2026-01-10T02:00`, // an edit that went wrong
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			fmt.Println(err)
+			return
+		}
+		windows, err := source.Windows(context.Background(), from, from.AddDate(0, 1, 0))
+		fmt.Println(windows, errors.Is(err, connect.ErrStale))
+	}
+	// Output:
+	// [upgrade: 2026-01-10 02:00 UTC to 2026-01-10 05:00 UTC] false
+	// [upgrade: 2026-01-10 02:00 UTC to 2026-01-10 05:00 UTC] true
 }
