@@ -67,7 +67,7 @@ type TrackerConfig struct {
 	LookTimeout time.Duration
 
 	// Logger is told of every change, at Info, and of a clock that is off, at
-	// Warn. Default: nothing is logged.
+	// Warn. Its handler must not call the tracker. Default: nothing is logged.
 	Logger *slog.Logger
 }
 

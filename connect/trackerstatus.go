@@ -117,11 +117,11 @@ func (t *Tracker) clockTrouble(now time.Time) string {
 	case ahead < -clockTolerance:
 		return fmt.Sprintf("the clock here is %s behind the one that answered", -ahead.Round(time.Second))
 	case jump.By != 0 && now.Sub(jump.At).Abs() < 24*time.Hour:
-		way := "forward"
-		if jump.By < 0 {
-			way = "back"
+		way := "was set back"
+		if jump.By > 0 {
+			way = "was set forward (or this machine slept)" // a steady clock sleeps, too
 		}
-		return fmt.Sprintf("the clock here was set %s by %s at %s", way, jump.By.Abs().Round(time.Second), clock(jump.At, time.UTC))
+		return fmt.Sprintf("the clock here %s by %s at %s", way, jump.By.Abs().Round(time.Second), clock(jump.At, time.UTC))
 	default:
 		return ""
 	}
