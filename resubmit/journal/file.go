@@ -66,7 +66,10 @@ func checkFile(f *os.File) error {
 		return fmt.Errorf("%w: it was cut off: it has %d of at least %d bytes; bring back a copy, or make a new plan with a new journal",
 			ErrDamaged, have, m.pages*m.pageSize)
 	}
-	return checkFreelist(f, m)
+	if err := checkFreelist(f, m); err != nil {
+		return err
+	}
+	return checkBranches(f, m)
 }
 
 func readMeta(f *os.File) (meta, error) {

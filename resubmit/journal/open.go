@@ -33,7 +33,8 @@ type options struct {
 	wait     time.Duration
 	readOnly bool
 	program  string
-	maxSize  int // of the file in bytes, for tests
+	maxSize  int  // of the file in bytes, for tests
+	noSync   bool // for tests
 }
 
 // Wait sets how long another process that has the journal is waited for. Default
@@ -128,6 +129,7 @@ func openFile(path string, o options) (*Journal, error) {
 			ReadOnly:     o.readOnly,
 			FreelistType: bbolt.FreelistMapType,
 			MaxSize:      o.maxSize,
+			NoSync:       o.noSync,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				f, err := os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the user's own path
 				if err != nil {
@@ -185,16 +187,16 @@ func (j *Journal) begin(o options) error {
 
 // load reads what the journal says of itself, and checks its last write.
 func (j *Journal) load(tx *bbolt.Tx) error {
-	b := tx.Bucket(bucketJournal)
-	if b == nil || tx.Bucket(bucketRecords) == nil || b.Get(keyFormat) == nil {
-		return errors.New("this is a bbolt file of another program, not a journal; give another path")
+	if err := checkBuckets(tx); err != nil {
+		return err
 	}
+	b := tx.Bucket(bucketJournal)
 	text, err := unseal(keyFormat, b.Get(keyFormat))
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, &j.format); err != nil || j.format.Kind != Kind {
-		return errors.New("this is a bbolt file of another program, not a journal; give another path")
+		return errOtherProgram
 	}
 	if j.format.Version != Version {
 		return fmt.Errorf("it has version %d, this library knows version %d; use the release that wrote it", j.format.Version, Version)

@@ -29,18 +29,25 @@ var errUnchanged = errors.New("nothing to write")
 // table is the content of a journal within one transaction that writes.
 type table struct {
 	journal, records *bbolt.Bucket
-	count            uint64 // of the records
-	changed          map[string]uint32
+	count            uint64            // of the records
+	changed          map[string]uint32 // checksums
+	before           []byte            // what was left about the writes before
 	bound            bool
+	pageSize         int
+	// From safeFrom to safeTo all records that can share a page were checked.
+	safeFrom, safeTo []byte
 }
 
 func newTable(tx *bbolt.Tx) (*table, error) {
-	t := &table{journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords), changed: make(map[string]uint32)}
+	t := &table{
+		journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords),
+		changed: make(map[string]uint32), pageSize: tx.DB().Info().PageSize,
+	}
 	// Orders come about in the order of their ids, so pages fill from the left.
 	t.records.FillPercent = 0.9
 	value, err := unseal(keyLast, t.journal.Get(keyLast))
 	if err == nil {
-		t.count, _, err = readCount(value)
+		t.count, t.before, err = readCount(value)
 	}
 	return t, err
 }
@@ -58,6 +65,9 @@ func (t *table) bind(plan string) (string, error) {
 // put writes the record of an order, unless it may not follow the one that is
 // there.
 func (t *table) put(w *write) (refused, err error) {
+	if err := t.around(w.key); err != nil {
+		return nil, err
+	}
 	c := t.records.Cursor()
 	at, value := c.Seek(w.key)
 	if bytes.Equal(at, w.key) {
@@ -91,24 +101,79 @@ func (t *table) put(w *write) (refused, err error) {
 	return nil, t.set(w.key, next, w.body)
 }
 
+// around checks the records that can share a page with a key: they are written anew
+// with it, so damage would spread, or be taken for a size.
+func (t *table) around(key []byte) error {
+	if t.safeTo != nil && bytes.Compare(key, t.safeFrom) >= 0 && bytes.Compare(key, t.safeTo) <= 0 {
+		return nil
+	}
+	c := t.records.Cursor()
+	at, value := c.Seek(key)
+	if at == nil {
+		at, value = c.Last()
+	}
+	for w := (walk{page: t.pageSize}); at != nil && w.pages() < 1; at, value = c.Prev() {
+		if err := w.check(at, value); err != nil {
+			return err
+		}
+	}
+	t.safeFrom, t.safeTo = bytes.Clone(key), bytes.Clone(key)
+	at, value = c.Seek(key)
+	for w := (walk{page: t.pageSize}); at != nil && w.pages() < 2; at, value = c.Next() {
+		if err := w.check(at, value); err != nil {
+			return err
+		}
+		if w.pages() < 1 {
+			t.safeTo = append(t.safeTo[:0], at...)
+		}
+	}
+	return nil
+}
+
+// walk counts the pages that records can fill. A page is not split before it has
+// more than four records, however long they are.
+type walk struct{ page, size, count int }
+
+func (w *walk) pages() int { return min(w.size/w.page, w.count/5) }
+
+func (w *walk) check(key, value []byte) error {
+	_, _, err := unsealRecord(key, value)
+	w.size += leafEntry + len(key) + len(value)
+	w.count++
+	return err
+}
+
 func (t *table) set(key []byte, next uint64, body []byte) error {
 	sealed := sealRecord(key, next, body)
 	t.changed[string(key)] = binary.BigEndian.Uint32(sealed)
 	return t.records.Put(key, sealed)
 }
 
+// lastRecords is about how many of the records written last are remembered.
+const lastRecords = 128
+
 // finish leaves word of what was written: the number of records, and the key and
-// checksum of each one that changed. If a disk loses or tears the last write
-// although it said that it was done, that shows when the journal is opened.
+// checksum of each one that changed, here and shortly before. If a disk loses or
+// tears a write although it said that it was done, that shows when the journal is
+// opened.
 func (t *table) finish() error {
 	if len(t.changed) == 0 && !t.bound {
 		return errUnchanged
 	}
-	value := binary.AppendUvarint(nil, t.count)
+	value := binary.AppendUvarint(make([]byte, 0, 32*max(len(t.changed), lastRecords)), t.count)
 	for _, key := range slices.Sorted(maps.Keys(t.changed)) {
-		value = binary.AppendUvarint(value, uint64(len(key)))
-		value = append(value, key...)
-		value = binary.BigEndian.AppendUint32(value, t.changed[key])
+		value = appendLast(value, []byte(key), t.changed[key])
+	}
+	count := len(t.changed)
+	err := eachLast(t.before, func(key []byte, sum uint32) error {
+		if _, again := t.changed[string(key)]; !again && count < lastRecords {
+			value = appendLast(value, key, sum)
+			count++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return t.journal.Put(keyLast, seal(keyLast, value))
 }
@@ -121,21 +186,38 @@ func checkLast(tx *bbolt.Tx) (count uint64, err error) {
 		return 0, err
 	}
 	count, value, err = readCount(value)
-	for err == nil && len(value) > 0 {
+	if err != nil {
+		return 0, err
+	}
+	records := tx.Bucket(bucketRecords)
+	return count, eachLast(value, func(key []byte, sum uint32) error {
+		sealed := records.Get(key)
+		_, _, err := unsealRecord(key, sealed)
+		if err == nil && binary.BigEndian.Uint32(sealed) != sum {
+			err = fmt.Errorf("%w: the last write of %q was lost", ErrDamaged, wording.Clip(string(key), 80))
+		}
+		return err
+	})
+}
+
+func appendLast(b, key []byte, sum uint32) []byte {
+	b = binary.AppendUvarint(b, uint64(len(key)))
+	return binary.BigEndian.AppendUint32(append(b, key...), sum)
+}
+
+func eachLast(value []byte, f func(key []byte, sum uint32) error) error {
+	for len(value) > 0 {
 		size, n := binary.Uvarint(value)
 		value = value[max(n, 0):]
 		if n <= 0 || size > uint64(len(value)) || uint64(len(value))-size < checksumSize {
-			return 0, errBadLast
+			return errBadLast
 		}
-		key := value[:size]
-		sum := binary.BigEndian.Uint32(value[size:])
+		if err := f(value[:size], binary.BigEndian.Uint32(value[size:])); err != nil {
+			return err
+		}
 		value = value[size+checksumSize:]
-		sealed := tx.Bucket(bucketRecords).Get(key)
-		if _, _, err = unsealRecord(key, sealed); err == nil && binary.BigEndian.Uint32(sealed) != sum {
-			err = fmt.Errorf("%w: the last write of %q was lost", ErrDamaged, wording.Clip(string(key), 80))
-		}
 	}
-	return count, err
+	return nil
 }
 
 var errBadLast = fmt.Errorf("%w: what it says of its last write makes no sense", ErrDamaged)

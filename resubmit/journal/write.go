@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -89,6 +91,9 @@ func (j *Journal) fill(tx *bbolt.Tx, batch []*write) error {
 	if err != nil {
 		return err
 	}
+	// In the order of the keys, neighbours are looked at once. Those who write the
+	// same order have no order among themselves.
+	slices.SortStableFunc(batch, func(a, b *write) int { return bytes.Compare(a.key, b.key) })
 	for _, w := range batch {
 		switch {
 		case w.bind != "":

@@ -1,0 +1,25 @@
+package journal
+
+import "go.etcd.io/bbolt"
+
+// MaxSize makes a disk of so many bytes.
+func MaxSize(n int) Option {
+	return func(o *options) error { o.maxSize = n; return nil }
+}
+
+// NoSync leaves out the syncs, for tests that write many files.
+func NoSync() Option {
+	return func(o *options) error { o.noSync = true; return nil }
+}
+
+// File is the file of a journal.
+func (j *Journal) File() interface{ Close() error } { return j.file }
+
+// Commits is how often the journal was written.
+func (j *Journal) Commits() (n int) {
+	_ = j.view(func(tx *bbolt.Tx) error {
+		n = tx.ID()
+		return nil
+	})
+	return n
+}
