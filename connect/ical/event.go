@@ -42,6 +42,7 @@ type event struct {
 	except     exceptions
 	recurrence *moment // the occurrence that this event stands for
 	following  bool    // and for all that follow
+	broken     error   // why it cannot be understood
 }
 
 // exceptions are occurrences that are not, or that another event stands for.
@@ -64,13 +65,13 @@ func (x *exceptions) add(m moment) {
 	x.instants[m.instant().Unix()] = true
 }
 
-// has also takes a day for each time on it: many calendars except the occurrences
-// of an event that has a time by their days.
+// has also takes a day for each time on it, and midnight for a day: many calendars
+// write exceptions in the other form than the event.
 func (x *exceptions) has(m moment) bool {
 	if len(x.days) > 0 && x.days[m.wall.Truncate(24*time.Hour)] {
 		return true
 	}
-	return len(x.instants) > 0 && !m.date && x.instants[m.instant().Unix()]
+	return len(x.instants) > 0 && x.instants[m.instant().Unix()]
 }
 
 // eventReader understands the lines of one event.
@@ -114,11 +115,8 @@ func (r *eventReader) text(name string) string {
 	return ""
 }
 
-// understand reads the times.
-func (r *eventReader) understand() error {
-	if r.has("EXRULE") {
-		return errors.New("has an EXRULE, which RFC 5545 no longer has: use EXDATE")
-	}
+// identify reads which version of which occurrence it is.
+func (r *eventReader) identify() error {
 	sequence, found, err := r.one("SEQUENCE")
 	if err != nil {
 		return err
@@ -128,19 +126,6 @@ func (r *eventReader) understand() error {
 			return fmt.Errorf("SEQUENCE %q is not a number", shown(sequence.value))
 		}
 	}
-	if err := r.readRecurrence(); err != nil {
-		return err
-	}
-	if err := r.readStart(); err != nil {
-		return err
-	}
-	if err := r.readLength(); err != nil {
-		return err
-	}
-	return r.readRepeats()
-}
-
-func (r *eventReader) readRecurrence() error {
 	p, found, err := r.one("RECURRENCE-ID")
 	if err != nil || !found {
 		return err
@@ -151,10 +136,24 @@ func (r *eventReader) readRecurrence() error {
 	}
 	r.recurrence = &m
 	r.following = strings.EqualFold(p.param("RANGE"), "THISANDFUTURE")
-	if r.has("RRULE") || r.has("RDATE") {
+	return nil
+}
+
+// understand reads the times.
+func (r *eventReader) understand() error {
+	switch {
+	case r.has("EXRULE"):
+		return errors.New("has an EXRULE, which RFC 5545 no longer has: use EXDATE")
+	case r.recurrence != nil && (r.has("RRULE") || r.has("RDATE")):
 		return errors.New("stands for an occurrence (RECURRENCE-ID) and cannot recur itself")
 	}
-	return nil
+	if err := r.readStart(); err != nil {
+		return err
+	}
+	if err := r.readLength(); err != nil {
+		return err
+	}
+	return r.readRepeats()
 }
 
 func (r *eventReader) readStart() error {

@@ -87,6 +87,9 @@ func TestEvents(t *testing.T) {
 			[]string{plain("DTSTART;TZID=Europe/Berlin:20260107T003000", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=4", "EXDATE;VALUE=DATE:20260108",
 				"EXDATE:20260108T233000Z", "EXDATE:20260110T003000")}, nil,
 			[]string{"2026-01-06T23:30:00Z 1h0m0s a@20260106T233000Z Work [Europe/Berlin]"}},
+		{"an EXDATE of a day may be its midnight",
+			[]string{plain("DTSTART;VALUE=DATE:20260107", "RRULE:FREQ=DAILY;COUNT=2", "EXDATE;TZID=Europe/Berlin:20260107T000000")}, []ical.Option{berlin},
+			[]string{"2026-01-07T23:00:00Z 24h0m0s a@20260108 Work [Europe/Berlin]"}},
 		{"the highest SEQUENCE of a UID counts, wherever it is",
 			[]string{
 				plain("SEQUENCE:2", "DTSTART:20260109T020000Z", "DURATION:PT1H"),
@@ -101,6 +104,12 @@ func TestEvents(t *testing.T) {
 				plain("DTSTAMP:20260101T000000Z", "DTSTART:20260111T020000Z", "DURATION:PT1H"),
 			}, nil,
 			[]string{"2026-01-10T02:00:00Z 1h0m0s a Work"}},
+		{"one that does not recur may have a change too",
+			[]string{
+				plain("DTSTART:20260107T020000Z", "DURATION:PT1H"),
+				plain("RECURRENCE-ID:20260107T020000Z", "DTSTART:20260108T060000Z", "DURATION:PT1H"),
+			}, nil,
+			[]string{"2026-01-08T06:00:00Z 1h0m0s a@20260107T020000Z Work"}},
 		{"an occurrence has versions too",
 			[]string{
 				plain("RECURRENCE-ID:20260108T020000Z", "SEQUENCE:3", "DTSTART:20260108T060000Z", "DURATION:PT1H"),
@@ -182,6 +191,8 @@ func TestWhatIsWrongWithAnEventLeavesItOut(t *testing.T) {
 		{"no duration", plain(at, "DURATION:3 hours"), `DURATION "3 hours" is not one: it must look like PT3H, P1DT2H30M or P2W`},
 		{"a duration backwards", plain(at, "DURATION:-PT3H"), `DURATION "-PT3H" is not one`},
 		{"a duration of nothing", plain(at, "DURATION:PT0S"), `DURATION "PT0S" is no time at all`},
+		{"a duration of years", plain(at, "DURATION:P367D"), "takes more than 366 days"},
+		{"an end in years", plain(at, "DTEND:20270112T020000Z"), "takes more than 366 days"},
 		{"hours without their T", plain(at, "DURATION:P3H"), `DURATION "P3H" is not one`},
 		{"SEQUENCE", plain("SEQUENCE:-1", at, "DURATION:PT1H"), `SEQUENCE "-1" is not a number`},
 		{"EXRULE", plain(at, "DURATION:PT1H", "EXRULE:FREQ=DAILY"), "has an EXRULE, which RFC 5545 no longer has: use EXDATE"},
@@ -282,6 +293,23 @@ func TestAChangeOfAllThatFollowsIsRefusedAndEndsTheRule(t *testing.T) {
 	require.ErrorContains(t, err, "changes all occurrences from 2026-01-09T02:00:00Z on (RANGE=THISANDFUTURE), which cannot be followed")
 }
 
+func TestANewestVersionThatIsBrokenIsNotReplacedByAnOlderOne(t *testing.T) {
+	t.Parallel()
+	windows, err := in2026(t, parse(t, calendar(
+		plain("SEQUENCE:1", "DTSTART:20260107T020000Z", "DURATION:PT1H"),
+		plain("SEQUENCE:2", "DTSTART;TZID=Mars:20260107T020000", "DURATION:PT1H"),
+		"UID:b\nDTSTART:20260107T020000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=1",
+		"UID:b\nRECURRENCE-ID:20260107T020000Z\nDTSTART;TZID=Mars:20260107T020000",
+	)))
+	require.Equal(t, []string{"2026-01-07T02:00:00Z 1h0m0s b@20260107T020000Z "}, lines(windows),
+		"of an occurrence it is better to know when it was to be")
+	warnings, failure := connect.SplitWarnings(err)
+	require.NoError(t, failure)
+	require.Len(t, warnings, 2)
+	require.Equal(t, "a", warnings[0].WindowID)
+	require.Equal(t, "b@20260107T020000Z", warnings[1].WindowID)
+}
+
 func TestACalendarThatCancels(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(calendar(plain("DTSTART:20260107T020000Z", "DURATION:PT1H")), "VERSION:2.0", "METHOD:CANCEL", 1)
@@ -312,7 +340,7 @@ func TestOnlyTheRangeIsAnswered(t *testing.T) {
 		{"2026-01-09T03:00:00Z", "2026-01-08T02:00:00Z", 0},
 		{"2026-01-09T00:00:00Z", "2026-01-09T00:00:00Z", 0},
 		{"1900-01-01T00:00:00Z", "2026-01-01T00:00:00Z", 0},
-		{"9998-01-01T00:00:00Z", "9999-01-01T00:00:00Z", 365},
+		{"2398-01-01T00:00:00Z", "2399-01-01T00:00:00Z", 365}, // rrule-go by itself ends after 290 years
 	} {
 		windows, err := s.Windows(t.Context(), instant(t, tc.from), instant(t, tc.to))
 		require.NoError(t, err)

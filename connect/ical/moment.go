@@ -117,8 +117,19 @@ func between(start, end moment) (length, error) {
 	if l.days < 0 || l.elapsed < 0 || l == (length{}) {
 		return l, fmt.Errorf("ends at %s, which is not after its start at %s", end.key(), start.key())
 	}
-	return l, nil
+	return l, l.check()
 }
+
+// check refuses what is a mistake for sure, before it is an instant that no
+// calendar has.
+func (l length) check() error {
+	if l.days > maxDays || l.elapsed > maxDays*24*time.Hour {
+		return fmt.Errorf("takes more than %d days", maxDays)
+	}
+	return nil
+}
+
+const maxDays = 366
 
 // parseLength reads a DURATION. It may have weeks beside days, which RFC 5545 does
 // not have but RFC 2445's readers took.
@@ -141,7 +152,7 @@ func parseLength(value string) (length, error) {
 	if l == (length{}) {
 		return l, fmt.Errorf("DURATION %q is no time at all", value)
 	}
-	return l, nil
+	return l, l.check()
 }
 
 // units sums numbers, each with its letter, in the order of the letters.

@@ -58,18 +58,19 @@ func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
 	zones := newZones(cfg, doc)
 	byUID := make(map[string]*series)
 	for _, c := range doc.events {
-		r, odd := describe(c)
+		r, err := describe(c)
 		if cfg.filter != nil && !cfg.filter(r.Event) {
 			continue
 		}
-		if odd == nil {
-			r.zones = zones
-			odd = r.understand()
+		r.zones = zones
+		if err == nil {
+			err = r.identify()
 		}
-		if odd != nil {
-			s.leftOut(r.event, odd)
+		if err != nil {
+			s.leftOut(r.event, err)
 			continue
 		}
+		r.broken = r.understand()
 		of := byUID[r.UID]
 		if of == nil {
 			of = &series{uid: r.UID, changes: make(map[string]*event)}

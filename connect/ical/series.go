@@ -38,35 +38,50 @@ func (s *series) add(e *event) {
 	s.changes[key] = e
 }
 
-// settle fits the events of the series together.
+// settle fits the events of the series together. Of each, the newest version counts
+// even if it cannot be understood: an older one is known to be wrong.
 func (s *series) settle(in *Schedule) {
+	if s.master != nil && s.master.broken != nil {
+		in.leftOut(s.master, s.master.broken)
+		s.master = nil
+	}
 	kept := s.order[:0]
 	for _, key := range s.order {
 		e := s.changes[key]
+		if s.inherit(e); e.broken != nil {
+			in.leftOut(e, e.broken)
+			continue
+		}
+		kept = append(kept, key)
 		if s.master != nil {
 			s.master.except.add(*e.recurrence)
-			if !e.hasLength {
-				e.length, e.hasLength = s.master.length, true
-			}
-			if e.Summary == "" {
-				e.Summary = s.master.Summary
-			}
-			e.cancelled = e.cancelled || s.master.cancelled
-		}
-		switch at := e.recurrence.instant(); {
-		case e.following:
-			if s.cut.IsZero() || at.Before(s.cut) {
-				s.cut = at
-			}
-			in.leftOut(e, fmt.Errorf("changes all occurrences from %s on (RANGE=THISANDFUTURE), which cannot be followed; "+
-				"they are left out: end the event there and make a new one", at.UTC().Format(time.RFC3339)))
-		case !e.hasLength:
-			in.leftOut(e, errNoLength)
-		default:
-			kept = append(kept, key)
 		}
 	}
 	s.order = kept
+}
+
+// inherit gives a changed occurrence what it need not repeat.
+func (s *series) inherit(e *event) {
+	if m := s.master; m != nil {
+		if !e.hasLength {
+			e.length, e.hasLength = m.length, true
+		}
+		if e.Summary == "" {
+			e.Summary = m.Summary
+		}
+		e.cancelled = e.cancelled || m.cancelled
+	}
+	switch at := e.recurrence.instant(); {
+	case e.broken != nil:
+	case e.following:
+		if s.cut.IsZero() || at.Before(s.cut) {
+			s.cut = at
+		}
+		e.broken = fmt.Errorf("changes all occurrences from %s on (RANGE=THISANDFUTURE), which cannot be followed; "+
+			"they are left out: end the event there and make a new one", at.UTC().Format(time.RFC3339))
+	case !e.hasLength:
+		e.broken = errNoLength
+	}
 }
 
 // windows are those of the series in the range. An error says that there are none for
@@ -117,7 +132,9 @@ func (f *finder) add(id string, e *event, o occurrence) bool {
 func (f *finder) expand(s *series) {
 	e := s.master
 	if !e.recurs() {
-		f.add(s.uid, e, e.occurrence)
+		if !e.except.has(e.start) {
+			f.add(s.uid, e, e.occurrence)
+		}
 		return
 	}
 	seen := make(map[string]bool) // a date of the list may be one of the rule too
