@@ -107,6 +107,8 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	x.room.L = &x.mu
 	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.Settle, x.tell)
 	x.gate.paused = r.paused
+	x.canary = newCanary(r.cfg.Canary, max(1, r.cfg.InHand/2), x.tell)
+	x.gate.breaker = x.newBreaker()
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.watchCalls()
 	x.pace.watch(x.tell.pace)
@@ -132,7 +134,7 @@ func (x *run) onEnd() (wasOver func()) {
 		defer close(told)
 		x.control(context.Cause(x.ctx).Error())
 		x.tell.flush()
-		x.wakeFeed()
+		x.wakeAll()
 	})
 	return func() {
 		if !stop() {
@@ -187,6 +189,8 @@ type run struct {
 	room         sync.Cond // fewer orders wait in the lanes
 	lanes        *lanes
 	result       Result
+	canary       *canary
+	forLanes     bool // orders were left out because too many wait in the lanes
 	groups       map[groupKey]*Result
 	items        []Item
 	commerceOnly int
@@ -202,6 +206,15 @@ type job struct {
 	lanes     []string
 	before    int    // how many of its lanes have an order before it
 	blockedBy string // the order that stopped one of its lanes
+
+	looked bool // in the journal
+	ended  bool // an earlier run knew what came of it
+	good   bool // it is under way, and that is good enough
+
+	ramp     *ramp
+	queued   bool // it may have to wait for its group
+	released bool // it counts as pushed in its group
+	verdict  verdict
 
 	refusals int
 	tried    []commerce.Status // targets that Commerce refused, since the flow lacks them
@@ -283,7 +296,7 @@ func (x *run) take(j *job, late map[string]bool) bool {
 	x.jobs.Add(1)
 	x.hand <- struct{}{}
 	x.mu.Lock()
-	if !x.stopping() && (isLate(j, late) || x.lanes.full(j)) {
+	if !x.stopping() && x.leaveOut(j, late) {
 		x.mu.Unlock()
 		for _, k := range j.lanes {
 			late[k] = true
@@ -292,6 +305,8 @@ func (x *run) take(j *job, late map[string]bool) bool {
 		x.jobs.Done()
 		return false
 	}
+	x.canary.enter(j)
+	x.recall(j)
 	ready, by := x.lanes.add(j)
 	x.mu.Unlock()
 	switch {
@@ -303,28 +318,53 @@ func (x *run) take(j *job, late map[string]bool) bool {
 	return true
 }
 
+// leaveOut reports whether an order has to wait for the next reading of the plan.
+func (x *run) leaveOut(j *job, late map[string]bool) bool {
+	switch {
+	case isLate(j, late):
+		return true
+	case x.lanes.full(j):
+		x.forLanes = true
+		return true
+	default:
+		return x.canary.full(j)
+	}
+}
+
 func isLate(j *job, late map[string]bool) bool {
 	return slices.ContainsFunc(j.lanes, func(k string) bool { return late[k] })
 }
 
-// waitForRoom waits until half of those that waited in the lanes have gone, so
-// that each reading of the plan takes many orders.
+// waitForRoom waits until half of those that kept others out have gone, so that
+// each reading of the plan takes many orders.
 func (x *run) waitForRoom() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for x.lanes.waiting > x.lanes.most/2 && !x.stopping() {
+	for !x.stopping() && !x.roomy() {
 		x.room.Wait()
 	}
+	x.forLanes = false
+	x.canary.forgetLeft()
 }
 
-func (x *run) wakeFeed() {
+func (x *run) roomy() bool {
+	return x.forLanes && x.lanes.waiting <= x.lanes.most/2 || x.canary.roomy()
+}
+
+// wakeAll lets all go that wait inside the run, because it ends.
+func (x *run) wakeAll() {
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	x.room.Broadcast()
+	x.mu.Unlock()
+	x.freeParked()
 }
 
 // block skips an order that may not pass another.
 func (x *run) block(j *job, by string) {
+	x.mu.Lock()
+	x.canary.unqueue(j)
+	x.room.Signal()
+	x.mu.Unlock()
 	why := "blocked by " + by + ", an older order of the same subscription that did not come to a good end"
 	if x.stopping() {
 		why = x.notStarted()
@@ -346,7 +386,9 @@ func (x *run) notStarted() string {
 // them.
 func (x *run) done(j *job, o Outcome, why string) {
 	j.item.Outcome, j.item.Why = o, why
+	x.judge(j, x.verdictOf(j, o), o)
 	x.mu.Lock()
+	x.canary.unqueue(j)
 	var ready, blocked []*job
 	if j.free {
 		ready = x.lanes.leave(j)
@@ -393,7 +435,7 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
+		Canary: x.canary.view(), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
 	}
 	err := context.Cause(x.ctx)
 	if err == nil && x.left.Load() {
@@ -420,9 +462,11 @@ func (x *run) status() Status {
 	if rest := x.pace.rest(); why == "" && rest > 0 {
 		why, until = "a server asked for patience", time.Now().Add(rest)
 	}
+	breaker, opens := x.gate.breaker.view()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return Status{
+		Breaker: breaker, BreakerOpens: opens, Canary: x.canary.view(),
 		State: state, Gate: why, Until: until, Rate: rate, Slowed: slowed,
 		Digest: x.digest, Total: x.total, Done: x.result.Total(), InHand: len(x.hand),
 		Pushing: int(x.pushing.Load()), Verifying: int(x.verifying.Load()), Result: x.result,

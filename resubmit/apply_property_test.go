@@ -2,6 +2,7 @@ package resubmit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,12 +21,26 @@ import (
 // trouble is all that can go wrong in one run, drawn before it.
 type trouble struct {
 	orders []orderTrouble
-	// stops are when the first runs are cancelled; the last one is not.
-	stops  []time.Duration
-	opens  time.Duration // when a window begins, and how long it is; 0 for none
-	length time.Duration
-	slots  int
-	rate   float64
+	// stops are when the first runs are cancelled or drained; the last one is not.
+	stops    []stop
+	opens    time.Duration // when a window begins, and how long it is; 0 for none
+	length   time.Duration
+	slots    int
+	rate     float64
+	limits   []limits // that are set later
+	canary   []int
+	failures int // failures of the last eight that open the breaker; -1 for none
+}
+
+type stop struct {
+	after time.Duration
+	drain bool
+}
+
+type limits struct {
+	after       time.Duration
+	rate        float64
+	concurrency int
 }
 
 type orderTrouble struct {
@@ -45,6 +60,7 @@ var blindTargets = []commerce.Status{commerce.StatusPaid, commerce.StatusProvisi
 func genTrouble(t *rapid.T) trouble {
 	fates := []fate{
 		completes, {after: time.Minute, status: "CP"}, {after: 3 * time.Second, status: "PF", reason: outage},
+		{after: 3 * time.Second, status: "PF", reason: stillDown},
 		{after: time.Minute, status: "PF", reason: "Vendor has failed request"}, {}, {after: time.Second, status: "CL"},
 	}
 	one := rapid.Custom(func(t *rapid.T) orderTrouble {
@@ -61,13 +77,21 @@ func genTrouble(t *rapid.T) trouble {
 	})
 	return trouble{
 		orders: rapid.SliceOfN(one, 1, 12).Draw(t, "orders"),
-		stops: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) time.Duration {
-			return time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second
+		stops: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) stop {
+			return stop{time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second, rapid.Bool().Draw(t, "drain")}
 		}), 0, 3).Draw(t, "stops"),
-		opens:  time.Duration(rapid.IntRange(0, 900).Draw(t, "opens")) * time.Second,
-		length: time.Duration(rapid.IntRange(1, 900).Draw(t, "length")) * time.Second,
-		slots:  rapid.IntRange(1, 4).Draw(t, "slots"),
-		rate:   rapid.SampledFrom([]float64{-1, 1, 10}).Draw(t, "rate"),
+		limits: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) limits {
+			return limits{
+				time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second,
+				rapid.SampledFrom([]float64{0, 1, 3, 20}).Draw(t, "rate"), rapid.IntRange(0, 5).Draw(t, "slots"),
+			}
+		}), 0, 3).Draw(t, "limits"),
+		canary:   rapid.SampledFrom([][]int{{}, {1, 2, 5}, {3}}).Draw(t, "canary"),
+		failures: rapid.SampledFrom([]int{-1, 1, 3}).Draw(t, "breaker"),
+		opens:    time.Duration(rapid.IntRange(0, 900).Draw(t, "opens")) * time.Second,
+		length:   time.Duration(rapid.IntRange(1, 900).Draw(t, "length")) * time.Second,
+		slots:    rapid.IntRange(1, 4).Draw(t, "slots"),
+		rate:     rapid.SampledFrom([]float64{-1, 1, 10}).Draw(t, "rate"),
 	}
 }
 
@@ -95,26 +119,77 @@ func (tr trouble) run(ctx context.Context) (wrong string) {
 	}()
 	s, plan, marked := tr.prepare(report)
 	journal := intentJournal{new(resubmit.MemoryJournal), s}
+	seen := new(breakerDiary)
 	r := runnerFor(report, s, func(c *resubmit.Config) {
-		c.Targets = blindTargets
+		c.Targets, c.Observer = blindTargets, seen
 		c.Requests, c.Journal, c.Concurrency, c.Rate = s, journal, tr.slots, tr.rate
+		c.Canary.Steps, c.Breaker = tr.canary, resubmit.Breaker{Failures: tr.failures, Of: 8, MaxOpens: -1}
 	})
+	for _, l := range tr.limits {
+		defer time.AfterFunc(l.after, func() { _ = r.SetLimits(l.rate, l.concurrency) }).Stop()
+	}
 	for _, stop := range tr.stops {
-		ctx, cancel := context.WithTimeout(ctx, stop)
-		got, err := r.Apply(ctx, plan)
-		if err != nil {
+		got, err := stop.apply(ctx, r, plan)
+		if err != nil && !errors.Is(err, resubmit.ErrDrained) {
 			require.ErrorIs(report, err, context.DeadlineExceeded)
 		}
-		cancel()
 		require.Equal(report, marked, got.Result.Total(), "I9 of a run that was stopped")
 	}
 	got, err := r.Apply(ctx, plan)
 	require.NoError(report, err)
+	tr.checkBreaker(report, s, seen)
+	tr.checkPace(report, s)
 	require.Equal(report, marked, got.Result.Total(), "I9")
 	require.Len(report, got.Items, marked)
 	tr.check(report, s, plan.Header().Windows[0])
 	tr.checkOutcomes(report, s, got)
 	return ""
+}
+
+func (s stop) apply(ctx context.Context, r *resubmit.Runner, plan *resubmit.Plan) (*resubmit.Report, error) {
+	if s.drain {
+		drained := make(chan struct{})
+		timer := time.AfterFunc(s.after, func() { defer close(drained); r.Drain() })
+		defer func() {
+			if !timer.Stop() {
+				<-drained // not the next run
+			}
+		}()
+		return r.Apply(ctx, plan)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.after)
+	defer cancel()
+	return r.Apply(ctx, plan)
+}
+
+// checkBreaker looks for pushes while the breaker was open. In the shop they take
+// no time, so that none is in flight.
+func (tr trouble) checkBreaker(t require.TestingT, s *shop, seen *breakerDiary) {
+	for i, turn := range seen.turns {
+		if turn.State != resubmit.BreakerOpen {
+			continue
+		}
+		until := seen.ends[turn.run] // when the run did
+		if i+1 < len(seen.turns) && seen.turns[i+1].run == turn.run {
+			until = seen.at[i+1]
+		}
+		for _, l := range s.ledger {
+			open := l.at.After(seen.at[i]) && l.at.Before(until)
+			require.False(t, open, "I8: %s was pushed at %v, while the breaker was open", l.id, l.at)
+		}
+	}
+}
+
+// checkPace looks for seconds that hold more calls than any limit of the run.
+func (tr trouble) checkPace(t require.TestingT, s *shop) {
+	most := tr.rate
+	for _, l := range tr.limits {
+		most = max(most, l.rate)
+	}
+	if tr.rate == -1 {
+		return
+	}
+	require.LessOrEqual(t, mostInASecond(s.calls, time.Time{}, time.Now()), int(most), "I7")
 }
 
 func (tr trouble) prepare(t require.TestingT) (s *shop, plan *resubmit.Plan, marked int) {

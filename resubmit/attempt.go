@@ -22,6 +22,7 @@ const (
 	nextOver   next = iota // it is done
 	nextAgain              // nothing was moved: from the gate again
 	nextFollow             // it was pushed, or may have been: only reads from now on
+	nextParked             // it comes again when its group may go on
 )
 
 // work takes the orders whose turn it is, one after the other.
@@ -53,16 +54,8 @@ func (x *run) handOver(j *job) {
 
 // attempt takes an order up where the journal left it.
 func (x *run) attempt(j *job) next {
-	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
-	if err == nil && found && (rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint) {
-		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
-	}
-	if err != nil {
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", j.item.Number, err))
-		return x.unstarted(j)
-	}
-	if found {
-		if n := x.resume(j, rec); n != nextAgain {
+	if !j.looked {
+		if n := x.takeUp(j); n != nextAgain {
 			return n
 		}
 	}
@@ -73,9 +66,29 @@ func (x *run) attempt(j *job) next {
 	}
 }
 
+// takeUp looks an order up in the journal.
+func (x *run) takeUp(j *job) next {
+	j.looked = true
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	if err == nil && found && (rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint) {
+		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
+	}
+	if err != nil {
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", j.item.Number, err))
+		return x.unstarted(j)
+	}
+	if found {
+		return x.resume(j, rec)
+	}
+	return nextAgain
+}
+
 // turn is one attempt, when it may be made.
 func (x *run) turn(j *job) next {
-	if x.gate.wait(x.ctx) != nil || x.pushes.take(x.ctx) != nil {
+	if n, goes := x.admit(j); !goes {
+		return n
+	}
+	if x.gate.wait(x.ctx, j) != nil || x.pushes.take(x.ctx) != nil {
 		return x.unstarted(j)
 	}
 	defer x.pushes.give()
@@ -103,6 +116,7 @@ func (x *run) resume(j *job, rec Record) next {
 		if rec.State != RecordSkipped {
 			j.item.Target = rec.Target
 		}
+		j.ended = true
 		j.item.After.Status = rec.Seen
 		j.free = free(Outcome(rec.State), rec.Seen)
 		x.done(j, Outcome(rec.State), rec.Why)
@@ -202,7 +216,7 @@ func resubmits(t commerce.Status) bool {
 // between.
 func (x *run) push(j *job, targets []commerce.Status) next {
 	target := targets[0]
-	if why := x.mayPush(); why != "" {
+	if why := x.mayPush(j); why != "" {
 		x.tell.reread(j, "")
 		return x.release(j, why)
 	}
@@ -236,12 +250,15 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 
 // mayPush waits for the turn of a push and says what came between it and the
 // reading of the order, "" for nothing.
-func (x *run) mayPush() string {
+func (x *run) mayPush(j *job) string {
 	held, err := x.pace.wait(x.ctx)
 	if err == nil && held {
 		return "held back by Commerce right before the push" // what was read is old by now
 	}
 	why, _ := x.gate.closed(time.Now())
+	if why == "" {
+		why = x.gate.breaker.closed(j)
+	}
 	if x.ctx.Err() != nil {
 		return "stopped before the push"
 	}

@@ -57,7 +57,7 @@ func (r *Runner) Drain() {
 	x := r.run
 	if x != nil && x.gate.set(func(g *gate) bool { was := g.draining; g.draining = true; return !was }) {
 		x.control("")
-		x.wakeFeed()
+		x.wakeAll()
 	}
 	r.mu.Unlock()
 	if x != nil {

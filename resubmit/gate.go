@@ -21,8 +21,9 @@ type gate struct {
 	calendar      func() *connect.Calendar
 	guard, settle time.Duration
 	// call is how long a push may take.
-	call func() time.Duration
-	tell *teller
+	call    func() time.Duration
+	breaker *breaker
+	tell    *teller
 
 	mu       sync.Mutex
 	paused   bool
@@ -78,8 +79,9 @@ func name(w connect.Window) string {
 	return w.ID
 }
 
-// wait returns when the gate is open, or with the error of ctx, or with ErrDrained.
-func (g *gate) wait(ctx context.Context) error {
+// wait returns when the gate is open for an order, or with the error of ctx, or with
+// ErrDrained.
+func (g *gate) wait(ctx context.Context, j *job) error {
 	for {
 		changed, draining := g.signal()
 		if draining {
@@ -87,6 +89,14 @@ func (g *gate) wait(ctx context.Context) error {
 		}
 		now := time.Now()
 		why, until := g.closed(now)
+		if why == "" {
+			var tried bool
+			why, until, tried = g.breaker.enter(ctx, j)
+			if tried {
+				g.tell.flush()
+				return ctx.Err() // the gate is not open for others
+			}
+		}
 		g.note(now, why, until)
 		if why == "" {
 			return ctx.Err()

@@ -269,6 +269,16 @@ func (t *teller) pace(e PaceChange) {
 	t.later(func(o Observer) { o.OnPace(e) })
 }
 
+func (t *teller) breaker(e BreakerChange) {
+	t.log.Warn("the breaker changed", "state", e.State, "opens", e.Opens, "why", e.Why)
+	t.later(func(o Observer) { o.OnBreaker(e) })
+}
+
+func (t *teller) canary(e CanaryChange) {
+	t.log.Info("the canary changed", "group", e.Group, "limit", e.Limit, "stopped", e.Stopped)
+	t.later(func(o Observer) { o.OnCanary(e) })
+}
+
 func (t *teller) control(e ControlChange) {
 	t.log.Info("the run was told", "state", e.State, "why", e.Why)
 	t.later(func(o Observer) { o.OnControl(e) })

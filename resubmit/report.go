@@ -126,6 +126,8 @@ type Report struct {
 	Result       Result `json:"result"`
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
+	// Canary is how far each group of orders was let go, by name; nil without a canary.
+	Canary []CanaryStatus `json:"canary,omitempty"`
 	// Unread counts the orders that the plan announced and did not yield, because
 	// reading it failed. They are counted as skipped, without an item or group.
 	Unread int `json:"unread,omitempty"`

@@ -67,6 +67,14 @@ type Config struct {
 	// that for sure did nothing: the server was not reached, refused the
 	// credentials or asked for patience. Default 3; -1 never.
 	MaxRefusals int
+	// Canary lets a few orders of each group go first. It is on unless its Steps are
+	// empty and not nil.
+	Canary Canary
+	// Breaker stops all pushes when orders fail again for a transient reason.
+	Breaker Breaker
+	// Probe looks whether Connect is up again when the breaker is open: a
+	// *connect.Client can. nil: the breaker goes by time alone.
+	Probe Prober
 	// Verify is how the results are looked for.
 	Verify Verify
 
@@ -103,6 +111,10 @@ type Verify struct {
 	First   time.Duration // default 10 s; -1 at once
 	Max     time.Duration // default 5 min; -1 no bound
 	Timeout time.Duration // default 30 min; -1 one look and no waiting
+	// GoodAfter is how long after its push an order that has left its failure, and that
+	// is under way in Connect, does well as far as Canary and Breaker are concerned.
+	// It is never more than Timeout. Default 10 min; -1 only when it has completed.
+	GoodAfter time.Duration
 }
 
 // The defaults of a Config.
@@ -139,6 +151,9 @@ func (c Config) withDefaults() Config {
 	c.Verify.First = orDefault(c.Verify.First, 10*time.Second)
 	c.Verify.Max = orDefault(c.Verify.Max, 5*time.Minute)
 	c.Verify.Timeout = orDefault(c.Verify.Timeout, 30*time.Minute)
+	c.Verify.GoodAfter = orDefault(c.Verify.GoodAfter, 10*time.Minute)
+	c.Canary = c.Canary.withDefaults()
+	c.Breaker = c.Breaker.withDefaults()
 	if c.Journal == nil {
 		c.Journal = new(MemoryJournal)
 	}
@@ -179,7 +194,8 @@ func (c Config) validate() error {
 		value time.Duration
 	}{
 		{"Guard", c.Guard}, {"Settle", c.Settle}, {"Verify.First", c.Verify.First},
-		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"MaxHold", c.MaxHold},
+		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.GoodAfter", c.Verify.GoodAfter},
+		{"MaxHold", c.MaxHold},
 	} {
 		if d.value < -1 {
 			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
@@ -191,6 +207,8 @@ func (c Config) validate() error {
 	if c.SlowTo != -1 && !(c.SlowTo >= 0 && c.SlowTo <= 1) {
 		bad("Config.SlowTo is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.SlowTo)
 	}
+	c.Canary.validate(bad)
+	c.Breaker.validate(bad)
 	if c.MaxRefusals < -1 {
 		bad("Config.MaxRefusals is %d; give a count, 0 for the default or -1 for none", c.MaxRefusals)
 	}
@@ -253,6 +271,11 @@ type Status struct {
 	// is lower than asked for, "" when it is not.
 	Rate   float64
 	Slowed string
+	// Breaker is the state of the breaker, BreakerOpens how often it opened.
+	Breaker      BreakerState
+	BreakerOpens int
+	// Canary is how far each group of orders was let go, by name.
+	Canary []CanaryStatus
 	// Gate says why pushes wait, "" when they do not; Until when that is known to
 	// end, zero when it is not known. A server that asked for patience holds back
 	// the reads as well.

@@ -83,6 +83,7 @@ type shop struct {
 	lookups    int
 	retryAfter time.Duration
 	onPush     func(ctx context.Context, id string)
+	fate       func(o *shopOrder) fate // instead of the orders' own
 }
 
 func newShop(orders ...*shopOrder) *shop {
@@ -215,6 +216,9 @@ func (s *shop) Push(ctx context.Context, id string, to commerce.Status) error {
 		if len(o.fates) > 0 {
 			next, o.fates = o.fates[0], o.fates[1:]
 		}
+		if s.fate != nil {
+			next = s.fate(o)
+		}
 		o.pending, o.due = &next, now.Add(next.after)
 	}
 	s.ledger = append(s.ledger, line)
@@ -330,9 +334,10 @@ func planFor(t require.TestingT, orders ...*shopOrder) *resubmit.Plan {
 	return planWith(t, nil, entries...)
 }
 
-// runnerFor is a runner without a rate limit, for tests that are not about it.
+// runnerFor is a runner without a rate limit and canary, for tests that are not
+// about them.
 func runnerFor(t require.TestingT, s *shop, change func(*resubmit.Config)) *resubmit.Runner {
-	cfg := resubmit.Config{Reader: s, Pusher: s, Rate: -1}
+	cfg := resubmit.Config{Reader: s, Pusher: s, Rate: -1, Canary: resubmit.Canary{Steps: []int{}}}
 	if change != nil {
 		change(&cfg)
 	}

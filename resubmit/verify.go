@@ -137,6 +137,7 @@ func (x *run) verify(j *job, left bool) {
 				waits = x.whoMustAct(j)
 			}
 		}
+		x.underWay(j, left, pushedAt)
 		if last {
 			x.verified(j, OutcomeProgressing, waits)
 			return

@@ -226,6 +226,11 @@ func (p *process) apply(env *Process, orders *ordermanager.Client, requests *con
 		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
 		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals, Verify: y.Verify,
 	}
+	if p.w.s.twin {
+		// Which orders go at all depends there on which came to an end first, and so on
+		// when the program was killed.
+		cfg.Canary.Steps, cfg.Breaker.Failures = []int{}, -1
+	}
 	if p.w.cfg.Runner != nil {
 		p.w.cfg.Runner(env, &cfg)
 	}

@@ -1,0 +1,261 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// stillDown is a transient failure that is not the plan's.
+const stillDown = "Reason: 504 Gateway Timeout."
+
+// breakerDiary keeps the turns of the breaker and when they were.
+type breakerDiary struct {
+	resubmit.NopObserver
+	turns []breakerTurn
+	at    []time.Time
+	ends  []time.Time // of the runs
+}
+
+type breakerTurn struct {
+	resubmit.BreakerChange
+	run int
+}
+
+func (d *breakerDiary) OnBreaker(c resubmit.BreakerChange) {
+	d.turns = append(d.turns, breakerTurn{c, len(d.ends)})
+	d.at = append(d.at, time.Now())
+}
+
+func (d *breakerDiary) OnFinished(*resubmit.Report) { d.ends = append(d.ends, time.Now()) }
+
+func (d *breakerDiary) states() (states []resubmit.BreakerState) {
+	for _, c := range d.turns {
+		states = append(states, c.State)
+	}
+	return states
+}
+
+// prober says that Connect is down until some time.
+type prober struct {
+	until time.Time
+	looks []time.Time
+	err   error
+}
+
+func (p *prober) Probe(context.Context) (connect.Probe, error) {
+	p.looks = append(p.looks, time.Now())
+	if time.Now().Before(p.until) {
+		return connect.Probe{Class: connect.Unavailable}, p.err
+	}
+	return connect.Probe{Class: connect.Up}, nil
+}
+
+// downFor is a shop whose orders fail again for a transient reason as long as
+// Connect is down.
+func downFor(d time.Duration, orders ...*shopOrder) *shop {
+	s := newShop(orders...)
+	up := time.Now().Add(d)
+	s.fate = func(*shopOrder) fate {
+		if time.Now().Before(up) {
+			return fate{3 * time.Second, "PF", stillDown}
+		}
+		return completes
+	}
+	return s
+}
+
+func (s *shop) pushesIn(from, to time.Time) (n int) {
+	for _, l := range s.ledger {
+		if !l.at.Before(from) && l.at.Before(to) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestTheBreakerOpensAndClosesWhenConnectIsUpAgain(t *testing.T) {
+	t.Parallel()
+	const outage = 21 * time.Minute
+	tests := map[string]struct {
+		probe *prober
+		tried []time.Duration // how long after it opened an order was tried
+	}{
+		"seen by a probe each minute": {&prober{}, []time.Duration{21 * time.Minute}},
+		"a probe that learns nothing is made again": {
+			&prober{err: errors.New("no network here")}, []time.Duration{21 * time.Minute},
+		},
+		"without a probe after 1, 2, 4, 8 and 16 minutes": {nil, []time.Duration{
+			time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute,
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				orders := manyOrders(60)
+				s := downFor(outage, orders...)
+				seen, busy := new(breakerDiary), newMeter()
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Concurrency, c.Observer, c.Pusher = 3, seen, slowPusher{s, busy}
+					if tt.probe != nil {
+						tt.probe.until = start.Add(outage)
+						c.Probe = tt.probe
+					}
+				})
+				time.AfterFunc(30*time.Second, func() {
+					status := r.Status()
+					require.Equal(t, resubmit.BreakerOpen, status.Breaker)
+					require.Equal(t, 1, status.BreakerOpens)
+					require.Contains(t, status.Gate, "the breaker is open: 5 of the last 5 orders failed again for a transient reason: "+stillDown)
+				})
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Equal(t, 60, report.Result.Total())
+				require.Equal(t, 60, report.Result.Completed+report.Result.FailedAgain)
+
+				require.Equal(t, resubmit.BreakerClosed, seen.turns[len(seen.turns)-1].State)
+				tries := 0
+				for i, turn := range seen.turns[:len(seen.turns)-1] {
+					from, to := seen.at[i], seen.at[i+1]
+					switch turn.State {
+					case resubmit.BreakerOpen:
+						require.Equal(t, i/2+1, turn.Opens)
+						require.Zero(t, s.pushesIn(from.Add(time.Second+1), to), "I8: only what was in flight arrives")
+						require.LessOrEqual(t, s.pushesIn(from.Add(1), to), 3)
+					case resubmit.BreakerTrying:
+						require.Equal(t, 1, s.pushesIn(from, to), "one order is tried")
+						require.InDelta(t, tt.tried[tries], from.Sub(seen.at[i-1]), float64(time.Minute))
+						tries++
+					}
+				}
+				require.Equal(t, len(tt.tried), tries)
+				if tt.probe != nil {
+					require.Len(t, tt.probe.looks, 21)
+				}
+				require.GreaterOrEqual(t, report.Result.Completed, 10)
+			})
+		})
+	}
+}
+
+func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(60)
+		s := downFor(100*time.Hour, orders...)
+		seen := new(breakerDiary)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Observer, c.Rate, c.Breaker = seen, 1, resubmit.Breaker{Failures: 2, Of: 3, Wait: time.Hour, MaxOpens: 2}
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.ErrorIs(t, err, resubmit.ErrBreaker)
+		require.ErrorContains(t, err, "the breaker opened too often, 3 times (Config.Breaker.MaxOpens is 2)")
+		require.ErrorContains(t, err, stillDown)
+		require.Equal(t, err.Error(), report.Err)
+		require.Equal(t, 60, report.Result.Total())
+		require.Equal(t, 3, seen.turns[len(seen.turns)-1].Opens)
+		require.Equal(t, time.Hour, seen.turns[0].Next.Sub(seen.at[0]))
+		require.Equal(t, 2*time.Hour, seen.turns[2].Next.Sub(seen.at[2]))
+	})
+}
+
+func TestWhatDoesNotOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(s *shop, c *resubmit.Config){
+		"failures that are the vendor's word": func(s *shop, _ *resubmit.Config) {
+			s.fate = func(*shopOrder) fate { return fate{3 * time.Second, "PF", "Vendor has failed request PR-1"} }
+		},
+		"four of twenty that fail again": func(s *shop, _ *resubmit.Config) {
+			s.fate = func(o *shopOrder) fate {
+				if o.Number[len(o.Number)-1] == '0' || o.Number[len(o.Number)-1] == '5' {
+					return fate{3 * time.Second, "PF", stillDown}
+				}
+				return completes
+			}
+		},
+		"a breaker that is switched off": func(_ *shop, c *resubmit.Config) { c.Breaker.Failures = -1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := manyOrders(60)
+				s := downFor(100*time.Hour, orders...)
+				seen := new(breakerDiary)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Rate, c.Observer, c.Concurrency = 1, seen, 1
+					change(s, c)
+				})
+				_, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Empty(t, seen.turns)
+				require.Equal(t, 60, s.pushes())
+			})
+		})
+	}
+}
+
+func TestAnOrderThatIsTriedAndTellsNothingMakesRoomForAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(20)
+		s := downFor(30*time.Second, orders...)
+		for _, o := range orders[6:9] { // the next ones are tried while the breaker is open
+			o.onRead = moveTo(commerce.StatusCompleted)
+		}
+		seen := new(breakerDiary)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.Rate = seen, 1, 0.5 })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed}, seen.states())
+		require.Equal(t, 3, report.Result.Skipped)
+		require.Equal(t, 17, report.Result.Completed+report.Result.FailedAgain)
+	})
+}
+
+func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(20)
+		s := newShop(orders...)
+		start := time.Now()
+		s.fate = func(*shopOrder) fate {
+			if time.Since(start) < 30*time.Second {
+				return fate{3 * time.Second, "PF", stillDown}
+			}
+			return fate{} // for ever
+		}
+		for i := range orders {
+			s.answer(fmt.Sprint(i), connect.StatusPending, "")
+		}
+		seen := new(breakerDiary)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Observer, c.Concurrency, c.Rate, c.Requests = seen, 1, 0.5, s
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed}, seen.states())
+		took := seen.at[2].Sub(seen.at[1])
+		require.GreaterOrEqual(t, took, 10*time.Minute)
+		require.Less(t, took, 20*time.Minute)
+		require.Equal(t, 20, report.Result.Progressing+report.Result.FailedAgain)
+	})
+}
+
+func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, b := range []resubmit.Breaker{{Failures: -2}, {Of: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
+		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Breaker: b})
+		require.ErrorContains(t, err, "Config.Breaker")
+	}
+}

@@ -1,0 +1,97 @@
+package resubmit
+
+import (
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// verdict is what an order tells about those that come after it.
+type verdict int
+
+const (
+	noVerdict verdict = iota // nothing was learnt
+	good
+	bad
+)
+
+// verdictOf judges an outcome. What the end of the run left open tells nothing.
+func (x *run) verdictOf(j *job, o Outcome) verdict {
+	switch {
+	case x.ctx.Err() != nil || o == OutcomeSkipped && x.stopping():
+		return noVerdict
+	case o == OutcomeCompleted || o == OutcomeProgressing && j.good:
+		return good
+	case o == OutcomeSkipped && j.item.Attempts == 0:
+		return noVerdict
+	default:
+		return bad
+	}
+}
+
+// underWay says early that an order does well: it has left its failure some time
+// ago, and Connect has a request for it that has not failed. A vendor may take days,
+// and the others are not to wait for that.
+func (x *run) underWay(j *job, left bool, pushedAt time.Time) {
+	after := x.cfg.Verify.GoodAfter
+	if !left || j.good || after < 0 || time.Since(pushedAt) < min(after, max(0, x.cfg.Verify.Timeout)) || !x.awaited(j) {
+		return
+	}
+	if !x.alive(j) {
+		return
+	}
+	j.good = true
+	x.judge(j, good, OutcomeProgressing)
+}
+
+// alive reports whether Connect has live requests of an order, if it can be asked.
+func (x *run) alive(j *job) bool {
+	kind, _ := x.cfg.RequestType(j.entry.Type)
+	keys := requestKeys(j.entry, kind)
+	if x.cfg.Requests == nil || len(keys) == 0 {
+		return true
+	}
+	found, err := x.requests(j, keys)
+	if err != nil {
+		return false
+	}
+	for _, k := range keys {
+		own := ownRequests(found[k], j.entry.Before.PlacedAt)
+		if len(own) == 0 {
+			return false
+		}
+		for _, n := range own {
+			if s := n.Request.Status; s == connect.StatusFailed || s == connect.StatusRevoked {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// awaited reports whether other orders wait for the verdict on this one.
+func (x *run) awaited(j *job) bool {
+	if x.gate.breaker.tries(j) {
+		return true
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return j.ramp != nil && j.ramp.climbs()
+}
+
+// judge passes a verdict on to those that wait for it.
+func (x *run) judge(j *job, v verdict, o Outcome) {
+	learnt := v != noVerdict && o != OutcomeSkipped && o != OutcomeUnknown && (o != OutcomeProgressing || v == good)
+	x.gate.breaker.judge(j, learnt, o == OutcomeFailedAgain && j.item.AfterClass == Transient)
+	x.mu.Lock()
+	ready, stopped := x.canary.judge(j, v)
+	x.room.Signal()
+	x.mu.Unlock()
+	for _, r := range ready {
+		x.ready <- r
+	}
+	for _, s := range stopped {
+		x.done(s, OutcomeSkipped, s.ramp.stopped)
+	}
+	x.tell.flush()
+}
