@@ -48,7 +48,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	}
 	defer x.cancel(nil)
 
-	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), ConnectAsked: r.cfg.Requests != nil})
+	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
 	x.feed(plan)
 	x.jobs.Wait()
 	r.end()

@@ -53,6 +53,8 @@ type Observer interface {
 type PlanStarted struct {
 	Digest string
 	Counts Counts
+	// Plan tells the decision for each order, those that are left alone included.
+	Plan *Plan
 	// ConnectAsked says whether the results are also looked up in Connect.
 	ConnectAsked bool
 }

@@ -1,0 +1,156 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// Attach returns a configuration whose runs are written down. It puts itself before
+// the journal, the reader, the pusher and the finder of requests, and before the
+// Observer, which is told all the same.
+func (l *Log) Attach(c resubmit.Config) resubmit.Config {
+	if c.Journal == nil {
+		c.Journal = new(resubmit.MemoryJournal) // which the Runner would do
+	}
+	c.Journal = &journal{Journal: c.Journal, log: l}
+	if c.Reader != nil {
+		c.Reader = &reader{to: c.Reader, log: l}
+	}
+	if c.Pusher != nil {
+		c.Pusher = &pusher{to: c.Pusher, log: l}
+	}
+	if c.Requests != nil {
+		c.Requests = &finder{to: c.Requests, log: l}
+	}
+	if c.Observer == nil {
+		c.Observer = resubmit.NopObserver{}
+	}
+	c.Observer = &observer{Observer: c.Observer, log: l}
+	return c
+}
+
+// journal writes an intent down before it is one, and so stops the run when that
+// cannot be done.
+type journal struct {
+	resubmit.Journal
+	log *Log
+}
+
+func (j *journal) Put(r resubmit.Record) error {
+	if r.State == resubmit.RecordSending {
+		err := j.log.add(Line{Event: EventIntent, Order: r.OrderID, Attempt: r.Attempt, Target: r.Target, Why: r.Why})
+		if err != nil {
+			return err
+		}
+	}
+	return j.Journal.Put(r)
+}
+
+type reader struct {
+	to  resubmit.OrderReader
+	log *Log
+}
+
+func (r *reader) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	start := time.Now()
+	order, err := r.to.Order(ctx, id)
+	line := Line{Event: EventRead, Order: id}
+	if order != nil {
+		line.Number, line.After = order.Number, resubmit.StateOf(order)
+	}
+	_ = r.log.add(line.answered(start, err)) // the next intent fails
+	return order, err
+}
+
+type pusher struct {
+	to  resubmit.Pusher
+	log *Log
+}
+
+// CallsAtOnce is what the pusher behind it says.
+func (p *pusher) CallsAtOnce() int {
+	if limited, ok := p.to.(resubmit.Limited); ok {
+		return limited.CallsAtOnce()
+	}
+	return 0
+}
+
+func (p *pusher) Push(ctx context.Context, id string, to commerce.Status) error {
+	line := Line{Event: EventPush, Order: id, Target: to, Call: p.log.nextCall()}
+	if err := p.log.add(line); err != nil {
+		return &commerce.Error{Op: "push order", Delivery: commerce.NotSent, Err: err}
+	}
+	start := time.Now()
+	err := p.to.Push(ctx, id, to)
+	line.Event, line.State = EventAnswer, "accepted"
+	if err != nil {
+		line.State = "failed"
+	}
+	_ = p.log.add(line.answered(start, err)) // the next intent fails
+	return err
+}
+
+type finder struct {
+	to  resubmit.RequestFinder
+	log *Log
+}
+
+func (f *finder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	start := time.Now()
+	found, err := f.to.NewestRequests(ctx, keys)
+	line := Line{Event: EventLookUp, Found: make([]string, 0, len(keys))}
+	for _, k := range keys {
+		line.Found = append(line.Found, describe(k, found)...)
+	}
+	_ = f.log.add(line.answered(start, err)) // the next intent fails
+	return found, err
+}
+
+// describe says what was found for a key.
+func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.Newest) []string {
+	name := "tenant " + k.Tenant
+	if k.Tenant == "" {
+		name = "subscription " + k.Subscription
+	}
+	newest, told := found[k]
+	switch {
+	case !told:
+		return []string{fmt.Sprintf("%s, %s: not told", name, k.Type)}
+	case len(newest) == 0:
+		return []string{fmt.Sprintf("%s, %s: none", name, k.Type)}
+	}
+	all := make([]string, 0, len(newest))
+	for _, n := range newest {
+		all = append(all, fmt.Sprintf("%s, %s: %s %s", name, k.Type, n.Request.ID, n.Request.Status))
+	}
+	return all
+}
+
+// answered completes the line of a call.
+func (l Line) answered(start time.Time, err error) Line {
+	l.Took = float64(time.Since(start).Microseconds()) / 1000
+	if err == nil {
+		return l
+	}
+	l.Error = err.Error()
+	if e, ok := errors.AsType[*commerce.Error](err); ok {
+		l.Correlation, l.Status = e.CorrelationID, e.Delivery
+		if l.Status == commerce.DeliveryUnknown {
+			l.Status = "unknown"
+		}
+	}
+	return l
+}
+
+func (l *Log) nextCall() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls++
+	return l.calls
+}

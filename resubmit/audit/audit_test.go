@@ -1,0 +1,407 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+)
+
+var ana = audit.Who{User: "ana", Host: "web1", Program: "night"}
+
+func open(t testing.TB, path string, opts ...audit.Option) *audit.Log {
+	t.Helper()
+	log, err := audit.Open(path, ana, opts...)
+	require.NoError(t, err)
+	return log
+}
+
+// written is the path of a closed log with n lines between the first and the last.
+func written(t testing.TB, n int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	for i := range n {
+		require.NoError(t, log.Add(audit.Line{Event: audit.EventRead, Order: "id-" + strconv.Itoa(i), Why: "it says \"so\"\n"}))
+	}
+	require.NoError(t, log.Close())
+	return path
+}
+
+func linesOf(t testing.TB, path string) []audit.Line {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var lines []audit.Line
+	for _, l := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		var line audit.Line
+		dec := json.NewDecoder(strings.NewReader(l))
+		dec.DisallowUnknownFields()
+		require.NoError(t, dec.Decode(&line), l)
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func events(lines []audit.Line) []string {
+	all := make([]string, len(lines))
+	for i, l := range lines {
+		all[i] = strings.TrimSpace(l.Event + " " + l.Order)
+	}
+	return all
+}
+
+func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	s := newShop(3)
+	s.onPush = func(id string) error {
+		if id == "id-3" {
+			return &commerce.Error{Op: "push order", HTTPStatus: 409, CorrelationID: "corr-77", Delivery: commerce.Refused, Err: commerce.ErrConflict}
+		}
+		return nil
+	}
+	path := filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	runner, err := resubmit.NewRunner(log.Attach(s.config()))
+	require.NoError(t, err)
+	plan := s.plan(t, "id-2")
+	report, err := runner.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	require.Equal(t, resubmit.Result{Completed: 1, Skipped: 1}, report.Result)
+	require.NoError(t, log.Close())
+
+	head, err := audit.VerifyFile(path)
+	require.NoError(t, err)
+	require.True(t, head.Closed)
+	lines := linesOf(t, path)
+	require.Len(t, lines, head.Lines)
+	require.Equal(t, []string{
+		"opened", "plan", "decision id-1", "decision id-2", "decision id-3", "decided",
+		"intent id-1", "read id-1", "push id-1", "answer id-1",
+	}, events(lines)[:10])
+	require.Equal(t, []string{"finished", "closed"}, events(lines)[len(lines)-2:])
+	for i, l := range lines {
+		require.Equal(t, i+1, l.N)
+		require.False(t, l.At.IsZero())
+		require.Equal(t, "ana@web1 night", l.Who)
+	}
+	of := func(event, order string) audit.Line {
+		i := slices.IndexFunc(lines, func(l audit.Line) bool { return l.Event == event && l.Order == order })
+		require.GreaterOrEqual(t, i, 0, "%s of %s", event, order)
+		return lines[i]
+	}
+	require.Equal(t, plan.Digest(), of("plan", "").Plan)
+	require.Equal(t, 3, of("decided", "").Counts.Total)
+	held := of("decision", "id-2")
+	require.Equal(t, resubmit.Hold, held.Action)
+	require.Equal(t, "nobody knows", held.Why)
+	require.Equal(t, "unclear", held.Rule)
+	require.Equal(t, commerce.StatusProvisioningFailed, held.Before.Status)
+	require.Equal(t, "accepted", of("answer", "id-1").State)
+	require.Equal(t, of("push", "id-1").Call, of("answer", "id-1").Call)
+	require.NotEqual(t, of("push", "id-1").Call, of("push", "id-3").Call)
+	refused := of("answer", "id-3")
+	require.Equal(t, "failed", refused.State)
+	require.Equal(t, "corr-77", refused.Correlation)
+	require.Equal(t, commerce.Refused, refused.Status)
+	require.Contains(t, refused.Error, "HTTP 409")
+	done := of("outcome", "id-1")
+	require.Equal(t, resubmit.OutcomeCompleted, done.Outcome)
+	require.Equal(t, commerce.StatusProvisioningFailed, done.Before.Status)
+	require.Equal(t, commerce.StatusCompleted, done.After.Status)
+	require.Equal(t, []string{"subscription 1000001, purchase: PR-1000001 approved"}, of("look-up", "").Found)
+	require.Equal(t, "corr-77", of("outcome", "id-3").Correlation)
+	require.Equal(t, report.Result, *of("finished", "").Result)
+}
+
+func TestTheSamePlanIsDecidedOnceInALog(t *testing.T) {
+	t.Parallel()
+	s, path := newShop(3), filepath.Join(t.TempDir(), "audit")
+	plan := s.plan(t)
+	for range 2 {
+		log := open(t, path)
+		runner, err := resubmit.NewRunner(log.Attach(s.config()))
+		require.NoError(t, err)
+		_, err = runner.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.NoError(t, log.Close())
+	}
+	_, err := audit.VerifyFile(path)
+	require.NoError(t, err)
+	counts := make(map[string]int)
+	for _, l := range linesOf(t, path) {
+		counts[l.Event]++
+	}
+	require.Equal(t, 3, counts["decision"])
+	require.Equal(t, 2, counts["plan"])
+	require.Equal(t, 2, counts["finished"])
+}
+
+func TestNothingIsPushedThatCannotBeWrittenDown(t *testing.T) {
+	t.Parallel()
+	s, path := newShop(3), filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	s.onPush = func(string) error { return log.File().Close() } // the disk goes away during the first push
+	var journal resubmit.MemoryJournal
+	cfg := s.config()
+	cfg.Journal = &journal
+	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	require.NoError(t, err)
+	report, err := runner.Apply(t.Context(), s.plan(t))
+	require.ErrorContains(t, err, "could not be written, and nothing more is")
+	require.ErrorContains(t, err, path)
+	require.Equal(t, 1, s.pushes)
+	require.Equal(t, 3, report.Result.Total())
+	rec, found, err := journal.Get("id-1")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.NotEqual(t, resubmit.RecordSending, rec.State, "what came of the push is still recorded")
+	require.Error(t, log.Err())
+	require.Equal(t, log.Err(), log.Close())
+}
+
+func TestAPushWhoseLineCannotBeWrittenIsNotSent(t *testing.T) {
+	t.Parallel()
+	s := newShop(1)
+	log := open(t, filepath.Join(t.TempDir(), "audit"))
+	cfg := log.Attach(s.config())
+	limited, ok := cfg.Pusher.(resubmit.Limited)
+	require.True(t, ok)
+	require.Equal(t, 1, limited.CallsAtOnce())
+	require.NoError(t, log.Close())
+	err := cfg.Pusher.Push(t.Context(), "id-1", "PD")
+	e, ok := errors.AsType[*commerce.Error](err)
+	require.True(t, ok)
+	require.Equal(t, commerce.NotSent, e.Delivery)
+	require.Zero(t, s.pushes)
+}
+
+type counting struct {
+	resubmit.NopObserver
+	done, started, finished int
+}
+
+func (c *counting) OnPlanStarted(resubmit.PlanStarted) { c.started++ }
+func (c *counting) OnDone(resubmit.Item)               { c.done++ }
+func (c *counting) OnFinished(*resubmit.Report)        { c.finished++ }
+
+func TestTheObserverBehindTheLogIsTold(t *testing.T) {
+	t.Parallel()
+	s, c := newShop(2), new(counting)
+	log := open(t, filepath.Join(t.TempDir(), "audit"), audit.SyncEach(0))
+	cfg := s.config()
+	cfg.Observer = c
+	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	require.NoError(t, err)
+	_, err = runner.Apply(t.Context(), s.plan(t))
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	require.Equal(t, counting{done: 2, started: 1, finished: 1}, *c)
+}
+
+func TestWhateverIsDoneToALogIsSeen(t *testing.T) {
+	t.Parallel()
+	path := written(t, 6)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := bytes.SplitAfter(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+	last := len(lines) - 1
+	lines[last] = append(lines[last], '\n')
+	head, err := audit.Verify(bytes.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, 8, head.Lines)
+
+	for i := range lines {
+		n := strconv.Itoa(i + 1)
+		t.Run("line "+n+" edited", func(t *testing.T) {
+			for at := range len(lines[i]) - 1 {
+				edited := slices.Clone(lines)
+				edited[i] = slices.Clone(lines[i])
+				edited[i][at] ^= 1
+				h, err := audit.Verify(bytes.NewReader(bytes.Join(edited, nil)))
+				require.Error(t, err, at)
+				if edited[i][at] != '\n' {
+					require.ErrorContains(t, err, "line "+n)
+					require.Equal(t, i, h.Lines)
+				}
+			}
+		})
+		t.Run("line "+n+" removed", func(t *testing.T) {
+			_, err := audit.Verify(bytes.NewReader(bytes.Join(slices.Delete(slices.Clone(lines), i, i+1), nil)), head)
+			require.Error(t, err)
+			if i == last {
+				require.ErrorContains(t, err, "it has 7 lines of at least 8: lines were cut off at its end")
+			} else {
+				require.ErrorContains(t, err, "line "+n)
+			}
+		})
+		t.Run("line "+n+" twice", func(t *testing.T) {
+			_, err := audit.Verify(bytes.NewReader(bytes.Join(slices.Insert(slices.Clone(lines), i, lines[i]), nil)))
+			require.ErrorContains(t, err, "line "+strconv.Itoa(i+2)+" says that it is line "+n)
+		})
+		for k := range i {
+			moved := slices.Clone(lines)
+			moved[i], moved[k] = moved[k], moved[i]
+			_, err := audit.Verify(bytes.NewReader(bytes.Join(moved, nil)))
+			require.ErrorContains(t, err, "line "+strconv.Itoa(k+1))
+		}
+	}
+}
+
+func TestALogThatWasCutOffIsSeenFromItsHead(t *testing.T) {
+	t.Parallel()
+	path := written(t, 6)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	whole, err := audit.VerifyFile(path)
+	require.NoError(t, err)
+	for size := range text {
+		cut := text[:size]
+		_, err := audit.Verify(bytes.NewReader(cut), whole)
+		require.Error(t, err, size)
+		if size > 0 && cut[size-1] == '\n' {
+			head, err := audit.Verify(bytes.NewReader(cut))
+			require.NoError(t, err, "what remains is a whole log")
+			require.False(t, head.Closed, "but not one whose writer ended well")
+			require.NoError(t, os.WriteFile(path, cut, 0o600))
+			_, err = audit.VerifyFile(path)
+			require.ErrorContains(t, err, "lines were cut off at its end")
+			_, err = audit.Open(path, ana)
+			require.ErrorContains(t, err, "lines were cut off at its end")
+		}
+	}
+	other, err := audit.Verify(bytes.NewReader(text), audit.Head{Lines: 2, Hash: strings.Repeat("0", 64)})
+	require.ErrorContains(t, err, "line 2 is not the one that the head names")
+	require.Equal(t, 2, other.Lines)
+}
+
+func TestALineThatACrashToreIsMendedAndNoted(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	require.NoError(t, log.Add(audit.Line{Event: audit.EventRead, Order: "id-1"}))
+	head, err := os.ReadFile(path + ".head") // as the crash leaves it: not of the newest lines
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	start := bytes.IndexByte(text, '\n') + 1
+	for size := start; size < len(text); size += 7 {
+		require.NoError(t, os.WriteFile(path, text[:size], 0o600))
+		require.NoError(t, os.WriteFile(path+".head", head, 0o600))
+		if size > start {
+			_, err := audit.VerifyFile(path)
+			require.ErrorContains(t, err, "line 2 is torn")
+		}
+		log := open(t, path)
+		require.NoError(t, log.Close())
+		_, err := audit.VerifyFile(path)
+		require.NoError(t, err)
+		lines := linesOf(t, path)
+		if size == start {
+			require.Equal(t, []string{"opened", "opened", "closed"}, events(lines))
+			continue
+		}
+		require.Equal(t, []string{"opened", "opened", "mended", "closed"}, events(lines))
+		require.Contains(t, lines[2].Why, "a crash tore the line after line 1; its "+strconv.Itoa(size-start)+" bytes were cut off")
+		require.Contains(t, lines[2].Why, strconv.Quote(string(text[start:size])))
+	}
+}
+
+func TestWhatIsNoLogIsRefusedAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ text, says string }{
+		"a text":             {"hello\n", "this is no audit log"},
+		"a text with no end": {"hello", "this is no audit log"},
+		"a plan":             {`{"kind":"cloudblue-resubmit-plan","version":1}` + "\n", "this is no audit log"},
+		"a later version":    {`{"n":1,"kind":"cloudblue-resubmit-audit","version":2}` + "\n", "version 2"},
+		"no hash":            {`{"n":1,"kind":"cloudblue-resubmit-audit","version":1}` + "\n", "line 1 is no line of a log, or was edited"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "audit")
+			require.NoError(t, os.WriteFile(path, []byte(tt.text), 0o600))
+			_, err := audit.Open(path, ana)
+			require.ErrorContains(t, err, tt.says)
+			require.ErrorContains(t, err, path)
+			require.NotContains(t, err.Error(), "\n")
+			after, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, tt.text, string(after))
+		})
+	}
+	_, err := audit.Open(t.TempDir(), ana)
+	require.ErrorContains(t, err, "no regular file")
+	_, err = audit.Open(filepath.Join(t.TempDir(), "gone", "audit"), ana)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = audit.Open(filepath.Join(t.TempDir(), "audit"), ana, audit.SyncEach(-1))
+	require.ErrorContains(t, err, "negative")
+}
+
+func TestALogIsForItsOwnerOnly(t *testing.T) {
+	t.Parallel()
+	path := written(t, 1)
+	require.NoError(t, os.Chmod(path, 0o644))
+	require.NoError(t, open(t, path).Close())
+	for _, p := range []string{path, path + ".head"} {
+		info, err := os.Stat(p)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+	}
+}
+
+func TestASecondWriterIsFoundOut(t *testing.T) {
+	t.Parallel()
+	path := written(t, 1)
+	one := open(t, path)
+	two := open(t, path) // writes its first line
+	require.NoError(t, two.Add(audit.Line{Event: audit.EventRead}))
+	require.ErrorContains(t, one.Add(audit.Line{Event: audit.EventRead}), "another process writes to it")
+	require.Error(t, one.Close())
+	require.NoError(t, two.Close())
+	_, err := audit.VerifyFile(path)
+	require.NoError(t, err, "the log is whole")
+}
+
+func TestWhoIsFilledInFromTheSystem(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	log, err := audit.Open(path, audit.Who{})
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	require.ErrorIs(t, log.Add(audit.Line{}), os.ErrClosed)
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	require.Contains(t, linesOf(t, path)[0].Who, "@"+host+" audit.test")
+}
+
+func FuzzVerify(f *testing.F) {
+	text, err := os.ReadFile(written(f, 3))
+	require.NoError(f, err)
+	f.Add(text)
+	f.Add([]byte("{\"n\":1,\"at\""))
+	f.Add([]byte("\n\n"))
+	f.Fuzz(func(t *testing.T, changed []byte) {
+		head, err := audit.Verify(bytes.NewReader(changed))
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		again, err := audit.Verify(bytes.NewReader(changed), head)
+		require.NoError(t, err)
+		require.Equal(t, head, again)
+		require.Equal(t, head.Lines, bytes.Count(changed, []byte("\n")))
+	})
+}

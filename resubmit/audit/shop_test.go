@@ -1,0 +1,115 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// shop is a Commerce in which a push works at once, and a Connect that agrees.
+type shop struct {
+	mu     sync.Mutex
+	orders map[string]*commerce.Order
+	pushes int
+	onPush func(id string) error
+}
+
+func newShop(n int) *shop {
+	s := &shop{orders: make(map[string]*commerce.Order)}
+	for i := range n {
+		o := &commerce.Order{
+			ID: fmt.Sprintf("id-%d", i+1), Number: fmt.Sprintf("SO%06d", i+1), Type: commerce.TypeSales,
+			Status: commerce.StatusProvisioningFailed, PlacedAt: time.Date(2026, 11, 22, 2, 30, i, 0, time.UTC),
+			SubscriptionIDs: []string{fmt.Sprintf("1%06d", i+1)}, Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
+			Failure: commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable"}},
+		}
+		s.orders[o.ID] = o
+	}
+	return s
+}
+
+func (s *shop) Order(_ context.Context, id string) (*commerce.Order, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	read := *s.orders[id]
+	return &read, nil
+}
+
+func (s *shop) Push(_ context.Context, id string, _ commerce.Status) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pushes++
+	if s.onPush != nil {
+		if err := s.onPush(id); err != nil {
+			return err
+		}
+	}
+	s.orders[id].Status = commerce.StatusCompleted
+	return nil
+}
+
+func (s *shop) CallsAtOnce() int { return 1 }
+
+func (s *shop) NewestRequests(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	found := make(map[connect.RequestKey][]connect.Newest)
+	for _, k := range keys {
+		found[k] = []connect.Newest{{Request: connect.Request{ID: "PR-" + k.Subscription, Status: connect.StatusApproved, Updated: time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)}}}
+	}
+	return found, nil
+}
+
+// plan marks all orders of the shop for resubmission but those of the ids, which it
+// holds.
+func (s *shop) plan(t testing.TB, held ...string) *resubmit.Plan {
+	t.Helper()
+	plan, err := s.planOf(held...)
+	require.NoError(t, err)
+	return plan
+}
+
+func (s *shop) planOf(held ...string) (*resubmit.Plan, error) {
+	var file bytes.Buffer
+	w, err := resubmit.NewPlanWriter(&file, resubmit.Header{View: "test", Filter: "true()"})
+	if err != nil {
+		return nil, err
+	}
+	for i := range len(s.orders) {
+		o := s.orders[fmt.Sprintf("id-%d", i+1)]
+		before := resubmit.StateOf(o)
+		e := &resubmit.Entry{
+			OrderID: o.ID, Number: o.Number, Type: o.Type, Subscriptions: o.SubscriptionIDs, Before: before,
+			Fingerprint: resubmit.Fingerprint(o.ID, before), Target: commerce.StatusPaid,
+			Attribution: resubmit.Attribution{Verdict: resubmit.Caused, Class: resubmit.Transient},
+			Decision:    resubmit.Decision{Action: resubmit.Resubmit, RuleID: "never-reached", Why: "the call never reached Connect"},
+		}
+		for _, id := range held {
+			if id == o.ID {
+				e.Decision, e.Target = resubmit.Decision{Action: resubmit.Hold, RuleID: "unclear", Why: "nobody knows"}, ""
+			}
+		}
+		if err := w.Write(e); err != nil {
+			return nil, err
+		}
+	}
+	if _, _, err = w.Close(); err != nil {
+		return nil, err
+	}
+	return resubmit.ReadPlan(bytes.NewReader(file.Bytes()), int64(file.Len()))
+}
+
+// config applies plans without waiting, one order after the other.
+func (s *shop) config() resubmit.Config {
+	return resubmit.Config{
+		Reader: s, Pusher: s, Requests: s, Concurrency: 1, Rate: -1, Settle: -1, Guard: -1, MaxRefusals: -1,
+		Verify: resubmit.Verify{First: -1, Timeout: -1},
+	}
+}

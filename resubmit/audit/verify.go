@@ -1,0 +1,169 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Head names a log by its end: how many lines it has, and the hash of the last. Kept
+// apart from the log it proves that nothing before it was changed or cut off.
+type Head struct {
+	Lines int    `json:"lines"`
+	Hash  string `json:"hash"`
+	// Closed says that the log ends as one whose writer ended well. It is told by
+	// Verify, and not held against anything.
+	Closed bool `json:"-"`
+}
+
+// Verify reads a log and returns its head. The error names the first line that was
+// edited, removed, put in or moved. Lines that were cut off at the end are known to be
+// missing from the heads that are given: the log has to run through each of them.
+func Verify(r io.Reader, known ...Head) (Head, error) {
+	s := &scan{known: known}
+	err := s.read(r)
+	if err == nil && s.torn != nil {
+		err = fmt.Errorf("line %d is torn: the writer crashed, or the log was cut off; open the log to mend it", s.chain.n+1)
+	}
+	if err == nil {
+		err = s.missing()
+	}
+	if err != nil {
+		return s.head(), fmt.Errorf("resubmit/audit: %w", err)
+	}
+	return s.head(), nil
+}
+
+// VerifyFile is Verify for a file, with the head that is kept beside it if it is
+// there. The log must not be written meanwhile.
+func VerifyFile(path string, known ...Head) (Head, error) {
+	f, err := os.Open(path) //nolint:gosec // the user's own path
+	if err != nil {
+		return Head{}, fmt.Errorf("resubmit/audit: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	kept, err := readHead(path)
+	if err != nil {
+		return Head{}, fmt.Errorf("resubmit/audit: %w", err)
+	}
+	if kept.Lines > 0 {
+		known = append(known[:len(known):len(known)], kept)
+	}
+	h, err := Verify(f, known...)
+	if err != nil {
+		return h, fmt.Errorf("%s: %w", path, err)
+	}
+	return h, nil
+}
+
+// scan is one reading of a log.
+type scan struct {
+	chain  chain
+	known  []Head
+	each   func(line []byte) error
+	size   int64  // of the whole lines
+	torn   []byte // what follows them
+	closed bool
+}
+
+func (s *scan) head() Head {
+	return Head{Lines: s.chain.n, Hash: hex.EncodeToString(s.chain.hash[:]), Closed: s.closed}
+}
+
+func (s *scan) read(r io.Reader) error {
+	in := bufio.NewReaderSize(r, 256<<10)
+	var long []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		switch {
+		case len(long)+len(part) > maxLine:
+			return fmt.Errorf("line %d is longer than a line may be", s.chain.n+1)
+		case errors.Is(err, bufio.ErrBufferFull):
+			long = append(long, part...)
+			continue
+		case errors.Is(err, io.EOF):
+			if rest := append(long, part...); len(rest) > 0 {
+				s.torn = rest
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+		line := part
+		if len(long) > 0 {
+			long = append(long, part...)
+			line = long
+		}
+		if err := s.line(line[:len(line)-1]); err != nil {
+			return err
+		}
+		s.size += int64(len(line))
+		long = long[:0]
+	}
+}
+
+func (s *scan) line(line []byte) error {
+	if s.chain.n == 0 {
+		if err := checkFirst(line); err != nil {
+			return err
+		}
+	}
+	if err := s.chain.follow(line); err != nil {
+		return err
+	}
+	s.closed = bytes.Contains(line, []byte(`"event":"`+EventClosed+`"`))
+	for _, k := range s.known {
+		if k.Lines == s.chain.n && k.Hash != hex.EncodeToString(s.chain.hash[:]) {
+			return fmt.Errorf("line %d is not the one that the head names: the log was written anew, or the head is of another log", s.chain.n)
+		}
+	}
+	if s.each != nil {
+		return s.each(line)
+	}
+	return nil
+}
+
+// missing says what the known heads have that the log has not.
+func (s *scan) missing() error {
+	for _, k := range s.known {
+		if k.Lines > s.chain.n {
+			return fmt.Errorf("it has %d lines of at least %d: lines were cut off at its end; bring back a copy", s.chain.n, k.Lines)
+		}
+	}
+	return nil
+}
+
+func checkFirst(line []byte) error {
+	var first Line
+	if err := json.Unmarshal(line, &first); err != nil || first.Kind != Kind {
+		return fmt.Errorf("line 1 has no \"kind\":%q: this is no audit log, or its first lines were removed", Kind)
+	}
+	if first.Version != Version {
+		return fmt.Errorf("line 1 says version %d, this library knows version %d; use the release that wrote it", first.Version, Version)
+	}
+	return nil
+}
+
+func headPath(path string) string { return path + ".head" }
+
+// readHead reads the head that is kept beside a log; there need not be one.
+func readHead(path string) (Head, error) {
+	text, err := os.ReadFile(headPath(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Head{}, nil
+	}
+	if err != nil {
+		return Head{}, err
+	}
+	var h Head
+	if err := json.Unmarshal(text, &h); err != nil || h.Lines < 1 {
+		return Head{}, fmt.Errorf("%s is no head of a log; remove it if you know that the log is whole", headPath(path))
+	}
+	return h, nil
+}
