@@ -16,10 +16,9 @@ const defaultPath = "RPC2"
 
 // Client speaks to the Billing of one installation. Make it with [New]. Safe for concurrent use.
 type Client struct {
-	rest    *rest.Client
-	slots   chan struct{} // one for each call that is on its way
-	creds   Credentials
-	secrets []string
+	rest  *rest.Client
+	slots chan struct{} // one for each call that is on its way
+	creds Credentials
 
 	path     string
 	lang     string
@@ -61,7 +60,7 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 		return nil, fmt.Errorf("billing: %w", err)
 	}
 	client := c.client
-	client.rest, client.slots, client.secrets = made, make(chan struct{}, c.concurrency), secretsOf(creds.secret)
+	client.rest, client.slots = made, make(chan struct{}, c.concurrency)
 	return &client, nil
 }
 

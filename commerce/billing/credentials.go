@@ -12,11 +12,12 @@ import (
 
 // Credentials are how a client proves who it is. The zero value is refused by [New].
 type Credentials struct {
-	given          bool
-	http           rest.Auth
-	user, password string // members of Execute
-	secret         string // to keep out of errors
-	err            error
+	given bool
+	http  rest.Auth
+	// Functions, because printing a function shows none of what it holds.
+	members func() (user, password string)
+	secrets func() []string // to keep out of errors
+	err     error
 }
 
 // None sends no credentials: Billing then trusts the address that a call comes
@@ -32,13 +33,16 @@ func Basic(user, password string) Credentials {
 		return Credentials{err: err}
 	}
 	auth, err := rest.StaticAuth("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
-	return Credentials{given: true, http: auth, secret: password, err: err}
+	return Credentials{given: true, http: auth, secrets: secretsOf(user, password), err: err}
 }
 
 // Members sends a user and a password as the members Username and Password of the
 // Execute struct (facts/commerce.md 1.2).
 func Members(user, password string) Credentials {
-	return Credentials{given: true, user: user, password: password, secret: password, err: checkLogin(user, password)}
+	return Credentials{
+		given: true, members: func() (string, string) { return user, password },
+		secrets: secretsOf(user, password), err: checkLogin(user, password),
+	}
 }
 
 // checkLogin refuses what neither header nor XML can carry, without showing it.
@@ -57,22 +61,9 @@ func checkLogin(user, password string) error {
 	}
 }
 
-var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
-// secretsOf are the texts that must not show in errors and logs, also in the way
-// in which a server would repeat them from the XML.
-func secretsOf(values ...string) []string {
-	var all []string
-	for _, s := range values {
-		if s == "" {
-			continue
-		}
-		all = append(all, s)
-		if escaped := xmlText.Replace(s); escaped != s {
-			all = append(all, escaped)
-		}
-	}
-	return all
+// secretsOf are the texts that must not show in errors and logs.
+func secretsOf(user, password string) func() []string {
+	return func() []string { return []string{user + ":" + password, password} }
 }
 
 const (
@@ -85,9 +76,14 @@ const (
 // has cut off to show the start of an answer.
 func scrub(s string, secrets []string) string {
 	for _, secret := range secrets {
-		s = strings.ReplaceAll(s, secret, redacted)
-		for n := len(secret) - 1; n >= shortest; n-- {
-			s = strings.ReplaceAll(s, secret[:n], redacted)
+		if secret == "" {
+			continue // it is everywhere
+		}
+		for _, spelling := range rest.Spellings(secret) {
+			s = strings.ReplaceAll(s, spelling, redacted)
+			for n := len(spelling) - 1; n >= shortest; n-- {
+				s = strings.ReplaceAll(s, spelling[:n], redacted)
+			}
 		}
 	}
 	return s

@@ -60,10 +60,17 @@ func (c *Client) Execute(ctx context.Context, call Call, out any) error {
 const defaultServer = "BM"
 
 func (c *Client) execute(ctx context.Context, op string, call Call, out any) error {
-	secrets := slices.Concat(c.secrets, secretsOf(call.Secrets...))
+	secrets := call.Secrets
+	if c.creds.secrets != nil {
+		secrets = slices.Concat(c.creds.secrets(), secrets)
+	}
+	var user, password string
+	if c.creds.members != nil {
+		user, password = c.creds.members()
+	}
 	body, err := xmlrpc.EncodeCall(xmlrpc.EncodeOptions{}, "Execute", envelope{
 		Server: cmp.Or(call.Server, defaultServer), Method: call.Method, Lang: c.lang,
-		Username: c.creds.user, Password: c.creds.password, Params: call.Params,
+		Username: user, Password: password, Params: call.Params,
 	})
 	if err != nil {
 		return notSent(op, err)

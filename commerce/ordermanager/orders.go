@@ -96,7 +96,7 @@ func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s comm
 	page := make([]*commerce.Order, len(rows))
 	for i, row := range rows {
 		if page[i], err = c.decode(row); err != nil {
-			return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: fmt.Errorf("row %d%s: %w", start+i, named(row), err)}
+			return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: resp.Clean(fmt.Errorf("row %d%s: %w", start+i, named(row), err))}
 		}
 	}
 	return page, nil
@@ -124,7 +124,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	}
 	o, err := c.decode(row)
 	if err != nil {
-		return nil, &commerce.Error{Op: opRead, HTTPStatus: resp.Status, Err: fmt.Errorf("order %q: %w", id, err)}
+		return nil, &commerce.Error{Op: opRead, HTTPStatus: resp.Status, Err: resp.Clean(fmt.Errorf("order %q: %w", id, err))}
 	}
 	return o, nil
 }

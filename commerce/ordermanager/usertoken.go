@@ -60,12 +60,12 @@ func (o operations) userToken(ctx context.Context, userID int) (string, error) {
 	var answer map[string]any
 	params := map[string]any{"user_id": userID}
 	// It may be asked for again: one token more does no harm.
-	err := o.rpc.Call(ctx, opToken, rest.Read, "pem.APS.getUserToken", &answer, params)
+	resp, err := o.rpc.Exchange(ctx, opToken, rest.Read, "pem.APS.getUserToken", &answer, params)
 	if err != nil {
 		return "", o.failure(ctx, err)
 	}
 	if status, ok := answer["status"].(int); !ok || status != 0 {
-		return "", o.refusal(answer)
+		return "", o.refusal(answer, resp)
 	}
 	result, _ := answer["result"].(map[string]any)
 	token, _ := result["aps_token"].(string)
@@ -98,7 +98,7 @@ func (o operations) failure(ctx context.Context, err error) *commerce.Error {
 }
 
 // refusal reads an answer that says no, though HTTP says yes.
-func (o operations) refusal(answer map[string]any) *commerce.Error {
+func (o operations) refusal(answer map[string]any, resp *rest.Response) *commerce.Error {
 	e := o.answered()
 	if answer["status"] == nil {
 		e.Err = errors.New("the answer has no status")
@@ -116,6 +116,7 @@ func (o operations) refusal(answer map[string]any) *commerce.Error {
 	if reason, _ := properties["reason"].(string); reason != "" && !strings.Contains(e.Message, reason) {
 		e.Message = strings.TrimSpace(e.Message + " (" + reason + ")")
 	}
+	e.Code, e.Message = string(resp.Scrub([]byte(e.Code))), string(resp.Scrub([]byte(e.Message)))
 	if e.Message == "" {
 		e.Err = fmt.Errorf("the status is %v, and no message says why", answer["status"])
 	}

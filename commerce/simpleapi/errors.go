@@ -31,7 +31,7 @@ func notSent(op string, err error) *commerce.Error {
 
 // answered is the error for an answer of which something is wrong.
 func answered(op string, resp *rest.Response, err error) *commerce.Error {
-	return &commerce.Error{Op: op, HTTPStatus: resp.Status, CorrelationID: resp.Header.Get(correlationHeader), Err: err}
+	return &commerce.Error{Op: op, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader), Err: resp.Clean(err)}
 }
 
 // convert gives a failed call the type of the model.

@@ -1,7 +1,6 @@
 package simpleapi
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -66,7 +65,7 @@ func (l GatewayLogin) signIn(key string, base rest.Config) (*signIn, error) {
 	return newSignIn(base, rest.Request{
 		Path: "token", Body: body,
 		Header:  http.Header{"Authorization": {"Basic " + basic}, keyHeader: {key}},
-		Secrets: append(spellings(l.Password), basic, key),
+		Secrets: []string{l.Password, basic, key},
 	})
 }
 
@@ -93,27 +92,12 @@ func (l KeycloakLogin) signIn(base rest.Config) (*signIn, error) {
 	s, err := newSignIn(base, rest.Request{
 		Path: "realms/" + realm + "/protocol/openid-connect/token", Body: []byte(form.Encode()),
 		Header:  http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		Secrets: append(spellings(l.Password), spellings(l.ClientSecret)...),
+		Secrets: []string{l.Password, l.ClientSecret},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the Keycloak login: %w", err)
 	}
 	return s, nil
-}
-
-// spellings are the ways in which a server may repeat a secret: as it is, in a form,
-// and in JSON of two kinds.
-func spellings(secret string) []string {
-	all := []string{secret, strings.TrimPrefix(url.Values{"": {secret}}.Encode(), "=")}
-	for _, escapeHTML := range []bool{false, true} {
-		var quoted bytes.Buffer
-		e := json.NewEncoder(&quoted)
-		e.SetEscapeHTML(escapeHTML)
-		if e.Encode(secret) == nil {
-			all = append(all, strings.Trim(quoted.String(), "\"\n"))
-		}
-	}
-	return all
 }
 
 // newSignIn makes a client of its own for the tokens, set up as the other one. A
@@ -137,12 +121,12 @@ func (s *signIn) token(ctx context.Context) (string, time.Duration, error) {
 	}
 	r, err := fields.Of(raw)
 	if err != nil {
-		return "", 0, noToken(resp.Status, resp.Header)
+		return "", 0, noToken(resp)
 	}
 	token := cmp.Or(r.Text("token"), r.Text("access_token"))
 	life := lifetime(cmp.Or(r.Text("expiresInSeconds"), r.Text("expires_in")))
 	if token == "" || r.Err() != nil {
-		return "", 0, noToken(resp.Status, resp.Header) // the error of a field would show it
+		return "", 0, noToken(resp) // the error of a field would show it
 	}
 	return token, life, nil
 }
@@ -173,6 +157,6 @@ func refusedLogin(ctx context.Context, err error) *commerce.Error {
 
 var errNoToken = errors.New("the answer holds no token: is the URL right?")
 
-func noToken(status int, h http.Header) *commerce.Error {
-	return &commerce.Error{Op: opToken, HTTPStatus: status, CorrelationID: h.Get(correlationHeader), Err: errNoToken}
+func noToken(resp *rest.Response) *commerce.Error {
+	return &commerce.Error{Op: opToken, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader), Err: errNoToken}
 }

@@ -29,7 +29,7 @@ func (c *Client) JSON(ctx context.Context, req Request, out any) (*Response, err
 	if err != nil {
 		return nil, &Error{
 			Op: req.Op, Method: req.Method, URL: c.address(&req) + query(req.RawQuery),
-			Status: resp.Status, Header: resp.Header, Err: err,
+			Status: resp.Status, Header: resp.secrets.scrubHeader(resp.Header), Err: resp.Clean(err),
 			Body: resp.secrets.scrub(content[:min(len(content), errorBody)]),
 		}
 	}
@@ -49,14 +49,14 @@ func (r *Response) decode(content []byte, out any) error {
 	if len(text) == 0 {
 		return errors.New("the answer is empty where JSON was expected")
 	}
-	starting := start(r.secrets.scrub(text[:min(len(text), 1024)]))
+	starting := func() string { return start(r.secrets.scrub(text[:min(len(text), 1024)])) }
 	if bytes.IndexByte([]byte(`{["-0123456789tfn`), text[0]) < 0 {
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if err != nil {
 			kind = "something else"
 		}
 		return fmt.Errorf("the answer is not JSON but %s, starting %q: is the base URL right, or is a maintenance page being served?",
-			cmp.Or(kind, "something else"), starting)
+			cmp.Or(kind, "something else"), starting())
 	}
 	if out == nil {
 		out = new(json.RawMessage)
@@ -64,7 +64,7 @@ func (r *Response) decode(content []byte, out any) error {
 	// Unmarshal, unlike a Decoder, refuses what follows the value.
 	err := json.Unmarshal(text, out)
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("the answer is not valid JSON (byte %d: %w), starting %q", s.Offset, err, starting)
+		return fmt.Errorf("the answer is not valid JSON (byte %d: %w), starting %q", s.Offset, err, starting())
 	}
 	if err != nil {
 		return fmt.Errorf("the answer is not what was expected: %w", err)

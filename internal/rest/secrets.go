@@ -3,9 +3,13 @@ package rest
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"html"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,7 +29,7 @@ func secretsOf(before, after http.Header) secrets {
 			if slices.Contains(before[name], v) {
 				continue
 			}
-			for _, part := range spellings(v) {
+			for _, part := range partsOf(v) {
 				if len(part) >= shortest {
 					s = append(s, part)
 				}
@@ -35,9 +39,9 @@ func secretsOf(before, after http.Header) secrets {
 	return s
 }
 
-// spellings are the value of a header and the parts of it that a server may
+// partsOf are the value of a header and the parts of it that a server may
 // repeat: its words, or what is secret in OAuth's and Basic's.
-func spellings(v string) []string {
+func partsOf(v string) []string {
 	all := []string{v}
 	scheme, rest, _ := strings.Cut(v, " ")
 	switch strings.ToLower(scheme) {
@@ -63,14 +67,72 @@ func spellings(v string) []string {
 
 const redacted = "[redacted]"
 
-func (s secrets) scrub(body []byte) []byte {
-	for _, secret := range s {
-		if secret == "" {
-			continue // it is everywhere
+// Spellings are the ways in which an answer, or the text of an error, may repeat a
+// secret: as it is, in base64, percent-encoded, as a text of XML, HTML, JSON or Go,
+// and these inside such a text again. The longest come first. A secret of fewer than
+// eight bytes is only itself, since its encodings could be any word's.
+func Spellings(secret string) []string {
+	if len(secret) < shortest {
+		return []string{secret}
+	}
+	plain := []byte(secret)
+	all := []string{
+		secret, url.PathEscape(secret), strings.TrimPrefix(url.Values{"": {secret}}.Encode(), "="),
+		base64.StdEncoding.EncodeToString(plain), base64.RawStdEncoding.EncodeToString(plain),
+		base64.URLEncoding.EncodeToString(plain), base64.RawURLEncoding.EncodeToString(plain),
+	}
+	for range 2 {
+		for _, s := range all {
+			all = append(all, quoted(s)...)
 		}
-		body = bytes.ReplaceAll(body, []byte(secret), []byte(redacted))
+		slices.Sort(all)
+		all = slices.Compact(all)
+	}
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	return all
+}
+
+var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// quoted are the texts of XML, HTML, Go and JSON that stand for s.
+func quoted(s string) []string {
+	all := []string{xmlText.Replace(s), html.EscapeString(s), strings.TrimSuffix(strings.TrimPrefix(strconv.Quote(s), `"`), `"`)}
+	for _, escapeHTML := range []bool{false, true} {
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(escapeHTML)
+		if e.Encode(s) == nil {
+			all = append(all, strings.TrimSuffix(strings.TrimPrefix(text.String(), `"`), "\"\n"))
+		}
+	}
+	return all
+}
+
+// scrub is for errors only: it tries every spelling of all, the longest first, so
+// that none leaves a rest of another.
+func (s secrets) scrub(body []byte) []byte {
+	var all []string
+	for _, secret := range s {
+		if secret != "" { // else it is everywhere
+			all = append(all, Spellings(secret)...)
+		}
+	}
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	for _, spelling := range all {
+		body = bytes.ReplaceAll(body, []byte(spelling), []byte(redacted))
 	}
 	return body
+}
+
+// clean takes the secrets out of an error, and its causes away where there are some.
+func (s secrets) clean(err error) error {
+	if err == nil {
+		return nil
+	}
+	if text := string(s.scrub([]byte(err.Error()))); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
 }
 
 func (s secrets) scrubHeader(h http.Header) http.Header {

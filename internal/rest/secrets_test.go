@@ -71,3 +71,32 @@ func TestASignatureIsNotShownButWhatExplainsItsRefusalIs(t *testing.T) {
 	}
 	require.Contains(t, shown, `oauth_signature_method="HMAC-SHA1",oauth_timestamp="`)
 }
+
+func TestASecretIsCutOutInEverySpelling(t *testing.T) {
+	t.Parallel()
+	const secret = `pass/word+1="<&>"`
+	auth, err := rest.StaticAuth("APS-Token", secret)
+	require.NoError(t, err)
+	once := rest.Request{Op: "push", Method: http.MethodPost}
+	for name, spelling := range map[string]string{
+		"base64": "cGFzcy93b3JkKzE9IjwmPiI=", "of a URL": "pass%2Fword+1=%22%3C&%3E%22", "of a form": "pass%2Fword%2B1%3D%22%3C%26%3E%22",
+		"XML": `pass/word+1="&lt;&amp;&gt;"`, "HTML": `pass/word+1=&#34;&lt;&amp;&gt;&#34;`, "Go": `pass/word+1=\"<&>\"`,
+		"JSON": `pass/word+1=\"\u003c\u0026\u003e\"`, "XML in JSON": `pass/word+1=\"\u0026lt;\u0026amp;\u0026gt;\"`,
+	} {
+		require.Contains(t, rest.Spellings(secret), spelling, name)
+		c, _ := client(t, func(int, *http.Request) (*http.Response, error) {
+			return withHeader(status(401, "not "+spelling), "X-Echo", spelling), nil
+		}, withAuth(auth))
+		_, err := c.Do(t.Context(), once)
+		e := restError(t, err)
+		require.Equal(t, "not [redacted]", string(e.Body), name)
+		require.Equal(t, "[redacted]", e.Header.Get("X-Echo"), name)
+
+		c, _ = client(t, func(int, *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("malformed HTTP response %s", spelling)
+		}, withAuth(auth))
+		_, err = c.Do(t.Context(), once)
+		require.NotContains(t, fmt.Sprintf("%v %#v", err, restError(t, err).Err), spelling, name)
+	}
+	require.Equal(t, []string{"short"}, rest.Spellings("short"))
+}

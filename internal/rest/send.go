@@ -26,11 +26,16 @@ type Response struct {
 // Scrub takes out of some of the body what a server repeats of the credentials.
 func (r *Response) Scrub(some []byte) []byte { return r.secrets.scrub(some) }
 
+// ScrubHeader is a header of the answer without what it repeats of the credentials.
+func (r *Response) ScrubHeader(name string) string {
+	return string(r.secrets.scrub([]byte(r.Header.Get(name))))
+}
+
+// Clean takes out of an error what it quotes of the credentials, its causes with them.
+func (r *Response) Clean(err error) error { return r.secrets.clean(err) }
+
 // Failed makes the error of a good answer whose body is not: err says why.
 func (r *Response) Failed(err error) *Error {
-	if clean := string(r.secrets.scrub([]byte(err.Error()))); clean != err.Error() {
-		err = errors.New(clean)
-	}
 	return r.failed(err)
 }
 
@@ -195,7 +200,7 @@ func (t *try) why(parent, ctx context.Context, err error) error {
 }
 
 func (t *try) failed(err error) *Error {
-	return &Error{Op: t.req.Op, Method: t.req.Method, URL: t.url.String(), Err: err}
+	return &Error{Op: t.req.Op, Method: t.req.Method, URL: t.url.String(), Err: t.secrets.clean(err)}
 }
 
 // notGood turns an answer with another status than asked for into an error.
@@ -215,7 +220,7 @@ func (t *try) notGood(answer *http.Response) *Error {
 	}
 	e.Body = t.secrets.scrub(start)
 	if e.Status >= 300 && e.Status <= 399 {
-		e.Err = redirected(answer)
+		e.Err = t.secrets.clean(redirected(answer))
 	}
 	t.retryable = retryableStatus(e.Status)
 	return e

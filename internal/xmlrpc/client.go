@@ -23,9 +23,16 @@ type Client struct {
 // [*rest.Error], which wraps an [*Error] when there was an answer that is not good. A
 // [rest.Read] is sent again as package rest says, but not once its answer has begun to come.
 func (c *Client) Call(ctx context.Context, op string, safety rest.Safety, method string, out any, params ...any) error {
+	_, err := c.Exchange(ctx, op, safety, method, out, params...)
+	return err
+}
+
+// Exchange is Call, and returns the answer, to scrub texts of it by: its body has been
+// read. It is nil after an error.
+func (c *Client) Exchange(ctx context.Context, op string, safety rest.Safety, method string, out any, params ...any) (*rest.Response, error) {
 	body, err := EncodeCall(c.Encode, method, params...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := c.HTTP.Do(ctx, rest.Request{
 		Op: op, Method: http.MethodPost, Path: c.Path, Safety: safety, Body: body,
@@ -33,15 +40,18 @@ func (c *Client) Call(ctx context.Context, op string, safety rest.Safety, method
 		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "Accept": {"text/xml"}},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	err = DecodeResponse(resp.Body, c.Decode, out)
 	if broken, ok := errors.AsType[*rest.Error](err); ok {
-		return broken // the connection, not the document
+		return nil, broken // the connection, not the document
+	}
+	if f, ok := errors.AsType[*Fault](err); ok {
+		return nil, &Fault{Code: f.Code, Message: string(resp.Scrub([]byte(f.Message)))}
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		return resp.Failed(e)
+		return nil, resp.Failed(e)
 	}
-	return err
+	return resp, err
 }

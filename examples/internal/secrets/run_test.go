@@ -1,0 +1,147 @@
+package secrets_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// notebook writes down all that a run tells, and the records that it keeps.
+type notebook struct {
+	resubmit.MemoryJournal
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (n *notebook) note(value any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.text.WriteString(written(value))
+}
+
+func (n *notebook) Put(r resubmit.Record) error {
+	n.note(r)
+	return n.MemoryJournal.Put(r)
+}
+
+// events are an observer of everything.
+type events struct {
+	resubmit.NopObserver // for what comes later
+	*notebook
+}
+
+func (e events) OnPlanStarted(v resubmit.PlanStarted) { e.note(v) }
+func (e events) OnGateClosed(v resubmit.GateClosed)   { e.note(v) }
+func (e events) OnGateOpened(v resubmit.GateOpened)   { e.note(v) }
+func (e events) OnIntent(v resubmit.Intent)           { e.note(v) }
+func (e events) OnReread(v resubmit.Reread)           { e.note(v) }
+func (e events) OnPushed(v resubmit.Pushed)           { e.note(v) }
+func (e events) OnRefused(v resubmit.Refused)         { e.note(v) }
+func (e events) OnPushUnknown(v resubmit.PushUnknown) { e.note(v); e.note(writtenError(v.Err)) }
+func (e events) OnDone(v resubmit.Item)               { e.note(v) }
+func (e events) OnFinished(v *resubmit.Report)        { e.note(v) }
+
+func TestARunLeavesNoSecretInPlanJournalReportStatusOrLog(t *testing.T) {
+	t.Parallel()
+	all := mischiefs()
+	for name, l := range logins() {
+		if l.strange {
+			continue // there is nothing to run on
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hits := 0
+			for _, what := range []string{
+				"200 and a page", "200 and a fault", "401 and JSON", "403 and text", "409 and JSON", "429 and text", "500 and JSON",
+				"503 and a page", "a body that breaks off", "an answer that is no HTTP",
+			} {
+				how := all[what]
+				require.NotNil(t, how, what)
+				for at, where := range places() {
+					synctest.Test(t, func(t *testing.T) { hits += liveThrough(t, l, what+", at "+at, how, where) })
+				}
+			}
+			require.Greater(t, hits, 50)
+		})
+	}
+}
+
+// liveThrough plans and applies while Commerce and Connect misbehave in one way, and
+// looks through all that is left. The list itself is well, or there is no plan.
+func liveThrough(t *testing.T, l login, what string, how mischief, where func(*http.Request, string) bool) (hits int) {
+	r := newRig(t, l)
+	vault := r.secrets
+	broken := &hostile{
+		next: connecttest.New(connecttest.Config{Key: connectKey}).Transport(), secrets: vault, how: how,
+		where: func(*http.Request, string) bool { return true },
+	}
+	requests, err := connect.New("http://connect.test/public/v1", connect.APIKey(connectKey), connect.WithLogger(r.logger),
+		connect.WithHTTPClient(&http.Client{Transport: broken}), connect.WithMaxTries(1))
+	require.NoError(t, err)
+
+	path := filepath.Join(t.TempDir(), "plan.jsonl")
+	cfg := resubmit.PlanConfig{
+		Source: r.shop, Reader: r.shop, Requests: requests, Filter: resubmit.Everything(), Explicit: r.ids, Settle: -1,
+		Targets: resubmit.DefaultTargets(), Logger: r.logger,
+	}
+	// One plan is made while everything misbehaves, and only looked through …
+	var listed atomic.Bool
+	r.server.how = how
+	r.server.where = func(req *http.Request, body string) bool {
+		if !isToken(req) && listed.CompareAndSwap(false, true) {
+			return false
+		}
+		return where(req, body)
+	}
+	if _, err := resubmit.WritePlanFile(t.Context(), cfg, path); err != nil {
+		require.Empty(t, vault.within(writtenError(err)), what)
+	} else {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Empty(t, vault.within(string(text)), "the plan: %s", what)
+	}
+	// … and another one is applied, which was made while all was well.
+	r.server.where, cfg.IgnoreConnect = nil, true
+	_, err = resubmit.WritePlanFile(t.Context(), cfg, path)
+	require.NoError(t, err)
+	plan, err := resubmit.OpenPlan(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, plan.Close()) }()
+	r.server.where = where
+	notes := &notebook{}
+	runner, err := resubmit.NewRunner(resubmit.Config{
+		Reader: r.shop, Pusher: r.shop, Requests: requests, Journal: notes, Observer: events{notebook: notes}, Logger: r.logger,
+		Rate: -1, Guard: -1, Settle: 2 * time.Second, MaxRefusals: 1, Targets: resubmit.DefaultTargets(),
+		Verify: resubmit.Verify{First: time.Second, Max: 2 * time.Second, Timeout: 5 * time.Second},
+	})
+	require.NoError(t, err)
+	report, err := runner.Apply(t.Context(), plan)
+	require.Empty(t, vault.within(writtenError(err)))
+	var printed bytes.Buffer
+	require.NoError(t, report.WriteJSON(&printed))
+	items, err := json.Marshal(report.Items)
+	require.NoError(t, err)
+	for kind, text := range map[string]string{
+		"the report": printed.String() + report.String() + string(items) + written(report), "the status": written(runner.Status()),
+		"the journal and the events": notes.text.String(), "the logs": r.log.String(), "the runner": fmt.Sprintf("%+v %#v", runner, runner),
+	} {
+		require.Empty(t, vault.within(text), "%s: %s", kind, what)
+	}
+	require.Equal(t, plan.Counts().Resubmit, report.Result.Total())
+	return int(r.server.hits.Load())
+}
