@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
 // callGrace is how long a call may go on after its context has ended.
@@ -111,9 +112,10 @@ type timedReader struct {
 }
 
 func (r *timedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	began := time.Now()
+	began, more := time.Now(), &more{x: r.x}
+	ctx = turns.With(ctx, more)
 	o, err := within(ctx, r.x.hands, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
-	r.watch(began, err)
+	r.watch(began.Add(more.took()), err)
 	return o, err
 }
 
@@ -123,9 +125,10 @@ type timedPusher struct {
 }
 
 func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) error {
-	began := time.Now()
+	began, more := time.Now(), &more{x: p.x, push: true}
+	ctx = turns.With(ctx, more)
 	_, err := within(ctx, p.x.hands, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
-	p.watch(began, err)
+	p.watch(began.Add(more.took()), err)
 	if errors.Is(err, errHung) {
 		p.x.cancel(fmt.Errorf("resubmit: the push of order %s was given up after %v: %w; a Pusher must return when its context ends",
 			id, time.Since(began).Round(time.Second), err))
@@ -139,9 +142,10 @@ type timedFinder struct {
 }
 
 func (f *timedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	began := time.Now()
+	began, more := time.Now(), &more{x: f.x}
+	ctx = turns.With(ctx, more)
 	found, err := within(ctx, f.x.hands, func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
-	f.watch(began, err)
+	f.watch(began.Add(more.took()), err)
 	return found, err
 }
 

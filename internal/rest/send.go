@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
 // Response is a good answer. Close the Body.
@@ -142,6 +144,9 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 		err = t.authorize(ctx, r)
 	}
 	if err == nil {
+		err = turns.Take(ctx) // not before, for a sign-in takes its time and a turn
+	}
+	if err == nil {
 		err = checkHeader(r.Header)
 	}
 	if err == nil {
@@ -214,6 +219,7 @@ func (t *try) notGood(answer *http.Response) *Error {
 		e.RetryAfter = t.c.cfg.Busy
 	}
 	t.c.cfg.Pace.hold(e.RetryAfter)
+	turns.Asked(t.sent.Context(), e.RetryAfter)
 	start, err := io.ReadAll(io.LimitReader(answer.Body, errorBody))
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, answer.Body, drain)

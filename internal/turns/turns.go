@@ -1,0 +1,48 @@
+package turns
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Turns pace calls.
+type Turns interface {
+	// Turn returns when one more call may go out, or with the reason why it may not.
+	Turn(ctx context.Context) error
+	// Asked is told at once that a server asked for patience.
+	Asked(d time.Duration)
+}
+
+type key struct{}
+
+type row struct {
+	turns Turns
+	given time.Time
+	taken atomic.Bool
+}
+
+// atOnce is how late a call may make use of a turn that it was given.
+const atOnce = 50 * time.Millisecond
+
+// With returns a context whose calls take turns. The first one has its turn already,
+// unless it lets that pass, waiting for a sign-in for instance.
+func With(ctx context.Context, t Turns) context.Context {
+	return context.WithValue(ctx, key{}, &row{turns: t, given: time.Now()})
+}
+
+// Take waits for the turn of one try.
+func Take(ctx context.Context) error {
+	r, ok := ctx.Value(key{}).(*row)
+	if !ok || r.taken.CompareAndSwap(false, true) && time.Since(r.given) < atOnce {
+		return nil
+	}
+	return r.turns.Turn(ctx)
+}
+
+// Asked passes on that a server asked for patience; d is 0 when it did not.
+func Asked(ctx context.Context, d time.Duration) {
+	if r, ok := ctx.Value(key{}).(*row); ok && d > 0 {
+		r.turns.Asked(d)
+	}
+}

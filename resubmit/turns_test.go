@@ -1,0 +1,84 @@
+package resubmit_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// busyClient makes more than one call for what it is asked, as clients do that try
+// again or that read an order before they push it.
+type busyClient struct {
+	shop  *shop
+	calls []time.Time
+	asks  time.Duration // patience, asked for by the first of the calls of a push
+}
+
+func (c *busyClient) take(ctx context.Context) error {
+	if err := turns.Take(ctx); err != nil {
+		return err
+	}
+	c.calls = append(c.calls, time.Now())
+	return nil
+}
+
+func (c *busyClient) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	for range 3 {
+		if err := c.take(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c.shop.Order(ctx, id)
+}
+
+func (c *busyClient) Push(ctx context.Context, id string, to commerce.Status) error {
+	if err := c.take(ctx); err != nil {
+		return err
+	}
+	turns.Asked(ctx, c.asks)
+	c.asks = 0
+	if err := c.take(ctx); err != nil {
+		return &commerce.Error{Op: "push order", Delivery: commerce.NotSent, Err: err}
+	}
+	return c.shop.Push(ctx, id, to)
+}
+
+func TestCallsThatAClientMakesByItselfKeepTheRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(outageOrder(1, "a"), outageOrder(2, "b"))
+		client := &busyClient{shop: s}
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Reader, c.Pusher, c.Rate, c.Concurrency = client, client, 2, 1
+		})
+		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"], s.orders["id-2"]))
+		require.NoError(t, err)
+		require.Equal(t, 2, report.Result.Completed)
+		require.Greater(t, len(client.calls), 12)
+		for i := range client.calls[2:] {
+			require.GreaterOrEqual(t, client.calls[i+2].Sub(client.calls[i]), time.Second, "three calls within a second")
+		}
+	})
+}
+
+func TestAPushThatIsAskedForPatienceHalfwayIsNotSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(outageOrder(1, "a"))
+		client := &busyClient{shop: s, asks: time.Minute}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Reader, c.Pusher, c.Concurrency = client, client, 1 })
+		began := time.Now()
+		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Result.Completed)
+		require.Len(t, s.ledger, 1)
+		require.GreaterOrEqual(t, s.ledger[0].at.Sub(began), time.Minute)
+	})
+}
