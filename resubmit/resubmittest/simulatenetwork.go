@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
 var errReset = errors.New("connection reset by peer")
@@ -49,18 +51,24 @@ func (w *world) identify(r *http.Request, body []byte) call {
 }
 
 func (w *world) identifyOrder(c *call, r *http.Request, body []byte) {
-	_, rest, _ := strings.Cut(r.URL.Path, "/orders")
+	_, rest, ofOrders := strings.Cut(r.URL.Path, "/orders")
 	id, action, _ := strings.Cut(strings.Trim(rest, "/"), "/")
 	switch {
+	case w.s.way == byBilling:
+		var to string
+		c.kind, id, to = billingCall(body)
+		c.to = commerce.Status(to)
+	case !ofOrders:
+		c.kind = callSignIn
 	case id == "":
 		c.kind = callList
-		return
-	case action == "push":
+	case action == "push" || r.Method == http.MethodPatch:
 		var push struct {
-			OfStatus commerce.Status `json:"ofStatus"`
+			OfStatus   commerce.Status `json:"ofStatus"`
+			StatusCode commerce.Status `json:"statusCode"`
 		}
 		_ = json.Unmarshal(body, &push) // the server judges it
-		c.kind, c.to = callPush, push.OfStatus
+		c.kind, c.to = callPush, push.OfStatus+push.StatusCode
 	default:
 		c.kind = callRead
 	}
@@ -69,6 +77,24 @@ func (w *world) identifyOrder(c *call, r *http.Request, body []byte) {
 	if i, ok := w.byID[id]; ok {
 		c.order = i
 	}
+}
+
+// billingCall tells what a call of Execute is for.
+func billingCall(body []byte) (kind callKind, id, to string) {
+	c, err := xmlrpc.DecodeCall(bytes.NewReader(body), xmlrpc.DecodeOptions{})
+	if err != nil || len(c.Params) != 1 {
+		return callList, "", ""
+	}
+	execute, _ := c.Params[0].(map[string]any)
+	params, _ := execute["Params"].([]any)
+	if len(params) == 0 {
+		return callList, "", ""
+	}
+	id = fmt.Sprint(params[0])
+	if execute["Method"] != "OrderStatusChange_API" || len(params) < 2 {
+		return callRead, id, ""
+	}
+	return callPush, id, fmt.Sprint(params[1])
 }
 
 // fault is what goes wrong with a call; zero when nothing does.

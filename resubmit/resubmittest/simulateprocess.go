@@ -11,8 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -173,14 +176,13 @@ func (p *process) run() error {
 	return p.apply(env, orders, requests, plan)
 }
 
-func (p *process) clients() (*Process, *ordermanager.Client, *connect.Client, error) {
+func (p *process) clients() (*Process, client, *connect.Client, error) {
 	env := &Process{
 		Seed: p.w.s.seed, Life: p.life, CommerceURL: commerceURL, CommerceToken: commercetest.DefaultToken,
 		ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
 		HTTP: &http.Client{Transport: &networkLine{p}}, Disk: p.w.disk, p: p,
 	}
-	orders, err := ordermanager.New(env.CommerceURL, ordermanager.Token(env.CommerceToken),
-		ordermanager.WithHTTPClient(env.HTTP), ordermanager.WithMaxTries(p.w.s.tries))
+	orders, err := p.orders(env)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -189,10 +191,52 @@ func (p *process) clients() (*Process, *ordermanager.Client, *connect.Client, er
 	return env, orders, requests, err
 }
 
-func (p *process) makePlan(env *Process, orders *ordermanager.Client, requests *connect.Client) error {
+// client is a way into Commerce.
+type client interface {
+	resubmit.OrderReader
+	resubmit.Pusher
+}
+
+// orders makes the client of the world's way in.
+func (p *process) orders(env *Process) (client, error) {
+	at, tries := commercetest.URLsAt(env.CommerceURL), p.w.s.tries
+	switch p.w.s.way {
+	case byBilling:
+		return billing.New(at.Billing, billing.None(), billing.WithHTTPClient(env.HTTP), billing.WithMaxTries(tries))
+	case bySimpleAPI:
+		return simpleapi.New(at.SimpleAPI, simpleapi.GatewayToken(commercetest.DefaultSimpleKey, simpleapi.GatewayLogin{
+			User: commercetest.DefaultSimpleUser, Password: commercetest.DefaultSimplePassword,
+		}), simpleapi.WithHTTPClient(env.HTTP), simpleapi.WithMaxTries(tries))
+	default:
+		return ordermanager.New(at.OrderManager, ordermanager.Token(env.CommerceToken),
+			ordermanager.WithHTTPClient(env.HTTP), ordermanager.WithMaxTries(tries))
+	}
+}
+
+// source lists the orders. Billing cannot: there the operator brings a list from the
+// panel.
+func (p *process) source(orders client) resubmit.OrderSource {
+	byIDs, ok := orders.(*billing.Client)
+	if !ok {
+		source, _ := orders.(resubmit.OrderSource) // the other clients are
+		return source
+	}
+	var lines []billing.Line
+	for _, o := range p.w.commerce.Orders() {
+		if o.Status == commerce.StatusProvisioningFailed {
+			lines = append(lines, billing.Line{ID: o.InternalID, Subscription: o.Subscription})
+		}
+	}
+	return byIDs.FromList(lines)
+}
+
+func (p *process) makePlan(env *Process, orders client, requests *connect.Client) error {
 	cfg := resubmit.PlanConfig{
-		Source: orders, Reader: orders, Requests: requests, Filter: resubmit.Everything(), Calendar: p.w.calendarNow(),
+		Source: p.source(orders), Reader: orders, Requests: requests, Filter: resubmit.Everything(), Calendar: p.w.calendarNow(),
 		Rules: p.w.s.rules, Settle: p.w.s.policy.Settle, Concurrency: 2,
+	}
+	if p.w.s.way != byOrderManager {
+		cfg.Targets = blindTargets()
 	}
 	if p.w.s.filter != nil {
 		cfg.Filter = p.w.s.filter
@@ -216,7 +260,7 @@ func (p *process) makePlan(env *Process, orders *ordermanager.Client, requests *
 	return nil
 }
 
-func (p *process) apply(env *Process, orders *ordermanager.Client, requests *connect.Client, plan *resubmit.Plan) error {
+func (p *process) apply(env *Process, orders client, requests *connect.Client, plan *resubmit.Plan) error {
 	journal, err := p.journal(env)
 	if err != nil {
 		return err
@@ -230,6 +274,9 @@ func (p *process) apply(env *Process, orders *ordermanager.Client, requests *con
 		// Which orders go at all depends there on which came to an end first, and so on
 		// when the program was killed.
 		cfg.Canary.Steps, cfg.Breaker.Failures = []int{}, -1
+	}
+	if p.w.s.way != byOrderManager {
+		cfg.Targets = blindTargets()
 	}
 	if p.w.cfg.Runner != nil {
 		p.w.cfg.Runner(env, &cfg)
@@ -253,6 +300,11 @@ func (p *process) apply(env *Process, orders *ordermanager.Client, requests *con
 		p.w.last = report
 	}
 	return err
+}
+
+// blindTargets are tried where an order does not tell what it offers.
+func blindTargets() []commerce.Status {
+	return []commerce.Status{commerce.StatusPaid, commerce.StatusCheckingConditions}
 }
 
 func (p *process) journal(env *Process) (resubmit.Journal, error) {

@@ -22,6 +22,7 @@ type scenario struct {
 	// scan says that the plan is held against a full scan with this filter (I11).
 	filter resubmit.Filter
 
+	way       wayIn
 	heals     bool          // commercetest.Config.AsyncHeals
 	stale     time.Duration // commercetest.Config.StaleReads
 	poll      time.Duration // commercetest.Config.Poll
@@ -38,6 +39,15 @@ type scenario struct {
 	acts    []actSeed
 	rules   []resubmit.Rule
 }
+
+// wayIn is by which API of Commerce the program works.
+type wayIn string
+
+const (
+	byOrderManager wayIn = "Order Management"
+	byBilling      wayIn = "Billing"
+	bySimpleAPI    wayIn = "Simple API"
+)
 
 // cause is why an order is failed when the program starts.
 type cause string
@@ -232,12 +242,13 @@ func one[T any](d dice, from ...T) T { return from[d.IntN(len(from))] }
 // draw makes the scenario of a seed.
 func draw(seed uint64, change func(*Policy)) *scenario {
 	d := newDice(seed, 1)
-	s := &scenario{seed: seed, tries: 1}
+	s := &scenario{seed: seed, tries: one(d, 1, 1, 3)}
 	s.policy = drawPolicy(d)
 	if change != nil {
 		change(&s.policy)
 	}
 	s.twin = d.chance(20)
+	s.way = one(d, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byBilling, bySimpleAPI)
 	s.skew, s.otherSkew = d.between(-90*time.Second, 90*time.Second), d.between(-90*time.Second, 90*time.Second)
 	s.poll = one(d, 0, 3*time.Minute, 5*time.Minute, 5*time.Minute)
 	s.listPage = one(d, 0, 0, 2, 3)
@@ -245,7 +256,7 @@ func draw(seed uint64, change func(*Policy)) *scenario {
 	s.drawOrders(d)
 	s.drawRules(d)
 	s.drawCrashes(d)
-	if d.chance(25) {
+	if d.chance(25) && s.way == byOrderManager { // the others tell too little
 		s.filter = drawFilter(d)
 	}
 	if s.twin {
@@ -375,6 +386,11 @@ func (s *scenario) drawActs(d dice) {
 }
 
 func (s *scenario) drawRules(d dice) {
+	if s.way != byOrderManager { // no reason is told, so somebody has to answer for them
+		s.rules = append(s.rules, resubmit.Rule{
+			ID: "operator", Classes: []resubmit.Class{resubmit.Unclassified}, Action: resubmit.Resubmit, Why: "the operator says so",
+		})
+	}
 	if d.chance(40) {
 		s.rules = append(s.rules, resubmit.Rule{
 			ID: "tickets", Reason: "*ticket*", Action: resubmit.Resubmit, Why: "the ticket is closed",

@@ -111,6 +111,9 @@ func without[T any](from []T, i int) []T { return slices.Concat(from[:i], from[i
 // describe says what is in a scenario.
 func (s *scenario) describe() []string {
 	lines := []string{fmt.Sprintf("policy: %+v", s.policy)}
+	if s.way != byOrderManager {
+		lines = append(lines, "way in: "+string(s.way))
+	}
 	if s.stale > 0 {
 		lines = append(lines, fmt.Sprintf("readings are old for %v after a push", s.stale))
 	}
