@@ -12,8 +12,8 @@ import (
 )
 
 // Attach returns a configuration whose runs are written down. It puts itself before
-// the journal, the reader, the pusher and the finder of requests, and before the
-// Observer, which is told all the same.
+// the journal and all that makes calls, and before the Observer, which is told all the
+// same.
 func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	if c.Journal == nil {
 		c.Journal = new(resubmit.MemoryJournal) // which the Runner would do
@@ -27,6 +27,9 @@ func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	}
 	if c.Requests != nil {
 		c.Requests = &finder{to: c.Requests, log: l}
+	}
+	if c.Probe != nil {
+		c.Probe = &prober{to: c.Probe, log: l}
 	}
 	if c.Observer == nil {
 		c.Observer = resubmit.NopObserver{}
@@ -110,6 +113,22 @@ func (f *finder) NewestRequests(ctx context.Context, keys []connect.RequestKey) 
 	}
 	_ = f.log.add(line.answered(start, err)) // the next intent fails
 	return found, err
+}
+
+type prober struct {
+	to  resubmit.Prober
+	log *Log
+}
+
+func (p *prober) Probe(ctx context.Context) (connect.Probe, error) {
+	start := time.Now()
+	probe, err := p.to.Probe(ctx)
+	line := Line{Event: EventProbe, State: string(probe.Class)}
+	if probe.Err != nil {
+		line.Why = probe.Err.Error()
+	}
+	_ = p.log.add(line.answered(start, err)) // the next intent fails
+	return probe, err
 }
 
 // describe says what was found for a key.

@@ -2,19 +2,23 @@ package audit_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 )
@@ -186,6 +190,71 @@ func TestAPushWhoseLineCannotBeWrittenIsNotSent(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, commerce.NotSent, e.Delivery)
 	require.Zero(t, s.pushes)
+}
+
+func TestWhatARunSaysOfItselfIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	o := log.Attach(resubmit.Config{}).Observer
+	until := time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
+	o.OnGateClosed(resubmit.GateClosed{Why: "a window", Until: until})
+	o.OnGateOpened(resubmit.GateOpened{Waited: 1500 * time.Millisecond})
+	o.OnPace(resubmit.PaceChange{Rate: 2.5, Limit: 5, Why: "503"})
+	o.OnBreaker(resubmit.BreakerChange{State: resubmit.BreakerOpen, Why: "5 of 6 failed again", Next: until})
+	o.OnCanary(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: 5, Good: 2, Bad: 1}})
+	o.OnCanary(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: -1, Good: 5}})
+	o.OnCanary(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 8", Stopped: "too many failed"}})
+	o.OnControl(resubmit.ControlChange{State: "paused", Why: "lunch"})
+	require.NoError(t, log.Close())
+	lines := linesOf(t, path)
+	for i, want := range []audit.Line{
+		{Event: "wait", Why: "a window", Until: until},
+		{Event: "go on", Took: 1500},
+		{Event: "pace", Rate: 2.5, Why: "503"},
+		{Event: "breaker", State: "open", Why: "5 of 6 failed again", Until: until},
+		{Event: "canary", State: "vendor 7", Why: "5 of its orders may go; of 3 that were verified 2 went well"},
+		{Event: "canary", State: "vendor 7", Why: "all of its orders may go; of 5 that were verified 5 went well"},
+		{Event: "canary", State: "vendor 8", Why: "too many failed"},
+		{Event: "control", State: "paused", Why: "lunch"},
+	} {
+		got := lines[i+1]
+		got.N, got.At, got.Who, got.Hash = 0, time.Time{}, "", ""
+		require.Equal(t, want, got)
+	}
+}
+
+// A new event of a run has to be written down, or to be told by other lines.
+func TestNoEventOfARunIsForgotten(t *testing.T) {
+	t.Parallel()
+	written := []string{
+		"OnPlanStarted", "OnGateClosed", "OnGateOpened", "OnPace", "OnBreaker", "OnCanary", "OnControl", "OnDone", "OnFinished",
+		// These are told by the lines of the calls.
+		"OnIntent", "OnReread", "OnPushed", "OnPushUnknown", "OnRefused",
+	}
+	observer := reflect.TypeFor[resubmit.Observer]()
+	for i := range observer.NumMethod() {
+		require.Contains(t, written, observer.Method(i).Name)
+	}
+}
+
+type probing struct{}
+
+func (probing) Probe(context.Context) (connect.Probe, error) {
+	return connect.Probe{Class: "down", Err: errors.New("HTTP 503")}, nil
+}
+
+func TestProbesOfConnectAreWrittenDown(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	_, err := log.Attach(resubmit.Config{Probe: probing{}}).Probe.Probe(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	line := linesOf(t, path)[1]
+	require.Equal(t, "probe", line.Event)
+	require.Equal(t, "down", line.State)
+	require.Equal(t, "HTTP 503", line.Why)
 }
 
 type counting struct {

@@ -36,6 +36,9 @@ const (
 	EventGoOn     = "go on"    // pushes go on
 	EventPace     = "pace"     // the pace changed
 	EventControl  = "control"  // the run was told to do something
+	EventBreaker  = "breaker"  // the breaker opened, tries or closed
+	EventCanary   = "canary"   // a group of orders was let go further, or stopped
+	EventProbe    = "probe"    // Connect was looked at
 	EventOutcome  = "outcome"  // what came of an order
 	EventFinished = "finished" // the run is over
 )

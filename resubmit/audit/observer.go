@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
@@ -100,4 +101,21 @@ func (o *observer) OnPace(e resubmit.PaceChange) {
 func (o *observer) OnControl(e resubmit.ControlChange) {
 	_ = o.log.add(Line{Event: EventControl, State: string(e.State), Why: e.Why})
 	o.Observer.OnControl(e)
+}
+
+func (o *observer) OnBreaker(e resubmit.BreakerChange) {
+	_ = o.log.add(Line{Event: EventBreaker, State: string(e.State), Until: e.Next, Why: e.Why})
+	o.Observer.OnBreaker(e)
+}
+
+func (o *observer) OnCanary(e resubmit.CanaryChange) {
+	why := e.Stopped
+	if why == "" {
+		why = fmt.Sprintf("%d of its orders may go; of %d that were verified %d went well", e.Limit, e.Good+e.Bad, e.Good)
+		if e.Limit < 0 {
+			why = fmt.Sprintf("all of its orders may go; of %d that were verified %d went well", e.Good+e.Bad, e.Good)
+		}
+	}
+	_ = o.log.add(Line{Event: EventCanary, State: e.Group, Why: why})
+	o.Observer.OnCanary(e)
 }
