@@ -3,6 +3,7 @@ package journal_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childPath); path != "" {
+		fmt.Fprintln(os.Stderr, child(path))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestItKeepsThePromisesOfAJournal(t *testing.T) {
 	t.Parallel()
