@@ -270,8 +270,9 @@ func TestManyMayAskAtOnce(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			got, err := in2026(t, source)
-			assert.NoError(t, err)
-			assert.Equal(t, want, got)
+			if assert.NoError(t, err) {
+				assert.Equal(t, want, got)
+			}
 		})
 	}
 	wg.Wait()
