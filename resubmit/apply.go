@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,6 +191,7 @@ type run struct {
 	canary       *canary
 	forLanes     bool // orders were left out because too many wait in the lanes
 	groups       map[groupKey]*Result
+	heads        []*barrier // that block others
 	items        []Item
 	commerceOnly int
 	unread       int
@@ -204,8 +204,8 @@ type job struct {
 	rec   Record
 
 	lanes     []string
-	before    int    // how many of its lanes have an order before it
-	blockedBy string // the order that stopped one of its lanes
+	before    int      // how many of its lanes have an order before it
+	blockedBy *barrier // the order that stopped one of its lanes
 
 	looked bool // in the journal
 	ended  bool // an earlier run knew what came of it
@@ -244,10 +244,10 @@ func newJob(e *Entry) *job {
 // that a long lane neither fills the memory nor holds up the others.
 func (x *run) feed(plan *Plan) {
 	taken, left, err := x.pass(plan, nil)
-	for err == nil && left != nil {
+	for err == nil && left.n > 0 {
 		x.waitForRoom()
 		var n int
-		n, left, err = x.pass(plan, left)
+		n, left, err = x.pass(plan, &left)
 		taken += n
 	}
 	if err != nil {
@@ -261,9 +261,9 @@ func (x *run) feed(plan *Plan) {
 
 // pass reads the plan once and takes the orders at the places in only, or all of
 // them when that is nil. It returns the places of those that were left out.
-func (x *run) pass(plan *Plan, only []int) (taken int, left []int, err error) {
-	late := make(map[string]bool) // lanes of which an order was left out
-	place, all := -1, only == nil
+func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error) {
+	var late laneSet // lanes of which an order was left out
+	place, seen := -1, 0
 	for e, err := range plan.Entries() {
 		if err != nil {
 			return taken, left, err
@@ -271,18 +271,17 @@ func (x *run) pass(plan *Plan, only []int) (taken int, left []int, err error) {
 		if e.Decision.Action != Resubmit {
 			continue
 		}
-		place++
-		if !all {
-			if len(only) == 0 {
+		if place++; only != nil {
+			if seen == only.n {
 				break
 			}
-			if only[0] != place {
+			if !only.has(place) {
 				continue
 			}
-			only = only[1:]
+			seen++
 		}
-		if !x.take(newJob(e), late) {
-			left = append(left, place)
+		if !x.take(newJob(e), &late) {
+			left.add(place)
 			continue
 		}
 		taken++
@@ -292,15 +291,13 @@ func (x *run) pass(plan *Plan, only []int) (taken int, left []int, err error) {
 
 // take takes an order in hand, unless it would have to wait and too many do, or
 // an older one of its lanes was left out.
-func (x *run) take(j *job, late map[string]bool) bool {
+func (x *run) take(j *job, late *laneSet) bool {
 	x.jobs.Add(1)
 	x.hand <- struct{}{}
 	x.mu.Lock()
 	if !x.stopping() && x.leaveOut(j, late) {
 		x.mu.Unlock()
-		for _, k := range j.lanes {
-			late[k] = true
-		}
+		late.add(j.lanes)
 		<-x.hand
 		x.jobs.Done()
 		return false
@@ -310,7 +307,7 @@ func (x *run) take(j *job, late map[string]bool) bool {
 	ready, by := x.lanes.add(j)
 	x.mu.Unlock()
 	switch {
-	case by != "":
+	case by != nil:
 		x.block(j, by)
 	case ready:
 		x.ready <- j
@@ -319,9 +316,9 @@ func (x *run) take(j *job, late map[string]bool) bool {
 }
 
 // leaveOut reports whether an order has to wait for the next reading of the plan.
-func (x *run) leaveOut(j *job, late map[string]bool) bool {
+func (x *run) leaveOut(j *job, late *laneSet) bool {
 	switch {
-	case isLate(j, late):
+	case late.hasAny(j.lanes):
 		return true
 	case x.lanes.full(j):
 		x.forLanes = true
@@ -329,10 +326,6 @@ func (x *run) leaveOut(j *job, late map[string]bool) bool {
 	default:
 		return x.canary.full(j)
 	}
-}
-
-func isLate(j *job, late map[string]bool) bool {
-	return slices.ContainsFunc(j.lanes, func(k string) bool { return late[k] })
 }
 
 // waitForRoom waits until half of those that kept others out have gone, so that
@@ -360,13 +353,19 @@ func (x *run) wakeAll() {
 }
 
 // block skips an order that may not pass another.
-func (x *run) block(j *job, by string) {
+func (x *run) block(j *job, by *barrier) {
+	stopping := x.stopping()
 	x.mu.Lock()
 	x.canary.unqueue(j)
 	x.room.Signal()
+	if head := by.first(); !stopping {
+		if head.orders++; head.orders == 1 {
+			x.heads = append(x.heads, head)
+		}
+	}
 	x.mu.Unlock()
-	why := "blocked by " + by + ", an older order of the same subscription that did not come to a good end"
-	if x.stopping() {
+	why := "blocked by " + by.number + ", an older order of the same subscription that did not come to a good end"
+	if stopping {
 		why = x.notStarted()
 	}
 	j.item.Outcome, j.item.Why = OutcomeSkipped, why
@@ -435,7 +434,7 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Canary: x.canary.view(), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
+		Canary: x.canary.view(), Blocked: sortBlocked(x.heads), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
 	}
 	err := context.Cause(x.ctx)
 	if err == nil && x.left.Load() {

@@ -1,7 +1,10 @@
 package resubmit
 
 import (
+	"cmp"
+	"hash/maphash"
 	"slices"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
@@ -12,17 +15,78 @@ import (
 // orders enter in the order of the plan, two can never wait for each other.
 type lanes struct {
 	queues map[string][]*job
-	// stopped holds, for each lane that is over, the number of the order behind
-	// which nothing may pass.
-	stopped map[string]string
+	// stopped holds, for each lane that is over, the order behind which nothing may
+	// pass. It is all that stays of orders that are done, so the lanes are hashed.
+	stopped map[uint64]*barrier
+	seed    maphash.Seed
+	last    *cause
 	// waiting counts the orders with another before them. When there are most, no
 	// further one is to be added that would have to wait.
 	waiting, most int
 }
 
 func newLanes(most int) *lanes {
-	return &lanes{queues: make(map[string][]*job), stopped: make(map[string]string), most: most}
+	return &lanes{queues: make(map[string][]*job), stopped: make(map[uint64]*barrier), seed: maphash.MakeSeed(), most: most}
 }
+
+// barrier is an order that nothing may pass. There may be as many as orders.
+type barrier struct {
+	number string
+	head   *barrier // the first of those that stand one behind the other; nil if it is that
+	cause  *cause   // of a head
+	orders int      // that stand behind a head
+}
+
+// cause is what became of a head. Many often have the same.
+type cause struct {
+	outcome Outcome
+	why     string
+}
+
+// Blocked is an order that did not come to a good end, so that younger ones of its
+// subscriptions were skipped.
+type Blocked struct {
+	Number  string  `json:"number"`
+	Outcome Outcome `json:"outcome"`
+	Why     string  `json:"why"`
+	// Orders counts all that stand behind it, also behind one another.
+	Orders int `json:"orders"`
+}
+
+// first is the order that has to be seen to.
+func (b *barrier) first() *barrier {
+	if b.head != nil {
+		return b.head
+	}
+	return b
+}
+
+// barrierFor makes a barrier of an order that is done.
+func (l *lanes) barrierFor(j *job) *barrier {
+	b := &barrier{number: strings.Clone(j.item.Number)} // not the line that it was read from
+	if j.blockedBy != nil {
+		b.head = j.blockedBy.first()
+		return b
+	}
+	if now := (cause{j.item.Outcome, j.item.Why}); l.last == nil || *l.last != now {
+		l.last = &now
+	}
+	b.cause = l.last
+	return b
+}
+
+// shut ends the lane. The lane that is the order itself needs no barrier: if the
+// plan names it again, the journal or the same canary stops it.
+func (l *lanes) shut(lane string, j *job, b *barrier) {
+	if lane == orderLane(j.entry) {
+		return
+	}
+	if h := l.hash(lane); l.stopped[h] == nil {
+		l.stopped[h] = b
+	}
+}
+
+func (l *lanes) hash(lane string) uint64 { return maphash.String(l.seed, lane) }
 
 // laneKeys names the lanes of an order: its subscriptions and its tenant. Order
 // Management does not surely tell the subscription (facts/commerce.md 2.4), so
@@ -31,7 +95,7 @@ func newLanes(most int) *lanes {
 // still not push it twice at once.
 func laneKeys(e *Entry) []string {
 	keys := make([]string, 0, len(e.Subscriptions)+2)
-	keys = append(keys, "order "+e.OrderID)
+	keys = append(keys, orderLane(e))
 	for _, id := range e.Subscriptions {
 		keys = append(keys, "subscription "+id)
 	}
@@ -45,6 +109,8 @@ func laneKeys(e *Entry) []string {
 	return slices.Compact(keys)
 }
 
+func orderLane(e *Entry) string { return "order " + e.OrderID }
+
 // full reports whether an order would have to wait and too many do.
 func (l *lanes) full(j *job) bool {
 	if l.waiting < l.most {
@@ -52,7 +118,7 @@ func (l *lanes) full(j *job) bool {
 	}
 	waits := false
 	for _, k := range j.lanes {
-		if _, stopped := l.stopped[k]; stopped {
+		if l.stopped[l.hash(k)] != nil {
 			return false
 		}
 		waits = waits || len(l.queues[k]) > 0
@@ -60,13 +126,13 @@ func (l *lanes) full(j *job) bool {
 	return waits
 }
 
-// add enters an order. It is ready if nothing is before it in any of its lanes;
-// by is not empty if it can never run.
-func (l *lanes) add(j *job) (ready bool, by string) {
+// add enters an order. It is ready if nothing is before it in any of its lanes; by
+// is not nil if it can never run.
+func (l *lanes) add(j *job) (ready bool, by *barrier) {
 	for _, k := range j.lanes {
-		if number, ok := l.stopped[k]; ok {
-			l.bar(j)
-			return false, number
+		if b := l.stopped[l.hash(k)]; b != nil {
+			l.bar(j, b)
+			return false, b
 		}
 	}
 	j.before = 0
@@ -79,15 +145,15 @@ func (l *lanes) add(j *job) (ready bool, by string) {
 	if j.before > 0 {
 		l.waiting++
 	}
-	return j.before == 0, ""
+	return j.before == 0, nil
 }
 
 // bar stops the lanes of an order that never entered them.
-func (l *lanes) bar(j *job) {
+func (l *lanes) bar(j *job, by *barrier) {
+	j.blockedBy = by
+	own := l.barrierFor(j)
 	for _, k := range j.lanes {
-		if _, ok := l.stopped[k]; !ok {
-			l.stopped[k] = j.item.Number
-		}
+		l.shut(k, j, own)
 	}
 }
 
@@ -116,16 +182,17 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 	work := []*job{j}
 	for len(work) > 0 {
 		j, work = work[0], work[1:]
+		own := l.barrierFor(j)
 		for _, k := range j.lanes {
 			q := l.queues[k]
 			at := slices.Index(q, j)
 			if at < 0 {
 				continue // an order that blocks this one has ended the lane
 			}
-			l.stopped[k] = j.item.Number
+			l.shut(k, j, own)
 			for _, b := range q[at+1:] {
-				if b.blockedBy == "" {
-					b.blockedBy = j.item.Number
+				if b.blockedBy == nil {
+					b.blockedBy = own
 					l.waiting--
 					blocked, work = append(blocked, b), append(work, b)
 				}
@@ -138,4 +205,60 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 		}
 	}
 	return blocked
+}
+
+// sortBlocked puts those first that block most.
+func sortBlocked(heads []*barrier) []Blocked {
+	list := make([]Blocked, len(heads))
+	for i, h := range heads {
+		list[i] = Blocked{Number: h.number, Outcome: h.cause.outcome, Why: h.cause.why, Orders: h.orders}
+	}
+	slices.SortFunc(list, func(a, b Blocked) int {
+		return cmp.Or(cmp.Compare(b.Orders, a.Orders), cmp.Compare(a.Number, b.Number))
+	})
+	return list
+}
+
+// laneSet holds lanes in a memory that does not grow. It may say of a lane that it
+// is in although it is not.
+type laneSet struct {
+	bits []uint64
+	seed maphash.Seed
+}
+
+const laneBits = 1 << 25 // 4 MiB: a million lanes are mistaken once in 32 times
+
+func (s *laneSet) add(lanes []string) {
+	if s.bits == nil {
+		s.bits, s.seed = make([]uint64, laneBits/64), maphash.MakeSeed()
+	}
+	for _, k := range lanes {
+		h := maphash.String(s.seed, k) % laneBits
+		s.bits[h/64] |= 1 << (h % 64)
+	}
+}
+
+func (s *laneSet) hasAny(lanes []string) bool {
+	return s.bits != nil && slices.ContainsFunc(lanes, func(k string) bool {
+		h := maphash.String(s.seed, k) % laneBits
+		return s.bits[h/64]&(1<<(h%64)) != 0
+	})
+}
+
+// places are orders of a plan, by their number among those to resubmit.
+type places struct {
+	bits []uint64
+	n    int
+}
+
+func (p *places) add(place int) {
+	for len(p.bits) <= place/64 {
+		p.bits = append(p.bits, 0)
+	}
+	p.bits[place/64] |= 1 << (place % 64)
+	p.n++
+}
+
+func (p *places) has(place int) bool {
+	return place/64 < len(p.bits) && p.bits[place/64]&(1<<(place%64)) != 0
 }

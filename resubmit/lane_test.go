@@ -43,6 +43,7 @@ func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
 		"completed lets the next go":         {func(*shopOrder) {}, true},
 		"failed again stops":                 {func(o *shopOrder) { o.fates = []fate{{time.Second, "PF", "again"}} }, false},
 		"progressing stops":                  {func(o *shopOrder) { o.fates = []fate{{}} }, false},
+		"unpaid stops":                       {func(o *shopOrder) { o.fates = []fate{{time.Second, "AF", ""}} }, false},
 		"unknown stops":                      {func(o *shopOrder) { o.pushFaults = []fault{lostIgnored} }, false},
 		"refused stops":                      {func(o *shopOrder) { o.pushFaults = []fault{conflict} }, false},
 		"completed by somebody lets it go":   {func(o *shopOrder) { o.onRead = moveTo("CP") }, true},
@@ -79,6 +80,12 @@ func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
 					require.Contains(t, item.Why, fmt.Sprintf("blocked by SO%06d", n-1))
 					require.Zero(t, s.accepted(item.OrderID))
 				}
+				if first := itemOf(t, report, 1); !tt.free {
+					require.Equal(t, []resubmit.Blocked{{Number: "SO000001", Outcome: first.Outcome, Why: first.Why, Orders: 3}}, report.Blocked)
+					require.Contains(t, report.String(), "3 blocked by SO000001, which is "+string(first.Outcome))
+				} else {
+					require.Empty(t, report.Blocked)
+				}
 				again, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
 				require.Equal(t, report.Result, again.Result, "the same plan and journal end the same")
@@ -103,6 +110,8 @@ func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, resubmit.Result{Completed: 1, Skipped: 4}, report.Result)
 		require.Contains(t, itemOf(t, report, 3).Why, "blocked by SO000001")
+		require.Len(t, report.Blocked, 1)
+		require.Equal(t, 3, report.Blocked[0].Orders, "also those behind the one behind it")
 		require.Contains(t, itemOf(t, report, 4).Why, "blocked by SO000003")
 		require.Contains(t, itemOf(t, report, 5).Why, "blocked by SO000003")
 	})

@@ -126,6 +126,9 @@ type Report struct {
 	Result       Result `json:"result"`
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
+	// Blocked are the orders that stand in the way of others, those first that block
+	// most.
+	Blocked []Blocked `json:"blocked,omitempty"`
 	// Canary is how far each group of orders was let go, by name; nil without a canary.
 	Canary []CanaryStatus `json:"canary,omitempty"`
 	// Unread counts the orders that the plan announced and did not yield, because
@@ -177,6 +180,12 @@ func (r *Report) String() string {
 	for _, g := range r.Groups {
 		fmt.Fprintf(&b, "  %s: %s\n", strings.Join(nonEmpty(string(g.Class), g.Vendor, string(g.Channel)), " · "), g.Result)
 	}
+	for _, c := range r.Canary {
+		if c.Stopped != "" {
+			fmt.Fprintf(&b, "  %s\n", c.Stopped)
+		}
+	}
+	writeBlocked(&b, r.Blocked)
 	if r.CommerceOnly > 0 {
 		fmt.Fprintf(&b, "%d of the completed are confirmed by Commerce alone\n", r.CommerceOnly)
 	}
@@ -190,6 +199,17 @@ func (r *Report) String() string {
 		fmt.Fprintf(&b, "stopped early: %s\n", r.Err)
 	}
 	return b.String()
+}
+
+// writeBlocked names the heads that block most.
+func writeBlocked(b *strings.Builder, heads []Blocked) {
+	const most = 10
+	for _, h := range heads[:min(most, len(heads))] {
+		fmt.Fprintf(b, "  %d blocked by %s, which is %s: %s\n", h.Orders, h.Number, h.Outcome, h.Why)
+	}
+	if rest := len(heads) - most; rest > 0 {
+		fmt.Fprintf(b, "  and others by %d further orders: see Report.Blocked\n", rest)
+	}
 }
 
 // String names the counts that are not zero.

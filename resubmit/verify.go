@@ -128,7 +128,7 @@ func (x *run) verify(j *job, left bool) {
 				return
 			}
 			waits = why
-		case atRest(now.Status):
+		case atRest(now.Status) || unpaid(now.Status):
 			x.verified(j, OutcomeFailedAgain, fmt.Sprintf("the order ended as %s, without its service", now.Status))
 			return
 		default:
@@ -317,6 +317,12 @@ func ownRequests(all []connect.Newest, placed time.Time) []connect.Newest {
 // failed reports whether an order is in a failed status: the one it was in, or PF.
 func failed(before, now State) bool {
 	return now.Status == before.Status || now.Status == commerce.StatusProvisioningFailed
+}
+
+// unpaid reports whether an order was pushed into a failure of its payment, which
+// provisioning does not mend.
+func unpaid(s commerce.Status) bool {
+	return s == commerce.StatusAuthorizationFailed || s == commerce.StatusTopUpFailed
 }
 
 // failedAnew reports whether it is another failure than the plan's.

@@ -89,8 +89,10 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			o.Failure.Text = nil
 			o.fates = []fate{{after: time.Second, status: "PF"}}
 		}, nil, nil, "failedAgain", "failed again; why is not told", 310 * time.Second},
-		"it is cancelled meanwhile":  {stays("CL"), nil, nil, "failedAgain", "ended as CL, without its service", 10 * time.Second},
-		"Commerce is at it for ever": {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act", 30 * time.Minute},
+		"it is cancelled meanwhile":     {stays("CL"), nil, nil, "failedAgain", "ended as CL, without its service", 10 * time.Second},
+		"its payment is not authorized": {stays("AF"), nil, nil, "failedAgain", "ended as AF, without its service", 10 * time.Second},
+		"its top-up fails":              {stays("TF"), nil, nil, "failedAgain", "ended as TF, without its service", 10 * time.Second},
+		"Commerce is at it for ever":    {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act", 30 * time.Minute},
 		"Commerce is at it and Connect knows whom it waits for": {stays(""), answers("tiers_setup"), nil,
 			"progressing", "the order is PR, and in Connect PR-s is tiers_setup: a tier account must act", 30 * time.Minute},
 		"Commerce is at it and Connect cannot be asked": {stays(""), func(s *shop) { s.finderErr = errors.New("down") }, nil,
