@@ -25,9 +25,9 @@ var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wa
 // from those it offers, the push, its outcome in the journal, and the look for the
 // result in Commerce and then in Connect.
 //
-// An order whose push got no answer is never pushed again by this plan: it is read
-// until its state tells that the push was accepted, or the settle time has passed
-// and the outcome is unknown. An order that does not come to a good end stops the
+// An order whose push got no answer is read until its state tells that the push was
+// accepted, or the settle time has passed and the outcome is unknown. It is never
+// pushed again, unless Config.Attempts allows that. An order that does not come to a good end stops the
 // later ones of its subscriptions, which are skipped.
 //
 // With the journal of an earlier run of the same plan it goes on where that one
@@ -215,6 +215,11 @@ type job struct {
 	queued   bool // it may have to wait for its group
 	released bool // it counts as pushed in its group
 	verdict  verdict
+
+	// lost is the record of a push without an answer behind which the policy allows
+	// another; nil for none. barred says why none is allowed any more.
+	lost   *Record
+	barred string
 
 	refusals int
 	tried    []commerce.Status // targets that Commerce refused, since the flow lacks them

@@ -97,8 +97,11 @@ func (x *run) turn(j *job) next {
 
 // resume goes on from a record of an earlier run.
 func (x *run) resume(j *job, rec Record) next {
-	if now := time.Now(); rec.At.After(now) {
-		rec.At = now // the clock was set back, and nobody is to wait for that
+	now := time.Now()
+	for _, at := range []*time.Time{&rec.At, &rec.SentAt} {
+		if at.After(now) {
+			*at = now // the clock was set back, and nobody is to wait for that
+		}
 	}
 	j.rec = rec
 	j.item.Attempts = rec.Attempt
@@ -109,9 +112,9 @@ func (x *run) resume(j *job, rec Record) next {
 	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
 		j.item.Target = rec.Target
 		if rec.State == RecordPushed {
-			j.item.PushedAt = rec.At
+			j.item.PushedAt = rec.sent()
 		}
-		return nextFollow
+		return x.settleIntent(j, now)
 	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped:
 		if rec.State != RecordSkipped {
 			j.item.Target = rec.Target
@@ -127,11 +130,34 @@ func (x *run) resume(j *job, rec Record) next {
 	}
 }
 
-// once is one attempt: intent, re-read, target, push.
+// settleIntent makes an intent that an earlier run left the unknown push that it may
+// have become, if another one may follow. When it was sent is not known; that was
+// before now.
+func (x *run) settleIntent(j *job, now time.Time) next {
+	if _, why := x.another(j); j.rec.State != RecordSending || why != "" {
+		return nextFollow
+	}
+	j.rec.SentAt = now
+	if x.put(j, RecordUnknown, "an earlier run ended between the intent and what came of it") != nil {
+		return x.unstarted(j)
+	}
+	return nextFollow
+}
+
+// once is one attempt: intent, re-read, target, push. One after a lost answer looks
+// in Connect before.
 func (x *run) once(j *job) next {
+	if j.lost != nil {
+		if why, err := x.objects(j); err != nil {
+			return x.putOff(j, "Connect could not be asked", err)
+		} else if why != "" {
+			return x.bar(j, why)
+		}
+		j.rec.Lost++
+	}
 	j.rec.Attempt++
 	if x.put(j, RecordSending, "about to be pushed") != nil {
-		j.rec.Attempt--
+		j.rec.Attempt = j.item.Attempts
 		return x.unstarted(j)
 	}
 	x.tell.tell(func(o Observer) {
@@ -229,7 +255,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	j.rec.Target = target
 	j.item.Attempts = j.rec.Attempt
 	if err == nil {
-		j.item.Target = target
+		j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
 		// A failed put stops the run, and what follows sees that.
 		_ = x.put(j, RecordPushed, "Commerce accepted the push to "+string(target))
 		x.tell.tell(func(o Observer) {
@@ -241,7 +267,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery != commerce.DeliveryUnknown {
 		return x.refused(j, targets, e, err)
 	}
-	j.item.Target = target
+	j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
 	j.evidence("push", "the answer to the push was lost: "+err.Error(), j.item.PushedAt)
 	_ = x.put(j, RecordUnknown, "the answer to the push was lost: "+err.Error())
 	x.tell.unknown(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
@@ -285,7 +311,7 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 		return x.putOff(j, "the push was "+string(e.Delivery), err)
 	case !other:
 		return x.skip(j, fmt.Sprintf("Commerce refused the push to %s: %v", list(append(j.tried, target)), err))
-	case x.put(j, RecordRefused, why) != nil:
+	case x.takeBack(j, RecordRefused, why) != nil:
 		return x.unstarted(j)
 	default:
 		j.tried = append(j.tried, target)
@@ -305,16 +331,12 @@ func list(statuses []commerce.Status) string {
 // record lets a later run try it anew.
 func (x *run) putOff(j *job, what string, err error) next {
 	why := what + ": " + err.Error()
-	if j.item.Attempts < j.rec.Attempt {
-		j.rec.Attempt = j.item.Attempts // no push went out
-	}
-	if x.put(j, RecordRefused, why) != nil {
+	if x.takeBack(j, RecordRefused, why) != nil {
 		return x.unstarted(j)
 	}
 	j.refusals++
 	if j.refusals > x.cfg.MaxRefusals {
-		x.done(j, OutcomeSkipped, fmt.Sprintf("given up after %d tries: %s", j.refusals, why))
-		return nextOver
+		return x.leave(j, fmt.Sprintf("given up after %d tries: %s", j.refusals, why))
 	}
 	pause := max(time.Second<<min(j.refusals-1, 6), x.pace.rest())
 	if x.gate.rest(x.ctx, pause) != nil {
@@ -325,18 +347,20 @@ func (x *run) putOff(j *job, what string, err error) next {
 
 // release takes an intent back before anything went out.
 func (x *run) release(j *job, why string) next {
-	j.rec.Attempt--
-	if x.put(j, RecordRefused, why) != nil || x.ctx.Err() != nil {
+	if x.takeBack(j, RecordRefused, why) != nil || x.ctx.Err() != nil {
 		return x.unstarted(j)
 	}
 	return nextAgain
 }
 
-// skip ends an order without a push.
+// skip ends an order without a push. If an earlier one got no answer, its state has
+// to tell whether that was accepted.
 func (x *run) skip(j *job, why string) next {
-	j.rec.Attempt = j.item.Attempts
 	// A failed put stops the run; this order is done all the same.
-	_ = x.put(j, RecordSkipped, why)
+	_ = x.takeBack(j, RecordSkipped, why)
+	if j.lost != nil {
+		return x.bar(j, why)
+	}
 	j.free = free(OutcomeSkipped, j.rec.Seen)
 	x.done(j, OutcomeSkipped, why)
 	return nextOver
@@ -348,7 +372,16 @@ func (x *run) unstarted(j *job) next {
 	if j.refusals > 0 || len(j.tried) > 0 {
 		why = fmt.Sprintf("%s; the last try: %s", why, j.rec.Why)
 	}
-	x.done(j, OutcomeSkipped, why)
+	return x.leave(j, why)
+}
+
+// leave ends an order that is left where it was, as far as that is known.
+func (x *run) leave(j *job, why string) next {
+	if j.lost == nil {
+		x.done(j, OutcomeSkipped, why)
+		return nextOver
+	}
+	x.done(j, OutcomeUnknown, fmt.Sprintf("the answer to the push was lost and no other attempt was made: %s; look at the order before anything is sent again", why))
 	return nextOver
 }
 

@@ -293,8 +293,7 @@ func (x *run) admit(j *job) (n next, goes bool) {
 	case parked:
 		return nextParked, false
 	default:
-		x.done(j, OutcomeSkipped, stopped)
-		return nextOver, false
+		return x.leave(j, stopped), false
 	}
 }
 

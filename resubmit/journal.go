@@ -40,7 +40,8 @@ const (
 	RecordSending RecordState = "sending"
 	// RecordRefused: nothing was moved, for sure. It may be tried again.
 	RecordRefused RecordState = "refused"
-	// RecordUnknown: a push was sent, its answer lost. The order is only read.
+	// RecordUnknown: a push was sent, its answer lost. The order is only read, unless
+	// Config.Attempts allows another attempt.
 	RecordUnknown RecordState = "unknown"
 	// RecordPushed: a push was accepted. The order is verified, never pushed.
 	RecordPushed RecordState = "pushed"
@@ -60,6 +61,9 @@ type Record struct {
 	State       RecordState `json:"state"`
 	// Attempt counts the pushes, the intended one included, from 1.
 	Attempt int `json:"attempt"`
+	// Lost counts those before the last that got no answer and behind which
+	// Config.Attempts allowed another.
+	Lost int `json:"lost,omitempty"`
 	// Target is where the order was or will be pushed to; the plan's choice until
 	// the order was read again.
 	Target commerce.Status `json:"target,omitempty"`
@@ -67,19 +71,34 @@ type Record struct {
 	Seen commerce.Status `json:"seen,omitempty"`
 	// At is when State was entered.
 	At time.Time `json:"at"`
+	// SentAt is when the last push was sent that was accepted or got no answer, or the
+	// latest that it can have been; zero when there was none, or is not known.
+	SentAt time.Time `json:"sentAt,omitzero"`
 	// Why is a sentence.
 	Why string `json:"why,omitempty"`
 }
 
 // CheckNext says why next may not take the place of r; the zero Record stands for
 // none. It is the one rule of what may follow what, for every [Journal]: an intent
-// to push follows nothing or a RecordRefused. Over any other record another run
-// has the order, or has pushed it.
+// to push follows nothing, a RecordRefused, or a RecordUnknown of which it says that
+// the policy allows the next attempt: both Attempt and Lost are one more. Over any
+// other record another run has the order, or has pushed it.
 func (r Record) CheckNext(next Record) error {
 	if next.State != RecordSending || r.State == "" || r.State == RecordRefused {
 		return nil
 	}
+	if r.State == RecordUnknown && next.Attempt == r.Attempt+1 && next.Lost == r.Lost+1 {
+		return nil
+	}
 	return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next", next.OrderID, r.State)
+}
+
+// sent is when the order was pushed, as far as that is known.
+func (r *Record) sent() time.Time {
+	if r.SentAt.IsZero() {
+		return r.At
+	}
+	return r.SentAt
 }
 
 // MemoryJournal keeps the records of one plan in memory, a few hundred bytes an

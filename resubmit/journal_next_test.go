@@ -26,3 +26,40 @@ func TestWhatMayFollowARecord(t *testing.T) {
 		}
 	}
 }
+
+func TestAnotherAttemptMayFollowOnlyAPushWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		was, next resubmit.Record
+		refused   bool
+	}{
+		"one more push, one more without an answer": {
+			resubmit.Record{State: "unknown", Attempt: 2, Lost: 1}, resubmit.Record{State: "sending", Attempt: 3, Lost: 2}, false,
+		},
+		"nothing is said of a policy": {
+			resubmit.Record{State: "unknown", Attempt: 1}, resubmit.Record{State: "sending", Attempt: 2}, true,
+		},
+		"another run has made that attempt": {
+			resubmit.Record{State: "unknown", Attempt: 2, Lost: 1}, resubmit.Record{State: "sending", Attempt: 2, Lost: 1}, true,
+		},
+		"an attempt is left out": {
+			resubmit.Record{State: "unknown", Attempt: 1}, resubmit.Record{State: "sending", Attempt: 3, Lost: 1}, true,
+		},
+		"the push may be under way": {
+			resubmit.Record{State: "sending", Attempt: 1}, resubmit.Record{State: "sending", Attempt: 2, Lost: 1}, true,
+		},
+		"the push was accepted": {
+			resubmit.Record{State: "pushed", Attempt: 1}, resubmit.Record{State: "sending", Attempt: 2, Lost: 1}, true,
+		},
+		"the order failed again": {
+			resubmit.Record{State: "failedAgain", Attempt: 1}, resubmit.Record{State: "sending", Attempt: 2, Lost: 1}, true,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := tt.was.CheckNext(tt.next)
+			require.Equal(t, tt.refused, err != nil)
+		})
+	}
+}

@@ -67,6 +67,9 @@ type Config struct {
 	// that for sure did nothing: the server was not reached, refused the
 	// credentials or asked for patience. Default 3; -1 never.
 	MaxRefusals int
+	// Attempts says whether an order may be pushed again whose push got no answer.
+	// Default: never.
+	Attempts AttemptPolicy
 	// Canary lets a few orders of each group go first. It is on unless its Steps are
 	// empty and not nil.
 	Canary Canary
@@ -207,6 +210,7 @@ func (c Config) validate() error {
 	if c.SlowTo != -1 && !(c.SlowTo >= 0 && c.SlowTo <= 1) {
 		bad("Config.SlowTo is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.SlowTo)
 	}
+	c.Attempts.validate(bad)
 	c.Canary.validate(bad)
 	c.Breaker.validate(bad)
 	if c.MaxRefusals < -1 {

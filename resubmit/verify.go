@@ -48,19 +48,22 @@ func (p *polls) wait(ctx context.Context) (last bool, err error) {
 func (x *run) follow(j *job) {
 	defer x.verifying.Add(-1)
 	left := false
-	if j.rec.State == RecordSending || j.rec.State == RecordUnknown {
-		if left = x.resolve(j); !left {
+	for j.rec.State == RecordSending || j.rec.State == RecordUnknown {
+		n := x.resolve(j)
+		if n == nextAgain && x.tryAgain(j) != nextFollow || n == nextOver {
 			return
 		}
+		left = n == nextFollow
 	}
 	x.verify(j, left)
 }
 
-// resolve watches an order whose push got no answer until its state tells. It
-// reports whether the order is on its way; if not it is done.
-func (x *run) resolve(j *job) bool {
-	p := x.polls(j.rec.At.Add(max(x.cfg.Settle, 0)))
-	var what string
+// resolve watches an order whose push got no answer until its state tells: it is on
+// its way (nextFollow), it is as it was and may be pushed again (nextAgain), or it is
+// done.
+func (x *run) resolve(j *job) next {
+	p := x.polls(j.rec.sent().Add(max(x.cfg.Settle, 0)))
+	same := false // it was as in the plan when the settle time was over
 	for {
 		last, err := p.wait(x.ctx)
 		if err == nil {
@@ -68,33 +71,50 @@ func (x *run) resolve(j *job) bool {
 		}
 		if x.ctx.Err() != nil {
 			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(x.ctx).Error())
-			return false
+			return nextOver
 		}
+		n, what := x.told(j, err)
 		switch {
-		case err != nil:
-			what = "the order could not be read: " + err.Error()
-		case failedAnew(j.entry.Before, j.item.After):
-			j.evidence("order", "the failure is another one, so it was moved, by the push or by somebody else", time.Now())
-			x.failedAgain(j)
-			return false
-		case j.entry.Before.Diff(j.item.After) != "":
-			j.evidence("order", "it was moved, by the push or by somebody else: "+j.entry.Before.Diff(j.item.After), time.Now())
-			_ = x.put(j, RecordPushed, "its state tells that it was moved, by the push or by somebody else")
-			return true
-		default:
-			what = fmt.Sprintf("the order is still %s for the same failure", j.item.After.Status)
+		case n != nextAgain:
+			return n
+		case last && same:
+			return nextAgain // it is read again there
+		case !last && (!same || !x.stopping()):
+			continue
 		}
-		if last {
-			x.done(j, OutcomeUnknown, "the answer to the push was lost and "+what+"; look at the order before anything is sent again")
-			return false
+		until, why := x.watchOn(j, err)
+		if why != "" {
+			x.done(j, OutcomeUnknown, fmt.Sprintf("the answer to the push was lost and %s; %s: look at the order before anything is sent again", what, why))
+			return nextOver
 		}
+		same, p = err == nil, x.polls(until)
+	}
+}
+
+// told says what the state of an order tells about a push without an answer: that it
+// was moved, or nothing (nextAgain).
+func (x *run) told(j *job, err error) (n next, what string) {
+	changed := j.entry.Before.Diff(j.item.After)
+	switch {
+	case err != nil:
+		return nextAgain, "the order could not be read: " + err.Error()
+	case failedAnew(j.entry.Before, j.item.After):
+		j.evidence("order", "the failure is another one, so it was moved, by the push or by somebody else", time.Now())
+		x.failedAgain(j)
+		return nextOver, ""
+	case changed != "":
+		j.evidence("order", "it was moved, by the push or by somebody else: "+changed, time.Now())
+		_ = x.put(j, RecordPushed, "its state tells that it was moved, by the push or by somebody else")
+		return nextFollow, ""
+	default:
+		return nextAgain, fmt.Sprintf("the order is still %s for the same failure", j.item.After.Status)
 	}
 }
 
 // verify polls Commerce, and then Connect, for the result of a push. left says
 // that the order was seen to leave its failure.
 func (x *run) verify(j *job, left bool) {
-	pushedAt := j.rec.At
+	pushedAt := j.rec.sent()
 	deadline := pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
 	if j.rec.State == RecordProgressing {
 		deadline = pushedAt // its time was up already

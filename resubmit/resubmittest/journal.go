@@ -352,19 +352,62 @@ func (s *journalStand) heedsWhatMayFollow() {
 			}
 		}
 	}
+	s.heedsFurtherAttempts()
+}
+
+// heedsFurtherAttempts puts every next attempt behind a push without an answer.
+func (s *journalStand) heedsFurtherAttempts() {
+	s.Helper()
+	lost := journalRecord("id-1", resubmit.RecordUnknown, 1)
+	for more := range 3 {
+		for moreLost := range 3 {
+			lost.OrderID = fmt.Sprintf("id-%d-%d", more, moreLost)
+			next := lost
+			next.State, next.Attempt, next.Lost = resubmit.RecordSending, lost.Attempt+more, lost.Lost+moreLost
+			s.put(lost)
+			want, err := lost, s.journal.Put(next)
+			if refusal := lost.CheckNext(next); (refusal == nil) != (err == nil) {
+				s.failf("Put of push %d, with %d without an answer before it, after push %d gave the error %v", next.Attempt, next.Lost, lost.Attempt, err)
+			} else if err == nil {
+				want = next
+			}
+			s.mustHold(lost.OrderID, &want)
+		}
+	}
 }
 
 func (s *journalStand) givesAnOrderOnce() {
 	s.begin()
-	const orders, runs = 40, 16
-	var got [orders]atomic.Int32
+	s.givesOnce(journalRecord("", resubmit.RecordSending, 0))
+	next := journalRecord("", resubmit.RecordSending, 1)
+	for n := range onceOrders {
+		lost := next
+		lost.OrderID, lost.State = onceID(n), resubmit.RecordUnknown
+		s.put(lost)
+	}
+	next.Attempt, next.Lost = next.Attempt+1, next.Lost+1
+	s.givesOnce(next)
+}
+
+const onceOrders = 40
+
+func onceID(n int) string { return fmt.Sprintf("id-%d", n) }
+
+// givesOnce lets many runs want to send the same orders.
+func (s *journalStand) givesOnce(intent resubmit.Record) {
+	s.Helper()
+	const runs = 16
+	var got [onceOrders]atomic.Int32
 	start := make(chan struct{})
 	var all sync.WaitGroup
 	for run := range runs {
 		all.Go(func() {
 			<-start
-			for n := range orders {
-				if s.journal.Put(journalRecord(fmt.Sprintf("id-%d", n), resubmit.RecordSending, run)) == nil {
+			r := intent
+			r.Why = fmt.Sprintf("run %d", run)
+			for n := range onceOrders {
+				r.OrderID = onceID(n)
+				if s.journal.Put(r) == nil {
 					got[n].Add(1)
 				}
 			}
@@ -372,7 +415,7 @@ func (s *journalStand) givesAnOrderOnce() {
 	}
 	close(start)
 	all.Wait()
-	for n := range orders {
+	for n := range onceOrders {
 		if times := got[n].Load(); times != 1 {
 			s.failf("of %d that wanted to send order id-%d, %d got it", runs, n, times)
 		}

@@ -1,0 +1,192 @@
+package resubmit
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// AttemptPolicy says whether an order may be pushed again whose push got no answer.
+// The zero value says that it may not: it is only read from then on, and unknown if
+// it does not move.
+//
+// Another attempt is made only for what is surely still the same failure. The order
+// must be as in the plan when it is read Config.Settle after the lost push, which is
+// when Commerce has settled, and must be so again when it is read right before the
+// next push, at least another Config.Settle later: should the lost push have been
+// accepted and have failed in the same words, then the event of that failure is over
+// too (facts/resubmission.md F9). The order must still offer the transition. Connect,
+// if it can be asked, must have no request of the order that was made since the lost
+// push, and none that speaks against resubmitting the order at all
+// (facts/resubmission.md B); four cancel requests that failed in a row are one such
+// (F6). Cancellations are not pushed again if Connect cannot be asked.
+//
+// An order that was pushed for sure and failed again is never pushed again by the
+// same plan, whatever the reason: it has a new failure, which the plan is not for.
+// Make a new plan.
+type AttemptPolicy struct {
+	// Max is how many pushes of an order may go out without an answer. Behind the last
+	// of them it is only read. Never more than 4 for cancellations. Default 1.
+	Max int
+	// Spacing is the least time between two of them. Default 300 s; -1 leaves it at
+	// twice Config.Settle. Never less than 300 s where the request in Connect is a
+	// cancel or a resume, since the connector makes no new one before
+	// (facts/resubmission.md F6).
+	Spacing time.Duration
+	// ByType holds what is different for an order type. Zero fields are as above, and
+	// ByType must be nil in it.
+	ByType map[commerce.OrderType]AttemptPolicy
+}
+
+// The defaults of an AttemptPolicy.
+const (
+	DefaultMaxAttempts    = 1
+	DefaultAttemptSpacing = cancelSpacing
+)
+
+func (p AttemptPolicy) validate(bad func(string, ...any)) {
+	check := func(where string, p AttemptPolicy) {
+		if p.Max < 0 {
+			bad("Config.Attempts%s.Max is %d; give a count, or 0 for the default", where, p.Max)
+		}
+		if p.Spacing < -1 {
+			bad("Config.Attempts%s.Spacing is %v; give a duration, 0 for the default or -1 for none", where, p.Spacing)
+		}
+	}
+	check("", p)
+	for t, own := range p.ByType {
+		where := fmt.Sprintf(".ByType[%q]", t)
+		check(where, own)
+		if own.ByType != nil {
+			bad("Config.Attempts%s has a ByType of its own; leave it out", where)
+		}
+	}
+}
+
+// of is the policy for an order type that leads to a kind of request.
+func (p AttemptPolicy) of(t commerce.OrderType, kind connect.RequestType) (most int, spacing time.Duration) {
+	own := p.ByType[t]
+	most = orDefault(own.Max, orDefault(p.Max, DefaultMaxAttempts))
+	spacing = orDefault(own.Spacing, orDefault(p.Spacing, DefaultAttemptSpacing))
+	if kind == connect.TypeCancel {
+		most = min(most, cancelLimit)
+	}
+	if kind == connect.TypeCancel || kind == connect.TypeResume {
+		spacing = max(spacing, cancelSpacing)
+	}
+	return most, spacing
+}
+
+// another says when an order that is still as in the plan may be pushed again, or why
+// it may not.
+func (x *run) another(j *job) (at time.Time, why string) {
+	kind, _ := x.cfg.RequestType(j.entry.Type)
+	most, spacing := x.cfg.Attempts.of(j.entry.Type, kind)
+	switch {
+	case j.barred != "":
+		return at, j.barred
+	case j.rec.Lost+1 >= most && most > 1:
+		return at, fmt.Sprintf("%d pushes without an answer are all that the policy allows", most)
+	case j.rec.Lost+1 >= most:
+		return at, "the policy allows no second push"
+	case kind == connect.TypeCancel && len(x.requestKeys(j)) == 0:
+		return at, "a cancellation is not pushed again where Connect cannot be asked how many have failed"
+	}
+	at = time.Now().Add(max(x.cfg.Settle, 0))
+	if spaced := j.rec.sent().Add(max(spacing, 0)); spaced.After(at) {
+		at = spaced
+	}
+	return at, ""
+}
+
+// watchOn says until when an order is watched whose settle time is over: that it may
+// be pushed again then, or that it could not be read; or why it is not watched.
+func (x *run) watchOn(j *job, err error) (until time.Time, why string) {
+	until, why = x.another(j)
+	switch {
+	case why != "":
+		return until, why
+	case x.stopping():
+		x.left.Store(true)
+		return until, ErrDrained.Error()
+	case err == nil:
+		return until, ""
+	case j.refusals >= x.cfg.MaxRefusals:
+		return until, fmt.Sprintf("given up after %d tries", j.refusals+1)
+	default:
+		j.refusals++
+		return time.Now().Add(max(x.cfg.Settle, 0)), ""
+	}
+}
+
+// requestKeys are what Connect is asked for about an order; none if it cannot be.
+func (x *run) requestKeys(j *job) []connect.RequestKey {
+	if x.cfg.Requests == nil {
+		return nil
+	}
+	kind, _ := x.cfg.RequestType(j.entry.Type)
+	return requestKeys(j.entry, kind)
+}
+
+// tryAgain makes the next attempt at an order. The lost one is what it goes back to if
+// nothing goes out. It is not left to the workers: they may all wait for what comes of
+// this very order, where the breaker tries it.
+func (x *run) tryAgain(j *job) next {
+	lost := j.rec
+	j.lost = &lost
+	j.evidence("order", fmt.Sprintf("it is still %s for the same failure, so the policy allows push %d", j.item.After.Status, lost.Attempt+1), time.Now())
+	x.verifying.Add(-1)
+	x.pushing.Add(1)
+	defer x.verifying.Add(1)
+	defer x.pushing.Add(-1)
+	return x.attempt(j)
+}
+
+// objects says what Connect knows that speaks against another attempt; "" for
+// nothing.
+func (x *run) objects(j *job) (why string, err error) {
+	keys := x.requestKeys(j)
+	if len(keys) == 0 {
+		return "", nil
+	}
+	found, err := x.requests(j, keys)
+	if err != nil {
+		return "", err
+	}
+	since := j.lost.sent().Add(-clockSkew)
+	for _, k := range keys {
+		for _, n := range found[k] {
+			if made := n.Request.Created; made.After(since) {
+				return fmt.Sprintf("in Connect %s was made at %s, so that a push may have been accepted", n.Request.ID, made.UTC().Format(time.RFC3339)), nil
+			}
+		}
+		d := Decide(nil, Facts{
+			Order:       &commerce.Order{ID: j.entry.OrderID, Type: j.entry.Type, PlacedAt: j.entry.Before.PlacedAt},
+			Attribution: Attribution{Class: Transient}, Asked: true, Requests: found[k], Now: time.Now(),
+		})
+		if d.Action != Resubmit {
+			return fmt.Sprintf("Connect speaks against it: %s", d.Why), nil
+		}
+	}
+	return "", nil
+}
+
+// takeBack records that an attempt moved nothing. If an earlier one got no answer,
+// the order is as unknown as before.
+func (x *run) takeBack(j *job, s RecordState, why string) error {
+	j.rec.Attempt = j.item.Attempts // without the intent, if no push went out
+	if j.lost == nil {
+		return x.put(j, s, why)
+	}
+	j.rec.Target, j.rec.Lost, j.rec.SentAt = j.lost.Target, j.lost.Lost, j.lost.SentAt
+	return x.put(j, RecordUnknown, "an earlier push got no answer; another attempt moved nothing: "+why)
+}
+
+// bar ends the attempts at an order whose lost push nobody knows about: from now on
+// it is only read.
+func (x *run) bar(j *job, why string) next {
+	j.barred = why
+	return nextFollow
+}
