@@ -114,7 +114,7 @@ func (j *Journal) Check() error {
 	if err != nil {
 		return err
 	}
-	return j.view(func(tx *bbolt.Tx) error {
+	return j.view(residentEvery, func(tx *bbolt.Tx) error {
 		want, err := checkLast(tx)
 		if err != nil {
 			return err
@@ -136,7 +136,7 @@ func (j *Journal) Check() error {
 func (j *Journal) each(f func(key, body []byte) error) error {
 	at := headKey
 	for at != nil {
-		err := j.view(func(tx *bbolt.Tx) (err error) {
+		err := j.view(chunk/16, func(tx *bbolt.Tx) (err error) {
 			at, err = eachFrom(tx, at, f)
 			return err
 		})

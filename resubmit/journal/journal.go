@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 
@@ -26,7 +27,8 @@ type Journal struct {
 	format   format
 
 	// disk holds one element while the file is being written.
-	disk chan struct{}
+	disk  chan struct{}
+	looks atomic.Int64 // at records, see looked
 
 	mu     sync.Mutex
 	queue  []*write
@@ -101,7 +103,7 @@ func (j *Journal) Get(orderID string) (resubmit.Record, bool, error) {
 		rec   resubmit.Record
 		found bool
 	)
-	err = j.view(func(tx *bbolt.Tx) error {
+	err = j.view(1, func(tx *bbolt.Tx) error {
 		body, err := find(tx.Bucket(bucketRecords), key)
 		if err != nil || body == nil {
 			return err
@@ -151,8 +153,8 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// view reads from the file.
-func (j *Journal) view(f func(*bbolt.Tx) error) error {
+// view reads about n records.
+func (j *Journal) view(n int64, f func(*bbolt.Tx) error) error {
 	j.mu.Lock()
 	closed, failed := j.closed, j.failed
 	j.mu.Unlock()
@@ -162,7 +164,11 @@ func (j *Journal) view(f func(*bbolt.Tx) error) error {
 	if errors.Is(failed, ErrDamaged) {
 		return failed
 	}
-	if err := guarded(func() error { return j.db.View(f) }); err != nil {
+	err := guarded(func() error {
+		defer j.looked(n)
+		return j.db.View(f)
+	})
+	if err != nil {
 		return j.errorf("%w", err)
 	}
 	return nil

@@ -226,3 +226,20 @@ func TestAFileThatIsCutWhileItIsOpenIsAnErrorAndNotTheEnd(t *testing.T) {
 	_, err = journal.Open(path)
 	require.ErrorIs(t, err, journal.ErrDamaged)
 }
+
+func FuzzOpen(f *testing.F) {
+	h := recorded(f, rand.New(rand.NewPCG(4, 4)))
+	file := h.files[len(h.files)-1]
+	f.Add(uint32(0), []byte("x"), uint32(len(file)))
+	f.Add(uint32(4096+16+40), []byte{0xff}, uint32(len(file)))
+	f.Add(uint32(3*4096+10), []byte{0xff, 0xff}, uint32(len(file)))
+	f.Add(uint32(0), []byte{}, uint32(9000))
+	f.Fuzz(func(t *testing.T, at uint32, change []byte, size uint32) {
+		text := slices.Clone(file[:min(int(size), len(file))])
+		copy(text[min(int(at), len(text)):], change)
+		// It opens and holds what was put, or it says why not.
+		if holds, err := opened(t, filepath.Join(t.TempDir(), "journal"), text); err == nil {
+			require.Contains(t, h.holds[len(h.holds)-2:], holds)
+		}
+	})
+}

@@ -74,6 +74,7 @@ func (j *Journal) commit() {
 // own.
 func (j *Journal) update(batch []*write) error {
 	err := guarded(func() error {
+		defer j.looked(int64(len(batch)))
 		return j.db.Update(func(tx *bbolt.Tx) error { return j.fill(tx, batch) })
 	})
 	if err == nil || errors.Is(err, errUnchanged) {

@@ -1,0 +1,58 @@
+package journal_test
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+)
+
+// mapped is how much of a file is in the memory of this process, in KiB.
+func mapped(t *testing.T, path string) (kib int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/smaps")
+	require.NoError(t, err)
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) >= 5 && strings.Contains(fields[0], "-"):
+			inside = fields[len(fields)-1] == path
+		case inside && fields[0] == "Rss:":
+			n, err := strconv.Atoi(fields[1])
+			require.NoError(t, err)
+			kib += n
+		}
+	}
+	return kib
+}
+
+func TestTheMemoryOfARunDoesNotGrowWithTheJournal(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 4000)
+	j := open(t, path, journal.ReadOnly())
+	look := func(ids ...int) {
+		for _, n := range ids {
+			_, found, err := j.Get(strconv.Itoa(n))
+			require.NoError(t, err)
+			require.True(t, found)
+		}
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	size, most := int(info.Size()>>10), 0
+	for n := range 4000 {
+		look(n)
+		if n%500 == 0 {
+			most = max(most, mapped(t, path))
+		}
+	}
+	require.Greater(t, most, size/8, "what was looked at is there for a while")
+	look(slices.Repeat([]int{1}, 1024)...)
+	require.Less(t, mapped(t, path), size/4)
+}
