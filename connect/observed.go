@@ -21,7 +21,7 @@ const drift = 30 * time.Minute
 //
 // A window that already has an actual time keeps it: who announced it knows. All
 // other outages become windows of their own, without margins; one with the id of
-// a window takes its place. An observed window that is not valid gives an error.
+// a window takes its place. So does one with the Source [SourceUnreachable], always. An observed window that is not valid gives an error.
 func (c *Calendar) WithObserved(observed []Window, asOf time.Time) (*Calendar, error) {
 	told := make(map[string]Window) // announced windows with their actual times
 	var own []Window
@@ -30,6 +30,10 @@ func (c *Calendar) WithObserved(observed []Window, asOf time.Time) (*Calendar, e
 			return nil, err
 		}
 		o = o.inUTC()
+		if o.Source == SourceUnreachable { // no proof of how a maintenance went
+			own = append(own, o)
+			continue
+		}
 		absorbed := false
 		for _, w := range c.announcedFor(o, asOf) {
 			if seen, ok := told[w.ID]; ok {

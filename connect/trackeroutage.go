@@ -11,6 +11,10 @@ import (
 // SourceObserved is the Source of windows that a [Tracker] saw.
 const SourceObserved = "observed"
 
+// SourceUnreachable is the Source of the windows of outages in which nothing
+// answered at all: they prove no outage of Connect, see [Outage.Unreachable].
+const SourceUnreachable = "unreachable"
+
 // shortest is how long an outage lasts at least: looks are not closer together.
 const shortest = time.Second
 
@@ -55,7 +59,7 @@ func (o Outage) Window() Window {
 		Start: o.First, End: o.End, ActualStart: o.First, ActualEnd: o.End,
 	}
 	if o.Unreachable {
-		w.Title = "nothing answered, maybe because of the network on this side"
+		w.Title, w.Source = "nothing answered, maybe because of the network on this side", SourceUnreachable
 	}
 	if o.Ongoing() {
 		w.End = laterOf(o.Last, o.First.Add(shortest))
