@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -32,49 +33,135 @@ func (m Margins) lookBack() time.Duration {
 	return max(0, m.LookBack)
 }
 
-// Attribute says whether a maintenance of Connect caused an order to fail, and
-// what speaks for it. It is pure. A nil calendar has no window, a nil classifier is
-// the default one.
-//
-// The time is that of the failure where it is known, else that of placing, since the
-// first call of an order that is placed during a maintenance fails it.
-//
-//   - caused: the reason is transient, and the time is in a window
-//   - likely: the reason is transient and the order was placed at most
-//     Margins.LookBack before a window; or the time is in a window and the
-//     reason is not classified
-//   - unrelated: the reason is permanent or the service exists already, whatever the
-//     time; or the order failed outside all windows, or was placed after them
-//   - unknown: there is too little to tell
-func Attribute(o *commerce.Order, cal *connect.Calendar, c *Classifier, m Margins) Attribution {
-	if m.Lead != 0 || m.Tail != 0 {
-		cal = cal.WithMargins(m.Lead, m.Tail)
-	}
-	return attribute(o, cal, c, m)
+// AttributorConfig says what failures are held against. The zero value knows of no
+// window.
+type AttributorConfig struct {
+	// Calendar has the windows, planned and as they really went. Nil: none.
+	Calendar *connect.Calendar
+	// Classifier tells the class of a reason. Nil: the default classifier.
+	Classifier *Classifier
+	// Margins widen the windows.
+	Margins Margins
+	// Rates are how many failed when, from a pass before. Nil: nobody counted.
+	Rates *Rates
 }
 
-// attribute is Attribute with a calendar that has the margins already, because
-// they cost more to apply than all the rest.
-func attribute(o *commerce.Order, cal *connect.Calendar, c *Classifier, m Margins) Attribution {
-	class, pattern := c.Classify(o.Failure.Message())
-	a := Attribution{Class: class, Evidence: make([]Evidence, 0, 4)} // reason, time, window, and one of the planner's
-	a.Evidence = append(a.Evidence, Evidence{Kind: "reason", Text: reasonText(class, o.Failure), Ref: pattern.ID})
+// Attributor says of failed orders whether a maintenance of Connect caused them,
+// and what speaks for it. It is immutable, pure and safe for concurrent use.
+//
+// Two things decide. The time is that of the failure where it is known, else that
+// of placing, since the first call of an order that is placed during a maintenance
+// fails it. The reason is the class of the failure's text.
+//
+//	the time is …                                        transient  unclassified
+//	in a window, as it really went or else as planned    caused     likely
+//	in a window as planned, but not while it was seen    likely     unknown
+//	while nothing answered, maybe for our own network    likely     unknown
+//	of placing, at most LookBack before a window         likely     unknown
+//	of placing, longer before a window                   unknown    unknown
+//	outside all windows; of placing, after all of them   unrelated  unrelated
+//	not known, or no window is known                     unknown    unknown
+//
+// A reason that is permanent, and a service that exists already, is unrelated at
+// any time.
+//
+// Two more things can weaken what came of that, each by one step from caused to
+// likely to unknown, and never strengthen it. One is the newest request in Connect,
+// see [Attributor.AttributeAsked]. The other is the rate of failures: what fails as
+// often before and after a window did not need the window to fail, see [Rates].
+type Attributor struct {
+	classifier *Classifier
+	margins    Margins
+
+	seen    *connect.Calendar // each window as it really went, or else as planned
+	planned *connect.Calendar // as planned; nil when that is all that is known
+	silent  *connect.Calendar // when nothing answered; nil when that was never so
+	rates   *rateBook         // nil: nobody counted
+}
+
+// NewAttributor prepares all that does not depend on the order, which costs more
+// than a few orders do.
+func NewAttributor(cfg AttributorConfig) *Attributor {
+	cal := cfg.Calendar
+	if cfg.Margins.Lead != 0 || cfg.Margins.Tail != 0 {
+		cal = cal.WithMargins(cfg.Margins.Lead, cfg.Margins.Tail)
+	}
+	a := &Attributor{classifier: cfg.Classifier, margins: cfg.Margins, seen: cal}
+	windows := cal.Windows()
+	if slices.ContainsFunc(windows, unreachable) {
+		a.silent = cal.Filter(unreachable)
+		a.seen = cal.Filter(func(w connect.Window) bool { return !unreachable(w) })
+	}
+	if slices.ContainsFunc(windows, exact) {
+		a.planned = a.seen.Announced()
+	}
+	if cfg.Rates != nil {
+		a.rates = cfg.Rates.book(cfg.Margins, a.seen, a.planned, a.silent)
+	}
+	return a
+}
+
+func unreachable(w connect.Window) bool { return w.Source == connect.SourceUnreachable }
+
+// exact reports whether it is known how an announced window really went.
+func exact(w connect.Window) bool { return !w.ActualStart.IsZero() || !w.ActualEnd.IsZero() }
+
+// Attribute is [Attributor.Attribute] for one order, with a nil calendar and a nil
+// classifier as in [AttributorConfig]. For many orders make an Attributor.
+func Attribute(o *commerce.Order, cal *connect.Calendar, c *Classifier, m Margins) Attribution {
+	return NewAttributor(AttributorConfig{Calendar: cal, Classifier: c, Margins: m}).Attribute(o)
+}
+
+// Attribute says whether a maintenance of Connect caused an order to fail, without
+// asking Connect for its requests.
+func (a *Attributor) Attribute(o *commerce.Order) Attribution {
+	f := a.find(o)
+	return f.Attribution
+}
+
+// finding is an attribution under way.
+type finding struct {
+	Attribution
+	window connect.Window // that the verdict speaks of, caused or not
+	where  where
+	placed bool // the time is that of placing
+}
+
+// where is how a time lies to the window.
+type where int
+
+const (
+	nowhere where = iota
+	inside
+	outsideSeen // in the plan, but not in what was seen
+	insideSilence
+	shortlyBefore
+)
+
+func (a *Attributor) find(o *commerce.Order) finding {
+	class, pattern := a.classifier.Classify(o.Failure.Message())
+	f := finding{Attribution: Attribution{Class: class, Evidence: make([]Evidence, 0, 4)}} // reason, time, window, and one of the planner's
+	f.Evidence = append(f.Evidence, Evidence{Kind: "reason", Text: reasonText(class, o.Failure), Ref: pattern.ID})
 	if class == Permanent || class == AlreadyProvisioned {
-		a.Verdict = Unrelated
-		return a
+		f.Verdict = Unrelated
+		return f
 	}
 	switch {
 	case !o.FailedAt.IsZero():
-		a.at("the time of the failure is known", o.FailedAt)
-		a.failedAt(o.FailedAt, cal, m)
+		f.at("the time of the failure is known", o.FailedAt)
+		a.failedAt(&f, o.FailedAt)
 	case !o.PlacedAt.IsZero():
-		a.at("only the time of placing is known", o.PlacedAt)
-		a.placedAt(o.PlacedAt, cal, m)
+		f.placed = true
+		f.at("only the time of placing is known", o.PlacedAt)
+		a.placedAt(&f, o.PlacedAt)
 	default:
-		a.Verdict = UnknownCause
-		a.at("neither the time of the failure nor that of placing is known", time.Time{})
+		f.Verdict = UnknownCause
+		f.at("neither the time of the failure nor that of placing is known", time.Time{})
 	}
-	return a
+	if f.WindowID != "" && a.rates != nil {
+		a.rates.judge(&f, o)
+	}
+	return f
 }
 
 func reasonText(class Class, f commerce.Failure) string {
@@ -92,91 +179,163 @@ func reasonText(class Class, f commerce.Failure) string {
 	}
 }
 
-func (a *Attribution) at(text string, t time.Time) {
-	a.Evidence = append(a.Evidence, Evidence{Kind: "time", Text: text, At: t.Round(0).UTC()})
+func (f *finding) at(text string, t time.Time) {
+	f.Evidence = append(f.Evidence, Evidence{Kind: "time", Text: text, At: t.Round(0).UTC()})
 }
 
-func (a *Attribution) failedAt(t time.Time, cal *connect.Calendar, m Margins) {
-	if w, ok := windowAt(cal, t, m); ok {
-		a.inside(w, "failed in this window")
-		return
+func (a *Attributor) failedAt(f *finding, t time.Time) {
+	switch {
+	case a.holding(f, t):
+	case !a.begun(t):
+		f.without()
+	default:
+		f.Verdict = Unrelated
+		f.say("failed outside all windows", connect.Window{})
 	}
-	if !begun(cal, t, m) {
-		a.without()
-		return
-	}
-	a.Verdict = Unrelated
-	a.window("failed outside all windows", connect.Window{})
 }
 
-func (a *Attribution) placedAt(t time.Time, cal *connect.Calendar, m Margins) {
-	if w, ok := windowAt(cal, t, m); ok {
-		a.inside(w, "placed in this window, where the first call of an order fails it")
+func (a *Attributor) placedAt(f *finding, t time.Time) {
+	if a.holding(f, t) {
 		return
 	}
-	next, ok := cal.Next(t)
-	if !ok || !started(next, m) {
-		a.placedLast(t, cal)
+	next, ok := a.seen.Next(t)
+	if !ok || !a.started(next) {
+		a.placedLast(f, t)
 		return
 	}
-	if next.Span().Start.Add(-m.Lead).Sub(t) > m.lookBack() {
-		a.Verdict = UnknownCause
-		a.window("placed too long before this window to say whether it still waited", next)
+	f.Verdict = UnknownCause
+	if next.Span().Start.Add(-a.margins.Lead).Sub(t) > a.margins.lookBack() {
+		f.say("placed too long before this window to say whether it still waited", next)
 		return
 	}
-	a.Verdict = UnknownCause
-	if a.Class == Transient {
-		a.Verdict = Likely
-		a.WindowID = next.ID
-	}
-	a.window("placed shortly before this window, which fails waiting orders too", next)
+	f.verdict(shortlyBefore, next)
+	f.say("placed shortly before this window, which fails waiting orders too", next)
 }
 
 // placedLast is about an order after whose placing no window has begun.
-func (a *Attribution) placedLast(t time.Time, cal *connect.Calendar) {
-	last, ok := cal.Last(t)
+func (a *Attributor) placedLast(f *finding, t time.Time) {
+	last, ok := a.seen.Last(t)
 	if !ok {
-		a.without()
+		f.without()
 		return
 	}
-	a.Verdict = Unrelated
-	a.window("placed after every window, the last of which is this", last)
+	f.Verdict = Unrelated
+	f.say("placed after every window, the last of which is this", last)
 }
 
-// inside is the verdict on a time in a window: sure if the reason fits too.
-func (a *Attribution) inside(w connect.Window, text string) {
-	a.Verdict = Likely
-	if a.Class == Transient {
-		a.Verdict = Caused
+// holding finds the window that holds at t, by the strongest evidence that there is.
+func (a *Attributor) holding(f *finding, t time.Time) bool {
+	for _, c := range [...]struct {
+		where    where
+		calendar *connect.Calendar
+	}{{inside, a.seen}, {outsideSeen, a.planned}, {insideSilence, a.silent}} {
+		if c.calendar == nil {
+			continue
+		}
+		if w, ok := c.calendar.At(t); ok && a.started(w) {
+			f.verdict(c.where, w)
+			f.say(f.holds(), w)
+			return true
+		}
 	}
-	a.WindowID = w.ID
-	a.window(text, w)
+	return false
 }
 
-func (a *Attribution) without() {
-	a.Verdict = UnknownCause
-	a.window("no window is known that could have caused it", connect.Window{})
+// verdict is the table of Attributor for what is neither permanent nor there already.
+func (f *finding) verdict(where where, w connect.Window) {
+	f.where, f.window, f.WindowID = where, w, w.ID
+	switch {
+	case where == inside && f.Class == Transient:
+		f.Verdict = Caused
+	case where == inside || f.Class == Transient:
+		f.Verdict = Likely
+	default:
+		f.unknown()
+	}
 }
 
-func (a *Attribution) window(text string, w connect.Window) {
-	a.Evidence = append(a.Evidence, Evidence{Kind: "window", Text: text, Ref: w.ID, At: w.Span().Start.Round(0).UTC()})
+func (f *finding) unknown() { f.Verdict, f.WindowID = UnknownCause, "" }
+
+// weaken takes the verdict one step down.
+func (f *finding) weaken() {
+	switch f.Verdict {
+	case Caused:
+		f.Verdict = Likely
+	case Likely:
+		f.unknown()
+	case Unrelated, UnknownCause:
+	}
 }
 
-func windowAt(cal *connect.Calendar, t time.Time, m Margins) (connect.Window, bool) {
-	w, ok := cal.At(t)
-	return w, ok && started(w, m)
+// holds says how it is known that the window held.
+func (f *finding) holds() string {
+	if f.placed {
+		return placedTexts[f.certainty()]
+	}
+	return failedTexts[f.certainty()]
+}
+
+// certainty is how well it is known that a window held.
+type certainty int
+
+const (
+	onlyPlanned certainty = iota
+	asItWent
+	unannounced
+	notSeen
+	maybeNetwork
+)
+
+func (f *finding) certainty() certainty {
+	switch {
+	case f.where == insideSilence:
+		return maybeNetwork
+	case f.where == outsideSeen:
+		return notSeen
+	case f.window.Source == connect.SourceObserved:
+		return unannounced
+	case exact(f.window):
+		return asItWent
+	default:
+		return onlyPlanned
+	}
+}
+
+var failedTexts = [...]string{
+	onlyPlanned:  "failed in this window as it was planned",
+	asItWent:     "failed in this window as it really went",
+	unannounced:  "failed in this outage, which was observed and not announced",
+	notSeen:      "failed in this window as it was planned, but not while it was seen",
+	maybeNetwork: "failed while nothing answered in the place of Connect, maybe because of the network on this side",
+}
+
+var placedTexts = [...]string{
+	onlyPlanned:  "placed in this window as it was planned; the first call of such an order fails it",
+	asItWent:     "placed in this window as it really went; the first call of such an order fails it",
+	unannounced:  "placed in this outage, which was observed and not announced; the first call of such an order fails it",
+	notSeen:      "placed in this window as it was planned, but not while it was seen",
+	maybeNetwork: "placed while nothing answered in the place of Connect, maybe because of the network on this side",
+}
+
+func (f *finding) without() {
+	f.Verdict = UnknownCause
+	f.say("no window is known that could have caused it", connect.Window{})
+}
+
+func (f *finding) say(text string, w connect.Window) {
+	f.Evidence = append(f.Evidence, Evidence{Kind: "window", Text: text, Ref: w.ID, At: w.Span().Start.Round(0).UTC()})
 }
 
 // started reports whether a window, with its lead, has begun by Margins.Now.
-func started(w connect.Window, m Margins) bool {
-	return m.Now.IsZero() || !w.Span().Start.Add(-m.Lead).After(m.Now)
+func (a *Attributor) started(w connect.Window) bool {
+	return a.margins.Now.IsZero() || !w.Span().Start.Add(-a.margins.Lead).After(a.margins.Now)
 }
 
 // begun reports whether there is any window, before or after t, that has begun.
-func begun(cal *connect.Calendar, t time.Time, m Margins) bool {
-	if _, ok := cal.Last(t); ok {
+func (a *Attributor) begun(t time.Time) bool {
+	if _, ok := a.seen.Last(t); ok {
 		return true
 	}
-	next, ok := cal.Next(t)
-	return ok && started(next, m)
+	next, ok := a.seen.Next(t)
+	return ok && a.started(next)
 }

@@ -110,7 +110,7 @@ func TestTheEvidenceSaysWhichTimeWasUsed(t *testing.T) {
 	require.Equal(t, []resubmit.Evidence{
 		{Kind: "reason", Text: "the reason is transient", Ref: "http-500"},
 		{Kind: "time", Text: "only the time of placing is known", At: at("22 03:00")},
-		{Kind: "window", Text: "placed in this window, where the first call of an order fails it", Ref: "first", At: at("22 02:00")},
+		{Kind: "window", Text: "placed in this window as it was planned; the first call of such an order fails it", Ref: "first", At: at("22 02:00")},
 	}, resubmit.Attribute(o, nights(t), nil, resubmit.Margins{}).Evidence)
 
 	o.FailedAt = at("22 03:30")

@@ -117,7 +117,7 @@ func ExampleAttribute() {
 	// caused transient november
 	// - the reason is transient
 	// - only the time of placing is known
-	// - placed in this window, where the first call of an order fails it
+	// - placed in this window as it was planned; the first call of such an order fails it
 }
 
 func ExampleDecide() {

@@ -52,6 +52,9 @@ type PlanConfig struct {
 	Margins Margins
 	// Classifier tells the class of a reason. Nil: the default classifier.
 	Classifier *Classifier
+	// Rates, from a pass before, let the attribution tell what fails all the time from
+	// what failed in a window, see [MeasureRates]. Nil: nobody counted.
+	Rates *Rates
 	// Rules come before the default ones.
 	Rules []Rule
 	// Explicit are the orders that the operator answers for, by number or id. They
@@ -145,7 +148,7 @@ type planner struct {
 	query    commerce.Query // and what is asked for
 	cheap    Filter         // of what the query leaves: what a listed order tells,
 	rest     Filter         // and what needs its details
-	calendar *connect.Calendar
+	causes   *Attributor
 	explicit map[string]bool
 	untold   bool   // why orders failed
 	unsettle string // why nothing may be resubmitted yet; "" when it may
@@ -164,11 +167,13 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	cfg.Margins.Now = now
 	p := &planner{
 		PlanConfig: cfg,
-		calendar:   cfg.Calendar.WithMargins(cfg.Margins.Lead, cfg.Margins.Tail),
-		explicit:   make(map[string]bool, len(cfg.Explicit)),
-		named:      make(map[string]bool, len(cfg.Explicit)),
-		slots:      make(chan struct{}, cfg.Concurrency),
-		quiet:      now.Add(-cfg.Settle),
+		causes: NewAttributor(AttributorConfig{
+			Calendar: cfg.Calendar, Classifier: cfg.Classifier, Margins: cfg.Margins, Rates: cfg.Rates,
+		}),
+		explicit: make(map[string]bool, len(cfg.Explicit)),
+		named:    make(map[string]bool, len(cfg.Explicit)),
+		slots:    make(chan struct{}, cfg.Concurrency),
+		quiet:    now.Add(-cfg.Settle),
 	}
 	for _, name := range cfg.Explicit {
 		p.explicit[name] = true
@@ -385,6 +390,7 @@ func (p *planner) report(counts Counts, digest string) {
 // candidate is one order while it is judged.
 type candidate struct {
 	order *commerce.Order
+	cause finding
 	facts Facts
 	keys  []connect.RequestKey
 	err   error // why it could not be read
@@ -478,8 +484,9 @@ func completed(read, listed *commerce.Order) *commerce.Order {
 // gather collects the facts that need no call, and the keys for the one that does.
 func (p *planner) gather(c *candidate) {
 	o := c.order
+	c.cause = p.causes.find(o)
 	c.facts = Facts{
-		Order: o, Attribution: attribute(o, p.calendar, p.Classifier, p.Margins),
+		Order: o, Attribution: c.cause.Attribution,
 		Explicit: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
 	if p.IgnoreConnect || c.err != nil {
@@ -564,41 +571,31 @@ func (p *planner) look(ctx context.Context, candidates []candidate) error {
 // entry decides and writes down why.
 func (p *planner) entry(c *candidate, e *Entry) {
 	o := c.order
+	p.weigh(c)
 	*e = Entry{
 		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
 		Customer: customer(o), Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID, Total: o.Total,
 		Before: StateOf(o), Attribution: c.facts.Attribution,
 	}
 	e.Fingerprint = Fingerprint(e.OrderID, e.Before)
-	evidence := &e.Attribution.Evidence
-	if c.facts.Explicit {
-		*evidence = append(*evidence, Evidence{Kind: "operator", Text: "the operator named this order"})
-	}
-	for i := range c.facts.Requests {
-		r := &c.facts.Requests[i].Request
-		*evidence = append(*evidence, Evidence{
-			Kind: "request", Text: requestText(r, o.PlacedAt),
-			Ref: r.ID, At: requestTime(r).Round(0).UTC(),
-		})
-	}
 	e.Decision, e.Target = p.decision(c)
 }
 
-// requestText is what a newest request tells about an order; its id and when it
-// changed last stand beside it.
-func requestText(r *connect.Request, placed time.Time) string {
-	text := "the newest " + string(r.Type) + " request is " + string(r.Status)
-	if !r.Created.IsZero() {
-		text += ", created " + r.Created.UTC().Format(time.RFC3339)
+// weigh adds to the attribution what only the planner knows.
+func (p *planner) weigh(c *candidate) {
+	if c.facts.Explicit {
+		c.cause.Evidence = append(c.cause.Evidence, Evidence{Kind: "operator", Text: "the operator named this order"})
 	}
 	switch {
-	case placed.IsZero() || requestTime(r).IsZero():
-		return text + ", perhaps older than the order"
-	case isOlder(r, placed):
-		return text + ", older than the order"
+	case !c.facts.Asked:
+	case c.facts.RequestsErr != nil: // the answer is not whole: it is written down, and nothing follows from it
+		if len(c.facts.Requests) > 0 {
+			c.cause.hear(c.order, c.facts.Requests)
+		}
 	default:
-		return text + ", not older than the order"
+		c.cause.ask(c.order, c.facts.Requests)
 	}
+	c.facts.Attribution = c.cause.Attribution
 }
 
 func customer(o *commerce.Order) string {

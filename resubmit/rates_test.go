@@ -1,0 +1,184 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// ofProduct is an order that failed for lack of an answer.
+func ofProduct(product, vendor string, failed time.Time) *commerce.Order {
+	text := "Provisioning: resource 1 for APS application '" + product + "': 502 Bad Gateway"
+	if product == "" {
+		text = "502 Bad Gateway"
+	}
+	return &commerce.Order{
+		ID: product + failed.String(), Status: commerce.StatusProvisioningFailed, VendorID: vendor, FailedAt: failed, PlacedAt: failed, Failure: failure(text),
+	}
+}
+
+// aWeek counts a product that fails every hour, and three that fail in the first of
+// the two nights only.
+func aWeek(t testing.TB) *resubmit.Rates {
+	t.Helper()
+	rates, err := resubmit.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	require.NoError(t, err)
+	for hour := range 6 * 24 {
+		rates.Add(ofProduct("Always", "1", at("20 00:30").Add(time.Duration(hour)*time.Hour)))
+	}
+	for i := range 60 {
+		rates.Add(ofProduct(fmt.Sprint("Product ", i%3), "2", at("22 02:00").Add(time.Duration(i)*2*time.Minute)))
+	}
+	return rates
+}
+
+func rateTexts(a resubmit.Attribution) []string {
+	var texts []string
+	for _, e := range a.Evidence {
+		if e.Kind == "rate" {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}
+
+func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
+	t.Parallel()
+	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
+	all := "failures still open of all: 62 in its 2h (31.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour)" +
+		"; 4 of 6 products and sellers failed more than usual together, which speaks for the window"
+
+	got := a.Attribute(ofProduct("Always", "1", at("22 03:00")))
+	require.Equal(t, resubmit.Likely, got.Verdict, "weaker by a step")
+	require.Equal(t, []string{
+		"failures still open of application 'Always': 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour)" +
+			": it fails all the time, which speaks against the window",
+		all,
+	}, rateTexts(got))
+
+	got = a.Attribute(ofProduct("Product 1", "2", at("22 03:00")))
+	require.Equal(t, resubmit.Caused, got.Verdict)
+	require.Equal(t, []string{
+		"failures still open of application 'Product 1': 20 in its 2h (10.0 an hour), 0 in 24h before (0.0 an hour), 0 in 24h after (0.0 an hour)",
+		all,
+	}, rateTexts(got))
+
+	got = a.Attribute(ofProduct("", "2", at("22 03:00")))
+	require.Contains(t, rateTexts(got)[0], "of seller 2: 60 in its 2h", "no product is told")
+	got = a.Attribute(ofProduct("", "", at("22 03:00")))
+	require.Len(t, rateTexts(got), 1, "nothing is told")
+	got = a.Attribute(ofProduct("Product 1", "2", at("23 03:00")))
+	require.Empty(t, rateTexts(got), "outside the windows nothing is compared")
+}
+
+func TestAWindowThatNothingRoseInIsToldWithoutPraise(t *testing.T) {
+	t.Parallel()
+	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
+	got := a.Attribute(ofProduct("", "3", at("24 03:00")))
+	require.Equal(t, resubmit.Caused, got.Verdict)
+	require.Equal(t, []string{
+		"failures still open of all: 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour); 0 of 2 products and sellers failed more than usual",
+	}, rateTexts(got))
+}
+
+func TestTooFewFailuresAreNoRate(t *testing.T) {
+	t.Parallel()
+	rates, err := resubmit.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	require.NoError(t, err)
+	for _, clock := range []string{"21 06:00", "21 12:00", "21 18:00", "21 22:00", "22 03:00", "22 06:00", "22 12:00", "22 18:00", "22 23:00"} {
+		rates.Add(ofProduct("Rare", "1", at(clock)))
+	}
+	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: rates})
+	require.Equal(t, resubmit.Caused, a.Attribute(ofProduct("Rare", "1", at("22 03:00"))).Verdict)
+}
+
+func TestOfAWindowThatIsNotOverNothingAfterItIsCompared(t *testing.T) {
+	t.Parallel()
+	a := resubmit.NewAttributor(resubmit.AttributorConfig{
+		Calendar: nights(t), Rates: aWeek(t), Margins: resubmit.Margins{Now: at("22 02:57")},
+	})
+	got := a.Attribute(ofProduct("Always", "1", at("22 02:30")))
+	require.Equal(t, resubmit.Caused, got.Verdict)
+	require.Contains(t, rateTexts(got)[0], "1 in its 1h (1.0 an hour), 24 in 24h before (1.0 an hour)")
+	require.NotContains(t, rateTexts(got)[0], "after")
+}
+
+func TestAWindowOutsideTheTimeThatWasCountedIsNotCompared(t *testing.T) {
+	t.Parallel()
+	rates, err := resubmit.NewRates(at("10 00:00"), at("12 00:00"), nil)
+	require.NoError(t, err)
+	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: rates})
+	require.Equal(t, []string{"the rate of failures was not measured for this window"}, rateTexts(a.Attribute(ofProduct("P", "1", at("22 03:00")))))
+}
+
+func TestRatesSayWhatTheyCountedAndWhatNot(t *testing.T) {
+	t.Parallel()
+	rates, err := resubmit.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	require.NoError(t, err)
+	for i := range 600 {
+		rates.Add(ofProduct("", fmt.Sprint("v", i), at("22 03:00")))
+	}
+	rates.Add(ofProduct("", "v0", at("19 23:59")))
+	rates.Add(ofProduct("", "v0", at("26 00:00")))
+	rates.Add(&commerce.Order{Failure: failure(textTransient)})
+	rates.Add(&commerce.Order{Failure: failure(textPermanent), FailedAt: at("22 03:00"), VendorID: "v0"})
+	require.Equal(t, "600 failures still open of 500 products and sellers, from 2026-11-20T00:00:00Z to 2026-11-26T00:00:00Z in steps of 5m"+
+		"; 3 more are of another time or tell none; 100 of them are counted among all only, as 500 products and sellers are counted apart at most", rates.String())
+}
+
+func TestRatesAreMeasuredInAPassOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	early, other := ofProduct("P", "1", at("20 03:00")), ofProduct("P", "1", at("22 03:00"))
+	other.Status = commerce.StatusCompleted
+	source := &planSource{orders: []*commerce.Order{early, ofProduct("P", "1", at("22 03:00")), other}}
+	rates, err := resubmit.MeasureRates(t.Context(), source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
+	require.NoError(t, err)
+	require.Contains(t, rates.String(), "1 failures still open of 2 products and sellers")
+
+	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Source: source, Filter: resubmit.Everything(), Calendar: nights(t), Rates: rates, IgnoreConnect: true, Settle: -1,
+	})
+	require.NoError(t, err)
+	require.Len(t, rateTexts(entriesOf(t, plan)[1].Attribution), 2)
+
+	cause := errors.New("no answer")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	_, err = resubmit.MeasureRates(ctx, source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestATimeThatCannotBeCountedInIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, span := range map[string][2]time.Time{
+		"is no time to count in": {at("23 00:00"), at("22 00:00")}, "give both": {at("23 00:00"), {}},
+		"longer than 60 days": {at("01 00:00"), at("01 00:00").AddDate(0, 0, 61)},
+	} {
+		_, err := resubmit.NewRates(span[0], span[1], nil)
+		require.ErrorContains(t, err, name)
+		require.NotContains(t, err.Error(), "\n")
+	}
+	rates, err := resubmit.NewRates(at("01 00:00"), at("01 00:00").AddDate(0, 0, 60), nil)
+	require.NoError(t, err)
+	require.Contains(t, rates.String(), "in steps of 22m")
+}
+
+func TestAdjacentWindowsAreNotWhatIsUsual(t *testing.T) {
+	t.Parallel()
+	rates, err := resubmit.NewRates(at("21 00:00"), at("26 00:00"), nil)
+	require.NoError(t, err)
+	for i := range 240 { // in both nights, 22nd and 24th, and never between
+		rates.Add(ofProduct("P", "1", at("22 02:00").Add(time.Duration(i%60)*2*time.Minute+time.Duration(i/120)*48*time.Hour)))
+	}
+	cal := nights(t).WithMargins(24*time.Hour, 22*time.Hour) // so that they touch
+	got := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: cal, Rates: rates}).Attribute(ofProduct("P", "1", at("22 03:00")))
+	require.Equal(t, resubmit.Caused, got.Verdict)
+	require.NotContains(t, rateTexts(got)[0], "before")
+}
