@@ -18,12 +18,12 @@ var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wa
 // Apply resubmits the orders that the plan marks for it, and no others, each at
 // most once, and waits until it is known what came of them.
 //
-// Each order goes the same way: the gate (not paused, no window, no window about
-// to begin or only just over; otherwise it waits), its lane (one order of a
-// subscription at a time, in the order of the plan), the pace, the intent in the
-// journal, the order read again and compared with the plan, the transition chosen
-// from those it offers, the push, its outcome in the journal, and the look for the
-// result in Commerce and then in Connect.
+// Each order goes the same way: its lane (one order of a subscription at a time, in
+// the order of the plan), the canary of its group, the gate (not paused, no window,
+// no window about to begin or only just over, the breaker closed; otherwise it
+// waits), the pace, the intent in the journal, the order read again and compared with
+// the plan, the transition chosen from those it offers, the push, its outcome in the
+// journal, and the look for the result in Commerce and then in Connect.
 //
 // An order whose push got no answer is read until its state tells that the push was
 // accepted, or the settle time has passed and the outcome is unknown. It is never
@@ -35,11 +35,15 @@ var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wa
 // came to an end is reported as it was, and the rest is done. A journal of another
 // plan is refused with ErrOtherPlan.
 //
-// When ctx ends, nothing new is pushed; a push that is on its way is waited for,
-// at most two minutes, and its outcome recorded. The report always counts every
-// order that the plan marks: those that were not begun are skipped as "not
-// started". It comes with an error, which is the one of ctx, of the plan or of the
-// journal. It is nil only if the run could not begin.
+// When ctx ends, or by [Runner.Cancel], nothing new is pushed; a push that is on its
+// way is waited for, at most two minutes, and its outcome recorded. [Runner.Drain]
+// ends the run too, but when what was pushed is verified. A client that does not
+// return ten seconds after its context has ended is given up, and so is its goroutine.
+//
+// The report always counts every order that the plan marks: those that were not begun
+// are skipped as "not started". It comes with an error when the run ended early: the
+// one of ctx, of the plan or of the journal, [ErrDrained], [ErrCancelled], [ErrBreaker]
+// or [ErrPatience]. It is nil only if the run could not begin.
 func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	x, err := r.begin(ctx, plan)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
 // loopback is an order system on a real socket, as fast as it can be: a push
@@ -27,6 +30,17 @@ type loopback struct {
 	client *http.Client
 	pushed sync.Map
 	pushes atomic.Int64
+
+	mu    sync.Mutex
+	calls []time.Time // when they came, if that is asked for
+}
+
+func (l *loopback) note() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.calls != nil {
+		l.calls = append(l.calls, time.Now())
+	}
 }
 
 func newLoopback(tb testing.TB, connections int) *loopback {
@@ -42,6 +56,7 @@ func newLoopback(tb testing.TB, connections int) *loopback {
 }
 
 func (l *loopback) serve(w http.ResponseWriter, r *http.Request) {
+	l.note()
 	id := r.URL.Path
 	if r.Method == http.MethodPost {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -136,9 +151,10 @@ func loopbackOrders(n int) []*shopOrder {
 	return orders
 }
 
-func applyAll(tb testing.TB, l *loopback, plan *resubmit.Plan, slots int) {
+// applyAll applies a plan with all guards on, at a rate that no machine reaches.
+func applyAll(tb testing.TB, l *loopback, plan *resubmit.Plan, slots int, j resubmit.Journal) {
 	r, err := resubmit.NewRunner(resubmit.Config{
-		Reader: l, Pusher: l, Rate: -1, Concurrency: slots, Verify: resubmit.Verify{First: -1}, DropItems: true,
+		Reader: l, Pusher: l, Journal: j, Rate: 1e6, Concurrency: slots, Verify: resubmit.Verify{First: -1}, DropItems: true,
 	})
 	require.NoError(tb, err)
 	report, err := r.Apply(tb.Context(), plan)
@@ -149,8 +165,27 @@ func applyAll(tb testing.TB, l *loopback, plan *resubmit.Plan, slots int) {
 // BenchmarkApply compares Apply with bare net/http that makes the same calls over
 // as many connections, turn by turn, and reports the share that it reaches.
 func BenchmarkApply(b *testing.B) {
-	const orders, slots = 2000, 8
-	const flight = 2 * slots // as many calls at once as Apply may have: pushes, and looks beside them
+	b.Run("memory-journal", func(b *testing.B) {
+		benchmarkApply(b, 8, func() resubmit.Journal { return new(resubmit.MemoryJournal) })
+	})
+	b.Run("durable-journal", func(b *testing.B) {
+		n := 0
+		// More orders at once share a write to the disk.
+		benchmarkApply(b, 64, func() resubmit.Journal {
+			n++
+			j, err := journal.Open(filepath.Join(b.TempDir(), strconv.Itoa(n)))
+			require.NoError(b, err)
+			b.Cleanup(func() { _ = j.Close() })
+			return j
+		})
+	})
+}
+
+// The orders are enough that the steps of the canary, which go one after the other,
+// are as small a part as in a night's work.
+func benchmarkApply(b *testing.B, slots int, open func() resubmit.Journal) {
+	const orders = 10000
+	flight := 2 * slots // as many calls at once as Apply may have: pushes, and looks beside them
 	l := newLoopback(b, 2*slots)
 	all := loopbackOrders(orders)
 	plan := planFor(b, all...)
@@ -167,8 +202,9 @@ func BenchmarkApply(b *testing.B) {
 		bare += time.Since(start)
 
 		l.pushed.Clear()
+		j := open()
 		start = time.Now()
-		applyAll(b, l, plan, slots)
+		applyAll(b, l, plan, slots, j)
 		applied += time.Since(start)
 	}
 	n := float64(b.N * orders)
@@ -178,13 +214,39 @@ func BenchmarkApply(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkPace shows what the pace is worth on real sockets and real clocks, as the
+// server sees it: the calls a second, in percent of the limit, and the most in any
+// second. TestNoSlidingSecondHasMoreCallsThanTheRate holds it to the limit.
+func BenchmarkPace(b *testing.B) {
+	for _, rate := range []int{1, 10, 100, 1000} {
+		b.Run(strconv.Itoa(rate), func(b *testing.B) {
+			l := newLoopback(b, 16)
+			orders := max(2, rate) // three calls each, which take three seconds
+			plan := planFor(b, loopbackOrders(orders)...)
+			for b.Loop() {
+				l.pushed.Clear()
+				l.calls = make([]time.Time, 0, 3*orders)
+				r, err := resubmit.NewRunner(resubmit.Config{
+					Reader: l, Pusher: l, Rate: float64(rate), SlowTo: -1, Concurrency: 8, Verify: resubmit.Verify{First: -1},
+				})
+				require.NoError(b, err)
+				_, err = r.Apply(b.Context(), plan)
+				require.NoError(b, err)
+			}
+			took := l.calls[len(l.calls)-1].Sub(l.calls[0]).Seconds()
+			b.ReportMetric(100*float64(len(l.calls)-1)/took/float64(rate), "%-of-limit")
+			b.ReportMetric(float64(mostInASecond(l.calls, time.Time{}, time.Now())), "most-in-a-second")
+		})
+	}
+}
+
 // The test is not parallel, so that it sees only what it starts itself.
 func TestApplyOnRealSocketsLeavesNoGoroutine(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Run("apply", func(t *testing.T) {
 		l := newLoopback(t, 4)
 		all := loopbackOrders(100)
-		applyAll(t, l, planFor(t, all...), 2)
+		applyAll(t, l, planFor(t, all...), 2, nil)
 		require.EqualValues(t, 100, l.pushes.Load())
 	})
 }

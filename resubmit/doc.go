@@ -20,6 +20,10 @@
 //	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Requests: requests})
 //	report, err := runner.Apply(ctx, plan)
 //
+// It begins carefully ([Canary]), stops when Connect turns out to be still down
+// ([Breaker]), keeps a pace that gives way to servers in trouble (Config.Rate), and
+// can be paused, slowed down and drained while it runs.
+//
 // Errors: whatever reads text (ParseFilter, LoadPatterns) answers with one line
 // that says what is wrong and where. Filters and classifiers are immutable and
 // safe for concurrent use. A Runner is too, and applies one plan at a time.

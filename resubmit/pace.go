@@ -14,12 +14,13 @@ import (
 var ErrPatience = errors.New("a server asks for more patience than Config.MaxHold")
 
 const (
-	// paceMargin is how far below the limit the calls are spaced, so that a late
-	// timer does not put one call too many into a second.
-	paceMargin = 0.995
-	// paceLate is how late a call may be and the next one still on time. It is less
-	// than what paceMargin leaves of a second.
-	paceLate = 4 * time.Millisecond
+	// paceMargin is how far below the limit the calls are spaced: 7 ms are left in
+	// each second, so that a late timer or a slow network does not put one call too
+	// many into it.
+	paceMargin = 0.993
+	// paceLate is how late a call may be and the next one still on time. It is part
+	// of what paceMargin leaves; the rest is for the network.
+	paceLate = 3 * time.Millisecond
 	// paceRaise is how often the pace is raised again by a tenth of the limit.
 	paceRaise = 10 * time.Second
 	paceStep  = 0.1

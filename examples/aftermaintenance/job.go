@@ -176,7 +176,7 @@ func (s *settings) pushTargets() []commerce.Status {
 // apply carries the plan out.
 func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
-		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect,
+		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
 		Calendar: func() *connect.Calendar { return sys.calendar },
 		Rate:     s.rate, Targets: s.pushTargets(),
 		Observer: newProgress(out, plan.Counts().Resubmit),
