@@ -117,6 +117,11 @@ func (s State) Diff(now State) string {
 // of a SHA-256 over the order's id and its state. Equal states at equal instants
 // have equal fingerprints, in whatever zone the times are kept.
 func Fingerprint(orderID string, s State) string {
+	sum := fingerprint(orderID, &s)
+	return string(sum[:])
+}
+
+func fingerprint(orderID string, s *State) (name [32]byte) {
 	buf := make([]byte, 0, 512)
 	for _, field := range [...]string{orderID, string(s.Status), string(s.ProvisioningStatus), s.Reason} {
 		// The length keeps "ab","c" apart from "a","bc".
@@ -128,7 +133,8 @@ func Fingerprint(orderID string, s State) string {
 		buf = binary.AppendVarint(buf, int64(t.Nanosecond()))
 	}
 	sum := sha256.Sum256(buf)
-	return hex.EncodeToString(sum[:16])
+	hex.Encode(name[:], sum[:16])
+	return name
 }
 
 // excerpt is the start of a text on one line, for messages.
@@ -169,4 +175,15 @@ func (c *Counts) add(a Action) {
 		c.Manual++
 	}
 	c.Total++
+}
+
+// sum adds the counts of a part.
+func (c *Counts) sum(part Counts) {
+	c.Resubmit += part.Resubmit
+	c.Wait += part.Wait
+	c.Hold += part.Hold
+	c.Quarantine += part.Quarantine
+	c.Complete += part.Complete
+	c.Manual += part.Manual
+	c.Total += part.Total
 }

@@ -140,18 +140,38 @@ func appendText(b []byte, s string) []byte {
 }
 
 // entryReader reads what appendEntry writes: the same fields in the same order,
-// no others, nothing between them. It keeps texts that come again and again.
+// no others, nothing between them. It keeps texts and amounts that come again and
+// again.
 type entryReader struct {
-	line  []byte
-	pos   int
-	err   error
-	known map[string]string
+	line    string
+	plain   bool // the line has no escapes, and nothing but printable ASCII
+	pos     int
+	err     error
+	borrow  bool // texts are parts of the line
+	known   map[string]string
+	amounts map[string]decimal.Decimal
 }
 
-// read reads one line, without its end, into e.
-func (r *entryReader) read(line []byte, e *Entry) error {
-	r.line, r.pos, r.err = line, 0, nil
+// read reads one line, without its end, into e, which is the caller's.
+func (r *entryReader) read(line string, e *Entry) error {
+	r.borrow = false
 	*e = Entry{}
+	return r.decode(line, e)
+}
+
+// look reads one line into e for one look: the texts of e keep the line alive, and
+// its lists are overwritten by the next one.
+func (r *entryReader) look(line string, e *Entry) error {
+	r.borrow = true
+	*e = Entry{
+		Subscriptions: e.Subscriptions[:0],
+		Attribution:   Attribution{Evidence: e.Attribution.Evidence[:0]},
+	}
+	return r.decode(line, e)
+}
+
+func (r *entryReader) decode(line string, e *Entry) error {
+	r.line, r.plain, r.pos, r.err = line, isPlain(line), 0, nil
 	r.want(`{"id":`)
 	e.OrderID = r.text()
 	r.want(`,"number":`)
@@ -232,7 +252,10 @@ func (r *entryReader) attribution(a *Attribution) {
 		a.WindowID = r.again()
 	}
 	if r.has(`,"evidence":[`) {
-		a.Evidence = append(make([]Evidence, 0, 4), r.evidence())
+		if a.Evidence == nil {
+			a.Evidence = make([]Evidence, 0, 4)
+		}
+		a.Evidence = append(a.Evidence, r.evidence())
 		for r.has(",") {
 			a.Evidence = append(a.Evidence, r.evidence())
 		}
@@ -259,7 +282,7 @@ func (r *entryReader) evidence() (ev Evidence) {
 // has reads past s if it comes next. After a failure nothing comes next, so that
 // every loop ends.
 func (r *entryReader) has(s string) bool {
-	if r.err != nil || len(r.line)-r.pos < len(s) || string(r.line[r.pos:r.pos+len(s)]) != s {
+	if r.err != nil || !strings.HasPrefix(r.line[r.pos:], s) {
 		return false
 	}
 	r.pos += len(s)
@@ -281,10 +304,17 @@ func (r *entryReader) fail(problem string) {
 
 // raw reads a string and returns what is between its quotes, and whether that
 // still has escapes.
-func (r *entryReader) raw() (raw []byte, escaped bool) {
+func (r *entryReader) raw() (raw string, escaped bool) {
 	r.want(`"`)
 	if r.err != nil {
-		return nil, false
+		return "", false
+	}
+	if r.plain {
+		if n := strings.IndexByte(r.line[r.pos:], '"'); n >= 0 {
+			raw = r.line[r.pos : r.pos+n]
+			r.pos += n + 1
+			return raw, false
+		}
 	}
 	for i := r.pos; i < len(r.line); i++ {
 		switch c := r.line[i]; {
@@ -298,55 +328,64 @@ func (r *entryReader) raw() (raw []byte, escaped bool) {
 		case c < ' ':
 			r.pos = i
 			r.fail("a control character inside a string")
-			return nil, false
+			return "", false
 		}
 	}
 	r.fail("a string without an end")
-	return nil, false
+	return "", false
+}
+
+// isPlain reports whether a line has no backslash, no control character and nothing
+// outside ASCII, so that its strings are what is between their quotes.
+func isPlain(line string) bool {
+	for i := range len(line) {
+		if c := line[i]; c < ' ' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *entryReader) text() string {
 	raw, escaped := r.raw()
-	if escaped {
-		return r.unescape(raw)
+	s := r.valid(raw, escaped)
+	if r.borrow {
+		return s
 	}
-	if !utf8.Valid(raw) {
-		r.fail("the string before this is not UTF-8")
-	}
-	return string(raw)
+	return strings.Clone(s)
 }
 
 // again is text for what many entries have in common.
 func (r *entryReader) again() string {
 	const most = 4096
 	raw, escaped := r.raw()
-	if s, ok := r.known[string(raw)]; ok {
+	if s, ok := r.known[raw]; ok {
 		return s
 	}
-	if r.err != nil {
-		return ""
-	}
-	s := string(raw)
-	if escaped {
-		s = r.unescape(raw)
-	} else if !utf8.Valid(raw) {
-		r.fail("the string before this is not UTF-8")
-	}
+	s := r.valid(raw, escaped)
 	if r.known == nil {
 		r.known = make(map[string]string)
 	}
 	if len(r.known) < most && len(raw) <= most && r.err == nil {
-		r.known[string(raw)] = s
+		s = strings.Clone(s)
+		r.known[strings.Clone(raw)] = s
 	}
 	return s
 }
 
-func (r *entryReader) unescape(raw []byte) (s string) {
-	quoted := r.line[r.pos-len(raw)-2 : r.pos]
-	if err := json.Unmarshal(quoted, &s); err != nil {
-		r.fail("the string before this has a bad escape")
+// valid is the text that raw stands for.
+func (r *entryReader) valid(raw string, escaped bool) string {
+	if r.err != nil || r.plain {
+		return raw
 	}
-	if !utf8.Valid(raw) {
+	s := raw
+	if escaped {
+		quoted := r.line[r.pos-len(raw)-2 : r.pos]
+		if err := json.Unmarshal([]byte(quoted), &s); err != nil {
+			r.fail("the string before this has a bad escape")
+		}
+	}
+	if !utf8.ValidString(raw) {
 		r.fail("the string before this is not UTF-8")
 	}
 	return s
@@ -357,7 +396,7 @@ func (r *entryReader) time() time.Time {
 	if r.err != nil {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339Nano, string(raw))
+	t, err := time.Parse(time.RFC3339Nano, raw)
 	if err != nil {
 		r.fail(fmt.Sprintf("%q is not a time like 2026-11-23T08:00:00Z", raw))
 	}
@@ -369,9 +408,19 @@ func (r *entryReader) amount() decimal.Decimal {
 	if r.err != nil {
 		return decimal.Decimal{}
 	}
-	d, err := parseAmount(string(raw))
+	if d, ok := r.amounts[raw]; ok {
+		return d
+	}
+	d, err := parseAmount(raw)
 	if err != nil {
 		r.fail(err.Error())
+	}
+	const most = 1024
+	if r.amounts == nil {
+		r.amounts = make(map[string]decimal.Decimal)
+	}
+	if len(r.amounts) < most && err == nil {
+		r.amounts[strings.Clone(raw)] = d
 	}
 	return d
 }
@@ -441,27 +490,33 @@ func checkYear(times ...time.Time) error {
 // written, and with one that was read. after is the time of placing of the entry
 // before it.
 func checkEntry(e *Entry, after time.Time) error {
-	id := excerpt(e.OrderID)
 	switch {
-	case id == "":
+	case strings.TrimSpace(e.OrderID) == "":
 		return errors.New("the order has no id")
 	case !knownActions[e.Decision.Action]:
-		return fmt.Errorf("order %s: unknown action %q", id, e.Decision.Action)
+		return fmt.Errorf("order %s: unknown action %q", excerpt(e.OrderID), e.Decision.Action)
 	case !knownClasses[e.Attribution.Class]:
-		return fmt.Errorf("order %s: unknown class %q", id, e.Attribution.Class)
+		return fmt.Errorf("order %s: unknown class %q", excerpt(e.OrderID), e.Attribution.Class)
 	case !knownVerdicts[e.Attribution.Verdict]:
-		return fmt.Errorf("order %s: unknown verdict %q", id, e.Attribution.Verdict)
+		return fmt.Errorf("order %s: unknown verdict %q", excerpt(e.OrderID), e.Attribution.Verdict)
 	case e.Target != "" && e.Decision.Action != Resubmit:
-		return fmt.Errorf("order %s: has the target %q although it is not to be resubmitted", id, e.Target)
-	case e.Fingerprint != Fingerprint(e.OrderID, e.Before):
-		return fmt.Errorf("order %s: the fingerprint is not that of the order and its state", id)
-	case !e.Before.PlacedAt.IsZero() && e.Before.PlacedAt.Before(after.Truncate(time.Second)):
-		// To the second, as a list may tell it, though reading an order tells it finer.
-		return fmt.Errorf("order %s: was placed %s, before the order ahead of it; orders must come oldest first",
-			id, e.Before.PlacedAt.Format(time.RFC3339Nano))
-	default:
-		return nil
+		return fmt.Errorf("order %s: has the target %q although it is not to be resubmitted", excerpt(e.OrderID), e.Target)
 	}
+	if sum := fingerprint(e.OrderID, &e.Before); e.Fingerprint != string(sum[:]) {
+		return fmt.Errorf("order %s: the fingerprint is not that of the order and its state", excerpt(e.OrderID))
+	}
+	return checkAge(e, after)
+}
+
+// checkAge says whether an entry is older than the one before it, which was placed at
+// after. That is held to the second, as a list may tell it, though reading an order
+// tells it finer.
+func checkAge(e *Entry, after time.Time) error {
+	if placed := e.Before.PlacedAt; !placed.IsZero() && placed.Before(after.Truncate(time.Second)) {
+		return fmt.Errorf("order %s: was placed %s, before the order ahead of it; orders must come oldest first",
+			excerpt(e.OrderID), placed.Format(time.RFC3339Nano))
+	}
+	return nil
 }
 
 var (

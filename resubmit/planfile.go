@@ -1,14 +1,13 @@
 package resubmit
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
+
 	"hash/maphash"
 	"io"
 	"iter"
@@ -47,7 +46,7 @@ const (
 // A PlanWriter is not safe for concurrent use.
 type PlanWriter struct {
 	w      io.Writer
-	hash   hash.Hash
+	hash   hashWriter
 	buf    []byte
 	counts Counts
 	after  time.Time // of placing of the last entry that tells it
@@ -141,7 +140,7 @@ func (p *PlanWriter) fail(err error) error {
 	return p.err
 }
 
-func digestOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
+func digestOf(h hashWriter) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
 func appendCounts(b []byte, c Counts) []byte {
 	return fmt.Appendf(b, `{"total":%d,"resubmit":%d,"wait":%d,"hold":%d,"quarantine":%d,"complete":%d,"manual":%d}`,
@@ -220,28 +219,51 @@ func (p *Plan) Digest() string { return p.digest }
 // was opened. Each entry is fresh and the caller's.
 func (p *Plan) Entries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
-		lines := p.lines(&blockReader{plan: p})
 		var dec entryReader
-		for {
-			start := lines.offset
-			line, err := lines.next()
-			if start == p.last && err == nil {
-				return
+		for line, err := range p.lines() {
+			e := new(Entry)
+			if err == nil {
+				err = dec.read(line.text, e)
 			}
 			if err != nil {
-				yield(nil, p.errorf(lines.number, "%w; make the plan anew", err))
-				return
-			}
-			if start == 0 {
-				continue
-			}
-			e := new(Entry)
-			if err := dec.read(line, e); err != nil {
-				yield(nil, p.errorf(lines.number, "%w; make the plan anew", err))
+				yield(nil, p.errorf(line.number, "%w; make the plan anew", err))
 				return
 			}
 			if !yield(e, nil) {
 				return
+			}
+		}
+	}
+}
+
+// planLine is the line of an entry.
+type planLine struct {
+	text   string
+	number int // from 1, which is the header
+}
+
+// lines yields the lines of the entries. With an error it yields the number of the
+// line that could not be read.
+func (p *Plan) lines() iter.Seq2[planLine, error] {
+	return func(yield func(planLine, error) bool) {
+		sections := &sectionReader{r: &blockReader{plan: p}}
+		line, offset := planLine{}, int64(0)
+		for {
+			raw, err := sections.next()
+			if err != nil {
+				yield(planLine{number: line.number + 1}, err)
+				return
+			}
+			for rest := string(raw); rest != ""; {
+				if offset == p.last {
+					return
+				}
+				line.text, rest, _ = strings.Cut(rest, "\n")
+				line.number++
+				offset += int64(len(line.text)) + 1
+				if line.number > 1 && !yield(line, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -268,61 +290,6 @@ var (
 	errEdited = errors.New("the digest does not fit what is before it: the file was edited or damaged after it was written; make the plan anew")
 )
 
-// verify reads the plan once from start to end.
-func (p *Plan) verify() error {
-	lines := p.lines(&blockReader{plan: p, record: true})
-	line, err := lines.next()
-	if errors.Is(err, io.EOF) {
-		return p.errorf(1, "the file is empty; make the plan anew")
-	}
-	if err == nil {
-		err = p.readHeader(line)
-	}
-	if err != nil {
-		return p.errorf(1, "%w", err)
-	}
-	digest := sha256.New()
-	_, _ = digest.Write(line)
-	_, _ = digest.Write([]byte{'\n'})
-
-	var (
-		dec   entryReader
-		e     Entry
-		after time.Time
-	)
-	for {
-		p.last = lines.offset
-		line, err := lines.next()
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return p.errorf(lines.number, "%w", errCutOff)
-		case err != nil:
-			return p.errorf(lines.number, "%w; make the plan anew", err)
-		}
-		if bytes.HasPrefix(line, []byte(trailerStart)) {
-			if err := p.readTrailer(line, digest); err != nil {
-				return p.errorf(lines.number, "%w", err)
-			}
-			if lines.offset != p.size {
-				return p.errorf(lines.number+1, "something follows the last line: it looks like two plans in one file; make the plan anew")
-			}
-			return nil
-		}
-		if err = dec.read(line, &e); err == nil {
-			err = checkEntry(&e, after)
-		}
-		if err != nil {
-			return p.errorf(lines.number, "%w; the file was edited or damaged: make the plan anew", err)
-		}
-		if !e.Before.PlacedAt.IsZero() {
-			after = e.Before.PlacedAt
-		}
-		p.counts.add(e.Decision.Action)
-		_, _ = digest.Write(line)
-		_, _ = digest.Write([]byte{'\n'})
-	}
-}
-
 // readHeader looks at the kind and the version before it looks at anything else,
 // because a later version may have fields that this one refuses.
 func (p *Plan) readHeader(line []byte) error {
@@ -345,7 +312,7 @@ func (p *Plan) readHeader(line []byte) error {
 }
 
 // readTrailer holds the last line against the one that belongs there.
-func (p *Plan) readTrailer(line []byte, h hash.Hash) error {
+func (p *Plan) readTrailer(line []byte, h hashWriter) error {
 	want := append(appendCounts([]byte(trailerStart), p.counts), digestStart...)
 	if !bytes.HasPrefix(line, want) {
 		counts, _, _ := bytes.Cut(line[len(trailerStart):], []byte(digestStart))
@@ -360,46 +327,6 @@ func (p *Plan) readTrailer(line []byte, h hash.Hash) error {
 	return nil
 }
 
-func (p *Plan) lines(r io.Reader) *lineReader {
-	return &lineReader{r: bufio.NewReaderSize(r, planBlock)}
-}
-
-// lineReader reads lines that may be long, but not without bound.
-type lineReader struct {
-	r      *bufio.Reader
-	long   []byte
-	number int   // of the line read last, from 1
-	offset int64 // after it
-}
-
-// next returns the next line without its end. It is good until the next call.
-// io.EOF means that there is none, io.ErrUnexpectedEOF that its end is missing.
-func (l *lineReader) next() ([]byte, error) {
-	l.number++
-	l.long = l.long[:0]
-	for {
-		part, err := l.r.ReadSlice('\n')
-		size := len(l.long) + len(part)
-		switch {
-		case size > maxLine:
-			return nil, fmt.Errorf("the line is longer than the %d bytes that a line may have", maxLine)
-		case errors.Is(err, bufio.ErrBufferFull):
-			l.long = append(l.long, part...)
-			continue
-		case errors.Is(err, io.EOF) && size > 0:
-			return nil, io.ErrUnexpectedEOF
-		case err != nil:
-			return nil, err
-		}
-		l.offset += int64(size)
-		if len(l.long) > 0 {
-			l.long = append(l.long, part...)
-			part = l.long
-		}
-		return part[:len(part)-1], nil
-	}
-}
-
 // blockReader reads a plan block by block. It either records what the blocks
 // are, or holds them against what was recorded.
 type blockReader struct {
@@ -407,24 +334,13 @@ type blockReader struct {
 	record bool
 	next   int    // block
 	buf    []byte // one block
-	rest   []byte // of buf, not yet read
 }
 
-func (b *blockReader) Read(dst []byte) (int, error) {
-	if len(b.rest) == 0 {
-		if err := b.fill(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(dst, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
-}
-
-func (b *blockReader) fill() error {
+// block returns the next block, which is good until the next call.
+func (b *blockReader) block() ([]byte, error) {
 	start := int64(b.next) * planBlock
 	if start >= b.plan.size {
-		return io.EOF
+		return nil, io.EOF
 	}
 	if b.buf == nil {
 		b.buf = make([]byte, min(planBlock, b.plan.size))
@@ -432,15 +348,14 @@ func (b *blockReader) fill() error {
 	block := b.buf[:min(planBlock, b.plan.size-start)]
 	if n, err := b.plan.r.ReadAt(block, start); n < len(block) {
 		// Not wrapped, because an end of the file here is not the end of the plan.
-		return fmt.Errorf("read byte %d of %d: %v", start+int64(n)+1, b.plan.size, err) //nolint:errorlint // see above
+		return nil, fmt.Errorf("read byte %d of %d: %v", start+int64(n)+1, b.plan.size, err) //nolint:errorlint // see above
 	}
 	sum := maphash.Bytes(b.plan.seed, block)
 	if b.record {
 		b.plan.blocks = append(b.plan.blocks, sum)
 	} else if b.plan.blocks[b.next] != sum {
-		return errors.New("the file was changed after it was opened")
+		return nil, errors.New("the file was changed after it was opened")
 	}
 	b.next++
-	b.rest = block
-	return nil
+	return block, nil
 }
