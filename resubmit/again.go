@@ -109,7 +109,7 @@ func (x *run) watchOn(j *job, err error) (until time.Time, why string) {
 	case why != "":
 		return until, why
 	case x.stopping():
-		x.left.Store(true)
+		_ = x.notStarted(j)
 		return until, ErrDrained.Error()
 	case err == nil:
 		return until, ""

@@ -53,6 +53,15 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
 	x.feed(plan)
+	r.wait(x)
+
+	report, err := x.finish()
+	x.tell.finished(report)
+	return report, err
+}
+
+// wait waits for all that a run has in hand, and lets go of it.
+func (r *Runner) wait(x *run) {
 	x.jobs.Wait()
 	r.end()
 	close(x.ready)
@@ -61,10 +70,6 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	x.followers.Wait()
 	close(x.hands)
 	x.wasOver()
-
-	report, err := x.finish()
-	x.tell.finished(report)
-	return report, err
 }
 
 func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
@@ -203,6 +208,8 @@ type run struct {
 
 // job is one order on its way.
 type job struct {
+	ctx   context.Context //nolint:containedctx // of the run, or of the one call that is about the order
+	left  bool            // the end of the run left it where it was
 	entry *Entry
 	item  Item
 	rec   Record
@@ -301,6 +308,7 @@ func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error)
 // take takes an order in hand, unless it would have to wait and too many do, or
 // an older one of its lanes was left out.
 func (x *run) take(j *job, late *laneSet) bool {
+	j.ctx = x.ctx
 	x.jobs.Add(1)
 	x.hand <- struct{}{}
 	x.mu.Lock()
@@ -375,16 +383,17 @@ func (x *run) block(j *job, by *barrier) {
 	x.mu.Unlock()
 	why := "blocked by " + by.number + ", an older order of the same subscription that did not come to a good end"
 	if stopping {
-		why = x.notStarted()
+		why = x.notStarted(j)
 	}
 	j.item.Outcome, j.item.Why = OutcomeSkipped, why
 	x.account(j)
 }
 
 // notStarted says why an order was left where it was.
-func (x *run) notStarted() string {
+func (x *run) notStarted(j *job) string {
+	j.left = true
 	x.left.Store(true)
-	if err := context.Cause(x.ctx); err != nil {
+	if err := context.Cause(j.ctx); err != nil {
 		return "not started: " + err.Error()
 	}
 	return "not started: " + ErrDrained.Error()

@@ -88,7 +88,7 @@ func (x *run) turn(j *job) next {
 	if n, goes := x.admit(j); !goes {
 		return n
 	}
-	if x.gate.wait(x.ctx, j) != nil || x.pushes.take(x.ctx) != nil {
+	if x.gate.wait(j.ctx, j) != nil || x.pushes.take(j.ctx) != nil {
 		return x.unstarted(j)
 	}
 	defer x.pushes.give()
@@ -168,7 +168,7 @@ func (x *run) once(j *job) next {
 	case errors.Is(err, commerce.ErrNotFound):
 		j.rec.Seen = ""
 		return x.skip(j, "the order is not there any more: "+err.Error())
-	case err != nil && x.ctx.Err() != nil:
+	case err != nil && j.ctx.Err() != nil:
 		return x.release(j, "stopped before the push")
 	case err != nil:
 		return x.putOff(j, "the order could not be read again", err)
@@ -187,10 +187,10 @@ func (x *run) once(j *job) next {
 
 // read reads the order, and keeps how it is.
 func (x *run) read(j *job) (*commerce.Order, error) {
-	if _, err := x.pace.wait(x.ctx); err != nil {
+	if _, err := x.pace.wait(j.ctx); err != nil {
 		return nil, err
 	}
-	order, err := x.cfg.Reader.Order(x.ctx, j.entry.OrderID)
+	order, err := x.cfg.Reader.Order(j.ctx, j.entry.OrderID)
 	switch {
 	case err != nil:
 	case order == nil:
@@ -247,7 +247,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 		return x.release(j, why)
 	}
 	// A stop of the run must not cut a push in half: its outcome would be unknown.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), pushTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), pushTimeout)
 	err := x.cfg.Pusher.Push(ctx, j.entry.OrderID, target)
 	cancel()
 	j.item.PushedAt = time.Now()
@@ -277,7 +277,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 // mayPush waits for the turn of a push and says what came between it and the
 // reading of the order, "" for nothing.
 func (x *run) mayPush(j *job) string {
-	held, err := x.pace.wait(x.ctx)
+	held, err := x.pace.wait(j.ctx)
 	if err == nil && held {
 		return "held back by Commerce right before the push" // what was read is old by now
 	}
@@ -285,7 +285,7 @@ func (x *run) mayPush(j *job) string {
 	if why == "" {
 		why = x.gate.breaker.closed(j)
 	}
-	if x.ctx.Err() != nil {
+	if j.ctx.Err() != nil {
 		return "stopped before the push"
 	}
 	if why != "" {
@@ -339,7 +339,7 @@ func (x *run) putOff(j *job, what string, err error) next {
 		return x.leave(j, fmt.Sprintf("given up after %d tries: %s", j.refusals, why))
 	}
 	pause := max(time.Second<<min(j.refusals-1, 6), x.pace.rest())
-	if x.gate.rest(x.ctx, pause) != nil {
+	if x.gate.rest(j.ctx, pause) != nil {
 		return x.unstarted(j)
 	}
 	return nextAgain
@@ -347,7 +347,7 @@ func (x *run) putOff(j *job, what string, err error) next {
 
 // release takes an intent back before anything went out.
 func (x *run) release(j *job, why string) next {
-	if x.takeBack(j, RecordRefused, why) != nil || x.ctx.Err() != nil {
+	if x.takeBack(j, RecordRefused, why) != nil || j.ctx.Err() != nil {
 		return x.unstarted(j)
 	}
 	return nextAgain
@@ -368,7 +368,7 @@ func (x *run) skip(j *job, why string) next {
 
 // unstarted ends an order that the end of the run left where it was.
 func (x *run) unstarted(j *job) next {
-	why := x.notStarted()
+	why := x.notStarted(j)
 	if j.refusals > 0 || len(j.tried) > 0 {
 		why = fmt.Sprintf("%s; the last try: %s", why, j.rec.Why)
 	}

@@ -18,7 +18,7 @@ const (
 // verdictOf judges an outcome. What the end of the run left open tells nothing.
 func (x *run) verdictOf(j *job, o Outcome) verdict {
 	switch {
-	case x.ctx.Err() != nil || o == OutcomeSkipped && x.stopping():
+	case j.ctx.Err() != nil || o == OutcomeSkipped && x.stopping():
 		return noVerdict
 	case o == OutcomeCompleted || o == OutcomeProgressing && j.good:
 		return good

@@ -65,12 +65,12 @@ func (x *run) resolve(j *job) next {
 	p := x.polls(j.rec.sent().Add(max(x.cfg.Settle, 0)))
 	same := false // it was as in the plan when the settle time was over
 	for {
-		last, err := p.wait(x.ctx)
+		last, err := p.wait(j.ctx)
 		if err == nil {
 			err = x.look(j)
 		}
-		if x.ctx.Err() != nil {
-			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(x.ctx).Error())
+		if j.ctx.Err() != nil {
+			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(j.ctx).Error())
 			return nextOver
 		}
 		n, what := x.told(j, err)
@@ -122,12 +122,12 @@ func (x *run) verify(j *job, left bool) {
 	}
 	p := x.polls(deadline)
 	for {
-		last, err := p.wait(x.ctx)
+		last, err := p.wait(j.ctx)
 		if err == nil {
 			err = x.look(j)
 		}
-		if x.ctx.Err() != nil {
-			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(x.ctx).Error())
+		if j.ctx.Err() != nil {
+			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(j.ctx).Error())
 			return
 		}
 		var waits string
@@ -168,7 +168,7 @@ func (x *run) verify(j *job, left bool) {
 // look is a read that takes part in verification: it waits for its turn among
 // those, apart from the pushes.
 func (x *run) look(j *job) error {
-	if err := x.looks.take(x.ctx); err != nil {
+	if err := x.looks.take(j.ctx); err != nil {
 		return err
 	}
 	defer x.looks.give()
@@ -246,14 +246,14 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 
 // requests asks Connect. A key without an answer is an error.
 func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	if err := x.looks.take(x.ctx); err != nil {
+	if err := x.looks.take(j.ctx); err != nil {
 		return nil, err
 	}
 	defer x.looks.give()
-	if _, err := x.pace.wait(x.ctx); err != nil {
+	if _, err := x.pace.wait(j.ctx); err != nil {
 		return nil, err
 	}
-	found, err := x.cfg.Requests.NewestRequests(x.ctx, keys)
+	found, err := x.cfg.Requests.NewestRequests(j.ctx, keys)
 	if err != nil {
 		x.heed(j, err)
 	}

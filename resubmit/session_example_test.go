@@ -1,0 +1,53 @@
+package resubmit_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// A job queue owns the loop: each job is about one order, and looks again later if
+// that is not at its end.
+func ExampleSession_Attempt() {
+	ctx := context.Background()
+	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
+		Source: exampleOrders(), Requests: noRequests, Filter: resubmit.Everything(), Calendar: exampleCalendar(), Settle: -1,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	system := &ownSystem{orders: make(map[string]*commerce.Order)}
+	for o := range exampleOrders().Orders(ctx, commerce.Query{}) {
+		system.orders[o.ID] = o
+	}
+	runner, err := resubmit.NewRunner(resubmit.Config{
+		Reader: system, Pusher: system, Rate: -1, Settle: -1,
+		Verify: resubmit.Verify{First: -1, Timeout: -1}, // one look each time
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session, err := runner.Open(ctx, plan)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer session.Close()
+	for e := range plan.Entries() {
+		if e.Decision.Action != resubmit.Resubmit {
+			continue
+		}
+		item, err := session.Attempt(ctx, e)
+		if err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println(item.Number, item.Outcome) // if progressing or unknown: queue it again
+	}
+	// Output:
+	// SO000001 completed
+	// RN000003 completed
+}
