@@ -223,6 +223,7 @@ func BenchmarkPace(b *testing.B) {
 			l := newLoopback(b, 16)
 			orders := max(2, rate) // three calls each, which take three seconds
 			plan := planFor(b, loopbackOrders(orders)...)
+			require.NoError(b, l.bare(b.Context(), []string{"id-0", "id-1"}, 2)) // opens the connections
 			for b.Loop() {
 				l.pushed.Clear()
 				l.calls = make([]time.Time, 0, 3*orders)
