@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +33,8 @@ type settings struct {
 	plan          string
 	stdin         io.Reader
 	json          bool
-	rate          float64
+	timing        timing
+	memory        memory
 
 	sandbox bool // on the test systems
 	orders  int
@@ -67,7 +67,8 @@ func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*s
 	flags.Func("targets", "`transitions` that resubmit an order, the best first (default PD,PR,I4,RB); where the way in does not tell what an order offers, they are tried one after the other", s.parseTargets)
 	flags.StringVar(&s.plan, "plan", "", "`file` for the plan: written when there is none, else read and used as it stands")
 	flags.BoolVar(&s.json, "json", false, "print one JSON document on standard output, everything else on standard error")
-	flags.Float64Var(&s.rate, "rate", 0, "most calls in a second, over all (default 5; on the test systems no limit)")
+	s.memory.flags(flags)
+	s.timing.flags(flags)
 	flags.IntVar(&s.orders, "orders", 300, "how many orders the test systems have")
 	flags.Uint64Var(&s.seed, "seed", 1, "which story the test systems play")
 	flags.BoolVar(&s.faults, "faults", false, "the test systems lose answers, ask for patience and break down")
@@ -89,6 +90,9 @@ func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*s
 	s.selects = given["where"] || given["from"] || given["to"] || given["order"] || given["ids"]
 	if err := s.check(given); err != nil {
 		return nil, err
+	}
+	if s.sandbox {
+		s.timing.forSandbox()
 	}
 	return s, s.choose(where)
 }
@@ -141,14 +145,14 @@ func (s *settings) check(given map[string]bool) error {
 			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
 		}
 	}
-	if err := s.checkWay(); err != nil {
-		return err
+	for _, check := range []func() error{s.checkWay, s.timing.check, func() error { return s.memory.check(s) }} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	switch {
 	case !s.from.IsZero() && !s.to.IsZero() && !s.from.Before(s.to):
 		return fmt.Errorf("-from %s is not before -to %s", s.from.Format(time.RFC3339), s.to.Format(time.RFC3339))
-	case s.rate < 0 || math.IsNaN(s.rate):
-		return fmt.Errorf("-rate %v: give a number of calls in a second", s.rate)
 	case s.sandbox && (s.orders < 1 || s.orders > 100_000):
 		return fmt.Errorf("-orders %d: give a number from 1 to 100000", s.orders)
 	case s.sandbox:

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
@@ -129,7 +128,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 	ids, numbers := names(s.selected)
 	if _, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
 		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
-		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets,
+		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets, Settle: s.timing.settle,
 		Explicit: slices.Concat(s.numbers, ids, numbers),
 	}, path); err != nil {
 		return nil, err
@@ -178,19 +177,11 @@ func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, 
 	cfg := resubmit.Config{
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
 		Calendar: func() *connect.Calendar { return sys.calendar },
-		Rate:     s.rate, Targets: s.pushTargets(),
+		Targets:  s.pushTargets(),
 		Observer: newProgress(out, plan.Counts().Resubmit),
 	}
-	if s.sandbox {
-		// The test systems answer at once, and their window is long over.
-		cfg.Settle = 2 * time.Second
-		cfg.Verify = resubmit.Verify{First: 150 * time.Millisecond, Max: time.Second, Timeout: time.Minute}
-		cfg.Concurrency = 8
-		if s.rate == 0 {
-			cfg.Rate = -1
-		}
-	}
-	runner, err := resubmit.NewRunner(cfg)
+	s.timing.set(&cfg, s.sandbox)
+	runner, err := resubmit.NewRunner(s.memory.attach(cfg))
 	if err != nil {
 		return nil, err
 	}

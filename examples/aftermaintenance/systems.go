@@ -33,6 +33,9 @@ func open(ctx context.Context, s *settings, out io.Writer) (*systems, error) {
 }
 
 func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err error) {
+	if err := s.memory.open(sys.onClose); err != nil {
+		return err
+	}
 	if s.sandbox {
 		err = sys.play(ctx, s, out)
 	} else {
