@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
 // ErrBreaker says that the breaker opened more often than Config.Breaker.MaxOpens
@@ -99,6 +100,7 @@ func (x *run) newBreaker() *breaker {
 			}
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
+			ctx = turns.With(ctx, &more{x: x})
 			return within(ctx, x.hands, func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
 		}
 	}

@@ -52,14 +52,18 @@ type Config struct {
 
 // Policy is what the operator of a world allows.
 type Policy struct {
-	// Guard, Settle, Rate, Concurrency, MaxRefusals and Verify are those of
-	// [resubmit.Config].
+	// Guard, Settle, Rate, Concurrency, MaxRefusals, Verify, Canary and Breaker are those
+	// of [resubmit.Config].
 	Guard       time.Duration
 	Settle      time.Duration
 	Rate        float64
 	Concurrency int
 	MaxRefusals int
 	Verify      resubmit.Verify
+	Canary      resubmit.Canary
+	Breaker     resubmit.Breaker
+	// Probe looks at Connect while the breaker is open; without it time must do.
+	Probe bool
 	// Attempts is how many pushes of one failure may reach Commerce without a clear
 	// refusal, and Spacing the time between two of them.
 	Attempts int

@@ -33,6 +33,10 @@ func (w *world) windowActs(n int, win windowSeed) []act {
 	tell := func(s span) func() {
 		return func() {
 			w.announce(n, s)
+			if s.to.IsZero() {
+				w.note("window %d has begun at %v, its end is not known", n, s.from.Sub(w.start))
+				return
+			}
 			w.note("window %d is announced: %v to %v", n, s.from.Sub(w.start), s.to.Sub(w.start))
 		}
 	}
@@ -49,12 +53,13 @@ func (w *world) windowActs(n int, win windowSeed) []act {
 		from, to = max(from+win.movedBy, win.movedAt), max(to+win.movedBy, win.movedAt+time.Minute)
 		acts = append(acts, act{win.movedAt, func() { tell(at(from, to))(); w.happened("window moved during the run") }})
 	}
+	toldBegin, toldEnd := func() {}, func() {}
 	if win.overrun > 0 && !win.nobodySaysSo {
-		acts = append(acts, act{from, tell(span{from: w.start.Add(from)})}, act{to + win.overrun, tell(at(from, to+win.overrun))})
+		toldBegin, toldEnd = tell(span{from: w.start.Add(from)}), tell(at(from, to+win.overrun))
 	}
 	return append(acts,
-		act{from, func() { w.maintenance(true); w.happened("maintenance during the run") }},
-		act{to + win.overrun, func() { w.maintenance(false) }})
+		act{from, func() { toldBegin(); w.maintenance(true); w.happened("maintenance during the run") }},
+		act{to + win.overrun, func() { w.maintenance(false); toldEnd() }})
 }
 
 // do is an act of somebody else. Whether it is possible is for the system to say.
@@ -72,6 +77,8 @@ func (w *world) do(a actSeed) {
 		if p != nil {
 			p.stop(errStopped)
 		}
+	case actDrain:
+		w.drain()
 	case actClock:
 		w.jump.Add(int64(a.d))
 	case actPlace:
@@ -99,6 +106,16 @@ func (w *world) interfere(a actSeed) error {
 		return w.commerce.Push(o.ID, commerce.StatusCancelled)
 	default:
 		return w.commerce.MarkFailed(o.ID, "Marked as failed by another operator.")
+	}
+}
+
+// drain drains the program that runs now, if one does. It is started again.
+func (w *world) drain() {
+	w.mu.Lock()
+	p := w.current
+	w.mu.Unlock()
+	if p != nil && p.runner.Load() != nil {
+		p.runner.Load().Drain()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,6 +41,10 @@ var whatIsBroken = []struct {
 	{"clients that keep Retry-After for themselves", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Reader, c.Pusher = impatient{c.Reader, c.Pusher}, impatient{c.Reader, c.Pusher}
 	}}},
+	{"a runner without the breaker", "I8", Config{
+		Policy: func(y *Policy) { y.Rate, y.Breaker.Failures, y.Breaker.Wait = 0.02, 1, 5*time.Minute },
+		Runner: func(_ *Process, c *resubmit.Config) { c.Breaker.Failures, c.Canary.Steps = -1, []int{} },
+	}},
 	{"a report that leaves an order out", "I9", Config{reported: func(r *resubmit.Report) {
 		if len(r.Items) > 0 {
 			r.Items = r.Items[1:]

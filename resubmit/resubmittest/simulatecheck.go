@@ -63,9 +63,12 @@ type ownBook struct {
 	journal resubmit.Journal
 
 	mu       sync.Mutex
-	calls    []time.Time // departures of the last second
+	calls    []time.Time // departures of the last second, or longer at less than one a second
 	patience map[bool]patience
 	readings map[int]reading
+
+	again  int       // orders that the process found to have failed again for a transient reason
+	opened time.Time // when the breaker had to open because of them; zero: not yet
 }
 
 // patience is what a system asked for.
@@ -73,13 +76,17 @@ type patience struct{ since, until time.Time }
 
 // reading is what the process was last told about an order.
 type reading struct {
-	at    time.Time // when it was asked
-	truth *commercetest.Order
+	at     time.Time // when it was asked
+	truth  *commercetest.Order
+	before *reading
 }
+
+// violated marks a violation in the history.
+const violated = "!! "
 
 func (b *book) violate(rule string, order int, format string, args ...any) {
 	v := Violation{Rule: rule, Order: b.w.name(order), Text: fmt.Sprintf(format, args...), At: time.Since(b.w.start)}
-	b.w.note("!! %s", v)
+	b.w.note("%s%s", violated, v)
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	b.wrong = append(b.wrong, v)
@@ -143,13 +150,38 @@ func (b *book) checkSelection(planned, unread, before, after []string) {
 }
 
 // wrote notes a record that the journal says is durable.
-func (b *book) wrote(order int, r resubmit.Record) {
-	if r.State != resubmit.RecordSending {
-		return
-	}
+func (b *book) wrote(p *process, order int, r resubmit.Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.intents[order] = time.Now()
+	switch r.State {
+	case resubmit.RecordSending:
+		b.intents[order] = time.Now()
+	case resubmit.RecordFailedAgain:
+		b.failedAgain(p, order)
+	}
+}
+
+// failedAgain counts what opens the breaker, the first time in a process.
+func (b *book) failedAgain(p *process, order int) {
+	most := b.w.s.policy.Breaker.Failures
+	class, _ := resubmit.DefaultClassifier().Classify(b.w.truth(order).Failure)
+	if class != resubmit.Transient || most < 1 || b.w.s.way != byOrderManager { // the others tell no reason
+		return
+	}
+	if p.own.again++; p.own.again == most {
+		b.w.happened("orders failed again so often that the breaker had to open")
+		p.own.opened = time.Now()
+	}
+}
+
+// judgeBreaker is I8: behind the failures that open the breaker nothing is pushed,
+// at least until Connect is looked at. What is on its way has left already.
+func (b *book) judgeBreaker(p *process, c *call, now time.Time) {
+	opened := p.own.opened
+	if opened.IsZero() || b.w.s.stale > 0 || !now.After(opened) || !now.Before(opened.Add(b.w.s.policy.Breaker.Wait)) {
+		return
+	}
+	b.violate("I8", c.order, "is pushed %v after the breaker had to open", now.Sub(opened))
 }
 
 // record is what is durable about an order now.
@@ -217,6 +249,7 @@ func (b *book) depart(p *process, c *call) *trip {
 		b.violate("pause", c.order, "is pushed while the operator pauses")
 	}
 	b.judgeWindow(c, t.at)
+	b.judgeBreaker(p, c, t.at)
 	b.judgeIntent(p, c, a)
 	b.judgeReading(p, c, a)
 	b.judgeTries(p, c, t.at)
@@ -235,9 +268,10 @@ func (b *book) judgePace(p *process, c *call, now time.Time) {
 	if rate <= 0 {
 		return
 	}
-	o.calls = slices.DeleteFunc(append(o.calls, now), func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	span := max(time.Second, time.Duration(float64(time.Second)/rate))
+	o.calls = slices.DeleteFunc(append(o.calls, now), func(t time.Time) bool { return now.Sub(t) >= span })
 	if n := len(o.calls); n > max(1, int(rate)) {
-		b.violate("I7", c.order, "%s: is call %d within a second; %v are allowed", c, n, rate)
+		b.violate("I7", c.order, "%s: is call %d within %v; %v a second are allowed", c, n, span, rate)
 	}
 }
 
@@ -278,6 +312,9 @@ func (b *book) judgeReading(p *process, c *call, a *approvedOrder) {
 	p.own.mu.Lock()
 	r, ok := p.own.readings[c.order]
 	p.own.mu.Unlock()
+	if b.w.s.way == byBilling && r.before != nil {
+		r = *r.before // a push by Billing begins with a reading of its own, which nobody sees
+	}
 	switch {
 	case !ok || r.at.Before(b.intents[c.order]):
 		b.violate("I13", c.order, "is pushed without having been read behind the intent")
@@ -367,7 +404,9 @@ func (b *book) arrived(p *process, c *call, t *trip, ans *answerKept, err error)
 	p.own.mu.Lock()
 	defer p.own.mu.Unlock()
 	if c.kind == callRead && ans.status == http.StatusOK && !ans.cut {
-		p.own.readings[c.order] = reading{t.at, t.truth}
+		last := p.own.readings[c.order]
+		last.before = nil
+		p.own.readings[c.order] = reading{t.at, t.truth, &last}
 	}
 	if until := asked(ans); until.After(p.own.patience[c.connect].until) {
 		p.own.patience[c.connect] = patience{time.Now(), until}

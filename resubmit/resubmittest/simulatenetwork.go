@@ -39,6 +39,9 @@ func (c *call) String() string {
 // identify tells what a call is for.
 func (w *world) identify(r *http.Request, body []byte) call {
 	c := call{kind: callLookUp, order: -1, connect: strings.HasPrefix(connectURL, "http://"+r.URL.Host)}
+	if c.connect && !strings.Contains(r.URL.Path, "/requests") {
+		c.kind = callProbe
+	}
 	if !c.connect {
 		w.identifyOrder(&c, r, body)
 	}

@@ -269,11 +269,10 @@ func (p *process) apply(env *Process, orders client, requests *connect.Client, p
 	cfg := resubmit.Config{
 		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
 		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals, Verify: y.Verify,
+		Canary: y.Canary, Breaker: y.Breaker,
 	}
-	if p.w.s.twin {
-		// Which orders go at all depends there on which came to an end first, and so on
-		// when the program was killed.
-		cfg.Canary.Steps, cfg.Breaker.Failures = []int{}, -1
+	if y.Probe {
+		cfg.Probe = requests
 	}
 	if p.w.s.way != byOrderManager {
 		cfg.Targets = blindTargets()
@@ -348,7 +347,7 @@ func (j *watchedJournal) Put(r resubmit.Record) error {
 	if err != nil {
 		return err
 	}
-	j.p.w.book.wrote(order, r)
+	j.p.w.book.wrote(j.p, order, r)
 	return j.p.step("after a journal write")
 }
 

@@ -151,6 +151,7 @@ const (
 	callLookUp  callKind = "look-up in Connect"
 	callJournal callKind = "journal" // a write
 	callSignIn  callKind = "sign-in"
+	callProbe   callKind = "probe of Connect"
 )
 
 // faultSeed spoils one call: the n-th of a kind for an order, over all lives.
@@ -209,6 +210,7 @@ const (
 	actFail   actKind = "another operator marks it as failed"
 	actPause  actKind = "the operator pauses"
 	actStop   actKind = "the operator stops the program"
+	actDrain  actKind = "the operator drains the program"
 	actClock  actKind = "the clock of Commerce jumps"
 	actPlace  actKind = "a customer places an order"
 )
@@ -242,13 +244,20 @@ func one[T any](d dice, from ...T) T { return from[d.IntN(len(from))] }
 // draw makes the scenario of a seed.
 func draw(seed uint64, change func(*Policy)) *scenario {
 	d := newDice(seed, 1)
-	s := &scenario{seed: seed, tries: one(d, 1, 1, 3)}
+	s := &scenario{seed: seed, tries: one(d, 1, 1, 1, 1, 3)}
+	s.way = one(d, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byBilling, bySimpleAPI)
 	s.policy = drawPolicy(d)
 	if change != nil {
 		change(&s.policy)
 	}
-	s.twin = d.chance(20)
-	s.way = one(d, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byBilling, bySimpleAPI)
+	if s.way != byOrderManager {
+		s.policy.Rate = max(s.policy.Rate, 1) // a push takes several calls, and is given up after a time
+	}
+	if s.twin = d.chance(20); s.twin {
+		// Which orders go at all depends there on which came to an end first, and so on
+		// when the program was killed.
+		s.policy.Canary.Steps, s.policy.Breaker.Failures = []int{}, -1
+	}
 	s.skew, s.otherSkew = d.between(-90*time.Second, 90*time.Second), d.between(-90*time.Second, 90*time.Second)
 	s.poll = one(d, 0, 3*time.Minute, 5*time.Minute, 5*time.Minute)
 	s.listPage = one(d, 0, 0, 2, 3)
@@ -275,13 +284,16 @@ func drawPolicy(d dice) Policy {
 	return Policy{
 		Guard:       one(d, 5*time.Minute, time.Minute, 10*time.Second),
 		Settle:      one(d, 240*time.Second, 240*time.Second, 300*time.Second),
-		Rate:        one(d, 5.0, 1, 10, 50),
+		Rate:        one(d, 5.0, 5, 1, 1, 10, 10, 50, 50, 0.05, 0.02),
 		Concurrency: one(d, 1, 2, 2, 4),
 		MaxRefusals: one(d, 3, 1, -1),
 		Verify: resubmit.Verify{
 			First: one(d, 10*time.Second, time.Second, 30*time.Second), Max: one(d, 5*time.Minute, 5*time.Minute, time.Minute),
 			Timeout: one(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
 		},
+		Canary:   resubmit.Canary{Steps: one(d, nil, nil, []int{}, []int{}, []int{2})},
+		Breaker:  resubmit.Breaker{Failures: one(d, 1, 1, 2, 3, -1), Of: 20, Wait: one(d, time.Minute, 10*time.Second), MaxOpens: one(d, -1, 1, 5)},
+		Probe:    d.chance(50),
 		Attempts: 1,
 	}
 }
@@ -374,7 +386,7 @@ func (s *scenario) drawActs(d dice) {
 		if d.chance(50) {
 			a.at = d.between(0, time.Minute)
 		}
-		a.kind = one(d, actPush, actPush, actCancel, actFail, actPause, actStop, actClock, actPlace)
+		a.kind = one(d, actPush, actPush, actCancel, actFail, actPause, actStop, actDrain, actClock, actPlace)
 		switch a.kind {
 		case actPause:
 			a.d = d.between(time.Second, 10*time.Minute)

@@ -3,6 +3,7 @@ package resubmittest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -42,8 +43,21 @@ func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
 		o.wrong = found.wrong
 	}
 	return &Failure{
-		Seed: s.seed, Violations: o.wrong, World: s.describe(), History: o.history, Command: fmt.Sprintf(cfg.Command, s.seed),
+		Seed: s.seed, Violations: o.wrong, World: s.describe(), History: upToTheLast(o.history), Command: fmt.Sprintf(cfg.Command, s.seed),
 	}
+}
+
+// upToTheLast leaves out what happened after the last violation.
+func upToTheLast(history []string) []string {
+	for i := range slices.Backward(history) {
+		if strings.Contains(history[i], violated) {
+			if left := len(history) - i - 1; left > 0 {
+				return append(slices.Clone(history[:i+1]), fmt.Sprintf("and %d more", left))
+			}
+			break
+		}
+	}
+	return history
 }
 
 func again(t *testing.T, cfg *Config, s *scenario) (o outcome) {
