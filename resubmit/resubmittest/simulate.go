@@ -44,6 +44,8 @@ type Config struct {
 
 	// rule is the only one that counts; "" for all.
 	rule string
+	// replays bounds the search for a shorter history; 0 is mostReplays.
+	replays int
 	// applied replaces the approved plan, to show that this is seen.
 	applied func([]byte) []byte
 	// reported changes a report, to show that this is seen.
@@ -64,10 +66,9 @@ type Policy struct {
 	Breaker     resubmit.Breaker
 	// Probe looks at Connect while the breaker is open; without it time must do.
 	Probe bool
-	// Attempts is how many pushes of one failure may reach Commerce without a clear
-	// refusal, and Spacing the time between two of them.
-	Attempts int
-	Spacing  time.Duration
+	// Attempts says how many pushes of an order may go out without a clear answer, and
+	// how far apart.
+	Attempts resubmit.AttemptPolicy
 }
 
 // Process is one life of the program in a world, from its start to its crash or
@@ -157,7 +158,7 @@ func play(t *testing.T, cfg *Config, s *scenario, tell bool) (o outcome) {
 		calm := *s
 		calm.crashes = nil
 		other := bubble(t, cfg, &calm, false)
-		o.wrong = append(o.wrong, cfg.counting(sameEnd(s, &o, &other))...)
+		o.wrong = append(o.wrong, cfg.counting(sameEnd(&o, &other))...)
 		o.counts["twins compared"]++
 	}
 	return o

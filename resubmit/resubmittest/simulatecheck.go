@@ -213,13 +213,12 @@ func (o *ownBook) begin(p *process) {
 			continue
 		}
 		p.w.happened("intents without an outcome found after a restart")
-		at, known := b.intents[i]
-		if !known {
-			at = time.Now()
+		at := time.Now()
+		if r.At.Before(at) {
+			at = r.At
 		}
-		tries := b.tries[i]
-		if len(tries) == 0 || tries[len(tries)-1].at.Before(at) {
-			b.tries[i] = append(tries, mark{at: at, life: p.life - 1, ghost: true})
+		if len(b.tries[i]) <= r.Lost { // this one is not known yet
+			b.tries[i] = append(b.tries[i], mark{at: at, life: p.life - 1, ghost: true})
 		}
 	}
 }
@@ -339,12 +338,26 @@ func (b *book) judgeTries(p *process, c *call, now time.Time) {
 	if last.ghost || last.life != p.life {
 		rule = "I3"
 	}
-	switch rest := max(y.Settle, y.Spacing) - now.Sub(last.at); {
-	case len(tries) >= y.Attempts:
-		b.violate(rule, c.order, "is pushed, though %d pushes of it may have been accepted already and %d are allowed", len(tries), y.Attempts)
+	most, spacing := allowed(&y, b.w.truth(c.order).Type)
+	switch rest := max(y.Settle, spacing) - now.Sub(last.at); {
+	case len(tries) >= most:
+		b.violate(rule, c.order, "is pushed, though %d pushes of it may have been accepted already and %d are allowed", len(tries), most)
 	case rest > 0:
 		b.violate(rule, c.order, "is pushed %v too early after one that may have been accepted", rest)
+	default:
+		b.w.happened("another push behind one that got no answer")
 	}
+}
+
+// allowed is what a policy says about an order type (facts/resubmission.md F6).
+func allowed(y *Policy, t commerce.OrderType) (most int, spacing time.Duration) {
+	own := y.Attempts.ByType[t]
+	most = cmp.Or(own.Max, y.Attempts.Max, resubmit.DefaultMaxAttempts)
+	spacing = cmp.Or(own.Spacing, y.Attempts.Spacing, resubmit.DefaultAttemptSpacing)
+	if t == commerce.TypeCancellation || t == commerce.TypeCancellationCharge {
+		most, spacing = min(most, 4), max(spacing, 300*time.Second)
+	}
+	return most, spacing
 }
 
 // watch lets a server act, and looks what it did.
@@ -518,11 +531,13 @@ func (b *book) close() {
 // end as in the world without them: its status, provisioning status, failures and
 // accepted pushes, and the requests of its subscription in Connect. One that the
 // report calls unknown, and those behind it, may have stayed as they were: whether
-// its push went out died with the process, and the policy allows no other.
-func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
+// its push went out died with the process, and the policy allows no other. Where it
+// does, an order that failed again in the same words cannot be told from one that was
+// never pushed, so that it may have been pushed once more, and those behind it differ.
+func sameEnd(crashed, calm *outcome) (wrong []Violation) {
 	excused, unknown := map[string]bool{}, map[string]bool{} // by number, by subscription
 	for i := range crashed.final {
-		if e := &crashed.final[i]; s.policy.Attempts <= 1 && crashed.outcomeOf(e) == resubmit.OutcomeUnknown {
+		if e := &crashed.final[i]; crashed.outcomeOf(e) == resubmit.OutcomeUnknown {
 			excused[e.order.Number], unknown[e.order.Subscription] = true, true
 		}
 	}
@@ -531,10 +546,17 @@ func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 			excused[e.order.Number] = true
 		}
 	}
+	again := map[string]bool{} // subscriptions with an order that failed in the same words as before
+	for i := range min(len(crashed.final), len(calm.final)) {
+		a, b := &crashed.final[i].order, &calm.final[i].order
+		if a.Pushes == b.Pushes+1 && b.Pushes == 1 && b.Failures > 1 {
+			again[a.Subscription] = true
+		}
+	}
 	for i := range min(len(crashed.final), len(calm.final)) {
 		a, b := &crashed.final[i], &calm.final[i]
 		left, right := a.String(), b.String()
-		if left == right || excused[a.order.Number] && a.order.Pushes == 0 || unknown[a.order.Subscription] && a.sameOrder(b) {
+		if left == right || again[a.order.Subscription] || excused[a.order.Number] && a.order.Pushes == 0 || unknown[a.order.Subscription] && a.sameOrder(b) {
 			continue
 		}
 		wrong = append(wrong, Violation{Rule: "I10", Order: a.order.Number, Text: fmt.Sprintf("ends as %s, and without crashes as %s", left, right)})

@@ -269,7 +269,7 @@ func (p *process) apply(env *Process, orders client, requests *connect.Client, p
 	cfg := resubmit.Config{
 		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
 		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals, Verify: y.Verify,
-		Canary: y.Canary, Breaker: y.Breaker,
+		Canary: y.Canary, Breaker: y.Breaker, Attempts: y.Attempts,
 	}
 	if y.Probe {
 		cfg.Probe = requests
@@ -371,6 +371,9 @@ func (w *world) restartClock(ahead time.Duration) {
 	_, _ = readLog(data, func(line logLine) { // what is torn is left out, as at the next start
 		if line.Record != nil {
 			line.Record.At = line.Record.At.Add(ahead)
+			if !line.Record.SentAt.IsZero() {
+				line.Record.SentAt = line.Record.SentAt.Add(ahead)
+			}
 		}
 		_ = l.write(line) // nothing tears it
 	})

@@ -294,7 +294,7 @@ func drawPolicy(d dice) Policy {
 		Canary:   resubmit.Canary{Steps: one(d, nil, nil, []int{}, []int{}, []int{2})},
 		Breaker:  resubmit.Breaker{Failures: one(d, 1, 1, 2, 3, -1), Of: 20, Wait: one(d, time.Minute, 10*time.Second), MaxOpens: one(d, -1, 1, 5)},
 		Probe:    d.chance(50),
-		Attempts: 1,
+		Attempts: resubmit.AttemptPolicy{Max: one(d, 0, 0, 2, 2, 3), Spacing: one(d, 0, -1, 10*time.Minute)},
 	}
 }
 

@@ -1,6 +1,7 @@
 package resubmittest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
 		}
 	}
 	rule := found.wrong[0].Rule
-	left := mostReplays
+	left := cmp.Or(cfg.replays, mostReplays)
 	breaks := func(c *scenario) bool {
 		left--
 		o := play(t, cfg, c, false)

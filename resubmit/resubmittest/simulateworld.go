@@ -24,7 +24,7 @@ const (
 	// so that every world comes to an end.
 	mostLives = 8
 	// longest is how long a world may take.
-	longest = 72 * time.Hour
+	longest = 24 * time.Hour
 )
 
 // world is a scenario that happens: both systems, and the program in its lives.
