@@ -1,0 +1,384 @@
+package resubmit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// notice is a window as the source tells it for some time.
+type notice struct {
+	from, until time.Time // zero until: for ever
+	window      connect.Window
+}
+
+// site is Commerce and Connect, as they really are, and what is announced.
+type site struct {
+	*shop
+	down    []connect.Span // when Connect does not answer
+	notices []notice
+	weekly  connect.WindowSource // nil: none
+
+	mu       sync.Mutex
+	broken   error // of the window source
+	unready  error // although Connect is up
+	planErr  error
+	answers  []resubmit.Approval // of Approve, then AnswerApply for ever
+	asked    []string            // digests
+	asks     []time.Time
+	readies  []time.Time
+	done     []resubmit.Episode
+	reports  map[string]*resubmit.Report
+	journals map[string]*resubmit.MemoryJournal
+	diary    []string
+	hooked   map[string]int // how often each point was passed, of all processes
+}
+
+func newSite() *site {
+	return &site{
+		shop: newShop(), reports: make(map[string]*resubmit.Report),
+		journals: make(map[string]*resubmit.MemoryJournal), hooked: make(map[string]int),
+	}
+}
+
+func (s *site) isDown(t time.Time) bool {
+	return slices.ContainsFunc(s.down, func(d connect.Span) bool { return d.Contains(t) })
+}
+
+// breaks adds an order that fails at an instant.
+func (s *site) breaks(at time.Time, reason string) *shopOrder {
+	o := outageOrder(len(s.orders)+1, fmt.Sprintf("sub-%d", len(s.orders)+1))
+	o.PlacedAt, o.FailedAt = at.Add(-time.Minute), at
+	o.Failure.Text = map[string]string{"en_US": reason}
+	o.generation = 1
+	s.orders[o.ID] = o
+	return o
+}
+
+// Orders lists what has failed by now.
+func (s *site) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		s.shop.mu.Lock()
+		var orders []*commerce.Order
+		for _, o := range s.orders {
+			s.advance(o)
+			if order := o.Order; !o.FailedAt.After(time.Now()) && q.Match(&order) {
+				orders = append(orders, &order)
+			}
+		}
+		s.shop.mu.Unlock()
+		slices.SortFunc(orders, func(a, b *commerce.Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
+		for _, o := range orders {
+			if ctx.Err() != nil || !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *site) Windows(ctx context.Context, from, to time.Time) ([]connect.Window, error) {
+	s.mu.Lock()
+	broken := s.broken
+	s.mu.Unlock()
+	if broken != nil {
+		return nil, broken
+	}
+	var windows []connect.Window
+	if s.weekly != nil {
+		windows, _ = s.weekly.Windows(ctx, from, to)
+	}
+	now := time.Now()
+	for _, n := range s.notices {
+		if told := (connect.Span{Start: n.from, End: n.until}); told.Contains(now) {
+			n.window.Source = "page"
+			windows = append(windows, n.window)
+		}
+	}
+	return windows, nil
+}
+
+// look is what a probe sees now.
+func (s *site) look() connect.Probe {
+	p := connect.Probe{Class: connect.Up, Version: "26.1", At: time.Now().UTC()}
+	if s.isDown(time.Now()) {
+		p = connect.Probe{Class: connect.MaintenanceSuspected, At: time.Now().UTC(), Err: errors.New("502 Bad Gateway")}
+	}
+	return p
+}
+
+// process is one life of the service: it may be killed at any point.
+type process struct {
+	site    *site
+	tracker *connect.Tracker
+	watcher *resubmit.Watcher
+	dir     string
+	crash   func(point string) bool
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	err     error
+
+	mu   sync.Mutex
+	dead string // the directory as it was at the crash
+}
+
+var errDead = errors.New("the process was killed")
+
+// start begins a life of the service. crash says at which points it ends; nil never.
+func (s *site) start(t *testing.T, dir string, remembered []byte, crash func(point string) bool) *process {
+	p := &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}
+	p.tracker = new(connect.Tracker)
+	if remembered != nil {
+		require.NoError(t, p.tracker.UnmarshalJSON(remembered))
+	}
+	w, err := resubmit.NewWatcher(p.config())
+	require.NoError(t, err)
+	p.watcher = w
+	ctx, cancel := context.WithCancel(t.Context())
+	p.cancel = cancel
+	var looks sync.WaitGroup
+	looks.Go(func() { p.looking(ctx) })
+	go func() {
+		defer close(p.ended)
+		ended := w.Run(ctx)
+		p.mu.Lock()
+		p.err = errors.Join(p.err, ended)
+		p.mu.Unlock()
+		cancel()
+		looks.Wait()
+	}()
+	return p
+}
+
+// looking feeds the tracker at regular times, so that its windows are the same in each run.
+func (p *process) looking(ctx context.Context) {
+	tick := time.NewTimer(7 * time.Second)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		seen := p.site.look()
+		p.tracker.Observe(seen)
+		pause := 4 * time.Minute
+		if seen.Class != connect.Up {
+			pause = 20 * time.Second
+		}
+		tick.Reset(pause)
+	}
+}
+
+// stop ends the life in good order, and returns what the tracker remembers.
+func (p *process) stop(t *testing.T) []byte {
+	p.cancel()
+	<-p.ended
+	require.ErrorIs(t, p.err, context.Canceled)
+	remembered, err := p.tracker.MarshalJSON()
+	require.NoError(t, err)
+	return remembered
+}
+
+// point is a moment at which the process can be killed. It reports whether it is dead.
+func (p *process) point(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead != "" {
+		return true
+	}
+	p.site.mu.Lock()
+	p.site.hooked[name]++
+	p.site.mu.Unlock()
+	if p.crash == nil || !p.crash(name) {
+		return false
+	}
+	copied, err := os.MkdirTemp(filepath.Dir(p.dir), "life")
+	if err == nil {
+		err = os.CopyFS(copied, os.DirFS(p.dir))
+	}
+	p.dead, p.err = copied, err
+	p.cancel()
+	return true
+}
+
+func (p *process) config() resubmit.WatcherConfig {
+	s := p.site
+	return resubmit.WatcherConfig{
+		Dir: p.dir, Windows: s, Outages: p.tracker,
+		Ready:   p.ready,
+		Plan:    p.plan,
+		Approve: p.approve,
+		Runner:  resubmit.Config{Reader: s, Pusher: p, Rate: -1, Concurrency: 1},
+		Journal: p.journal,
+		Done:    p.doneWith,
+		Refresh: time.Hour,
+		Logger:  slog.New(p),
+	}
+}
+
+func (p *process) ready(context.Context, time.Time) connect.Readiness {
+	p.point("ready")
+	s := p.site
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readies = append(s.readies, time.Now())
+	part := connect.ReadinessPart{Name: connect.PartAnswer, State: connect.PartReady, Why: "Connect itself answers."}
+	switch {
+	case s.unready != nil:
+		part = connect.ReadinessPart{Name: connect.PartHub, State: connect.PartMissing, Why: s.unready.Error()}
+	case s.isDown(time.Now()):
+		part = connect.ReadinessPart{Name: connect.PartAnswer, State: connect.PartMissing, Why: "Connect itself does not answer."}
+	}
+	return connect.Readiness{At: time.Now(), Parts: []connect.ReadinessPart{part}}
+}
+
+// plan selects what failed in the windows, or at most five minutes beside them.
+func (p *process) plan(_ context.Context, e resubmit.Episode) (resubmit.PlanConfig, error) {
+	if p.point("plan") {
+		return resubmit.PlanConfig{}, errDead
+	}
+	p.site.mu.Lock()
+	defer p.site.mu.Unlock()
+	if p.site.planErr != nil {
+		return resubmit.PlanConfig{}, p.site.planErr
+	}
+	wide := slices.Clone(e.Windows)
+	for i := range wide {
+		span := wide[i].Span()
+		wide[i].ActualStart, wide[i].ActualEnd = span.Start.Add(-5*time.Minute), span.End.Add(5*time.Minute)
+	}
+	return resubmit.PlanConfig{Source: p.site, IgnoreConnect: true, Filter: resubmit.FailedDuring(wide...),
+		Margins: resubmit.Margins{Lead: 5 * time.Minute, Tail: 5 * time.Minute}}, nil
+}
+
+func (p *process) approve(_ context.Context, _ resubmit.Episode, plan *resubmit.Plan) (resubmit.Approval, error) {
+	if p.point("approve") {
+		return resubmit.Approval{}, errDead
+	}
+	s := p.site
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked, s.asks = append(s.asked, plan.Digest()), append(s.asks, time.Now())
+	if len(s.answers) == 0 {
+		return resubmit.Approval{Answer: resubmit.AnswerApply}, nil
+	}
+	a := s.answers[0]
+	s.answers = s.answers[1:]
+	return a, nil
+}
+
+func (p *process) doneWith(e resubmit.Episode, r *resubmit.Report) {
+	if p.point("done") {
+		return
+	}
+	p.site.mu.Lock()
+	defer p.site.mu.Unlock()
+	p.site.done = append(p.site.done, e)
+	p.site.reports[e.ID] = r
+}
+
+func (p *process) journal(path string) (resubmit.Journal, error) {
+	if p.point("journal") {
+		return nil, errDead
+	}
+	p.site.mu.Lock()
+	defer p.site.mu.Unlock()
+	name := filepath.Base(path)
+	if p.site.journals[name] == nil {
+		p.site.journals[name] = new(resubmit.MemoryJournal)
+	}
+	return mortalJournal{p.site.journals[name], p}, nil
+}
+
+// mortalJournal keeps nothing that comes after the death of its process.
+type mortalJournal struct {
+	resubmit.Journal
+	process *process
+}
+
+func (j mortalJournal) Put(r resubmit.Record) error {
+	if j.process.point("before put " + string(r.State)) {
+		return errDead
+	}
+	err := j.Journal.Put(r)
+	if j.process.point("after put " + string(r.State)) {
+		return errDead
+	}
+	return err
+}
+
+// Push pushes, unless the process is dead.
+func (p *process) Push(ctx context.Context, id string, to commerce.Status) error {
+	if p.point("before push") {
+		return errDead
+	}
+	err := p.site.Push(ctx, id, to)
+	if p.point("after push") {
+		return errDead
+	}
+	return err
+}
+
+// The process is also the handler of its diary.
+
+func (p *process) Enabled(context.Context, slog.Level) bool { return true }
+func (p *process) WithAttrs([]slog.Attr) slog.Handler       { return p }
+func (p *process) WithGroup(string) slog.Handler            { return p }
+
+var digests = regexp.MustCompile(`sha256:[0-9a-f]{12}`)
+
+func (p *process) Handle(_ context.Context, r slog.Record) error {
+	step := ""
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "step" {
+			step = a.Value.String()
+		}
+		return true
+	})
+	if step == "windows" || p.point("log "+step) { // the windows are another goroutine's
+		if step != "windows" {
+			return nil
+		}
+	}
+	p.site.mu.Lock()
+	defer p.site.mu.Unlock()
+	p.site.diary = append(p.site.diary, time.Now().UTC().Format("2006-01-02 15:04 ")+digests.ReplaceAllString(r.Message, "sha256:…"))
+	return nil
+}
+
+// left says why an order was not resubmitted, "" if no report does.
+func (s *site) left(id string) string {
+	for _, r := range s.reports {
+		if r == nil {
+			continue
+		}
+		for _, i := range r.Items {
+			if i.OrderID == id && (i.Outcome == resubmit.OutcomeUnknown || i.Outcome == resubmit.OutcomeSkipped) {
+				return i.Why
+			}
+		}
+	}
+	return ""
+}
+
+// written is the diary.
+func (s *site) written() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.diary, "\n")
+}

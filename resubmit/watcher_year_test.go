@@ -1,0 +1,268 @@
+package resubmit_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// years is how many years each story of the simulation lives through.
+var years = flag.Uint64("years", 1, "how many years to simulate, each from another seed")
+
+// year is twelve months of maintenance as it was announced, and as it really went.
+type year struct {
+	*site
+	random *rand.Rand
+	begin  time.Time
+	asleep []connect.Span // between a crash and the next start
+	away   connect.Span   // when the service does not run at all; zero: never
+	truth  []connect.Span
+	hit    []*shopOrder // what must be resubmitted, once
+	spared []*shopOrder // what must not be touched
+}
+
+// newYear writes a year, which begins an hour after now.
+func newYear(t *testing.T, seed uint64, away bool) *year {
+	y := &year{site: newSite(), random: rand.New(rand.NewPCG(seed, 2026)), begin: time.Now().UTC().Add(time.Hour)}
+	if away {
+		start := y.begin.AddDate(0, 0, 100+y.random.IntN(100))
+		y.away = connect.Span{Start: start, End: start.Add(16 * 24 * time.Hour)}
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(t, err)
+	weekly, err := connect.NewCalendar(nil, connect.Weekly{
+		ID: "sunday", Title: "Sunday maintenance", Weekday: time.Sunday, Time: "01:30", Duration: 2 * time.Hour, Zone: berlin.String(),
+	})
+	require.NoError(t, err)
+	y.weekly = connect.CalendarSource(weekly)
+	first := y.begin.AddDate(0, 0, (7-int(y.begin.Weekday()))%7)
+	for week := range 52 {
+		day := first.AddDate(0, 0, 7*week)
+		// The clocks change on Sundays at 01:00 UTC, inside of the window.
+		sunday := time.Date(day.Year(), day.Month(), day.Day(), 1, 30, 0, 0, berlin).UTC()
+		y.sunday(sunday)
+		y.midweek(week, sunday.AddDate(0, 0, 2+y.random.IntN(3)).Add(time.Duration(y.random.IntN(600))*time.Minute))
+	}
+	slices.SortFunc(y.truth, func(a, b connect.Span) int { return a.Start.Compare(b.Start) })
+	return y
+}
+
+func (y *year) minutes(from, to int) time.Duration {
+	return time.Duration(from+y.random.IntN(to-from)) * time.Minute
+}
+
+// sunday goes as announced, ends early, or overruns.
+func (y *year) sunday(start time.Time) {
+	length := 2 * time.Hour
+	switch y.random.IntN(4) {
+	case 0:
+		length -= y.minutes(10, 60)
+	case 1:
+		length += y.minutes(10, 120)
+	}
+	y.happens(start.Add(y.minutes(0, 10)), length)
+}
+
+// midweek is one of all that can come between.
+func (y *year) midweek(week int, start time.Time) {
+	w := connect.Window{ID: fmt.Sprintf("CHG-%d", week), Title: "Upgrade", Start: start, End: start.Add(90 * time.Minute)}
+	known := start.AddDate(0, 0, -3)
+	tell := func(from, until time.Time, w connect.Window) {
+		y.notices = append(y.notices, notice{from: from, until: until, window: w})
+	}
+	moved := w
+	switch y.random.IntN(10) {
+	case 0: // a quiet week
+	case 1: // announced when it has begun
+		tell(start.Add(10*time.Minute), time.Time{}, w)
+		y.happens(start, 90*time.Minute)
+	case 2: // announced when it is over
+		tell(start.Add(4*time.Hour), time.Time{}, w)
+		y.happens(start, 90*time.Minute)
+	case 3: // moved at the last moment
+		moved.Start, moved.End = w.Start.Add(9*time.Hour), w.End.Add(9*time.Hour)
+		tell(known, start.Add(-20*time.Minute), w)
+		tell(start.Add(-20*time.Minute), time.Time{}, moved)
+		y.happens(moved.Start, 90*time.Minute)
+	case 4: // cancelled before it began
+		tell(known, start.Add(-time.Hour), w)
+		moved.Cancelled = true
+		tell(start.Add(-time.Hour), time.Time{}, moved)
+	case 5: // never cancelled, and never happened
+		tell(known, time.Time{}, w)
+	case 6: // nobody announced it
+		y.happens(start, y.minutes(20, 90))
+	case 7: // two that overlap
+		other := connect.Window{ID: w.ID + "b", Title: "Database", Start: start.Add(time.Hour), End: start.Add(3 * time.Hour)}
+		tell(known, time.Time{}, w)
+		tell(known, time.Time{}, other)
+		y.happens(start, 3*time.Hour)
+	case 8: // two, one right after the other
+		other := connect.Window{ID: w.ID + "b", Title: "Database", Start: w.End.Add(2 * time.Minute), End: start.Add(3 * time.Hour)}
+		tell(known, time.Time{}, w)
+		tell(known, time.Time{}, other)
+		y.happens(start, 3*time.Hour)
+	default: // told under another name and with other times when it is over, and it was longer than announced
+		tell(known, start.Add(6*time.Hour), w)
+		told := connect.Window{ID: "incident-" + w.ID, Title: "Upgrade", Start: w.Start, End: w.End,
+			ActualStart: start.Add(3 * time.Minute), ActualEnd: start.Add(115 * time.Minute)}
+		tell(start.Add(6*time.Hour), time.Time{}, told)
+		y.happens(start.Add(3*time.Minute), 112*time.Minute)
+	}
+}
+
+// happens lets Connect be down, and orders fail.
+func (y *year) happens(start time.Time, length time.Duration) {
+	span := connect.Span{Start: start, End: start.Add(length)}
+	y.down, y.truth = append(y.down, span), append(y.truth, span)
+	if y.away.Start.Before(span.End) && span.Start.Before(y.away.End) {
+		return // what nobody saw is tested apart
+	}
+	for range 1 + y.random.IntN(3) {
+		y.hit = append(y.hit, y.breaks(start.Add(time.Duration(y.random.Int64N(int64(length)))), outage))
+	}
+	y.spared = append(y.spared,
+		y.breaks(start.Add(length/2), "the vendor has rejected the request"),
+		y.breaks(start.Add(-3*time.Hour), outage))
+}
+
+// live lets the service live through the year, and be killed now and then.
+func (y *year) live(t *testing.T, seed uint64, crashes bool) (kills int) {
+	random := rand.New(rand.NewPCG(seed, 7))
+	end := y.begin.AddDate(1, 0, 7)
+	dir, root := filepath.Join(t.TempDir(), "state"), []byte(nil)
+	for time.Now().Before(end) {
+		until := end
+		if y.away.Start.After(time.Now()) {
+			until = y.away.Start
+		}
+		left := 1 + random.IntN(60)
+		p := y.start(t, dir, root, func(string) bool { left--; return crashes && left == 0 })
+		select {
+		case <-p.ended:
+			kills++
+			root = p.stop(t)
+			dir = p.dead
+			asleep := connect.Span{Start: time.Now().Add(-5 * time.Minute)}
+			<-time.After(time.Duration(1+random.IntN(90)) * time.Minute)
+			asleep.End = time.Now().Add(time.Minute)
+			y.asleep = append(y.asleep, asleep)
+		case <-time.After(time.Until(until)):
+			root = p.stop(t)
+		}
+		if !time.Now().Before(y.away.Start) && time.Now().Before(y.away.End) {
+			<-time.After(time.Until(y.away.End))
+		}
+	}
+	return kills
+}
+
+// check holds what was done against what really happened.
+func (y *year) check(t *testing.T, crashes bool) {
+	t.Helper()
+	for _, l := range y.ledger {
+		require.False(t, y.isDown(l.at), "a push of %s at %s, inside a maintenance", l.id, l.at)
+	}
+	left := 0
+	for _, o := range y.hit {
+		// Killed between an intent and its push, a run does not push again, and stops the
+		// orders that wait for this one to go well. It says so. And that a maintenance goes
+		// on for longer than announced is not known when nobody looks.
+		unseen := slices.ContainsFunc(y.asleep, func(s connect.Span) bool { return s.Contains(o.FailedAt) })
+		if crashes && y.accepted(o.ID) == 0 && (unseen || y.left(o.ID) != "") {
+			left++
+			continue
+		}
+		require.Equal(t, 1, y.accepted(o.ID), "order %s, failed %s", o.ID, o.FailedAt)
+	}
+	for _, o := range y.spared {
+		require.Zero(t, y.accepted(o.ID), "order %s, failed %s, was none of its business", o.ID, o.FailedAt)
+	}
+	require.LessOrEqual(t, len(y.ledger), len(y.hit))
+	require.LessOrEqual(t, left, len(y.hit)/10)
+
+	episodes := make(map[string]resubmit.Episode)
+	for _, e := range y.done {
+		if was, ok := episodes[e.ID]; ok { // told again after a crash
+			require.Equal(t, was.Windows, e.Windows)
+			require.Equal(t, was.State, e.State)
+		}
+		episodes[e.ID] = e
+	}
+	for _, span := range y.truth {
+		var acts []string
+		for _, e := range episodes {
+			if slices.ContainsFunc(e.Windows, func(w connect.Window) bool {
+				return w.Span().Start.Before(span.End) && span.Start.Before(w.Span().End)
+			}) {
+				acts = append(acts, fmt.Sprintf("%s %s %s", e.ID, e.State, e))
+			}
+		}
+		unseen := y.away.Start.Before(span.End) && span.Start.Before(y.away.End)
+		if !unseen {
+			require.Len(t, acts, 1, "the maintenance from %s to %s", span.Start, span.End)
+		}
+		require.LessOrEqual(t, len(acts), 1, "the maintenance from %s to %s: %v", span.Start, span.End, acts)
+	}
+}
+
+func TestAYearOfMaintenanceIsDealtWithOnceEach(t *testing.T) {
+	t.Parallel()
+	for seed := range *years {
+		for _, story := range []struct {
+			name          string
+			crashes, away bool
+		}{{"without a crash", false, false}, {"with crashes at random points and two weeks away", true, true}} {
+			t.Run(fmt.Sprintf("seed %d %s", seed, story.name), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					<-time.After(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
+					y := newYear(t, seed, story.away)
+					kills := y.live(t, seed, story.crashes)
+					t.Logf("%d maintenances, %d pushes, %d kills, %d lines", len(y.truth), y.pushes(), kills, len(y.diary))
+					t.Log("\n" + y.written())
+					y.check(t, story.crashes)
+					if story.crashes {
+						require.Greater(t, kills, 20)
+					} else if seed == 0 {
+						golden(t, "watcher_spring.golden", excerptOf(y.diary, "2026-03-23", "2026-05-04"))
+					}
+				})
+			})
+		}
+	}
+}
+
+// excerptOf are the lines of a diary from one day to another.
+func excerptOf(diary []string, from, to string) string {
+	var lines strings.Builder
+	for _, line := range diary {
+		if line >= from && line < to {
+			lines.WriteString(line + "\n")
+		}
+	}
+	return lines.String()
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got)
+}

@@ -1,0 +1,198 @@
+package resubmit
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// Episode is what a [Watcher] deals with at once, by one plan: all maintenance that
+// is over and was not dealt with before. Mostly that is one window. Windows that
+// overlap, touch or leave no time between them to push anything are one episode, and
+// so are several that went by while nobody could deal with the first.
+//
+// What an episode is about is its time, not the ids of its windows. A window that is
+// known by another id, from another source or with other times later is the same
+// maintenance if it overlaps with one that was dealt with, and ended before that
+// plan was made: it is not dealt with again. If it turns out to have lasted longer,
+// the time since the plan was made is an episode of its own. A window that moved to where
+// it overlaps with nothing is another maintenance, though it has the same id.
+type Episode struct {
+	// ID is "maintenance-" and when the first window began, and the name of the plan
+	// and the journal in the state directory.
+	ID string `json:"id"`
+	// Windows are as they were known when the plan was made, oldest first. One that
+	// was dealt with in part before begins, by its ActualStart, where that plan was made.
+	Windows []connect.Window `json:"windows"`
+	State   EpisodeState     `json:"state"`
+	// PlannedAt is when the plan was made: it knows what had failed by then.
+	PlannedAt time.Time `json:"plannedAt,omitzero"`
+	// Plan is the digest of the plan, Counts are its counts.
+	Plan   string `json:"plan,omitempty"`
+	Counts Counts `json:"counts,omitzero"`
+	// Result is what came of the orders, once they were resubmitted.
+	Result Result `json:"result,omitzero"`
+	// ClosedAt is when the episode was over and done with; zero before.
+	ClosedAt time.Time `json:"closedAt,omitzero"`
+	// Note says in a sentence how the episode ended.
+	Note string `json:"note,omitempty"`
+}
+
+// EpisodeState is how far an episode got.
+type EpisodeState string
+
+// The states of an episode. All but the first two are ends.
+const (
+	// EpisodePlanned: there is a plan, and nobody has decided about it yet.
+	EpisodePlanned EpisodeState = "planned"
+	// EpisodeApplying: the plan was approved and is being carried out.
+	EpisodeApplying EpisodeState = "applying"
+	// EpisodeApplied: the plan was carried out, see Result.
+	EpisodeApplied EpisodeState = "applied"
+	// EpisodeNothing: the plan had no order to resubmit.
+	EpisodeNothing EpisodeState = "nothing to do"
+	// EpisodeDeclined: the plan was not approved.
+	EpisodeDeclined EpisodeState = "declined"
+	// EpisodeTooOld: nothing was done within [WatcherConfig].MaxAge.
+	EpisodeTooOld EpisodeState = "too old"
+)
+
+func (s EpisodeState) open() bool { return s == EpisodePlanned || s == EpisodeApplying }
+
+func (s EpisodeState) valid() bool {
+	return slices.Contains([]EpisodeState{
+		EpisodePlanned, EpisodeApplying, EpisodeApplied, EpisodeNothing, EpisodeDeclined, EpisodeTooOld,
+	}, s)
+}
+
+// End is when the last of the windows ended; zero if that is not known.
+func (e Episode) End() time.Time {
+	var end time.Time
+	for _, w := range e.Windows {
+		span := w.Span()
+		if span.End.IsZero() {
+			return time.Time{}
+		}
+		if span.End.After(end) {
+			end = span.End
+		}
+	}
+	return end
+}
+
+// String names the windows with their times, on one line.
+func (e Episode) String() string {
+	var parts []string
+	for _, w := range e.Windows {
+		parts = append(parts, windowText(w))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// name names the windows without their times.
+func (e Episode) name() string {
+	var parts []string
+	for _, w := range e.Windows {
+		if n := called(w); !slices.Contains(parts, n) {
+			parts = append(parts, n)
+		}
+	}
+	return strings.Join(parts, " and ")
+}
+
+// knows is the time up to which what failed in the windows is dealt with.
+func (e Episode) knows() time.Time {
+	if e.PlannedAt.IsZero() {
+		return e.ClosedAt
+	}
+	return e.PlannedAt
+}
+
+// covers reports whether one of the windows overlaps with a span.
+func (e Episode) covers(s connect.Span) bool {
+	return slices.ContainsFunc(e.Windows, func(w connect.Window) bool { return overlap(w.Span(), s) })
+}
+
+func overlap(a, b connect.Span) bool {
+	return (b.End.IsZero() || a.Start.Before(b.End)) && (a.End.IsZero() || b.Start.Before(a.End))
+}
+
+// outstanding are the windows that have begun and were not dealt with, oldest first:
+// of those that ended after from, what no episode covers. The other windows, of
+// which nothing is left, are dealt with.
+func outstanding(c *connect.Calendar, episodes []Episode, from, now time.Time) (due, done []connect.Window) {
+	for w := range c.All(from, now.Add(1)) {
+		span := w.Span()
+		start := span.Start
+		for _, e := range episodes {
+			if e.covers(span) && e.knows().After(start) {
+				start = e.knows()
+			}
+		}
+		switch {
+		case !span.End.IsZero() && !start.Before(span.End):
+			done = append(done, w)
+		case start.After(span.Start):
+			w.ActualStart, w.ActualEnd = start, span.End
+			due = append(due, w)
+		default:
+			due = append(due, w)
+		}
+	}
+	return due, done
+}
+
+// learn takes in that a window which was dealt with is told otherwise now, and reports
+// whether that is news.
+func (e *Episode) learn(w connect.Window) bool {
+	same := func(o connect.Window) bool {
+		a, b := o.Span(), w.Span()
+		return o.ID == w.ID && a.Start.Equal(b.Start) && a.End.Equal(b.End)
+	}
+	if !e.covers(w.Span()) || slices.ContainsFunc(e.Windows, same) {
+		return false
+	}
+	windows := slices.Clone(e.Windows)
+	// The cut window of an episode that was the rest of another stays as it is.
+	i := slices.IndexFunc(windows, func(o connect.Window) bool { return o.ID == w.ID })
+	if i >= 0 && !windows[i].Span().Start.After(w.Span().Start) {
+		windows[i] = w
+	} else if i < 0 {
+		windows = append(windows, w)
+	} else {
+		return false
+	}
+	e.Windows = windows
+	return true
+}
+
+// windowText is a window in a sentence, with its times.
+func windowText(w connect.Window) string { return called(w) + ", " + spanText(w.Span()) }
+
+// called is how a window is called in the diary.
+func called(w connect.Window) string {
+	if w.Source == connect.SourceObserved {
+		return "the outage " + w.ID
+	}
+	return name(w)
+}
+
+// spanText is a span in a sentence, in UTC.
+func spanText(s connect.Span) string {
+	if s.End.IsZero() {
+		return "since " + momentText(s.Start)
+	}
+	const day = "2006-01-02"
+	from, end := s.Start.UTC(), momentText(s.End)
+	if from.Format(day) == s.End.UTC().Format(day) {
+		end = timeText(s.End)
+	}
+	return from.Format(day+" 15:04") + " to " + end
+}
+
+// momentText is a time with its day, timeText one without. Seconds are for machines.
+func momentText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+func timeText(t time.Time) string { return t.UTC().Format("15:04 UTC") }
