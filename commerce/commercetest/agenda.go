@@ -198,7 +198,7 @@ func (s *System) happen(ctx context.Context, e *event) {
 		e.rec.polls++
 		s.schedule(e.rec, s.cfg.Now().Add(s.pollAfter(e.rec)), phaseAsync)
 	default:
-		s.fail(e.rec, a.text, s.cfg.Now())
+		s.fail(e.rec, a.text, a.cause, s.cfg.Now())
 	}
 }
 

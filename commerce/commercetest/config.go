@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,6 +74,10 @@ type Config struct {
 	// the extension intends and F13 reports. By default they fail, as its
 	// published code does (facts/commerce.md 6.2).
 	AsyncHeals bool
+	// OutageTexts are what Operations reports when Connect did not answer, one of
+	// them at random for each failure; {method}, {tenant} and {product} in them are
+	// filled in, and "" reports nothing. Nil means the connector's 500 only.
+	OutageTexts []string
 	// StaleReads is a fault: for so long after an accepted push, reads still show
 	// the failed order and another push is accepted, which makes a second event.
 	StaleReads time.Duration
@@ -186,6 +191,7 @@ func (c Config) withDefaultLogins() (Config, error) {
 		}
 	}
 	c.Precision = maps.Clone(c.Precision)
+	c.OutageTexts = slices.Clone(c.OutageTexts)
 	c.User = cmp.Or(c.User, 1)
 	c.OAuthSkew = cmp.Or(c.OAuthSkew, defaultOAuthSkew)
 	c.SimpleKey = cmp.Or(c.SimpleKey, DefaultSimpleKey)

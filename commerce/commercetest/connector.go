@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"strconv"
@@ -30,6 +31,7 @@ type connector struct {
 	key   string
 	http  *http.Client
 	heals bool
+	texts []string // of failures for which Connect did not answer
 }
 
 // job is what the connector has to know of an order. It is a copy: the order
@@ -53,17 +55,18 @@ const (
 
 // answer is what the connector answers to Operations.
 type answer struct {
-	kind answerKind
-	text string // of a failure
+	kind  answerKind
+	text  string // of a failure
+	cause Cause  // of a failure
 }
 
 // begin is the first call for an order: it makes the request in Connect.
 func (c *connector) begin(ctx context.Context, j job, now time.Time) answer {
 	if j.order.Trouble != "" {
-		return answer{answerFail, reason(&j.order, j.order.Trouble.textFor(&j.order))}
+		return answer{answerFail, reason(&j.order, j.order.Trouble.textFor(&j.order)), CauseTrouble}
 	}
 	if err := c.impersonate(ctx); err != nil {
-		return internalError(&j.order)
+		return c.noAnswer(&j.order)
 	}
 	switch j.order.Request {
 	case "":
@@ -81,7 +84,7 @@ func (c *connector) poll(ctx context.Context, j job) answer {
 		if c.heals {
 			return answer{kind: answerWait}
 		}
-		return internalError(&j.order)
+		return c.noAnswer(&j.order)
 	}
 	requests, err := c.requests(ctx, j)
 	if err != nil {
@@ -95,7 +98,7 @@ func (c *connector) poll(ctx context.Context, j job) answer {
 func (c *connector) beginSimple(ctx context.Context, j job, now time.Time) answer {
 	requests, err := c.requests(ctx, j)
 	if err != nil {
-		return internalError(&j.order)
+		return c.noAnswer(&j.order)
 	}
 	if len(requests) == 0 {
 		return c.create(ctx, j)
@@ -128,7 +131,7 @@ func (c *connector) create(ctx context.Context, j job) answer {
 	status, err := c.call(ctx, http.MethodPost, "/requests", body, nil, &refused)
 	switch {
 	case err != nil:
-		return internalError(&j.order)
+		return c.noAnswer(&j.order)
 	case status < 300:
 		return answer{kind: answerWait}
 	case status == http.StatusConflict && refused.Params.RequestStatus == connect.StatusFailed:
@@ -138,7 +141,7 @@ func (c *connector) create(ctx context.Context, j job) answer {
 	case status == http.StatusBadRequest && refused.known():
 		return failed(&j.order, "ProvisioningFailed", strings.Join(refused.Errors, "; "))
 	default:
-		return internalError(&j.order)
+		return c.noAnswer(&j.order)
 	}
 }
 
@@ -188,15 +191,26 @@ func rejection(o *Order, r request) string {
 // The texts that end up as errorDetails. Their outline is that of an APS task's
 // output (facts/commerce.md 6.3), in one line.
 
-func internalError(o *Order) answer {
-	return answer{answerFail, reason(o, fmt.Sprintf(
-		"Provisioning: resource %s of APS application '%s': '500 Internal Server Error' received from '%s https://connect-extension.example.com/tenant/%s'",
-		o.Tenant, o.Product, verb(o.Request), o.Tenant))}
+const internalError = "'500 Internal Server Error' received from '{method} https://connect-extension.example.com/tenant/{tenant}'"
+
+// noAnswer takes the text that is this failure's: chance, but the same each time.
+func (c *connector) noAnswer(o *Order) answer {
+	text := internalError
+	if len(c.texts) > 0 {
+		h := fnv.New32a()
+		_, _ = fmt.Fprint(h, o.ID, o.Failures)              // a hash never fails
+		text = c.texts[int(h.Sum32()%uint32(len(c.texts)))] //nolint:gosec // a few texts
+	}
+	if text == "" {
+		return answer{kind: answerFail, cause: CauseConnect}
+	}
+	text = strings.NewReplacer("{method}", verb(o.Request), "{tenant}", o.Tenant, "{product}", o.Product).Replace(text)
+	return answer{answerFail, reason(o, fmt.Sprintf("Provisioning: resource %s of APS application '%s': %s", o.Tenant, o.Product, text)), CauseConnect}
 }
 
 func failed(o *Order, errorType, message string) answer {
 	return answer{answerFail, reason(o, fmt.Sprintf(
-		"[%s] Provisioning: resource %s of APS application '%s': %s", errorType, o.Tenant, o.Product, message))}
+		"[%s] Provisioning: resource %s of APS application '%s': %s", errorType, o.Tenant, o.Product, message)), CauseVendor}
 }
 
 func reason(o *Order, text string) string {

@@ -60,7 +60,7 @@ func (s *System) MarkFailed(id, text string) error {
 		case commerce.StatusProvisioningFailed, commerce.StatusCompleted, commerce.StatusCancelled:
 			return fmt.Errorf("commercetest: mark %s as failed: it is %s, not under way", rec.Number, rec.Status)
 		}
-		s.fail(rec, text, s.cfg.Now())
+		s.fail(rec, text, CauseOperator, s.cfg.Now())
 		return nil
 	})
 }
@@ -253,7 +253,7 @@ func (s *System) accept(rec *record, to commerce.Status, by string, now time.Tim
 // start puts the order at a status from which the flow goes on by itself.
 func (s *System) start(rec *record, at commerce.Status, now time.Time) {
 	rec.life++
-	rec.Failure = ""
+	rec.Failure, rec.Cause = "", ""
 	rec.Provisioning = commerce.ProvisioningInProgress
 	s.setStatus(rec, at)
 	s.schedule(rec, now, phaseStart)
@@ -300,18 +300,18 @@ func (s *System) complete(rec *record) {
 func (s *System) end(rec *record, at commerce.Status) {
 	rec.life++
 	rec.working = false
-	rec.Failure = ""
+	rec.Failure, rec.Cause = "", ""
 	s.setStatus(rec, at)
 }
 
-func (s *System) fail(rec *record, text string, now time.Time) {
+func (s *System) fail(rec *record, text string, cause Cause, now time.Time) {
 	rec.life++
 	rec.working = false
 	rec.stale = nil
 	rec.doubled = false // a failed item of this turn goes with the order
 	rec.Failures++
 	rec.FailedAt = now.UTC()
-	rec.Failure = text
+	rec.Failure, rec.Cause = text, cause
 	rec.Provisioning = commerce.ProvisioningFailed
 	s.setStatus(rec, commerce.StatusProvisioningFailed)
 }

@@ -51,6 +51,9 @@ type Order struct {
 	Provisioning commerce.ProvisioningStatus `json:"provisioning"`
 	// Failure is the text of the last failure; "" unless the order is failed.
 	Failure string `json:"failure,omitempty"`
+	// Cause is why it failed, whatever the text says; "" unless the order is failed.
+	// No API tells it.
+	Cause Cause `json:"cause,omitempty"`
 	// Offers are the manual transitions that the order offers now.
 	Offers []commerce.Status `json:"offers,omitempty"`
 
@@ -75,6 +78,17 @@ type Order struct {
 	Trouble   Trouble             `json:"trouble,omitempty"`
 	Forbidden string              `json:"forbidden,omitempty"` // why, when Forbid was called
 }
+
+// Cause is why an order really failed.
+type Cause string
+
+// The causes of failures.
+const (
+	CauseConnect  Cause = "connect"  // Connect did not answer, or not as it should
+	CauseVendor   Cause = "vendor"   // Connect answered: the vendor, or Connect itself, said no
+	CauseTrouble  Cause = "trouble"  // the order's Trouble: Connect was not asked
+	CauseOperator Cause = "operator" // MarkFailed
+)
 
 func defaultTotal() commerce.Money {
 	return commerce.Money{Amount: decimal.New(1250, -2), Currency: "USD"}

@@ -64,7 +64,7 @@ func New(cfg Config) (*System, error) {
 	}
 	s := &System{
 		cfg:   cfg,
-		conn:  &connector{base: cfg.ConnectURL, key: cfg.ConnectKey, http: cfg.ConnectHTTP, heals: cfg.AsyncHeals},
+		conn:  &connector{base: cfg.ConnectURL, key: cfg.ConnectKey, http: cfg.ConnectHTTP, heals: cfg.AsyncHeals, texts: cfg.OutageTexts},
 		store: newStore(cfg.Seed),
 		wake:  make(chan struct{}, 1),
 	}
