@@ -21,6 +21,7 @@ func defaultPatterns() []Pattern {
 	const tickets = "pastebin.com/YUSE2GV6"
 	add(Permanent, "value-invalid", tickets, "is not valid value")
 	add(Permanent, "value-ambiguous", tickets, "is ambiguous")
+	add(Permanent, "values-ambiguous", "cloudblue.freshdesk.com/support/solutions/articles/44002227235", "are ambiguous")
 	add(Permanent, "customer-not-found", tickets, "Customer not found")
 	add(Permanent, "reseller-inactive", tickets, "Reseller Account is not Active")
 	add(Permanent, "concurrent-order", "kb.cloudblue.com/pdf/en/120610", "Concurrent Billing Order has been processed")

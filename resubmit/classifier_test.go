@@ -43,6 +43,25 @@ func TestReasonsAreClassified(t *testing.T) {
 	}
 }
 
+// Texts that public sources show, with ids of our own, and what they have to be taken for.
+func TestTextsFromPublicSourcesAreClassified(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("testdata/reasons_public.json")
+	require.NoError(t, err)
+	var all []struct {
+		reason
+		Source string `json:"source"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &all))
+	require.NotEmpty(t, all)
+	for _, r := range all {
+		require.True(t, strings.HasPrefix(r.Source, "https://"), r.Text)
+		class, pattern := resubmit.DefaultClassifier().Classify(r.Text)
+		require.Equal(t, r.Class, class, r.Text)
+		require.Equal(t, r.Pattern, pattern.ID, r.Text)
+	}
+}
+
 func TestEveryBuiltInPatternHasAReasonAndASource(t *testing.T) {
 	t.Parallel()
 	proven := map[string]bool{}
