@@ -1,5 +1,6 @@
 // Command failedorders prints a failure view: the orders that failed, when, how
-// and why, as a table or as JSON lines. It only reads.
+// and why, as a table or as JSON lines. Below the table the failures stand by kind:
+// those whose reasons differ in ids, times and numbers only. It only reads.
 //
 // Without -commerce it prints the orders of a test system in its own process.
 // The token for a real one comes from the environment, COMMERCE_TOKEN.
@@ -67,17 +68,17 @@ func run(ctx context.Context, args []string, token string, stdout, stderr io.Wri
 }
 
 // selected lists the orders of the view that the filter matches.
-func selected(ctx context.Context, client *ordermanager.Client, s *settings) iter.Seq2[row, error] {
-	return func(yield func(row, error) bool) {
+func selected(ctx context.Context, client *ordermanager.Client, s *settings) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
 		for o, err := range client.Orders(ctx, s.view.Query()) {
 			if err == nil && !o.Detailed() { // the list told no reason
 				o, err = client.Order(ctx, o.ID)
 			}
 			if err != nil {
-				yield(row{}, err)
+				yield(nil, err)
 				return
 			}
-			if s.view.Match(o) && s.filter.Match(o) && !yield(rowOf(o), nil) {
+			if s.view.Match(o) && s.filter.Match(o) && !yield(o, nil) {
 				return
 			}
 		}
@@ -218,28 +219,58 @@ func rowOf(o *commerce.Order) row {
 	}
 }
 
-func showJSON(out io.Writer, rows iter.Seq2[row, error]) error {
+func showJSON(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	enc := json.NewEncoder(out)
-	for r, err := range rows {
+	for o, err := range orders {
 		if err != nil {
 			return err
 		}
-		if err := enc.Encode(r); err != nil {
+		if err := enc.Encode(rowOf(o)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func showTable(out io.Writer, rows iter.Seq2[row, error]) error {
+func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	t := page.Table{Head: []string{"NUMBER", "PLACED (UTC)", "VIA", "CUSTOMER", "TOTAL", "CLASS", "REASON"}, Below: true}
-	for r, err := range rows {
-		if err != nil {
-			return err
+	kinds, err := resubmit.GroupFailures(func(yield func(*commerce.Order, error) bool) {
+		for o, err := range orders {
+			if err == nil {
+				r := rowOf(o)
+				t.Add(r.Number, clock(r.PlacedAt), r.Channel, r.Customer, r.Total, r.Class, r.Reason)
+			}
+			if !yield(o, err) {
+				return
+			}
 		}
-		t.Add(r.Number, r.PlacedAt.UTC().Format("2006-01-02 15:04:05"), r.Channel, r.Customer, r.Total, r.Class, r.Reason)
+	}, nil, 0)
+	if err != nil {
+		return err
 	}
 	t.Print(out)
-	_, err := fmt.Fprintf(out, "\n%d orders\n", len(t.Rows))
+	showKinds(out, kinds)
+	_, err = fmt.Fprintf(out, "\n%d orders\n", len(t.Rows))
 	return err
 }
+
+func showKinds(out io.Writer, kinds *resubmit.FailureGroups) {
+	if len(kinds.Groups) == 0 {
+		return
+	}
+	fmt.Fprint(out, "\nBy kind, where only ids, times and numbers differ:\n\n")
+	t := page.Table{Head: []string{"ORDERS", "CLASS", "FIRST (UTC)", "LAST (UTC)", "EXAMPLE", "REASON"}, Below: true}
+	for _, g := range kinds.Groups {
+		reason := g.Template
+		if reason == "" {
+			reason = "(none is told)"
+		}
+		t.Add(g.Count, g.Class, clock(g.First), clock(g.Last), g.Example, reason)
+	}
+	t.Print(out)
+	if kinds.Beyond > 0 {
+		fmt.Fprintf(out, "%d more orders are of other kinds than these\n", kinds.Beyond)
+	}
+}
+
+func clock(t time.Time) string { return t.UTC().Format(time.DateTime) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -38,6 +39,24 @@ func TestTheTableCountsItsRows(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Greater(t, len(lines), 20)
 	require.Contains(t, lines[len(lines)-1], "orders")
+}
+
+func TestTheKindsBelowTheTableSumUpToItsRows(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), nil, "", &out, &out))
+	table, kinds, found := strings.Cut(out.String(), "By kind, ")
+	require.True(t, found)
+	var sum, orders int
+	for line := range strings.Lines(kinds) {
+		var n int
+		if _, err := fmt.Sscan(line, &n); err == nil {
+			sum += n
+			orders = n // the last line
+		}
+	}
+	require.Equal(t, 2*orders, sum)
+	require.Greater(t, strings.Count(table, "\n"), orders)
 }
 
 func TestAViewFileWithATypoIsAOneLineError(t *testing.T) {
