@@ -37,9 +37,10 @@ type Config struct {
 	Plan func(*Process, *resubmit.PlanConfig)
 	// Runner changes how it is applied: Reader, Pusher, Requests, Journal, Observer.
 	Runner func(*Process, *resubmit.Config)
-	// Journal opens the journal of a process, anew after each crash, from what the
-	// disk holds. Default: a [Log]. A journal that keeps its bytes elsewhere is asked
-	// by Get what is durable, and is not torn.
+	// Journal opens the journal of a process, anew after each crash, from what is on
+	// Process.Disk or in Process.Dir. Default: a [Log]. One that is in Dir is asked by
+	// Get what is durable, and is not torn; if it is an io.Closer it is closed. Its Get
+	// must not wait for a timer.
 	Journal func(*Process) (resubmit.Journal, error)
 
 	// rule is the only one that counts; "" for all.
@@ -81,10 +82,10 @@ type Process struct {
 	ConnectURL, ConnectKey     string
 	// HTTP is the only way to them: no socket works in a bubble.
 	HTTP *http.Client
-	// Disk survives the process.
+	// Disk and, with [Config.Journal], Dir survive the process: bytes that are torn in a
+	// crash, and an empty directory for real files.
 	Disk *Disk
-
-	p *process
+	Dir  string
 }
 
 // Simulate runs worlds and fails t with the shortest history that breaks an

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -63,7 +64,7 @@ func (w *world) live(ctx context.Context, life int) (over bool, down time.Durati
 	w.disk.tear = p.tear
 	w.set(p)
 	defer w.set(nil)
-	err := p.run()
+	err := errors.Join(p.run(), p.closeJournal())
 	w.note("life %d ends: %v", life, err)
 	switch {
 	case p.killed():
@@ -74,6 +75,14 @@ func (w *world) live(ctx context.Context, life int) (over bool, down time.Durati
 	default:
 		return false, time.Minute
 	}
+}
+
+// closeJournal lets go of files. A killed process does so by dying.
+func (p *process) closeJournal() error {
+	if c, ok := p.own.journal.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 func (w *world) set(p *process) {
@@ -180,7 +189,7 @@ func (p *process) clients() (*Process, client, *connect.Client, error) {
 	env := &Process{
 		Seed: p.w.s.seed, Life: p.life, CommerceURL: commerceURL, CommerceToken: commercetest.DefaultToken,
 		ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
-		HTTP: &http.Client{Transport: &networkLine{p}}, Disk: p.w.disk, p: p,
+		HTTP: &http.Client{Transport: &networkLine{p}}, Disk: p.w.disk, Dir: p.w.dir,
 	}
 	orders, err := p.orders(env)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type world struct {
 	connect  *connecttest.System
 	jump     atomic.Int64 // of the clock of Commerce, in ns
 	disk     *Disk
+	dir      string    // for files; "" when nobody asks for it
 	start    time.Time // of the program
 
 	mu       sync.Mutex
@@ -89,6 +91,7 @@ func (w *world) happen() {
 	ctx, stop := context.WithCancel(w.ctx)
 	defer stop()
 	w.lasting = ctx
+	defer w.cleanUp()
 	if err := w.build(); err != nil {
 		w.book.violate("world", -1, "%v", err) // the simulator itself is wrong
 		return
@@ -134,6 +137,11 @@ func (w *world) build() error {
 		Now: func() time.Time { return time.Now().Add(w.s.otherSkew) },
 	})
 	var err error
+	if w.cfg.Journal != nil {
+		if w.dir, err = os.MkdirTemp("", "world"); err != nil {
+			return err
+		}
+	}
 	w.commerce, err = commercetest.New(commercetest.Config{
 		Seed: w.s.seed, ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
 		ConnectHTTP: &http.Client{Transport: &connectorLine{w: w, to: w.connect.Transport()}},
@@ -145,6 +153,12 @@ func (w *world) build() error {
 	}
 	w.announce(-1, span{bubbleStart.Add(windowAt), bubbleStart.Add(windowEnd)})
 	return w.bought()
+}
+
+func (w *world) cleanUp() {
+	if w.dir != "" {
+		_ = os.RemoveAll(w.dir) // what is left is in the directory for such things
+	}
 }
 
 // bought gives Connect the subscriptions that were bought long ago, and the

@@ -1,0 +1,57 @@
+package resubmittest_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
+)
+
+// Rules of one's own, and limits of one's own, in worlds full of trouble.
+func ExampleSimulate() {
+	test := func(t *testing.T) { // TestOurRules, in a file of yours
+		resubmittest.Simulate(t, resubmittest.Config{
+			Seeds: 200,
+			Plan: func(_ *resubmittest.Process, c *resubmit.PlanConfig) {
+				c.Rules = append(c.Rules, resubmit.Rule{
+					ID: "renewals-later", Types: []commerce.OrderType{commerce.TypeRenewal},
+					Action: resubmit.Hold, Why: "renewals are sent at the end of the month",
+				})
+			},
+			Policy: func(y *resubmittest.Policy) { y.Rate = 2 },
+		})
+	}
+	_ = test
+}
+
+func TestOnesOwnRulesAndLimitsRunInTheWorlds(t *testing.T) {
+	t.Parallel()
+	counts := resubmittest.Simulate(t, resubmittest.Config{
+		Seeds: 60, First: 1_000_000,
+		Plan: func(_ *resubmittest.Process, c *resubmit.PlanConfig) {
+			c.Rules = append([]resubmit.Rule{{
+				ID: "nothing", Classes: []resubmit.Class{resubmit.Transient, resubmit.Permanent, resubmit.Unclassified, resubmit.AlreadyProvisioned},
+				Action: resubmit.Hold, Why: "not today",
+			}}, c.Rules...)
+		},
+	})
+	require.Zero(t, counts["orders to resubmit"])
+	require.Zero(t, counts["pushes"])
+	require.NotZero(t, counts["crash while planning, before a call"])
+}
+
+func TestTheDurableJournalSurvivesTheWorlds(t *testing.T) {
+	t.Parallel()
+	counts := resubmittest.Simulate(t, resubmittest.Config{
+		Seeds: 60, First: 2_000_000,
+		Journal: func(p *resubmittest.Process) (resubmit.Journal, error) {
+			return journal.Open(filepath.Join(p.Dir, "journal"))
+		},
+	})
+	require.NotZero(t, counts["intents without an outcome found after a restart"])
+}
