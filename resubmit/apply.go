@@ -107,6 +107,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		looks:   newSlots(r.cfg.Concurrency),
 		hands:   make(hands),
 		groups:  make(map[groupKey]*Result),
+		again:   failureGrouper{classifier: r.cfg.Classifier, limit: DefaultMaxGroups, groups: make(map[failureKey]*FailureGroup)},
 		started: time.Now(),
 	}
 	if r.together {
@@ -200,7 +201,8 @@ type run struct {
 	canary       *canary
 	forLanes     bool // orders were left out because too many wait in the lanes
 	groups       map[groupKey]*Result
-	heads        []*barrier // that block others
+	again        failureGrouper // of the orders that failed again
+	heads        []*barrier     // that block others
 	items        []Item
 	commerceOnly int
 	unread       int
@@ -231,6 +233,8 @@ type job struct {
 	// another; nil for none. barred says why none is allowed any more.
 	lost   *Record
 	barred string
+
+	moved bool // it was read in another status than the last record tells
 
 	refusals int
 	tried    []commerce.Status // targets that Commerce refused, since the flow lacks them
@@ -453,6 +457,9 @@ func (x *run) finish() (*Report, error) {
 		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
 		Canary: x.canary.view(), Blocked: sortBlocked(x.heads), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
+	}
+	if x.again.orders > 0 {
+		report.FailedAgain = x.again.all()
 	}
 	err := context.Cause(x.ctx)
 	if err == nil && x.left.Load() {

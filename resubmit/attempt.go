@@ -202,6 +202,7 @@ func (x *run) read(j *job) (*commerce.Order, error) {
 		x.heed(j, err)
 		return nil, err
 	}
+	j.moved = j.moved || order.Status != j.rec.Seen
 	j.item.After = StateOf(order)
 	j.rec.Seen = order.Status
 	return order, nil
@@ -387,7 +388,10 @@ func (x *run) leave(j *job, why string) next {
 
 // put writes the order's record; an error stops the run.
 func (x *run) put(j *job, s RecordState, why string) error {
-	j.rec.State, j.rec.Why, j.rec.At = s, why, time.Now()
+	if s != RecordProgressing || j.rec.State != s || j.moved {
+		j.rec.At = time.Now()
+	}
+	j.rec.State, j.rec.Why, j.moved = s, why, false
 	err := x.cfg.Journal.Put(j.rec)
 	if err != nil {
 		err = fmt.Errorf("resubmit: the journal could not record order %s as %s, so nothing more is pushed: %w",
@@ -415,6 +419,9 @@ func (x *run) heed(j *job, err error) {
 }
 
 func (j *job) evidence(kind, text string, at time.Time) {
+	if n := len(j.item.Evidence); n > 0 && j.item.Evidence[n-1].Text == text {
+		return // it was looked at again, and is as it was
+	}
 	j.item.Evidence = append(j.item.Evidence, Evidence{Kind: kind, Text: text, At: at})
 }
 

@@ -69,7 +69,8 @@ type Record struct {
 	Target commerce.Status `json:"target,omitempty"`
 	// Seen is the status that the order was last seen in; "" when it was not read.
 	Seen commerce.Status `json:"seen,omitempty"`
-	// At is when State was entered.
+	// At is when State was entered; of RecordProgressing, when Seen was first seen with
+	// it.
 	At time.Time `json:"at"`
 	// SentAt is when the last push was sent that was accepted or got no answer, or the
 	// latest that it can have been; zero when there was none, or is not known.

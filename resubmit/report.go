@@ -136,6 +136,9 @@ type Report struct {
 	Unread int `json:"unread,omitempty"`
 	// Groups are sorted by class, vendor and channel.
 	Groups []Group `json:"groups"`
+	// FailedAgain groups the reasons of the orders that this run saw failing again; nil
+	// when there are none. Those that an earlier run saw are not in it.
+	FailedAgain *FailureGroups `json:"failedAgain,omitempty"`
 	// Err says why the run stopped early; "" when it did not.
 	Err string `json:"error,omitempty"`
 	// Items are in the order in which they were done; nil with Config.DropItems.
@@ -186,6 +189,11 @@ func (r *Report) String() string {
 		}
 	}
 	writeBlocked(&b, r.Blocked)
+	if r.FailedAgain != nil {
+		for _, g := range r.FailedAgain.Groups[:min(5, len(r.FailedAgain.Groups))] {
+			fmt.Fprintf(&b, "  %d failed again (%s): %s\n", g.Count, g.Class, brief(g.Template))
+		}
+	}
 	if r.CommerceOnly > 0 {
 		fmt.Fprintf(&b, "%d of the completed are confirmed by Commerce alone\n", r.CommerceOnly)
 	}

@@ -58,6 +58,7 @@ func TestAReportSumsToThePlanAndTouchesNothingElse(t *testing.T) {
 		require.Equal(t, `4 orders: 2 completed, 1 failed again, 1 skipped
   transient · 1 · direct: 1 completed, 1 failed again, 1 skipped
   transient · 77 · reseller: 1 completed
+  1 failed again (permanent): Vendor has failed request
 from the end of the maintenance until all were verified: 1h0m10s
 `, report.String())
 

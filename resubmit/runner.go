@@ -118,6 +118,11 @@ type Verify struct {
 	// is under way in Connect, does well as far as Canary and Breaker are concerned.
 	// It is never more than Timeout. Default 10 min; -1 only when it has completed.
 	GoodAfter time.Duration
+	// ConnectGrace is how long Connect may disagree with Commerce about an order that
+	// Commerce says is done, before that is a false success: what Connect shows may be
+	// some minutes old. Then it is looked at for longer than Timeout if need be, unless
+	// that is -1. It is never more than Timeout. Default 5 min; -1 none.
+	ConnectGrace time.Duration
 }
 
 // The defaults of a Config.
@@ -155,6 +160,7 @@ func (c Config) withDefaults() Config {
 	c.Verify.Max = orDefault(c.Verify.Max, 5*time.Minute)
 	c.Verify.Timeout = orDefault(c.Verify.Timeout, 30*time.Minute)
 	c.Verify.GoodAfter = orDefault(c.Verify.GoodAfter, 10*time.Minute)
+	c.Verify.ConnectGrace = orDefault(c.Verify.ConnectGrace, 5*time.Minute)
 	c.Canary = c.Canary.withDefaults()
 	c.Breaker = c.Breaker.withDefaults()
 	if c.Journal == nil {
@@ -198,6 +204,7 @@ func (c Config) validate() error {
 	}{
 		{"Guard", c.Guard}, {"Settle", c.Settle}, {"Verify.First", c.Verify.First},
 		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.GoodAfter", c.Verify.GoodAfter},
+		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxHold", c.MaxHold},
 	} {
 		if d.value < -1 {

@@ -100,7 +100,7 @@ func (x *run) told(j *job, err error) (n next, what string) {
 		return nextAgain, "the order could not be read: " + err.Error()
 	case failedAnew(j.entry.Before, j.item.After):
 		j.evidence("order", "the failure is another one, so it was moved, by the push or by somebody else", time.Now())
-		x.failedAgain(j)
+		x.verified(j, OutcomeFailedAgain, x.failedAgain(j))
 		return nextOver, ""
 	case changed != "":
 		j.evidence("order", "it was moved, by the push or by somebody else: "+changed, time.Now())
@@ -111,18 +111,31 @@ func (x *run) told(j *job, err error) (n next, what string) {
 	}
 }
 
+// verification is the look for the result of one push.
+type verification struct {
+	*polls
+	pushedAt time.Time
+	left     bool      // the order was seen to leave its failure
+	done     time.Time // when Commerce first said that it is; zero before
+	last     bool      // there is no further look
+}
+
 // verify polls Commerce, and then Connect, for the result of a push. left says
 // that the order was seen to leave its failure.
 func (x *run) verify(j *job, left bool) {
-	pushedAt := j.rec.sent()
-	deadline := pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
+	v := &verification{pushedAt: j.rec.sent(), left: left}
+	deadline := v.pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
 	if j.rec.State == RecordProgressing {
-		deadline = pushedAt // its time was up already
-		left = j.rec.Seen != j.entry.Before.Status
+		deadline = v.pushedAt // its time was up already
+		v.left = j.rec.Seen != j.entry.Before.Status
+		if j.rec.Seen.Provisioned() {
+			v.done = j.rec.At
+		}
 	}
-	p := x.polls(deadline)
+	v.polls = x.polls(deadline)
 	for {
-		last, err := p.wait(j.ctx)
+		var err error
+		v.last, err = v.wait(j.ctx)
 		if err == nil {
 			err = x.look(j)
 		}
@@ -130,39 +143,70 @@ func (x *run) verify(j *job, left bool) {
 			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(j.ctx).Error())
 			return
 		}
-		var waits string
-		switch now := j.item.After; {
-		case err != nil:
-			waits = "Commerce could not be asked: " + err.Error()
-		case failed(j.entry.Before, now):
-			if left || failedAnew(j.entry.Before, now) || time.Since(pushedAt) >= x.cfg.Settle {
-				x.failedAgain(j)
-				return
-			}
-			waits = fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
-		case now.Status.Provisioned():
-			left = true
-			outcome, why := x.inConnect(j)
-			if outcome == OutcomeCompleted || outcome == OutcomeFalseSuccess {
-				x.verified(j, outcome, why)
-				return
-			}
-			waits = why
-		case atRest(now.Status) || unpaid(now.Status):
-			x.verified(j, OutcomeFailedAgain, fmt.Sprintf("the order ended as %s, without its service", now.Status))
+		outcome, why := x.lookedAt(j, v, err)
+		if outcome != OutcomeProgressing {
+			x.verified(j, outcome, why)
 			return
-		default:
-			left = true
-			if last {
-				waits = x.whoMustAct(j)
-			}
 		}
-		x.underWay(j, left, pushedAt)
-		if last {
-			x.verified(j, OutcomeProgressing, waits)
+		x.underWay(j, v.left, v.pushedAt)
+		if v.last {
+			x.verified(j, OutcomeProgressing, why)
 			return
 		}
 	}
+}
+
+// lookedAt is what a look tells. An outcome of progressing means that it cannot be told
+// yet, and why.
+func (x *run) lookedAt(j *job, v *verification, err error) (Outcome, string) {
+	now := j.item.After
+	switch {
+	case err != nil:
+		return OutcomeProgressing, "Commerce could not be asked: " + err.Error()
+	case failed(j.entry.Before, now):
+		if v.left || failedAnew(j.entry.Before, now) || time.Since(v.pushedAt) >= x.cfg.Settle {
+			return OutcomeFailedAgain, x.failedAgain(j)
+		}
+		return OutcomeProgressing, fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
+	case now.Status.Provisioned():
+		v.left = true
+		if v.done.IsZero() {
+			v.done = time.Now()
+		}
+		outcome, why := x.inConnect(j)
+		if outcome == OutcomeFalseSuccess && x.mayLag(v) {
+			outcome = OutcomeProgressing
+		}
+		return outcome, why
+	case atRest(now.Status) || unpaid(now.Status):
+		return OutcomeFailedAgain, fmt.Sprintf("the order ended as %s, without its service", now.Status)
+	}
+	v.left = true
+	if v.last {
+		return OutcomeProgressing, x.whoMustAct(j)
+	}
+	return OutcomeProgressing, ""
+}
+
+// mayLag reports whether Connect may not know yet what Commerce says, and sees to it
+// that there is a look when it must.
+func (x *run) mayLag(v *verification) bool {
+	grace := max(x.cfg.Verify.ConnectGrace, 0)
+	waits := x.cfg.Verify.Timeout >= 0
+	if waits {
+		grace = min(grace, x.cfg.Verify.Timeout)
+	}
+	end := v.done.Add(grace)
+	rest := time.Until(end)
+	if rest <= 0 {
+		return false
+	}
+	v.next = min(v.next, rest)
+	if waits && end.After(v.deadline) {
+		v.deadline = end
+	}
+	v.last = v.last && !time.Now().Before(v.deadline)
+	return true
 }
 
 // look is a read that takes part in verification: it waits for its turn among
@@ -184,19 +228,25 @@ func (x *run) verified(j *job, o Outcome, why string) {
 	x.done(j, o, why)
 }
 
-func (x *run) failedAgain(j *job) {
+// failedAgain says why an order failed again, and keeps it for the report.
+func (x *run) failedAgain(j *job) string {
 	now := j.item.After
 	j.item.SameReason = now.Reason == j.entry.Before.Reason && now.Reason != ""
 	j.item.AfterClass, _ = x.cfg.Classifier.Classify(now.Reason)
+	x.mu.Lock()
+	x.again.add(&commerce.Order{
+		ID: j.item.OrderID, Number: j.item.Number, PlacedAt: now.PlacedAt, FailedAt: now.FailedAt,
+		Failure: commerce.Failure{Text: map[string]string{"en_US": now.Reason}},
+	})
+	x.mu.Unlock()
 	if now.Reason == "" {
-		x.verified(j, OutcomeFailedAgain, "failed again; why is not told")
-		return
+		return "failed again; why is not told"
 	}
 	which := "a new reason"
 	if j.item.SameReason {
 		which = "the same reason"
 	}
-	x.verified(j, OutcomeFailedAgain, fmt.Sprintf("failed again for %s (%s): %s", which, j.item.AfterClass, brief(now.Reason)))
+	return fmt.Sprintf("failed again for %s (%s): %s", which, j.item.AfterClass, brief(now.Reason))
 }
 
 // inConnect looks whether Connect agrees that a provisioned order is done. An

@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,9 +36,9 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 	}{
 		"both say that it is done":    {nil, answers("approved"), nil, "completed", "Commerce says CP, and Connect approved PR-s", 10 * time.Second},
 		"provisioned is enough":       {stays("WZ"), answers("approved"), nil, "completed", "Commerce says WZ", 10 * time.Second},
-		"Connect says that it failed": {nil, answers("failed"), nil, "falseSuccess", "in Connect PR-s is failed: vendor's words", 10 * time.Second},
-		"Connect says it was revoked": {nil, answers("revoked"), nil, "falseSuccess", "PR-s is revoked", 10 * time.Second},
-		"Connect has no such request": {nil, nil, nil, "falseSuccess", "Connect has no purchase request for subscription s", 10 * time.Second},
+		"Connect says that it failed": {nil, answers("failed"), nil, "falseSuccess", "in Connect PR-s is failed: vendor's words", 310 * time.Second},
+		"Connect says it was revoked": {nil, answers("revoked"), nil, "falseSuccess", "PR-s is revoked", 310 * time.Second},
+		"Connect has no such request": {nil, nil, nil, "falseSuccess", "Connect has no purchase request for subscription s", 310 * time.Second},
 		"the vendor must act":         {nil, answers("pending"), nil, "progressing", "PR-s is pending: the vendor must act", 30 * time.Minute},
 		"the customer must act":       {nil, answers("inquiring"), nil, "progressing", "the customer must act", 30 * time.Minute},
 		"somebody must act":           {nil, answers("new one"), nil, "progressing", "PR-s is new one: somebody must act", 30 * time.Minute},
@@ -45,16 +46,30 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			s.answer("s", "approved", "")
 			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
 			s.requests[k][0].Request.Updated = time.Now().Add(-3 * time.Hour)
-		}, nil, "falseSuccess", "has no purchase request", 10 * time.Second},
+		}, nil, "falseSuccess", "has no purchase request", 310 * time.Second},
 		"one asset of two failed": {nil, func(s *shop) {
 			s.answer("s", "approved", "")
 			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
 			s.requests[k] = append(s.requests[k], connect.Newest{Request: connect.Request{ID: "PR-2", Status: "failed"}})
-		}, nil, "falseSuccess", "PR-2 is failed: no reason told", 10 * time.Second},
+		}, nil, "falseSuccess", "PR-2 is failed: no reason told", 310 * time.Second},
 		"Connect approves later": {nil, func(s *shop) {
 			s.answer("s", "pending", "")
 			time.AfterFunc(time.Minute, func() { s.answer("s", "approved", "") })
 		}, nil, "completed", "Connect approved PR-s", 70 * time.Second},
+		"Connect lags behind Commerce by some minutes": {nil, func(s *shop) {
+			time.AfterFunc(4*time.Minute, func() { s.answer("s", "approved", "") })
+		}, nil, "completed", "Connect approved PR-s", 310 * time.Second},
+		"Connect may lag at the end of the time too": {func(o *shopOrder) { o.fates = []fate{{29 * time.Minute, "CP", ""}} }, nil, nil,
+			"falseSuccess", "has no purchase request", 35 * time.Minute},
+		"Connect may lag no longer than the time for all": {nil, nil, func(c *resubmit.Config) { c.Verify.Timeout = time.Minute },
+			"falseSuccess", "has no purchase request", 70 * time.Second},
+		"without a grace the first look decides": {nil, nil, func(c *resubmit.Config) { c.Verify.ConnectGrace = -1 },
+			"falseSuccess", "has no purchase request", 10 * time.Second},
+		"four failed cancels in a row that Commerce reports as done are found": {func(o *shopOrder) { o.Type = "CL" }, func(s *shop) {
+			s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeCancel}] = []connect.Newest{
+				{Request: connect.Request{ID: "PR-5", Status: "failed", Reason: "no"}, FailedInRow: 5},
+			}
+		}, nil, "falseSuccess", "PR-5 is failed: no", 310 * time.Second},
 		"Connect cannot be asked": {nil, func(s *shop) { s.finderErr = errors.New("502 Bad Gateway") }, nil,
 			"progressing", "Commerce says CP; Connect could not be asked: 502 Bad Gateway", 30 * time.Minute},
 		"Connect can be asked again": {nil, func(s *shop) {
@@ -72,7 +87,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			},
 			func(c *resubmit.Config) {
 				c.RequestType = func(commerce.OrderType) (connect.RequestType, bool) { return connect.TypeSuspend, true }
-			}, "falseSuccess", "PR-9 is failed: no", 10 * time.Second},
+			}, "falseSuccess", "PR-9 is failed: no", 310 * time.Second},
 		"the tenant is the better key": {func(o *shopOrder) { o.TenantID = "t" }, func(s *shop) {
 			s.answer("s", "failed", "")
 			s.requests[connect.RequestKey{Tenant: "t", Type: connect.TypePurchase}] = []connect.Newest{
@@ -141,6 +156,56 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheGraceOfConnectIsKeptOverCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		o := outageOrder(1, "s")
+		s := newShop(o)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Requests, c.Verify.Timeout = s, -1 })
+		plan := planFor(t, o)
+		var item resubmit.Item
+		for item.Outcome == "" || item.Outcome == resubmit.OutcomeProgressing {
+			report, err := r.Apply(t.Context(), plan)
+			require.NoError(t, err)
+			item = itemOf(t, report, 1)
+			<-time.After(time.Minute)
+		}
+		require.Equal(t, resubmit.OutcomeFalseSuccess, item.Outcome)
+		// It is first seen to be done a minute after the push.
+		require.Equal(t, 7*time.Minute, time.Since(start))
+	})
+}
+
+func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var orders []*shopOrder
+		for n := range 6 {
+			o := outageOrder(n, "")
+			switch {
+			case n < 3:
+				o.fates = []fate{{time.Second, "PF", stillDown}}
+			case n < 5:
+				o.fates = []fate{{time.Second, "PF", fmt.Sprintf("Vendor has failed request PR-1234-5678-00%d", n)}}
+			}
+			orders = append(orders, o)
+		}
+		r := runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Breaker.Failures, c.DropItems = -1, true })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 1, FailedAgain: 5}, report.Result)
+		require.Equal(t, 5, report.FailedAgain.Orders)
+		groups := report.FailedAgain.Groups
+		require.Len(t, groups, 2)
+		require.Equal(t, 3, groups[0].Count)
+		require.Equal(t, resubmit.Transient, groups[0].Class)
+		require.Equal(t, 2, groups[1].Count)
+		require.Equal(t, resubmit.Permanent, groups[1].Class)
+		require.Contains(t, report.String(), "  2 failed again (permanent): Vendor has failed request")
+	})
 }
 
 // silentFinder answers for no key.
