@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
@@ -123,6 +124,9 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 		return nil, convert(ctx, opRead, err, c.advice)
 	}
 	o, err := c.decode(row)
+	if err == nil && !strings.EqualFold(o.ID, id) && o.BillingID != id {
+		err = fmt.Errorf("another one came back, %q", o.ID)
+	}
 	if err != nil {
 		return nil, &commerce.Error{Op: opRead, HTTPStatus: resp.Status, Err: resp.Clean(fmt.Errorf("order %q: %w", id, err))}
 	}

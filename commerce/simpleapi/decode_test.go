@@ -15,7 +15,7 @@ import (
 func read(t *testing.T, body string, opts ...simpleapi.Option) (*commerce.Order, error) {
 	t.Helper()
 	c, _ := client(t, answers(200, body), opts...)
-	return c.Order(t.Context(), "x")
+	return c.Order(t.Context(), "1000027")
 }
 
 func TestOrderReadsTheGoldenOrder(t *testing.T) {
@@ -78,7 +78,7 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			o, err := read(t, `{"id":"x",`+tc.fields+`}`)
+			o, err := read(t, `{"id":"1000027",`+tc.fields+`}`)
 			require.NoError(t, err)
 			require.Equal(t, tc.want, tc.get(o))
 		})
@@ -99,8 +99,8 @@ func TestDecodeSaysWhichFieldItDidNotUnderstand(t *testing.T) {
 		{`"subscriptions":[[]]`, "subscriptions [0] must be a text or a number, not []"},
 		{`"products":[1]`, "products [0] must be an object, not 1"},
 	} {
-		_, err := read(t, `{"id":"x",`+tc.fields+`}`)
-		require.ErrorContains(t, err, `order "x": `+tc.want)
+		_, err := read(t, `{"id":"1000027",`+tc.fields+`}`)
+		require.ErrorContains(t, err, `order "1000027": `+tc.want)
 		require.NotErrorIs(t, err, commerce.ErrUnavailable)
 	}
 	for body, want := range map[string]string{`{}`: "it has no id", `null`: "it is not a JSON object", `{"data":{}}`: "it has no id"} {
@@ -112,10 +112,10 @@ func TestDecodeSaysWhichFieldItDidNotUnderstand(t *testing.T) {
 func TestInstallationsCanDiffer(t *testing.T) {
 	t.Parallel()
 	words := simpleapi.WithStatusWords(map[string]commerce.Status{"broken": "PF"})
-	o, err := read(t, `{"id":1,"status":"broken"}`, words)
+	o, err := read(t, `{"id":1000027,"status":"broken"}`, words)
 	require.NoError(t, err)
 	require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
-	o, err = read(t, `{"id":1,"status":"error"}`, words)
+	o, err = read(t, `{"id":1000027,"status":"error"}`, words)
 	require.NoError(t, err)
 	require.Equal(t, commerce.Status("error"), o.Status, "the default words are replaced")
 
@@ -132,22 +132,22 @@ func TestInstallationsCanDiffer(t *testing.T) {
 		o.Failure.Text = map[string]string{"en_US": own.Why}
 		return nil
 	})
-	o, err = read(t, `{"id":1,"why":"timed out"}`, own)
+	o, err = read(t, `{"id":1000027,"why":"timed out"}`, own)
 	require.NoError(t, err)
 	require.Equal(t, "timed out", o.Failure.Message())
-	_, err = read(t, `{"id":1}`, own)
-	require.EqualError(t, err, `commerce: read order: HTTP 200 OK: order "x": why is missing`)
+	_, err = read(t, `{"id":1000027}`, own)
+	require.EqualError(t, err, `commerce: read order: HTTP 200 OK: order "1000027": why is missing`)
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(`{"id":"x","creationDate":"2026-11-19","total":{"currency":"USD","amount":"1.5"},"status":"error"}`)
+	f.Add(`{"id":"1","creationDate":"2026-11-19","total":{"currency":"USD","amount":"1.5"},"status":"error"}`)
 	f.Add(`{"data":{"id":1,"subscriptions":[1,{"id":2}],"products":[{"subscriptionId":null}],"total":7}}`)
 	f.Add(`{"data":[{"id":1}],"pagination":{"total":"1","limit":-1}}`)
 	f.Add(`{"error":{"code":1},"details":[]}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, status := range []int{200, 400} {
 			c, _ := client(t, answers(status, body), simpleapi.WithMaxTries(1))
-			o, err := c.Order(t.Context(), "x")
+			o, err := c.Order(t.Context(), "1")
 			orders, listErr := collect(t.Context(), c, commerce.Query{})
 			for _, err := range []error{err, listErr} {
 				if _, ok := errors.AsType[*commerce.Error](err); err != nil && !ok {

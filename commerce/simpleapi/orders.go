@@ -123,6 +123,9 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 		return nil, convert(ctx, opRead, err)
 	}
 	o, err := c.decode(unwrap(raw))
+	if err == nil && o.ID != id {
+		err = fmt.Errorf("another one came back, %q", o.ID)
+	}
 	if err != nil {
 		return nil, answered(opRead, resp, fmt.Errorf("order %q: %w", id, err))
 	}

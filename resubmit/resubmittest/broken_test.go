@@ -106,12 +106,12 @@ func requireCaught(t *testing.T, suite string, adapters []broken) {
 // What cannot be proved without faults is not passed over in silence.
 func TestPromisesThatNeedFaultsAreNamed(t *testing.T) {
 	t.Parallel()
-	for suite, want := range map[string]int{"source": 7, "reader": 6, "pusher": 8} {
+	for suite, want := range map[string]int{"source": 7, "reader": 7, "pusher": 9} {
 		require.Empty(t, resubmittest.Unproved(suite, rich()))
 		require.Len(t, resubmittest.Unproved(suite, poor()), want, suite)
 	}
 	some := rich()
-	some.Faults = []resubmittest.Fault{resubmittest.Denied, resubmittest.Page, resubmittest.AnswerLost, resubmittest.AnswerHalf, resubmittest.Slow}
+	some.Faults = []resubmittest.Fault{resubmittest.Denied, resubmittest.Page, resubmittest.AnswerLost, resubmittest.AnswerHalf, resubmittest.Slow, resubmittest.Another}
 	require.Equal(t, []string{`a system that is away is ErrUnavailable to a reader (needs ["unavailable"])`}, resubmittest.Unproved("reader", some))
 }
 

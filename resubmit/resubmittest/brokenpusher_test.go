@@ -94,6 +94,10 @@ func brokenPushers() []broken {
 		}
 	})
 	adapters := []broken{
+		{name: "pushes what it read", promise: "reads another order first", says: `it pushed "id N0002"`,
+			breaks: overPusher(func(good resubmit.Pusher) pusherFunc {
+				return func(ctx context.Context, _ string, to commerce.Status) error { return good.Push(ctx, "id N0002", to) }
+			})},
 		{name: "does nothing", promise: "moves that order", says: "Push returned nil, and the system moved nothing",
 			breaks: overPusher(func(resubmit.Pusher) pusherFunc {
 				return func(context.Context, string, commerce.Status) error { return nil }

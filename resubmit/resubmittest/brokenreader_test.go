@@ -163,7 +163,7 @@ func brokenReaders() []broken {
 		{name: "hides the error of the context", promise: "a read of a slow system", says: "does not match context.DeadlineExceeded",
 			breaks: excusing(func(error) error { return errors.New("it took too long") })},
 	}
-	for _, promise := range []string{"a system that is away", "refused credentials", "a page of HTML", "a lost answer", "half of an answer"} {
+	for _, promise := range []string{"a system that is away", "refused credentials", "a page of HTML", "a lost answer", "half of an answer", "an answer about another order"} {
 		adapters = append(adapters, broken{
 			name: "makes an order of: " + promise, promise: promise, says: "there is no error", breaks: guessing,
 		})

@@ -181,6 +181,7 @@ type stage struct {
 
 	pushed atomic.Int64
 	denied atomic.Pointer[resubmittest.Calls]
+	mixes  atomic.Bool // reads of one order are taken for those of another
 }
 
 // approves is a Connect that delivers at once.
@@ -238,7 +239,26 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		deny(w, r, body)
 		return
 	}
+	if read && s.mixes.Load() {
+		s.mix(r, body)
+	}
 	s.sys.ServeHTTP(w, r)
+}
+
+// mix makes a read of one order one of the next, and of the last one of the first.
+func (s *stage) mix(r *http.Request, body []byte) {
+	orders := s.sys.Orders()
+	for i, o := range orders {
+		id, next := s.told(o).ID, s.told(orders[(i+1)%len(orders)]).ID
+		if in := []byte(">" + id + "<"); bytes.Contains(body, in) {
+			r.Body = io.NopCloser(bytes.NewReader(bytes.Replace(body, in, []byte(">"+next+"<"), 1)))
+			return
+		}
+		if path, ok := strings.CutSuffix(r.URL.Path, "/"+id); ok {
+			r.URL.Path = path + "/" + next
+			return
+		}
+	}
 }
 
 // deny refuses the credentials, and repeats them in all the ways that clients read.
@@ -291,6 +311,9 @@ func (s *stage) spoil(t testing.TB, f resubmittest.Fault, on resubmittest.Calls)
 	case resubmittest.Denied:
 		s.denied.Store(&on)
 		return func() { s.denied.Store(nil) }
+	case resubmittest.Another:
+		s.mixes.Store(true)
+		return func() { s.mixes.Store(false) }
 	case resubmittest.Busy:
 		fault.Kind, fault.Status, fault.RetryAfter = commercetest.FaultStatus, http.StatusTooManyRequests, resubmittest.BusyFor
 	case resubmittest.Page:

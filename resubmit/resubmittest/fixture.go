@@ -125,6 +125,9 @@ const (
 	AnswerHalf Fault = "answer half"
 	// Slow: the call is done, and there is no answer until the caller gives up.
 	Slow Fault = "slow"
+	// Another: a read of one order is answered with another order that is there. It hits such
+	// reads only, those that a push begins with included.
+	Another Fault = "another order"
 )
 
 // BusyFor is what a Busy system asks to wait.
@@ -132,5 +135,5 @@ const BusyFor = 7 * time.Second
 
 // AllFaults are all that there are, for Fixture.Faults.
 func AllFaults() []Fault {
-	return []Fault{Unavailable, Denied, Busy, Page, AnswerLost, AnswerReplaced, AnswerHalf, Slow}
+	return []Fault{Unavailable, Denied, Busy, Page, AnswerLost, AnswerReplaced, AnswerHalf, Slow, Another}
 }

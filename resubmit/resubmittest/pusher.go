@@ -36,6 +36,7 @@ func pusherChecks() []check {
 		{"a lost answer is an error with Delivery unknown, and the push is not sent again", []Fault{AnswerLost}, pushLost},
 		{"an answer of 5xx proves nothing, and the push is not sent again", []Fault{AnswerReplaced}, pushReplaced},
 		{"half of an answer proves nothing, and the push is not sent again", []Fault{AnswerHalf}, pushHalf},
+		{"a push that reads another order first moves none", []Fault{Another}, pushAnother},
 		{"a caller who gives up has an error with Delivery unknown", []Fault{Slow}, pushSlow},
 	}
 }
@@ -118,6 +119,15 @@ func pushes(s *stand) {
 	saw, err := s.push(s.Context(), orders[1].ID, s.target())
 	if err != nil || saw.Sent != 1 || len(saw.Moved) != 1 {
 		s.Errorf("the error is %v; %d pushes came in, and %v was moved", err, saw.Sent, saw.Moved)
+	}
+}
+
+// pushAnother moves the order itself where the adapter reads nothing before a push.
+func pushAnother(s *stand) {
+	orders := s.failed(2)
+	s.spoil(Another, Reads)
+	if saw, err := s.push(s.Context(), orders[0].ID, s.target()); err != nil {
+		s.unmoved(saw, err)
 	}
 }
 

@@ -33,6 +33,7 @@ func readerChecks() []check {
 		{"a page of HTML is not an order, nor that there is none", []Fault{Page}, readOfPage},
 		{"a lost answer is ErrUnavailable to a reader", []Fault{AnswerLost}, readLost},
 		{"half of an answer is not an order", []Fault{AnswerHalf}, readHalf},
+		{"an answer about another order is an error", []Fault{Another}, readAnother},
 		{"a read of a slow system ends with the context", []Fault{Slow}, readSlow},
 	}
 }
@@ -190,6 +191,17 @@ func readDenied(s *stand)    { s.misread(Denied, commerce.ErrUnauthorized, comme
 func readOfPage(s *stand)    { s.misread(Page, commerce.ErrUnavailable) }
 func readLost(s *stand)      { s.misread(AnswerLost, commerce.ErrUnavailable) }
 func readHalf(s *stand)      { s.misread(AnswerHalf) }
+
+func readAnother(s *stand) {
+	orders := s.failed(2)
+	mend := s.spoil(Another, Reads)
+	for _, want := range orders {
+		_, err := s.read(s.Context(), want.ID)
+		s.matches(err)
+	}
+	mend()
+	s.mustRead(orders[0])
+}
 
 func readSlow(s *stand) {
 	want := s.failed(1)[0]

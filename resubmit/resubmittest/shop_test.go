@@ -186,6 +186,9 @@ func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
 		if o == nil {
 			return &commerce.Error{Op: "read", Err: commerce.ErrNotFound}
 		}
+		if s.faults[resubmittest.Reads] == resubmittest.Another {
+			return &commerce.Error{Op: "read", Err: fmt.Errorf("%q was asked for, and another order came back", id)}
+		}
 		read = new(*o)
 		return nil
 	})
