@@ -1,18 +1,31 @@
-// Command embed is the smallest service that embeds the library: an ordering
-// system of its own, three methods that speak for it, and the whole job.
+// Command embed is a small billing service that watches over the maintenance of
+// CloudBlue Connect: an ordering system of its own, with the three methods that speak
+// for it, and a watcher that resubmits after each maintenance what it broke. The
+// Connect is the sandbox's; a maintenance has just ended, and two calendars tell of it.
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
+	"path/filepath"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/ical"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
 func main() {
@@ -21,46 +34,130 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
-	night := time.Now().UTC().Add(-12 * time.Hour).Truncate(time.Minute)
-	calendar, err := connect.NewCalendar([]connect.Window{
-		{ID: "CHG-7", Title: "Connect upgrade", Start: night, End: night.Add(3 * time.Hour)},
-	})
+func run(ctx context.Context, out io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "embed")
 	if err != nil {
 		return err
 	}
-	shop := newShop(night)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	page := log.New(out, "", 0) // several write on it at once
+	night := time.Now().UTC().Add(-4 * time.Hour).Truncate(time.Minute)
+	if err := announce(dir, night); err != nil {
+		return err
+	}
+	decide := &desk{limit: 1}
+	world, err := sandbox.New(ctx, "127.0.0.1:0", 1, map[string]http.Handler{"/desk/": http.StripPrefix("/desk", decide.routes())})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, world.Close()) }()
+	client, err := connect.New(world.ConnectURL, connect.APIKey(world.ConnectKey))
+	if err != nil {
+		return err
+	}
 
-	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Source:        shop,
-		IgnoreConnect: true, // this shop has no key for Connect: the reason alone decides
-		View:          commerce.FailedOrders(),
-		Filter:        resubmit.FailedDuring(calendar.Windows()[0]),
-		Calendar:      calendar,
-	})
-	if err != nil {
-		return err
-	}
-	for entry, err := range plan.Entries() {
-		if err != nil {
-			return err
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watcher, tracker, err := watch(dir, newShop(night), client, decide, diary{page}, func(_ resubmit.Episode, report *resubmit.Report) {
+		if report != nil {
+			page.Println(report)
 		}
-		fmt.Fprintf(out, "%s: %s, %s: %s\n", entry.Number, entry.Attribution.Verdict, entry.Decision.Action, entry.Decision.Why)
-	}
-
-	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: shop,
-		Pusher: shop,
-		Rate:   50,
-		Verify: resubmit.Verify{First: 10 * time.Millisecond},
+		stop() // a service would go on
 	})
 	if err != nil {
 		return err
 	}
-	report, err := runner.Apply(ctx, plan)
-	if err != nil {
+	decide.wake = watcher.Wake
+	var all errgroup.Group
+	all.Go(func() error { return tracker.Run(ctx, client) })
+	all.Go(func() error { return watcher.Run(ctx) })
+	all.Go(func() error { return approve(ctx, page, world.CommerceURL+"/desk") })
+	if err := all.Wait(); !errors.Is(err, context.Canceled) {
+		return cmp.Or(err, errors.New("the service ended by itself"))
+	}
+	for _, e := range watcher.Episodes() {
+		page.Printf("%s: %s", e, e.Note)
+	}
+	return nil
+}
+
+// announce writes the calendars that people keep: of one team in the calendar program,
+// of the other in a file.
+func announce(dir string, night time.Time) error {
+	const stamp = "20060102T150405Z"
+	ics := fmt.Sprintf("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//embed//EN\r\nBEGIN:VEVENT\r\nUID:CHG-7\r\nDTSTAMP:%[1]s\r\n"+
+		"SUMMARY:Connect upgrade\r\nDTSTART:%[1]s\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", night.Format(stamp))
+	if err := os.WriteFile(filepath.Join(dir, "team.ics"), []byte(ics), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, report)
+	weekly := fmt.Sprintf(`{"recurring": [{"id": "backup", "weekday": %q, "time": "02:00", "duration": "1h", "timezone": "Europe/Berlin", "from": %q}]}`,
+		night.AddDate(0, 0, 3).Weekday(), night.AddDate(0, 0, 2).Format(time.DateOnly))
+	return os.WriteFile(filepath.Join(dir, "windows.json"), []byte(weekly), 0o600)
+}
+
+// watch makes the watcher and the tracker of a service that sells through a shop.
+func watch(dir string, shop *shop, client *connect.Client, decide *desk, tell diary, done func(resubmit.Episode, *resubmit.Report)) (*resubmit.Watcher, *connect.Tracker, error) {
+	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
+	if err != nil {
+		return nil, nil, err
+	}
+	windows, err := connect.NewMulti([]connect.NamedSource{
+		{Name: "team", Source: team},
+		{Name: "file", Source: connect.NewFileSource(filepath.Join(dir, "windows.json"))},
+	}, connect.WithCacheDir(filepath.Join(dir, "windows")))
+	if err != nil {
+		return nil, nil, err
+	}
+	var watcher *resubmit.Watcher
+	tracker, err := connect.NewTracker(connect.TrackerConfig{Calendar: func() *connect.Calendar { return watcher.Announced() }})
+	if err != nil {
+		return nil, nil, err
+	}
+	watcher, err = resubmit.NewWatcher(resubmit.WatcherConfig{
+		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
+		Ready: func(ctx context.Context, since time.Time) connect.Readiness {
+			return client.Readiness(ctx, connect.ReadinessQuery{Since: since}) // and the Hub, if this were a hub of Connect
+		},
+		Plan: func(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
+			// This shop is no hub of Connect, which knows nothing of its orders: the reason decides.
+			return resubmit.PlanConfig{Source: shop, IgnoreConnect: true, View: commerce.FailedOrders()}, nil
+		},
+		Approve: decide.Approve,
+		Runner:  resubmit.Config{Reader: shop, Pusher: shop, Rate: 50, Verify: resubmit.Verify{First: 10 * time.Millisecond}},
+		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
+		Done:    done,
+		Logger:  slog.New(tell),
+	})
+	return watcher, tracker, err
+}
+
+// approve is the person: looks at the plan, and says yes to that one.
+func approve(ctx context.Context, page *log.Logger, desk string) error {
+	for ctx.Err() == nil {
+		plan, digest, err := call(ctx, http.MethodGet, desk+"/plan")
+		if err != nil || digest == "" {
+			select { // not asked yet
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		page.Print("\n", plan, "\n")
+		_, _, err = call(ctx, http.MethodPost, desk+"/approve?"+url.Values{"plan": {digest}}.Encode())
+		return err
+	}
 	return nil
+}
+
+func call(ctx context.Context, method, address string) (body, plan string, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return "", "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", "", err
+	}
+	text, err := io.ReadAll(resp.Body)
+	return string(text), resp.Header.Get("Plan"), errors.Join(err, resp.Body.Close())
 }

@@ -32,6 +32,7 @@ func newShop(night time.Time) *shop {
 		{number: "T-2", state: "broken", trouble: "the vendor has rejected the request: no stock", placed: night.Add(20 * time.Minute), broke: night.Add(21 * time.Minute)},
 		{number: "T-3", state: "broken", trouble: "connection refused", placed: night.Add(-90 * time.Minute), broke: night.Add(-89 * time.Minute)},
 		{number: "T-4", state: "delivered", placed: night.Add(30 * time.Minute)},
+		{number: "T-5", state: "broken", trouble: "502 Bad Gateway", placed: night.Add(70 * time.Minute), broke: night.Add(71 * time.Minute)},
 	}}
 }
 
