@@ -24,6 +24,10 @@
 // ([Breaker]), keeps a pace that gives way to servers in trouble (Config.Rate), and
 // can be paused, slowed down and drained while it runs.
 //
+// A [Watcher] does all of that by itself, for months inside a service: it waits for
+// the end of each maintenance and for Connect to be ready, makes the plan, has it
+// approved and applied, and goes on where it stopped after a crash.
+//
 // Errors: whatever reads text (ParseFilter, LoadPatterns) answers with one line
 // that says what is wrong and where. Filters and classifiers are immutable and
 // safe for concurrent use. A Runner is too, and applies one plan at a time.

@@ -1,17 +1,23 @@
 package resubmit_test
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// upgrade is a window of two hours that begins an hour after the start of the bubble.
+// upgrade is a window of two hours that begins an hour from now.
 func upgrade() connect.Window {
 	start := time.Now().UTC().Add(time.Hour)
 	return connect.Window{ID: "CHG-1", Title: "Upgrade", Start: start, End: start.Add(2 * time.Hour)}
@@ -33,20 +39,320 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestAWatcherResubmitsAfterTheMaintenanceWhatItBroke(t *testing.T) {
+// in runs a story in a bubble, where days pass in no time.
+func in(t *testing.T, story func(t *testing.T)) {
+	t.Helper()
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, story)
+}
+
+func TestAWatcherResubmitsAfterTheMaintenanceWhatItBroke(t *testing.T) {
+	in(t, func(t *testing.T) {
 		s, w := announced(3)
 		s.breaks(w.Start.Add(30*time.Minute), "the vendor has rejected the request")
-		p := s.start(t, t.TempDir(), nil, nil)
+		dir := filepath.Join(t.TempDir(), "state")
+		p := s.start(t, dir, nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
 		for _, l := range s.ledger {
-			require.True(t, l.at.After(w.End.Add(resubmit.DefaultSettle-1)))
+			require.False(t, l.at.Before(w.End.Add(resubmit.DefaultSettle)))
 		}
 		require.Len(t, s.done, 1)
 		require.Equal(t, resubmit.EpisodeApplied, s.done[0].State)
 		require.Equal(t, 3, s.reports[s.done[0].ID].Result.Completed)
+		info, err := os.Stat(filepath.Join(dir, "watcher.json"))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	})
+}
+
+// Every moment at which the service can be killed, one after the other.
+func TestAWatcherThatIsKilledAtAnyMomentGoesOn(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n++ {
+		killed := true
+		t.Run(fmt.Sprintf("at moment %d", n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := announced(2)
+				s.answers = []resubmit.Approval{{}} // later
+				left := n
+				p := s.start(t, filepath.Join(t.TempDir(), "state"), nil, func(string) bool { left--; return left == 0 })
+				select {
+				case <-p.ended:
+					p = s.start(t, p.dead, p.stop(t), nil)
+				case <-time.After(24 * time.Hour):
+					killed = false
+				}
+				pass(24 * time.Hour)
+				p.stop(t)
+				for id := range s.orders {
+					require.LessOrEqual(t, s.accepted(id), 1)
+					require.True(t, s.accepted(id) == 1 || s.left(id) != "", "order %s is forgotten", id)
+				}
+				episodes := p.watcher.Episodes()
+				require.Len(t, episodes, 1)
+				require.Equal(t, resubmit.EpisodeApplied, episodes[0].State)
+				require.Contains(t, s.asked, episodes[0].Plan)
+			})
+		})
+		if !killed || t.Failed() {
+			require.Greater(t, n, 25)
+			return
+		}
+	}
+}
+
+func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		tomorrow := w.End.Add(24 * time.Hour)
+		s.answers = []resubmit.Approval{{}, {At: tomorrow, Why: "the person sleeps"}, {Answer: resubmit.AnswerDecline, Why: "by hand"}}
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(3*time.Hour + 30*time.Minute)
+		status := p.watcher.Status()
+		require.Equal(t, resubmit.PhaseAsking, status.Phase)
+		require.Contains(t, status.String(), "is not decided yet: the person sleeps. It has 1 order to resubmit. The next look is at 2000-01-02 03:00 UTC.")
+		remembered := p.stop(t)
+		p = s.start(t, p.dir, remembered, nil) // which asks at once
+		pass(time.Minute)
+		p.stop(t)
+		require.Len(t, s.asked, 3)
+		require.Equal(t, s.asked[0], s.asked[2], "another plan")
+		require.Equal(t, askedAfter, s.asks[1].Sub(s.asks[0]))
+		require.Equal(t, resubmit.EpisodeDeclined, s.done[0].State)
+		require.Zero(t, s.pushes())
+	})
+}
+
+const askedAfter = 15 * time.Minute
+
+func TestAnAnswerThatComesEarlierIsHeardAtOnce(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		s.answers = []resubmit.Approval{{At: w.End.Add(24 * time.Hour)}}
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(5 * time.Hour)
+		require.Zero(t, s.pushes())
+		p.watcher.Wake()
+		pass(time.Second)
+		require.Equal(t, 1, s.pushes())
+		p.stop(t)
+	})
+}
+
+func TestAPlanThatNobodyDecidedAboutIsMadeAnewAfterTheNextMaintenance(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		next := connect.Window{ID: "CHG-2", Title: "Database", Start: w.End.Add(5 * time.Hour), End: w.End.Add(6 * time.Hour)}
+		s.notices = append(s.notices, notice{window: next})
+		s.down = append(s.down, next.Span())
+		s.breaks(next.Start.Add(time.Minute), outage)
+		s.answers = []resubmit.Approval{{At: w.End.Add(48 * time.Hour)}}
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Len(t, s.done, 1)
+		require.Equal(t, 2, s.done[0].Counts.Resubmit)
+		require.Equal(t, 2, s.pushes())
+		require.Contains(t, s.written(), `Nobody has decided about the plan for "Upgrade" (CHG-1)`)
+	})
+}
+
+func TestMaintenanceOfADownTimeIsDealtWithOrToldAsTooOld(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(time.Minute)
+		remembered := p.stop(t)
+		recent := connect.Window{ID: "CHG-2", Start: w.End.AddDate(0, 0, 10), End: w.End.AddDate(0, 0, 10).Add(time.Hour)}
+		s.notices = append(s.notices, notice{window: recent})
+		s.breaks(recent.Start.Add(time.Minute), outage)
+		pass(14 * 24 * time.Hour)
+		p = s.start(t, p.dir, remembered, nil)
+		pass(time.Hour)
+		p.stop(t)
+		require.Len(t, s.done, 2)
+		require.Equal(t, resubmit.EpisodeTooOld, s.done[0].State)
+		require.Equal(t, "CHG-1", s.done[0].Windows[0].ID)
+		require.Equal(t, resubmit.EpisodeApplied, s.done[1].State)
+		require.Equal(t, 1, s.pushes())
+		require.Contains(t, s.written(), `Not dealt with "Upgrade" (CHG-1), 2000-01-01 01:00 to 03:00 UTC: it ended more than 7 days ago`)
+	})
+}
+
+func TestAWindowThatWasLongerThanThePlanKnewIsDealtWithForTheRest(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		longer := w
+		longer.ActualStart, longer.ActualEnd = w.Start, w.End.Add(2*time.Hour)
+		s.notices = []notice{{until: w.End.Add(3 * time.Hour), window: w}, {from: w.End.Add(3 * time.Hour), window: longer}}
+		late := s.breaks(w.End.Add(time.Hour), outage) // Connect answered its probes, and failed this
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Len(t, s.done, 2)
+		require.Equal(t, s.done[0].PlannedAt, s.done[1].Windows[0].ActualStart)
+		require.Equal(t, 2, s.pushes())
+		require.Equal(t, 1, s.accepted(late.ID))
+	})
+}
+
+func TestNothingIsDoneBeforeConnectIsReady(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		s.unready = errors.New("hub HB-1 last reported 12m0s ago, more than 10m10s")
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(8 * time.Hour)
+		status := p.watcher.Status()
+		require.Equal(t, resubmit.PhaseNotReady, status.Phase)
+		require.Contains(t, status.Text, `Connect is not ready after "Upgrade" (CHG-1)`)
+		require.Contains(t, status.Text, "hub HB-1 last reported 12m0s ago")
+		require.Contains(t, status.Text, "for more than 3h0m0s")
+		require.Equal(t, w.ID, status.Episode.Windows[0].ID)
+		require.Zero(t, s.pushes())
+		require.Less(t, len(s.readies), 60, "it asks too often")
+		s.mu.Lock()
+		s.unready = nil
+		s.mu.Unlock()
+		pass(11 * time.Minute)
+		p.stop(t)
+		require.Equal(t, 1, s.pushes())
+		require.Equal(t, 2, strings.Count(s.written(), "is not ready"), "once, and once when it is late")
+	})
+}
+
+func TestWhatFailsIsTriedAgainAndSaidOnce(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, _ := announced(1)
+		s.planErr = errors.New("Commerce does not answer")
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(8 * time.Hour)
+		status := p.watcher.Status()
+		require.Equal(t, resubmit.PhaseTrouble, status.Phase)
+		require.ErrorIs(t, status.Err, s.planErr)
+		require.Equal(t, 1, strings.Count(s.written(), "Commerce does not answer"))
+		s.mu.Lock()
+		s.planErr = nil
+		s.mu.Unlock()
+		pass(11 * time.Minute)
+		p.stop(t)
+		require.Equal(t, 1, s.pushes())
+	})
+}
+
+func TestASourceThatFailsLeavesWhatItToldBefore(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, _ := announced(1)
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(time.Minute)
+		s.mu.Lock()
+		s.broken = errors.New("the page is HTML")
+		s.mu.Unlock()
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 1, s.pushes())
+		require.Equal(t, 1, strings.Count(s.written(), "the page is HTML"))
+
+		blind := newSite()
+		blind.broken = errors.New("the page is HTML")
+		p = blind.start(t, t.TempDir(), nil, nil)
+		pass(time.Hour)
+		require.Equal(t, resubmit.PhaseBlind, p.watcher.Status().Phase)
+		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
+		p.stop(t)
+	})
+}
+
+func TestAnEpisodeWithoutOrdersIsOver(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(0)
+		s.breaks(w.Start.Add(time.Minute), "the vendor has rejected the request")
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Empty(t, s.asked)
+		require.Len(t, s.done, 1)
+		require.Equal(t, "there is no order to resubmit, of 1 order that failed, quarantine 1", s.done[0].Note)
+	})
+}
+
+func TestAStateThatIsDamagedIsAnErrorThatSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := announced(1)
+		p := s.start(t, dir, nil, nil)
+		pass(24 * time.Hour)
+		p.stop(t)
+	})
+	path := filepath.Join(dir, "watcher.json")
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	damaged := map[string]string{
+		"cut off":          string(good[:len(good)/2]),
+		"empty":            "",
+		"two in one":       string(good) + string(good),
+		"another program":  `{"kind":"other"}`,
+		"a later version":  strings.Replace(string(good), `"version": 1`, `"version": 2`, 1),
+		"an unknown key":   strings.Replace(string(good), `"from"`, `"form"`, 1),
+		"an unknown state": strings.Replace(string(good), `"state": "applied"`, `"state": "done"`, 1),
+		"a foreign path":   strings.Replace(string(good), `"id": "maintenance-`, `"id": "../maintenance-`, 1),
+		"no windows":       `{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z","episodes":[{"id":"maintenance-1","windows":[],"state":"applied"}]}`,
+	}
+	p := &process{site: newSite(), dir: dir, tracker: new(connect.Tracker)}
+	for name, text := range damaged {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		_, err := resubmit.NewWatcher(p.config())
+		require.ErrorContains(t, err, path, name)
+		require.ErrorContains(t, err, "put back a copy", name)
+		require.NotContains(t, err.Error(), "\n", name)
+	}
+	require.NoError(t, os.WriteFile(path, good, 0o600))
+	_, err = resubmit.NewWatcher(p.config())
+	require.NoError(t, err)
+}
+
+func FuzzWatcherState(f *testing.F) {
+	f.Add(`{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z","episodes":[{"id":"maintenance-1",` +
+		`"windows":[{"id":"a","start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}],"state":"planned","plannedAt":"2026-01-01T02:00:00Z","plan":"sha256:1"}]}`)
+	f.Add(`{"episodes":null}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "watcher.json"), []byte(text), 0o600))
+		p := &process{site: newSite(), dir: dir, tracker: new(connect.Tracker)}
+		w, err := resubmit.NewWatcher(p.config())
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		for _, e := range w.Episodes() {
+			require.NotEmpty(t, e.String())
+			require.Equal(t, e.ID, filepath.Base(e.ID), "it would name a file elsewhere")
+		}
+	})
+}
+
+func TestAWatcherNeedsToBeToldAll(t *testing.T) {
+	t.Parallel()
+	_, err := resubmit.NewWatcher(resubmit.WatcherConfig{MaxAge: -1, Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
+	for _, field := range []string{"Dir", "Windows", "Ready", "Plan", "Approve", "Journal", "Runner.Journal", "MaxAge", "Reader", "Pusher"} {
+		require.ErrorContains(t, err, field)
+	}
+}
+
+func TestAWatcherLeavesNoGoroutineBehindAndRunsOnce(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	synctest.Test(t, func(t *testing.T) {
+		s, w := announced(1)
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(time.Minute)
+		require.ErrorContains(t, p.watcher.Run(t.Context()), "runs already")
+		pass(time.Until(w.Start.Add(time.Minute)))
+		require.Equal(t, resubmit.PhaseMaintenance, p.watcher.Status().Phase)
+		before := time.Now()
+		p.stop(t)
+		require.Zero(t, time.Since(before))
+		require.Equal(t, resubmit.PhaseStopped, p.watcher.Status().Phase)
 	})
 }
