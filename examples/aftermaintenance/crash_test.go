@@ -154,7 +154,7 @@ func (h *night) live(t *testing.T, kill *moment, args ...string) *life {
 
 // await returns when the moment has come, or the program has ended before.
 func (h *night) await(before int, m moment, ended chan error) {
-	look, end := time.NewTicker(2*time.Millisecond), time.NewTimer(patience)
+	look, end := time.NewTicker(5*time.Millisecond), time.NewTimer(patience)
 	defer look.Stop()
 	defer end.Stop()
 	for {
@@ -210,6 +210,19 @@ func setting(t *testing.T, name string, otherwise int) int {
 	n, err := strconv.Atoi(text)
 	require.NoError(t, err, name)
 	return n
+}
+
+// The faults of the servers come on top, and the answers to pushes that they lose.
+func TestAProgramThatIsKilledWhileTheServersBreakDownEndsAsWell(t *testing.T) {
+	t.Parallel()
+	const orders = 200
+	kills, seed := setting(t, "CRASH_KILLS", 200)/10, setting(t, "CRASH_SEED", 1)
+	h := newNight(t, orders)
+	require.NoError(t, h.BreakDown())
+	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 1)), kills, orders, "-rate", "600", "-plan", filepath.Join(h.dir, "plan.jsonl"))
+	require.Equal(t, exitPerson, l.status, "%s", &l.stderr)
+	require.Equal(t, orders, l.summary(t).Result.Completed, "%s", &l.stderr)
+	h.requireHealed(t, orders)
 }
 
 // CRASH_KILLS and CRASH_SEED try other numbers than those of every day.
