@@ -92,6 +92,9 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if err := tooLong("a server", r.pace.rest(), r.cfg.MaxHold); err != nil {
 		return nil, err
 	}
+	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
+		return nil, err
+	}
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
 		return nil, fmt.Errorf("resubmit: open the journal: %w", err)
 	}

@@ -124,6 +124,7 @@ func (tr trouble) run(ctx context.Context) (wrong string) {
 	seen := new(breakerDiary)
 	r := runnerFor(report, s, func(c *resubmit.Config) {
 		c.Targets, c.Observer, c.Attempts.Max = blindTargets, seen, tr.attempts
+		c.MaxPlanAge = -1 // windows begin between the plan and its run
 		c.Requests, c.Journal, c.Concurrency, c.Rate = s, journal, tr.slots, tr.rate
 		c.Canary.Steps, c.Breaker = tr.canary, resubmit.Breaker{Failures: tr.failures, Of: 8, MaxOpens: -1}
 	})

@@ -113,7 +113,7 @@ func TestTheGateFollowsAWindowThatMovesAndOneThatHasNoEndYet(t *testing.T) {
 			require.NoError(t, err)
 			return c
 		}
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Calendar = calendar })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Calendar, c.MaxPlanAge = calendar, -1 })
 		_, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
 		require.Equal(t, 24*time.Minute, s.ledger[0].at.Sub(start))

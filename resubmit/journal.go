@@ -127,6 +127,13 @@ func (m *MemoryJournal) Begin(planDigest string) error {
 	return nil
 }
 
+// Plan returns the digest of the plan that the journal belongs to; "" before Begin.
+func (m *MemoryJournal) Plan() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.digest
+}
+
 // Put replaces the record of an order. Begin must have been called.
 func (m *MemoryJournal) Put(r Record) error {
 	m.mu.Lock()

@@ -55,11 +55,15 @@ type PlanWriter struct {
 	closed bool
 }
 
-// NewPlanWriter begins a plan. Kind and Version of the header are set here.
+// NewPlanWriter begins a plan. Kind and Version of the header are set here, and
+// CreatedAt to now if it is zero.
 // Nothing is a plan until Close has returned without an error: what was written
 // before is refused by [ReadPlan].
 func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
 	h.Kind, h.Version = PlanKind, PlanVersion
+	if h.CreatedAt.IsZero() {
+		h.CreatedAt = time.Now()
+	}
 	h.CreatedAt = h.CreatedAt.Round(0).UTC()
 	if h.Windows == nil {
 		h.Windows = []connect.Window{}
@@ -160,6 +164,8 @@ type Plan struct {
 	counts Counts
 	digest string
 	last   int64 // offset of the last line
+	// signature is what WithSignature gave.
+	signature *Signature
 	// Each block is remembered by a hash, so that a file that is edited in place
 	// after it was opened is found out before an entry of that block is used.
 	seed   maphash.Seed

@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,18 @@ type Config struct {
 	// before every push. nil: the calendar of the plan (see [Header]). A nil
 	// calendar is an empty one.
 	Calendar func() *connect.Calendar
+	// Require makes Apply refuse a plan that none of these keys has signed (see
+	// SignPlanFile and LoadPublicKeys), with an error that matches ErrUnsigned or
+	// ErrSignature. Empty: plans need no signature.
+	Require []ed25519.PublicKey
+	// MaxPlanAge is how old a plan may be when Apply begins with it; a stale one is
+	// refused with ErrStalePlan. Default 24 h. At any age a plan is stale that was made
+	// before a window that has begun since, or with other windows, in the 31 days before
+	// it, than Calendar knows now. -1 begins with any plan, whatever came between. A plan
+	// that the Journal has begun is never refused as stale, if the journal has a method
+	// Plan() string that tells it, as those of this library have: to go on is always
+	// right.
+	MaxPlanAge time.Duration
 
 	// Guard is the time before the next window in which nothing is pushed any more.
 	// Default 5 min; -1 none.
@@ -146,6 +159,7 @@ func DefaultTargets() []commerce.Status {
 }
 
 func (c Config) withDefaults() Config {
+	c.MaxPlanAge = orDefault(c.MaxPlanAge, DefaultMaxPlanAge)
 	c.Guard = orDefault(c.Guard, DefaultGuard)
 	c.Settle = orDefault(c.Settle, DefaultSettle)
 	c.Rate = orDefault(c.Rate, DefaultRate)
@@ -202,7 +216,7 @@ func (c Config) validate() error {
 		field string
 		value time.Duration
 	}{
-		{"Guard", c.Guard}, {"Settle", c.Settle}, {"Verify.First", c.Verify.First},
+		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Settle", c.Settle}, {"Verify.First", c.Verify.First},
 		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.GoodAfter", c.Verify.GoodAfter},
 		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxHold", c.MaxHold},
@@ -218,6 +232,12 @@ func (c Config) validate() error {
 		bad("Config.SlowTo is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.SlowTo)
 	}
 	c.Attempts.validate(bad)
+	for _, k := range c.Require {
+		if len(k) != ed25519.PublicKeySize {
+			bad("Config.Require has a key of %d bytes; load the keys with LoadPublicKeys", len(k))
+			break
+		}
+	}
 	c.Canary.validate(bad)
 	c.Breaker.validate(bad)
 	if c.MaxRefusals < -1 {

@@ -115,6 +115,13 @@ func (j *Journal) Get(orderID string) (resubmit.Record, bool, error) {
 	return rec, found && err == nil, err
 }
 
+// Plan returns the digest of the plan that the journal belongs to; "" before Begin.
+func (j *Journal) Plan() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.plan
+}
+
 // Path is where the journal is.
 func (j *Journal) Path() string { return j.path }
 

@@ -279,6 +279,7 @@ func (p *process) apply(env *Process, orders client, requests *connect.Client, p
 		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
 		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals, Verify: y.Verify,
 		Canary: y.Canary, Breaker: y.Breaker, Attempts: y.Attempts,
+		MaxPlanAge: -1, // windows move and open all the time, and the plan is to be carried out
 	}
 	if y.Probe {
 		cfg.Probe = requests
