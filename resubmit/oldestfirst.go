@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"strings"
 )
@@ -10,16 +11,44 @@ import (
 // so that the older one, sent last, would undo the younger
 // (facts/resubmission.md F8, I5).
 //
-// It needs memory for each order that waits, is held or needs a person, about 60
-// bytes for each of its lanes, and for no other. Lanes are kept as hashes of 64 bits:
-// should two be the same, an order waits without need.
+// It needs memory for each order that waits, is held or needs a person, about 25
+// bytes for each of its lanes and the length of its number, and for no other. Lanes
+// are kept as hashes of 64 bits: should two be the same, an order waits without need.
 type overtaking struct {
 	seed  maphash.Seed
-	first map[uint64]string // lane → the order that was first in it
+	first map[uint64]uint64 // lane → where the name is of the order that was first in it
+	names nameList
 }
 
 func newOvertaking() *overtaking {
-	return &overtaking{seed: maphash.MakeSeed(), first: make(map[uint64]string)}
+	return &overtaking{seed: maphash.MakeSeed(), first: make(map[uint64]uint64)}
+}
+
+// nameBlock is how many bytes of names are kept together.
+const nameBlock = 64 << 10
+
+// nameList keeps names without a header for each.
+type nameList struct{ blocks [][]byte }
+
+// add keeps a name and returns where it is.
+func (n *nameList) add(name string) (place uint64) {
+	b := binary.AppendUvarint(nil, uint64(len(name)))
+	last := len(n.blocks) - 1
+	if last < 0 || len(n.blocks[last])+len(b)+len(name) > nameBlock {
+		// One name that is longer than a block has a block to itself.
+		n.blocks = append(n.blocks, make([]byte, 0, max(nameBlock, len(b)+len(name))))
+		last++
+	}
+	at := len(n.blocks[last])
+	n.blocks[last] = append(append(n.blocks[last], b...), name...)
+	return uint64(last)*nameBlock + uint64(at) //nolint:gosec // neither is negative
+}
+
+// get returns the name at a place.
+func (n *nameList) get(place uint64) string {
+	b := n.blocks[place/nameBlock][place%nameBlock:]
+	size, start := binary.Uvarint(b)
+	return string(b[start : start+int(size)]) //nolint:gosec // add wrote it
 }
 
 // pass sees the entries in the order of the plan. It makes one that would overtake
@@ -46,10 +75,17 @@ func (o *overtaking) pass(e *Entry) {
 	if name == "" {
 		name = e.OrderID
 	}
+	var place uint64
+	kept := false
 	for _, lane := range laneKeys(e) {
-		if key, ok := o.key(lane); ok && o.first[key] == "" {
-			o.first[key] = strings.Clone(name) // not what it may have been cut out of
+		key, ok := o.key(lane)
+		if _, known := o.first[key]; !ok || known {
+			continue
 		}
+		if !kept {
+			place, kept = o.names.add(name), true
+		}
+		o.first[key] = place
 	}
 }
 
@@ -59,8 +95,9 @@ func (o *overtaking) before(e *Entry) string {
 		return ""
 	}
 	for _, lane := range laneKeys(e) {
-		if key, ok := o.key(lane); ok && o.first[key] != "" {
-			return o.first[key]
+		key, ok := o.key(lane)
+		if place, known := o.first[key]; ok && known {
+			return o.names.get(place)
 		}
 	}
 	return ""

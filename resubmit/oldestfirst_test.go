@@ -115,3 +115,27 @@ func TestNoPlanSendsAnOrderThatWouldOvertakeAnother(t *testing.T) {
 		}
 	})
 }
+
+func TestEachOrderThatWaitsNamesTheOneThatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	const pairs = 3000 // their numbers fill several blocks
+	source := &planSource{}
+	for i := range 2 * pairs {
+		o := failedOrder(i)
+		o.SubscriptionIDs = []string{fmt.Sprint("s", i%pairs)}
+		if i < pairs {
+			o.Failure = failure(textOther) // held
+			o.Number = fmt.Sprint(strings.Repeat("long-", i%20), "SO", i)
+		}
+		if i == 7 {
+			o.Number = strings.Repeat("7", 100_000)
+		}
+		source.orders = append(source.orders, o)
+	}
+	entries := planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true, Settle: -1})
+	require.Len(t, entries, 2*pairs)
+	for i, e := range entries[pairs:] {
+		require.Equal(t, resubmit.Wait, e.Decision.Action)
+		require.Contains(t, e.Decision.Why, "the older order "+entries[i].Number+" of the same subscription")
+	}
+}

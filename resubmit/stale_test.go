@@ -1,0 +1,95 @@
+package resubmit_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func windowsOf(t testing.TB, windows ...connect.Window) func() *connect.Calendar {
+	t.Helper()
+	c, err := connect.NewCalendar(windows)
+	require.NoError(t, err)
+	return func() *connect.Calendar { return c }
+}
+
+func TestAStalePlanIsRefusedBeforeItsFirstCall(t *testing.T) {
+	t.Parallel()
+	const hour = time.Hour
+	window := func(from, to time.Duration) connect.Window {
+		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // when a bubble begins
+		return connect.Window{ID: "w", Start: start.Add(from), End: start.Add(to)}
+	}
+	before := window(-2*hour, -hour)
+	for name, test := range map[string]struct {
+		made  []connect.Window // the plan's
+		known []connect.Window // now; nil: no calendar is given
+		later time.Duration
+		most  time.Duration
+		says  string // "": it is carried out
+	}{
+		"a day old":                            {later: 24 * hour},
+		"a second more":                        {later: 24*hour + time.Second, says: "24h0m1s ago, and may be 24h0m0s old"},
+		"older than allowed":                   {later: 2 * hour, most: hour, says: "2h0m0s ago"},
+		"of any age":                           {later: 1000 * hour, most: -1},
+		"an announced window began":            {made: []connect.Window{window(hour, 2*hour)}, later: 3 * hour, says: "before the maintenance w that began at 2000-01-01T01:00:00Z"},
+		"an announced window is to come":       {made: []connect.Window{window(5*hour, 6*hour)}, later: 3 * hour},
+		"a window nobody had announced began":  {known: []connect.Window{window(hour, 2*hour)}, later: 3 * hour, says: "before the maintenance w that began"},
+		"a window is announced":                {known: []connect.Window{window(9*hour, 10*hour)}, later: 3 * hour},
+		"the same calendar":                    {made: []connect.Window{before}, known: []connect.Window{before}, later: hour},
+		"the window went on longer":            {made: []connect.Window{before}, known: []connect.Window{window(-2*hour, -hour/2)}, says: "is known as 1999-12-31T22:00:00Z to 1999-12-31T23:30:00Z now"},
+		"the window was before":                {made: []connect.Window{before}, known: []connect.Window{window(-4*hour, -3*hour)}, says: "was not known when it was made"},
+		"there was no window":                  {made: []connect.Window{before}, known: []connect.Window{}, says: "that it was made with is not known any more"},
+		"there was one":                        {known: []connect.Window{before}, says: "was not known when it was made"},
+		"a window of last year is not counted": {known: []connect.Window{window(-9000*hour, -8990*hour)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := outageOrder(1, "s1")
+				s := newShop(o)
+				plan := planWith(t, test.made, entryFor(o))
+				journal := new(resubmit.MemoryJournal)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Journal, c.MaxPlanAge = journal, test.most
+					if test.known != nil {
+						c.Calendar = windowsOf(t, test.known...)
+					}
+				})
+				<-time.After(test.later)
+				_, err := r.Apply(t.Context(), plan)
+				if test.says == "" {
+					require.NoError(t, err)
+					require.Len(t, s.ledger, 1)
+					return
+				}
+				require.ErrorIs(t, err, resubmit.ErrStalePlan)
+				require.ErrorContains(t, err, test.says)
+				require.NotContains(t, err.Error(), "\n")
+				require.Empty(t, s.calls)
+				require.Empty(t, journal.Plan(), "the journal was not begun")
+			})
+		})
+	}
+}
+
+func TestAPlanThatWasBegunIsGoneOnWithAtAnyAge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		s := newShop(o)
+		plan := planFor(t, o)
+		journal := new(resubmit.MemoryJournal)
+		require.NoError(t, journal.Begin(plan.Digest()))
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
+		<-time.After(100 * time.Hour)
+		_, err := r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.Len(t, s.ledger, 1)
+	})
+}

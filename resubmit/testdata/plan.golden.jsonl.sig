@@ -1,0 +1,1 @@
+{"kind":"cloudblue-resubmit-signature","version":1,"plan":"sha256:45229b665a7d2c95f6b3449c7e1cc1b74f3979447ca98d0ef3bbcd26204c2506","signer":"Ünïcode \"Ann\" <ann@example.com>","signedAt":"2026-11-23T13:22:46Z","key":"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=","signature":"+nKu4hE1LF02VBKVASvPaYBcr8Fs9wzoQ0/vAtRi1Qp3yy3P9qsiqBQffgxFvH45DU7pfTLJl4h4z8tcaLYSBw=="}
