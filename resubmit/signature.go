@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -96,29 +95,6 @@ func SignPlanFile(path string, key ed25519.PrivateKey, signer string) (*Signatur
 		return nil, fmt.Errorf("resubmit: sign plan: %w", err)
 	}
 	return s, nil
-}
-
-// replaceFile writes a file that only its owner can read, whole or not at all.
-func replaceFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()           // perhaps a second time
-			_ = os.Remove(f.Name()) // there is nothing more to do about it
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	for _, step := range []func() error{f.Sync, f.Close, func() error { return os.Rename(f.Name(), path) }} {
-		if err = step(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // WithSignature is the plan with a signature that is not in a file beside it, or

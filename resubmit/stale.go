@@ -77,17 +77,17 @@ func calendarChange(planned, today *connect.Calendar, made time.Time) string {
 	for i := range max(len(was), len(is)) {
 		switch {
 		case i >= len(is) || i < len(was) && was[i].Start.Before(is[i].Start):
-			return fmt.Sprintf("the maintenance %s that it was made with is not known any more", spanText(was[i]))
+			return fmt.Sprintf("the maintenance %s that it was made with is not known any more", betweenText(was[i]))
 		case i >= len(was) || is[i].Start.Before(was[i].Start):
-			return fmt.Sprintf("the maintenance %s was not known when it was made", spanText(is[i]))
+			return fmt.Sprintf("the maintenance %s was not known when it was made", betweenText(is[i]))
 		case !was[i].End.Equal(is[i].End):
-			return fmt.Sprintf("the maintenance %s that it was made with is known as %s now", spanText(was[i]), spanText(is[i]))
+			return fmt.Sprintf("the maintenance %s that it was made with is known as %s now", betweenText(was[i]), betweenText(is[i]))
 		}
 	}
 	return ""
 }
 
-func spanText(s connect.Span) string {
+func betweenText(s connect.Span) string {
 	if s.End.IsZero() {
 		return "from " + s.Start.UTC().Format(time.RFC3339) + " on"
 	}
