@@ -41,7 +41,7 @@ type Config struct {
 	// it, than Calendar knows now. -1 begins with any plan, whatever came between. A plan
 	// that the Journal has begun is never refused as stale, if the journal has a method
 	// Plan() string that tells it, as those of this library have: to go on is always
-	// right.
+	// right. A Watcher takes 0 for -1: what it applies was approved for its episode.
 	MaxPlanAge time.Duration
 
 	// Guard is the time before the next window in which nothing is pushed any more.

@@ -342,6 +342,11 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	}
 	cfg := w.cfg.Runner
 	cfg.Journal, cfg.Calendar = journal, w.Calendar
+	if cfg.MaxPlanAge == 0 {
+		// The plan was approved for this episode, however long that took, and what was
+		// seen of outages is forgotten in the end.
+		cfg.MaxPlanAge = -1
+	}
 	runner, err := NewRunner(cfg)
 	if err != nil {
 		return err
@@ -350,6 +355,12 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	w.setRunner(runner)
 	defer w.setRunner(nil)
 	report, err := runner.Apply(ctx, plan)
+	if errors.Is(err, ErrStalePlan) {
+		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s is made anew, and approval asked for again: %s.", e, excerpt(err.Error())),
+			"step", PhaseApplying, "episode", e.ID)
+		w.remember(func(s *watcherState) { s.Episodes = s.closed() })
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("the resubmission stopped: %w", err)
 	}

@@ -1,0 +1,121 @@
+package resubmit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// CheckConfig says how to look at the orders of a plan.
+type CheckConfig struct {
+	// Reader reads the orders. Required.
+	Reader OrderReader
+	// Sample is how many of the orders that the plan marks for resubmission are read,
+	// evenly spread over it; 0 reads all of them.
+	Sample int
+	// Concurrency is how many are read at the same time. Default 4.
+	Concurrency int
+}
+
+// CheckPlan reads orders that a plan marks for resubmission and tells, order by
+// order in the order of the plan, what changed since the plan was made; those that are
+// the same are only counted. It changes nothing, neither in Commerce nor in a
+// journal. An order that cannot be read is told as unread, but credentials that are
+// refused end it, as an error of each does.
+//
+// Apply looks at each order again before its push in any case: this is for people who
+// want to know before.
+func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Difference) error) (DifferenceCounts, error) {
+	switch {
+	case plan == nil:
+		return DifferenceCounts{}, errors.New("resubmit: check plan: it is nil; read one with OpenPlan or ReadPlan")
+	case cfg.Reader == nil:
+		return DifferenceCounts{}, errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
+	case cfg.Sample < 0 || cfg.Concurrency < 0:
+		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
+			cfg.Sample, cfg.Concurrency)
+	}
+	d := &differ{each: each}
+	some := make([]*Entry, 0, orDefault(cfg.Concurrency, 4))
+	total := plan.counts.Resubmit
+	place := -1
+	for e, err := range plan.Entries() {
+		if err != nil {
+			return d.counts, err
+		}
+		if e.Decision.Action != Resubmit {
+			continue
+		}
+		if place++; !sampled(place, cfg.Sample, total) {
+			continue
+		}
+		if some = append(some, e); len(some) < cap(some) {
+			continue
+		}
+		if err := d.look(ctx, cfg.Reader, some); err != nil {
+			return d.counts, err
+		}
+		some = some[:0]
+	}
+	return d.counts, d.look(ctx, cfg.Reader, some)
+}
+
+// sampled reports whether one of total orders is among the n that are looked at.
+func sampled(place, n, total int) bool {
+	return n == 0 || n >= total || place*n/total != (place-1)*n/total || place == 0
+}
+
+// look reads some orders at the same time and tells of them in their order.
+func (d *differ) look(ctx context.Context, reader OrderReader, some []*Entry) error {
+	found := make([]Difference, len(some))
+	errs := make([]error, len(some))
+	var reads sync.WaitGroup
+	for i, e := range some {
+		reads.Go(func() {
+			o, err := reader.Order(ctx, e.OrderID)
+			found[i], errs[i] = now(e, o, err), err
+		})
+	}
+	reads.Wait()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("resubmit: check plan: %w", err)
+	}
+	for i, x := range found {
+		if errors.Is(errs[i], commerce.ErrUnauthorized) {
+			return fmt.Errorf("resubmit: check plan: order %s: %w", entryName(some[i]), errs[i])
+		}
+		if err := d.tell(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// now is what became of an order as it was read, or could not be.
+func now(e *Entry, o *commerce.Order, err error) Difference {
+	d := Difference{Kind: DifferenceUnread, Old: e}
+	switch {
+	case errors.Is(err, commerce.ErrNotFound):
+		d.Kind, d.What = DifferenceLeft, "the order is not there any more"
+		return d
+	case err != nil:
+		d.What = "could not be read: " + excerpt(err.Error())
+		return d
+	case o == nil || o.ID != e.OrderID:
+		d.What = "could not be read: the answer was about another order"
+		return d
+	}
+	d.What = e.Before.Diff(StateOf(o))
+	switch {
+	case d.What == "":
+		d.Kind = DifferenceSame
+	case o.Status != e.Before.Status:
+		d.Kind = DifferenceLeft
+	default:
+		d.Kind = DifferenceChanged
+	}
+	return d
+}
