@@ -76,7 +76,7 @@ func (d *differ) look(ctx context.Context, reader OrderReader, some []*Entry) er
 	for i, e := range some {
 		reads.Go(func() {
 			o, err := reader.Order(ctx, e.OrderID)
-			found[i], errs[i] = now(e, o, err), err
+			found[i], errs[i] = differenceNow(e, o, err), err
 		})
 	}
 	reads.Wait()
@@ -94,8 +94,8 @@ func (d *differ) look(ctx context.Context, reader OrderReader, some []*Entry) er
 	return nil
 }
 
-// now is what became of an order as it was read, or could not be.
-func now(e *Entry, o *commerce.Order, err error) Difference {
+// differenceNow is what became of an order as it was read, or could not be.
+func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 	d := Difference{Kind: DifferenceUnread, Old: e}
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
