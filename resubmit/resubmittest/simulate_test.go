@@ -1,6 +1,7 @@
 package resubmittest_test
 
 import (
+	"cmp"
 	"flag"
 	"testing"
 
@@ -8,15 +9,16 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 2000, "how many worlds the simulation runs")
-	seed  = flag.Uint64("seed", 0, "the one world that the simulation runs")
+	seeds = flag.Int("seeds", 0, "how many worlds the simulation runs (default 2000; 1 with -seed)")
+	seed  = flag.Uint64("seed", 0, "the first world that the simulation runs")
 )
 
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	cfg := resubmittest.Config{Seeds: *seeds}
+	cfg := resubmittest.Config{Seeds: 2000, First: *seed}
 	if *seed > 0 {
-		cfg.Seeds, cfg.First = 1, *seed
+		cfg.Seeds = 1
 	}
+	cfg.Seeds = cmp.Or(*seeds, cfg.Seeds)
 	t.Logf("what happened in %d worlds:\n%v", cfg.Seeds, resubmittest.Simulate(t, cfg))
 }
