@@ -51,8 +51,8 @@ func ExampleTracker() {
 	fmt.Println(exact.Windows()[0])
 	// Output:
 	// up
-	// Connect was not up from 2026-01-10 02:05 UTC to 2026-01-10 03:15 UTC. Looks: 70 maintenance suspected.
-	// upgrade: 2026-01-10 02:00 UTC to 2026-01-10 03:00 UTC, really 2026-01-10 02:05 UTC to 2026-01-10 03:15 UTC
+	// Connect was not up from 2026-01-10 02:05 UTC (last up at 2026-01-10 02:04 UTC) to 2026-01-10 03:15 UTC. Looks: 70 maintenance suspected.
+	// upgrade: 2026-01-10 02:00 UTC to 2026-01-10 03:00 UTC, really 2026-01-10 02:04 UTC to 2026-01-10 03:15 UTC
 }
 
 func ExampleTracker_MarshalJSON() {

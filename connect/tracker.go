@@ -239,8 +239,9 @@ func (t *Tracker) note(b *book, l look, bad bool) {
 	if !b.Last.IsZero() && l.at.Sub(b.Last) > t.cfg.Gap {
 		t.interrupt(b)
 	}
+	counts := b.add(l, bad, t.cfg)
 	b.Last = l.at
-	if !b.add(l, bad, t.cfg) {
+	if !counts {
 		return
 	}
 	what := "Connect"

@@ -104,7 +104,8 @@ func TestAChangeCountsAfterThreeLooksThatAgree(t *testing.T) {
 	require.Equal(t, "HTTP 502 Bad Gateway", status.Outage.Said)
 	open := s.windows()
 	require.Len(t, open, 1)
-	require.Equal(t, minute(6), open[0].ActualStart)
+	require.Equal(t, minute(6), status.Outage.First)
+	require.Equal(t, minute(5), open[0].ActualStart, "it began after the last look that found it up")
 	require.Zero(t, open[0].ActualEnd)
 	require.Equal(t, connect.Overrun, open[0].State(s.now), "it holds until its end is seen")
 
@@ -115,7 +116,7 @@ func TestAChangeCountsAfterThreeLooksThatAgree(t *testing.T) {
 	closed := s.windows()
 	require.Len(t, closed, 1)
 	require.Equal(t, open[0].ID, closed[0].ID)
-	require.Equal(t, connect.Span{Start: minute(6), End: minute(9)}, closed[0].Span())
+	require.Equal(t, connect.Span{Start: minute(5), End: minute(9)}, closed[0].Span())
 }
 
 func TestAChangeCountsSoonerOnceItHasLasted(t *testing.T) {
@@ -167,7 +168,7 @@ func TestWhatNobodyAnswersIsKeptApartFromOutages(t *testing.T) {
 	outages := s.tracker.Outages()
 	require.Len(t, outages, 1)
 	require.Equal(t, "unreachable-20260110T020300Z", outages[0].ID)
-	require.Equal(t, "Nothing answered in the place of Connect from 2026-01-10 02:03 UTC to 2026-01-10 02:08 UTC. Looks: 5 unreachable. "+
+	require.Equal(t, "Nothing answered in the place of Connect from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:08 UTC. Looks: 5 unreachable. "+
 		"That may have been the network on this side: it is no proof of an outage of Connect.", outages[0].String())
 	require.Contains(t, outages[0].Window().Title, "network on this side")
 }
@@ -187,7 +188,7 @@ func TestAnOutageGoesOnWhileNothingAnswersInBetween(t *testing.T) {
 	s.see(connect.Up, 3)
 	w := s.windows()
 	require.Len(t, w, 1)
-	require.Equal(t, connect.Span{Start: minute(3), End: minute(12)}, w[0].Span())
+	require.Equal(t, connect.Span{Start: minute(2), End: minute(12)}, w[0].Span())
 	require.Len(t, s.tracker.Outages(), 2)
 }
 
@@ -220,6 +221,21 @@ func TestATimeWithoutLooksInterruptsWhatWasObserved(t *testing.T) {
 	require.Equal(t, connect.Span{Start: minute(65)}, w[1].Span())
 }
 
+// A look across a gap says nothing about when the outage began, however it ended.
+func TestAnOutageAfterATimeWithoutLooksBeginsWithItsFirstLook(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, looksOnly)
+	s.see(connect.Up, 3)
+	s.now = s.now.Add(time.Hour)
+	s.see(connect.MaintenanceSuspected, 3)
+	s.see(connect.Up, 1) // a blip, and no end
+	s.see(connect.MaintenanceSuspected, 1)
+	o := s.tracker.Outages()[0]
+	require.Equal(t, minute(63), o.First)
+	require.Zero(t, o.LastUp)
+	require.Equal(t, connect.Span{Start: minute(63)}, s.windows()[0].Span())
+}
+
 func TestAReleaseIsSeenAcrossAnOutage(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, looksOnly)
@@ -234,7 +250,7 @@ func TestAReleaseIsSeenAcrossAnOutage(t *testing.T) {
 	o := s.tracker.Outages()[0]
 	require.Equal(t, "26.0.12", o.VersionBefore)
 	require.Equal(t, "26.1.0", o.VersionAfter)
-	require.Equal(t, "Connect was not up from 2026-01-10 02:03 UTC to 2026-01-10 02:06 UTC. Looks: 3 maintenance suspected. "+
+	require.Equal(t, "Connect was not up from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:06 UTC. Looks: 3 maintenance suspected. "+
 		"Connect-Version went from 26.0.12 to 26.1.0: a release was made.", o.String())
 	require.Equal(t, "26.1.0", s.tracker.Status(s.now).Version)
 }
@@ -349,7 +365,7 @@ func TestAnOutageThatGoesOnIsNeverForgotten(t *testing.T) {
 		s.see(connect.Up, 1)
 	}
 	require.Len(t, s.windows(), 2)
-	require.Equal(t, minute(6), s.windows()[0].Start, "the newest are kept")
+	require.Equal(t, minute(5), s.windows()[0].Start, "the newest are kept")
 	s.now = s.now.Add(36 * time.Hour)
 	s.see(connect.Up, 1)
 	require.Empty(t, s.windows())
@@ -447,6 +463,10 @@ func TestASavedTrackerThatIsWrongIsRefusedAndChangesNothing(t *testing.T) {
 		"an outage of negative length": {
 			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-01T00:00:00Z"}]}`,
 			"outages[0] ends before it begins",
+		},
+		"an outage before the look that precedes it": {
+			`{"format":1,"outages":[{"id":"a","lastUp":"2026-01-03T00:00:00Z","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}]}`,
+			"outages[0] was up after it began",
 		},
 		"an outage without end": {
 			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}]}`, "outages[0] has no end",

@@ -40,6 +40,7 @@ type run struct {
 	First   time.Time            `json:"first"`
 	Last    time.Time            `json:"last"`
 	Looks   map[Availability]int `json:"looks"`
+	Before  time.Time            `json:"before,omitzero"` // the look before them, which said otherwise
 	Version string               `json:"version,omitempty"`
 	Said    string               `json:"said,omitempty"`
 }
@@ -52,7 +53,8 @@ func (r run) count() int {
 	return n
 }
 
-// add takes in a look and reports whether the run now is long enough to count.
+// add takes in a look, before it becomes the last one, and reports whether the run now
+// is long enough to count.
 func (b *book) add(l look, isBad bool, cfg TrackerConfig) bool {
 	if b.Settled == verdictOf(isBad) {
 		b.Run = run{}
@@ -63,7 +65,11 @@ func (b *book) add(l look, isBad bool, cfg TrackerConfig) bool {
 		return false
 	}
 	if b.Run.Bad != isBad || b.Run.First.IsZero() {
+		known := b.Settled != "" || !b.Run.First.IsZero() // else the look before is one across a gap
 		b.Run = run{Bad: isBad, First: l.at, Looks: map[Availability]int{}}
+		if known {
+			b.Run.Before = b.Last
+		}
 	}
 	b.Run.Last, b.Run.Said = l.at, l.said
 	b.Run.Looks[l.class]++
@@ -77,7 +83,7 @@ func (b *book) add(l look, isBad bool, cfg TrackerConfig) bool {
 // outage is what begins when the run counts.
 func (r run) outage(unreachable bool, version string) Outage {
 	return Outage{
-		Unreachable: unreachable, First: r.First, Last: r.Last, Looks: r.Looks,
+		Unreachable: unreachable, LastUp: r.Before, First: r.First, Last: r.Last, Looks: r.Looks,
 		VersionBefore: version, Said: r.Said,
 	}
 }

@@ -21,13 +21,16 @@ const shortest = time.Second
 // maxSaid bounds what is kept of an error, in bytes.
 const maxSaid = 300
 
-// Outage is a time in which looks found Connect not up. It begins and ends with a
-// look, so that it really began and ended up to the time between two looks earlier.
+// Outage is a time in which looks found Connect not up. It really began between LastUp
+// and First, and ended between Last and End.
 type Outage struct {
 	ID string `json:"id"`
 	// Unreachable says that nothing answered: that may have been the network on
 	// this side, and is no outage of Connect as far as one can tell.
 	Unreachable bool `json:"unreachable,omitempty"`
+	// LastUp is the look before First, which found it up; zero when there was none, or
+	// none for a while.
+	LastUp time.Time `json:"lastUp,omitzero"`
 	// First and Last are the first and the last look that found it so.
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
@@ -50,13 +53,15 @@ type Outage struct {
 // Ongoing reports whether the end has not been seen yet.
 func (o Outage) Ongoing() bool { return o.End.IsZero() }
 
-// Window is the outage as a window. One that goes on has no ActualEnd, so that it
-// holds until it is told one; its End is then the last look, for the announced
-// end of what nobody announced is not known.
+// Window is the outage as a window, from the last look that found Connect up to the
+// next one that did: all that it broke failed in this time. One that goes on has no
+// ActualEnd, so that it holds until it is told one; its End is then the last look, for the
+// announced end of what nobody announced is not known.
 func (o Outage) Window() Window {
+	began := soonerOf(o.LastUp, o.First)
 	w := Window{
 		ID: o.ID, Title: "Connect was not up", Source: SourceObserved,
-		Start: o.First, End: o.End, ActualStart: o.First, ActualEnd: o.End,
+		Start: began, End: o.End, ActualStart: began, ActualEnd: o.End,
 	}
 	if o.Unreachable {
 		w.Title, w.Source = "nothing answered, maybe because of the network on this side", SourceUnreachable
@@ -76,6 +81,9 @@ func (o Outage) String() string {
 		b.WriteString("Connect was not up")
 	}
 	fmt.Fprintf(&b, " from %s", clock(o.First, time.UTC))
+	if !o.LastUp.IsZero() {
+		fmt.Fprintf(&b, " (last up at %s)", clock(o.LastUp, time.UTC))
+	}
 	switch {
 	case o.Ongoing():
 		fmt.Fprintf(&b, " on, last seen so at %s.", clock(o.Last, time.UTC))
@@ -126,6 +134,8 @@ func (o Outage) check() error {
 	switch {
 	case o.First.IsZero() || o.Last.Before(o.First):
 		return errors.New("has no first look, or a last one before it")
+	case o.LastUp.After(o.First):
+		return errors.New("was up after it began")
 	case !o.End.IsZero() && !o.End.After(o.First):
 		return errors.New("ends before it begins")
 	}

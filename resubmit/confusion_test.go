@@ -112,10 +112,12 @@ func (w *twoDays) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 func (w *twoDays) calendar() *connect.Calendar {
 	cal, err := connect.NewCalendar([]connect.Window{{ID: "CHG-1", Start: october("05 02:00"), End: october("05 06:00")}})
 	require.NoError(w.t, err)
-	seen := func(id, from, to string) connect.Window {
-		return connect.Outage{ID: id, First: october(from), Last: october(to), End: october(to)}.Window()
+	seen := func(id, up, from, to string) connect.Window {
+		return connect.Outage{ID: id, LastUp: october(up), First: october(from), Last: october(to), End: october(to)}.Window()
 	}
-	cal, err = cal.WithObserved([]connect.Window{seen("looks", "05 02:05", "05 05:25"), seen("evening", "05 20:00", "05 20:40")}, october("06 00:00"))
+	cal, err = cal.WithObserved([]connect.Window{
+		seen("looks", "05 01:55", "05 02:05", "05 05:25"), seen("evening", "05 19:55", "05 20:00", "05 20:40"),
+	}, october("06 00:00"))
 	require.NoError(w.t, err)
 	return cal
 }
@@ -301,9 +303,6 @@ func (w *twoDays) judged(told bool) confusion {
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{
 		Source: source, Requests: client, Filter: resubmit.Everything(), Calendar: w.calendar(), Rates: rates,
-		// An outage really began up to the time between two looks before the first one that
-		// found it, and that is when all waiting orders fail.
-		Margins: resubmit.Margins{Lead: 5 * time.Minute},
 	})
 	require.NoError(w.t, err)
 	counts := confusion{}
@@ -349,7 +348,7 @@ func TestAttributionFindsWhatTheMaintenanceCausedAndNothingPermanent(t *testing.
 				require.Zero(t, one[unclassified][resubmit.Caused], "seed %d: %s\n%s", seed, unclassified, one)
 			}
 			require.GreaterOrEqual(t, one.found(ofMaintenance), 0.95, "seed %d\n%s", seed, one)
-			require.GreaterOrEqual(t, one.found(ofOutage), 0.9, "seed %d\n%s", seed, one)
+			require.GreaterOrEqual(t, one.found(ofOutage), 0.95, "seed %d\n%s", seed, one)
 		}
 		fmt.Fprintf(&report, "%s\n\n%sof the maintenance: %.1f %% caused, %.1f %% caused or likely\n\n", way.name, sum,
 			100*float64(sum[ofMaintenance][resubmit.Caused])/float64(cmp.Or(sum.total(ofMaintenance), 1)), 100*sum.found(ofMaintenance))

@@ -247,8 +247,8 @@ func (p *process) ready(context.Context, time.Time) connect.Readiness {
 	return connect.Readiness{At: time.Now(), Parts: []connect.ReadinessPart{part}}
 }
 
-// plan selects what failed in the windows, or at most five minutes beside them.
-func (p *process) plan(_ context.Context, e resubmit.Episode) (resubmit.PlanConfig, error) {
+// plan leaves it to the watcher to say what failed in the windows.
+func (p *process) plan(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
 	if p.point("plan") {
 		return resubmit.PlanConfig{}, errDead
 	}
@@ -257,13 +257,7 @@ func (p *process) plan(_ context.Context, e resubmit.Episode) (resubmit.PlanConf
 	if p.site.planErr != nil {
 		return resubmit.PlanConfig{}, p.site.planErr
 	}
-	wide := slices.Clone(e.Windows)
-	for i := range wide {
-		span := wide[i].Span()
-		wide[i].ActualStart, wide[i].ActualEnd = span.Start.Add(-5*time.Minute), span.End.Add(5*time.Minute)
-	}
-	return resubmit.PlanConfig{Source: p.site, IgnoreConnect: true, Filter: resubmit.FailedDuring(wide...),
-		Margins: resubmit.Margins{Lead: 5 * time.Minute, Tail: 5 * time.Minute}}, nil
+	return resubmit.PlanConfig{Source: p.site, IgnoreConnect: true}, nil
 }
 
 func (p *process) approve(_ context.Context, _ resubmit.Episode, plan *resubmit.Plan) (resubmit.Approval, error) {

@@ -85,7 +85,7 @@ func (e Episode) End() time.Time {
 // String names the windows with their times, on one line.
 func (e Episode) String() string {
 	var parts []string
-	for _, w := range e.Windows {
+	for _, w := range e.spoken() {
 		parts = append(parts, windowText(w))
 	}
 	return strings.Join(parts, "; ")
@@ -94,12 +94,24 @@ func (e Episode) String() string {
 // name names the windows without their times.
 func (e Episode) name() string {
 	var parts []string
-	for _, w := range e.Windows {
+	for _, w := range e.spoken() {
 		if n := called(w); !slices.Contains(parts, n) {
 			parts = append(parts, n)
 		}
 	}
 	return strings.Join(parts, " and ")
+}
+
+// spoken are the windows in the order in which people speak of them: what was announced,
+// and what was seen besides.
+func (e Episode) spoken() []connect.Window {
+	rank := func(w connect.Window) int {
+		if w.Source == connect.SourceObserved {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(e.Windows), func(a, b connect.Window) int { return rank(a) - rank(b) })
 }
 
 // knows is the time up to which what failed in the windows is dealt with.

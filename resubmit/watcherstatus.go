@@ -103,7 +103,7 @@ func (w *Watcher) say(en entry) {
 	if key == "" {
 		key = en.text
 	}
-	key = string(en.phase) + " " + en.episode.ID + " " + key
+	key = string(en.phase) + " " + key // not the id of the episode, which it keeps only from its plan on
 	w.mu.Lock()
 	since := time.Now()
 	if w.status.Phase == en.phase {
