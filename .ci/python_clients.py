@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Talks to a running sandbox with Python's own XML-RPC client.
+"""Talks to a running sandbox with what Python itself brings: XML-RPC and HTTP.
 
 Reads the line of JSON that the sandbox prints from stdin:
 
@@ -14,6 +14,7 @@ import json
 import socket
 import sys
 import time
+import urllib.parse
 import urllib.request
 import xmlrpc.client
 from decimal import Decimal
@@ -119,11 +120,34 @@ def check_operations(greeting):
     same("the number of orders that the token shows", len(orders), 1)
 
 
+def simple_tokens(greeting):
+    """Signs in to Simple API in both ways, and returns the two tokens."""
+    login = greeting["simpleLogin"]
+    basic = base64.b64encode(f"{login['user']}:{login['password']}".encode()).decode()
+    own = http("POST", greeting["simpleapi"] + "/token", {"marketplace": "us"}, {
+        "Authorization": "Basic " + basic, "X-Subscription-Key": login["subscriptionKey"]})
+    form = urllib.parse.urlencode({
+        "grant_type": "password", "client_id": login["clientId"], "scope": "openid",
+        "username": login["user"], "password": login["password"]}).encode()
+    realm = f"{login['keycloak']}/realms/{login['realm']}"
+    with urllib.request.urlopen(realm + "/protocol/openid-connect/token", form) as answer:
+        keycloak = json.load(answer)
+    return own["token"], keycloak["access_token"]
+
+
+def check_simple_api(greeting):
+    for token in simple_tokens(greeting):
+        orders = http("GET", greeting["simpleapi"] + "/orders?limit=1", header={
+            "Authorization": "Bearer " + token, "X-Subscription-Key": greeting["simpleLogin"]["subscriptionKey"]})
+        same("the number of orders on a page", len(orders["data"]), 1)
+
+
 def main():
     socket.setdefaulttimeout(PATIENCE)
     greeting = json.loads(sys.stdin.readline())
     check_billing(greeting)
     check_operations(greeting)
+    check_simple_api(greeting)
     same("the list of violations", http("GET", greeting["control"] + "/violations"), [])
 
 

@@ -37,6 +37,18 @@ type greeting struct {
 	Billing       string `json:"billing"`    // before /RPC2
 	Operations    string `json:"operations"` // before /RPC2
 	SimpleAPI     string `json:"simpleapi"`  // before /token and /orders
+	SimpleLogin   login  `json:"simpleLogin"`
+}
+
+// login is what Simple API takes: the key in every call, user and password for a
+// token, either of its own or of Keycloak's.
+type login struct {
+	SubscriptionKey string `json:"subscriptionKey"`
+	User            string `json:"user"`
+	Password        string `json:"password"`
+	Keycloak        string `json:"keycloak"` // before /realms
+	Realm           string `json:"realm"`
+	ClientID        string `json:"clientId"`
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -60,6 +72,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		Commerce: world.CommerceURL, Connect: world.ConnectURL,
 		CommerceToken: world.CommerceToken, ConnectKey: world.ConnectKey, Control: control,
 		Billing: urls.Billing, Operations: urls.Operations, SimpleAPI: urls.SimpleAPI,
+		SimpleLogin: login{
+			SubscriptionKey: commercetest.DefaultSimpleKey, User: commercetest.DefaultSimpleUser,
+			Password: commercetest.DefaultSimplePassword, Keycloak: urls.Keycloak,
+			Realm: commercetest.DefaultRealm, ClientID: commercetest.DefaultClientID,
+		},
 	})
 	if err != nil {
 		return err
