@@ -53,7 +53,9 @@ func initialize(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	if err := records.Put(headKey, sealRecord(headKey, link(nil), nil)); err != nil {
+	head := make([]byte, checksumSize+linkSize)
+	sealRecord(headKey, link(nil), head)
+	if err := records.Put(headKey, head); err != nil {
 		return err
 	}
 	b, err := tx.CreateBucket(bucketJournal)

@@ -23,3 +23,6 @@ func (j *Journal) Commits() (n int) {
 	})
 	return n
 }
+
+// AppendRecord is appendRecord.
+var AppendRecord = appendRecord

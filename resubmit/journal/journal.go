@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +32,8 @@ type Journal struct {
 	looks atomic.Int64 // at records, see looked
 
 	mu     sync.Mutex
-	queue  []*write
+	batch  *batch            // that is not being written yet; nil for none
+	later  map[string]*batch // what orders have in it, or in the one before, that nobody waits for
 	closed bool
 	failed error // of the first write that failed: what is on disk is not sure after it
 	plan   string
@@ -52,11 +54,14 @@ func (j *Journal) Begin(planDigest string) error {
 		return j.errorf("it was not begun with a plan, and is open for reading only")
 	}
 	if plan == "" {
-		w := &write{bind: planDigest, done: make(chan struct{})}
-		if err := j.write(w); err != nil {
+		b, err := j.write(func(b *batch) error {
+			b.bind = cmp.Or(b.bind, planDigest)
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		plan = w.bound
+		plan = b.bound
 		j.mu.Lock()
 		j.plan = plan
 		j.mu.Unlock()
@@ -72,24 +77,54 @@ func (j *Journal) Begin(planDigest string) error {
 // After an error of the disk every later Put fails too, until the journal is
 // opened again: what is on disk is not known any more.
 func (j *Journal) Put(r resubmit.Record) error {
-	w := &write{rec: r, done: make(chan struct{})}
-	var err error
-	if w.key, err = recordKey(r.OrderID); err == nil {
-		w.body, err = encode(r)
+	add, err := j.adder(&r)
+	if err != nil {
+		return err
 	}
+	_, err = j.write(add)
+	return err
+}
+
+// PutLater is Put without the waiting: the record is on disk a few milliseconds later,
+// and before every record that is put after it. That it could not be written is told
+// by the next Put, PutLater or Sync. An intent, RecordSending, is put as by Put.
+func (j *Journal) PutLater(r resubmit.Record) error {
+	if r.State == resubmit.RecordSending {
+		return j.Put(r)
+	}
+	add, err := j.adder(&r)
+	if err != nil {
+		return err
+	}
+	_, _, _, err = j.join(r.OrderID, add)
+	return err
+}
+
+// adder checks a record and returns what puts it into a batch.
+func (j *Journal) adder(r *resubmit.Record) (func(*batch) error, error) {
+	key, err := recordKey(r.OrderID)
 	switch {
 	case err != nil:
-		return j.errorf("%w", err)
+		return nil, j.errorf("%w", err)
 	case j.readOnly:
-		return j.errorf("it is open for reading only")
+		return nil, j.errorf("it is open for reading only")
 	}
-	j.mu.Lock()
-	begun := j.plan != ""
-	j.mu.Unlock()
-	if !begun {
-		return j.errorf("it was not begun with a plan; call Begin before Put")
-	}
-	return j.write(w)
+	return func(b *batch) error {
+		if j.plan == "" {
+			return errors.New("it was not begun with a plan; call Begin before Put")
+		}
+		from := len(b.arena)
+		arena, err := appendRecord(append(b.arena, make([]byte, checksumSize+linkSize)...), r)
+		if err != nil {
+			return err
+		}
+		w := write{id: r.OrderID, key: key, value: [2]int{from, len(arena)}, place: len(b.writes)}
+		if r.State == resubmit.RecordSending {
+			w.intent = r
+		}
+		b.arena, b.writes = arena, append(b.writes, w)
+		return nil
+	}, nil
 }
 
 // Get returns the last record of an order, and whether there is one. That there is
@@ -99,6 +134,7 @@ func (j *Journal) Get(orderID string) (resubmit.Record, bool, error) {
 	if err != nil {
 		return resubmit.Record{}, false, j.errorf("%w", err)
 	}
+	j.settle(orderID)
 	var (
 		rec   resubmit.Record
 		found bool
@@ -131,13 +167,16 @@ func (j *Journal) Close() error {
 	j.mu.Lock()
 	was := j.closed
 	j.closed = true
+	b := j.batch
 	j.mu.Unlock()
 	if was {
 		return nil
 	}
 	j.disk <- struct{}{}
 	defer func() { <-j.disk }()
-	j.commit()
+	if b != nil {
+		j.commit(b)
+	}
 	if !j.readOnly {
 		// Before the lock goes: the next holder writes its own. One that is left
 		// behind does no harm.

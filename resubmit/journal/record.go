@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"hash/crc64"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/internal/wording"
@@ -47,15 +48,50 @@ func recordKey(orderID string) ([]byte, error) {
 	return append([]byte{'o'}, orderID...), nil
 }
 
-func encode(r resubmit.Record) ([]byte, error) {
-	body, err := json.Marshal(r)
-	if err == nil && len(body) > maxRecordSize {
-		err = fmt.Errorf("it has %d bytes, more than the %d that a record may have", len(body), maxRecordSize)
+// appendRecord appends a record as encoding/json writes it.
+func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
+	from := len(b)
+	b = appendText(append(b, `{"id":`...), r.OrderID)
+	b = appendText(append(b, `,"fingerprint":`...), r.Fingerprint)
+	b = appendText(append(b, `,"state":`...), string(r.State))
+	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Attempt), 10)
+	if r.Lost != 0 {
+		b = strconv.AppendInt(append(b, `,"lost":`...), int64(r.Lost), 10)
+	}
+	if r.Target != "" {
+		b = appendText(append(b, `,"target":`...), string(r.Target))
+	}
+	if r.Seen != "" {
+		b = appendText(append(b, `,"seen":`...), string(r.Seen))
+	}
+	b, err := r.At.AppendText(append(b, `,"at":"`...))
+	b = append(b, '"')
+	if err == nil && !r.SentAt.IsZero() {
+		b, err = r.SentAt.AppendText(append(b, `,"sentAt":"`...))
+		b = append(b, '"')
+	}
+	if r.Why != "" {
+		b = appendText(append(b, `,"why":`...), r.Why)
+	}
+	b = append(b, '}')
+	if size := len(b) - from; err == nil && size > maxRecordSize {
+		err = fmt.Errorf("it has %d bytes, more than the %d that a record may have", size, maxRecordSize)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the record of order %s: %w", r.OrderID, err)
 	}
-	return body, nil
+	return b, nil
+}
+
+// appendText appends a string of JSON.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			text, _ := json.Marshal(s) // a string has no error
+			return append(b, text...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 func decode(orderID string, body []byte) (resubmit.Record, error) {
@@ -92,13 +128,10 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
 
-// sealRecord makes the value of a record.
-func sealRecord(key []byte, next uint64, body []byte) []byte {
-	sealed := make([]byte, checksumSize+linkSize, checksumSize+linkSize+len(body))
-	binary.BigEndian.PutUint64(sealed[checksumSize:], next)
-	sealed = append(sealed, body...)
-	binary.BigEndian.PutUint32(sealed, checksum(key, sealed[checksumSize:]))
-	return sealed
+// sealRecord sets the checksum and the link in the value of a record.
+func sealRecord(key []byte, next uint64, value []byte) {
+	binary.BigEndian.PutUint64(value[checksumSize:], next)
+	binary.BigEndian.PutUint32(value, checksum(key, value[checksumSize:]))
 }
 
 // unsealRecord takes the value of a record apart.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -29,9 +28,9 @@ var errUnchanged = errors.New("nothing to write")
 // table is the content of a journal within one transaction that writes.
 type table struct {
 	journal, records *bbolt.Bucket
-	count            uint64            // of the records
-	changed          map[string]uint32 // checksums
-	before           []byte            // what was left about the writes before
+	count            uint64 // of the records
+	changed          []change
+	before           []byte // what was left about the writes before
 	bound            bool
 	pageSize         int
 	// From safeFrom to safeTo all records that can share a page were checked.
@@ -41,7 +40,7 @@ type table struct {
 func newTable(tx *bbolt.Tx) (*table, error) {
 	t := &table{
 		journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords),
-		changed: make(map[string]uint32), pageSize: tx.DB().Info().PageSize,
+		pageSize: tx.DB().Info().PageSize,
 	}
 	// Orders come about in the order of their ids, so pages fill from the left.
 	t.records.FillPercent = 0.9
@@ -63,29 +62,25 @@ func (t *table) bind(plan string) (string, error) {
 }
 
 // put writes the record of an order, unless it may not follow the one that is
-// there.
-func (t *table) put(w *write) (refused, err error) {
+// there. Of the value, the checksum and the link are still to be set.
+func (t *table) put(w *write, value []byte) (refused, err error) {
 	if err := t.around(w.key); err != nil {
 		return nil, err
 	}
 	c := t.records.Cursor()
-	at, value := c.Seek(w.key)
+	at, there := c.Seek(w.key)
 	if bytes.Equal(at, w.key) {
-		next, body, err := unsealRecord(w.key, value)
+		next, body, err := unsealRecord(w.key, there)
 		if err != nil {
 			return nil, err
 		}
-		was, err := decode(w.rec.OrderID, body)
-		if err != nil {
-			return nil, err
+		if refused, err := w.follows(body); refused != nil || err != nil {
+			return refused, err
 		}
-		if refused := was.CheckNext(w.rec); refused != nil {
-			return refused, nil
-		}
-		return nil, t.set(w.key, next, w.body)
+		return nil, t.set(w.key, next, value)
 	}
-	if refused := (resubmit.Record{}).CheckNext(w.rec); refused != nil {
-		return refused, nil
+	if refused, err := w.follows(nil); refused != nil || err != nil {
+		return refused, err
 	}
 	key, body, err := before(c, at)
 	if err != nil {
@@ -93,12 +88,28 @@ func (t *table) put(w *write) (refused, err error) {
 	}
 	next := link(at)
 	// Copied, because writing moves what a cursor returned.
-	key, body = bytes.Clone(key), bytes.Clone(body)
-	if err := t.set(key, link(w.key), body); err != nil {
+	room := make([]byte, checksumSize+linkSize+len(body)+len(key))
+	n := copy(room[checksumSize+linkSize:], body) + checksumSize + linkSize
+	copy(room[n:], key)
+	if err := t.set(room[n:], link(w.key), room[:n:n]); err != nil {
 		return nil, err
 	}
 	t.count++
-	return nil, t.set(w.key, next, w.body)
+	return nil, t.set(w.key, next, value)
+}
+
+// follows says why an intent may not take the place of a record; nil is none.
+func (w *write) follows(body []byte) (refused, err error) {
+	if w.intent == nil {
+		return nil, nil // all else may follow anything
+	}
+	var was resubmit.Record
+	if body != nil {
+		if was, err = decode(w.intent.OrderID, body); err != nil {
+			return nil, err
+		}
+	}
+	return was.CheckNext(*w.intent), nil
 }
 
 // around checks the records that can share a page with a key: they are written anew
@@ -143,11 +154,19 @@ func (w *walk) check(key, value []byte) error {
 	return err
 }
 
-func (t *table) set(key []byte, next uint64, body []byte) error {
-	sealed := sealRecord(key, next, body)
-	t.changed[string(key)] = binary.BigEndian.Uint32(sealed)
-	return t.records.Put(key, sealed)
+func (t *table) set(key []byte, next uint64, value []byte) error {
+	sealRecord(key, next, value)
+	t.changed = append(t.changed, change{key, binary.BigEndian.Uint32(value)})
+	return t.records.Put(key, value)
 }
+
+// change is a record that was written.
+type change struct {
+	key []byte
+	sum uint32
+}
+
+func (c change) compare(key []byte) int { return bytes.Compare(c.key, key) }
 
 // lastRecords is about how many of the records written last are remembered.
 const lastRecords = 128
@@ -160,13 +179,21 @@ func (t *table) finish() error {
 	if len(t.changed) == 0 && !t.bound {
 		return errUnchanged
 	}
+	slices.SortStableFunc(t.changed, func(c, d change) int { return c.compare(d.key) })
 	value := binary.AppendUvarint(make([]byte, 0, 32*max(len(t.changed), lastRecords)), t.count)
-	for _, key := range slices.Sorted(maps.Keys(t.changed)) {
-		value = appendLast(value, []byte(key), t.changed[key])
+	count := 0
+	for i, c := range t.changed {
+		if i+1 < len(t.changed) && c.compare(t.changed[i+1].key) == 0 {
+			continue // the last one is what is there
+		}
+		value = appendLast(value, c.key, c.sum)
+		count++
 	}
-	count := len(t.changed)
 	err := eachLast(t.before, func(key []byte, sum uint32) error {
-		if _, again := t.changed[string(key)]; !again && count < lastRecords {
+		if count >= lastRecords {
+			return nil
+		}
+		if _, again := slices.BinarySearchFunc(t.changed, key, change.compare); !again {
 			value = appendLast(value, key, sum)
 			count++
 		}
