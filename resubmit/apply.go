@@ -50,6 +50,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		return nil, err
 	}
 	defer x.cancel(nil)
+	x.later, _ = x.cfg.Journal.(LaterJournal)
 
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
 	x.feed(plan)
@@ -68,8 +69,19 @@ func (r *Runner) wait(x *run) {
 	x.workers.Wait()
 	close(x.follows)
 	x.followers.Wait()
+	x.sync()
 	close(x.hands)
 	x.wasOver()
+}
+
+// sync waits until the journal has kept what was put there without waiting.
+func (x *run) sync() {
+	if x.later == nil {
+		return
+	}
+	if err := x.later.Sync(); err != nil {
+		x.cancel(fmt.Errorf("resubmit: the journal could not keep what came of the last pushes; the next run reads those orders: %w", err))
+	}
 }
 
 func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
@@ -180,6 +192,7 @@ type run struct {
 	cancel context.CancelCauseFunc
 
 	wasOver func()
+	later   LaterJournal // what came of pushes is put there without waiting; nil: it is waited for
 
 	jobs      sync.WaitGroup // orders in hand
 	workers   sync.WaitGroup

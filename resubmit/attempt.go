@@ -392,13 +392,31 @@ func (x *run) put(j *job, s RecordState, why string) error {
 		j.rec.At = time.Now()
 	}
 	j.rec.State, j.rec.Why, j.moved = s, why, false
-	err := x.cfg.Journal.Put(j.rec)
+	put := x.cfg.Journal.Put
+	if x.later != nil && x.mayWait(j) {
+		put = x.later.PutLater
+	}
+	err := put(j.rec)
 	if err != nil {
 		err = fmt.Errorf("resubmit: the journal could not record order %s as %s, so nothing more is pushed: %w",
 			j.item.Number, s, err)
 		x.cancel(err)
 	}
 	return err
+}
+
+// mayWait reports whether nobody has to wait for the record of an order: should it be
+// lost, the intent before it says that the order is to be read, which tells the same.
+// Where a policy could have it pushed again, that it was pushed must not be lost.
+func (x *run) mayWait(j *job) bool {
+	switch j.rec.State {
+	case RecordPushed, RecordCompleted, RecordFailedAgain, RecordFalseSuccess:
+		kind, _ := x.cfg.RequestType(j.entry.Type)
+		most, _ := x.cfg.Attempts.of(j.entry.Type, kind)
+		return most <= 1
+	default:
+		return false
+	}
 }
 
 // heed keeps what an error asks for: patience, and an id for support.

@@ -30,6 +30,20 @@ type Journal interface {
 	Get(orderID string) (Record, bool, error)
 }
 
+// LaterJournal is a Journal that can be given what came of a push without waiting for
+// the disk. A run through such a journal waits for its intents alone, and at its end
+// for all. Only records may be lost by a crash whose loss is as if the program had
+// ended right after the push.
+type LaterJournal interface {
+	Journal
+	// PutLater is Put, but may return before the record is durable, which it is soon,
+	// and before any record that is put after it. Get returns it at once. Should it
+	// fail after it returned, then Put, PutLater and Sync fail from then on.
+	PutLater(Record) error
+	// Sync returns when all that was put is durable.
+	Sync() error
+}
+
 // RecordState is how far an order got.
 type RecordState string
 

@@ -39,7 +39,7 @@ type Journal struct {
 	plan   string
 }
 
-var _ resubmit.Journal = (*Journal)(nil)
+var _ resubmit.LaterJournal = (*Journal)(nil)
 
 // Begin binds a new journal to the plan, or opens the one of that plan again. A
 // journal of another plan is refused with [resubmit.ErrOtherPlan].
