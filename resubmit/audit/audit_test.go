@@ -153,6 +153,28 @@ func TestTheSamePlanIsDecidedOnceInALog(t *testing.T) {
 	require.Equal(t, 2, counts["finished"])
 }
 
+func TestAPlanThatWasBegunIsGoneOnWithAtAnyAgeUnderALogToo(t *testing.T) {
+	t.Parallel()
+	s := newShop(1)
+	plan, kept := s.plan(t), new(resubmit.MemoryJournal)
+	require.NoError(t, kept.Begin(plan.Digest()))
+	log := open(t, filepath.Join(t.TempDir(), "audit"))
+	cfg := s.config()
+	cfg.Journal, cfg.MaxPlanAge = kept, time.Nanosecond
+	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	require.NoError(t, err)
+	_, err = runner.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	require.Equal(t, 1, s.pushes)
+
+	cfg.Journal = struct{ resubmit.Journal }{new(resubmit.MemoryJournal)} // does not tell its plan
+	runner, err = resubmit.NewRunner(log.Attach(cfg))
+	require.NoError(t, err)
+	_, err = runner.Apply(t.Context(), plan)
+	require.ErrorIs(t, err, resubmit.ErrStalePlan)
+	require.NoError(t, log.Close())
+}
+
 func TestNothingIsPushedThatCannotBeWrittenDown(t *testing.T) {
 	t.Parallel()
 	s, path := newShop(3), filepath.Join(t.TempDir(), "audit")
