@@ -192,7 +192,7 @@ func TestAWindowThatWasLongerThanThePlanKnewIsDealtWithForTheRest(t *testing.T) 
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Len(t, s.done, 2)
-		require.Equal(t, s.done[0].PlannedAt, s.done[1].Windows[0].ActualStart)
+		require.True(t, s.done[0].End().Equal(s.done[1].Windows[0].ActualStart))
 		require.Equal(t, 2, s.pushes())
 		require.Equal(t, 1, s.accepted(late.ID))
 	})
@@ -354,5 +354,52 @@ func TestAWatcherLeavesNoGoroutineBehindAndRunsOnce(t *testing.T) {
 		p.stop(t)
 		require.Zero(t, time.Since(before))
 		require.Equal(t, resubmit.PhaseStopped, p.watcher.Status().Phase)
+	})
+}
+
+// The watcher looks in the very instant in which the maintenance becomes too old.
+func TestAMaintenanceBecomesTooOldInTheInstantOfALook(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, _ := announced(1)
+		s.down = nil // nobody saw it, so that it ends with the hour
+		s.unready = errors.New("the hub is silent")
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(8 * 24 * time.Hour)
+		p.stop(t)
+		require.Len(t, s.done, 1)
+		require.Equal(t, resubmit.EpisodeTooOld, s.done[0].State)
+		require.Zero(t, s.pushes())
+	})
+}
+
+func TestAWindowIsDealtWithOnceHoweverItsTimesAreCorrected(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		s.down = nil // nobody saw it
+		short, first := w, w
+		short.Start, short.End = w.End.Add(-30*time.Minute), w.End.Add(-10*time.Minute)
+		first.End = w.Start.Add(time.Hour)
+		five, seven := w.End.Add(2*time.Hour), w.End.Add(4*time.Hour)
+		s.notices = []notice{{until: five, window: w}, {from: five, until: seven, window: short}, {from: seven, window: first}}
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Len(t, s.done, 1, "%s", s.written())
+		require.Equal(t, 1, s.pushes())
+	})
+}
+
+func TestAWindowThatBeganEarlierThanThePlanKnewIsDealtWithForTheRest(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		earlier := w
+		earlier.ActualStart, earlier.ActualEnd = w.Start.Add(-30*time.Minute), w.End
+		s.notices = []notice{{until: w.End.Add(3 * time.Hour), window: w}, {from: w.End.Add(3 * time.Hour), window: earlier}}
+		before := s.breaks(w.Start.Add(-20*time.Minute), outage)
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 1, s.accepted(before.ID), "%s", s.written())
+		require.Equal(t, 2, s.pushes())
 	})
 }

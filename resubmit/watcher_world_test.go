@@ -141,12 +141,17 @@ var errDead = errors.New("the process was killed")
 
 // start begins a life of the service. crash says at which points it ends; nil never.
 func (s *site) start(t *testing.T, dir string, remembered []byte, crash func(point string) bool) *process {
-	p := &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}
+	return s.run(t, &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}, remembered, func(*resubmit.WatcherConfig) {})
+}
+
+func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*resubmit.WatcherConfig)) *process {
 	p.tracker = new(connect.Tracker)
 	if remembered != nil {
 		require.NoError(t, p.tracker.UnmarshalJSON(remembered))
 	}
-	w, err := resubmit.NewWatcher(p.config())
+	cfg := p.config()
+	change(&cfg)
+	w, err := resubmit.NewWatcher(cfg)
 	require.NoError(t, err)
 	p.watcher = w
 	ctx, cancel := context.WithCancel(t.Context())

@@ -191,7 +191,7 @@ func (y *year) check(t *testing.T, crashes bool) {
 		require.Zero(t, y.accepted(o.ID), "order %s, failed %s, was none of its business", o.ID, o.FailedAt)
 	}
 	require.LessOrEqual(t, len(y.ledger), len(y.hit))
-	require.LessOrEqual(t, left, len(y.hit)/10)
+	require.LessOrEqual(t, left, len(y.hit)/5)
 
 	episodes := make(map[string]resubmit.Episode)
 	for _, e := range y.done {
@@ -212,9 +212,21 @@ func (y *year) check(t *testing.T, crashes bool) {
 		}
 		unseen := y.away.Start.Before(span.End) && span.Start.Before(y.away.End)
 		if !unseen {
-			require.Len(t, acts, 1, "the maintenance from %s to %s", span.Start, span.End)
+			require.NotEmpty(t, acts, "the maintenance from %s to %s", span.Start, span.End)
 		}
-		require.LessOrEqual(t, len(acts), 1, "the maintenance from %s to %s: %v", span.Start, span.End, acts)
+		if !crashes { // else a part of it may have become known later
+			require.LessOrEqual(t, len(acts), 1, "the maintenance from %s to %s: %v", span.Start, span.End, acts)
+		}
+	}
+	var dealt []connect.Span
+	for _, e := range episodes {
+		mine := len(dealt)
+		for _, w := range e.Windows {
+			for _, s := range dealt[:mine] {
+				require.False(t, w.Span().Start.Before(s.End) && s.Start.Before(w.Span().End), "%s and %s are dealt with twice", s, w)
+			}
+			dealt = append(dealt, w.Span())
+		}
 	}
 }
 

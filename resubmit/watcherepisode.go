@@ -14,17 +14,16 @@ import (
 // so are several that went by while nobody could deal with the first.
 //
 // What an episode is about is its time, not the ids of its windows. A window that is
-// known by another id, from another source or with other times later is the same
-// maintenance if it overlaps with one that was dealt with, and ended before that
-// plan was made: it is not dealt with again. If it turns out to have lasted longer,
-// the time since the plan was made is an episode of its own. A window that moved to where
-// it overlaps with nothing is another maintenance, though it has the same id.
+// known by another id, from another source or with other times later is not dealt with
+// again as far as its time was dealt with. If it turns out to have begun earlier or to
+// have lasted longer, the rest is an episode of its own, with the window cut to it.
 type Episode struct {
 	// ID is "maintenance-" and when the first window began, and the name of the plan
 	// and the journal in the state directory.
 	ID string `json:"id"`
-	// Windows are as they were known when the plan was made, oldest first. One that
-	// was dealt with in part before begins, by its ActualStart, where that plan was made.
+	// Windows are as they were known when the plan was made, oldest first, and after
+	// them what was told otherwise later. One that was dealt with in part before is cut, by
+	// its ActualStart and ActualEnd, to the rest.
 	Windows []connect.Window `json:"windows"`
 	State   EpisodeState     `json:"state"`
 	// PlannedAt is when the plan was made: it knows what had failed by then.
@@ -132,32 +131,50 @@ func overlap(a, b connect.Span) bool {
 }
 
 // outstanding are the windows that have begun and were not dealt with, oldest first:
-// of those that ended after from, what no episode covers. The other windows, of
-// which nothing is left, are dealt with.
+// of those that ended after from, the time that is in no window of an episode. The
+// other windows, of which nothing is left, are dealt with.
 func outstanding(c *connect.Calendar, episodes []Episode, from, now time.Time) (due, done []connect.Window) {
 	for w := range c.All(from, now.Add(1)) {
-		span := w.Span()
-		start := span.Start
+		left := []connect.Span{w.Span()}
 		for _, e := range episodes {
-			if e.covers(span) && e.knows().After(start) {
-				start = e.knows()
+			for _, dealt := range e.Windows {
+				left = without(left, dealt.Span())
 			}
 		}
-		switch {
-		case !span.End.IsZero() && !start.Before(span.End):
+		if len(left) == 0 {
 			done = append(done, w)
-		case start.After(span.Start):
-			w.ActualStart, w.ActualEnd = start, span.End
-			due = append(due, w)
-		default:
+		}
+		for _, s := range left {
+			if s != w.Span() {
+				w.ActualStart, w.ActualEnd = s.Start, s.End
+			}
 			due = append(due, w)
 		}
 	}
+	slices.SortStableFunc(due, func(a, b connect.Window) int { return a.Span().Start.Compare(b.Span().Start) })
 	return due, done
 }
 
+// without is what is left of spans beside another one.
+func without(spans []connect.Span, cut connect.Span) []connect.Span {
+	var left []connect.Span
+	for _, s := range spans {
+		if !overlap(s, cut) {
+			left = append(left, s)
+			continue
+		}
+		if s.Start.Before(cut.Start) {
+			left = append(left, connect.Span{Start: s.Start, End: cut.Start})
+		}
+		if !cut.End.IsZero() && (s.End.IsZero() || cut.End.Before(s.End)) {
+			left = append(left, connect.Span{Start: cut.End, End: s.End})
+		}
+	}
+	return left
+}
+
 // learn takes in that a window which was dealt with is told otherwise now, and reports
-// whether that is news.
+// whether that is news. What was known before stays, so that the window cannot come back.
 func (e *Episode) learn(w connect.Window) bool {
 	same := func(o connect.Window) bool {
 		a, b := o.Span(), w.Span()
@@ -166,17 +183,7 @@ func (e *Episode) learn(w connect.Window) bool {
 	if !e.covers(w.Span()) || slices.ContainsFunc(e.Windows, same) {
 		return false
 	}
-	windows := slices.Clone(e.Windows)
-	// The cut window of an episode that was the rest of another stays as it is.
-	i := slices.IndexFunc(windows, func(o connect.Window) bool { return o.ID == w.ID })
-	if i >= 0 && !windows[i].Span().Start.After(w.Span().Start) {
-		windows[i] = w
-	} else if i < 0 {
-		windows = append(windows, w)
-	} else {
-		return false
-	}
-	e.Windows = windows
+	e.Windows = append(slices.Clone(e.Windows), w)
 	return true
 }
 

@@ -58,7 +58,7 @@ func (w *Watcher) due(calendar *connect.Calendar, now time.Time) ([]connect.Wind
 		return nil, err
 	}
 	oldest := now.Add(-w.cfg.MaxAge)
-	old := func(win connect.Window) bool { end := win.Span().End; return !end.IsZero() && end.Before(oldest) }
+	old := func(win connect.Window) bool { end := win.Span().End; return !end.IsZero() && !end.After(oldest) }
 	if e, ok := w.state.open(); ok && e.End().Before(oldest) {
 		e.State, e.Note = EpisodeTooOld, "nobody decided about the plan within "+days(w.cfg.MaxAge)
 		if err := w.finish(e, nil, now); err != nil {

@@ -1,0 +1,72 @@
+package resubmit_test
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+)
+
+// mortalFile is a journal in a file that keeps nothing that comes after the death of its process.
+type mortalFile struct {
+	mortalJournal
+	io.Closer
+}
+
+// Every moment at which the service can be killed, with what it had on disk: a copy of
+// the whole directory, journal included, as it was in that moment.
+func TestAWatcherThatIsKilledAtAnyMomentGoesOnFromItsFiles(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n++ {
+		killed := true
+		t.Run(fmt.Sprintf("at moment %d", n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := announced(2)
+				root := t.TempDir()
+				live := func(dir string, remembered []byte, crash func(string) bool) *process {
+					p := &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}
+					return s.run(t, p, remembered, func(cfg *resubmit.WatcherConfig) {
+						cfg.Journal = func(path string) (resubmit.Journal, error) {
+							if p.point("journal") {
+								return nil, errDead
+							}
+							j, err := journal.Open(path)
+							if err != nil {
+								return nil, err
+							}
+							return mortalFile{mortalJournal{j, p}, j}, nil
+						}
+					})
+				}
+				left := n
+				p := live(filepath.Join(root, "state"), nil, func(string) bool { left--; return left == 0 })
+				select {
+				case <-p.ended:
+					p = live(p.dead, p.stop(t), nil)
+				case <-time.After(24 * time.Hour):
+					killed = false
+				}
+				pass(24 * time.Hour)
+				p.stop(t)
+				for id := range s.orders {
+					require.LessOrEqual(t, s.accepted(id), 1)
+					require.True(t, s.accepted(id) == 1 || s.left(id) != "", "order %s is forgotten", id)
+				}
+				episodes := p.watcher.Episodes()
+				require.Len(t, episodes, 1)
+				require.Equal(t, resubmit.EpisodeApplied, episodes[0].State)
+			})
+		})
+		if !killed || t.Failed() {
+			require.Greater(t, n, 20)
+			return
+		}
+	}
+}
