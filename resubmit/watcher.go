@@ -21,7 +21,9 @@ type WatcherConfig struct {
 	// for one Watcher alone.
 	Dir string
 	// Windows tells the announced windows, for instance a *connect.Multi. Required.
-	// It is asked every Refresh; while it fails, what it told before is used.
+	// It is asked every Refresh; while it fails, what it told before is used. Nothing is
+	// done before its first answer, and an empty one with a warning that all windows may
+	// be missing is none.
 	Windows connect.WindowSource
 	// Outages are observed ones, which are maintenance too, announced or not: a window
 	// goes on while the outage that overlaps with it does. Run the tracker beside the

@@ -403,3 +403,31 @@ func TestAWindowThatBeganEarlierThanThePlanKnewIsDealtWithForTheRest(t *testing.
 		require.Equal(t, 2, s.pushes())
 	})
 }
+
+// A Multi tolerates a source that fails, and so its answer is empty when all do.
+func TestAnEmptyAnswerOfSourcesThatFailIsNoCalendar(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		s.broken = errors.New("the page is HTML")
+		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+		s.run(t, p, nil, func(cfg *resubmit.WatcherConfig) {
+			page, err := connect.NewMulti([]connect.NamedSource{{Name: "page", Source: s}})
+			require.NoError(t, err)
+			cfg.Windows = page
+		})
+		pass(30 * time.Minute)
+		require.Equal(t, resubmit.PhaseBlind, p.watcher.Status().Phase)
+		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
+		s.mu.Lock()
+		s.broken = nil
+		s.mu.Unlock()
+		pass(time.Until(w.Start.Add(time.Minute)))
+		require.Equal(t, resubmit.PhaseMaintenance, p.watcher.Status().Phase)
+		s.mu.Lock()
+		s.broken = errors.New("the page is HTML again")
+		s.mu.Unlock()
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 1, s.pushes())
+	})
+}

@@ -39,7 +39,8 @@ type almanac struct {
 	seenAt time.Time
 }
 
-// refresh asks the source. A failure keeps what it told before.
+// refresh asks the source. A failure keeps what it told before, and an empty answer is
+// one as long as a part of the source has failed and nothing was ever told.
 func (a *almanac) refresh(ctx context.Context, source connect.WindowSource, from, to time.Time) ([]*connect.SourceWarning, error) {
 	calendar, err := connect.CalendarOf(ctx, source, from, to)
 	if ctx.Err() != nil {
@@ -49,10 +50,23 @@ func (a *almanac) refresh(ctx context.Context, source connect.WindowSource, from
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.failure = failure
-	if failure == nil {
+	if failure == nil && a.announced == nil && len(calendar.Windows()) == 0 {
+		a.failure = wanting(warnings)
+	}
+	if a.failure == nil {
 		a.announced = calendar
 	}
 	return warnings, failure
+}
+
+// wanting is the warning that says that windows of all times may be missing, or nil.
+func wanting(warnings []*connect.SourceWarning) error {
+	for _, w := range warnings {
+		if errors.Is(w, connect.ErrIncomplete) && w.WindowID == "" && w.Span == (connect.Span{}) {
+			return w
+		}
+	}
+	return nil
 }
 
 // told is what was announced, nil before the first answer.
