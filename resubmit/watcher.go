@@ -68,8 +68,8 @@ type WatcherConfig struct {
 	// looks back. Default 7 days, in which most vendors still let an order be
 	// undone (facts/resubmission.md F14). A run that has begun is always brought to its end.
 	MaxAge time.Duration
-	// ReadyWithin is how long Connect may take to be ready after a maintenance before
-	// it is worth a warning. The watcher goes on looking. Default 3 h, for which
+	// ReadyWithin is how long a maintenance may overrun, and Connect take to be ready
+	// after it, before that is worth a warning. The watcher goes on looking. Default 3 h, for which
 	// CloudBlue's own runner waits (facts/connect.md 0.2).
 	ReadyWithin time.Duration
 	// Refresh is the time between two questions to Windows. Default 5 min.

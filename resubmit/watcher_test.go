@@ -431,3 +431,22 @@ func TestAnEmptyAnswerOfSourcesThatFailIsNoCalendar(t *testing.T) {
 		require.Equal(t, 1, s.pushes())
 	})
 }
+
+func TestAMaintenanceThatNobodyClosesIsWorthAWarning(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		begun, closed := w, w
+		begun.ActualStart = w.Start
+		closed.ActualStart, closed.ActualEnd = w.Start, w.End
+		morning := w.End.Add(12 * time.Hour)
+		s.notices = []notice{{until: morning, window: begun}, {from: morning, window: closed}}
+		p := s.start(t, t.TempDir(), nil, nil)
+		pass(time.Until(morning.Add(-time.Minute)))
+		require.Contains(t, p.watcher.Status().Text, "goes on. That is so for more than 3h0m0s now: if it is over, say so where it was announced.")
+		require.Equal(t, 1, strings.Count(s.written(), "say so where it was announced"))
+		require.Zero(t, s.pushes())
+		pass(2 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 1, s.pushes())
+	})
+}

@@ -168,6 +168,10 @@ func (w *Watcher) inside(win connect.Window, due []connect.Window, now time.Time
 	default:
 		en.text = fmt.Sprintf("The maintenance %s has begun. It should end at %s.", called(planned), momentText(plannedEnd(planned)))
 	}
+	if late := now.Sub(plannedEnd(planned)); planned.ID != "" && late > w.cfg.ReadyWithin {
+		en.level = slog.LevelWarn
+		en.text += fmt.Sprintf(" That is so for more than %s now: if it is over, say so where it was announced.", w.cfg.ReadyWithin)
+	}
 	w.say(en)
 	if span.End.IsZero() {
 		return closeLook
