@@ -14,13 +14,12 @@ import (
 var ErrPatience = errors.New("a server asks for more patience than Config.MaxHold")
 
 const (
-	// paceMargin is how far below the limit the calls are spaced: 7 ms are left in
-	// each second, so that a late timer or a slow network does not put one call too
-	// many into it.
-	paceMargin = 0.993
-	// paceLate is how late a call may be and the next one still on time. It is part
-	// of what paceMargin leaves; the rest is for the network.
-	paceLate = 3 * time.Millisecond
+	// paceMargin is by how much the limit's second is taken to be longer, so that a
+	// slow network does not put one call too many into it: 4 ms.
+	paceMargin = 1.004
+	// paceLate is how far calls that come late may catch up, one right behind the
+	// other. The limit holds all the same, since the calls of the last second are known.
+	paceLate = 50 * time.Millisecond
 	// paceRaise is how often the pace is raised again by a tenth of the limit.
 	paceRaise = 10 * time.Second
 	paceStep  = 0.1
@@ -37,7 +36,8 @@ type pacer struct {
 	share   float64 // the share of the limit that is in force
 	why     string  // why the share is not 1
 	turned  time.Time
-	due     time.Time // when the last call was
+	due     time.Time // when the last call was to go
+	went    window
 	until   time.Time // nothing goes out before
 	changed chan struct{}
 	// tell is called with the lock held, so that the changes are told in their order.
@@ -93,18 +93,27 @@ func (p *pacer) take(now time.Time) (rest time.Duration, hold bool, changed <-ch
 	}
 	p.raise(now)
 	due := p.due.Add(p.interval())
+	if p.due.IsZero() {
+		due = now
+	}
+	if full := p.went.fullUntil(now, p.limit*p.share); full.After(due) {
+		due = full
+	}
 	if now.Before(due) {
 		return due.Sub(now), false, p.changed
 	}
-	p.due = due
-	if late := now.Add(-paceLate); due.Before(late) {
-		p.due = late
+	for _, late := range [...]time.Time{now.Add(-paceLate), p.until} {
+		if due.Before(late) {
+			due = late
+		}
 	}
+	p.due = due
+	p.went.add(now)
 	return 0, false, nil
 }
 
 func (p *pacer) interval() time.Duration {
-	return time.Duration(math.Ceil(float64(time.Second) / (p.limit * p.share * paceMargin)))
+	return time.Duration(math.Ceil(float64(time.Second) * paceMargin / (p.limit * p.share)))
 }
 
 // hold lets nothing out for d from now.

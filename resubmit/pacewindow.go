@@ -1,0 +1,52 @@
+package resubmit
+
+import (
+	"math"
+	"time"
+)
+
+// window remembers when the last calls went, so that late ones may catch up and still
+// no second has more of them than the limit. Calls within a thousandth of it are one
+// element, which counts from the last of them: its memory is bounded at any limit.
+type window struct {
+	went []bunch // the oldest first
+	n    int     // calls in all of them
+}
+
+type bunch struct {
+	first, last time.Time
+	n           int
+}
+
+// span is the time in which no more calls than most may go: a second, or as much of
+// it, or more, as a limit that is no whole number needs.
+func (w *window) span(limit float64) (span time.Duration, most int) {
+	most = int(min(max(1, math.Floor(limit)), math.MaxInt32))
+	return time.Duration(math.Ceil(float64(most) / limit * paceMargin * float64(time.Second))), most
+}
+
+// fullUntil says when the next call may go; zero for at once.
+func (w *window) fullUntil(now time.Time, limit float64) time.Time {
+	span, most := w.span(limit)
+	over := 0
+	for over < len(w.went) && !w.went[over].last.Add(span).After(now) {
+		w.n -= w.went[over].n
+		over++
+	}
+	w.went = w.went[:copy(w.went, w.went[over:])]
+	if w.n < most {
+		return time.Time{}
+	}
+	return w.went[0].last.Add(span)
+}
+
+// add counts a call.
+func (w *window) add(now time.Time) {
+	w.n++
+	if end := len(w.went) - 1; end >= 0 && now.Sub(w.went[end].first) < time.Millisecond {
+		w.went[end].last = now
+		w.went[end].n++
+		return
+	}
+	w.went = append(w.went, bunch{now, now, 1})
+}
