@@ -101,7 +101,7 @@ func (x *run) newBreaker() *breaker {
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			ctx = turns.With(ctx, &more{x: x})
-			return within(ctx, x.hands, func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
+			return within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
 		}
 	}
 	return b

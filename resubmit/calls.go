@@ -23,6 +23,7 @@ var errHung = errors.New("no answer, although the context has ended")
 type timed struct {
 	x    *run
 	what string
+	free sync.Pool // calls that were answered
 
 	mu    sync.Mutex
 	calls int
@@ -114,7 +115,7 @@ type timedReader struct {
 func (r *timedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	began, more := time.Now(), &more{x: r.x}
 	ctx = turns.With(ctx, more)
-	o, err := within(ctx, r.x.hands, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
+	o, err := within(ctx, r.x.hands, &r.free, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
 	r.watch(began.Add(more.took()), err)
 	return o, err
 }
@@ -127,7 +128,7 @@ type timedPusher struct {
 func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) error {
 	began, more := time.Now(), &more{x: p.x, push: true}
 	ctx = turns.With(ctx, more)
-	_, err := within(ctx, p.x.hands, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
+	_, err := within(ctx, p.x.hands, &p.free, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
 	p.watch(began.Add(more.took()), err)
 	if errors.Is(err, errHung) {
 		p.x.cancel(fmt.Errorf("resubmit: the push of order %s was given up after %v: %w; a Pusher must return when its context ends",
@@ -144,7 +145,7 @@ type timedFinder struct {
 func (f *timedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	began, more := time.Now(), &more{x: f.x}
 	ctx = turns.With(ctx, more)
-	found, err := within(ctx, f.x.hands, func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
+	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
 	f.watch(began.Add(more.took()), err)
 	return found, err
 }
@@ -162,44 +163,59 @@ func (x *run) watchCalls() {
 // hands make the calls, so that one that goes on after its context has ended can
 // be given up. They stay for the next call, since a goroutine that has grown is
 // cheaper than a new one.
-type hands chan func()
+type hands chan doer
 
-func (h hands) do(call func()) {
+type doer interface{ do() }
+
+func (h hands) do(call doer) {
 	select {
 	case h <- call:
 	default:
 		go func() {
 			for ok := true; ok; call, ok = <-h {
-				call()
+				call.do()
 			}
 		}()
 	}
 }
 
+// handed is a call in the hands of another goroutine.
+type handed[T any] struct {
+	call     func() (T, error)
+	value    T
+	err      error
+	answered chan struct{}
+}
+
+func (c *handed[T]) do() {
+	c.value, c.err = c.call()
+	c.answered <- struct{}{}
+}
+
 // within makes a call. What comes of one that was given up is nobody's business any
-// more.
-func within[T any](ctx context.Context, h hands, call func() (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
+// more. Those that were answered are kept in free.
+func within[T any](ctx context.Context, h hands, free *sync.Pool, call func() (T, error)) (T, error) {
+	c, ok := free.Get().(*handed[T])
+	if !ok {
+		c = &handed[T]{answered: make(chan struct{}, 1)}
 	}
-	answered := make(chan answer, 1)
-	h.do(func() {
-		v, err := call()
-		answered <- answer{v, err}
-	})
-	select {
-	case a := <-answered:
-		return a.value, a.err
-	case <-ctx.Done():
-	}
-	grace := time.NewTimer(callGrace)
-	defer grace.Stop()
-	select {
-	case a := <-answered:
-		return a.value, a.err
-	case <-grace.C:
-		var none T
-		return none, fmt.Errorf("%w for %v: %w", errHung, callGrace, context.Cause(ctx))
+	c.call = call
+	h.do(c)
+	var grace <-chan time.Time
+	for done := ctx.Done(); ; {
+		select {
+		case <-c.answered:
+			value, err := c.value, c.err
+			*c = handed[T]{answered: c.answered}
+			free.Put(c)
+			return value, err
+		case <-done:
+			timer := time.NewTimer(callGrace)
+			defer timer.Stop()
+			grace, done = timer.C, nil
+		case <-grace:
+			var none T
+			return none, fmt.Errorf("%w for %v: %w", errHung, callGrace, context.Cause(ctx))
+		}
 	}
 }

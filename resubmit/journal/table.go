@@ -28,7 +28,8 @@ var errUnchanged = errors.New("nothing to write")
 // table is the content of a journal within one transaction that writes.
 type table struct {
 	journal, records *bbolt.Bucket
-	count            uint64 // of the records
+	cursor           *bbolt.Cursor // of the records, to seek anew after each write
+	count            uint64        // of the records
 	changed          []change
 	before           []byte // what was left about the writes before
 	bound            bool
@@ -42,6 +43,7 @@ func newTable(tx *bbolt.Tx) (*table, error) {
 		journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords),
 		pageSize: tx.DB().Info().PageSize,
 	}
+	t.cursor = t.records.Cursor()
 	// Orders come about in the order of their ids, so pages fill from the left.
 	t.records.FillPercent = 0.9
 	value, err := unseal(keyLast, t.journal.Get(keyLast))
@@ -67,7 +69,7 @@ func (t *table) put(w *write, value []byte) (refused, err error) {
 	if err := t.around(w.key); err != nil {
 		return nil, err
 	}
-	c := t.records.Cursor()
+	c := t.cursor
 	at, there := c.Seek(w.key)
 	if bytes.Equal(at, w.key) {
 		next, body, err := unsealRecord(w.key, there)
@@ -118,7 +120,7 @@ func (t *table) around(key []byte) error {
 	if t.safeTo != nil && bytes.Compare(key, t.safeFrom) >= 0 && bytes.Compare(key, t.safeTo) <= 0 {
 		return nil
 	}
-	c := t.records.Cursor()
+	c := t.cursor
 	at, value := c.Seek(key)
 	if at == nil {
 		at, value = c.Last()
