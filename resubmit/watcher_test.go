@@ -450,3 +450,25 @@ func TestAMaintenanceThatNobodyClosesIsWorthAWarning(t *testing.T) {
 		require.Equal(t, 1, s.pushes())
 	})
 }
+
+func TestAWindowThatMovesWhileItSettlesIsWaitedForAgain(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(1)
+		s.down = nil
+		longer := w
+		longer.End = w.End.Add(2 * time.Hour)
+		told := w.End.Add(2 * time.Minute) // and Commerce has four
+		s.notices = []notice{{until: told, window: w}, {from: told, window: longer}}
+		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+		s.run(t, p, nil, func(cfg *resubmit.WatcherConfig) { cfg.Refresh = time.Minute })
+		pass(time.Until(told.Add(-time.Second)))
+		require.Equal(t, resubmit.PhaseSettling, p.watcher.Status().Phase)
+		pass(2 * time.Second)
+		require.Equal(t, resubmit.PhaseMaintenance, p.watcher.Status().Phase)
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Len(t, s.done, 1)
+		require.Equal(t, 1, s.pushes())
+		require.False(t, s.ledger[0].at.Before(longer.End.Add(resubmit.DefaultSettle)))
+	})
+}
