@@ -22,8 +22,10 @@ type row struct {
 	taken atomic.Bool
 }
 
-// atOnce is how late a call may make use of a turn that it was given.
-const atOnce = 50 * time.Millisecond
+// atOnce is how late a call may make use of a turn that it was given. A call that waited
+// longer, for a free connection or for a sign-in, would come too close to the next one:
+// the pace has a few milliseconds of margin in a second, which the network needs too.
+const atOnce = 2 * time.Millisecond
 
 // With returns a context whose calls take turns. The first one has its turn already,
 // unless it lets that pass, waiting for a sign-in for instance.
