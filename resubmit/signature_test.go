@@ -257,7 +257,7 @@ func requireNoSecret(t testing.TB, err error, key ed25519.PrivateKey, file []byt
 	require.NotContains(t, err.Error(), "\n")
 	require.NotContains(t, err.Error(), strings.Split(string(file), "\n")[1])
 	require.NotContains(t, err.Error(), hex.EncodeToString(key.Seed()))
-	require.NotContains(t, err.Error(), fmt.Sprint(key.Seed()))
+	require.NotContains(t, err.Error(), fmt.Sprintf("%d", key.Seed()))
 }
 
 func FuzzReadSignature(f *testing.F) {

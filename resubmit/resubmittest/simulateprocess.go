@@ -326,7 +326,11 @@ func (p *process) journal(env *Process) (resubmit.Journal, error) {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
 	p.own.journal = inner
-	return &watchedJournal{Journal: inner, p: p}, nil
+	watched := &watchedJournal{Journal: inner, p: p}
+	if p.w.cfg.Journal != nil || p.w.s.seed%2 == 0 {
+		return watched, nil
+	}
+	return &lateJournal{watchedJournal: watched, turn: make(chan struct{}, 1)}, nil
 }
 
 // watchedJournal is a journal whose process can die before, in and after each

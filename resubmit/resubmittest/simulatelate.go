@@ -1,0 +1,56 @@
+package resubmittest
+
+import "github.com/cloudblue-go/cloudblue/resubmit"
+
+// lateJournal is a journal that keeps what nobody waits for in memory for as long as
+// it may, so that a process that is killed loses it.
+type lateJournal struct {
+	*watchedJournal
+	turn    chan struct{} // holds one element while somebody uses pending
+	pending []resubmit.Record
+}
+
+var _ resubmit.LaterJournal = (*lateJournal)(nil)
+
+func (j *lateJournal) PutLater(r resubmit.Record) error {
+	if err := j.p.step("before a journal write"); err != nil {
+		return err
+	}
+	j.turn <- struct{}{}
+	j.pending = append(j.pending, r)
+	<-j.turn
+	j.p.w.note("life %d: journal: order %d is %s, attempt %d, not on disk yet", j.p.life, j.p.w.index(r.OrderID), r.State, r.Attempt)
+	return j.p.step("after a journal write")
+}
+
+// Sync writes what is pending. A write that failed is tried again by nobody: the log
+// takes nothing more then.
+func (j *lateJournal) Sync() error {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	for len(j.pending) > 0 {
+		if err := j.watchedJournal.Put(j.pending[0]); err != nil {
+			return err
+		}
+		j.pending = j.pending[1:]
+	}
+	return nil
+}
+
+func (j *lateJournal) Put(r resubmit.Record) error {
+	if err := j.Sync(); err != nil {
+		return err
+	}
+	return j.watchedJournal.Put(r)
+}
+
+func (j *lateJournal) Get(orderID string) (resubmit.Record, bool, error) {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	for i := len(j.pending) - 1; i >= 0; i-- {
+		if j.pending[i].OrderID == orderID {
+			return j.pending[i], true, nil
+		}
+	}
+	return j.watchedJournal.Get(orderID)
+}
