@@ -13,14 +13,23 @@ import (
 
 // newBackOff makes the waits of one call; a BackOff must not be shared. It draws
 // from 0 to twice the interval, which is full jitter over 1 s, 2 s, 4 s, …
-func newBackOff(maxWait time.Duration) *backoff.ExponentialBackOff {
+func newBackOff(ctx context.Context, maxWait time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = min(500*time.Millisecond, maxWait/2)
 	b.MaxInterval = maxWait / 2
 	b.Multiplier = 2
 	b.RandomizationFactor = 1
+	if ctx.Value(steady{}) != nil {
+		b.RandomizationFactor = 0
+	}
 	return b
 }
+
+type steady struct{}
+
+// Steady returns a context whose calls wait the mean of the jitter before they try
+// again, for simulations that have to happen in the same way each time.
+func Steady(ctx context.Context) context.Context { return context.WithValue(ctx, steady{}, true) }
 
 func retryableStatus(status int) bool {
 	switch status {

@@ -61,7 +61,7 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 	if req.Safety == Read {
 		tries = c.cfg.MaxTries
 	}
-	waits := newBackOff(c.cfg.MaxWait)
+	waits := newBackOff(ctx, c.cfg.MaxWait)
 	renewed := false
 	for n := 1; ; n++ {
 		t := try{c: c, req: req, url: u, number: n}

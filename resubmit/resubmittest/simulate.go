@@ -159,7 +159,7 @@ func play(t *testing.T, cfg *Config, s *scenario, tell bool) (o outcome) {
 		calm := *s
 		calm.crashes = nil
 		other := bubble(t, cfg, &calm, false)
-		o.wrong = append(o.wrong, cfg.counting(sameEnd(&o, &other))...)
+		o.wrong = append(o.wrong, cfg.counting(append(sameEnd(s, &o, &other), lost(&other)...))...)
 		o.counts["twins compared"]++
 	}
 	return o

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
 
@@ -20,5 +22,31 @@ func TestSimulation(t *testing.T) {
 		cfg.Seeds = 1
 	}
 	cfg.Seeds = cmp.Or(*seeds, cfg.Seeds)
-	t.Logf("what happened in %d worlds:\n%v", cfg.Seeds, resubmittest.Simulate(t, cfg))
+	counts := resubmittest.Simulate(t, cfg)
+	t.Logf("what happened in %d worlds:\n%v", cfg.Seeds, counts)
+	if cfg.Seeds < 2000 {
+		return
+	}
+	for _, what := range mustHappen {
+		require.NotZero(t, counts[what], what)
+	}
+}
+
+// mustHappen is trouble without which the simulation would show little.
+var mustHappen = []string{
+	"401 (push)", "429 (push)", "503 (push)", "502 before the server (push)", "502 after the server acted (push)",
+	"HTML page with 200 after the server acted (push)", "answer cut short (push)", "answer lost after the server acted (push)",
+	"connection refused (push)", "delivered twice (push)", "lost before the server (push)", "slow answer (push)",
+	"answered with the answer before (read)", "disk full in a journal write", "torn journal write", "storm of 429", "storm of 503",
+	"a push arrived long after its answer was lost", "a push that was on its way arrived after the crash",
+	"a person resubmits it in the panel", "another operator cancels it", "another operator marks it as failed",
+	"an order failed again for the same reason", "another push behind one that got no answer",
+	"crash while planning, before a call", "crash while applying, before a call", "crash while applying, while a call is on its way",
+	"crash while applying, between the act of a server and its answer", "crash while applying, after a call",
+	"crash while applying, before a journal write", "crash while applying, in a journal write", "crash while applying, after a journal write",
+	"clock of the program jumped back", "the clock of Commerce jumps", "maintenance during the run", "window moved during the run",
+	"orders failed again so often that the breaker had to open", "intents without an outcome found after a restart",
+	"plans held against a full scan", "twins compared", "outcome completed", "outcome failedAgain", "outcome falseSuccess",
+	"outcome progressing", "outcome skipped", "outcome unknown",
+	"the operator drains the program", "the operator pauses", "the operator stops the program",
 }

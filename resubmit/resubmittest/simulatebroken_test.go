@@ -62,6 +62,9 @@ var whatIsBroken = []struct {
 		return p.Push(ctx, id, commerce.StatusCancelled)
 	})}},
 	{"a reader that answers from memory", "I13", remembering()},
+	{"a reader for which every order was moved", "lost", Config{Runner: func(_ *Process, c *resubmit.Config) {
+		c.Reader = changed{c.Reader, func(o *commerce.Order) { o.Status = commerce.StatusCancelled }}
+	}}},
 	{"a journal that cannot be opened", "end", Config{Journal: func(*Process) (resubmit.Journal, error) { return nil, errDiskFull }}},
 }
 

@@ -502,6 +502,12 @@ func (b *book) judgeOutcome(item *resubmit.Item) {
 		}
 	case resubmit.OutcomeUnknown:
 	default:
+		switch {
+		case item.Outcome == resubmit.OutcomeFailedAgain && o.Failures < 2 && o.Status != commerce.StatusCancelled:
+			b.violate("I9", i, "is said to have failed again (%s), but failed %d times and is %s", item.Why, o.Failures, o.Status)
+		case item.Outcome == resubmit.OutcomeFalseSuccess && !o.Status.Provisioned():
+			b.violate("I9", i, "is said to be done in Commerce (%s), but is %s", item.Why, o.Status)
+		}
 		if o.Pushes == 0 {
 			b.violate("I9", i, "is said to be %s (%s), but nobody pushed it", item.Outcome, item.Why)
 		}
@@ -534,10 +540,12 @@ func (b *book) close() {
 // its push went out died with the process, and the policy allows no other. Where it
 // does, an order that failed again in the same words cannot be told from one that was
 // never pushed, so that it may have been pushed again, and those behind it differ.
-func sameEnd(crashed, calm *outcome) (wrong []Violation) {
+func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 	excused, unknown := map[string]bool{}, map[string]bool{} // by number, by subscription
 	for i := range crashed.final {
-		if e := &crashed.final[i]; crashed.outcomeOf(e) == resubmit.OutcomeUnknown {
+		e := &crashed.final[i]
+		// Each crash can take one push with it that the policy allows.
+		if most, _ := allowed(&s.policy, e.order.Type); crashed.outcomeOf(e) == resubmit.OutcomeUnknown && most <= len(s.crashes) {
 			excused[e.order.Number], unknown[e.order.Subscription] = true, true
 		}
 	}
@@ -549,7 +557,8 @@ func sameEnd(crashed, calm *outcome) (wrong []Violation) {
 	again := map[string]bool{} // subscriptions with an order that failed in the same words as before
 	for i := range min(len(crashed.final), len(calm.final)) {
 		a, b := &crashed.final[i].order, &calm.final[i].order
-		if a.Pushes > b.Pushes && b.Pushes == 1 && b.Failures > 1 {
+		most, _ := allowed(&s.policy, a.Type)
+		if a.Pushes > b.Pushes && a.Pushes <= most && b.Pushes == 1 && b.Failures > 1 {
 			again[a.Subscription] = true
 		}
 	}
@@ -560,6 +569,29 @@ func sameEnd(crashed, calm *outcome) (wrong []Violation) {
 			continue
 		}
 		wrong = append(wrong, Violation{Rule: "I10", Order: a.order.Number, Text: fmt.Sprintf("ends as %s, and without crashes as %s", left, right)})
+	}
+	return wrong
+}
+
+// lost finds the orders that a run without any trouble left undone. Each order of its
+// plan has to be pushed then, but those that came through by themselves and those of a
+// subscription in which another one did not come to a good end.
+func lost(calm *outcome) (wrong []Violation) {
+	stopped := map[string]bool{} // subscriptions
+	for i := range calm.final {
+		e := &calm.final[i]
+		switch calm.outcomeOf(e) {
+		case resubmit.OutcomeProgressing, resubmit.OutcomeFailedAgain, resubmit.OutcomeFalseSuccess:
+			stopped[e.order.Subscription] = true
+		}
+	}
+	for i := range calm.final {
+		e := &calm.final[i]
+		what := calm.outcomeOf(e)
+		skipped := what == resubmit.OutcomeSkipped && e.order.Status == commerce.StatusProvisioningFailed && !stopped[e.order.Subscription]
+		if skipped || what == resubmit.OutcomeUnknown {
+			wrong = append(wrong, Violation{Rule: "lost", Order: e.order.Number, Text: fmt.Sprintf("is %s, and nothing stood in its way: %s", what, e)})
+		}
 	}
 	return wrong
 }

@@ -143,6 +143,9 @@ func (l *networkLine) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.dial(r, body); err != nil {
+		return nil, err
+	}
 	c := w.identify(r, body)
 	if err := p.step("before a call"); err != nil {
 		return nil, err
@@ -156,6 +159,28 @@ func (l *networkLine) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return ans.response(r, p), nil
+}
+
+// dial takes its time, for each call another, so that calls which begin at once leave in
+// the same order each time that the world happens. While the pace is judged calls leave
+// when they begin: the program gives them their turns.
+func (l *networkLine) dial(r *http.Request, body []byte) error {
+	if l.p.applying.Load() {
+		return nil
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(append([]byte(r.URL.String()), body...)) // a hash takes every write
+	return l.p.wait(r.Context(), time.Duration(h.Sum64()%uint64(time.Millisecond)))
+}
+
+// arrive brings a call to its server when nobody waits for its answer any more.
+func (l *networkLine) arrive(r *http.Request, body []byte, c *call, t *trip, late time.Duration) {
+	w := l.p.w
+	w.going.Go(func() {
+		if sleep(w.lasting, late) == nil {
+			w.act(l.p, r.WithContext(w.lasting), body, c, t)
+		}
+	})
 }
 
 func readBody(r *http.Request) ([]byte, error) {
@@ -197,21 +222,21 @@ func (l *networkLine) carry(r *http.Request, body []byte, c *call, f faultSeed, 
 	way := func() time.Duration {
 		return time.Millisecond + time.Duration(random.Int64N(int64(30*time.Millisecond)))
 	}
-	if err := p.wait(r.Context(), way()); err != nil {
-		if c.kind == callPush && p.killed() && random.IntN(2) == 0 {
+	err := p.leave(c)
+	if err == nil {
+		err = p.wait(r.Context(), way())
+	}
+	if err != nil {
+		if c.kind == callPush && p.killed() && random.IntN(2) == 0 { // it was on the wire when the process died
 			w.happened("a push that was on its way arrived after the crash")
-			w.act(p, r, body, c, t) // it was on the wire when the process died
+			l.arrive(r, body, c, t, time.Duration(random.Int64N(int64(90*time.Second))))
 		}
 		return nil, err
 	}
 	if ans, err := l.before(c, f); ans != nil || err != nil {
 		if f.kind == faultLost && c.kind == callPush && f.date { // it only takes its time
 			w.happened("a push arrived long after its answer was lost")
-			w.going.Go(func() {
-				if sleep(w.lasting, f.wait) == nil {
-					w.act(p, r.WithContext(w.lasting), body, c, t)
-				}
-			})
+			l.arrive(r, body, c, t, f.wait)
 		}
 		return ans, err
 	}

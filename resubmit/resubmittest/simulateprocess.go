@@ -19,6 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -40,6 +41,7 @@ type process struct {
 	dead   chan struct{}
 	once   sync.Once
 	steps  atomic.Int64
+	pushes atomic.Int64
 	runner atomic.Pointer[resubmit.Runner]
 	paused atomic.Bool // by the operator
 
@@ -51,14 +53,14 @@ type process struct {
 // work; else it is started again after down.
 func (w *world) live(ctx context.Context, life int) (over bool, down time.Duration) {
 	p := &process{w: w, life: life, dead: make(chan struct{}), began: time.Now()}
-	p.ctx, p.stop = context.WithCancelCause(ctx)
+	p.ctx, p.stop = context.WithCancelCause(rest.Steady(ctx))
 	defer p.stop(nil)
 	for i := range w.s.crashes {
 		if w.s.crashes[i].life == life && life < mostLives {
 			p.crash = &w.s.crashes[i]
 		}
 	}
-	if p.crash != nil && p.crash.step == 0 {
+	if p.crash != nil && p.crash.step == 0 && p.crash.push == 0 {
 		defer time.AfterFunc(p.crash.after, func() { p.kill("some time") }).Stop()
 	}
 	w.disk.tear = p.tear
@@ -101,6 +103,15 @@ func (p *process) step(point string) error {
 		return errKilled
 	}
 	return nil
+}
+
+// leave is the step of a call that has left.
+func (p *process) leave(c *call) error {
+	const point = "while a call is on its way"
+	if c.kind == callPush && p.crash != nil && int(p.pushes.Add(1)) == p.crash.push {
+		p.kill(point)
+	}
+	return p.step(point)
 }
 
 func (p *process) kill(point string) {

@@ -120,10 +120,12 @@ func (w windowSeed) String() string {
 	return s
 }
 
-// crashSeed ends a process: at its n-th step, or after a time.
+// crashSeed ends a process: at its n-th step, while its n-th push is on the way, or
+// after a time.
 type crashSeed struct {
 	life  int
-	step  int           // counted from 1 over all the points where it can die; 0: by time
+	step  int           // counted from 1 over all the points where it can die; 0: not so
+	push  int           // counted from 1; 0: not so
 	after time.Duration // since the process started
 	tear  float64       // which part of a write arrives if it dies in one
 	down  time.Duration // until it is started again
@@ -132,7 +134,10 @@ type crashSeed struct {
 
 func (c crashSeed) String() string {
 	s := fmt.Sprintf("life %d is killed at its step %d", c.life, c.step)
-	if c.step == 0 {
+	switch {
+	case c.push > 0:
+		s = fmt.Sprintf("life %d is killed while its push %d is on the way", c.life, c.push)
+	case c.step == 0:
 		s = fmt.Sprintf("life %d is killed after %v", c.life, c.after)
 	}
 	if c.ahead > 0 {
@@ -304,12 +309,15 @@ func (s *scenario) drawCrashes(d dice) {
 	}
 	for life := range 1 + d.IntN(3) {
 		c := crashSeed{life: life, tear: d.Float64(), down: d.between(time.Second, 2*time.Minute)}
-		if d.chance(80) {
+		switch n := d.IntN(100); {
+		case n < 15:
+			c.push = 1 + d.IntN(4)
+		case n < 80:
 			c.step = 1 + d.IntN(60)
 			if d.chance(30) {
 				c.step += d.IntN(200)
 			}
-		} else {
+		default:
 			c.after = d.between(0, 10*time.Minute)
 		}
 		if d.chance(15) {

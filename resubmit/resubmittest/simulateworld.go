@@ -1,6 +1,7 @@
 package resubmittest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -98,13 +99,16 @@ func (w *world) happen() {
 	}
 	w.going.Go(func() { _ = w.commerce.Run(ctx) }) // it ends with the error of ctx
 	w.past(ctx)
-	for _, a := range w.schedule() {
-		w.going.Go(func() {
-			if sleep(ctx, time.Until(w.start.Add(a.at))) == nil {
-				a.do()
+	acts := w.schedule()
+	slices.SortStableFunc(acts, func(a, b act) int { return cmp.Compare(a.at, b.at) })
+	w.going.Go(func() { // one after the other, also those of one moment
+		for _, a := range acts {
+			if sleep(ctx, time.Until(w.start.Add(a.at))) != nil {
+				return
 			}
-		})
-	}
+			a.do()
+		}
+	})
 	w.lives(ctx)
 	if w.s.twin { // both of them are to come to rest
 		_ = sleep(ctx, 15*time.Minute) // it ends after this
