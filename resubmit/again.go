@@ -151,7 +151,7 @@ func (x *run) objects(j *job) (why string, err error) {
 	if len(keys) == 0 {
 		return "", nil
 	}
-	found, err := x.requests(j, keys)
+	found, err := x.askConnect(j, keys) // not as a look: the slot of the push may be the only one
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -489,4 +490,28 @@ func TestAnAttemptPolicyIsChecked(t *testing.T) {
 			require.ErrorContains(t, err, tt.says)
 		})
 	}
+}
+
+func TestAnAttemptThatAsksConnectFirstDoesNotWaitForItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(4)
+		for _, o := range orders {
+			o.pushFaults = []fault{lostIgnored}
+		}
+		s := newShop(orders...)
+		for i := range orders {
+			s.answer(fmt.Sprint(i), connect.StatusApproved, "")
+		}
+		f := frail{s, newMeter(), 1}
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Reader, c.Pusher, c.Requests, c.Attempts.Max = f, f, s, 2
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		report, err := r.Apply(ctx, planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, 4, report.Result.Completed, report.Result)
+		require.Equal(t, 1, f.busy.most)
+	})
 }

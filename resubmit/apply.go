@@ -96,19 +96,15 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if calendar == nil {
 		calendar = func() *connect.Calendar { return planned }
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.run != nil {
+	if !r.claim() {
 		return nil, ErrRunning
 	}
-	if err := tooLong("a server", r.pace.rest(), r.cfg.MaxHold); err != nil {
+	err = r.admit(plan, planned) // this may take long, so without the lock
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.beginning = false
+	if err != nil {
 		return nil, err
-	}
-	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
-		return nil, err
-	}
-	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
-		return nil, fmt.Errorf("resubmit: open the journal: %w", err)
 	}
 	x := &run{
 		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
@@ -140,6 +136,31 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	x.resize(r.cfg.Concurrency)
 	r.run = x
 	return x, nil
+}
+
+// claim makes the Runner the one of a run that is to begin, unless it has one.
+func (r *Runner) claim() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.run != nil || r.beginning {
+		return false
+	}
+	r.beginning = true
+	return true
+}
+
+// admit says why a run must not begin, and else binds the journal to its plan.
+func (r *Runner) admit(plan *Plan, planned *connect.Calendar) error {
+	if err := tooLong("a server", r.pace.rest(), r.cfg.MaxHold); err != nil {
+		return err
+	}
+	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
+		return err
+	}
+	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
+		return fmt.Errorf("resubmit: open the journal: %w", err)
+	}
+	return nil
 }
 
 // end lets go of the run that is over: what is changed from now on is for the next.
@@ -240,6 +261,7 @@ type job struct {
 	ended  bool // an earlier run knew what came of it
 	good   bool // it is under way, and that is good enough
 
+	group    string // of the canary
 	ramp     *ramp
 	queued   bool // it may have to wait for its group
 	released bool // it counts as pushed in its group
@@ -331,16 +353,23 @@ func (x *run) take(j *job, late *laneSet) bool {
 	j.ctx = x.ctx
 	x.jobs.Add(1)
 	x.hand <- struct{}{}
+	j.group = x.canary.cfg.Group(j.entry)
 	x.mu.Lock()
-	if !x.stopping() && x.leaveOut(j, late) {
-		x.mu.Unlock()
+	leftOut := !x.stopping() && x.leaveOut(j, late)
+	climbs := !leftOut && x.canary.group(j).climbs()
+	x.mu.Unlock()
+	if leftOut {
 		late.add(j.lanes)
 		<-x.hand
 		x.jobs.Done()
 		return false
 	}
+	recalled := climbs && x.recall(j) // the journal may be slow
+	x.mu.Lock()
 	x.canary.enter(j)
-	x.recall(j)
+	if recalled {
+		x.canary.release(j)
+	}
 	ready, by := x.lanes.add(j)
 	x.mu.Unlock()
 	switch {

@@ -266,3 +266,39 @@ func TestARateThatIsNoNumberIsRefused(t *testing.T) {
 		require.ErrorContains(t, err, "Config.Rate is")
 	}
 }
+
+// lateJournal takes an hour to begin.
+type lateJournal struct{ *resubmit.MemoryJournal }
+
+func (j lateJournal) Begin(digest string) error {
+	<-time.After(time.Hour)
+	return j.MemoryJournal.Begin(digest)
+}
+
+func TestARunThatTakesLongToBeginCanBeSeenAndControlled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		s := newShop(o)
+		none, err := connect.NewCalendar(nil)
+		require.NoError(t, err)
+		var r *resubmit.Runner
+		r = runnerFor(t, s, func(c *resubmit.Config) {
+			c.Journal = lateJournal{new(resubmit.MemoryJournal)}
+			c.Calendar = func() *connect.Calendar { _ = r.Status(); return none }
+		})
+		start, plan := time.Now(), planFor(t, o)
+		time.AfterFunc(time.Minute, func() {
+			_ = r.Status()
+			_, err := r.Apply(t.Context(), plan)
+			require.ErrorIs(t, err, resubmit.ErrRunning)
+			r.Pause()
+			require.Equal(t, time.Minute, time.Since(start), "nobody waits for the journal")
+			time.AfterFunc(2*time.Hour, r.Resume)
+		})
+		report, err := r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.Equal(t, 2*time.Hour+time.Minute, s.ledger[0].at.Sub(start))
+	})
+}

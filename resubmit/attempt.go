@@ -88,11 +88,21 @@ func (x *run) turn(j *job) next {
 	if n, goes := x.admit(j); !goes {
 		return n
 	}
-	if x.gate.wait(j.ctx, j) != nil || x.pushes.take(j.ctx) != nil {
+	if x.patient(j) != nil || x.gate.wait(j.ctx, j) != nil || x.pushes.take(j.ctx) != nil {
 		return x.unstarted(j)
 	}
 	defer x.pushes.give()
 	return x.once(j)
+}
+
+// patient waits as long as a server asked for, unless the run ends before.
+func (x *run) patient(j *job) error {
+	for rest := x.pace.rest(); rest > 0 && !x.stopping(); rest = x.pace.rest() {
+		if err := x.gate.rest(j.ctx, rest); err != nil {
+			return err
+		}
+	}
+	return j.ctx.Err()
 }
 
 // resume goes on from a record of an earlier run.
@@ -163,13 +173,15 @@ func (x *run) once(j *job) next {
 	x.tell.tell(func(o Observer) {
 		o.OnIntent(Intent{OrderID: j.item.OrderID, Number: j.item.Number, Attempt: j.rec.Attempt})
 	})
-	order, err := x.read(j)
+	order, err := x.read(j, beforePush)
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
 		j.rec.Seen = ""
 		return x.skip(j, "the order is not there any more: "+err.Error())
 	case err != nil && j.ctx.Err() != nil:
 		return x.release(j, "stopped before the push")
+	case errors.Is(err, errHeldBack):
+		return x.release(j, err.Error()+": a server asked for patience")
 	case err != nil:
 		return x.putOff(j, "the order could not be read again", err)
 	}
@@ -186,8 +198,8 @@ func (x *run) once(j *job) next {
 }
 
 // read reads the order, and keeps how it is.
-func (x *run) read(j *job) (*commerce.Order, error) {
-	if _, err := x.pace.wait(j.ctx); err != nil {
+func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
+	if err := x.pace.await(j.ctx, k); err != nil {
 		return nil, err
 	}
 	order, err := x.cfg.Reader.Order(j.ctx, j.entry.OrderID)
@@ -266,6 +278,9 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	}
 	x.heed(j, err)
 	if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery != commerce.DeliveryUnknown {
+		if e.Delivery == commerce.NotSent && errors.Is(err, errHeldBack) {
+			return x.release(j, err.Error())
+		}
 		return x.refused(j, targets, e, err)
 	}
 	j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
@@ -278,21 +293,18 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 // mayPush waits for the turn of a push and says what came between it and the
 // reading of the order, "" for nothing.
 func (x *run) mayPush(j *job) string {
-	held, err := x.pace.wait(j.ctx)
-	if err == nil && held {
-		return "held back by Commerce right before the push" // what was read is old by now
-	}
-	why, _ := x.gate.closed(time.Now())
-	if why == "" {
-		why = x.gate.breaker.closed(j)
-	}
-	if j.ctx.Err() != nil {
+	err := x.pace.await(j.ctx, pushing)
+	why := x.gate.closedFor(j.entry.OrderID)
+	switch {
+	case j.ctx.Err() != nil:
 		return "stopped before the push"
+	case err != nil:
+		return err.Error() + ": a server asked for patience"
+	case why != "":
+		return errHeldBack.Error() + ": " + why
+	default:
+		return ""
 	}
-	if why != "" {
-		return "held back right before the push: " + why
-	}
-	return ""
 }
 
 // refused goes on after a push that for sure did nothing: it ends the order, puts
@@ -421,9 +433,7 @@ func (x *run) mayWait(j *job) bool {
 
 // heed keeps what an error asks for: patience, and an id for support.
 func (x *run) heed(j *job, err error) {
-	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
-		x.hold("Connect", e.RetryAfter, j.item.Number)
-	}
+	x.heedConnect(err, j.item.Number)
 	e, ok := errors.AsType[*commerce.Error](err)
 	if !ok {
 		return
@@ -433,6 +443,12 @@ func (x *run) heed(j *job, err error) {
 	}
 	if e.CorrelationID != "" {
 		j.item.CorrelationID = e.CorrelationID
+	}
+}
+
+func (x *run) heedConnect(err error, number string) {
+	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
+		x.hold("Connect", e.RetryAfter, number)
 	}
 }
 

@@ -95,13 +95,16 @@ func (x *run) newBreaker() *breaker {
 	}
 	if x.cfg.Probe != nil {
 		b.probe = func(ctx context.Context) (connect.Probe, error) {
-			if _, err := x.pace.wait(ctx); err != nil {
+			if err := x.pace.wait(ctx); err != nil {
 				return connect.Probe{}, err
 			}
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
-			ctx = turns.With(ctx, &more{x: x})
-			return within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
+			ctx = turns.With(ctx, &more{x: x, who: "Connect"})
+			p, err := within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
+			x.heedConnect(err, "")
+			x.heedConnect(p.Err, "")
+			return p, err
 		}
 	}
 	return b
@@ -120,7 +123,7 @@ func (b *breaker) enter(ctx context.Context, j *job) (why string, until time.Tim
 		if b.state == BreakerTrying && b.trying == nil {
 			b.trying = j
 		}
-		why, until = b.holds(j)
+		why, until = b.holds(j.entry.OrderID)
 		return why, until, b.trying == j
 	}
 	b.next = now.Add(b.wait()) // so that nobody else looks
@@ -130,18 +133,18 @@ func (b *breaker) enter(ctx context.Context, j *job) (why string, until time.Tim
 }
 
 // closed says why an order that has passed must not be pushed after all.
-func (b *breaker) closed(j *job) string {
+func (b *breaker) closed(orderID string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	why, _ := b.holds(j)
+	why, _ := b.holds(orderID)
 	return why
 }
 
-func (b *breaker) holds(j *job) (why string, until time.Time) {
+func (b *breaker) holds(orderID string) (why string, until time.Time) {
 	switch {
 	case b.state == BreakerOpen:
 		return "the breaker is open: " + b.why, b.next
-	case b.state == BreakerTrying && b.trying != j:
+	case b.state == BreakerTrying && (b.trying == nil || b.trying.entry.OrderID != orderID):
 		return "the breaker is open: one order is tried", time.Time{}
 	default:
 		return "", time.Time{}
@@ -155,10 +158,13 @@ func (b *breaker) look(ctx context.Context) {
 	up, why := true, "the time is up"
 	if b.probe != nil {
 		p, err := b.probe(ctx)
-		if err != nil {
+		up, why = err == nil && p.Class == connect.Up, "Connect is "+string(p.Class)
+		switch {
+		case ctx.Err() != nil:
 			return
+		case err != nil:
+			why = "Connect could not be looked at: " + err.Error()
 		}
-		up, why = p.Class == connect.Up, "Connect is "+string(p.Class)
 	}
 	b.mu.Lock()
 	if up {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/turns"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -258,4 +259,120 @@ func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
 		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Breaker: b})
 		require.ErrorContains(t, err, "Config.Breaker")
 	}
+}
+
+// proberFunc is a Prober.
+type proberFunc func(context.Context) (connect.Probe, error)
+
+func (f proberFunc) Probe(ctx context.Context) (connect.Probe, error) { return f(ctx) }
+
+func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
+	t.Parallel()
+	busy := &connect.Error{Op: "probe", HTTPStatus: 503, RetryAfter: 10 * time.Hour}
+	for name, tt := range map[string]struct {
+		answer func(context.Context) (connect.Probe, error)
+		most   time.Duration
+	}{
+		"as what was found": {func(context.Context) (connect.Probe, error) {
+			return connect.Probe{Class: connect.Unavailable, Err: busy}, nil
+		}, 24 * time.Hour},
+		"as an error":               {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy }, 24 * time.Hour},
+		"no longer than is allowed": {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy }, time.Hour},
+		"nor if only the client saw it": {func(ctx context.Context) (connect.Probe, error) {
+			turns.Asked(ctx, 10*time.Hour)
+			return connect.Probe{Class: connect.Unavailable}, nil
+		}, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := manyOrders(30)
+				s := downFor(time.Hour, orders...)
+				var asked, next time.Time
+				probe := proberFunc(func(ctx context.Context) (connect.Probe, error) {
+					if asked.IsZero() {
+						asked = time.Now()
+						return tt.answer(ctx)
+					}
+					if next.IsZero() {
+						next = time.Now()
+					}
+					return connect.Probe{Class: connect.Up}, nil
+				})
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.Rate, c.Concurrency, c.MaxHold = probe, 1, 1, tt.most })
+				_, err := r.Apply(t.Context(), planFor(t, orders...))
+				if tt.most < 10*time.Hour {
+					require.ErrorIs(t, err, resubmit.ErrPatience)
+					require.Less(t, time.Since(asked), time.Second)
+					return
+				}
+				require.NoError(t, err)
+				require.GreaterOrEqual(t, next.Sub(asked), 10*time.Hour)
+				for _, c := range s.calls {
+					require.False(t, c.After(asked) && c.Before(asked.Add(10*time.Hour)), "nothing goes out")
+				}
+			})
+		})
+	}
+}
+
+func TestAProbeThatLearnsNothingIsToldOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(30)
+		s := downFor(time.Hour, orders...)
+		probe := &prober{until: time.Now().Add(time.Hour), err: errors.New("no such host")}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.Rate = probe, 1 })
+		time.AfterFunc(30*time.Minute, func() {
+			require.Contains(t, r.Status().Gate, "no such host")
+		})
+		_, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+	})
+}
+
+// readingPusher asks something before each push, as a client may, and takes a turn
+// for each call.
+type readingPusher struct {
+	shop   *shop
+	before func(id string)
+}
+
+func (p readingPusher) Push(ctx context.Context, id string, to commerce.Status) error {
+	_ = turns.Take(ctx)
+	p.before(id)
+	if err := turns.Take(ctx); err != nil {
+		return &commerce.Error{Op: "push order", Err: err, Delivery: commerce.NotSent}
+	}
+	return p.shop.Push(ctx, id, to)
+}
+
+func TestABreakerThatOpensWithinAPushHoldsIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(30)
+		s := downFor(5*time.Minute, orders...)
+		opened := make(chan struct{})
+		seen := new(breakerDiary)
+		p := readingPusher{s, func(id string) {
+			if id == "id-5" {
+				<-opened
+			}
+		}}
+		var r *resubmit.Runner
+		time.AfterFunc(50*time.Second, func() {
+			require.Equal(t, resubmit.BreakerOpen, r.Status().Breaker)
+			close(opened)
+		})
+		r = runnerFor(t, s, func(c *resubmit.Config) {
+			c.Pusher, c.Concurrency, c.Observer, c.Rate, c.MaxRefusals = p, 6, seen, 5, -1
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, 30, report.Result.Total())
+		for _, l := range s.ledger {
+			require.False(t, l.id == "id-5" && l.at.Before(seen.at[1]), "it was not sent yet when the breaker opened")
+		}
+		require.Equal(t, 1, s.accepted("id-5"))
+	})
 }

@@ -113,7 +113,7 @@ type timedReader struct {
 }
 
 func (r *timedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	began, more := time.Now(), &more{x: r.x}
+	began, more := time.Now(), &more{x: r.x, who: "Commerce"}
 	ctx = turns.With(ctx, more)
 	o, err := within(ctx, r.x.hands, &r.free, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
 	r.watch(began.Add(more.took()), err)
@@ -126,7 +126,7 @@ type timedPusher struct {
 }
 
 func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) error {
-	began, more := time.Now(), &more{x: p.x, push: true}
+	began, more := time.Now(), &more{x: p.x, who: "Commerce", push: id}
 	ctx = turns.With(ctx, more)
 	_, err := within(ctx, p.x.hands, &p.free, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
 	p.watch(began.Add(more.took()), err)
@@ -143,7 +143,7 @@ type timedFinder struct {
 }
 
 func (f *timedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	began, more := time.Now(), &more{x: f.x}
+	began, more := time.Now(), &more{x: f.x, who: "Connect"}
 	ctx = turns.With(ctx, more)
 	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
 	f.watch(began.Add(more.took()), err)

@@ -117,11 +117,10 @@ func newCanary(cfg Canary, most int, tell *teller) *canary {
 
 func (c *canary) group(j *job) *ramp {
 	if j.ramp == nil {
-		name := c.cfg.Group(j.entry)
-		if c.groups[name] == nil {
-			c.groups[name] = &ramp{name: name, open: len(c.limits) == 0}
+		if c.groups[j.group] == nil {
+			c.groups[j.group] = &ramp{name: j.group, open: len(c.limits) == 0}
 		}
-		j.ramp = c.groups[name]
+		j.ramp = c.groups[j.group]
 	}
 	return j.ramp
 }
@@ -297,16 +296,12 @@ func (x *run) admit(j *job) (n next, goes bool) {
 	}
 }
 
-// recall counts an order that an earlier run has pushed, or may have. That is done
-// before a younger order can ask, so that a run which goes on begins where it was.
-func (x *run) recall(j *job) {
-	if !j.ramp.climbs() {
-		return
-	}
+// recall reports whether an earlier run has pushed an order, or may have. It is to
+// count before a younger order can ask, so that a run which goes on begins where it was.
+func (x *run) recall(j *job) bool {
 	// Who takes the order up asks again, and sees the error.
-	if rec, found, err := x.cfg.Journal.Get(j.entry.OrderID); err == nil && found && rec.State != RecordRefused {
-		x.canary.release(j)
-	}
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	return err == nil && found && rec.State != RecordRefused
 }
 
 // freeParked lets all go that wait for their groups, because the run ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -302,4 +303,39 @@ func TestACanaryThatCannotWorkIsRefused(t *testing.T) {
 		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Canary: c})
 		require.ErrorContains(t, err, "Config.Canary")
 	}
+}
+
+// stuckGets is a journal whose answers take an hour, and that says when it is asked.
+type stuckGets struct {
+	*resubmit.MemoryJournal
+	asked func()
+}
+
+func (j stuckGets) Get(id string) (resubmit.Record, bool, error) {
+	j.asked()
+	<-time.After(time.Hour)
+	return j.MemoryJournal.Get(id)
+}
+
+func TestNobodyWaitsForAJournalOrAGroupThatAnswersLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(3)
+		s := newShop(orders...)
+		var r *resubmit.Runner
+		var asked atomic.Int64
+		look := func() {
+			asked.Add(1)
+			require.Equal(t, 3, r.Status().Total, "Status answers at once")
+		}
+		r = runnerFor(t, s, func(c *resubmit.Config) {
+			withCanary(c)
+			c.Journal = stuckGets{new(resubmit.MemoryJournal), look}
+			c.Canary.Group = func(*resubmit.Entry) string { look(); return "all" }
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 3}, report.Result)
+		require.GreaterOrEqual(t, asked.Load(), int64(9), "twice by the journal, once for the group")
+	})
 }

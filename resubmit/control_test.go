@@ -212,3 +212,22 @@ func TestTheGateLeavesTimeForTheLengthOfAPush(t *testing.T) {
 		require.Equal(t, time.Hour+240*time.Second+20*time.Second, first, fmt.Sprint(first))
 	})
 }
+
+func TestADrainDoesNotWaitForAServerThatAskedForPatience(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		orders := manyOrders(10)
+		orders[0].pushFaults = []fault{limited}
+		s := newShop(orders...)
+		s.retryAfter = 10 * time.Hour
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.Rate = 4, 1 })
+		time.AfterFunc(time.Hour, r.Drain)
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.ErrorIs(t, err, resubmit.ErrDrained)
+		require.Equal(t, 10, report.Result.Total())
+		pushed := s.accepted("id-1") + s.accepted("id-2") + s.accepted("id-3")
+		require.Zero(t, pushed)
+		require.Equal(t, time.Hour, time.Since(start))
+	})
+}

@@ -63,6 +63,14 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	return "", time.Time{}
 }
 
+// closedFor says why an order that has passed the gate must not be pushed after all.
+func (g *gate) closedFor(orderID string) string {
+	if why, _ := g.closed(time.Now()); why != "" {
+		return why
+	}
+	return g.breaker.closed(orderID)
+}
+
 func (g *gate) reopens(w connect.Window) time.Time {
 	end := w.Span().End
 	if end.IsZero() {

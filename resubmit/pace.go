@@ -29,6 +29,9 @@ const (
 // holds all calls back when a server asked for that.
 type pacer struct {
 	turn chan struct{} // held by the one call that waits for its time; the others wait for it
+	// queue is held by the one call that waits for the turn, but for pushes, which thus
+	// go before what waits behind it: what was read for them is not to become old.
+	queue chan struct{}
 
 	mu      sync.Mutex
 	limit   float64 // calls a second; negative for no limit
@@ -40,43 +43,99 @@ type pacer struct {
 	went    window
 	until   time.Time // nothing goes out before
 	changed chan struct{}
+	held    chan struct{} // closed and replaced when a server asks for patience
 	// tell is called with the lock held, so that the changes are told in their order.
 	tell func(PaceChange)
 }
 
+// callKind says how a call waits.
+type callKind int
+
+const (
+	inLine callKind = iota
+	// beforePush is a reading after which a push follows at once. Behind the intent
+	// nobody waits for a server's sake: a crash would leave an order unknown that was
+	// never sent, and a drain would have to wait as well.
+	beforePush
+	// pushing waits as beforePush, and goes first.
+	pushing
+)
+
+// errHeldBack says that a push, or what leads to it, was not to wait.
+var errHeldBack = errors.New("held back right before the push")
+
 func newPacer(perSecond, floor float64) *pacer {
 	return &pacer{
-		turn: make(chan struct{}, 1), limit: perSecond, floor: floor, share: 1,
-		changed: make(chan struct{}), tell: func(PaceChange) {},
+		turn: make(chan struct{}, 1), queue: make(chan struct{}, 1), limit: perSecond, floor: floor, share: 1,
+		changed: make(chan struct{}), held: make(chan struct{}), tell: func(PaceChange) {},
 	}
 }
 
-// wait returns when one call may go out. held says that it had to wait for more
-// than the pace: what the caller knew before may be stale.
-func (p *pacer) wait(ctx context.Context) (held bool, err error) {
+// wait returns when one call may go out.
+func (p *pacer) wait(ctx context.Context) error { return p.await(ctx, inLine) }
+
+// await returns when one call of a kind may go out, or with errHeldBack if it is one
+// that is not to wait for the sake of a server.
+func (p *pacer) await(ctx context.Context, k callKind) error {
 	if err := ctx.Err(); err != nil {
-		return false, err
+		return err
 	}
 	if len(p.turn) == 0 {
 		if rest, _, _ := p.take(time.Now()); rest <= 0 {
-			return false, nil
+			return nil
 		}
 	}
-	select {
-	case p.turn <- struct{}{}:
-	case <-ctx.Done():
-		return false, ctx.Err()
+	held, err := p.holds(k)
+	if err != nil {
+		return err
+	}
+	if k != pushing {
+		if err := enter(ctx, p.queue, held); err != nil {
+			return err
+		}
+		defer func() { <-p.queue }()
+	}
+	if err := enter(ctx, p.turn, held); err != nil {
+		return err
 	}
 	defer func() { <-p.turn }()
 	for {
 		rest, hold, changed := p.take(time.Now())
-		held = held || hold
-		if rest <= 0 {
-			return held, ctx.Err()
+		switch {
+		case rest <= 0:
+			return ctx.Err()
+		case hold && k != inLine:
+			return errHeldBack
 		}
 		if err := sleepOr(ctx, rest, changed); err != nil {
-			return held, err
+			return err
 		}
+	}
+}
+
+// holds returns what tells a call that a server asks for patience, if it is one that
+// is not to wait for that. Whoever it stands behind may.
+func (p *pacer) holds(k callKind) (<-chan struct{}, error) {
+	if k == inLine {
+		return nil, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.until) {
+		return nil, errHeldBack
+	}
+	return p.held, nil
+}
+
+// enter takes the one place in c, unless held is closed before.
+func enter(ctx context.Context, c chan<- struct{}, held <-chan struct{}) error {
+	select {
+	case c <- struct{}{}:
+		return nil
+	case <-held:
+		return errHeldBack
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -113,7 +172,8 @@ func (p *pacer) take(now time.Time) (rest time.Duration, hold bool, changed <-ch
 }
 
 func (p *pacer) interval() time.Duration {
-	return time.Duration(math.Ceil(float64(time.Second) * paceMargin / (p.limit * p.share)))
+	const most = 1 << 62 // ns: what is slower has no number
+	return time.Duration(min(most, math.Ceil(float64(time.Second)*paceMargin/(p.limit*p.share))))
 }
 
 // hold lets nothing out for d from now.
@@ -122,6 +182,8 @@ func (p *pacer) hold(d time.Duration) {
 	defer p.mu.Unlock()
 	if until := time.Now().Add(d); until.After(p.until) {
 		p.until = until
+		close(p.held)
+		p.held = make(chan struct{})
 		p.wake()
 	}
 }

@@ -1,6 +1,7 @@
 package resubmit_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -112,5 +113,75 @@ func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
 		require.Equal(t, resubmit.Result{Completed: 30}, report.Result)
+	})
+}
+
+func TestAnOrderIsReadRightBeforeItsPushHoweverManyArePushed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(100)
+		s := newShop(orders...)
+		read := make(map[string]time.Time)
+		for _, o := range orders {
+			o.onRead = func(o *shopOrder) { read[o.ID] = time.Now() }
+		}
+		var oldest time.Duration
+		s.onPush = func(_ context.Context, id string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			oldest = max(oldest, time.Since(read[id]))
+		}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency = 5, 50 })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 100}, report.Result)
+		require.Less(t, oldest, time.Second, "somebody else may have acted meanwhile")
+	})
+}
+
+func TestTheSlowestPaceIsNoneAtAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(3)
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate = 1e-11 })
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		_, err := r.Apply(ctx, planFor(t, orders...))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.LessOrEqual(t, len(s.calls), 1)
+	})
+}
+
+func TestAnOrderIsReadAnewAfterAHoldThatItStoodBehindOthersIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(60)
+		orders[0].readFaults = []fault{fine, limited}
+		s := newShop(orders...)
+		s.retryAfter = time.Hour
+		read := make(map[string]time.Time)
+		for _, o := range orders {
+			o.onRead = func(o *shopOrder) { read[o.ID] = time.Now() }
+		}
+		var oldest time.Duration
+		s.onPush = func(_ context.Context, id string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			oldest = max(oldest, time.Since(read[id]))
+		}
+		journal := new(resubmit.MemoryJournal)
+		time.AfterFunc(30*time.Minute, func() {
+			for _, o := range orders {
+				rec, _, err := journal.Get(o.ID)
+				require.NoError(t, err)
+				require.NotEqual(t, resubmit.RecordSending, rec.State, "no intent stands for an hour")
+			}
+		})
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency, c.Journal = 2, 20, journal })
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 60}, report.Result)
+		require.Less(t, oldest, 3*time.Second)
 	})
 }

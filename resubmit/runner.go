@@ -274,6 +274,8 @@ type Runner struct {
 	mu     sync.Mutex // guards cfg.Concurrency too
 	paused bool
 	run    *run // the one that is going on
+	// beginning says that there will be a run soon.
+	beginning bool
 }
 
 // NewRunner checks a configuration and makes a Runner of it.

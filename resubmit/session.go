@@ -123,8 +123,12 @@ func (s *Session) Attempt(ctx context.Context, e *Entry) (Item, error) {
 	defer end(nil)
 	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
 
+	if enter(j.ctx, x.hand, nil) != nil {
+		err := context.Cause(j.ctx)
+		return s.untaken(j, err.Error()), err
+	}
 	x.jobs.Add(1) // until it is accounted for
-	x.hand <- struct{}{}
+	j.group = x.canary.cfg.Group(e)
 	x.mu.Lock()
 	x.canary.enter(j)
 	x.mu.Unlock()

@@ -290,3 +290,32 @@ func TestAJournalThatFailsEndsTheSession(t *testing.T) {
 		require.Len(t, s.ledger, 1)
 	})
 }
+
+func TestACallerWhoGivesUpDoesNotWaitForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s2")}
+		orders[0].fates = []fate{{after: 20 * time.Minute, status: "CP"}}
+		s := newShop(orders...)
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand = 1 })
+		plan := planFor(t, orders...)
+		session := open(t, r, plan)
+		defer session.Close()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			item, err := session.Attempt(t.Context(), entryFor(orders[0]))
+			require.NoError(t, err)
+			require.Equal(t, resubmit.OutcomeCompleted, item.Outcome)
+		})
+		synctest.Wait()
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		entry := *entryFor(orders[1])
+		item, err := session.Attempt(ctx, &entry)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
+		require.Equal(t, time.Minute, time.Since(start))
+		wg.Wait()
+	})
+}

@@ -2,7 +2,7 @@ package resubmit
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -12,35 +12,37 @@ import (
 // about all of them (facts/resubmission.md I7).
 type more struct {
 	x      *run
-	push   bool
+	who    string       // is called
+	push   string       // the order that is pushed; "" in other calls
 	waited atomic.Int64 // ns
 }
 
 // Turn implements turns.Turns. Within a push nothing is waited for but the pace: what
 // was known of the order and of the windows would be old by then.
 func (m *more) Turn(ctx context.Context) error {
-	if m.push && m.x.pace.rest() > 0 {
-		return errHeldBack
+	kind := inLine
+	if m.push != "" {
+		kind = pushing
 	}
 	began := time.Now()
-	held, err := m.x.pace.wait(ctx)
+	err := m.x.pace.await(ctx, kind)
 	m.waited.Add(int64(time.Since(began)))
-	switch {
-	case err != nil || !m.push:
+	if err != nil || m.push == "" {
 		return err
-	case held:
-		return errHeldBack
 	}
-	if why, _ := m.x.gate.closed(time.Now()); why != "" {
-		return errors.New("held back right before the push: " + why)
+	if why := m.x.gate.closedFor(m.push); why != "" {
+		return fmt.Errorf("%w: %s", errHeldBack, why)
 	}
 	return nil
 }
 
-// Asked implements turns.Turns.
-func (m *more) Asked(d time.Duration) { m.x.pace.hold(d) }
+// Asked implements turns.Turns. The client may wait for that, and say nothing of it.
+func (m *more) Asked(d time.Duration) {
+	m.x.pace.hold(d)
+	if err := tooLong(m.who, d, m.x.cfg.MaxHold); err != nil {
+		m.x.cancel(err)
+	}
+}
 
 // took is how much of a call was waiting for turns.
 func (m *more) took() time.Duration { return time.Duration(m.waited.Load()) }
-
-var errHeldBack = errors.New("held back, because a server asked for patience right before the push")

@@ -216,7 +216,7 @@ func (x *run) look(j *job) error {
 		return err
 	}
 	defer x.looks.give()
-	_, err := x.read(j)
+	_, err := x.read(j, inLine)
 	return err
 }
 
@@ -294,13 +294,18 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 	return OutcomeCompleted, fmt.Sprintf("%s, and Connect approved %s", done, strings.Join(approved, ", "))
 }
 
-// requests asks Connect. A key without an answer is an error.
+// requests asks Connect when that is its turn among the looks.
 func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	if err := x.looks.take(j.ctx); err != nil {
 		return nil, err
 	}
 	defer x.looks.give()
-	if _, err := x.pace.wait(j.ctx); err != nil {
+	return x.askConnect(j, keys)
+}
+
+// askConnect asks Connect. A key without an answer is an error.
+func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	if err := x.pace.wait(j.ctx); err != nil {
 		return nil, err
 	}
 	found, err := x.cfg.Requests.NewestRequests(j.ctx, keys)
