@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -209,7 +210,8 @@ func TestNothingIsDoneBeforeConnectIsReady(t *testing.T) {
 		require.Contains(t, status.Text, `Connect is not ready after "Upgrade" (CHG-1)`)
 		require.Contains(t, status.Text, "hub HB-1 last reported 12m0s ago")
 		require.Contains(t, status.Text, "for more than 3h0m0s")
-		require.Equal(t, w.ID, status.Episode.Windows[0].ID)
+		// What was observed began before what was announced, by less than a look.
+		require.True(t, slices.ContainsFunc(status.Episode.Windows, func(known connect.Window) bool { return known.ID == w.ID }))
 		require.Zero(t, s.pushes())
 		require.Less(t, len(s.readies), 60, "it asks too often")
 		s.mu.Lock()
