@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Header opens a plan: what was asked for, and under which conditions.
@@ -140,11 +141,7 @@ func fingerprint(orderID string, s *State) (name [32]byte) {
 // excerpt is the start of a text on one line, for messages.
 func excerpt(s string) string {
 	const most = 200
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	return wording.Clip(wording.OneLine(s), most)
 }
 
 // Counts counts the orders of a plan by action. They sum to Total.
@@ -156,6 +153,25 @@ type Counts struct {
 	Quarantine int `json:"quarantine"`
 	Complete   int `json:"complete"`
 	Manual     int `json:"manual"`
+}
+
+// String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37".
+func (c Counts) String() string { return c.after(orders(c.Total)) }
+
+// after puts the actions that some order has behind a text.
+func (c Counts) after(text string) string {
+	for _, part := range []struct {
+		n    int
+		what Action
+	}{
+		{c.Resubmit, Resubmit}, {c.Wait, Wait}, {c.Hold, Hold},
+		{c.Quarantine, Quarantine}, {c.Complete, Complete}, {c.Manual, Manual},
+	} {
+		if part.n > 0 {
+			text += fmt.Sprintf(", %s %d", part.what, part.n)
+		}
+	}
+	return text
 }
 
 // add counts one order. The action is one of the six: checkEntry has seen to it.

@@ -83,7 +83,7 @@ func ExampleOpenPlan() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("%+v\n", counts)
+	fmt.Println(counts)
 
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -99,7 +99,7 @@ func ExampleOpenPlan() {
 	_, problem, _ := strings.Cut(err.Error(), "plan.jsonl: ")
 	fmt.Println(problem)
 	// Output:
-	// {Total:3 Resubmit:1 Wait:0 Hold:1 Quarantine:1 Complete:0 Manual:0}
+	// 3 orders, resubmit 1, hold 1, quarantine 1
 	// line 5: the counts do not sum up: the last line says {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries make {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make the plan anew
 }
 

@@ -326,6 +326,27 @@ type Status struct {
 	Result    Result
 }
 
+// String is one line, such as "running: 12 of 40 orders done, 3 in hand (12 completed)".
+func (s Status) String() string {
+	if s.State == StateIdle {
+		return "no run"
+	}
+	text := string(s.State)
+	if s.Total > 0 {
+		text += fmt.Sprintf(": %d of %s done, %d in hand", s.Done, orders(s.Total), s.InHand)
+	}
+	if s.Done > 0 {
+		text += fmt.Sprintf(" (%s)", s.Result)
+	}
+	if s.Gate != "" {
+		text += "; pushes wait: " + s.Gate
+	}
+	if s.Slowed != "" {
+		text += "; the pace is slowed: " + s.Slowed
+	}
+	return text
+}
+
 // Status tells how the run stands. When none goes on it tells only whether the
 // Runner is paused.
 func (r *Runner) Status() Status {

@@ -261,26 +261,12 @@ func (w *Watcher) plan(ctx context.Context, calendar *connect.Calendar, e Episod
 	if e.Counts.Resubmit == 0 {
 		e.State, e.Note = EpisodeNothing, "there is no order to resubmit"
 		if e.Counts.Total > 0 {
-			e.Note += fmt.Sprintf(", of %s", left(e.Counts))
+			e.Note += ", of " + e.Counts.after(orders(e.Counts.Total)+" that failed")
 		}
 		return w.finish(e, nil, time.Now())
 	}
 	w.askAt = time.Time{}
 	return w.keep(w.state.with(e))
-}
-
-// left says which orders a plan does not resubmit.
-func left(c Counts) string {
-	text := fmt.Sprintf("%s that failed", orders(c.Total))
-	for _, part := range []struct {
-		n    int
-		what Action
-	}{{c.Wait, Wait}, {c.Hold, Hold}, {c.Quarantine, Quarantine}, {c.Complete, Complete}, {c.Manual, Manual}} {
-		if part.n > 0 {
-			text += fmt.Sprintf(", %s %d", part.what, part.n)
-		}
-	}
-	return text
 }
 
 // ask asks the service about a plan that is there.
