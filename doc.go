@@ -10,14 +10,36 @@
 //
 // # Packages
 //
+// The ways into Commerce:
+//
 //   - commerce: orders, failure views, queries, errors. No network.
 //   - commerce/ordermanager: a client for the Order Management REST interface.
 //   - commerce/billing: a client for Billing XML-RPC.
 //   - commerce/simpleapi: a client for Simple API, for resellers.
-//   - connect: a read-only client for Connect, and its maintenance windows.
-//   - resubmit: filter, attribute, decide, plan, apply, verify, report.
+//
+// Connect and its maintenance:
+//
+//   - connect: a read-only client; windows, calendars and sources of windows;
+//     observed outages (Tracker), and whether Connect is back (Readiness).
+//   - connect/statuspage and connect/ical: windows as a status page or an
+//     iCalendar announces them.
+//
+// The work:
+//
+//   - resubmit: filter, attribute, decide, plan, apply, verify, report; a Session
+//     for one order at a time; a Watcher that does all of it, for months.
+//   - resubmit/journal: the journal on disk, so that a run survives its process.
+//   - resubmit/audit: who did what to which order, when and why.
+//
+// For tests:
+//
 //   - commerce/commercetest and connect/connecttest: both systems, small and
 //     real, to run in your own tests.
+//   - resubmit/resubmittest: conformance suites for adapters and journals of your
+//     own, and a simulator of what can go wrong.
+//
+// Begin with go run ./examples/aftermaintenance, which shows the whole job on the
+// two test systems, and with the documentation of resubmit.
 //
 // # The way of one order
 //

@@ -9,7 +9,7 @@ import (
 // Clients return a fresh Order each time; treat it as read-only.
 type Order struct {
 	// ID is the id for calls through the client that read the order: the APS
-	// UUID with Order Management, the number with Billing and Simple API.
+	// UUID with Order Management, the numeric id ("1000027") with Billing and Simple API.
 	ID string
 	// BillingID is the numeric id in Billing, where it is known.
 	BillingID string

@@ -1,6 +1,25 @@
-// Package resubmit finds the orders that failed because of a maintenance, says
-// what to do with each of them and why, and resubmits those that resubmitting
-// can help.
+// Package resubmit finds the orders that failed because of a maintenance, says what to
+// do with each of them and why, and resubmits those that resubmitting can help.
+//
+//	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // reads only
+//		Source: orders, Reader: orders, Requests: vendors, Calendar: windows,
+//		Filter: resubmit.Everything(),
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Requests: vendors})
+//	if err != nil {
+//		return err
+//	}
+//	report, err := runner.Apply(ctx, plan)
+//
+// Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a
+// connect.Client, and windows a connect.Calendar. They come as small interfaces, so that
+// another ordering system can stand in: [OrderSource], [OrderReader] and [Pusher], to be
+// proved with resubmit/resubmittest, and [RequestFinder] for Connect.
+//
+// # The plan
 //
 // A [Filter] selects orders. It is composed in code, or read from text in RQL:
 //
@@ -11,24 +30,37 @@
 //	)
 //	same, err := resubmit.ParseFilter(filter.String())
 //
-// A [Classifier] tells from the text of a failure whether sending the order
-// again can help.
+// A [Classifier] tells from the text of a failure whether sending the order again can
+// help, [Attribute] whether a maintenance caused it, and [Decide] what follows, by rules
+// (see [Rule]). [BuildPlan] keeps the decisions in memory. [WritePlanFile] makes a file
+// of them that a person can read, [OpenPlan] reads it, and [SignPlanFile] signs it for
+// runners that demand it (Config.Require).
 //
-// A [Runner] applies a plan: it resubmits the orders that the plan marks for it,
-// each at most once, and proves in Commerce and in Connect what came of them.
+// Before a plan, [GroupFailures] shows which kinds of failures there are, and
+// [MeasureRates] counts them over the days, so that the plan can tell what always fails
+// from what failed in a window. Between a plan and its run, [CheckPlan] and [DiffPlans]
+// tell what changed.
 //
-//	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Requests: requests})
-//	report, err := runner.Apply(ctx, plan)
+// # The run
 //
-// It begins carefully ([Canary]), stops when Connect turns out to be still down
-// ([Breaker]), keeps a pace that gives way to servers in trouble (Config.Rate), and
-// can be paused, slowed down and drained while it runs.
+// A [Runner] applies a plan: it resubmits the orders that the plan marks for it, each at
+// most once, and proves in Commerce and in Connect what came of them. It begins
+// carefully ([Canary]), stops when Connect turns out to be still down ([Breaker]), keeps a
+// pace that gives way to servers in trouble (Config.Rate), and can be paused, slowed
+// down and drained while it runs. [Runner.Open] begins a [Session] instead, in which a
+// job queue takes one order at a time.
 //
-// A [Watcher] does all of that by itself, for months inside a service: it waits for
-// the end of each maintenance and for Connect to be ready, makes the plan, has it
-// approved and applied, and goes on where it stopped after a crash.
+// Give Config.Journal a journal of resubmit/journal, and a run that was killed goes on
+// where it stopped. The Log of resubmit/audit attaches itself to a Config and writes down
+// who did what.
 //
-// Errors: whatever reads text (ParseFilter, LoadPatterns) answers with one line
-// that says what is wrong and where. Filters and classifiers are immutable and
-// safe for concurrent use. A Runner is too, and applies one plan at a time.
+// A [Watcher] does all of that by itself, for months inside a service: it waits for the
+// end of each maintenance and for Connect to be ready, makes the plan, has it approved and
+// applied, and goes on where it stopped after a crash.
+//
+// # Errors and concurrency
+//
+// Errors are one line that says what is wrong, where, and what to do. Filters, classifiers,
+// rates that are complete and plans are safe for concurrent use. A Runner is too, and
+// applies one plan at a time.
 package resubmit

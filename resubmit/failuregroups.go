@@ -46,6 +46,18 @@ type FailureGroups struct {
 // them is counted in Beyond and never left out in silence. A limit of 0 is
 // [DefaultMaxGroups]; a nil classifier is the default one. The error is that of
 // the orders.
+//
+// Orders without a text are one group, whose Template is "". The list of Order
+// Management tells no texts, so read each order first:
+//
+//	for o, err := range orders.Orders(ctx, commerce.FailedOrders().Query()) {
+//		if err == nil {
+//			o, err = orders.Order(ctx, o.ID)
+//		}
+//		if !yield(o, err) {
+//			return
+//		}
+//	}
 func GroupFailures(orders iter.Seq2[*commerce.Order, error], c *Classifier, limit int) (*FailureGroups, error) {
 	if limit < 0 {
 		return nil, fmt.Errorf("resubmit: group failures: the limit is %d; give at least 1, or 0 for the default", limit)

@@ -9,12 +9,14 @@ import (
 )
 
 // OrderSource lists orders. An error ends the sequence. Orders are yielded
-// oldest first when the query says so, each once.
+// oldest first when the query says so, each once. The clients for Order Management
+// and Simple API are sources; that for Billing makes them of ids.
 type OrderSource interface {
 	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]
 }
 
-// OrderReader reads one order with its failure and the transitions it offers. A
+// OrderReader reads one order with its failure and the transitions it offers, as
+// every client for Commerce does. A
 // reader, or a source, that has a method Tells() commerce.Tells says with it what no
 // order of it ever tells, so that people are told what to bring instead.
 // An error that matches commerce.ErrNotFound says that there is none.
@@ -22,7 +24,8 @@ type OrderReader interface {
 	Order(ctx context.Context, id string) (*commerce.Order, error)
 }
 
-// Pusher moves an order along one manual transition of its flow. It must send
+// Pusher moves an order along one manual transition of its flow, as every client
+// for Commerce does. It must send
 // at most once per call, whatever happens. Provisioning has not happened when it
 // returns nil; it has merely been asked for. An error that is a *commerce.Error
 // with Delivery NotSent or Refused says for sure that the order was not moved;
@@ -37,7 +40,8 @@ type Limited interface {
 	CallsAtOnce() int
 }
 
-// RequestFinder finds the newest Connect requests for many keys at once. A key
+// RequestFinder finds the newest Connect requests for many keys at once: a
+// *connect.Client does. A key
 // that is in the result with no elements has no request; a key that is not in
 // the result is unknown, and the error says why. One subscription can have
 // several assets, one a product.

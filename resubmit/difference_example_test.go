@@ -1,0 +1,53 @@
+package resubmit_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// planOfThose plans the orders of exampleOrders that are still failed.
+func planOfThose(still func(*commerce.Order) bool) *resubmit.Plan {
+	left := &planSource{}
+	for o := range exampleOrders().Orders(context.Background(), commerce.Query{}) {
+		if still(o) {
+			left.orders = append(left.orders, o)
+		}
+	}
+	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
+		Source: left, IgnoreConnect: true, Filter: resubmit.Everything(), Settle: -1,
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	return plan
+}
+
+func ExampleDiffPlans() {
+	yesterday := planOfThose(func(*commerce.Order) bool { return true })
+	today := planOfThose(func(o *commerce.Order) bool { return o.Number != "RN000003" })
+	counts, err := resubmit.DiffPlans(yesterday, today, resubmit.DifferenceText(os.Stdout))
+	fmt.Println(counts, err)
+	// Output:
+	// left    RN000003: not among the failed orders any more: it healed alone, or somebody moved or cancelled it
+	// 1 left the failed orders, 0 new, 0 changed, 3 the same <nil>
+}
+
+// Before a plan is applied, somebody wants to know whether it is still true.
+func ExampleCheckPlan() {
+	ctx, plan := context.Background(), planOfThose(func(*commerce.Order) bool { return true })
+	system := &ownSystem{orders: make(map[string]*commerce.Order)}
+	for o := range exampleOrders().Orders(ctx, commerce.Query{}) {
+		system.orders[o.ID] = o
+	}
+	system.orders["id-RN000003"].Status = commerce.StatusCompleted // somebody was faster
+
+	counts, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{Reader: system}, resubmit.DifferenceText(os.Stdout))
+	fmt.Println(counts, err)
+	// Output:
+	// left    RN000003: status PF → CP
+	// 1 left the failed orders, 0 new, 0 changed, 1 the same <nil>
+}

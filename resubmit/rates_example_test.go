@@ -1,0 +1,33 @@
+package resubmit_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// A first pass counts, and a second one plans with what it counted.
+func ExampleMeasureRates() {
+	ctx, window := context.Background(), exampleCalendar().Windows()[0]
+	rates, err := resubmit.MeasureRates(ctx, exampleOrders(), commerce.FailedOrders(),
+		window.Start.AddDate(0, 0, -1), window.End.AddDate(0, 0, 1), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(rates)
+	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
+		Source: exampleOrders(), IgnoreConnect: true, Filter: resubmit.Everything(), Calendar: exampleCalendar(),
+		Rates: rates, Settle: -1,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(plan.Counts())
+	// Output:
+	// 3 failures still open of 0 products and sellers, from 2026-11-21T02:00:00Z to 2026-11-23T04:00:00Z in steps of 5m
+	// 4 orders, resubmit 2, hold 1, quarantine 1
+}

@@ -1,0 +1,72 @@
+package resubmit_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+)
+
+// A maintenance ended an hour ago. A service would let the watcher run for as long as
+// it runs itself, and give it the clients for its systems, a connect.Multi of
+// sources, and a connect.Tracker.
+func ExampleWatcher() {
+	dir, err := os.MkdirTemp("", "resubmit-state")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	upgrade := connect.Window{ID: "CHG-2041", Start: time.Now().Add(-3 * time.Hour), End: time.Now().Add(-time.Hour)}
+	announced, err := connect.NewCalendar([]connect.Window{upgrade})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	failed := &commerce.Order{
+		ID: "id-SO000001", Number: "SO000001", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
+		PlacedAt: upgrade.Start.Add(time.Hour), FailedAt: upgrade.Start.Add(time.Hour), Failure: failure("503 Service Unavailable"),
+		SubscriptionIDs: []string{"1000042"}, Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
+	}
+	system := &ownSystem{orders: map[string]*commerce.Order{failed.ID: new(*failed)}}
+
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	watcher, err := resubmit.NewWatcher(resubmit.WatcherConfig{
+		Dir:     dir,
+		Windows: connect.CalendarSource(announced),
+		Ready: func(context.Context, time.Time) connect.Readiness { // with a client: client.Readiness
+			return connect.Readiness{Parts: []connect.ReadinessPart{{Name: connect.PartAnswer, State: connect.PartReady}}}
+		},
+		Plan: func(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
+			return resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{failed}}, Requests: noRequests}, nil
+		},
+		Approve: func(_ context.Context, _ resubmit.Episode, plan *resubmit.Plan) (resubmit.Approval, error) {
+			fmt.Println("approved:", plan.Counts())
+			return resubmit.Approval{Answer: resubmit.AnswerApply}, nil
+		},
+		Runner: resubmit.Config{
+			Reader: system, Pusher: system,
+			Rate: -1, Settle: -1, Verify: resubmit.Verify{First: -1}, // an example does not wait
+		},
+		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
+		Done: func(_ resubmit.Episode, report *resubmit.Report) {
+			fmt.Println("done:", report.Result)
+			stop()
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(watcher.Run(ctx))
+	// Output:
+	// approved: 1 order, resubmit 1
+	// done: 1 completed
+	// context canceled
+}
