@@ -63,7 +63,8 @@ type System struct {
 
 // NewOrder is an order to put into a system.
 type NewOrder struct {
-	// ID is the id that the order should have. A system that makes its own ignores it.
+	// ID is the id that the order should have: one with odd characters, and mostly ""
+	// for any id. A system that makes its own ignores it.
 	ID string
 	// Type is SO or CH.
 	Type commerce.OrderType

@@ -53,7 +53,7 @@ func (c check) prove(t testing.TB, f Fixture) {
 	t.Helper()
 	s := &stand{TB: t, promise: c.promise, fix: f}
 	if f.New == nil || f.Missing == "" {
-		s.Fatalf("the fixture has no New or no Missing")
+		s.Fatalf("the fixture has no New or no Missing; give what makes a system, and an id that no order has")
 	}
 	s.sys = f.New(t)
 	if (s.sys.Break != nil) != (len(f.Faults) > 0) {
@@ -155,7 +155,7 @@ func (s *stand) put(news ...NewOrder) []*commerce.Order {
 		want := s.sys.Put(s.TB, n)
 		switch {
 		case want == nil || want.ID == "" || want.Number == "":
-			s.Fatalf("the fixture: Put must return the order, with its id and number")
+			s.Fatalf("the fixture: Put must return the order, with its ID and Number; where NewOrder.ID is empty, make one")
 		case want.Status != n.Status || want.Type != n.Type || !want.PlacedAt.Equal(n.PlacedAt):
 			s.Fatalf("the fixture: Put made a %s order with the status %s, placed at %s, for %+v", want.Type, want.Status, want.PlacedAt, n)
 		case !want.Total.IsZero() && (want.Total.Currency != n.Total.Currency || !want.Total.Amount.Equal(n.Total.Amount)):
