@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // property is what of an order a leaf looks at, by the name it has in the text
@@ -125,10 +126,7 @@ func told(p property, value string) string {
 	if value == "" {
 		return p.String() + " is not told"
 	}
-	if len(value) > maxSeen {
-		value = strings.ToValidUTF8(value[:maxSeen], "") + "…"
-	}
-	return fmt.Sprintf("%s is %q", p, value)
+	return fmt.Sprintf("%s is %q", p, wording.Clip(value, maxSeen))
 }
 
 var knownChannels = []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller, commerce.ChannelUnknown}

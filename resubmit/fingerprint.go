@@ -3,6 +3,8 @@ package resubmit
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // mostTemplate is how long the template of a text is at most, in bytes.
@@ -30,11 +32,7 @@ func FailureTemplate(text string) string {
 		}
 		text = rest
 	}
-	template := strings.TrimSpace(strings.ToValidUTF8(b.String(), "\uFFFD"))
-	if len(template) <= mostTemplate {
-		return template
-	}
-	return strings.ToValidUTF8(template[:mostTemplate], "") + "…"
+	return wording.Clip(strings.TrimSpace(strings.ToValidUTF8(b.String(), "\uFFFD")), mostTemplate)
 }
 
 // nextWord cuts a text after its first mark: a blank, a bracket, a quotation mark or

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/shopspring/decimal"
 )
 
@@ -125,9 +125,5 @@ func Decimal(raw json.RawMessage) (decimal.Decimal, error) {
 
 // Excerpt shows a value that was refused, on one line.
 func Excerpt(raw json.RawMessage) string {
-	s := strings.Join(strings.Fields(string(raw)), " ")
-	if len(s) > 60 {
-		s = strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
+	return wording.Clip(wording.OneLine(string(raw)), 60)
 }

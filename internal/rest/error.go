@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Error is a failed call, before a client gives it its own type. It holds no
@@ -51,11 +53,7 @@ func start(body []byte) string {
 	if len(body) > 160 {
 		body = body[:160]
 	}
-	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(body), "")), " ")
-	if len(s) > 80 {
-		s = strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
+	return wording.Clip(wording.OneLine(strings.ToValidUTF8(string(body), "")), 80)
 }
 
 // cause takes off the *url.Error of net/http, which repeats the URL.

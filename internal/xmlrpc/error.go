@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Error says what is wrong with a document, or with a value that shall become
@@ -43,7 +45,7 @@ type Fault struct { //nolint:errname // the specification calls it a fault
 
 // Error is one line.
 func (f *Fault) Error() string {
-	return fmt.Sprintf("fault %d: %s", f.Code, strings.Join(strings.Fields(f.Message), " "))
+	return fmt.Sprintf("fault %d: %s", f.Code, wording.OneLine(f.Message))
 }
 
 // step is one element of a path: an index, or the name of a member.
