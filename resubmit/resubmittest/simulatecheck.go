@@ -67,8 +67,8 @@ type ownBook struct {
 	patience map[bool]patience
 	readings map[int]reading
 
-	again  int       // orders that the process found to have failed again for a transient reason
-	opened time.Time // when the breaker had to open because of them; zero: not yet
+	failed map[int]bool // orders that the process found to have failed again for a transient reason
+	opened time.Time    // when the breaker had to open because of them; zero: not yet
 }
 
 // patience is what a system asked for.
@@ -149,7 +149,8 @@ func (b *book) checkSelection(planned, unread, before, after []string) {
 	}
 }
 
-// wrote notes a record that the journal says is durable.
+// wrote notes a record that the program put, and again when it is durable if that is
+// later.
 func (b *book) wrote(p *process, order int, r resubmit.Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -165,10 +166,11 @@ func (b *book) wrote(p *process, order int, r resubmit.Record) {
 func (b *book) failedAgain(p *process, order int) {
 	most := b.w.s.policy.Breaker.Failures
 	class, _ := resubmit.DefaultClassifier().Classify(b.w.truth(order).Failure)
-	if class != resubmit.Transient || most < 1 || b.w.s.way != byOrderManager { // the others tell no reason
+	if class != resubmit.Transient || most < 1 || p.own.failed[order] || b.w.s.way != byOrderManager { // the others tell no reason
 		return
 	}
-	if p.own.again++; p.own.again == most {
+	p.own.failed[order] = true
+	if len(p.own.failed) == most {
 		b.w.happened("orders failed again so often that the breaker had to open")
 		p.own.opened = time.Now()
 	}
@@ -206,7 +208,7 @@ func (o *ownBook) begin(p *process) {
 	b := &p.w.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	o.patience, o.readings = map[bool]patience{}, map[int]reading{}
+	o.patience, o.readings, o.failed = map[bool]patience{}, map[int]reading{}, map[int]bool{}
 	for i, a := range b.approved {
 		r, ok := b.record(p, a.entry.OrderID)
 		if !ok || r.State != resubmit.RecordSending && r.State != resubmit.RecordUnknown {

@@ -19,7 +19,9 @@ func (j *lateJournal) PutLater(r resubmit.Record) error {
 	j.turn <- struct{}{}
 	j.pending = append(j.pending, r)
 	<-j.turn
-	j.p.w.note("life %d: journal: order %d is %s, attempt %d, not on disk yet", j.p.life, j.p.w.index(r.OrderID), r.State, r.Attempt)
+	order := j.p.w.index(r.OrderID)
+	j.p.w.note("life %d: journal: order %d is %s, attempt %d, not on disk yet", j.p.life, order, r.State, r.Attempt)
+	j.p.w.book.wrote(j.p, order, r)
 	return j.p.step("after a journal write")
 }
 
