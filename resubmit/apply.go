@@ -117,6 +117,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		pushes:  newSlots(r.cfg.Concurrency),
 		looks:   newSlots(r.cfg.Concurrency),
 		hands:   make(hands),
+		sweeper: sweeper{waiting: make(map[*place]struct{})},
 		groups:  make(map[groupKey]*Result),
 		again:   failureGrouper{classifier: r.cfg.Classifier, limit: DefaultMaxGroups, groups: make(map[failureKey]*FailureGroup)},
 		started: time.Now(),
@@ -227,6 +228,7 @@ type run struct {
 	// verifications. They are the same where the way in bears only so many calls.
 	pushes, looks *slots
 	hands         hands
+	sweeper       sweeper
 
 	pushing, verifying atomic.Int64
 	left               atomic.Bool // an order was not started

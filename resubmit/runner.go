@@ -23,6 +23,17 @@ type Config struct {
 	// Requests finds what Connect made of the orders. nil: Connect is not asked,
 	// results are proved in Commerce alone, and the report says so.
 	Requests RequestFinder
+	// Lister makes verification cheaper where the way in can list orders by status
+	// (ordermanager and simpleapi can, Billing cannot): when 20 or more orders that were
+	// read on their way are due to be looked at, or are within a quarter of the interval,
+	// they are listed instead, by the statuses and types they have and the time in which
+	// they were placed. An order that the list shows in the same status is not read then;
+	// every other one is, and so is each at its last look and at least every 30 min. A
+	// list never says that an order is done or has failed. A list that breaks off, or
+	// takes half as many calls as the reads would, counts for nothing, and none is asked
+	// for in the next 10 min. Its pages keep Rate if it is one of this library's
+	// clients; another source has to make one call only. nil: each order is read.
+	Lister OrderSource
 	// Journal remembers what was done. nil: a MemoryJournal that the Runner keeps,
 	// so that applying the same plan again goes on where it stopped, in this
 	// process only.

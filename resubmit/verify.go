@@ -36,11 +36,15 @@ func (p *polls) wait(ctx context.Context) (last bool, err error) {
 		return false, err
 	}
 	last = rest <= p.next
+	p.grow()
+	return last, nil
+}
+
+func (p *polls) grow() {
 	p.next = max(2*p.next, pollAtLeast)
 	if p.max > 0 {
 		p.next = min(p.next, p.max)
 	}
-	return last, nil
 }
 
 // follow finds out by reading what became of an order that was or may have been
@@ -116,6 +120,7 @@ type verification struct {
 	*polls
 	pushedAt time.Time
 	left     bool      // the order was seen to leave its failure
+	read     time.Time // when the order was last read; zero before
 	done     time.Time // when Commerce first said that it is; zero before
 	last     bool      // there is no further look
 }
@@ -134,10 +139,15 @@ func (x *run) verify(j *job, left bool) {
 	}
 	v.polls = x.polls(deadline)
 	for {
-		var err error
-		v.last, err = v.wait(j.ctx)
+		underWay, err := x.nextLook(j, v)
+		if underWay {
+			continue
+		}
 		if err == nil {
 			err = x.look(j)
+		}
+		if err == nil {
+			v.read = time.Now()
 		}
 		if j.ctx.Err() != nil {
 			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(j.ctx).Error())

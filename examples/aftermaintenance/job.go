@@ -180,6 +180,9 @@ func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, 
 		Targets:  s.pushTargets(),
 		Observer: newProgress(out, plan.Counts().Resubmit),
 	}
+	if s.way.via != viaBilling { // which cannot list orders
+		cfg.Lister = sys.commerce
+	}
 	s.timing.set(&cfg, s.sandbox)
 	runner, err := resubmit.NewRunner(s.memory.attach(cfg))
 	if err != nil {

@@ -1,0 +1,290 @@
+package resubmit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/turns"
+)
+
+const (
+	// sweepFrom is how many looks must be due at the same time before they are
+	// answered by a list. A list takes two calls at least.
+	sweepFrom = 20
+	// sweepAhead is the part of its interval by which a look may be answered before
+	// it is due, so that orders that were pushed one after the other are looked at
+	// together.
+	sweepAhead = 4
+	// sweepTrust is the longest time that an order is known from lists alone. A list
+	// may be stale.
+	sweepTrust = 30 * time.Minute
+	// sweepRest is how long nothing is listed after a list that failed or cost more
+	// calls than it saved.
+	sweepRest = 10 * time.Minute
+)
+
+// sweeper answers many looks by one list of the orders. A list tells one thing
+// only: that an order is still on the way it was on when it was read last, so that
+// there is no need to read it now. Whatever else is true of an order is read.
+type sweeper struct {
+	mu      sync.Mutex
+	waiting map[*place]struct{}
+	over    chan struct{} // closed when the list that is going on has ended; nil for none
+	last    chan struct{} // that of the list before, closed
+	next    time.Time     // nothing is listed before
+}
+
+// place is the place of one look among those that wait.
+type place struct {
+	id     string
+	kind   commerce.OrderType
+	status commerce.Status // as the order was read last
+	placed time.Time
+	from   time.Time // when a list may answer the look
+	due    time.Time
+	// shown gets what a list that was asked tells: whether the order is in it, in the
+	// same status.
+	shown chan bool
+}
+
+// nextLook waits for the next look at an order. It says that the look can be left
+// out, because a list shows the order to be still under way.
+func (x *run) nextLook(j *job, v *verification) (underWay bool, err error) {
+	if !x.listable(j, v) {
+		v.last, err = v.wait(j.ctx)
+		return false, err
+	}
+	now := time.Now()
+	p := &place{
+		id: j.entry.OrderID, kind: j.entry.Type, status: j.item.After.Status, placed: j.item.After.PlacedAt,
+		from: now.Add(v.next - v.next/sweepAhead), due: now.Add(v.next), shown: make(chan bool, 1),
+	}
+	v.last = false
+	v.grow()
+	x.sweeper.enter(p)
+	defer x.sweeper.leave(p)
+	return x.await(j.ctx, p)
+}
+
+// listable reports whether a list can tell all that the next look may have to: the
+// order was read on its way, nobody waits for a verdict on it, and it is not the
+// last look.
+func (x *run) listable(j *job, v *verification) bool {
+	now := j.item.After
+	switch {
+	case x.cfg.Lister == nil, v.read.IsZero(),
+		time.Since(v.read)+v.next > sweepTrust,
+		time.Until(v.deadline) <= v.next:
+		return false
+	case now.Status == "", failed(j.entry.Before, now), atRest(now.Status), unpaid(now.Status):
+		return false
+	default:
+		return j.good || !x.awaited(j)
+	}
+}
+
+// await waits until a look is due or a list has answered it. The first that is due
+// asks for the list.
+func (x *run) await(ctx context.Context, p *place) (underWay bool, err error) {
+	due := time.NewTimer(time.Until(p.due))
+	defer due.Stop()
+	select {
+	case <-due.C:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case shown := <-p.shown:
+		if !shown {
+			err = sleep(ctx, time.Until(p.due))
+		}
+		return shown, err
+	}
+	for {
+		select {
+		case shown := <-p.shown:
+			return shown, nil
+		default: // the last list was asked for before the look was due
+		}
+		all, over := x.sweeper.claim(p, time.Now())
+		if len(all) > 0 {
+			x.sweep(ctx, all)
+			continue
+		}
+		if over == nil {
+			return false, nil
+		}
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}
+
+func (s *sweeper) enter(p *place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting[p] = struct{}{}
+}
+
+func (s *sweeper) leave(p *place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, p)
+}
+
+// claim takes the looks that a list may answer now, p with them. It takes none when
+// they are too few, or when a list is going on or has answered, which over tells.
+func (s *sweeper) claim(p *place, now time.Time) (all []*place, over <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over != nil {
+		return nil, s.over
+	}
+	if _, waits := s.waiting[p]; !waits {
+		return nil, s.last
+	}
+	if now.Before(s.next) {
+		return nil, nil
+	}
+	for p := range s.waiting {
+		if !p.from.After(now) {
+			all = append(all, p)
+		}
+	}
+	if len(all) < sweepFrom {
+		s.next = now.Add(time.Second) // counting takes time, too
+		return nil, nil
+	}
+	for _, p := range all {
+		delete(s.waiting, p)
+	}
+	s.over = make(chan struct{})
+	return all, s.over
+}
+
+// end lets the next list go, not before a time.
+func (s *sweeper) end(next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = next
+	close(s.over)
+	s.last, s.over = s.over, nil
+}
+
+// sweep answers looks by a list. What a list shows that broke off counts for
+// nothing.
+func (x *run) sweep(ctx context.Context, all []*place) {
+	t := &sweepTurns{more: more{x: x, who: "Commerce"}, most: int64(len(all) / 2)}
+	shown, err := x.list(ctx, all, t)
+	next := time.Time{}
+	if err == nil && int64(len(shown)) < t.calls.Load() {
+		err = fmt.Errorf("it took %d calls and showed %d orders that are under way", t.calls.Load(), len(shown))
+	}
+	if err != nil && ctx.Err() == nil {
+		next = time.Now().Add(sweepRest)
+		x.cfg.Logger.Warn("the list of the orders under way was of no use, so they are read one by one for now",
+			"looks", len(all), "again", next.UTC(), "error", err)
+	}
+	for _, p := range all {
+		p.shown <- err == nil && shown[p]
+	}
+	x.sweeper.end(next)
+}
+
+// list asks for the orders of some looks, as few others with them as can be, and
+// returns those that are as they were.
+func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place]bool, error) {
+	if err := x.looks.take(ctx); err != nil {
+		return nil, err
+	}
+	defer x.looks.give()
+	if err := x.pace.wait(ctx); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	t.calls.Store(1)
+	ctx = turns.With(ctx, t)
+	shown, err := within(ctx, x.hands, new(sync.Pool), func() (map[*place]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
+	if why := overloaded(err); why != "" {
+		x.pace.slow(began, "a list of orders was answered with "+why)
+	}
+	if e, ok := errors.AsType[*commerce.Error](err); ok && e.RetryAfter > 0 {
+		x.hold("Commerce", e.RetryAfter, "")
+	}
+	return shown, err
+}
+
+// stillSo reads a list until it has shown all.
+func stillSo(ctx context.Context, from OrderSource, all []*place) (map[*place]bool, error) {
+	missing := make(map[string]*place, len(all))
+	for _, p := range all {
+		missing[p.id] = p
+	}
+	shown := make(map[*place]bool)
+	for o, err := range from.Orders(ctx, sweepQuery(all)) {
+		if err != nil {
+			return nil, err
+		}
+		if o == nil {
+			return nil, errors.New("the source yielded neither an order nor an error")
+		}
+		p := missing[o.ID]
+		if p == nil {
+			continue
+		}
+		if o.Status == p.status {
+			shown[p] = true
+		}
+		if delete(missing, o.ID); len(missing) == 0 {
+			break
+		}
+	}
+	return shown, nil
+}
+
+// sweepQuery asks for orders by their statuses, their types and when they were
+// placed. The bounds leave a second, as ways into Commerce differ in what they tell.
+func sweepQuery(all []*place) commerce.Query {
+	statuses, kinds := make(map[commerce.Status]bool), make(map[commerce.OrderType]bool)
+	first, last := all[0].placed, all[0].placed
+	for _, p := range all {
+		statuses[p.status], kinds[p.kind] = true, true
+		if p.placed.Before(first) {
+			first = p.placed
+		}
+		if p.placed.After(last) {
+			last = p.placed
+		}
+	}
+	q := commerce.Query{Statuses: slices.Sorted(maps.Keys(statuses))}
+	if !kinds[""] {
+		q.Types = slices.Sorted(maps.Keys(kinds))
+	}
+	if !first.IsZero() {
+		q.PlacedFrom, q.PlacedTo = first.Add(-time.Second), last.Add(time.Second)
+	}
+	return q
+}
+
+// sweepTurns pace the calls of a list and end it before it costs as much as the
+// looks would.
+type sweepTurns struct {
+	more
+	most  int64
+	calls atomic.Int64
+}
+
+// Turn implements turns.Turns.
+func (t *sweepTurns) Turn(ctx context.Context) error {
+	if t.calls.Add(1) > t.most {
+		return fmt.Errorf("it took more than %d calls, which is half of what reading one by one does", t.most)
+	}
+	return t.more.Turn(ctx)
+}
