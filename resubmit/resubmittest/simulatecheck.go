@@ -505,6 +505,7 @@ func (b *book) judgeOutcome(item *resubmit.Item) {
 	case resubmit.OutcomeUnknown:
 	default:
 		switch {
+		case b.w.s.stale > 0: // a clock that jumps can let readings be old for longer than the settle time
 		case item.Outcome == resubmit.OutcomeFailedAgain && o.Failures < 2 && o.Status != commerce.StatusCancelled:
 			b.violate("I9", i, "is said to have failed again (%s), but failed %d times and is %s", item.Why, o.Failures, o.Status)
 		case item.Outcome == resubmit.OutcomeFalseSuccess && !o.Status.Provisioned():
