@@ -545,10 +545,16 @@ func (b *book) close() {
 // never pushed, so that it may have been pushed again, and those behind it differ.
 func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 	excused, unknown := map[string]bool{}, map[string]bool{} // by number, by subscription
+	orders := map[string]int{}                               // by subscription
+	for i := range crashed.final {
+		orders[crashed.final[i].order.Subscription]++
+	}
 	for i := range crashed.final {
 		e := &crashed.final[i]
-		// Each crash can take one push with it that the policy allows.
-		if most, _ := allowed(&s.policy, e.order.Type); crashed.outcomeOf(e) == resubmit.OutcomeUnknown && most <= len(s.crashes) {
+		// Each crash can take one push with it that the policy allows, and a request of
+		// another order of the subscription can pass for one of this push.
+		most, _ := allowed(&s.policy, e.order.Type)
+		if crashed.outcomeOf(e) == resubmit.OutcomeUnknown && (most <= len(s.crashes) || orders[e.order.Subscription] > 1) {
 			excused[e.order.Number], unknown[e.order.Subscription] = true, true
 		}
 	}
