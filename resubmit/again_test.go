@@ -515,3 +515,36 @@ func TestAnAttemptThatAsksConnectFirstDoesNotWaitForItself(t *testing.T) {
 		require.Equal(t, 1, f.busy.most)
 	})
 }
+
+// intents keeps the intents that a journal was given.
+type intents struct {
+	*resubmit.MemoryJournal
+	mu  sync.Mutex
+	all []resubmit.Record
+}
+
+func (j *intents) Put(r resubmit.Record) error {
+	if r.State == resubmit.RecordSending {
+		j.mu.Lock()
+		j.all = append(j.all, r)
+		j.mu.Unlock()
+	}
+	return j.MemoryJournal.Put(r)
+}
+
+// A crash behind the second intent leaves only that: dated by the first push, the watch
+// over the second would be over before it began.
+func TestTheIntentOfAnotherAttemptDoesNotBearTheTimeOfTheLostOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s")
+		o.pushFaults = []fault{lostIgnored}
+		s, journal := newShop(o), &intents{MemoryJournal: new(resubmit.MemoryJournal)}
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Attempts.Max = journal, 2 })
+		_, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Len(t, journal.all, 2)
+		require.Equal(t, 2, journal.all[1].Attempt)
+		require.Zero(t, journal.all[1].SentAt)
+	})
+}

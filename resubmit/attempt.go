@@ -166,6 +166,7 @@ func (x *run) once(j *job) next {
 		j.rec.Lost++
 	}
 	j.rec.Attempt++
+	j.rec.SentAt = time.Time{} // that of the push before would end the watch over this one too early
 	if x.put(j, RecordSending, "about to be pushed") != nil {
 		j.rec.Attempt = j.item.Attempts
 		return x.unstarted(j)
