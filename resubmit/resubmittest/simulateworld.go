@@ -242,6 +242,8 @@ func (w *world) past(ctx context.Context) {
 		}
 	}
 	at(beforeStart)
+	w.mu.Lock() // Commerce asks at the same time
+	defer w.mu.Unlock()
 	for _, o := range w.s.orders {
 		if o.relapses > 0 {
 			w.relapses[tenant(o.subscription)+string(requestOf(&o))] += o.relapses
