@@ -218,7 +218,9 @@ func TestADrainDoesNotWaitForAServerThatAskedForPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		orders := manyOrders(10)
-		orders[0].pushFaults = []fault{limited}
+		for _, o := range orders[:4] { // any of them may be the first
+			o.pushFaults = []fault{limited}
+		}
 		s := newShop(orders...)
 		s.retryAfter = 10 * time.Hour
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.Rate = 4, 1 })
@@ -226,8 +228,7 @@ func TestADrainDoesNotWaitForAServerThatAskedForPatience(t *testing.T) {
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, resubmit.ErrDrained)
 		require.Equal(t, 10, report.Result.Total())
-		pushed := s.accepted("id-1") + s.accepted("id-2") + s.accepted("id-3")
-		require.Zero(t, pushed)
+		require.Len(t, s.ledger, 1)
 		require.Equal(t, time.Hour, time.Since(start))
 	})
 }
