@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -96,29 +96,10 @@ func SaveViewsFile(path string, views []View) error {
 	if err := SaveViews(&content, views); err != nil {
 		return fmt.Errorf("views file %s: %w", path, err)
 	}
-	if err := replaceFile(path, content.Bytes()); err != nil {
+	if err := durable.Replace(path, content.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("views file: %w", err)
 	}
 	return nil
-}
-
-func replaceFile(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	// The content must be on the disk before the name is, or a crash leaves an
-	// empty file under the good name.
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 func checkView(before []View, v View) error {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 // maxKeptAnswer bounds the file of an answer.
@@ -114,7 +116,7 @@ func readAnswer(r io.Reader, name string) (*keptAnswer, error) {
 }
 
 // save replaces what was kept of a source, wholly or not at all.
-func (s answerStore) save(name string, a *keptAnswer) (err error) {
+func (s answerStore) save(name string, a *keptAnswer) error {
 	if s.dir == "" {
 		return nil
 	}
@@ -125,20 +127,7 @@ func (s answerStore) save(name string, a *keptAnswer) (err error) {
 	if len(data) >= maxKeptAnswer {
 		return fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
 	}
-	f, err := os.CreateTemp(s.dir, name+".*.tmp") // of mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(append(data, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), s.path(name))
+	return durable.Replace(s.path(name), append(data, '\n'), 0o600)
 }
 
 func (a *keptAnswer) file(name string) answerFile {

@@ -12,11 +12,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 // What a signature says it is.
@@ -91,7 +94,11 @@ func SignPlanFile(path string, key ed25519.PrivateKey, signer string) (*Signatur
 	if err != nil {
 		return nil, err
 	}
-	if err := replaceFile(path+SignatureSuffix, s.Line()); err != nil {
+	err = durable.Replace(path+SignatureSuffix, s.Line(), 0o600)
+	if err == nil {
+		err = durable.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("resubmit: sign plan: %w", err)
 	}
 	return s, nil

@@ -9,10 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 const (
@@ -121,48 +122,15 @@ func (s watcherState) save(dir string) error {
 	}
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
-		err = replaceFile(filepath.Join(dir, watcherFile), append(data, '\n'))
+		err = durable.Replace(filepath.Join(dir, watcherFile), append(data, '\n'), 0o600)
+	}
+	if err == nil {
+		err = durable.SyncDir(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("resubmit: watcher: save the state: %w", err)
 	}
 	return nil
-}
-
-// replaceFile puts a file in the place of another, of mode 0600, durably.
-func replaceFile(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()           // perhaps a second time
-			_ = os.Remove(f.Name()) // there is nothing more to do about it
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	for _, step := range []func() error{f.Sync, f.Close, func() error { return os.Rename(f.Name(), path) }} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return syncDir(dir)
-}
-
-// syncDir brings the names of the files in a directory to disk, where that can be done.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir) //nolint:gosec // the user's own directory
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // open is the episode that is planned or being applied.

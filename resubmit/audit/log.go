@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -133,7 +134,7 @@ func (l *Log) open() error {
 		err = l.bringToDisk()
 	}
 	if err == nil && fresh {
-		err = syncDir(filepath.Dir(l.path))
+		err = durable.SyncDir(filepath.Dir(l.path))
 	}
 	return err
 }
@@ -301,16 +302,4 @@ func replace(path string, text []byte) error {
 		return err
 	}
 	return os.Rename(path+".new", path)
-}
-
-// syncDir brings the name of a new file to disk.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be opened there, and need not be
-	}
-	d, err := os.Open(dir) //nolint:gosec // the user's own path
-	if err != nil {
-		return err
-	}
-	return cmp.Or(d.Sync(), d.Close())
 }

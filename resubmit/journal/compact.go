@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 // compactStep bounds the memory of a compaction, in bytes.
@@ -67,5 +69,5 @@ func (j *Journal) compact() (size int64, err error) {
 	if err := os.Rename(name, j.path); err != nil {
 		return 0, err
 	}
-	return info.Size(), syncDir(filepath.Dir(j.path))
+	return info.Size(), durable.SyncDir(filepath.Dir(j.path))
 }

@@ -7,10 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 // create makes a journal. It comes into being whole: what is at path is a journal
@@ -36,7 +37,7 @@ func create(path string) (err error) {
 	if err := os.Link(name, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // temporary makes an empty file of mode 0600 beside path.
@@ -70,16 +71,4 @@ func initialize(tx *bbolt.Tx) error {
 		return err
 	}
 	return b.Put(keyLast, seal(keyLast, []byte{0}))
-}
-
-// syncDir brings the name of a new file to disk.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be opened there, and need not be
-	}
-	d, err := os.Open(dir) //nolint:gosec // the user's own path
-	if err != nil {
-		return err
-	}
-	return cmp.Or(d.Sync(), d.Close())
 }
