@@ -12,9 +12,9 @@ import (
 )
 
 // bbolt believes the sizes that its pages tell: one wrong size makes it allocate
-// gigabytes when the page is written again. The leaves are checked when something
-// is written to them (see table.around). The pages above them, one in a hundred,
-// are checked here, before the file is opened.
+// gigabytes when the page is written again, or when it checks the file itself. The
+// leaves are checked when something is written to them (see table.around), and by
+// Check. The pages above them, one in a hundred, are checked before the file is opened.
 const (
 	branchFlag  = 0x01
 	leafFlag    = 0x02
@@ -68,8 +68,9 @@ func (p page) slice(entry int, pos, size uint32) ([]byte, bool) {
 	return p.body[start:end], true
 }
 
-// checkBranches checks the pages above the leaves of the records.
-func checkBranches(f *os.File, m meta) error {
+// checkPages checks the pages above the leaves of the records, and these too if
+// leaves is set.
+func checkPages(f *os.File, m meta, leaves bool) error {
 	p, err := readPage(f, m, m.root)
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func checkBranches(f *os.File, m meta) error {
 			return errOtherProgram
 		}
 		if root := order.Uint64(value); root != 0 {
-			if err := checkBranch(f, m, root, 0); err != nil {
+			if err := checkBranch(f, m, root, 0, leaves); err != nil {
 				return err
 			}
 		}
@@ -101,7 +102,7 @@ func checkBranches(f *os.File, m meta) error {
 // maxDepth is more than a tree with pages of a kilobyte can reach.
 const maxDepth = 32
 
-func checkBranch(f *os.File, m meta, id uint64, depth int) error {
+func checkBranch(f *os.File, m meta, id uint64, depth int, leaves bool) error {
 	p, err := readPage(f, m, id)
 	if err != nil || p.flags == leafFlag {
 		return err
@@ -123,12 +124,11 @@ func checkBranch(f *os.File, m meta, id uint64, depth int) error {
 		before = key
 	}
 	// All leaves are at the same depth, so the first child tells what the others are.
-	first, err := readPage(f, m, children[0])
-	if err != nil || first.flags == leafFlag {
+	if first, err := readPage(f, m, children[0]); err != nil || first.flags == leafFlag && !leaves {
 		return err
 	}
 	for _, child := range children {
-		if err := checkBranch(f, m, child, depth+1); err != nil {
+		if err := checkBranch(f, m, child, depth+1, leaves); err != nil {
 			return err
 		}
 	}

@@ -69,7 +69,7 @@ func checkFile(f *os.File) error {
 	if err := checkFreelist(f, m); err != nil {
 		return err
 	}
-	return checkBranches(f, m)
+	return checkPages(f, m, false)
 }
 
 func readMeta(f *os.File) (meta, error) {
@@ -122,7 +122,8 @@ func checkFreelist(f *os.File, m meta) error {
 		return err
 	}
 	order := binary.NativeEndian
-	if order.Uint64(head) != m.freelist || order.Uint16(head[8:]) != freelistFlag {
+	more := uint64(order.Uint32(head[12:])) // all of its pages are freed when it is written anew
+	if order.Uint64(head) != m.freelist || order.Uint16(head[8:]) != freelistFlag || more >= m.pages-m.freelist {
 		return broken
 	}
 	count := uint64(order.Uint16(head[10:]))
