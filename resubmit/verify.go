@@ -25,8 +25,8 @@ type polls struct {
 	deadline  time.Time
 }
 
-func (x *run) polls(deadline time.Time) *polls {
-	return &polls{next: x.cfg.Verify.First, max: x.cfg.Verify.Max, deadline: deadline}
+func (x *run) polls(deadline time.Time) polls {
+	return polls{next: x.cfg.Verify.First, max: x.cfg.Verify.Max, deadline: deadline}
 }
 
 // wait waits for the next look, and says whether it is the last.
@@ -117,7 +117,7 @@ func (x *run) told(j *job, err error) (n next, what string) {
 
 // verification is the look for the result of one push.
 type verification struct {
-	*polls
+	polls
 	pushedAt time.Time
 	left     bool      // the order was seen to leave its failure
 	read     time.Time // when the order was last read; zero before
@@ -262,13 +262,14 @@ func (x *run) failedAgain(j *job) string {
 // inConnect looks whether Connect agrees that a provisioned order is done. An
 // outcome of progressing means that it cannot be told yet.
 func (x *run) inConnect(j *job) (Outcome, string) {
+	if x.cfg.Requests == nil {
+		j.item.CommerceOnly = true
+		return OutcomeCompleted, "Commerce says " + string(j.item.After.Status) + "; Connect was not asked"
+	}
 	done := "Commerce says " + string(j.item.After.Status)
 	kind, _ := x.cfg.RequestType(j.entry.Type)
 	keys := requestKeys(j.entry, kind)
 	switch {
-	case x.cfg.Requests == nil:
-		j.item.CommerceOnly = true
-		return OutcomeCompleted, done + "; Connect was not asked"
 	case kind == "":
 		return OutcomeCompleted, fmt.Sprintf("%s; orders of type %s have no request in Connect", done, j.entry.Type)
 	case len(keys) == 0:

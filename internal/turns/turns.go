@@ -16,10 +16,20 @@ type Turns interface {
 
 type key struct{}
 
+// row is the context of calls that take turns.
 type row struct {
-	turns Turns
-	given time.Time
-	taken atomic.Bool
+	context.Context //nolint:containedctx // it is one
+	turns           Turns
+	given           time.Time
+	taken           atomic.Bool
+}
+
+// Value finds the row, and else what the context around it holds.
+func (r *row) Value(k any) any {
+	if k == (key{}) {
+		return r
+	}
+	return r.Context.Value(k)
 }
 
 // atOnce is how late a call may make use of a turn that it was given. A call that waited
@@ -30,7 +40,7 @@ const atOnce = 2 * time.Millisecond
 // With returns a context whose calls take turns. The first one has its turn already,
 // unless it lets that pass, waiting for a sign-in for instance.
 func With(ctx context.Context, t Turns) context.Context {
-	return context.WithValue(ctx, key{}, &row{turns: t, given: time.Now()})
+	return &row{Context: ctx, turns: t, given: time.Now()}
 }
 
 // Take waits for the turn of one try.
