@@ -69,6 +69,7 @@ func (r *Runner) wait(x *run) {
 	x.workers.Wait()
 	close(x.follows)
 	x.followers.Wait()
+	x.pushBound.over()
 	x.sync()
 	close(x.hands)
 	x.wasOver()
@@ -99,7 +100,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if !r.claim() {
 		return nil, ErrRunning
 	}
-	err = r.admit(plan, planned) // this may take long, so without the lock
+	goesOn, err := r.admit(plan, planned) // this may take long, so without the lock
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.beginning = false
@@ -108,10 +109,12 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	}
 	x := &run{
 		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
-		planned: planned,
+		planned: planned, goesOn: goesOn,
 		tell:    &teller{to: r.cfg.Observer, log: r.cfg.Logger},
 		lanes:   newLanes(max(1, r.cfg.InHand/2)),
 		ready:   make(chan *job, r.cfg.InHand),
+		begun:   make(chan struct{}, 1),
+		ahead:   make(chan struct{}),
 		hand:    make(chan struct{}, r.cfg.InHand),
 		follows: make(chan *job),
 		pushes:  newSlots(r.cfg.Concurrency),
@@ -125,6 +128,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if r.together {
 		x.looks = x.pushes
 	}
+	x.looked = sync.OnceFunc(func() { close(x.ahead) })
 	x.room.L = &x.mu
 	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.Settle, x.tell)
 	x.gate.paused = r.paused
@@ -150,18 +154,21 @@ func (r *Runner) claim() bool {
 	return true
 }
 
-// admit says why a run must not begin, and else binds the journal to its plan.
-func (r *Runner) admit(plan *Plan, planned *connect.Calendar) error {
+// admit says why a run must not begin, and else binds the journal to its plan. It
+// reports whether that may know of an earlier run.
+func (r *Runner) admit(plan *Plan, planned *connect.Calendar) (goesOn bool, err error) {
 	if err := tooLong("a server", r.pace.rest(), r.cfg.MaxHold); err != nil {
-		return err
+		return false, err
 	}
 	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
-		return err
+		return false, err
 	}
+	j, ok := r.cfg.Journal.(begun)
+	goesOn = !ok || j.Plan() != ""
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
-		return fmt.Errorf("resubmit: open the journal: %w", err)
+		return false, fmt.Errorf("resubmit: open the journal: %w", err)
 	}
-	return nil
+	return goesOn, nil
 }
 
 // end lets go of the run that is over: what is changed from now on is for the next.
@@ -191,7 +198,7 @@ func (x *run) onEnd() (wasOver func()) {
 
 // resize changes how many orders are pushed and looked at at the same time.
 func (x *run) resize(concurrency int) {
-	for ; x.working < concurrency; x.working++ {
+	for ; int(x.working.Load()) < concurrency; x.working.Add(1) {
 		x.workers.Go(x.work)
 	}
 	x.pushes.resize(concurrency)
@@ -208,6 +215,7 @@ type run struct {
 	tell    *teller
 	digest  string
 	total   int
+	goesOn  bool // an earlier run may have begun the plan
 	started time.Time
 
 	ctx    context.Context //nolint:containedctx // a run is one call of Apply
@@ -218,16 +226,20 @@ type run struct {
 
 	jobs      sync.WaitGroup // orders in hand
 	workers   sync.WaitGroup
-	working   int // how many there are; the Runner's lock guards it
+	working   atomic.Int64 // how many there are; they change with the Runner's lock held
 	followers sync.WaitGroup
 	hand      chan struct{} // one element for each order in hand
 	ready     chan *job     // as large as hand, so that sending never blocks
+	begun     chan struct{} // filled when few orders are ready that no worker has begun
+	ahead     chan struct{} // closed when as much of the plan was read as can be in hand
+	looked    func()        // closes it
 	// follows reaches the idle ones of the goroutines that follow pushed orders.
 	follows chan *job
 	// pushes are taken by orders that are being pushed, looks by the reads of
 	// verifications. They are the same where the way in bears only so many calls.
 	pushes, looks *slots
 	hands         hands
+	pushBound     pushBound
 	sweeper       sweeper
 
 	pushing, verifying atomic.Int64
@@ -304,6 +316,7 @@ func newJob(e *Entry) *job {
 // that a long lane neither fills the memory nor holds up the others.
 func (x *run) feed(plan *Plan) {
 	taken, left, err := x.pass(plan, nil)
+	x.looked()
 	for err == nil && left.n > 0 {
 		x.waitForRoom()
 		var n int
@@ -322,7 +335,7 @@ func (x *run) feed(plan *Plan) {
 // pass reads the plan once and takes the orders at the places in only, or all of
 // them when that is nil. It returns the places of those that were left out.
 func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error) {
-	var late laneSet // lanes of which an order was left out
+	late := newLaneSet(x.total) // lanes of which an order was left out
 	place, seen := -1, 0
 	for e, err := range plan.Entries() {
 		if err != nil {
@@ -340,7 +353,7 @@ func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error)
 			}
 			seen++
 		}
-		if !x.take(newJob(e), &late) {
+		if !x.take(newJob(e), late) {
 			left.add(place)
 			continue
 		}
@@ -354,7 +367,13 @@ func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error)
 func (x *run) take(j *job, late *laneSet) bool {
 	j.ctx = x.ctx
 	x.jobs.Add(1)
-	x.hand <- struct{}{}
+	x.keepPace()
+	select {
+	case x.hand <- struct{}{}:
+	default:
+		x.looked()
+		x.hand <- struct{}{}
+	}
 	j.group = x.canary.cfg.Group(j.entry)
 	x.mu.Lock()
 	leftOut := !x.stopping() && x.leaveOut(j, late)
@@ -382,6 +401,43 @@ func (x *run) take(j *job, late *laneSet) bool {
 	}
 	return true
 }
+
+// readyAhead is how many orders are ready at most, for each worker, before one begins
+// them: more of them would only take memory.
+const readyAhead = 2
+
+// keepPace waits while enough orders are ready, until half of them are begun. While a
+// canary climbs anew after an earlier run it does not: what that one has pushed is
+// counted before a fresh order asks.
+func (x *run) keepPace() {
+	if len(x.ready) < readyAhead*int(x.working.Load()) || x.goesOn && x.climbing() {
+		return
+	}
+	select {
+	case <-x.begun: // an old word
+	default:
+	}
+	for x.readyEnough() && x.ctx.Err() == nil {
+		select {
+		case <-x.begun:
+		case <-x.ctx.Done():
+		}
+	}
+}
+
+func (x *run) climbing() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, r := range x.canary.groups {
+		if r.climbs() {
+			return true
+		}
+	}
+	return false
+}
+
+// readyEnough reports whether the workers have orders to go on with for a while.
+func (x *run) readyEnough() bool { return len(x.ready) > readyAhead/2*int(x.working.Load()) }
 
 // leaveOut reports whether an order has to wait for the next reading of the plan.
 func (x *run) leaveOut(j *job, late *laneSet) bool {

@@ -1,7 +1,6 @@
 package resubmit
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,9 +10,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 )
-
-// pushTimeout bounds a push that is on its way when the run is stopped.
-const pushTimeout = 2 * time.Minute
 
 // next says how an order goes on after an attempt.
 type next int
@@ -28,6 +24,12 @@ const (
 // work takes the orders whose turn it is, one after the other.
 func (x *run) work() {
 	for j := range x.ready {
+		if !x.readyEnough() {
+			select {
+			case x.begun <- struct{}{}:
+			default:
+			}
+		}
 		x.pushing.Add(1)
 		n := x.attempt(j)
 		x.pushing.Add(-1)
@@ -260,10 +262,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 		x.tell.reread(j, "")
 		return x.release(j, why)
 	}
-	// A stop of the run must not cut a push in half: its outcome would be unknown.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), pushTimeout)
-	err := x.cfg.Pusher.Push(ctx, j.entry.OrderID, target)
-	cancel()
+	err := x.cfg.Pusher.Push(x.pushBound.context(x.ctx), j.entry.OrderID, target)
 	j.item.PushedAt = time.Now()
 	x.tell.reread(j, "") // not before: an observer may be slow
 	j.rec.Target = target

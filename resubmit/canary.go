@@ -272,6 +272,12 @@ func (r *ramp) count(v verdict, n int) {
 
 // admit asks the canary whether an order may go now.
 func (x *run) admit(j *job) (n next, goes bool) {
+	if x.waitsForOthers(j) {
+		select {
+		case <-x.ahead:
+		case <-j.ctx.Done():
+		}
+	}
 	if x.stopping() {
 		return x.unstarted(j), false
 	}
@@ -294,6 +300,17 @@ func (x *run) admit(j *job) (n next, goes bool) {
 	default:
 		return x.leave(j, stopped), false
 	}
+}
+
+// waitsForOthers reports whether an order must not ask before younger ones that an
+// earlier run has pushed are counted.
+func (x *run) waitsForOthers(j *job) bool {
+	if !x.goesOn || j.released {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return j.ramp.climbs()
 }
 
 // recall reports whether an earlier run has pushed an order, or may have. It is to

@@ -226,23 +226,35 @@ type laneSet struct {
 	seed maphash.Seed
 }
 
-const laneBits = 1 << 25 // 4 MiB: a million lanes are mistaken once in 32 times
+// mostLaneBits is 4 MiB: a million lanes are mistaken once in 32 times.
+const mostLaneBits = 1 << 25
+
+// newLaneSet makes a set for the lanes of so many orders.
+func newLaneSet(orders int) *laneSet {
+	bits := 64
+	for bits < mostLaneBits && bits/32 < orders {
+		bits *= 2
+	}
+	return &laneSet{bits: make([]uint64, bits/64), seed: maphash.MakeSeed()}
+}
 
 func (s *laneSet) add(lanes []string) {
-	if s.bits == nil {
-		s.bits, s.seed = make([]uint64, laneBits/64), maphash.MakeSeed()
-	}
 	for _, k := range lanes {
-		h := maphash.String(s.seed, k) % laneBits
-		s.bits[h/64] |= 1 << (h % 64)
+		word, bit := s.place(k)
+		s.bits[word] |= bit
 	}
 }
 
 func (s *laneSet) hasAny(lanes []string) bool {
-	return s.bits != nil && slices.ContainsFunc(lanes, func(k string) bool {
-		h := maphash.String(s.seed, k) % laneBits
-		return s.bits[h/64]&(1<<(h%64)) != 0
+	return slices.ContainsFunc(lanes, func(k string) bool {
+		word, bit := s.place(k)
+		return s.bits[word]&bit != 0
 	})
+}
+
+func (s *laneSet) place(lane string) (word, bit uint64) {
+	h := maphash.String(s.seed, lane) % uint64(64*len(s.bits)) //nolint:gosec // not negative
+	return h / 64, 1 << (h % 64)
 }
 
 // places are orders of a plan, by their number among those to resubmit.
