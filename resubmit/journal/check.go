@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
-
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -105,42 +104,13 @@ func Inspect(path string) (Summary, error) {
 func (j *Journal) Check() error {
 	j.disk <- struct{}{}
 	defer func() { <-j.disk }()
-	var count uint64
-	err := j.each(func(key, body []byte) error {
-		count++
-		_, err := decode(string(key[1:]), body)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return j.view(residentEvery, func(tx *bbolt.Tx) error {
-		want, err := checkLast(tx)
+	return j.view(func(pages) error {
+		m, err := readMeta(j.file)
 		if err != nil {
 			return err
 		}
-		if count != want {
-			return fmt.Errorf("%w: it has %d records of %d", ErrDamaged, count, want)
-		}
-		if err := j.checkLeaves(); err != nil {
-			return err
-		}
-		for bad := range tx.Check() {
-			if err == nil { // the others are drained
-				err = fmt.Errorf("%w: %w", ErrDamaged, bad)
-			}
-		}
-		return err
+		return checkAll(j.file, m)
 	})
-}
-
-// checkLeaves keeps from bbolt's own check what it would never come to an end with.
-func (j *Journal) checkLeaves() error {
-	m, err := readMeta(j.file)
-	if err != nil {
-		return err
-	}
-	return checkPages(j.file, m, true)
 }
 
 // each yields the records in the order of their keys, and checks that none is
@@ -148,8 +118,11 @@ func (j *Journal) checkLeaves() error {
 func (j *Journal) each(f func(key, body []byte) error) error {
 	at := headKey
 	for at != nil {
-		err := j.view(chunk/16, func(tx *bbolt.Tx) (err error) {
-			at, err = eachFrom(tx, at, f)
+		err := j.view(func(p pages) error {
+			_, records, err := p.buckets()
+			if err == nil {
+				at, err = eachFrom(newCursor(records), at, chunk, f)
+			}
 			return err
 		})
 		if err != nil {
@@ -159,22 +132,29 @@ func (j *Journal) each(f func(key, body []byte) error) error {
 	return nil
 }
 
-// eachFrom yields the records behind a key, as many as are read at once, and
-// returns the last one, or nil at the end.
-func eachFrom(tx *bbolt.Tx, from []byte, f func(key, body []byte) error) ([]byte, error) {
-	c := tx.Bucket(bucketRecords).Cursor()
-	key, value := c.Seek(from)
-	if !bytes.Equal(key, from) {
-		return nil, fmt.Errorf("%w: the record under %q is gone", ErrDamaged, from)
+// eachFrom yields up to n records behind a key, and returns the last one, or nil at
+// the end.
+func eachFrom(c *cursor, from []byte, n int, f func(key, body []byte) error) ([]byte, error) {
+	if err := c.seek(from); err != nil {
+		return nil, err
+	}
+	key, value, err := c.next()
+	if err == nil && !bytes.Equal(key, from) {
+		err = fmt.Errorf("%w: the record under %q is gone", ErrDamaged, wording.Clip(string(from), 80))
+	}
+	if err != nil {
+		return nil, err
 	}
 	next, _, err := unsealRecord(key, value)
-	for range chunk {
+	for range n {
 		if err != nil {
 			return nil, err
 		}
-		key, value = c.Next()
+		if key, value, err = c.next(); err != nil {
+			return nil, err
+		}
 		if next != link(key) {
-			return nil, fmt.Errorf("%w: records are missing before %q", ErrDamaged, key)
+			return nil, fmt.Errorf("%w: records are missing before %q", ErrDamaged, wording.Clip(string(key), 80))
 		}
 		if key == nil {
 			return nil, nil

@@ -17,7 +17,7 @@ func (j *Journal) File() interface{ Close() error } { return j.file }
 
 // Commits is how often the journal was written.
 func (j *Journal) Commits() (n int) {
-	_ = j.view(1, func(tx *bbolt.Tx) error {
+	_ = j.db.View(func(tx *bbolt.Tx) error {
 		n = tx.ID()
 		return nil
 	})

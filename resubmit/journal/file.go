@@ -17,7 +17,6 @@ import (
 const (
 	bboltMagic   = 0xED0CDAED
 	bboltVersion = 2
-	pageHeader   = 16
 	metaSize     = 64
 	freelistFlag = 0x10
 	noFreelist   = ^uint64(0)
@@ -51,6 +50,11 @@ type meta struct {
 	pageSize, root, freelist, pages, tx uint64
 }
 
+// in are the pages of the file.
+func (m meta) in(f io.ReaderAt) pages {
+	return pages{f: f, size: m.pageSize, count: m.pages, root: m.root}
+}
+
 // checkFile refuses a file that cannot be mapped safely. A process that writes it
 // at the same time does not disturb: it grows the file before it says so.
 func checkFile(f *os.File) error {
@@ -66,10 +70,8 @@ func checkFile(f *os.File) error {
 		return fmt.Errorf("%w: it was cut off: it has %d of at least %d bytes; bring back a copy, or make a new plan with a new journal",
 			ErrDamaged, have, m.pages*m.pageSize)
 	}
-	if err := checkFreelist(f, m); err != nil {
-		return err
-	}
-	return checkPages(f, m, false)
+	_, _, err = readFreelist(f, m)
+	return err
 }
 
 func readMeta(f *os.File) (meta, error) {
@@ -106,45 +108,55 @@ func readMetaAt(f *os.File, offset int64) (meta, bool) {
 	return m, m.pageSize >= 1<<10 && m.root < m.pages
 }
 
-// checkFreelist looks at the list of free pages: what it names is overwritten.
-func checkFreelist(f *os.File, m meta) error {
+// readFreelist returns the numbers of the free pages, which bbolt will overwrite, and
+// how many pages the list of them takes up itself.
+func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
 	broken := fmt.Errorf("%w: its list of free pages makes no sense; bring back a copy, or make a new plan with a new journal", ErrDamaged)
 	if m.freelist == noFreelist {
-		return errNotJournal // bbolt would write one, and the file is not ours
+		return nil, 0, errNotJournal // bbolt would write one, and the file is not ours
 	}
-	if m.freelist >= m.pages {
-		return broken
+	if m.freelist < 2 || m.freelist >= m.pages {
+		return nil, 0, broken
 	}
 	at := int64(m.freelist * m.pageSize)                                    //nolint:gosec // within the file
 	r := io.NewSectionReader(f, at, int64((m.pages-m.freelist)*m.pageSize)) //nolint:gosec // within the file
 	head := make([]byte, pageHeader)
 	if _, err := io.ReadFull(r, head); err != nil {
-		return err
+		return nil, 0, err
 	}
 	order := binary.NativeEndian
-	more := uint64(order.Uint32(head[12:])) // all of its pages are freed when it is written anew
-	if order.Uint64(head) != m.freelist || order.Uint16(head[8:]) != freelistFlag || more >= m.pages-m.freelist {
-		return broken
+	taken = 1 + uint64(order.Uint32(head[12:])) // all of them are freed when it is written anew
+	if order.Uint64(head) != m.freelist || order.Uint16(head[8:]) != freelistFlag || taken > m.pages-m.freelist {
+		return nil, 0, broken
 	}
 	count := uint64(order.Uint16(head[10:]))
-	if count == 0xFFFF { // more than fit: the first id is the count
+	if count == 0xFFFF { // more than fit: the first number is the count
 		if err := binary.Read(r, order, &count); err != nil {
-			return broken
+			return nil, 0, broken
 		}
 	}
-	if count > m.pages {
-		return broken
+	// bbolt takes the pages for it before it knows how many that leaves free.
+	if count > m.pages || taken < freelistPages(count, m.pageSize) || taken > freelistPages(count+taken, m.pageSize) {
+		return nil, 0, broken
 	}
-	ids := make([]uint64, count)
-	if err := binary.Read(r, order, ids); err != nil {
-		return broken
+	free = make([]uint64, count)
+	if err := binary.Read(r, order, free); err != nil {
+		return nil, 0, broken
 	}
 	before := uint64(1) // the meta pages are never free
-	for _, id := range ids {
-		if id <= before || id >= m.pages || id == m.root || id == m.freelist {
-			return broken
+	for _, id := range free {
+		if id <= before || id >= m.pages || id == m.root || id >= m.freelist && id < m.freelist+taken {
+			return nil, 0, broken
 		}
 		before = id
 	}
-	return nil
+	return free, taken, nil
+}
+
+// freelistPages is how many pages bbolt takes for a list.
+func freelistPages(count, pageSize uint64) uint64 {
+	if count >= 0xFFFF {
+		count++
+	}
+	return (pageHeader+8*count)/pageSize + 1
 }

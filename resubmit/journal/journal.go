@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 
@@ -29,7 +28,7 @@ type Journal struct {
 
 	// disk holds one element while the file is being written.
 	disk  chan struct{}
-	looks atomic.Int64 // at records, see looked
+	looks int // at records by who has the disk, see looked
 
 	mu     sync.Mutex
 	batch  *batch            // that is not being written yet; nil for none
@@ -139,8 +138,12 @@ func (j *Journal) Get(orderID string) (resubmit.Record, bool, error) {
 		rec   resubmit.Record
 		found bool
 	)
-	err = j.view(1, func(tx *bbolt.Tx) error {
-		body, err := find(tx.Bucket(bucketRecords), key)
+	err = j.view(func(p pages) error {
+		_, records, err := p.buckets()
+		if err != nil {
+			return err
+		}
+		body, err := find(newCursor(records), key)
 		if err != nil || body == nil {
 			return err
 		}
@@ -199,8 +202,8 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// view reads about n records.
-func (j *Journal) view(n int64, f func(*bbolt.Tx) error) error {
+// view reads the pages of one moment.
+func (j *Journal) view(f func(pages) error) error {
 	j.mu.Lock()
 	closed, failed := j.closed, j.failed
 	j.mu.Unlock()
@@ -210,9 +213,9 @@ func (j *Journal) view(n int64, f func(*bbolt.Tx) error) error {
 	if errors.Is(failed, ErrDamaged) {
 		return failed
 	}
+	// The transaction keeps the pages from being overwritten.
 	err := guarded(func() error {
-		defer j.looked(n)
-		return j.db.View(f)
+		return j.db.View(func(tx *bbolt.Tx) error { return f(pagesOf(tx, j.file)) })
 	})
 	if err != nil {
 		return j.errorf("%w", err)

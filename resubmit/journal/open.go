@@ -171,7 +171,7 @@ func (j *Journal) begin(o options) error {
 	if !os.SameFile(there, mine) {
 		return errReplaced
 	}
-	if err := guarded(func() error { return j.db.View(j.load) }); err != nil {
+	if err := j.load(); err != nil {
 		return err
 	}
 	if j.readOnly {
@@ -186,28 +186,26 @@ func (j *Journal) begin(o options) error {
 }
 
 // load reads what the journal says of itself, and checks its last write.
-func (j *Journal) load(tx *bbolt.Tx) error {
-	if err := checkBuckets(tx); err != nil {
-		return err
-	}
-	b := tx.Bucket(bucketJournal)
-	text, err := unseal(keyFormat, b.Get(keyFormat))
+func (j *Journal) load() error {
+	m, err := readMeta(j.file)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &j.format); err != nil || j.format.Kind != Kind {
+	own, records, err := m.in(j.file).buckets()
+	if err != nil {
+		return err
+	}
+	said, err := readSaid(own)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(said.format, &j.format); err != nil || j.format.Kind != Kind {
 		return errOtherProgram
 	}
 	if j.format.Version != Version {
 		return fmt.Errorf("it has version %d, this library knows version %d; use the release that wrote it", j.format.Version, Version)
 	}
-	if sealed := b.Get(keyPlan); sealed != nil {
-		plan, err := unseal(keyPlan, sealed)
-		if err != nil {
-			return err
-		}
-		j.plan = string(plan)
-	}
-	_, err = checkLast(tx)
+	j.plan = string(said.plan)
+	_, err = checkLast(records, said.last)
 	return err
 }

@@ -33,23 +33,25 @@ type table struct {
 	changed          []change
 	before           []byte // what was left about the writes before
 	bound            bool
-	pageSize         int
-	// From safeFrom to safeTo all records that can share a page were checked.
-	safeFrom, safeTo []byte
+	stored           *cursor // what there was before the transaction
 }
 
-func newTable(tx *bbolt.Tx) (*table, error) {
-	t := &table{
-		journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords),
-		pageSize: tx.DB().Info().PageSize,
+// newTable is the table of a transaction that has not written yet.
+func newTable(tx *bbolt.Tx, p pages) (*table, error) {
+	own, records, err := p.buckets()
+	if err != nil {
+		return nil, err
 	}
+	said, err := readSaid(own)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords), stored: newCursor(records)}
+	t.stored.strict = true
 	t.cursor = t.records.Cursor()
 	// Orders come about in the order of their ids, so pages fill from the left.
 	t.records.FillPercent = 0.9
-	value, err := unseal(keyLast, t.journal.Get(keyLast))
-	if err == nil {
-		t.count, t.before, err = readCount(value)
-	}
+	t.count, t.before, err = readCount(said.last)
 	return t, err
 }
 
@@ -114,46 +116,18 @@ func (w *write) follows(body []byte) (refused, err error) {
 	return was.CheckNext(*w.intent), nil
 }
 
-// around checks the records that can share a page with a key: they are written anew
-// with it, so damage would spread, or be taken for a size.
+// around checks the pages that bbolt goes over when it writes under a key: what they
+// hold is written anew with it, so damage would spread, or be taken for a size.
 func (t *table) around(key []byte) error {
-	if t.safeTo != nil && bytes.Compare(key, t.safeFrom) >= 0 && bytes.Compare(key, t.safeTo) <= 0 {
-		return nil
-	}
-	c := t.cursor
-	at, value := c.Seek(key)
-	if at == nil {
-		at, value = c.Last()
-	}
-	for w := (walk{page: t.pageSize}); at != nil && w.pages() < 1; at, value = c.Prev() {
-		if err := w.check(at, value); err != nil {
+	for _, step := range []func() ([]byte, []byte, error){t.stored.prev, t.stored.next} {
+		if err := t.stored.seek(key); err != nil {
 			return err
 		}
-	}
-	t.safeFrom, t.safeTo = bytes.Clone(key), bytes.Clone(key)
-	at, value = c.Seek(key)
-	for w := (walk{page: t.pageSize}); at != nil && w.pages() < 2; at, value = c.Next() {
-		if err := w.check(at, value); err != nil {
+		if _, _, err := step(); err != nil {
 			return err
-		}
-		if w.pages() < 1 {
-			t.safeTo = append(t.safeTo[:0], at...)
 		}
 	}
 	return nil
-}
-
-// walk counts the pages that records can fill. A page is not split before it has
-// more than four records, however long they are.
-type walk struct{ page, size, count int }
-
-func (w *walk) pages() int { return min(w.size/w.page, w.count/5) }
-
-func (w *walk) check(key, value []byte) error {
-	_, _, err := unsealRecord(key, value)
-	w.size += leafEntry + len(key) + len(value)
-	w.count++
-	return err
 }
 
 func (t *table) set(key []byte, next uint64, value []byte) error {
@@ -209,20 +183,21 @@ func (t *table) finish() error {
 
 // checkLast holds the records that were written last against what was left about
 // them, and returns the number of all records.
-func checkLast(tx *bbolt.Tx) (count uint64, err error) {
-	value, err := unseal(keyLast, tx.Bucket(bucketJournal).Get(keyLast))
+func checkLast(records tree, last []byte) (count uint64, err error) {
+	count, last, err = readCount(last)
 	if err != nil {
 		return 0, err
 	}
-	count, value, err = readCount(value)
-	if err != nil {
-		return 0, err
-	}
-	records := tx.Bucket(bucketRecords)
-	return count, eachLast(value, func(key []byte, sum uint32) error {
-		sealed := records.Get(key)
-		_, _, err := unsealRecord(key, sealed)
-		if err == nil && binary.BigEndian.Uint32(sealed) != sum {
+	c := newCursor(records)
+	return count, eachLast(last, func(key []byte, sum uint32) error {
+		if err := c.seek(key); err != nil {
+			return err
+		}
+		at, sealed, err := c.next()
+		if err == nil {
+			_, _, err = unsealRecord(key, sealed)
+		}
+		if err == nil && (!bytes.Equal(at, key) || binary.BigEndian.Uint32(sealed) != sum) {
 			err = fmt.Errorf("%w: the last write of %q was lost", ErrDamaged, wording.Clip(string(key), 80))
 		}
 		return err
@@ -260,14 +235,37 @@ func readCount(value []byte) (count uint64, rest []byte, err error) {
 }
 
 // find returns the record under a key, and nil if it is sure that there is none.
-func find(records *bbolt.Bucket, key []byte) (body []byte, err error) {
-	c := records.Cursor()
-	at, value := c.Seek(key)
+func find(c *cursor, key []byte) (body []byte, err error) {
+	if err := c.seek(key); err != nil {
+		return nil, err
+	}
+	at, value, err := c.next()
+	if err != nil {
+		return nil, err
+	}
 	if bytes.Equal(at, key) {
 		_, body, err = unsealRecord(key, value)
 		return body, err
 	}
-	_, _, err = before(c, at)
+	behind, last := link(at), at == nil
+	if !last && bytes.Compare(at, key) < 0 {
+		return nil, errBadPages
+	}
+	for range 2 { // back over what is behind, and over what is before
+		if at, value, err = c.prev(); err != nil {
+			return nil, err
+		}
+		if last {
+			break
+		}
+	}
+	if at == nil || bytes.Compare(at, key) >= 0 {
+		return nil, errBadPages
+	}
+	next, _, err := unsealRecord(at, value)
+	if err == nil && next != behind {
+		err = fmt.Errorf("%w: records are missing behind %q", ErrDamaged, wording.Clip(string(at), 80))
+	}
 	return nil, err
 }
 

@@ -171,7 +171,7 @@ func (j *Journal) commit(b *batch) {
 // own.
 func (j *Journal) update(b *batch) error {
 	err := guarded(func() error {
-		defer j.looked(int64(len(b.writes)))
+		defer j.looked(len(b.writes))
 		return j.db.Update(func(tx *bbolt.Tx) error { return j.fill(tx, b) })
 	})
 	if err == nil || errors.Is(err, errUnchanged) {
@@ -185,7 +185,7 @@ func (j *Journal) update(b *batch) error {
 }
 
 func (j *Journal) fill(tx *bbolt.Tx, b *batch) error {
-	t, err := newTable(tx)
+	t, err := newTable(tx, pagesOf(tx, j.file))
 	if err != nil {
 		return err
 	}
