@@ -168,7 +168,7 @@ func (r *Runner) admit(plan *Plan, planned *connect.Calendar) (goesOn bool, err 
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
 		return false, fmt.Errorf("resubmit: open the journal: %w", err)
 	}
-	return goesOn, nil
+	return goesOn, r.recallPatience()
 }
 
 // end lets go of the run that is over: what is changed from now on is for the next.
@@ -244,6 +244,9 @@ type run struct {
 
 	pushing, verifying atomic.Int64
 	left               atomic.Bool // an order was not started
+
+	patience sync.Mutex // guards kept
+	kept     time.Time  // until when a server is to be left alone, as the journal knows
 
 	mu           sync.Mutex
 	room         sync.Cond // fewer orders wait in the lanes

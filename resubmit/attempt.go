@@ -439,7 +439,7 @@ func (x *run) heed(j *job, err error) {
 		return
 	}
 	if e.RetryAfter > 0 {
-		x.hold("Commerce", e.RetryAfter, j.item.Number)
+		x.asked("Commerce", e.RetryAfter, j.item.Number)
 	}
 	if e.CorrelationID != "" {
 		j.item.CorrelationID = e.CorrelationID
@@ -448,7 +448,7 @@ func (x *run) heed(j *job, err error) {
 
 func (x *run) heedConnect(err error, number string) {
 	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
-		x.hold("Connect", e.RetryAfter, number)
+		x.asked("Connect", e.RetryAfter, number)
 	}
 }
 

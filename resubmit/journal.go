@@ -120,12 +120,13 @@ func (r *Record) sent() time.Time {
 // order. It lets the same process continue a run; it does not survive the
 // process. The zero value is ready. Safe for concurrent use.
 type MemoryJournal struct {
-	mu      sync.Mutex
-	digest  string
-	records map[string]Record
+	mu       sync.Mutex
+	digest   string
+	records  map[string]Record
+	patience Patience
 }
 
-var _ Journal = (*MemoryJournal)(nil)
+var _ PatientJournal = (*MemoryJournal)(nil)
 
 // Begin binds the journal to a plan.
 func (m *MemoryJournal) Begin(planDigest string) error {
@@ -168,4 +169,22 @@ func (m *MemoryJournal) Get(orderID string) (Record, bool, error) {
 	defer m.mu.Unlock()
 	r, ok := m.records[orderID]
 	return r, ok, nil
+}
+
+// PutPatience remembers what a server asked for. Begin must have been called.
+func (m *MemoryJournal) PutPatience(p Patience) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.records == nil {
+		return errors.New("resubmit: the journal was not begun with a plan")
+	}
+	m.patience = p
+	return nil
+}
+
+// Patience returns what was put last.
+func (m *MemoryJournal) Patience() (Patience, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.patience, nil
 }

@@ -3,15 +3,10 @@ package resubmit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"sync"
 	"time"
 )
-
-// ErrPatience says that a server asked for more patience than Config.MaxHold
-// allows. Nothing was sent to it since.
-var ErrPatience = errors.New("a server asks for more patience than Config.MaxHold")
 
 const (
 	// paceMargin is by how much the limit's second is taken to be longer, so that a
@@ -176,16 +171,19 @@ func (p *pacer) interval() time.Duration {
 	return time.Duration(min(most, math.Ceil(float64(time.Second)*paceMargin/(p.limit*p.share))))
 }
 
-// hold lets nothing out for d from now.
-func (p *pacer) hold(d time.Duration) {
+// hold lets nothing out for d from now, and returns the patience that is asked for in
+// all.
+func (p *pacer) hold(d time.Duration) Patience {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if until := time.Now().Add(d); until.After(p.until) {
+	now := time.Now()
+	if until := now.Add(d); until.After(p.until) {
 		p.until = until
 		close(p.held)
 		p.held = make(chan struct{})
 		p.wake()
 	}
+	return Patience{Asked: now, Until: p.until}
 }
 
 func (p *pacer) rest() time.Duration {
@@ -271,24 +269,6 @@ func (p *pacer) watch(tell func(PaceChange)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tell = tell
-}
-
-// hold gives a server the patience that it asks for, and stops the run if that is
-// more than it may be.
-func (x *run) hold(who string, d time.Duration, number string) {
-	x.pace.hold(d)
-	x.cfg.Logger.Warn(who+" asks for patience", "retryAfter", d, "order", number)
-	if err := tooLong(who, d, x.cfg.MaxHold); err != nil {
-		x.cancel(err)
-	}
-}
-
-func tooLong(who string, d, most time.Duration) error {
-	if most < 0 || d <= most {
-		return nil
-	}
-	return fmt.Errorf("resubmit: %s asks to be left alone until %s: %w (%v); run again after that, or ask who runs it",
-		who, time.Now().Add(d).UTC().Format(time.RFC3339), ErrPatience, most)
 }
 
 // sleep waits for d, or until ctx is done, and then returns its error.

@@ -216,7 +216,7 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 		x.pace.slow(began, "a list of orders was answered with "+why)
 	}
 	if e, ok := errors.AsType[*commerce.Error](err); ok && e.RetryAfter > 0 {
-		x.hold("Commerce", e.RetryAfter, "")
+		x.asked("Commerce", e.RetryAfter, "")
 	}
 	return shown, err
 }

@@ -38,10 +38,7 @@ func (m *more) Turn(ctx context.Context) error {
 
 // Asked implements turns.Turns. The client may wait for that, and say nothing of it.
 func (m *more) Asked(d time.Duration) {
-	m.x.pace.hold(d)
-	if err := tooLong(m.who, d, m.x.cfg.MaxHold); err != nil {
-		m.x.cancel(err)
-	}
+	m.x.bePatient(m.who, d)
 }
 
 // took is how much of a call was waiting for turns.

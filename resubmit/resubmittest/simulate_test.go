@@ -49,4 +49,5 @@ var mustHappen = []string{
 	"plans held against a full scan", "twins compared", "outcome completed", "outcome failedAgain", "outcome falseSuccess",
 	"outcome progressing", "outcome skipped", "outcome unknown",
 	"the operator drains the program", "the operator pauses", "the operator stops the program",
+	"Retry-After that outlives the process",
 }

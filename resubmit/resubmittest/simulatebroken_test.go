@@ -41,6 +41,10 @@ var whatIsBroken = []struct {
 	{"clients that keep Retry-After for themselves", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Reader, c.Pusher = impatient{c.Reader, c.Pusher}, impatient{c.Reader, c.Pusher}
 	}}},
+	{"a journal that forgets what a server asked for", "I7", Config{Journal: func(p *Process) (resubmit.Journal, error) {
+		l, err := OpenLog(p.Disk)
+		return hasty{l}, err
+	}}},
 	{"a runner without the breaker", "I8", Config{
 		Policy: func(y *Policy) {
 			y.Rate, y.Settle, y.Breaker.Failures, y.Breaker.Wait = 0.05, 30*time.Second, 1, 5*time.Minute
@@ -123,6 +127,10 @@ func (f forgetful) Put(r resubmit.Record) error {
 	}
 	return f.Journal.Put(r)
 }
+
+type hasty struct{ *Log }
+
+func (hasty) PutPatience(resubmit.Patience) error { return nil }
 
 type careless struct {
 	resubmit.Journal

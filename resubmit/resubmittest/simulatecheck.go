@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -31,6 +32,8 @@ type book struct {
 	tries   map[int][]mark    // pushes that were not clearly refused
 	taken   map[failing]int   // accepted pushes of the program
 	pushed  map[int]int       // the same, of all failures of an order
+	// patience is what the servers asked the process before for, Connect or Commerce.
+	patience map[bool]patience
 
 	wrong []Violation // guarded by the world's lock
 }
@@ -203,12 +206,31 @@ func (b *book) record(p *process, id string) (resubmit.Record, bool) {
 	return r, ok
 }
 
+// leave notes what the servers asked a process for that has come to its end. The next
+// one is to know of it, unless the process could not leave word.
+func (b *book) leave(p *process) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p.own.mu.Lock()
+	defer p.own.mu.Unlock()
+	if p.own.patience == nil {
+		return // it did not come so far
+	}
+	clear(b.patience)
+	for system, ask := range p.own.patience {
+		if now := time.Now(); p.unkept.Load() == 0 && now.Before(ask.until) && now.Sub(ask.since) >= time.Millisecond {
+			p.w.happened("Retry-After that outlives the process")
+			b.patience[system] = ask
+		}
+	}
+}
+
 // begin looks what the processes before have left.
 func (o *ownBook) begin(p *process) {
 	b := &p.w.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	o.patience, o.readings, o.failed = map[bool]patience{}, map[int]reading{}, map[int]bool{}
+	o.patience, o.readings, o.failed = maps.Clone(b.patience), map[int]reading{}, map[int]bool{}
 	for i, a := range b.approved {
 		r, ok := b.record(p, a.entry.OrderID)
 		if !ok || r.State != resubmit.RecordSending && r.State != resubmit.RecordUnknown {

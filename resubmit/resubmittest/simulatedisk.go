@@ -67,18 +67,21 @@ func (d *Disk) since(n int) []byte {
 type Log struct {
 	disk *Disk
 
-	mu      sync.Mutex
-	digest  string
-	records map[string]resubmit.Record
-	broken  error // of a write: what is behind it would not be read again
+	mu       sync.Mutex
+	digest   string
+	records  map[string]resubmit.Record
+	patience resubmit.Patience
+	broken   error // of a write: what is behind it would not be read again
 }
 
-var _ resubmit.Journal = (*Log)(nil)
+var _ resubmit.PatientJournal = (*Log)(nil)
 
-// logLine is one line: the plan that the log belongs to, or a record.
+// logLine is one line: the plan that the log belongs to, a record, or what a server
+// asked for.
 type logLine struct {
-	Plan   string           `json:"plan,omitempty"`
-	Record *resubmit.Record `json:"record,omitempty"`
+	Plan     string             `json:"plan,omitempty"`
+	Record   *resubmit.Record   `json:"record,omitempty"`
+	Patience *resubmit.Patience `json:"patience,omitempty"`
 }
 
 // OpenLog reads what a disk holds, and cuts off a last line that is torn.
@@ -86,11 +89,14 @@ func OpenLog(d *Disk) (*Log, error) {
 	l := &Log{disk: d, records: make(map[string]resubmit.Record)}
 	data := d.Bytes()
 	read, err := readLog(data, func(line logLine) {
-		if line.Record == nil {
+		switch {
+		case line.Record != nil:
+			l.records[line.Record.OrderID] = *line.Record
+		case line.Patience != nil:
+			l.patience = *line.Patience
+		default:
 			l.digest = line.Plan
-			return
 		}
-		l.records[line.Record.OrderID] = *line.Record
 	})
 	if err != nil {
 		return nil, err
@@ -189,4 +195,25 @@ func (l *Log) Get(orderID string) (resubmit.Record, bool, error) {
 	defer l.mu.Unlock()
 	r, ok := l.records[orderID]
 	return r, ok, nil
+}
+
+// PutPatience remembers what a server asked for. Begin must have been called.
+func (l *Log) PutPatience(p resubmit.Patience) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.digest == "" {
+		return errors.New("resubmittest: the log was not begun with a plan")
+	}
+	if err := l.write(logLine{Patience: &p}); err != nil {
+		return err
+	}
+	l.patience = p
+	return nil
+}
+
+// Patience returns what was put last.
+func (l *Log) Patience() (resubmit.Patience, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.patience, nil
 }

@@ -47,6 +47,8 @@ type process struct {
 
 	applying atomic.Bool
 	own      ownBook
+	// unkept counts what servers asked for that is not on disk, or may not be.
+	unkept atomic.Int64
 }
 
 // live starts the program and waits for its end. over says that it has done its
@@ -66,7 +68,9 @@ func (w *world) live(ctx context.Context, life int) (over bool, down time.Durati
 	w.disk.tear = p.tear
 	w.set(p)
 	defer w.set(nil)
-	err := errors.Join(p.run(), p.closeJournal())
+	err := p.run()
+	w.book.leave(p)
+	err = errors.Join(err, p.closeJournal())
 	w.note("life %d ends: %v", life, err)
 	switch {
 	case p.killed():
@@ -383,6 +387,41 @@ func (j *watchedJournal) Get(orderID string) (resubmit.Record, bool, error) {
 	return j.Journal.Get(orderID)
 }
 
+// PutPatience implements resubmit.PatientJournal. A journal that is not patient is not
+// asked for more than it can.
+func (j *watchedJournal) PutPatience(asked resubmit.Patience) error {
+	j.p.unkept.Add(1)
+	patient, ok := j.Journal.(resubmit.PatientJournal)
+	if !ok {
+		return nil
+	}
+	if err := j.p.step("before a journal write"); err != nil {
+		return err
+	}
+	if err := j.p.wait(context.Background(), time.Millisecond); err != nil {
+		return err
+	}
+	err := patient.PutPatience(asked)
+	j.p.w.note("life %d: journal: nothing is sent before %v: %v", j.p.life, asked.Until.Sub(j.p.w.start), err)
+	if err != nil {
+		return err
+	}
+	j.p.unkept.Add(-1)
+	return j.p.step("after a journal write")
+}
+
+// Patience implements resubmit.PatientJournal.
+func (j *watchedJournal) Patience() (resubmit.Patience, error) {
+	patient, ok := j.Journal.(resubmit.PatientJournal)
+	switch {
+	case !ok:
+		return resubmit.Patience{}, nil
+	case j.p.killed():
+		return resubmit.Patience{}, errKilled
+	}
+	return patient.Patience()
+}
+
 // restartClock lets the clock jump back at a restart, by dating what was written
 // before into the future.
 func (w *world) restartClock(ahead time.Duration) {
@@ -399,6 +438,9 @@ func (w *world) restartClock(ahead time.Duration) {
 			if !line.Record.SentAt.IsZero() {
 				line.Record.SentAt = line.Record.SentAt.Add(ahead)
 			}
+		}
+		if line.Patience != nil {
+			line.Patience.Asked, line.Patience.Until = line.Patience.Asked.Add(ahead), line.Patience.Until.Add(ahead)
 		}
 		_ = l.write(line) // nothing tears it
 	})

@@ -384,6 +384,9 @@ func (s *scenario) drawFaults(d dice) {
 		st := stormSeed{connect: d.chance(40), from: d.between(0, 15*time.Minute), status: one(d, 429, 503), date: d.chance(30)}
 		st.to = st.from + d.between(time.Second, 5*time.Minute)
 		st.wait = d.between(time.Second, 2*time.Minute).Truncate(time.Second)
+		if d.chance(40) { // so long that crashes fall into it
+			st.wait = d.between(2*time.Minute, 20*time.Minute).Truncate(time.Second)
+		}
 		s.storms = append(s.storms, st)
 	}
 }

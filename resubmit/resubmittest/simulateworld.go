@@ -82,7 +82,7 @@ func newWorld(ctx context.Context, cfg *Config, s *scenario, tell bool) *world {
 		byID: map[string]int{}, fates: map[string][]int{}, relapses: map[string]int{}, relapseTries: map[string]int{}, spans: map[int]span{},
 		nth: map[callKey]int{}, answers: map[callKey]answerKept{},
 	}
-	w.book.w = w
+	w.book.w, w.book.patience = w, map[bool]patience{}
 	w.start = time.Now().Add(beforeStart)
 	return w
 }

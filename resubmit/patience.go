@@ -1,0 +1,93 @@
+package resubmit
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrPatience says that a server asked for more patience than Config.MaxHold
+// allows. Nothing was sent to it since.
+var ErrPatience = errors.New("a server asks for more patience than Config.MaxHold")
+
+// Patience is what a server asked for (Retry-After): to be left alone until a time.
+type Patience struct {
+	Asked, Until time.Time
+}
+
+// rest is how long it is to be left alone yet. If the clock was set back since, that is
+// no longer than was asked for.
+func (p Patience) rest(now time.Time) time.Duration {
+	return min(p.Until.Sub(now), p.Until.Sub(p.Asked))
+}
+
+// PatientJournal is a Journal that also remembers that a server asked for patience, so
+// that a run which goes on in another process keeps to that. One value is enough: a run
+// sends nothing to any server meanwhile. The journals of this library are patient.
+type PatientJournal interface {
+	Journal
+	// PutPatience takes the place of what was put before. It is durable, as far as the
+	// journal promises at all, when PutPatience returns nil.
+	PutPatience(Patience) error
+	// Patience returns what was put last; zero for nothing. Begin was called before.
+	Patience() (Patience, error)
+}
+
+// recallPatience lets nothing out for as long as a server asked an earlier run.
+func (r *Runner) recallPatience() error {
+	j, ok := r.cfg.Journal.(PatientJournal)
+	if !ok {
+		return nil
+	}
+	p, err := j.Patience()
+	if err != nil {
+		return fmt.Errorf("resubmit: open the journal: %w", err)
+	}
+	if d := p.rest(time.Now()); d > 0 {
+		r.pace.hold(d)
+	}
+	return tooLong("a server", r.pace.rest(), r.cfg.MaxHold)
+}
+
+// asked says that an answer about an order asks for patience.
+func (x *run) asked(who string, d time.Duration, number string) {
+	x.cfg.Logger.Warn(who+" asks for patience", "retryAfter", d, "order", number)
+	x.bePatient(who, d)
+}
+
+// bePatient gives a server the patience that it asks for, and stops the run if that is
+// more than it may be. It is on disk before anybody can take it for over.
+func (x *run) bePatient(who string, d time.Duration) {
+	asked := x.pace.hold(d)
+	if err := tooLong(who, d, x.cfg.MaxHold); err != nil {
+		x.cancel(err)
+	}
+	if err := x.keepPatience(asked); err != nil {
+		x.cancel(fmt.Errorf("resubmit: the journal could not record that %s asks for patience, so nothing more is sent: %w", who, err))
+	}
+}
+
+// keepPatience puts what was asked for into the journal, unless as much is there. It is
+// kept to the second, since many calls are told the same in a row.
+func (x *run) keepPatience(p Patience) error {
+	j, ok := x.cfg.Journal.(PatientJournal)
+	if !ok {
+		return nil
+	}
+	p.Asked, p.Until = p.Asked.Round(0).UTC(), p.Until.Add(time.Second-1).Round(0).Truncate(time.Second).UTC()
+	x.patience.Lock()
+	defer x.patience.Unlock()
+	if !p.Until.After(x.kept) {
+		return nil
+	}
+	x.kept = p.Until
+	return j.PutPatience(p)
+}
+
+func tooLong(who string, d, most time.Duration) error {
+	if most < 0 || d <= most {
+		return nil
+	}
+	return fmt.Errorf("resubmit: %s asks to be left alone until %s: %w (%v); run again after that, or ask who runs it",
+		who, time.Now().Add(d).UTC().Format(time.RFC3339), ErrPatience, most)
+}
