@@ -46,12 +46,16 @@ func (x *run) handOver(j *job) {
 	select {
 	case x.follows <- j:
 	default:
-		x.followers.Go(func() {
-			for ok := true; ok; j, ok = <-x.follows {
-				x.follow(j)
-			}
-		})
+		x.newFollower(j)
 	}
+}
+
+func (x *run) newFollower(j *job) {
+	x.followers.Go(func() {
+		for ok := true; ok; j, ok = <-x.follows {
+			x.follow(j)
+		}
+	})
 }
 
 // attempt takes an order up where the journal left it.

@@ -171,11 +171,13 @@ func (h hands) do(call doer) {
 	select {
 	case h <- call:
 	default:
-		go func() {
-			for ok := true; ok; call, ok = <-h {
-				call.do()
-			}
-		}()
+		go h.doAll(call)
+	}
+}
+
+func (h hands) doAll(call doer) {
+	for ok := true; ok; call, ok = <-h {
+		call.do()
 	}
 }
 
