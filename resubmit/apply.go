@@ -256,7 +256,6 @@ type run struct {
 	forLanes     bool // orders were left out because too many wait in the lanes
 	groups       map[groupKey]*Result
 	again        failureGrouper // of the orders that failed again
-	heads        []*barrier     // that block others
 	items        []Item
 	commerceOnly int
 	unread       int
@@ -271,8 +270,8 @@ type job struct {
 	rec   Record
 
 	lanes     []string
-	before    int      // how many of its lanes have an order before it
-	blockedBy *barrier // the order that stopped one of its lanes
+	before    int       // how many of its lanes have an order before it
+	blockedBy barrierID // the order that stopped one of its lanes
 
 	looked bool // in the journal
 	ended  bool // an earlier run knew what came of it
@@ -397,7 +396,7 @@ func (x *run) take(j *job, late *laneSet) bool {
 	ready, by := x.lanes.add(j)
 	x.mu.Unlock()
 	switch {
-	case by != nil:
+	case by != 0:
 		x.block(j, by)
 	case ready:
 		x.ready <- j
@@ -480,18 +479,17 @@ func (x *run) wakeAll() {
 }
 
 // block skips an order that may not pass another.
-func (x *run) block(j *job, by *barrier) {
+func (x *run) block(j *job, by barrierID) {
 	stopping := x.stopping()
 	x.mu.Lock()
 	x.canary.unqueue(j)
 	x.room.Signal()
-	if head := by.first(); !stopping {
-		if head.orders++; head.orders == 1 {
-			x.heads = append(x.heads, head)
-		}
+	if !stopping {
+		x.lanes.barriers.block(by)
 	}
+	number := x.lanes.barriers.get(by).number
 	x.mu.Unlock()
-	why := "blocked by " + by.number + ", an older order of the same subscription that did not come to a good end"
+	why := "blocked by " + number + ", an older order of the same subscription that did not come to a good end"
 	if stopping {
 		why = x.notStarted(j)
 	}
@@ -562,7 +560,7 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Canary: x.canary.view(), Blocked: sortBlocked(x.heads), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
+		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
 	}
 	if x.again.orders > 0 {
 		report.FailedAgain = x.again.all()

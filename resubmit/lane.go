@@ -1,10 +1,8 @@
 package resubmit
 
 import (
-	"cmp"
 	"hash/maphash"
 	"slices"
-	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
@@ -17,71 +15,28 @@ type lanes struct {
 	queues map[string][]*job
 	// stopped holds, for each lane that is over, the order behind which nothing may
 	// pass. It is all that stays of orders that are done, so the lanes are hashed.
-	stopped map[uint64]*barrier
-	seed    maphash.Seed
-	last    *cause
+	stopped  map[uint64]barrierID
+	seed     maphash.Seed
+	barriers *barriers
 	// waiting counts the orders with another before them. When there are most, no
 	// further one is to be added that would have to wait.
 	waiting, most int
 }
 
 func newLanes(most int) *lanes {
-	return &lanes{queues: make(map[string][]*job), stopped: make(map[uint64]*barrier), seed: maphash.MakeSeed(), most: most}
-}
-
-// barrier is an order that nothing may pass. There may be as many as orders.
-type barrier struct {
-	number string
-	head   *barrier // the first of those that stand one behind the other; nil if it is that
-	cause  *cause   // of a head
-	orders int      // that stand behind a head
-}
-
-// cause is what became of a head. Many often have the same.
-type cause struct {
-	outcome Outcome
-	why     string
-}
-
-// Blocked is an order that did not come to a good end, so that younger ones of its
-// subscriptions were skipped.
-type Blocked struct {
-	Number  string  `json:"number"`
-	Outcome Outcome `json:"outcome"`
-	Why     string  `json:"why"`
-	// Orders counts all that stand behind it, also behind one another.
-	Orders int `json:"orders"`
-}
-
-// first is the order that has to be seen to.
-func (b *barrier) first() *barrier {
-	if b.head != nil {
-		return b.head
+	return &lanes{
+		queues: make(map[string][]*job), stopped: make(map[uint64]barrierID), seed: maphash.MakeSeed(),
+		barriers: newBarriers(), most: most,
 	}
-	return b
-}
-
-// barrierFor makes a barrier of an order that is done.
-func (l *lanes) barrierFor(j *job) *barrier {
-	b := &barrier{number: strings.Clone(j.item.Number)} // not the line that it was read from
-	if j.blockedBy != nil {
-		b.head = j.blockedBy.first()
-		return b
-	}
-	if now := (cause{j.item.Outcome, j.item.Why}); l.last == nil || *l.last != now {
-		l.last = &now
-	}
-	b.cause = l.last
-	return b
 }
 
 // shut ends the lane. The lane that is the order itself needs no barrier: if the
 // plan names it again, the journal or the same canary stops it.
-func (l *lanes) shut(lane string, j *job, b *barrier) {
+func (l *lanes) shut(lane string, j *job, b barrierID) {
 	if lane == orderLane(j.entry) {
 		return
 	}
-	if h := l.hash(lane); l.stopped[h] == nil {
+	if h := l.hash(lane); l.stopped[h] == 0 {
 		l.stopped[h] = b
 	}
 }
@@ -118,7 +73,7 @@ func (l *lanes) full(j *job) bool {
 	}
 	waits := false
 	for _, k := range j.lanes {
-		if l.stopped[l.hash(k)] != nil {
+		if l.stopped[l.hash(k)] != 0 {
 			return false
 		}
 		waits = waits || len(l.queues[k]) > 0
@@ -127,10 +82,10 @@ func (l *lanes) full(j *job) bool {
 }
 
 // add enters an order. It is ready if nothing is before it in any of its lanes; by
-// is not nil if it can never run.
-func (l *lanes) add(j *job) (ready bool, by *barrier) {
+// is not 0 if it can never run.
+func (l *lanes) add(j *job) (ready bool, by barrierID) {
 	for _, k := range j.lanes {
-		if b := l.stopped[l.hash(k)]; b != nil {
+		if b := l.stopped[l.hash(k)]; b != 0 {
 			l.bar(j, b)
 			return false, b
 		}
@@ -145,13 +100,13 @@ func (l *lanes) add(j *job) (ready bool, by *barrier) {
 	if j.before > 0 {
 		l.waiting++
 	}
-	return j.before == 0, nil
+	return j.before == 0, 0
 }
 
 // bar stops the lanes of an order that never entered them.
-func (l *lanes) bar(j *job, by *barrier) {
+func (l *lanes) bar(j *job, by barrierID) {
 	j.blockedBy = by
-	own := l.barrierFor(j)
+	own := l.barriers.add(j)
 	for _, k := range j.lanes {
 		l.shut(k, j, own)
 	}
@@ -182,7 +137,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 	work := []*job{j}
 	for len(work) > 0 {
 		j, work = work[0], work[1:]
-		own := l.barrierFor(j)
+		own := l.barriers.add(j)
 		for _, k := range j.lanes {
 			q := l.queues[k]
 			at := slices.Index(q, j)
@@ -191,7 +146,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 			}
 			l.shut(k, j, own)
 			for _, b := range q[at+1:] {
-				if b.blockedBy == nil {
+				if b.blockedBy == 0 {
 					b.blockedBy = own
 					l.waiting--
 					blocked, work = append(blocked, b), append(work, b)
@@ -205,18 +160,6 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 		}
 	}
 	return blocked
-}
-
-// sortBlocked puts those first that block most.
-func sortBlocked(heads []*barrier) []Blocked {
-	list := make([]Blocked, len(heads))
-	for i, h := range heads {
-		list[i] = Blocked{Number: h.number, Outcome: h.cause.outcome, Why: h.cause.why, Orders: h.orders}
-	}
-	slices.SortFunc(list, func(a, b Blocked) int {
-		return cmp.Or(cmp.Compare(b.Orders, a.Orders), cmp.Compare(a.Number, b.Number))
-	})
-	return list
 }
 
 // laneSet holds lanes in a memory that does not grow. It may say of a lane that it
