@@ -1,6 +1,10 @@
 package journal
 
-import "go.etcd.io/bbolt"
+import (
+	"go.etcd.io/bbolt"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
 
 // MaxSize makes a disk of so many bytes.
 func MaxSize(n int) Option {
@@ -26,3 +30,11 @@ func (j *Journal) Commits() (n int) {
 
 // AppendRecord is appendRecord.
 var AppendRecord = appendRecord
+
+// ReadRecord is readRecord, and whether the record is one that is read by hand.
+func ReadRecord(body []byte) (r resubmit.Record, byHand bool, err error) {
+	p := plainRecord{rest: string(body)}
+	byHand = isPlain(body) && p.read(&r)
+	r, err = readRecord(body)
+	return r, byHand, err
+}

@@ -95,8 +95,8 @@ func appendText(b []byte, s string) []byte {
 }
 
 func decode(orderID string, body []byte) (resubmit.Record, error) {
-	var r resubmit.Record
-	if err := json.Unmarshal(body, &r); err != nil {
+	r, err := readRecord(body)
+	if err != nil {
 		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, orderID, err)
 	}
 	if r.OrderID != orderID {
