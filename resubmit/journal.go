@@ -3,6 +3,9 @@ package resubmit
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +45,16 @@ type LaterJournal interface {
 	PutLater(Record) error
 	// Sync returns when all that was put is durable.
 	Sync() error
+}
+
+// BulkJournal is a Journal that can tell all that it holds at once, faster than by
+// asking for one order after the other. A run that goes on with it passes over what
+// came to an end without asking again.
+type BulkJournal interface {
+	Journal
+	// Records yields the last record of each order, in any order, as Get tells them. An
+	// error ends it, with the zero Record. Nothing is to be put while it is ranged over.
+	Records() iter.Seq2[Record, error]
 }
 
 // RecordState is how far an order got.
@@ -126,7 +139,10 @@ type MemoryJournal struct {
 	patience Patience
 }
 
-var _ PatientJournal = (*MemoryJournal)(nil)
+var (
+	_ BulkJournal = (*MemoryJournal)(nil)
+	_ PatientJournal = (*MemoryJournal)(nil)
+)
 
 // Begin binds the journal to a plan.
 func (m *MemoryJournal) Begin(planDigest string) error {
@@ -169,6 +185,20 @@ func (m *MemoryJournal) Get(orderID string) (Record, bool, error) {
 	defer m.mu.Unlock()
 	r, ok := m.records[orderID]
 	return r, ok, nil
+}
+
+// Records yields the last record of each order.
+func (m *MemoryJournal) Records() iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		m.mu.Lock()
+		all := slices.Collect(maps.Values(m.records))
+		m.mu.Unlock()
+		for _, r := range all {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 // PutPatience remembers what a server asked for. Begin must have been called.

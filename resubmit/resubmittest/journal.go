@@ -60,6 +60,7 @@ func journalChecks() []journalCheck {
 		{"what was put is on disk before Put returns", (*journalStand).isDurable},
 		{"a journal that is closed takes nothing", (*journalStand).refusesAfterClose},
 		{"it holds what a map would hold", (*journalStand).isLikeAMap},
+		{"it tells at once what it tells one by one", (*journalStand).tellsAll},
 	}
 }
 
@@ -544,6 +545,46 @@ func (s *journalStand) isLikeAMap() {
 			s.mustHold(id, &r)
 		} else {
 			s.mustHold(id, nil)
+		}
+	}
+}
+
+// tellsAll holds a resubmit.BulkJournal against what was put. Another has nothing to
+// prove.
+func (s *journalStand) tellsAll() {
+	bulk, ok := s.journal.(resubmit.BulkJournal)
+	if !ok {
+		return
+	}
+	s.begin()
+	want := make(map[string]resubmit.Record)
+	for round := range 2 {
+		for i, state := range journalStates() {
+			for _, id := range []string{fmt.Sprintf("id-%d", i), fmt.Sprintf("id-%d-%d", round, i)} {
+				if want[id].CheckNext(journalRecord(id, state, i)) == nil {
+					want[id] = journalRecord(id, state, 10*round+i)
+					s.put(want[id])
+				}
+			}
+		}
+		got := make(map[string]resubmit.Record)
+		for r, err := range bulk.Records() {
+			_, twice := got[r.OrderID]
+			switch {
+			case err != nil:
+				s.failf("Records ended with the error %v", err)
+			case twice:
+				s.failf("Records yielded order %q twice", r.OrderID)
+			case !sameRecord(r, want[r.OrderID]):
+				s.failf("Records yielded %+v, where %+v was put", r, want[r.OrderID])
+			}
+			got[r.OrderID] = r
+		}
+		if len(got) != len(want) {
+			s.failf("Records yielded %d of %d records", len(got), len(want))
+		}
+		for range bulk.Records() {
+			break
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -153,6 +154,22 @@ func (f *flawed) Close() error {
 	return f.plain.Close()
 }
 
+// bulkFlawed tells some records at once.
+type bulkFlawed struct {
+	*plain
+	tells func(resubmit.Record) bool
+}
+
+func (f bulkFlawed) Records() iter.Seq2[resubmit.Record, error] {
+	return func(yield func(resubmit.Record, error) bool) {
+		for _, r := range f.records {
+			if f.tells(r) && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
 func TestABrokenJournalIsCaught(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -272,6 +289,9 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 				},
 			}
 		}, "it holds what a map would hold", "Put of"},
+		"leaves out what came to an end": {func(p *plain) resubmit.Journal {
+			return bulkFlawed{p, func(r resubmit.Record) bool { return r.State != resubmit.RecordCompleted }}
+		}, "it tells at once what it tells one by one", "Records yielded"},
 	}
 	broken := make(map[string]bool)
 	for _, tt := range tests {

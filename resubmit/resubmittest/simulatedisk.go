@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -74,7 +76,10 @@ type Log struct {
 	broken   error // of a write: what is behind it would not be read again
 }
 
-var _ resubmit.PatientJournal = (*Log)(nil)
+var (
+	_ resubmit.BulkJournal = (*Log)(nil)
+	_ resubmit.PatientJournal = (*Log)(nil)
+)
 
 // logLine is one line: the plan that the log belongs to, a record, or what a server
 // asked for.
@@ -195,6 +200,20 @@ func (l *Log) Get(orderID string) (resubmit.Record, bool, error) {
 	defer l.mu.Unlock()
 	r, ok := l.records[orderID]
 	return r, ok, nil
+}
+
+// Records yields the last record of each order.
+func (l *Log) Records() iter.Seq2[resubmit.Record, error] {
+	return func(yield func(resubmit.Record, error) bool) {
+		l.mu.Lock()
+		all := slices.Collect(maps.Values(l.records))
+		l.mu.Unlock()
+		for _, r := range all {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 // PutPatience remembers what a server asked for. Begin must have been called.

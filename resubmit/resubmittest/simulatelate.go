@@ -1,16 +1,25 @@
 package resubmittest
 
-import "github.com/cloudblue-go/cloudblue/resubmit"
+import (
+	"iter"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
 
 // lateJournal is a journal that keeps what nobody waits for in memory for as long as
-// it may, so that a process that is killed loses it.
+// it may, so that a process that is killed loses it, and that tells all it holds at
+// once.
 type lateJournal struct {
 	*watchedJournal
+	log     *Log          // behind it
 	turn    chan struct{} // holds one element while somebody uses pending
 	pending []resubmit.Record
 }
 
-var _ resubmit.LaterJournal = (*lateJournal)(nil)
+var (
+	_ resubmit.LaterJournal = (*lateJournal)(nil)
+	_ resubmit.BulkJournal  = (*lateJournal)(nil)
+)
 
 func (j *lateJournal) PutLater(r resubmit.Record) error {
 	if err := j.p.step("before a journal write"); err != nil {
@@ -55,4 +64,21 @@ func (j *lateJournal) Get(orderID string) (resubmit.Record, bool, error) {
 		}
 	}
 	return j.watchedJournal.Get(orderID)
+}
+
+func (j *lateJournal) Records() iter.Seq2[resubmit.Record, error] {
+	return func(yield func(resubmit.Record, error) bool) {
+		if err := j.Sync(); err != nil {
+			yield(resubmit.Record{}, err)
+			return
+		}
+		for r, err := range j.log.Records() {
+			if j.p.killed() {
+				r, err = resubmit.Record{}, errKilled
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
 }

@@ -342,10 +342,11 @@ func (p *process) journal(env *Process) (resubmit.Journal, error) {
 	}
 	p.own.journal = inner
 	watched := &watchedJournal{Journal: inner, p: p}
-	if p.w.cfg.Journal != nil || p.w.s.seed%2 == 0 {
+	log, ok := inner.(*Log)
+	if !ok || p.w.cfg.Journal != nil || p.w.s.seed%2 == 0 {
 		return watched, nil
 	}
-	return &lateJournal{watchedJournal: watched, turn: make(chan struct{}, 1)}, nil
+	return &lateJournal{watchedJournal: watched, log: log, turn: make(chan struct{}, 1)}, nil
 }
 
 // watchedJournal is a journal whose process can die before, in and after each
