@@ -147,7 +147,7 @@ type entryReader struct {
 	plain   bool // the line has no escapes, and nothing but printable ASCII
 	pos     int
 	err     error
-	borrow  bool // texts are parts of the line
+	borrow  bool // the entry is only looked at
 	known   map[string]string
 	amounts map[string]decimal.Decimal
 }
@@ -156,7 +156,32 @@ type entryReader struct {
 func (r *entryReader) read(line string, e *Entry) error {
 	r.borrow = false
 	*e = Entry{}
-	return r.decode(line, e)
+	err := r.decode(line, e)
+	e.part()
+	return err
+}
+
+// part parts an entry from the line that it was read from: the texts that no other
+// entry has become those of one string of their own.
+func (e *Entry) part() {
+	texts := make([]*string, 0, 8)
+	texts = append(texts, &e.OrderID, &e.Number, &e.Customer, &e.TenantID, &e.Fingerprint)
+	for i := range e.Subscriptions {
+		texts = append(texts, &e.Subscriptions[i])
+	}
+	size := 0
+	for _, text := range texts {
+		size += len(*text)
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for _, text := range texts {
+		all.WriteString(*text)
+	}
+	rest := all.String()
+	for _, text := range texts {
+		*text, rest = rest[:len(*text)], rest[len(*text):]
+	}
 }
 
 // look reads one line into e for one look: the texts of e keep the line alive, and
@@ -346,13 +371,10 @@ func isPlain(line string) bool {
 	return true
 }
 
+// text is a part of the line, if it has no escapes.
 func (r *entryReader) text() string {
 	raw, escaped := r.raw()
-	s := r.valid(raw, escaped)
-	if r.borrow {
-		return s
-	}
-	return strings.Clone(s)
+	return r.valid(raw, escaped)
 }
 
 // again is text for what many entries have in common.
@@ -369,6 +391,8 @@ func (r *entryReader) again() string {
 	if len(r.known) < most && len(raw) <= most && r.err == nil {
 		s = strings.Clone(s)
 		r.known[strings.Clone(raw)] = s
+	} else if !r.borrow {
+		s = strings.Clone(s)
 	}
 	return s
 }

@@ -254,8 +254,10 @@ func (p *Plan) lines() iter.Seq2[planLine, error] {
 	return func(yield func(planLine, error) bool) {
 		sections := &sectionReader{r: &blockReader{plan: p}}
 		line, offset := planLine{}, int64(0)
+		var raw []byte
 		for {
-			raw, err := sections.next()
+			var err error
+			raw, err = sections.next(raw)
 			if err != nil {
 				yield(planLine{number: line.number + 1}, err)
 				return

@@ -34,7 +34,7 @@ type section struct {
 // verify reads the plan once from start to end.
 func (p *Plan) verify() error {
 	sections := &sectionReader{r: &blockReader{plan: p, record: true}}
-	head, err := sections.next()
+	head, err := sections.next(nil)
 	if len(head) == 0 {
 		if errors.Is(err, io.EOF) {
 			return p.errorf(1, "the file is empty; make the plan anew")
@@ -60,7 +60,7 @@ func (p *Plan) verifyEntries(sections *sectionReader, header, rest []byte) error
 	all.Go(func() {
 		defer close(inOrder)
 		defer close(work)
-		for raw, err := rest, error(nil); ; raw, err = sections.next() {
+		for raw, err := rest, error(nil); ; raw, err = sections.next(nil) {
 			s := &section{raw: raw, err: err, trailer: -1, checked: make(chan struct{})}
 			for _, next := range []chan *section{inOrder, work} {
 				select {
@@ -198,9 +198,10 @@ type sectionReader struct {
 	rest []byte // a line that has begun
 }
 
-// next returns the lines up to the last line end of the next block that has one.
-// io.ErrUnexpectedEOF means that the end of the last line is missing.
-func (s *sectionReader) next() ([]byte, error) {
+// next returns the lines up to the last line end of the next block that has one, in
+// the memory of old if that is enough. io.ErrUnexpectedEOF means that the end of the
+// last line is missing.
+func (s *sectionReader) next(old []byte) ([]byte, error) {
 	for {
 		block, err := s.r.block()
 		switch {
@@ -216,7 +217,7 @@ func (s *sectionReader) next() ([]byte, error) {
 			}
 			continue
 		}
-		raw := slices.Concat(s.rest, block[:end])
+		raw := append(append(slices.Grow(old[:0], len(s.rest)+end), s.rest...), block[:end]...)
 		s.rest = append(s.rest[:0], block[end:]...)
 		return raw, nil
 	}
