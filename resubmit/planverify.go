@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -17,18 +14,14 @@ import (
 // which several goroutines check, while the one that asked hashes the sections and
 // puts what was found in them together, in the order of the file.
 
-// section is a run of whole lines of a plan, and what was found in it.
-type section struct {
-	raw []byte
-	err error // of reading, behind it
-
+// checked is what was found in a section.
+type checked struct {
 	counts  Counts // of the entries before trailer or problem
 	first   *Entry // that tells when it was placed, and its place among the entries
 	at      int
 	last    time.Time // of placing of the last one that tells it
 	trailer int       // offset of the last line of the plan; -1
 	problem error     // with the line behind the entries
-	checked chan struct{}
 }
 
 // verify reads the plan once from start to end.
@@ -50,67 +43,42 @@ func (p *Plan) verify() error {
 
 // verifyEntries checks all behind the header. rest is what was read of that.
 func (p *Plan) verifyEntries(sections *sectionReader, header, rest []byte) error {
-	workers := runtime.GOMAXPROCS(0)
-	var (
-		work    = make(chan *section)
-		inOrder = make(chan *section, 2*workers)
-		over    = make(chan struct{})
-		all     sync.WaitGroup
-	)
-	all.Go(func() {
-		defer close(inOrder)
-		defer close(work)
-		for raw, err := rest, error(nil); ; raw, err = sections.next(nil) {
-			s := &section{raw: raw, err: err, trailer: -1, checked: make(chan struct{})}
-			for _, next := range []chan *section{inOrder, work} {
-				select {
-				case next <- s:
-				case <-over:
-					return
-				}
-			}
-			if err != nil {
-				return
-			}
+	next := func() ([]byte, error) {
+		if raw := rest; raw != nil {
+			rest = nil
+			return raw, nil
 		}
-	})
-	for range workers {
-		all.Go(func() {
-			var dec entryReader
-			for s := range work {
-				s.check(&dec)
-				close(s.checked)
-			}
-		})
+		return sections.next(nil)
 	}
 	v := &verifier{plan: p, line: 1, offset: int64(len(header)), digest: sha256.New()}
 	_, _ = v.digest.Write(header) // a hash never fails
-	err := v.join(inOrder)
-	close(over)
-	all.Wait()
-	return err
+	for s := range inSections(next, func() func([]byte) *checked {
+		var dec entryReader
+		return func(raw []byte) *checked { return check(raw, &dec) }
+	}) {
+		if done, err := v.add(s); done || err != nil {
+			return err
+		}
+		if s.err != nil {
+			return p.errorf(v.line+1, "%w", readError(s.err))
+		}
+	}
+	return p.errorf(v.line+1, "%w", errCutOff)
 }
 
 // check looks at the lines of a section up to the last line of the plan or to the
 // first problem.
-func (s *section) check(dec *entryReader) {
+func check(raw []byte, dec *entryReader) *checked {
+	s := &checked{trailer: -1}
 	var e Entry
-	for rest := string(s.raw); rest != ""; {
+	for rest := string(raw); rest != ""; {
 		line, after, _ := strings.Cut(rest, "\n")
 		if strings.HasPrefix(line, trailerStart) {
-			s.trailer = len(s.raw) - len(rest)
-			return
+			s.trailer = len(raw) - len(rest)
+			return s
 		}
-		if len(line) >= maxLine {
-			s.problem = fmt.Errorf("%w; make the plan anew", errLongLine)
-			return
-		}
-		if s.problem = dec.look(line, &e); s.problem == nil {
-			s.problem = checkEntry(&e, s.last)
-		}
-		if s.problem != nil {
-			s.problem = fmt.Errorf("%w; the file was edited or damaged: make the plan anew", s.problem)
-			return
+		if s.problem = checkLine(line, dec, &e, s.last); s.problem != nil {
+			return s
 		}
 		if !e.Before.PlacedAt.IsZero() {
 			if s.first == nil {
@@ -121,6 +89,21 @@ func (s *section) check(dec *entryReader) {
 		s.counts.add(e.Decision.Action)
 		rest = after
 	}
+	return s
+}
+
+func checkLine(line string, dec *entryReader, e *Entry, after time.Time) error {
+	if len(line) >= maxLine {
+		return fmt.Errorf("%w; make the plan anew", errLongLine)
+	}
+	err := dec.look(line, e)
+	if err == nil {
+		err = checkEntry(e, after)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; the file was edited or damaged: make the plan anew", err)
+	}
+	return nil
 }
 
 // verifier puts the sections of a plan together.
@@ -137,23 +120,9 @@ type hashWriter interface {
 	Sum(b []byte) []byte
 }
 
-// join goes through the sections in their order, up to the end or the first problem.
-func (v *verifier) join(sections <-chan *section) error {
-	for s := range sections {
-		<-s.checked
-		if done, err := v.add(s); done || err != nil {
-			return err
-		}
-		if s.err != nil {
-			return v.plan.errorf(v.line+1, "%w", readError(s.err))
-		}
-	}
-	return v.plan.errorf(v.line+1, "%w", errCutOff)
-}
-
 // add adds a section, and reports whether the plan ends in it.
-func (v *verifier) add(s *section) (done bool, err error) {
-	p := v.plan
+func (v *verifier) add(sec *section[*checked]) (done bool, err error) {
+	p, s := v.plan, sec.found
 	if s.first != nil {
 		if err := checkAge(s.first, v.after); err != nil {
 			return false, p.errorf(v.line+s.at+1, "%w; the file was edited or damaged: make the plan anew", err)
@@ -166,13 +135,13 @@ func (v *verifier) add(s *section) (done bool, err error) {
 	case s.problem != nil:
 		return false, p.errorf(v.line+1, "%w", s.problem)
 	case s.trailer < 0:
-		_, _ = v.digest.Write(s.raw)
-		v.offset += int64(len(s.raw))
+		_, _ = v.digest.Write(sec.raw)
+		v.offset += int64(len(sec.raw))
 		return false, nil
 	}
-	_, _ = v.digest.Write(s.raw[:s.trailer])
+	_, _ = v.digest.Write(sec.raw[:s.trailer])
 	p.last = v.offset + int64(s.trailer)
-	line, _, _ := bytes.Cut(s.raw[s.trailer:], []byte{'\n'})
+	line, _, _ := bytes.Cut(sec.raw[s.trailer:], []byte{'\n'})
 	if err := p.readTrailer(line, v.digest); err != nil {
 		return false, p.errorf(v.line+1, "%w", err)
 	}
@@ -190,35 +159,4 @@ func readError(err error) error {
 		return errCutOff
 	}
 	return fmt.Errorf("%w; make the plan anew", err)
-}
-
-// sectionReader cuts what it reads into runs of whole lines.
-type sectionReader struct {
-	r    *blockReader
-	rest []byte // a line that has begun
-}
-
-// next returns the lines up to the last line end of the next block that has one, in
-// the memory of old if that is enough. io.ErrUnexpectedEOF means that the end of the
-// last line is missing.
-func (s *sectionReader) next(old []byte) ([]byte, error) {
-	for {
-		block, err := s.r.block()
-		switch {
-		case errors.Is(err, io.EOF) && len(s.rest) > 0:
-			return nil, io.ErrUnexpectedEOF
-		case err != nil:
-			return nil, err
-		}
-		end := bytes.LastIndexByte(block, '\n') + 1
-		if end == 0 {
-			if s.rest = append(s.rest, block...); len(s.rest) > maxLine {
-				return nil, errLongLine
-			}
-			continue
-		}
-		raw := append(append(slices.Grow(old[:0], len(s.rest)+end), s.rest...), block[:end]...)
-		s.rest = append(s.rest[:0], block[end:]...)
-		return raw, nil
-	}
 }

@@ -1,0 +1,96 @@
+package resubmit
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// section is a run of whole lines of a plan, and what was found in it.
+type section[T any] struct {
+	raw   []byte
+	err   error // of reading, behind it
+	found T
+	seen  chan struct{}
+}
+
+// inSections yields what next reads up to an error, in its order. Before that look has
+// seen each section, several at the same time: each of the goroutines that do so has a
+// look of its own.
+func inSections[T any](next func() ([]byte, error), newLook func() func(raw []byte) T) iter.Seq[*section[T]] {
+	return func(yield func(*section[T]) bool) {
+		workers := runtime.GOMAXPROCS(0)
+		work, inOrder := make(chan *section[T]), make(chan *section[T], 2*workers)
+		over := make(chan struct{})
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer close(over)
+		all.Go(func() {
+			defer close(inOrder)
+			defer close(work)
+			for {
+				s := &section[T]{seen: make(chan struct{})}
+				s.raw, s.err = next()
+				for _, to := range []chan *section[T]{inOrder, work} {
+					select {
+					case to <- s:
+					case <-over:
+						return
+					}
+				}
+				if s.err != nil {
+					return
+				}
+			}
+		})
+		for range workers {
+			all.Go(func() {
+				look := newLook()
+				for s := range work {
+					s.found = look(s.raw)
+					close(s.seen)
+				}
+			})
+		}
+		for s := range inOrder {
+			if <-s.seen; !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// sectionReader cuts what it reads into runs of whole lines.
+type sectionReader struct {
+	r    *blockReader
+	rest []byte // a line that has begun
+}
+
+// next returns the lines up to the last line end of the next block that has one, in
+// the memory of old if that is enough. io.ErrUnexpectedEOF means that the end of the
+// last line is missing.
+func (s *sectionReader) next(old []byte) ([]byte, error) {
+	for {
+		block, err := s.r.block()
+		switch {
+		case errors.Is(err, io.EOF) && len(s.rest) > 0:
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		}
+		end := bytes.LastIndexByte(block, '\n') + 1
+		if end == 0 {
+			if s.rest = append(s.rest, block...); len(s.rest) > maxLine {
+				return nil, errLongLine
+			}
+			continue
+		}
+		raw := append(append(slices.Grow(old[:0], len(s.rest)+end), s.rest...), block[:end]...)
+		s.rest = append(s.rest[:0], block[end:]...)
+		return raw, nil
+	}
+}
