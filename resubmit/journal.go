@@ -140,7 +140,7 @@ type MemoryJournal struct {
 }
 
 var (
-	_ BulkJournal = (*MemoryJournal)(nil)
+	_ BulkJournal    = (*MemoryJournal)(nil)
 	_ PatientJournal = (*MemoryJournal)(nil)
 )
 

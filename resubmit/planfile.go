@@ -175,8 +175,11 @@ type Plan struct {
 // OpenPlan opens a plan file and verifies all of it in one pass. A file that was
 // edited, cut off or joined with another, that is of another version or no plan
 // at all is an error of one line with the path, the line, and what to do. Close
-// the plan when done.
-func OpenPlan(path string) (*Plan, error) {
+// the plan when done. [OpenPlanAgain] is faster for one that a journal was begun with.
+func OpenPlan(path string) (*Plan, error) { return openPlan(path, "") }
+
+// openPlan opens a plan, which may be the one with a digest that was verified before.
+func openPlan(path, digest string) (*Plan, error) {
 	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: open plan: %w", err)
@@ -188,7 +191,7 @@ func OpenPlan(path string) (*Plan, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("resubmit: open plan: %w", err), f.Close())
 	}
-	p, err := readPlan(f, info.Size(), path)
+	p, err := readPlan(f, info.Size(), path, digest)
 	if err != nil {
 		_ = f.Close() // nothing was written, and err says more
 		return nil, err
@@ -199,10 +202,14 @@ func OpenPlan(path string) (*Plan, error) {
 
 // ReadPlan is [OpenPlan] for a plan of size bytes that r reads. r must be safe for
 // concurrent use if the plan is to be, and must not change.
-func ReadPlan(r io.ReaderAt, size int64) (*Plan, error) { return readPlan(r, size, "") }
+func ReadPlan(r io.ReaderAt, size int64) (*Plan, error) { return readPlan(r, size, "", "") }
 
-func readPlan(r io.ReaderAt, size int64, name string) (*Plan, error) {
-	p := &Plan{r: r, size: size, name: name, seed: maphash.MakeSeed()}
+func readPlan(r io.ReaderAt, size int64, name, digest string) (*Plan, error) {
+	blank := Plan{r: r, size: size, name: name, seed: maphash.MakeSeed()}
+	if p := blank; digest != "" && p.recognize(digest) {
+		return &p, nil
+	}
+	p := &blank
 	if err := p.verify(); err != nil {
 		return nil, err
 	}

@@ -281,6 +281,10 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 			require.ErrorContains(t, err, test.want)
 			require.ErrorContains(t, err, "resubmit: plan "+path+": line ")
 			require.NotContains(t, err.Error(), "\n")
+			known, refused := readPlan([]byte(good))
+			require.NoError(t, refused)
+			_, again := resubmit.OpenPlanAgain(path, known.Digest())
+			require.Equal(t, err, again)
 		})
 	}
 }

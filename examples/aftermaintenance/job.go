@@ -111,7 +111,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		}
 		sys.onClose(func() error { return os.RemoveAll(dir) })
 		path = filepath.Join(dir, "plan.jsonl")
-	} else if plan, err := resubmit.OpenPlan(path); !errors.Is(err, fs.ErrNotExist) {
+	} else if plan, err := resubmit.OpenPlanAgain(path, s.memory.plan()); !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
 			return nil, err
 		}

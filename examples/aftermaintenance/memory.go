@@ -61,6 +61,14 @@ func (m *memory) open(onClose func(func() error)) (err error) {
 	return nil
 }
 
+// plan is the digest of the plan that the journal was begun with; "" for none.
+func (m *memory) plan() string {
+	if m.opened == nil {
+		return ""
+	}
+	return m.opened.Plan()
+}
+
 // attach lets a run remember.
 func (m *memory) attach(cfg resubmit.Config) resubmit.Config {
 	if m.opened != nil {

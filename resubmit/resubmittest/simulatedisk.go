@@ -77,7 +77,7 @@ type Log struct {
 }
 
 var (
-	_ resubmit.BulkJournal = (*Log)(nil)
+	_ resubmit.BulkJournal    = (*Log)(nil)
 	_ resubmit.PatientJournal = (*Log)(nil)
 )
 
