@@ -494,7 +494,28 @@ func (x *run) block(j *job, by barrierID) {
 		why = x.notStarted(j)
 	}
 	j.item.Outcome, j.item.Why = OutcomeSkipped, why
+	if !stopping {
+		x.recallBlocked(j)
+	}
 	x.account(j)
+}
+
+// recallBlocked has an order that is blocked end as an earlier run left it. That let it
+// pass the older one, and what came of that one was lost with the end of the run.
+func (x *run) recallBlocked(j *job) {
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	if err != nil || !found || rec.State == RecordRefused || rec.State == RecordSkipped {
+		return
+	}
+	j.item.Attempts, j.item.Target = rec.Attempt, rec.Target
+	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
+	switch rec.State {
+	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess:
+		j.item.Outcome, j.item.Why = Outcome(rec.State), rec.Why
+	default:
+		j.item.Outcome = OutcomeUnknown
+		j.item.Why += "; an earlier run has pushed it, or may have: look at the order before anything is sent again"
+	}
 }
 
 // notStarted says why an order was left where it was.

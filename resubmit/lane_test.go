@@ -160,3 +160,40 @@ func TestWhatSharesALane(t *testing.T) {
 		})
 	}
 }
+
+// A crash can lose that the older order came to its end, and keep the younger one's
+// intent.
+func TestAnOrderThatWasPushedBeforeIsNotSaidToBeLeftWhereItWasBecauseItIsBlocked(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[resubmit.RecordState]resubmit.Outcome{
+		resubmit.RecordRefused:     resubmit.OutcomeSkipped,
+		resubmit.RecordSending:     resubmit.OutcomeUnknown,
+		resubmit.RecordPushed:      resubmit.OutcomeUnknown,
+		resubmit.RecordCompleted:   resubmit.OutcomeCompleted,
+		resubmit.RecordFailedAgain: resubmit.OutcomeFailedAgain,
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "a")}
+				orders[0].pushFaults = []fault{conflict}
+				s, journal, plan := newShop(orders...), new(resubmit.MemoryJournal), planFor(t, orders...)
+				require.NoError(t, journal.Begin(plan.Digest()))
+				require.NoError(t, journal.Put(resubmit.Record{
+					OrderID: "id-2", Fingerprint: entryFor(orders[1]).Fingerprint, State: state, Attempt: 1, At: time.Now(), Why: "it was so",
+				}))
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
+				report, err := r.Apply(t.Context(), plan)
+				require.NoError(t, err)
+				item := itemOf(t, report, 2)
+				require.Equal(t, want, item.Outcome)
+				if want == resubmit.OutcomeUnknown || want == resubmit.OutcomeSkipped {
+					require.Contains(t, item.Why, "blocked by SO000001")
+				} else {
+					require.Equal(t, "it was so", item.Why)
+				}
+				require.Zero(t, s.accepted("id-2"))
+			})
+		})
+	}
+}
