@@ -40,8 +40,9 @@ type Journal interface {
 type LaterJournal interface {
 	Journal
 	// PutLater is Put, but may return before the record is durable, which it is soon,
-	// and before any record that is put after it. Get returns it at once. Should it
-	// fail after it returned, then Put, PutLater and Sync fail from then on.
+	// and before any later record of the same order; those of other orders may be
+	// durable before it. Get returns it at once. Should it fail after it returned, then
+	// Put, PutLater and Sync fail from then on.
 	PutLater(Record) error
 	// Sync returns when all that was put is durable.
 	Sync() error

@@ -58,6 +58,7 @@ func journalChecks() []journalCheck {
 		{"what was put is there for everybody", (*journalStand).showsWhatWasPut},
 		{"what was put is there when it is opened again", (*journalStand).keepsOverReopening},
 		{"what was put is on disk before Put returns", (*journalStand).isDurable},
+		{"what was put later is read at once, and on disk before a later record of its order and after Sync", (*journalStand).keepsLater},
 		{"a journal that is closed takes nothing", (*journalStand).refusesAfterClose},
 		{"it holds what a map would hold", (*journalStand).isLikeAMap},
 		{"it tells at once what it tells one by one", (*journalStand).tellsAll},
@@ -483,23 +484,65 @@ func (s *journalStand) isDurable() {
 	for n, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordPushed, resubmit.RecordCompleted} {
 		r := journalRecord("id-1", state, n)
 		s.put(r)
-		left := s.TempDir()
-		if err := os.CopyFS(left, os.DirFS(s.place)); err != nil {
-			s.failf("its directory could not be copied: %v", err)
-		}
-		if files, err := os.ReadDir(left); err != nil || len(files) == 0 {
-			s.Logf("not proved: it leaves nothing in its directory (%v)", err)
+		if !s.mustSurvive("Put", r) {
 			return
 		}
-		after := s.openAt(left)
-		err := holds(after, "id-1", &r)
-		if c, ok := after.(io.Closer); ok {
-			err = errors.Join(err, c.Close())
-		}
-		if err != nil {
-			s.failf("after a crash right behind Put: %v", err)
-		}
 	}
+}
+
+func (s *journalStand) keepsLater() {
+	s.begin()
+	j, ok := s.journal.(resubmit.LaterJournal)
+	if !ok {
+		s.Logf("not proved: it is no LaterJournal")
+		return
+	}
+	later := func(r resubmit.Record) {
+		s.Helper()
+		if err := j.PutLater(r); err != nil {
+			s.failf("PutLater of %s as %s failed: %v", r.OrderID, r.State, err)
+		}
+		s.mustHold(r.OrderID, &r)
+	}
+	pushed, completed := journalRecord("id-1", resubmit.RecordPushed, 1), journalRecord("id-1", resubmit.RecordCompleted, 2)
+	intent := journalRecord("id-2", resubmit.RecordSending, 3)
+	later(pushed)
+	later(completed)
+	later(journalRecord("id-2", resubmit.RecordRefused, 1))
+	s.put(intent)
+	if s.mustHold("id-2", &intent); !s.mustSurvive("Put", intent) {
+		return
+	}
+	if err := j.Sync(); err != nil {
+		s.failf("Sync failed: %v", err)
+	}
+	s.mustSurvive("Sync", completed, intent)
+}
+
+// mustSurvive proves that records are there after a crash behind a call. It returns
+// false if the journal leaves nothing to prove that with.
+func (s *journalStand) mustSurvive(call string, records ...resubmit.Record) bool {
+	s.Helper()
+	left := s.TempDir()
+	if err := os.CopyFS(left, os.DirFS(s.place)); err != nil {
+		s.failf("its directory could not be copied: %v", err)
+	}
+	if files, err := os.ReadDir(left); err != nil || len(files) == 0 {
+		s.Logf("not proved: it leaves nothing in its directory (%v)", err)
+		return false
+	}
+	after := s.openAt(left)
+	var err error
+	for _, r := range records {
+		err = errors.Join(err, holds(after, r.OrderID, &r))
+	}
+	if c, ok := after.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	if err != nil {
+		s.failf("after a crash right behind %s: %v", call, err)
+	}
+	return true
 }
 
 func (s *journalStand) refusesAfterClose() {

@@ -170,6 +170,16 @@ func (f bulkFlawed) Records() iter.Seq2[resubmit.Record, error] {
 	}
 }
 
+// flawedLater is a LaterJournal with a flaw.
+type flawedLater struct {
+	*flawed
+	putLater func(resubmit.Record) error
+	sync     func() error
+}
+
+func (f *flawedLater) PutLater(r resubmit.Record) error { return f.putLater(r) }
+func (f *flawedLater) Sync() error                      { return f.sync() }
+
 func TestABrokenJournalIsCaught(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -267,6 +277,27 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 				close: func() error { return errors.Join(p.save(), p.Close()) },
 			}
 		}, "what was put is on disk before Put returns", "after a crash right behind Put"},
+		"shows what was put later when it is on disk": {func(p *plain) resubmit.Journal {
+			var late []resubmit.Record
+			return &flawedLater{
+				flawed: &flawed{plain: p}, putLater: func(r resubmit.Record) error { late = append(late, r); return nil },
+				sync: func() error { return p.Put(late[0]) },
+			}
+		}, "what was put later is read at once, and on disk before a later record of its order and after Sync", "found nothing"},
+		"has Sync forgotten": {func(p *plain) resubmit.Journal {
+			late := make(map[string]resubmit.Record)
+			f := &flawed{plain: p, put: func(r resubmit.Record) error { delete(late, r.OrderID); return p.Put(r) }}
+			f.get = func(id string) (resubmit.Record, bool, error) {
+				if r, ok := late[id]; ok {
+					return r, true, nil
+				}
+				return p.Get(id)
+			}
+			return &flawedLater{
+				flawed: f, putLater: func(r resubmit.Record) error { late[r.OrderID] = r; return nil },
+				sync: func() error { return nil },
+			}
+		}, "what was put later is read at once, and on disk before a later record of its order and after Sync", "after a crash right behind Sync"},
 		"takes records when it is closed": {func(p *plain) resubmit.Journal {
 			return &flawed{plain: p, close: func() error { return nil }}
 		}, "a journal that is closed takes nothing", "Put took a record"},

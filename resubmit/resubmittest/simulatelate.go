@@ -6,9 +6,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// lateJournal is a journal that keeps what nobody waits for in memory for as long as
-// it may, so that a process that is killed loses it, and that tells all it holds at
-// once.
+// lateJournal is a journal that keeps what nobody waits for in memory, so that a
+// process that is killed loses it, and that tells all it holds at once. What it writes
+// on the way is any of it, in no order but that of the records of one order.
 type lateJournal struct {
 	*watchedJournal
 	log     *Log          // behind it
@@ -34,25 +34,41 @@ func (j *lateJournal) PutLater(r resubmit.Record) error {
 	return j.p.step("after a journal write")
 }
 
-// Sync writes what is pending. A write that failed is tried again by nobody: the log
-// takes nothing more then.
 func (j *lateJournal) Sync() error {
-	j.turn <- struct{}{}
-	defer func() { <-j.turn }()
-	for len(j.pending) > 0 {
-		if err := j.watchedJournal.Put(j.pending[0]); err != nil {
-			return err
-		}
-		j.pending = j.pending[1:]
-	}
-	return nil
+	return j.write(func(string) bool { return true })
 }
 
 func (j *lateJournal) Put(r resubmit.Record) error {
-	if err := j.Sync(); err != nil {
+	random := j.p.w.random(callJournal, j.p.w.index(r.OrderID), -r.Attempt)
+	picked := map[string]bool{r.OrderID: true}
+	err := j.write(func(id string) bool {
+		if _, drawn := picked[id]; !drawn {
+			picked[id] = random.IntN(4) == 0
+		}
+		return picked[id]
+	})
+	if err != nil {
 		return err
 	}
 	return j.watchedJournal.Put(r)
+}
+
+// write writes what is pending of some orders. A write that failed is tried again by
+// nobody: the log takes nothing more then.
+func (j *lateJournal) write(of func(orderID string) bool) error {
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	for i := 0; i < len(j.pending); {
+		if !of(j.pending[i].OrderID) {
+			i++
+			continue
+		}
+		if err := j.watchedJournal.Put(j.pending[i]); err != nil {
+			return err
+		}
+		j.pending = append(j.pending[:i:i], j.pending[i+1:]...)
+	}
+	return nil
 }
 
 func (j *lateJournal) Get(orderID string) (resubmit.Record, bool, error) {
