@@ -13,9 +13,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// chunk is how many records are read within one transaction: a long one would keep
-// a run from growing the file.
-const chunk = 1000
+// chunkSize is how many records are read at once. A merge waits so long.
+const chunkSize = 1000
 
 // Summary is what a journal holds.
 type Summary struct {
@@ -73,7 +72,7 @@ func (j *Journal) Summary() (Summary, error) {
 		}
 		s.Records++
 		s.States[r.State]++
-		s.DataBytes += int64(len(key) + checksumSize + linkSize + len(body))
+		s.DataBytes += int64(len(key) + sealSize + len(body))
 		if r.At.After(s.Newest) {
 			s.Newest = r.At
 		}
@@ -104,30 +103,110 @@ func Inspect(path string) (Summary, error) {
 func (j *Journal) Check() error {
 	j.disk <- struct{}{}
 	defer func() { <-j.disk }()
-	return j.view(func(pages) error {
-		m, err := readMeta(j.file)
-		if err != nil {
-			return err
-		}
-		return checkAll(j.file, m)
-	})
+	if err := j.settle(); err != nil {
+		return err
+	}
+	m, err := readMeta(j.file)
+	if err == nil {
+		err = checkAll(j.file, m, j.log)
+	}
+	if err != nil {
+		return j.errorf("%w", err)
+	}
+	return nil
+}
+
+// settle brings all that was put into the table, unless the journal is only looked
+// at. The caller has the disk.
+func (j *Journal) settle() error {
+	if !j.readOnly {
+		j.commit(intoTable)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.usable()
 }
 
 // each yields the records in the order of their keys, and checks that none is
 // missing. The slices are good until f returns.
 func (j *Journal) each(f func(key, body []byte) error) error {
-	at := headKey
-	for at != nil {
-		err := j.view(func(p pages) error {
-			_, records, err := p.buckets()
-			if err == nil {
-				at, err = eachFrom(newCursor(records), at, chunk, f)
-			}
-			return err
-		})
+	j.disk <- struct{}{}
+	err := j.settle()
+	<-j.disk
+	if err != nil {
+		return err
+	}
+	if j.readOnly {
+		f = j.withLog(f)
+	}
+	var some chunk
+	for at := headKey; at != nil; {
+		if at, err = j.read(at, &some); err == nil {
+			err = some.each(f)
+		}
 		if err != nil {
+			return j.errorf("%w", err)
+		}
+	}
+	if j.readOnly {
+		err = f(nil, nil)
+	}
+	return err
+}
+
+// withLog yields the records of the log where they belong among those of the table,
+// and the rest of them at a nil key, which is not yielded.
+func (j *Journal) withLog(f func(key, body []byte) error) func(key, body []byte) error {
+	ids := slices.Sorted(maps.Keys(j.recent.slots))
+	return func(key, body []byte) error {
+		for len(ids) > 0 && (key == nil || ids[0] <= string(key[1:])) {
+			id := ids[0]
+			ids = ids[1:]
+			if err := f(recordKey(id), j.recent.body(j.recent.slots[id])); err != nil {
+				return err
+			}
+			if key != nil && id == string(key[1:]) {
+				return nil
+			}
+		}
+		if key == nil {
+			return nil
+		}
+		return f(key, body)
+	}
+}
+
+// read reads records of the table behind a key, and returns the last key, or nil at
+// the end.
+func (j *Journal) read(from []byte, some *chunk) ([]byte, error) {
+	j.reading.RLock()
+	defer j.reading.RUnlock()
+	some.text, some.ends = some.text[:0], some.ends[:0]
+	return eachFrom(newCursor(j.buckets.records), from, chunkSize, some.add)
+}
+
+// chunk is records that are looked at without keeping a run from writing.
+type chunk struct {
+	text []byte
+	ends []int
+}
+
+func (c *chunk) add(key, body []byte) error {
+	c.text = append(c.text, key...)
+	c.ends = append(c.ends, len(c.text))
+	c.text = append(c.text, body...)
+	c.ends = append(c.ends, len(c.text))
+	return nil
+}
+
+func (c *chunk) each(f func(key, body []byte) error) error {
+	at := 0
+	for i := 0; i < len(c.ends); i += 2 {
+		middle, end := c.ends[i], c.ends[i+1]
+		if err := f(c.text[at:middle:middle], c.text[middle:end:end]); err != nil {
 			return err
 		}
+		at = end
 	}
 	return nil
 }

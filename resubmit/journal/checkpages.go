@@ -10,7 +10,7 @@ import (
 
 // checkAll reads a file that nobody writes: each of its records is there and is one,
 // and each of its pages is free or belongs to one thing.
-func checkAll(f *os.File, m meta) error {
+func checkAll(f *os.File, m meta, l log) error {
 	free, taken, err := readFreelist(f, m)
 	if err != nil {
 		return err
@@ -25,15 +25,21 @@ func checkAll(f *os.File, m meta) error {
 	}
 	in := m.in(f)
 	in.visit = func(p page) error { return used.take(p.id, uint64(len(p.body))/m.pageSize) }
-	own, records, err := in.buckets()
+	b, err := in.buckets()
 	if err != nil {
 		return err
 	}
-	said, err := readSaid(own)
+	if _, _, err := b.log.alone(keyLog); err != nil {
+		return err
+	}
+	if err := l.replay(func(string, []byte) {}); err != nil {
+		return err
+	}
+	said, err := readSaid(b.journal)
 	if err != nil {
 		return err
 	}
-	if err := checkRecords(records, said.last); err != nil {
+	if err := checkRecords(b.records, &said); err != nil {
 		return err
 	}
 	if unused := slices.Index(used, false); unused >= 0 {
@@ -43,7 +49,7 @@ func checkAll(f *os.File, m meta) error {
 }
 
 // checkRecords goes over all records.
-func checkRecords(records tree, last []byte) error {
+func checkRecords(records tree, said *said) error {
 	c := newCursor(records)
 	c.strict = true
 	var count uint64
@@ -56,11 +62,10 @@ func checkRecords(records tree, last []byte) error {
 		return err
 	}
 	records.visit = nil // they were seen
-	want, err := checkLast(records, last)
-	if err == nil && count != want {
-		err = fmt.Errorf("%w: it has %d records of %d", ErrDamaged, count, want)
+	if count != said.count {
+		return fmt.Errorf("%w: it has %d records of %d", ErrDamaged, count, said.count)
 	}
-	return err
+	return checkLast(records, said.last)
 }
 
 // usage is which pages of a file belong to something.
@@ -72,7 +77,7 @@ func (u usage) take(id, count uint64) error {
 	}
 	for i := range u[id : id+count] {
 		if u[id:][i] {
-			return fmt.Errorf("%w: its page %d is used twice", ErrDamaged, id+uint64(i)) //nolint:gosec // within the file
+			return fmt.Errorf("%w: its page %d is used twice", ErrDamaged, id+uint64(i))
 		}
 		u[id:][i] = true
 	}

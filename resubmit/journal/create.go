@@ -54,7 +54,7 @@ func initialize(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	head := make([]byte, checksumSize+linkSize)
+	head := make([]byte, sealSize)
 	sealRecord(headKey, link(nil), head)
 	if err := records.Put(headKey, head); err != nil {
 		return err
@@ -70,5 +70,12 @@ func initialize(tx *bbolt.Tx) error {
 	if err := b.Put(keyFormat, seal(keyFormat, text)); err != nil {
 		return err
 	}
-	return b.Put(keyLast, seal(keyLast, []byte{0}))
+	if err := b.Put(keyLast, seal(keyLast, []byte{0, 0})); err != nil { // no merge, no records
+		return err
+	}
+	l, err := tx.CreateBucket(bucketLog)
+	if err != nil {
+		return err
+	}
+	return l.Put(keyLog, make([]byte, logSize-pageHeader-pageEntry-len(keyLog)))
 }

@@ -4,8 +4,9 @@ package journal
 // moved.
 type cursor struct {
 	tree
-	path  []place // from the first page down to the leaf, and what was there before
-	depth int     // of the leaves; -1 before one was seen
+	path     []place // from the first page down to the leaf, and what was there before
+	depth    int     // of the leaves; -1 before one was seen
+	snapshot uint64  // of the tree, see Journal
 	// strict has all of each page checked: the order of its keys, and its records.
 	strict bool
 }

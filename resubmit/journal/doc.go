@@ -11,7 +11,9 @@
 //	report, err := runner.Apply(ctx, plan)
 //
 // A record is on disk before Put returns. Callers that come while the disk is busy
-// share the next write; nobody waits for company.
+// share the next write; nobody waits for company. It is kept in a log within the file
+// and in memory, a few MiB at most, until some thousand records are merged into the
+// table of all, so that a journal of any size is opened at once and costs no more.
 //
 // One process writes a journal at a time. A second one gets a [*HeldError] that
 // names the first. What a killed process leaves behind blocks nobody.

@@ -1,10 +1,6 @@
 package journal
 
-import (
-	"go.etcd.io/bbolt"
-
-	"github.com/cloudblue-go/cloudblue/resubmit"
-)
+import "github.com/cloudblue-go/cloudblue/resubmit"
 
 // MaxSize makes a disk of so many bytes.
 func MaxSize(n int) Option {
@@ -19,13 +15,11 @@ func NoSync() Option {
 // File is the file of a journal.
 func (j *Journal) File() interface{ Close() error } { return j.file }
 
-// Commits is how often the journal was written.
+// Commits is how often the journal was written since its log began anew.
 func (j *Journal) Commits() (n int) {
-	_ = j.db.View(func(tx *bbolt.Tx) error {
-		n = tx.ID()
-		return nil
-	})
-	return n
+	j.disk <- struct{}{}
+	defer func() { <-j.disk }()
+	return int(j.log.number)
 }
 
 // AppendRecord is appendRecord.

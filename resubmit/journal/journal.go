@@ -1,7 +1,7 @@
 package journal
 
 import (
-	"cmp"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +19,10 @@ import (
 var ErrDamaged = errors.New("the journal is damaged")
 
 // Journal is a journal in a file. Make it with [Open], and close it.
+//
+// What is put goes to the log of the file and is kept in memory, the last record of
+// each order. When the log is full these are merged into the table, where neighbours
+// are written together.
 type Journal struct {
 	path     string
 	readOnly bool
@@ -28,14 +32,25 @@ type Journal struct {
 
 	// disk holds one element while the file is being written.
 	disk  chan struct{}
-	looks int // at records by who has the disk, see looked
+	log   log
+	frame []byte // that is being written
 
-	mu     sync.Mutex
-	batch  *batch            // that is not being written yet; nil for none
-	later  map[string]*batch // what orders have in it, or in the one before, that nobody waits for
-	closed bool
-	failed error // of the first write that failed: what is on disk is not sure after it
-	plan   string
+	mu      sync.Mutex
+	batch   *batch   // that is not being written yet; nil for none
+	recent  *overlay // what is not in the table
+	merging *overlay // what is on its way there; nil for nothing
+	spare   *overlay // to be the next one; nil while one is merged
+	merges  uint64
+	closed  bool
+	failed  error // of the first write that failed: what is on disk is not sure after it
+	plan    string
+
+	// reading keeps the table as it is for those who read it.
+	reading  sync.RWMutex
+	pages    pages
+	buckets  buckets
+	snapshot uint64    // counts the states of the table
+	cursors  sync.Pool // of the records
 }
 
 var _ resubmit.LaterJournal = (*Journal)(nil)
@@ -53,17 +68,10 @@ func (j *Journal) Begin(planDigest string) error {
 		return j.errorf("it was not begun with a plan, and is open for reading only")
 	}
 	if plan == "" {
-		b, err := j.write(func(b *batch) error {
-			b.bind = cmp.Or(b.bind, planDigest)
-			return nil
-		})
-		if err != nil {
+		var err error
+		if plan, err = j.bind(planDigest); err != nil {
 			return err
 		}
-		plan = b.bound
-		j.mu.Lock()
-		j.plan = plan
-		j.mu.Unlock()
 	}
 	if plan != planDigest {
 		return j.errorf("%w: it is for %s, not for %s; use the plan it was made for, or a new journal",
@@ -72,86 +80,135 @@ func (j *Journal) Begin(planDigest string) error {
 	return nil
 }
 
+// bind binds a new journal to a plan, and returns the one that it is bound to.
+func (j *Journal) bind(plan string) (string, error) {
+	j.disk <- struct{}{}
+	defer func() { <-j.disk }()
+	j.mu.Lock()
+	err := j.usable()
+	bound := j.plan
+	if err == nil && bound == "" {
+		j.merging, j.recent, j.spare = j.recent, j.spare, nil
+	}
+	j.mu.Unlock()
+	if err != nil || bound != "" {
+		return bound, err
+	}
+	if err = j.merge(plan); err != nil {
+		j.ended(nil, err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err == nil {
+		j.plan = plan
+	}
+	return plan, j.failed
+}
+
 // Put replaces the record of an order. When it returns nil the record is on disk.
-// After an error of the disk every later Put fails too, until the journal is
-// opened again: what is on disk is not known any more.
+// After an error of the disk all that is put or got later fails too, until the journal
+// is opened again: what is on disk is not known any more.
 func (j *Journal) Put(r resubmit.Record) error {
-	add, err := j.adder(&r)
+	if err := j.checkPut(&r); err != nil {
+		return err
+	}
+	b, lead, err := j.join(&r, slotQueued)
 	if err != nil {
 		return err
 	}
-	_, err = j.write(add)
-	return err
+	if lead {
+		j.commitBatch()
+	}
+	<-b.done
+	return b.err
 }
 
-// PutLater is Put without the waiting: the record is on disk a few milliseconds later,
-// and before every record that is put after it. That it could not be written is told
+// PutLater is Put without the waiting: the record is on disk a twentieth of a second
+// later, and before every later one of its order. That it could not be written is told
 // by the next Put, PutLater or Sync. An intent, RecordSending, is put as by Put.
 func (j *Journal) PutLater(r resubmit.Record) error {
 	if r.State == resubmit.RecordSending {
 		return j.Put(r)
 	}
-	add, err := j.adder(&r)
-	if err != nil {
+	if err := j.checkPut(&r); err != nil {
 		return err
 	}
-	_, _, _, err = j.join(r.OrderID, add)
+	_, much, err := j.join(&r, slotLate)
+	if much { // more than the disk takes
+		j.commitNow(waitedFor)
+	}
 	return err
 }
 
-// adder checks a record and returns what puts it into a batch.
-func (j *Journal) adder(r *resubmit.Record) (func(*batch) error, error) {
-	key, err := recordKey(r.OrderID)
-	switch {
-	case err != nil:
-		return nil, j.errorf("%w", err)
-	case j.readOnly:
-		return nil, j.errorf("it is open for reading only")
+func (j *Journal) checkPut(r *resubmit.Record) error {
+	if err := checkID(r.OrderID); err != nil {
+		return j.errorf("%w", err)
 	}
-	return func(b *batch) error {
-		if j.plan == "" {
-			return errors.New("it was not begun with a plan; call Begin before Put")
-		}
-		from := len(b.arena)
-		arena, err := appendRecord(append(b.arena, make([]byte, checksumSize+linkSize)...), r)
-		if err != nil {
-			return err
-		}
-		w := write{id: r.OrderID, key: key, value: [2]int{from, len(arena)}, place: len(b.writes)}
-		if r.State == resubmit.RecordSending {
-			w.intent = r
-		}
-		b.arena, b.writes = arena, append(b.writes, w)
-		return nil
-	}, nil
+	if j.readOnly {
+		return j.errorf("it is open for reading only")
+	}
+	return nil
 }
 
 // Get returns the last record of an order, and whether there is one. That there is
 // none is proved by the record before it, which names its successor.
 func (j *Journal) Get(orderID string) (resubmit.Record, bool, error) {
-	key, err := recordKey(orderID)
+	if err := checkID(orderID); err != nil {
+		return resubmit.Record{}, false, j.errorf("%w", err)
+	}
+	body, err := j.last(orderID)
+	if err != nil || body == nil {
+		return resubmit.Record{}, false, err
+	}
+	rec, err := decode(orderID, body)
 	if err != nil {
 		return resubmit.Record{}, false, j.errorf("%w", err)
 	}
-	j.settle(orderID)
-	var (
-		rec   resubmit.Record
-		found bool
-	)
-	err = j.view(func(p pages) error {
-		_, records, err := p.buckets()
-		if err != nil {
-			return err
-		}
-		body, err := find(newCursor(records), key)
-		if err != nil || body == nil {
-			return err
-		}
-		found = true
-		rec, err = decode(orderID, body)
-		return err
-	})
-	return rec, found && err == nil, err
+	return rec, true, nil
+}
+
+// last is the last record of an order as it is kept, nil for none.
+func (j *Journal) last(orderID string) ([]byte, error) {
+	j.mu.Lock()
+	err := j.usable()
+	body, known := j.known(orderID)
+	body = bytes.Clone(body)
+	merges, remember := j.merges, !j.readOnly && len(j.recent.slots) < absentMost
+	j.mu.Unlock()
+	if known || err != nil {
+		return body, err
+	}
+	body, err = j.stored(orderID)
+	if err == nil && body == nil && remember {
+		j.learn(orderID, nil, merges) // it will be put next
+	}
+	return body, err
+}
+
+// stored is the record of an order in the table, nil for none.
+func (j *Journal) stored(orderID string) ([]byte, error) {
+	j.reading.RLock()
+	defer j.reading.RUnlock()
+	c, ok := j.cursors.Get().(*cursor)
+	if !ok || c.snapshot != j.snapshot {
+		c = newCursor(j.buckets.records)
+		c.snapshot = j.snapshot
+	}
+	_, body, err := find(c, recordKey(orderID))
+	if err != nil {
+		return nil, j.errorf("%w", err)
+	}
+	body = bytes.Clone(body)
+	j.cursors.Put(c)
+	return body, nil
+}
+
+// Sync returns when all that was put is on disk.
+func (j *Journal) Sync() error {
+	j.commitNow(allRecords)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
 }
 
 // Plan returns the digest of the plan that the journal belongs to; "" before Begin.
@@ -164,61 +221,42 @@ func (j *Journal) Plan() string {
 // Path is where the journal is.
 func (j *Journal) Path() string { return j.path }
 
-// Close waits for the writes that were begun and lets go of the file. Closing
-// twice does nothing.
+// Close writes what was put and lets go of the file. Closing twice does nothing.
 func (j *Journal) Close() error {
 	j.mu.Lock()
-	was := j.closed
+	was, failed := j.closed, j.failed
 	j.closed = true
-	b := j.batch
 	j.mu.Unlock()
 	if was {
 		return nil
 	}
 	j.disk <- struct{}{}
 	defer func() { <-j.disk }()
-	if b != nil {
-		j.commit(b)
-	}
 	if !j.readOnly {
+		j.commit(intoTable)
 		// Before the lock goes: the next holder writes its own. One that is left
 		// behind does no harm.
 		_ = os.Remove(holderPath(j.path))
 	}
 	j.mu.Lock()
-	failed := j.failed
+	told := failed != nil
+	failed = j.failed
 	j.mu.Unlock()
+	var err error
 	if errors.Is(failed, ErrDamaged) {
 		// bbolt panicked and may hold its own locks, which its Close would wait for.
 		// The lock on the file stays as long as the process.
-		if err := j.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-			return j.errorf("close: %w", err)
+		if err = j.file.Close(); errors.Is(err, os.ErrClosed) {
+			err = nil
 		}
-		return nil
+	} else {
+		err = guarded(j.db.Close)
 	}
-	if err := guarded(j.db.Close); err != nil {
-		return j.errorf("close: %w", err)
-	}
-	return nil
-}
-
-// view reads the pages of one moment.
-func (j *Journal) view(f func(pages) error) error {
-	j.mu.Lock()
-	closed, failed := j.closed, j.failed
-	j.mu.Unlock()
-	if closed {
-		return j.errorf("%w", os.ErrClosed)
-	}
-	if errors.Is(failed, ErrDamaged) {
+	if failed != nil && !told {
 		return failed
 	}
-	// The transaction keeps the pages from being overwritten.
-	err := guarded(func() error {
-		return j.db.View(func(tx *bbolt.Tx) error { return f(pagesOf(tx, j.file)) })
-	})
 	if err != nil {
-		return j.errorf("%w", err)
+		return j.errorf("close: %w", err)
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func openFile(path string, o options) (*Journal, error) {
 	if err := checkKind(path); err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, readOnly: o.readOnly, disk: make(chan struct{}, 1), later: make(map[string]*batch)}
+	j := &Journal{path: path, readOnly: o.readOnly, disk: make(chan struct{}, 1), recent: newOverlay(), spare: newOverlay()}
 	err := guarded(func() (err error) {
 		j.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:      o.wait + 1, // 0 is for ever
@@ -171,7 +171,7 @@ func (j *Journal) begin(o options) error {
 	if !os.SameFile(there, mine) {
 		return errReplaced
 	}
-	if err := j.load(); err != nil {
+	if err := j.load(o.noSync); err != nil {
 		return err
 	}
 	if j.readOnly {
@@ -185,17 +185,12 @@ func (j *Journal) begin(o options) error {
 	return writeHolder(j.path, o.program)
 }
 
-// load reads what the journal says of itself, and checks its last write.
-func (j *Journal) load() error {
-	m, err := readMeta(j.file)
-	if err != nil {
+// load reads what the journal says of itself and its log, and checks its last write.
+func (j *Journal) load(noSync bool) error {
+	if err := j.reload(); err != nil {
 		return err
 	}
-	own, records, err := m.in(j.file).buckets()
-	if err != nil {
-		return err
-	}
-	said, err := readSaid(own)
+	said, err := readSaid(j.buckets.journal)
 	if err != nil {
 		return err
 	}
@@ -206,6 +201,17 @@ func (j *Journal) load() error {
 		return fmt.Errorf("it has version %d, this library knows version %d; use the release that wrote it", j.format.Version, Version)
 	}
 	j.plan = string(said.plan)
-	_, err = checkLast(records, said.last)
-	return err
+	if err := checkLast(j.buckets.records, said.last); err != nil {
+		return err
+	}
+	start, size, err := j.buckets.log.alone(keyLog)
+	if err != nil {
+		return err
+	}
+	if size < 4*logBlock {
+		return errBadPages
+	}
+	j.log = newLog(j.file, start, size, said.generation)
+	j.log.noSync = noSync
+	return j.log.replay(j.recent.keep)
 }

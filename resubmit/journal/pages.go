@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"go.etcd.io/bbolt"
 )
 
 // bbolt believes what its pages tell. One wrong byte lets it free pages without end,
@@ -39,7 +37,8 @@ var (
 	errOtherProgram = errors.New("this is a bbolt file of another program, not a journal; give another path")
 )
 
-// pages are those of a file as one transaction sees them.
+// pages are those of a file at one moment. They stay as they are until the second
+// transaction after it.
 type pages struct {
 	f     io.ReaderAt
 	size  uint64 // of a page in bytes
@@ -47,15 +46,6 @@ type pages struct {
 	root  uint64 // the page with the buckets
 	// visit is told each page that is read; nil is nobody.
 	visit func(page) error
-}
-
-// pagesOf are the pages of a transaction that has not written yet.
-func pagesOf(tx *bbolt.Tx, f io.ReaderAt) pages {
-	size := uint64(tx.DB().Info().PageSize) //nolint:gosec // sizes are not negative
-	return pages{
-		f: f, size: size, count: uint64(tx.Size()) / size, //nolint:gosec // as above
-		root: uint64(tx.Cursor().Bucket().Root()),
-	}
 }
 
 // page is a branch or a leaf.
@@ -198,19 +188,30 @@ type tree struct {
 	inline page // if first is 0
 }
 
-// buckets returns the trees of a journal. A file with others is none.
-func (p pages) buckets() (journal, records tree, err error) {
+// buckets are the trees of a journal.
+type buckets struct {
+	journal, log, records tree
+}
+
+// buckets finds the trees of a journal. A file with others is none.
+func (p pages) buckets() (b buckets, err error) {
 	top, err := p.read(p.root, entryBucket, nil)
 	if err != nil {
-		return tree{}, tree{}, err
+		return buckets{}, err
 	}
-	if !top.leaf || top.count != 2 || !bytes.Equal(top.key(0), bucketJournal) || !bytes.Equal(top.key(1), bucketRecords) {
-		return tree{}, tree{}, errOtherProgram
+	names := [][]byte{bucketJournal, bucketLog, bucketRecords}
+	if !top.leaf || top.count != len(names) {
+		return buckets{}, errOtherProgram
 	}
-	if journal, err = p.tree(top.value(0)); err == nil {
-		records, err = p.tree(top.value(1))
+	for i, t := range []*tree{&b.journal, &b.log, &b.records} {
+		if !bytes.Equal(top.key(i), names[i]) {
+			return buckets{}, errOtherProgram
+		}
+		if *t, err = p.tree(top.value(i)); err != nil {
+			return buckets{}, err
+		}
 	}
-	return journal, records, err
+	return b, nil
 }
 
 func (p pages) tree(value []byte) (t tree, err error) {
@@ -231,4 +232,17 @@ func (p pages) tree(value []byte) (t tree, err error) {
 		err = errBadPages
 	}
 	return t, err
+}
+
+// alone is where the only value of a tree is in the file, and its size.
+func (t tree) alone(key []byte) (start int64, size int, err error) {
+	p, err := t.read(t.first, entryRecord, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	if !p.leaf || p.count != 1 || !bytes.Equal(p.key(0), key) {
+		return 0, 0, errBadPages
+	}
+	at, _, value := p.layout(0)
+	return int64(t.first*t.size + at + uint64(len(key))), int(value), nil //nolint:gosec // within the file
 }

@@ -24,6 +24,7 @@ import (
 const (
 	checksumSize = 4
 	linkSize     = 8
+	sealSize     = checksumSize + linkSize
 
 	maxIDSize     = 1 << 10
 	maxRecordSize = 1 << 20
@@ -35,18 +36,21 @@ var (
 	ecma       = crc64.MakeTable(crc64.ECMA)
 )
 
-// recordKey is the key of an order. The id must survive JSON unchanged.
-func recordKey(orderID string) ([]byte, error) {
+// checkID refuses what cannot be the id of an order. It must survive JSON unchanged.
+func checkID(orderID string) error {
 	switch {
 	case orderID == "":
-		return nil, errors.New("an order has no id")
+		return errors.New("an order has no id")
 	case len(orderID) > maxIDSize:
-		return nil, fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize, wording.Clip(orderID, 40))
+		return fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize, wording.Clip(orderID, 40))
 	case !utf8.ValidString(orderID):
-		return nil, fmt.Errorf("the id of an order is not UTF-8: %q", orderID)
+		return fmt.Errorf("the id of an order is not UTF-8: %q", orderID)
 	}
-	return append([]byte{'o'}, orderID...), nil
+	return nil
 }
+
+// recordKey is the key of an order.
+func recordKey(orderID string) []byte { return append([]byte{'o'}, orderID...) }
 
 // appendRecord appends a record as encoding/json writes it.
 func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {

@@ -1,12 +1,17 @@
 package journal
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // said is what a journal says of itself.
 type said struct {
 	format []byte
 	plan   []byte // nil before it was begun
-	last   []byte // see table.finish
+	// The rest is about the last merge, see table.finish.
+	generation, count uint64
+	last              []byte
 }
 
 // readSaid reads the bucket that has it, and checks all its pages. Other keys do not
@@ -33,9 +38,22 @@ func readSaid(own tree) (said, error) {
 		case string(keyPlan):
 			s.plan = text
 		case string(keyLast):
-			s.last = text
+			if s.generation, text, err = cutNumber(text); err == nil {
+				s.count, s.last, err = cutNumber(text)
+			}
+			if err != nil {
+				return said{}, err
+			}
 		default:
 			return said{}, errBadPages
 		}
 	}
+}
+
+func cutNumber(b []byte) (number uint64, rest []byte, err error) {
+	number, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, nil, errBadLast
+	}
+	return number, b[n:], nil
 }

@@ -3,132 +3,114 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/cloudblue-go/cloudblue/internal/wording"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 var (
 	bucketJournal = []byte("journal")
+	bucketLog     = []byte("log")
 	bucketRecords = []byte("records")
 
 	keyFormat = []byte("format")
 	keyPlan   = []byte("plan")
 	keyLast   = []byte("last")
+	keyLog    = []byte("log")
 )
 
-// errUnchanged undoes a transaction that has nothing to write.
-var errUnchanged = errors.New("nothing to write")
-
-// table is the content of a journal within one transaction that writes.
+// table is the records of a journal within one transaction that writes, each linked to
+// the next.
 type table struct {
 	journal, records *bbolt.Bucket
-	cursor           *bbolt.Cursor // of the records, to seek anew after each write
-	count            uint64        // of the records
-	changed          []change
-	before           []byte // what was left about the writes before
-	bound            bool
 	stored           *cursor // what there was before the transaction
+	count            uint64  // of the records
+	updates          []update
+	changed          []change // in the order of the keys
+	before           []byte   // what was left about the writes before
 }
+
+// update is a record to be put, with room for its seal.
+type update struct{ key, value []byte }
 
 // newTable is the table of a transaction that has not written yet.
 func newTable(tx *bbolt.Tx, p pages) (*table, error) {
-	own, records, err := p.buckets()
+	b, err := p.buckets()
 	if err != nil {
 		return nil, err
 	}
-	said, err := readSaid(own)
+	said, err := readSaid(b.journal)
 	if err != nil {
 		return nil, err
 	}
-	t := &table{journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords), stored: newCursor(records)}
+	t := &table{journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords), stored: newCursor(b.records)}
+	// bbolt writes what is on the pages that it changes anew, so damage would spread,
+	// or be taken for a size.
 	t.stored.strict = true
-	t.cursor = t.records.Cursor()
 	// Orders come about in the order of their ids, so pages fill from the left.
 	t.records.FillPercent = 0.9
-	t.count, t.before, err = readCount(said.last)
-	return t, err
+	t.count, t.before = said.count, said.last
+	return t, nil
 }
 
-// bind binds a new journal to a plan, and returns the plan that it is bound to.
-func (t *table) bind(plan string) (string, error) {
-	if sealed := t.journal.Get(keyPlan); sealed != nil {
-		bound, err := unseal(keyPlan, sealed)
-		return string(bound), err
-	}
-	t.bound = true
-	return plan, t.journal.Put(keyPlan, seal(keyPlan, []byte(plan)))
-}
+// add takes a record to be put. They are to come in the order of their keys.
+func (t *table) add(key, value []byte) { t.updates = append(t.updates, update{key, value}) }
 
-// put writes the record of an order, unless it may not follow the one that is
-// there. Of the value, the checksum and the link are still to be set.
-func (t *table) put(w *write, value []byte) (refused, err error) {
-	if err := t.around(w.key); err != nil {
-		return nil, err
-	}
-	c := t.cursor
-	at, there := c.Seek(w.key)
-	if bytes.Equal(at, w.key) {
-		next, body, err := unsealRecord(w.key, there)
-		if err != nil {
-			return nil, err
+// putAll puts the records.
+func (t *table) putAll() error {
+	var before []byte
+	for i, u := range t.updates {
+		var behind []byte
+		if i+1 < len(t.updates) {
+			behind = t.updates[i+1].key
 		}
-		if refused, err := w.follows(body); refused != nil || err != nil {
-			return refused, err
-		}
-		return nil, t.set(w.key, next, value)
-	}
-	if refused, err := w.follows(nil); refused != nil || err != nil {
-		return refused, err
-	}
-	key, body, err := before(c, at)
-	if err != nil {
-		return nil, err
-	}
-	next := link(at)
-	// Copied, because writing moves what a cursor returned.
-	room := make([]byte, checksumSize+linkSize+len(body)+len(key))
-	n := copy(room[checksumSize+linkSize:], body) + checksumSize + linkSize
-	copy(room[n:], key)
-	if err := t.set(room[n:], link(w.key), room[:n:n]); err != nil {
-		return nil, err
-	}
-	t.count++
-	return nil, t.set(w.key, next, value)
-}
-
-// follows says why an intent may not take the place of a record; nil is none.
-func (w *write) follows(body []byte) (refused, err error) {
-	if w.intent == nil {
-		return nil, nil // all else may follow anything
-	}
-	var was resubmit.Record
-	if body != nil {
-		if was, err = decode(w.intent.OrderID, body); err != nil {
-			return nil, err
-		}
-	}
-	return was.CheckNext(*w.intent), nil
-}
-
-// around checks the pages that bbolt goes over when it writes under a key: what they
-// hold is written anew with it, so damage would spread, or be taken for a size.
-func (t *table) around(key []byte) error {
-	for _, step := range []func() ([]byte, []byte, error){t.stored.prev, t.stored.next} {
-		if err := t.stored.seek(key); err != nil {
+		if err := t.put(u, before, behind); err != nil {
 			return err
 		}
-		if _, _, err := step(); err != nil {
-			return err
-		}
+		before = u.key
 	}
 	return nil
 }
+
+// put puts a record between those that are put before and behind it; nil is none.
+func (t *table) put(u update, before, behind []byte) error {
+	c := t.stored
+	next, body, err := find(c, u.key)
+	if err != nil {
+		return err
+	}
+	if body == nil {
+		t.count++
+		// find went before the record that is before it.
+		key, sealed, err := c.next()
+		if err != nil {
+			return err
+		}
+		if before == nil || bytes.Compare(before, key) < 0 {
+			// Copied, because bbolt keeps a value until the end, and the cursor does not.
+			if err := t.set(bytes.Clone(key), link(u.key), bytes.Clone(sealed)); err != nil {
+				return err
+			}
+		}
+	}
+	at, _, err := c.next()
+	if err != nil {
+		return err
+	}
+	if body != nil && next != link(at) {
+		return fmt.Errorf("%w: records are missing behind %q", ErrDamaged, wording.Clip(string(u.key), 80))
+	}
+	if at == nil || behind != nil && bytes.Compare(behind, at) < 0 {
+		at = behind
+	}
+	return t.set(u.key, link(at), u.value)
+}
+
+// bind binds a new journal to a plan.
+func (t *table) bind(plan string) error { return t.journal.Put(keyPlan, seal(keyPlan, []byte(plan))) }
 
 func (t *table) set(key []byte, next uint64, value []byte) error {
 	sealRecord(key, next, value)
@@ -147,24 +129,17 @@ func (c change) compare(key []byte) int { return bytes.Compare(c.key, key) }
 // lastRecords is about how many of the records written last are remembered.
 const lastRecords = 128
 
-// finish leaves word of what was written: the number of records, and the key and
-// checksum of each one that changed, here and shortly before. If a disk loses or
-// tears a write although it said that it was done, that shows when the journal is
-// opened.
-func (t *table) finish() error {
-	if len(t.changed) == 0 && !t.bound {
-		return errUnchanged
-	}
-	slices.SortStableFunc(t.changed, func(c, d change) int { return c.compare(d.key) })
-	value := binary.AppendUvarint(make([]byte, 0, 32*max(len(t.changed), lastRecords)), t.count)
-	count := 0
-	for i, c := range t.changed {
-		if i+1 < len(t.changed) && c.compare(t.changed[i+1].key) == 0 {
-			continue // the last one is what is there
-		}
+// finish leaves word of what was written: the generation of the log, the number of
+// records, and the key and checksum of each one that changed, here and shortly before.
+// If a disk loses or tears a write although it said that it was done, that shows when
+// the journal is opened.
+func (t *table) finish(generation uint64) error {
+	value := binary.AppendUvarint(make([]byte, 0, 32*max(len(t.changed), lastRecords)), generation)
+	value = binary.AppendUvarint(value, t.count)
+	for _, c := range t.changed {
 		value = appendLast(value, c.key, c.sum)
-		count++
 	}
+	count := len(t.changed)
 	err := eachLast(t.before, func(key []byte, sum uint32) error {
 		if count >= lastRecords {
 			return nil
@@ -182,14 +157,10 @@ func (t *table) finish() error {
 }
 
 // checkLast holds the records that were written last against what was left about
-// them, and returns the number of all records.
-func checkLast(records tree, last []byte) (count uint64, err error) {
-	count, last, err = readCount(last)
-	if err != nil {
-		return 0, err
-	}
+// them.
+func checkLast(records tree, last []byte) error {
 	c := newCursor(records)
-	return count, eachLast(last, func(key []byte, sum uint32) error {
+	return eachLast(last, func(key []byte, sum uint32) error {
 		if err := c.seek(key); err != nil {
 			return err
 		}
@@ -226,64 +197,37 @@ func eachLast(value []byte, f func(key []byte, sum uint32) error) error {
 
 var errBadLast = fmt.Errorf("%w: what it says of its last write makes no sense", ErrDamaged)
 
-func readCount(value []byte) (count uint64, rest []byte, err error) {
-	count, n := binary.Uvarint(value)
-	if n <= 0 {
-		return 0, nil, errBadLast
-	}
-	return count, value[n:], nil
-}
-
-// find returns the record under a key, and nil if it is sure that there is none.
-func find(c *cursor, key []byte) (body []byte, err error) {
+// find returns the record under a key and the link behind it. A nil body says that it
+// is sure that there is none, and that the cursor is before the record before it.
+func find(c *cursor, key []byte) (next uint64, body []byte, err error) {
 	if err := c.seek(key); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	at, value, err := c.next()
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if bytes.Equal(at, key) {
-		_, body, err = unsealRecord(key, value)
-		return body, err
+		return unsealRecord(key, value)
 	}
-	behind, last := link(at), at == nil
-	if !last && bytes.Compare(at, key) < 0 {
-		return nil, errBadPages
+	behind := link(at)
+	if at != nil { // back over what is behind
+		if bytes.Compare(at, key) < 0 {
+			return 0, nil, errBadPages
+		}
+		if _, _, err := c.prev(); err != nil {
+			return 0, nil, err
+		}
 	}
-	for range 2 { // back over what is behind, and over what is before
-		if at, value, err = c.prev(); err != nil {
-			return nil, err
-		}
-		if last {
-			break
-		}
+	if at, value, err = c.prev(); err != nil {
+		return 0, nil, err
 	}
 	if at == nil || bytes.Compare(at, key) >= 0 {
-		return nil, errBadPages
+		return 0, nil, errBadPages
 	}
-	next, _, err := unsealRecord(at, value)
+	next, _, err = unsealRecord(at, value)
 	if err == nil && next != behind {
 		err = fmt.Errorf("%w: records are missing behind %q", ErrDamaged, wording.Clip(string(at), 80))
 	}
-	return nil, err
-}
-
-// before returns the record before the cursor's, and proves that there is none
-// between the two. A nil at is the end.
-func before(c *bbolt.Cursor, at []byte) (key, body []byte, err error) {
-	var value []byte
-	if at == nil {
-		key, value = c.Last()
-	} else {
-		key, value = c.Prev()
-	}
-	if key == nil {
-		return nil, nil, fmt.Errorf("%w: its first record is missing", ErrDamaged)
-	}
-	next, body, err := unsealRecord(key, value)
-	if err == nil && next != link(at) {
-		err = fmt.Errorf("%w: records are missing behind %q", ErrDamaged, wording.Clip(string(key), 80))
-	}
-	return key, body, err
+	return 0, nil, err
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,11 +41,20 @@ func recorded(t testing.TB, random *rand.Rand) history {
 		require.NoError(t, err)
 		h.files, h.holds = append(h.files, text), append(h.holds, maps.Clone(holds))
 	}
+	merge := func() {
+		require.NoError(t, j.Check()) // which brings what is in the log to the table
+		keep()
+	}
 	keep()
-	for n := range 8 {
+	for n := range 12 {
+		if n == 0 || n == 6 {
+			merge()
+		}
 		id := strconv.Itoa(random.IntN(400)) // some of them are new
 		state := []resubmit.RecordState{resubmit.RecordCompleted, resubmit.RecordUnknown, resubmit.RecordFailedAgain}[n%3]
-		require.NoError(t, j.Put(record(id, state)))
+		r := record(id, state)
+		r.Why = strings.Repeat("long ", 2000*(n%2)) // some take more than a block
+		require.NoError(t, j.Put(r))
 		holds[id] = state
 		keep()
 	}
@@ -87,6 +97,9 @@ func opened(t testing.TB, path string, text []byte) (map[string]resubmit.RecordS
 		}
 		if found {
 			want := record(id, r.State)
+			if n := len(r.Why); n != len(want.Why) {
+				want.Why = strings.Repeat("long ", n/5)
+			}
 			require.Equal(t, want, r)
 			holds[id] = r.State
 		}
@@ -118,22 +131,29 @@ func TestAWriteThatACrashToreIsNotThere(t *testing.T) {
 		before, after := h.files[n-1], h.files[n]
 		pages := changedPages(before, after)
 		meta := slices.IndexFunc(pages, func(at int) bool { return at < 2*4096 })
-		require.GreaterOrEqual(t, meta, 0)
+		written := pages
+		if meta >= 0 {
+			written = slices.Delete(slices.Clone(pages), meta, meta+1)
+		}
 		for range 4 {
 			// Until the pages are synced the meta page is not written: any of
 			// them may be there, or the first bytes of them.
 			torn := make([]byte, len(after))
 			copy(torn, before)
-			for _, at := range slices.Delete(slices.Clone(pages), meta, meta+1) {
+			for _, at := range written {
 				if size := random.IntN(2 * 4096); size > 0 {
 					copy(torn[at:at+min(size, 4096)], after[at:])
 				}
 			}
 			holds, err := opened(t, path, torn)
 			require.NoError(t, err)
-			require.Equal(t, h.holds[n-1], holds)
+			if slices.Equal(torn, after) {
+				require.Equal(t, h.holds[n], holds)
+			} else {
+				require.Equal(t, h.holds[n-1], holds)
+			}
 		}
-		for range 3 {
+		for range 3 * min(meta+1, 1) {
 			// Then the meta page is written, up to any byte.
 			torn, at := slices.Clone(after), pages[meta]
 			size := random.IntN(16 + 64)

@@ -1,219 +1,249 @@
 package journal
 
 import (
-	"bytes"
-	"errors"
 	"os"
 	"runtime"
-	"slices"
-	"sync"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// laterDelay is how long a record that nobody waits for waits itself for others to be
-// written with.
-const laterDelay = 2 * time.Millisecond
+const (
+	// lateDelay is how long a record that nobody waits for waits itself, for others
+	// to be written with and for the one that takes its place.
+	lateDelay = 50 * time.Millisecond
+	// lateMost is how many of them wait.
+	lateMost = 1000
+	// arenaMost is how many bytes are kept in memory before they are merged.
+	arenaMost = 2 << 20
+	// absentMost bounds how many orders are remembered to have no record.
+	absentMost = 8192
+)
 
 // batch is what is written at once. Who comes first writes it, for all who wait.
 type batch struct {
-	writes []write
-	arena  []byte // the values of the writes, one after the other
-	bind   string // the plan to bind the journal to
-	led    bool   // somebody will write it
-	taken  bool   // it is being written, or was
-
-	done    chan struct{} // closed when it is written
-	err     error
-	refused map[int]error // by place
-	bound   string
+	ids  []string // of the orders with a slot in the state slotQueued
+	done chan struct{}
+	err  error // once it is done
 }
 
-// write is a record on its way to the file.
-type write struct {
-	id    string
-	key   []byte
-	value [2]int // where in the arena: room for the checksum and the link, then the record
-	// intent is what may have to be refused; nil for other records.
-	intent *resubmit.Record
-	place  int
-}
-
-// spare keeps the memory of batches that were written.
-var spare = sync.Pool{New: func() any { return new(batch) }}
-
-// join puts something into the next batch, for an order that nobody waits for or for
-// somebody who does. lead says that the caller has to write it.
-func (j *Journal) join(later string, add func(*batch) error) (b *batch, place int, lead bool, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.closed {
-		return nil, 0, false, j.errorf("%w", os.ErrClosed)
+// join puts a record to those that are written next, or to those that nobody waits
+// for. lead says that the caller has to write the batch; a nil batch that it has
+// nothing to wait for.
+func (j *Journal) join(r *resubmit.Record, state slotState) (b *batch, lead bool, err error) {
+	if err := j.lockFor(r); err != nil {
+		return nil, false, err
 	}
-	if j.failed != nil {
-		return nil, 0, false, j.failed
+	defer j.mu.Unlock()
+	o := j.recent
+	from := len(o.arena)
+	arena, err := appendRecord(append(o.arena, make([]byte, sealSize)...), r)
+	if err != nil {
+		return nil, false, j.errorf("%w", err)
+	}
+	o.arena = arena
+	was := o.slots[r.OrderID].state
+	if was == slotQueued {
+		state = slotQueued // who waits for the record before waits for this one
+	}
+	o.set(r.OrderID, from, state)
+	if state == slotLate {
+		if was != slotLate {
+			o.late = append(o.late, r.OrderID)
+		}
+		if len(o.late) == 1 && was != slotLate {
+			time.AfterFunc(lateDelay, func() { j.commitNow(allRecords) })
+		}
+		return nil, len(o.arena) > 2*arenaMost, nil
 	}
 	if j.batch == nil {
-		old := spare.Get().(*batch) //nolint:errcheck,forcetypeassert // it holds nothing else
-		j.batch = &batch{done: make(chan struct{}), writes: old.writes[:0], arena: old.arena[:0]}
+		j.batch, lead = &batch{done: make(chan struct{})}, true
 	}
-	b, place = j.batch, len(j.batch.writes)
-	if err := add(b); err != nil {
-		return nil, 0, false, j.errorf("%w", err)
+	if was != slotQueued {
+		j.batch.ids = append(j.batch.ids, r.OrderID)
 	}
-	if later == "" {
-		lead, b.led = !b.led, true
-		return b, place, lead, nil
-	}
-	if j.later[later] = b; !b.led && len(b.writes) == 1 {
-		time.AfterFunc(laterDelay, func() { j.leadIfAlone(b) })
-	}
-	return b, place, false, nil
+	return j.batch, lead, nil
 }
 
-// write brings something to disk and returns when it is there.
-func (j *Journal) write(add func(*batch) error) (b *batch, err error) {
-	b, place, lead, err := j.join("", add)
-	if err != nil {
-		return nil, err
-	}
-	if lead {
-		j.disk <- struct{}{}
-		// Those who were told that the batch before is done come back at once: let
-		// them join.
-		runtime.Gosched()
-		j.commit(b)
-		<-j.disk
-	}
-	<-b.done
-	if b.err == nil {
-		return b, b.refused[place]
-	}
-	return b, b.err
-}
-
-// settle returns when what was put later for an order is on disk.
-func (j *Journal) settle(orderID string) {
-	j.mu.Lock()
-	b := j.later[orderID]
-	j.mu.Unlock()
-	if b != nil {
-		j.leadIfAlone(b)
-		<-b.done
-	}
-}
-
-// leadIfAlone writes a batch that nobody waits for.
-func (j *Journal) leadIfAlone(b *batch) {
-	j.mu.Lock()
-	led := b.led
-	b.led = true
-	j.mu.Unlock()
-	if led {
-		return
-	}
-	j.disk <- struct{}{}
-	j.commit(b)
-	<-j.disk
-}
-
-// Sync returns when all that was put is on disk.
-func (j *Journal) Sync() error {
-	j.mu.Lock()
-	b := j.batch
-	j.mu.Unlock()
-	j.disk <- struct{}{} // what is being written is then
-	if b != nil {
-		j.commit(b)
-	}
-	<-j.disk
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.failed
-}
-
-// commit writes a batch, unless that was done. The caller has the disk.
-func (j *Journal) commit(b *batch) {
-	j.mu.Lock()
-	was := b.taken
-	b.taken = true
-	if j.batch == b {
-		j.batch = nil
-	}
-	b.err = j.failed
-	j.mu.Unlock()
-	if was {
-		return
-	}
-	if b.err == nil {
-		b.err = j.update(b)
-	}
-	j.mu.Lock()
-	for i := range b.writes {
-		if id := b.writes[i].id; j.later[id] == b {
-			delete(j.later, id)
+// lockFor takes the lock if a record may be put, or says why not.
+func (j *Journal) lockFor(r *resubmit.Record) error {
+	for {
+		j.mu.Lock()
+		err := j.usable()
+		if err == nil && j.plan == "" {
+			err = j.errorf("it was not begun with a plan; call Begin before Put")
 		}
-	}
-	j.mu.Unlock()
-	old := &batch{writes: b.writes, arena: b.arena}
-	clear(old.writes)
-	b.writes, b.arena = nil, nil
-	close(b.done)
-	if cap(old.arena) < 4<<20 {
-		spare.Put(old)
-	}
-}
-
-// update is one transaction. Its error is that of the disk; what is refused has its
-// own.
-func (j *Journal) update(b *batch) error {
-	err := guarded(func() error {
-		defer j.looked(len(b.writes))
-		return j.db.Update(func(tx *bbolt.Tx) error { return j.fill(tx, b) })
-	})
-	if err == nil || errors.Is(err, errUnchanged) {
-		return nil
-	}
-	err = j.errorf("write: %w; nothing more can be recorded until it is opened again", err)
-	j.mu.Lock()
-	j.failed = err
-	j.mu.Unlock()
-	return err
-}
-
-func (j *Journal) fill(tx *bbolt.Tx, b *batch) error {
-	t, err := newTable(tx, pagesOf(tx, j.file))
-	if err != nil {
-		return err
-	}
-	if b.bind != "" {
-		if b.bound, err = t.bind(b.bind); err != nil {
-			return err
+		known := true
+		if err == nil && r.State == resubmit.RecordSending { // all else may follow anything
+			var body []byte
+			if body, known = j.known(r.OrderID); known {
+				err = j.follows(body, r)
+			}
 		}
-	}
-	// In the order of the keys, neighbours are looked at once. The records of one order
-	// stay in the order in which they came, and the last is the one that counts.
-	slices.SortFunc(b.writes, func(v, w write) int {
-		if c := bytes.Compare(v.key, w.key); c != 0 {
-			return c
+		if err == nil && known {
+			return nil
 		}
-		return v.place - w.place
-	})
-	for i := range b.writes {
-		w := &b.writes[i]
-		refused, err := t.put(w, b.arena[w.value[0]:w.value[1]:w.value[1]])
+		merges := j.merges
+		j.mu.Unlock()
 		if err != nil {
 			return err
 		}
-		if refused != nil {
-			if b.refused == nil {
-				b.refused = make(map[int]error)
-			}
-			b.refused[w.place] = j.errorf("%w", refused)
+		body, err := j.stored(r.OrderID)
+		if err != nil {
+			return err
+		}
+		j.learn(r.OrderID, body, merges)
+	}
+}
+
+// follows says why an intent may not take the place of a record; nil is none.
+func (j *Journal) follows(body []byte, intent *resubmit.Record) error {
+	var was resubmit.Record
+	if body != nil {
+		var err error
+		if was, err = decode(intent.OrderID, body); err != nil {
+			return j.errorf("%w", err)
 		}
 	}
-	return t.finish()
+	if err := was.CheckNext(*intent); err != nil {
+		return j.errorf("%w", err)
+	}
+	return nil
+}
+
+// usable says why nothing can be put or got. The caller has the lock.
+func (j *Journal) usable() error {
+	if j.closed {
+		return j.errorf("%w", os.ErrClosed)
+	}
+	return j.failed
+}
+
+// known is what is known of an order without a look at the table: its record, or that
+// it has none. The caller has the lock, and the record is good until it lets go.
+func (j *Journal) known(orderID string) (body []byte, known bool) {
+	for _, o := range []*overlay{j.recent, j.merging} {
+		if o == nil {
+			continue
+		}
+		if s, ok := o.slots[orderID]; ok {
+			return o.body(s), true
+		}
+	}
+	return nil, false
+}
+
+// learn remembers what the table had about an order, unless it may have something else
+// by now.
+func (j *Journal) learn(orderID string, body []byte, merges uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, known := j.known(orderID); known || merges != j.merges {
+		return
+	}
+	if body == nil {
+		j.recent.slots[orderID] = slot{}
+	} else {
+		j.recent.keep(orderID, body)
+	}
+}
+
+// extent is how much is written.
+type extent uint8
+
+const (
+	waitedFor  extent = iota // the batch, and what nobody waits for when that is much
+	allRecords               // that in any case
+	intoTable                // and what is in the log is merged into the table
+)
+
+// commitNow takes the disk to write.
+func (j *Journal) commitNow(what extent) {
+	j.disk <- struct{}{}
+	j.commit(what)
+	<-j.disk
+}
+
+// commitBatch writes the batch that the caller leads, or what came after it.
+func (j *Journal) commitBatch() {
+	j.disk <- struct{}{}
+	// Others are about to put something too, such as those who were told that the batch
+	// before is done. As long as some come let them join: it keeps nobody waiting while
+	// there is a processor for them.
+	for before, now := 0, 1; now > before; {
+		runtime.Gosched()
+		j.mu.Lock()
+		if before, now = now, 0; j.batch != nil {
+			now = len(j.batch.ids)
+		}
+		j.mu.Unlock()
+	}
+	j.commit(waitedFor)
+	<-j.disk
+}
+
+// commit writes what was put. The caller has the disk.
+func (j *Journal) commit(what extent) {
+	j.mu.Lock()
+	b, err := j.batch, j.failed
+	j.batch = nil
+	var merge bool
+	if err == nil {
+		merge = j.collect(b, what)
+	}
+	j.mu.Unlock()
+	switch {
+	case err != nil:
+	case merge:
+		err = j.merge("")
+	case len(j.frame) > frameHeader:
+		if err = j.checkSize(); err == nil {
+			err = j.log.write(j.frame)
+		}
+	}
+	j.ended(b, err)
+}
+
+// checkSize refuses to write to a file that was cut off, which would grow again.
+func (j *Journal) checkSize() error {
+	info, err := j.file.Stat()
+	if err == nil && uint64(info.Size()) < j.pages.count*j.pages.size { //nolint:gosec // a size is not negative
+		err = errCutOff
+	}
+	return err
+}
+
+// collect makes the frame that is written next, or leaves it to a merge. The caller
+// has the disk and the lock.
+func (j *Journal) collect(b *batch, what extent) (merge bool) {
+	o := j.recent
+	frame := appendFrame(j.frame[:0])
+	if b != nil {
+		frame = o.appendTo(frame, b.ids, slotQueued)
+	}
+	if what != waitedFor || len(o.late) >= lateMost {
+		frame = o.appendTo(frame, o.late, slotLate)
+		o.late = o.late[:0]
+	}
+	j.frame = frame
+	news := len(frame) > frameHeader
+	if what == intoTable && (news || !j.log.empty()) || news && !j.log.fits(frame) || len(o.arena) > arenaMost {
+		j.merging, j.recent, j.spare = o, j.spare, nil
+		return true
+	}
+	return false
+}
+
+// ended tells those who wait for a batch, and remembers an error of the disk.
+func (j *Journal) ended(b *batch, err error) {
+	j.mu.Lock()
+	if err != nil && j.failed == nil {
+		j.failed = j.errorf("write: %w; nothing more can be recorded until it is opened again", err)
+	}
+	err = j.failed
+	j.mu.Unlock()
+	if b != nil {
+		b.err = err
+		close(b.done)
+	}
 }
