@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -44,6 +45,7 @@ type Journal struct {
 	closed  bool
 	failed  error // of the first write that failed: what is on disk is not sure after it
 	plan    string
+	hold    time.Time
 
 	// reading keeps the table as it is for those who read it.
 	reading  sync.RWMutex
@@ -81,28 +83,14 @@ func (j *Journal) Begin(planDigest string) error {
 }
 
 // bind binds a new journal to a plan, and returns the one that it is bound to.
-func (j *Journal) bind(plan string) (string, error) {
-	j.disk <- struct{}{}
-	defer func() { <-j.disk }()
-	j.mu.Lock()
-	err := j.usable()
-	bound := j.plan
-	if err == nil && bound == "" {
-		j.merging, j.recent, j.spare = j.recent, j.spare, nil
-	}
-	j.mu.Unlock()
-	if err != nil || bound != "" {
-		return bound, err
-	}
-	if err = j.merge(plan); err != nil {
-		j.ended(nil, err)
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err == nil {
-		j.plan = plan
-	}
-	return plan, j.failed
+func (j *Journal) bind(plan string) (bound string, err error) {
+	err = j.rewrite(func() func(*table) error {
+		if bound = j.plan; bound != "" {
+			return nil
+		}
+		return func(t *table) error { return t.putSaid(keyPlan, []byte(plan)) }
+	}, func() { j.plan, bound = plan, plan })
+	return bound, err
 }
 
 // Put replaces the record of an order. When it returns nil the record is on disk.

@@ -7,15 +7,47 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// merge brings the overlay that is set apart for it into the table, and binds the
-// journal to a plan if one is given. In the same transaction the log begins anew. The
-// caller has the disk.
-func (j *Journal) merge(plan string) error {
+// rewrite changes what the journal says of itself, with a merge. It asks for the change,
+// nil for none, and says when it is on disk; the lock is held meanwhile.
+func (j *Journal) rewrite(change func() func(*table) error, done func()) error {
+	j.disk <- struct{}{}
+	defer func() { <-j.disk }()
+	var f func(*table) error
+	j.mu.Lock()
+	err := j.usable()
+	if err == nil {
+		f = change()
+	}
+	if f != nil {
+		j.setApart()
+	}
+	j.mu.Unlock()
+	if f == nil {
+		return err
+	}
+	err = j.merge(f)
+	j.ended(nil, err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err == nil {
+		done()
+	}
+	return j.failed
+}
+
+// setApart has what is in the overlay merged next, and a new one begun. The caller has
+// the disk and the lock.
+func (j *Journal) setApart() { j.merging, j.recent, j.spare = j.recent, j.spare, nil }
+
+// merge brings the overlay that is set apart for it into the table. In the same
+// transaction the log begins anew, and more is done unless that is nil. The caller has
+// the disk.
+func (j *Journal) merge(more func(*table) error) error {
 	if err := j.checkSize(); err != nil {
 		return err
 	}
 	err := guarded(func() error {
-		return j.db.Update(func(tx *bbolt.Tx) error { return j.fill(tx, plan) })
+		return j.db.Update(func(tx *bbolt.Tx) error { return j.fill(tx, more) })
 	})
 	if err != nil {
 		return err
@@ -36,13 +68,13 @@ func (j *Journal) merge(plan string) error {
 	return nil
 }
 
-func (j *Journal) fill(tx *bbolt.Tx, plan string) error {
+func (j *Journal) fill(tx *bbolt.Tx, more func(*table) error) error {
 	t, err := newTable(tx, j.pages)
 	if err != nil {
 		return err
 	}
-	if plan != "" {
-		if err := t.bind(plan); err != nil {
+	if more != nil {
+		if err := more(t); err != nil {
 			return err
 		}
 	}

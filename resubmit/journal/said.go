@@ -3,12 +3,14 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
+	"time"
 )
 
 // said is what a journal says of itself.
 type said struct {
 	format []byte
 	plan   []byte // nil before it was begun
+	hold   time.Time
 	// The rest is about the last merge, see table.finish.
 	generation, count uint64
 	last              []byte
@@ -37,6 +39,10 @@ func readSaid(own tree) (said, error) {
 			s.format = text
 		case string(keyPlan):
 			s.plan = text
+		case string(keyHold):
+			if len(text) > 0 && s.hold.UnmarshalText(text) != nil {
+				return said{}, errBadPages
+			}
 		case string(keyLast):
 			if s.generation, text, err = cutNumber(text); err == nil {
 				s.count, s.last, err = cutNumber(text)

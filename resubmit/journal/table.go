@@ -17,6 +17,7 @@ var (
 	bucketRecords = []byte("records")
 
 	keyFormat = []byte("format")
+	keyHold   = []byte("hold")
 	keyPlan   = []byte("plan")
 	keyLast   = []byte("last")
 	keyLog    = []byte("log")
@@ -109,8 +110,8 @@ func (t *table) put(u update, before, behind []byte) error {
 	return t.set(u.key, link(at), u.value)
 }
 
-// bind binds a new journal to a plan.
-func (t *table) bind(plan string) error { return t.journal.Put(keyPlan, seal(keyPlan, []byte(plan))) }
+// putSaid changes what the journal says of itself.
+func (t *table) putSaid(key, value []byte) error { return t.journal.Put(key, seal(key, value)) }
 
 func (t *table) set(key []byte, next uint64, value []byte) error {
 	sealRecord(key, next, value)
@@ -153,7 +154,7 @@ func (t *table) finish(generation uint64) error {
 	if err != nil {
 		return err
 	}
-	return t.journal.Put(keyLast, seal(keyLast, value))
+	return t.putSaid(keyLast, value)
 }
 
 // checkLast holds the records that were written last against what was left about

@@ -195,7 +195,7 @@ func (j *Journal) commit(what extent) {
 	switch {
 	case err != nil:
 	case merge:
-		err = j.merge("")
+		err = j.merge(nil)
 	case len(j.frame) > frameHeader:
 		if err = j.checkSize(); err == nil {
 			err = j.log.write(j.frame)
@@ -228,7 +228,7 @@ func (j *Journal) collect(b *batch, what extent) (merge bool) {
 	j.frame = frame
 	news := len(frame) > frameHeader
 	if what == intoTable && (news || !j.log.empty()) || news && !j.log.fits(frame) || len(o.arena) > arenaMost {
-		j.merging, j.recent, j.spare = o, j.spare, nil
+		j.setApart()
 		return true
 	}
 	return false
