@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -45,7 +44,8 @@ type Journal struct {
 	closed  bool
 	failed  error // of the first write that failed: what is on disk is not sure after it
 	plan    string
-	hold    time.Time
+	// patience is what a server asked for.
+	patience resubmit.Patience
 
 	// reading keeps the table as it is for those who read it.
 	reading  sync.RWMutex

@@ -200,7 +200,7 @@ func (j *Journal) load(noSync bool) error {
 	if j.format.Version != Version {
 		return fmt.Errorf("it has version %d, this library knows version %d; use the release that wrote it", j.format.Version, Version)
 	}
-	j.plan, j.hold = string(said.plan), said.hold
+	j.plan, j.patience = string(said.plan), said.patience
 	if err := checkLast(j.buckets.records, said.last); err != nil {
 		return err
 	}

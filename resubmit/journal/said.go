@@ -3,14 +3,16 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
-	"time"
+	"encoding/json"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // said is what a journal says of itself.
 type said struct {
-	format []byte
-	plan   []byte // nil before it was begun
-	hold   time.Time
+	format   []byte
+	plan     []byte // nil before it was begun
+	patience resubmit.Patience
 	// The rest is about the last merge, see table.finish.
 	generation, count uint64
 	last              []byte
@@ -39,8 +41,8 @@ func readSaid(own tree) (said, error) {
 			s.format = text
 		case string(keyPlan):
 			s.plan = text
-		case string(keyHold):
-			if len(text) > 0 && s.hold.UnmarshalText(text) != nil {
+		case string(keyPatience):
+			if json.Unmarshal(text, &s.patience) != nil {
 				return said{}, errBadPages
 			}
 		case string(keyLast):

@@ -16,11 +16,11 @@ var (
 	bucketLog     = []byte("log")
 	bucketRecords = []byte("records")
 
-	keyFormat = []byte("format")
-	keyHold   = []byte("hold")
-	keyPlan   = []byte("plan")
-	keyLast   = []byte("last")
-	keyLog    = []byte("log")
+	keyFormat   = []byte("format")
+	keyPatience = []byte("patience")
+	keyPlan     = []byte("plan")
+	keyLast     = []byte("last")
+	keyLog      = []byte("log")
 )
 
 // table is the records of a journal within one transaction that writes, each linked to
