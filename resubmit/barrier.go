@@ -55,7 +55,7 @@ func (b *barriers) add(j *job) barrierID {
 		place = b.cause(cause{j.item.Outcome, j.item.Why})
 	}
 	packed := binary.AppendUvarint(make([]byte, 0, 64), uint64(head))
-	packed = binary.AppendUvarint(packed, uint64(place)) //nolint:gosec // it is not negative
+	packed = binary.AppendUvarint(packed, uint64(place))
 	return barrierID(b.packed.add(string(append(packed, j.item.Number...))))
 }
 

@@ -12,7 +12,7 @@ import (
 // OpenPlanAgain is [OpenPlan] for a plan that was verified before, which is known by
 // its digest: a journal tells the one that it was begun with. If the file still has
 // that digest, it is what was verified then, and to hash it is enough, which takes a
-// fifth of the time. With another digest, or with "", the file is verified as OpenPlan
+// third of the time. With another digest, or with "", the file is verified as OpenPlan
 // does, so that a plan which is returned is a good one in any case.
 func OpenPlanAgain(path, digest string) (*Plan, error) { return openPlan(path, digest) }
 

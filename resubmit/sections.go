@@ -24,7 +24,7 @@ type section[T any] struct {
 func inSections[T any](next func() ([]byte, error), newLook func() func(raw []byte) T) iter.Seq[*section[T]] {
 	return func(yield func(*section[T]) bool) {
 		workers := runtime.GOMAXPROCS(0)
-		work, inOrder := make(chan *section[T]), make(chan *section[T], 2*workers)
+		inOrder, work := make(chan *section[T], 2*workers), make(chan *section[T])
 		over := make(chan struct{})
 		var all sync.WaitGroup
 		defer all.Wait()
@@ -32,20 +32,7 @@ func inSections[T any](next func() ([]byte, error), newLook func() func(raw []by
 		all.Go(func() {
 			defer close(inOrder)
 			defer close(work)
-			for {
-				s := &section[T]{seen: make(chan struct{})}
-				s.raw, s.err = next()
-				for _, to := range []chan *section[T]{inOrder, work} {
-					select {
-					case to <- s:
-					case <-over:
-						return
-					}
-				}
-				if s.err != nil {
-					return
-				}
-			}
+			readSections(next, over, inOrder, work)
 		})
 		for range workers {
 			all.Go(func() {
@@ -60,6 +47,25 @@ func inSections[T any](next func() ([]byte, error), newLook func() func(raw []by
 			if <-s.seen; !yield(s) {
 				return
 			}
+		}
+	}
+}
+
+// readSections sends what next reads up to an error, each section to all, until it is
+// over.
+func readSections[T any](next func() ([]byte, error), over <-chan struct{}, all ...chan<- *section[T]) {
+	for {
+		s := &section[T]{seen: make(chan struct{})}
+		s.raw, s.err = next()
+		for _, to := range all {
+			select {
+			case to <- s:
+			case <-over:
+				return
+			}
+		}
+		if s.err != nil {
+			return
 		}
 	}
 }

@@ -104,6 +104,7 @@ func (p *plainRecord) number(key string) int {
 }
 
 func (p *plainRecord) time(key string) (t time.Time) {
-	p.odd = t.UnmarshalText([]byte(p.text(key))) != nil || p.odd
+	var text [40]byte // which is longer than such a time
+	p.odd = t.UnmarshalText(append(text[:0], p.text(key)...)) != nil || p.odd
 	return t
 }
