@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	x.later, _ = x.cfg.Journal.(LaterJournal)
 
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
+	x.ended = x.readEnded()
 	x.feed(plan)
 	r.wait(x)
 
@@ -122,9 +124,11 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		hands:   make(hands),
 		sweeper: sweeper{waiting: make(map[*place]struct{})},
 		groups:  make(map[groupKey]*Result),
+		touched: newLaneSet(plan.Counts().Resubmit),
 		again:   failureGrouper{classifier: r.cfg.Classifier, limit: DefaultMaxGroups, groups: make(map[failureKey]*FailureGroup)},
 		started: time.Now(),
 	}
+	x.tells = !r.cfg.DropItems || r.cfg.Observer != nil || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
 	if r.together {
 		x.looks = x.pushes
 	}
@@ -220,6 +224,12 @@ type run struct {
 
 	ctx    context.Context //nolint:containedctx // a run is one call of Apply
 	cancel context.CancelCauseFunc
+
+	tells bool // somebody gets the items
+
+	// ended are passed over, if they stand in none of the lanes that were touched.
+	ended   *endedOrders
+	touched *laneSet // lanes of orders that were taken in hand or left out, if any has ended
 
 	wasOver func()
 	later   LaterJournal // what came of pushes is put there without waiting; nil: it is waited for
@@ -339,11 +349,15 @@ func (x *run) feed(plan *Plan) {
 func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error) {
 	late := newLaneSet(x.total) // lanes of which an order was left out
 	place, seen := -1, 0
-	for e, err := range plan.Entries() {
+	for l, err := range plan.skim(x.ended, x.touched.seed) {
+		var e *Entry
+		if err == nil && !l.isEnded {
+			e, err = l.entry()
+		}
 		if err != nil {
 			return taken, left, err
 		}
-		if e.Decision.Action != Resubmit {
+		if e != nil && e.Decision.Action != Resubmit {
 			continue
 		}
 		if place++; only != nil {
@@ -355,13 +369,35 @@ func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error)
 			}
 			seen++
 		}
-		if !x.take(newJob(e), late) {
+		took, err := x.takeLine(l, e, late)
+		switch {
+		case err != nil:
+			return taken, left, err
+		case took:
+			taken++
+		default:
 			left.add(place)
-			continue
 		}
-		taken++
 	}
 	return taken, left, nil
+}
+
+// takeLine passes over an order that has ended, and takes any other in hand. e is its
+// entry, if that was read.
+func (x *run) takeLine(l *skimmedLine, e *Entry, late *laneSet) (taken bool, err error) {
+	if l.isEnded {
+		if over, err := x.passOver(l); over || err != nil {
+			return over, err
+		}
+		if e, err = l.entry(); err != nil {
+			return false, err
+		}
+	}
+	j := newJob(e)
+	if x.ended.n > 0 {
+		x.touched.add(j.lanes)
+	}
+	return x.take(j, late), nil
 }
 
 // take takes an order in hand, unless it would have to wait and too many do, or
@@ -376,7 +412,7 @@ func (x *run) take(j *job, late *laneSet) bool {
 		x.looked()
 		x.hand <- struct{}{}
 	}
-	j.group = x.canary.cfg.Group(j.entry)
+	j.group = x.canary.cfg.groupOf(j.entry)
 	x.mu.Lock()
 	leftOut := !x.stopping() && x.leaveOut(j, late)
 	climbs := !leftOut && x.canary.group(j).climbs()
@@ -554,24 +590,32 @@ func (x *run) done(j *job, o Outcome, why string) {
 
 // account counts an order that is done and lets go of it.
 func (x *run) account(j *job) {
-	j.item.DoneAt = time.Now()
+	x.tally(&j.item)
+	<-x.hand
+	x.jobs.Done()
+}
+
+// tally counts an order that is done, and tells what became of it.
+func (x *run) tally(i *Item) {
+	i.DoneAt = time.Now()
 	x.mu.Lock()
-	x.result.add(j.item.Outcome)
-	k := groupKey{j.item.Class, j.item.VendorID, j.item.Channel}
-	if x.groups[k] == nil {
-		x.groups[k] = new(Result)
-	}
-	x.groups[k].add(j.item.Outcome)
-	if j.item.CommerceOnly {
+	x.count(groupKey{i.Class, i.VendorID, i.Channel}, i.Outcome)
+	if i.CommerceOnly {
 		x.commerceOnly++
 	}
 	if !x.cfg.DropItems {
-		x.items = append(x.items, j.item)
+		x.items = append(x.items, *i)
 	}
 	x.mu.Unlock()
-	x.tell.done(&j.item)
-	<-x.hand
-	x.jobs.Done()
+	x.tell.done(i)
+}
+
+func (x *run) count(k groupKey, o Outcome) {
+	x.result.add(o)
+	if x.groups[k] == nil {
+		x.groups[k] = new(Result)
+	}
+	x.groups[k].add(o)
 }
 
 func (x *run) finish() (*Report, error) {

@@ -114,6 +114,28 @@ func (x *run) patient(j *job) error {
 // resume goes on from a record of an earlier run.
 func (x *run) resume(j *job, rec Record) next {
 	now := time.Now()
+	j.remember(rec, now)
+	switch rec.State {
+	case RecordRefused:
+		return nextAgain
+	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
+		j.item.Target = rec.Target
+		if rec.State == RecordPushed {
+			j.item.PushedAt = j.rec.sent()
+		}
+		return x.settleIntent(j, now)
+	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped:
+		j.atEnd()
+		x.done(j, Outcome(rec.State), rec.Why)
+		return nextOver
+	default:
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", j.item.Number, rec.State))
+		return x.unstarted(j)
+	}
+}
+
+// remember takes over a record of an earlier run.
+func (j *job) remember(rec Record, now time.Time) {
 	for _, at := range []*time.Time{&rec.At, &rec.SentAt} {
 		if at.After(now) {
 			*at = now // the clock was set back, and nobody is to wait for that
@@ -122,28 +144,16 @@ func (x *run) resume(j *job, rec Record) next {
 	j.rec = rec
 	j.item.Attempts = rec.Attempt
 	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
-	switch rec.State {
-	case RecordRefused:
-		return nextAgain
-	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
-		j.item.Target = rec.Target
-		if rec.State == RecordPushed {
-			j.item.PushedAt = rec.sent()
-		}
-		return x.settleIntent(j, now)
-	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped:
-		if rec.State != RecordSkipped {
-			j.item.Target = rec.Target
-		}
-		j.ended = true
-		j.item.After.Status = rec.Seen
-		j.free = free(Outcome(rec.State), rec.Seen)
-		x.done(j, Outcome(rec.State), rec.Why)
-		return nextOver
-	default:
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", j.item.Number, rec.State))
-		return x.unstarted(j)
+}
+
+// atEnd takes over that an earlier run knew what came of the order.
+func (j *job) atEnd() {
+	if j.rec.State != RecordSkipped {
+		j.item.Target = j.rec.Target
 	}
+	j.ended = true
+	j.item.After.Status = j.rec.Seen
+	j.free = free(Outcome(j.rec.State), j.rec.Seen)
 }
 
 // settleIntent makes an intent that an earlier run left the unknown push that it may

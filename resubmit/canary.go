@@ -58,12 +58,20 @@ func (c Canary) withDefaults() Canary {
 	}
 	c.Steps = slices.Clone(c.Steps)
 	c.MinGood = orDefault(c.MinGood, 0.8)
-	if c.Group == nil {
-		c.Group = func(e *Entry) string {
-			return cmp.Or(e.VendorID, "unknown vendor") + ", " + string(e.Attribution.Class)
-		}
-	}
 	return c
+}
+
+// groupOf names the group of an order.
+func (c *Canary) groupOf(e *Entry) string {
+	if c.Group != nil {
+		return c.Group(e)
+	}
+	return groupName(e.VendorID, e.Attribution.Class)
+}
+
+// groupName names a group where the user does not.
+func groupName(vendor string, class Class) string {
+	return cmp.Or(vendor, "unknown vendor") + ", " + string(class)
 }
 
 func (c Canary) validate(bad func(string, ...any)) {
@@ -117,23 +125,34 @@ func newCanary(cfg Canary, most int, tell *teller) *canary {
 
 func (c *canary) group(j *job) *ramp {
 	if j.ramp == nil {
-		if c.groups[j.group] == nil {
-			c.groups[j.group] = &ramp{name: j.group, open: len(c.limits) == 0}
-		}
-		j.ramp = c.groups[j.group]
+		j.ramp = c.ramp(j.group)
 	}
 	return j.ramp
+}
+
+func (c *canary) ramp(name string) *ramp {
+	r := c.groups[name]
+	if r == nil {
+		r = &ramp{name: name, open: len(c.limits) == 0}
+		c.groups[name] = r
+	}
+	return r
 }
 
 // full reports whether an order would have to wait and enough do: of all groups
 // together, or of its own so many as its steps take.
 func (c *canary) full(j *job) bool {
 	r := c.group(j)
-	if !r.climbs() || r.queued < c.enough() && c.queued < c.most {
+	if !c.crowded(r) {
 		return false
 	}
 	r.left = true
 	return true
+}
+
+// crowded reports whether no further order of a group may be taken that could wait.
+func (c *canary) crowded(r *ramp) bool {
+	return r.climbs() && (r.queued >= c.enough() || c.queued >= c.most)
 }
 
 func (c *canary) enough() int { return c.limits[len(c.limits)-1] }
@@ -248,6 +267,27 @@ func (c *canary) judge(j *job, v verdict) (ready, stopped []*job) {
 		// The records of earlier runs come in any order: they count together.
 		return nil, nil
 	}
+	return c.goOn(r)
+}
+
+// recount counts an order that an earlier run has brought to an end, as release and
+// judge do one after the other.
+func (c *canary) recount(r *ramp, v verdict) (ready, stopped []*job) {
+	if !r.climbs() {
+		return nil, nil
+	}
+	if r.count(v, 1); v != noVerdict {
+		r.pushed++
+	}
+	if len(r.parked) == 0 {
+		return nil, nil
+	}
+	return c.goOn(r)
+}
+
+// goOn takes a group as far as it may go, and returns its parked orders that may go
+// now, and those that never may.
+func (c *canary) goOn(r *ramp) (ready, stopped []*job) {
 	c.climb(r)
 	if r.stopped != "" {
 		stopped, r.parked = r.parked, nil

@@ -181,23 +181,31 @@ func newLaneSet(orders int) *laneSet {
 	return &laneSet{bits: make([]uint64, bits/64), seed: maphash.MakeSeed()}
 }
 
+func (s *laneSet) hash(lane string) uint64 { return maphash.String(s.seed, lane) }
+
+// place is where a hash stands.
+func (s *laneSet) place(hash uint64) (word, bit uint64) {
+	hash %= uint64(64 * len(s.bits)) //nolint:gosec // not negative
+	return hash / 64, 1 << (hash % 64)
+}
+
 func (s *laneSet) add(lanes []string) {
 	for _, k := range lanes {
-		word, bit := s.place(k)
+		word, bit := s.place(s.hash(k))
 		s.bits[word] |= bit
 	}
 }
 
-func (s *laneSet) hasAny(lanes []string) bool {
-	return slices.ContainsFunc(lanes, func(k string) bool {
-		word, bit := s.place(k)
+// has reports whether any of the lanes with these hashes is in.
+func (s *laneSet) has(hashes ...uint64) bool {
+	return slices.ContainsFunc(hashes, func(h uint64) bool {
+		word, bit := s.place(h)
 		return s.bits[word]&bit != 0
 	})
 }
 
-func (s *laneSet) place(lane string) (word, bit uint64) {
-	h := maphash.String(s.seed, lane) % uint64(64*len(s.bits)) //nolint:gosec // not negative
-	return h / 64, 1 << (h % 64)
+func (s *laneSet) hasAny(lanes []string) bool {
+	return slices.ContainsFunc(lanes, func(k string) bool { return s.has(s.hash(k)) })
 }
 
 // places are orders of a plan, by their number among those to resubmit.

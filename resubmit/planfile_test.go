@@ -173,7 +173,8 @@ func TestAnEntryIsWrittenAsEncodingJSONWritesIt(t *testing.T) {
 }
 
 func genEntry(t *rapid.T) *resubmit.Entry {
-	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "<&>", "\u2028\u2029\uFFFD", "日本語 🎉"}))
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "<&>", "\u2028\u2029\uFFFD", "日本語 🎉",
+		"a},", "},\"fingerprint\":\"", "},\"decision\":{\"action\":\"resubmit\","}))
 	instant := rapid.Custom(func(t *rapid.T) time.Time {
 		if rapid.Bool().Draw(t, "zero") {
 			return time.Time{}

@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"context"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
@@ -15,14 +16,19 @@ const (
 	bad
 )
 
-// verdictOf judges an outcome. What the end of the run left open tells nothing.
+// verdictOf judges the outcome of an order.
 func (x *run) verdictOf(j *job, o Outcome) verdict {
+	return x.verdictOn(j.ctx, o, j.item.Attempts, j.good)
+}
+
+// verdictOn judges an outcome. What the end of the run left open tells nothing.
+func (x *run) verdictOn(ctx context.Context, o Outcome, attempts int, isGood bool) verdict {
 	switch {
-	case j.ctx.Err() != nil || o == OutcomeSkipped && x.stopping():
+	case ctx.Err() != nil || o == OutcomeSkipped && x.stopping():
 		return noVerdict
-	case o == OutcomeCompleted || o == OutcomeProgressing && j.good:
+	case o == OutcomeCompleted || o == OutcomeProgressing && isGood:
 		return good
-	case o == OutcomeSkipped && j.item.Attempts == 0:
+	case o == OutcomeSkipped && attempts == 0:
 		return noVerdict
 	default:
 		return bad
@@ -87,6 +93,11 @@ func (x *run) judge(j *job, v verdict, o Outcome) {
 	ready, stopped := x.canary.judge(j, v)
 	x.room.Signal()
 	x.mu.Unlock()
+	x.letGo(ready, stopped)
+}
+
+// letGo passes on the orders that waited for a verdict.
+func (x *run) letGo(ready, stopped []*job) {
 	for _, r := range ready {
 		x.ready <- r
 	}

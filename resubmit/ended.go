@@ -1,0 +1,194 @@
+package resubmit
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+)
+
+// endedOrders are the orders of which the journal says that they came to an end behind
+// which the next of their lanes may go. A run that goes on passes over them without
+// taking them in hand. There may be as many as orders: of each it keeps no more than
+// its counts need, 16 bytes in a table that is half full, where a look costs one access
+// to the memory.
+type endedOrders struct {
+	ids, fingerprints maphash.Seed
+	// slots are a power of two. An order is in the one that its key names or, if that is
+	// taken, in the next that is free.
+	slots []endedOrder
+	n     int
+}
+
+// endedOrder is one of them. Its id and its fingerprint are held against those of the
+// plan before anything else of it is believed: together they are 124 bits of hashes
+// with seeds that nobody knows.
+type endedOrder struct {
+	key         uint64 // a hash of the id, and in its last bits how the order ended; 0 for none
+	fingerprint uint64 // a hash of it
+}
+
+// The last bits of a key.
+const (
+	endTaken  = 1 << 0
+	endPushed = 1 << 1 // it was pushed, or a push of it was refused
+	endState  = 2      // the place in endStates from this bit on
+	endBits   = 4
+)
+
+// endStates are the states of records behind which the next order may go.
+var endStates = [...]RecordState{RecordCompleted, RecordFailedAgain, RecordSkipped}
+
+func (e *endedOrder) outcome() Outcome { return Outcome(endStates[e.key>>endState&3]) }
+
+func (e *endedOrder) pushed() bool { return e.key&endPushed != 0 }
+
+func newEndedOrders() *endedOrders {
+	return &endedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]endedOrder, 64)}
+}
+
+// readEnded reads all that the journal holds, if it tells that at once. An error stops
+// the run, as that of a single record does.
+func (x *run) readEnded() *endedOrders {
+	ended := newEndedOrders()
+	journal, ok := x.cfg.Journal.(BulkJournal)
+	if !ok {
+		return ended
+	}
+	for r, err := range journal.Records() {
+		if err != nil {
+			x.cancel(fmt.Errorf("resubmit: the journal: read its records: %w", err))
+			return ended
+		}
+		if x.ctx.Err() != nil {
+			return ended
+		}
+		ended.add(&r)
+	}
+	return ended
+}
+
+func (o *endedOrders) add(r *Record) {
+	state := slices.Index(endStates[:], r.State)
+	if state < 0 || !free(Outcome(r.State), r.Seen) {
+		return
+	}
+	key := keyOf(maphash.String(o.ids, r.OrderID)) | endTaken | uint64(state)<<endState
+	if r.Attempt > 0 {
+		key |= endPushed
+	}
+	if o.n++; o.n > len(o.slots)/4*3 {
+		o.grow()
+	}
+	o.slots[o.free(key)] = endedOrder{key: key, fingerprint: maphash.String(o.fingerprints, r.Fingerprint)}
+}
+
+func (o *endedOrders) grow() {
+	old := o.slots
+	o.slots = make([]endedOrder, 2*len(old))
+	for _, e := range old {
+		if e.key != 0 {
+			o.slots[o.free(e.key)] = e
+		}
+	}
+}
+
+func keyOf(hash uint64) uint64 { return hash >> endBits << endBits }
+
+// place is the slot that a key names.
+func (o *endedOrders) place(key uint64) int { return int(key>>endBits) & (len(o.slots) - 1) }
+
+func (o *endedOrders) after(place int) int { return (place + 1) & (len(o.slots) - 1) }
+
+func (o *endedOrders) free(key uint64) int {
+	at := o.place(key)
+	for o.slots[at].key != 0 {
+		at = o.after(at)
+	}
+	return at
+}
+
+// named is what is to be found of an order.
+func (o *endedOrders) named(id, fingerprint []byte) endedOrder {
+	return endedOrder{key: keyOf(maphash.Bytes(o.ids, id)), fingerprint: maphash.Bytes(o.fingerprints, fingerprint)}
+}
+
+// find returns the order with the id and the fingerprint of another.
+func (o *endedOrders) find(named endedOrder) (endedOrder, bool) {
+	for at := o.place(named.key); o.slots[at].key != 0; at = o.after(at) {
+		if e := o.slots[at]; keyOf(e.key) == named.key {
+			return e, e.fingerprint == named.fingerprint
+		}
+	}
+	return endedOrder{}, false
+}
+
+// passOver counts an order that an earlier run has brought to an end, as if it were
+// taken in hand, looked up in the journal and done. Where that could make a difference
+// nothing is counted, and the order has to be taken: if one before it in one of its
+// lanes was taken or left out, or if too many of its group wait.
+func (x *run) passOver(l *skimmedLine) (over bool, err error) {
+	if x.touched.has(l.lanes...) {
+		return false, nil
+	}
+	if !x.tells && x.canary.cfg.Group == nil {
+		if !x.judgeEnded(l.group.canary, &l.ended) {
+			return false, nil
+		}
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.count(l.group.key, l.ended.outcome())
+		return true, nil
+	}
+	e, err := l.entry()
+	if err != nil {
+		return false, err
+	}
+	j := newJob(e)
+	return x.recallEnd(j, &l.ended) && x.endAgain(j, &l.ended), nil
+}
+
+// recallEnd makes the item of an order that came to an end, if anybody is told of it.
+// Who takes up an order of which the journal tells something else now sees that again.
+func (x *run) recallEnd(j *job, e *endedOrder) bool {
+	if !x.tells {
+		return true
+	}
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	if err != nil || !found || rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint {
+		return false
+	}
+	j.remember(rec, time.Now())
+	j.atEnd()
+	return j.free && Outcome(rec.State) == e.outcome() && rec.Attempt > 0 == e.pushed()
+}
+
+// endAgain ends an order as it has ended before.
+func (x *run) endAgain(j *job, e *endedOrder) bool {
+	if !x.judgeEnded(x.canary.cfg.groupOf(j.entry), e) {
+		return false
+	}
+	j.item.Outcome, j.item.Why = e.outcome(), j.rec.Why
+	x.tally(&j.item)
+	return true
+}
+
+// judgeEnded lets the group of an order know how it ended, unless too many of the group
+// wait.
+func (x *run) judgeEnded(group string, e *endedOrder) bool {
+	attempts := 0
+	if e.pushed() {
+		attempts = 1
+	}
+	v := x.verdictOn(x.ctx, e.outcome(), attempts, false)
+	x.mu.Lock()
+	r := x.canary.ramp(group)
+	if x.canary.crowded(r) {
+		x.mu.Unlock()
+		return false
+	}
+	ready, stopped := x.canary.recount(r, v)
+	x.mu.Unlock()
+	x.letGo(ready, stopped)
+	return true
+}
