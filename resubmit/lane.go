@@ -172,10 +172,11 @@ type laneSet struct {
 // mostLaneBits is 4 MiB: a million lanes are mistaken once in 32 times.
 const mostLaneBits = 1 << 25
 
-// newLaneSet makes a set for the lanes of so many orders.
+// newLaneSet makes a set for the lanes of so many orders: hardly one is mistaken where
+// these are fewer than a hundred thousand.
 func newLaneSet(orders int) *laneSet {
-	bits := 64
-	for bits < mostLaneBits && bits/32 < orders {
+	bits := 1 << 20
+	for bits < mostLaneBits && bits/256 < orders {
 		bits *= 2
 	}
 	return &laneSet{bits: make([]uint64, bits/64), seed: maphash.MakeSeed()}
