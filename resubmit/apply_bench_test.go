@@ -172,7 +172,7 @@ func BenchmarkApply(b *testing.B) {
 	b.Run("durable-journal", func(b *testing.B) {
 		n := 0
 		// More orders at once share a write to the disk.
-		benchmarkApply(b, 64, func() resubmit.Journal {
+		benchmarkApply(b, 128, func() resubmit.Journal {
 			n++
 			j, err := journal.Open(filepath.Join(b.TempDir(), strconv.Itoa(n)))
 			require.NoError(b, err)

@@ -31,9 +31,10 @@ type Journal struct {
 	format   format
 
 	// disk holds one element while the file is being written.
-	disk  chan struct{}
-	log   log
-	frame []byte // that is being written
+	disk    chan struct{}
+	log     log
+	frame   []byte // that is being written
+	company company
 
 	mu      sync.Mutex
 	batch   *batch   // that is not being written yet; nil for none

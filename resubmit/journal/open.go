@@ -122,7 +122,7 @@ func openFile(path string, o options) (*Journal, error) {
 	if err := checkKind(path); err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, readOnly: o.readOnly, disk: make(chan struct{}, 1), recent: newOverlay(), spare: newOverlay()}
+	j := &Journal{path: path, readOnly: o.readOnly, disk: make(chan struct{}, 1), recent: newOverlay(), spare: newOverlay(), company: newCompany()}
 	err := guarded(func() (err error) {
 		j.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:      o.wait + 1, // 0 is for ever

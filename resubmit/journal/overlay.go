@@ -1,5 +1,7 @@
 package journal
 
+import "slices"
+
 // overlay is the records that are not in the table yet, the last one of each order.
 type overlay struct {
 	slots map[string]slot
@@ -29,6 +31,15 @@ func (o *overlay) reset() {
 	o.arena, o.late = o.arena[:0], o.late[:0]
 	if cap(o.arena) > 2*arenaMost {
 		o.arena = nil
+	}
+}
+
+// grow makes room for a record of the usual size. The arena doubles, since what append
+// does to a large slice makes five times as much garbage as there is left.
+func (o *overlay) grow() {
+	const room = 1 << 10
+	if cap(o.arena)-len(o.arena) < room {
+		o.arena = slices.Grow(o.arena, max(len(o.arena), 32*room))
 	}
 }
 

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -27,6 +26,14 @@ type batch struct {
 	err  error // once it is done
 }
 
+// size is how many wait for it.
+func (b *batch) size() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.ids)
+}
+
 // join puts a record to those that are written next, or to those that nobody waits
 // for. lead says that the caller has to write the batch; a nil batch that it has
 // nothing to wait for.
@@ -36,6 +43,7 @@ func (j *Journal) join(r *resubmit.Record, state slotState) (b *batch, lead bool
 	}
 	defer j.mu.Unlock()
 	o := j.recent
+	o.grow()
 	from := len(o.arena)
 	arena, err := appendRecord(append(o.arena, make([]byte, sealSize)...), r)
 	if err != nil {
@@ -61,6 +69,7 @@ func (j *Journal) join(r *resubmit.Record, state slotState) (b *batch, lead bool
 	}
 	if was != slotQueued {
 		j.batch.ids = append(j.batch.ids, r.OrderID)
+		j.company.joined(len(j.batch.ids))
 	}
 	return j.batch, lead, nil
 }
@@ -167,17 +176,10 @@ func (j *Journal) commitNow(what extent) {
 // commitBatch writes the batch that the caller leads, or what came after it.
 func (j *Journal) commitBatch() {
 	j.disk <- struct{}{}
-	// Others are about to put something too, such as those who were told that the batch
-	// before is done. As long as some come let them join: it keeps nobody waiting while
-	// there is a processor for them.
-	for before, now := 0, 1; now > before; {
-		runtime.Gosched()
-		j.mu.Lock()
-		if before, now = now, 0; j.batch != nil {
-			now = len(j.batch.ids)
-		}
-		j.mu.Unlock()
-	}
+	j.mu.Lock()
+	n := j.batch.size()
+	j.mu.Unlock()
+	j.company.wait(n)
 	j.commit(waitedFor)
 	<-j.disk
 }
@@ -198,7 +200,9 @@ func (j *Journal) commit(what extent) {
 		err = j.merge(nil)
 	case len(j.frame) > frameHeader:
 		if err = j.checkSize(); err == nil {
+			began := time.Now()
 			err = j.log.write(j.frame)
+			j.company.wrote(b.size(), began)
 		}
 	}
 	j.ended(b, err)
