@@ -186,7 +186,7 @@ func (s *laneSet) hash(lane string) uint64 { return maphash.String(s.seed, lane)
 
 // place is where a hash stands.
 func (s *laneSet) place(hash uint64) (word, bit uint64) {
-	hash %= uint64(64 * len(s.bits)) //nolint:gosec // not negative
+	hash %= uint64(64 * len(s.bits))
 	return hash / 64, 1 << (hash % 64)
 }
 
