@@ -51,7 +51,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 		return nil, err
 	}
 	defer x.cancel(nil)
-	x.later, _ = x.cfg.Journal.(LaterJournal)
+	x.later, _ = journalAs[LaterJournal](x.cfg.Journal)
 
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
 	x.ended = x.readEnded()
@@ -167,7 +167,7 @@ func (r *Runner) admit(plan *Plan, planned *connect.Calendar) (goesOn bool, err 
 	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
 		return false, err
 	}
-	j, ok := r.cfg.Journal.(begun)
+	j, ok := journalAs[begun](r.cfg.Journal)
 	goesOn = !ok || j.Plan() != ""
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
 		return false, fmt.Errorf("resubmit: open the journal: %w", err)

@@ -51,7 +51,7 @@ func newEndedOrders() *endedOrders {
 // the run, as that of a single record does.
 func (x *run) readEnded() *endedOrders {
 	ended := newEndedOrders()
-	journal, ok := x.cfg.Journal.(BulkJournal)
+	journal, ok := journalAs[BulkJournal](x.cfg.Journal)
 	if !ok {
 		return ended
 	}

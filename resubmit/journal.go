@@ -18,6 +18,11 @@ var ErrOtherPlan = errors.New("the journal belongs to another plan")
 // Journal is the memory of one plan's run: what was about to be done to each
 // order, and what came of it. It is what lets a run be continued without sending
 // anything twice. Methods are called concurrently.
+//
+// A journal may be able to do more: see [LaterJournal], [BulkJournal] and
+// [PatientJournal]. One that stands around another, and has a method Unwrap() Journal
+// that tells it, is gone past for what only the inner one can: every intent is put
+// through it all the same.
 type Journal interface {
 	// Begin binds a new journal to the plan, or opens the one of that plan again.
 	// A journal of another plan is refused with an error that matches
@@ -31,6 +36,21 @@ type Journal interface {
 	Put(Record) error
 	// Get returns the last record of an order, and whether there is one.
 	Get(orderID string) (Record, bool, error)
+}
+
+// journalAs is the first of a journal and those inside it that can do what T asks for.
+func journalAs[T any](j Journal) (can T, ok bool) {
+	for j != nil {
+		if can, ok = j.(T); ok {
+			return can, true
+		}
+		outer, ok := j.(interface{ Unwrap() Journal })
+		if !ok {
+			break
+		}
+		j = outer.Unwrap()
+	}
+	return can, false
 }
 
 // LaterJournal is a Journal that can be given what came of a push without waiting for

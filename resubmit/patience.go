@@ -35,7 +35,7 @@ type PatientJournal interface {
 
 // recallPatience lets nothing out for as long as a server asked an earlier run.
 func (r *Runner) recallPatience() error {
-	j, ok := r.cfg.Journal.(PatientJournal)
+	j, ok := journalAs[PatientJournal](r.cfg.Journal)
 	if !ok {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (x *run) bePatient(who string, d time.Duration) {
 // keepPatience puts what was asked for into the journal, unless as much is there. It is
 // kept to the second, since many calls are told the same in a row.
 func (x *run) keepPatience(p Patience) error {
-	j, ok := x.cfg.Journal.(PatientJournal)
+	j, ok := journalAs[PatientJournal](x.cfg.Journal)
 	if !ok {
 		return nil
 	}

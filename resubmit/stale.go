@@ -34,7 +34,7 @@ func (c *Config) admitPlan(p *Plan, planned *connect.Calendar, now time.Time) er
 		}
 		c.Logger.Info("the plan is signed", "signer", s.Signer, "signedAt", s.SignedAt, "key", KeyName(s.Key))
 	}
-	if b, ok := c.Journal.(begun); c.MaxPlanAge < 0 || ok && b.Plan() == p.digest {
+	if b, ok := journalAs[begun](c.Journal); c.MaxPlanAge < 0 || ok && b.Plan() == p.digest {
 		return nil
 	}
 	var today *connect.Calendar

@@ -55,14 +55,8 @@ func (j *journal) Put(r resubmit.Record) error {
 	return j.Journal.Put(r)
 }
 
-// Plan is what the journal behind it says, so that a plan that was begun is known for
-// that; "" where it does not tell.
-func (j *journal) Plan() string {
-	if begun, ok := j.Journal.(interface{ Plan() string }); ok {
-		return begun.Plan()
-	}
-	return ""
-}
+// Unwrap is the journal behind it, for all that it can do besides.
+func (j *journal) Unwrap() resubmit.Journal { return j.Journal }
 
 type reader struct {
 	to  resubmit.OrderReader

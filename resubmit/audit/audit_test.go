@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,6 +175,54 @@ func TestAPlanThatWasBegunIsGoneOnWithAtAnyAgeUnderALogToo(t *testing.T) {
 	_, err = runner.Apply(t.Context(), plan)
 	require.ErrorIs(t, err, resubmit.ErrStalePlan)
 	require.NoError(t, log.Close())
+}
+
+// able is a journal that counts what of it is used besides Put and Get.
+type able struct {
+	resubmit.MemoryJournal
+	later, bulk, recalled atomic.Int64
+}
+
+func (j *able) PutLater(r resubmit.Record) error {
+	j.later.Add(1)
+	return j.Put(r)
+}
+
+func (*able) Sync() error { return nil }
+
+func (j *able) Records() iter.Seq2[resubmit.Record, error] {
+	j.bulk.Add(1)
+	return j.MemoryJournal.Records()
+}
+
+func (j *able) Patience() (resubmit.Patience, error) {
+	j.recalled.Add(1)
+	return j.MemoryJournal.Patience()
+}
+
+func TestAJournalCanDoUnderALogWhatItCanWithoutOne(t *testing.T) {
+	t.Parallel()
+	s := newShop(3)
+	plan, kept := s.plan(t), new(able)
+	path := filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	cfg := s.config()
+	cfg.Journal = kept
+	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	require.NoError(t, err)
+	_, err = runner.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	require.EqualValues(t, 6, kept.later.Load(), "three were pushed and completed")
+	require.EqualValues(t, 1, kept.bulk.Load())
+	require.EqualValues(t, 1, kept.recalled.Load())
+	intents := 0
+	for _, line := range linesOf(t, path) {
+		if line.Event == audit.EventIntent {
+			intents++
+		}
+	}
+	require.Equal(t, 3, intents, "each intent goes through the log")
 }
 
 func TestNothingIsPushedThatCannotBeWrittenDown(t *testing.T) {

@@ -10,8 +10,9 @@
 //	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Journal: j})
 //	report, err := runner.Apply(ctx, plan)
 //
-// A record is on disk before Put returns. Callers that come while the disk is busy
-// share the next write; nobody waits for company. It is kept in a log within the file
+// A record is on disk before Put returns. Callers that come while the disk is busy, or
+// within a few milliseconds after many have come together, share the next write; who
+// comes alone does not wait for company. It is kept in a log within the file
 // and in memory, a few MiB at most, until some thousand records are merged into the
 // table of all, so that a journal of any size is opened at once and costs no more.
 //
