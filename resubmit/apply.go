@@ -117,6 +117,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		ready:   make(chan *job, r.cfg.InHand),
 		begun:   make(chan struct{}, 1),
 		ahead:   make(chan struct{}),
+		keeping: make(chan struct{}, 1),
 		hand:    make(chan struct{}, r.cfg.InHand),
 		follows: make(chan *job),
 		pushes:  newSlots(r.cfg.Concurrency),
@@ -255,8 +256,8 @@ type run struct {
 	pushing, verifying atomic.Int64
 	left               atomic.Bool // an order was not started
 
-	patience sync.Mutex // guards kept
-	kept     time.Time  // until when a server is to be left alone, as the journal knows
+	keeping chan struct{} // holds one element while somebody uses kept
+	kept    time.Time     // until when a server is to be left alone, as the journal knows
 
 	mu           sync.Mutex
 	room         sync.Cond // fewer orders wait in the lanes

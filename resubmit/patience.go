@@ -75,8 +75,8 @@ func (x *run) keepPatience(p Patience) error {
 		return nil
 	}
 	p.Asked, p.Until = p.Asked.Round(0).UTC(), p.Until.Add(time.Second-1).Round(0).Truncate(time.Second).UTC()
-	x.patience.Lock()
-	defer x.patience.Unlock()
+	x.keeping <- struct{}{} // no mutex, since the journal takes its time
+	defer func() { <-x.keeping }()
 	if !p.Until.After(x.kept) {
 		return nil
 	}
