@@ -55,6 +55,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
 	x.ended = x.readEnded()
+	x.touched = newLaneSet(min(x.total, 64*x.ended.n))
 	x.feed(plan)
 	r.wait(x)
 
@@ -125,7 +126,6 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		hands:   make(hands),
 		sweeper: sweeper{waiting: make(map[*place]struct{})},
 		groups:  make(map[groupKey]*Result),
-		touched: newLaneSet(plan.Counts().Resubmit),
 		again:   failureGrouper{classifier: r.cfg.Classifier, limit: DefaultMaxGroups, groups: make(map[failureKey]*FailureGroup)},
 		started: time.Now(),
 	}
@@ -162,7 +162,7 @@ func (r *Runner) claim() bool {
 // admit says why a run must not begin, and else binds the journal to its plan. It
 // reports whether that may know of an earlier run.
 func (r *Runner) admit(plan *Plan, planned *connect.Calendar) (goesOn bool, err error) {
-	if err := tooLong("a server", r.pace.rest(), r.cfg.MaxHold); err != nil {
+	if err := r.tooLong(); err != nil {
 		return false, err
 	}
 	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
@@ -290,6 +290,7 @@ type job struct {
 
 	group    string // of the canary
 	ramp     *ramp
+	recalled bool // an earlier run has pushed it, or may have
 	queued   bool // it may have to wait for its group
 	released bool // it counts as pushed in its group
 	verdict  verdict
@@ -427,10 +428,10 @@ func (x *run) take(j *job, late *laneSet) bool {
 	recalled := climbs && x.recall(j) // the journal may be slow
 	x.mu.Lock()
 	x.canary.enter(j)
-	if recalled {
+	ready, by := x.lanes.add(j)
+	if j.recalled = recalled; recalled && !x.lanes.hasToAsk(j) {
 		x.canary.release(j)
 	}
-	ready, by := x.lanes.add(j)
 	x.mu.Unlock()
 	switch {
 	case by != 0:
@@ -449,7 +450,7 @@ const readyAhead = 2
 // canary climbs anew after an earlier run it does not: what that one has pushed is
 // counted before a fresh order asks.
 func (x *run) keepPace() {
-	if len(x.ready) < readyAhead*int(x.working.Load()) || x.goesOn && x.climbing() {
+	if len(x.ready) < readyAhead*int(x.working.Load()) || x.goesOn && (x.workersMayWait() || x.climbing()) {
 		return
 	}
 	select {
@@ -461,6 +462,17 @@ func (x *run) keepPace() {
 		case <-x.begun:
 		case <-x.ctx.Done():
 		}
+	}
+}
+
+// workersMayWait reports whether orders may wait until the plan was looked ahead. Whoever
+// does that must not wait for them.
+func (x *run) workersMayWait() bool {
+	select {
+	case <-x.ahead:
+		return false
+	default:
+		return len(x.canary.limits) > 0
 	}
 }
 
@@ -534,6 +546,11 @@ func (x *run) block(j *job, by barrierID) {
 	if !stopping {
 		x.recallBlocked(j)
 	}
+	x.mu.Lock()
+	ready, stopped := x.canary.judge(j, x.verdictOf(j, j.item.Outcome))
+	x.room.Signal()
+	x.mu.Unlock()
+	x.letGo(ready, stopped)
 	x.account(j)
 }
 
@@ -541,7 +558,8 @@ func (x *run) block(j *job, by barrierID) {
 // pass the older one, and what came of that one was lost with the end of the run.
 func (x *run) recallBlocked(j *job) {
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
-	if err != nil || !found || rec.State == RecordRefused || rec.State == RecordSkipped {
+	if err != nil || !found || rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint ||
+		rec.State == RecordRefused || rec.State == RecordSkipped {
 		return
 	}
 	j.item.Attempts, j.item.Target = rec.Attempt, rec.Target

@@ -84,6 +84,7 @@ func (x *run) takeUp(j *job) next {
 		return x.unstarted(j)
 	}
 	if found {
+		x.recount(j)
 		return x.resume(j, rec)
 	}
 	return nextAgain

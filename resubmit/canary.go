@@ -361,6 +361,15 @@ func (x *run) recall(j *job) bool {
 	return err == nil && found && rec.State != RecordRefused
 }
 
+// recount counts an order that an earlier run has pushed, and that could not count before.
+func (x *run) recount(j *job) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if j.recalled && !j.released && j.ramp.climbs() {
+		x.canary.release(j)
+	}
+}
+
 // freeParked lets all go that wait for their groups, because the run ends.
 func (x *run) freeParked() {
 	x.mu.Lock()

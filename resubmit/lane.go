@@ -30,8 +30,9 @@ func newLanes(most int) *lanes {
 	}
 }
 
-// shut ends the lane. The lane that is the order itself needs no barrier: if the
-// plan names it again, the journal or the same canary stops it.
+// shut ends the lane. The lane that is the order itself has no barrier, which would be
+// one for each order that is done: if the plan names one again that was pushed, the
+// journal stops it, and one that was not is stopped as it was the first time.
 func (l *lanes) shut(lane string, j *job, b barrierID) {
 	if lane == orderLane(j.entry) {
 		return
@@ -112,6 +113,22 @@ func (l *lanes) bar(j *job, by barrierID) {
 	}
 }
 
+// hasToAsk reports whether an order waits behind one that has yet to ask its group. It must
+// not take a place in the group meanwhile, which that one may wait for.
+func (l *lanes) hasToAsk(j *job) bool {
+	if j.before == 0 || j.blockedBy != 0 {
+		return false
+	}
+	for _, k := range j.lanes {
+		for _, older := range l.queues[k] {
+			if older != j && !older.released {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // leave takes an order that is done out of its lanes and returns those that are
 // ready now.
 func (l *lanes) leave(j *job) (ready []*job) {
@@ -172,11 +189,11 @@ type laneSet struct {
 // mostLaneBits is 4 MiB: a million lanes are mistaken once in 32 times.
 const mostLaneBits = 1 << 25
 
-// newLaneSet makes a set for the lanes of so many orders: hardly one is mistaken where
-// these are fewer than a hundred thousand.
+// newLaneSet makes a set for the lanes of so many orders. Hardly one is mistaken where
+// these are few.
 func newLaneSet(orders int) *laneSet {
 	bits := 1 << 20
-	for bits < mostLaneBits && bits/256 < orders {
+	for bits < mostLaneBits && bits/64 < orders {
 		bits *= 2
 	}
 	return &laneSet{bits: make([]uint64, bits/64), seed: maphash.MakeSeed()}

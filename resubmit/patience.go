@@ -46,7 +46,16 @@ func (r *Runner) recallPatience() error {
 	if d := p.rest(time.Now()); d > 0 {
 		r.pace.hold(d)
 	}
-	return tooLong("a server", r.pace.rest(), r.cfg.MaxHold)
+	return r.tooLong()
+}
+
+// patienceStep is to what patience is kept in a journal, since many calls are told the
+// same in a row. It is rounded up.
+const patienceStep = time.Second
+
+// tooLong says that a server is to be left alone for longer than a run may wait.
+func (r *Runner) tooLong() error {
+	return tooLong("a server", r.pace.rest()-patienceStep, r.cfg.MaxHold)
 }
 
 // asked says that an answer about an order asks for patience.
@@ -67,14 +76,13 @@ func (x *run) bePatient(who string, d time.Duration) {
 	}
 }
 
-// keepPatience puts what was asked for into the journal, unless as much is there. It is
-// kept to the second, since many calls are told the same in a row.
+// keepPatience puts what was asked for into the journal, unless as much is there.
 func (x *run) keepPatience(p Patience) error {
 	j, ok := journalAs[PatientJournal](x.cfg.Journal)
 	if !ok {
 		return nil
 	}
-	p.Asked, p.Until = p.Asked.Round(0).UTC(), p.Until.Add(time.Second-1).Round(0).Truncate(time.Second).UTC()
+	p.Asked, p.Until = p.Asked.Round(0).UTC(), p.Until.Add(patienceStep-1).Round(0).Truncate(patienceStep).UTC()
 	x.keeping <- struct{}{} // no mutex, since the journal takes its time
 	defer func() { <-x.keeping }()
 	if !p.Until.After(x.kept) {

@@ -85,6 +85,26 @@ func TestMorePatienceThanAllowedKeepsTheNextProcessFromBeginning(t *testing.T) {
 	})
 }
 
+func TestAsMuchPatienceAsAllowedIsNotMoreForTheNextProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(300 * time.Millisecond) // not on the second
+		orders := manyOrders(1)
+		orders[0].pushFaults = []fault{limited}
+		s := newShop(orders...)
+		s.retryAfter = time.Hour
+		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
+		allowed := func(c *resubmit.Config) { c.Journal, c.MaxHold = journal, time.Hour }
+		r := runnerFor(t, s, allowed)
+		time.AfterFunc(time.Millisecond, r.Cancel)
+		_, err := r.Apply(t.Context(), plan)
+		require.ErrorIs(t, err, resubmit.ErrCancelled)
+		report, err := runnerFor(t, s, allowed).Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+	})
+}
+
 // impatientJournal cannot keep what a server asks for.
 type impatientJournal struct {
 	resubmit.MemoryJournal

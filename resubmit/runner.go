@@ -75,8 +75,9 @@ type Config struct {
 	SlowTo float64
 	// MaxHold is the longest time that a server may ask to be left alone (Retry-After)
 	// without ending the run. Nothing is sent to any of the servers meanwhile; a
-	// longer wish is not broken either: the run stops at once, with ErrPatience.
-	// Default 24 h; -1 waits for ever.
+	// longer wish is not broken either: the run stops at once, with ErrPatience, and so
+	// does the next one with the same journal. Should the server have asked by mistake,
+	// put a zero Patience into the journal. Default 24 h; -1 waits for ever.
 	MaxHold time.Duration
 	// Concurrency is how many orders are being pushed at the same time. As many
 	// reads for verification may go on besides. Default: a Pusher that is Limited
