@@ -47,11 +47,12 @@ func (c *company) joined(n int) {
 // wait returns when a batch is to be written that has so many by now. The caller has the
 // disk.
 func (c *company) wait(n int) {
-	if n <= 1 {
+	if n == 1 {
 		runtime.Gosched() // who was just told comes again
 	}
 	rest := time.Until(c.over)
-	if most := c.most.Load(); most <= 1 || int64(n) >= most || rest <= 0 {
+	// Nobody is left in it if somebody else has written it.
+	if most := c.most.Load(); most <= 1 || n == 0 || int64(n) >= most || rest <= 0 {
 		return
 	}
 	c.timer.Reset(rest)

@@ -21,9 +21,10 @@
 //
 // Errors: each is one line with the path of the journal and what to do. A file
 // that was cut off, overwritten or is of another program is refused, and left as
-// it is; [ErrDamaged] tells damage from the rest. Every record carries a checksum
-// and the name of its successor, so that neither a wrong record nor a missing one
-// is taken for the truth.
+// it is; [ErrDamaged] tells damage from the rest. Every record carries a checksum, and
+// in the table the name of its successor, so that neither a wrong record nor a missing
+// one is taken for the truth. Only damage to the very last write of the log looks as if
+// the process had been killed before it.
 //
 // A Journal is safe for concurrent use.
 package journal

@@ -32,3 +32,17 @@ func ReadRecord(body []byte) (r resubmit.Record, byHand bool, err error) {
 	r, err = readRecord(body)
 	return r, byHand, err
 }
+
+// Failed reports whether a write failed, and tells nobody.
+func (j *Journal) Failed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed != nil
+}
+
+// Held is how many bytes of records are in memory.
+func (j *Journal) Held() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.recent.arena)
+}

@@ -44,6 +44,7 @@ type Journal struct {
 	merges  uint64
 	closed  bool
 	failed  error // of the first write that failed: what is on disk is not sure after it
+	untold  bool  // that nobody was told yet
 	plan    string
 	// patience is what a server asked for.
 	patience resubmit.Patience
@@ -197,7 +198,7 @@ func (j *Journal) Sync() error {
 	j.commitNow(allRecords)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.failed
+	return j.tell()
 }
 
 // Plan returns the digest of the plan that the journal belongs to; "" before Begin.
@@ -213,7 +214,7 @@ func (j *Journal) Path() string { return j.path }
 // Close writes what was put and lets go of the file. Closing twice does nothing.
 func (j *Journal) Close() error {
 	j.mu.Lock()
-	was, failed := j.closed, j.failed
+	was := j.closed
 	j.closed = true
 	j.mu.Unlock()
 	if was {
@@ -228,8 +229,7 @@ func (j *Journal) Close() error {
 		_ = os.Remove(holderPath(j.path))
 	}
 	j.mu.Lock()
-	told := failed != nil
-	failed = j.failed
+	failed, untold := j.failed, j.untold
 	j.mu.Unlock()
 	var err error
 	if errors.Is(failed, ErrDamaged) {
@@ -241,7 +241,7 @@ func (j *Journal) Close() error {
 	} else {
 		err = guarded(j.db.Close)
 	}
-	if failed != nil && !told {
+	if untold {
 		return failed
 	}
 	if err != nil {

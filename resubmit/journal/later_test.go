@@ -2,7 +2,9 @@ package journal_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -66,6 +68,33 @@ func TestWhatIsPutLaterNeedsNobodyToWaitForIt(t *testing.T) {
 		s, err := journal.Inspect(leftBehind(t, path))
 		return err == nil && s.Records == 51
 	}, time.Minute, time.Millisecond)
+}
+
+func TestCloseTellsThatWhatWasPutLaterIsLost(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := journal.Open(path)
+	require.NoError(t, err)
+	require.NoError(t, j.Begin(plan))
+	require.NoError(t, os.Truncate(path, 2*4096))
+	require.NoError(t, j.PutLater(record("1", resubmit.RecordPushed)))
+	require.Eventually(t, j.Failed, time.Minute, time.Millisecond)
+	require.Error(t, j.Close(), "nobody was told that the record is lost")
+}
+
+func TestIntentsThatAreRefusedTakeNoMemory(t *testing.T) {
+	t.Parallel()
+	j := open(t, filepath.Join(t.TempDir(), "journal"), journal.NoSync())
+	require.NoError(t, j.Begin(plan))
+	const orders = 30_000
+	for n := range orders {
+		require.NoError(t, j.PutLater(record(strconv.Itoa(n), resubmit.RecordPushed)))
+	}
+	require.NoError(t, j.Check())
+	for n := range orders {
+		require.Error(t, j.Put(record(strconv.Itoa(n), resubmit.RecordSending)))
+	}
+	require.Less(t, j.Held(), 1<<20)
 }
 
 func TestADiskThatGoesAwayBehindAPutLaterIsToldByTheNext(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 // The size is that of the records, and the checksum is over all behind it. Each merge
 // begins a new generation, which is written over the one before.
 //
-// A frame is written only when that before it is on disk, so what a crash tore is the
-// last one. It has blocks of its own, so that no write touches what is on disk. And
+// A frame is written only when that before it is on disk, also when another process
+// wrote that one (see begin), so what a crash tore is the last one. It has blocks of its own, so that no write touches what is on disk. And
 // frames go to two halves by turns: damage in one place takes away the last frame, or
 // shows, because later frames are in the other half.
 type log struct {

@@ -32,7 +32,7 @@ func (j *Journal) rewrite(change func() func(*table) error, done func()) error {
 	if err == nil {
 		done()
 	}
-	return j.failed
+	return j.tell()
 }
 
 // setApart has what is in the overlay merged next, and a new one begun. The caller has
@@ -58,7 +58,7 @@ func (j *Journal) merge(more func(*table) error) error {
 	j.log.restart()
 	// A look of bbolt at a page brings in up to 64 KiB around it: the memory of a run
 	// must not grow with the journal.
-	_ = j.db.View(giveBack)
+	_ = guarded(func() error { return j.db.View(giveBack) })
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.spare = j.merging

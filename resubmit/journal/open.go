@@ -1,16 +1,20 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 // What the file of a journal says it is.
@@ -176,6 +180,13 @@ func (j *Journal) begin(o options) error {
 	}
 	if j.readOnly {
 		return nil
+	}
+	// A process that was killed between a write and its sync leaves what is read here and
+	// is not on disk: a power cut may take it away behind what is written next.
+	if !o.noSync {
+		if err := cmp.Or(syncData(j.file), durable.SyncDir(filepath.Dir(j.path))); err != nil {
+			return err
+		}
 	}
 	if mine.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		if err := j.file.Chmod(0o600); err != nil {

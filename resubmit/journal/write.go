@@ -11,7 +11,7 @@ const (
 	// lateDelay is how long a record that nobody waits for waits itself, for others
 	// to be written with and for the one that takes its place.
 	lateDelay = 50 * time.Millisecond
-	// lateMost is how many of them wait.
+	// lateMost is how many of them are written with what others wait for.
 	lateMost = 1000
 	// arenaMost is how many bytes are kept in memory before they are merged.
 	arenaMost = 2 << 20
@@ -101,6 +101,9 @@ func (j *Journal) lockFor(r *resubmit.Record) error {
 		if err != nil {
 			return err
 		}
+		if err := j.follows(body, r); err != nil {
+			return err // and nothing of it is kept
+		}
 		j.learn(r.OrderID, body, merges)
 	}
 }
@@ -125,6 +128,12 @@ func (j *Journal) usable() error {
 	if j.closed {
 		return j.errorf("%w", os.ErrClosed)
 	}
+	return j.tell()
+}
+
+// tell is the error of the first write that failed. The caller has the lock.
+func (j *Journal) tell() error {
+	j.untold = false
 	return j.failed
 }
 
@@ -243,6 +252,7 @@ func (j *Journal) ended(b *batch, err error) {
 	j.mu.Lock()
 	if err != nil && j.failed == nil {
 		j.failed = j.errorf("write: %w; nothing more can be recorded until it is opened again", err)
+		j.untold = b == nil
 	}
 	err = j.failed
 	j.mu.Unlock()
