@@ -41,5 +41,8 @@ func (m *more) Asked(d time.Duration) {
 	m.x.bePatient(m.who, d)
 }
 
+// Held implements turns.Turns.
+func (m *more) Held() bool { return m.x.pace.rest() > 0 }
+
 // took is how much of a call was waiting for turns.
 func (m *more) took() time.Duration { return time.Duration(m.waited.Load()) }

@@ -12,6 +12,8 @@ type Turns interface {
 	Turn(ctx context.Context) error
 	// Asked is told at once that a server asked for patience.
 	Asked(d time.Duration)
+	// Held reports whether nothing may go out for such a server's sake.
+	Held() bool
 }
 
 type key struct{}
@@ -43,10 +45,11 @@ func With(ctx context.Context, t Turns) context.Context {
 	return &row{Context: ctx, turns: t, given: time.Now()}
 }
 
-// Take waits for the turn of one try.
+// Take waits for the turn of one try. A turn is of no use any more when a server asked
+// for patience since it was given.
 func Take(ctx context.Context) error {
 	r, ok := ctx.Value(key{}).(*row)
-	if !ok || r.taken.CompareAndSwap(false, true) && time.Since(r.given) < atOnce {
+	if !ok || r.taken.CompareAndSwap(false, true) && time.Since(r.given) < atOnce && !r.turns.Held() {
 		return nil
 	}
 	return r.turns.Turn(ctx)

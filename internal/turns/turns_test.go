@@ -16,11 +16,14 @@ type counted struct {
 	taken int
 	asked time.Duration
 	err   error
+	held  bool
 }
 
 func (c *counted) Turn(context.Context) error { c.taken++; return c.err }
 
 func (c *counted) Asked(d time.Duration) { c.asked += d }
+
+func (c *counted) Held() bool { return c.held }
 
 func TestEachTryButTheFirstTakesATurn(t *testing.T) {
 	t.Parallel()
@@ -53,4 +56,13 @@ func TestATurnThatIsNotTakenAtOnceIsLost(t *testing.T) {
 		require.NoError(t, turns.Take(ctx))
 		require.Equal(t, 1, c.taken)
 	})
+}
+
+func TestATurnIsLostWhenAServerAskedForPatienceSince(t *testing.T) {
+	t.Parallel()
+	c := &counted{}
+	ctx := turns.With(t.Context(), c)
+	c.held = true
+	require.NoError(t, turns.Take(ctx))
+	require.Equal(t, 1, c.taken)
 }
