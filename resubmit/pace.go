@@ -10,8 +10,8 @@ import (
 
 const (
 	// paceMargin is by how much the limit's second is taken to be longer, so that a
-	// slow network does not put one call too many into it: 4 ms.
-	paceMargin = 1.004
+	// slow network does not put one call too many into it: 6 ms.
+	paceMargin = 1.006
 	// paceLate is how far calls that come late may catch up, one right behind the
 	// other. The limit holds all the same, since the calls of the last second are known.
 	paceLate = 50 * time.Millisecond
