@@ -105,14 +105,16 @@ func (b *book) approve(data []byte, before, after []string) error {
 	defer b.mu.Unlock()
 	b.approved, b.lanes, b.counts = map[int]*approvedOrder{}, map[string][]int{}, plan.Counts()
 	b.durable, b.intents, b.tries, b.taken, b.pushed = map[string]resubmit.Record{}, map[int]time.Time{}, map[int][]mark{}, map[failing]int{}, map[int]int{}
-	var planned, unread []string
+	var planned, unsure []string // unsure: whether the filter selects them is not known
 	for e, err := range plan.Entries() {
 		if err != nil {
 			return err
 		}
 		b.w.note("planned: %s: %s (%s)", e.Number, e.Decision.Action, e.Decision.Why)
-		if planned = append(planned, e.OrderID); e.Decision.RuleID == "order-unread" {
-			unread = append(unread, e.OrderID) // whether it is selected is not known
+		planned = append(planned, e.OrderID)
+		switch e.Decision.RuleID {
+		case "order-unread", "order-not-failed": // was selected, or not, by what the list told of it
+			unsure = append(unsure, e.OrderID)
 		}
 		if e.Decision.Action != resubmit.Resubmit {
 			continue
@@ -123,14 +125,14 @@ func (b *book) approve(data []byte, before, after []string) error {
 		s := b.w.truth(i).Subscription // whatever the plan says
 		b.lanes[s] = append(b.lanes[s], i)
 	}
-	b.checkSelection(planned, unread, before, after)
+	b.checkSelection(planned, unsure, before, after)
 	return nil
 }
 
 // checkSelection is I11: what the planner selected with the help of the server is
 // what a full scan selects. Where orders moved in the meantime, those that did not
 // must be there.
-func (b *book) checkSelection(planned, unread, before, after []string) {
+func (b *book) checkSelection(planned, unsure, before, after []string) {
 	if b.w.s.filter == nil {
 		return
 	}
@@ -142,7 +144,7 @@ func (b *book) checkSelection(planned, unread, before, after []string) {
 		}
 	}
 	for _, id := range planned {
-		if same && !slices.Contains(before, id) && !slices.Contains(unread, id) {
+		if same && !slices.Contains(before, id) && !slices.Contains(unsure, id) {
 			b.violate("I11", b.w.index(id), "is in the plan, but %s does not select it", b.w.s.filter)
 		}
 	}
