@@ -18,6 +18,7 @@ type endedOrders struct {
 	// taken, in the next that is free.
 	slots []endedOrder
 	n     int
+	most  int // orders that there can be
 }
 
 // endedOrder is one of them. Its id and its fingerprint are held against those of the
@@ -43,19 +44,19 @@ func (e *endedOrder) outcome() Outcome { return Outcome(endStates[e.key>>endStat
 
 func (e *endedOrder) pushed() bool { return e.key&endPushed != 0 }
 
-func newEndedOrders() *endedOrders {
-	return &endedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]endedOrder, 64)}
+func newEndedOrders(most int) *endedOrders {
+	return &endedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]endedOrder, 64), most: most}
 }
 
 // readEnded reads all that the journal holds, if it tells that at once. An error stops
 // the run, as that of a single record does.
 func (x *run) readEnded() *endedOrders {
-	ended := newEndedOrders()
+	ended := newEndedOrders(x.total)
 	journal, ok := journalAs[BulkJournal](x.cfg.Journal)
 	if !ok {
 		return ended
 	}
-	for r, err := range journal.Records() {
+	for r, err := range journal.Heads() {
 		if err != nil {
 			x.cancel(fmt.Errorf("resubmit: the journal: read its records: %w", err))
 			return ended
@@ -68,7 +69,7 @@ func (x *run) readEnded() *endedOrders {
 	return ended
 }
 
-func (o *endedOrders) add(r *Record) {
+func (o *endedOrders) add(r *RecordHead) {
 	state := slices.Index(endStates[:], r.State)
 	if state < 0 || !free(Outcome(r.State), r.Seen) {
 		return
@@ -83,9 +84,13 @@ func (o *endedOrders) add(r *Record) {
 	o.slots[o.free(key)] = endedOrder{key: key, fingerprint: maphash.String(o.fingerprints, r.Fingerprint)}
 }
 
+// grow makes room for twice as many, or for all when many are in.
 func (o *endedOrders) grow() {
-	old := o.slots
-	o.slots = make([]endedOrder, 2*len(old))
+	old, size := o.slots, 2*len(o.slots)
+	for o.n > o.most/16 && size/4*3 < o.most {
+		size *= 2
+	}
+	o.slots = make([]endedOrder, size)
 	for _, e := range old {
 		if e.key != 0 {
 			o.slots[o.free(e.key)] = e

@@ -186,7 +186,7 @@ type asked struct {
 	resubmit.MemoryJournal
 	mu    sync.Mutex
 	gets  map[string]int
-	fails error // of Records, behind the first
+	fails error // of Heads, behind the first
 }
 
 func (j *asked) Get(id string) (resubmit.Record, bool, error) {
@@ -196,14 +196,14 @@ func (j *asked) Get(id string) (resubmit.Record, bool, error) {
 	return j.MemoryJournal.Get(id)
 }
 
-func (j *asked) Records() iter.Seq2[resubmit.Record, error] {
-	return func(yield func(resubmit.Record, error) bool) {
-		for r := range j.MemoryJournal.Records() {
+func (j *asked) Heads() iter.Seq2[resubmit.RecordHead, error] {
+	return func(yield func(resubmit.RecordHead, error) bool) {
+		for r := range j.MemoryJournal.Heads() {
 			if !yield(r, nil) {
 				return
 			}
 			if j.fails != nil {
-				yield(resubmit.Record{}, j.fails)
+				yield(resubmit.RecordHead{}, j.fails)
 				return
 			}
 		}

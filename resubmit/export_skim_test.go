@@ -5,9 +5,10 @@ import "slices"
 // CheckSkim skims a plan as a run does whose journal tells some records, and says where
 // it is wrong. It returns how many orders have ended.
 func CheckSkim(p *Plan, records []Record, wrong func(format string, args ...any)) (ended int) {
-	all, lanes := newEndedOrders(), newLaneSet(0)
-	for i := range records {
-		all.add(&records[i])
+	all, lanes := newEndedOrders(len(records)), newLaneSet(0)
+	for _, r := range records {
+		head := r.Head()
+		all.add(&head)
 	}
 	var dec entryReader
 	entries := make([]*Entry, 0, p.counts.Total)

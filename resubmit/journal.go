@@ -73,9 +73,9 @@ type LaterJournal interface {
 // came to an end without asking again.
 type BulkJournal interface {
 	Journal
-	// Records yields the last record of each order, in any order, as Get tells them. An
-	// error ends it, with the zero Record. Nothing is to be put while it is ranged over.
-	Records() iter.Seq2[Record, error]
+	// Heads yields the head of the last record of each order, in any order. An error ends
+	// it, with the zero RecordHead. Nothing is to be put while it is ranged over.
+	Heads() iter.Seq2[RecordHead, error]
 }
 
 // RecordState is how far an order got.
@@ -125,6 +125,19 @@ type Record struct {
 	SentAt time.Time `json:"sentAt,omitzero"`
 	// Why is a sentence.
 	Why string `json:"why,omitempty"`
+}
+
+// RecordHead is what a run that goes on has to know of each order, see [Record].
+type RecordHead struct {
+	OrderID, Fingerprint string
+	State                RecordState
+	Attempt              int
+	Seen                 commerce.Status
+}
+
+// Head is a part of the record.
+func (r Record) Head() RecordHead {
+	return RecordHead{OrderID: r.OrderID, Fingerprint: r.Fingerprint, State: r.State, Attempt: r.Attempt, Seen: r.Seen}
 }
 
 // CheckNext says why next may not take the place of r; the zero Record stands for
@@ -208,14 +221,14 @@ func (m *MemoryJournal) Get(orderID string) (Record, bool, error) {
 	return r, ok, nil
 }
 
-// Records yields the last record of each order.
-func (m *MemoryJournal) Records() iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
+// Heads yields the head of the last record of each order.
+func (m *MemoryJournal) Heads() iter.Seq2[RecordHead, error] {
+	return func(yield func(RecordHead, error) bool) {
 		m.mu.Lock()
 		all := slices.Collect(maps.Values(m.records))
 		m.mu.Unlock()
 		for _, r := range all {
-			if !yield(r, nil) {
+			if !yield(r.Head(), nil) {
 				return
 			}
 		}

@@ -10,17 +10,36 @@ import (
 )
 
 // OpenPlanAgain is [OpenPlan] for a plan that was verified before, which is known by
-// its digest: a journal tells the one that it was begun with. If the file still has
-// that digest, it is what was verified then, and to hash it is enough, which takes a
-// third of the time. With another digest, or with "", the file is verified as OpenPlan
-// does, so that a plan which is returned is a good one in any case.
+// its digest: a journal tells the one that it was begun with. If the file says that it
+// has that digest, to hash it is enough, which takes a third of the time. That goes on
+// behind, while the journal is read, say: whatever reads the entries waits for it.
+// Should the file turn out to be another, [Plan.Entries] and [Runner.Apply] end with the
+// error of OpenPlan, before an order is looked at. [Plan.Verified] waits for no more
+// than that. With another digest, or with "", the file is verified at once, as by
+// OpenPlan.
 func OpenPlanAgain(path, digest string) (*Plan, error) { return openPlan(path, digest) }
+
+// Verified waits until the whole plan was read once, and returns nil if the file is
+// what its digest says. That is known of every plan but one of [OpenPlanAgain].
+func (p *Plan) Verified() error {
+	if p.hashing == nil {
+		return nil
+	}
+	<-p.hashing.over
+	return p.hashing.err
+}
+
+// hashing is the reading of a plan that is known by its digest.
+type hashing struct {
+	over chan struct{}
+	err  error // is known when it is over
+}
 
 // maxTrailer is the most bytes that the last line of a plan can have.
 const maxTrailer = 1 << 10
 
-// recognize reads the plan once and reports whether it is the one with a digest. If it
-// is not, the plan is of no use.
+// recognize reports whether the plan says that it is the one with a digest, and begins
+// to hold it against that. If it does not say so, the plan is of no use.
 func (p *Plan) recognize(digest string) bool {
 	tail := make([]byte, min(p.size, maxTrailer))
 	if n, _ := p.r.ReadAt(tail, p.size-int64(len(tail))); n < len(tail) {
@@ -33,10 +52,31 @@ func (p *Plan) recognize(digest string) bool {
 		return false
 	}
 	ends := p.size - int64(len(digest)+len("\"}\n"))
-	p.last = ends - int64(len(digestStart)+len(line))
-	header, sum, err := p.hash(ends)
-	p.digest = digest
-	return err == nil && sum == digest && p.readHeader(header) == nil
+	p.last, p.digest = ends-int64(len(digestStart)+len(line)), digest
+	head, err := (&sectionReader{r: &blockReader{plan: p, record: true}}).next(nil)
+	header, _, _ := bytes.Cut(head, []byte{'\n'})
+	if err != nil || p.readHeader(header) != nil {
+		return false
+	}
+	h := &hashing{over: make(chan struct{})}
+	p.hashing = h
+	go func() {
+		defer close(h.over)
+		again, sum, err := p.hash(ends)
+		if err != nil || sum != digest || !bytes.Equal(again, header) {
+			h.err = p.whyNot()
+		}
+	}()
+	return true
+}
+
+// whyNot is the error of a plan that has not the digest that it says.
+func (p *Plan) whyNot() error {
+	other := newPlan(p.r, p.size, p.name)
+	if err := other.verify(); err != nil {
+		return err
+	}
+	return p.errorf(1, "%w", errEdited) // and back
 }
 
 // hash reads the plan once and returns its header and the digest over its first bytes.

@@ -69,6 +69,22 @@ func TestAPlanThatWasVerifiedIsOnlyHashedAgain(t *testing.T) {
 	require.ErrorContains(t, err, "unknown class", "with another digest it is verified")
 }
 
+// whyNotKnown is why a file is not the plan with a digest.
+func whyNotKnown(t testing.TB, path, digest string) error {
+	t.Helper()
+	plan, err := resubmit.OpenPlanAgain(path, digest)
+	if err != nil {
+		return err
+	}
+	err = plan.Verified()
+	for e, again := range plan.WithSignature(nil).Entries() {
+		require.Nil(t, e)
+		require.Equal(t, err, again)
+	}
+	require.NoError(t, plan.Close())
+	return err
+}
+
 func TestEveryChangeOfAKnownPlanIsNoticed(t *testing.T) {
 	t.Parallel()
 	good := writePlan(t, planEntries()...)
@@ -78,8 +94,7 @@ func TestEveryChangeOfAKnownPlanIsNoticed(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, data, 0o600))
 		_, err := resubmit.OpenPlan(path)
 		require.Error(t, err)
-		_, again := resubmit.OpenPlanAgain(path, digest)
-		require.Equal(t, err, again)
+		require.Equal(t, err, whyNotKnown(t, path, digest))
 	}
 	for i := range good {
 		edited := bytes.Clone(good)
@@ -96,9 +111,46 @@ func TestAKnownPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *test
 	good := writePlan(t, planEntries()...)
 	path := fileOf(t, good)
 	plan := openAgain(t, path, openAgain(t, path, "").Digest())
+	require.NoError(t, plan.Verified())
 	require.NoError(t, os.WriteFile(path, bytes.Replace(good, []byte(`"hold"`), []byte(`"wait"`), 1), 0o600))
 	for e, err := range plan.Entries() {
 		require.Nil(t, e)
 		require.ErrorContains(t, err, "the file was changed after it was opened")
+	}
+}
+
+func TestAKnownPlanThatIsNotWhatItSaysIsNotCarriedOut(t *testing.T) {
+	t.Parallel()
+	o := outageOrder(1, "a")
+	s, e := newShop(o), entryFor(o)
+	good := writePlan(t, e)
+	path := fileOf(t, good)
+	digest := openAgain(t, path, "").Digest()
+	require.NoError(t, os.WriteFile(path, bytes.Replace(good, []byte(e.Number), []byte("SO999999"), 1), 0o600))
+	plan, err := resubmit.OpenPlanAgain(path, digest)
+	require.NoError(t, err, "it says that it is the plan")
+	r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxPlanAge = -1 })
+	report, err := r.Apply(t.Context(), plan)
+	require.ErrorContains(t, err, "the digest does not fit")
+	require.Equal(t, resubmit.Result{Skipped: 1}, report.Result)
+	require.Empty(t, s.calls)
+	require.NoError(t, plan.Close())
+}
+
+func TestAKnownPlanCanBeClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	long := *planEntries()[0]
+	long.Before.Reason = strings.Repeat("a long story. ", 1_000_000)
+	long.Fingerprint = resubmit.Fingerprint(long.OrderID, long.Before)
+	path := fileOf(t, writePlan(t, &long))
+	digest := openAgain(t, path, "").Digest()
+	for range 20 {
+		plan, err := resubmit.OpenPlanAgain(path, digest)
+		require.NoError(t, err)
+		signed := plan.WithSignature(nil)
+		require.NoError(t, plan.Close())
+		if err := signed.Verified(); err != nil {
+			require.ErrorContains(t, err, "file already closed")
+		}
 	}
 }

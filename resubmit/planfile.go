@@ -166,10 +166,15 @@ type Plan struct {
 	last   int64 // offset of the last line
 	// signature is what WithSignature gave.
 	signature *Signature
-	// Each block is remembered by a hash, so that a file that is edited in place
-	// after it was opened is found out before an entry of that block is used.
-	seed   maphash.Seed
-	blocks []uint64
+	blocks    *blockSums
+	hashing   *hashing // of OpenPlanAgain; nil when the plan is verified
+}
+
+// blockSums remember each block of a plan by a hash, so that a file that is edited in
+// place after it was opened is found out before an entry of that block is used.
+type blockSums struct {
+	seed maphash.Seed
+	sums []uint64
 }
 
 // OpenPlan opens a plan file and verifies all of it in one pass. A file that was
@@ -205,15 +210,19 @@ func openPlan(path, digest string) (*Plan, error) {
 func ReadPlan(r io.ReaderAt, size int64) (*Plan, error) { return readPlan(r, size, "", "") }
 
 func readPlan(r io.ReaderAt, size int64, name, digest string) (*Plan, error) {
-	blank := Plan{r: r, size: size, name: name, seed: maphash.MakeSeed()}
-	if p := blank; digest != "" && p.recognize(digest) {
-		return &p, nil
+	if p := newPlan(r, size, name); digest != "" && p.recognize(digest) {
+		return p, nil
 	}
-	p := &blank
+	p := newPlan(r, size, name)
 	if err := p.verify(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// newPlan is a plan that was not read yet.
+func newPlan(r io.ReaderAt, size int64, name string) *Plan {
+	return &Plan{r: r, size: size, name: name, blocks: &blockSums{seed: maphash.MakeSeed()}}
 }
 
 // Header returns what the plan was made for.
@@ -232,6 +241,10 @@ func (p *Plan) Digest() string { return p.digest }
 // was opened. Each entry is fresh and the caller's.
 func (p *Plan) Entries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
+		if err := p.Verified(); err != nil {
+			yield(nil, err)
+			return
+		}
 		var dec entryReader
 		for line, err := range p.lines() {
 			e := new(Entry)
@@ -289,7 +302,9 @@ func (p *Plan) Close() error {
 	if p.close == nil {
 		return nil
 	}
-	return p.close()
+	err := p.close()
+	_ = p.Verified() // which fails soon now
+	return err
 }
 
 func (p *Plan) errorf(line int, format string, args ...any) error {
@@ -365,10 +380,11 @@ func (b *blockReader) block() ([]byte, error) {
 		// Not wrapped, because an end of the file here is not the end of the plan.
 		return nil, fmt.Errorf("read byte %d of %d: %v", start+int64(n)+1, b.plan.size, err) //nolint:errorlint // see above
 	}
-	sum := maphash.Bytes(b.plan.seed, block)
+	known := b.plan.blocks
+	sum := maphash.Bytes(known.seed, block)
 	if b.record {
-		b.plan.blocks = append(b.plan.blocks, sum)
-	} else if b.plan.blocks[b.next] != sum {
+		known.sums = append(known.sums[:b.next], sum)
+	} else if known.sums[b.next] != sum {
 		return nil, errors.New("the file was changed after it was opened")
 	}
 	b.next++

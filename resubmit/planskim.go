@@ -43,6 +43,10 @@ func (l *skimmedLine) entry() (*Entry, error) {
 // it than to Entries. An error ends it, as it does there.
 func (p *Plan) skim(ended *endedOrders, lanes maphash.Seed) iter.Seq2[*skimmedLine, error] {
 	return func(yield func(*skimmedLine, error) bool) {
+		if err := p.Verified(); err != nil {
+			yield(nil, err)
+			return
+		}
 		sections := &sectionReader{r: &blockReader{plan: p}}
 		spare := make(chan []byte, 16) // memory of sections that are done with
 		next := func() ([]byte, error) {

@@ -190,9 +190,9 @@ func (j *able) PutLater(r resubmit.Record) error {
 
 func (*able) Sync() error { return nil }
 
-func (j *able) Records() iter.Seq2[resubmit.Record, error] {
+func (j *able) Heads() iter.Seq2[resubmit.RecordHead, error] {
 	j.bulk.Add(1)
-	return j.MemoryJournal.Records()
+	return j.MemoryJournal.Heads()
 }
 
 func (j *able) Patience() (resubmit.Patience, error) {

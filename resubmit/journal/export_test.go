@@ -33,6 +33,9 @@ func ReadRecord(body []byte) (r resubmit.Record, byHand bool, err error) {
 	return r, byHand, err
 }
 
+// ReadHead is readHead.
+var ReadHead = readHead
+
 // Failed reports whether a write failed, and tells nobody.
 func (j *Journal) Failed() bool {
 	j.mu.Lock()

@@ -13,9 +13,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// readRecord reads a record as encoding/json does. One that is as appendRecord writes
-// nearly all, the same fields in the same order and no escapes, is read by hand, since
-// a run that goes on reads a million of them. Its texts are parts of one string.
+// readHead is the head of what decode returns. That of a record that is as appendRecord
+// writes nearly all, the same fields in the same order and no escapes, is read by hand,
+// since a run that goes on reads a million of them. Its texts are parts of one string.
+func readHead(orderID, body []byte) (resubmit.RecordHead, error) {
+	var r resubmit.Record
+	p := plainRecord{rest: string(body)}
+	p.readHead(&r)
+	if !p.odd && r.OrderID == string(orderID) && isPlain(body[:len(body)-len(p.rest)]) {
+		return r.Head(), nil
+	}
+	r, err := decode(string(orderID), body)
+	return r.Head(), err
+}
+
+// readRecord reads a record as encoding/json does, and by hand what can be.
 func readRecord(body []byte) (r resubmit.Record, err error) {
 	if p := (plainRecord{rest: string(body)}); isPlain(body) && p.read(&r) {
 		return r, nil
@@ -51,7 +63,8 @@ type plainRecord struct {
 	odd  bool
 }
 
-func (p *plainRecord) read(r *resubmit.Record) bool {
+// readHead reads all up to the status that an order was seen in.
+func (p *plainRecord) readHead(r *resubmit.Record) {
 	r.OrderID = p.text(`{"id":"`)
 	r.Fingerprint = p.text(`,"fingerprint":"`)
 	r.State = resubmit.RecordState(p.text(`,"state":"`))
@@ -65,6 +78,10 @@ func (p *plainRecord) read(r *resubmit.Record) bool {
 	if p.comes(`,"seen":"`) {
 		r.Seen = commerce.Status(p.text(`,"seen":"`))
 	}
+}
+
+func (p *plainRecord) read(r *resubmit.Record) bool {
+	p.readHead(r)
 	r.At = p.time(`,"at":"`)
 	if p.comes(`,"sentAt":"`) {
 		r.SentAt = p.time(`,"sentAt":"`)

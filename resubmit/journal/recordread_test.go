@@ -36,6 +36,11 @@ func FuzzARecordIsReadAsEncodingJSONReadsIt(f *testing.F) {
 		}
 		require.NoError(t, err)
 		require.Equal(t, want, got)
+		if written, err := journal.AppendRecord(nil, &want); err == nil {
+			head, err := journal.ReadHead([]byte(want.OrderID), written)
+			require.NoError(t, err)
+			require.Equal(t, want.Head(), head)
+		}
 	})
 }
 
@@ -51,6 +56,11 @@ func TestWhatARunWritesIsReadByHand(t *testing.T) {
 		} {
 			body, err := journal.AppendRecord(nil, &r)
 			require.NoError(t, err)
+			head, err := journal.ReadHead([]byte(r.OrderID), body)
+			require.NoError(t, err)
+			require.Equal(t, r.Head(), head)
+			_, err = journal.ReadHead([]byte("2"), body)
+			require.ErrorIs(t, err, journal.ErrDamaged)
 			got, plain, err := journal.ReadRecord(body)
 			require.NoError(t, err)
 			require.Equal(t, byHand, plain)

@@ -610,21 +610,20 @@ func (s *journalStand) tellsAll() {
 				}
 			}
 		}
-		got := make(map[string]resubmit.Record)
-		for r, err := range bulk.Records() {
-			_, twice := got[r.OrderID]
+		got := make(map[string]bool)
+		for head, err := range bulk.Heads() {
 			switch {
 			case err != nil:
-				s.failf("Records ended with the error %v", err)
-			case twice:
-				s.failf("Records yielded order %q twice", r.OrderID)
-			case !sameRecord(r, want[r.OrderID]):
-				s.failf("Records yielded %+v, where %+v was put", r, want[r.OrderID])
+				s.failf("Heads ended with the error %v", err)
+			case got[head.OrderID]:
+				s.failf("Heads yielded order %q twice", head.OrderID)
+			case head != want[head.OrderID].Head():
+				s.failf("Heads yielded %+v, where %+v was put", head, want[head.OrderID])
 			}
-			got[r.OrderID] = r
+			got[head.OrderID] = true
 		}
 		if len(got) != len(want) {
-			s.failf("Records yielded %d of %d records", len(got), len(want))
+			s.failf("Heads yielded %d of %d records", len(got), len(want))
 		}
 	}
 }

@@ -202,14 +202,14 @@ func (l *Log) Get(orderID string) (resubmit.Record, bool, error) {
 	return r, ok, nil
 }
 
-// Records yields the last record of each order.
-func (l *Log) Records() iter.Seq2[resubmit.Record, error] {
-	return func(yield func(resubmit.Record, error) bool) {
+// Heads yields the head of the last record of each order.
+func (l *Log) Heads() iter.Seq2[resubmit.RecordHead, error] {
+	return func(yield func(resubmit.RecordHead, error) bool) {
 		l.mu.Lock()
 		all := slices.Collect(maps.Values(l.records))
 		l.mu.Unlock()
 		for _, r := range all {
-			if !yield(r, nil) {
+			if !yield(r.Head(), nil) {
 				return
 			}
 		}

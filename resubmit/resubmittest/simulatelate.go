@@ -82,15 +82,15 @@ func (j *lateJournal) Get(orderID string) (resubmit.Record, bool, error) {
 	return j.watchedJournal.Get(orderID)
 }
 
-func (j *lateJournal) Records() iter.Seq2[resubmit.Record, error] {
-	return func(yield func(resubmit.Record, error) bool) {
+func (j *lateJournal) Heads() iter.Seq2[resubmit.RecordHead, error] {
+	return func(yield func(resubmit.RecordHead, error) bool) {
 		if err := j.Sync(); err != nil {
-			yield(resubmit.Record{}, err)
+			yield(resubmit.RecordHead{}, err)
 			return
 		}
-		for r, err := range j.log.Records() {
+		for r, err := range j.log.Heads() {
 			if j.p.killed() {
-				r, err = resubmit.Record{}, errKilled
+				r, err = resubmit.RecordHead{}, errKilled
 			}
 			if !yield(r, err) || err != nil {
 				return

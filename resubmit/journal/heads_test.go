@@ -30,35 +30,35 @@ func journalOf(tb testing.TB, orders int) *journal.Journal {
 	return j
 }
 
-func TestRecordsAreThoseThatGetTells(t *testing.T) {
+func TestHeadsAreThoseThatGetTells(t *testing.T) {
 	for _, orders := range []int{0, 1, 63, 64, 65, 3000} {
 		t.Run(fmt.Sprint(orders), func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			j := journalOf(t, orders)
 			seen := make(map[string]bool)
-			for r, err := range j.Records() {
+			for r, err := range j.Heads() {
 				require.NoError(t, err)
 				want, found, err := j.Get(r.OrderID)
 				require.NoError(t, err)
 				require.True(t, found)
-				require.Equal(t, want, r)
+				require.Equal(t, want.Head(), r)
 				require.False(t, seen[r.OrderID])
 				seen[r.OrderID] = true
 			}
 			require.Len(t, seen, orders, "those that were put later too")
-			for range j.Records() {
+			for range j.Heads() {
 				break // and nothing goes on behind it
 			}
 		})
 	}
 }
 
-func TestRecordsOfAClosedJournalAreAnError(t *testing.T) {
+func TestHeadsOfAClosedJournalAreAnError(t *testing.T) {
 	t.Parallel()
 	j := journalOf(t, 3)
 	require.NoError(t, j.Close())
 	n := 0
-	for r, err := range j.Records() {
+	for r, err := range j.Heads() {
 		require.ErrorIs(t, err, os.ErrClosed)
 		require.Zero(t, r)
 		n++
@@ -66,25 +66,25 @@ func TestRecordsOfAClosedJournalAreAnError(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestAPanicOfWhoReadsRecordsIsNoDamage(t *testing.T) {
+func TestAPanicOfWhoReadsHeadsIsNoDamage(t *testing.T) {
 	t.Parallel()
 	j := journalOf(t, 3)
 	mine := errors.New("mine")
 	require.PanicsWithError(t, "mine", func() {
-		for range j.Records() {
+		for range j.Heads() {
 			panic(mine)
 		}
 	})
 	require.NoError(t, j.Check())
 }
 
-func BenchmarkRecords(b *testing.B) {
+func BenchmarkHeads(b *testing.B) {
 	j := journalOf(b, b.N)
 	require.NoError(b, j.Sync())
 	b.ReportAllocs()
 	b.ResetTimer()
 	n := 0
-	for _, err := range j.Records() {
+	for _, err := range j.Heads() {
 		if err != nil {
 			b.Fatal(err)
 		}
