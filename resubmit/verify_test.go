@@ -208,6 +208,42 @@ func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
 	})
 }
 
+func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
+	t.Parallel()
+	const text = "Tenant bridge refused"
+	own, err := resubmit.NewClassifier(resubmit.Pattern{ID: "bridge", Class: resubmit.Transient, Match: []string{"tenant bridge"}})
+	require.NoError(t, err)
+	for name, tt := range map[string]struct {
+		classifier *resubmit.Classifier
+		class      resubmit.Class
+		opens      bool // the breaker, as Connect seems still to be down
+	}{
+		"as ever":          {nil, resubmit.Unclassified, false},
+		"as the user says": {own, resubmit.Transient, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var orders []*shopOrder
+				for n := range 9 {
+					o := outageOrder(n, fmt.Sprint(n))
+					o.fates = []fate{{time.Second, "PF", text}}
+					orders = append(orders, o)
+				}
+				seen := new(breakerDiary)
+				r := runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Classifier, c.Observer = tt.classifier, seen })
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Equal(t, resubmit.Result{FailedAgain: 9}, report.Result)
+				require.Equal(t, tt.opens, len(seen.turns) > 0)
+				require.Equal(t, tt.class, report.FailedAgain.Groups[0].Class)
+				require.Equal(t, tt.class, itemOf(t, report, 0).AfterClass)
+				require.Equal(t, fmt.Sprintf("failed again for a new reason (%s): %s", tt.class, text), itemOf(t, report, 0).Why)
+			})
+		})
+	}
+}
+
 // silentFinder answers for no key.
 type silentFinder struct{}
 
