@@ -53,8 +53,13 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	defer x.cancel(nil)
 	x.later, _ = journalAs[LaterJournal](x.cfg.Journal)
 
+	x.ended = x.readEnded() // while the plan is read too, if that goes on
+	if err := plan.verified(x.ctx); err != nil {
+		x.cancel(err)
+		r.wait(x)
+		return nil, err
+	}
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
-	x.ended = x.readEnded()
 	x.touched = newLaneSet(min(x.total, 64*x.ended.n))
 	x.feed(plan)
 	r.wait(x)
@@ -103,7 +108,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if !r.claim() {
 		return nil, ErrRunning
 	}
-	goesOn, err := r.admit(plan, planned) // this may take long, so without the lock
+	goesOn, err := r.admit(ctx, plan, planned) // this may take long, so without the lock
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.beginning = false
@@ -160,16 +165,22 @@ func (r *Runner) claim() bool {
 }
 
 // admit says why a run must not begin, and else binds the journal to its plan. It
-// reports whether that may know of an earlier run.
-func (r *Runner) admit(plan *Plan, planned *connect.Calendar) (goesOn bool, err error) {
+// reports whether that may know of an earlier run. Only a plan that the journal is
+// bound to already may still be on its way to be verified.
+func (r *Runner) admit(ctx context.Context, plan *Plan, planned *connect.Calendar) (goesOn bool, err error) {
 	if err := r.tooLong(); err != nil {
-		return false, err
-	}
-	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
 		return false, err
 	}
 	j, ok := journalAs[begun](r.cfg.Journal)
 	goesOn = !ok || j.Plan() != ""
+	if !ok || j.Plan() != plan.Digest() {
+		if err := plan.verified(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
+		return false, err
+	}
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
 		return false, fmt.Errorf("resubmit: open the journal: %w", err)
 	}

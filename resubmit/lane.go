@@ -183,7 +183,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 // is in although it is not.
 type laneSet struct {
 	bits []uint64
-	some bool // are in
+	used bool // a lane was added
 	seed maphash.Seed
 }
 
@@ -209,7 +209,7 @@ func (s *laneSet) place(hash uint64) (word, bit uint64) {
 }
 
 func (s *laneSet) add(lanes []string) {
-	s.some = true
+	s.used = true
 	for _, k := range lanes {
 		word, bit := s.place(s.hash(k))
 		s.bits[word] |= bit
@@ -218,7 +218,7 @@ func (s *laneSet) add(lanes []string) {
 
 // has reports whether any of the lanes with these hashes is in.
 func (s *laneSet) has(hashes ...uint64) bool {
-	return s.some && slices.ContainsFunc(hashes, func(h uint64) bool {
+	return s.used && slices.ContainsFunc(hashes, func(h uint64) bool {
 		word, bit := s.place(h)
 		return s.bits[word]&bit != 0
 	})

@@ -2,6 +2,7 @@ package resubmit
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -12,21 +13,28 @@ import (
 // OpenPlanAgain is [OpenPlan] for a plan that was verified before, which is known by
 // its digest: a journal tells the one that it was begun with. If the file says that it
 // has that digest, to hash it is enough, which takes a third of the time. That goes on
-// behind, while the journal is read, say: whatever reads the entries waits for it.
-// Should the file turn out to be another, [Plan.Entries] and [Runner.Apply] end with the
-// error of OpenPlan, before an order is looked at. [Plan.Verified] waits for no more
-// than that. With another digest, or with "", the file is verified at once, as by
-// OpenPlan.
+// behind. Until it is over, Header, Counts and Digest are what the file says;
+// whatever reads entries waits, as do Sign, Signature, SignedBy and Verified. A run
+// reads its journal meanwhile. Should the file turn out to be another, all of them fail
+// with the error of OpenPlan, and nobody is called or told of the plan. With another
+// digest, or with "", the file is verified at once.
 func OpenPlanAgain(path, digest string) (*Plan, error) { return openPlan(path, digest) }
 
 // Verified waits until the whole plan was read once, and returns nil if the file is
 // what its digest says. That is known of every plan but one of [OpenPlanAgain].
-func (p *Plan) Verified() error {
+func (p *Plan) Verified() error { return p.verified(context.Background()) }
+
+// verified is Verified, unless ctx ends before.
+func (p *Plan) verified(ctx context.Context) error {
 	if p.hashing == nil {
 		return nil
 	}
-	<-p.hashing.over
-	return p.hashing.err
+	select {
+	case <-p.hashing.over:
+		return p.hashing.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // hashing is the reading of a plan that is known by its digest.
@@ -63,11 +71,23 @@ func (p *Plan) recognize(digest string) bool {
 	go func() {
 		defer close(h.over)
 		again, sum, err := p.hash(ends)
-		if err != nil || sum != digest || !bytes.Equal(again, header) {
+		if err != nil || sum != digest || !bytes.Equal(again, header) || !p.endsIn(tail) {
 			h.err = p.whyNot()
 		}
 	}()
 	return true
+}
+
+// endsIn reports whether the plan that was hashed ends in a text.
+func (p *Plan) endsIn(tail []byte) bool {
+	b := &blockReader{plan: p, next: int((p.size - int64(len(tail))) / planBlock)}
+	for end := []byte(nil); ; {
+		block, err := b.block()
+		if err != nil {
+			return errors.Is(err, io.EOF) && bytes.HasSuffix(end, tail)
+		}
+		end = append(end, block...)
+	}
 }
 
 // whyNot is the error of a plan that has not the digest that it says.
@@ -76,7 +96,7 @@ func (p *Plan) whyNot() error {
 	if err := other.verify(); err != nil {
 		return err
 	}
-	return p.errorf(1, "%w", errEdited) // and back
+	return p.errorf(1, "%w", errEdited) // it is as it was by now
 }
 
 // hash reads the plan once and returns its header and the digest over its first bytes.

@@ -2,12 +2,17 @@ package resubmit_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -119,26 +124,125 @@ func TestAKnownPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *test
 	}
 }
 
+// edited is a plan of one order that says that it is another, the way to its file, and
+// what is right in that.
+func edited(t *testing.T, was, is string) (s *shop, plan *resubmit.Plan, path string, good []byte) {
+	t.Helper()
+	o := outageOrder(1, "a")
+	good = writePlan(t, entryFor(o))
+	path = fileOf(t, good)
+	digest := openAgain(t, path, "").Digest()
+	require.Contains(t, string(good), was)
+	require.NoError(t, os.WriteFile(path, bytes.Replace(good, []byte(was), []byte(is), 1), 0o600))
+	plan = openAgain(t, path, digest)
+	require.Equal(t, digest, plan.Digest(), "it says so")
+	return newShop(o), plan, path, good
+}
+
 func TestAKnownPlanThatIsNotWhatItSaysIsNotCarriedOut(t *testing.T) {
 	t.Parallel()
+	for name, change := range map[string][2]string{
+		"an order":  {`"SO000001"`, `"SO999999"`},
+		"the count": {`"resubmit":1`, `"resubmit":7`},
+		"its age":   {`"createdAt":"2026-11-22`, `"createdAt":"2126-11-22`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, plan, _, _ := edited(t, change[0], change[1])
+			for _, begun := range []bool{true, false} {
+				j, seen := new(resubmit.MemoryJournal), new(diary)
+				if begun {
+					require.NoError(t, j.Begin(plan.Digest()))
+				}
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Observer = j, seen })
+				report, err := r.Apply(t.Context(), plan)
+				require.ErrorContains(t, err, "make the plan anew")
+				require.Equal(t, plan.Verified(), err)
+				require.Nil(t, report)
+				require.Empty(t, s.calls)
+				require.NotContains(t, strings.Join(seen.lines, " "), "plan", "nobody is told of it")
+				require.Equal(t, begun, j.Plan() != "", "it binds no journal")
+			}
+			_, key, err := ed25519.GenerateKey(nil)
+			require.NoError(t, err)
+			_, err = plan.Sign(key, "Ada")
+			require.ErrorIs(t, err, plan.Verified())
+			_, err = plan.Signature()
+			require.Equal(t, plan.Verified(), err)
+			_, err = plan.SignedBy()
+			require.Equal(t, plan.Verified(), err)
+		})
+	}
+}
+
+// reader is what a plan is read from, and may do something before each reading.
+type reader struct {
+	*bytes.Reader
+	before func()
+}
+
+func (r *reader) ReadAt(b []byte, at int64) (int, error) {
+	r.before()
+	return r.Reader.ReadAt(b, at)
+}
+
+func TestAPlanThatChangesWhileItIsOpenedAgainIsFoundOut(t *testing.T) {
+	t.Parallel()
+	good := writePlan(t, planEntries()...)
+	known, err := readPlan(good)
+	require.NoError(t, err)
+	for first, change := range map[int][2]string{ // what is read first is its end, then its start
+		1: {`"total":2`, `"total":3`},
+		2: {`"view":"`, `"view":" `},
+	} {
+		r, n := &reader{Reader: bytes.NewReader(good)}, 0
+		r.before = func() {
+			text := string(good)
+			if n++; n == first {
+				text = strings.Replace(text, change[0], change[1], 1)
+			}
+			r.Reset([]byte(text))
+		}
+		plan, err := resubmit.ReadPlanAgain(r, int64(len(good)), "", known.Digest())
+		require.NoError(t, err)
+		require.ErrorContains(t, plan.Verified(), "the digest does not fit", first)
+	}
+}
+
+func TestARunEndsWhileItsPlanIsRead(t *testing.T) {
+	t.Parallel()
 	o := outageOrder(1, "a")
-	s, e := newShop(o), entryFor(o)
-	good := writePlan(t, e)
-	path := fileOf(t, good)
-	digest := openAgain(t, path, "").Digest()
-	require.NoError(t, os.WriteFile(path, bytes.Replace(good, []byte(e.Number), []byte("SO999999"), 1), 0o600))
-	plan, err := resubmit.OpenPlanAgain(path, digest)
-	require.NoError(t, err, "it says that it is the plan")
-	r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxPlanAge = -1 })
-	report, err := r.Apply(t.Context(), plan)
-	require.ErrorContains(t, err, "the digest does not fit")
-	require.Equal(t, resubmit.Result{Skipped: 1}, report.Result)
-	require.Empty(t, s.calls)
-	require.NoError(t, plan.Close())
+	synctest.Test(t, func(t *testing.T) {
+		good := writePlan(t, entryFor(o))
+		known, err := readPlan(good)
+		require.NoError(t, err)
+		n, gate := 0, make(chan struct{})
+		slow := &reader{bytes.NewReader(good), func() {
+			if n++; n > 2 {
+				<-gate
+			}
+		}}
+		plan, err := resubmit.ReadPlanAgain(slow, int64(len(good)), "", known.Digest())
+		require.NoError(t, err)
+		for _, begun := range []bool{true, false} {
+			s, j := newShop(o), new(resubmit.MemoryJournal)
+			if begun {
+				require.NoError(t, j.Begin(plan.Digest()))
+			}
+			r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.MaxPlanAge = j, -1 })
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			report, err := r.Apply(ctx, plan)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Nil(t, report)
+			require.Empty(t, s.calls)
+		}
+		close(gate)
+		require.NoError(t, plan.Verified())
+	})
 }
 
 func TestAKnownPlanCanBeClosedAtOnce(t *testing.T) {
-	t.Parallel()
 	long := *planEntries()[0]
 	long.Before.Reason = strings.Repeat("a long story. ", 1_000_000)
 	long.Fingerprint = resubmit.Fingerprint(long.OrderID, long.Before)
@@ -149,6 +253,8 @@ func TestAKnownPlanCanBeClosedAtOnce(t *testing.T) {
 		require.NoError(t, err)
 		signed := plan.WithSignature(nil)
 		require.NoError(t, plan.Close())
+		stacks := make([]byte, 1<<20)
+		require.NotContains(t, string(stacks[:runtime.Stack(stacks, true)]), "(*Plan).hash", "nobody reads it any more")
 		if err := signed.Verified(); err != nil {
 			require.ErrorContains(t, err, "file already closed")
 		}

@@ -151,8 +151,8 @@ func appendCounts(b []byte, c Counts) []byte {
 		c.Total, c.Resubmit, c.Wait, c.Hold, c.Quarantine, c.Complete, c.Manual)
 }
 
-// Plan is a frozen plan whose structure, counts and digest were verified. It
-// reads its entries from where it came from each time they are asked for, so
+// Plan is a frozen plan whose structure, counts and digest were verified, or will have
+// been before they matter if it is one of [OpenPlanAgain]. It reads its entries from where it came from each time they are asked for, so
 // its size does not matter. Immutable; safe for concurrent use until it is
 // closed.
 type Plan struct {
@@ -167,7 +167,7 @@ type Plan struct {
 	// signature is what WithSignature gave.
 	signature *Signature
 	blocks    *blockSums
-	hashing   *hashing // of OpenPlanAgain; nil when the plan is verified
+	hashing   *hashing // of OpenPlanAgain; nil if the plan was verified when it was opened
 }
 
 // blockSums remember each block of a plan by a hash, so that a file that is edited in
@@ -237,8 +237,8 @@ func (p *Plan) Digest() string { return p.digest }
 
 // Entries yields the entries in the order of the plan, oldest order first. It can
 // be ranged over any number of times, from the start each time. An error ends it,
-// with a nil entry; it means that the file cannot be read or has changed since it
-// was opened. Each entry is fresh and the caller's.
+// with a nil entry; it means that the file cannot be read, has changed since it was
+// opened, or is not what it says, see [OpenPlanAgain]. Each entry is fresh and the caller's.
 func (p *Plan) Entries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		if err := p.Verified(); err != nil {
@@ -297,7 +297,8 @@ func (p *Plan) lines() iter.Seq2[planLine, error] {
 	}
 }
 
-// Close closes the file that [OpenPlan] opened. Entries fails afterwards.
+// Close closes the file that [OpenPlan] opened, and waits until nobody reads it. Entries
+// fails afterwards.
 func (p *Plan) Close() error {
 	if p.close == nil {
 		return nil

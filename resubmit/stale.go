@@ -28,7 +28,7 @@ type begun interface{ Plan() string }
 // compared with the plan before its push in any case.
 func (c *Config) admitPlan(p *Plan, planned *connect.Calendar, now time.Time) error {
 	if len(c.Require) > 0 {
-		s, err := p.SignedBy(c.Require...)
+		s, err := p.signedBy(c.Require)
 		if err != nil {
 			return err
 		}

@@ -115,6 +115,9 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		if err != nil {
 			return nil, err
 		}
+		if err := plan.Verified(); err != nil { // before it is shown to anybody
+			return nil, errors.Join(err, plan.Close())
+		}
 		fmt.Fprintf(out, "Using the plan in %s as it stands, made %s. To plan anew, name another file.\n", path, plan.Header().CreatedAt.UTC().Format("2006-01-02 15:04 MST"))
 		if err := checkSelection(s, plan); err != nil {
 			return nil, errors.Join(err, plan.Close())

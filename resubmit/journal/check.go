@@ -149,9 +149,11 @@ func (j *Journal) each(f func(key, body []byte) error) error {
 		}
 	}
 	if j.readOnly {
-		err = f(nil, nil)
+		if err := f(nil, nil); err != nil {
+			return j.errorf("%w", err)
+		}
 	}
-	return err
+	return nil
 }
 
 // withLog yields the records of the log where they belong among those of the table,

@@ -39,14 +39,14 @@ func (j *Journal) Heads() iter.Seq2[resubmit.RecordHead, error] {
 			defer close(read)
 			j.readHeads(read, over)
 		})
-		for some := range read {
-			for _, head := range some.all {
+		for batch := range read {
+			for _, head := range batch.all {
 				if !yield(head, nil) {
 					return
 				}
 			}
-			if some.err != nil {
-				yield(resubmit.RecordHead{}, some.err)
+			if batch.err != nil {
+				yield(resubmit.RecordHead{}, batch.err)
 				return
 			}
 		}
@@ -55,27 +55,27 @@ func (j *Journal) Heads() iter.Seq2[resubmit.RecordHead, error] {
 
 // readHeads passes on all heads, many at a time, until it is over.
 func (j *Journal) readHeads(to chan<- heads, over <-chan struct{}) {
-	var some heads
+	var batch heads
 	send := func() error {
 		select {
-		case to <- some:
-			some.all = make([]resubmit.RecordHead, 0, headsAtOnce)
+		case to <- batch:
+			batch.all = make([]resubmit.RecordHead, 0, headsAtOnce)
 			return nil
 		case <-over:
 			return errStopped
 		}
 	}
-	some.err = j.each(func(key, body []byte) error {
+	batch.err = j.each(func(key, body []byte) error {
 		head, err := readHead(key[1:], body)
 		if err != nil {
 			return err
 		}
-		if some.all = append(some.all, head); len(some.all) < headsAtOnce {
+		if batch.all = append(batch.all, head); len(batch.all) < headsAtOnce {
 			return nil
 		}
 		return send()
 	})
-	if !errors.Is(some.err, errStopped) {
+	if !errors.Is(batch.err, errStopped) {
 		_ = send() // if it is over, nobody asks
 	}
 }

@@ -70,3 +70,26 @@ func TestWhatARunWritesIsReadByHand(t *testing.T) {
 		}
 	}
 }
+
+func TestTheHeadOfARecordWithEscapesIsReadToo(t *testing.T) {
+	t.Parallel()
+	for _, r := range []resubmit.Record{
+		{OrderID: "1", Fingerprint: "a&b", State: resubmit.RecordSkipped, Seen: "A"},
+		{OrderID: "1", Fingerprint: "f", State: resubmit.RecordSkipped, Seen: "A<B"},
+		{OrderID: "\"1\n", Fingerprint: "f", State: resubmit.RecordSkipped, Seen: "Ä"},
+	} {
+		body, err := journal.AppendRecord(nil, &r)
+		require.NoError(t, err)
+		head, err := journal.ReadHead([]byte(r.OrderID), body)
+		require.NoError(t, err)
+		require.Equal(t, r.Head(), head)
+	}
+	for _, body := range []string{
+		`{"id":"1","fingerprint":"f","state":"completed","attempt":1`,
+		`{"id":"1","fingerprint":"f","state":"completed","attempt":1.5,"at":"2026-03-07T02:00:00Z"}`,
+		`{"id":"1","fingerprint":"f","state":"completed","attempt":1,"ID":"2","at":"2026-03-07T02:00:00Z"}`,
+	} {
+		_, err := journal.ReadHead([]byte("1"), []byte(body))
+		require.ErrorIs(t, err, journal.ErrDamaged)
+	}
+}
