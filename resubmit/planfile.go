@@ -367,16 +367,21 @@ type blockReader struct {
 	buf    []byte // one block
 }
 
+// size is how many bytes the next block has, 0 at the end.
+func (b *blockReader) size() int {
+	return int(max(0, min(planBlock, b.plan.size-int64(b.next)*planBlock)))
+}
+
 // block returns the next block, which is good until the next call.
 func (b *blockReader) block() ([]byte, error) {
-	start := int64(b.next) * planBlock
-	if start >= b.plan.size {
+	start, size := int64(b.next)*planBlock, b.size()
+	if size == 0 {
 		return nil, io.EOF
 	}
 	if b.buf == nil {
-		b.buf = make([]byte, min(planBlock, b.plan.size))
+		b.buf = make([]byte, size)
 	}
-	block := b.buf[:min(planBlock, b.plan.size-start)]
+	block := b.buf[:size]
 	if n, err := b.plan.r.ReadAt(block, start); n < len(block) {
 		// Not wrapped, because an end of the file here is not the end of the plan.
 		return nil, fmt.Errorf("read byte %d of %d: %v", start+int64(n)+1, b.plan.size, err) //nolint:errorlint // see above

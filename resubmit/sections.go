@@ -81,6 +81,9 @@ type sectionReader struct {
 // last line is missing.
 func (s *sectionReader) next(old []byte) ([]byte, error) {
 	for {
+		size := s.r.size()
+		raw := append(slices.Grow(old[:0], len(s.rest)+size), s.rest...)
+		s.r.buf = raw[len(raw) : len(raw)+size] // so that what is read need not be copied
 		block, err := s.r.block()
 		switch {
 		case errors.Is(err, io.EOF) && len(s.rest) > 0:
@@ -95,8 +98,7 @@ func (s *sectionReader) next(old []byte) ([]byte, error) {
 			}
 			continue
 		}
-		raw := append(append(slices.Grow(old[:0], len(s.rest)+end), s.rest...), block[:end]...)
 		s.rest = append(s.rest[:0], block[end:]...)
-		return raw, nil
+		return raw[:len(raw)+end], nil
 	}
 }
