@@ -152,9 +152,9 @@ func appendCounts(b []byte, c Counts) []byte {
 }
 
 // Plan is a frozen plan whose structure, counts and digest were verified, or will have
-// been before they matter if it is one of [OpenPlanAgain]. It reads its entries from where it came from each time they are asked for, so
-// its size does not matter. Immutable; safe for concurrent use until it is
-// closed.
+// been before they matter if it is one of [OpenPlanAgain]. It reads its entries from
+// where it came from each time they are asked for, so its size does not matter.
+// Immutable; safe for concurrent use until it is closed.
 type Plan struct {
 	r      io.ReaderAt
 	size   int64

@@ -80,25 +80,24 @@ type sectionReader struct {
 // the memory of old if that is enough. io.ErrUnexpectedEOF means that the end of the
 // last line is missing.
 func (s *sectionReader) next(old []byte) ([]byte, error) {
+	raw := append(old[:0], s.rest...)
 	for {
 		size := s.r.size()
-		raw := append(slices.Grow(old[:0], len(s.rest)+size), s.rest...)
+		raw = slices.Grow(raw, size)
 		s.r.buf = raw[len(raw) : len(raw)+size] // so that what is read need not be copied
 		block, err := s.r.block()
 		switch {
-		case errors.Is(err, io.EOF) && len(s.rest) > 0:
+		case errors.Is(err, io.EOF) && len(raw) > 0:
 			return nil, io.ErrUnexpectedEOF
 		case err != nil:
 			return nil, err
 		}
-		end := bytes.LastIndexByte(block, '\n') + 1
-		if end == 0 {
-			if s.rest = append(s.rest, block...); len(s.rest) > maxLine {
-				return nil, errLongLine
-			}
-			continue
+		if end := bytes.LastIndexByte(block, '\n') + 1; end > 0 {
+			s.rest = append(s.rest[:0], block[end:]...)
+			return raw[:len(raw)+end], nil
 		}
-		s.rest = append(s.rest[:0], block[end:]...)
-		return raw[:len(raw)+end], nil
+		if raw = raw[:len(raw)+size]; len(raw) > maxLine {
+			return nil, errLongLine
+		}
 	}
 }
