@@ -3,6 +3,7 @@ package resubmit
 import (
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -10,12 +11,12 @@ import (
 // endedOrders are the orders of which the journal says that they came to an end behind
 // which the next of their lanes may go. A run that goes on passes over them without
 // taking them in hand. There may be as many as orders: of each it keeps no more than
-// its counts need, 16 bytes in a table that is half full, where a look costs one access
-// to the memory.
+// its counts need, 16 bytes in a table that is at most three quarters full, where a look
+// costs one access to the memory.
 type endedOrders struct {
 	ids, fingerprints maphash.Seed
-	// slots are a power of two. An order is in the one that its key names or, if that is
-	// taken, in the next that is free.
+	// An order is in the slot that its key names or, if that is taken, in the next that
+	// is free.
 	slots []endedOrder
 	n     int
 	most  int // orders that there can be
@@ -87,8 +88,8 @@ func (o *endedOrders) add(r *RecordHead) {
 // grow makes room for twice as many, or for all when many are in.
 func (o *endedOrders) grow() {
 	old, size := o.slots, 2*len(o.slots)
-	for o.n > o.most/16 && size/4*3 < o.most {
-		size *= 2
+	if o.n > o.most/16 {
+		size = max(size, o.most+o.most/2)
 	}
 	o.slots = make([]endedOrder, size)
 	for _, e := range old {
@@ -101,9 +102,17 @@ func (o *endedOrders) grow() {
 func keyOf(hash uint64) uint64 { return hash >> endBits << endBits }
 
 // place is the slot that a key names.
-func (o *endedOrders) place(key uint64) int { return int(key>>endBits) & (len(o.slots) - 1) }
+func (o *endedOrders) place(key uint64) int {
+	place, _ := bits.Mul64(keyOf(key), uint64(len(o.slots)))
+	return int(place) //nolint:gosec // it is less than their number
+}
 
-func (o *endedOrders) after(place int) int { return (place + 1) & (len(o.slots) - 1) }
+func (o *endedOrders) after(place int) int {
+	if place++; place < len(o.slots) {
+		return place
+	}
+	return 0
+}
 
 func (o *endedOrders) free(key uint64) int {
 	at := o.place(key)
