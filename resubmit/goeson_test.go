@@ -26,6 +26,16 @@ func leave(t *testing.T, j resubmit.Journal, o *shopOrder, state resubmit.Record
 	}
 }
 
+// goOn carries a plan out with a canary and the journal of an earlier run.
+func goOn(t *testing.T, s *shop, plan *resubmit.Plan, journal resubmit.Journal) *resubmit.Report {
+	t.Helper()
+	r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Journal = journal })
+	defer time.AfterFunc(100*time.Hour, r.Cancel).Stop()
+	report, err := r.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	return report
+}
+
 // readerWithTime takes its time.
 type readerWithTime struct {
 	*shop
@@ -77,11 +87,7 @@ func TestABlockedOrderGivesItsPlaceInTheStepBack(t *testing.T) {
 		for range 18 {
 			orders[0].readFaults = append(orders[0].readFaults, broken)
 		}
-		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Journal = journal })
-		defer time.AfterFunc(100*time.Hour, r.Cancel).Stop()
-		report, err := r.Apply(t.Context(), plan)
-		require.NoError(t, err)
+		report := goOn(t, newShop(orders...), plan, journal)
 		require.Equal(t, 6, report.Result.Total())
 		require.Equal(t, resubmit.OutcomeUnknown, itemOf(t, report, 1).Outcome)
 	})
@@ -99,10 +105,7 @@ func TestAYoungerOrderThatWaitsDoesNotTakeThePlaceOfTheOlder(t *testing.T) {
 				require.NoError(t, journal.Begin(plan.Digest()))
 				leave(t, journal, orders[1], state, "CP", "CP")
 				s := newShop(orders...)
-				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Journal = journal })
-				defer time.AfterFunc(100*time.Hour, r.Cancel).Stop()
-				report, err := r.Apply(t.Context(), plan)
-				require.NoError(t, err)
+				report := goOn(t, s, plan, journal)
 				require.Equal(t, 2, report.Result.Total())
 				require.Equal(t, 1, s.pushes())
 			})

@@ -70,24 +70,29 @@ func (p *Plan) recognize(digest string) bool {
 	p.hashing = h
 	go func() {
 		defer close(h.over)
-		again, sum, err := p.hash(ends)
-		if err != nil || sum != digest || !bytes.Equal(again, header) || !p.endsIn(tail) {
+		sum, err := p.hash(ends)
+		if err != nil || sum != digest || !p.holds(header, 0) || !p.holds(tail, p.size-int64(len(tail))) {
 			h.err = p.whyNot()
 		}
 	}()
 	return true
 }
 
-// endsIn reports whether the plan that was hashed ends in a text.
-func (p *Plan) endsIn(tail []byte) bool {
-	b := &blockReader{plan: p, next: int((p.size - int64(len(tail))) / planBlock)}
-	for end := []byte(nil); ; {
+// holds reports whether the plan that was hashed has a text at an offset.
+func (p *Plan) holds(text []byte, at int64) bool {
+	b := &blockReader{plan: p, next: int(at / planBlock)}
+	for at %= planBlock; len(text) > 0; at = 0 {
 		block, err := b.block()
 		if err != nil {
-			return errors.Is(err, io.EOF) && bytes.HasSuffix(end, tail)
+			return false
 		}
-		end = append(end, block...)
+		n := min(len(text), len(block[at:]))
+		if !bytes.Equal(block[at:][:n], text[:n]) {
+			return false
+		}
+		text = text[n:]
 	}
+	return true
 }
 
 // whyNot is the error of a plan that has not the digest that it says.
@@ -99,8 +104,8 @@ func (p *Plan) whyNot() error {
 	return p.errorf(1, "%w", errEdited) // it is as it was by now
 }
 
-// hash reads the plan once and returns its header and the digest over its first bytes.
-func (p *Plan) hash(size int64) (header []byte, sum string, err error) {
+// hash reads the plan once and returns the digest over its first bytes.
+func (p *Plan) hash(size int64) (sum string, err error) {
 	const ahead = 4
 	blocks, free := make(chan []byte, ahead), make(chan []byte, ahead)
 	for range ahead {
@@ -120,20 +125,14 @@ func (p *Plan) hash(size int64) (header []byte, sum string, err error) {
 		}
 	})
 	digest := sha256.New()
-	begun := false
 	for block := range blocks {
 		_, _ = digest.Write(block[:min(size, int64(len(block)))]) // a hash never fails
 		size -= min(size, int64(len(block)))
-		if !begun && len(header) <= maxLine {
-			var line []byte
-			line, _, begun = bytes.Cut(block, []byte{'\n'})
-			header = append(header, line...)
-		}
 		free <- block[:cap(block)]
 	}
 	reader.Wait()
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return header, digestOf(digest), err
+	return digestOf(digest), err
 }
