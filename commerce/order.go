@@ -49,6 +49,10 @@ type Order struct {
 	// told; empty and not nil means that there are none.
 	Transitions []Transition
 
+	// Problems say what of the order could not be read, one sentence each. The fields
+	// they speak of are zero. An order with problems is never resubmitted automatically.
+	Problems []string
+
 	// Raw is the order as the server sent it.
 	Raw json.RawMessage
 }

@@ -43,18 +43,24 @@ type Query struct {
 }
 
 // Match reports whether an order is one that the query asks for. An order
-// without a time of placing matches no bound on it.
+// without a time of placing matches no bound on it. An order with Problems matches
+// where the field is empty, because that may be the field that could not be read.
 func (q *Query) Match(o *Order) bool {
+	odd := len(o.Problems) > 0
 	switch {
-	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, o.Status),
-		len(q.Types) > 0 && !slices.Contains(q.Types, o.Type),
-		len(q.IDs) > 0 && !slices.Contains(q.IDs, o.ID),
-		len(q.Numbers) > 0 && !slices.Contains(q.Numbers, o.Number),
-		!q.PlacedFrom.IsZero() && (o.PlacedAt.IsZero() || o.PlacedAt.Before(q.PlacedFrom)),
-		!q.PlacedTo.IsZero() && (o.PlacedAt.IsZero() || !o.PlacedAt.Before(q.PlacedTo)),
-		q.NumberLike != "" && !rql.Like(q.NumberLike, o.Number):
+	case !oneOf(q.Statuses, o.Status, odd), !oneOf(q.Types, o.Type, odd), !oneOf(q.IDs, o.ID, odd),
+		!oneOf(q.Numbers, o.Number, odd),
+		q.NumberLike != "" && !(odd && o.Number == "") && !rql.Like(q.NumberLike, o.Number):
 		return false
+	case o.PlacedAt.IsZero():
+		return odd || q.PlacedFrom.IsZero() && q.PlacedTo.IsZero()
 	default:
-		return true
+		return (q.PlacedFrom.IsZero() || !o.PlacedAt.Before(q.PlacedFrom)) &&
+			(q.PlacedTo.IsZero() || o.PlacedAt.Before(q.PlacedTo))
 	}
+}
+
+// oneOf reports whether v is one of wanted, or may be. None wanted means any at all.
+func oneOf[T ~string](wanted []T, v T, odd bool) bool {
+	return len(wanted) == 0 || odd && v == "" || slices.Contains(wanted, v)
 }

@@ -227,6 +227,8 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 		err = errors.New("the reader returned neither an order nor an error")
 	case order.ID != j.entry.OrderID:
 		err = fmt.Errorf("the reader was asked for order %q and answered with %q", j.entry.OrderID, order.ID)
+	default:
+		err = unreadable(order)
 	}
 	if err != nil {
 		x.heed(j, err)
@@ -236,6 +238,15 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	j.item.After = StateOf(order)
 	j.rec.Seen = order.Status
 	return order, nil
+}
+
+// unreadable is an error for an order of which not all could be read: nothing may be
+// concluded from the rest.
+func unreadable(o *commerce.Order) error {
+	if len(o.Problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("not all of the order could be read: %s", excerpt(strings.Join(o.Problems, "; ")))
 }
 
 // targets chooses the transitions to try, the best first: the one that the order

@@ -97,6 +97,9 @@ func (d *differ) look(ctx context.Context, reader OrderReader, some []*Entry) er
 // differenceNow is what became of an order as it was read, or could not be.
 func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 	d := Difference{Kind: DifferenceUnread, Old: e}
+	if err == nil && o != nil {
+		err = unreadable(o)
+	}
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
 		d.Kind, d.What = DifferenceLeft, "the order is not there any more"

@@ -339,10 +339,11 @@ var actsNext = map[connect.RequestStatus]string{
 }
 
 // plannerRules are the ids of what the planner decides itself.
-var plannerRules = []string{ruleUnread, ruleNotFailed, ruleUnsettled, ruleNoTransition, ruleOlderFirst}
+var plannerRules = []string{ruleUnread, ruleUnreadable, ruleNotFailed, ruleUnsettled, ruleNoTransition, ruleOlderFirst}
 
 const (
 	ruleUnread       = "order-unread"
+	ruleUnreadable   = "unreadable-row"
 	ruleNotFailed    = "order-not-failed"
 	ruleUnsettled    = "order-unsettled"
 	ruleNoTransition = "order-no-transition"

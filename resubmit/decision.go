@@ -51,8 +51,8 @@ const (
 // Evidence is one observation behind a verdict or decision, as a short sentence
 // with its data.
 type Evidence struct {
-	// Kind is "reason", "time", "window", "request" or "operator"; in a report also
-	// "order", "push" or "journal".
+	// Kind is "reason", "time", "window", "request" or "operator", or "order" for what
+	// of the order could not be read; in a report also "push" or "journal".
 	Kind string `json:"kind"`
 	// Text is the sentence.
 	Text string `json:"text"`

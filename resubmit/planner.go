@@ -81,7 +81,7 @@ type PlanConfig struct {
 // WritePlan lists, judges and writes a plan to w, without holding it in memory:
 // each order of the view that the filter selects becomes one entry, whatever is
 // decided. An order that cannot be read, or that Connect cannot be asked for, is
-// held with the reason. An order that would overtake an older one of its
+// held with the reason. So is one with Problems, whatever the filter looks at. An order that would overtake an older one of its
 // subscriptions, which waits, is held or needs a person, waits for that one, named
 // by the operator or not; to tell costs memory for each such older order. An error of the source, and credentials that are refused, end
 // the planning; what w got until then is not a plan.
@@ -301,7 +301,7 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 				if err := w.Write(&b.entries[i]); err != nil {
 					return err
 				}
-				if b.entries[i].Decision.RuleID == ruleUnread {
+				if rule := b.entries[i].Decision.RuleID; rule == ruleUnread || rule == ruleUnreadable {
 					p.unread++
 				}
 			}
@@ -325,7 +325,7 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !p.query.Match(o) || !p.cheap.Match(o) {
+		if !p.query.Match(o) || !selects(p.cheap, o) {
 			continue
 		}
 		if !o.PlacedAt.IsZero() {
@@ -351,6 +351,10 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 	}
 	return nil
 }
+
+// selects reports whether a filter selects an order, or may do: what a filter looks
+// at may be what could not be read.
+func selects(f Filter, o *commerce.Order) bool { return len(o.Problems) > 0 || f.Match(o) }
 
 // label is what people call an order.
 func label(o *commerce.Order) string {
@@ -404,7 +408,7 @@ func (p *planner) decide(ctx context.Context, b *batch) error {
 	if err := p.read(ctx, candidates); err != nil {
 		return err
 	}
-	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.err == nil && !p.rest.Match(c.order) })
+	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.err == nil && !selects(p.rest, c.order) })
 	for i := range candidates {
 		p.gather(&candidates[i])
 	}
@@ -426,7 +430,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	var reads sync.WaitGroup
 	for i := range candidates {
 		c := &candidates[i]
-		if c.order.Detailed() || p.take(ctx) != nil {
+		if c.order.Detailed() || len(c.order.Problems) > 0 || p.take(ctx) != nil {
 			continue
 		}
 		reads.Go(func() {
@@ -489,7 +493,7 @@ func (p *planner) gather(c *candidate) {
 		Order: o, Attribution: c.cause.Attribution,
 		Explicit: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
-	if p.IgnoreConnect || c.err != nil {
+	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
 		return
 	}
 	kind, ok := p.RequestType(o.Type)
@@ -583,6 +587,9 @@ func (p *planner) entry(c *candidate, e *Entry) {
 
 // weigh adds to the attribution what only the planner knows.
 func (p *planner) weigh(c *candidate) {
+	for _, problem := range c.order.Problems {
+		c.cause.Evidence = append(c.cause.Evidence, Evidence{Kind: "order", Text: excerpt(problem)})
+	}
 	if c.facts.Explicit {
 		c.cause.Evidence = append(c.cause.Evidence, Evidence{Kind: "operator", Text: "the operator named this order"})
 	}
@@ -617,6 +624,8 @@ func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
 		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order was listed, and then there was none: " + excerpt(c.err.Error())}, ""
 	case c.err != nil:
 		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order could not be read: " + excerpt(c.err.Error())}, ""
+	case len(o.Problems) > 0:
+		return Decision{Action: Hold, RuleID: ruleUnreadable, Why: "not all of the order could be read: " + excerpt(o.Problems[0])}, ""
 	case !p.view.Match(o):
 		return Decision{Action: Wait, RuleID: ruleNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
 	}
