@@ -98,6 +98,10 @@ type Config struct {
 	// MaxPage is the most orders of one list answer, whatever limit() asks for;
 	// 0 means no such cap.
 	MaxPage int
+	// ShuffleTies makes lists put orders that were placed at the same time in another
+	// order on each request, as a database does that sorts by that time alone. Further
+	// sort keys are ignored then.
+	ShuffleTies bool
 
 	// BillingLogin is how callers of Billing say who they are, with BillingUser and
 	// BillingPassword. With LoginNone these must be empty.

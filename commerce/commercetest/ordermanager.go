@@ -76,6 +76,10 @@ func (s *System) serveList(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "NotFound", fmt.Sprintf("there is no account %q", r.PathValue("account")))
 		return
 	}
+	if s.cfg.ShuffleTies {
+		s.shuffle(orders)
+		q.sort = q.sort[:min(1, len(q.sort))]
+	}
 	found, complete := q.run(orders, s.cfg.MaxPage)
 	answer := make([]wireOrder, len(found))
 	for i := range found {

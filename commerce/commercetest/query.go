@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,6 +125,12 @@ func (q *query) setLimit(args []rql.Arg) error {
 		*into = n
 	}
 	return nil
+}
+
+// shuffle prepares orders for a sort that leaves ties in another order on each call.
+func (s *System) shuffle(orders []Order) {
+	random := rand.New(rand.NewPCG(s.cfg.Seed, s.shuffles.Add(1)))
+	random.Shuffle(len(orders), func(i, j int) { orders[i], orders[j] = orders[j], orders[i] })
 }
 
 // run returns the page that the query asks for, and whether it is all there is.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -127,6 +128,10 @@ func (s *System) simpleList(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		simpleError(w, http.StatusBadRequest, "NotFound", noEntity)
 		return
+	}
+	if s.cfg.ShuffleTies {
+		s.shuffle(orders)
+		slices.SortStableFunc(orders, func(a, b Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
 	}
 	data := []simpleWire{} // an empty list is no null
 	total := 0

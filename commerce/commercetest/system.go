@@ -43,6 +43,7 @@ type System struct {
 	face   http.Handler
 
 	correlations atomic.Uint64
+	shuffles     atomic.Uint64 // lists that were shuffled
 
 	mu         sync.Mutex
 	store      store

@@ -50,6 +50,10 @@ type Config struct {
 	// PageMax cuts larger limits silently, as Connect does. Default 1000
 	// (inferred, facts/connect.md 4).
 	PageMax int
+	// ShuffleTies makes lists of requests put those that were created at the same time
+	// in another order on each request, as a database does that sorts by that time
+	// alone. Further keys of ordering are ignored then; without ordering, all rows are ties.
+	ShuffleTies bool
 }
 
 func (c Config) withDefaults() Config {

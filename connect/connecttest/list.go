@@ -25,6 +25,8 @@ type table[T any] struct {
 	// indexes find the rows that have one of some values in a field, in their
 	// natural order and without looking at the others.
 	indexes map[string]func(values []string) []T
+	// shuffle puts rows into another order on each call; nil leaves them as they are.
+	shuffle func(rows []T)
 }
 
 // query is a list's query string, understood.
@@ -57,6 +59,10 @@ func page[T any](c call, t table[T], rows []T, pageMax int) answer {
 		if q.matches(row) {
 			found = append(found, row)
 		}
+	}
+	if t.shuffle != nil {
+		t.shuffle(found)
+		q.order = q.order[:min(1, len(q.order))]
 	}
 	q.sort(found)
 	total := len(found)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -64,6 +65,12 @@ func New(cfg Config) *System {
 	s := &System{cfg: cfg.withDefaults()}
 	s.store = newStore(s.cfg.Seed)
 	s.requests, s.assets = s.requestTable(), s.assetTable()
+	if s.cfg.ShuffleTies {
+		random := rand.New(rand.NewPCG(s.cfg.Seed, 1)) // used with the System locked
+		s.requests.shuffle = func(rows []*request) {
+			random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		}
+	}
 	s.faults.Answer = s.faultAnswer
 	s.face = s.faults.Wrap(s.routes())
 	return s
