@@ -2,7 +2,6 @@ package ordermanager
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,13 +11,14 @@ import (
 )
 
 // decode reads an order as it was sent (facts/commerce.md 2.4). What is not known
-// is ignored; what is known must have one of the shapes that are known for it.
+// is ignored; what is known must have one of the shapes that are known for it, or is
+// one of the order's Problems.
 // vendorAccountId, customerId, tenantId and the places of subscription ids are
 // inferred.
-func (c *Client) decode(raw json.RawMessage) (*commerce.Order, error) {
+func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 	r, err := fields.Of(raw)
 	if err != nil {
-		return nil, err
+		return &commerce.Order{Problems: []string{err.Error()}, Raw: raw}
 	}
 	o := &commerce.Order{
 		ID:                 r.Text("orderId"),
@@ -38,18 +38,18 @@ func (c *Client) decode(raw json.RawMessage) (*commerce.Order, error) {
 		Transitions:        transitions(r, "possiblePushToStatus"),
 		Raw:                raw,
 	}
-	err = r.Err()
-	if err == nil && o.ID == "" {
-		err = errors.New("it has no orderId")
+	o.Problems = r.Problems()
+	if strings.TrimSpace(o.ID) == "" {
+		o.ID = ""
+		o.Problems = append(o.Problems, "it has no orderId")
 	}
-	if err == nil && c.fields != nil {
-		err = c.fields(raw, o)
-	}
-	if err != nil {
-		return nil, err
+	if c.fields != nil {
+		if err := c.fields(raw, o); err != nil {
+			o.Problems = append(o.Problems, err.Error())
+		}
 	}
 	o.Channel = c.channel(o)
-	return o, nil
+	return o
 }
 
 func (c *Client) channel(o *commerce.Order) commerce.Channel {
@@ -63,31 +63,22 @@ func (c *Client) channel(o *commerce.Order) commerce.Channel {
 	}
 }
 
-// named is what an error calls a row: its id or number, if they can be read.
-func named(raw json.RawMessage) string {
-	for _, key := range []string{"orderId", "orderNumber"} {
-		r, err := fields.Of(raw)
-		if err != nil {
-			return ""
-		}
-		if s := r.Text(key); s != "" {
-			return fmt.Sprintf(" (%s %q)", key, s)
-		}
-	}
-	return ""
-}
-
 func money(r *fields.Reader, key string) (m commerce.Money) {
-	r.Read(key, func(raw json.RawMessage) (err error) {
+	r.Read(key, func(raw json.RawMessage) error {
 		var total struct {
 			Code  string          `json:"code"`
 			Value json.RawMessage `json:"value"`
 		}
+		if fields.IsEmpty(raw) {
+			return nil
+		}
 		if json.Unmarshal(raw, &total) != nil {
 			return fmt.Errorf("must be an object of code and value, not %s", fields.Excerpt(raw))
 		}
-		m.Currency = total.Code
-		m.Amount, err = fields.Decimal(total.Value)
+		amount, err := fields.Decimal(total.Value)
+		if err == nil {
+			m = commerce.Money{Amount: amount, Currency: total.Code}
+		}
 		return err
 	})
 	return m
@@ -103,7 +94,7 @@ func texts(r *fields.Reader, key string) (by map[string]string) {
 }
 
 func localised(raw json.RawMessage) (map[string]string, error) {
-	if fields.IsNull(raw) {
+	if fields.IsNull(raw) || fields.IsEmpty(raw) {
 		return nil, nil
 	}
 	var plain string
@@ -134,18 +125,19 @@ func localised(raw json.RawMessage) (map[string]string, error) {
 func transitions(r *fields.Reader, key string) (moves []commerce.Transition) {
 	r.Read(key, func(raw json.RawMessage) error {
 		var labels map[string]json.RawMessage
-		if json.Unmarshal(raw, &labels) != nil {
+		if json.Unmarshal(raw, &labels) != nil && !fields.IsEmpty(raw) {
 			return fmt.Errorf("must be an object of statuses, not %s", fields.Excerpt(raw))
 		}
-		moves = make([]commerce.Transition, 0, len(labels))
+		offered := make([]commerce.Transition, 0, len(labels))
 		for code, raw := range labels {
 			label, err := localised(raw)
 			if err != nil {
-				return fmt.Errorf("of %s %w", code, err)
+				return fmt.Errorf("of %s %w", fields.Excerpt(json.RawMessage(code)), err)
 			}
-			moves = append(moves, commerce.Transition{To: commerce.Status(code), Label: label})
+			offered = append(offered, commerce.Transition{To: commerce.Status(code), Label: label})
 		}
-		slices.SortFunc(moves, func(a, b commerce.Transition) int { return strings.Compare(string(a.To), string(b.To)) })
+		slices.SortFunc(offered, func(a, b commerce.Transition) int { return strings.Compare(string(a.To), string(b.To)) })
+		moves = offered
 		return nil
 	})
 	return moves

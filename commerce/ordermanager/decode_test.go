@@ -27,6 +27,15 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 		{"a time with milliseconds", `"orderDate":"2026-11-19T10:00:00.250Z"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 250e6, time.UTC)},
 		{"a time with a short offset", `"orderDate":"2026-11-19T10:00:00+0200"`, placedAt, time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
 		{"a time without a zone", `"orderDate":"2026-11-19T10:00:00"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"a time without seconds", `"orderDate":"2026-11-19T10:00Z"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"a time without seconds and zone", `"orderDate":"2026-11-19 10:00"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"a time of RFC 1123", `"orderDate":"Thu, 19 Nov 2026 10:00:00 GMT"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"a time of RFC 1123 in UTC", `"orderDate":"Thu, 19 Nov 2026 10:00:00 UTC"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"a time of RFC 1123 with an offset", `"orderDate":"Thu, 19 Nov 2026 12:00:00 +0200"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"no error text as a list", `"errorDetails":[]`, message, ""},
+		{"no transitions as a list", `"possiblePushToStatus":[ ]`, moves, []commerce.Transition{}},
+		{"no label as a list", `"possiblePushToStatus":{"PD":[]}`, moves, []commerce.Transition{{To: "PD"}}},
+		{"no total as a list", `"total":[]`, total, ""},
 		{"a day", `"orderDate":"2026-11-19"`, placedAt, time.Date(2026, 11, 19, 0, 0, 0, 0, time.UTC)},
 		{"no time", `"orderDate":null`, placedAt, time.Time{}},
 		{"an empty time", `"orderDate":""`, placedAt, time.Time{}},
@@ -47,6 +56,7 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 			t.Parallel()
 			o, err := read(t, `{"orderId":"x",`+tc.fields+`}`)
 			require.NoError(t, err)
+			require.Empty(t, o.Problems)
 			require.Equal(t, tc.want, tc.get(o))
 		})
 	}
@@ -56,26 +66,6 @@ func placedAt(o *commerce.Order) any { return o.PlacedAt }
 func total(o *commerce.Order) any    { return o.Total.String() }
 func message(o *commerce.Order) any  { return o.Failure.Message() }
 func moves(o *commerce.Order) any    { return o.Transitions }
-
-func TestDecodeSaysWhichFieldItDidNotUnderstand(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct{ fields, want string }{
-		{`"orderDate":"yesterday"`, `orderDate must be a time such as 2026-11-01T10:00:00Z, not "yesterday"`},
-		{`"orderDate":{}`, "orderDate must be a text or a number, not {}"},
-		{`"total":12`, "total must be an object of code and value, not 12"},
-		{`"total":{"code":"USD","value":"a lot"}`, `total must have a plain decimal number as value, not "a lot"`},
-		{`"total":{"code":"USD","value":1e999999}`, "total must have a plain decimal number as value, not 1e999999"},
-		{`"errorDetails":[1]`, "errorDetails must be a text, or texts by locale, not [1]"},
-		{`"possiblePushToStatus":["PD"]`, `possiblePushToStatus must be an object of statuses, not ["PD"]`},
-		{`"possiblePushToStatus":{"PD":1}`, "possiblePushToStatus of PD must be a text, or texts by locale, not 1"},
-		{`"subscriptions":{}`, "subscriptions must be a list, not {}"},
-		{`"subscriptions":[{"id":[]}]`, "subscriptions [0] id must be a text or a number, not []"},
-	} {
-		_, err := read(t, `{"orderId":"x",`+tc.fields+`}`)
-		require.ErrorContains(t, err, `order "x": `+tc.want)
-		require.NotErrorIs(t, err, commerce.ErrUnavailable)
-	}
-}
 
 func FuzzDecode(f *testing.F) {
 	f.Add(`{"orderId":"x","orderDate":"2026-11-19","total":{"code":"USD","value":1.5},"errorDetails":{"en":"a"},"possiblePushToStatus":{"PD":{"en":"b"}}}`)

@@ -182,7 +182,7 @@ func WithSubscriptionHeader(id string) Option {
 // are read from vendorAccountId, customerId, tenantId, subscriptionId,
 // subscriptions and orderDetails, all inferred. It is called with the order as it was sent, after all that is
 // known has been read; the channel is set afterwards, from VendorID, unless it has
-// been set by then. An error makes the order a bad one, which ends a list.
+// been set by then. An error is one of the order's Problems, so that it is not resubmitted.
 func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 	return func(c *config) error {
 		c.forOrders, c.fields = "WithFields", f

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
@@ -30,6 +31,10 @@ const (
 // not missed, however many others come and go; when the list changes so fast that
 // the walk gets nowhere, that is an error. One request more than there are pages
 // is needed to know the end, because a server may cut pages shorter than asked.
+//
+// A row that cannot be read whole is yielded with its Problems. One without a usable id
+// has an id that begins with "unreadable-row:", with which nothing can be read or
+// pushed; of such rows that are the same, at least one is yielded.
 //
 // An error ends the sequence. Ranging over it again lists anew.
 func (c *Client) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
@@ -95,12 +100,24 @@ func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s comm
 		return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: errors.New("the answer is null, not a list")}
 	}
 	page := make([]*commerce.Order, len(rows))
+	var ids fields.RowIDs
 	for i, row := range rows {
-		if page[i], err = c.decode(row); err != nil {
-			return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: resp.Clean(fmt.Errorf("row %d%s: %w", start+i, named(row), err))}
+		o := c.decode(row)
+		if o.ID == "" {
+			o.ID = ids.Next(row)
+			o.Problems = append(o.Problems, fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
 		}
+		clean(o, resp)
+		page[i] = o
 	}
 	return page, nil
+}
+
+// clean takes out of the problems of an order what they quote of the credentials.
+func clean(o *commerce.Order, resp *rest.Response) {
+	for i, problem := range o.Problems {
+		o.Problems[i] = resp.Clean(errors.New(problem)).Error()
+	}
 }
 
 func idsOf(page []*commerce.Order) []string {
@@ -123,8 +140,12 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	if err != nil {
 		return nil, convert(ctx, opRead, err, c.advice)
 	}
-	o, err := c.decode(row)
-	if err == nil && !strings.EqualFold(o.ID, id) && o.BillingID != id {
+	o := c.decode(row)
+	clean(o, resp)
+	switch {
+	case o.ID == "":
+		err = errors.New(strings.Join(o.Problems, "; "))
+	case !strings.EqualFold(o.ID, id) && o.BillingID != id:
 		err = fmt.Errorf("another one came back, %q", o.ID)
 	}
 	if err != nil {

@@ -2,21 +2,22 @@ package simpleapi
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
 // decode reads an order as it was sent (facts/commerce.md 3). What is not known is
-// ignored; what is known must have one of the shapes that are known for it.
+// ignored; what is known must have one of the shapes that are known for it, or is one
+// of the order's Problems.
 // Failure, Transitions, VendorID and FailedAt stay zero: the API does not tell.
-func (c *Client) decode(raw json.RawMessage) (*commerce.Order, error) {
+func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 	r, err := fields.Of(raw)
 	if err != nil {
-		return nil, err
+		return &commerce.Order{Problems: []string{err.Error()}, Raw: raw}
 	}
 	o := &commerce.Order{
 		ID:              r.Text("id"),
@@ -29,18 +30,18 @@ func (c *Client) decode(raw json.RawMessage) (*commerce.Order, error) {
 		Total:           total(r),
 		Raw:             raw,
 	}
+	o.Problems = r.Problems()
+	if strings.TrimSpace(o.ID) == "" {
+		o.ID = ""
+		o.Problems = append(o.Problems, "it has no id")
+	}
 	o.BillingID = o.ID // the number that Billing knows it by
-	err = r.Err()
-	if err == nil && o.ID == "" {
-		err = errors.New("it has no id")
+	if c.fields != nil {
+		if err := c.fields(raw, o); err != nil {
+			o.Problems = append(o.Problems, err.Error())
+		}
 	}
-	if err == nil && c.fields != nil {
-		err = c.fields(raw, o)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o
 }
 
 // orderType reads the type's word. "migration" and "unknown" have no code that is
@@ -74,17 +75,23 @@ func (c *Client) status(code, word string) commerce.Status {
 // total reads {"currency":"USD","amount":"70.5"}. The amount alone is taken too;
 // it then has no currency.
 func total(r *fields.Reader) (m commerce.Money) {
-	r.Read("total", func(raw json.RawMessage) (err error) {
-		amount := raw
+	r.Read("total", func(raw json.RawMessage) error {
+		if fields.IsEmpty(raw) {
+			return nil
+		}
+		amount, currency := raw, ""
 		if total, err := fields.Of(raw); err == nil {
-			m.Currency = total.Text("currency")
+			currency = total.Text("currency")
 			amount = nil
 			total.Read("amount", func(raw json.RawMessage) error { amount = raw; return nil })
 			if total.Err() != nil {
 				return total.Err()
 			}
 		}
-		m.Amount, err = fields.Decimal(amount)
+		d, err := fields.Decimal(amount)
+		if err == nil {
+			m = commerce.Money{Amount: d, Currency: currency}
+		}
 		return err
 	})
 	return m
@@ -125,18 +132,4 @@ func subscriptions(r *fields.Reader) []string {
 		})
 	}
 	return ids
-}
-
-// named is what an error calls a row: its id or number, if they can be read.
-func named(raw json.RawMessage) string {
-	for _, key := range []string{"id", "orderNumber"} {
-		r, err := fields.Of(raw)
-		if err != nil {
-			return ""
-		}
-		if s := r.Text(key); s != "" {
-			return fmt.Sprintf(" (%s %q)", key, s)
-		}
-	}
-	return ""
 }

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/google/go-querystring/query"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
@@ -43,6 +43,10 @@ type ListOptions struct {
 // however many others come and go, if the server sorts always in the same way; when
 // the list changes so fast that the walk gets nowhere, that is an error. A server
 // that gives fewer orders a page than asked for is walked in its own steps.
+//
+// A row that cannot be read whole is yielded with its Problems. One without a usable id
+// has an id that begins with "unreadable-row:", with which nothing can be read or
+// pushed; of such rows that are the same, at least one is yielded.
 //
 // An error ends the sequence. Ranging over it again lists anew.
 func (c *Client) List(ctx context.Context, opts ListOptions) iter.Seq2[*commerce.Order, error] {
@@ -122,10 +126,15 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 		return nil, 0, answered(opList, resp, errors.New("the answer has no list of data"))
 	}
 	page := make([]*commerce.Order, len(answer.Data))
+	var ids fields.RowIDs
 	for i, row := range answer.Data {
-		if page[i], err = c.decode(row); err != nil {
-			return nil, 0, answered(opList, resp, fmt.Errorf("row %d%s: %w", start+i, named(row), err))
+		o := c.decode(row)
+		if o.ID == "" {
+			o.ID = ids.Next(row)
+			o.Problems = append(o.Problems, fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
 		}
+		clean(o, resp)
+		page[i] = o
 	}
 	return page, told.trust(start, len(page), c.pageSize), nil
 }
@@ -140,7 +149,7 @@ func paginationOf(raw json.RawMessage) pagination {
 		return p
 	}
 	for key, n := range map[string]*int{"limit": &p.limit, "total": &p.total} {
-		if v, err := strconv.Atoi(r.Text(key)); err == nil && v >= 0 {
+		if v, err := number.Atoi(r.Text(key)); err == nil && v >= 0 {
 			*n = v
 		}
 	}

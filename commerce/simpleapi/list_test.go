@@ -147,9 +147,6 @@ func TestAListThatIsNoListIsAnError(t *testing.T) {
 		{`null`, "the answer has no list of data"},
 		{`{}`, "the answer has no list of data"},
 		{`{"data":null,"pagination":{"total":3}}`, "the answer has no list of data"},
-		{`{"data":[{"id":"a"},{"orderNumber":"SO1"}]}`, `row 1 (orderNumber "SO1"): it has no id`},
-		{`{"data":[{"id":"a","status":{}}]}`, `row 0 (id "a"): status must be a text or a number, not {}`},
-		{`{"data":[null]}`, "row 0: it is not a JSON object"},
 	} {
 		c, _ := client(t, answers(200, tc.body))
 		orders, err := collect(t.Context(), c, commerce.Query{})

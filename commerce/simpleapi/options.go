@@ -146,7 +146,7 @@ func WithStatusWords(words map[string]commerce.Status) Option {
 
 // WithFields fills an order with what only this installation sends, or sends
 // under other names. It is called with the order as it was sent, after all that is
-// known has been read. An error makes the order a bad one, which ends a list.
+// known has been read. An error is one of the order's Problems, so that it is not resubmitted.
 func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 	return func(c *config) error {
 		c.fields = f

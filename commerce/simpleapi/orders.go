@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -122,14 +124,25 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	if err != nil {
 		return nil, convert(ctx, opRead, err)
 	}
-	o, err := c.decode(unwrap(raw))
-	if err == nil && o.ID != id {
+	o := c.decode(unwrap(raw))
+	switch {
+	case o.ID == "":
+		err = errors.New(strings.Join(o.Problems, "; "))
+	case o.ID != id:
 		err = fmt.Errorf("another one came back, %q", o.ID)
 	}
 	if err != nil {
 		return nil, answered(opRead, resp, fmt.Errorf("order %q: %w", id, err))
 	}
+	clean(o, resp)
 	return o, nil
+}
+
+// clean takes out of the problems of an order what they quote of the credentials.
+func clean(o *commerce.Order, resp *rest.Response) {
+	for i, problem := range o.Problems {
+		o.Problems[i] = resp.Clean(errors.New(problem)).Error()
+	}
 }
 
 // unwrap takes an order out of {"data":{…}}: the schema of the specification shows it

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
@@ -43,10 +44,12 @@ func (c *Client) Patch(ctx context.Context, id string, p Patch) (*commerce.Order
 	if err != nil {
 		return nil, err
 	}
-	o, err := c.decode(unwrap(answer))
-	if err != nil {
+	o := c.decode(unwrap(answer))
+	if o.ID == "" {
+		err = errors.New(strings.Join(o.Problems, "; "))
 		return nil, answered(opPatch, resp, fmt.Errorf("the answer was success without the order %q: %w", id, err))
 	}
+	clean(o, resp)
 	return o, nil
 }
 

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
@@ -135,7 +135,7 @@ func (s *signIn) token(ctx context.Context) (string, time.Duration, error) {
 // until it is refused.
 func lifetime(seconds string) time.Duration {
 	const most = 365 * 24 * 3600 // keeps the product in range
-	n, err := strconv.ParseFloat(seconds, 64)
+	n, err := number.ParseFloat(seconds, 64)
 	if err != nil || !(n > 0) {
 		return 0
 	}

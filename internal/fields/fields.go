@@ -4,16 +4,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/shopspring/decimal"
 )
 
-// Reader reads the fields of one object.
+// Reader reads the fields of one object. A field that cannot be read is a problem and
+// reads as its zero value; the others are read all the same.
 type Reader struct {
-	fields map[string]json.RawMessage
-	err    error
+	fields   map[string]json.RawMessage
+	problems []string
 }
 
 // Of reads an object.
@@ -25,33 +28,42 @@ func Of(raw json.RawMessage) (*Reader, error) {
 	return r, nil
 }
 
-// Err is the first error, which names its field.
-func (r *Reader) Err() error { return r.err }
+// Problems say which fields could not be read and why, one sentence each.
+func (r *Reader) Problems() []string { return r.problems }
+
+// Err is the first problem.
+func (r *Reader) Err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	return errors.New(r.problems[0])
+}
 
 // Read gives a field to f; a field that is absent or null is left out.
 func (r *Reader) Read(key string, f func(json.RawMessage) error) {
 	raw, ok := r.fields[key]
-	if !ok || IsNull(raw) || r.err != nil {
+	if !ok || IsNull(raw) {
 		return
 	}
 	if err := f(raw); err != nil {
-		r.err = fmt.Errorf("%s %w", key, err)
+		r.problems = append(r.problems, key+" "+err.Error())
 	}
 }
 
-// Each gives the elements of a list to f.
+// Each gives the elements of a list to f. All elements are given, and the first error
+// is the problem.
 func (r *Reader) Each(key string, f func(json.RawMessage) error) {
-	r.Read(key, func(raw json.RawMessage) error {
+	r.Read(key, func(raw json.RawMessage) (first error) {
 		var elements []json.RawMessage
 		if json.Unmarshal(raw, &elements) != nil {
 			return fmt.Errorf("must be a list, not %s", Excerpt(raw))
 		}
 		for i, element := range elements {
-			if err := f(element); err != nil {
-				return fmt.Errorf("[%d] %w", i, err)
+			if err := f(element); err != nil && first == nil {
+				first = fmt.Errorf("[%d] %w", i, err)
 			}
 		}
-		return nil
+		return first
 	})
 }
 
@@ -65,9 +77,12 @@ func (r *Reader) Text(key string) (s string) {
 }
 
 // layouts are the times that were seen (RFC 3339) and their likely kin. A time
-// without a zone is taken for UTC (inferred).
+// without a zone is taken for UTC (inferred). A zone must be an offset or UTC: what
+// other abbreviations mean is not certain.
 var layouts = []string{
 	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", time.DateOnly,
+	"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02 15:04Z07:00", "2006-01-02 15:04",
+	"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", time.RFC1123Z,
 }
 
 // Time reads a time, in UTC; an empty text is none.
@@ -78,34 +93,50 @@ func (r *Reader) Time(key string) (t time.Time) {
 			return err
 		}
 		for _, layout := range layouts {
-			if t, err = time.Parse(layout, s); err == nil {
-				t = t.UTC()
-				return nil
+			read, err := time.Parse(layout, s)
+			if err != nil {
+				continue
 			}
+			// Others than these cannot be written again.
+			if year := read.UTC().Year(); year < 1 || year > 9999 {
+				return fmt.Errorf("has the year %d, which cannot be right", year)
+			}
+			t = read.UTC()
+			return nil
 		}
 		return fmt.Errorf("must be a time such as 2026-11-01T10:00:00Z, not %s", Excerpt(raw))
 	})
 	return t
 }
 
+// IsEmpty reports whether a value is an empty object, or the empty list that some
+// servers write for one.
+func IsEmpty(raw json.RawMessage) bool {
+	text := strings.Join(strings.Fields(string(raw[:min(len(raw), 64)])), "")
+	return text == "[]" || text == "{}"
+}
+
 // IsNull reports whether there is no value.
 func IsNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
-// Scalar reads a text, or a number as it is written.
+// Scalar reads a text, or a number as it is written, which must not be a long one.
 func Scalar(raw json.RawMessage) (string, error) {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
 		return s, nil
 	}
 	var n json.Number
-	if json.Unmarshal(raw, &n) == nil {
-		return n.String(), nil
+	if json.Unmarshal(raw, &n) != nil {
+		return "", fmt.Errorf("must be a text or a number, not %s", Excerpt(raw))
 	}
-	return "", fmt.Errorf("must be a text or a number, not %s", Excerpt(raw))
+	if err := number.Check(n); err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
+	}
+	return n.String(), nil
 }
 
-// Decimal reads an exact number, written as a number or as a text. Null and the
-// empty text are zero.
+// Decimal reads an exact number, written as a number or as a text, see
+// [number.Decimal]. Null and the empty text are zero.
 func Decimal(raw json.RawMessage) (decimal.Decimal, error) {
 	if IsNull(raw) {
 		return decimal.Decimal{}, nil
@@ -114,16 +145,18 @@ func Decimal(raw json.RawMessage) (decimal.Decimal, error) {
 	if err != nil || s == "" {
 		return decimal.Decimal{}, err
 	}
-	// Digits only, never by way of a float; and no exponent that would make
-	// a number of gigabytes when printed.
-	d, err := decimal.NewFromString(s)
-	if e := d.Exponent(); err != nil || e < -100 || e > 100 {
-		return decimal.Decimal{}, fmt.Errorf("must have a plain decimal number as value, not %s", Excerpt(raw))
+	d, err := number.Decimal(s)
+	if err != nil {
+		return decimal.Decimal{}, fmt.Errorf("must have a plain decimal number as value, not %s: %w", Excerpt(raw), err)
 	}
 	return d, nil
 }
 
 // Excerpt shows a value that was refused, on one line.
 func Excerpt(raw json.RawMessage) string {
-	return wording.Clip(wording.OneLine(string(raw)), 60)
+	const most = 60
+	if len(raw) > 1024 {
+		raw = raw[:1024] // the rest would only be thrown away
+	}
+	return wording.Clip(wording.OneLine(string(raw)), most)
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
 // Request is one call. Path is relative to the base URL, empty for the base URL
@@ -39,10 +41,12 @@ func (r *Request) accepts(status int) bool {
 
 // PathEscape escapes one element of a path; "", "." and ".." are errors.
 func PathEscape(elem string) (string, error) {
-	switch elem {
-	case "":
+	switch {
+	case elem == "":
 		return "", errors.New("an empty id cannot be part of a path")
-	case ".", "..":
+	case strings.HasPrefix(elem, fields.RowPrefix):
+		return "", fmt.Errorf("%q stands for a row of a list without an id, which cannot be asked for", elem)
+	case elem == "." || elem == "..":
 		return "", fmt.Errorf("%q cannot be part of a path", elem)
 	default:
 		return url.PathEscape(elem), nil

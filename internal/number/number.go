@@ -1,0 +1,130 @@
+package number
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/shopspring/decimal"
+)
+
+// Most is the most characters of a number that is read.
+const Most = 64
+
+// Check refuses a text that is too long to be read as a number. Its error is one short
+// line without the text.
+func Check[T ~string | ~[]byte](text T) error {
+	if len(text) > Most {
+		return fmt.Errorf("a number must have at most %d characters, not %d", Most, len(text))
+	}
+	return nil
+}
+
+// Atoi is [strconv.Atoi] within the limit.
+func Atoi(s string) (int, error) {
+	if err := Check(s); err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(s)
+}
+
+// ParseInt is [strconv.ParseInt] within the limit.
+func ParseInt(s string, base, bits int) (int64, error) {
+	if err := Check(s); err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(s, base, bits)
+}
+
+// ParseUint is [strconv.ParseUint] within the limit.
+func ParseUint(s string, base, bits int) (uint64, error) {
+	if err := Check(s); err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(s, base, bits)
+}
+
+// ParseFloat is [strconv.ParseFloat] within the limit.
+func ParseFloat(s string, bits int) (float64, error) {
+	if err := Check(s); err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(s, bits)
+}
+
+// Decimal reads an exact number. Written without an exponent it has at most [Most]
+// characters too: 1e70 and 1e-70 are refused.
+func Decimal(s string) (decimal.Decimal, error) {
+	if err := Check(s); err != nil {
+		return decimal.Decimal{}, err
+	}
+	d, err := decimal.NewFromString(s)
+	if err != nil {
+		return decimal.Decimal{}, fmt.Errorf("%q is not a decimal number", s)
+	}
+	if _, err := Text(d); err != nil {
+		return decimal.Decimal{}, err
+	}
+	return d, nil
+}
+
+// Text writes a number without an exponent, with all of its decimal places: 12.50. A
+// number of more than [Most] characters is an error, found before it is written.
+func Text(d decimal.Decimal) (string, error) {
+	exponent := d.Exponent()
+	if exponent > Most || exponent < -Most || d.Coefficient().BitLen() > Most*4 {
+		return "", fmt.Errorf("a number must have at most %d characters when it is written without an exponent", Most)
+	}
+	text := d.String()
+	if exponent < 0 {
+		text = d.StringFixed(-exponent) // String would cut 12.50 to 12.5
+	}
+	if err := Check(text); err != nil {
+		return "", err
+	}
+	return text, nil
+}
+
+// CheckJSON refuses a JSON text that has a number of more than [Most] characters, and
+// says at which byte it begins. Whether the text is JSON at all is for others to see.
+func CheckJSON(data []byte) error {
+	for i := 0; i < len(data); {
+		switch c := data[i]; {
+		case c == '"':
+			i = endOfString(data, i)
+		case c == '-' || '0' <= c && c <= '9':
+			end := endOfNumber(data, i)
+			if err := Check(data[i:end]); err != nil {
+				return fmt.Errorf("byte %d: %w", i+1, err)
+			}
+			i = end
+		default:
+			i++
+		}
+	}
+	return nil
+}
+
+// endOfString is the place behind the string that begins at i.
+func endOfString(data []byte, i int) int {
+	for i++; i < len(data); i++ {
+		switch data[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(data)
+}
+
+// endOfNumber is the place behind the number that begins at i.
+func endOfNumber(data []byte, i int) int {
+	for ; i < len(data); i++ {
+		switch c := data[i]; {
+		case '0' <= c && c <= '9', c == '-', c == '+', c == '.', c == 'e', c == 'E':
+		default:
+			return i
+		}
+	}
+	return i
+}
