@@ -22,6 +22,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -29,16 +30,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Getenv("COMMERCE_TOKEN"), os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "failedorders: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
+	err := run(ctx, os.Args[1:], os.Getenv("COMMERCE_TOKEN"), os.Stdout)
+	stop()
+	os.Exit(cli.Status("failedorders", err, os.Stderr))
 }
 
-func run(ctx context.Context, args []string, token string, stdout, stderr io.Writer) (err error) {
-	s, err := parseFlags(args, stderr)
+func run(ctx context.Context, args []string, token string, stdout io.Writer) (err error) {
+	s, err := parseFlags(args, stdout)
 	if err != nil {
 		return err
 	}
@@ -54,7 +52,7 @@ func run(ctx context.Context, args []string, token string, stdout, stderr io.Wri
 		s.commerce, token = world.CommerceURL, world.CommerceToken
 	}
 	if token == "" {
-		return errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there")
+		return cli.Usage(errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there"))
 	}
 	client, err := ordermanager.New(s.commerce, ordermanager.Token(token))
 	if err != nil {
@@ -94,11 +92,10 @@ type settings struct {
 	seed     uint64
 }
 
-func parseFlags(args []string, stderr io.Writer) (*settings, error) {
+func parseFlags(args []string, stdout io.Writer) (*settings, error) {
 	s := &settings{view: commerce.FailedOrders()}
 	var views, view, types, channel, text string
 	flags := flag.NewFlagSet("failedorders", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it a test system in this process")
 	flags.StringVar(&views, "views", "", "`file` of failure views; without it there is only the built-in one")
 	flags.StringVar(&view, "view", s.view.Name, "`name` of the view")
@@ -110,14 +107,11 @@ func parseFlags(args []string, stderr io.Writer) (*settings, error) {
 	flags.BoolVar(&s.json, "json", false, "print JSON lines")
 	flags.IntVar(&s.orders, "orders", 100, "how many orders the test system has")
 	flags.Uint64Var(&s.seed, "seed", 1, "which story the test system plays")
-	if err := flags.Parse(args); err != nil {
+	if err := cli.Parse(flags, args, stdout, environment); err != nil {
 		return nil, err
 	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
-	}
 	if s.orders < 1 || s.orders > 100_000 {
-		return nil, fmt.Errorf("-orders %d: give a number from 1 to 100000", s.orders)
+		return nil, cli.Usage(fmt.Errorf("-orders %d: give a number from 1 to 100000", s.orders))
 	}
 	var idle error
 	flags.Visit(func(f *flag.Flag) {
@@ -126,13 +120,17 @@ func parseFlags(args []string, stderr io.Writer) (*settings, error) {
 		}
 	})
 	if idle != nil {
-		return nil, idle
+		return nil, cli.Usage(idle)
 	}
 	if err := s.chooseView(views, view); err != nil {
 		return nil, err
 	}
-	return s, s.chooseFilter(types, channel, text)
+	return s, cli.Usage(s.chooseFilter(types, channel, text))
 }
+
+const environment = `
+The environment variable COMMERCE_TOKEN holds the APS token for -commerce.
+`
 
 // chooseView takes the view of that name; the bounds of the flags come on top.
 func (s *settings) chooseView(file, name string) error {
@@ -159,7 +157,7 @@ func (s *settings) chooseView(file, name string) error {
 		}
 		names = append(names, fmt.Sprintf("%q", v.Name))
 	}
-	return fmt.Errorf("there is no view %q: there are %s", name, strings.Join(names, ", "))
+	return cli.Usage(fmt.Errorf("-view: there is no view %q: there are %s", name, strings.Join(names, ", ")))
 }
 
 func (s *settings) chooseFilter(types, channel, text string) error {

@@ -12,13 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 func TestTheFiltersNarrowTheView(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-json", "-type", "SO,CH", "-via", "reseller", "-text", "internal server"}, "", &out, &out))
+	require.NoError(t, run(t.Context(), []string{"-json", "-type", "SO,CH", "-via", "reseller", "-text", "internal server"}, "", &out))
 	dec := json.NewDecoder(strings.NewReader(out.String()))
 	n := 0
 	for ; dec.More(); n++ {
@@ -35,7 +36,7 @@ func TestTheFiltersNarrowTheView(t *testing.T) {
 func TestTheTableCountsItsRows(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), nil, "", &out, &out))
+	require.NoError(t, run(t.Context(), nil, "", &out))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Greater(t, len(lines), 20)
 	require.Contains(t, lines[len(lines)-1], "orders")
@@ -44,7 +45,7 @@ func TestTheTableCountsItsRows(t *testing.T) {
 func TestTheKindsBelowTheTableSumUpToItsRows(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), nil, "", &out, &out))
+	require.NoError(t, run(t.Context(), nil, "", &out))
 	table, kinds, found := strings.Cut(out.String(), "By kind, ")
 	require.True(t, found)
 	var sum, orders int
@@ -63,7 +64,7 @@ func TestAViewFileWithATypoIsAOneLineError(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "views.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"views":[{"name":"Stuck","statusses":["PF"]}]}`), 0o600))
-	err := run(t.Context(), []string{"-views", path, "-view", "Stuck"}, "", &strings.Builder{}, &strings.Builder{})
+	err := run(t.Context(), []string{"-views", path, "-view", "Stuck"}, "", io.Discard)
 	require.ErrorContains(t, err, "views.json")
 	require.ErrorContains(t, err, "statusses")
 	require.NotContains(t, err.Error(), "\n")
@@ -79,10 +80,22 @@ func TestAWrongCallIsAOneLineErrorThatSaysWhatToDo(t *testing.T) {
 		"the sandbox's flags": {[]string{"-commerce", "https://mn.example.net", "-seed", "3"}, "-seed"},
 		"no orders":           {[]string{"-orders", "-1"}, "1 to 100000"},
 		"no such channel":     {[]string{"-via", "pigeon"}, "direct or reseller"},
+		"no types":            {[]string{"-type", ""}, "-type is empty"},
+		"an unknown flag":     {[]string{"-tpye", "SO"}, "-tpye"},
 		"no such view":        {[]string{"-view", "Lost"}, "Failed Orders"},
 	} {
-		err := run(t.Context(), c.args, "", io.Discard, io.Discard)
+		err := run(t.Context(), c.args, "", io.Discard)
 		require.ErrorContains(t, err, c.says, name)
 		require.NotContains(t, err.Error(), "\n", name)
+		require.Equal(t, cli.ExitUsage, cli.Status("failedorders", err, io.Discard), name)
 	}
+}
+
+func TestHelpIsOnStandardOutput(t *testing.T) {
+	t.Parallel()
+	var out, errs strings.Builder
+	require.Equal(t, cli.ExitDone, cli.Status("failedorders", run(t.Context(), []string{"-help"}, "", &out), &errs))
+	require.Contains(t, out.String(), "usage: failedorders [flags]")
+	require.Contains(t, out.String(), "COMMERCE_TOKEN")
+	require.Empty(t, errs.String())
 }
