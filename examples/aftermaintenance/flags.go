@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
+	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -31,8 +32,10 @@ type settings struct {
 	// ignoreConnect lets the operator's word do where Connect cannot be asked.
 	ignoreConnect bool
 	plan          string
+	unreviewed    bool // a plan that -apply makes is applied at once
 	stdin         io.Reader
 	json          bool
+	detailed      bool // the exit status tells whether anything is left for a person
 	timing        timing
 	memory        memory
 
@@ -42,14 +45,11 @@ type settings struct {
 	faults  bool
 }
 
-var errHelp = flag.ErrHelp
-
-func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*settings, error) {
+func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*settings, error) {
 	s := &settings{connectKey: getenv("CONNECT_API_KEY")}
 	s.way.fromEnv(getenv)
 	var where string
 	flags := flag.NewFlagSet("aftermaintenance", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	s.way.flags(flags)
 	flags.StringVar(&s.connect, "connect", "", "base `URL` of Connect's public API")
 	flags.StringVar(&s.windows, "windows", "", "`file` of maintenance windows")
@@ -65,37 +65,38 @@ func parseFlags(args []string, getenv func(string) string, stderr io.Writer) (*s
 		"it vouches for them as -order does, and a column SubscriptionID lets Billing's orders be looked up in Connect")
 	flags.BoolVar(&s.ignoreConnect, "ignore-connect", false, "do not look in Connect before the plan, for orders that tell no subscription")
 	flags.Func("targets", "`transitions` that resubmit an order, the best first (default PD,PR,I4,RB); where the way in does not tell what an order offers, they are tried one after the other", s.parseTargets)
-	flags.StringVar(&s.plan, "plan", "", "`file` for the plan: written when there is none, else read and used as it stands")
+	flags.StringVar(&s.plan, "plan", "", "`file` for the plan: without -apply it is written if there is none, else read and used as it stands; with -apply it must be there")
+	flags.BoolVar(&s.unreviewed, "unreviewed", false, "with -plan and -apply: if there is no plan in the file, make one and apply it at once, though nobody has read it")
 	flags.BoolVar(&s.json, "json", false, "print one JSON document on standard output, everything else on standard error")
+	flags.BoolVar(&s.detailed, "detailed-exitcode", false, "exit with status 3 if all is done and something is left for a person")
 	s.memory.flags(flags)
 	s.timing.flags(flags)
 	flags.IntVar(&s.orders, "orders", 300, "how many orders the test systems have")
 	flags.Uint64Var(&s.seed, "seed", 1, "which story the test systems play")
 	flags.BoolVar(&s.faults, "faults", false, "the test systems lose answers, ask for patience and break down")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			flags.SetOutput(stderr)
-			fmt.Fprintln(stderr, "usage: aftermaintenance [flags]")
-			flags.PrintDefaults()
-			fmt.Fprint(stderr, environment)
-		}
+	if err := cli.Parse(flags, args, stdout, environment+statuses); err != nil {
 		return nil, err
-	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
 	}
 	s.sandbox = s.way.url == ""
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	s.selects = given["where"] || given["from"] || given["to"] || given["order"] || given["ids"]
 	if err := s.check(given); err != nil {
-		return nil, err
+		return nil, cli.Usage(err)
 	}
 	if s.sandbox {
 		s.timing.forSandbox()
 	}
-	return s, s.choose(where)
+	return s, cli.Usage(s.choose(where))
 }
+
+const statuses = `
+Exit status:
+  0  everything that the program should do is done, and what is left for a person
+     was printed; 3 instead if -detailed-exitcode is set and something is left
+  1  an error, a run that ended early, or orders for which the result is unknown
+  2  a wrong call: nothing was done
+`
 
 func (s *settings) parseTargets(list string) error {
 	s.targets = nil
@@ -132,7 +133,7 @@ func (s *settings) check(given map[string]bool) error {
 			return fmt.Errorf("-%s is for the test systems, and -commerce names a real one: give one or the other", name)
 		}
 	}
-	for _, name := range []string{"connect", "windows", "apply", "ca"} {
+	for _, name := range []string{"connect", "windows", "apply", "unreviewed", "ca"} {
 		if given[name] && s.sandbox {
 			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
 		}
@@ -145,7 +146,7 @@ func (s *settings) check(given map[string]bool) error {
 			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
 		}
 	}
-	for _, check := range []func() error{s.checkWay, s.timing.check, func() error { return s.memory.check(s) }} {
+	for _, check := range []func() error{s.checkWay, s.timing.check, func() error { return s.memory.check(s) }, s.checkPlan} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,81 +23,104 @@ type summary struct {
 	Violations []string        `json:"violations"`
 }
 
-// job does everything, and returns the exit status.
-func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (status int, err error) {
+// job does everything, and reports whether anything is left for a person.
+func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool, err error) {
 	out := stdout
 	if s.json {
 		out = stderr
 	}
 	sys, err := open(ctx, s, out)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, sys.close()) }()
 
 	plan, err := makePlan(ctx, s, sys, out)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, plan.Close()) }()
+	if err := checkSelection(s, plan); err != nil {
+		return false, err
+	}
 	if err := checkNamed(s.numbers, plan); err != nil {
-		return 0, err
+		return false, err
 	}
 	if err := checkSelected(out, s.selected, plan); err != nil {
-		return 0, err
+		return false, err
 	}
 	if err := showPlan(out, plan); err != nil {
-		return 0, err
+		return false, err
 	}
 	s.way.showUntold(out, sys.commerce.Tells(), s.pushTargets())
 
-	var stopped error
 	sum := summary{Plan: plan.Counts(), Violations: []string{}}
-	applying := s.apply || s.sandbox
-	if applying {
+	var undone error
+	if s.applies() {
 		report, err := apply(ctx, s, sys, plan, out)
 		if report == nil {
-			return 0, err
+			return false, err
 		}
 		showReport(out, report)
 		sum.Result = report.Result
-		stopped = err // what was done until then is told all the same
+		undone = s.undone(report, err) // what was done until then is shown all the same
 	}
 	sum.Violations = append(sum.Violations, sys.violations()...)
 	for _, v := range sum.Violations {
 		fmt.Fprintln(out, "VIOLATION", v)
 	}
-	showLeft(out, s, &sum)
-	switch {
-	case applying:
-	case sum.Plan.Resubmit == 0:
-		fmt.Fprintln(out, "\nNothing was changed: this was a dry run, and there is nothing to resubmit now.")
-	default:
-		fmt.Fprintf(out, "\nNothing was changed: this was a dry run. Say -apply to resubmit %d orders.\n", sum.Plan.Resubmit)
+	left = showLeft(out, s, &sum)
+	if !s.applies() {
+		showDryRun(out, s, sum.Plan)
 	}
 	if s.json {
 		if err := json.NewEncoder(stdout).Encode(sum); err != nil {
-			return 0, err
+			return left, err
 		}
 	}
-	switch {
-	case stopped != nil:
-		return 0, stopped
-	case len(sum.Violations) > 0:
-		return 0, fmt.Errorf("the test systems saw %d violations", len(sum.Violations))
-	default:
-		return sum.status(), nil
+	if undone == nil && len(sum.Violations) > 0 {
+		undone = fmt.Errorf("the test systems saw %d violations", len(sum.Violations))
 	}
+	return left, undone
 }
 
-// status is the exit status: whether anything is left for a person.
-func (s *summary) status() int {
-	p, r := s.Plan, s.Result
-	left := p.Wait + p.Hold + p.Quarantine + p.Complete + p.Manual + r.Progressing + r.FailedAgain + r.FalseSuccess + r.Skipped + r.Unknown
-	if left > 0 {
-		return exitPerson
+// undone returns an error if the run did not do everything that it should: it ended
+// early with err, or it does not know what came of an order.
+func (s *settings) undone(r *resubmit.Report, err error) error {
+	again := "make a new plan once its cause is removed"
+	if s.plan != "" {
+		again = "run the same command again to continue"
 	}
-	return exitDone
+	if err != nil {
+		return fmt.Errorf("the run ended early, %s: %w", again, err)
+	}
+	var parts []string
+	unread, skipped := 0, map[string]int{}
+	for _, i := range r.Items {
+		if i.Outcome == resubmit.OutcomeSkipped && i.After.Status == "" {
+			unread++
+			skipped[i.Why]++
+		}
+	}
+	for _, b := range r.Blocked { // by an order that was not completed, which counts itself
+		unread -= b.Orders
+	}
+	for _, c := range r.Canary {
+		if n := skipped[c.Stopped]; c.Stopped != "" && n > 0 {
+			unread -= n
+			parts = append(parts, fmt.Sprintf("%d orders were not started, because %s: find out why, then make a new plan", n, c.Stopped))
+		}
+	}
+	if unread > 0 {
+		parts = append(parts, fmt.Sprintf("%d orders were not sent, because they could not be read: %s", unread, again))
+	}
+	if n := r.Result.Unknown; n > 0 {
+		parts = append(parts, fmt.Sprintf("of %d orders it is unknown whether they were resubmitted: look at them in Commerce before anything is sent again", n))
+	}
+	if parts == nil {
+		return nil
+	}
+	return errors.New("not everything is done: " + strings.Join(parts, "; "))
 }
 
 // makePlan writes the plan, or opens the one that is there.
@@ -111,18 +133,8 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		}
 		sys.onClose(func() error { return os.RemoveAll(dir) })
 		path = filepath.Join(dir, "plan.jsonl")
-	} else if plan, err := resubmit.OpenPlanAgain(path, s.memory.plan()); !errors.Is(err, fs.ErrNotExist) {
-		if err != nil {
-			return nil, err
-		}
-		if err := plan.Verified(); err != nil { // before it is shown to anybody
-			return nil, errors.Join(err, plan.Close())
-		}
-		fmt.Fprintf(out, "Using the plan in %s as it stands, made %s. To plan anew, name another file.\n", path, plan.Header().CreatedAt.UTC().Format("2006-01-02 15:04 MST"))
-		if err := checkSelection(s, plan); err != nil {
-			return nil, errors.Join(err, plan.Close())
-		}
-		return plan, nil
+	} else if plan, err := openPlan(s, out); plan != nil || err != nil {
+		return plan, err
 	}
 
 	if s.way.via == viaBilling && s.ids == "" {
@@ -165,6 +177,9 @@ func checkNamed(numbers []string, plan *resubmit.Plan) error {
 	}
 	return nil
 }
+
+// applies reports whether the plan is carried out, and not only shown.
+func (s *settings) applies() bool { return s.apply || s.sandbox }
 
 // pushTargets are said even where they are the default ones, since a way in that does
 // not tell what an order offers has no default.

@@ -10,21 +10,21 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	_ "time/tzdata" // windows are told in zones, and not every machine knows them
+
+	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 )
 
 // The exit statuses.
 const (
-	exitDone   = 0
-	exitError  = 1
-	exitUsage  = 2
-	exitPerson = 3 // done, but something needs a person
+	exitDone  = cli.ExitDone  // everything that the program should do is done
+	exitError = cli.ExitError // something is not done, or the run ended early
+	exitUsage = cli.ExitUsage
+	exitLeft  = 3 // done, and something is left for a person; only with -detailed-exitcode
 )
 
 func main() {
@@ -36,26 +36,14 @@ func main() {
 
 // run is the program, with its surroundings as arguments.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	s, err := parseFlags(args, getenv, stderr)
-	if err != nil {
-		if !errors.Is(err, errHelp) {
-			fmt.Fprintf(stderr, "aftermaintenance: %v\n", err)
-			fmt.Fprintln(stderr, "Run with -help to see the flags.")
-		}
-		return usageStatus(err)
+	s, err := parseFlags(args, getenv, stdout)
+	var left bool
+	if err == nil {
+		s.stdin = stdin
+		left, err = job(ctx, s, stdout, stderr)
 	}
-	s.stdin = stdin
-	status, err := job(ctx, s, stdout, stderr)
-	if err != nil {
-		fmt.Fprintf(stderr, "aftermaintenance: %v\n", err)
-		return exitError
+	if err == nil && left && s.detailed {
+		return exitLeft
 	}
-	return status
-}
-
-func usageStatus(err error) int {
-	if errors.Is(err, errHelp) {
-		return exitDone
-	}
-	return exitUsage
+	return cli.Status("aftermaintenance", err, stderr)
 }

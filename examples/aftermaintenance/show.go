@@ -131,27 +131,51 @@ func showOpen(out io.Writer, items []resubmit.Item) {
 	}
 }
 
-// showLeft says what is left for a person, and that the exit status tells it.
-func showLeft(out io.Writer, s *settings, sum *summary) {
+// showLeft prints what is left for a person and what to do about it. It reports
+// whether there is anything.
+func showLeft(out io.Writer, s *settings, sum *summary) bool {
 	p, r := sum.Plan, sum.Result
-	var parts []string
+	left := false
 	for _, c := range []struct {
-		n    int
-		what string
+		n          int
+		what, next string
 	}{
-		{p.Wait, "to wait for"}, {p.Hold, "to decide about"}, {p.Complete, "to complete by hand"}, {p.Manual, "to handle by hand"},
-		{p.Quarantine, "that need a new order or support"}, {r.Total() - r.Completed, "not completed"},
+		{p.Wait, "to wait for", "make another plan later"},
+		{p.Hold, "to decide about", "if resubmitting an order can help, make another plan with its number in -order"},
+		{p.Complete, "to complete by hand", "the service exists, so complete the order in Commerce"},
+		{p.Manual, "to handle by hand", "the plan says why"},
+		{p.Quarantine, "that need a new order or support", "resubmitting does not help them"},
+		{r.Total() - r.Completed, "not completed", "listed above with the reason"},
 	} {
-		if c.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		if c.n == 0 {
+			continue
 		}
+		if !left {
+			fmt.Fprintln(out, "\nLeft for a person:")
+		}
+		left = true
+		page.Paragraph(out, "    ", fmt.Sprintf("%d %s: %s", c.n, c.what, c.next))
 	}
-	if len(parts) == 0 {
-		return
+	switch {
+	case !left:
+	case s.plan == "":
+		fmt.Fprintln(out, "To see each order with its decision and the evidence, keep the plan with -plan FILE.")
+	default:
+		fmt.Fprintf(out, "Each order is in %s, with its decision and the evidence.\n", s.plan)
 	}
-	fmt.Fprintf(out, "\nLeft for a person (exit status %d): %s.\n", exitPerson, strings.Join(parts, ", "))
-	if s.plan == "" {
-		fmt.Fprintln(out, "With -plan FILE the plan is kept: every order, with its decision and the evidence for it.")
+	return left
+}
+
+// showDryRun says that nothing was changed, and how to apply the plan.
+func showDryRun(out io.Writer, s *settings, plan resubmit.Counts) {
+	fmt.Fprint(out, "\nNothing was changed: this was a dry run. ")
+	switch {
+	case plan.Resubmit == 0:
+		fmt.Fprintln(out, "There is nothing to resubmit now.")
+	case s.plan == "":
+		fmt.Fprintf(out, "To resubmit %d orders, keep the plan with -plan FILE, read it, and add -apply.\n", plan.Resubmit)
+	default:
+		fmt.Fprintf(out, "To resubmit %d orders, read the plan and add -apply to the same command.\n", plan.Resubmit)
 	}
 }
 

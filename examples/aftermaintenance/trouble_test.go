@@ -49,7 +49,7 @@ func broken(w *sandbox.World) map[string]bool {
 func requireCompleted(t *testing.T, w *sandbox.World, broken map[string]bool, env map[string]string, args ...string) {
 	t.Helper()
 	status, _, stderr := do(t, env, args...)
-	require.Contains(t, []int{exitDone, exitPerson}, status, stderr)
+	require.Equal(t, exitDone, status, stderr)
 	require.Empty(t, w.Violations())
 	for _, o := range w.Commerce.Orders() {
 		if broken[o.Number] {
@@ -61,7 +61,7 @@ func requireCompleted(t *testing.T, w *sandbox.World, broken map[string]bool, en
 func TestAPlaceThatCannotBeWrittenIsToldBeforeAnythingIsSent(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	flags = append(flags, "-apply")
+	flags = append(flags, "-apply", "-unreviewed")
 	dir := t.TempDir()
 	shut := filepath.Join(dir, "shut")
 	require.NoError(t, os.Mkdir(shut, 0o500))
@@ -86,7 +86,7 @@ func TestAPlaceThatCannotBeWrittenIsToldBeforeAnythingIsSent(t *testing.T) {
 func TestAJournalInUseNamesWhoHasIt(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	flags = append(append(flags, eager...), "-apply", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+	flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
 	j, err := journal.Open(flags[len(flags)-1]+".journal", journal.Program("night-shift"))
 	require.NoError(t, err)
 	status, _, stderr := do(t, env, flags...)
@@ -100,14 +100,19 @@ func TestAJournalInUseNamesWhoHasIt(t *testing.T) {
 func TestAJournalOfAnotherPlanIsRefused(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	flags = append(append(flags, eager...), "-apply")
+	flags = append(append(flags, eager...), "-apply", "-unreviewed")
 	dir := t.TempDir()
 	mine := []string{"-plan", filepath.Join(dir, "mine.jsonl"), "-journal", filepath.Join(dir, "journal")}
 	other := []string{"-plan", filepath.Join(dir, "other.jsonl"), "-journal", filepath.Join(dir, "journal"), "-where", "channel=reseller"}
 	status, _, stderr := do(t, env, append(flags, other...)...)
-	require.Contains(t, []int{exitDone, exitPerson}, status, stderr)
+	require.Equal(t, exitDone, status, stderr)
 	pushed := w.Commerce.Ledger()
 
+	status, _, stderr = do(t, env, append(flags, mine...)...)
+	require.Equal(t, exitUsage, status)
+	require.Contains(t, stderr, "put its plan back")
+	status, _, stderr = do(t, env, append(flags, append(mine[:2:2], "-apply=false", "-unreviewed=false")...)...)
+	require.Equal(t, exitDone, status, stderr)
 	status, _, stderr = do(t, env, append(flags, mine...)...)
 	require.Equal(t, exitError, status)
 	require.Contains(t, errorLine(t, stderr), "the journal belongs to another plan")
@@ -119,7 +124,7 @@ func TestAJournalThatWasCutOffIsRefusedAndACopyOfItGoesOn(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, eager...), "-apply", "-plan", plan)
+	flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", plan)
 	requireCompleted(t, w, broken(w), env, flags...)
 	pushed := w.Commerce.Ledger()
 	require.NotEmpty(t, pushed)
@@ -165,7 +170,8 @@ func TestAClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
 	require.NoError(t, errors.Join(j.Close(), plan.Close()))
 	start := time.Now()
 	status, stdout, stderr := do(t, env, append(flags, "-apply", "-json")...)
-	require.Equal(t, exitPerson, status, stderr)
+	require.Equal(t, exitError, status, stderr)
+	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("of %d orders it is unknown", intents))
 	require.Equal(t, intents, decode(t, stdout).Result.Unknown, "nobody knows whether they were pushed: %s", stderr)
 	require.Less(t, time.Since(start), time.Hour)
 	require.Empty(t, w.Violations())
@@ -176,7 +182,7 @@ func TestAServerThatAnswersGarbageGetsNoPush(t *testing.T) {
 	t.Run("Connect", func(t *testing.T) {
 		t.Parallel()
 		w, env, flags := live(t)
-		flags = append(append(flags, eager...), "-apply", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+		flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
 		require.NoError(t, w.Connect.AddFault(connecttest.Fault{Kind: connecttest.FaultHTML}))
 		status, _, stderr := do(t, env, flags...)
 		require.Equal(t, exitError, status)
@@ -198,7 +204,8 @@ func TestAServerThatAnswersGarbageGetsNoPush(t *testing.T) {
 		flags = append(flags, "-apply", "-json")
 		require.NoError(t, w.Commerce.AddFault(commercetest.Fault{Kind: commercetest.FaultHTML}))
 		status, stdout, stderr := do(t, env, flags...)
-		require.Equal(t, exitPerson, status, stderr)
+		require.Equal(t, exitError, status, stderr)
+		require.Contains(t, errorLine(t, stderr), "1 orders were not sent, because they could not be read")
 		require.Equal(t, 1, decode(t, stdout).Result.Skipped)
 		require.Contains(t, stderr, "could not be read again")
 		require.Empty(t, w.Commerce.Ledger())

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+)
+
+// checkPlan makes sure, before anything is opened or written, that the file of -plan
+// can be what -apply needs: a plan that somebody had the chance to read.
+func (s *settings) checkPlan() error {
+	switch {
+	case s.unreviewed && (s.plan == "" || !s.apply):
+		return errors.New("-unreviewed is for -plan with -apply: give both; without -plan, -apply always plans and applies in one go")
+	case s.plan == "":
+		return nil
+	}
+	info, err := os.Stat(s.plan)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		started, err := s.journalStarted()
+		if err != nil && !s.applies() { // applying opens the journal before anything else, and says more
+			return fmt.Errorf("-plan %s: there is no such file, and its journal cannot be read: %w", s.plan, err)
+		}
+		return s.missingPlan(started)
+	case err != nil:
+		return fmt.Errorf("-plan: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("-plan %s is not a regular file: give the name of a plan", s.plan)
+	}
+	return nil
+}
+
+// journalFile is the journal of the plan, also when this run does not use it.
+func (s *settings) journalFile() string {
+	if s.memory.journal == "" && !s.sandbox {
+		return s.plan + ".journal"
+	}
+	return s.memory.journal
+}
+
+// journalStarted reports whether the journal of the plan belongs to a plan already. A
+// run that ended while it was planning leaves a journal that does not.
+func (s *settings) journalStarted() (bool, error) {
+	path := s.journalFile()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || path == "" {
+		return false, nil
+	}
+	j, err := journal.Open(path, journal.ReadOnly(), journal.Wait(0))
+	if err != nil {
+		return false, err
+	}
+	return j.Plan() != "", j.Close()
+}
+
+// missingPlan returns nil if a new plan may be made because there is none in the file.
+func (s *settings) missingPlan(journalStarted bool) error {
+	switch {
+	case journalStarted:
+		return fmt.Errorf("-plan %s: there is no such file, but the journal %s is that of a run that was started: "+
+			"put its plan back to continue that run, or name another file", s.plan, s.journalFile())
+	case s.apply && !s.unreviewed:
+		return fmt.Errorf("-plan %s: there is no such file, and -apply applies a plan that was reviewed: "+
+			"run without -apply first to make it; to plan and apply in one go leave out -plan, or add -unreviewed", s.plan)
+	}
+	return nil
+}
+
+// openPlan opens the plan that is in the file of -plan. It returns nil if there is none
+// and a new one may be made.
+func openPlan(s *settings, out io.Writer) (*resubmit.Plan, error) {
+	plan, err := resubmit.OpenPlanAgain(s.plan, s.memory.plan())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, s.missingPlan(s.memory.plan() != "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.Verified(); err != nil { // before it is shown to anybody
+		return nil, errors.Join(err, plan.Close())
+	}
+	made := plan.Header().CreatedAt.UTC().Format("2006-01-02 15:04 MST")
+	fmt.Fprintf(out, "Using the plan in %s as it stands, made %s. To make a new one, name another file.\n", s.plan, made)
+	return plan, nil
+}

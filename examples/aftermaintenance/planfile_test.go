@@ -1,0 +1,210 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+)
+
+// requireUsage is what a wrong call leaves behind: one error line, no file and no call
+// to Commerce that changes anything.
+func requireUsage(t *testing.T, dir string, status int, stderr string, says ...string) {
+	t.Helper()
+	require.Equal(t, exitUsage, status, stderr)
+	for _, text := range says {
+		require.Contains(t, stderr, text)
+	}
+	require.Contains(t, stderr, "Run with -help")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	flags = append(append(flags, eager...), "-apply")
+	sure := broken(w)
+	t.Run("needs the plan that -plan names", func(t *testing.T) {
+		dir := t.TempDir()
+		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", filepath.Join(dir, "typo.jsonl"))...)
+		requireUsage(t, dir, status, stderr, "-plan", "typo.jsonl", "there is no such file", "without -apply", "-unreviewed")
+		require.Empty(t, w.Commerce.Ledger())
+	})
+	t.Run("refuses a name that an unset variable left empty", func(t *testing.T) {
+		dir := t.TempDir()
+		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", "")...)
+		requireUsage(t, dir, status, stderr, "-plan is empty")
+		require.Empty(t, w.Commerce.Ledger())
+	})
+	t.Run("refuses what is not the file of a plan", func(t *testing.T) {
+		dir := t.TempDir()
+		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", dir)...)
+		requireUsage(t, dir, status, stderr, dir+" is not a regular file")
+		empty := filepath.Join(t.TempDir(), "empty.jsonl")
+		require.NoError(t, os.WriteFile(empty, nil, 0o600))
+		for _, unreviewed := range []string{"-unreviewed=false", "-unreviewed"} {
+			status, _, stderr = do(t, env, append(flags[:len(flags):len(flags)], "-plan", empty, unreviewed)...)
+			require.Equal(t, exitError, status, stderr)
+			require.Contains(t, errorLine(t, stderr), "empty.jsonl")
+		}
+		require.Empty(t, w.Commerce.Ledger())
+	})
+	t.Run("says that the journal is there and the plan is not", func(t *testing.T) {
+		plan := filepath.Join(t.TempDir(), "plan.jsonl")
+		j, err := journal.Open(plan + ".journal")
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(j.Begin("sha256:0"), j.Close()))
+		for _, apply := range [][]string{{"-apply=false"}, {"-apply"}, {"-apply", "-unreviewed"}} {
+			status, _, stderr := do(t, env, append(append(flags[:len(flags):len(flags)], "-plan", plan), apply...)...)
+			require.Equal(t, exitUsage, status, stderr)
+			require.Contains(t, stderr, "plan.jsonl.journal")
+			require.Contains(t, stderr, "put its plan back")
+			require.NoFileExists(t, plan)
+		}
+		j, err = journal.Open(plan + ".journal")
+		require.NoError(t, err)
+		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", plan, "-apply=false")...)
+		require.Equal(t, exitUsage, status, stderr)
+		require.Contains(t, stderr, "in use by process", "whoever has it may be about to write the plan")
+		require.NoError(t, j.Close())
+		require.Empty(t, w.Commerce.Ledger())
+	})
+	t.Run("without -plan plans and applies", func(t *testing.T) {
+		requireCompleted(t, w, sure, env, flags...)
+	})
+}
+
+func TestUnreviewed(t *testing.T) {
+	t.Parallel()
+	t.Run("plans and applies, and again after a run that ended while planning", func(t *testing.T) {
+		t.Parallel()
+		w, env, flags := live(t)
+		plan := filepath.Join(t.TempDir(), "plan.jsonl")
+		flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", plan)
+		require.NoError(t, w.Commerce.AddFault(commercetest.Fault{Path: "*/orders", Kind: commercetest.FaultHTML}))
+		status, _, stderr := do(t, env, flags...)
+		require.Equal(t, exitError, status, stderr)
+		require.NoFileExists(t, plan)
+		require.FileExists(t, plan+".journal", "it holds the place, so that no second run plans too")
+		w.Commerce.ClearFaults()
+		requireCompleted(t, w, broken(w), env, flags...)
+		require.FileExists(t, plan)
+		pushed := w.Commerce.Ledger()
+		requireCompleted(t, w, nil, env, flags...)
+		require.Equal(t, pushed, w.Commerce.Ledger())
+	})
+	t.Run("changes nothing else", func(t *testing.T) {
+		t.Parallel()
+		w, env, flags := live(t)
+		for _, wrong := range [][]string{{"-unreviewed"}, {"-apply", "-unreviewed"}, {"-plan", filepath.Join(t.TempDir(), "p"), "-unreviewed"}} {
+			status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], wrong...)...)
+			require.Equal(t, exitUsage, status, wrong)
+			require.Contains(t, stderr, "-unreviewed is for -plan with -apply", wrong)
+		}
+		require.Empty(t, w.Commerce.Ledger())
+		status, _, stderr := do(t, nil, "-unreviewed")
+		require.Equal(t, exitUsage, status)
+		require.Contains(t, stderr, "for real systems")
+	})
+}
+
+func TestPlanThatDisappearsIsNotMadeAnew(t *testing.T) {
+	t.Parallel()
+	w, env, flags := live(t)
+	plan := filepath.Join(t.TempDir(), "plan.jsonl")
+	require.NoError(t, os.WriteFile(plan, nil, 0o600))
+	s, err := parseFlags(append(flags, "-apply", "-plan", plan), func(name string) string { return env[name] }, nil)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(plan))
+	_, err = job(t.Context(), s, new(errorWriter), new(errorWriter))
+	require.ErrorContains(t, err, "there is no such file")
+	require.NoFileExists(t, plan)
+	require.Empty(t, w.Commerce.Ledger())
+}
+
+// errorWriter is a terminal that is gone.
+type errorWriter struct{}
+
+func (*errorWriter) Write([]byte) (int, error) { return 0, errors.New("gone") }
+
+func TestExitStatus(t *testing.T) {
+	t.Parallel()
+	t.Run("is 0 when orders are left for a person, and 3 on request", func(t *testing.T) {
+		t.Parallel()
+		for args, want := range map[string]int{"-json=false": exitDone, "-detailed-exitcode": exitLeft} {
+			status, stdout, stderr := do(t, nil, "-orders", "60", args)
+			require.Equal(t, want, status, stderr)
+			require.Contains(t, stdout, "Left for a person:\n")
+			require.Contains(t, stdout, "to complete by hand: the service exists")
+			require.Empty(t, stderr)
+		}
+	})
+	t.Run("is 0 when nothing is left, also with -detailed-exitcode", func(t *testing.T) {
+		t.Parallel()
+		w, env, flags := live(t)
+		for number := range broken(w) {
+			flags = append(append(flags, eager...), "-apply", "-detailed-exitcode", "-order", number)
+			break
+		}
+		status, stdout, stderr := do(t, env, flags...)
+		require.Equal(t, exitDone, status, stderr)
+		require.NotContains(t, stdout, "Left for a person")
+	})
+	t.Run("is 0 when an order failed again, and 3 on request", func(t *testing.T) {
+		t.Parallel()
+		for args, want := range map[string]int{"-json": exitDone, "-detailed-exitcode": exitLeft} {
+			w, env, flags := live(t)
+			number := failedForMaintenance(t, w, "PRD-100-200-302", 1)[0]
+			flags = append(append(flags, eager...), "-apply", "-order", number, args)
+			status, stdout, stderr := do(t, env, flags...)
+			require.Equal(t, want, status, stderr)
+			require.Contains(t, stdout+stderr, "failedAgain, 1: ")
+			require.Contains(t, stdout+stderr, "1 not completed")
+			require.Len(t, w.Commerce.Ledger(), 1)
+		}
+	})
+	t.Run("is 1 when the canary leaves orders unstarted", func(t *testing.T) {
+		t.Parallel()
+		w, env, flags := live(t)
+		flags = append(append(flags, eager...), "-apply", "-detailed-exitcode")
+		for _, number := range failedForMaintenance(t, w, "PRD-100-200-302", 3) {
+			flags = append(flags, "-order", number)
+		}
+		status, stdout, stderr := do(t, env, flags...)
+		require.Equal(t, exitError, status, stdout)
+		require.Contains(t, errorLine(t, stderr), "2 orders were not started, because the canary of")
+		require.Len(t, w.Commerce.Ledger(), 1)
+	})
+}
+
+// settled is longer than -settle of eager, and than Commerce of the test systems
+// retries an order that failed.
+const settled = 300 * time.Millisecond
+
+// failedForMaintenance places orders for a product while Connect is down, and returns
+// their numbers once they have failed and settled.
+func failedForMaintenance(t *testing.T, w *sandbox.World, product string, n int) (numbers []string) {
+	t.Helper()
+	w.Connect.SetMaintenance(true)
+	orders, err := w.Place(n, commercetest.NewOrder{Type: commerce.TypeSales, Product: product})
+	require.NoError(t, err)
+	for _, placed := range orders {
+		require.Eventually(t, func() bool {
+			o, _ := w.Commerce.Order(placed.ID)
+			return o.Status == commerce.StatusProvisioningFailed && time.Since(o.FailedAt) > settled
+		}, time.Minute, 10*time.Millisecond)
+		numbers = append(numbers, placed.Number)
+	}
+	w.Connect.SetMaintenance(false)
+	return numbers
+}
