@@ -97,6 +97,9 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if plan == nil {
 		return nil, errors.New("resubmit: Apply was given no plan; read one with OpenPlan or ReadPlan")
 	}
+	if err := plan.checkSystem(r.cfg.System); err != nil {
+		return nil, err
+	}
 	planned, err := plan.Header().Calendar()
 	if err != nil {
 		return nil, err

@@ -196,6 +196,9 @@ func (x *run) once(j *job) next {
 	case errors.Is(err, commerce.ErrNotFound):
 		j.rec.Seen = ""
 		return x.skip(j, "the order is not there any more: "+err.Error())
+	case errors.Is(err, errOtherOrder):
+		j.rec.Seen = ""
+		return x.skip(j, err.Error())
 	case err != nil && j.ctx.Err() != nil:
 		return x.release(j, "stopped before the push")
 	case errors.Is(err, errHeldBack):
@@ -228,7 +231,9 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	case order.ID != j.entry.OrderID:
 		err = fmt.Errorf("the reader was asked for order %q and answered with %q", j.entry.OrderID, order.ID)
 	default:
-		err = unreadable(order)
+		if err = j.entry.identity().check(identityOf(order)); err == nil {
+			err = unreadable(order)
+		}
 	}
 	if err != nil {
 		x.heed(j, err)

@@ -11,6 +11,9 @@ import (
 
 // CheckConfig says how to look at the orders of a plan.
 type CheckConfig struct {
+	// System is the system that Reader is of, as in Config: a plan that was made for
+	// another one is refused with ErrSystemMismatch. "": Reader says.
+	System string
 	// Reader reads the orders. Required.
 	Reader OrderReader
 	// Sample is how many of the orders that the plan marks for resubmission are read,
@@ -37,6 +40,13 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 	case cfg.Sample < 0 || cfg.Concurrency < 0:
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
 			cfg.Sample, cfg.Concurrency)
+	}
+	system, err := systemOf(cfg.System, part{"CheckConfig.Reader", cfg.Reader})
+	if err == nil {
+		err = plan.checkSystem(system)
+	}
+	if err != nil {
+		return DifferenceCounts{}, err
 	}
 	d := &differ{each: each}
 	some := make([]*Entry, 0, orDefault(cfg.Concurrency, 4))
@@ -97,6 +107,12 @@ func (d *differ) look(ctx context.Context, reader OrderReader, some []*Entry) er
 // differenceNow is what became of an order as it was read, or could not be.
 func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 	d := Difference{Kind: DifferenceUnread, Old: e}
+	if err == nil && o != nil && o.ID == e.OrderID {
+		if other := e.identity().check(identityOf(o)); other != nil {
+			d.Kind, d.What = DifferenceChanged, other.Error()
+			return d
+		}
+	}
 	if err == nil && o != nil {
 		err = unreadable(o)
 	}

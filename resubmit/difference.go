@@ -159,6 +159,10 @@ func DiffPlans(old, newer *Plan, each func(Difference) error) (DifferenceCounts,
 				what[0], excerpt(what[1]), excerpt(what[2]), what[0])
 		}
 	}
+	if a, b := old.header.System, newer.header.System; a != b && a != "" && b != "" {
+		return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: %w: the older one was made for %s, the newer one for %s",
+			ErrSystemMismatch, excerpt(a), excerpt(b))
+	}
 	d := &differ{each: each}
 	err := d.run(old, newer)
 	return d.counts, err

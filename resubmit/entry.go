@@ -16,8 +16,12 @@ import (
 // Header opens a plan: what was asked for, and under which conditions.
 type Header struct {
 	Kind      string    `json:"kind"`    // "cloudblue-resubmit-plan"
-	Version   int       `json:"version"` // 1
+	Version   int       `json:"version"` // 2
 	CreatedAt time.Time `json:"createdAt"`
+	// System is the system that the orders are in, for example "ordermanager
+	// https://mn.example.net:6308". A plan is applied to no other one, see
+	// ErrSystemMismatch. "" when nobody named it, and in plans of version 1.
+	System string `json:"system,omitempty"`
 	// View is the name of the failure view that was listed.
 	View string `json:"view"`
 	// Filter is the text form of the filter.
@@ -49,12 +53,15 @@ type Entry struct {
 	Type          commerce.OrderType `json:"type"`
 	VendorID      string             `json:"vendor,omitempty"`
 	Channel       commerce.Channel   `json:"channel,omitempty"`
-	Customer      string             `json:"customer,omitempty"`
+	Customer      string             `json:"customer,omitempty"` // "name (id)", or the one that is known
+	CustomerID    string             `json:"customerId,omitempty"`
 	Subscriptions []string           `json:"subscriptions,omitempty"`
 	TenantID      string             `json:"tenant,omitempty"`
 	Total         commerce.Money     `json:"total,omitzero"`
 	// Before is the state that the decision was made for. Apply sends nothing
-	// unless the order is still in it.
+	// unless the order is still in it, and is still the one with this number, type, vendor
+	// and customer. A customer is compared by id, and by name only where one side tells no
+	// id, as a name may change.
 	Before State `json:"before"`
 	// Fingerprint names the failure: a hash over OrderID and Before.
 	Fingerprint string      `json:"fingerprint"`

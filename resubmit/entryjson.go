@@ -25,6 +25,7 @@ func appendEntry(b []byte, e *Entry) []byte {
 	b = appendField(b, `,"vendor":`, e.VendorID)
 	b = appendField(b, `,"channel":`, string(e.Channel))
 	b = appendField(b, `,"customer":`, e.Customer)
+	b = appendField(b, `,"customerId":`, e.CustomerID)
 	if len(e.Subscriptions) > 0 {
 		b = append(b, `,"subscriptions":`...)
 		for i, id := range e.Subscriptions {
@@ -165,7 +166,7 @@ func (r *entryReader) read(line string, e *Entry) error {
 // entry has become those of one string of their own.
 func (e *Entry) part() {
 	texts := make([]*string, 0, 8)
-	texts = append(texts, &e.OrderID, &e.Number, &e.Customer, &e.TenantID, &e.Fingerprint)
+	texts = append(texts, &e.OrderID, &e.Number, &e.Customer, &e.CustomerID, &e.TenantID, &e.Fingerprint)
 	for i := range e.Subscriptions {
 		texts = append(texts, &e.Subscriptions[i])
 	}
@@ -211,6 +212,9 @@ func (r *entryReader) decode(line string, e *Entry) error {
 	}
 	if r.has(`,"customer":`) {
 		e.Customer = r.text()
+	}
+	if r.has(`,"customerId":`) {
+		e.CustomerID = r.text()
 	}
 	if r.has(`,"subscriptions":[`) {
 		e.Subscriptions = append(e.Subscriptions, r.text())

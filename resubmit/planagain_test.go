@@ -154,7 +154,7 @@ func TestAKnownPlanThatIsNotWhatItSaysIsNotCarriedOut(t *testing.T) {
 				if begun {
 					require.NoError(t, j.Begin(plan.Digest()))
 				}
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Observer = j, seen })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.System, c.Journal, c.Observer = planHeader().System, j, seen })
 				report, err := r.Apply(t.Context(), plan)
 				require.ErrorContains(t, err, "make the plan anew")
 				require.Equal(t, plan.Verified(), err)
@@ -229,7 +229,7 @@ func TestARunEndsWhileItsPlanIsRead(t *testing.T) {
 			if begun {
 				require.NoError(t, j.Begin(plan.Digest()))
 			}
-			r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.MaxPlanAge = j, -1 })
+			r := runnerFor(t, s, func(c *resubmit.Config) { c.System, c.Journal, c.MaxPlanAge = planHeader().System, j, -1 })
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			report, err := r.Apply(ctx, plan)
 			cancel()

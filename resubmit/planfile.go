@@ -21,7 +21,7 @@ import (
 // What the header of a plan file says.
 const (
 	PlanKind    = "cloudblue-resubmit-plan"
-	PlanVersion = 1
+	PlanVersion = 2 // version 1 has neither Header.System nor Entry.CustomerID, and is still read
 )
 
 const (
@@ -331,8 +331,8 @@ func (p *Plan) readHeader(line []byte) error {
 	if err := json.Unmarshal(line, &first); err != nil || first.Kind != PlanKind {
 		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote", PlanKind)
 	}
-	if first.Version != PlanVersion {
-		return fmt.Errorf("the plan has version %d, this library reads version %d; make the plan anew", first.Version, PlanVersion)
+	if first.Version < 1 || first.Version > PlanVersion {
+		return fmt.Errorf("the plan has version %d, this library reads versions 1 to %d; make the plan anew", first.Version, PlanVersion)
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()

@@ -29,6 +29,7 @@ var planTime = time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)
 func planHeader() resubmit.Header {
 	return resubmit.Header{
 		CreatedAt: planTime.Add(6 * time.Hour),
+		System:    "ordermanager https://mn.example.net:6308",
 		View:      "Failed Orders",
 		Filter:    "eq(class,transient)",
 		Windows: []connect.Window{{
@@ -45,7 +46,7 @@ func planHeader() resubmit.Header {
 func planEntries() []*resubmit.Entry {
 	full := &resubmit.Entry{
 		OrderID: "00000000-0000-4000-8000-000000000001", Number: "SO000001", Type: commerce.TypeSales,
-		VendorID: "1", Channel: commerce.ChannelReseller, Customer: "Ünïcode & <Sons> \u2028",
+		VendorID: "1", Channel: commerce.ChannelReseller, Customer: "Ünïcode & <Sons> \u2028 (42)", CustomerID: "42",
 		Subscriptions: []string{"1000001", "1000002"}, TenantID: "tenant-1",
 		Total: commerce.Money{Amount: decimal.RequireFromString("12.50"), Currency: "USD"},
 		Before: resubmit.State{
@@ -235,6 +236,19 @@ func TestEveryShortenedPlanIsNoticed(t *testing.T) {
 	}
 }
 
+func TestOpenPlan_reads_version_1(t *testing.T) {
+	t.Parallel()
+	plan, err := resubmit.OpenPlan(filepath.Join("testdata", "plan.v1.golden.jsonl"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, plan.Close()) }()
+	require.Equal(t, 1, plan.Header().Version)
+	require.Empty(t, plan.Header().System)
+	entries := entriesOf(t, plan)
+	require.Len(t, entries, 2)
+	require.Equal(t, "Ünïcode & <Sons> \u2028", entries[0].Customer)
+	require.Empty(t, entries[0].CustomerID)
+}
+
 func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 	t.Parallel()
 	good := string(writePlan(t, planEntries()...))
@@ -251,7 +265,7 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 		"a plan cut off":           {good[:len(good)-30], `line 4: the last line, with counts and digest, is missing`},
 		"a missing last line feed": {good[:len(good)-1], `line 4: the last line, with counts and digest, is missing`},
 		"two plans joined":         {good + good, `line 5: something follows the last line`},
-		"a later version":          {replace(`"version":1`, `"version":2`), `line 1: the plan has version 2, this library reads version 1`},
+		"a later version":          {replace(`"version":2`, `"version":3`), `line 1: the plan has version 3, this library reads versions 1 to 2`},
 		"an unknown header field":  {replace(`"view":`, `"vista":`), `line 1: header: unknown field "vista"`},
 		"an unknown entry field":   {replace(`,"fingerprint":`, `,"extra":1,"fingerprint":`), `found ",\"extra\":1,`},
 		"fields in another order":  {replace(`"type":"SO","vendor":"1"`, `"vendor":"1","type":"SO"`), `want ,"type":`},

@@ -31,6 +31,12 @@ const (
 
 // PlanConfig says what to plan. Planning only reads.
 type PlanConfig struct {
+	// System names the system that the orders are in; the plan is applied to no other
+	// one. "": Source or Reader says by a method System() string, as the clients for
+	// Commerce do; naming two different ones is an error. Adapters should have that method,
+	// or set this: a plan and a Runner that both name no system are not told apart. A
+	// *billing.Source has no such method, so give its client as Reader.
+	System string
 	// Source lists the orders, oldest first. Required.
 	Source OrderSource
 	// Reader reads each selected order that the source gave without details (see
@@ -163,6 +169,10 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
+	system, err := systemOf(cfg.System, part{"PlanConfig.Source", cfg.Source}, part{"PlanConfig.Reader", cfg.Reader})
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: plan: %w", err)
+	}
 	now := time.Now().Round(0).UTC()
 	cfg.Margins.Now = now
 	p := &planner{
@@ -185,7 +195,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.cheap, p.rest = splitCheap(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
 	p.header = Header{
-		CreatedAt: now, View: cfg.View.Name, Filter: cfg.Filter.String(),
+		CreatedAt: now, System: system, View: cfg.View.Name, Filter: cfg.Filter.String(),
 		Windows: cfg.Calendar.Windows(), Recurring: cfg.Calendar.Rules(), Rules: cfg.Rules,
 	}
 	return p, nil
@@ -442,7 +452,10 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 			case o == nil || o.ID != c.order.ID:
 				c.err = errors.New("the answer was about another order")
 			default:
-				c.order = completed(o, c.order)
+				c.err = identityOf(c.order).check(identityOf(o))
+				if c.err == nil {
+					c.order = completed(o, c.order)
+				}
 			}
 		})
 	}
@@ -578,7 +591,7 @@ func (p *planner) entry(c *candidate, e *Entry) {
 	p.weigh(c)
 	*e = Entry{
 		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
-		Customer: customer(o), Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID, Total: o.Total,
+		Customer: customer(o), CustomerID: o.CustomerID, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID, Total: o.Total,
 		Before: StateOf(o), Attribution: c.facts.Attribution,
 	}
 	e.Fingerprint = Fingerprint(e.OrderID, e.Before)

@@ -342,9 +342,12 @@ func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
 		o.PlacedAt, o.Transitions = longAgo, nil
 	}
 	reader := planReader(func(_ context.Context, id string) (*commerce.Order, error) {
-		o := failedOrder(0)
-		o.ID, o.PlacedAt = id, fine[id]
-		return o, nil
+		o := *source.orders[0]
+		if id == "id-1" {
+			o = *source.orders[1]
+		}
+		o.PlacedAt = fine[id]
+		return &o, nil
 	})
 	for _, e := range planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true}) {
 		require.Equal(t, fine[e.OrderID], e.Before.PlacedAt)

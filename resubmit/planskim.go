@@ -148,6 +148,7 @@ func (s *skimmer) glance(l *skimmedLine) {
 	vendor := s.maybe(`,"vendor":"`)
 	channel := s.maybe(`,"channel":"`)
 	customer := s.maybe(`,"customer":"`)
+	_ = s.maybe(`,"customerId":"`)
 	first := len(s.lanes)
 	s.lane("order ", id)
 	if s.comes(`,"subscriptions":["`) {

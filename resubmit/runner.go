@@ -17,6 +17,12 @@ import (
 // Config makes a Runner. Zero fields take the defaults named; -1 disables where
 // it says so. Only Reader and Pusher are required.
 type Config struct {
+	// System names the system that the orders are in. A plan that was made for another
+	// one is refused with ErrSystemMismatch, and so is one that names none, unless this
+	// does not either. "": Reader, Pusher or Lister says by a method System() string, as the
+	// clients for Commerce do; naming different ones is an error. Adapters should have that
+	// method, or set this: otherwise nothing keeps a plan from being applied elsewhere.
+	System string
 	// Reader reads the orders, Pusher moves them.
 	Reader OrderReader
 	Pusher Pusher
@@ -295,7 +301,13 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	system, err := systemOf(cfg.System,
+		part{"Config.Reader", cfg.Reader}, part{"Config.Pusher", cfg.Pusher}, part{"Config.Lister", cfg.Lister})
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: %w", err)
+	}
 	r := &Runner{}
+	cfg.System = system
 	cfg.Targets = slices.Clone(cfg.Targets)
 	r.blind = cfg.Targets
 	if l, ok := cfg.Pusher.(Limited); ok && cfg.Concurrency == 0 {

@@ -241,6 +241,9 @@ func (w *Watcher) plan(ctx context.Context, calendar *connect.Calendar, e Episod
 	if cfg.Calendar == nil {
 		cfg.Calendar = calendar
 	}
+	if cfg.System == "" {
+		cfg.System = w.cfg.Runner.System
+	}
 	if cfg.Settle == 0 {
 		cfg.Settle = w.cfg.Runner.Settle
 	}

@@ -68,6 +68,18 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 // it offers.
 func (*Client) Tells() commerce.Tells { return commerce.Tells{} }
 
+// System names the system that the ids of this client's orders belong to, for example
+// "billing https://billing.example.net:5224": the kind of API and the base URL without
+// /RPC2, with scheme and host in lower case, without default port and trailing slash.
+// The same host through another client is another system, since its ids differ.
+func (c *Client) System() string {
+	path := c.path
+	if path == defaultPath {
+		path = ""
+	}
+	return c.rest.System("billing", path)
+}
+
 // CallsAtOnce says how many calls at once the client makes, reads and pushes
 // together; see [WithConcurrency].
 func (c *Client) CallsAtOnce() int { return cap(c.slots) }

@@ -60,3 +60,9 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 // Tells says that Order Management tells both why an order failed and which
 // transitions it offers.
 func (*Client) Tells() commerce.Tells { return commerce.Tells{Failure: true, Transitions: true} }
+
+// System names the system that the ids of this client's orders belong to, for example
+// "ordermanager https://mn.example.net:6308": the kind of API and the base URL, with
+// scheme and host in lower case, without default port and trailing slash. The same host
+// through another client is another system, since its ids differ.
+func (c *Client) System() string { return c.rest.System("ordermanager", "") }

@@ -56,6 +56,12 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 // transitions it offers.
 func (*Client) Tells() commerce.Tells { return commerce.Tells{} }
 
+// System names the system that the ids of this client's orders belong to, for example
+// "simpleapi https://gateway.example.net/marketplace": the kind of API and the base URL,
+// with scheme and host in lower case, without default port and trailing slash. The same
+// host through another client is another system, since its ids differ.
+func (c *Client) System() string { return c.rest.System("simpleapi", "") }
+
 // statusWords is what the words most likely stand for (facts/commerce.md 3 and 8:
 // which codes a word covers is not published, so all of it is inferred).
 func statusWords() map[string]commerce.Status {

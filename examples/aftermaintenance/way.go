@@ -148,6 +148,7 @@ type shop interface {
 	resubmit.OrderReader
 	resubmit.Pusher
 	Tells() commerce.Tells
+	System() string
 }
 
 // billingShop lists the orders that the operator selected, as Billing cannot.

@@ -63,6 +63,17 @@ type reader struct {
 	log *Log
 }
 
+// System is what the reader behind it says.
+func (r *reader) System() string { return systemOf(r.to) }
+
+// Tells is what the reader behind it says. One that does not say tells all.
+func (r *reader) Tells() commerce.Tells {
+	if to, ok := r.to.(interface{ Tells() commerce.Tells }); ok {
+		return to.Tells()
+	}
+	return commerce.Tells{Failure: true, Transitions: true}
+}
+
 func (r *reader) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	start := time.Now()
 	order, err := r.to.Order(ctx, id)
@@ -78,6 +89,9 @@ type pusher struct {
 	to  resubmit.Pusher
 	log *Log
 }
+
+// System is what the pusher behind it says.
+func (p *pusher) System() string { return systemOf(p.to) }
 
 // CallsAtOnce is what the pusher behind it says.
 func (p *pusher) CallsAtOnce() int {
@@ -100,6 +114,14 @@ func (p *pusher) Push(ctx context.Context, id string, to commerce.Status) error 
 	}
 	_ = p.log.add(line.answered(start, err)) // the next intent fails
 	return err
+}
+
+// systemOf is the system that a client says it is of, "" if it does not say.
+func systemOf(to any) string {
+	if s, ok := to.(interface{ System() string }); ok {
+		return s.System()
+	}
+	return ""
 }
 
 type finder struct {

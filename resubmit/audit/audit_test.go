@@ -546,3 +546,24 @@ func FuzzVerify(f *testing.F) {
 		require.Equal(t, head.Lines, bytes.Count(changed, []byte("\n")))
 	})
 }
+
+// namedClient is a client that says which system it is of, and what that tells.
+type namedClient struct{ *shop }
+
+func (namedClient) System() string        { return "billing https://a.example.net" }
+func (namedClient) Tells() commerce.Tells { return commerce.Tells{} }
+
+func TestAttach_keeps_what_the_clients_say_of_themselves(t *testing.T) {
+	t.Parallel()
+	client := namedClient{}
+	log := open(t, filepath.Join(t.TempDir(), "audit"))
+	defer func() { require.NoError(t, log.Close()) }()
+	cfg := log.Attach(resubmit.Config{Reader: client, Pusher: client})
+	for _, wrapped := range []any{cfg.Reader, cfg.Pusher} {
+		named, ok := wrapped.(interface{ System() string })
+		require.True(t, ok)
+		require.Equal(t, "billing https://a.example.net", named.System())
+	}
+	_, err := resubmit.NewRunner(cfg)
+	require.ErrorContains(t, err, "Config.Targets is nil", "the client does not tell transitions")
+}

@@ -1,0 +1,287 @@
+package resubmit_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/billing"
+	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// namedShop is a shop that says which system it is.
+type namedShop struct {
+	*shop
+	system string
+}
+
+func (s namedShop) System() string { return s.system }
+
+const (
+	systemA = "ordermanager https://a.example.net"
+	systemB = "ordermanager https://b.example.net"
+)
+
+func planForSystem(t testing.TB, system string, o *shopOrder) *resubmit.Plan {
+	plan, _ := writtenPlan(t, resubmit.Header{System: system}, entryFor(o))
+	return plan
+}
+
+func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		plan, client, given, says string
+		fits                      bool
+	}{
+		"the same":                   {plan: systemA, client: systemA, fits: true},
+		"none at all":                {fits: true},
+		"given for adapters":         {plan: systemA, given: systemA, fits: true},
+		"given besides the client's": {plan: systemA, client: systemB, given: systemA, fits: true},
+		"another":                    {plan: systemA, client: systemB, says: "it was made for " + systemA + ", and this is " + systemB},
+		"a plan without one":         {client: systemB, says: "as plans of older versions do not, and this is " + systemB},
+		"clients without one":        {plan: systemA, says: "it was made for " + systemA + ", and this configuration does not say"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := outageOrder(1, "a")
+				s := newShop(o)
+				client := namedShop{s, c.client}
+				plan := planForSystem(t, c.plan, o)
+				r := runnerFor(t, s, func(cfg *resubmit.Config) { cfg.Reader, cfg.Pusher, cfg.System = client, client, c.given })
+
+				_, checked := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: client, System: c.given}, nil)
+				session, opened := r.Open(t.Context(), plan)
+				if opened == nil {
+					session.Close()
+				}
+				report, applied := r.Apply(t.Context(), plan)
+				if c.fits {
+					require.NoError(t, checked)
+					require.NoError(t, opened)
+					require.NoError(t, applied)
+					require.Equal(t, 1, report.Result.Completed)
+					return
+				}
+				for _, err := range []error{checked, opened, applied} {
+					require.ErrorIs(t, err, resubmit.ErrSystemMismatch)
+					require.ErrorContains(t, err, c.says)
+				}
+				require.Empty(t, s.calls, "no call was made")
+			})
+		})
+	}
+}
+
+func TestSystem_rejects_a_plan_of_version_1(t *testing.T) {
+	t.Parallel()
+	plan, err := resubmit.OpenPlan("testdata/plan.v1.golden.jsonl")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, plan.Close()) }()
+	s := newShop()
+	r := runnerFor(t, s, func(c *resubmit.Config) { c.System, c.MaxPlanAge = systemA, -1 })
+	_, err = r.Apply(t.Context(), plan)
+	require.ErrorIs(t, err, resubmit.ErrSystemMismatch)
+	require.ErrorContains(t, err, "make the plan anew")
+	require.Empty(t, s.calls)
+}
+
+func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
+	t.Parallel()
+	a, b := namedShop{newShop(), systemA}, namedShop{newShop(), systemB}
+	_, err := resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b})
+	require.EqualError(t, err, "resubmit: Config.Reader is a client of "+systemA+" and Config.Pusher one of "+systemB+
+		"; give clients of one system")
+	_, err = resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b, System: systemA})
+	require.NoError(t, err, "the user knows that both are one system")
+
+	source := struct {
+		*planSource
+		namedShop
+	}{failedOrders(1), b}
+	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Source: source, Reader: a, Filter: resubmit.Everything()})
+	require.ErrorContains(t, err, "PlanConfig.Source is a client of "+systemB+" and PlanConfig.Reader one of "+systemA)
+}
+
+func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
+	t.Parallel()
+	reader := func(r resubmit.OrderReader, err error) resubmit.OrderReader {
+		require.NoError(t, err)
+		return r
+	}
+	om := func(url string) resubmit.OrderReader { return reader(ordermanager.New(url, ordermanager.Token("t"))) }
+	bill := func(url string, opts ...billing.Option) resubmit.OrderReader {
+		return reader(billing.New(url, billing.None(), opts...))
+	}
+	simple := func(url string) resubmit.OrderReader { return reader(simpleapi.New(url, simpleapi.Token("k", "t"))) }
+	for want, client := range map[string]resubmit.OrderReader{
+		"ordermanager https://mn.example.net:6308":       om("https://mn.example.net:6308"),
+		"ordermanager https://mn.example.net":            om("HTTPS://MN.Example.NET:443/"),
+		"ordermanager http://127.0.0.1/Brand":            om("http://127.0.0.1:80/Brand/"),
+		"ordermanager https://[::1]:6308":                om("https://[::1]:6308"),
+		"billing https://billing.example.net:5224":       bill("https://Billing.example.net:5224/RPC2"),
+		"billing https://billing.example.net:5224/other": bill("https://billing.example.net:5224", billing.WithPath("other")),
+		"billing https://mn.example.net:6308":            bill("https://mn.example.net:6308"),
+		"simpleapi https://gw.example.net/marketplace":   simple("https://gw.example.net/marketplace/"),
+	} {
+		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+			Source: failedOrders(1), Reader: client, IgnoreConnect: true, Filter: resubmit.Everything(),
+		})
+		require.NoError(t, err)
+		require.Equal(t, want, plan.Header().System)
+	}
+}
+
+// others are changes that make an order another one, and what is said of them.
+var others = map[string]struct {
+	change func(*commerce.Order)
+	says   string
+}{
+	"number":      {func(o *commerce.Order) { o.Number = "SO999999" }, "another order: number SO000001 → SO999999"},
+	"type":        {func(o *commerce.Order) { o.Type = commerce.TypeChange }, "another order: type SO → CH"},
+	"vendor":      {func(o *commerce.Order) { o.VendorID = "1000002" }, "another order: vendor 1 → 1000002"},
+	"customer id": {func(o *commerce.Order) { o.CustomerID = "43" }, "another order: customer Acme (42) → Acme (43)"},
+	"customer name, where no id is told": {
+		func(o *commerce.Order) { o.CustomerID, o.CustomerName = "", "Rose" }, "another order: customer Acme (42) → Rose",
+	},
+}
+
+// ownedOrder is an order whose entry tells all that makes it that order.
+func ownedOrder() (*shopOrder, *resubmit.Entry) {
+	o := outageOrder(1, "a")
+	o.CustomerID = "42"
+	e := entryFor(o)
+	e.Customer, e.CustomerID = "Acme (42)", "42"
+	return o, e
+}
+
+func TestApply_does_not_push_another_order(t *testing.T) {
+	t.Parallel()
+	for name, c := range others {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o, e := ownedOrder()
+				plan := planWith(t, nil, e)
+				c.change(&o.Order)
+				s := newShop(o)
+				r := runnerFor(t, s, nil)
+
+				var found []resubmit.Difference
+				counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: s}, func(d resubmit.Difference) error {
+					found = append(found, d)
+					return nil
+				})
+				require.NoError(t, err)
+				require.Equal(t, resubmit.DifferenceCounts{Changed: 1}, counts)
+				require.Equal(t, c.says, found[0].What)
+
+				session, err := r.Open(t.Context(), plan)
+				require.NoError(t, err)
+				item, err := session.Attempt(t.Context(), e)
+				require.NoError(t, err)
+				session.Close()
+				require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
+				require.Equal(t, c.says, item.Why)
+
+				report, err := runnerFor(t, s, nil).Apply(t.Context(), plan)
+				require.NoError(t, err)
+				require.Equal(t, resubmit.Result{Skipped: 1}, report.Result)
+				require.Equal(t, c.says, report.Items[0].Why)
+				require.Zero(t, s.pushes())
+			})
+		})
+	}
+}
+
+func TestApply_takes_an_order_for_the_same_where_one_side_tells_less(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*commerce.Order, *resubmit.Entry){
+		"a customer who changed his name": func(o *commerce.Order, _ *resubmit.Entry) { o.CustomerName = "Acme Ltd" },
+		"a reading that tells nothing": func(o *commerce.Order, _ *resubmit.Entry) {
+			o.Number, o.Type, o.VendorID, o.CustomerID, o.CustomerName = "", "", "", "", ""
+		},
+		"a reading without the name": func(o *commerce.Order, _ *resubmit.Entry) { o.CustomerName = "" },
+		"a reading without the id":   func(o *commerce.Order, _ *resubmit.Entry) { o.CustomerID = "" },
+		"an entry that tells nothing": func(_ *commerce.Order, e *resubmit.Entry) {
+			e.Number, e.Type, e.VendorID, e.Customer, e.CustomerID = "", "", "", "", ""
+		},
+		"an entry with an id alone":  func(_ *commerce.Order, e *resubmit.Entry) { e.Customer = "42" },
+		"an entry with a name alone": func(_ *commerce.Order, e *resubmit.Entry) { e.Customer, e.CustomerID = "Acme", "" },
+		"an entry of version 1":      func(_ *commerce.Order, e *resubmit.Entry) { e.CustomerID = "" },
+		"an entry of version 1, with the id alone": func(_ *commerce.Order, e *resubmit.Entry) {
+			e.Customer, e.CustomerID = "42", ""
+		},
+		"an entry of version 1, and another name": func(o *commerce.Order, e *resubmit.Entry) {
+			o.CustomerName, e.CustomerID = "Acme Ltd", ""
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o, e := ownedOrder()
+				change(&o.Order, e)
+				report, err := runnerFor(t, newShop(o), nil).Apply(t.Context(), planWith(t, nil, e))
+				require.NoError(t, err)
+				require.Equal(t, resubmit.Result{Completed: 1}, report.Result, report.Items[0].Why)
+			})
+		})
+	}
+}
+
+func TestVerify_does_not_take_another_order_for_success(t *testing.T) {
+	t.Parallel()
+	for name, c := range others {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o, e := ownedOrder()
+				reads := 0
+				o.onRead = func(o *shopOrder) {
+					if reads++; reads > 1 {
+						c.change(&o.Order)
+						o.Status = commerce.StatusCompleted
+					}
+				}
+				s := newShop(o)
+				report, err := runnerFor(t, s, nil).Apply(t.Context(), planWith(t, nil, e))
+				require.NoError(t, err)
+				require.Equal(t, 1, s.pushes())
+				require.Equal(t, resubmit.Result{Progressing: 1}, report.Result)
+				require.Contains(t, report.Items[0].Why, "another order")
+			})
+		})
+	}
+}
+
+func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
+	t.Parallel()
+	source := failedOrders(2)
+	source.orders[0].Transitions = nil
+	reader := planReader(func(_ context.Context, id string) (*commerce.Order, error) {
+		o := failedOrder(0)
+		o.Number = "SO777777"
+		return o, nil
+	})
+	entries := planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true})
+	require.Equal(t, resubmit.Decision{
+		Action: resubmit.Hold, RuleID: "order-unread", Why: "the order could not be read: another order: number SO000000 → SO777777",
+	}, entries[0].Decision)
+	require.Equal(t, "77", entries[1].CustomerID)
+}
+
+func TestDiffPlans_rejects_plans_of_two_systems(t *testing.T) {
+	t.Parallel()
+	o := outageOrder(1, "a")
+	_, err := resubmit.DiffPlans(planForSystem(t, systemA, o), planForSystem(t, systemB, o), nil)
+	require.ErrorIs(t, err, resubmit.ErrSystemMismatch)
+	require.ErrorContains(t, err, systemA)
+	require.ErrorContains(t, err, systemB)
+	_, err = resubmit.DiffPlans(planForSystem(t, "", o), planForSystem(t, systemB, o), nil)
+	require.NoError(t, err, "a plan of version 1")
+}
