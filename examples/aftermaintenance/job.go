@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 		return false, err
 	}
 	defer func() { err = errors.Join(err, plan.Close()) }()
-	if err := checkSelection(s, plan); err != nil {
+	if err := cmp.Or(checkSystem(s, sys, plan), checkSelection(s, plan)); err != nil {
 		return false, err
 	}
 	if err := checkNamed(s.numbers, plan); err != nil {
@@ -142,7 +143,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 	}
 	ids, numbers := names(s.selected)
 	if _, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
-		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
+		System: sys.name(), Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
 		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets, Settle: s.timing.settle,
 		Explicit: slices.Concat(s.numbers, ids, numbers),
 	}, path); err != nil {
@@ -152,6 +153,21 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		fmt.Fprintf(out, "The plan is in %s.\n", path)
 	}
 	return resubmit.OpenPlan(path)
+}
+
+// checkSystem makes sure that a plan is for the system that the flags name, in a dry run
+// too; the Runner checks it again.
+func checkSystem(s *settings, sys *systems, plan *resubmit.Plan) error {
+	made, now := plan.Header().System, sys.name()
+	switch {
+	case made == now:
+		return nil
+	case made == "":
+		return fmt.Errorf("-plan %s does not say which system it is for, since an older version made it, and this is %s: make a new plan in another file",
+			s.plan, now)
+	default:
+		return fmt.Errorf("-plan %s was made for %q, and -via and -commerce name %q: name that system, or another file", s.plan, made, now)
+	}
 }
 
 // checkSelection makes sure that a plan which is there has what the flags select
@@ -193,6 +209,7 @@ func (s *settings) pushTargets() []commerce.Status {
 // apply carries the plan out.
 func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
+		System: sys.name(),
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
 		Calendar: func() *connect.Calendar { return sys.calendar },
 		Targets:  s.pushTargets(),

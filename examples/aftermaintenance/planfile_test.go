@@ -208,3 +208,20 @@ func failedForMaintenance(t *testing.T, w *sandbox.World, product string, n int)
 	w.Connect.SetMaintenance(false)
 	return numbers
 }
+
+func TestPlan_of_another_system_is_rejected(t *testing.T) {
+	t.Parallel()
+	_, env, flags := live(t)
+	plan := filepath.Join(t.TempDir(), "plan.jsonl")
+	status, _, stderr := do(t, env, append(flags, "-rate", "1000", "-plan", plan)...)
+	require.Equal(t, exitDone, status, stderr)
+
+	other, env, flags := live(t) // the same orders, somewhere else
+	for _, more := range [][]string{nil, {"-apply"}} {
+		status, stdout, stderr := do(t, env, append(append(flags[:6:6], more...), "-plan", plan)...)
+		require.Equal(t, exitError, status, stdout)
+		require.Contains(t, stderr, `was made for "ordermanager http://127.0.0.1:`)
+		require.NotContains(t, stdout, "Plan:")
+		require.Empty(t, other.Commerce.Ledger())
+	}
+}

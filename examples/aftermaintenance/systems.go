@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type systems struct {
 	connect  *connect.Client
 	calendar *connect.Calendar
 	world    *sandbox.World // nil for real systems
+	story    string         // of world, whose addresses change from run to run
 	closers  []func() error
 }
 
@@ -73,6 +75,7 @@ func (sys *systems) play(ctx context.Context, s *settings, out io.Writer) error 
 		return err
 	}
 	sys.world = world
+	sys.story = fmt.Sprintf("test systems with %d orders, seed %d, by %s", s.orders, s.seed, s.way.via)
 	sys.onClose(world.Close)
 	fmt.Fprintf(out, "Playing three days with %d orders on two test systems (seed %d) …\n", s.orders, s.seed)
 	if err := world.Play(ctx, s.orders); err != nil {
@@ -109,6 +112,9 @@ func (sys *systems) export(s *settings, out io.Writer) error {
 	page.Paragraph(out, "", fmt.Sprintf("The operator looked into the panel for the reasons, and exported the %d orders that failed because Connect did not answer.", n))
 	return nil
 }
+
+// name is the system that plans are for.
+func (sys *systems) name() string { return cmp.Or(sys.story, sys.commerce.System()) }
 
 // violations are what the test systems saw that must never happen.
 func (sys *systems) violations() []string {

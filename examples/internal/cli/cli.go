@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Exit statuses.
@@ -48,7 +49,11 @@ func Parse(flags *flag.FlagSet, args []string, stdout io.Writer, notes string) e
 		err = fmt.Errorf("unexpected argument %q: this program takes flags only", flags.Arg(0))
 	}
 	flags.Visit(func(f *flag.Flag) {
-		if g, ok := f.Value.(flag.Getter); err == nil && ok && g.Get() == "" {
+		g, ok := f.Value.(flag.Getter)
+		if !ok || err != nil {
+			return
+		}
+		if text, ok := g.Get().(string); ok && strings.TrimSpace(text) == "" {
 			err = fmt.Errorf("-%s is empty: give a value, or leave the flag out", f.Name)
 		}
 	})

@@ -26,6 +26,7 @@ func TestStatus(t *testing.T) {
 		"an unknown flag": {[]string{"-paln", "p"}, cli.ExitUsage, "", "prog: flag provided but not defined: -paln\nRun with -help to see the flags.\n", ""},
 		"an argument":     {[]string{"p"}, cli.ExitUsage, "", `unexpected argument "p"`, ""},
 		"an empty value":  {[]string{"-plan", ""}, cli.ExitUsage, "", "-plan is empty", ""},
+		"a blank value":   {[]string{"-plan", " \t"}, cli.ExitUsage, "", "-plan is empty", ""},
 		"a failure":       {nil, cli.ExitError, "", "prog: the disk is full\n", "the disk is full"},
 	} {
 		t.Run(name, func(t *testing.T) {
