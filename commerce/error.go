@@ -66,30 +66,35 @@ type Error struct {
 	Err error
 }
 
-// Error is one line: what was tried, what came back, and the server's words.
+// maxShown bounds each part of an error text, in bytes.
+const maxShown = 2000
+
+// Error is one line: what was tried, what came back, and the server's words. In
+// those, characters that a terminal acts on, that are invisible or that change the
+// direction of text are replaced by U+FFFD, and long texts are cut.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("commerce: ")
-	b.WriteString(e.Op)
+	b.WriteString(wording.Excerpt(e.Op, maxShown))
 	if e.HTTPStatus != 0 {
 		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
 	for _, part := range []string{e.Code, e.Message} {
 		if part != "" {
-			b.WriteString(": " + wording.OneLine(part))
+			b.WriteString(": " + wording.Excerpt(part, maxShown))
 		}
 	}
 	if e.Err != nil && e.Message != e.Err.Error() {
-		b.WriteString(": " + wording.OneLine(e.Err.Error()))
+		b.WriteString(": " + wording.Excerpt(e.Err.Error(), maxShown))
 	}
 	if e.Message == "" && e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", wording.Clip(wording.OneLine(e.Body), 80))
+		fmt.Fprintf(&b, ": the body starts %q", wording.Excerpt(e.Body, 80))
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s %s)", e.Method, e.URL)
+		fmt.Fprintf(&b, " (%s)", wording.Excerpt(e.Method+" "+e.URL, maxShown))
 	}
 	if e.CorrelationID != "" {
-		b.WriteString(" [correlation " + e.CorrelationID + "]")
+		b.WriteString(" [correlation " + wording.Excerpt(e.CorrelationID, 200) + "]")
 	}
 	return b.String()
 }

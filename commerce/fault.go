@@ -16,5 +16,5 @@ type Fault struct { //nolint:errname // the specification calls it a fault
 
 // Error is one line.
 func (f *Fault) Error() string {
-	return fmt.Sprintf("fault %d: %s", f.Code, wording.OneLine(f.Message))
+	return fmt.Sprintf("fault %d: %s", f.Code, wording.Excerpt(f.Message, maxShown))
 }

@@ -1,6 +1,10 @@
 package commerce
 
-import "github.com/shopspring/decimal"
+import (
+	"github.com/shopspring/decimal"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
+)
 
 // Money is an exact amount in a currency. The zero value is no amount at all
 // (no currency), which is different from zero euros.
@@ -25,5 +29,5 @@ func (m Money) String() string {
 	if m.Currency == "" {
 		return amount
 	}
-	return amount + " " + m.Currency
+	return amount + " " + wording.OneLine(m.Currency)
 }

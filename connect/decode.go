@@ -25,7 +25,7 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	}
 	var number json.Number
 	if err := json.Unmarshal(data, &number); err != nil {
-		return fmt.Errorf("%s is neither a string nor a number", wording.Clip(string(data), 40))
+		return fmt.Errorf("%s is neither a string nor a number", wording.Excerpt(string(data), 40))
 	}
 	*t = text(number)
 	return nil
@@ -48,7 +48,7 @@ var instantLayouts = []string{
 func (i *instant) UnmarshalJSON(data []byte) error {
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("%s is not a time", wording.Clip(string(data), 40))
+		return fmt.Errorf("%s is not a time", wording.Excerpt(string(data), 40))
 	}
 	if s == "" {
 		*i = instant{}
@@ -61,7 +61,7 @@ func (i *instant) UnmarshalJSON(data []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not a time", wording.Clip(s, 40))
+	return fmt.Errorf("%q is not a time", wording.Excerpt(s, 40))
 }
 
 type wireRequest struct {

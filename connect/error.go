@@ -62,31 +62,34 @@ type Error struct {
 
 const (
 	maxBodyExcerpt = 1024
+	maxShown       = 2000 // bytes of each part of an error text
 	maxShownBody   = 80
 	maxShownURL    = 200
 )
 
-// Error is one line: what was tried, what came back, and the server's words.
+// Error is one line: what was tried, what came back, and the server's words. In
+// those, characters that a terminal acts on, that are invisible or that change the
+// direction of text are replaced by U+FFFD, and long texts are cut.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("connect: " + e.Op)
+	b.WriteString("connect: " + wording.Excerpt(e.Op, maxShown))
 	if e.HTTPStatus != 0 {
 		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
 	if e.Code != "" {
-		b.WriteString(": " + wording.OneLine(e.Code))
+		b.WriteString(": " + wording.Excerpt(e.Code, maxShown))
 	}
 	if len(e.Messages) > 0 {
-		b.WriteString(": " + wording.OneLine(strings.Join(e.Messages, "; ")))
+		b.WriteString(": " + wording.Excerpt(strings.Join(e.Messages, "; "), maxShown))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + wording.OneLine(e.Err.Error()))
+		b.WriteString(": " + wording.Excerpt(e.Err.Error(), maxShown))
 	}
 	if e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", wording.Clip(wording.OneLine(e.Body), maxShownBody))
+		fmt.Fprintf(&b, ": the body starts %q", wording.Excerpt(e.Body, maxShownBody))
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s %s)", e.Method, wording.Clip(e.URL, maxShownURL))
+		fmt.Fprintf(&b, " (%s)", wording.Excerpt(e.Method+" "+e.URL, maxShownURL))
 	}
 	return b.String()
 }

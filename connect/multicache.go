@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // maxKeptAnswer bounds the file of an answer.
@@ -127,7 +128,7 @@ func (s answerStore) save(name string, a *keptAnswer) error {
 	if len(data) >= maxKeptAnswer {
 		return fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
 	}
-	return durable.Replace(s.path(name), append(data, '\n'), 0o600)
+	return durable.Replace(s.path(name), append(wording.EscapeJSON(data), '\n'), 0o600)
 }
 
 func (a *keptAnswer) file(name string) answerFile {

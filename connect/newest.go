@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // maxChunk is how many keys one look-up asks for at most: the URL stays below 4 KiB.
@@ -227,7 +228,7 @@ func file(histories map[RequestKey]map[string][]*Request, keys []RequestKey, r *
 			continue
 		}
 		if r.Asset.ID == "" || r.Created.IsZero() {
-			return fmt.Errorf("request %s has no asset.id or no created: which is the newest cannot be told", r.ID)
+			return fmt.Errorf("request %s has no asset.id or no created: which is the newest cannot be told", wording.Excerpt(r.ID, 100))
 		}
 		if histories[key] == nil {
 			histories[key] = make(map[string][]*Request)
@@ -287,7 +288,7 @@ func (e *lookUpError) Error() string {
 	if e.unasked > 0 {
 		line += fmt.Sprintf("; %d keys were not asked for, since %d look-ups in a row were refused", e.unasked, maxRefusals)
 	}
-	return line
+	return wording.OneLine(line)
 }
 
 // Unwrap returns the causes.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // The parts of a [Readiness], in the order in which they are looked at.
@@ -106,7 +108,7 @@ func (r Readiness) String() string {
 	if text := released(r.VersionBefore, r.Version); text != "" {
 		sentences = append(sentences, text)
 	}
-	return strings.Join(sentences, " ")
+	return wording.OneLine(strings.Join(sentences, " "))
 }
 
 // Readiness looks whether Connect is back, the key before anything else. Every

@@ -183,7 +183,7 @@ func (t *Tracker) Observe(p Probe) {
 	defer t.mu.Unlock()
 	l := look{at: p.At.UTC(), class: p.Class, version: p.Version}
 	if p.Err != nil {
-		l.said = wording.Clip(wording.OneLine(p.Err.Error()), maxSaid)
+		l.said = wording.Excerpt(p.Err.Error(), maxSaid)
 	}
 	if by := t.jumped(p); by != 0 {
 		t.seen.Jump = clockJump{At: l.at, By: by}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // SourceObserved is the Source of windows that a [Tracker] saw.
@@ -99,7 +101,7 @@ func (o Outage) String() string {
 	if text := released(o.VersionBefore, o.VersionAfter); text != "" {
 		b.WriteString(" " + text)
 	}
-	return b.String()
+	return wording.OneLine(b.String())
 }
 
 // counted lists how many looks each class had, in the order of the classes.

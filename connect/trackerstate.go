@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // trackerFormat is the format of a tracker as JSON.
@@ -20,7 +22,8 @@ type trackerJSON struct {
 func (t *Tracker) MarshalJSON() ([]byte, error) {
 	t.lock()
 	defer t.mu.Unlock()
-	return json.Marshal(trackerJSON{Format: trackerFormat, memory: t.seen})
+	text, err := json.Marshal(trackerJSON{Format: trackerFormat, memory: t.seen})
+	return wording.EscapeJSON(text), err
 }
 
 // UnmarshalJSON replaces what the tracker remembers by what MarshalJSON wrote, or

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Status is what a [Tracker] knows at an instant.
@@ -54,7 +56,7 @@ func (s Status) String() string {
 	if s.Clock != "" {
 		b.WriteString(" Beware: " + s.Clock + ".")
 	}
-	return b.String()
+	return wording.OneLine(b.String())
 }
 
 // Status is what is known at the instant now, usually time.Now(). Without a look for

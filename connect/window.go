@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Window is one maintenance of Connect: planned, and then as it really went.
@@ -148,7 +150,7 @@ func (w Window) String() string {
 	if w.Cancelled {
 		b.WriteString(", cancelled")
 	}
-	return b.String()
+	return wording.OneLine(b.String())
 }
 
 func clock(t time.Time, loc *time.Location) string {

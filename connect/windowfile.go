@@ -417,8 +417,7 @@ func SaveCalendar(w io.Writer, c *Calendar) error {
 		file.Recurring = append(file.Recurring, rule.file())
 	}
 	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
+	enc := wording.JSONEncoder(&buf)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(file); err != nil {
 		return fmt.Errorf("connect: windows: %w", err)

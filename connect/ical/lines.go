@@ -245,7 +245,7 @@ func (r *reader) endCalendar(c *component) {
 	}
 }
 
-func shown(s string) string { return wording.Clip(wording.OneLine(s), 80) }
+func shown(s string) string { return wording.Excerpt(s, 80) }
 
 // property is a content line, taken apart.
 type property struct {

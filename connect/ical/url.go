@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // New is the calendar at an address of https://, http:// or webcal://, which is
@@ -110,14 +111,14 @@ type Error struct {
 
 // Error is one line.
 func (e *Error) Error() string {
-	text := "ical: " + e.Host
+	text := "ical: " + wording.Excerpt(e.Host, 200)
 	if e.HTTPStatus != 0 {
 		text += fmt.Sprintf(": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
-	return text
+	return wording.Excerpt(text, 2000)
 }
 
 // Unwrap returns the cause.

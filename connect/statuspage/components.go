@@ -70,5 +70,5 @@ func names(list []component, wanted func(component) bool) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return wording.Clip(wording.OneLine(strings.Join(names, ", ")), 200)
+	return wording.Excerpt(strings.Join(names, ", "), 200)
 }

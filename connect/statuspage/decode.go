@@ -80,8 +80,8 @@ func decodeMaintenance(raw json.RawMessage) (maintenance, error) {
 	if err != nil {
 		return maintenance{}, err
 	}
-	m := maintenance{id: wording.Clip(wording.OneLine(r.Text("id")), 100)}
-	m.name = wording.Clip(wording.OneLine(r.Text("name")), 200)
+	m := maintenance{id: wording.Clip(strings.Join(strings.Fields(r.Text("id")), " "), 100)}
+	m.name = wording.Excerpt(r.Text("name"), 200)
 	m.status = strings.ToLower(r.Text("status"))
 	m.scheduledFor, m.scheduledUntil = r.Time("scheduled_for"), r.Time("scheduled_until")
 	m.created, m.updated = r.Time("created_at"), r.Time("updated_at")

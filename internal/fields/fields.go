@@ -154,9 +154,5 @@ func Decimal(raw json.RawMessage) (decimal.Decimal, error) {
 
 // Excerpt shows a value that was refused, on one line.
 func Excerpt(raw json.RawMessage) string {
-	const most = 60
-	if len(raw) > 1024 {
-		raw = raw[:1024] // the rest would only be thrown away
-	}
-	return wording.Clip(wording.OneLine(string(raw)), most)
+	return wording.Excerpt(string(raw), 60)
 }

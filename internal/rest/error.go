@@ -30,17 +30,17 @@ type Error struct {
 // Error is one line: what was tried, what came back, and why that is an error.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(e.Op)
+	b.WriteString(wording.Excerpt(e.Op, maxShown))
 	if e.Status != 0 {
 		fmt.Fprintf(&b, ": HTTP %d %s", e.Status, http.StatusText(e.Status))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
+		b.WriteString(": " + wording.Excerpt(e.Err.Error(), maxShown))
 	} else if len(e.Body) > 0 {
 		fmt.Fprintf(&b, ": the body starts %q", start(e.Body))
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s %s)", e.Method, e.URL)
+		fmt.Fprintf(&b, " (%s)", wording.Excerpt(e.Method+" "+e.URL, maxShown))
 	}
 	return b.String()
 }
@@ -48,12 +48,12 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// maxShown bounds each part of an error text, in bytes.
+const maxShown = 2000
+
 // start is how a body starts, as one short line.
 func start(body []byte) string {
-	if len(body) > 160 {
-		body = body[:160]
-	}
-	return wording.Clip(wording.OneLine(strings.ToValidUTF8(string(body), "")), 80)
+	return wording.Excerpt(string(body[:min(len(body), 1024)]), 80)
 }
 
 // cause takes off the *url.Error of net/http, which repeats the URL.

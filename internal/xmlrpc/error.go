@@ -20,6 +20,9 @@ type Error struct {
 	Err  error
 }
 
+// maxShown bounds each part of an error text, in bytes.
+const maxShown = 2000
+
 // Error is one line.
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -28,9 +31,9 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "byte %d: ", e.Offset)
 	}
 	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
+		b.WriteString(wording.Excerpt(e.Path, maxShown) + ": ")
 	}
-	b.WriteString(e.Err.Error())
+	b.WriteString(wording.Excerpt(e.Err.Error(), maxShown))
 	return b.String()
 }
 
@@ -45,7 +48,7 @@ type Fault struct { //nolint:errname // the specification calls it a fault
 
 // Error is one line.
 func (f *Fault) Error() string {
-	return fmt.Sprintf("fault %d: %s", f.Code, wording.OneLine(f.Message))
+	return fmt.Sprintf("fault %d: %s", f.Code, wording.Excerpt(f.Message, maxShown))
 }
 
 // step is one element of a path: an index, or the name of a member.

@@ -21,8 +21,8 @@ type Holder struct {
 
 // String names the holder.
 func (h Holder) String() string {
-	return fmt.Sprintf("process %d (%s) on %s since %s", h.PID, wording.Clip(wording.OneLine(h.Program), 100),
-		wording.Clip(wording.OneLine(h.Host), 100), h.Since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("process %d (%s) on %s since %s", h.PID, wording.Excerpt(h.Program, 100),
+		wording.Excerpt(h.Host, 100), h.Since.UTC().Format(time.RFC3339))
 }
 
 // HeldError says that another process has the journal.
@@ -39,7 +39,7 @@ func (e *HeldError) Error() string {
 	if e.Holder != nil {
 		who = e.Holder.String()
 	}
-	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait for its end, or stop it", e.Path, who)
+	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait for its end, or stop it", wording.Excerpt(e.Path, 4<<10), who)
 }
 
 // The lock itself is on the journal, and goes when its process goes, however that
