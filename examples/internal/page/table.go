@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Width is how wide what is printed may be, in characters.
@@ -21,11 +23,12 @@ type Table struct {
 	Below bool
 }
 
-// Add appends a row; it has as many cells as the head.
+// Add appends a row; it has as many cells as the head. Each is put on one line, and
+// characters that a terminal acts on or does not show are replaced by U+FFFD.
 func (t *Table) Add(cells ...any) {
 	row := make([]string, len(cells))
 	for i, c := range cells {
-		row[i] = fmt.Sprint(c)
+		row[i] = wording.OneLine(fmt.Sprint(c))
 	}
 	t.Rows = append(t.Rows, row)
 }
@@ -79,7 +82,7 @@ func Paragraph(out io.Writer, indent, text string) {
 // one of its own.
 func wrap(text string, width int) []string {
 	lines := []string{""}
-	for word := range strings.FieldsSeq(text) {
+	for word := range strings.FieldsSeq(wording.OneLine(text)) {
 		line := &lines[len(lines)-1]
 		switch {
 		case *line == "":
