@@ -550,7 +550,7 @@ func (x *run) block(j *job, by barrierID) {
 	if !stopping {
 		x.lanes.barriers.block(by)
 	}
-	number := x.lanes.barriers.get(by).number
+	number := excerpt(x.lanes.barriers.get(by).number)
 	x.mu.Unlock()
 	why := "blocked by " + number + ", an older order of the same subscription that did not come to a good end"
 	if stopping {
@@ -580,7 +580,7 @@ func (x *run) recallBlocked(j *job) {
 	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
 	switch rec.State {
 	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess:
-		j.item.Outcome, j.item.Why = Outcome(rec.State), rec.Why
+		j.item.Outcome, j.item.Why = Outcome(rec.State), sentence(rec.Why)
 	default:
 		j.item.Outcome = OutcomeUnknown
 		j.item.Why += "; an earlier run has pushed it, or may have: look at the order before anything is sent again"
@@ -592,7 +592,7 @@ func (x *run) notStarted(j *job) string {
 	j.left = true
 	x.left.Store(true)
 	if err := context.Cause(j.ctx); err != nil {
-		return "not started: " + err.Error()
+		return "not started: " + sentence(err.Error())
 	}
 	return "not started: " + ErrDrained.Error()
 }
@@ -600,7 +600,7 @@ func (x *run) notStarted(j *job) string {
 // done ends an order with its outcome, and lets the next of its lanes go or stops
 // them.
 func (x *run) done(j *job, o Outcome, why string) {
-	j.item.Outcome, j.item.Why = o, why
+	j.item.Outcome, j.item.Why = o, sentence(why)
 	x.judge(j, x.verdictOf(j, o), o)
 	x.mu.Lock()
 	x.canary.unqueue(j)

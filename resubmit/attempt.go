@@ -80,7 +80,7 @@ func (x *run) takeUp(j *job) next {
 		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
 	}
 	if err != nil {
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", j.item.Number, err))
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", excerpt(j.item.Number), err))
 		return x.unstarted(j)
 	}
 	if found {
@@ -130,7 +130,7 @@ func (x *run) resume(j *job, rec Record) next {
 		x.done(j, Outcome(rec.State), rec.Why)
 		return nextOver
 	default:
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", j.item.Number, rec.State))
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", excerpt(j.item.Number), rec.State))
 		return x.unstarted(j)
 	}
 }
@@ -434,7 +434,7 @@ func (x *run) put(j *job, s RecordState, why string) error {
 	if s != RecordProgressing || j.rec.State != s || j.moved {
 		j.rec.At = time.Now()
 	}
-	j.rec.State, j.rec.Why, j.moved = s, why, false
+	j.rec.State, j.rec.Why, j.moved = s, sentence(why), false
 	put := x.cfg.Journal.Put
 	if x.later != nil && x.mayWait(j) {
 		put = x.later.PutLater
@@ -442,7 +442,7 @@ func (x *run) put(j *job, s RecordState, why string) error {
 	err := put(j.rec)
 	if err != nil {
 		err = fmt.Errorf("resubmit: the journal could not record order %s as %s, so nothing more is pushed: %w",
-			j.item.Number, s, err)
+			excerpt(j.item.Number), s, err)
 		x.cancel(err)
 	}
 	return err
@@ -484,6 +484,7 @@ func (x *run) heedConnect(err error, number string) {
 }
 
 func (j *job) evidence(kind, text string, at time.Time) {
+	text = sentence(text)
 	if n := len(j.item.Evidence); n > 0 && j.item.Evidence[n-1].Text == text {
 		return // it was looked at again, and is as it was
 	}

@@ -95,7 +95,7 @@ func (d *differ) look(ctx context.Context, reader OrderReader, some []*Entry) er
 	}
 	for i, x := range found {
 		if errors.Is(errs[i], commerce.ErrUnauthorized) {
-			return fmt.Errorf("resubmit: check plan: order %s: %w", entryName(some[i]), errs[i])
+			return fmt.Errorf("resubmit: check plan: order %s: %w", excerpt(entryName(some[i])), errs[i])
 		}
 		if err := d.tell(x); err != nil {
 			return err

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // DifferenceKind is what became of an order between one look and the next.
@@ -55,7 +57,7 @@ func (d Difference) String() string {
 	if d.What != "" {
 		line += ": " + d.What
 	}
-	return line
+	return wording.Clean(line)
 }
 
 func entryName(e *Entry) string {
@@ -135,8 +137,7 @@ func DifferenceText(w io.Writer) func(Difference) error {
 
 // DifferenceLines writes each difference to w as a line of JSON.
 func DifferenceLines(w io.Writer) func(Difference) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
+	enc := wording.JSONEncoder(w)
 	return func(d Difference) error { return enc.Encode(d) }
 }
 
@@ -257,7 +258,7 @@ func differenceOf(old, e *Entry) Difference {
 		changes = append(changes, fmt.Sprintf("decision %s → %s", actionText(old), actionText(e)))
 	}
 	if old.Target != e.Target {
-		changes = append(changes, fmt.Sprintf("target %q → %q", old.Target, e.Target))
+		changes = append(changes, fmt.Sprintf("target %q → %q", excerpt(string(old.Target)), excerpt(string(e.Target))))
 	}
 	if !slices.Equal(old.Subscriptions, e.Subscriptions) || old.TenantID != e.TenantID {
 		changes = append(changes, "other subscriptions or another tenant")

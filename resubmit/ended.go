@@ -182,7 +182,7 @@ func (x *run) endAgain(j *job, e *endedOrder) bool {
 	if !x.judgeEnded(x.canary.cfg.groupOf(j.entry), e) {
 		return false
 	}
-	j.item.Outcome, j.item.Why = e.outcome(), j.rec.Why
+	j.item.Outcome, j.item.Why = e.outcome(), sentence(j.rec.Why)
 	x.tally(&j.item)
 	return true
 }

@@ -101,10 +101,10 @@ func StateOf(o *commerce.Order) State {
 func (s State) Diff(now State) string {
 	var changes []string
 	if s.Status != now.Status {
-		changes = append(changes, fmt.Sprintf("status %s → %s", s.Status, now.Status))
+		changes = append(changes, fmt.Sprintf("status %s → %s", excerpt(string(s.Status)), excerpt(string(now.Status))))
 	}
 	if a, b := s.ProvisioningStatus, now.ProvisioningStatus; a != b && a != "" && b != "" {
-		changes = append(changes, fmt.Sprintf("provisioning status %s → %s", a, b))
+		changes = append(changes, fmt.Sprintf("provisioning status %s → %s", excerpt(string(a)), excerpt(string(b))))
 	}
 	if s.Reason != now.Reason {
 		changes = append(changes, fmt.Sprintf("failure %q → %q", excerpt(s.Reason), excerpt(now.Reason)))
@@ -145,11 +145,17 @@ func fingerprint(orderID string, s *State) (name [32]byte) {
 	return name
 }
 
-// excerpt is the start of a text on one line, for messages.
+// excerpt is the start of a text on one line, fit to be shown.
 func excerpt(s string) string {
 	const most = 200
-	return wording.Clip(wording.OneLine(s), most)
+	return wording.Excerpt(s, most)
 }
+
+// maxSentence bounds a sentence that quotes others, in bytes. A journal takes more.
+const maxSentence = 8 << 10
+
+// sentence makes a text that quotes others fit to be shown and kept.
+func sentence(s string) string { return wording.Excerpt(s, maxSentence) }
 
 // Counts counts the orders of a plan by action. They sum to Total.
 type Counts struct {

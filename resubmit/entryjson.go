@@ -9,19 +9,21 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/shopspring/decimal"
 )
 
 // Entries are written and read by hand, because a plan has a million of them and
 // encoding/json takes several times as long as all the rest of planning. What is
-// written is byte for byte what encoding/json writes with HTML escaping off, but that
-// an amount keeps its zeros, 12.50, as the system gave it.
+// written is byte for byte what encoding/json writes with HTML escaping off, with two
+// differences: an amount keeps its zeros, 12.50, as the system gave it, and runes that
+// a terminal acts on or does not show are escaped.
 
 // appendEntry appends an entry as one JSON object, without a line end.
 func appendEntry(b []byte, e *Entry) []byte {
-	b = appendText(append(b, `{"id":`...), e.OrderID)
-	b = appendText(append(b, `,"number":`...), e.Number)
-	b = appendText(append(b, `,"type":`...), string(e.Type))
+	b = wording.AppendJSON(append(b, `{"id":`...), e.OrderID)
+	b = wording.AppendJSON(append(b, `,"number":`...), e.Number)
+	b = wording.AppendJSON(append(b, `,"type":`...), string(e.Type))
 	b = appendField(b, `,"vendor":`, e.VendorID)
 	b = appendField(b, `,"channel":`, string(e.Channel))
 	b = appendField(b, `,"customer":`, e.Customer)
@@ -29,26 +31,26 @@ func appendEntry(b []byte, e *Entry) []byte {
 	if len(e.Subscriptions) > 0 {
 		b = append(b, `,"subscriptions":`...)
 		for i, id := range e.Subscriptions {
-			b = appendText(append(b, "[,"[min(i, 1)]), id)
+			b = wording.AppendJSON(append(b, "[,"[min(i, 1)]), id)
 		}
 		b = append(b, ']')
 	}
 	b = appendField(b, `,"tenant":`, e.TenantID)
 	if !e.Total.IsZero() {
-		b = appendText(append(b, `,"total":{"amount":`...), amountText(e.Total.Amount))
-		b = appendText(append(b, `,"currency":`...), e.Total.Currency)
+		b = wording.AppendJSON(append(b, `,"total":{"amount":`...), amountText(e.Total.Amount))
+		b = wording.AppendJSON(append(b, `,"currency":`...), e.Total.Currency)
 		b = append(b, '}')
 	}
-	b = appendText(append(b, `,"before":{"status":`...), string(e.Before.Status))
+	b = wording.AppendJSON(append(b, `,"before":{"status":`...), string(e.Before.Status))
 	b = appendField(b, `,"provisioningStatus":`, string(e.Before.ProvisioningStatus))
 	b = appendField(b, `,"reason":`, e.Before.Reason)
 	b = appendTime(b, `,"placedAt":"`, e.Before.PlacedAt)
 	b = appendTime(b, `,"failedAt":"`, e.Before.FailedAt)
-	b = appendText(append(b, `},"fingerprint":`...), e.Fingerprint)
+	b = wording.AppendJSON(append(b, `},"fingerprint":`...), e.Fingerprint)
 	b = appendAttribution(append(b, `,"attribution":`...), &e.Attribution)
-	b = appendText(append(b, `,"decision":{"action":`...), string(e.Decision.Action))
-	b = appendText(append(b, `,"rule":`...), e.Decision.RuleID)
-	b = appendText(append(b, `,"why":`...), e.Decision.Why)
+	b = wording.AppendJSON(append(b, `,"decision":{"action":`...), string(e.Decision.Action))
+	b = wording.AppendJSON(append(b, `,"rule":`...), e.Decision.RuleID)
+	b = wording.AppendJSON(append(b, `,"why":`...), e.Decision.Why)
 	if e.Decision.Flagged {
 		b = append(b, `,"flagged":true`...)
 	}
@@ -58,15 +60,15 @@ func appendEntry(b []byte, e *Entry) []byte {
 }
 
 func appendAttribution(b []byte, a *Attribution) []byte {
-	b = appendText(append(b, `{"verdict":`...), string(a.Verdict))
-	b = appendText(append(b, `,"class":`...), string(a.Class))
+	b = wording.AppendJSON(append(b, `{"verdict":`...), string(a.Verdict))
+	b = wording.AppendJSON(append(b, `,"class":`...), string(a.Class))
 	b = appendField(b, `,"window":`, a.WindowID)
 	if len(a.Evidence) > 0 {
 		b = append(b, `,"evidence":`...)
 		for i := range a.Evidence {
 			ev := &a.Evidence[i]
-			b = appendText(append(append(b, "[,"[min(i, 1)]), `{"kind":`...), ev.Kind)
-			b = appendText(append(b, `,"text":`...), ev.Text)
+			b = wording.AppendJSON(append(append(b, "[,"[min(i, 1)]), `{"kind":`...), ev.Kind)
+			b = wording.AppendJSON(append(b, `,"text":`...), ev.Text)
 			b = appendField(b, `,"ref":`, ev.Ref)
 			b = append(appendTime(b, `,"at":"`, ev.At), '}')
 		}
@@ -80,7 +82,7 @@ func appendField(b []byte, key, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return appendText(append(b, key...), s)
+	return wording.AppendJSON(append(b, key...), s)
 }
 
 // appendTime appends a key, which ends in the opening quote, and an instant in UTC
@@ -90,54 +92,6 @@ func appendTime(b []byte, key string, t time.Time) []byte {
 		return b
 	}
 	return append(t.UTC().AppendFormat(append(b, key...), time.RFC3339Nano), '"')
-}
-
-// appendText appends a JSON string.
-func appendText(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	start := 0 // of what is not yet appended
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c < utf8.RuneSelf {
-			b = append(b, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				b = append(b, '\\', c)
-			case '\b':
-				b = append(b, '\\', 'b')
-			case '\f':
-				b = append(b, '\\', 'f')
-			case '\n':
-				b = append(b, '\\', 'n')
-			case '\r':
-				b = append(b, '\\', 'r')
-			case '\t':
-				b = append(b, '\\', 't')
-			default:
-				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			start = i
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			b = append(append(b, s[start:i]...), `\ufffd`...)
-			start = i + size
-		case r == '\u2028' || r == '\u2029': // as encoding/json does, for JavaScript
-			b = append(append(b, s[start:i]...), `\u202`...)
-			b = append(b, hex[r&15])
-			start = i + size
-		}
-		i += size
-	}
-	return append(append(b, s[start:]...), '"')
 }
 
 // entryReader reads what appendEntry writes: the same fields in the same order,

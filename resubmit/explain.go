@@ -3,9 +3,9 @@ package resubmit
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Explanation says why a filter matches an order or refuses it.
@@ -46,12 +46,7 @@ func (e Explanation) String() string {
 		}
 		b.WriteString(separator + alternative.String())
 	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, b.String())
+	return wording.OneLine(b.String())
 }
 
 // Explain says which term of a filter decided about an order, and what it saw.

@@ -126,7 +126,7 @@ func told(p property, value string) string {
 	if value == "" {
 		return p.String() + " is not told"
 	}
-	return fmt.Sprintf("%s is %q", p, wording.Clip(value, maxSeen))
+	return fmt.Sprintf("%s is %q", p, wording.Excerpt(value, maxSeen))
 }
 
 var knownChannels = []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller, commerce.ChannelUnknown}

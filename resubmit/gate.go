@@ -82,9 +82,9 @@ func (g *gate) reopens(w connect.Window) time.Time {
 // name is how a window is called in a sentence.
 func name(w connect.Window) string {
 	if w.Title != "" {
-		return fmt.Sprintf("%q (%s)", w.Title, w.ID)
+		return fmt.Sprintf("%q (%s)", excerpt(w.Title), excerpt(w.ID))
 	}
-	return w.ID
+	return excerpt(w.ID)
 }
 
 // wait returns when the gate is open for an order, or with the error of ctx, or with

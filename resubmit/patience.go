@@ -60,7 +60,7 @@ func (r *Runner) tooLong() error {
 
 // asked says that an answer about an order asks for patience.
 func (x *run) asked(who string, d time.Duration, number string) {
-	x.cfg.Logger.Warn(who+" asks for patience", "retryAfter", d, "order", number)
+	x.cfg.Logger.Warn(who+" asks for patience", "retryAfter", d, "order", excerpt(number))
 	x.bePatient(who, d)
 }
 

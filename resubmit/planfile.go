@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // What the header of a plan file says.
@@ -69,9 +70,7 @@ func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
 		h.Windows = []connect.Window{}
 	}
 	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(h); err != nil {
+	if err := wording.JSONEncoder(&line).Encode(h); err != nil {
 		return nil, fmt.Errorf("resubmit: write plan: header: %w", err)
 	}
 	if line.Len() > maxLine {
@@ -98,7 +97,7 @@ func (p *PlanWriter) Write(e *Entry) error {
 	start := len(p.buf)
 	p.buf = append(appendEntry(p.buf, e), '\n')
 	if size := len(p.buf) - start; size > maxLine {
-		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", e.OrderID, size, maxLine))
+		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", excerpt(e.OrderID), size, maxLine))
 	}
 	if !e.Before.PlacedAt.IsZero() {
 		p.after = e.Before.PlacedAt

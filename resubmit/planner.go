@@ -341,7 +341,7 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		if !o.PlacedAt.IsZero() {
 			if last != nil && o.PlacedAt.Before(last.PlacedAt) {
 				return fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it with Sorted",
-					label(o), o.PlacedAt.Format(time.RFC3339), label(last), last.PlacedAt.Format(time.RFC3339))
+					excerpt(label(o)), o.PlacedAt.Format(time.RFC3339), excerpt(label(last)), last.PlacedAt.Format(time.RFC3339))
 			}
 			last = o
 		}
@@ -463,7 +463,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	for i := range candidates {
 		if err := candidates[i].err; errors.Is(err, commerce.ErrUnauthorized) {
 			// This is about us, not about the order: to go on would only lock us out.
-			return fmt.Errorf("resubmit: plan: read order %s: %w", label(candidates[i].order), err)
+			return fmt.Errorf("resubmit: plan: read order %s: %w", excerpt(label(candidates[i].order)), err)
 		}
 	}
 	return ctx.Err() // a reading that was cancelled says nothing about its order
@@ -596,6 +596,7 @@ func (p *planner) entry(c *candidate, e *Entry) {
 	}
 	e.Fingerprint = Fingerprint(e.OrderID, e.Before)
 	e.Decision, e.Target = p.decision(c)
+	e.Decision.Why = sentence(e.Decision.Why)
 }
 
 // weigh adds to the attribution what only the planner knows.
@@ -614,6 +615,9 @@ func (p *planner) weigh(c *candidate) {
 		}
 	default:
 		c.cause.ask(c.order, c.facts.Requests)
+	}
+	for i := range c.cause.Evidence {
+		c.cause.Evidence[i].Text = sentence(c.cause.Evidence[i].Text)
 	}
 	c.facts.Attribution = c.cause.Attribution
 }

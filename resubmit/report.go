@@ -2,7 +2,6 @@ package resubmit
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Outcome is what became of an order.
@@ -164,13 +164,13 @@ func groupList(groups map[groupKey]*Result) []Group {
 
 // WriteJSON writes JSON lines: first the report, then each of its items.
 func (r *Report) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
+	enc := wording.JSONEncoder(w)
 	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("resubmit: write report: %w", err)
 	}
 	for i := range r.Items {
 		if err := enc.Encode(&r.Items[i]); err != nil {
-			return fmt.Errorf("resubmit: write report: order %s: %w", r.Items[i].Number, err)
+			return fmt.Errorf("resubmit: write report: order %s: %w", excerpt(r.Items[i].Number), err)
 		}
 	}
 	return nil
@@ -179,44 +179,45 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // String is the report in a few lines for people.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d orders: %s\n", r.Result.Total(), r.Result)
+	line := func(format string, args ...any) { b.WriteString(wording.Clean(fmt.Sprintf(format, args...)) + "\n") }
+	line("%d orders: %s", r.Result.Total(), r.Result)
 	for _, g := range r.Groups {
-		fmt.Fprintf(&b, "  %s: %s\n", strings.Join(nonEmpty(string(g.Class), g.Vendor, string(g.Channel)), " · "), g.Result)
+		line("  %s: %s", strings.Join(nonEmpty(string(g.Class), g.Vendor, string(g.Channel)), " · "), g.Result)
 	}
 	for _, c := range r.Canary {
 		if c.Stopped != "" {
-			fmt.Fprintf(&b, "  %s\n", c.Stopped)
+			line("  %s", c.Stopped)
 		}
 	}
-	writeBlocked(&b, r.Blocked)
+	writeBlocked(line, r.Blocked)
 	if r.FailedAgain != nil {
 		for _, g := range r.FailedAgain.Groups[:min(5, len(r.FailedAgain.Groups))] {
-			fmt.Fprintf(&b, "  %d failed again (%s): %s\n", g.Count, g.Class, brief(g.Template))
+			line("  %d failed again (%s): %s", g.Count, g.Class, brief(g.Template))
 		}
 	}
 	if r.CommerceOnly > 0 {
-		fmt.Fprintf(&b, "%d of the completed are confirmed by Commerce alone\n", r.CommerceOnly)
+		line("%d of the completed are confirmed by Commerce alone", r.CommerceOnly)
 	}
 	if !r.ConnectAsked {
-		b.WriteString("Connect was not asked\n")
+		line("Connect was not asked")
 	}
 	if r.CloseToVerified > 0 {
-		fmt.Fprintf(&b, "from the end of the maintenance until all were verified: %v\n", r.CloseToVerified.Round(time.Second))
+		line("from the end of the maintenance until all were verified: %v", r.CloseToVerified.Round(time.Second))
 	}
 	if r.Err != "" {
-		fmt.Fprintf(&b, "stopped early: %s\n", r.Err)
+		line("stopped early: %s", r.Err)
 	}
 	return b.String()
 }
 
 // writeBlocked names the heads that block most.
-func writeBlocked(b *strings.Builder, heads []Blocked) {
+func writeBlocked(line func(string, ...any), heads []Blocked) {
 	const most = 10
 	for _, h := range heads[:min(most, len(heads))] {
-		fmt.Fprintf(b, "  %d blocked by %s, which is %s: %s\n", h.Orders, h.Number, h.Outcome, h.Why)
+		line("  %d blocked by %s, which is %s: %s", h.Orders, h.Number, h.Outcome, h.Why)
 	}
 	if rest := len(heads) - most; rest > 0 {
-		fmt.Fprintf(b, "  and others by %d further orders: see Report.Blocked\n", rest)
+		line("  and others by %d further orders: see Report.Blocked", rest)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Config makes a Runner. Zero fields take the defaults named; -1 disables where
@@ -368,7 +369,7 @@ func (s Status) String() string {
 	if s.Slowed != "" {
 		text += "; the pace is slowed: " + s.Slowed
 	}
-	return text
+	return wording.OneLine(text)
 }
 
 // Status tells how the run stands. When none goes on it tells only whether the

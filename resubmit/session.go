@@ -168,10 +168,10 @@ func (s *Session) enter(e *Entry) error {
 		return err
 	}
 	if _, ok := s.entries[s.hash(e)]; !ok {
-		return fmt.Errorf("%w: order %s", ErrOtherEntry, e.OrderID)
+		return fmt.Errorf("%w: order %s", ErrOtherEntry, excerpt(e.OrderID))
 	}
 	if s.underWay[e.OrderID] {
-		return fmt.Errorf("%w: order %s", ErrUnderWay, e.OrderID)
+		return fmt.Errorf("%w: order %s", ErrUnderWay, excerpt(e.OrderID))
 	}
 	s.underWay[e.OrderID] = true
 	s.x.jobs.Add(1) // so that Close waits
@@ -190,7 +190,7 @@ func (s *Session) blockedBy(e *Entry) (string, error) {
 	for _, id := range s.before[s.hash(e)] {
 		rec, found, err := s.x.cfg.Journal.Get(id)
 		if err != nil {
-			return "", fmt.Errorf("resubmit: the journal: order %s: %w", id, err)
+			return "", fmt.Errorf("resubmit: the journal: order %s: %w", excerpt(id), err)
 		}
 		if !found || !free(Outcome(rec.State), rec.Seen) {
 			return id, nil
@@ -201,7 +201,7 @@ func (s *Session) blockedBy(e *Entry) (string, error) {
 
 // untaken is the item of an order that nothing was done with.
 func (s *Session) untaken(j *job, why string) Item {
-	j.item.Outcome, j.item.Why, j.item.DoneAt = OutcomeSkipped, why, time.Now()
+	j.item.Outcome, j.item.Why, j.item.DoneAt = OutcomeSkipped, sentence(why), time.Now()
 	return j.item
 }
 

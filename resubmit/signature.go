@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // What a signature says it is.
@@ -196,10 +197,10 @@ func (s *Signature) Line() []byte {
 // message is what is signed.
 func (s *Signature) message() []byte {
 	b := fmt.Appendf(nil, `{"kind":%q,"version":%d,"plan":`, SignatureKind, SignatureVersion)
-	b = appendText(b, s.Plan)
-	b = appendText(append(b, `,"signer":`...), s.Signer)
-	b = appendText(append(b, `,"signedAt":`...), s.SignedAt.UTC().Format(time.RFC3339))
-	b = appendText(append(b, `,"key":`...), base64.StdEncoding.EncodeToString(s.Key))
+	b = wording.AppendJSON(b, s.Plan)
+	b = wording.AppendJSON(append(b, `,"signer":`...), s.Signer)
+	b = wording.AppendJSON(append(b, `,"signedAt":`...), s.SignedAt.UTC().Format(time.RFC3339))
+	b = wording.AppendJSON(append(b, `,"key":`...), base64.StdEncoding.EncodeToString(s.Key))
 	return append(b, valueStart...)
 }
 

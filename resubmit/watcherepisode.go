@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Episode is what a [Watcher] deals with at once, by one plan: all maintenance that
@@ -87,7 +88,7 @@ func (e Episode) String() string {
 	for _, w := range e.spoken() {
 		parts = append(parts, windowText(w))
 	}
-	return strings.Join(parts, "; ")
+	return wording.OneLine(strings.Join(parts, "; "))
 }
 
 // name names the windows without their times.
@@ -193,7 +194,7 @@ func windowText(w connect.Window) string { return called(w) + ", " + spanText(w.
 // called is how a window is called in the diary.
 func called(w connect.Window) string {
 	if w.Source == connect.SourceObserved {
-		return "the outage " + w.ID
+		return "the outage " + excerpt(w.ID)
 	}
 	return name(w)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 const (
@@ -122,7 +123,7 @@ func (s watcherState) save(dir string) error {
 	}
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
-		err = durable.Replace(filepath.Join(dir, watcherFile), append(data, '\n'), 0o600)
+		err = durable.Replace(filepath.Join(dir, watcherFile), append(wording.EscapeJSON(data), '\n'), 0o600)
 	}
 	if err == nil {
 		err = durable.SyncDir(dir)

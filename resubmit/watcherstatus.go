@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // WatcherPhase is what a [Watcher] is doing.
@@ -54,7 +56,7 @@ func (s WatcherStatus) String() string {
 	if !s.Until.IsZero() && s.Phase != PhaseIdle && s.Phase != PhaseMaintenance && s.Phase != PhaseSettling {
 		text += " The next look is at " + momentText(s.Until) + "."
 	}
-	return text
+	return wording.OneLine(text)
 }
 
 // Status tells what the watcher is doing.
@@ -99,6 +101,7 @@ type entry struct {
 
 // say makes an entry the status, and writes it down unless that was said last.
 func (w *Watcher) say(en entry) {
+	en.text = sentence(en.text)
 	key := en.key
 	if key == "" {
 		key = en.text
@@ -138,7 +141,7 @@ func (w *Watcher) say(en entry) {
 
 // tell writes into the diary what is not a state to be in.
 func (w *Watcher) tell(level slog.Level, text string, attrs ...any) {
-	w.cfg.Logger.Log(context.Background(), level, text, attrs...)
+	w.cfg.Logger.Log(context.Background(), level, sentence(text), attrs...)
 }
 
 // failed notes what went wrong, and returns when to try again.

@@ -98,11 +98,12 @@ type chain struct {
 func (c *chain) append(l Line) ([]byte, error) {
 	l.N = c.n + 1
 	l.Hash = ""
-	l.Error = wording.Clip(wording.OneLine(l.Error), maxText)
+	l.Error = wording.Excerpt(l.Error, maxText)
 	text, err := json.Marshal(l)
 	if err != nil {
 		return nil, fmt.Errorf("line %d: %w", l.N, err)
 	}
+	text = wording.EscapeJSON(text)
 	text = text[:len(text)-len(hashStart)-len(`"}`)]
 	if len(text) > maxLine-2*hashSize {
 		return nil, fmt.Errorf("line %d has %d bytes, more than a line may have", l.N, len(text))

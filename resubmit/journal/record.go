@@ -2,7 +2,6 @@ package journal
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -42,7 +41,7 @@ func checkID(orderID string) error {
 	case orderID == "":
 		return errors.New("an order has no id")
 	case len(orderID) > maxIDSize:
-		return fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize, wording.Clip(orderID, 40))
+		return fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize, wording.Excerpt(orderID, 40))
 	case !utf8.ValidString(orderID):
 		return fmt.Errorf("the id of an order is not UTF-8: %q", orderID)
 	}
@@ -52,21 +51,22 @@ func checkID(orderID string) error {
 // recordKey is the key of an order.
 func recordKey(orderID string) []byte { return append([]byte{'o'}, orderID...) }
 
-// appendRecord appends a record as encoding/json writes it.
+// appendRecord appends a record as encoding/json writes it with HTML escaping off, but
+// for the escapes of [wording.AppendJSON].
 func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
 	from := len(b)
-	b = appendText(append(b, `{"id":`...), r.OrderID)
-	b = appendText(append(b, `,"fingerprint":`...), r.Fingerprint)
-	b = appendText(append(b, `,"state":`...), string(r.State))
+	b = wording.AppendJSON(append(b, `{"id":`...), r.OrderID)
+	b = wording.AppendJSON(append(b, `,"fingerprint":`...), r.Fingerprint)
+	b = wording.AppendJSON(append(b, `,"state":`...), string(r.State))
 	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Attempt), 10)
 	if r.Lost != 0 {
 		b = strconv.AppendInt(append(b, `,"lost":`...), int64(r.Lost), 10)
 	}
 	if r.Target != "" {
-		b = appendText(append(b, `,"target":`...), string(r.Target))
+		b = wording.AppendJSON(append(b, `,"target":`...), string(r.Target))
 	}
 	if r.Seen != "" {
-		b = appendText(append(b, `,"seen":`...), string(r.Seen))
+		b = wording.AppendJSON(append(b, `,"seen":`...), string(r.Seen))
 	}
 	b, err := r.At.AppendText(append(b, `,"at":"`...))
 	b = append(b, '"')
@@ -75,36 +75,25 @@ func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
 		b = append(b, '"')
 	}
 	if r.Why != "" {
-		b = appendText(append(b, `,"why":`...), r.Why)
+		b = wording.AppendJSON(append(b, `,"why":`...), r.Why)
 	}
 	b = append(b, '}')
 	if size := len(b) - from; err == nil && size > maxRecordSize {
 		err = fmt.Errorf("it has %d bytes, more than the %d that a record may have", size, maxRecordSize)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the record of order %s: %w", r.OrderID, err)
+		return nil, fmt.Errorf("the record of order %s: %w", wording.Excerpt(r.OrderID, 100), err)
 	}
 	return b, nil
-}
-
-// appendText appends a string of JSON.
-func appendText(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			text, _ := json.Marshal(s) // a string has no error
-			return append(b, text...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
 }
 
 func decode(orderID string, body []byte) (resubmit.Record, error) {
 	r, err := readRecord(body)
 	if err != nil {
-		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, orderID, err)
+		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, wording.Excerpt(orderID, 100), err)
 	}
 	if r.OrderID != orderID {
-		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s is of order %s", ErrDamaged, orderID, r.OrderID)
+		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s is of order %s", ErrDamaged, wording.Excerpt(orderID, 100), wording.Excerpt(r.OrderID, 100))
 	}
 	return r, nil
 }

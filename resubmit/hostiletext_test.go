@@ -1,0 +1,285 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+)
+
+// hostileChars has what a terminal acts on, what hides and what reorders text.
+const hostileChars = "\x1b]0;title\a\x1b[2J\u009b31m\u202eevil\u2066\u200d\u200e\x7f\u2028\ufeff\ue000"
+
+// hiddenText is what of it a window may have in its id and its title.
+const hiddenText = "\u202eevil\u2066\u200d\u200e\u2028\ufeff\ue000"
+
+// requireShown says that a text has no character but those that are shown, and ends of lines.
+func requireShown(t require.TestingT, text string) {
+	require.True(t, utf8.ValidString(text))
+	for _, r := range text {
+		require.True(t, r == '\n' || unicode.IsGraphic(r), "%U in %.300q", r, text)
+	}
+}
+
+// hostileOrder is an order whose every text is hostile.
+func hostileOrder(n int) *shopOrder {
+	o := outageOrder(n, fmt.Sprint("s", n, hostileChars))
+	o.ID += hostileChars
+	o.Number += hostileChars
+	o.VendorID, o.TenantID, o.CustomerID, o.CustomerName = "v"+hostileChars, "t"+hostileChars, "c"+hostileChars, "Acme"+hostileChars
+	o.Total.Currency = "EUR" + hostileChars
+	o.Channel = commerce.Channel("reseller" + hostileChars)
+	o.ProvisioningStatus = commerce.ProvisioningStatus("failed" + hostileChars)
+	o.Failure = failure(outage + " " + hostileChars)
+	return o
+}
+
+// hostileShop is a shop with orders that end in every way, each with hostile texts.
+func hostileShop() *shop {
+	s := newShop()
+	for i := range 6 {
+		o := hostileOrder(i)
+		o.generation = 1
+		s.orders[o.ID] = o
+		again := "no stock " + hostileChars
+		o.fates = [][]fate{nil, {{time.Second, commerce.StatusProvisioningFailed, again}}, nil, nil, {{time.Second, "", ""}}, nil}[i]
+	}
+	return s
+}
+
+// hostilePusher answers some pushes with hostile errors.
+type hostilePusher struct{ *shop }
+
+func (p hostilePusher) Push(ctx context.Context, id string, to commerce.Status) error {
+	refused := &commerce.Error{
+		Op: "push order", HTTPStatus: 409, URL: "https://c/" + hostileChars, Code: "c" + hostileChars, Message: "m" + hostileChars,
+		CorrelationID: "corr" + hostileChars, Delivery: commerce.Refused, Err: commerce.ErrConflict,
+	}
+	switch {
+	case strings.HasPrefix(id, "id-2"):
+		return refused
+	case strings.HasPrefix(id, "id-3"):
+		return errors.New("lost: " + hostileChars + strings.Repeat("x", 2<<20)) // longer than a record may be
+	default:
+		return p.shop.Push(ctx, id, to)
+	}
+}
+
+func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	found := map[connect.RequestKey][]connect.Newest{}
+	for _, k := range keys {
+		found[k] = nil
+		if strings.HasPrefix(k.Subscription, "s5") {
+			found[k] = []connect.Newest{{Request: connect.Request{
+				ID: "PR-1" + hostileChars, Type: connect.RequestType("purchase" + hostileChars), Status: connect.RequestStatus("odd" + hostileChars), Created: time.Now(),
+			}}}
+		}
+	}
+	return found, nil
+}
+
+// hostilePlan is the bytes of the plan for the orders of a shop.
+func hostilePlan(t *testing.T, s *shop) []byte {
+	t.Helper()
+	source := &planSource{}
+	for i := range len(s.orders) {
+		source.orders = append(source.orders, &s.orders[fmt.Sprint("id-", i, hostileChars)].Order)
+	}
+	cal, err := connect.NewCalendar([]connect.Window{{
+		ID: "CHG-1" + hiddenText, Title: "upgrade" + hiddenText, Source: "team", Start: time.Now().Add(-3 * time.Hour), End: time.Now().Add(-time.Hour),
+	}})
+	require.NoError(t, err)
+	var plan bytes.Buffer
+	_, err = resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
+		Source: source, Requests: planFinder(hostileFinder), Calendar: cal, Filter: resubmit.Everything(), Settle: -1,
+	}, &plan)
+	require.NoError(t, err)
+	return plan.Bytes()
+}
+
+func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
+	t.Parallel()
+	s := hostileShop()
+	content := hostilePlan(t, s)
+	requireShown(t, string(content))
+	plan, err := resubmit.ReadPlan(bytes.NewReader(content), int64(len(content)))
+	require.NoError(t, err)
+	windows := plan.Header().Windows
+	require.Equal(t, "CHG-1"+hiddenText, windows[0].ID)
+	entries := entriesOf(t, plan)
+	require.Len(t, entries, len(s.orders))
+	for _, e := range entries {
+		o := s.orders[e.OrderID]
+		require.NotNil(t, o, "the id is the same, character by character")
+		require.Equal(t, o.Number, e.Number)
+		require.Equal(t, o.VendorID, e.VendorID)
+		require.Equal(t, o.Channel, e.Channel)
+		require.Equal(t, o.SubscriptionIDs, e.Subscriptions)
+		require.Equal(t, o.TenantID, e.TenantID)
+		require.Equal(t, o.Total.Currency, e.Total.Currency)
+		require.Equal(t, resubmit.StateOf(&o.Order), e.Before)
+		require.Equal(t, resubmit.Fingerprint(o.ID, resubmit.StateOf(&o.Order)), e.Fingerprint)
+		requireShown(t, e.Decision.Why)
+		for _, ev := range e.Attribution.Evidence {
+			requireShown(t, ev.Text)
+		}
+	}
+
+	raw := bytes.ReplaceAll(content, []byte(`\u202e`), []byte("\u202e")) // as earlier releases wrote it
+	last := bytes.LastIndex(raw, []byte(`"digest":"`)) + len(`"digest":"`)
+	raw = append(raw[:last:last], fmt.Sprintf("sha256:%x\"}\n", sha256.Sum256(raw[:last]))...)
+	old, err := resubmit.ReadPlan(bytes.NewReader(raw), int64(len(raw)))
+	require.NoError(t, err)
+	require.Equal(t, entries, entriesOf(t, old))
+}
+
+func TestARunShowsNoHostileCharacter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, testRunShowsNoHostileCharacter)
+}
+
+func testRunShowsNoHostileCharacter(t *testing.T) {
+	s := hostileShop()
+	content := hostilePlan(t, s)
+	plan, err := resubmit.ReadPlan(bytes.NewReader(content), int64(len(content)))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	kept, err := journal.Open(filepath.Join(dir, "journal"))
+	require.NoError(t, err)
+	log, err := audit.Open(filepath.Join(dir, "audit"), audit.Who{User: "u" + hostileChars, Host: "h", Program: "p"})
+	require.NoError(t, err)
+	var logged bytes.Buffer
+	runner := runnerFor(t, s, func(c *resubmit.Config) {
+		c.Pusher, c.Journal = hostilePusher{s}, kept
+		c.Logger = slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		c.Verify = resubmit.Verify{First: time.Second, Timeout: time.Minute}
+		*c = log.Attach(*c)
+	})
+	report, err := runner.Apply(t.Context(), plan)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	outcomes := map[resubmit.Outcome]bool{}
+	for _, item := range report.Items {
+		outcomes[item.Outcome] = true
+		requireShown(t, item.Why)
+		require.Contains(t, item.Number, hostileChars)
+		for _, ev := range item.Evidence {
+			requireShown(t, ev.Text)
+		}
+	}
+	require.GreaterOrEqual(t, len(outcomes), 3, outcomes)
+
+	requireShown(t, report.String())
+	requireShown(t, logged.String())
+	requireShown(t, runner.Status().String())
+	var lines, exported bytes.Buffer
+	require.NoError(t, report.WriteJSON(&lines))
+	requireShown(t, lines.String())
+	var first resubmit.Item
+	dec := json.NewDecoder(&lines)
+	require.NoError(t, dec.Decode(new(resubmit.Report)))
+	require.NoError(t, dec.Decode(&first))
+	require.Equal(t, report.Items[0].Number, first.Number)
+
+	require.NoError(t, kept.Export(&exported))
+	requireShown(t, exported.String())
+	id := "id-0" + hostileChars
+	rec, found, err := kept.Get(id)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, id, rec.OrderID)
+	require.NoError(t, kept.Close())
+	written, err := os.ReadFile(filepath.Join(dir, "audit"))
+	require.NoError(t, err)
+	requireShown(t, string(written))
+	_, err = audit.VerifyFile(filepath.Join(dir, "audit"))
+	require.NoError(t, err)
+}
+
+func TestDifferencesShowNoHostileCharacter(t *testing.T) {
+	t.Parallel()
+	before, now := hostileShop(), hostileShop()
+	for _, o := range now.orders {
+		o.Failure = failure("another reason " + hostileChars)
+		o.ProvisioningStatus += hostileChars
+	}
+	old, err := readPlan(hostilePlan(t, before))
+	require.NoError(t, err)
+	newer, err := readPlan(hostilePlan(t, now))
+	require.NoError(t, err)
+	var text, lines bytes.Buffer
+	_, err = resubmit.DiffPlans(old, newer, resubmit.DifferenceText(&text))
+	require.NoError(t, err)
+	_, err = resubmit.DiffPlans(old, newer, resubmit.DifferenceLines(&lines))
+	require.NoError(t, err)
+	require.Equal(t, len(now.orders), strings.Count(text.String(), "\n"))
+	requireShown(t, text.String())
+	requireShown(t, lines.String())
+	a, b := resubmit.State{Status: commerce.Status("PF" + hostileChars)}, resubmit.State{Status: commerce.Status("CP" + hostileChars)}
+	requireShown(t, a.Diff(b))
+}
+
+func TestAnExplanationShowsNoHostileCharacter(t *testing.T) {
+	t.Parallel()
+	o := hostileOrder(1).Order
+	for _, text := range []string{
+		"eq(number,X)", "eq(vendor,1)", "eq(id,1)", "eq(channel,direct)", "ilike(reason,*no*)", "ilike(customer,*Rose*)", "eq(subscription,7)",
+	} {
+		f, err := resubmit.ParseFilter(text)
+		require.NoError(t, err, text)
+		requireShown(t, resubmit.Explain(f, &o).String())
+		requireShown(t, resubmit.Explain(resubmit.Any(f, resubmit.Number("Y"+hostileChars)), &o).String())
+	}
+}
+
+func TestAWatcherShowsNoHostileCharacter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, w := newSite(), upgrade()
+		w.ID, w.Title = "CHG-1"+hiddenText, "Upgrade"+hiddenText
+		s.notices = []notice{{window: w}}
+		s.down = []connect.Span{w.Span()}
+		s.breaks(w.Start.Add(10*time.Minute), outage+" "+hostileChars)
+		dir := filepath.Join(t.TempDir(), "state")
+		p := s.start(t, dir, nil, nil)
+		for range 48 {
+			pass(30 * time.Minute)
+			requireShown(t, p.watcher.Status().String())
+			for _, e := range p.watcher.Episodes() {
+				requireShown(t, e.String()+e.Note)
+			}
+		}
+		p.stop(t)
+		require.NotEmpty(t, p.watcher.Episodes())
+		require.Contains(t, fmt.Sprint(p.watcher.Episodes()), "CHG-1\ufffdevil")
+		requireShown(t, strings.ReplaceAll(s.written(), "\n", ""))
+		files, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, f := range files {
+			content, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			require.NoError(t, err)
+			if strings.HasSuffix(f.Name(), ".json") || strings.HasSuffix(f.Name(), ".jsonl") {
+				requireShown(t, string(content))
+			}
+		}
+	})
+}
