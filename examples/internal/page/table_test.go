@@ -45,3 +45,15 @@ func TestALongColumnCanGoBelowItsRow(t *testing.T) {
 	table.Print(&b)
 	require.Equal(t, "NAME  ORDERS  REASON\nAcme       7\n    no stock\n", b.String())
 }
+
+func TestTableAndParagraphShowNoControlCharacters(t *testing.T) {
+	t.Parallel()
+	const hostile = "a\x1b[2J\u009b\u202e\u200db\nc"
+	table := page.Table{Head: []string{"NAME", "REASON"}}
+	table.Add(hostile, hostile)
+	var b strings.Builder
+	table.Print(&b)
+	page.Paragraph(&b, "", hostile)
+	const shown = "a\ufffd[2J\ufffd\ufffd\ufffdb c"
+	require.Equal(t, "NAME         REASON\n"+shown+"  "+shown+"\n"+shown+"\n", b.String())
+}
