@@ -50,7 +50,7 @@ func (q *Query) Match(o *Order) bool {
 	switch {
 	case !oneOf(q.Statuses, o.Status, odd), !oneOf(q.Types, o.Type, odd), !oneOf(q.IDs, o.ID, odd),
 		!oneOf(q.Numbers, o.Number, odd),
-		q.NumberLike != "" && !(odd && o.Number == "") && !rql.Like(q.NumberLike, o.Number):
+		q.NumberLike != "" && (!odd || o.Number != "") && !rql.Like(q.NumberLike, o.Number):
 		return false
 	case o.PlacedAt.IsZero():
 		return odd || q.PlacedFrom.IsZero() && q.PlacedTo.IsZero()

@@ -248,7 +248,7 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 // unreadable is an error for an order of which not all could be read: nothing may be
 // concluded from the rest.
 func unreadable(o *commerce.Order) error {
-	if len(o.Problems) == 0 {
+	if o = readable(o); len(o.Problems) == 0 {
 		return nil
 	}
 	return fmt.Errorf("not all of the order could be read: %s", excerpt(strings.Join(o.Problems, "; ")))

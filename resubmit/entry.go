@@ -76,21 +76,37 @@ type Entry struct {
 type State struct {
 	Status             commerce.Status             `json:"status"`
 	ProvisioningStatus commerce.ProvisioningStatus `json:"provisioningStatus,omitempty"`
-	Reason             string                      `json:"reason,omitempty"` // the whole failure message
-	PlacedAt           time.Time                   `json:"placedAt,omitzero"`
-	FailedAt           time.Time                   `json:"failedAt,omitzero"`
+	// Reason is the failure message. Of one with more than 64 KiB it is the start, then how
+	// many bytes there are and their SHA-256.
+	Reason   string    `json:"reason,omitempty"`
+	PlacedAt time.Time `json:"placedAt,omitzero"`
+	FailedAt time.Time `json:"failedAt,omitzero"`
 }
 
 // StateOf takes the state out of an order: its times in UTC, and its failure
-// message as valid UTF-8, so that it is the same before and after a plan file.
+// message as valid UTF-8 and not longer than [State] says, so that it is the same
+// before and after a plan file.
 func StateOf(o *commerce.Order) State {
 	return State{
 		Status:             o.Status,
 		ProvisioningStatus: o.ProvisioningStatus,
-		Reason:             strings.ToValidUTF8(o.Failure.Message(), "\uFFFD"),
+		Reason:             reasonOf(o.Failure.Message()),
 		PlacedAt:           o.PlacedAt.Round(0).UTC(),
 		FailedAt:           o.FailedAt.Round(0).UTC(),
 	}
+}
+
+// maxReason is the most bytes of a failure message that a state keeps.
+const maxReason = 64 << 10
+
+// reasonOf is a failure message as a state keeps it. The hash of a long one tells it
+// from others that begin in the same way.
+func reasonOf(message string) string {
+	start := strings.ToValidUTF8(message[:min(len(message), maxReason)], "\uFFFD")
+	if len(message) <= maxReason {
+		return start
+	}
+	return fmt.Sprintf("%s… (%d bytes, SHA-256 %x)", start, len(message), sha256.Sum256([]byte(message)))
 }
 
 // Diff says what changed from s to now, for instance "status PF → CP"; "" when
@@ -106,8 +122,11 @@ func (s State) Diff(now State) string {
 	if a, b := s.ProvisioningStatus, now.ProvisioningStatus; a != b && a != "" && b != "" {
 		changes = append(changes, fmt.Sprintf("provisioning status %s → %s", excerpt(string(a)), excerpt(string(b))))
 	}
-	if s.Reason != now.Reason {
-		changes = append(changes, fmt.Sprintf("failure %q → %q", excerpt(s.Reason), excerpt(now.Reason)))
+	if was, is := excerpt(s.Reason), excerpt(now.Reason); s.Reason != now.Reason {
+		if was == is {
+			is = "another one that begins with the same words"
+		}
+		changes = append(changes, fmt.Sprintf("failure %q → %q", was, is))
 	}
 	for _, t := range []struct {
 		name     string

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/shopspring/decimal"
 )
@@ -407,10 +408,6 @@ func (r *entryReader) amount() decimal.Decimal {
 	return d
 }
 
-// maxAmount is the most characters of an amount. Together with the refusal of
-// exponents it keeps a few bytes from becoming a number with a billion digits.
-const maxAmount = 64
-
 func amountText(d decimal.Decimal) string {
 	if places := -d.Exponent(); places > 0 {
 		return d.StringFixed(places)
@@ -418,23 +415,23 @@ func amountText(d decimal.Decimal) string {
 	return d.String()
 }
 
-// checkAmount looks at the exponent before anything makes digits of it.
+// checkAmount refuses what parseAmount would not read.
 func checkAmount(d decimal.Decimal) error {
-	if exp := d.Exponent(); exp > maxAmount || exp < -maxAmount {
-		return fmt.Errorf("the exponent %d is out of range", exp)
-	}
-	_, err := parseAmount(amountText(d))
+	_, err := number.Text(d)
 	return err
 }
 
+// parseAmount reads an amount as it is written, without an exponent.
 func parseAmount(s string) (decimal.Decimal, error) {
 	digits := strings.TrimPrefix(s, "-")
-	if len(s) <= maxAmount && digits != "" && digits[0] >= '0' && digits[0] <= '9' && !strings.ContainsAny(s, "eE") {
-		if d, err := decimal.NewFromString(s); err == nil {
-			return d, nil
+	if digits != "" && digits[0] >= '0' && digits[0] <= '9' && (len(s) > number.Most || !strings.ContainsAny(s, "eE")) {
+		d, err := number.Decimal(s)
+		if err != nil {
+			err = fmt.Errorf("%q is not an amount like 12.5: %w", excerpt(s), err)
 		}
+		return d, err
 	}
-	return decimal.Decimal{}, fmt.Errorf("%q is not an amount like 12.5 of at most %d characters", excerpt(s), maxAmount)
+	return decimal.Decimal{}, fmt.Errorf("%q is not an amount like 12.5", excerpt(s))
 }
 
 // checkWritable refuses what would not be read back as it is.

@@ -385,7 +385,7 @@ func TestAPlanWriterRefusesWhatAPlanCannotHold(t *testing.T) {
 		"no action":         {func(e *resubmit.Entry) { e.Decision.Action = "" }, `unknown action ""`},
 		"a false print":     {func(e *resubmit.Entry) { e.Fingerprint = "x" }, "the fingerprint is not that"},
 		"a giant amount":    {func(e *resubmit.Entry) { e.Total.Amount = decimal.New(1, 90) }, "total: "},
-		"a tiny amount":     {func(e *resubmit.Entry) { e.Total.Amount = decimal.New(1, -2_000_000_000) }, "total: the exponent"},
+		"a tiny amount":     {func(e *resubmit.Entry) { e.Total.Amount = decimal.New(1, -2_000_000_000) }, "total: a number must have at most 64 characters"},
 		"a line too long":   {func(e *resubmit.Entry) { e.Customer = strings.Repeat("x", 17<<20) }, "more than the 16777216 that a line may have"},
 		"an older order":    {func(e *resubmit.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) }, "orders must come oldest first"},
 		"a target on hold":  {func(e *resubmit.Entry) { e.Decision.Action = resubmit.Hold }, `has the target "PD"`},

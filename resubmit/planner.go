@@ -19,6 +19,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
 const (
@@ -304,16 +305,8 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			for i := range b.entries {
-				if p.unsettle == "" { // else nothing is sent that could overtake
-					older.pass(&b.entries[i])
-				}
-				if err := w.Write(&b.entries[i]); err != nil {
-					return err
-				}
-				if rule := b.entries[i].Decision.RuleID; rule == ruleUnread || rule == ruleUnreadable {
-					p.unread++
-				}
+			if err := p.write(b.entries, older, w); err != nil {
+				return err
 			}
 		}
 		return ctx.Err()
@@ -321,9 +314,28 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 	return g.Wait()
 }
 
+// write writes the entries of a batch, in their order.
+func (p *planner) write(entries []Entry, older *overtaking, w *PlanWriter) error {
+	for i := range entries {
+		e := &entries[i]
+		e.keepAge(w.after)
+		if p.unsettle == "" { // else nothing is sent that could overtake
+			older.pass(e)
+		}
+		if err := w.Write(e); err != nil {
+			return err
+		}
+		if e.Decision.RuleID == ruleUnread || e.Decision.RuleID == ruleUnreadable {
+			p.unread++
+		}
+	}
+	return nil
+}
+
 // list passes on the orders that the query and the cheap terms select.
 func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) error {
 	var orders []*commerce.Order
+	var rows fields.RowIDs
 	var last *commerce.Order // of those that tell when they were placed
 	for o, err := range p.Source.Orders(ctx, p.query) {
 		if err == nil && o == nil {
@@ -335,7 +347,7 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !p.query.Match(o) || !selects(p.cheap, o) {
+		if o = identified(readable(o), &rows); !p.query.Match(o) || !selects(p.cheap, o) {
 			continue
 		}
 		if !o.PlacedAt.IsZero() {
@@ -360,6 +372,18 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		return pass(orders)
 	}
 	return nil
+}
+
+// identified gives an order without a usable id one of its own, by which it can be
+// neither read nor pushed.
+func identified(o *commerce.Order, rows *fields.RowIDs) *commerce.Order {
+	if strings.TrimSpace(o.ID) != "" {
+		return o
+	}
+	odd := *o
+	odd.ID = rows.Next(o.Raw)
+	odd.Problems = append(slices.Clip(o.Problems), "it has no id by which it could be read")
+	return &odd
 }
 
 // selects reports whether a filter selects an order, or may do: what a filter looks
@@ -454,7 +478,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 			default:
 				c.err = identityOf(c.order).check(identityOf(o))
 				if c.err == nil {
-					c.order = completed(o, c.order)
+					c.order = readable(completed(o, c.order))
 				}
 			}
 		})
@@ -599,11 +623,26 @@ func (p *planner) entry(c *candidate, e *Entry) {
 	e.Decision.Why = sentence(e.Decision.Why)
 }
 
+// keepAge holds an order that was read as older than the list, which sorts by age, let
+// it come. after is when the order ahead of it was placed.
+func (e *Entry) keepAge(after time.Time) {
+	err := checkAge(e, after)
+	if err == nil {
+		return
+	}
+	e.Before.PlacedAt = time.Time{}
+	e.Fingerprint = Fingerprint(e.OrderID, e.Before)
+	e.Attribution.Evidence = append(e.Attribution.Evidence, problemEvidence([]string{err.Error()})...)
+	e.Decision, e.Target = holdUnreadable(err.Error()), ""
+}
+
+func holdUnreadable(problem string) Decision {
+	return Decision{Action: Hold, RuleID: ruleUnreadable, Why: "not all of the order could be read: " + excerpt(problem)}
+}
+
 // weigh adds to the attribution what only the planner knows.
 func (p *planner) weigh(c *candidate) {
-	for _, problem := range c.order.Problems {
-		c.cause.Evidence = append(c.cause.Evidence, Evidence{Kind: "order", Text: excerpt(problem)})
-	}
+	c.cause.Evidence = append(c.cause.Evidence, problemEvidence(c.order.Problems)...)
 	if c.facts.Explicit {
 		c.cause.Evidence = append(c.cause.Evidence, Evidence{Kind: "operator", Text: "the operator named this order"})
 	}
@@ -616,9 +655,7 @@ func (p *planner) weigh(c *candidate) {
 	default:
 		c.cause.ask(c.order, c.facts.Requests)
 	}
-	for i := range c.cause.Evidence {
-		c.cause.Evidence[i].Text = sentence(c.cause.Evidence[i].Text)
-	}
+	c.cause.tidy()
 	c.facts.Attribution = c.cause.Attribution
 }
 
@@ -642,7 +679,7 @@ func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
 	case c.err != nil:
 		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order could not be read: " + excerpt(c.err.Error())}, ""
 	case len(o.Problems) > 0:
-		return Decision{Action: Hold, RuleID: ruleUnreadable, Why: "not all of the order could be read: " + excerpt(o.Problems[0])}, ""
+		return holdUnreadable(o.Problems[0]), ""
 	case !p.view.Match(o):
 		return Decision{Action: Wait, RuleID: ruleNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
 	}

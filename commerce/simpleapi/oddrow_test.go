@@ -86,9 +86,7 @@ func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
 	for fields := range oddFields {
 		rows = append(rows, oddRow(strconv.Itoa(len(rows)+1), fields))
 	}
-	for _, row := range []string{`null`, `17`, `[]`, `"1"`, `{}`, `{"id":"","status":"error"}`, `{"id":" ","status":"error"}`, `{"id":[1],"status":"error"}`} {
-		rows = append(rows, row)
-	}
+	rows = append(rows, `null`, `17`, `[]`, `"1"`, `{}`, `{"id":"","status":"error"}`, `{"id":" ","status":"error"}`, `{"id":[1],"status":"error"}`)
 	rows = append(rows, goodRow("1000000"))
 	list := pagesOf(rows)
 	c, seen := client(t, func(r *http.Request) (*http.Response, error) {

@@ -84,6 +84,16 @@ func Text(d decimal.Decimal) (string, error) {
 	return text, nil
 }
 
+// CheckDecimal refuses what [Text] refuses. It writes only what is large.
+func CheckDecimal(d decimal.Decimal) error {
+	const safe = 20
+	if e := d.Exponent(); e <= safe && e >= -safe && d.NumDigits() <= safe {
+		return nil
+	}
+	_, err := Text(d)
+	return err
+}
+
 // CheckJSON refuses a JSON text that has a number of more than [Most] characters, and
 // says at which byte it begins. Whether the text is JSON at all is for others to see.
 func CheckJSON(data []byte) error {

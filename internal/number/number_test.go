@@ -57,6 +57,7 @@ func TestDecimalKeepsItsPlaces(t *testing.T) {
 		text, err := number.Text(d)
 		require.NoError(t, err, in)
 		require.Equal(t, want, text)
+		require.NoError(t, number.CheckDecimal(d))
 		again, err := number.Decimal(text)
 		require.NoError(t, err)
 		require.True(t, d.Equal(again))
@@ -76,6 +77,7 @@ func TestTextRefusesHugeNumbersWithoutWritingThem(t *testing.T) {
 	for _, d := range []decimal.Decimal{
 		decimal.New(1, 1<<31-1), decimal.New(1, -1<<31), decimal.New(10, 64), decimal.New(1, -64),
 	} {
+		require.Error(t, number.CheckDecimal(d))
 		_, err := number.Text(d)
 		require.ErrorContains(t, err, "at most 64 characters")
 	}

@@ -1,0 +1,149 @@
+package resubmit
+
+import (
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
+)
+
+// Bounds that keep the line of an entry far below maxLine, whatever a server sends.
+const (
+	maxField         = 4 << 10 // bytes of a text of an order but for the failure
+	maxSubscriptions = 1 << 20 // bytes of the ids of all subscriptions of an order
+	maxProblems      = 20      // problems that are named as evidence
+	maxEvidence      = 50      // sentences behind a decision
+)
+
+// orderTexts are the texts of an order that a plan holds as they are.
+var orderTexts = []struct {
+	name string
+	of   func(*commerce.Order) *string
+}{
+	{"the id", func(o *commerce.Order) *string { return &o.ID }},
+	{"the number", func(o *commerce.Order) *string { return &o.Number }},
+	{"the type", func(o *commerce.Order) *string { return (*string)(&o.Type) }},
+	{"the status", func(o *commerce.Order) *string { return (*string)(&o.Status) }},
+	{"the provisioning status", func(o *commerce.Order) *string { return (*string)(&o.ProvisioningStatus) }},
+	{"the vendor", func(o *commerce.Order) *string { return &o.VendorID }},
+	{"the channel", func(o *commerce.Order) *string { return (*string)(&o.Channel) }},
+	{"the customer", func(o *commerce.Order) *string { return &o.CustomerID }},
+	{"the customer's name", func(o *commerce.Order) *string { return &o.CustomerName }},
+	{"the tenant", func(o *commerce.Order) *string { return &o.TenantID }},
+	{"the currency", func(o *commerce.Order) *string { return &o.Total.Currency }},
+}
+
+// readable is an order as a plan can hold it: a field that could not be written and
+// read again as it is becomes zero and a problem. It is o itself where there is none.
+func readable(o *commerce.Order) *commerce.Order {
+	c := fieldCheck{order: o}
+	for i := range orderTexts {
+		if of := orderTexts[i].of; !c.text(orderTexts[i].name, *of(o)) {
+			*of(c.fixed()) = ""
+		}
+	}
+	if !c.time("the time of placing", o.PlacedAt) {
+		c.fixed().PlacedAt = time.Time{}
+	}
+	if !c.time("the time of the failure", o.FailedAt) {
+		c.fixed().FailedAt = time.Time{}
+	}
+	if err := number.CheckDecimal(o.Total.Amount); err != nil {
+		c.problem("the total cannot be written: %v", err)
+		c.fixed().Total = commerce.Money{}
+	}
+	c.subscriptions()
+	return c.order
+}
+
+// fieldCheck finds what of an order a plan cannot hold.
+type fieldCheck struct {
+	order  *commerce.Order
+	copied bool
+}
+
+// fixed is the order for changes: a copy.
+func (c *fieldCheck) fixed() *commerce.Order {
+	if !c.copied {
+		o := *c.order
+		o.Problems = slices.Clone(o.Problems)
+		c.order, c.copied = &o, true
+	}
+	return c.order
+}
+
+func (c *fieldCheck) problem(format string, args ...any) {
+	o := c.fixed()
+	o.Problems = append(o.Problems, fmt.Sprintf(format, args...))
+}
+
+func (c *fieldCheck) text(name, s string) bool {
+	switch {
+	case len(s) > maxField:
+		c.problem("%s has %d bytes, which cannot be right", name, len(s))
+	case !utf8.ValidString(s):
+		c.problem("%s is not UTF-8: %q", name, excerpt(s))
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *fieldCheck) time(name string, t time.Time) bool {
+	if year := t.UTC().Year(); year < 1 || year > 9999 {
+		c.problem("%s has the year %d, which cannot be right", name, year)
+		return false
+	}
+	return true
+}
+
+// subscriptions leaves out the ids that cannot be held.
+func (c *fieldCheck) subscriptions() {
+	size := 0
+	odd := func(id string) bool {
+		size += len(id)
+		return size > maxSubscriptions || !c.text("a subscription", id)
+	}
+	ids := c.order.SubscriptionIDs
+	first := slices.IndexFunc(ids, odd)
+	if first < 0 {
+		return
+	}
+	c.fixed().SubscriptionIDs = append(slices.Clone(ids[:first]), slices.DeleteFunc(slices.Clone(ids[first+1:]), odd)...)
+	if size > maxSubscriptions {
+		c.problem("the ids of its subscriptions have %d bytes, which cannot be right", size)
+	}
+}
+
+// tidy makes the evidence of an attribution fit to be shown and written.
+func (a *Attribution) tidy() {
+	if more := len(a.Evidence) - maxEvidence; more > 0 {
+		a.Evidence = append(a.Evidence[:maxEvidence:maxEvidence], Evidence{
+			Kind: "order", Text: fmt.Sprintf("%d more observations are left out", more),
+		})
+	}
+	for i := range a.Evidence {
+		ev := &a.Evidence[i]
+		ev.Text, ev.Ref = sentence(ev.Text), wording.Clip(ev.Ref, maxField)
+		if year := ev.At.UTC().Year(); year < 1 || year > 9999 {
+			ev.At = time.Time{}
+		}
+	}
+}
+
+// problemEvidence names problems of an order.
+func problemEvidence(problems []string) []Evidence {
+	named := problems[:min(len(problems), maxProblems)]
+	evidence := make([]Evidence, 0, len(named)+1)
+	for _, problem := range named {
+		evidence = append(evidence, Evidence{Kind: "order", Text: excerpt(problem)})
+	}
+	if more := len(problems) - len(named); more > 0 {
+		evidence = append(evidence, Evidence{Kind: "order", Text: fmt.Sprintf("%d more problems", more)})
+	}
+	return evidence
+}
