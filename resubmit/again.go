@@ -178,6 +178,9 @@ func (x *run) objects(j *job) (why string, err error) {
 func (x *run) takeBack(j *job, s RecordState, why string) error {
 	j.rec.Attempt = j.item.Attempts // without the intent, if no push went out
 	if j.lost == nil {
+		if j.rec.SentAt = j.sent.at; !j.sent.at.IsZero() {
+			j.rec.Target = j.sent.to
+		}
 		return x.put(j, s, why)
 	}
 	j.rec.Target, j.rec.Lost, j.rec.SentAt = j.lost.Target, j.lost.Lost, j.lost.SentAt

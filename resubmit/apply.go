@@ -31,6 +31,18 @@ var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wa
 // pushed again, unless Config.Attempts allows that. An order that does not come to a good end stops the
 // later ones of its subscriptions, which are skipped.
 //
+// A server can act on a push and refuse it all the same. So an order whose push was
+// refused, by this run or an earlier one, is read before it is pushed again or reported
+// as skipped. If it was moved, the push counts as accepted and the order is verified.
+//
+// Refused credentials end the run: 401 from either system, and 403 from Connect or to a
+// list, at once; 403 to the reads or to the pushes of three orders in a row without a
+// success in between too, while 403 to fewer is about those orders, which are skipped. A
+// push that gets 401 or 403 is tried once more, because clients renew their credentials
+// then. None of this counts against an order or in the canary, and the same plan and
+// journal continue later. The error matches ErrUnauthorized or ErrForbidden of package
+// commerce or connect.
+//
 // With the journal of an earlier run of the same plan it goes on where that one
 // stopped: what was pushed is verified, what may have been pushed is read, what
 // came to an end is reported as it was, and the rest is done. A journal of another
@@ -43,8 +55,8 @@ var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wa
 //
 // The report always counts every order that the plan marks: those that were not begun
 // are skipped as "not started". It comes with an error when the run ended early: the
-// one of ctx, of the plan or of the journal, [ErrDrained], [ErrCancelled], [ErrBreaker]
-// or [ErrPatience]. It is nil only if the run could not begin.
+// one of ctx, of the plan or of the journal, of refused credentials, [ErrDrained],
+// [ErrCancelled], [ErrBreaker] or [ErrPatience]. It is nil only if the run could not begin.
 func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	x, err := r.begin(ctx, plan)
 	if err != nil {
@@ -267,6 +279,8 @@ type run struct {
 	pushBound     pushBound
 	sweeper       sweeper
 
+	readAccess, pushAccess access
+
 	pushing, verifying atomic.Int64
 	left               atomic.Bool // an order was not started
 
@@ -316,7 +330,12 @@ type job struct {
 
 	moved bool // it was read in another status than the last record tells
 
+	sent   sentPush // the last push that was refused, by this run or an earlier one
+	unread bool     // the order was not read since then
+
 	refusals int
+	denied   int               // pushes that were answered with 401 or 403
+	earlier  bool              // an earlier run has left a record
 	tried    []commerce.Status // targets that Commerce refused, since the flow lacks them
 	// free says that the order is at rest, so that the next of its lanes may go.
 	free bool
@@ -573,7 +592,7 @@ func (x *run) block(j *job, by barrierID) {
 func (x *run) recallBlocked(j *job) {
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
 	if err != nil || !found || rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint ||
-		rec.State == RecordRefused || rec.State == RecordSkipped {
+		rec.State == RecordRefused && rec.SentAt.IsZero() || rec.State == RecordSkipped {
 		return
 	}
 	j.item.Attempts, j.item.Target = rec.Attempt, rec.Target
@@ -591,6 +610,10 @@ func (x *run) recallBlocked(j *job) {
 func (x *run) notStarted(j *job) string {
 	j.left = true
 	x.left.Store(true)
+	return whyNotStarted(j)
+}
+
+func whyNotStarted(j *job) string {
 	if err := context.Cause(j.ctx); err != nil {
 		return "not started: " + sentence(err.Error())
 	}

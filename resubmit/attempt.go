@@ -118,6 +118,10 @@ func (x *run) resume(j *job, rec Record) next {
 	j.remember(rec, now)
 	switch rec.State {
 	case RecordRefused:
+		if rec.Attempt > 0 {
+			j.sent = sentPush{at: j.rec.sent(), to: rec.Target, answered: true}
+			j.unread = true
+		}
 		return nextAgain
 	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
 		j.item.Target = rec.Target
@@ -142,7 +146,7 @@ func (j *job) remember(rec Record, now time.Time) {
 			*at = now // the clock was set back, and nobody is to wait for that
 		}
 	}
-	j.rec = rec
+	j.rec, j.earlier = rec, true
 	j.item.Attempts = rec.Attempt
 	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
 }
@@ -193,7 +197,7 @@ func (x *run) once(j *job) next {
 	})
 	order, err := x.read(j, beforePush)
 	switch {
-	case errors.Is(err, commerce.ErrNotFound):
+	case errors.Is(err, commerce.ErrNotFound) && j.sent.at.IsZero():
 		j.rec.Seen = ""
 		return x.skip(j, "the order is not there any more: "+err.Error())
 	case errors.Is(err, errOtherOrder):
@@ -203,11 +207,16 @@ func (x *run) once(j *job) next {
 		return x.release(j, "stopped before the push")
 	case errors.Is(err, errHeldBack):
 		return x.release(j, err.Error()+": a server asked for patience")
+	case forbidden(err):
+		return x.notReadable(j, err)
 	case err != nil:
 		return x.putOff(j, "the order could not be read again", err)
 	}
 	if changed := j.entry.Before.Diff(j.item.After); changed != "" {
 		x.tell.reread(j, changed)
+		if x.movedByPush(j) {
+			return x.credit(j, changed)
+		}
 		return x.skip(j, "moved since the plan was made: "+changed)
 	}
 	targets, why := x.targets(j, order)
@@ -237,8 +246,11 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	}
 	if err != nil {
 		x.heed(j, err)
+		x.checkOrderAccess(j, &x.readAccess, "reading order", err)
 		return nil, err
 	}
+	x.readAccess.succeeded()
+	j.unread = false
 	j.moved = j.moved || order.Status != j.rec.Seen
 	j.item.After = StateOf(order)
 	j.rec.Seen = order.Status
@@ -294,12 +306,12 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 		return x.release(j, why)
 	}
 	err := x.cfg.Pusher.Push(x.pushBound.context(x.ctx), j.entry.OrderID, target)
-	j.item.PushedAt = time.Now()
+	answered := time.Now()
 	x.tell.reread(j, "") // not before: an observer may be slow
-	j.rec.Target = target
-	j.item.Attempts = j.rec.Attempt
 	if err == nil {
+		j.rec.Target, j.item.Attempts, j.item.PushedAt = target, j.rec.Attempt, answered
 		j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
+		x.pushAccess.succeeded()
 		// A failed put stops the run, and what follows sees that.
 		_ = x.put(j, RecordPushed, "Commerce accepted the push to "+string(target))
 		x.tell.tell(func(o Observer) {
@@ -308,15 +320,18 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 		return nextFollow
 	}
 	x.heed(j, err)
-	if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery != commerce.DeliveryUnknown {
-		if e.Delivery == commerce.NotSent && errors.Is(err, errHeldBack) {
-			return x.release(j, err.Error())
-		}
+	e, ok := errors.AsType[*commerce.Error](err)
+	if ok && e.Delivery == commerce.NotSent && errors.Is(err, errHeldBack) {
+		return x.release(j, err.Error())
+	}
+	j.rec.Target, j.item.Attempts, j.item.PushedAt = target, j.rec.Attempt, answered
+	if ok && e.Delivery != commerce.DeliveryUnknown {
 		return x.refused(j, targets, e, err)
 	}
 	j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
 	j.evidence("push", "the answer to the push was lost: "+err.Error(), j.item.PushedAt)
 	_ = x.put(j, RecordUnknown, "the answer to the push was lost: "+err.Error())
+	x.checkOrderAccess(j, &x.pushAccess, "push of order", err)
 	x.tell.unknown(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
 	return nextFollow
 }
@@ -338,28 +353,90 @@ func (x *run) mayPush(j *job) string {
 	}
 }
 
-// refused goes on after a push that for sure did nothing: it ends the order, puts
-// it off, or leaves it for the next target.
+// refused handles a push that was refused: it ends the order, puts it off, or leaves it
+// for the next target. The order is read before it is pushed again or reported as
+// skipped, because a server may act and refuse all the same.
 func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err error) next {
 	target := targets[0]
-	forNow := e.Delivery == commerce.NotSent || errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrRateLimited)
+	denied := unauthorized(err) || forbidden(err)
+	forNow := e.Delivery == commerce.NotSent || errors.Is(err, commerce.ErrRateLimited)
 	other := len(targets) > 1 && e.NotOffered()
 	why := fmt.Sprintf("the push to %s was %s: %v", target, e.Delivery, err)
 	j.evidence("push", why, time.Now())
+	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.Refused}, true
 	x.tell.refused(Refused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
-		Again: other || forNow && j.refusals < x.cfg.MaxRefusals,
+		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxRefusals,
 	})
 	switch {
+	case denied && x.takeBack(j, RecordRefused, why) != nil:
+		return x.unstarted(j)
+	case denied:
+		return x.denied(j, fmt.Sprintf("Commerce refused the push to %s: %v", target, err), err)
 	case forNow:
 		return x.putOff(j, "the push was "+string(e.Delivery), err)
-	case !other:
-		return x.skip(j, fmt.Sprintf("Commerce refused the push to %s: %v", list(append(j.tried, target)), err))
 	case x.takeBack(j, RecordRefused, why) != nil:
 		return x.unstarted(j)
+	case !other:
+		why = fmt.Sprintf("Commerce refused the push to %s: %v", list(append(j.tried, target)), err)
+		if n, over := x.readOnceMore(j, why); over {
+			return n
+		}
+		return x.skip(j, why)
 	default:
 		j.tried = append(j.tried, target)
 		return nextAgain
+	}
+}
+
+// sentPush is a push that was refused.
+type sentPush struct {
+	at       time.Time // when it was answered; zero: there was none
+	to       commerce.Status
+	answered bool // by the server; otherwise the client says that it was not sent
+}
+
+// movedByPush reports whether the order left its failure after a refused push of this
+// plan, which may have been carried out all the same. Somebody else may have moved it;
+// the order is verified in both cases.
+func (x *run) movedByPush(j *job) bool {
+	now := j.item.After
+	return !j.sent.at.IsZero() && (now.Status != j.entry.Before.Status || failedAnew(j.entry.Before, now))
+}
+
+// credit takes a refused push for an accepted one, because the order was found moved.
+func (x *run) credit(j *job, changed string) next {
+	why := fmt.Sprintf("the push to %s was refused, but the order was moved, by the push or by somebody else: %s", j.sent.to, changed)
+	j.evidence("order", why, time.Now())
+	j.item.Target, j.rec.Target = j.sent.to, j.sent.to
+	j.item.PushedAt, j.rec.SentAt = j.sent.at, j.sent.at
+	j.rec.Attempt, j.lost = j.item.Attempts, nil // without an intent that was not carried out
+	_ = x.put(j, RecordPushed, why)              // a failed put stops the run, and what follows sees that
+	return nextFollow
+}
+
+// readOnceMore reads an order that a refused push may have moved, before it is reported
+// as skipped. over is false if the order is as it was.
+func (x *run) readOnceMore(j *job, why string) (n next, over bool) {
+	if !j.unread || j.ctx.Err() != nil && j.item.PushedAt.IsZero() {
+		return nextOver, false
+	}
+	kind := inLine
+	if x.stopping() {
+		kind = beforePush // a server that asked for patience is not waited for
+	}
+	_, err := x.read(j, kind)
+	switch changed := j.entry.Before.Diff(j.item.After); {
+	case err != nil && !j.sent.answered:
+		return nextOver, false
+	case err != nil:
+		x.done(j, OutcomeUnknown, fmt.Sprintf("%s; the order could not be read since then, so run again before anything else is sent: %v", why, err))
+		return nextOver, true
+	case x.movedByPush(j):
+		x.tell.reread(j, changed)
+		return x.credit(j, changed), true
+	default:
+		return nextOver, false
 	}
 }
 
@@ -375,18 +452,31 @@ func list(statuses []commerce.Status) string {
 // record lets a later run try it anew.
 func (x *run) putOff(j *job, what string, err error) next {
 	why := what + ": " + err.Error()
-	if x.takeBack(j, RecordRefused, why) != nil {
+	if x.takeBack(j, RecordRefused, why) != nil || j.ctx.Err() != nil {
 		return x.unstarted(j)
 	}
 	j.refusals++
 	if j.refusals > x.cfg.MaxRefusals {
-		return x.leave(j, fmt.Sprintf("given up after %d tries: %s", j.refusals, why))
+		why = fmt.Sprintf("given up after %d tries: %s", j.refusals, why)
+		if j.lost != nil {
+			return x.bar(j, why) // it is read once more there
+		}
+		return x.leave(j, why)
 	}
 	pause := max(time.Second<<min(j.refusals-1, 6), x.pace.rest())
 	if x.gate.rest(j.ctx, pause) != nil {
 		return x.unstarted(j)
 	}
 	return nextAgain
+}
+
+// notReadable ends an order that Commerce forbids to read.
+func (x *run) notReadable(j *job, err error) next {
+	why := "the order could not be read again: " + err.Error()
+	if x.takeBack(j, RecordRefused, why) != nil {
+		return x.unstarted(j)
+	}
+	return x.leave(j, why)
 }
 
 // release takes an intent back before anything went out.
@@ -412,16 +502,23 @@ func (x *run) skip(j *job, why string) next {
 
 // unstarted ends an order that the end of the run left where it was.
 func (x *run) unstarted(j *job) next {
-	why := x.notStarted(j)
-	if j.refusals > 0 || len(j.tried) > 0 {
+	why := whyNotStarted(j)
+	if j.refusals > 0 || j.denied > 0 || len(j.tried) > 0 {
 		why = fmt.Sprintf("%s; the last try: %s", why, j.rec.Why)
 	}
-	return x.leave(j, why)
+	n := x.leave(j, why)
+	if n != nextFollow {
+		_ = x.notStarted(j)
+	}
+	return n
 }
 
 // leave ends an order that is left where it was, as far as that is known.
 func (x *run) leave(j *job, why string) next {
 	if j.lost == nil {
+		if n, over := x.readOnceMore(j, why); over {
+			return n
+		}
 		x.done(j, OutcomeSkipped, why)
 		return nextOver
 	}

@@ -104,6 +104,7 @@ func (x *run) newBreaker() *breaker {
 			p, err := within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
 			x.heedConnect(err, "")
 			x.heedConnect(p.Err, "")
+			x.checkAccess("Connect", "looking whether it is up", err)
 			return p, err
 		}
 	}

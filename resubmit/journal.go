@@ -86,7 +86,9 @@ const (
 	// RecordSending is the intent: a push may have happened. As the last record it
 	// means the same as RecordUnknown.
 	RecordSending RecordState = "sending"
-	// RecordRefused: nothing was moved, for sure. It may be tried again.
+	// RecordRefused: nothing was pushed, or every push was refused. The order may be tried
+	// again. If a push was refused (Attempt is not 0) and the order is then found moved, the
+	// push counts as accepted.
 	RecordRefused RecordState = "refused"
 	// RecordUnknown: a push was sent, its answer lost. The order is only read, unless
 	// Config.Attempts allows another attempt.
@@ -120,8 +122,9 @@ type Record struct {
 	// At is when State was entered; of RecordProgressing, when Seen was first seen with
 	// it.
 	At time.Time `json:"at"`
-	// SentAt is when the last push was sent that was accepted or got no answer, or the
-	// latest that it can have been; zero when there was none, or is not known.
+	// SentAt is when the last push was answered that was accepted, got no answer or, in a
+	// RecordRefused, was refused, or the latest that it can have been; zero when there was
+	// none, or is not known.
 	SentAt time.Time `json:"sentAt,omitzero"`
 	// Why is a sentence.
 	Why string `json:"why,omitempty"`

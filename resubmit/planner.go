@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -161,6 +162,9 @@ type planner struct {
 	unsettle string // why nothing may be resubmitted yet; "" when it may
 	quiet    time.Time
 	slots    chan struct{} // taken by each call
+
+	readable  atomic.Bool  // an order could be read
+	forbidden atomic.Int64 // orders that Commerce forbids to read
 
 	named  map[string]bool // of explicit, those that were listed
 	unread int
@@ -472,10 +476,13 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 			o, err := p.Reader.Order(ctx, c.order.ID)
 			switch {
 			case err != nil:
-				c.err = err
+				if c.err = err; forbidden(err) {
+					p.forbidden.Add(1)
+				}
 			case o == nil || o.ID != c.order.ID:
 				c.err = errors.New("the answer was about another order")
 			default:
+				p.readable.Store(true)
 				c.err = identityOf(c.order).check(identityOf(o))
 				if c.err == nil {
 					c.order = readable(completed(o, c.order))
@@ -485,12 +492,17 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	}
 	reads.Wait()
 	for i := range candidates {
-		if err := candidates[i].err; errors.Is(err, commerce.ErrUnauthorized) {
+		if err := candidates[i].err; unauthorized(err) || forbidden(err) && p.allForbidden() {
 			// This is about us, not about the order: to go on would only lock us out.
 			return fmt.Errorf("resubmit: plan: read order %s: %w", excerpt(label(candidates[i].order)), err)
 		}
 	}
 	return ctx.Err() // a reading that was cancelled says nothing about its order
+}
+
+// allForbidden reports whether Commerce forbids to read any order at all.
+func (p *planner) allForbidden() bool {
+	return !p.readable.Load() && p.forbidden.Load() >= forbiddenInRow
 }
 
 func (p *planner) take(ctx context.Context) error {

@@ -95,9 +95,9 @@ type Config struct {
 	// so that the other subscriptions go on; what is left out is read from the plan
 	// again later. Default 8192.
 	InHand int
-	// MaxRefusals is how often an order is tried again in one run after a call
-	// that for sure did nothing: the server was not reached, refused the
-	// credentials or asked for patience. Default 3; -1 never.
+	// MaxRefusals is how often an order is tried again in one run after the server
+	// was not reached or asked for patience. Refused credentials do not count: see
+	// [Runner.Apply]. Default 3; -1 never.
 	MaxRefusals int
 	// Attempts says whether an order may be pushed again whose push got no answer.
 	// Default: never.

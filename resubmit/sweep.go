@@ -218,6 +218,7 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 	if e, ok := errors.AsType[*commerce.Error](err); ok && e.RetryAfter > 0 {
 		x.asked("Commerce", e.RetryAfter, "")
 	}
+	x.checkAccess("Commerce", "listing the orders under way", err)
 	return shown, err
 }
 

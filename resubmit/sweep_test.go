@@ -273,7 +273,7 @@ func genSlowTrouble(t *rapid.T) slowTrouble {
 		fates:  rapid.SliceOfN(rapid.SampledFrom(fates), n, n).Draw(t, "fates"),
 		subs:   rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "", "a", "b"}), n, n).Draw(t, "subscriptions"),
 		hidden: rapid.SliceOfN(rapid.SampledFrom([]bool{false, false, true}), n, n).Draw(t, "hidden"),
-		pages:  several("pages", 6, fine, fine, broken, limited, badToken, lostIgnored),
+		pages:  several("pages", 6, fine, fine, broken, limited, lostIgnored),
 		page:   rapid.SampledFrom([]int{1, 7, 100}).Draw(t, "page"),
 		old:    rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour, 100 * time.Hour}).Draw(t, "old"),
 		rate:   rapid.SampledFrom([]float64{-1, 2, 10}).Draw(t, "rate"),

@@ -18,6 +18,9 @@ const (
 
 // verdictOf judges the outcome of an order.
 func (x *run) verdictOf(j *job, o Outcome) verdict {
+	if o == OutcomeSkipped && j.denied > 0 {
+		return noVerdict // it tells about the credentials
+	}
 	return x.verdictOn(j.ctx, o, j.item.Attempts, j.good)
 }
 
@@ -102,6 +105,10 @@ func (x *run) letGo(ready, stopped []*job) {
 		x.ready <- r
 	}
 	for _, s := range stopped {
+		if s.unread {
+			x.ready <- s // it is read before it is reported as skipped
+			continue
+		}
 		x.done(s, OutcomeSkipped, s.ramp.stopped)
 	}
 	x.tell.flush()

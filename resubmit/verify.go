@@ -322,6 +322,7 @@ func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.Request
 	found, err := x.cfg.Requests.NewestRequests(j.ctx, keys)
 	if err != nil {
 		x.heed(j, err)
+		x.checkAccess("Connect", "looking up the requests of order "+j.item.Number, err)
 	}
 	for _, k := range keys {
 		if _, ok := found[k]; ok {

@@ -1,0 +1,107 @@
+package resubmit
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+)
+
+// Refused credentials end a run at once, since every further call would be refused too
+// and might lock the account. The rule is the same in every step:
+//
+//   - 401 from either system ends the run. So does 403 from Connect, to a list and to a
+//     sign-in.
+//   - 403 to a read or a push of one order is that order's own refusal. Only when
+//     forbiddenInRow orders in a row got it, and no call of the same kind succeeded in
+//     between, it is about the credentials and ends the run. Orders that an earlier run
+//     had begun are not counted, so that a few orders which are always forbidden cannot
+//     keep a run from the others: each run begins with other ones.
+//   - A push is not repeated by its client, which has renewed the credentials by the time
+//     it returns. So 401 or 403 to a push first leads to one further attempt.
+//
+// Nothing of this counts as a refusal of the order: its record allows another attempt.
+
+// forbiddenInRow is how many orders in a row are forbidden when the credentials are to
+// blame.
+const forbiddenInRow = 3
+
+// unauthorized reports whether the credentials were refused as such.
+func unauthorized(err error) bool {
+	return errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, connect.ErrUnauthorized) ||
+		forbidden(err) && notSent(err)
+}
+
+// forbidden reports whether the credentials are good but not for the call.
+func forbidden(err error) bool {
+	return errors.Is(err, commerce.ErrForbidden) || errors.Is(err, connect.ErrForbidden)
+}
+
+// notSent reports whether the call itself never went out: its sign-in failed.
+func notSent(err error) bool {
+	e, ok := errors.AsType[*commerce.Error](err)
+	return ok && e.Delivery == commerce.NotSent
+}
+
+// access counts the orders in a row that one kind of call was forbidden for. The zero
+// value is ready.
+type access struct {
+	mu     sync.Mutex
+	orders map[string]bool
+}
+
+func (a *access) succeeded() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.orders)
+}
+
+// forbid counts an order, and reports whether the credentials are to blame.
+func (a *access) forbid(orderID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.orders == nil {
+		a.orders = make(map[string]bool)
+	}
+	a.orders[orderID] = true
+	return len(a.orders) >= forbiddenInRow
+}
+
+// checkAccess ends the run if the error of a call says that the credentials are refused.
+func (x *run) checkAccess(system, call string, err error) {
+	if unauthorized(err) || forbidden(err) {
+		x.endDenied(system, call, err)
+	}
+}
+
+// checkOrderAccess is checkAccess for a call about one order.
+func (x *run) checkOrderAccess(j *job, a *access, call string, err error) {
+	switch {
+	case unauthorized(err), forbidden(err) && !j.earlier && a.forbid(j.entry.OrderID):
+		x.endDenied("Commerce", call+" "+j.item.Number, err)
+	}
+}
+
+func (x *run) endDenied(system, call string, err error) {
+	x.cancel(fmt.Errorf("resubmit: %s refused the credentials (%s), so the run ended: %w; renew them or have the permission added, "+
+		"then run again with the same plan and journal", system, call, err))
+}
+
+// denied handles a push that was answered with 401 or 403. The client has renewed its
+// credentials, if it can, so there is one further attempt.
+func (x *run) denied(j *job, why string, err error) next {
+	if j.denied++; j.denied > 1 || unauthorized(err) && notSent(err) {
+		x.checkOrderAccess(j, &x.pushAccess, "push of order", err)
+	}
+	switch {
+	case j.ctx.Err() != nil:
+		j.unread = false // whoever is not let in has moved nothing; the next run reads it anyway
+		return x.unstarted(j)
+	case j.denied > 1:
+		return x.leave(j, why)
+	default:
+		return nextAgain
+	}
+}

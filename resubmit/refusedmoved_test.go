@@ -1,0 +1,180 @@
+package resubmit_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// actingPusher carries pushes out and answers as if it had not.
+type actingPusher struct {
+	*shop
+	answers []*commerce.Error // of the first pushes; nil is the shop's own answer
+}
+
+func (p *actingPusher) Push(ctx context.Context, id string, to commerce.Status) error {
+	err := p.shop.Push(ctx, id, to)
+	if len(p.answers) == 0 {
+		return err
+	}
+	answer := p.answers[0]
+	p.answers = p.answers[1:]
+	if answer == nil {
+		return err
+	}
+	return answer
+}
+
+func refusal(status int, d commerce.Delivery) *commerce.Error {
+	return &commerce.Error{Op: "push order", HTTPStatus: status, Delivery: d}
+}
+
+// A server can act and answer that it did not (429 by a gateway behind the action). The
+// order is then pushed once, credited and verified.
+func TestRefusedPush(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]*commerce.Error{
+		"429": refusal(429, commerce.Refused), "401": refusal(401, commerce.Refused),
+		"403": refusal(403, commerce.Refused), "409": refusal(409, commerce.Refused),
+		"400": refusal(400, commerce.Refused), "not_sent": refusal(0, commerce.NotSent),
+	} {
+		for retries, most := range map[string]int{"with_retries": 0, "without_retries": -1} {
+			for kind, silent := range map[string]bool{"transitions": false, "no_transitions": true} {
+				t.Run(fmt.Sprintf("%s_of_a_moved_order_is_credited/%s/%s", name, retries, kind), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						o := outageOrder(1, "s1")
+						o.silent = silent
+						s, d := newShop(o), &diary{}
+						journal := new(resubmit.MemoryJournal)
+						r := runnerFor(t, s, func(c *resubmit.Config) {
+							c.Pusher, c.MaxRefusals = &actingPusher{shop: s, answers: []*commerce.Error{answer}}, most
+							c.Targets, c.Journal, c.Observer = []commerce.Status{"PD", "PR"}, journal, d
+						})
+						start := time.Now()
+						report, err := r.Apply(t.Context(), planFor(t, o))
+						require.NoError(t, err)
+						item := itemOf(t, report, 1)
+						require.Equal(t, resubmit.OutcomeCompleted, item.Outcome, item.Why)
+						require.EqualValues(t, "PD", item.Target)
+						require.Equal(t, 1, item.Attempts)
+						require.WithinDuration(t, start, item.PushedAt, time.Second)
+						require.Contains(t, fmt.Sprint(item.Evidence), "the push to PD was refused, but the order was moved")
+						require.Len(t, s.ledger, 1, "never pushed again")
+						rec, _, err := journal.Get("id-1")
+						require.NoError(t, err)
+						require.Equal(t, resubmit.RecordCompleted, rec.State)
+						require.Equal(t, 1, rec.Attempt)
+						require.Equal(t, item.PushedAt, rec.SentAt)
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestRefusedPushFailsAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		o.fates = []fate{{after: time.Millisecond, status: "PF", reason: "Vendor has failed request PR-1"}}
+		s := newShop(o)
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+		})
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeFailedAgain, itemOf(t, report, 1).Outcome)
+		require.Len(t, s.ledger, 1)
+	})
+}
+
+// The next run learns from the journal that a push was refused, also from a journal that
+// an older version wrote, which has no SentAt there.
+func TestRefusedPushIsCreditedByTheNextRun(t *testing.T) {
+	t.Parallel()
+	for name, old := range map[string]bool{"record": false, "record_of_an_older_version": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := outageOrder(1, "s1")
+				o.fates = []fate{{after: 20 * time.Minute, status: "CP"}}
+				s, journal := newShop(o), new(resubmit.MemoryJournal)
+				pusher := &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+				first := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Pusher = journal, pusher })
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(500*time.Millisecond, cancel)
+				plan := planFor(t, o)
+				report, err := first.Apply(ctx, plan)
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, resubmit.OutcomeUnknown, itemOf(t, report, 1).Outcome, "it was moved and is not skipped")
+				require.Contains(t, itemOf(t, report, 1).Why, "run again before anything else is sent")
+				rec, _, err := journal.Get("id-1")
+				require.NoError(t, err)
+				require.Equal(t, resubmit.RecordRefused, rec.State)
+				require.Equal(t, 1, rec.Attempt)
+				require.False(t, rec.SentAt.IsZero())
+				if old {
+					rec.SentAt = time.Time{}
+					require.NoError(t, journal.Put(rec))
+				}
+
+				report, err = runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal }).Apply(t.Context(), plan)
+				require.NoError(t, err)
+				item := itemOf(t, report, 1)
+				require.Equal(t, resubmit.OutcomeCompleted, item.Outcome, item.Why)
+				require.EqualValues(t, "PD", item.Target)
+				require.Len(t, s.ledger, 1)
+			})
+		})
+	}
+}
+
+// A stopped canary group and a drained run read an order once more before they report it.
+func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
+	t.Parallel()
+	t.Run("drain", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			o := outageOrder(1, "s1")
+			s := newShop(o)
+			r := runnerFor(t, s, func(c *resubmit.Config) {
+				c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+			})
+			time.AfterFunc(500*time.Millisecond, r.Drain)
+			report, err := r.Apply(t.Context(), planFor(t, o))
+			require.Equal(t, resubmit.Result{Completed: 1}, report.Result, itemOf(t, report, 1).Why)
+			require.NoError(t, err, "nothing is left to do")
+		})
+	})
+	t.Run("stopped_group", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			moved, bad := outageOrder(2, "s2"), outageOrder(1, "s1")
+			bad.fates = []fate{{after: time.Second, status: "PF", reason: "Vendor has failed request PR-1"}}
+			moved.Status = commerce.StatusProvisioning
+			s, journal := newShop(bad, moved), new(resubmit.MemoryJournal)
+			before := outageOrder(2, "s2")
+			plan := planFor(t, bad, before)
+			require.NoError(t, journal.Begin(plan.Digest()))
+			require.NoError(t, journal.Put(resubmit.Record{
+				OrderID: "id-2", Fingerprint: resubmit.Fingerprint("id-2", resubmit.StateOf(&before.Order)),
+				State: resubmit.RecordRefused, Attempt: 1, Target: "PD", At: time.Now(), SentAt: time.Now(),
+			}))
+			r := runnerFor(t, s, func(c *resubmit.Config) {
+				c.Journal, c.Canary.Steps, c.Verify.Timeout = journal, []int{1, 1}, time.Minute
+			})
+			report, err := r.Apply(t.Context(), plan)
+			require.NoError(t, err)
+			require.Equal(t, resubmit.Result{FailedAgain: 1, Progressing: 1}, report.Result, itemOf(t, report, 2).Why)
+			require.Len(t, s.ledger, 1)
+		})
+	})
+}
