@@ -10,6 +10,8 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // record is one line of a text, or the lines that a quoted field of CSV spans.
@@ -258,7 +260,7 @@ func countOf(fields []string) (int, bool) {
 		return 0, false
 	}
 	count, unit, _ := strings.Cut(strings.Trim(fields[0], "()"), " ")
-	n, err := strconv.Atoi(count)
+	n, err := number.Atoi(count)
 	return n, err == nil && (unit == "rows" || unit == "row")
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // Order reads one order by its numeric id. Billing does not tell why it failed, nor
@@ -17,10 +19,13 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	if err != nil {
 		return nil, err
 	}
-	return c.order(row), nil
+	o := c.order(row)
+	o.ID, o.BillingID = id, id // the row may have none that can be read
+	return o, nil
 }
 
-// Row reads one order by its numeric id, as Billing tells it.
+// Row reads one order by its numeric id, as Billing tells it. What of the row cannot be
+// read is in its Problems.
 func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 	n, err := orderID(id)
 	if err != nil {
@@ -31,7 +36,12 @@ func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 	if err := c.execute(ctx, opRead, call, row.read); err != nil {
 		return nil, err
 	}
-	if row.OrderID != NullInt(n) {
+	if c.creds.secrets != nil {
+		for i, problem := range row.Problems {
+			row.Problems[i] = scrub(problem, c.creds.secrets())
+		}
+	}
+	if row.OrderID != Null && row.OrderID != NullInt(n) {
 		return nil, &commerce.Error{Op: opRead, Err: fmt.Errorf("order %d was asked for, but %s came back", n, row.OrderID)}
 	}
 	return &row, nil
@@ -51,6 +61,9 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	row, err := c.Row(ctx, id)
 	if err != nil {
 		return unread(err)
+	}
+	if len(row.Problems) > 0 {
+		return notSent(opPush, fmt.Errorf("order %s is not pushed, as not all of it could be read: %s", id, strings.Join(row.Problems, "; ")))
 	}
 	signed, err := c.SignedText(row)
 	if err != nil {
@@ -80,7 +93,7 @@ func unread(err error) error {
 
 // orderID reads a numeric id.
 func orderID(id string) (int, error) {
-	n, err := strconv.ParseInt(id, 10, 32)
+	n, err := number.ParseInt(id, 10, 32)
 	if err != nil || n < 1 || strconv.FormatInt(n, 10) != id {
 		return 0, fmt.Errorf("%q is not the id of an order in Billing, which is a number such as 1000027", clip(id))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 func TestOrderOfARowOf19Columns(t *testing.T) {
@@ -102,15 +103,8 @@ func TestRowsThatAreRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name, answer, want string
 	}{
-		{"16 columns", result(cells(nil)[:16]), "the row has 16 columns: GetOrder_API returns 17 or 19"},
-		{"no columns", result([]any{}), "the row has 0 columns"},
 		{"no row", emptyResult, "the answer has no Result[0]"},
-		{"a text as id", result(cells(map[int]any{0: "1000027"})), `Result[0][0]: expected int, found string "1000027"`},
-		{"no id", result(cells(map[int]any{0: billing.Null})), "the row has no OrderID"},
 		{"another order", result(cells(map[int]any{0: 5})), "order 1000027 was asked for, but 5 came back"},
-		{"a number as currency", result(cells(map[int]any{17: 5})), "Result[0][17]: expected string, found int"},
-		{"an amount of gigabytes", strings.Replace(result(cells(nil)), "12.5", "1e-200", 1), "Result[0][8]: the amount has the exponent"},
-		{"base64 that is no text", result(cells(map[int]any{12: []byte{0xff}})), "Result[0][12]: the base64 is not UTF-8"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,6 +113,77 @@ func TestRowsThatAreRefused(t *testing.T) {
 			require.ErrorContains(t, err, "commerce: read order: ")
 			require.ErrorContains(t, err, tc.want)
 		})
+	}
+}
+
+// oddRows are answers to a read of order 1000027, and what is said of them.
+func oddRows() map[string]string {
+	long := strings.Repeat("9", 1<<20)
+	raw := func(old, changed string) string { return strings.Replace(result(cells(nil)), old, changed, 1) }
+	return map[string]string{
+		result(cells(nil)[:16]):                             "the row has 16 columns: GetOrder_API returns 17 or 19",
+		result([]any{}):                                     "the row has 0 columns",
+		result(cells(map[int]any{0: "1000027"})):            `OrderID must be an int, not the string "1000027"`,
+		result(cells(map[int]any{0: billing.Null})):         "the row has no OrderID",
+		result(cells(map[int]any{1: 27})):                   `OrderNumber must be a string, not the int "27"`,
+		result(cells(map[int]any{4: []any{1}})):             "OrderStatusID must be a string, not array",
+		result(cells(map[int]any{7: "yesterday"})):          `OrderDate must be an int, not the string "yesterday"`,
+		raw("<i4>1700000060</i4>", "<i8>300000000000</i8>"): "OrderDate 300000000000 is not in the years 1 to 9999",
+		raw("<i4>1700000000</i4>", "<i8>-99999999999</i8>"): "CreationTime -99999999999 is not in the years 1 to 9999",
+		result(cells(map[int]any{8: "12.5"})):               `Total must be a double, not the string "12.5"`,
+		result(cells(map[int]any{17: 5})):                   `CurrencyID must be a string, not the int "5"`,
+		result(cells(map[int]any{12: []byte{0xff}})):        "Comments must be text, but its base64 is not UTF-8 text",
+		raw("12.5", "1e-200"):                               "Total must be an amount: a number must have at most 64 characters",
+		raw("12.5", "1e70"):                                 "Total must be an amount: a number must have at most 64 characters",
+		raw("12.5", strings.Repeat("9", 100)):               "Total must be an amount: a number must have at most 64 characters, not 100",
+		raw("12.5", long):                                   "Total must be an amount: a number must have at most 64 characters, not 1048576",
+		raw("<i4>1700000060</i4>", "<i4>"+long+"</i4>"):     "OrderDate must be an int of 64 bits, not the int \"9999",
+		raw("<i4>1700000060</i4>", "<i4></i4>"):             `OrderDate must be an int of 64 bits, not the int ""`,
+		raw("<i4>1700000060</i4>", "<nil>x</nil>"):          `OrderDate must be an int, not the nil "x"`,
+		strings.Replace(result([]any{}), "<array><data></data></array>", "<string>none</string>", 1): "the row is not an array but string",
+	}
+}
+
+func TestOrder_of_an_odd_row_has_problems_and_is_not_pushed(t *testing.T) {
+	t.Parallel()
+	for answer, problem := range oddRows() {
+		c, w := client(t, billing.None(), answers(200, answer))
+		start := time.Now()
+		o, err := c.Order(t.Context(), "1000027")
+		require.NoError(t, err, problem)
+		require.Less(t, time.Since(start), 2*time.Second)
+		require.Equal(t, "1000027", o.ID)
+		require.Contains(t, strings.Join(o.Problems, "\n"), problem)
+		require.Less(t, len(o.Problems[0]), 200)
+
+		err = c.Push(t.Context(), "1000027", commerce.StatusPaid)
+		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+		require.Len(t, w.calls, 2, "two reads and no push")
+	}
+}
+
+func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
+	t.Parallel()
+	for answer, problem := range oddRows() {
+		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+			if strings.Contains(body, "<i4>1000027</i4>") {
+				return httpmock.NewStringResponse(200, answer), nil
+			}
+			return shop(body)
+		})
+		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+			Source: c.FromLines(strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n")),
+			Reader: c, Filter: resubmit.Everything(), IgnoreConnect: true, Explicit: []string{"1000001", "1000002"},
+		})
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Counts{Total: 3, Resubmit: 2, Hold: 1}, plan.Counts(), problem)
+		for e, err := range plan.Entries() {
+			require.NoError(t, err)
+			if e.OrderID == "1000027" {
+				require.Equal(t, "unreadable-row", e.Decision.RuleID)
+				require.Equal(t, []string{"27"}, e.Subscriptions)
+			}
+		}
 	}
 }
 

@@ -1,12 +1,16 @@
 package billing
 
 import (
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
@@ -35,117 +39,179 @@ type OrderRow struct {
 	// columns: "" and Null in rows of 17. That the last one is CompletedDate is inferred.
 	CurrencyID    string
 	CompletedDate NullInt
+	// Problems say what of the row could not be read, one sentence each. The fields they
+	// speak of are zero or [Null].
+	Problems []string
 }
 
 const fewestColumns = 17
 
-// read takes the columns that are known; a newer version may send more.
+// columnNames are the names of the columns (facts/commerce.md 1.4).
+var columnNames = [...]string{
+	"OrderID", "OrderNumber", "VendorAccountID", "CustomerID", "OrderStatusID", "OrderTypeID", "CreationTime", "OrderDate",
+	"Total", "TaxTotal", "DiscountTotal", "MerchTotal", "Comments", "ExpirationDate", "PromoCode", "SalesBranchID",
+	"SalesPersonID", "CurrencyID", "CompletedDate",
+}
+
+// read takes the columns that are known; a newer version may send more. Only a document
+// that is not XML-RPC is an error: what is odd in the row is one of its Problems.
 func (r *OrderRow) read(v *xmlrpc.Value) error {
+	*r = OrderRow{
+		OrderID: Null, VendorAccountID: Null, CustomerID: Null, CreationTime: Null, OrderDate: Null,
+		ExpirationDate: Null, SalesBranchID: Null, SalesPersonID: Null, CompletedDate: Null,
+	}
+	if kind := v.Kind(); kind != xmlrpc.Array {
+		r.Problems = append(r.Problems, fmt.Sprintf("the row is not an array but %s", kind))
+		return v.Skip()
+	}
 	columns := 0
-	*r = OrderRow{OrderID: Null, CompletedDate: Null}
 	err := v.Each(func(i int, v *xmlrpc.Value) error {
 		columns = i + 1
-		return r.column(i, v)
-	})
-	switch {
-	case err != nil:
-		return err
-	case columns < fewestColumns:
-		return fmt.Errorf("the row has %d columns: GetOrder_API returns 17 or 19", columns)
-	case r.OrderID == Null:
-		return fmt.Errorf("the row has no OrderID")
-	default:
-		return nil
-	}
-}
-
-func (r *OrderRow) column(i int, v *xmlrpc.Value) error {
-	switch i {
-	case 0:
-		return integer(v, &r.OrderID)
-	case 1:
-		return text(v, &r.OrderNumber)
-	case 2:
-		return integer(v, &r.VendorAccountID)
-	case 3:
-		return integer(v, &r.CustomerID)
-	case 4:
-		return text(v, &r.OrderStatusID)
-	case 5:
-		return text(v, &r.OrderTypeID)
-	case 6:
-		return integer(v, &r.CreationTime)
-	case 7:
-		return integer(v, &r.OrderDate)
-	case 8:
-		return amount(v, &r.Total)
-	case 9:
-		return amount(v, &r.TaxTotal)
-	case 10:
-		return amount(v, &r.DiscountTotal)
-	case 11:
-		return amount(v, &r.MerchTotal)
-	case 12:
-		return text(v, &r.Comments)
-	case 13:
-		return integer(v, &r.ExpirationDate)
-	case 14:
-		return text(v, &r.PromoCode)
-	case 15:
-		return integer(v, &r.SalesBranchID)
-	case 16:
-		return integer(v, &r.SalesPersonID)
-	case 17:
-		return text(v, &r.CurrencyID)
-	case 18:
-		if v.Kind() != xmlrpc.Int {
-			return nil // its meaning is inferred: nothing may fail because of it
+		if i >= len(columnNames) {
+			return nil
 		}
-		return integer(v, &r.CompletedDate)
-	default:
+		c := cell{kind: v.Kind()}
+		var err error
+		if c.text, c.scalar, err = v.Literal(); err != nil {
+			return err
+		}
+		if err := r.column(i, c); err != nil {
+			r.Problems = append(r.Problems, columnNames[i]+" "+err.Error())
+		}
 		return nil
+	})
+	if columns < fewestColumns {
+		r.Problems = append(r.Problems, fmt.Sprintf("the row has %d columns: GetOrder_API returns 17 or 19", columns))
 	}
-}
-
-func integer(v *xmlrpc.Value, out *NullInt) error {
-	if v.Kind() == xmlrpc.Nil {
-		*out = Null
-		return v.Nil()
+	if r.OrderID == Null {
+		r.Problems = append(r.Problems, "the row has no OrderID")
 	}
-	n, err := v.Int64()
-	*out = NullInt(n)
 	return err
 }
 
-// text reads a string, which may come as base64 when it has letters outside ASCII.
-func text(v *xmlrpc.Value, out *string) (err error) {
-	switch v.Kind() {
-	case xmlrpc.Nil:
-		return v.Nil()
-	case xmlrpc.Base64:
-		content, err := v.Bytes()
-		if err == nil && !utf8.Valid(content) {
-			err = fmt.Errorf("the base64 is not UTF-8 text")
-		}
-		*out = string(content)
-		return err
+func (r *OrderRow) column(i int, c cell) error {
+	switch i {
+	case 0:
+		return c.integer(&r.OrderID)
+	case 1:
+		return c.string(&r.OrderNumber)
+	case 2:
+		return c.integer(&r.VendorAccountID)
+	case 3:
+		return c.integer(&r.CustomerID)
+	case 4:
+		return c.string(&r.OrderStatusID)
+	case 5:
+		return c.string(&r.OrderTypeID)
+	case 6:
+		return c.time(&r.CreationTime)
+	case 7:
+		return c.time(&r.OrderDate)
+	case 8:
+		return c.amount(&r.Total)
+	case 9:
+		return c.amount(&r.TaxTotal)
+	case 10:
+		return c.amount(&r.DiscountTotal)
+	case 11:
+		return c.amount(&r.MerchTotal)
+	case 12:
+		return c.string(&r.Comments)
+	case 13:
+		return c.integer(&r.ExpirationDate)
+	case 14:
+		return c.string(&r.PromoCode)
+	case 15:
+		return c.integer(&r.SalesBranchID)
+	case 16:
+		return c.integer(&r.SalesPersonID)
+	case 17:
+		return c.string(&r.CurrencyID)
 	default:
-		*out, err = v.Text()
-		return err
+		if c.integer(&r.CompletedDate) != nil {
+			r.CompletedDate = Null // its meaning is inferred: nothing may fail because of it
+		}
+		return nil
 	}
 }
 
-func amount(v *xmlrpc.Value, out *decimal.Decimal) error {
-	if v.Kind() == xmlrpc.Nil {
-		return v.Nil()
+// cell is one value of a row as it was sent.
+type cell struct {
+	kind   xmlrpc.Kind
+	text   string
+	scalar bool // it has a text
+}
+
+func (c cell) isNil() bool { return c.kind == xmlrpc.Nil && c.text == "" }
+
+func (c cell) mismatch(want string) error {
+	if !c.scalar {
+		return fmt.Errorf("must be %s, not %s", want, c.kind)
 	}
-	d, err := v.Decimal()
+	return fmt.Errorf("must be %s, not the %s %q", want, c.kind, clip(c.text))
+}
+
+func (c cell) integer(out *NullInt) error {
+	if c.isNil() {
+		*out = Null
+		return nil
+	}
+	if c.kind != xmlrpc.Int {
+		return c.mismatch("an int")
+	}
+	n, err := number.ParseInt(strings.Trim(c.text, " \t\r\n"), 10, 64)
 	if err != nil {
+		return c.mismatch("an int of 64 bits")
+	}
+	*out = NullInt(n)
+	return nil
+}
+
+// time reads an integer that is a time.
+func (c cell) time(out *NullInt) error {
+	// The first second of the year 1 and the first of the year 10000: others cannot be
+	// written in the usual form.
+	const first, last = -62_135_596_800, 253_402_300_800
+	var n NullInt
+	if err := c.integer(&n); err != nil {
 		return err
 	}
-	const most = 100 // an exponent beyond makes a number of gigabytes when printed
-	if e := d.Exponent(); e < -most || e > most {
-		return fmt.Errorf("the amount has the exponent %d: it must be -%d to %d", e, most, most)
+	if n != Null && (n < first || n >= last) {
+		return fmt.Errorf("%d is not in the years 1 to 9999", n)
+	}
+	*out = n
+	return nil
+}
+
+// string reads a text, which may come as base64 when it has letters outside ASCII.
+func (c cell) string(out *string) error {
+	switch {
+	case c.isNil():
+		return nil
+	case c.kind == xmlrpc.String:
+		*out = c.text
+		return nil
+	case c.kind != xmlrpc.Base64:
+		return c.mismatch("a string")
+	}
+	content, err := base64.StdEncoding.Strict().DecodeString(strings.Join(strings.Fields(c.text), ""))
+	if err != nil || !utf8.Valid(content) {
+		return errors.New("must be text, but its base64 is not UTF-8 text")
+	}
+	*out = string(content)
+	return nil
+}
+
+func (c cell) amount(out *decimal.Decimal) error {
+	if c.isNil() {
+		return nil
+	}
+	if c.kind != xmlrpc.Double && c.kind != xmlrpc.Int {
+		return c.mismatch("a double")
+	}
+	d, err := number.Decimal(strings.Trim(c.text, " \t\r\n"))
+	if err != nil {
+		return fmt.Errorf("must be an amount: %w", err)
 	}
 	*out = d
 	return nil
@@ -162,7 +228,8 @@ func (c *Client) order(r *OrderRow) *commerce.Order {
 		Type: commerce.OrderType(r.OrderTypeID), Status: commerce.Status(r.OrderStatusID),
 		PlacedAt: placed,
 		VendorID: r.VendorAccountID.id(), CustomerID: r.CustomerID.id(),
-		Total: commerce.Money{Amount: r.Total, Currency: c.currencyOf(r)},
+		Total:    commerce.Money{Amount: r.Total, Currency: c.currencyOf(r)},
+		Problems: r.Problems,
 	}
 	switch o.VendorID {
 	case "":

@@ -94,6 +94,8 @@ func (c *Client) FromLines(r io.Reader) *Source {
 // in memory then, about 1 KiB each. With q.IDs only the orders of the source with these ids are read.
 // Billing does not know accounts by their APS id: a query with q.Account is an error.
 //
+// An order that cannot be read whole is yielded with its Problems.
+//
 // An error ends the sequence. Ranging over it again reads the orders anew.
 func (s *Source) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
@@ -221,6 +223,9 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, l Line) (*commerce
 	o, err := c.Order(ctx, id)
 	if err != nil {
 		return nil, err
+	}
+	if len(o.Problems) > 0 && o.Number == "" {
+		o.Number = l.Number
 	}
 	if l.Number != "" && l.Number != o.Number {
 		return nil, &commerce.Error{Op: opList, Err: fmt.Errorf("order %s has the number %q in Billing: are these the ids of orders?", id, clip(o.Number))}

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 const declaration = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
@@ -151,17 +153,22 @@ func (e *encoder) integer(n int64) error {
 }
 
 func (e *encoder) bigInt(n *big.Int) error {
-	if n.IsInt64() {
+	const bits = number.Most * 4 // more have more digits
+	switch {
+	case n.IsInt64():
 		return e.integer(n.Int64())
+	case n.BitLen() > bits:
+		return fmt.Errorf("an integer of %d bits cannot be sent", n.BitLen())
+	default:
+		return e.wide(n.String())
 	}
-	return e.wide(n.String())
 }
 
 func (e *encoder) wide(text string) error {
 	switch e.o.Wide {
 	case BigInt:
-		if len(text) > maxDigits {
-			return fmt.Errorf("a number has more than %d digits", maxDigits)
+		if err := number.Check(text); err != nil {
+			return err
 		}
 		return e.element(elBigInt, text)
 	case I8:
@@ -177,13 +184,18 @@ func (e *encoder) double(f float64, bits int) error {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return fmt.Errorf("%g cannot be sent: XML-RPC has only finite doubles", f)
 	}
-	// The specification has no exponents.
-	return e.element(elDouble, strconv.FormatFloat(f, 'f', -1, bits))
+	// The specification has no exponents, but without one few would read a number of
+	// hundreds of digits.
+	text := strconv.FormatFloat(f, 'f', -1, bits)
+	if len(text) > number.Most {
+		text = strconv.FormatFloat(f, 'e', -1, bits)
+	}
+	return e.element(elDouble, text)
 }
 
 func (e *encoder) decimal(d decimal.Decimal) error {
-	if d.Exponent() > maxExponent || d.Exponent() < -maxDigits/2 || d.NumDigits() > maxDigits/2 {
-		return fmt.Errorf("a decimal with %d digits and the exponent %d cannot be sent as a double", d.NumDigits(), d.Exponent())
+	if err := number.CheckDecimal(d); err != nil {
+		return fmt.Errorf("a decimal with the exponent %d cannot be sent as a double: %w", d.Exponent(), err)
 	}
 	return e.element(elDouble, d.String())
 }

@@ -2,12 +2,14 @@ package xmlrpc_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -213,3 +215,55 @@ func TestAReaderThatFailsIsNotAGoodDocument(t *testing.T) {
 type stuck struct{}
 
 func (stuck) Read([]byte) (int, error) { return 0, nil }
+
+func TestScalars_refuse_long_numbers_before_parsing(t *testing.T) {
+	long := strings.Repeat("9", 1<<20)
+	for element, read := range map[string]func(*xmlrpc.Value) error{
+		"i4":               func(v *xmlrpc.Value) error { _, err := v.Int64(); return err },
+		"int":              func(v *xmlrpc.Value) error { _, err := v.Int(); return err },
+		"i8":               func(v *xmlrpc.Value) error { _, err := v.BigInt(); return err },
+		"biginteger":       func(v *xmlrpc.Value) error { _, err := v.Any(); return err },
+		"double":           func(v *xmlrpc.Value) error { _, err := v.Float(); return err },
+		"double ":          func(v *xmlrpc.Value) error { _, err := v.Decimal(); return err },
+		"double\t":         func(v *xmlrpc.Value) error { return v.Decode(new(float32)) },
+		"int ":             func(v *xmlrpc.Value) error { _, err := v.Decimal(); return err },
+		"int\t":            func(v *xmlrpc.Value) error { return v.Decode(new(uint64)) },
+		"boolean":          func(v *xmlrpc.Value) error { _, err := v.Bool(); return err },
+		"dateTime.iso8601": func(v *xmlrpc.Value) error { _, err := v.Time(); return err },
+	} {
+		element = strings.TrimSpace(element)
+		document := "<methodResponse><params><param><value><" + element + ">" + long + "</" + element + "></value></param></params></methodResponse>"
+		start := time.Now()
+		err := xmlrpc.DecodeResponse(strings.NewReader(document), xmlrpc.DecodeOptions{}, read)
+		require.Error(t, err, element)
+		require.Less(t, len(err.Error()), 300, element)
+		require.Less(t, time.Since(start), time.Second, element)
+	}
+}
+
+func TestLiteral_reads_scalars_as_they_are_written(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"<i4> 7 </i4>": " 7 ", "<double>1e999</double>": "1e999", "<string>a&amp;b</string>": "a&b", "plain": "plain", "": "",
+		"<boolean>2</boolean>": "2", "<base64>!</base64>": "!", "<nil/>": "", "<int/>": "",
+	} {
+		document := "<methodResponse><params><param><value>" + value + "</value></param></params></methodResponse>"
+		err := xmlrpc.DecodeResponse(strings.NewReader(document), xmlrpc.DecodeOptions{}, func(v *xmlrpc.Value) error {
+			text, ok, err := v.Literal()
+			require.True(t, ok, value)
+			require.Equal(t, want, text)
+			return err
+		})
+		require.NoError(t, err, value)
+	}
+	document := "<methodResponse><params><param><value><array><data><value><array><data></data></array></value><value><i4>1</i4></value></data></array></value></param></params></methodResponse>"
+	var read []string
+	require.NoError(t, xmlrpc.DecodeResponse(strings.NewReader(document), xmlrpc.DecodeOptions{}, func(v *xmlrpc.Value) error {
+		return v.Each(func(_ int, v *xmlrpc.Value) error {
+			text, ok, err := v.Literal()
+			read = append(read, fmt.Sprint(text, ok))
+			return err
+		})
+	}))
+	require.Equal(t, []string{"false", "1true"}, read)
+}

@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-const (
-	// Numbers are read in time that grows with the square of their length.
-	maxDigits = 10_000
-	// No double has a larger one; a decimal with it is written out in full.
-	maxExponent = 400
-)
+// maxExponent is the largest exponent of a double, up and down. A decimal with it is
+// written out in full.
+const maxExponent = 400
 
 // take reads the text of a value of one kind and gives it to parse while it is good.
 func take[T any](v *Value, k Kind, parse func(text []byte) (T, error)) (T, error) {
@@ -89,10 +88,10 @@ func smallInt(text []byte) (n int64, ok bool) {
 }
 
 func checkInt(text []byte) error {
-	digits := unsigned(text)
-	if len(digits) > maxDigits {
-		return fmt.Errorf("a number has more than %d digits", maxDigits)
+	if err := number.Check(text); err != nil {
+		return err
 	}
+	digits := unsigned(text)
 	if len(digits) == 0 || countDigits(digits) != len(digits) {
 		return fmt.Errorf("%s is not an integer", quote(text))
 	}
@@ -197,8 +196,8 @@ func smallDecimal(text []byte) (decimal.Decimal, bool) {
 // checkDouble checks what ParseFloat and decimal take for a number. The
 // specification has no exponents, but many servers write them.
 func checkDouble(text []byte) error {
-	if len(text) > maxDigits {
-		return fmt.Errorf("a number has more than %d digits", maxDigits)
+	if err := number.Check(text); err != nil {
+		return err
 	}
 	rest := unsigned(text)
 	digits := countDigits(rest)
@@ -219,7 +218,7 @@ func checkDouble(text []byte) error {
 		return fmt.Errorf("%s is not a double", quote(text))
 	}
 	exponent, err := strconv.Atoi(string(power))
-	if err != nil || exponent > maxExponent {
+	if err != nil || exponent > maxExponent || exponent < -maxExponent {
 		return fmt.Errorf("the exponent of the double %s is out of range", quote(text))
 	}
 	return nil
@@ -237,6 +236,22 @@ func parseBool(text []byte) (bool, error) {
 	default:
 		return false, fmt.Errorf("%s is not a boolean: it must be 0 or 1", quote(text))
 	}
+}
+
+// Literal reads a value of any kind as the text that it is written as; a nil is "". An
+// array or a struct has none: it is skipped, and ok is false.
+func (v *Value) Literal() (text string, ok bool, err error) {
+	kind := v.Kind()
+	if kind == Array || kind == Struct {
+		return "", false, v.Skip()
+	}
+	text, err = take(v, kind, func(text []byte) (string, error) {
+		if err := v.charge(len(text)); err != nil {
+			return "", err
+		}
+		return string(text), nil
+	})
+	return text, err == nil, err
 }
 
 // Text reads a string, with or without its element.
