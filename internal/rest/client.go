@@ -26,7 +26,7 @@ const (
 type Config struct {
 	BaseURL   string
 	Auth      Auth          // nil: no credentials
-	HTTP      *http.Client  // nil: own client, TLS verified. Its redirects are never followed
+	HTTP      *http.Client  // nil: own client, TLS verified. Copied, with a *http.Transport in it; redirects are never followed
 	TLS       *tls.Config   // nil: of HTTP, or the system's authorities and no client certificate. Copied
 	UserAgent string        // "cloudblue-go"
 	MaxTries  int           // 3, for reads; one more after renewed credentials
@@ -44,6 +44,7 @@ type Client struct {
 	cfg  Config
 	base string // without a slash at the end
 	http *http.Client
+	push *http.Client // for pushes and what is read right before them
 }
 
 // New checks the configuration: the base URL needs a scheme of http or https and
@@ -68,7 +69,10 @@ func New(cfg Config) (*Client, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Header = cfg.Header.Clone()
-	return &Client{cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"), http: httpClient(cfg.HTTP, cfg.TLS)}, nil
+	return &Client{
+		cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"),
+		http: httpClient(cfg.HTTP, cfg.TLS, 0), push: httpClient(cfg.HTTP, cfg.TLS, pushIdle),
+	}, nil
 }
 
 // checkBaseURL never shows the URL itself: a mistyped one may hold a password.
@@ -90,36 +94,4 @@ func checkBaseURL(s string) error {
 	default:
 		return nil
 	}
-}
-
-// httpClient copies the user's client, so that what is set here stays here.
-func httpClient(given *http.Client, settings *tls.Config) *http.Client {
-	c := &http.Client{}
-	if given != nil {
-		*c = *given
-	}
-	if given == nil || settings != nil {
-		c.Transport = transport(settings)
-	}
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c
-}
-
-// transport is like the one that net/http has by default, unless a program has
-// replaced that by something else: then it is that, without settings.
-func transport(settings *tls.Config) http.RoundTripper {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	switch {
-	case ok:
-		t = t.Clone()
-	case settings == nil:
-		return http.DefaultTransport
-	default:
-		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
-	}
-	t.MaxIdleConnsPerHost = 32 // all calls go to one host
-	if settings != nil {
-		t.TLSClientConfig = settings.Clone()
-	}
-	return t
 }

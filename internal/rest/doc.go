@@ -13,7 +13,9 @@
 // A [Read] is tried again after network errors and the statuses 408, 429, 500,
 // 502, 503 and 504, with full jitter; Retry-After wins where it is given. An
 // [Unsafe] request is sent at most once, whatever happens: it is not retried here,
-// not replayed by net/http, and not repeated with new credentials. Redirects
+// not replayed by net/http or by a transport around it, and not repeated with new
+// credentials. When nothing of a request was written to a connection that the server
+// had closed, it is sent on another one, and no try is counted. Redirects
 // are never followed, because the credentials are in headers that net/http would
 // take along to another host.
 //

@@ -20,11 +20,13 @@ type Request struct {
 	Path     string
 	RawQuery string
 	Safety   Safety
-	Body     []byte      // JSON unless Header says otherwise, or nil
-	Header   http.Header // for this request only; wins over Config.Header
-	NoAuth   bool        // send no credentials
-	Accept   []int       // statuses that are good; nil: 200–299
-	Secrets  []string    // what in Body must not show in errors and logs, however short
+	Fresh    bool                   // read right before a push: share its connections, which are closed after 2 s without a request
+	Body     []byte                 // JSON unless Header says otherwise, or nil
+	Header   http.Header            // for this request only; wins over Config.Header
+	NoAuth   bool                   // send no credentials
+	Accept   []int                  // statuses that are good; nil: 200–299
+	Final    func(body []byte) bool // whether an answer that is not good is final, so that a read is not tried again; nil: by its status
+	Secrets  []string               // what in Body must not show in errors and logs, however short
 }
 
 func (r *Request) accepts(status int) bool {
@@ -106,13 +108,14 @@ func (c *Client) prepare(ctx context.Context, req *Request, u *url.URL) (*http.R
 	if req.Body == nil {
 		r, err = http.NewRequestWithContext(ctx, req.Method, u.String(), http.NoBody)
 	} else {
-		// A bytes.Reader gives the request a GetBody, with which net/http begins
-		// again on a new connection when nothing was written to a stale one.
 		r, err = http.NewRequestWithContext(ctx, req.Method, u.String(), bytes.NewReader(req.Body))
 	}
 	if err != nil {
 		return nil, cause(err)
 	}
+	// With a GetBody net/http would send the request again, and again, when a stream of
+	// HTTP/2 is reset after all of it was read (golang/go#47635).
+	r.GetBody = nil
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", c.cfg.UserAgent)
 	if req.Body != nil {

@@ -62,12 +62,17 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 		tries = c.cfg.MaxTries
 	}
 	waits := newBackOff(ctx, c.cfg.MaxWait)
-	renewed := false
+	renewed, stale := false, 0
 	for n := 1; ; n++ {
 		t := try{c: c, req: req, url: u, number: n}
 		resp, e := t.send(ctx, whole)
 		if e == nil {
 			return resp, nil
+		}
+		if t.stale && stale < mostStale {
+			stale++
+			n-- // no request was sent
+			continue
 		}
 		if t.refused(e) && !renewed {
 			renewed = true
@@ -92,6 +97,9 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 	}
 }
 
+// mostStale bounds how often in a row a call may meet a connection that the server has closed.
+const mostStale = 3
+
 // renew takes no longer than a try: who renews holds up all others.
 func (c *Client) renew(ctx context.Context, refused *http.Request) bool {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
@@ -109,6 +117,7 @@ type try struct {
 	sent      *http.Request // nil when it could not be made
 	secrets   secrets
 	retryable bool
+	stale     bool // the server had closed the connection before anything was written to it
 }
 
 // refused reports whether the credentials of this try were.
@@ -138,8 +147,10 @@ func (t *try) send(parent context.Context, whole bool) (*Response, *Error) {
 }
 
 func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (*Response, *Error) {
-	var w wire
-	r, err := t.c.prepare(w.watch(ctx), t.req, t.url)
+	w := wire{host: t.url.Host, push: t.req.Safety == Unsafe}
+	wired, stop := context.WithCancelCause(ctx)
+	w.stop = stop // ctx ends it
+	r, err := t.c.prepare(w.watch(wired), t.req, t.url)
 	if err == nil {
 		err = t.authorize(ctx, r)
 	}
@@ -158,13 +169,21 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 		return nil, e
 	}
 	t.sent = r
-	answer, err := t.c.http.Do(r) //nolint:bodyclose // closed by notGood or by the body handed out
+	client := t.c.http
+	if t.req.Fresh || t.req.Safety == Unsafe {
+		client = t.c.push
+	}
+	answer, err := client.Do(r) //nolint:bodyclose // closed by notGood or by the body handed out
 	if err != nil {
 		err = explainTrust(cause(err))
+		if w.stopped() {
+			err = errReplay
+		}
 		_, distrust := errors.AsType[*trustError](err)
 		t.retryable = parent.Err() == nil && !distrust
+		t.stale = !distrust && w.stale(ctx)
 		e := t.failed(t.why(parent, ctx, err))
-		e.NotSent = w.untouched(err)
+		e.NotSent = w.untouched(ctx, err)
 		return nil, e
 	}
 	if !t.req.accepts(answer.StatusCode) {
@@ -228,7 +247,7 @@ func (t *try) notGood(answer *http.Response) *Error {
 	if e.Status >= 300 && e.Status <= 399 {
 		e.Err = t.secrets.clean(redirected(answer))
 	}
-	t.retryable = retryableStatus(e.Status)
+	t.retryable = retryableStatus(e.Status) && (t.req.Final == nil || !t.req.Final(e.Body))
 	return e
 }
 

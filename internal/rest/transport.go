@@ -1,0 +1,150 @@
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pushIdle is how long a connection for pushes waits for its next request. Servers
+// that close idle connections early do so after 5 s (Apache, Node.js); one that is
+// about to close proves nothing about a push that was written to it.
+const pushIdle = 2 * time.Second
+
+// httpClient copies the user's client and its transport, so that what is set here stays
+// here and what was checked stays as it was. idle bounds how long its connections stay
+// open without a request; 0 leaves that to the transport.
+func httpClient(given *http.Client, settings *tls.Config, idle time.Duration) *http.Client {
+	c := &http.Client{}
+	if given != nil {
+		*c = *given
+	}
+	c.Transport = baseTransport(given, settings)
+	if t, ok := c.Transport.(*http.Transport); ok {
+		if idle > 0 && (t.IdleConnTimeout == 0 || t.IdleConnTimeout > idle) {
+			t.IdleConnTimeout = idle
+		}
+		countBytes(t)
+	}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// baseTransport is a copy of the user's transport, or else of the one that net/http has
+// by default. What is not a *http.Transport cannot be copied.
+func baseTransport(given *http.Client, settings *tls.Config) http.RoundTripper {
+	if given != nil && given.Transport != nil {
+		if t, ok := given.Transport.(*http.Transport); ok {
+			return clone(t)
+		}
+		return given.Transport
+	}
+	t, ok := http.DefaultTransport.(*http.Transport)
+	switch {
+	case ok:
+		t = clone(t)
+	case settings == nil:
+		return http.DefaultTransport
+	default:
+		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
+	}
+	t.MaxIdleConnsPerHost = 32 // all calls go to one host
+	if settings != nil {
+		t.TLSClientConfig = settings.Clone()
+	}
+	return t
+}
+
+// clone copies a transport. Clone alone would lose HTTP/2 once the copy has a dialer.
+func clone(t *http.Transport) *http.Transport {
+	c := t.Clone()
+	if _, ok := t.TLSNextProto["h2"]; ok && c.TLSNextProto == nil && c.Protocols == nil {
+		c.ForceAttemptHTTP2 = true
+	}
+	return c
+}
+
+// countedConn counts what was written to a connection, and knows when it has ended.
+type countedConn struct {
+	net.Conn
+	written atomic.Int64
+	ended   chan struct{}
+	end     func() // closes ended, once
+}
+
+func newCountedConn(conn net.Conn) *countedConn {
+	c := &countedConn{Conn: conn, ended: make(chan struct{})}
+	c.end = sync.OnceFunc(func() { close(c.ended) })
+	return c
+}
+
+// Read notices the end.
+func (c *countedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.end()
+	}
+	return n, err
+}
+
+// Write counts what was written, which may be less than p.
+func (c *countedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// Close ends it.
+func (c *countedConn) Close() error {
+	c.end()
+	return c.Conn.Close()
+}
+
+// endsWithin waits for the end.
+func (c *countedConn) endsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c.ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// countBytes makes the connections of a transport count. Those of its DialTLS and
+// DialTLSContext stay as they are: net/http wants to see them unwrapped.
+func countBytes(t *http.Transport) {
+	dial := t.DialContext
+	if old := t.Dial; dial == nil && old != nil { //nolint:staticcheck // the user may have set it
+		dial = func(_ context.Context, network, address string) (net.Conn, error) { return old(network, address) }
+	}
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil || conn == nil {
+			return conn, err
+		}
+		return newCountedConn(conn), nil
+	}
+}
+
+// counted finds the counting connection under layers of TLS; nil if there is none.
+func counted(conn net.Conn) (found *countedConn, secure bool) {
+	for {
+		if c, ok := conn.(*countedConn); ok {
+			return c, secure
+		}
+		outer, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil, secure
+		}
+		conn, secure = outer.NetConn(), true
+	}
+}
