@@ -37,7 +37,8 @@ const (
 	DeliveryUnknown Delivery = ""
 	// NotSent says that the call never reached the server.
 	NotSent Delivery = "not sent"
-	// Refused says that the server answered that it did not act.
+	// Refused says that the server answered that it did not act. Which answers prove
+	// that is inferred; each client has an option for it.
 	Refused Delivery = "refused"
 )
 
@@ -116,7 +117,8 @@ func (e *Error) Is(target error) bool {
 	case ErrRateLimited:
 		return e.HTTPStatus == http.StatusTooManyRequests
 	case ErrUnavailable:
-		return e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError
+		// A fault comes from Commerce itself, also with the status 500.
+		return e.Delivery != Refused && (e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError)
 	default:
 		return false
 	}
@@ -132,6 +134,9 @@ func (e *Error) NotOffered() bool {
 		if errors.Is(e, other) {
 			return false
 		}
+	}
+	if _, fault := errors.AsType[*Fault](e.Err); fault {
+		return e.Delivery == Refused && e.RetryAfter == 0
 	}
 	switch e.HTTPStatus {
 	case 0, http.StatusOK, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:

@@ -45,8 +45,9 @@ type config struct {
 type Option func(*config) error
 
 // WithHTTPClient sends the calls through a client of the caller's, for a proxy or
-// a transport that observes. Redirects are not followed. A client with a transport of
-// its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
+// a transport that observes. Redirects are not followed. The client and a *http.Transport
+// in it are copied; any other RoundTripper is used as it is, and stopped when it sends a call a
+// second time. A client with a transport of its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {

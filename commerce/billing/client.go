@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type Client struct {
 	rule     SignatureRule
 	swapped  bool
 	faults   commerce.Delivery
+	refuses  func(status int, header http.Header, body []byte) bool
 	resolve  func(ctx context.Context, number string) (id string, err error)
 }
 
@@ -38,7 +40,7 @@ type Client struct {
 func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	c := config{
 		concurrency: 2,
-		client:      Client{provider: "1", placedAt: OrderDate, faults: commerce.Refused, creds: creds},
+		client:      Client{provider: "1", placedAt: OrderDate, faults: commerce.Refused, refuses: refuses, creds: creds},
 	}
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {

@@ -30,15 +30,20 @@ func notSent(op string, err error) *commerce.Error {
 // failed gives a failed call the type of the model.
 func (c *Client) failed(ctx context.Context, op string, err error, secrets []string) *commerce.Error {
 	if f, ok := errors.AsType[*xmlrpc.Fault](err); ok {
-		return c.refused(op, f, secrets)
+		return c.refused(op, http.StatusOK, f, secrets)
 	}
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok {
 		return &commerce.Error{Op: op, Err: err}
 	}
+	if e.Answered() {
+		if f := xmlrpc.FaultIn(e.Body); f != nil {
+			return c.refused(op, e.Status, f, secrets)
+		}
+	}
 	made := &commerce.Error{
 		Op: op, Method: e.Method, URL: e.URL, HTTPStatus: e.Status,
-		RetryAfter: e.RetryAfter, Delivery: delivery(e), Err: e.Err,
+		RetryAfter: e.RetryAfter, Delivery: c.delivery(e), Err: e.Err,
 		Body: strings.ToValidUTF8(string(e.Body[:min(len(e.Body), 1024)]), ""),
 	}
 	switch {
@@ -66,12 +71,16 @@ func unavailable(ctx context.Context, e *rest.Error) bool {
 	}
 }
 
-// delivery tells what a failed call proves.
-func delivery(e *rest.Error) commerce.Delivery {
+// refuses is the default of [WithRefusals]: with all other statuses Billing's own error
+// is a fault.
+func refuses(status int, _ http.Header, _ []byte) bool { return rest.ProvesRefusal(status, false) }
+
+// delivery is what a failed call proves.
+func (c *Client) delivery(e *rest.Error) commerce.Delivery {
 	switch {
 	case e.NotSent:
 		return commerce.NotSent
-	case e.Refused():
+	case e.Answered() && c.refuses(e.Status, e.Header, e.Body):
 		return commerce.Refused
 	default:
 		return commerce.DeliveryUnknown
@@ -79,7 +88,7 @@ func delivery(e *rest.Error) commerce.Delivery {
 }
 
 // refused is the error for a fault.
-func (c *Client) refused(op string, f *xmlrpc.Fault, secrets []string) *commerce.Error {
+func (c *Client) refused(op string, status int, f *xmlrpc.Fault, secrets []string) *commerce.Error {
 	r := &refusal{fault: &commerce.Fault{Code: f.Code, Message: scrub(faultText(f.Message), secrets)}}
 	// The text is that of facts/commerce.md 1.3; what the codes mean is not published.
 	// Nor is the text for a bad signature: that it names it is inferred.
@@ -90,7 +99,7 @@ func (c *Client) refused(op string, f *xmlrpc.Fault, secrets []string) *commerce
 		r.kind = commerce.ErrForbidden
 	}
 	return &commerce.Error{
-		Op: op, HTTPStatus: http.StatusOK, Code: "fault " + strconv.Itoa(f.Code), Message: r.fault.Message,
+		Op: op, HTTPStatus: status, Code: "fault " + strconv.Itoa(f.Code), Message: r.fault.Message,
 		Delivery: c.faults, Err: r,
 	}
 }

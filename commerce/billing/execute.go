@@ -81,7 +81,8 @@ func (c *Client) execute(ctx context.Context, op string, call Call, out any) err
 	defer c.release()
 	req := rest.Request{
 		Op: op, Method: http.MethodPost, Path: c.path, Body: body, Secrets: secrets,
-		Accept: []int{http.StatusOK},
+		Accept: []int{http.StatusOK}, Final: xmlrpc.IsFault,
+		Fresh:  op == opRead, // a push reads its order first
 		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "Accept": {"text/xml"}},
 	}
 	if call.ReadOnly {

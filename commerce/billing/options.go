@@ -25,9 +25,13 @@ type config struct {
 	path        *string
 }
 
-// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are
-// not followed whatever it says. Default: an own one. A client with a transport of
-// its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
+// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are not
+// followed. The client and a *http.Transport in it are copied: connections are not shared, and later
+// changes have no effect. Pushes and reads of single orders use a second copy, whose connections
+// are closed after 2 s without a request, so that a push rarely meets one that the server is about
+// to close. Any other RoundTripper is used as it is, for all calls. One that sends a request a
+// second time is stopped, and the call fails. Default: a copy of http.DefaultTransport. A client with a
+// transport of its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *config) error {
 		c.rest.HTTP = h
@@ -227,6 +231,21 @@ func WithFaultDelivery(d commerce.Delivery) Option {
 			return fmt.Errorf("a fault cannot mean %q: it must be commerce.Refused or commerce.DeliveryUnknown", d)
 		}
 		c.client.faults = d
+		return nil
+	}
+}
+
+// WithRefusals sets which answers to a push prove that the server did not act on it: the
+// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown. It is
+// called with every status outside 200 to 299, and with at most 64 KiB of the body; it must not
+// keep or change what it gets. Default, inferred: 401 and 429; nothing else.
+// An XML-RPC fault is not asked about, whatever its status: see [WithFaultDelivery].
+func WithRefusals(refused func(status int, header http.Header, body []byte) bool) Option {
+	return func(c *config) error {
+		if refused == nil {
+			return errors.New("the function for refusals is missing")
+		}
+		c.client.refuses = refused
 		return nil
 	}
 }

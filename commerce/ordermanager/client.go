@@ -14,6 +14,7 @@ import (
 type Client struct {
 	rest     *rest.Client
 	advice   advice
+	refuses  refuses
 	pageSize int
 	provider string
 	off      map[ServerFilter]bool
@@ -25,7 +26,7 @@ type Client struct {
 // through the booster (facts/commerce.md 2.2). TLS is verified; for a private
 // authority see [WithTLSFiles] and [WithTLSConfig].
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
-	c := config{pageSize: 100, provider: "1", off: map[ServerFilter]bool{}}
+	c := config{pageSize: 100, provider: "1", off: map[ServerFilter]bool{}, refuses: apsRefuses}
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
 			return nil, fmt.Errorf("ordermanager: %w", err)
@@ -53,7 +54,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 		return nil, fmt.Errorf("ordermanager: %w", err)
 	}
 	return &Client{
-		rest: client, advice: auth.advice, pageSize: c.pageSize, provider: c.provider, off: c.off, fields: c.fields,
+		rest: client, advice: auth.advice, refuses: c.refuses, pageSize: c.pageSize, provider: c.provider, off: c.off, fields: c.fields,
 	}, nil
 }
 

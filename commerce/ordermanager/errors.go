@@ -23,15 +23,19 @@ func notSent(op string, err error) *commerce.Error {
 	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
 }
 
+func (c *Client) convert(ctx context.Context, op string, err error) *commerce.Error {
+	return convert(ctx, op, err, c.advice, c.refuses)
+}
+
 // convert gives a failed call the type of the model.
-func convert(ctx context.Context, op string, err error, a advice) *commerce.Error {
+func convert(ctx context.Context, op string, err error, a advice, r refuses) *commerce.Error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok {
 		return &commerce.Error{Op: op, Err: err}
 	}
 	c := &commerce.Error{
 		Op: op, Method: e.Method, URL: e.URL, HTTPStatus: e.Status,
-		RetryAfter: e.RetryAfter, Delivery: delivery(e), Err: e.Err,
+		RetryAfter: e.RetryAfter, Delivery: delivery(e, r), Err: e.Err,
 	}
 	c.Code, c.Message = apsError(e.Body)
 	if c.Code == "" && c.Message == "" {
@@ -48,12 +52,20 @@ func convert(ctx context.Context, op string, err error, a advice) *commerce.Erro
 	return c
 }
 
-// delivery tells what a failed call proves.
-func delivery(e *rest.Error) commerce.Delivery {
+// refuses reports whether an answer proves that the server did not act; see [WithRefusals].
+type refuses func(status int, header http.Header, body []byte) bool
+
+func apsRefuses(status int, _ http.Header, body []byte) bool {
+	code, message := apsError(body)
+	return rest.ProvesRefusal(status, code+message != "")
+}
+
+// delivery is what a failed call proves.
+func delivery(e *rest.Error, r refuses) commerce.Delivery {
 	switch {
 	case e.NotSent:
 		return commerce.NotSent
-	case e.Refused():
+	case e.Answered() && r(e.Status, e.Header, e.Body):
 		return commerce.Refused
 	default:
 		return commerce.DeliveryUnknown

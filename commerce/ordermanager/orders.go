@@ -93,7 +93,7 @@ func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s comm
 	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: query, Safety: rest.Read}
 	resp, err := c.rest.JSON(ctx, req, &rows)
 	if err != nil {
-		return nil, convert(ctx, opList, err, c.advice)
+		return nil, c.convert(ctx, opList, err)
 	}
 	if rows == nil && resp.Status != http.StatusNoContent {
 		// Taken for an empty list, it would say that no order has failed.
@@ -135,10 +135,10 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 		return nil, notSent(opRead, fmt.Errorf("the order's id: %w", err))
 	}
 	var row json.RawMessage
-	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: ordersPath + "/" + elem, Safety: rest.Read}
+	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: ordersPath + "/" + elem, Safety: rest.Read, Fresh: true}
 	resp, err := c.rest.JSON(ctx, req, &row)
 	if err != nil {
-		return nil, convert(ctx, opRead, err, c.advice)
+		return nil, c.convert(ctx, opRead, err)
 	}
 	o := c.decode(row)
 	clean(o, resp)
@@ -173,14 +173,14 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	}
 	resp, err := c.rest.Do(ctx, rest.Request{Op: opPush, Method: http.MethodPost, Path: ordersPath + "/" + elem + "/push", Body: body})
 	if err != nil {
-		return convert(ctx, opPush, err, c.advice)
+		return c.convert(ctx, opPush, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	// The answer may be JSON or text and says nothing of use. A page, though, or
 	// a part of an answer, is not Commerce saying yes.
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
-		return convert(ctx, opPush, err, c.advice)
+		return c.convert(ctx, opPush, err)
 	}
 	if rest.IsPage(answer) {
 		answer = resp.Scrub(answer)

@@ -88,7 +88,7 @@ func (o operations) failure(ctx context.Context, err error) *commerce.Error {
 		e.Code, e.Message = "fault "+strconv.Itoa(f.Code), f.Message
 		return e
 	}
-	e := convert(ctx, opToken, err, operationsAdvice)
+	e := convert(ctx, opToken, err, operationsAdvice, apsRefuses)
 	if x, ok := errors.AsType[*xmlrpc.Error](err); ok {
 		// Its words quote the answer, which may hold the token.
 		e.Err = fmt.Errorf("%w: byte %d of the answer is not as Operations speaks XML-RPC: check host and port "+

@@ -93,7 +93,7 @@ func TestUserTokenSaysWhyThereIsNone(t *testing.T) {
 			"its text is not shown, since it may hold a token", commerce.ErrUnavailable, commerce.DeliveryUnknown},
 		{"a page", 200, `<html>maintenance</html>`, "byte 0 of the answer", commerce.ErrUnavailable, commerce.DeliveryUnknown},
 		{"no access", 401, ``, "Operations wants another user name and password: see WithBasicAuth", commerce.ErrUnauthorized, commerce.Refused},
-		{"no access from here", 403, ``, "check its allowed networks", commerce.ErrForbidden, commerce.Refused},
+		{"no access from here", 403, ``, "check its allowed networks", commerce.ErrForbidden, commerce.DeliveryUnknown},
 		{"an error of the server", 500, `oops`, `HTTP 500 Internal Server Error: the body starts "oops"`, commerce.ErrUnavailable, commerce.DeliveryUnknown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -19,6 +19,7 @@ type Client struct {
 	codes    map[string]commerce.Status // by status word
 	words    map[commerce.Status]string // the other way round, where one word means it
 	fields   func(raw json.RawMessage, o *commerce.Order) error
+	refuses  refuses
 }
 
 // New makes a client. The base URL is what comes before /orders, such as
@@ -26,7 +27,7 @@ type Client struct {
 // differ. TLS is verified; for a private authority see [WithTLSFiles] and
 // [WithTLSConfig]. No call is made.
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
-	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords()}
+	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords(), refuses: apiRefuses}
 	c.rest.BaseURL = baseURL
 	c.rest.MaxWait = time.Minute
 	c.rest.Busy = time.Minute // what a public client waits (facts/commerce.md 3)
@@ -49,7 +50,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simpleapi: %w", err)
 	}
-	return &Client{rest: client, pageSize: c.pageSize, off: c.off, codes: c.words, words: inverse(c.words), fields: c.fields}, nil
+	return &Client{rest: client, pageSize: c.pageSize, off: c.off, codes: c.words, words: inverse(c.words), fields: c.fields, refuses: c.refuses}, nil
 }
 
 // Tells says that Simple API tells neither why an order failed nor which

@@ -118,7 +118,7 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: values.Encode(), Safety: rest.Read}
 	resp, err := c.rest.JSON(ctx, req, &answer)
 	if err != nil {
-		return nil, 0, convert(ctx, opList, err)
+		return nil, 0, convert(ctx, opList, err, c.refuses)
 	}
 	told := paginationOf(answer.Pagination)
 	if answer.Data == nil && told.total != 0 && resp.Status != http.StatusNoContent {

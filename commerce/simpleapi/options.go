@@ -3,6 +3,7 @@ package simpleapi
 import (
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -22,11 +23,16 @@ type config struct {
 	off      map[ServerFilter]bool
 	words    map[string]commerce.Status
 	fields   func(json.RawMessage, *commerce.Order) error
+	refuses  refuses
 }
 
-// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are
-// not followed whatever it says. Default: an own one. A client with a transport of
-// its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
+// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are not
+// followed. The client and a *http.Transport in it are copied: connections are not shared, and later
+// changes have no effect. Pushes and reads of single orders use a second copy, whose connections
+// are closed after 2 s without a request, so that a push rarely meets one that the server is about
+// to close. Any other RoundTripper is used as it is, for all calls. One that sends a request a
+// second time is stopped, and the call fails. Default: a copy of http.DefaultTransport. A client with a
+// transport of its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *config) error {
 		c.rest.HTTP = h
@@ -124,6 +130,22 @@ func WithMaxBody(n int64) Option {
 			return fmt.Errorf("the largest answer is %d bytes: it must be at least 1", n)
 		}
 		c.rest.MaxBody = n
+		return nil
+	}
+}
+
+// WithRefusals sets which answers to a push prove that the server did not act on it: the
+// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown. It is
+// called with every status outside 200 to 299, and with at most 64 KiB of the body; it must not
+// keep or change what it gets. Default, inferred: 401 and 429; 400, 403, 404, 405, 409, 413, 415
+// and 422 with a JSON object that has a code, an error or a message, or with the text
+// that stands for no such order.
+func WithRefusals(refused func(status int, header http.Header, body []byte) bool) Option {
+	return func(c *config) error {
+		if refused == nil {
+			return errors.New("the function for refusals is missing")
+		}
+		c.refuses = refused
 		return nil
 	}
 }

@@ -119,10 +119,10 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 		return nil, notSent(opRead, fmt.Errorf("the order's id: %w", err))
 	}
 	var raw json.RawMessage
-	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: "orders/" + elem, Safety: rest.Read}
+	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: "orders/" + elem, Safety: rest.Read, Fresh: true}
 	resp, err := c.rest.JSON(ctx, req, &raw)
 	if err != nil {
-		return nil, convert(ctx, opRead, err)
+		return nil, convert(ctx, opRead, err, c.refuses)
 	}
 	o := c.decode(unwrap(raw))
 	switch {

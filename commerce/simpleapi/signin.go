@@ -143,7 +143,7 @@ func lifetime(seconds string) time.Duration {
 }
 
 func refusedLogin(ctx context.Context, err error) *commerce.Error {
-	e := convert(ctx, opToken, err)
+	e := convert(ctx, opToken, err, apiRefuses)
 	switch {
 	case e.HTTPStatus >= 200 && e.HTTPStatus <= 299:
 		// Whatever the answer is, it may hold a part of a token.

@@ -215,7 +215,7 @@ func TestARefusedChangeIsNotSentAgain(t *testing.T) {
 		}), func(*http.Request) (*http.Response, error) {
 			if refuse {
 				refuse = false
-				return httpmock.NewStringResponse(status, ""), nil
+				return httpmock.NewStringResponse(status, `{"message":"no"}`), nil
 			}
 			return httpmock.NewStringResponse(200, `{"id":1}`), nil
 		})

@@ -142,7 +142,9 @@ func positive(option string, n int) error {
 
 // WithHTTPClient fetches through a client of the caller's, for a proxy, a private
 // authority, or a transport that observes, which then sees the address with what
-// is secret in it. Redirects are not followed. Not for files.
+// is secret in it. Redirects are not followed. The client and a *http.Transport in it are
+// copied; any other RoundTripper is used as it is, and stopped when it sends a call a second time.
+// Not for files.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {

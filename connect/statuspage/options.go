@@ -80,7 +80,9 @@ func WithFeedLimit(n int) Option {
 }
 
 // WithHTTPClient sends the calls through a client of the caller's, for a proxy, TLS
-// settings or a transport that observes. Redirects are not followed.
+// settings or a transport that observes. Redirects are not followed. The client and a
+// *http.Transport in it are copied; any other RoundTripper is used as it is, and stopped when it
+// sends a call a second time.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {

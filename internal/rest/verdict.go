@@ -8,13 +8,24 @@ import (
 	"net/http"
 )
 
-// Refused reports whether the answer proves that the server did not act. One of
-// 4xx says no, and a redirect was not followed. The exceptions: 408 is a server
-// that gave up waiting, somewhere on the way, and 303 is how one answers after it
-// has acted.
-func (e *Error) Refused() bool {
-	return e.Status >= 300 && e.Status <= 499 && e.Status != http.StatusSeeOther && e.Status != http.StatusRequestTimeout
+// ProvesRefusal reports whether an answer to a push proves that the server did not
+// act. apiError says that its body is an error of the API itself: many statuses also come
+// from proxies and gateways, which do not know what happened behind them. Everything else,
+// redirects, 408, 460, 499 and 5xx included, proves nothing. The list is inferred.
+func ProvesRefusal(status int, apiError bool) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusTooManyRequests:
+		return true
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusConflict,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return apiError
+	default:
+		return false
+	}
 }
+
+// Answered reports whether an answer came whose status says that it is not a good one.
+func (e *Error) Answered() bool { return e.Status >= 300 }
 
 // Unanswered reports whether there was no answer, or one that did not come from
 // the API: a page instead of JSON, or a part of an answer. When the caller has

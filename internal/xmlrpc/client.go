@@ -19,7 +19,7 @@ type Client struct {
 
 // Call calls a method and decodes its answer into out, as [DecodeResponse] does. op names the call in errors.
 //
-// A fault is a [*Fault]. What cannot be sent is an [*Error]. All else is a
+// A fault is a [*Fault], whatever the HTTP status. What cannot be sent is an [*Error]. All else is a
 // [*rest.Error], which wraps an [*Error] when there was an answer that is not good. A
 // [rest.Read] is sent again as package rest says, but not once its answer has begun to come.
 func (c *Client) Call(ctx context.Context, op string, safety rest.Safety, method string, out any, params ...any) error {
@@ -36,9 +36,14 @@ func (c *Client) Exchange(ctx context.Context, op string, safety rest.Safety, me
 	}
 	resp, err := c.HTTP.Do(ctx, rest.Request{
 		Op: op, Method: http.MethodPost, Path: c.Path, Safety: safety, Body: body,
-		Accept: []int{http.StatusOK},
+		Accept: []int{http.StatusOK}, Final: IsFault,
 		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "Accept": {"text/xml"}},
 	})
+	if e, ok := errors.AsType[*rest.Error](err); ok && e.Answered() {
+		if f := FaultIn(e.Body); f != nil {
+			return nil, f
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package xmlrpc
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -50,6 +52,16 @@ type Fault struct { //nolint:errname // the specification calls it a fault
 func (f *Fault) Error() string {
 	return fmt.Sprintf("fault %d: %s", f.Code, wording.Excerpt(f.Message, maxShown))
 }
+
+// FaultIn is the fault in the body of an answer; nil if that is anything else.
+func FaultIn(body []byte) *Fault {
+	err := DecodeResponse(bytes.NewReader(body), DecodeOptions{}, nil)
+	f, _ := errors.AsType[*Fault](err)
+	return f
+}
+
+// IsFault reports whether the body of an answer is a fault.
+func IsFault(body []byte) bool { return FaultIn(body) != nil }
 
 // step is one element of a path: an index, or the name of a member.
 type step struct {
