@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -21,6 +22,8 @@ type CheckConfig struct {
 	Sample int
 	// Concurrency is how many are read at the same time. Default 4.
 	Concurrency int
+	// Rate is the most calls in any second, as in PlanConfig. Default 5; -1 no limit.
+	Rate float64
 }
 
 // CheckPlan reads orders that a plan marks for resubmission and tells, order by
@@ -41,6 +44,9 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
 			cfg.Sample, cfg.Concurrency)
 	}
+	if err := checkRate("CheckConfig.Rate", cfg.Rate); err != nil {
+		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+	}
 	system, err := systemOf(cfg.System, part{"CheckConfig.Reader", cfg.Reader})
 	if err == nil {
 		err = plan.checkSystem(system)
@@ -48,6 +54,8 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 	if err != nil {
 		return DifferenceCounts{}, err
 	}
+	calls, ctx := newPacedCalls(ctx, orDefault(cfg.Rate, DefaultRate), slog.New(slog.DiscardHandler))
+	defer calls.stop(nil)
 	d := &differ{each: each}
 	some := make([]*Entry, 0, orDefault(cfg.Concurrency, 4))
 	total := plan.counts.Resubmit
@@ -65,12 +73,12 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 		if some = append(some, e); len(some) < cap(some) {
 			continue
 		}
-		if err := d.look(ctx, cfg.Reader, some); err != nil {
+		if err := d.look(ctx, calls, cfg.Reader, some); err != nil {
 			return d.counts, err
 		}
 		some = some[:0]
 	}
-	return d.counts, d.look(ctx, cfg.Reader, some)
+	return d.counts, d.look(ctx, calls, cfg.Reader, some)
 }
 
 // sampled reports whether one of total orders is among the n that are looked at.
@@ -79,19 +87,19 @@ func sampled(place, n, total int) bool {
 }
 
 // look reads some orders at the same time and tells of them in their order.
-func (d *differ) look(ctx context.Context, reader OrderReader, some []*Entry) error {
+func (d *differ) look(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*Entry) error {
 	found := make([]Difference, len(some))
 	errs := make([]error, len(some))
 	var reads sync.WaitGroup
 	for i, e := range some {
 		reads.Go(func() {
-			o, err := reader.Order(ctx, e.OrderID)
+			o, err := calls.read(ctx, reader, e.OrderID)
 			found[i], errs[i] = differenceNow(e, o, err), err
 		})
 	}
 	reads.Wait()
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("resubmit: check plan: %w", err)
+	if ctx.Err() != nil {
+		return fmt.Errorf("resubmit: check plan: %w", context.Cause(ctx))
 	}
 	for i, x := range found {
 		if errors.Is(errs[i], commerce.ErrUnauthorized) {

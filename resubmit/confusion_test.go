@@ -302,6 +302,7 @@ func (w *twoDays) judged(told bool) confusion {
 		connect.WithHTTPClient(&http.Client{Transport: w.connect.Transport()}), connect.WithRate(1000))
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, Requests: client, Filter: resubmit.Everything(), Calendar: w.calendar(), Rates: rates,
 	})
 	require.NoError(w.t, err)

@@ -157,7 +157,7 @@ func TestCheckingAPlanTellsWhatChangedAndPushesNothing(t *testing.T) {
 	orders[4].readFaults = []fault{broken}
 	s := newShop(orders...)
 	var b bytes.Buffer
-	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: s, Concurrency: 4}, resubmit.DifferenceText(&b))
+	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Concurrency: 4}, resubmit.DifferenceText(&b))
 	require.NoError(t, err)
 	require.Equal(t, resubmit.DifferenceCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
 	require.Equal(t, `left    SO000001: status PF → CP
@@ -177,7 +177,7 @@ func TestCheckingASampleReadsAsManyOrdersEvenlySpread(t *testing.T) {
 	plan := planFor(t, orders...)
 	for _, n := range []int{1, 7, 50, 99, 100, 1000} {
 		s := newShop(orders...)
-		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: s, Sample: n}, nil)
+		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Sample: n}, nil)
 		require.NoError(t, err)
 		require.Equal(t, min(n, 100), counts.Same)
 		require.Len(t, s.reads, min(n, 100))
@@ -191,13 +191,13 @@ func TestCheckingAPlanEndsWhenItCannotGoOn(t *testing.T) {
 	s := newShop(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{Reader: s}, nil)
+	_, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{Rate: -1, Reader: s}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	o.readFaults = []fault{badToken}
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: s}, nil)
+	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s}, nil)
 	require.ErrorIs(t, err, commerce.ErrUnauthorized)
 	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{}, nil)
 	require.ErrorContains(t, err, "Reader is nil")
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: s, Sample: -1}, nil)
+	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Sample: -1}, nil)
 	require.ErrorContains(t, err, "Sample is -1")
 }

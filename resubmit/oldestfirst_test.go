@@ -55,6 +55,7 @@ func TestAnOlderOrderThatMayBeSentLaterIsNotOvertaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			entries := planned(t, resubmit.PlanConfig{
+				Rate:   -1,
 				Source: &planSource{orders: test.orders}, Requests: noRequests, Rules: rules,
 				Explicit: test.named,
 			})
@@ -85,7 +86,7 @@ func TestAnOrderThatCameToItsEndInTheMeantimeIsOvertaken(t *testing.T) {
 			o.Status = status
 			return o, nil
 		})
-		entries := planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true})
+		entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true})
 		require.Equal(t, []string{"order-not-failed", want}, rulesOf(entries), status)
 	}
 }
@@ -102,7 +103,7 @@ func TestNoPlanSendsAnOrderThatWouldOvertakeAnother(t *testing.T) {
 			o.SubscriptionIDs = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"1", "2", "3", "4", "5", "6"}), 1, 2, rapid.ID).Draw(rt, "subscriptions")
 		}
 		later := map[string]bool{}
-		for i, e := range planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true}) {
+		for i, e := range planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true}) {
 			overtakes := slices.ContainsFunc(e.Subscriptions, func(id string) bool { return later[id] })
 			want := map[string]resubmit.Action{textOther: resubmit.Hold, textPermanent: resubmit.Quarantine, textTransient: resubmit.Resubmit}[e.Before.Reason]
 			if overtakes && want == resubmit.Resubmit {
@@ -134,7 +135,7 @@ func TestEachOrderThatWaitsNamesTheOneThatItWaitsFor(t *testing.T) {
 		}
 		source.orders = append(source.orders, o)
 	}
-	entries := planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true, Settle: -1})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Settle: -1})
 	require.Len(t, entries, 2*pairs)
 	for i, e := range entries[pairs:] {
 		require.Equal(t, resubmit.Wait, e.Decision.Action)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"maps"
 	"os"
@@ -66,8 +67,12 @@ type PlanConfig struct {
 	// Rules come before the default ones.
 	Rules []Rule
 	// Explicit are the orders that the operator answers for, by number or id. They
-	// are not selected by it: that is what Filter does.
+	// are not selected by it: that is what Filter does. One that is not in the plan then
+	// makes planning fail with a *NotPlannedError.
 	Explicit []string
+	// Vouched are orders that the operator answers for as well, but that may be missing:
+	// those of an export, which grows old. Missing ones are logged.
+	Vouched []string
 
 	// RequestType is the mapping from order to request types. Nil: [RequestType].
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
@@ -82,6 +87,16 @@ type PlanConfig struct {
 	// Concurrency is the most calls at once, to Commerce and Connect together.
 	// Default 4.
 	Concurrency int
+	// Rate is the most calls in any second while planning, to both systems together:
+	// pages of lists, reads, look-ups, sign-ins and retries of the clients of this
+	// library. Other sources, readers and finders get one turn a call. Default 5; -1 no
+	// limit. While a server asks for a pause (Retry-After) no call is made at all; one
+	// longer than DefaultMaxHold ends the planning with ErrPatience.
+	Rate float64
+	// Progress gets how far planning is, at most each second and one call at a time. It
+	// must return soon, since planning does not end before. A panic in it is logged, and it
+	// is not called any more. Nil: nobody does.
+	Progress func(PlanProgress)
 	// Logger gets what an operator must see. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -91,8 +106,13 @@ type PlanConfig struct {
 // decided. An order that cannot be read, or that Connect cannot be asked for, is
 // held with the reason. So is one with Problems, whatever the filter looks at. An order that would overtake an older one of its
 // subscriptions, which waits, is held or needs a person, waits for that one, named
-// by the operator or not; to tell costs memory for each such older order. An error of the source, and credentials that are refused, end
-// the planning; what w got until then is not a plan.
+// by the operator or not; to tell costs memory for each such older order.
+//
+// An error of the source, credentials that are refused, and an order of
+// PlanConfig.Explicit that is not in the plan are errors; what w got until then is not a
+// plan. So it is when look-ups in Connect were needed and none succeeded, or when Connect
+// refuses its key, which ends the planning early. Then the counts of what was decided are
+// returned besides the error, which wraps that of the look-up, as connect.ErrUnauthorized.
 func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error) {
 	p, err := newPlanner(cfg)
 	if err != nil {
@@ -102,7 +122,18 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 	if err != nil {
 		return Counts{}, err
 	}
+	ctx = p.begin(ctx)
+	defer p.calls.stop(nil)
 	if err := p.run(ctx, pw); err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrPatience) {
+			err = cause
+		}
+		return Counts{}, err
+	}
+	if err := p.lookUps.failed(pw.counts); err != nil {
+		return pw.counts, err
+	}
+	if err := p.missing(); err != nil {
 		return Counts{}, err
 	}
 	counts, digest, err := pw.Close()
@@ -113,9 +144,15 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 	return counts, nil
 }
 
+// begin returns the context of all calls.
+func (p *planner) begin(ctx context.Context) context.Context {
+	p.calls, ctx = newPacedCalls(ctx, p.Rate, p.Logger)
+	return ctx
+}
+
 // WritePlanFile is [WritePlan] to a file that only its owner can read, since it names
 // customers. The file appears, or is replaced, once the plan is whole and on
-// disk; after an error the path is as it was.
+// disk; after an error the path is as it was, also after one that comes with counts.
 func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (counts Counts, err error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
@@ -130,7 +167,7 @@ func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (counts Cou
 		}
 	}()
 	if counts, err = WritePlan(ctx, cfg, f); err != nil {
-		return Counts{}, err
+		return counts, err
 	}
 	for _, step := range []func() error{f.Sync, f.Close, func() error { return os.Rename(f.Name(), path) }} {
 		if err = step(); err != nil {
@@ -140,7 +177,8 @@ func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (counts Cou
 	return counts, nil
 }
 
-// BuildPlan is [WritePlan] into memory, for plans that are applied at once.
+// BuildPlan is [WritePlan] into memory, for plans that are applied at once. After an
+// error there is no plan; the text of an error about Connect has the counts.
 func BuildPlan(ctx context.Context, cfg PlanConfig) (*Plan, error) {
 	var b bytes.Buffer
 	if _, err := WritePlan(ctx, cfg, &b); err != nil {
@@ -162,11 +200,14 @@ type planner struct {
 	unsettle string // why nothing may be resubmitted yet; "" when it may
 	quiet    time.Time
 	slots    chan struct{} // taken by each call
+	calls    *pacedCalls
+	counters planCounters
+	lookUps  lookUps
 
 	readable  atomic.Bool  // an order could be read
 	forbidden atomic.Int64 // orders that Commerce forbids to read
 
-	named  map[string]bool // of explicit, those that were listed
+	named  map[string]bool // ids and numbers of the plan, where orders were named
 	unread int
 }
 
@@ -185,12 +226,12 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 		causes: NewAttributor(AttributorConfig{
 			Calendar: cfg.Calendar, Classifier: cfg.Classifier, Margins: cfg.Margins, Rates: cfg.Rates,
 		}),
-		explicit: make(map[string]bool, len(cfg.Explicit)),
-		named:    make(map[string]bool, len(cfg.Explicit)),
+		explicit: make(map[string]bool, len(cfg.Explicit)+len(cfg.Vouched)),
+		named:    make(map[string]bool),
 		slots:    make(chan struct{}, cfg.Concurrency),
 		quiet:    now.Add(-cfg.Settle),
 	}
-	for _, name := range cfg.Explicit {
+	for _, name := range slices.Concat(cfg.Explicit, cfg.Vouched) {
 		p.explicit[name] = true
 	}
 	p.untold = !tellsOf(cfg.Reader, cfg.Source).Failure
@@ -225,13 +266,19 @@ func (c *PlanConfig) setDefaults() error {
 	if c.Concurrency < 0 {
 		return fmt.Errorf("PlanConfig.Concurrency is %d; give at least 1, or 0 for the default", c.Concurrency)
 	}
+	if err := checkRate("PlanConfig.Rate", c.Rate); err != nil {
+		return err
+	}
 	if c.Settle < -1 || c.Margins.LookBack < -1 {
 		return fmt.Errorf("PlanConfig.Settle is %v and Margins.LookBack is %v; give a duration, 0 for the default or -1 for none",
 			c.Settle, c.Margins.LookBack)
 	}
-	if slices.Contains(c.Explicit, "") { // it would be every order without a number
-		return errors.New("PlanConfig.Explicit has an empty name; leave it out")
+	for field, names := range map[string][]string{"Explicit": c.Explicit, "Vouched": c.Vouched} {
+		if slices.Contains(names, "") { // it would be every order without a number
+			return fmt.Errorf("PlanConfig.%s has an empty name; leave it out", field)
+		}
 	}
+	c.Rate = orDefault(c.Rate, DefaultRate)
 	c.Concurrency = orDefault(c.Concurrency, 4)
 	c.Settle = max(0, orDefault(c.Settle, DefaultSettle))
 	if c.Targets == nil {
@@ -279,6 +326,7 @@ var errNoOrder = errors.New("the source yielded neither an order nor an error")
 
 // run lists in one goroutine, decides in several, and writes in the order of the list.
 func (p *planner) run(ctx context.Context, w *PlanWriter) error {
+	defer p.showProgress()()
 	g, ctx := errgroup.WithContext(ctx)
 	queue := make(chan *batch, 2)
 	g.Go(func() error {
@@ -329,6 +377,8 @@ func (p *planner) write(entries []Entry, older *overtaking, w *PlanWriter) error
 		if err := w.Write(e); err != nil {
 			return err
 		}
+		p.counters.decided.Add(1)
+		p.note(e)
 		if e.Decision.RuleID == ruleUnread || e.Decision.RuleID == ruleUnreadable {
 			p.unread++
 		}
@@ -336,20 +386,37 @@ func (p *planner) write(entries []Entry, older *overtaking, w *PlanWriter) error
 	return nil
 }
 
+// listed yields what the source lists. It ends early, without an error, when Connect
+// refuses its key, since there will be no plan then.
+func (p *planner) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		turn, err := p.calls.next(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for o, err := range p.Source.Orders(turn, p.query) {
+			if err == nil && o == nil {
+				err = errNoOrder
+			}
+			if err == nil {
+				err = ctx.Err()
+			}
+			if p.lookUps.refused() != nil || !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // list passes on the orders that the query and the cheap terms select.
 func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) error {
 	var orders []*commerce.Order
 	var rows fields.RowIDs
 	var last *commerce.Order // of those that tell when they were placed
-	for o, err := range p.Source.Orders(ctx, p.query) {
-		if err == nil && o == nil {
-			err = errNoOrder
-		}
+	for o, err := range p.listed(ctx) {
 		if err != nil {
 			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
 		}
 		if o = identified(readable(o), &rows); !p.query.Match(o) || !selects(p.cheap, o) {
 			continue
@@ -363,7 +430,7 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 				last = o
 			}
 		}
-		p.note(o)
+		p.counters.listed.Add(1)
 		if orders == nil {
 			orders = make([]*commerce.Order, 0, planBatch)
 		}
@@ -419,20 +486,43 @@ func (p *planner) isExplicit(o *commerce.Order) bool {
 	return len(p.explicit) > 0 && (p.explicit[o.ID] || p.explicit[o.Number])
 }
 
-func (p *planner) note(o *commerce.Order) {
-	if p.isExplicit(o) {
-		p.named[o.ID], p.named[o.Number] = true, true
+func (p *planner) note(e *Entry) {
+	if p.explicit[e.OrderID] || p.explicit[e.Number] {
+		p.named[e.OrderID], p.named[e.Number] = true, true
 	}
 }
 
-func (p *planner) report(counts Counts, digest string) {
-	var missing []string
-	for _, n := range slices.Sorted(maps.Keys(p.explicit)) {
+// NotPlannedError says that orders of PlanConfig.Explicit are not in the plan: the view
+// does not list them, or the filter leaves them out. There is no plan then.
+type NotPlannedError struct {
+	Orders []string // as they were named, sorted
+	View   string
+}
+
+func (e *NotPlannedError) Error() string {
+	return fmt.Sprintf("resubmit: plan: the view %s does not list the orders %s, or the filter leaves them out; leave them out of PlanConfig.Explicit",
+		e.View, strings.Join(e.Orders, ", "))
+}
+
+// unplanned returns those of some names that are not in the plan, sorted.
+func (p *planner) unplanned(names []string) (missing []string) {
+	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if !p.named[n] {
-			missing = append(missing, n)
+			missing = append(missing, excerpt(n))
 		}
 	}
-	if len(missing) > 0 {
+	return missing
+}
+
+func (p *planner) missing() error {
+	if missing := p.unplanned(p.Explicit); len(missing) > 0 {
+		return &NotPlannedError{Orders: missing, View: p.View.Name}
+	}
+	return nil
+}
+
+func (p *planner) report(counts Counts, digest string) {
+	if missing := p.unplanned(p.Vouched); len(missing) > 0 {
 		p.Logger.Warn("orders that were named are not in the view or not selected", "orders", strings.Join(missing, " "))
 	}
 	if p.unread > 0 {
@@ -486,7 +576,8 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 		}
 		reads.Go(func() {
 			defer p.give()
-			o, err := p.Reader.Order(ctx, c.order.ID)
+			o, err := p.calls.read(ctx, p.Reader, c.order.ID)
+			p.counters.read.Add(1)
 			switch {
 			case err != nil:
 				if c.err = err; forbidden(err) {
@@ -603,16 +694,12 @@ func (p *planner) look(ctx context.Context, candidates []candidate) error {
 	found := make(map[connect.RequestKey][]connect.Newest, len(keys))
 	failed := map[connect.RequestKey]error{}
 	for some := range slices.Chunk(keys, keysAtOnce) {
-		if err := p.take(ctx); err != nil {
-			return err
-		}
-		newest, err := p.Requests.NewestRequests(ctx, some)
-		p.give()
+		newest, err := p.lookUp(ctx, some)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err == nil {
-			err = errors.New("there was no answer for its key")
+			err = errUnanswered
 		}
 		for _, k := range some {
 			if requests, ok := newest[k]; ok {
@@ -633,6 +720,84 @@ func (p *planner) look(ctx context.Context, candidates []candidate) error {
 	}
 	return nil
 }
+
+// lookUp is one look-up in Connect.
+func (p *planner) lookUp(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	if err := p.lookUps.refused(); err != nil {
+		return nil, err
+	}
+	if err := p.take(ctx); err != nil {
+		return nil, err
+	}
+	defer p.give()
+	turn, err := p.calls.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := p.Requests.NewestRequests(turn, keys)
+	p.calls.heed(err)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	p.counters.lookedUp.Add(int64(len(keys)))
+	p.lookUps.note(len(newest) > 0, err)
+	return newest, err
+}
+
+// lookUps remembers how the look-ups in Connect went.
+type lookUps struct {
+	mu       sync.Mutex
+	answered bool  // some key has an answer
+	err      error // of the first that failed
+	denied   error // the credentials are refused, so that no further one is made
+}
+
+func (l *lookUps) note(answered bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answered = l.answered || answered
+	if err == nil && !answered {
+		err = errUnanswered
+	}
+	if l.err == nil {
+		l.err = err
+	}
+	// A key that may read some things is not refused: that is about the others.
+	if errors.Is(err, connect.ErrUnauthorized) || errors.Is(err, connect.ErrForbidden) && !l.answered {
+		l.denied = err
+	}
+}
+
+// refused is the error by which Connect refused the credentials, nil if it did not.
+func (l *lookUps) refused() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.denied
+}
+
+// failed returns why there must be no plan: Connect refused the credentials, or none of
+// the look-ups succeeded.
+func (l *lookUps) failed(counts Counts) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	const what = "resubmit: plan: %s, so there is no plan (until then %s): check the URL and the key of Connect, or set IgnoreConnect: %w"
+	switch {
+	case l.denied != nil:
+		return fmt.Errorf(what, "Connect refuses the key", counts, oneLineError{l.denied})
+	case l.err != nil && !l.answered:
+		return fmt.Errorf(what, "no look-up in Connect succeeded", counts, oneLineError{l.err})
+	default:
+		return nil
+	}
+}
+
+// oneLineError is an error whose text is short and on one line.
+type oneLineError struct{ error }
+
+func (e oneLineError) Error() string { return excerpt(e.error.Error()) }
+func (e oneLineError) Unwrap() error { return e.error }
+
+var errUnanswered = errors.New("there was no answer for its key")
 
 // entry decides and writes down why.
 func (p *planner) entry(c *candidate, e *Entry) {

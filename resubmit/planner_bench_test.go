@@ -51,6 +51,7 @@ func (s localSource) Orders(_ context.Context, _ commerce.Query) iter.Seq2[*comm
 
 func benchConfig(t testing.TB, n int) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
+		Rate:   -1,
 		Source: localSource{n}, Calendar: nights(t), IgnoreConnect: true,
 		Filter: resubmit.All(
 			resubmit.Types(commerce.TypeSales, commerce.TypeChange, commerce.TypeRenewal, commerce.TypeCancellation),

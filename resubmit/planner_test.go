@@ -112,6 +112,7 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	source.orders[6].Type = commerce.TypeRenewal
 	source.orders[7].PlacedAt = time.Time{} // not told: stays where it is
 	entries := planned(t, resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, Requests: noRequests, Calendar: nights(t),
 		Filter: resubmit.All(resubmit.Types(commerce.TypeSales), resubmit.ReasonClass(nil, resubmit.Transient)),
 	})
@@ -142,6 +143,7 @@ func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 	view := commerce.View{Name: "Mine", Statuses: []commerce.Status{"PF"}, Sort: commerce.NewestFirst}
 	source := failedOrders(1)
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, IgnoreConnect: true, View: view, Filter: filter, Calendar: cal, Rules: someRules(),
 	})
 	require.NoError(t, err)
@@ -163,6 +165,7 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	o.PlacedAt = time.Date(2020, 1, 5, 3, 0, 0, 0, time.UTC) // a Sunday
 	o.FailedAt = o.PlacedAt
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: &planSource{orders: []*commerce.Order{o}}, IgnoreConnect: true, Filter: resubmit.Everything(), Calendar: cal,
 	})
 	require.NoError(t, err)
@@ -181,7 +184,7 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(600)
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
-	cfg := resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.ErrorContains(t, err, "the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
 	require.ErrorContains(t, err, "wrap it with Sorted")
@@ -228,7 +231,7 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o600))
 	source := failedOrders(700)
 	source.err = &commerce.Error{Op: "list orders", HTTPStatus: 502}
-	cfg := resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
 
 	_, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.ErrorIs(t, err, commerce.ErrUnavailable)
@@ -253,6 +256,7 @@ func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644))
 	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: failedOrders(3), IgnoreConnect: true, Filter: resubmit.Everything(),
 	}, path)
 	require.NoError(t, err)
@@ -304,6 +308,7 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 		return full[id], nil
 	})
 	entries := planned(t, resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, Reader: reader, IgnoreConnect: true, Concurrency: 3,
 		Filter: resubmit.ReasonLike("*internal server error*"),
 	})
@@ -349,7 +354,7 @@ func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
 		o.PlacedAt = fine[id]
 		return &o, nil
 	})
-	for _, e := range planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true}) {
+	for _, e := range planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true}) {
 		require.Equal(t, fine[e.OrderID], e.Before.PlacedAt)
 	}
 }
@@ -366,7 +371,7 @@ func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 		}
 		return failedOrder(1), nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true, Filter: resubmit.Subscription("1001")})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true, Filter: resubmit.Subscription("1001")})
 	require.Len(t, entries, 1)
 	require.Equal(t, "id-1", entries[0].OrderID)
 }
@@ -379,6 +384,7 @@ func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
 	}
 	var calls atomic.Int32
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, IgnoreConnect: true, Filter: resubmit.Everything(),
 		Reader: planReader(func(context.Context, string) (*commerce.Order, error) {
 			calls.Add(1)
@@ -422,7 +428,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Source: source, Requests: finder, Explicit: []string{"SO000006"}})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: finder, Explicit: []string{"SO000006"}})
 	require.Equal(t, []string{
 		"connect-none", "connect-unknown", "connect-not-asked", "connect-unknown", "reason-permanent",
 		"reason-unclassified", "connect-none", "connect-none", "connect-none", "connect-none", "reason-unclassified", "connect-none",
@@ -457,7 +463,7 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{order, undated}}, Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: &planSource{orders: []*commerce.Order{order, undated}}, Requests: finder})
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
 	for i, age := range []string{"older", "perhaps older"} {
 		require.Contains(t, entries[i].Attribution.Evidence, resubmit.Evidence{
@@ -479,7 +485,7 @@ func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
 		sizes = append(sizes, len(keys))
 		return noRequests(ctx, keys)
 	})
-	planned(t, resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{o}}, Requests: finder})
+	planned(t, resubmit.PlanConfig{Rate: -1, Source: &planSource{orders: []*commerce.Order{o}}, Requests: finder})
 	require.Equal(t, []int{500, 500, 200}, sizes)
 }
 
@@ -487,13 +493,13 @@ func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)
 	source.orders[1].Type = commerce.TypeRenewal
-	entries := planned(t, resubmit.PlanConfig{Source: source})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source})
 	require.Equal(t, []string{"connect-unknown", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[0].Decision.Why, "give PlanConfig.Requests, or set IgnoreConnect")
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true, Requests: noRequests})))
+		rulesOf(planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Requests: noRequests})))
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{Source: source, RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
+		rulesOf(planned(t, resubmit.PlanConfig{Rate: -1, Source: source, RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
 }
 
 func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
@@ -503,22 +509,24 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 		o.Failure = commerce.Failure{}
 	}
 	entries := planned(t, resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, Reader: silentReader{}, IgnoreConnect: true, Explicit: []string{"SO000001"},
 	})
 	require.Equal(t, []string{"reason-untold", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[0].Decision.Why, "this way into Commerce does not tell why orders failed")
 	require.Equal(t, "Connect was not asked, and the operator named the order", entries[1].Decision.Why)
 
-	entries = planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true})
+	entries = planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true})
 	require.Equal(t, []string{"reason-unclassified", "reason-unclassified"}, rulesOf(entries), "a source that does not say")
 }
 
 func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 	t.Parallel()
 	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-		return nil, nil
+		return map[connect.RequestKey][]connect.Newest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Source: failedOrders(1), Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})
+	require.Equal(t, resubmit.Resubmit, entries[1].Decision.Action)
 	require.Equal(t, resubmit.Hold, entries[0].Decision.Action)
 	require.Contains(t, entries[0].Decision.Why, "there was no answer for its key")
 }
@@ -536,7 +544,7 @@ func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 			calls.Add(1)
 			return noRequests(ctx, keys)
 		})
-		entries := planned(t, resubmit.PlanConfig{Source: source, Requests: finder, Rules: []resubmit.Rule{rule}})
+		entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: finder, Rules: []resubmit.Rule{rule}})
 		require.Equal(t, "a", entries[0].Decision.RuleID, name)
 		require.Equal(t, int32(1), calls.Load(), name)
 	}
@@ -576,6 +584,7 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 			refused := failedOrder(1)
 			refused.PlacedAt, refused.Failure = now, failure(textPermanent)
 			entries := planned(t, resubmit.PlanConfig{
+				Rate:   -1,
 				Source: resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}}), IgnoreConnect: true,
 				Calendar: test.cal, Settle: test.settle,
 			})
@@ -586,13 +595,29 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 	})
 }
 
+func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "plan.jsonl")
+	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
+		Source: failedOrders(3), IgnoreConnect: true, Filter: resubmit.Number("SO000001", "SO000002"),
+		Explicit: []string{"id-404", "SO000001", "id-2", "SO000000", "id-404"},
+	}, path)
+	missing, ok := errors.AsType[*resubmit.NotPlannedError](err)
+	require.True(t, ok, err)
+	require.Equal(t, []string{"SO000000", "id-404"}, missing.Orders, "all of them, also those that the filter leaves out")
+	require.ErrorContains(t, err, "SO000000, id-404")
+	require.NoFileExists(t, path)
+}
+
 func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
+		Rate:   -1,
 		Source: failedOrders(3), IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-		Explicit: []string{"SO000001", "id-2", "SO000404"},
-		Reader:   planReader(func(context.Context, string) (*commerce.Order, error) { return nil, errors.New("never") }),
+		Explicit: []string{"SO000001"}, Vouched: []string{"id-2", "SO000404"},
+		Reader: planReader(func(context.Context, string) (*commerce.Order, error) { return nil, errors.New("never") }),
 	})
 	require.Contains(t, log.String(), `msg="orders that were named are not in the view or not selected" orders=SO000404`)
 	require.Contains(t, log.String(), "total=3 resubmit=3")
@@ -602,7 +627,7 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {
-		return resubmit.PlanConfig{Source: failedOrders(1), Filter: resubmit.Everything(), IgnoreConnect: true}
+		return resubmit.PlanConfig{Rate: -1, Source: failedOrders(1), Filter: resubmit.Everything(), IgnoreConnect: true}
 	}
 	tests := map[string]struct {
 		change func(*resubmit.PlanConfig)
@@ -663,7 +688,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 				o.Transitions = nil
 			}
 		}
-		cfg := resubmit.PlanConfig{Source: source, Filter: resubmit.Everything(), IgnoreConnect: true}
+		cfg := resubmit.PlanConfig{Rate: -1, Source: source, Filter: resubmit.Everything(), IgnoreConnect: true}
 		where(&cfg, cancel)
 		_, err := resubmit.BuildPlan(ctx, cfg)
 		require.ErrorIs(t, err, context.Canceled, name)
@@ -671,6 +696,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 	}
 	// A writer that fails ends the listing.
 	_, err := resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: failedOrders(5000), IgnoreConnect: true, Filter: resubmit.Everything(),
 	}, &brokenWriter{after: 10})
 	require.ErrorIs(t, err, errDiskFull)
@@ -679,9 +705,10 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 	t.Parallel()
 	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-		return nil, errors.New(strings.Repeat("<html>\n", 1000))
+		some := map[connect.RequestKey][]connect.Newest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
+		return some, errors.New(strings.Repeat("<html>\n", 1000))
 	})
-	entries := planned(t, resubmit.PlanConfig{Source: failedOrders(1), Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})
 	require.Less(t, len(entries[0].Decision.Why), 300)
 	require.NotContains(t, entries[0].Decision.Why, "\n")
 }

@@ -3,6 +3,7 @@ package resubmit
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // placed in [from, to) and counts them. The zero view is commerce.FailedOrders. An
 // order that was placed earlier and failed in that time is not seen. Where the list
 // tells no reasons, as that of Order Management, all failures count, for the
-// account that sold them.
+// account that sold them. At most DefaultRate calls a second are made.
 func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time, c *Classifier) (*Rates, error) {
 	rates, err := NewRates(from, to, c)
 	if err != nil {
@@ -95,7 +96,13 @@ func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, f
 	if err := view.Validate(); err != nil {
 		return nil, fmt.Errorf("resubmit: rates: view: %w", err)
 	}
-	for o, err := range source.Orders(ctx, view.Query()) {
+	calls, ctx := newPacedCalls(ctx, DefaultRate, slog.New(slog.DiscardHandler))
+	defer calls.stop(nil)
+	turn, err := calls.next(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: rates: list orders: %w", err)
+	}
+	for o, err := range source.Orders(turn, view.Query()) {
 		if err == nil && o == nil {
 			err = errNoOrder
 		}

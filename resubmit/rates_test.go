@@ -143,6 +143,7 @@ func TestRatesAreMeasuredInAPassOfTheirOwn(t *testing.T) {
 	require.Contains(t, rates.String(), "1 failures still open of 2 products and sellers")
 
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, Filter: resubmit.Everything(), Calendar: nights(t), Rates: rates, IgnoreConnect: true, Settle: -1,
 	})
 	require.NoError(t, err)

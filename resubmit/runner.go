@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -244,8 +243,8 @@ func (c Config) validate() error {
 			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
 		}
 	}
-	if c.Rate < 0 && c.Rate != -1 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
-		bad("Config.Rate is %v; give calls per second, 0 for the default or -1 for no limit", c.Rate)
+	if err := checkRate("Config.Rate", c.Rate); err != nil {
+		bad("%w", err)
 	}
 	if c.SlowTo != -1 && !(c.SlowTo >= 0 && c.SlowTo <= 1) {
 		bad("Config.SlowTo is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.SlowTo)

@@ -23,7 +23,7 @@ func TestALargePlanFileIsWholeAndAFailedOneIsGone(t *testing.T) {
 	for _, o := range source.orders {
 		o.Failure = failure(textTransient + strings.Repeat(" and so on", 4000))
 	}
-	cfg := resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
 	counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.NoError(t, err)
 	require.Equal(t, 450, counts.Resubmit)

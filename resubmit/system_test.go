@@ -55,7 +55,7 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 				plan := planForSystem(t, c.plan, o)
 				r := runnerFor(t, s, func(cfg *resubmit.Config) { cfg.Reader, cfg.Pusher, cfg.System = client, client, c.given })
 
-				_, checked := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: client, System: c.given}, nil)
+				_, checked := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: client, System: c.given}, nil)
 				session, opened := r.Open(t.Context(), plan)
 				if opened == nil {
 					session.Close()
@@ -104,7 +104,7 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 		*planSource
 		namedShop
 	}{failedOrders(1), b}
-	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Source: source, Reader: a, Filter: resubmit.Everything()})
+	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: resubmit.Everything()})
 	require.ErrorContains(t, err, "PlanConfig.Source is a client of "+systemB+" and PlanConfig.Reader one of "+systemA)
 }
 
@@ -130,6 +130,7 @@ func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
 		"simpleapi https://gw.example.net/marketplace":   simple("https://gw.example.net/marketplace/"),
 	} {
 		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+			Rate:   -1,
 			Source: failedOrders(1), Reader: client, IgnoreConnect: true, Filter: resubmit.Everything(),
 		})
 		require.NoError(t, err)
@@ -173,7 +174,7 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 				r := runnerFor(t, s, nil)
 
 				var found []resubmit.Difference
-				counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: s}, func(d resubmit.Difference) error {
+				counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s}, func(d resubmit.Difference) error {
 					found = append(found, d)
 					return nil
 				})
@@ -268,7 +269,7 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 		o.Number = "SO777777"
 		return o, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true})
 	require.Equal(t, resubmit.Decision{
 		Action: resubmit.Hold, RuleID: "order-unread", Why: "the order could not be read: another order: number SO000000 → SO777777",
 	}, entries[0].Decision)

@@ -33,6 +33,7 @@ func TestPlanner_holds_orders_with_problems(t *testing.T) {
 	})
 	odd.Transitions = nil
 	entries := planned(t, resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, Reader: reader, IgnoreConnect: true,
 	})
 	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "older-order-first", "connect-not-asked"}, rulesOf(entries))
@@ -63,6 +64,7 @@ func TestPlanner_holds_an_order_with_problems_whatever_the_filter(t *testing.T) 
 	source := failedOrders(2)
 	source.orders[0].Problems, source.orders[0].PlacedAt = []string{oddDate}, time.Time{}
 	entries := planned(t, resubmit.PlanConfig{
+		Rate:   -1,
 		Source: source, IgnoreConnect: true, Filter: resubmit.PlacedBetween(longAgo, longAgo.Add(time.Hour)),
 		View: commerce.View{Name: "v", Statuses: []commerce.Status{"PF"}, PlacedFrom: longAgo},
 	})
@@ -109,7 +111,7 @@ func TestCheckPlan_reports_an_order_with_problems_as_unread(t *testing.T) {
 	o := outageOrder(1, "a")
 	plan := planFor(t, o)
 	o.Problems = []string{oddDate}
-	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: newShop(o)}, nil)
+	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: newShop(o)}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, counts.Unread)
 }

@@ -262,7 +262,7 @@ func (p *process) plan(context.Context, resubmit.Episode) (resubmit.PlanConfig, 
 	if p.site.planErr != nil {
 		return resubmit.PlanConfig{}, p.site.planErr
 	}
-	return resubmit.PlanConfig{Source: p.site, IgnoreConnect: true}, nil
+	return resubmit.PlanConfig{Rate: -1, Source: p.site, IgnoreConnect: true}, nil
 }
 
 func (p *process) approve(_ context.Context, _ resubmit.Episode, plan *resubmit.Plan) (resubmit.Approval, error) {

@@ -244,6 +244,16 @@ func (w *Watcher) plan(ctx context.Context, calendar *connect.Calendar, e Episod
 	if cfg.System == "" {
 		cfg.System = w.cfg.Runner.System
 	}
+	if cfg.Rate == 0 {
+		cfg.Rate = w.cfg.Runner.Rate
+	}
+	progress := cfg.Progress
+	cfg.Progress = func(now PlanProgress) {
+		w.say(entry{phase: PhasePlanning, quiet: true, episode: e, text: fmt.Sprintf("Making the plan for %s: %s.", e.name(), now)})
+		if progress != nil {
+			progress(now)
+		}
+	}
 	if cfg.Settle == 0 {
 		cfg.Settle = w.cfg.Runner.Settle
 	}

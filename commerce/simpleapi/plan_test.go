@@ -27,6 +27,7 @@ func TestAPlanNeedsTheOperatorsWord(t *testing.T) {
 		return httpmock.NewStringResponse(200, `{"data":[`+order("1")+`,`+order("2")+`],"pagination":{"total":2}}`), nil
 	})
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Rate:   -1,
 		Source: c, Reader: c, Filter: resubmit.Everything(), IgnoreConnect: true, Explicit: []string{"SO2"},
 	})
 	require.NoError(t, err)

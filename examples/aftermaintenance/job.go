@@ -36,7 +36,7 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	}
 	defer func() { err = errors.Join(err, sys.close()) }()
 
-	plan, err := makePlan(ctx, s, sys, out)
+	plan, err := makePlan(ctx, s, sys, out, stderr)
 	if err != nil {
 		return false, err
 	}
@@ -125,7 +125,7 @@ func (s *settings) undone(r *resubmit.Report, err error) error {
 }
 
 // makePlan writes the plan, or opens the one that is there.
-func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*resubmit.Plan, error) {
+func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Writer) (*resubmit.Plan, error) {
 	path := s.plan
 	if path == "" {
 		dir, err := os.MkdirTemp("", "aftermaintenance")
@@ -142,11 +142,17 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 		return nil, errNoSelection
 	}
 	ids, numbers := names(s.selected)
-	if _, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
+	progress := newPlanProgress(stderr)
+	_, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
 		System: sys.name(), Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
 		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets, Settle: s.timing.settle,
-		Explicit: slices.Concat(s.numbers, ids, numbers),
-	}, path); err != nil {
+		Explicit: s.numbers, Vouched: slices.Concat(ids, numbers), Rate: s.timing.rate, Progress: progress.show,
+	}, path)
+	progress.end()
+	if missing, ok := errors.AsType[*resubmit.NotPlannedError](err); ok {
+		return nil, notFailed(missing.Orders)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.plan != "" {
@@ -159,10 +165,10 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out io.Writer) (*r
 // too; the Runner checks it again.
 func checkSystem(s *settings, sys *systems, plan *resubmit.Plan) error {
 	made, now := plan.Header().System, sys.name()
-	switch {
-	case made == now:
+	switch made {
+	case now:
 		return nil
-	case made == "":
+	case "":
 		return fmt.Errorf("-plan %s does not say which system it is for, since an older version made it, and this is %s: make a new plan in another file",
 			s.plan, now)
 	default:
@@ -189,9 +195,13 @@ func checkNamed(numbers []string, plan *resubmit.Plan) error {
 		missing = slices.DeleteFunc(missing, func(n string) bool { return n == e.Number })
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("-order %s: no such order among the failed ones that the other flags select", strings.Join(missing, ", "))
+		return notFailed(missing)
 	}
 	return nil
+}
+
+func notFailed(numbers []string) error {
+	return fmt.Errorf("-order %s: no such order among the failed ones that the other flags select", strings.Join(numbers, ", "))
 }
 
 // applies reports whether the plan is carried out, and not only shown.
@@ -219,6 +229,9 @@ func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, 
 		cfg.Lister = sys.commerce
 	}
 	s.timing.set(&cfg, s.sandbox)
+	if err := s.timing.pause(ctx); err != nil {
+		return nil, err
+	}
 	runner, err := resubmit.NewRunner(s.memory.attach(cfg))
 	if err != nil {
 		return nil, err

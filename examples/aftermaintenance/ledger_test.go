@@ -36,7 +36,7 @@ func play(t *testing.T, args ...string) *books {
 		before: byNumber(sys.world), tried: map[string]int{}, accepted: map[string]int{},
 		planned: map[string]resubmit.Action{}, outcome: map[string]resubmit.Outcome{},
 	}
-	plan, err := makePlan(t.Context(), s, sys, &out)
+	plan, err := makePlan(t.Context(), s, sys, &out, &out)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	for e, err := range plan.Entries() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,9 +17,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
 
-// do runs the program.
+// do runs the program, on what it takes for real systems at a rate for which no test has
+// to wait unless the test gives another.
 func do(t *testing.T, env map[string]string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	if slices.Contains(args, "-commerce") && !slices.Contains(args, "-rate") {
+		args = append(slices.Clone(args), "-rate", "1000")
+	}
 	var out, errs strings.Builder
 	status = run(t.Context(), args, func(name string) string { return env[name] }, strings.NewReader(""), &out, &errs)
 	return status, out.String(), errs.String()

@@ -64,7 +64,10 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	if s.faults && sys.world != nil {
 		defer func() { err = errors.Join(err, sys.world.BreakDown()) }()
 	}
-	return sys.connect.CheckAccess(ctx)
+	if err := sys.connect.CheckAccess(ctx); err != nil {
+		return err
+	}
+	return s.timing.pause(ctx)
 }
 
 // play starts the test systems, lets their story happen, and points the

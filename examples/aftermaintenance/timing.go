@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"math"
@@ -20,7 +22,7 @@ type timing struct {
 }
 
 func (t *timing) flags(flags *flag.FlagSet) {
-	flags.Float64Var(&t.rate, "rate", 0, "most calls in a second, over all (default 5; on the test systems no limit)")
+	flags.Float64Var(&t.rate, "rate", 0, "most `calls` in a second, to both systems together, while planning too (default 5; on the test systems no limit)")
 	flags.IntVar(&t.atOnce, "at-once", 0, "how many orders are pushed at the same time (default 2; on the test systems 8)")
 	flags.DurationVar(&t.settle, "settle", 0, "the `time` that Commerce goes on by itself after a maintenance or a push, so that nobody is to interfere (default 4m; on the test systems 2s)")
 	flags.DurationVar(&t.look, "look", 0, "the `time` after a push at which its result is looked for first (default 10s; on the test systems 150ms)")
@@ -58,6 +60,22 @@ func orDefault[T comparable](value *T, otherwise T) {
 	var zero T
 	if *value == zero {
 		*value = otherwise
+	}
+}
+
+// pause separates the calls before it from those after it, which are paced apart, so
+// that both together keep the rate.
+func (t *timing) pause(ctx context.Context) error {
+	const calls = 4 // as many as the first look at Connect makes, and one
+	rate := cmp.Or(t.rate, resubmit.DefaultRate)
+	if rate < 0 {
+		return nil
+	}
+	select {
+	case <-time.After(time.Duration(calls / rate * float64(time.Second))):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -96,6 +96,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	cfg := resubmit.PlanConfig{
+		Rate:   -1,
 		Source: r.shop, Reader: r.shop, Requests: requests, Filter: resubmit.Everything(), Explicit: r.ids, Settle: -1,
 		Targets: resubmit.DefaultTargets(), Logger: r.logger,
 	}
