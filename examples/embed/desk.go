@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
 
+	"github.com/cloudblue-go/cloudblue/examples/internal/web"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -32,36 +35,46 @@ func (d *desk) Approve(_ context.Context, e resubmit.Episode, plan *resubmit.Pla
 		return resubmit.Approval{Answer: resubmit.AnswerApply, Why: "somebody said so at /approve"}, nil
 	}
 	var page strings.Builder
-	fmt.Fprintln(&page, e)
+	fmt.Fprintln(&page, wording.OneLine(e.String())) // others wrote the titles, and might forge lines of the plan
 	for entry, err := range plan.Entries() {
 		if err != nil {
 			return resubmit.Approval{}, err
 		}
-		fmt.Fprintf(&page, "%s: %s, %s: %s\n", entry.Number, entry.Attribution.Verdict, entry.Decision.Action, entry.Decision.Why)
+		line := fmt.Sprintf("%s: %s, %s: %s", entry.Number, entry.Attribution.Verdict, entry.Decision.Action, entry.Decision.Why)
+		fmt.Fprintln(&page, wording.OneLine(line))
 	}
 	d.digest, d.page = plan.Digest(), page.String()
 	return resubmit.Approval{Why: "a person is asked at /plan"}, nil
 }
 
+// maxForm is the most bytes of the body of POST /approve.
+const maxForm = 4 << 10
+
 // routes are for the person: GET /plan, and POST /approve?plan=<digest>, so that
-// nobody approves another plan than the one that was looked at.
+// nobody approves another plan than the one that was looked at. The plan is plain text,
+// since it shows what others wrote, such as the titles of a calendar, and the guard
+// refuses what the pages of others send. A service also asks who approves.
 func (d *desk) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /plan", func(w http.ResponseWriter, _ *http.Request) {
 		d.mu.Lock()
-		defer d.mu.Unlock()
-		w.Header().Set("Plan", d.digest)
-		_, _ = fmt.Fprint(w, d.page) // the person has gone
+		digest, page := d.digest, d.page
+		d.mu.Unlock()
+		w.Header().Set("Plan", digest)
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, page) // the person has gone
 	})
 	mux.HandleFunc("POST /approve", func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		shown := r.FormValue("plan")
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if digest := r.FormValue("plan"); digest == "" || digest != d.digest {
+		if shown == "" || shown != d.digest {
 			http.Error(w, "this is not the plan that waits: look at /plan", http.StatusConflict)
 			return
 		}
 		d.approved = d.digest
 		d.wake()
 	})
-	return mux
+	return web.Guard(mux, web.Hosts{})
 }

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -15,7 +16,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,15 +26,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/ical"
+	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
-		log.Fatal(err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := cli.Parse(flag.NewFlagSet("embed", flag.ContinueOnError), os.Args[1:], os.Stdout, "There are no flags.\n")
+	if err == nil {
+		err = run(ctx, os.Stdout)
 	}
+	stop()
+	os.Exit(cli.Status("embed", err, os.Stderr))
 }
 
 func run(ctx context.Context, out io.Writer) (err error) {
@@ -56,6 +64,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 
+	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	watcher, tracker, err := watch(dir, newShop(night), client, decide, diary{page}, func(_ resubmit.Episode, report *resubmit.Report) {
@@ -72,7 +81,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	all.Go(func() error { return tracker.Run(ctx, client) })
 	all.Go(func() error { return watcher.Run(ctx) })
 	all.Go(func() error { return approve(ctx, page, world.CommerceURL+"/desk") })
-	if err := all.Wait(); !errors.Is(err, context.Canceled) {
+	if err := all.Wait(); !errors.Is(err, context.Canceled) || outer.Err() != nil {
 		return cmp.Or(err, errors.New("the service ended by itself"))
 	}
 	for _, e := range watcher.Episodes() {
@@ -159,5 +168,8 @@ func call(ctx context.Context, method, address string) (body, plan string, err e
 		return "", "", err
 	}
 	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %s: %s", method, req.URL.Path, resp.Status, text)
+	}
 	return string(text), resp.Header.Get("Plan"), errors.Join(err, resp.Body.Close())
 }

@@ -3,10 +3,19 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect/ical"
+	"github.com/cloudblue-go/cloudblue/examples/internal/web/webtest"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 func TestOnlyTheTicketsThatTheMaintenanceBrokeAreTriedAgain(t *testing.T) {
@@ -25,10 +34,102 @@ func TestOnlyTheTicketsThatTheMaintenanceBrokeAreTriedAgain(t *testing.T) {
 func TestNobodyApprovesAPlanThatWasNotLookedAt(t *testing.T) {
 	t.Parallel()
 	d := &desk{digest: "sha256:new", wake: func() { t.Error("the watcher was woken") }}
+	base := serve(t, d)
 	for _, digest := range []string{"", "sha256:old"} {
-		answer := httptest.NewRecorder()
-		d.routes().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/approve?plan="+digest, nil))
-		require.Equal(t, http.StatusConflict, answer.Code)
+		res, _ := webtest.Call{Method: http.MethodPost, Path: "/approve?plan=" + digest}.Do(t, base)
+		require.Equal(t, http.StatusConflict, res.StatusCode)
 		require.Empty(t, d.approved)
 	}
+}
+
+// serve serves a desk, and returns its base URL.
+func serve(t *testing.T, d *desk) string {
+	t.Helper()
+	server := httptest.NewServer(d.routes())
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+const script = "<script>fetch('/approve')</script>"
+
+// hostile is a desk that was asked about a plan and a calendar in which every text is
+// a script, and a digest that is not the plan's.
+func hostile(t *testing.T) (*desk, *resubmit.Plan) {
+	t.Helper()
+	ics := filepath.Join(t.TempDir(), "team.ics")
+	require.NoError(t, os.WriteFile(ics, []byte("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:"+script+
+		"\r\nDTSTAMP:20261121T020000Z\r\nDTSTART:20261121T020000Z\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"), 0o600))
+	source, err := ical.NewFile(ics)
+	require.NoError(t, err)
+	night := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
+	windows, err := source.Windows(t.Context(), night.AddDate(0, 0, -1), night.AddDate(0, 0, 1))
+	require.NoError(t, err)
+	require.Len(t, windows, 1)
+	require.Contains(t, windows[0].String(), "<script>")
+	windows = append(windows, windows[0]) // one without a title, which the page begins with
+	windows[1].Title = "done\nT-9: caused, resubmit: " + script
+
+	s := newShop(night)
+	for i := range s.tickets {
+		s.tickets[i].number += script + "\nT-8: caused, resubmit"
+		s.tickets[i].trouble += script
+	}
+	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Source: s, IgnoreConnect: true, View: commerce.FailedOrders(), Filter: resubmit.Everything(),
+	})
+	require.NoError(t, err)
+	d := &desk{wake: func() {}}
+	answer, err := d.Approve(t.Context(), resubmit.Episode{ID: script, Windows: windows, Note: script}, plan)
+	require.NoError(t, err)
+	require.Zero(t, answer.Answer)
+	return d, plan
+}
+
+func TestDesk(t *testing.T) {
+	t.Parallel()
+	d, plan := hostile(t)
+	base := serve(t, d)
+	t.Run("shows what others wrote as plain text", func(t *testing.T) {
+		res, body := webtest.RequireGuarded(t, base, webtest.Call{Method: http.MethodGet, Path: "/plan"})
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		require.Equal(t, "text/plain; charset=utf-8", res.Header.Get("Content-Type"))
+		require.Equal(t, plan.Digest(), res.Header.Get("Plan"))
+		require.Contains(t, body, "<script>", "as text")
+		require.Equal(t, 1+plan.Counts().Total, strings.Count(body, "\n"), "no text makes a line of its own: %s", body)
+	})
+	t.Run("approves nothing for the page of another origin", func(t *testing.T) {
+		approve := webtest.Call{Method: http.MethodPost, Path: "/approve?plan=" + url.PathEscape(plan.Digest())}
+		for _, header := range []http.Header{
+			{"Origin": {"https://evil.example"}},
+			{"Origin": {"null"}},
+			{"Sec-Fetch-Site": {"cross-site"}},
+			{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Mode": {"navigate"}},
+		} {
+			approve.Header = header
+			res, _ := approve.Do(t, base)
+			require.Equal(t, http.StatusForbidden, res.StatusCode, header)
+			require.Empty(t, d.approved, header)
+		}
+		approve.Header = nil
+		res, _ := webtest.RequireGuarded(t, base, approve)
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		require.Equal(t, plan.Digest(), d.approved)
+	})
+	t.Run("protects its errors as well", func(t *testing.T) {
+		for call, status := range map[[2]string]int{
+			{http.MethodGet, "/" + script}:                     http.StatusNotFound,
+			{http.MethodGet, "/approve?plan=" + plan.Digest()}: http.StatusMethodNotAllowed,
+			{http.MethodPost, "/plan"}:                         http.StatusMethodNotAllowed,
+			{http.MethodPost, "/approve?plan=" + script}:       http.StatusConflict,
+		} {
+			res, _ := webtest.Call{Method: call[0], Path: call[1]}.Do(t, base)
+			require.Equal(t, status, res.StatusCode, call)
+		}
+	})
+	t.Run("reads no endless form", func(t *testing.T) {
+		form := webtest.Call{Method: http.MethodPost, Path: "/approve", Body: "plan=" + strings.Repeat("x", 2*maxForm),
+			Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
+		res, _ := form.Do(t, base)
+		require.Equal(t, http.StatusConflict, res.StatusCode)
+	})
 }

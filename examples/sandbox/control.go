@@ -22,7 +22,7 @@ const maxControlBody = 1 << 20
 const controls = "there are POST maintenance, POST, GET and DELETE faults, POST and GET orders, GET ledger and GET violations under /_sandbox/"
 
 // open starts a live world with its control beside it.
-func open(ctx context.Context, listen string, seed uint64) (*sandbox.World, string, error) {
+func open(ctx context.Context, listen string, seed uint64, names ...string) (*sandbox.World, string, error) {
 	c := &control{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /_sandbox/maintenance", answer(c.maintenance))
@@ -42,7 +42,7 @@ func open(ctx context.Context, listen string, seed uint64) (*sandbox.World, stri
 	world, err := sandbox.New(ctx, listen, seed, map[string]http.Handler{"/_sandbox/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		<-ready // a call can come before the world is made
 		mux.ServeHTTP(w, r)
-	})})
+	})}, names...)
 	if err != nil {
 		return nil, "", err
 	}

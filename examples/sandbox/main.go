@@ -12,19 +12,18 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "sandbox: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(cli.Status("sandbox", err, os.Stderr))
 }
 
 // greeting is the line that tells a program where everything is.
@@ -53,20 +52,28 @@ type login struct {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on")
+	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; one that other machines reach opens both systems and their control to them")
+	var names []string
+	flags.Func("host", "`name` by which clients reach the server, for instance that of a container (repeatable); addresses and localhost need none", func(name string) error {
+		if name == "" || strings.Contains(name, ":") {
+			return errors.New("give a name without a port")
+		}
+		names = append(names, name)
+		return nil
+	})
 	seed := flags.Uint64("seed", 1, "which world this is: equal seeds and calls make equal orders")
-	if err := flags.Parse(args); err != nil {
+	if err := cli.Parse(flags, args, stdout, ""); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q: everything is said with flags", flags.Arg(0))
-	}
-	world, control, err := open(ctx, *listen, *seed)
+	world, control, err := open(ctx, *listen, *seed, names...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, world.Close()) }()
+	if world.Exposed {
+		fmt.Fprintf(stderr, "sandbox: -listen %s is open to other machines: whoever reaches it can read and change all orders of both test systems, "+
+			"with tokens, keys and passwords that are the same everywhere, and use %s without any\n", *listen, control)
+	}
 	urls := commercetest.URLsAt(world.CommerceURL)
 	err = json.NewEncoder(stdout).Encode(greeting{
 		Commerce: world.CommerceURL, Connect: world.ConnectURL,

@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/examples/internal/web"
 )
 
 // World is both systems, served on one address of this machine.
@@ -24,6 +25,9 @@ type World struct {
 
 	CommerceURL, CommerceToken string
 	ConnectURL, ConnectKey     string
+
+	// Exposed says that other machines may reach the world.
+	Exposed bool
 
 	// Window is the maintenance of the story; zero before Play.
 	Window connect.Window
@@ -43,15 +47,21 @@ const (
 )
 
 // New starts both systems on an address such as 127.0.0.1:0, and extra handlers
-// beside them, by the pattern of their path. Close ends them.
-func New(ctx context.Context, listen string, seed uint64, extra map[string]http.Handler) (*World, error) {
+// beside them, by the pattern of their path. All of them are guarded, see [web.Guard];
+// names are hosts that they answer for besides addresses and localhost. Close ends them.
+func New(ctx context.Context, listen string, seed uint64, extra map[string]http.Handler, names ...string) (*World, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return nil, err
 	}
+	if name, _, err := net.SplitHostPort(listen); err == nil && name != "" {
+		names = append(names, name)
+	}
+	addr, isTCP := listener.Addr().(*net.TCPAddr)
+	exposed := !isTCP || !addr.IP.IsLoopback()
 	base := "http://" + listener.Addr().String()
 	w := &World{
-		seed:        seed,
+		seed: seed, Exposed: exposed,
 		CommerceURL: base, CommerceToken: commercetest.DefaultToken,
 		ConnectURL: base + "/public/v1", ConnectKey: connecttest.DefaultKey,
 	}
@@ -69,17 +79,26 @@ func New(ctx context.Context, listen string, seed uint64, extra map[string]http.
 	for pattern, handler := range extra {
 		mux.Handle(pattern, handler)
 	}
-	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	w.server = &http.Server{
+		Handler: web.Guard(mux, web.Hosts{Names: names, AnyAddress: exposed}), ErrorLog: log.New(io.Discard, "", 0),
+		// There is no WriteTimeout: a fault may delay an answer for as long as a user likes.
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
+	}
 	w.running.Go(func() { _ = w.server.Serve(listener) }) // it ends by Close
 	return w, nil
 }
 
-// Close ends both systems.
+// Close ends both systems. Calls that are under way have a second to end.
 func (w *World) Close() error {
 	if w.stop != nil {
 		w.stop()
 	}
-	err := w.server.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := w.server.Shutdown(ctx)
+	if err != nil {
+		err = w.server.Close()
+	}
 	w.running.Wait()
 	return err
 }
