@@ -234,6 +234,9 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	for _, name := range slices.Concat(cfg.Explicit, cfg.Vouched) {
 		p.explicit[name] = true
 	}
+	for _, w := range Warnings(cfg.Filter, cfg.View) {
+		cfg.Logger.Warn("the filter may not select what was meant", "filter", cfg.Filter.String(), "warning", w)
+	}
 	p.untold = !tellsOf(cfg.Reader, cfg.Source).Failure
 	p.view = cfg.View.Query()
 	p.query, p.rest = Pushdown(cfg.Filter, p.view)

@@ -30,6 +30,7 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	if s.json {
 		out = stderr
 	}
+	s.warn(stderr)
 	sys, err := open(ctx, s, out)
 	if err != nil {
 		return false, err

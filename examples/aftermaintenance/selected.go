@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -31,6 +32,19 @@ func readSelected(path string, stdin io.Reader) (lines []billing.Line, err error
 		return nil, fmt.Errorf("-ids %s: it names no order: give ids, one a line, or an export of the failed orders", path)
 	}
 	return lines, nil
+}
+
+// warn prints what the flags probably do not mean.
+func (s *settings) warn(stderr io.Writer) {
+	for _, w := range resubmit.Warnings(s.filter, commerce.FailedOrders()) {
+		fmt.Fprintf(stderr, "aftermaintenance: warning: -where: %s\n", w)
+	}
+	if len(s.targets) == 0 {
+		return
+	}
+	for _, w := range resubmit.Warnings(resubmit.Statuses(s.targets...), commerce.View{}) {
+		fmt.Fprintf(stderr, "aftermaintenance: warning: -targets: %s\n", w)
+	}
 }
 
 // selectOrders reads what -ids selects, and adds it to the filter.

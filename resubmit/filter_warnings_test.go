@@ -1,0 +1,103 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	const selectsNothing = " selects nothing, since the view Failed Orders lists only the status PF"
+	for text, want := range map[string][]string{
+		"status=PF":                 nil,
+		"everything()":              nil,
+		"channel=reseller":          nil,
+		"reason=failed":             nil,
+		"in(type,(SO,CH))":          nil,
+		"type=XX":                   {`type "XX" is not a code that this library knows, so it selects orders of customised flows only`},
+		"type=SX":                   {`type "SX" is not a code that this library knows: did you mean SO (sales)?`},
+		"type=so":                   {`type "so" is not a code that this library knows: did you mean SO (sales)?`},
+		"type=renewel":              {`type "renewel" is not a code that this library knows: did you mean RN (renewal)?`},
+		"provisioningStatus=failed": {`provisioningStatus "failed" is not a code that this library knows: did you mean FAILED (failed)?`},
+		"status=failed": {
+			`status "failed" is not a code that this library knows: did you mean PF (provisioning failed)?`,
+			"eq(status,failed)" + selectsNothing,
+		},
+		"status=PROVISIONING_FAILED": {
+			`status "PROVISIONING_FAILED" is not a code that this library knows: did you mean PF (provisioning failed)?`,
+			"eq(status,PROVISIONING_FAILED)" + selectsNothing,
+		},
+		"status=CP":          {"eq(status,CP)" + selectsNothing},
+		"in(status,(PF,CP))": nil,
+		"not(or(type=XX,and(type=XX,vendor=1)))": {
+			`type "XX" is not a code that this library knows, so it selects orders of customised flows only`,
+		},
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			f, err := resubmit.ParseFilter(text)
+			require.NoError(t, err)
+			require.Equal(t, want, resubmit.Warnings(f, failedOnly()))
+		})
+	}
+	require.Empty(t, resubmit.Warnings(resubmit.Statuses("CP"), commerce.View{}))
+	require.Empty(t, resubmit.Warnings(nil, commerce.View{}))
+}
+
+func provisioning(t *testing.T, code string) resubmit.Filter {
+	f, err := resubmit.ParseFilter(`eq(provisioningStatus,"` + code + `")`)
+	require.NoError(t, err)
+	return f
+}
+
+func failedOnly() commerce.View {
+	return commerce.View{Name: "Failed Orders", Statuses: []commerce.Status{commerce.StatusProvisioningFailed}}
+}
+
+func TestWarnings_knows_every_constant(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../commerce/status.go", nil, 0)
+	require.NoError(t, err)
+	n := 0
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, ok := node.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		kind, ok := spec.Type.(*ast.Ident)
+		require.True(t, ok)
+		code, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		require.NoError(t, err)
+		f := map[string]resubmit.Filter{
+			"Status": resubmit.Statuses(commerce.Status(code)), "OrderType": resubmit.Types(commerce.OrderType(code)),
+			"ProvisioningStatus": provisioning(t, code),
+		}[kind.Name]
+		if f != nil {
+			n++
+			require.Empty(t, resubmit.Warnings(f, commerce.View{}))
+		}
+		return true
+	})
+	require.Greater(t, n, 45)
+}
+
+func TestPlanner_logs_warnings_about_the_filter(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	planned(t, resubmit.PlanConfig{
+		Rate: -1, Source: failedOrders(1), IgnoreConnect: true, Filter: resubmit.Types("SO", "so"),
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.Contains(t, log.String(), "level=WARN")
+	require.Contains(t, log.String(), "did you mean SO (sales)?")
+}
