@@ -22,6 +22,8 @@ type summary struct {
 	Plan       resubmit.Counts `json:"plan"`
 	Result     resubmit.Result `json:"result"`
 	Violations []string        `json:"violations"`
+
+	undone undone
 }
 
 // job does everything, and reports whether anything is left for a person.
@@ -64,8 +66,8 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 			return false, err
 		}
 		showReport(out, report)
-		sum.Result = report.Result
-		undone = s.undone(report, err) // what was done until then is shown all the same
+		sum.Result, sum.undone = report.Result, findUndone(report)
+		undone = sum.undone.error(s, err) // what was done until then is shown all the same
 	}
 	sum.Violations = append(sum.Violations, sys.violations()...)
 	for _, v := range sum.Violations {
@@ -84,45 +86,6 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 		undone = fmt.Errorf("the test systems saw %d violations", len(sum.Violations))
 	}
 	return left, undone
-}
-
-// undone returns an error if the run did not do everything that it should: it ended
-// early with err, or it does not know what came of an order.
-func (s *settings) undone(r *resubmit.Report, err error) error {
-	again := "make a new plan once its cause is removed"
-	if s.plan != "" {
-		again = "run the same command again to continue"
-	}
-	if err != nil {
-		return fmt.Errorf("the run ended early, %s: %w", again, err)
-	}
-	var parts []string
-	unread, skipped := 0, map[string]int{}
-	for _, i := range r.Items {
-		if i.Outcome == resubmit.OutcomeSkipped && i.After.Status == "" {
-			unread++
-			skipped[i.Why]++
-		}
-	}
-	for _, b := range r.Blocked { // by an order that was not completed, which counts itself
-		unread -= b.Orders
-	}
-	for _, c := range r.Canary {
-		if n := skipped[c.Stopped]; c.Stopped != "" && n > 0 {
-			unread -= n
-			parts = append(parts, fmt.Sprintf("%d orders were not started, because %s: find out why, then make a new plan", n, c.Stopped))
-		}
-	}
-	if unread > 0 {
-		parts = append(parts, fmt.Sprintf("%d orders were not sent, because they could not be read: %s", unread, again))
-	}
-	if n := r.Result.Unknown; n > 0 {
-		parts = append(parts, fmt.Sprintf("of %d orders it is unknown whether they were resubmitted: look at them in Commerce before anything is sent again", n))
-	}
-	if parts == nil {
-		return nil
-	}
-	return errors.New("not everything is done: " + strings.Join(parts, "; "))
 }
 
 // makePlan writes the plan, or opens the one that is there.

@@ -175,6 +175,7 @@ func TestARunThatIsInterruptedStillTellsWhatItDid(t *testing.T) {
 	requireSums(t, s)
 	require.NotEmpty(t, w.Commerce.Ledger())
 	require.Positive(t, s.Result.Skipped+s.Result.Progressing+s.Result.Unknown, errs.String())
+	require.Regexp(t, `the run ended early: .*; \d+ orders were not sent: run again`, errorLine(t, errs.String()))
 }
 
 func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {

@@ -145,7 +145,7 @@ func TestExitStatus(t *testing.T) {
 			status, stdout, stderr := do(t, nil, "-orders", "60", args)
 			require.Equal(t, want, status, stderr)
 			require.Contains(t, stdout, "Left for a person:\n")
-			require.Contains(t, stdout, "to complete by hand: the service exists")
+			require.Contains(t, stdout, "to complete by hand in Commerce: their service exists")
 			require.Empty(t, stderr)
 		}
 	})
@@ -183,6 +183,7 @@ func TestExitStatus(t *testing.T) {
 		status, stdout, stderr := do(t, env, flags...)
 		require.Equal(t, exitError, status, stdout)
 		require.Contains(t, errorLine(t, stderr), "2 orders were not started, because the canary of")
+		require.Contains(t, stdout, "    1 not completed: listed above", "the other two are not left for a person")
 		require.Len(t, w.Commerce.Ledger(), 1)
 	})
 }

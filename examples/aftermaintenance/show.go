@@ -140,12 +140,12 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 		n          int
 		what, next string
 	}{
-		{p.Wait, "to wait for", "make another plan later"},
-		{p.Hold, "to decide about", "if resubmitting an order can help, make another plan with its number in -order"},
-		{p.Complete, "to complete by hand", "the service exists, so complete the order in Commerce"},
+		{p.Wait, "to wait for", "plan again later"},
+		{p.Hold, "to decide about", "if resubmitting helps, plan again with -order NUMBER"},
+		{p.Complete, "to complete by hand in Commerce", "their service exists"},
 		{p.Manual, "to handle by hand", "the plan says why"},
-		{p.Quarantine, "that need a new order or support", "resubmitting does not help them"},
-		{r.Total() - r.Completed, "not completed", "listed above with the reason"},
+		{p.Quarantine, "that need a new order or support", "resubmitting does not help"},
+		{r.Total() - r.Completed - sum.undone.total(), "not completed", "listed above with the reason"},
 	} {
 		if c.n == 0 {
 			continue
@@ -159,16 +159,16 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 	switch {
 	case !left:
 	case s.plan == "":
-		fmt.Fprintln(out, "To see each order with its decision and the evidence, keep the plan with -plan FILE.")
+		fmt.Fprintln(out, "With -plan FILE the plan is kept: each order, its decision and the evidence.")
 	default:
-		fmt.Fprintf(out, "Each order is in %s, with its decision and the evidence.\n", s.plan)
+		fmt.Fprintf(out, "The plan %s has each order, its decision and the evidence.\n", s.plan)
 	}
 	return left
 }
 
 // showDryRun says that nothing was changed, and how to apply the plan.
 func showDryRun(out io.Writer, s *settings, plan resubmit.Counts) {
-	fmt.Fprint(out, "\nNothing was changed: this was a dry run. ")
+	fmt.Fprintln(out, "\nNothing was changed: this was a dry run.")
 	switch {
 	case plan.Resubmit == 0:
 		fmt.Fprintln(out, "There is nothing to resubmit now.")

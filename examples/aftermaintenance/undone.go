@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// undone counts the orders with which a run did not do what it should. The others that
+// were not completed are left for a person.
+type undone struct {
+	parked  int      // were not started, because the canary of their group stopped,
+	stops   []string // for these reasons
+	unsent  int      // could not be read, or the run ended before their turn
+	unknown int      // were perhaps resubmitted
+}
+
+func findUndone(r *resubmit.Report) undone {
+	u := undone{unknown: r.Result.Unknown, unsent: r.Unread}
+	skipped := map[string]int{}
+	for _, i := range r.Items {
+		if i.Outcome == resubmit.OutcomeSkipped && i.After.Status == "" { // it was not even read
+			u.unsent++
+			skipped[i.Why]++
+		}
+	}
+	for _, b := range r.Blocked { // by an order that was not completed, which counts itself
+		u.unsent -= b.Orders
+	}
+	for _, c := range r.Canary {
+		if n := skipped[c.Stopped]; n > 0 {
+			u.unsent -= n
+			u.parked += n
+			u.stops = append(u.stops, c.Stopped)
+		}
+	}
+	u.unsent = max(0, u.unsent)
+	return u
+}
+
+func (u undone) total() int { return u.parked + u.unsent + u.unknown }
+
+// error returns nil if everything is done. early is the error that ended the run, if
+// one did.
+func (u undone) error(s *settings, early error) error {
+	var parts []string
+	if u.parked > 0 {
+		parts = append(parts, fmt.Sprintf("%d orders were not started, because %s: find out why, then make a new plan", u.parked, strings.Join(u.stops, ", ")))
+	}
+	if u.unknown > 0 {
+		parts = append(parts, fmt.Sprintf("of %d orders it is unknown whether they were resubmitted: look at them in Commerce before anything is sent again", u.unknown))
+	}
+	again := "run again, which makes a new plan"
+	if s.plan != "" {
+		again = "run the same command again to continue"
+	}
+	switch {
+	case early != nil:
+		parts = append(parts, fmt.Sprintf("%d orders were not sent: %s", u.unsent, again))
+		return fmt.Errorf("the run ended early: %w; %s", early, strings.Join(parts, "; "))
+	case u.unsent > 0:
+		parts = append(parts, fmt.Sprintf("%d orders were not sent, because they could not be read: %s", u.unsent, again))
+	case parts == nil:
+		return nil
+	}
+	return errors.New("not everything is done: " + strings.Join(parts, "; "))
+}
