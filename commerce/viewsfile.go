@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -32,6 +33,9 @@ func LoadViews(r io.Reader) ([]View, error) {
 	}
 	if len(content) > maxViewsFile {
 		return nil, fmt.Errorf("the views are longer than %d bytes", maxViewsFile)
+	}
+	if err := number.CheckJSON(content); err != nil {
+		return nil, err
 	}
 	p := viewsParser{dec: json.NewDecoder(bytes.NewReader(content))}
 	views, err := p.file()

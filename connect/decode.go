@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -23,11 +24,14 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	case len(data) > 0 && data[0] == '"':
 		return json.Unmarshal(data, (*string)(t))
 	}
-	var number json.Number
-	if err := json.Unmarshal(data, &number); err != nil {
+	var n json.Number
+	if err := json.Unmarshal(data, &n); err != nil {
 		return fmt.Errorf("%s is neither a string nor a number", wording.Excerpt(string(data), 40))
 	}
-	*t = text(number)
+	if err := number.Check(n); err != nil {
+		return err
+	}
+	*t = text(n)
 	return nil
 }
 
@@ -42,6 +46,8 @@ var instantLayouts = []string{
 	"2006-01-02T15:04Z07:00",
 	"2006-01-02T15:04",
 	time.DateOnly,
+	"Mon, 2 Jan 2006 15:04:05 GMT",
+	time.RFC1123Z,
 }
 
 // UnmarshalJSON reads null and "" as the zero time.
@@ -54,12 +60,20 @@ func (i *instant) UnmarshalJSON(data []byte) error {
 		*i = instant{}
 		return nil
 	}
-	normal := strings.Replace(s, " ", "T", 1)
+	normal := s
+	if len(s) > len(time.DateOnly) && s[len(time.DateOnly)] == ' ' {
+		normal = strings.Replace(s, " ", "T", 1)
+	}
 	for _, layout := range instantLayouts {
-		if t, err := time.Parse(layout, normal); err == nil {
-			*i = instant(t.UTC())
-			return nil
+		t, err := time.Parse(layout, normal)
+		if err != nil {
+			continue
 		}
+		if year := t.UTC().Year(); year < 1 || year > 9999 { // others cannot be written again
+			return fmt.Errorf("%q has the year %d", wording.Excerpt(s, 40), year)
+		}
+		*i = instant(t.UTC())
+		return nil
 	}
 	return fmt.Errorf("%q is not a time", wording.Excerpt(s, 40))
 }

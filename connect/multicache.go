@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -83,6 +84,9 @@ func readAnswer(r io.Reader, name string) (*keptAnswer, error) {
 	}
 	if len(data) > maxKeptAnswer {
 		return nil, fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
+	}
+	if err := number.CheckJSON(data); err != nil {
+		return nil, fmt.Errorf("it is broken: %w", err)
 	}
 	var file answerFile
 	dec := json.NewDecoder(bytes.NewReader(data))

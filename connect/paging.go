@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/google/go-querystring/query"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 )
 
@@ -142,6 +142,6 @@ func parseContentRange(s string) (total int, ok bool) {
 	if !found || !strings.EqualFold(unit, "items") || strings.Trim(span, "0123456789-* ") != "" {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(strings.TrimSpace(of), 10, 31)
+	n, err := number.ParseUint(strings.TrimSpace(of), 10, 31)
 	return int(n), err == nil
 }

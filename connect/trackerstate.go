@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -31,7 +32,11 @@ func (t *Tracker) MarshalJSON() ([]byte, error) {
 // counts as one without a look.
 func (t *Tracker) UnmarshalJSON(data []byte) error {
 	var in trackerJSON
-	if err := json.Unmarshal(data, &in); err != nil {
+	err := number.CheckJSON(data)
+	if err == nil {
+		err = json.Unmarshal(data, &in)
+	}
+	if err != nil {
 		return fmt.Errorf("connect: saved tracker: %w: remove it to begin anew", err)
 	}
 	if err := in.check(); err != nil {

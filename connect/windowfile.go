@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -108,6 +109,9 @@ func readJSON(r io.Reader) (json.RawMessage, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors on Windows write it
 	if !utf8.Valid(data) {
 		return nil, errors.New("is not UTF-8: save it in that encoding")
+	}
+	if err := number.CheckJSON(data); err != nil {
+		return nil, err
 	}
 	var value json.RawMessage
 	err = json.Unmarshal(data, &value)

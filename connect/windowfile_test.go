@@ -113,7 +113,7 @@ func TestLoadCalendarRefuses(t *testing.T) {
 		{"a window that is none", windows(ok + `, "a"`), `windows[1]: must be an object in braces, is "a"`},
 		{"a number for text", windows(`{"id":7}`), "windows[0].id: must be text in quotes, is 7"},
 		{"text for a flag", windows(strings.Replace(ok, `{`, `{"cancelled":"yes",`, 1)), `windows[0].cancelled: must be true or false, is "yes"`},
-		{"a long value, in short", windows(`{"id":` + strings.Repeat("1", 99) + `}`), "windows[0].id: must be text in quotes, is " + strings.Repeat("1", 40) + "…"},
+		{"a long value, in short", windows(`{"id":` + strings.Repeat("1", 60) + `}`), "windows[0].id: must be text in quotes, is " + strings.Repeat("1", 40) + "…"},
 		{"a window without an id", windows(`{"start":"2026-01-10T02:00:00Z"}`), "windows[0].id: is missing: give it one that no other window or rule has"},
 		{"an id that breaks lines", windows(`{"id":"a\nb"}`), `windows[0].id: "a\nb" has control characters: remove them`},
 		{"an array for text, on one line", windows("{\"id\":[1,\n2]}"), "windows[0].id: must be text in quotes, is [1, 2]"},

@@ -1,11 +1,14 @@
 package resubmit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 type patternFile struct {
@@ -22,7 +25,14 @@ type patternFile struct {
 // Unknown keys, an unknown class, an empty match, a regular expression that does
 // not compile and an id that is there twice are errors that say which and where.
 func LoadPatterns(r io.Reader) ([]Pattern, error) {
-	decoder := json.NewDecoder(r)
+	data, err := io.ReadAll(r)
+	if err == nil {
+		err = number.CheckJSON(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load patterns: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	var file patternFile
 	if err := decoder.Decode(&file); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // PlacedBetween matches orders placed at or after from and before to. A zero
@@ -275,6 +276,9 @@ func Amount(op Comparison, m commerce.Money) Filter {
 	if !slices.Contains([]Comparison{Under, AtMost, Exactly, AtLeast, Over}, op) {
 		return refuse("amount: unknown comparison %q", op)
 	}
+	if err := number.CheckDecimal(m.Amount); err != nil {
+		return refuse("amount: %w", err)
+	}
 	if exp := m.Amount.Exponent(); exp < -maxExponent || exp > maxExponent {
 		return refuse("amount: more than %d digits before or after the point", maxExponent)
 	}
@@ -283,7 +287,7 @@ func Amount(op Comparison, m commerce.Money) Filter {
 	if !moneyForm.MatchString(digits + currency) { // it could not be read back
 		return refuse("amount: more than %d digits before or after the point", maxExponent)
 	}
-	value, err := decimal.NewFromString(digits)
+	value, err := number.Decimal(digits)
 	if err != nil {
 		return refuse("amount: %w", err)
 	}

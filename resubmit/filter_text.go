@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
@@ -301,9 +300,9 @@ var moneyForm = regexp.MustCompile(`^(-?[0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z
 func parseMoney(s string) (commerce.Money, error) {
 	m := moneyForm.FindStringSubmatch(s)
 	if m == nil {
-		return commerce.Money{}, fmt.Errorf("%q is no amount with a currency; write 100.50EUR", s)
+		return commerce.Money{}, fmt.Errorf("%q is no amount with a currency; write 100.50EUR", excerpt(s))
 	}
-	value, err := decimal.NewFromString(m[1])
+	value, err := number.Decimal(m[1])
 	if err != nil {
 		return commerce.Money{}, fmt.Errorf("%q: %w", s, err)
 	}

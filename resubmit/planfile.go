@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -326,6 +327,9 @@ func (p *Plan) readHeader(line []byte) error {
 	var first struct {
 		Kind    string `json:"kind"`
 		Version int    `json:"version"`
+	}
+	if err := number.CheckJSON(line); err != nil {
+		return fmt.Errorf("header: %w; the file was edited or damaged: make the plan anew", err)
 	}
 	if err := json.Unmarshal(line, &first); err != nil || first.Kind != PlanKind {
 		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote", PlanKind)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // maxRules is the most bytes of a rule file.
@@ -74,6 +75,9 @@ func readRules(r io.Reader) ([]Rule, error) {
 	}
 	if len(data) > maxRules {
 		return nil, fmt.Errorf("there are more than the %d bytes that rules may have", maxRules)
+	}
+	if err := number.CheckJSON(data); err != nil {
+		return nil, err
 	}
 	var top map[string]json.RawMessage
 	if err := json.Unmarshal(data, &top); err != nil {

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -230,6 +231,9 @@ func parseSignature(line []byte) (*Signature, error) {
 	}
 	if len(line) > maxSignature {
 		return nil, fmt.Errorf("this is no signature: it has more than %d bytes", maxSignature)
+	}
+	if err := number.CheckJSON(line); err != nil {
+		return nil, fmt.Errorf("this is no signature: %w", err)
 	}
 	if err := json.Unmarshal(line, &text); err != nil || text.Kind != SignatureKind {
 		return nil, fmt.Errorf("this is no signature of a plan: it is not one line of JSON with \"kind\":%q", SignatureKind)

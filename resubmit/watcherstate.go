@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -57,6 +58,9 @@ func loadWatcherState(dir string) (s watcherState, ok bool, err error) {
 
 func parseWatcherState(data []byte) (watcherState, error) {
 	var s watcherState
+	if err := number.CheckJSON(data); err != nil {
+		return s, err
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&s); err != nil {

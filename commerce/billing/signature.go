@@ -99,7 +99,7 @@ func (r SignatureRule) precision(currency string) int32 {
 // 12.499999999999999999 is 12.5, and must not be cut to 12.49.
 func asDouble(d decimal.Decimal) decimal.Decimal {
 	f, _ := d.Float64()
-	short, err := decimal.NewFromString(strconv.FormatFloat(f, 'f', -1, 64))
+	short, err := decimal.NewFromString(strconv.FormatFloat(f, 'f', -1, 64)) //nolint:forbidigo // of a float64
 	if err != nil {
 		return d
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
@@ -206,7 +207,7 @@ func (s *System) row(o *Order) []any {
 }
 
 func asInt(text string) int {
-	n, err := strconv.ParseInt(text, 10, 32)
+	n, err := number.ParseInt(text, 10, 32)
 	if err != nil {
 		return nullInt
 	}

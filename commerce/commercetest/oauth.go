@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // signed is a request that OAuth 1.0a signs.
@@ -89,7 +91,7 @@ func checkOAuth(params map[string]string) (int64, error) {
 	if v, ok := params["oauth_version"]; ok && v != "1.0" {
 		return 0, fmt.Errorf("the oauth_version is %q: it must be 1.0", v)
 	}
-	at, err := strconv.ParseInt(params["oauth_timestamp"], 10, 64)
+	at, err := number.ParseInt(params["oauth_timestamp"], 10, 64)
 	if err != nil || at <= 0 {
 		return 0, fmt.Errorf("the oauth_timestamp is %q: it must be seconds since 1970", params["oauth_timestamp"])
 	}

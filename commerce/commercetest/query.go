@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
@@ -118,7 +118,7 @@ func (q *query) setLimit(args []rql.Arg) error {
 		return errors.New("limit wants (start) or (start,count)")
 	}
 	for i, into := range []*int{&q.start, &q.count}[:len(args)] {
-		n, err := strconv.Atoi(args[i].Value)
+		n, err := number.Atoi(args[i].Value)
 		if err != nil || n < 0 {
 			return fmt.Errorf("limit: %q is not a number from 0", args[i].Value)
 		}
@@ -258,8 +258,8 @@ func compare(a, b string) int {
 			return ta.Compare(tb)
 		}
 	}
-	fa, errA := strconv.ParseFloat(a, 64)
-	fb, errB := strconv.ParseFloat(b, 64)
+	fa, errA := number.ParseFloat(a, 64)
+	fb, errB := number.ParseFloat(b, 64)
 	if errA == nil && errB == nil {
 		return cmp.Compare(fa, fb)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 const (
@@ -341,7 +342,7 @@ func (q *simpleQuery) addTime(name, value string) error {
 }
 
 func count(name, value string, least int) (int, error) {
-	n, err := strconv.Atoi(value)
+	n, err := number.Atoi(value)
 	if err != nil || n < least {
 		return 0, fmt.Errorf("%s is %q: it must be a number from %d", name, value, least)
 	}

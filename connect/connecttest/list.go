@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
+	numeric "github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
@@ -170,7 +170,7 @@ func isPaging(e rql.Expr, name string) bool { return len(e.Args) == 2 && e.Args[
 // number reads limit=… or offset=…, each at most once and only as equality.
 func number(e rql.Expr, into *int) error {
 	name := e.Args[0].Value
-	n, err := strconv.Atoi(e.Args[1].Value)
+	n, err := numeric.Atoi(e.Args[1].Value)
 	switch {
 	case e.Op != "eq":
 		return fmt.Errorf("%s takes no operator but =", name)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -122,7 +122,7 @@ func (r *eventReader) identify() error {
 		return err
 	}
 	if found {
-		if r.sequence, err = strconv.Atoi(sequence.value); err != nil || r.sequence < 0 {
+		if r.sequence, err = number.Atoi(sequence.value); err != nil || r.sequence < 0 {
 			return fmt.Errorf("SEQUENCE %q is not a number", shown(sequence.value))
 		}
 	}

@@ -3,10 +3,10 @@ package ical
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wallclock"
 )
 
@@ -162,7 +162,7 @@ func units(text, letters string, worth []int) (sum int, ok bool) {
 		if end < 1 || end > 6 {
 			return 0, false
 		}
-		n, err := strconv.ParseUint(text[:end], 10, 32)
+		n, err := number.ParseUint(text[:end], 10, 32)
 		if err != nil {
 			return 0, false
 		}

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/teambition/rrule-go"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // rule is an RRULE with the moment that it starts from.
@@ -133,7 +134,7 @@ func splitRule(text string) (map[string]string, error) {
 }
 
 func atLeastOne(key, value string, most int) (int, error) {
-	n, err := strconv.Atoi(value)
+	n, err := number.Atoi(value)
 	if err != nil || n < 1 || n > most {
 		return 0, fmt.Errorf("%s=%s is not a number from 1 to %d", key, shown(value), most)
 	}

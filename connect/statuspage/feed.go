@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
@@ -69,7 +69,7 @@ func clockOf(h http.Header) clock {
 	if err != nil {
 		return clock{} // not told
 	}
-	if age, err := strconv.Atoi(h.Get("Age")); err == nil && age > 0 {
+	if age, err := number.Atoi(h.Get("Age")); err == nil && age > 0 {
 		at = at.Add(time.Duration(age) * time.Second)
 	}
 	return clock{off: time.Until(at)}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // control is the HTTP interface under /_sandbox/.
@@ -70,9 +72,16 @@ func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
 
 // read decodes the body strictly: a typo must not go unnoticed.
 func read(r *http.Request, into any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxControlBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxControlBody))
+	if err == nil {
+		err = number.CheckJSON(body)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: the body cannot be read: %w", r.Method, r.URL.Path, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
-	err := dec.Decode(into)
+	err = dec.Decode(into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own text shows types of Go
 		return fmt.Errorf("%s %s: byte %d: a JSON %s does not go into %q", r.Method, r.URL.Path, wrong.Offset, wrong.Value, cmp.Or(wrong.Field, "the body, an object"))
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // Kind is what a fault does to a call.
@@ -99,6 +101,9 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a fault and checks it.
 func (f *Fault) UnmarshalJSON(data []byte) error {
+	if err := number.CheckJSON(data); err != nil {
+		return fmt.Errorf("fault: %w", err)
+	}
 	var w wire
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()

@@ -7,7 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // errReset is what a client sees of a connection that ends without an answer.
@@ -76,7 +77,7 @@ func (t transport) serve(in *http.Request) (rec *recorder, err error) {
 func (rec *recorder) response(r *http.Request) *http.Response {
 	length := int64(len(rec.body))
 	var content io.Reader = bytes.NewReader(rec.body)
-	if announced, err := strconv.ParseInt(rec.header.Get("Content-Length"), 10, 64); err == nil && announced > length && r.Method != http.MethodHead {
+	if announced, err := number.ParseInt(rec.header.Get("Content-Length"), 10, 64); err == nil && announced > length && r.Method != http.MethodHead {
 		content = io.MultiReader(content, failed{io.ErrUnexpectedEOF})
 		length = announced
 	}

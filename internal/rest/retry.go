@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // newBackOff makes the waits of one call; a BackOff must not be shared. It draws
@@ -46,7 +48,7 @@ func retryableStatus(status int) bool {
 func retryAfter(h http.Header) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	// What is out of range comes as the nearest number that is not.
-	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+	if seconds, err := number.ParseInt(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		const most = int64(10 * 365 * 24 * time.Hour / time.Second) // keeps the product in range
 		return time.Duration(max(0, min(seconds, most))) * time.Second
 	}

@@ -59,7 +59,7 @@ func parseInt64(text []byte) (int64, error) {
 	if err := checkInt(text); err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseInt(string(text), 10, 64)
+	n, err := number.ParseInt(string(text), 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("the integer %s does not fit 64 bits", quote(text))
 	}
@@ -141,7 +141,7 @@ func parseFloat(text []byte) (float64, error) {
 	if err := checkDouble(text); err != nil {
 		return 0, err
 	}
-	f, err := strconv.ParseFloat(string(text), 64)
+	f, err := number.ParseFloat(string(text), 64)
 	if err != nil {
 		return 0, fmt.Errorf("the double %s is out of range", quote(text))
 	}
@@ -170,7 +170,7 @@ func parseDecimal(text []byte) (decimal.Decimal, error) {
 	if err := checkDouble(text); err != nil {
 		return decimal.Decimal{}, err
 	}
-	d, err := decimal.NewFromString(string(text))
+	d, err := decimal.NewFromString(string(text)) //nolint:forbidigo // checkDouble bounds it
 	if err != nil {
 		return decimal.Decimal{}, fmt.Errorf("%s is not a double", quote(text))
 	}
@@ -217,7 +217,7 @@ func checkDouble(text []byte) error {
 	if rest[0] != 'e' && rest[0] != 'E' || len(power) == 0 || countDigits(power) != len(power) {
 		return fmt.Errorf("%s is not a double", quote(text))
 	}
-	exponent, err := strconv.Atoi(string(power))
+	exponent, err := number.Atoi(string(power))
 	if err != nil || exponent > maxExponent || exponent < -maxExponent {
 		return fmt.Errorf("the exponent of the double %s is out of range", quote(text))
 	}

@@ -2,8 +2,9 @@ package xmlrpc
 
 import (
 	"bytes"
-	"strconv"
 	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // plain is true for the bytes of a text that stand for themselves and for no
@@ -180,7 +181,7 @@ func referred(name []byte) (rune, bool) {
 	if hex, ok := bytes.CutPrefix(digits, []byte("x")); ok {
 		digits, base = hex, 16
 	}
-	n, err := strconv.ParseUint(string(digits), base, 21)
+	n, err := number.ParseUint(string(digits), base, 21)
 	return rune(n), err == nil
 }
 

@@ -5,10 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
@@ -153,6 +153,6 @@ func numberOf(line []byte) (int, bool) {
 	for end < len(line) && line[end] >= '0' && line[end] <= '9' {
 		end++
 	}
-	n, err := strconv.Atoi(string(line[len(start):end]))
+	n, err := number.Atoi(string(line[len(start):end]))
 	return n, err == nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -175,6 +176,9 @@ func isPrefix(torn []byte) bool {
 func (l *Log) remember(line []byte) error {
 	if !isDecided(line) {
 		return nil
+	}
+	if err := number.CheckJSON(line); err != nil {
+		return err
 	}
 	var d Line
 	if err := json.Unmarshal(line, &d); err != nil {

@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // Head names a log by its end: how many lines it has, and the hash of the last. Kept
@@ -140,6 +142,9 @@ func (s *scan) missing() error {
 }
 
 func checkFirst(line []byte) error {
+	if err := number.CheckJSON(line); err != nil {
+		return fmt.Errorf("line 1: %w", err)
+	}
 	var first Line
 	if err := json.Unmarshal(line, &first); err != nil || first.Kind != Kind {
 		return fmt.Errorf("line 1 has no \"kind\":%q: this is no audit log, or its first lines were removed", Kind)
@@ -160,6 +165,9 @@ func readHead(path string) (Head, error) {
 	}
 	if err != nil {
 		return Head{}, err
+	}
+	if err := number.CheckJSON(text); err != nil {
+		return Head{}, fmt.Errorf("%s is no head of a log: %w; remove it if you know that the log is whole", headPath(path), err)
 	}
 	var h Head
 	if err := json.Unmarshal(text, &h); err != nil || h.Lines < 1 {

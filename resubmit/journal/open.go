@@ -15,6 +15,7 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
 // What the file of a journal says it is.
@@ -203,6 +204,9 @@ func (j *Journal) load(noSync bool) error {
 	}
 	said, err := readSaid(j.buckets.journal)
 	if err != nil {
+		return err
+	}
+	if err := number.CheckJSON(said.format); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(said.format, &j.format); err != nil || j.format.Kind != Kind {

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -34,7 +34,9 @@ func readRecord(body []byte) (r resubmit.Record, err error) {
 		return r, nil
 	}
 	r = resubmit.Record{}
-	err = json.Unmarshal(body, &r)
+	if err = number.CheckJSON(body); err == nil {
+		err = json.Unmarshal(body, &r)
+	}
 	return r, err
 }
 
@@ -116,7 +118,7 @@ func (p *plainRecord) number(key string) int {
 	for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
 		n++
 	}
-	count, err := strconv.Atoi(rest[:min(n, 9)])
+	count, err := number.Atoi(rest[:min(n, 9)])
 	p.rest, p.odd = rest[n:], p.odd || err != nil || n > 9 || n > 1 && rest[0] == '0'
 	return count
 }

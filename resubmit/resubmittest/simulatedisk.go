@@ -9,9 +9,9 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 
+	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -135,7 +135,7 @@ func parseLine(text []byte) (line logLine, err error) {
 	if len(text) <= sum {
 		return line, fmt.Errorf("a line of %d bytes is too short", len(text))
 	}
-	want, err := strconv.ParseUint(string(text[:sum]), 16, 32)
+	want, err := number.ParseUint(string(text[:sum]), 16, 32)
 	if err != nil || uint32(want) != crc32.ChecksumIEEE(text[sum:]) {
 		return line, errors.New("the sum is not that of the line")
 	}
