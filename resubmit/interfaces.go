@@ -19,6 +19,8 @@ type OrderSource interface {
 // every client for Commerce does. A
 // reader, or a source, that has a method Tells() commerce.Tells says with it what no
 // order of it ever tells, so that people are told what to bring instead.
+// A method System() string names the system that the ids of its orders belong to, see
+// PlanConfig.System; a wrapper should pass it on.
 // An error that matches commerce.ErrNotFound says that there is none.
 type OrderReader interface {
 	Order(ctx context.Context, id string) (*commerce.Order, error)
