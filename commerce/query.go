@@ -1,10 +1,12 @@
 package commerce
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Sort is the order of a list by the time of placing.
@@ -40,6 +42,12 @@ type Query struct {
 	Sort    Sort
 	// Limit is the most orders to yield; 0 means all.
 	Limit int
+	// OnMismatch is called for each order that the server returned although it had been
+	// asked to leave it out. Such an order is not yielded. It is called while the list is
+	// read, by the goroutine that reads it, and may keep the order. Nil: a client logs a
+	// warning with the number of these orders and the first few of them. If the server
+	// returned such orders only, the list ends with an error in any case.
+	OnMismatch func(*Order)
 }
 
 // Match reports whether an order is one that the query asks for. An order
@@ -58,6 +66,35 @@ func (q *Query) Match(o *Order) bool {
 		return (q.PlacedFrom.IsZero() || !o.PlacedAt.Before(q.PlacedFrom)) &&
 			(q.PlacedTo.IsZero() || o.PlacedAt.Before(q.PlacedTo))
 	}
+}
+
+// Mismatch says which condition an order does not meet, such as `status "CP"`, or "" if it
+// matches. See Match.
+func (q *Query) Mismatch(o *Order) string {
+	odd := len(o.Problems) > 0
+	switch {
+	case q.Match(o):
+		return ""
+	case !oneOf(q.Statuses, o.Status, odd):
+		return field("status", string(o.Status))
+	case !oneOf(q.Types, o.Type, odd):
+		return field("type", string(o.Type))
+	case !oneOf(q.IDs, o.ID, odd):
+		return field("id", o.ID)
+	case !oneOf(q.Numbers, o.Number, odd), q.NumberLike != "" && !rql.Like(q.NumberLike, o.Number):
+		return field("number", o.Number)
+	case o.PlacedAt.IsZero():
+		return "no time of placing"
+	default:
+		return "placed " + o.PlacedAt.UTC().Format(time.RFC3339)
+	}
+}
+
+func field(name, value string) string {
+	if value == "" {
+		return "no " + name
+	}
+	return fmt.Sprintf("%s %q", name, wording.Clip(value, 40))
 }
 
 // oneOf reports whether v is one of wanted, or may be. None wanted means any at all.

@@ -101,6 +101,25 @@ func (s Status) Provisioned() bool {
 	}
 }
 
+// Known reports whether the status is one of the constants here. One that is not can be
+// valid, see [Status].
+func (s Status) Known() bool {
+	switch s {
+	case StatusNew, StatusOpen, StatusHold, StatusManualActivation, StatusWaitingForActivation,
+		StatusRegistrationCheck, StatusFraudScreened, StatusFraudApproved, StatusSuspected,
+		StatusWaitingForApproval, StatusFraud, StatusAwaitingAuthorization, StatusAuthorized,
+		StatusContinuingAuthorization, StatusAuthorizationRetry, StatusAuthorizationFailed,
+		StatusNoPaymentMethod, StatusWaitingForPayment, StatusPaid, StatusProvisioningRequired,
+		StatusProvisioning, StatusProvisioned, StatusProvisioningFailed, StatusLongRunning,
+		StatusManualOperation, StatusCheckingConditions, StatusResellerDocuments, StatusCreatingTopUp,
+		StatusTopUpWaiting, StatusTopUpPayment, StatusTopUpSucceeded, StatusTopUpFailed, StatusReadyToComplete,
+		StatusPaymentAfterProvisioning, StatusCompleted, StatusCancelled:
+		return true
+	default:
+		return false
+	}
+}
+
 // OrderType is the code of an order's type. It is an open type, as [Status] is.
 // The code of resource orders (plan synchronisation) is not published.
 type OrderType string
