@@ -50,6 +50,7 @@ type fakeConnect struct {
 	rows    []fakeRow
 	most    int                               // the largest page; 0: no bound
 	noRange bool                              // answer without Content-Range
+	total   func(offset, rows int) int        // what Content-Range says; nil: the truth
 	before  func(call int, f *fakeConnect)    // may change the rows before an answer
 	refuse  func(query string) *http.Response // may answer in place of the fake
 	queries []string
@@ -95,6 +96,9 @@ func (f *fakeConnect) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp := answer(http.StatusOK, string(body))
 	resp.Request = r
+	if f.total != nil {
+		total = f.total(offset, len(rows))
+	}
 	if !f.noRange {
 		resp.Header.Set("Content-Range", fmt.Sprintf("items %d-%d/%d", offset, max(0, offset+len(rows)-1), total))
 	}

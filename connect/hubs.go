@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
@@ -42,7 +43,7 @@ func (c *Client) Hubs(ctx context.Context, instanceID string) iter.Seq2[*Hub, er
 	}
 	return walk(ctx, c, list[*Hub]{
 		op: op, path: "hubs", terms: query, size: c.pageSize,
-		decode: decodeHub, id: func(h *Hub) string { return h.ID },
+		decode: decodeHub, row: func(h *Hub) paging.Row { return paging.Row{ID: h.ID, Key: paging.NoKey} },
 	})
 }
 

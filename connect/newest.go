@@ -197,7 +197,7 @@ func (c *Client) lookUp(ctx context.Context, keys []RequestKey) (map[RequestKey]
 		return nil, &Error{Op: op, Err: err}
 	}
 	histories := make(map[RequestKey]map[string][]*Request, len(keys))
-	for r, err := range walk(ctx, c, requestList(op, query, c.pageSize)) {
+	for r, err := range walk(ctx, c, requestList(op, query, c.pageSize, true)) {
 		if err != nil {
 			return nil, err
 		}

@@ -15,14 +15,14 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 )
 
-// list says what to walk. id tells rows apart that a page shows again.
+// list says what to walk. row identifies and sorts rows.
 type list[T any] struct {
 	op     string
 	path   string
 	terms  string // the RQL, ready for the wire, without limit and offset
 	size   int    // rows to ask for at once
 	decode func([]byte) (T, error)
-	id     func(T) string
+	row    func(T) paging.Row
 }
 
 // walk yields the rows of a list, each once, page after page. An error ends it:
@@ -38,7 +38,7 @@ func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] 
 				yield(none, err)
 				return
 			}
-			for _, i := range w.Take(p.ids, p.total) {
+			for _, i := range w.Take(p.walked, p.total) {
 				if !yield(p.rows[i], nil) {
 					return
 				}
@@ -53,10 +53,10 @@ func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] 
 
 // page is one answer of a list.
 type page[T any] struct {
-	rows  []T
-	ids   []string
-	total int // paging.Unknown: not told
-	url   string
+	rows   []T
+	walked []paging.Row
+	total  int // paging.Unknown: not told
+	url    string
 }
 
 func fetch[T any](ctx context.Context, c *Client, l list[T], size, offset int) (page[T], error) {
@@ -68,7 +68,7 @@ func fetch[T any](ctx context.Context, c *Client, l list[T], size, offset int) (
 	if err != nil {
 		return page[T]{}, err
 	}
-	p := page[T]{rows: make([]T, len(rows)), ids: make([]string, len(rows)), total: total(header), url: c.url(l.path, rawQuery)}
+	p := page[T]{rows: make([]T, len(rows)), walked: make([]paging.Row, len(rows)), total: total(header), url: c.url(l.path, rawQuery)}
 	if len(rows) == 0 && offset == 0 && p.total > 0 {
 		return page[T]{}, unfit(l.op, p.url, fmt.Errorf("no rows of %d: the list is not complete", p.total))
 	}
@@ -76,7 +76,7 @@ func fetch[T any](ctx context.Context, c *Client, l list[T], size, offset int) (
 		if p.rows[i], err = l.decode(raw); err != nil {
 			return page[T]{}, unfit(l.op, p.url, fmt.Errorf("row %d: %w", offset+i, err))
 		}
-		p.ids[i] = l.id(p.rows[i])
+		p.walked[i] = l.row(p.rows[i])
 	}
 	return p, nil
 }

@@ -45,9 +45,9 @@ func TestEveryRowIsYieldedOnceWhateverTheServerMakesOfPages(t *testing.T) {
 	})
 }
 
-func TestWithTheTotalToldNoNeedlessPageIsAskedFor(t *testing.T) {
+func TestRequestsAskForOnePageMoreThanThereAre(t *testing.T) {
 	t.Parallel()
-	for rows, calls := range map[int]int{0: 1, 1: 1, 10: 1, 11: 2, 19: 2, 20: 3} {
+	for rows, calls := range map[int]int{0: 1, 1: 2, 9: 2, 10: 2, 11: 3, 18: 3, 19: 4, 26: 4} {
 		fake := &fakeConnect{rows: purchases(rows)}
 		_, err := listed(t, clientOver(t, fake, connect.WithPageSize(10)), connect.RequestQuery{})
 		require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestAListThatCannotBeReadToItsEndIsAnErrorNotAShortList(t *testing.T) {
 func TestAnErrorOnALaterPageEndsTheSequenceAfterTheRowsBeforeIt(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{rows: purchases(25), refuse: func(query string) *http.Response {
-		if strings.Contains(query, "offset=9") {
+		if strings.Contains(query, "offset=8") {
 			return page(http.StatusBadGateway, "<html>")
 		}
 		return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
@@ -44,7 +45,9 @@ const maxQuery = 7500
 //
 // What the typed fields say is asked of the server and, the product and the hub
 // apart, checked again here. Requests that appear or leave the list while it is
-// walked may be missing from it; those that are in it all the time are not.
+// walked may be missing from it; those that are in it all the time are not, even if many
+// were created at the same time. The total of an answer is only a hint: one request more
+// checks the end. A list that cannot be completed ends with an error.
 func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Request, error] {
 	const op = "list requests"
 	terms, err := q.terms()
@@ -59,7 +62,7 @@ func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Reques
 	if err != nil {
 		return fails[*Request](&Error{Op: op, Err: err})
 	}
-	rows := walk(ctx, c, requestList(op, query, q.pageSize(c.pageSize)))
+	rows := walk(ctx, c, requestList(op, query, q.pageSize(c.pageSize), q.NewestFirst))
 	return func(yield func(*Request, error) bool) {
 		n := 0
 		for r, err := range rows {
@@ -93,10 +96,14 @@ func (c *Client) CountRequests(ctx context.Context, q RequestQuery) (int, error)
 	return c.count(ctx, op, "requests", query)
 }
 
-func requestList(op, query string, size int) list[*Request] {
+// requestList is a list of requests that are ordered by created. Connect cannot order by
+// a unique field in addition (facts/connect.md 2.3).
+func requestList(op, query string, size int, newestFirst bool) list[*Request] {
 	return list[*Request]{
-		op: op, path: "requests", terms: query, size: size,
-		decode: decodeRequest, id: func(r *Request) string { return r.ID },
+		op: op, path: "requests", terms: query, size: size, decode: decodeRequest,
+		row: func(r *Request) paging.Row {
+			return paging.Row{ID: r.ID, Key: paging.TimeKey(r.Created, newestFirst)}
+		},
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
@@ -19,6 +21,10 @@ type Client struct {
 	provider string
 	off      map[ServerFilter]bool
 	fields   func(raw json.RawMessage, o *commerce.Order) error
+	logger   *slog.Logger
+	// sortsByTime: lists are sorted by orderDate alone, because that was asked for or
+	// because the server rejects orderId as a further key.
+	sortsByTime *atomic.Bool
 }
 
 // New makes a client. The base URL ends before /aps/2 and may have a path:
@@ -53,9 +59,12 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ordermanager: %w", err)
 	}
-	return &Client{
-		rest: client, advice: auth.advice, refuses: c.refuses, pageSize: c.pageSize, provider: c.provider, off: c.off, fields: c.fields,
-	}, nil
+	made := &Client{
+		rest: client, advice: auth.advice, refuses: c.refuses, pageSize: c.pageSize, provider: c.provider, off: c.off,
+		fields: c.fields, logger: c.rest.Logger, sortsByTime: new(atomic.Bool),
+	}
+	made.sortsByTime.Store(c.sortsByTime)
+	return made, nil
 }
 
 // Tells says that Order Management tells both why an order failed and which

@@ -24,6 +24,7 @@ type config struct {
 	fields   func(json.RawMessage, *commerce.Order) error
 	refuses  refuses
 
+	sortsByTime bool
 	literalPlus bool
 	// forOrders and forToken name an option that only New, or only UserToken, has
 	// a use for.
@@ -89,7 +90,8 @@ func WithUserAgent(s string) Option {
 }
 
 // WithLogger logs every try at level Debug with the attributes op, method, url,
-// status, attempt, elapsed and error. Default: nothing is logged.
+// status, attempt, elapsed and error, and at level Warn what a list left out although the
+// server returned it (see commerce.Query.OnMismatch). Default: nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) error {
 		c.rest.Logger = l
@@ -98,7 +100,7 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithPageSize sets how many orders to ask for at once, 2 to 1000. Default: 100.
-// Pages overlap by one order, so a page of one would never get on.
+// Pages overlap, so a page of one would never advance.
 func WithPageSize(n int) Option {
 	return func(c *config) error {
 		if n < 2 || n > 1000 {
@@ -236,6 +238,17 @@ func WithoutServerFilters(filters ...ServerFilter) Option {
 				return fmt.Errorf("there is no server filter %q", f)
 			}
 		}
+		return nil
+	}
+}
+
+// WithoutSortByID sorts lists by orderDate alone. By default orders of the same time are
+// sorted by orderId as well, which keeps their order from one page to the next; that the
+// server can do this is inferred (facts/commerce.md 2.5). A client whose server rejects
+// that sort with 400 leaves it out by itself from then on.
+func WithoutSortByID() Option {
+	return func(c *config) error {
+		c.forOrders, c.sortsByTime = "WithoutSortByID", true
 		return nil
 	}
 }

@@ -27,10 +27,14 @@ const (
 // of that account, else all that the token may see.
 //
 // The server is asked to filter; whatever it makes of it, only orders that match
-// are yielded. An order that is in the list from the first page to the last is
-// not missed, however many others come and go; when the list changes so fast that
-// the walk gets nowhere, that is an error. One request more than there are pages
-// is needed to know the end, because a server may cut pages shorter than asked.
+// are yielded. Orders that it was asked to leave out are reported, see
+// [commerce.Query]; one whose status is missing or unknown is yielded with Problems. If
+// the server returned orders but none that it was asked for, the list ends with an error.
+//
+// An order that is in the list from the first page to the last is not missed, however
+// many others come and go and however orders of the same time are sorted; a list that
+// cannot be completed ends with an error. One or two requests more than there are pages
+// are needed to find the end, because a server may cut pages shorter than asked.
 //
 // A row that cannot be read whole is yielded with its Problems. One without a usable id
 // has an id that begins with "unreadable-row:", with which nothing can be read or
@@ -58,16 +62,17 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 	if q.Limit < 0 {
 		return notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
 	}
-	terms := c.terms(&q)
+	l := listing{path: path, terms: c.terms(&q), newest: q.Sort == commerce.NewestFirst}
+	sieve := commerce.NewSieve(q, c.asked(&q))
 	left := q.Limit
 	for w := paging.New(c.pageSize); !w.Done(); {
-		page, err := c.page(ctx, path, terms, q.Sort, w.Start())
+		page, err := c.page(ctx, &l, w.Start())
 		if err != nil {
 			return err
 		}
 		// No source promises a header that tells the total (facts/commerce.md 2.5).
-		for _, i := range w.Take(idsOf(page), paging.Unknown) {
-			if !q.Match(page[i]) {
+		for _, i := range w.Take(l.rows(page), paging.Unknown) {
+			if !sieve.Pass(page[i]) {
 				continue
 			}
 			if !yield(page[i]) {
@@ -81,22 +86,46 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 			return &commerce.Error{Op: opList, Err: err}
 		}
 	}
+	if err := sieve.End(c.logger); err != nil {
+		return &commerce.Error{Op: opList, Err: err}
+	}
 	return nil
 }
 
-func (c *Client) page(ctx context.Context, path string, terms []rql.Expr, s commerce.Sort, start int) ([]*commerce.Order, error) {
-	query, err := pageQuery(terms, s, start, c.pageSize)
+// listing is what the pages of one list have in common.
+type listing struct {
+	path   string
+	terms  []rql.Expr
+	newest bool
+}
+
+// page reads one page. A server that rejects a list is asked again with less of a sort,
+// because which properties it sorts by is not published.
+func (c *Client) page(ctx context.Context, l *listing, start int) ([]*commerce.Order, error) {
+	byID := !c.sortsByTime.Load()
+	page, err := c.readPage(ctx, l, byID, start)
+	if e, ok := errors.AsType[*commerce.Error](err); ok && byID && e.HTTPStatus == http.StatusBadRequest {
+		if page, err := c.readPage(ctx, l, false, start); err == nil {
+			c.sortsByTime.Store(true)
+			return page, nil
+		}
+	}
+	return page, err
+}
+
+func (c *Client) readPage(ctx context.Context, l *listing, byID bool, start int) ([]*commerce.Order, error) {
+	query, err := l.query(byID, start, c.pageSize)
 	if err != nil {
 		return nil, notSent(opList, err)
 	}
 	var rows []json.RawMessage
-	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: query, Safety: rest.Read}
+	req := rest.Request{Op: opList, Method: http.MethodGet, Path: l.path, RawQuery: query, Safety: rest.Read}
 	resp, err := c.rest.JSON(ctx, req, &rows)
 	if err != nil {
 		return nil, c.convert(ctx, opList, err)
 	}
-	if rows == nil && resp.Status != http.StatusNoContent {
-		// Taken for an empty list, it would say that no order has failed.
+	if rows == nil {
+		// Taken for an empty list, null or no content would say that no order has failed.
 		return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: errors.New("the answer is null, not a list")}
 	}
 	page := make([]*commerce.Order, len(rows))
@@ -120,12 +149,14 @@ func clean(o *commerce.Order, resp *rest.Response) {
 	}
 }
 
-func idsOf(page []*commerce.Order) []string {
-	ids := make([]string, len(page))
+func (l *listing) rows(page []*commerce.Order) []paging.Row {
+	rows := make([]paging.Row, len(page))
 	for i, o := range page {
-		ids[i] = o.ID
+		rows[i] = paging.Row{
+			ID: o.ID, Nameless: strings.HasPrefix(o.ID, fields.RowPrefix), Key: paging.TimeKey(o.PlacedAt, l.newest),
+		}
 	}
-	return ids
+	return rows
 }
 
 // Order reads one order with its failure and the transitions it offers.

@@ -44,14 +44,43 @@ func (c *Client) terms(q *commerce.Query) []rql.Expr {
 	return terms
 }
 
-// pageQuery is the query string of one page (facts/commerce.md 2.5).
-func pageQuery(terms []rql.Expr, s commerce.Sort, start, count int) (string, error) {
-	by := "+orderDate"
-	if s == commerce.NewestFirst {
-		by = "-orderDate"
+// asked are the conditions of a query that the server is asked to check.
+func (c *Client) asked(q *commerce.Query) commerce.Query {
+	var asked commerce.Query
+	if !c.off[FilterStatus] {
+		asked.Statuses = q.Statuses
 	}
-	all := append(terms[:len(terms):len(terms)],
-		rql.Call("sort", rql.Val(by)),
+	if !c.off[FilterType] {
+		asked.Types = q.Types
+	}
+	if !c.off[FilterPlaced] && !q.PlacedFrom.IsZero() {
+		asked.PlacedFrom = q.PlacedFrom.Truncate(time.Second)
+	}
+	if !c.off[FilterPlaced] && !q.PlacedTo.IsZero() {
+		asked.PlacedTo = q.PlacedTo.Add(time.Second - 1).Truncate(time.Second)
+	}
+	if !c.off[FilterNumber] && len(q.Numbers) <= mostNumbers {
+		asked.Numbers = q.Numbers
+	}
+	if !c.off[FilterNumber] && !strings.Contains(q.NumberLike, `\`) {
+		asked.NumberLike = q.NumberLike
+	}
+	return asked
+}
+
+// query is the query string of one page (facts/commerce.md 2.5). Orders of the same time are
+// sorted by id, so that they come in the same order each time. That several keys can be
+// given is documented, that orderId is one is inferred.
+func (l *listing) query(byID bool, start, count int) (string, error) {
+	by := []rql.Arg{rql.Val("+orderDate"), rql.Val("+orderId")}
+	if l.newest {
+		by = []rql.Arg{rql.Val("-orderDate"), rql.Val("-orderId")}
+	}
+	if !byID {
+		by = by[:1]
+	}
+	all := append(l.terms[:len(l.terms):len(l.terms)],
+		rql.Call("sort", by...),
 		rql.Call("limit", rql.Val(strconv.Itoa(start)), rql.Val(strconv.Itoa(count))))
 	return rql.Format(rql.APS, ",", all...)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -20,6 +21,7 @@ type Client struct {
 	words    map[commerce.Status]string // the other way round, where one word means it
 	fields   func(raw json.RawMessage, o *commerce.Order) error
 	refuses  refuses
+	logger   *slog.Logger
 }
 
 // New makes a client. The base URL is what comes before /orders, such as
@@ -50,7 +52,10 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simpleapi: %w", err)
 	}
-	return &Client{rest: client, pageSize: c.pageSize, off: c.off, codes: c.words, words: inverse(c.words), fields: c.fields, refuses: c.refuses}, nil
+	return &Client{
+		rest: client, pageSize: c.pageSize, off: c.off, codes: c.words, words: inverse(c.words), fields: c.fields,
+		refuses: c.refuses, logger: c.rest.Logger,
+	}, nil
 }
 
 // Tells says that Simple API tells neither why an order failed nor which

@@ -195,6 +195,7 @@ func TestEveryCallCarriesKeyAndToken(t *testing.T) {
 	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
 	require.Equal(t, []string{
 		"GET /marketplace/orders?limit=100&offset=0",
+		"GET /marketplace/orders?limit=100&offset=2",
 		"GET /marketplace/orders/1000027",
 		`PATCH /marketplace/orders/1000027 {"statusCode":"PD"}`,
 	}, seen.all())

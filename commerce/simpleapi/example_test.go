@@ -44,6 +44,7 @@ func ExampleClient_Orders() {
 	}
 	// Output:
 	// limit=100&offset=0&status=error&statusCode=PF
+	// limit=100&offset=1&status=error&statusCode=PF
 	// SO000027 SO PF
 	// CH000003 CH PF
 }

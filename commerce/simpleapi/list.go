@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/go-querystring/query"
@@ -39,10 +40,10 @@ type ListOptions struct {
 // List lists orders as the server filters and sorts them, each once, a page at a
 // time. [Client.Orders] checks the conditions again, knows more of them, and sorts.
 //
-// An order that is in the list from the first page to the last is not missed,
-// however many others come and go, if the server sorts always in the same way; when
-// the list changes so fast that the walk gets nowhere, that is an error. A server
-// that gives fewer orders a page than asked for is walked in its own steps.
+// An order that is in the list from the first page to the last is not missed, however
+// many others come and go, if the server always sorts in the same way. If it does not, all
+// orders are listed as long as none leaves. A list that cannot be completed ends with an
+// error. The total of an answer is only a hint: one request more checks the end.
 //
 // A row that cannot be read whole is yielded with its Problems. One without a usable id
 // has an id that begins with "unreadable-row:", with which nothing can be read or
@@ -81,7 +82,7 @@ func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerc
 		if err != nil {
 			return err
 		}
-		for _, i := range w.Take(idsOf(page), total) {
+		for _, i := range w.Take(rowsOf(page), total) {
 			if !yield(page[i]) {
 				return nil
 			}
@@ -93,12 +94,13 @@ func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerc
 	return nil
 }
 
-func idsOf(page []*commerce.Order) []string {
-	ids := make([]string, len(page))
+// rowsOf has no keys: how the server sorts is not published.
+func rowsOf(page []*commerce.Order) []paging.Row {
+	rows := make([]paging.Row, len(page))
 	for i, o := range page {
-		ids[i] = o.ID
+		rows[i] = paging.Row{ID: o.ID, Nameless: strings.HasPrefix(o.ID, fields.RowPrefix), Key: paging.NoKey}
 	}
-	return ids
+	return rows
 }
 
 // page asks for one page, and tells how many orders there are in all, if it is known.
@@ -120,9 +122,9 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 	if err != nil {
 		return nil, 0, convert(ctx, opList, err, c.refuses)
 	}
-	told := paginationOf(answer.Pagination)
-	if answer.Data == nil && told.total != 0 && resp.Status != http.StatusNoContent {
-		// Taken for an empty list, it would say that there is no order.
+	total := totalOf(answer.Pagination)
+	if answer.Data == nil && total != 0 {
+		// Taken for an empty list, that or no content would say that there is no order.
 		return nil, 0, answered(opList, resp, errors.New("the answer has no list of data"))
 	}
 	page := make([]*commerce.Order, len(answer.Data))
@@ -136,34 +138,17 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 		clean(o, resp)
 		page[i] = o
 	}
-	return page, told.trust(start, len(page), c.pageSize), nil
+	return page, total, nil
 }
 
-// pagination is what a page tells of the list; -1 where it does not.
-type pagination struct{ limit, total int }
-
-func paginationOf(raw json.RawMessage) pagination {
-	p := pagination{-1, -1}
-	r, err := fields.Of(raw)
+// totalOf is how many orders the list has according to a page.
+func totalOf(pagination json.RawMessage) int {
+	r, err := fields.Of(pagination)
 	if err != nil {
-		return p
-	}
-	for key, n := range map[string]*int{"limit": &p.limit, "total": &p.total} {
-		if v, err := number.Atoi(r.Text(key)); err == nil && v >= 0 {
-			*n = v
-		}
-	}
-	return p
-}
-
-// trust is the total if the list may end by it, else unknown. A full page that claims to be all
-// may come from a server that counts its page; asking on costs one request.
-func (p pagination) trust(start, rows, size int) int {
-	if p.limit > 0 {
-		size = min(size, p.limit)
-	}
-	if p.total < start+rows || rows >= size && p.total == start+rows {
 		return paging.Unknown
 	}
-	return p.total
+	if n, err := number.Atoi(r.Text("total")); err == nil && n >= 0 {
+		return n
+	}
+	return paging.Unknown
 }

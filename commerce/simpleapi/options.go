@@ -74,7 +74,7 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithPageSize sets how many orders to ask for at once, 2 to 1000. Default: 100.
 // The most that a server takes is not published; one that gives fewer is walked all
-// the same. Pages overlap by one order, so a page of one would never get on.
+// the same. Pages overlap, so a page of one would never advance.
 func WithPageSize(n int) Option {
 	return func(c *config) error {
 		if n < 2 || n > 1000 {

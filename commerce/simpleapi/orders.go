@@ -22,8 +22,10 @@ import (
 // caller may see. The account is the reseller's id in Simple API.
 //
 // The server is asked to filter by what it knows (see [ServerFilter]); whatever it
-// makes of it, only orders that match are yielded. See [Client.List] for how the
-// list is walked.
+// makes of it, only orders that match are yielded. Orders that it was asked to leave out
+// are reported, see [commerce.Query]; one whose status is missing or unknown is yielded
+// with Problems. If the server returned orders but none that it was asked for, that is an
+// error. See [Client.List] for how the list is walked.
 //
 // Simple API cannot sort, so that all orders that match are held in memory before
 // the first is yielded: count half a KiB an order and its JSON. Where that is
@@ -53,14 +55,21 @@ func (c *Client) collect(ctx context.Context, q *commerce.Query) ([]*commerce.Or
 		return nil, notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
 	}
 	var orders []*commerce.Order
-	err := c.list(ctx, c.options(q), func(o *commerce.Order) bool {
-		if q.Match(o) {
+	opts := c.options(q)
+	sieve := commerce.NewSieve(*q, asked(q, &opts))
+	err := c.list(ctx, opts, func(o *commerce.Order) bool {
+		if word := statusWord(o); opts.StatusCode == "" && opts.Status != "" && word != "" && word != opts.Status {
+			sieve.Reject(o, fmt.Sprintf("status %q", word))
+		} else if sieve.Pass(o) {
 			orders = append(orders, o)
 		}
 		return true
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := sieve.End(c.logger); err != nil {
+		return nil, &commerce.Error{Op: opList, Err: err}
 	}
 	slices.SortStableFunc(orders, older)
 	if q.Sort == commerce.NewestFirst {
@@ -97,6 +106,34 @@ func (c *Client) options(q *commerce.Query) ListOptions {
 		opts.CreatedTo = q.PlacedTo
 	}
 	return opts
+}
+
+// asked are the conditions of a query that the server is asked to check by some options.
+// Whether it includes the bounds of a time is not published.
+func asked(q *commerce.Query, opts *ListOptions) commerce.Query {
+	var asked commerce.Query
+	if opts.StatusCode != "" {
+		asked.Statuses = q.Statuses
+	}
+	if opts.Number != "" {
+		asked.Numbers = q.Numbers
+	}
+	if !opts.CreatedFrom.IsZero() {
+		asked.PlacedFrom = opts.CreatedFrom.Truncate(time.Second)
+	}
+	if !opts.CreatedTo.IsZero() {
+		asked.PlacedTo = opts.CreatedTo.Add(2 * time.Second).Truncate(time.Second)
+	}
+	return asked
+}
+
+// statusWord is the word of an order's status, as it was sent.
+func statusWord(o *commerce.Order) string {
+	r, err := fields.Of(o.Raw)
+	if err != nil {
+		return ""
+	}
+	return r.Text("status")
 }
 
 // word is the one that covers all of the statuses; "" if there is none.

@@ -4,7 +4,7 @@
 //	for w := paging.New(100); !w.Done(); {
 //		rows, err := read(w.Start(), w.Size())
 //		…
-//		for _, i := range w.Take(ids(rows), paging.Unknown) {
+//		for _, i := range w.Take(idsAndKeys(rows), paging.Unknown) {
 //			use(rows[i])
 //		}
 //		if err := w.Err(); err != nil {

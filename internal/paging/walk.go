@@ -1,39 +1,107 @@
 package paging
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
 
-// Unknown is the total of a list whose answers do not tell it.
+// Unknown is the total of a list whose answers do not state one.
 const Unknown = -1
 
-// MinSize is the smallest page with which a walk gets on, since pages overlap.
+// MinSize is the smallest page with which a walk advances, because pages overlap.
 const MinSize = 2
 
-// Walk goes through a list in pages while rows come and go. It knows positions
-// only, so it lets each page begin with the last row of the page before.
+// NoKey is the key of a row whose place in the order is not known.
+const NoKey = math.MinInt64
+
+// lowest is the key of rows in a list without known keys: they all tie.
+const lowest = NoKey + 1
+
+// Row is what a walk needs to know about a row.
+type Row struct {
+	ID string
+	// Key is what the list is sorted by. It does not decrease along the list; rows with
+	// equal keys may come in any order. See [TimeKey].
+	Key int64
+	// Nameless says that the ID was made up from what was sent, so that other rows may have
+	// it as well.
+	Nameless bool
+}
+
+// TimeKey returns the key of a list that is sorted by a time; [NoKey] for the zero time.
+func TimeKey(t time.Time, newestFirst bool) int64 {
+	switch {
+	case t.IsZero():
+		return NoKey
+	case newestFirst:
+		return -t.UnixMilli()
+	default:
+		return t.UnixMilli()
+	}
+}
+
+// Walk reads a list in pages by position. Rows may appear, leave, and, where their
+// keys are equal, come in another order with each answer.
 //
-// Why nothing is missed: rows that stay keep their order. Suppose that all that
-// stay up to row X have been seen. A page that begins with a row seen before,
-// whichever, goes on from there without a gap, so all that stay up to its end are
-// seen then. A page that begins with an unseen row, or is empty, may hide a gap,
-// because rows before it have left: it is thrown away and the walk steps back
-// until a page begins with a seen row, or is the first. The list ends where a
-// page holds nothing after its first, seen row, or has new rows up to the total.
+// The walk returns every row that is in the list from the first answer to the last, or
+// an error. The proof uses that rows with different keys keep their order. The frontier
+// is the key of the last row taken; all staying rows with smaller keys have been seen.
+//
+//   - A page normally begins with the last row before those of the frontier. If its first
+//     row was seen before and its key is below the frontier, then all rows from the
+//     frontier up to the page's own last key lie between its first and its last row: they
+//     are in this one answer, however ties are ordered and whatever has left. So all
+//     staying rows below the last key have been seen, and that key is the new frontier.
+//     If it begins with any other row, rows before it have left and there may be a gap:
+//     the page is discarded and the walk steps back.
+//   - If the rows of one key do not fit into a page, their pages overlap by one row. Such
+//     a page must begin with a row seen before, for the same reason. When a larger key or
+//     the end of the list is reached, the positions that the key occupies are counted: if
+//     the rows stayed in place, each has one position, so fewer distinct rows than
+//     positions mean that a row was missed. The walk then reads these pages again, until
+//     the counts agree. This detects every reordering of ties while no row leaves, and
+//     every row that leaves while ties keep their order. A row can escape only if ties
+//     are reordered and another row of the same key leaves in the same pass, which looks
+//     exactly like a list without that row.
+//   - A list whose rows have no keys, or whose keys decrease, is one of a single key.
+//
+// The list ends where a page brings nothing new although it could hold more rows, for it
+// has fewer than another page had: only the row seen last, or else the position behind it
+// must be the total or be empty. A total never ends a list by itself; one that is larger
+// than the list is an error.
 type Walk struct {
 	size  int // rows to ask for
 	start int // position of the page to ask for next
 	done  bool
 
 	seen    map[string]struct{}
-	back    int  // how far to step back when there is a gap
-	probing bool // whether anything follows a first page of a single row
-	pages   int  // that brought new rows
-	idle    int  // in a row that did not
+	keyless bool
+	begun   bool
+	// frontier is the key of the last row taken, base the position of the first row with
+	// that key, and group the rows with it that have been seen.
+	frontier int64
+	base     int
+	group    map[string]struct{}
+	inside   bool // the next page begins with a row of the frontier
+
+	first   []Row // the page at position 0
+	most    int   // rows of the largest page
+	probing bool  // whether the next page lies behind the end, as far as known
+
+	back    int // how far to step back at a gap
+	pages   int // that brought new rows
+	idle    int // in a row that did not
+	claimed int // the total that exceeds the list
+	missing int // how often the list ended before the total
 }
 
-// New begins a walk in pages of a size, at least [MinSize].
+// New returns a walk in pages of size rows, at least [MinSize].
 func New(size int) *Walk {
 	size = max(size, MinSize)
-	return &Walk{size: size, back: size, seen: map[string]struct{}{}}
+	return &Walk{size: size, back: size, frontier: lowest, seen: map[string]struct{}{}}
 }
 
 // Start is the position of the page to ask for next.
@@ -42,34 +110,127 @@ func (w *Walk) Start() int { return w.start }
 // Size is how many rows to ask for.
 func (w *Walk) Size() int { return w.size }
 
-// Done reports whether the list has been walked to its end.
+// Done reports whether the list has been read to its end.
 func (w *Walk) Done() bool { return w.done }
 
-// Take enters the page at Start by the ids of its rows, however many, and returns
-// which of them are new. total is how many rows the list has as the answer
-// tells; where that is not to be relied upon, [Unknown] costs one more page.
-func (w *Walk) Take(ids []string, total int) []int {
+// Take enters the page at Start and returns the indexes of its new rows. total is how
+// many rows the list has according to the answer, or [Unknown].
+func (w *Walk) Take(rows []Row, total int) []int {
+	w.most = max(w.most, len(rows))
+	keys := w.keysOf(rows)
+	if w.start == 0 {
+		w.first = slices.Clone(rows)
+	}
 	switch {
+	case w.start > 0 && len(rows) > 0 && len(rows) == total && total != w.size && slices.Equal(rows, w.first):
+		w.done = true // the server does not page: it gives all that there is, whatever is asked for
+		return nil
 	case w.probing:
-		w.probing, w.done = false, len(ids) == 0
-		w.start = 0
+		w.probing = false
 		w.idle++
+		if len(rows) == 0 {
+			w.finish(w.start, total)
+		} else {
+			w.start, w.inside = w.start-1, true
+		}
 		return nil
-	case len(ids) == 0 && w.start == 0:
-		w.done = true
+	case len(rows) == 0 && w.start == 0:
+		w.idle++
+		w.finish(0, total)
 		return nil
-	case w.start > 0 && (len(ids) == 0 || !w.has(ids[0])):
-		w.start = max(0, w.start-w.back)
-		w.back *= 2
+	case !w.joins(rows, keys):
+		w.stepBack()
 		w.idle++
 		return nil
 	}
 	w.back = w.size
-	fresh := w.fresh(ids)
-	// A page without new rows proves nothing: a server may send the same one for
-	// every position.
-	w.advance(len(ids), len(fresh) > 0 && w.start+len(ids) == total)
+	return w.take(rows, keys, total)
+}
+
+// keysOf returns the keys of rows. A row without a key has that of the row before it.
+func (w *Walk) keysOf(rows []Row) []int64 {
+	keys := make([]int64, len(rows))
+	at := w.frontier // of rows before the first one with a key
+	if i := slices.IndexFunc(rows, func(r Row) bool { return r.Key != NoKey }); i >= 0 {
+		at = rows[i].Key
+		if w.begun {
+			at = min(at, w.frontier)
+		}
+	}
+	for i, r := range rows {
+		switch {
+		case w.keyless, r.Key == NoKey:
+		case r.Key < at: // not sorted by this key
+			w.keyless, w.inside = true, true
+			w.frontier, w.base, w.group = lowest, 0, w.seen
+			return w.keysOf(rows)
+		default:
+			at = r.Key
+		}
+		if w.keyless {
+			at = lowest
+		}
+		keys[i] = at
+	}
+	return keys
+}
+
+// joins reports whether there is no gap between the page and what was seen before it.
+func (w *Walk) joins(rows []Row, keys []int64) bool {
+	switch {
+	case w.start == 0:
+		return true
+	case len(rows) == 0 || !w.has(rows[0].ID):
+		return false
+	default:
+		return keys[0] < w.frontier || w.inside && keys[0] == w.frontier
+	}
+}
+
+func (w *Walk) stepBack() {
+	w.start = max(0, w.start-w.back)
+	w.back *= 2
+}
+
+// take enters a page that joins.
+func (w *Walk) take(rows []Row, keys []int64, total int) []int {
+	n := len(rows)
+	if !w.inside {
+		fresh := w.enter(rows, 0, n)
+		w.settle(fresh)
+		w.anchor(rows, keys, fresh, total)
+		return fresh
+	}
+	first := index(keys, w.frontier)
+	if w.start == 0 || first > 0 {
+		w.base = w.start + first
+	}
+	cut := index(keys, w.frontier+1)
+	fresh := w.enter(rows, 0, cut)
+	w.count(rows, first, cut)
+	ends := w.ends(n, fresh)
+	switch {
+	case (cut < n || ends) && len(w.group) < w.start+cut-w.base:
+		w.settle(fresh)
+		w.again()
+	case cut < n:
+		fresh = append(fresh, w.enter(rows, cut, n)...)
+		w.settle(fresh)
+		w.anchor(rows, keys, fresh, total)
+	case ends:
+		w.settle(fresh)
+		w.end(n, total)
+	default:
+		w.settle(fresh)
+		w.step(n)
+	}
 	return fresh
+}
+
+// index is that of the first key that is not below a bound, or the number of keys.
+func index(keys []int64, bound int64) int {
+	i, _ := slices.BinarySearch(keys, bound)
+	return i
 }
 
 func (w *Walk) has(id string) bool {
@@ -77,44 +238,125 @@ func (w *Walk) has(id string) bool {
 	return ok
 }
 
-func (w *Walk) fresh(ids []string) []int {
+// enter returns the indexes of the new rows among rows[from:to].
+func (w *Walk) enter(rows []Row, from, to int) []int {
 	var fresh []int
-	for i, id := range ids {
-		if !w.has(id) {
-			w.seen[id] = struct{}{}
+	for i := from; i < to; i++ {
+		if !w.has(rows[i].ID) {
+			w.seen[rows[i].ID] = struct{}{}
 			fresh = append(fresh, i)
 		}
-	}
-	if fresh == nil {
-		w.idle++
-	} else {
-		w.idle = 0
-		w.pages++
 	}
 	return fresh
 }
 
-func (w *Walk) advance(rows int, last bool) {
-	switch {
-	case last:
-		w.done = true
-	case rows > 1:
-		w.start += rows - 1
-	case w.start > 0:
-		w.done = true
-	default:
-		// A single row, all there is or all that the server gives at once.
-		w.probing = true
-		w.start = 1
+// count adds rows[from:to] to the group of the frontier. A nameless row counts for its
+// position.
+func (w *Walk) count(rows []Row, from, to int) {
+	for i := from; i < to; i++ {
+		id := rows[i].ID
+		if rows[i].Nameless {
+			id += "@" + strconv.Itoa(w.start+i)
+		}
+		w.group[id] = struct{}{}
 	}
 }
 
-// Err says that the walk gets nowhere. Stepping back and walking over the same
-// rows again is bounded by twice the pages that there are.
+// settle records whether a page brought something new.
+func (w *Walk) settle(fresh []int) {
+	if len(fresh) == 0 {
+		w.idle++
+		return
+	}
+	w.idle = 0
+	w.pages++
+}
+
+// ends reports whether a page with n rows is at the end of the list.
+func (w *Walk) ends(n int, fresh []int) bool { return len(fresh) == 0 && n < w.most }
+
+// anchor makes the last key of a page the frontier and chooses the next page.
+func (w *Walk) anchor(rows []Row, keys []int64, fresh []int, total int) {
+	n := len(rows)
+	key := keys[n-1]
+	tail := index(keys, key)
+	ends := w.ends(n, fresh)
+	if tail == 0 && w.start > 0 && !ends {
+		w.stepBack() // nothing before the rows of this key is in sight
+		return
+	}
+	if key != w.frontier || w.group == nil {
+		w.group = make(map[string]struct{})
+	}
+	w.count(rows, tail, n)
+	w.begun, w.frontier, w.base, w.inside = true, key, w.start+tail, false
+	before := tail - 1
+	for before > 0 && rows[before].Key == NoKey {
+		before--
+	}
+	switch {
+	case ends:
+		w.end(n, total)
+	case before > 0:
+		w.start += before
+	default:
+		w.inside = true
+		w.step(n)
+	}
+}
+
+// step goes to the last row of a page with n rows.
+func (w *Walk) step(n int) {
+	switch {
+	case n > 1:
+		w.start += n - 1
+	case w.start == 0:
+		// A single row: all there is, or all that the server gives at once.
+		w.probing, w.start = true, 1
+	}
+}
+
+// again reads the rows of the frontier once more.
+func (w *Walk) again() {
+	w.start, w.inside = max(0, w.base-1), false
+}
+
+// end is called where nothing seems to follow a page with n rows. One that holds more than
+// the row seen last may merely have been cut short, unless a total confirms the end.
+func (w *Walk) end(n, total int) {
+	if end := w.start + n; n > 1 && total != end {
+		w.probing, w.start = true, end
+	} else {
+		w.finish(end, total)
+	}
+}
+
+func (w *Walk) finish(end, total int) {
+	if total <= end {
+		w.done = true
+		return
+	}
+	w.claimed = total
+	w.missing++
+	w.again()
+}
+
+// maxMissing is how often a list may end before its total before that is an error. The
+// total and the end are of one answer, so once is enough for a server that is consistent.
+const maxMissing = 2
+
+// Err reports that the walk gets nowhere. Stepping back and reading pages again is
+// bounded by twice the number of pages.
 func (w *Walk) Err() error {
-	if w.idle <= 20+2*w.pages {
+	switch {
+	case w.missing > maxMissing:
+		return fmt.Errorf("the list is not complete: the server says that it has %d rows, and shows %d of them; "+
+			"ask for less, for example a shorter period", w.claimed, len(w.seen))
+	case w.idle > 20+2*w.pages:
+		return fmt.Errorf("the list does not hold still: the last %d pages brought nothing new; "+
+			"try when less changes, or ask for less (a server that ignores which page is asked for, "+
+			"or orders equal rows differently each time, looks the same)", w.idle)
+	default:
 		return nil
 	}
-	return fmt.Errorf("the list does not hold still: the last %d pages brought nothing new; "+
-		"try when less changes, or ask for less (a server that ignores which page is asked for looks the same)", w.idle)
 }

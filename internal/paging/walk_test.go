@@ -1,9 +1,12 @@
 package paging_test
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -11,85 +14,310 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 )
 
-// walk reads a list to its end. rows is called for the list as it is at each page.
-func walk(size, most int, told bool, rows func() []string) (got []string, pages int, err error) {
-	for w := paging.New(size); !w.Done(); pages++ {
-		all := rows()
-		from := min(w.Start(), len(all))
-		to := min(from+w.Size(), len(all))
-		if most > 0 {
-			to = min(to, from+most)
-		}
-		total := paging.Unknown
-		if told {
-			total = len(all)
-		}
-		page := all[from:to]
-		for _, i := range w.Take(page, total) {
-			got = append(got, page[i])
-		}
-		if err := w.Err(); err != nil {
-			return got, pages, err
-		}
-	}
-	return got, pages, nil
+// server is a list that is read in pages.
+type server struct {
+	rows   []paging.Row
+	cap    func() int        // the most rows of a page; nil: as asked for
+	total  func(end int) int // by the end of the page; nil: not told
+	before func()            // called before each answer
+	asked  int
 }
 
-func TestWhatStaysInTheListIsNeverMissed(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		var rows []string
-		stays := map[string]bool{}
-		for i := range rapid.IntRange(0, 60).Draw(rt, "rows") {
-			rows = append(rows, strconv.Itoa(i))
-			stays[strconv.Itoa(i)] = true
+func (s *server) answer(start, size int) ([]paging.Row, int) {
+	s.asked++
+	if s.before != nil {
+		s.before()
+	}
+	if s.cap != nil {
+		size = min(size, s.cap())
+	}
+	from := min(start, len(s.rows))
+	to := min(from+size, len(s.rows))
+	total := paging.Unknown
+	if s.total != nil {
+		total = s.total(to)
+	}
+	return slices.Clone(s.rows[from:to]), total
+}
+
+// walk reads a list to its end.
+func (s *server) walk(size int) (got []string, err error) {
+	for w := paging.New(size); !w.Done(); {
+		page, total := s.answer(w.Start(), w.Size())
+		for _, i := range w.Take(page, total) {
+			got = append(got, page[i].ID)
 		}
-		changes, next := rapid.IntRange(0, 40).Draw(rt, "changes"), 1000
-		change := func() []string {
-			if changes--; changes < 0 {
-				return rows
+		if err := w.Err(); err != nil {
+			return got, err
+		}
+	}
+	return got, nil
+}
+
+// shuffle puts rows with equal keys into another order.
+func (s *server) shuffle(r *rand.Rand) {
+	s.rows = slices.Clone(s.rows)
+	r.Shuffle(len(s.rows), func(i, j int) { s.rows[i], s.rows[j] = s.rows[j], s.rows[i] })
+	slices.SortStableFunc(s.rows, func(a, b paging.Row) int { return cmp.Compare(a.Key, b.Key) })
+}
+
+// listOf draws a list whose groups of rows with equal keys have at most a number of rows.
+func listOf(rt *rapid.T, most int) []paging.Row {
+	var rows []paging.Row
+	for key := range rapid.IntRange(0, 25).Draw(rt, "keys") {
+		for range rapid.IntRange(1, most).Draw(rt, "rows of the key") {
+			rows = append(rows, paging.Row{ID: strconv.Itoa(len(rows)), Key: int64(1 + 2*key)})
+		}
+	}
+	return rows
+}
+
+func random(rt *rapid.T) *rand.Rand {
+	return rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
+}
+
+// churn lets rows leave and appear a number of times, and removes from stays what has left.
+func (s *server) churn(rt *rapid.T, stays map[string]bool, leave bool) func() {
+	changes, next := rapid.IntRange(0, 40).Draw(rt, "changes"), 1000
+	for _, r := range s.rows {
+		stays[r.ID] = true
+	}
+	return func() {
+		if changes--; changes < 0 {
+			return
+		}
+		for range rapid.IntRange(0, 12).Draw(rt, "leave") {
+			if len(s.rows) > 0 && leave {
+				at := rapid.IntRange(0, len(s.rows)-1).Draw(rt, "at")
+				delete(stays, s.rows[at].ID)
+				s.rows = slices.Delete(slices.Clone(s.rows), at, at+1)
 			}
-			for range rapid.IntRange(0, 12).Draw(rt, "leave") {
-				if len(rows) > 0 {
-					at := rapid.IntRange(0, len(rows)-1).Draw(rt, "at")
-					delete(stays, rows[at])
-					rows = slices.Delete(slices.Clone(rows), at, at+1)
+		}
+		for range rapid.IntRange(0, 6).Draw(rt, "appear") {
+			next++
+			at := rapid.IntRange(0, len(s.rows)).Draw(rt, "place")
+			row := paging.Row{ID: strconv.Itoa(next), Key: 2 * rapid.Int64Range(0, 30).Draw(rt, "key")}
+			if slices.ContainsFunc(s.rows, func(r paging.Row) bool { return r.Key == paging.NoKey }) {
+				row.Key = paging.NoKey
+			} else {
+				at, _ = slices.BinarySearchFunc(s.rows, row.Key, func(r paging.Row, k int64) int { return cmp.Compare(r.Key, k) })
+			}
+			s.rows = slices.Insert(slices.Clone(s.rows), at, row)
+		}
+	}
+}
+
+func requireComplete(rt *rapid.T, got []string, stays map[string]bool) {
+	rt.Helper()
+	for id := range stays {
+		require.Contains(rt, got, id, "a row that stayed is missing")
+	}
+	slices.Sort(got)
+	require.Len(rt, slices.Compact(slices.Clone(got)), len(got), "each once")
+}
+
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	t.Run("misses no row that stays while rows leave and appear", func(t *testing.T) {
+		t.Parallel()
+		rapid.Check(t, func(rt *rapid.T) {
+			s, stays := &server{rows: listOf(rt, 4)}, map[string]bool{}
+			if rapid.Bool().Draw(rt, "without keys") {
+				for i := range s.rows {
+					s.rows[i].Key = paging.NoKey
 				}
 			}
-			for range rapid.IntRange(0, 12).Draw(rt, "enter") {
-				next++
-				at := rapid.IntRange(0, len(rows)).Draw(rt, "place")
-				rows = slices.Insert(slices.Clone(rows), at, strconv.Itoa(next))
+			s.before = s.churn(rt, stays, true)
+			most := rapid.SampledFrom([]int{0, 2, 3, 5}).Draw(rt, "most")
+			if most > 0 {
+				s.cap = func() int { return most }
 			}
-			return rows
-		}
-		size := rapid.IntRange(paging.MinSize, 12).Draw(rt, "size")
-		most := rapid.SampledFrom([]int{0, 2, 3, 5}).Draw(rt, "most")
-		got, _, err := walk(size, most, rapid.Bool().Draw(rt, "told"), change)
-		require.NoError(rt, err)
-		for id := range stays {
-			require.Contains(rt, got, id)
-		}
-		slices.Sort(got)
-		require.Len(rt, slices.Compact(slices.Clone(got)), len(got), "each once")
+			if rapid.Bool().Draw(rt, "total") {
+				s.total = func(int) int { return len(s.rows) }
+			}
+			got, err := s.walk(rapid.IntRange(paging.MinSize, 12).Draw(rt, "size"))
+			require.NoError(rt, err)
+			requireComplete(rt, got, stays)
+		})
+	})
+	t.Run("misses no row when ties that fit into a page are shuffled as well", func(t *testing.T) {
+		t.Parallel()
+		rapid.Check(t, func(rt *rapid.T) {
+			s, stays := &server{rows: listOf(rt, 4)}, map[string]bool{}
+			change, r := s.churn(rt, stays, true), random(rt)
+			s.before = func() { change(); s.shuffle(r) }
+			// Rows that appear may make a tie larger: 14 is room for the whole of it.
+			size := rapid.IntRange(14, 20).Draw(rt, "size")
+			got, err := s.walk(size)
+			require.NoError(rt, err)
+			requireComplete(rt, got, stays)
+		})
+	})
+	t.Run("is complete or fails when ties of any size are shuffled", func(t *testing.T) {
+		t.Parallel()
+		failed, all := 0, 0
+		rapid.Check(t, func(rt *rapid.T) {
+			s, stays := &server{rows: listOf(rt, 12)}, map[string]bool{}
+			if rapid.Bool().Draw(rt, "without keys") {
+				for i := range s.rows {
+					s.rows[i].Key = paging.NoKey
+				}
+			}
+			change, r := s.churn(rt, stays, false), random(rt)
+			s.before = func() { change(); s.shuffle(r) }
+			if rapid.Bool().Draw(rt, "uneven pages") {
+				s.cap = func() int { return 2 + r.IntN(6) }
+			}
+			got, err := s.walk(rapid.IntRange(paging.MinSize, 12).Draw(rt, "size"))
+			if all++; err != nil {
+				failed++
+				return
+			}
+			requireComplete(rt, got, stays)
+		})
+		t.Logf("%d of %d walks failed", failed, all)
 	})
 }
 
-func TestATotalIsBelievedOnlyWithNewRowsUpToIt(t *testing.T) {
+func ties(n int) []paging.Row {
+	rows := make([]paging.Row, n)
+	for i := range rows {
+		rows[i] = paging.Row{ID: strconv.Itoa(i), Key: 1}
+	}
+	return rows
+}
+
+func TestWalkOfShuffledTiesSucceeds(t *testing.T) {
 	t.Parallel()
-	same := []string{"a", "b", "c"}
+	for _, tc := range []struct{ rows, size int }{{30, 7}, {300, 100}, {1000, 100}} {
+		for seed := range 20 {
+			s := &server{rows: ties(tc.rows)}
+			r := rand.New(rand.NewPCG(uint64(seed), 1))
+			s.before = func() { s.shuffle(r) }
+			got, err := s.walk(tc.size)
+			require.NoError(t, err)
+			require.Len(t, got, tc.rows)
+		}
+	}
+}
+
+func TestWalkCalls(t *testing.T) {
+	t.Parallel()
+	distinct := func(n int) []paging.Row {
+		rows := ties(n)
+		for i := range rows {
+			rows[i].Key = int64(i)
+		}
+		return rows
+	}
+	told := func(n int) func(int) int { return func(int) int { return n } }
+	for name, tc := range map[string]struct {
+		server server
+		calls  int
+	}{
+		"empty":                         {server{}, 1},
+		"one row":                       {server{rows: distinct(1)}, 2},
+		"a short page":                  {server{rows: distinct(9)}, 3},
+		"a short page, by the total":    {server{rows: distinct(9), total: told(9)}, 2},
+		"1000 rows":                     {server{rows: distinct(1000)}, 127},
+		"1000 rows, by the total":       {server{rows: distinct(1000), total: told(1000)}, 126},
+		"1000 rows that tie":            {server{rows: ties(1000)}, 112},
+		"1000 rows, pages cut to two":   {server{rows: distinct(1000), cap: fixed(2)}, 1000},
+		"a total that is far too small": {server{rows: distinct(1000), total: told(10)}, 127},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := tc.server.walk(10)
+			require.NoError(t, err)
+			require.Len(t, got, len(tc.server.rows))
+			require.Equal(t, tc.calls, tc.server.asked)
+		})
+	}
+}
+
+func fixed(n int) func() int { return func() int { return n } }
+
+func TestWalkTakesATotalAsAHint(t *testing.T) {
+	t.Parallel()
+	for name, total := range map[string]func(start, end int) int{
+		"a cap":              func(int, int) int { return 10 },
+		"counts its page":    func(start, end int) int { return end - start },
+		"counts what it saw": func(_, end int) int { return end },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, most := range []int{3, 10} {
+				s := &server{rows: ties(25), cap: fixed(most)}
+				var got []string
+				for w := paging.New(10); !w.Done(); {
+					page, _ := s.answer(w.Start(), w.Size())
+					for _, i := range w.Take(page, total(w.Start(), w.Start()+len(page))) {
+						got = append(got, page[i].ID)
+					}
+					require.NoError(t, w.Err())
+				}
+				require.Len(t, got, 25)
+			}
+		})
+	}
+	t.Run("a larger total is an error", func(t *testing.T) {
+		t.Parallel()
+		s := &server{rows: ties(25), total: func(int) int { return 26 }}
+		_, err := s.walk(10)
+		require.ErrorContains(t, err, "the server says that it has 26 rows, and shows 25 of them")
+		require.Less(t, s.asked, 20)
+	})
+}
+
+func TestWalkOfTheSamePageForEveryPositionFails(t *testing.T) {
+	t.Parallel()
+	same := []paging.Row{{ID: "a"}, {ID: "b"}, {ID: "c"}}
 	w := paging.New(3)
 	for w.Err() == nil {
-		require.False(t, w.Done(), "three of nine rows were seen")
-		w.Take(same, 9) // whatever was asked for
+		require.False(t, w.Done())
+		w.Take(same, 9)
 	}
 	require.ErrorContains(t, w.Err(), "the list does not hold still")
+}
 
-	w = paging.New(3)
-	w.Take(same, 2)
-	require.False(t, w.Done(), "there are more rows than the total says")
+func TestWalkWithKeysThatDoNotSortTheList(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string]func(i int) int64{
+		"in no order":             func(i int) int64 { return int64(i * 17 % 40) },
+		"one that is far too big": func(i int) int64 { return int64(i + i/9%2*1000) },
+		"none for every third":    func(i int) int64 { return []int64{int64(i), int64(i), paging.NoKey}[i%3] },
+		"none for the first ten":  func(i int) int64 { return []int64{paging.NoKey, int64(i)}[min(1, i/10)] },
+		"none for the last ten":   func(i int) int64 { return []int64{int64(i), paging.NoKey}[i/30] },
+		"negative, as for newest": func(i int) int64 { return int64(i - 1000) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for size := 2; size < 45; size++ {
+				rows := ties(40)
+				for i := range rows {
+					rows[i].Key = keys(i)
+				}
+				// Three rows leave after the first page.
+				s := &server{rows: rows}
+				s.before = func() {
+					if s.asked == 2 {
+						s.rows = s.rows[3:]
+					}
+				}
+				got, err := s.walk(size)
+				require.NoError(t, err)
+				for i := 3; i < 40; i++ {
+					require.Contains(t, got, strconv.Itoa(i))
+				}
+			}
+		})
+	}
+}
 
-	w = paging.New(3)
-	w.Take(same, 3)
-	require.True(t, w.Done())
+func TestTimeKey(t *testing.T) {
+	t.Parallel()
+	early, late := time.Date(1, 2, 3, 4, 5, 6, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	require.Less(t, paging.TimeKey(early, false), paging.TimeKey(late, false))
+	require.Greater(t, paging.TimeKey(early, true), paging.TimeKey(late, true))
+	require.EqualValues(t, paging.NoKey, paging.TimeKey(time.Time{}, true))
 }
