@@ -51,6 +51,7 @@ type fakeConnect struct {
 	most    int                               // the largest page; 0: no bound
 	noRange bool                              // answer without Content-Range
 	total   func(offset, rows int) int        // what Content-Range says; nil: the truth
+	add     func(query string) string         // one row more, as it is sent; "" for none
 	before  func(call int, f *fakeConnect)    // may change the rows before an answer
 	refuse  func(query string) *http.Response // may answer in place of the fake
 	queries []string
@@ -81,15 +82,25 @@ func (f *fakeConnect) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	odd := ""
+	if f.add != nil {
+		odd = f.add(query)
+	}
 	total := len(rows)
+	if odd != "" {
+		total++
+	}
 	if f.most > 0 {
 		limit = min(limit, f.most)
 	}
-	rows = rows[min(offset, total):min(offset+limit, total)]
-	out := make([]map[string]any, len(rows))
-	for i, row := range rows {
-		out[i] = row.wire()
+	out := make([]any, 0, total)
+	for _, row := range rows {
+		out = append(out, row.wire())
 	}
+	if odd != "" {
+		out = append(out, json.RawMessage(odd))
+	}
+	out = out[min(offset, total):min(offset+limit, total)]
 	body, err := json.Marshal(out)
 	if err != nil {
 		return nil, err
@@ -97,10 +108,10 @@ func (f *fakeConnect) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := answer(http.StatusOK, string(body))
 	resp.Request = r
 	if f.total != nil {
-		total = f.total(offset, len(rows))
+		total = f.total(offset, len(out))
 	}
 	if !f.noRange {
-		resp.Header.Set("Content-Range", fmt.Sprintf("items %d-%d/%d", offset, max(0, offset+len(rows)-1), total))
+		resp.Header.Set("Content-Range", fmt.Sprintf("items %d-%d/%d", offset, max(0, offset+len(out)-1), total))
 	}
 	return resp, nil
 }

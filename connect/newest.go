@@ -3,6 +3,9 @@ package connect
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
@@ -55,14 +59,15 @@ func (c *Client) NewestRequest(ctx context.Context, key RequestKey) (Newest, boo
 // Keys of one type are asked for together, up to 50 in one look-up, a few
 // look-ups at once. A look-up reads the whole history of its keys for that type,
 // since only so FailedInRow is right: cost grows with the number of requests
-// that the assets have had, and a request that cannot be read fails the keys of
-// its look-up. Once three look-ups in a row were refused, as unavailable,
+// that the assets have had. If Connect answers with a request that may belong to any of
+// the keys, because it cannot be read or has no known type, no known status or no asset,
+// the keys are looked up again in halves; those whose look-up still has such a request
+// are unknown. Once three look-ups in a row were refused, as unavailable,
 // forbidden, unauthorized or too fast, the keys that are left are not asked for.
 func (c *Client) NewestRequests(ctx context.Context, keys []RequestKey) (map[RequestKey][]Newest, error) {
 	found := make(map[RequestKey][]Newest, len(keys))
 	chunks, causes := c.chunks(keys)
-	answers := make([]map[RequestKey][]Newest, len(chunks)) // nil: failed, or not asked for
-	failures := make([]error, len(chunks))
+	answers := make([]*lookUp, len(chunks)) // nil: not asked for
 	var refusals refusals
 	var group errgroup.Group
 	group.SetLimit(c.concurrency)
@@ -71,22 +76,20 @@ func (c *Client) NewestRequests(ctx context.Context, keys []RequestKey) (map[Req
 			if refusals.tooMany() {
 				return nil
 			}
-			answers[i], failures[i] = c.lookUp(ctx, chunk)
-			refusals.count(failures[i])
+			answers[i] = &lookUp{client: c, again: maxAgain, found: make(map[RequestKey][]Newest, len(chunk))}
+			refusals.count(answers[i].run(ctx, chunk))
 			return nil // one look-up that fails does not stop the others
 		})
 	}
 	_ = group.Wait()
 	unasked := 0
 	for i, chunk := range chunks {
-		switch {
-		case failures[i] != nil:
-			causes = append(causes, keyFailure{keys: len(chunk), err: failures[i]})
-		case answers[i] == nil:
+		if answers[i] == nil {
 			unasked += len(chunk)
-		default:
-			maps.Copy(found, answers[i])
+			continue
 		}
+		maps.Copy(found, answers[i].found)
+		causes = append(causes, answers[i].failures...)
 	}
 	if len(causes) > 0 {
 		return found, &lookUpError{causes: causes, unasked: unasked, total: len(found)}
@@ -171,21 +174,90 @@ func (k RequestKey) term(keys []RequestKey) rql.Expr {
 	return anyOf(property, values)
 }
 
-// of reports whether a request is one that the key names. Tenants are UUIDs, in
-// which case does not count.
-func (k RequestKey) of(r *Request) bool {
-	if k.Type != r.Type {
-		return false
-	}
+// owns reports whether a request of whatever type is of the key's tenant or subscription.
+// Tenants are UUIDs, in which case does not count.
+func (k RequestKey) owns(r *Request) bool {
 	if k.Tenant != "" {
 		return strings.EqualFold(k.Tenant, r.Asset.ExternalUID)
 	}
 	return k.Subscription == r.Asset.ExternalID
 }
 
+// owner is what a request belongs to, in the terms of the key; "" where it does not say.
+func (k RequestKey) owner(r *Request) string {
+	if k.Tenant != "" {
+		return strings.TrimSpace(r.Asset.ExternalUID)
+	}
+	return strings.TrimSpace(r.Asset.ExternalID)
+}
+
+// name is what errors call a key.
+func (k RequestKey) name() string {
+	if k.Tenant != "" {
+		return "tenant " + wording.Clip(k.Tenant, 60)
+	}
+	return "subscription " + wording.Clip(k.Subscription, 60)
+}
+
+// maxAgain is how many look-ups in halves a look-up may cause: enough to find four keys of
+// fifty.
+const maxAgain = 40
+
 // lookUp answers keys that go together.
-func (c *Client) lookUp(ctx context.Context, keys []RequestKey) (map[RequestKey][]Newest, error) {
-	const op = lookUpOp
+type lookUp struct {
+	client   *Client
+	again    int // look-ups in halves that are left
+	found    map[RequestKey][]Newest
+	failures []keyFailure
+}
+
+// run looks keys up, in halves where that tells more. It returns the error of the first
+// look-up.
+func (l *lookUp) run(ctx context.Context, keys []RequestKey) error {
+	err := l.once(ctx, keys)
+	var stray *strayError
+	long := errors.Is(err, errTooLong)
+	switch {
+	case err == nil:
+	case len(keys) > 1 && (long || errors.As(err, &stray) && l.again >= 2 && ctx.Err() == nil):
+		if !long {
+			l.again -= 2
+		}
+		half := len(keys) / 2
+		first, second := l.run(ctx, keys[:half]), l.run(ctx, keys[half:])
+		if long && first != nil {
+			return first
+		} else if long {
+			return second
+		}
+	default:
+		l.failures = append(l.failures, keyFailure{keys: len(keys), err: named(keys, err)})
+	}
+	return err
+}
+
+// named adds the keys to the error of a request that may belong to any of them.
+func named(keys []RequestKey, err error) error {
+	var stray *strayError
+	if !errors.As(err, &stray) {
+		return err
+	}
+	names := make([]string, 0, maxNamed)
+	for _, key := range keys[:min(len(keys), maxNamed)] {
+		names = append(names, key.name())
+	}
+	text := strings.Join(names, ", ")
+	if more := len(keys) - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return &Error{Op: lookUpOp, Err: fmt.Errorf("%s: %w", text, stray)}
+}
+
+// maxNamed is how many keys an error names.
+const maxNamed = 5
+
+// once looks keys up.
+func (l *lookUp) once(ctx context.Context, keys []RequestKey) error {
 	query, err := encode([]rql.Expr{
 		projection("select", leftOut...),
 		keys[0].term(keys),
@@ -194,22 +266,105 @@ func (c *Client) lookUp(ctx context.Context, keys []RequestKey) (map[RequestKey]
 		projection("ordering", "-created"),
 	})
 	if err != nil {
-		return nil, &Error{Op: op, Err: err}
+		return &Error{Op: lookUpOp, Err: err}
 	}
 	histories := make(map[RequestKey]map[string][]*Request, len(keys))
-	for r, err := range walk(ctx, c, requestList(op, query, c.pageSize, true)) {
+	bad := make(map[RequestKey]error)
+	for row, err := range walk(ctx, l.client, lookUpList(query, l.client.pageSize)) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := file(histories, keys, r); err != nil {
-			return nil, &Error{Op: op, Err: err}
+		if why := row.stray(keys[0]); why != "" {
+			return &strayError{why: why}
 		}
+		file(histories, bad, keys, row)
 	}
-	found := make(map[RequestKey][]Newest, len(keys))
 	for _, key := range keys {
-		found[key] = newestOf(histories[key])
+		if bad[key] != nil {
+			l.failures = append(l.failures, keyFailure{keys: 1, err: bad[key]})
+			continue
+		}
+		l.found[key] = newestOf(histories[key])
 	}
-	return found, nil
+	return nil
+}
+
+// strayError says that the answer to a look-up has a request that may belong to any of
+// its keys.
+type strayError struct{ why string }
+
+func (e *strayError) Error() string { return "Connect returned " + e.why }
+
+// lookedUp is one row of a look-up.
+type lookedUp struct {
+	request *Request // nil: nothing of it can be read
+	err     error    // why not all of it can be read
+	raw     []byte
+}
+
+func decodeLookedUp(data []byte) (lookedUp, error) {
+	r, err := decodeRequest(data)
+	if err == nil {
+		return lookedUp{request: r, raw: data}, nil
+	}
+	var part struct { // what says to whom it belongs
+		ID    text
+		Type  RequestType
+		Asset struct {
+			ExternalID  text `json:"external_id"`
+			ExternalUID text `json:"external_uid"`
+		}
+	}
+	if json.Unmarshal(data, &part) == nil && part.ID != "" {
+		r = &Request{ID: string(part.ID), Type: part.Type}
+		r.Asset.ExternalID, r.Asset.ExternalUID = string(part.Asset.ExternalID), string(part.Asset.ExternalUID)
+	}
+	return lookedUp{request: r, err: err, raw: data}, nil
+}
+
+func lookUpList(query string, size int) list[lookedUp] {
+	return list[lookedUp]{
+		op: lookUpOp, path: "requests", terms: query, size: size, decode: decodeLookedUp,
+		row: func(l lookedUp) paging.Row {
+			if l.request == nil {
+				sum := sha256.Sum256(l.raw)
+				return paging.Row{ID: "unreadable:" + hex.EncodeToString(sum[:]), Nameless: true, Key: paging.NoKey}
+			}
+			return paging.Row{ID: l.request.ID, Key: paging.TimeKey(l.request.Created, true)}
+		},
+	}
+}
+
+// stray says why a row may belong to any of the keys of a look-up, or "" if it says what it
+// belongs to. Connect ignores conditions that it does not know, so a row that belongs to
+// something else is no surprise.
+func (l lookedUp) stray(key RequestKey) string {
+	r := l.request
+	switch {
+	case r == nil:
+		return fmt.Sprintf("a request that cannot be read (%v)", l.err)
+	case key.owner(r) != "", r.Type != key.Type && r.Type.known():
+		return ""
+	default:
+		return fmt.Sprintf("the request %q of type %q, which does not say what it belongs to", r.ID, wording.Clip(string(r.Type), 40))
+	}
+}
+
+// flaw says why nothing follows from a request of a key, or "".
+func (l lookedUp) flaw(key RequestKey) string {
+	r := l.request
+	switch {
+	case l.err != nil:
+		return fmt.Sprintf("cannot be read: %v", l.err)
+	case r.Type != key.Type:
+		return fmt.Sprintf("has the unknown type %q", wording.Clip(string(r.Type), 40))
+	case !r.Status.known():
+		return fmt.Sprintf("has the unknown status %q", wording.Clip(string(r.Status), 40))
+	case r.Asset.ID == "" || r.Created.IsZero():
+		return "has no asset.id or no created: which is the newest cannot be told"
+	default:
+		return ""
+	}
 }
 
 func projection(op string, fields ...string) rql.Expr {
@@ -220,22 +375,25 @@ func projection(op string, fields ...string) rql.Expr {
 	return rql.Call(op, args...)
 }
 
-// file puts a request to the history of its key and asset. A request that no key
-// named is left out; one that a key named must tell its asset and its age.
-func file(histories map[RequestKey]map[string][]*Request, keys []RequestKey, r *Request) error {
+// file puts a request to the history of its key and asset, or says why it cannot.
+func file(histories map[RequestKey]map[string][]*Request, bad map[RequestKey]error, keys []RequestKey, l lookedUp) {
+	r := l.request
+	if r.Type != keys[0].Type && r.Type.known() || r.Status == StatusDraft && l.err == nil {
+		return
+	}
 	for _, key := range keys {
-		if !key.of(r) {
+		if !key.owns(r) {
 			continue
 		}
-		if r.Asset.ID == "" || r.Created.IsZero() {
-			return fmt.Errorf("request %s has no asset.id or no created: which is the newest cannot be told", wording.Excerpt(r.ID, 100))
+		if flaw := l.flaw(key); flaw != "" {
+			bad[key] = &Error{Op: lookUpOp, Err: fmt.Errorf("%s: request %s %s", key.name(), r.ID, flaw)}
+			continue
 		}
 		if histories[key] == nil {
 			histories[key] = make(map[string][]*Request)
 		}
 		histories[key][r.Asset.ID] = append(histories[key][r.Asset.ID], r)
 	}
-	return nil
 }
 
 // newestOf reduces the histories of the assets of a key, newest first.

@@ -21,6 +21,16 @@ const (
 	TypeTransfer RequestType = "transfer"
 )
 
+// known reports whether the type is one of the constants here.
+func (t RequestType) known() bool {
+	switch t {
+	case TypePurchase, TypeChange, TypeCancel, TypeSuspend, TypeResume, TypeAdjust, TypeRenew, TypeTransfer:
+		return true
+	default:
+		return false
+	}
+}
+
 // RequestStatus is where a fulfillment request stands. An open type.
 type RequestStatus string
 
@@ -41,6 +51,9 @@ const (
 func (s RequestStatus) Final() bool {
 	return s == StatusApproved || s == StatusFailed || s == StatusRevoked
 }
+
+// known reports whether the status is one of the constants here.
+func (s RequestStatus) known() bool { return s.Final() || s.ActsNext() != "" }
 
 // ActsNext says who must act for a request in this status to go on: "the
 // vendor", "the customer", "a tier account", "the clock", "the creator"; ""

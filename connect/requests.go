@@ -41,6 +41,8 @@ type RequestQuery struct {
 // maxQuery keeps request lines below the 8 KiB at which servers begin to refuse them.
 const maxQuery = 7500
 
+var errTooLong = errors.New("servers refuse more than about 8 KiB: ask for fewer values at once")
+
 // Requests lists fulfillment requests, each once. An error ends the sequence.
 //
 // What the typed fields say is asked of the server and, the product and the hub
@@ -252,7 +254,7 @@ func encode(terms []rql.Expr) (string, error) {
 	}
 	query := rql.Escape(formatted)
 	if len(query) > maxQuery {
-		return "", fmt.Errorf("the query is %d bytes long, servers refuse more than about 8 KiB: ask for fewer values at once", len(query))
+		return "", fmt.Errorf("the query is %d bytes long, %w", len(query), errTooLong)
 	}
 	return query, nil
 }
