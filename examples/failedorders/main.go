@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,14 +70,15 @@ func run(ctx context.Context, args []string, token string, stdout io.Writer) (er
 func selected(ctx context.Context, client *ordermanager.Client, s *settings) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		for o, err := range client.Orders(ctx, s.view.Query()) {
-			if err == nil && !o.Detailed() { // the list told no reason
+			odd := o != nil && len(o.Problems) > 0
+			if err == nil && !odd && !o.Detailed() { // the list told no reason
 				o, err = client.Order(ctx, o.ID)
 			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if s.view.Match(o) && s.filter.Match(o) && !yield(o, nil) {
+			if s.view.Match(o) && (odd || s.filter.Match(o)) && !yield(o, nil) {
 				return
 			}
 		}
@@ -211,9 +213,13 @@ type row struct {
 
 func rowOf(o *commerce.Order) row {
 	class, _ := resubmit.DefaultClassifier().Classify(o.Failure.Message())
+	reason := o.Failure.Reason()
+	if len(o.Problems) > 0 {
+		reason = "not all of the order could be read: " + strings.Join(o.Problems, "; ")
+	}
 	return row{
-		Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, Channel: o.Channel, Vendor: o.VendorID,
-		Customer: o.CustomerName, Total: o.Total.String(), Class: class, Reason: o.Failure.Reason(),
+		Number: cmp.Or(o.Number, o.ID), Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, Channel: o.Channel, Vendor: o.VendorID,
+		Customer: o.CustomerName, Total: o.Total.String(), Class: class, Reason: reason,
 	}
 }
 
