@@ -9,8 +9,6 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
@@ -151,28 +150,22 @@ func (p *planner) begin(ctx context.Context) context.Context {
 }
 
 // WritePlanFile is [WritePlan] to a file that only its owner can read, since it names
-// customers. The file appears, or is replaced, once the plan is whole and on
-// disk; after an error the path is as it was, also after one that comes with counts.
-func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (counts Counts, err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+// customers. The file appears, or is replaced, once the plan is whole and on disk. A
+// symbolic link at the path is replaced too, and not followed. After an error the path
+// is as it was, also after one that comes with counts, unless the last step failed,
+// which brings the name of the file to disk.
+func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (Counts, error) {
+	f, err := durable.Create(path, 0o600)
 	if err != nil {
 		return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
 	}
-	f := &syncFile{File: temp}
-	defer func() {
-		if err != nil {
-			_ = f.Sync()            // nothing of it goes on in the background
-			_ = f.Close()           // perhaps a second time
-			_ = os.Remove(f.Name()) // there is nothing more to do about it
-		}
-	}()
-	if counts, err = WritePlan(ctx, cfg, f); err != nil {
+	defer f.Abort()
+	counts, err := WritePlan(ctx, cfg, f)
+	if err != nil {
 		return counts, err
 	}
-	for _, step := range []func() error{f.Sync, f.Close, func() error { return os.Rename(f.Name(), path) }} {
-		if err = step(); err != nil {
-			return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
-		}
+	if err := f.Commit(); err != nil {
+		return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
 	}
 	return counts, nil
 }

@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -99,11 +98,7 @@ func SignPlanFile(path string, key ed25519.PrivateKey, signer string) (*Signatur
 	if err != nil {
 		return nil, err
 	}
-	err = durable.Replace(path+SignatureSuffix, s.Line(), 0o600)
-	if err == nil {
-		err = durable.SyncDir(filepath.Dir(path))
-	}
-	if err != nil {
+	if err := durable.Replace(path+SignatureSuffix, s.Line(), 0o600); err != nil {
 		return nil, fmt.Errorf("resubmit: sign plan: %w", err)
 	}
 	return s, nil

@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 const (
@@ -55,6 +58,9 @@ func writeNew(path, kind string, der []byte, mode os.FileMode) error {
 	}
 	if closed := f.Close(); err == nil {
 		err = closed
+	}
+	if err == nil {
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		_ = os.Remove(path) // err says more

@@ -129,9 +129,6 @@ func (s watcherState) save(dir string) error {
 	if err == nil {
 		err = durable.Replace(filepath.Join(dir, watcherFile), append(wording.EscapeJSON(data), '\n'), 0o600)
 	}
-	if err == nil {
-		err = durable.SyncDir(dir)
-	}
 	if err != nil {
 		return fmt.Errorf("resubmit: watcher: save the state: %w", err)
 	}

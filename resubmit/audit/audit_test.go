@@ -484,7 +484,7 @@ func TestWhatIsNoLogIsRefusedAndLeftAlone(t *testing.T) {
 		})
 	}
 	_, err := audit.Open(t.TempDir(), ana)
-	require.ErrorContains(t, err, "no regular file")
+	require.ErrorContains(t, err, "this is a directory")
 	_, err = audit.Open(filepath.Join(t.TempDir(), "gone", "audit"), ana)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = audit.Open(filepath.Join(t.TempDir(), "audit"), ana, audit.SyncEach(-1))

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/user"
@@ -82,7 +81,7 @@ func SyncEach(d time.Duration) Option {
 // Open opens the log at path, verifies it, and goes on behind its last line, or makes
 // a new one. It takes about a second for each million lines. The file has the mode
 // 0600, and is given it if it has a wider one. A log that was edited or cut off is
-// refused.
+// refused, and so is a symbolic link. A head that a crash left empty is made anew.
 func Open(path string, who Who, opts ...Option) (*Log, error) {
 	l := &Log{path: path, who: wording.OneLine(who.complete().String()), sync: time.Second, decided: make(map[string]bool)}
 	for _, opt := range opts {
@@ -100,23 +99,14 @@ func Open(path string, who Who, opts ...Option) (*Log, error) {
 }
 
 func (l *Log) open() error {
-	info, err := os.Stat(l.path)
-	if err == nil && !info.Mode().IsRegular() {
-		return errors.New("this is no regular file; give another path")
-	}
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !fresh {
+	var err error
+	if l.file, err = durable.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 		return err
 	}
-	if l.file, err = os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+	if err := l.makePrivate(); err != nil {
 		return err
 	}
-	if !fresh && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		if err := l.file.Chmod(0o600); err != nil {
-			return fmt.Errorf("its mode is %v, and others may not read it: %w", info.Mode().Perm(), err)
-		}
-	}
-	torn, err := l.load()
+	torn, mended, err := l.load()
 	if err != nil {
 		return err
 	}
@@ -131,38 +121,53 @@ func (l *Log) open() error {
 		err = l.write(Line{Event: EventMended, Why: fmt.Sprintf(
 			"a crash tore the line after line %d; its %d bytes were cut off: %q", l.chain.n-1, len(torn), wording.Clip(string(torn), maxText))})
 	}
-	if err == nil {
-		err = l.bringToDisk()
+	if err == nil && mended {
+		err = l.write(Line{Event: EventMended, Why: "the head beside the log was empty or torn, as a crash leaves it: " +
+			"it was made anew from the log, whose lines were verified, but lines may have been cut off at its end"})
 	}
-	if err == nil && fresh {
-		err = durable.SyncDir(filepath.Dir(l.path))
+	if err == nil {
+		err = l.bringToDisk() // which brings the name of the log to disk too
 	}
 	return err
 }
 
-// load verifies what is there, and cuts off a torn last line.
-func (l *Log) load() (torn []byte, err error) {
+// makePrivate takes the log from others who may read it.
+func (l *Log) makePrivate() error {
+	info, err := l.file.Stat()
+	if err != nil || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" {
+		return err
+	}
+	if err := l.file.Chmod(0o600); err != nil {
+		return fmt.Errorf("its mode is %v, and others may not read it: %w", info.Mode().Perm(), err)
+	}
+	return nil
+}
+
+// load verifies what is there, and cuts off a torn last line. tornHead reports whether
+// the head says nothing, so that the log stands for itself.
+func (l *Log) load() (torn []byte, tornHead bool, err error) {
 	known, err := readHead(l.path)
-	if err != nil {
-		return nil, err
+	tornHead = errors.Is(err, errTornHead)
+	if err != nil && !tornHead {
+		return nil, false, err
 	}
 	s := &scan{known: []Head{known}, each: l.remember}
 	if err := s.read(l.file); err != nil {
-		return nil, fmt.Errorf("%w; move it away to begin a new one", err)
+		return nil, false, fmt.Errorf("%w; move it away to begin a new one", err)
 	}
 	if err := s.missing(); err != nil {
-		return nil, fmt.Errorf("%w, or move it and %s away to begin a new one", err, headPath(l.path))
+		return nil, false, fmt.Errorf("%w, or move it and %s away to begin a new one", err, headPath(l.path))
 	}
 	if len(s.torn) > 0 {
 		if s.chain.n == 0 && !isPrefix(s.torn) {
-			return nil, errors.New("this is no audit log; give another path")
+			return nil, false, errors.New("this is no audit log; give another path")
 		}
 		if err := l.file.Truncate(s.size); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	l.chain, l.size = s.chain, s.size
-	return s.torn, nil
+	return s.torn, tornHead, nil
 }
 
 // isPrefix reports whether a text can be the start of the first line of a log.
@@ -278,7 +283,7 @@ func (l *Log) bringToDisk() error {
 	if err == nil {
 		var text []byte
 		if text, err = json.Marshal((&scan{chain: l.chain}).head()); err == nil {
-			err = replace(headPath(l.path), append(text, '\n'))
+			err = durable.Replace(headPath(l.path), append(text, '\n'), 0o600)
 		}
 	}
 	if err != nil {
@@ -298,12 +303,4 @@ func (l *Log) fail(err error) error {
 
 func (l *Log) errorf(format string, args ...any) error {
 	return fmt.Errorf("resubmit/audit: %s: %w", l.path, fmt.Errorf(format, args...))
-}
-
-// replace puts a whole file in the place of another.
-func replace(path string, text []byte) error {
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }

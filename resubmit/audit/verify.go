@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
@@ -157,14 +158,37 @@ func checkFirst(line []byte) error {
 
 func headPath(path string) string { return path + ".head" }
 
+const (
+	headStart = `{"lines":`
+	maxHead   = 4 << 10
+)
+
+// errTornHead says that a head has nothing, or not all, of what was written to it.
+var errTornHead = errors.New("the head of the log is empty or torn, as a crash leaves it; open the log to mend it")
+
+// isTornHead reports whether a head is the start of one, with zeros or nothing behind it.
+func isTornHead(text []byte) bool {
+	text = bytes.TrimRight(text, "\x00\n")
+	n := min(len(text), len(headStart))
+	return string(text[:n]) == headStart[:n] && !bytes.HasSuffix(text, []byte("}"))
+}
+
 // readHead reads the head that is kept beside a log; there need not be one.
 func readHead(path string) (Head, error) {
-	text, err := os.ReadFile(headPath(path))
+	f, err := durable.OpenFile(headPath(path), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Head{}, nil
 	}
 	if err != nil {
 		return Head{}, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, maxHead))
+	if err != nil {
+		return Head{}, err
+	}
+	if isTornHead(text) {
+		return Head{}, fmt.Errorf("%s: %w", headPath(path), errTornHead)
 	}
 	if err := number.CheckJSON(text); err != nil {
 		return Head{}, fmt.Errorf("%s is no head of a log: %w; remove it if you know that the log is whole", headPath(path), err)

@@ -3,7 +3,6 @@ package journal
 import (
 	"cmp"
 	"os"
-	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -66,8 +65,5 @@ func (j *Journal) compact() (size int64, err error) {
 		return 0, err
 	}
 	// The lock is on the file that goes: whoever waits for it sees that it is gone.
-	if err := os.Rename(name, j.path); err != nil {
-		return 0, err
-	}
-	return info.Size(), durable.SyncDir(filepath.Dir(j.path))
+	return info.Size(), durable.Rename(name, j.path)
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"io/fs"
 	"os"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
 // What has to be known of bbolt's file (version 2 of it, unchanged since 2013) to
@@ -26,20 +27,14 @@ var errNotJournal = errors.New("this is not a journal; give another path")
 
 // checkKind refuses what is not even a file.
 func checkKind(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, dangling := os.Lstat(path); dangling == nil {
-			return errors.New("it is a link to a file that is not there; give the path of the file itself")
-		}
+	info, err := os.Lstat(path)
+	if err != nil {
 		return err
-	case err != nil:
+	}
+	if err := durable.CheckRegular(info); err != nil {
 		return err
-	case info.IsDir():
-		return errors.New("this is a directory; give the path of a file")
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("this is no regular file, but %v; give another path", info.Mode().Type())
-	case info.Size() == 0:
+	}
+	if info.Size() == 0 {
 		return fmt.Errorf("%w: it is empty, so what it held is lost; bring back a copy, or make a new plan with a new journal", ErrDamaged)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -55,12 +56,12 @@ func writeHolder(path, program string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(holderPath(path), append(text, '\n'), 0o600)
+	return durable.Replace(holderPath(path), append(wording.EscapeJSON(text), '\n'), 0o600)
 }
 
 // readHolder returns nil for whatever is no holder: it only serves a message.
 func readHolder(path string) *Holder {
-	f, err := os.Open(holderPath(path))
+	f, err := durable.OpenFile(holderPath(path), os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}

@@ -97,7 +97,7 @@ func TestWhatIsNoJournalIsRefusedInOneLine(t *testing.T) {
 		"a text":                          {write([]byte("{}\n")), "this is not a journal", false},
 		"a long text":                     {write(bytes.Repeat([]byte("garbage "), 10_000)), "this is not a journal", false},
 		"zeros":                           {write(make([]byte, 64<<10)), "this is not a journal", false},
-		"a link to nothing":               {func(t *testing.T, path string) { require.NoError(t, os.Symlink(path+".gone", path)) }, "a link to a file that is not there", false},
+		"a link to nothing":               {func(t *testing.T, path string) { require.NoError(t, os.Symlink(path+".gone", path)) }, "this is a symbolic link", false},
 		"a bbolt file of another program": {func(t *testing.T, path string) { foreign(t, path) }, "a bbolt file of another program", false},
 	}
 	for name, tt := range tests {

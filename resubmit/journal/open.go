@@ -77,7 +77,7 @@ func Program(name string) Option {
 
 // Open opens the journal at path for writing, and makes a new one if there is
 // none. The file has the mode 0600, and is given it if it has a wider one. It has
-// to be on a disk of this machine.
+// to be on a disk of this machine, and a symbolic link is refused.
 //
 // Open takes the same time for a journal of any size. It checks what was written
 // last; [Journal.Check] checks all.
@@ -136,7 +136,7 @@ func openFile(path string, o options) (*Journal, error) {
 			MaxSize:      o.maxSize,
 			NoSync:       o.noSync,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				f, err := os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the user's own path
+				f, err := durable.OpenFile(name, flag&^os.O_CREATE, mode)
 				if err != nil {
 					return nil, err
 				}
@@ -165,7 +165,7 @@ func openFile(path string, o options) (*Journal, error) {
 
 // begin looks at a journal that is locked.
 func (j *Journal) begin(o options) error {
-	there, err := os.Stat(j.path)
+	there, err := os.Lstat(j.path)
 	if err != nil {
 		return err
 	}

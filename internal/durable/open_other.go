@@ -1,0 +1,5 @@
+//go:build !unix
+
+package durable
+
+const noFollow = 0 // there is no such flag

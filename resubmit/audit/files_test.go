@@ -1,0 +1,81 @@
+package audit_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+)
+
+func TestOpenFollowsNoLinks(t *testing.T) {
+	t.Parallel()
+	victim := filepath.Join(t.TempDir(), "victim")
+	require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o600))
+	t.Run("side files", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit")
+		require.NoError(t, os.Symlink(victim, path+".head.new"))
+		log := open(t, path)
+		require.NoError(t, log.Add(audit.Line{Event: audit.EventRead}))
+		require.NoError(t, log.Close())
+		_, err := audit.VerifyFile(path)
+		require.NoError(t, err)
+	})
+	for name, linked := range map[string]string{"log": "", "head": ".head"} {
+		t.Run(name, func(t *testing.T) {
+			for _, to := range []string{victim, victim + ".gone"} {
+				path := filepath.Join(t.TempDir(), "audit")
+				require.NoError(t, os.Symlink(to, path+linked))
+				_, err := audit.Open(path, ana)
+				require.ErrorContains(t, err, "this is a symbolic link")
+				require.NoFileExists(t, victim+".gone")
+			}
+		})
+	}
+	content, err := os.ReadFile(victim)
+	require.NoError(t, err)
+	require.Equal(t, "precious", string(content))
+}
+
+func TestOpenMendsATornHead(t *testing.T) {
+	t.Parallel()
+	path := written(t, 3)
+	head, err := os.ReadFile(path + ".head")
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	torn := [][]byte{{}, []byte("\n"), make([]byte, 64), append(head[:20:20], 0, 0, 0), []byte("{")}
+	for size := 1; size < len(head)-1; size += 13 {
+		torn = append(torn, head[:size])
+	}
+	for _, left := range torn {
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		require.NoError(t, os.WriteFile(path+".head", left, 0o600))
+		_, err := audit.VerifyFile(path)
+		require.ErrorContains(t, err, "open the log to mend it", "%q", left)
+		require.NoError(t, open(t, path).Close(), "%q", left)
+		_, err = audit.VerifyFile(path)
+		require.NoError(t, err)
+		lines := linesOf(t, path)
+		require.Equal(t, []string{"opened", "mended", "closed"}, events(lines)[len(lines)-3:])
+		require.Contains(t, lines[len(lines)-2].Why, "the head beside the log was empty or torn")
+	}
+	t.Run("but no edited log", func(t *testing.T) {
+		edited := append([]byte(nil), text...)
+		edited[len(edited)/2] ^= 1
+		require.NoError(t, os.WriteFile(path, edited, 0o600))
+		require.NoError(t, os.WriteFile(path+".head", nil, 0o600))
+		_, err := audit.Open(path, ana)
+		require.Error(t, err)
+	})
+	t.Run("but nothing that is no head", func(t *testing.T) {
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		for _, other := range []string{"other", `{"lines":0,"hash":""}`, `{"lin":3`, "{}"} {
+			require.NoError(t, os.WriteFile(path+".head", []byte(other), 0o600))
+			_, err := audit.Open(path, ana)
+			require.ErrorContains(t, err, "is no head of a log", other)
+		}
+	})
+}
