@@ -497,7 +497,7 @@ type NotPlannedError struct {
 
 func (e *NotPlannedError) Error() string {
 	return fmt.Sprintf("resubmit: plan: the view %s does not list the orders %s, or the filter leaves them out; leave them out of PlanConfig.Explicit",
-		e.View, strings.Join(e.Orders, ", "))
+		excerpt(e.View), sentence(strings.Join(e.Orders, ", ")))
 }
 
 // unplanned returns those of some names that are not in the plan, sorted.

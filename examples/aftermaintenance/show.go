@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -254,5 +255,5 @@ func (p *progress) line(format string, args ...any) {
 	if p.terminal {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}
-	fmt.Fprintln(p.out, strings.TrimSpace(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.out, wording.OneLine(fmt.Sprintf(format, args...)))
 }

@@ -9,7 +9,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,6 +25,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -224,7 +224,7 @@ func rowOf(o *commerce.Order) row {
 }
 
 func showJSON(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
-	enc := json.NewEncoder(out)
+	enc := wording.JSONEncoder(out)
 	for o, err := range orders {
 		if err != nil {
 			return err

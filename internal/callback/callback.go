@@ -41,9 +41,9 @@ type PanicError struct {
 
 // Error is one line.
 func (e *PanicError) Error() string {
-	text := "a callback panicked: " + e.Value
+	text := "a callback panicked: " + wording.Excerpt(e.Value, maxValue)
 	if e.Where != "" {
-		text += " (at " + e.Where + ")"
+		text += " (at " + wording.Excerpt(e.Where, 1000) + ")"
 	}
 	return text
 }

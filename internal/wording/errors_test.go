@@ -31,22 +31,26 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/ical"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
 // exportedErrors are all exported error types, by package and name.
 var exportedErrors = map[string]error{
-	"commerce.Error":        &commerce.Error{},
-	"commerce.Fault":        &commerce.Fault{},
-	"connect.Error":         &connect.Error{},
-	"connect.SourceWarning": &connect.SourceWarning{},
-	"ical.Error":            &ical.Error{},
-	"journal.HeldError":     &journal.HeldError{},
-	"rest.Error":            &rest.Error{},
-	"xmlrpc.Error":          &xmlrpc.Error{},
-	"xmlrpc.Fault":          &xmlrpc.Fault{},
+	"callback.PanicError":      &callback.PanicError{},
+	"commerce.Error":           &commerce.Error{},
+	"commerce.Fault":           &commerce.Fault{},
+	"connect.Error":            &connect.Error{},
+	"connect.SourceWarning":    &connect.SourceWarning{},
+	"ical.Error":               &ical.Error{},
+	"journal.HeldError":        &journal.HeldError{},
+	"rest.Error":               &rest.Error{},
+	"resubmit.NotPlannedError": &resubmit.NotPlannedError{},
+	"xmlrpc.Error":             &xmlrpc.Error{},
+	"xmlrpc.Fault":             &xmlrpc.Fault{},
 }
 
 func TestEveryExportedErrorType(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Exit statuses.
@@ -65,7 +67,7 @@ func Status(program string, err error, stderr io.Writer) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return ExitDone
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", program, err)
+	fmt.Fprintf(stderr, "%s: %s\n", program, wording.Lines(err.Error()))
 	if _, wrongCall := errors.AsType[usageError](err); wrongCall {
 		fmt.Fprintln(stderr, "Run with -help to see the flags.")
 		return ExitUsage

@@ -49,3 +49,10 @@ func TestStatus(t *testing.T) {
 	require.NoError(t, cli.Usage(nil))
 	require.Equal(t, cli.ExitUsage, cli.Status("prog", fmt.Errorf("wrapped: %w", cli.Usage(errors.New("wrong"))), &strings.Builder{}))
 }
+
+func TestStatusShowsNoControlCharacters(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	cli.Status("program", errors.New("first\x1b[2J\u009b\u202e\nsecond"), &out)
+	require.Equal(t, "program: first\ufffd[2J\ufffd\ufffd\nsecond\n", out.String())
+}
