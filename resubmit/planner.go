@@ -2,6 +2,7 @@ package resubmit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 )
 
 const (
@@ -197,6 +199,8 @@ type planner struct {
 	counters planCounters
 	lookUps  lookUps
 
+	unmatched mismatch.Rows // listed although the query leaves them out; of the goroutine that lists
+
 	readable  atomic.Bool  // an order could be read
 	forbidden atomic.Int64 // orders that Commerce forbids to read
 
@@ -234,6 +238,9 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.view = cfg.View.Query()
 	p.query, p.rest = Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
+	p.query.OnMismatch = func(o *commerce.Order) {
+		p.unmatched.Add(label(o), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
+	}
 	p.cheap, p.rest = splitCheap(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
 	p.header = Header{
@@ -414,7 +421,13 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		if err != nil {
 			return err
 		}
-		if o = identified(readable(o), &rows); !p.query.Match(o) || !selects(p.cheap, o) {
+		o = identified(readable(o), &rows)
+		if why := p.query.Mismatch(o); why != "" {
+			p.unmatched.Add(label(o), why)
+			continue
+		}
+		p.unmatched.Matched()
+		if !selects(p.cheap, o) {
 			continue
 		}
 		if !o.PlacedAt.IsZero() {
@@ -436,6 +449,9 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 			}
 			orders = nil
 		}
+	}
+	if err := p.unmatched.Err(); err != nil {
+		return err
 	}
 	if len(orders) > 0 {
 		return pass(orders)
@@ -520,6 +536,10 @@ func (p *planner) missing() error {
 func (p *planner) report(counts Counts, digest string) {
 	if missing := p.unplanned(p.Vouched); len(missing) > 0 {
 		p.Logger.Warn("orders that were named are not in the view or not selected", "orders", strings.Join(missing, " "))
+	}
+	if p.unmatched.Count() > 0 {
+		p.Logger.Warn("the source listed orders that it was asked to leave out; they are not in the plan",
+			"orders", p.unmatched.Count(), "reason", p.unmatched.String())
 	}
 	if p.unread > 0 {
 		p.Logger.Warn("orders could not be read and are held", "orders", p.unread)
