@@ -68,9 +68,28 @@ func WithTLSFiles(certFile, keyFile, authoritiesFile string) Option {
 
 // WithTLSConfig sets what TLS trusts and shows: RootCAs for a private authority,
 // Certificates or GetClientCertificate for a client certificate. It is
-// copied. InsecureSkipVerify is refused. Default: the system's authorities, no certificate.
+// copied. See [WithInsecureTLS]. Default: the system's authorities, no certificate.
 func WithTLSConfig(settings *tls.Config) Option {
 	return func(c *config) error { return c.rest.SetTLS(settings) }
+}
+
+// WithPlainHTTP allows credentials over http:// to any host: everybody on the way can read
+// them. By default that is an error, except for localhost, 127.0.0.0/8 and ::1.
+func WithPlainHTTP() Option {
+	return func(c *config) error {
+		c.rest.PlainHTTP = true
+		return nil
+	}
+}
+
+// WithInsecureTLS allows TLS that does not protect credentials: a tls.Config, also that of a
+// supplied HTTP client, with InsecureSkipVerify or a version below 1.2. By default that is an error.
+// A RoundTripper that is not a *http.Transport is not looked into.
+func WithInsecureTLS() Option {
+	return func(c *config) error {
+		c.rest.InsecureTLS = true
+		return nil
+	}
 }
 
 // WithUserAgent names the program to Connect. Default "cloudblue-go".

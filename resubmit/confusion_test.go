@@ -87,7 +87,7 @@ func newTwoDays(t testing.TB, seed uint64) *twoDays {
 	var err error
 	w.commerce, err = commercetest.New(commercetest.Config{
 		Seed: seed, Now: now, OutageTexts: outageTexts(t), InMaintenance: w.connect.InMaintenance,
-		ConnectURL: "http://connect.test/public/v1", ConnectKey: connecttest.DefaultKey, ConnectHTTP: &http.Client{Transport: w.connect.Transport()},
+		ConnectURL: "https://connect.test/public/v1", ConnectKey: connecttest.DefaultKey, ConnectHTTP: &http.Client{Transport: w.connect.Transport()},
 	})
 	require.NoError(t, err)
 	return w
@@ -298,7 +298,7 @@ func (w *twoDays) judged(told bool) confusion {
 	source := &planSource{orders: orders}
 	rates, err := resubmit.MeasureRates(w.t.Context(), source, commerce.View{}, october("03 00:00"), october("07 00:00"), nil)
 	require.NoError(w.t, err)
-	client, err := connect.New("http://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
+	client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
 		connect.WithHTTPClient(&http.Client{Transport: w.connect.Transport()}), connect.WithRate(1000))
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{

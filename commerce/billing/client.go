@@ -57,6 +57,7 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 		return nil, fmt.Errorf("billing: %w", err)
 	}
 	c.rest.Auth, c.rest.MaxBody = creds.http, c.client.maxBody
+	c.rest.Sensitive = creds.members != nil
 	made, err := rest.New(c.rest)
 	if err != nil {
 		return nil, fmt.Errorf("billing: %w", err)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
@@ -30,6 +31,11 @@ type Call struct {
 	ReadOnly bool
 	// Secrets are the parameters that must not show in errors, should the server repeat them.
 	Secrets []string
+}
+
+// Format keeps the parameters, which may be secrets, out of every kind of print.
+func (c Call) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "Call(%s.%s)", cmp.Or(c.Server, defaultServer), c.Method)
 }
 
 // envelope is the one parameter of the method Execute (facts/commerce.md 1.3).

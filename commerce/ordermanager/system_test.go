@@ -28,7 +28,7 @@ func TestTheWayOfAFailedOrderThroughAWholeSystem(t *testing.T) {
 		now = now.Add(time.Second)
 	}
 	require.NoError(t, sys.Step(t.Context()))
-	c, err := ordermanager.New("http://commerce.test", ordermanager.Token(commercetest.DefaultToken),
+	c, err := ordermanager.New("https://commerce.test", ordermanager.Token(commercetest.DefaultToken),
 		ordermanager.WithHTTPClient(&http.Client{Transport: sys.Transport()}), ordermanager.WithPageSize(10))
 	require.NoError(t, err)
 

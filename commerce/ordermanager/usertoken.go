@@ -39,7 +39,7 @@ func UserToken(operationsURL string, userID int, opts ...Option) (func(context.C
 	case strings.HasSuffix(strings.TrimRight(operationsURL, "/"), "/RPC2"):
 		return nil, errors.New("ordermanager: the URL of Operations must end before /RPC2")
 	}
-	c.rest.BaseURL = operationsURL
+	c.rest.BaseURL, c.rest.Sensitive = operationsURL, true // the answer is a token
 	client, err := rest.New(c.rest)
 	if err != nil {
 		return nil, fmt.Errorf("ordermanager: Operations: %w", err)

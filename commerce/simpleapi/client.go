@@ -30,7 +30,7 @@ type Client struct {
 // [WithTLSConfig]. No call is made.
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords(), refuses: apiRefuses}
-	c.rest.BaseURL = baseURL
+	c.rest.BaseURL, c.rest.Sensitive = baseURL, true
 	c.rest.MaxWait = time.Minute
 	c.rest.Busy = time.Minute // what a public client waits (facts/commerce.md 3)
 	for _, opt := range opts {

@@ -40,6 +40,16 @@ type KeycloakLogin struct {
 	Scope string
 }
 
+// Format keeps the password out of every kind of print.
+func (l GatewayLogin) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "GatewayLogin(%s)", l.User)
+}
+
+// Format keeps the secrets out of every kind of print.
+func (l KeycloakLogin) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "KeycloakLogin(%s at %s)", l.User, l.URL)
+}
+
 // signIn fetches tokens by one request.
 type signIn struct {
 	client *rest.Client

@@ -74,7 +74,7 @@ func TestTheClientOfThisModuleSeesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys := connecttest.New(connecttest.Config{})
-		client, err := connect.New("http://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
+		client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
 			connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}), connect.WithMaxTries(1))
 		require.NoError(t, err)
 		probe := func() connect.Probe {
@@ -107,7 +107,7 @@ func TestTheClientOfThisModuleSeesWhatIsWrong(t *testing.T) {
 		require.ErrorIs(t, client.CheckAccess(t.Context()), connect.ErrForbidden)
 		sys.Forbid()
 		require.NoError(t, client.CheckAccess(t.Context()))
-		other, err := connect.New("http://connect.test/public/v1", connect.APIKey("SU-9:other"), connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}))
+		other, err := connect.New("https://connect.test/public/v1", connect.APIKey("SU-9:other"), connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}))
 		require.NoError(t, err)
 		require.ErrorIs(t, other.CheckAccess(t.Context()), connect.ErrUnauthorized)
 	})

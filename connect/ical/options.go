@@ -155,6 +155,25 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
+// WithPlainHTTP allows an address of http:// on any host: everybody on the way can read the
+// address, which is a secret where the calendar is private. By default that is an error, except for localhost, 127.0.0.0/8 and
+// ::1. Not for files.
+func WithPlainHTTP() Option {
+	return func(c *config) error {
+		c.rest.PlainHTTP = true
+		return nil
+	}
+}
+
+// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with InsecureSkipVerify or a version below 1.2. By default that is an error.
+// A RoundTripper that is not a *http.Transport is not looked into. Not for files.
+func WithInsecureTLS() Option {
+	return func(c *config) error {
+		c.rest.InsecureTLS = true
+		return nil
+	}
+}
+
 // WithTimeout bounds one try to fetch a calendar, its body included. Default 30 s.
 // Not for files.
 func WithTimeout(d time.Duration) Option {

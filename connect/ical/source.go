@@ -20,6 +20,9 @@ type Source struct {
 	last *version
 }
 
+// Format keeps the address, which may be a secret, out of every kind of print.
+func (*Source) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "ical.Source") }
+
 // origin is where a calendar is.
 type origin interface {
 	// fetch returns the version that is there now: the last one, if that is

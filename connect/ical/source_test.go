@@ -54,7 +54,7 @@ func TestAddressesAreAskedAsTheyAre(t *testing.T) {
 		{strings.Replace(address, "https", "webcal", 1), address, ""},
 		{"WEBCAL://calendar.example.com:8443/a%2Fb.ics?key=" + secret + "&x=%20y", "https://calendar.example.com:8443/a%2Fb.ics?key=" + secret + "&x=%20y", ""},
 		{"https://ops:pass%20word@calendar.example.com/", "https://calendar.example.com", "ops"},
-		{"http://calendar.example.com", "http://calendar.example.com", ""},
+		{"http://localhost:8080", "http://localhost:8080", ""},
 	} {
 		var asked *http.Request
 		source := served(t, tc.address, func(r *http.Request) (*http.Response, error) {

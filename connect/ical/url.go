@@ -14,8 +14,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
-// New is the calendar at an address of https://, http:// or webcal://, which is
-// https. A name and a password in it are sent as Basic credentials.
+// New is the calendar at an address of https:// or webcal://, which is https; http:// is for
+// this host only, see [WithPlainHTTP]. A name and a password in it are sent as Basic credentials.
 //
 // The addresses that Google, Outlook and others give for a private calendar are
 // secrets: who knows one can read it. So errors and the Source of the windows
@@ -53,7 +53,7 @@ func newPlace(address string, cfg *config) (*place, error) {
 		u.Scheme = "https"
 	}
 	p := &place{cfg: cfg, host: u.Scheme + "://" + u.Host, path: u.EscapedPath(), query: u.RawQuery}
-	cfg.rest.BaseURL, cfg.rest.MaxBody = p.host, cfg.maxBytes
+	cfg.rest.BaseURL, cfg.rest.MaxBody, cfg.rest.Sensitive = p.host, cfg.maxBytes, true
 	if u.User != nil {
 		password, _ := u.User.Password()
 		if cfg.rest.Auth, err = rest.BasicAuth(u.User.Username(), password); err != nil {

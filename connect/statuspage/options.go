@@ -93,6 +93,15 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
+// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with InsecureSkipVerify or a version below 1.2. By default that is an error.
+// A RoundTripper that is not a *http.Transport is not looked into.
+func WithInsecureTLS() Option {
+	return func(c *config) error {
+		c.rest.InsecureTLS = true
+		return nil
+	}
+}
+
 // WithLogger logs the calls. Default: nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) error {

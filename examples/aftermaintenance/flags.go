@@ -133,7 +133,7 @@ func (s *settings) check(given map[string]bool) error {
 			return fmt.Errorf("-%s is for the test systems, and -commerce names a real one: give one or the other", name)
 		}
 	}
-	for _, name := range []string{"connect", "windows", "apply", "unreviewed", "ca"} {
+	for _, name := range []string{"connect", "windows", "apply", "unreviewed", "ca", "plain-http"} {
 		if given[name] && s.sandbox {
 			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
 		}
@@ -162,6 +162,9 @@ func (s *settings) check(given map[string]bool) error {
 		return errors.New("-commerce needs -connect and -windows too: without them nobody can say why an order failed")
 	}
 	if err := s.way.check(); err != nil {
+		return err
+	}
+	if err := s.checkPlainHTTP(); err != nil {
 		return err
 	}
 	if s.connectKey == "" {

@@ -52,7 +52,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	if sys.commerce, err = s.way.open(s.selected); err != nil {
 		return err
 	}
-	if sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey)); err != nil {
+	if sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey), allowing(s.way.plainHTTP, connect.WithPlainHTTP)...); err != nil {
 		return err
 	}
 	switch p, err := sys.connect.Probe(ctx); {

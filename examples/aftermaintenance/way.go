@@ -28,6 +28,7 @@ const (
 // The secrets come from the environment alone, and go to the clients alone.
 type way struct {
 	via, url, authorities string
+	plainHTTP             bool // allowed to other hosts
 
 	// ordermanager
 	token                       string // also simpleapi
@@ -63,6 +64,7 @@ func (w *way) flags(flags *flag.FlagSet) {
 	flags.StringVar(&w.via, "via", viaOrderManager, "the `way` into Commerce: ordermanager, billing or simpleapi")
 	flags.StringVar(&w.url, "commerce", "", "base `URL` of Commerce, that of the way in; without it both systems are test systems in this process")
 	flags.StringVar(&w.authorities, "ca", "", "PEM `file` of the authorities that may sign Commerce's certificate (default: those of the machine)")
+	flags.BoolVar(&w.plainHTTP, "plain-http", false, "allow http:// to other hosts than this one, though everybody on the way can read the credentials")
 	flags.StringVar(&w.operations, "operations", "", "with -via ordermanager: `URL` of Operations (port 8440), to fetch APS tokens there")
 	flags.IntVar(&w.operationsUser, "operations-user", 1, "with -operations: the `id` of the user to fetch tokens for")
 	flags.BoolVar(&w.members, "members", false, "with -via billing: send user and password inside the call, not by HTTP Basic")
@@ -161,28 +163,29 @@ type billingShop struct {
 func (w *way) open(selected []billing.Line) (shop, error) {
 	switch w.via {
 	case viaBilling:
-		client, err := billing.New(w.url, w.billingLogin(), trusting(w.authorities, billing.WithTLSFiles)...)
+		client, err := billing.New(w.url, w.billingLogin(), options(w, billing.WithTLSFiles, billing.WithPlainHTTP)...)
 		if err != nil {
 			return nil, err
 		}
 		return billingShop{client, client.FromList(selected)}, nil
 	case viaSimpleAPI:
-		return simpleapi.New(w.url, w.simpleLogin(), trusting(w.authorities, simpleapi.WithTLSFiles)...)
+		return simpleapi.New(w.url, w.simpleLogin(), options(w, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP)...)
 	default:
 		login, err := w.orderManagerLogin()
 		if err != nil {
 			return nil, err
 		}
-		return ordermanager.New(w.url, login, trusting(w.authorities, ordermanager.WithTLSFiles)...)
+		return ordermanager.New(w.url, login, options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP)...)
 	}
 }
 
-// trusting is the option for a private authority, of whichever client; none without a file.
-func trusting[Option any](file string, with func(cert, key, authorities string) Option) []Option {
-	if file == "" {
-		return nil
+// options are those of whichever client for a private authority and for plain http.
+func options[Option any](w *way, tlsFiles func(cert, key, authorities string) Option, plainHTTP func() Option) []Option {
+	all := allowing(w.plainHTTP, plainHTTP)
+	if w.authorities != "" {
+		all = append(all, tlsFiles("", "", w.authorities))
 	}
-	return []Option{with("", "", file)}
+	return all
 }
 
 func (w *way) orderManagerLogin() (ordermanager.Auth, error) {
@@ -190,7 +193,7 @@ func (w *way) orderManagerLogin() (ordermanager.Auth, error) {
 	case w.consumerKey != "":
 		return ordermanager.OAuth1(w.consumerKey, w.consumerSecret), nil
 	case w.operations != "":
-		opts := trusting(w.authorities, ordermanager.WithTLSFiles)
+		opts := options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP)
 		if w.user != "" {
 			opts = append(opts, ordermanager.WithBasicAuth(w.user, w.password))
 		}

@@ -90,8 +90,8 @@ type tokens struct {
 	// lock guards what follows. It is a channel, so that waiting for somebody
 	// else's fetch ends with the waiter's context.
 	lock  chan struct{}
-	token string
-	stale time.Time // when to replace the token; zero: when it is refused
+	token func() string // as in static; nil: none
+	stale time.Time     // when to replace the token; zero: when it is refused
 }
 
 func (a *tokens) Apply(ctx context.Context, r *http.Request) error {
@@ -99,12 +99,12 @@ func (a *tokens) Apply(ctx context.Context, r *http.Request) error {
 		return err
 	}
 	defer a.release()
-	if a.token == "" || !a.stale.IsZero() && !time.Now().Before(a.stale) {
+	if a.token == nil || !a.stale.IsZero() && !time.Now().Before(a.stale) {
 		if err := a.renew(ctx); err != nil {
 			return err
 		}
 	}
-	r.Header.Set(a.header, a.token)
+	r.Header.Set(a.header, a.token())
 	return nil
 }
 
@@ -114,11 +114,11 @@ func (a *tokens) Renew(ctx context.Context, r *http.Request) bool {
 		return false
 	}
 	defer a.release()
-	if a.token != "" && a.token != refused {
+	if a.token != nil && a.token() != refused {
 		return true // somebody else has renewed it since
 	}
-	a.token = ""
-	return a.renew(ctx) == nil && a.token != refused
+	a.token = nil
+	return a.renew(ctx) == nil && a.token() != refused
 }
 
 func (a *tokens) renew(ctx context.Context) error {
@@ -130,7 +130,7 @@ func (a *tokens) renew(ctx context.Context) error {
 	if err := checkCredential(token); err != nil {
 		return fmt.Errorf("the token function returned no token: %w", err)
 	}
-	a.token, a.stale = token, time.Time{}
+	a.token, a.stale = func() string { return token }, time.Time{}
 	if life > 0 {
 		a.stale = asked.Add(life - min(300*time.Second, life/5))
 	}

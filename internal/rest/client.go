@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -37,6 +38,10 @@ type Config struct {
 	Pace      *Pace         // nil: every call for itself
 	Logger    *slog.Logger  // discards; at Debug: op, method, url, status, attempt, elapsed, error
 	Header    http.Header   // sent with every request
+
+	Sensitive   bool // secrets are sent or answered besides Auth
+	PlainHTTP   bool // allows secrets over http:// to other hosts than this one
+	InsecureTLS bool // allows TLS that is not verified, or below 1.2
 }
 
 // Client sends requests to one base URL. Immutable, safe for concurrent use.
@@ -56,7 +61,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.MaxTries < 0 || cfg.MaxWait < 0 || cfg.MaxBody < 0 || cfg.Timeout < 0 || cfg.Busy < 0 {
 		return nil, errors.New("tries, waits, body sizes and timeouts must not be negative")
 	}
-	if err := checkTLS(cfg); err != nil {
+	if err := cmp.Or(checkTLS(cfg), checkPlain(cfg)); err != nil {
 		return nil, err
 	}
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cloudblue-go")
@@ -69,10 +74,29 @@ func New(cfg Config) (*Client, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Header = cfg.Header.Clone()
-	return &Client{
+	c := &Client{
 		cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"),
 		http: httpClient(cfg.HTTP, cfg.TLS, 0), push: httpClient(cfg.HTTP, cfg.TLS, pushIdle),
-	}, nil
+	}
+	if err := checkStrength(c.http.Transport); err != nil && !cfg.InsecureTLS {
+		return nil, err
+	}
+	return c, nil
+}
+
+// checkPlain rejects secrets over plain http to another host.
+func checkPlain(cfg Config) error {
+	u, err := url.Parse(cfg.BaseURL)
+	secrets := cfg.Auth != nil || cfg.Sensitive
+	if err != nil || u.Scheme != "http" || cfg.PlainHTTP || !secrets || isLoopback(u.Hostname()) {
+		return err
+	}
+	return fmt.Errorf("%s would get credentials over plain http, which everybody on the way can read: "+
+		"use https://, or allow it (WithPlainHTTP)", u.Host)
+}
+
+func isLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // checkBaseURL never shows the URL itself: a mistyped one may hold a password.

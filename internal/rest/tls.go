@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -103,13 +104,31 @@ func loadAuthorities(file string) (*x509.CertPool, error) {
 	}
 }
 
-// checkTLS refuses what would do nothing, or harm.
+// checkStrength rejects a transport whose TLS does not protect credentials. What is not a
+// *http.Transport cannot be looked into.
+func checkStrength(t http.RoundTripper) error {
+	transport, ok := t.(*http.Transport)
+	if !ok || transport.TLSClientConfig == nil {
+		return nil
+	}
+	settings := transport.TLSClientConfig
+	tooOld := func(version uint16) bool { return version != 0 && version < tls.VersionTLS12 }
+	switch {
+	case settings.InsecureSkipVerify:
+		return errors.New("InsecureSkipVerify would send the credentials to anybody: " +
+			"trust the server's authority by RootCAs instead, or allow it (WithInsecureTLS)")
+	case tooOld(settings.MinVersion) || tooOld(settings.MaxVersion):
+		return errors.New("TLS below 1.2 can be broken: leave MinVersion and MaxVersion at 0, or allow it (WithInsecureTLS)")
+	default:
+		return nil
+	}
+}
+
+// checkTLS rejects settings that would do nothing.
 func checkTLS(cfg Config) error {
 	switch {
 	case cfg.TLS == nil:
 		return nil
-	case cfg.TLS.InsecureSkipVerify:
-		return errors.New("InsecureSkipVerify would send the credentials to anybody: trust the server's authority by RootCAs instead")
 	case cfg.HTTP != nil && cfg.HTTP.Transport != nil:
 		return errors.New("TLS settings cannot be combined with an HTTP client that has its own transport: set them in that transport")
 	case strings.HasPrefix(strings.ToLower(cfg.BaseURL), "http:"):

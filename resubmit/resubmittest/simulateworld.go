@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	commerceURL = "http://commerce.sim"
-	connectURL  = "http://connect.sim/public/v1"
+	commerceURL = "https://commerce.sim"
+	connectURL  = "https://connect.sim/public/v1"
 	// mostLives is after how many lives of the program nothing goes wrong any more,
 	// so that every world comes to an end.
 	mostLives = 8

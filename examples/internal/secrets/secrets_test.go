@@ -56,7 +56,7 @@ type login struct {
 	strange bool
 }
 
-const base = "http://commerce.test"
+const base = "https://commerce.test"
 
 func logins() map[string]login {
 	urls := commercetest.URLsAt(base)
@@ -253,7 +253,7 @@ func TestTheClientOfConnectShowsNoKeyWhateverAServerAnswers(t *testing.T) {
 			system := connecttest.New(connecttest.Config{Key: connectKey})
 			server := &hostile{next: system.Transport(), secrets: secrets, how: how, where: func(*http.Request, string) bool { return true }}
 			logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			c, err := connect.New("http://connect.test/public/v1", connect.APIKey(connectKey), connect.WithLogger(logger),
+			c, err := connect.New("https://connect.test/public/v1", connect.APIKey(connectKey), connect.WithLogger(logger),
 				connect.WithHTTPClient(&http.Client{Transport: server}), connect.WithMaxTries(1))
 			require.NoError(t, err)
 			ctx := t.Context()
