@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
@@ -200,7 +201,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 			return nil, fmt.Errorf("connect: %w", err)
 		}
 	}
-	if auth == nil {
+	if callback.Nil(auth) {
 		return nil, errors.New("connect: no credentials: pass connect.APIKey(…)")
 	}
 	cfg.rest.Auth = credentials{auth}

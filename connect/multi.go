@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // Multi is several sources as one. It asks them all at once, takes the same
@@ -90,7 +92,8 @@ func WithHorizon(back, ahead time.Duration) MultiOption {
 }
 
 // NewMulti merges sources; those that come first go before the others. It asks
-// none of them yet. A file of the cache that cannot be read is no error: a warning
+// none of them yet. A source that is nil, or holds a nil pointer, map or function, is
+// an error. A file of the cache that cannot be read is no error: a warning
 // of the first calls says so.
 func NewMulti(sources []NamedSource, opts ...MultiOption) (*Multi, error) {
 	const horizon = 400 * 24 * time.Hour
@@ -116,7 +119,7 @@ func NewMulti(sources []NamedSource, opts ...MultiOption) (*Multi, error) {
 			return nil, fmt.Errorf("connect: source of windows: %w", err)
 		case seen[folded]:
 			return nil, fmt.Errorf("connect: two sources of windows are called %q: a name stands for one", s.Name)
-		case s.Source == nil:
+		case callback.Nil(s.Source):
 			return nil, fmt.Errorf("connect: source of windows %q is nil", s.Name)
 		}
 		seen[folded] = true

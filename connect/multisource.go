@@ -80,7 +80,7 @@ func (r *remembered) lastAt() time.Time {
 func (r *remembered) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, []*SourceWarning, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	windows, err := r.source.Windows(limited, wide.Start, wide.End)
+	windows, err := ask(limited, r.source, wide.Start, wide.End)
 	windows, odd := usable(windows)
 	warnings, failure := SplitWarnings(errors.Join(err, errors.Join(odd...)))
 	if failure != nil && limited.Err() != nil && ctx.Err() == nil {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
@@ -214,7 +215,7 @@ type lookUp struct {
 // run looks keys up, in halves where that tells more. It returns the error of the first
 // look-up.
 func (l *lookUp) run(ctx context.Context, keys []RequestKey) error {
-	err := l.once(ctx, keys)
+	err := callback.Do(func() error { return l.once(ctx, keys) }) // the user's Auth may panic
 	var stray *strayError
 	long := errors.Is(err, errTooLong)
 	switch {

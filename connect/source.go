@@ -2,7 +2,10 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // WindowSource tells when Connect is under maintenance: code, a file, a status page, a
@@ -20,6 +23,14 @@ type WindowSource interface {
 	// other error says that the source failed; windows that come with it are a part of
 	// the answer at best. No windows and no error means that there is no maintenance.
 	Windows(ctx context.Context, from, to time.Time) ([]Window, error)
+}
+
+// ask asks a source. A panic of the source is an error, and so is a source that is nil.
+func ask(ctx context.Context, source WindowSource, from, to time.Time) ([]Window, error) {
+	if callback.Nil(source) {
+		return nil, errors.New("connect: the source of windows is nil")
+	}
+	return callback.Call(func() ([]Window, error) { return source.Windows(ctx, from, to) })
 }
 
 // SourceFunc is a function as a [WindowSource]. It has the contract of Windows to

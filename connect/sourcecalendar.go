@@ -16,7 +16,7 @@ import (
 // what the source said. The calendar is never nil: when the source failed it holds what
 // came with the error.
 func CalendarOf(ctx context.Context, source WindowSource, from, to time.Time) (*Calendar, error) {
-	windows, err := source.Windows(ctx, from, to)
+	windows, err := ask(ctx, source, from, to)
 	windows, odd := usable(windows)
 	entries := make([]entry, len(windows))
 	for i, w := range windows {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -55,7 +56,8 @@ type TrackerConfig struct {
 	Keep      int
 	// Calendar is asked for the announced windows, not the observed ones, each
 	// time they are needed. It must be safe for concurrent use and must not call
-	// the tracker. Default: none are announced.
+	// the tracker. While it panics, no window is taken to be announced. Default: none are
+	// announced.
 	Calendar func() *Calendar
 
 	// WhenUp and WhenDown are the times between two looks of [Tracker.Run], which
@@ -85,6 +87,14 @@ func (c TrackerConfig) withDefaults() TrackerConfig {
 		c.Calendar = func() *Calendar { return nil }
 	}
 	return c
+}
+
+// calendar is what is announced now.
+func (t *Tracker) calendar() (c *Calendar) {
+	var err error
+	defer func() { callback.Log(t.cfg.Logger, err) }()
+	defer callback.Recover(&err)
+	return t.cfg.Calendar()
 }
 
 func (c TrackerConfig) check() error {

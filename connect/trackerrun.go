@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // Prober looks at Connect from outside; *Client does. An error says that nothing
@@ -25,7 +27,12 @@ const longestPause = 5 * time.Minute
 // and returns the error of ctx. It starts no goroutine. The time between looks is
 // in [TrackerConfig]; a Retry-After of up to 5 min is waited for. A look that
 // learns nothing is logged. A second Run at the same time is refused.
+//
+// A panic of the prober is a look that learns nothing.
 func (t *Tracker) Run(ctx context.Context, p Prober) error {
+	if callback.Nil(p) {
+		return errNoProber
+	}
 	if !t.running.CompareAndSwap(false, true) {
 		return errors.New("connect: tracker: it runs already: one loop per tracker")
 	}
@@ -39,6 +46,7 @@ func (t *Tracker) Run(ctx context.Context, p Prober) error {
 			break // what ended with ctx says nothing about Connect
 		}
 		if err != nil {
+			callback.Log(cfg.Logger, err)
 			cfg.Logger.Warn("a look at Connect learnt nothing", "error", err)
 		}
 		t.Observe(probe)
@@ -54,7 +62,7 @@ func (t *Tracker) interval(now time.Time) time.Duration {
 	d := t.cfg.WhenUp
 	calm := t.seen.Connect.Settled == good && t.seen.Network.Settled == good &&
 		t.seen.Connect.Run.First.IsZero() && t.seen.Network.Run.First.IsZero()
-	_, expected := t.cfg.Calendar().At(now.Add(d)) // the next look would be in a window
+	_, expected := t.calendar().At(now.Add(d)) // the next look would be in a window
 	if !calm || expected {
 		d = t.cfg.WhenDown
 	}
@@ -62,11 +70,14 @@ func (t *Tracker) interval(now time.Time) time.Duration {
 }
 
 // glance is one look within its own time.
-func glance(ctx context.Context, p Prober, most time.Duration) (Probe, error) {
+func glance(ctx context.Context, p Prober, most time.Duration) (seen Probe, err error) {
+	defer callback.Recover(&err)
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	return p.Probe(ctx)
 }
+
+var errNoProber = errors.New("connect: the prober is nil; give one that looks at Connect, for instance a *Client")
 
 // retryAfter is how long the answer to a look asked to wait.
 func retryAfter(p Probe) time.Duration {

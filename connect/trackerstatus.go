@@ -69,7 +69,7 @@ func (t *Tracker) Status(now time.Time) Status {
 		Class: t.seen.Last.Class, LookedAt: t.seen.Last.At, Said: t.seen.Last.Said,
 		Version: t.seen.Release, Clock: t.clockTrouble(now),
 	}
-	if w, ok := t.cfg.Calendar().At(now); ok {
+	if w, ok := t.calendar().At(now); ok {
 		s.Window = &w
 	}
 	connect, network := &t.seen.Connect, &t.seen.Network
@@ -91,7 +91,7 @@ func (t *Tracker) Status(now time.Time) Status {
 	s.Condition = condition(connect.Settled == good, s.Window != nil)
 	if s.Window != nil {
 		s.Since = laterOf(s.Since, s.Window.Span().Start)
-	} else if w, ok := t.cfg.Calendar().Last(now); ok {
+	} else if w, ok := t.calendar().Last(now); ok {
 		s.Since = laterOf(s.Since, w.Span().End)
 	}
 	return s

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // WaitConfig says how [WaitUntilUp] waits. Zero fields take the defaults named.
@@ -93,6 +95,9 @@ func (w Waited) String() string {
 // tracker.Observe(w.Last) }.
 func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (Waited, error) {
 	cfg, err := cfg.withDefaults()
+	if err == nil && callback.Nil(p) {
+		err = errNoProber
+	}
 	if err != nil {
 		return Waited{}, waitError(err)
 	}

@@ -82,7 +82,7 @@ func (p AttemptPolicy) of(t commerce.OrderType, kind connect.RequestType) (most 
 // another says when an order that is still as in the plan may be pushed again, or why
 // it may not.
 func (x *run) another(j *job) (at time.Time, why string) {
-	kind, _ := x.cfg.RequestType(j.entry.Type)
+	kind := j.kind
 	most, spacing := x.cfg.Attempts.of(j.entry.Type, kind)
 	switch {
 	case j.barred != "":
@@ -126,7 +126,7 @@ func (x *run) requestKeys(j *job) []connect.RequestKey {
 	if x.cfg.Requests == nil {
 		return nil
 	}
-	kind, _ := x.cfg.RequestType(j.entry.Type)
+	kind := j.kind
 	return requestKeys(j.entry, kind)
 }
 

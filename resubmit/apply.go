@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // ErrRunning says that the Runner is applying a plan already.
@@ -78,6 +79,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 
 	report, err := x.finish()
 	x.tell.finished(report)
+	report.ObserverError = x.tell.removedWhy()
 	return report, err
 }
 
@@ -100,7 +102,11 @@ func (x *run) sync() {
 	if x.later == nil {
 		return
 	}
-	if err := x.later.Sync(); err != nil {
+	sync := func() (err error) {
+		defer callback.Recover(&err)
+		return x.later.Sync()
+	}
+	if err := sync(); err != nil {
 		x.cancel(fmt.Errorf("resubmit: the journal could not keep what came of the last pushes; the next run reads those orders: %w", err))
 	}
 }
@@ -186,9 +192,12 @@ func (r *Runner) admit(ctx context.Context, plan *Plan, planned *connect.Calenda
 	if err := r.tooLong(); err != nil {
 		return false, err
 	}
-	j, ok := journalAs[begun](r.cfg.Journal)
-	goesOn = !ok || j.Plan() != ""
-	if !ok || j.Plan() != plan.Digest() {
+	begunWith, ok, err := planOf(r.cfg.Journal)
+	if err != nil {
+		return false, err
+	}
+	goesOn = !ok || begunWith != ""
+	if !ok || begunWith != plan.Digest() {
 		if err := plan.verified(ctx); err != nil {
 			return false, err
 		}
@@ -334,9 +343,11 @@ type job struct {
 	unread bool     // the order was not read since then
 
 	refusals int
-	denied   int               // pushes that were answered with 401 or 403
-	earlier  bool              // an earlier run has left a record
-	tried    []commerce.Status // targets that Commerce refused, since the flow lacks them
+	denied   int  // pushes that were answered with 401 or 403
+	earlier  bool // an earlier run has left a record
+
+	kind  connect.RequestType // of its request in Connect; "": there is none
+	tried []commerce.Status   // targets that Commerce refused, since the flow lacks them
 	// free says that the order is at rest, so that the next of its lanes may go.
 	free bool
 }
@@ -447,7 +458,7 @@ func (x *run) take(j *job, late *laneSet) bool {
 		x.looked()
 		x.hand <- struct{}{}
 	}
-	j.group = x.canary.cfg.groupOf(j.entry)
+	j.group = x.groupOf(j.entry)
 	x.mu.Lock()
 	leftOut := !x.stopping() && x.leaveOut(j, late)
 	climbs := !leftOut && x.canary.group(j).climbs()
@@ -679,7 +690,7 @@ func (x *run) finish() (*Report, error) {
 	defer x.mu.Unlock()
 	now := time.Now()
 	report := &Report{
-		PlanDigest: x.digest, StartedAt: x.started, FinishedAt: now,
+		PlanDigest: x.digest, ObserverError: x.tell.removedWhy(), StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
 		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // next says how an order goes on after an attempt.
@@ -75,6 +76,10 @@ func (x *run) attempt(j *job) next {
 // takeUp looks an order up in the journal.
 func (x *run) takeUp(j *job) next {
 	j.looked = true
+	if err := x.learnKind(j); err != nil {
+		x.cancel(err)
+		return x.unstarted(j)
+	}
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
 	if err == nil && found && (rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint) {
 		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
@@ -534,15 +539,21 @@ func (x *run) put(j *job, s RecordState, why string) error {
 	j.rec.State, j.rec.Why, j.moved = s, sentence(why), false
 	put := x.cfg.Journal.Put
 	if x.later != nil && x.mayWait(j) {
-		put = x.later.PutLater
+		put = x.putLater
 	}
 	err := put(j.rec)
 	if err != nil {
+		callback.Log(x.cfg.Logger, err)
 		err = fmt.Errorf("resubmit: the journal could not record order %s as %s, so nothing more is pushed: %w",
 			excerpt(j.item.Number), s, err)
 		x.cancel(err)
 	}
 	return err
+}
+
+func (x *run) putLater(r Record) (err error) {
+	defer callback.Recover(&err)
+	return x.later.PutLater(r)
 }
 
 // mayWait reports whether nobody has to wait for the record of an order: should it be
@@ -551,7 +562,7 @@ func (x *run) put(j *job, s RecordState, why string) error {
 func (x *run) mayWait(j *job) bool {
 	switch j.rec.State {
 	case RecordPushed, RecordCompleted, RecordFailedAgain, RecordFalseSuccess:
-		kind, _ := x.cfg.RequestType(j.entry.Type)
+		kind := j.kind
 		most, _ := x.cfg.Attempts.of(j.entry.Type, kind)
 		return most <= 1
 	default:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
@@ -102,6 +103,7 @@ func (x *run) newBreaker() *breaker {
 			defer cancel()
 			ctx = turns.With(ctx, &more{x: x, who: "Connect"})
 			p, err := within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
+			callback.Log(x.cfg.Logger, err)
 			x.heedConnect(err, "")
 			x.heedConnect(p.Err, "")
 			x.checkAccess("Connect", "looking whether it is up", err)

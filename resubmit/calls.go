@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
@@ -41,6 +42,7 @@ const (
 
 // watch takes note of a call.
 func (t *timed) watch(began time.Time, err error) {
+	callback.Log(t.x.cfg.Logger, err)
 	took := time.Since(began)
 	if why := overloaded(err); why != "" {
 		t.x.pace.slow(began, t.what+" was answered with "+why)
@@ -190,8 +192,15 @@ type handed[T any] struct {
 }
 
 func (c *handed[T]) do() {
+	returned := false
+	defer func() {
+		if !returned {
+			c.err = callback.Recovered(recover())
+		}
+		c.answered <- struct{}{}
+	}()
 	c.value, c.err = c.call()
-	c.answered <- struct{}{}
+	returned = true
 }
 
 // within makes a call. What comes of one that was given up is nobody's business any

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // CheckConfig says how to look at the orders of a plan.
@@ -45,6 +46,9 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 			cfg.Sample, cfg.Concurrency)
 	}
 	if err := checkRate("CheckConfig.Rate", cfg.Rate); err != nil {
+		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+	}
+	if err := holdNil(part{"CheckConfig.Reader", cfg.Reader}); err != nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	system, err := systemOf(cfg.System, part{"CheckConfig.Reader", cfg.Reader})
@@ -93,7 +97,7 @@ func (d *differ) look(ctx context.Context, calls *pacedCalls, reader OrderReader
 	var reads sync.WaitGroup
 	for i, e := range some {
 		reads.Go(func() {
-			o, err := calls.read(ctx, reader, e.OrderID)
+			o, err := callback.Call(func() (*commerce.Order, error) { return calls.read(ctx, reader, e.OrderID) })
 			found[i], errs[i] = differenceNow(e, o, err), err
 		})
 	}

@@ -57,7 +57,7 @@ func (x *run) readEnded() *endedOrders {
 	if !ok {
 		return ended
 	}
-	for r, err := range journal.Heads() {
+	for r, err := range guardedHeads(journal) {
 		if err != nil {
 			x.cancel(fmt.Errorf("resubmit: the journal: read its records: %w", err))
 			return ended
@@ -179,7 +179,7 @@ func (x *run) recallEnd(j *job, e *endedOrder) bool {
 
 // endAgain ends an order as it has ended before.
 func (x *run) endAgain(j *job, e *endedOrder) bool {
-	if !x.judgeEnded(x.canary.cfg.groupOf(j.entry), e) {
+	if !x.judgeEnded(x.groupOf(j.entry), e) {
 		return false
 	}
 	j.item.Outcome, j.item.Why = e.outcome(), sentence(j.rec.Why)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // gateLook is how often a closed gate looks at the calendar again, because
@@ -50,7 +51,11 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	case paused:
 		return "paused", time.Time{}
 	}
-	c := g.calendar()
+	c, err := guarded(g.calendar)
+	if err != nil {
+		callback.Log(g.tell.log, err)
+		return "the windows are not known: " + err.Error(), time.Time{}
+	}
 	if w, ok := c.At(t); ok {
 		return fmt.Sprintf("in the maintenance %s", name(w)), g.reopens(w)
 	}

@@ -4,20 +4,22 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // Observer is told what a Runner does, as it does it. Embed NopObserver and
 // write the methods that matter.
 //
-// The calls come one at a time, each order's own in the order of its steps, from
-// the goroutines that do the work: a slow observer slows the run, but no
+// The calls come one at a time, each order's own in the order of its steps: a slow observer slows the run, but no
 // guarantee of the run depends on it, since none is called between the re-read of
-// an order and its push. It may call Status, SetLimits, Pause, Resume, Drain and Cancel. A panic is not
-// recovered; it ends the program as any other, and the journal tells what was
-// under way.
+// an order and its push. It may call Status, SetLimits, Pause, Resume, Drain and Cancel.
+//
+// An observer that panics is removed, and the run continues without it. The Logger and
+// [Report].ObserverError say so.
 type Observer interface {
 	// OnPlanStarted comes once, first.
 	OnPlanStarted(PlanStarted)
@@ -192,6 +194,8 @@ type teller struct {
 	mu  sync.Mutex
 	to  Observer // may be nil
 	log *slog.Logger
+	// removed says why the observer is not called any more; nil while it is.
+	removed atomic.Pointer[string]
 
 	// The changes of state of the run wait here, in the order in which they
 	// happened, for whoever tells next: they happen with locks held which an
@@ -201,20 +205,45 @@ type teller struct {
 }
 
 func (t *teller) tell(f func(Observer)) {
-	if t.to == nil {
+	if t.to == nil || t.removed.Load() != nil {
 		return
 	}
 	t.mu.Lock()
 	t.tellChanges()
-	f(t.to)
+	t.call(f)
 	t.mu.Unlock()
 	t.flush()
+}
+
+// call calls the observer, and removes it if it panics. The lock is held.
+func (t *teller) call(f func(Observer)) {
+	if t.removed.Load() != nil {
+		return
+	}
+	if err := callback.Do(func() error { f(t.to); return nil }); err != nil {
+		why := err.Error()
+		t.removed.Store(&why)
+		callback.Log(t.log, err)
+		t.log.Error("the observer is removed, and the run continues without it", "error", err)
+	}
+}
+
+// removedWhy says why the observer, or one inside it, is not called any more; "" while
+// it is.
+func (t *teller) removedWhy() string {
+	if why := t.removed.Load(); why != nil {
+		return *why
+	}
+	if o, ok := t.to.(interface{ RemovedWhy() string }); ok {
+		return o.RemovedWhy()
+	}
+	return ""
 }
 
 // later takes a change of state, which must be followed by a flush when the locks
 // are given back.
 func (t *teller) later(f func(Observer)) {
-	if t.to == nil {
+	if t.to == nil || t.removed.Load() != nil {
 		return
 	}
 	t.waits.Lock()
@@ -246,7 +275,7 @@ func (t *teller) tellChanges() {
 			return
 		}
 		for _, f := range changes {
-			f(t.to)
+			t.call(f)
 		}
 	}
 }

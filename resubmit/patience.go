@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // ErrPatience says that a server asked for more patience than Config.MaxHold
@@ -39,7 +41,10 @@ func (r *Runner) recallPatience() error {
 	if !ok {
 		return nil
 	}
-	p, err := j.Patience()
+	p, err := func() (p Patience, err error) {
+		defer callback.Recover(&err)
+		return j.Patience()
+	}()
 	if err != nil {
 		return fmt.Errorf("resubmit: open the journal: %w", err)
 	}
@@ -77,7 +82,8 @@ func (x *run) bePatient(who string, d time.Duration) {
 }
 
 // keepPatience puts what was asked for into the journal, unless as much is there.
-func (x *run) keepPatience(p Patience) error {
+func (x *run) keepPatience(p Patience) (err error) {
+	defer callback.Recover(&err)
 	j, ok := journalAs[PatientJournal](x.cfg.Journal)
 	if !ok {
 		return nil

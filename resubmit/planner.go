@@ -20,6 +20,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
@@ -33,7 +34,10 @@ const (
 	keysAtOnce = 500
 )
 
-// PlanConfig says what to plan. Planning only reads.
+// PlanConfig says what to plan. Planning only reads. A Source, Reader, Requests or Filter
+// that holds a nil pointer, map or function is an error. A panic in Reader, Requests or
+// RequestType holds the orders that the call was about; one in Source or Filter ends the
+// planning with an error.
 type PlanConfig struct {
 	// System names the system that the orders are in; the plan is applied to no other
 	// one. "": Source or Reader says by a method System() string, as the clients for
@@ -126,6 +130,7 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 	ctx = p.begin(ctx)
 	defer p.calls.stop(nil)
 	if err := p.run(ctx, pw); err != nil {
+		callback.Log(p.Logger, err)
 		if cause := context.Cause(ctx); errors.Is(cause, ErrPatience) {
 			err = cause
 		}
@@ -247,12 +252,22 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 		CreatedAt: now, System: system, View: cfg.View.Name, Filter: cfg.Filter.String(),
 		Windows: cfg.Calendar.Windows(), Recurring: cfg.Calendar.Rules(), Rules: cfg.Rules,
 	}
+	if p.Reader != nil {
+		p.Reader = guardedReader{p.Reader, p.Logger}
+	}
+	if p.Requests != nil {
+		p.Requests = guardedFinder{p.Requests, p.Logger}
+	}
 	return p, nil
 }
 
 func (c *PlanConfig) setDefaults() error {
 	if c.Source == nil {
 		return errors.New("PlanConfig.Source is nil; give what lists the orders")
+	}
+	if err := holdNil(part{"PlanConfig.Source", c.Source}, part{"PlanConfig.Reader", c.Reader}, part{"PlanConfig.Requests", c.Requests},
+		part{"PlanConfig.Filter", c.Filter}); err != nil {
+		return err
 	}
 	if err := Check(c.Filter); err != nil {
 		return fmt.Errorf("PlanConfig.Filter: %w", err)
@@ -334,7 +349,7 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 	queue := make(chan *batch, 2)
 	g.Go(func() error {
 		defer close(queue)
-		err := p.list(ctx, func(orders []*commerce.Order) error {
+		err := p.guardedList(ctx, func(orders []*commerce.Order) error {
 			b := &batch{orders: orders, done: make(chan struct{})}
 			select {
 			case queue <- b: // full when enough batches are under way
@@ -343,7 +358,7 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 			}
 			g.Go(func() error {
 				defer close(b.done)
-				return p.decide(ctx, b)
+				return callback.Do(func() error { return p.decide(ctx, b) })
 			})
 			return nil
 		})
@@ -410,6 +425,11 @@ func (p *planner) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] 
 			}
 		}
 	}
+}
+
+// guardedList is list, where a panic of the source or of the filter is an error.
+func (p *planner) guardedList(ctx context.Context, pass func([]*commerce.Order) error) error {
+	return callback.Do(func() error { return p.list(ctx, pass) })
 }
 
 // list passes on the orders that the query and the cheap terms select.
@@ -567,7 +587,7 @@ func (p *planner) decide(ctx context.Context, b *batch) error {
 	}
 	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.err == nil && !selects(p.rest, c.order) })
 	for i := range candidates {
-		p.gather(&candidates[i])
+		p.gatherOne(&candidates[i])
 	}
 	if err := p.look(ctx, candidates); err != nil {
 		return err
@@ -652,6 +672,19 @@ func completed(read, listed *commerce.Order) *commerce.Order {
 		o.TenantID = listed.TenantID
 	}
 	return &o
+}
+
+// gatherOne is gather, and holds the order if a function of the user panics.
+func (p *planner) gatherOne(c *candidate) {
+	err := func() (err error) {
+		defer callback.Recover(&err)
+		p.gather(c)
+		return nil
+	}()
+	if err != nil {
+		callback.Log(p.Logger, err)
+		c.err, c.keys = err, nil
+	}
 }
 
 // gather collects the facts that need no call, and the keys for the one that does.

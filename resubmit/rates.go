@@ -2,12 +2,14 @@ package resubmit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 const (
@@ -79,8 +81,12 @@ func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // order that was placed earlier and failed in that time is not seen. Where the list
 // tells no reasons, as that of Order Management, all failures count, for the
 // account that sold them. At most DefaultRate calls a second are made.
-func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time, c *Classifier) (*Rates, error) {
-	rates, err := NewRates(from, to, c)
+func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time, c *Classifier) (rates *Rates, err error) {
+	if callback.Nil(source) {
+		return nil, errors.New("resubmit: rates: the source is nil; give what lists the orders")
+	}
+	defer callback.Recover(&err)
+	rates, err = NewRates(from, to, c)
 	if err != nil {
 		return nil, err
 	}

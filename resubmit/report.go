@@ -139,6 +139,8 @@ type Report struct {
 	// FailedAgain groups the reasons of the orders that this run saw failing again; nil
 	// when there are none. Those that an earlier run saw are not in it.
 	FailedAgain *FailureGroups `json:"failedAgain,omitempty"`
+	// ObserverError says why the Observer was removed, see [Observer]; "" when it was not.
+	ObserverError string `json:"observerError,omitempty"`
 	// Err says why the run stopped early; "" when it did not.
 	Err string `json:"error,omitempty"`
 	// Items are in the order in which they were done; nil with Config.DropItems.
@@ -203,6 +205,9 @@ func (r *Report) String() string {
 	}
 	if r.CloseToVerified > 0 {
 		line("from the end of the maintenance until all were verified: %v", r.CloseToVerified.Round(time.Second))
+	}
+	if r.ObserverError != "" {
+		line("the observer was removed: %s", r.ObserverError)
 	}
 	if r.Err != "" {
 		line("stopped early: %s", r.Err)

@@ -11,11 +11,18 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
 // Config makes a Runner. Zero fields take the defaults named; -1 disables where
-// it says so. Only Reader and Pusher are required.
+// it says so. Only Reader and Pusher are required. A field that holds a nil pointer, map or
+// function in an interface is an error, even if its methods could be called.
+//
+// A panic in what is given here is an error of that call, and its stack is logged: a push
+// that panics may have been sent, a failing Calendar lets nothing out, a failing Journal or
+// RequestType ends the run, a failing Canary.Group is taken for the default, and an
+// Observer is removed.
 type Config struct {
 	// System names the system that the orders are in. A plan that was made for another
 	// one is refused with ErrSystemMismatch, and so is one that names none, unless this
@@ -230,6 +237,11 @@ func (c Config) validate() error {
 	if c.Pusher == nil {
 		bad("Config.Pusher is nil; give the client that pushes orders")
 	}
+	if err := holdNil(part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher}, part{"Config.Requests", c.Requests},
+		part{"Config.Lister", c.Lister}, part{"Config.Journal", c.Journal}, part{"Config.Probe", c.Probe},
+		part{"Config.Observer", c.Observer}); err != nil {
+		bad("%w", err)
+	}
 	for _, d := range []struct {
 		field string
 		value time.Duration
@@ -269,7 +281,7 @@ func (c Config) validate() error {
 			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
 	}
-	if c.Targets == nil && c.Reader != nil && !tellsOf(c.Reader).Transitions {
+	if c.Targets == nil && !callback.Nil(c.Reader) && !tellsOf(c.Reader).Transitions {
 		bad("Config.Targets is nil, and this way into Commerce does not tell which transitions an order offers; " +
 			"say which ones resubmit it, for instance DefaultTargets()")
 	}
@@ -315,6 +327,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 		r.together = cfg.Concurrency > 0
 	}
 	r.cfg = cfg.withDefaults()
+	r.cfg.Journal = guardedJournal{r.cfg.Journal}
 	r.pace = newPacer(r.cfg.Rate, r.cfg.SlowTo)
 	return r, nil
 }

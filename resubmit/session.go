@@ -128,7 +128,7 @@ func (s *Session) Attempt(ctx context.Context, e *Entry) (Item, error) {
 		return s.untaken(j, err.Error()), err
 	}
 	x.jobs.Add(1) // until it is accounted for
-	j.group = x.canary.cfg.groupOf(e)
+	j.group = x.groupOf(e)
 	x.mu.Lock()
 	x.canary.enter(j)
 	x.mu.Unlock()

@@ -2,10 +2,12 @@ package resubmit
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // Sorted makes a source that yields its orders in the order of their placing out
@@ -18,6 +20,10 @@ type sorted struct{ source OrderSource }
 
 func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
+		if callback.Nil(s.source) {
+			yield(nil, errors.New("resubmit: Sorted was given a nil source"))
+			return
+		}
 		all := q
 		all.Limit = 0 // a source that does not sort would cut off the wrong ones
 		var orders []*commerce.Order

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // ErrStalePlan says that a plan is too old, or that maintenance has come between it
@@ -22,6 +23,16 @@ const calendarSpan = 31 * 24 * time.Hour
 // begun is a Journal that tells the plan that it belongs to, "" before it has one.
 type begun interface{ Plan() string }
 
+// planOf is the plan that a journal was begun with, if the journal tells that.
+func planOf(j Journal) (digest string, ok bool, err error) {
+	b, ok := journalAs[begun](j)
+	if !ok {
+		return "", false, nil
+	}
+	defer callback.Recover(&err)
+	return b.Plan(), true, nil
+}
+
 // admitPlan says why a plan must not be applied: not signed by whom it has to be, or
 // stale. A plan that the journal has begun already is not stale any more: its orders
 // are under way, those that were pushed have to be seen to, and each of the others is
@@ -34,12 +45,15 @@ func (c *Config) admitPlan(p *Plan, planned *connect.Calendar, now time.Time) er
 		}
 		c.Logger.Info("the plan is signed", "signer", s.Signer, "signedAt", s.SignedAt, "key", KeyName(s.Key))
 	}
-	if b, ok := journalAs[begun](c.Journal); c.MaxPlanAge < 0 || ok && b.Plan() == p.digest {
-		return nil
+	if digest, ok, err := planOf(c.Journal); err != nil || c.MaxPlanAge < 0 || ok && digest == p.digest {
+		return err
 	}
 	var today *connect.Calendar
 	if c.Calendar != nil {
-		today = c.Calendar()
+		var err error
+		if today, err = guarded(c.Calendar); err != nil {
+			return fmt.Errorf("resubmit: Config.Calendar: %w", err)
+		}
 	}
 	if why := stale(p.header, planned, today, c.Calendar != nil, c.MaxPlanAge, now); why != "" {
 		return fmt.Errorf("resubmit: %w: %s; make the plan anew, or see with CheckPlan what changed", ErrStalePlan, why)

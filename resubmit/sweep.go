@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
@@ -212,6 +213,7 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 	t.calls.Store(1)
 	ctx = turns.With(ctx, t)
 	shown, err := within(ctx, x.hands, new(sync.Pool), func() (map[*place]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
+	callback.Log(x.cfg.Logger, err)
 	if why := overloaded(err); why != "" {
 		x.pace.slow(began, "a list of orders was answered with "+why)
 	}

@@ -55,7 +55,7 @@ func (x *run) underWay(j *job, left bool, pushedAt time.Time) {
 
 // alive reports whether Connect has live requests of an order, if it can be asked.
 func (x *run) alive(j *job) bool {
-	kind, _ := x.cfg.RequestType(j.entry.Type)
+	kind := j.kind
 	keys := requestKeys(j.entry, kind)
 	if x.cfg.Requests == nil || len(keys) == 0 {
 		return true

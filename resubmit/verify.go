@@ -267,7 +267,7 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 		return OutcomeCompleted, "Commerce says " + string(j.item.After.Status) + "; Connect was not asked"
 	}
 	done := "Commerce says " + string(j.item.After.Status)
-	kind, _ := x.cfg.RequestType(j.entry.Type)
+	kind := j.kind
 	keys := requestKeys(j.entry, kind)
 	switch {
 	case kind == "":
@@ -339,7 +339,7 @@ func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.Request
 // whoMustAct says who an order waits for whose time is up.
 func (x *run) whoMustAct(j *job) string {
 	at := fmt.Sprintf("the order is %s", j.item.After.Status)
-	kind, _ := x.cfg.RequestType(j.entry.Type)
+	kind := j.kind
 	if keys := requestKeys(j.entry, kind); x.cfg.Requests != nil && len(keys) > 0 {
 		found, err := x.requests(j, keys)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // WatcherConfig makes a [Watcher]. Zero fields take the defaults named.
@@ -140,6 +141,9 @@ func (c WatcherConfig) validate() error {
 			bad("%s", f.what)
 		}
 	}
+	if err := holdNil(part{"WatcherConfig.Windows", c.Windows}, part{"WatcherConfig.Outages", c.Outages}); err != nil {
+		errs = append(errs, fmt.Errorf("resubmit: %w", err))
+	}
 	if c.MaxAge < 0 || c.ReadyWithin < 0 || c.Refresh < 0 {
 		bad("MaxAge is %v, ReadyWithin %v and Refresh %v; give durations, or 0 for the defaults", c.MaxAge, c.ReadyWithin, c.Refresh)
 	}
@@ -159,7 +163,8 @@ func (c WatcherConfig) validate() error {
 // continues: an episode without a plan is planned, a plan without an answer is asked about again,
 // and a run goes on with its plan and its journal. No episode is dealt with
 // twice, and none is left out without a word: what it cannot deal with in time is told as too
-// old. What fails is tried again, at growing intervals of at most ten minutes.
+// old. What fails is tried again, at growing intervals of at most ten minutes. A panic in a
+// function of the configuration is such a failure; one in Approve is no answer.
 //
 // Safe for concurrent use.
 type Watcher struct {
@@ -221,7 +226,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.greet(time.Now())
 	follower.Go(func() { w.follow(ctx) })
 	for ctx.Err() == nil {
-		pause, err := w.step(ctx)
+		pause, err := callback.Call(func() (time.Duration, error) { return w.step(ctx) })
+		callback.Log(w.cfg.Logger, err)
 		if ctx.Err() != nil {
 			break
 		}

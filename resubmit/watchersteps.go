@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // step does the next thing, and returns how long there is nothing more to do.
@@ -300,7 +301,11 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 		w.say(entry{phase: PhaseAsking, episode: e, text: fmt.Sprintf("Asking for approval of the plan %s for %s: %s to resubmit.",
 			shortDigest(e.Plan), e.name(), orders(e.Counts.Resubmit))})
 	}
-	answer, err := w.cfg.Approve(ctx, e, plan)
+	answer, err := callback.Call(func() (Approval, error) { return w.cfg.Approve(ctx, e, plan) })
+	if panicked, ok := errors.AsType[*callback.PanicError](err); ok {
+		callback.Log(w.cfg.Logger, err)
+		answer, err = Approval{Why: panicked.Error()}, nil
+	}
 	if err = errors.Join(err, plan.Close()); err != nil {
 		return 0, fmt.Errorf("nobody could be asked for approval: %w", err)
 	}
@@ -339,6 +344,9 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	journal, err := w.cfg.Journal(w.journalPath(e))
 	if err != nil {
 		return fmt.Errorf("the journal cannot be opened: %w", err)
+	}
+	if callback.Nil(journal) { // a Runner would take one in memory
+		return errors.New("WatcherConfig.Journal returned neither a journal nor an error")
 	}
 	if c, ok := journal.(io.Closer); ok {
 		defer func() { err = errors.Join(err, c.Close()) }()

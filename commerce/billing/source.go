@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
 // Source lists orders whose ids the user knows. Make it with [Client.FromIDs],
@@ -180,7 +181,7 @@ func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []Line) ([]
 		}
 		done[known] = true
 		group.Go(func() error {
-			o, err := c.look(inner, q, l)
+			o, err := callback.Call(func() (*commerce.Order, error) { return c.look(inner, q, l) })
 			if err != nil {
 				return named(l, err)
 			}

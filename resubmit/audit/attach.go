@@ -4,37 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // Attach returns a configuration whose runs are written down. It puts itself before
 // the journal and all that makes calls, and before the Observer, which is told all the
-// same.
+// same. An observer that panics is removed, and the log is written all the same. What
+// holds a nil pointer, map or function stays as it is, so that NewRunner rejects it.
 func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	if c.Journal == nil {
 		c.Journal = new(resubmit.MemoryJournal) // which the Runner would do
 	}
-	c.Journal = &journal{Journal: c.Journal, log: l}
-	if c.Reader != nil {
+	if !callback.Nil(c.Journal) {
+		c.Journal = &journal{Journal: c.Journal, log: l}
+	}
+	if !callback.Nil(c.Reader) {
 		c.Reader = &reader{to: c.Reader, log: l}
 	}
-	if c.Pusher != nil {
+	if !callback.Nil(c.Pusher) {
 		c.Pusher = &pusher{to: c.Pusher, log: l}
 	}
-	if c.Requests != nil {
+	if !callback.Nil(c.Requests) {
 		c.Requests = &finder{to: c.Requests, log: l}
 	}
-	if c.Probe != nil {
+	if !callback.Nil(c.Probe) {
 		c.Probe = &prober{to: c.Probe, log: l}
 	}
 	if c.Observer == nil {
 		c.Observer = resubmit.NopObserver{}
 	}
-	c.Observer = &observer{Observer: c.Observer, log: l}
+	if !callback.Nil(c.Observer) {
+		o := &observer{to: c.Observer, log: l, diary: c.Logger}
+		if o.diary == nil {
+			o.diary = slog.New(slog.DiscardHandler)
+		}
+		c.Observer = o
+	}
 	return c
 }
 

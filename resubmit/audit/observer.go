@@ -3,7 +3,10 @@ package audit
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
+	"sync/atomic"
 
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -11,8 +14,51 @@ import (
 // order is told by the calls, not here. An error is kept by the log, and stops the run
 // at the next intent.
 type observer struct {
-	resubmit.Observer
-	log *Log
+	to    resubmit.Observer
+	log   *Log
+	diary *slog.Logger
+	// removed says why the observer behind it is not called any more; nil while it is.
+	removed atomic.Pointer[string]
+}
+
+// pass calls the observer behind it, and removes it if it panics.
+func (o *observer) pass(f func(resubmit.Observer)) {
+	if o.removed.Load() != nil {
+		return
+	}
+	if err := callback.Do(func() error { f(o.to); return nil }); err != nil {
+		why := err.Error()
+		o.removed.Store(&why)
+		callback.Log(o.diary, err)
+	}
+}
+
+// RemovedWhy says for the report why the observer behind it was removed; "" when it was
+// not.
+func (o *observer) RemovedWhy() string {
+	if why := o.removed.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// OnIntent passes it on. The line is written before the journal has the intent.
+func (o *observer) OnIntent(e resubmit.Intent) { o.pass(func(to resubmit.Observer) { to.OnIntent(e) }) }
+
+// OnReread passes it on. The call has a line.
+func (o *observer) OnReread(e resubmit.Reread) { o.pass(func(to resubmit.Observer) { to.OnReread(e) }) }
+
+// OnPushed passes it on. The call has two lines.
+func (o *observer) OnPushed(e resubmit.Pushed) { o.pass(func(to resubmit.Observer) { to.OnPushed(e) }) }
+
+// OnPushUnknown passes it on. The call has two lines.
+func (o *observer) OnPushUnknown(e resubmit.PushUnknown) {
+	o.pass(func(to resubmit.Observer) { to.OnPushUnknown(e) })
+}
+
+// OnRefused passes it on. The call has two lines.
+func (o *observer) OnRefused(e resubmit.Refused) {
+	o.pass(func(to resubmit.Observer) { to.OnRefused(e) })
 }
 
 // OnPlanStarted writes down what the plan says of each order, unless the log has it
@@ -22,7 +68,7 @@ func (o *observer) OnPlanStarted(e resubmit.PlanStarted) {
 	if e.Plan != nil {
 		_ = o.log.decide(e.Plan)
 	}
-	o.Observer.OnPlanStarted(e)
+	o.pass(func(to resubmit.Observer) { to.OnPlanStarted(e) })
 }
 
 // decide writes down the decisions of a plan. An error of the plan is the run's too:
@@ -64,12 +110,12 @@ func isDecided(line []byte) bool {
 
 func (o *observer) OnGateClosed(e resubmit.GateClosed) {
 	_ = o.log.add(Line{Event: EventWait, Why: e.Why, Until: e.Until})
-	o.Observer.OnGateClosed(e)
+	o.pass(func(to resubmit.Observer) { to.OnGateClosed(e) })
 }
 
 func (o *observer) OnGateOpened(e resubmit.GateOpened) {
 	_ = o.log.add(Line{Event: EventGoOn, Took: e.Waited.Seconds() * 1000})
-	o.Observer.OnGateOpened(e)
+	o.pass(func(to resubmit.Observer) { to.OnGateOpened(e) })
 }
 
 func (o *observer) OnDone(i resubmit.Item) {
@@ -77,13 +123,13 @@ func (o *observer) OnDone(i resubmit.Item) {
 		Event: EventOutcome, Order: i.OrderID, Number: i.Number, Attempt: i.Attempts, Action: i.Action, Target: i.Target,
 		Outcome: i.Outcome, Before: i.Before, After: i.After, Because: i.Evidence, Why: i.Why, Correlation: i.CorrelationID,
 	})
-	o.Observer.OnDone(i)
+	o.pass(func(to resubmit.Observer) { to.OnDone(i) })
 }
 
 func (o *observer) OnFinished(r *resubmit.Report) {
 	_ = o.log.add(Line{Event: EventFinished, Plan: r.PlanDigest, Result: &r.Result, Error: r.Err})
 	_ = o.log.flush()
-	o.Observer.OnFinished(r)
+	o.pass(func(to resubmit.Observer) { to.OnFinished(r) })
 }
 
 // flush brings what was written to disk.
@@ -95,17 +141,17 @@ func (l *Log) flush() error {
 
 func (o *observer) OnPace(e resubmit.PaceChange) {
 	_ = o.log.add(Line{Event: EventPace, Rate: e.Rate, Why: e.Why})
-	o.Observer.OnPace(e)
+	o.pass(func(to resubmit.Observer) { to.OnPace(e) })
 }
 
 func (o *observer) OnControl(e resubmit.ControlChange) {
 	_ = o.log.add(Line{Event: EventControl, State: string(e.State), Why: e.Why})
-	o.Observer.OnControl(e)
+	o.pass(func(to resubmit.Observer) { to.OnControl(e) })
 }
 
 func (o *observer) OnBreaker(e resubmit.BreakerChange) {
 	_ = o.log.add(Line{Event: EventBreaker, State: string(e.State), Until: e.Next, Why: e.Why})
-	o.Observer.OnBreaker(e)
+	o.pass(func(to resubmit.Observer) { to.OnBreaker(e) })
 }
 
 func (o *observer) OnCanary(e resubmit.CanaryChange) {
@@ -117,5 +163,5 @@ func (o *observer) OnCanary(e resubmit.CanaryChange) {
 		}
 	}
 	_ = o.log.add(Line{Event: EventCanary, State: e.Group, Why: why})
-	o.Observer.OnCanary(e)
+	o.pass(func(to resubmit.Observer) { to.OnCanary(e) })
 }

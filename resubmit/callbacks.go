@@ -1,0 +1,119 @@
+package resubmit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+)
+
+// holdNil names the parts that are not nil themselves and hold a nil pointer, function or
+// map: the call of a method would panic.
+func holdNil(parts ...part) error {
+	var errs []error
+	for _, p := range parts {
+		if p.value != nil && callback.Nil(p.value) {
+			errs = append(errs, fmt.Errorf("%s holds a nil %T; leave the field out or give a value that can be used", p.field, p.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// guardedReader, guardedFinder and guardedSource turn a panic into an error of the call.
+type guardedReader struct {
+	to  OrderReader
+	log *slog.Logger
+}
+
+func (r guardedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	o, err := callback.Call(func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
+	callback.Log(r.log, err)
+	return o, err
+}
+
+type guardedFinder struct {
+	to  RequestFinder
+	log *slog.Logger
+}
+
+func (f guardedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	found, err := callback.Call(func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
+	callback.Log(f.log, err)
+	return found, err
+}
+
+// guardedJournal turns a panic of a journal into an error of the call.
+type guardedJournal struct{ Journal }
+
+func (j guardedJournal) Begin(planDigest string) (err error) {
+	defer callback.Recover(&err)
+	return j.Journal.Begin(planDigest)
+}
+
+func (j guardedJournal) Put(r Record) (err error) {
+	defer callback.Recover(&err)
+	return j.Journal.Put(r)
+}
+
+func (j guardedJournal) Get(orderID string) (r Record, found bool, err error) {
+	defer callback.Recover(&err)
+	return j.Journal.Get(orderID)
+}
+
+// Unwrap is the journal inside, which may be able to do more.
+func (j guardedJournal) Unwrap() Journal { return j.Journal }
+
+// guardedHeads yields the heads of a journal, and a panic as an error.
+func guardedHeads(j BulkJournal) iter.Seq2[RecordHead, error] {
+	return func(yield func(RecordHead, error) bool) {
+		stopped := false
+		err := func() (err error) {
+			defer callback.Recover(&err)
+			for r, err := range j.Heads() {
+				if stopped = !yield(r, err); stopped {
+					break
+				}
+			}
+			return nil
+		}()
+		if err != nil && !stopped {
+			yield(RecordHead{}, err)
+		}
+	}
+}
+
+// guarded calls a function of the user that returns no error.
+func guarded[T any](f func() T) (T, error) {
+	return callback.Call(func() (T, error) { return f(), nil })
+}
+
+// groupOf names the group of an order. Where the user's function panics it is that of the
+// default, so that the canary goes on holding the orders back.
+func (x *run) groupOf(e *Entry) string {
+	c := &x.canary.cfg
+	if c.Group == nil {
+		return c.groupOf(e)
+	}
+	name, err := guarded(func() string { return c.groupOf(e) })
+	if err != nil {
+		callback.Log(x.cfg.Logger, err)
+		return groupName(e.VendorID, e.Attribution.Class)
+	}
+	return name
+}
+
+// learnKind asks which request in Connect an order leads to.
+func (x *run) learnKind(j *job) error {
+	kind, err := guarded(func() connect.RequestType { kind, _ := x.cfg.RequestType(j.entry.Type); return kind })
+	if err != nil {
+		callback.Log(x.cfg.Logger, err)
+		return fmt.Errorf("resubmit: Config.RequestType for order %s: %w", j.item.Number, err)
+	}
+	j.kind = kind
+	return nil
+}

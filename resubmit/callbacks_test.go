@@ -1,0 +1,573 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// funcs is every interface of the package, as functions. Those that are nil do the shop's.
+type funcs struct {
+	*shop
+	order  func() error
+	push   func(ctx context.Context, id string, to commerce.Status) error
+	lookUp func() error
+	probe  func() (connect.Probe, error)
+	list   func() error
+}
+
+func (f *funcs) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	if f.order != nil {
+		if err := f.order(); err != nil {
+			return nil, err
+		}
+	}
+	return f.shop.Order(ctx, id)
+}
+
+func (f *funcs) Push(ctx context.Context, id string, to commerce.Status) error {
+	if f.push != nil {
+		return f.push(ctx, id, to)
+	}
+	return f.shop.Push(ctx, id, to)
+}
+
+func (f *funcs) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	if f.lookUp != nil {
+		if err := f.lookUp(); err != nil {
+			return nil, err
+		}
+	}
+	return f.shop.NewestRequests(ctx, keys)
+}
+
+func (f *funcs) Probe(context.Context) (connect.Probe, error) { return f.probe() }
+
+func (f *funcs) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		if err := f.list(); err != nil {
+			yield(nil, err)
+			return
+		}
+		(&lister{shop: f.shop, page: 100}).Orders(ctx, q)(yield)
+	}
+}
+
+// fails are the ways in which a function does not return.
+func fails() map[string]func() {
+	return map[string]func(){
+		"panic":  func() { panic("the adapter\nis broken \x1b[2J") },
+		"goexit": runtime.Goexit, // as t.FailNow does
+		"nil":    func() { var o *commerce.Order; _ = o.ID },
+	}
+}
+
+// whys is a part of the error of each.
+var whys = map[string]string{
+	"panic": "the adapter is broken", "goexit": "runtime.Goexit was called", "nil": "runtime error: invalid memory address or nil pointer dereference",
+}
+
+type nilFuncs map[string]func()
+
+func (nilFuncs) Order(context.Context, string) (*commerce.Order, error) { return nil, io.EOF }
+func (nilFuncs) Push(context.Context, string, commerce.Status) error    { return io.EOF }
+func (nilFuncs) Probe(context.Context) (connect.Probe, error)           { return connect.Probe{}, io.EOF }
+func (nilFuncs) Windows(context.Context, time.Time, time.Time) ([]connect.Window, error) {
+	return nil, io.EOF
+}
+
+// A typed nil would crash the process later, from a goroutine.
+func TestNilCallbacksAreRejected(t *testing.T) {
+	t.Parallel()
+	s := newShop(outageOrder(1, "s1"))
+	var client *ordermanager.Client
+	for field, change := range map[string]func(*resubmit.Config){
+		"Config.Reader holds a nil *ordermanager.Client":     func(c *resubmit.Config) { c.Reader = client },
+		"Config.Pusher holds a nil *ordermanager.Client":     func(c *resubmit.Config) { c.Pusher = client },
+		"Config.Reader holds a nil resubmit_test.nilFuncs":   func(c *resubmit.Config) { c.Reader = nilFuncs(nil) },
+		"Config.Requests holds a nil *connect.Client":        func(c *resubmit.Config) { c.Requests = (*connect.Client)(nil) },
+		"Config.Lister holds a nil *ordermanager.Client":     func(c *resubmit.Config) { c.Lister = client },
+		"Config.Journal holds a nil *resubmit.MemoryJournal": func(c *resubmit.Config) { c.Journal = (*resubmit.MemoryJournal)(nil) },
+		"Config.Probe holds a nil *connect.Client":           func(c *resubmit.Config) { c.Probe = (*connect.Client)(nil) },
+		"Config.Observer holds a nil *resubmit_test.diary":   func(c *resubmit.Config) { c.Observer = (*diary)(nil) },
+	} {
+		cfg := resubmit.Config{Reader: s, Pusher: s}
+		change(&cfg)
+		_, err := resubmit.NewRunner(cfg)
+		require.ErrorContains(t, err, field)
+		w := (&process{site: newSite(), dir: t.TempDir()}).config()
+		w.Runner = cfg
+		_, err = resubmit.NewWatcher(w)
+		require.ErrorContains(t, err, field)
+	}
+	for field, change := range map[string]func(*resubmit.PlanConfig){
+		"PlanConfig.Source holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Source = client },
+		"PlanConfig.Reader holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Reader = client },
+		"PlanConfig.Requests holds a nil *connect.Client":    func(c *resubmit.PlanConfig) { c.Requests = (*connect.Client)(nil) },
+		"PlanConfig.Filter holds a nil *resubmit_test.own":   func(c *resubmit.PlanConfig) { c.Filter = (*own)(nil) },
+	} {
+		cfg := resubmit.PlanConfig{Source: newSite(), Filter: resubmit.Everything()}
+		change(&cfg)
+		_, err := resubmit.WritePlan(t.Context(), cfg, io.Discard)
+		require.ErrorContains(t, err, field)
+		_, err = resubmit.BuildPlan(t.Context(), cfg)
+		require.ErrorContains(t, err, field)
+	}
+	for field, change := range map[string]func(*resubmit.WatcherConfig){
+		"WatcherConfig.Windows holds a nil resubmit_test.nilFuncs": func(c *resubmit.WatcherConfig) { c.Windows = nilFuncs(nil) },
+		"WatcherConfig.Windows holds a nil connect.SourceFunc":     func(c *resubmit.WatcherConfig) { c.Windows = connect.SourceFunc(nil) },
+		"WatcherConfig.Outages holds a nil *connect.Tracker":       func(c *resubmit.WatcherConfig) { c.Outages = (*connect.Tracker)(nil) },
+	} {
+		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(connect.Tracker)}).config()
+		change(&cfg)
+		_, err := resubmit.NewWatcher(cfg)
+		require.ErrorContains(t, err, field)
+	}
+	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{Reader: client}, nil)
+	require.ErrorContains(t, err, "CheckConfig.Reader holds a nil *ordermanager.Client")
+	_, err = resubmit.MeasureRates(t.Context(), client, commerce.View{}, time.Now().Add(-time.Hour), time.Now(), nil)
+	require.ErrorContains(t, err, "the source is nil")
+	for _, err := range resubmit.Sorted(client).Orders(t.Context(), commerce.Query{}) {
+		require.ErrorContains(t, err, "nil source")
+	}
+}
+
+// own is a filter of the user.
+type own struct{ match func() }
+
+func (o *own) Match(*commerce.Order) bool { o.match(); return true }
+func (o *own) String() string             { return "own()" }
+
+type zeroSize struct{}
+
+func (zeroSize) Order(context.Context, string) (*commerce.Order, error) { return nil, io.EOF }
+func (zeroSize) Push(context.Context, string, commerce.Status) error    { return nil }
+
+func TestZeroSizeAdaptersAreAccepted(t *testing.T) {
+	t.Parallel()
+	_, err := resubmit.NewRunner(resubmit.Config{Reader: zeroSize{}, Pusher: zeroSize{}, Observer: resubmit.NopObserver{}})
+	require.NoError(t, err)
+}
+
+// first calls f the first time.
+func first(f func()) func() {
+	called := false
+	return func() {
+		if !called {
+			called = true
+			f()
+		}
+	}
+}
+
+func TestPanicInApply(t *testing.T) {
+	t.Parallel()
+	for kind, fail := range fails() {
+		for name, tt := range map[string]struct {
+			change  func(f *funcs, c *resubmit.Config)
+			outcome resubmit.Outcome
+			why     string
+			pushes  int
+		}{
+			"reader": {func(f *funcs, _ *resubmit.Config) {
+				fail := first(fail)
+				f.order = func() error { fail(); return nil }
+			}, resubmit.OutcomeCompleted, "", 1},
+			"reader_always": {func(f *funcs, _ *resubmit.Config) {
+				f.order = func() error { fail(); return nil }
+			}, resubmit.OutcomeSkipped, "could not be read again: a callback panicked: ", 0},
+			"pusher_before_it_acts": {func(f *funcs, _ *resubmit.Config) {
+				f.push = func(context.Context, string, commerce.Status) error { fail(); return nil }
+			}, resubmit.OutcomeUnknown, "look at the order before anything is sent again", 0},
+			"pusher_after_it_acted": {func(f *funcs, _ *resubmit.Config) {
+				f.push = func(ctx context.Context, id string, to commerce.Status) error {
+					err := f.shop.Push(ctx, id, to)
+					fail()
+					return err
+				}
+			}, resubmit.OutcomeCompleted, "", 1},
+			"request_finder": {func(f *funcs, c *resubmit.Config) {
+				c.Requests, f.lookUp = f, func() error { fail(); return nil }
+			}, resubmit.OutcomeProgressing, "Connect could not be asked: a callback panicked: ", 1},
+			"canary_group": {func(_ *funcs, c *resubmit.Config) {
+				c.Canary = resubmit.Canary{Group: func(*resubmit.Entry) string { fail(); return "" }}
+			}, resubmit.OutcomeCompleted, "", 1},
+		} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					o, log := outageOrder(1, "s1"), new(bytes.Buffer)
+					s := newShop(o)
+					s.answer("s1", connect.StatusApproved, "")
+					f := &funcs{shop: s}
+					r := runnerFor(t, s, func(c *resubmit.Config) {
+						c.Reader, c.Pusher, c.Logger = f, f, slog.New(slog.NewTextHandler(log, nil))
+						tt.change(f, c)
+					})
+					report, err := r.Apply(t.Context(), planFor(t, o))
+					require.NoError(t, err)
+					item := itemOf(t, report, 1)
+					require.Equal(t, tt.outcome, item.Outcome, item.Why)
+					require.Contains(t, item.Why, tt.why)
+					require.NotContains(t, item.Why, "\n")
+					require.NotContains(t, item.Why, "\x1b")
+					require.Len(t, s.ledger, tt.pushes)
+					require.Contains(t, log.String(), whys[kind])
+					require.Contains(t, log.String(), "level=ERROR")
+					require.Contains(t, log.String(), "callbacks_test.go", "the stack")
+				})
+			})
+		}
+	}
+}
+
+// What the engine cannot do without ends the run, and nothing is sent.
+func TestPanicThatEndsApply(t *testing.T) {
+	t.Parallel()
+	for kind, fail := range map[string]func(){"panic": fails()["panic"], "nil": fails()["nil"]} {
+		for name, change := range map[string]func(c *resubmit.Config){
+			"request_type": func(c *resubmit.Config) {
+				c.RequestType = func(commerce.OrderType) (connect.RequestType, bool) { fail(); return "", false }
+			},
+			"calendar":         func(c *resubmit.Config) { c.Calendar = func() *connect.Calendar { fail(); return nil } },
+			"journal_begin":    func(c *resubmit.Config) { c.Journal = &failingJournal{at: "begin", fail: fail} },
+			"journal_get":      func(c *resubmit.Config) { c.Journal = &failingJournal{at: "get", fail: fail} },
+			"journal_put":      func(c *resubmit.Config) { c.Journal = &failingJournal{at: "put", fail: fail} },
+			"journal_plan":     func(c *resubmit.Config) { c.Journal = &failingJournal{at: "plan", fail: fail} },
+			"journal_heads":    func(c *resubmit.Config) { c.Journal = &failingJournal{at: "heads", fail: fail} },
+			"journal_patience": func(c *resubmit.Config) { c.Journal = &failingJournal{at: "patience", fail: fail} },
+		} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					o := outageOrder(1, "s1")
+					s := newShop(o)
+					_, err := runnerFor(t, s, change).Apply(t.Context(), planFor(t, o))
+					require.ErrorContains(t, err, whys[kind])
+					require.Empty(t, s.ledger)
+				})
+			})
+		}
+	}
+}
+
+type failingJournal struct {
+	resubmit.MemoryJournal
+	at   string
+	fail func()
+}
+
+func (j *failingJournal) failAt(at string) {
+	if j.at == at {
+		j.fail()
+	}
+}
+
+func (j *failingJournal) Begin(d string) error { j.failAt("begin"); return j.MemoryJournal.Begin(d) }
+func (j *failingJournal) Plan() string         { j.failAt("plan"); return j.MemoryJournal.Plan() }
+
+func (j *failingJournal) Put(r resubmit.Record) error { j.failAt("put"); return j.MemoryJournal.Put(r) }
+
+func (j *failingJournal) Get(id string) (resubmit.Record, bool, error) {
+	j.failAt("get")
+	return j.MemoryJournal.Get(id)
+}
+
+func (j *failingJournal) Heads() iter.Seq2[resubmit.RecordHead, error] {
+	j.failAt("heads")
+	return j.MemoryJournal.Heads()
+}
+
+func (j *failingJournal) Patience() (resubmit.Patience, error) {
+	j.failAt("patience")
+	return j.MemoryJournal.Patience()
+}
+
+// While the windows are not known nothing is pushed.
+func TestPanicOfACalendarClosesTheGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		s, start := newShop(o), time.Now()
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.MaxPlanAge = -1
+			c.Calendar = func() *connect.Calendar {
+				if time.Since(start) < time.Hour {
+					panic("the calendar is broken")
+				}
+				return nil
+			}
+		})
+		report, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.GreaterOrEqual(t, s.ledger[0].at.Sub(start), time.Hour)
+	})
+}
+
+func TestPanicOfALister(t *testing.T) {
+	t.Parallel()
+	for kind, fail := range fails() {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := manyOrders(30)
+				for _, o := range orders {
+					o.fates = []fate{{after: 25 * time.Minute, status: "CP"}}
+				}
+				s := newShop(orders...)
+				f := &funcs{shop: s, list: func() error { fail(); return nil }}
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Lister = f })
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Equal(t, resubmit.Result{Completed: 30}, report.Result)
+			})
+		})
+	}
+}
+
+func TestPanicOfAProbe(t *testing.T) {
+	t.Parallel()
+	for kind, fail := range fails() {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				orders := manyOrders(10)
+				s := downFor(time.Minute, orders...)
+				fail := first(fail)
+				f := &funcs{shop: s, probe: func() (connect.Probe, error) { fail(); return connect.Probe{Class: connect.Up}, nil }}
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Probe, c.Rate, c.Breaker = f, 1, resubmit.Breaker{Failures: 2, Of: 2}
+				})
+				report, err := r.Apply(t.Context(), planFor(t, orders...))
+				require.NoError(t, err)
+				require.Equal(t, 10, report.Result.Total())
+				require.Positive(t, report.Result.Completed)
+			})
+		})
+	}
+}
+
+// panicking is an observer that panics at one event.
+type panicking struct {
+	diary
+	at   string
+	fail func()
+	seen int
+}
+
+func (p *panicking) hit(at string) {
+	p.seen++
+	if p.at == at {
+		p.fail()
+	}
+}
+
+func (p *panicking) OnPlanStarted(resubmit.PlanStarted) { p.hit("started") }
+func (p *panicking) OnIntent(resubmit.Intent)           { p.hit("intent") }
+func (p *panicking) OnPushed(resubmit.Pushed)           { p.hit("pushed") }
+func (p *panicking) OnDone(resubmit.Item)               { p.hit("done") }
+func (p *panicking) OnCanary(resubmit.CanaryChange)     { p.hit("canary") }
+func (p *panicking) OnFinished(*resubmit.Report)        { p.hit("finished") }
+
+func TestPanicOfAnObserver(t *testing.T) {
+	t.Parallel()
+	for kind, fail := range fails() {
+		for _, at := range []string{"started", "intent", "pushed", "done", "canary", "finished"} {
+			t.Run(at+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					orders, log := manyOrders(5), new(bytes.Buffer)
+					p := &panicking{at: at, fail: fail}
+					s := newShop(orders...)
+					r := runnerFor(t, s, func(c *resubmit.Config) {
+						c.Observer, c.Canary, c.Logger = p, resubmit.Canary{}, slog.New(slog.NewTextHandler(log, nil))
+					})
+					report, err := r.Apply(t.Context(), planFor(t, orders...))
+					require.NoError(t, err)
+					require.Equal(t, resubmit.Result{Completed: 5}, report.Result)
+					require.Contains(t, report.ObserverError, whys[kind])
+					require.Contains(t, report.String(), "the observer was removed: a callback panicked: ")
+					require.Equal(t, 1, strings.Count(log.String(), "the observer is removed"))
+				})
+			})
+		}
+	}
+	_, err := runnerFor(t, newShop(), func(c *resubmit.Config) { c.Observer = &diary{} }).Apply(t.Context(), planFor(t))
+	require.NoError(t, err)
+}
+
+func TestPanicInASession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		s := newShop(o)
+		f := &funcs{shop: s, push: func(context.Context, string, commerce.Status) error { panic("the adapter is broken") }}
+		session, err := runnerFor(t, s, func(c *resubmit.Config) { c.Pusher = f }).Open(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		defer session.Close()
+		item, err := session.Attempt(t.Context(), entryFor(o))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeUnknown, item.Outcome)
+	})
+}
+
+func TestPanicInWritePlan(t *testing.T) {
+	t.Parallel()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	for kind, fail := range fails() {
+		plan := func(change func(f *funcs, c *resubmit.PlanConfig)) (*resubmit.Plan, error) {
+			orders := manyOrders(3)
+			for i, o := range orders {
+				o.SubscriptionIDs = []string{string(rune('a' + i))}
+				o.PlacedAt = o.PlacedAt.Add(time.Duration(i) * time.Second)
+			}
+			f := &funcs{shop: newShop(orders...), list: func() error { return nil }}
+			cfg := resubmit.PlanConfig{Source: lean{&guarded{shop: f.shop}}, Reader: f, Filter: resubmit.Everything(), Settle: -1}
+			change(f, &cfg)
+			return resubmit.BuildPlan(t.Context(), cfg)
+		}
+		p, err := plan(func(f *funcs, _ *resubmit.PlanConfig) { f.order = func() error { fail(); return nil } })
+		require.NoError(t, err, "a reader")
+		require.Equal(t, resubmit.Counts{Total: 3, Hold: 3}, p.Counts())
+		for e, err := range p.Entries() {
+			require.NoError(t, err)
+			require.Contains(t, e.Decision.Why, "the order could not be read: a callback panicked: "+whys[kind])
+		}
+		p, err = plan(func(f *funcs, c *resubmit.PlanConfig) { c.Requests, f.lookUp = f, func() error { fail(); return nil } })
+		if err == nil { // else no look-up succeeded, and the error says so
+			require.Equal(t, 3, p.Counts().Hold, "a request finder")
+		}
+		_, err = plan(func(f *funcs, c *resubmit.PlanConfig) { c.Source, f.list = f, func() error { fail(); return nil } })
+		require.ErrorContains(t, err, "list orders: a callback panicked: "+whys[kind])
+		_, err = plan(func(_ *funcs, c *resubmit.PlanConfig) { c.IgnoreConnect, c.Filter = true, &own{fail} })
+		require.ErrorContains(t, err, whys[kind])
+		_, err = plan(func(_ *funcs, c *resubmit.PlanConfig) {
+			c.RequestType = func(commerce.OrderType) (connect.RequestType, bool) { fail(); return "", false }
+		})
+		if kind == "goexit" {
+			require.ErrorContains(t, err, whys[kind])
+		} else {
+			require.NoError(t, err)
+		}
+		o := outageOrder(1, "s1")
+		f := &funcs{shop: newShop(o), order: func() error { fail(); return nil }}
+		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{Reader: f}, func(resubmit.Difference) error { return nil })
+		require.NoError(t, err)
+		require.Equal(t, 1, counts.Unread)
+	}
+}
+
+func TestPanicInAWatcher(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(c *resubmit.WatcherConfig, fail func()){
+		"ready": func(c *resubmit.WatcherConfig, fail func()) {
+			ready := c.Ready
+			c.Ready = func(ctx context.Context, since time.Time) connect.Readiness { fail(); return ready(ctx, since) }
+		},
+		"plan": func(c *resubmit.WatcherConfig, fail func()) {
+			plan := c.Plan
+			c.Plan = func(ctx context.Context, e resubmit.Episode) (resubmit.PlanConfig, error) {
+				fail()
+				return plan(ctx, e)
+			}
+		},
+		"journal": func(c *resubmit.WatcherConfig, fail func()) {
+			journal := c.Journal
+			c.Journal = func(path string) (resubmit.Journal, error) { fail(); return journal(path) }
+		},
+		"done": func(c *resubmit.WatcherConfig, fail func()) {
+			done := c.Done
+			c.Done = func(e resubmit.Episode, r *resubmit.Report) { fail(); done(e, r) }
+		},
+		"windows": func(c *resubmit.WatcherConfig, fail func()) {
+			windows := c.Windows
+			c.Windows = connect.SourceFunc(func(ctx context.Context, from, to time.Time) ([]connect.Window, error) {
+				fail()
+				return windows.Windows(ctx, from, to)
+			})
+		},
+		"outages": func(c *resubmit.WatcherConfig, fail func()) { c.Outages = failingOutages{c.Outages, fail} },
+		"approve": func(c *resubmit.WatcherConfig, fail func()) {
+			approve := c.Approve
+			c.Approve = func(ctx context.Context, e resubmit.Episode, p *resubmit.Plan) (resubmit.Approval, error) {
+				fail()
+				return approve(ctx, e, p)
+			}
+		},
+	} {
+		for kind, fail := range fails() {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					s, _ := announced(2)
+					p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+					start, calls := time.Now(), new(atomic.Int64)
+					s.run(t, p, nil, func(c *resubmit.WatcherConfig) {
+						change(c, func() {
+							if calls.Add(1); time.Since(start) < 8*time.Hour {
+								fail()
+							}
+						})
+					})
+					pass(8*time.Hour - time.Minute)
+					require.Empty(t, s.done)
+					require.Less(t, calls.Load(), int64(8*60), "it does not spin")
+					switch status := p.watcher.Status(); name {
+					case "approve":
+						require.Equal(t, resubmit.PhaseAsking, status.Phase)
+						require.Contains(t, status.Text, "is not decided yet: a callback panicked: "+whys[kind])
+						require.InDelta(t, 20, calls.Load(), 2, "every 15 minutes")
+					case "windows":
+						require.Equal(t, resubmit.PhaseBlind, status.Phase)
+					default:
+						require.Equal(t, resubmit.PhaseTrouble, status.Phase)
+						require.ErrorContains(t, status.Err, whys[kind])
+					}
+					pass(2 * time.Hour)
+					require.Equal(t, 2, s.pushes(), "it continues, and pushes each order once")
+					require.Len(t, s.done, 1)
+					p.stop(t)
+				})
+			})
+		}
+	}
+}
+
+type failingOutages struct {
+	resubmit.OutageTracker
+	fail func()
+}
+
+func (o failingOutages) Outages() []connect.Outage { o.fail(); return o.OutageTracker.Outages() }
+
+// A journal that is nil would leave no trace of what was pushed.
+func TestWatcherWithoutAJournal(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, _ := announced(2)
+		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+		s.run(t, p, nil, func(c *resubmit.WatcherConfig) {
+			c.Journal = func(string) (resubmit.Journal, error) { return (*resubmit.MemoryJournal)(nil), nil }
+		})
+		pass(6 * time.Hour)
+		require.Zero(t, s.pushes())
+		require.ErrorContains(t, p.watcher.Status().Err, "returned neither a journal nor an error")
+		p.stop(t)
+	})
+}
