@@ -368,7 +368,7 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 	other := len(targets) > 1 && e.NotOffered()
 	why := fmt.Sprintf("the push to %s was %s: %v", target, e.Delivery, err)
 	j.evidence("push", why, time.Now())
-	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.Refused}, true
+	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.Refused && !denied}, true
 	x.tell.refused(Refused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
 		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxRefusals,
@@ -398,7 +398,7 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 type sentPush struct {
 	at       time.Time // when it was answered; zero: there was none
 	to       commerce.Status
-	answered bool // by the server; otherwise the client says that it was not sent
+	answered bool // by the system; otherwise it was not sent, or not let in
 }
 
 // movedByPush reports whether the order left its failure after a refused push of this

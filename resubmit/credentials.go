@@ -97,7 +97,6 @@ func (x *run) denied(j *job, why string, err error) next {
 	}
 	switch {
 	case j.ctx.Err() != nil:
-		j.unread = false // whoever is not let in has moved nothing; the next run reads it anyway
 		return x.unstarted(j)
 	case j.denied > 1:
 		return x.leave(j, why)

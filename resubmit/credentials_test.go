@@ -388,7 +388,7 @@ func TestRefusedCredentialsWhilePlanning(t *testing.T) {
 			return nil
 		}
 		return resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Source: lean{g}, Reader: g, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1,
+			Source: lean{g}, Reader: g, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1, Rate: -1,
 		})
 	}
 	_, err := plan(t, 20, 403, "read")
