@@ -137,7 +137,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		return nil, err
 	}
 	x := &run{
-		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
+		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit, mismatched: plan.Counts().Mismatched,
 		planned: planned, goesOn: goesOn,
 		tell:    &teller{to: r.cfg.Observer, log: r.cfg.Logger},
 		lanes:   newLanes(max(1, r.cfg.InHand/2)),
@@ -247,16 +247,17 @@ func (x *run) resize(concurrency int) {
 
 // run is one call of Apply.
 type run struct {
-	cfg     Config
-	pace    *pacer
-	blind   []commerce.Status
-	planned *connect.Calendar // the plan's
-	gate    *gate
-	tell    *teller
-	digest  string
-	total   int
-	goesOn  bool // an earlier run may have begun the plan
-	started time.Time
+	cfg        Config
+	pace       *pacer
+	blind      []commerce.Status
+	planned    *connect.Calendar // the plan's
+	gate       *gate
+	tell       *teller
+	digest     string
+	total      int
+	mismatched int  // rows that the plan left out
+	goesOn     bool // an earlier run may have begun the plan
+	started    time.Time
 
 	ctx    context.Context //nolint:containedctx // a run is one call of Apply
 	cancel context.CancelCauseFunc
@@ -692,7 +693,7 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, ObserverError: x.tell.removedWhy(), StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Groups: groupList(x.groups), Items: x.items,
+		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Mismatched: x.mismatched, Groups: groupList(x.groups), Items: x.items,
 	}
 	if x.again.orders > 0 {
 		report.FailedAgain = x.again.all()

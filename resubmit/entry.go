@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -176,7 +177,7 @@ const maxSentence = 8 << 10
 // sentence makes a text that quotes others fit to be shown and kept.
 func sentence(s string) string { return wording.Excerpt(s, maxSentence) }
 
-// Counts counts the orders of a plan by action. They sum to Total.
+// Counts counts the orders of a plan by action. The actions sum to Total.
 type Counts struct {
 	Total      int `json:"total"`
 	Resubmit   int `json:"resubmit"`
@@ -185,9 +186,13 @@ type Counts struct {
 	Quarantine int `json:"quarantine"`
 	Complete   int `json:"complete"`
 	Manual     int `json:"manual"`
+	// Mismatched counts the rows that the source listed although they do not match the
+	// query. They are not in the plan and not in Total. Plan.Mismatched names some of them.
+	Mismatched int `json:"mismatched,omitempty"`
 }
 
-// String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37".
+// String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37; 2 rows did
+// not match the query".
 func (c Counts) String() string { return c.after(orders(c.Total)) }
 
 // after puts the actions that some order has behind a text.
@@ -202,6 +207,9 @@ func (c Counts) after(text string) string {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %s %d", part.what, part.n)
 		}
+	}
+	if c.Mismatched > 0 {
+		text += "; " + mismatch.Text(c.Mismatched, nil)
 	}
 	return text
 }

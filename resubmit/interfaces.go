@@ -8,8 +8,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// OrderSource lists orders. An error ends the sequence. Orders are yielded
-// oldest first when the query says so, each once. The clients for Order Management
+// OrderSource lists the orders that match a query. An error ends the sequence. Orders are
+// yielded oldest first when the query says so, each once. Others are left out of a plan
+// and reported, see Counts.Mismatched. The clients for Order Management
 // and Simple API are sources; that for Billing makes them of ids.
 type OrderSource interface {
 	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]

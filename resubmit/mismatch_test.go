@@ -3,8 +3,12 @@ package resubmit_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +54,8 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Equal(t, 1, plan.Counts().Total)
+			require.Equal(t, "1 order, hold 1; 2 rows did not match the query", plan.Counts().String())
+			require.Equal(t, []string{`SO2 (status "CP")`, `SO3 (status "PR")`}, plan.Mismatched())
 			require.Contains(t, log.String(), `2 rows did not match the query: SO2 (status \"CP\"), SO3 (status \"PR\")`)
 
 			source.good = odd
@@ -57,4 +63,59 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 			require.ErrorContains(t, err, "none of the rows that the server returned is what it was asked for")
 		})
 	}
+}
+
+// writeMismatched writes a plan of one order that left n rows out.
+func writeMismatched(t *testing.T, n int) (path, digest string) {
+	t.Helper()
+	placed := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
+	source := reportingSource{good: []*commerce.Order{{ID: "1", Number: "SO1", Type: commerce.TypeSales, Status: "PF", PlacedAt: placed}}}
+	for i := range n {
+		source.odd = append(source.odd, &commerce.Order{ID: fmt.Sprint("odd", i), Number: "SO\x1b[31m\u202e\"" + strings.Repeat("\x85", 60), Status: "CP"})
+	}
+	path = filepath.Join(t.TempDir(), "plan.jsonl")
+	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}, path)
+	require.NoError(t, err)
+	require.Equal(t, n, counts.Mismatched)
+	plan, err := resubmit.OpenPlan(path)
+	require.NoError(t, err)
+	require.NoError(t, plan.Close())
+	return path, plan.Digest()
+}
+
+func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	path, digest := writeMismatched(t, n)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "\u202e")
+	for name, known := range map[string]string{"": "", "again": digest} {
+		plan, err := resubmit.OpenPlanAgain(path, known)
+		require.NoError(t, err, name)
+		require.NoError(t, plan.Verified(), name)
+		require.Equal(t, 1, plan.Counts().Total)
+		require.Equal(t, n, plan.Counts().Mismatched)
+		require.Len(t, plan.Mismatched(), 5)
+		require.Contains(t, plan.Mismatched()[4], `(status "CP")`)
+		require.NoError(t, plan.Close())
+	}
+	for _, edit := range [][2]string{{`"mismatched":1000`, `"mismatched":2000`}, {`(status`, `(Status`}, {`,"mismatched":1000`, ``}} {
+		edited := strings.Replace(string(text), edit[0], edit[1], 1)
+		require.NotEqual(t, string(text), edited)
+		_, err := resubmit.ReadPlan(strings.NewReader(edited), int64(len(edited)))
+		require.Error(t, err, edit[0])
+	}
+}
+
+func TestReport_counts_rows_that_do_not_match(t *testing.T) {
+	t.Parallel()
+	path, _ := writeMismatched(t, 3)
+	plan, err := resubmit.OpenPlan(path)
+	require.NoError(t, err)
+	report, err := runnerFor(t, newShop(), nil).Apply(t.Context(), plan)
+	require.NoError(t, err)
+	require.Equal(t, 3, report.Mismatched)
+	require.Contains(t, report.String(), "not in the plan: 3 rows did not match the query\n")
+	require.NoError(t, plan.Close())
 }

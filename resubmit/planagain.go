@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"io"
 	"sync"
@@ -44,7 +43,7 @@ type hashing struct {
 }
 
 // maxTrailer is the most bytes that the last line of a plan can have.
-const maxTrailer = 1 << 10
+const maxTrailer = 16 << 10
 
 // recognize reports whether the plan says that it is the one with a digest, and begins
 // to hold it against that. If it does not say so, the plan is of no use.
@@ -55,10 +54,11 @@ func (p *Plan) recognize(digest string) bool {
 	}
 	line, whole := bytes.CutSuffix(tail, []byte(digestStart+digest+"\"}\n"))
 	line = line[bytes.LastIndexByte(line, '\n')+1:]
-	counts, found := bytes.CutPrefix(line, []byte(trailerStart))
-	if !whole || !found || json.Unmarshal(counts, &p.counts) != nil {
+	said, err := parseTrailer(line)
+	if !whole || !bytes.HasPrefix(line, []byte(trailerStart)) || err != nil {
 		return false
 	}
+	p.counts, p.named = said.Counts, said.Mismatched
 	ends := p.size - int64(len(digest)+len("\"}\n"))
 	p.last, p.digest = ends-int64(len(digestStart)+len(line)), digest
 	head, err := (&sectionReader{r: &blockReader{plan: p, record: true}}).next(nil)

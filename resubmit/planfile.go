@@ -12,10 +12,12 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
@@ -23,7 +25,7 @@ import (
 // What the header of a plan file says.
 const (
 	PlanKind    = "cloudblue-resubmit-plan"
-	PlanVersion = 2 // version 1 has neither Header.System nor Entry.CustomerID, and is still read
+	PlanVersion = 2 // version 1 lacks Header.System, Entry.CustomerID and Counts.Mismatched, and is still read
 )
 
 const (
@@ -41,6 +43,7 @@ const (
 //
 //	{"counts":{…},"digest":"sha256:…"}
 //
+// with "mismatched":["…"] before the digest if rows did not match the query.
 // The digest is the SHA-256, in 64 lower-case hexadecimal digits, over all bytes
 // of the file up to and including the quote that opens the digest's value.
 // Every line ends in a line feed, the last one too.
@@ -51,6 +54,7 @@ type PlanWriter struct {
 	hash   hashWriter
 	buf    []byte
 	counts Counts
+	named  []string  // some of the rows that did not match the query
 	after  time.Time // of placing of the last entry that tells it
 	digest string
 	err    error
@@ -118,7 +122,7 @@ func (p *PlanWriter) Close() (Counts, string, error) {
 		return p.counts, p.digest, p.err
 	}
 	p.closed = true
-	p.buf = append(appendCounts(append(p.buf, trailerStart...), p.counts), digestStart...)
+	p.buf = appendTrailer(p.buf, p.counts, p.named)
 	if err := p.flush(); err != nil {
 		return p.counts, "", err
 	}
@@ -146,9 +150,43 @@ func (p *PlanWriter) fail(err error) error {
 
 func digestOf(h hashWriter) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
-func appendCounts(b []byte, c Counts) []byte {
-	return fmt.Appendf(b, `{"total":%d,"resubmit":%d,"wait":%d,"hold":%d,"quarantine":%d,"complete":%d,"manual":%d}`,
-		c.Total, c.Resubmit, c.Wait, c.Hold, c.Quarantine, c.Complete, c.Manual)
+// leaveOut records rows that did not match the query.
+func (p *PlanWriter) leaveOut(rows *mismatch.Rows) {
+	p.counts.Mismatched, p.named = rows.Count(), rows.Named()
+}
+
+// appendTrailer appends the last line up to the digest.
+func appendTrailer(b []byte, c Counts, mismatched []string) []byte {
+	b = fmt.Appendf(b, `%s{"total":%d,"resubmit":%d,"wait":%d,"hold":%d,"quarantine":%d,"complete":%d,"manual":%d`,
+		trailerStart, c.Total, c.Resubmit, c.Wait, c.Hold, c.Quarantine, c.Complete, c.Manual)
+	if c.Mismatched != 0 {
+		b = fmt.Appendf(b, `,"mismatched":%d`, c.Mismatched)
+	}
+	b = append(b, '}')
+	for i, name := range mismatched {
+		if i == 0 {
+			b = append(b, `,"mismatched":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = wording.AppendJSON(b, name)
+	}
+	if len(mismatched) > 0 {
+		b = append(b, ']')
+	}
+	return append(b, digestStart...)
+}
+
+// trailer is what the last line of a plan says besides the digest.
+type trailer struct {
+	Counts     Counts   `json:"counts"`
+	Mismatched []string `json:"mismatched"`
+}
+
+// parseTrailer reads the last line up to the digest.
+func parseTrailer(line []byte) (t trailer, err error) {
+	err = json.Unmarshal(append(bytes.Clone(line), '}'), &t)
+	return t, err
 }
 
 // Plan is a frozen plan whose structure, counts and digest were verified, or will have
@@ -162,6 +200,7 @@ type Plan struct {
 	close  func() error
 	header Header
 	counts Counts
+	named  []string // some of the rows that did not match the query
 	digest string
 	last   int64 // offset of the last line
 	// signature is what WithSignature gave.
@@ -230,6 +269,10 @@ func (p *Plan) Header() Header { return p.header }
 
 // Counts returns how many orders the plan has, by action.
 func (p *Plan) Counts() Counts { return p.counts }
+
+// Mismatched names the first few of the rows that Counts.Mismatched counts, with the
+// reason: `SO000001 (status "CP")`.
+func (p *Plan) Mismatched() []string { return slices.Clone(p.named) }
 
 // Digest returns "sha256:" and 64 hexadecimal digits. It names the plan: two
 // plans with the same digest are the same.
@@ -347,11 +390,14 @@ func (p *Plan) readHeader(line []byte) error {
 
 // readTrailer holds the last line against the one that belongs there.
 func (p *Plan) readTrailer(line []byte, h hashWriter) error {
-	want := append(appendCounts([]byte(trailerStart), p.counts), digestStart...)
+	said, _, _ := bytes.Cut(line, []byte(digestStart))
+	if t, err := parseTrailer(said); err == nil { // otherwise the comparison fails
+		p.counts.Mismatched, p.named = t.Counts.Mismatched, t.Mismatched
+	}
+	want := appendTrailer(nil, p.counts, p.named)
 	if !bytes.HasPrefix(line, want) {
-		counts, _, _ := bytes.Cut(line[len(trailerStart):], []byte(digestStart))
 		return fmt.Errorf("the counts do not sum up: the last line says %s, the entries make %s; make the plan anew",
-			excerpt(string(counts)), want[len(trailerStart):len(want)-len(digestStart)])
+			excerpt(string(said[len(trailerStart):])), want[len(trailerStart):len(want)-len(digestStart)])
 	}
 	_, _ = h.Write(want)
 	p.digest = digestOf(h)

@@ -113,6 +113,9 @@ type PlanConfig struct {
 // subscriptions, which waits, is held or needs a person, waits for that one, named
 // by the operator or not; to tell costs memory for each such older order.
 //
+// Rows that the source lists although they do not match the query are left out, counted
+// and named, see Counts.Mismatched. If no row matches, that is an error.
+//
 // An error of the source, credentials that are refused, and an order of
 // PlanConfig.Explicit that is not in the plan are errors; what w got until then is not a
 // plan. So it is when look-ups in Connect were needed and none succeeded, or when Connect
@@ -136,6 +139,7 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 		}
 		return Counts{}, err
 	}
+	pw.leaveOut(&p.unmatched)
 	if err := p.lookUps.failed(pw.counts); err != nil {
 		return pw.counts, err
 	}
@@ -450,14 +454,8 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		if !selects(p.cheap, o) {
 			continue
 		}
-		if !o.PlacedAt.IsZero() {
-			if last != nil && comesTooLate(o, last) {
-				return fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it with Sorted",
-					excerpt(label(o)), o.PlacedAt.Format(time.RFC3339), excerpt(label(last)), last.PlacedAt.Format(time.RFC3339))
-			}
-			if last == nil || o.PlacedAt.After(last.PlacedAt) {
-				last = o
-			}
+		if last, err = youngest(last, o); err != nil {
+			return err
 		}
 		p.counters.listed.Add(1)
 		if orders == nil {
@@ -477,6 +475,22 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		return pass(orders)
 	}
 	return nil
+}
+
+// youngest returns the younger of the youngest order so far and the next one of a list, or
+// an error if the list is not sorted by age. A nil order is none.
+func youngest(last, o *commerce.Order) (*commerce.Order, error) {
+	switch {
+	case o.PlacedAt.IsZero():
+		return last, nil
+	case last != nil && comesTooLate(o, last):
+		return nil, fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it with Sorted",
+			excerpt(label(o)), o.PlacedAt.Format(time.RFC3339), excerpt(label(last)), last.PlacedAt.Format(time.RFC3339))
+	case last == nil || o.PlacedAt.After(last.PlacedAt):
+		return o, nil
+	default:
+		return last, nil
+	}
 }
 
 // identified gives an order without a usable id one of its own, by which it can be

@@ -36,6 +36,9 @@ func (s *planSource) Orders(_ context.Context, q commerce.Query) iter.Seq2[*comm
 	s.asked = q
 	return func(yield func(*commerce.Order, error) bool) {
 		for _, o := range s.orders {
+			if o != nil && !q.Match(o) {
+				continue
+			}
 			if !yield(o, nil) {
 				return
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
@@ -134,6 +135,9 @@ type Report struct {
 	// Unread counts the orders that the plan announced and did not yield, because
 	// reading it failed. They are counted as skipped, without an item or group.
 	Unread int `json:"unread,omitempty"`
+	// Mismatched counts the rows that the source listed for the plan although they do not
+	// match its query. They are not in the plan.
+	Mismatched int `json:"mismatched,omitempty"`
 	// Groups are sorted by class, vendor and channel.
 	Groups []Group `json:"groups"`
 	// FailedAgain groups the reasons of the orders that this run saw failing again; nil
@@ -196,6 +200,9 @@ func (r *Report) String() string {
 		for _, g := range r.FailedAgain.Groups[:min(5, len(r.FailedAgain.Groups))] {
 			line("  %d failed again (%s): %s", g.Count, g.Class, brief(g.Template))
 		}
+	}
+	if r.Mismatched > 0 {
+		line("not in the plan: %s", mismatch.Text(r.Mismatched, nil))
 	}
 	if r.CommerceOnly > 0 {
 		line("%d of the completed are confirmed by Commerce alone", r.CommerceOnly)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
@@ -43,7 +44,11 @@ func showPlan(out io.Writer, plan *resubmit.Plan) error {
 	slices.SortFunc(groups, func(a, b group) int {
 		return cmp.Or(cmp.Compare(rank(a.action), rank(b.action)), cmp.Compare(counts[b], counts[a]), cmp.Compare(a.rule, b.rule), cmp.Compare(a.verdict, b.verdict))
 	})
-	fmt.Fprintf(out, "\nPlan: %d failed orders\n\n", plan.Counts().Total)
+	fmt.Fprintf(out, "\nPlan: %d failed orders\n", plan.Counts().Total)
+	if text := mismatch.Text(plan.Counts().Mismatched, plan.Mismatched()); text != "" {
+		page.Paragraph(out, "", "Left out: "+text)
+	}
+	fmt.Fprintln(out)
 	if len(groups) == 0 {
 		return nil
 	}
@@ -145,6 +150,7 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 		{p.Hold, "to decide about", "if resubmitting helps, plan again with -order NUMBER"},
 		{p.Complete, "to complete by hand in Commerce", "their service exists"},
 		{p.Manual, "to handle by hand", "the plan says why"},
+		{p.Mismatched, "to check, since Commerce listed them although they do not match", "named above"},
 		{p.Quarantine, "that need a new order or support", "resubmitting does not help"},
 		{r.Total() - r.Completed - sum.undone.total(), "not completed", "listed above with the reason"},
 	} {
