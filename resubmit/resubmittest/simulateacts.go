@@ -82,7 +82,11 @@ func (w *world) do(a actSeed) {
 	case actClock:
 		w.jump.Add(int64(a.d))
 	case actPlace:
-		w.commerce.Place(commercetest.NewOrder{Type: commerce.TypeSales})
+		made := w.commerce.Place(commercetest.NewOrder{Type: commerce.TypeSales})
+		w.mu.Lock()
+		w.ids, w.numbers = append(w.ids, ""), append(w.numbers, "")
+		w.enter(len(w.ids)-1, &made)
+		w.mu.Unlock()
 	}
 	w.note("%s: order %d (%s), %v: %v", a.kind, a.order, w.name(a.order), a.d, err)
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,13 +17,15 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// Each of these is an engine, an adapter or a policy that is broken in one way. The
-// simulator is worth something only if it finds all of them.
-var whatIsBroken = []struct {
+type brokenCase struct {
 	name string
 	rule string
 	cfg  Config
-}{
+}
+
+// Each of these is an engine, an adapter or a policy that is broken in one way. The
+// simulator is worth something only if it finds all of them.
+var whatIsBroken = []brokenCase{
 	{"a pusher that sends a lost push again, while readings are old", "I1", Config{Runner: wrapPusher(pushAgain)}},
 	{"a journal that forgets the intent", "I2", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return forgetful{j} })}},
 	{"a journal that makes light of an intent after a restart", "I3", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return careless{j, resubmit.RecordRefused} })}},
@@ -74,7 +77,7 @@ var whatIsBroken = []struct {
 
 func TestTheSimulationFindsWhatIsBroken(t *testing.T) {
 	t.Parallel()
-	for _, tt := range whatIsBroken {
+	for _, tt := range slices.Concat(whatIsBroken, troubleIsBroken) {
 		t.Run(tt.rule+" "+tt.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := tt.cfg

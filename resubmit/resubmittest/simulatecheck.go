@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type book struct {
 	tries   map[int][]mark    // pushes that were not clearly refused
 	taken   map[failing]int   // accepted pushes of the program
 	pushed  map[int]int       // the same, of all failures of an order
+	held    map[string]bool   // subscriptions with an order that the planner could not look at
 	// patience is what the servers asked the process before for, Connect or Commerce.
 	patience map[bool]patience
 
@@ -70,6 +72,9 @@ type ownBook struct {
 	patience map[bool]patience
 	readings map[int]reading
 
+	denied   time.Time // when its credentials were refused first
+	lateCall bool      // one after that was found
+
 	failed map[int]bool // orders that the process found to have failed again for a transient reason
 	opened time.Time    // when the breaker had to open because of them; zero: not yet
 }
@@ -96,7 +101,7 @@ func (b *book) violate(rule string, order int, format string, args ...any) {
 }
 
 // approve takes the plan for the approved one.
-func (b *book) approve(data []byte, before, after []string) error {
+func (b *book) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before, after []string) error {
 	plan, err := resubmit.ReadPlan(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
@@ -104,6 +109,7 @@ func (b *book) approve(data []byte, before, after []string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.approved, b.lanes, b.counts = map[int]*approvedOrder{}, map[string][]int{}, plan.Counts()
+	b.held = map[string]bool{}
 	b.durable, b.intents, b.tries, b.taken, b.pushed = map[string]resubmit.Record{}, map[int]time.Time{}, map[int][]mark{}, map[failing]int{}, map[int]int{}
 	var planned, unsure []string // unsure: whether the filter selects them is not known
 	for e, err := range plan.Entries() {
@@ -111,6 +117,7 @@ func (b *book) approve(data []byte, before, after []string) error {
 			return err
 		}
 		b.w.note("planned: %s: %s (%s)", e.Number, e.Decision.Action, e.Decision.Why)
+		b.unseen(e)
 		planned = append(planned, e.OrderID)
 		switch e.Decision.RuleID {
 		case "order-unread", "order-not-failed": // was selected, or not, by what the list told of it
@@ -121,6 +128,10 @@ func (b *book) approve(data []byte, before, after []string) error {
 		}
 		b.w.happened("orders to resubmit")
 		i := b.w.index(e.OrderID)
+		b.judgeRow(p, i)
+		if !cfg.IgnoreConnect {
+			b.judgeRequests(p, i)
+		}
 		b.approved[i] = &approvedOrder{entry: e, place: len(b.approved)}
 		s := b.w.truth(i).Subscription // whatever the plan says
 		b.lanes[s] = append(b.lanes[s], i)
@@ -133,16 +144,16 @@ func (b *book) approve(data []byte, before, after []string) error {
 // what a full scan selects. Where orders moved in the meantime, those that did not
 // must be there.
 func (b *book) checkSelection(planned, unsure, before, after []string) {
+	for _, id := range before {
+		if slices.Contains(after, id) && !slices.Contains(planned, id) && !b.w.seenOtherwise(b.w.index(id)) {
+			b.violate("I11", b.w.index(id), "is not in the plan, but %v selects it", b.w.s.filter)
+		}
+	}
 	if b.w.s.filter == nil {
 		return
 	}
 	b.w.happened("plans held against a full scan")
-	same := slices.Equal(before, after)
-	for _, id := range before {
-		if slices.Contains(after, id) && !slices.Contains(planned, id) {
-			b.violate("I11", b.w.index(id), "is not in the plan, but %s selects it", b.w.s.filter)
-		}
-	}
+	same := slices.Equal(before, after) && len(b.w.s.odd) == 0 // what an odd row says is not known
 	for _, id := range planned {
 		if same && !slices.Contains(before, id) && !slices.Contains(unsure, id) {
 			b.violate("I11", b.w.index(id), "is in the plan, but %s does not select it", b.w.s.filter)
@@ -254,6 +265,7 @@ func (b *book) depart(p *process, c *call) *trip {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := &trip{at: time.Now()}
+	b.judgeDenied(p, c, t.at)
 	if !p.applying.Load() {
 		return t
 	}
@@ -344,7 +356,7 @@ func (b *book) judgeReading(p *process, c *call, a *approvedOrder) {
 	case !ok || r.at.Before(b.intents[c.order]):
 		b.violate("I13", c.order, "is pushed without having been read behind the intent")
 	case r.truth == nil || b.w.s.stale > 0 && r.truth.Pushes > 0: // it was told something old
-	case r.truth.Status != a.entry.Before.Status, b.w.s.way == byOrderManager && r.truth.Failure != a.entry.Before.Reason:
+	case r.truth.Status != a.entry.Before.Status, b.w.s.way == byOrderManager && !b.w.sameReason(c.order, r.truth, a.entry):
 		b.violate("I13", c.order, "is pushed, though it was %s (%s) when it was read, and the plan is for %s (%s)",
 			r.truth.Status, r.truth.Failure, a.entry.Before.Status, a.entry.Before.Reason)
 	}
@@ -437,11 +449,17 @@ func (b *book) arrived(p *process, c *call, t *trip, ans *answerKept, err error)
 	if c.kind == callPush && clearlyRefused(ans, err) {
 		b.tries[c.order] = slices.DeleteFunc(b.tries[c.order], func(m mark) bool { return m.at.Equal(t.at) })
 	}
-	if err != nil || !p.applying.Load() {
+	if err != nil {
 		return
 	}
 	p.own.mu.Lock()
 	defer p.own.mu.Unlock()
+	if ans.denied && p.own.denied.IsZero() && (p.applying.Load() || ans.status == http.StatusUnauthorized) {
+		p.own.denied = time.Now() // while planning, Connect may forbid to look up some orders only
+	}
+	if !p.applying.Load() {
+		return
+	}
 	if c.kind == callRead && ans.status == http.StatusOK && !ans.cut {
 		last := p.own.readings[c.order]
 		last.before = nil
@@ -457,10 +475,17 @@ func clearlyRefused(ans *answerKept, err error) bool {
 	if err != nil {
 		return notSent(err)
 	}
-	if ans.status == http.StatusOK && bytes.Contains(ans.body, []byte("<fault>")) {
-		return !ans.cut // of Billing
+	switch ans.status {
+	case http.StatusOK, http.StatusInternalServerError:
+		return bytes.Contains(ans.body, []byte("<fault>")) && !ans.cut // of Billing
+	case http.StatusUnauthorized, http.StatusTooManyRequests:
+		return true
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusConflict,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return strings.Contains(ans.header.Get("Content-Type"), "json") && !ans.cut // in the words of the API
+	default:
+		return false // a gateway says nothing about Commerce (facts/resubmission.md F19)
 	}
-	return ans.status >= 400 && ans.status < 500 && ans.status != http.StatusRequestTimeout
 }
 
 // asked is until when an answer asks for patience.
@@ -549,7 +574,7 @@ func (w *world) inPanel() bool {
 // close looks at what the servers themselves found wrong.
 func (b *book) close() {
 	for _, v := range b.w.commerce.Violations() {
-		if v.Rule == commercetest.RuleLane {
+		if v.Rule == commercetest.RuleLane && !b.w.undated(b.w.index(v.Order)) {
 			b.violate("I5", b.w.index(v.Order), "%s", v.Text)
 		}
 	}
@@ -560,7 +585,8 @@ func (b *book) close() {
 	}
 }
 
-// sameEnd is I10. In a world where nothing goes wrong but crashes, each order has to
+// sameEnd is I10, and I20. In a world where nothing goes wrong but crashes, or one kind
+// of trouble, each order that this is not about has to
 // end as in the world without them: its status, provisioning status, failures and
 // accepted pushes, and the requests of its subscription in Connect. One that the
 // report calls unknown, and those behind it, may have stayed as they were: whether
@@ -575,10 +601,10 @@ func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 	}
 	for i := range crashed.final {
 		e := &crashed.final[i]
-		// Each crash can take one push with it that the policy allows, and a request of
+		// Each crash, or gateway, can take one push with it that the policy allows, and a request of
 		// another order of the subscription can pass for one of this push.
 		most, _ := allowed(&s.policy, e.order.Type)
-		if crashed.outcomeOf(e) == resubmit.OutcomeUnknown && (most <= len(s.crashes) || orders[e.order.Subscription] > 1) {
+		if crashed.outcomeOf(e) == resubmit.OutcomeUnknown && (most <= s.lostPushes() || orders[e.order.Subscription] > 1) {
 			excused[e.order.Number], unknown[e.order.Subscription] = true, true
 		}
 	}
@@ -598,10 +624,10 @@ func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 	for i := range min(len(crashed.final), len(calm.final)) {
 		a, b := &crashed.final[i], &calm.final[i]
 		left, right := a.String(), b.String()
-		if left == right || again[a.order.Subscription] || excused[a.order.Number] && a.order.Pushes == 0 || unknown[a.order.Subscription] && a.sameOrder(b) {
+		if left == right || s.concerns(a, crashed) || again[a.order.Subscription] || excused[a.order.Number] && a.order.Pushes == 0 || unknown[a.order.Subscription] && a.sameOrder(b) {
 			continue
 		}
-		wrong = append(wrong, Violation{Rule: "I10", Order: a.order.Number, Text: fmt.Sprintf("ends as %s, and without crashes as %s", left, right)})
+		wrong = append(wrong, Violation{Rule: "I10", Order: a.order.Number, Text: fmt.Sprintf("ends as %s, and without the trouble as %s", left, right)})
 	}
 	return wrong
 }
@@ -654,7 +680,7 @@ func (e *orderEnd) sameOrder(other *orderEnd) bool { return e.orderString() == o
 // matching is the full scan: what of the failure view the filter selects now.
 func (w *world) matching(f resubmit.Filter) []string {
 	if w.s.filter == nil {
-		return nil
+		return w.failed()
 	}
 	client, err := directClient(w)
 	if err != nil {

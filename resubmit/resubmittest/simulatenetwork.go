@@ -38,7 +38,7 @@ func (c *call) String() string {
 
 // identify tells what a call is for.
 func (w *world) identify(r *http.Request, body []byte) call {
-	c := call{kind: callLookUp, order: -1, connect: strings.HasPrefix(connectURL, "http://"+r.URL.Host)}
+	c := call{kind: callLookUp, order: -1, connect: strings.HasPrefix(connectURL, "https://"+r.URL.Host+"/")}
 	if c.connect && !strings.Contains(r.URL.Path, "/requests") {
 		c.kind = callProbe
 	}
@@ -193,7 +193,10 @@ func readBody(r *http.Request) ([]byte, error) {
 
 func (w *world) noteCall(p *process, c *call, f faultSeed, ans *answerKept, err error) {
 	if f.kind != "" {
-		w.happened(string(f.kind) + " (" + string(c.kind) + ")")
+		w.happened(f.name() + " (" + string(c.kind) + ")")
+		if f.status != 0 {
+			w.happened("status " + string(f.kind))
+		}
 	}
 	if !w.tell {
 		return
@@ -205,7 +208,7 @@ func (w *world) noteCall(p *process, c *call, f faultSeed, ans *answerKept, err 
 		came = strconv.Itoa(ans.status)
 	}
 	if f.kind != "" {
-		came += ", " + string(f.kind)
+		came += ", " + f.name()
 	}
 	if c.order >= 0 {
 		o := w.truth(c.order)
@@ -265,6 +268,8 @@ func (l *networkLine) before(c *call, f faultSeed) (*answerKept, error) {
 		return nil, errReset
 	case faultGateway:
 		return page(http.StatusBadGateway, 0, false), nil
+	case faultStatus:
+		return page(f.status, f.retryAfter(), f.date), nil
 	case faultBusy:
 		return page(http.StatusTooManyRequests, f.wait, f.date), nil
 	case faultDown:
@@ -276,8 +281,12 @@ func (l *networkLine) before(c *call, f faultSeed) (*answerKept, error) {
 		kept, ok := l.p.w.answers[callKey{c.kind, c.order}]
 		l.p.w.mu.Unlock()
 		if ok && time.Since(kept.at) < time.Minute {
-			return &kept, nil
+			return l.p.w.spoilRows(l.p, c, &kept), nil
 		}
+	}
+	if r, ok := l.p.w.refusal(l.p, c); ok {
+		l.p.w.happened(r.name() + " (" + string(c.kind) + ")")
+		return r.denial(), nil
 	}
 	if s, ok := l.p.w.storm(l.p, c); ok {
 		l.p.w.happened("storm of " + strconv.Itoa(s.status))
@@ -287,12 +296,15 @@ func (l *networkLine) before(c *call, f faultSeed) (*answerKept, error) {
 }
 
 // after spoils the answer of a server that acted.
-func (l *networkLine) after(_ *call, f faultSeed, ans *answerKept) (*answerKept, error) {
+func (l *networkLine) after(c *call, f faultSeed, ans *answerKept) (*answerKept, error) {
+	ans = l.p.w.spoilRows(l.p, c, ans)
 	switch f.kind {
 	case faultLostAfter:
 		return nil, errReset
 	case faultGateAfter:
 		return page(http.StatusBadGateway, 0, false), nil
+	case faultStatusAfter:
+		return page(f.status, f.retryAfter(), f.date), nil
 	case faultPage:
 		return page(http.StatusOK, 0, false), nil
 	case faultCut:
@@ -311,6 +323,9 @@ func (w *world) act(p *process, r *http.Request, body []byte, c *call, t *trip) 
 	}
 	in := r.Clone(context.WithoutCancel(r.Context()))
 	in.Body = io.NopCloser(bytes.NewReader(body))
+	if c.kind == callLookUp {
+		w.cutPage(in)
+	}
 	return w.book.watch(p, c, t, func() *answerKept {
 		res, err := to.RoundTrip(in)
 		if err != nil {
@@ -334,12 +349,16 @@ type answerKept struct {
 	at     time.Time
 	cut    bool
 	slow   time.Duration
+	denied bool // it refuses the credentials
 }
 
 const gatewayPage = "<html><body><h1>We will be back soon</h1></body></html>"
 
 func page(status int, wait time.Duration, date bool) *answerKept {
 	h := http.Header{"Content-Type": {"text/html"}}
+	if status >= 300 && status < 400 {
+		h.Set("Location", "/sign-in")
+	}
 	switch {
 	case wait <= 0:
 	case date:

@@ -69,6 +69,7 @@ func (w *world) live(ctx context.Context, life int) (over bool, down time.Durati
 	w.set(p)
 	defer w.set(nil)
 	err := p.run()
+	w.book.judgeEnd(p, err)
 	w.book.leave(p)
 	err = errors.Join(err, p.closeJournal())
 	w.note("life %d ends: %v", life, err)
@@ -258,6 +259,7 @@ func (p *process) makePlan(env *Process, orders client, requests *connect.Client
 	cfg := resubmit.PlanConfig{
 		Source: p.source(orders), Reader: orders, Requests: requests, Filter: resubmit.Everything(), Calendar: p.w.calendarNow(),
 		Rules: p.w.s.rules, Settle: p.w.s.policy.Settle, Concurrency: 2,
+		Rate: p.w.planRate(),
 	}
 	if p.w.s.way != byOrderManager {
 		cfg.Targets = blindTargets()
@@ -265,6 +267,7 @@ func (p *process) makePlan(env *Process, orders client, requests *connect.Client
 	if p.w.s.filter != nil {
 		cfg.Filter = p.w.s.filter
 	}
+	p.panickyPlan(&cfg, orders)
 	if p.w.cfg.Plan != nil {
 		p.w.cfg.Plan(env, &cfg)
 	}
@@ -277,12 +280,16 @@ func (p *process) makePlan(env *Process, orders client, requests *connect.Client
 		return errKilled
 	}
 	after := p.w.matching(cfg.Filter)
-	if err := p.w.book.approve(b.Bytes(), before, after); err != nil {
+	if err := p.w.book.approve(p, &cfg, b.Bytes(), before, after); err != nil {
 		return err
 	}
 	p.w.plan = b.Bytes()
 	return nil
 }
+
+// planRate is the rate of planning. It is not as low as some rates of applying, so that
+// a world does not only plan.
+func (w *world) planRate() float64 { return max(1, w.s.policy.Rate) }
 
 func (p *process) apply(env *Process, orders client, requests *connect.Client, plan *resubmit.Plan) error {
 	journal, err := p.journal(env)
@@ -302,6 +309,7 @@ func (p *process) apply(env *Process, orders client, requests *connect.Client, p
 	if p.w.s.way != byOrderManager {
 		cfg.Targets = blindTargets()
 	}
+	p.panickyRun(&cfg, orders)
 	if p.w.cfg.Runner != nil {
 		p.w.cfg.Runner(env, &cfg)
 	}

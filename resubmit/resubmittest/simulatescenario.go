@@ -16,8 +16,8 @@ import (
 type scenario struct {
 	seed   uint64
 	policy Policy
-	// twin says that the world is calm but for crashes, so that its end can be held
-	// against that of the same world without them (I10).
+	// twin says that the world is calm but for crashes or one kind of trouble, so that
+	// its end can be held against that of the same world without them (I10).
 	twin bool
 	// scan says that the plan is held against a full scan with this filter (I11).
 	filter resubmit.Filter
@@ -38,6 +38,8 @@ type scenario struct {
 	storms  []stormSeed
 	acts    []actSeed
 	rules   []resubmit.Rule
+
+	trouble
 }
 
 // wayIn is by which API of Commerce the program works.
@@ -167,10 +169,20 @@ type faultSeed struct {
 	kind  faultKind
 	wait  time.Duration // Retry-After, or how slow
 	date  bool          // Retry-After as a date
+	// status is that of a faultStatus or faultStatusAfter.
+	status int
 }
 
 func (f faultSeed) String() string {
-	return fmt.Sprintf("%s %d of order %d: %s (%v)", f.call, f.n, f.order, f.kind, f.wait)
+	return fmt.Sprintf("%s %d of order %d: %s (%v)", f.call, f.n, f.order, f.name(), f.wait)
+}
+
+// name says what goes wrong.
+func (f faultSeed) name() string {
+	if f.status != 0 {
+		return fmt.Sprintf("%d %s", f.status, f.kind)
+	}
+	return string(f.kind)
 }
 
 // faultKind is what goes wrong.
@@ -191,6 +203,9 @@ const (
 	faultTwice     faultKind = "delivered twice"
 	faultOldAnswer faultKind = "answered with the answer before"
 	faultFull      faultKind = "disk full"
+	// faultStatus and faultStatusAfter are answers of a gateway with the status of the fault.
+	faultStatus      faultKind = "from a gateway before the server"
+	faultStatusAfter faultKind = "from a gateway after the server acted"
 )
 
 // stormSeed is a time in which a system refuses calls.
@@ -274,6 +289,7 @@ func draw(seed uint64, change func(*Policy)) *scenario {
 		s.filter = drawFilter(d)
 	}
 	if s.twin {
+		s.drawOneTrouble(newDice(seed, 2))
 		return s
 	}
 	if d.chance(30) {
@@ -282,6 +298,7 @@ func draw(seed uint64, change func(*Policy)) *scenario {
 	s.drawWindows(d)
 	s.drawFaults(d)
 	s.drawActs(d)
+	s.drawTrouble(newDice(seed, 2))
 	return s
 }
 

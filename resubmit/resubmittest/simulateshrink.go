@@ -109,6 +109,7 @@ func (s *scenario) smaller() []*scenario {
 	for i := range s.crashes {
 		add(func(c *scenario) { c.crashes = without(s.crashes, i) })
 	}
+	all = append(all, s.lessTrouble()...)
 	if s.stale > 0 {
 		add(func(c *scenario) { c.stale = 0 })
 	}
@@ -153,5 +154,5 @@ func (s *scenario) describe() []string {
 	for _, c := range s.crashes {
 		lines = append(lines, c.String())
 	}
-	return lines
+	return append(lines, s.trouble.describe()...)
 }

@@ -25,8 +25,9 @@ const (
 	// mostLives is after how many lives of the program nothing goes wrong any more,
 	// so that every world comes to an end.
 	mostLives = 8
-	// longest is how long a world may take.
-	longest = 24 * time.Hour
+	// longest is how long a world may take, and mostStarts how often the program may start.
+	longest    = 24 * time.Hour
+	mostStarts = 100
 )
 
 // world is a scenario that happens: both systems, and the program in its lives.
@@ -55,6 +56,9 @@ type world struct {
 	calendar     *connect.Calendar
 	nth          map[callKey]int // calls so far
 	answers      map[callKey]answerKept
+	systemCalls  map[bool]int // to Connect, and to Commerce
+	refusing     []began      // by the index of the refusal
+	panicCalls   map[callKey]int
 	current      *process
 	plan         []byte
 	down         int // real maintenances that are going on
@@ -81,6 +85,7 @@ func newWorld(ctx context.Context, cfg *Config, s *scenario, tell bool) *world {
 		cfg: cfg, s: s, ctx: ctx, tell: tell, disk: &Disk{}, counts: Counts{},
 		byID: map[string]int{}, fates: map[string][]int{}, relapses: map[string]int{}, relapseTries: map[string]int{}, spans: map[int]span{},
 		nth: map[callKey]int{}, answers: map[callKey]answerKept{},
+		systemCalls: map[bool]int{}, refusing: make([]began, len(s.refusals)), panicCalls: map[callKey]int{},
 	}
 	w.book.w, w.book.patience = w, map[bool]patience{}
 	w.start = time.Now().Add(beforeStart)
@@ -123,8 +128,8 @@ func (w *world) lives(ctx context.Context) {
 	ctx, cancel := context.WithDeadline(ctx, w.start.Add(longest))
 	defer cancel()
 	for life := 0; ; life++ {
-		if ctx.Err() != nil {
-			w.book.violate("end", -1, "the program has not ended after %v and %d lives", longest, life)
+		if ctx.Err() != nil || life == mostStarts {
+			w.book.violate("end", -1, "the program has not ended after %v and %d lives", time.Since(w.start).Round(time.Second), life)
 			return
 		}
 		over, down := w.live(ctx, life)
@@ -138,7 +143,7 @@ func (w *world) lives(ctx context.Context) {
 func (w *world) build() error {
 	w.connect = connecttest.New(connecttest.Config{
 		Seed: w.s.seed, Vendor: w.vendor,
-		Now: func() time.Time { return time.Now().Add(w.s.otherSkew) },
+		Now: w.connectNow, ShuffleTies: w.s.ties,
 	})
 	var err error
 	if w.cfg.Journal != nil {
@@ -149,7 +154,7 @@ func (w *world) build() error {
 	w.commerce, err = commercetest.New(commercetest.Config{
 		Seed: w.s.seed, ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
 		ConnectHTTP: &http.Client{Transport: &connectorLine{w: w, to: w.connect.Transport()}},
-		AsyncHeals:  w.s.heals, Poll: w.s.poll, StaleReads: w.s.stale, MaxPage: w.s.listPage,
+		AsyncHeals:  w.s.heals, Poll: w.s.poll, StaleReads: w.s.stale, MaxPage: w.s.listPage, ShuffleTies: w.s.ties,
 		Now: func() time.Time { return time.Now().Add(w.s.skew + time.Duration(w.jump.Load())) },
 	})
 	if err != nil {
@@ -157,6 +162,16 @@ func (w *world) build() error {
 	}
 	w.announce(-1, span{bubbleStart.Add(windowAt), bubbleStart.Add(windowEnd)})
 	return w.bought()
+}
+
+// connectNow is the clock of Connect. It shows whole seconds where requests are to be of
+// the same time.
+func (w *world) connectNow() time.Time {
+	now := time.Now().Add(w.s.otherSkew)
+	if w.s.ties {
+		now = now.Truncate(time.Second)
+	}
+	return now
 }
 
 func (w *world) cleanUp() {
@@ -211,8 +226,9 @@ func (w *world) past(ctx context.Context) {
 		size = max(size, o.index+1)
 	}
 	w.ids, w.numbers = make([]string, size), make([]string, size)
+	byTime := slices.SortedStableFunc(slices.Values(w.s.orders), func(a, b orderSeed) int { return cmp.Compare(a.after, b.after) })
 	place := func(from time.Duration, causes ...cause) {
-		for _, o := range w.s.orders {
+		for _, o := range byTime {
 			if slices.Contains(causes, o.cause) {
 				at(from + o.after)
 				w.place(&o)
@@ -242,6 +258,7 @@ func (w *world) past(ctx context.Context) {
 		}
 	}
 	at(beforeStart)
+	w.countTies()
 	w.mu.Lock() // Commerce asks at the same time
 	defer w.mu.Unlock()
 	for _, o := range w.s.orders {
@@ -266,8 +283,13 @@ func (w *world) place(o *orderSeed) {
 	made := w.commerce.Place(n)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ids[o.index], w.numbers[o.index] = made.ID, made.Number
-	w.byID[made.ID], w.byID[made.InternalID] = o.index, o.index
+	w.enter(o.index, &made)
+}
+
+// enter keeps the names of an order. The lock must be held.
+func (w *world) enter(index int, made *commercetest.Order) {
+	w.ids[index], w.numbers[index] = made.ID, made.Number
+	w.byID[made.ID], w.byID[made.InternalID] = index, index
 }
 
 // requestOf is the type of request that the connector makes for an order.

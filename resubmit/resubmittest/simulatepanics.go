@@ -1,0 +1,150 @@
+package resubmittest
+
+import (
+	"context"
+	"iter"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// strike panics when the scenario says so for this call, before or after its work.
+func (p *process) strike(seed *panicSeed, after bool) {
+	if seed == nil || seed.after != after || p.killed() {
+		return
+	}
+	p.w.happened(seed.name())
+	p.w.note("life %d: %s", p.life, seed)
+	panic("simulated: " + seed.String()) //nolint:forbidigo // a callback that panics is what is simulated
+}
+
+// struck is the panic that the scenario has for a call; nil for none.
+func (p *process) struck(kind callKind, order int) *panicSeed {
+	if p.life >= mostLives {
+		return nil
+	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	key := callKey{kind, order}
+	n := p.w.panicCalls[key]
+	p.w.panicCalls[key]++
+	for i := range p.w.s.panics {
+		if s := &p.w.s.panics[i]; s.call == kind && s.order == order && s.n == n {
+			return s
+		}
+	}
+	return nil
+}
+
+// panickyClient panics now and then.
+type panickyClient struct {
+	client
+	p *process
+}
+
+func (c panickyClient) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	s := c.p.struck(callRead, c.p.w.index(id))
+	c.p.strike(s, false)
+	o, err := c.client.Order(ctx, id)
+	c.p.strike(s, true)
+	return o, err
+}
+
+func (c panickyClient) Push(ctx context.Context, id string, to commerce.Status) error {
+	s := c.p.struck(callPush, c.p.w.index(id))
+	c.p.strike(s, false)
+	err := c.client.Push(ctx, id, to)
+	c.p.strike(s, true)
+	return err
+}
+
+// Tells is what the client tells.
+func (c panickyClient) Tells() commerce.Tells {
+	if t, ok := c.client.(interface{ Tells() commerce.Tells }); ok {
+		return t.Tells()
+	}
+	return commerce.Tells{Failure: true, Transitions: true}
+}
+
+// System names the system of the client.
+func (c panickyClient) System() string {
+	if s, ok := c.client.(interface{ System() string }); ok {
+		return s.System()
+	}
+	return ""
+}
+
+// panickySource panics now and then.
+type panickySource struct {
+	resubmit.OrderSource
+	p *process
+}
+
+func (c panickySource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		s := c.p.struck(callList, -1)
+		c.p.strike(s, false)
+		for o, err := range c.OrderSource.Orders(ctx, q) {
+			if !yield(o, err) {
+				return
+			}
+			c.p.strike(s, true)
+		}
+	}
+}
+
+// panickyFinder panics now and then.
+type panickyFinder struct {
+	resubmit.RequestFinder
+	p *process
+}
+
+func (f panickyFinder) NewestRequests(
+	ctx context.Context, keys []connect.RequestKey,
+) (map[connect.RequestKey][]connect.Newest, error) {
+	s := f.p.struck(callLookUp, -1)
+	f.p.strike(s, false)
+	found, err := f.RequestFinder.NewestRequests(ctx, keys)
+	f.p.strike(s, true)
+	return found, err
+}
+
+// panickyObserver panics at some event.
+type panickyObserver struct {
+	resubmit.NopObserver
+	p *process
+}
+
+func (o panickyObserver) hear() { o.p.strike(o.p.struck(callEvent, -1), false) }
+
+func (o panickyObserver) OnPlanStarted(resubmit.PlanStarted) { o.hear() }
+func (o panickyObserver) OnGateClosed(resubmit.GateClosed)   { o.hear() }
+func (o panickyObserver) OnGateOpened(resubmit.GateOpened)   { o.hear() }
+func (o panickyObserver) OnControl(resubmit.ControlChange)   { o.hear() }
+func (o panickyObserver) OnIntent(resubmit.Intent)           { o.hear() }
+func (o panickyObserver) OnReread(resubmit.Reread)           { o.hear() }
+func (o panickyObserver) OnPushed(resubmit.Pushed)           { o.hear() }
+func (o panickyObserver) OnPushUnknown(resubmit.PushUnknown) { o.hear() }
+func (o panickyObserver) OnRefused(resubmit.Refused)         { o.hear() }
+func (o panickyObserver) OnDone(resubmit.Item)               { o.hear() }
+func (o panickyObserver) OnFinished(*resubmit.Report)        { o.hear() }
+
+// panickyPlan lets what a plan is made with panic now and then.
+func (p *process) panickyPlan(cfg *resubmit.PlanConfig, orders client) {
+	if len(p.w.s.panics) == 0 {
+		return
+	}
+	cfg.Source, cfg.Reader = panickySource{cfg.Source, p}, panickyClient{orders, p}
+	cfg.Requests = panickyFinder{cfg.Requests, p}
+}
+
+// panickyRun lets what a plan is applied with panic now and then.
+func (p *process) panickyRun(cfg *resubmit.Config, orders client) {
+	if len(p.w.s.panics) == 0 {
+		return
+	}
+	panicky := panickyClient{orders, p}
+	cfg.Reader, cfg.Pusher, cfg.Requests = panicky, panicky, panickyFinder{cfg.Requests, p}
+	cfg.Observer = panickyObserver{p: p}
+}
