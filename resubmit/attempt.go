@@ -246,7 +246,7 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 		err = fmt.Errorf("the reader was asked for order %q and answered with %q", j.entry.OrderID, order.ID)
 	default:
 		if err = j.entry.identity().check(identityOf(order)); err == nil {
-			err = unreadable(order)
+			err = unreadable(order, x.expected(j)...)
 		}
 	}
 	if err != nil {
@@ -262,13 +262,16 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	return order, nil
 }
 
-// unreadable is an error for an order of which not all could be read: nothing may be
-// concluded from the rest.
-func unreadable(o *commerce.Order) error {
-	if o = readable(o); len(o.Problems) == 0 {
-		return nil
-	}
-	return fmt.Errorf("not all of the order could be read: %s", excerpt(strings.Join(o.Problems, "; ")))
+// expected are the statuses that say something of an order although they may be unknown
+// to this library: the one that it failed with, and those that it may be pushed to.
+func (x *run) expected(j *job) []commerce.Status {
+	return append([]commerce.Status{j.entry.Before.Status, j.entry.Target}, x.cfg.Targets...)
+}
+
+// tellsState reports whether a status in the journal says something of an order. Older
+// versions recorded others too.
+func (x *run) tellsState(j *job, s commerce.Status) bool {
+	return s.Known() || s != "" && slices.Contains(x.expected(j), s)
 }
 
 // targets chooses the transitions to try, the best first: the one that the order

@@ -126,7 +126,7 @@ func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 		}
 	}
 	if err == nil && o != nil {
-		err = unreadable(o)
+		err = unreadable(o, e.Before.Status)
 	}
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):

@@ -445,7 +445,7 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		if err != nil {
 			return err
 		}
-		o = identified(readable(o), &rows)
+		o = identified(withCode(readable(o)), &rows)
 		if why := p.query.Mismatch(o); why != "" {
 			p.unmatched.Add(label(o), why)
 			continue
@@ -639,7 +639,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 				p.readable.Store(true)
 				c.err = identityOf(c.order).check(identityOf(o))
 				if c.err == nil {
-					c.order = readable(completed(o, c.order))
+					c.order = withCode(readable(completed(o, c.order)))
 				}
 			}
 		})

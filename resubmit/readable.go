@@ -3,10 +3,12 @@ package resubmit
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
@@ -58,6 +60,34 @@ func readable(o *commerce.Order) *commerce.Order {
 	}
 	c.subscriptions()
 	return c.order
+}
+
+// withCode is an order whose status is a status code: one that says nothing, such as "pf",
+// becomes "" and a problem.
+func withCode(o *commerce.Order) *commerce.Order {
+	problem := mismatch.StatusProblem(string(o.Status))
+	if problem == "" || o.Status == "" && len(o.Problems) > 0 {
+		return o
+	}
+	c := fieldCheck{order: o}
+	c.problem("%s", problem)
+	c.order.Status = ""
+	return c.order
+}
+
+// unreadable is an error for an order of which not all could be read: nothing may be
+// concluded from the rest. A status that is not known says nothing either, unless the
+// caller expects it.
+func unreadable(o *commerce.Order, expected ...commerce.Status) error {
+	o = withCode(readable(o))
+	problems := o.Problems
+	if len(problems) == 0 && !o.Status.Known() && !slices.Contains(expected, o.Status) {
+		problems = []string{fmt.Sprintf("its status %q is not known", excerpt(string(o.Status)))}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("not all of the order could be read: %s", excerpt(strings.Join(problems, "; ")))
 }
 
 // fieldCheck finds what of an order a plan cannot hold.

@@ -132,7 +132,7 @@ func (x *run) verify(j *job, left bool) {
 	deadline := v.pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
 	if j.rec.State == RecordProgressing {
 		deadline = v.pushedAt // its time was up already
-		v.left = j.rec.Seen != j.entry.Before.Status
+		v.left = j.rec.Seen != j.entry.Before.Status && x.tellsState(j, j.rec.Seen)
 		if j.rec.Seen.Provisioned() {
 			v.done = j.rec.At
 		}
