@@ -92,6 +92,9 @@ type Walk struct {
 	probing bool  // whether the next page lies behind the end, as far as known
 
 	back    int // how far to step back at a gap
+	asked   int // all pages
+	reach   int // the position behind the furthest page
+	further int // pages that ended behind all pages before them
 	pages   int // that brought new rows
 	idle    int // in a row that did not
 	claimed int // the total that exceeds the list
@@ -117,6 +120,11 @@ func (w *Walk) Done() bool { return w.done }
 // many rows the list has according to the answer, or [Unknown].
 func (w *Walk) Take(rows []Row, total int) []int {
 	w.most = max(w.most, len(rows))
+	w.asked++
+	if end := w.start + len(rows); end > w.reach {
+		w.reach = end
+		w.further++
+	}
 	keys := w.keysOf(rows)
 	if w.start == 0 {
 		w.first = slices.Clone(rows)
@@ -346,12 +354,18 @@ func (w *Walk) finish(end, total int) {
 const maxMissing = 2
 
 // Err reports that the walk gets nowhere. Stepping back and reading pages again is
-// bounded by twice the number of pages.
+// bounded by twice the number of pages. A server that gives the same row another id in
+// each answer brings something new forever, so all pages are bounded too, by those that
+// went further along the list.
 func (w *Walk) Err() error {
 	switch {
 	case w.missing > maxMissing:
 		return fmt.Errorf("the list is not complete: the server says that it has %d rows, and shows %d of them; "+
 			"ask for less, for example a shorter period", w.claimed, len(w.seen))
+	case w.asked > 50+10*w.further:
+		return fmt.Errorf("the list does not hold still: %d pages were read to go through %d rows; "+
+			"try when less changes, or ask for less (a server that gives a row another id each time looks the same)",
+			w.asked, w.reach)
 	case w.idle > 20+2*w.pages:
 		return fmt.Errorf("the list does not hold still: the last %d pages brought nothing new; "+
 			"try when less changes, or ask for less (a server that ignores which page is asked for, "+

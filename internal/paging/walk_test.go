@@ -280,6 +280,23 @@ func TestWalkOfTheSamePageForEveryPositionFails(t *testing.T) {
 	require.ErrorContains(t, w.Err(), "the list does not hold still")
 }
 
+// A server that gives a row another id in each answer has something new to show forever.
+func TestWalkOfRowsWhoseIDsChangeFails(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{2, 3, 30} {
+		s := &server{}
+		s.before = func() {
+			s.rows = nil
+			for i := range n {
+				s.rows = append(s.rows, paging.Row{ID: strconv.Itoa(s.asked) + "-" + strconv.Itoa(i), Key: int64(i)})
+			}
+		}
+		_, err := s.walk(7)
+		require.ErrorContains(t, err, "does not hold still", "%d rows", n)
+		require.Less(t, s.asked, 200, "%d rows", n)
+	}
+}
+
 func TestWalkWithKeysThatDoNotSortTheList(t *testing.T) {
 	t.Parallel()
 	for name, keys := range map[string]func(i int) int64{
