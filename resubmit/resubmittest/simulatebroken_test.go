@@ -189,6 +189,9 @@ func (i impatient) Push(ctx context.Context, id string, to commerce.Status) erro
 	return forgetPatience(i.Pusher.Push(mute{ctx}, id, to))
 }
 
+// System is that of the reader.
+func (i impatient) System() string { return blindClient(i).System() }
+
 // mute is a context in which nobody is told that a server asks for patience.
 type mute struct{ context.Context }
 

@@ -196,6 +196,9 @@ func (s *scenario) drawRefusal(d dice) {
 }
 
 func (s *scenario) drawPanics(d dice) {
+	if s.twin {
+		s.policy.MaxRefusals = 3 // else a reading that panics ends an order
+	}
 	for range 1 + d.IntN(3) {
 		p := panicSeed{call: one(d, callPush, callPush, callPush, callRead, callRead, callLookUp, callList, callEvent), order: -1, after: d.chance(50)}
 		switch p.call {
