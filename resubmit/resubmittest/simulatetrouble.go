@@ -151,8 +151,8 @@ func (s *scenario) drawStatuses(d dice) {
 			call: callPush, order: d.IntN(len(s.orders)), n: one(d, 0, 0, 0, 1), kind: one(d, faultStatusAfter, faultStatusAfter, faultStatus),
 			status: one(d, gatewayStatuses...), wait: d.between(time.Second, 90*time.Second).Truncate(time.Second),
 		}
-		if f.status == http.StatusTooManyRequests && s.stale > 0 {
-			f.kind = faultStatus // nothing can show that the order was moved
+		if f.status == http.StatusTooManyRequests && (s.stale > 0 || s.twin) {
+			f.kind = faultStatus // else nothing shows that an order was moved which failed again at once
 		}
 		s.faults = append(s.faults, f)
 	}
