@@ -32,6 +32,7 @@ type Client struct {
 	pageSize    int
 	chunkSize   int
 	concurrency int
+	logger      *slog.Logger
 }
 
 type config struct {
@@ -104,7 +105,8 @@ func WithUserAgent(name string) Option {
 	}
 }
 
-// WithLogger logs the calls. Default: nothing is logged. The key never is.
+// WithLogger logs the calls, and warns of requests that were listed although they do not
+// match. Default: nothing is logged. The key never is.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) error {
 		if logger == nil {
@@ -208,6 +210,10 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	client := &Client{
 		base:     strings.TrimRight(baseURL, "/"),
 		pageSize: cfg.pageSize, chunkSize: cfg.chunkSize, concurrency: cfg.concurrency,
+		logger: cfg.rest.Logger,
+	}
+	if client.logger == nil {
+		client.logger = slog.New(slog.DiscardHandler)
 	}
 	if key, ok := auth.(apiKey); ok {
 		if err := key.check(); err != nil {

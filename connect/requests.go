@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 	"github.com/cloudblue-go/cloudblue/internal/wording"
@@ -46,7 +47,10 @@ var errTooLong = errors.New("servers refuse more than about 8 KiB: ask for fewer
 // Requests lists fulfillment requests, each once. An error ends the sequence.
 //
 // What the typed fields say is asked of the server and, the product and the hub
-// apart, checked again here. Requests that appear or leave the list while it is
+// apart, checked again here. Requests that do not match are left out; at the end of the
+// list the client's logger gets a warning with their number and the first few of them. If
+// there are only such requests, that is an error: Connect ignores conditions that it does
+// not know. Requests that appear or leave the list while it is
 // walked may be missing from it; those that are in it all the time are not, even if many
 // were created at the same time. The total of an answer is only a hint: one request more
 // checks the end. A list that cannot be completed ends with an error.
@@ -67,13 +71,19 @@ func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Reques
 	rows := walk(ctx, c, requestList(op, query, q.pageSize(c.pageSize), q.NewestFirst))
 	return func(yield func(*Request, error) bool) {
 		n := 0
+		var odd mismatch.Rows
 		for r, err := range rows {
-			if err == nil && !q.matches(r) {
+			if err == nil && !q.matches(r, &odd) {
 				continue
 			}
-			if n++; !yield(r, err) || n == q.Limit {
+			if n++; !yield(r, err) || n == q.Limit || err != nil {
 				return
 			}
+		}
+		if err := odd.Err(); err != nil {
+			yield(nil, &Error{Op: op, Err: err})
+		} else if odd.Count() > 0 {
+			c.logger.Warn("Connect listed requests that it was asked to leave out", "requests", odd.Count(), "reason", odd.String())
 		}
 	}
 }
@@ -146,12 +156,12 @@ func (q *RequestQuery) terms() ([]rql.Expr, error) {
 		}
 	}
 	// Whole seconds are what every RQL parser reads; matches is exact.
-	if !q.CreatedFrom.IsZero() {
-		terms = append(terms, rql.Call("ge", rql.Val("created"), rql.Val(wireTime(q.CreatedFrom.Truncate(time.Second)))))
+	from, to := q.asked()
+	if !from.IsZero() {
+		terms = append(terms, rql.Call("ge", rql.Val("created"), rql.Val(wireTime(from))))
 	}
-	if !q.CreatedTo.IsZero() {
-		end := q.CreatedTo.Add(time.Second - 1).Truncate(time.Second)
-		terms = append(terms, rql.Call("lt", rql.Val("created"), rql.Val(wireTime(end))))
+	if !to.IsZero() {
+		terms = append(terms, rql.Call("lt", rql.Val("created"), rql.Val(wireTime(to))))
 	}
 	more, err := q.condition()
 	return append(terms, more...), err
@@ -207,20 +217,53 @@ func control(term *rql.Expr) string {
 	return ""
 }
 
-// matches checks again what the server was asked for. A product or a hub that
-// the server left out of a row is no reason to drop it.
-func (q *RequestQuery) matches(r *Request) bool {
-	switch {
-	case len(q.Types) > 0 && !slices.Contains(q.Types, r.Type),
-		len(q.Statuses) > 0 && !slices.Contains(q.Statuses, r.Status),
-		len(q.Tenants) > 0 && !slices.ContainsFunc(q.Tenants, func(t string) bool { return strings.EqualFold(t, r.Asset.ExternalUID) }),
-		len(q.Subscriptions) > 0 && !slices.Contains(q.Subscriptions, r.Asset.ExternalID),
-		!q.CreatedFrom.IsZero() && r.Created.Before(q.CreatedFrom),
-		!q.CreatedTo.IsZero() && !r.Created.Before(q.CreatedTo):
-		return false
-	default:
-		return true
+// asked are the bounds of the time of creation, in whole seconds outwards; zero is none.
+func (q *RequestQuery) asked() (from, to time.Time) {
+	if from = q.CreatedFrom; !from.IsZero() {
+		from = from.Truncate(time.Second)
 	}
+	if to = q.CreatedTo; !to.IsZero() {
+		to = to.Add(time.Second - 1).Truncate(time.Second)
+	}
+	return from, to
+}
+
+// matches checks again what the server was asked for, and reports a request that it should
+// have left out. A product or a hub that the server left out of a row is no reason to drop it.
+func (q *RequestQuery) matches(r *Request, odd *mismatch.Rows) bool {
+	if why := q.mismatch(r); why != "" {
+		odd.Add(r.ID, why)
+		return false
+	}
+	odd.Matched()
+	return (q.CreatedFrom.IsZero() || !r.Created.Before(q.CreatedFrom)) &&
+		(q.CreatedTo.IsZero() || r.Created.Before(q.CreatedTo))
+}
+
+// mismatch says why the server should have left a request out, or "".
+func (q *RequestQuery) mismatch(r *Request) string {
+	from, to := q.asked()
+	switch {
+	case len(q.Types) > 0 && !slices.Contains(q.Types, r.Type):
+		return field("type", string(r.Type))
+	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, r.Status):
+		return field("status", string(r.Status))
+	case len(q.Tenants) > 0 && !slices.ContainsFunc(q.Tenants, func(t string) bool { return strings.EqualFold(t, r.Asset.ExternalUID) }):
+		return field("tenant", r.Asset.ExternalUID)
+	case len(q.Subscriptions) > 0 && !slices.Contains(q.Subscriptions, r.Asset.ExternalID):
+		return field("subscription", r.Asset.ExternalID)
+	case !from.IsZero() && r.Created.Before(from), !to.IsZero() && !r.Created.Before(to):
+		return "created " + wireTime(r.Created)
+	default:
+		return ""
+	}
+}
+
+func field(name, value string) string {
+	if value == "" {
+		return "no " + name
+	}
+	return fmt.Sprintf("%s %q", name, wording.Clip(value, 40))
 }
 
 // wireTime writes a time in UTC with Z, so that no + appears, which the server

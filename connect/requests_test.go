@@ -1,6 +1,8 @@
 package connect_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -133,6 +135,62 @@ func TestWhatTheServerShouldHaveFilteredIsFilteredHere(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, test.ids, got, name)
 	}
+}
+
+func TestRequests_reports_requests_that_do_not_match(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 10, 2, 15, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		query connect.RequestQuery
+		log   []string // what the warning holds; nil: there is none
+		err   string
+	}{
+		"type": {
+			connect.RequestQuery{Types: []connect.RequestType{"purchase"}},
+			[]string{"requests=2", "2 rows did not match the query: PR-1000-0000-0002-003 (type ", ", PR-1000-0000-0003-002 (type "}, "",
+		},
+		"status, none at all":       {connect.RequestQuery{Statuses: []connect.RequestStatus{"pending"}}, nil, "3 rows did not match the query: PR-1000-0000-0001-001 (status "},
+		"tenant, none at all":       {connect.RequestQuery{Tenants: []string{"other"}}, nil, "3 rows did not match"},
+		"subscription, none at all": {connect.RequestQuery{Subscriptions: []string{"other"}}, nil, "PR-1000-0000-0003-002 (no subscription)"},
+		"time":                      {connect.RequestQuery{CreatedFrom: at.Add(-time.Hour), CreatedTo: at}, []string{"2 rows", "(created 2026-01-10T02:15:"}, ""},
+		"time, none at all":         {connect.RequestQuery{CreatedFrom: at.AddDate(1, 0, 0)}, nil, "none of the rows that the server returned is what it was asked for"},
+		"everything":                {connect.RequestQuery{}, nil, ""},
+		"a limit":                   {connect.RequestQuery{Types: []connect.RequestType{"purchase"}, Limit: 1}, nil, ""},
+		"products and hubs":         {connect.RequestQuery{Products: []string{"PRD-1"}, Hubs: []string{"HB-1"}}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			body := golden(t, "requests.json")
+			client := clientOver(t, responding(func() *http.Response { return whole(body, 3) }),
+				connect.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+			for range 2 { // each list is counted anew
+				log.Reset()
+				_, err := listed(t, client, test.query)
+				if test.err != "" {
+					require.ErrorContains(t, err, test.err)
+				} else {
+					require.NoError(t, err)
+				}
+				for _, part := range test.log {
+					require.Contains(t, log.String(), part)
+				}
+				require.Equal(t, len(test.log) > 0, log.Len() > 0, log.String())
+			}
+		})
+	}
+}
+
+func TestRequests_takes_the_rest_of_a_second_as_asked_for(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	fake := &fakeConnect{rows: purchases(1)}
+	fake.rows[0].created = epoch.Add(300 * time.Millisecond)
+	client := clientOver(t, fake, connect.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	got, err := listed(t, client, connect.RequestQuery{CreatedFrom: epoch.Add(500 * time.Millisecond)})
+	require.NoError(t, err)
+	require.Empty(t, got)
+	require.Empty(t, log.String())
 }
 
 func TestALimitIsReachedOverPages(t *testing.T) {
