@@ -43,7 +43,9 @@ type ListOptions struct {
 // An order that is in the list from the first page to the last is not missed, however
 // many others come and go, if the server always sorts in the same way. If it does not, all
 // orders are listed as long as none leaves. A list that cannot be completed ends with an
-// error. The total of an answer is only a hint: one request more checks the end.
+// error. The total of an answer is only a hint: one request more checks the end. If it says
+// that there are more orders, that is an error for a list without conditions. Otherwise the
+// client's logger gets a warning, for the server may count the orders that it left out.
 //
 // A row that cannot be read whole is yielded with its Problems. One without a usable id
 // has an id that begins with "unreadable-row:", with which nothing can be read or
@@ -77,7 +79,9 @@ func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerc
 	if !opts.CreatedTo.IsZero() {
 		opts.CreatedTo = opts.CreatedTo.UTC().Add(time.Second - 1).Truncate(time.Second)
 	}
-	for w := paging.New(c.pageSize); !w.Done(); {
+	w := paging.New(c.pageSize)
+	w.Filtered = opts != ListOptions{Reseller: opts.Reseller}
+	for !w.Done() {
 		page, total, err := c.page(ctx, path, opts, w.Start())
 		if err != nil {
 			return err
@@ -90,6 +94,10 @@ func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerc
 		if err := w.Err(); err != nil {
 			return &commerce.Error{Op: opList, Err: err}
 		}
+	}
+	if total := w.Excess(); total > 0 && c.logger != nil {
+		c.logger.Warn("the server says that the list has more orders than it showed; it may count those that the conditions leave out",
+			"total", total, "shown", w.Seen())
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package simpleapi_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -106,10 +108,49 @@ func TestList_without_content_is_an_error(t *testing.T) {
 	}
 }
 
+func TestList_with_a_total_that_ignores_the_conditions_is_complete(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, opts := range map[string]simpleapi.ListOptions{
+		"customer": {CustomerID: "1"}, "subscription": {SubscriptionID: "1"}, "number": {Number: "SO-1"}, "status": {Status: "error"},
+		"code": {StatusCode: "PF"}, "from": {CreatedFrom: at}, "to": {CreatedTo: at}, "reseller": {Reseller: "7", Status: "error"},
+	} {
+		for _, n := range []int{0, 1, 10, 28} {
+			t.Run(fmt.Sprint(name, n), func(t *testing.T) {
+				t.Parallel()
+				var log bytes.Buffer
+				s := &table{rows: upTo(n), total: func(int, int) any { return 4000 }}
+				c, _ := client(t, s.answer, simpleapi.WithPageSize(10), simpleapi.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+				shown := 0
+				for _, err := range c.List(t.Context(), opts) {
+					require.NoError(t, err)
+					shown++
+				}
+				require.Equal(t, n, shown)
+				require.Contains(t, log.String(), fmt.Sprintf("total=4000 shown=%d", n))
+				require.Less(t, s.asked, 6, "it is not read again and again")
+			})
+		}
+	}
+}
+
+func TestList_with_a_total_that_counts_the_list_warns_of_nothing(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := &table{rows: upTo(28)}
+	c, _ := client(t, s.answer, simpleapi.WithPageSize(10), simpleapi.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	for _, err := range c.List(t.Context(), simpleapi.ListOptions{StatusCode: "PF"}) {
+		require.NoError(t, err)
+	}
+	require.Empty(t, log.String())
+}
+
 func TestList_with_a_total_that_is_too_large_is_an_error(t *testing.T) {
 	t.Parallel()
 	s := &table{rows: upTo(28), total: func(int, int) any { return 40 }}
 	c, _ := client(t, s.answer, simpleapi.WithPageSize(10))
-	_, err := collect(t.Context(), c, commerce.Query{})
-	require.ErrorContains(t, err, "the server says that it has 40 rows, and shows 28 of them")
+	for _, q := range []commerce.Query{{}, {Account: "7"}} { // no condition
+		_, err := collect(t.Context(), c, q)
+		require.ErrorContains(t, err, "the server says that it has 40 rows, and shows 28 of them")
+	}
 }

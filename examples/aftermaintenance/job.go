@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,9 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 		out = stderr
 	}
 	s.warn(stderr)
+	var warnings warnings
+	s.way.logger = slog.New(slog.NewTextHandler(&warnings, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	defer warnings.show(stderr)
 	sys, err := open(ctx, s, out)
 	if err != nil {
 		return false, err

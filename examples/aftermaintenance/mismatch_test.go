@@ -17,27 +17,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// completing says of some orders that they are completed, in each list of a server.
-func completing(t *testing.T, server string, numbers []string) string {
+// changing changes each list of orders of a server. T is what the answer is.
+func changing[T any](t *testing.T, server string, change func(T)) string {
 	t.Helper()
 	to, err := url.Parse(server)
 	require.NoError(t, err)
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: to.Scheme, Host: to.Host}) },
 		ModifyResponse: func(r *http.Response) error {
-			var rows []map[string]any
 			if !strings.HasSuffix(r.Request.URL.Path, "/orders") {
 				return nil
 			}
-			if err := json.NewDecoder(r.Body).Decode(&rows); err != nil {
+			var answer T
+			if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
 				return err
 			}
-			for _, row := range rows {
-				if number, _ := row["orderNumber"].(string); slices.Contains(numbers, number) {
-					row["status"] = "CP"
-				}
-			}
-			body, err := json.Marshal(rows)
+			change(answer)
+			body, err := json.Marshal(answer)
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 			return err
@@ -57,7 +53,13 @@ func TestMismatchedRows_are_counted_and_named(t *testing.T) {
 			numbers = append(numbers, o.Number)
 		}
 	}
-	flags[1] = completing(t, flags[1], numbers)
+	flags[1] = changing(t, flags[1], func(rows []map[string]any) {
+		for _, row := range rows {
+			if number, _ := row["orderNumber"].(string); slices.Contains(numbers, number) {
+				row["status"] = "CP"
+			}
+		}
+	})
 	flags = append(flags, "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
 	for range 2 { // when the plan is made, and when it is opened later
 		status, stdout, stderr := do(t, env, append(flags, "-detailed-exitcode")...)
@@ -71,4 +73,15 @@ func TestMismatchedRows_are_counted_and_named(t *testing.T) {
 	require.Equal(t, 7, decode(t, stdout).Plan.Mismatched)
 	require.Contains(t, stderr, "7 rows did not match the query")
 	require.Empty(t, w.Commerce.Ledger())
+}
+
+func TestWarningsOfTheClient_are_shown(t *testing.T) {
+	t.Parallel()
+	_, env, flags := through(t, viaSimpleAPI)
+	flags[1] = changing(t, flags[1], func(answer map[string]any) { answer["pagination"] = map[string]any{"total": 1000} })
+	status, _, stderr := do(t, env, flags...)
+	require.Equal(t, exitDone, status, stderr)
+	require.Contains(t, stderr, "level=WARN")
+	require.Contains(t, stderr, "the server says that the list has more orders than it showed")
+	require.Contains(t, stderr, "total=1000")
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -45,6 +46,8 @@ type way struct {
 	clientSecret              string
 
 	user, password string
+
+	logger *slog.Logger // for warnings of the clients; nil: none
 }
 
 const environment = `
@@ -132,7 +135,7 @@ func count(all ...bool) (n int) {
 // play points the way at the test systems.
 func (w *way) play(world *sandbox.World) {
 	urls := commercetest.URLsAt(world.CommerceURL)
-	*w = way{via: w.via}
+	*w = way{via: w.via, logger: w.logger}
 	switch w.via {
 	case viaBilling:
 		w.url = urls.Billing
@@ -163,25 +166,30 @@ type billingShop struct {
 func (w *way) open(selected []billing.Line) (shop, error) {
 	switch w.via {
 	case viaBilling:
-		client, err := billing.New(w.url, w.billingLogin(), options(w, billing.WithTLSFiles, billing.WithPlainHTTP)...)
+		client, err := billing.New(w.url, w.billingLogin(), options(w, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)...)
 		if err != nil {
 			return nil, err
 		}
 		return billingShop{client, client.FromList(selected)}, nil
 	case viaSimpleAPI:
-		return simpleapi.New(w.url, w.simpleLogin(), options(w, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP)...)
+		return simpleapi.New(w.url, w.simpleLogin(), options(w, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger)...)
 	default:
 		login, err := w.orderManagerLogin()
 		if err != nil {
 			return nil, err
 		}
-		return ordermanager.New(w.url, login, options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP)...)
+		return ordermanager.New(w.url, login, options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)...)
 	}
 }
 
-// options are those of whichever client for a private authority and for plain http.
-func options[Option any](w *way, tlsFiles func(cert, key, authorities string) Option, plainHTTP func() Option) []Option {
+// options are those of whichever client for a private authority, plain http and warnings.
+func options[Option any](
+	w *way, tlsFiles func(cert, key, authorities string) Option, plainHTTP func() Option, logger func(*slog.Logger) Option,
+) []Option {
 	all := allowing(w.plainHTTP, plainHTTP)
+	if w.logger != nil {
+		all = append(all, logger(w.logger))
+	}
 	if w.authorities != "" {
 		all = append(all, tlsFiles("", "", w.authorities))
 	}
@@ -193,7 +201,7 @@ func (w *way) orderManagerLogin() (ordermanager.Auth, error) {
 	case w.consumerKey != "":
 		return ordermanager.OAuth1(w.consumerKey, w.consumerSecret), nil
 	case w.operations != "":
-		opts := options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP)
+		opts := options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)
 		if w.user != "" {
 			opts = append(opts, ordermanager.WithBasicAuth(w.user, w.password))
 		}

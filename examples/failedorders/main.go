@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -55,7 +56,8 @@ func run(ctx context.Context, args []string, token string, stdout io.Writer) (er
 	if token == "" {
 		return cli.Usage(errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there"))
 	}
-	client, err := ordermanager.New(s.commerce, ordermanager.Token(token))
+	client, err := ordermanager.New(s.commerce, ordermanager.Token(token),
+		ordermanager.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 	if err != nil {
 		return err
 	}

@@ -71,8 +71,13 @@ func TimeKey(t time.Time, newestFirst bool) int64 {
 // The list ends where a page brings nothing new although it could hold more rows, for it
 // has fewer than another page had: only the row seen last, or else the position behind it
 // must be the total or be empty. A total never ends a list by itself; one that is larger
-// than the list is an error.
+// than the list is an error, unless the walk is Filtered.
 type Walk struct {
+	// Filtered says that the server was asked for some of the rows only. It may count all
+	// of them all the same, so that a total that is larger than the list proves nothing:
+	// see Excess.
+	Filtered bool
+
 	size  int // rows to ask for
 	start int // position of the page to ask for next
 	done  bool
@@ -115,6 +120,18 @@ func (w *Walk) Size() int { return w.size }
 
 // Done reports whether the list has been read to its end.
 func (w *Walk) Done() bool { return w.done }
+
+// Excess is the total by which a list that has been read to its end should have more rows;
+// 0 if it should not. It is only set for a walk that is Filtered.
+func (w *Walk) Excess() int {
+	if !w.done {
+		return 0
+	}
+	return w.claimed
+}
+
+// Seen is how many rows the list has had so far.
+func (w *Walk) Seen() int { return len(w.seen) }
 
 // Take enters the page at Start and returns the indexes of its new rows. total is how
 // many rows the list has according to the answer, or [Unknown].
@@ -340,11 +357,14 @@ func (w *Walk) end(n, total int) {
 }
 
 func (w *Walk) finish(end, total int) {
-	if total <= end {
+	w.claimed = 0
+	if total > end {
+		w.claimed = total
+	}
+	if w.claimed == 0 || w.Filtered {
 		w.done = true
 		return
 	}
-	w.claimed = total
 	w.missing++
 	w.again()
 }

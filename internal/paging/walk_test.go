@@ -338,3 +338,19 @@ func TestTimeKey(t *testing.T) {
 	require.Greater(t, paging.TimeKey(early, true), paging.TimeKey(late, true))
 	require.EqualValues(t, paging.NoKey, paging.TimeKey(time.Time{}, true))
 }
+
+func TestWalk_filtered_takes_a_larger_total_as_a_hint(t *testing.T) {
+	t.Parallel()
+	for n := range 30 {
+		s := &server{rows: ties(n)}
+		w := paging.New(7)
+		w.Filtered = true
+		for !w.Done() {
+			page, _ := s.answer(w.Start(), w.Size())
+			w.Take(page, 40)
+			require.NoError(t, w.Err())
+			require.Equal(t, w.Done(), w.Excess() == 40)
+		}
+		require.Equal(t, n, w.Seen())
+	}
+}
