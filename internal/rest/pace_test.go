@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
 // paced is a client that notes when its calls go out.
@@ -139,4 +140,34 @@ func TestAPaceThatIsNoneIsRefused(t *testing.T) {
 		_, err := rest.NewPace(perSecond)
 		require.ErrorContains(t, err, "calls a second are not between")
 	}
+}
+
+// slowTurns gives a call its turn after a while.
+type slowTurns time.Duration
+
+func (s slowTurns) Turn(ctx context.Context) error {
+	select {
+	case <-time.After(time.Duration(s)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+func (slowTurns) Asked(time.Duration) {}
+func (slowTurns) Held() bool          { return true }
+
+// A look-up of two pages at a rate of a call in 50 seconds failed, because the wait for
+// the second page counted as time without an answer.
+func TestTurnMayTakeLongerThanATry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		call, at := paced(t, 0, fine)
+		require.NoError(t, call(turns.With(t.Context(), slowTurns(10*time.Minute))))
+		require.Equal(t, []time.Duration{10 * time.Minute}, at())
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.ErrorIs(t, call(turns.With(ctx, slowTurns(10*time.Minute))), context.DeadlineExceeded)
+		require.Len(t, at(), 1, "a call whose context has ended is not sent")
+	})
 }

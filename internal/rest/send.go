@@ -130,9 +130,16 @@ func (t *try) send(parent context.Context, whole bool) (*Response, *Error) {
 	if err := t.c.cfg.Pace.wait(parent, t.c.cfg.MaxWait); err != nil {
 		return nil, t.held(err)
 	}
+	r, err := t.request(parent)
+	if err != nil {
+		e := t.failed(err)
+		e.NotSent, e.Local = true, true
+		t.log(parent, nil, e, 0)
+		return nil, e
+	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(parent, t.c.cfg.Timeout)
-	resp, e := t.exchange(parent, ctx, cancel)
+	resp, e := t.exchange(parent, ctx, cancel, r)
 	if e == nil && whole {
 		e = t.readWhole(resp)
 	}
@@ -146,28 +153,27 @@ func (t *try) send(parent context.Context, whole bool) (*Response, *Error) {
 	return resp, nil
 }
 
-func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (*Response, *Error) {
-	w := wire{host: t.url.Host, push: t.req.Safety == Unsafe}
-	wired, stop := context.WithCancelCause(ctx)
-	w.stop = stop // ctx ends it
-	r, err := t.c.prepare(w.watch(wired), t.req, t.url)
+// request makes the request, with credentials, and waits for its turn. The wait has no
+// timeout of its own: at a low rate it may be longer than a try may take.
+func (t *try) request(ctx context.Context) (*http.Request, error) {
+	r, err := t.c.prepare(ctx, t.req, t.url)
 	if err == nil {
 		err = t.authorize(ctx, r)
 	}
 	if err == nil {
-		err = turns.Take(ctx) // not before, for a sign-in takes its time and a turn
+		err = turns.Take(ctx) // after a sign-in, which takes time and a turn of its own
 	}
 	if err == nil {
 		err = checkHeader(r.Header)
 	}
-	if err == nil {
-		err = parent.Err()
-	}
-	if err != nil {
-		e := t.failed(err)
-		e.NotSent, e.Local = true, true
-		return nil, e
-	}
+	return r, cmp.Or(err, ctx.Err())
+}
+
+func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc, r *http.Request) (*Response, *Error) {
+	w := wire{host: t.url.Host, push: t.req.Safety == Unsafe}
+	wired, stop := context.WithCancelCause(ctx)
+	w.stop = stop // ctx ends it
+	r = r.WithContext(w.watch(wired))
 	t.sent = r
 	client := t.c.http
 	if t.req.Fresh || t.req.Safety == Unsafe {
@@ -200,11 +206,14 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc) (
 	}}, nil
 }
 
+// authorize takes no longer than a try.
 func (t *try) authorize(ctx context.Context, r *http.Request) error {
 	t.secrets = t.req.Secrets
 	if t.c.cfg.Auth == nil || t.req.NoAuth {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, t.c.cfg.Timeout)
+	defer cancel()
 	before := r.Header.Clone()
 	err := t.c.cfg.Auth.Apply(ctx, r)
 	t.secrets = append(secretsOf(before, r.Header), t.req.Secrets...)
