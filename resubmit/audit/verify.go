@@ -183,9 +183,13 @@ func readHead(path string) (Head, error) {
 		return Head{}, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxHead))
+	text, err := io.ReadAll(io.LimitReader(f, maxHead+1))
 	if err != nil {
 		return Head{}, err
+	}
+	if len(text) > maxHead {
+		return Head{}, fmt.Errorf("%s is no head of a log: it has more than %d bytes; remove it if you know that the log is whole",
+			headPath(path), maxHead)
 	}
 	if isTornHead(text) {
 		return Head{}, fmt.Errorf("%s: %w", headPath(path), errTornHead)
