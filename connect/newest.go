@@ -54,7 +54,8 @@ func (c *Client) NewestRequest(ctx context.Context, key RequestKey) (Newest, boo
 // has one, drafts apart, the newest first. A key in the result without elements
 // has no request. A key that is not in the result is unknown, and the error says
 // why: some keys can fail while others are answered. The error matches the
-// sentinels of all its causes. To be fast, the requests are asked for without
+// sentinels of all its causes; its method KeyError(RequestKey) error returns the cause for one
+// key, nil for a key that was answered or not asked for. To be fast, the requests are asked for without
 // items, parameters, tiers and configuration; [Client.Request] has them.
 //
 // Keys of one type are asked for together, up to 50 in one look-up, a few
@@ -128,7 +129,7 @@ func (c *Client) chunks(keys []RequestKey) (chunks [][]RequestKey, bad []keyFail
 	var open []RequestKey
 	for _, key := range slices.Compact(keys) {
 		if err := key.check(); err != nil {
-			bad = append(bad, keyFailure{keys: 1, err: &Error{Op: lookUpOp, Err: fmt.Errorf("key %+v: %w", key, err)}})
+			bad = append(bad, keyFailure{keys: []RequestKey{key}, err: &Error{Op: lookUpOp, Err: fmt.Errorf("key %+v: %w", key, err)}})
 			continue
 		}
 		if len(open) == c.chunkSize || len(open) > 0 && !open[0].goesWith(key) {
@@ -232,7 +233,7 @@ func (l *lookUp) run(ctx context.Context, keys []RequestKey) error {
 			return second
 		}
 	default:
-		l.failures = append(l.failures, keyFailure{keys: len(keys), err: named(keys, err)})
+		l.failures = append(l.failures, keyFailure{keys: keys, err: named(keys, err)})
 	}
 	return err
 }
@@ -282,7 +283,7 @@ func (l *lookUp) once(ctx context.Context, keys []RequestKey) error {
 	}
 	for _, key := range keys {
 		if bad[key] != nil {
-			l.failures = append(l.failures, keyFailure{keys: 1, err: bad[key]})
+			l.failures = append(l.failures, keyFailure{keys: []RequestKey{key}, err: bad[key]})
 			continue
 		}
 		l.found[key] = newestOf(histories[key])
@@ -423,7 +424,7 @@ func newerFirst(a, b *Request) int {
 }
 
 type keyFailure struct {
-	keys int
+	keys []RequestKey
 	err  error
 }
 
@@ -437,7 +438,7 @@ type lookUpError struct {
 func (e *lookUpError) Error() string {
 	unknown := e.unasked
 	for _, cause := range e.causes {
-		unknown += cause.keys
+		unknown += len(cause.keys)
 	}
 	line := fmt.Sprintf("connect: "+lookUpOp+": %d of %d keys are unknown: %s", unknown, unknown+e.total,
 		strings.TrimPrefix(e.causes[0].err.Error(), "connect: "+lookUpOp+": "))
@@ -448,6 +449,16 @@ func (e *lookUpError) Error() string {
 		line += fmt.Sprintf("; %d keys were not asked for, since %d look-ups in a row were refused", e.unasked, maxRefusals)
 	}
 	return wording.OneLine(line)
+}
+
+// KeyError returns why a key is unknown, or nil if it was answered or not asked for.
+func (e *lookUpError) KeyError(key RequestKey) error {
+	for _, cause := range e.causes {
+		if slices.Contains(cause.keys, key) {
+			return cause.err
+		}
+	}
+	return nil
 }
 
 // Unwrap returns the causes.

@@ -47,7 +47,8 @@ type Limited interface {
 // *connect.Client does. A key
 // that is in the result with no elements has no request; a key that is not in
 // the result is unknown, and the error says why. One subscription can have
-// several assets, one a product.
+// several assets, one a product. An error that has a method KeyError(connect.RequestKey) error
+// says with it why one key is unknown; nil means that the error itself does.
 type RequestFinder interface {
 	NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
 }

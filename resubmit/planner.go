@@ -768,7 +768,7 @@ func (p *planner) look(ctx context.Context, candidates []candidate) error {
 			if requests, ok := newest[k]; ok {
 				found[k] = requests
 			} else {
-				failed[k] = err
+				failed[k] = causeOf(err, k)
 			}
 		}
 	}
@@ -782,6 +782,18 @@ func (p *planner) look(ctx context.Context, candidates []candidate) error {
 		}
 	}
 	return nil
+}
+
+// causeOf is why a key is unknown, as far as the error of its look-up tells it apart from
+// those of other keys.
+func causeOf(err error, key connect.RequestKey) error {
+	if e, ok := errors.AsType[interface {
+		error
+		KeyError(key connect.RequestKey) error
+	}](err); ok {
+		return cmp.Or(e.KeyError(key), err)
+	}
+	return err
 }
 
 // lookUp is one look-up in Connect.
