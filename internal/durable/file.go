@@ -95,7 +95,7 @@ func (f *File) Abort() {
 	}
 	f.ended = true
 	if f.begun != nil {
-		_ = <-f.begun // the file is not closed under a sync, and its error does not matter
+		<-f.begun // the file is not closed under a sync, and its error does not matter
 		f.begun = nil
 	}
 	_ = f.file.Close()           // perhaps a second time
