@@ -33,7 +33,7 @@ type Config struct {
 	MaxTries  int           // 3, for reads; one more after renewed credentials
 	MaxWait   time.Duration // 30 s, the longest single wait between tries, Retry-After included
 	MaxBody   int64         // 32 MiB
-	Timeout   time.Duration // 60 s for one try, body included
+	Timeout   time.Duration // 60 s for one try, body included; HTTP.Timeout if that is shorter
 	Busy      time.Duration // what a 429 without Retry-After is taken to ask for; 0: nothing
 	Pace      *Pace         // nil: every call for itself
 	Logger    *slog.Logger  // discards; at Debug: op, method, url, status, attempt, elapsed, error
@@ -72,11 +72,14 @@ func New(cfg Config) (*Client, error) {
 	cfg.MaxWait = cmp.Or(cfg.MaxWait, 30*time.Second)
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, 32<<20)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Second)
+	if cfg.HTTP != nil && cfg.HTTP.Timeout > 0 {
+		cfg.Timeout = min(cfg.Timeout, cfg.HTTP.Timeout)
+	}
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Header = cfg.Header.Clone()
 	c := &Client{
 		cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"),
-		http: httpClient(cfg.HTTP, cfg.TLS, 0), push: httpClient(cfg.HTTP, cfg.TLS, pushIdle),
+		http: httpClient(cfg.HTTP, cfg.TLS, readIdle), push: httpClient(cfg.HTTP, cfg.TLS, pushIdle),
 	}
 	if err := checkStrength(c.http.Transport); err != nil && !cfg.InsecureTLS {
 		return nil, err

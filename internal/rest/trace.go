@@ -153,7 +153,9 @@ func (w *wire) untouched(ctx context.Context, err error) bool {
 	defer w.mu.Unlock()
 	trust, distrust := errors.AsType[*trustError](err)
 	if distrust && !trust.remote {
-		return true // this side ended the handshake, and sends nothing before its end
+		// This side ended the handshake, and sends nothing before its end. An earlier
+		// connection of this try may have taken the request, though.
+		return !w.spilled && (!w.touched || w.unwritten())
 	}
 	if w.connected {
 		return distrust && !w.reused || w.takenBack(ctx)

@@ -15,9 +15,14 @@ import (
 // about to close proves nothing about a push that was written to it.
 const pushIdle = 2 * time.Second
 
+// readIdle is the same for all other calls, as in net/http. It is always set because
+// nobody can close the idle connections of a copied transport.
+const readIdle = 90 * time.Second
+
 // httpClient copies the user's client and its transport, so that what is set here stays
 // here and what was checked stays as it was. idle bounds how long its connections stay
-// open without a request; 0 leaves that to the transport.
+// open without a request. The client's Timeout is part of [Config.Timeout]: if it ended a
+// try, that would look as if the request had failed before it was written.
 func httpClient(given *http.Client, settings *tls.Config, idle time.Duration) *http.Client {
 	c := &http.Client{}
 	if given != nil {
@@ -25,11 +30,12 @@ func httpClient(given *http.Client, settings *tls.Config, idle time.Duration) *h
 	}
 	c.Transport = baseTransport(given, settings)
 	if t, ok := c.Transport.(*http.Transport); ok {
-		if idle > 0 && (t.IdleConnTimeout == 0 || t.IdleConnTimeout > idle) {
+		if t.IdleConnTimeout == 0 || t.IdleConnTimeout > idle {
 			t.IdleConnTimeout = idle
 		}
 		countBytes(t)
 	}
+	c.Timeout = 0
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
 }

@@ -1,0 +1,118 @@
+package rest_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/wiretest"
+)
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestNotSent(t *testing.T) {
+	t.Parallel()
+	// The first server reads the push and gives no answer. The second one is not trusted.
+	t.Run("is not concluded from the second server of a wrapper", func(t *testing.T) {
+		t.Parallel()
+		for _, protocol := range []string{wiretest.HTTP1, wiretest.HTTP2} {
+			first := wiretest.New(t, protocol, `{}`)
+			for _, mode := range wiretest.Modes(protocol) {
+				if mode.Name == "closed after the request" {
+					first.Fail(mode, 0)
+				}
+			}
+			second := httptest.NewUnstartedServer(nil)
+			second.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains about the handshake, rightly
+			second.StartTLS()
+			t.Cleanup(second.Close)
+			one := &http.Transport{TLSClientConfig: first.TLS, ForceAttemptHTTP2: true}
+			other := &http.Transport{}
+			failover := roundTripper(func(r *http.Request) (*http.Response, error) {
+				if resp, err := one.RoundTrip(r); err == nil {
+					return resp, nil
+				}
+				again := r.Clone(r.Context())
+				again.URL.Scheme, again.URL.Host, again.Body = "https", second.Listener.Addr().String(), http.NoBody
+				return other.RoundTrip(again)
+			})
+			c, err := rest.New(rest.Config{BaseURL: first.URL, HTTP: &http.Client{Transport: failover}})
+			require.NoError(t, err)
+			_, err = c.Do(t.Context(), post)
+			require.Equal(t, 1, first.Seen())
+			require.False(t, restError(t, err).NotSent, "%s: %v", protocol, err)
+		}
+	})
+}
+
+func TestClient(t *testing.T) {
+	t.Parallel()
+	// Nobody but the client can close its connections, since it copies the transport.
+	t.Run("closes idle connections of a transport without a limit", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ended := make(chan time.Time, 1)
+			dial := func(context.Context, string, string) (net.Conn, error) {
+				near, far := net.Pipe()
+				go func() {
+					r := bufio.NewReader(far)
+					for {
+						if _, err := http.ReadRequest(r); err != nil {
+							ended <- time.Now()
+							return
+						}
+						_, _ = fmt.Fprint(far, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+					}
+				}()
+				return near, nil
+			}
+			c, err := rest.New(rest.Config{
+				BaseURL: "http://h.example", HTTP: &http.Client{Transport: &http.Transport{DialContext: dial}},
+			})
+			require.NoError(t, err)
+			_, err = c.JSON(t.Context(), get, nil)
+			require.NoError(t, err)
+			began := time.Now()
+			select {
+			case at := <-ended:
+				require.Equal(t, 90*time.Second, at.Sub(began))
+			case <-time.After(time.Hour):
+				require.Fail(t, "the connection is still open after an hour")
+			}
+		})
+	})
+	t.Run("takes the timeout of the HTTP client if it is shorter", func(t *testing.T) {
+		t.Parallel()
+		for given, want := range map[time.Duration]time.Duration{
+			0: 10 * time.Second, 2 * time.Second: 2 * time.Second, time.Minute: 10 * time.Second,
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				hang := roundTripper(func(r *http.Request) (*http.Response, error) {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})
+				c, err := rest.New(rest.Config{
+					BaseURL: base, Timeout: 10 * time.Second, HTTP: &http.Client{Transport: hang, Timeout: given},
+				})
+				require.NoError(t, err)
+				began := time.Now()
+				_, err = c.Do(t.Context(), post)
+				require.Equal(t, want, time.Since(began))
+				require.ErrorContains(t, err, "no whole answer within "+want.String())
+			})
+		}
+	})
+}
