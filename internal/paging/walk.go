@@ -79,6 +79,7 @@ type Walk struct {
 	Filtered bool
 
 	size  int // rows to ask for
+	limit int // rows of a list that is read at most
 	start int // position of the page to ask for next
 	done  bool
 
@@ -106,10 +107,14 @@ type Walk struct {
 	missing int // how often the list ended before the total
 }
 
+// maxRows bounds the memory that a list takes: a server that makes up rows for every
+// position has no last page.
+const maxRows = 10_000_000
+
 // New returns a walk in pages of size rows, at least [MinSize].
 func New(size int) *Walk {
 	size = max(size, MinSize)
-	return &Walk{size: size, back: size, frontier: lowest, seen: map[string]struct{}{}}
+	return &Walk{size: size, limit: maxRows, back: size, frontier: lowest, seen: map[string]struct{}{}}
 }
 
 // Start is the position of the page to ask for next.
@@ -379,6 +384,9 @@ const maxMissing = 2
 // went further along the list.
 func (w *Walk) Err() error {
 	switch {
+	case len(w.seen) > w.limit:
+		return fmt.Errorf("the list has more than %d rows, which cannot be right; "+
+			"ask for less, for example a shorter period", w.limit)
 	case w.missing > maxMissing:
 		return fmt.Errorf("the list is not complete: the server says that it has %d rows, and shows %d of them; "+
 			"ask for less, for example a shorter period", w.claimed, len(w.seen))
