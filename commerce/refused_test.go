@@ -179,6 +179,19 @@ func TestFaultWithStatus500(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, e.HTTPStatus)
 	require.True(t, e.NotOffered())
 
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, faultTheBody)
+	}))
+	t.Cleanup(busy.Close)
+	c, err = billing.New(busy.URL, billing.None(), billing.WithMaxTries(1))
+	require.NoError(t, err)
+	_, err = c.Row(t.Context(), orderID)
+	e, _ = errors.AsType[*commerce.Error](err)
+	require.Equal(t, 7*time.Second, e.RetryAfter)
+	require.False(t, e.NotOffered(), "a busy server says nothing about transitions")
+
 	calls.Store(0)
 	token, err := ordermanager.UserToken(server.URL, 1, ordermanager.WithMaxWait(time.Millisecond))
 	require.NoError(t, err)

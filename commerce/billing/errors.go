@@ -38,7 +38,9 @@ func (c *Client) failed(ctx context.Context, op string, err error, secrets []str
 	}
 	if e.Answered() {
 		if f := xmlrpc.FaultIn(e.Body); f != nil {
-			return c.refused(op, e.Status, f, secrets)
+			made := c.refused(op, e.Status, f, secrets)
+			made.RetryAfter = e.RetryAfter
+			return made
 		}
 	}
 	made := &commerce.Error{
