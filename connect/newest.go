@@ -180,9 +180,9 @@ func (k RequestKey) term(keys []RequestKey) rql.Expr {
 // Tenants are UUIDs, in which case does not count.
 func (k RequestKey) owns(r *Request) bool {
 	if k.Tenant != "" {
-		return strings.EqualFold(k.Tenant, r.Asset.ExternalUID)
+		return strings.EqualFold(strings.TrimSpace(k.Tenant), k.owner(r))
 	}
-	return k.Subscription == r.Asset.ExternalID
+	return strings.TrimSpace(k.Subscription) == k.owner(r)
 }
 
 // owner is what a request belongs to, in the terms of the key; "" where it does not say.
@@ -348,7 +348,8 @@ func (l lookedUp) stray(key RequestKey) string {
 	case key.owner(r) != "", r.Type != key.Type && r.Type.known():
 		return ""
 	default:
-		return fmt.Sprintf("the request %q of type %q, which does not say what it belongs to", r.ID, wording.Clip(string(r.Type), 40))
+		return fmt.Sprintf("the request %q of type %q, which does not say what it belongs to",
+			wording.Clip(r.ID, 60), wording.Clip(string(r.Type), 40))
 	}
 }
 

@@ -109,3 +109,20 @@ func TestNewestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Otherwise the order would count as one that never reached Connect.
+func TestNewestRequests_find_requests_whose_keys_have_blanks_around_them(t *testing.T) {
+	t.Parallel()
+	for _, key := range []connect.RequestKey{
+		tenantKey("tenant-0000"), tenantKey(" tenant-0000"),
+		{Type: connect.TypePurchase, Subscription: "1000"},
+	} {
+		fake := &fakeConnect{add: func(string) string {
+			return `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10",` +
+				`"asset":{"id":"AS-1","external_uid":" Tenant-0000\n","external_id":" 1000 "}}`
+		}}
+		found, err := clientOver(t, fake).NewestRequests(t.Context(), []connect.RequestKey{key})
+		require.NoError(t, err)
+		require.Len(t, found[key], 1, "%+v", key)
+	}
+}
