@@ -69,7 +69,7 @@ func clockOf(h http.Header) clock {
 	if err != nil {
 		return clock{} // not told
 	}
-	if age, err := number.Atoi(h.Get("Age")); err == nil && age > 0 {
+	if age, err := number.ParseInt(h.Get("Age"), 10, 32); err == nil && age > 0 {
 		at = at.Add(time.Duration(age) * time.Second)
 	}
 	return clock{off: time.Until(at)}

@@ -317,6 +317,7 @@ func TestAClockThatIsOffIsAWarning(t *testing.T) {
 			{off: time.Hour, want: "the page's clock is 1h0m0s ahead of that of this machine: check which of them is right, since windows are compared with this one"},
 			{off: -time.Hour, want: "the page's clock is 1h0m0s behind that of this machine"},
 			{off: -time.Hour, age: "3600"},
+			{age: "9223372037"}, // more seconds than a time.Duration has
 			{off: 2 * time.Minute},
 			{off: 2 * time.Minute, opts: []statuspage.Option{statuspage.WithClockTolerance(time.Minute)}, want: "2m0s ahead"},
 		} {
