@@ -66,7 +66,7 @@ func WithPlainHTTP() Option {
 
 // WithInsecureTLS allows TLS that does not protect credentials: a tls.Config, also that of a
 // supplied HTTP client, with InsecureSkipVerify or a version below 1.2. By default that is an error.
-// A RoundTripper that is not a *http.Transport is not looked into.
+// A RoundTripper that is not a *http.Transport is not checked, nor is a DialTLSContext.
 func WithInsecureTLS() Option {
 	return func(c *config) error {
 		c.rest.InsecureTLS = true

@@ -155,9 +155,9 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithPlainHTTP allows an address of http:// on any host: everybody on the way can read the
-// address, which is a secret where the calendar is private. By default that is an error, except for localhost, 127.0.0.0/8 and
-// ::1. Not for files.
+// WithPlainHTTP allows an http:// address of any host: everybody on the way can read the
+// address, which is a secret if the calendar is private. By default that is an error, except
+// for localhost, 127.0.0.0/8 and ::1. Not for files.
 func WithPlainHTTP() Option {
 	return func(c *config) error {
 		c.rest.PlainHTTP = true
@@ -165,8 +165,9 @@ func WithPlainHTTP() Option {
 	}
 }
 
-// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with InsecureSkipVerify or a version below 1.2. By default that is an error.
-// A RoundTripper that is not a *http.Transport is not looked into. Not for files.
+// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with
+// InsecureSkipVerify or a version below 1.2. By default that is an error. A RoundTripper that is
+// not a *http.Transport is not checked. Not for files.
 func WithInsecureTLS() Option {
 	return func(c *config) error {
 		c.rest.InsecureTLS = true

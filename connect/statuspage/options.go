@@ -93,8 +93,9 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with InsecureSkipVerify or a version below 1.2. By default that is an error.
-// A RoundTripper that is not a *http.Transport is not looked into.
+// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with
+// InsecureSkipVerify or a version below 1.2. By default that is an error. A RoundTripper that is
+// not a *http.Transport is not checked.
 func WithInsecureTLS() Option {
 	return func(c *config) error {
 		c.rest.InsecureTLS = true
