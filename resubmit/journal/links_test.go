@@ -29,18 +29,18 @@ func TestOpenFollowsNoLinks(t *testing.T) {
 	})
 	t.Run("a linked journal is refused and left alone", func(t *testing.T) {
 		t.Parallel()
-		real, path := filepath.Join(t.TempDir(), "journal"), filepath.Join(t.TempDir(), "link")
-		require.NoError(t, open(t, real).Close())
-		before, err := os.ReadFile(real)
+		target, path := filepath.Join(t.TempDir(), "journal"), filepath.Join(t.TempDir(), "link")
+		require.NoError(t, open(t, target).Close())
+		before, err := os.ReadFile(target)
 		require.NoError(t, err)
-		require.NoError(t, os.Symlink(real, path))
+		require.NoError(t, os.Symlink(target, path))
 		for _, opts := range [][]journal.Option{nil, {journal.ReadOnly()}} {
 			_, err = journal.Open(path, opts...)
 			require.ErrorContains(t, err, "this is a symbolic link")
 		}
 		_, _, err = journal.Compact(path)
 		require.ErrorContains(t, err, "this is a symbolic link")
-		after, err := os.ReadFile(real)
+		after, err := os.ReadFile(target)
 		require.NoError(t, err)
 		require.Equal(t, before, after)
 	})
