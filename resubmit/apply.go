@@ -38,7 +38,8 @@ var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wa
 //
 // Refused credentials end the run: 401 from either system, and 403 from Connect or to a
 // list, at once; 403 to the reads or to the pushes of three orders in a row without a
-// success in between too, while 403 to fewer is about those orders, which are skipped. A
+// success in between too, while 403 to fewer is about those orders, which are skipped.
+// Orders that an earlier run has begun end the run only when all others are done. A
 // push that gets 401 or 403 is tried once more, because clients renew their credentials
 // then. None of this counts against an order or in the canary, and the same plan and
 // journal continue later. The error matches ErrUnauthorized or ErrForbidden of package
@@ -76,6 +77,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	x.touched = newLaneSet(min(x.total, 64*x.ended.n))
 	x.feed(plan)
 	r.wait(x)
+	x.endForbidden()
 
 	report, err := x.finish()
 	x.tell.finished(report)
@@ -343,9 +345,10 @@ type job struct {
 	sent   sentPush // the last push that was refused, by this run or an earlier one
 	unread bool     // the order was not read since then
 
-	refusals int
-	denied   int  // pushes that were answered with 401 or 403
-	earlier  bool // an earlier run has left a record
+	refusals  int
+	denied    int  // pushes that were answered with 401 or 403
+	forbidden bool // the answer to the last push was lost behind a 403, such as one of a gateway
+	earlier   bool // an earlier run has left a record
 
 	kind  connect.RequestType // of its request in Connect; "": there is none
 	tried []commerce.Status   // targets that Commerce refused, since the flow lacks them

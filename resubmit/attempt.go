@@ -205,7 +205,7 @@ func (x *run) once(j *job) next {
 	case errors.Is(err, commerce.ErrNotFound) && j.sent.at.IsZero():
 		j.rec.Seen = ""
 		return x.skip(j, "the order is not there any more: "+err.Error())
-	case errors.Is(err, errOtherOrder):
+	case errors.Is(err, errOtherOrder) && j.sent.at.IsZero():
 		j.rec.Seen = ""
 		return x.skip(j, err.Error())
 	case err != nil && j.ctx.Err() != nil:
@@ -339,6 +339,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
 	j.evidence("push", "the answer to the push was lost: "+err.Error(), j.item.PushedAt)
 	_ = x.put(j, RecordUnknown, "the answer to the push was lost: "+err.Error())
+	j.forbidden = forbidden(err)
 	x.checkOrderAccess(j, &x.pushAccess, "push of order", err)
 	x.tell.unknown(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
 	return nextFollow

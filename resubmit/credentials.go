@@ -17,8 +17,8 @@ import (
 //   - 403 to a read or a push of one order is that order's own refusal. Only when
 //     forbiddenInRow orders in a row got it, and no call of the same kind succeeded in
 //     between, it is about the credentials and ends the run. Orders that an earlier run
-//     had begun are not counted, so that a few orders which are always forbidden cannot
-//     keep a run from the others: each run begins with other ones.
+//     has begun count only when all others are done, so that a few orders which are
+//     always forbidden cannot keep a run from the others.
 //   - A push is not repeated by its client, which has renewed the credentials by the time
 //     it returns. So 401 or 403 to a push first leads to one further attempt.
 //
@@ -48,25 +48,44 @@ func notSent(err error) bool {
 // access counts the orders in a row that one kind of call was forbidden for. The zero
 // value is ready.
 type access struct {
-	mu     sync.Mutex
-	orders map[string]bool
+	mu sync.Mutex
+	// orders are those that this run began; begun those that an earlier one did.
+	orders, begun map[string]bool
+	call          string // the last one that was forbidden
+	err           error
 }
 
 func (a *access) succeeded() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.orders)
+	clear(a.begun)
 }
 
-// forbid counts an order, and reports whether the credentials are to blame.
-func (a *access) forbid(orderID string) bool {
+// forbid counts an order, and reports whether the run has to end at once.
+func (a *access) forbid(j *job, call string, err error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.orders == nil {
-		a.orders = make(map[string]bool)
+		a.orders, a.begun = make(map[string]bool), make(map[string]bool)
 	}
-	a.orders[orderID] = true
+	if a.call, a.err = call, err; j.earlier {
+		a.begun[j.entry.OrderID] = true
+		return false
+	}
+	a.orders[j.entry.OrderID] = true
 	return len(a.orders) >= forbiddenInRow
+}
+
+// end returns the last call that was forbidden, and its error, if all orders together are
+// too many.
+func (a *access) end() (call string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.orders)+len(a.begun) < forbiddenInRow {
+		return "", nil
+	}
+	return a.call, a.err
 }
 
 // checkAccess ends the run if the error of a call says that the credentials are refused.
@@ -78,9 +97,18 @@ func (x *run) checkAccess(system, call string, err error) {
 
 // checkOrderAccess is checkAccess for a call about one order.
 func (x *run) checkOrderAccess(j *job, a *access, call string, err error) {
-	switch {
-	case unauthorized(err), forbidden(err) && !j.earlier && a.forbid(j.entry.OrderID):
-		x.endDenied("Commerce", call+" "+j.item.Number, err)
+	call += " " + j.item.Number
+	if unauthorized(err) || forbidden(err) && a.forbid(j, call, err) {
+		x.endDenied("Commerce", call, err)
+	}
+}
+
+// endForbidden ends a run that is through with an error if the last orders were forbidden.
+func (x *run) endForbidden() {
+	for _, a := range []*access{&x.readAccess, &x.pushAccess} {
+		if call, err := a.end(); err != nil {
+			x.endDenied("Commerce", call, err)
+		}
 	}
 }
 

@@ -436,3 +436,57 @@ func TestWatcherWithRefusedCredentials(t *testing.T) {
 		p.stop(t)
 	})
 }
+
+// Orders that a run begins anew are counted when all others are done: without that a second
+// run with refused credentials would look like one that had nothing to do.
+func TestRefusedCredentialsInEachRun(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"push", "read"} {
+		synctest.Test(t, func(t *testing.T) {
+			orders := manyOrders(5)
+			g := &guarded{shop: newShop(orders...)}
+			g.check = func(c, _ string) error {
+				if c == call {
+					return commerceDenies(403)
+				}
+				return nil
+			}
+			r := guardedRunner(t, g, func(c *resubmit.Config) { c.Requests = nil })
+			plan := planFor(t, orders...)
+			for range 4 {
+				report, err := r.Apply(t.Context(), plan)
+				require.ErrorIs(t, err, commerce.ErrForbidden)
+				require.ErrorContains(t, err, "Commerce refused the credentials")
+				require.Equal(t, err.Error(), report.Err)
+				require.Equal(t, resubmit.Result{Skipped: 5}, report.Result)
+			}
+			g.check = nil
+			report, err := r.Apply(t.Context(), plan)
+			require.NoError(t, err)
+			require.Equal(t, resubmit.Result{Completed: 5}, report.Result)
+		})
+	}
+}
+
+// A 403 of a gateway proves nothing about the push, so that its order is watched. It must
+// not stop the canary: the run ends with the error.
+func TestForbiddenByAGatewayEndsTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(21)
+		g := &guarded{shop: newShop(orders...)}
+		g.check = func(c, _ string) error {
+			if c == "push" {
+				return &commerce.Error{Op: "call", HTTPStatus: 403, Delivery: commerce.DeliveryUnknown}
+			}
+			return nil
+		}
+		r := guardedRunner(t, g, func(c *resubmit.Config) { c.Requests = nil })
+		plan := planFor(t, orders...)
+		report, err := r.Apply(t.Context(), plan)
+		require.ErrorIs(t, err, commerce.ErrForbidden)
+		require.Equal(t, resubmit.Result{Unknown: 3, Skipped: 18}, report.Result)
+		require.Equal(t, 3, g.calls["push"])
+		require.Empty(t, report.Canary[0].Stopped)
+	})
+}

@@ -18,8 +18,8 @@ const (
 
 // verdictOf judges the outcome of an order.
 func (x *run) verdictOf(j *job, o Outcome) verdict {
-	if o == OutcomeSkipped && j.denied > 0 {
-		return noVerdict // it tells about the credentials
+	if o == OutcomeSkipped && j.denied > 0 || o == OutcomeUnknown && j.forbidden {
+		return noVerdict // it is about the credentials
 	}
 	return x.verdictOn(j.ctx, o, j.item.Attempts, j.good)
 }
