@@ -13,8 +13,8 @@ import (
 
 // CheckConfig says how to look at the orders of a plan.
 type CheckConfig struct {
-	// System is the system that Reader is of, as in Config: a plan that was made for
-	// another one is refused with ErrSystemMismatch. "": Reader says.
+	// System names the system of Reader, as in Config. A plan that was made for another
+	// system is rejected with ErrSystemMismatch. "": the name comes from Reader.
 	System string
 	// Reader reads the orders. Required.
 	Reader OrderReader
@@ -51,11 +51,11 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 	if err := holdNil(part{"CheckConfig.Reader", cfg.Reader}); err != nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	system, err := systemOf(cfg.System, part{"CheckConfig.Reader", cfg.Reader})
-	if err == nil {
-		err = plan.checkSystem(system)
-	}
+	system, err := systemOf("CheckConfig.System", cfg.System, part{"CheckConfig.Reader", cfg.Reader})
 	if err != nil {
+		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+	}
+	if err := plan.checkSystem(system); err != nil {
 		return DifferenceCounts{}, err
 	}
 	calls, ctx := newPacedCalls(ctx, orDefault(cfg.Rate, DefaultRate), slog.New(slog.DiscardHandler))

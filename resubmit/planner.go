@@ -39,11 +39,12 @@ const (
 // RequestType holds the orders that the call was about; one in Source or Filter ends the
 // planning with an error.
 type PlanConfig struct {
-	// System names the system that the orders are in; the plan is applied to no other
-	// one. "": Source or Reader says by a method System() string, as the clients for
-	// Commerce do; naming two different ones is an error. Adapters should have that method,
-	// or set this: a plan and a Runner that both name no system are not told apart. A
-	// *billing.Source has no such method, so give its client as Reader.
+	// System names the system that the orders are in. The plan can be applied to no other
+	// system. "": the name comes from Source or Reader if they have a method
+	// System() string, as the clients for Commerce do. Different names in the three are an
+	// error. Adapters should have that method, or set this field: a plan without a name
+	// is accepted by every Runner without one. A *billing.Source has no such method, so
+	// use its client as Reader.
 	System string
 	// Source lists the orders, oldest first. Required.
 	Source OrderSource
@@ -221,7 +222,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
-	system, err := systemOf(cfg.System, part{"PlanConfig.Source", cfg.Source}, part{"PlanConfig.Reader", cfg.Reader})
+	system, err := systemOf("PlanConfig.System", cfg.System, part{"PlanConfig.Source", cfg.Source}, part{"PlanConfig.Reader", cfg.Reader})
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}

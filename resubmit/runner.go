@@ -25,10 +25,11 @@ import (
 // Observer is removed.
 type Config struct {
 	// System names the system that the orders are in. A plan that was made for another
-	// one is refused with ErrSystemMismatch, and so is one that names none, unless this
-	// does not either. "": Reader, Pusher or Lister says by a method System() string, as the
-	// clients for Commerce do; naming different ones is an error. Adapters should have that
-	// method, or set this: otherwise nothing keeps a plan from being applied elsewhere.
+	// system is rejected with ErrSystemMismatch, and so is a plan without a name if this
+	// configuration has one. "": the name comes from Reader, Pusher or Lister if they have a
+	// method System() string, as the clients for Commerce do. Different names in the four
+	// are an error. Adapters should have that method, or set this field: otherwise a plan
+	// can be applied to the wrong system.
 	System string
 	// Reader reads the orders, Pusher moves them.
 	Reader OrderReader
@@ -313,7 +314,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	system, err := systemOf(cfg.System,
+	system, err := systemOf("Config.System", cfg.System,
 		part{"Config.Reader", cfg.Reader}, part{"Config.Pusher", cfg.Pusher}, part{"Config.Lister", cfg.Lister})
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: %w", err)

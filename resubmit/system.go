@@ -8,8 +8,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// ErrSystemMismatch says that a plan was made for another system than the one it was to
-// be used with. Nothing was sent. Ids of orders mean something in one system only.
+// ErrSystemMismatch means that a plan was made for another system than the one that it
+// was to be used with, or that one of the two names no system. Nothing was sent. The id of
+// an order has a meaning in its own system only.
 var ErrSystemMismatch = errors.New("the plan is for another system")
 
 // part is what a configuration field holds, for errors.
@@ -18,53 +19,51 @@ type part struct {
 	value any
 }
 
-// systemOf returns the system that the parts of a configuration name by a method
-// System() string, as the clients do; "" when none does. Parts that name different
-// systems are an error. A system that was given comes before what the parts name.
-func systemOf(given string, parts ...part) (string, error) {
-	if given != "" {
-		return given, nil
-	}
-	first := part{}
+// systemOf returns the system that a configuration names: its field System, which may be
+// "", and its parts with a method System() string, as the clients have. Different names
+// are an error. "" means that nothing names a system.
+func systemOf(field, system string, parts ...part) (string, error) {
 	for _, p := range parts {
 		s, ok := p.value.(interface{ System() string })
-		if !ok || s.System() == "" {
+		if !ok {
 			continue
 		}
-		if given == "" {
-			first, given = p, s.System()
-		}
-		if s.System() != given {
-			return "", fmt.Errorf("%s is a client of %s and %s one of %s; give clients of one system",
-				first.field, given, p.field, s.System())
+		switch name := s.System(); {
+		case name == "" || name == system:
+		case system == "":
+			field, system = p.field, name
+		default:
+			return "", fmt.Errorf("%s names the system %q and %s names %q; use clients of one system, and leave System empty with them",
+				field, excerpt(system), p.field, excerpt(name))
 		}
 	}
-	return given, nil
+	return system, nil
 }
 
-// checkSystem says why a plan must not be used with a system, "" being one without a name.
+// checkSystem returns an error if the plan must not be used with a system. "" is a system
+// without a name.
 func (p *Plan) checkSystem(system string) error {
 	made := p.header.System
 	switch {
 	case made == system:
 		return nil
 	case made == "":
-		return fmt.Errorf("resubmit: %w: it does not say which, as plans of older versions do not, and this is %s; make the plan anew",
+		return fmt.Errorf("resubmit: %w: it names no system, as plans of older versions do not, and this is %s; make a new plan",
 			ErrSystemMismatch, system)
 	case system == "":
-		return fmt.Errorf("resubmit: %w: it was made for %s, and this configuration does not say which system it is of; set System in it",
+		return fmt.Errorf("resubmit: %w: it was made for %s, and this configuration names no system; set System in it",
 			ErrSystemMismatch, excerpt(made))
 	default:
-		return fmt.Errorf("resubmit: %w: it was made for %s, and this is %s; use the clients of that system, or make the plan anew",
+		return fmt.Errorf("resubmit: %w: it was made for %s, and this is %s; use the clients of that system, or make a new plan",
 			ErrSystemMismatch, excerpt(made), system)
 	}
 }
 
-// errOtherOrder says that the order with an id is not the one that the plan means.
+// errOtherOrder means that the order with an id is not the one in the plan.
 var errOtherOrder = errors.New("another order")
 
-// identity is what of an order never changes, "" where it is not told. Only the name of
-// a customer may change, so that it counts only where no id is known.
+// identity is the part of an order that never changes; "" is a value that is not known.
+// The name of a customer may change, so it is compared only where an id is missing.
 type identity struct{ number, kind, vendor, customerID, customer string }
 
 func identityOf(o *commerce.Order) identity {
@@ -81,8 +80,8 @@ func (e *Entry) identity() identity {
 	return identity{e.Number, string(e.Type), e.VendorID, e.CustomerID, name}
 }
 
-// check returns an error that matches errOtherOrder and says what differs when two
-// identities are not of the same order. Only what both tell counts.
+// check returns an error that matches errOtherOrder and names the differences if two
+// identities are not of the same order. Only values that both have are compared.
 func (i identity) check(now identity) error {
 	var changes []string
 	for _, f := range []struct{ name, was, now string }{

@@ -38,13 +38,12 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 		plan, client, given, says string
 		fits                      bool
 	}{
-		"the same":                   {plan: systemA, client: systemA, fits: true},
-		"none at all":                {fits: true},
-		"given for adapters":         {plan: systemA, given: systemA, fits: true},
-		"given besides the client's": {plan: systemA, client: systemB, given: systemA, fits: true},
-		"another":                    {plan: systemA, client: systemB, says: "it was made for " + systemA + ", and this is " + systemB},
-		"a plan without one":         {client: systemB, says: "as plans of older versions do not, and this is " + systemB},
-		"clients without one":        {plan: systemA, says: "it was made for " + systemA + ", and this configuration does not say"},
+		"the same":            {plan: systemA, client: systemA, fits: true},
+		"none at all":         {fits: true},
+		"given for adapters":  {plan: systemA, given: systemA, fits: true},
+		"another":             {plan: systemA, client: systemB, says: "it was made for " + systemA + ", and this is " + systemB},
+		"a plan without one":  {client: systemB, says: "it names no system, as plans of older versions do not, and this is " + systemB},
+		"clients without one": {plan: systemA, says: "it was made for " + systemA + ", and this configuration names no system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,25 +86,38 @@ func TestSystem_rejects_a_plan_of_version_1(t *testing.T) {
 	r := runnerFor(t, s, func(c *resubmit.Config) { c.System, c.MaxPlanAge = systemA, -1 })
 	_, err = r.Apply(t.Context(), plan)
 	require.ErrorIs(t, err, resubmit.ErrSystemMismatch)
-	require.ErrorContains(t, err, "make the plan anew")
+	require.ErrorContains(t, err, "make a new plan")
 	require.Empty(t, s.calls)
 }
 
 func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 	t.Parallel()
 	a, b := namedShop{newShop(), systemA}, namedShop{newShop(), systemB}
+	const advice = "; use clients of one system, and leave System empty with them"
 	_, err := resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b})
-	require.EqualError(t, err, "resubmit: Config.Reader is a client of "+systemA+" and Config.Pusher one of "+systemB+
-		"; give clients of one system")
+	require.EqualError(t, err, `resubmit: Config.Reader names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
 	_, err = resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b, System: systemA})
-	require.NoError(t, err, "the user knows that both are one system")
+	require.EqualError(t, err, `resubmit: Config.System names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
+	_, err = resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: a, System: systemA})
+	require.NoError(t, err)
+
+	// A System that is wrong must not hide that a plan is for other clients.
+	plan := planForSystem(t, systemA, outageOrder(1, "a"))
+	_, err = resubmit.NewRunner(resubmit.Config{Reader: b, Pusher: b, System: systemA})
+	require.ErrorContains(t, err, "Config.System")
+	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: b, System: systemA}, nil)
+	require.ErrorContains(t, err, "CheckConfig.System")
+	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		System: systemA, Source: failedOrders(1), Reader: b, Filter: resubmit.Everything(),
+	})
+	require.ErrorContains(t, err, "PlanConfig.System")
 
 	source := struct {
 		*planSource
 		namedShop
 	}{failedOrders(1), b}
 	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: resubmit.Everything()})
-	require.ErrorContains(t, err, "PlanConfig.Source is a client of "+systemB+" and PlanConfig.Reader one of "+systemA)
+	require.ErrorContains(t, err, `PlanConfig.Source names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
 }
 
 func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {

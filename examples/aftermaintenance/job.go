@@ -112,7 +112,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	ids, numbers := names(s.selected)
 	progress := newPlanProgress(stderr)
 	_, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
-		System: sys.name(), Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
+		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
 		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets, Settle: s.timing.settle,
 		Explicit: s.numbers, Vouched: slices.Concat(ids, numbers), Rate: s.timing.rate, Progress: progress.show,
 	}, path)
@@ -132,7 +132,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 // checkSystem makes sure that a plan is for the system that the flags name, in a dry run
 // too; the Runner checks it again.
 func checkSystem(s *settings, sys *systems, plan *resubmit.Plan) error {
-	made, now := plan.Header().System, sys.name()
+	made, now := plan.Header().System, sys.commerce.System()
 	switch made {
 	case now:
 		return nil
@@ -187,7 +187,6 @@ func (s *settings) pushTargets() []commerce.Status {
 // apply carries the plan out.
 func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
-		System: sys.name(),
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
 		Calendar: func() *connect.Calendar { return sys.calendar },
 		Targets:  s.pushTargets(),

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // systems are the two systems as the job sees them: through the public clients
@@ -51,6 +51,9 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	}
 	if sys.commerce, err = s.way.open(s.selected); err != nil {
 		return err
+	}
+	if sys.story != "" {
+		sys.commerce = playedShop{sys.commerce, sys.story}
 	}
 	if sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey), allowing(s.way.plainHTTP, connect.WithPlainHTTP)...); err != nil {
 		return err
@@ -116,8 +119,22 @@ func (sys *systems) export(s *settings, out io.Writer) error {
 	return nil
 }
 
-// name is the system that plans are for.
-func (sys *systems) name() string { return cmp.Or(sys.story, sys.commerce.System()) }
+// playedShop is Commerce in the test systems, which plans name by their story.
+type playedShop struct {
+	shop
+	story string
+}
+
+// System is the story, since the address is another one in each run.
+func (s playedShop) System() string { return s.story }
+
+// CallsAtOnce is what the client says; 0 if it does not.
+func (s playedShop) CallsAtOnce() int {
+	if limited, ok := s.shop.(resubmit.Limited); ok {
+		return limited.CallsAtOnce()
+	}
+	return 0
+}
 
 // violations are what the test systems saw that must never happen.
 func (sys *systems) violations() []string {
