@@ -102,6 +102,7 @@ func brokenSources() []broken {
 			breaks: asking(func(q *commerce.Query) { q.Sort = commerce.OldestFirst })},
 		{name: "puts the newest first", promise: "the oldest first", says: "asked for the oldest first",
 			breaks: asking(func(q *commerce.Query) { q.Sort = commerce.NewestFirst })},
+		{name: "loses orders of the same time", promise: "placed at the same time", says: "is missing", breaks: losesTies},
 		{name: "gives one more than the limit", promise: "the limit", says: "limit 1: N0003 was not asked for",
 			breaks: asking(func(q *commerce.Query) { q.Limit++ })},
 		{name: "limits before it filters", promise: "the limit", says: "limit 3: N0005 is missing",
@@ -259,6 +260,28 @@ func brokenSources() []broken {
 var withoutContext = overSource(func(good resubmit.OrderSource) sourceFunc {
 	return func(ctx context.Context, q commerce.Query) sequence {
 		return good.Orders(context.WithoutCancel(ctx), q)
+	}
+})
+
+// losesTies goes on behind the time of a page's last order, so that it misses further
+// orders of that time.
+var losesTies = overSource(func(good resubmit.OrderSource) sourceFunc {
+	return func(ctx context.Context, q commerce.Query) sequence {
+		return func(yield func(*commerce.Order, error) bool) {
+			var last time.Time
+			ties := 0
+			for o, err := range good.Orders(ctx, q) {
+				if ties++; o == nil || !o.PlacedAt.Equal(last) {
+					ties = 0
+				}
+				if o != nil {
+					last = o.PlacedAt
+				}
+				if ties < shopPage && !yield(o, err) {
+					return
+				}
+			}
+		}
 	}
 })
 

@@ -199,7 +199,7 @@ func newStage(t testing.TB, w way) *stage {
 	t.Helper()
 	s := &stage{way: w, now: time.Now()}
 	cfg := commercetest.Config{
-		Now: s.clock, Seed: 1, Poll: time.Nanosecond, OldEvent: -1, MaxPage: 5,
+		Now: s.clock, Seed: 1, Poll: time.Nanosecond, OldEvent: -1, MaxPage: 5, ShuffleTies: true,
 		ConnectURL: "https://connect.test/public/v1", ConnectHTTP: &http.Client{Transport: approves{}},
 	}
 	if w.by == commercetest.ByBilling {

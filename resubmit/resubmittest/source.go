@@ -28,6 +28,7 @@ func sourceChecks() []check {
 	return []check{
 		{"every order is listed, once, however many there are", nil, listsAll},
 		{"orders come the oldest first, or the newest when asked", nil, sorts},
+		{"orders that were placed at the same time are all listed, once", nil, listsTies},
 		{"what is listed is what each field of the query asks for", nil, answersQueries},
 		{"no more orders are listed than the limit", nil, limits},
 		{"an account's orders are listed apart, or refused", nil, accounts},
@@ -154,6 +155,23 @@ func sorts(s *stand) {
 					orders[i-1].Number, orders[i-1].PlacedAt.Format(time.TimeOnly), orders[i].Number, orders[i].PlacedAt.Format(time.TimeOnly))
 				return
 			}
+		}
+	}
+}
+
+func listsTies(s *stand) {
+	news := make([]NewOrder, Many)
+	for i := range news {
+		news[i] = usual(i)
+		news[i].PlacedAt = usual(0).PlacedAt
+	}
+	wants := s.put(news...)
+	source := s.source(wants)
+	for _, sort := range []commerce.Sort{commerce.OldestFirst, commerce.NewestFirst} {
+		for range 3 { // a system may order them differently each time
+			q := commerce.FailedOrders().Query()
+			q.Sort = sort
+			s.same("", wants, s.mustList(source, q))
 		}
 	}
 }
