@@ -484,13 +484,11 @@ func youngest(last, o *commerce.Order) (*commerce.Order, error) {
 	switch {
 	case o.PlacedAt.IsZero():
 		return last, nil
-	case last != nil && comesTooLate(o, last):
+	case last != nil && o.PlacedAt.Before(last.PlacedAt):
 		return nil, fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it with Sorted",
 			excerpt(label(o)), o.PlacedAt.Format(time.RFC3339), excerpt(label(last)), last.PlacedAt.Format(time.RFC3339))
-	case last == nil || o.PlacedAt.After(last.PlacedAt):
-		return o, nil
 	default:
-		return last, nil
+		return o, nil
 	}
 }
 
@@ -509,17 +507,6 @@ func identified(o *commerce.Order, rows *fields.RowIDs) *commerce.Order {
 // selects reports whether a filter selects an order, or may do: what a filter looks
 // at may be what could not be read.
 func selects(f Filter, o *commerce.Order) bool { return len(o.Problems) > 0 || f.Match(o) }
-
-// comesTooLate reports whether an order was placed before one that came ahead of it, as
-// far as its date tells: one that was written without seconds reads as the beginning of
-// its minute. Such an order is held when it is written, and the list goes on.
-func comesTooLate(o, ahead *commerce.Order) bool {
-	atLeast := ahead.PlacedAt
-	if o.PlacedAt.Equal(o.PlacedAt.Truncate(time.Minute)) {
-		atLeast = atLeast.Truncate(time.Minute)
-	}
-	return o.PlacedAt.Before(atLeast)
-}
 
 // label is what people call an order.
 func label(o *commerce.Order) string {

@@ -48,17 +48,6 @@ func TestPlanner_holds_orders_with_problems(t *testing.T) {
 	require.Equal(t, odd.Problems, told)
 }
 
-func TestPlanner_holds_an_order_dated_without_seconds(t *testing.T) {
-	t.Parallel()
-	source := failedOrders(3)
-	for i, o := range source.orders {
-		o.PlacedAt = longAgo.Truncate(time.Minute).Add(time.Duration(10+i) * time.Second)
-	}
-	source.orders[1].PlacedAt = source.orders[1].PlacedAt.Truncate(time.Minute)
-	entries := planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true})
-	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "connect-not-asked"}, rulesOf(entries))
-}
-
 func TestPlanner_holds_an_order_with_problems_whatever_the_filter(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)

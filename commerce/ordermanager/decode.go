@@ -27,7 +27,7 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 		Type:               commerce.OrderType(r.Text("type")),
 		Status:             commerce.Status(r.Text("status")),
 		ProvisioningStatus: commerce.ProvisioningStatus(r.Text("provisioningStatus")),
-		PlacedAt:           r.Time("orderDate"),
+		PlacedAt:           r.ExactTime("orderDate"),
 		VendorID:           r.Text("vendorAccountId"),
 		CustomerID:         r.Text("customerId"),
 		CustomerName:       r.Text("endCustomerName"),

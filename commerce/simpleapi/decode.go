@@ -24,7 +24,7 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 		Number:          r.Text("orderNumber"),
 		Type:            orderType(r.Text("type")),
 		Status:          c.status(r.Text("statusCode"), r.Text("status")),
-		PlacedAt:        r.Time("creationDate"),
+		PlacedAt:        r.ExactTime("creationDate"),
 		CustomerID:      r.Text("customerId"),
 		SubscriptionIDs: subscriptions(r),
 		Total:           total(r),

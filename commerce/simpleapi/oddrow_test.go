@@ -31,6 +31,7 @@ var oddFields = map[string]string{
 	`"total":{"amount":"` + strings.Repeat("9", 100) + `"}`: "a number must have at most 64 characters, not 100",
 	`"total":{"amount":` + strings.Repeat("9", 1<<20) + `}`: "a number must have at most 64 characters, not 1048576",
 	`"total":"` + strings.Repeat("9", 1<<20) + `"`:          "a number must have at most 64 characters, not 1048576",
+	`"creationDate":"2026-11-19T10:00Z"`:                    `creationDate must be a time with seconds, not "2026-11-19T10:00Z"`,
 	`"statusCode":{}`:                                       "statusCode must be a text or a number, not {}",
 	`"status":true,"statusCode":"PF"`:                       "status must be a text or a number, not true",
 	`"type":{}`:                                             "type must be a text or a number, not {}",

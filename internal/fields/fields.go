@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,33 +81,58 @@ func (r *Reader) Text(key string) (s string) {
 // without a zone is taken for UTC (inferred). A zone must be an offset or UTC: what
 // other abbreviations mean is not certain.
 var layouts = []string{
-	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", time.DateOnly,
-	"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02 15:04Z07:00", "2006-01-02 15:04",
+	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05",
 	"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", time.RFC1123Z,
+}
+
+// coarse are the layouts without seconds.
+var coarse = []string{
+	"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02 15:04Z07:00", "2006-01-02 15:04", time.DateOnly,
 }
 
 // Time reads a time, in UTC; an empty text is none.
 func (r *Reader) Time(key string) (t time.Time) {
-	r.Read(key, func(raw json.RawMessage) error {
-		s, err := Scalar(raw)
-		if err != nil || s == "" {
-			return err
-		}
-		for _, layout := range layouts {
-			read, err := time.Parse(layout, s)
-			if err != nil {
-				continue
-			}
-			// Others than these cannot be written again.
-			if year := read.UTC().Year(); year < 1 || year > 9999 {
-				return fmt.Errorf("has the year %d, which cannot be right", year)
-			}
-			t = read.UTC()
-			return nil
-		}
-		return fmt.Errorf("must be a time such as 2026-11-01T10:00:00Z, not %s", Excerpt(raw))
+	r.Read(key, func(raw json.RawMessage) (err error) {
+		t, _, err = parseTime(raw)
+		return err
 	})
 	return t
+}
+
+// ExactTime reads a time as [Reader.Time] does. One without seconds is an error, because
+// it does not tell which of two rows is the older one.
+func (r *Reader) ExactTime(key string) (t time.Time) {
+	r.Read(key, func(raw json.RawMessage) error {
+		read, exact, err := parseTime(raw)
+		if err == nil && !exact {
+			err = fmt.Errorf("must be a time with seconds, not %s", Excerpt(raw))
+		}
+		if err == nil {
+			t = read
+		}
+		return err
+	})
+	return t
+}
+
+// parseTime reads a time and whether it has seconds. The zero time is exact.
+func parseTime(raw json.RawMessage) (t time.Time, exact bool, err error) {
+	s, err := Scalar(raw)
+	if err != nil || s == "" {
+		return time.Time{}, true, err
+	}
+	for i, layout := range slices.Concat(layouts, coarse) {
+		read, err := time.Parse(layout, s)
+		if err != nil {
+			continue
+		}
+		// Others than these cannot be written again.
+		if year := read.UTC().Year(); year < 1 || year > 9999 {
+			return time.Time{}, false, fmt.Errorf("has the year %d, which cannot be right", year)
+		}
+		return read.UTC(), i < len(layouts), nil
+	}
+	return time.Time{}, false, fmt.Errorf("must be a time such as 2026-11-01T10:00:00Z, not %s", Excerpt(raw))
 }
 
 // IsEmpty reports whether a value is an empty object, or the empty list that some

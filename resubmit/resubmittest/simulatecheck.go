@@ -574,7 +574,7 @@ func (w *world) inPanel() bool {
 // close looks at what the servers themselves found wrong.
 func (b *book) close() {
 	for _, v := range b.w.commerce.Violations() {
-		if v.Rule == commercetest.RuleLane && !b.w.undated(b.w.index(v.Order)) {
+		if v.Rule == commercetest.RuleLane {
 			b.violate("I5", b.w.index(v.Order), "%s", v.Text)
 		}
 	}

@@ -36,14 +36,6 @@ func (w *world) seenOtherwise(order int) bool {
 	})
 }
 
-// undated reports whether Commerce writes the date of some order of the same subscription
-// without seconds, so that nobody can tell which of them is older.
-func (w *world) undated(order int) bool {
-	return slices.ContainsFunc(w.s.odd, func(o oddSeed) bool {
-		return o.kind == oddDateShort && w.truth(o.order).Subscription == w.truth(order).Subscription
-	})
-}
-
 // judgeRow is I18: an order that was planned to be sent could be read.
 func (b *book) judgeRow(p *process, order int) {
 	if b.w.s.way == byBilling {

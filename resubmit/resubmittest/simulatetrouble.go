@@ -40,7 +40,7 @@ const (
 
 // unreadable says that nobody may send an order with such a row.
 func (k oddKind) unreadable() bool {
-	return k != oddDateText && k != oddDateShort && k != oddReasonList && k != oddReasonLong
+	return k != oddDateText && k != oddReasonList && k != oddReasonLong
 }
 
 // nameless says that the row does not say which order it is of.
