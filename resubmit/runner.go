@@ -314,8 +314,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	system, err := systemOf("Config.System", cfg.System,
-		part{"Config.Reader", cfg.Reader}, part{"Config.Pusher", cfg.Pusher}, part{"Config.Lister", cfg.Lister})
+	system, err := cfg.systemName()
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: %w", err)
 	}
@@ -331,6 +330,12 @@ func NewRunner(cfg Config) (*Runner, error) {
 	r.cfg.Journal = guardedJournal{r.cfg.Journal}
 	r.pace = newPacer(r.cfg.Rate, r.cfg.SlowTo)
 	return r, nil
+}
+
+// systemName returns the name of the system that a configuration is for.
+func (c *Config) systemName() (string, error) {
+	return systemOf("Config.System", c.System,
+		part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher}, part{"Config.Lister", c.Lister})
 }
 
 // Status is a snapshot of a Runner.

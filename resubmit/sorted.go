@@ -18,6 +18,22 @@ func Sorted(source OrderSource) OrderSource { return sorted{source} }
 
 type sorted struct{ source OrderSource }
 
+// System is the name that the source inside has.
+func (s sorted) System() string {
+	if named, ok := s.source.(interface{ System() string }); ok && !callback.Nil(s.source) {
+		return named.System()
+	}
+	return ""
+}
+
+// Tells is what the source inside tells.
+func (s sorted) Tells() commerce.Tells {
+	if callback.Nil(s.source) {
+		return commerce.Tells{}
+	}
+	return tellsOf(s.source)
+}
+
 func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		if callback.Nil(s.source) {

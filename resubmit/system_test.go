@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,6 +119,56 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 	}{failedOrders(1), b}
 	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: resubmit.Everything()})
 	require.ErrorContains(t, err, `PlanConfig.Source names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
+}
+
+// A source of a watcher that names no system, such as a *billing.Source, gets the name of
+// the runner, whose plan it would not be otherwise.
+func TestSystemOfAWatcherIsThatOfItsRunner(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, _ := announced(3)
+		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+		s.run(t, p, nil, func(c *resubmit.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 3, s.pushes())
+		require.Len(t, s.asked, 1)
+	})
+}
+
+// A watcher makes a plan of an older version, which names no system, anew, and asks again.
+func TestSystemOfAWatcherThatWasUpdated(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(3)
+		s.answers = []resubmit.Approval{{At: w.End.Add(6 * time.Hour)}}
+		dir := t.TempDir()
+		p := s.start(t, dir, nil, nil)
+		pass(time.Until(w.End.Add(time.Hour)))
+		remembered := p.stop(t)
+		require.Len(t, s.asked, 1)
+
+		p = &process{site: s, dir: dir, ended: make(chan struct{})}
+		s.run(t, p, remembered, func(c *resubmit.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 3, s.pushes())
+		require.Len(t, s.asked, 2, "nobody is asked about the old plan again")
+		require.NotEqual(t, s.asked[0], s.asked[1])
+	})
+}
+
+func TestSystemOfASortedSourceIsThatOfTheSource(t *testing.T) {
+	t.Parallel()
+	source := struct {
+		*planSource
+		namedShop
+	}{failedOrders(1), namedShop{newShop(), systemA}}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: resubmit.Sorted(source), IgnoreConnect: true, Filter: resubmit.Everything()}
+	plan, err := resubmit.BuildPlan(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, systemA, plan.Header().System)
+	cfg.Source = resubmit.Sorted((*planSource)(nil))
+	_, err = resubmit.BuildPlan(t.Context(), cfg)
+	require.ErrorContains(t, err, "nil source")
 }
 
 func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {

@@ -242,8 +242,10 @@ func (w *Watcher) plan(ctx context.Context, calendar *connect.Calendar, e Episod
 	if cfg.Calendar == nil {
 		cfg.Calendar = calendar
 	}
-	if cfg.System == "" {
-		cfg.System = w.cfg.Runner.System
+	if cfg.System == "" { // the Source may have no name; if it has another one, planning fails
+		if cfg.System, err = w.cfg.Runner.systemName(); err != nil {
+			return err
+		}
 	}
 	if cfg.Rate == 0 {
 		cfg.Rate = w.cfg.Runner.Rate
@@ -289,9 +291,9 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 		return min(wait, w.cfg.Refresh), nil
 	}
 	w.askNow.Store(false)
-	plan, err := w.openPlan(e)
+	plan, err := w.openUndecided(e)
 	if err != nil {
-		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s is lost and is made anew: %s.", e, excerpt(err.Error())),
+		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s cannot be used and is made anew: %s.", e, excerpt(err.Error())),
 			"step", PhaseAsking, "episode", e.ID)
 		w.remember(func(s *watcherState) { s.Episodes = s.closed() })
 		return 0, nil
@@ -418,6 +420,25 @@ func (w *Watcher) openPlan(e Episode) (*Plan, error) {
 	}
 	if plan.Digest() != e.Plan {
 		return nil, errors.Join(fmt.Errorf("%s holds the plan %s, not %s", w.planPath(e), plan.Digest(), e.Plan), plan.Close())
+	}
+	return plan, nil
+}
+
+// openUndecided is openPlan for a plan that is not approved yet. One of an older version,
+// which names no system, is an error: it could not be applied.
+func (w *Watcher) openUndecided(e Episode) (*Plan, error) {
+	plan, err := w.openPlan(e)
+	if err != nil {
+		return nil, err
+	}
+	if plan.header.System == "" {
+		var system string
+		if system, err = w.cfg.Runner.systemName(); err == nil {
+			err = plan.checkSystem(system)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, plan.Close())
 	}
 	return plan, nil
 }
