@@ -29,13 +29,13 @@ type settings struct {
 	ids      string         // the file of -ids
 	selected []billing.Line // what it names
 	targets  []commerce.Status
-	// ignoreConnect lets the operator's word do where Connect cannot be asked.
+	// ignoreConnect plans without looking in Connect.
 	ignoreConnect bool
 	plan          string
 	unreviewed    bool // a plan that -apply makes is applied at once
 	stdin         io.Reader
 	json          bool
-	detailed      bool // the exit status tells whether anything is left for a person
+	detailed      bool // exit with another status if anything is left for a person
 	timing        timing
 	memory        memory
 
@@ -53,27 +53,31 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 	s.way.flags(flags)
 	flags.StringVar(&s.connect, "connect", "", "base `URL` of Connect's public API")
 	flags.StringVar(&s.windows, "windows", "", "`file` of maintenance windows")
-	flags.BoolVar(&s.apply, "apply", false, "resubmit on real systems; without it they are only read (the test systems always apply)")
+	flags.BoolVar(&s.apply, "apply", false, "resubmit orders on real systems; without it they are only read "+
+		"(on the test systems orders are always resubmitted)")
 	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.from))
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.to))
 	flags.StringVar(&where, "where", "", "only orders for which this `RQL` holds, for instance 'in(type,(SO,CH))&channel=reseller'")
-	flags.Func("order", "only the order of this `number` (repeatable); naming an order vouches for one whose reason nobody knows", func(number string) error {
+	flags.Func("order", "only the order with this `number` (repeatable); it is resubmitted even if its reason is unknown", func(number string) error {
 		s.numbers = append(s.numbers, number)
 		return nonEmpty(number)
 	})
-	flags.StringVar(&s.ids, "ids", "", "with -via billing and simpleapi: `file` of the failed orders to look at, - for standard input: ids, one a line, an export as CSV, or what psql prints; "+
-		"it vouches for them as -order does, and a column SubscriptionID lets Billing's orders be looked up in Connect")
-	flags.BoolVar(&s.ignoreConnect, "ignore-connect", false, "do not look in Connect before the plan, for orders that tell no subscription")
-	flags.Func("targets", "`transitions` that resubmit an order, the best first (default PD,PR,I4,RB); where the way in does not tell what an order offers, they are tried one after the other", s.parseTargets)
-	flags.StringVar(&s.plan, "plan", "", "`file` for the plan: without -apply it is written if there is none, else read and used as it stands; with -apply it must be there")
-	flags.BoolVar(&s.unreviewed, "unreviewed", false, "with -plan and -apply: if there is no plan in the file, make one and apply it at once, though nobody has read it")
+	flags.StringVar(&s.ids, "ids", "", "with -via billing and simpleapi: `file` of the failed orders, or - for standard input: ids, one a line, "+
+		"an export as CSV, or the output of psql; they are treated as with -order, and a column SubscriptionID "+
+		"lets orders of Billing be looked up in Connect")
+	flags.BoolVar(&s.ignoreConnect, "ignore-connect", false, "plan without looking in Connect; for orders without a known subscription")
+	flags.Func("targets", "`transitions` that resubmit an order, the best first (default PD,PR,I4,RB); "+
+		"with -via billing and simpleapi they are tried one after the other", s.parseTargets)
+	flags.StringVar(&s.plan, "plan", "", "`file` of the plan: with -apply it must exist; without -apply it is read if it exists, "+
+		"and written otherwise")
+	flags.BoolVar(&s.unreviewed, "unreviewed", false, "with -plan and -apply: if the plan does not exist, make it and apply it without a review")
 	flags.BoolVar(&s.json, "json", false, "print one JSON document on standard output, everything else on standard error")
-	flags.BoolVar(&s.detailed, "detailed-exitcode", false, "exit with status 3 if all is done and something is left for a person")
+	flags.BoolVar(&s.detailed, "detailed-exitcode", false, "exit with status 3, not 0, if everything is done but orders are left for a person")
 	s.memory.flags(flags)
 	s.timing.flags(flags)
 	flags.IntVar(&s.orders, "orders", 300, "how many orders the test systems have")
-	flags.Uint64Var(&s.seed, "seed", 1, "which story the test systems play")
-	flags.BoolVar(&s.faults, "faults", false, "the test systems lose answers, ask for patience and break down")
+	flags.Uint64Var(&s.seed, "seed", 1, "number that determines the orders and events of the test systems")
+	flags.BoolVar(&s.faults, "faults", false, "let the test systems lose answers, limit the rate and break down")
 	if err := cli.Parse(flags, args, stdout, environment+statuses); err != nil {
 		return nil, err
 	}
@@ -92,10 +96,12 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 
 const statuses = `
 Exit status:
-  0  everything that the program should do is done, and what is left for a person
-     was printed; 3 instead if -detailed-exitcode is set and something is left
-  1  an error, a run that ended early, or orders for which the result is unknown
-  2  a wrong call: nothing was done
+  0  everything that the program should do is done; orders that are left for a
+     person are printed
+  1  an error, a run that ended early, or orders that were not started or whose
+     result is unknown
+  2  wrong flags: nothing was done
+  3  with -detailed-exitcode: as 0, but orders are left for a person
 `
 
 func (s *settings) parseTargets(list string) error {
@@ -104,7 +110,7 @@ func (s *settings) parseTargets(list string) error {
 		s.targets = append(s.targets, commerce.Status(strings.TrimSpace(code)))
 	}
 	if slices.Contains(s.targets, "") || slices.Contains(s.targets, commerce.StatusCancelled) {
-		return errors.New("give the codes of statuses as PD,RB; CL does not resubmit an order")
+		return errors.New("give codes of statuses such as PD,RB; CL would cancel the order")
 	}
 	return nil
 }
@@ -159,7 +165,7 @@ func (s *settings) check(given map[string]bool) error {
 	case s.sandbox:
 		return nil
 	case s.connect == "" || s.windows == "":
-		return errors.New("-commerce needs -connect and -windows too: without them nobody can say why an order failed")
+		return errors.New("-commerce needs -connect and -windows too: they show why orders failed")
 	}
 	if err := s.way.check(); err != nil {
 		return err
@@ -177,7 +183,8 @@ func (s *settings) checkWay() error {
 	switch s.way.via {
 	case viaOrderManager:
 		if s.ids != "" {
-			return errors.New("-ids is for -via billing and -via simpleapi: the Order Management lists the failed orders itself, and -order names single ones")
+			return errors.New("-ids is for -via billing and -via simpleapi: Order Management lists the failed orders itself, " +
+				"and -order selects single ones")
 		}
 	case viaBilling:
 		if s.ids == "" && s.plan == "" && !s.sandbox {

@@ -39,13 +39,13 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	defer warnings.show(stderr)
 	sys, err := open(ctx, s, out)
 	if err != nil {
-		return false, err
+		return false, interrupted(ctx, err)
 	}
 	defer func() { err = errors.Join(err, sys.close()) }()
 
 	plan, err := makePlan(ctx, s, sys, out, stderr)
 	if err != nil {
-		return false, err
+		return false, interrupted(ctx, err)
 	}
 	defer func() { err = errors.Join(err, plan.Close()) }()
 	if err := cmp.Or(checkSystem(s, sys, plan), checkSelection(s, plan)); err != nil {
@@ -90,6 +90,14 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 		undone = fmt.Errorf("the test systems saw %d violations", len(sum.Violations))
 	}
 	return left, undone
+}
+
+// interrupted rewrites an error from before the run if a signal caused it.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("interrupted before anything was resubmitted: %w", context.Cause(ctx))
 }
 
 // makePlan writes the plan, or opens the one that is there.
@@ -137,10 +145,11 @@ func checkSystem(s *settings, sys *systems, plan *resubmit.Plan) error {
 	case now:
 		return nil
 	case "":
-		return fmt.Errorf("-plan %s does not say which system it is for, since an older version made it, and this is %s: make a new plan in another file",
-			s.plan, now)
+		return fmt.Errorf("-plan %s was made by an older version and does not name its system, and this is %s: "+
+			"make a new plan in another file", s.plan, now)
 	default:
-		return fmt.Errorf("-plan %s was made for %q, and -via and -commerce name %q: name that system, or another file", s.plan, made, now)
+		return fmt.Errorf("-plan %s was made for %q, but -via and -commerce name %q: name the system of the plan, "+
+			"or make a new plan in another file", s.plan, made, now)
 	}
 }
 
@@ -148,7 +157,8 @@ func checkSystem(s *settings, sys *systems, plan *resubmit.Plan) error {
 // now, since it is carried out as a whole.
 func checkSelection(s *settings, plan *resubmit.Plan) error {
 	if made, now := plan.Header().Filter, s.filter.String(); s.selects && made != now {
-		return fmt.Errorf("-plan %s was made for %s, and the flags select %s: leave them out, or name another file", s.plan, made, now)
+		return fmt.Errorf("-plan %s was made with the selection %s, but the flags select %s: "+
+			"leave out those flags, or make a new plan in another file", s.plan, made, now)
 	}
 	return nil
 }
@@ -169,7 +179,7 @@ func checkNamed(numbers []string, plan *resubmit.Plan) error {
 }
 
 func notFailed(numbers []string) error {
-	return fmt.Errorf("-order %s: no such order among the failed ones that the other flags select", strings.Join(numbers, ", "))
+	return fmt.Errorf("-order %s: not among the failed orders that the other flags select", strings.Join(numbers, ", "))
 }
 
 // applies reports whether the plan is carried out, and not only shown.

@@ -14,7 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // windows are told in zones, and not every machine knows them
+	_ "time/tzdata" // windows have time zones, and not every machine knows them
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 )

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,7 +118,7 @@ func TestAnOrderThatIsNamedIsTheOnlyOneTouched(t *testing.T) {
 	flags = append(flags, "-apply", "-json", "-rate", "1000", "-order", number)
 	status, stdout, stderr := do(t, env, append(flags, "-order", "SO999999")...)
 	require.Equal(t, exitError, status)
-	require.Contains(t, stderr, "-order SO999999: no such order")
+	require.Contains(t, stderr, "-order SO999999: not among the failed orders")
 	require.Empty(t, stdout)
 
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
@@ -147,7 +148,7 @@ func TestAPlanThatIsThereIsNotCarriedOutForOtherOrdersThanTheFlagsSelect(t *test
 	for _, other := range [][]string{{"-order", "SO000001"}, {"-where", "channel=reseller"}, {"-where", "channel=direct"}} {
 		status, _, stderr = do(t, env, append(append(flags[:8:8], "-apply"), other...)...)
 		require.Equal(t, exitError, status, stderr)
-		require.Contains(t, stderr, "plan.jsonl was made for")
+		require.Contains(t, stderr, "plan.jsonl was made with the selection")
 		require.Empty(t, w.Commerce.Ledger(), other)
 	}
 	for _, same := range [][]string{first, flags[:8]} {
@@ -175,7 +176,20 @@ func TestARunThatIsInterruptedStillTellsWhatItDid(t *testing.T) {
 	requireSums(t, s)
 	require.NotEmpty(t, w.Commerce.Ledger())
 	require.Positive(t, s.Result.Skipped+s.Result.Progressing+s.Result.Unknown, errs.String())
-	require.Regexp(t, `the run ended early: .*; \d+ orders were not sent: run again`, errorLine(t, errs.String()))
+	require.Regexp(t, `the run ended early: .*; \d+ orders not sent: run again`, errorLine(t, errs.String()))
+}
+
+func TestInterruptedPlanning(t *testing.T) {
+	t.Parallel()
+	_, env, flags := live(t)
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	interrupt(errors.New("interrupt signal received"))
+	var out, errs strings.Builder
+	getenv := func(name string) string { return env[name] }
+	require.Equal(t, exitError, run(ctx, flags, getenv, strings.NewReader(""), &out, &errs))
+	require.Empty(t, out.String())
+	require.Equal(t, "aftermaintenance: interrupted before anything was resubmitted: interrupt signal received\n",
+		errs.String())
 }
 
 func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
@@ -206,15 +220,17 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		"an unknown operator":        {env, []string{"-where", "almost(type,SO)"}, exitUsage, "almost"},
 		"a bad time":                 {env, []string{"-from", "yesterday"}, exitUsage, "2026-11-21"},
 		"a rate that is no number":   {env, append(flags[:6:6], "-rate", "NaN"), exitUsage, "-rate"},
+		"a rate that never calls":    {env, append(flags[:6:6], "-rate", "1e-9"), exitUsage, "-rate"},
+		"a rate that is no limit":    {env, append(flags[:6:6], "-rate", "1e12"), exitUsage, "-rate"},
 		"an interval without time":   {env, []string{"-from", "2026-11-22", "-to", "2026-11-21"}, exitUsage, "-from"},
 		"no token":                   {nil, flags, exitUsage, "COMMERCE_TOKEN"},
-		"a base URL without scheme":  {env, with("-commerce", "mn.example.net:6308"), exitError, "https://"},
+		"a base URL without scheme":  {env, with("-commerce", "mn.example.net:6308"), exitError, "-commerce and its credentials: ordermanager: "},
 		"a token that is refused":    {map[string]string{"COMMERCE_TOKEN": "s3cret-token", "CONNECT_API_KEY": w.ConnectKey}, flags, exitError, "token"},
-		"a key that is refused":      {map[string]string{"COMMERCE_TOKEN": w.CommerceToken, "CONNECT_API_KEY": "SU-111-111-111:s3cret-key"}, flags, exitError, "key"},
+		"a key that is refused":      {map[string]string{"COMMERCE_TOKEN": w.CommerceToken, "CONNECT_API_KEY": "SU-111-111-111:s3cret-key"}, flags, exitError, "-connect and CONNECT_API_KEY: "},
 		"a window that ends first":   {env, with("-windows", file("w.json", `{"windows":[{"id":"W","start":"2026-01-10T05:00:00Z","end":"2026-01-10T02:00:00Z"}]}`)), exitError, "w.json"},
 		"a plan that is no plan":     {env, append(flags[:6:6], "-plan", file("p.jsonl", "hello\n")), exitError, "p.jsonl"},
 		"the test systems' flags":    {env, append(flags[:6:6], "-seed", "3"), exitUsage, "-seed"},
-		"windows that are not there": {env, with("-windows", filepath.Join(dir, "nowhere.json")), exitError, "nowhere.json"},
+		"windows that are not there": {env, with("-windows", filepath.Join(dir, "nowhere.json")), exitError, "-windows: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,8 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
-// memory is what outlives the process: the journal, by which the same command goes on
-// where it was killed, and the audit log, which says who did what.
+// memory is what outlives the process: the journal, by which the same command continues
+// a run that was killed, and the audit log, which records who did what.
 type memory struct {
 	journal, audit string // files; "" for none
 
@@ -21,24 +21,24 @@ type memory struct {
 }
 
 func (m *memory) flags(flags *flag.FlagSet) {
-	flags.StringVar(&m.journal, "journal", "", "with -plan: `file` of the journal. Should the run be killed, the same command again goes on where it stopped, "+
-		"and sends nothing twice. Default on real systems: the file of -plan with .journal behind it; without -plan nothing is remembered")
-	flags.StringVar(&m.audit, "audit", "", "`file` for an audit log: every decision and call, with who, when and why, in lines that vouch for each other")
+	flags.StringVar(&m.journal, "journal", "", "with -plan: `file` of the journal, by which the same command continues a run that was killed, "+
+		"without sending an order twice (default on real systems: the file of -plan plus .journal)")
+	flags.StringVar(&m.audit, "audit", "", "`file` of an audit log: every decision and call, with who, when and why, protected against changes")
 }
 
 // check names the journal too.
 func (m *memory) check(s *settings) error {
 	switch {
 	case !s.apply && !s.sandbox && m.journal+m.audit != "":
-		return errors.New("-journal and -audit are of what is changed: give -apply too")
+		return errors.New("-journal and -audit record a run that resubmits orders: give -apply too")
 	case m.journal != "" && s.plan == "":
-		return errors.New("-journal is of one plan, which has to be there the next time: give -plan too")
+		return errors.New("-journal belongs to one plan, which must still exist at the next run: give -plan too")
 	case s.apply && s.plan != "":
 		m.journal = cmp.Or(m.journal, s.plan+".journal")
 	}
 	for _, file := range []string{m.journal, m.audit} {
 		if file != "" && file == s.plan || m.audit != "" && m.audit == m.journal {
-			return fmt.Errorf("%s would be two files in one: give -plan, -journal and -audit a file each", file)
+			return fmt.Errorf("%s is given twice: give -plan, -journal and -audit a file each", file)
 		}
 	}
 	return nil

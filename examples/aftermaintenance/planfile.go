@@ -16,7 +16,7 @@ import (
 func (s *settings) checkPlan() error {
 	switch {
 	case s.unreviewed && (s.plan == "" || !s.apply):
-		return errors.New("-unreviewed is for -plan with -apply: give both; without -plan, -apply always plans and applies in one go")
+		return errors.New("-unreviewed needs -plan and -apply: without -plan, -apply always plans and applies in one go")
 	case s.plan == "":
 		return nil
 	}
@@ -31,7 +31,7 @@ func (s *settings) checkPlan() error {
 	case err != nil:
 		return fmt.Errorf("-plan: %w", err)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("-plan %s is not a regular file: give the name of a plan", s.plan)
+		return fmt.Errorf("-plan %s is not a regular file: give the file of a plan", s.plan)
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func TestUnreviewed(t *testing.T) {
 		for _, wrong := range [][]string{{"-unreviewed"}, {"-apply", "-unreviewed"}, {"-plan", filepath.Join(t.TempDir(), "p"), "-unreviewed"}} {
 			status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], wrong...)...)
 			require.Equal(t, exitUsage, status, wrong)
-			require.Contains(t, stderr, "-unreviewed is for -plan with -apply", wrong)
+			require.Contains(t, stderr, "-unreviewed needs -plan and -apply", wrong)
 		}
 		require.Empty(t, w.Commerce.Ledger())
 		status, _, stderr := do(t, nil, "-unreviewed")
@@ -182,7 +182,7 @@ func TestExitStatus(t *testing.T) {
 		}
 		status, stdout, stderr := do(t, env, flags...)
 		require.Equal(t, exitError, status, stdout)
-		require.Contains(t, errorLine(t, stderr), "2 orders were not started, because the canary of")
+		require.Contains(t, errorLine(t, stderr), "2 orders not started, because the canary of")
 		require.Contains(t, stdout, "    1 not completed: listed above", "the other two are not left for a person")
 		require.Len(t, w.Commerce.Ledger(), 1)
 	})

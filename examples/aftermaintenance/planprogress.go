@@ -8,8 +8,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// planProgress shows how far planning is: on a terminal on one line that is written
-// over, else on a line every ten seconds.
+// planProgress shows how far planning is: on a terminal on one line that is
+// rewritten, else on a line every ten seconds.
 type planProgress struct {
 	out      io.Writer
 	terminal bool

@@ -43,6 +43,7 @@ func (s *settings) warn(stderr io.Writer) {
 		return
 	}
 	for _, w := range resubmit.Warnings(resubmit.Statuses(s.targets...), commerce.View{}) {
+		w, _, _ = strings.Cut(w, ", so it selects") // said of filters
 		fmt.Fprintf(stderr, "aftermaintenance: warning: -targets: %s\n", w)
 	}
 }
@@ -85,7 +86,7 @@ func among(lines []billing.Line) resubmit.Filter {
 }
 
 // checkSelected makes sure that the orders in the plan are those that the lines
-// mean, and tells which are not there: an export grows old.
+// mean, and prints those that are missing: an export may be old.
 func checkSelected(out io.Writer, lines []billing.Line, plan *resubmit.Plan) error {
 	numbers, known := map[string]string{}, map[string]bool{}
 	for e, err := range plan.Entries() {
@@ -113,7 +114,7 @@ func checkSelected(out io.Writer, lines []billing.Line, plan *resubmit.Plan) err
 		missing, rest = missing[:maxListed], fmt.Sprintf(" and %d more", more)
 	}
 	fmt.Fprintln(out)
-	page.Paragraph(out, "", "Of the orders of -ids these are not in the plan, since they are not failed any more or other flags leave them out: "+
+	page.Paragraph(out, "", "These orders of -ids are not in the plan, because they have not failed or other flags leave them out: "+
 		strings.Join(missing, " ")+rest)
 	return nil
 }

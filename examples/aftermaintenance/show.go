@@ -44,24 +44,32 @@ func showPlan(out io.Writer, plan *resubmit.Plan) error {
 	slices.SortFunc(groups, func(a, b group) int {
 		return cmp.Or(cmp.Compare(rank(a.action), rank(b.action)), cmp.Compare(counts[b], counts[a]), cmp.Compare(a.rule, b.rule), cmp.Compare(a.verdict, b.verdict))
 	})
-	fmt.Fprintf(out, "\nPlan: %d failed orders\n", plan.Counts().Total)
+	fmt.Fprintf(out, "\nPlan: %s\n", number(plan.Counts().Total, "failed order"))
 	if text := mismatch.Text(plan.Counts().Mismatched, plan.Mismatched()); text != "" {
 		page.Paragraph(out, "", "Left out: "+text)
 	}
-	fmt.Fprintln(out)
 	if len(groups) == 0 {
 		return nil
 	}
+	fmt.Fprintln(out)
 	t := page.Table{Head: []string{"ACTION", "ORDERS", "REASON", "MAINTENANCE", "EXAMPLE", "WHY"}}
 	for _, g := range groups {
 		reason := why[g]
 		if g.flagged {
-			reason += " (look at it all the same)"
+			reason += " (please check it)"
 		}
 		t.Add(g.action, counts[g], g.class, g.verdict, example[g], reason)
 	}
 	t.Print(out)
 	return nil
+}
+
+// number is "1 order" or "2 orders".
+func number(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // rank is the order in which the actions are shown.
@@ -79,7 +87,7 @@ const (
 
 // showReport prints what was done, and each order that did not come to its end.
 func showReport(out io.Writer, r *resubmit.Report) {
-	fmt.Fprintf(out, "\nResult: %d orders, %s\n", r.Result.Total(), r.Result)
+	fmt.Fprintf(out, "\nResult: %s, %s\n", number(r.Result.Total(), "order"), r.Result)
 	if len(r.Groups) > 0 {
 		t := page.Table{Head: []string{"REASON", "VIA", "VENDOR", "ORDERS", "RESULT"}}
 		for _, g := range r.Groups {
@@ -180,14 +188,14 @@ func showDryRun(out io.Writer, s *settings, plan resubmit.Counts) {
 	case plan.Resubmit == 0:
 		fmt.Fprintln(out, "There is nothing to resubmit now.")
 	case s.plan == "":
-		fmt.Fprintf(out, "To resubmit %d orders, keep the plan with -plan FILE, read it, and add -apply.\n", plan.Resubmit)
+		fmt.Fprintf(out, "To resubmit %s, keep the plan with -plan FILE, read it, and add -apply.\n", number(plan.Resubmit, "order"))
 	default:
-		fmt.Fprintf(out, "To resubmit %d orders, read the plan and add -apply to the same command.\n", plan.Resubmit)
+		fmt.Fprintf(out, "To resubmit %s, read the plan and add -apply to the same command.\n", number(plan.Resubmit, "order"))
 	}
 }
 
-// progress tells how far a run is: one line that is written over on a
-// terminal, else a line now and then.
+// progress shows how far a run is: on a terminal on one line that is rewritten,
+// else on a line at most twice a second.
 type progress struct {
 	resubmit.NopObserver
 	out      io.Writer
@@ -214,7 +222,7 @@ func (p *progress) OnGateClosed(e resubmit.GateClosed) {
 	p.line("waiting%s: %s", until, e.Why)
 }
 
-func (p *progress) OnGateOpened(resubmit.GateOpened) { p.line("going on") }
+func (p *progress) OnGateOpened(resubmit.GateOpened) { p.line("continuing") }
 
 func (p *progress) OnPushed(resubmit.Pushed) { p.pushed++; p.show(false) }
 

@@ -42,6 +42,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 		err = sys.play(ctx, s, out)
 	} else {
 		sys.calendar, err = connect.LoadCalendarFile(s.windows)
+		err = flagged("-windows", err)
 	}
 	if err != nil {
 		return err
@@ -50,27 +51,37 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 		return err
 	}
 	if sys.commerce, err = s.way.open(s.selected); err != nil {
-		return err
+		return flagged("-commerce and its credentials", err)
 	}
 	if sys.story != "" {
 		sys.commerce = playedShop{sys.commerce, sys.story}
 	}
-	if sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey), allowing(s.way.plainHTTP, connect.WithPlainHTTP)...); err != nil {
-		return err
+	sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey),
+		allowing(s.way.plainHTTP, connect.WithPlainHTTP)...)
+	if err != nil {
+		return flagged("-connect and CONNECT_API_KEY", err)
 	}
 	switch p, err := sys.connect.Probe(ctx); {
 	case err != nil:
 		return err
 	case p.Class != connect.Up:
-		return fmt.Errorf("connect is not back, or its base URL is wrong: %w", p.Err)
+		return fmt.Errorf("connect is not up, or -connect is wrong: %w", p.Err)
 	}
 	if s.faults && sys.world != nil {
 		defer func() { err = errors.Join(err, sys.world.BreakDown()) }()
 	}
 	if err := sys.connect.CheckAccess(ctx); err != nil {
-		return err
+		return flagged("-connect and CONNECT_API_KEY", err)
 	}
 	return s.timing.pause(ctx)
+}
+
+// flagged names the flags that an error is about.
+func flagged(flags string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", flags, err)
 }
 
 // play starts the test systems, lets their story happen, and points the

@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -22,18 +21,21 @@ type timing struct {
 }
 
 func (t *timing) flags(flags *flag.FlagSet) {
-	flags.Float64Var(&t.rate, "rate", 0, "most `calls` in a second, to both systems together, while planning too (default 5; on the test systems no limit)")
-	flags.IntVar(&t.atOnce, "at-once", 0, "how many orders are pushed at the same time (default 2; on the test systems 8)")
-	flags.DurationVar(&t.settle, "settle", 0, "the `time` that Commerce goes on by itself after a maintenance or a push, so that nobody is to interfere (default 4m; on the test systems 2s)")
-	flags.DurationVar(&t.look, "look", 0, "the `time` after a push at which its result is looked for first (default 10s; on the test systems 150ms)")
-	flags.IntVar(&t.attempts, "attempts", 0, "how many pushes of an order may get no answer, while it surely stays as it was; also those that a kill of this program may have cut off (default 1: then it is left to a person)")
-	flags.DurationVar(&t.spacing, "spacing", 0, "least `time` between two of them (default 5m, which is also the least for cancellations)")
+	flags.Float64Var(&t.rate, "rate", 0, "most `calls` per second, to both systems together, when planning and applying "+
+		"(default 5; on the test systems no limit)")
+	flags.IntVar(&t.atOnce, "at-once", 0, "most orders that are pushed at the same time (default 2; on the test systems 8)")
+	flags.DurationVar(&t.settle, "settle", 0, "`time` after a maintenance or a failure in which an order is left alone, since Commerce may "+
+		"still retry it (default 4m; on the test systems 2s)")
+	flags.DurationVar(&t.look, "look", 0, "`time` from a push to the first check of its result (default 10s; on the test systems 150ms)")
+	flags.IntVar(&t.attempts, "attempts", 0, "most pushes of an order whose answers are lost although it is proved unchanged, also those cut off "+
+		"when the program was killed (default 1: then it is left to a person)")
+	flags.DurationVar(&t.spacing, "spacing", 0, "with -attempts: least `time` between two pushes of an order (default 5m, for cancellations at least 5m)")
 }
 
 func (t *timing) check() error {
 	switch {
-	case t.rate < 0 || math.IsNaN(t.rate):
-		return fmt.Errorf("-rate %v: give a number of calls in a second", t.rate)
+	case t.rate != 0 && !(t.rate >= 0.01 && t.rate <= 10_000): // also NaN
+		return fmt.Errorf("-rate %v: give calls per second, from 0.01 to 10000", t.rate)
 	case t.atOnce < 0:
 		return fmt.Errorf("-at-once %d: give a number of orders", t.atOnce)
 	case t.settle < 0:

@@ -47,10 +47,12 @@ func (u undone) total() int { return u.parked + u.unsent + u.unknown }
 func (u undone) error(s *settings, early error) error {
 	var parts []string
 	if u.parked > 0 {
-		parts = append(parts, fmt.Sprintf("%d orders were not started, because %s: find out why, then make a new plan", u.parked, strings.Join(u.stops, ", ")))
+		parts = append(parts, fmt.Sprintf("%s not started, because %s: find out why, then make a new plan",
+			number(u.parked, "order"), strings.Join(u.stops, ", ")))
 	}
 	if u.unknown > 0 {
-		parts = append(parts, fmt.Sprintf("of %d orders it is unknown whether they were resubmitted: look at them in Commerce before anything is sent again", u.unknown))
+		parts = append(parts, fmt.Sprintf("%s with an unknown result: look at them in Commerce before "+
+			"anything is sent again", number(u.unknown, "order")))
 	}
 	again := "run again, which makes a new plan"
 	if s.plan != "" {
@@ -58,10 +60,10 @@ func (u undone) error(s *settings, early error) error {
 	}
 	switch {
 	case early != nil:
-		parts = append(parts, fmt.Sprintf("%d orders were not sent: %s", u.unsent, again))
+		parts = append(parts, fmt.Sprintf("%s not sent: %s", number(u.unsent, "order"), again))
 		return fmt.Errorf("the run ended early: %w; %s", early, strings.Join(parts, "; "))
 	case u.unsent > 0:
-		parts = append(parts, fmt.Sprintf("%d orders were not sent, because they could not be read: %s", u.unsent, again))
+		parts = append(parts, fmt.Sprintf("%s not sent, because they could not be read: %s", number(u.unsent, "order"), again))
 	case parts == nil:
 		return nil
 	}

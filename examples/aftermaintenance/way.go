@@ -64,10 +64,10 @@ Secrets come from the environment alone:
 `
 
 func (w *way) flags(flags *flag.FlagSet) {
-	flags.StringVar(&w.via, "via", viaOrderManager, "the `way` into Commerce: ordermanager, billing or simpleapi")
-	flags.StringVar(&w.url, "commerce", "", "base `URL` of Commerce, that of the way in; without it both systems are test systems in this process")
+	flags.StringVar(&w.via, "via", viaOrderManager, "`API` of Commerce to use: ordermanager, billing or simpleapi")
+	flags.StringVar(&w.url, "commerce", "", "base `URL` of the API of -via; without it both systems are test systems in this process")
 	flags.StringVar(&w.authorities, "ca", "", "PEM `file` of the authorities that may sign Commerce's certificate (default: those of the machine)")
-	flags.BoolVar(&w.plainHTTP, "plain-http", false, "allow http:// to other hosts than this one, though everybody on the way can read the credentials")
+	flags.BoolVar(&w.plainHTTP, "plain-http", false, "allow http:// to other hosts, although everybody on the way can read the credentials")
 	flags.StringVar(&w.operations, "operations", "", "with -via ordermanager: `URL` of Operations (port 8440), to fetch APS tokens there")
 	flags.IntVar(&w.operationsUser, "operations-user", 1, "with -operations: the `id` of the user to fetch tokens for")
 	flags.BoolVar(&w.members, "members", false, "with -via billing: send user and password inside the call, not by HTTP Basic")
@@ -104,7 +104,8 @@ func (w *way) check() error {
 			return errors.New("the environment variables COMMERCE_CONSUMER_KEY and COMMERCE_CONSUMER_SECRET go together: set both, or none")
 		}
 		if n := count(w.token != "", w.consumerKey != "", w.operations != ""); n != 1 {
-			return fmt.Errorf("%d ways to sign in to the Order Management are given: set one of COMMERCE_TOKEN (an APS token), COMMERCE_CONSUMER_KEY, and -operations", n)
+			return fmt.Errorf("to sign in to Order Management set one of COMMERCE_TOKEN (an APS token), "+
+				"COMMERCE_CONSUMER_KEY and -operations: %d of them are set", n)
 		}
 	case viaBilling:
 		if w.members && w.user == "" {
@@ -240,22 +241,22 @@ func (w *way) simpleLogin() simpleapi.Auth {
 func (w *way) showUntold(out io.Writer, tells commerce.Tells, targets []commerce.Status) {
 	var notes []string
 	if w.via == viaBilling {
-		notes = append(notes, "cannot list orders, so that only those of -ids are looked at")
+		notes = append(notes, "cannot list orders, so only those of -ids are planned")
 	}
 	if !tells.Failure {
-		notes = append(notes, "does not tell why orders failed, so that the word of the operator who names them decides, and what Connect knows of them")
+		notes = append(notes, "does not say why orders failed, so they are decided by -order, -ids and Connect")
 	}
 	if !tells.Transitions {
 		codes := make([]string, len(targets))
 		for i, t := range targets {
 			codes[i] = string(t)
 		}
-		notes = append(notes, "does not tell which transitions an order offers, so that "+strings.Join(codes, ", ")+
-			" are tried, one after the other, until Commerce accepts one")
+		notes = append(notes, "does not say which transitions an order offers, so "+strings.Join(codes, ", ")+
+			" are tried in turn until Commerce accepts one")
 	}
 	if len(notes) == 0 {
 		return
 	}
 	fmt.Fprintln(out)
-	page.Paragraph(out, "", "This way into Commerce, "+w.via+", "+strings.Join(notes, "; ")+".")
+	page.Paragraph(out, "", "-via "+w.via+" "+strings.Join(notes, "; ")+".")
 }

@@ -71,7 +71,7 @@ func TestEachWayInWorksOnRealSystemsWithTheOperatorsFile(t *testing.T) {
 			require.Contains(t, stdout, "dry run")
 			require.Empty(t, w.Commerce.Ledger())
 			if c.via != viaOrderManager {
-				require.Contains(t, strings.Join(strings.Fields(stdout), " "), "does not tell why orders failed")
+				require.Contains(t, strings.Join(strings.Fields(stdout), " "), "does not say why orders failed")
 			}
 			kept, err := os.ReadFile(plan)
 			require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestAnExportThatHasGrownOldIsTold(t *testing.T) {
 	status, stdout, stderr := do(t, env, append(flags, "-ids", path)...)
 	require.Equal(t, exitDone, status, stderr)
 	require.Contains(t, stdout, done)
-	require.Contains(t, stdout, "these are not in the plan")
+	require.Contains(t, stdout, "are not in the plan")
 }
 
 func TestTheFileOfOrdersMayComeFromStandardInput(t *testing.T) {
@@ -117,7 +117,7 @@ func TestTheFileOfOrdersMayComeFromStandardInput(t *testing.T) {
 	var out, errs strings.Builder
 	status := run(t.Context(), append(flags, "-ids", "-", "-ignore-connect"), func(name string) string { return env[name] }, strings.NewReader(id+"\n"), &out, &errs)
 	require.Equal(t, exitDone, status, errs.String())
-	require.Contains(t, out.String(), "Plan: 1 failed orders")
+	require.Contains(t, out.String(), "Plan: 1 failed order\n")
 	require.Contains(t, out.String(), number)
 }
 
@@ -182,10 +182,10 @@ func TestWhatAWayNeedsIsSaidInOneLine(t *testing.T) {
 		"no token for Simple API":          {with("COMMERCE_KEY", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_TOKEN"},
 		"a Keycloak without realm":         {with("COMMERCE_KEY", "s3cret", "COMMERCE_USER", "me", "COMMERCE_PASSWORD", "s3cret"), at(viaSimpleAPI, "-keycloak", "https://x"), exitUsage, "-realm"},
 		"half a consumer":                  {with("COMMERCE_CONSUMER_KEY", "s3cret"), at(viaOrderManager), exitUsage, "COMMERCE_CONSUMER_SECRET"},
-		"two ways to sign in":              {with("COMMERCE_TOKEN", "s3cret"), at(viaOrderManager, "-operations", "https://x"), exitUsage, "2 ways to sign in"},
+		"two ways to sign in":              {with("COMMERCE_TOKEN", "s3cret"), at(viaOrderManager, "-operations", "https://x"), exitUsage, "to sign in to Order Management set one of"},
 		"a flag of another way":            {env, at(viaBilling, "-ids", "x", "-realm", "r"), exitUsage, "-realm is for -via simpleapi"},
 		"a way's flag on the test systems": {nil, []string{"-via", viaSimpleAPI, "-realm", "r"}, exitUsage, "-realm is for real systems"},
-		"targets that cancel":              {env, at(viaBilling, "-ids", "x", "-targets", "PD,CL"), exitUsage, "CL does not resubmit"},
+		"targets that cancel":              {env, at(viaBilling, "-ids", "x", "-targets", "PD,CL"), exitUsage, "CL would cancel"},
 		"authorities that are none":        {env, at(viaBilling, "-ids", file("one.txt", "1000001\n"), "-ca", file("ca.pem", "hello")), exitError, "ca.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Command failedorders prints a failure view: the orders that failed, when, how
-// and why, as a table or as JSON lines. Below the table the failures stand by kind:
-// those whose reasons differ in ids, times and numbers only. It only reads.
+// and why, as a table or as JSON lines. Below the table the failures are grouped: those
+// of a group have reasons that differ in ids, times and numbers only. It only reads.
 //
 // Without -commerce it prints the orders of a test system in its own process.
 // The token for a real one comes from the environment, COMMERCE_TOKEN.
@@ -32,15 +32,18 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Getenv("COMMERCE_TOKEN"), os.Stdout)
+	err := run(ctx, os.Args[1:], os.Getenv("COMMERCE_TOKEN"), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(cli.Status("failedorders", err, os.Stderr))
 }
 
-func run(ctx context.Context, args []string, token string, stdout io.Writer) (err error) {
+func run(ctx context.Context, args []string, token string, stdout, stderr io.Writer) (err error) {
 	s, err := parseFlags(args, stdout)
 	if err != nil {
 		return err
+	}
+	for _, w := range resubmit.Warnings(s.filter, s.view) {
+		fmt.Fprintf(stderr, "failedorders: warning: %s\n", w)
 	}
 	if s.commerce == "" {
 		world, err := sandbox.New(ctx, "127.0.0.1:0", s.seed, nil)
@@ -57,9 +60,9 @@ func run(ctx context.Context, args []string, token string, stdout io.Writer) (er
 		return cli.Usage(errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there"))
 	}
 	client, err := ordermanager.New(s.commerce, ordermanager.Token(token),
-		ordermanager.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+		ordermanager.WithLogger(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 	if err != nil {
-		return err
+		return fmt.Errorf("-commerce and COMMERCE_TOKEN: %w", err)
 	}
 	show := showTable
 	if s.json {
@@ -110,7 +113,7 @@ func parseFlags(args []string, stdout io.Writer) (*settings, error) {
 	flags.StringVar(&text, "text", "", "only orders whose reason holds this `text`")
 	flags.BoolVar(&s.json, "json", false, "print JSON lines")
 	flags.IntVar(&s.orders, "orders", 100, "how many orders the test system has")
-	flags.Uint64Var(&s.seed, "seed", 1, "which story the test system plays")
+	flags.Uint64Var(&s.seed, "seed", 1, "number that determines the orders and events of the test system")
 	if err := cli.Parse(flags, args, stdout, environment); err != nil {
 		return nil, err
 	}
@@ -142,7 +145,7 @@ func (s *settings) chooseView(file, name string) error {
 	if file != "" {
 		loaded, err := commerce.LoadViewsFile(file)
 		if err != nil {
-			return err
+			return fmt.Errorf("-views: %w", err)
 		}
 		views = append(loaded, views...)
 	}
@@ -161,7 +164,7 @@ func (s *settings) chooseView(file, name string) error {
 		}
 		names = append(names, fmt.Sprintf("%q", v.Name))
 	}
-	return cli.Usage(fmt.Errorf("-view: there is no view %q: there are %s", name, strings.Join(names, ", ")))
+	return cli.Usage(fmt.Errorf("-view: there is no view %q, only %s", name, strings.Join(names, ", ")))
 }
 
 func (s *settings) chooseFilter(types, channel, text string) error {
@@ -178,7 +181,7 @@ func (s *settings) chooseFilter(types, channel, text string) error {
 	case commerce.ChannelDirect, commerce.ChannelReseller:
 		terms = append(terms, resubmit.Via(c))
 	default:
-		return fmt.Errorf("-via %q: say direct or reseller", channel)
+		return fmt.Errorf("-via %q: give direct or reseller", channel)
 	}
 	if text != "" {
 		terms = append(terms, resubmit.ReasonLike("*"+strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text)+"*"))

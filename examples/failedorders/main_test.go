@@ -19,7 +19,7 @@ import (
 func TestTheFiltersNarrowTheView(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-json", "-type", "SO,CH", "-via", "reseller", "-text", "internal server"}, "", &out))
+	require.NoError(t, run(t.Context(), []string{"-json", "-type", "SO,CH", "-via", "reseller", "-text", "internal server"}, "", &out, io.Discard))
 	dec := json.NewDecoder(strings.NewReader(out.String()))
 	n := 0
 	for ; dec.More(); n++ {
@@ -36,7 +36,7 @@ func TestTheFiltersNarrowTheView(t *testing.T) {
 func TestTheTableCountsItsRows(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), nil, "", &out))
+	require.NoError(t, run(t.Context(), nil, "", &out, io.Discard))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Greater(t, len(lines), 20)
 	require.Contains(t, lines[len(lines)-1], "orders")
@@ -45,7 +45,7 @@ func TestTheTableCountsItsRows(t *testing.T) {
 func TestTheKindsBelowTheTableSumUpToItsRows(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), nil, "", &out))
+	require.NoError(t, run(t.Context(), nil, "", &out, io.Discard))
 	table, kinds, found := strings.Cut(out.String(), "By kind, ")
 	require.True(t, found)
 	var sum, orders int
@@ -64,7 +64,7 @@ func TestAViewFileWithATypoIsAOneLineError(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "views.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"views":[{"name":"Stuck","statusses":["PF"]}]}`), 0o600))
-	err := run(t.Context(), []string{"-views", path, "-view", "Stuck"}, "", io.Discard)
+	err := run(t.Context(), []string{"-views", path, "-view", "Stuck"}, "", io.Discard, io.Discard)
 	require.ErrorContains(t, err, "views.json")
 	require.ErrorContains(t, err, "statusses")
 	require.NotContains(t, err.Error(), "\n")
@@ -84,17 +84,32 @@ func TestAWrongCallIsAOneLineErrorThatSaysWhatToDo(t *testing.T) {
 		"an unknown flag":     {[]string{"-tpye", "SO"}, "-tpye"},
 		"no such view":        {[]string{"-view", "Lost"}, "Failed Orders"},
 	} {
-		err := run(t.Context(), c.args, "", io.Discard)
+		err := run(t.Context(), c.args, "", io.Discard, io.Discard)
 		require.ErrorContains(t, err, c.says, name)
 		require.NotContains(t, err.Error(), "\n", name)
 		require.Equal(t, cli.ExitUsage, cli.Status("failedorders", err, io.Discard), name)
 	}
 }
 
+func TestUnknownTypes(t *testing.T) {
+	t.Parallel()
+	var errs strings.Builder
+	require.NoError(t, run(t.Context(), []string{"-type", "so", "-orders", "1"}, "", io.Discard, &errs))
+	require.Contains(t, errs.String(), `failedorders: warning: type "so" is not a code that this library knows: did you mean SO`)
+}
+
+func TestErrorsOfClientsNameFlags(t *testing.T) {
+	t.Parallel()
+	err := run(t.Context(), []string{"-commerce", "mn.example.net"}, "token", io.Discard, io.Discard)
+	require.ErrorContains(t, err, "-commerce and COMMERCE_TOKEN: ")
+	err = run(t.Context(), []string{"-views", filepath.Join(t.TempDir(), "none")}, "", io.Discard, io.Discard)
+	require.ErrorContains(t, err, "-views: ")
+}
+
 func TestHelpIsOnStandardOutput(t *testing.T) {
 	t.Parallel()
 	var out, errs strings.Builder
-	require.Equal(t, cli.ExitDone, cli.Status("failedorders", run(t.Context(), []string{"-help"}, "", &out), &errs))
+	require.Equal(t, cli.ExitDone, cli.Status("failedorders", run(t.Context(), []string{"-help"}, "", &out, io.Discard), &errs))
 	require.Contains(t, out.String(), "usage: failedorders [flags]")
 	require.Contains(t, out.String(), "COMMERCE_TOKEN")
 	require.Empty(t, errs.String())

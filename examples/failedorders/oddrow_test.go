@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,7 +23,7 @@ func TestTheTableShowsOrdersThatCannotBeReadWhole(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-commerce", s.URL, "-text", "internal server"}, "token", &out))
+	require.NoError(t, run(t.Context(), []string{"-commerce", s.URL, "-text", "internal server"}, "token", &out, io.Discard))
 	require.NotContains(t, out.String(), "SO1")
 	require.Contains(t, out.String(), "SO2")
 	require.Contains(t, out.String(), "orderDate must be a time")

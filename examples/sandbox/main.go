@@ -52,27 +52,29 @@ type login struct {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; one that other machines reach opens both systems and their control to them")
+	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; if other machines can reach it, they can use both systems and their control")
 	var names []string
-	flags.Func("host", "`name` by which clients reach the server, for instance that of a container (repeatable); addresses and localhost need none", func(name string) error {
+	hostUsage := "`name` by which clients reach the server, such as that of a container (repeatable); " +
+		"addresses and localhost need none"
+	flags.Func("host", hostUsage, func(name string) error {
 		if name == "" || strings.Contains(name, ":") {
 			return errors.New("give a name without a port")
 		}
 		names = append(names, name)
 		return nil
 	})
-	seed := flags.Uint64("seed", 1, "which world this is: equal seeds and calls make equal orders")
+	seed := flags.Uint64("seed", 1, "equal seeds and equal calls make equal orders")
 	if err := cli.Parse(flags, args, stdout, ""); err != nil {
 		return err
 	}
 	world, control, err := open(ctx, *listen, *seed, names...)
 	if err != nil {
-		return err
+		return fmt.Errorf("-listen %s: %w", *listen, err)
 	}
 	defer func() { err = errors.Join(err, world.Close()) }()
 	if world.Exposed {
-		fmt.Fprintf(stderr, "sandbox: -listen %s is open to other machines: whoever reaches it can read and change all orders of both test systems, "+
-			"with tokens, keys and passwords that are the same everywhere, and use %s without any\n", *listen, control)
+		fmt.Fprintf(stderr, "sandbox: warning: -listen %s is open to other machines: they can use both test systems "+
+			"with well-known credentials, and %s without credentials\n", *listen, control)
 	}
 	urls := commercetest.URLsAt(world.CommerceURL)
 	err = json.NewEncoder(stdout).Encode(greeting{

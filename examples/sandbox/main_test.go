@@ -169,7 +169,7 @@ func TestListen(t *testing.T) {
 		t.Parallel()
 		g, stderr := startWith(t, "-listen", "0.0.0.0:0", "-host", "sandbox.test")
 		require.Equal(t, 1, strings.Count(stderr, "\n"))
-		for _, part := range []string{"-listen 0.0.0.0:0", "both test systems", "tokens", g.Control} {
+		for _, part := range []string{"-listen 0.0.0.0:0", "both test systems", "credentials", g.Control} {
 			require.Contains(t, stderr, part)
 		}
 		for host, status := range map[string]int{
