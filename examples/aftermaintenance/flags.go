@@ -133,7 +133,8 @@ func (s *settings) choose(where string) error {
 	return resubmit.Check(s.filter)
 }
 
-func (s *settings) check(given map[string]bool) error {
+// checkGiven rejects flags that belong to other systems than those of this run.
+func (s *settings) checkGiven(given map[string]bool) error {
 	for _, name := range []string{"orders", "seed", "faults"} {
 		if given[name] && !s.sandbox {
 			return fmt.Errorf("-%s is for the test systems, and -commerce names a real one: give one or the other", name)
@@ -152,7 +153,14 @@ func (s *settings) check(given map[string]bool) error {
 			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
 		}
 	}
-	for _, check := range []func() error{s.checkWay, s.timing.check, func() error { return s.memory.check(s) }, s.checkPlan} {
+	return nil
+}
+
+func (s *settings) check(given map[string]bool) error {
+	for _, check := range []func() error{
+		func() error { return s.checkGiven(given) },
+		s.checkWay, s.timing.check, func() error { return s.memory.check(s) }, s.checkPlan,
+	} {
 		if err := check(); err != nil {
 			return err
 		}
