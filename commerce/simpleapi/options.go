@@ -56,7 +56,7 @@ func WithTLSConfig(settings *tls.Config) Option {
 }
 
 // WithPlainHTTP allows credentials over http:// to any host: everybody on the way can read
-// them. By default that is an error, except for localhost, 127.0.0.0/8 and ::1.
+// them. By default that is an error, except for localhost, 127.0.0.0/8 and ::1 without a proxy on another host.
 func WithPlainHTTP() Option {
 	return func(c *config) error {
 		c.rest.PlainHTTP = true

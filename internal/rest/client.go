@@ -61,7 +61,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.MaxTries < 0 || cfg.MaxWait < 0 || cfg.MaxBody < 0 || cfg.Timeout < 0 || cfg.Busy < 0 {
 		return nil, errors.New("tries, waits, body sizes and timeouts must not be negative")
 	}
-	if err := cmp.Or(checkTLS(cfg), checkPlain(cfg)); err != nil {
+	if err := checkTLS(cfg); err != nil {
 		return nil, err
 	}
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cloudblue-go")
@@ -81,21 +81,38 @@ func New(cfg Config) (*Client, error) {
 		cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"),
 		http: httpClient(cfg.HTTP, cfg.TLS, readIdle), push: httpClient(cfg.HTTP, cfg.TLS, pushIdle),
 	}
+	if err := checkPlain(cfg, c.http.Transport); err != nil {
+		return nil, err
+	}
 	if err := checkStrength(c.http.Transport); err != nil && !cfg.InsecureTLS {
 		return nil, err
 	}
 	return c, nil
 }
 
-// checkPlain rejects secrets over plain http to another host.
-func checkPlain(cfg Config) error {
+// checkPlain rejects secrets over plain http to another host, and to a proxy on another
+// host. net/http takes names of this host such as LocalHost to HTTP_PROXY.
+func checkPlain(cfg Config, t http.RoundTripper) error {
 	u, err := url.Parse(cfg.BaseURL)
 	secrets := cfg.Auth != nil || cfg.Sensitive
-	if err != nil || u.Scheme != "http" || cfg.PlainHTTP || !secrets || isLoopback(u.Hostname()) {
+	if err != nil || u.Scheme != "http" || cfg.PlainHTTP || !secrets {
 		return err
 	}
-	return fmt.Errorf("%s would get credentials over plain http, which everybody on the way can read: "+
-		"use https://, or allow it (WithPlainHTTP)", u.Host)
+	if !isLoopback(u.Hostname()) {
+		return fmt.Errorf("%s would get credentials over plain http, which everybody on the way can read: "+
+			"use https://, or allow it (WithPlainHTTP)", u.Host)
+	}
+	transport, ok := t.(*http.Transport)
+	if !ok || transport.Proxy == nil {
+		return nil
+	}
+	// If the function fails, so does every call.
+	proxy, err := transport.Proxy(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}})
+	if err == nil && proxy != nil && !isLoopback(proxy.Hostname()) {
+		return fmt.Errorf("the proxy %s would get the credentials for %s over plain http: "+
+			"use no proxy for this host, or allow it (WithPlainHTTP)", proxy.Host, u.Host)
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {

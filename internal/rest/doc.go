@@ -19,7 +19,7 @@
 // are never followed, because the credentials are in headers that net/http would
 // take along to another host.
 //
-// TLS is always verified. [Config.LoadTLS] and [Config.SetTLS] add client
+// TLS is verified unless [Config.InsecureTLS] is set. [Config.LoadTLS] and [Config.SetTLS] add client
 // certificates and private authorities. A handshake that fails over a certificate
 // says what to do, is not tried again, and counts as not sent.
 //

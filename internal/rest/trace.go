@@ -14,7 +14,7 @@ import (
 // errReplay is the error of a try that a layer below tried to send again.
 var errReplay = errors.New("the connection ended before an answer came; the request was not sent again")
 
-// wire watches one try at its connections. It reports whether a byte of the request
+// wire observes the connections of one try. It reports whether a byte of the request
 // may have reached a server, and stops a layer below from sending the request a second
 // time: net/http does that on its own when a connection or a stream ends
 // (golang/go#47635), which would bypass the tries, the rate limit and Retry-After.
@@ -23,17 +23,17 @@ type wire struct {
 	push bool   // the request must not be sent twice
 	stop context.CancelCauseFunc
 
-	mu        sync.Mutex
-	asked     bool // for a connection
-	connected bool
-	reused    bool         // the connection has served before
-	conn      *countedConn // nil: not one of ours
-	start     int64        // what had been written to conn before
-	farewell  int64        // what may be written to conn besides the request
-	touched   bool         // a header was handed to the connection
-	ours      bool         // with the host of the request, so it was not a wrapper's call for a token
-	spilled   bool         // touched on an earlier connection of this try
-	replayed  bool         // stopped
+	mu         sync.Mutex
+	asked      bool // for a connection
+	connected  bool
+	reused     bool         // the connection has served before
+	conn       *countedConn // nil: not one of ours
+	start      int64        // what had been written to conn before
+	overhead   int64        // what may be written to conn besides the request
+	touched    bool         // a header was handed to the connection
+	ours       bool         // with the host of the request, so it was not a wrapper's call for a token
+	sentBefore bool         // touched on an earlier connection of this try
+	replayed   bool         // stopped
 }
 
 func (w *wire) watch(ctx context.Context) context.Context {
@@ -56,7 +56,7 @@ func (w *wire) gotConn(c httptrace.GotConnInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.touched && !w.unwritten() {
-		w.spilled = true
+		w.sentBefore = true
 		if w.ours {
 			w.replayed = true
 			w.stop(errReplay)
@@ -72,7 +72,7 @@ func (w *wire) gotConn(c httptrace.GotConnInfo) {
 	w.connected, w.reused = true, c.Reused
 	var secure bool
 	w.conn, secure = counted(c.Conn)
-	w.farewell = 0
+	w.overhead = 0
 	if w.conn != nil {
 		w.start = w.conn.written.Load()
 	}
@@ -80,7 +80,7 @@ func (w *wire) gotConn(c httptrace.GotConnInfo) {
 		return
 	}
 	if secure { // not with HTTP/2, whose requests can be as short
-		w.farewell = closingAlert
+		w.overhead = closingAlert
 	}
 	if w.push && c.Reused && w.conn.endsWithin(settle) {
 		_ = c.Conn.Close() // nothing is written to it then
@@ -117,7 +117,7 @@ func (w *wire) unwritten() bool {
 	if w.conn == nil {
 		return false
 	}
-	return !w.touched || w.conn.written.Load()-w.start <= w.farewell
+	return !w.touched || w.conn.written.Load()-w.start <= w.overhead
 }
 
 // stopped reports whether the try was ended because something sent it again.
@@ -132,13 +132,13 @@ func (w *wire) stopped() bool {
 func (w *wire) stale(ctx context.Context) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.connected && w.reused && w.takenBack(ctx)
+	return w.connected && w.reused && w.nothingTaken(ctx)
 }
 
-// takenBack reports whether no connection of the try took any of the request. After
+// nothingTaken reports whether no connection of the try took any of the request. After
 // the context has ended, a stream of HTTP/2 may still be writing.
-func (w *wire) takenBack(ctx context.Context) bool {
-	return ctx.Err() == nil && !w.spilled && w.unwritten()
+func (w *wire) nothingTaken(ctx context.Context) bool {
+	return ctx.Err() == nil && !w.sentBefore && w.unwritten()
 }
 
 // untouched reports whether it is certain that nothing was sent. A transport
@@ -155,10 +155,10 @@ func (w *wire) untouched(ctx context.Context, err error) bool {
 	if distrust && !trust.remote {
 		// This side ended the handshake, and sends nothing before its end. An earlier
 		// connection of this try may have taken the request, though.
-		return !w.spilled && (!w.touched || w.unwritten())
+		return !w.sentBefore && (!w.touched || w.unwritten())
 	}
 	if w.connected {
-		return distrust && !w.reused || w.takenBack(ctx)
+		return distrust && !w.reused || w.nothingTaken(ctx)
 	}
 	if w.asked {
 		return true

@@ -19,8 +19,8 @@ const pushIdle = 2 * time.Second
 // nobody can close the idle connections of a copied transport.
 const readIdle = 90 * time.Second
 
-// httpClient copies the user's client and its transport, so that what is set here stays
-// here and what was checked stays as it was. idle bounds how long its connections stay
+// httpClient copies the user's client and its transport, because it changes them and the
+// user must not change them after they were checked. idle bounds how long its connections stay
 // open without a request. The client's Timeout is part of [Config.Timeout]: if it ended a
 // try, that would look as if the request had failed before it was written.
 func httpClient(given *http.Client, settings *tls.Config, idle time.Duration) *http.Client {
@@ -74,7 +74,7 @@ func clone(t *http.Transport) *http.Transport {
 	return c
 }
 
-// countedConn counts what was written to a connection, and knows when it has ended.
+// countedConn is a connection that counts what was written to it and reports its end.
 type countedConn struct {
 	net.Conn
 	written atomic.Int64
@@ -88,7 +88,7 @@ func newCountedConn(conn net.Conn) *countedConn {
 	return c
 }
 
-// Read notices the end.
+// Read notes the end.
 func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
@@ -123,7 +123,7 @@ func (c *countedConn) endsWithin(d time.Duration) bool {
 }
 
 // countBytes makes the connections of a transport count. Those of its DialTLS and
-// DialTLSContext stay as they are: net/http wants to see them unwrapped.
+// DialTLSContext stay as they are, because net/http expects a *tls.Conn.
 func countBytes(t *http.Transport) {
 	dial := t.DialContext
 	if old := t.Dial; dial == nil && old != nil { //nolint:staticcheck // the user may have set it

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,50 @@ func TestClient(t *testing.T) {
 				require.Equal(t, want, time.Since(began))
 				require.ErrorContains(t, err, "no whole answer within "+want.String())
 			})
+		}
+	})
+}
+
+// fakeAuth sends a secret.
+func fakeAuth(t *testing.T) rest.Auth {
+	t.Helper()
+	auth, err := rest.StaticAuth("Authorization", "secret-of-the-test")
+	require.NoError(t, err)
+	return auth
+}
+
+func TestPlainHTTP(t *testing.T) {
+	t.Parallel()
+	through := func(base, proxy string, set ...func(*rest.Config)) error {
+		u, err := url.Parse(proxy)
+		require.NoError(t, err)
+		cfg := rest.Config{
+			BaseURL: base, Auth: fakeAuth(t), HTTP: &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(u)}},
+		}
+		for _, f := range set {
+			f(&cfg)
+		}
+		_, err = rest.New(cfg)
+		return err
+	}
+	t.Run("rejects a proxy on another host", func(t *testing.T) {
+		t.Parallel()
+		for _, base := range []string{"http://LocalHost:1", "http://127.0.0.1:1", "http://[::1]"} {
+			err := through(base, "http://user:password@proxy.example:3128")
+			require.ErrorContains(t, err, "the proxy proxy.example:3128 would get the credentials for ")
+			require.NoError(t, through(base, "http://proxy.example:3128", func(c *rest.Config) { c.PlainHTTP = true }))
+			require.NoError(t, through(base, "http://proxy.example:3128", func(c *rest.Config) { c.Auth = nil }))
+			require.NoError(t, through(base, "http://127.0.0.1:3128"))
+		}
+		require.NoError(t, through("https://h.example", "http://proxy.example:3128"))
+	})
+	t.Run("rejects hosts that only look like this one", func(t *testing.T) {
+		t.Parallel()
+		for _, host := range []string{
+			"127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", "[::]", "127.0.0.1%2eevil.example", "2130706433", "localhost.",
+		} {
+			_, err := rest.New(rest.Config{BaseURL: "http://" + host, Auth: fakeAuth(t)})
+			require.Error(t, err, host)
 		}
 	})
 }

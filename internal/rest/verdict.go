@@ -24,7 +24,7 @@ func ProvesRefusal(status int, apiError bool) bool {
 	}
 }
 
-// Answered reports whether an answer came whose status says that it is not a good one.
+// Answered reports whether an answer came with a status of 300 or more.
 func (e *Error) Answered() bool { return e.Status >= 300 }
 
 // Unanswered reports whether there was no answer, or one that did not come from
