@@ -309,7 +309,7 @@ func decodeLookedUp(data []byte) (lookedUp, error) {
 	if err == nil {
 		return lookedUp{request: r, raw: data}, nil
 	}
-	var part struct { // what says to whom it belongs
+	var part struct { // the fields that say whose it is
 		ID    text
 		Type  RequestType
 		Asset struct {

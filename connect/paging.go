@@ -55,7 +55,7 @@ func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] 
 type page[T any] struct {
 	rows   []T
 	walked []paging.Row
-	total  int // paging.Unknown: not told
+	total  int // paging.Unknown: not given
 	url    string
 }
 
@@ -120,7 +120,7 @@ func (c *Client) count(ctx context.Context, op, path, terms string) (int, error)
 	}
 	n := total(header)
 	if n == paging.Unknown {
-		err := errors.New("the answer has no Content-Range header that tells the total; does a proxy remove it?")
+		err := errors.New("the answer has no Content-Range header with the total; does a proxy remove it?")
 		return 0, unfit(op, c.url(path, rawQuery), err)
 	}
 	return n, nil

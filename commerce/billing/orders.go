@@ -24,7 +24,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	return o, nil
 }
 
-// Row reads one order by its numeric id, as Billing tells it. What of the row cannot be
+// Row reads one order by its numeric id, as Billing returns it. What of the row cannot be
 // read is in its Problems.
 func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 	n, err := orderID(id)
