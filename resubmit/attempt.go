@@ -405,12 +405,11 @@ type sentPush struct {
 	answered bool // by the system; otherwise it was not sent, or not let in
 }
 
-// movedByPush reports whether the order left its failure after a refused push of this
-// plan, which may have been carried out all the same. Somebody else may have moved it;
-// the order is verified in both cases.
+// movedByPush reports whether the order has changed after a refused push of this plan,
+// which may have been carried out all the same. Somebody else may have changed it; the
+// order is verified in both cases.
 func (x *run) movedByPush(j *job) bool {
-	now := j.item.After
-	return !j.sent.at.IsZero() && (now.Status != j.entry.Before.Status || failedAnew(j.entry.Before, now))
+	return !j.sent.at.IsZero() && j.entry.Before.Diff(j.item.After) != ""
 }
 
 // credit takes a refused push for an accepted one, because the order was found moved.

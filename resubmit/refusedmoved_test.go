@@ -178,3 +178,48 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 		})
 	})
 }
+
+// An order that a refused push may have moved is not skipped because its id names another
+// order by then: what the push did is not known.
+func TestOtherOrderAfterARefusedPushIsUnknown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		s := newShop(o)
+		plan := planFor(t, o)
+		s.onPush = func(context.Context, string) { o.VendorID = "1000002" }
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+		})
+		report, err := r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.Equal(t, resubmit.Result{Unknown: 1}, report.Result)
+		require.Contains(t, itemOf(t, report, 1).Why, "another order: vendor")
+		require.Len(t, s.ledger, 1)
+	})
+}
+
+// startingPusher makes provisioning start and answers 429.
+type startingPusher struct{ order *shopOrder }
+
+func (p startingPusher) Push(context.Context, string, commerce.Status) error {
+	p.order.ProvisioningStatus = commerce.ProvisioningInProgress
+	return refusal(429, commerce.Refused)
+}
+
+// A push can move an order before its status says so.
+func TestRefusedPushThatChangedTheProvisioningStatusIsCredited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "s1")
+		o.ProvisioningStatus = commerce.ProvisioningFailed
+		plan := planFor(t, o)
+		r := runnerFor(t, newShop(o), func(c *resubmit.Config) { c.Pusher = startingPusher{o} })
+		report, err := r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		item := itemOf(t, report, 1)
+		require.NotEqual(t, resubmit.OutcomeSkipped, item.Outcome, item.Why)
+		require.Equal(t, 1, item.Attempts)
+		require.Contains(t, fmt.Sprint(item.Evidence), "the push to PD was refused, but the order was moved")
+	})
+}
