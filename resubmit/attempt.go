@@ -431,7 +431,7 @@ func (x *run) readOnceMore(j *job, why string) (n next, over bool) {
 	}
 	kind := inLine
 	if x.stopping() {
-		kind = beforePush // a server that asked for patience is not waited for
+		kind = beforePush // do not wait while the server asks for a pause
 	}
 	_, err := x.read(j, kind)
 	switch changed := j.entry.Before.Diff(j.item.After); {

@@ -93,7 +93,7 @@ func guarded[T any](f func() T) (T, error) {
 }
 
 // groupOf names the group of an order. Where the user's function panics it is that of the
-// default, so that the canary goes on holding the orders back.
+// default, so that the canary still holds the orders back.
 func (x *run) groupOf(e *Entry) string {
 	c := &x.canary.cfg
 	if c.Group == nil {

@@ -65,7 +65,7 @@ func (r *Runner) tooLong() error {
 
 // asked says that an answer about an order asks for patience.
 func (x *run) asked(who string, d time.Duration, number string) {
-	x.cfg.Logger.Warn(who+" asks for patience", "retryAfter", d, "order", excerpt(number))
+	x.cfg.Logger.Warn(who+" asks for a pause", "retryAfter", d, "order", excerpt(number))
 	x.bePatient(who, d)
 }
 

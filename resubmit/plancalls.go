@@ -45,7 +45,7 @@ func (c *pacedCalls) read(ctx context.Context, reader OrderReader, id string) (*
 		return nil, err
 	}
 	o, err := reader.Order(ctx, id)
-	c.heed(err)
+	c.pauseFor(err)
 	return o, err
 }
 
@@ -64,8 +64,8 @@ func (c *pacedCalls) Asked(d time.Duration) {
 // Held implements turns.Turns.
 func (c *pacedCalls) Held() bool { return c.pace.rest() > 0 }
 
-// heed does what the error of an adapter asks for, which does not know turns.
-func (c *pacedCalls) heed(err error) {
+// pauseFor keeps the pause that the error of an adapter without turns asks for.
+func (c *pacedCalls) pauseFor(err error) {
 	after := time.Duration(0)
 	if e, ok := errors.AsType[*commerce.Error](err); ok {
 		after = e.RetryAfter

@@ -798,7 +798,7 @@ func (p *planner) lookUp(ctx context.Context, keys []connect.RequestKey) (map[co
 		return nil, err
 	}
 	newest, err := p.Requests.NewestRequests(turn, keys)
-	p.calls.heed(err)
+	p.calls.pauseFor(err)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -103,7 +103,7 @@ type Config struct {
 	// again later. Default 8192.
 	InHand int
 	// MaxRefusals is how often an order is tried again in one run after the server
-	// was not reached or asked for patience. Refused credentials do not count: see
+	// was not reached or asked for a pause. Refused credentials do not count: see
 	// [Runner.Apply]. Default 3; -1 never.
 	MaxRefusals int
 	// Attempts says whether an order may be pushed again whose push got no answer.

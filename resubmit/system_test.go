@@ -210,7 +210,7 @@ var others = map[string]struct {
 	"type":        {func(o *commerce.Order) { o.Type = commerce.TypeChange }, "another order: type SO → CH"},
 	"vendor":      {func(o *commerce.Order) { o.VendorID = "1000002" }, "another order: vendor 1 → 1000002"},
 	"customer id": {func(o *commerce.Order) { o.CustomerID = "43" }, "another order: customer Acme (42) → Acme (43)"},
-	"customer name, where no id is told": {
+	"customer name, where there is no id": {
 		func(o *commerce.Order) { o.CustomerID, o.CustomerName = "", "Rose" }, "another order: customer Acme (42) → Rose",
 	},
 }

@@ -140,7 +140,7 @@ func TestCommit(t *testing.T) {
 		require.NoError(t, err)
 		f.begun <- <-f.begun // it has ended
 		w.mu.Lock()
-		w.fails = "" // the error of a disk is told only once
+		w.fails = "" // a disk reports an error only once
 		w.mu.Unlock()
 		require.ErrorIs(t, f.Commit(), errDisk)
 		left, err := os.ReadDir(filepath.Dir(path))

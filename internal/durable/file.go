@@ -78,7 +78,7 @@ func (f *File) Commit() error {
 	return nil
 }
 
-// sync waits for what is under way, since the error of a disk is told only once.
+// sync waits for a sync under way, since a disk reports an error only once.
 func (f *File) sync() error {
 	var before error
 	if f.begun != nil {

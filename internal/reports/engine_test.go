@@ -107,7 +107,7 @@ func TestLightNVR171Cancel(t *testing.T) {
 	}
 }
 
-// Particular/ServicePulse#390, sidekiq/sidekiq#4112: a run that was cut off goes on, with all, each once.
+// Particular/ServicePulse#390, sidekiq/sidekiq#4112: an interrupted run resumes and handles every order once.
 func TestServicePulse390GoesOn(t *testing.T) {
 	s := newShop(100)
 	path := filepath.Join(t.TempDir(), "journal")

@@ -135,7 +135,7 @@ func member(name, value string) string {
 }
 
 // h2 is a server that speaks as much of HTTP/2 as is needed to get a request and to end it badly.
-// end is told the number of the request and its stream, and writes what it likes.
+// end gets the number of the request and its stream, and writes the answer.
 func h2(t *testing.T, end func(w io.Writer, n int, stream uint32) (hangUp bool)) (base string, opt ordermanager.Option, requests *atomic.Int32) {
 	t.Helper()
 	donor := httptest.NewTLSServer(nil)

@@ -21,7 +21,7 @@ const (
 	HTTP2    = "HTTP/2"
 )
 
-// Server answers every request with the same body until it is told to fail.
+// Server answers every request with the same body until Fail is called.
 type Server struct {
 	URL string
 	TLS *tls.Config // what a client needs to trust it; nil without TLS

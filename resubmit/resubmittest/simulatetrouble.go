@@ -109,7 +109,7 @@ type began struct {
 	at   time.Time
 }
 
-// callEvent is what an Observer is told.
+// callEvent is a call of an Observer.
 const callEvent callKind = "event"
 
 // panicSeed is a callback of the program that panics.
