@@ -89,6 +89,11 @@ func (c *Client) rows(ctx context.Context, op, path, rawQuery string) ([]json.Ra
 	if err == nil && rows == nil {
 		err = unfit(op, c.url(path, rawQuery), errors.New("the answer is null where a list should be"))
 	}
+	if err == nil {
+		if many := paging.CheckPage(len(rows)); many != nil {
+			err = unfit(op, c.url(path, rawQuery), many)
+		}
+	}
 	return rows, header, err
 }
 

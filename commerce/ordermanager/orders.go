@@ -128,6 +128,9 @@ func (c *Client) readPage(ctx context.Context, l *listing, byID bool, start int)
 		// Taken for an empty list, null or no content would say that no order has failed.
 		return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: errors.New("the answer is null, not a list")}
 	}
+	if err := paging.CheckPage(len(rows)); err != nil {
+		return nil, &commerce.Error{Op: opList, HTTPStatus: resp.Status, Err: err}
+	}
 	page := make([]*commerce.Order, len(rows))
 	var ids fields.RowIDs
 	for i, row := range rows {

@@ -135,6 +135,9 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 		// Taken for an empty list, that or no content would say that there is no order.
 		return nil, 0, answered(opList, resp, errors.New("the answer has no list of data"))
 	}
+	if err := paging.CheckPage(len(answer.Data)); err != nil {
+		return nil, 0, answered(opList, resp, err)
+	}
 	page := make([]*commerce.Order, len(answer.Data))
 	var ids fields.RowIDs
 	for i, row := range answer.Data {

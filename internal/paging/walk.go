@@ -111,6 +111,19 @@ type Walk struct {
 // position has no last page.
 const maxRows = 10_000_000
 
+// maxPage bounds the memory that an answer takes. A page has at most 1 000 rows, but some
+// servers do not page.
+const maxPage = 200_000
+
+// CheckPage refuses an answer with more rows than a list can have in one piece. Call it
+// before the rows are decoded.
+func CheckPage(rows int) error {
+	if rows > maxPage {
+		return fmt.Errorf("the answer has %d rows, more than %d; ask for less, for example a shorter period", rows, maxPage)
+	}
+	return nil
+}
+
 // New returns a walk in pages of size rows, at least [MinSize].
 func New(size int) *Walk {
 	size = max(size, MinSize)
