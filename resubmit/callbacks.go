@@ -12,9 +12,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
-// holdNil names the parts that are not nil themselves and hold a nil pointer, function or
-// map: the call of a method would panic.
-func holdNil(parts ...part) error {
+// rejectNil returns an error for each part that is not nil itself and holds a nil pointer,
+// function or map: the call of a method would panic.
+func rejectNil(parts ...part) error {
 	var errs []error
 	for _, p := range parts {
 		if p.value != nil && callback.Nil(p.value) {

@@ -48,7 +48,7 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 	if err := checkRate("CheckConfig.Rate", cfg.Rate); err != nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	if err := holdNil(part{"CheckConfig.Reader", cfg.Reader}); err != nil {
+	if err := rejectNil(part{"CheckConfig.Reader", cfg.Reader}); err != nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	system, err := systemOf("CheckConfig.System", cfg.System, part{"CheckConfig.Reader", cfg.Reader})

@@ -9,10 +9,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wording"
 )
 
-// Warnings says in one sentence each what of a filter is probably not meant: codes of
-// statuses and types that have no constant in package commerce, with the
-// nearest one that has, and statuses that the view does not list. Such a filter can be
-// used, since flows are customised. A zero view is not looked at.
+// Warnings returns a sentence for each part of a filter that is probably a mistake: a
+// status or type without a constant in package commerce, with the nearest one that has
+// one, and a status or type that the view does not list. The filter can be used all the
+// same, because flows can be customised. A zero view lists everything.
 func Warnings(f Filter, view commerce.View) []string {
 	var warnings []string
 	for _, leaf := range oneOfs(f) {

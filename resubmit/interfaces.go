@@ -9,8 +9,8 @@ import (
 )
 
 // OrderSource lists the orders that match a query. An error ends the sequence. Orders are
-// yielded oldest first when the query says so, each once. Others are left out of a plan
-// and reported, see Counts.Mismatched. The clients for Order Management
+// yielded oldest first when the query says so, each once. A plan leaves out orders that
+// do not match and counts them, see Counts.Mismatched. The clients for Order Management
 // and Simple API are sources; that for Billing makes them of ids.
 type OrderSource interface {
 	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]
@@ -28,11 +28,11 @@ type OrderReader interface {
 }
 
 // Pusher moves an order along one manual transition of its flow, as every client
-// for Commerce does. It must send
-// at most once per call, whatever happens. Provisioning has not happened when it
-// returns nil; it has merely been asked for. An error that is a *commerce.Error
-// with Delivery NotSent or Refused says for sure that the order was not moved;
-// after any other error it may have been.
+// for Commerce does. It must send at most once per call, whatever happens. Provisioning
+// has not happened when it returns nil; it has merely been asked for. A *commerce.Error
+// with Delivery NotSent or Refused means that the order was not moved, as far as the
+// server says: it is read before it is pushed again. After any other error the order may
+// have been moved, and it is only read, unless Config.Attempts allows another push.
 type Pusher interface {
 	Push(ctx context.Context, id string, to commerce.Status) error
 }
@@ -47,8 +47,9 @@ type Limited interface {
 // *connect.Client does. A key
 // that is in the result with no elements has no request; a key that is not in
 // the result is unknown, and the error says why. One subscription can have
-// several assets, one a product. An error that has a method KeyError(connect.RequestKey) error
-// says with it why one key is unknown; nil means that the error itself does.
+// several assets, one a product. An error may have a method
+// KeyError(connect.RequestKey) error that returns the reason for one key, or nil if the
+// error itself is the reason.
 type RequestFinder interface {
 	NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
 }

@@ -122,9 +122,9 @@ type Record struct {
 	// At is when State was entered; of RecordProgressing, when Seen was first seen with
 	// it.
 	At time.Time `json:"at"`
-	// SentAt is when the last push was answered that was accepted, got no answer or, in a
-	// RecordRefused, was refused, or the latest that it can have been; zero when there was
-	// none, or is not known.
+	// SentAt is when the last push ended: when it was accepted, was given up without an
+	// answer or, in a RecordRefused, was refused. It is the latest possible time if the exact
+	// one is not known. Zero if there was no push, or nothing is known.
 	SentAt time.Time `json:"sentAt,omitzero"`
 	// Why is a sentence.
 	Why string `json:"why,omitempty"`

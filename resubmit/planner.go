@@ -72,12 +72,12 @@ type PlanConfig struct {
 	Rates *Rates
 	// Rules come before the default ones.
 	Rules []Rule
-	// Explicit are the orders that the operator answers for, by number or id. They
-	// are not selected by it: that is what Filter does. One that is not in the plan then
-	// makes planning fail with a *NotPlannedError.
+	// Explicit are the orders that the operator answers for, by number or id. They do not
+	// select: Filter does. Planning fails with a *NotPlannedError if one of them is not in
+	// the plan.
 	Explicit []string
-	// Vouched are orders that the operator answers for as well, but that may be missing:
-	// those of an export, which grows old. Missing ones are logged.
+	// Vouched are like Explicit, but may be missing, such as the orders of an export that
+	// is some hours old. Missing orders are logged.
 	Vouched []string
 
 	// RequestType is the mapping from order to request types. Nil: [RequestType].
@@ -93,15 +93,15 @@ type PlanConfig struct {
 	// Concurrency is the most calls at once, to Commerce and Connect together.
 	// Default 4.
 	Concurrency int
-	// Rate is the most calls in any second while planning, to both systems together:
-	// pages of lists, reads, look-ups, sign-ins and retries of the clients of this
-	// library. Other sources, readers and finders get one turn a call. Default 5; -1 no
-	// limit. While a server asks for a pause (Retry-After) no call is made at all; one
-	// longer than DefaultMaxHold ends the planning with ErrPatience.
+	// Rate is the limit of calls per second while planning, to both systems together. With
+	// the clients of this library it covers every request: pages, reads, look-ups, sign-ins
+	// and retries. With other sources, readers and finders it covers their calls only. 0 is
+	// DefaultRate, -1 no limit. No call is made while a server asks for a pause
+	// (Retry-After); a pause longer than DefaultMaxHold ends planning with ErrPatience.
 	Rate float64
-	// Progress gets how far planning is, at most each second and one call at a time. It
-	// must return soon, since planning does not end before. A panic in it is logged, and it
-	// is not called any more. Nil: nobody does.
+	// Progress is called with the progress of planning once per second, never twice at the
+	// same time. Planning waits for it to return. It is not called again after a panic,
+	// which is logged. Nil: no progress is reported.
 	Progress func(PlanProgress)
 	// Logger gets what an operator must see. Nil: nothing is logged.
 	Logger *slog.Logger
@@ -110,18 +110,19 @@ type PlanConfig struct {
 // WritePlan lists, judges and writes a plan to w, without holding it in memory:
 // each order of the view that the filter selects becomes one entry, whatever is
 // decided. An order that cannot be read, or that Connect cannot be asked for, is
-// held with the reason. So is one with Problems, whatever the filter looks at. An order that would overtake an older one of its
-// subscriptions, which waits, is held or needs a person, waits for that one, named
-// by the operator or not; to tell costs memory for each such older order.
+// held with the reason. An order with Problems is held whatever the filter says. An
+// order that would overtake an older one of its subscriptions, which waits, is held or
+// needs a person, waits for that one, named by the operator or not. This takes memory
+// for each such older order.
 //
-// Rows that the source lists although they do not match the query are left out, counted
-// and named, see Counts.Mismatched. If no row matches, that is an error.
+// Rows of the source that do not match the query are left out, counted and named, see
+// Counts.Mismatched. It is an error if no row matches.
 //
-// An error of the source, credentials that are refused, and an order of
-// PlanConfig.Explicit that is not in the plan are errors; what w got until then is not a
-// plan. So it is when look-ups in Connect were needed and none succeeded, or when Connect
-// refuses its key, which ends the planning early. Then the counts of what was decided are
-// returned besides the error, which wraps that of the look-up, as connect.ErrUnauthorized.
+// It is also an error if the source fails, credentials are refused, an order of
+// PlanConfig.Explicit is not in the plan, or look-ups in Connect are needed and all
+// fail. Refused credentials for Connect end planning early. After an error the text in w
+// is not a plan. An error of Connect comes with the counts of what was decided before,
+// and wraps the error of the look-up, such as connect.ErrUnauthorized.
 func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error) {
 	p, err := newPlanner(cfg)
 	if err != nil {
@@ -270,7 +271,7 @@ func (c *PlanConfig) setDefaults() error {
 	if c.Source == nil {
 		return errors.New("PlanConfig.Source is nil; give what lists the orders")
 	}
-	if err := holdNil(part{"PlanConfig.Source", c.Source}, part{"PlanConfig.Reader", c.Reader}, part{"PlanConfig.Requests", c.Requests},
+	if err := rejectNil(part{"PlanConfig.Source", c.Source}, part{"PlanConfig.Reader", c.Reader}, part{"PlanConfig.Requests", c.Requests},
 		part{"PlanConfig.Filter", c.Filter}); err != nil {
 		return err
 	}

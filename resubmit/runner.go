@@ -19,10 +19,10 @@ import (
 // it says so. Only Reader and Pusher are required. A field that holds a nil pointer, map or
 // function in an interface is an error, even if its methods could be called.
 //
-// A panic in what is given here is an error of that call, and its stack is logged: a push
-// that panics may have been sent, a failing Calendar lets nothing out, a failing Journal or
-// RequestType ends the run, a failing Canary.Group is taken for the default, and an
-// Observer is removed.
+// A panic in one of these values is an error of that call, and its stack is logged. After
+// a panic in Pusher the outcome of the push is unknown. While Calendar panics nothing is
+// pushed. A panic in Journal or RequestType ends the run, one in Canary.Group selects the
+// default group, and one in Observer removes it.
 type Config struct {
 	// System names the system that the orders are in. A plan that was made for another
 	// system is rejected with ErrSystemMismatch, and so is a plan without a name if this
@@ -238,7 +238,7 @@ func (c Config) validate() error {
 	if c.Pusher == nil {
 		bad("Config.Pusher is nil; give the client that pushes orders")
 	}
-	if err := holdNil(part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher}, part{"Config.Requests", c.Requests},
+	if err := rejectNil(part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher}, part{"Config.Requests", c.Requests},
 		part{"Config.Lister", c.Lister}, part{"Config.Journal", c.Journal}, part{"Config.Probe", c.Probe},
 		part{"Config.Observer", c.Observer}); err != nil {
 		bad("%w", err)
