@@ -95,7 +95,7 @@ func (f *File) Abort() {
 	}
 	f.ended = true
 	if f.begun != nil {
-		<-f.begun // the file is not closed under a sync, and its error does not matter
+		<-f.begun //nolint:errcheck // the file is not closed during a sync, whose error no longer matters
 		f.begun = nil
 	}
 	_ = f.file.Close()           // perhaps a second time
