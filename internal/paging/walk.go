@@ -66,7 +66,8 @@ func TimeKey(t time.Time, newestFirst bool) int64 {
 //     every row that leaves while ties keep their order. A row can escape only if ties
 //     are reordered and another row of the same key leaves in the same pass, which looks
 //     exactly like a list without that row.
-//   - A list whose rows have no keys, or whose keys decrease, is one of a single key.
+//   - A list in which a row has no key, or whose keys decrease, is one of a single key: what
+//     such a row ties with is not certain, so that positions of a key could not be counted.
 //
 // The list ends where a page brings nothing new although it could hold more rows, for it
 // has fewer than another page had: only the row seen last, or else the position behind it
@@ -190,28 +191,19 @@ func (w *Walk) Take(rows []Row, total int) []int {
 	return w.take(rows, keys, total)
 }
 
-// keysOf returns the keys of rows. A row without a key has that of the row before it.
+// keysOf returns the keys of rows. One without a key, or with a smaller one than the row
+// before it, makes the list one of a single key.
 func (w *Walk) keysOf(rows []Row) []int64 {
 	keys := make([]int64, len(rows))
-	at := w.frontier // of rows before the first one with a key
-	if i := slices.IndexFunc(rows, func(r Row) bool { return r.Key != NoKey }); i >= 0 {
-		at = rows[i].Key
-		if w.begun {
-			at = min(at, w.frontier)
-		}
-	}
+	at := int64(lowest)
 	for i, r := range rows {
-		switch {
-		case w.keyless, r.Key == NoKey:
-		case r.Key < at: // not sorted by this key
+		if !w.keyless && (r.Key == NoKey || r.Key < at) {
 			w.keyless, w.inside = true, true
 			w.frontier, w.base, w.group = lowest, 0, w.seen
 			return w.keysOf(rows)
-		default:
-			at = r.Key
 		}
-		if w.keyless {
-			at = lowest
+		if !w.keyless {
+			at = r.Key
 		}
 		keys[i] = at
 	}
@@ -333,15 +325,11 @@ func (w *Walk) anchor(rows []Row, keys []int64, fresh []int, total int) {
 	}
 	w.count(rows, tail, n)
 	w.begun, w.frontier, w.base, w.inside = true, key, w.start+tail, false
-	before := tail - 1
-	for before > 0 && rows[before].Key == NoKey {
-		before--
-	}
 	switch {
 	case ends:
 		w.end(n, total)
-	case before > 0:
-		w.start += before
+	case tail > 1:
+		w.start += tail - 1
 	default:
 		w.inside = true
 		w.step(n)

@@ -20,6 +20,7 @@ type server struct {
 	cap    func() int        // the most rows of a page; nil: as asked for
 	total  func(end int) int // by the end of the page; nil: not told
 	before func()            // called before each answer
+	hidden map[string]bool   // rows that the answers show without their key
 	asked  int
 }
 
@@ -37,7 +38,13 @@ func (s *server) answer(start, size int) ([]paging.Row, int) {
 	if s.total != nil {
 		total = s.total(to)
 	}
-	return slices.Clone(s.rows[from:to]), total
+	page := slices.Clone(s.rows[from:to])
+	for i, r := range page {
+		if s.hidden[r.ID] {
+			page[i].Key = paging.NoKey
+		}
+	}
+	return page, total
 }
 
 // walk reads a list to its end.
@@ -169,6 +176,25 @@ func TestWalk(t *testing.T) {
 				s.cap = func() int { return 2 + r.IntN(6) }
 			}
 			got, err := s.walk(rapid.IntRange(paging.MinSize, 12).Draw(rt, "size"))
+			if all++; err != nil {
+				failed++
+				return
+			}
+			requireComplete(rt, got, stays)
+		})
+		t.Logf("%d of %d walks failed", failed, all)
+	})
+	t.Run("is complete or fails when rows hide their keys and ties of any size are shuffled", func(t *testing.T) {
+		t.Parallel()
+		failed, all := 0, 0
+		rapid.Check(t, func(rt *rapid.T) {
+			s, stays := &server{rows: listOf(rt, 12), hidden: map[string]bool{}}, map[string]bool{}
+			for _, r := range s.rows {
+				s.hidden[r.ID] = rapid.IntRange(0, 9).Draw(rt, "hide") < 2
+			}
+			change, r := s.churn(rt, stays, false), random(rt)
+			s.before = func() { change(); s.shuffle(r) }
+			got, err := s.walk(rapid.IntRange(paging.MinSize, 6).Draw(rt, "size"))
 			if all++; err != nil {
 				failed++
 				return
