@@ -118,7 +118,8 @@ func (e *Error) Is(target error) bool {
 		return e.HTTPStatus == http.StatusTooManyRequests
 	case ErrUnavailable:
 		// A fault comes from Commerce itself, also with the status 500.
-		return e.Delivery != Refused && (e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError)
+		return e.Delivery != Refused &&
+			(e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError)
 	default:
 		return false
 	}

@@ -36,7 +36,8 @@ func (s *Sieve) Pass(o *Order) bool {
 	case why == "":
 		s.rows.Matched()
 	case filtered && o.Status != "" && !o.Status.Known() && !oneOf(s.asked.Statuses, o.Status, false):
-		o.Problems = append(o.Problems, fmt.Sprintf("its status %q is neither known nor what was asked for", wording.Clip(string(o.Status), 40)))
+		o.Problems = append(o.Problems,
+			fmt.Sprintf("its status %q is neither known nor what was asked for", wording.Clip(string(o.Status), 40)))
 		o.Status = ""
 		s.rows.Add(o.name(), why)
 		if !s.asked.Match(o) {
@@ -70,7 +71,8 @@ func (s *Sieve) End(log *slog.Logger) error {
 		return err
 	}
 	if s.dropped.Count() > 0 && s.query.OnMismatch == nil && log != nil {
-		log.Warn("the server listed orders that it was asked to leave out", "orders", s.dropped.Count(), "reason", s.dropped.String())
+		log.Warn("the server listed orders that it was asked to leave out", "orders", s.dropped.Count(), "reason",
+			s.dropped.String())
 	}
 	return nil
 }

@@ -129,7 +129,8 @@ func (c *Client) chunks(keys []RequestKey) (chunks [][]RequestKey, bad []keyFail
 	var open []RequestKey
 	for _, key := range slices.Compact(keys) {
 		if err := key.check(); err != nil {
-			bad = append(bad, keyFailure{keys: []RequestKey{key}, err: &Error{Op: lookUpOp, Err: fmt.Errorf("key %+v: %w", key, err)}})
+			bad = append(bad, keyFailure{keys: []RequestKey{key},
+				err: &Error{Op: lookUpOp, Err: fmt.Errorf("key %+v: %w", key, err)}})
 			continue
 		}
 		if len(open) == c.chunkSize || len(open) > 0 && !open[0].goesWith(key) {

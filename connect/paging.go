@@ -68,7 +68,8 @@ func fetch[T any](ctx context.Context, c *Client, l list[T], size, offset int) (
 	if err != nil {
 		return page[T]{}, err
 	}
-	p := page[T]{rows: make([]T, len(rows)), walked: make([]paging.Row, len(rows)), total: total(header), url: c.url(l.path, rawQuery)}
+	p := page[T]{rows: make([]T, len(rows)), walked: make([]paging.Row, len(rows)), total: total(header),
+		url: c.url(l.path, rawQuery)}
 	if len(rows) == 0 && offset == 0 && p.total > 0 {
 		return page[T]{}, unfit(l.op, p.url, fmt.Errorf("no rows of %d: the list is not complete", p.total))
 	}

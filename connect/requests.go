@@ -83,7 +83,8 @@ func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Reques
 		if err := odd.Err(); err != nil {
 			yield(nil, &Error{Op: op, Err: err})
 		} else if odd.Count() > 0 {
-			c.logger.Warn("Connect listed requests that it was asked to leave out", "requests", odd.Count(), "reason", odd.String())
+			c.logger.Warn("Connect listed requests that it was asked to leave out", "requests", odd.Count(), "reason",
+				odd.String())
 		}
 	}
 }
@@ -248,7 +249,9 @@ func (q *RequestQuery) mismatch(r *Request) string {
 		return field("type", string(r.Type))
 	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, r.Status):
 		return field("status", string(r.Status))
-	case len(q.Tenants) > 0 && !slices.ContainsFunc(q.Tenants, func(t string) bool { return strings.EqualFold(t, r.Asset.ExternalUID) }):
+	case len(q.Tenants) > 0 && !slices.ContainsFunc(q.Tenants, func(t string) bool {
+		return strings.EqualFold(t, r.Asset.ExternalUID)
+	}):
 		return field("tenant", r.Asset.ExternalUID)
 	case len(q.Subscriptions) > 0 && !slices.Contains(q.Subscriptions, r.Asset.ExternalID):
 		return field("subscription", r.Asset.ExternalID)

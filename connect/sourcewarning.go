@@ -37,7 +37,8 @@ type SourceWarning struct { //nolint:errname // it is no failure, and its name s
 
 // Error is one line: the source, the kind, and what is odd.
 func (w *SourceWarning) Error() string {
-	return wording.Excerpt(fmt.Sprintf("connect: windows of %s: %v: %v", wording.Excerpt(w.Source, 200), w.Kind, w.Err), maxShown)
+	return wording.Excerpt(fmt.Sprintf("connect: windows of %s: %v: %v", wording.Excerpt(w.Source, 200), w.Kind, w.Err),
+		maxShown)
 }
 
 // Unwrap returns the kind and the cause.

@@ -159,7 +159,8 @@ func (x *run) objects(j *job) (why string, err error) {
 	for _, k := range keys {
 		for _, n := range found[k] {
 			if made := n.Request.Created; made.After(since) {
-				return fmt.Sprintf("in Connect %s was made at %s, so that a push may have been accepted", excerpt(n.Request.ID), made.UTC().Format(time.RFC3339)), nil
+				return fmt.Sprintf("in Connect %s was made at %s, so that a push may have been accepted", excerpt(n.Request.ID),
+					made.UTC().Format(time.RFC3339)), nil
 			}
 		}
 		d := Decide(nil, Facts{

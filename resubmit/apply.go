@@ -139,8 +139,8 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		return nil, err
 	}
 	x := &run{
-		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit, mismatched: plan.Counts().Mismatched,
-		planned: planned, goesOn: goesOn,
+		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
+		mismatched: plan.Counts().Mismatched, planned: planned, goesOn: goesOn,
 		tell:    &teller{to: r.cfg.Observer, log: r.cfg.Logger},
 		lanes:   newLanes(max(1, r.cfg.InHand/2)),
 		ready:   make(chan *job, r.cfg.InHand),
@@ -696,7 +696,8 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, ObserverError: x.tell.removedWhy(), StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Mismatched: x.mismatched, Groups: groupList(x.groups), Items: x.items,
+		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Mismatched: x.mismatched,
+		Groups: groupList(x.groups), Items: x.items,
 	}
 	if x.again.orders > 0 {
 		report.FailedAgain = x.again.all()

@@ -414,7 +414,8 @@ func (x *run) movedByPush(j *job) bool {
 
 // credit takes a refused push for an accepted one, because the order was found moved.
 func (x *run) credit(j *job, changed string) next {
-	why := fmt.Sprintf("the push to %s was refused, but the order was moved, by the push or by somebody else: %s", j.sent.to, changed)
+	why := fmt.Sprintf("the push to %s was refused, but the order was moved, by the push or by somebody else: %s",
+		j.sent.to, changed)
 	j.evidence("order", why, time.Now())
 	j.item.Target, j.rec.Target = j.sent.to, j.sent.to
 	j.item.PushedAt, j.rec.SentAt = j.sent.at, j.sent.at
@@ -438,7 +439,8 @@ func (x *run) readOnceMore(j *job, why string) (n next, over bool) {
 	case err != nil && !j.sent.answered:
 		return nextOver, false
 	case err != nil:
-		x.done(j, OutcomeUnknown, fmt.Sprintf("%s; the order could not be read since then, so run again before anything else is sent: %v", why, err))
+		x.done(j, OutcomeUnknown,
+			fmt.Sprintf("%s; the order could not be read since then, so run again before anything else is sent: %v", why, err))
 		return nextOver, true
 	case x.movedByPush(j):
 		x.tell.reread(j, changed)

@@ -18,7 +18,8 @@ func rejectNil(parts ...part) error {
 	var errs []error
 	for _, p := range parts {
 		if p.value != nil && callback.Nil(p.value) {
-			errs = append(errs, fmt.Errorf("%s holds a nil %T; leave the field out or give a value that can be used", p.field, p.value))
+			errs = append(errs, fmt.Errorf("%s holds a nil %T; leave the field out or give a value that can be used", p.field,
+				p.value))
 		}
 	}
 	return errors.Join(errs...)
@@ -41,8 +42,11 @@ type guardedFinder struct {
 	log *slog.Logger
 }
 
-func (f guardedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	found, err := callback.Call(func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
+func (f guardedFinder) NewestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	found, err := callback.Call(func() (map[connect.RequestKey][]connect.Newest, error) {
+		return f.to.NewestRequests(ctx, keys)
+	})
 	callback.Log(f.log, err)
 	return found, err
 }

@@ -113,7 +113,8 @@ func (x *run) endForbidden() {
 }
 
 func (x *run) endDenied(system, call string, err error) {
-	x.cancel(fmt.Errorf("resubmit: %s refused the credentials (%s), so the run ended: %w; renew them or have the permission added, "+
+	x.cancel(fmt.Errorf("resubmit: %s refused the credentials (%s), so the run ended: %w; renew them or have the "+
+		"permission added, "+
 		"then run again with the same plan and journal", system, call, err))
 }
 

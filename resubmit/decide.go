@@ -69,7 +69,8 @@ func Decide(rules []Rule, f Facts) Decision {
 		}
 	}
 	if len(f.Requests) > 1 {
-		worst.Why = fmt.Sprintf("%s (%s, the most cautious answer of %d assets)", worst.Why, excerpt(of.Request.ID), len(f.Requests))
+		worst.Why = fmt.Sprintf("%s (%s, the most cautious answer of %d assets)", worst.Why, excerpt(of.Request.ID),
+			len(f.Requests))
 	}
 	return worst
 }

@@ -161,7 +161,8 @@ func DiffPlans(old, newer *Plan, each func(Difference) error) (DifferenceCounts,
 		}
 	}
 	if a, b := old.header.System, newer.header.System; a != b && a != "" && b != "" {
-		return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: %w: the older one was made for %s, the newer one for %s",
+		return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: %w: the older one was made for %s, the newer one "+
+			"for %s",
 			ErrSystemMismatch, excerpt(a), excerpt(b))
 	}
 	d := &differ{each: each}

@@ -155,7 +155,8 @@ func (r Record) CheckNext(next Record) error {
 	if r.State == RecordUnknown && next.Attempt == r.Attempt+1 && next.Lost == r.Lost+1 {
 		return nil
 	}
-	return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next", excerpt(next.OrderID), r.State)
+	return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next",
+		excerpt(next.OrderID), r.State)
 }
 
 // sent is when the order was pushed, as far as that is known.

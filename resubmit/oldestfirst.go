@@ -65,7 +65,8 @@ func (o *overtaking) pass(e *Entry) {
 		e.Target = ""
 		e.Decision = Decision{
 			Action: Wait, RuleID: ruleOlderFirst,
-			Why: "the older order " + excerpt(first) + " of the same subscription is not sent now but may be later, and must not be overtaken: settle that one first",
+			Why: "the older order " + excerpt(first) +
+				" of the same subscription is not sent now but may be later, and must not be overtaken: settle that one first",
 		}
 	}
 	if atRest(e.Before.Status) { // it was listed as failed, and came to its end since

@@ -147,7 +147,8 @@ func (p *planner) showOnce() (err error) {
 	}()
 	n := &p.counters
 	now := PlanProgress{
-		Listed: int(n.listed.Load()), Read: int(n.read.Load()), LookedUp: int(n.lookedUp.Load()), Decided: int(n.decided.Load()),
+		Listed: int(n.listed.Load()), Read: int(n.read.Load()), LookedUp: int(n.lookedUp.Load()),
+		Decided: int(n.decided.Load()),
 	}
 	if rest := p.calls.pace.rest(); rest > 0 {
 		now.Until = time.Now().Add(rest)

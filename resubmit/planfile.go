@@ -102,7 +102,8 @@ func (p *PlanWriter) Write(e *Entry) error {
 	start := len(p.buf)
 	p.buf = append(appendEntry(p.buf, e), '\n')
 	if size := len(p.buf) - start; size > maxLine {
-		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", excerpt(e.OrderID), size, maxLine))
+		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", excerpt(e.OrderID),
+			size, maxLine))
 	}
 	if !e.Before.PlacedAt.IsZero() {
 		p.after = e.Before.PlacedAt
@@ -378,7 +379,8 @@ func (p *Plan) readHeader(line []byte) error {
 		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote", PlanKind)
 	}
 	if first.Version < 1 || first.Version > PlanVersion {
-		return fmt.Errorf("the plan has version %d, this library reads versions 1 to %d; make the plan anew", first.Version, PlanVersion)
+		return fmt.Errorf("the plan has version %d, this library reads versions 1 to %d; make the plan anew", first.Version,
+			PlanVersion)
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()

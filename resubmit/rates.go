@@ -81,7 +81,8 @@ func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // order that was placed earlier and failed in that time is not seen. Where the list
 // tells no reasons, as that of Order Management, all failures count, for the
 // account that sold them. At most DefaultRate calls a second are made.
-func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time, c *Classifier) (rates *Rates, err error) {
+func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time,
+	c *Classifier) (rates *Rates, err error) {
 	if callback.Nil(source) {
 		return nil, errors.New("resubmit: rates: the source is nil; give what lists the orders")
 	}

@@ -33,7 +33,8 @@ func systemOf(field, system string, parts ...part) (string, error) {
 		case system == "":
 			field, system = p.field, name
 		default:
-			return "", fmt.Errorf("%s names the system %q and %s names %q; use clients of one system, and leave System empty with them",
+			return "", fmt.Errorf("%s names the system %q and %s names %q; use clients of one system, and leave System empty "+
+				"with them",
 				field, excerpt(system), p.field, excerpt(name))
 		}
 	}
@@ -48,13 +49,15 @@ func (p *Plan) checkSystem(system string) error {
 	case made == system:
 		return nil
 	case made == "":
-		return fmt.Errorf("resubmit: %w: it names no system, as plans of older versions do not, and this is %s; make a new plan",
+		return fmt.Errorf("resubmit: %w: it names no system, as plans of older versions do not, and this is %s; make a "+
+			"new plan",
 			ErrSystemMismatch, system)
 	case system == "":
 		return fmt.Errorf("resubmit: %w: it was made for %s, and this configuration names no system; set System in it",
 			ErrSystemMismatch, excerpt(made))
 	default:
-		return fmt.Errorf("resubmit: %w: it was made for %s, and this is %s; use the clients of that system, or make a new plan",
+		return fmt.Errorf("resubmit: %w: it was made for %s, and this is %s; use the clients of that system, or make a "+
+			"new plan",
 			ErrSystemMismatch, excerpt(made), system)
 	}
 }

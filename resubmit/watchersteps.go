@@ -252,7 +252,8 @@ func (w *Watcher) plan(ctx context.Context, calendar *connect.Calendar, e Episod
 	}
 	progress := cfg.Progress
 	cfg.Progress = func(now PlanProgress) {
-		w.say(entry{phase: PhasePlanning, quiet: true, episode: e, text: fmt.Sprintf("Making the plan for %s: %s.", e.name(), now)})
+		w.say(entry{phase: PhasePlanning, quiet: true, episode: e,
+			text: fmt.Sprintf("Making the plan for %s: %s.", e.name(), now)})
 		if progress != nil {
 			progress(now)
 		}

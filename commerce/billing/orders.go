@@ -63,7 +63,8 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 		return unread(err)
 	}
 	if len(row.Problems) > 0 {
-		return notSent(opPush, fmt.Errorf("order %s is not pushed, as not all of it could be read: %s", id, strings.Join(row.Problems, "; ")))
+		return notSent(opPush, fmt.Errorf("order %s is not pushed, as not all of it could be read: %s", id,
+			strings.Join(row.Problems, "; ")))
 	}
 	signed, err := c.SignedText(row)
 	if err != nil {

@@ -137,7 +137,8 @@ func (c *Client) readPage(ctx context.Context, l *listing, byID bool, start int)
 		o := c.decode(row)
 		if o.ID == "" {
 			o.ID = ids.Next(row)
-			o.Problems = append(o.Problems, fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
+			o.Problems = append(o.Problems,
+				fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
 		}
 		clean(o, resp)
 		page[i] = o

@@ -96,7 +96,8 @@ func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerc
 		}
 	}
 	if total := w.Excess(); total > 0 && c.logger != nil {
-		c.logger.Warn("the server says that the list has more orders than it showed; it may count those that the conditions leave out",
+		c.logger.Warn("the server says that the list has more orders than it showed; it may count those that the "+
+			"conditions leave out",
 			"total", total, "shown", w.Seen())
 	}
 	return nil
@@ -144,7 +145,8 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 		o := c.decode(row)
 		if o.ID == "" {
 			o.ID = ids.Next(row)
-			o.Problems = append(o.Problems, fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
+			o.Problems = append(o.Problems,
+				fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
 		}
 		clean(o, resp)
 		page[i] = o

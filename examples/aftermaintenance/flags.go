@@ -58,21 +58,27 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.from))
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.to))
 	flags.StringVar(&where, "where", "", "only orders for which this `RQL` holds, for instance 'in(type,(SO,CH))&channel=reseller'")
-	flags.Func("order", "only the order with this `number` (repeatable); it is resubmitted even if its reason is unknown", func(number string) error {
-		s.numbers = append(s.numbers, number)
-		return nonEmpty(number)
-	})
-	flags.StringVar(&s.ids, "ids", "", "with -via billing and simpleapi: `file` of the failed orders, or - for standard input: ids, one a line, "+
-		"an export as CSV, or the output of psql; they are treated as with -order, and a column SubscriptionID "+
-		"lets orders of Billing be looked up in Connect")
-	flags.BoolVar(&s.ignoreConnect, "ignore-connect", false, "plan without looking in Connect; for orders without a known subscription")
+	flags.Func("order", "only the order with this `number` (repeatable); it is resubmitted even if its reason is unknown",
+		func(number string) error {
+			s.numbers = append(s.numbers, number)
+			return nonEmpty(number)
+		})
+	flags.StringVar(&s.ids, "ids", "",
+		"with -via billing and simpleapi: `file` of the failed orders, or - for standard input: ids, one a line, "+
+			"an export as CSV, or the output of psql; they are treated as with -order, and a column SubscriptionID "+
+			"lets orders of Billing be looked up in Connect")
+	flags.BoolVar(&s.ignoreConnect, "ignore-connect", false,
+		"plan without looking in Connect; for orders without a known subscription")
 	flags.Func("targets", "`transitions` that resubmit an order, the best first (default PD,PR,I4,RB); "+
 		"with -via billing and simpleapi they are tried one after the other", s.parseTargets)
-	flags.StringVar(&s.plan, "plan", "", "`file` of the plan: with -apply it must exist; without -apply it is read if it exists, "+
-		"and written otherwise")
-	flags.BoolVar(&s.unreviewed, "unreviewed", false, "with -plan and -apply: if the plan does not exist, make it and apply it without a review")
+	flags.StringVar(&s.plan, "plan", "",
+		"`file` of the plan: with -apply it must exist; without -apply it is read if it exists, "+
+			"and written otherwise")
+	flags.BoolVar(&s.unreviewed, "unreviewed", false,
+		"with -plan and -apply: if the plan does not exist, make it and apply it without a review")
 	flags.BoolVar(&s.json, "json", false, "print one JSON document on standard output, everything else on standard error")
-	flags.BoolVar(&s.detailed, "detailed-exitcode", false, "exit with status 3, not 0, if everything is done but orders are left for a person")
+	flags.BoolVar(&s.detailed, "detailed-exitcode", false,
+		"exit with status 3, not 0, if everything is done but orders are left for a person")
 	s.memory.flags(flags)
 	s.timing.flags(flags)
 	flags.IntVar(&s.orders, "orders", 300, "how many orders the test systems have")

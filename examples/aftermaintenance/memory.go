@@ -21,9 +21,11 @@ type memory struct {
 }
 
 func (m *memory) flags(flags *flag.FlagSet) {
-	flags.StringVar(&m.journal, "journal", "", "with -plan: `file` of the journal, by which the same command continues a run that was killed, "+
-		"without sending an order twice (default on real systems: the file of -plan plus .journal)")
-	flags.StringVar(&m.audit, "audit", "", "`file` of an audit log: every decision and call, with who, when and why, protected against changes")
+	flags.StringVar(&m.journal, "journal", "",
+		"with -plan: `file` of the journal, by which the same command continues a run that was killed, "+
+			"without sending an order twice (default on real systems: the file of -plan plus .journal)")
+	flags.StringVar(&m.audit, "audit", "",
+		"`file` of an audit log: every decision and call, with who, when and why, protected against changes")
 }
 
 // check names the journal too.

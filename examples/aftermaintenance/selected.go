@@ -114,7 +114,8 @@ func checkSelected(out io.Writer, lines []billing.Line, plan *resubmit.Plan) err
 		missing, rest = missing[:maxListed], fmt.Sprintf(" and %d more", more)
 	}
 	fmt.Fprintln(out)
-	page.Paragraph(out, "", "These orders of -ids are not in the plan, because they have not failed or other flags leave them out: "+
+	page.Paragraph(out, "", "These orders of -ids are not in the plan, because they have not failed or other flags "+
+		"leave them out: "+
 		strings.Join(missing, " ")+rest)
 	return nil
 }

@@ -188,9 +188,11 @@ func showDryRun(out io.Writer, s *settings, plan resubmit.Counts) {
 	case plan.Resubmit == 0:
 		fmt.Fprintln(out, "There is nothing to resubmit now.")
 	case s.plan == "":
-		fmt.Fprintf(out, "To resubmit %s, keep the plan with -plan FILE, read it, and add -apply.\n", number(plan.Resubmit, "order"))
+		fmt.Fprintf(out, "To resubmit %s, keep the plan with -plan FILE, read it, and add -apply.\n",
+			number(plan.Resubmit, "order"))
 	default:
-		fmt.Fprintf(out, "To resubmit %s, read the plan and add -apply to the same command.\n", number(plan.Resubmit, "order"))
+		fmt.Fprintf(out, "To resubmit %s, read the plan and add -apply to the same command.\n",
+			number(plan.Resubmit, "order"))
 	}
 }
 

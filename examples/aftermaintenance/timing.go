@@ -23,13 +23,18 @@ type timing struct {
 func (t *timing) flags(flags *flag.FlagSet) {
 	flags.Float64Var(&t.rate, "rate", 0, "most `calls` per second, to both systems together, when planning and applying "+
 		"(default 5; on the test systems no limit)")
-	flags.IntVar(&t.atOnce, "at-once", 0, "most orders that are pushed at the same time (default 2; on the test systems 8)")
-	flags.DurationVar(&t.settle, "settle", 0, "`time` after a maintenance or a failure in which an order is left alone, since Commerce may "+
-		"still retry it (default 4m; on the test systems 2s)")
-	flags.DurationVar(&t.look, "look", 0, "`time` from a push to the first check of its result (default 10s; on the test systems 150ms)")
-	flags.IntVar(&t.attempts, "attempts", 0, "most pushes of an order whose answers are lost although it is proved unchanged, also those cut off "+
-		"when the program was killed (default 1: then it is left to a person)")
-	flags.DurationVar(&t.spacing, "spacing", 0, "with -attempts: least `time` between two pushes of an order (default 5m, for cancellations at least 5m)")
+	flags.IntVar(&t.atOnce, "at-once", 0,
+		"most orders that are pushed at the same time (default 2; on the test systems 8)")
+	flags.DurationVar(&t.settle, "settle", 0,
+		"`time` after a maintenance or a failure in which an order is left alone, since Commerce may "+
+			"still retry it (default 4m; on the test systems 2s)")
+	flags.DurationVar(&t.look, "look", 0,
+		"`time` from a push to the first check of its result (default 10s; on the test systems 150ms)")
+	flags.IntVar(&t.attempts, "attempts", 0,
+		"most pushes of an order whose answers are lost although it is proved unchanged, also those cut off "+
+			"when the program was killed (default 1: then it is left to a person)")
+	flags.DurationVar(&t.spacing, "spacing", 0,
+		"with -attempts: least `time` between two pushes of an order (default 5m, for cancellations at least 5m)")
 }
 
 func (t *timing) check() error {

@@ -63,7 +63,8 @@ func (u undone) error(s *settings, early error) error {
 		parts = append(parts, fmt.Sprintf("%s not sent: %s", number(u.unsent, "order"), again))
 		return fmt.Errorf("the run ended early: %w; %s", early, strings.Join(parts, "; "))
 	case u.unsent > 0:
-		parts = append(parts, fmt.Sprintf("%s not sent, because they could not be read: %s", number(u.unsent, "order"), again))
+		parts = append(parts, fmt.Sprintf("%s not sent, because they could not be read: %s", number(u.unsent, "order"),
+			again))
 	case parts == nil:
 		return nil
 	}

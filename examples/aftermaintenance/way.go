@@ -65,9 +65,11 @@ Secrets come from the environment alone:
 
 func (w *way) flags(flags *flag.FlagSet) {
 	flags.StringVar(&w.via, "via", viaOrderManager, "`API` of Commerce to use: ordermanager, billing or simpleapi")
-	flags.StringVar(&w.url, "commerce", "", "base `URL` of the API of -via; without it both systems are test systems in this process")
+	flags.StringVar(&w.url, "commerce", "",
+		"base `URL` of the API of -via; without it both systems are test systems in this process")
 	flags.StringVar(&w.authorities, "ca", "", "PEM `file` of the authorities that may sign Commerce's certificate (default: those of the machine)")
-	flags.BoolVar(&w.plainHTTP, "plain-http", false, "allow http:// to other hosts, although everybody on the way can read the credentials")
+	flags.BoolVar(&w.plainHTTP, "plain-http", false,
+		"allow http:// to other hosts, although everybody on the way can read the credentials")
 	flags.StringVar(&w.operations, "operations", "", "with -via ordermanager: `URL` of Operations (port 8440), to fetch APS tokens there")
 	flags.IntVar(&w.operationsUser, "operations-user", 1, "with -operations: the `id` of the user to fetch tokens for")
 	flags.BoolVar(&w.members, "members", false, "with -via billing: send user and password inside the call, not by HTTP Basic")
@@ -167,19 +169,22 @@ type billingShop struct {
 func (w *way) open(selected []billing.Line) (shop, error) {
 	switch w.via {
 	case viaBilling:
-		client, err := billing.New(w.url, w.billingLogin(), options(w, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)...)
+		client, err := billing.New(w.url, w.billingLogin(),
+			options(w, billing.WithTLSFiles, billing.WithPlainHTTP, billing.WithLogger)...)
 		if err != nil {
 			return nil, err
 		}
 		return billingShop{client, client.FromList(selected)}, nil
 	case viaSimpleAPI:
-		return simpleapi.New(w.url, w.simpleLogin(), options(w, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger)...)
+		return simpleapi.New(w.url, w.simpleLogin(),
+			options(w, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger)...)
 	default:
 		login, err := w.orderManagerLogin()
 		if err != nil {
 			return nil, err
 		}
-		return ordermanager.New(w.url, login, options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)...)
+		return ordermanager.New(w.url, login,
+			options(w, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)...)
 	}
 }
 

@@ -40,7 +40,8 @@ func (d *desk) Approve(_ context.Context, e resubmit.Episode, plan *resubmit.Pla
 		if err != nil {
 			return resubmit.Approval{}, err
 		}
-		line := fmt.Sprintf("%s: %s, %s: %s", entry.Number, entry.Attribution.Verdict, entry.Decision.Action, entry.Decision.Why)
+		line := fmt.Sprintf("%s: %s, %s: %s", entry.Number, entry.Attribution.Verdict, entry.Decision.Action,
+			entry.Decision.Why)
 		fmt.Fprintln(&page, wording.OneLine(line))
 	}
 	d.digest, d.page = plan.Digest(), page.String()

@@ -223,8 +223,8 @@ func rowOf(o *commerce.Order) row {
 		reason = "not all of the order could be read: " + strings.Join(o.Problems, "; ")
 	}
 	return row{
-		Number: cmp.Or(o.Number, o.ID), Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, Channel: o.Channel, Vendor: o.VendorID,
-		Customer: o.CustomerName, Total: o.Total.String(), Class: class, Reason: reason,
+		Number: cmp.Or(o.Number, o.ID), Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, Channel: o.Channel,
+		Vendor: o.VendorID, Customer: o.CustomerName, Total: o.Total.String(), Class: class, Reason: reason,
 	}
 }
 

@@ -52,7 +52,8 @@ type login struct {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; if other machines can reach it, they can use both systems and their control")
+	listen := flags.String("listen", "127.0.0.1:0",
+		"`address` to listen on; if other machines can reach it, they can use both systems and their control")
 	var names []string
 	hostUsage := "`name` by which clients reach the server, such as that of a container (repeatable); " +
 		"addresses and localhost need none"

@@ -77,7 +77,8 @@ func (t transport) serve(in *http.Request) (rec *recorder, err error) {
 func (rec *recorder) response(r *http.Request) *http.Response {
 	length := int64(len(rec.body))
 	var content io.Reader = bytes.NewReader(rec.body)
-	if announced, err := number.ParseInt(rec.header.Get("Content-Length"), 10, 64); err == nil && announced > length && r.Method != http.MethodHead {
+	if announced, err := number.ParseInt(rec.header.Get("Content-Length"), 10, 64); err == nil && announced > length &&
+		r.Method != http.MethodHead {
 		content = io.MultiReader(content, failed{io.ErrUnexpectedEOF})
 		length = announced
 	}

@@ -87,7 +87,8 @@ var layouts = []string{
 
 // coarse are the layouts without seconds.
 var coarse = []string{
-	"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02 15:04Z07:00", "2006-01-02 15:04", time.DateOnly,
+	"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02 15:04Z07:00", "2006-01-02 15:04",
+	time.DateOnly,
 }
 
 // Time reads a time, in UTC; an empty text is none.

@@ -27,7 +27,7 @@ const (
 type Config struct {
 	BaseURL   string
 	Auth      Auth          // nil: no credentials
-	HTTP      *http.Client  // nil: own client, TLS verified. Copied, with a *http.Transport in it; redirects are never followed
+	HTTP      *http.Client  // copied, with a *http.Transport in it; redirects are never followed; nil: own client
 	TLS       *tls.Config   // nil: of HTTP, or the system's authorities and no client certificate. Copied
 	UserAgent string        // "cloudblue-go"
 	MaxTries  int           // 3, for reads; one more after renewed credentials

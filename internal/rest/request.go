@@ -20,12 +20,12 @@ type Request struct {
 	Path     string
 	RawQuery string
 	Safety   Safety
-	Fresh    bool                   // read right before a push: share its connections, which are closed after 2 s without a request
+	Fresh    bool                   // a read right before a push, on the same connections
 	Body     []byte                 // JSON unless Header says otherwise, or nil
 	Header   http.Header            // for this request only; wins over Config.Header
 	NoAuth   bool                   // send no credentials
 	Accept   []int                  // statuses that are good; nil: 200–299
-	Final    func(body []byte) bool // whether an answer that is not good is final, so that a read is not tried again; nil: by its status
+	Final    func(body []byte) bool // whether a read is not tried again after a bad answer; nil: by its status
 	Secrets  []string               // what in Body must not show in errors and logs, however short
 }
 

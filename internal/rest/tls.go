@@ -105,7 +105,7 @@ func loadAuthorities(file string) (*x509.CertPool, error) {
 }
 
 // checkStrength rejects a transport whose TLS does not protect credentials. What is not a
-// *http.Transport cannot be looked into.
+// *http.Transport cannot be checked.
 func checkStrength(t http.RoundTripper) error {
 	transport, ok := t.(*http.Transport)
 	if !ok || transport.TLSClientConfig == nil {

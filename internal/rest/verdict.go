@@ -16,7 +16,8 @@ func ProvesRefusal(status int, apiError bool) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusTooManyRequests:
 		return true
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusConflict,
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusConflict,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return apiError
 	default:

@@ -188,14 +188,16 @@ func readHead(path string) (Head, error) {
 		return Head{}, err
 	}
 	if len(text) > maxHead {
-		return Head{}, fmt.Errorf("%s is no head of a log: it has more than %d bytes; remove it if you know that the log is whole",
+		return Head{}, fmt.Errorf("%s is no head of a log: it has more than %d bytes; remove it if you know that the log "+
+			"is whole",
 			headPath(path), maxHead)
 	}
 	if isTornHead(text) {
 		return Head{}, fmt.Errorf("%s: %w", headPath(path), errTornHead)
 	}
 	if err := number.CheckJSON(text); err != nil {
-		return Head{}, fmt.Errorf("%s is no head of a log: %w; remove it if you know that the log is whole", headPath(path), err)
+		return Head{}, fmt.Errorf("%s is no head of a log: %w; remove it if you know that the log is whole", headPath(path),
+			err)
 	}
 	var h Head
 	if err := json.Unmarshal(text, &h); err != nil || h.Lines < 1 {

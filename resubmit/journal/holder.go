@@ -40,7 +40,8 @@ func (e *HeldError) Error() string {
 	if e.Holder != nil {
 		who = e.Holder.String()
 	}
-	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait for its end, or stop it", wording.Excerpt(e.Path, 4<<10), who)
+	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait for its end, or stop it", wording.Excerpt(e.Path, 4<<10),
+		who)
 }
 
 // The lock itself is on the journal, and goes when its process goes, however that

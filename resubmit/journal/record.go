@@ -41,7 +41,8 @@ func checkID(orderID string) error {
 	case orderID == "":
 		return errors.New("an order has no id")
 	case len(orderID) > maxIDSize:
-		return fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize, wording.Excerpt(orderID, 40))
+		return fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize,
+			wording.Excerpt(orderID, 40))
 	case !utf8.ValidString(orderID):
 		return fmt.Errorf("the id of an order is not UTF-8: %q", orderID)
 	}
@@ -93,7 +94,8 @@ func decode(orderID string, body []byte) (resubmit.Record, error) {
 		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, wording.Excerpt(orderID, 100), err)
 	}
 	if r.OrderID != orderID {
-		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s is of order %s", ErrDamaged, wording.Excerpt(orderID, 100), wording.Excerpt(r.OrderID, 100))
+		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s is of order %s", ErrDamaged,
+			wording.Excerpt(orderID, 100), wording.Excerpt(r.OrderID, 100))
 	}
 	return r, nil
 }

@@ -180,7 +180,8 @@ func bubble(t *testing.T, cfg *Config, s *scenario, tell bool) (o outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t.Context(), cfg, s, tell)
 		w.happen()
-		o = outcome{wrong: cfg.counting(w.book.wrong), counts: w.counts, history: w.history, final: w.ends(), last: w.last, held: w.book.held}
+		o = outcome{wrong: cfg.counting(w.book.wrong), counts: w.counts, history: w.history, final: w.ends(), last: w.last,
+			held: w.book.held}
 	})
 	return o
 }

@@ -356,7 +356,8 @@ func (b *book) judgeReading(p *process, c *call, a *approvedOrder) {
 	case !ok || r.at.Before(b.intents[c.order]):
 		b.violate("I13", c.order, "is pushed without having been read behind the intent")
 	case r.truth == nil || b.w.s.stale > 0 && r.truth.Pushes > 0: // it was told something old
-	case r.truth.Status != a.entry.Before.Status, b.w.s.way == byOrderManager && !b.w.sameReason(c.order, r.truth, a.entry):
+	case r.truth.Status != a.entry.Before.Status,
+		b.w.s.way == byOrderManager && !b.w.sameReason(c.order, r.truth, a.entry):
 		b.violate("I13", c.order, "is pushed, though it was %s (%s) when it was read, and the plan is for %s (%s)",
 			r.truth.Status, r.truth.Failure, a.entry.Before.Status, a.entry.Before.Reason)
 	}
@@ -480,7 +481,8 @@ func clearlyRefused(ans *answerKept, err error) bool {
 		return bytes.Contains(ans.body, []byte("<fault>")) && !ans.cut // of Billing
 	case http.StatusUnauthorized, http.StatusTooManyRequests:
 		return true
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusConflict,
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusConflict,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return strings.Contains(ans.header.Get("Content-Type"), "json") && !ans.cut // in the words of the API
 	default:
@@ -624,10 +626,12 @@ func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 	for i := range min(len(crashed.final), len(calm.final)) {
 		a, b := &crashed.final[i], &calm.final[i]
 		left, right := a.String(), b.String()
-		if left == right || s.concerns(a, crashed) || again[a.order.Subscription] || excused[a.order.Number] && a.order.Pushes == 0 || unknown[a.order.Subscription] && a.sameOrder(b) {
+		if left == right || s.concerns(a, crashed) || again[a.order.Subscription] || excused[a.order.Number] &&
+			a.order.Pushes == 0 || unknown[a.order.Subscription] && a.sameOrder(b) {
 			continue
 		}
-		wrong = append(wrong, Violation{Rule: "I10", Order: a.order.Number, Text: fmt.Sprintf("ends as %s, and without the trouble as %s", left, right)})
+		wrong = append(wrong, Violation{Rule: "I10", Order: a.order.Number,
+			Text: fmt.Sprintf("ends as %s, and without the trouble as %s", left, right)})
 	}
 	return wrong
 }

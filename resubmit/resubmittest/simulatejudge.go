@@ -32,7 +32,8 @@ func (w *world) failed() (ids []string) {
 // which order it is of, or whether it was selected.
 func (w *world) seenOtherwise(order int) bool {
 	return slices.ContainsFunc(w.s.odd, func(o oddSeed) bool {
-		return o.order == order && (o.kind.nameless() || o.kind == oddStatusMissing || o.kind == oddReasonList && w.s.filter != nil)
+		return o.order == order &&
+			(o.kind.nameless() || o.kind == oddStatusMissing || o.kind == oddReasonList && w.s.filter != nil)
 	})
 }
 
@@ -93,7 +94,8 @@ func (b *book) judgeRequests(p *process, order int) {
 		}
 	}
 	if failed > 0 && kind == connect.TypePurchase || failed >= 4 && kind == connect.TypeCancel {
-		b.violate("I18", order, "is to be resubmitted, and its last %d requests of type %s in Connect have failed", failed, kind)
+		b.violate("I18", order, "is to be resubmitted, and its last %d requests of type %s in Connect have failed", failed,
+			kind)
 	}
 }
 
@@ -127,7 +129,8 @@ func (b *book) judgeEnd(p *process, err error) {
 	if since.IsZero() || p.killed() || errors.Is(context.Cause(p.ctx), errStopped) || err != nil && len(b.w.s.panics) > 0 {
 		return // a callback that panics may keep to itself what it was told
 	}
-	for _, refusal := range []error{commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized, connect.ErrForbidden} {
+	for _, refusal := range []error{commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized,
+		connect.ErrForbidden} {
 		if errors.Is(err, refusal) {
 			b.w.happened("runs ended by refused credentials")
 			return

@@ -13,7 +13,8 @@ type row map[string]json.RawMessage
 
 // spoilRows rewrites the rows of an answer that the scenario says are odd.
 func (w *world) spoilRows(p *process, c *call, ans *answerKept) *answerKept {
-	if ans.status != http.StatusOK && ans.status != http.StatusPartialContent || c.kind == callPush || p.life >= mostLives {
+	if ans.status != http.StatusOK && ans.status != http.StatusPartialContent || c.kind == callPush ||
+		p.life >= mostLives {
 		return ans
 	}
 	var spoil func(row) row

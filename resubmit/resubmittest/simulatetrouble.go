@@ -148,7 +148,8 @@ func (s *scenario) drawStatuses(d dice) {
 	}
 	for range 1 + d.IntN(3) {
 		f := faultSeed{
-			call: callPush, order: d.IntN(len(s.orders)), n: one(d, 0, 0, 0, 1), kind: one(d, faultStatusAfter, faultStatusAfter, faultStatus),
+			call: callPush, order: d.IntN(len(s.orders)), n: one(d, 0, 0, 0, 1),
+			kind:   one(d, faultStatusAfter, faultStatusAfter, faultStatus),
 			status: one(d, gatewayStatuses...), wait: d.between(time.Second, 90*time.Second).Truncate(time.Second),
 		}
 		if f.status == http.StatusTooManyRequests && (s.stale > 0 || s.twin) {
@@ -182,7 +183,8 @@ func (s *scenario) drawHidden(d dice) {
 }
 
 func (s *scenario) drawRefusal(d dice) {
-	r := refusalSeed{connect: d.chance(40), status: one(d, http.StatusUnauthorized, http.StatusUnauthorized, http.StatusForbidden), call: d.IntN(40)}
+	r := refusalSeed{connect: d.chance(40),
+		status: one(d, http.StatusUnauthorized, http.StatusUnauthorized, http.StatusForbidden), call: d.IntN(40)}
 	if r.connect {
 		r.call = d.IntN(8)
 	}
@@ -200,7 +202,8 @@ func (s *scenario) drawPanics(d dice) {
 		s.policy.MaxRefusals = 3 // else a reading that panics ends an order
 	}
 	for range 1 + d.IntN(3) {
-		p := panicSeed{call: one(d, callPush, callPush, callPush, callRead, callRead, callLookUp, callList, callEvent), order: -1, after: d.chance(50)}
+		p := panicSeed{call: one(d, callPush, callPush, callPush, callRead, callRead, callLookUp, callList, callEvent),
+			order: -1, after: d.chance(50)}
 		switch p.call {
 		case callPush:
 			p.order, p.n = d.IntN(len(s.orders)), one(d, 0, 0, 1)
@@ -289,7 +292,8 @@ func (s *scenario) lessTrouble() (all []*scenario) {
 
 func (t *trouble) describe() (lines []string) {
 	if t.ties {
-		lines = append(lines, fmt.Sprintf("both systems order equal rows anew in each answer, pages of %d requests", t.tiesPage))
+		lines = append(lines, fmt.Sprintf("both systems order equal rows anew in each answer, pages of %d requests",
+			t.tiesPage))
 	}
 	for _, o := range t.odd {
 		lines = append(lines, o.String())

@@ -129,7 +129,8 @@ func (w *world) lives(ctx context.Context) {
 	defer cancel()
 	for life := 0; ; life++ {
 		if ctx.Err() != nil || life == mostStarts {
-			w.book.violate("end", -1, "the program has not ended after %v and %d lives", time.Since(w.start).Round(time.Second), life)
+			w.book.violate("end", -1, "the program has not ended after %v and %d lives", time.Since(w.start).Round(time.Second),
+				life)
 			return
 		}
 		over, down := w.live(ctx, life)
@@ -226,7 +227,8 @@ func (w *world) past(ctx context.Context) {
 		size = max(size, o.index+1)
 	}
 	w.ids, w.numbers = make([]string, size), make([]string, size)
-	byTime := slices.SortedStableFunc(slices.Values(w.s.orders), func(a, b orderSeed) int { return cmp.Compare(a.after, b.after) })
+	byTime := slices.SortedStableFunc(slices.Values(w.s.orders),
+		func(a, b orderSeed) int { return cmp.Compare(a.after, b.after) })
 	place := func(from time.Duration, causes ...cause) {
 		for _, o := range byTime {
 			if slices.Contains(causes, o.cause) {

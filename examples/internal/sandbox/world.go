@@ -49,7 +49,8 @@ const (
 // New starts both systems on an address such as 127.0.0.1:0, and extra handlers
 // beside them, by the pattern of their path. All of them are guarded, see [web.Guard];
 // names are hosts that they answer for besides addresses and localhost. Close ends them.
-func New(ctx context.Context, listen string, seed uint64, extra map[string]http.Handler, names ...string) (*World, error) {
+func New(ctx context.Context, listen string, seed uint64, extra map[string]http.Handler,
+	names ...string) (*World, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return nil, err

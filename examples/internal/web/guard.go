@@ -13,8 +13,9 @@ import (
 // headers are set on every response. They are for browsers: the content is what its
 // type says, loads and runs nothing, is shown in no frame, and is not kept.
 var headers = map[string]string{
-	"X-Content-Type-Options":       "nosniff",
-	"Content-Security-Policy":      "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+	"X-Content-Type-Options": "nosniff",
+	"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+		"sandbox",
 	"Cross-Origin-Resource-Policy": "same-origin",
 	"Referrer-Policy":              "no-referrer",
 	"Cache-Control":                "no-store",

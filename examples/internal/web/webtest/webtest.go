@@ -41,7 +41,8 @@ func requireHarmless(t *testing.T, call string, res *http.Response, body string)
 	require.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"), call)
 	require.Equal(t, "no-referrer", res.Header.Get("Referrer-Policy"), call)
 	require.Equal(t, "no-store", res.Header.Get("Cache-Control"), call)
-	for _, directive := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} {
+	for _, directive := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'",
+		"form-action 'none'"} {
 		require.Contains(t, res.Header.Get("Content-Security-Policy"), directive, call)
 	}
 	if body == "" {
@@ -69,13 +70,16 @@ func RequireGuarded(t *testing.T, base string, c Call) (*http.Response, string) 
 		header http.Header
 		status int
 	}{
-		"another origin":             {"", http.Header{"Origin": {"https://evil.example"}}, http.StatusForbidden},
-		"an origin without a name":   {"", http.Header{"Origin": {"null"}}, http.StatusForbidden},
-		"another port":               {"", http.Header{"Origin": {"http://127.0.0.1:1"}}, http.StatusForbidden},
-		"a form of another site":     {"", http.Header{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}}, http.StatusForbidden},
-		"an image of another site":   {"", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"no-cors"}}, http.StatusForbidden},
-		"a rebound name":             {"evil.example", nil, http.StatusMisdirectedRequest},
-		"a rebound name with port":   {"evil.example:80", http.Header{"Origin": {"http://evil.example:80"}, "Sec-Fetch-Site": {"same-origin"}}, http.StatusMisdirectedRequest},
+		"another origin":           {"", http.Header{"Origin": {"https://evil.example"}}, http.StatusForbidden},
+		"an origin without a name": {"", http.Header{"Origin": {"null"}}, http.StatusForbidden},
+		"another port":             {"", http.Header{"Origin": {"http://127.0.0.1:1"}}, http.StatusForbidden},
+		"a form of another site": {"", http.Header{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"},
+			"Sec-Fetch-Mode": {"navigate"}}, http.StatusForbidden},
+		"an image of another site": {"", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"no-cors"}},
+			http.StatusForbidden},
+		"a rebound name": {"evil.example", nil, http.StatusMisdirectedRequest},
+		"a rebound name with port": {"evil.example:80",
+			http.Header{"Origin": {"http://evil.example:80"}, "Sec-Fetch-Site": {"same-origin"}}, http.StatusMisdirectedRequest},
 		"a name like the loopback":   {"127.0.0.1.evil.example", nil, http.StatusMisdirectedRequest},
 		"a name like localhost":      {"localhost.evil.example", nil, http.StatusMisdirectedRequest},
 		"the address of another":     {"203.0.113.7", nil, http.StatusMisdirectedRequest},
