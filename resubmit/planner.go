@@ -223,7 +223,8 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
-	system, err := systemOf("PlanConfig.System", cfg.System, part{"PlanConfig.Source", cfg.Source}, part{"PlanConfig.Reader", cfg.Reader})
+	system, err := systemOf("PlanConfig.System", cfg.System, part{"PlanConfig.Source", cfg.Source},
+		part{"PlanConfig.Reader", cfg.Reader})
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
@@ -271,7 +272,8 @@ func (c *PlanConfig) setDefaults() error {
 	if c.Source == nil {
 		return errors.New("PlanConfig.Source is nil; give what lists the orders")
 	}
-	if err := rejectNil(part{"PlanConfig.Source", c.Source}, part{"PlanConfig.Reader", c.Reader}, part{"PlanConfig.Requests", c.Requests},
+	if err := rejectNil(part{"PlanConfig.Source", c.Source}, part{"PlanConfig.Reader", c.Reader},
+		part{"PlanConfig.Requests", c.Requests},
 		part{"PlanConfig.Filter", c.Filter}); err != nil {
 		return err
 	}
@@ -486,7 +488,8 @@ func youngest(last, o *commerce.Order) (*commerce.Order, error) {
 	case o.PlacedAt.IsZero():
 		return last, nil
 	case last != nil && o.PlacedAt.Before(last.PlacedAt):
-		return nil, fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it with Sorted",
+		return nil, fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it "+
+			"with Sorted",
 			excerpt(label(o)), o.PlacedAt.Format(time.RFC3339), excerpt(label(last)), last.PlacedAt.Format(time.RFC3339))
 	default:
 		return o, nil
@@ -535,7 +538,8 @@ type NotPlannedError struct {
 }
 
 func (e *NotPlannedError) Error() string {
-	return fmt.Sprintf("resubmit: plan: the view %s does not list the orders %s, or the filter leaves them out; leave them out of PlanConfig.Explicit",
+	return fmt.Sprintf("resubmit: plan: the view %s does not list the orders %s, or the filter leaves them out; leave "+
+		"them out of PlanConfig.Explicit",
 		excerpt(e.View), sentence(strings.Join(e.Orders, ", ")))
 }
 
@@ -786,7 +790,8 @@ func causeOf(err error, key connect.RequestKey) error {
 }
 
 // lookUp is one look-up in Connect.
-func (p *planner) lookUp(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (p *planner) lookUp(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	if err := p.lookUps.refused(); err != nil {
 		return nil, err
 	}
@@ -844,7 +849,8 @@ func (l *lookUps) refused() error {
 func (l *lookUps) failed(counts Counts) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	const what = "resubmit: plan: %s, so there is no plan (until then %s): check the URL and the key of Connect, or set IgnoreConnect: %w"
+	const what = "resubmit: plan: %s, so there is no plan (until then %s): check the URL and the key of Connect, or " +
+		"set IgnoreConnect: %w"
 	switch {
 	case l.denied != nil:
 		return fmt.Errorf(what, "Connect refuses the key", counts, oneLineError{l.denied})
@@ -869,7 +875,8 @@ func (p *planner) entry(c *candidate, e *Entry) {
 	p.weigh(c)
 	*e = Entry{
 		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
-		Customer: customer(o), CustomerID: o.CustomerID, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID, Total: o.Total,
+		Customer: customer(o), CustomerID: o.CustomerID, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
+		Total:  o.Total,
 		Before: StateOf(o), Attribution: c.facts.Attribution,
 	}
 	e.Fingerprint = Fingerprint(e.OrderID, e.Before)

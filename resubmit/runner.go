@@ -238,7 +238,8 @@ func (c Config) validate() error {
 	if c.Pusher == nil {
 		bad("Config.Pusher is nil; give the client that pushes orders")
 	}
-	if err := rejectNil(part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher}, part{"Config.Requests", c.Requests},
+	if err := rejectNil(part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher},
+		part{"Config.Requests", c.Requests},
 		part{"Config.Lister", c.Lister}, part{"Config.Journal", c.Journal}, part{"Config.Probe", c.Probe},
 		part{"Config.Observer", c.Observer}); err != nil {
 		bad("%w", err)
