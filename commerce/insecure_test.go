@@ -48,7 +48,8 @@ func constructors() map[string]func(url string, a allowed) (any, error) {
 	}
 	gateway := simpleapi.GatewayLogin{User: "user", Password: secret}
 	keycloak := func(url string) simpleapi.Auth {
-		return simpleapi.KeycloakToken(secret, simpleapi.KeycloakLogin{URL: url, Realm: "r", ClientID: "c", User: "u", Password: secret})
+		return simpleapi.KeycloakToken(secret,
+			simpleapi.KeycloakLogin{URL: url, Realm: "r", ClientID: "c", User: "u", Password: secret})
 	}
 	return map[string]func(url string, a allowed) (any, error){
 		"Token": func(url string, a allowed) (any, error) {
@@ -97,7 +98,8 @@ func TestNew(t *testing.T) {
 				require.NoError(t, err, url)
 			}
 			for _, url := range []string{
-				"https://h.example", "http://127.0.0.1:8080", "http://127.8.9.1", "http://[::1]:8080", "http://localhost", "http://LocalHost:1",
+				"https://h.example", "http://127.0.0.1:8080", "http://127.8.9.1", "http://[::1]:8080", "http://localhost",
+				"http://LocalHost:1",
 			} {
 				_, err := construct(url, allowed{})
 				require.NoError(t, err, url)

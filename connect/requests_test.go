@@ -147,7 +147,8 @@ func TestRequests_reports_requests_that_do_not_match(t *testing.T) {
 	}{
 		"type": {
 			connect.RequestQuery{Types: []connect.RequestType{"purchase"}},
-			[]string{"requests=2", "2 rows did not match the query: PR-1000-0000-0002-003 (type ", ", PR-1000-0000-0003-002 (type "}, "",
+			[]string{"requests=2", "2 rows did not match the query: PR-1000-0000-0002-003 (type ",
+				", PR-1000-0000-0003-002 (type "}, "",
 		},
 		"status, none at all":       {connect.RequestQuery{Statuses: []connect.RequestStatus{"pending"}}, nil, "3 rows did not match the query: PR-1000-0000-0001-001 (status "},
 		"tenant, none at all":       {connect.RequestQuery{Tenants: []string{"other"}}, nil, "3 rows did not match"},
@@ -186,7 +187,8 @@ func TestRequests_takes_the_rest_of_a_second_as_asked_for(t *testing.T) {
 	var log bytes.Buffer
 	fake := &fakeConnect{rows: purchases(1)}
 	fake.rows[0].created = epoch.Add(300 * time.Millisecond)
-	client := clientOver(t, fake, connect.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	client := clientOver(t, fake,
+		connect.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))))
 	got, err := listed(t, client, connect.RequestQuery{CreatedFrom: epoch.Add(500 * time.Millisecond)})
 	require.NoError(t, err)
 	require.Empty(t, got)

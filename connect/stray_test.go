@@ -78,7 +78,8 @@ func TestNewestRequests_skip_rows_of_something_else(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake := &fakeConnect{rows: purchases(1), add: func(string) string { return row }}
-			found, err := clientOver(t, fake).NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-0000"), tenantKey("tenant-0001")})
+			found, err := clientOver(t, fake).NewestRequests(t.Context(),
+				[]connect.RequestKey{tenantKey("tenant-0000"), tenantKey("tenant-0001")})
 			require.NoError(t, err)
 			require.Len(t, found[tenantKey("tenant-0000")], 1)
 			require.Equal(t, "PR-0000-001", found[tenantKey("tenant-0000")][0].Request.ID)
@@ -91,7 +92,8 @@ func TestNewestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
 	t.Parallel()
 	var keys []connect.RequestKey
 	for i := range 50 {
-		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase, Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
+		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase,
+			Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
 	}
 	longest := 0
 	client := clientOver(t, roundTrip(func(r *http.Request) (*http.Response, error) {

@@ -47,7 +47,8 @@ func (f *funcs) Push(ctx context.Context, id string, to commerce.Status) error {
 	return f.shop.Push(ctx, id, to)
 }
 
-func (f *funcs) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (f *funcs) NewestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	if f.lookUp != nil {
 		if err := f.lookUp(); err != nil {
 			return nil, err
@@ -437,7 +438,8 @@ func TestPanicInWritePlan(t *testing.T) {
 				o.PlacedAt = o.PlacedAt.Add(time.Duration(i) * time.Second)
 			}
 			f := &funcs{shop: newShop(orders...), list: func() error { return nil }}
-			cfg := resubmit.PlanConfig{Source: lean{&guarded{shop: f.shop}}, Reader: f, Filter: resubmit.Everything(), Settle: -1, Rate: -1}
+			cfg := resubmit.PlanConfig{Source: lean{&guarded{shop: f.shop}}, Reader: f, Filter: resubmit.Everything(),
+				Settle: -1, Rate: -1}
 			change(f, &cfg)
 			return resubmit.BuildPlan(t.Context(), cfg)
 		}
@@ -448,7 +450,10 @@ func TestPanicInWritePlan(t *testing.T) {
 			require.NoError(t, err)
 			require.Contains(t, e.Decision.Why, "the order could not be read: a callback panicked: "+whys[kind])
 		}
-		_, err = plan(func(f *funcs, c *resubmit.PlanConfig) { c.Requests, f.lookUp = f, func() error { fail(); return nil } })
+		_, err = plan(func(f *funcs, c *resubmit.PlanConfig) {
+			c.Requests = f
+			f.lookUp = func() error { fail(); return nil }
+		})
 		require.ErrorContains(t, err, whys[kind], "a request finder of which no look-up succeeds")
 		_, err = plan(func(f *funcs, c *resubmit.PlanConfig) { c.Source, f.list = f, func() error { fail(); return nil } })
 		require.ErrorContains(t, err, "list orders: a callback panicked: "+whys[kind])
@@ -464,7 +469,8 @@ func TestPanicInWritePlan(t *testing.T) {
 		}
 		o := outageOrder(1, "s1")
 		f := &funcs{shop: newShop(o), order: func() error { fail(); return nil }}
-		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{Reader: f}, func(resubmit.Difference) error { return nil })
+		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{Reader: f},
+			func(resubmit.Difference) error { return nil })
 		require.NoError(t, err)
 		require.Equal(t, 1, counts.Unread)
 	}

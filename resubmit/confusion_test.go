@@ -87,7 +87,8 @@ func newTwoDays(t testing.TB, seed uint64) *twoDays {
 	var err error
 	w.commerce, err = commercetest.New(commercetest.Config{
 		Seed: seed, Now: now, OutageTexts: outageTexts(t), InMaintenance: w.connect.InMaintenance,
-		ConnectURL: "https://connect.test/public/v1", ConnectKey: connecttest.DefaultKey, ConnectHTTP: &http.Client{Transport: w.connect.Transport()},
+		ConnectURL: "https://connect.test/public/v1", ConnectKey: connecttest.DefaultKey,
+		ConnectHTTP: &http.Client{Transport: w.connect.Transport()},
 	})
 	require.NoError(t, err)
 	return w

@@ -56,7 +56,8 @@ func (g *guarded) Push(ctx context.Context, id string, to commerce.Status) error
 	return g.shop.Push(ctx, id, to)
 }
 
-func (g *guarded) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (g *guarded) NewestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	if err := g.admit("look-up", ""); err != nil {
 		return nil, err
 	}
@@ -169,7 +170,8 @@ func TestRefusedCredentials(t *testing.T) {
 					rec, found, err := journal.Get(o.ID)
 					require.NoError(t, err)
 					if found {
-						require.Contains(t, []resubmit.RecordState{resubmit.RecordRefused, resubmit.RecordPushed, resubmit.RecordCompleted}, rec.State)
+						require.Contains(t, []resubmit.RecordState{resubmit.RecordRefused, resubmit.RecordPushed,
+							resubmit.RecordCompleted}, rec.State)
 					}
 				}
 
@@ -213,7 +215,8 @@ func TestRefusedCredentialsThatWereRenewed(t *testing.T) {
 func TestForbiddenOrder(t *testing.T) {
 	t.Parallel()
 	for _, call := range []string{"push", "read"} {
-		for name, forbidden := range map[string][]int{"first": {0, 1}, "in_the_middle": {7, 8}, "apart": {0, 5, 9, 14, 19}, "last": {19, 20}} {
+		for name, forbidden := range map[string][]int{"first": {0, 1}, "in_the_middle": {7, 8}, "apart": {0, 5, 9, 14, 19},
+			"last": {19, 20}} {
 			t.Run(call+"_"+name+"_is_left_and_the_others_go", func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -288,7 +291,8 @@ func TestRefusedCredentialsOfAList(t *testing.T) {
 			}
 			r := guardedRunner(t, g, func(c *resubmit.Config) { c.Requests, c.Canary.Steps = nil, []int{} })
 			report, err := r.Apply(t.Context(), planFor(t, orders...))
-			require.ErrorContains(t, err, fmt.Sprintf("(listing the orders under way), so the run ended: commerce: call: HTTP %d", status))
+			require.ErrorContains(t, err,
+				fmt.Sprintf("(listing the orders under way), so the run ended: commerce: call: HTTP %d", status))
 			require.Equal(t, resubmit.Result{Progressing: 40}, report.Result)
 			require.Equal(t, 1, g.calls["list"])
 		})

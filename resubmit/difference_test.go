@@ -157,7 +157,8 @@ func TestCheckingAPlanTellsWhatChangedAndPushesNothing(t *testing.T) {
 	orders[4].readFaults = []fault{broken}
 	s := newShop(orders...)
 	var b bytes.Buffer
-	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Concurrency: 4}, resubmit.DifferenceText(&b))
+	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Concurrency: 4},
+		resubmit.DifferenceText(&b))
 	require.NoError(t, err)
 	require.Equal(t, resubmit.DifferenceCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
 	require.Equal(t, `left    SO000001: status PF → CP

@@ -61,7 +61,8 @@ func hostileShop() *shop {
 		o.generation = 1
 		s.orders[o.ID] = o
 		again := "no stock " + hostileChars
-		o.fates = [][]fate{nil, {{time.Second, commerce.StatusProvisioningFailed, again}}, nil, nil, {{time.Second, "", ""}}, nil}[i]
+		o.fates = [][]fate{nil, {{time.Second, commerce.StatusProvisioningFailed, again}}, nil, nil,
+			{{time.Second, "", ""}}, nil}[i]
 	}
 	return s
 }
@@ -71,7 +72,8 @@ type hostilePusher struct{ *shop }
 
 func (p hostilePusher) Push(ctx context.Context, id string, to commerce.Status) error {
 	refused := &commerce.Error{
-		Op: "push order", HTTPStatus: 409, URL: "https://c/" + hostileChars, Code: "c" + hostileChars, Message: "m" + hostileChars,
+		Op: "push order", HTTPStatus: 409, URL: "https://c/" + hostileChars, Code: "c" + hostileChars,
+		Message:       "m" + hostileChars,
 		CorrelationID: "corr" + hostileChars, Delivery: commerce.Refused, Err: commerce.ErrConflict,
 	}
 	switch {
@@ -90,7 +92,8 @@ func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.Re
 		found[k] = nil
 		if strings.HasPrefix(k.Subscription, "s5") {
 			found[k] = []connect.Newest{{Request: connect.Request{
-				ID: "PR-1" + hostileChars, Type: connect.RequestType("purchase" + hostileChars), Status: connect.RequestStatus("odd" + hostileChars), Created: time.Now(),
+				ID: "PR-1" + hostileChars, Type: connect.RequestType("purchase" + hostileChars),
+				Status: connect.RequestStatus("odd" + hostileChars), Created: time.Now(),
 			}}}
 		}
 	}
@@ -105,7 +108,8 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 		source.orders = append(source.orders, &s.orders[fmt.Sprint("id-", i, hostileChars)].Order)
 	}
 	cal, err := connect.NewCalendar([]connect.Window{{
-		ID: "CHG-1" + hiddenText, Title: "upgrade" + hiddenText, Source: "team", Start: time.Now().Add(-3 * time.Hour), End: time.Now().Add(-time.Hour),
+		ID: "CHG-1" + hiddenText, Title: "upgrade" + hiddenText, Source: "team", Start: time.Now().Add(-3 * time.Hour),
+		End: time.Now().Add(-time.Hour),
 	}})
 	require.NoError(t, err)
 	var plan bytes.Buffer
@@ -234,7 +238,8 @@ func TestDifferencesShowNoHostileCharacter(t *testing.T) {
 	require.Equal(t, len(now.orders), strings.Count(text.String(), "\n"))
 	requireShown(t, text.String())
 	requireShown(t, lines.String())
-	a, b := resubmit.State{Status: commerce.Status("PF" + hostileChars)}, resubmit.State{Status: commerce.Status("CP" + hostileChars)}
+	a, b := resubmit.State{Status: commerce.Status("PF" +
+		hostileChars)}, resubmit.State{Status: commerce.Status("CP" + hostileChars)}
 	requireShown(t, a.Diff(b))
 }
 
@@ -242,7 +247,8 @@ func TestAnExplanationShowsNoHostileCharacter(t *testing.T) {
 	t.Parallel()
 	o := hostileOrder(1).Order
 	for _, text := range []string{
-		"eq(number,X)", "eq(vendor,1)", "eq(id,1)", "eq(channel,direct)", "ilike(reason,*no*)", "ilike(customer,*Rose*)", "eq(subscription,7)",
+		"eq(number,X)", "eq(vendor,1)", "eq(id,1)", "eq(channel,direct)", "ilike(reason,*no*)", "ilike(customer,*Rose*)",
+		"eq(subscription,7)",
 	} {
 		f, err := resubmit.ParseFilter(text)
 		require.NoError(t, err, text)

@@ -39,7 +39,8 @@ func TestPlanner_holds_each_order_for_the_reason_of_its_own_key(t *testing.T) {
 			}
 			body, err := io.ReadAll(resp.Body)
 			for _, status := range odd {
-				body = bytes.ReplaceAll(body, fmt.Appendf(nil, `"status":%q`, status), fmt.Appendf(nil, `"status":"odd-%s"`, status))
+				body = bytes.ReplaceAll(body, fmt.Appendf(nil, `"status":%q`, status),
+					fmt.Appendf(nil, `"status":"odd-%s"`, status))
 			}
 			resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 			return resp, err

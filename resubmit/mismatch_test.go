@@ -38,7 +38,8 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 	t.Parallel()
 	order := func(id string, status commerce.Status) *commerce.Order {
 		return &commerce.Order{
-			ID: id, Number: "SO" + id, Type: commerce.TypeSales, Status: status, PlacedAt: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC),
+			ID: id, Number: "SO" + id, Type: commerce.TypeSales, Status: status,
+			PlacedAt: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC),
 		}
 	}
 	good, odd := []*commerce.Order{order("1", "PF")}, []*commerce.Order{order("2", "CP"), order("3", "PR")}
@@ -50,7 +51,8 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-				Source: source, IgnoreConnect: true, Filter: resubmit.Everything(), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				Source: source, IgnoreConnect: true, Filter: resubmit.Everything(),
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			require.NoError(t, err)
 			require.Equal(t, 1, plan.Counts().Total)
@@ -59,7 +61,8 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 			require.Contains(t, log.String(), `2 rows did not match the query: SO2 (status \"CP\"), SO3 (status \"PR\")`)
 
 			source.good = odd
-			_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()})
+			_, err = resubmit.BuildPlan(t.Context(),
+				resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()})
 			require.ErrorContains(t, err, "none of the rows that the server returned is what it was asked for")
 		})
 	}
@@ -69,12 +72,15 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 func writeMismatched(t *testing.T, n int) (path, digest string) {
 	t.Helper()
 	placed := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
-	source := reportingSource{good: []*commerce.Order{{ID: "1", Number: "SO1", Type: commerce.TypeSales, Status: "PF", PlacedAt: placed}}}
+	source := reportingSource{good: []*commerce.Order{{ID: "1", Number: "SO1", Type: commerce.TypeSales, Status: "PF",
+		PlacedAt: placed}}}
 	for i := range n {
-		source.odd = append(source.odd, &commerce.Order{ID: fmt.Sprint("odd", i), Number: "SO\x1b[31m\u202e\"" + strings.Repeat("\x85", 60), Status: "CP"})
+		source.odd = append(source.odd,
+			&commerce.Order{ID: fmt.Sprint("odd", i), Number: "SO\x1b[31m\u202e\"" + strings.Repeat("\x85", 60), Status: "CP"})
 	}
 	path = filepath.Join(t.TempDir(), "plan.jsonl")
-	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}, path)
+	counts, err := resubmit.WritePlanFile(t.Context(),
+		resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}, path)
 	require.NoError(t, err)
 	require.Equal(t, n, counts.Mismatched)
 	plan, err := resubmit.OpenPlan(path)
@@ -100,7 +106,8 @@ func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 		require.Contains(t, plan.Mismatched()[4], `(status "CP")`)
 		require.NoError(t, plan.Close())
 	}
-	for _, edit := range [][2]string{{`"mismatched":1000`, `"mismatched":2000`}, {`(status`, `(Status`}, {`,"mismatched":1000`, ``}} {
+	for _, edit := range [][2]string{{`"mismatched":1000`, `"mismatched":2000`}, {`(status`, `(Status`},
+		{`,"mismatched":1000`, ``}} {
 		edited := strings.Replace(string(text), edit[0], edit[1], 1)
 		require.NotEqual(t, string(text), edited)
 		_, err := resubmit.ReadPlan(strings.NewReader(edited), int64(len(edited)))

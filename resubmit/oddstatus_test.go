@@ -33,11 +33,13 @@ func (r *statusReader) Order(ctx context.Context, id string) (*commerce.Order, e
 }
 
 // applyOverReader applies a plan of one order whose readings are changed.
-func applyOverReader(t *testing.T, o *shopOrder, change func(n int, s commerce.Status) commerce.Status) (resubmit.Item, *shop) {
+func applyOverReader(t *testing.T, o *shopOrder,
+	change func(n int, s commerce.Status) commerce.Status) (resubmit.Item, *shop) {
 	t.Helper()
 	s := newShop(o)
 	plan := planFor(t, o)
-	report, err := runnerFor(t, s, func(c *resubmit.Config) { c.Reader = &statusReader{shop: s, change: change} }).Apply(t.Context(), plan)
+	report, err := runnerFor(t, s,
+		func(c *resubmit.Config) { c.Reader = &statusReader{shop: s, change: change} }).Apply(t.Context(), plan)
 	require.NoError(t, err)
 	return itemOf(t, report, 1), s
 }

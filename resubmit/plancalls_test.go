@@ -58,7 +58,8 @@ func newServers(t *testing.T, orders int) *servers {
 	require.NoError(t, s.commerce.Step(t.Context()))
 	mu := new(sync.Mutex)
 	s.shop, err = ordermanager.New("https://commerce.example.net", ordermanager.Token(commercetest.DefaultToken),
-		ordermanager.WithPageSize(10), ordermanager.WithHTTPClient(&http.Client{Transport: clock{s.commerce.Transport(), &s.times, mu}}))
+		ordermanager.WithPageSize(10), ordermanager.WithHTTPClient(&http.Client{Transport: clock{s.commerce.Transport(),
+			&s.times, mu}}))
 	require.NoError(t, err)
 	s.requests, err = connect.New("https://connect.example.net/public/v1", connect.APIKey(connecttest.DefaultKey),
 		connect.WithHTTPClient(&http.Client{Transport: clock{s.connect.Transport(), &s.times, mu}}))
@@ -69,7 +70,8 @@ func newServers(t *testing.T, orders int) *servers {
 // config plans with everything that planning can call. The list tells no details.
 func (s *servers) config(rate float64) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
-		Source: undetailed{s.shop}, Reader: s.shop, Requests: s.requests, Filter: resubmit.Everything(), Rate: rate, Settle: -1,
+		Source: undetailed{s.shop}, Reader: s.shop, Requests: s.requests, Filter: resubmit.Everything(),
+		Rate: rate, Settle: -1,
 	}
 }
 
@@ -242,7 +244,8 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 			const n = 3000
 			path := filepath.Join(t.TempDir(), "plan.jsonl")
 			cfg := resubmit.PlanConfig{
-				Rate: -1, Concurrency: 1, Source: failedOrders(n), Requests: afterwards(c.good, c.err), Filter: resubmit.Everything(),
+				Rate: -1, Concurrency: 1, Source: failedOrders(n), Requests: afterwards(c.good, c.err),
+				Filter: resubmit.Everything(),
 			}
 			counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 			if !c.failed {
@@ -280,10 +283,12 @@ func TestPlanner_tells_a_wrong_key_and_a_wrong_URL_of_the_real_client(t *testing
 		over := &http.Client{Transport: clock{s.connect.Transport(), new([]time.Time), new(sync.Mutex)}}
 		for want, made := range map[error]func() (*connect.Client, error){
 			connect.ErrUnauthorized: func() (*connect.Client, error) {
-				return connect.New("https://connect.example.net/public/v1", connect.APIKey("SU-000-000-000:wrong"), connect.WithHTTPClient(over))
+				return connect.New("https://connect.example.net/public/v1", connect.APIKey("SU-000-000-000:wrong"),
+					connect.WithHTTPClient(over))
 			},
 			connect.ErrNotFound: func() (*connect.Client, error) {
-				return connect.New("https://connect.example.net/wrong", connect.APIKey(connecttest.DefaultKey), connect.WithHTTPClient(over))
+				return connect.New("https://connect.example.net/wrong", connect.APIKey(connecttest.DefaultKey),
+					connect.WithHTTPClient(over))
 			},
 		} {
 			client, err := made()

@@ -192,7 +192,8 @@ func escapeHidden(line string) string {
 }
 
 func genEntry(t *rapid.T) *resubmit.Entry {
-	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "<&>", "\u2028\u2029\uFFFD", "日本語 🎉", "\u009b\u202e\u200d\ue000\U000e0041\U0010ffff",
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "<&>",
+		"\u2028\u2029\uFFFD", "日本語 🎉", "\u009b\u202e\u200d\ue000\U000e0041\U0010ffff",
 		"a},", "},\"fingerprint\":\"", "},\"decision\":{\"action\":\"resubmit\","}))
 	instant := rapid.Custom(func(t *rapid.T) time.Time {
 		if rapid.Bool().Draw(t, "zero") {

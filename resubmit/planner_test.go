@@ -374,7 +374,8 @@ func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 		}
 		return failedOrder(1), nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true, Filter: resubmit.Subscription("1001")})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true,
+		Filter: resubmit.Subscription("1001")})
 	require.Len(t, entries, 1)
 	require.Equal(t, "id-1", entries[0].OrderID)
 }
@@ -466,7 +467,8 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: &planSource{orders: []*commerce.Order{order, undated}}, Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: &planSource{orders: []*commerce.Order{order, undated}},
+		Requests: finder})
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
 	for i, age := range []string{"older", "perhaps older"} {
 		require.Contains(t, entries[i].Attribution.Evidence, resubmit.Evidence{
@@ -502,7 +504,8 @@ func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
 		rulesOf(planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Requests: noRequests})))
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{Rate: -1, Source: source, RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
+		rulesOf(planned(t, resubmit.PlanConfig{Rate: -1, Source: source,
+			RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
 }
 
 func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {

@@ -55,7 +55,8 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 				plan := planForSystem(t, c.plan, o)
 				r := runnerFor(t, s, func(cfg *resubmit.Config) { cfg.Reader, cfg.Pusher, cfg.System = client, client, c.given })
 
-				_, checked := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: client, System: c.given}, nil)
+				_, checked := resubmit.CheckPlan(t.Context(), plan,
+					resubmit.CheckConfig{Rate: -1, Reader: client, System: c.given}, nil)
 				session, opened := r.Open(t.Context(), plan)
 				if opened == nil {
 					session.Close()
@@ -96,9 +97,11 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 	a, b := namedShop{newShop(), systemA}, namedShop{newShop(), systemB}
 	const advice = "; use clients of one system, and leave System empty with them"
 	_, err := resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b})
-	require.EqualError(t, err, `resubmit: Config.Reader names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
+	require.EqualError(t, err,
+		`resubmit: Config.Reader names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
 	_, err = resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b, System: systemA})
-	require.EqualError(t, err, `resubmit: Config.System names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
+	require.EqualError(t, err,
+		`resubmit: Config.System names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
 	_, err = resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: a, System: systemA})
 	require.NoError(t, err)
 
@@ -117,8 +120,10 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 		*planSource
 		namedShop
 	}{failedOrders(1), b}
-	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: resubmit.Everything()})
-	require.ErrorContains(t, err, `PlanConfig.Source names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
+	_, err = resubmit.BuildPlan(t.Context(),
+		resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: resubmit.Everything()})
+	require.ErrorContains(t, err,
+		`PlanConfig.Source names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
 }
 
 // A source of a watcher that names no system, such as a *billing.Source, gets the name of
@@ -162,7 +167,8 @@ func TestSystemOfASortedSourceIsThatOfTheSource(t *testing.T) {
 		*planSource
 		namedShop
 	}{failedOrders(1), namedShop{newShop(), systemA}}
-	cfg := resubmit.PlanConfig{Rate: -1, Source: resubmit.Sorted(source), IgnoreConnect: true, Filter: resubmit.Everything()}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: resubmit.Sorted(source), IgnoreConnect: true,
+		Filter: resubmit.Everything()}
 	plan, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Equal(t, systemA, plan.Header().System)
@@ -237,10 +243,11 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 				r := runnerFor(t, s, nil)
 
 				var found []resubmit.Difference
-				counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s}, func(d resubmit.Difference) error {
-					found = append(found, d)
-					return nil
-				})
+				counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s},
+					func(d resubmit.Difference) error {
+						found = append(found, d)
+						return nil
+					})
 				require.NoError(t, err)
 				require.Equal(t, resubmit.DifferenceCounts{Changed: 1}, counts)
 				require.Equal(t, c.says, found[0].What)
@@ -334,7 +341,8 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 	})
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true})
 	require.Equal(t, resubmit.Decision{
-		Action: resubmit.Hold, RuleID: "order-unread", Why: "the order could not be read: another order: number SO000000 → SO777777",
+		Action: resubmit.Hold, RuleID: "order-unread",
+		Why: "the order could not be read: another order: number SO000000 → SO777777",
 	}, entries[0].Decision)
 	require.Equal(t, "77", entries[1].CustomerID)
 }

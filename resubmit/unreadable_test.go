@@ -36,7 +36,8 @@ func TestPlanner_holds_orders_with_problems(t *testing.T) {
 		Rate:   -1,
 		Source: source, Reader: reader, IgnoreConnect: true,
 	})
-	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "older-order-first", "connect-not-asked"}, rulesOf(entries))
+	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "older-order-first", "connect-not-asked"},
+		rulesOf(entries))
 	require.Equal(t, resubmit.Hold, entries[1].Decision.Action)
 	require.Equal(t, "not all of the order could be read: "+oddDate, entries[1].Decision.Why)
 	var told []string
@@ -140,13 +141,18 @@ func TestPlanner_writes_a_plan_of_any_orders(t *testing.T) {
 // anyOrder is an order that is fine but for some fields, which are anything.
 func anyOrder() *rapid.Generator[*commerce.Order] {
 	n := 0
-	texts := rapid.OneOf(rapid.String(), rapid.Just("\xff\xfe"), rapid.Just(" "), rapid.Just(""), rapid.Just("a\u2028\u0085\x1b\"\\"),
+	texts := rapid.OneOf(rapid.String(), rapid.Just("\xff\xfe"), rapid.Just(" "), rapid.Just(""),
+		rapid.Just("a\u2028\u0085\x1b\"\\"),
 		rapid.Map(rapid.IntRange(4000, 5000), func(n int) string { return strings.Repeat("\x01", n) }))
-	times := rapid.OneOf(rapid.Just(time.Time{}), rapid.Map(rapid.Int64(), func(s int64) time.Time { return time.Unix(s, 1) }),
-		rapid.Map(rapid.Int64Range(0, 1<<31), func(s int64) time.Time { return time.Unix(s, 0).In(time.FixedZone("", 3600)) }),
-		rapid.Just(time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -7200))), rapid.Just(time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)))
+	times := rapid.OneOf(rapid.Just(time.Time{}),
+		rapid.Map(rapid.Int64(), func(s int64) time.Time { return time.Unix(s, 1) }),
+		rapid.Map(rapid.Int64Range(0, 1<<31),
+			func(s int64) time.Time { return time.Unix(s, 0).In(time.FixedZone("", 3600)) }),
+		rapid.Just(time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -7200))), rapid.Just(time.Date(-1, 1, 1, 0, 0,
+			0, 0, time.UTC)))
 	amounts := rapid.Custom(func(t *rapid.T) decimal.Decimal {
-		return decimal.New(rapid.Int64().Draw(t, "coefficient"), rapid.OneOf(rapid.Int32(), rapid.Int32Range(-70, 70)).Draw(t, "exponent"))
+		return decimal.New(rapid.Int64().Draw(t, "coefficient"),
+			rapid.OneOf(rapid.Int32(), rapid.Int32Range(-70, 70)).Draw(t, "exponent"))
 	})
 	return rapid.Custom(func(t *rapid.T) *commerce.Order {
 		n++
@@ -240,7 +246,8 @@ func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
 	source := failedOrders(2)
 	source.orders[0].Failure, source.orders[1].Failure = failure(long+"1"), failure(long+"2")
 	entries := planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true})
-	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"}, rulesOf(entries), "a long reason does not hold an order")
+	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"}, rulesOf(entries),
+		"a long reason does not hold an order")
 	one, other := entries[0].Before, entries[1].Before
 	require.Less(t, len(one.Reason), 65<<10)
 	require.True(t, utf8.ValidString(one.Reason))

@@ -291,7 +291,8 @@ func TestErrorsOfHTTP(t *testing.T) {
 		want     string
 	}{
 		{"wrong credentials", answers(401, ""), commerce.ErrUnauthorized, commerce.Refused, "see Basic and Members"},
-		{"no trust", answers(403, ""), commerce.ErrForbidden, commerce.DeliveryUnknown, "does not trust the address of this machine"},
+		{"no trust", answers(403, ""), commerce.ErrForbidden, commerce.DeliveryUnknown,
+			"does not trust the address of this machine"},
 		{"another path", answers(404, "no such path"), commerce.ErrNotFound, commerce.DeliveryUnknown, "no such path"},
 		{"a proxy that waited", answers(408, ""), commerce.ErrUnavailable, commerce.DeliveryUnknown, "408"},
 		{"trouble", answers(500, "trouble"), commerce.ErrUnavailable, commerce.DeliveryUnknown, "trouble"},

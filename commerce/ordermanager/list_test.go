@@ -81,11 +81,13 @@ func TestOrders_of_the_same_second_are_all_listed(t *testing.T) {
 	for _, size := range []int{3, 7, 12, 31, 33, 60} {
 		for seed := range 20 {
 			all := rows(50, sameSecond)
-			c, seen := client(t, paged(t, func(call int, _ string) []string { return shuffled(all, seed, call) }), ordermanager.WithPageSize(size))
+			c, seen := client(t, paged(t, func(call int, _ string) []string { return shuffled(all, seed, call) }),
+				ordermanager.WithPageSize(size))
 			orders, err := collect(t.Context(), c, commerce.Query{})
 			require.NoError(t, err)
 			require.Len(t, orders, 50)
-			require.True(t, slices.IsSortedFunc(orders, func(a, b *commerce.Order) int { return a.PlacedAt.Compare(b.PlacedAt) }), "oldest first")
+			require.True(t, slices.IsSortedFunc(orders,
+				func(a, b *commerce.Order) int { return a.PlacedAt.Compare(b.PlacedAt) }), "oldest first")
 			if size > 32 { // a page begins before the second and ends after it
 				require.LessOrEqual(t, len(*seen), 5, "nothing is read a second time")
 			}
@@ -148,7 +150,8 @@ func TestOrders_sort_by_id_as_well(t *testing.T) {
 	t.Run("and the error stays that of the first request", func(t *testing.T) {
 		t.Parallel()
 		c, seen := client(t, func(r *http.Request) (*http.Response, error) {
-			return httpmock.NewStringResponse(400, fmt.Sprintf(`{"error":"RqlError","message":"%t"}`, strings.Contains(r.URL.RawQuery, "orderId"))), nil
+			return httpmock.NewStringResponse(400,
+				fmt.Sprintf(`{"error":"RqlError","message":"%t"}`, strings.Contains(r.URL.RawQuery, "orderId"))), nil
 		})
 		_, err := collect(t.Context(), c, commerce.Query{})
 		require.ErrorContains(t, err, "true")
@@ -170,7 +173,8 @@ func TestOrders_that_do_not_match_are_reported(t *testing.T) {
 	list := func(t *testing.T, q commerce.Query, all ...string) (orders, odd []*commerce.Order, log string, err error) {
 		t.Helper()
 		var b bytes.Buffer
-		c, _ := client(t, paged(t, func(int, string) []string { return all }), ordermanager.WithLogger(slog.New(slog.NewTextHandler(&b, nil))))
+		c, _ := client(t, paged(t, func(int, string) []string { return all }),
+			ordermanager.WithLogger(slog.New(slog.NewTextHandler(&b, nil))))
 		orders, err = collect(t.Context(), c, q)
 		logged := b.String()
 		q.OnMismatch = func(o *commerce.Order) { odd = append(odd, o) }
@@ -189,7 +193,8 @@ func TestOrders_that_do_not_match_are_reported(t *testing.T) {
 		require.Equal(t, []string{"2", "3"}, ids(odd))
 		require.Contains(t, log, `2 rows did not match the query: SO-2 (status \"CP\"), SO-3 (status \"PR\")`)
 	})
-	for name, status := range map[string]string{"pf": `"pf"`, "PROVISIONING_FAILED": `"PROVISIONING_FAILED"`, "ZZ": `"ZZ"`, "null": "null", "number": "7"} {
+	for name, status := range map[string]string{"pf": `"pf"`, "PROVISIONING_FAILED": `"PROVISIONING_FAILED"`, "ZZ": `"ZZ"`,
+		"null": "null", "number": "7"} {
 		t.Run("as an order with problems when its status is "+name, func(t *testing.T) {
 			t.Parallel()
 			bad := fmt.Sprintf(`{"orderId":"2","orderNumber":"SO-2","type":"SO","status":%s,"orderDate":%q}`, status, at)
@@ -203,7 +208,8 @@ func TestOrders_that_do_not_match_are_reported(t *testing.T) {
 			require.Empty(t, orders[1].Status)
 
 			_, _, _, err = list(t, failed, bad)
-			require.ErrorContains(t, err, "none of the rows that the server returned is what it was asked for: 1 row did not match the query: SO-2")
+			require.ErrorContains(t, err,
+				"none of the rows that the server returned is what it was asked for: 1 row did not match the query: SO-2")
 		})
 	}
 	t.Run("as an error when none matches", func(t *testing.T) {

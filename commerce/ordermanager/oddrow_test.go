@@ -112,7 +112,8 @@ func TestOrders_yields_rows_without_an_id(t *testing.T) {
 			odd, twin := orders[1], orders[3]
 			require.Regexp(t, `^unreadable-row:[0-9a-f]{16}-1$`, odd.ID)
 			require.Equal(t, strings.TrimSuffix(odd.ID, "1")+"2", twin.ID)
-			require.Contains(t, strings.Join(odd.Problems, "\n"), "row 2 of the list has no id by which the order could be read: ")
+			require.Contains(t, strings.Join(odd.Problems, "\n"),
+				"row 2 of the list has no id by which the order could be read: ")
 			require.Contains(t, strings.Join(twin.Problems, "\n"), "row 4 of the list")
 
 			asked := len(*calls)

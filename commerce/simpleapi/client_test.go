@@ -274,7 +274,8 @@ func TestPushTellsWhatIsKnown(t *testing.T) {
 		{"no such order, in plain text", answers(400, "no entity has been found"), commerce.Refused, commerce.ErrNotFound, "HTTP 400 Bad Request: not found"},
 		{"no such order, by the status", answers(404, ""), commerce.DeliveryUnknown, commerce.ErrNotFound, "HTTP 404"},
 		{"a bad token", answers(401, `{"statusCode":401,"message":"Access denied"}`), commerce.Refused, commerce.ErrUnauthorized, "Access denied: the token or the subscription key was refused"},
-		{"a token without the right", answers(403, `{"message":"no"}`), commerce.Refused, commerce.ErrForbidden, "the user may not do this"},
+		{"a token without the right", answers(403, `{"message":"no"}`), commerce.Refused, commerce.ErrForbidden,
+			"the user may not do this"},
 		{"a timeout on the way", answers(408, ""), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 408"},
 		{"a conflict", answers(409, `{"message":"Locked","details":[{"field":"status"}]}`), commerce.Refused, commerce.ErrConflict, `Locked: [{"field":"status"}]`},
 		{"an error in an object", answers(422, `{"error":{"code":"E1","message":"odd"}}`), commerce.Refused, nil, "E1: odd"},
@@ -310,7 +311,8 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestErrorsCarryTheCorrelation(t *testing.T) {
 	t.Parallel()
-	for _, a := range []answer{answers(400, "{}"), answers(200, "<html>"), answers(200, `{"data":null}`), answers(200, `{"id":{}}`)} {
+	for _, a := range []answer{answers(400, "{}"), answers(200, "<html>"), answers(200, `{"data":null}`),
+		answers(200, `{"id":{}}`)} {
 		c, _ := client(t, withHeader(a, "X-Correlation-ID", "corr-7"), simpleapi.WithMaxTries(1))
 		_, list := collect(t.Context(), c, commerce.Query{})
 		_, read := c.Order(t.Context(), "1")

@@ -51,7 +51,8 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 	}{
 		{"a time with an offset", `"creationDate":"2026-11-19T10:00:00+02:00"`, placed, time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
 		{"a time without a zone", `"creationDate":"2026-11-19T10:00:00.5"`, placed, time.Date(2026, 11, 19, 10, 0, 0, 5e8, time.UTC)},
-		{"a time of RFC 1123", `"creationDate":"Thu, 19 Nov 2026 10:00:00 GMT"`, placed, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"a time of RFC 1123", `"creationDate":"Thu, 19 Nov 2026 10:00:00 GMT"`, placed,
+			time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
 		{"a total that is an empty list", `"total":[]`, total, ""},
 		{"no time", `"creationDate":null`, placed, time.Time{}},
 		{"a total as number in an object", `"total":{"currency":"EUR","amount":0.10}`, total, "0.10 EUR"},

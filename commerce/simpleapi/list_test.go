@@ -246,7 +246,8 @@ func TestAListThatHoldsStillIsWalkedOnce(t *testing.T) {
 		{"no total", table{rows: upTo(28), total: untold}, 4},
 		{"a total of zero", table{rows: upTo(28), total: zero}, 4},
 		{"a total that counts the page", table{rows: upTo(28), total: ofPage}, 4},
-		{"a server that does not say so and counts the page", table{rows: upTo(28), most: 4, silent: true, total: ofPage}, 10},
+		{"a server that does not say so and counts the page",
+			table{rows: upTo(28), most: 4, silent: true, total: ofPage}, 10},
 		{"a server of ten a page whose total counts the page", table{rows: upTo(28), most: 5, total: ofPage}, 8},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

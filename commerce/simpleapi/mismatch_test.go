@@ -32,7 +32,8 @@ func TestOrders_in_another_order_on_each_page_are_all_listed(t *testing.T) {
 
 func TestOrders_of_the_same_time_in_the_test_system_are_all_listed(t *testing.T) {
 	t.Parallel()
-	sys, err := commercetest.New(commercetest.Config{ShuffleTies: true, Now: func() time.Time { return time.Unix(1e9, 0) }})
+	sys, err := commercetest.New(commercetest.Config{ShuffleTies: true,
+		Now: func() time.Time { return time.Unix(1e9, 0) }})
 	require.NoError(t, err)
 	for range 100 {
 		sys.Place(commercetest.NewOrder{})
@@ -55,7 +56,8 @@ func TestOrders_that_do_not_match_are_reported(t *testing.T) {
 	}
 	list := func(t *testing.T, q commerce.Query, rows ...string) (orders, odd []*commerce.Order, err error) {
 		t.Helper()
-		c, _ := client(t, answers(200, fmt.Sprintf(`{"data":[%s],"pagination":{"offset":0,"limit":100,"total":%d}}`, strings.Join(rows, ","), len(rows))))
+		c, _ := client(t, answers(200,
+			fmt.Sprintf(`{"data":[%s],"pagination":{"offset":0,"limit":100,"total":%d}}`, strings.Join(rows, ","), len(rows))))
 		q.OnMismatch = func(o *commerce.Order) { odd = append(odd, o) }
 		orders, err = collect(t.Context(), c, q)
 		return orders, odd, err
@@ -120,7 +122,8 @@ func TestList_with_a_total_that_ignores_the_conditions_is_complete(t *testing.T)
 				t.Parallel()
 				var log bytes.Buffer
 				s := &table{rows: upTo(n), total: func(int, int) any { return 4000 }}
-				c, _ := client(t, s.answer, simpleapi.WithPageSize(10), simpleapi.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+				c, _ := client(t, s.answer, simpleapi.WithPageSize(10),
+					simpleapi.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 				shown := 0
 				for _, err := range c.List(t.Context(), opts) {
 					require.NoError(t, err)

@@ -35,10 +35,11 @@ var oddFields = map[string]string{
 	`"statusCode":{}`:                                       "statusCode must be a text or a number, not {}",
 	`"status":true,"statusCode":"PF"`:                       "status must be a text or a number, not true",
 	`"type":{}`:                                             "type must be a text or a number, not {}",
-	`"customerId":` + strings.Repeat("1", 1<<20):            "customerId cannot be read: a number must have at most 64 characters",
-	`"subscriptions":"1"`:                                   `subscriptions must be a list, not "1"`,
-	`"subscriptions":[[],7]`:                                "subscriptions [0] must be a text or a number, not []",
-	`"products":[1]`:                                        "products [0] must be an object, not 1",
+	`"customerId":` + strings.Repeat("1",
+		1<<20): "customerId cannot be read: a number must have at most 64 characters",
+	`"subscriptions":"1"`:    `subscriptions must be a list, not "1"`,
+	`"subscriptions":[[],7]`: "subscriptions [0] must be a text or a number, not []",
+	`"products":[1]`:         "products [0] must be an object, not 1",
 }
 
 func goodRow(id string) string {
@@ -57,7 +58,8 @@ func pagesOf(rows []string) answer {
 		count, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 		start = min(start, len(rows))
 		page := rows[start:min(start+count, len(rows))]
-		return httpmock.NewStringResponse(200, fmt.Sprintf(`{"data":[%s],"pagination":{"total":%d}}`, strings.Join(page, ","), len(rows))), nil
+		return httpmock.NewStringResponse(200,
+			fmt.Sprintf(`{"data":[%s],"pagination":{"total":%d}}`, strings.Join(page, ","), len(rows))), nil
 	}
 }
 
@@ -87,7 +89,8 @@ func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
 	for fields := range oddFields {
 		rows = append(rows, oddRow(strconv.Itoa(len(rows)+1), fields))
 	}
-	rows = append(rows, `null`, `17`, `[]`, `"1"`, `{}`, `{"id":"","status":"error"}`, `{"id":" ","status":"error"}`, `{"id":[1],"status":"error"}`)
+	rows = append(rows, `null`, `17`, `[]`, `"1"`, `{}`, `{"id":"","status":"error"}`, `{"id":" ","status":"error"}`,
+		`{"id":[1],"status":"error"}`)
 	rows = append(rows, goodRow("1000000"))
 	list := pagesOf(rows)
 	c, seen := client(t, func(r *http.Request) (*http.Response, error) {

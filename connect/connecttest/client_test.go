@@ -80,7 +80,8 @@ func serve(t *testing.T, sys *connecttest.System) caller {
 
 func inMemory(t *testing.T, sys *connecttest.System) caller {
 	t.Helper()
-	return caller{t: t, base: "https://connect.test/public/v1", key: "ApiKey " + connecttest.DefaultKey, http: &http.Client{Transport: sys.Transport()}}
+	return caller{t: t, base: "https://connect.test/public/v1", key: "ApiKey " + connecttest.DefaultKey,
+		http: &http.Client{Transport: sys.Transport()}}
 }
 
 func (c caller) try(method, path, body string) (reply, error) {

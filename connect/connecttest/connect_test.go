@@ -107,7 +107,8 @@ func TestTheClientOfThisModuleSeesWhatIsWrong(t *testing.T) {
 		require.ErrorIs(t, client.CheckAccess(t.Context()), connect.ErrForbidden)
 		sys.Forbid()
 		require.NoError(t, client.CheckAccess(t.Context()))
-		other, err := connect.New("https://connect.test/public/v1", connect.APIKey("SU-9:other"), connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}))
+		other, err := connect.New("https://connect.test/public/v1", connect.APIKey("SU-9:other"),
+			connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}))
 		require.NoError(t, err)
 		require.ErrorIs(t, other.CheckAccess(t.Context()), connect.ErrUnauthorized)
 	})

@@ -17,7 +17,8 @@ func TestShuffleTies(t *testing.T) {
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, ShuffleTies: true})
 	for i := range 20 {
 		_, err := sys.AddRequest(connecttest.RequestSeed{
-			ExternalUID: fmt.Sprintf("uid-%02d", i), Type: connect.TypePurchase, Status: connect.StatusPending, Created: clock.Now(),
+			ExternalUID: fmt.Sprintf("uid-%02d", i), Type: connect.TypePurchase, Status: connect.StatusPending,
+			Created: clock.Now(),
 		})
 		require.NoError(t, err)
 	}

@@ -219,7 +219,8 @@ func TestAProgramThatIsKilledWhileTheServersBreakDownEndsAsWell(t *testing.T) {
 	kills, seed := setting(t, "CRASH_KILLS", 200)/10, setting(t, "CRASH_SEED", 1)
 	h := newNight(t, orders)
 	require.NoError(t, h.BreakDown())
-	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 1)), kills, orders, "-rate", "600", "-unreviewed", "-plan", filepath.Join(h.dir, "plan.jsonl"))
+	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 1)), kills, orders, "-rate", "600", "-unreviewed", "-plan",
+		filepath.Join(h.dir, "plan.jsonl"))
 	require.Equal(t, exitDone, l.status, "%s", &l.stderr)
 	require.Equal(t, orders, l.summary(t).Result.Completed, "%s", &l.stderr)
 	h.requireHealed(t, orders)
@@ -233,7 +234,8 @@ func TestAProgramThatIsKilledTwoHundredTimesEndsAsOneThatIsNot(t *testing.T) {
 	h, twin := newNight(t, orders), newNight(t, orders)
 	plan, log := filepath.Join(h.dir, "plan.jsonl"), filepath.Join(h.dir, "audit.jsonl")
 	start := time.Now()
-	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 0)), kills, orders, "-rate", "600", "-unreviewed", "-plan", plan, "-audit", log)
+	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 0)), kills, orders, "-rate", "600", "-unreviewed", "-plan",
+		plan, "-audit", log)
 	t.Logf("%d kills with seed %d took %v", kills, seed, time.Since(start).Round(time.Second))
 
 	undisturbed := twin.live(t, nil, "-rate", "10000")

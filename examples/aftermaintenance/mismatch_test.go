@@ -65,7 +65,8 @@ func TestMismatchedRows_are_counted_and_named(t *testing.T) {
 		status, stdout, stderr := do(t, env, append(flags, "-detailed-exitcode")...)
 		require.Equal(t, exitLeft, status, stderr)
 		text := strings.Join(strings.Fields(stdout), " ")
-		require.Contains(t, text, "Left out: 7 rows did not match the query: "+strings.Join(numbers[:5], ` (status "CP"), `)+` (status "CP") and 2 more`)
+		require.Contains(t, text, "Left out: 7 rows did not match the query: "+strings.Join(numbers[:5],
+			` (status "CP"), `)+` (status "CP") and 2 more`)
 		require.Contains(t, text, "7 to check, since Commerce listed them although they do not match: named above")
 	}
 	status, stdout, stderr := do(t, env, append(flags, "-json")...)

@@ -106,7 +106,8 @@ func TestUnreviewed(t *testing.T) {
 	t.Run("changes nothing else", func(t *testing.T) {
 		t.Parallel()
 		w, env, flags := live(t)
-		for _, wrong := range [][]string{{"-unreviewed"}, {"-apply", "-unreviewed"}, {"-plan", filepath.Join(t.TempDir(), "p"), "-unreviewed"}} {
+		for _, wrong := range [][]string{{"-unreviewed"}, {"-apply", "-unreviewed"},
+			{"-plan", filepath.Join(t.TempDir(), "p"), "-unreviewed"}} {
 			status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], wrong...)...)
 			require.Equal(t, exitUsage, status, wrong)
 			require.Contains(t, stderr, "-unreviewed needs -plan and -apply", wrong)

@@ -51,7 +51,8 @@ func TestRate_holds_while_planning(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	status, _, stderr := do(t, env, append(append(flags, "-rate", "20", "-plan", filepath.Join(t.TempDir(), "p")), orders...)...)
+	status, _, stderr := do(t, env,
+		append(append(flags, "-rate", "20", "-plan", filepath.Join(t.TempDir(), "p")), orders...)...)
 	require.Equal(t, exitDone, status, stderr)
 	calls := len(orders)/2 + 1 // a read each, and the list
 	require.GreaterOrEqual(t, time.Since(start), time.Duration(calls-1)*time.Second/20)

@@ -15,8 +15,9 @@ func TestOutputShowsNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	const hostile = "SO\x1b[2J\a\u009b\u202e\u200d\u2028\x7f1"
 	order := &commerce.Order{
-		ID: hostile, Number: hostile, Type: hostile, Status: hostile, Channel: hostile, VendorID: hostile, CustomerName: hostile,
-		Total: commerce.Money{Currency: hostile}, Failure: commerce.Failure{Text: map[string]string{"en_US": hostile}},
+		ID: hostile, Number: hostile, Type: hostile, Status: hostile, Channel: hostile, VendorID: hostile,
+		CustomerName: hostile,
+		Total:        commerce.Money{Currency: hostile}, Failure: commerce.Failure{Text: map[string]string{"en_US": hostile}},
 	}
 	orders := func(yield func(*commerce.Order, error) bool) { yield(order, nil) }
 	var table, lines strings.Builder

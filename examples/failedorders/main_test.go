@@ -19,7 +19,8 @@ import (
 func TestTheFiltersNarrowTheView(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-json", "-type", "SO,CH", "-via", "reseller", "-text", "internal server"}, "", &out, io.Discard))
+	require.NoError(t, run(t.Context(),
+		[]string{"-json", "-type", "SO,CH", "-via", "reseller", "-text", "internal server"}, "", &out, io.Discard))
 	dec := json.NewDecoder(strings.NewReader(out.String()))
 	n := 0
 	for ; dec.More(); n++ {
@@ -95,7 +96,8 @@ func TestUnknownTypes(t *testing.T) {
 	t.Parallel()
 	var errs strings.Builder
 	require.NoError(t, run(t.Context(), []string{"-type", "so", "-orders", "1"}, "", io.Discard, &errs))
-	require.Contains(t, errs.String(), `failedorders: warning: type "so" is not a code that this library knows: did you mean SO`)
+	require.Contains(t, errs.String(),
+		`failedorders: warning: type "so" is not a code that this library knows: did you mean SO`)
 }
 
 func TestErrorsOfClientsNameFlags(t *testing.T) {
@@ -109,7 +111,8 @@ func TestErrorsOfClientsNameFlags(t *testing.T) {
 func TestHelpIsOnStandardOutput(t *testing.T) {
 	t.Parallel()
 	var out, errs strings.Builder
-	require.Equal(t, cli.ExitDone, cli.Status("failedorders", run(t.Context(), []string{"-help"}, "", &out, io.Discard), &errs))
+	require.Equal(t, cli.ExitDone,
+		cli.Status("failedorders", run(t.Context(), []string{"-help"}, "", &out, io.Discard), &errs))
 	require.Contains(t, out.String(), "usage: failedorders [flags]")
 	require.Contains(t, out.String(), "COMMERCE_TOKEN")
 	require.Empty(t, errs.String())

@@ -23,7 +23,8 @@ func TestTheTableShowsOrdersThatCannotBeReadWhole(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-commerce", s.URL, "-text", "internal server"}, "token", &out, io.Discard))
+	require.NoError(t, run(t.Context(), []string{"-commerce", s.URL, "-text", "internal server"}, "token",
+		&out, io.Discard))
 	require.NotContains(t, out.String(), "SO1")
 	require.Contains(t, out.String(), "SO2")
 	require.Contains(t, out.String(), "orderDate must be a time")

@@ -114,7 +114,8 @@ func TestBrowsers(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	const script = "<script>alert(1)</script>"
-	order, err := json.Marshal(map[string]string{"type": "SO", "comments": script, "vendor": script, "subscription": script, "product": script, "trouble": script})
+	order, err := json.Marshal(map[string]string{"type": "SO", "comments": script, "vendor": script,
+		"subscription": script, "product": script, "trouble": script})
 	require.NoError(t, err)
 	token, key := http.Header{"Aps-Token": {g.CommerceToken}}, http.Header{"Authorization": {"ApiKey " + g.ConnectKey}}
 	const orders, requests = "/aps/2/services/order-manager/orders", "/public/v1/requests"
@@ -125,18 +126,21 @@ func TestBrowsers(t *testing.T) {
 		{http.StatusOK, webtest.Call{Method: http.MethodPost, Path: "/_sandbox/maintenance", Body: `{"on":false}`}},
 		{http.StatusOK, webtest.Call{Method: http.MethodPost, Path: "/_sandbox/orders", Body: string(order)}},
 		{http.StatusOK, webtest.Call{Method: http.MethodGet, Path: "/_sandbox/orders"}},
-		{http.StatusOK, webtest.Call{Method: http.MethodPost, Path: "/_sandbox/faults", Body: `{"system":"commerce","fault":{"path":"` + script + `","kind":"reset"}}`}},
+		{http.StatusOK, webtest.Call{Method: http.MethodPost, Path: "/_sandbox/faults",
+			Body: `{"system":"commerce","fault":{"path":"` + script + `","kind":"reset"}}`}},
 		{http.StatusOK, webtest.Call{Method: http.MethodGet, Path: "/_sandbox/faults"}},
 		{http.StatusOK, webtest.Call{Method: http.MethodDelete, Path: "/_sandbox/faults"}},
 		{http.StatusOK, webtest.Call{Method: http.MethodGet, Path: "/_sandbox/ledger"}},
 		{http.StatusOK, webtest.Call{Method: http.MethodGet, Path: "/_sandbox/violations"}},
-		{http.StatusBadRequest, webtest.Call{Method: http.MethodPost, Path: "/_sandbox/maintenance", Body: `{"` + script + `":1}`}},
+		{http.StatusBadRequest, webtest.Call{Method: http.MethodPost, Path: "/_sandbox/maintenance",
+			Body: `{"` + script + `":1}`}},
 		{http.StatusNotFound, webtest.Call{Method: http.MethodGet, Path: "/_sandbox/" + script}},
 		{http.StatusNotFound, webtest.Call{Method: http.MethodPut, Path: "/_sandbox/orders"}},
 		{http.StatusOK, webtest.Call{Method: http.MethodGet, Path: orders, Header: token}},
 		{http.StatusUnauthorized, webtest.Call{Method: http.MethodGet, Path: orders}},
 		{http.StatusNotFound, webtest.Call{Method: http.MethodGet, Path: orders + "/" + script, Header: token}},
-		{http.StatusNotFound, webtest.Call{Method: http.MethodPost, Path: orders + "/" + script + "/push", Body: `{"ofStatus":"PD"}`, Header: token}},
+		{http.StatusNotFound, webtest.Call{Method: http.MethodPost, Path: orders + "/" + script + "/push",
+			Body: `{"ofStatus":"PD"}`, Header: token}},
 		{http.StatusNotFound, webtest.Call{Method: http.MethodGet, Path: "/" + script, Header: token}},
 		{http.StatusOK, webtest.Call{Method: http.MethodGet, Path: requests + "?limit=1", Header: key}},
 		{http.StatusUnauthorized, webtest.Call{Method: http.MethodGet, Path: requests}},
@@ -178,7 +182,8 @@ func TestListen(t *testing.T) {
 			"evil.example": http.StatusMisdirectedRequest, "sandbox.test.evil.example": http.StatusMisdirectedRequest,
 		} {
 			_, port, _ := strings.Cut(strings.TrimPrefix(g.Commerce, "http://"), "]:")
-			res, _ := webtest.Call{Method: http.MethodGet, Path: "/_sandbox/violations", Host: host}.Do(t, "http://127.0.0.1:"+port)
+			res, _ := webtest.Call{Method: http.MethodGet, Path: "/_sandbox/violations", Host: host}.Do(t,
+				"http://127.0.0.1:"+port)
 			require.Equal(t, status, res.StatusCode, host)
 		}
 	})
@@ -187,7 +192,8 @@ func TestListen(t *testing.T) {
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-lisetn", "x"}, {"-listen", ""}, {"-host", ""}, {"-host", "a:1"}, {"now"}} {
-		require.Equal(t, cli.ExitUsage, cli.Status("sandbox", run(t.Context(), args, io.Discard, io.Discard), io.Discard), args)
+		require.Equal(t, cli.ExitUsage,
+			cli.Status("sandbox", run(t.Context(), args, io.Discard, io.Discard), io.Discard), args)
 	}
 	var stdout, stderr strings.Builder
 	require.Equal(t, cli.ExitDone, cli.Status("sandbox", run(t.Context(), []string{"-help"}, &stdout, &stderr), &stderr))

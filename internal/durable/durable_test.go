@@ -218,7 +218,8 @@ func TestFilesAreWrittenHere(t *testing.T) {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			if sel, ok := n.(*ast.SelectorExpr); ok && writes(sel) {
-				if use := path + " " + sel.Sel.Name; !slices.ContainsFunc(allowed, func(a string) bool { return strings.Contains(use, a) }) {
+				if use := path + " " + sel.Sel.Name; !slices.ContainsFunc(allowed,
+					func(a string) bool { return strings.Contains(use, a) }) {
 					found = append(found, use)
 				}
 			}
@@ -231,7 +232,8 @@ func TestFilesAreWrittenHere(t *testing.T) {
 
 func writes(sel *ast.SelectorExpr) bool {
 	pkg, ok := sel.X.(*ast.Ident)
-	return ok && pkg.Name == "os" && slices.Contains([]string{"Create", "CreateTemp", "OpenFile", "Rename", "WriteFile"}, sel.Sel.Name)
+	return ok && pkg.Name == "os" &&
+		slices.Contains([]string{"Create", "CreateTemp", "OpenFile", "Rename", "WriteFile"}, sel.Sel.Name)
 }
 
 func requireFile(t *testing.T, path, want string) {

@@ -63,7 +63,8 @@ func TestDecimalKeepsItsPlaces(t *testing.T) {
 		require.True(t, d.Equal(again))
 	}
 	for _, in := range []string{
-		"", "a", "1e70", "-1e64", "1e-70", "1e2147483647", "-1e-2147483648", "1e99999999999", "NaN", "Infinity", strings.Repeat("9", 65),
+		"", "a", "1e70", "-1e64", "1e-70", "1e2147483647", "-1e-2147483648", "1e99999999999", "NaN", "Infinity",
+		strings.Repeat("9", 65),
 	} {
 		start := time.Now()
 		_, err := number.Decimal(in)
@@ -88,7 +89,8 @@ func TestCheckJSONNamesThePlace(t *testing.T) {
 	long := strings.Repeat("9", 1<<20)
 	require.EqualError(t, number.CheckJSON([]byte(`{"a":1,"b":`+long+`}`)), "byte 12: "+tooLong)
 	require.EqualError(t, number.CheckJSON([]byte(`["x\"",-`+long[:1<<20-1]+`]`)), "byte 8: "+tooLong)
-	for _, fine := range []string{``, `"` + long + `"`, `"\\"`, `"` + long, `"\`, `[1,2.5e-3,"\"` + long + `"]`, strings.Repeat("1,", 1000)} {
+	for _, fine := range []string{``, `"` + long + `"`, `"\\"`, `"` + long, `"\`, `[1,2.5e-3,"\"` + long + `"]`,
+		strings.Repeat("1,", 1000)} {
 		require.NoError(t, number.CheckJSON([]byte(fine)))
 	}
 }

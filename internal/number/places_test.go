@@ -81,7 +81,8 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 			for i := range header {
 				h[i] = strings.ReplaceAll(header[i], "N", n[:min(len(n), 1<<19)]) // net/http reads no more
 			}
-			c, err := connect.New(serve(t, strings.ReplaceAll(body, "N", n), h...), connect.APIKey("ApiKey SU-1:abc"), connect.WithMaxTries(1))
+			c, err := connect.New(serve(t, strings.ReplaceAll(body, "N", n), h...), connect.APIKey("ApiKey SU-1:abc"),
+				connect.WithMaxTries(1))
 			require.NoError(t, err)
 			return firstError(c.Requests(ctx, connect.RequestQuery{}))
 		}

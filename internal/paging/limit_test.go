@@ -27,6 +27,7 @@ func TestWalkOfAnEndlessListFails(t *testing.T) {
 			}
 			w.Take(rows, Unknown)
 		}
-		require.EqualError(t, w.Err(), "the list has more than 10000 rows, which cannot be right; ask for less, for example a shorter period")
+		require.EqualError(t, w.Err(),
+			"the list has more than 10000 rows, which cannot be right; ask for less, for example a shorter period")
 	}
 }

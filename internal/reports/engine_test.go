@@ -147,7 +147,8 @@ func TestTemporal11683ListBreaksOff(t *testing.T) {
 	s := newShop(10)
 	s.breakAt = 6
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
-	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second), resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1}, path); err == nil {
+	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
+		resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1}, path); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -159,7 +160,8 @@ func TestTemporal11683ListBreaksOff(t *testing.T) {
 func TestExtraSpoiltPlans(t *testing.T) {
 	s := newShop(5)
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
-	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second), resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1}, path); err != nil {
+	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
+		resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1}, path); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(path)
@@ -211,7 +213,8 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 func TestServiceControl938Rate(t *testing.T) {
 	s := newShop(15)
 	began := time.Now()
-	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency = 20, 8 }).Apply(within(t, 30*time.Second), planOf(t, s, resubmit.Everything()))
+	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency = 20, 8 }).Apply(within(t, 30*time.Second),
+		planOf(t, s, resubmit.Everything()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +238,8 @@ func TestServiceBusExplorer342InTurn(t *testing.T) {
 		o.Status = commerce.StatusCompleted
 		return nil
 	}
-	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Concurrency = 4 }).Apply(within(t, 30*time.Second), planOf(t, s, resubmit.Everything()))
+	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Concurrency = 4 }).Apply(within(t, 30*time.Second),
+		planOf(t, s, resubmit.Everything()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +307,8 @@ func TestExtraListsOfIds(t *testing.T) {
 			t.Errorf("%s: %v %v", name, ids, err)
 		}
 	}
-	for name, text := range map[string]string{"1.00003E+06": "OrderID\n1.00003E+06\n", "1,000,027": "OrderID\n\"1,000,027\"\n", "001000027": "OrderID\n001000027\n"} {
+	for name, text := range map[string]string{"1.00003E+06": "OrderID\n1.00003E+06\n",
+		"1,000,027": "OrderID\n\"1,000,027\"\n", "001000027": "OrderID\n001000027\n"} {
 		if lines, err := billing.ReadLines(strings.NewReader(text)); err == nil {
 			t.Errorf("%s was read as %v", name, lines)
 		}
@@ -362,7 +367,8 @@ func TestMimir8815NextTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
-			Source: c, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1, Explicit: []string{"SO000027"}, Targets: []commerce.Status{"PD", "PR"},
+			Source: c, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1, Explicit: []string{"SO000027"},
+			Targets: []commerce.Status{"PD", "PR"},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -370,7 +376,8 @@ func TestMimir8815NextTarget(t *testing.T) {
 		if p.Counts().Resubmit != 1 {
 			t.Fatalf("%s", p.Counts())
 		}
-		report, err := runnerOf(t, c, func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} }).Apply(within(t, 30*time.Second), p)
+		report, err := runnerOf(t, c,
+			func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} }).Apply(within(t, 30*time.Second), p)
 		if n := pushes.Load(); n != 1 {
 			t.Errorf("%d: %d pushes: %v, %v", status, n, report, err)
 		}

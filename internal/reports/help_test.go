@@ -136,13 +136,15 @@ func member(name, value string) string {
 
 // h2 is a server that speaks as much of HTTP/2 as is needed to get a request and to end it badly.
 // end gets the number of the request and its stream, and writes the answer.
-func h2(t *testing.T, end func(w io.Writer, n int, stream uint32) (hangUp bool)) (base string, opt ordermanager.Option, requests *atomic.Int32) {
+func h2(t *testing.T, end func(w io.Writer, n int, stream uint32) (hangUp bool)) (base string, opt ordermanager.Option,
+	requests *atomic.Int32) {
 	t.Helper()
 	donor := httptest.NewTLSServer(nil)
 	defer donor.Close()
 	pool := x509.NewCertPool()
 	pool.AddCert(donor.Certificate())
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: donor.TLS.Certificates, NextProtos: []string{"h2"}})
+	l, err := tls.Listen("tcp", "127.0.0.1:0",
+		&tls.Config{Certificates: donor.TLS.Certificates, NextProtos: []string{"h2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +186,8 @@ func h2(t *testing.T, end func(w io.Writer, n int, stream uint32) (hangUp bool))
 			go talk(c)
 		}
 	}()
-	return "https://" + l.Addr().String(), ordermanager.WithTLSConfig(&tls.Config{RootCAs: pool, ServerName: "example.com"}), requests
+	return "https://" + l.Addr().String(), ordermanager.WithTLSConfig(&tls.Config{RootCAs: pool,
+		ServerName: "example.com"}), requests
 }
 
 func resetStream(w io.Writer, stream, code uint32) {
@@ -322,7 +325,8 @@ func newShop(n int) *shop {
 
 func failedOrder(i int) *commerce.Order {
 	return &commerce.Order{
-		ID: fmt.Sprintf("id-%04d", i), Number: fmt.Sprintf("SO%06d", i), Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
+		ID: fmt.Sprintf("id-%04d", i), Number: fmt.Sprintf("SO%06d", i), Type: commerce.TypeSales,
+		Status:   commerce.StatusProvisioningFailed,
 		PlacedAt: time.Date(2026, 11, 21, 2, 0, i, 0, time.UTC), FailedAt: time.Date(2026, 11, 21, 2, 1, i, 0, time.UTC),
 		VendorID: "1", Channel: commerce.ChannelDirect, SubscriptionIDs: []string{fmt.Sprintf("sub-%d", i)},
 		Failure:     commerce.Failure{Text: map[string]string{"en_US": "502 Bad Gateway"}},
@@ -399,7 +403,8 @@ func (s *shop) pushes() []string {
 
 func planOf(t *testing.T, s resubmit.OrderSource, f resubmit.Filter) *resubmit.Plan {
 	t.Helper()
-	p, err := resubmit.BuildPlan(within(t, 20*time.Second), resubmit.PlanConfig{Source: s, Filter: f, IgnoreConnect: true, Settle: -1})
+	p, err := resubmit.BuildPlan(within(t, 20*time.Second),
+		resubmit.PlanConfig{Source: s, Filter: f, IgnoreConnect: true, Settle: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

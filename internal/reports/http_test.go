@@ -83,7 +83,8 @@ func TestGo22158KeepAliveEOF(t *testing.T) {
 					}
 					gets.Add(1)
 					body := orderJSON("id-1", "PF", "2026-11-21T02:00:00Z")
-					_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+					_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+						len(body), body)
 				}
 			}()
 		}
@@ -100,7 +101,8 @@ func TestGo22158KeepAliveEOF(t *testing.T) {
 
 // QVerisAI/qveris-agent-toolkit#142: the forms of the header that are right, and nonsense.
 func TestQveris142RetryAfterForms(t *testing.T) {
-	for v, right := range map[string]time.Duration{"-5": 0, "0": 0, " 7 ": 7 * time.Second, "120": 2 * time.Minute, "Wed, 21 Oct 2015 07:28:00 GMT": 0} {
+	for v, right := range map[string]time.Duration{"-5": 0, "0": 0, " 7 ": 7 * time.Second, "120": 2 * time.Minute,
+		"Wed, 21 Oct 2015 07:28:00 GMT": 0} {
 		if got := retryAfterOf(t, map[string]string{"Retry-After": v}); got != right {
 			t.Errorf("%q: %s", v, got)
 		}
@@ -220,12 +222,14 @@ func TestTrident1139Rewind(t *testing.T) {
 
 // Base URLs as people write them.
 func TestExtraBaseURLs(t *testing.T) {
-	for _, u := range []string{"https://[::1]:8443", "https://h.example.net/a/b/", "HTTPS://h.example.net", "https://h.example.net:6308"} {
+	for _, u := range []string{"https://[::1]:8443", "https://h.example.net/a/b/", "HTTPS://h.example.net",
+		"https://h.example.net:6308"} {
 		if _, err := ordermanager.New(u, ordermanager.Token("12345678")); err != nil {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
-	for _, u := range []string{"h.example.net", "//h.example.net", "https://u:p@h.example.net", "https://h.example.net?x=1", "https://"} {
+	for _, u := range []string{"h.example.net", "//h.example.net", "https://u:p@h.example.net",
+		"https://h.example.net?x=1", "https://"} {
 		if _, err := ordermanager.New(u, ordermanager.Token("12345678")); err == nil {
 			t.Errorf("%s was taken", u)
 		} else if strings.Contains(err.Error(), "u:p") {
@@ -244,14 +248,16 @@ func TestRetryablehttp82EndlessBody(t *testing.T) {
 			}
 		}
 	})
-	if _, err := orderClient(t, s.URL, ordermanager.WithMaxBody(1<<20)).Order(within(t, 10*time.Second), "id-1"); err == nil {
+	if _, err := orderClient(t, s.URL, ordermanager.WithMaxBody(1<<20)).Order(within(t, 10*time.Second),
+		"id-1"); err == nil {
 		t.Error("no error")
 	}
 }
 
 // Connect behind a page that says 200.
 func TestExtraPageInsteadOfJSON(t *testing.T) {
-	base, _ := answers(t, 200, map[string]string{"Content-Type": "text/html; charset=iso-8859-1"}, "<html>maintenance</html>")
+	base, _ := answers(t, 200, map[string]string{"Content-Type": "text/html; charset=iso-8859-1"},
+		"<html>maintenance</html>")
 	c, err := connect.New(base, connect.APIKey("SU-000-000-000:key12345678"), connect.WithMaxTries(1))
 	if err != nil {
 		t.Fatal(err)

@@ -103,9 +103,11 @@ func TestDoctl84CappedPages(t *testing.T) {
 
 // camunda/camunda#43728: what the server gives beyond the filter is not taken.
 func TestCamunda43728FilterIgnored(t *testing.T) {
-	all := []string{orderJSON("id-1", "PF", "2026-11-21T02:00:00Z"), orderJSON("id-2", "CP", "2026-11-21T02:00:00Z"), orderJSON("id-3", "PF", "2020-01-01T00:00:00Z")}
+	all := []string{orderJSON("id-1", "PF", "2026-11-21T02:00:00Z"), orderJSON("id-2", "CP", "2026-11-21T02:00:00Z"),
+		orderJSON("id-3", "PF", "2020-01-01T00:00:00Z")}
 	base, _ := pages(t, func(int, string) []string { return all }, 100)
-	ids, err := listed(t, orderClient(t, base), commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
+	ids, err := listed(t, orderClient(t, base),
+		commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
 	if err != nil || !slices.Equal(ids, []string{"id-1"}) {
 		t.Errorf("%v, %v", ids, err)
 	}
@@ -114,7 +116,8 @@ func TestCamunda43728FilterIgnored(t *testing.T) {
 // One row that cannot be read must neither hide the others nor go missing: it comes with what is wrong with it.
 func TestExtraOneBadRow(t *testing.T) {
 	all := []string{
-		orderJSON("id-1", "PF", "2026-11-21T02:00:00Z"), orderJSON("id-2", "PF", "yesterday"), orderJSON("id-3", "PF", "2026-11-21T02:00:00Z"),
+		orderJSON("id-1", "PF", "2026-11-21T02:00:00Z"), orderJSON("id-2", "PF", "yesterday"), orderJSON("id-3", "PF",
+			"2026-11-21T02:00:00Z"),
 	}
 	base, _ := pages(t, func(int, string) []string { return all }, 100)
 	problems := map[string]string{}
@@ -124,7 +127,8 @@ func TestExtraOneBadRow(t *testing.T) {
 		}
 		problems[o.ID] = strings.Join(o.Problems, "; ")
 	}
-	if len(problems) != 3 || problems["id-1"] != "" || problems["id-3"] != "" || !strings.Contains(problems["id-2"], "yesterday") {
+	if len(problems) != 3 || problems["id-1"] != "" || problems["id-3"] != "" ||
+		!strings.Contains(problems["id-2"], "yesterday") {
 		t.Errorf("%q", problems)
 	}
 }
@@ -145,7 +149,8 @@ func TestPyvcloud711PlusAndSpaces(t *testing.T) {
 
 // supabase/postgrest-py#477, wazuh/wazuh#5434: values with everything in them, by what the server gets.
 func TestPostgrestPy477Values(t *testing.T) {
-	for _, value := range []string{"a,b", "a(b)", `a"b`, "a'b", "a&b=c", "a b", "a+b", "50%", "ä", "a\\b", "a*b", "null", "-5", ".5", "#1"} {
+	for _, value := range []string{"a,b", "a(b)", `a"b`, "a'b", "a&b=c", "a b", "a+b", "50%", "ä", "a\\b", "a*b", "null",
+		"-5", ".5", "#1"} {
 		var got string
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			got = r.URL.RawQuery
@@ -283,14 +288,16 @@ func TestHermez367CappedTotal(t *testing.T) {
 			limit, _ := strconv.Atoi(q.Get("limit"))
 			var rows []string
 			for i := offset; i < min(25, offset+limit); i++ {
-				rows = append(rows, requestJSON(fmt.Sprintf("PR-%03d", i), fmt.Sprint(i), fmt.Sprintf("2026-11-21T02:00:%02d+00:00", i)))
+				rows = append(rows, requestJSON(fmt.Sprintf("PR-%03d", i), fmt.Sprint(i),
+					fmt.Sprintf("2026-11-21T02:00:%02d+00:00", i)))
 			}
 			w.Header().Set("Content-Range", fmt.Sprintf("items %d-%d/%d", offset, offset+len(rows)-1, total(offset, len(rows))))
 			_, _ = io.WriteString(w, "["+strings.Join(rows, ",")+"]")
 		})
 		n := 0
 		var bad error
-		for _, err := range connectClient(t, s.URL, connect.WithPageSize(10)).Requests(within(t, 10*time.Second), connect.RequestQuery{}) {
+		for _, err := range connectClient(t, s.URL, connect.WithPageSize(10)).Requests(within(t, 10*time.Second),
+			connect.RequestQuery{}) {
 			if err != nil {
 				bad = err
 				break

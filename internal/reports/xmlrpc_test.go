@@ -16,7 +16,8 @@ import (
 
 // gturri/aXMLRPC#42, kolo/xmlrpc#41: dashes, a zone without a colon, Z.
 func TestAXMLRPC42ZonedTimes(t *testing.T) {
-	for _, s := range []string{"2026-11-21T02:03:04+0000", "2026-11-21T02:03:04Z", "20261121T02:03:04Z", "20261121T02:03:04"} {
+	for _, s := range []string{"2026-11-21T02:03:04+0000", "2026-11-21T02:03:04Z", "20261121T02:03:04Z",
+		"20261121T02:03:04"} {
 		got, err := execute(t, 200, nil, xmlHead+result(v("<dateTime.iso8601>"+s+"</dateTime.iso8601>")))
 		if err != nil || !got.(time.Time).Equal(time.Date(2026, 11, 21, 2, 3, 4, 0, time.UTC)) {
 			t.Errorf("%s: %v, %v", s, got, err)
@@ -26,7 +27,8 @@ func TestAXMLRPC42ZonedTimes(t *testing.T) {
 
 // gggeek/phpxmlrpc#91, gturri/aXMLRPC#36.
 func TestPhpxmlrpc91Nil(t *testing.T) {
-	for _, s := range []string{"<nil/>", "<nil></nil>", `<ex:nil xmlns:ex="http://ws.apache.org/xmlrpc/namespaces/extensions"/>`} {
+	for _, s := range []string{"<nil/>", "<nil></nil>",
+		`<ex:nil xmlns:ex="http://ws.apache.org/xmlrpc/namespaces/extensions"/>`} {
 		got, err := execute(t, 200, nil, xmlHead+result(v(s)))
 		want(t, got, err, nil)
 	}

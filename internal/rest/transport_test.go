@@ -154,7 +154,8 @@ func TestPlainHTTP(t *testing.T) {
 	t.Run("rejects hosts that only look like this one", func(t *testing.T) {
 		t.Parallel()
 		for _, host := range []string{
-			"127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", "[::]", "127.0.0.1%2eevil.example", "2130706433", "localhost.",
+			"127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", "[::]", "127.0.0.1%2eevil.example",
+			"2130706433", "localhost.",
 		} {
 			_, err := rest.New(rest.Config{BaseURL: "http://" + host, Auth: fakeAuth(t)})
 			require.Error(t, err, host)

@@ -47,7 +47,8 @@ var hostile = map[string]string{
 
 // harmless are texts that stay as they are.
 var harmless = []string{
-	"", "plain", "Grüße, Żółć", "Ёлка", "日本語 한국어", "עברית", "العربية", "हिन्दी", "e\u0301 combined", "🎉 ❤️ 👍🏽 🇵🇱",
+	"", "plain", "Grüße, Żółć", "Ёлка", "日本語 한국어", "עברית", "العربية",
+	"हिन्दी", "e\u0301 combined", "🎉 ❤️ 👍🏽 🇵🇱",
 	"→ “quotes” … € № ½ ² ", "\ufffd", "no\u00a0break",
 }
 

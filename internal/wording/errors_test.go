@@ -179,7 +179,8 @@ func TestNoClientShowsHostileText(t *testing.T) {
 	failed := map[string]int{}
 	var mu sync.Mutex
 	t.Run("clients", func(t *testing.T) {
-		for _, what := range []string{"ESC", "DEL", "CSI as C1", "C1 as a byte", "right-to-left override", "zero-width joiner"} {
+		for _, what := range []string{"ESC", "DEL", "CSI as C1", "C1 as a byte", "right-to-left override",
+			"zero-width joiner"} {
 			h := hostile[what]
 			for kind, answer := range answersWith("a" + h + "[31mb") {
 				t.Run(kind+" with "+what, func(t *testing.T) {
@@ -217,13 +218,17 @@ func errorsOf(t *testing.T, server *httptest.Server, logged *bytes.Buffer) iter.
 	t.Helper()
 	logger := slog.New(slog.NewJSONHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h := server.Client()
-	om, err := ordermanager.New(server.URL, ordermanager.Token("token-of-the-test"), ordermanager.WithHTTPClient(h), ordermanager.WithLogger(logger), ordermanager.WithMaxTries(1))
+	om, err := ordermanager.New(server.URL, ordermanager.Token("token-of-the-test"), ordermanager.WithHTTPClient(h),
+		ordermanager.WithLogger(logger), ordermanager.WithMaxTries(1))
 	require.NoError(t, err)
-	simple, err := simpleapi.New(server.URL, simpleapi.Token("subscription-key", "token-of-the-test"), simpleapi.WithHTTPClient(h), simpleapi.WithLogger(logger), simpleapi.WithMaxTries(1))
+	simple, err := simpleapi.New(server.URL, simpleapi.Token("subscription-key", "token-of-the-test"),
+		simpleapi.WithHTTPClient(h), simpleapi.WithLogger(logger), simpleapi.WithMaxTries(1))
 	require.NoError(t, err)
-	bill, err := billing.New(server.URL, billing.Basic("user", "password-of-the-test"), billing.WithHTTPClient(h), billing.WithLogger(logger), billing.WithMaxTries(1))
+	bill, err := billing.New(server.URL, billing.Basic("user", "password-of-the-test"), billing.WithHTTPClient(h),
+		billing.WithLogger(logger), billing.WithMaxTries(1))
 	require.NoError(t, err)
-	conn, err := connect.New(server.URL, connect.APIKey("SU-123-456-789:secret-of-the-test"), connect.WithHTTPClient(h), connect.WithLogger(logger), connect.WithMaxTries(1))
+	conn, err := connect.New(server.URL, connect.APIKey("SU-123-456-789:secret-of-the-test"), connect.WithHTTPClient(h),
+		connect.WithLogger(logger), connect.WithMaxTries(1))
 	require.NoError(t, err)
 	ctx := t.Context()
 	return func(yield func(string, error) bool) {

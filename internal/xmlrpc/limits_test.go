@@ -232,7 +232,8 @@ func TestScalars_refuse_long_numbers_before_parsing(t *testing.T) {
 		"dateTime.iso8601": func(v *xmlrpc.Value) error { _, err := v.Time(); return err },
 	} {
 		element = strings.TrimSpace(element)
-		document := "<methodResponse><params><param><value><" + element + ">" + long + "</" + element + "></value></param></params></methodResponse>"
+		document := "<methodResponse><params><param><value><" + element + ">" + long + "</" + element +
+			"></value></param></params></methodResponse>"
 		start := time.Now()
 		err := xmlrpc.DecodeResponse(strings.NewReader(document), xmlrpc.DecodeOptions{}, read)
 		require.Error(t, err, element)
@@ -258,12 +259,13 @@ func TestLiteral_reads_scalars_as_they_are_written(t *testing.T) {
 	}
 	document := "<methodResponse><params><param><value><array><data><value><array><data></data></array></value><value><i4>1</i4></value></data></array></value></param></params></methodResponse>"
 	var read []string
-	require.NoError(t, xmlrpc.DecodeResponse(strings.NewReader(document), xmlrpc.DecodeOptions{}, func(v *xmlrpc.Value) error {
-		return v.Each(func(_ int, v *xmlrpc.Value) error {
-			text, ok, err := v.Literal()
-			read = append(read, fmt.Sprint(text, ok))
-			return err
-		})
-	}))
+	require.NoError(t, xmlrpc.DecodeResponse(strings.NewReader(document), xmlrpc.DecodeOptions{},
+		func(v *xmlrpc.Value) error {
+			return v.Each(func(_ int, v *xmlrpc.Value) error {
+				text, ok, err := v.Literal()
+				read = append(read, fmt.Sprint(text, ok))
+				return err
+			})
+		}))
 	require.Equal(t, []string{"false", "1true"}, read)
 }

@@ -67,16 +67,18 @@ var troubleIsBroken = []brokenCase{
 	{"a pusher that sends again what a gateway answered", "I6", Config{Runner: wrapPusher(
 		func(ctx context.Context, p resubmit.Pusher, id string, to commerce.Status) error {
 			err := p.Push(ctx, id, to)
-			if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery == commerce.DeliveryUnknown && e.HTTPStatus >= 300 {
+			if e, ok := errors.AsType[*commerce.Error](err); ok && e.Delivery == commerce.DeliveryUnknown &&
+				e.HTTPStatus >= 300 {
 				err = p.Push(ctx, id, to)
 			}
 			return err
 		},
 	)}},
-	{"clients that take refused credentials for trouble", "credentials", Config{Runner: func(_ *Process, c *resubmit.Config) {
-		blind := blindClient{c.Reader, c.Pusher}
-		c.Reader, c.Pusher = blind, blind
-	}}},
+	{"clients that take refused credentials for trouble", "credentials",
+		Config{Runner: func(_ *Process, c *resubmit.Config) {
+			blind := blindClient{c.Reader, c.Pusher}
+			c.Reader, c.Pusher = blind, blind
+		}}},
 	{"a pusher that sends again after a panic", "I6", Config{Runner: wrapPusher(
 		func(ctx context.Context, p resubmit.Pusher, id string, to commerce.Status) (err error) {
 			defer func() {
@@ -95,7 +97,8 @@ type changedSource struct {
 	change func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool)
 }
 
-func sourceFunc(change func(iter.Seq2[*commerce.Order, error], func(*commerce.Order, error) bool), s resubmit.OrderSource) changedSource {
+func sourceFunc(change func(iter.Seq2[*commerce.Order, error], func(*commerce.Order, error) bool),
+	s resubmit.OrderSource) changedSource {
 	return changedSource{s, change}
 }
 
@@ -106,7 +109,8 @@ func (s changedSource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*
 // carelessFinder says that there is no request for a key that was not answered.
 type carelessFinder struct{ resubmit.RequestFinder }
 
-func (f carelessFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (f carelessFinder) NewestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	found, err := f.RequestFinder.NewestRequests(ctx, keys)
 	if err == nil || found == nil {
 		return found, err
@@ -142,7 +146,8 @@ func (c blindClient) System() string {
 
 func forgetRefusal(err error) error {
 	if errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrForbidden) {
-		return &commerce.Error{Op: "call", HTTPStatus: http.StatusBadGateway, Delivery: commerce.NotSent, Err: errors.New("no answer")}
+		return &commerce.Error{Op: "call", HTTPStatus: http.StatusBadGateway, Delivery: commerce.NotSent,
+			Err: errors.New("no answer")}
 	}
 	return err
 }
@@ -213,7 +218,8 @@ func TestTrouble(t *testing.T) {
 		{
 			"panics everywhere",
 			func(s *scenario) {
-				s.panics = []panicSeed{{call: callRead, order: 2, n: 1}, {call: callEvent, order: -1, n: 3}, {call: callList, order: -1}}
+				s.panics = []panicSeed{{call: callRead, order: 2, n: 1}, {call: callEvent, order: -1, n: 3},
+					{call: callList, order: -1}}
 			},
 			[]string{"panic before the call (read)", "panic before the call (event)", "panic before the call (list)"}, "",
 		},

@@ -47,7 +47,8 @@ func TestStatus(t *testing.T) {
 		})
 	}
 	require.NoError(t, cli.Usage(nil))
-	require.Equal(t, cli.ExitUsage, cli.Status("prog", fmt.Errorf("wrapped: %w", cli.Usage(errors.New("wrong"))), &strings.Builder{}))
+	require.Equal(t, cli.ExitUsage,
+		cli.Status("prog", fmt.Errorf("wrapped: %w", cli.Usage(errors.New("wrong"))), &strings.Builder{}))
 }
 
 func TestStatusShowsNoControlCharacters(t *testing.T) {

@@ -90,7 +90,8 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 		next: connecttest.New(connecttest.Config{Key: connectKey}).Transport(), secrets: vault, how: how,
 		where: func(*http.Request, string) bool { return true },
 	}
-	requests, err := connect.New("https://connect.test/public/v1", connect.APIKey(connectKey), connect.WithLogger(r.logger),
+	requests, err := connect.New("https://connect.test/public/v1", connect.APIKey(connectKey),
+		connect.WithLogger(r.logger),
 		connect.WithHTTPClient(&http.Client{Transport: broken}), connect.WithMaxTries(1))
 	require.NoError(t, err)
 

@@ -37,9 +37,11 @@ func TestGuard(t *testing.T) {
 
 func TestHosts(t *testing.T) {
 	t.Parallel()
-	names := []string{"localhost", "localhost:80", "LOCALHOST", "127.0.0.1", "127.0.0.2:9", "[::1]:80", "[::1]", "[::ffff:127.0.0.1]:80"}
+	names := []string{"localhost", "localhost:80", "LOCALHOST", "127.0.0.1", "127.0.0.2:9", "[::1]:80", "[::1]",
+		"[::ffff:127.0.0.1]:80"}
 	addresses := []string{"192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", "0.0.0.0:80"}
-	foreign := []string{"evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "localhost@evil.example", "[evil.example]", "2130706433", "0x7f.1", ""}
+	foreign := []string{"evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example",
+		"localhost@evil.example", "[evil.example]", "2130706433", "0x7f.1", ""}
 	for _, c := range []struct {
 		hosts            web.Hosts
 		allowed, refused []string
