@@ -32,6 +32,9 @@ var (
 	// it answered in its place: 502, 503, 504, another 5xx or a 404 without a sign
 	// of Connect, a network error, or a page with a good status instead of JSON.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrUnclearRequest says that Connect answered a look-up with a request that may
+	// belong to a key, but cannot be read or has an unknown type or status.
+	ErrUnclearRequest = errors.New("unclear request")
 )
 
 // Error is a failed call to Connect. It holds no secrets.

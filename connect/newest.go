@@ -26,13 +26,6 @@ const maxChunk = 50
 
 const lookUpOp = "newest requests"
 
-// lookedFor are the statuses that the connector itself follows an order by
-// (facts/connect.md 3): all but draft, which nobody has sent yet.
-var lookedFor = []RequestStatus{
-	StatusFailed, StatusPending, StatusApproved, StatusInquiring,
-	StatusTiersSetup, StatusScheduled, StatusRevoking, StatusRevoked,
-}
-
 // leftOut are the parts of a request that a look-up does without: they make it
 // slow (facts/connect.md 2.3).
 var leftOut = []string{
@@ -259,13 +252,13 @@ func named(keys []RequestKey, err error) error {
 // maxNamed is how many keys an error names.
 const maxNamed = 5
 
-// once looks keys up.
+// once looks keys up. It asks for requests in every status: one with a status that this
+// library does not know is a request as well.
 func (l *lookUp) once(ctx context.Context, keys []RequestKey) error {
 	query, err := encode([]rql.Expr{
 		projection("select", leftOut...),
 		keys[0].term(keys),
 		anyOf("type", []string{string(keys[0].Type)}),
-		anyOf("status", plain(lookedFor)),
 		projection("ordering", "-created"),
 	})
 	if err != nil {
@@ -297,6 +290,17 @@ func (l *lookUp) once(ctx context.Context, keys []RequestKey) error {
 type strayError struct{ why string }
 
 func (e *strayError) Error() string { return "Connect returned " + e.why }
+
+// Is matches ErrUnclearRequest.
+func (e *strayError) Is(target error) bool { return target == ErrUnclearRequest }
+
+// flawError says why nothing follows from a request of a key.
+type flawError struct{ text string }
+
+func (e *flawError) Error() string { return e.text }
+
+// Is matches ErrUnclearRequest.
+func (e *flawError) Is(target error) bool { return target == ErrUnclearRequest }
 
 // lookedUp is one row of a look-up.
 type lookedUp struct {
@@ -390,7 +394,7 @@ func file(histories map[RequestKey]map[string][]*Request, bad map[RequestKey]err
 			continue
 		}
 		if flaw := l.flaw(key); flaw != "" {
-			bad[key] = &Error{Op: lookUpOp, Err: fmt.Errorf("%s: request %s %s", key.name(), r.ID, flaw)}
+			bad[key] = &Error{Op: lookUpOp, Err: &flawError{fmt.Sprintf("%s: request %s %s", key.name(), r.ID, flaw)}}
 			continue
 		}
 		if histories[key] == nil {

@@ -128,3 +128,20 @@ func TestNewestRequests_find_requests_whose_keys_have_blanks_around_them(t *test
 		require.Len(t, found[key], 1, "%+v", key)
 	}
 }
+
+// A server that filters by status does not return a request whose status this library
+// does not know, if it is asked for the others.
+func TestNewestRequests_ask_for_requests_in_every_status(t *testing.T) {
+	t.Parallel()
+	const row = `{"id":"PR-1","type":"purchase","status":"on_hold","created":"2026-01-10",` +
+		`"asset":{"id":"AS-1","external_uid":"tenant-1"}}`
+	fake := &fakeConnect{add: func(query string) string {
+		if strings.Contains(query, "status") {
+			return ""
+		}
+		return row
+	}}
+	found, err := clientOver(t, fake).NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-1")})
+	require.ErrorContains(t, err, `has the unknown status "on_hold"`)
+	require.Empty(t, found)
+}

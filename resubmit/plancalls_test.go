@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -221,6 +223,42 @@ func afterwards(good int, err error) planFinder {
 		return nil, err
 	}
 }
+
+// A request that belongs to no key for sure makes its keys unknown, not the whole plan.
+func TestPlanner_holds_orders_when_all_look_ups_return_unclear_requests(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]string{
+		"no asset":          `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10T00:00:00Z"}`,
+		"an unknown status": `{"id":"PR-1","type":"purchase","status":"on_hold","created":"2026-01-10T00:00:00Z","asset":{"id":"AS-1","external_id":"%s"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source := failedOrders(1)
+			if strings.Contains(row, "%s") {
+				row = fmt.Sprintf(row, source.orders[0].SubscriptionIDs[0])
+			}
+			vendors, err := connect.New("https://connect.example", connect.APIKey("SU-000-000-000:key12345678"),
+				connect.WithHTTPClient(&http.Client{Transport: answering(func(r *http.Request) (*http.Response, error) {
+					body := "[" + row + "]"
+					if strings.Contains(r.URL.RawQuery, "offset=1") {
+						body = "[]"
+					}
+					return &http.Response{
+						StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+						Body: io.NopCloser(strings.NewReader(body)), Request: r,
+					}, nil
+				})}))
+			require.NoError(t, err)
+			entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: vendors})
+			require.Len(t, entries, 1)
+			require.Equal(t, resubmit.Hold, entries[0].Decision.Action)
+		})
+	}
+}
+
+type answering func(*http.Request) (*http.Response, error)
+
+func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 	t.Parallel()

@@ -824,6 +824,8 @@ type lookUps struct {
 func (l *lookUps) note(answered bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// Connect has answered if it returned an unclear request: that is about its keys only.
+	answered = answered || errors.Is(err, connect.ErrUnclearRequest)
 	l.answered = l.answered || answered
 	if err == nil && !answered {
 		err = errUnanswered
