@@ -263,7 +263,7 @@ var withoutContext = overSource(func(good resubmit.OrderSource) sourceFunc {
 	}
 })
 
-// losesTies goes on behind the time of a page's last order, so that it misses further
+// losesTies continues behind the time of a page's last order, so that it misses further
 // orders of that time.
 var losesTies = overSource(func(good resubmit.OrderSource) sourceFunc {
 	return func(ctx context.Context, q commerce.Query) sequence {
