@@ -147,6 +147,22 @@ func TestPyvcloud711PlusAndSpaces(t *testing.T) {
 	}
 }
 
+// contentful/contentful-batch-libs#96: fifty keys in another script, where each letter takes six bytes in a URL.
+func TestContentful96FiftyLongKeys(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Range", "items 0-0/0")
+		_, _ = io.WriteString(w, "[]")
+	})
+	var keys []connect.RequestKey
+	for i := range 50 {
+		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase, Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
+	}
+	found, err := connectClient(t, s.URL).NewestRequests(within(t, 10*time.Second), keys)
+	if len(found) != 50 {
+		t.Errorf("%d of 50 keys were answered: %.300v", len(found), err)
+	}
+}
+
 // supabase/postgrest-py#477, wazuh/wazuh#5434: values with everything in them, by what the server gets.
 func TestPostgrestPy477Values(t *testing.T) {
 	for _, value := range []string{"a,b", "a(b)", `a"b`, "a'b", "a&b=c", "a b", "a+b", "50%", "ä", "a\\b", "a*b", "null",
