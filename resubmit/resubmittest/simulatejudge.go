@@ -129,6 +129,9 @@ func (b *book) judgeEnd(p *process, err error) {
 	if since.IsZero() || p.killed() || errors.Is(context.Cause(p.ctx), errStopped) || err != nil && len(b.w.s.panics) > 0 {
 		return // a callback that panics may keep to itself what it was told
 	}
+	if errors.Is(err, errDiskFull) {
+		return // which ended the run before the refusal could
+	}
 	for _, refusal := range []error{commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized,
 		connect.ErrForbidden} {
 		if errors.Is(err, refusal) {
