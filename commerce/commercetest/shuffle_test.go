@@ -18,7 +18,7 @@ func TestShuffleTies(t *testing.T) {
 	}
 	lists := map[string]bool{}
 	for range 5 {
-		status, body := r.call(http.MethodGet, orders+"?sort(+orderDate,+orderId)", "")
+		status, body := r.call(http.MethodGet, orders+"?sort(+orderDate,+internalId)", "")
 		require.Equal(t, http.StatusOK, status)
 		found := numbers(t, body)
 		require.ElementsMatch(t, all, found)

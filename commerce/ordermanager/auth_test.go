@@ -217,6 +217,6 @@ func ExampleOAuth1() {
 		fmt.Println(err)
 	}
 	// Output:
-	// https://brand.example.net/aps/2/services/order-manager/orders?in(status,(PF)),sort(+orderDate,+orderId),limit(0,100)
+	// https://brand.example.net/aps/2/services/order-manager/orders?in(status,(PF)),sort(+orderDate,+internalId),limit(0,100)
 	// [OAuth oauth_consumer_key="consumer-key" oauth_signature_method="HMAC-SHA1"]
 }

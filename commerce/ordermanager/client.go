@@ -23,7 +23,7 @@ type Client struct {
 	fields   func(raw json.RawMessage, o *commerce.Order) error
 	logger   *slog.Logger
 	// sortsByTime: lists are sorted by orderDate alone, because that was asked for or
-	// because the server rejects orderId as a further key.
+	// because the server rejects internalId as a further key.
 	sortsByTime *atomic.Bool
 }
 

@@ -130,7 +130,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestOrdersAsksTheServerToFilter(t *testing.T) {
 	t.Parallel()
-	const sorted = "sort(+orderDate,+orderId),limit(0,100)"
+	const sorted = "sort(+orderDate,+internalId),limit(0,100)"
 	at := time.Date(2026, 11, 1, 1, 0, 0, 1, time.FixedZone("", 3600))
 	for _, tc := range []struct {
 		name  string
@@ -140,7 +140,7 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 	}{
 		{"nothing but the order", commerce.Query{}, nil, "/aps/2/services/order-manager/orders?" + sorted},
 		{"the sample of facts 2.7", commerce.Query{Account: "88a64097", Statuses: []commerce.Status{"PF"}, Types: []commerce.OrderType{"SO", "CH"}, Sort: commerce.NewestFirst},
-			nil, "/aps/2/resources/88a64097/orders/?in(status,(PF)),in(type,(SO,CH)),sort(-orderDate,-orderId),limit(0,100)"},
+			nil, "/aps/2/resources/88a64097/orders/?in(status,(PF)),in(type,(SO,CH)),sort(-orderDate,-internalId),limit(0,100)"},
 		{"bounds in whole seconds that let through enough", commerce.Query{PlacedFrom: at, PlacedTo: at}, nil,
 			"/aps/2/services/order-manager/orders?ge(orderDate,2026-11-01T00:00:00Z),lt(orderDate,2026-11-01T00:00:01Z)," + sorted},
 		{"numbers", commerce.Query{Numbers: []string{"SO1", "SO 2"}, NumberLike: "*SO,0*"}, nil,
@@ -149,7 +149,7 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 			"/aps/2/services/order-manager/orders?" + sorted},
 		{"without what the installation does not know", commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: at},
 			[]ordermanager.Option{ordermanager.WithoutServerFilters(ordermanager.FilterPlaced), ordermanager.WithPageSize(7)},
-			"/aps/2/services/order-manager/orders?in(status,(PF)),sort(+orderDate,+orderId),limit(0,7)"},
+			"/aps/2/services/order-manager/orders?in(status,(PF)),sort(+orderDate,+internalId),limit(0,7)"},
 		{"an account that needs escaping", commerce.Query{Account: "a/b"}, nil, "/aps/2/resources/a%2Fb/orders/?" + sorted},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -494,7 +494,7 @@ func ExampleClient_Orders() {
 		fmt.Println(order, err)
 	}
 	// Output:
-	// in(status,(PF)),sort(+orderDate,+orderId),limit(0,100)
+	// in(status,(PF)),sort(+orderDate,+internalId),limit(0,100)
 }
 
 func ExampleClient_Push() {

@@ -134,8 +134,8 @@ func TestOrders_sort_by_id_as_well(t *testing.T) {
 	t.Run("unless the server rejects it", func(t *testing.T) {
 		t.Parallel()
 		c, seen := client(t, func(r *http.Request) (*http.Response, error) {
-			if strings.Contains(r.URL.RawQuery, "orderId") {
-				return httpmock.NewStringResponse(400, `{"error":"RqlError","message":"orderId cannot be sorted by"}`), nil
+			if strings.Contains(r.URL.RawQuery, "internalId") {
+				return httpmock.NewStringResponse(400, `{"error":"RqlError","message":"internalId cannot be sorted by"}`), nil
 			}
 			return paged(t, func(int, string) []string { return all })(r)
 		})
@@ -144,14 +144,14 @@ func TestOrders_sort_by_id_as_well(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, orders, 3)
 		}
-		rejected := slices.DeleteFunc(slices.Clone(*seen), func(s string) bool { return !strings.Contains(s, "orderId") })
+		rejected := slices.DeleteFunc(slices.Clone(*seen), func(s string) bool { return !strings.Contains(s, "internalId") })
 		require.Len(t, rejected, 1, "it is remembered")
 	})
 	t.Run("and the error stays that of the first request", func(t *testing.T) {
 		t.Parallel()
 		c, seen := client(t, func(r *http.Request) (*http.Response, error) {
 			return httpmock.NewStringResponse(400,
-				fmt.Sprintf(`{"error":"RqlError","message":"%t"}`, strings.Contains(r.URL.RawQuery, "orderId"))), nil
+				fmt.Sprintf(`{"error":"RqlError","message":"%t"}`, strings.Contains(r.URL.RawQuery, "internalId"))), nil
 		})
 		_, err := collect(t.Context(), c, commerce.Query{})
 		require.ErrorContains(t, err, "true")
@@ -162,7 +162,7 @@ func TestOrders_sort_by_id_as_well(t *testing.T) {
 		c, seen := client(t, paged(t, func(int, string) []string { return all }), ordermanager.WithoutSortByID())
 		_, err := collect(t.Context(), c, commerce.Query{})
 		require.NoError(t, err)
-		require.NotContains(t, strings.Join(*seen, "\n"), "orderId")
+		require.NotContains(t, strings.Join(*seen, "\n"), "internalId")
 	})
 }
 

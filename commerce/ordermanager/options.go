@@ -262,7 +262,8 @@ func WithoutServerFilters(filters ...ServerFilter) Option {
 }
 
 // WithoutSortByID sorts lists by orderDate alone. By default orders of the same time are
-// sorted by orderId as well, which keeps their order from one page to the next; that the
+// sorted by internalId as well, which grows with each order: the older of two orders of a
+// subscription comes first, and pages fit together. That the
 // server can do this is inferred (facts/commerce.md 2.5). A client whose server rejects
 // that sort with 400 leaves it out by itself from then on.
 func WithoutSortByID() Option {

@@ -70,11 +70,11 @@ func (c *Client) asked(q *commerce.Query) commerce.Query {
 
 // query is the query string of one page (facts/commerce.md 2.5). Orders of the same time are
 // sorted by id, so that they come in the same order each time. That several keys can be
-// given is documented, that orderId is one is inferred.
+// given is documented, that internalId is one is inferred. It grows with each order.
 func (l *listing) query(byID bool, start, count int) (string, error) {
-	by := []rql.Arg{rql.Val("+orderDate"), rql.Val("+orderId")}
+	by := []rql.Arg{rql.Val("+orderDate"), rql.Val("+internalId")}
 	if l.newest {
-		by = []rql.Arg{rql.Val("-orderDate"), rql.Val("-orderId")}
+		by = []rql.Arg{rql.Val("-orderDate"), rql.Val("-internalId")}
 	}
 	if !byID {
 		by = by[:1]
