@@ -617,9 +617,16 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 		if c.order.Detailed() || len(c.order.Problems) > 0 || p.take(ctx) != nil {
 			continue
 		}
+		turn, err := p.calls.next(ctx) // here, so that orders are read in their order
+		if err != nil {
+			c.err = err
+			p.give()
+			continue
+		}
 		reads.Go(func() {
 			defer p.give()
-			o, err := p.calls.read(ctx, p.Reader, c.order.ID)
+			o, err := p.Reader.Order(turn, c.order.ID)
+			p.calls.pauseFor(err)
 			p.counters.read.Add(1)
 			switch {
 			case err != nil:

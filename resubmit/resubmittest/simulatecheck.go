@@ -251,8 +251,8 @@ func (o *ownBook) begin(p *process) {
 		}
 		p.w.happened("intents without an outcome found after a restart")
 		at := time.Now()
-		if r.At.Before(at) {
-			at = r.At
+		if sent := cmp.Or(r.SentAt, r.At); sent.Before(at) {
+			at = sent
 		}
 		if len(b.tries[i]) <= r.Lost { // this one is not known yet
 			b.tries[i] = append(b.tries[i], mark{at: at, life: p.life - 1, ghost: true})

@@ -212,7 +212,8 @@ func (p *process) clients() (*Process, client, *connect.Client, error) {
 		return nil, nil, nil, err
 	}
 	requests, err := connect.New(env.ConnectURL, connect.APIKey(env.ConnectKey),
-		connect.WithHTTPClient(env.HTTP), connect.WithMaxTries(p.w.s.tries))
+		connect.WithHTTPClient(env.HTTP), connect.WithMaxTries(p.w.s.tries),
+		connect.WithConcurrency(1)) // so that a seed replays the same look-ups
 	return env, orders, requests, err
 }
 
