@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -173,6 +174,21 @@ func (h *night) await(before int, m moment, ended chan error) {
 	}
 }
 
+// plan makes the plan, if there is none. Planning takes longer at the rate of the lives that
+// are killed than a program is let live that does not push.
+func (h *night) plan(t *testing.T, path string) {
+	t.Helper()
+	planner := *h
+	planner.args = slices.DeleteFunc(slices.Clone(h.args), func(arg string) bool { return arg == "-apply" })
+	var l *life
+	for range 10 { // the servers may break down
+		if l = planner.live(t, nil, "-rate", "10000", "-plan", path); l.status == exitDone {
+			return
+		}
+	}
+	require.Fail(t, "no plan", "%s", &l.stderr)
+}
+
 func (l *life) summary(t *testing.T) summary {
 	t.Helper()
 	var s summary
@@ -219,8 +235,9 @@ func TestAProgramThatIsKilledWhileTheServersBreakDownEndsAsWell(t *testing.T) {
 	kills, seed := setting(t, "CRASH_KILLS", 200)/10, setting(t, "CRASH_SEED", 1)
 	h := newNight(t, orders)
 	require.NoError(t, h.BreakDown())
-	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 1)), kills, orders, "-rate", "600", "-unreviewed", "-plan",
-		filepath.Join(h.dir, "plan.jsonl"))
+	plan := filepath.Join(h.dir, "plan.jsonl")
+	h.plan(t, plan)
+	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 1)), kills, orders, "-rate", "600", "-plan", plan)
 	require.Equal(t, exitDone, l.status, "%s", &l.stderr)
 	require.Equal(t, orders, l.summary(t).Result.Completed, "%s", &l.stderr)
 	h.requireHealed(t, orders)
@@ -234,8 +251,12 @@ func TestAProgramThatIsKilledTwoHundredTimesEndsAsOneThatIsNot(t *testing.T) {
 	h, twin := newNight(t, orders), newNight(t, orders)
 	plan, log := filepath.Join(h.dir, "plan.jsonl"), filepath.Join(h.dir, "audit.jsonl")
 	start := time.Now()
-	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 0)), kills, orders, "-rate", "600", "-unreviewed", "-plan",
-		plan, "-audit", log)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	for range kills / 20 { // while it plans
+		h.live(t, &moment{while: time.Duration(random.Int64N(int64(time.Second)))}, "-rate", "600", "-unreviewed", "-plan", plan)
+	}
+	h.plan(t, plan)
+	l := h.haunt(t, random, kills-kills/20, orders, "-rate", "600", "-plan", plan, "-audit", log)
 	t.Logf("%d kills with seed %d took %v", kills, seed, time.Since(start).Round(time.Second))
 
 	undisturbed := twin.live(t, nil, "-rate", "10000")
