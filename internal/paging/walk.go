@@ -86,7 +86,6 @@ type Walk struct {
 
 	seen    map[string]struct{}
 	keyless bool
-	begun   bool
 	// frontier is the key of the last row taken, base the position of the first row with
 	// that key, and group the rows with it that have been seen.
 	frontier int64
@@ -324,7 +323,7 @@ func (w *Walk) anchor(rows []Row, keys []int64, fresh []int, total int) {
 		w.group = make(map[string]struct{})
 	}
 	w.count(rows, tail, n)
-	w.begun, w.frontier, w.base, w.inside = true, key, w.start+tail, false
+	w.frontier, w.base, w.inside = key, w.start+tail, false
 	switch {
 	case ends:
 		w.end(n, total)
