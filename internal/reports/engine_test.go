@@ -21,6 +21,28 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
+// Particular/ServiceControl#1577: an order that is in the list twice.
+func TestServiceControl1577Duplicates(t *testing.T) {
+	knownFailure(t, func(t *testing.T) {
+		s := newShop(5)
+		s.twice = true
+		p, err := resubmit.BuildPlan(within(t, 10*time.Second),
+			resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1})
+		if err != nil {
+			t.Logf("refused: %v", err) // as good
+			return
+		}
+		report, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Counts().Total != 5 || report.Result.Completed != 5 {
+			t.Errorf("plan of %d, report %s", p.Counts().Total, report.Result)
+		}
+		once(t, s.pushes(), 5)
+	})
+}
+
 // Particular/ServiceControl#4797: the same orders in two plans, applied at the same time by two runners. Each order that
 // has moved already must not be pushed again.
 func TestServiceControl4797TwoPlans(t *testing.T) {
