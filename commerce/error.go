@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // The sentinels for errors.Is. A client's *Error matches the one that fits its
@@ -76,26 +76,26 @@ const maxShown = 2000
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("commerce: ")
-	b.WriteString(wording.Excerpt(e.Op, maxShown))
+	b.WriteString(text.Excerpt(e.Op, maxShown))
 	if e.HTTPStatus != 0 {
 		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
 	for _, part := range []string{e.Code, e.Message} {
 		if part != "" {
-			b.WriteString(": " + wording.Excerpt(part, maxShown))
+			b.WriteString(": " + text.Excerpt(part, maxShown))
 		}
 	}
 	if e.Err != nil && e.Message != e.Err.Error() {
-		b.WriteString(": " + wording.Excerpt(e.Err.Error(), maxShown))
+		b.WriteString(": " + text.Excerpt(e.Err.Error(), maxShown))
 	}
 	if e.Message == "" && e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", wording.Excerpt(e.Body, 80))
+		fmt.Fprintf(&b, ": the body starts %q", text.Excerpt(e.Body, 80))
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s)", wording.Excerpt(e.Method+" "+e.URL, maxShown))
+		fmt.Fprintf(&b, " (%s)", text.Excerpt(e.Method+" "+e.URL, maxShown))
 	}
 	if e.CorrelationID != "" {
-		b.WriteString(" [correlation " + wording.Excerpt(e.CorrelationID, 200) + "]")
+		b.WriteString(" [correlation " + text.Excerpt(e.CorrelationID, 200) + "]")
 	}
 	return b.String()
 }

@@ -3,7 +3,7 @@ package commerce
 import (
 	"github.com/shopspring/decimal"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Money is an exact amount in a currency. The zero value is no amount at all
@@ -29,5 +29,5 @@ func (m Money) String() string {
 	if m.Currency == "" {
 		return amount
 	}
-	return amount + " " + wording.OneLine(m.Currency)
+	return amount + " " + text.OneLine(m.Currency)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rql"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Sort is the order of a list by the time of placing.
@@ -94,7 +94,7 @@ func field(name, value string) string {
 	if value == "" {
 		return "no " + name
 	}
-	return fmt.Sprintf("%s %q", name, wording.Clip(value, 40))
+	return fmt.Sprintf("%s %q", name, text.Clip(value, 40))
 }
 
 // oneOf reports whether v is one of wanted, or may be. None wanted means any at all.

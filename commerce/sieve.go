@@ -5,7 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Sieve decides which orders of a list are yielded, for clients and adapters that list
@@ -37,7 +37,7 @@ func (s *Sieve) Pass(o *Order) bool {
 		s.rows.Matched()
 	case filtered && o.Status != "" && !o.Status.Known() && !oneOf(s.asked.Statuses, o.Status, false):
 		o.Problems = append(o.Problems,
-			fmt.Sprintf("its status %q is neither known nor what was asked for", wording.Clip(string(o.Status), 40)))
+			fmt.Sprintf("its status %q is neither known nor what was asked for", text.Clip(string(o.Status), 40)))
 		o.Status = ""
 		s.rows.Add(o.name(), why)
 		if !s.asked.Match(o) {

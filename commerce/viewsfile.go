@@ -13,7 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // maxViewsFile is far above what people write by hand.
@@ -251,7 +251,7 @@ func (p *viewsParser) broken(err error) error {
 func closest(key string, keys []string) string {
 	best, at := "", 3
 	for _, k := range keys {
-		if d := wording.Distance(strings.ToLower(key), strings.ToLower(k)); d < at && d < len(k) {
+		if d := text.Distance(strings.ToLower(key), strings.ToLower(k)); d < at && d < len(k) {
 			best, at = k, d
 		}
 	}

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// text is a string that servers also send as a number or null.
-type text string
+// looseString is a string that servers also send as a number or null.
+type looseString string
 
 // UnmarshalJSON takes a number as it is written: an id is not arithmetic.
-func (t *text) UnmarshalJSON(data []byte) error {
+func (t *looseString) UnmarshalJSON(data []byte) error {
 	switch {
 	case string(data) == "null":
 		*t = ""
@@ -26,12 +26,12 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	}
 	var n json.Number
 	if err := json.Unmarshal(data, &n); err != nil {
-		return fmt.Errorf("%s is neither a string nor a number", wording.Excerpt(string(data), 40))
+		return fmt.Errorf("%s is neither a string nor a number", text.Excerpt(string(data), 40))
 	}
 	if err := number.Check(n); err != nil {
 		return err
 	}
-	*t = text(n)
+	*t = looseString(n)
 	return nil
 }
 
@@ -54,7 +54,7 @@ var instantLayouts = []string{
 func (i *instant) UnmarshalJSON(data []byte) error {
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("%s is not a time", wording.Excerpt(string(data), 40))
+		return fmt.Errorf("%s is not a time", text.Excerpt(string(data), 40))
 	}
 	if s == "" {
 		*i = instant{}
@@ -70,16 +70,16 @@ func (i *instant) UnmarshalJSON(data []byte) error {
 			continue
 		}
 		if year := t.UTC().Year(); year < 1 || year > 9999 { // others cannot be written again
-			return fmt.Errorf("%q has the year %d", wording.Excerpt(s, 40), year)
+			return fmt.Errorf("%q has the year %d", text.Excerpt(s, 40), year)
 		}
 		*i = instant(t.UTC())
 		return nil
 	}
-	return fmt.Errorf("%q is not a time", wording.Excerpt(s, 40))
+	return fmt.Errorf("%q is not a time", text.Excerpt(s, 40))
 }
 
 type wireRequest struct {
-	ID      text
+	ID      looseString
 	Type    RequestType
 	Status  RequestStatus
 	Reason  string
@@ -87,15 +87,15 @@ type wireRequest struct {
 	Created instant
 	Updated instant
 	Asset   struct {
-		ID          text
+		ID          looseString
 		Status      string
-		ExternalID  text `json:"external_id"`
-		ExternalUID text `json:"external_uid"`
+		ExternalID  looseString `json:"external_id"`
+		ExternalUID looseString `json:"external_uid"`
 		Product     struct {
-			ID   text
+			ID   looseString
 			Name string
 		}
-		Connection struct{ Hub struct{ ID text } }
+		Connection struct{ Hub struct{ ID looseString } }
 	}
 }
 
@@ -123,15 +123,15 @@ func decodeRequest(data []byte) (*Request, error) {
 }
 
 type wireHub struct {
-	ID       text
+	ID       looseString
 	Name     string
 	Instance struct {
-		ID   text
+		ID   looseString
 		Type string
 	}
-	Version          text
-	ExtensionVersion text    `json:"extension_version"`
-	LastHealthCheck  instant `json:"last_health_check"`
+	Version          looseString
+	ExtensionVersion looseString `json:"extension_version"`
+	LastHealthCheck  instant     `json:"last_health_check"`
 }
 
 func decodeHub(data []byte) (*Hub, error) {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // The sentinels for errors.Is. Every *Error matches the one that fits.
@@ -75,24 +75,24 @@ const (
 // direction of text are replaced by U+FFFD, and long texts are cut.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("connect: " + wording.Excerpt(e.Op, maxShown))
+	b.WriteString("connect: " + text.Excerpt(e.Op, maxShown))
 	if e.HTTPStatus != 0 {
 		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
 	if e.Code != "" {
-		b.WriteString(": " + wording.Excerpt(e.Code, maxShown))
+		b.WriteString(": " + text.Excerpt(e.Code, maxShown))
 	}
 	if len(e.Messages) > 0 {
-		b.WriteString(": " + wording.Excerpt(strings.Join(e.Messages, "; "), maxShown))
+		b.WriteString(": " + text.Excerpt(strings.Join(e.Messages, "; "), maxShown))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + wording.Excerpt(e.Err.Error(), maxShown))
+		b.WriteString(": " + text.Excerpt(e.Err.Error(), maxShown))
 	}
 	if e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", wording.Excerpt(e.Body, maxShownBody))
+		fmt.Fprintf(&b, ": the body starts %q", text.Excerpt(e.Body, maxShownBody))
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s)", wording.Excerpt(e.Method+" "+e.URL, maxShownURL))
+		fmt.Fprintf(&b, " (%s)", text.Excerpt(e.Method+" "+e.URL, maxShownURL))
 	}
 	return b.String()
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // maxKeptAnswer bounds the file of an answer.
@@ -132,7 +132,7 @@ func (s answerStore) save(name string, a *keptAnswer) error {
 	if len(data) >= maxKeptAnswer {
 		return fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
 	}
-	return durable.Replace(s.path(name), append(wording.EscapeJSON(data), '\n'), 0o600)
+	return durable.Replace(s.path(name), append(text.EscapeJSON(data), '\n'), 0o600)
 }
 
 func (a *keptAnswer) file(name string) answerFile {

@@ -18,7 +18,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // maxChunk is how many keys one look-up asks for at most: the URL stays below 4 KiB.
@@ -190,9 +190,9 @@ func (k RequestKey) owner(r *Request) string {
 // name is what errors call a key.
 func (k RequestKey) name() string {
 	if k.Tenant != "" {
-		return "tenant " + wording.Clip(k.Tenant, 60)
+		return "tenant " + text.Clip(k.Tenant, 60)
 	}
-	return "subscription " + wording.Clip(k.Subscription, 60)
+	return "subscription " + text.Clip(k.Subscription, 60)
 }
 
 // maxAgain is how many look-ups in halves a look-up may cause: enough to find four keys of
@@ -315,11 +315,11 @@ func decodeLookedUp(data []byte) (lookedUp, error) {
 		return lookedUp{request: r, raw: data}, nil
 	}
 	var part struct { // the fields that say whose it is
-		ID    text
+		ID    looseString
 		Type  RequestType
 		Asset struct {
-			ExternalID  text `json:"external_id"`
-			ExternalUID text `json:"external_uid"`
+			ExternalID  looseString `json:"external_id"`
+			ExternalUID looseString `json:"external_uid"`
 		}
 	}
 	if json.Unmarshal(data, &part) == nil && part.ID != "" {
@@ -354,7 +354,7 @@ func (l lookedUp) stray(key RequestKey) string {
 		return ""
 	default:
 		return fmt.Sprintf("the request %q of type %q, which does not say what it belongs to",
-			wording.Clip(r.ID, 60), wording.Clip(string(r.Type), 40))
+			text.Clip(r.ID, 60), text.Clip(string(r.Type), 40))
 	}
 }
 
@@ -365,9 +365,9 @@ func (l lookedUp) flaw(key RequestKey) string {
 	case l.err != nil:
 		return fmt.Sprintf("cannot be read: %v", l.err)
 	case r.Type != key.Type:
-		return fmt.Sprintf("has the unknown type %q", wording.Clip(string(r.Type), 40))
+		return fmt.Sprintf("has the unknown type %q", text.Clip(string(r.Type), 40))
 	case !r.Status.known():
-		return fmt.Sprintf("has the unknown status %q", wording.Clip(string(r.Status), 40))
+		return fmt.Sprintf("has the unknown status %q", text.Clip(string(r.Status), 40))
 	case r.Asset.ID == "" || r.Created.IsZero():
 		return "has no asset.id or no created: which is the newest cannot be told"
 	default:
@@ -454,7 +454,7 @@ func (e *lookUpError) Error() string {
 	if e.unasked > 0 {
 		line += fmt.Sprintf("; %d keys were not asked for, since %d look-ups in a row were refused", e.unasked, maxRefusals)
 	}
-	return wording.OneLine(line)
+	return text.OneLine(line)
 }
 
 // KeyError returns why a key is unknown, or nil if it was answered or not asked for.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // The parts of a [Readiness], in the order in which they are looked at.
@@ -105,10 +105,10 @@ func (r Readiness) String() string {
 	for _, p := range r.Parts {
 		sentences = append(sentences, p.Why)
 	}
-	if text := released(r.VersionBefore, r.Version); text != "" {
-		sentences = append(sentences, text)
+	if versions := released(r.VersionBefore, r.Version); versions != "" {
+		sentences = append(sentences, versions)
 	}
-	return wording.OneLine(strings.Join(sentences, " "))
+	return text.OneLine(strings.Join(sentences, " "))
 }
 
 // Readiness looks whether Connect is back, the key before anything else. Every

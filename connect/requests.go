@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // RequestQuery asks for fulfillment requests. Of the values of one field any
@@ -188,11 +188,11 @@ func (q *RequestQuery) condition() ([]rql.Expr, error) {
 	}
 	terms, err := rql.Parse(rql.Connect, q.RQL)
 	if err != nil {
-		return nil, fmt.Errorf("RQL %q: %w", wording.Clip(q.RQL, 80), err)
+		return nil, fmt.Errorf("RQL %q: %w", text.Clip(q.RQL, 80), err)
 	}
 	for _, term := range terms {
 		if name := control(&term); name != "" {
-			return nil, fmt.Errorf("RQL %q: %s is not a condition; use the fields of RequestQuery", wording.Clip(q.RQL, 80), name)
+			return nil, fmt.Errorf("RQL %q: %s is not a condition; use the fields of RequestQuery", text.Clip(q.RQL, 80), name)
 		}
 	}
 	return terms, nil
@@ -266,7 +266,7 @@ func field(name, value string) string {
 	if value == "" {
 		return "no " + name
 	}
-	return fmt.Sprintf("%s %q", name, wording.Clip(value, 40))
+	return fmt.Sprintf("%s %q", name, text.Clip(value, 40))
 }
 
 // wireTime writes a time in UTC with Z, so that no + appears, which the server

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // The kinds of a [SourceWarning], for errors.Is.
@@ -37,7 +37,7 @@ type SourceWarning struct { //nolint:errname // it is no failure, and its name s
 
 // Error is one line: the source, the kind, and what is odd.
 func (w *SourceWarning) Error() string {
-	return wording.Excerpt(fmt.Sprintf("connect: windows of %s: %v: %v", wording.Excerpt(w.Source, 200), w.Kind, w.Err),
+	return text.Excerpt(fmt.Sprintf("connect: windows of %s: %v: %v", text.Excerpt(w.Source, 200), w.Kind, w.Err),
 		maxShown)
 }
 

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Condition is what a [Tracker] holds Connect to be in, from looks that agree and
@@ -193,7 +193,7 @@ func (t *Tracker) Observe(p Probe) {
 	defer t.mu.Unlock()
 	l := look{at: p.At.UTC(), class: p.Class, version: p.Version}
 	if p.Err != nil {
-		l.said = wording.Excerpt(p.Err.Error(), maxSaid)
+		l.said = text.Excerpt(p.Err.Error(), maxSaid)
 	}
 	if by := t.jumped(p); by != 0 {
 		t.seen.Jump = clockJump{At: l.at, By: by}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // SourceObserved is the Source of windows that a [Tracker] saw.
@@ -98,10 +98,10 @@ func (o Outage) String() string {
 	if o.Unreachable {
 		b.WriteString(" That may have been the network on this side: it is no proof of an outage of Connect.")
 	}
-	if text := released(o.VersionBefore, o.VersionAfter); text != "" {
-		b.WriteString(" " + text)
+	if versions := released(o.VersionBefore, o.VersionAfter); versions != "" {
+		b.WriteString(" " + versions)
 	}
-	return wording.OneLine(b.String())
+	return text.OneLine(b.String())
 }
 
 // counted lists how many looks each class had, in the order of the classes.

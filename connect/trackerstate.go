@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // trackerFormat is the format of a tracker as JSON.
@@ -23,8 +23,8 @@ type trackerJSON struct {
 func (t *Tracker) MarshalJSON() ([]byte, error) {
 	t.lock()
 	defer t.mu.Unlock()
-	text, err := json.Marshal(trackerJSON{Format: trackerFormat, memory: t.seen})
-	return wording.EscapeJSON(text), err
+	data, err := json.Marshal(trackerJSON{Format: trackerFormat, memory: t.seen})
+	return text.EscapeJSON(data), err
 }
 
 // UnmarshalJSON replaces what the tracker remembers by what MarshalJSON wrote, or

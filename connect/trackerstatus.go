@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Status is what a [Tracker] knows at an instant.
@@ -56,7 +56,7 @@ func (s Status) String() string {
 	if s.Clock != "" {
 		b.WriteString(" Beware: " + s.Clock + ".")
 	}
-	return wording.OneLine(b.String())
+	return text.OneLine(b.String())
 }
 
 // Status is what is known at the instant now, usually time.Now(). Without a look for

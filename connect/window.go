@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Window is one maintenance of Connect: planned, and then as it really went.
@@ -150,7 +150,7 @@ func (w Window) String() string {
 	if w.Cancelled {
 		b.WriteString(", cancelled")
 	}
-	return wording.OneLine(b.String())
+	return text.OneLine(b.String())
 }
 
 func clock(t time.Time, loc *time.Location) string {

@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // maxWindowFile bounds a file of windows: 100 000 of them fit.
@@ -370,7 +370,7 @@ func oneWord(key string) string {
 func suggestion(key string, known []string) string {
 	key = strings.ToLower(key[:min(len(key), 20)])
 	for _, k := range known {
-		if lower := strings.ToLower(k); len(key) > 2 && strings.Contains(lower, key) || wording.Distance(key, lower) <= 2 {
+		if lower := strings.ToLower(k); len(key) > 2 && strings.Contains(lower, key) || text.Distance(key, lower) <= 2 {
 			return fmt.Sprintf(": did you mean %s?", k)
 		}
 	}
@@ -421,7 +421,7 @@ func SaveCalendar(w io.Writer, c *Calendar) error {
 		file.Recurring = append(file.Recurring, rule.file())
 	}
 	var buf bytes.Buffer
-	enc := wording.JSONEncoder(&buf)
+	enc := text.JSONEncoder(&buf)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(file); err != nil {
 		return fmt.Errorf("connect: windows: %w", err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // DifferenceKind is what became of an order between one look and the next.
@@ -57,7 +57,7 @@ func (d Difference) String() string {
 	if d.What != "" {
 		line += ": " + d.What
 	}
-	return wording.Clean(line)
+	return text.Clean(line)
 }
 
 func entryName(e *Entry) string {
@@ -137,7 +137,7 @@ func DifferenceText(w io.Writer) func(Difference) error {
 
 // DifferenceLines writes each difference to w as a line of JSON.
 func DifferenceLines(w io.Writer) func(Difference) error {
-	enc := wording.JSONEncoder(w)
+	enc := text.JSONEncoder(w)
 	return func(d Difference) error { return enc.Encode(d) }
 }
 

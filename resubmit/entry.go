@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Header opens a plan: what was asked for, and under which conditions.
@@ -168,14 +168,14 @@ func fingerprint(orderID string, s *State) (name [32]byte) {
 // excerpt is the start of a text on one line, fit to be shown.
 func excerpt(s string) string {
 	const most = 200
-	return wording.Excerpt(s, most)
+	return text.Excerpt(s, most)
 }
 
 // maxSentence bounds a sentence that quotes others, in bytes. A journal takes more.
 const maxSentence = 8 << 10
 
 // sentence makes a text that quotes others fit to be shown and kept.
-func sentence(s string) string { return wording.Excerpt(s, maxSentence) }
+func sentence(s string) string { return text.Excerpt(s, maxSentence) }
 
 // Counts counts the orders of a plan by action. The actions sum to Total.
 type Counts struct {

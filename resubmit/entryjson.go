@@ -10,7 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/shopspring/decimal"
 )
 
@@ -22,9 +22,9 @@ import (
 
 // appendEntry appends an entry as one JSON object, without a line end.
 func appendEntry(b []byte, e *Entry) []byte {
-	b = wording.AppendJSON(append(b, `{"id":`...), e.OrderID)
-	b = wording.AppendJSON(append(b, `,"number":`...), e.Number)
-	b = wording.AppendJSON(append(b, `,"type":`...), string(e.Type))
+	b = text.AppendJSON(append(b, `{"id":`...), e.OrderID)
+	b = text.AppendJSON(append(b, `,"number":`...), e.Number)
+	b = text.AppendJSON(append(b, `,"type":`...), string(e.Type))
 	b = appendField(b, `,"vendor":`, e.VendorID)
 	b = appendField(b, `,"channel":`, string(e.Channel))
 	b = appendField(b, `,"customer":`, e.Customer)
@@ -32,26 +32,26 @@ func appendEntry(b []byte, e *Entry) []byte {
 	if len(e.Subscriptions) > 0 {
 		b = append(b, `,"subscriptions":`...)
 		for i, id := range e.Subscriptions {
-			b = wording.AppendJSON(append(b, "[,"[min(i, 1)]), id)
+			b = text.AppendJSON(append(b, "[,"[min(i, 1)]), id)
 		}
 		b = append(b, ']')
 	}
 	b = appendField(b, `,"tenant":`, e.TenantID)
 	if !e.Total.IsZero() {
-		b = wording.AppendJSON(append(b, `,"total":{"amount":`...), amountText(e.Total.Amount))
-		b = wording.AppendJSON(append(b, `,"currency":`...), e.Total.Currency)
+		b = text.AppendJSON(append(b, `,"total":{"amount":`...), amountText(e.Total.Amount))
+		b = text.AppendJSON(append(b, `,"currency":`...), e.Total.Currency)
 		b = append(b, '}')
 	}
-	b = wording.AppendJSON(append(b, `,"before":{"status":`...), string(e.Before.Status))
+	b = text.AppendJSON(append(b, `,"before":{"status":`...), string(e.Before.Status))
 	b = appendField(b, `,"provisioningStatus":`, string(e.Before.ProvisioningStatus))
 	b = appendField(b, `,"reason":`, e.Before.Reason)
 	b = appendTime(b, `,"placedAt":"`, e.Before.PlacedAt)
 	b = appendTime(b, `,"failedAt":"`, e.Before.FailedAt)
-	b = wording.AppendJSON(append(b, `},"fingerprint":`...), e.Fingerprint)
+	b = text.AppendJSON(append(b, `},"fingerprint":`...), e.Fingerprint)
 	b = appendAttribution(append(b, `,"attribution":`...), &e.Attribution)
-	b = wording.AppendJSON(append(b, `,"decision":{"action":`...), string(e.Decision.Action))
-	b = wording.AppendJSON(append(b, `,"rule":`...), e.Decision.RuleID)
-	b = wording.AppendJSON(append(b, `,"why":`...), e.Decision.Why)
+	b = text.AppendJSON(append(b, `,"decision":{"action":`...), string(e.Decision.Action))
+	b = text.AppendJSON(append(b, `,"rule":`...), e.Decision.RuleID)
+	b = text.AppendJSON(append(b, `,"why":`...), e.Decision.Why)
 	if e.Decision.Flagged {
 		b = append(b, `,"flagged":true`...)
 	}
@@ -61,15 +61,15 @@ func appendEntry(b []byte, e *Entry) []byte {
 }
 
 func appendAttribution(b []byte, a *Attribution) []byte {
-	b = wording.AppendJSON(append(b, `{"verdict":`...), string(a.Verdict))
-	b = wording.AppendJSON(append(b, `,"class":`...), string(a.Class))
+	b = text.AppendJSON(append(b, `{"verdict":`...), string(a.Verdict))
+	b = text.AppendJSON(append(b, `,"class":`...), string(a.Class))
 	b = appendField(b, `,"window":`, a.WindowID)
 	if len(a.Evidence) > 0 {
 		b = append(b, `,"evidence":`...)
 		for i := range a.Evidence {
 			ev := &a.Evidence[i]
-			b = wording.AppendJSON(append(append(b, "[,"[min(i, 1)]), `{"kind":`...), ev.Kind)
-			b = wording.AppendJSON(append(b, `,"text":`...), ev.Text)
+			b = text.AppendJSON(append(append(b, "[,"[min(i, 1)]), `{"kind":`...), ev.Kind)
+			b = text.AppendJSON(append(b, `,"text":`...), ev.Text)
 			b = appendField(b, `,"ref":`, ev.Ref)
 			b = append(appendTime(b, `,"at":"`, ev.At), '}')
 		}
@@ -83,7 +83,7 @@ func appendField(b []byte, key, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return wording.AppendJSON(append(b, key...), s)
+	return text.AppendJSON(append(b, key...), s)
 }
 
 // appendTime appends a key, which ends in the opening quote, and an instant in UTC

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Explanation says why a filter matches an order or refuses it.
@@ -46,7 +46,7 @@ func (e Explanation) String() string {
 		}
 		b.WriteString(separator + alternative.String())
 	}
-	return wording.OneLine(b.String())
+	return text.OneLine(b.String())
 }
 
 // Explain says which term of a filter decided about an order, and what it saw.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // property is what of an order a leaf looks at, by the name it has in the text
@@ -126,7 +126,7 @@ func told(p property, value string) string {
 	if value == "" {
 		return p.String() + " is not told"
 	}
-	return fmt.Sprintf("%s is %q", p, wording.Excerpt(value, maxSeen))
+	return fmt.Sprintf("%s is %q", p, text.Excerpt(value, maxSeen))
 }
 
 var knownChannels = []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller, commerce.ChannelUnknown}

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // ParseOption tells ParseFilter what the text form does not hold.
@@ -334,7 +334,7 @@ func nearest(word string, names []string) string {
 	}
 	best, distance := "", len(word)/2+1
 	for _, name := range names {
-		if d := wording.Distance(strings.ToLower(word), strings.ToLower(name)); d < distance && name != "" {
+		if d := text.Distance(strings.ToLower(word), strings.ToLower(name)); d < distance && name != "" {
 			best, distance = name, d
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Warnings returns a sentence for each part of a filter that is probably a mistake: a
@@ -85,7 +85,7 @@ func nearestCode(word string, known []codeName) (best codeName, found bool) {
 	}
 	for _, n := range known {
 		for _, name := range append(strings.Fields(n.name), n.name, strings.ToLower(n.code)) {
-			if d := wording.Distance(word, name); d < distance {
+			if d := text.Distance(word, name); d < distance {
 				best, distance, found = n, d, true
 			}
 		}

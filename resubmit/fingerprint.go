@@ -4,7 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // mostTemplate is how long the template of a text is at most, in bytes.
@@ -15,12 +15,12 @@ const mostTemplate = 400
 // and <mail>, and all space becomes one blank. Codes of HTTP answers and of errors
 // ("#2007") are kept, because they say what failed. Texts with equal templates are
 // failures of one kind. It is at most 400 bytes long; a longer one ends in "…".
-func FailureTemplate(text string) string {
+func FailureTemplate(s string) string {
 	var b strings.Builder
-	b.Grow(min(len(text), mostTemplate) + 16)
+	b.Grow(min(len(s), mostTemplate) + 16)
 	before := "" // the word before, for what a number means
-	for len(text) > 0 && b.Len() <= mostTemplate {
-		word, mark, rest := nextWord(text)
+	for len(s) > 0 && b.Len() <= mostTemplate {
+		word, mark, rest := nextWord(s)
 		if word != "" {
 			b.WriteString(templateOf(word, before, mark+rest))
 			before = word
@@ -30,9 +30,9 @@ func FailureTemplate(text string) string {
 		} else if b.Len() > 0 && rest != "" && !strings.HasSuffix(b.String(), " ") {
 			b.WriteByte(' ')
 		}
-		text = rest
+		s = rest
 	}
-	return wording.Clip(strings.TrimSpace(strings.ToValidUTF8(b.String(), "\uFFFD")), mostTemplate)
+	return text.Clip(strings.TrimSpace(strings.ToValidUTF8(b.String(), "\uFFFD")), mostTemplate)
 }
 
 // nextWord cuts a text after its first mark: a blank, a bracket, a quotation mark or

@@ -19,7 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // What the header of a plan file says.
@@ -75,7 +75,7 @@ func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
 		h.Windows = []connect.Window{}
 	}
 	var line bytes.Buffer
-	if err := wording.JSONEncoder(&line).Encode(h); err != nil {
+	if err := text.JSONEncoder(&line).Encode(h); err != nil {
 		return nil, fmt.Errorf("resubmit: write plan: header: %w", err)
 	}
 	if line.Len() > maxLine {
@@ -170,7 +170,7 @@ func appendTrailer(b []byte, c Counts, mismatched []string) []byte {
 		} else {
 			b = append(b, ',')
 		}
-		b = wording.AppendJSON(b, name)
+		b = text.AppendJSON(b, name)
 	}
 	if len(mismatched) > 0 {
 		b = append(b, ']')

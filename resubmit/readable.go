@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Bounds that keep the line of an entry far below maxLine, whatever a server sends.
@@ -158,7 +158,7 @@ func (a *Attribution) tidy() {
 	}
 	for i := range a.Evidence {
 		ev := &a.Evidence[i]
-		ev.Text, ev.Ref = sentence(ev.Text), wording.Clip(ev.Ref, maxField)
+		ev.Text, ev.Ref = sentence(ev.Text), text.Clip(ev.Ref, maxField)
 		if year := ev.At.UTC().Year(); year < 1 || year > 9999 {
 			ev.At = time.Time{}
 		}

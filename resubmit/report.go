@@ -10,7 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Outcome is what became of an order.
@@ -170,7 +170,7 @@ func groupList(groups map[groupKey]*Result) []Group {
 
 // WriteJSON writes JSON lines: first the report, then each of its items.
 func (r *Report) WriteJSON(w io.Writer) error {
-	enc := wording.JSONEncoder(w)
+	enc := text.JSONEncoder(w)
 	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("resubmit: write report: %w", err)
 	}
@@ -185,7 +185,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // String is the report in a few lines for people.
 func (r *Report) String() string {
 	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(wording.Clean(fmt.Sprintf(format, args...)) + "\n") }
+	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
 	line("%d orders: %s", r.Result.Total(), r.Result)
 	for _, g := range r.Groups {
 		line("  %s: %s", strings.Join(nonEmpty(string(g.Class), g.Vendor, string(g.Channel)), " · "), g.Result)

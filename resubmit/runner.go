@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Config makes a Runner. Zero fields take the defaults named; -1 disables where
@@ -375,20 +375,20 @@ func (s Status) String() string {
 	if s.State == StateIdle {
 		return "no run"
 	}
-	text := string(s.State)
+	line := string(s.State)
 	if s.Total > 0 {
-		text += fmt.Sprintf(": %d of %s done, %d in hand", s.Done, orders(s.Total), s.InHand)
+		line += fmt.Sprintf(": %d of %s done, %d in hand", s.Done, orders(s.Total), s.InHand)
 	}
 	if s.Done > 0 {
-		text += fmt.Sprintf(" (%s)", s.Result)
+		line += fmt.Sprintf(" (%s)", s.Result)
 	}
 	if s.Gate != "" {
-		text += "; pushes wait: " + s.Gate
+		line += "; pushes wait: " + s.Gate
 	}
 	if s.Slowed != "" {
-		text += "; the pace is slowed: " + s.Slowed
+		line += "; the pace is slowed: " + s.Slowed
 	}
-	return wording.OneLine(text)
+	return text.OneLine(line)
 }
 
 // Status tells how the run stands. When none goes on it tells only whether the

@@ -20,7 +20,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // What a signature says it is.
@@ -193,10 +193,10 @@ func (s *Signature) Line() []byte {
 // message is what is signed.
 func (s *Signature) message() []byte {
 	b := fmt.Appendf(nil, `{"kind":%q,"version":%d,"plan":`, SignatureKind, SignatureVersion)
-	b = wording.AppendJSON(b, s.Plan)
-	b = wording.AppendJSON(append(b, `,"signer":`...), s.Signer)
-	b = wording.AppendJSON(append(b, `,"signedAt":`...), s.SignedAt.UTC().Format(time.RFC3339))
-	b = wording.AppendJSON(append(b, `,"key":`...), base64.StdEncoding.EncodeToString(s.Key))
+	b = text.AppendJSON(b, s.Plan)
+	b = text.AppendJSON(append(b, `,"signer":`...), s.Signer)
+	b = text.AppendJSON(append(b, `,"signedAt":`...), s.SignedAt.UTC().Format(time.RFC3339))
+	b = text.AppendJSON(append(b, `,"key":`...), base64.StdEncoding.EncodeToString(s.Key))
 	return append(b, valueStart...)
 }
 

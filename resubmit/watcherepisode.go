@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Episode is what a [Watcher] deals with at once, by one plan: all maintenance that
@@ -88,7 +88,7 @@ func (e Episode) String() string {
 	for _, w := range e.spoken() {
 		parts = append(parts, windowText(w))
 	}
-	return wording.OneLine(strings.Join(parts, "; "))
+	return text.OneLine(strings.Join(parts, "; "))
 }
 
 // name names the windows without their times.

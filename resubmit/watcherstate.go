@@ -15,7 +15,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -127,7 +127,7 @@ func (s watcherState) save(dir string) error {
 	}
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
-		err = durable.Replace(filepath.Join(dir, watcherFile), append(wording.EscapeJSON(data), '\n'), 0o600)
+		err = durable.Replace(filepath.Join(dir, watcherFile), append(text.EscapeJSON(data), '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("resubmit: watcher: save the state: %w", err)

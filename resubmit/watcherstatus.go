@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // WatcherPhase is what a [Watcher] is doing.
@@ -46,17 +46,17 @@ type WatcherStatus struct {
 
 // String is the status in sentences, on one line.
 func (s WatcherStatus) String() string {
-	text := s.Text
+	line := s.Text
 	if s.Phase == PhaseApplying && s.Run.Total > 0 {
-		text += fmt.Sprintf(" %d of %d are done.", s.Run.Done, s.Run.Total)
+		line += fmt.Sprintf(" %d of %d are done.", s.Run.Done, s.Run.Total)
 	}
 	if s.Run.Gate != "" {
-		text += " Nothing is pushed now: " + s.Run.Gate + "."
+		line += " Nothing is pushed now: " + s.Run.Gate + "."
 	}
 	if !s.Until.IsZero() && s.Phase != PhaseIdle && s.Phase != PhaseMaintenance && s.Phase != PhaseSettling {
-		text += " The next look is at " + momentText(s.Until) + "."
+		line += " The next look is at " + momentText(s.Until) + "."
 	}
-	return wording.OneLine(text)
+	return text.OneLine(line)
 }
 
 // Status tells what the watcher is doing.

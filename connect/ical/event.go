@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Event is what a filter may look at. See [WithFilter].
@@ -304,7 +304,7 @@ func (e *event) newer(than *event) bool {
 	return than == nil || cmp.Or(cmp.Compare(e.sequence, than.sequence), cmp.Compare(e.stamp, than.stamp)) >= 0
 }
 
-func (e Event) title() string { return wording.OneLine(e.Summary) }
+func (e Event) title() string { return text.OneLine(e.Summary) }
 
 func (e Event) in(category string) bool {
 	return slices.ContainsFunc(e.Categories, func(c string) bool { return strings.EqualFold(c, category) })

@@ -11,7 +11,7 @@ import (
 	ics "github.com/arran4/golang-ical"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -245,7 +245,7 @@ func (r *reader) endCalendar(c *component) {
 	}
 }
 
-func shown(s string) string { return wording.Excerpt(s, 80) }
+func shown(s string) string { return text.Excerpt(s, 80) }
 
 // property is a content line, taken apart.
 type property struct {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 type config struct {
@@ -84,9 +84,9 @@ func WithSummary(texts ...string) Option {
 		return func(*config) error { return errors.New("WithSummary: a text is empty") }
 	}
 	return WithFilter(func(e Event) bool {
-		summary := strings.ToLower(wording.OneLine(e.Summary))
-		return slices.ContainsFunc(texts, func(text string) bool {
-			return strings.Contains(summary, strings.ToLower(text))
+		summary := strings.ToLower(text.OneLine(e.Summary))
+		return slices.ContainsFunc(texts, func(s string) bool {
+			return strings.Contains(summary, strings.ToLower(s))
 		})
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // New is the calendar at an address of https:// or webcal://, which is https; http:// is for
@@ -111,14 +111,14 @@ type Error struct {
 
 // Error is one line.
 func (e *Error) Error() string {
-	text := "ical: " + wording.Excerpt(e.Host, 200)
+	s := "ical: " + text.Excerpt(e.Host, 200)
 	if e.HTTPStatus != 0 {
-		text += fmt.Sprintf(": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
+		s += fmt.Sprintf(": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		s += ": " + e.Err.Error()
 	}
-	return wording.Excerpt(text, 2000)
+	return text.Excerpt(s, 2000)
 }
 
 // Unwrap returns the cause.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // is reports whether the component goes by an id or a name.
@@ -70,5 +70,5 @@ func names(list []component, wanted func(component) bool) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return wording.Excerpt(strings.Join(names, ", "), 200)
+	return text.Excerpt(strings.Join(names, ", "), 200)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/fields"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // maintenances is a feed of them.
@@ -80,8 +80,8 @@ func decodeMaintenance(raw json.RawMessage) (maintenance, error) {
 	if err != nil {
 		return maintenance{}, err
 	}
-	m := maintenance{id: wording.Clip(strings.Join(strings.Fields(r.Text("id")), " "), 100)}
-	m.name = wording.Excerpt(r.Text("name"), 200)
+	m := maintenance{id: text.Clip(strings.Join(strings.Fields(r.Text("id")), " "), 100)}
+	m.name = text.Excerpt(r.Text("name"), 200)
 	m.status = strings.ToLower(r.Text("status"))
 	m.scheduledFor, m.scheduledUntil = r.Time("scheduled_for"), r.Time("scheduled_until")
 	m.created, m.updated = r.Time("created_at"), r.Time("updated_at")

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -271,5 +271,5 @@ func (p *progress) line(format string, args ...any) {
 	if p.terminal {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}
-	fmt.Fprintln(p.out, wording.OneLine(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.out, text.OneLine(fmt.Sprintf(format, args...)))
 }

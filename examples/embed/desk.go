@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/web"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -35,14 +35,14 @@ func (d *desk) Approve(_ context.Context, e resubmit.Episode, plan *resubmit.Pla
 		return resubmit.Approval{Answer: resubmit.AnswerApply, Why: "somebody said so at /approve"}, nil
 	}
 	var page strings.Builder
-	fmt.Fprintln(&page, wording.OneLine(e.String())) // others wrote the titles, and might forge lines of the plan
+	fmt.Fprintln(&page, text.OneLine(e.String())) // others wrote the titles, and might forge lines of the plan
 	for entry, err := range plan.Entries() {
 		if err != nil {
 			return resubmit.Approval{}, err
 		}
 		line := fmt.Sprintf("%s: %s, %s: %s", entry.Number, entry.Attribution.Verdict, entry.Decision.Action,
 			entry.Decision.Why)
-		fmt.Fprintln(&page, wording.OneLine(line))
+		fmt.Fprintln(&page, text.OneLine(line))
 	}
 	d.digest, d.page = plan.Digest(), page.String()
 	return resubmit.Approval{Why: "a person is asked at /plan"}, nil

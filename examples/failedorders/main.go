@@ -26,7 +26,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -229,7 +229,7 @@ func rowOf(o *commerce.Order) row {
 }
 
 func showJSON(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
-	enc := wording.JSONEncoder(out)
+	enc := text.JSONEncoder(out)
 	for o, err := range orders {
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Nil reports whether v is nil or holds a nil pointer, function, map or channel. A type
@@ -41,11 +41,11 @@ type PanicError struct {
 
 // Error is one line.
 func (e *PanicError) Error() string {
-	text := "a callback panicked: " + wording.Excerpt(e.Value, maxValue)
+	s := "a callback panicked: " + text.Excerpt(e.Value, maxValue)
 	if e.Where != "" {
-		text += " (at " + wording.Excerpt(e.Where, 1000) + ")"
+		s += " (at " + text.Excerpt(e.Where, 1000) + ")"
 	}
-	return text
+	return s
 }
 
 // maxValue is the most bytes of a panic value that an error shows.
@@ -56,7 +56,7 @@ const maxValue = 300
 func Recovered(value any) error {
 	e := &PanicError{Value: "runtime.Goexit was called", Stack: debug.Stack()}
 	if value != nil {
-		e.Value = wording.Clip(wording.OneLine(fmt.Sprint(value)), maxValue)
+		e.Value = text.Clip(text.OneLine(fmt.Sprint(value)), maxValue)
 		e.Where = where()
 	}
 	return e

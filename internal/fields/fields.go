@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/shopspring/decimal"
 )
 
@@ -181,5 +181,5 @@ func Decimal(raw json.RawMessage) (decimal.Decimal, error) {
 
 // Excerpt shows a value that was refused, on one line.
 func Excerpt(raw json.RawMessage) string {
-	return wording.Excerpt(string(raw), 60)
+	return text.Excerpt(string(raw), 60)
 }

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -37,7 +37,7 @@ func (r *Rows) Add(name, why string) {
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 func label(name string) string {
-	name = wording.Clip(name, mostName)
+	name = text.Clip(name, mostName)
 	if plainName.MatchString(name) {
 		return name
 	}
@@ -90,7 +90,7 @@ func StatusProblem(status string) string {
 	case status == "":
 		return "it has no status"
 	case !code.MatchString(status):
-		return fmt.Sprintf("its status %q is not a status code such as \"PF\"", wording.Clip(status, mostName))
+		return fmt.Sprintf("its status %q is not a status code such as \"PF\"", text.Clip(status, mostName))
 	default:
 		return ""
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Error is a failed call, before a client gives it its own type. It holds no
@@ -30,17 +30,17 @@ type Error struct {
 // Error is one line: what was tried, what came back, and why that is an error.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(wording.Excerpt(e.Op, maxShown))
+	b.WriteString(text.Excerpt(e.Op, maxShown))
 	if e.Status != 0 {
 		fmt.Fprintf(&b, ": HTTP %d %s", e.Status, http.StatusText(e.Status))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + wording.Excerpt(e.Err.Error(), maxShown))
+		b.WriteString(": " + text.Excerpt(e.Err.Error(), maxShown))
 	} else if len(e.Body) > 0 {
 		fmt.Fprintf(&b, ": the body starts %q", start(e.Body))
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s)", wording.Excerpt(e.Method+" "+e.URL, maxShown))
+		fmt.Fprintf(&b, " (%s)", text.Excerpt(e.Method+" "+e.URL, maxShown))
 	}
 	return b.String()
 }
@@ -53,7 +53,7 @@ const maxShown = 2000
 
 // start is how a body starts, as one short line.
 func start(body []byte) string {
-	return wording.Excerpt(string(body[:min(len(body), 1024)]), 80)
+	return text.Excerpt(string(body[:min(len(body), 1024)]), 80)
 }
 
 // cause takes off the *url.Error of net/http, which repeats the URL.

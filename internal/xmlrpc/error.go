@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Error says what is wrong with a document, or with a value that shall become
@@ -33,9 +33,9 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "byte %d: ", e.Offset)
 	}
 	if e.Path != "" {
-		b.WriteString(wording.Excerpt(e.Path, maxShown) + ": ")
+		b.WriteString(text.Excerpt(e.Path, maxShown) + ": ")
 	}
-	b.WriteString(wording.Excerpt(e.Err.Error(), maxShown))
+	b.WriteString(text.Excerpt(e.Err.Error(), maxShown))
 	return b.String()
 }
 
@@ -50,7 +50,7 @@ type Fault struct { //nolint:errname // the specification calls it a fault
 
 // Error is one line.
 func (f *Fault) Error() string {
-	return fmt.Sprintf("fault %d: %s", f.Code, wording.Excerpt(f.Message, maxShown))
+	return fmt.Sprintf("fault %d: %s", f.Code, text.Excerpt(f.Message, maxShown))
 }
 
 // FaultIn is the fault in the body of an answer; nil if that is anything else.

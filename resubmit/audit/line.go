@@ -9,7 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -98,27 +98,27 @@ type chain struct {
 func (c *chain) append(l Line) ([]byte, error) {
 	l.N = c.n + 1
 	l.Hash = ""
-	l.Error = wording.Excerpt(l.Error, maxText)
-	text, err := json.Marshal(l)
+	l.Error = text.Excerpt(l.Error, maxText)
+	data, err := json.Marshal(l)
 	if err != nil {
 		return nil, fmt.Errorf("line %d: %w", l.N, err)
 	}
-	text = wording.EscapeJSON(text)
-	text = text[:len(text)-len(hashStart)-len(`"}`)]
-	if len(text) > maxLine-2*hashSize {
-		return nil, fmt.Errorf("line %d has %d bytes, more than a line may have", l.N, len(text))
+	data = text.EscapeJSON(data)
+	data = data[:len(data)-len(hashStart)-len(`"}`)]
+	if len(data) > maxLine-2*hashSize {
+		return nil, fmt.Errorf("line %d has %d bytes, more than a line may have", l.N, len(data))
 	}
-	c.hash, c.n = c.next(text), l.N
-	text = append(text, hashStart...)
-	text = hex.AppendEncode(text, c.hash[:])
-	return append(text, '"', '}', '\n'), nil
+	c.hash, c.n = c.next(data), l.N
+	data = append(data, hashStart...)
+	data = hex.AppendEncode(data, c.hash[:])
+	return append(data, '"', '}', '\n'), nil
 }
 
 // next is the hash of a line whose hash is left out.
-func (c *chain) next(text []byte) (sum [sha256.Size]byte) {
+func (c *chain) next(data []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	_, _ = h.Write(c.hash[:]) // a hash never fails
-	_, _ = h.Write(text)
+	_, _ = h.Write(data)
 	h.Sum(sum[:0])
 	return sum
 }

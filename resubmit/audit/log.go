@@ -15,7 +15,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Who is the one that a log names. Empty fields are taken from the operating system.
@@ -83,7 +83,7 @@ func SyncEach(d time.Duration) Option {
 // 0600, and is given it if it has a wider one. A log that was edited or cut off is
 // refused, and so is a symbolic link. A head that a crash left empty is made anew.
 func Open(path string, who Who, opts ...Option) (*Log, error) {
-	l := &Log{path: path, who: wording.OneLine(who.complete().String()), sync: time.Second, decided: make(map[string]bool)}
+	l := &Log{path: path, who: text.OneLine(who.complete().String()), sync: time.Second, decided: make(map[string]bool)}
 	for _, opt := range opts {
 		if err := opt(l); err != nil {
 			return nil, l.errorf("%w", err)
@@ -119,7 +119,7 @@ func (l *Log) open() error {
 	}
 	if len(torn) > 0 {
 		err = l.write(Line{Event: EventMended, Why: fmt.Sprintf(
-			"a crash tore the line after line %d; its %d bytes were cut off: %q", l.chain.n-1, len(torn), wording.Clip(string(torn), maxText))})
+			"a crash tore the line after line %d; its %d bytes were cut off: %q", l.chain.n-1, len(torn), text.Clip(string(torn), maxText))})
 	}
 	if err == nil && mended {
 		err = l.write(Line{Event: EventMended, Why: "the head beside the log was empty or torn, as a crash leaves it: " +

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -221,7 +221,7 @@ func eachFrom(c *cursor, from []byte, n int, f func(key, body []byte) error) ([]
 	}
 	key, value, err := c.next()
 	if err == nil && !bytes.Equal(key, from) {
-		err = fmt.Errorf("%w: the record under %q is gone", ErrDamaged, wording.Clip(string(from), 80))
+		err = fmt.Errorf("%w: the record under %q is gone", ErrDamaged, text.Clip(string(from), 80))
 	}
 	if err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func eachFrom(c *cursor, from []byte, n int, f func(key, body []byte) error) ([]
 			return nil, err
 		}
 		if next != link(key) {
-			return nil, fmt.Errorf("%w: records are missing before %q", ErrDamaged, wording.Clip(string(key), 80))
+			return nil, fmt.Errorf("%w: records are missing before %q", ErrDamaged, text.Clip(string(key), 80))
 		}
 		if key == nil {
 			return nil, nil

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Holder is the process that writes a journal.
@@ -22,8 +22,8 @@ type Holder struct {
 
 // String names the holder.
 func (h Holder) String() string {
-	return fmt.Sprintf("process %d (%s) on %s since %s", h.PID, wording.Excerpt(h.Program, 100),
-		wording.Excerpt(h.Host, 100), h.Since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("process %d (%s) on %s since %s", h.PID, text.Excerpt(h.Program, 100),
+		text.Excerpt(h.Host, 100), h.Since.UTC().Format(time.RFC3339))
 }
 
 // HeldError says that another process has the journal.
@@ -40,7 +40,7 @@ func (e *HeldError) Error() string {
 	if e.Holder != nil {
 		who = e.Holder.String()
 	}
-	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait for its end, or stop it", wording.Excerpt(e.Path, 4<<10),
+	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait for its end, or stop it", text.Excerpt(e.Path, 4<<10),
 		who)
 }
 
@@ -53,11 +53,11 @@ func writeHolder(path, program string) error {
 	if err != nil {
 		host = "unknown host"
 	}
-	text, err := json.Marshal(Holder{PID: os.Getpid(), Host: host, Program: program, Since: time.Now().UTC().Truncate(time.Second)})
+	data, err := json.Marshal(Holder{PID: os.Getpid(), Host: host, Program: program, Since: time.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
-	return durable.Replace(holderPath(path), append(wording.EscapeJSON(text), '\n'), 0o600)
+	return durable.Replace(holderPath(path), append(text.EscapeJSON(data), '\n'), 0o600)
 }
 
 // readHolder returns nil for whatever is no holder: it only serves a message.

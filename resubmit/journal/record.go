@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -42,7 +42,7 @@ func checkID(orderID string) error {
 		return errors.New("an order has no id")
 	case len(orderID) > maxIDSize:
 		return fmt.Errorf("the id of an order has %d bytes, more than %d: %s", len(orderID), maxIDSize,
-			wording.Excerpt(orderID, 40))
+			text.Excerpt(orderID, 40))
 	case !utf8.ValidString(orderID):
 		return fmt.Errorf("the id of an order is not UTF-8: %q", orderID)
 	}
@@ -53,21 +53,21 @@ func checkID(orderID string) error {
 func recordKey(orderID string) []byte { return append([]byte{'o'}, orderID...) }
 
 // appendRecord appends a record as encoding/json writes it with HTML escaping off, but
-// for the escapes of [wording.AppendJSON].
+// for the escapes of [text.AppendJSON].
 func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
 	from := len(b)
-	b = wording.AppendJSON(append(b, `{"id":`...), r.OrderID)
-	b = wording.AppendJSON(append(b, `,"fingerprint":`...), r.Fingerprint)
-	b = wording.AppendJSON(append(b, `,"state":`...), string(r.State))
+	b = text.AppendJSON(append(b, `{"id":`...), r.OrderID)
+	b = text.AppendJSON(append(b, `,"fingerprint":`...), r.Fingerprint)
+	b = text.AppendJSON(append(b, `,"state":`...), string(r.State))
 	b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Attempt), 10)
 	if r.Lost != 0 {
 		b = strconv.AppendInt(append(b, `,"lost":`...), int64(r.Lost), 10)
 	}
 	if r.Target != "" {
-		b = wording.AppendJSON(append(b, `,"target":`...), string(r.Target))
+		b = text.AppendJSON(append(b, `,"target":`...), string(r.Target))
 	}
 	if r.Seen != "" {
-		b = wording.AppendJSON(append(b, `,"seen":`...), string(r.Seen))
+		b = text.AppendJSON(append(b, `,"seen":`...), string(r.Seen))
 	}
 	b, err := r.At.AppendText(append(b, `,"at":"`...))
 	b = append(b, '"')
@@ -76,14 +76,14 @@ func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
 		b = append(b, '"')
 	}
 	if r.Why != "" {
-		b = wording.AppendJSON(append(b, `,"why":`...), r.Why)
+		b = text.AppendJSON(append(b, `,"why":`...), r.Why)
 	}
 	b = append(b, '}')
 	if size := len(b) - from; err == nil && size > maxRecordSize {
 		err = fmt.Errorf("it has %d bytes, more than the %d that a record may have", size, maxRecordSize)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the record of order %s: %w", wording.Excerpt(r.OrderID, 100), err)
+		return nil, fmt.Errorf("the record of order %s: %w", text.Excerpt(r.OrderID, 100), err)
 	}
 	return b, nil
 }
@@ -91,11 +91,11 @@ func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
 func decode(orderID string, body []byte) (resubmit.Record, error) {
 	r, err := readRecord(body)
 	if err != nil {
-		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, wording.Excerpt(orderID, 100), err)
+		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s: %w", ErrDamaged, text.Excerpt(orderID, 100), err)
 	}
 	if r.OrderID != orderID {
 		return resubmit.Record{}, fmt.Errorf("%w: the record of order %s is of order %s", ErrDamaged,
-			wording.Excerpt(orderID, 100), wording.Excerpt(r.OrderID, 100))
+			text.Excerpt(orderID, 100), text.Excerpt(r.OrderID, 100))
 	}
 	return r, nil
 }
@@ -114,7 +114,7 @@ func seal(key, value []byte) []byte {
 // unseal checks and takes off the checksum.
 func unseal(key, sealed []byte) ([]byte, error) {
 	if len(sealed) < checksumSize || binary.BigEndian.Uint32(sealed) != checksum(key, sealed[checksumSize:]) {
-		return nil, fmt.Errorf("%w: what it holds under %q does not fit its checksum", ErrDamaged, wording.Clip(string(key), 80))
+		return nil, fmt.Errorf("%w: what it holds under %q does not fit its checksum", ErrDamaged, text.Clip(string(key), 80))
 	}
 	return sealed[checksumSize:], nil
 }
@@ -133,7 +133,7 @@ func sealRecord(key []byte, next uint64, value []byte) {
 func unsealRecord(key, sealed []byte) (next uint64, body []byte, err error) {
 	value, err := unseal(key, sealed)
 	if err == nil && len(value) < linkSize {
-		err = fmt.Errorf("%w: the record under %q is too short", ErrDamaged, wording.Clip(string(key), 80))
+		err = fmt.Errorf("%w: the record under %q is too short", ErrDamaged, text.Clip(string(key), 80))
 	}
 	if err != nil {
 		return 0, nil, err

@@ -8,7 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 var (
@@ -102,7 +102,7 @@ func (t *table) put(u update, before, behind []byte) error {
 		return err
 	}
 	if body != nil && next != link(at) {
-		return fmt.Errorf("%w: records are missing behind %q", ErrDamaged, wording.Clip(string(u.key), 80))
+		return fmt.Errorf("%w: records are missing behind %q", ErrDamaged, text.Clip(string(u.key), 80))
 	}
 	if at == nil || behind != nil && bytes.Compare(behind, at) < 0 {
 		at = behind
@@ -170,7 +170,7 @@ func checkLast(records tree, last []byte) error {
 			_, _, err = unsealRecord(key, sealed)
 		}
 		if err == nil && (!bytes.Equal(at, key) || binary.BigEndian.Uint32(sealed) != sum) {
-			err = fmt.Errorf("%w: the last write of %q was lost", ErrDamaged, wording.Clip(string(key), 80))
+			err = fmt.Errorf("%w: the last write of %q was lost", ErrDamaged, text.Clip(string(key), 80))
 		}
 		return err
 	})
@@ -228,7 +228,7 @@ func find(c *cursor, key []byte) (next uint64, body []byte, err error) {
 	}
 	next, _, err = unsealRecord(at, value)
 	if err == nil && next != behind {
-		err = fmt.Errorf("%w: records are missing behind %q", ErrDamaged, wording.Clip(string(at), 80))
+		err = fmt.Errorf("%w: records are missing behind %q", ErrDamaged, text.Clip(string(at), 80))
 	}
 	return 0, nil, err
 }

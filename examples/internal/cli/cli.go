@@ -9,7 +9,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Exit statuses.
@@ -67,7 +67,7 @@ func Status(program string, err error, stderr io.Writer) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return ExitDone
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", program, wording.Lines(err.Error()))
+	fmt.Fprintf(stderr, "%s: %s\n", program, text.Lines(err.Error()))
 	if _, wrongCall := errors.AsType[usageError](err); wrongCall {
 		fmt.Fprintln(stderr, "Run with -help to see the flags.")
 		return ExitUsage

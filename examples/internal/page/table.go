@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Width is how wide what is printed may be, in characters.
@@ -28,7 +28,7 @@ type Table struct {
 func (t *Table) Add(cells ...any) {
 	row := make([]string, len(cells))
 	for i, c := range cells {
-		row[i] = wording.OneLine(fmt.Sprint(c))
+		row[i] = text.OneLine(fmt.Sprint(c))
 	}
 	t.Rows = append(t.Rows, row)
 }
@@ -80,9 +80,9 @@ func Paragraph(out io.Writer, indent, text string) {
 
 // wrap breaks a text between its words. A word that is longer than a line keeps
 // one of its own.
-func wrap(text string, width int) []string {
+func wrap(s string, width int) []string {
 	lines := []string{""}
-	for word := range strings.FieldsSeq(wording.OneLine(text)) {
+	for word := range strings.FieldsSeq(text.OneLine(s)) {
 		line := &lines[len(lines)-1]
 		switch {
 		case *line == "":

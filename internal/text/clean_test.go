@@ -1,4 +1,4 @@
-package wording_test
+package text_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // hostile are characters that a terminal acts on, that hide or that reorder text.
@@ -55,29 +55,29 @@ var harmless = []string{
 func TestClean(t *testing.T) {
 	t.Parallel()
 	for name, h := range hostile {
-		got := wording.Clean("a" + h + "b")
+		got := text.Clean("a" + h + "b")
 		require.True(t, strings.HasPrefix(got, "a\ufffd") && strings.HasSuffix(got, "\ufffdb"), "%s: %q", name, got)
-		require.Equal(t, got, wording.OneLine(" a"+h+"b\n"), name)
-		require.Equal(t, got, wording.Lines("a"+h+"b"), name)
-		require.Equal(t, got, wording.Excerpt("a"+h+"b", 100), name)
+		require.Equal(t, got, text.OneLine(" a"+h+"b\n"), name)
+		require.Equal(t, got, text.Lines("a"+h+"b"), name)
+		require.Equal(t, got, text.Excerpt("a"+h+"b", 100), name)
 	}
 	for _, s := range harmless {
-		require.Equal(t, s, wording.Clean(s))
-		require.Equal(t, s, wording.Lines(s))
+		require.Equal(t, s, text.Clean(s))
+		require.Equal(t, s, text.Lines(s))
 	}
-	require.Equal(t, "a\ufffdb\ufffdc\ufffdd\ufffde", wording.Clean("a\nb\rc\td\u2028e"))
-	require.Equal(t, "a\nb\ufffdc", wording.Lines("a\nb\rc"))
-	require.Equal(t, "a b c d", wording.OneLine(" a\nb\u2028c\u0085\u2029d\r\n"))
+	require.Equal(t, "a\ufffdb\ufffdc\ufffdd\ufffde", text.Clean("a\nb\rc\td\u2028e"))
+	require.Equal(t, "a\nb\ufffdc", text.Lines("a\nb\rc"))
+	require.Equal(t, "a b c d", text.OneLine(" a\nb\u2028c\u0085\u2029d\r\n"))
 }
 
 func TestExcerpt(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "aaaa…", wording.Excerpt(strings.Repeat("a", 1<<20), 4))
-	require.Equal(t, "a b", wording.Excerpt("a \n b", 3))
-	require.Equal(t, "a\ufffd…", wording.Excerpt("a\x1b[2J", 4))
+	require.Equal(t, "aaaa…", text.Excerpt(strings.Repeat("a", 1<<20), 4))
+	require.Equal(t, "a b", text.Excerpt("a \n b", 3))
+	require.Equal(t, "a\ufffd…", text.Excerpt("a\x1b[2J", 4))
 	rapid.Check(t, func(t *rapid.T) {
 		s, n := hostileText().Draw(t, "text"), rapid.IntRange(0, 40).Draw(t, "bytes")
-		got := wording.Excerpt(s, n)
+		got := text.Excerpt(s, n)
 		require.LessOrEqual(t, len(got), n+len("…"))
 		requireShown(t, got)
 	})
@@ -87,10 +87,10 @@ func TestCleanLeavesOnlyWhatIsShown(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := hostileText().Draw(t, "text")
-		requireShown(t, wording.Clean(s))
-		requireShown(t, wording.OneLine(s))
-		requireShown(t, strings.ReplaceAll(wording.Lines(s), "\n", ""))
-		require.Equal(t, wording.Clean(s), wording.Clean(wording.Clean(s)))
+		requireShown(t, text.Clean(s))
+		requireShown(t, text.OneLine(s))
+		requireShown(t, strings.ReplaceAll(text.Lines(s), "\n", ""))
+		require.Equal(t, text.Clean(s), text.Clean(text.Clean(s)))
 	})
 }
 
@@ -99,21 +99,21 @@ func TestJSONIsEscapedAndReadBackAsItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := hostileText().Draw(t, "text")
 		var encoded bytes.Buffer
-		require.NoError(t, wording.JSONEncoder(&encoded).Encode(s))
+		require.NoError(t, text.JSONEncoder(&encoded).Encode(s))
 		marshalled, err := json.Marshal(s)
 		require.NoError(t, err)
-		for way, text := range map[string][]byte{
-			"AppendJSON": wording.AppendJSON(nil, s), "EscapeJSON": wording.EscapeJSON(marshalled),
+		for way, data := range map[string][]byte{
+			"AppendJSON": text.AppendJSON(nil, s), "EscapeJSON": text.EscapeJSON(marshalled),
 			"JSONEncoder": bytes.TrimSuffix(encoded.Bytes(), []byte("\n")),
 		} {
-			requireShown(t, string(text))
+			requireShown(t, string(data))
 			var back string
-			require.NoError(t, json.Unmarshal(text, &back), "%s: %s", way, text)
+			require.NoError(t, json.Unmarshal(data, &back), "%s: %s", way, data)
 			require.Equal(t, string([]rune(s)), back, way) // U+FFFD for each invalid byte
 		}
 	})
-	require.Equal(t, `"\u009b\u202e😀"`, string(wording.AppendJSON(nil, "\u009b\u202e😀")))
-	require.Equal(t, `"\udb40\udc41\u007f\u001b\n\"\\"`, string(wording.AppendJSON(nil, "\U000e0041\x7f\x1b\n\"\\")))
+	require.Equal(t, `"\u009b\u202e😀"`, string(text.AppendJSON(nil, "\u009b\u202e😀")))
+	require.Equal(t, `"\udb40\udc41\u007f\u001b\n\"\\"`, string(text.AppendJSON(nil, "\U000e0041\x7f\x1b\n\"\\")))
 }
 
 // hostileText makes texts of hostile and of ordinary parts.
@@ -130,7 +130,7 @@ func hostileText() *rapid.Generator[string] {
 
 func requireShown(t require.TestingT, s string) {
 	for _, r := range s {
-		require.True(t, wording.Shown(r), "%U in %q", r, s)
+		require.True(t, text.Shown(r), "%U in %q", r, s)
 	}
 	require.True(t, utf8.ValidString(s))
 }

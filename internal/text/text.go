@@ -1,7 +1,7 @@
-// Package wording makes text that others wrote fit to be shown: without characters
+// Package text makes text that others wrote fit to be shown: without characters
 // that a terminal acts on or that hide or reorder text, on one line, and not too long.
 // It also says how far a word is from the one that was meant. Everything in it is pure.
-package wording
+package text
 
 import (
 	"strings"

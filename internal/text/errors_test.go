@@ -1,4 +1,4 @@
-package wording_test
+package text_test
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package wording_test
+package text_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/cloudblue-go/cloudblue/internal/wording"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 func TestDistanceCountsWhatToAddDropOrReplace(t *testing.T) {
@@ -18,7 +18,7 @@ func TestDistanceCountsWhatToAddDropOrReplace(t *testing.T) {
 		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"start", "start", 0},
 		{"strt", "start", 1}, {"statusses", "statuses", 1}, {"kitten", "sitting", 3}, {"ab", "ba", 2},
 	} {
-		require.Equal(t, tc.want, wording.Distance(tc.a, tc.b), "%q to %q", tc.a, tc.b)
+		require.Equal(t, tc.want, text.Distance(tc.a, tc.b), "%q to %q", tc.a, tc.b)
 	}
 }
 
@@ -26,8 +26,8 @@ func TestDistanceIsTheSameBothWaysAndNoMoreThanTheLongerWord(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := rapid.StringN(0, 12, 24).Draw(t, "a"), rapid.StringN(0, 12, 24).Draw(t, "b")
-		d := wording.Distance(a, b)
-		require.Equal(t, d, wording.Distance(b, a))
+		d := text.Distance(a, b)
+		require.Equal(t, d, text.Distance(b, a))
 		require.LessOrEqual(t, d, max(len(a), len(b)))
 		require.Equal(t, a == b, d == 0)
 	})
@@ -35,8 +35,8 @@ func TestDistanceIsTheSameBothWaysAndNoMoreThanTheLongerWord(t *testing.T) {
 
 func TestATextIsPutOnOneLineAndCutBetweenLetters(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "a b c", wording.OneLine(" a\n\tb  c\r\n"))
-	require.Equal(t, "abc", wording.Clip("abc", 3))
-	require.Equal(t, "ab…", wording.Clip("abc", 2))
-	require.Equal(t, "a…", wording.Clip("aż", 2), "half a letter is none")
+	require.Equal(t, "a b c", text.OneLine(" a\n\tb  c\r\n"))
+	require.Equal(t, "abc", text.Clip("abc", 3))
+	require.Equal(t, "ab…", text.Clip("abc", 2))
+	require.Equal(t, "a…", text.Clip("aż", 2), "half a letter is none")
 }
