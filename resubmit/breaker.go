@@ -9,7 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
 // ErrBreaker says that the breaker opened more often than Config.Breaker.MaxOpens
@@ -101,7 +101,7 @@ func (x *run) newBreaker() *breaker {
 			}
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
-			ctx = turns.With(ctx, &more{x: x, who: "Connect"})
+			ctx = ratelimit.With(ctx, &more{x: x, who: "Connect"})
 			p, err := within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
 			callback.Log(x.cfg.Logger, err)
 			x.heedConnect(err, "")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -279,7 +279,7 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 		"as an error":               {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy }, 24 * time.Hour},
 		"no longer than is allowed": {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy }, time.Hour},
 		"nor if only the client saw it": {func(ctx context.Context) (connect.Probe, error) {
-			turns.Asked(ctx, 10*time.Hour)
+			ratelimit.ReportRetryAfter(ctx, 10*time.Hour)
 			return connect.Probe{Class: connect.Unavailable}, nil
 		}, time.Hour},
 	} {
@@ -339,9 +339,9 @@ type readingPusher struct {
 }
 
 func (p readingPusher) Push(ctx context.Context, id string, to commerce.Status) error {
-	_ = turns.Take(ctx)
+	_ = ratelimit.Wait(ctx)
 	p.before(id)
-	if err := turns.Take(ctx); err != nil {
+	if err := ratelimit.Wait(ctx); err != nil {
 		return &commerce.Error{Op: "push order", Err: err, Delivery: commerce.NotSent}
 	}
 	return p.shop.Push(ctx, id, to)

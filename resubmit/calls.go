@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
 // callGrace is how long a call may go on after its context has ended.
@@ -116,7 +116,7 @@ type timedReader struct {
 
 func (r *timedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	began, more := time.Now(), &more{x: r.x, who: "Commerce"}
-	ctx = turns.With(ctx, more)
+	ctx = ratelimit.With(ctx, more)
 	o, err := within(ctx, r.x.hands, &r.free, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
 	r.watch(began.Add(more.took()), err)
 	return o, err
@@ -129,7 +129,7 @@ type timedPusher struct {
 
 func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) error {
 	began, more := time.Now(), &more{x: p.x, who: "Commerce", push: id}
-	ctx = turns.With(ctx, more)
+	ctx = ratelimit.With(ctx, more)
 	_, err := within(ctx, p.x.hands, &p.free, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
 	p.watch(began.Add(more.took()), err)
 	if errors.Is(err, errHung) {
@@ -146,7 +146,7 @@ type timedFinder struct {
 
 func (f *timedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	began, more := time.Now(), &more{x: f.x, who: "Connect"}
-	ctx = turns.With(ctx, more)
+	ctx = ratelimit.With(ctx, more)
 	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
 	f.watch(began.Add(more.took()), err)
 	return found, err

@@ -12,10 +12,10 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
-// pacedCalls paces calls that only read, outside of a run. It implements turns.Turns for what
+// pacedCalls paces calls that only read, outside of a run. It implements ratelimit.Limiter for what
 // a client sends besides the one call that it was asked for.
 type pacedCalls struct {
 	pace *pacer
@@ -35,7 +35,7 @@ func (c *pacedCalls) next(ctx context.Context) (context.Context, error) {
 	if err := c.pace.wait(ctx); err != nil {
 		return nil, err
 	}
-	return turns.With(ctx, c), nil
+	return ratelimit.With(ctx, c), nil
 }
 
 // read reads an order when it is its turn.
@@ -49,11 +49,11 @@ func (c *pacedCalls) read(ctx context.Context, reader OrderReader, id string) (*
 	return o, err
 }
 
-// Turn implements turns.Turns.
-func (c *pacedCalls) Turn(ctx context.Context) error { return c.pace.wait(ctx) }
+// Wait implements ratelimit.Limiter.
+func (c *pacedCalls) Wait(ctx context.Context) error { return c.pace.wait(ctx) }
 
-// Asked implements turns.Turns.
-func (c *pacedCalls) Asked(d time.Duration) {
+// ReportRetryAfter implements ratelimit.Limiter.
+func (c *pacedCalls) ReportRetryAfter(d time.Duration) {
 	c.log.Warn("a server asks for a pause", "retryAfter", d)
 	c.pace.hold(d)
 	if err := tooLong("a server", d, DefaultMaxHold); err != nil {
@@ -61,8 +61,8 @@ func (c *pacedCalls) Asked(d time.Duration) {
 	}
 }
 
-// Held implements turns.Turns.
-func (c *pacedCalls) Held() bool { return c.pace.rest() > 0 }
+// Blocked implements ratelimit.Limiter.
+func (c *pacedCalls) Blocked() bool { return c.pace.rest() > 0 }
 
 // pauseFor keeps the pause that the error of an adapter without turns asks for.
 func (c *pacedCalls) pauseFor(err error) {
@@ -73,7 +73,7 @@ func (c *pacedCalls) pauseFor(err error) {
 		after = e.RetryAfter
 	}
 	if after > c.pace.rest() {
-		c.Asked(after)
+		c.ReportRetryAfter(after)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
 const (
@@ -211,7 +211,7 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 	}
 	began := time.Now()
 	t.calls.Store(1)
-	ctx = turns.With(ctx, t)
+	ctx = ratelimit.With(ctx, t)
 	shown, err := within(ctx, x.hands, new(sync.Pool), func() (map[*place]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
 	callback.Log(x.cfg.Logger, err)
 	if why := overloaded(err); why != "" {
@@ -284,10 +284,10 @@ type sweepTurns struct {
 	calls atomic.Int64
 }
 
-// Turn implements turns.Turns.
-func (t *sweepTurns) Turn(ctx context.Context) error {
+// Wait implements ratelimit.Limiter.
+func (t *sweepTurns) Wait(ctx context.Context) error {
 	if t.calls.Add(1) > t.most {
 		return fmt.Errorf("it took more than %d calls, which is half of what reading one by one does", t.most)
 	}
-	return t.more.Turn(ctx)
+	return t.more.Wait(ctx)
 }

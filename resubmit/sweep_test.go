@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -39,7 +39,7 @@ func (l *lister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commer
 	return func(yield func(*commerce.Order, error) bool) {
 		l.queries = append(l.queries, q)
 		for start := 0; ; start += l.page {
-			if err := turns.Take(ctx); err != nil {
+			if err := ratelimit.Wait(ctx); err != nil {
 				yield(nil, err)
 				return
 			}

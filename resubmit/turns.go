@@ -17,9 +17,9 @@ type more struct {
 	waited atomic.Int64 // ns
 }
 
-// Turn implements turns.Turns. Within a push nothing is waited for but the pace: what
+// Wait implements ratelimit.Limiter. Within a push nothing is waited for but the pace: what
 // was known of the order and of the windows would be old by then.
-func (m *more) Turn(ctx context.Context) error {
+func (m *more) Wait(ctx context.Context) error {
 	kind := inLine
 	if m.push != "" {
 		kind = pushing
@@ -36,13 +36,13 @@ func (m *more) Turn(ctx context.Context) error {
 	return nil
 }
 
-// Asked implements turns.Turns. The client may wait for that, and say nothing of it.
-func (m *more) Asked(d time.Duration) {
+// ReportRetryAfter implements ratelimit.Limiter. The client may wait for that, and say nothing of it.
+func (m *more) ReportRetryAfter(d time.Duration) {
 	m.x.bePatient(m.who, d)
 }
 
-// Held implements turns.Turns.
-func (m *more) Held() bool { return m.x.pace.rest() > 0 }
+// Blocked implements ratelimit.Limiter.
+func (m *more) Blocked() bool { return m.x.pace.rest() > 0 }
 
 // took is how much of a call was waiting for turns.
 func (m *more) took() time.Duration { return time.Duration(m.waited.Load()) }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -22,7 +22,7 @@ type busyClient struct {
 }
 
 func (c *busyClient) take(ctx context.Context) error {
-	if err := turns.Take(ctx); err != nil {
+	if err := ratelimit.Wait(ctx); err != nil {
 		return err
 	}
 	c.calls = append(c.calls, time.Now())
@@ -42,7 +42,7 @@ func (c *busyClient) Push(ctx context.Context, id string, to commerce.Status) er
 	if err := c.take(ctx); err != nil {
 		return err
 	}
-	turns.Asked(ctx, c.asks)
+	ratelimit.ReportRetryAfter(ctx, c.asks)
 	c.asks = 0
 	if err := c.take(ctx); err != nil {
 		return &commerce.Error{Op: "push order", Delivery: commerce.NotSent, Err: err}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/turns"
 )
 
 // paced is a client that notes when its calls go out.
@@ -142,10 +142,10 @@ func TestAPaceThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-// slowTurns gives a call its turn after a while.
-type slowTurns time.Duration
+// slowLimiter gives a call its turn after a while.
+type slowLimiter time.Duration
 
-func (s slowTurns) Turn(ctx context.Context) error {
+func (s slowLimiter) Wait(ctx context.Context) error {
 	select {
 	case <-time.After(time.Duration(s)):
 		return nil
@@ -153,8 +153,8 @@ func (s slowTurns) Turn(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
-func (slowTurns) Asked(time.Duration) {}
-func (slowTurns) Held() bool          { return true }
+func (slowLimiter) ReportRetryAfter(time.Duration) {}
+func (slowLimiter) Blocked() bool                  { return true }
 
 // A look-up of two pages at a rate of a call in 50 seconds failed, because the wait for
 // the second page counted as time without an answer.
@@ -162,12 +162,12 @@ func TestTurnMayTakeLongerThanATry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		call, at := paced(t, 0, fine)
-		require.NoError(t, call(turns.With(t.Context(), slowTurns(10*time.Minute))))
+		require.NoError(t, call(ratelimit.With(t.Context(), slowLimiter(10*time.Minute))))
 		require.Equal(t, []time.Duration{10 * time.Minute}, at())
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		require.ErrorIs(t, call(turns.With(ctx, slowTurns(10*time.Minute))), context.DeadlineExceeded)
+		require.ErrorIs(t, call(ratelimit.With(ctx, slowLimiter(10*time.Minute))), context.DeadlineExceeded)
 		require.Len(t, at(), 1, "a call whose context has ended is not sent")
 	})
 }

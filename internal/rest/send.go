@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/turns"
+	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
 // Response is a good answer. Close the Body.
@@ -161,7 +161,7 @@ func (t *try) request(ctx context.Context) (*http.Request, error) {
 		err = t.authorize(ctx, r)
 	}
 	if err == nil {
-		err = turns.Take(ctx) // after a sign-in, which takes time and a turn of its own
+		err = ratelimit.Wait(ctx) // after a sign-in, which takes time and a turn of its own
 	}
 	if err == nil {
 		err = checkHeader(r.Header)
@@ -247,7 +247,7 @@ func (t *try) notGood(answer *http.Response) *Error {
 		e.RetryAfter = t.c.cfg.Busy
 	}
 	t.c.cfg.Pace.hold(e.RetryAfter)
-	turns.Asked(t.sent.Context(), e.RetryAfter)
+	ratelimit.ReportRetryAfter(t.sent.Context(), e.RetryAfter)
 	start, err := io.ReadAll(io.LimitReader(answer.Body, errorBody))
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, answer.Body, drain)
