@@ -1,0 +1,2 @@
+// Package sizes measures the packages of the library and keeps them small.
+package sizes
