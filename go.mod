@@ -3,7 +3,6 @@ module github.com/cloudblue-go/cloudblue
 go 1.26.0
 
 require (
-	github.com/arran4/golang-ical v0.3.4
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/google/go-querystring v1.2.0
 	github.com/jarcoal/httpmock v1.4.2

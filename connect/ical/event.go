@@ -135,7 +135,7 @@ func (r *eventReader) identify() error {
 		return err
 	}
 	r.recurrence = &m
-	r.following = strings.EqualFold(p.param("RANGE"), "THISANDFUTURE")
+	r.following = strings.EqualFold(p.params["RANGE"], "THISANDFUTURE")
 	return nil
 }
 
@@ -256,7 +256,7 @@ func (r *eventReader) eachListed(name string, take func(p property, value string
 func (r *eventReader) listed(p property, value string) (moment, error) {
 	zones := *r.zones
 	zones.floating = cmp.Or(zones.floating, r.start.zone)
-	tzid := p.param("TZID")
+	tzid := p.params["TZID"]
 	if tzid == "" && len(value) == len(localLayout) {
 		zones.floating = r.start.zone
 	}

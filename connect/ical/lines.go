@@ -2,24 +2,22 @@ package ical
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
-	ics "github.com/arran4/golang-ical"
-
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
-	// maxDepth is how far components may be in one another: an alarm in an event in
-	// a calendar is three deep. golang-ical descends without a bound.
+	// maxDepth is how deeply components may be nested: an alarm in an event in a
+	// calendar is three deep.
 	maxDepth = 16
-	// maxParams bounds what stands before the value of a line. golang-ical copies
-	// the rest of the line for each parameter, so that a long one takes hours.
+	// maxParams bounds the name and parameters of a line.
 	maxParams = 2048
 )
 
@@ -247,10 +245,10 @@ func (r *reader) endCalendar(c *component) {
 
 func shown(s string) string { return text.Excerpt(s, 80) }
 
-// property is a content line, taken apart.
+// property is a parsed content line.
 type property struct {
 	name   string
-	params map[string][]string
+	params map[string]string // by name in capitals
 	value  string
 }
 
@@ -284,46 +282,56 @@ func (c *component) one(name string) (p property, found bool, err error) {
 	return p, found, nil
 }
 
-// property takes the line apart. Text is unescaped.
+// property parses the line (RFC 5545 3.1) and unescapes its text.
 func (l line) property() (property, error) {
-	name := l.topic
-	if at := valueAt(l.text); at < 0 {
-		return property{}, fmt.Errorf("line %d: %s has no colon before its value", l.number, name)
-	} else if at > maxParams {
-		return property{}, fmt.Errorf("line %d: %s has more than %d bytes of parameters", l.number, name, maxParams)
+	p := property{name: l.topic}
+	head, value, found := cutUnquoted(l.text, ':')
+	if !found {
+		return p, fmt.Errorf("line %d: %s has no colon before its value", l.number, p.name)
 	}
-	p, err := ics.ParseProperty(ics.ContentLine(name + l.text[len(name):]))
-	switch {
-	case err != nil:
-		return property{}, fmt.Errorf("line %d: %s cannot be read: %s", l.number, name, shown(err.Error()))
-	case p == nil:
-		return property{}, fmt.Errorf("line %d: %s cannot be read: it must look like %s;PARAMETER=…:value", l.number, name, name)
-	default:
-		return property{name: name, params: p.ICalParameters, value: strings.TrimSpace(strings.ToValidUTF8(p.Value, "\ufffd"))}, nil
+	if len(head) >= maxParams {
+		return p, fmt.Errorf("line %d: %s has more than %d bytes of parameters", l.number, p.name, maxParams)
 	}
+	name, params, _ := strings.Cut(head, ";")
+	var ok bool
+	if p.params, ok = parseParams(params); !ok || !strings.EqualFold(name, p.name) {
+		return p, fmt.Errorf("line %d: %s cannot be read: it must look like %s;PARAMETER=…:value", l.number, p.name, p.name)
+	}
+	p.value = strings.TrimSpace(strings.ToValidUTF8(unescape.Replace(value), "\ufffd"))
+	return p, nil
 }
 
-// valueAt is where the value of a line begins: after the first colon that is not in
-// quotes.
-func valueAt(text string) int {
+// parseParams reads KEY=value;KEY="value". Of a repeated parameter the first counts.
+func parseParams(text string) (params map[string]string, ok bool) {
+	for more := text != ""; more; {
+		var param string
+		param, text, more = cutUnquoted(text, ';')
+		key, value, found := strings.Cut(param, "=")
+		if key == "" || !found {
+			return nil, false
+		}
+		if params == nil {
+			params = make(map[string]string)
+		}
+		key = strings.ToUpper(key)
+		params[key] = cmp.Or(params[key], unescape.Replace(strings.ReplaceAll(value, `"`, "")))
+	}
+	return params, true
+}
+
+// unescape decodes TEXT (RFC 5545 3.3.11). Values of other types have no backslashes.
+var unescape = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\N`, "\n", `\;`, `;`, `\,`, `,`)
+
+// cutUnquoted is strings.Cut at the first sep that is not in quotes.
+func cutUnquoted(s string, sep byte) (before, after string, found bool) {
 	quoted := false
-	for i := range len(text) {
+	for i := range len(s) {
 		switch {
-		case text[i] == '"':
+		case s[i] == '"':
 			quoted = !quoted
-		case text[i] == ':' && !quoted:
-			return i + 1
+		case s[i] == sep && !quoted:
+			return s[:i], s[i+1:], true
 		}
 	}
-	return -1
-}
-
-// param is the first value of a parameter, whose name is in capitals.
-func (p property) param(name string) string {
-	for key, values := range p.params {
-		if strings.EqualFold(key, name) && len(values) > 0 {
-			return values[0]
-		}
-	}
-	return ""
+	return s, "", false
 }

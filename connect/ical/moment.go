@@ -83,7 +83,7 @@ func (z *zones) parseMoment(value, tzid string) (moment, error) {
 
 // moment reads the value of a property that is one time.
 func (z *zones) moment(p property) (moment, error) {
-	m, err := z.parseMoment(p.value, p.param("TZID"))
+	m, err := z.parseMoment(p.value, p.params["TZID"])
 	if err != nil {
 		return m, fmt.Errorf("%s %w", p.name, err)
 	}
