@@ -19,7 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
-	"github.com/cloudblue-go/cloudblue/internal/wiretest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/wiretest"
 )
 
 const orderID = "1000027"

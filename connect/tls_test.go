@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/internal/tlstest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
 func TestAPrivateAuthorityAndAClientCertificate(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
-	"github.com/cloudblue-go/cloudblue/internal/tlstest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
 func TestAClientCertificateAndAPrivateAuthorityReachTheServer(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
-	"github.com/cloudblue-go/cloudblue/internal/faults"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,7 +28,7 @@ func inMemory(t *testing.T, change func(*commercetest.Config)) (*commercetest.Sy
 	connect := &fakeConnect{now: time.Now}
 	cfg := commercetest.Config{
 		ConnectURL:  "http://connect.example.com/public/v1",
-		ConnectHTTP: &http.Client{Transport: faults.Transport(connect)},
+		ConnectHTTP: &http.Client{Transport: testkit.Transport(connect)},
 		Seed:        3,
 	}
 	if change != nil {
@@ -131,7 +131,7 @@ func TestStoppingDoesNotFailAnOrder(t *testing.T) {
 						cancel()
 						return nil, errors.New("cut off")
 					}
-					return faults.Transport(working).RoundTrip(r)
+					return testkit.Transport(working).RoundTrip(r)
 				})},
 			})
 			require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 					return nil, err
 				}
 			}
-			return faults.Transport(connect).RoundTrip(r)
+			return testkit.Transport(connect).RoundTrip(r)
 		})},
 	})
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
-	"github.com/cloudblue-go/cloudblue/internal/faults"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // TestWhateverHappensTheBooksAgree lets orders, outages, pushes and time come in
@@ -26,7 +26,7 @@ func TestWhateverHappensTheBooksAgree(t *testing.T) {
 		now := newClock()
 		connect := &fakeConnect{now: now.Now}
 		sys, err := commercetest.New(commercetest.Config{
-			ConnectURL: "http://connect.example.com/public/v1", ConnectHTTP: &http.Client{Transport: faults.Transport(connect)},
+			ConnectURL: "http://connect.example.com/public/v1", ConnectHTTP: &http.Client{Transport: testkit.Transport(connect)},
 			Now: now.Now, Seed: 1,
 		})
 		require.NoError(t, err)
@@ -146,7 +146,7 @@ func FuzzAnswersOfConnect(f *testing.F) {
 			_, _ = w.Write([]byte(body)) // some statuses allow no body
 		})
 		sys, err := commercetest.New(commercetest.Config{
-			ConnectURL: "http://connect.example.com", ConnectHTTP: &http.Client{Transport: faults.Transport(answer)}, Now: now.Now, Poll: time.Second,
+			ConnectURL: "http://connect.example.com", ConnectHTTP: &http.Client{Transport: testkit.Transport(answer)}, Now: now.Now, Poll: time.Second,
 		})
 		require.NoError(t, err)
 		for _, typ := range []commerce.OrderType{"SO", "CH", "CL"} {

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/faults"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // Fault is a call that goes wrong: which (Method, Path with * for any text,
@@ -19,18 +19,18 @@ import (
 //	{"method":"POST","path":"*/push","times":1,"kind":"reset","after":true}
 //
 // loses the answer to the next push after it was done.
-type Fault = faults.Fault
+type Fault = testkit.Fault
 
 // FaultCount is a fault and how often it has hit.
-type FaultCount = faults.Count
+type FaultCount = testkit.FaultCount
 
 // The kinds of faults.
 const (
-	FaultDelay    = faults.Delay    // wait for Delay; with After, after the action
-	FaultReset    = faults.Reset    // close the connection without an answer
-	FaultStatus   = faults.Status   // answer with Status; 401 with Times 1 is a token refused once
-	FaultTruncate = faults.Truncate // do it, and send half of the answer
-	FaultHTML     = faults.HTML     // answer 200 with an HTML page
+	FaultDelay    = testkit.FaultDelay    // wait for Delay; with After, after the action
+	FaultReset    = testkit.FaultReset    // close the connection without an answer
+	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 is a token refused once
+	FaultTruncate = testkit.FaultTruncate // do it, and send half of the answer
+	FaultHTML     = testkit.FaultHTML     // answer 200 with an HTML page
 )
 
 // System is a small Commerce. It is an http.Handler with all its APIs, at the
@@ -39,7 +39,7 @@ type System struct {
 	cfg  Config // mu guards Poll and OldEvent
 	conn *connector
 
-	faults faults.Set
+	faults testkit.Faults
 	face   http.Handler
 
 	correlations atomic.Uint64
@@ -80,7 +80,7 @@ func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.Serv
 
 // Transport reaches the System without a socket, whatever the host: for tests in
 // a bubble of testing/synctest.
-func (s *System) Transport() http.RoundTripper { return faults.Transport(s) }
+func (s *System) Transport() http.RoundTripper { return testkit.Transport(s) }
 
 // AddFault makes calls go wrong from now on, or says why the fault cannot work.
 func (s *System) AddFault(f Fault) error { return s.faults.Add(f) }

@@ -23,7 +23,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
-	"github.com/cloudblue-go/cloudblue/internal/tlstest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
 var oauthHeader = regexp.MustCompile(`^OAuth oauth_consumer_key="key",oauth_signature_method="HMAC-SHA1",oauth_timestamp="(\d+)",` +

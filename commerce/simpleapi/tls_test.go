@@ -12,7 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
-	"github.com/cloudblue-go/cloudblue/internal/tlstest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
 func TestAClientCertificateAndAPrivateAuthorityReachTheServer(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/faults"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // Fault is a call that goes wrong: which (Method, Path with * for any text,
@@ -22,25 +22,25 @@ import (
 //	{"method":"POST","path":"*/requests","times":1,"kind":"reset","after":true}
 //
 // loses the answer to the next request that is created.
-type Fault = faults.Fault
+type Fault = testkit.Fault
 
 // FaultCount is a fault and how often it has hit.
-type FaultCount = faults.Count
+type FaultCount = testkit.FaultCount
 
 // The kinds of faults.
 const (
-	FaultDelay    = faults.Delay    // wait for Delay; with After, after the action
-	FaultReset    = faults.Reset    // close the connection without an answer
-	FaultStatus   = faults.Status   // answer with Status; 401 with Times 1 is a key refused once
-	FaultTruncate = faults.Truncate // do it, and send half of the answer
-	FaultHTML     = faults.HTML     // answer 200 with an HTML page
+	FaultDelay    = testkit.FaultDelay    // wait for Delay; with After, after the action
+	FaultReset    = testkit.FaultReset    // close the connection without an answer
+	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 is a key refused once
+	FaultTruncate = testkit.FaultTruncate // do it, and send half of the answer
+	FaultHTML     = testkit.FaultHTML     // answer 200 with an HTML page
 )
 
 // System is a small Connect. It is an [http.Handler] that serves the API under
 // /public/v1. Safe for concurrent use.
 type System struct {
 	cfg    Config
-	faults faults.Set
+	faults testkit.Faults
 	face   http.Handler
 
 	requests table[*request]
@@ -81,7 +81,7 @@ func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.Serv
 
 // Transport reaches the System without a socket, whatever the host: for tests in
 // a bubble of testing/synctest. The base URL still ends in /public/v1.
-func (s *System) Transport() http.RoundTripper { return faults.Transport(s) }
+func (s *System) Transport() http.RoundTripper { return testkit.Transport(s) }
 
 // Start serves on a free loopback port and returns the base URL, which ends in
 // /public/v1.

@@ -24,7 +24,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/ical"
 	"github.com/cloudblue-go/cloudblue/connect/statuspage"
-	"github.com/cloudblue-go/cloudblue/internal/faults"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 )
@@ -122,7 +122,7 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 		"Signature":     text(func(r *strings.Reader) error { _, err := resubmit.ReadSignature(r); return err }, `{"kind":"cloudblue-resubmit-signature","version":%s}`),
 		"Plan: version": text(readPlan, `{"kind":"cloudblue-resubmit-plan","version":%s}`+"\n"),
 		"Plan: amount":  text(readPlan, planWithAmount(t)),
-		"Fault":         text(func(r *strings.Reader) error { return json.NewDecoder(r).Decode(new(faults.Fault)) }, `{"status":%s}`),
+		"Fault":         text(func(r *strings.Reader) error { return json.NewDecoder(r).Decode(new(testkit.Fault)) }, `{"status":%s}`),
 		"Tracker": text(func(r *strings.Reader) error {
 			b := make([]byte, r.Len())
 			_, _ = r.Read(b)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/wiretest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/wiretest"
 )
 
 // replayClient speaks the server's protocol through a transport of its own, or through

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/tlstest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
 // tlsServer is signed by a private authority and demands a certificate of it.

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
-	"github.com/cloudblue-go/cloudblue/internal/wiretest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit/wiretest"
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -20,7 +20,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
-	"github.com/cloudblue-go/cloudblue/internal/faults"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
@@ -334,7 +334,7 @@ func (s *stage) spoil(t testing.TB, f resubmittest.Fault, on resubmittest.Calls)
 // system brings a client before the stage: in memory, or over a socket.
 func (s *stage) system(t testing.TB, socket bool) resubmittest.System {
 	t.Helper()
-	base, h := "https://commerce.test", &http.Client{Transport: faults.Transport(s)}
+	base, h := "https://commerce.test", &http.Client{Transport: testkit.Transport(s)}
 	if socket {
 		server := httptest.NewServer(s)
 		t.Cleanup(server.Close)
