@@ -19,7 +19,9 @@ type frail struct {
 	bears int
 }
 
-func (f frail) CallsAtOnce() int { return f.bears }
+func (f frail) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{Failure: true, Transitions: true, MaxConcurrency: f.bears}
+}
 
 func (f frail) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	f.busy.enter()

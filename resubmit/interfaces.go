@@ -18,8 +18,8 @@ type OrderSource interface {
 
 // OrderReader reads one order with its failure and the transitions it offers, as
 // every client for Commerce does. A
-// reader, or a source, that has a method Tells() commerce.Tells says with it what no
-// order of it ever tells, so that people are told what to bring instead.
+// reader, or a source, can declare with a method Capabilities() commerce.Capabilities which
+// fields are never populated; see [commerce.Capabilities].
 // A method System() string names the system that the ids of its orders belong to, see
 // PlanConfig.System; a wrapper should pass it on.
 // An error that matches commerce.ErrNotFound says that there is none.
@@ -37,12 +37,6 @@ type Pusher interface {
 	Push(ctx context.Context, id string, to commerce.Status) error
 }
 
-// Limited is a Pusher that says how many calls at once its system bears, reads and
-// pushes together. 0 says nothing.
-type Limited interface {
-	CallsAtOnce() int
-}
-
 // RequestFinder finds the newest Connect requests for many keys at once: a
 // *connect.Client does. A key
 // that is in the result with no elements has no request; a key that is not in
@@ -52,15 +46,4 @@ type Limited interface {
 // error itself is the reason.
 type RequestFinder interface {
 	NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
-}
-
-// tellsOf is what the first of some readers and sources that says so can tell. One
-// that does not say is taken to tell all.
-func tellsOf(ways ...any) commerce.Tells {
-	for _, way := range ways {
-		if w, ok := way.(interface{ Tells() commerce.Tells }); ok {
-			return w.Tells()
-		}
-	}
-	return commerce.Tells{Failure: true, Transitions: true}
 }

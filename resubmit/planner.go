@@ -246,7 +246,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	for _, w := range Warnings(cfg.Filter, cfg.View) {
 		cfg.Logger.Warn("the filter may not select what was meant", "filter", cfg.Filter.String(), "warning", w)
 	}
-	p.untold = !tellsOf(cfg.Reader, cfg.Source).Failure
+	p.untold = !commerce.CapabilitiesOf(cfg.Reader, cfg.Source).Failure
 	p.view = cfg.View.Query()
 	p.query, p.rest = Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst

@@ -94,8 +94,8 @@ type Config struct {
 	// put a zero Patience into the journal. Default 24 h; -1 waits for ever.
 	MaxHold time.Duration
 	// Concurrency is how many orders are being pushed at the same time. As many
-	// reads for verification may go on besides. Default: a Pusher that is Limited
-	// says how many calls at once it bears, reads and pushes together; else 2.
+	// reads for verification may go on besides. Default: the MaxConcurrency
+	// that the Pusher declares, for reads and pushes together; else 2.
 	Concurrency int
 	// InHand is how many orders are held in memory: waiting for an older order of
 	// their subscription, being pushed, or being verified. At most half of them wait,
@@ -130,8 +130,8 @@ type Config struct {
 	// the other, until Commerce accepts one: the next target is tried only when
 	// Commerce refused the one before it for sure, and the order is read again first.
 	// There the default is not used: without a target in the plan and here the order
-	// is skipped, since what a status means depends on the flow; and a Reader that says
-	// by Tells that it never tells transitions needs targets here.
+	// is skipped, since what a status means depends on the flow; and a Reader whose
+	// Capabilities lack transitions needs targets here.
 	Targets []commerce.Status
 	// RequestType tells which Connect request an order of a type leads to, and
 	// whether it leads to any. nil: the function RequestType.
@@ -283,7 +283,7 @@ func (c Config) validate() error {
 			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
 	}
-	if c.Targets == nil && !callback.Nil(c.Reader) && !tellsOf(c.Reader).Transitions {
+	if c.Targets == nil && !callback.Nil(c.Reader) && !commerce.CapabilitiesOf(c.Reader).Transitions {
 		bad("Config.Targets is nil, and this way into Commerce does not tell which transitions an order offers; " +
 			"say which ones resubmit it, for instance DefaultTargets()")
 	}
@@ -323,8 +323,8 @@ func NewRunner(cfg Config) (*Runner, error) {
 	cfg.System = system
 	cfg.Targets = slices.Clone(cfg.Targets)
 	r.blind = cfg.Targets
-	if l, ok := cfg.Pusher.(Limited); ok && cfg.Concurrency == 0 {
-		cfg.Concurrency = max(0, l.CallsAtOnce())
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = max(0, commerce.CapabilitiesOf(cfg.Pusher).MaxConcurrency)
 		r.together = cfg.Concurrency > 0
 	}
 	r.cfg = cfg.withDefaults()

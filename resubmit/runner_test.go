@@ -56,7 +56,7 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 // silentReader is a way into Commerce that tells little of its orders.
 type silentReader struct{ resubmit.OrderReader }
 
-func (silentReader) Tells() commerce.Tells { return commerce.Tells{} }
+func (silentReader) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
 
 func TestTargetsThatAreSaidMakeUpForWhatIsNotTold(t *testing.T) {
 	t.Parallel()

@@ -26,12 +26,12 @@ func (s sorted) System() string {
 	return ""
 }
 
-// Tells is what the source inside tells.
-func (s sorted) Tells() commerce.Tells {
+// Capabilities returns those of the wrapped source.
+func (s sorted) Capabilities() commerce.Capabilities {
 	if callback.Nil(s.source) {
-		return commerce.Tells{}
+		return commerce.Capabilities{}
 	}
-	return tellsOf(s.source)
+	return commerce.CapabilitiesOf(s.source)
 }
 
 func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {

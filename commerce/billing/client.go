@@ -67,9 +67,11 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	return &client, nil
 }
 
-// Tells says that Billing tells neither why an order failed nor which transitions
-// it offers.
-func (*Client) Tells() commerce.Tells { return commerce.Tells{} }
+// Capabilities declares that Billing reports neither failures nor transitions, and how
+// many calls, reads and pushes together, the client makes at once; see [WithConcurrency].
+func (c *Client) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{MaxConcurrency: cap(c.slots)}
+}
 
 // System names the system that the ids of this client's orders belong to, for example
 // "billing https://billing.example.net:5224": the kind of API and the base URL without
@@ -82,10 +84,6 @@ func (c *Client) System() string {
 	}
 	return c.rest.System("billing", path)
 }
-
-// CallsAtOnce says how many calls at once the client makes, reads and pushes
-// together; see [WithConcurrency].
-func (c *Client) CallsAtOnce() int { return cap(c.slots) }
 
 // address splits the URL into the base and the path that calls are posted to.
 func (c *config) address(baseURL string) error {

@@ -28,7 +28,6 @@ var (
 	_ resubmit.OrderSource = (*billing.Source)(nil)
 	_ resubmit.OrderReader = (*billing.Client)(nil)
 	_ resubmit.Pusher      = (*billing.Client)(nil)
-	_ resubmit.Limited     = (*billing.Client)(nil)
 )
 
 const base = "https://billing.example.net:5224"
@@ -394,5 +393,5 @@ func TestBillingSaysThatItTellsNoReasonsAndNoTransitions(t *testing.T) {
 	t.Parallel()
 	client, err := billing.New("https://billing.example.net:5224", billing.None())
 	require.NoError(t, err)
-	require.Equal(t, commerce.Tells{Failure: false, Transitions: false}, client.Tells())
+	require.Equal(t, commerce.Capabilities{MaxConcurrency: 2}, client.Capabilities())
 }

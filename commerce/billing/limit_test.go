@@ -113,6 +113,6 @@ func TestAClientSaysHowManyCallsItMakesAtOnce(t *testing.T) {
 	for want, options := range map[int][]billing.Option{2: nil, 5: {billing.WithConcurrency(5)}} {
 		c, err := billing.New("http://bm.example:5224", billing.None(), options...)
 		require.NoError(t, err)
-		require.Equal(t, want, c.CallsAtOnce())
+		require.Equal(t, want, c.Capabilities().MaxConcurrency)
 	}
 }

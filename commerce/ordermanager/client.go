@@ -67,9 +67,10 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	return made, nil
 }
 
-// Tells says that Order Management tells both why an order failed and which
-// transitions it offers.
-func (*Client) Tells() commerce.Tells { return commerce.Tells{Failure: true, Transitions: true} }
+// Capabilities declares that Order Management reports failures and transitions.
+func (*Client) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{Failure: true, Transitions: true}
+}
 
 // System names the system that the ids of this client's orders belong to, for example
 // "ordermanager https://mn.example.net:6308": the kind of API and the base URL, with

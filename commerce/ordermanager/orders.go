@@ -63,7 +63,7 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 		return notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
 	}
 	l := listing{path: path, terms: c.terms(&q), newest: q.Sort == commerce.NewestFirst}
-	sieve := commerce.NewSieve(q, c.asked(&q))
+	filter := commerce.NewListFilter(q, c.asked(&q))
 	left := q.Limit
 	for w := paging.New(c.pageSize); !w.Done(); {
 		page, err := c.page(ctx, &l, w.Start())
@@ -72,7 +72,7 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 		}
 		// No source promises a header that tells the total (facts/commerce.md 2.5).
 		for _, i := range w.Take(l.rows(page), paging.Unknown) {
-			if !sieve.Pass(page[i]) {
+			if !filter.Keep(page[i]) {
 				continue
 			}
 			if !yield(page[i]) {
@@ -86,7 +86,7 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 			return &commerce.Error{Op: opList, Err: err}
 		}
 	}
-	if err := sieve.End(c.logger); err != nil {
+	if err := filter.Finish(c.logger); err != nil {
 		return &commerce.Error{Op: opList, Err: err}
 	}
 	return nil

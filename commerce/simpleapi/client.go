@@ -58,9 +58,8 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	}, nil
 }
 
-// Tells says that Simple API tells neither why an order failed nor which
-// transitions it offers.
-func (*Client) Tells() commerce.Tells { return commerce.Tells{} }
+// Capabilities declares that Simple API reports neither failures nor transitions.
+func (*Client) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
 
 // System names the system that the ids of this client's orders belong to, for example
 // "simpleapi https://gateway.example.net/marketplace": the kind of API and the base URL,

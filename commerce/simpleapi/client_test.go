@@ -390,7 +390,7 @@ func TestACancelledCallIsNotAnUnavailableServer(t *testing.T) {
 func TestItSaysWhatItCannotTell(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(200, golden(t, "order.json")))
-	require.Equal(t, commerce.Tells{Failure: false, Transitions: false}, c.Tells())
+	require.Equal(t, commerce.Capabilities{Failure: false, Transitions: false}, c.Capabilities())
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Nil(t, o.Transitions)

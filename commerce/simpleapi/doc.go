@@ -27,7 +27,7 @@
 //   - It has no sort order, no filter by type, and takes one status at a time: what
 //     the server cannot filter is fetched and left out here.
 //
-// [Client.Tells] tells programs that failure and transitions are missing.
+// [Client.Capabilities] tells programs that failure and transitions are missing.
 //
 // # Errors and concurrency
 //

@@ -62,13 +62,13 @@ func ExampleClient_Push() {
 	// Output: refused c-1 true
 }
 
-func ExampleClient_Tells() {
+func ExampleClient_Capabilities() {
 	client, err := simpleapi.New(base, simpleapi.Token("subscription key", "token"), exampleServer())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if tells := client.Tells(); !tells.Failure && !tells.Transitions {
+	if caps := client.Capabilities(); !caps.Failure && !caps.Transitions {
 		fmt.Println("look in Connect, name the orders, and say which status resubmits them")
 	}
 	// Output: look in Connect, name the orders, and say which status resubmits them

@@ -56,11 +56,11 @@ func (c *Client) collect(ctx context.Context, q *commerce.Query) ([]*commerce.Or
 	}
 	var orders []*commerce.Order
 	opts := c.options(q)
-	sieve := commerce.NewSieve(*q, asked(q, &opts))
+	filter := commerce.NewListFilter(*q, asked(q, &opts))
 	err := c.list(ctx, opts, func(o *commerce.Order) bool {
 		if word := statusWord(o); opts.StatusCode == "" && opts.Status != "" && word != "" && word != opts.Status {
-			sieve.Reject(o, fmt.Sprintf("status %q", word))
-		} else if sieve.Pass(o) {
+			filter.Drop(o, fmt.Sprintf("status %q", word))
+		} else if filter.Keep(o) {
 			orders = append(orders, o)
 		}
 		return true
@@ -68,7 +68,7 @@ func (c *Client) collect(ctx context.Context, q *commerce.Query) ([]*commerce.Or
 	if err != nil {
 		return nil, err
 	}
-	if err := sieve.End(c.logger); err != nil {
+	if err := filter.Finish(c.logger); err != nil {
 		return nil, &commerce.Error{Op: opList, Err: err}
 	}
 	slices.SortStableFunc(orders, older)

@@ -60,7 +60,7 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	if err := showPlan(out, plan); err != nil {
 		return false, err
 	}
-	s.way.showUntold(out, sys.commerce.Tells(), s.pushTargets())
+	s.way.showUntold(out, sys.commerce.Capabilities(), s.pushTargets())
 
 	sum := summary{Plan: plan.Counts(), Violations: []string{}}
 	var undone error

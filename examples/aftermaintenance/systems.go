@@ -12,7 +12,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // systems are the two systems as the job sees them: through the public clients
@@ -138,14 +137,6 @@ type playedShop struct {
 
 // System is the story, since the address is another one in each run.
 func (s playedShop) System() string { return s.story }
-
-// CallsAtOnce is what the client says; 0 if it does not.
-func (s playedShop) CallsAtOnce() int {
-	if limited, ok := s.shop.(resubmit.Limited); ok {
-		return limited.CallsAtOnce()
-	}
-	return 0
-}
 
 // violations are what the test systems saw that must never happen.
 func (sys *systems) violations() []string {

@@ -155,7 +155,7 @@ type shop interface {
 	resubmit.OrderSource
 	resubmit.OrderReader
 	resubmit.Pusher
-	Tells() commerce.Tells
+	Capabilities() commerce.Capabilities
 	System() string
 }
 
@@ -243,15 +243,15 @@ func (w *way) simpleLogin() simpleapi.Auth {
 }
 
 // showUntold says what this way into Commerce cannot tell, and what is done about it.
-func (w *way) showUntold(out io.Writer, tells commerce.Tells, targets []commerce.Status) {
+func (w *way) showUntold(out io.Writer, caps commerce.Capabilities, targets []commerce.Status) {
 	var notes []string
 	if w.via == viaBilling {
 		notes = append(notes, "cannot list orders, so only those of -ids are planned")
 	}
-	if !tells.Failure {
+	if !caps.Failure {
 		notes = append(notes, "does not say why orders failed, so they are decided by -order, -ids and Connect")
 	}
-	if !tells.Transitions {
+	if !caps.Transitions {
 		codes := make([]string, len(targets))
 		for i, t := range targets {
 			codes[i] = string(t)

@@ -77,13 +77,8 @@ type reader struct {
 // System is what the reader behind it says.
 func (r *reader) System() string { return systemOf(r.to) }
 
-// Tells is what the reader behind it says. One that does not say tells all.
-func (r *reader) Tells() commerce.Tells {
-	if to, ok := r.to.(interface{ Tells() commerce.Tells }); ok {
-		return to.Tells()
-	}
-	return commerce.Tells{Failure: true, Transitions: true}
-}
+// Capabilities returns those of the wrapped reader.
+func (r *reader) Capabilities() commerce.Capabilities { return commerce.CapabilitiesOf(r.to) }
 
 func (r *reader) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	start := time.Now()
@@ -104,13 +99,8 @@ type pusher struct {
 // System is what the pusher behind it says.
 func (p *pusher) System() string { return systemOf(p.to) }
 
-// CallsAtOnce is what the pusher behind it says.
-func (p *pusher) CallsAtOnce() int {
-	if limited, ok := p.to.(resubmit.Limited); ok {
-		return limited.CallsAtOnce()
-	}
-	return 0
-}
+// Capabilities returns those of the wrapped pusher.
+func (p *pusher) Capabilities() commerce.Capabilities { return commerce.CapabilitiesOf(p.to) }
 
 func (p *pusher) Push(ctx context.Context, id string, to commerce.Status) error {
 	line := Line{Event: EventPush, Order: id, Target: to, Call: p.log.nextCall()}

@@ -253,9 +253,7 @@ func TestAPushWhoseLineCannotBeWrittenIsNotSent(t *testing.T) {
 	s := newShop(1)
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
 	cfg := log.Attach(s.config())
-	limited, ok := cfg.Pusher.(resubmit.Limited)
-	require.True(t, ok)
-	require.Equal(t, 1, limited.CallsAtOnce())
+	require.Equal(t, 1, commerce.CapabilitiesOf(cfg.Pusher).MaxConcurrency)
 	require.NoError(t, log.Close())
 	err := cfg.Pusher.Push(t.Context(), "id-1", "PD")
 	e, ok := errors.AsType[*commerce.Error](err)
@@ -550,8 +548,8 @@ func FuzzVerify(f *testing.F) {
 // namedClient is a client that says which system it is of, and what that tells.
 type namedClient struct{ *shop }
 
-func (namedClient) System() string        { return "billing https://a.example.net" }
-func (namedClient) Tells() commerce.Tells { return commerce.Tells{} }
+func (namedClient) System() string                      { return "billing https://a.example.net" }
+func (namedClient) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
 
 func TestAttach_keeps_what_the_clients_say_of_themselves(t *testing.T) {
 	t.Parallel()

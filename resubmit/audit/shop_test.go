@@ -57,7 +57,9 @@ func (s *shop) Push(_ context.Context, id string, _ commerce.Status) error {
 	return nil
 }
 
-func (s *shop) CallsAtOnce() int { return 1 }
+func (s *shop) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{Failure: true, Transitions: true, MaxConcurrency: 1}
+}
 
 func (s *shop) NewestRequests(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
 	found := make(map[connect.RequestKey][]connect.Newest)

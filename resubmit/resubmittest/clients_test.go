@@ -70,7 +70,7 @@ func orderManagerWay(opts ...ordermanager.Option) way {
 	return way{
 		by: commercetest.ByOrderManager,
 		fixture: resubmittest.Fixture{
-			Missing: "32542b3c-6f91-4037-abe5-ecf5f0752eef", Tells: (*ordermanager.Client)(nil).Tells(),
+			Missing: "32542b3c-6f91-4037-abe5-ecf5f0752eef", Capabilities: (*ordermanager.Client)(nil).Capabilities(),
 			Accounts: []string{oneReseller, otherReseller}, Secrets: []string{commercetest.DefaultToken},
 		},
 		client: func(t testing.TB, base string, h *http.Client) client {
@@ -91,7 +91,7 @@ func billingWay(opts ...billing.Option) way {
 	return way{
 		by: commercetest.ByBilling,
 		fixture: resubmittest.Fixture{
-			Missing: "1999999", Tells: (*billing.Client)(nil).Tells(), Given: true, Secrets: []string{billingPassword},
+			Missing: "1999999", Capabilities: commerce.Capabilities{}, Given: true, Secrets: []string{billingPassword},
 		},
 		client: func(t testing.TB, base string, h *http.Client) client {
 			c, err := billing.New(commercetest.URLsAt(base).Billing, billing.Basic(billingUser, billingPassword), append(opts,
@@ -115,7 +115,7 @@ func simpleWay(opts ...simpleapi.Option) way {
 	return way{
 		by: commercetest.BySimpleAPI,
 		fixture: resubmittest.Fixture{
-			Missing: "1999999", Tells: (*simpleapi.Client)(nil).Tells(),
+			Missing: "1999999", Capabilities: (*simpleapi.Client)(nil).Capabilities(),
 			Accounts: []string{oneReseller, otherReseller},
 			Secrets:  []string{commercetest.DefaultSimpleKey, commercetest.DefaultSimplePassword},
 		},

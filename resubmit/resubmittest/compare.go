@@ -67,11 +67,11 @@ func moves(o *commerce.Order) string {
 }
 
 // untold tells what of an order the adapter declares not to tell, and told all the same.
-func untold(tells commerce.Tells, o *commerce.Order) (told []string) {
-	if !tells.Failure && len(o.Failure.Text) > 0 {
+func untold(caps commerce.Capabilities, o *commerce.Order) (told []string) {
+	if !caps.Failure && len(o.Failure.Text) > 0 {
 		told = append(told, fmt.Sprintf("a failure (%q)", o.Failure.Message()))
 	}
-	if !tells.Transitions && o.Transitions != nil {
+	if !caps.Transitions && o.Transitions != nil {
 		told = append(told, "transitions "+moves(o))
 	}
 	return told

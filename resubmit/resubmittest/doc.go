@@ -4,7 +4,7 @@
 // [Fixture] and runs the suites:
 //
 //	func TestAdapter(t *testing.T) {
-//		fixture := resubmittest.Fixture{New: newShop, Missing: "4711", Tells: commerce.Tells{Failure: true}}
+//		fixture := resubmittest.Fixture{New: newShop, Missing: "4711", Capabilities: commerce.Capabilities{Failure: true}}
 //		t.Run("source", func(t *testing.T) { resubmittest.TestSource(t, fixture) })
 //		t.Run("reader", func(t *testing.T) { resubmittest.TestReader(t, fixture) })
 //		t.Run("pusher", func(t *testing.T) { resubmittest.TestPusher(t, fixture) })

@@ -17,9 +17,9 @@ type Fixture struct {
 	Missing string
 	// Target is the status that resubmits a failed order; "" is commerce.StatusPaid.
 	Target commerce.Status
-	// Tells is what the adapter tells of an order besides its status. What is left
-	// out must never be told.
-	Tells commerce.Tells
+	// Capabilities is what the adapter reports of an order besides its status. Fields that
+	// it leaves out must never be set.
+	Capabilities commerce.Capabilities
 	// Given says that the source cannot list by itself: it knows only the orders whose
 	// ids it was given. It must then list no others, and report an id that is not there.
 	Given bool

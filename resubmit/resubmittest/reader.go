@@ -74,10 +74,10 @@ func readsDetails(s *stand) {
 	for _, want := range s.mixture() {
 		o := s.mustRead(want)
 		failed := want.Status == commerce.StatusProvisioningFailed
-		if text := usual(0).Failure; s.fix.Tells.Failure && strings.Contains(o.Failure.Message(), text) != failed {
+		if text := usual(0).Failure; s.fix.Capabilities.Failure && strings.Contains(o.Failure.Message(), text) != failed {
 			s.Errorf("%s is %s and failed with %q: a failed order, and no other, tells %q", o.Number, o.Status, o.Failure.Message(), text)
 		}
-		if !s.fix.Tells.Transitions {
+		if !s.fix.Capabilities.Transitions {
 			continue
 		}
 		if !o.Detailed() {
@@ -91,7 +91,7 @@ func readsDetails(s *stand) {
 
 func readsNothingUntold(s *stand) {
 	for _, want := range s.mixture() {
-		for _, told := range untold(s.fix.Tells, s.mustRead(want)) {
+		for _, told := range untold(s.fix.Capabilities, s.mustRead(want)) {
 			s.Errorf("%s tells %s, although the adapter declares not to tell it", want.Number, told)
 		}
 	}

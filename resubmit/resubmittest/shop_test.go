@@ -33,7 +33,7 @@ type shop struct {
 func rich() resubmittest.Fixture {
 	return resubmittest.Fixture{
 		New: func(t testing.TB) resubmittest.System { return newShop(t, false).system() }, Missing: "no such order",
-		Tells: commerce.Tells{Failure: true, Transitions: true}, Accounts: []string{"left", "right"},
+		Capabilities: commerce.Capabilities{Failure: true, Transitions: true}, Accounts: []string{"left", "right"},
 		Faults: resubmittest.AllFaults(), Secrets: []string{shopSecret},
 	}
 }

@@ -59,13 +59,8 @@ func (c panickyClient) Push(ctx context.Context, id string, to commerce.Status) 
 	return err
 }
 
-// Tells is what the client tells.
-func (c panickyClient) Tells() commerce.Tells {
-	if t, ok := c.client.(interface{ Tells() commerce.Tells }); ok {
-		return t.Tells()
-	}
-	return commerce.Tells{Failure: true, Transitions: true}
-}
+// Capabilities returns those of the client.
+func (c panickyClient) Capabilities() commerce.Capabilities { return commerce.CapabilitiesOf(c.client) }
 
 // System names the system of the client.
 func (c panickyClient) System() string {

@@ -279,7 +279,7 @@ func listsTruth(s *stand) {
 func listsNothingUntold(s *stand) {
 	orders := s.mixture()
 	for _, o := range s.mustList(s.source(orders), commerce.Query{}) {
-		for _, told := range untold(s.fix.Tells, o) {
+		for _, told := range untold(s.fix.Capabilities, o) {
 			s.Errorf("%s tells %s, although the adapter declares not to tell it", o.Number, told)
 		}
 	}
