@@ -15,8 +15,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/ical"
-	"github.com/cloudblue-go/cloudblue/connect/statuspage"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/statuspage"
 )
 
 const secret = "s3cret-of-the-test"

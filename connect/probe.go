@@ -43,12 +43,14 @@ type Probe struct {
 	// Err says what went wrong, for people; nil when Connect is up.
 	Err error
 
-	// begun is At on the steady clock of the process, which nobody sets.
-	begun time.Time
+	// Begun is when the probe started, with a reading of the monotonic clock: [time.Time.Sub]
+	// of two of them is not affected when the clock is set. Zero if unknown.
+	Begun time.Time
 }
 
-// ahead is by how much the clock here is ahead of the one that answered.
-func (p Probe) ahead() time.Duration {
+// ClockAhead returns how far the local clock is ahead of the server that answered: negative
+// if it is behind, zero if the server sent no time.
+func (p Probe) ClockAhead() time.Duration {
 	if p.ServerTime.IsZero() {
 		return 0
 	}
@@ -75,7 +77,7 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	p := Probe{
 		Class: seen.class(), Version: seen.version, Status: seen.status,
 		At: begin.UTC(), Elapsed: time.Since(begin),
-		ServerTime: seen.date, begun: begin,
+		ServerTime: seen.date, Begun: begin,
 	}
 	if p.Class != Up {
 		p.Err = seen.err

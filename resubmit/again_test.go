@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -327,12 +328,12 @@ func TestASecondPushWaitsForTheGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		window := connect.Window{ID: "w", Start: start.Add(7 * time.Minute), End: start.Add(20 * time.Minute)}
+		window := maintenance.Window{ID: "w", Start: start.Add(7 * time.Minute), End: start.Add(20 * time.Minute)}
 		o, behind := outageOrder(1, "s"), outageOrder(2, "s")
 		o.pushFaults = []fault{lostIgnored}
 		s := newShop(o, behind)
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Attempts.Max = 2 })
-		report, err := r.Apply(t.Context(), planWith(t, []connect.Window{window}, entryFor(o), entryFor(behind)))
+		report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{window}, entryFor(o), entryFor(behind)))
 		require.NoError(t, err)
 		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
 		require.Equal(t, window.End.Add(resubmit.DefaultSettle), s.ledger[1].at)
@@ -376,12 +377,12 @@ func TestARunThatEndsBeforeTheSecondPushLeavesTheOrderUnknown(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					start := time.Now()
 					// It keeps the second push waiting from the eighth minute on.
-					window := connect.Window{ID: "w", Start: start.Add(12 * time.Minute), End: start.Add(20 * time.Minute)}
+					window := maintenance.Window{ID: "w", Start: start.Add(12 * time.Minute), End: start.Add(20 * time.Minute)}
 					o := outageOrder(1, "s")
 					o.pushFaults = []fault{lostIgnored}
 					s := newShop(o)
 					r := runnerFor(t, s, func(c *resubmit.Config) { c.Attempts.Max = 2 })
-					plan := planWith(t, []connect.Window{window}, entryFor(o))
+					plan := planWith(t, []maintenance.Window{window}, entryFor(o))
 					time.AfterFunc(after, func() { tt.end(r) })
 					report, err := r.Apply(t.Context(), plan)
 					require.ErrorIs(t, err, tt.err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
@@ -126,7 +127,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	}
 	calendar := r.cfg.Calendar
 	if calendar == nil {
-		calendar = func() *connect.Calendar { return planned }
+		calendar = func() *maintenance.Calendar { return planned }
 	}
 	if !r.claim() {
 		return nil, ErrRunning
@@ -190,7 +191,7 @@ func (r *Runner) claim() bool {
 // admit says why a run must not begin, and else binds the journal to its plan. It
 // reports whether that may know of an earlier run. Only a plan that the journal is
 // bound to already may still be on its way to be verified.
-func (r *Runner) admit(ctx context.Context, plan *Plan, planned *connect.Calendar) (goesOn bool, err error) {
+func (r *Runner) admit(ctx context.Context, plan *Plan, planned *maintenance.Calendar) (goesOn bool, err error) {
 	if err := r.tooLong(); err != nil {
 		return false, err
 	}
@@ -252,7 +253,7 @@ type run struct {
 	cfg        Config
 	pace       *pacer
 	blind      []commerce.Status
-	planned    *connect.Calendar // the plan's
+	planned    *maintenance.Calendar // the plan's
 	gate       *gate
 	tell       *teller
 	digest     string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -73,7 +74,7 @@ func TestNothingIsPushedAfterTheRunEndedDuringTheLastLookAtTheCalendar(t *testin
 				defer cancel()
 				looks, over := 0, false
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Calendar = func() *connect.Calendar {
+					c.Calendar = func() *maintenance.Calendar {
 						if looks++; looks == at+1 {
 							over = true
 							cancel()
@@ -280,12 +281,12 @@ func TestARunThatTakesLongToBeginCanBeSeenAndControlled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s1")
 		s := newShop(o)
-		none, err := connect.NewCalendar(nil)
+		none, err := maintenance.NewCalendar(nil)
 		require.NoError(t, err)
 		var r *resubmit.Runner
 		r = runnerFor(t, s, func(c *resubmit.Config) {
 			c.Journal = lateJournal{new(resubmit.MemoryJournal)}
-			c.Calendar = func() *connect.Calendar { _ = r.Status(); return none }
+			c.Calendar = func() *maintenance.Calendar { _ = r.Status(); return none }
 		})
 		start, plan := time.Now(), planFor(t, o)
 		time.AfterFunc(time.Minute, func() {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
@@ -76,7 +76,7 @@ func (s *bits) planOf(tb testing.TB, n int) *resubmit.Plan {
 	path := filepath.Join(tb.TempDir(), fmt.Sprintf("plan-%d.jsonl", n))
 	file, err := os.Create(path)
 	require.NoError(tb, err)
-	w, err := resubmit.NewPlanWriter(file, resubmit.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()", Windows: []connect.Window{}})
+	w, err := resubmit.NewPlanWriter(file, resubmit.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()", Windows: []maintenance.Window{}})
 	require.NoError(tb, err)
 	for i := range n {
 		require.NoError(tb, w.Write(entryFor(&shopOrder{Order: *s.order(i)})))

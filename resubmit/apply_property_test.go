@@ -15,6 +15,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -231,12 +232,12 @@ func (tr trouble) prepare(t require.TestingT) (s *shop, plan *resubmit.Plan, mar
 		entries = append(entries, e)
 	}
 	now := time.Now()
-	window := connect.Window{ID: "w", Start: now.Add(tr.opens), End: now.Add(tr.opens + tr.length)}
-	return s, planWith(t, []connect.Window{window}, entries...), marked
+	window := maintenance.Window{ID: "w", Start: now.Add(tr.opens), End: now.Add(tr.opens + tr.length)}
+	return s, planWith(t, []maintenance.Window{window}, entries...), marked
 }
 
 // check holds the ledger of the server against the invariants.
-func (tr trouble) check(t require.TestingT, s *shop, w connect.Window) {
+func (tr trouble) check(t require.TestingT, s *shop, w maintenance.Window) {
 	type failing struct {
 		id         string
 		generation int

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
 // DefaultLookBack is how long before a window an order may have been placed for
@@ -37,7 +37,7 @@ func (m Margins) lookBack() time.Duration {
 // window.
 type AttributorConfig struct {
 	// Calendar has the windows, planned and as they really went. Nil: none.
-	Calendar *connect.Calendar
+	Calendar *maintenance.Calendar
 	// Classifier tells the class of a reason. Nil: the default classifier.
 	Classifier *Classifier
 	// Margins widen the windows.
@@ -73,10 +73,10 @@ type Attributor struct {
 	classifier *Classifier
 	margins    Margins
 
-	seen    *connect.Calendar // each window as it really went, or else as planned
-	planned *connect.Calendar // as planned; nil when that is all that is known
-	silent  *connect.Calendar // when nothing answered; nil when that was never so
-	rates   *rateBook         // nil: nobody counted
+	seen    *maintenance.Calendar // each window as it really went, or else as planned
+	planned *maintenance.Calendar // as planned; nil when that is all that is known
+	silent  *maintenance.Calendar // when nothing answered; nil when that was never so
+	rates   *rateBook             // nil: nobody counted
 }
 
 // NewAttributor prepares all that does not depend on the order, which costs more
@@ -90,7 +90,7 @@ func NewAttributor(cfg AttributorConfig) *Attributor {
 	windows := cal.Windows()
 	if slices.ContainsFunc(windows, unreachable) {
 		a.silent = cal.Filter(unreachable)
-		a.seen = cal.Filter(func(w connect.Window) bool { return !unreachable(w) })
+		a.seen = cal.Filter(func(w maintenance.Window) bool { return !unreachable(w) })
 	}
 	if slices.ContainsFunc(windows, exact) {
 		a.planned = a.seen.Announced()
@@ -101,14 +101,14 @@ func NewAttributor(cfg AttributorConfig) *Attributor {
 	return a
 }
 
-func unreachable(w connect.Window) bool { return w.Source == connect.SourceUnreachable }
+func unreachable(w maintenance.Window) bool { return w.Source == maintenance.SourceUnreachable }
 
 // exact reports whether it is known how an announced window really went.
-func exact(w connect.Window) bool { return !w.ActualStart.IsZero() || !w.ActualEnd.IsZero() }
+func exact(w maintenance.Window) bool { return !w.ActualStart.IsZero() || !w.ActualEnd.IsZero() }
 
 // Attribute is [Attributor.Attribute] for one order, with a nil calendar and a nil
 // classifier as in [AttributorConfig]. For many orders make an Attributor.
-func Attribute(o *commerce.Order, cal *connect.Calendar, c *Classifier, m Margins) Attribution {
+func Attribute(o *commerce.Order, cal *maintenance.Calendar, c *Classifier, m Margins) Attribution {
 	return NewAttributor(AttributorConfig{Calendar: cal, Classifier: c, Margins: m}).Attribute(o)
 }
 
@@ -122,7 +122,7 @@ func (a *Attributor) Attribute(o *commerce.Order) Attribution {
 // finding is an attribution under way.
 type finding struct {
 	Attribution
-	window connect.Window // that the verdict speaks of, caused or not
+	window maintenance.Window // that the verdict speaks of, caused or not
 	where  where
 	placed bool // the time is that of placing
 }
@@ -190,7 +190,7 @@ func (a *Attributor) failedAt(f *finding, t time.Time) {
 		f.without()
 	default:
 		f.Verdict = Unrelated
-		f.say("failed outside all windows", connect.Window{})
+		f.say("failed outside all windows", maintenance.Window{})
 	}
 }
 
@@ -227,7 +227,7 @@ func (a *Attributor) placedLast(f *finding, t time.Time) {
 func (a *Attributor) holding(f *finding, t time.Time) bool {
 	for _, c := range [...]struct {
 		where    where
-		calendar *connect.Calendar
+		calendar *maintenance.Calendar
 	}{{inside, a.seen}, {outsideSeen, a.planned}, {insideSilence, a.silent}} {
 		if c.calendar == nil {
 			continue
@@ -242,7 +242,7 @@ func (a *Attributor) holding(f *finding, t time.Time) bool {
 }
 
 // verdict is the table of Attributor for what is neither permanent nor there already.
-func (f *finding) verdict(where where, w connect.Window) {
+func (f *finding) verdict(where where, w maintenance.Window) {
 	f.where, f.window, f.WindowID = where, w, w.ID
 	switch {
 	case where == inside && f.Class == Transient:
@@ -292,7 +292,7 @@ func (f *finding) certainty() certainty {
 		return maybeNetwork
 	case f.where == outsideSeen:
 		return notSeen
-	case f.window.Source == connect.SourceObserved:
+	case f.window.Source == maintenance.SourceObserved:
 		return unannounced
 	case exact(f.window):
 		return asItWent
@@ -319,15 +319,15 @@ var placedTexts = [...]string{
 
 func (f *finding) without() {
 	f.Verdict = UnknownCause
-	f.say("no window is known that could have caused it", connect.Window{})
+	f.say("no window is known that could have caused it", maintenance.Window{})
 }
 
-func (f *finding) say(text string, w connect.Window) {
+func (f *finding) say(text string, w maintenance.Window) {
 	f.Evidence = append(f.Evidence, Evidence{Kind: "window", Text: text, Ref: w.ID, At: w.Span().Start.Round(0).UTC()})
 }
 
 // started reports whether a window, with its lead, has begun by Margins.Now.
-func (a *Attributor) started(w connect.Window) bool {
+func (a *Attributor) started(w maintenance.Window) bool {
 	return a.margins.Now.IsZero() || !w.Span().Start.Add(-a.margins.Lead).After(a.margins.Now)
 }
 

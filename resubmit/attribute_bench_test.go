@@ -8,24 +8,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // tenThousandWindows are ten years of windows, every third of which really went
 // otherwise than planned.
-func tenThousandWindows(t testing.TB) *connect.Calendar {
+func tenThousandWindows(t testing.TB) *maintenance.Calendar {
 	t.Helper()
-	windows := make([]connect.Window, 10_000)
+	windows := make([]maintenance.Window, 10_000)
 	for i := range windows {
-		w := connect.Window{ID: fmt.Sprint("w", i), Start: time.Date(2017, 1, 1, 8*i, 0, 0, 0, time.UTC)}
+		w := maintenance.Window{ID: fmt.Sprint("w", i), Start: time.Date(2017, 1, 1, 8*i, 0, 0, 0, time.UTC)}
 		w.End = w.Start.Add(2 * time.Hour)
 		if i%3 == 0 {
 			w.ActualStart, w.ActualEnd = w.Start.Add(10*time.Minute), w.End.Add(-20*time.Minute)
 		}
 		windows[i] = w
 	}
-	cal, err := connect.NewCalendar(windows)
+	cal, err := maintenance.NewCalendar(windows)
 	require.NoError(t, err)
 	return cal
 }

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -28,9 +28,9 @@ func at(clock string) time.Time {
 }
 
 // nights are two maintenances of Connect: 22nd and 24th, 02:00 to 04:00.
-func nights(t testing.TB) *connect.Calendar {
+func nights(t testing.TB) *maintenance.Calendar {
 	t.Helper()
-	cal, err := connect.NewCalendar([]connect.Window{
+	cal, err := maintenance.NewCalendar([]maintenance.Window{
 		{ID: "first", Start: at("22 02:00"), End: at("22 04:00")},
 		{ID: "second", Start: at("24 02:00"), End: at("24 04:00")},
 	})

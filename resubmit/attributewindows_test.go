@@ -7,21 +7,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // lookedAt is the night of the 22nd, announced from 02:00 to 04:00, of which looks found
 // 02:30 to 03:30; an outage on the 23rd that nobody announced; and a time on the
 // 24th when nothing answered at all.
-func lookedAt(t testing.TB) *connect.Calendar {
+func lookedAt(t testing.TB) *maintenance.Calendar {
 	t.Helper()
-	cal, err := connect.NewCalendar([]connect.Window{{ID: "night", Start: at("22 02:00"), End: at("22 04:00")}})
+	cal, err := maintenance.NewCalendar([]maintenance.Window{{ID: "night", Start: at("22 02:00"), End: at("22 04:00")}})
 	require.NoError(t, err)
-	outage := func(id, from, to string, unreachable bool) connect.Window {
-		return connect.Outage{ID: id, First: at(from), Last: at(to), End: at(to), Unreachable: unreachable}.Window()
+	outage := func(id, from, to string, unreachable bool) maintenance.Window {
+		return availability.Outage{ID: id, First: at(from), Last: at(to), End: at(to), Unreachable: unreachable}.Window()
 	}
-	cal, err = cal.WithObserved([]connect.Window{
+	cal, err = cal.WithObserved([]maintenance.Window{
 		outage("looks", "22 02:30", "22 03:30", false),
 		outage("blip", "22 03:40", "22 03:45", true),
 		outage("surprise", "23 10:00", "23 10:20", false),

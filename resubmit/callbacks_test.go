@@ -18,6 +18,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -88,7 +90,7 @@ type nilFuncs map[string]func()
 func (nilFuncs) Order(context.Context, string) (*commerce.Order, error) { return nil, io.EOF }
 func (nilFuncs) Push(context.Context, string, commerce.Status) error    { return io.EOF }
 func (nilFuncs) Probe(context.Context) (connect.Probe, error)           { return connect.Probe{}, io.EOF }
-func (nilFuncs) Windows(context.Context, time.Time, time.Time) ([]connect.Window, error) {
+func (nilFuncs) Windows(context.Context, time.Time, time.Time) ([]maintenance.Window, error) {
 	return nil, io.EOF
 }
 
@@ -131,10 +133,10 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 	}
 	for field, change := range map[string]func(*resubmit.WatcherConfig){
 		"WatcherConfig.Windows holds a nil resubmit_test.nilFuncs": func(c *resubmit.WatcherConfig) { c.Windows = nilFuncs(nil) },
-		"WatcherConfig.Windows holds a nil connect.SourceFunc":     func(c *resubmit.WatcherConfig) { c.Windows = connect.SourceFunc(nil) },
-		"WatcherConfig.Outages holds a nil *connect.Tracker":       func(c *resubmit.WatcherConfig) { c.Outages = (*connect.Tracker)(nil) },
+		"WatcherConfig.Windows holds a nil connect.SourceFunc":     func(c *resubmit.WatcherConfig) { c.Windows = maintenance.SourceFunc(nil) },
+		"WatcherConfig.Outages holds a nil *connect.Tracker":       func(c *resubmit.WatcherConfig) { c.Outages = (*availability.Tracker)(nil) },
 	} {
-		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(connect.Tracker)}).config()
+		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
 		change(&cfg)
 		_, err := resubmit.NewWatcher(cfg)
 		require.ErrorContains(t, err, field)
@@ -245,7 +247,7 @@ func TestPanicThatEndsApply(t *testing.T) {
 			"request_type": func(c *resubmit.Config) {
 				c.RequestType = func(commerce.OrderType) (connect.RequestType, bool) { fail(); return "", false }
 			},
-			"calendar":         func(c *resubmit.Config) { c.Calendar = func() *connect.Calendar { fail(); return nil } },
+			"calendar":         func(c *resubmit.Config) { c.Calendar = func() *maintenance.Calendar { fail(); return nil } },
 			"journal_begin":    func(c *resubmit.Config) { c.Journal = &failingJournal{at: "begin", fail: fail} },
 			"journal_get":      func(c *resubmit.Config) { c.Journal = &failingJournal{at: "get", fail: fail} },
 			"journal_put":      func(c *resubmit.Config) { c.Journal = &failingJournal{at: "put", fail: fail} },
@@ -307,7 +309,7 @@ func TestPanicOfACalendarClosesTheGate(t *testing.T) {
 		s, start := newShop(o), time.Now()
 		r := runnerFor(t, s, func(c *resubmit.Config) {
 			c.MaxPlanAge = -1
-			c.Calendar = func() *connect.Calendar {
+			c.Calendar = func() *maintenance.Calendar {
 				if time.Since(start) < time.Hour {
 					panic("the calendar is broken")
 				}
@@ -481,7 +483,7 @@ func TestPanicInAWatcher(t *testing.T) {
 	for name, change := range map[string]func(c *resubmit.WatcherConfig, fail func()){
 		"ready": func(c *resubmit.WatcherConfig, fail func()) {
 			ready := c.Ready
-			c.Ready = func(ctx context.Context, since time.Time) connect.Readiness { fail(); return ready(ctx, since) }
+			c.Ready = func(ctx context.Context, since time.Time) availability.Readiness { fail(); return ready(ctx, since) }
 		},
 		"plan": func(c *resubmit.WatcherConfig, fail func()) {
 			plan := c.Plan
@@ -500,7 +502,7 @@ func TestPanicInAWatcher(t *testing.T) {
 		},
 		"windows": func(c *resubmit.WatcherConfig, fail func()) {
 			windows := c.Windows
-			c.Windows = connect.SourceFunc(func(ctx context.Context, from, to time.Time) ([]connect.Window, error) {
+			c.Windows = maintenance.SourceFunc(func(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 				fail()
 				return windows.Windows(ctx, from, to)
 			})
@@ -557,7 +559,7 @@ type failingOutages struct {
 	fail func()
 }
 
-func (o failingOutages) Outages() []connect.Outage { o.fail(); return o.OutageTracker.Outages() }
+func (o failingOutages) Outages() []availability.Outage { o.fail(); return o.OutageTracker.Outages() }
 
 // A journal that is nil would leave no trace of what was pushed.
 func TestWatcherWithoutAJournal(t *testing.T) {

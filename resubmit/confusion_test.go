@@ -16,7 +16,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -110,13 +112,13 @@ func (w *twoDays) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 
 // calendar is what is known of it: the night was announced until 06:00, and looks found
 // Connect up again at 05:25.
-func (w *twoDays) calendar() *connect.Calendar {
-	cal, err := connect.NewCalendar([]connect.Window{{ID: "CHG-1", Start: october("05 02:00"), End: october("05 06:00")}})
+func (w *twoDays) calendar() *maintenance.Calendar {
+	cal, err := maintenance.NewCalendar([]maintenance.Window{{ID: "CHG-1", Start: october("05 02:00"), End: october("05 06:00")}})
 	require.NoError(w.t, err)
-	seen := func(id, up, from, to string) connect.Window {
-		return connect.Outage{ID: id, LastUp: october(up), First: october(from), Last: october(to), End: october(to)}.Window()
+	seen := func(id, up, from, to string) maintenance.Window {
+		return availability.Outage{ID: id, LastUp: october(up), First: october(from), Last: october(to), End: october(to)}.Window()
 	}
-	cal, err = cal.WithObserved([]connect.Window{
+	cal, err = cal.WithObserved([]maintenance.Window{
 		seen("looks", "05 01:55", "05 02:05", "05 05:25"), seen("evening", "05 19:55", "05 20:00", "05 20:40"),
 	}, october("06 00:00"))
 	require.NoError(w.t, err)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -32,38 +32,38 @@ func (d *controlDiary) OnFinished(*resubmit.Report)        { d.last = "finished"
 func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		prepare func(s *shop, r *resubmit.Runner) []connect.Window
+		prepare func(s *shop, r *resubmit.Runner) []maintenance.Window
 		result  resubmit.Result
 		pushes  int
 	}{
-		"at the gate": {func(_ *shop, r *resubmit.Runner) []connect.Window {
+		"at the gate": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			time.AfterFunc(time.Minute, r.Drain)
-			return []connect.Window{windowAt(-time.Minute, time.Hour)}
+			return []maintenance.Window{windowAt(-time.Minute, time.Hour)}
 		}, resubmit.Result{Skipped: 5}, 0},
-		"while paused": {func(_ *shop, r *resubmit.Runner) []connect.Window {
+		"while paused": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			r.Pause()
 			time.AfterFunc(time.Minute, r.Drain)
 			return nil
 		}, resubmit.Result{Skipped: 5}, 0},
-		"while an order is read again": {func(s *shop, r *resubmit.Runner) []connect.Window {
+		"while an order is read again": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].onRead = func(*shopOrder) { r.Drain() }
 			return nil
 		}, resubmit.Result{Skipped: 5}, 0},
-		"while an order is pushed": {func(s *shop, r *resubmit.Runner) []connect.Window {
+		"while an order is pushed": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.onPush = func(context.Context, string) { r.Drain() }
 			return nil
 		}, resubmit.Result{Completed: 1, Skipped: 4}, 1},
-		"between two tries": {func(s *shop, r *resubmit.Runner) []connect.Window {
+		"between two tries": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].pushFaults = []fault{limited} // so that it is not read before the end of the run
 			time.AfterFunc(500*time.Millisecond, r.Drain)
 			return nil
 		}, resubmit.Result{Skipped: 4, Unknown: 1}, 1},
-		"while an order is verified": {func(s *shop, r *resubmit.Runner) []connect.Window {
+		"while an order is verified": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].fates = []fate{{after: 10 * time.Minute, status: "CP"}}
 			time.AfterFunc(time.Minute, r.Drain)
 			return nil
 		}, resubmit.Result{Completed: 1, Skipped: 4}, 1},
-		"when all is done already": {func(_ *shop, r *resubmit.Runner) []connect.Window {
+		"when all is done already": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			time.AfterFunc(time.Hour, r.Drain)
 			return nil
 		}, resubmit.Result{Completed: 5}, 5},
@@ -196,7 +196,7 @@ func TestTheGateLeavesTimeForTheLengthOfAPush(t *testing.T) {
 		for _, o := range orders {
 			entries = append(entries, entryFor(o))
 		}
-		report, err := r.Apply(t.Context(), planWith(t, []connect.Window{window}, entries...))
+		report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{window}, entries...))
 		require.NoError(t, err)
 		require.Equal(t, resubmit.Result{Completed: 100}, report.Result)
 		last, first := time.Duration(0), time.Hour*99

@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -117,7 +117,7 @@ func (p past) resume(t *testing.T, hide bool) (seen string) {
 			s.orders[o.ID] = o
 			entries = append(entries, e)
 		}
-		plan := planWith(t, []connect.Window{}, entries...)
+		plan := planWith(t, []maintenance.Window{}, entries...)
 		require.NoError(t, journal.Begin(plan.Digest()))
 		for i, e := range entries {
 			if r, ok := p.orders[i].record(e); ok {

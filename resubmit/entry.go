@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -30,8 +30,8 @@ type Header struct {
 	// Windows and Recurring are the calendar that failures were held against: its
 	// single windows and its weekly rules, without margins. A window named in an
 	// entry is one of them or an occurrence of a rule, "<rule id>@<date>".
-	Windows   []connect.Window `json:"windows"`
-	Recurring []connect.Weekly `json:"recurring,omitempty"`
+	Windows   []maintenance.Window `json:"windows"`
+	Recurring []maintenance.Weekly `json:"recurring,omitempty"`
 	// Rules are the user's rules, which come before the defaults.
 	Rules []Rule `json:"rules,omitempty"`
 }
@@ -39,8 +39,8 @@ type Header struct {
 // Calendar is the calendar of the plan. It holds against the future too, so that
 // nothing is pushed in a later window. It needs the time zone data of the zones
 // that the weekly rules name.
-func (h Header) Calendar() (*connect.Calendar, error) {
-	c, err := connect.NewCalendar(h.Windows, h.Recurring...)
+func (h Header) Calendar() (*maintenance.Calendar, error) {
+	c, err := maintenance.NewCalendar(h.Windows, h.Recurring...)
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: the windows of the plan: %w", err)
 	}

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 func ExampleAll() {
-	window := connect.Window{
+	window := maintenance.Window{
 		ID:    "MW-1",
 		Start: time.Date(2026, 11, 14, 22, 0, 0, 0, time.UTC),
 		End:   time.Date(2026, 11, 15, 0, 0, 0, 0, time.UTC),

@@ -8,7 +8,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
@@ -26,10 +26,10 @@ func FailedBetween(from, to time.Time) Filter { return between(propFailed, from,
 
 // FailedDuring matches orders that failed in at least one of the windows, by the
 // time that [FailedBetween] goes by, and by when a window really held
-// ([connect.Window.Span]): one that has begun and has no known end is still
+// ([maintenance.Window.Span]): one that has begun and has no known end is still
 // open. Cancelled windows are left out, and it is an error when none remains.
 // The text form has the times, not the names of the windows.
-func FailedDuring(windows ...connect.Window) Filter {
+func FailedDuring(windows ...maintenance.Window) Filter {
 	var spans []Filter
 	for _, w := range windows {
 		if w.Cancelled {

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -46,7 +46,7 @@ func TestLeaves(t *testing.T) {
 		o.FailedAt = time.Time{}
 		return o
 	}
-	window := connect.Window{ID: "W1", Start: night, End: night.Add(2 * time.Hour)}
+	window := maintenance.Window{ID: "W1", Start: night, End: night.Add(2 * time.Hour)}
 	cancelled := window
 	cancelled.Cancelled = true
 	endedEarly := window
@@ -140,8 +140,8 @@ func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
 		"an end before a start":              {resubmit.FailedBetween(night, night.Add(-hour)), "filter: failed: the interval ends at 2026-11-14T21:00:00Z, not after its start at 2026-11-14T22:00:00Z"},
 		"an impossible year":                 {resubmit.PlacedBetween(time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{}), "filter: placed: the year of 12026-01-01 00:00:00 +0000 UTC cannot be right"},
 		"no windows":                         {resubmit.FailedDuring(), "filter: FailedDuring got no window that takes place"},
-		"only cancelled windows":             {resubmit.FailedDuring(connect.Window{ID: "W1", Cancelled: true}), "filter: FailedDuring got no window that takes place"},
-		"a window without start":             {resubmit.FailedDuring(connect.Window{ID: "W1"}), `filter: the window "W1" has no start`},
+		"only cancelled windows":             {resubmit.FailedDuring(maintenance.Window{ID: "W1", Cancelled: true}), "filter: FailedDuring got no window that takes place"},
+		"a window without start":             {resubmit.FailedDuring(maintenance.Window{ID: "W1"}), `filter: the window "W1" has no start`},
 		"no currency":                        {resubmit.Amount(resubmit.Over, money("1", "")), `filter: amount: "" is no currency; it takes three letters, as in 100EUR`},
 		"an unknown comparison":              {resubmit.Amount("ne", money("1", "EUR")), `filter: amount: unknown comparison "ne"`},
 		"an amount that cannot be read back": {resubmit.Amount(resubmit.Over, money("1e30", "EUR")), "filter: amount: more than 30 digits before or after the point"},
@@ -247,7 +247,7 @@ func aLeaf(t *rapid.T) resubmit.Filter {
 		func() resubmit.Filter { return resubmit.PlacedBetween(from, to) },
 		func() resubmit.Filter { return resubmit.FailedBetween(from, to) },
 		func() resubmit.Filter {
-			return resubmit.FailedDuring(connect.Window{ID: "W", Start: to, End: to.Add(1)})
+			return resubmit.FailedDuring(maintenance.Window{ID: "W", Start: to, End: to.Add(1)})
 		},
 		func() resubmit.Filter { return resubmit.Customer(some(t, "customers", someIDs)...) },
 		func() resubmit.Filter { return resubmit.CustomerLike(pattern) },

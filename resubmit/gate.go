@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
@@ -19,7 +19,7 @@ const gateLook = time.Minute
 // and not before the settle time after the last one has passed
 // (facts/resubmission.md I4, F9, F13).
 type gate struct {
-	calendar      func() *connect.Calendar
+	calendar      func() *maintenance.Calendar
 	guard, settle time.Duration
 	// call is how long a push may take.
 	call    func() time.Duration
@@ -35,7 +35,7 @@ type gate struct {
 	until    time.Time
 }
 
-func newGate(calendar func() *connect.Calendar, guard, settle time.Duration, tell *teller) *gate {
+func newGate(calendar func() *maintenance.Calendar, guard, settle time.Duration, tell *teller) *gate {
 	return &gate{calendar: calendar, guard: guard, settle: settle, tell: tell, changed: make(chan struct{})}
 }
 
@@ -76,7 +76,7 @@ func (g *gate) closedFor(orderID string) string {
 	return g.breaker.closed(orderID)
 }
 
-func (g *gate) reopens(w connect.Window) time.Time {
+func (g *gate) reopens(w maintenance.Window) time.Time {
 	end := w.Span().End
 	if end.IsZero() {
 		return end
@@ -85,7 +85,7 @@ func (g *gate) reopens(w connect.Window) time.Time {
 }
 
 // name is how a window is called in a sentence.
-func name(w connect.Window) string {
+func name(w maintenance.Window) string {
 	if w.Title != "" {
 		return fmt.Sprintf("%q (%s)", excerpt(w.Title), excerpt(w.ID))
 	}

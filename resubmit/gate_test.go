@@ -9,55 +9,55 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // windowAt is a window that begins and ends that long from now.
-func windowAt(from, to time.Duration) connect.Window {
+func windowAt(from, to time.Duration) maintenance.Window {
 	now := time.Now()
-	return connect.Window{ID: "w", Title: "Release", Start: now.Add(from), End: now.Add(to)}
+	return maintenance.Window{ID: "w", Title: "Release", Start: now.Add(from), End: now.Add(to)}
 }
 
 func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		window     func() connect.Window
+		window     func() maintenance.Window
 		config     func(*resubmit.Config)
 		pushedFrom time.Duration // how long after the start the push goes out
 		why        string
 	}{
 		"long before a window it is open": {
-			window: func() connect.Window { return windowAt(time.Hour, 2*time.Hour) },
+			window: func() maintenance.Window { return windowAt(time.Hour, 2*time.Hour) },
 		},
 		"right before the guard time it is open": {
-			window: func() connect.Window { return windowAt(5*time.Minute, time.Hour) },
+			window: func() maintenance.Window { return windowAt(5*time.Minute, time.Hour) },
 		},
 		"within the guard time it waits for the end of the window and the settle time": {
-			window:     func() connect.Window { return windowAt(5*time.Minute-1, time.Hour) },
+			window:     func() maintenance.Window { return windowAt(5*time.Minute-1, time.Hour) },
 			pushedFrom: time.Hour + 240*time.Second, why: "begins at",
 		},
 		"in a window it waits for its end and the settle time": {
-			window:     func() connect.Window { return windowAt(-time.Minute, 10*time.Minute) },
+			window:     func() maintenance.Window { return windowAt(-time.Minute, 10*time.Minute) },
 			pushedFrom: 14 * time.Minute, why: `in the maintenance "Release" (w)`,
 		},
 		"right after a window it waits for the settle time": {
-			window:     func() connect.Window { return windowAt(-time.Hour, -time.Minute) },
+			window:     func() maintenance.Window { return windowAt(-time.Hour, -time.Minute) },
 			pushedFrom: 3 * time.Minute, why: "has only just ended",
 		},
 		"when the settle time is over it is open": {
-			window: func() connect.Window { return windowAt(-time.Hour, -4*time.Minute) },
+			window: func() maintenance.Window { return windowAt(-time.Hour, -4*time.Minute) },
 		},
 		"without guard time it is open until the window begins": {
-			window: func() connect.Window { return windowAt(1, time.Minute) },
+			window: func() maintenance.Window { return windowAt(1, time.Minute) },
 			config: func(c *resubmit.Config) { c.Guard = -1 },
 		},
 		"without settle time it is open when the window ends": {
-			window: func() connect.Window { return windowAt(-time.Minute, 0) },
+			window: func() maintenance.Window { return windowAt(-time.Minute, 0) },
 			config: func(c *resubmit.Config) { c.Settle = -1 },
 		},
 		"a window that is cancelled does not hold": {
-			window: func() connect.Window {
+			window: func() maintenance.Window {
 				w := windowAt(-time.Minute, time.Minute)
 				w.Cancelled = true
 				return w
@@ -78,7 +78,7 @@ func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
 						tt.config(c)
 					}
 				})
-				_, err := r.Apply(t.Context(), planWith(t, []connect.Window{tt.window()}, entryFor(o)))
+				_, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{tt.window()}, entryFor(o)))
 				require.NoError(t, err)
 				require.Len(t, s.ledger, 1)
 				require.Equal(t, tt.pushedFrom, s.ledger[0].at.Sub(start))
@@ -101,15 +101,15 @@ func TestTheGateFollowsAWindowThatMovesAndOneThatHasNoEndYet(t *testing.T) {
 		start := time.Now()
 		o := outageOrder(1, "s1")
 		s := newShop(o)
-		overrun := connect.Window{ID: "w", Start: start.Add(-time.Hour), End: start.Add(-time.Minute), ActualStart: start.Add(-time.Hour)}
+		overrun := maintenance.Window{ID: "w", Start: start.Add(-time.Hour), End: start.Add(-time.Minute), ActualStart: start.Add(-time.Hour)}
 		ended := overrun
 		ended.ActualEnd = start.Add(20 * time.Minute)
-		calendar := func() *connect.Calendar {
+		calendar := func() *maintenance.Calendar {
 			w := overrun
 			if !time.Now().Before(ended.ActualEnd) {
 				w = ended
 			}
-			c, err := connect.NewCalendar([]connect.Window{w})
+			c, err := maintenance.NewCalendar([]maintenance.Window{w})
 			require.NoError(t, err)
 			return c
 		}
@@ -126,13 +126,13 @@ func TestAWindowThatOpensBetweenTheReadingAndThePushHoldsThePush(t *testing.T) {
 		start := time.Now()
 		o := outageOrder(1, "s1")
 		s := newShop(o)
-		none, err := connect.NewCalendar(nil)
+		none, err := maintenance.NewCalendar(nil)
 		require.NoError(t, err)
-		sudden, err := connect.NewCalendar([]connect.Window{windowAt(0, time.Hour)})
+		sudden, err := maintenance.NewCalendar([]maintenance.Window{windowAt(0, time.Hour)})
 		require.NoError(t, err)
 		now := none
 		o.onRead = func(o *shopOrder) { now, o.onRead = sudden, nil }
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Calendar = func() *connect.Calendar { return now } })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Calendar = func() *maintenance.Calendar { return now } })
 		report, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
 		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
@@ -147,7 +147,7 @@ func TestALaterWeeklyWindowOfThePlanHoldsPushes(t *testing.T) {
 		start := time.Now().UTC()
 		o := outageOrder(1, "s1")
 		s := newShop(o)
-		weekly := connect.Weekly{ // its next one begins within the guard time, its last one was a week ago
+		weekly := maintenance.Weekly{ // its next one begins within the guard time, its last one was a week ago
 			ID: "weekly", Weekday: start.Weekday(), Time: start.Add(4 * time.Minute).Format("15:04"), Duration: time.Hour, Zone: "UTC",
 		}
 		report, err := runnerFor(t, s, nil).Apply(t.Context(), planWithWeekly(t, weekly, entryFor(o)))
@@ -188,27 +188,27 @@ func TestNothingIsPushedWhilePaused(t *testing.T) {
 func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		prepare func(s *shop, cancel context.CancelFunc) []connect.Window
+		prepare func(s *shop, cancel context.CancelFunc) []maintenance.Window
 		first   resubmit.Outcome
 		why     string
 		pushes  int
 	}{
 		"at the gate": {
-			prepare: func(_ *shop, cancel context.CancelFunc) []connect.Window {
+			prepare: func(_ *shop, cancel context.CancelFunc) []maintenance.Window {
 				time.AfterFunc(time.Minute, cancel)
-				return []connect.Window{windowAt(-time.Minute, time.Hour)}
+				return []maintenance.Window{windowAt(-time.Minute, time.Hour)}
 			},
 			first: resubmit.OutcomeSkipped, why: "not started: context canceled",
 		},
 		"while it is read again": {
-			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
 				s.orders["id-1"].onRead = func(*shopOrder) { cancel() }
 				return nil
 			},
 			first: resubmit.OutcomeSkipped, why: "not started: context canceled",
 		},
 		"while it is pushed": {
-			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
 				s.onPush = func(ctx context.Context, _ string) {
 					cancel()
 					if ctx.Err() != nil {
@@ -220,7 +220,7 @@ func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) 
 			first: resubmit.OutcomeProgressing, why: "pushed; the verification was stopped: context canceled", pushes: 1,
 		},
 		"between two tries": {
-			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
 				s.orders["id-1"].pushFaults = []fault{limited}
 				time.AfterFunc(500*time.Millisecond, cancel)
 				return nil
@@ -228,7 +228,7 @@ func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) 
 			first: resubmit.OutcomeUnknown, why: "not started: context canceled; the last try: the push was refused", pushes: 1,
 		},
 		"while a lost answer is watched": {
-			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
 				s.orders["id-1"].pushFaults = []fault{lostIgnored}
 				time.AfterFunc(time.Minute, cancel)
 				return nil
@@ -236,7 +236,7 @@ func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) 
 			first: resubmit.OutcomeUnknown, why: "the watch was stopped", pushes: 1,
 		},
 		"while it is verified": {
-			prepare: func(s *shop, cancel context.CancelFunc) []connect.Window {
+			prepare: func(s *shop, cancel context.CancelFunc) []maintenance.Window {
 				s.orders["id-1"].fates = []fate{{after: 10 * time.Minute, status: commerce.StatusCompleted}}
 				time.AfterFunc(time.Minute, cancel)
 				return nil

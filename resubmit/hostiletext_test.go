@@ -21,6 +21,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
@@ -107,7 +108,7 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 	for i := range len(s.orders) {
 		source.orders = append(source.orders, &s.orders[fmt.Sprint("id-", i, hostileChars)].Order)
 	}
-	cal, err := connect.NewCalendar([]connect.Window{{
+	cal, err := maintenance.NewCalendar([]maintenance.Window{{
 		ID: "CHG-1" + hiddenText, Title: "upgrade" + hiddenText, Source: "team", Start: time.Now().Add(-3 * time.Hour),
 		End: time.Now().Add(-time.Hour),
 	}})
@@ -263,7 +264,7 @@ func TestAWatcherShowsNoHostileCharacter(t *testing.T) {
 		s, w := newSite(), upgrade()
 		w.ID, w.Title = "CHG-1"+hiddenText, "Upgrade"+hiddenText
 		s.notices = []notice{{window: w}}
-		s.down = []connect.Span{w.Span()}
+		s.down = []maintenance.Span{w.Span()}
 		s.breaks(w.Start.Add(10*time.Minute), outage+" "+hostileChars)
 		dir := filepath.Join(t.TempDir(), "state")
 		p := s.start(t, dir, nil, nil)

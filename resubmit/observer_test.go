@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -32,7 +32,7 @@ func TestTheObserverIsToldEachStepInItsOrder(t *testing.T) {
 		for _, o := range orders {
 			entries = append(entries, entryFor(o))
 		}
-		plan := planWith(t, []connect.Window{windowAt(-time.Hour, 0)}, entries...)
+		plan := planWith(t, []maintenance.Window{windowAt(-time.Hour, 0)}, entries...)
 		_, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
 		require.Equal(t, `started 4

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -30,8 +31,8 @@ func exampleOrders() resubmit.OrderSource {
 	}}
 }
 
-func exampleCalendar() *connect.Calendar {
-	cal, err := connect.NewCalendar([]connect.Window{{
+func exampleCalendar() *maintenance.Calendar {
+	cal, err := maintenance.NewCalendar([]maintenance.Window{{
 		ID: "november", Start: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), End: time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC),
 	}})
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
@@ -72,7 +72,7 @@ func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
 	}
 	h.CreatedAt = h.CreatedAt.Round(0).UTC()
 	if h.Windows == nil {
-		h.Windows = []connect.Window{}
+		h.Windows = []maintenance.Window{}
 	}
 	var line bytes.Buffer
 	if err := text.JSONEncoder(&line).Encode(h); err != nil {

@@ -20,7 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -34,10 +34,10 @@ func planHeader() resubmit.Header {
 		System:    "ordermanager https://mn.example.net:6308",
 		View:      "Failed Orders",
 		Filter:    "eq(class,transient)",
-		Windows: []connect.Window{{
+		Windows: []maintenance.Window{{
 			ID: "w1", Title: "Release <26> & more", Start: planTime.Add(-time.Hour), End: planTime.Add(time.Hour),
 		}},
-		Recurring: []connect.Weekly{{
+		Recurring: []maintenance.Weekly{{
 			ID: "weekly", Title: "Patches & <more>", Weekday: time.Saturday, Time: "02:00", Duration: 150 * time.Minute,
 			Zone: "Europe/Berlin", Except: []string{"2026-12-26"}, From: "2026-01-03", Source: "windows.json",
 		}},

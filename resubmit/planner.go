@@ -20,6 +20,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
@@ -62,7 +63,7 @@ type PlanConfig struct {
 	// Filter selects among the orders of the view. Required: say Everything() for all.
 	Filter Filter
 	// Calendar has the windows that failures are held against. Nil: none is known.
-	Calendar *connect.Calendar
+	Calendar *maintenance.Calendar
 	// Margins widen the windows. Its Now is set by the planner.
 	Margins Margins
 	// Classifier tells the class of a reason. Nil: the default classifier.
@@ -328,7 +329,7 @@ func (c *PlanConfig) setDefaults() error {
 }
 
 // unsettled says why nothing may be resubmitted at all just now.
-func unsettled(cal *connect.Calendar, now time.Time, settle time.Duration) string {
+func unsettled(cal *maintenance.Calendar, now time.Time, settle time.Duration) string {
 	if w, ok := cal.At(now); ok {
 		return fmt.Sprintf("the maintenance window %s is open; plan again %s after its end", w.ID, settle)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -140,7 +141,7 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 
 func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 	t.Parallel()
-	cal, err := connect.NewCalendar(nights(t).Windows())
+	cal, err := maintenance.NewCalendar(nights(t).Windows())
 	require.NoError(t, err)
 	filter := resubmit.Types(commerce.TypeSales)
 	view := commerce.View{Name: "Mine", Statuses: []commerce.Status{"PF"}, Sort: commerce.NewestFirst}
@@ -161,8 +162,8 @@ func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 
 func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	t.Parallel()
-	weekly := connect.Weekly{ID: "sundays", Weekday: time.Sunday, Time: "02:00", Duration: 2 * time.Hour, Zone: "UTC"}
-	cal, err := connect.NewCalendar(nil, weekly)
+	weekly := maintenance.Weekly{ID: "sundays", Weekday: time.Sunday, Time: "02:00", Duration: 2 * time.Hour, Zone: "UTC"}
+	cal, err := maintenance.NewCalendar(nil, weekly)
 	require.NoError(t, err)
 	o := failedOrder(1)
 	o.PlacedAt = time.Date(2020, 1, 5, 3, 0, 0, 0, time.UTC) // a Sunday
@@ -173,7 +174,7 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Empty(t, plan.Header().Windows)
-	require.Equal(t, []connect.Weekly{weekly}, plan.Header().Recurring)
+	require.Equal(t, []maintenance.Weekly{weekly}, plan.Header().Recurring)
 	require.Equal(t, "sundays@2020-01-05", entriesOf(t, plan)[0].Attribution.WindowID)
 
 	again, err := plan.Header().Calendar()
@@ -560,14 +561,14 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().UTC()
-		window := func(from, to time.Duration) *connect.Calendar {
-			cal, err := connect.NewCalendar([]connect.Window{{ID: "w", Start: now.Add(from), End: now.Add(to)}})
+		window := func(from, to time.Duration) *maintenance.Calendar {
+			cal, err := maintenance.NewCalendar([]maintenance.Window{{ID: "w", Start: now.Add(from), End: now.Add(to)}})
 			require.NoError(t, err)
 			return cal
 		}
 		const minute = time.Minute
 		tests := map[string]struct {
-			cal    *connect.Calendar
+			cal    *maintenance.Calendar
 			age    time.Duration // of the failure
 			settle time.Duration
 			rule   string

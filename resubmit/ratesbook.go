@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
 const (
@@ -49,7 +49,7 @@ type rateFinding struct {
 	steady   bool
 }
 
-func (r *Rates) book(m Margins, calendars ...*connect.Calendar) *rateBook {
+func (r *Rates) book(m Margins, calendars ...*maintenance.Calendar) *rateBook {
 	calm := make([]bool, r.steps)
 	for i := range calm {
 		calm[i] = true
@@ -151,7 +151,7 @@ func (b *rateBook) judge(f *finding, o *commerce.Order) {
 }
 
 // weigh says how the rates of a window compare with those beside it.
-func (b *rateBook) weigh(w connect.Window, group string) *rateFinding {
+func (b *rateBook) weigh(w maintenance.Window, group string) *rateFinding {
 	i, j, ok := b.stepsOf(w)
 	if !ok {
 		return &rateFinding{evidence: []Evidence{b.evidence(w, "the rate of failures was not measured for this window")}}
@@ -179,13 +179,13 @@ func (b *rateBook) weigh(w connect.Window, group string) *rateFinding {
 	return found
 }
 
-func (b *rateBook) evidence(w connect.Window, text string) Evidence {
+func (b *rateBook) evidence(w maintenance.Window, text string) Evidence {
 	return Evidence{Kind: "rate", Text: text, Ref: w.ID}
 }
 
 // stepsOf are the steps that a window with its margins touches, cut to those that
 // were counted and have begun.
-func (b *rateBook) stepsOf(w connect.Window) (from, to int, ok bool) {
+func (b *rateBook) stepsOf(w maintenance.Window) (from, to int, ok bool) {
 	last := b.last()
 	span := w.Span()
 	first := math.Floor(float64(span.Start.Add(-b.margins.Lead).Sub(b.from)) / float64(b.step))

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -38,7 +38,7 @@ func mixedReport(t *testing.T, change func(*resubmit.Config)) (*resubmit.Report,
 			change(c)
 		}
 	})
-	report, err := r.Apply(t.Context(), planWith(t, []connect.Window{windowAt(-2*time.Hour, -time.Hour)}, entries...))
+	report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{windowAt(-2*time.Hour, -time.Hour)}, entries...))
 	require.NoError(t, err)
 	return report, s
 }
@@ -95,7 +95,7 @@ func TestAReportOfNothingDoneNamesNoTimeUntilAllWasVerified(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := runnerFor(t, newShop(), nil)
-		report, err := r.Apply(t.Context(), planWith(t, []connect.Window{windowAt(-2*time.Hour, -time.Hour)}))
+		report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{windowAt(-2*time.Hour, -time.Hour)}))
 		require.NoError(t, err)
 		require.Zero(t, report.CloseToVerified)
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -55,7 +56,7 @@ type Config struct {
 	// Calendar returns the maintenance windows as they are known now; it is asked
 	// before every push. nil: the calendar of the plan (see [Header]). A nil
 	// calendar is an empty one.
-	Calendar func() *connect.Calendar
+	Calendar func() *maintenance.Calendar
 	// Require makes Apply refuse a plan that none of these keys has signed (see
 	// SignPlanFile and LoadPublicKeys), with an error that matches ErrUnsigned or
 	// ErrSignature. Empty: plans need no signature.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -249,11 +249,11 @@ func TestAnAttemptThatIsCutShortGoesOnLater(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				now := time.Now()
-				window := connect.Window{ID: "w", Start: now.Add(-time.Hour), End: now.Add(6 * time.Minute)}
+				window := maintenance.Window{ID: "w", Start: now.Add(-time.Hour), End: now.Add(6 * time.Minute)}
 				o := outageOrder(1, "a")
 				o.fates = []fate{{20 * time.Minute, "CP", ""}}
 				s, e := newShop(o), entryFor(o)
-				plan := planWith(t, []connect.Window{window}, e)
+				plan := planWith(t, []maintenance.Window{window}, e)
 				r := runnerFor(t, s, nil)
 				session := open(t, r, plan)
 				ctx, cancel := context.WithCancelCause(t.Context())

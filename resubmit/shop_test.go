@@ -15,6 +15,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -296,18 +297,18 @@ func entryFor(o *shopOrder) *resubmit.Entry {
 	}
 }
 
-func planWith(t require.TestingT, windows []connect.Window, entries ...*resubmit.Entry) *resubmit.Plan {
+func planWith(t require.TestingT, windows []maintenance.Window, entries ...*resubmit.Entry) *resubmit.Plan {
 	plan, _ := planFile(t, windows, entries...)
 	return plan
 }
 
-func planWithWeekly(t require.TestingT, weekly connect.Weekly, entries ...*resubmit.Entry) *resubmit.Plan {
-	plan, _ := writtenPlan(t, resubmit.Header{Recurring: []connect.Weekly{weekly}}, entries...)
+func planWithWeekly(t require.TestingT, weekly maintenance.Weekly, entries ...*resubmit.Entry) *resubmit.Plan {
+	plan, _ := writtenPlan(t, resubmit.Header{Recurring: []maintenance.Weekly{weekly}}, entries...)
 	return plan
 }
 
 // planFile is a plan and the bytes that it is read from.
-func planFile(t require.TestingT, windows []connect.Window, entries ...*resubmit.Entry) (*resubmit.Plan, []byte) {
+func planFile(t require.TestingT, windows []maintenance.Window, entries ...*resubmit.Entry) (*resubmit.Plan, []byte) {
 	return writtenPlan(t, resubmit.Header{Windows: windows}, entries...)
 }
 

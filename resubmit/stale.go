@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
@@ -37,7 +37,7 @@ func planOf(j Journal) (digest string, ok bool, err error) {
 // stale. A plan that the journal has begun already is not stale any more: its orders
 // are under way, those that were pushed have to be seen to, and each of the others is
 // compared with the plan before its push in any case.
-func (c *Config) admitPlan(p *Plan, planned *connect.Calendar, now time.Time) error {
+func (c *Config) admitPlan(p *Plan, planned *maintenance.Calendar, now time.Time) error {
 	if len(c.Require) > 0 {
 		s, err := p.signedBy(c.Require)
 		if err != nil {
@@ -48,7 +48,7 @@ func (c *Config) admitPlan(p *Plan, planned *connect.Calendar, now time.Time) er
 	if digest, ok, err := planOf(c.Journal); err != nil || c.MaxPlanAge < 0 || ok && digest == p.digest {
 		return err
 	}
-	var today *connect.Calendar
+	var today *maintenance.Calendar
 	if c.Calendar != nil {
 		var err error
 		if today, err = guarded(c.Calendar); err != nil {
@@ -62,7 +62,7 @@ func (c *Config) admitPlan(p *Plan, planned *connect.Calendar, now time.Time) er
 }
 
 // stale says why a plan is stale at now, "" when it is not.
-func stale(h Header, planned, today *connect.Calendar, given bool, most time.Duration, now time.Time) string {
+func stale(h Header, planned, today *maintenance.Calendar, given bool, most time.Duration, now time.Time) string {
 	made := h.CreatedAt
 	if age := now.Sub(made); age > most {
 		return fmt.Sprintf("it was made %s, %s ago, and may be %s old", made.Format(time.RFC3339), age.Round(time.Second), most)
@@ -85,7 +85,7 @@ func stale(h Header, planned, today *connect.Calendar, given bool, most time.Dur
 // calendarChange says how the maintenance up to the making of a plan is known
 // differently now. What is to come does not count: the gate looks at it before each
 // push.
-func calendarChange(planned, today *connect.Calendar, made time.Time) string {
+func calendarChange(planned, today *maintenance.Calendar, made time.Time) string {
 	from := made.Add(-calendarSpan)
 	was, is := planned.Merged(from, made), today.Merged(from, made)
 	for i := range max(len(was), len(is)) {
@@ -101,7 +101,7 @@ func calendarChange(planned, today *connect.Calendar, made time.Time) string {
 	return ""
 }
 
-func betweenText(s connect.Span) string {
+func betweenText(s maintenance.Span) string {
 	if s.End.IsZero() {
 		return "from " + s.Start.UTC().Format(time.RFC3339) + " on"
 	}

@@ -7,28 +7,28 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func windowsOf(t testing.TB, windows ...connect.Window) func() *connect.Calendar {
+func windowsOf(t testing.TB, windows ...maintenance.Window) func() *maintenance.Calendar {
 	t.Helper()
-	c, err := connect.NewCalendar(windows)
+	c, err := maintenance.NewCalendar(windows)
 	require.NoError(t, err)
-	return func() *connect.Calendar { return c }
+	return func() *maintenance.Calendar { return c }
 }
 
 func TestAStalePlanIsRefusedBeforeItsFirstCall(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
-	window := func(from, to time.Duration) connect.Window {
+	window := func(from, to time.Duration) maintenance.Window {
 		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // when a bubble begins
-		return connect.Window{ID: "w", Start: start.Add(from), End: start.Add(to)}
+		return maintenance.Window{ID: "w", Start: start.Add(from), End: start.Add(to)}
 	}
 	before := window(-2*hour, -hour)
 	for name, test := range map[string]struct {
-		made  []connect.Window // the plan's
-		known []connect.Window // now; nil: no calendar is given
+		made  []maintenance.Window // the plan's
+		known []maintenance.Window // now; nil: no calendar is given
 		later time.Duration
 		most  time.Duration
 		says  string // "": it is carried out
@@ -37,16 +37,16 @@ func TestAStalePlanIsRefusedBeforeItsFirstCall(t *testing.T) {
 		"a second more":                        {later: 24*hour + time.Second, says: "24h0m1s ago, and may be 24h0m0s old"},
 		"older than allowed":                   {later: 2 * hour, most: hour, says: "2h0m0s ago"},
 		"of any age":                           {later: 1000 * hour, most: -1},
-		"an announced window began":            {made: []connect.Window{window(hour, 2*hour)}, later: 3 * hour, says: "before the maintenance w that began at 2000-01-01T01:00:00Z"},
-		"an announced window is to come":       {made: []connect.Window{window(5*hour, 6*hour)}, later: 3 * hour},
-		"a window nobody had announced began":  {known: []connect.Window{window(hour, 2*hour)}, later: 3 * hour, says: "before the maintenance w that began"},
-		"a window is announced":                {known: []connect.Window{window(9*hour, 10*hour)}, later: 3 * hour},
-		"the same calendar":                    {made: []connect.Window{before}, known: []connect.Window{before}, later: hour},
-		"the window went on longer":            {made: []connect.Window{before}, known: []connect.Window{window(-2*hour, -hour/2)}, says: "is known as 1999-12-31T22:00:00Z to 1999-12-31T23:30:00Z now"},
-		"the window was before":                {made: []connect.Window{before}, known: []connect.Window{window(-4*hour, -3*hour)}, says: "was not known when it was made"},
-		"there was no window":                  {made: []connect.Window{before}, known: []connect.Window{}, says: "that it was made with is not known any more"},
-		"there was one":                        {known: []connect.Window{before}, says: "was not known when it was made"},
-		"a window of last year is not counted": {known: []connect.Window{window(-9000*hour, -8990*hour)}},
+		"an announced window began":            {made: []maintenance.Window{window(hour, 2*hour)}, later: 3 * hour, says: "before the maintenance w that began at 2000-01-01T01:00:00Z"},
+		"an announced window is to come":       {made: []maintenance.Window{window(5*hour, 6*hour)}, later: 3 * hour},
+		"a window nobody had announced began":  {known: []maintenance.Window{window(hour, 2*hour)}, later: 3 * hour, says: "before the maintenance w that began"},
+		"a window is announced":                {known: []maintenance.Window{window(9*hour, 10*hour)}, later: 3 * hour},
+		"the same calendar":                    {made: []maintenance.Window{before}, known: []maintenance.Window{before}, later: hour},
+		"the window went on longer":            {made: []maintenance.Window{before}, known: []maintenance.Window{window(-2*hour, -hour/2)}, says: "is known as 1999-12-31T22:00:00Z to 1999-12-31T23:30:00Z now"},
+		"the window was before":                {made: []maintenance.Window{before}, known: []maintenance.Window{window(-4*hour, -3*hour)}, says: "was not known when it was made"},
+		"there was no window":                  {made: []maintenance.Window{before}, known: []maintenance.Window{}, says: "that it was made with is not known any more"},
+		"there was one":                        {known: []maintenance.Window{before}, says: "was not known when it was made"},
+		"a window of last year is not counted": {known: []maintenance.Window{window(-9000*hour, -8990*hour)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

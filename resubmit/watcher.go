@@ -11,7 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
@@ -25,7 +26,7 @@ type WatcherConfig struct {
 	// It is asked every Refresh; while it fails, what it told before is used. Nothing is
 	// done before its first answer, and an empty one with a warning that all windows may
 	// be missing is none.
-	Windows connect.WindowSource
+	Windows maintenance.WindowSource
 	// Outages are observed ones, which are maintenance too, announced or not: a window
 	// goes on while the outage that overlaps with it does. Run the tracker beside the
 	// watcher, and keep what it remembers: that Connect was down is not known for a
@@ -35,9 +36,9 @@ type WatcherConfig struct {
 	// Required, because announced ends are often wrong.
 	//
 	//	func(ctx context.Context, since time.Time) connect.Readiness {
-	//		return client.Readiness(ctx, connect.ReadinessQuery{Hub: hub, Since: since})
+	//		return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Hub: hub, Since: since})
 	//	}
-	Ready func(ctx context.Context, since time.Time) connect.Readiness
+	Ready func(ctx context.Context, since time.Time) availability.Readiness
 	// Plan says what to plan for an episode. Required. Left nil, the Filter becomes
 	// FailedDuring(e.Windows...), the Calendar all that is known, and Settle and Targets
 	// those of the Runner. Where orders do not tell when they failed, a filter of your own
@@ -260,11 +261,11 @@ func (w *Watcher) nudge() {
 
 // Announced is the calendar of what was announced, for connect.TrackerConfig.Calendar; nil
 // before the first answer of the source.
-func (w *Watcher) Announced() *connect.Calendar { return w.windows.told() }
+func (w *Watcher) Announced() *maintenance.Calendar { return w.windows.told() }
 
 // Calendar is all maintenance that is known, the observed outages included; nil before
 // the first answer of the source.
-func (w *Watcher) Calendar() *connect.Calendar {
+func (w *Watcher) Calendar() *maintenance.Calendar {
 	now := time.Now()
 	c, _ := w.windows.calendar(w.from(now), now) // what is wrong is in the diary
 	return c

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
@@ -22,8 +23,8 @@ func ExampleWatcher() {
 		return
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	upgrade := connect.Window{ID: "CHG-2041", Start: time.Now().Add(-3 * time.Hour), End: time.Now().Add(-time.Hour)}
-	announced, err := connect.NewCalendar([]connect.Window{upgrade})
+	upgrade := maintenance.Window{ID: "CHG-2041", Start: time.Now().Add(-3 * time.Hour), End: time.Now().Add(-time.Hour)}
+	announced, err := maintenance.NewCalendar([]maintenance.Window{upgrade})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -39,9 +40,9 @@ func ExampleWatcher() {
 	defer stop()
 	watcher, err := resubmit.NewWatcher(resubmit.WatcherConfig{
 		Dir:     dir,
-		Windows: connect.CalendarSource(announced),
-		Ready: func(context.Context, time.Time) connect.Readiness { // with a client: client.Readiness
-			return connect.Readiness{Parts: []connect.ReadinessPart{{Name: connect.PartAnswer, State: connect.PartReady}}}
+		Windows: maintenance.CalendarSource(announced),
+		Ready: func(context.Context, time.Time) availability.Readiness { // with a client: client.Readiness
+			return availability.Readiness{Parts: []availability.ReadinessPart{{Name: availability.PartAnswer, State: availability.PartReady}}}
 		},
 		Plan: func(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
 			return resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{failed}}, Requests: noRequests}, nil

@@ -14,21 +14,22 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // upgrade is a window of two hours that begins an hour from now.
-func upgrade() connect.Window {
+func upgrade() maintenance.Window {
 	start := time.Now().UTC().Add(time.Hour)
-	return connect.Window{ID: "CHG-1", Title: "Upgrade", Start: start, End: start.Add(2 * time.Hour)}
+	return maintenance.Window{ID: "CHG-1", Title: "Upgrade", Start: start, End: start.Add(2 * time.Hour)}
 }
 
 // announced is a site with one window, that goes as announced, and n orders that fail in it.
-func announced(n int) (*site, connect.Window) {
+func announced(n int) (*site, maintenance.Window) {
 	s, w := newSite(), upgrade()
 	s.notices = []notice{{window: w}}
-	s.down = []connect.Span{w.Span()}
+	s.down = []maintenance.Span{w.Span()}
 	for i := range n {
 		s.breaks(w.Start.Add(time.Duration(10+i)*time.Minute), outage)
 	}
@@ -145,7 +146,7 @@ func TestAnAnswerThatComesEarlierIsHeardAtOnce(t *testing.T) {
 func TestAPlanThatNobodyDecidedAboutIsMadeAnewAfterTheNextMaintenance(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
-		next := connect.Window{ID: "CHG-2", Title: "Database", Start: w.End.Add(5 * time.Hour), End: w.End.Add(6 * time.Hour)}
+		next := maintenance.Window{ID: "CHG-2", Title: "Database", Start: w.End.Add(5 * time.Hour), End: w.End.Add(6 * time.Hour)}
 		s.notices = append(s.notices, notice{window: next})
 		s.down = append(s.down, next.Span())
 		s.breaks(next.Start.Add(time.Minute), outage)
@@ -166,7 +167,7 @@ func TestMaintenanceOfADownTimeIsDealtWithOrToldAsTooOld(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(time.Minute)
 		remembered := p.stop(t)
-		recent := connect.Window{ID: "CHG-2", Start: w.End.AddDate(0, 0, 10), End: w.End.AddDate(0, 0, 10).Add(time.Hour)}
+		recent := maintenance.Window{ID: "CHG-2", Start: w.End.AddDate(0, 0, 10), End: w.End.AddDate(0, 0, 10).Add(time.Hour)}
 		s.notices = append(s.notices, notice{window: recent})
 		s.breaks(recent.Start.Add(time.Minute), outage)
 		pass(14 * 24 * time.Hour)
@@ -211,7 +212,7 @@ func TestNothingIsDoneBeforeConnectIsReady(t *testing.T) {
 		require.Contains(t, status.Text, "hub HB-1 last reported 12m0s ago")
 		require.Contains(t, status.Text, "for more than 3h0m0s")
 		// What was observed began before what was announced, by less than a look.
-		require.True(t, slices.ContainsFunc(status.Episode.Windows, func(known connect.Window) bool { return known.ID == w.ID }))
+		require.True(t, slices.ContainsFunc(status.Episode.Windows, func(known maintenance.Window) bool { return known.ID == w.ID }))
 		require.Zero(t, s.pushes())
 		require.Less(t, len(s.readies), 60, "it asks too often")
 		s.mu.Lock()
@@ -302,7 +303,7 @@ func TestAStateThatIsDamagedIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		"a foreign path":   strings.Replace(string(good), `"id": "maintenance-`, `"id": "../maintenance-`, 1),
 		"no windows":       `{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z","episodes":[{"id":"maintenance-1","windows":[],"state":"applied"}]}`,
 	}
-	p := &process{site: newSite(), dir: dir, tracker: new(connect.Tracker)}
+	p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
 	for name, text := range damaged {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		_, err := resubmit.NewWatcher(p.config())
@@ -322,7 +323,7 @@ func FuzzWatcherState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "watcher.json"), []byte(text), 0o600))
-		p := &process{site: newSite(), dir: dir, tracker: new(connect.Tracker)}
+		p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
 		w, err := resubmit.NewWatcher(p.config())
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
@@ -413,7 +414,7 @@ func TestAnEmptyAnswerOfSourcesThatFailIsNoCalendar(t *testing.T) {
 		s.broken = errors.New("the page is HTML")
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
 		s.run(t, p, nil, func(cfg *resubmit.WatcherConfig) {
-			page, err := connect.NewMulti([]connect.NamedSource{{Name: "page", Source: s}})
+			page, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page", Source: s}})
 			require.NoError(t, err)
 			cfg.Windows = page
 		})

@@ -19,21 +19,23 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // notice is a window as the source tells it for some time.
 type notice struct {
 	from, until time.Time // zero until: for ever
-	window      connect.Window
+	window      maintenance.Window
 }
 
 // site is Commerce and Connect, as they really are, and what is announced.
 type site struct {
 	*shop
-	down    []connect.Span // when Connect does not answer
+	down    []maintenance.Span // when Connect does not answer
 	notices []notice
-	weekly  connect.WindowSource // nil: none
+	weekly  maintenance.WindowSource // nil: none
 
 	mu       sync.Mutex
 	broken   error // of the window source
@@ -58,7 +60,7 @@ func newSite() *site {
 }
 
 func (s *site) isDown(t time.Time) bool {
-	return slices.ContainsFunc(s.down, func(d connect.Span) bool { return d.Contains(t) })
+	return slices.ContainsFunc(s.down, func(d maintenance.Span) bool { return d.Contains(t) })
 }
 
 // breaks adds an order that fails at an instant.
@@ -92,20 +94,20 @@ func (s *site) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce
 	}
 }
 
-func (s *site) Windows(ctx context.Context, from, to time.Time) ([]connect.Window, error) {
+func (s *site) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 	s.mu.Lock()
 	broken := s.broken
 	s.mu.Unlock()
 	if broken != nil {
 		return nil, broken
 	}
-	var windows []connect.Window
+	var windows []maintenance.Window
 	if s.weekly != nil {
 		windows, _ = s.weekly.Windows(ctx, from, to)
 	}
 	now := time.Now()
 	for _, n := range s.notices {
-		if told := (connect.Span{Start: n.from, End: n.until}); told.Contains(now) {
+		if told := (maintenance.Span{Start: n.from, End: n.until}); told.Contains(now) {
 			n.window.Source = "page"
 			windows = append(windows, n.window)
 		}
@@ -125,7 +127,7 @@ func (s *site) look() connect.Probe {
 // process is one life of the service: it may be killed at any point.
 type process struct {
 	site    *site
-	tracker *connect.Tracker
+	tracker *availability.Tracker
 	watcher *resubmit.Watcher
 	dir     string
 	crash   func(point string) bool
@@ -145,7 +147,7 @@ func (s *site) start(t *testing.T, dir string, remembered []byte, crash func(poi
 }
 
 func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*resubmit.WatcherConfig)) *process {
-	p.tracker = new(connect.Tracker)
+	p.tracker = new(availability.Tracker)
 	if remembered != nil {
 		require.NoError(t, p.tracker.UnmarshalJSON(remembered))
 	}
@@ -236,20 +238,20 @@ func (p *process) config() resubmit.WatcherConfig {
 	}
 }
 
-func (p *process) ready(context.Context, time.Time) connect.Readiness {
+func (p *process) ready(context.Context, time.Time) availability.Readiness {
 	p.point("ready")
 	s := p.site
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readies = append(s.readies, time.Now())
-	part := connect.ReadinessPart{Name: connect.PartAnswer, State: connect.PartReady, Why: "Connect itself answers."}
+	part := availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartReady, Why: "Connect itself answers."}
 	switch {
 	case s.unready != nil:
-		part = connect.ReadinessPart{Name: connect.PartHub, State: connect.PartMissing, Why: s.unready.Error()}
+		part = availability.ReadinessPart{Name: availability.PartHub, State: availability.PartMissing, Why: s.unready.Error()}
 	case s.isDown(time.Now()):
-		part = connect.ReadinessPart{Name: connect.PartAnswer, State: connect.PartMissing, Why: "Connect itself does not answer."}
+		part = availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartMissing, Why: "Connect itself does not answer."}
 	}
-	return connect.Readiness{At: time.Now(), Parts: []connect.ReadinessPart{part}}
+	return availability.Readiness{At: time.Now(), Parts: []availability.ReadinessPart{part}}
 }
 
 // plan leaves it to the watcher to say what failed in the windows.

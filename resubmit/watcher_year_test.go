@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -26,9 +26,9 @@ type year struct {
 	*site
 	random *rand.Rand
 	begin  time.Time
-	asleep []connect.Span // between a crash and the next start
-	away   connect.Span   // when the service does not run at all; zero: never
-	truth  []connect.Span
+	asleep []maintenance.Span // between a crash and the next start
+	away   maintenance.Span   // when the service does not run at all; zero: never
+	truth  []maintenance.Span
 	hit    []*shopOrder // what must be resubmitted, once
 	spared []*shopOrder // what must not be touched
 }
@@ -38,15 +38,15 @@ func newYear(t *testing.T, seed uint64, away bool) *year {
 	y := &year{site: newSite(), random: rand.New(rand.NewPCG(seed, 2026)), begin: time.Now().UTC().Add(time.Hour)}
 	if away {
 		start := y.begin.AddDate(0, 0, 100+y.random.IntN(100))
-		y.away = connect.Span{Start: start, End: start.Add(16 * 24 * time.Hour)}
+		y.away = maintenance.Span{Start: start, End: start.Add(16 * 24 * time.Hour)}
 	}
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	require.NoError(t, err)
-	weekly, err := connect.NewCalendar(nil, connect.Weekly{
+	weekly, err := maintenance.NewCalendar(nil, maintenance.Weekly{
 		ID: "sunday", Title: "Sunday maintenance", Weekday: time.Sunday, Time: "01:30", Duration: 2 * time.Hour, Zone: berlin.String(),
 	})
 	require.NoError(t, err)
-	y.weekly = connect.CalendarSource(weekly)
+	y.weekly = maintenance.CalendarSource(weekly)
 	first := y.begin.AddDate(0, 0, (7-int(y.begin.Weekday()))%7)
 	for week := range 52 {
 		day := first.AddDate(0, 0, 7*week)
@@ -55,7 +55,7 @@ func newYear(t *testing.T, seed uint64, away bool) *year {
 		y.sunday(sunday)
 		y.midweek(week, sunday.AddDate(0, 0, 2+y.random.IntN(3)).Add(time.Duration(y.random.IntN(600))*time.Minute))
 	}
-	slices.SortFunc(y.truth, func(a, b connect.Span) int { return a.Start.Compare(b.Start) })
+	slices.SortFunc(y.truth, func(a, b maintenance.Span) int { return a.Start.Compare(b.Start) })
 	return y
 }
 
@@ -77,9 +77,9 @@ func (y *year) sunday(start time.Time) {
 
 // midweek is one of all that can come between.
 func (y *year) midweek(week int, start time.Time) {
-	w := connect.Window{ID: fmt.Sprintf("CHG-%d", week), Title: "Upgrade", Start: start, End: start.Add(90 * time.Minute)}
+	w := maintenance.Window{ID: fmt.Sprintf("CHG-%d", week), Title: "Upgrade", Start: start, End: start.Add(90 * time.Minute)}
 	known := start.AddDate(0, 0, -3)
-	tell := func(from, until time.Time, w connect.Window) {
+	tell := func(from, until time.Time, w maintenance.Window) {
 		y.notices = append(y.notices, notice{from: from, until: until, window: w})
 	}
 	moved := w
@@ -105,18 +105,18 @@ func (y *year) midweek(week int, start time.Time) {
 	case 6: // nobody announced it
 		y.happens(start, y.minutes(20, 90))
 	case 7: // two that overlap
-		other := connect.Window{ID: w.ID + "b", Title: "Database", Start: start.Add(time.Hour), End: start.Add(3 * time.Hour)}
+		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: start.Add(time.Hour), End: start.Add(3 * time.Hour)}
 		tell(known, time.Time{}, w)
 		tell(known, time.Time{}, other)
 		y.happens(start, 3*time.Hour)
 	case 8: // two, one right after the other
-		other := connect.Window{ID: w.ID + "b", Title: "Database", Start: w.End.Add(2 * time.Minute), End: start.Add(3 * time.Hour)}
+		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: w.End.Add(2 * time.Minute), End: start.Add(3 * time.Hour)}
 		tell(known, time.Time{}, w)
 		tell(known, time.Time{}, other)
 		y.happens(start, 3*time.Hour)
 	default: // told under another name and with other times when it is over, and it was longer than announced
 		tell(known, start.Add(6*time.Hour), w)
-		told := connect.Window{ID: "incident-" + w.ID, Title: "Upgrade", Start: w.Start, End: w.End,
+		told := maintenance.Window{ID: "incident-" + w.ID, Title: "Upgrade", Start: w.Start, End: w.End,
 			ActualStart: start.Add(3 * time.Minute), ActualEnd: start.Add(115 * time.Minute)}
 		tell(start.Add(6*time.Hour), time.Time{}, told)
 		y.happens(start.Add(3*time.Minute), 112*time.Minute)
@@ -125,7 +125,7 @@ func (y *year) midweek(week int, start time.Time) {
 
 // happens lets Connect be down, and orders fail.
 func (y *year) happens(start time.Time, length time.Duration) {
-	span := connect.Span{Start: start, End: start.Add(length)}
+	span := maintenance.Span{Start: start, End: start.Add(length)}
 	y.down, y.truth = append(y.down, span), append(y.truth, span)
 	if y.away.Start.Before(span.End) && span.Start.Before(y.away.End) {
 		return // what nobody saw is tested apart
@@ -155,7 +155,7 @@ func (y *year) live(t *testing.T, seed uint64, crashes bool) (kills int) {
 			kills++
 			root = p.stop(t)
 			dir = p.dead
-			asleep := connect.Span{Start: time.Now().Add(-5 * time.Minute)}
+			asleep := maintenance.Span{Start: time.Now().Add(-5 * time.Minute)}
 			<-time.After(time.Duration(1+random.IntN(90)) * time.Minute)
 			asleep.End = time.Now().Add(time.Minute)
 			y.asleep = append(y.asleep, asleep)
@@ -180,7 +180,7 @@ func (y *year) check(t *testing.T, crashes bool) {
 		// Killed between an intent and its push, a run does not push again, and stops the
 		// orders that wait for this one to go well. It says so. And that a maintenance goes
 		// on for longer than announced is not known when nobody looks.
-		unseen := slices.ContainsFunc(y.asleep, func(s connect.Span) bool { return s.Contains(o.FailedAt) })
+		unseen := slices.ContainsFunc(y.asleep, func(s maintenance.Span) bool { return s.Contains(o.FailedAt) })
 		if crashes && y.accepted(o.ID) == 0 && (unseen || y.left(o.ID) != "") {
 			left++
 			continue
@@ -204,7 +204,7 @@ func (y *year) check(t *testing.T, crashes bool) {
 	for _, span := range y.truth {
 		var acts []string
 		for _, e := range episodes {
-			if slices.ContainsFunc(e.Windows, func(w connect.Window) bool {
+			if slices.ContainsFunc(e.Windows, func(w maintenance.Window) bool {
 				return w.Span().Start.Before(span.End) && span.Start.Before(w.Span().End)
 			}) {
 				acts = append(acts, fmt.Sprintf("%s %s %s", e.ID, e.State, e))
@@ -218,7 +218,7 @@ func (y *year) check(t *testing.T, crashes bool) {
 			require.LessOrEqual(t, len(acts), 1, "the maintenance from %s to %s: %v", span.Start, span.End, acts)
 		}
 	}
-	var dealt []connect.Span
+	var dealt []maintenance.Span
 	for _, e := range episodes {
 		mine := len(dealt)
 		for _, w := range e.Windows {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
@@ -25,8 +25,8 @@ type Episode struct {
 	// Windows are as they were known when the plan was made, oldest first, and after
 	// them what was told otherwise later. One that was dealt with in part before is cut, by
 	// its ActualStart and ActualEnd, to the rest.
-	Windows []connect.Window `json:"windows"`
-	State   EpisodeState     `json:"state"`
+	Windows []maintenance.Window `json:"windows"`
+	State   EpisodeState         `json:"state"`
 	// PlannedAt is when the plan was made: it knows what had failed by then.
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
 	// Plan is the digest of the plan, Counts are its counts.
@@ -104,14 +104,14 @@ func (e Episode) name() string {
 
 // spoken are the windows in the order in which people speak of them: what was announced,
 // and what was seen besides.
-func (e Episode) spoken() []connect.Window {
-	rank := func(w connect.Window) int {
-		if w.Source == connect.SourceObserved {
+func (e Episode) spoken() []maintenance.Window {
+	rank := func(w maintenance.Window) int {
+		if w.Source == maintenance.SourceObserved {
 			return 1
 		}
 		return 0
 	}
-	return slices.SortedStableFunc(slices.Values(e.Windows), func(a, b connect.Window) int { return rank(a) - rank(b) })
+	return slices.SortedStableFunc(slices.Values(e.Windows), func(a, b maintenance.Window) int { return rank(a) - rank(b) })
 }
 
 // knows is the time up to which what failed in the windows is dealt with.
@@ -123,20 +123,20 @@ func (e Episode) knows() time.Time {
 }
 
 // covers reports whether one of the windows overlaps with a span.
-func (e Episode) covers(s connect.Span) bool {
-	return slices.ContainsFunc(e.Windows, func(w connect.Window) bool { return overlap(w.Span(), s) })
+func (e Episode) covers(s maintenance.Span) bool {
+	return slices.ContainsFunc(e.Windows, func(w maintenance.Window) bool { return overlap(w.Span(), s) })
 }
 
-func overlap(a, b connect.Span) bool {
+func overlap(a, b maintenance.Span) bool {
 	return (b.End.IsZero() || a.Start.Before(b.End)) && (a.End.IsZero() || b.Start.Before(a.End))
 }
 
 // outstanding are the windows that have begun and were not dealt with, oldest first:
 // of those that ended after from, the time that is in no window of an episode. The
 // other windows, of which nothing is left, are dealt with.
-func outstanding(c *connect.Calendar, episodes []Episode, from, now time.Time) (due, done []connect.Window) {
+func outstanding(c *maintenance.Calendar, episodes []Episode, from, now time.Time) (due, done []maintenance.Window) {
 	for w := range c.All(from, now.Add(1)) {
-		left := []connect.Span{w.Span()}
+		left := []maintenance.Span{w.Span()}
 		for _, e := range episodes {
 			for _, dealt := range e.Windows {
 				left = without(left, dealt.Span())
@@ -152,23 +152,23 @@ func outstanding(c *connect.Calendar, episodes []Episode, from, now time.Time) (
 			due = append(due, w)
 		}
 	}
-	slices.SortStableFunc(due, func(a, b connect.Window) int { return a.Span().Start.Compare(b.Span().Start) })
+	slices.SortStableFunc(due, func(a, b maintenance.Window) int { return a.Span().Start.Compare(b.Span().Start) })
 	return due, done
 }
 
 // without is what is left of spans beside another one.
-func without(spans []connect.Span, cut connect.Span) []connect.Span {
-	var left []connect.Span
+func without(spans []maintenance.Span, cut maintenance.Span) []maintenance.Span {
+	var left []maintenance.Span
 	for _, s := range spans {
 		if !overlap(s, cut) {
 			left = append(left, s)
 			continue
 		}
 		if s.Start.Before(cut.Start) {
-			left = append(left, connect.Span{Start: s.Start, End: cut.Start})
+			left = append(left, maintenance.Span{Start: s.Start, End: cut.Start})
 		}
 		if !cut.End.IsZero() && (s.End.IsZero() || cut.End.Before(s.End)) {
-			left = append(left, connect.Span{Start: cut.End, End: s.End})
+			left = append(left, maintenance.Span{Start: cut.End, End: s.End})
 		}
 	}
 	return left
@@ -176,8 +176,8 @@ func without(spans []connect.Span, cut connect.Span) []connect.Span {
 
 // learn takes in that a window which was dealt with is told otherwise now, and reports
 // whether that is news. What was known before stays, so that the window cannot come back.
-func (e *Episode) learn(w connect.Window) bool {
-	same := func(o connect.Window) bool {
+func (e *Episode) learn(w maintenance.Window) bool {
+	same := func(o maintenance.Window) bool {
 		a, b := o.Span(), w.Span()
 		return o.ID == w.ID && a.Start.Equal(b.Start) && a.End.Equal(b.End)
 	}
@@ -189,18 +189,18 @@ func (e *Episode) learn(w connect.Window) bool {
 }
 
 // windowText is a window in a sentence, with its times.
-func windowText(w connect.Window) string { return called(w) + ", " + spanText(w.Span()) }
+func windowText(w maintenance.Window) string { return called(w) + ", " + spanText(w.Span()) }
 
 // called is how a window is called in the diary.
-func called(w connect.Window) string {
-	if w.Source == connect.SourceObserved {
+func called(w maintenance.Window) string {
+	if w.Source == maintenance.SourceObserved {
 		return "the outage " + excerpt(w.ID)
 	}
 	return name(w)
 }
 
 // spanText is a span in a sentence, in UTC.
-func spanText(s connect.Span) string {
+func spanText(s maintenance.Span) string {
 	if s.End.IsZero() {
 		return "since " + momentText(s.Start)
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
@@ -53,20 +53,20 @@ func (w *Watcher) step(ctx context.Context) (time.Duration, error) {
 
 // due are the windows that have begun and are not dealt with. Those that are too old
 // are put aside.
-func (w *Watcher) due(calendar *connect.Calendar, now time.Time) ([]connect.Window, error) {
+func (w *Watcher) due(calendar *maintenance.Calendar, now time.Time) ([]maintenance.Window, error) {
 	due, done := outstanding(calendar, w.state.Episodes, w.state.From, now)
 	if err := w.learn(done); err != nil {
 		return nil, err
 	}
 	oldest := now.Add(-w.cfg.MaxAge)
-	old := func(win connect.Window) bool { end := win.Span().End; return !end.IsZero() && !end.After(oldest) }
+	old := func(win maintenance.Window) bool { end := win.Span().End; return !end.IsZero() && !end.After(oldest) }
 	if e, ok := w.state.open(); ok && e.End().Before(oldest) {
 		e.State, e.Note = EpisodeTooOld, "nobody decided about the plan within "+days(w.cfg.MaxAge)
 		if err := w.finish(e, nil, now); err != nil {
 			return nil, err
 		}
 	}
-	if late := slices.DeleteFunc(slices.Clone(due), func(win connect.Window) bool { return !old(win) }); len(late) > 0 {
+	if late := slices.DeleteFunc(slices.Clone(due), func(win maintenance.Window) bool { return !old(win) }); len(late) > 0 {
 		e := w.episode(late)
 		e.State, e.Note = EpisodeTooOld, "it ended more than "+days(w.cfg.MaxAge)+" ago, and its failed orders are left to a person"
 		if err := w.finish(e, nil, now); err != nil {
@@ -82,7 +82,7 @@ func (w *Watcher) due(calendar *connect.Calendar, now time.Time) ([]connect.Wind
 }
 
 // learn notes that windows that were dealt with are told otherwise now.
-func (w *Watcher) learn(done []connect.Window) error {
+func (w *Watcher) learn(done []maintenance.Window) error {
 	for _, win := range done {
 		for _, e := range slices.Backward(w.state.Episodes) {
 			if !e.learn(win) {
@@ -100,7 +100,7 @@ func (w *Watcher) learn(done []connect.Window) error {
 }
 
 // drop throws the plan away that nobody decided about before the next maintenance began.
-func (w *Watcher) drop(due []connect.Window) {
+func (w *Watcher) drop(due []maintenance.Window) {
 	e, ok := w.state.open()
 	if !ok {
 		return
@@ -111,7 +111,7 @@ func (w *Watcher) drop(due []connect.Window) {
 }
 
 // idle waits for the next window.
-func (w *Watcher) idle(calendar *connect.Calendar, now time.Time) time.Duration {
+func (w *Watcher) idle(calendar *maintenance.Calendar, now time.Time) time.Duration {
 	next, ok := calendar.Next(now)
 	if !ok {
 		w.say(entry{phase: PhaseIdle, text: "Nothing to do, and no maintenance is announced."})
@@ -124,7 +124,7 @@ func (w *Watcher) idle(calendar *connect.Calendar, now time.Time) time.Duration 
 
 // deal goes through the stations of maintenance that is not dealt with: its end, the
 // settle time, readiness, the plan.
-func (w *Watcher) deal(ctx context.Context, calendar *connect.Calendar, now time.Time) (time.Duration, error) {
+func (w *Watcher) deal(ctx context.Context, calendar *maintenance.Calendar, now time.Time) (time.Duration, error) {
 	due, _ := outstanding(calendar, w.state.Episodes, w.state.From, now)
 	look := min(closeLook, w.cfg.Refresh)
 	if win, ok := calendar.At(now); ok {
@@ -157,7 +157,7 @@ func (w *Watcher) deal(ctx context.Context, calendar *connect.Calendar, now time
 const overrunWord = 5 * time.Minute
 
 // inside tells which window holds, and returns the time until it is known to end.
-func (w *Watcher) inside(win connect.Window, due []connect.Window, now time.Time) time.Duration {
+func (w *Watcher) inside(win maintenance.Window, due []maintenance.Window, now time.Time) time.Duration {
 	planned := announced(win, due)
 	span := win.Span()
 	en := entry{phase: PhaseMaintenance, episode: w.episode(due), until: span.End}
@@ -182,13 +182,13 @@ func (w *Watcher) inside(win connect.Window, due []connect.Window, now time.Time
 
 // announced is the announced window that holds, or that an outage is the rest of; zero
 // if nobody announced the outage.
-func announced(win connect.Window, due []connect.Window) connect.Window {
-	if win.Source != connect.SourceObserved {
+func announced(win maintenance.Window, due []maintenance.Window) maintenance.Window {
+	if win.Source != maintenance.SourceObserved {
 		return win
 	}
-	var found connect.Window
+	var found maintenance.Window
 	for _, d := range due {
-		if d.Source != connect.SourceObserved && overlap(d.Span(), win.Span()) && (found.ID == "" || plannedEnd(d).After(plannedEnd(found))) {
+		if d.Source != maintenance.SourceObserved && overlap(d.Span(), win.Span()) && (found.ID == "" || plannedEnd(d).After(plannedEnd(found))) {
 			found = d
 		}
 	}
@@ -196,7 +196,7 @@ func announced(win connect.Window, due []connect.Window) connect.Window {
 }
 
 // plannedEnd is when a window ends, or should.
-func plannedEnd(w connect.Window) time.Time {
+func plannedEnd(w maintenance.Window) time.Time {
 	if end := w.Span().End; !end.IsZero() {
 		return end
 	}
@@ -230,7 +230,7 @@ func (w *Watcher) notReady(ctx context.Context, e Episode, end, now time.Time) t
 }
 
 // plan makes the plan of an episode, and keeps it.
-func (w *Watcher) plan(ctx context.Context, calendar *connect.Calendar, e Episode) error {
+func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Episode) error {
 	w.say(entry{phase: PhasePlanning, episode: e, text: "Connect is ready. Making the plan for " + e.name() + "."})
 	cfg, err := w.cfg.Plan(ctx, e)
 	if err != nil {
@@ -445,7 +445,7 @@ func (w *Watcher) openUndecided(e Episode) (*Plan, error) {
 }
 
 // episode is one that has not been planned yet.
-func (w *Watcher) episode(due []connect.Window) Episode {
+func (w *Watcher) episode(due []maintenance.Window) Episode {
 	windows := slices.Clone(due)
 	for i := range windows { // as they are after a file
 		for _, t := range []*time.Time{&windows[i].Start, &windows[i].End, &windows[i].ActualStart, &windows[i].ActualEnd} {

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -198,7 +198,7 @@ func (s *settings) pushTargets() []commerce.Status {
 func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
-		Calendar: func() *connect.Calendar { return sys.calendar },
+		Calendar: func() *maintenance.Calendar { return sys.calendar },
 		Targets:  s.pushTargets(),
 		Observer: newProgress(out, plan.Counts().Resubmit),
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
@@ -19,7 +20,7 @@ import (
 type systems struct {
 	commerce shop
 	connect  *connect.Client
-	calendar *connect.Calendar
+	calendar *maintenance.Calendar
 	world    *sandbox.World // nil for real systems
 	story    string         // of world, whose addresses change from run to run
 	closers  []func() error
@@ -40,7 +41,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	if s.sandbox {
 		err = sys.play(ctx, s, out)
 	} else {
-		sys.calendar, err = connect.LoadCalendarFile(s.windows)
+		sys.calendar, err = maintenance.LoadCalendarFile(s.windows)
 		err = flagged("-windows", err)
 	}
 	if err != nil {
@@ -101,7 +102,7 @@ func (sys *systems) play(ctx context.Context, s *settings, out io.Writer) error 
 		return err
 	}
 	page.Paragraph(out, "", fmt.Sprintf("Connect was down for %s. It is back.", world.Window))
-	if sys.calendar, err = connect.NewCalendar([]connect.Window{world.Window}); err != nil {
+	if sys.calendar, err = maintenance.NewCalendar([]maintenance.Window{world.Window}); err != nil {
 		return err
 	}
 	s.way.play(world)

@@ -25,7 +25,9 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/ical"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -105,27 +107,27 @@ func announce(dir string, night time.Time) error {
 }
 
 // watch makes the watcher and the tracker of a service that sells through a shop.
-func watch(dir string, shop *shop, client *connect.Client, decide *desk, tell diary, done func(resubmit.Episode, *resubmit.Report)) (*resubmit.Watcher, *connect.Tracker, error) {
+func watch(dir string, shop *shop, client *connect.Client, decide *desk, tell diary, done func(resubmit.Episode, *resubmit.Report)) (*resubmit.Watcher, *availability.Tracker, error) {
 	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
 	if err != nil {
 		return nil, nil, err
 	}
-	windows, err := connect.NewMulti([]connect.NamedSource{
+	windows, err := maintenance.NewMulti([]maintenance.NamedSource{
 		{Name: "team", Source: team},
-		{Name: "file", Source: connect.NewFileSource(filepath.Join(dir, "windows.json"))},
-	}, connect.WithCacheDir(filepath.Join(dir, "windows")))
+		{Name: "file", Source: maintenance.NewFileSource(filepath.Join(dir, "windows.json"))},
+	}, maintenance.WithCacheDir(filepath.Join(dir, "windows")))
 	if err != nil {
 		return nil, nil, err
 	}
 	var watcher *resubmit.Watcher
-	tracker, err := connect.NewTracker(connect.TrackerConfig{Calendar: func() *connect.Calendar { return watcher.Announced() }})
+	tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return watcher.Announced() }})
 	if err != nil {
 		return nil, nil, err
 	}
 	watcher, err = resubmit.NewWatcher(resubmit.WatcherConfig{
 		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
-		Ready: func(ctx context.Context, since time.Time) connect.Readiness {
-			return client.Readiness(ctx, connect.ReadinessQuery{Since: since}) // and the Hub, if this were a hub of Connect
+		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
+			return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Since: since}) // and the Hub, if this were a hub of Connect
 		},
 		Plan: func(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
 			// This shop is no hub of Connect, which knows nothing of its orders: the reason decides.

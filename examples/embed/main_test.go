@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect/ical"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
 	"github.com/cloudblue-go/cloudblue/examples/internal/web/webtest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )

@@ -22,8 +22,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/ical"
-	"github.com/cloudblue-go/cloudblue/connect/statuspage"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/statuspage"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
@@ -116,7 +118,7 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 		"Rules":         text(func(r *strings.Reader) error { _, err := resubmit.LoadRules(r); return err }, `{"rules":[{"id":%s}]}`),
 		"Patterns":      text(func(r *strings.Reader) error { _, err := resubmit.LoadPatterns(r); return err }, `{"patterns":[{"id":%s}]}`),
 		"Views":         text(func(r *strings.Reader) error { _, err := commerce.LoadViews(r); return err }, `{"views":[{"name":%s}]}`),
-		"Windows":       text(func(r *strings.Reader) error { _, err := connect.LoadCalendar(r); return err }, `{"windows":[{"id":%s}]}`),
+		"Windows":       text(func(r *strings.Reader) error { _, err := maintenance.LoadCalendar(r); return err }, `{"windows":[{"id":%s}]}`),
 		"Ids":           text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n%s\n"),
 		"Ids: count":    text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n1\n(%s rows)\n"),
 		"Signature":     text(func(r *strings.Reader) error { _, err := resubmit.ReadSignature(r); return err }, `{"kind":"cloudblue-resubmit-signature","version":%s}`),
@@ -126,7 +128,7 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 		"Tracker": text(func(r *strings.Reader) error {
 			b := make([]byte, r.Len())
 			_, _ = r.Read(b)
-			return new(connect.Tracker).UnmarshalJSON(b)
+			return new(availability.Tracker).UnmarshalJSON(b)
 		}, `{"format":%s}`),
 		"Audit head":                      auditHead(t),
 		"Calendar: INTERVAL":              calendar("DURATION:PT1H\r\nRRULE:FREQ=DAILY;INTERVAL=%s"),

@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
-	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/ical"
-	"github.com/cloudblue-go/cloudblue/connect/statuspage"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/statuspage"
 )
 
 // failingCalendars are the cases that fail today. Remove a case from the list once it passes.
@@ -109,7 +109,7 @@ func (c *calendarCase) run(t *testing.T) *calendarResult {
 	case "statuspage":
 		return c.statuspage(t)
 	case "windows":
-		calendar, err := connect.LoadCalendarFile(filepath.Join(c.dir, "input.json"))
+		calendar, err := maintenance.LoadCalendarFile(filepath.Join(c.dir, "input.json"))
 		if err != nil {
 			return &calendarResult{err: err}
 		}
@@ -139,7 +139,7 @@ func (c *calendarCase) ical(t *testing.T) *calendarResult {
 			require.Fail(t, "unknown option", option)
 		}
 	}
-	var source connect.WindowSource
+	var source maintenance.WindowSource
 	var err error
 	if c.key("serve") != "" {
 		source, err = ical.New(c.serve(t)+"/cal.ics", opts...)
@@ -238,7 +238,7 @@ func (c *calendarCase) span(t *testing.T) (from, to time.Time) {
 	return from, to
 }
 
-func (c *calendarCase) windows(list []connect.Window, err error) *calendarResult {
+func (c *calendarCase) windows(list []maintenance.Window, err error) *calendarResult {
 	var r calendarResult
 	for _, w := range list {
 		span, end := w.Span(), "open"
@@ -254,7 +254,7 @@ func (c *calendarCase) windows(list []connect.Window, err error) *calendarResult
 		}
 		r.windows = append(r.windows, line)
 	}
-	warnings, failure := connect.SplitWarnings(err)
+	warnings, failure := maintenance.SplitWarnings(err)
 	for _, w := range warnings {
 		r.warnings = append(r.warnings, w.Error())
 	}

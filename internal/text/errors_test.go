@@ -30,7 +30,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/ical"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
@@ -44,7 +45,7 @@ var exportedErrors = map[string]error{
 	"commerce.Error":           &commerce.Error{},
 	"commerce.Fault":           &commerce.Fault{},
 	"connect.Error":            &connect.Error{},
-	"connect.SourceWarning":    &connect.SourceWarning{},
+	"connect.SourceWarning":    &maintenance.SourceWarning{},
 	"ical.Error":               &ical.Error{},
 	"journal.HeldError":        &journal.HeldError{},
 	"rest.Error":               &rest.Error{},

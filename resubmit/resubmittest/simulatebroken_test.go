@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -30,7 +30,7 @@ var whatIsBroken = []brokenCase{
 	{"a journal that forgets the intent", "I2", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return forgetful{j} })}},
 	{"a journal that makes light of an intent after a restart", "I3", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return careless{j, resubmit.RecordRefused} })}},
 	{"a calendar that hides the windows", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) {
-		c.Calendar = func() *connect.Calendar { return nil }
+		c.Calendar = func() *maintenance.Calendar { return nil }
 	}}},
 	{"a runner without the guard time", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) { c.Guard = -1 }}},
 	{"orders that do not tell their subscription", "I5", Config{

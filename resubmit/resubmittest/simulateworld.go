@@ -16,6 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -53,7 +54,7 @@ type world struct {
 	// relapseTries counts the tries of these.
 	relapseTries map[string]int
 	spans        map[int]span // what is announced, by the number of the window
-	calendar     *connect.Calendar
+	calendar     *maintenance.Calendar
 	nth          map[callKey]int // calls so far
 	answers      map[callKey]answerKept
 	systemCalls  map[bool]int // to Connect, and to Commerce
@@ -365,26 +366,26 @@ func (w *world) tryAnnounce(n int, at span) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.spans[n] = at
-	windows := make([]connect.Window, 0, len(w.spans))
+	windows := make([]maintenance.Window, 0, len(w.spans))
 	for i := range len(w.s.windows) + 1 {
 		s, ok := w.spans[i-1]
 		if !ok {
 			continue
 		}
-		win := connect.Window{ID: fmt.Sprintf("W%d", i), Start: s.from, End: s.to}
+		win := maintenance.Window{ID: fmt.Sprintf("W%d", i), Start: s.from, End: s.to}
 		if s.to.IsZero() {
 			win.End, win.ActualStart = s.from.Add(time.Minute), s.from
 		}
 		windows = append(windows, win)
 	}
-	c, err := connect.NewCalendar(windows)
+	c, err := maintenance.NewCalendar(windows)
 	if err == nil {
 		w.calendar = c
 	}
 	return err
 }
 
-func (w *world) calendarNow() *connect.Calendar {
+func (w *world) calendarNow() *maintenance.Calendar {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.calendar

@@ -13,8 +13,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
-	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/examples/internal/web"
 )
 
@@ -30,7 +30,7 @@ type World struct {
 	Exposed bool
 
 	// Window is the maintenance of the story; zero before Play.
-	Window connect.Window
+	Window maintenance.Window
 
 	clock   clock
 	seed    uint64
@@ -121,7 +121,7 @@ func (w *World) Violations() []string {
 func (w *World) Play(ctx context.Context, n int) error {
 	now := time.Now()
 	author := newAuthor(w.seed, now)
-	w.Window = connect.Window{
+	w.Window = maintenance.Window{
 		ID: "CHG-2041", Title: "Upgrade of CloudBlue Connect",
 		Start: author.start, End: author.end.Add(-20 * time.Minute), // announced
 		ActualStart: author.start, ActualEnd: author.end, Source: "sandbox", // it took longer

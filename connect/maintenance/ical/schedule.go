@@ -1,0 +1,182 @@
+package ical
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+)
+
+// Schedule is a calendar that has been read. It is a [maintenance.WindowSource] by
+// itself. Immutable, safe for concurrent use.
+type Schedule struct {
+	source   string
+	series   []*series
+	warnings []*maintenance.SourceWarning
+	most     int // windows of one event, and a tenth of all
+}
+
+// Parse reads a calendar, such as one that came with a mail. The source becomes the
+// Source of its windows and begins its errors.
+//
+// The error says why it is no calendar. What is wrong with single events is told
+// by [Schedule.Windows], beside the windows of the others.
+func Parse(r io.Reader, source string, opts ...Option) (*Schedule, error) {
+	cfg, err := configure(opts)
+	if err != nil {
+		return nil, err
+	}
+	if source == "" {
+		return nil, errors.New("ical: the source is empty: name where the calendar is from")
+	}
+	data, err := io.ReadAll(io.LimitReader(r, cfg.maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("ical: %s: %w", source, err)
+	}
+	schedule, err := cfg.parse(data, source)
+	if err != nil {
+		return nil, fmt.Errorf("ical: %w", err)
+	}
+	return schedule, nil
+}
+
+// parse has errors that begin with the source.
+func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
+	if int64(len(data)) > cfg.maxBytes {
+		return nil, fmt.Errorf("%s: is larger than %d bytes: ask for a smaller calendar, or raise WithMaxBytes", source, cfg.maxBytes)
+	}
+	doc, err := read(data, cfg.maxEvents)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	s := &Schedule{source: source, most: cfg.maxOccurrences}
+	zones := newZones(cfg, doc)
+	byUID := make(map[string]*series)
+	for _, c := range doc.events {
+		r, err := describe(c)
+		if cfg.filter != nil && !cfg.filter(r.Event) {
+			continue
+		}
+		r.zones = zones
+		if err == nil {
+			err = r.identify()
+		}
+		if err != nil {
+			s.leftOut(r.event, err)
+			continue
+		}
+		r.broken = r.understand()
+		of := byUID[r.UID]
+		if of == nil {
+			of = &series{uid: r.UID, changes: make(map[string]*event)}
+			byUID[r.UID] = of
+			s.series = append(s.series, of)
+		}
+		of.add(r.event)
+	}
+	for _, of := range s.series {
+		of.settle(s)
+	}
+	return s, nil
+}
+
+// leftOut says why an event is not among the windows.
+func (s *Schedule) leftOut(e *event, why error) {
+	id := e.UID
+	if e.recurrence != nil {
+		id += "@" + e.recurrence.key()
+	}
+	why = fmt.Errorf("event %q of line %d: %w", shown(e.UID), e.line, why)
+	s.warnings = append(s.warnings, s.warning(maintenance.ErrIncomplete, id, maintenance.Span{}, why))
+}
+
+func (s *Schedule) warning(kind error, id string, span maintenance.Span, why error) *maintenance.SourceWarning {
+	return &maintenance.SourceWarning{Source: s.source, Kind: kind, Span: span, WindowID: id, Err: why}
+}
+
+// maxWarnings bounds what is said of single events and windows; how many more there
+// are is said too.
+const maxWarnings = 50
+
+// longest is how long a maintenance can be before it is taken for a mistake; a file of
+// windows has the same bound.
+const longest = 7 * 24 * time.Hour
+
+// Windows are the occurrences in the range, by the contract of
+// [maintenance.WindowSource]. What had to be left out, and why, is in the error, as
+// warnings of the kind [maintenance.ErrIncomplete]. A window of more than 7 days is
+// kept, with a warning of the kind [maintenance.ErrDoubtful].
+func (s *Schedule) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
+	if !from.Before(to) {
+		return nil, nil
+	}
+	within := maintenance.Span{Start: from, End: to}
+	a := answer{Schedule: s, warnings: slices.Clone(s.warnings), ids: make(map[string]bool)}
+	for _, of := range s.series {
+		more, err := of.windows(ctx, within, s.most)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("ical: %s: %w", s.source, context.Cause(ctx))
+		}
+		if err != nil {
+			a.warn(maintenance.ErrIncomplete, of.uid, within, err)
+			continue
+		}
+		if len(a.windows)+len(more) > 10*s.most {
+			return nil, fmt.Errorf("ical: %s: has more than %d windows from %s to %s: ask for a shorter time, or raise WithMaxOccurrences",
+				s.source, 10*s.most, from.Format(time.DateOnly), to.Format(time.DateOnly))
+		}
+		for _, w := range more {
+			a.add(w)
+		}
+	}
+	slices.SortFunc(a.windows, func(a, b maintenance.Window) int {
+		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID))
+	})
+	return a.windows, s.joined(a.warnings)
+}
+
+// answer is what Windows returns, while it grows.
+type answer struct {
+	*Schedule
+	windows  []maintenance.Window
+	warnings []*maintenance.SourceWarning
+	ids      map[string]bool
+}
+
+func (a *answer) warn(kind error, id string, span maintenance.Span, why error) {
+	a.warnings = append(a.warnings, a.warning(kind, id, span, why))
+}
+
+func (a *answer) add(w maintenance.Window) {
+	w.Source = a.source
+	why := w.Validate()
+	if a.ids[w.ID] {
+		why = fmt.Errorf("another window has the id %q", shown(w.ID))
+	}
+	if why != nil {
+		a.warn(maintenance.ErrIncomplete, w.ID, w.Span(), why)
+		return
+	}
+	if took := w.End.Sub(w.Start); took > longest && !w.Cancelled {
+		a.warn(maintenance.ErrDoubtful, w.ID, w.Span(), fmt.Errorf("window %s takes %s, which is more than 7 days: is it meant?", shown(w.String()), took))
+	}
+	a.ids[w.ID] = true
+	a.windows = append(a.windows, w)
+}
+
+func (s *Schedule) joined(warnings []*maintenance.SourceWarning) error {
+	if len(warnings) > maxWarnings {
+		more := s.warning(maintenance.ErrIncomplete, "", maintenance.Span{}, fmt.Errorf("and %d more warnings like these", len(warnings)-maxWarnings))
+		warnings = append(warnings[:maxWarnings:maxWarnings], more)
+	}
+	all := make([]error, 0, len(warnings))
+	for _, w := range warnings {
+		all = append(all, w)
+	}
+	return errors.Join(all...)
+}

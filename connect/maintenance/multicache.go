@@ -1,0 +1,148 @@
+package maintenance
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+// maxKeptAnswer bounds the file of an answer.
+const maxKeptAnswer = 64 << 20
+
+// answerStore is the directory in which sources' last good answers are kept, one
+// file for each; "" keeps nothing.
+type answerStore struct{ dir string }
+
+// answerFile is the form of such a file.
+type answerFile struct {
+	Version  int           `json:"version"`
+	Source   string        `json:"source"`
+	At       time.Time     `json:"at"`
+	Range    Span          `json:"range"`
+	Windows  []Window      `json:"windows"`
+	Warnings []warningFile `json:"warnings,omitempty"`
+}
+
+type warningFile struct {
+	Kind   string `json:"kind"`
+	Span   Span   `json:"span"`
+	Window string `json:"window,omitempty"`
+	Text   string `json:"text"`
+}
+
+const answerVersion = 1
+
+// warningKinds are the kinds that a good answer can have, by their names in a file.
+var warningKinds = map[string]error{"incomplete": ErrIncomplete, "doubtful": ErrDoubtful}
+
+func openAnswerStore(dir string) (answerStore, error) {
+	if dir == "" {
+		return answerStore{}, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return answerStore{}, fmt.Errorf("directory of last good answers: %w", err)
+	}
+	return answerStore{dir: dir}, nil
+}
+
+func (s answerStore) path(name string) string { return filepath.Join(s.dir, name+".json") }
+
+// load reads what was kept of a source: nil if nothing was, or if it cannot be read.
+func (s answerStore) load(name string) (*keptAnswer, error) {
+	if s.dir == "" {
+		return nil, nil
+	}
+	f, err := os.Open(s.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the last good answer cannot be read: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	answer, err := readAnswer(f, name)
+	if err != nil {
+		return nil, fmt.Errorf("the last good answer in %s cannot be used: %w", s.path(name), err)
+	}
+	return answer, nil
+}
+
+func readAnswer(r io.Reader, name string) (*keptAnswer, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxKeptAnswer+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxKeptAnswer {
+		return nil, fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
+	}
+	if err := number.CheckJSON(data); err != nil {
+		return nil, fmt.Errorf("it is broken: %w", err)
+	}
+	var file answerFile
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&file); err != nil {
+		return nil, fmt.Errorf("it is broken: %w", err)
+	}
+	switch {
+	case file.Version != answerVersion:
+		return nil, fmt.Errorf("it is of version %d, which is not known here", file.Version)
+	case file.Source != name:
+		return nil, fmt.Errorf("it is that of the source %q", file.Source)
+	case file.At.IsZero() || !file.Range.Start.Before(file.Range.End):
+		return nil, errors.New("it is broken: it has no time or no range")
+	}
+	answer := &keptAnswer{At: file.At.UTC(), Span: file.Range}
+	for _, w := range file.Warnings {
+		kind, ok := warningKinds[w.Kind]
+		if !ok {
+			return nil, fmt.Errorf("it is broken: no warning is of the kind %q", w.Kind)
+		}
+		answer.Warnings = append(answer.Warnings, &SourceWarning{
+			Kind: kind, Span: w.Span, WindowID: w.Window, Err: errors.New(w.Text),
+		})
+	}
+	fit, odd := usable(file.Windows)
+	if len(odd) > 0 && len(fit) < len(file.Windows) {
+		return nil, fmt.Errorf("it is broken: %w", errors.Join(odd...))
+	}
+	answer.Windows = fit
+	return answer, nil
+}
+
+// save replaces what was kept of a source, wholly or not at all.
+func (s answerStore) save(name string, a *keptAnswer) error {
+	if s.dir == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(a.file(name), "", "  ")
+	if err != nil {
+		return err
+	}
+	if len(data) >= maxKeptAnswer {
+		return fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
+	}
+	return durable.Replace(s.path(name), append(text.EscapeJSON(data), '\n'), 0o600)
+}
+
+func (a *keptAnswer) file(name string) answerFile {
+	file := answerFile{Version: answerVersion, Source: name, At: a.At, Range: a.Span, Windows: a.Windows}
+	for _, w := range a.Warnings {
+		for kind, is := range warningKinds {
+			if errors.Is(w.Kind, is) {
+				file.Warnings = append(file.Warnings, warningFile{Kind: kind, Span: w.Span, Window: w.WindowID, Text: w.Err.Error()})
+			}
+		}
+	}
+	return file
+}

@@ -1,0 +1,195 @@
+package statuspage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/fields"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+// maintenances is a feed of them.
+type maintenances struct {
+	zone  string
+	count int // also of those that are bad
+	items []item
+	bad   []unreadable
+}
+
+// unreadable is a maintenance that is not in a form that is known.
+type unreadable struct {
+	id  string // "" when not even that is known
+	err error
+}
+
+// item is one as the page tells it (facts/connect.md 10.2).
+type item struct {
+	id, name, status             string
+	scheduledFor, scheduledUntil time.Time
+	created, updated             time.Time
+	started, resolved            time.Time
+	begun                        time.Time // the first update that says that it goes on
+	components                   []component
+	updatesErr                   error // why the updates could not be read
+}
+
+type component struct {
+	id, name, groupID string
+	group             bool
+}
+
+func decodeMaintenances(raw json.RawMessage) (*maintenances, error) {
+	r, err := fields.Of(raw)
+	if err != nil {
+		return nil, err
+	}
+	list := &maintenances{}
+	there := false
+	r.Read("scheduled_maintenances", func(raw json.RawMessage) error { there = true; return nil })
+	if !there {
+		return nil, errors.New("it has no scheduled_maintenances: is this the address of a page with the Statuspage API v2?")
+	}
+	r.Each("scheduled_maintenances", func(raw json.RawMessage) error {
+		list.count++
+		if m, err := decodeMaintenance(raw); err != nil {
+			list.bad = append(list.bad, unreadable{id: m.id, err: err})
+		} else {
+			list.items = append(list.items, m)
+		}
+		return nil
+	})
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	r.Read("page", func(raw json.RawMessage) error {
+		page, err := fields.Of(raw)
+		if err == nil {
+			list.zone = page.Text("time_zone")
+		}
+		return nil // the zone is only for showing
+	})
+	return list, nil
+}
+
+func decodeMaintenance(raw json.RawMessage) (item, error) {
+	r, err := fields.Of(raw)
+	if err != nil {
+		return item{}, err
+	}
+	m := item{id: text.Clip(strings.Join(strings.Fields(r.Text("id")), " "), 100)}
+	m.name = text.Excerpt(r.Text("name"), 200)
+	m.status = strings.ToLower(r.Text("status"))
+	m.scheduledFor, m.scheduledUntil = r.Time("scheduled_for"), r.Time("scheduled_until")
+	m.created, m.updated = r.Time("created_at"), r.Time("updated_at")
+	m.started, m.resolved = r.Time("started_at"), r.Time("resolved_at")
+	r.Each("components", func(raw json.RawMessage) error {
+		c, err := decodeComponent(raw)
+		m.components = append(m.components, c)
+		return err
+	})
+	r.Read("incident_updates", func(raw json.RawMessage) error {
+		m.begun, m.updatesErr = decodeBegin(raw)
+		return nil // what was announced is known without them
+	})
+	switch err := r.Err(); {
+	case err != nil:
+		return m, err
+	case m.id == "":
+		return m, fmt.Errorf("it has no id (its name is %q)", m.name)
+	case m.scheduledFor.IsZero():
+		return m, errors.New("it has no scheduled_for")
+	case m.scheduledUntil.IsZero():
+		return m, errors.New("it has no scheduled_until")
+	default:
+		return m, nil
+	}
+}
+
+// decodeBegin reads from the updates when it began: zero if they do not tell.
+func decodeBegin(raw json.RawMessage) (begun time.Time, err error) {
+	var updates []json.RawMessage
+	if json.Unmarshal(raw, &updates) != nil {
+		return time.Time{}, fmt.Errorf("incident_updates must be a list, not %s", fields.Excerpt(raw))
+	}
+	for i, raw := range updates {
+		r, err := fields.Of(raw)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("incident_updates [%d]: %w", i, err)
+		}
+		status := strings.ToLower(r.Text("status"))
+		at := r.Time("display_at")
+		if at.IsZero() {
+			at = r.Time("created_at")
+		}
+		if err := r.Err(); err != nil {
+			return time.Time{}, fmt.Errorf("incident_updates [%d]: %w", i, err)
+		}
+		if phases[status] == ongoing && !at.IsZero() && (begun.IsZero() || at.Before(begun)) {
+			begun = at
+		}
+	}
+	return begun, nil
+}
+
+func decodeComponents(raw json.RawMessage) ([]component, error) {
+	r, err := fields.Of(raw)
+	if err != nil {
+		return nil, err
+	}
+	list := []component{}
+	r.Each("components", func(raw json.RawMessage) error {
+		c, err := decodeComponent(raw)
+		list = append(list, c)
+		return err
+	})
+	return list, r.Err()
+}
+
+func decodeComponent(raw json.RawMessage) (component, error) {
+	r, err := fields.Of(raw)
+	if err != nil {
+		return component{}, err
+	}
+	c := component{id: r.Text("id"), name: strings.TrimSpace(r.Text("name")), groupID: r.Text("group_id")}
+	r.Read("group", func(raw json.RawMessage) error {
+		if json.Unmarshal(raw, &c.group) != nil {
+			return fmt.Errorf("must be true or false, not %s", fields.Excerpt(raw))
+		}
+		return nil
+	})
+	return c, r.Err()
+}
+
+// add takes over what another feed tells. Of a maintenance that both tell, the one
+// that was updated last counts.
+func (l *maintenances) add(more *maintenances) {
+	for _, m := range more.items {
+		i := slices.IndexFunc(l.items, func(known item) bool { return known.id == m.id })
+		switch {
+		case i < 0:
+			l.items = append(l.items, m)
+		case m.updated.After(l.items[i].updated):
+			l.items[i] = m
+		}
+	}
+	for _, b := range more.bad {
+		if !slices.ContainsFunc(l.bad, func(known unreadable) bool { return known.id == b.id }) {
+			l.bad = append(l.bad, b)
+		}
+	}
+}
+
+// oldest is when the oldest was to begin.
+func (l *maintenances) oldest() time.Time {
+	var oldest time.Time
+	for _, m := range l.items {
+		if oldest.IsZero() || m.scheduledFor.Before(oldest) {
+			oldest = m.scheduledFor
+		}
+	}
+	return oldest
+}

@@ -1,0 +1,289 @@
+package maintenance
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Weekly is a maintenance that recurs every week, at a local time.
+//
+// It begins when the clocks in Zone show Time, and takes Duration as it elapses,
+// so that it may cross midnight and keeps its length when clocks change. Where the
+// clocks skip Time, it begins as much later as they skip (02:30 becomes 03:30);
+// where they show it twice, it begins the first time.
+//
+// Each occurrence is a Window with the id "<rule id>@<date>", where the date is
+// that of its local start. A calendar that holds a window with such an id takes
+// that one in place of the occurrence, which is how to move one, to cancel one, or
+// to say how one really went.
+type Weekly struct {
+	ID      string
+	Title   string
+	Weekday time.Weekday
+	// Time is the time of day as "15:04", on the 24-hour clock.
+	Time string
+	// Duration is more than 0 and at most 7 days.
+	Duration time.Duration
+	// Zone is the IANA name of the zone. It is required; "UTC" is one.
+	Zone string
+	// Except are dates, as "2006-01-02", without an occurrence.
+	Except []string
+	// From and Until are the dates, as "2006-01-02", of the first and the last
+	// possible occurrence; "" is no bound but the years 1 to 9999.
+	From, Until string
+	// Source tells where the rule is known from, as in Window.
+	Source string
+}
+
+const (
+	maxDuration = 7 * 24 * time.Hour
+	dateLayout  = "2006-01-02"
+	timeLayout  = "15:04"
+	daySeconds  = 24 * 60 * 60
+)
+
+// Validate says what is wrong with the rule, in one line, or nil. It needs the
+// time zone data to check Zone.
+func (r Weekly) Validate() error {
+	_, err := r.compile()
+	return err
+}
+
+func (r Weekly) compile() (*rule, error) {
+	c, key, err := r.check()
+	if err != nil {
+		return nil, fmt.Errorf("connect: weekly rule %q: %s %w", r.ID, key, err)
+	}
+	return c, nil
+}
+
+// check compiles the rule, or names the key that is wrong, as in a file.
+func (r Weekly) check() (c *rule, key string, err error) {
+	c = &rule{Weekly: r, starts: &weeklyStarts{}}
+	c.Except = slices.Clone(r.Except)
+	if err := checkID(r.ID); err != nil {
+		return nil, "id", err
+	}
+	if r.Weekday < time.Sunday || r.Weekday > time.Saturday {
+		return nil, "weekday", fmt.Errorf("%d is none: use 0 (Sunday) to 6 (Saturday)", int(r.Weekday))
+	}
+	at, err := time.Parse(timeLayout, r.Time)
+	if err != nil || len(r.Time) != len(timeLayout) {
+		return nil, "time", fmt.Errorf(`%q is not a time of day: write it like "02:00"`, r.Time)
+	}
+	c.timeOfDay = time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+	if err := checkDuration(r.Duration); err != nil {
+		return nil, "duration", err
+	}
+	if r.Zone == "" {
+		return nil, "timezone", errors.New("is missing: name the zone of the local time, such as Europe/Berlin or UTC")
+	}
+	if c.loc, err = loadZone(r.Zone); err != nil {
+		return nil, "timezone", err
+	}
+	key, err = c.compileDates()
+	return c, key, err
+}
+
+func checkDuration(d time.Duration) error {
+	switch {
+	case d <= 0:
+		return fmt.Errorf("%s is not more than zero", d)
+	case d > maxDuration:
+		return fmt.Errorf("%s is more than 7 days: split it, if it is meant", d)
+	default:
+		return nil
+	}
+}
+
+// rule is a Weekly made ready for arithmetic. Its occurrences are numbered by the
+// weeks since 1970; both their starts and their ends rise with the number.
+type rule struct {
+	Weekly
+	loc         *time.Location
+	timeOfDay   time.Duration
+	first, last int   // bounds of the weeks, inclusive
+	except      []int // weeks without an occurrence
+	skip        []int // these, and the weeks that a window replaces, sorted
+	starts      *weeklyStarts
+	margins
+}
+
+func (r *rule) compileDates() (key string, err error) {
+	from, until := "0001-01-08", "9999-12-24" // a week within what RFC 3339 can write
+	if r.From != "" {
+		from = r.From
+	}
+	if r.Until != "" {
+		until = r.Until
+	}
+	fromDay, err := parseDate(from)
+	if err != nil {
+		return "from", err
+	}
+	untilDay, err := parseDate(until)
+	if err != nil {
+		return "until", err
+	}
+	if untilDay < fromDay {
+		return "until", fmt.Errorf("%s is before from, %s", until, from)
+	}
+	r.first = int(floorDiv(fromDay-r.dayOf(0)+6, 7))
+	r.last = int(floorDiv(untilDay-r.dayOf(0), 7))
+	for i, date := range r.Except {
+		day, err := parseDate(date)
+		if err != nil {
+			return fmt.Sprintf("except[%d]", i), err
+		}
+		week, ok := r.weekOf(day)
+		if !ok {
+			return fmt.Sprintf("except[%d]", i), fmt.Errorf("%s is a %s, but the rule is for %ss: correct the date or the weekday",
+				date, dayStart(day).Weekday(), r.Weekday)
+		}
+		r.except = append(r.except, week)
+	}
+	return "", nil
+}
+
+func parseDate(s string) (day int64, err error) {
+	t, err := time.Parse(dateLayout, s)
+	if err != nil {
+		return 0, fmt.Errorf(`%q is not a date: write it like "2026-12-26"`, s)
+	}
+	return floorDiv(t.Unix(), daySeconds), nil
+}
+
+// dayStart is the midnight, in UTC, at which a day since 1970 begins.
+func dayStart(day int64) time.Time { return time.Unix(day*daySeconds, 0).UTC() }
+
+func (r *rule) dayOf(week int) int64 {
+	// The first of January 1970 was a Thursday.
+	return int64(week)*7 + int64(r.Weekday-time.Thursday+7)%7
+}
+
+// weekOf is the week whose occurrence would be on the day.
+func (r *rule) weekOf(day int64) (week int, ok bool) {
+	week = int(floorDiv(day-r.dayOf(0), 7))
+	return week, r.dayOf(week) == day
+}
+
+func (r *rule) start(week int) time.Time { return time.Unix(r.startUnix(week), 0).UTC() }
+
+// startUnix is in seconds since 1970: a start has no fractions of them.
+func (r *rule) startUnix(week int) int64 {
+	if seconds, known := r.starts.at(week); known {
+		return seconds
+	}
+	t, _ := wall(dayStart(r.dayOf(week)).Add(r.timeOfDay)).instants(r.loc)
+	r.starts.learn(week, t.Unix())
+	return t.Unix()
+}
+
+// span is when the occurrence of the week holds, margins included.
+func (r *rule) span(week int) Span {
+	start := r.start(week)
+	return r.widen(Span{Start: start, End: start.Add(r.Duration)})
+}
+
+func (r *rule) window(week int) Window {
+	start := r.start(week)
+	return Window{
+		ID: r.ID + "@" + dayStart(r.dayOf(week)).Format(dateLayout), Title: r.Title,
+		Start: start, End: start.Add(r.Duration), Zone: r.Zone, Source: r.Source,
+	}
+}
+
+// firstFrom is the first occurrence that starts at or after t, margin included.
+func (r *rule) firstFrom(t time.Time) (week int, ok bool) {
+	t = t.Add(r.lead)
+	// A start's day in UTC is up to two after its local day: Samoa once skipped one.
+	week = max(r.first, r.weekBy(t, -2))
+	for week <= r.last && (r.skips(week) || r.start(week).Before(t)) {
+		week++
+	}
+	return week, week <= r.last
+}
+
+// lastUntil is the last occurrence that starts at or before t, margin included.
+func (r *rule) lastUntil(t time.Time) (week int, ok bool) {
+	t = t.Add(r.lead)
+	seconds := t.Unix()
+	week = min(r.last, r.weekBy(t, 1))
+	for week >= r.first && (r.skips(week) || r.startUnix(week) > seconds) {
+		week--
+	}
+	return week, week >= r.first
+}
+
+// holdingAt is the occurrence that holds at t: the last to start is the last to end.
+func (r *rule) holdingAt(t time.Time) (o occurrence, ok bool) {
+	week, ok := r.lastUntil(t)
+	if !ok || t.Unix()-r.startUnix(week) > int64((r.Duration+r.tail)/time.Second)+1 { // for sure over
+		return occurrence{}, false
+	}
+	o = occurrence{span: r.span(week), rule: r, n: week}
+	return o, o.span.Contains(t)
+}
+
+// lastEnded is the last occurrence that ends at or before t, margin included.
+func (r *rule) lastEnded(t time.Time) (week int, ok bool) {
+	return r.lastUntil(t.Add(-r.length()))
+}
+
+// length is how long an occurrence counts.
+func (r *rule) length() time.Duration { return r.lead + r.Duration + r.tail }
+
+// occurrenceFrom is the first occurrence from the week on that starts before to.
+func (r *rule) occurrenceFrom(week int, to time.Time) occurrence {
+	for r.skips(week) {
+		week++
+	}
+	if week > r.last {
+		return occurrence{}
+	}
+	span := r.span(week)
+	if !span.Start.Before(to) {
+		return occurrence{}
+	}
+	return occurrence{span: span, rule: r, n: week}
+}
+
+// weekBy is the last week whose occurrence has a local date not later than some
+// days after the UTC date of t, kept near the bounds of the rule.
+func (r *rule) weekBy(t time.Time, days int64) int {
+	day := floorDiv(t.Unix(), daySeconds) + days
+	week := floorDiv(day-r.dayOf(0), 7)
+	return int(max(int64(r.first)-1, min(int64(r.last)+1, week)))
+}
+
+func (r *rule) skips(week int) bool {
+	if len(r.skip) == 0 {
+		return false
+	}
+	_, skips := slices.BinarySearch(r.skip, week)
+	return skips
+}
+
+// replacing is the rule without the occurrences whose ids are taken.
+func (r *rule) replacing(taken map[string][]string) *rule {
+	c := *r
+	c.skip = slices.Clone(r.except)
+	for _, date := range taken[r.ID] {
+		if day, err := parseDate(date); err == nil {
+			if week, ok := r.weekOf(day); ok {
+				c.skip = append(c.skip, week)
+			}
+		}
+	}
+	slices.Sort(c.skip)
+	return &c
+}
+
+func floorDiv(a, b int64) int64 {
+	if q := a / b; a%b >= 0 {
+		return q
+	}
+	return a/b - 1
+}
