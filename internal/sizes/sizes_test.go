@@ -32,7 +32,6 @@ const (
 
 // exceptions are the packages that may be larger, each with its reason.
 var exceptions = map[string]string{
-	"connect":          "maintenance and availability are moving to packages of their own",
 	"resubmit":         "its parts are moving to packages of their own, and its engine is rewritten next",
 	"resubmit/journal": "an append-only journal replaces it next",
 }

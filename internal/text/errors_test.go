@@ -41,17 +41,17 @@ import (
 
 // exportedErrors are all exported error types, by package and name.
 var exportedErrors = map[string]error{
-	"callback.PanicError":      &callback.PanicError{},
-	"commerce.Error":           &commerce.Error{},
-	"commerce.Fault":           &commerce.Fault{},
-	"connect.Error":            &connect.Error{},
-	"connect.SourceWarning":    &maintenance.SourceWarning{},
-	"ical.Error":               &ical.Error{},
-	"journal.HeldError":        &journal.HeldError{},
-	"rest.Error":               &rest.Error{},
-	"resubmit.NotPlannedError": &resubmit.NotPlannedError{},
-	"xmlrpc.Error":             &xmlrpc.Error{},
-	"xmlrpc.Fault":             &xmlrpc.Fault{},
+	"callback.PanicError":       &callback.PanicError{},
+	"commerce.Error":            &commerce.Error{},
+	"commerce.Fault":            &commerce.Fault{},
+	"connect.Error":             &connect.Error{},
+	"maintenance.SourceWarning": &maintenance.SourceWarning{},
+	"ical.Error":                &ical.Error{},
+	"journal.HeldError":         &journal.HeldError{},
+	"rest.Error":                &rest.Error{},
+	"resubmit.NotPlannedError":  &resubmit.NotPlannedError{},
+	"xmlrpc.Error":              &xmlrpc.Error{},
+	"xmlrpc.Fault":              &xmlrpc.Fault{},
 }
 
 func TestEveryExportedErrorType(t *testing.T) {
