@@ -220,7 +220,7 @@ func (h *night) haunt(t *testing.T, random *rand.Rand, kills, orders int, args .
 	return h.live(t, nil, args...)
 }
 
-// setting is a number for a longer test than the one of every day.
+// setting returns a number for a longer test, given in the environment.
 func setting(t *testing.T, name string, otherwise int) int {
 	t.Helper()
 	text := os.Getenv(name)
@@ -232,35 +232,51 @@ func setting(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
+// crashes returns how often the program is killed, and the seed of the moments. CRASH_KILLS and CRASH_SEED try others.
+func crashes(t *testing.T) (kills int, seed uint64) {
+	t.Helper()
+	kills = 20
+	if testing.Short() {
+		kills = 5
+	}
+	return setting(t, "CRASH_KILLS", kills), uint64(setting(t, "CRASH_SEED", 1))
+}
+
+// ordersPerKill are enough orders for the program to still have some when it is killed for the last time. A whole number
+// of twenties keeps the orders that no resubmission helps countable.
+const ordersPerKill = 20
+
 // The faults of the servers come on top, and the answers to pushes that they lose.
-func TestAProgramThatIsKilledWhileTheServersBreakDownEndsAsWell(t *testing.T) {
+func TestCrash_while_the_servers_break_down_ends_well(t *testing.T) {
 	t.Parallel()
-	const orders = 200
-	kills, seed := setting(t, "CRASH_KILLS", 200)/10, setting(t, "CRASH_SEED", 1)
+	kills, seed := crashes(t)
+	kills = max(2, kills/10)
+	orders := kills * ordersPerKill
 	h := newNight(t, orders)
 	require.NoError(t, h.BreakDown())
 	plan := filepath.Join(h.dir, "plan.jsonl")
 	h.plan(t, plan)
-	l := h.haunt(t, rand.New(rand.NewPCG(uint64(seed), 1)), kills, orders, "-rate", "600", "-plan", plan)
+	l := h.haunt(t, rand.New(rand.NewPCG(seed, 1)), kills, orders, "-rate", "600", "-plan", plan)
 	require.Equal(t, exitDone, l.status, "%s", &l.stderr)
 	require.Equal(t, orders, l.summary(t).Result.Completed, "%s", &l.stderr)
 	h.requireHealed(t, orders)
 }
 
-// CRASH_KILLS and CRASH_SEED try other numbers than those of every day.
-func TestAProgramThatIsKilledTwoHundredTimesEndsAsOneThatIsNot(t *testing.T) {
+func TestCrash_ends_like_a_run_that_is_not_killed(t *testing.T) {
 	t.Parallel()
-	const orders = 2000
-	kills, seed := setting(t, "CRASH_KILLS", 200), setting(t, "CRASH_SEED", 1)
+	kills, seed := crashes(t)
+	orders := kills * ordersPerKill
 	h, twin := newNight(t, orders), newNight(t, orders)
 	plan, log := filepath.Join(h.dir, "plan.jsonl"), filepath.Join(h.dir, "audit.jsonl")
 	start := time.Now()
-	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	for range kills / 20 { // while it plans
-		h.live(t, &moment{while: time.Duration(random.Int64N(int64(time.Second)))}, "-rate", "600", "-unreviewed", "-plan", plan)
+	random := rand.New(rand.NewPCG(seed, 0))
+	planning := max(1, kills/20)
+	for range planning {
+		h.live(t, &moment{while: time.Duration(random.Int64N(int64(time.Second)))},
+			"-rate", "600", "-unreviewed", "-plan", plan)
 	}
 	h.plan(t, plan)
-	l := h.haunt(t, random, kills-kills/20, orders, "-rate", "600", "-plan", plan, "-audit", log)
+	l := h.haunt(t, random, kills-planning, orders, "-rate", "600", "-plan", plan, "-audit", log)
 	t.Logf("%d kills with seed %d took %v", kills, seed, time.Since(start).Round(time.Second))
 
 	undisturbed := twin.live(t, nil, "-rate", "10000")
