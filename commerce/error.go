@@ -126,10 +126,9 @@ func (e *Error) Is(target error) bool {
 }
 
 // NotOffered reports whether the refusal of a push can mean that the flow lacks the
-// transition, so that another one is worth a try. How each way in says so is not
-// published (facts/commerce.md 8), so it is what remains of the definite answers:
-// 400, 409, 422 or a fault, unless it is known to speak of the credentials, of an
-// order that is not there, or of haste.
+// transition, so that another one is worth a try. How each API says so is not known
+// (commerce/WIRE.md#8.2), so the rule is inferred: the answer is 400, 409, 422 or a fault, and is
+// not known to be about the credentials, a missing order or a rate limit.
 func (e *Error) NotOffered() bool {
 	for _, other := range []error{ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited, ErrUnavailable} {
 		if errors.Is(e, other) {

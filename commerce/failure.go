@@ -10,7 +10,7 @@ import (
 // Simple API has none at all.
 type Failure struct {
 	// Text holds the message by locale ("en_US"). Order Management calls it
-	// errorDetails (facts/commerce.md 2.4).
+	// errorDetails, as a public program reads it (commerce/WIRE.md#2.4).
 	Text map[string]string `json:"text,omitempty"`
 }
 
@@ -39,10 +39,9 @@ func (f Failure) Message() string {
 }
 
 // Reason returns the part of the message that says why: what follows
-// "Reason: " up to the end of that sentence or line (facts/commerce.md 2.4),
-// or the whole message where there is no such part. Unlike the program that
-// the rule was read from, a dot inside a word (a host name, a version) does
-// not end the sentence.
+// "Reason: " up to the end of that sentence or line, as a public program does
+// (commerce/WIRE.md#2.4), or the whole message where there is no such part. Unlike the program that
+// the rule was read from, a dot inside a word (a host name, a version) does not end the sentence.
 func (f Failure) Reason() string {
 	message := f.Message()
 	_, reason, found := strings.Cut(message, "Reason: ")

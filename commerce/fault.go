@@ -8,7 +8,7 @@ import (
 
 // Fault is the refusal of an XML-RPC server (Billing, Operations). It is the cause of an
 // [*Error]: errors.AsType[*Fault] finds it. What the codes mean is not documented
-// (facts/commerce.md 1.3).
+// (commerce/WIRE.md#1.3).
 type Fault struct { //nolint:errname // the specification calls it a fault
 	Code    int
 	Message string // decoded: Billing sends base64

@@ -7,7 +7,7 @@ package commerce
 // Beware: [StatusCancelled] and [TypeCancellation] share the code "CL".
 type Status string
 
-// The status codes that public documents name (facts/commerce.md 5.2).
+// The status codes that vendor documents name (commerce/WIRE.md#5.2).
 const (
 	// StatusNew is the first status of every order.
 	StatusNew Status = "NW"
@@ -47,13 +47,14 @@ const (
 	// StatusWaitingForPayment waits to be paid before it is provisioned.
 	StatusWaitingForPayment Status = "WP"
 	// StatusPaid is paid or authorised and enters provisioning; the flow checks
-	// next whether there is anything to provision. The push target that
-	// operators use most to resubmit an order (facts/commerce.md 1.5, 2.3).
+	// next whether there is anything to provision. It is the push target that public programs use
+	// to resubmit an order (commerce/WIRE.md#1.5, commerce/WIRE.md#2.3); the documents name
+	// [StatusProvisioning].
 	StatusPaid Status = "PD"
 	// StatusProvisioningRequired is about to be submitted for provisioning.
 	StatusProvisioningRequired Status = "I4"
 	// StatusProvisioning is being provisioned. The push target that the default
-	// flow documents for "Resubmit for Provisioning" (facts/commerce.md 5.4).
+	// flow documents for "Resubmit for Provisioning" (commerce/WIRE.md#5.4).
 	StatusProvisioning Status = "PR"
 	// StatusProvisioned has been provisioned; what remains is bookkeeping.
 	StatusProvisioned Status = "PC"
@@ -124,7 +125,7 @@ func (s Status) Known() bool {
 // The code of resource orders (plan synchronisation) is not published.
 type OrderType string
 
-// The order types that public documents and programs name (facts/commerce.md 5.1).
+// The order types that vendor documents and public programs name (commerce/WIRE.md#5.1).
 const (
 	// TypeSales is a purchase.
 	TypeSales OrderType = "SO"
@@ -154,8 +155,8 @@ const (
 // Order Management. It is an open type.
 type ProvisioningStatus string
 
-// ProvisioningCompleted is verified in public programs; the other two are
-// inferred (facts/commerce.md 2.4), so nothing depends on them alone.
+// ProvisioningCompleted is seen in public programs; the other two are inferred
+// (commerce/WIRE.md#2.4), so nothing depends on them alone.
 const (
 	ProvisioningCompleted  ProvisioningStatus = "COMPLETED"
 	ProvisioningFailed     ProvisioningStatus = "FAILED"

@@ -21,10 +21,11 @@ type Credentials struct {
 }
 
 // None sends no credentials: Billing then trusts the address that a call comes
-// from (facts/commerce.md 1.2).
+// from (inferred from programs that send none, commerce/WIRE.md#1.2).
 func None() Credentials { return Credentials{given: true} }
 
-// Basic sends a user and a password by HTTP Basic (facts/commerce.md 1.2).
+// Basic sends a user and a password by HTTP Basic, as the vendor's osaAPI can
+// (commerce/WIRE.md#1.2).
 func Basic(user, password string) Credentials {
 	if strings.Contains(user, ":") {
 		return Credentials{err: errors.New("a user of HTTP Basic cannot contain a colon")}
@@ -37,7 +38,7 @@ func Basic(user, password string) Credentials {
 }
 
 // Members sends a user and a password as the members Username and Password of the
-// Execute struct (facts/commerce.md 1.2).
+// Execute struct, as two public programs do (commerce/WIRE.md#1.2).
 func Members(user, password string) Credentials {
 	return Credentials{
 		given: true, members: func() (string, string) { return user, password },

@@ -11,13 +11,13 @@
 //		err = client.Push(ctx, order.ID, commerce.StatusPaid)
 //	}
 //
-// Billing has no call that lists orders by status (facts/commerce.md 0), so the ids come
-// from the user: see [Client.FromLines]. It does not tell why an order failed,
-// nor which moves it offers: Order.Failure is zero and Order.Transitions is nil. The
-// usual port is 5224; the base URL says which one it is.
+// No call of Billing that lists orders by status is known (commerce/WIRE.md#0), so the ids come
+// from the user: see [Client.FromLines]. It does not tell why an order failed, nor which moves it
+// offers: Order.Failure is zero and Order.Transitions is nil. The usual port is 5224; the base URL
+// says which one it is.
 //
-// The wire format is that of facts/commerce.md 1: read from public programs for the greater
-// part. What is inferred there can be overridden by options.
+// The wire format is that of commerce/WIRE.md#1: read from public programs for the greater part.
+// What is inferred there can be overridden by options.
 //
 // Every error is a [*commerce.Error], or an error of [New]; errors.AsType[*commerce.Fault]
 // finds the words of Billing. Reads are retried; a push is sent exactly once, and its error tells in

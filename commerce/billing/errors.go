@@ -92,8 +92,8 @@ func (c *Client) delivery(e *rest.Error) commerce.Delivery {
 // refused is the error for a fault.
 func (c *Client) refused(op string, status int, f *xmlrpc.Fault, secrets []string) *commerce.Error {
 	r := &refusal{fault: &commerce.Fault{Code: f.Code, Message: scrub(faultText(f.Message), secrets)}}
-	// The text is that of facts/commerce.md 1.3; what the codes mean is not published.
-	// Nor is the text for a bad signature: that it names it is inferred.
+	// The text is that of commerce/WIRE.md#1.3; what the codes mean is not published. Nor is the
+	// text for a bad signature: that it names it is inferred.
 	switch text := strings.ToLower(r.fault.Message); {
 	case strings.Contains(text, "does not contain row with id"):
 		r.kind = commerce.ErrNotFound
@@ -123,7 +123,7 @@ func (r *refusal) Unwrap() []error {
 }
 
 // faultText decodes base64, and leaves alone what is not base64 of a text
-// (facts/commerce.md 1.3).
+// (commerce/WIRE.md#1.3).
 func faultText(s string) string {
 	compact := strings.Join(strings.Fields(s), "")
 	text, err := base64.StdEncoding.DecodeString(compact)

@@ -19,7 +19,7 @@ import (
 // Call is a call of any method of Billing.
 type Call struct {
 	// Server is the part of Billing that has the method; "" is "BM". Others that were seen are PEMGATE,
-	// DOMAINGATE, KAGATE, BLOBDOC and TASKMAN (facts/commerce.md 1.3).
+	// DOMAINGATE, KAGATE, BLOBDOC and TASKMAN, in public programs (commerce/WIRE.md#1.3).
 	Server string
 	// Method is the name, such as "AccountDetailsGet_API".
 	Method string
@@ -38,7 +38,7 @@ func (c Call) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "Call(%s.%s)", cmp.Or(c.Server, defaultServer), c.Method)
 }
 
-// envelope is the one parameter of the method Execute (facts/commerce.md 1.3).
+// envelope is the one parameter of the method Execute (commerce/WIRE.md#1.3).
 type envelope struct {
 	Server   string
 	Method   string

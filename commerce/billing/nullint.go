@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// NullInt is an integer of Billing, which has a number that means null
-// (facts/commerce.md 1.3). It can be used in the parameters and results of [Client.Execute].
-// The zero value is the number 0.
+// NullInt is an integer of Billing, which has a number that means null, as documented
+// (commerce/WIRE.md#1.3). It can be used in the parameters and results of [Client.Execute]. The
+// zero value is the number 0.
 type NullInt int64
 
 // Null is the integer that means null.

@@ -91,7 +91,7 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithPath sets the path that calls are posted to, below the base URL. Default:
-// "/RPC2"; "/" works too (facts/commerce.md 1.1).
+// "/RPC2"; "/" works too, as a public program shows (commerce/WIRE.md#1.1).
 func WithPath(path string) Option {
 	return func(c *config) error {
 		c.path = new(strings.Trim(path, "/"))
@@ -114,8 +114,8 @@ func WithConcurrency(n int) Option {
 	return func(c *config) error {
 		// The documents ask to stay below 20 % of the Threads of xmlrpcd, for all
 		// callers together; near Threads most of Billing stops to work
-		// (facts/commerce.md 1.1, API-Usage-Basics). How many Threads there are only
-		// the operator knows, and this client is not the only caller: hence 2.
+		// (commerce/WIRE.md#1.1, API-Usage-Basics). How many Threads there are only the operator
+		// knows, and this client is not the only caller: hence 2.
 		if n < 1 {
 			return fmt.Errorf("the concurrency is %d: it must be at least 1, and at most 20 %% of the Threads of xmlrpcd", n)
 		}
@@ -231,8 +231,8 @@ func WithSignatureRule(rule SignatureRule) Option {
 }
 
 // WithSwappedPush sends the parameters of OrderStatusChange_API as order id, signature, status.
-// Default: order id, status, signature. Public programs disagree about it
-// (facts/commerce.md 1.5).
+// Default: order id, status, signature. Public programs disagree about it, and no document was
+// found (commerce/WIRE.md#1.5).
 func WithSwappedPush() Option {
 	return func(c *config) error {
 		c.client.swapped = true

@@ -48,12 +48,12 @@ func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 }
 
 // Push asks Commerce to move an order along one manual transition of its flow, by
-// OrderStatusChange_API (facts/commerce.md 1.5). The call must be signed over what the
-// order is at that time, so the order is read right before: two calls to Billing, of
-// which the second is sent once. When it returns nil, provisioning has been asked
-// for, not done. After an error look at its Delivery: unless that is NotSent or
-// Refused, the order may have been moved. What a fault proves: see [WithFaultDelivery].
-// A fault that speaks of the signature matches commerce.ErrForbidden (inferred: no text of it is published).
+// OrderStatusChange_API. As documented (commerce/WIRE.md#1.5), the call must be signed over what
+// the order is at that time, so the order is read right before: two calls to Billing, of which the
+// second is sent once. When it returns nil, provisioning has been asked for, not done. After an
+// error look at its Delivery: unless that is NotSent or Refused, the order may have been moved.
+// What a fault proves: see [WithFaultDelivery]. A fault that speaks of the signature matches
+// commerce.ErrForbidden (inferred: no text of it is published).
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	if !isCode(string(to)) {
 		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))

@@ -14,9 +14,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
-// OrderRow is an order as GetOrder_API returns it (facts/commerce.md 1.4), with what
-// commerce.Order has no place for. Its texts are as Billing sent them. Times are seconds since 1970:
-// see [NullInt.Time].
+// OrderRow is an order as GetOrder_API returns it: 17 columns are documented, 19 are seen in public
+// programs (commerce/WIRE.md#1.4). It has what commerce.Order has no place for. Its texts are as
+// Billing sent them. Times are seconds since 1970: see [NullInt.Time].
 type OrderRow struct {
 	OrderID         NullInt
 	OrderNumber     string // "SO000027"
@@ -46,7 +46,7 @@ type OrderRow struct {
 
 const fewestColumns = 17
 
-// columnNames are the names of the columns (facts/commerce.md 1.4).
+// columnNames are the names of the columns (commerce/WIRE.md#1.4).
 var columnNames = [...]string{
 	"OrderID", "OrderNumber", "VendorAccountID", "CustomerID", "OrderStatusID", "OrderTypeID", "CreationTime", "OrderDate",
 	"Total", "TaxTotal", "DiscountTotal", "MerchTotal", "Comments", "ExpirationDate", "PromoCode", "SalesBranchID",

@@ -14,7 +14,7 @@ import (
 
 // SignatureRule is how the text is made whose MD5 signs a push. Public programs
 // agree about the parts, not about all of the form, and no document was seen
-// (facts/commerce.md 1.5, 8.1). The zero value is what most of them do.
+// (commerce/WIRE.md#1.5, commerce/WIRE.md#8.1). The zero value is what most of them do.
 type SignatureRule struct {
 	// Precision is how many digits the total has behind the point, by currency. For a
 	// currency that is not in it: what ISO 4217 says, which is 2 for nearly all. It must

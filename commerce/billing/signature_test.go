@@ -17,7 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 )
 
-// The vectors of facts/commerce.md 1.5.
+// The vectors of commerce/WIRE.md#1.5.
 func TestSignatureVectors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -15,21 +15,22 @@ import (
 )
 
 const (
-	// nullInt is how Billing writes that a number is not there (facts/commerce.md 1.3).
+	// nullInt is how Billing writes that a number is not there (commerce/WIRE.md#1.3).
 	nullInt = math.MinInt32
-	// done is the answer to a change of status, inferred from sibling methods (facts/commerce.md 1.5).
+	// done is the answer to a change of status, inferred from sibling methods
+	// (commerce/WIRE.md#1.5).
 	done = "Operation done."
 	// faultCode is the code of every fault. What the real codes mean is not known
-	// (facts/commerce.md 1.3).
+	// (commerce/WIRE.md#1.3).
 	faultCode = 1
 	// longestStatus is more letters than any status has.
 	longestStatus = 8
 )
 
-// Billing is the XML-RPC API of Billing (facts/commerce.md 1), at /RPC2 and at /:
-// Execute with the server BM and the methods GetOrder_API and OrderStatusChange_API.
-// All its refusals are faults with the code 1, but for a wrong HTTP Basic login,
-// which is 401. A wrong signature is refused before the flow is asked.
+// Billing is the XML-RPC API of Billing (commerce/WIRE.md#1), at /RPC2 and at /: Execute with the
+// server BM and the methods GetOrder_API and OrderStatusChange_API. All its refusals are faults
+// with the code 1, but for a wrong HTTP Basic login, which is 401. A wrong signature is refused
+// before the flow is asked.
 func (s *System) Billing() http.Handler { return s.spoken(speakText, s.billing()) }
 
 func (s *System) billing() http.Handler {
@@ -188,10 +189,10 @@ func orderID(param any) (string, error) {
 	return strconv.Itoa(n), nil
 }
 
-// noRow has the shape of the one text that is known (facts/commerce.md 1.3).
+// noRow has the shape of the one text that is known (commerce/WIRE.md#1.3).
 func noRow(id string) string { return "Table Order does not contain row with ID " + id + "." }
 
-// row is an order as GetOrder_API gives it (facts/commerce.md 1.4).
+// row is an order as GetOrder_API gives it (commerce/WIRE.md#1.4).
 func (s *System) row(o *Order) []any {
 	placed, none := unix(o.PlacedAt), 0.0
 	row := []any{

@@ -75,7 +75,7 @@ func TestTheRowOfACompletedOrderTellsWhen(t *testing.T) {
 	require.Equal(t, billing.Null, row.ExpirationDate)
 }
 
-// The vectors of facts/commerce.md 1.5 whose orders can be placed.
+// The vectors of commerce/WIRE.md#1.5 whose orders can be placed.
 func TestASignatureIsTheOneOfTheVectors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.OldEvent = -1 })

@@ -23,7 +23,8 @@ const (
 	DefaultClientID       = "simpleapi"
 )
 
-// BillingLogin is how callers of Billing say who they are (facts/commerce.md 1.2).
+// BillingLogin is how callers of Billing sign in. All ways are seen in public programs
+// (commerce/WIRE.md#1.2).
 type BillingLogin string
 
 // The logins of Billing.
@@ -36,12 +37,12 @@ const (
 const (
 	defaultOldEvent     = 240 * time.Second
 	defaultProvider     = "1"
-	defaultCount        = 1000 // limit(start) without a count, facts/commerce.md 2.5
+	defaultCount        = 1000 // limit(start) without a count, commerce/WIRE.md#2.5
 	defaultConnectWait  = 30 * time.Second
 	defaultOAuthSkew    = 5 * time.Minute
-	defaultSimpleToken  = 1500 * time.Second // expiresInSeconds, facts/commerce.md 3
+	defaultSimpleToken  = 1500 * time.Second // expiresInSeconds, commerce/WIRE.md#3
 	mostDigits          = 10
-	minPoll, pollSpread = 60 * time.Second, 60 * time.Second // aps-retry-timeout, facts/commerce.md 6.2
+	minPoll, pollSpread = 60 * time.Second, 60 * time.Second // aps-retry-timeout, commerce/WIRE.md#6.2
 )
 
 // Config makes a System. The zero value works: a Commerce whose Connect never answers.
@@ -64,15 +65,15 @@ type Config struct {
 	Seed uint64
 
 	// Poll is how long provisioning waits before it asks Connect again; 0 means
-	// 60 to 119 s at random, as the Connect extension does (facts/commerce.md 6.2).
+	// 60 to 119 s at random, as the Connect extension does (commerce/WIRE.md#6.2).
 	Poll time.Duration
 	// OldEvent is how long after a failure its old event is still scheduled, so
-	// that a push makes a second one (facts/resubmission.md F9, F13). 0 means
-	// 240 s; a negative value means that none is left.
+	// that a push makes a second one, as documented (resubmit/SAFETY.md#f9,
+	// resubmit/SAFETY.md#f13). 0 means 240 s; a negative value means that none is left.
 	OldEvent time.Duration
 	// AsyncHeals lets orders that already wait for Connect sit out an outage, as
 	// the extension intends and F13 reports. By default they fail, as its
-	// published code does (facts/commerce.md 6.2).
+	// published code does (commerce/WIRE.md#6.2).
 	AsyncHeals bool
 	// OutageTexts are what Operations reports when Connect did not answer, one of
 	// them at random for each failure; {method}, {tenant} and {product} in them are
@@ -83,13 +84,13 @@ type Config struct {
 	StaleReads time.Duration
 
 	// ProviderAccount is the account of the provider; "" means "1". Its order list
-	// holds the orders of resellers too (inferred, facts/commerce.md 8).
+	// holds the orders of resellers too (inferred, commerce/WIRE.md#8.4).
 	ProviderAccount string
 	// DocumentedFlow offers PR for resubmission, as the vendor's guide says, not
-	// PD, as it is in practice (facts/commerce.md 5.4). CF orders offer RB in both.
+	// PD, as it is in practice (commerce/WIRE.md#5.4). CF orders offer RB in both.
 	DocumentedFlow bool
 	// RefusedPush is the HTTP status for a push that the order does not offer.
-	// The real one is not known (facts/commerce.md 8); 0 means 409.
+	// The real one is not known (commerce/WIRE.md#8.2); 0 means 409.
 	RefusedPush int
 
 	// ListDetails makes lists carry errorDetails and possiblePushToStatus. By
@@ -107,11 +108,12 @@ type Config struct {
 	// BillingPassword. With LoginNone these must be empty.
 	BillingLogin                 BillingLogin
 	BillingUser, BillingPassword string
-	// ShortRows makes GetOrder_API answer with the 17 columns of old versions.
-	// By default there are 19 (facts/commerce.md 1.4).
+	// ShortRows makes GetOrder_API answer with the 17 documented columns of old versions. By
+	// default there are 19, as in public programs (commerce/WIRE.md#1.4).
 	ShortRows bool
 	// SwappedPush makes OrderStatusChange_API take [OrderID, Signature, Status]. By
-	// default it takes [OrderID, Status, Signature] (facts/commerce.md 1.5).
+	// default it takes [OrderID, Status, Signature]. Public programs disagree
+	// (commerce/WIRE.md#1.5).
 	SwappedPush bool
 	// RawFaults makes Billing send the texts of its faults as they are, not as base64.
 	RawFaults bool
@@ -125,7 +127,7 @@ type Config struct {
 	// User is the id of the one user for whom Operations gives tokens; 0 means 1.
 	User int
 	// TokenLifetime is how long the tokens of Operations are good; 0 means for ever.
-	// The real lifetime is not known (facts/commerce.md 2.2). Token never expires.
+	// The real lifetime is not known (commerce/WIRE.md#2.2). Token never expires.
 	TokenLifetime time.Duration
 
 	// ConsumerKey and ConsumerSecret are the OAuth 1.0a consumer that may call the
@@ -144,10 +146,10 @@ type Config struct {
 	// DefaultRealm, DefaultClientID, and a client without a secret.
 	Realm, ClientID, ClientSecret string
 	// SimpleTokenLifetime is how long the tokens of Simple API are good; 0 means
-	// 25 minutes (facts/commerce.md 3).
+	// 25 minutes, as documented (commerce/WIRE.md#3).
 	SimpleTokenLifetime time.Duration
 	// SimpleReseller is the account whose orders Simple API shows; "" means that it
-	// shows all. That callers see only their own is inferred (facts/commerce.md 3).
+	// shows all. That callers see only their own is inferred (commerce/WIRE.md#3).
 	SimpleReseller string
 
 	// InMaintenance tells whether a maintenance window is open now; a push in one

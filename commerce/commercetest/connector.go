@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	connectTries    = 3 // the extension's client retries every method (facts/connect.md 9)
+	connectTries    = 3 // the extension's client retries every method (connect/WIRE.md#9)
 	maxConnectBody  = 1 << 20
 	cancelPause     = 300 * time.Second // before a failed cancel or resume is tried anew
 	cancelsReported = 5                 // so many failed cancels in a row are reported as done
@@ -25,7 +25,7 @@ const (
 )
 
 // connector calls Connect for Commerce, as the Connect extension does
-// (facts/commerce.md 6). It holds no state.
+// (commerce/WIRE.md#6). It holds no state.
 type connector struct {
 	base  string
 	key   string
@@ -94,7 +94,7 @@ func (c *connector) poll(ctx context.Context, j job) answer {
 }
 
 // beginSimple makes a cancel, suspend or resume request, but a new one only when
-// the last failure is old enough (facts/commerce.md 6.2).
+// the last failure is old enough (commerce/WIRE.md#6.2).
 func (c *connector) beginSimple(ctx context.Context, j job, now time.Time) answer {
 	requests, err := c.requests(ctx, j)
 	if err != nil {
@@ -167,7 +167,7 @@ func judge(o *Order, requests []request) answer {
 }
 
 // reportedAsDone: the connector gives up on a cancel that failed five times in a
-// row, and reports success (facts/commerce.md 6.2).
+// row, and reports success (commerce/WIRE.md#6.2).
 func reportedAsDone(o *Order, requests []request) bool {
 	if o.Request != connect.TypeCancel || len(requests) < cancelsReported {
 		return false
@@ -189,7 +189,7 @@ func rejection(o *Order, r request) string {
 }
 
 // The texts that end up as errorDetails. Their outline is that of an APS task's
-// output (facts/commerce.md 6.3), in one line.
+// output (commerce/WIRE.md#6.3), in one line.
 
 const internalError = "'500 Internal Server Error' received from '{method} https://connect-extension.example.com/tenant/{tenant}'"
 
@@ -217,7 +217,7 @@ func reason(o *Order, text string) string {
 	return fmt.Sprintf("Provisioning of order %s has failed. Reason: %s.", o.Number, strings.TrimSuffix(text, "."))
 }
 
-// verb is how Operations calls the tenant (facts/connect.md 8).
+// verb is how Operations calls the tenant (connect/WIRE.md#8).
 func verb(t connect.RequestType) string {
 	switch t {
 	case connect.TypeChange:
@@ -229,12 +229,12 @@ func verb(t connect.RequestType) string {
 	}
 }
 
-// The wire forms of facts/connect.md 2 and 5, as far as the connector uses them.
+// The wire forms of connect/WIRE.md#2 and connect/WIRE.md#5, as far as the connector uses them.
 
 type newRequest struct {
 	Type  connect.RequestType `json:"type"`
 	Asset struct {
-		ExternalID  *string `json:"external_id"` // null in all but purchases, facts/connect.md 8
+		ExternalID  *string `json:"external_id"` // null in all but purchases, connect/WIRE.md#8
 		ExternalUID string  `json:"external_uid"`
 		Product     struct {
 			ID string `json:"id"`
@@ -248,7 +248,7 @@ type newRequest struct {
 
 type item struct {
 	ID       string `json:"id"`
-	Quantity string `json:"quantity"` // absolute, facts/resubmission.md F8
+	Quantity string `json:"quantity"` // absolute, resubmit/SAFETY.md#f8
 }
 
 type tier struct {
@@ -284,7 +284,7 @@ type refusal struct {
 }
 
 // known reports whether the extension has a text of its own for this 400: no
-// listing, marketplace, tiers, zero items (facts/commerce.md 6.2).
+// listing, marketplace, tiers, zero items (commerce/WIRE.md#6.2).
 func (r refusal) known() bool {
 	all := strings.ToLower(strings.Join(r.Errors, " "))
 	for _, word := range []string{"listing", "marketplace", "tier", "item", "quantity"} {
@@ -296,7 +296,7 @@ func (r refusal) known() bool {
 }
 
 // impersonate is the call before every other one; with Connect down it is the
-// one that fails (facts/commerce.md 6.2).
+// one that fails (commerce/WIRE.md#6.2).
 func (c *connector) impersonate(ctx context.Context) error {
 	status, err := c.call(ctx, http.MethodPost, impersonatePath, struct{}{}, nil, nil)
 	if err != nil {

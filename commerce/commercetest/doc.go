@@ -1,8 +1,8 @@
 // Package commercetest is a small CloudBlue Commerce that runs inside a test or
 // a sandbox. It is no mock with canned answers: there is one order store, the
-// provisioning part of the default order flow (facts/commerce.md 5.4), and
-// provisioning that really calls Connect over HTTP, the way the Connect
-// extension does (facts/commerce.md 6). Orders fail because those calls fail.
+// documented provisioning part of the default order flow (commerce/WIRE.md#5.4), and provisioning
+// that really calls Connect over HTTP, the way the Connect extension does (commerce/WIRE.md#6).
+// Orders fail because those calls fail.
 //
 //	sys, err := commercetest.New(commercetest.Config{ConnectURL: connectURL, Poll: time.Second})
 //	if err != nil { … }

@@ -88,8 +88,8 @@ func (s *System) change(id string, f func(*record) error) error {
 	return f(rec)
 }
 
-// transitions are the manual moves that an order offers (facts/commerce.md 5.4),
-// with the texts of their buttons.
+// transitions are the manual moves that an order offers (commerce/WIRE.md#5.4), with the texts of
+// their buttons.
 func (s *System) transitions(o *Order) map[commerce.Status]string {
 	if o.Status != commerce.StatusProvisioningFailed {
 		return map[commerce.Status]string{}

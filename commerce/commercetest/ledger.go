@@ -40,7 +40,7 @@ type Call struct {
 // Rule names what was violated.
 type Rule string
 
-// The rules that the system watches, named as in facts/resubmission.md. What
+// The rules that the system watches, named as the facts and invariants in resubmit/SAFETY.md. What
 // people do in the panel is never a violation.
 const (
 	// RulePushedOnce: per failure of an order at most one push is accepted.

@@ -28,8 +28,8 @@ func oauthHeader(r *http.Request) (string, bool) {
 	return rest, strings.EqualFold(scheme, "OAuth")
 }
 
-// verifyOAuth checks the signature of a request (facts/commerce.md 2.2), its timestamp,
-// and that its nonce is new.
+// verifyOAuth checks the signature of a request (commerce/WIRE.md#2.2), its timestamp, and that its
+// nonce is new.
 func (s *System) verifyOAuth(r *http.Request) error {
 	header, _ := oauthHeader(r)
 	params, err := parseOAuth(header)

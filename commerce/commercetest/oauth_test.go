@@ -60,7 +60,7 @@ func ask(t testing.TB, sys *commercetest.System, query, authorization string) *h
 	return w
 }
 
-// The vectors of facts/commerce.md 2.2.
+// The vectors of commerce/WIRE.md#2.2.
 func TestTheSignaturesOfTheVectorsAreValid(t *testing.T) {
 	t.Parallel()
 	for query, signature := range map[string]string{

@@ -8,10 +8,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
-// Operations is the XML-RPC API of Operations (facts/commerce.md 4), at /RPC2:
-// pem.APS.getUserToken and nothing else. Its tokens let callers in to the Order
-// Management. All answers are HTTP 200, also those that say no, but for a missing HTTP
-// Basic login, which is 401.
+// Operations is the XML-RPC API of Operations (commerce/WIRE.md#4), at /RPC2: pem.APS.getUserToken
+// and nothing else. Its tokens let callers in to the Order Management. All answers are HTTP 200,
+// also those that say no, but for a missing HTTP Basic login, which is 401.
 func (s *System) Operations() http.Handler { return s.spoken(speakText, s.operations()) }
 
 func (s *System) operations() http.Handler {
@@ -28,7 +27,7 @@ func (s *System) operations() http.Handler {
 	})
 }
 
-// pemRefusal is the struct with which Operations says no (facts/commerce.md 4).
+// pemRefusal is the struct with which Operations says no (commerce/WIRE.md#4).
 func pemRefusal(err error) ([]byte, error) {
 	return xmlrpc.EncodeResponse(xmlrpc.EncodeOptions{}, map[string]any{
 		"status": -1, "extype_id": 21, "module_id": "OpenAPI",

@@ -16,7 +16,7 @@ const (
 	maxPushBody = 64 << 10
 )
 
-// orderManager is the HTTP face of facts/commerce.md 2.
+// orderManager is the HTTP face of commerce/WIRE.md#2.
 func (s *System) orderManager() http.Handler {
 	mux := http.NewServeMux()
 	for _, end := range []string{"", "/{$}"} {
@@ -33,7 +33,7 @@ func (s *System) orderManager() http.Handler {
 }
 
 // authorized lets callers pass who have an APS token, or sign as the OAuth consumer.
-// Answers to the latter say that they came through the booster (facts/commerce.md 2.2).
+// Answers to the latter say that they came through the booster (commerce/WIRE.md#2.2).
 func (s *System) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		why := ""
@@ -186,8 +186,8 @@ func (s *System) sees(account string, rec *record) bool {
 	return s.seesAll(account) || rec.Vendor == account || rec.Customer == account
 }
 
-// wireOrder is the JSON of facts/commerce.md 2.4. The four ids after the name of
-// the customer are inferred.
+// wireOrder is the JSON of commerce/WIRE.md#2.4. The four ids after the name of the customer are
+// inferred.
 type wireOrder struct {
 	OrderID            string                      `json:"orderId"`
 	InternalID         string                      `json:"internalId"`
@@ -247,7 +247,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // a caller that has gone away is no concern here
 }
 
-// writeError is the APS error of facts/commerce.md 2.6. The types are inferred.
+// writeError is the APS error of commerce/WIRE.md#2.6. The types are inferred.
 func writeError(w http.ResponseWriter, status int, errorType, message string) {
 	writeJSON(w, status, struct {
 		Error   string `json:"error"`

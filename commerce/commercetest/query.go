@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
-// query is an RQL query over the orders (facts/commerce.md 2.5).
+// query is an RQL query over the orders (commerce/WIRE.md#2.5).
 type query struct {
 	terms        []predicate
 	sort         []sortKey
@@ -33,7 +33,7 @@ type sortKey struct {
 type field func(*Order) string
 
 // fields are the properties that can be asked for. Which ones the real system
-// takes is not known (facts/commerce.md 8).
+// takes is not known (commerce/WIRE.md#8.3).
 var fields = map[string]field{
 	"orderId":            func(o *Order) string { return o.ID },
 	"internalId":         func(o *Order) string { return o.InternalID },

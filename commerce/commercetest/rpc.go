@@ -36,7 +36,8 @@ func serveRPC(w http.ResponseWriter, r *http.Request, o xmlrpc.EncodeOptions, ca
 	_, _ = w.Write(body) // a caller that has gone away is no concern here
 }
 
-// isRPCPath accepts the path of XML-RPC and the root, as the real servers do (facts/commerce.md 1.1).
+// isRPCPath accepts the path of XML-RPC and the root, as the real servers do
+// (commerce/WIRE.md#1.1).
 func isRPCPath(path string) bool { return path == "" || path == "/" || path == "/RPC2" }
 
 // basic reports whether a request has this user and password by HTTP Basic.

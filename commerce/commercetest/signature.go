@@ -11,8 +11,8 @@ import (
 )
 
 // signature is what OrderStatusChange_API wants as proof that its caller has read
-// the order (facts/commerce.md 1.5): id, number, time of creation, currency, a
-// blank, total and comments; without blanks at the end.
+// the order (commerce/WIRE.md#1.5): id, number, time of creation, currency, a blank, total and
+// comments; without blanks at the end.
 func signature(o *Order, digits int32) string {
 	var b strings.Builder
 	b.WriteString(o.InternalID)
@@ -33,7 +33,7 @@ func plainAmount(d decimal.Decimal, digits int32) string {
 }
 
 // precisions are the currencies whose amounts have not two digits behind the point,
-// by ISO 4217. They stand for column 3 of currencies.txt (facts/commerce.md 1.5).
+// by ISO 4217. They stand for column 3 of currencies.txt (commerce/WIRE.md#1.5).
 var precisions = func() map[string]int {
 	m := map[string]int{"CLF": 4, "UYW": 4}
 	for _, code := range strings.Fields("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF") {

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// The vectors of facts/commerce.md 1.5, one of which no order of the store can have.
+// The vectors of commerce/WIRE.md#1.5, one of which no order of the store can have.
 func TestTheSignatureIsThatOfTheFacts(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

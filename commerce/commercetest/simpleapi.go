@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// noEntity is how Simple API says that there is no such thing, with 400 (facts/commerce.md 3).
+	// noEntity is how Simple API says that there is no such thing, with 400 (commerce/WIRE.md#3).
 	noEntity     = "No entity has been found"
 	maxSimple    = 64 << 10 // bytes of a body
-	simpleLimit  = 10       // orders of a page, facts/commerce.md 3
+	simpleLimit  = 10       // orders of a page, commerce/WIRE.md#3
 	keycloakPath = "/auth/realms/{realm}/protocol/openid-connect/token"
 )
 
-// SimpleAPI is the Simple API for resellers (facts/commerce.md 3): POST /token and
-// the token endpoint of Keycloak, GET /orders, /resellers/{id}/orders and
-// /orders/{id}, and PATCH /orders/{id}. It knows orders by their billing id, oldest
-// first, and tells neither why an order failed nor what it offers.
+// SimpleAPI is the Simple API for resellers (commerce/WIRE.md#3): POST /token and the token
+// endpoint of Keycloak, GET /orders, /resellers/{id}/orders and /orders/{id}, and PATCH
+// /orders/{id}. It knows orders by their billing id, oldest first, and tells neither why an order
+// failed nor what it offers.
 func (s *System) SimpleAPI() http.Handler { return s.spoken(speakSimple, s.simple()) }
 
 func (s *System) simple() http.Handler {
@@ -352,7 +352,7 @@ func count(name, value string, least int) (int, error) {
 var statusWords = map[string]bool{"submitted": true, "processing": true, "error": true, "completed": true, "cancelled": true}
 
 // statusWord is the word for a status. Which codes a word covers is inferred
-// (facts/commerce.md 8).
+// (commerce/WIRE.md#8.6).
 func statusWord(s commerce.Status) string {
 	switch s {
 	case commerce.StatusNew, commerce.StatusOpen:
@@ -383,7 +383,7 @@ func typeWord(t commerce.OrderType) string {
 	}
 }
 
-// simpleWire is the JSON of an order (facts/commerce.md 3). The form of its total is inferred.
+// simpleWire is the JSON of an order (commerce/WIRE.md#3). The form of its total is inferred.
 type simpleWire struct {
 	ID             string            `json:"id"`
 	OrderNumber    string            `json:"orderNumber"`
@@ -428,12 +428,12 @@ func (s *System) correlation() string {
 	return s.store.uuid("correlation", strconv.FormatUint(s.correlations.Add(1), 10))
 }
 
-// simpleError is the error of the API; its form is inferred (facts/commerce.md 3).
+// simpleError is the error of the API; its form is inferred (commerce/WIRE.md#3).
 func simpleError(w http.ResponseWriter, status int, code, message string) {
 	writeJSON(w, status, map[string]string{"code": code, "message": message})
 }
 
-// gatewayError is the error of the gateway before it; its form is inferred (facts/commerce.md 3).
+// gatewayError is the error of the gateway before it; its form is inferred (commerce/WIRE.md#3).
 func gatewayError(w http.ResponseWriter, status int, message string) {
 	writeJSON(w, status, map[string]any{"statusCode": status, "message": message})
 }

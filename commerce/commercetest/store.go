@@ -40,7 +40,7 @@ type record struct {
 	ours    time.Time
 	working bool
 	// doubled says that a second event was made: the order will complete with a
-	// failed item (facts/resubmission.md F9).
+	// failed item (resubmit/SAFETY.md#f9).
 	doubled bool
 	// stale is what reads show until staleUntil; nil: the truth.
 	stale      *Order

@@ -3,11 +3,12 @@ package commercetest
 import "strings"
 
 // Trouble is a reason for which provisioning fails without a word from Connect:
-// the text that Operations reports. Any text will do; the constants are those of
-// facts/commerce.md 6.3. {subscription} and {customer} in it are filled in.
+// the text that Operations reports. Any text will do; the constants are documented texts
+// (commerce/WIRE.md#6.3). {subscription} and {customer} in it are filled in.
 type Trouble string
 
-// The troubles of facts/commerce.md 4 and 6.3. Sending such an order again is of no use.
+// The troubles, from documents and public tickets (commerce/WIRE.md#4, commerce/WIRE.md#6.3).
+// Sending such an order again is of no use.
 const (
 	// AlreadyExists: the customer has the service, Commerce lost track (F10).
 	AlreadyExists Trouble = "error_code #2007, extype_id #205, module_id #ResourceManagement, Subscription #{subscription} already exists"

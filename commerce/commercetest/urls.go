@@ -49,7 +49,7 @@ func (s *System) spoken(m manner, h http.Handler) http.Handler {
 	h = s.faults.Wrap(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m == speakSimple {
-			w.Header().Set("X-Correlation-ID", s.correlation()) // on all answers, facts/commerce.md 3
+			w.Header().Set("X-Correlation-ID", s.correlation()) // on all answers, commerce/WIRE.md#3
 		}
 		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), mannerKey{}, m)))
 	})

@@ -18,8 +18,9 @@ type Auth struct {
 	advice advice
 }
 
-// Token sends a fixed APS token (facts/commerce.md 2.2). Its lifetime is not
-// published, so a program that runs for long is better off with [TokenFunc].
+// Token sends a fixed APS token, in the header APS-Token as the vendor's tools do
+// (commerce/WIRE.md#2.2). Its lifetime is not known, so a program that runs for long is better off
+// with [TokenFunc].
 func Token(token string) Auth {
 	a, err := rest.StaticAuth(tokenHeader, token)
 	return tokenAuth(a, err)
@@ -44,9 +45,9 @@ func tokenAuth(a rest.Auth, err error) Auth {
 
 // OAuth1 signs each call by OAuth 1.0a with HMAC-SHA1, two-legged: with the consumer
 // key and secret of a staff user, as the provider panel shows them, and
-// without a token. That is the way in through the host of the panel
-// (facts/commerce.md 2.2). Each try has a time of its own, so the clock of this
-// machine must be right. Queries are signed as they are sent; see [WithLiteralPlus].
+// without a token. That is the documented way in through the host of the panel
+// (commerce/WIRE.md#2.2). Each try has a time of its own, so the clock of this machine must be
+// right. Queries are signed as they are sent; see [WithLiteralPlus].
 func OAuth1(consumerKey, consumerSecret string) Auth {
 	s, err := oauth1.New(consumerKey, consumerSecret)
 	return Auth{rest: s, err: err, advice: signatureAdvice}

@@ -29,8 +29,8 @@ type Client struct {
 
 // New makes a client. The base URL ends before /aps/2 and may have a path:
 // "https://mn.example.net:6308" for the APS controller, "https://brand.example.net"
-// through the booster (facts/commerce.md 2.2). TLS is verified; for a private
-// authority see [WithTLSFiles] and [WithTLSConfig].
+// through the booster, both of which are documented (commerce/WIRE.md#2.2). TLS is verified; for a
+// private authority see [WithTLSFiles] and [WithTLSConfig].
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	c := config{pageSize: 100, provider: "1", off: map[ServerFilter]bool{}, refuses: apsRefuses}
 	for _, opt := range opts {

@@ -10,11 +10,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
-// decode reads an order as it was sent (facts/commerce.md 2.4). What is not known
-// is ignored; what is known must have one of the shapes that are known for it, or is
-// one of the order's Problems.
-// vendorAccountId, customerId, tenantId and the places of subscription ids are
-// inferred.
+// decode reads an order as it was sent (commerce/WIRE.md#2.4). What is not known is ignored; what
+// is known must have one of the shapes that are known for it, or is one of the order's Problems.
+// vendorAccountId, customerId, tenantId and the places of subscription ids are inferred.
 func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 	r, err := fields.Of(raw)
 	if err != nil {
@@ -144,7 +142,7 @@ func transitions(r *fields.Reader, key string) (moves []commerce.Transition) {
 }
 
 // subscriptions collects the subscriptions of an order from where they are likely
-// to be: no source names the field (facts/commerce.md 2.4, inferred).
+// to be: no source names the field (commerce/WIRE.md#2.4, inferred).
 func subscriptions(r *fields.Reader) []string {
 	var ids []string
 	add := func(id string) {

@@ -13,14 +13,14 @@
 //		err = client.Push(ctx, full.ID, commerce.StatusPaid)
 //	}
 //
-// There are two ways to sign in (facts/commerce.md 2.2). Inside the management
-// network it is an APS token: [Token], or [TokenFunc] with [UserToken], which asks
-// Operations for it. From outside, through the host of the panel, it is [OAuth1]. Client
-// certificates and private authorities go with both: [WithTLSFiles], [WithTLSConfig].
+// There are two documented ways to sign in (commerce/WIRE.md#2.2). Inside the management network it
+// is an APS token: [Token], or [TokenFunc] with [UserToken], which asks Operations for it. From
+// outside, through the host of the panel, it is [OAuth1]. Client certificates and private
+// authorities go with both: [WithTLSFiles], [WithTLSConfig].
 //
-// The wire format is that of facts/commerce.md 2: read from public programs, not
-// from a published specification. What is inferred there can be overridden here:
-// [WithFields], [WithProviderAccount] and [WithoutServerFilters].
+// The wire format is that of commerce/WIRE.md#2: read from public programs, not from a published
+// specification. What is inferred there can be overridden here: [WithFields], [WithProviderAccount]
+// and [WithoutServerFilters].
 //
 // Every error is a [*commerce.Error], or an error of [New]. Reads are retried;
 // a push is sent exactly once, and its error tells in Delivery whether the order

@@ -72,7 +72,7 @@ func delivery(e *rest.Error, r refuses) commerce.Delivery {
 	}
 }
 
-// apsError reads the body of facts/commerce.md 2.6; it may be anything.
+// apsError reads the body of commerce/WIRE.md#2.6; it may be anything.
 func apsError(body []byte) (code, message string) {
 	var aps struct {
 		Error   json.RawMessage `json:"error"`

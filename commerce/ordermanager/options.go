@@ -72,8 +72,8 @@ func WithBasicAuth(name, password string) Option {
 // WithLiteralPlus makes [OAuth1] sign a plus in a query, such as that of
 // sort(+orderDate), as a plus. By default it counts as a space, as RFC 5849
 // 3.4.1.3.1 says and the usual libraries do. How the booster reads it is not
-// published (facts/commerce.md 8.5): try this where single orders can be read
-// and lists are refused with 401.
+// known (commerce/WIRE.md#8.5): try this where single orders can be read and lists are refused with
+// 401.
 func WithLiteralPlus() Option {
 	return func(c *config) error {
 		c.forOrders, c.literalPlus = "WithLiteralPlus", true
@@ -204,8 +204,8 @@ func WithProviderAccount(id string) Option {
 	}
 }
 
-// WithSubscriptionHeader sends APS-Subscription-ID, to act in that subscription
-// (facts/commerce.md 2.2). Default: not sent.
+// WithSubscriptionHeader sends APS-Subscription-ID, to act in that subscription, as documented
+// (commerce/WIRE.md#2.2). Default: not sent.
 func WithSubscriptionHeader(id string) Option {
 	return func(c *config) error {
 		if id == "" {
@@ -219,11 +219,11 @@ func WithSubscriptionHeader(id string) Option {
 
 // WithFields fills an order with what only this installation sends, or sends
 // under other names. How an order names its vendor, customer, tenant and
-// subscriptions is not published (facts/commerce.md 2.4): without this option they
-// are read from vendorAccountId, customerId, tenantId, subscriptionId,
-// subscriptions and orderDetails, all inferred. It is called with the order as it was sent, after all that is
-// known has been read; the channel is set afterwards, from VendorID, unless it has
-// been set by then. An error is one of the order's Problems, so that it is not resubmitted.
+// subscriptions is not known (commerce/WIRE.md#2.4): without this option they are read from
+// vendorAccountId, customerId, tenantId, subscriptionId, subscriptions and orderDetails, all
+// inferred. It is called with the order as it was sent, after all that is known has been read; the
+// channel is set afterwards, from VendorID, unless it has been set by then. An error is one of the
+// order's Problems, so that it is not resubmitted.
 func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 	return func(c *config) error {
 		c.forOrders, c.fields = "WithFields", f
@@ -235,8 +235,7 @@ func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 type ServerFilter string
 
 // The conditions. Which properties an installation can filter by is not
-// published (facts/commerce.md 2.5); asking for one it does not know is
-// typically answered with 400.
+// known (commerce/WIRE.md#2.5); asking for one it does not know is typically answered with 400.
 const (
 	FilterStatus ServerFilter = "status"
 	FilterType   ServerFilter = "type"
@@ -264,8 +263,8 @@ func WithoutServerFilters(filters ...ServerFilter) Option {
 // WithoutSortByID sorts lists by orderDate alone. By default orders of the same time are
 // sorted by internalId as well, which grows with each order: the older of two orders of a
 // subscription comes first, and pages fit together. That the
-// server can do this is inferred (facts/commerce.md 2.5). A client whose server rejects
-// that sort with 400 leaves it out by itself from then on.
+// server can do this is inferred (commerce/WIRE.md#2.5). A client whose server rejects that sort
+// with 400 leaves it out by itself from then on.
 func WithoutSortByID() Option {
 	return func(c *config) error {
 		c.forOrders, c.sortsByTime = "WithoutSortByID", true

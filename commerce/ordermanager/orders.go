@@ -70,7 +70,7 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 		if err != nil {
 			return err
 		}
-		// No source promises a header that tells the total (facts/commerce.md 2.5).
+		// No source promises a header that tells the total (commerce/WIRE.md#2.5).
 		for _, i := range w.Take(l.rows(page), paging.Unknown) {
 			if !filter.Keep(page[i]) {
 				continue
@@ -189,11 +189,11 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	return o, nil
 }
 
-// Push asks Commerce to move an order along one manual transition of its flow
-// (facts/commerce.md 2.3). The client sends what it is told, once: whether the
-// order offers the move is for the caller to see in Order.Transitions. When it
-// returns nil, provisioning has been asked for, not done. After an error look at
-// its Delivery: unless that is NotSent or Refused, the order may have been moved.
+// Push asks Commerce to move an order along one manual transition of its flow. The call is seen in
+// a public program and not documented (commerce/WIRE.md#2.3). The client sends what it is told,
+// once: whether the order offers the move is for the caller to see in Order.Transitions. When it
+// returns nil, provisioning has been asked for, not done. After an error look at its Delivery:
+// unless that is NotSent or Refused, the order may have been moved.
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	elem, err := rest.PathEscape(id)
 	if err != nil {

@@ -68,9 +68,9 @@ func (c *Client) asked(q *commerce.Query) commerce.Query {
 	return asked
 }
 
-// query is the query string of one page (facts/commerce.md 2.5). Orders of the same time are
-// sorted by internalId, which grows with each order: the older one comes first, and pages fit
-// together. That several keys can be given is documented, that internalId is one is inferred.
+// query is the query string of one page (commerce/WIRE.md#2.5). Orders of the same time are sorted
+// by internalId, which grows with each order: the older one comes first, and pages fit together.
+// That several keys can be given is documented, that internalId is one is inferred.
 func (l *listing) query(byID bool, start, count int) (string, error) {
 	by := []rql.Arg{rql.Val("+orderDate"), rql.Val("+internalId")}
 	if l.newest {

@@ -48,7 +48,7 @@ func TokenFunc(subscriptionKey string, token func(context.Context) (string, time
 }
 
 // GatewayToken signs in at the gateway of Simple API itself, as its specification
-// says: POST {base}/token (facts/commerce.md 3, variant A).
+// says: POST {base}/token (documented, variant A of commerce/WIRE.md#3).
 func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
 	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
 		s, err := l.signIn(subscriptionKey, base)
@@ -59,8 +59,8 @@ func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
 	})
 }
 
-// KeycloakToken signs in at the provider's Keycloak with a password (facts/commerce.md
-// 3, variant B).
+// KeycloakToken signs in at the provider's Keycloak with a password, as a public client does
+// (variant B of commerce/WIRE.md#3).
 func KeycloakToken(subscriptionKey string, l KeycloakLogin) Auth {
 	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
 		s, err := l.signIn(base)

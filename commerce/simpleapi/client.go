@@ -32,7 +32,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords(), refuses: apiRefuses}
 	c.rest.BaseURL, c.rest.Sensitive = baseURL, true
 	c.rest.MaxWait = time.Minute
-	c.rest.Busy = time.Minute // what a public client waits (facts/commerce.md 3)
+	c.rest.Busy = time.Minute // what a public client waits (commerce/WIRE.md#3)
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
 			return nil, fmt.Errorf("simpleapi: %w", err)
@@ -67,8 +67,8 @@ func (*Client) Capabilities() commerce.Capabilities { return commerce.Capabiliti
 // host through another client is another system, since its ids differ.
 func (c *Client) System() string { return c.rest.System("simpleapi", "") }
 
-// statusWords is what the words most likely stand for (facts/commerce.md 3 and 8:
-// which codes a word covers is not published, so all of it is inferred).
+// statusWords is what the words most likely stand for (commerce/WIRE.md#3 and commerce/WIRE.md#8.6:
+// which codes a word covers is not known, so all of it is inferred).
 func statusWords() map[string]commerce.Status {
 	return map[string]commerce.Status{
 		"submitted":  commerce.StatusOpen,

@@ -10,9 +10,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
-// decode reads an order as it was sent (facts/commerce.md 3). What is not known is
-// ignored; what is known must have one of the shapes that are known for it, or is one
-// of the order's Problems.
+// decode reads an order as it was sent (commerce/WIRE.md#3). What is not known is ignored; what is
+// known must have one of the shapes that are known for it, or is one of the order's Problems.
 // Failure, Transitions, VendorID and FailedAt stay zero: the API does not tell.
 func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 	r, err := fields.Of(raw)

@@ -15,7 +15,7 @@
 // # What this way in cannot do
 //
 //   - It sees the orders of the reseller who calls, not those of the whole
-//     provider (facts/commerce.md 3, inferred).
+//     provider (commerce/WIRE.md#3, inferred).
 //   - It does not tell why an order failed: Order.Failure is always zero, so every
 //     failure is unclassified. To resubmit, look in Connect and name the orders, or
 //     bring a rule.
@@ -38,7 +38,6 @@
 // password, a token or the subscription key. A [Client] is immutable and safe for
 // concurrent use.
 //
-// The wire format is that of the OpenAPI document of Simple API 1.15 (facts/commerce.md
-// 3); what is inferred can be overridden: [WithStatusWords], [WithFields],
-// [WithoutServerFilters].
+// The wire format is that of the OpenAPI document of Simple API 1.15 (commerce/WIRE.md#3); what is
+// inferred can be overridden: [WithStatusWords], [WithFields], [WithoutServerFilters].
 package simpleapi

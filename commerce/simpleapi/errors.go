@@ -84,7 +84,7 @@ func delivery(e *rest.Error, r refuses) commerce.Delivery {
 	}
 }
 
-// isNotFound knows the text with which a 400 stands for a 404 (facts/commerce.md 3).
+// isNotFound knows the text with which a 400 stands for a 404 (commerce/WIRE.md#3).
 func isNotFound(body []byte) bool {
 	return strings.Contains(strings.ToLower(string(body)), "no entity has been found")
 }

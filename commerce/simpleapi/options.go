@@ -118,8 +118,8 @@ func WithMaxTries(n int) Option {
 
 // WithMaxWait sets the longest single wait before a read is tried again. When the
 // server asks for longer (Retry-After), the call fails at once, and its error says
-// for how long. An answer of 429 without Retry-After asks for 60 s (facts/commerce.md
-// 3). Default: 60 s.
+// for how long. An answer of 429 without Retry-After asks for 60 s, as a public client takes it
+// (commerce/WIRE.md#3). Default: 60 s.
 func WithMaxWait(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {

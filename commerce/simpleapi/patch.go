@@ -23,11 +23,11 @@ type Patch struct {
 	CreditCheck *bool `json:"creditCheck,omitempty"`
 }
 
-// Push moves an order to a status, by PATCH /orders/{id} (facts/commerce.md 3). The
-// client sends what it is told, once: Simple API does not tell which moves an order
-// offers. When it returns nil, provisioning has been asked for, not done. After an
-// error look at its Delivery: unless that is NotSent or Refused, the order may have
-// been moved.
+// Push moves an order to a status, by PATCH /orders/{id}. The call is documented, that it accepts
+// PD is inferred (commerce/WIRE.md#3). The client sends what it is told, once: Simple API does not
+// tell which moves an order offers. When it returns nil, provisioning has been asked for, not done.
+// After an error look at its Delivery: unless that is NotSent or Refused, the order may have been
+// moved.
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	if to == "" {
 		return notSent(opPush, fmt.Errorf("the status is missing: it must be letters and digits, such as %q", commerce.StatusPaid))
