@@ -22,7 +22,7 @@ type Auth interface {
 const keyScheme = "ApiKey "
 
 // APIKey is a token of Connect as the portal shows it, "ApiKey SU-…:secret", or
-// without the word before it (facts/connect.md 1). [New] refuses a key of
+// without the word before it. The form is documented (connect/WIRE.md#1). [New] refuses a key of
 // another shape. The key is never printed.
 func APIKey(key string) Auth {
 	key = strings.TrimSpace(key)

@@ -15,7 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// DefaultBaseURL is the public API of CloudBlue Connect (facts/connect.md 1).
+// DefaultBaseURL is the documented base URL of CloudBlue Connect (connect/WIRE.md#1).
 const DefaultBaseURL = "https://api.connect.cloudblue.com/public/v1"
 
 // versionHeader is stamped by Connect itself, not by what stands before it.
@@ -127,8 +127,8 @@ func WithMaxTries(n int) Option {
 }
 
 // WithPageSize sets how many rows are asked for at once, 2 to 1000: pages overlap
-// by one row. Default 100; Connect takes up to 1000 (inferred, facts/connect.md 4)
-// and silently sends less, which this client notices.
+// by one row. Default 100; Connect accepts up to 1000 (inferred, connect/WIRE.md#4) and silently
+// sends less, which this client notices.
 func WithPageSize(n int) Option {
 	return func(c *config) error {
 		if n < paging.MinSize {

@@ -36,7 +36,7 @@ func (t *looseString) UnmarshalJSON(data []byte) error {
 }
 
 // instant is a time in one of the forms that Connect and its hubs write
-// (facts/connect.md 1): with an offset, with Z, or without a zone, which means UTC.
+// (connect/WIRE.md#1): with an offset, with Z, or without a zone, which means UTC.
 type instant time.Time
 
 var instantLayouts = []string{

@@ -46,7 +46,8 @@ type Error struct {
 	URL    string
 	// HTTPStatus is 0 when there was no answer.
 	HTTPStatus int
-	// Code is the server's own, for instance "VAL_001" (facts/connect.md 5).
+	// Code is the server's own, for instance "VAL_001"; its form is documented, the values are not
+	// (connect/WIRE.md#5).
 	Code string
 	// Messages are the server's own.
 	Messages []string
@@ -178,7 +179,7 @@ func lost(e *rest.Error) bool {
 	}
 }
 
-// explain reads the error body of facts/connect.md 5, or keeps its start.
+// explain reads the error body of connect/WIRE.md#5, or keeps its start.
 func (e *Error) explain(body string) {
 	var told struct {
 		Code   string          `json:"error_code"`

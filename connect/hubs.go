@@ -22,8 +22,8 @@ type Hub struct {
 	Version          string
 	ExtensionVersion string
 	// LastHealthCheck is when Commerce last reported to Connect, which it does
-	// about every 305 s (facts/connect.md 0.7): young again after a maintenance,
-	// the way from Commerce to Connect is open. Zero where it never did.
+	// about every 305 s by the connector's code (connect/WIRE.md#0.7): young again after a
+	// maintenance, the way from Commerce to Connect is open. Zero where it never did.
 	LastHealthCheck time.Time
 	// Raw is the hub as the server sent it.
 	Raw json.RawMessage

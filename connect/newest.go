@@ -27,7 +27,7 @@ const maxChunk = 50
 const lookUpOp = "newest requests"
 
 // leftOut are the parts of a request that a look-up does without: they make it
-// slow (facts/connect.md 2.3).
+// slow (connect/WIRE.md#2.3).
 var leftOut = []string{
 	"-activation_key", "-template", "-asset.items", "-asset.params", "-asset.tiers", "-asset.configuration",
 }
@@ -420,7 +420,7 @@ func newestOf(assets map[string][]*Request) []Newest {
 }
 
 // newerFirst breaks a tie by the id, whose last group is a running number
-// (inferred, facts/connect.md 1).
+// (inferred, connect/WIRE.md#1).
 func newerFirst(a, b *Request) int {
 	return -cmp.Or(
 		a.Created.Compare(b.Created),

@@ -28,7 +28,7 @@ type list[T any] struct {
 // walk yields the rows of a list, each once, page after page. An error ends it:
 // better no list than one that looks complete. The rows in the body are what
 // counts, for the server cuts a limit it finds too large without a word
-// (facts/connect.md 4).
+// (connect/WIRE.md#4).
 func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T

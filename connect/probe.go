@@ -13,7 +13,9 @@ import (
 // Availability is what one answer, or its absence, tells about Connect.
 type Availability string
 
-// The classes of facts/connect.md 14.3.
+// The values. That 502 means a maintenance and that Connect-Version shows an answer of Connect is
+// from the code of CloudBlue's own programs (connect/WIRE.md#7.1, connect/WIRE.md#0.3); the rest is
+// inferred.
 const (
 	// Up: Connect itself answered. A refusal of an unauthenticated call counts.
 	Up Availability = "up"
@@ -63,8 +65,8 @@ func (p Probe) ClockAhead() time.Duration {
 // that nothing was learnt. A deadline of ctx that passes makes Connect Unreachable.
 //
 // That the base URL answers unauthenticated calls with Connect-Version is read
-// from CloudBlue's own programs (facts/connect.md 0.3). Where it does not, an
-// error body of Connect's form counts as a sign of Connect, too (inferred).
+// from the code of CloudBlue's own programs (connect/WIRE.md#0.3). Where it does not, an error body
+// of Connect's form counts as a sign of Connect, too (inferred).
 func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	begin := time.Now()
 	seen := c.look(ctx, http.MethodHead)
@@ -116,7 +118,7 @@ func (s sight) class() Availability {
 	}
 }
 
-// errorCode is the form of the codes of Connect (facts/connect.md 5).
+// errorCode is the form of the codes of Connect (connect/WIRE.md#5).
 var errorCode = regexp.MustCompile(`^[A-Z]{2,4}_\d{3}$`)
 
 func (c *Client) look(ctx context.Context, method string) sight {

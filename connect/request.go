@@ -9,7 +9,7 @@ import (
 // the vendor's schema contradicts itself, so any value is accepted.
 type RequestType string
 
-// The request types of facts/connect.md 2.2.
+// The documented request types (connect/WIRE.md#2.2).
 const (
 	TypePurchase RequestType = "purchase"
 	TypeChange   RequestType = "change"
@@ -34,7 +34,7 @@ func (t RequestType) known() bool {
 // RequestStatus is where a fulfillment request stands. An open type.
 type RequestStatus string
 
-// The request statuses of facts/connect.md 2.2. Approved, failed and revoked are final.
+// The documented request statuses (connect/WIRE.md#2.2). Approved, failed and revoked are final.
 const (
 	StatusDraft      RequestStatus = "draft"       // its creator acts next
 	StatusTiersSetup RequestStatus = "tiers_setup" // a tier account acts next
@@ -57,7 +57,7 @@ func (s RequestStatus) known() bool { return s.Final() || s.ActsNext() != "" }
 
 // ActsNext says who must act for a request in this status to go on: "the
 // vendor", "the customer", "a tier account", "the clock", "the creator"; ""
-// when nobody must (facts/connect.md 2.2; who must for revoking is inferred).
+// when nobody must. Documented, but for revoking, which is inferred (connect/WIRE.md#2.2).
 func (s RequestStatus) ActsNext() string {
 	switch s {
 	case StatusPending, StatusRevoking:
@@ -90,7 +90,7 @@ type Request struct {
 }
 
 // Asset is the subscription on the side of Connect. What Commerce knows it by is
-// in ExternalID and ExternalUID (facts/connect.md 8).
+// in ExternalID and ExternalUID, by the connector's code (connect/WIRE.md#8).
 type Asset struct {
 	ID          string
 	Status      string
@@ -103,7 +103,8 @@ type Asset struct {
 
 // RequestKey names the requests of one type of one subscription. Tenant, the
 // asset's external_uid, is the better key; Subscription, its external_id, serves
-// where the tenant is not known (facts/connect.md 8). Exactly one of them is set.
+// where the tenant is not known. Both are from the connector's code (connect/WIRE.md#8). Exactly
+// one of them is set.
 type RequestKey struct {
 	Tenant       string
 	Subscription string

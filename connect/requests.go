@@ -110,7 +110,7 @@ func (c *Client) CountRequests(ctx context.Context, q RequestQuery) (int, error)
 }
 
 // requestList is a list of requests that are ordered by created. Connect cannot order by
-// a unique field in addition (facts/connect.md 2.3).
+// a unique field in addition (connect/WIRE.md#2.3).
 func requestList(op, query string, size int, newestFirst bool) list[*Request] {
 	return list[*Request]{
 		op: op, path: "requests", terms: query, size: size, decode: decodeRequest,
@@ -270,7 +270,7 @@ func field(name, value string) string {
 }
 
 // wireTime writes a time in UTC with Z, so that no + appears, which the server
-// would not decode (facts/connect.md 3).
+// would not decode (connect/WIRE.md#3).
 func wireTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // anyOf is eq for one value and in for several.

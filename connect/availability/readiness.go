@@ -48,19 +48,20 @@ type ReadinessQuery struct {
 	// nothing. Zero takes any that is young enough.
 	Since time.Time
 	// HealthAge is how old a health check may be. Default 610 s, which is twice
-	// the time between two (facts/connect.md 7.3).
+	// the time between two in the connector's code (connect/WIRE.md#7.3).
 	HealthAge time.Duration
 	// VersionBefore is the Connect-Version before the maintenance, to tell whether
 	// a release was made; "" when not known.
 	VersionBefore string
 }
 
-// healthAge is two cycles of 305 s (facts/connect.md 0.7).
+// healthAge is two cycles of 305 s (connect/WIRE.md#0.7).
 const healthAge = 610 * time.Second
 
 // Readiness is whether Connect is back, with the parts of the answer: the key and
 // its permissions, the answer of Connect itself, an authenticated count, and,
-// where a hub is given, that Commerce reports to Connect (facts/connect.md 7.3).
+// where a hub is given, that Commerce reports to Connect. That these show it is inferred
+// (connect/WIRE.md#7.3).
 type Readiness struct {
 	At    time.Time
 	Parts []ReadinessPart

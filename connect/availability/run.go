@@ -21,7 +21,7 @@ type Prober interface {
 const jitterPart = 5
 
 // longestPause caps the Retry-After that a look heeds, and every delay of
-// [WaitUntilUp] (facts/connect.md 0.2).
+// [WaitUntilUp] (connect/WIRE.md#0.2).
 const longestPause = 5 * time.Minute
 
 // Run looks at Connect, first at once and then again and again, until ctx ends,

@@ -18,7 +18,7 @@ import (
 )
 
 // Condition is what a [Tracker] holds Connect to be in, from looks that agree and
-// the calendar (facts/connect.md 14.3).
+// the calendar.
 type Condition string
 
 // The conditions.
@@ -41,7 +41,7 @@ const (
 // TrackerConfig makes a [Tracker]. Zero fields take the defaults named.
 type TrackerConfig struct {
 	// Looks is how many looks in a row must agree before a change counts.
-	// Default 3 (facts/connect.md 14.3).
+	// Default 3 (inferred).
 	Looks int
 	// Lasting makes a change count sooner than Looks, once at least two looks
 	// that are as far apart agree, and none between disagrees. Default 2 min

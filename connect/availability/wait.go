@@ -19,8 +19,8 @@ type WaitConfig struct {
 	// Maintenance is how long it waits while Connect answers 502, which is a
 	// maintenance, and Generic while it is not up for any other reason, networks
 	// included. Each is spent by its own looks only, and whichever is spent first ends
-	// the wait. Defaults 3 h and 15 min, those of CloudBlue's own runner
-	// (facts/connect.md 0.2); -1 has no end.
+	// the wait. Defaults 3 h and 15 min, those in the code of CloudBlue's own runner
+	// (connect/WIRE.md#0.2); -1 has no end.
 	Maintenance time.Duration
 	Generic     time.Duration
 	// MaxDelay bounds the time between two looks, which doubles from about a

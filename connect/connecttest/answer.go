@@ -29,7 +29,7 @@ type answer struct {
 	body         any
 }
 
-// problem is the body of an error (facts/connect.md 5).
+// problem is the body of an error (connect/WIRE.md#5).
 type problem struct {
 	Code   string         `json:"error_code"`
 	Errors []string       `json:"errors"`

@@ -48,7 +48,7 @@ type Config struct {
 	InstanceID string
 
 	// PageMax cuts larger limits silently, as Connect does. Default 1000
-	// (inferred, facts/connect.md 4).
+	// (inferred, connect/WIRE.md#4).
 	PageMax int
 	// ShuffleTies makes lists of requests put those that were created at the same time
 	// in another order on each request, as a database does that sorts by that time

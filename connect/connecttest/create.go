@@ -31,8 +31,8 @@ type order struct {
 }
 
 // createRequest is POST /requests. What a repeated request gets is from the
-// connector's handling of it (facts/connect.md 5); the rest of the checks is
-// inferred from the life cycle.
+// connector's handling of it (connect/WIRE.md#5); the rest of the checks is inferred from the life
+// cycle.
 func (s *System) createRequest(c call) answer {
 	var in order
 	if err := json.Unmarshal(c.body, &in); err != nil {
@@ -143,8 +143,8 @@ func (st *store) find(in order) *asset {
 	return st.withUID(string(in.Asset.ExternalUID))
 }
 
-// conflict tells a caller that its request exists (facts/connect.md 5). The
-// params are what the connector reads; the code and the text are inferred.
+// conflict tells a caller that its request exists (connect/WIRE.md#5). The params are what the
+// connector reads; the code and the text are inferred.
 func conflict(r *request) answer {
 	return answer{status: http.StatusConflict, body: problem{
 		Code:   "VAL_001",

@@ -25,10 +25,10 @@
 //
 // # What is and is not like Connect
 //
-// Paths, filters, paging, errors and the life cycle follow facts/connect.md 1–8;
-// comments say where a detail is inferred. There is one hub, one connection and
-// one account. Left out are filters on sli.*, tier configurations, and every part
-// of the API that the resubmission of orders does not touch.
+// Paths, filters, paging, errors and the life cycle follow sections 1 to 8 of connect/WIRE.md,
+// mostly documented; comments say where a detail is inferred. There is one hub, one connection and
+// one account. Left out are filters on sli.*, tier configurations, and every part of the API that
+// the resubmission of orders does not touch.
 //
 // # Errors
 //

@@ -166,8 +166,7 @@ func comparison(op string, operands []string) (test func(string) bool, negate bo
 	}
 }
 
-// readTime takes the dates and date-times of RQL (facts/connect.md 3). Without a
-// zone they mean UTC.
+// readTime takes the dates and date-times of RQL (connect/WIRE.md#3). Without a zone they mean UTC.
 func readTime(text string) (time.Time, error) {
 	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", time.RFC3339} {
 		if t, err := time.Parse(layout, text); err == nil {

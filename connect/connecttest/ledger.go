@@ -40,12 +40,12 @@ type Rule string
 const (
 	// RuleFifthCancel: after four cancels of an asset that failed in a row no
 	// fifth is sent, since the connector would report it as done although the
-	// vendor still bills (facts/resubmission.md F6). Only calls can break it; a
-	// history may hold any number.
+	// vendor still bills, by its code (resubmit/SAFETY.md#f6). Only calls can break it; a history
+	// may hold any number.
 	RuleFifthCancel Rule = "F6"
 	// RulePurchasedTwice: an external_uid has at most one purchase that has not
-	// failed (facts/resubmission.md F5). The API makes it impossible; histories
-	// that [System.AddRequest] puts in place can break it.
+	// failed, by the connector's code (resubmit/SAFETY.md#f5). The API makes it impossible;
+	// histories that [System.AddRequest] puts in place can break it.
 	RulePurchasedTwice Rule = "F5"
 	// RuleMaintenance: nothing changes while a maintenance is on.
 	RuleMaintenance Rule = "maintenance"

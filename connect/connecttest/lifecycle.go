@@ -8,7 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// The statuses of an asset that this Connect uses (facts/connect.md 2.2).
+// The statuses of an asset that this Connect uses (connect/WIRE.md#2.2).
 const (
 	assetDraft       = "draft"
 	assetProcessing  = "processing"
@@ -18,8 +18,8 @@ const (
 	assetTerminated  = "terminated"
 )
 
-// transitions is the life cycle of a request (facts/connect.md 2.2). What is not
-// here is refused with REQ_001; a final status leads nowhere.
+// transitions is the life cycle of a request (connect/WIRE.md#2.2). What is not here is refused
+// with REQ_001; a final status leads nowhere.
 var transitions = map[connect.RequestStatus][]connect.RequestStatus{
 	connect.StatusDraft:      {connect.StatusPending, connect.StatusTiersSetup, connect.StatusInquiring},
 	connect.StatusPending:    {connect.StatusInquiring, connect.StatusTiersSetup, connect.StatusScheduled, connect.StatusApproved, connect.StatusFailed},

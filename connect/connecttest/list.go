@@ -13,7 +13,7 @@ import (
 )
 
 // defaultLimit is the page size when none is asked for: the one of Connect is
-// not published, this is the official client's (facts/connect.md 4).
+// not published, this is the official client's (connect/WIRE.md#4).
 const defaultLimit = 100
 
 // table is a list that can be asked for: its rows in their natural order, and
@@ -44,8 +44,8 @@ type key[T any] struct {
 	down  bool
 }
 
-// page answers a list call (facts/connect.md 3 and 4). Status 400 and its code
-// for a bad query are inferred.
+// page answers a list call (connect/WIRE.md#3 and connect/WIRE.md#4). Status 400 and its code for a
+// bad query are inferred.
 func page[T any](c call, t table[T], rows []T, pageMax int) answer {
 	q, err := t.parse(c.URL.RawQuery)
 	if err != nil {
@@ -119,7 +119,7 @@ func (q *query[T]) sort(rows []T) {
 }
 
 // parse reads a raw query: the server undoes the percent-encoding of all of it,
-// in which a plus is a plus, and then parses (facts/connect.md 3).
+// in which a plus is a plus, and then parses (connect/WIRE.md#3).
 func (t table[T]) parse(raw string) (*query[T], error) {
 	plain, err := url.PathUnescape(raw)
 	if err != nil {

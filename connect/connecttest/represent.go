@@ -7,7 +7,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// stamp is how Connect writes a time (facts/connect.md 1).
+// stamp is how Connect writes a time (connect/WIRE.md#1).
 func stamp(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -30,7 +30,7 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// requestJSON is a request on the wire (facts/connect.md 2.2).
+// requestJSON is a request on the wire (connect/WIRE.md#2.2).
 func (s *System) requestJSON(r *request) map[string]any {
 	asset := s.assetJSON(r.asset)
 	if len(r.items) > 0 {
@@ -86,7 +86,7 @@ const (
 )
 
 // hubJSON is the hub on the wire. Its last_health_check comes without a zone and
-// means UTC (facts/connect.md 1).
+// means UTC (connect/WIRE.md#1).
 func (s *System) hubJSON() map[string]any {
 	var check any
 	if !s.healthCheck.IsZero() {

@@ -2,7 +2,7 @@ package connecttest
 
 import "net/http"
 
-// routes is the part of the API that this Connect has (facts/connect.md 2.1).
+// routes is the part of the API that this Connect has (connect/WIRE.md#2.1).
 func (s *System) routes() http.Handler {
 	mux := http.NewServeMux()
 	on := func(method, path string, f func(call) answer) {
@@ -22,8 +22,8 @@ func (s *System) routes() http.Handler {
 	}
 	on("POST", "/devops/services/{ext}/installations/{inst}/impersonate", s.impersonate)
 
-	// Clients probe the base URL without a key (facts/connect.md 0.3). Which
-	// status it answers is not known; only the header matters.
+	// Clients probe the base URL without a key (connect/WIRE.md#0.3). Which status it answers is
+	// not known; only the header matters.
 	probe := s.handle(anyone, func(call) answer { return good(map[string]any{}) })
 	mux.Handle("GET "+basePath, probe)
 	mux.Handle("GET "+basePath+"/{$}", probe)
@@ -32,7 +32,7 @@ func (s *System) routes() http.Handler {
 }
 
 // impersonate is what the connector calls before every step of an order
-// (facts/connect.md 7.2). The key that it hands out is the one it was called with.
+// (connect/WIRE.md#7.2). The key that it hands out is the one it was called with.
 func (s *System) impersonate(call) answer {
 	return good(map[string]any{"installation_api_key": "ApiKey " + s.cfg.Key})
 }

@@ -118,8 +118,8 @@ func (s *System) Close() error {
 }
 
 // SetMaintenance begins or ends a maintenance. While it lasts every answer is a
-// 502 with an HTML page and without Connect-Version (facts/connect.md 7.1; the
-// page itself is inferred), and vendors, who need Connect too, wait.
+// 502 with an HTML page and without Connect-Version. The 502 is from CloudBlue's code, the rest is
+// inferred (connect/WIRE.md#7.1); vendors, who need Connect too, wait.
 func (s *System) SetMaintenance(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +149,8 @@ func (s *System) Forbid(prefixes ...string) {
 	s.forbidden = slices.Clone(prefixes)
 }
 
-// Touch records a health check of the hub now, as a living Commerce does every
-// 305 s (facts/connect.md 0.7).
+// Touch records a health check of the hub now, as a Commerce that works does every 305 s, by the
+// connector's code (connect/WIRE.md#0.7).
 func (s *System) Touch() { s.SetHealthCheck(s.now()) }
 
 // SetHealthCheck sets the hub's last_health_check. Zero is null, the state of a

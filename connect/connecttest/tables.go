@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// The lookups of facts/connect.md 2.3.
+// The lookups of connect/WIRE.md#2.3.
 const (
 	idLookups   = "eq ne like ilike null in out"
 	timeLookups = "eq ne ge gt le lt in out"

@@ -1,8 +1,9 @@
 // Package maintenance knows when CloudBlue Connect is under maintenance: announced
 // windows, from a file, a status page or a calendar that people keep, and observed ones.
 //
-// Connect announces its maintenance to people, not in its API (facts/md 0.4),
-// so that the operator supplies the windows, in code or in a file:
+// Connect does not announce its maintenance in its API (documented, connect/WIRE.md#0.1) and has no
+// known status page (connect/WIRE.md#0.4), so that the operator supplies the windows, in code or in
+// a file:
 //
 //	calendar, err := LoadCalendarFile("windows.json")
 //	if err != nil {

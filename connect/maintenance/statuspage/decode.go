@@ -26,7 +26,7 @@ type unreadable struct {
 	err error
 }
 
-// item is one as the page tells it (facts/connect.md 10.2).
+// item is one as the page tells it (connect/WIRE.md#10.2).
 type item struct {
 	id, name, status             string
 	scheduledFor, scheduledUntil time.Time

@@ -1,6 +1,6 @@
 // Package statuspage reads maintenance windows from a status page that has the
 // "status API v2" of Atlassian Statuspage, which others imitate
-// (facts/connect.md 10.2, https://confluence.status.atlassian.com/api).
+// (documented, connect/WIRE.md#10.2, https://confluence.status.atlassian.com/api).
 //
 //	page, err := statuspage.New("https://status.example.com",
 //		statuspage.WithComponents("Connect API"))

@@ -68,7 +68,7 @@ func positive(option string, d time.Duration) error {
 }
 
 // WithFeedLimit sets how many maintenances the page tells at most: with that many, older
-// ones may be missing. Default 50 (facts/connect.md 10.2); imitators may differ.
+// ones may be missing. Default 50, as documented (connect/WIRE.md#10.2); imitators may differ.
 func WithFeedLimit(n int) Option {
 	return func(c *config) error {
 		if n < 1 {

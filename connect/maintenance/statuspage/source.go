@@ -92,7 +92,7 @@ func (s *Source) Windows(ctx context.Context, from, to time.Time) ([]maintenance
 func (s *Source) failure(err error) error { return fmt.Errorf("statuspage: %s: %w", s.page, err) }
 
 // complete adds what a full feed may have no room for, and says what stays missing.
-// The two other feeds are not told to be limited (facts/connect.md 10.2).
+// The two other feeds are not told to be limited (connect/WIRE.md#10.2).
 func (s *Source) complete(ctx context.Context, told *maintenances, from time.Time, n *notes) *maintenances {
 	list := *told
 	list.items = slices.Clone(told.items)

@@ -18,8 +18,8 @@ const (
 	cancelled
 )
 
-// phases are the statuses of Statuspage and incident.io (facts/connect.md 10.2).
-// Nothing tells of a status for cancelled ones (inferred).
+// phases are the statuses of Statuspage and incident.io (connect/WIRE.md#10.2). Nothing tells of a
+// status for cancelled ones (inferred).
 var phases = map[string]phase{
 	"scheduled": announced, "maintenance_scheduled": announced,
 	"in_progress": ongoing, "verifying": ongoing, "maintenance_in_progress": ongoing,
