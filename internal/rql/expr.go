@@ -15,11 +15,11 @@ const (
 	// tokens are read over.
 	Text Dialect = iota
 	// Connect quotes values; a value with both kinds of quotes cannot be written
-	// (facts/connect.md 3). The query as a whole is percent-encoded once more, by
-	// [Escape]; undo that with url.PathUnescape before [Parse].
+	// (connect/WIRE.md#3). The query as a whole is percent-encoded once more, by [Escape]; undo
+	// that with url.PathUnescape before [Parse].
 	Connect
 	// APS percent-encodes the reserved characters inside values
-	// (facts/commerce.md 2.5). An empty value cannot be written; there is empty().
+	// (commerce/WIRE.md#2.5). An empty value cannot be written; there is empty().
 	APS
 )
 
@@ -96,7 +96,7 @@ func isWord(c byte) bool {
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
-// isProperty reports whether s is [A-Za-z][\w.-]* (facts/connect.md 3).
+// isProperty reports whether s is [A-Za-z][\w.-]* (connect/WIRE.md#3).
 func isProperty(s string) bool {
 	if s == "" || !isLetter(s[0]) {
 		return false

@@ -156,7 +156,7 @@ func (w *writer) connectValue(s string) error {
 }
 
 // isBareConnect is ^[\w\-*+\\][\w.\-:+@*\\]*$ with an ASCII \w: the server reads
-// more without quotes, but all of this for sure (facts/connect.md 3).
+// more without quotes, but all of this for sure (connect/WIRE.md#3).
 func isBareConnect(s string) bool {
 	if s == "" || !isWord(s[0]) && !strings.ContainsRune(`-*+\`, rune(s[0])) {
 		return false
@@ -186,9 +186,9 @@ func (w *writer) apsValue(s string) error {
 }
 
 // Escape percent-encodes a formatted Connect query for URL.RawQuery: the server
-// unquotes the whole query string before it parses (facts/connect.md 3). A blank
-// becomes %20, never a plus sign. Inside quotes the characters that join and
-// nest terms are encoded as well, so that nothing on the way splits them.
+// unquotes the whole query string before it parses (connect/WIRE.md#3). A blank becomes %20, never
+// a plus sign. Inside quotes the characters that join and nest terms are encoded as well, so that
+// nothing on the way splits them.
 func Escape(query string) string {
 	var b strings.Builder
 	b.Grow(len(query) + len(query)/4)

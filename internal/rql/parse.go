@@ -302,7 +302,7 @@ func (p *parser) connectValue() (string, error) {
 	return p.in[start:p.pos], nil
 }
 
-// isConnectRune tells what lib-rql reads without quotes (facts/connect.md 3).
+// isConnectRune tells what lib-rql reads without quotes (connect/WIRE.md#3).
 func isConnectRune(r rune, size int, first bool) bool {
 	switch {
 	case r == utf8.RuneError && size <= 1:
@@ -314,8 +314,8 @@ func isConnectRune(r rune, size int, first bool) bool {
 	}
 }
 
-// apsReserved must be percent-encoded inside values (facts/commerce.md 2.5); |
-// joins terms, and " < > cannot stand in a URL.
+// apsReserved must be percent-encoded inside values (commerce/WIRE.md#2.5); | joins terms, and " <
+// > cannot stand in a URL.
 const apsReserved = " !#&'(),=;[]|\"<>"
 
 func (p *parser) apsValue() (string, error) {

@@ -25,7 +25,7 @@ func limit(start, count string) rql.Expr {
 
 func sortBy(p string) rql.Expr { return rql.Call("sort", rql.Val(p)) }
 
-// The queries are those of facts/commerce.md 2.2–2.7 and facts/connect.md 3, as
+// The queries are those of commerce/WIRE.md#2.2 to commerce/WIRE.md#2.7 and connect/WIRE.md#3, as
 // they go on the wire.
 func TestTheQueriesOfTheFacts(t *testing.T) {
 	t.Parallel()

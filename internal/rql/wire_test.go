@@ -26,7 +26,7 @@ func onTheWire(t require.TestingT, raw string) string {
 	return query
 }
 
-// connectValues are the values of facts/connect.md 3, without and with quotes.
+// connectValues are the values of connect/WIRE.md#3, without and with quotes.
 var connectValues = regexp.MustCompile(`^(?:([\w\-*+\\][\w.\s\-:+@*\\]*)|"([^"]*)"|'([^']*)')(,|$)`)
 
 func TestConnectReadsEveryValueAsItWasMeant(t *testing.T) {
@@ -68,7 +68,7 @@ func TestAPSReadsEveryValueAsItWasMeant(t *testing.T) {
 		var got []string
 		for v := range strings.SplitSeq(list, ",") {
 			if v != "null()" && v != "empty()" {
-				require.NotRegexp(rt, `[ !#&'()=;\[\]]`, v, "reserved inside a value (facts/commerce.md 2.5)")
+				require.NotRegexp(rt, `[ !#&'()=;\[\]]`, v, "reserved inside a value (commerce/WIRE.md#2.5)")
 			}
 			// Whether the server decodes as a path or as a form is not published.
 			path, err := url.PathUnescape(v)

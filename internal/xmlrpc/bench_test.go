@@ -12,7 +12,7 @@ import (
 
 const benchRows = 5000
 
-// row is an order as GetOrder_API gives it: facts/commerce.md 1.4.
+// row is an order as GetOrder_API gives it: commerce/WIRE.md#1.4.
 type row struct {
 	ID, Vendor, Customer         int
 	Number, Status, Type         string

@@ -42,9 +42,9 @@ type Wide string
 
 // The elements for wide integers. The specification has none; a server may know one.
 const (
-	NoWide Wide = ""       // such integers are refused: Billing (facts/commerce.md 1.3)
+	NoWide Wide = ""       // such integers are refused: Billing (commerce/WIRE.md#1.3)
 	I8     Wide = "i8"     // up to 64 bits
-	BigInt Wide = "bigint" // any size: Operations (facts/commerce.md 4)
+	BigInt Wide = "bigint" // any size: Operations (commerce/WIRE.md#4)
 )
 
 // EncodeOptions says what the other side understands beyond the specification.

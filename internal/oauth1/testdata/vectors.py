@@ -3,7 +3,7 @@ nothing else, with Python's own URL parser in place of ours.
 
     python3 vectors.py > vectors.json
 
-The first four are also those of facts/commerce.md 2.2, which come from oauthlib;
+The first four are also those of commerce/WIRE.md#2.2, which come from oauthlib;
 the script fails if it does not arrive at the same.
 """
 import base64
