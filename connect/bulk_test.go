@@ -116,7 +116,7 @@ func TestTenThousandKeysAreLookedUpInChunksWithinTheLimits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, client, m, keys := crowd(t, test.keys, 100*time.Millisecond, test.opts...)
 				began := time.Now()
-				found, err := client.NewestRequests(t.Context(), keys)
+				found, err := client.LatestRequests(t.Context(), keys)
 				require.NoError(t, err)
 				t.Logf("%d keys: %d calls, %d at once, %d in the busiest second, %s", len(keys), len(m.calls), m.most, m.busiest(), time.Since(began))
 				require.Len(t, found, len(keys))
@@ -150,7 +150,7 @@ func wanted(i int) []connect.RequestStatus {
 	}
 }
 
-func statusesOf(found []connect.Newest) []connect.RequestStatus {
+func statusesOf(found []connect.LatestRequest) []connect.RequestStatus {
 	all := make([]connect.RequestStatus, len(found))
 	for i, n := range found {
 		all[i] = n.Request.Status
@@ -181,7 +181,7 @@ func TestLookUpsThatAreRefusedInARowLeaveTheRestUnknown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
 				test.arrange(t, sys)
-				found, err := client.NewestRequests(t.Context(), keys)
+				found, err := client.LatestRequests(t.Context(), keys)
 				require.ErrorIs(t, err, test.is)
 				require.ErrorContains(t, err, "600 of 600 keys are unknown: ")
 				require.ErrorContains(t, err, "keys were not asked for, since 3 look-ups in a row were refused")
@@ -198,7 +198,7 @@ func TestAMaintenanceThatBeginsDuringTheLookUpsLeavesTheirKeysUnknown(t *testing
 	synctest.Test(t, func(t *testing.T) {
 		sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
 		time.AfterFunc(250*time.Millisecond, func() { sys.SetMaintenance(true) })
-		found, err := client.NewestRequests(t.Context(), keys)
+		found, err := client.LatestRequests(t.Context(), keys)
 		require.ErrorIs(t, err, connect.ErrUnavailable)
 		require.NotEmpty(t, found)
 		require.Less(t, len(found), len(keys))
@@ -219,7 +219,7 @@ func TestARetryAfterHoldsEveryLookUpBack(t *testing.T) {
 			Skip: 5, Times: 1, Kind: connecttest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: 20 * time.Second,
 		}))
 		began := time.Now()
-		found, err := client.NewestRequests(t.Context(), keys)
+		found, err := client.LatestRequests(t.Context(), keys)
 		require.NoError(t, err)
 		require.Len(t, found, len(keys))
 		for _, at := range m.calls {
@@ -237,7 +237,7 @@ func TestALongRetryAfterEndsTheLookUps(t *testing.T) {
 			Skip: 5, Times: 1, Kind: connecttest.FaultStatus, Status: http.StatusServiceUnavailable, RetryAfter: time.Hour,
 		}))
 		began := time.Now()
-		found, err := client.NewestRequests(t.Context(), keys)
+		found, err := client.LatestRequests(t.Context(), keys)
 		require.ErrorIs(t, err, connect.ErrUnavailable)
 		require.NotEmpty(t, found)
 		// The two that were answered in the instant of the refusal may each have been followed by one more.
@@ -245,7 +245,7 @@ func TestALongRetryAfterEndsTheLookUps(t *testing.T) {
 		require.LessOrEqual(t, len(m.calls), 8)
 		require.LessOrEqual(t, m.calls[len(m.calls)-1].Sub(began), 200*time.Millisecond)
 
-		_, _, err = client.NewestRequest(t.Context(), keys[0])
+		_, _, err = client.LatestRequest(t.Context(), keys[0])
 		require.ErrorIs(t, err, connect.ErrUnavailable)
 		require.ErrorContains(t, err, "not sent: an answer to another call asked to wait, 1h0m0s more")
 		told, ok := errors.AsType[*connect.Error](err)
@@ -262,7 +262,7 @@ func TestTheRateHoldsForTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys, client, m, keys := crowd(t, 300, 10*time.Millisecond, connect.WithRate(2), connect.WithMaxTries(20))
 		require.NoError(t, sys.AddFault(connecttest.Fault{Every: 2, Kind: connecttest.FaultStatus, Status: http.StatusTooManyRequests}))
-		found, err := client.NewestRequests(t.Context(), keys)
+		found, err := client.LatestRequests(t.Context(), keys)
 		require.NoError(t, err)
 		require.Len(t, found, len(keys))
 		require.Greater(t, len(m.calls), 10)
@@ -270,10 +270,10 @@ func TestTheRateHoldsForTriesAgain(t *testing.T) {
 	})
 }
 
-func BenchmarkNewestRequestsOfTenThousandKeys(b *testing.B) {
+func BenchmarkLatestRequestsOfTenThousandKeys(b *testing.B) {
 	_, client, m, keys := crowd(b, 10_000, 0)
 	for b.Loop() {
-		found, err := client.NewestRequests(b.Context(), keys)
+		found, err := client.LatestRequests(b.Context(), keys)
 		if err != nil || len(found) != len(keys) {
 			b.Fatal(len(found), err)
 		}

@@ -150,7 +150,7 @@ func WithMaxBody(bytes int64) Option {
 	}
 }
 
-// WithConcurrency sets how many look-ups [Client.NewestRequests] has under way at
+// WithConcurrency sets how many look-ups [Client.LatestRequests] has under way at
 // once, 1 to 4. Default 3. Connect publishes no rate limit.
 func WithConcurrency(n int) Option {
 	return func(c *config) error {
@@ -174,7 +174,7 @@ func WithRate(perSecond float64) Option {
 	}
 }
 
-// WithChunkSize sets how many keys [Client.NewestRequests] asks for in one
+// WithChunkSize sets how many keys [Client.LatestRequests] asks for in one
 // look-up, 1 to 50. Default 50, which keeps the URL below 4 KiB.
 func WithChunkSize(n int) Option {
 	return func(c *config) error {

@@ -13,7 +13,7 @@
 //		return err
 //	}
 //	key := connect.RequestKey{Tenant: order.TenantID, Type: connect.TypePurchase}
-//	newest, found, err := client.NewestRequest(ctx, key)
+//	newest, found, err := client.LatestRequest(ctx, key)
 //	switch {
 //	case errors.Is(err, connect.ErrUnavailable): // still under maintenance: hold
 //	case err != nil: // unknown: hold
@@ -21,7 +21,7 @@
 //	default: // newest.Request.Status says who must act next
 //	}
 //
-// [Client.NewestRequests] does that for many keys at once, [Client.Requests] lists,
+// [Client.LatestRequests] does that for many keys at once, [Client.Requests] lists,
 // and [Client.Probe] looks from outside, without the key, whether Connect is up.
 //
 // Every failed call is an [*Error] on one line; errors.Is tells its kind. Reads are

@@ -49,14 +49,14 @@ func ExampleClient_CountRequests() {
 	// Output: 3 <nil>
 }
 
-func ExampleClient_NewestRequests() {
+func ExampleClient_LatestRequests() {
 	client := exampleClient()
 	keys := []connect.RequestKey{
 		{Tenant: "tenant-1", Type: connect.TypePurchase},
 		{Subscription: "1000043", Type: connect.TypePurchase},
 		{Tenant: "tenant-3", Type: connect.TypePurchase},
 	}
-	found, err := client.NewestRequests(context.Background(), keys)
+	found, err := client.LatestRequests(context.Background(), keys)
 	if err != nil {
 		fmt.Println(err) // says why keys are not in found
 	}

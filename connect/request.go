@@ -111,8 +111,8 @@ type RequestKey struct {
 	Type         RequestType
 }
 
-// Newest is the newest request of one asset and type.
-type Newest struct {
+// LatestRequest is the newest request of one asset and type.
+type LatestRequest struct {
 	Request Request
 	// FailedInRow counts the requests of this asset and type that failed in a
 	// row, newest first; 0 when the newest has not failed.

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-func TestNewestRequests_leave_unknown_only_the_keys_of_a_row_that_may_be_theirs(t *testing.T) {
+func TestLatestRequests_leave_unknown_only_the_keys_of_a_row_that_may_be_theirs(t *testing.T) {
 	t.Parallel()
 	const asset = `"asset":{"id":"AS-1","external_uid":"tenant-0004"}`
 	for name, test := range map[string]struct{ row, says string }{
@@ -41,7 +41,7 @@ func TestNewestRequests_leave_unknown_only_the_keys_of_a_row_that_may_be_theirs(
 				}
 				return ""
 			}}
-			found, err := clientOver(t, fake).NewestRequests(t.Context(), keys)
+			found, err := clientOver(t, fake).LatestRequests(t.Context(), keys)
 			require.ErrorContains(t, err, "1 of 50 keys are unknown: tenant tenant-0004: ")
 			require.ErrorContains(t, err, test.says)
 			require.Len(t, found, 49)
@@ -53,7 +53,7 @@ func TestNewestRequests_leave_unknown_only_the_keys_of_a_row_that_may_be_theirs(
 	}
 }
 
-func TestNewestRequests_bound_the_look_ups_in_halves(t *testing.T) {
+func TestLatestRequests_bound_the_look_ups_in_halves(t *testing.T) {
 	t.Parallel()
 	rows := purchases(50)
 	keys := make([]connect.RequestKey, len(rows))
@@ -61,13 +61,13 @@ func TestNewestRequests_bound_the_look_ups_in_halves(t *testing.T) {
 		keys[i] = tenantKey(rows[i].tenant)
 	}
 	fake := &fakeConnect{rows: rows, add: func(string) string { return `null` }}
-	found, err := clientOver(t, fake).NewestRequests(t.Context(), keys)
+	found, err := clientOver(t, fake).LatestRequests(t.Context(), keys)
 	require.ErrorContains(t, err, "50 of 50 keys are unknown: ")
 	require.Empty(t, found)
 	require.Less(t, len(fake.queries), 100)
 }
 
-func TestNewestRequests_skip_rows_of_something_else(t *testing.T) {
+func TestLatestRequests_skip_rows_of_something_else(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]string{
 		"another tenant":         `{"id":"PR-1","type":"purchase","status":"odd","created":"2026-01-10","asset":{"external_uid":"tenant-9"}}`,
@@ -78,7 +78,7 @@ func TestNewestRequests_skip_rows_of_something_else(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake := &fakeConnect{rows: purchases(1), add: func(string) string { return row }}
-			found, err := clientOver(t, fake).NewestRequests(t.Context(),
+			found, err := clientOver(t, fake).LatestRequests(t.Context(),
 				[]connect.RequestKey{tenantKey("tenant-0000"), tenantKey("tenant-0001")})
 			require.NoError(t, err)
 			require.Len(t, found[tenantKey("tenant-0000")], 1)
@@ -88,7 +88,7 @@ func TestNewestRequests_skip_rows_of_something_else(t *testing.T) {
 	}
 }
 
-func TestNewestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
+func TestLatestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
 	t.Parallel()
 	var keys []connect.RequestKey
 	for i := range 50 {
@@ -102,7 +102,7 @@ func TestNewestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
 		resp.Request = r
 		return resp, nil
 	}))
-	found, err := client.NewestRequests(t.Context(), keys)
+	found, err := client.LatestRequests(t.Context(), keys)
 	require.NoError(t, err)
 	require.Len(t, found, 50)
 	require.Less(t, longest, 8000)
@@ -113,7 +113,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Otherwise the order would count as one that never reached Connect.
-func TestNewestRequests_find_requests_whose_keys_have_blanks_around_them(t *testing.T) {
+func TestLatestRequests_find_requests_whose_keys_have_blanks_around_them(t *testing.T) {
 	t.Parallel()
 	for _, key := range []connect.RequestKey{
 		tenantKey("tenant-0000"), tenantKey(" tenant-0000"),
@@ -123,7 +123,7 @@ func TestNewestRequests_find_requests_whose_keys_have_blanks_around_them(t *test
 			return `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10",` +
 				`"asset":{"id":"AS-1","external_uid":" Tenant-0000\n","external_id":" 1000 "}}`
 		}}
-		found, err := clientOver(t, fake).NewestRequests(t.Context(), []connect.RequestKey{key})
+		found, err := clientOver(t, fake).LatestRequests(t.Context(), []connect.RequestKey{key})
 		require.NoError(t, err)
 		require.Len(t, found[key], 1, "%+v", key)
 	}
@@ -131,7 +131,7 @@ func TestNewestRequests_find_requests_whose_keys_have_blanks_around_them(t *test
 
 // A server that filters by status does not return a request whose status this library
 // does not know, if it is asked for the others.
-func TestNewestRequests_ask_for_requests_in_every_status(t *testing.T) {
+func TestLatestRequests_ask_for_requests_in_every_status(t *testing.T) {
 	t.Parallel()
 	const row = `{"id":"PR-1","type":"purchase","status":"on_hold","created":"2026-01-10",` +
 		`"asset":{"id":"AS-1","external_uid":"tenant-1"}}`
@@ -141,7 +141,7 @@ func TestNewestRequests_ask_for_requests_in_every_status(t *testing.T) {
 		}
 		return row
 	}}
-	found, err := clientOver(t, fake).NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-1")})
+	found, err := clientOver(t, fake).LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-1")})
 	require.ErrorContains(t, err, `has the unknown status "on_hold"`)
 	require.Empty(t, found)
 }

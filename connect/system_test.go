@@ -58,7 +58,7 @@ func TestTheClientReadsASystemThatWorks(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 
-	newest, ok, err := client.NewestRequest(t.Context(), tenantKey("tenant-07"))
+	newest, ok, err := client.LatestRequest(t.Context(), tenantKey("tenant-07"))
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, 1, newest.FailedInRow)
@@ -91,12 +91,12 @@ func TestTheClientSeesAMaintenanceBeginAndEnd(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, connect.MaintenanceSuspected, during.Class)
 		require.ErrorIs(t, during.Err, connect.ErrUnavailable)
-		found, err := client.NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-01")})
+		found, err := client.LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-01")})
 		require.ErrorIs(t, err, connect.ErrUnavailable)
 		require.Empty(t, found)
 
 		sys.SetMaintenance(false)
-		found, err = client.NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-01")})
+		found, err = client.LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-01")})
 		require.NoError(t, err)
 		require.Len(t, found[tenantKey("tenant-01")], 1)
 	})
@@ -107,7 +107,7 @@ func TestAMissingPermissionIsToldFromAMissingRequest(t *testing.T) {
 	sys, client := system(t, 1)
 	sys.Forbid("/requests")
 	require.ErrorContains(t, client.CheckAccess(t.Context()), "lacks the permission Subscriptions")
-	found, err := client.NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-00")})
+	found, err := client.LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-00")})
 	require.ErrorIs(t, err, connect.ErrForbidden)
 	require.Empty(t, found)
 }

@@ -29,12 +29,12 @@ func shuffling(seed uint64) func(int, *fakeConnect) {
 	}
 }
 
-func TestNewestRequests_find_every_request_of_the_same_second(t *testing.T) {
+func TestLatestRequests_find_every_request_of_the_same_second(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		rows, keys := together(30)
 		fake := &fakeConnect{rows: rows, before: shuffling(seed)}
-		found, err := clientOver(t, fake, connect.WithPageSize(7)).NewestRequests(t.Context(), keys)
+		found, err := clientOver(t, fake, connect.WithPageSize(7)).LatestRequests(t.Context(), keys)
 		require.NoError(t, err)
 		for _, key := range keys {
 			require.Len(t, found[key], 1, "seed %d", seed)
@@ -42,7 +42,7 @@ func TestNewestRequests_find_every_request_of_the_same_second(t *testing.T) {
 	}
 }
 
-func TestNewestRequests_find_every_request_of_the_same_second_in_the_test_system(t *testing.T) {
+func TestLatestRequests_find_every_request_of_the_same_second_in_the_test_system(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Seed: 1, ShuffleTies: true})
 	var keys []connect.RequestKey
@@ -59,7 +59,7 @@ func TestNewestRequests_find_every_request_of_the_same_second_in_the_test_system
 	client, err := connect.New(testBase, connect.APIKey(connecttest.DefaultKey),
 		connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}), connect.WithPageSize(20))
 	require.NoError(t, err)
-	found, err := client.NewestRequests(t.Context(), keys)
+	found, err := client.LatestRequests(t.Context(), keys)
 	require.NoError(t, err)
 	for _, key := range keys {
 		require.Len(t, found[key], 1)

@@ -25,7 +25,7 @@ func requestOf(s *shop, r connect.Request, failed int) {
 		r.ID = "PR-s"
 	}
 	k := connect.RequestKey{Subscription: "s", Type: r.Type}
-	s.requests[k] = []connect.Newest{{Request: r, FailedInRow: failed}}
+	s.requests[k] = []connect.LatestRequest{{Request: r, FailedInRow: failed}}
 }
 
 func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {

@@ -26,14 +26,14 @@ const lastPoll = 4 * time.Minute
 //     that it did not wait for one; or its request was over before the window began
 //
 // A request that was last touched before the order was placed is an older order's.
-func (a *Attributor) AttributeAsked(o *commerce.Order, requests []connect.Newest) Attribution {
+func (a *Attributor) AttributeAsked(o *commerce.Order, requests []connect.LatestRequest) Attribution {
 	f := a.find(o)
 	f.ask(o, requests)
 	return f.Attribution
 }
 
 // ask adds to the evidence what Connect has.
-func (f *finding) ask(o *commerce.Order, requests []connect.Newest) {
+func (f *finding) ask(o *commerce.Order, requests []connect.LatestRequest) {
 	f.hear(o, requests)
 	if f.Verdict != Caused && f.Verdict != Likely {
 		return
@@ -45,7 +45,7 @@ func (f *finding) ask(o *commerce.Order, requests []connect.Newest) {
 }
 
 // hear writes down each request, or that there is none.
-func (f *finding) hear(o *commerce.Order, requests []connect.Newest) {
+func (f *finding) hear(o *commerce.Order, requests []connect.LatestRequest) {
 	if len(requests) == 0 {
 		f.Evidence = append(f.Evidence, Evidence{Kind: "request", Text: "Connect has no request for it"})
 	}
@@ -58,8 +58,8 @@ func (f *finding) hear(o *commerce.Order, requests []connect.Newest) {
 }
 
 // ownOf are the requests that are not an older order's.
-func ownOf(o *commerce.Order, requests []connect.Newest) []connect.Newest {
-	own := make([]connect.Newest, 0, len(requests))
+func ownOf(o *commerce.Order, requests []connect.LatestRequest) []connect.LatestRequest {
+	own := make([]connect.LatestRequest, 0, len(requests))
 	for _, n := range requests {
 		if !isOlder(&n.Request, o.PlacedAt) {
 			own = append(own, n)
@@ -69,7 +69,7 @@ func ownOf(o *commerce.Order, requests []connect.Newest) []connect.Newest {
 }
 
 // contradicted says why the requests speak against the window, or "".
-func (f *finding) contradicted(own []connect.Newest) string {
+func (f *finding) contradicted(own []connect.LatestRequest) string {
 	span := f.window.Span()
 	every := func(holds func(*connect.Request) bool) bool {
 		for i := range own {

@@ -12,8 +12,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func request(status connect.RequestStatus, created, updated time.Time) connect.Newest {
-	return connect.Newest{Request: connect.Request{
+func request(status connect.RequestStatus, created, updated time.Time) connect.LatestRequest {
+	return connect.LatestRequest{Request: connect.Request{
 		ID: "PR-1", Type: connect.TypePurchase, Status: status, Created: created, Updated: updated,
 	}}
 }
@@ -23,7 +23,7 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 	var never time.Time
 	for name, test := range map[string]struct {
 		placed, failed time.Time
-		requests       []connect.Newest
+		requests       []connect.LatestRequest
 		want           resubmit.Verdict
 		says           []string // of the requests, one evidence each
 	}{
@@ -32,33 +32,33 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 			[]string{"Connect has no request for it"},
 		},
 		"placed in the window, and Connect took its request there": {
-			at("22 03:00"), never, []connect.Newest{request(connect.StatusPending, at("22 03:10"), at("22 03:10"))}, resubmit.Likely,
+			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusPending, at("22 03:10"), at("22 03:10"))}, resubmit.Likely,
 			[]string{
 				"the newest purchase request is pending, created 2026-11-22T03:10:00Z, not older than the order, made in the window, which proves nothing by itself",
 				"Connect took its request, so that its first call did not fail for the window",
 			},
 		},
 		"placed in the window, and Connect took its request later": {
-			at("22 03:00"), never, []connect.Newest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))}, resubmit.Likely,
+			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))}, resubmit.Likely,
 			[]string{
 				"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made after the window",
 				"Connect took its request, so that its first call did not fail for the window",
 			},
 		},
 		"failed in the window, whatever Connect has": {
-			at("22 03:00"), at("22 03:01"), []connect.Newest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))}, resubmit.Caused,
+			at("22 03:00"), at("22 03:01"), []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))}, resubmit.Caused,
 			[]string{"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made after the window"},
 		},
 		"an older order's request is none": {
-			at("22 03:00"), never, []connect.Newest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))}, resubmit.Caused,
+			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))}, resubmit.Caused,
 			[]string{"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made before the window"},
 		},
 		"placed before the window, and it waited": {
-			at("22 01:00"), never, []connect.Newest{request(connect.StatusApproved, at("22 01:01"), at("22 05:00"))}, resubmit.Likely,
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 05:00"))}, resubmit.Likely,
 			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before the window"},
 		},
 		"placed before the window, and it still waits": {
-			at("22 01:00"), never, []connect.Newest{request(connect.StatusInquiring, at("22 01:01"), at("22 01:30"))}, resubmit.Likely,
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusInquiring, at("22 01:01"), at("22 01:30"))}, resubmit.Likely,
 			[]string{"the newest purchase request is inquiring, created 2026-11-22T01:01:00Z, not older than the order, made before the window"},
 		},
 		"placed before the window, and nothing reached Connect": {
@@ -66,21 +66,21 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 			[]string{"Connect has no request for it", "without a request of its own it did not wait for one when the window began"},
 		},
 		"placed before the window, and only an older order's request": {
-			at("22 01:00"), never, []connect.Newest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))}, resubmit.UnknownCause,
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))}, resubmit.UnknownCause,
 			[]string{
 				"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made before the window",
 				"without a request of its own it did not wait for one when the window began",
 			},
 		},
 		"placed before the window, and it was over before": {
-			at("22 01:00"), never, []connect.Newest{request(connect.StatusApproved, at("22 01:01"), at("22 01:20"))}, resubmit.UnknownCause,
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:20"))}, resubmit.UnknownCause,
 			[]string{
 				"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before the window",
 				"the request was over before the window began, so that the order no longer waited for it",
 			},
 		},
 		"placed before the window, and it was over too shortly before to have been asked for": {
-			at("22 01:00"), never, []connect.Newest{request(connect.StatusApproved, at("22 01:01"), at("22 01:58"))}, resubmit.Likely,
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:58"))}, resubmit.Likely,
 			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before the window"},
 		},
 		"outside all windows nothing follows": {
@@ -88,7 +88,7 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 			[]string{"Connect has no request for it"},
 		},
 		"a request that tells no time": {
-			at("22 03:00"), never, []connect.Newest{request(connect.StatusPending, never, never)}, resubmit.Caused,
+			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusPending, never, never)}, resubmit.Caused,
 			[]string{"the newest purchase request is pending, perhaps older than the order"},
 		},
 	} {
@@ -134,7 +134,7 @@ func TestNothingBesidesTimeAndReasonStrengthensAVerdict(t *testing.T) {
 			rates.Add(order())
 		}
 		o := order()
-		var requests []connect.Newest
+		var requests []connect.LatestRequest
 		for range rapid.IntRange(0, 2).Draw(t, "requests") {
 			status := rapid.SampledFrom([]connect.RequestStatus{connect.StatusPending, connect.StatusApproved, connect.StatusFailed}).Draw(t, "status")
 			requests = append(requests, request(status, instant.Draw(t, "created"), instant.Draw(t, "updated")))

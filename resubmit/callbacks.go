@@ -42,10 +42,10 @@ type guardedFinder struct {
 	log *slog.Logger
 }
 
-func (f guardedFinder) NewestRequests(ctx context.Context,
-	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	found, err := callback.Call(func() (map[connect.RequestKey][]connect.Newest, error) {
-		return f.to.NewestRequests(ctx, keys)
+func (f guardedFinder) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	found, err := callback.Call(func() (map[connect.RequestKey][]connect.LatestRequest, error) {
+		return f.to.LatestRequests(ctx, keys)
 	})
 	callback.Log(f.log, err)
 	return found, err

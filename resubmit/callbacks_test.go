@@ -49,14 +49,14 @@ func (f *funcs) Push(ctx context.Context, id string, to commerce.Status) error {
 	return f.shop.Push(ctx, id, to)
 }
 
-func (f *funcs) NewestRequests(ctx context.Context,
-	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (f *funcs) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if f.lookUp != nil {
 		if err := f.lookUp(); err != nil {
 			return nil, err
 		}
 	}
-	return f.shop.NewestRequests(ctx, keys)
+	return f.shop.LatestRequests(ctx, keys)
 }
 
 func (f *funcs) Probe(context.Context) (connect.Probe, error) { return f.probe() }

@@ -144,10 +144,10 @@ type timedFinder struct {
 	to RequestFinder
 }
 
-func (f *timedFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (f *timedFinder) LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	began, more := time.Now(), &more{x: f.x, who: "Connect"}
 	ctx = ratelimit.With(ctx, more)
-	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.Newest, error) { return f.to.NewestRequests(ctx, keys) })
+	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.LatestRequest, error) { return f.to.LatestRequests(ctx, keys) })
 	f.watch(began.Add(more.took()), err)
 	return found, err
 }

@@ -56,12 +56,12 @@ func (g *guarded) Push(ctx context.Context, id string, to commerce.Status) error
 	return g.shop.Push(ctx, id, to)
 }
 
-func (g *guarded) NewestRequests(ctx context.Context,
-	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (g *guarded) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := g.admit("look-up", ""); err != nil {
 		return nil, err
 	}
-	return g.shop.NewestRequests(ctx, keys)
+	return g.shop.LatestRequests(ctx, keys)
 }
 
 func (g *guarded) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {

@@ -56,7 +56,7 @@ func Decide(rules []Rule, f Facts) Decision {
 		return decideOne(rules, &f, nil)
 	}
 	var worst Decision
-	var of *connect.Newest
+	var of *connect.LatestRequest
 	for i := range f.Requests {
 		d := decideOne(rules, &f, &f.Requests[i])
 		if of == nil || caution(d.Action) > caution(worst.Action) {
@@ -82,7 +82,7 @@ func caution(a Action) int {
 
 // decideOne decides for one asset; without a newest request for no asset, or for
 // what is not known.
-func decideOne(rules []Rule, f *Facts, newest *connect.Newest) Decision {
+func decideOne(rules []Rule, f *Facts, newest *connect.LatestRequest) Decision {
 	c := ruling{Facts: f, newest: newest}
 	for i := range rules {
 		r := &rules[i]
@@ -116,7 +116,7 @@ func among[T comparable](wanted []T, v T) bool { return len(wanted) == 0 || slic
 // ruling is what a default rule looks at.
 type ruling struct {
 	*Facts
-	newest *connect.Newest // nil: none, or not known
+	newest *connect.LatestRequest // nil: none, or not known
 }
 
 // status of the newest request, with the two that Connect does not have; "" where

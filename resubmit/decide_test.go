@@ -15,14 +15,14 @@ import (
 
 var decideNow = at("22 08:00")
 
-func newest(kind connect.RequestType, status connect.RequestStatus, age time.Duration, failedInRow int) connect.Newest {
-	return connect.Newest{
+func newest(kind connect.RequestType, status connect.RequestStatus, age time.Duration, failedInRow int) connect.LatestRequest {
+	return connect.LatestRequest{
 		Request:     connect.Request{ID: "PR-1", Type: kind, Status: status, Updated: decideNow.Add(-age)},
 		FailedInRow: failedInRow,
 	}
 }
 
-func facts(class resubmit.Class, requests ...connect.Newest) resubmit.Facts {
+func facts(class resubmit.Class, requests ...connect.LatestRequest) resubmit.Facts {
 	return resubmit.Facts{
 		Order: &commerce.Order{
 			ID: "1", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
@@ -165,7 +165,7 @@ func TestOfSeveralAssetsTheMostCautiousAnswerCounts(t *testing.T) {
 	t.Parallel()
 	// One newest request for each action, from the most cautious on.
 	ranked := []struct {
-		newest connect.Newest
+		newest connect.LatestRequest
 		action resubmit.Action
 	}{
 		{newest(connect.TypePurchase, connect.StatusFailed, 0, 1), resubmit.Quarantine},

@@ -87,12 +87,12 @@ func (p hostilePusher) Push(ctx context.Context, id string, to commerce.Status) 
 	}
 }
 
-func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	found := map[connect.RequestKey][]connect.Newest{}
+func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	found := map[connect.RequestKey][]connect.LatestRequest{}
 	for _, k := range keys {
 		found[k] = nil
 		if strings.HasPrefix(k.Subscription, "s5") {
-			found[k] = []connect.Newest{{Request: connect.Request{
+			found[k] = []connect.LatestRequest{{Request: connect.Request{
 				ID: "PR-1" + hostileChars, Type: connect.RequestType("purchase" + hostileChars),
 				Status: connect.RequestStatus("odd" + hostileChars), Created: time.Now(),
 			}}}

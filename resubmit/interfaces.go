@@ -45,5 +45,5 @@ type Pusher interface {
 // KeyError(connect.RequestKey) error that returns the reason for one key, or nil if the
 // error itself is the reason.
 type RequestFinder interface {
-	NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
+	LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error)
 }

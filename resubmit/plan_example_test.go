@@ -126,7 +126,7 @@ func ExampleDecide() {
 		Order:       &commerce.Order{Type: commerce.TypeSales},
 		Attribution: resubmit.Attribution{Class: resubmit.Transient},
 		Asked:       true,
-		Requests: []connect.Newest{{Request: connect.Request{
+		Requests: []connect.LatestRequest{{Request: connect.Request{
 			ID: "PR-1-001", Type: connect.TypePurchase, Status: connect.StatusInquiring,
 		}}},
 	})

@@ -216,7 +216,7 @@ func TestPlanner_survives_a_panic_in_Progress(t *testing.T) {
 
 // afterwards is a Connect that fails, but for some calls at first.
 func afterwards(good int, err error) planFinder {
-	return func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	return func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 		if good--; good >= 0 {
 			return noRequests(ctx, keys)
 		}

@@ -755,7 +755,7 @@ func (p *planner) look(ctx context.Context, candidates []candidate) error {
 		return nil
 	}
 	keys := slices.Collect(maps.Keys(index))
-	found := make(map[connect.RequestKey][]connect.Newest, len(keys))
+	found := make(map[connect.RequestKey][]connect.LatestRequest, len(keys))
 	failed := map[connect.RequestKey]error{}
 	for some := range slices.Chunk(keys, keysAtOnce) {
 		newest, err := p.lookUp(ctx, some)
@@ -799,7 +799,7 @@ func causeOf(err error, key connect.RequestKey) error {
 
 // lookUp is one look-up in Connect.
 func (p *planner) lookUp(ctx context.Context,
-	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := p.lookUps.refused(); err != nil {
 		return nil, err
 	}
@@ -811,7 +811,7 @@ func (p *planner) lookUp(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	newest, err := p.Requests.NewestRequests(turn, keys)
+	newest, err := p.Requests.LatestRequests(turn, keys)
 	p.calls.pauseFor(err)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

@@ -54,15 +54,15 @@ type planReader func(ctx context.Context, id string) (*commerce.Order, error)
 
 func (r planReader) Order(ctx context.Context, id string) (*commerce.Order, error) { return r(ctx, id) }
 
-type planFinder func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error)
+type planFinder func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error)
 
-func (f planFinder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (f planFinder) LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	return f(ctx, keys)
 }
 
 // noRequests is a Connect that was never reached.
-var noRequests = planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	found := map[connect.RequestKey][]connect.Newest{}
+var noRequests = planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	found := map[connect.RequestKey][]connect.LatestRequest{}
 	for _, k := range keys {
 		found[k] = nil
 	}
@@ -417,7 +417,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	var mu sync.Mutex
 	var calls [][]connect.RequestKey
 	asked := map[connect.RequestKey]int{}
-	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, keys)
@@ -427,7 +427,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 		found, _ := noRequests(ctx, keys)
 		two := connect.RequestKey{Subscription: "2", Type: connect.TypePurchase}
 		if _, ok := found[two]; ok {
-			found[two] = []connect.Newest{newest(connect.TypePurchase, connect.StatusApproved, 0, 0)}
+			found[two] = []connect.LatestRequest{newest(connect.TypePurchase, connect.StatusApproved, 0, 0)}
 			delete(found, connect.RequestKey{Subscription: "3", Type: connect.TypePurchase})
 			return found, errors.New("connect: list requests: HTTP 403 Forbidden")
 		}
@@ -459,10 +459,10 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 	order := failedOrder(0)
 	undated := failedOrder(1)
 	undated.PlacedAt = time.Time{}
-	finder := planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-		found := map[connect.RequestKey][]connect.Newest{}
+	finder := planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+		found := map[connect.RequestKey][]connect.LatestRequest{}
 		for _, k := range keys {
-			found[k] = []connect.Newest{{Request: connect.Request{
+			found[k] = []connect.LatestRequest{{Request: connect.Request{
 				ID: "PR-7", Type: k.Type, Status: connect.StatusApproved, Created: longAgo.Add(-2 * time.Hour), Updated: longAgo.Add(-time.Hour),
 			}}}
 		}
@@ -487,7 +487,7 @@ func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
 		o.SubscriptionIDs = append(o.SubscriptionIDs, fmt.Sprint(i))
 	}
 	var sizes []int
-	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 		sizes = append(sizes, len(keys))
 		return noRequests(ctx, keys)
 	})
@@ -529,8 +529,8 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 
 func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 	t.Parallel()
-	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-		return map[connect.RequestKey][]connect.Newest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
+	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+		return map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})
 	require.Equal(t, resubmit.Resubmit, entries[1].Decision.Action)
@@ -547,7 +547,7 @@ func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 		"a word for the reason":      {ID: "a", Reason: "*moon*", Action: resubmit.Resubmit, Why: "x"},
 	} {
 		var calls atomic.Int32
-		finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+		finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 			calls.Add(1)
 			return noRequests(ctx, keys)
 		})
@@ -674,7 +674,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 		},
 		"while it looks in Connect": func(c *resubmit.PlanConfig, cancel context.CancelFunc) {
 			c.IgnoreConnect = false
-			c.Requests = planFinder(func(ctx context.Context, _ []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+			c.Requests = planFinder(func(ctx context.Context, _ []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 				cancel()
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -711,8 +711,8 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 
 func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 	t.Parallel()
-	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-		some := map[connect.RequestKey][]connect.Newest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
+	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+		some := map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
 		return some, errors.New(strings.Repeat("<html>\n", 1000))
 	})
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})

@@ -53,7 +53,7 @@ type Facts struct {
 	// order's type has none in Connect, or the user decided to go without Connect.
 	Asked bool
 	// Requests are the answer, one an asset; RequestsErr says why there is none.
-	Requests    []connect.Newest
+	Requests    []connect.LatestRequest
 	RequestsErr error
 	Now         time.Time
 }

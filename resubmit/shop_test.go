@@ -79,7 +79,7 @@ type shop struct {
 	reads      map[string]int
 	calls      []time.Time
 	steps      []string
-	requests   map[connect.RequestKey][]connect.Newest
+	requests   map[connect.RequestKey][]connect.LatestRequest
 	finderErr  error
 	lookups    int
 	retryAfter time.Duration
@@ -90,7 +90,7 @@ type shop struct {
 func newShop(orders ...*shopOrder) *shop {
 	s := &shop{
 		orders: make(map[string]*shopOrder), reads: make(map[string]int),
-		requests: make(map[connect.RequestKey][]connect.Newest), retryAfter: 30 * time.Second,
+		requests: make(map[connect.RequestKey][]connect.LatestRequest), retryAfter: 30 * time.Second,
 	}
 	for _, o := range orders {
 		o.generation = 1
@@ -242,7 +242,7 @@ func (s *shop) underWay(o *shopOrder) int {
 	return n
 }
 
-func (s *shop) NewestRequests(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (s *shop) LatestRequests(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, time.Now())
@@ -250,9 +250,9 @@ func (s *shop) NewestRequests(_ context.Context, keys []connect.RequestKey) (map
 	if s.finderErr != nil {
 		return nil, s.finderErr
 	}
-	out := make(map[connect.RequestKey][]connect.Newest)
+	out := make(map[connect.RequestKey][]connect.LatestRequest)
 	for _, k := range keys {
-		out[k] = append([]connect.Newest{}, s.requests[k]...)
+		out[k] = append([]connect.LatestRequest{}, s.requests[k]...)
 	}
 	return out, nil
 }
@@ -262,7 +262,7 @@ func (s *shop) answer(sub string, status connect.RequestStatus, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := connect.RequestKey{Subscription: sub, Type: connect.TypePurchase}
-	s.requests[k] = []connect.Newest{{Request: connect.Request{
+	s.requests[k] = []connect.LatestRequest{{Request: connect.Request{
 		ID: "PR-" + sub, Type: connect.TypePurchase, Status: status, Reason: reason, Updated: time.Now(),
 	}}}
 }

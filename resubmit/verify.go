@@ -306,7 +306,7 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 }
 
 // requests asks Connect when that is its turn among the looks.
-func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := x.looks.take(j.ctx); err != nil {
 		return nil, err
 	}
@@ -315,11 +315,11 @@ func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKe
 }
 
 // askConnect asks Connect. A key without an answer is an error.
-func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := x.pace.wait(j.ctx); err != nil {
 		return nil, err
 	}
-	found, err := x.cfg.Requests.NewestRequests(j.ctx, keys)
+	found, err := x.cfg.Requests.LatestRequests(j.ctx, keys)
 	if err != nil {
 		x.heed(j, err)
 		x.checkAccess("Connect", "looking up the requests of order "+j.item.Number, err)
@@ -391,8 +391,8 @@ func keyName(k connect.RequestKey) string {
 }
 
 // ownRequests leaves out what was over before the order was placed.
-func ownRequests(all []connect.Newest, placed time.Time) []connect.Newest {
-	var own []connect.Newest
+func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
+	var own []connect.LatestRequest
 	for _, n := range all {
 		if !isOlder(&n.Request, placed) {
 			own = append(own, n)

@@ -50,7 +50,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 		"one asset of two failed": {nil, func(s *shop) {
 			s.answer("s", "approved", "")
 			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
-			s.requests[k] = append(s.requests[k], connect.Newest{Request: connect.Request{ID: "PR-2", Status: "failed"}})
+			s.requests[k] = append(s.requests[k], connect.LatestRequest{Request: connect.Request{ID: "PR-2", Status: "failed"}})
 		}, nil, "falseSuccess", "PR-2 is failed: no reason told", 310 * time.Second},
 		"Connect approves later": {nil, func(s *shop) {
 			s.answer("s", "pending", "")
@@ -66,7 +66,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 		"without a grace the first look decides": {nil, nil, func(c *resubmit.Config) { c.Verify.ConnectGrace = -1 },
 			"falseSuccess", "has no purchase request", 10 * time.Second},
 		"four failed cancels in a row that Commerce reports as done are found": {func(o *shopOrder) { o.Type = "CL" }, func(s *shop) {
-			s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeCancel}] = []connect.Newest{
+			s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeCancel}] = []connect.LatestRequest{
 				{Request: connect.Request{ID: "PR-5", Status: "failed", Reason: "no"}, FailedInRow: 5},
 			}
 		}, nil, "falseSuccess", "PR-5 is failed: no", 310 * time.Second},
@@ -81,7 +81,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			"completed", "orders of type RN have no request in Connect", 10 * time.Second},
 		"a suspension that Commerce reports as done is looked up in Connect": {func(o *shopOrder) { o.Type = "XX" },
 			func(s *shop) {
-				s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeSuspend}] = []connect.Newest{
+				s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeSuspend}] = []connect.LatestRequest{
 					{Request: connect.Request{ID: "PR-9", Status: "failed", Reason: "no"}},
 				}
 			},
@@ -90,7 +90,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			}, "falseSuccess", "PR-9 is failed: no", 310 * time.Second},
 		"the tenant is the better key": {func(o *shopOrder) { o.TenantID = "t" }, func(s *shop) {
 			s.answer("s", "failed", "")
-			s.requests[connect.RequestKey{Tenant: "t", Type: connect.TypePurchase}] = []connect.Newest{
+			s.requests[connect.RequestKey{Tenant: "t", Type: connect.TypePurchase}] = []connect.LatestRequest{
 				{Request: connect.Request{ID: "PR-t", Status: "approved"}},
 			}
 		}, nil, "completed", "approved PR-t", 10 * time.Second},
@@ -247,7 +247,7 @@ func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
 // silentFinder answers for no key.
 type silentFinder struct{}
 
-func (silentFinder) NewestRequests(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (silentFinder) LatestRequests(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	return nil, nil
 }
 

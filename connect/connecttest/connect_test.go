@@ -55,7 +55,7 @@ func TestTheClientOfThisModuleUnderstandsTheSystem(t *testing.T) {
 	_, err = client.Request(t.Context(), "PR-0")
 	require.ErrorIs(t, err, connect.ErrNotFound)
 
-	newest, err := client.NewestRequests(t.Context(), append(keys, connect.RequestKey{Subscription: "1003", Type: connect.TypeCancel}, connect.RequestKey{Tenant: "nobody", Type: connect.TypePurchase}))
+	newest, err := client.LatestRequests(t.Context(), append(keys, connect.RequestKey{Subscription: "1003", Type: connect.TypeCancel}, connect.RequestKey{Tenant: "nobody", Type: connect.TypePurchase}))
 	require.NoError(t, err)
 	for i, key := range keys {
 		require.Len(t, newest[key], 1)

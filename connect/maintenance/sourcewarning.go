@@ -24,7 +24,7 @@ var (
 type SourceWarning struct { //nolint:errname // it is no failure, and its name says so
 	// Source names the source, as in Window.Source; [Multi] puts its name there.
 	Source string
-	// Kind is [ErrIncomplete], [ErrDoubtful] or [ErrStale].
+	// Kind is [ErrIncomplete], [ErrUncertain] or [ErrStale].
 	Kind error
 	// Span is the time that it is about. The zero Span is all time.
 	Span Span

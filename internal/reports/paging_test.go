@@ -157,7 +157,7 @@ func TestContentful96FiftyLongKeys(t *testing.T) {
 	for i := range 50 {
 		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase, Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
 	}
-	found, err := connectClient(t, s.URL).NewestRequests(within(t, 10*time.Second), keys)
+	found, err := connectClient(t, s.URL).LatestRequests(within(t, 10*time.Second), keys)
 	if len(found) != 50 {
 		t.Errorf("%d of 50 keys were answered: %.300v", len(found), err)
 	}
@@ -272,7 +272,7 @@ func TestImmediateJobs57TiesInConnect(t *testing.T) {
 			w.Header().Set("Content-Range", fmt.Sprintf("items %d-%d/30", offset, offset+len(page)-1))
 			_, _ = io.WriteString(w, "["+strings.Join(page, ",")+"]")
 		})
-		found, err := connectClient(t, s.URL, connect.WithPageSize(7)).NewestRequests(within(t, 10*time.Second), keys)
+		found, err := connectClient(t, s.URL, connect.WithPageSize(7)).LatestRequests(within(t, 10*time.Second), keys)
 		if err != nil {
 			continue // as good
 		}

@@ -130,9 +130,9 @@ type finder struct {
 	log *Log
 }
 
-func (f *finder) NewestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
+func (f *finder) LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	start := time.Now()
-	found, err := f.to.NewestRequests(ctx, keys)
+	found, err := f.to.LatestRequests(ctx, keys)
 	line := Line{Event: EventLookUp, Found: make([]string, 0, len(keys))}
 	for _, k := range keys {
 		line.Found = append(line.Found, describe(k, found)...)
@@ -158,7 +158,7 @@ func (p *prober) Probe(ctx context.Context) (connect.Probe, error) {
 }
 
 // describe says what was found for a key.
-func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.Newest) []string {
+func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.LatestRequest) []string {
 	name := "tenant " + k.Tenant
 	if k.Tenant == "" {
 		name = "subscription " + k.Subscription

@@ -95,12 +95,12 @@ type panickyFinder struct {
 	p *process
 }
 
-func (f panickyFinder) NewestRequests(
+func (f panickyFinder) LatestRequests(
 	ctx context.Context, keys []connect.RequestKey,
-) (map[connect.RequestKey][]connect.Newest, error) {
+) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	s := f.p.struck(callLookUp, -1)
 	f.p.strike(s, false)
-	found, err := f.RequestFinder.NewestRequests(ctx, keys)
+	found, err := f.RequestFinder.LatestRequests(ctx, keys)
 	f.p.strike(s, true)
 	return found, err
 }

@@ -109,9 +109,9 @@ func (s changedSource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*
 // carelessFinder says that there is no request for a key that was not answered.
 type carelessFinder struct{ resubmit.RequestFinder }
 
-func (f carelessFinder) NewestRequests(ctx context.Context,
-	keys []connect.RequestKey) (map[connect.RequestKey][]connect.Newest, error) {
-	found, err := f.RequestFinder.NewestRequests(ctx, keys)
+func (f carelessFinder) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	found, err := f.RequestFinder.LatestRequests(ctx, keys)
 	if err == nil || found == nil {
 		return found, err
 	}

@@ -263,7 +263,7 @@ func TestTheClientOfConnectShowsNoKeyWhateverAServerAnswers(t *testing.T) {
 			failed = append(failed, err, probe.Err, c.CheckAccess(ctx))
 			_, err = c.Request(ctx, "PR-1")
 			failed = append(failed, err)
-			_, err = c.NewestRequests(ctx, []connect.RequestKey{key})
+			_, err = c.LatestRequests(ctx, []connect.RequestKey{key})
 			failed = append(failed, err)
 			for _, err := range c.Requests(ctx, connect.RequestQuery{}) {
 				failed = append(failed, err)

@@ -32,18 +32,18 @@ var leftOut = []string{
 	"-activation_key", "-template", "-asset.items", "-asset.params", "-asset.tiers", "-asset.configuration",
 }
 
-// NewestRequest returns the newest request of a key, drafts apart, and whether
+// LatestRequest returns the newest request of a key, drafts apart, and whether
 // there is one. Of several assets, the one with the newest request answers; use
-// [Client.NewestRequests] to see them all.
-func (c *Client) NewestRequest(ctx context.Context, key RequestKey) (Newest, bool, error) {
-	found, err := c.NewestRequests(ctx, []RequestKey{key})
+// [Client.LatestRequests] to see them all.
+func (c *Client) LatestRequest(ctx context.Context, key RequestKey) (LatestRequest, bool, error) {
+	found, err := c.LatestRequests(ctx, []RequestKey{key})
 	if err != nil || len(found[key]) == 0 {
-		return Newest{}, false, err
+		return LatestRequest{}, false, err
 	}
 	return found[key][0], true, nil
 }
 
-// NewestRequests returns, for each key, the newest request of every asset that
+// LatestRequests returns, for each key, the newest request of every asset that
 // has one, drafts apart, the newest first. A key in the result without elements
 // has no request. A key that is not in the result is unknown, and the error says
 // why: some keys can fail while others are answered. The error matches the
@@ -59,8 +59,8 @@ func (c *Client) NewestRequest(ctx context.Context, key RequestKey) (Newest, boo
 // the keys are looked up again in halves; those whose look-up still has such a request
 // are unknown. Once three look-ups in a row were refused, as unavailable,
 // forbidden, unauthorized or too fast, the keys that are left are not asked for.
-func (c *Client) NewestRequests(ctx context.Context, keys []RequestKey) (map[RequestKey][]Newest, error) {
-	found := make(map[RequestKey][]Newest, len(keys))
+func (c *Client) LatestRequests(ctx context.Context, keys []RequestKey) (map[RequestKey][]LatestRequest, error) {
+	found := make(map[RequestKey][]LatestRequest, len(keys))
 	chunks, causes := c.chunks(keys)
 	answers := make([]*lookUp, len(chunks)) // nil: not asked for
 	var refusals refusals
@@ -71,7 +71,7 @@ func (c *Client) NewestRequests(ctx context.Context, keys []RequestKey) (map[Req
 			if refusals.tooMany() {
 				return nil
 			}
-			answers[i] = &lookUp{client: c, again: maxAgain, found: make(map[RequestKey][]Newest, len(chunk))}
+			answers[i] = &lookUp{client: c, again: maxAgain, found: make(map[RequestKey][]LatestRequest, len(chunk))}
 			refusals.count(answers[i].run(ctx, chunk))
 			return nil // one look-up that fails does not stop the others
 		})
@@ -203,7 +203,7 @@ const maxAgain = 40
 type lookUp struct {
 	client   *Client
 	again    int // look-ups in halves that are left
-	found    map[RequestKey][]Newest
+	found    map[RequestKey][]LatestRequest
 	failures []keyFailure
 }
 
@@ -405,17 +405,17 @@ func file(histories map[RequestKey]map[string][]*Request, bad map[RequestKey]err
 }
 
 // newestOf reduces the histories of the assets of a key, newest first.
-func newestOf(assets map[string][]*Request) []Newest {
-	found := make([]Newest, 0, len(assets))
+func newestOf(assets map[string][]*Request) []LatestRequest {
+	found := make([]LatestRequest, 0, len(assets))
 	for _, history := range assets {
 		slices.SortFunc(history, newerFirst)
 		failed := slices.IndexFunc(history, func(r *Request) bool { return r.Status != StatusFailed })
 		if failed < 0 {
 			failed = len(history)
 		}
-		found = append(found, Newest{Request: *history[0], FailedInRow: failed})
+		found = append(found, LatestRequest{Request: *history[0], FailedInRow: failed})
 	}
-	slices.SortFunc(found, func(a, b Newest) int { return newerFirst(&a.Request, &b.Request) })
+	slices.SortFunc(found, func(a, b LatestRequest) int { return newerFirst(&a.Request, &b.Request) })
 	return found
 }
 

@@ -26,8 +26,8 @@ func tenantKey(tenant string) connect.RequestKey {
 	return connect.RequestKey{Tenant: tenant, Type: connect.TypePurchase}
 }
 
-// told is what the tests look at of a Newest.
-func told(found []connect.Newest) []string {
+// told is what the tests look at of a LatestRequest.
+func told(found []connect.LatestRequest) []string {
 	out := make([]string, 0, len(found))
 	for _, n := range found {
 		out = append(out, fmt.Sprintf("%s %s failed %d", n.Request.ID, n.Request.Status, n.FailedInRow))
@@ -35,7 +35,7 @@ func told(found []connect.Newest) []string {
 	return out
 }
 
-func TestTheNewestRequestOfAHistoryIsFound(t *testing.T) {
+func TestTheLatestRequestOfAHistoryIsFound(t *testing.T) {
 	t.Parallel()
 	day := func(n int) time.Time { return epoch.AddDate(0, 0, n) }
 	row := func(id, status string, created time.Time, asset string) fakeRow {
@@ -72,12 +72,12 @@ func TestTheNewestRequestOfAHistoryIsFound(t *testing.T) {
 			t.Parallel()
 			client := clientOver(t, &fakeConnect{rows: test.rows}, connect.WithPageSize(2))
 			key := tenantKey("t1")
-			found, err := client.NewestRequests(t.Context(), []connect.RequestKey{key})
+			found, err := client.LatestRequests(t.Context(), []connect.RequestKey{key})
 			require.NoError(t, err)
 			require.Contains(t, found, key)
 			require.Equal(t, test.want, told(found[key]))
 
-			one, ok, err := client.NewestRequest(t.Context(), key)
+			one, ok, err := client.LatestRequest(t.Context(), key)
 			require.NoError(t, err)
 			require.Equal(t, len(test.want) > 0, ok)
 			if ok {
@@ -91,7 +91,7 @@ func TestATenantMatchesAnAssetWithoutSubscription(t *testing.T) {
 	t.Parallel()
 	rows := purchases(1)
 	rows[0].subID = "" // external_id: null
-	found, err := clientOver(t, &fakeConnect{rows: rows}).NewestRequests(t.Context(), []connect.RequestKey{
+	found, err := clientOver(t, &fakeConnect{rows: rows}).LatestRequests(t.Context(), []connect.RequestKey{
 		tenantKey("tenant-0000"), {Subscription: "1000", Type: connect.TypePurchase},
 	})
 	require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestRowsThatWereNotAskedForAreLeftOut(t *testing.T) {
 	client := clientOver(t, responding(func() *http.Response { return whole(body, 3) }))
 	mine := tenantKey("1C378BDD-9C8A-4566-BE8A-BD90A51AA42A") // a UUID in capitals is the same
 	other := tenantKey("9d1f0a52-3a4e-4d47-8a06-6a4f3f1f7c11")
-	found, err := client.NewestRequests(t.Context(), []connect.RequestKey{mine, other, mine})
+	found, err := client.LatestRequests(t.Context(), []connect.RequestKey{mine, other, mine})
 	require.NoError(t, err)
 	require.Equal(t, []string{"PR-1000-0000-0001-001 failed failed 1"}, told(found[mine]))
 	require.Contains(t, found, other)
@@ -116,7 +116,7 @@ func TestRowsThatWereNotAskedForAreLeftOut(t *testing.T) {
 func TestTheLookUpAsksAsTheConnectorDoes(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{}
-	_, err := clientOver(t, fake).NewestRequests(t.Context(), []connect.RequestKey{
+	_, err := clientOver(t, fake).LatestRequests(t.Context(), []connect.RequestKey{
 		tenantKey("b"), tenantKey("a"),
 		{Subscription: "7", Type: connect.TypePurchase}, {Subscription: "7", Type: connect.TypeCancel},
 	})
@@ -137,7 +137,7 @@ func TestTheLargestLookUpFitsInFourKiB(t *testing.T) {
 		keys[i] = tenantKey(fmt.Sprintf("1c378bdd-9c8a-4566-be8a-bd90a51a%04d", i))
 	}
 	fake := &fakeConnect{}
-	_, err := clientOver(t, fake).NewestRequests(t.Context(), keys)
+	_, err := clientOver(t, fake).LatestRequests(t.Context(), keys)
 	require.NoError(t, err)
 	require.Len(t, fake.queries, 1)
 	require.Less(t, len(testBase+"/requests?"+fake.queries[0]), 4096)
@@ -168,7 +168,7 @@ func TestKeysOfALookUpThatFailsAreUnknownAndTheOthersAnswered(t *testing.T) {
 				}
 				return nil
 			}}
-			found, err := clientOver(t, fake, connect.WithChunkSize(3)).NewestRequests(t.Context(), keys)
+			found, err := clientOver(t, fake, connect.WithChunkSize(3)).LatestRequests(t.Context(), keys)
 			require.ErrorContains(t, err, "connect: newest requests: 3 of 10 keys are unknown: ")
 			require.ErrorContains(t, err, test.says)
 			require.NotContains(t, err.Error(), "\n")
@@ -183,7 +183,7 @@ func TestKeysOfALookUpThatFailsAreUnknownAndTheOthersAnswered(t *testing.T) {
 					require.NotContains(t, found, key)
 				}
 			}
-			_, _, err = clientOver(t, fake).NewestRequest(t.Context(), keys[4])
+			_, _, err = clientOver(t, fake).LatestRequest(t.Context(), keys[4])
 			require.Error(t, err)
 		})
 	}
@@ -204,7 +204,7 @@ func TestAKeyThatNamesNothingIsUnknownAndSpoilsNoOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			good := tenantKey("tenant-0001")
-			found, err := clientOver(t, &fakeConnect{rows: purchases(3)}).NewestRequests(t.Context(), []connect.RequestKey{test.key, good})
+			found, err := clientOver(t, &fakeConnect{rows: purchases(3)}).LatestRequests(t.Context(), []connect.RequestKey{test.key, good})
 			require.ErrorContains(t, err, test.says)
 			require.ErrorContains(t, err, "1 of 2 keys are unknown")
 			require.Len(t, found, 1)
@@ -216,7 +216,7 @@ func TestAKeyThatNamesNothingIsUnknownAndSpoilsNoOther(t *testing.T) {
 func TestNoKeysAreNoCalls(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{}
-	found, err := clientOver(t, fake).NewestRequests(t.Context(), nil)
+	found, err := clientOver(t, fake).LatestRequests(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, found)
 	require.Empty(t, fake.queries)
@@ -244,7 +244,7 @@ func TestNoMoreLookUpsRunAtOnceThanAllowed(t *testing.T) {
 			keys = append(keys, tenantKey(fmt.Sprint(i)))
 		}
 		began := time.Now()
-		found, err := clientOver(t, slow, connect.WithChunkSize(1), connect.WithConcurrency(4)).NewestRequests(t.Context(), keys)
+		found, err := clientOver(t, slow, connect.WithChunkSize(1), connect.WithConcurrency(4)).LatestRequests(t.Context(), keys)
 		require.NoError(t, err)
 		require.Len(t, found, 12)
 		require.EqualValues(t, 4, most.Load())
@@ -266,7 +266,7 @@ func TestALookUpIsTriedAgainWhileConnectIsUnavailable(t *testing.T) {
 		}}
 		began := time.Now()
 		found, err := clientOver(t, fake, connect.WithMaxTries(3)).
-			NewestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-0000")})
+			LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-0000")})
 		require.NoError(t, err)
 		require.Len(t, found, 1)
 		require.Equal(t, 4, calls, "two were refused, and one finds the end of the list")
@@ -274,7 +274,7 @@ func TestALookUpIsTriedAgainWhileConnectIsUnavailable(t *testing.T) {
 	})
 }
 
-// oracle is NewestRequests as one would say it, in quadratic time.
+// oracle is LatestRequests as one would say it, in quadratic time.
 func oracle(rows []fakeRow, key connect.RequestKey) []string {
 	newer := func(a, b fakeRow) int {
 		return -cmp.Or(a.created.Compare(b.created), strings.Compare(a.id, b.id))
@@ -307,7 +307,7 @@ func oracle(rows []fakeRow, key connect.RequestKey) []string {
 	return out
 }
 
-func TestNewestRequestsAgreesWithANaiveReading(t *testing.T) {
+func TestLatestRequestsAgreesWithANaiveReading(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		var rows []fakeRow
@@ -341,7 +341,7 @@ func TestNewestRequestsAgreesWithANaiveReading(t *testing.T) {
 		client := clientOver(t, fake,
 			connect.WithPageSize(rapid.IntRange(2, 10).Draw(rt, "page size")),
 			connect.WithChunkSize(rapid.IntRange(1, 50).Draw(rt, "chunk size")))
-		found, err := client.NewestRequests(t.Context(), keys)
+		found, err := client.LatestRequests(t.Context(), keys)
 		require.NoError(rt, err)
 		for _, key := range keys {
 			got, ok := found[key]
