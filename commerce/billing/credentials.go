@@ -24,7 +24,7 @@ type Credentials struct {
 // from (inferred from programs that send none, commerce/WIRE.md#1.2).
 func None() Credentials { return Credentials{given: true} }
 
-// Basic sends a user and a password by HTTP Basic, as the vendor's osaAPI can
+// Basic sends a user and a password by HTTP Basic, as the code of the vendor's osaAPI can
 // (commerce/WIRE.md#1.2).
 func Basic(user, password string) Credentials {
 	if strings.Contains(user, ":") {

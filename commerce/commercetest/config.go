@@ -65,7 +65,7 @@ type Config struct {
 	Seed uint64
 
 	// Poll is how long provisioning waits before it asks Connect again; 0 means
-	// 60 to 119 s at random, as the Connect extension does (commerce/WIRE.md#6.2).
+	// 60 to 119 s at random, as the code of the connector does (commerce/WIRE.md#6.2).
 	Poll time.Duration
 	// OldEvent is how long after a failure its old event is still scheduled, so
 	// that a push makes a second one, as documented (resubmit/SAFETY.md#f9,

@@ -8,9 +8,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
-// Operations is the XML-RPC API of Operations (commerce/WIRE.md#4), at /RPC2: pem.APS.getUserToken
-// and nothing else. Its tokens let callers in to the Order Management. All answers are HTTP 200,
-// also those that say no, but for a missing HTTP Basic login, which is 401.
+// Operations is the XML-RPC API of Operations, at /RPC2, as documented (commerce/WIRE.md#4):
+// pem.APS.getUserToken and nothing else. Its tokens let callers in to the Order Management. All
+// answers are HTTP 200, also those that say no, but for a missing HTTP Basic login, which is 401.
 func (s *System) Operations() http.Handler { return s.spoken(speakText, s.operations()) }
 
 func (s *System) operations() http.Handler {

@@ -24,10 +24,10 @@ const (
 	keycloakPath = "/auth/realms/{realm}/protocol/openid-connect/token"
 )
 
-// SimpleAPI is the Simple API for resellers (commerce/WIRE.md#3): POST /token and the token
-// endpoint of Keycloak, GET /orders, /resellers/{id}/orders and /orders/{id}, and PATCH
-// /orders/{id}. It knows orders by their billing id, oldest first, and tells neither why an order
-// failed nor what it offers.
+// SimpleAPI is the Simple API for resellers, as documented (commerce/WIRE.md#3): POST /token, GET
+// /orders, /resellers/{id}/orders and /orders/{id}, and PATCH /orders/{id}; and the token endpoint
+// of Keycloak, as a public client uses it. It knows orders by their billing id, oldest first, and
+// has neither the reason of a failure nor the moves that an order offers.
 func (s *System) SimpleAPI() http.Handler { return s.spoken(speakSimple, s.simple()) }
 
 func (s *System) simple() http.Handler {

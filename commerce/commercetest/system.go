@@ -74,8 +74,8 @@ func New(cfg Config) (*System, error) {
 	return s, nil
 }
 
-// ServeHTTP answers as the Order Management REST API (commerce/WIRE.md#2), and under their prefixes
-// as the others: see URLsAt.
+// ServeHTTP answers as the Order Management REST API, known from public programs
+// (commerce/WIRE.md#2), and under their prefixes as the others: see URLsAt.
 func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.ServeHTTP(w, r) }
 
 // Transport reaches the System without a socket, whatever the host: for tests in

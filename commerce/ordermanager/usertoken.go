@@ -17,9 +17,9 @@ import (
 const opToken = "get user token"
 
 // UserToken returns a function for [TokenFunc] that asks Operations for the APS
-// token of a user, by pem.APS.getUserToken, as the vendor's tools do (commerce/WIRE.md#2.2,
-// commerce/WIRE.md#4). The URL is that of the management node, like "https://mn.example.net:8440";
-// the user's id is in Operations, 1 being the provider's first user.
+// token of a user, by pem.APS.getUserToken, as the code of the vendor's tools does
+// (commerce/WIRE.md#2.2, commerce/WIRE.md#4). The URL is that of the management node, like
+// "https://mn.example.net:8440"; the user's id is in Operations, 1 being the provider's first user.
 //
 // Operations lets in whom it knows by their address, or by [WithBasicAuth]. The
 // options for HTTP and TLS are those of [New]; the ones for orders are refused. What the function
