@@ -15,7 +15,7 @@ import (
 // concurrent use.
 type OutageTracker interface {
 	Outages() []availability.Outage
-	Status(now time.Time) availability.Status
+	Status(now time.Time) availability.TrackerStatus
 }
 
 // windowsAhead is how far ahead windows are asked for.

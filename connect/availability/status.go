@@ -10,8 +10,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Status is what a [Tracker] knows at an instant.
-type Status struct {
+// TrackerStatus is what a [Tracker] knows at an instant.
+type TrackerStatus struct {
 	At        time.Time
 	Condition Condition
 	// Since is when the condition began, as far as looks and windows tell; zero
@@ -32,12 +32,12 @@ type Status struct {
 }
 
 // Up reports whether Connect is up, inside a window or not.
-func (s Status) Up() bool {
+func (s TrackerStatus) Up() bool {
 	return s.Condition == ConditionUp || s.Condition == ConditionUpInWindow
 }
 
 // String is the status in sentences, on one line.
-func (s Status) String() string {
+func (s TrackerStatus) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Connect: %s", s.Condition)
 	if !s.Since.IsZero() {
@@ -63,10 +63,10 @@ func (s Status) String() string {
 
 // Status is what is known at the instant now, usually time.Now(). Without a look for
 // longer than the gap of the configuration the condition is unknown.
-func (t *Tracker) Status(now time.Time) Status {
+func (t *Tracker) Status(now time.Time) TrackerStatus {
 	t.lock()
 	defer t.mu.Unlock()
-	s := Status{
+	s := TrackerStatus{
 		At: now.UTC(), Condition: ConditionUnknown,
 		Class: t.seen.Last.Class, LookedAt: t.seen.Last.At, Said: t.seen.Last.Said,
 		Version: t.seen.Release, Clock: t.clockTrouble(now),

@@ -53,7 +53,7 @@ func (s *scene) see(class connect.Availability, n int) {
 	}
 }
 
-func (s *scene) condition(want availability.Condition) availability.Status {
+func (s *scene) condition(want availability.Condition) availability.TrackerStatus {
 	s.t.Helper()
 	status := s.tracker.Status(s.now)
 	require.Equal(s.t, want, status.Condition, "%s", status)
