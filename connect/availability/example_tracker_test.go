@@ -85,7 +85,7 @@ func ExampleWaitUntilUp() {
 	}
 	seen, err := availability.WaitUntilUp(context.Background(), client, availability.WaitConfig{
 		Looks:    1, // 3 is better where time does not matter
-		Progress: func(w availability.Waited) { fmt.Println("a look:", w.Last.Class) },
+		Progress: func(w availability.WaitResult) { fmt.Println("a look:", w.Last.Class) },
 	})
 	if err != nil {
 		fmt.Println(err) // a budget is spent, or ctx has ended

@@ -32,7 +32,7 @@ type WaitConfig struct {
 	// LookTimeout bounds one look. Default 30 s.
 	LookTimeout time.Duration
 	// Progress is told after every look, before the wait for the next. Default: nobody.
-	Progress func(Waited)
+	Progress func(WaitResult)
 	// Logger is told the same, at Info. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -51,7 +51,7 @@ func (c WaitConfig) withDefaults() (WaitConfig, error) {
 	c.LookTimeout = cmp.Or(c.LookTimeout, 30*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Progress == nil {
-		c.Progress = func(Waited) {}
+		c.Progress = func(WaitResult) {}
 	}
 	if c.MaxDelay < firstDelay || c.LookTimeout < 0 || c.Looks < 1 {
 		return c, fmt.Errorf("MaxDelay must be at least %s, LookTimeout and Looks must be positive", firstDelay)
@@ -59,8 +59,8 @@ func (c WaitConfig) withDefaults() (WaitConfig, error) {
 	return c, nil
 }
 
-// Waited is what a wait has seen.
-type Waited struct {
+// WaitResult is what a wait has seen.
+type WaitResult struct {
 	// Up is how it ended, once it has.
 	Up bool
 	// Began is when the first look began, Elapsed how long all took.
@@ -79,7 +79,7 @@ type Waited struct {
 }
 
 // String is one line.
-func (w Waited) String() string {
+func (w WaitResult) String() string {
 	state := "still waiting for Connect"
 	if w.Up {
 		state = "Connect is up"
@@ -92,17 +92,17 @@ func (w Waited) String() string {
 // spent, and returns what it saw in each case. An error matches that of ctx, or
 // [connect.ErrUnavailable] when a budget was spent. It starts no goroutine.
 //
-// A [Tracker] can share the looks: Progress: func(w connect.Waited) {
+// A [Tracker] can share the looks: Progress: func(w connect.WaitResult) {
 // tracker.Observe(w.Last) }.
-func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (Waited, error) {
+func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (WaitResult, error) {
 	cfg, err := cfg.withDefaults()
 	if err == nil && callback.Nil(p) {
 		err = errNoProber
 	}
 	if err != nil {
-		return Waited{}, waitError(err)
+		return WaitResult{}, waitError(err)
 	}
-	w := wait{cfg: cfg, delays: newDelays(cfg.MaxDelay), Waited: Waited{Began: time.Now(), Looks: map[connect.Availability]int{}}}
+	w := wait{cfg: cfg, delays: newDelays(cfg.MaxDelay), WaitResult: WaitResult{Began: time.Now(), Looks: map[connect.Availability]int{}}}
 	for {
 		if err := w.look(ctx, p); err != nil {
 			return w.ended(), waitError(err)
@@ -137,7 +137,7 @@ type wait struct {
 	cfg    WaitConfig
 	delays *backoff.ExponentialBackOff
 	lookAt time.Time // when the newest look began
-	Waited
+	WaitResult
 }
 
 // look is one look. Time is charged to the reason that the look before it gave.
@@ -205,7 +205,7 @@ func (w *wait) delay() time.Duration {
 }
 
 func (w *wait) tell() {
-	told := w.Waited
+	told := w.WaitResult
 	told.Looks = maps.Clone(w.Looks)
 	w.cfg.Progress(told)
 	w.cfg.Logger.Info("waiting for Connect", "up", told.Up, "class", told.Last.Class, "elapsed", told.Elapsed,
@@ -213,7 +213,7 @@ func (w *wait) tell() {
 }
 
 // ended is what is returned.
-func (w *wait) ended() Waited {
+func (w *wait) ended() WaitResult {
 	w.Next, w.Elapsed = 0, time.Since(w.Began)
-	return w.Waited
+	return w.WaitResult
 }

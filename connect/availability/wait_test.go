@@ -124,12 +124,12 @@ func TestAWaitReportsEveryLook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		var told []availability.Waited
+		var told []availability.WaitResult
 		var tracker availability.Tracker
 		s := &script{class: downBetween(0, 10*time.Minute, connect.MaintenanceSuspected)}
 		seen, err := availability.WaitUntilUp(t.Context(), s, availability.WaitConfig{
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			Progress: func(w availability.Waited) {
+			Progress: func(w availability.WaitResult) {
 				told = append(told, w)
 				tracker.Observe(w.Last)
 			},
