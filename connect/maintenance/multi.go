@@ -139,15 +139,15 @@ func checkSourceName(name string) error {
 	return nil
 }
 
-// Answer is what the sources of a [Multi] know of a range.
-type Answer struct {
+// SourcesStatus is what the sources of a [Multi] know of a range.
+type SourcesStatus struct {
 	Windows []Window
 	// Sources are in the order of NewMulti.
-	Sources []SourceAnswer
+	Sources []SourceStatus
 }
 
-// SourceAnswer is what became of one source.
-type SourceAnswer struct {
+// SourceStatus is what became of one source.
+type SourceStatus struct {
 	Name string
 	// At is when the source told what is used, in UTC; zero when that is not known.
 	At time.Time
@@ -161,7 +161,7 @@ type SourceAnswer struct {
 
 // Age is how long ago the source told what is used, at the instant now. It is
 // not known, and 0, when At is zero.
-func (a SourceAnswer) Age(now time.Time) time.Duration {
+func (a SourceStatus) Age(now time.Time) time.Duration {
 	if a.At.IsZero() {
 		return 0
 	}
@@ -171,20 +171,20 @@ func (a SourceAnswer) Age(now time.Time) time.Duration {
 // Windows are those of all sources. The parts of the error are a [*SourceWarning]
 // each, with the name of the source.
 func (m *Multi) Windows(ctx context.Context, from, to time.Time) ([]Window, error) {
-	answer, err := m.Answer(ctx, from, to)
+	answer, err := m.Status(ctx, from, to)
 	return answer.Windows, err
 }
 
-// Answer is Windows with the state of each source: how old its windows are, and
+// Status is Windows with the state of each source: how old its windows are, and
 // whether they are those of an earlier answer. The error is theirs, joined.
-func (m *Multi) Answer(ctx context.Context, from, to time.Time) (Answer, error) {
+func (m *Multi) Status(ctx context.Context, from, to time.Time) (SourcesStatus, error) {
 	if !from.Before(to) {
-		return Answer{}, nil
+		return SourcesStatus{}, nil
 	}
 	now := time.Now()
 	from, to = within(from), within(to)
 	wide := Span{Start: earliest(from, within(now.Add(-m.back))), End: latest(to, within(now.Add(m.ahead)))}
-	states := make([]SourceAnswer, len(m.sources))
+	states := make([]SourceStatus, len(m.sources))
 	lists := make([][]Window, len(m.sources))
 	var wg sync.WaitGroup
 	for i, s := range m.sources {
@@ -193,7 +193,7 @@ func (m *Multi) Answer(ctx context.Context, from, to time.Time) (Answer, error) 
 		})
 	}
 	wg.Wait()
-	answer := Answer{Windows: mergeWindows(lists), Sources: states}
+	answer := SourcesStatus{Windows: mergeWindows(lists), Sources: states}
 	errs := make([]error, len(states))
 	for i, s := range states {
 		errs[i] = s.Err

@@ -70,10 +70,10 @@ func near(id string, hours int) maintenance.Window {
 }
 
 // around asks for some days around now.
-func around(t testing.TB, m *maintenance.Multi, days int) ([]string, maintenance.Answer, error) {
+func around(t testing.TB, m *maintenance.Multi, days int) ([]string, maintenance.SourcesStatus, error) {
 	t.Helper()
 	now := time.Now()
-	answer, err := m.Answer(t.Context(), now.AddDate(0, 0, -days), now.AddDate(0, 0, days))
+	answer, err := m.Status(t.Context(), now.AddDate(0, 0, -days), now.AddDate(0, 0, days))
 	_, failure := maintenance.SplitWarnings(err)
 	require.NoError(t, failure, "all that Multi says is warnings")
 	return windowIDs(answer.Windows), answer, err
@@ -127,7 +127,7 @@ func TestMultiKeepsTheLastGoodAnswerAcrossRestarts(t *testing.T) {
 		ids, answer, err := around(t, multiOf(t, dir, good, page), 7)
 		require.NoError(t, err)
 		require.Equal(t, []string{"b/one", "a/file", "b/two"}, ids)
-		require.Equal(t, []maintenance.SourceAnswer{
+		require.Equal(t, []maintenance.SourceStatus{
 			{Name: "a", At: time.Now().UTC(), Windows: 1}, {Name: "b", At: time.Now().UTC(), Windows: 2},
 		}, answer.Sources)
 		info, err := os.Stat(filepath.Join(dir, "b.json"))

@@ -28,7 +28,7 @@ func remember(s NamedSource, store answerStore) *remembered {
 
 // ask asks the source for the wide span and tells what it knows of the one that is
 // wanted.
-func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wanted Span) ([]Window, SourceAnswer) {
+func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wanted Span) ([]Window, SourceStatus) {
 	answer := &keptAnswer{call: r.next(), At: time.Now().UTC(), Span: wide}
 	var failure error
 	answer.Windows, answer.Warnings, failure = r.consult(ctx, timeout, wide)
@@ -36,7 +36,7 @@ func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wante
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.load()
-	state := SourceAnswer{Name: r.name, At: answer.At}
+	state := SourceStatus{Name: r.name, At: answer.At}
 	var odd []*SourceWarning
 	switch {
 	case failure == nil && !answer.stale():
