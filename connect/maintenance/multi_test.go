@@ -221,7 +221,7 @@ func TestMultiPassesOnTheWarningsThatConcernTheRange(t *testing.T) {
 	page := &feed{windows: []maintenance.Window{near("one", 24)}}
 	page.err = errors.Join(
 		&maintenance.SourceWarning{Source: "x", Kind: maintenance.ErrIncomplete, Span: lastYear, Err: errors.New("only 50")},
-		&maintenance.SourceWarning{Source: "x", Kind: maintenance.ErrDoubtful, WindowID: "one", Err: errors.New("odd\nzone")},
+		&maintenance.SourceWarning{Source: "x", Kind: maintenance.ErrUncertain, WindowID: "one", Err: errors.New("odd\nzone")},
 	)
 	dir := t.TempDir()
 	for _, name := range []string{"from the source", "from memory", "from disk"} {
@@ -310,14 +310,14 @@ func TestABrokenCacheFileIsAWarning(t *testing.T) {
 				ids, _, err := around(t, m, 7)
 				require.Empty(t, ids)
 				require.ErrorIs(t, err, maintenance.ErrIncomplete)
-				require.ErrorIs(t, err, maintenance.ErrDoubtful)
+				require.ErrorIs(t, err, maintenance.ErrUncertain)
 				require.ErrorContains(t, err, path)
 				require.ErrorContains(t, err, tc.want)
 			}
 			down.set(nil, near("two", 24))
 			ids, _, err := around(t, m, 7)
 			require.Equal(t, []string{"a/two"}, ids)
-			require.ErrorIs(t, err, maintenance.ErrDoubtful)
+			require.ErrorIs(t, err, maintenance.ErrUncertain)
 			_, _, err = around(t, m, 7)
 			require.NoError(t, err, "a good answer has replaced the broken one")
 			_, _, err = around(t, multiOf(t, dir, page), 7)
@@ -334,7 +334,7 @@ func TestACacheThatCannotBeWrittenIsAWarning(t *testing.T) {
 	require.NoError(t, os.Remove(dir))
 	ids, _, err := around(t, m, 7)
 	require.Equal(t, []string{"a/one"}, ids)
-	require.ErrorIs(t, err, maintenance.ErrDoubtful)
+	require.ErrorIs(t, err, maintenance.ErrUncertain)
 	require.ErrorContains(t, err, "the answer is not kept on disk")
 	page.set(errDown)
 	ids, _, _ = around(t, m, 7)

@@ -43,7 +43,7 @@ type warningFile struct {
 const answerVersion = 1
 
 // warningKinds are the kinds that a good answer can have, by their names in a file.
-var warningKinds = map[string]error{"incomplete": ErrIncomplete, "doubtful": ErrDoubtful}
+var warningKinds = map[string]error{"incomplete": ErrIncomplete, "doubtful": ErrUncertain}
 
 func openAnswerStore(dir string) (answerStore, error) {
 	if dir == "" {

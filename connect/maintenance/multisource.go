@@ -51,7 +51,7 @@ func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wante
 		odd = []*SourceWarning{{Kind: ErrIncomplete, Err: fmt.Errorf("it failed, and nothing is known from before: %w", failure)}}
 	}
 	if r.odd != nil {
-		odd = append(odd, &SourceWarning{Kind: ErrDoubtful, Err: r.odd})
+		odd = append(odd, &SourceWarning{Kind: ErrUncertain, Err: r.odd})
 	}
 	if r.last == answer {
 		r.odd = nil
@@ -105,7 +105,7 @@ func (r *remembered) keep(a *keptAnswer) []*SourceWarning {
 	a.inherit(r.last)
 	r.last = a
 	if err := r.store.save(r.name, a); err != nil {
-		return []*SourceWarning{{Kind: ErrDoubtful, Err: fmt.Errorf("the answer is not kept on disk: %w", err)}}
+		return []*SourceWarning{{Kind: ErrUncertain, Err: fmt.Errorf("the answer is not kept on disk: %w", err)}}
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func TestCalendarSourceTellsWhatIsInTheRange(t *testing.T) {
 func TestSplitWarnings(t *testing.T) {
 	t.Parallel()
 	warning := &maintenance.SourceWarning{Source: "status", Kind: maintenance.ErrStale, Err: errors.New("down")}
-	other := &maintenance.SourceWarning{Source: "file", Kind: maintenance.ErrDoubtful, Err: errors.New("odd")}
+	other := &maintenance.SourceWarning{Source: "file", Kind: maintenance.ErrUncertain, Err: errors.New("odd")}
 	broken := errors.New("broken")
 	for _, tc := range []struct {
 		name     string
@@ -73,7 +73,7 @@ func TestSplitWarnings(t *testing.T) {
 	require.EqualError(t, warning, "connect: windows of status: windows are of an earlier answer: down")
 	require.ErrorIs(t, warning, maintenance.ErrStale)
 	require.ErrorIs(t, warning, warning.Err)
-	require.NotErrorIs(t, warning, maintenance.ErrDoubtful)
+	require.NotErrorIs(t, warning, maintenance.ErrUncertain)
 }
 
 func TestCalendarOfTakesWhatItCan(t *testing.T) {
@@ -97,8 +97,8 @@ func TestCalendarOfTakesWhatItCan(t *testing.T) {
 		kind     error
 		id, text string
 	}{
-		{maintenance.ErrDoubtful, "a#3", `two windows have the id "a": the later one is called "a#3"`},
-		{maintenance.ErrDoubtful, "nowhere", `window "nowhere" is shown in UTC: time zone "Mars" is not known`},
+		{maintenance.ErrUncertain, "a#3", `two windows have the id "a": the later one is called "a#3"`},
+		{maintenance.ErrUncertain, "nowhere", `window "nowhere" is shown in UTC: time zone "Mars" is not known`},
 		{maintenance.ErrIncomplete, "backwards", `window "backwards" is left out: it ends at 2026-01-12T02:00:00Z, which is not after its start`},
 	} {
 		require.ErrorIs(t, warnings[i], want.kind)

@@ -35,7 +35,7 @@ func usable(windows []Window) (fit []Window, odd []error) {
 	fit = make([]Window, 0, len(windows))
 	for _, w := range windows {
 		if _, err := loadZone(w.Zone); err != nil {
-			warn(ErrDoubtful, w, fmt.Errorf("window %q is shown in UTC: %w", w.ID, err))
+			warn(ErrUncertain, w, fmt.Errorf("window %q is shown in UTC: %w", w.ID, err))
 			w.Zone = ""
 		}
 		if err := w.check(); err != nil {
@@ -48,7 +48,7 @@ func usable(windows []Window) (fit []Window, odd []error) {
 		}
 		taken[w.ID] = true
 		if w.ID != id {
-			warn(ErrDoubtful, w, fmt.Errorf("two windows have the id %q: the later one is called %q", id, w.ID))
+			warn(ErrUncertain, w, fmt.Errorf("two windows have the id %q: the later one is called %q", id, w.ID))
 		}
 		fit = append(fit, w.inUTC())
 	}

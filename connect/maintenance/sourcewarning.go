@@ -12,9 +12,9 @@ var (
 	// ErrIncomplete says that windows may be missing: that there is none at some time
 	// does not mean that there is no maintenance then.
 	ErrIncomplete = errors.New("windows may be missing")
-	// ErrDoubtful says that something about the windows is odd, such as a clock
+	// ErrUncertain says that something about the windows is odd, such as a clock
 	// that is off or a zone that is not known. None is missing for it.
-	ErrDoubtful = errors.New("doubtful")
+	ErrUncertain = errors.New("doubtful")
 	// ErrStale says that the windows are those of an earlier answer.
 	ErrStale = errors.New("windows are of an earlier answer")
 )

@@ -326,7 +326,7 @@ func TestAWindowOfFortyDaysIsKeptAndDoubted(t *testing.T) {
 	s := parse(t, calendar(plain("DTSTART:20260101T000000Z", "DURATION:P40D")))
 	windows, err := in2026(t, s)
 	require.Len(t, windows, 1)
-	require.ErrorIs(t, err, maintenance.ErrDoubtful)
+	require.ErrorIs(t, err, maintenance.ErrUncertain)
 	require.NotErrorIs(t, err, maintenance.ErrIncomplete)
 	require.ErrorContains(t, err, "takes 960h0m0s, which is more than 7 days: is it meant?")
 }

@@ -110,7 +110,7 @@ const longest = 7 * 24 * time.Hour
 // Windows are the occurrences in the range, by the contract of
 // [maintenance.WindowSource]. What had to be left out, and why, is in the error, as
 // warnings of the kind [maintenance.ErrIncomplete]. A window of more than 7 days is
-// kept, with a warning of the kind [maintenance.ErrDoubtful].
+// kept, with a warning of the kind [maintenance.ErrUncertain].
 func (s *Schedule) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 	if !from.Before(to) {
 		return nil, nil
@@ -163,7 +163,7 @@ func (a *answer) add(w maintenance.Window) {
 		return
 	}
 	if took := w.End.Sub(w.Start); took > longest && !w.Cancelled {
-		a.warn(maintenance.ErrDoubtful, w.ID, w.Span(), fmt.Errorf("window %s takes %s, which is more than 7 days: is it meant?", shown(w.String()), took))
+		a.warn(maintenance.ErrUncertain, w.ID, w.Span(), fmt.Errorf("window %s takes %s, which is more than 7 days: is it meant?", shown(w.String()), took))
 	}
 	a.ids[w.ID] = true
 	a.windows = append(a.windows, w)

@@ -36,7 +36,7 @@ func (m *item) concerns(wanted []string) bool {
 func (s *Source) checkComponents(ctx context.Context, n *notes) {
 	known, _, err := s.components.get(ctx)
 	if err != nil {
-		n.warn(maintenance.ErrDoubtful, "", "whether the page has the components that count cannot be checked: %w", err)
+		n.warn(maintenance.ErrUncertain, "", "whether the page has the components that count cannot be checked: %w", err)
 		return
 	}
 	for _, wanted := range s.cfg.components {

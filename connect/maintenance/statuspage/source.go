@@ -129,7 +129,7 @@ func (s *Source) windows(list *maintenances, n *notes) []maintenance.Window {
 			continue
 		}
 		for _, odd := range m.oddities(w, now, s.cfg.longest) {
-			n.warn(maintenance.ErrDoubtful, m.id, "maintenance %q: %w", m.id, odd)
+			n.warn(maintenance.ErrUncertain, m.id, "maintenance %q: %w", m.id, odd)
 		}
 		windows = append(windows, w)
 	}
@@ -173,7 +173,7 @@ func (n *notes) clock(theirs clock, tolerance time.Duration) {
 	if off < 0 {
 		way = "behind"
 	}
-	n.warn(maintenance.ErrDoubtful, "", "the page's clock is %s %s that of this machine: check which of them is right, since windows are compared with this one",
+	n.warn(maintenance.ErrUncertain, "", "the page's clock is %s %s that of this machine: check which of them is right, since windows are compared with this one",
 		off.Abs(), way)
 }
 
@@ -184,7 +184,7 @@ func (n *notes) zone(name string) string {
 	}
 	probe := maintenance.Window{ID: "zone", Start: time.Unix(0, 0), End: time.Unix(1, 0), Zone: name}
 	if probe.Validate() != nil {
-		n.warn(maintenance.ErrDoubtful, "", "the page's time zone %q is not known here: times are shown in UTC", name)
+		n.warn(maintenance.ErrUncertain, "", "the page's time zone %q is not known here: times are shown in UTC", name)
 		return ""
 	}
 	return name

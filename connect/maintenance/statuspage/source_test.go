@@ -222,7 +222,7 @@ func TestComponents(t *testing.T) {
 		windows, warnings, err := ask(t, maintenances, statuspage.WithComponents("c1"))
 		require.NoError(t, err)
 		require.Len(t, windows, 5)
-		require.ErrorIs(t, warnings[0], maintenance.ErrDoubtful)
+		require.ErrorIs(t, warnings[0], maintenance.ErrUncertain)
 		require.ErrorContains(t, warnings[0], "whether the page has the components that count cannot be checked")
 	})
 }
@@ -332,7 +332,7 @@ func TestAClockThatIsOffIsAWarning(t *testing.T) {
 				require.NoError(t, err)
 				continue
 			}
-			require.ErrorIs(t, err, maintenance.ErrDoubtful)
+			require.ErrorIs(t, err, maintenance.ErrUncertain)
 			require.ErrorContains(t, err, tc.want)
 		}
 	})
@@ -390,7 +390,7 @@ func TestOddMaintenancesAreWindowsWithAWarning(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, windows, 1)
 			require.Len(t, warnings, 1, tc.name)
-			require.ErrorIs(t, warnings[0], maintenance.ErrDoubtful)
+			require.ErrorIs(t, warnings[0], maintenance.ErrUncertain)
 			require.ErrorContains(t, warnings[0], tc.want)
 			require.Equal(t, "a", warnings[0].WindowID)
 			require.Equal(t, tc.really, moment(windows[0].ActualStart)+" to "+moment(windows[0].ActualEnd), tc.name)
