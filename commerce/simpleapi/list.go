@@ -41,9 +41,9 @@ type ListOptions struct {
 // time. [Client.Orders] checks the conditions again, knows more of them, and sorts.
 //
 // An order that is in the list from the first page to the last is not missed, however
-// many others come and go, if the server always sorts in the same way. If it does not, all
-// orders are listed as long as none leaves. A list that cannot be completed ends with an
-// error. The total of an answer is only a hint: one request more checks the end. If it says
+// many others come and go. A list of several pages is read twice, because a server that
+// sorts differently each time could hide an order. A list that cannot be completed ends
+// with an error. The total of an answer is only a hint: one request more checks the end. If it says
 // that there are more orders, that is an error for a list without conditions. Otherwise the
 // client's logger gets a warning, for the server may count the orders that it left out.
 //

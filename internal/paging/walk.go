@@ -62,17 +62,26 @@ func TimeKey(t time.Time, newestFirst bool) int64 {
 //     the end of the list is reached, the positions that the key occupies are counted: if
 //     the rows stayed in place, each has one position, so fewer distinct rows than
 //     positions mean that a row was missed. The walk then reads these pages again, until
-//     the counts agree. This detects every reordering of ties while no row leaves, and
-//     every row that leaves while ties keep their order. A row can escape only if ties
-//     are reordered and another row of the same key leaves in the same pass, which looks
-//     exactly like a list without that row.
+//     the counts agree. A row that was seen and has left would take the place of one that
+//     was missed, so the rows are then counted anew. If the second count finds the same
+//     rows, all of them were there when the first one ended, and as they were as many as
+//     the positions, there was no other.
+//   - Ties that keep their order need no second count: if a row leaves, the next page begins
+//     with a row not seen before. They are taken to do so if the rows of every page were in
+//     the order of the count before, in three counts in a row. Without that, a long list in
+//     which rows leave all the time could not be read.
 //   - A list in which a row has no key, or whose keys decrease, is one of a single key: what
 //     such a row ties with is not certain, so that positions of a key could not be counted.
 //
 // The list ends where a page brings nothing new although it could hold more rows, for it
-// has fewer than another page had: only the row seen last, or else the position behind it
-// must be the total or be empty. A total never ends a list by itself; one that is larger
-// than the list is an error, unless the walk is Filtered.
+// has fewer than another page had: only the row seen last, or rows up to the total. A total
+// never ends a list by itself; one that is larger than the list is an error, unless the
+// walk is Filtered.
+//
+// Two cases look exactly like a shorter list, so that a row may be missed in them: ties in
+// another order with each answer, a row of them that leaves, and pages of different sizes,
+// where the last page seems to be the end; and the same ties while rows before them leave
+// and as many appear.
 type Walk struct {
 	// Filtered says that the server was asked for some of the rows only. It may count all
 	// of them all the same, so that a total that is larger than the list proves nothing:
@@ -90,12 +99,19 @@ type Walk struct {
 	// that key, and group the rows with it that have been seen.
 	frontier int64
 	base     int
-	group    map[string]struct{}
-	inside   bool // the next page begins with a row of the frontier
+	group    map[string]int // row → how many were counted before it
+	inside   bool           // the next page begins with a row of the frontier
+	whole    bool           // one answer had the group, the row before it, and the end of the list
+
+	// counted is the group as it was counted before, and countedBase its base.
+	counted     map[string]int
+	countedBase int
+	moved       bool // rows of the group are not in the order in which they were counted
+	steady      int  // counts in a row in which no row moved
 
 	first   []Row // the page at position 0
 	most    int   // rows of the largest page
-	probing bool  // whether the next page lies behind the end, as far as known
+	probing bool  // whether the next page lies behind the only row, as far as known
 
 	back    int // how far to step back at a gap
 	asked   int // all pages
@@ -198,7 +214,11 @@ func (w *Walk) keysOf(rows []Row) []int64 {
 	for i, r := range rows {
 		if !w.keyless && (r.Key == NoKey || r.Key < at) {
 			w.keyless, w.inside = true, true
-			w.frontier, w.base, w.group = lowest, 0, w.seen
+			w.frontier, w.base, w.counted, w.steady = lowest, 0, nil, 0
+			w.group = make(map[string]int, len(w.seen))
+			for id := range w.seen {
+				w.group[id] = 0
+			}
 			return w.keysOf(rows)
 		}
 		if !w.keyless {
@@ -243,8 +263,12 @@ func (w *Walk) take(rows []Row, keys []int64, total int) []int {
 	fresh := w.enter(rows, 0, cut)
 	w.count(rows, first, cut)
 	ends := w.ends(n, fresh)
+	whole := w.whole && n == 1
+	w.whole = false
 	switch {
-	case (cut < n || ends) && len(w.group) < w.start+cut-w.base:
+	case whole:
+		w.finish(w.start+n, total)
+	case (cut < n || ends) && !w.complete(w.start+cut, total):
 		w.settle(fresh)
 		w.again()
 	case cut < n:
@@ -287,13 +311,51 @@ func (w *Walk) enter(rows []Row, from, to int) []int {
 // count adds rows[from:to] to the group of the frontier. A nameless row counts for its
 // position.
 func (w *Walk) count(rows []Row, from, to int) {
+	last := -1
 	for i := from; i < to; i++ {
 		id := rows[i].ID
 		if rows[i].Nameless {
 			id += "@" + strconv.Itoa(w.start+i)
 		}
-		w.group[id] = struct{}{}
+		if _, ok := w.group[id]; !ok {
+			w.group[id] = len(w.group)
+		}
+		if at, ok := w.counted[id]; ok {
+			w.moved = w.moved || at < last
+			last = at
+		}
 	}
+}
+
+// enough is how many counts in a row show that rows with the same key keep their order.
+const enough = 3
+
+// complete reports whether all rows of the frontier have been seen, if they end at a
+// position. If the number of rows is right, it begins to count them once more.
+func (w *Walk) complete(end, total int) bool {
+	if len(w.group) < end-w.base {
+		return false
+	}
+	if total == end && len(w.first) == end {
+		return true // all were in one answer, according to the server
+	}
+	if w.steady++; w.moved || w.counted == nil {
+		w.steady = 0
+	}
+	if w.counted != nil && w.base == w.countedBase && sameRows(w.group, w.counted) || w.steady >= enough {
+		return true
+	}
+	w.counted, w.countedBase, w.group, w.moved = w.group, w.base, make(map[string]int), false
+	return false
+}
+
+func sameRows(a, b map[string]int) bool {
+	for id := range a {
+		if _, ok := b[id]; !ok {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
 // settle records whether a page brought something new.
@@ -320,12 +382,13 @@ func (w *Walk) anchor(rows []Row, keys []int64, fresh []int, total int) {
 		return
 	}
 	if key != w.frontier || w.group == nil {
-		w.group = make(map[string]struct{})
+		w.group, w.counted, w.steady = make(map[string]int), nil, 0
 	}
 	w.count(rows, tail, n)
 	w.frontier, w.base, w.inside = key, w.start+tail, false
 	switch {
 	case ends:
+		w.whole = true
 		w.end(n, total)
 	case tail > 1:
 		w.start += tail - 1
@@ -355,7 +418,8 @@ func (w *Walk) again() {
 // the row seen last may merely have been cut short, unless a total confirms the end.
 func (w *Walk) end(n, total int) {
 	if end := w.start + n; n > 1 && total != end {
-		w.probing, w.start = true, end
+		w.step(n)
+		w.inside = true
 	} else {
 		w.finish(end, total)
 	}
@@ -390,11 +454,11 @@ func (w *Walk) Err() error {
 	case w.missing > maxMissing:
 		return fmt.Errorf("the list is not complete: the server says that it has %d rows, and shows %d of them; "+
 			"ask for less, for example a shorter period", w.claimed, len(w.seen))
-	case w.asked > 50+10*w.further:
+	case w.asked > 50+20*w.further:
 		return fmt.Errorf("the list does not hold still: %d pages were read to go through %d rows; "+
 			"try when less changes, or ask for less (a server that gives a row another id each time looks the same)",
 			w.asked, w.reach)
-	case w.idle > 20+2*w.pages:
+	case w.idle > 20+4*w.pages:
 		return fmt.Errorf("the list does not hold still: the last %d pages brought nothing new; "+
 			"try when less changes, or ask for less (a server that ignores which page is asked for, "+
 			"or orders equal rows differently each time, looks the same)", w.idle)
