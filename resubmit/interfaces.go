@@ -9,8 +9,9 @@ import (
 )
 
 // OrderSource lists the orders that match a query. An error ends the sequence. Orders are
-// yielded oldest first when the query says so, each once. A plan leaves out orders that
-// do not match and counts them, see Counts.Mismatched. The clients for Order Management
+// yielded oldest first when the query says so, each once; a plan sorts those of the same
+// time by their ids. It leaves out orders that do not match and counts them, see
+// Counts.Mismatched. The clients for Order Management
 // and Simple API are sources; that for Billing makes them of ids.
 type OrderSource interface {
 	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]

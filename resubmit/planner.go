@@ -446,7 +446,7 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 	var orders []*commerce.Order
 	var rows fields.RowIDs
 	var last *commerce.Order // of those that tell when they were placed
-	for o, err := range p.listed(ctx) {
+	for o, err := range tiesByID(p.listed(ctx)) {
 		if err != nil {
 			return err
 		}

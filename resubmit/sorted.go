@@ -1,10 +1,12 @@
 package resubmit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
@@ -70,4 +72,57 @@ func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerc
 			}
 		}
 	}
+}
+
+// tiesByID puts orders that were placed at the same time, as far as the source says, into
+// the order of their ids: a purchase has a smaller one than the changes that depend on it,
+// and a source may not be able to sort by it. It holds orders of the same time in memory.
+func tiesByID(source iter.Seq2[*commerce.Order, error]) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) {
+		var ties []*commerce.Order
+		flush := func() bool {
+			sortByID(ties)
+			for _, o := range ties {
+				if !yield(o, nil) {
+					return false
+				}
+			}
+			ties = nil
+			return true
+		}
+		for o, err := range source {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(ties) > 0 && (o.PlacedAt.IsZero() || !o.PlacedAt.Equal(ties[0].PlacedAt)) && !flush() {
+				return
+			}
+			ties = append(ties, o)
+		}
+		flush()
+	}
+}
+
+// sortByID sorts orders by their ids in Billing, or by the digits of their numbers if an
+// order has no such id. Those without digits come first.
+func sortByID(orders []*commerce.Order) {
+	id := func(o *commerce.Order) string { return o.BillingID }
+	if slices.ContainsFunc(orders, func(o *commerce.Order) bool { return digits(o.BillingID) == "" }) {
+		id = func(o *commerce.Order) string { return o.Number }
+	}
+	slices.SortStableFunc(orders, func(a, b *commerce.Order) int {
+		x, y := digits(id(a)), digits(id(b))
+		return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
+	})
+}
+
+// digits returns the digits of an id without leading zeros.
+func digits(id string) string {
+	return strings.TrimLeft(strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, id), "0")
 }
