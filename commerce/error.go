@@ -2,44 +2,47 @@ package commerce
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// The sentinels for errors.Is. A client's *Error matches the one that fits its
-// HTTP status, and those that its Err wraps: that is how a call without any answer
-// is ErrUnavailable.
+// Sentinels for errors.Is. An [*Error] matches the one of its HTTP status, and those that its
+// Err wraps; a call without any answer wraps ErrUnavailable.
 var (
-	// ErrNotFound says that there is no such order or account.
+	// ErrNotFound means that there is no such order or account.
 	ErrNotFound = errors.New("not found")
-	// ErrUnauthorized says that the credentials were refused.
+	// ErrUnauthorized means that the credentials were refused.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden says that the credentials are good but not for this.
+	// ErrForbidden means that the credentials are valid but do not permit the call.
 	ErrForbidden = errors.New("forbidden")
-	// ErrConflict says that the state of the order does not allow the call.
+	// ErrConflict means that the state of the order does not permit the call.
 	ErrConflict = errors.New("conflict")
-	// ErrRateLimited says that calls came too fast.
+	// ErrRateLimited means that there were too many calls.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrUnavailable says that Commerce did not answer, or something before it
-	// answered in its place.
+	// ErrUnavailable means that Commerce did not answer, or that a proxy answered in its
+	// place.
 	ErrUnavailable = errors.New("unavailable")
 )
 
-// Delivery is what is known about a call that failed.
+var byStatus = map[int]error{
+	http.StatusNotFound: ErrNotFound, http.StatusUnauthorized: ErrUnauthorized, http.StatusForbidden: ErrForbidden,
+	http.StatusConflict: ErrConflict, http.StatusTooManyRequests: ErrRateLimited,
+}
+
+// Delivery is what is known about whether the server acted on a failed call.
 type Delivery string
 
 const (
-	// DeliveryUnknown is the zero value: the server may or may not have acted.
-	DeliveryUnknown Delivery = ""
-	// NotSent says that the call never reached the server.
-	NotSent Delivery = "not sent"
-	// Refused says that the server answered that it did not act. Which answers prove
-	// that is inferred; each client has an option for it.
-	Refused Delivery = "refused"
+	// DeliveryUnknown means that the server may or may not have acted. It is the zero value.
+	DeliveryUnknown Delivery = rest.DeliveryUnknown
+	// NotSent means that the call never reached the server.
+	NotSent Delivery = rest.NotSent
+	// Refused means that the server answered that it did not act. Which answers prove this
+	// is inferred; each client has an option WithRefusals for it.
+	Refused Delivery = rest.Refused
 )
 
 // Error is a failed call to Commerce. It holds no secrets.
@@ -67,37 +70,21 @@ type Error struct {
 	Err error
 }
 
-// maxShown bounds each part of an error text, in bytes.
-const maxShown = 2000
-
-// Error is one line: what was tried, what came back, and the server's words. In
-// those, characters that a terminal acts on, that are invisible or that change the
-// direction of text are replaced by U+FFFD, and long texts are cut.
+// Error is one line: what failed, the HTTP status, and the server's words. Characters that
+// could act on a terminal or deceive a reader are replaced by U+FFFD; long parts are cut.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("commerce: ")
-	b.WriteString(text.Excerpt(e.Op, maxShown))
-	if e.HTTPStatus != 0 {
-		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
+	line := rest.ErrorLine{Op: "commerce: " + e.Op, Status: e.HTTPStatus, Method: e.Method, URL: e.URL,
+		Details: []string{e.Code, e.Message}}
+	switch {
+	case e.Err != nil && e.Err.Error() != e.Message:
+		line.Details = append(line.Details, e.Err.Error())
+	case e.Err == nil && e.Message == "":
+		line.Body = e.Body
 	}
-	for _, part := range []string{e.Code, e.Message} {
-		if part != "" {
-			b.WriteString(": " + text.Excerpt(part, maxShown))
-		}
+	if e.CorrelationID == "" {
+		return line.String()
 	}
-	if e.Err != nil && e.Message != e.Err.Error() {
-		b.WriteString(": " + text.Excerpt(e.Err.Error(), maxShown))
-	}
-	if e.Message == "" && e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", text.Excerpt(e.Body, 80))
-	}
-	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s)", text.Excerpt(e.Method+" "+e.URL, maxShown))
-	}
-	if e.CorrelationID != "" {
-		b.WriteString(" [correlation " + text.Excerpt(e.CorrelationID, 200) + "]")
-	}
-	return b.String()
+	return line.String() + " [correlation " + text.Excerpt(e.CorrelationID, 200) + "]"
 }
 
 // Unwrap returns the cause.
@@ -105,24 +92,12 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Is matches the sentinel of the HTTP status.
 func (e *Error) Is(target error) bool {
-	switch target {
-	case ErrNotFound:
-		return e.HTTPStatus == http.StatusNotFound
-	case ErrUnauthorized:
-		return e.HTTPStatus == http.StatusUnauthorized
-	case ErrForbidden:
-		return e.HTTPStatus == http.StatusForbidden
-	case ErrConflict:
-		return e.HTTPStatus == http.StatusConflict
-	case ErrRateLimited:
-		return e.HTTPStatus == http.StatusTooManyRequests
-	case ErrUnavailable:
-		// A fault comes from Commerce itself, also with the status 500.
+	if target == ErrUnavailable {
+		// A fault comes from Commerce itself, even with status 500.
 		return e.Delivery != Refused &&
 			(e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError)
-	default:
-		return false
 	}
+	return target != nil && target == byStatus[e.HTTPStatus]
 }
 
 // NotOffered reports whether the refusal of a push can mean that the flow lacks the

@@ -3,7 +3,7 @@ package commerce
 import (
 	"fmt"
 
-	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
 // Fault is the refusal of an XML-RPC server (Billing, Operations). It is the cause of an
@@ -16,5 +16,5 @@ type Fault struct { //nolint:errname // the specification calls it a fault
 
 // Error is one line.
 func (f *Fault) Error() string {
-	return fmt.Sprintf("fault %d: %s", f.Code, text.Excerpt(f.Message, maxShown))
+	return fmt.Sprintf("fault %d: %s", f.Code, rest.Excerpt(f.Message))
 }

@@ -143,11 +143,11 @@ func TestDeliveryOptions(t *testing.T) {
 	}
 	const base = "https://h.example"
 	_, err := ordermanager.New(base, ordermanager.Token("a-token"), ordermanager.WithRefusals(nil))
-	require.ErrorContains(t, err, "the function for refusals is missing")
+	require.ErrorContains(t, err, "WithRefusals: the function is nil")
 	_, err = billing.New(base, billing.None(), billing.WithRefusals(nil))
-	require.ErrorContains(t, err, "the function for refusals is missing")
+	require.ErrorContains(t, err, "WithRefusals: the function is nil")
 	_, err = simpleapi.New(base, simpleapi.Token("key", "token"), simpleapi.WithRefusals(nil))
-	require.ErrorContains(t, err, "the function for refusals is missing")
+	require.ErrorContains(t, err, "WithRefusals: the function is nil")
 }
 
 func optional[Option any](on bool, o Option) []Option {

@@ -21,8 +21,8 @@ const DefaultBaseURL = "https://api.connect.cloudblue.com/public/v1"
 // versionHeader is stamped by Connect itself, not by what stands before it.
 const versionHeader = "Connect-Version"
 
-// Client reads from Connect. It has no call that changes anything: what is to be
-// done again is done through Commerce. Immutable, safe for concurrent use.
+// Client reads from Connect. It has no call that changes anything, because orders are
+// resubmitted through Commerce. It is immutable and safe for concurrent use.
 type Client struct {
 	rest *rest.Client
 	// once has neither credentials nor a second try, for probes: there a 502 is
@@ -46,152 +46,102 @@ type config struct {
 // Option changes a default of [New].
 type Option func(*config) error
 
-// WithHTTPClient sends the calls through a client of the caller's, for a proxy or
-// a transport that observes. Redirects are not followed. The client and a *http.Transport
-// in it are copied; any other RoundTripper is used as it is, and stopped when it sends a call a
-// second time. A client with a transport of its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
-func WithHTTPClient(client *http.Client) Option {
-	return func(c *config) error {
-		if client == nil {
-			return errors.New("WithHTTPClient: the client is nil")
-		}
-		c.rest.HTTP = client
-		return nil
-	}
+// WithHTTPClient sets the HTTP client, for its transport and proxy. The client and a
+// *http.Transport in it are copied, so later changes have no effect; any other RoundTripper
+// is used as is. Redirects are not followed, and a transport that sends a request a second
+// time is stopped. A client with a transport cannot be combined with [WithTLSConfig] or
+// [WithTLSFiles]. Default: a copy of http.DefaultTransport.
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *config) error { return c.rest.SetHTTP(h) }
 }
 
-// WithTLSFiles reads PEM files: the certificate that the client shows, its key, and
-// the certificates of the authorities that may sign the server's, which is that
-// of a proxy where one stands in between. Without a certificate and key ("", "") none is shown;
-// without authorities ("") those of the system are trusted. The files are read once, here.
+// WithTLSFiles reads PEM files, once: the client certificate, its key, and the authorities
+// that may sign the certificate of the server, or of a proxy in front of it. Empty names mean
+// no client certificate, or the system's authorities.
 func WithTLSFiles(certFile, keyFile, authoritiesFile string) Option {
 	return func(c *config) error { return c.rest.LoadTLS(certFile, keyFile, authoritiesFile) }
 }
 
-// WithTLSConfig sets what TLS trusts and shows: RootCAs for a private authority,
-// Certificates or GetClientCertificate for a client certificate. It is
-// copied. See [WithInsecureTLS]. Default: the system's authorities, no certificate.
+// WithTLSConfig sets the TLS settings, which are copied: RootCAs for a private authority,
+// Certificates or GetClientCertificate for a client certificate. See [WithInsecureTLS].
+// Default: the system's authorities, no client certificate.
 func WithTLSConfig(settings *tls.Config) Option {
 	return func(c *config) error { return c.rest.SetTLS(settings) }
 }
 
-// WithPlainHTTP allows credentials over http:// to any host: everybody on the way can read
-// them. By default that is an error, except for localhost, 127.0.0.0/8 and ::1 without a proxy on another host.
-func WithPlainHTTP() Option {
-	return func(c *config) error {
-		c.rest.PlainHTTP = true
-		return nil
-	}
-}
+// WithPlainHTTP allows credentials over http:// to any host, where everybody on the way can
+// read them. Default: an error, except for localhost, 127.0.0.0/8 and ::1 without a proxy
+// on another host.
+func WithPlainHTTP() Option { return func(c *config) error { return c.rest.AllowPlainHTTP() } }
 
-// WithInsecureTLS allows TLS that does not protect credentials: a tls.Config, also that of a
-// supplied HTTP client, with InsecureSkipVerify or a version below 1.2. By default that is an error.
+// WithInsecureTLS allows TLS that does not protect credentials: InsecureSkipVerify or a
+// version below 1.2, also in the transport of a supplied HTTP client. Default: an error.
 // A RoundTripper that is not a *http.Transport is not checked, nor is a DialTLSContext.
-func WithInsecureTLS() Option {
-	return func(c *config) error {
-		c.rest.InsecureTLS = true
-		return nil
-	}
-}
+func WithInsecureTLS() Option { return func(c *config) error { return c.rest.AllowInsecureTLS() } }
 
-// WithUserAgent names the program to Connect. Default "cloudblue-go".
+// WithUserAgent sets the User-Agent header. Default: "cloudblue-go".
 func WithUserAgent(name string) Option {
-	return func(c *config) error {
-		if name == "" || strings.ContainsAny(name, "\r\n") {
-			return fmt.Errorf("WithUserAgent: %q is empty or has a line break in it", name)
-		}
-		c.rest.UserAgent = name
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetUserAgent(name) }
 }
 
-// WithLogger logs the calls, and warns of requests that were listed although they do not
-// match. Default: nothing is logged. The key never is.
+// WithLogger logs each try at level Debug, and at level Warn the requests that were listed
+// although they do not match. The API key is never logged. Default: nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
-	return func(c *config) error {
-		if logger == nil {
-			return errors.New("WithLogger: the logger is nil")
-		}
-		c.rest.Logger = logger
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetLogger(logger) }
 }
 
-// WithMaxTries bounds how often one call is tried while Connect is unavailable
-// or says that calls come too fast. Default 3; 1 never tries again.
+// WithMaxTries sets how often a call is tried while Connect is unavailable or limits the
+// rate, 1 to 20. Default: 3.
 func WithMaxTries(n int) Option {
-	return func(c *config) error {
-		c.rest.MaxTries = n
-		return upTo("WithMaxTries", n, 20)
-	}
+	return func(c *config) error { return c.rest.SetMaxTries(n) }
 }
 
-// WithPageSize sets how many rows are asked for at once, 2 to 1000: pages overlap
-// by one row. Default 100; Connect accepts up to 1000 (inferred, connect/WIRE.md#4) and silently
-// sends less, which this client notices.
+// WithPageSize sets how many rows are requested at once, 2 to 1000; pages overlap by one row.
+// Default: 100. Connect accepts up to 1000 (inferred, connect/WIRE.md#4) and silently sends
+// fewer, which the client detects.
 func WithPageSize(n int) Option {
 	return func(c *config) error {
-		if n < paging.MinSize {
-			return fmt.Errorf("WithPageSize: %d is less than %d: pages overlap by one row", n, paging.MinSize)
-		}
 		c.pageSize = n
-		return upTo("WithPageSize", n, 1000)
+		return rest.InRange("WithPageSize", n, paging.MinSize, 1000)
 	}
 }
 
-// WithMaxBody bounds the bytes of one answer. Default 32 MiB.
-func WithMaxBody(bytes int64) Option {
-	return func(c *config) error {
-		if bytes < 1 {
-			return fmt.Errorf("WithMaxBody: %d is not positive", bytes)
-		}
-		c.rest.MaxBody = bytes
-		return nil
-	}
+// WithMaxBody limits the size of an answer in bytes. Default: 32 MiB.
+func WithMaxBody(n int64) Option {
+	return func(c *config) error { return c.rest.SetMaxBody(n) }
 }
 
-// WithConcurrency sets how many look-ups [Client.LatestRequests] has under way at
-// once, 1 to 4. Default 3. Connect publishes no rate limit.
+// WithConcurrency sets how many look-ups [Client.NewestRequests] makes at once, 1 to 4.
+// Default: 3. Connect publishes no rate limit.
 func WithConcurrency(n int) Option {
 	return func(c *config) error {
 		c.concurrency = n
-		return upTo("WithConcurrency", n, 4)
+		return rest.InRange("WithConcurrency", n, 1, 4)
 	}
 }
 
-// WithRate bounds the calls with credentials to so many a second, evenly spaced,
-// tries again included. Default: no bound, for Connect publishes none. In any
-// case nothing with credentials goes out before a Retry-After has passed that another
-// such call was answered with; if that is more than 30 s, a call fails at once with
-// [ErrUnavailable]. [Client.Probe] is not held back.
+// WithRate limits calls with credentials, including retries, to perSecond, evenly spaced,
+// 0.001 to 1000. Default: no limit, because Connect publishes none. After a Retry-After, all
+// calls with credentials wait until it has passed; if it is longer than 30 s, a call fails at
+// once with [ErrUnavailable]. [Client.Probe] is not limited.
 func WithRate(perSecond float64) Option {
 	return func(c *config) error {
-		if !(perSecond >= 0.001 && perSecond <= 1000) { // nor if it is no number
-			return fmt.Errorf("WithRate: %v a second is not between 0.001 and 1000", perSecond)
-		}
 		c.rate = perSecond
-		return nil
+		return rest.InRange("WithRate", perSecond, 0.001, 1000)
 	}
 }
 
-// WithChunkSize sets how many keys [Client.LatestRequests] asks for in one
-// look-up, 1 to 50. Default 50, which keeps the URL below 4 KiB.
+// WithChunkSize sets how many keys [Client.NewestRequests] puts into one look-up, 1 to 50.
+// Default: 50, which keeps the URL below 4 KiB.
 func WithChunkSize(n int) Option {
 	return func(c *config) error {
 		c.chunkSize = n
-		return upTo("WithChunkSize", n, maxChunk)
+		return rest.InRange("WithChunkSize", n, 1, maxChunk)
 	}
 }
 
-func upTo(option string, n, most int) error {
-	if n < 1 || n > most {
-		return fmt.Errorf("%s: %d is not between 1 and %d", option, n, most)
-	}
-	return nil
-}
-
-// New makes a client. An empty baseURL is [DefaultBaseURL]. Nothing is sent yet:
-// [Client.CheckAccess] tells whether the key is good.
+// New returns a client. An empty baseURL means [DefaultBaseURL]. Nothing is sent yet; use
+// [Client.CheckAccess] to check the key.
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	if baseURL == "" {
 		baseURL = DefaultBaseURL

@@ -76,8 +76,8 @@ func TestNewRefuses(t *testing.T) {
 		"a page beyond the maximum":  {auth: good, opt: connect.WithPageSize(1001), says: "WithPageSize"},
 		"no bytes":                   {auth: good, opt: connect.WithMaxBody(0), says: "WithMaxBody"},
 		"more look-ups than is fair": {auth: good, opt: connect.WithConcurrency(5), says: "WithConcurrency"},
-		"no rate":                    {auth: good, opt: connect.WithRate(0), says: "WithRate: 0 a second"},
-		"a rate that is no number":   {auth: good, opt: connect.WithRate(math.NaN()), says: "WithRate: NaN a second"},
+		"no rate":                    {auth: good, opt: connect.WithRate(0), says: "WithRate: 0 is not between"},
+		"a rate that is no number":   {auth: good, opt: connect.WithRate(math.NaN()), says: "WithRate: NaN is not between"},
 		"chunks that are too large":  {auth: good, opt: connect.WithChunkSize(51), says: "WithChunkSize"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,27 +15,32 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// The sentinels for errors.Is. Every *Error matches the one that fits.
+// Sentinels for errors.Is. An [*Error] matches the one that fits.
 var (
-	// ErrNotFound says that Connect has no such object.
+	// ErrNotFound means that Connect has no such object.
 	ErrNotFound = errors.New("not found")
-	// ErrUnauthorized says that the API key was refused.
+	// ErrUnauthorized means that the API key was refused.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden says that the API key is good but not for this: its module
-	// permissions or its side (vendor, provider) do not fit.
+	// ErrForbidden means that the API key is valid but does not permit the call: it lacks a
+	// module permission, or belongs to the wrong side (vendor or provider).
 	ErrForbidden = errors.New("forbidden")
-	// ErrConflict says that such an object exists already.
+	// ErrConflict means that such an object exists already.
 	ErrConflict = errors.New("conflict")
-	// ErrRateLimited says that calls came too fast.
+	// ErrRateLimited means that there were too many calls.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrUnavailable says that Connect did not answer, or that something before
-	// it answered in its place: 502, 503, 504, another 5xx or a 404 without a sign
-	// of Connect, a network error, or a page with a good status instead of JSON.
+	// ErrUnavailable means that Connect did not answer, or that a proxy answered in its
+	// place: 502, 503, 504, another 5xx or a 404 without a sign of Connect, a network error,
+	// or a page with a good status instead of JSON.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrUnclearRequest says that Connect answered a look-up with a request that may
-	// belong to a key, but cannot be read or has an unknown type or status.
+	// ErrUnclearRequest means that Connect answered a look-up with a request that may belong
+	// to a key but cannot be read, or has an unknown type or status.
 	ErrUnclearRequest = errors.New("unclear request")
 )
+
+var byStatus = map[int]error{
+	http.StatusNotFound: ErrNotFound, http.StatusUnauthorized: ErrUnauthorized, http.StatusForbidden: ErrForbidden,
+	http.StatusConflict: ErrConflict, http.StatusTooManyRequests: ErrRateLimited,
+}
 
 // Error is a failed call to Connect. It holds no secrets.
 type Error struct {
@@ -64,61 +69,35 @@ type Error struct {
 	Err error
 }
 
-const (
-	maxBodyExcerpt = 1024
-	maxShown       = 2000 // bytes of each part of an error text
-	maxShownBody   = 80
-	maxShownURL    = 200
-)
-
-// Error is one line: what was tried, what came back, and the server's words. In
-// those, characters that a terminal acts on, that are invisible or that change the
-// direction of text are replaced by U+FFFD, and long texts are cut.
+// Error is one line: what failed, the HTTP status, and the server's words. Characters that
+// could act on a terminal or deceive a reader are replaced by U+FFFD; long parts are cut.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("connect: " + text.Excerpt(e.Op, maxShown))
-	if e.HTTPStatus != 0 {
-		fmt.Fprintf(&b, ": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
-	}
-	if e.Code != "" {
-		b.WriteString(": " + text.Excerpt(e.Code, maxShown))
-	}
-	if len(e.Messages) > 0 {
-		b.WriteString(": " + text.Excerpt(strings.Join(e.Messages, "; "), maxShown))
-	}
+	line := rest.ErrorLine{Op: "connect: " + e.Op, Status: e.HTTPStatus,
+		Details: []string{e.Code, strings.Join(e.Messages, "; ")}}
 	if e.Err != nil {
-		b.WriteString(": " + text.Excerpt(e.Err.Error(), maxShown))
+		line.Details = append(line.Details, e.Err.Error())
+	} else {
+		line.Body = e.Body
 	}
-	if e.Err == nil && e.Body != "" {
-		fmt.Fprintf(&b, ": the body starts %q", text.Excerpt(e.Body, maxShownBody))
+	if e.URL == "" {
+		return line.String()
 	}
-	if e.URL != "" {
-		fmt.Fprintf(&b, " (%s)", text.Excerpt(e.Method+" "+e.URL, maxShownURL))
-	}
-	return b.String()
+	return line.String() + " (" + text.Excerpt(e.Method+" "+e.URL, 200) + ")"
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is matches the sentinel of the HTTP status. A page that something before
-// Connect served says nothing about what Connect has: it is not ErrNotFound.
+// Is matches the sentinel of the HTTP status. A page that a proxy served says nothing
+// about what Connect has, so it is not ErrNotFound.
 func (e *Error) Is(target error) bool {
 	switch target {
-	case ErrNotFound:
-		return e.HTTPStatus == http.StatusNotFound && !e.foreignPage()
-	case ErrUnauthorized:
-		return e.HTTPStatus == http.StatusUnauthorized
-	case ErrForbidden:
-		return e.HTTPStatus == http.StatusForbidden
-	case ErrConflict:
-		return e.HTTPStatus == http.StatusConflict
-	case ErrRateLimited:
-		return e.HTTPStatus == http.StatusTooManyRequests
 	case ErrUnavailable:
 		return e.unavailable()
+	case ErrNotFound:
+		return e.HTTPStatus == http.StatusNotFound && !e.foreignPage()
 	default:
-		return false
+		return target != nil && target == byStatus[e.HTTPStatus]
 	}
 }
 
@@ -191,7 +170,7 @@ func (e *Error) explain(body string) {
 		e.Messages = messages(told.Errors)
 	}
 	if e.Code == "" && len(e.Messages) == 0 {
-		e.Body = strings.ToValidUTF8(body[:min(len(body), maxBodyExcerpt)], "")
+		e.Body = strings.ToValidUTF8(body[:min(len(body), 1024)], "")
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -30,7 +29,6 @@ type Client struct {
 	rule     SignatureRule
 	swapped  bool
 	faults   commerce.Delivery
-	refuses  func(status int, header http.Header, body []byte) bool
 	resolve  func(ctx context.Context, number string) (id string, err error)
 }
 
@@ -40,7 +38,7 @@ type Client struct {
 func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	c := config{
 		concurrency: 2,
-		client:      Client{provider: "1", placedAt: OrderDate, faults: commerce.Refused, refuses: refuses, creds: creds},
+		client:      Client{provider: "1", placedAt: OrderDate, faults: commerce.Refused, creds: creds},
 	}
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
@@ -56,13 +54,13 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	if err := c.address(baseURL); err != nil {
 		return nil, fmt.Errorf("billing: %w", err)
 	}
-	c.rest.Auth, c.rest.MaxBody = creds.http, c.client.maxBody
-	c.rest.Sensitive = creds.members != nil
+	c.rest.Auth, c.rest.Sensitive = creds.http, creds.members != nil
 	made, err := rest.New(c.rest)
 	if err != nil {
 		return nil, fmt.Errorf("billing: %w", err)
 	}
 	client := c.client
+	client.maxBody = c.rest.MaxBody
 	client.rest, client.slots = made, make(chan struct{}, c.concurrency)
 	return &client, nil
 }

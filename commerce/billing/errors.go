@@ -45,7 +45,7 @@ func (c *Client) failed(ctx context.Context, op string, err error, secrets []str
 	}
 	made := &commerce.Error{
 		Op: op, Method: e.Method, URL: e.URL, HTTPStatus: e.Status,
-		RetryAfter: e.RetryAfter, Delivery: c.delivery(e), Err: e.Err,
+		RetryAfter: e.RetryAfter, Delivery: commerce.Delivery(e.Delivery()), Err: e.Err,
 		Body: strings.ToValidUTF8(string(e.Body[:min(len(e.Body), 1024)]), ""),
 	}
 	switch {
@@ -70,22 +70,6 @@ func unavailable(ctx context.Context, e *rest.Error) bool {
 		return true
 	default:
 		return errors.Is(e.Err, errPage) || errors.Is(e.Err, io.ErrUnexpectedEOF)
-	}
-}
-
-// refuses is the default of [WithRefusals]: with all other statuses Billing's own error
-// is a fault.
-func refuses(status int, _ http.Header, _ []byte) bool { return rest.ProvesRefusal(status, false) }
-
-// delivery is what a failed call proves.
-func (c *Client) delivery(e *rest.Error) commerce.Delivery {
-	switch {
-	case e.NotSent:
-		return commerce.NotSent
-	case e.Answered() && c.refuses(e.Status, e.Header, e.Body):
-		return commerce.Refused
-	default:
-		return commerce.DeliveryUnknown
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 type Client struct {
 	rest     *rest.Client
 	advice   advice
-	refuses  refuses
 	pageSize int
 	provider string
 	off      map[ServerFilter]bool
@@ -32,7 +31,8 @@ type Client struct {
 // through the booster, both of which are documented (commerce/WIRE.md#2.2). TLS is verified; for a
 // private authority see [WithTLSFiles] and [WithTLSConfig].
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
-	c := config{pageSize: 100, provider: "1", off: map[ServerFilter]bool{}, refuses: apsRefuses}
+	c := config{pageSize: 100, provider: "1", off: map[ServerFilter]bool{}}
+	c.rest.Refused = apsRefuses
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
 			return nil, fmt.Errorf("ordermanager: %w", err)
@@ -60,7 +60,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 		return nil, fmt.Errorf("ordermanager: %w", err)
 	}
 	made := &Client{
-		rest: client, advice: auth.advice, refuses: c.refuses, pageSize: c.pageSize, provider: c.provider, off: c.off,
+		rest: client, advice: auth.advice, pageSize: c.pageSize, provider: c.provider, off: c.off,
 		fields: c.fields, logger: c.rest.Logger, sortsByTime: new(atomic.Bool),
 	}
 	made.sortsByTime.Store(c.sortsByTime)

@@ -24,18 +24,18 @@ func notSent(op string, err error) *commerce.Error {
 }
 
 func (c *Client) convert(ctx context.Context, op string, err error) *commerce.Error {
-	return convert(ctx, op, err, c.advice, c.refuses)
+	return convert(ctx, op, err, c.advice)
 }
 
 // convert gives a failed call the type of the model.
-func convert(ctx context.Context, op string, err error, a advice, r refuses) *commerce.Error {
+func convert(ctx context.Context, op string, err error, a advice) *commerce.Error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok {
 		return &commerce.Error{Op: op, Err: err}
 	}
 	c := &commerce.Error{
 		Op: op, Method: e.Method, URL: e.URL, HTTPStatus: e.Status,
-		RetryAfter: e.RetryAfter, Delivery: delivery(e, r), Err: e.Err,
+		RetryAfter: e.RetryAfter, Delivery: commerce.Delivery(e.Delivery()), Err: e.Err,
 	}
 	c.Code, c.Message = apsError(e.Body)
 	if c.Code == "" && c.Message == "" {
@@ -52,24 +52,10 @@ func convert(ctx context.Context, op string, err error, a advice, r refuses) *co
 	return c
 }
 
-// refuses reports whether an answer proves that the server did not act; see [WithRefusals].
-type refuses func(status int, header http.Header, body []byte) bool
-
+// apsRefuses is the default of [WithRefusals].
 func apsRefuses(status int, _ http.Header, body []byte) bool {
 	code, message := apsError(body)
 	return rest.ProvesRefusal(status, code+message != "")
-}
-
-// delivery is what a failed call proves.
-func delivery(e *rest.Error, r refuses) commerce.Delivery {
-	switch {
-	case e.NotSent:
-		return commerce.NotSent
-	case e.Answered() && r(e.Status, e.Header, e.Body):
-		return commerce.Refused
-	default:
-		return commerce.DeliveryUnknown
-	}
 }
 
 // apsError reads the body of commerce/WIRE.md#2.6; it may be anything.

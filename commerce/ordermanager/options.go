@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Option changes what [New] and [UserToken] make.
+// Option changes a default of [New] or [UserToken].
 type Option func(*config) error
 
 type config struct {
@@ -22,45 +22,45 @@ type config struct {
 	provider string
 	off      map[ServerFilter]bool
 	fields   func(json.RawMessage, *commerce.Order) error
-	refuses  refuses
 
 	sortsByTime bool
 	literalPlus bool
-	// forOrders and forToken name an option that only New, or only UserToken, has
-	// a use for.
+	// forOrders and forToken name an option that only New, or only UserToken, supports.
 	forOrders, forToken string
 }
 
-// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are not
-// followed. The client and a *http.Transport in it are copied: connections are not shared, and later
-// changes have no effect. Pushes and reads of single orders use a second copy, whose connections
-// are closed after 2 s without a request, so that a push rarely meets one that the server is about
-// to close. Any other RoundTripper is used as it is, for all calls. One that sends a request a
-// second time is stopped, and the call fails. Default: a copy of http.DefaultTransport. A client with a
-// transport of its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
-func WithHTTPClient(h *http.Client) Option {
+// forOrders is an option that UserToken rejects.
+func forOrders(name string, apply func(*config) error) Option {
 	return func(c *config) error {
-		c.rest.HTTP = h
-		return nil
+		c.forOrders = name
+		return apply(c)
 	}
 }
 
-// WithTLSFiles reads PEM files: the certificate that the client shows, its key, and
-// the certificates of the authorities that may sign the server's. Without a
-// certificate and key ("", "") none is shown; without authorities ("") those of the
-// system are trusted. The files are read once, here.
+// WithHTTPClient sets the HTTP client, for its transport and proxy. The client and a
+// *http.Transport in it are copied, so later changes have no effect; any other RoundTripper
+// is used as is. Redirects are not followed, and a transport that sends a request a second
+// time is stopped. Pushes and reads of single orders use connections of their own, which are
+// closed after two idle seconds, so that a push rarely meets one that the server is closing.
+// A client with a transport cannot be combined with [WithTLSConfig] or [WithTLSFiles].
+// Default: a copy of http.DefaultTransport.
+func WithHTTPClient(h *http.Client) Option { return func(c *config) error { return c.rest.SetHTTP(h) } }
+
+// WithTLSFiles reads PEM files, once: the client certificate, its key, and the authorities
+// that may sign the server's certificate. Empty names mean no client certificate, or the
+// system's authorities.
 func WithTLSFiles(certFile, keyFile, authoritiesFile string) Option {
 	return func(c *config) error { return c.rest.LoadTLS(certFile, keyFile, authoritiesFile) }
 }
 
-// WithTLSConfig sets what TLS trusts and shows: RootCAs for a private authority,
-// Certificates or GetClientCertificate for a client certificate. It is
-// copied. See [WithInsecureTLS]. Default: the system's authorities, no certificate.
+// WithTLSConfig sets the TLS settings, which are copied: RootCAs for a private authority,
+// Certificates or GetClientCertificate for a client certificate. See [WithInsecureTLS].
+// Default: the system's authorities, no client certificate.
 func WithTLSConfig(settings *tls.Config) Option {
 	return func(c *config) error { return c.rest.SetTLS(settings) }
 }
 
-// WithBasicAuth sends a name and a password to Operations. It is for [UserToken].
+// WithBasicAuth sends a user name and a password to Operations. It is only for [UserToken].
 func WithBasicAuth(name, password string) Option {
 	return func(c *config) (err error) {
 		c.forToken = "WithBasicAuth"
@@ -69,173 +69,119 @@ func WithBasicAuth(name, password string) Option {
 	}
 }
 
-// WithLiteralPlus makes [OAuth1] sign a plus in a query, such as that of
-// sort(+orderDate), as a plus. By default it counts as a space, as RFC 5849
-// 3.4.1.3.1 says and the usual libraries do. How the booster reads it is not
-// known (commerce/WIRE.md#8.5): try this where single orders can be read and lists are refused with
-// 401.
+// WithLiteralPlus makes [OAuth1] sign a plus in a query, such as that of sort(+orderDate), as
+// a plus. By default it is signed as a space, as RFC 5849 3.4.1.3.1 says and the usual
+// libraries do. How the booster reads it is not published (commerce/WIRE.md#8.5): try this
+// option if single orders can be read but lists are refused with 401.
 func WithLiteralPlus() Option {
-	return func(c *config) error {
-		c.forOrders, c.literalPlus = "WithLiteralPlus", true
+	return forOrders("WithLiteralPlus", func(c *config) error {
+		c.literalPlus = true
 		return nil
-	}
+	})
 }
 
-// WithPlainHTTP allows credentials over http:// to any host: everybody on the way can read
-// them. By default that is an error, except for localhost, 127.0.0.0/8 and ::1 without a proxy on another host.
-func WithPlainHTTP() Option {
-	return func(c *config) error {
-		c.rest.PlainHTTP = true
-		return nil
-	}
-}
+// WithPlainHTTP allows credentials over http:// to any host, where everybody on the way can
+// read them. Default: an error, except for localhost, 127.0.0.0/8 and ::1 without a proxy
+// on another host.
+func WithPlainHTTP() Option { return func(c *config) error { return c.rest.AllowPlainHTTP() } }
 
-// WithInsecureTLS allows TLS that does not protect credentials: a tls.Config, also that of a
-// supplied HTTP client, with InsecureSkipVerify or a version below 1.2. By default that is an error.
+// WithInsecureTLS allows TLS that does not protect credentials: InsecureSkipVerify or a
+// version below 1.2, also in the transport of a supplied HTTP client. Default: an error.
 // A RoundTripper that is not a *http.Transport is not checked, nor is a DialTLSContext.
-func WithInsecureTLS() Option {
-	return func(c *config) error {
-		c.rest.InsecureTLS = true
-		return nil
-	}
+func WithInsecureTLS() Option { return func(c *config) error { return c.rest.AllowInsecureTLS() } }
+
+// WithUserAgent sets the User-Agent header. Default: "cloudblue-go".
+func WithUserAgent(name string) Option {
+	return func(c *config) error { return c.rest.SetUserAgent(name) }
 }
 
-// WithUserAgent sets the User-Agent. Default: "cloudblue-go".
-func WithUserAgent(s string) Option {
-	return func(c *config) error {
-		c.rest.UserAgent = s
-		return nil
-	}
+// WithLogger logs each try at level Debug with the attributes op, method, url, status,
+// attempt, elapsed and error, and at level Warn the orders that a list dropped although the
+// server returned them (see commerce.Query.OnMismatch). Default: nothing is logged.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) error { return c.rest.SetLogger(logger) }
 }
 
-// WithLogger logs every try at level Debug with the attributes op, method, url,
-// status, attempt, elapsed and error, and at level Warn what a list left out although the
-// server returned it (see commerce.Query.OnMismatch). Default: nothing is logged.
-func WithLogger(l *slog.Logger) Option {
-	return func(c *config) error {
-		c.rest.Logger = l
-		return nil
-	}
-}
-
-// WithPageSize sets how many orders to ask for at once, 2 to 1000. Default: 100.
-// Pages overlap, so a page of one would never advance.
+// WithPageSize sets how many orders are requested at once, 2 to 1000. Default: 100. Pages
+// overlap by one order, so a page of one would never advance.
 func WithPageSize(n int) Option {
-	return func(c *config) error {
-		if n < 2 || n > 1000 {
-			return fmt.Errorf("the page size is %d: it must be 2 to 1000", n)
-		}
-		c.forOrders, c.pageSize = "WithPageSize", n
-		return nil
-	}
+	return forOrders("WithPageSize", func(c *config) error {
+		c.pageSize = n
+		return rest.InRange("WithPageSize", n, 2, 1000)
+	})
 }
 
-// WithMaxTries sets how often a read is tried, at least once. Default: 3. A push is
-// sent once whatever this says.
-func WithMaxTries(n int) Option {
-	return func(c *config) error {
-		if n < 1 {
-			return fmt.Errorf("the number of tries is %d: it must be at least 1", n)
-		}
-		c.rest.MaxTries = n
-		return nil
-	}
-}
+// WithMaxTries sets how often a read is tried, 1 to 20. Default: 3. A push is sent at most
+// once in any case.
+func WithMaxTries(n int) Option { return func(c *config) error { return c.rest.SetMaxTries(n) } }
 
-// WithMaxWait sets the longest single wait before a read is tried again. When the
-// server asks for longer (Retry-After), the call fails at once. Default: 30 s.
+// WithMaxWait sets the longest wait before a read is tried again. If the server asks for
+// longer (Retry-After), the call fails at once. Default: 30 s.
 func WithMaxWait(d time.Duration) Option {
-	return func(c *config) error {
-		if d <= 0 {
-			return fmt.Errorf("the longest wait is %s: it must be positive", d)
-		}
-		c.rest.MaxWait = d
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetMaxWait(d) }
 }
 
-// WithTimeout bounds one try, the answer's body included. Default: 60 s.
+// WithTimeout limits one try, including reading the answer. Default: 60 s.
 func WithTimeout(d time.Duration) Option {
-	return func(c *config) error {
-		if d <= 0 {
-			return fmt.Errorf("the timeout is %s: it must be positive", d)
-		}
-		c.rest.Timeout = d
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetTimeout(d) }
 }
 
-// WithMaxBody bounds the size of an answer in bytes; a longer one is an error.
-// Default: 32 MiB.
-func WithMaxBody(n int64) Option {
-	return func(c *config) error {
-		if n < 1 {
-			return fmt.Errorf("the largest answer is %d bytes: it must be at least 1", n)
-		}
-		c.rest.MaxBody = n
-		return nil
-	}
-}
+// WithMaxBody limits the size of an answer in bytes; a longer one is an error. Default: 32 MiB.
+func WithMaxBody(n int64) Option { return func(c *config) error { return c.rest.SetMaxBody(n) } }
 
-// WithRefusals sets which answers to a push prove that the server did not act on it: the
-// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown. It is
-// called with every status outside 200 to 299, and with at most 64 KiB of the body; it must not
-// keep or change what it gets. Default, inferred: 401 and 429; 400, 403, 404, 405, 409, 413, 415
-// and 422 with a JSON object that has an error or a message, as the APS controller sends.
+// WithRefusals sets which answers to a push prove that the server did not act on it. The
+// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown.
+// The function is called with each status outside 200 to 299 and with at most 64 KiB of the
+// body; it must not keep or change its arguments. Default, inferred: 401 and 429, and 400,
+// 403, 404, 405, 409, 413, 415 and 422 with a JSON object that
+// has an error or a message, as the APS controller sends.
 func WithRefusals(refused func(status int, header http.Header, body []byte) bool) Option {
-	return func(c *config) error {
-		if refused == nil {
-			return errors.New("the function for refusals is missing")
-		}
-		c.forOrders, c.refuses = "WithRefusals", refused
-		return nil
-	}
+	return forOrders("WithRefusals", func(c *config) error { return c.rest.SetRefusals(refused) })
 }
 
-// WithProviderAccount names the account of the provider: orders that it sold come
-// from direct customers, all others from resellers. Default: "1", inferred.
+// WithProviderAccount sets the id of the provider's account: orders that it sold have channel
+// direct, all others reseller. Default: "1", inferred.
 func WithProviderAccount(id string) Option {
-	return func(c *config) error {
+	return forOrders("WithProviderAccount", func(c *config) error {
 		if id == "" {
-			return errors.New("the provider account is empty")
+			return errors.New("WithProviderAccount: the id is empty")
 		}
-		c.forOrders, c.provider = "WithProviderAccount", id
+		c.provider = id
 		return nil
-	}
+	})
 }
 
 // WithSubscriptionHeader sends APS-Subscription-ID, to act in that subscription, as documented
 // (commerce/WIRE.md#2.2). Default: not sent.
 func WithSubscriptionHeader(id string) Option {
-	return func(c *config) error {
+	return forOrders("WithSubscriptionHeader", func(c *config) error {
 		if id == "" {
-			return errors.New("the APS subscription id is empty")
+			return errors.New("WithSubscriptionHeader: the id is empty")
 		}
-		c.forOrders = "WithSubscriptionHeader"
 		c.rest.Header = http.Header{"Aps-Subscription-Id": {id}}
 		return nil
-	}
+	})
 }
 
-// WithFields fills an order with what only this installation sends, or sends
-// under other names. How an order names its vendor, customer, tenant and
-// subscriptions is not known (commerce/WIRE.md#2.4): without this option they are read from
-// vendorAccountId, customerId, tenantId, subscriptionId, subscriptions and orderDetails, all
-// inferred. It is called with the order as it was sent, after all that is known has been read; the
-// channel is set afterwards, from VendorID, unless it has been set by then. An error is one of the
-// order's Problems, so that it is not resubmitted.
+// WithFields sets a function that fills an order from fields that only this installation
+// sends, or sends under other names. How an order names its vendor, customer, tenant and
+// subscriptions is not published (commerce/WIRE.md#2.4); without this option they are read
+// from vendorAccountId, customerId, tenantId, subscriptionId, subscriptions and orderDetails,
+// all inferred. The function gets the order as sent, after all known fields were read; the
+// channel is set afterwards, from VendorID, unless it is set by then. An error becomes one of
+// the order's Problems, so that the order is not resubmitted.
 func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
-	return func(c *config) error {
-		c.forOrders, c.fields = "WithFields", f
+	return forOrders("WithFields", func(c *config) error {
+		c.fields = f
 		return nil
-	}
+	})
 }
 
 // ServerFilter is a condition that the client asks the server to check.
 type ServerFilter string
 
-// The conditions. Which properties an installation can filter by is not
-// known (commerce/WIRE.md#2.5); asking for one it does not know is typically answered with 400.
+// Conditions for [WithoutServerFilters]. Which properties an installation can filter by is
+// not published (commerce/WIRE.md#2.5); an unknown one is typically answered with 400.
 const (
 	FilterStatus ServerFilter = "status"
 	FilterType   ServerFilter = "type"
@@ -243,31 +189,29 @@ const (
 	FilterNumber ServerFilter = "orderNumber"
 )
 
-// WithoutServerFilters leaves conditions to the client, which checks all of them
-// in any case: lists take longer and stay the same. Default: all are asked for.
+// WithoutServerFilters disables conditions in requests. The client checks all conditions in
+// any case, so lists take longer and stay the same. Default: the server is asked to check all.
 func WithoutServerFilters(filters ...ServerFilter) Option {
-	return func(c *config) error {
-		c.forOrders = "WithoutServerFilters"
+	return forOrders("WithoutServerFilters", func(c *config) error {
 		for _, f := range filters {
 			switch f {
 			case FilterStatus, FilterType, FilterPlaced, FilterNumber:
 				c.off[f] = true
 			default:
-				return fmt.Errorf("there is no server filter %q", f)
+				return fmt.Errorf("WithoutServerFilters: there is no server filter %q", f)
 			}
 		}
 		return nil
-	}
+	})
 }
 
-// WithoutSortByID sorts lists by orderDate alone. By default orders of the same time are
-// sorted by internalId as well, which grows with each order: the older of two orders of a
-// subscription comes first, and pages fit together. That the
-// server can do this is inferred (commerce/WIRE.md#2.5). A client whose server rejects that sort
-// with 400 leaves it out by itself from then on.
+// WithoutSortByID sorts lists by orderDate alone. By default, orders of the same time are
+// also sorted by internalId, which grows with each order, so that the older of two orders of a
+// subscription comes first and pages fit together. That the server supports this is inferred
+// (commerce/WIRE.md#2.5). If it rejects that sort with 400, the client stops using it.
 func WithoutSortByID() Option {
-	return func(c *config) error {
-		c.forOrders, c.sortsByTime = "WithoutSortByID", true
+	return forOrders("WithoutSortByID", func(c *config) error {
+		c.sortsByTime = true
 		return nil
-	}
+	})
 }

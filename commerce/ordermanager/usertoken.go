@@ -26,6 +26,7 @@ const opToken = "get user token"
 // returns is an error of type [*commerce.Error]. It keeps nothing: TokenFunc does.
 func UserToken(operationsURL string, userID int, opts ...Option) (func(context.Context) (string, error), error) {
 	var c config
+	c.rest.Refused = apsRefuses
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
 			return nil, fmt.Errorf("ordermanager: %w", err)
@@ -88,7 +89,7 @@ func (o operations) failure(ctx context.Context, err error) *commerce.Error {
 		e.Code, e.Message = "fault "+strconv.Itoa(f.Code), f.Message
 		return e
 	}
-	e := convert(ctx, opToken, err, operationsAdvice, apsRefuses)
+	e := convert(ctx, opToken, err, operationsAdvice)
 	if x, ok := errors.AsType[*xmlrpc.Error](err); ok {
 		// Its words quote the answer, which may hold the token.
 		e.Err = fmt.Errorf("%w: byte %d of the answer is not as Operations speaks XML-RPC: check host and port "+

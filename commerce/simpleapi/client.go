@@ -20,7 +20,6 @@ type Client struct {
 	codes    map[string]commerce.Status // by status word
 	words    map[commerce.Status]string // the other way round, where one word means it
 	fields   func(raw json.RawMessage, o *commerce.Order) error
-	refuses  refuses
 	logger   *slog.Logger
 }
 
@@ -29,7 +28,8 @@ type Client struct {
 // differ. TLS is verified; for a private authority see [WithTLSFiles] and
 // [WithTLSConfig]. No call is made.
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
-	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords(), refuses: apiRefuses}
+	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords()}
+	c.rest.Refused = apiRefuses
 	c.rest.BaseURL, c.rest.Sensitive = baseURL, true
 	c.rest.MaxWait = time.Minute
 	c.rest.Busy = time.Minute // what a public client waits (commerce/WIRE.md#3)
@@ -54,7 +54,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	}
 	return &Client{
 		rest: client, pageSize: c.pageSize, off: c.off, codes: c.words, words: inverse(c.words), fields: c.fields,
-		refuses: c.refuses, logger: c.rest.Logger,
+		logger: c.rest.Logger,
 	}, nil
 }
 

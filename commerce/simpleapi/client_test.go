@@ -153,13 +153,13 @@ func TestNewRefuses(t *testing.T) {
 		{"a Keycloak login whose realm is a path", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Realm = ".." }), nil, "the realm of the Keycloak login"},
 		{"a Keycloak login without scheme", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.URL = "brand.example.net" }), nil, "the Keycloak login: the base URL must start with"},
 		{"a Keycloak login without password", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Password = "" }), nil, "the password of the Keycloak login is missing"},
-		{"a page of one", base, good, simpleapi.WithPageSize(1), "the page size is 1: it must be 2 to 1000"},
-		{"no tries", base, good, simpleapi.WithMaxTries(0), "must be at least 1"},
-		{"no body", base, good, simpleapi.WithMaxBody(0), "must be at least 1"},
-		{"no wait", base, good, simpleapi.WithMaxWait(0), "must be positive"},
-		{"no time", base, good, simpleapi.WithTimeout(-1), "must be positive"},
+		{"a page of one", base, good, simpleapi.WithPageSize(1), "WithPageSize: 1 is not between 2 and 1000"},
+		{"no tries", base, good, simpleapi.WithMaxTries(0), "WithMaxTries: 0 is not between 1 and 20"},
+		{"no body", base, good, simpleapi.WithMaxBody(0), "WithMaxBody: 0 is not positive"},
+		{"no wait", base, good, simpleapi.WithMaxWait(0), "WithMaxWait: 0s is not positive"},
+		{"no time", base, good, simpleapi.WithTimeout(-1), "WithTimeout: -1ns is not positive"},
 		{"an unknown filter", base, good, simpleapi.WithoutServerFilters("colour"), `no server filter "colour"`},
-		{"a word for no status", base, good, simpleapi.WithStatusWords(map[string]commerce.Status{"error": ""}), `the status word "error" cannot stand for ""`},
+		{"a word for no status", base, good, simpleapi.WithStatusWords(map[string]commerce.Status{"error": ""}), `the word "error" cannot stand for ""`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -35,14 +35,14 @@ func answered(op string, resp *rest.Response, err error) *commerce.Error {
 }
 
 // convert gives a failed call the type of the model.
-func convert(ctx context.Context, op string, err error, r refuses) *commerce.Error {
+func convert(ctx context.Context, op string, err error) *commerce.Error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok {
 		return &commerce.Error{Op: op, Err: err}
 	}
 	c := &commerce.Error{
 		Op: op, Method: e.Method, URL: e.URL, HTTPStatus: e.Status, CorrelationID: e.Header.Get(correlationHeader),
-		RetryAfter: e.RetryAfter, Delivery: delivery(e, r), Err: e.Err,
+		RetryAfter: e.RetryAfter, Delivery: commerce.Delivery(e.Delivery()), Err: e.Err,
 	}
 	c.Code, c.Message = words(e.Body)
 	if c.Code == "" && c.Message == "" {
@@ -65,23 +65,10 @@ func convert(ctx context.Context, op string, err error, r refuses) *commerce.Err
 	return c
 }
 
-// refuses reports whether an answer proves that the server did not act; see [WithRefusals].
-type refuses func(status int, header http.Header, body []byte) bool
-
+// apiRefuses is the default of [WithRefusals].
 func apiRefuses(status int, _ http.Header, body []byte) bool {
 	code, message := words(body)
 	return rest.ProvesRefusal(status, code+message != "" || isNotFound(body))
-}
-
-func delivery(e *rest.Error, r refuses) commerce.Delivery {
-	switch {
-	case e.NotSent:
-		return commerce.NotSent
-	case e.Answered() && r(e.Status, e.Header, e.Body):
-		return commerce.Refused
-	default:
-		return commerce.DeliveryUnknown
-	}
 }
 
 // isNotFound knows the text with which a 400 stands for a 404 (commerce/WIRE.md#3).

@@ -129,7 +129,7 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 	req := rest.Request{Op: opList, Method: http.MethodGet, Path: path, RawQuery: values.Encode(), Safety: rest.Read}
 	resp, err := c.rest.JSON(ctx, req, &answer)
 	if err != nil {
-		return nil, 0, convert(ctx, opList, err, c.refuses)
+		return nil, 0, convert(ctx, opList, err)
 	}
 	total := totalOf(answer.Pagination)
 	if answer.Data == nil && total != 0 {

@@ -3,7 +3,6 @@ package simpleapi
 import (
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Option changes what [New] makes.
+// Option changes a default of [New].
 type Option func(*config) error
 
 type config struct {
@@ -23,161 +22,101 @@ type config struct {
 	off      map[ServerFilter]bool
 	words    map[string]commerce.Status
 	fields   func(json.RawMessage, *commerce.Order) error
-	refuses  refuses
 }
 
-// WithHTTPClient sets the HTTP client, for its transport and proxy. Redirects are not
-// followed. The client and a *http.Transport in it are copied: connections are not shared, and later
-// changes have no effect. Pushes and reads of single orders use a second copy, whose connections
-// are closed after 2 s without a request, so that a push rarely meets one that the server is about
-// to close. Any other RoundTripper is used as it is, for all calls. One that sends a request a
-// second time is stopped, and the call fails. Default: a copy of http.DefaultTransport. A client with a
-// transport of its own cannot be combined with [WithTLSConfig] and [WithTLSFiles].
-func WithHTTPClient(h *http.Client) Option {
-	return func(c *config) error {
-		c.rest.HTTP = h
-		return nil
-	}
-}
+// WithHTTPClient sets the HTTP client, for its transport and proxy. The client and a
+// *http.Transport in it are copied, so later changes have no effect; any other RoundTripper
+// is used as is. Redirects are not followed, and a transport that sends a request a second
+// time is stopped. Pushes and reads of single orders use connections of their own, which are
+// closed after two idle seconds, so that a push rarely meets one that the server is closing.
+// A client with a transport cannot be combined with [WithTLSConfig] or [WithTLSFiles].
+// Default: a copy of http.DefaultTransport.
+func WithHTTPClient(h *http.Client) Option { return func(c *config) error { return c.rest.SetHTTP(h) } }
 
-// WithTLSFiles reads PEM files: the certificate that the client shows, its key, and
-// the certificates of the authorities that may sign the server's. Without a
-// certificate and key ("", "") none is shown; without authorities ("") those of the
-// system are trusted. The files are read once, here.
+// WithTLSFiles reads PEM files, once: the client certificate, its key, and the authorities
+// that may sign the server's certificate. Empty names mean no client certificate, or the
+// system's authorities.
 func WithTLSFiles(certFile, keyFile, authoritiesFile string) Option {
 	return func(c *config) error { return c.rest.LoadTLS(certFile, keyFile, authoritiesFile) }
 }
 
-// WithTLSConfig sets what TLS trusts and shows: RootCAs for a private authority,
-// Certificates or GetClientCertificate for a client certificate. It is
-// copied. See [WithInsecureTLS]. Default: the system's authorities, no certificate.
+// WithTLSConfig sets the TLS settings, which are copied: RootCAs for a private authority,
+// Certificates or GetClientCertificate for a client certificate. See [WithInsecureTLS].
+// Default: the system's authorities, no client certificate.
 func WithTLSConfig(settings *tls.Config) Option {
 	return func(c *config) error { return c.rest.SetTLS(settings) }
 }
 
-// WithPlainHTTP allows credentials over http:// to any host: everybody on the way can read
-// them. By default that is an error, except for localhost, 127.0.0.0/8 and ::1 without a proxy on another host.
-func WithPlainHTTP() Option {
-	return func(c *config) error {
-		c.rest.PlainHTTP = true
-		return nil
-	}
-}
+// WithPlainHTTP allows credentials over http:// to any host, where everybody on the way can
+// read them. Default: an error, except for localhost, 127.0.0.0/8 and ::1 without a proxy
+// on another host.
+func WithPlainHTTP() Option { return func(c *config) error { return c.rest.AllowPlainHTTP() } }
 
-// WithInsecureTLS allows TLS that does not protect credentials: a tls.Config, also that of a
-// supplied HTTP client, with InsecureSkipVerify or a version below 1.2. By default that is an error.
+// WithInsecureTLS allows TLS that does not protect credentials: InsecureSkipVerify or a
+// version below 1.2, also in the transport of a supplied HTTP client. Default: an error.
 // A RoundTripper that is not a *http.Transport is not checked, nor is a DialTLSContext.
-func WithInsecureTLS() Option {
-	return func(c *config) error {
-		c.rest.InsecureTLS = true
-		return nil
-	}
+func WithInsecureTLS() Option { return func(c *config) error { return c.rest.AllowInsecureTLS() } }
+
+// WithUserAgent sets the User-Agent header. Default: "cloudblue-go".
+func WithUserAgent(name string) Option {
+	return func(c *config) error { return c.rest.SetUserAgent(name) }
 }
 
-// WithUserAgent sets the User-Agent. Default: "cloudblue-go".
-func WithUserAgent(s string) Option {
-	return func(c *config) error {
-		c.rest.UserAgent = s
-		return nil
-	}
+// WithLogger logs each try at level Debug with the attributes op, method, url, status,
+// attempt, elapsed and error, and at level Warn the orders that a list dropped although the
+// server returned them (see commerce.Query.OnMismatch). Default: nothing is logged.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) error { return c.rest.SetLogger(logger) }
 }
 
-// WithLogger logs every try at level Debug with the attributes op, method, url,
-// status, attempt, elapsed and error. Default: nothing is logged.
-func WithLogger(l *slog.Logger) Option {
-	return func(c *config) error {
-		c.rest.Logger = l
-		return nil
-	}
-}
-
-// WithPageSize sets how many orders to ask for at once, 2 to 1000. Default: 100.
-// The most that a server takes is not published; one that gives fewer is walked all
-// the same. Pages overlap, so a page of one would never advance.
+// WithPageSize sets how many orders are requested at once, 2 to 1000. Default: 100. The
+// largest size that a server accepts is not published; smaller pages are handled. Pages
+// overlap by one order, so a page of one would never advance.
 func WithPageSize(n int) Option {
 	return func(c *config) error {
-		if n < 2 || n > 1000 {
-			return fmt.Errorf("the page size is %d: it must be 2 to 1000", n)
-		}
 		c.pageSize = n
-		return nil
+		return rest.InRange("WithPageSize", n, 2, 1000)
 	}
 }
 
-// WithMaxTries sets how often a read is tried, at least once. Default: 3. A change
-// is sent once whatever this says.
-func WithMaxTries(n int) Option {
-	return func(c *config) error {
-		if n < 1 {
-			return fmt.Errorf("the number of tries is %d: it must be at least 1", n)
-		}
-		c.rest.MaxTries = n
-		return nil
-	}
-}
+// WithMaxTries sets how often a read is tried, 1 to 20. Default: 3. A change is sent at most
+// once in any case.
+func WithMaxTries(n int) Option { return func(c *config) error { return c.rest.SetMaxTries(n) } }
 
-// WithMaxWait sets the longest single wait before a read is tried again. When the
-// server asks for longer (Retry-After), the call fails at once, and its error says
-// for how long. An answer of 429 without Retry-After asks for 60 s, as a public client takes it
-// (commerce/WIRE.md#3). Default: 60 s.
+// WithMaxWait sets the longest wait before a read is tried again. If the server asks for
+// longer (Retry-After), the call fails at once, and its error says for how long. A 429 without
+// Retry-After counts as 60 s (commerce/WIRE.md#3). Default: 60 s.
 func WithMaxWait(d time.Duration) Option {
-	return func(c *config) error {
-		if d <= 0 {
-			return fmt.Errorf("the longest wait is %s: it must be positive", d)
-		}
-		c.rest.MaxWait = d
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetMaxWait(d) }
 }
 
-// WithTimeout bounds one try, the answer's body included. Default: 60 s.
+// WithTimeout limits one try, including reading the answer. Default: 60 s.
 func WithTimeout(d time.Duration) Option {
-	return func(c *config) error {
-		if d <= 0 {
-			return fmt.Errorf("the timeout is %s: it must be positive", d)
-		}
-		c.rest.Timeout = d
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetTimeout(d) }
 }
 
-// WithMaxBody bounds the size of an answer in bytes; a longer one is an error.
-// Default: 32 MiB.
-func WithMaxBody(n int64) Option {
-	return func(c *config) error {
-		if n < 1 {
-			return fmt.Errorf("the largest answer is %d bytes: it must be at least 1", n)
-		}
-		c.rest.MaxBody = n
-		return nil
-	}
-}
+// WithMaxBody limits the size of an answer in bytes; a longer one is an error. Default: 32 MiB.
+func WithMaxBody(n int64) Option { return func(c *config) error { return c.rest.SetMaxBody(n) } }
 
-// WithRefusals sets which answers to a push prove that the server did not act on it: the
-// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown. It is
-// called with every status outside 200 to 299, and with at most 64 KiB of the body; it must not
-// keep or change what it gets. Default, inferred: 401 and 429; 400, 403, 404, 405, 409, 413, 415
-// and 422 with a JSON object that has a code, an error or a message, or with the text
-// that stands for no such order.
+// WithRefusals sets which answers to a push prove that the server did not act on it. The
+// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown.
+// The function is called with each status outside 200 to 299 and with at most 64 KiB of the
+// body; it must not keep or change its arguments. Default, inferred: 401 and 429, and 400,
+// 403, 404, 405, 409, 413, 415 and 422 with a JSON object that
+// has a code, an error or a message, or with the text for a missing order.
 func WithRefusals(refused func(status int, header http.Header, body []byte) bool) Option {
-	return func(c *config) error {
-		if refused == nil {
-			return errors.New("the function for refusals is missing")
-		}
-		c.refuses = refused
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetRefusals(refused) }
 }
 
-// WithStatusWords says which status a word ("error") stands for, in orders that
-// come without a code and in filters. It replaces the default, which is inferred:
-// submitted OP, processing PR, error PF, completed CP, cancelled CL. A word that is
-// not named becomes the status as it is, and is not used to filter.
+// WithStatusWords sets the status that each word ("error") stands for, in orders without a
+// status code and in filters. It replaces the default, which is inferred: submitted OP,
+// processing PR, error PF, completed CP, cancelled CL. Any other word becomes the status as
+// it is, and is not used to filter.
 func WithStatusWords(words map[string]commerce.Status) Option {
 	return func(c *config) error {
 		for word, code := range words {
 			if word == "" || !isCode(string(code)) {
-				return fmt.Errorf("the status word %q cannot stand for %q: a status is made of letters and digits", word, code)
+				return fmt.Errorf("WithStatusWords: the word %q cannot stand for %q: use letters and digits", word, code)
 			}
 		}
 		c.words = maps.Clone(words)
@@ -185,9 +124,9 @@ func WithStatusWords(words map[string]commerce.Status) Option {
 	}
 }
 
-// WithFields fills an order with what only this installation sends, or sends
-// under other names. It is called with the order as it was sent, after all that is
-// known has been read. An error is one of the order's Problems, so that it is not resubmitted.
+// WithFields sets a function that fills an order from fields that only this installation
+// sends, or sends under other names. It gets the order as sent, after all known fields were
+// read. An error becomes one of the order's Problems, so that the order is not resubmitted.
 func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 	return func(c *config) error {
 		c.fields = f
@@ -198,21 +137,20 @@ func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 // ServerFilter is a condition that [Client.Orders] asks the server to check.
 type ServerFilter string
 
-// The conditions, by the names of their parameters.
+// Conditions for [WithoutServerFilters], by the names of their query parameters.
 const (
-	// FilterStatus asks for one status word, such as "error" for PF. That error
-	// covers PF is inferred.
+	// FilterStatus selects one status word, such as "error". That it covers PF is inferred.
 	FilterStatus ServerFilter = "status"
-	// FilterStatusCode asks for one code; the lists of a reseller's orders cannot.
+	// FilterStatusCode selects one status code. Lists of a reseller's orders lack it.
 	FilterStatusCode ServerFilter = "statusCode"
-	// FilterPlaced asks for a time of creation.
+	// FilterPlaced selects by time of creation.
 	FilterPlaced ServerFilter = "creationTime"
-	// FilterNumber asks for one number; the lists of a reseller's orders cannot.
+	// FilterNumber selects one order number. Lists of a reseller's orders lack it.
 	FilterNumber ServerFilter = "orderNumber"
 )
 
-// WithoutServerFilters leaves conditions to the client, which checks all of them
-// in any case: lists take longer and stay the same. Default: all are asked for.
+// WithoutServerFilters disables conditions in requests. The client checks all conditions in
+// any case, so lists take longer and stay the same. Default: the server is asked to check all.
 func WithoutServerFilters(filters ...ServerFilter) Option {
 	return func(c *config) error {
 		for _, f := range filters {
@@ -220,7 +158,7 @@ func WithoutServerFilters(filters ...ServerFilter) Option {
 			case FilterStatus, FilterStatusCode, FilterPlaced, FilterNumber:
 				c.off[f] = true
 			default:
-				return fmt.Errorf("there is no server filter %q", f)
+				return fmt.Errorf("WithoutServerFilters: there is no server filter %q", f)
 			}
 		}
 		return nil

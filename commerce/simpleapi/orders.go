@@ -159,7 +159,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	req := rest.Request{Op: opRead, Method: http.MethodGet, Path: "orders/" + elem, Safety: rest.Read, Fresh: true}
 	resp, err := c.rest.JSON(ctx, req, &raw)
 	if err != nil {
-		return nil, convert(ctx, opRead, err, c.refuses)
+		return nil, convert(ctx, opRead, err)
 	}
 	o := c.decode(unwrap(raw))
 	switch {

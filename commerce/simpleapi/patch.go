@@ -70,12 +70,12 @@ func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Respo
 	}
 	resp, err := c.rest.Do(ctx, rest.Request{Op: op, Method: http.MethodPatch, Path: "orders/" + elem, Body: body})
 	if err != nil {
-		return nil, nil, convert(ctx, op, err, c.refuses)
+		return nil, nil, convert(ctx, op, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, nil, convert(ctx, op, err, c.refuses)
+		return nil, nil, convert(ctx, op, err)
 	}
 	if rest.IsPage(answer) {
 		return nil, nil, answered(op, resp, fmt.Errorf("%w: the answer is a page: a proxy or a login may have answered in the place of Commerce", commerce.ErrUnavailable))

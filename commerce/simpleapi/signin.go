@@ -114,6 +114,7 @@ func (l KeycloakLogin) signIn(base rest.Config) (*signIn, error) {
 // login changes nothing, so it is retried as a read is; not for long, as calls wait.
 func newSignIn(base rest.Config, req rest.Request) (*signIn, error) {
 	base.MaxWait = min(base.MaxWait, 10*time.Second)
+	base.Refused = apiRefuses // WithRefusals is about pushes
 	client, err := rest.New(base)
 	if err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func lifetime(seconds string) time.Duration {
 }
 
 func refusedLogin(ctx context.Context, err error) *commerce.Error {
-	e := convert(ctx, opToken, err, apiRefuses)
+	e := convert(ctx, opToken, err)
 	switch {
 	case e.HTTPStatus >= 200 && e.HTTPStatus <= 299:
 		// Whatever the answer is, it may hold a part of a token.

@@ -38,6 +38,7 @@ type Config struct {
 	Pace      *Pace         // nil: every call for itself
 	Logger    *slog.Logger  // discards; at Debug: op, method, url, status, attempt, elapsed, error
 	Header    http.Header   // sent with every request
+	Refused   Refusals      // 401 and 429
 
 	Sensitive   bool // secrets are sent or answered besides Auth
 	PlainHTTP   bool // allows secrets over http:// to other hosts than this one
@@ -77,6 +78,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Header = cfg.Header.Clone()
+	if cfg.Refused == nil {
+		cfg.Refused = func(status int, _ http.Header, _ []byte) bool { return ProvesRefusal(status, false) }
+	}
 	c := &Client{
 		cfg: cfg, base: strings.TrimRight(cfg.BaseURL, "/"),
 		http: httpClient(cfg.HTTP, cfg.TLS, readIdle), push: httpClient(cfg.HTTP, cfg.TLS, pushIdle),

@@ -233,7 +233,9 @@ func (t *try) why(parent, ctx context.Context, err error) error {
 }
 
 func (t *try) failed(err error) *Error {
-	return &Error{Op: t.req.Op, Method: t.req.Method, URL: t.url.String(), Err: t.secrets.clean(err)}
+	return &Error{
+		Op: t.req.Op, Method: t.req.Method, URL: t.url.String(), Err: t.secrets.clean(err), refused: t.c.cfg.Refused,
+	}
 }
 
 // notGood turns an answer with another status than asked for into an error.

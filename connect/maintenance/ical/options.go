@@ -106,11 +106,8 @@ func blank(s string) bool { return strings.TrimSpace(s) == "" }
 // needed of memory at worst.
 func WithMaxBytes(n int64) Option {
 	return func(c *config) error {
-		if n < 1 {
-			return fmt.Errorf("WithMaxBytes: %d is not positive", n)
-		}
 		c.maxBytes = n
-		return nil
+		return rest.Positive("WithMaxBytes", n)
 	}
 }
 
@@ -119,7 +116,7 @@ func WithMaxBytes(n int64) Option {
 func WithMaxEvents(n int) Option {
 	return func(c *config) error {
 		c.maxEvents = n
-		return positive("WithMaxEvents", n)
+		return rest.InRange("WithMaxEvents", n, 1, 1_000_000)
 	}
 }
 
@@ -129,15 +126,8 @@ func WithMaxEvents(n int) Option {
 func WithMaxOccurrences(n int) Option {
 	return func(c *config) error {
 		c.maxOccurrences = n
-		return positive("WithMaxOccurrences", n)
+		return rest.InRange("WithMaxOccurrences", n, 1, 1_000_000)
 	}
-}
-
-func positive(option string, n int) error {
-	if n < 1 || n > 1_000_000 {
-		return fmt.Errorf("%s: %d is not between 1 and 1000000", option, n)
-	}
-	return nil
 }
 
 // WithHTTPClient fetches through a client of the caller's, for a proxy, a private
@@ -145,56 +135,28 @@ func positive(option string, n int) error {
 // is secret in it. Redirects are not followed. The client and a *http.Transport in it are
 // copied; any other RoundTripper is used as it is, and stopped when it sends a call a second time.
 // Not for files.
-func WithHTTPClient(client *http.Client) Option {
-	return func(c *config) error {
-		if client == nil {
-			return errors.New("WithHTTPClient: the client is nil")
-		}
-		c.rest.HTTP = client
-		return nil
-	}
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *config) error { return c.rest.SetHTTP(h) }
 }
 
 // WithPlainHTTP allows an http:// address of any host: everybody on the way can read the
 // address, which is a secret if the calendar is private. By default that is an error, except
 // for localhost, 127.0.0.0/8 and ::1. Not for files.
-func WithPlainHTTP() Option {
-	return func(c *config) error {
-		c.rest.PlainHTTP = true
-		return nil
-	}
-}
+func WithPlainHTTP() Option { return func(c *config) error { return c.rest.AllowPlainHTTP() } }
 
 // WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with
 // InsecureSkipVerify or a version below 1.2. By default that is an error. A RoundTripper that is
 // not a *http.Transport is not checked. Not for files.
-func WithInsecureTLS() Option {
-	return func(c *config) error {
-		c.rest.InsecureTLS = true
-		return nil
-	}
-}
+func WithInsecureTLS() Option { return func(c *config) error { return c.rest.AllowInsecureTLS() } }
 
 // WithTimeout bounds one try to fetch a calendar, its body included. Default 30 s.
 // Not for files.
 func WithTimeout(d time.Duration) Option {
-	return func(c *config) error {
-		if d <= 0 {
-			return fmt.Errorf("WithTimeout: %s is not positive", d)
-		}
-		c.rest.Timeout = d
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetTimeout(d) }
 }
 
 // WithMaxTries bounds how often a calendar is tried to fetch while its server does
 // not answer or is busy. Default 3; 1 never tries again. Not for files.
 func WithMaxTries(n int) Option {
-	return func(c *config) error {
-		if n < 1 || n > 20 {
-			return fmt.Errorf("WithMaxTries: %d is not between 1 and 20", n)
-		}
-		c.rest.MaxTries = n
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetMaxTries(n) }
 }

@@ -2,7 +2,6 @@ package statuspage
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -47,7 +46,7 @@ func WithComponents(idsOrNames ...string) Option {
 func WithMaxDuration(d time.Duration) Option {
 	return func(c *config) error {
 		c.longest = d
-		return positive("WithMaxDuration", d)
+		return rest.Positive("WithMaxDuration", d)
 	}
 }
 
@@ -56,26 +55,16 @@ func WithMaxDuration(d time.Duration) Option {
 func WithClockTolerance(d time.Duration) Option {
 	return func(c *config) error {
 		c.tolerance = d
-		return positive("WithClockTolerance", d)
+		return rest.Positive("WithClockTolerance", d)
 	}
-}
-
-func positive(option string, d time.Duration) error {
-	if d <= 0 {
-		return fmt.Errorf("%s: %s is not positive", option, d)
-	}
-	return nil
 }
 
 // WithFeedLimit sets how many maintenances the page tells at most: with that many, older
 // ones may be missing. Default 50, as documented (connect/WIRE.md#10.2); imitators may differ.
 func WithFeedLimit(n int) Option {
 	return func(c *config) error {
-		if n < 1 {
-			return fmt.Errorf("WithFeedLimit: %d is not positive", n)
-		}
 		c.limit = n
-		return nil
+		return rest.Positive("WithFeedLimit", n)
 	}
 }
 
@@ -83,56 +72,27 @@ func WithFeedLimit(n int) Option {
 // settings or a transport that observes. Redirects are not followed. The client and a
 // *http.Transport in it are copied; any other RoundTripper is used as it is, and stopped when it
 // sends a call a second time.
-func WithHTTPClient(client *http.Client) Option {
-	return func(c *config) error {
-		if client == nil {
-			return errors.New("WithHTTPClient: the client is nil")
-		}
-		c.rest.HTTP = client
-		return nil
-	}
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *config) error { return c.rest.SetHTTP(h) }
 }
 
 // WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with
 // InsecureSkipVerify or a version below 1.2. By default that is an error. A RoundTripper that is
 // not a *http.Transport is not checked.
-func WithInsecureTLS() Option {
-	return func(c *config) error {
-		c.rest.InsecureTLS = true
-		return nil
-	}
-}
+func WithInsecureTLS() Option { return func(c *config) error { return c.rest.AllowInsecureTLS() } }
 
 // WithLogger logs the calls. Default: nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
-	return func(c *config) error {
-		if logger == nil {
-			return errors.New("WithLogger: the logger is nil")
-		}
-		c.rest.Logger = logger
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetLogger(logger) }
 }
 
 // WithMaxTries bounds how often one call is tried while the page is unavailable.
 // Default 3; 1 never tries again.
 func WithMaxTries(n int) Option {
-	return func(c *config) error {
-		if n < 1 || n > 20 {
-			return fmt.Errorf("WithMaxTries: %d is not between 1 and 20", n)
-		}
-		c.rest.MaxTries = n
-		return nil
-	}
+	return func(c *config) error { return c.rest.SetMaxTries(n) }
 }
 
 // WithMaxBody bounds the bytes of one answer. Default 8 MiB.
-func WithMaxBody(bytes int64) Option {
-	return func(c *config) error {
-		if bytes < 1 {
-			return fmt.Errorf("WithMaxBody: %d is not positive", bytes)
-		}
-		c.rest.MaxBody = bytes
-		return nil
-	}
+func WithMaxBody(n int64) Option {
+	return func(c *config) error { return c.rest.SetMaxBody(n) }
 }
