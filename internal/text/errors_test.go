@@ -33,6 +33,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -47,6 +48,7 @@ var exportedErrors = map[string]error{
 	"connect.Error":             &connect.Error{},
 	"maintenance.SourceWarning": &maintenance.SourceWarning{},
 	"ical.Error":                &ical.Error{},
+	"jsonfile.Error":            &jsonfile.Error{},
 	"journal.HeldError":         &journal.HeldError{},
 	"rest.Error":                &rest.Error{},
 	"resubmit.NotPlannedError":  &resubmit.NotPlannedError{},

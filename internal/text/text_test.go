@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,4 +40,17 @@ func TestATextIsPutOnOneLineAndCutBetweenLetters(t *testing.T) {
 	require.Equal(t, "abc", text.Clip("abc", 3))
 	require.Equal(t, "ab…", text.Clip("abc", 2))
 	require.Equal(t, "a…", text.Clip("aż", 2), "half a letter is none")
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	names := []string{"", "status", "statuses", "timezone", "id", "time"}
+	for word, want := range map[string]string{
+		"state": "status", "Statusses": "statuses", "ID": "id", "zone": "timezone", "tme": "time",
+		"": "", "x": "", "colour": "", strings.Repeat("status", 11): "",
+	} {
+		require.Equal(t, want, text.Nearest(word, names), word)
+	}
+	require.Equal(t, ` (did you mean "id"?)`, text.DidYouMean("ib", names))
+	require.Empty(t, text.DidYouMean("colour", names))
 }
