@@ -13,17 +13,17 @@ import (
 // Control Panel are. Where an installation lacks the view of failed orders, make
 // one in code, or let the operator write it to a file ([LoadViewsFile]).
 type View struct {
-	Name string
+	Name string `json:"name"`
 	// Statuses is never empty: a view says what it is of.
-	Statuses []Status
+	Statuses []Status `json:"statuses"`
 	// Types empty means all of them.
-	Types []OrderType
+	Types []OrderType `json:"types,omitempty"`
 	// PlacedFrom and PlacedTo bound the time of placing, half-open; zero is no bound.
-	PlacedFrom time.Time
-	PlacedTo   time.Time
+	PlacedFrom time.Time `json:"placedFrom,omitzero"`
+	PlacedTo   time.Time `json:"placedTo,omitzero"`
 	// Sort is OldestFirst by default: it is what resubmission needs. The panel
 	// shows the newest first; set the Sort of the query for display.
-	Sort Sort
+	Sort Sort `json:"sort,omitempty"`
 }
 
 // FailedOrders is the built-in view: all orders whose provisioning failed, of

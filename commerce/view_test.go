@@ -59,9 +59,10 @@ func TestLoadViewsReadsWhatSaveViewsWrote(t *testing.T) {
 		{Name: `Failed "sales"`, Statuses: []commerce.Status{"PF", "I4"}, Types: []commerce.OrderType{"SO"},
 			PlacedFrom: november, PlacedTo: time.Date(2026, 12, 1, 0, 0, 0, 0, berlin), Sort: commerce.NewestFirst},
 	}
+	var saved bytes.Buffer
+	require.NoError(t, commerce.SaveViews(&saved, views))
 	path := filepath.Join(t.TempDir(), "views.json")
-	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
-	require.NoError(t, commerce.SaveViewsFile(path, views))
+	require.NoError(t, os.WriteFile(path, saved.Bytes(), 0o600))
 	back, err := commerce.LoadViewsFile(path)
 	require.NoError(t, err)
 	require.Len(t, back, 2)
@@ -70,27 +71,17 @@ func TestLoadViewsReadsWhatSaveViewsWrote(t *testing.T) {
 
 	want, err := os.ReadFile("testdata/views.json")
 	require.NoError(t, err)
-	got, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got))
-
-	left, err := os.ReadDir(filepath.Dir(path))
-	require.NoError(t, err)
-	require.Len(t, left, 1, "no temporary file is left")
+	require.Equal(t, string(want), saved.String())
 }
 
 func TestSaveViewsWritesNothingThatIsNotValid(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "views.json")
-	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
-	err := commerce.SaveViewsFile(path, []commerce.View{commerce.FailedOrders(), commerce.FailedOrders()})
-	require.EqualError(t, err, "views file "+path+`: view 2: the name "Failed Orders" is that of view 1 already`)
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, "old", string(content))
-
-	require.ErrorContains(t, commerce.SaveViewsFile(filepath.Join(t.TempDir(), "no", "views.json"), nil), "views file: ")
-	require.ErrorContains(t, commerce.SaveViews(brokenWriter{}, nil), "disk full")
+	var saved bytes.Buffer
+	err := commerce.SaveViews(&saved, []commerce.View{commerce.FailedOrders(), commerce.FailedOrders()})
+	require.EqualError(t, err, `commerce: views: views[1].name: "Failed Orders" is the name of views[0] too; names must differ`)
+	require.ErrorContains(t, commerce.SaveViews(&saved, nil), "has no view")
+	require.Zero(t, saved.Len())
+	require.ErrorContains(t, commerce.SaveViews(brokenWriter{}, []commerce.View{commerce.FailedOrders()}), "disk full")
 }
 
 type brokenWriter struct{}
@@ -100,32 +91,32 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full
 func TestLoadViewsSaysWhatIsWrongAndWhere(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, in, want string }{
-		{"nothing", "", "byte 0: the file ends too early"},
-		{"not JSON", "views:", "byte 0: invalid character 'v'"},
-		{"another shape", "[]", `byte 0: expected "{", found [`},
-		{"no views", "{}", "there is no view"},
-		{"an empty list of views", `{"views":[]}`, "there is no view"},
-		{"a typo at the top", `{"view":[]}`, `byte 7: unknown key "view": did you mean "views"?`},
-		{"a typo in a view", `{"views":[{"name":"a","statusses":["PF"]}]}`, `view 1 ("a"): byte 33: unknown key "statusses": did you mean "statuses"?`},
-		{"another case", `{"views":[{"Name":"a"}]}`, `unknown key "Name": did you mean "name"?`},
+		{"nothing", "", "commerce: views: is empty"},
+		{"not JSON", "views:", "line 1, column 1: is not JSON: invalid character 'v'"},
+		{"another shape", "[]", `line 1: the top level: must be an object in braces, is []`},
+		{"no views", "{}", "has no view"},
+		{"an empty list of views", `{"views":[]}`, "has no view"},
+		{"a typo at the top", `{"view":[]}`, `line 1: unknown key "view" (did you mean "views"?)`},
+		{"a typo in a view", `{"views":[{"name":"a","statusses":["PF"]}]}`, `line 1: views[0]: unknown key "statusses" (did you mean "statuses"?)`},
+		{"another case", `{"views":[{"Name":"a"}]}`, `line 1: views[0]: unknown key "Name" (did you mean "name"?)`},
 		{"a key like no other", `{"views":[{"colour":"red"}]}`, "known are name, statuses, types, placedFrom, placedTo, sort"},
-		{"a key twice", `{"views":[{"name":"a","name":"b"}]}`, `view 1 ("a"): byte 28: the key "name" is there twice`},
-		{"no name", `{"views":[{"statuses":["PF"]}]}`, `view 1 (""): the name is empty`},
-		{"a name of two lines", `{"views":[{"name":"a\nb","statuses":["PF"]}]}`, `view 1 ("a\nb"): the name has control characters`},
-		{"no statuses", `{"views":[{"name":"a","statuses":[]}]}`, `view 1 ("a"): statuses is empty`},
-		{"null statuses", `{"views":[{"name":"a","statuses":null}]}`, `byte 32: statuses must be a list of codes`},
-		{"a status alone", `{"views":[{"name":"a","statuses":"PF"}]}`, `statuses must be a list of codes such as ["PF"]`},
+		{"a key twice", `{"views":[{"name":"a","name":"b"}]}`, `line 1: views[0]: the key "name" is there twice`},
+		{"no name", `{"views":[{"statuses":["PF"]}]}`, `line 1: views[0]: view "": the name is empty`},
+		{"a name of two lines", `{"views":[{"name":"a\nb","statuses":["PF"]}]}`, `line 1: views[0]: view "a\nb": the name has control characters`},
+		{"no statuses", `{"views":[{"name":"a","statuses":[]}]}`, `line 1: views[0]: view "a": statuses is empty`},
+		{"null statuses", `{"views":[{"name":"a","statuses":null}]}`, `line 1: views[0].statuses: must be a list in square brackets, is null`},
+		{"a status alone", `{"views":[{"name":"a","statuses":"PF"}]}`, `line 1: views[0].statuses: must be a list in square brackets, is "PF"`},
 		{"a code in small letters", `{"views":[{"name":"a","statuses":["pf"]}]}`, `statuses[0] is "pf": a code is made of capital letters`},
 		{"two codes in one", `{"views":[{"name":"a","statuses":["PF"],"types":["SO","CH,CF"]}]}`, `types[1] is "CH,CF"`},
 		{"a code twice", `{"views":[{"name":"a","statuses":["PF","PF"]}]}`, `statuses names "PF" twice`},
-		{"a day without a zone", `{"views":[{"name":"a","placedFrom":"2026-11-01"}]}`, "placedFrom must be a time with its zone"},
+		{"a day without a zone", `{"views":[{"name":"a","placedFrom":"2026-11-01"}]}`, "line 1: views[0].placedFrom: must be a time with its zone, such as 2026-11-01T00:00:00Z, is \"2026-11-01\""},
 		{"an end before its start", `{"views":[{"name":"a","statuses":["PF"],"placedFrom":"2026-11-02T00:00:00Z","placedTo":"2026-11-01T00:00:00Z"}]}`,
 			"placedFrom 2026-11-02T00:00:00Z is not before placedTo 2026-11-01T00:00:00Z"},
 		{"an unknown sort", `{"views":[{"name":"a","statuses":["PF"],"sort":"oldest"}]}`, `sort is "oldest": it can be "newest"`},
-		{"the same name twice", `{"views":[{"name":"a","statuses":["PF"]},{"name":"a","statuses":["PF"]}]}`, `view 2: the name "a" is that of view 1 already`},
-		{"a missing end", `{"views":[{"name":"a","statuses":["PF"]}]`, "byte 41: the file ends too early"},
-		{"something after the end", `{"views":[{"name":"a","statuses":["PF"]}]} {}`, "byte 42: there is more after the end"},
-		{"too much", strings.Repeat(" ", 1<<20) + "{}", "longer than 1048576 bytes"},
+		{"the same name twice", `{"views":[{"name":"a","statuses":["PF"]},{"name":"a","statuses":["PF"]}]}`, `line 1: views[1].name: "a" is the name of views[0] too`},
+		{"a missing end", `{"views":[{"name":"a","statuses":["PF"]}]`, "line 1, column 41: is not JSON: unexpected end of JSON input"},
+		{"something after the end", `{"views":[{"name":"a","statuses":["PF"]}]} {}`, "line 1, column 44: is not JSON: invalid character '{' after top-level value"},
+		{"too much", strings.Repeat(" ", 1<<20) + "{}", "is larger than the limit of 1048576 bytes"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -167,7 +158,7 @@ func ExampleLoadViews() {
 	fmt.Println(err)
 	// Output:
 	// Stuck sales [PF LO]
-	// view 1 ("Stuck sales"): byte 40: unknown key "status": did you mean "statuses"?
+	// commerce: views: line 1: views[0]: unknown key "status" (did you mean "statuses"?); known are name, statuses, types, placedFrom, placedTo, sort
 }
 
 func ExampleView() {
