@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // allClasses are all the classes.
@@ -225,7 +227,7 @@ func compilePattern(p Pattern) (compiledPattern, error) {
 		return compiledPattern{}, errors.New("it has no id")
 	case !p.Class.known():
 		return compiledPattern{}, fmt.Errorf("unknown class %q%s; known are %s", p.Class,
-			nearest(string(p.Class), texts(allClasses)), strings.Join(texts(allClasses), ", "))
+			text.DidYouMean(string(p.Class), texts(allClasses)), strings.Join(texts(allClasses), ", "))
 	case len(p.Match) == 0:
 		return compiledPattern{}, errors.New("match is empty; it takes at least one text")
 	}

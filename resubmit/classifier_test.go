@@ -168,15 +168,15 @@ func TestPatternsAreSavedAndLoaded(t *testing.T) {
 func TestMistakesInAPatternFileAreNamedWithTheirPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ file, want string }{
-		"not JSON":           {`{"patterns": [}`, "load patterns: byte 15: invalid character '}' looking for beginning of value"},
-		"cut off":            {`{"patterns": [`, "load patterns: the file is cut off: its JSON does not end"},
-		"empty":              {``, "load patterns: the file is empty"},
-		"an unknown key":     {`{"patterns": [{"id":"a","klass":"permanent"}]}`, `load patterns: byte 46: json: unknown field "klass"`},
-		"no patterns":        {`{"patterns": []}`, `load patterns: byte 16: there are no patterns; write {"patterns": [...]}`},
-		"match as one text":  {`{"patterns": [{"id":"a","class":"permanent","match":"x"}]}`, `load patterns: byte 55: json: cannot unmarshal string into Go struct field`},
-		"more than one":      {`{"patterns": [{"id":"a","class":"permanent","match":["x"]}]} {}`, "load patterns: byte 62: something follows the end of the document"},
-		"an unknown class":   {`{"patterns": [{"id":"a","class":"final","match":["x"]}]}`, `load patterns: pattern "a" (number 1): unknown class "final"`},
-		"a bad regexp":       {`{"patterns": [{"id":"a","class":"permanent","match":["/(/"]}]}`, `load patterns: pattern "a" (number 1): match "/(/": error parsing regexp`},
+		"not JSON":           {`{"patterns": [}`, "resubmit: patterns: line 1, column 15: is not JSON: invalid character '}' looking for beginning of value"},
+		"cut off":            {`{"patterns": [`, "resubmit: patterns: line 1, column 14: is not JSON: unexpected end of JSON input"},
+		"empty":              {``, "resubmit: patterns: is empty"},
+		"an unknown key":     {`{"patterns": [{"id":"a","klass":"permanent"}]}`, `resubmit: patterns: line 1: patterns[0]: unknown key "klass" (did you mean "class"?)`},
+		"no patterns":        {`{"patterns": []}`, `resubmit: patterns: has no patterns: write {"patterns":[…]}`},
+		"match as one text":  {`{"patterns": [{"id":"a","class":"permanent","match":"x"}]}`, `resubmit: patterns: line 1: patterns[0].match: must be a list in square brackets, is "x"`},
+		"more than one":      {`{"patterns": [{"id":"a","class":"permanent","match":["x"]}]} {}`, "resubmit: patterns: line 1, column 62: is not JSON: invalid character '{' after top-level value"},
+		"an unknown class":   {`{"patterns": [{"id":"a","class":"final","match":["x"]}]}`, `resubmit: patterns: line 1: patterns[0]: unknown class "final"`},
+		"a bad regexp":       {`{"patterns": [{"id":"a","class":"permanent","match":["/(/"]}]}`, `resubmit: patterns: line 1: patterns[0]: match "/(/": error parsing regexp`},
 		"an id that is used": {`{"patterns": [{"id":"http-500","class":"permanent","match":["x"]}]}`, "a built-in pattern has this id"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,8 +275,8 @@ func BenchmarkClassify(b *testing.B) {
 func TestPatternsThatWouldNotBeReadBackAreNotSaved(t *testing.T) {
 	t.Parallel()
 	for want, patterns := range map[string][]resubmit.Pattern{
-		"there are none": nil,
-		"unknown class":  {{ID: "x", Match: []string{"y"}}},
+		"has no patterns": nil,
+		"unknown class":   {{ID: "x", Match: []string{"y"}}},
 	} {
 		var file bytes.Buffer
 		require.ErrorContains(t, resubmit.SavePatterns(&file, patterns), want)

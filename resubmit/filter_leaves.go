@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // PlacedBetween matches orders placed at or after from and before to. A zero
@@ -100,7 +101,7 @@ func ReasonClass(c *Classifier, classes ...Class) Filter {
 	for _, class := range classes {
 		if !class.known() {
 			return refuse("unknown class %q%s; known are %s", class,
-				nearest(string(class), texts(allClasses)), strings.Join(texts(allClasses), ", "))
+				text.DidYouMean(string(class), texts(allClasses)), strings.Join(texts(allClasses), ", "))
 		}
 	}
 	values := unique(texts(classes))

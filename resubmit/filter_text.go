@@ -131,7 +131,7 @@ func (p *filterParser) term(e rql.Expr) (Filter, error) {
 	default:
 		p.seek(e.Op)
 		known := append(slices.Clone(groupOperators), leafOperators...)
-		return nil, p.errorf("unknown operator %q%s; known are %s", e.Op, nearest(e.Op, known), strings.Join(known, ", "))
+		return nil, p.errorf("unknown operator %q%s; known are %s", e.Op, text.DidYouMean(e.Op, known), strings.Join(known, ", "))
 	}
 }
 
@@ -181,7 +181,7 @@ func (p *filterParser) leaf(e rql.Expr) (Filter, error) {
 	after := p.seek(name)
 	prop, ok := propertyByName(name)
 	if !ok {
-		return nil, p.errorf("unknown property %q%s; known are %s", name, nearest(name, propertyNames),
+		return nil, p.errorf("unknown property %q%s; known are %s", name, text.DidYouMean(name, propertyNames),
 			strings.Join(propertyNames, ", "))
 	}
 	if known := prop.operators(); !slices.Contains(known, e.Op) {
@@ -323,23 +323,4 @@ func listText(prop property, values []string) (string, error) {
 		return callText("eq", prop.String(), values[0])
 	}
 	return rql.Format(rql.Text, ",", rql.Call("in", rql.Val(prop.String()), rql.Vals(values...)))
-}
-
-// nearest asks whether one of the names was meant, if one is near enough to a
-// word to be a slip of the keyboard.
-func nearest(word string, names []string) string {
-	const longest = 64 // more is no slip, and not worth the work
-	if len(word) > longest {
-		return ""
-	}
-	best, distance := "", len(word)/2+1
-	for _, name := range names {
-		if d := text.Distance(strings.ToLower(word), strings.ToLower(name)); d < distance && name != "" {
-			best, distance = name, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
 }

@@ -77,20 +77,18 @@ func unknownCode(prop property, code string) string {
 // nearestCode finds the code that a word means, by the code, its name, or a word of its
 // name. Of equally near ones it is the first.
 func nearestCode(word string, known []codeName) (best codeName, found bool) {
-	const longest = 64
-	word = strings.ToLower(strings.NewReplacer("_", " ", "-", " ").Replace(word))
-	distance := len(word)/2 + 1
-	if len(word) == 0 || len(word) > longest {
-		return best, false
-	}
+	var names []string
+	var codes []codeName // of names
 	for _, n := range known {
-		for _, name := range append(strings.Fields(n.name), n.name, strings.ToLower(n.code)) {
-			if d := text.Distance(word, name); d < distance {
-				best, distance, found = n, d, true
-			}
+		for _, name := range append(strings.Fields(n.name), n.name, n.code) {
+			names, codes = append(names, name), append(codes, n)
 		}
 	}
-	return best, found
+	near := text.Nearest(strings.NewReplacer("_", " ", "-", " ").Replace(word), names)
+	if near == "" {
+		return best, false
+	}
+	return codes[slices.Index(names, near)], true
 }
 
 type codeName struct{ code, name string }

@@ -146,5 +146,5 @@ func ExampleLoadRules() {
 	fmt.Println(err)
 	// Output:
 	// 1 <nil>
-	// resubmit: load rules: rules[0].action: unknown action "resend"; use one of complete, hold, manual, quarantine, resubmit, wait
+	// resubmit: rules: line 1: rules[0].action: unknown action "resend"; use one of complete, hold, manual, quarantine, resubmit, wait
 }

@@ -49,14 +49,14 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 		return `{"rules":[` + good[:1] + `"id":"first","reason":"*","action":"hold","why":"y"},` + strings.Replace(good, old, other, 1) + `]}`
 	}
 	tests := map[string]struct{ data, want string }{
-		"nothing":             {``, `line 1: unexpected end of JSON input; want {"rules":[…]}`},
-		"a slip in line 3":    {"{\n\"rules\": [\n}", `line 3: invalid character '}'`},
-		"a bare list":         {`[]`, `line 1: cannot unmarshal array`},
-		"another key":         {`{"rules":[],"regeln":[]}`, `unknown key "regeln"; the only one is "rules"`},
-		"no rules":            {`{}`, `rules: want a list`},
-		"null rules":          {`{"rules":null}`, `rules: want a list`},
-		"a rule of text":      {`{"rules":["x"]}`, `rules[0]: want an object`},
-		"an unknown key":      {with(`"reason"`, `"resaon"`), `rules[1]: unknown key "resaon"; use id, types,`},
+		"nothing":             {``, `is empty`},
+		"a slip in line 3":    {"{\n\"rules\": [\n}", `line 3, column 1: is not JSON: invalid character '}'`},
+		"a bare list":         {`[]`, `line 1: the top level: must be an object in braces, is []`},
+		"another key":         {`{"rules":[],"regeln":[]}`, `line 1: unknown key "regeln"; known are rules`},
+		"no rules":            {`{}`, `has no rules: write {"rules":[…]}`},
+		"null rules":          {`{"rules":null}`, `line 1: rules: must be a list in square brackets, is null`},
+		"a rule of text":      {`{"rules":["x"]}`, `line 1: rules[0]: must be an object in braces, is "x"`},
+		"an unknown key":      {with(`"reason"`, `"resaon"`), `line 1: rules[1]: unknown key "resaon" (did you mean "reason"?); known are id, types,`},
 		"a key in capitals":   {with(`"id"`, `"ID"`), `rules[1]: unknown key "ID"`},
 		"no id":               {with(`"id":"a",`, ``), `rules[1].id: is missing`},
 		"an id used twice":    {with(`"id":"a"`, `"id":"first"`), `rules[1].id: "first" is the id of rules[0] too`},
@@ -70,9 +70,12 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 		"an unknown verdict":  {with(`"reason":"*x*"`, `"verdicts":["maybe"]`), `rules[1].verdicts: unknown value "maybe"`},
 		"an unknown channel":  {with(`"reason":"*x*"`, `"channels":[""]`), `rules[1].channels: unknown value ""; use one of direct, reseller`},
 		"an empty vendor":     {with(`"reason":"*x*"`, `"vendors":[""]`), `rules[1].vendors: has an empty value`},
-		"text for a list":     {with(`"reason":"*x*"`, `"types":"SO"`), `rules[1].types: want a list, found a string`},
-		"a number for text":   {with(`"reason":"*x*"`, `"reason":5`), `rules[1].reason: want a string, found a number`},
-		"too much of it":      {strings.Repeat(" ", 9<<20), `there are more than the 8388608 bytes`},
+		"text for a list":     {with(`"reason":"*x*"`, `"types":"SO"`), `line 1: rules[1].types: must be a list in square brackets, is "SO"`},
+		"a number for text":   {with(`"reason":"*x*"`, `"reason":5`), `line 1: rules[1].reason: must be text in quotes, is 5`},
+		"a null condition":    {with(`"reason":"*x*"`, `"types":null,"reason":"*x*"`), `line 1: rules[1].types: must be a list in square brackets, is null`},
+		"a key twice":         {with(`"why":"y"`, `"why":"y","why":"z"`), `line 1: rules[1]: the key "why" is there twice: remove one`},
+		"a line of its own":   {"{\"rules\":[\n{\"id\":\"a\",\"why\":\"y\"},\n{\"id\":\"a\"}]}", `line 2: rules[0].action: is missing`},
+		"too much of it":      {strings.Repeat(" ", 9<<20), `is larger than the limit of 8388608 bytes`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +84,7 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
 			_, err := resubmit.LoadRulesFile(path)
 			require.ErrorContains(t, err, test.want)
-			require.ErrorContains(t, err, "resubmit: load rules: "+path+": ")
+			require.ErrorContains(t, err, "resubmit: rules: "+path+": ")
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}

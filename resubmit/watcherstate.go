@@ -1,21 +1,15 @@
 package resubmit
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/durable"
-	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
 const (
@@ -27,6 +21,10 @@ const (
 	// plan and its journal.
 	keepEpisodes = 400 * 24 * time.Hour
 )
+
+var watcherFormat = jsonfile.Format[watcherState]{
+	Name: "resubmit: watcher state", MaxBytes: 64 << 20, Kind: watcherKind, Version: watcherVersion, Check: (*watcherState).check,
+}
 
 // watcherState is what a Watcher remembers, as a file that people can read.
 type watcherState struct {
@@ -41,53 +39,32 @@ type watcherState struct {
 
 // loadWatcherState reads what is in a directory; ok is false when there is nothing yet.
 func loadWatcherState(dir string) (s watcherState, ok bool, err error) {
-	path := filepath.Join(dir, watcherFile)
-	data, err := os.ReadFile(path) //nolint:gosec // the user's own directory
+	s, err = watcherFormat.ReadFile(filepath.Join(dir, watcherFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return watcherState{}, false, nil
 	}
 	if err != nil {
-		return watcherState{}, false, fmt.Errorf("resubmit: watcher: read the state: %w", err)
-	}
-	if s, err = parseWatcherState(data); err != nil {
-		return watcherState{}, false, fmt.Errorf("resubmit: watcher: the state %s cannot be used: %w; put back a copy of the file, "+
-			"or move the whole directory away: then all maintenance within MaxAge is dealt with anew", path, err)
+		return watcherState{}, false, fmt.Errorf("%w; put back a copy of the file, "+
+			"or move the whole directory away: then all maintenance within MaxAge is dealt with anew", err)
 	}
 	return s, true, nil
 }
 
-func parseWatcherState(data []byte) (watcherState, error) {
-	var s watcherState
-	if err := number.CheckJSON(data); err != nil {
-		return s, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return s, fmt.Errorf("byte %d: %s", dec.InputOffset(), excerpt(strings.TrimPrefix(err.Error(), "json: ")))
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return s, fmt.Errorf("byte %d: something follows its end", dec.InputOffset())
-	}
-	switch {
-	case s.Kind != watcherKind:
-		return s, fmt.Errorf("its kind is %q, not %q", excerpt(s.Kind), watcherKind)
-	case s.Version != watcherVersion:
-		return s, fmt.Errorf("it has version %d, this library knows version %d", s.Version, watcherVersion)
-	case s.From.IsZero():
-		return s, errors.New("from is missing")
+func (s *watcherState) check() error {
+	if s.From.IsZero() {
+		return jsonfile.Errorf("from", "is missing")
 	}
 	seen := make(map[string]bool)
 	for i, e := range s.Episodes {
 		if err := e.check(i == len(s.Episodes)-1); err != nil {
-			return s, fmt.Errorf("episode %q: %w", excerpt(e.ID), err)
+			return jsonfile.At(fmt.Sprintf("episodes[%d]", i), err)
 		}
 		if seen[e.ID] {
-			return s, fmt.Errorf("two episodes have the id %q", e.ID)
+			return jsonfile.Errorf(fmt.Sprintf("episodes[%d].id", i), "%q is the id of another episode too", e.ID)
 		}
 		seen[e.ID] = true
 	}
-	return s, nil
+	return nil
 }
 
 func (e Episode) check(last bool) error {
@@ -125,14 +102,7 @@ func (s watcherState) save(dir string) error {
 	if s.Episodes == nil {
 		s.Episodes = []Episode{}
 	}
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err == nil {
-		err = durable.Replace(filepath.Join(dir, watcherFile), append(text.EscapeJSON(data), '\n'), 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("resubmit: watcher: save the state: %w", err)
-	}
-	return nil
+	return watcherFormat.WriteFile(filepath.Join(dir, watcherFile), s, 0o600)
 }
 
 // open is the episode that is planned or being applied.
