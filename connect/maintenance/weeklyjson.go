@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
 // weeklyJSON is a rule as in a file of windows, with its source.
@@ -13,6 +14,8 @@ type weeklyJSON struct {
 	weeklyFile
 	Source string `json:"source,omitempty"`
 }
+
+var weeklyFormat = jsonfile.Format[weeklyJSON]{Name: "connect: weekly rule"}
 
 // MarshalJSON writes the rule with the keys and the forms of a file of windows (see
 // LoadCalendar), and its Source.
@@ -30,23 +33,15 @@ func (r Weekly) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON writes. Unknown keys are errors. The rule is
 // checked as a whole by Validate and NewCalendar, which need time zone data.
 func (r *Weekly) UnmarshalJSON(data []byte) error {
-	var in weeklyJSON
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return fmt.Errorf("connect: weekly rule: %s", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	day, err := parseWeekday(in.Weekday)
+	in, err := weeklyFormat.Unmarshal(data)
 	if err != nil {
-		return fmt.Errorf("connect: weekly rule %q: weekday %w", in.ID, err)
+		return err
 	}
-	duration, err := time.ParseDuration(in.Duration)
+	rule, err := in.weekly()
 	if err != nil {
-		return fmt.Errorf("connect: weekly rule %q: duration %q is not a duration: write it like 3h or 2h30m", in.ID, in.Duration)
+		return fmt.Errorf("connect: weekly rule %q: %w", in.ID, err)
 	}
-	*r = Weekly{
-		ID: in.ID, Title: in.Title, Weekday: day, Time: in.Time, Duration: duration, Zone: in.Timezone,
-		Except: in.Except, From: in.From, Until: in.Until, Source: in.Source,
-	}
+	*r = rule
+	r.Source = in.Source
 	return nil
 }

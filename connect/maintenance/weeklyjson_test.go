@@ -34,11 +34,11 @@ func TestAWeeklyRuleIsJSONAsInAFileOfWindows(t *testing.T) {
 func TestAWeeklyRuleThatIsNoneIsNotReadOrWritten(t *testing.T) {
 	t.Parallel()
 	for data, want := range map[string]string{
-		`{"id":"w","weekdays":"sunday","duration":"3h"}`: `unknown field "weekdays"`,
-		`{"id":"w","weekday":"Sonntag","duration":"3h"}`: `weekly rule "w": weekday "Sonntag" is not a day of the week`,
-		`{"id":"w","weekday":"sunday","duration":"3"}`:   `weekly rule "w": duration "3" is not a duration`,
-		`{"id":"w","weekday":"sunday","duration":3}`:     `cannot unmarshal number`,
-		`null`: `weekday "" is not a day of the week`,
+		`{"id":"w","weekdays":"sunday","duration":"3h"}`: `unknown key "weekdays" (did you mean "weekday"?)`,
+		`{"id":"w","weekday":"Sonntag","duration":"3h"}`: `weekly rule "w": weekday: "Sonntag" is not a day of the week`,
+		`{"id":"w","weekday":"sunday","duration":"3"}`:   `weekly rule "w": duration: "3" is not a duration`,
+		`{"id":"w","weekday":"sunday","duration":3}`:     `line 1: duration: must be text in quotes, is 3`,
+		`null`: `the top level: must be an object in braces, is null`,
 	} {
 		var r maintenance.Weekly
 		require.ErrorContains(t, r.UnmarshalJSON([]byte(data)), want)

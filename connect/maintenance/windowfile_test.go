@@ -53,7 +53,7 @@ func TestLoadCalendarFileNamesTheFileInErrors(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(path, []byte(`{"windows": 7}`), 0o600))
 	_, err = maintenance.LoadCalendarFile(path)
-	require.EqualError(t, err, "connect: "+path+": windows: must be an array in square brackets, is 7")
+	require.EqualError(t, err, "connect: windows: "+path+": line 1: windows: must be a list in square brackets, is 7")
 }
 
 func TestLoadCalendarPassesOnWhatReadingSays(t *testing.T) {
@@ -88,6 +88,7 @@ func TestLoadCalendarRefuses(t *testing.T) {
 	t.Parallel()
 	windows := func(s string) string { return `{"windows": [` + s + `]}` }
 	recurring := func(s string) string { return `{"recurring": [` + s + `]}` }
+	const windowKeys = "; known are id, title, start, end, duration, timezone, actualStart, actualEnd, cancelled"
 	const ok = `{"id":"ok","start":"2026-01-10T02:00:00Z","end":"2026-01-10T05:00:00Z"}`
 	weekly := func(old, changed string) string {
 		rule := `{"id":"r","weekday":"saturday","time":"02:00","duration":"3h","timezone":"Europe/Berlin"}`
@@ -95,21 +96,21 @@ func TestLoadCalendarRefuses(t *testing.T) {
 		return recurring(strings.Replace(rule, old, changed, 1))
 	}
 	for _, tc := range []struct{ name, file, want string }{
-		{"an empty file", "", "line 1, column 0: is not JSON: unexpected end of JSON input"},
+		{"an empty file", "", "is empty"},
 		{"what is not JSON", "{\n  \"windows\": [,]}", "line 2, column 15: is not JSON: invalid character ',' looking for beginning of value"},
 		{"data after the end", `{"windows": []} {}`, "line 1, column 17: is not JSON: invalid character '{' after top-level value"},
 		{"what is not UTF-8", "{\"windows\": [], \"\xff\": 1}", "is not UTF-8: save it in that encoding"},
 		{"an array at the top", `[]`, "the top level: must be an object in braces, is []"},
 		{"a null at the top", `null`, "the top level: must be an object in braces, is null"},
 		{"a file that says nothing", `{}`, `has neither windows nor recurring: write {"windows": []} if there are none`},
-		{"an unknown key at the top", `{"window": []}`, "window: is not a key that is known here: did you mean windows?"},
-		{"a key that is nearly known", windows(`{"id":"a","strt":"2026"}`), "windows[0].strt: is not a key that is known here: did you mean start?"},
-		{"a key in the wrong case", windows(`{"ID":"a"}`), "windows[0].ID: is not a key that is known here: did you mean id?"},
-		{"a part of a key", windows(`{"id":"a","zone":"UTC"}`), "windows[0].zone: is not a key that is known here: did you mean timezone?"},
-		{"a key like no other", weekly(`"id"`, `"colour"`), "recurring[0].colour: is not a key that is known here: known are id, title, weekday, time, duration, timezone, except, from, until"},
-		{"a key that breaks lines", `{"a\nb": []}`, `"a\nb": is not a key that is known here: known are windows, recurring`},
-		{"a key that is there twice", windows(`{"id":"a","id":"b"}`), "windows[0].id: is there twice: remove one"},
-		{"a key that is there twice, once as null", windows(`{"id":null,"id":"b"}`), "windows[0].id: is there twice: remove one"},
+		{"an unknown key at the top", `{"window": []}`, `unknown key "window" (did you mean "windows"?); known are windows, recurring`},
+		{"a key that is nearly known", windows(`{"id":"a","strt":"2026"}`), `windows[0]: unknown key "strt" (did you mean "start"?)` + windowKeys},
+		{"a key in the wrong case", windows(`{"ID":"a"}`), `windows[0]: unknown key "ID" (did you mean "id"?)` + windowKeys},
+		{"a part of a key", windows(`{"id":"a","zone":"UTC"}`), `windows[0]: unknown key "zone" (did you mean "timezone"?)` + windowKeys},
+		{"a key like no other", weekly(`"id"`, `"colour"`), "recurring[0]: unknown key \"colour\"; known are id, title, weekday, time, duration, timezone, except, from, until"},
+		{"a key that breaks lines", `{"a\nb": []}`, `unknown key "a b"; known are windows, recurring`},
+		{"a key that is there twice", windows(`{"id":"a","id":"b"}`), `windows[0]: the key "id" is there twice: remove one`},
+		{"a key that is there twice, once as null", windows(`{"id":null,"id":"b"}`), `windows[0]: the key "id" is there twice: remove one`},
 		{"a window that is none", windows(ok + `, "a"`), `windows[1]: must be an object in braces, is "a"`},
 		{"a number for text", windows(`{"id":7}`), "windows[0].id: must be text in quotes, is 7"},
 		{"text for a flag", windows(strings.Replace(ok, `{`, `{"cancelled":"yes",`, 1)), `windows[0].cancelled: must be true or false, is "yes"`},
@@ -146,7 +147,7 @@ func TestLoadCalendarRefuses(t *testing.T) {
 		{"a rule without a duration", weekly(`"duration":"3h",`, ``), `recurring[0].duration: "" is not a duration: write it like 3h or 2h30m`},
 		{"an exception that is no date", weekly(`"id"`, `"except":["2026-12-26","26.12."],"id"`), `recurring[0].except[1]: "26.12." is not a date: write it like "2026-12-26"`},
 		{"an exception on another day", weekly(`"id"`, `"except":["2026-12-25"],"id"`), `recurring[0].except[0]: 2026-12-25 is a Friday, but the rule is for Saturdays: correct the date or the weekday`},
-		{"exceptions that are no list", weekly(`"id"`, `"except":"2026-12-26","id"`), `recurring[0].except: must be an array of dates in quotes, is "2026-12-26"`},
+		{"exceptions that are no list", weekly(`"id"`, `"except":"2026-12-26","id"`), `recurring[0].except: must be a list in square brackets, is "2026-12-26"`},
 		{"a bound that is no date", weekly(`"id"`, `"from":"2026-02-30","id"`), `recurring[0].from: "2026-02-30" is not a date: write it like "2026-12-26"`},
 		{"bounds the wrong way round", weekly(`"id"`, `"from":"2026-02-02","until":"2026-02-01","id"`), `recurring[0].until: 2026-02-01 is before from, 2026-02-02`},
 		{"a window for an occurrence on another day", `{"windows": [{"id":"r@2026-01-11","start":"2026-01-11T02:00:00Z","duration":"3h","cancelled":true}],` + weekly("", "")[1:],
@@ -157,7 +158,11 @@ func TestLoadCalendarRefuses(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			c, err := maintenance.LoadCalendar(strings.NewReader(tc.file))
-			require.EqualError(t, err, "connect: windows file: "+tc.want)
+			want := tc.want
+			if !strings.HasPrefix(want, "line ") && !strings.HasPrefix(want, "is ") && !strings.HasPrefix(want, "has ") {
+				want = "line 1: " + want
+			}
+			require.EqualError(t, err, "connect: windows: "+want)
 			require.Nil(t, c)
 		})
 	}
@@ -166,7 +171,7 @@ func TestLoadCalendarRefuses(t *testing.T) {
 func TestLoadCalendarRefusesAFileWithoutAnEnd(t *testing.T) {
 	t.Parallel()
 	_, err := maintenance.LoadCalendar(endless{})
-	require.EqualError(t, err, "connect: windows file: is larger than 32 MiB: split it and merge the calendars")
+	require.EqualError(t, err, "connect: windows: is larger than the limit of 33554432 bytes")
 }
 
 type endless struct{}
@@ -197,9 +202,9 @@ func TestSaveCalendarWritesNothingThatItCouldNotReadBack(t *testing.T) {
 		name, want string
 		calendar   *maintenance.Calendar
 	}{
-		{"margins", "connect: a file of windows has no margins: save the calendar without, and add them when it is loaded",
+		{"margins", "connect: windows: a file has no margins: save the calendar without, and add them when it is loaded",
 			calendarOf(t, []maintenance.Window{w}).WithMargins(0, time.Minute)},
-		{"a long window", "connect: a file of windows cannot hold the calendar: windows[0].end: is too far from the start: 192h0m0s is more than 7 days: split it, if it is meant",
+		{"a long window", "connect: windows: windows[0].end: is too far from the start: 192h0m0s is more than 7 days: split it, if it is meant",
 			calendarOf(t, []maintenance.Window{long})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
