@@ -400,15 +400,11 @@ func (x *run) feed(plan *Plan) {
 func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error) {
 	late := newLaneSet(x.total) // lanes of which an order was left out
 	place, seen := -1, 0
-	for l, err := range plan.skim(x.ended, x.touched.seed) {
-		var e *Entry
-		if err == nil && !l.isEnded {
-			e, err = l.entry()
-		}
+	for e, err := range plan.Entries() {
 		if err != nil {
 			return taken, left, err
 		}
-		if e != nil && e.Decision.Action != Resubmit {
+		if e.Decision.Action != Resubmit {
 			continue
 		}
 		if place++; only != nil {
@@ -420,11 +416,8 @@ func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error)
 			}
 			seen++
 		}
-		took, err := x.takeLine(l, e, late)
 		switch {
-		case err != nil:
-			return taken, left, err
-		case took:
+		case x.takeEntry(e, late):
 			taken++
 		default:
 			left.add(place)
@@ -433,22 +426,16 @@ func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error)
 	return taken, left, nil
 }
 
-// takeLine passes over an order that has ended, and takes any other in hand. e is its
-// entry, if that was read.
-func (x *run) takeLine(l *skimmedLine, e *Entry, late *laneSet) (taken bool, err error) {
-	if l.isEnded {
-		if over, err := x.passOver(l); over || err != nil {
-			return over, err
-		}
-		if e, err = l.entry(); err != nil {
-			return false, err
-		}
-	}
+// takeEntry passes over an order that has ended, and takes any other in hand.
+func (x *run) takeEntry(e *Entry, late *laneSet) (taken bool) {
 	j := newJob(e)
 	if x.ended.n > 0 {
+		if ended, ok := x.ended.find(e); ok && x.passOver(j, ended) {
+			return true
+		}
 		x.touched.add(j.lanes)
 	}
-	return x.take(j, late), nil
+	return x.take(j, late)
 }
 
 // take takes an order in hand, unless it would have to wait and too many do, or

@@ -122,52 +122,31 @@ func (o *endedOrders) free(key uint64) int {
 	return at
 }
 
-// named is what is to be found of an order.
-func (o *endedOrders) named(id, fingerprint []byte) endedOrder {
-	return endedOrder{key: keyOf(maphash.Bytes(o.ids, id)), fingerprint: maphash.Bytes(o.fingerprints, fingerprint)}
-}
-
-// find returns the order with the id and the fingerprint of another.
-func (o *endedOrders) find(named endedOrder) (endedOrder, bool) {
-	for at := o.place(named.key); o.slots[at].key != 0; at = o.after(at) {
-		if e := o.slots[at]; keyOf(e.key) == named.key {
-			return e, e.fingerprint == named.fingerprint
+// find returns what the journal says of the order of an entry, if it has ended.
+func (o *endedOrders) find(e *Entry) (endedOrder, bool) {
+	key, fingerprint := keyOf(maphash.String(o.ids, e.OrderID)), maphash.String(o.fingerprints, e.Fingerprint)
+	for at := o.place(key); o.slots[at].key != 0; at = o.after(at) {
+		if found := o.slots[at]; keyOf(found.key) == key {
+			return found, found.fingerprint == fingerprint
 		}
 	}
 	return endedOrder{}, false
 }
 
-// passOver counts an order that an earlier run has brought to an end, as if it were
-// taken in hand, looked up in the journal and done. Where that could make a difference
-// nothing is counted, and the order has to be taken: if one before it in one of its
-// lanes was taken or left out, or if too many of its group wait.
-func (x *run) passOver(l *skimmedLine) (over bool, err error) {
-	if x.touched.has(l.lanes...) {
-		return false, nil
+// passOver counts an order that an earlier run has finished, as if it were taken, looked
+// up in the journal and done. It reports false, and counts nothing, where that could make a
+// difference: if an order before it in one of its lanes was taken or left out, or if too
+// many of its group wait.
+func (x *run) passOver(j *job, e endedOrder) bool {
+	if x.touched.hasAny(j.lanes) || x.tells && !x.recallEnd(j, &e) {
+		return false
 	}
-	if !x.tells && x.canary.cfg.Group == nil {
-		if !x.judgeEnded(l.group.canary, &l.ended) {
-			return false, nil
-		}
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.count(l.group.key, l.ended.outcome())
-		return true, nil
-	}
-	e, err := l.entry()
-	if err != nil {
-		return false, err
-	}
-	j := newJob(e)
-	return x.recallEnd(j, &l.ended) && x.endAgain(j, &l.ended), nil
+	return x.endAgain(j, &e)
 }
 
 // recallEnd makes the item of an order that came to an end, if anybody is told of it.
 // Who takes up an order of which the journal tells something else now sees that again.
 func (x *run) recallEnd(j *job, e *endedOrder) bool {
-	if !x.tells {
-		return true
-	}
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
 	if err != nil || !found || rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint {
 		return false

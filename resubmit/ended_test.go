@@ -312,50 +312,6 @@ func TestARunThatEndsAtOnceStillTellsWhatHadEnded(t *testing.T) {
 	})
 }
 
-func TestSkimmingAPlanTellsWhatReadingItDoes(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		var entries []*resubmit.Entry
-		var records []resubmit.Record
-		for range rapid.IntRange(0, 5).Draw(t, "entries") {
-			e := genEntry(t)
-			e.Before.PlacedAt = time.Time{} // they may come in any order then
-			e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
-			e.Total = commerce.Money{}
-			if rapid.Bool().Draw(t, "held") {
-				e.Decision.Action, e.Target = resubmit.Hold, ""
-			}
-			r := resubmit.Record{
-				OrderID: e.OrderID, Fingerprint: e.Fingerprint, Attempt: rapid.IntRange(0, 1).Draw(t, "attempt"), Seen: "CP",
-				State: rapid.SampledFrom([]resubmit.RecordState{"completed", "skipped", "failedAgain", "pushed"}).Draw(t, "state"),
-			}
-			switch rapid.SampledFrom([]string{"", "", "", "other failure", "other order"}).Draw(t, "wrong") {
-			case "other failure":
-				r.Fingerprint = strings.Repeat("0", 32)
-			case "other order":
-				r.OrderID += "x"
-			}
-			entries, records = append(entries, e), append(records, r)
-		}
-		resubmit.CheckSkim(planWith(t, nil, entries...), records, t.Fatalf)
-	})
-}
-
-func TestSkimmingFindsAllOrdersThatHaveEnded(t *testing.T) {
-	t.Parallel()
-	var entries []*resubmit.Entry
-	var records []resubmit.Record
-	for i := range 20_000 { // several blocks, and a table that grew
-		e := entryFor(outageOrder(i, fmt.Sprint(i/2)))
-		entries = append(entries, e)
-		r := resubmit.Record{OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: resubmit.RecordCompleted, Attempt: i % 2}
-		if i%3 > 0 {
-			records = append(records, r)
-		}
-	}
-	require.Equal(t, len(records), resubmit.CheckSkim(planWith(t, nil, entries...), records, t.Fatalf))
-}
-
 func TestAnOrderThatEndedBadlyStopsItsLaneAlsoWhereNobodyIsTold(t *testing.T) {
 	t.Parallel()
 	for state, seen := range map[resubmit.RecordState]commerce.Status{

@@ -216,16 +216,11 @@ func (s *laneSet) add(lanes []string) {
 	}
 }
 
-// has reports whether any of the lanes with these hashes is in.
-func (s *laneSet) has(hashes ...uint64) bool {
-	return s.used && slices.ContainsFunc(hashes, func(h uint64) bool {
-		word, bit := s.place(h)
+func (s *laneSet) hasAny(lanes []string) bool {
+	return s.used && slices.ContainsFunc(lanes, func(k string) bool {
+		word, bit := s.place(s.hash(k))
 		return s.bits[word]&bit != 0
 	})
-}
-
-func (s *laneSet) hasAny(lanes []string) bool {
-	return slices.ContainsFunc(lanes, func(k string) bool { return s.has(s.hash(k)) })
 }
 
 // places are orders of a plan, by their number among those to resubmit.
