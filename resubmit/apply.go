@@ -68,12 +68,7 @@ func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
 	defer x.cancel(nil)
 	x.later, _ = journalAs[LaterJournal](x.cfg.Journal)
 
-	x.ended = x.readEnded() // while the plan is read too, if that goes on
-	if err := plan.verified(x.ctx); err != nil {
-		x.cancel(err)
-		r.wait(x)
-		return nil, err
-	}
+	x.ended = x.readEnded()
 	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
 	x.touched = newLaneSet(min(x.total, 64*x.ended.n))
 	x.feed(plan)
@@ -132,7 +127,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if !r.claim() {
 		return nil, ErrRunning
 	}
-	goesOn, err := r.admit(ctx, plan, planned) // this may take long, so without the lock
+	goesOn, err := r.admit(plan, planned) // this may take long, so without the lock
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.beginning = false
@@ -188,10 +183,9 @@ func (r *Runner) claim() bool {
 	return true
 }
 
-// admit says why a run must not begin, and else binds the journal to its plan. It
-// reports whether that may know of an earlier run. Only a plan that the journal is
-// bound to already may still be on its way to be verified.
-func (r *Runner) admit(ctx context.Context, plan *Plan, planned *maintenance.Calendar) (goesOn bool, err error) {
+// admit checks the plan and binds the journal to it. It reports whether the journal may
+// know of an earlier run.
+func (r *Runner) admit(plan *Plan, planned *maintenance.Calendar) (goesOn bool, err error) {
 	if err := r.tooLong(); err != nil {
 		return false, err
 	}
@@ -200,11 +194,6 @@ func (r *Runner) admit(ctx context.Context, plan *Plan, planned *maintenance.Cal
 		return false, err
 	}
 	goesOn = !ok || begunWith != ""
-	if !ok || begunWith != plan.Digest() {
-		if err := plan.verified(ctx); err != nil {
-			return false, err
-		}
-	}
 	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
 		return false, err
 	}

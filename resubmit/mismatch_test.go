@@ -69,7 +69,7 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 }
 
 // writeMismatched writes a plan of one order that left n rows out.
-func writeMismatched(t *testing.T, n int) (path, digest string) {
+func writeMismatched(t *testing.T, n int) (path string) {
 	t.Helper()
 	placed := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
 	source := reportingSource{good: []*commerce.Order{{ID: "1", Number: "SO1", Type: commerce.TypeSales, Status: "PF",
@@ -86,26 +86,23 @@ func writeMismatched(t *testing.T, n int) (path, digest string) {
 	plan, err := resubmit.OpenPlan(path)
 	require.NoError(t, err)
 	require.NoError(t, plan.Close())
-	return path, plan.Digest()
+	return path
 }
 
 func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 	t.Parallel()
 	const n = 1000
-	path, digest := writeMismatched(t, n)
+	path := writeMismatched(t, n)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "\u202e")
-	for name, known := range map[string]string{"": "", "again": digest} {
-		plan, err := resubmit.OpenPlanAgain(path, known)
-		require.NoError(t, err, name)
-		require.NoError(t, plan.Verified(), name)
-		require.Equal(t, 1, plan.Counts().Total)
-		require.Equal(t, n, plan.Counts().Mismatched)
-		require.Len(t, plan.Mismatched(), 5)
-		require.Contains(t, plan.Mismatched()[4], `(status "CP")`)
-		require.NoError(t, plan.Close())
-	}
+	plan, err := resubmit.OpenPlan(path)
+	require.NoError(t, err)
+	require.Equal(t, 1, plan.Counts().Total)
+	require.Equal(t, n, plan.Counts().Mismatched)
+	require.Len(t, plan.Mismatched(), 5)
+	require.Contains(t, plan.Mismatched()[4], `(status "CP")`)
+	require.NoError(t, plan.Close())
 	for _, edit := range [][2]string{{`"mismatched":1000`, `"mismatched":2000`}, {`(status`, `(Status`},
 		{`,"mismatched":1000`, ``}} {
 		edited := strings.Replace(string(text), edit[0], edit[1], 1)
@@ -117,7 +114,7 @@ func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 
 func TestReport_counts_rows_that_do_not_match(t *testing.T) {
 	t.Parallel()
-	path, _ := writeMismatched(t, 3)
+	path := writeMismatched(t, 3)
 	plan, err := resubmit.OpenPlan(path)
 	require.NoError(t, err)
 	report, err := runnerFor(t, newShop(), nil).Apply(t.Context(), plan)

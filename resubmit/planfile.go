@@ -190,10 +190,9 @@ func parseTrailer(line []byte) (t trailer, err error) {
 	return t, err
 }
 
-// Plan is a frozen plan whose structure, counts and digest were verified, or will have
-// been before they matter if it is one of [OpenPlanAgain]. It reads its entries from
-// where it came from each time they are asked for, so its size does not matter.
-// Immutable; safe for concurrent use until it is closed.
+// Plan is a frozen plan whose structure, counts and digest were verified when it was
+// opened. Its entries are read from the file each time they are ranged over, so its size
+// does not matter. Immutable; safe for concurrent use until it is closed.
 type Plan struct {
 	r      io.ReaderAt
 	size   int64
@@ -207,7 +206,6 @@ type Plan struct {
 	// signature is what WithSignature gave.
 	signature *Signature
 	blocks    *blockSums
-	hashing   *hashing // of OpenPlanAgain; nil if the plan was verified when it was opened
 }
 
 // blockSums remember each block of a plan by a hash, so that a file that is edited in
@@ -220,11 +218,8 @@ type blockSums struct {
 // OpenPlan opens a plan file and verifies all of it in one pass. A file that was
 // edited, cut off or joined with another, that is of another version or no plan
 // at all is an error of one line with the path, the line, and what to do. Close
-// the plan when done. [OpenPlanAgain] is faster for one that a journal was begun with.
-func OpenPlan(path string) (*Plan, error) { return openPlan(path, "") }
-
-// openPlan opens a plan, which may be the one with a digest that was verified before.
-func openPlan(path, digest string) (*Plan, error) {
+// the plan when done.
+func OpenPlan(path string) (*Plan, error) {
 	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: open plan: %w", err)
@@ -236,7 +231,7 @@ func openPlan(path, digest string) (*Plan, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("resubmit: open plan: %w", err), f.Close())
 	}
-	p, err := readPlan(f, info.Size(), path, digest)
+	p, err := readPlan(f, info.Size(), path)
 	if err != nil {
 		_ = f.Close() // nothing was written, and err says more
 		return nil, err
@@ -247,22 +242,14 @@ func openPlan(path, digest string) (*Plan, error) {
 
 // ReadPlan is [OpenPlan] for a plan of size bytes that r reads. r must be safe for
 // concurrent use if the plan is to be, and must not change.
-func ReadPlan(r io.ReaderAt, size int64) (*Plan, error) { return readPlan(r, size, "", "") }
+func ReadPlan(r io.ReaderAt, size int64) (*Plan, error) { return readPlan(r, size, "") }
 
-func readPlan(r io.ReaderAt, size int64, name, digest string) (*Plan, error) {
-	if p := newPlan(r, size, name); digest != "" && p.recognize(digest) {
-		return p, nil
-	}
-	p := newPlan(r, size, name)
+func readPlan(r io.ReaderAt, size int64, name string) (*Plan, error) {
+	p := &Plan{r: r, size: size, name: name, blocks: &blockSums{seed: maphash.MakeSeed()}}
 	if err := p.verify(); err != nil {
 		return nil, err
 	}
 	return p, nil
-}
-
-// newPlan is a plan that was not read yet.
-func newPlan(r io.ReaderAt, size int64, name string) *Plan {
-	return &Plan{r: r, size: size, name: name, blocks: &blockSums{seed: maphash.MakeSeed()}}
 }
 
 // Header returns what the plan was made for.
@@ -282,13 +269,9 @@ func (p *Plan) Digest() string { return p.digest }
 // Entries yields the entries in the order of the plan, oldest order first. It can
 // be ranged over any number of times, from the start each time. An error ends it,
 // with a nil entry; it means that the file cannot be read, has changed since it was
-// opened, or is not what it says, see [OpenPlanAgain]. Each entry is fresh and the caller's.
+// opened or is damaged. Each entry is fresh and the caller's.
 func (p *Plan) Entries() iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
-		if err := p.Verified(); err != nil {
-			yield(nil, err)
-			return
-		}
 		var dec entryReader
 		for line, err := range p.lines() {
 			e := new(Entry)
@@ -341,15 +324,12 @@ func (p *Plan) lines() iter.Seq2[planLine, error] {
 	}
 }
 
-// Close closes the file that [OpenPlan] opened, and waits until nobody reads it. Entries
-// fails afterwards.
+// Close closes the file that [OpenPlan] opened. Entries fails afterwards.
 func (p *Plan) Close() error {
 	if p.close == nil {
 		return nil
 	}
-	err := p.close()
-	_ = p.Verified() // which fails soon now
-	return err
+	return p.close()
 }
 
 func (p *Plan) errorf(line int, format string, args ...any) error {

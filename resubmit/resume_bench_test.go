@@ -58,7 +58,7 @@ func BenchmarkResume(b *testing.B) {
 	j, err := journal.Open(journalPath)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, j.Close()) }()
-	plan, err := resubmit.OpenPlanAgain(planPath, j.Plan())
+	plan, err := resubmit.OpenPlan(planPath)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, plan.Close()) }()
 	opened := time.Now()

@@ -76,9 +76,6 @@ func (p *Plan) Sign(key ed25519.PrivateKey, signer string) (*Signature, error) {
 	if !ok || !bytes.Equal(public, ed25519.NewKeyFromSeed(key.Seed())[ed25519.SeedSize:]) {
 		return nil, errors.New("resubmit: sign plan: the two halves of the key do not belong together; load it with LoadSigningKey")
 	}
-	if err := p.Verified(); err != nil {
-		return nil, fmt.Errorf("resubmit: sign plan: %w", err)
-	}
 	s := &Signature{Plan: p.digest, Signer: signer, SignedAt: time.Now().UTC().Truncate(time.Second), Key: public}
 	s.Value = ed25519.Sign(key, s.message())
 	return s, nil
@@ -117,14 +114,6 @@ func (p *Plan) WithSignature(s *Signature) *Plan {
 // is; SignedBy does. The error matches [ErrUnsigned] or [ErrSignature] or is that of
 // reading the file.
 func (p *Plan) Signature() (*Signature, error) {
-	if err := p.Verified(); err != nil {
-		return nil, err
-	}
-	return p.ownSignature()
-}
-
-// ownSignature is the signature of a plan with the digest that the plan says it has.
-func (p *Plan) ownSignature() (*Signature, error) {
 	s, err := p.signed()
 	if err == nil {
 		err = s.check(p.digest)
@@ -164,14 +153,7 @@ func (p *Plan) signed() (*Signature, error) {
 // SignedBy returns the signature of the plan if its key is one of keys. The error
 // matches [ErrUnsigned] or [ErrSignature].
 func (p *Plan) SignedBy(keys ...ed25519.PublicKey) (*Signature, error) {
-	if err := p.Verified(); err != nil {
-		return nil, err
-	}
-	return p.signedBy(keys)
-}
-
-func (p *Plan) signedBy(keys []ed25519.PublicKey) (*Signature, error) {
-	s, err := p.ownSignature()
+	s, err := p.Signature()
 	if err != nil {
 		return nil, err
 	}

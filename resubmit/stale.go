@@ -39,13 +39,13 @@ func planOf(j Journal) (digest string, ok bool, err error) {
 // compared with the plan before its push in any case.
 func (c *Config) admitPlan(p *Plan, planned *maintenance.Calendar, now time.Time) error {
 	if len(c.Require) > 0 {
-		s, err := p.signedBy(c.Require)
+		s, err := p.SignedBy(c.Require...)
 		if err != nil {
 			return err
 		}
 		c.Logger.Info("the plan is signed", "signer", s.Signer, "signedAt", s.SignedAt, "key", KeyName(s.Key))
 	}
-	if digest, ok, err := planOf(c.Journal); err != nil || c.MaxPlanAge < 0 || ok && digest == p.digest {
+	if digest, ok, err := planOf(c.Journal); err != nil || c.MaxPlanAge < 0 || ok && digest == p.Digest() {
 		return err
 	}
 	var today *maintenance.Calendar
@@ -55,7 +55,7 @@ func (c *Config) admitPlan(p *Plan, planned *maintenance.Calendar, now time.Time
 			return fmt.Errorf("resubmit: Config.Calendar: %w", err)
 		}
 	}
-	if why := stale(p.header, planned, today, c.Calendar != nil, c.MaxPlanAge, now); why != "" {
+	if why := stale(p.Header(), planned, today, c.Calendar != nil, c.MaxPlanAge, now); why != "" {
 		return fmt.Errorf("resubmit: %w: %s; make the plan anew, or see with CheckPlan what changed", ErrStalePlan, why)
 	}
 	return nil
