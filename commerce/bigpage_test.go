@@ -16,7 +16,7 @@ import (
 )
 
 // 32 MiB of "0," would become 16 million orders.
-func TestListsRefuseAnswersWithTooManyRows(t *testing.T) {
+func TestListsRejectTooLargePages(t *testing.T) {
 	t.Parallel()
 	rows := "[" + strings.Repeat("0,", 200_000) + "0]"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,6 @@
-// Package commerce is the model of CloudBlue Commerce: the order, its statuses
-// and types, views of failed orders, queries, and errors. It does no network
-// calls; the packages below it do, one for each way into Commerce.
+// Package commerce defines the data model of CloudBlue Commerce: orders, their statuses and
+// types, views of failed orders, queries and errors. It makes no network calls; its
+// subpackages are clients, one for each API of Commerce.
 //
 //	view := commerce.FailedOrders()
 //	view.PlacedFrom = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
@@ -11,11 +11,10 @@
 //		fmt.Println(order.Number, order.Status, order.Failure.Reason())
 //	}
 //
-// Codes of statuses and types are open string types, because providers customise
-// order flows: a code without a constant is valid.
+// Statuses and types are open string types, because providers customize order flows: a code
+// without a constant is valid.
 //
-// Failed calls are an [*Error], which matches the sentinels ([ErrNotFound], …)
-// through errors.Is and tells in Delivery whether the server can have acted.
-// Values of this package hold no locks; they may be read concurrently, and an
-// [Order] that a client returned is never changed by it afterwards.
+// A failed call is an [*Error]. It matches sentinels such as [ErrNotFound] with errors.Is, and
+// its Delivery says whether the server may have acted. Values may be read concurrently; a
+// client does not change an [Order] after it returned it.
 package commerce

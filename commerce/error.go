@@ -45,28 +45,28 @@ const (
 	Refused Delivery = rest.Refused
 )
 
-// Error is a failed call to Commerce. It holds no secrets.
+// Error is a failed call to Commerce. It contains no secrets.
 type Error struct {
-	// Op says what was tried: "list orders", "read order", "push order".
+	// Op is the operation: "list orders", "read order", "push order".
 	Op string
 	// Method and URL of the request, without credentials. Empty when no request was made.
 	Method string
 	URL    string
-	// HTTPStatus is 0 when there was no answer.
+	// HTTPStatus is the status of the answer; 0 if there was none.
 	HTTPStatus int
-	// Code is the server's own: the APS error type, a fault code.
+	// Code is the error code of the server: the APS error type, or a fault code.
 	Code string
-	// Message is the server's own.
+	// Message is the error message of the server.
 	Message string
-	// CorrelationID is what support asks for. Empty where the way in has none.
+	// CorrelationID identifies the call to support. Only Simple API has one.
 	CorrelationID string
-	// RetryAfter is how long the server asked to wait; 0 when it did not.
+	// RetryAfter is how long the server asked to wait; 0 if it did not.
 	RetryAfter time.Duration
-	// Body is the start of an answer that could not be understood, at most 1 KiB.
+	// Body is the start of an answer that could not be parsed, at most 1 KiB.
 	Body string
-	// Delivery tells whether the server can have acted on the call.
+	// Delivery is whether the server may have acted on the call.
 	Delivery Delivery
-	// Err is the cause: a network error, a context error, one of the sentinels. May be nil.
+	// Err is the cause, such as a network error, a context error or a sentinel. May be nil.
 	Err error
 }
 

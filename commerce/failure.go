@@ -5,17 +5,16 @@ import (
 	"strings"
 )
 
-// Failure is what Commerce tells about why an order failed. The zero value
-// means that nothing was told, which is common: lists often leave it out, and
-// Simple API has none at all.
+// Failure is why an order failed, as far as Commerce says. The zero value means unknown, which
+// is common: lists often leave it out, and Simple API does not have it.
 type Failure struct {
-	// Text holds the message by locale ("en_US"). Order Management calls it
+	// Text is the message by locale ("en_US"). Order Management calls it
 	// errorDetails, as a public program reads it (commerce/WIRE.md#2.4).
 	Text map[string]string `json:"text,omitempty"`
 }
 
-// Message returns the text in en_US, else in another English, else in the
-// first locale by name, empty texts left out; "" when nothing was told.
+// Message returns the text in en_US, or else in another English locale, or else in the first
+// locale by name. It skips empty texts, and returns "" if there is none.
 func (f Failure) Message() string {
 	if s := f.Text["en_US"]; s != "" {
 		return s
@@ -38,10 +37,10 @@ func (f Failure) Message() string {
 	return f.Text[locales[0]]
 }
 
-// Reason returns the part of the message that says why: what follows
-// "Reason: " up to the end of that sentence or line, as a public program does
-// (commerce/WIRE.md#2.4), or the whole message where there is no such part. Unlike the program that
-// the rule was read from, a dot inside a word (a host name, a version) does not end the sentence.
+// Reason returns the part of the message that follows "Reason: ", up to the end of that
+// sentence or line, as a public program does (commerce/WIRE.md#2.4); or the whole message if
+// it has no such part. Unlike in that program, a dot inside a word (a host name, a version)
+// does not end the sentence.
 func (f Failure) Reason() string {
 	message := f.Message()
 	_, reason, found := strings.Cut(message, "Reason: ")

@@ -6,8 +6,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Fault is the refusal of an XML-RPC server (Billing, Operations). It is the cause of an
-// [*Error]: errors.AsType[*Fault] finds it. What the codes mean is not documented
+// Fault is an XML-RPC fault of Billing or Operations. It is the cause of an [*Error];
+// errors.AsType[*Fault] finds it. What the codes mean is not documented
 // (commerce/WIRE.md#1.3).
 type Fault struct { //nolint:errname // the specification calls it a fault
 	Code    int

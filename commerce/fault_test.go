@@ -9,7 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-func TestAFaultIsFoundInAnError(t *testing.T) {
+func TestErrorWrapsFault(t *testing.T) {
 	t.Parallel()
 	err := error(&commerce.Error{Op: "read order", Err: &commerce.Fault{Code: 7, Message: "Table Account does not\ncontain row with ID 99999999."}})
 	require.EqualError(t, err, "commerce: read order: fault 7: Table Account does not contain row with ID 99999999.")

@@ -108,7 +108,7 @@ func TestFailureReason(t *testing.T) {
 	}
 }
 
-func TestErrorMatchesItsSentinel(t *testing.T) {
+func TestErrorIs(t *testing.T) {
 	t.Parallel()
 	all := []error{commerce.ErrNotFound, commerce.ErrUnauthorized, commerce.ErrForbidden, commerce.ErrConflict,
 		commerce.ErrRateLimited, commerce.ErrUnavailable}
@@ -149,7 +149,7 @@ func ExampleFailure_Reason() {
 	// Output: Request to OA timed out
 }
 
-func TestOnlyADefiniteNoToTheTransitionIsNotOffered(t *testing.T) {
+func TestErrorNotOffered(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		err  commerce.Error

@@ -6,25 +6,25 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Money is an exact amount in a currency. The zero value is no amount at all
-// (no currency), which is different from zero euros.
+// Money is an exact amount in a currency. The zero value, without a currency, means that the
+// amount is unknown, which differs from zero euros.
 type Money struct {
 	Amount   decimal.Decimal `json:"amount"`
-	Currency string          `json:"currency"` // ISO 4217, for instance "USD"
+	Currency string          `json:"currency"` // ISO 4217, such as "USD"
 }
 
-// IsZero reports whether m is the zero value: the system told no amount.
+// IsZero reports whether m is the zero value: the amount is unknown.
 func (m Money) IsZero() bool { return m.Currency == "" && m.Amount.IsZero() }
 
-// String prints the amount as the system gave it, then the currency:
-// "12.50 USD". It is empty for the zero value.
+// String returns the amount, with the decimal places that the server sent, and the currency:
+// "12.50 USD". It returns "" for the zero value.
 func (m Money) String() string {
 	if m.IsZero() {
 		return ""
 	}
 	amount := m.Amount.String()
 	if places := -m.Amount.Exponent(); places > 0 {
-		amount = m.Amount.StringFixed(places) // String would cut 12.50 to 12.5
+		amount = m.Amount.StringFixed(places) // String would shorten 12.50 to 12.5
 	}
 	if m.Currency == "" {
 		return amount

@@ -5,66 +5,65 @@ import (
 	"time"
 )
 
-// Order is one order of Commerce, in whatever detail the way in gave it.
-// Clients return a fresh Order each time; treat it as read-only.
+// Order is an order of Commerce. Which fields are set depends on the API, and lists set fewer
+// than reading one order does. Clients return a new Order each time; treat it as read-only.
 type Order struct {
-	// ID is the id for calls through the client that read the order: the APS
-	// UUID with Order Management, the numeric id ("1000027") with Billing and Simple API.
+	// ID identifies the order in calls of the client that read it: the APS UUID with Order
+	// Management, the numeric id ("1000027") with Billing and Simple API.
 	ID string
-	// BillingID is the numeric id in Billing, where it is known.
+	// BillingID is the numeric id in Billing, if known.
 	BillingID string
-	// Number is what people say: "SO000027".
+	// Number is the number that people use: "SO000027".
 	Number string
 
 	Type               OrderType
 	Status             Status
 	ProvisioningStatus ProvisioningStatus
 
-	// PlacedAt is when the order was placed. Zero where the system does not tell.
+	// PlacedAt is when the order was placed. Zero if unknown.
 	PlacedAt time.Time
-	// FailedAt is when the order failed. Zero where the system does not tell;
-	// Order Management does not.
+	// FailedAt is when the order failed. Zero if unknown, as with Order Management.
 	FailedAt time.Time
 
 	// VendorID is the account that sold the order: the provider's own, or a reseller's.
 	VendorID string
-	// Channel tells direct customers from resellers'.
+	// Channel is whether the provider or a reseller sold the order.
 	Channel Channel
-	// CustomerID and CustomerName are the account that placed the order.
+	// CustomerID and CustomerName identify the account that placed the order.
 	CustomerID   string
 	CustomerName string
 
-	// SubscriptionIDs are the subscriptions that the order makes or changes.
-	// Connect knows them as asset.external_id.
+	// SubscriptionIDs are the subscriptions that the order creates or changes. Connect
+	// has them as asset.external_id.
 	SubscriptionIDs []string
-	// TenantID is the APS id of the application's tenant, which Connect knows as
-	// asset.external_uid. Empty where the system does not tell.
+	// TenantID is the APS id of the application's tenant, which Connect has as
+	// asset.external_uid. Empty if unknown.
 	TenantID string
 
 	Total Money
 
-	// Failure is the zero value where the list did not tell it: read the order.
+	// Failure says why the order failed. Lists may leave it out: read the order.
 	Failure Failure
-	// Transitions are the manual moves that the order offers now. nil means not
-	// told; empty and not nil means that there are none.
+	// Transitions are the manual transitions that the order offers now. nil means
+	// unknown; empty but not nil means that there are none.
 	Transitions []Transition
 
-	// Problems say what of the order could not be read, one sentence each. The fields
-	// they speak of are zero. An order with problems is never resubmitted automatically.
+	// Problems say which fields could not be read and why, one sentence each; these
+	// fields are zero. An order with problems is never resubmitted automatically.
 	Problems []string
 
 	// Raw is the order as the server sent it.
 	Raw json.RawMessage
 }
 
-// Transition is one manual move along the order flow, a button in the panel.
+// Transition is a manual transition of the order flow, which is a button in the panel.
 type Transition struct {
 	To Status
-	// Label is the button's text by locale. Vendors rename it, so decide by To.
+	// Label is the text of the button by locale. Vendors rename buttons, so use To for decisions.
 	Label map[string]string
 }
 
-// Offers reports whether the order offers the move to a status.
+// Offers reports whether the order offers the transition to a status.
 func (o *Order) Offers(to Status) bool {
 	for _, t := range o.Transitions {
 		if t.To == to {
@@ -74,6 +73,6 @@ func (o *Order) Offers(to Status) bool {
 	return false
 }
 
-// Detailed reports whether the order carries what only reading one order
-// gives for sure: the transitions it offers.
+// Detailed reports whether the transitions of the order are known, which is certain only
+// after reading the order by itself.
 func (o *Order) Detailed() bool { return o.Transitions != nil }

@@ -9,50 +9,49 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Sort is the order of a list by the time of placing.
+// Sort is the order of a list, by the time when orders were placed.
 type Sort string
 
 const (
-	// OldestFirst is the zero value, and what resubmission needs.
+	// OldestFirst is the zero value, and the order that resubmission needs.
 	OldestFirst Sort = ""
-	// NewestFirst is what the panel shows.
+	// NewestFirst is the order in which the panel shows lists.
 	NewestFirst Sort = "newest"
 )
 
-// Query is what a client can ask of a server. The zero value asks for every
-// order, oldest first. Whatever the server makes of it, a client yields only
-// orders for which Match is true.
+// Query selects orders of a list. The zero value selects all orders, oldest first. A client
+// asks the server to filter where it can, and yields only orders for which Match is true.
 type Query struct {
-	// Statuses and Types: any of these; empty means any at all.
+	// Statuses and Types select orders with any of them; empty selects all.
 	Statuses []Status
 	Types    []OrderType
-	// PlacedFrom and PlacedTo bound the time of placing, half-open: from ≤ t < to.
-	// A zero bound is none.
+	// PlacedFrom and PlacedTo limit when the order was placed: from ≤ t < to. A zero time
+	// is no limit.
 	PlacedFrom time.Time
 	PlacedTo   time.Time
-	// IDs and Numbers: any of these; empty means any at all.
+	// IDs and Numbers select orders with any of them; empty selects all.
 	IDs     []string
 	Numbers []string
-	// NumberLike is a pattern for the number with * for any text; empty means any.
+	// NumberLike is a pattern for the number, in which * stands for any text; empty selects all.
 	NumberLike string
-	// Account is the APS id of the account whose orders are asked for, where the
-	// way in can do that. Empty means all that the caller may see. It is not
-	// checked again: an order does not name the account by that id.
+	// Account is the APS id of the account whose orders are listed, if the API supports it.
+	// Empty selects all orders that the caller may see. Match does not check it, because
+	// orders do not carry that id.
 	Account string
 	Sort    Sort
-	// Limit is the most orders to yield; 0 means all.
+	// Limit is the largest number of orders to yield; 0 means all.
 	Limit int
-	// OnMismatch is called for each order that the server returned although it had been
-	// asked to leave it out. Such an order is not yielded. It is called while the list is
-	// read, by the goroutine that reads it, and may keep the order. Nil: a client logs a
-	// warning with the number of these orders and the first few of them. If the server
-	// returned such orders only, the list ends with an error in any case.
+	// OnMismatch is called for each order that the server returned although it was asked to
+	// leave it out. Such an order is not yielded. The function is called by the goroutine
+	// that reads the list, and may keep the order. If it is nil, the client logs one warning
+	// with the number of these orders and the first few. If the server returned no other
+	// orders, the list ends with an error in any case.
 	OnMismatch func(*Order)
 }
 
-// Match reports whether an order is one that the query asks for. An order
-// without a time of placing matches no bound on it. An order with Problems matches
-// where the field is empty, because that may be the field that could not be read.
+// Match reports whether the query selects an order. An order without PlacedAt does not match
+// a limit on it. A field that is empty in an order with Problems matches, because it may be
+// the field that could not be read.
 func (q *Query) Match(o *Order) bool {
 	odd := len(o.Problems) > 0
 	switch {
@@ -68,8 +67,8 @@ func (q *Query) Match(o *Order) bool {
 	}
 }
 
-// Mismatch says which condition an order does not meet, such as `status "CP"`, or "" if it
-// matches. See Match.
+// Mismatch returns the condition that an order does not meet, such as `status "CP"`, or "" if
+// the order matches; see [Query.Match].
 func (q *Query) Mismatch(o *Order) string {
 	odd := len(o.Problems) > 0
 	switch {
@@ -97,7 +96,8 @@ func field(name, value string) string {
 	return fmt.Sprintf("%s %q", name, text.Clip(value, 40))
 }
 
-// oneOf reports whether v is one of wanted, or may be. None wanted means any at all.
+// oneOf reports whether v is wanted. Nothing wanted means everything, and an empty v of an odd
+// order may be the field that could not be read.
 func oneOf[T ~string](wanted []T, v T, odd bool) bool {
 	return len(wanted) == 0 || odd && v == "" || slices.Contains(wanted, v)
 }

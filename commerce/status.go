@@ -1,10 +1,9 @@
 package commerce
 
-// Status is the code of an order's status, two letters in the flows that
-// CloudBlue ships. It is an open type: order flows are customised and whole
-// flows are added by providers, so a code without a constant here is valid.
+// Status is the code of an order's status. It has two letters in the flows that CloudBlue
+// ships. Providers customize and add flows, so a code without a constant is valid.
 //
-// Beware: [StatusCancelled] and [TypeCancellation] share the code "CL".
+// [StatusCancelled] and [TypeCancellation] share the code "CL".
 type Status string
 
 // The status codes that vendor documents name (commerce/WIRE.md#5.2).
@@ -15,28 +14,28 @@ const (
 	StatusOpen Status = "OP"
 	// StatusHold is an order held because its account is inactive or on hold.
 	StatusHold Status = "HL"
-	// StatusManualActivation waits for the check whether the account needs manual activation.
+	// StatusManualActivation is waiting for the check whether the account needs manual activation.
 	StatusManualActivation Status = "TM"
 	// StatusWaitingForActivation waits for the activation of the account.
 	StatusWaitingForActivation Status = "WC"
 	// StatusRegistrationCheck is the registration check that follows activation.
 	// [TypeTA] has the same code.
 	StatusRegistrationCheck Status = "TA"
-	// StatusFraudScreened passed the fraud screening by itself.
+	// StatusFraudScreened passed the automatic fraud screening.
 	StatusFraudScreened Status = "FS"
-	// StatusFraudApproved passed the fraud screening by hand.
+	// StatusFraudApproved passed the manual fraud screening.
 	StatusFraudApproved Status = "I6"
-	// StatusSuspected is suspected to be a fraud and waits for a person.
+	// StatusSuspected is suspected to be a fraud and waits for a decision.
 	StatusSuspected Status = "SS"
 	// StatusWaitingForApproval waits for a person's approval.
 	StatusWaitingForApproval Status = "WA"
-	// StatusFraud is an order declared a fraud. Nothing here ever moves an order to it.
+	// StatusFraud is declared a fraud. This library never moves an order to it.
 	StatusFraud Status = "FR"
 	// StatusAwaitingAuthorization waits for the authorization of the payment.
 	StatusAwaitingAuthorization Status = "AA"
 	// StatusAuthorized has its payment authorized.
 	StatusAuthorized Status = "AC"
-	// StatusContinuingAuthorization goes on with attempts to authorize the payment.
+	// StatusContinuingAuthorization continues with attempts to authorize the payment.
 	StatusContinuingAuthorization Status = "CA"
 	// StatusAuthorizationRetry waits before the next attempt to authorize.
 	StatusAuthorizationRetry Status = "WT"
@@ -46,24 +45,24 @@ const (
 	StatusNoPaymentMethod Status = "NP"
 	// StatusWaitingForPayment waits to be paid before it is provisioned.
 	StatusWaitingForPayment Status = "WP"
-	// StatusPaid is paid or authorised and enters provisioning; the flow checks
-	// next whether there is anything to provision. It is the push target that public programs use
-	// to resubmit an order (commerce/WIRE.md#1.5, commerce/WIRE.md#2.3); the documents name
+	// StatusPaid is paid or authorized and enters provisioning; the flow then checks
+	// whether there is anything to provision. Public programs push to it to resubmit an
+	// order (commerce/WIRE.md#1.5, commerce/WIRE.md#2.3); the documents name
 	// [StatusProvisioning].
 	StatusPaid Status = "PD"
 	// StatusProvisioningRequired is about to be submitted for provisioning.
 	StatusProvisioningRequired Status = "I4"
-	// StatusProvisioning is being provisioned. The push target that the default
-	// flow documents for "Resubmit for Provisioning" (commerce/WIRE.md#5.4).
+	// StatusProvisioning is being provisioned. It is the documented target of "Resubmit for
+	// Provisioning" in the default flow (commerce/WIRE.md#5.4).
 	StatusProvisioning Status = "PR"
-	// StatusProvisioned has been provisioned; what remains is bookkeeping.
+	// StatusProvisioned has been provisioned; accounting follows.
 	StatusProvisioned Status = "PC"
-	// StatusProvisioningFailed is what this library is about.
+	// StatusProvisioningFailed failed in provisioning. Such orders can be resubmitted.
 	StatusProvisioningFailed Status = "PF"
-	// StatusLongRunning is a long running operation, for instance a domain
-	// transfer. It has not failed yet.
+	// StatusLongRunning waits for a long operation, such as a domain transfer. It has not
+	// failed.
 	StatusLongRunning Status = "LO"
-	// StatusManualOperation requires a person.
+	// StatusManualOperation requires manual work.
 	StatusManualOperation Status = "MO"
 	// StatusCheckingConditions checks the conditions of provisioning
 	// (21.6 and later; cancellation charges enter it from PF by design).
@@ -74,8 +73,8 @@ const (
 	StatusCreatingTopUp Status = "CT"
 	// StatusTopUpWaiting, StatusTopUpPayment, StatusTopUpSucceeded and
 	// StatusTopUpFailed are steps of a reseller's automatic top-up (21.6 and
-	// later). The sources name the codes as a group; the meaning of each single
-	// one is inferred from its letters. [TypeTS] shares the code "TS".
+	// later). The sources name the codes as a group; the meaning of each is inferred
+	// from its letters. [TypeTS] shares the code "TS".
 	StatusTopUpWaiting   Status = "TW"
 	StatusTopUpPayment   Status = "TP"
 	StatusTopUpSucceeded Status = "TS"
@@ -84,10 +83,10 @@ const (
 	StatusReadyToComplete Status = "CR"
 	// StatusPaymentAfterProvisioning is provisioned and waits for payment.
 	StatusPaymentAfterProvisioning Status = "WZ"
-	// StatusCompleted is the good end of an order.
+	// StatusCompleted is the successful end of an order.
 	StatusCompleted Status = "CP"
-	// StatusCancelled is the end of a cancelled order; not to be confused with
-	// [TypeCancellation]. Nothing here ever moves an order to it.
+	// StatusCancelled is the end of a cancelled order, unlike [TypeCancellation]. This library
+	// never moves an order to it.
 	StatusCancelled Status = "CL"
 )
 
@@ -102,8 +101,7 @@ func (s Status) Provisioned() bool {
 	}
 }
 
-// Known reports whether the status is one of the constants here. One that is not can be
-// valid, see [Status].
+// Known reports whether the status is one of the constants. Other statuses can be valid too.
 func (s Status) Known() bool {
 	switch s {
 	case StatusNew, StatusOpen, StatusHold, StatusManualActivation, StatusWaitingForActivation,
@@ -121,8 +119,8 @@ func (s Status) Known() bool {
 	}
 }
 
-// OrderType is the code of an order's type. It is an open type, as [Status] is.
-// The code of resource orders (plan synchronisation) is not published.
+// OrderType is the code of an order's type. Like [Status] it is open: other codes are valid.
+// The code of resource orders (plan synchronization) is not published.
 type OrderType string
 
 // The order types that vendor documents and public programs name (commerce/WIRE.md#5.1).
@@ -135,12 +133,12 @@ const (
 	TypeBilling OrderType = "BO"
 	// TypeChange changes the resources of a subscription. Its quantities are absolute.
 	TypeChange OrderType = "CH"
-	// TypePayment is a hidden helper order.
+	// TypePayment is a hidden auxiliary order.
 	TypePayment OrderType = "PO"
-	// TypeCancellation cancels a subscription where the provider owes the
-	// customer; not to be confused with [StatusCancelled].
+	// TypeCancellation cancels a subscription, and the provider owes the customer a refund. It
+	// is unrelated to [StatusCancelled].
 	TypeCancellation OrderType = "CL"
-	// TypeCancellationCharge cancels a subscription where the customer owes the provider.
+	// TypeCancellationCharge cancels a subscription, and the customer owes the provider a charge.
 	TypeCancellationCharge OrderType = "CF"
 	// TypeDowngrade moves a subscription to a smaller plan.
 	TypeDowngrade OrderType = "DG"
@@ -151,23 +149,23 @@ const (
 	TypeTS OrderType = "TS"
 )
 
-// ProvisioningStatus is the state of an order's provisioning in the words of
-// Order Management. It is an open type.
+// ProvisioningStatus is the state of an order's provisioning, as Order Management names it.
+// Other values than the constants are valid.
 type ProvisioningStatus string
 
-// ProvisioningCompleted is seen in public programs; the other two are inferred
-// (commerce/WIRE.md#2.4), so nothing depends on them alone.
+// Provisioning statuses. ProvisioningCompleted is seen in public programs; the others are
+// inferred (commerce/WIRE.md#2.4), so nothing depends on them alone.
 const (
 	ProvisioningCompleted  ProvisioningStatus = "COMPLETED"
 	ProvisioningFailed     ProvisioningStatus = "FAILED"
 	ProvisioningInProgress ProvisioningStatus = "INPROGRESS"
 )
 
-// Channel tells through whom an order came.
+// Channel is who sold an order.
 type Channel string
 
 const (
-	// ChannelUnknown is the zero value: the system did not tell the vendor account.
+	// ChannelUnknown is the zero value: the vendor account is unknown.
 	ChannelUnknown Channel = ""
 	// ChannelDirect is an order of the provider's own customer.
 	ChannelDirect Channel = "direct"

@@ -9,30 +9,29 @@ import (
 	"unicode"
 )
 
-// View is a named selection of orders, as the views and queues of the Provider
-// Control Panel are. Where an installation lacks the view of failed orders, make
-// one in code, or let the operator write it to a file ([LoadViewsFile]).
+// View is a named selection of orders, like the views and queues of the Provider Control
+// Panel. Use [FailedOrders], create one in code, or load it from a file ([LoadViewsFile]).
 type View struct {
 	Name string `json:"name"`
-	// Statuses is never empty: a view says what it is of.
+	// Statuses must not be empty.
 	Statuses []Status `json:"statuses"`
-	// Types empty means all of them.
+	// Types selects orders with any of them; empty selects all.
 	Types []OrderType `json:"types,omitempty"`
-	// PlacedFrom and PlacedTo bound the time of placing, half-open; zero is no bound.
+	// PlacedFrom and PlacedTo limit when the order was placed: from ≤ t < to. A zero time
+	// is no limit.
 	PlacedFrom time.Time `json:"placedFrom,omitzero"`
 	PlacedTo   time.Time `json:"placedTo,omitzero"`
-	// Sort is OldestFirst by default: it is what resubmission needs. The panel
-	// shows the newest first; set the Sort of the query for display.
+	// Sort is OldestFirst by default, which resubmission needs. The panel shows the
+	// newest first.
 	Sort Sort `json:"sort,omitempty"`
 }
 
-// FailedOrders is the built-in view: all orders whose provisioning failed, of
-// every type and time. A function, so that nobody can change it for others.
+// FailedOrders returns the built-in view of all orders whose provisioning failed.
 func FailedOrders() View {
 	return View{Name: "Failed Orders", Statuses: []Status{StatusProvisioningFailed}}
 }
 
-// Query asks a client for the orders of the view.
+// Query returns the query for the orders of the view.
 func (v View) Query() Query {
 	return Query{
 		Statuses:   slices.Clone(v.Statuses),
@@ -49,7 +48,7 @@ func (v View) Match(o *Order) bool {
 	return q.Match(o)
 }
 
-// Validate says what is wrong with a view; nil when it can be used.
+// Validate returns an error if the view cannot be used.
 func (v View) Validate() error {
 	switch {
 	case strings.TrimSpace(v.Name) == "":
@@ -70,8 +69,8 @@ func (v View) Validate() error {
 	return checkCodes("types", v.Types)
 }
 
-// checkCodes finds slips such as "pf" or "PF,LO". The codes of all known flows
-// are two capitals or digits; longer ones are allowed, because flows are open.
+// checkCodes finds mistakes such as "pf" or "PF,LO". All known codes have two capitals or
+// digits; longer ones are allowed, because flows are customized.
 func checkCodes[T ~string](field string, codes []T) error {
 	for i, code := range codes {
 		if !isCode(string(code)) {

@@ -17,7 +17,7 @@ import (
 
 var november = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
-func TestFailedOrdersIsTheViewOfThePanel(t *testing.T) {
+func TestFailedOrders(t *testing.T) {
 	t.Parallel()
 	v := commerce.FailedOrders()
 	require.NoError(t, v.Validate())
@@ -29,7 +29,7 @@ func TestFailedOrdersIsTheViewOfThePanel(t *testing.T) {
 	require.Equal(t, []commerce.Status{"PF"}, commerce.FailedOrders().Statuses, "nobody changes it for others")
 }
 
-func TestViewSelectsByTypeAndTime(t *testing.T) {
+func TestViewMatch(t *testing.T) {
 	t.Parallel()
 	v := commerce.View{
 		Name: "n", Statuses: []commerce.Status{"PF", "LO"}, Types: []commerce.OrderType{"SO"},
@@ -51,7 +51,7 @@ func TestViewSelectsByTypeAndTime(t *testing.T) {
 	}
 }
 
-func TestLoadViewsReadsWhatSaveViewsWrote(t *testing.T) {
+func TestLoadViewsReadsSavedViews(t *testing.T) {
 	t.Parallel()
 	berlin := time.FixedZone("", 3600)
 	views := []commerce.View{
@@ -74,7 +74,7 @@ func TestLoadViewsReadsWhatSaveViewsWrote(t *testing.T) {
 	require.Equal(t, string(want), saved.String())
 }
 
-func TestSaveViewsWritesNothingThatIsNotValid(t *testing.T) {
+func TestSaveViewsRejectsInvalidViews(t *testing.T) {
 	t.Parallel()
 	var saved bytes.Buffer
 	err := commerce.SaveViews(&saved, []commerce.View{commerce.FailedOrders(), commerce.FailedOrders()})
@@ -88,7 +88,7 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
-func TestLoadViewsSaysWhatIsWrongAndWhere(t *testing.T) {
+func TestLoadViewsErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, in, want string }{
 		{"nothing", "", "commerce: views: is empty"},

@@ -87,8 +87,8 @@ func Positive[T cmp.Ordered](option string, n T) error {
 
 // InRange returns an error that names the option if n is not between least and most.
 func InRange[T cmp.Ordered](option string, n, least, most T) error {
-	if !(n >= least && n <= most) { // true for NaN
-		return fmt.Errorf("%s: %v is not between %v and %v", option, n, least, most)
+	if n >= least && n <= most { // false for NaN
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: %v is not between %v and %v", option, n, least, most)
 }
