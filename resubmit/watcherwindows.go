@@ -92,7 +92,7 @@ func (a *almanac) calendar(from, now time.Time) (*maintenance.Calendar, error) {
 	if a.outages == nil {
 		return announced, nil
 	}
-	seenAt := a.outages.Status(now).LookedAt
+	seenAt := a.outages.Status(now).ProbedAt
 	a.mu.Lock()
 	live, fresh := a.live, a.liveOf == announced && a.seenAt.Equal(seenAt)
 	a.mu.Unlock()

@@ -25,7 +25,7 @@ func states(r availability.Readiness) map[string]availability.PartState {
 
 const ready, missing, unknown = availability.PartReady, availability.PartMissing, availability.PartUnknown
 
-func TestReadinessTellsWhichPartIsMissing(t *testing.T) {
+func TestCheckReadiness(t *testing.T) {
 	t.Parallel()
 	hub := connecttest.DefaultHubID
 	for name, test := range map[string]struct {
@@ -48,19 +48,19 @@ func TestReadinessTellsWhichPartIsMissing(t *testing.T) {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetMaintenance(true) },
 			query:   availability.ReadinessQuery{Hub: hub},
 			want:    map[string]availability.PartState{"key": unknown, "answer": missing, "requests": missing, "hub": unknown},
-			says:    "Connect itself does not answer, it is maintenance suspected: ",
+			says:    "Connect itself does not answer (maintenance suspected): ",
 		},
 		"a network that is gone": {
 			arrange: func(t *testing.T, sys *connecttest.System) {
 				require.NoError(t, sys.AddFault(connecttest.Fault{Kind: connecttest.FaultReset}))
 			},
 			want: map[string]availability.PartState{"key": unknown, "answer": unknown, "requests": missing},
-			says: "Connect itself does not answer, it is unreachable: ",
+			says: "Connect is unreachable: ",
 		},
 		"a key without permission": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.Forbid("/requests") },
 			want:    map[string]availability.PartState{"key": missing, "answer": ready, "requests": unknown},
-			says:    "The API key is not good for this: connect: check access: HTTP 403 Forbidden: AUTH_003",
+			says:    "The API key may not read requests: connect: check access: HTTP 403 Forbidden: AUTH_003",
 		},
 		"a hub that never reported": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Time{}) },
@@ -95,12 +95,12 @@ func TestReadinessTellsWhichPartIsMissing(t *testing.T) {
 		"a hub that is none": {
 			query: availability.ReadinessQuery{Hub: "HB-9"},
 			want:  map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready, "hub": unknown},
-			says:  "Whether Commerce reports to Connect is not known: connect: read hub: HTTP 404",
+			says:  "Whether Commerce reports to Connect is unknown: connect: read hub: HTTP 404",
 		},
 		"a release": {
 			query: availability.ReadinessQuery{VersionBefore: "25.9"},
 			want:  map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready},
-			says:  "Connect-Version went from 25.9 to 26.0.12-test: a release was made.",
+			says:  "Connect-Version changed from 25.9 to 26.0.12-test: there was a release.",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestReadinessTellsWhichPartIsMissing(t *testing.T) {
 	}
 }
 
-func TestReadinessLooksAtTheKeyFirst(t *testing.T) {
+func TestCheckReadinessSkipsCallsAfterARefusedKey(t *testing.T) {
 	t.Parallel()
 	var paths []string
 	client := clientOver(t, transportFunc(func(r *http.Request) (*http.Response, error) {
@@ -138,7 +138,7 @@ func TestReadinessLooksAtTheKeyFirst(t *testing.T) {
 	require.Equal(t, []string{"GET /public/v1/accounts", "HEAD /public/v1"}, paths, "what is refused is not asked again")
 }
 
-func TestReadinessOfACallerWhoGaveUpIsUnknown(t *testing.T) {
+func TestCheckReadinessIsUnknownForACancelledContext(t *testing.T) {
 	t.Parallel()
 	_, client := system(t)
 	ctx, cancel := context.WithCancel(t.Context())

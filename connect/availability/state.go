@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// trackerFormat is the format of a tracker as JSON.
+// trackerFormat is the version of the JSON form.
 const trackerFormat = 1
 
 type trackerJSON struct {
@@ -18,8 +18,7 @@ type trackerJSON struct {
 	memory
 }
 
-// MarshalJSON writes what the tracker remembers. It grows with the outages, some
-// 400 bytes each.
+// MarshalJSON encodes what the tracker has observed: about 400 bytes per outage.
 func (t *Tracker) MarshalJSON() ([]byte, error) {
 	t.lock()
 	defer t.mu.Unlock()
@@ -27,9 +26,8 @@ func (t *Tracker) MarshalJSON() ([]byte, error) {
 	return text.EscapeJSON(data), err
 }
 
-// UnmarshalJSON replaces what the tracker remembers by what MarshalJSON wrote, or
-// changes nothing and says in one line why it cannot. The time since then
-// counts as one without a look.
+// UnmarshalJSON replaces what the tracker has observed by what MarshalJSON encoded. On
+// an error it changes nothing. The time since then counts as a time without probes.
 func (t *Tracker) UnmarshalJSON(data []byte) error {
 	var in trackerJSON
 	err := number.CheckJSON(data)
@@ -37,64 +35,64 @@ func (t *Tracker) UnmarshalJSON(data []byte) error {
 		err = json.Unmarshal(data, &in)
 	}
 	if err != nil {
-		return fmt.Errorf("connect: saved tracker: %w: remove it to begin anew", err)
+		return fmt.Errorf("connect: saved tracker: %w: remove it to start empty", err)
 	}
-	if err := in.check(); err != nil {
-		return fmt.Errorf("connect: saved tracker: %w: remove it to begin anew", err)
+	if err := in.validate(); err != nil {
+		return fmt.Errorf("connect: saved tracker: %w: remove it to start empty", err)
 	}
 	t.lock()
 	defer t.mu.Unlock()
 	t.seen = in.memory
-	t.begun = time.Time{} // the steady clock was that of another process
+	t.begun = time.Time{} // a monotonic clock belongs to its process
 	t.forget(t.seen.Last.At)
 	return nil
 }
 
-func (in *trackerJSON) check() error {
+func (in *trackerJSON) validate() error {
 	if in.Format != trackerFormat {
-		return fmt.Errorf("has the format %d, and this program knows %d", in.Format, trackerFormat)
+		return fmt.Errorf("has format %d, this program reads %d", in.Format, trackerFormat)
 	}
 	ids := make(map[string]bool)
 	for i, o := range in.Outages {
-		if err := o.check(); err != nil {
+		if err := o.validate(); err != nil {
 			return fmt.Errorf("outages[%d] %w", i, err)
 		}
 		if o.Ongoing() {
-			return fmt.Errorf("outages[%d] has no end: the one that goes on is kept apart", i)
+			return fmt.Errorf("outages[%d] has no end: ongoing outages are in open", i)
 		}
 		if i > 0 && o.First.Before(in.Outages[i-1].First) {
-			return fmt.Errorf("outages[%d] is older than the one before", i)
+			return fmt.Errorf("outages[%d] starts before the previous one", i)
 		}
 		if ids[o.ID] {
-			return fmt.Errorf("outages[%d] has the id %q of another", i, o.ID)
+			return fmt.Errorf("outages[%d] repeats the id %q", i, o.ID)
 		}
 		ids[o.ID] = true
 	}
-	if err := in.Connect.check(); err != nil {
+	if err := in.Connect.validate(); err != nil {
 		return fmt.Errorf("connect %w", err)
 	}
-	if err := in.Network.check(); err != nil {
+	if err := in.Network.validate(); err != nil {
 		return fmt.Errorf("network %w", err)
 	}
 	return nil
 }
 
-func (b *book) check() error {
+func (b *book) validate() error {
 	switch {
 	case b.Settled != "" && b.Settled != good && b.Settled != bad:
 		return fmt.Errorf("settled is %q: it must be %q, %q or missing", b.Settled, good, bad)
 	case (b.Open != nil) != (b.Settled == bad):
-		return errors.New("has an outage that goes on without being settled as bad, or the reverse")
+		return errors.New("has an ongoing outage without being settled as bad, or the reverse")
 	case b.Open != nil && !b.Open.End.IsZero():
-		return errors.New("has an outage that goes on and has an end")
-	case !b.Run.First.IsZero() && b.Run.Looks == nil:
-		return errors.New("has a run without looks")
+		return errors.New("has an ongoing outage with an end")
+	case !b.Run.First.IsZero() && b.Run.Probes == nil:
+		return errors.New("has a run without probes")
 	}
 	if b.Open == nil {
 		return nil
 	}
-	if b.Open.Looks == nil {
-		return errors.New("has an outage without looks")
+	if b.Open.Probes == nil {
+		return errors.New("has an outage without probes")
 	}
-	return b.Open.check()
+	return b.Open.validate()
 }

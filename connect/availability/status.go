@@ -10,33 +10,33 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// TrackerStatus is what a [Tracker] knows at an instant.
+// TrackerStatus is the state of Connect at an instant, as a [Tracker] knows it.
 type TrackerStatus struct {
 	At        time.Time
 	Condition Condition
-	// Since is when the condition began, as far as looks and windows tell; zero
-	// when it is unknown.
+	// Since is when the condition began, according to probes and windows; zero if
+	// unknown.
 	Since time.Time
-	// Window is the announced window that holds, nil when none does.
+	// Window is the announced window in effect, nil if none.
 	Window *maintenance.Window
-	// Outage is what goes on: nil when Connect is up, or not known to be down.
+	// Outage is the ongoing outage; nil if Connect is up or its state is unknown.
 	Outage *Outage
-	// Class and LookedAt are those of the newest look, Said is what it said.
+	// Class, ProbedAt and Message are those of the latest probe.
 	Class    connect.Availability
-	LookedAt time.Time
-	Said     string
-	// Version is the newest Connect-Version that was seen.
+	ProbedAt time.Time
+	Message  string
+	// Version is the latest Connect-Version seen.
 	Version string
-	// Clock says what is wrong with the clock on this side, "" when nothing is.
+	// Clock describes a problem with the local clock, "" if there is none.
 	Clock string
 }
 
-// Up reports whether Connect is up, inside a window or not.
+// Up reports whether Connect is up, inside or outside a window.
 func (s TrackerStatus) Up() bool {
 	return s.Condition == ConditionUp || s.Condition == ConditionUpInWindow
 }
 
-// String is the status in sentences, on one line.
+// String describes the status in sentences, on one line.
 func (s TrackerStatus) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Connect: %s", s.Condition)
@@ -47,35 +47,35 @@ func (s TrackerStatus) String() string {
 	if s.Window != nil {
 		fmt.Fprintf(&b, " Announced: %s.", s.Window)
 	}
-	if s.LookedAt.IsZero() {
-		b.WriteString(" Nobody has looked yet.")
+	if s.ProbedAt.IsZero() {
+		b.WriteString(" Not probed yet.")
 	} else {
-		fmt.Fprintf(&b, " Last look at %s: %s.", text.Clock(s.LookedAt, time.UTC), s.Class)
+		fmt.Fprintf(&b, " Last probe at %s: %s.", text.Clock(s.ProbedAt, time.UTC), s.Class)
 	}
 	if s.Condition == ConditionUnreachable {
-		b.WriteString(" The cause may be the network on this side.")
+		b.WriteString(" The cause may be the local network.")
 	}
 	if s.Clock != "" {
-		b.WriteString(" Beware: " + s.Clock + ".")
+		b.WriteString(" Warning: " + s.Clock + ".")
 	}
 	return text.OneLine(b.String())
 }
 
-// Status is what is known at the instant now, usually time.Now(). Without a look for
-// longer than the gap of the configuration the condition is unknown.
+// Status returns the state at now, usually time.Now(). The condition is unknown if
+// there was no probe within TrackerConfig.MaxGap.
 func (t *Tracker) Status(now time.Time) TrackerStatus {
 	t.lock()
 	defer t.mu.Unlock()
 	s := TrackerStatus{
 		At: now.UTC(), Condition: ConditionUnknown,
-		Class: t.seen.Last.Class, LookedAt: t.seen.Last.At, Said: t.seen.Last.Said,
+		Class: t.seen.Last.Class, ProbedAt: t.seen.Last.At, Message: t.seen.Last.Message,
 		Version: t.seen.Release, Clock: t.clockTrouble(now),
 	}
 	if w, ok := t.calendar().At(now); ok {
 		s.Window = &w
 	}
 	connect, network := &t.seen.Connect, &t.seen.Network
-	fresh := func(b *book) bool { return b.Settled != "" && now.Sub(b.Last) <= t.cfg.Gap }
+	fresh := func(b *book) bool { return b.Settled != "" && now.Sub(b.Last) <= t.cfg.MaxGap }
 	switch {
 	case !fresh(network):
 		return s
@@ -112,20 +112,20 @@ func condition(up, inWindow bool) Condition {
 	}
 }
 
-// clockTrouble tells of a clock that differs now, or was set within a day.
+// clockTrouble describes a clock that differs now or was set within a day.
 func (t *Tracker) clockTrouble(now time.Time) string {
 	ahead, jump := t.seen.Last.Ahead, t.seen.Jump
 	switch {
 	case ahead > clockTolerance:
-		return fmt.Sprintf("the clock here is %s ahead of the one that answered", ahead.Round(time.Second))
+		return fmt.Sprintf("the local clock is %s ahead of the server", ahead.Round(time.Second))
 	case ahead < -clockTolerance:
-		return fmt.Sprintf("the clock here is %s behind the one that answered", -ahead.Round(time.Second))
+		return fmt.Sprintf("the local clock is %s behind the server", -ahead.Round(time.Second))
 	case jump.By != 0 && now.Sub(jump.At).Abs() < 24*time.Hour:
 		way := "was set back"
 		if jump.By > 0 {
-			way = "was set forward (or this machine slept)" // a steady clock sleeps, too
+			way = "was set forward (or the machine slept)" // a monotonic clock stops during sleep
 		}
-		return fmt.Sprintf("the clock here %s by %s at %s", way, jump.By.Abs().Round(time.Second), text.Clock(jump.At, time.UTC))
+		return fmt.Sprintf("the local clock %s by %s at %s", way, jump.By.Abs().Round(time.Second), text.Clock(jump.At, time.UTC))
 	default:
 		return ""
 	}

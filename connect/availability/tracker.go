@@ -17,73 +17,69 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Condition is what a [Tracker] holds Connect to be in, from looks that agree and
-// the calendar.
+// Condition is the state of Connect according to a [Tracker].
 type Condition string
 
-// The conditions.
+// The conditions (inferred from probes; Connect reports none itself).
 const (
-	// ConditionUnknown: there were too few looks, or none for a while.
+	// ConditionUnknown: too few probes yet, or none for longer than TrackerConfig.MaxGap.
 	ConditionUnknown Condition = "unknown"
 	// ConditionUp: Connect answers, and no window is announced.
 	ConditionUp Condition = "up"
-	// ConditionUpInWindow: Connect answers although a window is announced.
+	// ConditionUpInWindow: Connect answers inside an announced window.
 	ConditionUpInWindow Condition = "up inside a window"
-	// ConditionMaintenance: Connect is not up, inside a window.
+	// ConditionMaintenance: Connect is down inside an announced window.
 	ConditionMaintenance Condition = "maintenance"
-	// ConditionOutage: Connect is not up, outside of every window.
+	// ConditionOutage: Connect is down outside every announced window.
 	ConditionOutage Condition = "outage"
-	// ConditionUnreachable: nothing answers. The cause may as well be the network
-	// on this side, so it is neither a maintenance nor an outage of Connect.
+	// ConditionUnreachable: nothing answers. The cause may be the local network, so
+	// this is neither a maintenance nor an outage of Connect.
 	ConditionUnreachable Condition = "unreachable"
 )
 
-// TrackerConfig makes a [Tracker]. Zero fields take the defaults named.
+// TrackerConfig configures a [Tracker]. Zero fields take the defaults named.
 type TrackerConfig struct {
-	// Looks is how many looks in a row must agree before a change counts.
-	// Default 3 (inferred).
-	Looks int
-	// Lasting makes a change count sooner than Looks, once at least two looks
-	// that are as far apart agree, and none between disagrees. Default 2 min
-	// (inferred); -1 never does.
-	Lasting time.Duration
-	// Gap is for how long nothing need be seen before an observation is taken to
-	// be interrupted: what went on since then is not known, and looks are
-	// counted anew. It must be longer than the time between looks. Default 15 min.
-	Gap time.Duration
-	// Retention is for how long an outage that is over is remembered, and Keep
-	// how many of them, the newest. Defaults 400 days and 1000, which is about
-	// half a megabyte.
-	Retention time.Duration
-	Keep      int
-	// Calendar is asked for the announced windows, not the observed ones, each
-	// time they are needed. It must be safe for concurrent use and must not call
-	// the tracker. While it panics, no window is taken to be announced. Default: none are
-	// announced.
+	// Threshold is how many consecutive probes must agree before the condition
+	// changes. Default 3 (inferred).
+	Threshold int
+	// ThresholdTime changes the condition after fewer probes, at least two, if they
+	// agree for that long. Default 2 min (inferred); -1 disables it.
+	ThresholdTime time.Duration
+	// MaxGap is the longest time without a probe. After it the condition is unknown,
+	// an ongoing outage ends as interrupted, and counting starts again. It must be
+	// longer than the intervals. Default 15 min.
+	MaxGap time.Duration
+	// Retention is how long an outage is kept after its end, and MaxOutages how many
+	// are kept, the latest ones. Defaults 400 days and 1000 (about half a megabyte).
+	Retention  time.Duration
+	MaxOutages int
+	// Calendar returns the announced windows, without observed ones. It is called
+	// whenever they are needed, concurrently, and must not call the tracker. If it
+	// panics, no window is assumed. Default: no windows.
 	Calendar func() *maintenance.Calendar
 
-	// WhenUp and WhenDown are the times between two looks of [Tracker.Run], which
-	// vary by a fifth up and down: WhenDown also while looks disagree, and in an
+	// IntervalUp and IntervalDown are the times between two probes of [Tracker.Run],
+	// with 20 % jitter. IntervalDown also holds while probes disagree and in an
 	// announced window. Defaults 60 s and 20 s.
-	WhenUp   time.Duration
-	WhenDown time.Duration
-	// LookTimeout bounds one look of [Tracker.Run]. Default 30 s.
-	LookTimeout time.Duration
+	IntervalUp   time.Duration
+	IntervalDown time.Duration
+	// ProbeTimeout limits one probe of [Tracker.Run]. Default 30 s.
+	ProbeTimeout time.Duration
 
-	// Logger is told of every change, at Info, and of a clock that is off, at
-	// Warn. Its handler must not call the tracker. Default: nothing is logged.
+	// Logger receives changes at Info and clock problems at Warn. Its handler must
+	// not call the tracker. Default: no logs.
 	Logger *slog.Logger
 }
 
 func (c TrackerConfig) withDefaults() TrackerConfig {
-	c.Looks = cmp.Or(c.Looks, 3)
-	c.Lasting = cmp.Or(c.Lasting, 2*time.Minute)
-	c.Gap = cmp.Or(c.Gap, 15*time.Minute)
+	c.Threshold = cmp.Or(c.Threshold, 3)
+	c.ThresholdTime = cmp.Or(c.ThresholdTime, 2*time.Minute)
+	c.MaxGap = cmp.Or(c.MaxGap, 15*time.Minute)
 	c.Retention = cmp.Or(c.Retention, 400*24*time.Hour)
-	c.Keep = cmp.Or(c.Keep, 1000)
-	c.WhenUp = cmp.Or(c.WhenUp, time.Minute)
-	c.WhenDown = cmp.Or(c.WhenDown, 20*time.Second)
-	c.LookTimeout = cmp.Or(c.LookTimeout, 30*time.Second)
+	c.MaxOutages = cmp.Or(c.MaxOutages, 1000)
+	c.IntervalUp = cmp.Or(c.IntervalUp, time.Minute)
+	c.IntervalDown = cmp.Or(c.IntervalDown, 20*time.Second)
+	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, 30*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Calendar == nil {
 		c.Calendar = func() *maintenance.Calendar { return nil }
@@ -91,37 +87,30 @@ func (c TrackerConfig) withDefaults() TrackerConfig {
 	return c
 }
 
-// calendar is what is announced now.
-func (t *Tracker) calendar() (c *maintenance.Calendar) {
-	var err error
-	defer func() { callback.Log(t.cfg.Logger, err) }()
-	defer callback.Recover(&err)
-	return t.cfg.Calendar()
-}
-
-func (c TrackerConfig) check() error {
+func (c TrackerConfig) validate() error {
 	switch {
-	case c.Looks < 1:
-		return fmt.Errorf("a change cannot count after %d looks: use 1 or more", c.Looks)
-	case c.Keep < 1 || c.Retention < 0:
-		return errors.New("nothing would be remembered: Keep and Retention must be positive")
-	case c.WhenUp < 0 || c.WhenDown < 0 || c.LookTimeout < 0:
-		return errors.New("looks would never come: WhenUp, WhenDown and LookTimeout must be positive")
-	case c.Gap <= c.WhenUp+c.WhenUp/jitterPart || c.Gap <= c.WhenDown+c.WhenDown/jitterPart:
-		return fmt.Errorf("the gap of %s is not longer than the time between looks, so that none would count", c.Gap)
+	case c.Threshold < 1:
+		return fmt.Errorf("Threshold is %d: use 1 or more", c.Threshold) //nolint:staticcheck // the name of a field
+	case c.MaxOutages < 1 || c.Retention < 0:
+		return errors.New("MaxOutages and Retention must be positive")
+	case c.IntervalUp < 0 || c.IntervalDown < 0 || c.ProbeTimeout < 0:
+		return errors.New("IntervalUp, IntervalDown and ProbeTimeout must be positive")
+	case c.MaxGap <= c.IntervalUp+c.IntervalUp/jitterPart || c.MaxGap <= c.IntervalDown+c.IntervalDown/jitterPart:
+		return fmt.Errorf("MaxGap is %s: it must be longer than the intervals, with their jitter", c.MaxGap)
 	default:
 		return nil
 	}
 }
 
-// Tracker makes conditions and observed outages of looks at Connect. It is fed
-// by [Tracker.Observe] or [Tracker.Run], and is a [maintenance.WindowSource] of what it saw.
+// Tracker derives the condition of Connect and its outages from probes, which it makes
+// itself ([Tracker.Run]) or receives ([Tracker.Observe]). It is a
+// [maintenance.WindowSource] of the observed outages.
 //
-// A Tracker as JSON is what it remembers, without its configuration: a service
-// that starts again makes one with [NewTracker] and unmarshals into it.
+// Its JSON form holds what it has observed, without the configuration. To continue
+// after a restart, make one with [NewTracker] and unmarshal into it.
 //
-// The zero Tracker is ready for use and has the defaults of [TrackerConfig]; do
-// not copy it. Safe for concurrent use.
+// The zero Tracker is ready for use, with the defaults of [TrackerConfig]. Do not copy
+// it. It is safe for concurrent use.
 type Tracker struct {
 	running atomic.Bool
 
@@ -129,49 +118,50 @@ type Tracker struct {
 	cfg  TrackerConfig
 	made bool // cfg has its defaults
 	seen memory
-	// begun is the steady clock of the newest look. It does not outlive the process.
+	// begun is the monotonic clock at the latest probe; it is not saved.
 	begun time.Time
-	skew  bool // a clock that is off has been logged
+	skew  bool // a clock difference has been logged
 }
 
-// memory is what a tracker remembers, as JSON, too.
+// memory is what a tracker saves.
 type memory struct {
-	Connect book `json:"connect"` // is Connect up? Only looks that were answered tell
-	Network book `json:"network"` // is there an answer at all?
-	// Outages are over, oldest first.
+	Connect book `json:"connect"` // is Connect up? Counts only probes that were answered
+	Network book `json:"network"` // does anything answer?
+	// Outages have ended; oldest first.
 	Outages []Outage  `json:"outages"`
-	Last    glimpse   `json:"last,omitzero"`
+	Last    lastProbe `json:"last,omitzero"`
 	Release string    `json:"connectVersion,omitempty"`
 	Jump    clockJump `json:"clockJump,omitzero"`
 }
 
-// glimpse is what is kept of the newest look.
-type glimpse struct {
-	At    time.Time            `json:"at"`
-	Class connect.Availability `json:"class"`
-	Said  string               `json:"said,omitempty"`
-	// Ahead is by how much the clock here is ahead of the one that answered.
+// lastProbe is what is saved of the latest probe.
+type lastProbe struct {
+	At      time.Time            `json:"at"`
+	Class   connect.Availability `json:"class"`
+	Message string               `json:"message,omitempty"`
+	// Ahead is how far the local clock is ahead of the server's.
 	Ahead time.Duration `json:"ahead,omitempty"`
 }
 
-// clockJump is the newest time at which the clock here was set.
+// clockJump is the latest time the local clock was set.
 type clockJump struct {
 	At time.Time     `json:"at"`
 	By time.Duration `json:"by"`
 }
 
-// clockTolerance is how far clocks may be apart before it is worth a word, as
-// are steps of the one here. Looks that are seconds out of order are not.
+// clockTolerance is the clock difference, or step, that is ignored.
 const clockTolerance = 2 * time.Minute
 
-// NewTracker makes a tracker that has seen nothing. It starts nothing.
+// NewTracker returns a tracker that has seen nothing. It starts nothing.
 func NewTracker(cfg TrackerConfig) (*Tracker, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
-		return nil, fmt.Errorf("connect: tracker: %w", err)
+	if err := cfg.validate(); err != nil {
+		return nil, trackerError(err)
 	}
 	return &Tracker{cfg: cfg, made: true}, nil
 }
+
+func trackerError(err error) error { return fmt.Errorf("connect: tracker: %w", err) }
 
 // lock also gives the zero Tracker its defaults.
 func (t *Tracker) lock() {
@@ -181,46 +171,56 @@ func (t *Tracker) lock() {
 	}
 }
 
-// Observe takes in a look at Connect. A look that learnt nothing, such as the
-// zero Probe that comes with an error, is ignored. Looks come in the order of their
-// times; a look that is earlier than the one before by more than two minutes,
-// or that came much sooner or later than the steady clock of this process says,
-// is taken for a clock that was set: what was going on is then closed where it
-// was last seen, so that no window gets a wrong length.
+// calendar returns the announced windows.
+func (t *Tracker) calendar() (c *maintenance.Calendar) {
+	var err error
+	defer func() { callback.Log(t.cfg.Logger, err) }()
+	defer callback.Recover(&err)
+	return t.cfg.Calendar()
+}
+
+// Observe adds a probe. A zero Probe, which comes with an error, is ignored. Probes must
+// come in the order of their times. If the clock was set by more than two minutes since
+// the last probe, an ongoing outage ends there as interrupted, so that no window gets
+// a wrong length.
 func (t *Tracker) Observe(p connect.Probe) {
 	if p.Class == "" || p.At.IsZero() {
 		return
 	}
 	t.lock()
 	defer t.mu.Unlock()
-	l := look{at: p.At.UTC(), class: p.Class, version: p.Version}
-	if p.Err != nil {
-		l.said = text.Excerpt(p.Err.Error(), maxSaid)
-	}
+	p.At = p.At.UTC()
+	ahead := p.ClockAhead()
 	if by := t.jumped(p); by != 0 {
-		t.seen.Jump = clockJump{At: l.at, By: by}
-		t.cfg.Logger.Warn("the clock was set", "by", by, "at", l.at)
+		t.seen.Jump = clockJump{At: p.At, By: by}
+		t.cfg.Logger.Warn("local clock was set", "by", by, "at", p.At)
 		t.interrupt(&t.seen.Connect)
 		t.interrupt(&t.seen.Network)
-	} else if l.at.Before(t.seen.Last.At) {
-		l.at = t.seen.Last.At // two looks at once, or a clock that is being slewed
+	} else {
+		p.At = laterOf(p.At, t.seen.Last.At) // two concurrent probes, or a clock that is slewed
 	}
-	t.seen.Last = glimpse{At: l.at, Class: l.class, Said: l.said, Ahead: p.ClockAhead()}
+	t.seen.Last = lastProbe{At: p.At, Class: p.Class, Message: message(p), Ahead: ahead}
 	t.begun = p.Begun
 	t.warnOfSkew()
-	t.note(&t.seen.Network, l, l.class == connect.Unreachable)
-	if l.class != connect.Unreachable {
-		t.note(&t.seen.Connect, l, l.class != connect.Up)
+	t.update(&t.seen.Network, p, p.Class == connect.Unreachable)
+	if p.Class != connect.Unreachable {
+		t.update(&t.seen.Connect, p, p.Class != connect.Up)
 	}
-	if l.version != "" {
-		t.seen.Release = l.version
-	}
-	if t.seen.Last.Ahead.Abs() <= clockTolerance { // a clock that is years ahead must not empty the memory
-		t.forget(l.at)
+	t.seen.Release = cmp.Or(p.Version, t.seen.Release)
+	if ahead.Abs() <= clockTolerance { // a clock that is years ahead must not drop all outages
+		t.forget(p.At)
 	}
 }
 
-// jumped is by how much the clock here was set between two looks, or 0.
+// message returns the start of the error of a probe.
+func message(p connect.Probe) string {
+	if p.Err == nil {
+		return ""
+	}
+	return text.Excerpt(p.Err.Error(), maxMessage)
+}
+
+// jumped returns by how much the local clock was set between two probes, or 0.
 func (t *Tracker) jumped(p connect.Probe) time.Duration {
 	before := t.seen.Last.At
 	if before.IsZero() {
@@ -230,7 +230,7 @@ func (t *Tracker) jumped(p connect.Probe) time.Duration {
 	if !t.begun.IsZero() && !p.Begun.IsZero() {
 		passed -= p.Begun.Sub(t.begun)
 	} else {
-		passed = min(passed, 0) // without a steady clock only a step back is seen
+		passed = min(passed, 0) // without a monotonic clock only a step back is noticed
 	}
 	if passed.Abs() <= clockTolerance {
 		return 0
@@ -241,37 +241,37 @@ func (t *Tracker) jumped(p connect.Probe) time.Duration {
 func (t *Tracker) warnOfSkew() {
 	off := t.seen.Last.Ahead.Abs() > clockTolerance
 	if off && !t.skew {
-		t.cfg.Logger.Warn("the clock here differs from the one that answered", "ahead", t.seen.Last.Ahead)
+		t.cfg.Logger.Warn("local clock differs from the server's", "ahead", t.seen.Last.Ahead)
 	}
 	t.skew = off
 }
 
-// note writes a look into a book and keeps what has come to its end.
-func (t *Tracker) note(b *book, l look, bad bool) {
-	if !b.Last.IsZero() && l.at.Sub(b.Last) > t.cfg.Gap {
+// update adds a probe to a book, and opens or closes its outage when it settles.
+func (t *Tracker) update(b *book, p connect.Probe, down bool) {
+	if !b.Last.IsZero() && p.At.Sub(b.Last) > t.cfg.MaxGap {
 		t.interrupt(b)
 	}
-	counts := b.add(l, bad, t.cfg)
-	b.Last = l.at
-	if !counts {
+	settled := b.add(p, down, t.cfg)
+	b.Last = p.At
+	if !settled {
 		return
 	}
 	what := "Connect"
 	if b == &t.seen.Network {
-		what = "the way to Connect"
+		what = "network to Connect"
 	}
-	if !bad {
+	if !down {
 		t.close(b, b.Run.First)
-		t.cfg.Logger.Info(what+" is up", "since", b.Run.First, "version", l.version)
+		t.cfg.Logger.Info(what+" is up", "since", b.Run.First, "version", p.Version)
 	} else {
 		b.Open = new(b.Run.outage(b == &t.seen.Network, t.seen.Release))
 		b.Open.ID = t.freeID(b.Open)
-		t.cfg.Logger.Info(what+" is not up", "since", b.Open.First, "outage", b.Open.ID, "class", l.class)
+		t.cfg.Logger.Info(what+" is down", "since", b.Open.First, "outage", b.Open.ID, "class", p.Class)
 	}
-	b.Settled, b.Since, b.Run = verdictOf(bad), b.Run.First, run{}
+	b.Settled, b.Since, b.Run = verdictOf(down), b.Run.First, run{}
 }
 
-// interrupt forgets what a book holds to be so.
+// interrupt resets a book and closes its outage at the last probe.
 func (t *Tracker) interrupt(b *book) {
 	if b.Open != nil {
 		b.Open.Interrupted = true
@@ -280,22 +280,24 @@ func (t *Tracker) interrupt(b *book) {
 	*b = book{Last: b.Last}
 }
 
-// close ends the outage of a book that is going on, if one is.
+// close moves the ongoing outage of a book, if any, to those that ended.
 func (t *Tracker) close(b *book, end time.Time) {
 	if b.Open == nil {
 		return
 	}
 	o := *b.Open
 	b.Open = nil
-	o.End = laterOf(end, o.First.Add(shortest))
+	o.End = laterOf(end, o.First.Add(minOutage))
 	if !o.Interrupted {
 		o.VersionAfter = b.Run.Version
 	}
 	t.seen.Outages = append(t.seen.Outages, o)
-	slices.SortStableFunc(t.seen.Outages, func(a, b Outage) int { return a.First.Compare(b.First) })
+	slices.SortStableFunc(t.seen.Outages, byStart)
 }
 
-// freeID names an outage by its begin. A clock that was set back may bring one again.
+func byStart(a, b Outage) int { return a.First.Compare(b.First) }
+
+// freeID returns an id from the start of the outage, unique even if the clock is set back.
 func (t *Tracker) freeID(o *Outage) string {
 	name := "observed"
 	if o.Unreachable {
@@ -313,13 +315,12 @@ func (t *Tracker) freeID(o *Outage) string {
 func (t *Tracker) forget(now time.Time) {
 	oldest := now.Add(-t.cfg.Retention)
 	t.seen.Outages = slices.DeleteFunc(t.seen.Outages, func(o Outage) bool { return o.End.Before(oldest) })
-	if more := len(t.seen.Outages) - t.cfg.Keep; more > 0 {
+	if more := len(t.seen.Outages) - t.cfg.MaxOutages; more > 0 {
 		t.seen.Outages = slices.Delete(t.seen.Outages, 0, more)
 	}
 }
 
-// Outages are what was observed and is still remembered, oldest first, the
-// ongoing ones included.
+// Outages returns the outages that are kept, oldest first, including ongoing ones.
 func (t *Tracker) Outages() []Outage {
 	t.lock()
 	defer t.mu.Unlock()
@@ -332,14 +333,14 @@ func (t *Tracker) Outages() []Outage {
 			all = append(all, b.Open.clone())
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Outage) int { return a.First.Compare(b.First) })
+	slices.SortStableFunc(all, byStart)
 	return all
 }
 
-// Windows are the outages of Connect that held at some time in [from, to), oldest
-// first, as windows with the Source [SourceObserved]; one that is going on has no
-// ActualEnd. Times in which merely nothing answered are not among them: see
-// [Tracker.Outages]. The error is that of ctx.
+// Windows returns the outages of Connect that overlap [from, to) as windows with the
+// Source [maintenance.SourceObserved], oldest first. An ongoing one has no ActualEnd.
+// Times in which nothing answered are not included: see [Tracker.Outages]. The error is
+// that of ctx.
 func (t *Tracker) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

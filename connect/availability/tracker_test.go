@@ -74,8 +74,8 @@ func (s *scene) windows() []maintenance.Window {
 
 func minute(n int) time.Time { return epoch.Add(time.Duration(n) * time.Minute) }
 
-// looksOnly makes changes count by their number alone.
-var looksOnly = availability.TrackerConfig{Lasting: -1}
+// byThreshold settles by the number of probes alone.
+var byThreshold = availability.TrackerConfig{ThresholdTime: -1}
 
 func oneWindow(t *testing.T, from, to time.Time) func() *maintenance.Calendar {
 	t.Helper()
@@ -84,10 +84,10 @@ func oneWindow(t *testing.T, from, to time.Time) func() *maintenance.Calendar {
 	return func() *maintenance.Calendar { return c }
 }
 
-func TestAChangeCountsAfterThreeLooksThatAgree(t *testing.T) {
+func TestTrackerChangesAfterThreeProbes(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
-	require.Contains(t, s.condition(availability.ConditionUnknown).String(), "Nobody has looked yet")
+	s := newScene(t, byThreshold)
+	require.Contains(t, s.condition(availability.ConditionUnknown).String(), "Not probed yet")
 	s.see(connect.Up, 2)
 	s.condition(availability.ConditionUnknown)
 	s.see(connect.Up, 1)
@@ -102,8 +102,8 @@ func TestAChangeCountsAfterThreeLooksThatAgree(t *testing.T) {
 	s.see(connect.Degraded, 1) // of whatever kind, as long as it is not up
 	status := s.condition(availability.ConditionOutage)
 	require.Equal(t, minute(6), status.Since)
-	require.Equal(t, map[connect.Availability]int{connect.Unavailable: 2, connect.Degraded: 1}, status.Outage.Looks)
-	require.Equal(t, "HTTP 502 Bad Gateway", status.Outage.Said)
+	require.Equal(t, map[connect.Availability]int{connect.Unavailable: 2, connect.Degraded: 1}, status.Outage.Probes)
+	require.Equal(t, "HTTP 502 Bad Gateway", status.Outage.Message)
 	open := s.windows()
 	require.Len(t, open, 1)
 	require.Equal(t, minute(6), status.Outage.First)
@@ -121,21 +121,21 @@ func TestAChangeCountsAfterThreeLooksThatAgree(t *testing.T) {
 	require.Equal(t, maintenance.Span{Start: minute(5), End: minute(9)}, closed[0].Span())
 }
 
-func TestAChangeCountsSoonerOnceItHasLasted(t *testing.T) {
+func TestTrackerChangesAfterThresholdTime(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, availability.TrackerConfig{Looks: 10, Lasting: 90 * time.Second})
+	s := newScene(t, availability.TrackerConfig{Threshold: 10, ThresholdTime: 90 * time.Second})
 	s.see(connect.Up, 2)
 	s.condition(availability.ConditionUnknown)
 	s.see(connect.Up, 1)
 	s.condition(availability.ConditionUp)
-	one := newScene(t, availability.TrackerConfig{Looks: 1})
+	one := newScene(t, availability.TrackerConfig{Threshold: 1})
 	one.see(connect.Up, 1)
 	one.condition(availability.ConditionUp)
 }
 
-func TestTheConditionDependsOnTheCalendar(t *testing.T) {
+func TestTrackerConditionInWindows(t *testing.T) {
 	t.Parallel()
-	cfg := looksOnly
+	cfg := byThreshold
 	cfg.Calendar = oneWindow(t, minute(5), minute(10))
 	s := newScene(t, cfg)
 	s.see(connect.Up, 5)
@@ -153,15 +153,15 @@ func TestTheConditionDependsOnTheCalendar(t *testing.T) {
 	require.Nil(t, over.Window)
 }
 
-func TestWhatNobodyAnswersIsKeptApartFromOutages(t *testing.T) {
+func TestTrackerSeparatesUnreachableFromOutages(t *testing.T) {
 	t.Parallel()
-	cfg := looksOnly
+	cfg := byThreshold
 	cfg.Calendar = oneWindow(t, minute(0), minute(60))
 	s := newScene(t, cfg)
 	s.see(connect.Up, 3)
 	s.see(connect.Unreachable, 5)
 	status := s.condition(availability.ConditionUnreachable) // not even a maintenance
-	require.Contains(t, status.String(), "The cause may be the network on this side.")
+	require.Contains(t, status.String(), "The cause may be the local network.")
 	require.True(t, status.Outage.Unreachable)
 	require.Empty(t, s.windows())
 	s.see(connect.Up, 3)
@@ -170,14 +170,14 @@ func TestWhatNobodyAnswersIsKeptApartFromOutages(t *testing.T) {
 	outages := s.tracker.Outages()
 	require.Len(t, outages, 1)
 	require.Equal(t, "unreachable-20260110T020300Z", outages[0].ID)
-	require.Equal(t, "Nothing answered in the place of Connect from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:08 UTC. Looks: 5 unreachable. "+
-		"That may have been the network on this side: it is no proof of an outage of Connect.", outages[0].String())
-	require.Contains(t, outages[0].Window().Title, "network on this side")
+	require.Equal(t, "Connect was unreachable from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:08 UTC. Probes: 5 unreachable. "+
+		"The cause may be the local network: this is no proof of an outage of Connect.", outages[0].String())
+	require.Contains(t, outages[0].Window().Title, "local network")
 }
 
-func TestAnOutageGoesOnWhileNothingAnswersInBetween(t *testing.T) {
+func TestTrackerOutageIncludesUnreachableTimes(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	s.see(connect.Up, 3)
 	for range 3 { // never two alike in a row
 		s.see(connect.MaintenanceSuspected, 1)
@@ -194,21 +194,21 @@ func TestAnOutageGoesOnWhileNothingAnswersInBetween(t *testing.T) {
 	require.Len(t, s.tracker.Outages(), 2)
 }
 
-func TestALongTimeWithoutAnAnswerIsNoPartOfAnOutage(t *testing.T) {
+func TestTrackerInterruptsOutageAfterLongUnreachableTime(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	s.see(connect.MaintenanceSuspected, 5)
 	s.see(connect.Unreachable, 300)
 	s.see(connect.Up, 3)
 	w := s.windows()
 	require.Len(t, w, 1)
 	require.Equal(t, maintenance.Span{Start: minute(0), End: minute(4)}, w[0].Span(), "five hours of our own network are not Connect's")
-	require.Contains(t, s.tracker.Outages()[0].String(), "until at least 2026-01-10 02:04 UTC, when the looks broke off")
+	require.Contains(t, s.tracker.Outages()[0].String(), "until at least 2026-01-10 02:04 UTC, when the probes stopped")
 }
 
-func TestATimeWithoutLooksInterruptsWhatWasObserved(t *testing.T) {
+func TestTrackerInterruptsOutageAfterAGap(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	s.see(connect.MaintenanceSuspected, 5)
 	s.now = s.now.Add(time.Hour)
 	s.condition(availability.ConditionUnknown)
@@ -224,9 +224,9 @@ func TestATimeWithoutLooksInterruptsWhatWasObserved(t *testing.T) {
 }
 
 // A look across a gap says nothing about when the outage began, however it ended.
-func TestAnOutageAfterATimeWithoutLooksBeginsWithItsFirstLook(t *testing.T) {
+func TestTrackerOutageAfterAGapStartsWithItsFirstProbe(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	s.see(connect.Up, 3)
 	s.now = s.now.Add(time.Hour)
 	s.see(connect.MaintenanceSuspected, 3)
@@ -238,9 +238,9 @@ func TestAnOutageAfterATimeWithoutLooksBeginsWithItsFirstLook(t *testing.T) {
 	require.Equal(t, maintenance.Span{Start: minute(63)}, s.windows()[0].Span())
 }
 
-func TestAReleaseIsSeenAcrossAnOutage(t *testing.T) {
+func TestTrackerDetectsRelease(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	s.see(connect.Up, 3)
 	s.see(connect.MaintenanceSuspected, 3)
 	for range 3 {
@@ -252,24 +252,24 @@ func TestAReleaseIsSeenAcrossAnOutage(t *testing.T) {
 	o := s.tracker.Outages()[0]
 	require.Equal(t, "26.0.12", o.VersionBefore)
 	require.Equal(t, "26.1.0", o.VersionAfter)
-	require.Equal(t, "Connect was not up from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:06 UTC. Looks: 3 maintenance suspected. "+
-		"Connect-Version went from 26.0.12 to 26.1.0: a release was made.", o.String())
+	require.Equal(t, "Connect was down from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:06 UTC. Probes: 3 maintenance suspected. "+
+		"Connect-Version changed from 26.0.12 to 26.1.0: there was a release.", o.String())
 	require.Equal(t, "26.1.0", s.tracker.Status(s.now).Version)
 }
 
-func TestAClockThatJumpsMakesNoWindowOfAWrongLength(t *testing.T) {
+func TestTrackerClockJumps(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		by   time.Duration
 		says string
 	}{
-		"back an hour":    {-time.Hour, "the clock here was set back by 1h1m0s"},
-		"forward an hour": {time.Hour, "the clock here was set forward (or this machine slept) by 1h0m0s"},
+		"back an hour":    {-time.Hour, "the local clock was set back by 1h1m0s"},
+		"forward an hour": {time.Hour, "the local clock was set forward (or the machine slept) by 1h0m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			cfg := looksOnly
+			cfg := byThreshold
 			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			s := newScene(t, cfg)
 			steady := epoch
@@ -293,15 +293,15 @@ func TestAClockThatJumpsMakesNoWindowOfAWrongLength(t *testing.T) {
 				require.LessOrEqual(t, w.Span().End.Sub(w.Span().Start), 5*time.Minute)
 			}
 			require.Contains(t, s.tracker.Status(s.now).Clock, test.says)
-			require.Contains(t, log.String(), "the clock was set")
+			require.Contains(t, log.String(), "local clock was set")
 			require.Empty(t, s.tracker.Status(s.now.AddDate(0, 0, 2)).Clock)
 		})
 	}
 }
 
-func TestAClockThatWasSetBackCanBringAnInstantAgain(t *testing.T) {
+func TestTrackerOutageIDsAfterClockWasSetBack(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	for range 3 {
 		s.now = epoch
 		s.see(connect.MaintenanceSuspected, 4)
@@ -316,14 +316,14 @@ func TestAClockThatWasSetBackCanBringAnInstantAgain(t *testing.T) {
 	}, ids)
 }
 
-func TestAClockThatDiffersFromTheServersIsTold(t *testing.T) {
+func TestTrackerReportsClockDifference(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	cfg := looksOnly
+	cfg := byThreshold
 	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	for want, off := range map[string]time.Duration{
-		"the clock here is 1h0m0s behind the one that answered":   time.Hour,
-		"the clock here is 1h0m0s ahead of the one that answered": -time.Hour,
+		"the local clock is 1h0m0s behind the server":   time.Hour,
+		"the local clock is 1h0m0s ahead of the server": -time.Hour,
 		"": time.Second,
 	} {
 		s := newScene(t, cfg)
@@ -338,9 +338,9 @@ func TestAClockThatDiffersFromTheServersIsTold(t *testing.T) {
 	require.Equal(t, 2, bytes.Count(log.Bytes(), []byte("differs")), "once each, not at every look")
 }
 
-func TestLooksThatAreSecondsOutOfOrderAreInOrder(t *testing.T) {
+func TestTrackerAcceptsProbesSecondsOutOfOrder(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	for _, at := range []int{0, 30, 20, 60, 59} {
 		s.tracker.Observe(probeOf(connect.MaintenanceSuspected, epoch.Add(time.Duration(at)*time.Second)))
 	}
@@ -348,20 +348,20 @@ func TestLooksThatAreSecondsOutOfOrderAreInOrder(t *testing.T) {
 	require.Len(t, o, 1)
 	require.Equal(t, epoch, o[0].First)
 	require.Equal(t, epoch.Add(time.Minute), o[0].Last)
-	require.Equal(t, 5, o[0].Looks[connect.MaintenanceSuspected])
+	require.Equal(t, 5, o[0].Probes[connect.MaintenanceSuspected])
 }
 
-func TestALookThatLearntNothingIsIgnored(t *testing.T) {
+func TestTrackerIgnoresZeroProbe(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, availability.TrackerConfig{Looks: 1})
+	s := newScene(t, availability.TrackerConfig{Threshold: 1})
 	s.tracker.Observe(connect.Probe{})
 	s.tracker.Observe(connect.Probe{Class: connect.Up})
-	require.Contains(t, s.condition(availability.ConditionUnknown).String(), "Nobody has looked yet")
+	require.Contains(t, s.condition(availability.ConditionUnknown).String(), "Not probed yet")
 }
 
-func TestAnOutageThatGoesOnIsNeverForgotten(t *testing.T) {
+func TestTrackerKeepsOngoingOutage(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, availability.TrackerConfig{Looks: 1, Keep: 2, Retention: 24 * time.Hour})
+	s := newScene(t, availability.TrackerConfig{Threshold: 1, MaxOutages: 2, Retention: 24 * time.Hour})
 	for range 5 {
 		s.see(connect.MaintenanceSuspected, 1)
 		s.see(connect.Up, 1)
@@ -375,7 +375,7 @@ func TestAnOutageThatGoesOnIsNeverForgotten(t *testing.T) {
 	require.Len(t, s.windows(), 1)
 }
 
-func TestTheZeroTrackerHasTheDefaults(t *testing.T) {
+func TestTrackerZeroValue(t *testing.T) {
 	t.Parallel()
 	var tracker availability.Tracker
 	s := &scene{t: t, tracker: &tracker, now: epoch}
@@ -385,14 +385,14 @@ func TestTheZeroTrackerHasTheDefaults(t *testing.T) {
 	s.condition(availability.ConditionUp)
 }
 
-func TestNewTrackerRefuses(t *testing.T) {
+func TestNewTrackerRejectsConfig(t *testing.T) {
 	t.Parallel()
 	for says, cfg := range map[string]availability.TrackerConfig{
-		"after -1 looks":             {Looks: -1},
-		"Keep and Retention":         {Keep: -1},
-		"WhenUp, WhenDown":           {WhenDown: -1},
-		"the gap of 1m0s":            {Gap: time.Minute},
-		"not longer than the time b": {WhenUp: time.Hour},
+		"Threshold is -1":           {Threshold: -1},
+		"MaxOutages and Retention":  {MaxOutages: -1},
+		"IntervalUp, IntervalDown":  {IntervalDown: -1},
+		"MaxGap is 1m0s":            {MaxGap: time.Minute},
+		"must be longer than the i": {IntervalUp: time.Hour},
 	} {
 		_, err := availability.NewTracker(cfg)
 		require.ErrorContains(t, err, says)
@@ -400,9 +400,9 @@ func TestNewTrackerRefuses(t *testing.T) {
 	}
 }
 
-func TestWindowsAreThoseOfTheRange(t *testing.T) {
+func TestTrackerWindowsOfARange(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	s.see(connect.MaintenanceSuspected, 5)
 	s.see(connect.Up, 5)
 	for name, test := range map[string]struct {
@@ -418,9 +418,9 @@ func TestWindowsAreThoseOfTheRange(t *testing.T) {
 	}
 }
 
-func TestATrackerSurvivesARestart(t *testing.T) {
+func TestTrackerJSONRoundTrip(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, looksOnly)
+	s := newScene(t, byThreshold)
 	s.see(connect.Up, 3)
 	s.see(connect.MaintenanceSuspected, 4)
 	s.see(connect.Up, 3)
@@ -429,7 +429,7 @@ func TestATrackerSurvivesARestart(t *testing.T) {
 	saved, err := json.Marshal(s.tracker)
 	require.NoError(t, err)
 
-	again := newScene(t, looksOnly)
+	again := newScene(t, byThreshold)
 	require.NoError(t, json.Unmarshal(saved, again.tracker))
 	again.now = s.now
 	require.Equal(t, s.tracker.Outages(), again.tracker.Outages())
@@ -439,7 +439,7 @@ func TestATrackerSurvivesARestart(t *testing.T) {
 	require.Equal(t, minute(14), again.windows()[1].ActualEnd, "what was seen before the restart counts")
 }
 
-func TestATrackerThatWasSavedLongAgoIsStillRead(t *testing.T) {
+func TestTrackerReadsSavedFile(t *testing.T) {
 	t.Parallel()
 	saved := golden(t, "tracker.json")
 	var tracker availability.Tracker
@@ -451,16 +451,16 @@ func TestATrackerThatWasSavedLongAgoIsStillRead(t *testing.T) {
 	require.Len(t, tracker.Outages(), 2)
 }
 
-func TestASavedTrackerThatIsWrongIsRefusedAndChangesNothing(t *testing.T) {
+func TestTrackerRejectsInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ saved, says string }{
 		"no JSON":            {`{`, "unexpected end"},
-		"no format":          {`{}`, "has the format 0"},
-		"a later format":     {`{"format":2}`, "has the format 2"},
+		"no format":          {`{}`, "has format 0"},
+		"a later format":     {`{"format":2}`, "has format 2"},
 		"a verdict of none":  {`{"format":1,"connect":{"settled":"x"}}`, `connect settled is "x"`},
-		"bad without outage": {`{"format":1,"network":{"settled":"bad"}}`, "network has an outage that goes on without being settled"},
+		"bad without outage": {`{"format":1,"network":{"settled":"bad"}}`, "network has an ongoing outage without being settled"},
 		"an outage without begin": {
-			`{"format":1,"outages":[{"id":"a"}]}`, "outages[0] has no first look",
+			`{"format":1,"outages":[{"id":"a"}]}`, "outages[0] has no first probe",
 		},
 		"an outage of negative length": {
 			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-01T00:00:00Z"}]}`,
@@ -475,15 +475,15 @@ func TestASavedTrackerThatIsWrongIsRefusedAndChangesNothing(t *testing.T) {
 		},
 		"the same twice": {
 			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-03T00:00:00Z"},
-			{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-03T00:00:00Z"}]}`, `has the id "a" of another`,
+			{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-03T00:00:00Z"}]}`, `repeats the id "a"`,
 		},
-		"an open outage without looks": {
-			`{"format":1,"connect":{"settled":"bad","open":{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}}}`, "without looks",
+		"an open outage without probes": {
+			`{"format":1,"connect":{"settled":"bad","open":{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}}}`, "without probes",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, availability.TrackerConfig{Looks: 1})
+			s := newScene(t, availability.TrackerConfig{Threshold: 1})
 			s.see(connect.MaintenanceSuspected, 1)
 			before := s.windows()
 			err := s.tracker.UnmarshalJSON([]byte(test.saved))
@@ -530,11 +530,11 @@ func FuzzTracker(f *testing.F) {
 
 // Whatever is seen, and whatever the clock does, windows are valid, of positive
 // length, and only of times in which something answered in Connect's place.
-func TestObservedWindowsHoldWhateverIsSeen(t *testing.T) {
+func TestTrackerWindowProperties(t *testing.T) {
 	t.Parallel()
 	classes := []connect.Availability{connect.Up, connect.MaintenanceSuspected, connect.Unavailable, connect.Degraded, connect.Unreachable}
 	rapid.Check(t, func(rt *rapid.T) {
-		cfg := availability.TrackerConfig{Looks: rapid.IntRange(1, 4).Draw(rt, "looks"), Lasting: -1, Keep: 20}
+		cfg := availability.TrackerConfig{Threshold: rapid.IntRange(1, 4).Draw(rt, "probes"), ThresholdTime: -1, MaxOutages: 20}
 		tracker, err := availability.NewTracker(cfg)
 		require.NoError(rt, err)
 		now, steady := epoch, epoch
@@ -553,7 +553,7 @@ func TestObservedWindowsHoldWhateverIsSeen(t *testing.T) {
 		require.NoError(rt, err)
 		_, err = maintenance.NewCalendar(windows)
 		require.NoError(rt, err, "valid, and no id twice")
-		require.LessOrEqual(rt, len(windows)*cfg.Looks, answered)
+		require.LessOrEqual(rt, len(windows)*cfg.Threshold, answered)
 		require.LessOrEqual(rt, len(tracker.Outages()), 22)
 		saved, err := json.Marshal(tracker)
 		require.NoError(rt, err)

@@ -20,7 +20,7 @@ func always(class connect.Availability) func(time.Duration) connect.Availability
 	return func(time.Duration) connect.Availability { return class }
 }
 
-func TestAWaitSpendsTheBudgetOfItsReason(t *testing.T) {
+func TestWaitUntilUpLimits(t *testing.T) {
 	t.Parallel()
 	mixed := func(since time.Duration) connect.Availability {
 		if since < 2*time.Hour {
@@ -36,7 +36,7 @@ func TestAWaitSpendsTheBudgetOfItsReason(t *testing.T) {
 		least time.Duration
 	}{
 		"up at once: three looks":              {always(connect.Up), availability.WaitConfig{}, true, 10 * time.Second, 10 * time.Second},
-		"one look, if that is enough":          {always(connect.Up), availability.WaitConfig{Looks: 1}, true, 0, 0},
+		"one look, if that is enough":          {always(connect.Up), availability.WaitConfig{Threshold: 1}, true, 0, 0},
 		"a maintenance of two hours":           {downBetween(0, 2*time.Hour, connect.MaintenanceSuspected), availability.WaitConfig{}, true, 2*time.Hour + 6*time.Minute, 2 * time.Hour},
 		"a maintenance without end":            {always(connect.MaintenanceSuspected), availability.WaitConfig{}, false, 3 * time.Hour, 3 * time.Hour},
 		"a gateway without end":                {always(connect.Unavailable), availability.WaitConfig{}, false, 15 * time.Minute, 15 * time.Minute},
@@ -60,7 +60,7 @@ func TestAWaitSpendsTheBudgetOfItsReason(t *testing.T) {
 				require.Equal(t, took, seen.Elapsed)
 				require.Zero(t, seen.Next)
 				looks := 0
-				for _, n := range seen.Looks {
+				for _, n := range seen.Probes {
 					looks += n
 				}
 				require.Len(t, s.looks, looks)
@@ -76,7 +76,7 @@ func TestAWaitSpendsTheBudgetOfItsReason(t *testing.T) {
 	}
 }
 
-func TestAWaitLooksLessOftenTheLongerItTakes(t *testing.T) {
+func TestWaitUntilUpBacksOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{class: always(connect.MaintenanceSuspected)}
@@ -92,7 +92,7 @@ func TestAWaitLooksLessOftenTheLongerItTakes(t *testing.T) {
 	})
 }
 
-func TestAWaitHeedsARetryAfter(t *testing.T) {
+func TestWaitUntilUpHonorsRetryAfter(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[time.Duration]time.Duration{90 * time.Second: 90 * time.Second, time.Hour: 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestAWaitHeedsARetryAfter(t *testing.T) {
 	}
 }
 
-func TestAWaitEndsWithItsContextAndSaysWhatItSaw(t *testing.T) {
+func TestWaitUntilUpEndsWithContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{class: always(connect.MaintenanceSuspected)}
@@ -116,11 +116,11 @@ func TestAWaitEndsWithItsContextAndSaysWhatItSaw(t *testing.T) {
 		require.NotErrorIs(t, err, connect.ErrUnavailable)
 		require.Equal(t, time.Hour, seen.Elapsed)
 		require.Equal(t, connect.MaintenanceSuspected, seen.Last.Class)
-		require.Positive(t, seen.Looks[connect.MaintenanceSuspected])
+		require.Positive(t, seen.Probes[connect.MaintenanceSuspected])
 	})
 }
 
-func TestAWaitReportsEveryLook(t *testing.T) {
+func TestWaitUntilUpReportsProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -137,7 +137,7 @@ func TestAWaitReportsEveryLook(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, told, len(s.looks))
 		require.Equal(t, seen, told[len(told)-1])
-		require.Equal(t, map[connect.Availability]int{connect.MaintenanceSuspected: 1}, told[0].Looks, "its own count")
+		require.Equal(t, map[connect.Availability]int{connect.MaintenanceSuspected: 1}, told[0].Probes, "its own count")
 		require.Positive(t, told[0].Next)
 		require.Equal(t, len(s.looks), bytes.Count(log.Bytes(), []byte("waiting for Connect")))
 		require.Len(t, tracker.Outages(), 1)
@@ -145,7 +145,7 @@ func TestAWaitReportsEveryLook(t *testing.T) {
 	})
 }
 
-func TestAWaitTakesALookThatLearntNothingForNoAnswer(t *testing.T) {
+func TestWaitUntilUpCountsFailedProbeAsUnreachable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen, err := availability.WaitUntilUp(t.Context(), blind{}, availability.WaitConfig{})
@@ -155,15 +155,15 @@ func TestAWaitTakesALookThatLearntNothingForNoAnswer(t *testing.T) {
 	})
 }
 
-func TestAWaitThatCannotBeIsRefused(t *testing.T) {
+func TestWaitUntilUpRejectsConfig(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []availability.WaitConfig{{MaxDelay: 1}, {Looks: -1}, {LookTimeout: -1}} {
+	for _, cfg := range []availability.WaitConfig{{MaxDelay: 1}, {Threshold: -1}, {ProbeTimeout: -1}} {
 		_, err := availability.WaitUntilUp(t.Context(), blind{}, cfg)
 		require.ErrorContains(t, err, "connect: wait until up: MaxDelay must be at least 1s")
 	}
 }
 
-func TestAWaitForASystemThatComesBack(t *testing.T) {
+func TestWaitUntilUpWithTestSystem(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, client := system(t)
@@ -173,7 +173,7 @@ func TestAWaitForASystemThatComesBack(t *testing.T) {
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, seen.Elapsed, 90*time.Minute)
 		require.LessOrEqual(t, seen.Elapsed, 96*time.Minute)
-		require.Equal(t, fmt.Sprintf("Connect is up after %s (maintenance %s, other reasons 0s; looks: 3 up, %d maintenance suspected)",
-			seen.Elapsed.Round(time.Second), seen.Maintenance.Round(time.Second), seen.Looks[connect.MaintenanceSuspected]), seen.String())
+		require.Equal(t, fmt.Sprintf("Connect is up after %s (maintenance %s, other reasons 0s; probes: 3 up, %d maintenance suspected)",
+			seen.Elapsed.Round(time.Second), seen.Maintenance.Round(time.Second), seen.Probes[connect.MaintenanceSuspected]), seen.String())
 	})
 }

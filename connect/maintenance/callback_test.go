@@ -97,6 +97,6 @@ func TestPanicsOfCallbacks(t *testing.T) {
 		require.Equal(t, availability.ConditionUp, tracker.Status(time.Now()).Condition)
 		waited, err := availability.WaitUntilUp(t.Context(), &panickingProber{}, availability.WaitConfig{})
 		require.NoError(t, err)
-		require.Equal(t, 2, waited.Looks[connect.Unreachable])
+		require.Equal(t, 2, waited.Probes[connect.Unreachable])
 	})
 }

@@ -49,7 +49,7 @@ func downBetween(from, to time.Duration, class connect.Availability) func(time.D
 	}
 }
 
-func TestRunLooksSlowlyWhileUpAndFasterWhileDown(t *testing.T) {
+func TestRunIntervals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tracker, err := availability.NewTracker(availability.TrackerConfig{})
@@ -79,7 +79,7 @@ func TestRunLooksSlowlyWhileUpAndFasterWhileDown(t *testing.T) {
 	})
 }
 
-func TestRunLooksFasterInAnAnnouncedWindow(t *testing.T) {
+func TestRunIntervalInAnnouncedWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -100,7 +100,7 @@ func TestRunLooksFasterInAnAnnouncedWindow(t *testing.T) {
 	})
 }
 
-func TestRunHeedsARetryAfter(t *testing.T) {
+func TestRunHonorsRetryAfter(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[time.Duration]time.Duration{2 * time.Minute: 2 * time.Minute, time.Hour: 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestRunHeedsARetryAfter(t *testing.T) {
 	}
 }
 
-func TestRunIsRefusedTwiceAtOnceAndEndsWithItsContext(t *testing.T) {
+func TestRunOnceUntilContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hang := transportFunc(func(r *http.Request) (*http.Response, error) {
@@ -146,7 +146,7 @@ func (blind) Probe(context.Context) (connect.Probe, error) {
 	return connect.Probe{}, errors.New("the adapter is broken")
 }
 
-func TestRunGoesOnWhenALookLearnsNothing(t *testing.T) {
+func TestRunContinuesAfterFailedProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -160,7 +160,7 @@ func TestRunGoesOnWhenALookLearnsNothing(t *testing.T) {
 	})
 }
 
-func TestAProbeTellsTheTimeOfTheServer(t *testing.T) {
+func TestProbeServerTime(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]int{"a good answer": 200, "a maintenance": 502} {
 		t.Run(name, func(t *testing.T) {

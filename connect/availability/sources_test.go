@@ -36,7 +36,7 @@ const statusPage = `{"page":{"id":"p","time_zone":"Europe/Berlin"},"scheduled_ma
 
 // All that tells of maintenance at once: a calendar and a status page through a Multi and
 // CalendarOf, made exact by a tracker; and again in the next process, while both are away.
-func TestSourcesAndTheTrackerTogetherKnowTheMaintenanceAlsoAfterARestart(t *testing.T) {
+func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -115,7 +115,7 @@ func withObserved(t *testing.T, c *maintenance.Calendar, tracker *availability.T
 	t.Helper()
 	observed, err := tracker.Windows(t.Context(), dayOf(1), dayOf(31))
 	require.NoError(t, err)
-	exact, err := c.WithObserved(observed, tracker.Status(dayOf(15)).LookedAt)
+	exact, err := c.WithObserved(observed, tracker.Status(dayOf(15)).ProbedAt)
 	require.NoError(t, err)
 	return exact
 }

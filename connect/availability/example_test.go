@@ -53,7 +53,7 @@ func ExampleTracker() {
 	fmt.Println(exact.Windows()[0])
 	// Output:
 	// up
-	// Connect was not up from 2026-01-10 02:05 UTC (last up at 2026-01-10 02:04 UTC) to 2026-01-10 03:15 UTC. Looks: 70 maintenance suspected.
+	// Connect was down from 2026-01-10 02:05 UTC (last up at 2026-01-10 02:04 UTC) to 2026-01-10 03:15 UTC. Probes: 70 maintenance suspected.
 	// upgrade: 2026-01-10 02:00 UTC to 2026-01-10 03:00 UTC, really 2026-01-10 02:04 UTC to 2026-01-10 03:15 UTC
 }
 
@@ -72,7 +72,7 @@ func ExampleTracker_MarshalJSON() {
 		return
 	}
 	fmt.Println(after.Outages()[0])
-	// Output: Connect was not up from 2026-01-10 02:00 UTC on, last seen so at 2026-01-10 02:02 UTC. Looks: 3 unavailable.
+	// Output: Connect was down from 2026-01-10 02:00 UTC, ongoing at 2026-01-10 02:02 UTC. Probes: 3 unavailable.
 }
 
 func ExampleWaitUntilUp() {
@@ -84,8 +84,8 @@ func ExampleWaitUntilUp() {
 		return
 	}
 	seen, err := availability.WaitUntilUp(context.Background(), client, availability.WaitConfig{
-		Looks:    1, // 3 is better where time does not matter
-		Progress: func(w availability.WaitResult) { fmt.Println("a look:", w.Last.Class) },
+		Threshold: 1, // 3 is better where time does not matter
+		Progress:  func(w availability.WaitResult) { fmt.Println("probe:", w.Last.Class) },
 	})
 	if err != nil {
 		fmt.Println(err) // a budget is spent, or ctx has ended
@@ -93,8 +93,8 @@ func ExampleWaitUntilUp() {
 	}
 	fmt.Println(seen)
 	// Output:
-	// a look: up
-	// Connect is up after 0s (maintenance 0s, other reasons 0s; looks: 1 up)
+	// probe: up
+	// Connect is up after 0s (maintenance 0s, other reasons 0s; probes: 1 up)
 }
 
 func ExampleCheckReadiness() {
