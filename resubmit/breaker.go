@@ -35,11 +35,6 @@ type Breaker struct {
 	MaxOpens int
 }
 
-// Prober looks whether Connect is up. An error says that nothing was learnt.
-type Prober interface {
-	Probe(ctx context.Context) (connect.Probe, error)
-}
-
 // BreakerState is the state of the breaker.
 type BreakerState string
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
@@ -117,7 +118,7 @@ type Config struct {
 	Breaker Breaker
 	// Probe looks whether Connect is up again when the breaker is open: a
 	// *connect.Client can. nil: the breaker goes by time alone.
-	Probe Prober
+	Probe availability.Prober
 	// Verify is how the results are looked for.
 	Verify Verify
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
@@ -142,7 +143,7 @@ func (f *finder) LatestRequests(ctx context.Context, keys []connect.RequestKey) 
 }
 
 type prober struct {
-	to  resubmit.Prober
+	to  availability.Prober
 	log *Log
 }
 
