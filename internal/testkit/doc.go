@@ -1,13 +1,15 @@
 // Package testkit holds what the test systems of this module share: injected
-// faults, a transport without a socket, and helpers for tests. commercetest and
-// connecttest are built on it.
+// faults, a loopback server, a ledger with violations, a scheduler, RQL lists,
+// and a few helpers for tests. commercetest and connecttest are built on it.
 //
 //	var faults testkit.Faults
 //	err := faults.Add(testkit.Fault{
 //		Method: "POST", Path: "*/push", Times: 1,
 //		Kind: testkit.FaultReset, After: true, // perform the call, then lose the answer
 //	})
-//	server := httptest.NewServer(faults.Wrap(handler))
+//	server := testkit.Server{Name: "example", Handler: faults.Wrap(handler)}
+//	baseURL, err := server.Start() // or an http.Client with testkit.Transport(server.Handler)
+//	defer server.Close()
 //	counts := faults.Counts() // how often each fault was applied
 //
 // Errors are one line and start with the name of the part or of the test system.

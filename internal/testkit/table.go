@@ -1,0 +1,189 @@
+package testkit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+)
+
+// Table describes how rows of type T are filtered and sorted by RQL. It is read-only in
+// use, and safe for concurrent use.
+type Table[T any] struct {
+	Fields map[string]Field[T]
+	// Unknown is the error for a property that is not in Fields, with one %q.
+	Unknown string
+	// Compare orders two values; nil compares them as text.
+	Compare func(a, b string) int
+	// Like returns the test of the operator like for a pattern; nil means [rql.Like].
+	Like func(pattern string) func(value string) bool
+}
+
+// Field is a property by which rows can be filtered.
+type Field[T any] struct {
+	// Operators are the operators that the property accepts, separated by spaces. The
+	// word null in it allows eq and ne with null().
+	Operators string
+	// Sortable says that rows can be sorted by the property.
+	Sortable bool
+	// Parse converts an operand to the form of Values; nil leaves it unchanged.
+	Parse func(operand string) (string, error)
+	// Values returns the values of a row: none means null, and a filter holds if it
+	// holds for any of several.
+	Values func(T) []string
+}
+
+// SortKey is a field to sort by.
+type SortKey[T any] struct {
+	Field      Field[T]
+	Descending bool
+}
+
+// Field returns the field of a property, in which __ is the old notation of a dot.
+func (t *Table[T]) Field(name string) (Field[T], error) {
+	f, ok := t.Fields[strings.ReplaceAll(name, "__", ".")]
+	if !ok {
+		return f, fmt.Errorf(t.Unknown, name)
+	}
+	return f, nil
+}
+
+// Filter compiles an expression that [rql.Parse] returned.
+func (t *Table[T]) Filter(e rql.Expr) (func(T) bool, error) {
+	switch e.Op {
+	case "and", "or", "not":
+		return t.logic(e)
+	case "eq", "ne", "like", "ilike", "gt", "ge", "lt", "le", "in", "out":
+	default:
+		return nil, fmt.Errorf("%q is not an operator of this list", e.Op)
+	}
+	name := e.Args[0].Value
+	f, err := t.Field(name)
+	if err != nil {
+		return nil, err
+	}
+	if !f.accepts(e.Op) {
+		return nil, fmt.Errorf("%q does not take the operator %s", name, e.Op)
+	}
+	if e.Args[1].Value == "null()" {
+		return f.null(name, e.Op)
+	}
+	operands, err := f.operands(name, e.Args[1])
+	if err != nil {
+		return nil, err
+	}
+	test, negate := t.comparison(e.Op, operands)
+	return func(row T) bool { return slices.ContainsFunc(f.Values(row), test) != negate }, nil
+}
+
+// Sort sorts rows by keys; equal rows keep their order.
+func (t *Table[T]) Sort(rows []T, keys []SortKey[T]) {
+	slices.SortStableFunc(rows, func(a, b T) int {
+		for _, k := range keys {
+			c := t.compare(k.Field.first(a), k.Field.first(b))
+			if k.Descending {
+				c = -c
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+}
+
+func (t *Table[T]) logic(e rql.Expr) (func(T) bool, error) {
+	terms := make([]func(T) bool, 0, len(e.Args))
+	for _, arg := range e.Args {
+		term, err := t.Filter(*arg.Expr)
+		if err != nil {
+			return nil, err
+		}
+		terms = append(terms, term)
+	}
+	if e.Op == "not" {
+		return func(row T) bool { return !terms[0](row) }, nil
+	}
+	decisive := e.Op == "or" // the first term with this result decides
+	return func(row T) bool {
+		return slices.ContainsFunc(terms, func(term func(T) bool) bool { return term(row) == decisive }) == decisive
+	}, nil
+}
+
+// comparison returns the test of one value, and whether its result is negated.
+func (t *Table[T]) comparison(op string, operands []string) (test func(string) bool, negate bool) {
+	operand := operands[0]
+	compared := func(holds func(c int) bool) func(string) bool {
+		return func(v string) bool { return holds(t.compare(v, operand)) }
+	}
+	switch op {
+	case "like":
+		if t.Like != nil {
+			return t.Like(operand), false
+		}
+		return func(v string) bool { return rql.Like(operand, v) }, false
+	case "ilike":
+		return func(v string) bool { return rql.ILike(operand, v) }, false
+	case "gt":
+		return compared(func(c int) bool { return c > 0 }), false
+	case "ge":
+		return compared(func(c int) bool { return c >= 0 }), false
+	case "lt":
+		return compared(func(c int) bool { return c < 0 }), false
+	case "le":
+		return compared(func(c int) bool { return c <= 0 }), false
+	default: // eq, ne, in, out
+		return func(v string) bool {
+			return slices.ContainsFunc(operands, func(o string) bool { return v == o || t.compare(v, o) == 0 })
+		}, op == "ne" || op == "out"
+	}
+}
+
+func (t *Table[T]) compare(a, b string) int {
+	if t.Compare != nil {
+		return t.Compare(a, b)
+	}
+	return strings.Compare(a, b)
+}
+
+func (f Field[T]) accepts(operator string) bool {
+	return slices.Contains(strings.Fields(f.Operators), operator)
+}
+
+func (f Field[T]) null(name, op string) (func(T) bool, error) {
+	if !f.accepts("null") || op != "eq" && op != "ne" {
+		return nil, fmt.Errorf("%q does not take null() with %s", name, op)
+	}
+	return func(row T) bool { return (len(f.Values(row)) == 0) == (op == "eq") }, nil
+}
+
+// operands returns the operands in the form of Values.
+func (f Field[T]) operands(name string, arg rql.Arg) ([]string, error) {
+	operands := slices.Clone(arg.List)
+	if arg.List == nil {
+		operands = []string{arg.Value}
+	}
+	for i, o := range operands {
+		if o == "empty()" {
+			operands[i] = ""
+			continue
+		}
+		if f.Parse == nil {
+			continue
+		}
+		var err error
+		if operands[i], err = f.Parse(o); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return operands, nil
+}
+
+// first is the value that rows are sorted by.
+func (f Field[T]) first(row T) string {
+	if values := f.Values(row); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
