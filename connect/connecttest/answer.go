@@ -9,27 +9,28 @@ import (
 	"time"
 )
 
-// maxBody bounds what a caller may send.
+// maxBody limits the body of a request, in bytes.
 const maxBody = 1 << 20
 
-// gatewayPage is what stands before Connect answers when Connect does not.
-const gatewayPage = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"
+// gatewayPage is the answer of the gateway in front of Connect, with the status twice.
+const gatewayPage = "<html>\r\n<head><title>%[1]s</title></head>\r\n<body>\r\n" +
+	"<center><h1>%[1]s</h1></center>\r\n</body>\r\n</html>\r\n"
 
-// call is one HTTP call while the System is locked.
+// call is an HTTP call that is handled with the System locked.
 type call struct {
 	*http.Request
 	now  time.Time
 	body []byte
 }
 
-// answer is what a call gets.
+// answer is the response to a call.
 type answer struct {
 	status       int
 	contentRange string
 	body         any
 }
 
-// problem is the body of an error (connect/WIRE.md#5).
+// problem is the body of an error response (connect/WIRE.md#5).
 type problem struct {
 	Code   string         `json:"error_code"`
 	Errors []string       `json:"errors"`
@@ -58,7 +59,7 @@ func unauthorized() answer {
 // notFound has an inferred code: only the status is published.
 func notFound() answer { return refuse(http.StatusNotFound, "VAL_001", "Object not found.") }
 
-// access says who may make a call.
+// access is who may make a call.
 type access int
 
 const (
@@ -66,8 +67,8 @@ const (
 	anyone
 )
 
-// handle makes an HTTP handler of a function that runs while the System is
-// locked, after whatever was due by now has been done.
+// handle returns an HTTP handler that calls f with the System locked, after the events
+// that are due.
 func (s *System) handle(who access, f func(call) answer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -115,10 +116,10 @@ func (s *System) write(w http.ResponseWriter, a answer) {
 	w.WriteHeader(a.status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(a.body) // a client that has gone is no concern here
+	_ = enc.Encode(a.body) // the client may have gone
 }
 
-// faultAnswer answers a fault as Connect, or as the gateway before it.
+// faultAnswer answers as Connect does, or as the gateway in front of it.
 func (s *System) faultAnswer(w http.ResponseWriter, _ *http.Request, status int) {
 	switch status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -134,5 +135,5 @@ func gateway(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/html")
 	w.WriteHeader(status)
 	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	_, _ = io.WriteString(w, strings.ReplaceAll(gatewayPage, "502 Bad Gateway", text)) // a client that has gone is no concern here
+	_, _ = fmt.Fprintf(w, gatewayPage, text) // the client may have gone
 }

@@ -2,11 +2,8 @@ package connecttest_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,39 +11,17 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// clock is a time that tests set.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+func newClock() *testkit.Clock { return testkit.NewClock(time.Date(2026, 1, 10, 2, 0, 0, 0, time.UTC)) }
 
-func newClock() *clock { return &clock{now: time.Date(2026, 1, 10, 2, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// reply is an answer that has been read.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
+type reply struct{ testkit.Reply }
 
 func (r reply) object(t *testing.T) map[string]any {
 	t.Helper()
 	var object map[string]any
-	require.NoError(t, json.Unmarshal([]byte(r.body), &object), r.body)
+	require.NoError(t, json.Unmarshal([]byte(r.Body), &object), r.Body)
 	return object
 }
 
@@ -55,7 +30,7 @@ func (r reply) ids(t *testing.T) []string {
 	var rows []struct {
 		ID string `json:"id"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(r.body), &rows), r.body)
+	require.NoError(t, json.Unmarshal([]byte(r.Body), &rows), r.Body)
 	ids := []string{}
 	for _, row := range rows {
 		ids = append(ids, row.ID)
@@ -63,7 +38,7 @@ func (r reply) ids(t *testing.T) []string {
 	return ids
 }
 
-// caller speaks plain HTTP to a System on a real socket.
+// caller makes plain HTTP calls to a System.
 type caller struct {
 	t    *testing.T
 	base string
@@ -85,20 +60,12 @@ func inMemory(t *testing.T, sys *connecttest.System) caller {
 }
 
 func (c caller) try(method, path, body string) (reply, error) {
-	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
-	if err != nil {
-		return reply{}, err
-	}
+	header := map[string]string{}
 	if c.key != "" {
-		req.Header.Set("Authorization", c.key)
+		header["Authorization"] = c.key
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return reply{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
-	return reply{status: resp.StatusCode, header: resp.Header, body: string(data)}, err
+	r, err := testkit.Send(c.t.Context(), c.http, method, c.base+path, body, header)
+	return reply{r}, err
 }
 
 func (c caller) do(method, path, body string) reply {
@@ -110,7 +77,7 @@ func (c caller) do(method, path, body string) reply {
 
 func (c caller) get(path string) reply { c.t.Helper(); return c.do(http.MethodGet, path, "") }
 
-// find asks for a list with an RQL query in plain text.
+// find gets a list with an RQL query, which it escapes.
 func (c caller) find(path, query string) reply {
 	c.t.Helper()
 	return c.get(path + "?" + rql.Escape(query))
@@ -127,7 +94,7 @@ func order(kind, uid string) string {
 func (c caller) create(kind, uid string) string {
 	c.t.Helper()
 	r := c.post("/requests", order(kind, uid))
-	require.Equal(c.t, http.StatusCreated, r.status, r.body)
+	require.Equal(c.t, http.StatusCreated, r.Status, r.Body)
 	id, ok := r.object(c.t)["id"].(string)
 	require.True(c.t, ok)
 	return id
@@ -135,7 +102,7 @@ func (c caller) create(kind, uid string) string {
 
 func (c caller) requireProblem(r reply, status int, code, text string) {
 	c.t.Helper()
-	require.Equal(c.t, status, r.status, r.body)
+	require.Equal(c.t, status, r.Status, r.Body)
 	object := r.object(c.t)
 	require.Equal(c.t, code, object["error_code"])
 	errs, ok := object["errors"].([]any)
@@ -146,20 +113,3 @@ func (c caller) requireProblem(r reply, status int, code, text string) {
 
 // leave is a vendor that never acts.
 func leave(connecttest.VendorCall) connecttest.VendorAnswer { return connecttest.VendorAnswer{} }
-
-// tryQuery sends any bytes as a query, as a server may see them.
-func (c caller) tryQuery(path, query string) (reply, error) {
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.base+path, nil)
-	if err != nil {
-		return reply{}, err
-	}
-	req.URL.RawQuery = query
-	req.Header.Set("Authorization", c.key)
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return reply{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	data, err := io.ReadAll(resp.Body)
-	return reply{status: resp.StatusCode, header: resp.Header, body: string(data)}, err
-}

@@ -1,69 +1,65 @@
 package connecttest
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
 
 // Defaults of a [Config].
 const (
-	// DefaultKey is accepted when Config.Key is empty. It opens nothing but a
-	// test system.
+	// DefaultKey is the API key that the System accepts unless Config.Key is set.
 	DefaultKey = "SU-000-000-000:connecttest"
-	// DefaultVersion is what Connect-Version says.
+	// DefaultVersion is the value of the header Connect-Version.
 	DefaultVersion = "26.0.12-test"
-	// DefaultHubID is the id of the one hub.
+	// DefaultHubID is the id of the only hub.
 	DefaultHubID = "HB-0000-0001"
-	// DefaultInstanceID is the uuid of the Commerce behind that hub.
+	// DefaultInstanceID is the UUID of the Commerce behind that hub.
 	DefaultInstanceID = "0c0ffee0-0000-4000-8000-000000000001"
 )
 
 // basePath is where the API begins, as on the real host.
 const basePath = "/public/v1"
 
-// Config makes a [System]. The zero value is a Connect whose vendors approve at
-// once; every field has a default.
+// Config configures a [System]. Its zero value is valid: a Connect whose vendors
+// approve at once.
 type Config struct {
-	// Key is the API key that is accepted, with or without the word "ApiKey "
-	// before it; on the wire the word is required. Default [DefaultKey].
+	// Key is the API key that callers must send, with or without the prefix "ApiKey ",
+	// which is required on the wire. "" means [DefaultKey].
 	Key string
-	// Version is sent as Connect-Version. Default [DefaultVersion].
+	// Version is sent as Connect-Version; "" means [DefaultVersion].
 	Version string
-	// Now is the clock; it must not call the System. Default [time.Now].
+	// Now is the clock; nil means [time.Now]. It must not call the System.
 	Now func() time.Time
-	// Seed varies the ids of assets. The same seed and external_uid give the
-	// same ids, in whatever order concurrent calls come.
+	// Seed varies the ids of assets. Equal seeds and external_uids result in equal ids,
+	// in whatever order concurrent calls arrive.
 	Seed uint64
 
-	// Vendor is asked once whenever a request becomes pending. It is called with
-	// the System locked and must not call it. Default: approve after Delay.
+	// Vendor returns what the vendor does with a request that has become pending. It is
+	// called once each time, with the System locked, and must not call it. Nil means
+	// approval after Delay.
 	Vendor func(VendorCall) VendorAnswer
-	// Delay is how long the default vendor takes. 0: a request is pending in the
-	// answer that creates it and approved at the next look.
+	// Delay is how long the default vendor takes. With 0, a request is pending in the
+	// answer that creates it and approved in the next one.
 	Delay time.Duration
 
-	// HubID and InstanceID name the one hub. Default [DefaultHubID] and
+	// HubID and InstanceID identify the only hub; "" means [DefaultHubID] and
 	// [DefaultInstanceID].
 	HubID      string
 	InstanceID string
 
-	// PageMax cuts larger limits silently, as Connect does. Default 1000
-	// (inferred, connect/WIRE.md#4).
+	// PageMax is the largest page: larger limits are reduced silently, as in Connect. 0
+	// means 1000 (inferred, connect/WIRE.md#4).
 	PageMax int
-	// ShuffleTies makes lists of requests put those that were created at the same time
-	// in another order on each request, as a database does that sorts by that time
-	// alone. Further keys of ordering are ignored then; without ordering, all rows are ties.
+	// ShuffleTies returns requests that were created at the same time in another order
+	// on each call, as a database does that sorts by that time alone. Further sort keys
+	// are ignored then; without ordering, all rows are ties.
 	ShuffleTies bool
 }
 
 func (c Config) withDefaults() Config {
-	if c.Key == "" {
-		c.Key = DefaultKey
-	}
-	c.Key = strings.TrimPrefix(c.Key, "ApiKey ")
-	if c.Version == "" {
-		c.Version = DefaultVersion
-	}
+	c.Key = strings.TrimPrefix(cmp.Or(c.Key, DefaultKey), "ApiKey ")
+	c.Version = cmp.Or(c.Version, DefaultVersion)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -71,12 +67,8 @@ func (c Config) withDefaults() Config {
 		delay := c.Delay
 		c.Vendor = func(VendorCall) VendorAnswer { return VendorAnswer{Action: Approve, After: delay} }
 	}
-	if c.HubID == "" {
-		c.HubID = DefaultHubID
-	}
-	if c.InstanceID == "" {
-		c.InstanceID = DefaultInstanceID
-	}
+	c.HubID = cmp.Or(c.HubID, DefaultHubID)
+	c.InstanceID = cmp.Or(c.InstanceID, DefaultInstanceID)
 	if c.PageMax <= 0 {
 		c.PageMax = 1000
 	}

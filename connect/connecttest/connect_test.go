@@ -14,7 +14,7 @@ import (
 )
 
 // The client of this module and the System must agree on the wire.
-func TestTheClientOfThisModuleUnderstandsTheSystem(t *testing.T) {
+func TestClientReadsSystem(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{PageMax: 20, Delay: time.Hour, Vendor: leave})
 	base := time.Date(2026, 1, 10, 2, 0, 0, 500_000_000, time.UTC)
@@ -70,7 +70,7 @@ func TestTheClientOfThisModuleUnderstandsTheSystem(t *testing.T) {
 	require.True(t, hub.LastHealthCheck.Equal(base.Truncate(time.Second)), "without a zone it means UTC")
 }
 
-func TestTheClientOfThisModuleSeesWhatIsWrong(t *testing.T) {
+func TestClientReportsErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys := connecttest.New(connecttest.Config{})

@@ -9,7 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// order is the body of POST /requests, as far as it is read.
+// order is the part of the body of POST /requests that is read.
 type order struct {
 	Type   connect.RequestType   `json:"type"`
 	Status connect.RequestStatus `json:"status"`
@@ -30,9 +30,9 @@ type order struct {
 	Contract    reference `json:"contract"`
 }
 
-// createRequest is POST /requests. What a repeated request gets is from the
-// connector's handling of it (connect/WIRE.md#5); the rest of the checks is inferred from the life
-// cycle.
+// createRequest serves POST /requests. The answer to a repeated request follows the
+// connector's handling of it (connect/WIRE.md#5); the other checks are inferred from
+// the life cycle.
 func (s *System) createRequest(c call) answer {
 	var in order
 	if err := json.Unmarshal(c.body, &in); err != nil {
@@ -62,9 +62,9 @@ func (s *System) createRequest(c call) answer {
 		return wrongState("Asset %s has an open request: %s, a %s.", a.id, open.id, open.kind)
 	}
 	if !slices.Contains(goal.from, a.status) {
-		last := a.newest(in.Type)
+		last := a.latest(in.Type)
 		if a.status == goal.to && last != nil && last.status == connect.StatusApproved {
-			return conflict(last) // it has been done already
+			return conflict(last) // it was done already
 		}
 		return wrongState("Asset %s is %s: it does not take a %s request.", a.id, a.status, in.Type)
 	}
@@ -76,7 +76,7 @@ func (s *System) purchase(c call, in order) answer {
 		return invalid("asset.external_uid: This field is required.")
 	}
 	if a := s.store.withUID(string(in.Asset.ExternalUID)); a != nil {
-		if last := a.newest(connect.TypePurchase); last != nil {
+		if last := a.latest(connect.TypePurchase); last != nil {
 			return conflict(last)
 		}
 		return wrongState("Asset %s has external_uid %s already.", a.id, a.externalUID)
@@ -91,7 +91,7 @@ func (s *System) purchase(c call, in order) answer {
 	return s.create(c, in, a)
 }
 
-// keep fills in what a caller left out and stores the asset.
+// keep sets the defaults of an asset and stores it.
 func (s *System) keep(a *asset, at time.Time) {
 	if a.product.ID == "" {
 		a.product = reference{ID: "PRD-000-000-001", Name: "Test product"}
@@ -119,13 +119,13 @@ func (s *System) create(c call, in order, a *asset) answer {
 	}
 	failed := a.failedInRow(r.kind)
 	s.store.addRequest(r)
-	s.move(r, move{to: in.Status, at: c.now, by: ByHTTP, creates: true, method: c.Method, path: c.URL.Path})
-	s.watchCancels(r, failed)
-	s.watchPurchases(r)
+	s.move(r, move{to: in.Status, at: c.now, origin: OriginHTTP, creates: true, method: c.Method, path: c.URL.Path})
+	s.checkCancels(r, failed)
+	s.checkPurchases(r)
 	return answer{status: http.StatusCreated, body: s.requestJSON(r)}
 }
 
-// quantity is how much of an item the asset has.
+// quantity is the asset's quantity of an item.
 func (a *asset) quantity(id string) text {
 	for _, it := range a.items {
 		if it.ID == id {
@@ -135,7 +135,7 @@ func (a *asset) quantity(id string) text {
 	return "0"
 }
 
-// find looks an asset up as a request names it: by id, or by external_uid.
+// find returns the asset that a request names by id or external_uid; nil if there is none.
 func (st *store) find(in order) *asset {
 	if in.Asset.ID != "" {
 		return st.assets[string(in.Asset.ID)]
@@ -143,8 +143,8 @@ func (st *store) find(in order) *asset {
 	return st.withUID(string(in.Asset.ExternalUID))
 }
 
-// conflict tells a caller that its request exists (connect/WIRE.md#5). The params are what the
-// connector reads; the code and the text are inferred.
+// conflict is the answer for a request that exists (connect/WIRE.md#5). The params are
+// those that the connector reads; the code and the text are inferred.
 func conflict(r *request) answer {
 	return answer{status: http.StatusConflict, body: problem{
 		Code:   "VAL_001",

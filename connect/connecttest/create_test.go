@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 )
 
-func TestAPurchaseMakesItsAsset(t *testing.T) {
+func TestPurchaseCreatesAsset(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Seed: 7, Delay: time.Minute})
@@ -21,8 +21,8 @@ func TestAPurchaseMakesItsAsset(t *testing.T) {
 		"items":[{"id":"I1","mpn":"M1","quantity":5},{"id":"I2","quantity":"unlimited"}],
 		"params":[{"id":"p","value":"v"}],"tiers":{"customer":{"id":"TA-1","external_id":12}}},
 		"marketplace":{"id":"MP-91673","name":"EU"}}`)
-	require.Equal(t, http.StatusCreated, r.status, r.body)
-	require.Equal(t, connecttest.DefaultVersion, r.header.Get("Connect-Version"))
+	require.Equal(t, http.StatusCreated, r.Status, r.Body)
+	require.Equal(t, connecttest.DefaultVersion, r.Header.Get("Connect-Version"))
 	created := r.object(t)
 	require.Regexp(t, `^PR-\d{4}-\d{4}-\d{4}-001$`, created["id"])
 	require.Equal(t, "pending", created["status"])
@@ -39,13 +39,13 @@ func TestAPurchaseMakesItsAsset(t *testing.T) {
 	for _, query := range []string{"asset.connection.type=test", "asset.params.id=p&asset.params.value=v", "asset.tiers.customer.id=TA-1", "marketplace.id=MP-91673"} {
 		require.Len(t, c.find("/requests", query).ids(t), 1, query)
 	}
-	clock.Advance(time.Minute)
+	clock.Add(time.Minute)
 	id, ok := created["id"].(string)
 	require.True(t, ok)
 	require.Equal(t, "approved", c.get("/requests/" + id).object(t)["status"])
 }
 
-func TestIdsDependOnTheSeedAndTheExternalUIDOnly(t *testing.T) {
+func TestIDsDependOnSeedAndExternalUID(t *testing.T) {
 	t.Parallel()
 	ids := func(seed uint64, uids ...string) map[string]string {
 		sys := connecttest.New(connecttest.Config{Seed: seed})
@@ -60,7 +60,7 @@ func TestIdsDependOnTheSeedAndTheExternalUIDOnly(t *testing.T) {
 	require.NotEqual(t, ids(1, "a"), ids(2, "a"))
 }
 
-func TestARepeatedPurchaseGets409AndTheRequestThatExists(t *testing.T) {
+func TestRepeatedPurchaseConflicts(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name          string
@@ -93,7 +93,7 @@ func TestARepeatedPurchaseGets409AndTheRequestThatExists(t *testing.T) {
 	}
 }
 
-func TestRequestsForAnAssetThatExists(t *testing.T) {
+func TestRequestsForExistingAsset(t *testing.T) {
 	t.Parallel()
 	// each step is a type, and what it must get: created, conflict, state.
 	type step struct{ kind, want string }
@@ -140,7 +140,7 @@ func TestRequestsForAnAssetThatExists(t *testing.T) {
 				r := c.post("/requests", order(s.kind, "uid-1"))
 				switch s.want {
 				case "created":
-					require.Equal(t, http.StatusCreated, r.status, "step %d: %s", i, r.body)
+					require.Equal(t, http.StatusCreated, r.Status, "step %d: %s", i, r.Body)
 				case "conflict":
 					c.requireProblem(r, http.StatusConflict, "VAL_001", "exists")
 				default:
@@ -155,37 +155,37 @@ func TestRequestsForAnAssetThatExists(t *testing.T) {
 	}
 }
 
-func TestACancelTerminatesStepByStep(t *testing.T) {
+func TestCancelTerminatesAsset(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Delay: time.Minute})
 	c := serve(t, sys)
 	c.create("purchase", "uid-1")
-	clock.Advance(time.Minute)
+	clock.Add(time.Minute)
 	asset, _ := sys.Asset("uid-1")
 	require.Equal(t, "active", asset.Status)
 	c.create("cancel", "uid-1")
 	asset, _ = sys.Asset("uid-1")
 	require.Equal(t, "terminating", asset.Status)
-	clock.Advance(time.Minute)
+	clock.Add(time.Minute)
 	asset, _ = sys.Asset("uid-1")
 	require.Equal(t, "terminated", asset.Status)
 }
 
-func TestAChangeKnowsTheOldQuantity(t *testing.T) {
+func TestChangeHasOldQuantity(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	c := serve(t, sys)
 	c.create("purchase", "uid-1")
 	asset, _ := sys.Asset("uid-1")
 	r := c.post("/requests", `{"type":"change","asset":{"id":"`+asset.ID+`","external_id":null,"items":[{"id":"PRD-403-038-754-0001","quantity":"9"}]}}`)
-	require.Equal(t, http.StatusCreated, r.status, r.body)
-	require.Contains(t, r.body, `"quantity":"9","old_quantity":"5"`)
-	require.Contains(t, c.get("/assets/"+asset.ID).body, `"quantity":"9"`, "the vendor approved it")
+	require.Equal(t, http.StatusCreated, r.Status, r.Body)
+	require.Contains(t, r.Body, `"quantity":"9","old_quantity":"5"`)
+	require.Contains(t, c.get("/assets/"+asset.ID).Body, `"quantity":"9"`, "the vendor approved it")
 	require.Equal(t, "1000042", sys.Requests()[1].Asset.ExternalID, "the asset keeps its external_id")
 }
 
-func TestABadRequestIsRefusedAndChangesNothing(t *testing.T) {
+func TestInvalidRequest(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, want string }{
 		{"no JSON", `type=purchase`, "not a valid request"},
@@ -218,7 +218,7 @@ func FuzzCreateRequest(f *testing.F) {
 		c := inMemory(t, sys)
 		r, err := c.try(http.MethodPost, "/requests", body)
 		require.NoError(t, err)
-		require.Contains(t, []int{http.StatusCreated, http.StatusBadRequest}, r.status)
-		require.Equal(t, r.status == http.StatusCreated, len(sys.Ledger()) == 1)
+		require.Contains(t, []int{http.StatusCreated, http.StatusBadRequest}, r.Status)
+		require.Equal(t, r.Status == http.StatusCreated, len(sys.Ledger()) == 1)
 	})
 }

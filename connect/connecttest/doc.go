@@ -1,43 +1,46 @@
-// Package connecttest is a small CloudBlue Connect that runs inside a test.
+// Package connecttest is an in-process CloudBlue Connect for tests.
 //
-// It is no mock with canned answers: it keeps requests, assets and a hub, moves
-// requests through their real life cycle, refuses what Connect refuses, and lets
-// vendors approve, delay or reject. In a test of your own:
+// It does not return canned answers: it stores requests, assets and a hub, follows the
+// life cycle of requests, rejects what Connect rejects, and lets vendors approve, delay
+// or reject:
 //
 //	sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.VendorCall) connecttest.VendorAnswer {
 //		return connecttest.VendorAnswer{Action: connecttest.Approve, After: time.Minute}
 //	}})
-//	server := httptest.NewServer(sys) // or sys.Start(); or sys.Transport() under testing/synctest
-//	defer server.Close()
-//	client, err := connect.New(server.URL+"/public/v1", connect.APIKey(connecttest.DefaultKey))
-//	sys.SetMaintenance(true) // every answer is now a 502 with an HTML page
-//	// … run the code under test, then end the maintenance and look:
+//	base, err := sys.Start() // on loopback; see also Transport
+//	if err != nil { … }
+//	defer sys.Close()
+//	client, err := connect.New(base, connect.APIKey(connecttest.DefaultKey))
+//	sys.SetMaintenance(true) // every answer is a 502 with an HTML page
+//	// … run the code under test …
 //	sys.SetMaintenance(false)
 //	require.Empty(t, sys.Violations())
 //
-// [System.AddRequest] puts histories in place, [System.AddFault] loses, delays,
-// cuts or spoils answers call by call, [System.Ledger] tells everything that was
-// changed, and [System.Violations] what must never happen.
+// [System.AddRequest] adds histories, [System.AddFault] loses, delays, truncates or
+// replaces answers, [System.Ledger] returns everything that changed, and
+// [System.Violations] the broken rules.
 //
-// Time is [Config].Now. What vendors and schedules have due is done at the next
-// call or [System.Step]; no goroutine waits, so a test that owns the clock can
-// jump to [System.NextDue].
+// # Time
 //
-// # What is and is not like Connect
+// The clock is [Config.Now]. Events of vendors and schedules that are due are processed
+// by the next call or by [System.Step]; there is no goroutine, so a test that sets the
+// clock can advance it to [System.NextDue].
 //
-// Paths, filters, paging, errors and the life cycle follow sections 1 to 8 of connect/WIRE.md,
-// mostly documented; comments say where a detail is inferred. There is one hub, one connection and
-// one account. Left out are filters on sli.*, tier configurations, and every part of the API that
-// the resubmission of orders does not touch.
+// # Differences from Connect
+//
+// Paths, filters, paging, errors and the life cycle follow sections 1 to 8 of connect/WIRE.md, mostly documented;
+// comments say where a detail is inferred. There is one hub, one connection and one
+// account. Filters on sli.*, tier configurations, and all of the API that
+// resubmission does not use are missing.
 //
 // # Errors
 //
-// The HTTP side answers errors as Connect does: AUTH_001, VAL_001, REQ_001 and
-// the 409 with params for a request that exists. The Go side returns one-line
-// errors that name the request and what is wrong; nothing is changed then.
+// HTTP errors are those of Connect: AUTH_001, VAL_001, REQ_001 and the 409 with params
+// for a request that exists. Go errors are one line and name the request and the
+// problem; the System is unchanged after an error.
 //
 // # Concurrency
 //
-// A System is safe for concurrent use. [Config].Now and [Config].Vendor are
-// called while it is locked and must not call it.
+// A System is safe for concurrent use. [Config.Now] and [Config.Vendor] are called with
+// the System locked and must not call it.
 package connecttest

@@ -40,7 +40,7 @@ func ExampleSystem() {
 	purchase()
 
 	for _, call := range sys.Ledger() {
-		fmt.Println(call.Seq, call.By, call.Type, call.Status)
+		fmt.Println(call.Seq, call.Origin, call.Type, call.Status)
 	}
 	fmt.Println("violations:", len(sys.Violations()))
 	// Output:

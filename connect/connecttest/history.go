@@ -8,32 +8,34 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// RequestSeed is a request that AddRequest puts in place.
+// RequestSeed describes a request for [System.AddRequest].
 type RequestSeed struct {
 	ExternalUID string // required: the APS id of the tenant in Commerce
 	ExternalID  string // the subscription's id in Commerce
-	ProductID   string // default: the test product
+	ProductID   string // "" means the test product
 
 	Type    connect.RequestType   // required, any
 	Status  connect.RequestStatus // required, any
 	Reason  string
-	Created time.Time // default: now
-	Updated time.Time // default: Created
+	Created time.Time // zero means now
+	Updated time.Time // zero means Created
 
-	// AssetStatus overrides what follows from Type and Status.
+	// AssetStatus is the status of the asset; "" means the one that follows from Type and
+	// Status.
 	AssetStatus string
 }
 
-// AddRequest puts a request in place as if it had been there, and its asset if
-// the external_uid is new. Requests of one asset are added oldest first. No
-// vendor is asked about it and the ledger does not mention it, but later calls
-// are judged by it, too. It works in a maintenance, too.
+// AddRequest adds a request as history, and its asset if the external_uid is new.
+// Requests of one asset must be added oldest first. The vendor is not called and the
+// ledger does not contain it, but the rules for later calls consider it. It works during
+// a maintenance. It returns an error if a required field is empty or a time is out of order.
 func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
 	switch {
 	case seed.ExternalUID == "":
 		return connect.Request{}, errors.New("connecttest: AddRequest: ExternalUID is empty")
 	case seed.Type == "" || seed.Status == "":
-		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Type is %q and Status %q: both are required", seed.ExternalUID, seed.Type, seed.Status)
+		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Type is %q and Status %q: both are required",
+			seed.ExternalUID, seed.Type, seed.Status)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,17 +48,25 @@ func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
 		updated = created
 	}
 	if updated.Before(created) {
-		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Updated %s is before Created %s", seed.ExternalUID, updated, created)
+		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Updated %s is before Created %s",
+			seed.ExternalUID, updated, created)
 	}
 	a := s.store.withUID(seed.ExternalUID)
 	if a == nil {
-		a = &asset{externalUID: seed.ExternalUID, externalID: seed.ExternalID, status: assetActive, product: reference{ID: seed.ProductID}}
+		a = &asset{
+			externalUID: seed.ExternalUID, externalID: seed.ExternalID, status: assetActive,
+			product: reference{ID: seed.ProductID},
+		}
 		s.keep(a, created)
 	}
-	if last := a.newest(""); last != nil && created.Before(last.created) {
-		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Created %s is before that of %s: add the oldest first", seed.ExternalUID, created, last.id)
+	if last := a.latest(""); last != nil && created.Before(last.created) {
+		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Created %s is before that of %s: "+
+			"add the oldest first", seed.ExternalUID, created, last.id)
 	}
-	r := &request{kind: seed.Type, status: seed.Status, reason: seed.Reason, created: created, updated: updated, asset: a, before: a.status}
+	r := &request{
+		kind: seed.Type, status: seed.Status, reason: seed.Reason, created: created, updated: updated,
+		asset: a, before: a.status,
+	}
 	if r.status.Final() {
 		r.answered = updated
 	}
@@ -65,12 +75,12 @@ func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
 	if seed.AssetStatus != "" {
 		a.status = seed.AssetStatus
 	}
-	s.watchPurchases(r)
+	s.checkPurchases(r)
 	return s.model(r), nil
 }
 
-// Requests returns all requests in the order of their creation, after what is due
-// has been done.
+// Requests returns all requests in the order of their creation, after processing the
+// events that are due.
 func (s *System) Requests() []connect.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +92,8 @@ func (s *System) Requests() []connect.Request {
 	return all
 }
 
-// Asset returns the asset of an external_uid, after what is due has been done.
+// Asset returns the asset of an external_uid, after processing the events that are due;
+// false if there is none.
 func (s *System) Asset(externalUID string) (connect.Asset, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +105,7 @@ func (s *System) Asset(externalUID string) (connect.Asset, bool) {
 	return s.assetModel(a), true
 }
 
-// model is a request as the library knows it. Raw is left out.
+// model is a request as the client of this module returns it, without Raw.
 func (s *System) model(r *request) connect.Request {
 	return connect.Request{
 		ID: r.id, Type: r.kind, Status: r.status, Reason: r.reason, Note: r.note,

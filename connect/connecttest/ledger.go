@@ -1,26 +1,28 @@
 package connecttest
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// Who moved a request.
+// Origin is who changed a request.
+type Origin = testkit.Origin
+
+// The origins of changes.
 const (
-	ByHTTP   = "http"
-	ByVendor = "vendor" // the policy of Config.Vendor, or [System.Answer]
-	ByClock  = "clock"  // a scheduled request has reached its date
+	OriginHTTP   Origin = "http"
+	OriginVendor Origin = "vendor" // Config.Vendor, or System.Answer
+	OriginClock  Origin = "clock"  // a scheduled request reached its date
 )
 
-// Call is something that changed a request: a call by HTTP whether or not its
-// answer was lost, or a vendor or the clock.
+// Call is a change of a request: by an HTTP call, even if its answer was lost, by a
+// vendor, or by the clock.
 type Call struct {
 	Seq         int                   `json:"seq"` // from 1
 	At          time.Time             `json:"at"`
-	By          string                `json:"by"`
+	Origin      Origin                `json:"origin"`
 	Method      string                `json:"method,omitempty"`
 	Path        string                `json:"path,omitempty"`
 	Request     string                `json:"request"`
@@ -28,91 +30,73 @@ type Call struct {
 	Asset       string                `json:"asset"`
 	ExternalID  string                `json:"externalId,omitempty"`
 	ExternalUID string                `json:"externalUid,omitempty"`
-	Created     bool                  `json:"created,omitempty"` // the call made the request
-	Status      connect.RequestStatus `json:"status"`            // the request's after it
+	Created     bool                  `json:"created,omitempty"` // the call created the request
+	Status      connect.RequestStatus `json:"status"`            // of the request, afterwards
 	Reason      string                `json:"reason,omitempty"`
 }
 
-// Rule names what was violated.
-type Rule string
+// Rule identifies an invariant that the System checks.
+type Rule = testkit.Rule
 
-// The rules that the system watches.
+// The rules, named after the facts and invariants in resubmit/SAFETY.md.
 const (
-	// RuleFifthCancel: after four cancels of an asset that failed in a row no
-	// fifth is sent, since the connector would report it as done although the
-	// vendor still bills, by its code (resubmit/SAFETY.md#f6). Only calls can break it; a history
-	// may hold any number.
+	// RuleFifthCancel: after four consecutive failed cancels of an asset no fifth is
+	// sent, because the connector's code would report success although the vendor still bills
+	// (resubmit/SAFETY.md#f6). Only HTTP calls can violate it, not histories.
 	RuleFifthCancel Rule = "F6"
-	// RulePurchasedTwice: an external_uid has at most one purchase that has not
-	// failed, by the connector's code (resubmit/SAFETY.md#f5). The API makes it impossible;
-	// histories that [System.AddRequest] puts in place can break it.
+	// RulePurchasedTwice: an external_uid has at most one purchase that has not failed,
+	// by the connector's code (resubmit/SAFETY.md#f5). Only histories from System.AddRequest can violate it.
 	RulePurchasedTwice Rule = "F5"
-	// RuleMaintenance: nothing changes while a maintenance is on.
+	// RuleMaintenance: nothing changes during a maintenance.
 	RuleMaintenance Rule = "maintenance"
 )
 
-// Violation is something that must never happen.
-type Violation struct {
-	Rule Rule      `json:"rule"`
-	ID   string    `json:"id"` // of the request
-	Text string    `json:"text"`
-	At   time.Time `json:"at"`
-}
+// Violation is a broken rule, as the server observed it. Its ID is the request's.
+type Violation = testkit.Violation
 
-// String is one line.
-func (v Violation) String() string { return fmt.Sprintf("%s: %s: %s", v.Rule, v.ID, v.Text) }
+// Ledger returns all changes of requests, in order, except those by AddRequest.
+func (s *System) Ledger() []Call { return s.ledger.Calls() }
 
-// Ledger returns everything that changed a request so far, in order.
-// What AddRequest put in place is not in it.
-func (s *System) Ledger() []Call {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.ledger)
-}
-
-// Violations returns what went wrong so far, in order.
-func (s *System) Violations() []Violation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.violations)
-}
+// Violations returns all broken rules, in order.
+func (s *System) Violations() []Violation { return s.ledger.Violations() }
 
 func (s *System) record(r *request, m move) {
 	a := r.asset
-	s.ledger = append(s.ledger, Call{
-		Seq: len(s.ledger) + 1, At: m.at, By: m.by, Method: m.method, Path: m.path,
-		Request: r.id, Type: r.kind, Asset: a.id,
-		ExternalID: a.externalID, ExternalUID: a.externalUID,
-		Created: m.creates, Status: m.to, Reason: m.reason,
+	s.ledger.Record(func(seq int) Call {
+		return Call{
+			Seq: seq, At: m.at, Origin: m.origin, Method: m.method, Path: m.path,
+			Request: r.id, Type: r.kind, Asset: a.id,
+			ExternalID: a.externalID, ExternalUID: a.externalUID,
+			Created: m.creates, Status: m.to, Reason: m.reason,
+		}
 	})
 	if s.maintenance {
-		s.violate(RuleMaintenance, r, m.at, "it became %s in a maintenance", m.to)
+		s.ledger.Violate(RuleMaintenance, r.id, m.at, "it became %s in a maintenance", m.to)
 	}
 }
 
-func (s *System) violate(rule Rule, r *request, at time.Time, format string, args ...any) {
-	s.violations = append(s.violations, Violation{Rule: rule, ID: r.id, Text: fmt.Sprintf(format, args...), At: at})
-}
-
-// watchCancels checks a request that a call has just created.
-func (s *System) watchCancels(r *request, failedBefore int) {
+// checkCancels checks a request that an HTTP call has just created.
+func (s *System) checkCancels(r *request, failedBefore int) {
 	if r.kind == connect.TypeCancel && failedBefore >= 4 {
-		s.violate(RuleFifthCancel, r, r.created, "%d cancels of asset %s had failed in a row", failedBefore, r.asset.id)
+		s.ledger.Violate(RuleFifthCancel, r.id, r.created, "%d cancels of asset %s had failed in a row",
+			failedBefore, r.asset.id)
 	}
 }
 
-// watchPurchases checks a request that is new, by a call or in a history.
-func (s *System) watchPurchases(r *request) {
+// checkPurchases checks a new request, by a call or in a history.
+func (s *System) checkPurchases(r *request) {
 	if r.kind != connect.TypePurchase {
 		return
 	}
 	live := 0
 	for _, other := range r.asset.requests {
-		if other.kind == connect.TypePurchase && other.status != connect.StatusFailed && other.status != connect.StatusRevoked {
+		if other.kind == connect.TypePurchase && other.status != connect.StatusFailed &&
+			other.status != connect.StatusRevoked {
 			live++
 		}
 	}
 	if live > 1 {
-		s.violate(RulePurchasedTwice, r, r.created, "external_uid %s has %d live purchases", r.asset.externalUID, live)
+		s.ledger.Violate(RulePurchasedTwice, r.id, r.created, "external_uid %s has %d live purchases",
+			r.asset.externalUID, live)
 	}
 }

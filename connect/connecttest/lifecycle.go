@@ -8,7 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// The statuses of an asset that this Connect uses (connect/WIRE.md#2.2).
+// The statuses of assets that this Connect uses (connect/WIRE.md#2.2).
 const (
 	assetDraft       = "draft"
 	assetProcessing  = "processing"
@@ -18,19 +18,22 @@ const (
 	assetTerminated  = "terminated"
 )
 
-// transitions is the life cycle of a request (connect/WIRE.md#2.2). What is not here is refused
-// with REQ_001; a final status leads nowhere.
+// transitions is the life cycle of a request (connect/WIRE.md#2.2). All other
+// transitions are refused with REQ_001.
 var transitions = map[connect.RequestStatus][]connect.RequestStatus{
-	connect.StatusDraft:      {connect.StatusPending, connect.StatusTiersSetup, connect.StatusInquiring},
-	connect.StatusPending:    {connect.StatusInquiring, connect.StatusTiersSetup, connect.StatusScheduled, connect.StatusApproved, connect.StatusFailed},
+	connect.StatusDraft: {connect.StatusPending, connect.StatusTiersSetup, connect.StatusInquiring},
+	connect.StatusPending: {
+		connect.StatusInquiring, connect.StatusTiersSetup, connect.StatusScheduled,
+		connect.StatusApproved, connect.StatusFailed,
+	},
 	connect.StatusInquiring:  {connect.StatusPending},
 	connect.StatusTiersSetup: {connect.StatusPending, connect.StatusInquiring, connect.StatusFailed},
 	connect.StatusScheduled:  {connect.StatusPending, connect.StatusRevoking},
 	connect.StatusRevoking:   {connect.StatusRevoked},
 }
 
-// actions are the calls that move a request, and where to. That submit and
-// purchase both send a draft, and that confirm ends a revoking, is inferred.
+// actions are the calls that change the status of a request, and the new status. That
+// submit and purchase both send a draft, and that confirm ends revoking, is inferred.
 var actions = map[string]connect.RequestStatus{
 	"approve":  connect.StatusApproved,
 	"fail":     connect.StatusFailed,
@@ -43,7 +46,7 @@ var actions = map[string]connect.RequestStatus{
 	"confirm":  connect.StatusRevoked,
 }
 
-// actOnRequest is POST /requests/{id}/{action}.
+// actOnRequest serves POST /requests/{id}/{action}.
 func (s *System) actOnRequest(c call, to connect.RequestStatus) answer {
 	r, ok := s.store.requests[c.PathValue("id")]
 	if !ok {
@@ -59,7 +62,7 @@ func (s *System) actOnRequest(c call, to connect.RequestStatus) answer {
 		}
 	}
 	if !r.mayBecome(to) {
-		return wrongState("Request %s can not become %s: it is %s.", r.id, to, r.status)
+		return wrongState("Request %s cannot become %s: it is %s.", r.id, to, r.status)
 	}
 	switch {
 	case to == connect.StatusFailed && in.Reason == "":
@@ -70,7 +73,7 @@ func (s *System) actOnRequest(c call, to connect.RequestStatus) answer {
 	if to == connect.StatusScheduled {
 		r.planned = in.Planned
 	}
-	s.move(r, move{to: to, reason: in.Reason, at: c.now, by: ByHTTP, method: c.Method, path: c.URL.Path})
+	s.move(r, move{to: to, reason: in.Reason, at: c.now, origin: OriginHTTP, method: c.Method, path: c.URL.Path})
 	return good(s.requestJSON(r))
 }
 
@@ -78,18 +81,18 @@ func (r *request) mayBecome(to connect.RequestStatus) bool {
 	return slices.Contains(transitions[r.status], to)
 }
 
-// move is one step of a request and who takes it.
+// move is a change of the status of a request.
 type move struct {
 	to           connect.RequestStatus
 	reason       string
 	at           time.Time
-	by           string
+	origin       Origin
 	creates      bool
 	method, path string
 }
 
-// move takes a request, and its asset with it, to a status, whether the life
-// cycle allows it or not: callers have checked.
+// move changes the status of a request and its asset. Callers have checked that the
+// life cycle allows it.
 func (s *System) move(r *request, m move) {
 	r.status, r.updated = m.to, m.at
 	r.moves++
@@ -101,10 +104,10 @@ func (s *System) move(r *request, m move) {
 	}
 	r.asset.follow(r, m.at)
 	s.record(r, m)
-	s.plan(r)
+	s.schedule(r)
 }
 
-// follow brings an asset in line with a request of it that has moved.
+// follow updates an asset after a change of one of its requests.
 func (a *asset) follow(r *request, at time.Time) {
 	buys := r.kind == connect.TypePurchase || r.kind == connect.TypeChange
 	if buys && r.status == connect.StatusApproved && len(r.items) > 0 {
@@ -115,7 +118,7 @@ func (a *asset) follow(r *request, at time.Time) {
 	}
 }
 
-// assetStatus is the asset's status that follows from a request's.
+// assetStatus is the status of the asset that follows from the request's.
 func (r *request) assetStatus() string {
 	switch r.kind {
 	case connect.TypePurchase:
@@ -146,8 +149,8 @@ func (r *request) assetStatus() string {
 	return r.asset.status
 }
 
-// goals says from which statuses of the asset a request starts, and to which it
-// takes it; "" for no other. Inferred from the life cycle of a subscription.
+// goals are the statuses of the asset that a request requires, and the one that it
+// results in; "" means no change. Inferred from the life cycle of a subscription.
 var goals = map[connect.RequestType]struct {
 	from []string
 	to   string

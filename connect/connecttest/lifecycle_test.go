@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 )
 
-func TestTheLifeCycleOfARequest(t *testing.T) {
+func TestRequestLifeCycle(t *testing.T) {
 	t.Parallel()
 	allowed := map[connect.RequestStatus]map[string]connect.RequestStatus{
 		"draft":       {"pend": "pending", "submit": "pending", "purchase": "pending", "inquire": "inquiring"},
@@ -42,7 +42,7 @@ func TestTheLifeCycleOfARequest(t *testing.T) {
 					require.Empty(t, sys.Ledger())
 					return
 				}
-				require.Equal(t, http.StatusOK, r.status, r.body)
+				require.Equal(t, http.StatusOK, r.Status, r.Body)
 				require.Equal(t, string(want), r.object(t)["status"])
 				require.Len(t, sys.Ledger(), 1)
 			})
@@ -50,7 +50,7 @@ func TestTheLifeCycleOfARequest(t *testing.T) {
 	}
 }
 
-func TestAPurchaseThatFailsTerminatesItsAsset(t *testing.T) {
+func TestFailedPurchaseTerminatesAsset(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Vendor: leave})
 	c := serve(t, sys)
@@ -62,7 +62,7 @@ func TestAPurchaseThatFailsTerminatesItsAsset(t *testing.T) {
 	require.Equal(t, "terminated", asset.Status)
 }
 
-func TestAScheduledRequestGoesOnAtItsDate(t *testing.T) {
+func TestScheduledRequestBecomesPending(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Vendor: leave})
@@ -70,22 +70,22 @@ func TestAScheduledRequestGoesOnAtItsDate(t *testing.T) {
 	id := c.create("purchase", "uid-1")
 	c.requireProblem(c.post("/requests/"+id+"/schedule", `{}`), http.StatusBadRequest, "VAL_001", "planned_date")
 	r := c.post("/requests/"+id+"/schedule", `{"planned_date":"2026-01-11T00:00:00Z"}`)
-	require.Equal(t, http.StatusOK, r.status, r.body)
+	require.Equal(t, http.StatusOK, r.Status, r.Body)
 	due, ok := sys.NextDue()
 	require.True(t, ok)
 	require.Equal(t, time.Date(2026, 1, 11, 0, 0, 0, 0, time.UTC), due)
 	require.Equal(t, "scheduled", c.get("/requests/" + id).object(t)["status"])
-	clock.Advance(24 * time.Hour)
+	clock.Add(24 * time.Hour)
 	require.Equal(t, "pending", c.get("/requests/" + id).object(t)["status"])
 	approved := c.post("/requests/"+id+"/approve", "").object(t)
 	require.Equal(t, "2026-01-11T00:00:00+00:00", approved["planned_date"])
 	require.Equal(t, "2026-01-11T02:00:00+00:00", approved["effective_date"])
 	ledger := sys.Ledger()
 	ledger = ledger[:len(ledger)-1]
-	require.Equal(t, connecttest.ByClock, ledger[len(ledger)-1].By)
+	require.Equal(t, connecttest.OriginClock, ledger[len(ledger)-1].Origin)
 }
 
-func TestARevokedRequestHasNoDateAnyMore(t *testing.T) {
+func TestRevokedRequestIsNotScheduled(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Vendor: leave})
@@ -93,21 +93,21 @@ func TestARevokedRequestHasNoDateAnyMore(t *testing.T) {
 	id := c.create("purchase", "uid-1")
 	c.post("/requests/"+id+"/schedule", `{"planned_date":"2026-01-11T00:00:00Z"}`)
 	c.post("/requests/"+id+"/revoke", "")
-	require.Equal(t, http.StatusOK, c.post("/requests/"+id+"/confirm", "").status)
+	require.Equal(t, http.StatusOK, c.post("/requests/"+id+"/confirm", "").Status)
 	_, ok := sys.NextDue()
 	require.False(t, ok)
-	clock.Advance(48 * time.Hour)
+	clock.Add(48 * time.Hour)
 	require.Equal(t, connect.StatusRevoked, sys.Requests()[0].Status)
 	asset, _ := sys.Asset("uid-1")
 	require.Equal(t, "terminated", asset.Status)
 }
 
-func TestADraftWaitsForItsCreator(t *testing.T) {
+func TestDraftStaysDraft(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	c := serve(t, sys)
 	r := c.post("/requests", `{"type":"purchase","status":"draft","asset":{"external_uid":"uid-1"}}`)
-	require.Equal(t, http.StatusCreated, r.status)
+	require.Equal(t, http.StatusCreated, r.Status)
 	require.Zero(t, sys.Step(), "no vendor sees a draft")
 	asset, _ := sys.Asset("uid-1")
 	require.Equal(t, "draft", asset.Status)

@@ -1,53 +1,54 @@
 package connecttest
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	numeric "github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// defaultLimit is the page size when none is asked for: the one of Connect is
-// not published, this is the official client's (connect/WIRE.md#4).
+// defaultLimit is the page size without a limit. Connect's own is not published; this
+// is that of the official client (connect/WIRE.md#4).
 const defaultLimit = 100
 
-// table is a list that can be asked for: its rows in their natural order, and
-// how to filter, order and write them.
-type table[T any] struct {
-	fields map[string]field[T]
-	write  func(T) map[string]any
-	sample T // a row whose fields tell what can be selected
-	// indexes find the rows that have one of some values in a field, in their
-	// natural order and without looking at the others.
+// list is a collection of the API: how its rows are filtered, sorted and encoded.
+type list[T any] struct {
+	testkit.Table[T]
+	encode func(T) map[string]any
+	sample T // a row whose JSON has every property that can be selected
+	// indexes return the rows that have one of some values in a property, in their
+	// natural order.
 	indexes map[string]func(values []string) []T
-	// shuffle puts rows into another order on each call; nil leaves them as they are.
+	// shuffle puts rows into another order on each call; nil keeps their order.
 	shuffle func(rows []T)
 }
 
-// query is a list's query string, understood.
+func newList[T any](fields map[string]testkit.Field[T], encode func(T) map[string]any, sample T) list[T] {
+	return list[T]{
+		Table: testkit.Table[T]{Fields: fields, Unknown: "there is no filter on %q"}, encode: encode, sample: sample,
+	}
+}
+
+// query is the parsed query string of a list.
 type query[T any] struct {
 	match    []func(T) bool
-	narrowed []T // the rows that can match, where an index tells; else nil
-	order    []key[T]
+	narrowed []T // the rows that an index returned; nil without an index
+	order    []testkit.SortKey[T]
 	removed  []string // by select(-…)
 	limit    int
 	offset   int
 }
 
-type key[T any] struct {
-	field field[T]
-	down  bool
-}
-
-// page answers a list call (connect/WIRE.md#3 and connect/WIRE.md#4). Status 400 and its code for a
-// bad query are inferred.
-func page[T any](c call, t table[T], rows []T, pageMax int) answer {
-	q, err := t.parse(c.URL.RawQuery)
+// page answers a call of a list (connect/WIRE.md#3 and connect/WIRE.md#4). Status 400 and its code
+// for an invalid query are inferred.
+func page[T any](c call, l list[T], rows []T, pageMax int) answer {
+	q, err := l.parse(c.URL.RawQuery)
 	if err != nil {
 		return invalid("Bad query: %v.", err)
 	}
@@ -60,23 +61,26 @@ func page[T any](c call, t table[T], rows []T, pageMax int) answer {
 			found = append(found, row)
 		}
 	}
-	if t.shuffle != nil {
-		t.shuffle(found)
+	if l.shuffle != nil {
+		l.shuffle(found)
 		q.order = q.order[:min(1, len(q.order))]
 	}
-	q.sort(found)
+	if n := len(q.order); n > 0 && q.order[n-1].Descending {
+		slices.Reverse(found) // equal rows follow the direction of the last key
+	}
+	l.Sort(found, q.order)
 	total := len(found)
 	from := min(q.offset, total)
 	found = found[from:min(from+min(q.limit, pageMax), total)]
 	body := make([]map[string]any, 0, len(found))
 	for _, row := range found {
-		object := t.write(row)
+		object := l.encode(row)
 		for _, path := range q.removed {
 			remove(object, path)
 		}
 		body = append(body, object)
 	}
-	// The header counts as django-rql does: an empty page reads offset-offset.
+	// As in django-rql, the range of an empty page is offset-offset.
 	first, last := q.offset, q.offset+max(len(found)-1, 0)
 	if q.limit == 0 || total == 0 {
 		first, last = 0, 0
@@ -95,32 +99,9 @@ func (q *query[T]) matches(row T) bool {
 	return true
 }
 
-// sort orders rows that are in the order of their creation. Rows that are equal
-// keep it, turned round when the last key runs down.
-func (q *query[T]) sort(rows []T) {
-	if len(q.order) == 0 {
-		return
-	}
-	if q.order[len(q.order)-1].down {
-		slices.Reverse(rows)
-	}
-	slices.SortStableFunc(rows, func(a, b T) int {
-		for _, k := range q.order {
-			n := cmp.Compare(k.field.first(a), k.field.first(b))
-			if k.down {
-				n = -n
-			}
-			if n != 0 {
-				return n
-			}
-		}
-		return 0
-	})
-}
-
-// parse reads a raw query: the server undoes the percent-encoding of all of it,
-// in which a plus is a plus, and then parses (connect/WIRE.md#3).
-func (t table[T]) parse(raw string) (*query[T], error) {
+// parse reads a raw query. Like the server, it first undoes the percent-encoding of the
+// whole query, in which a plus is a plus (connect/WIRE.md#3).
+func (l list[T]) parse(raw string) (*query[T], error) {
 	plain, err := url.PathUnescape(raw)
 	if err != nil {
 		return nil, err
@@ -131,7 +112,7 @@ func (t table[T]) parse(raw string) (*query[T], error) {
 	}
 	q := &query[T]{limit: -1, offset: -1}
 	for _, e := range terms {
-		if err := t.term(q, e); err != nil {
+		if err := l.term(q, e); err != nil {
 			return nil, err
 		}
 	}
@@ -142,27 +123,53 @@ func (t table[T]) parse(raw string) (*query[T], error) {
 	return q, nil
 }
 
-func (t table[T]) term(q *query[T], e rql.Expr) error {
+func (l list[T]) term(q *query[T], e rql.Expr) error {
 	switch {
 	case e.Op == "ordering":
-		return t.ordering(q, e)
+		return l.ordering(q, e)
 	case e.Op == "select":
-		return t.selection(q, e)
+		return l.selection(q, e)
 	case isPaging(e, "limit"):
 		return number(e, &q.limit)
 	case isPaging(e, "offset"):
 		return number(e, &q.offset)
 	default:
-		match, err := t.compile(e)
+		match, err := l.Filter(e)
 		if err != nil {
 			return err
 		}
 		q.match = append(q.match, match)
 		if q.narrowed == nil {
-			q.narrowed = t.narrow(e)
+			q.narrowed = l.narrow(e)
 		}
 		return nil
 	}
+}
+
+// narrow returns the rows that can match a term according to an index; nil if there is
+// no index for it. The term is checked on these rows nevertheless.
+func (l list[T]) narrow(e rql.Expr) []T {
+	switch e.Op {
+	case "and":
+		for _, arg := range e.Args {
+			if rows := l.narrow(*arg.Expr); rows != nil {
+				return rows
+			}
+		}
+		return nil
+	case "eq", "in":
+	default:
+		return nil
+	}
+	find := l.indexes[e.Args[0].Value]
+	values := e.Args[1].List
+	if values == nil {
+		values = []string{e.Args[1].Value}
+	}
+	if find == nil || slices.Contains(values, "null()") || slices.Contains(values, "empty()") {
+		return nil
+	}
+	return find(values)
 }
 
 func isPaging(e rql.Expr, name string) bool { return len(e.Args) == 2 && e.Args[0].Value == name }
@@ -175,7 +182,7 @@ func number(e rql.Expr, into *int) error {
 	case e.Op != "eq":
 		return fmt.Errorf("%s takes no operator but =", name)
 	case err != nil || n < 0:
-		return fmt.Errorf("%s is %q: want a number from 0 on", name, e.Args[1].Value)
+		return fmt.Errorf("%s is %q: want a number from 0", name, e.Args[1].Value)
 	case *into >= 0:
 		return fmt.Errorf("%s is there twice", name)
 	}
@@ -183,27 +190,27 @@ func number(e rql.Expr, into *int) error {
 	return nil
 }
 
-func (t table[T]) ordering(q *query[T], e rql.Expr) error {
+func (l list[T]) ordering(q *query[T], e rql.Expr) error {
 	if len(q.order) > 0 {
 		return errors.New("ordering is there twice")
 	}
 	for _, arg := range e.Args {
 		name := strings.TrimLeft(arg.Value, "+-")
-		f, ok := t.field(name)
-		if !ok || !f.orders {
+		f, err := l.Field(name)
+		if err != nil || !f.Sortable {
 			return fmt.Errorf("ordering by %q is not supported", name)
 		}
-		q.order = append(q.order, key[T]{field: f, down: strings.HasPrefix(arg.Value, "-")})
+		q.order = append(q.order, testkit.SortKey[T]{Field: f, Descending: strings.HasPrefix(arg.Value, "-")})
 	}
 	return nil
 }
 
-// selection takes select(-a,-b.c). All fields are there by default, so selecting
-// one without a minus changes nothing; it must exist all the same.
-func (t table[T]) selection(q *query[T], e rql.Expr) error {
+// selection reads select(-a,-b.c). All properties are present by default, so selecting
+// one without a minus has no effect; it must exist nevertheless.
+func (l list[T]) selection(q *query[T], e rql.Expr) error {
 	for _, arg := range e.Args {
 		path := strings.TrimLeft(arg.Value, "+-")
-		if !remove(t.write(t.sample), path) {
+		if !remove(l.encode(l.sample), path) {
 			return fmt.Errorf("select of %q is not supported", path)
 		}
 		if strings.HasPrefix(arg.Value, "-") {
@@ -212,3 +219,19 @@ func (t table[T]) selection(q *query[T], e rql.Expr) error {
 	}
 	return nil
 }
+
+// parseTime reads a date or date-time of RQL (connect/WIRE.md#3), in UTC without a
+// zone, and returns it in the form of sortable.
+func parseTime(text string) (string, error) {
+	for _, layout := range []string{
+		time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", time.RFC3339,
+	} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return sortable(t), nil
+		}
+	}
+	return "", fmt.Errorf("%q is not a date or a date-time", text)
+}
+
+// sortable formats a time so that text compares like time.
+func sortable(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000") }

@@ -7,7 +7,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// stamp is how Connect writes a time (connect/WIRE.md#1).
+// stamp formats a time as Connect does (connect/WIRE.md#1); the zero time is null.
 func stamp(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -15,7 +15,7 @@ func stamp(t time.Time) any {
 	return t.Format("2006-01-02T15:04:05.999999-07:00")
 }
 
-// orNull writes an empty string as null.
+// orNull returns null for an empty string.
 func orNull(s string) any {
 	if s == "" {
 		return nil
@@ -30,7 +30,7 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// requestJSON is a request on the wire (connect/WIRE.md#2.2).
+// requestJSON is the JSON of a request (connect/WIRE.md#2.2).
 func (s *System) requestJSON(r *request) map[string]any {
 	asset := s.assetJSON(r.asset)
 	if len(r.items) > 0 {
@@ -55,7 +55,7 @@ func (s *System) requestJSON(r *request) map[string]any {
 
 func at(t time.Time) map[string]any { return map[string]any{"at": stamp(t)} }
 
-// assetJSON is an asset on the wire.
+// assetJSON is the JSON of an asset.
 func (s *System) assetJSON(a *asset) map[string]any {
 	tiers := a.tiers
 	if tiers == nil {
@@ -78,15 +78,15 @@ func (s *System) assetJSON(a *asset) map[string]any {
 	}
 }
 
-// The few objects of which there is only one.
+// The ids of the objects of which there is only one.
 const (
 	connectionID = "CT-0000-0000-0001"
 	providerID   = "PA-000-001"
 	vendorID     = "VA-000-001"
 )
 
-// hubJSON is the hub on the wire. Its last_health_check comes without a zone and
-// means UTC (connect/WIRE.md#1).
+// hubJSON is the JSON of the hub. Its last_health_check is in UTC, without a zone
+// (connect/WIRE.md#1).
 func (s *System) hubJSON() map[string]any {
 	var check any
 	if !s.healthCheck.IsZero() {
@@ -101,8 +101,8 @@ func (s *System) hubJSON() map[string]any {
 	}
 }
 
-// remove deletes what a path such as asset.items names, and reports whether it
-// was there.
+// remove deletes the property with a path such as asset.items, and reports whether it
+// existed.
 func remove(object map[string]any, path string) bool {
 	name, rest, deeper := strings.Cut(path, ".")
 	value, ok := object[name]

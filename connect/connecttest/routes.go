@@ -2,7 +2,7 @@ package connecttest
 
 import "net/http"
 
-// routes is the part of the API that this Connect has (connect/WIRE.md#2.1).
+// routes serves the implemented part of the API (connect/WIRE.md#2.1).
 func (s *System) routes() http.Handler {
 	mux := http.NewServeMux()
 	on := func(method, path string, f func(call) answer) {
@@ -22,8 +22,8 @@ func (s *System) routes() http.Handler {
 	}
 	on("POST", "/devops/services/{ext}/installations/{inst}/impersonate", s.impersonate)
 
-	// Clients probe the base URL without a key (connect/WIRE.md#0.3). Which status it answers is
-	// not known; only the header matters.
+	// Clients probe the base URL without a key (connect/WIRE.md#0.3). The status of
+	// the answer is unknown; only the header matters.
 	probe := s.handle(anyone, func(call) answer { return good(map[string]any{}) })
 	mux.Handle("GET "+basePath, probe)
 	mux.Handle("GET "+basePath+"/{$}", probe)
@@ -31,8 +31,8 @@ func (s *System) routes() http.Handler {
 	return mux
 }
 
-// impersonate is what the connector calls before every step of an order
-// (connect/WIRE.md#7.2). The key that it hands out is the one it was called with.
+// impersonate serves the call that the connector makes before every step of an order
+// (connect/WIRE.md#7.2). It returns the key of the caller.
 func (s *System) impersonate(call) answer {
 	return good(map[string]any{"installation_api_key": "ApiKey " + s.cfg.Key})
 }

@@ -25,7 +25,7 @@ func TestShuffleTies(t *testing.T) {
 	c := serve(t, sys)
 	lists := map[string]bool{}
 	for range 5 {
-		body := c.get("/requests?ordering(-created)&limit=100").body
+		body := c.get("/requests?ordering(-created)&limit=100").Body
 		require.Equal(t, 20, strings.Count(body, `"external_uid"`))
 		lists[body] = true
 	}

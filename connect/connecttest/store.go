@@ -9,7 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// request is a fulfillment request as it is kept.
+// request is a stored fulfillment request.
 type request struct {
 	id       string
 	kind     connect.RequestType
@@ -19,7 +19,7 @@ type request struct {
 	created  time.Time
 	updated  time.Time
 	answered time.Time // when it became final
-	planned  time.Time // when a scheduled one goes on
+	planned  time.Time // when a scheduled one becomes pending
 	items    []item
 	asset    *asset
 	before   string // the asset's status before this request
@@ -27,7 +27,7 @@ type request struct {
 	moves    int    // how often its status has changed
 }
 
-// asset is a subscription as it is kept.
+// asset is a stored subscription.
 type asset struct {
 	id          string
 	status      string
@@ -62,7 +62,7 @@ type param struct {
 	Value text   `json:"value"`
 }
 
-// item is what is bought. Quantities are text, "unlimited" included.
+// item is an ordered item. Quantities are text, since they may be "unlimited".
 type item struct {
 	ID          string `json:"id"`
 	MPN         string `json:"mpn,omitempty"`
@@ -70,10 +70,10 @@ type item struct {
 	OldQuantity text   `json:"old_quantity"`
 }
 
-// text is a string that may come as a number, or not at all.
+// text is a string that callers may send as a number or null.
 type text string
 
-// UnmarshalJSON takes a string, a number or null.
+// UnmarshalJSON reads a string, a number or null.
 func (t *text) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		*t = ""
@@ -93,7 +93,7 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// store is everything that a Connect keeps.
+// store holds requests and assets. The System's lock guards it.
 type store struct {
 	seed         uint64
 	requests     map[string]*request
@@ -114,12 +114,12 @@ func newStore(seed uint64) store {
 	}
 }
 
-// addAsset gives an asset its id and keeps it. The id depends on the seed and the
-// external_uid only, so that concurrent callers get the same ids in every run.
+// addAsset stores an asset under a new id. The id depends on the seed and the
+// external_uid only, so that it does not depend on the order of concurrent calls.
 func (st *store) addAsset(a *asset) {
 	for try := 0; a.id == "" || st.assets[a.id] != nil; try++ {
 		h := fnv.New64a()
-		_, _ = fmt.Fprintf(h, "%d/%s/%d", st.seed, a.externalUID, try) // a hash takes every write
+		_, _ = fmt.Fprintf(h, "%d/%s/%d", st.seed, a.externalUID, try) // a hash never returns an error
 		n := h.Sum64() % 1e12
 		a.id = fmt.Sprintf("AS-%04d-%04d-%04d", n/1e8, n/1e4%1e4, n%1e4)
 	}
@@ -129,7 +129,7 @@ func (st *store) addAsset(a *asset) {
 	st.byExternalID[a.externalID] = append(st.byExternalID[a.externalID], a)
 }
 
-// withUID finds the asset of an external_uid; nil when there is none.
+// withUID returns the asset of an external_uid; nil if there is none.
 func (st *store) withUID(uid string) *asset {
 	if found := st.byUID[uid]; len(found) > 0 {
 		return found[0]
@@ -137,7 +137,7 @@ func (st *store) withUID(uid string) *asset {
 	return nil
 }
 
-// addRequest gives a request its id and keeps it.
+// addRequest stores a request under a new id.
 func (st *store) addRequest(r *request) {
 	a := r.asset
 	r.id = fmt.Sprintf("PR-%s-%03d", a.id[len("AS-"):], len(a.requests)+1)
@@ -147,8 +147,8 @@ func (st *store) addRequest(r *request) {
 	st.inOrder = append(st.inOrder, r)
 }
 
-// newest finds the newest request of a type; any type when it is "".
-func (a *asset) newest(kind connect.RequestType) *request {
+// latest returns the latest request of a type, or of any type for ""; nil if there is none.
+func (a *asset) latest(kind connect.RequestType) *request {
 	for i := len(a.requests) - 1; i >= 0; i-- {
 		if kind == "" || a.requests[i].kind == kind {
 			return a.requests[i]
@@ -157,7 +157,7 @@ func (a *asset) newest(kind connect.RequestType) *request {
 	return nil
 }
 
-// open finds the newest request that is not final.
+// open returns the latest request that is not final; nil if there is none.
 func (a *asset) open() *request {
 	for i := len(a.requests) - 1; i >= 0; i-- {
 		if !a.requests[i].status.Final() {
@@ -167,8 +167,7 @@ func (a *asset) open() *request {
 	return nil
 }
 
-// failedInRow counts the requests of a type that failed, newest first, up to the
-// first that did not.
+// failedInRow counts the latest consecutive requests of a type that failed.
 func (a *asset) failedInRow(kind connect.RequestType) int {
 	n := 0
 	for i := len(a.requests) - 1; i >= 0; i-- {

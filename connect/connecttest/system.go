@@ -1,11 +1,7 @@
 package connecttest
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,117 +11,93 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// Fault is a call that goes wrong: which (Method, Path with * for any text,
-// Contains, Skip, Every, Times) and how (Kind, After, Delay, Status,
+// Fault selects HTTP calls (Method, Path with * for any text, Contains, Skip, Every,
+// Times) and says what goes wrong with them (Kind, After, Holds, Delay, Status,
 // RetryAfter). In JSON, for example
 //
 //	{"method":"POST","path":"*/requests","times":1,"kind":"reset","after":true}
 //
-// loses the answer to the next request that is created.
+// creates the next request and loses the answer.
 type Fault = testkit.Fault
 
-// FaultCount is a fault and how often it has hit.
+// FaultCount is an injected fault and how often it was applied.
 type FaultCount = testkit.FaultCount
 
 // The kinds of faults.
 const (
 	FaultDelay    = testkit.FaultDelay    // wait for Delay; with After, after the action
 	FaultReset    = testkit.FaultReset    // close the connection without an answer
-	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 is a key refused once
-	FaultTruncate = testkit.FaultTruncate // do it, and send half of the answer
+	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 rejects a key once
+	FaultTruncate = testkit.FaultTruncate // perform the action and send half of the answer
 	FaultHTML     = testkit.FaultHTML     // answer 200 with an HTML page
 )
 
-// System is a small Connect. It is an [http.Handler] that serves the API under
+// System is an in-process Connect. It is an [http.Handler] that serves the API under
 // /public/v1. Safe for concurrent use.
 type System struct {
 	cfg    Config
 	faults testkit.Faults
-	face   http.Handler
+	server testkit.Server
+	ledger testkit.Ledger[Call]
 
-	requests table[*request]
-	assets   table[*asset]
+	requests list[*request]
+	assets   list[*asset]
 
 	mu          sync.Mutex
 	store       store
-	agenda      agenda
+	events      testkit.Scheduler[event]
 	maintenance bool
 	upSince     time.Time // when the last maintenance ended
 	forbidden   []string
 	healthCheck time.Time
-	ledger      []Call
-	violations  []Violation
-
-	serverMu sync.Mutex
-	server   *http.Server
 }
 
-// New makes a System without requests. It starts nothing.
+// New creates a System without requests. It starts no goroutine and no server.
 func New(cfg Config) *System {
-	s := &System{cfg: cfg.withDefaults()}
+	s := &System{cfg: cfg.withDefaults(), events: testkit.Scheduler[event]{Stale: event.stale}}
 	s.store = newStore(s.cfg.Seed)
-	s.requests, s.assets = s.requestTable(), s.assetTable()
+	s.requests, s.assets = s.requestList(), s.assetList()
 	if s.cfg.ShuffleTies {
-		random := rand.New(rand.NewPCG(s.cfg.Seed, 1)) // used with the System locked
+		random := rand.New(rand.NewPCG(s.cfg.Seed, 1)) // guarded by mu
 		s.requests.shuffle = func(rows []*request) {
 			random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		}
 	}
 	s.faults.Answer = s.faultAnswer
-	s.face = s.faults.Wrap(s.routes())
+	s.server.Name, s.server.Handler = "connecttest", s.faults.Wrap(s.routes())
 	return s
 }
 
 // ServeHTTP answers as Connect does.
-func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.ServeHTTP(w, r) }
+func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.server.Handler.ServeHTTP(w, r) }
 
-// Transport reaches the System without a socket, whatever the host: for tests in
-// a bubble of testing/synctest. The base URL still ends in /public/v1.
+// Transport returns a transport that calls the System without a socket, whatever the
+// host, so that it works in a testing/synctest bubble. The base URL still ends in /public/v1.
 func (s *System) Transport() http.RoundTripper { return testkit.Transport(s) }
 
 // Start serves on a free loopback port and returns the base URL, which ends in
-// /public/v1.
+// /public/v1. Starting twice is an error.
 func (s *System) Start() (baseURL string, err error) {
-	s.serverMu.Lock()
-	defer s.serverMu.Unlock()
-	if s.server != nil {
-		return "", errors.New("connecttest: started already; call Close first")
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	baseURL, err = s.server.Start()
 	if err != nil {
-		return "", fmt.Errorf("connecttest: listen on loopback: %w", err)
+		return "", err
 	}
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go func(server *http.Server) { _ = server.Serve(l) }(s.server) // it ends, with an error by design, when Close is called
-	return "http://" + l.Addr().String() + basePath, nil
+	return baseURL + basePath, nil
 }
 
-// Close ends the serving that Start began, open connections included. The
-// requests stay, and Start may be called again. Closing twice is no error.
-func (s *System) Close() error {
-	s.serverMu.Lock()
-	defer s.serverMu.Unlock()
-	if s.server == nil {
-		return nil
-	}
-	server := s.server
-	s.server = nil
-	if err := server.Close(); err != nil {
-		return fmt.Errorf("connecttest: close: %w", err)
-	}
-	return nil
-}
+// Close stops the server that Start started and closes open connections. The requests
+// stay, and Start may be called again. Closing twice does nothing.
+func (s *System) Close() error { return s.server.Close() }
 
-// SetMaintenance begins or ends a maintenance. While it lasts every answer is a
-// 502 with an HTML page and without Connect-Version. The 502 is from CloudBlue's code, the rest is
-// inferred (connect/WIRE.md#7.1); vendors, who need Connect too, wait.
+// SetMaintenance begins or ends a maintenance. During it every answer is a 502 with an
+// HTML page and without Connect-Version. The 502 is from CloudBlue's code, the rest is
+// inferred (connect/WIRE.md#7.1). Vendors, who need Connect too, wait.
 func (s *System) SetMaintenance(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	if on && !s.maintenance {
-		s.process(now) // what was due before it began was still done
+		s.process(now) // events that were due before it began
 	}
 	if !on && s.maintenance {
 		s.upSince = now
@@ -133,27 +105,27 @@ func (s *System) SetMaintenance(on bool) {
 	s.maintenance = on
 }
 
-// InMaintenance reports whether a maintenance is on.
+// InMaintenance reports whether a maintenance is in progress.
 func (s *System) InMaintenance() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.maintenance
 }
 
-// Forbid takes from the key the permission for paths that begin with any of the
-// prefixes, such as "/requests", given below /public/v1: they answer 403, as
-// when a token lacks the module. No prefix permits everything again.
+// Forbid makes paths that begin with any of the prefixes answer 403, as for a key
+// without permission for the module. A prefix is relative to /public/v1, such as
+// "/requests". Each call replaces the earlier prefixes; none permits everything.
 func (s *System) Forbid(prefixes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forbidden = slices.Clone(prefixes)
 }
 
-// Touch records a health check of the hub now, as a Commerce that works does every 305 s, by the
-// connector's code (connect/WIRE.md#0.7).
+// Touch sets the hub's last_health_check to now, as a running Commerce does every
+// 305 s by the connector's code (connect/WIRE.md#0.7).
 func (s *System) Touch() { s.SetHealthCheck(s.now()) }
 
-// SetHealthCheck sets the hub's last_health_check. Zero is null, the state of a
+// SetHealthCheck sets the hub's last_health_check. The zero time means null, as for a
 // hub that has never called.
 func (s *System) SetHealthCheck(at time.Time) {
 	s.mu.Lock()
@@ -161,16 +133,16 @@ func (s *System) SetHealthCheck(at time.Time) {
 	s.healthCheck = at.UTC()
 }
 
-// AddFault makes calls go wrong from now on, or says why the fault cannot work.
+// AddFault injects a fault into calls from now on, or reports why it is invalid.
 func (s *System) AddFault(f Fault) error { return s.faults.Add(f) }
 
-// ClearFaults ends all faults.
+// ClearFaults removes all faults.
 func (s *System) ClearFaults() { s.faults.Clear() }
 
-// FaultCounts lists the faults and how often each has hit.
+// FaultCounts returns the injected faults and how often each was applied.
 func (s *System) FaultCounts() []FaultCount { return s.faults.Counts() }
 
-// now is the clock in UTC, as precise as Connect's time stamps.
+// now is the time in UTC, with the precision of Connect's time stamps.
 func (s *System) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
 // permits reports whether the key may use a path.

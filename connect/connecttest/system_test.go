@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestWhoMayCall(t *testing.T) {
+func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, key, method, path string
@@ -54,28 +54,28 @@ func TestWhoMayCall(t *testing.T) {
 			c := serve(t, sys)
 			c.key = tt.key
 			r := c.do(tt.method, tt.path, "")
-			require.Equal(t, tt.status, r.status, r.body)
-			require.Equal(t, "27.1", r.header.Get("Connect-Version"))
+			require.Equal(t, tt.status, r.Status, r.Body)
+			require.Equal(t, "27.1", r.Header.Get("Connect-Version"))
 			if tt.code != "" {
 				require.Equal(t, tt.code, r.object(t)["error_code"])
-				require.NotContains(t, r.body, "SU-", "an error shows no key")
+				require.NotContains(t, r.Body, "SU-", "an error shows no key")
 			}
 		})
 	}
 }
 
-func TestAKeyOfOnesOwnWithOrWithoutItsWord(t *testing.T) {
+func TestKeyWithAndWithoutPrefix(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"SU-1:own", "ApiKey SU-1:own"} {
 		c := serve(t, connecttest.New(connecttest.Config{Key: key}))
 		c.key = "ApiKey SU-1:own"
-		require.Equal(t, http.StatusOK, c.get("/requests").status)
+		require.Equal(t, http.StatusOK, c.get("/requests").Status)
 		r := c.post("/devops/services/SRVC-1/installations/EIN-1/impersonate", "")
 		require.Equal(t, "ApiKey SU-1:own", r.object(t)["installation_api_key"])
 	}
 }
 
-func TestInAMaintenanceEveryAnswerIsAGatewayPage(t *testing.T) {
+func TestMaintenanceAnswersGatewayPage(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	c := serve(t, sys)
@@ -87,21 +87,21 @@ func TestInAMaintenanceEveryAnswerIsAGatewayPage(t *testing.T) {
 		"GET /hubs", "GET /nothing", "POST /devops/services/a/installations/b/impersonate"} {
 		method, path, _ := strings.Cut(call, " ")
 		r := c.do(method, path, order("purchase", "uid-2"))
-		require.Equal(t, http.StatusBadGateway, r.status, call)
-		require.Empty(t, r.header.Get("Connect-Version"), call)
-		require.Equal(t, "text/html", r.header.Get("Content-Type"), call)
+		require.Equal(t, http.StatusBadGateway, r.Status, call)
+		require.Empty(t, r.Header.Get("Connect-Version"), call)
+		require.Equal(t, "text/html", r.Header.Get("Content-Type"), call)
 		if method != http.MethodHead {
-			require.Contains(t, r.body, "<h1>502 Bad Gateway</h1>", call)
+			require.Contains(t, r.Body, "<h1>502 Bad Gateway</h1>", call)
 		}
 	}
 	require.Equal(t, before, sys.Ledger())
 	sys.SetMaintenance(false)
 	require.False(t, sys.InMaintenance())
-	require.Equal(t, http.StatusOK, c.get("/requests/"+id).status)
+	require.Equal(t, http.StatusOK, c.get("/requests/"+id).Status)
 	require.Len(t, sys.Requests(), 1)
 }
 
-func TestFaultsSpeakAsConnectOrItsGateway(t *testing.T) {
+func TestFaultsHaveTheFormatOfConnectOrGateway(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
@@ -130,15 +130,15 @@ func TestFaultsSpeakAsConnectOrItsGateway(t *testing.T) {
 			tt.fault.Method, tt.fault.Path, tt.fault.Times = "POST", "*/requests", 1
 			require.NoError(t, sys.AddFault(tt.fault))
 			c := serve(t, sys)
-			require.Equal(t, http.StatusOK, c.get("/requests").status, "other calls are spared")
+			require.Equal(t, http.StatusOK, c.get("/requests").Status, "other calls are spared")
 			r, err := c.try(http.MethodPost, "/requests", order("purchase", "uid-1"))
 			if tt.status == 0 {
 				require.Error(t, err)
 			} else {
 				require.NoError(t, err)
-				require.Equal(t, tt.status, r.status)
-				require.Equal(t, tt.version, r.header.Get("Connect-Version") != "")
-				require.Contains(t, r.body, tt.text)
+				require.Equal(t, tt.status, r.Status)
+				require.Equal(t, tt.version, r.Header.Get("Connect-Version") != "")
+				require.Contains(t, r.Body, tt.text)
 			}
 			require.Len(t, sys.Ledger(), tt.created)
 			require.Equal(t, 1, sys.FaultCounts()[0].Hits)
@@ -148,24 +148,24 @@ func TestFaultsSpeakAsConnectOrItsGateway(t *testing.T) {
 			if tt.created == 1 {
 				want = http.StatusConflict // nothing is made twice
 			}
-			require.Equal(t, want, again.status, "the fault hit once")
+			require.Equal(t, want, again.Status, "the fault hit once")
 			require.Len(t, sys.Requests(), 1)
 		})
 	}
 }
 
-func TestFaultsCanBeClearedAndAreChecked(t *testing.T) {
+func TestAddAndClearFaults(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	require.ErrorContains(t, sys.AddFault(connecttest.Fault{Kind: "explode"}), "explode")
 	require.NoError(t, sys.AddFault(connecttest.Fault{Kind: connecttest.FaultStatus, Status: 503}))
 	c := serve(t, sys)
-	require.Equal(t, http.StatusServiceUnavailable, c.get("/requests").status)
+	require.Equal(t, http.StatusServiceUnavailable, c.get("/requests").Status)
 	sys.ClearFaults()
-	require.Equal(t, http.StatusOK, c.get("/requests").status)
+	require.Equal(t, http.StatusOK, c.get("/requests").Status)
 }
 
-func TestStartServesUntilClose(t *testing.T) {
+func TestStartAndClose(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	base, err := sys.Start()
@@ -188,7 +188,7 @@ func TestStartServesUntilClose(t *testing.T) {
 	require.Len(t, c.get("/requests").ids(t), 1, "the requests are still there")
 }
 
-func TestManyClientsAtOnceMakeEachPurchaseOnce(t *testing.T) {
+func TestConcurrentPurchases(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Seed: 3})
 	require.NoError(t, sys.AddFault(connecttest.Fault{Method: "POST", Path: "*/requests", Every: 5, Kind: connecttest.FaultReset, After: true}))
@@ -206,7 +206,7 @@ func TestManyClientsAtOnceMakeEachPurchaseOnce(t *testing.T) {
 				}
 				mu.Lock()
 				if err == nil {
-					statuses[r.status]++
+					statuses[r.Status]++
 				}
 				mu.Unlock()
 			}
@@ -235,7 +235,7 @@ func TestManyClientsAtOnceMakeEachPurchaseOnce(t *testing.T) {
 	require.NotZero(t, statuses[http.StatusConflict])
 }
 
-func TestTheLedgerTellsWhatChanged(t *testing.T) {
+func TestLedger(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Seed: 1, Delay: time.Minute})
@@ -243,19 +243,19 @@ func TestTheLedgerTellsWhatChanged(t *testing.T) {
 	id := c.create("purchase", "uid-1")
 	c.get("/requests")
 	c.post("/requests", order("purchase", "uid-1")) // 409
-	clock.Advance(time.Hour)
+	clock.Add(time.Hour)
 	sys.Step()
 	asset, _ := sys.Asset("uid-1")
 	data, err := json.Marshal(sys.Ledger())
 	require.NoError(t, err)
 	require.JSONEq(t, fmt.Sprintf(`[
-		{"seq":1,"at":"2026-01-10T02:00:00Z","by":"http","method":"POST","path":"/public/v1/requests","request":%q,"type":"purchase",
+		{"seq":1,"at":"2026-01-10T02:00:00Z","origin":"http","method":"POST","path":"/public/v1/requests","request":%q,"type":"purchase",
 		 "asset":%q,"externalId":"1000042","externalUid":"uid-1","created":true,"status":"pending"},
-		{"seq":2,"at":"2026-01-10T02:01:00Z","by":"vendor","request":%q,"type":"purchase",
+		{"seq":2,"at":"2026-01-10T02:01:00Z","origin":"vendor","request":%q,"type":"purchase",
 		 "asset":%q,"externalId":"1000042","externalUid":"uid-1","status":"approved"}]`, id, asset.ID, id, asset.ID), string(data))
 }
 
-func TestAFifthCancelAfterFourFailedIsAViolation(t *testing.T) {
+func TestRuleFifthCancel(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.VendorCall) connecttest.VendorAnswer {
 		if c.Request.Type == connect.TypeCancel {
@@ -279,7 +279,7 @@ func TestAFifthCancelAfterFourFailedIsAViolation(t *testing.T) {
 	require.Contains(t, got[0].String(), "F6: "+fifth+": 4 cancels of asset AS-")
 }
 
-func TestAHistoryOfFailedCancelsCountsForTheNextCall(t *testing.T) {
+func TestRuleFifthCancelCountsHistory(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Vendor: leave})
 	for range 6 {
@@ -291,7 +291,7 @@ func TestAHistoryOfFailedCancelsCountsForTheNextCall(t *testing.T) {
 	require.Len(t, sys.Violations(), 1)
 }
 
-func TestTwoLivePurchasesAreAViolation(t *testing.T) {
+func TestRulePurchasedTwice(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	add := func(status connect.RequestStatus) {
@@ -306,7 +306,7 @@ func TestTwoLivePurchasesAreAViolation(t *testing.T) {
 	require.Equal(t, connecttest.RulePurchasedTwice, sys.Violations()[0].Rule)
 }
 
-func TestAHistoryThatCannotBeIsRefused(t *testing.T) {
+func TestAddRequestErrors(t *testing.T) {
 	t.Parallel()
 	now := newClock().Now()
 	tests := []struct {
@@ -333,7 +333,7 @@ func TestAHistoryThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-func TestAHistoryLeavesTheAssetWhereItLed(t *testing.T) {
+func TestAddRequestSetsAssetStatus(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	add := func(kind connect.RequestType, status connect.RequestStatus, override string) string {
@@ -352,7 +352,7 @@ func TestAHistoryLeavesTheAssetWhereItLed(t *testing.T) {
 	require.Empty(t, sys.Ledger())
 }
 
-func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
+func TestBodyTooLarge(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	c := inMemory(t, sys)
@@ -360,7 +360,7 @@ func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 	c.requireProblem(r, http.StatusBadRequest, "VAL_001", "could not be read")
 }
 
-func TestTheInMemoryTransportCutsAnswersToo(t *testing.T) {
+func TestTransportTruncatesAnswers(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	require.NoError(t, sys.AddFault(connecttest.Fault{Kind: connecttest.FaultTruncate}))

@@ -1,42 +1,44 @@
 package connecttest
 
 import (
-	"container/heap"
+	"cmp"
 	"fmt"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// VendorCall is a request that has become pending: the vendor acts next.
+// VendorCall is a request that has become pending, on which the vendor acts next.
 type VendorCall struct {
 	Request connect.Request
-	// Earlier counts the requests of the same type and asset before this one.
+	// Earlier counts the earlier requests of the same type and asset.
 	Earlier int
-	// At is when it became pending.
+	// At is when the request became pending.
 	At time.Time
 }
 
 // VendorAction is what a vendor does with a pending request.
 type VendorAction string
 
-// What vendors do. The zero value leaves the request alone.
+// The actions of vendors. The zero value leaves the request pending.
 const (
-	Leave   VendorAction = "" // until a call or [System.Answer] moves it
+	Leave   VendorAction = "" // until an HTTP call or System.Answer changes it
 	Approve VendorAction = "approve"
 	Reject  VendorAction = "reject"
-	Inquire VendorAction = "inquire" // asks the customer, who answers with the call pend
+	Inquire VendorAction = "inquire" // ask the customer, who answers with the call pend
 )
 
-// VendorAnswer is what the vendor does, and how long after the request became
-// pending. In a maintenance vendors wait for its end.
+// VendorAnswer is what the vendor does with a request, and how long after it became
+// pending. During a maintenance vendors wait for its end.
 type VendorAnswer struct {
 	Action VendorAction
 	After  time.Duration
-	Reason string // for Reject; default "Rejected by the vendor."
+	Reason string // for Reject; "" means "Rejected by the vendor."
 }
 
-// Answer makes the vendor act on a pending request now; After is not waited for.
+// Answer performs the vendor's answer to a pending request now, whatever After says. It
+// returns an error if the request is unknown or in the wrong status, if there is no
+// action, and during a maintenance.
 func (s *System) Answer(id string, a VendorAnswer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,51 +58,59 @@ func (s *System) Answer(id string, a VendorAnswer) error {
 	if !r.mayBecome(m.to) {
 		return fmt.Errorf("connecttest: request %s cannot become %s: it is %s", id, m.to, r.status)
 	}
-	m.at, m.by = now, ByVendor
+	m.at = now
 	s.move(r, m)
 	return nil
 }
 
-// move is the step that an answer stands for, without its time.
+// move is the transition of an answer, without its time; false if there is none.
 func (a VendorAnswer) move() (move, bool) {
+	m := move{origin: OriginVendor}
 	switch a.Action {
 	case Approve:
-		return move{to: connect.StatusApproved, by: ByVendor}, true
+		m.to = connect.StatusApproved
 	case Reject:
-		reason := a.Reason
-		if reason == "" {
-			reason = "Rejected by the vendor."
-		}
-		return move{to: connect.StatusFailed, reason: reason, by: ByVendor}, true
+		m.to, m.reason = connect.StatusFailed, cmp.Or(a.Reason, "Rejected by the vendor.")
 	case Inquire:
-		return move{to: connect.StatusInquiring, by: ByVendor}, true
+		m.to = connect.StatusInquiring
 	default:
 		return move{}, false
 	}
+	return m, true
 }
 
-// Step does what vendors and the clock have due by now, and returns how many
-// requests moved. Every call by HTTP does so first, too.
+// Step processes the events that are due now and returns how many requests changed.
+// Every HTTP call does the same first.
 func (s *System) Step() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process(s.now())
 }
 
-// NextDue tells when a vendor or the clock moves a request next; false when
-// nothing is due, or a maintenance is on and it is not known when.
+// NextDue returns when the next event of a vendor or of the clock is due; false if none
+// is scheduled, and during a maintenance, whose end is unknown.
 func (s *System) NextDue() (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.agenda.dropStale()
-	if s.maintenance || len(s.agenda) == 0 {
+	due, ok := s.events.Next()
+	if s.maintenance || !ok {
 		return time.Time{}, false
 	}
-	return s.notBeforeUp(s.agenda[0].move.at), true
+	return s.notBeforeUp(due), true
 }
 
-// plan puts on the agenda what a request that has just moved waits for.
-func (s *System) plan(r *request) {
+// event is a scheduled transition. Another transition in the meantime makes it stale.
+type event struct {
+	move    move
+	request *request
+	moves   int // of the request, when the event was scheduled
+}
+
+func (e event) stale() bool { return e.moves != e.request.moves }
+
+// schedule adds the next event of a request that has just changed.
+func (s *System) schedule(r *request) {
+	var m move
 	switch r.status {
 	case connect.StatusPending:
 		earlier := 0
@@ -110,27 +120,29 @@ func (s *System) plan(r *request) {
 			}
 		}
 		a := s.cfg.Vendor(VendorCall{Request: s.model(r), Earlier: earlier, At: r.updated})
-		if m, ok := a.move(); ok {
-			m.at = r.updated.Add(max(a.After, 0))
-			heap.Push(&s.agenda, due{move: m, request: r, moves: r.moves})
+		var ok bool
+		if m, ok = a.move(); !ok {
+			return
 		}
+		m.at = r.updated.Add(max(a.After, 0))
 	case connect.StatusScheduled:
-		m := move{to: connect.StatusPending, by: ByClock, at: r.planned.UTC()}
-		heap.Push(&s.agenda, due{move: m, request: r, moves: r.moves})
+		m = move{to: connect.StatusPending, origin: OriginClock, at: r.planned.UTC()}
+	default:
+		return
 	}
+	s.events.Add(m.at, event{move: m, request: r, moves: r.moves})
 }
 
-// process does all that is due. Nothing moves in a maintenance.
+// process performs all events that are due; during a maintenance, none.
 func (s *System) process(now time.Time) int {
-	if s.maintenance {
-		return 0
-	}
 	n := 0
-	for s.agenda.dropStale(); len(s.agenda) > 0 && !s.agenda[0].move.at.After(now); s.agenda.dropStale() {
-		d := s.agenda[0]
-		heap.Pop(&s.agenda)
-		d.move.at = s.notBeforeUp(d.move.at)
-		s.move(d.request, d.move)
+	for !s.maintenance {
+		e, ok := s.events.Take(now)
+		if !ok {
+			break
+		}
+		e.move.at = s.notBeforeUp(e.move.at)
+		s.move(e.request, e.move)
 		n++
 	}
 	return n
@@ -142,45 +154,4 @@ func (s *System) notBeforeUp(t time.Time) time.Time {
 		return s.upSince
 	}
 	return t
-}
-
-// due is a move that time brings.
-type due struct {
-	move    move
-	request *request
-	moves   int // the request's, when this was planned: a later one makes it stale
-}
-
-// agenda is a heap of what is due, soonest first.
-type agenda []due
-
-func (a agenda) Len() int      { return len(a) }
-func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a agenda) Less(i, j int) bool {
-	if !a[i].move.at.Equal(a[j].move.at) {
-		return a[i].move.at.Before(a[j].move.at)
-	}
-	return a[i].request.seq < a[j].request.seq
-}
-
-// Push implements heap.Interface.
-func (a *agenda) Push(x any) {
-	if d, ok := x.(due); ok {
-		*a = append(*a, d)
-	}
-}
-
-// Pop implements heap.Interface.
-func (a *agenda) Pop() any {
-	last := len(*a) - 1
-	d := (*a)[last]
-	*a = (*a)[:last]
-	return d
-}
-
-// dropStale removes from the top what another move has overtaken.
-func (a *agenda) dropStale() {
-	for len(*a) > 0 && (*a)[0].moves != (*a)[0].request.moves {
-		heap.Pop(a)
-	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 )
 
-func TestVendorsTakeTheirTime(t *testing.T) {
+func TestVendorDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.VendorCall) connecttest.VendorAnswer {
@@ -55,21 +55,21 @@ func wait(t *testing.T, d time.Duration) {
 	}
 }
 
-func TestVendorsWaitForTheEndOfAMaintenance(t *testing.T) {
+func TestVendorWaitsDuringMaintenance(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Delay: time.Hour})
 	c := serve(t, sys)
 	c.create("purchase", "early")
-	clock.Advance(30 * time.Minute)
+	clock.Add(30 * time.Minute)
 	c.create("purchase", "late")
-	clock.Advance(45 * time.Minute) // early was due 15 minutes ago
+	clock.Add(45 * time.Minute) // early was due 15 minutes ago
 
 	sys.SetMaintenance(true)
 	require.Equal(t, connect.StatusApproved, sys.Requests()[0].Status, "what was due before is done")
 	_, ok := sys.NextDue()
 	require.False(t, ok)
-	clock.Advance(time.Hour)
+	clock.Add(time.Hour)
 	require.Zero(t, sys.Step())
 	require.Equal(t, connect.StatusPending, sys.Requests()[1].Status)
 	require.Error(t, sys.Answer(sys.Requests()[1].ID, connecttest.VendorAnswer{Action: connecttest.Approve}))
@@ -79,13 +79,13 @@ func TestVendorsWaitForTheEndOfAMaintenance(t *testing.T) {
 	due, ok := sys.NextDue()
 	require.True(t, ok)
 	require.Equal(t, end, due)
-	clock.Advance(time.Minute)
+	clock.Add(time.Minute)
 	require.Equal(t, 1, sys.Step())
 	require.Equal(t, end, sys.Requests()[1].Updated)
 	require.Empty(t, sys.Violations())
 }
 
-func TestAnAnswerByHandOvertakesThePolicy(t *testing.T) {
+func TestAnswerReplacesScheduledAnswer(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Delay: time.Hour})
@@ -94,7 +94,7 @@ func TestAnAnswerByHandOvertakesThePolicy(t *testing.T) {
 	require.NoError(t, sys.Answer(id, connecttest.VendorAnswer{Action: connecttest.Reject}))
 	_, ok := sys.NextDue()
 	require.False(t, ok, "the approval is off")
-	clock.Advance(2 * time.Hour)
+	clock.Add(2 * time.Hour)
 	r := sys.Requests()[0]
 	require.Equal(t, connect.StatusFailed, r.Status)
 	require.Equal(t, "Rejected by the vendor.", r.Reason)
@@ -104,7 +104,7 @@ func TestAnAnswerByHandOvertakesThePolicy(t *testing.T) {
 	require.ErrorContains(t, sys.Answer(id, connecttest.VendorAnswer{}), "none of approve, reject, inquire")
 }
 
-func TestTheVendorIsAskedAgainWhenTheCustomerHasAnswered(t *testing.T) {
+func TestVendorIsCalledAgainAfterInquiry(t *testing.T) {
 	t.Parallel()
 	asked := 0
 	sys := connecttest.New(connecttest.Config{Vendor: func(connecttest.VendorCall) connecttest.VendorAnswer {
@@ -117,7 +117,7 @@ func TestTheVendorIsAskedAgainWhenTheCustomerHasAnswered(t *testing.T) {
 	c := serve(t, sys)
 	id := c.create("purchase", "uid-1")
 	require.Equal(t, "inquiring", c.get("/requests/" + id).object(t)["status"])
-	require.Equal(t, http.StatusOK, c.post("/requests/"+id+"/pend", "").status)
+	require.Equal(t, http.StatusOK, c.post("/requests/"+id+"/pend", "").Status)
 	require.Equal(t, "approved", c.get("/requests/" + id).object(t)["status"])
 	require.Equal(t, 2, asked)
 }

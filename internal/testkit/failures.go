@@ -1,7 +1,7 @@
 package testkit
 
-// Texts of provisioning failures that Operations reports without a call to Connect
-// (facts/commerce.md 4 and 6.3). Resubmitting such an order does not help. commercetest
+// Texts of provisioning failures that Operations reports without a call to Connect,
+// from documents and public tickets (commerce/WIRE.md#4, commerce/WIRE.md#6.3). Resubmitting such an order does not help. commercetest
 // replaces {subscription} and {customer}.
 const (
 	// FailAlreadyExists: the customer has the service, but Commerce does not know it (F10).
