@@ -19,6 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -178,17 +179,17 @@ func (w *twoDays) order() {
 	do := func() { place() }
 	switch dice := w.random.IntN(100); {
 	case dice < 4:
-		n.Trouble = commercetest.AlreadyExists
+		n.FailWith = testkit.FailAlreadyExists
 	case dice < 12:
-		n.Trouble = []commercetest.Trouble{
-			commercetest.InvalidValue, commercetest.CustomerNotFound, commercetest.ResellerInactive, commercetest.ConcurrentOrder,
-			commercetest.Ambiguous, commercetest.Misconfigured, commercetest.ZeroQuantity,
+		n.FailWith = []string{
+			testkit.FailInvalidValue, testkit.FailCustomerNotFound, testkit.FailResellerInactive, testkit.FailConcurrentOrder,
+			testkit.FailAmbiguous, testkit.FailMisconfigured, testkit.FailZeroQuantity,
 		}[w.random.IntN(7)]
 	case dice < 16:
-		n.Trouble = check
+		n.FailWith = check
 		do = func() { w.checks[place().ID] = true }
 	case dice < 20:
-		n.Trouble = blip
+		n.FailWith = blip
 		do = func() { w.blips[place().ID] = true }
 	case dice < 40:
 		n.Type, n.Product = commerce.TypeSales, patient
@@ -217,9 +218,9 @@ func (w *twoDays) label(o commercetest.Order) string {
 		return ofBlip
 	case w.checks[o.ID]:
 		return ofCustom
-	case o.Trouble == commercetest.AlreadyExists:
+	case o.FailWith == testkit.FailAlreadyExists:
 		return ofThere
-	case o.Cause == commercetest.CauseTrouble:
+	case o.Cause == commercetest.CauseInjected:
 		return ofValue
 	case in("05 02:00", "05 05:20"):
 		return ofMaintenance

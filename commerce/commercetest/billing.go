@@ -15,23 +15,22 @@ import (
 )
 
 const (
-	// nullInt is how Billing writes that a number is not there (commerce/WIRE.md#1.3).
+	// nullInt is the number that Billing sends for a missing one (commerce/WIRE.md#1.3).
 	nullInt = math.MinInt32
-	// done is the answer to a change of status, inferred from sibling methods
-	// (commerce/WIRE.md#1.5).
+	// done is the answer to a change of status, inferred from sibling methods (commerce/WIRE.md#1.5).
 	done = "Operation done."
-	// faultCode is the code of every fault. What the real codes mean is not known
+	// faultCode is the code of every fault. The meaning of the real codes is unknown
 	// (commerce/WIRE.md#1.3).
 	faultCode = 1
-	// longestStatus is more letters than any status has.
+	// longestStatus is longer than any status.
 	longestStatus = 8
 )
 
-// Billing is the XML-RPC API of Billing (commerce/WIRE.md#1), at /RPC2 and at /: Execute with the
-// server BM and the methods GetOrder_API and OrderStatusChange_API. All its refusals are faults
-// with the code 1, but for a wrong HTTP Basic login, which is 401. A wrong signature is refused
-// before the flow is asked.
-func (s *System) Billing() http.Handler { return s.spoken(speakText, s.billing()) }
+// Billing returns a handler for the XML-RPC API of Billing (commerce/WIRE.md#1), at
+// /RPC2 and at /: Execute with the server BM and the methods GetOrder_API and
+// OrderStatusChange_API. Refusals are faults with the code 1, except that of a wrong
+// HTTP Basic login, which is 401. The signature is checked before the transition.
+func (s *System) Billing() http.Handler { return s.withFaults(formatText, s.billing()) }
 
 func (s *System) billing() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +45,7 @@ func (s *System) billing() http.Handler {
 	})
 }
 
-// fault writes a refusal, its text as base64.
+// fault encodes a refusal, with its text as base64.
 func (s *System) fault(err error) ([]byte, error) {
 	text := err.Error()
 	if !s.cfg.RawFaults {
@@ -55,7 +54,7 @@ func (s *System) fault(err error) ([]byte, error) {
 	return xmlrpc.EncodeFault(&xmlrpc.Fault{Code: faultCode, Message: text})
 }
 
-// execute is the one method of Billing.
+// execute performs Execute, the only method of Billing.
 func (s *System) execute(c xmlrpc.Call) (any, error) {
 	if c.Method != "Execute" {
 		return nil, fmt.Errorf("there is no method %s: call Execute", c.Method)
@@ -73,7 +72,7 @@ func (s *System) execute(c xmlrpc.Call) (any, error) {
 	}
 	params, ok := in["Params"].([]any)
 	if !ok {
-		return nil, errors.New("the member Params is no array")
+		return nil, errors.New("the member Params is not an array")
 	}
 	if server != "BM" {
 		return nil, fmt.Errorf("there is no server %q", server)
@@ -93,8 +92,8 @@ func (s *System) execute(c xmlrpc.Call) (any, error) {
 	return map[string]any{"Result": []any{row}}, nil
 }
 
-// checkMembers checks what has a type, and the login. Members that it does not know
-// are ignored, as programs send some.
+// checkMembers checks the types of the known members and the login. It ignores unknown
+// members, because real programs send some.
 func (s *System) checkMembers(in map[string]any) (server, method string, err error) {
 	text := map[string]string{}
 	for _, name := range []string{"Server", "Method", "Lang", "Username", "Password"} {
@@ -104,7 +103,7 @@ func (s *System) checkMembers(in map[string]any) (server, method string, err err
 		}
 		t, ok := value.(string)
 		if !ok {
-			return "", "", fmt.Errorf("the member %s is no string", name)
+			return "", "", fmt.Errorf("the member %s is not a string", name)
 		}
 		text[name] = t
 	}
@@ -127,7 +126,7 @@ func (s *System) getOrder(params []any) ([]any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec := s.lookUp(ByBilling, id)
+	rec := s.lookUp(OriginBilling, id)
 	if rec == nil {
 		return nil, errors.New(noRow(id))
 	}
@@ -135,7 +134,7 @@ func (s *System) getOrder(params []any) ([]any, error) {
 	return s.row(&o), nil
 }
 
-// changeStatus is a push.
+// changeStatus performs a push.
 func (s *System) changeStatus(params []any) ([]any, error) {
 	a, given, err := s.readChange(params)
 	if err != nil {
@@ -143,7 +142,7 @@ func (s *System) changeStatus(params []any) ([]any, error) {
 		if len(params) > 0 {
 			id = fmt.Sprint(params[0])
 		}
-		s.refused(ByBilling, id, http.StatusOK)
+		s.refused(OriginBilling, id, http.StatusOK)
 		return nil, fmt.Errorf("OrderStatusChange_API: %w", err)
 	}
 	a.verify = func(o *Order) string {
@@ -173,26 +172,26 @@ func (s *System) readChange(params []any) (a attempt, signed string, err error) 
 	status, isText := params[to].(string)
 	signed, isSigned := params[sign].(string)
 	if !isText || !isSigned || status == "" {
-		return a, "", fmt.Errorf("it takes %s, of which the last two are texts", names)
+		return a, "", fmt.Errorf("it takes %s, of which the last two are strings", names)
 	}
-	if len(status) > longestStatus { // and no signature gets into the ledger
+	if len(status) > longestStatus { // keeps signatures out of the ledger
 		return a, "", fmt.Errorf("it takes %s, and no status has %d letters", names, len(status))
 	}
-	return attempt{by: ByBilling, id: id, to: commerce.Status(status)}, signed, nil
+	return attempt{origin: OriginBilling, id: id, to: commerce.Status(status)}, signed, nil
 }
 
 func orderID(param any) (string, error) {
 	n, ok := param.(int)
 	if !ok {
-		return "", errors.New("the OrderID is no integer")
+		return "", errors.New("the OrderID is not an integer")
 	}
 	return strconv.Itoa(n), nil
 }
 
-// noRow has the shape of the one text that is known (commerce/WIRE.md#1.3).
+// noRow has the format of the only known text (commerce/WIRE.md#1.3).
 func noRow(id string) string { return "Table Order does not contain row with ID " + id + "." }
 
-// row is an order as GetOrder_API gives it (commerce/WIRE.md#1.4).
+// row is an order as GetOrder_API returns it (commerce/WIRE.md#1.4).
 func (s *System) row(o *Order) []any {
 	placed, none := unix(o.PlacedAt), 0.0
 	row := []any{

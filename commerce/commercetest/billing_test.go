@@ -33,7 +33,7 @@ func through(t *testing.T, h http.Handler, method, path, body string, header map
 
 var faultString = regexp.MustCompile(`<name>faultString</name><value><string>([^<]*)<`)
 
-// fault is the text of a fault, decoded.
+// fault returns the decoded text of a fault.
 func fault(t *testing.T, answer string) string {
 	t.Helper()
 	m := faultString.FindStringSubmatch(answer)
@@ -52,7 +52,7 @@ func change(id, second, third string) string {
 	return execute("OrderStatusChange_API", "<i4>"+id+"</i4> <string>"+second+"</string> <string>"+third+"</string>")
 }
 
-func TestARowIsWrittenAsDocumented(t *testing.T) {
+func TestBillingRow(t *testing.T) {
 	t.Parallel()
 	for file, short := range map[string]bool{"row19.xml": false, "row17.xml": true} {
 		r := newRig(t, func(c *commercetest.Config) { c.ShortRows = short })
@@ -61,7 +61,7 @@ func TestARowIsWrittenAsDocumented(t *testing.T) {
 	}
 }
 
-func TestTheRowOfACompletedOrderTellsWhen(t *testing.T) {
+func TestBillingRowOfCompletedOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeBilling, Vendor: "not a number"})
@@ -75,24 +75,24 @@ func TestTheRowOfACompletedOrderTellsWhen(t *testing.T) {
 	require.Equal(t, billing.Null, row.ExpirationDate)
 }
 
-// The vectors of commerce/WIRE.md#1.5 whose orders can be placed.
-func TestASignatureIsTheOneOfTheVectors(t *testing.T) {
+// The signatures are those of commerce/WIRE.md#1.5 whose orders can be placed.
+func TestBillingAcceptsKnownSignatures(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.OldEvent = -1 })
 	var acme, plain, yen commercetest.Order
-	r.clock.t = time.Unix(1700000000, 0)
+	r.clock.Set(time.Unix(1700000000, 0))
 	for n := 1; n <= 29; n++ {
-		order := commercetest.NewOrder{Trouble: "x"}
+		order := commercetest.NewOrder{FailWith: "x"}
 		switch n {
 		case 27:
 			order.Comments = "Sales order for Acme"
 			acme = r.sys.Place(order)
 		case 28:
-			r.clock.t = time.Unix(1700000500, 0)
+			r.clock.Set(time.Unix(1700000500, 0))
 			order.Type, order.Total = commerce.TypeChange, usd("1234")
 			plain = r.sys.Place(order)
 		case 29:
-			r.clock.t = time.Unix(1700000900, 0)
+			r.clock.Set(time.Unix(1700000900, 0))
 			order.Comments, order.Total = "Zażółć", commerce.Money{Amount: decimal.NewFromInt(1200), Currency: "JPY"}
 			yen = r.sys.Place(order)
 		default:
@@ -109,12 +109,12 @@ func TestASignatureIsTheOneOfTheVectors(t *testing.T) {
 	}
 	requireGolden(t, "done.xml", r.rpc("/billing/RPC2", change("1000001", "PD", md5Of("1000001SO0000011700000000USD 12.50")), nil))
 	for _, call := range r.sys.Ledger() {
-		require.Equal(t, commercetest.ByBilling, call.By)
+		require.Equal(t, commercetest.OriginBilling, call.Origin)
 		require.True(t, call.Accepted)
 	}
 }
 
-func TestATotalIsSignedWithThePrecisionOfItsCurrency(t *testing.T) {
+func TestSignaturePrecision(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		currency, amount, signed string
@@ -134,8 +134,8 @@ func TestATotalIsSignedWithThePrecisionOfItsCurrency(t *testing.T) {
 		t.Run(test.currency+" "+test.amount, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(c *commercetest.Config) { c.Precision, c.OldEvent = test.precision, -1 })
-			r.clock.t = time.Unix(1700000000, 0)
-			o := r.sys.Place(commercetest.NewOrder{Trouble: "x", Comments: "by \t ", Total: commerce.Money{
+			r.clock.Set(time.Unix(1700000000, 0))
+			o := r.sys.Place(commercetest.NewOrder{FailWith: "x", Comments: "by \t ", Total: commerce.Money{
 				Amount: decimal.RequireFromString(test.amount), Currency: test.currency,
 			}})
 			r.step()
@@ -145,7 +145,7 @@ func TestATotalIsSignedWithThePrecisionOfItsCurrency(t *testing.T) {
 	}
 }
 
-func TestBillingRefusesByFaults(t *testing.T) {
+func TestBillingFaults(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})
@@ -161,15 +161,15 @@ func TestBillingRefusesByFaults(t *testing.T) {
 		"no status":                {change(o.InternalID, "", signature), "[OrderID, NewOrderStatus, Signature]"},
 		"too few to change":        {execute("OrderStatusChange_API", id), "not 1 parameters"},
 		"none to change":           {execute("OrderStatusChange_API", ""), "not 0 parameters"},
-		"a text to change":         {execute("OrderStatusChange_API", "<string>x</string> <string>PD</string> <string>x</string>"), "no integer"},
-		"a number as status":       {execute("OrderStatusChange_API", id+" <i4>1</i4> <string>x</string>"), "are texts"},
+		"a text to change":         {execute("OrderStatusChange_API", "<string>x</string> <string>PD</string> <string>x</string>"), "not an integer"},
+		"a number as status":       {execute("OrderStatusChange_API", id+" <i4>1</i4> <string>x</string>"), "are strings"},
 		"too many":                 {execute("GetOrder_API", id+" "+id), "not 2 parameters"},
-		"a text":                   {execute("GetOrder_API", "<string>SO000001</string>"), "no integer"},
+		"a text":                   {execute("GetOrder_API", "<string>SO000001</string>"), "not an integer"},
 		"an unknown method":        {execute("OrderResubmit_API", id), `no method "OrderResubmit_API"`},
 		"an unknown server":        {strings.Replace(row, "BM", "TASKMAN", 1), `no server "TASKMAN"`},
-		"no server":                {strings.Replace(row, "Server", "server", 1), "Server is no string"},
-		"no parameters":            {strings.Replace(row, "Params", "params", 1), "Params is no array"},
-		"a language":               {execute("GetOrder_API", id, "<member><name>Lang</name><value><i4>1</i4></value></member>"), "Lang is no string"},
+		"no server":                {strings.Replace(row, "Server", "server", 1), "Server is not a string"},
+		"no parameters":            {strings.Replace(row, "Params", "params", 1), "Params is not an array"},
+		"a language":               {execute("GetOrder_API", id, "<member><name>Lang</name><value><i4>1</i4></value></member>"), "Lang is not a string"},
 		"a call of its own":        {strings.Replace(row, ">Execute<", ">GetOrder_API<", 1), "call Execute"},
 		"two structs":              {strings.Replace(row, "<params>", "<params><param><value>x</value></param>", 1), "takes one struct"},
 		"no struct":                {"<methodCall><methodName>Execute</methodName><params><param><value>x</value></param></params></methodCall>", "takes one struct"},
@@ -185,12 +185,12 @@ func TestBillingRefusesByFaults(t *testing.T) {
 	requireGolden(t, "fault.xml", r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>99999999</i4>"), nil))
 
 	res, _ := r.send(http.MethodGet, "/billing/RPC2", "", nil)
-	require.Equal(t, http.StatusMethodNotAllowed, res.StatusCode)
+	require.Equal(t, http.StatusMethodNotAllowed, res.Status)
 	res, _ = r.send(http.MethodPost, "/billing/RPC3", row, nil)
-	require.Equal(t, http.StatusNotFound, res.StatusCode)
+	require.Equal(t, http.StatusNotFound, res.Status)
 }
 
-func TestAPushWithAWrongSignatureIsATry(t *testing.T) {
+func TestBillingWrongSignatureIsAnAttempt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.InMaintenance = func() bool { return true } })
 	o := r.failed(commercetest.NewOrder{})
@@ -198,7 +198,7 @@ func TestAPushWithAWrongSignatureIsATry(t *testing.T) {
 	require.Equal(t, []commercetest.Rule{commercetest.RuleWindow}, rules(r))
 }
 
-func TestBillingIgnoresMembersThatItDoesNotKnowAndTakesALanguage(t *testing.T) {
+func TestBillingIgnoresUnknownMembers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})
@@ -209,7 +209,7 @@ func TestBillingIgnoresMembersThatItDoesNotKnowAndTakesALanguage(t *testing.T) {
 	}
 }
 
-func TestFaultsCanBeRaw(t *testing.T) {
+func TestBillingRawFaults(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.RawFaults = true })
 	require.Contains(t, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>7</i4>"), nil), "Table Order does not contain row with ID 7.")
@@ -219,7 +219,7 @@ func TestFaultsCanBeRaw(t *testing.T) {
 	require.Equal(t, "Table Order does not contain row with ID 7.", f.Message)
 }
 
-func TestTheParametersOfAPushCanBeSwapped(t *testing.T) {
+func TestBillingSwappedPush(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.SwappedPush = true })
 	o := r.failed(commercetest.NewOrder{})
@@ -228,7 +228,7 @@ func TestTheParametersOfAPushCanBeSwapped(t *testing.T) {
 	require.Equal(t, 1, r.order(o.ID).Pushes)
 }
 
-func TestBillingWantsTheLoginOfItsConfig(t *testing.T) {
+func TestBillingLogin(t *testing.T) {
 	t.Parallel()
 	logins := map[commercetest.BillingLogin]billing.Credentials{
 		commercetest.LoginNone:    billing.None(),
@@ -268,7 +268,7 @@ func FuzzBilling(f *testing.F) {
 	f.Add(change("1000001", "PD", "0123"))
 	sys, err := commercetest.New(commercetest.Config{})
 	require.NoError(f, err)
-	sys.Place(commercetest.NewOrder{Trouble: "x"})
+	sys.Place(commercetest.NewOrder{FailWith: "x"})
 	require.NoError(f, sys.Step(f.Context()))
 	f.Fuzz(func(t *testing.T, body string) {
 		answer := through(t, sys.Billing(), http.MethodPost, "/RPC2", body, nil)

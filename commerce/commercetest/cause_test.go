@@ -9,10 +9,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 )
 
-func TestTheCauseOfAFailureIsKnownWhateverItsTextSays(t *testing.T) {
+func TestCauseIsIndependentOfFailureText(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.OutageTexts = []string{"{method} of {product}: we are away", ""} })
-	troubled := r.sys.Place(commercetest.NewOrder{Trouble: "502 Bad Gateway"})
+	troubled := r.sys.Place(commercetest.NewOrder{FailWith: "502 Bad Gateway"})
 	marked := r.sys.Place(commercetest.NewOrder{})
 	refused := r.sys.Place(commercetest.NewOrder{})
 	r.step()
@@ -20,7 +20,7 @@ func TestTheCauseOfAFailureIsKnownWhateverItsTextSays(t *testing.T) {
 	r.connect.all("failed", "no credit")
 	r.step()
 	r.after(2 * 60e9)
-	require.Equal(t, commercetest.CauseTrouble, r.order(troubled.ID).Cause)
+	require.Equal(t, commercetest.CauseInjected, r.order(troubled.ID).Cause)
 	require.Equal(t, commercetest.CauseOperator, r.order(marked.ID).Cause)
 	require.Equal(t, commercetest.CauseVendor, r.order(refused.ID).Cause)
 

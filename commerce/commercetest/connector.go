@@ -18,24 +18,24 @@ import (
 const (
 	connectTries    = 3 // the extension's client retries every method (connect/WIRE.md#9)
 	maxConnectBody  = 1 << 20
-	cancelPause     = 300 * time.Second // before a failed cancel or resume is tried anew
-	cancelsReported = 5                 // so many failed cancels in a row are reported as done
-	lookBack        = 10                // requests read to count the failed ones in a row
+	cancelPause     = 300 * time.Second // before a failed cancel or resume is sent again
+	cancelsReported = 5                 // failed cancels in a row that are reported as success
+	lookBack        = 10                // requests read to count consecutive failures
 	impersonatePath = "/devops/services/SRVC-0000-0000/installations/EIN-0000-0000-0000/impersonate"
 )
 
 // connector calls Connect for Commerce, as the Connect extension does
 // (commerce/WIRE.md#6). It holds no state.
 type connector struct {
-	base  string
-	key   string
-	http  *http.Client
-	heals bool
-	texts []string // of failures for which Connect did not answer
+	base         string
+	key          string
+	http         *http.Client
+	keepsWaiting bool     // a poll that Connect does not answer fails no order
+	texts        []string // of failures because Connect did not answer
 }
 
-// job is what the connector has to know of an order. It is a copy: the order
-// may move while Connect is asked.
+// job is what the connector needs to know about an order. It is a copy, because the
+// order may move during the calls to Connect.
 type job struct {
 	order    Order
 	quantity string
@@ -49,7 +49,7 @@ type answerKind int
 
 const (
 	answerDone answerKind = iota // 200
-	answerWait                   // 202: ask again
+	answerWait                   // 202: poll again
 	answerFail                   // anything else fails the order
 )
 
@@ -60,17 +60,18 @@ type answer struct {
 	cause Cause  // of a failure
 }
 
-// begin is the first call for an order: it makes the request in Connect.
+// begin is the first call for an order: it creates the request in Connect.
 func (c *connector) begin(ctx context.Context, j job, now time.Time) answer {
-	if j.order.Trouble != "" {
-		return answer{answerFail, reason(&j.order, j.order.Trouble.textFor(&j.order)), CauseTrouble}
+	if o := &j.order; o.FailWith != "" {
+		text := strings.NewReplacer("{subscription}", o.Subscription, "{customer}", o.Customer).Replace(o.FailWith)
+		return answer{answerFail, reason(o, text), CauseInjected}
 	}
 	if err := c.impersonate(ctx); err != nil {
 		return c.noAnswer(&j.order)
 	}
 	switch j.order.Request {
 	case "":
-		return answer{kind: answerDone} // a renewal: nothing to ask of the vendor
+		return answer{kind: answerDone} // a renewal: the vendor has nothing to do
 	case connect.TypeCancel, connect.TypeSuspend, connect.TypeResume:
 		return c.beginSimple(ctx, j, now)
 	default:
@@ -78,10 +79,10 @@ func (c *connector) begin(ctx context.Context, j job, now time.Time) answer {
 	}
 }
 
-// poll is each later call: it looks how the request stands.
+// poll is each later call: it reads the status of the request.
 func (c *connector) poll(ctx context.Context, j job) answer {
 	if err := c.impersonate(ctx); err != nil {
-		if c.heals {
+		if c.keepsWaiting {
 			return answer{kind: answerWait}
 		}
 		return c.noAnswer(&j.order)
@@ -93,8 +94,8 @@ func (c *connector) poll(ctx context.Context, j job) answer {
 	return judge(&j.order, requests)
 }
 
-// beginSimple makes a cancel, suspend or resume request, but a new one only when
-// the last failure is old enough (commerce/WIRE.md#6.2).
+// beginSimple creates a cancel, suspend or resume request; after a failed one, only if
+// that failure is old enough (commerce/WIRE.md#6.2).
 func (c *connector) beginSimple(ctx context.Context, j job, now time.Time) answer {
 	requests, err := c.requests(ctx, j)
 	if err != nil {
@@ -103,20 +104,21 @@ func (c *connector) beginSimple(ctx context.Context, j job, now time.Time) answe
 	if len(requests) == 0 {
 		return c.create(ctx, j)
 	}
-	newest := requests[0]
+	latest := requests[0]
 	switch {
-	case newest.Status == connect.StatusFailed && (j.order.Request == connect.TypeSuspend || reportedAsDone(&j.order, requests)):
+	case latest.Status == connect.StatusFailed &&
+		(j.order.Request == connect.TypeSuspend || reportedAsDone(&j.order, requests)):
 		return answer{kind: answerDone}
-	case newest.Status == connect.StatusFailed && now.Sub(newest.failedAt()) > cancelPause,
-		j.order.Request != connect.TypeCancel && newest.Status == connect.StatusApproved,
-		newest.Status == connect.StatusRevoked:
+	case latest.Status == connect.StatusFailed && now.Sub(latest.failedAt()) > cancelPause,
+		j.order.Request != connect.TypeCancel && latest.Status == connect.StatusApproved,
+		latest.Status == connect.StatusRevoked:
 		return c.create(ctx, j)
 	default:
-		return answer{kind: answerWait} // the next call sees how it stands
+		return answer{kind: answerWait} // the next poll reads the result
 	}
 }
 
-// create posts the request. That it exists already and goes on is as good.
+// create posts the request. A conflict with a request in progress counts as success.
 func (c *connector) create(ctx context.Context, j job) answer {
 	body := newRequest{Type: j.order.Request}
 	body.Asset.ExternalUID = j.order.Tenant
@@ -145,29 +147,29 @@ func (c *connector) create(ctx context.Context, j job) answer {
 	}
 }
 
-// judge turns the newest request into an answer.
+// judge derives the answer from the latest request.
 func judge(o *Order, requests []request) answer {
 	if len(requests) == 0 {
 		return failed(o, "NotFound", "No request for APS tenant with id "+o.Tenant)
 	}
-	newest := requests[0]
-	switch newest.Status {
+	latest := requests[0]
+	switch latest.Status {
 	case connect.StatusApproved:
 		return answer{kind: answerDone}
 	case connect.StatusFailed:
 		if o.Request == connect.TypeSuspend || reportedAsDone(o, requests) {
 			return answer{kind: answerDone}
 		}
-		return failed(o, "VendorError", rejection(o, newest))
+		return failed(o, "VendorError", rejection(o, latest))
 	case connect.StatusRevoking, connect.StatusRevoked:
-		return failed(o, "VendorError", "The vendor has accepted revoking request "+newest.ID)
+		return failed(o, "VendorError", "The vendor has accepted revoking request "+latest.ID)
 	default:
 		return answer{kind: answerWait}
 	}
 }
 
-// reportedAsDone: the connector gives up on a cancel that failed five times in a
-// row, and reports success (commerce/WIRE.md#6.2).
+// reportedAsDone reports whether the last five cancels failed: the connector then
+// reports success (commerce/WIRE.md#6.2).
 func reportedAsDone(o *Order, requests []request) bool {
 	if o.Request != connect.TypeCancel || len(requests) < cancelsReported {
 		return false
@@ -188,12 +190,14 @@ func rejection(o *Order, r request) string {
 	return text
 }
 
-// The texts that end up as errorDetails. Their outline is that of an APS task's
-// output (commerce/WIRE.md#6.3), in one line.
+// The texts that become errorDetails have the form of an APS task's output
+// (commerce/WIRE.md#6.3), in one line.
 
-const internalError = "'500 Internal Server Error' received from '{method} https://connect-extension.example.com/tenant/{tenant}'"
+const internalError = "'500 Internal Server Error' received from " +
+	"'{method} https://connect-extension.example.com/tenant/{tenant}'"
 
-// noAnswer takes the text that is this failure's: chance, but the same each time.
+// noAnswer fails an order because Connect did not answer. The text is one of c.texts,
+// selected by the order and the number of its failure.
 func (c *connector) noAnswer(o *Order) answer {
 	text := internalError
 	if len(c.texts) > 0 {
@@ -205,7 +209,8 @@ func (c *connector) noAnswer(o *Order) answer {
 		return answer{kind: answerFail, cause: CauseConnect}
 	}
 	text = strings.NewReplacer("{method}", verb(o.Request), "{tenant}", o.Tenant, "{product}", o.Product).Replace(text)
-	return answer{answerFail, reason(o, fmt.Sprintf("Provisioning: resource %s of APS application '%s': %s", o.Tenant, o.Product, text)), CauseConnect}
+	text = fmt.Sprintf("Provisioning: resource %s of APS application '%s': %s", o.Tenant, o.Product, text)
+	return answer{answerFail, reason(o, text), CauseConnect}
 }
 
 func failed(o *Order, errorType, message string) answer {
@@ -217,7 +222,7 @@ func reason(o *Order, text string) string {
 	return fmt.Sprintf("Provisioning of order %s has failed. Reason: %s.", o.Number, strings.TrimSuffix(text, "."))
 }
 
-// verb is how Operations calls the tenant (connect/WIRE.md#8).
+// verb is the HTTP method with which Operations calls the tenant (connect/WIRE.md#8).
 func verb(t connect.RequestType) string {
 	switch t {
 	case connect.TypeChange:
@@ -229,7 +234,8 @@ func verb(t connect.RequestType) string {
 	}
 }
 
-// The wire forms of connect/WIRE.md#2 and connect/WIRE.md#5, as far as the connector uses them.
+// The following types are the wire formats of connect/WIRE.md#2 and connect/WIRE.md#5, as far as the
+// connector uses them.
 
 type newRequest struct {
 	Type  connect.RequestType `json:"type"`
@@ -264,7 +270,7 @@ type request struct {
 	Updated string                `json:"updated"`
 }
 
-// failedAt is when the request changed last; the zero time when it does not say.
+// failedAt is when the request changed last; zero if it has no time.
 func (r request) failedAt() time.Time {
 	for _, text := range []string{r.Updated, r.Created} {
 		if t, err := time.Parse(time.RFC3339, text); err == nil {
@@ -283,8 +289,8 @@ type refusal struct {
 	} `json:"params"`
 }
 
-// known reports whether the extension has a text of its own for this 400: no
-// listing, marketplace, tiers, zero items (commerce/WIRE.md#6.2).
+// known reports whether the extension has its own text for this 400: no listing,
+// marketplace, tiers, zero items (commerce/WIRE.md#6.2).
 func (r refusal) known() bool {
 	all := strings.ToLower(strings.Join(r.Errors, " "))
 	for _, word := range []string{"listing", "marketplace", "tier", "item", "quantity"} {
@@ -295,8 +301,8 @@ func (r refusal) known() bool {
 	return false
 }
 
-// impersonate is the call before every other one; with Connect down it is the
-// one that fails (commerce/WIRE.md#6.2).
+// impersonate is the call before every other one; it is the one that fails while
+// Connect is down (commerce/WIRE.md#6.2).
 func (c *connector) impersonate(ctx context.Context) error {
 	status, err := c.call(ctx, http.MethodPost, impersonatePath, struct{}{}, nil, nil)
 	if err != nil {
@@ -308,9 +314,10 @@ func (c *connector) impersonate(ctx context.Context) error {
 	return nil
 }
 
-// requests returns the requests of the order's tenant and type, newest first.
+// requests returns the requests of the order's tenant and type, latest first.
 func (c *connector) requests(ctx context.Context, j job) ([]request, error) {
-	path := "/requests?select(-asset.configuration)&and(eq(asset.external_uid," + j.order.Tenant + "),eq(type," + string(j.order.Request) +
+	path := "/requests?select(-asset.configuration)&and(eq(asset.external_uid," + j.order.Tenant +
+		"),eq(type," + string(j.order.Request) +
 		"),in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))&ordering(-created)&limit=" +
 		strconv.Itoa(lookBack) + "&offset=0"
 	var found []request
@@ -324,8 +331,8 @@ func (c *connector) requests(ctx context.Context, j job) ([]request, error) {
 	return found, nil
 }
 
-// call sends a request, again when Connect does not answer or answers 5xx. A
-// good answer is decoded into out, another one into refused; either may be nil.
+// call sends a request, and repeats it if Connect does not answer or answers 5xx. It
+// decodes a 2xx answer into out and any other into refused; either may be nil.
 func (c *connector) call(ctx context.Context, method, path string, body, out, refused any) (status int, err error) {
 	for range connectTries {
 		status, err = c.once(ctx, method, path, body, out, refused)
@@ -370,7 +377,7 @@ func (c *connector) once(ctx context.Context, method, path string, body, out, re
 	}
 	if res.StatusCode >= 300 {
 		if refused != nil {
-			_ = json.Unmarshal(data, refused) // a body that is not JSON says nothing
+			_ = json.Unmarshal(data, refused) // a body that is not JSON leaves it empty
 		}
 		return res.StatusCode, nil
 	}
@@ -378,7 +385,7 @@ func (c *connector) once(ctx context.Context, method, path string, body, out, re
 		return res.StatusCode, nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return 0, fmt.Errorf("the answer is not what was asked for: %w", err)
+		return 0, fmt.Errorf("decode the answer of Connect: %w", err)
 	}
 	return res.StatusCode, nil
 }

@@ -12,9 +12,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-func TestAnOutageOfConnectFailsOrders(t *testing.T) {
+func TestConnectOutageFailsOrders(t *testing.T) {
 	t.Parallel()
 	down := func(f *fakeConnect) { f.down = true }
 	noLookUp := func(f *fakeConnect) { f.lookUpDown = true }
@@ -56,7 +57,7 @@ func TestAnOutageOfConnectFailsOrders(t *testing.T) {
 	}
 }
 
-func TestWithoutConnectEveryOrderThatNeedsItFails(t *testing.T) {
+func TestOrdersFailWithoutConnect(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.ConnectURL = "" })
 	o := r.sys.Place(commercetest.NewOrder{})
@@ -66,7 +67,7 @@ func TestWithoutConnectEveryOrderThatNeedsItFails(t *testing.T) {
 	require.Equal(t, commerce.StatusCompleted, r.order(b.ID).Status)
 }
 
-func TestAWaitingOrderFailsInAnOutageUnlessItHeals(t *testing.T) {
+func TestConnectOutageWhileOrderWaits(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
@@ -96,7 +97,7 @@ func TestAWaitingOrderFailsInAnOutageUnlessItHeals(t *testing.T) {
 	}
 }
 
-func TestWhatTheVendorSaysEndsTheOrder(t *testing.T) {
+func TestVendorAnswerEndsOrder(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
@@ -131,7 +132,7 @@ func TestWhatTheVendorSaysEndsTheOrder(t *testing.T) {
 	}
 }
 
-func TestALostRequestFailsTheOrder(t *testing.T) {
+func TestMissingRequestFailsOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.sys.Place(commercetest.NewOrder{})
@@ -141,7 +142,7 @@ func TestALostRequestFailsTheOrder(t *testing.T) {
 	require.Contains(t, r.order(o.ID).Failure, "No request for APS tenant with id "+o.Tenant)
 }
 
-func TestResubmissionAttachesToWhatConnectHas(t *testing.T) {
+func TestResubmissionReusesRequest(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
@@ -181,7 +182,7 @@ func TestResubmissionAttachesToWhatConnectHas(t *testing.T) {
 	}
 }
 
-func TestAFreshFailedCancelIsNotAskedAnew(t *testing.T) {
+func TestRecentFailedCancelIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.OldEvent = -1 })
 	o := r.sys.Place(commercetest.NewOrder{Type: "CL"})
@@ -195,7 +196,7 @@ func TestAFreshFailedCancelIsNotAskedAnew(t *testing.T) {
 	require.Len(t, r.connect.posted(), 1)
 }
 
-func TestWhatHappenedBeforeDecidesWhetherASimpleRequestIsMade(t *testing.T) {
+func TestEarlierRequestDecidesWhetherOneIsCreated(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
@@ -227,7 +228,7 @@ func TestWhatHappenedBeforeDecidesWhetherASimpleRequestIsMade(t *testing.T) {
 	}
 }
 
-func TestTheKeyMayCarryItsPrefix(t *testing.T) {
+func TestConnectKeyWithPrefix(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.ConnectKey, c.ConnectURL = "ApiKey SU-1:secret", c.ConnectURL+"/" })
 	o := r.sys.Place(commercetest.NewOrder{})
@@ -236,7 +237,7 @@ func TestTheKeyMayCarryItsPrefix(t *testing.T) {
 	r.connect.set(func(f *fakeConnect) { require.Equal(t, map[string]bool{"ApiKey SU-1:secret": true}, f.keys) })
 }
 
-func TestFiveFailedCancelsInARowAreReportedAsDone(t *testing.T) {
+func TestFiveFailedCancelsAreReportedAsSuccess(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.connect.set(func(f *fakeConnect) { f.vendor, f.reason = "failed", "no" })
@@ -254,7 +255,7 @@ func TestFiveFailedCancelsInARowAreReportedAsDone(t *testing.T) {
 	require.Len(t, r.connect.posted(), 5)
 }
 
-func TestAFifthFailedCancelIsReportedAsDoneWithoutAnother(t *testing.T) {
+func TestFiveEarlierFailedCancelsAreReportedAsSuccess(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.sys.Place(commercetest.NewOrder{Type: "CL"})
@@ -269,7 +270,7 @@ func TestAFifthFailedCancelIsReportedAsDoneWithoutAnother(t *testing.T) {
 	require.Empty(t, r.connect.posted())
 }
 
-func TestARequestSaysWhatConnectNeedsToKnow(t *testing.T) {
+func TestRequestBody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	purchase := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", CustomerName: "Acme", Product: "PRD-1"})
@@ -284,11 +285,11 @@ func TestARequestSaysWhatConnectNeedsToKnow(t *testing.T) {
 	r.connect.set(func(f *fakeConnect) { require.Equal(t, map[string]bool{"ApiKey SU-1:secret": true}, f.keys) })
 }
 
-func TestAShortHiccupOfConnectIsRetried(t *testing.T) {
+func TestConnectCallsAreRetried(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) {
 		inner, failures := c.ConnectHTTP.Transport, 2
-		c.ConnectHTTP = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		c.ConnectHTTP = &http.Client{Transport: testkit.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			if failures > 0 {
 				failures--
 				return nil, fmt.Errorf("connection reset")
@@ -301,11 +302,7 @@ func TestAShortHiccupOfConnectIsRetried(t *testing.T) {
 	require.Equal(t, commerce.StatusProvisioning, r.order(o.ID).Status)
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func TestTheBooksAreJSON(t *testing.T) {
+func TestLedgerAndOrdersMarshal(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})

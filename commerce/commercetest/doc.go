@@ -1,42 +1,41 @@
-// Package commercetest is a small CloudBlue Commerce that runs inside a test or
-// a sandbox. It is no mock with canned answers: there is one order store, the
-// documented provisioning part of the default order flow (commerce/WIRE.md#5.4), and provisioning
-// that really calls Connect over HTTP, the way the Connect extension does (commerce/WIRE.md#6).
-// Orders fail because those calls fail.
+// Package commercetest is an in-process CloudBlue Commerce for tests and sandboxes. It
+// does not return canned answers: it has a store of orders, the documented
+// provisioning part of the default order flow (commerce/WIRE.md#5.4), and a provisioning
+// that calls Connect over HTTP as the Connect extension does (commerce/WIRE.md#6). Orders
+// fail because those calls fail.
 //
-//	sys, err := commercetest.New(commercetest.Config{ConnectURL: connectURL, Poll: time.Second})
+//	sys, err := commercetest.New(commercetest.Config{ConnectURL: connectURL})
 //	if err != nil { … }
-//	base, err := sys.Start() // on loopback
+//	base, err := sys.Start() // on loopback; see also Transport
 //	if err != nil { … }
 //	defer sys.Close()
 //	order := sys.Place(commercetest.NewOrder{Type: commerce.TypeSales, Customer: "1002"})
-//	err = sys.Step(ctx) // all that is due by now: here the first call to Connect
-//	// … let the code under test work against base with commercetest.DefaultToken …
+//	err = sys.Step(ctx) // process what is due: here the first call to Connect
+//	// … run the code under test with base and commercetest.DefaultToken …
 //	order, _ = sys.Order(order.ID)
-//	wrong := sys.Violations() // what the code under test must never do, as the server saw it
+//	violations := sys.Violations() // what a resubmission must never do
 //
-// As with the real systems, Connect takes a change or a cancellation only of a
-// subscription that it knows: let the sales order come first, or put its history
-// into the Connect of the test.
+// As in the real systems, Connect accepts a change or a cancellation only of a known
+// subscription: place the sales order first, or add its history to the Connect.
 //
-// # The ways in
+// # APIs
 //
 // All APIs serve the same orders: the Order Management REST API, with an APS token
-// or by OAuth 1.0a, [System.Billing], [System.Operations], which gives APS tokens,
-// and [System.SimpleAPI]. Each can be mounted alone; [System.Start] and the System as
-// a handler serve all at once, where [URLsAt] tells. Each keeps the same books.
+// or OAuth 1.0a, [System.Billing], [System.Operations], which issues APS tokens, and
+// [System.SimpleAPI]. Each can be mounted alone; [System.Start] and the System as
+// a handler serve all of them, at the addresses that [URLsAt] returns.
 //
 // # Time
 //
-// Events happen when they are due by [Config.Now]. Either the test moves the
-// clock and calls [System.Step], which is deterministic for a seed, or
-// [System.Run] drives the system in real time.
+// Events happen when they are due by [Config.Now]. Either the test sets the clock and
+// calls [System.Step], which is deterministic for a seed, or [System.Run] processes
+// events in real time.
 //
-// # The books
+// # Ledger, violations and failures
 //
-// [System.Ledger] lists every push that was tried, [System.Violations] what a
-// resubmission must never do. Both see what the server did, not what a client
-// believes. [System.AddFault] and [Config.StaleReads] make it misbehave.
+// [System.Ledger] returns all attempted pushes, [System.Violations] the broken rules.
+// Both record what the server did, whatever the client believes. [System.AddFault] and
+// [Config.StaleReads] make the APIs misbehave; [NewOrder.FailWith] makes an order fail.
 //
 // # Errors and concurrency
 //

@@ -11,8 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// Place puts an order into its flow, at PD: paid, about to be provisioned. What
-// follows happens in Step or Run.
+// Place adds an order at PD: paid, about to be provisioned. [System.Step] and
+// [System.Run] move it from there.
 func (s *System) Place(n NewOrder) Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -22,8 +22,8 @@ func (s *System) Place(n NewOrder) Order {
 	return rec.Order
 }
 
-// Order returns an order by APS id, number or billing id, as it really is:
-// StaleReads has no effect here.
+// Order returns an order by APS id, number or billing id; false if there is none.
+// Config.StaleReads has no effect here.
 func (s *System) Order(id string) (Order, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *System) Order(id string) (Order, bool) {
 	return rec.Order, true
 }
 
-// Orders returns all orders in the order of placing, as they really are.
+// Orders returns all orders in the order of placing. Config.StaleReads has no effect here.
 func (s *System) Orders() []Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,37 +45,40 @@ func (s *System) Orders() []Order {
 	return orders
 }
 
-// Push moves an order as a person does in the panel.
+// Push pushes an order as a person does in the Provider Control Panel. Such a push is
+// recorded in the ledger but violates no rule.
 func (s *System) Push(id string, to commerce.Status) error {
-	if p := s.push(attempt{by: ByPanel, id: id, to: to}); !p.accepted {
+	if p := s.push(attempt{origin: OriginPanel, id: id, to: to}); !p.accepted {
 		return fmt.Errorf("commercetest: push: %s", p.message)
 	}
 	return nil
 }
 
-// MarkFailed is the operator's mark: an order that is under way becomes failed, with a text.
+// MarkFailed fails an order that is in progress, as an operator can in the panel.
 func (s *System) MarkFailed(id, text string) error {
 	return s.change(id, func(rec *record) error {
 		switch rec.Status {
 		case commerce.StatusProvisioningFailed, commerce.StatusCompleted, commerce.StatusCancelled:
-			return fmt.Errorf("commercetest: mark %s as failed: it is %s, not under way", rec.Number, rec.Status)
+			return fmt.Errorf("commercetest: mark %s as failed: it is %s, not in progress", rec.Number, rec.Status)
 		}
 		s.fail(rec, text, CauseOperator, s.cfg.Now())
 		return nil
 	})
 }
 
-// ClearTrouble removes the cause for which an order fails before Connect is asked.
-func (s *System) ClearTrouble(id string) error {
-	return s.change(id, func(rec *record) error { rec.Trouble = ""; return nil })
+// FailWith changes the injected failure of an order, for the next time it is
+// provisioned: see NewOrder.FailWith. "" removes it.
+func (s *System) FailWith(id, text string) error {
+	return s.change(id, func(rec *record) error { rec.FailWith = text; return nil })
 }
 
-// Forbid makes every push of an order by a client a violation, and says why.
-func (s *System) Forbid(id, why string) error {
-	if why == "" {
-		return fmt.Errorf("commercetest: forbid %s: say why", id)
+// Forbid makes every push of an order by a client a violation of [RuleForbidden]. The
+// reason is required and is part of the violation.
+func (s *System) Forbid(id, reason string) error {
+	if reason == "" {
+		return fmt.Errorf("commercetest: forbid %s: the reason is empty", id)
 	}
-	return s.change(id, func(rec *record) error { rec.Forbidden = why; return nil })
+	return s.change(id, func(rec *record) error { rec.Forbidden = reason; return nil })
 }
 
 func (s *System) change(id string, f func(*record) error) error {
@@ -88,8 +91,8 @@ func (s *System) change(id string, f func(*record) error) error {
 	return f(rec)
 }
 
-// transitions are the manual moves that an order offers (commerce/WIRE.md#5.4), with the texts of
-// their buttons.
+// transitions are the manual transitions that an order offers (commerce/WIRE.md#5.4),
+// with the labels of their buttons.
 func (s *System) transitions(o *Order) map[commerce.Status]string {
 	if o.Status != commerce.StatusProvisioningFailed {
 		return map[commerce.Status]string{}
@@ -106,64 +109,64 @@ func (s *System) transitions(o *Order) map[commerce.Status]string {
 	return offered
 }
 
-// pushed is the outcome of a push.
+// pushed is the result of a push.
 type pushed struct {
 	accepted bool
-	status   int    // of HTTP
+	status   int    // HTTP status
 	code     string // the APS error type
 	message  string
-	order    Order // as readers see it now, when accepted
+	order    Order // as APIs return it now, if accepted
 }
 
-// attempt is a push to try, for whichever way in.
+// attempt is a push through one of the APIs or in the panel.
 type attempt struct {
-	by, id string
+	origin Origin
+	id     string
 	to     commerce.Status
-	// verify refuses the push for a reason beyond the flow; "" lets it pass, as nil does.
+	// verify returns why the push is refused beyond the flow, or "". Optional.
 	verify func(*Order) string
-	// with changes the order together with its status; nil changes nothing else.
+	// with changes the order together with its status. Optional.
 	with func(*record)
 }
 
-// push tries one manual transition.
+// push attempts one manual transition.
 func (s *System) push(a attempt) pushed {
-	inWindow := a.by != ByPanel && s.cfg.InMaintenance != nil && s.cfg.InMaintenance()
+	inWindow := a.origin != OriginPanel && s.cfg.InMaintenance != nil && s.cfg.InMaintenance()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
-	c := Call{At: now, By: a.by, Order: a.id, To: a.to}
-	p := unknownOrder(a.by, a.id)
-	if rec := s.lookUp(a.by, a.id); rec != nil {
+	c := Call{At: now, Origin: a.origin, Order: a.id, To: a.to}
+	p := unknownOrder(a.origin, a.id)
+	if rec := s.lookUp(a.origin, a.id); rec != nil {
 		c.Number, c.Failure = rec.Number, rec.Failures
 		c.From = rec.view(now).Status
-		p = s.tryPush(a, rec, now, inWindow)
+		p = s.attempt(a, rec, now, inWindow)
 	}
 	c.Accepted = p.accepted
-	switch a.by {
-	case ByPanel:
-	case ByBilling:
-		c.HTTPStatus = http.StatusOK // faults are sent so too
+	switch a.origin {
+	case OriginPanel:
+	case OriginBilling:
+		c.HTTPStatus = http.StatusOK // even if the answer is a fault
 	default:
 		c.HTTPStatus = p.status
 	}
-	s.enter(c)
+	s.record(c)
 	return p
 }
 
-// lookUp finds an order by the id that a way in knows it by; nil when it shows
-// no such order.
-func (s *System) lookUp(by, id string) *record {
+// lookUp returns the order with the id that an API uses; nil if the API shows no such order.
+func (s *System) lookUp(origin Origin, id string) *record {
 	rec := s.store.find(id)
 	if rec == nil {
 		return nil
 	}
 	shown := true
-	switch by {
-	case ByOrderManager:
+	switch origin {
+	case OriginOrderManager:
 		shown = rec.ID == id
-	case ByBilling:
+	case OriginBilling:
 		shown = rec.InternalID == id
-	case BySimpleAPI:
+	case OriginSimpleAPI:
 		shown = rec.InternalID == id && s.inSimpleScope(rec)
 	}
 	if !shown {
@@ -172,11 +175,11 @@ func (s *System) lookUp(by, id string) *record {
 	return rec
 }
 
-func unknownOrder(by, id string) pushed {
-	switch by {
-	case ByBilling:
+func unknownOrder(origin Origin, id string) pushed {
+	switch origin {
+	case OriginBilling:
 		return pushed{message: noRow(id)}
-	case BySimpleAPI:
+	case OriginSimpleAPI:
 		return pushed{status: http.StatusBadRequest, message: noEntity}
 	default:
 		return pushed{status: http.StatusNotFound, code: "NotFound", message: noOrder(id)}
@@ -185,9 +188,9 @@ func unknownOrder(by, id string) pushed {
 
 func noOrder(id string) string { return fmt.Sprintf("there is no order %q", id) }
 
-func (s *System) tryPush(a attempt, rec *record, now time.Time, inWindow bool) pushed {
-	if a.by != ByPanel {
-		s.judgeTry(rec, now, inWindow)
+func (s *System) attempt(a attempt, rec *record, now time.Time, inWindow bool) pushed {
+	if a.origin != OriginPanel {
+		s.checkAttempt(rec, now, inWindow)
 	}
 	seen := rec.view(now)
 	if a.verify != nil {
@@ -199,10 +202,11 @@ func (s *System) tryPush(a attempt, rec *record, now time.Time, inWindow bool) p
 	if _, ok := offered[a.to]; !ok {
 		return pushed{
 			status: s.cfg.RefusedPush, code: "TransitionNotAllowed",
-			message: fmt.Sprintf("order %s is %s and offers no transition to %q; it offers %s", seen.Number, seen.Status, a.to, list(offered)),
+			message: fmt.Sprintf("order %s is %s and offers no transition to %q; it offers %s",
+				seen.Number, seen.Status, a.to, list(offered)),
 		}
 	}
-	s.accept(rec, a.to, a.by, now)
+	s.accept(rec, a.to, a.origin, now)
 	if a.with != nil {
 		a.with(rec)
 	}
@@ -220,9 +224,9 @@ func list(offered map[commerce.Status]string) string {
 	return strings.Join(codes, ", ")
 }
 
-func (s *System) accept(rec *record, to commerce.Status, by string, now time.Time) {
-	if by != ByPanel {
-		s.judgeAccepted(rec, now)
+func (s *System) accept(rec *record, to commerce.Status, origin Origin, now time.Time) {
+	if origin != OriginPanel {
+		s.checkAccepted(rec, now)
 	}
 	again := rec.pushedFor == rec.Failures
 	rec.Pushes++
@@ -230,14 +234,14 @@ func (s *System) accept(rec *record, to commerce.Status, by string, now time.Tim
 	if again || now.Before(rec.FailedAt.Add(s.cfg.OldEvent)) {
 		rec.doubled = true
 	}
-	if again { // the order is on its way, or through; this push only made a second event
+	if again { // the order has moved already: this push only created a second event
 		if rec.Status == commerce.StatusCompleted {
 			rec.Provisioning = commerce.ProvisioningFailed
 		}
 		return
 	}
-	if by != ByPanel {
-		rec.ours, rec.working = now, true
+	if origin != OriginPanel {
+		rec.pushedAt, rec.inProgress = now, true
 	}
 	if s.cfg.StaleReads > 0 {
 		old := rec.Order
@@ -250,17 +254,17 @@ func (s *System) accept(rec *record, to commerce.Status, by string, now time.Tim
 	s.start(rec, to, now)
 }
 
-// start puts the order at a status from which the flow goes on by itself.
+// start moves the order to a status from which the flow continues automatically.
 func (s *System) start(rec *record, at commerce.Status, now time.Time) {
-	rec.life++
+	rec.turn++
 	rec.Failure, rec.Cause = "", ""
 	rec.Provisioning = commerce.ProvisioningInProgress
 	s.setStatus(rec, at)
 	s.schedule(rec, now, phaseStart)
 }
 
-// advance takes the automatic transitions up to where provisioning is called;
-// it reports whether it has to be called.
+// advance takes the automatic transitions up to the call of provisioning, and reports
+// whether provisioning must be called.
 func (s *System) advance(rec *record) bool {
 	for {
 		switch rec.Status {
@@ -280,11 +284,11 @@ func (s *System) advance(rec *record) bool {
 	}
 }
 
-// needsProvisioning is false for orders that only move money. One with a
-// trouble is meant to fail, so it has something to provision.
+// needsProvisioning is false for orders that only move money. An order with an injected
+// failure is meant to fail in provisioning.
 func (rec *record) needsProvisioning() bool {
 	money := rec.Type == commerce.TypeBilling || rec.Type == commerce.TypePayment
-	return !money || rec.Request != "" || rec.Trouble != ""
+	return !money || rec.Request != "" || rec.FailWith != ""
 }
 
 func (s *System) complete(rec *record) {
@@ -298,17 +302,17 @@ func (s *System) complete(rec *record) {
 }
 
 func (s *System) end(rec *record, at commerce.Status) {
-	rec.life++
-	rec.working = false
+	rec.turn++
+	rec.inProgress = false
 	rec.Failure, rec.Cause = "", ""
 	s.setStatus(rec, at)
 }
 
 func (s *System) fail(rec *record, text string, cause Cause, now time.Time) {
-	rec.life++
-	rec.working = false
+	rec.turn++
+	rec.inProgress = false
 	rec.stale = nil
-	rec.doubled = false // a failed item of this turn goes with the order
+	rec.doubled = false // a failed item of this turn fails with the order
 	rec.Failures++
 	rec.FailedAt = now.UTC()
 	rec.Failure, rec.Cause = text, cause
@@ -316,7 +320,7 @@ func (s *System) fail(rec *record, text string, cause Cause, now time.Time) {
 	s.setStatus(rec, commerce.StatusProvisioningFailed)
 }
 
-// setStatus also writes down what the order offers from there.
+// setStatus also updates the transitions that the order offers.
 func (s *System) setStatus(rec *record, to commerce.Status) {
 	rec.Status = to
 	rec.Offers = slices.Sorted(maps.Keys(s.transitions(&rec.Order)))

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-func TestOrdersGoTheirWayWhenConnectIsUp(t *testing.T) {
+func TestOrdersCompleteWhileConnectIsUp(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
@@ -52,7 +52,7 @@ func TestOrdersGoTheirWayWhenConnectIsUp(t *testing.T) {
 	}
 }
 
-func TestAFailedOrderOffersItsTransitionsAndTakesNoOther(t *testing.T) {
+func TestFailedOrderAcceptsOnlyOfferedTransitions(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name       string
@@ -74,7 +74,7 @@ func TestAFailedOrderOffersItsTransitionsAndTakesNoOther(t *testing.T) {
 				require.ErrorContains(t, r.sys.Push(o.ID, to), "offers no transition")
 			}
 			require.NoError(t, r.sys.Push(o.Number, test.offers[1]))
-			require.Error(t, r.sys.Push(o.ID, test.offers[1]), "it is under way now")
+			require.Error(t, r.sys.Push(o.ID, test.offers[1]), "it is in progress now")
 			r.step()
 			r.connect.all("approved", "")
 			r.after(time.Minute)
@@ -88,7 +88,7 @@ func TestAFailedOrderOffersItsTransitionsAndTakesNoOther(t *testing.T) {
 	}
 }
 
-func TestACancelledOrderEnds(t *testing.T) {
+func TestCancelledOrderEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})
@@ -99,7 +99,7 @@ func TestACancelledOrderEnds(t *testing.T) {
 	require.False(t, due)
 }
 
-func TestAnOperatorsMarkStopsAnOrder(t *testing.T) {
+func TestMarkFailedStopsOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.sys.Place(commercetest.NewOrder{})
@@ -113,29 +113,33 @@ func TestAnOperatorsMarkStopsAnOrder(t *testing.T) {
 	require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
 	require.Equal(t, "marked by hand", o.Failure)
 	require.Equal(t, 1, o.Failures)
-	require.ErrorContains(t, r.sys.MarkFailed(o.ID, "again"), "not under way")
+	require.ErrorContains(t, r.sys.MarkFailed(o.ID, "again"), "not in progress")
 }
 
-func TestTroublesFailAnOrderUntilTheyAreCleared(t *testing.T) {
+func TestFailWith(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		trouble commercetest.Trouble
-		want    string
+		text string
+		want string
 	}{
-		{commercetest.AlreadyExists, "error_code #2007, extype_id #205, module_id #ResourceManagement, Subscription #42 already exists"},
-		{commercetest.InvalidValue, "'n/a' is not valid value for the parameter 'postalCode' of customer 7"},
-		{commercetest.Ambiguous, "the account 7 is ambiguous"},
-		{commercetest.CustomerNotFound, "Customer not found"},
-		{commercetest.ResellerInactive, "The Reseller Account is not Active"},
-		{commercetest.ConcurrentOrder, "Concurrent Billing Order has been processed"},
-		{commercetest.Misconfigured, "marketplace misconfiguration: no listing for subscription 42"},
-		{commercetest.ZeroQuantity, "the request has quantity 0 for all items"},
+		{"error_code #2007, extype_id #205, module_id #ResourceManagement, Subscription #{subscription} already exists",
+			"error_code #2007, extype_id #205, module_id #ResourceManagement, Subscription #42 already exists"},
+		{"'n/a' is not valid value for the parameter 'postalCode' of customer {customer}",
+			"'n/a' is not valid value for the parameter 'postalCode' of customer 7"},
+		{"the account {customer} is ambiguous",
+			"the account 7 is ambiguous"},
+		{"marketplace misconfiguration: no listing for subscription {subscription}",
+			"marketplace misconfiguration: no listing for subscription 42"},
+		{"Customer not found", "Customer not found"},
+		{"The Reseller Account is not Active", "The Reseller Account is not Active"},
+		{"Concurrent Billing Order has been processed", "Concurrent Billing Order has been processed"},
+		{"the request has quantity 0 for all items", "the request has quantity 0 for all items"},
 		{"the dog ate it", "the dog ate it"},
 	} {
-		t.Run(string(test.trouble), func(t *testing.T) {
+		t.Run(test.want, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
-			o := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", Trouble: test.trouble})
+			o := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", FailWith: test.text})
 			r.step()
 			o = r.order(o.ID)
 			require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
@@ -148,7 +152,7 @@ func TestTroublesFailAnOrderUntilTheyAreCleared(t *testing.T) {
 			r.step()
 			require.Equal(t, 2, r.order(o.ID).Failures)
 
-			require.NoError(t, r.sys.ClearTrouble(o.ID))
+			require.NoError(t, r.sys.FailWith(o.ID, ""))
 			require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
 			r.step()
 			require.Equal(t, commerce.StatusProvisioning, r.order(o.ID).Status)
@@ -157,15 +161,15 @@ func TestTroublesFailAnOrderUntilTheyAreCleared(t *testing.T) {
 	}
 }
 
-func TestABillingOrderWithATroubleFails(t *testing.T) {
+func TestFailWithOnBillingOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeBilling, Trouble: commercetest.ResellerInactive})
+	o := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeBilling, FailWith: "The Reseller Account is not Active"})
 	r.step()
 	require.Equal(t, commerce.StatusProvisioningFailed, r.order(o.ID).Status)
 }
 
-func TestEqualSeedsMakeEqualOrders(t *testing.T) {
+func TestSeedDeterminesOrders(t *testing.T) {
 	t.Parallel()
 	place := func(seed uint64) []commercetest.Order {
 		now := newClock()
@@ -189,7 +193,7 @@ func TestEqualSeedsMakeEqualOrders(t *testing.T) {
 	require.Len(t, ids, 100)
 }
 
-func TestOrdersOfOneSubscriptionShareItsTenant(t *testing.T) {
+func TestOrdersOfSubscriptionShareTenant(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	first := r.sys.Place(commercetest.NewOrder{Subscription: "42"})
@@ -201,16 +205,16 @@ func TestOrdersOfOneSubscriptionShareItsTenant(t *testing.T) {
 	require.Equal(t, "own", more.Tenant)
 }
 
-func TestUnknownOrdersAndBadSettingsAreErrors(t *testing.T) {
+func TestUnknownOrdersAndInvalidSettings(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.sys.Place(commercetest.NewOrder{})
 	const want = `commercetest: there is no order "SO9"`
 	require.EqualError(t, r.sys.MarkFailed("SO9", "x"), want)
-	require.EqualError(t, r.sys.ClearTrouble("SO9"), want)
+	require.EqualError(t, r.sys.FailWith("SO9", ""), want)
 	require.EqualError(t, r.sys.Forbid("SO9", "x"), want)
 	require.ErrorContains(t, r.sys.Push("SO9", "PD"), `there is no order "SO9"`)
-	require.ErrorContains(t, r.sys.Forbid(o.ID, ""), "say why")
+	require.ErrorContains(t, r.sys.Forbid(o.ID, ""), "the reason is empty")
 	_, ok := r.sys.Order("SO9")
 	require.False(t, ok)
 	_, err := r.sys.Start()

@@ -49,7 +49,7 @@ func (r *rig) until(d time.Duration) {
 	r.step()
 }
 
-func TestOrdersFailInAMaintenanceAndCompleteAfterResubmission(t *testing.T) {
+func TestMaintenanceAndResubmission(t *testing.T) {
 	t.Parallel()
 	r, con := both(t, nil)
 	var before, during []commercetest.Order
@@ -90,7 +90,7 @@ func TestOrdersFailInAMaintenanceAndCompleteAfterResubmission(t *testing.T) {
 	require.Len(t, con.Requests(), 20+20+20+20, "each order but a renewal has one request, however often it was sent")
 }
 
-func TestVendorsSayNo(t *testing.T) {
+func TestVendorRejects(t *testing.T) {
 	t.Parallel()
 	r, con := both(t, func(c connecttest.VendorCall) connecttest.VendorAnswer {
 		if c.Request.Type == connect.TypePurchase && c.Request.Asset.ExternalID != "42" {
@@ -125,7 +125,7 @@ func TestVendorsSayNo(t *testing.T) {
 	require.Empty(t, r.sys.Violations())
 }
 
-func TestALostAnswerOfConnectDoesNotMakeASecondRequest(t *testing.T) {
+func TestLostAnswerOfConnectCreatesNoSecondRequest(t *testing.T) {
 	t.Parallel()
 	r, con := both(t, nil)
 	require.NoError(t, con.AddFault(connecttest.Fault{

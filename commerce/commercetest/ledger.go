@@ -1,119 +1,98 @@
 package commercetest
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// Who pushed an order.
+// Origin is how a push reached the System.
+type Origin = testkit.Origin
+
+// The origins of pushes.
 const (
-	// ByPanel is a person in the Provider Control Panel.
-	ByPanel = "panel"
-	// ByOrderManager is a caller of the Order Management REST API.
-	ByOrderManager = "order-manager"
-	// ByBilling is a caller of the Billing XML-RPC API.
-	ByBilling = "billing"
-	// BySimpleAPI is a caller of Simple API.
-	BySimpleAPI = "simpleapi"
+	OriginPanel        Origin = "panel"         // a person in the Provider Control Panel: System.Push
+	OriginOrderManager Origin = "order-manager" // the Order Management REST API
+	OriginBilling      Origin = "billing"       // the Billing XML-RPC API
+	OriginSimpleAPI    Origin = "simpleapi"     // Simple API
 )
 
-// Call is one push that was tried.
+// Call is one attempted push.
 type Call struct {
 	Seq    int             `json:"seq"` // from 1
 	At     time.Time       `json:"at"`
-	By     string          `json:"by"`
-	Order  string          `json:"order"`            // the id that was asked for
-	Number string          `json:"number,omitempty"` // "" when there is no such order
+	Origin Origin          `json:"origin"`
+	Order  string          `json:"order"`            // the id in the call
+	Number string          `json:"number,omitempty"` // "" if there is no such order
 	From   commerce.Status `json:"from,omitempty"`
 	To     commerce.Status `json:"to,omitempty"`
-	// Accepted says that the order moved.
+	// Accepted reports whether the order moved.
 	Accepted bool `json:"accepted"`
-	// Failure is the ordinal, from 1, of the failure of this order that the push was for.
+	// Failure is the ordinal, from 1, of the order's failure that the push was for.
 	Failure int `json:"failure"`
-	// HTTPStatus is what the system answered, before any fault; 0 for the panel.
+	// HTTPStatus is the status of the answer, before any injected fault; 0 for the panel.
 	HTTPStatus int `json:"httpStatus,omitempty"`
 }
 
-// Rule names what was violated.
-type Rule string
+// Rule identifies an invariant of resubmission that the System checks.
+type Rule = testkit.Rule
 
-// The rules that the system watches, named as the facts and invariants in resubmit/SAFETY.md. What
-// people do in the panel is never a violation.
+// The rules, named after the facts and invariants in resubmit/SAFETY.md. Pushes in the panel never violate them.
 const (
-	// RulePushedOnce: per failure of an order at most one push is accepted.
+	// RulePushedOnce: at most one push is accepted per failure of an order.
 	RulePushedOnce Rule = "I1"
-	// RuleOldEvent: no push is accepted while the old event is still scheduled.
+	// RuleOldEvent: no push is accepted while the event of the failed attempt is still scheduled.
 	RuleOldEvent Rule = "F9"
-	// RuleWindow: no push is tried inside an open maintenance window.
+	// RuleWindow: no push is attempted inside an open maintenance window.
 	RuleWindow Rule = "I4"
-	// RuleLane: the pushes of one subscription follow the age of its orders, one at a time.
+	// RuleLane: the orders of one subscription are pushed oldest first, one at a time.
 	RuleLane Rule = "I5"
-	// RuleForbidden: no push is tried on an order that Forbid names.
+	// RuleForbidden: no push is attempted on an order that was marked with System.Forbid.
 	RuleForbidden Rule = "I12"
 )
 
-// Violation is something that must never happen.
-type Violation struct {
-	Rule  Rule      `json:"rule"`
-	Order string    `json:"order"` // its number
-	Text  string    `json:"text"`
-	At    time.Time `json:"at"`
+// Violation is a broken rule, as the server observed it. Its ID is the order's number.
+type Violation = testkit.Violation
+
+// Ledger returns all attempted pushes, in order.
+func (s *System) Ledger() []Call { return s.ledger.Calls() }
+
+// Violations returns all broken rules, in order.
+func (s *System) Violations() []Violation { return s.ledger.Violations() }
+
+func (s *System) record(c Call) {
+	s.ledger.Record(func(seq int) Call { c.Seq = seq; return c })
 }
 
-// String is one line.
-func (v Violation) String() string { return fmt.Sprintf("%s: %s: %s", v.Rule, v.Order, v.Text) }
-
-// Ledger returns every push that was tried so far, in order.
-func (s *System) Ledger() []Call {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.ledger)
-}
-
-// Violations returns what went wrong so far, in order.
-func (s *System) Violations() []Violation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.violations)
-}
-
-func (s *System) enter(c Call) {
-	c.Seq = len(s.ledger) + 1
-	s.ledger = append(s.ledger, c)
-}
-
-func (s *System) violate(rule Rule, rec *record, now time.Time, format string, args ...any) {
-	s.violations = append(s.violations, Violation{Rule: rule, Order: rec.Number, Text: fmt.Sprintf(format, args...), At: now})
-}
-
-// judgeTry looks at a client's push, accepted or not.
-func (s *System) judgeTry(rec *record, now time.Time, inWindow bool) {
+// checkAttempt checks the push of a client, accepted or not.
+func (s *System) checkAttempt(rec *record, now time.Time, inWindow bool) {
 	if rec.Forbidden != "" {
-		s.violate(RuleForbidden, rec, now, "pushed although it must not be touched: %s", rec.Forbidden)
+		s.ledger.Violate(RuleForbidden, rec.Number, now, "pushed although it must not be touched: %s", rec.Forbidden)
 	}
 	if inWindow {
-		s.violate(RuleWindow, rec, now, "pushed inside an open maintenance window")
+		s.ledger.Violate(RuleWindow, rec.Number, now, "pushed inside an open maintenance window")
 	}
 }
 
-// judgeAccepted looks at a client's push that the order accepts, before it moves.
-func (s *System) judgeAccepted(rec *record, now time.Time) {
+// checkAccepted checks the push of a client that is accepted, before the order moves.
+func (s *System) checkAccepted(rec *record, now time.Time) {
 	if rec.pushedFor == rec.Failures {
-		s.violate(RulePushedOnce, rec, now, "pushed again for failure %d", rec.Failures)
+		s.ledger.Violate(RulePushedOnce, rec.Number, now, "pushed again for failure %d", rec.Failures)
 	}
 	if left := rec.FailedAt.Add(s.cfg.OldEvent).Sub(now); left > 0 {
-		s.violate(RuleOldEvent, rec, now, "pushed while its old event is still scheduled, for another %v", left)
+		s.ledger.Violate(RuleOldEvent, rec.Number, now,
+			"pushed while its old event is still scheduled, for another %v", left)
 	}
 	for _, other := range s.store.bySubscription[rec.Subscription] {
 		switch {
 		case other == rec:
-		case other.working:
-			s.violate(RuleLane, rec, now, "pushed while %s of the same subscription %s is under way", other.Number, rec.Subscription)
-		case younger(other, rec) && !rec.FailedAt.After(other.ours):
-			s.violate(RuleLane, rec, now, "pushed after the younger %s of the same subscription %s", other.Number, rec.Subscription)
+		case other.inProgress:
+			s.ledger.Violate(RuleLane, rec.Number, now, "pushed while %s of the same subscription %s is in progress",
+				other.Number, rec.Subscription)
+		case younger(other, rec) && !rec.FailedAt.After(other.pushedAt):
+			s.ledger.Violate(RuleLane, rec.Number, now, "pushed after the younger %s of the same subscription %s",
+				other.Number, rec.Subscription)
 		}
 	}
 }

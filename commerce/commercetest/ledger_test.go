@@ -20,7 +20,7 @@ func rules(r *rig) []commercetest.Rule {
 	return found
 }
 
-func TestTheLedgerHoldsEveryPush(t *testing.T) {
+func TestLedger(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})
@@ -30,15 +30,15 @@ func TestTheLedgerHoldsEveryPush(t *testing.T) {
 	require.NoError(t, r.sys.Push(o.Number, commerce.StatusPaid))
 	_, _ = r.call(http.MethodPost, orders+"/"+o.ID+"/push", "?")
 	require.Equal(t, []commercetest.Call{
-		{Seq: 1, At: at, By: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", Failure: 1, HTTPStatus: 409},
-		{Seq: 2, At: at, By: "order-manager", Order: "nobody", To: "PD", HTTPStatus: 404},
-		{Seq: 3, At: at, By: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true, Failure: 1},
-		{Seq: 4, At: at, By: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", Failure: 1, HTTPStatus: 400},
+		{Seq: 1, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", Failure: 1, HTTPStatus: 409},
+		{Seq: 2, At: at, Origin: "order-manager", Order: "nobody", To: "PD", HTTPStatus: 404},
+		{Seq: 3, At: at, Origin: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true, Failure: 1},
+		{Seq: 4, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", Failure: 1, HTTPStatus: 400},
 	}, r.sys.Ledger())
 	require.Empty(t, r.sys.Violations())
 }
 
-func TestASecondPushForTheSameFailureIsAViolation(t *testing.T) {
+func TestRulePushedOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Minute })
 	o := r.failed(commercetest.NewOrder{})
@@ -66,7 +66,7 @@ func TestASecondPushForTheSameFailureIsAViolation(t *testing.T) {
 	require.Contains(t, body, `"status":"CP"`, "reads tell the truth again")
 }
 
-func TestASecondEventOfAnOrderThatIsThroughBlocksNoLane(t *testing.T) {
+func TestRuleLaneIgnoresSecondEventOfCompletedOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
 	older := r.failed(commercetest.NewOrder{Subscription: "42"})
@@ -82,12 +82,12 @@ func TestASecondEventOfAnOrderThatIsThroughBlocksNoLane(t *testing.T) {
 	require.Equal(t, []commercetest.Rule{commercetest.RulePushedOnce}, rules(r))
 }
 
-func TestAStaleReadEndsWhenTheOrderFailsAgain(t *testing.T) {
+func TestStaleReadsEndWithTheNextFailure(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
-	o := r.sys.Place(commercetest.NewOrder{Trouble: "the first cause"})
+	o := r.sys.Place(commercetest.NewOrder{FailWith: "the first cause"})
 	r.step()
-	require.NoError(t, r.sys.ClearTrouble(o.ID))
+	require.NoError(t, r.sys.FailWith(o.ID, ""))
 	r.clock.Add(5 * time.Minute)
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
 	_, body := r.call(http.MethodGet, orders+"/"+o.ID, "")
@@ -102,7 +102,7 @@ func TestAStaleReadEndsWhenTheOrderFailsAgain(t *testing.T) {
 	require.Empty(t, r.sys.Violations())
 }
 
-func TestAPushWhileTheOldEventIsScheduledIsAViolation(t *testing.T) {
+func TestRuleOldEvent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
@@ -118,9 +118,9 @@ func TestAPushWhileTheOldEventIsScheduledIsAViolation(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(c *commercetest.Config) { c.OldEvent = test.oldEvent })
-			o := r.sys.Place(commercetest.NewOrder{Trouble: "x"})
+			o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
 			r.step()
-			require.NoError(t, r.sys.ClearTrouble(o.ID))
+			require.NoError(t, r.sys.FailWith(o.ID, ""))
 			r.clock.Add(test.wait)
 			require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
 			require.Equal(t, test.want, rules(r))
@@ -136,14 +136,14 @@ func TestAPushWhileTheOldEventIsScheduledIsAViolation(t *testing.T) {
 	}
 }
 
-func TestANewFailureForgetsTheSecondEventOfTheOneBefore(t *testing.T) {
+func TestNewFailureDropsSecondEvent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{Trouble: "x"})
+	o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
 	r.step()
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid), "too early")
 	r.step()
-	require.NoError(t, r.sys.ClearTrouble(o.ID))
+	require.NoError(t, r.sys.FailWith(o.ID, ""))
 	r.clock.Add(5 * time.Minute)
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid), "in time")
 	r.step()
@@ -152,7 +152,7 @@ func TestANewFailureForgetsTheSecondEventOfTheOneBefore(t *testing.T) {
 	require.Equal(t, commerce.ProvisioningCompleted, r.order(o.ID).Provisioning)
 }
 
-func TestAPushInsideAWindowIsAViolation(t *testing.T) {
+func TestRuleWindow(t *testing.T) {
 	t.Parallel()
 	var open atomic.Bool
 	r := newRig(t, func(c *commercetest.Config) { c.InMaintenance = open.Load })
@@ -165,7 +165,7 @@ func TestAPushInsideAWindowIsAViolation(t *testing.T) {
 	require.Equal(t, []commercetest.Rule{commercetest.RuleWindow, commercetest.RuleWindow}, rules(r))
 }
 
-func TestAPushOfAForbiddenOrderIsAViolation(t *testing.T) {
+func TestRuleForbidden(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	a, b := r.failed(commercetest.NewOrder{}), r.failed(commercetest.NewOrder{})
@@ -178,7 +178,7 @@ func TestAPushOfAForbiddenOrderIsAViolation(t *testing.T) {
 	require.Contains(t, r.sys.Violations()[0].Text, "the vendor rejected it")
 }
 
-func TestPushesOfASubscriptionFollowTheAgeOfItsOrdersOneAtATime(t *testing.T) {
+func TestRuleLane(t *testing.T) {
 	t.Parallel()
 	const a, b, c = 0, 1, 2 // a and b are of one subscription, c is of another
 	for _, test := range []struct {
@@ -215,11 +215,11 @@ func TestPushesOfASubscriptionFollowTheAgeOfItsOrdersOneAtATime(t *testing.T) {
 	}
 }
 
-func TestOfOrdersPlacedAtOnceTheFirstIsTheOldest(t *testing.T) {
+func TestRuleLaneOrdersPlacedAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	r.sys.Place(commercetest.NewOrder{Subscription: "42", Trouble: "x"})
-	r.sys.Place(commercetest.NewOrder{Subscription: "42", Trouble: "x"})
+	r.sys.Place(commercetest.NewOrder{Subscription: "42", FailWith: "x"})
+	r.sys.Place(commercetest.NewOrder{Subscription: "42", FailWith: "x"})
 	r.step()
 	r.clock.Add(5 * time.Minute)
 	for _, number := range []string{"SO000001", "SO000002"} {
@@ -228,8 +228,8 @@ func TestOfOrdersPlacedAtOnceTheFirstIsTheOldest(t *testing.T) {
 	}
 	require.Empty(t, rules(r))
 
-	r.sys.Place(commercetest.NewOrder{Subscription: "43", Trouble: "x"})
-	r.sys.Place(commercetest.NewOrder{Subscription: "43", Trouble: "x"})
+	r.sys.Place(commercetest.NewOrder{Subscription: "43", FailWith: "x"})
+	r.sys.Place(commercetest.NewOrder{Subscription: "43", FailWith: "x"})
 	r.step()
 	r.clock.Add(5 * time.Minute)
 	for _, number := range []string{"SO000004", "SO000003"} {
@@ -239,12 +239,12 @@ func TestOfOrdersPlacedAtOnceTheFirstIsTheOldest(t *testing.T) {
 	require.Equal(t, []commercetest.Rule{commercetest.RuleLane}, rules(r))
 }
 
-func TestAnOlderOrderThatFailsLaterMayBePushedLater(t *testing.T) {
+func TestRuleLaneOlderOrderFailsLater(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	older := r.sys.Place(commercetest.NewOrder{Subscription: "42"})
 	r.step()
-	younger := r.sys.Place(commercetest.NewOrder{Type: "CH", Subscription: "42", Trouble: "x"})
+	younger := r.sys.Place(commercetest.NewOrder{Type: "CH", Subscription: "42", FailWith: "x"})
 	r.step()
 	r.clock.Add(5 * time.Minute)
 	require.Equal(t, http.StatusOK, r.push(younger.ID, commerce.StatusPaid))
@@ -256,13 +256,13 @@ func TestAnOlderOrderThatFailsLaterMayBePushedLater(t *testing.T) {
 	require.Empty(t, rules(r))
 }
 
-func TestPeopleInThePanelViolateNothing(t *testing.T) {
+func TestPanelPushesViolateNoRule(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) {
 		c.InMaintenance = func() bool { return true }
 		c.StaleReads = time.Minute
 	})
-	o := r.sys.Place(commercetest.NewOrder{Trouble: "x"})
+	o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
 	r.step()
 	require.NoError(t, r.sys.Forbid(o.ID, "not in the plan"))
 	require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
@@ -271,7 +271,7 @@ func TestPeopleInThePanelViolateNothing(t *testing.T) {
 	require.Len(t, r.sys.Ledger(), 2)
 }
 
-func TestAClientNeedNotWaitForPeopleInThePanel(t *testing.T) {
+func TestRuleLaneIgnoresPanelPushes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	older := r.failed(commercetest.NewOrder{Subscription: "42"})

@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// signed is a request that OAuth 1.0a signs.
+// signed is a request with an OAuth 1.0a signature.
 type signed struct {
 	method, host, path, query string
 	params                    map[string]string // of the Authorization header
@@ -28,8 +28,8 @@ func oauthHeader(r *http.Request) (string, bool) {
 	return rest, strings.EqualFold(scheme, "OAuth")
 }
 
-// verifyOAuth checks the signature of a request (commerce/WIRE.md#2.2), its timestamp, and that its
-// nonce is new.
+// verifyOAuth checks the signature of a request (commerce/WIRE.md#2.2), its timestamp
+// and that its nonce was not used before.
 func (s *System) verifyOAuth(r *http.Request) error {
 	header, _ := oauthHeader(r)
 	params, err := parseOAuth(header)
@@ -37,7 +37,7 @@ func (s *System) verifyOAuth(r *http.Request) error {
 		return err
 	}
 	if s.cfg.ConsumerKey == "" {
-		return errors.New("there is no OAuth consumer here")
+		return errors.New("there is no OAuth consumer: set ConsumerKey")
 	}
 	at, err := checkOAuth(params)
 	if err != nil {
@@ -53,8 +53,8 @@ func (s *System) verifyOAuth(r *http.Request) error {
 	return s.useNonce(params["oauth_nonce"], at)
 }
 
-// parseOAuth reads the parameters of an Authorization header: name="value", with
-// commas between them, percent-encoded.
+// parseOAuth reads the parameters of an Authorization header: percent-encoded
+// name="value" pairs, separated by commas.
 func parseOAuth(header string) (map[string]string, error) {
 	params := map[string]string{}
 	for part := range strings.SplitSeq(header, ",") {
@@ -78,9 +78,11 @@ func parseOAuth(header string) (map[string]string, error) {
 	return params, nil
 }
 
-// checkOAuth checks what the parameters say, and returns the timestamp.
+// checkOAuth validates the parameters and returns the timestamp.
 func checkOAuth(params map[string]string) (int64, error) {
-	for _, name := range []string{"oauth_consumer_key", "oauth_signature_method", "oauth_timestamp", "oauth_nonce", "oauth_signature"} {
+	for _, name := range []string{
+		"oauth_consumer_key", "oauth_signature_method", "oauth_timestamp", "oauth_nonce", "oauth_signature",
+	} {
 		if params[name] == "" {
 			return 0, fmt.Errorf("%s is missing", name)
 		}
@@ -98,8 +100,8 @@ func checkOAuth(params map[string]string) (int64, error) {
 	return at, nil
 }
 
-// verify checks the signature. Which scheme the caller used cannot be seen
-// behind a proxy that ends TLS, so it may be either.
+// verify checks the signature. The scheme may be either, because a proxy that
+// terminates TLS hides the one that the caller used.
 func (q signed) verify(secret string) error {
 	given, err := base64.StdEncoding.DecodeString(q.params["oauth_signature"])
 	if err != nil {
@@ -110,7 +112,7 @@ func (q signed) verify(secret string) error {
 		if err != nil {
 			return err
 		}
-		mac := hmac.New(sha1.New, []byte(percent(secret)+"&")) // no token, so nothing follows
+		mac := hmac.New(sha1.New, []byte(percent(secret)+"&")) // there is no token secret
 		mac.Write([]byte(text))
 		if hmac.Equal(given, mac.Sum(nil)) {
 			return nil
@@ -119,7 +121,7 @@ func (q signed) verify(secret string) error {
 	return errors.New("the oauth_signature is not valid for this request")
 }
 
-// base is the text that is signed: RFC 5849, 3.4.1.
+// base returns the signature base string: RFC 5849, 3.4.1.
 func (q signed) base(scheme string) (string, error) {
 	pairs, err := queryPairs(q.query)
 	if err != nil {
@@ -136,11 +138,12 @@ func (q signed) base(scheme string) (string, error) {
 		list[i] = p[0] + "=" + p[1]
 	}
 	host := strings.TrimSuffix(strings.ToLower(q.host), map[string]string{"http": ":80", "https": ":443"}[scheme])
-	return strings.ToUpper(q.method) + "&" + percent(scheme+"://"+host+q.path) + "&" + percent(strings.Join(list, "&")), nil
+	base := percent(scheme + "://" + host + q.path)
+	return strings.ToUpper(q.method) + "&" + base + "&" + percent(strings.Join(list, "&")), nil
 }
 
-// queryPairs are the parameters of a query, encoded anew. What has no = is a name
-// with an empty value, as RQL has it; a plus is a blank, as in forms.
+// queryPairs returns the parameters of a query, encoded again. A part without = is a
+// name with an empty value, as in RQL; a plus is a space, as in forms.
 func queryPairs(query string) (pairs [][2]string, err error) {
 	for part := range strings.SplitSeq(query, "&") {
 		if part == "" {
@@ -158,7 +161,7 @@ func queryPairs(query string) (pairs [][2]string, err error) {
 	return pairs, nil
 }
 
-// percent encodes all but the unreserved characters of RFC 3986.
+// percent encodes all characters except the unreserved ones of RFC 3986.
 func percent(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
@@ -183,7 +186,7 @@ func (s *System) useNonce(nonce string, at int64) error {
 		}
 		for key, used := range s.store.nonces {
 			if now.Sub(time.Unix(used, 0)) > skew {
-				delete(s.store.nonces, key) // its timestamp refuses it from now on
+				delete(s.store.nonces, key) // its timestamp is too old now
 			}
 		}
 	}

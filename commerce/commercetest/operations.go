@@ -8,10 +8,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
-// Operations is the XML-RPC API of Operations, at /RPC2, as documented (commerce/WIRE.md#4):
-// pem.APS.getUserToken and nothing else. Its tokens let callers in to the Order Management. All
-// answers are HTTP 200, also those that say no, but for a missing HTTP Basic login, which is 401.
-func (s *System) Operations() http.Handler { return s.spoken(speakText, s.operations()) }
+// Operations returns a handler for the documented XML-RPC API of Operations
+// (commerce/WIRE.md#4), at /RPC2. It has only the method pem.APS.getUserToken, whose tokens the Order
+// Management accepts. Refusals are HTTP 200, except that of a missing HTTP Basic login,
+// which is 401.
+func (s *System) Operations() http.Handler { return s.withFaults(formatText, s.operations()) }
 
 func (s *System) operations() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +28,7 @@ func (s *System) operations() http.Handler {
 	})
 }
 
-// pemRefusal is the struct with which Operations says no (commerce/WIRE.md#4).
+// pemRefusal encodes the struct with which Operations refuses a call (commerce/WIRE.md#4).
 func pemRefusal(err error) ([]byte, error) {
 	return xmlrpc.EncodeResponse(xmlrpc.EncodeOptions{}, map[string]any{
 		"status": -1, "extype_id": 21, "module_id": "OpenAPI",
@@ -49,7 +50,7 @@ func (s *System) pem(c xmlrpc.Call, r *http.Request) (any, error) {
 	}
 	user, ok := in["user_id"].(int)
 	if !ok {
-		return nil, errors.New("the member user_id is missing or no integer")
+		return nil, errors.New("the member user_id is missing or not an integer")
 	}
 	if user != s.cfg.User {
 		return nil, fmt.Errorf("User #%d is not found", user) //nolint:staticcheck // a name

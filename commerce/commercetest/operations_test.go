@@ -20,7 +20,7 @@ func userToken(id string) string {
 
 var apsToken = regexp.MustCompile(`<name>aps_token</name><value><string>([^<]+)<`)
 
-func TestATokenOfOperationsLetsIn(t *testing.T) {
+func TestOperationsTokenExpires(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.TokenLifetime = time.Minute })
 	answer := r.rpc("/operations/RPC2", userToken("1"), nil)
@@ -43,10 +43,10 @@ func TestATokenOfOperationsLetsIn(t *testing.T) {
 	res, _ := r.send(http.MethodGet, "/simple/orders", "", map[string]string{
 		"X-Subscription-Key": commercetest.DefaultSimpleKey, "Authorization": "Bearer " + next,
 	})
-	require.Equal(t, http.StatusUnauthorized, res.StatusCode, "it is no token of Simple API")
+	require.Equal(t, http.StatusUnauthorized, res.Status, "it is no token of Simple API")
 }
 
-func TestATokenWithoutALifetimeStaysGood(t *testing.T) {
+func TestOperationsTokenWithoutLifetime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	token := apsToken.FindStringSubmatch(r.rpc("/operations/RPC2", userToken("1"), nil))[1]
@@ -55,7 +55,7 @@ func TestATokenWithoutALifetimeStaysGood(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 }
 
-func TestAClientRenewsAnExpiredToken(t *testing.T) {
+func TestClientRenewsExpiredToken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) {
 		c.TokenLifetime, c.User = time.Minute, 7
@@ -73,14 +73,14 @@ func TestAClientRenewsAnExpiredToken(t *testing.T) {
 	}
 }
 
-func TestOperationsRefusesByStructs(t *testing.T) {
+func TestOperationsRefusals(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	good := userToken("1")
 	for name, test := range map[string]struct{ body, says string }{
 		"another user":     {userToken("2"), "User #2 is not found"},
 		"no user":          {strings.Replace(good, "user_id", "user", 1), "user_id is missing"},
-		"a text":           {strings.NewReplacer("<i4>", "<string>", "</i4>", "</string>").Replace(good), "no integer"},
+		"a text":           {strings.NewReplacer("<i4>", "<string>", "</i4>", "</string>").Replace(good), "not an integer"},
 		"no struct":        {"<methodCall><methodName>pem.APS.getUserToken</methodName><params><param><value>1</value></param></params></methodCall>", "takes a struct"},
 		"nothing":          {"<methodCall><methodName>pem.APS.getUserToken</methodName></methodCall>", "not 0 parameters"},
 		"another method":   {strings.Replace(good, "getUserToken", "getAccountToken", 1), "no method pem.APS.getAccountToken"},
@@ -95,16 +95,16 @@ func TestOperationsRefusesByStructs(t *testing.T) {
 	requireGolden(t, "no_user.xml", r.rpc("/operations/RPC2", userToken("2"), nil))
 }
 
-func TestOperationsMayWantBasicAuth(t *testing.T) {
+func TestOperationsBasicAuth(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.OperationsUser, c.OperationsPassword = "bob", "s3cret-word" })
 	require.Contains(t, r.rpc("/operations/RPC2", userToken("1"), basicAuth("bob", "s3cret-word")), "aps_token")
 	for _, header := range []map[string]string{nil, basicAuth("bob", "s4cret-word"), basicAuth("eve", "s3cret-word")} {
 		res, body := r.send(http.MethodPost, "/operations/RPC2", userToken("1"), header)
-		require.Equal(t, http.StatusUnauthorized, res.StatusCode)
+		require.Equal(t, http.StatusUnauthorized, res.Status)
 		require.NotEmpty(t, res.Header.Get("WWW-Authenticate"))
 		require.NotContains(t, body, "s3cret-word")
 	}
 	res, _ := r.send(http.MethodPost, "/operations/other", userToken("1"), basicAuth("bob", "s3cret-word"))
-	require.Equal(t, http.StatusNotFound, res.StatusCode)
+	require.Equal(t, http.StatusNotFound, res.Status)
 }

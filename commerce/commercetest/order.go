@@ -9,38 +9,39 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// NewOrder is an order to place. Every field may be empty.
+// NewOrder describes an order for [System.Place]. Every field is optional.
 type NewOrder struct {
 	// Type is the order's type; "" means SO.
 	Type commerce.OrderType `json:"type,omitempty"`
-	// Vendor is the account that sells: a reseller's; "" means the provider's own.
+	// Vendor is the account that sells, such as a reseller's; "" means the provider's own.
 	Vendor string `json:"vendor,omitempty"`
-	// Customer and CustomerName are the account that buys; "" means an own one for this order.
+	// Customer and CustomerName are the account that buys; "" means a new one.
 	Customer     string `json:"customer,omitempty"`
 	CustomerName string `json:"customerName,omitempty"`
-	// Subscription is what the order makes or changes; "" means a new one.
+	// Subscription is what the order creates or changes; "" means a new one.
 	Subscription string `json:"subscription,omitempty"`
 	// Tenant is the APS id of the application's tenant; "" means the one of the subscription.
 	Tenant string `json:"tenant,omitempty"`
-	// Product is the product's id in Connect; "" means DefaultProduct.
+	// Product is the product's id in Connect; "" means [DefaultProduct].
 	Product string `json:"product,omitempty"`
 	// Total is the amount; the zero value means 12.50 USD.
 	Total commerce.Money `json:"total,omitzero"`
-	// Comments is the description, which is part of what Billing signs.
+	// Comments is the description, which is part of the text that Billing signs.
 	Comments string `json:"comments,omitempty"`
 	// Request is the type of the request to Connect; "" means the one for the order
 	// type: purchase for SO, cancel for CL and CF, change for CH, UG and DG, and
 	// none for the rest. Suspend and resume have no known order type.
 	Request connect.RequestType `json:"request,omitempty"`
-	// Trouble makes provisioning fail with this text before it calls Connect,
-	// until ClearTrouble. "" means no such trouble.
-	Trouble Trouble `json:"trouble,omitempty"`
+	// FailWith injects a failure: provisioning fails with this text before it calls
+	// Connect, until [System.FailWith] changes it. {subscription} and {customer} in the
+	// text are replaced. "" injects none.
+	FailWith string `json:"failWith,omitempty"`
 }
 
 // DefaultProduct is the product of orders that name none.
 const DefaultProduct = "PRD-100-200-300"
 
-// Order is one order as the store holds it.
+// Order is an order in the System.
 type Order struct {
 	ID         string `json:"id"`         // the APS id, a UUID
 	InternalID string `json:"internalId"` // the number in Billing
@@ -52,13 +53,13 @@ type Order struct {
 	// Failure is the text of the last failure; "" unless the order is failed.
 	Failure string `json:"failure,omitempty"`
 	// Cause is why it failed, whatever the text says; "" unless the order is failed.
-	// No API tells it.
+	// No API returns it.
 	Cause Cause `json:"cause,omitempty"`
 	// Offers are the manual transitions that the order offers now.
 	Offers []commerce.Status `json:"offers,omitempty"`
 
 	PlacedAt time.Time `json:"placedAt"`
-	FailedAt time.Time `json:"failedAt,omitzero"` // of the last failure; zero when it never failed
+	FailedAt time.Time `json:"failedAt,omitzero"` // of the last failure; zero if it never failed
 	Failures int       `json:"failures"`          // how often it failed
 	Pushes   int       `json:"pushes"`            // how many pushes were accepted
 	// CompletedAt is zero until the order completes.
@@ -74,9 +75,9 @@ type Order struct {
 	Comments     string         `json:"comments,omitempty"`
 	CreditCheck  bool           `json:"creditCheck,omitempty"` // as set through Simple API
 
-	Request   connect.RequestType `json:"request,omitempty"` // "" when the order sends none
-	Trouble   Trouble             `json:"trouble,omitempty"`
-	Forbidden string              `json:"forbidden,omitempty"` // why, when Forbid was called
+	Request   connect.RequestType `json:"request,omitempty"`   // "" if the order sends none
+	FailWith  string              `json:"failWith,omitempty"`  // the injected failure; "" if there is none
+	Forbidden string              `json:"forbidden,omitempty"` // the reason given to System.Forbid
 }
 
 // Cause is why an order really failed.
@@ -84,10 +85,10 @@ type Cause string
 
 // The causes of failures.
 const (
-	CauseConnect  Cause = "connect"  // Connect did not answer, or not as it should
-	CauseVendor   Cause = "vendor"   // Connect answered: the vendor, or Connect itself, said no
-	CauseTrouble  Cause = "trouble"  // the order's Trouble: Connect was not asked
-	CauseOperator Cause = "operator" // MarkFailed
+	CauseConnect  Cause = "connect"  // Connect did not answer, or not as expected
+	CauseVendor   Cause = "vendor"   // Connect answered: the vendor, or Connect itself, refused
+	CauseInjected Cause = "injected" // the order's FailWith: Connect was not called
+	CauseOperator Cause = "operator" // System.MarkFailed
 )
 
 func defaultTotal() commerce.Money {

@@ -16,7 +16,7 @@ const (
 	maxPushBody = 64 << 10
 )
 
-// orderManager is the HTTP face of commerce/WIRE.md#2.
+// orderManager serves the Order Management REST API (commerce/WIRE.md#2).
 func (s *System) orderManager() http.Handler {
 	mux := http.NewServeMux()
 	for _, end := range []string{"", "/{$}"} {
@@ -32,8 +32,8 @@ func (s *System) orderManager() http.Handler {
 	return s.authorized(mux)
 }
 
-// authorized lets callers pass who have an APS token, or sign as the OAuth consumer.
-// Answers to the latter say that they came through the booster (commerce/WIRE.md#2.2).
+// authorized accepts callers with an APS token, and those who sign as the OAuth
+// consumer. Answers to the latter have the header of the booster (commerce/WIRE.md#2.2).
 func (s *System) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		why := ""
@@ -53,12 +53,12 @@ func (s *System) authorized(next http.Handler) http.Handler {
 	})
 }
 
-// checkToken tells what is wrong with an APS token; "" when it is good.
+// checkToken returns what is wrong with an APS token, or "".
 func (s *System) checkToken(value string) string {
 	switch {
 	case value == "":
 		return "the header APS-Token is missing"
-	case same(value, s.cfg.Token), s.holds(tokenAPS, value):
+	case same(value, s.cfg.Token), s.validToken(tokenAPS, value):
 		return ""
 	default:
 		return "the header APS-Token is not valid"
@@ -83,7 +83,7 @@ func (s *System) serveList(w http.ResponseWriter, r *http.Request) {
 	found, complete := q.run(orders, s.cfg.MaxPage)
 	answer := make([]wireOrder, len(found))
 	for i := range found {
-		answer[i] = s.wire(&found[i], q.details || s.cfg.ListDetails)
+		answer[i] = s.wire(found[i], q.details || s.cfg.ListDetails)
 		if q.orderDetails {
 			answer[i].OrderDetails = []wireDetail{{SubscriptionID: found[i].Subscription}}
 		}
@@ -108,11 +108,11 @@ func (s *System) serveOrder(w http.ResponseWriter, r *http.Request) {
 func (s *System) servePush(w http.ResponseWriter, r *http.Request) {
 	to, err := readPush(http.MaxBytesReader(w, r.Body, maxPushBody))
 	if err != nil {
-		s.refused(ByOrderManager, r.PathValue("id"), http.StatusBadRequest)
+		s.refused(OriginOrderManager, r.PathValue("id"), http.StatusBadRequest)
 		writeError(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
-	p := s.push(attempt{by: ByOrderManager, id: r.PathValue("id"), to: to})
+	p := s.push(attempt{origin: OriginOrderManager, id: r.PathValue("id"), to: to})
 	if !p.accepted {
 		writeError(w, p.status, p.code, p.message)
 		return
@@ -125,13 +125,8 @@ func readPush(body io.Reader) (commerce.Status, error) {
 	var push struct {
 		OfStatus commerce.Status `json:"ofStatus"`
 	}
-	dec := json.NewDecoder(body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&push); err != nil {
-		return "", fmt.Errorf(`the body is not {"ofStatus":"<status>"}: %w`, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return "", errors.New(`the body goes on after {"ofStatus":"<status>"}`)
+	if err := decodeStrictly(body, &push); err != nil {
+		return "", fmt.Errorf(`want {"ofStatus":"<status>"}: %w`, err)
 	}
 	if push.OfStatus == "" {
 		return "", errors.New(`the body names no status: want {"ofStatus":"<status>"}`)
@@ -139,33 +134,40 @@ func readPush(body io.Reader) (commerce.Status, error) {
 	return push.OfStatus, nil
 }
 
-// refused writes down a push that could not be understood.
-func (s *System) refused(by, id string, status int) {
+// refused records a push that could not be read.
+func (s *System) refused(origin Origin, id string, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Call{At: s.cfg.Now(), By: by, Order: id, HTTPStatus: status}
-	if rec := s.lookUp(by, id); rec != nil {
+	c := Call{At: s.cfg.Now(), Origin: origin, Order: id, HTTPStatus: status}
+	if rec := s.lookUp(origin, id); rec != nil {
 		c.Number, c.From, c.Failure = rec.Number, rec.Status, rec.Failures
 	}
-	s.enter(c)
+	s.record(c)
 }
 
-// visible returns the orders that an account sees, as readers see them, and
+// visible returns copies of the orders that an account sees, as APIs return them, and
 // reports whether there is such an account.
-func (s *System) visible(account string) ([]Order, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.cfg.Now()
-	orders := make([]Order, 0, len(s.store.records))
-	for _, rec := range s.store.records {
-		if s.sees(account, rec) {
-			orders = append(orders, rec.view(now))
-		}
-	}
+func (s *System) visible(account string) ([]*Order, bool) {
+	orders := s.views(func(rec *record) bool { return s.sees(account, rec) })
 	return orders, len(orders) > 0 || s.seesAll(account)
 }
 
-// read returns one order as readers see it, by its APS id only.
+// views returns copies of some orders, as APIs return them, oldest first.
+func (s *System) views(shown func(*record) bool) []*Order {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	var orders []*Order
+	for _, rec := range s.store.records {
+		if shown(rec) {
+			o := rec.view(now)
+			orders = append(orders, &o)
+		}
+	}
+	return orders
+}
+
+// read returns one order as APIs return it, by its APS id only.
 func (s *System) read(account, id string) (Order, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,18 +178,18 @@ func (s *System) read(account, id string) (Order, bool) {
 	return rec.view(s.cfg.Now()), true
 }
 
-// seesAll is true for the provider and for a caller who names no account.
+// seesAll reports whether an account is the provider, or "".
 func (s *System) seesAll(account string) bool {
 	return account == "" || account == s.cfg.ProviderAccount
 }
 
-// sees reports whether an account sold or bought the order, or sees all.
+// sees reports whether an account sold or bought the order, or sees all orders.
 func (s *System) sees(account string, rec *record) bool {
 	return s.seesAll(account) || rec.Vendor == account || rec.Customer == account
 }
 
-// wireOrder is the JSON of commerce/WIRE.md#2.4. The four ids after the name of the customer are
-// inferred.
+// wireOrder is the JSON of commerce/WIRE.md#2.4. The four ids after EndCustomerName
+// are inferred.
 type wireOrder struct {
 	OrderID            string                      `json:"orderId"`
 	InternalID         string                      `json:"internalId"`
@@ -244,7 +246,7 @@ func (s *System) wire(o *Order, details bool) wireOrder {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a caller that has gone away is no concern here
+	_ = json.NewEncoder(w).Encode(body) // the caller may have gone
 }
 
 // writeError is the APS error of commerce/WIRE.md#2.6. The types are inferred.

@@ -17,7 +17,7 @@ import (
 
 const orders = "/aps/2/services/order-manager/orders"
 
-// shop is a rig with orders of several kinds:
+// shop is a rig with four orders:
 //
 //	1 SO000001 PF direct Acme    12.5    02:00
 //	2 CH000002 PF reseller Bolt  100     02:05
@@ -50,7 +50,7 @@ func numbers(t *testing.T, body string) []string {
 	return found
 }
 
-func TestListsAnswerRQL(t *testing.T) {
+func TestListQuery(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	const so1, ch2, bo3, so4 = "SO000001", "CH000002", "BO000003", "SO000004"
@@ -101,7 +101,7 @@ func TestListsAnswerRQL(t *testing.T) {
 	}
 }
 
-func TestAPartialListIs206(t *testing.T) {
+func TestPartialListIs206(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		query   string
@@ -134,7 +134,7 @@ func TestAPartialListIs206(t *testing.T) {
 	}
 }
 
-func TestABadQueryIsAnErrorThatSaysWhy(t *testing.T) {
+func TestListQueryErrors(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	for query, want := range map[string]string{
@@ -158,7 +158,7 @@ func TestABadQueryIsAnErrorThatSaysWhy(t *testing.T) {
 	}
 }
 
-func TestTheOrderIsWrittenAsDocumented(t *testing.T) {
+func TestOrderJSON(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	failed := r.order("CH000002")
@@ -176,7 +176,7 @@ func TestTheOrderIsWrittenAsDocumented(t *testing.T) {
 	}
 }
 
-func TestListsCarryDetailsWhenAsked(t *testing.T) {
+func TestListDetails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		query  string
@@ -201,7 +201,7 @@ func TestListsCarryDetailsWhenAsked(t *testing.T) {
 	}
 }
 
-func TestAnAccountSeesItsOrders(t *testing.T) {
+func TestAccountSeesItsOrders(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	for account, want := range map[string][]string{
@@ -225,7 +225,7 @@ func TestAnAccountSeesItsOrders(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 }
 
-func TestOnlyTheRightTokenPasses(t *testing.T) {
+func TestTokenIsRequired(t *testing.T) {
 	t.Parallel()
 	r := shop(t, func(c *commercetest.Config) { c.Token = "right" })
 	id := r.order("SO000001").ID
@@ -246,7 +246,7 @@ func TestOnlyTheRightTokenPasses(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 }
 
-func TestPushesAreAcceptedOrRefusedByWhatTheOrderOffers(t *testing.T) {
+func TestPushIsAcceptedOnlyIfOffered(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	failed, working := r.order("SO000001"), r.order("SO000004")
@@ -260,7 +260,7 @@ func TestPushesAreAcceptedOrRefusedByWhatTheOrderOffers(t *testing.T) {
 		{"nothing", failed.ID, ``, 400, "ofStatus"},
 		{"no status", failed.ID, `{}`, 400, "names no status"},
 		{"another field", failed.ID, `{"status":"PD"}`, 400, "unknown field"},
-		{"two bodies", failed.ID, `{"ofStatus":"PD"}{"ofStatus":"PD"}`, 400, "goes on"},
+		{"two bodies", failed.ID, `{"ofStatus":"PD"}{"ofStatus":"PD"}`, 400, "text after"},
 		{"a number", failed.ID, `{"ofStatus":5}`, 400, "ofStatus"},
 		{"a status that is not offered", failed.ID, `{"ofStatus":"PR"}`, 409, `offers no transition to \"PR\"; it offers CL, PD`},
 		{"an order that offers nothing", working.ID, `{"ofStatus":"PD"}`, 409, "it offers none"},
@@ -279,13 +279,13 @@ func TestPushesAreAcceptedOrRefusedByWhatTheOrderOffers(t *testing.T) {
 	require.Empty(t, r.sys.Violations())
 }
 
-func TestTheStatusOfARefusalCanBeChosen(t *testing.T) {
+func TestRefusedPushStatus(t *testing.T) {
 	t.Parallel()
 	r := shop(t, func(c *commercetest.Config) { c.RefusedPush = http.StatusBadRequest })
 	require.Equal(t, http.StatusBadRequest, r.push(r.order("SO000001").ID, commerce.StatusProvisioning))
 }
 
-func TestOtherPathsAndMethodsAreNotFound(t *testing.T) {
+func TestUnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	id := r.order("SO000001").ID
@@ -301,7 +301,7 @@ func TestOtherPathsAndMethodsAreNotFound(t *testing.T) {
 	}
 }
 
-func TestFaultsSpoilCalls(t *testing.T) {
+func TestFaultLosesAnswerOfPush(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	id := r.order("SO000001").ID
@@ -316,7 +316,7 @@ func TestFaultsSpoilCalls(t *testing.T) {
 	require.Equal(t, http.StatusConflict, r.push(id, commerce.StatusPaid), "the fault is used up")
 }
 
-func TestTheSystemCanBeClosedAndStartedAgain(t *testing.T) {
+func TestCloseAndStartAgain(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	require.NoError(t, r.sys.Close())

@@ -18,9 +18,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// TestWhateverHappensTheBooksAgree lets orders, outages, pushes and time come in
-// any order.
-func TestWhateverHappensTheBooksAgree(t *testing.T) {
+// TestLedgerAgreesWithOrders performs orders, outages, pushes and time in random order.
+func TestLedgerAgreesWithOrders(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		now := newClock()

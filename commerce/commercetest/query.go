@@ -5,77 +5,67 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// query is an RQL query over the orders (commerce/WIRE.md#2.5).
+// query is an RQL query for orders (commerce/WIRE.md#2.5).
 type query struct {
-	terms        []predicate
-	sort         []sortKey
+	terms        []func(*Order) bool
+	sort         []testkit.SortKey[*Order]
 	start, count int
-	details      bool // select(orderDetails) and its like: lists carry what single orders have
+	details      bool // by select(orderDetails) and similar: lists have what single orders have
 	orderDetails bool
 }
 
-type predicate func(*Order) bool
-
-type sortKey struct {
-	field      field
-	descending bool
-}
-
-// field reads a property of an order as text.
-type field func(*Order) string
-
-// fields are the properties that can be asked for. Which ones the real system
-// takes is not known (commerce/WIRE.md#8.3).
-var fields = map[string]field{
-	"orderId":            func(o *Order) string { return o.ID },
-	"internalId":         func(o *Order) string { return o.InternalID },
-	"orderNumber":        func(o *Order) string { return o.Number },
-	"type":               func(o *Order) string { return string(o.Type) },
-	"status":             func(o *Order) string { return string(o.Status) },
-	"provisioningStatus": func(o *Order) string { return string(o.Provisioning) },
-	"orderDate":          func(o *Order) string { return o.PlacedAt.Format(time.RFC3339) },
-	"endCustomerName":    func(o *Order) string { return o.CustomerName },
-	"vendorAccountId":    func(o *Order) string { return o.Vendor },
-	"customerId":         func(o *Order) string { return o.Customer },
-	"subscriptionId":     func(o *Order) string { return o.Subscription },
-	"tenantId":           func(o *Order) string { return o.Tenant },
-	"total.code":         func(o *Order) string { return o.Total.Currency },
-	"total.value":        func(o *Order) string { return o.Total.Amount.String() },
-}
-
-func fieldNamed(name string) (field, error) {
-	if f, ok := fields[name]; ok {
-		return f, nil
+// table has the properties that a query may name. The real list is unknown (commerce/WIRE.md#8.3).
+var table = func() testkit.Table[*Order] {
+	t := testkit.Table[*Order]{
+		Fields: map[string]testkit.Field[*Order]{}, Unknown: "orders have no property %q", Compare: compare, Like: like,
 	}
-	return nil, fmt.Errorf("orders have no property %q to ask for", name)
-}
+	for name, value := range map[string]func(*Order) string{
+		"orderId":            func(o *Order) string { return o.ID },
+		"internalId":         func(o *Order) string { return o.InternalID },
+		"orderNumber":        func(o *Order) string { return o.Number },
+		"type":               func(o *Order) string { return string(o.Type) },
+		"status":             func(o *Order) string { return string(o.Status) },
+		"provisioningStatus": func(o *Order) string { return string(o.Provisioning) },
+		"orderDate":          func(o *Order) string { return o.PlacedAt.Format(time.RFC3339) },
+		"endCustomerName":    func(o *Order) string { return o.CustomerName },
+		"vendorAccountId":    func(o *Order) string { return o.Vendor },
+		"customerId":         func(o *Order) string { return o.Customer },
+		"subscriptionId":     func(o *Order) string { return o.Subscription },
+		"tenantId":           func(o *Order) string { return o.Tenant },
+		"total.code":         func(o *Order) string { return o.Total.Currency },
+		"total.value":        func(o *Order) string { return o.Total.Amount.String() },
+	} {
+		t.Fields[name] = testkit.Field[*Order]{
+			Operators: "eq ne like gt ge lt le in out null",
+			Values:    func(o *Order) []string { return []string{value(o)} },
+		}
+	}
+	return t
+}()
 
 func parseQuery(raw string) (*query, error) {
 	q := &query{count: defaultCount}
-	if raw == "" {
-		return q, nil
-	}
 	terms, err := rql.Parse(rql.APS, raw)
 	if err != nil {
 		return nil, err
 	}
-	for i := range terms {
-		if err := q.add(&terms[i]); err != nil {
+	for _, e := range terms {
+		if err := q.add(e); err != nil {
 			return nil, err
 		}
 	}
 	return q, nil
 }
 
-func (q *query) add(e *rql.Expr) error {
+func (q *query) add(e rql.Expr) error {
 	switch e.Op {
 	case "sort":
 		return q.addSort(e.Args)
@@ -92,23 +82,19 @@ func (q *query) add(e *rql.Expr) error {
 		}
 		return nil
 	default:
-		p, err := compile(e)
-		if err != nil {
-			return err
-		}
-		q.terms = append(q.terms, p)
-		return nil
+		term, err := table.Filter(e)
+		q.terms = append(q.terms, term)
+		return err
 	}
 }
 
 func (q *query) addSort(args []rql.Arg) error {
 	for _, a := range args {
-		name, descending := strings.CutPrefix(a.Value, "-")
-		f, err := fieldNamed(strings.TrimPrefix(name, "+"))
+		f, err := table.Field(strings.TrimLeft(a.Value, "+-"))
 		if err != nil {
 			return fmt.Errorf("sort: %w", err)
 		}
-		q.sort = append(q.sort, sortKey{f, descending})
+		q.sort = append(q.sort, testkit.SortKey[*Order]{Field: f, Descending: strings.HasPrefix(a.Value, "-")})
 	}
 	return nil
 }
@@ -128,32 +114,21 @@ func (q *query) setLimit(args []rql.Arg) error {
 }
 
 // shuffle prepares orders for a sort that leaves ties in another order on each call.
-func (s *System) shuffle(orders []Order) {
+func (s *System) shuffle(orders []*Order) {
 	random := rand.New(rand.NewPCG(s.cfg.Seed, s.shuffles.Add(1)))
 	random.Shuffle(len(orders), func(i, j int) { orders[i], orders[j] = orders[j], orders[i] })
 }
 
-// run returns the page that the query asks for, and whether it is all there is.
-// Orders come in the order of placing unless the query sorts them.
-func (q *query) run(orders []Order, maxPage int) (page []Order, complete bool) {
+// run returns the page that the query selects, and whether it has all orders found.
+// Orders are in the order of placing unless the query sorts them.
+func (q *query) run(orders []*Order, maxPage int) (page []*Order, complete bool) {
 	found := orders[:0]
-	for i := range orders {
-		if q.match(&orders[i]) {
-			found = append(found, orders[i])
+	for _, o := range orders {
+		if matches(q.terms, o) {
+			found = append(found, o)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Order) int {
-		for _, key := range q.sort {
-			c := compare(key.field(&a), key.field(&b))
-			if key.descending {
-				c = -c
-			}
-			if c != 0 {
-				return c
-			}
-		}
-		return 0
-	})
+	table.Sort(found, q.sort)
 	count := q.count
 	if maxPage > 0 {
 		count = min(count, maxPage)
@@ -163,95 +138,17 @@ func (q *query) run(orders []Order, maxPage int) (page []Order, complete bool) {
 	return found[from:to], to-from == len(found)
 }
 
-func (q *query) match(o *Order) bool {
-	for _, p := range q.terms {
-		if !p(o) {
+// matches reports whether all terms hold for an order.
+func matches(terms []func(*Order) bool, o *Order) bool {
+	for _, term := range terms {
+		if !term(o) {
 			return false
 		}
 	}
 	return true
 }
 
-func compile(e *rql.Expr) (predicate, error) {
-	switch e.Op {
-	case "and", "or", "not":
-		return compileLogical(e)
-	case "in", "out":
-		return compileList(e)
-	case "eq", "ne", "like", "gt", "ge", "lt", "le":
-		return compileComparison(e)
-	default:
-		return nil, fmt.Errorf("there is no operator %q for orders", e.Op)
-	}
-}
-
-func compileLogical(e *rql.Expr) (predicate, error) {
-	var terms []predicate
-	for _, a := range e.Args {
-		if a.Expr == nil {
-			return nil, fmt.Errorf("%s wants expressions", e.Op)
-		}
-		p, err := compile(a.Expr)
-		if err != nil {
-			return nil, err
-		}
-		terms = append(terms, p)
-	}
-	switch {
-	case len(terms) == 0 || (e.Op == "not" && len(terms) > 1):
-		return nil, fmt.Errorf("%s does not take %d expressions", e.Op, len(terms))
-	case e.Op == "not":
-		return func(o *Order) bool { return !terms[0](o) }, nil
-	case e.Op == "or":
-		return func(o *Order) bool {
-			return slices.ContainsFunc(terms, func(p predicate) bool { return p(o) })
-		}, nil
-	default:
-		return func(o *Order) bool {
-			return !slices.ContainsFunc(terms, func(p predicate) bool { return !p(o) })
-		}, nil
-	}
-}
-
-func compileList(e *rql.Expr) (predicate, error) {
-	if len(e.Args) != 2 || len(e.Args[1].List) == 0 {
-		return nil, fmt.Errorf("%s wants (property,(value,…)) with at least one value", e.Op)
-	}
-	f, err := fieldNamed(e.Args[0].Value)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Op, err)
-	}
-	list, wanted := e.Args[1].List, e.Op == "in"
-	return func(o *Order) bool {
-		have := f(o)
-		return wanted == slices.ContainsFunc(list, func(v string) bool { return compare(have, v) == 0 })
-	}, nil
-}
-
-func compileComparison(e *rql.Expr) (predicate, error) {
-	if len(e.Args) != 2 || e.Args[1].Expr != nil || e.Args[1].List != nil {
-		return nil, fmt.Errorf("%s wants (property,value)", e.Op)
-	}
-	f, err := fieldNamed(e.Args[0].Value)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Op, err)
-	}
-	v := e.Args[1].Value
-	if e.Op == "like" {
-		return func(o *Order) bool { return glob(v, f(o)) }, nil
-	}
-	holds := map[string]func(int) bool{
-		"eq": func(c int) bool { return c == 0 },
-		"ne": func(c int) bool { return c != 0 },
-		"gt": func(c int) bool { return c > 0 },
-		"ge": func(c int) bool { return c >= 0 },
-		"lt": func(c int) bool { return c < 0 },
-		"le": func(c int) bool { return c <= 0 },
-	}[e.Op]
-	return func(o *Order) bool { return holds(compare(f(o), v)) }, nil
-}
-
-// compare orders two values as times, as numbers, or else as text, by what both are.
+// compare orders two values as times or as numbers, if both are, or else as text.
 func compare(a, b string) int {
 	if ta, ok := instant(a); ok {
 		if tb, ok := instant(b); ok {
@@ -266,7 +163,7 @@ func compare(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// instant reads a time, or a day as its beginning in UTC.
+// instant reads a time, or a date as its beginning in UTC.
 func instant(s string) (time.Time, bool) {
 	if len(s) < len(time.DateOnly) || s[4] != '-' {
 		return time.Time{}, false
@@ -279,29 +176,29 @@ func instant(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// glob matches * as any text and ? as any one character, which APS has and
-// Connect has not.
-func glob(pattern, s string) bool {
-	p, text := []rune(pattern), []rune(s)
-	star, mark := -1, 0
-	i, j := 0, 0
-	for j < len(text) {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, mark = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == text[j]):
-			i++
-			j++
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
+// like returns the test for a pattern in which * matches any text and ? any one
+// character, which APS has and Connect has not. It tries again from the last * only.
+func like(pattern string) func(string) bool {
+	p := []rune(pattern)
+	return func(value string) bool {
+		text := []rune(value)
+		star, mark := -1, 0
+		i, j := 0, 0
+		for j < len(text) {
+			switch {
+			case i < len(p) && p[i] == '*':
+				star, mark = i, j
+				i++
+			case i < len(p) && (p[i] == '?' || p[i] == text[j]):
+				i++
+				j++
+			case star >= 0:
+				mark++
+				i, j = star+1, mark
+			default:
+				return false
+			}
 		}
+		return strings.Trim(string(p[i:]), "*") == ""
 	}
-	for i < len(p) && p[i] == '*' {
-		i++
-	}
-	return i == len(p)
 }

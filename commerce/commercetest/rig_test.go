@@ -16,29 +16,12 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// clock is moved by the test.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
+func newClock() *testkit.Clock { return testkit.NewClock(time.Date(2026, 3, 7, 2, 0, 0, 0, time.UTC)) }
 
-func newClock() *clock { return &clock{t: time.Date(2026, 3, 7, 2, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-// fakeConnect is the little of Connect that provisioning needs.
+// fakeConnect is the part of Connect that provisioning calls.
 type fakeConnect struct {
 	now func() time.Time
 
@@ -167,10 +150,10 @@ func (f *fakeConnect) list(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(found)
 }
 
-// rig is a Commerce and a fake Connect, both on real HTTP, with a clock of the test.
+// rig is a Commerce and a fake Connect on real sockets, with a clock that the test sets.
 type rig struct {
 	t       *testing.T
-	clock   *clock
+	clock   *testkit.Clock
 	connect *fakeConnect
 	sys     *commercetest.System
 	base    string
@@ -216,7 +199,7 @@ func (r *rig) order(id string) commercetest.Order {
 	return o
 }
 
-// failed places an order in an outage and lets its old event run out.
+// failed places an order during an outage and waits until its old event has ended.
 func (r *rig) failed(n commercetest.NewOrder) commercetest.Order {
 	r.t.Helper()
 	r.connect.set(func(f *fakeConnect) { f.down = true })
@@ -237,17 +220,16 @@ func (r *rig) call(method, path, body string) (int, string) {
 
 func (r *rig) callAs(token, method, path, body string) (int, string) {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), method, r.base+path, strings.NewReader(body))
+	res, answer := r.send(method, path, body, map[string]string{"APS-Token": token})
+	return res.Status, answer
+}
+
+// send makes a request and returns its response, and the body again.
+func (r *rig) send(method, path, body string, header map[string]string) (testkit.Reply, string) {
+	r.t.Helper()
+	res, err := testkit.Send(r.t.Context(), http.DefaultClient, method, r.base+path, body, header)
 	require.NoError(r.t, err)
-	if token != "" {
-		req.Header.Set("APS-Token", token)
-	}
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(r.t, err)
-	defer func() { require.NoError(r.t, res.Body.Close()) }()
-	data, err := io.ReadAll(res.Body)
-	require.NoError(r.t, err)
-	return res.StatusCode, string(data)
+	return res, res.Body
 }
 
 func (r *rig) push(id string, to commerce.Status) int {

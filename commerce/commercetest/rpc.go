@@ -6,12 +6,14 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
-// serveRPC answers one XML-RPC call: call makes the result, and fail the answer to
-// an error, be it of call or of the document.
-func serveRPC(w http.ResponseWriter, r *http.Request, o xmlrpc.EncodeOptions, call func(xmlrpc.Call) (any, error), fail func(error) ([]byte, error)) {
+// serveRPC answers one XML-RPC call: call returns the result, and fail encodes the
+// answer to an error of call or of the document.
+func serveRPC(w http.ResponseWriter, r *http.Request, o xmlrpc.EncodeOptions,
+	call func(xmlrpc.Call) (any, error), fail func(error) ([]byte, error),
+) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "XML-RPC is spoken by POST", http.StatusMethodNotAllowed)
+		http.Error(w, "XML-RPC requires POST", http.StatusMethodNotAllowed)
 		return
 	}
 	body, err := func() ([]byte, error) {
@@ -33,14 +35,13 @@ func serveRPC(w http.ResponseWriter, r *http.Request, o xmlrpc.EncodeOptions, ca
 		return
 	}
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-	_, _ = w.Write(body) // a caller that has gone away is no concern here
+	_, _ = w.Write(body) // the caller may have gone
 }
 
-// isRPCPath accepts the path of XML-RPC and the root, as the real servers do
-// (commerce/WIRE.md#1.1).
+// isRPCPath reports whether a path is that of XML-RPC or the root, as in the real servers (commerce/WIRE.md#1.1).
 func isRPCPath(path string) bool { return path == "" || path == "/" || path == "/RPC2" }
 
-// basic reports whether a request has this user and password by HTTP Basic.
+// basic reports whether a request has the user and password by HTTP Basic.
 func basic(r *http.Request, user, password string) bool {
 	u, p, ok := r.BasicAuth()
 	userOK, passwordOK := same(u, user), same(p, password)

@@ -10,9 +10,9 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// signature is what OrderStatusChange_API wants as proof that its caller has read
-// the order (commerce/WIRE.md#1.5): id, number, time of creation, currency, a blank, total and
-// comments; without blanks at the end.
+// signature is the proof for OrderStatusChange_API that the caller has read the order
+// (commerce/WIRE.md#1.5): the MD5 of id, number, time of creation, currency, a space,
+// total and comments, without trailing spaces.
 func signature(o *Order, digits int32) string {
 	var b strings.Builder
 	b.WriteString(o.InternalID)
@@ -26,14 +26,14 @@ func signature(o *Order, digits int32) string {
 	return fmt.Sprintf("%x", md5.Sum([]byte(text))) //nolint:gosec // Billing signs with it
 }
 
-// plainAmount has exactly so many digits behind the point: more are cut, fewer are
-// filled up. There is no separator of thousands (inferred).
+// plainAmount formats an amount with exactly digits decimal places, truncated or filled
+// with zeros, and without thousands separators (inferred).
 func plainAmount(d decimal.Decimal, digits int32) string {
 	return d.Truncate(digits).StringFixed(digits)
 }
 
-// precisions are the currencies whose amounts have not two digits behind the point,
-// by ISO 4217. They stand for column 3 of currencies.txt (commerce/WIRE.md#1.5).
+// precisions are the decimal places of currencies that do not have two, by ISO 4217, in
+// place of column 3 of currencies.txt (commerce/WIRE.md#1.5).
 var precisions = func() map[string]int {
 	m := map[string]int{"CLF": 4, "UYW": 4}
 	for _, code := range strings.Fields("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF") {

@@ -11,7 +11,7 @@ import (
 )
 
 // The vectors of commerce/WIRE.md#1.5, one of which no order of the store can have.
-func TestTheSignatureIsThatOfTheFacts(t *testing.T) {
+func TestSignature(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		id, number                 string

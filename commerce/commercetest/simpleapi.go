@@ -1,6 +1,7 @@
 package commercetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,18 +18,19 @@ import (
 )
 
 const (
-	// noEntity is how Simple API says that there is no such thing, with 400 (commerce/WIRE.md#3).
+	// noEntity is the answer of Simple API for an unknown id, with 400 (commerce/WIRE.md#3).
 	noEntity     = "No entity has been found"
 	maxSimple    = 64 << 10 // bytes of a body
-	simpleLimit  = 10       // orders of a page, commerce/WIRE.md#3
+	simpleLimit  = 10       // orders per page, commerce/WIRE.md#3
 	keycloakPath = "/auth/realms/{realm}/protocol/openid-connect/token"
 )
 
-// SimpleAPI is the Simple API for resellers, as documented (commerce/WIRE.md#3): POST /token, GET
-// /orders, /resellers/{id}/orders and /orders/{id}, and PATCH /orders/{id}; and the token endpoint
-// of Keycloak, as a public client uses it. It knows orders by their billing id, oldest first, and
-// has neither the reason of a failure nor the moves that an order offers.
-func (s *System) SimpleAPI() http.Handler { return s.spoken(speakSimple, s.simple()) }
+// SimpleAPI returns a handler for the documented Simple API for resellers
+// (commerce/WIRE.md#3): POST /token, GET /orders, /resellers/{id}/orders and
+// /orders/{id}, and PATCH /orders/{id}; and the token endpoint of Keycloak, as a public
+// client uses it. It identifies orders by their billing id,
+// lists the oldest first, and returns neither failures nor possible transitions.
+func (s *System) SimpleAPI() http.Handler { return s.withFaults(formatSimple, s.simple()) }
 
 func (s *System) simple() http.Handler {
 	api := http.NewServeMux()
@@ -46,7 +48,7 @@ func (s *System) simple() http.Handler {
 	return mux
 }
 
-// subscribed lets callers pass who have the subscription key.
+// subscribed accepts callers with the subscription key.
 func (s *System) subscribed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !same(r.Header.Get("X-Subscription-Key"), s.cfg.SimpleKey) {
@@ -57,11 +59,11 @@ func (s *System) subscribed(next http.Handler) http.Handler {
 	})
 }
 
-// bearer lets callers pass who have a token.
+// bearer accepts callers with a token.
 func (s *System) bearer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") || !s.holds(tokenSimple, value) {
+		if !strings.EqualFold(scheme, "Bearer") || !s.validToken(tokenSimple, value) {
 			simpleError(w, http.StatusUnauthorized, "Unauthorized", "the token is missing, wrong or expired")
 			return
 		}
@@ -69,14 +71,14 @@ func (s *System) bearer(next http.Handler) http.Handler {
 	})
 }
 
-// simpleToken is the login of the specification (variant A).
+// simpleToken serves the login of the specification (variant A).
 func (s *System) simpleToken(w http.ResponseWriter, r *http.Request) {
 	if !basic(r, s.cfg.SimpleUser, s.cfg.SimplePassword) {
 		simpleError(w, http.StatusUnauthorized, "Unauthorized", "user or password is missing or wrong")
 		return
 	}
 	var in struct {
-		Marketplace string `json:"marketplace"` // any will do
+		Marketplace string `json:"marketplace"` // any value is accepted
 	}
 	if err := decodeStrictly(http.MaxBytesReader(w, r.Body, maxSimple), &in); err != nil {
 		simpleError(w, http.StatusBadRequest, "BadRequest", err.Error())
@@ -88,14 +90,14 @@ func (s *System) simpleToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// keycloakToken is the login by Keycloak (variant B).
+// keycloakToken serves the login by Keycloak (variant B).
 func (s *System) keycloakToken(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, code, text string) {
 		writeJSON(w, status, map[string]string{"error": code, "error_description": text})
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxSimple)
 	if err := r.ParseForm(); err != nil {
-		refuse(http.StatusBadRequest, "invalid_request", "the body is no form")
+		refuse(http.StatusBadRequest, "invalid_request", "the body is not a form")
 		return
 	}
 	get := r.PostForm.Get
@@ -132,19 +134,19 @@ func (s *System) simpleList(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.cfg.ShuffleTies {
 		s.shuffle(orders)
-		slices.SortStableFunc(orders, func(a, b Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
+		slices.SortStableFunc(orders, func(a, b *Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
 	}
-	data := []simpleWire{} // an empty list is no null
+	data := []simpleWire{} // not null if it is empty
 	total := 0
 	if s.cfg.MaxPage > 0 {
 		q.limit = min(q.limit, s.cfg.MaxPage)
 	}
-	for i := range orders {
-		if !q.match(&orders[i]) {
+	for _, o := range orders {
+		if !matches(q.terms, o) {
 			continue
 		}
 		if total >= q.offset && len(data) < q.limit {
-			data = append(data, simpleForm(&orders[i], false))
+			data = append(data, simpleForm(o, false))
 		}
 		total++
 	}
@@ -155,17 +157,11 @@ func (s *System) simpleList(w http.ResponseWriter, r *http.Request) {
 }
 
 // simpleOrders are the orders that the caller sees, or those among them that a
-// reseller sold; and whether there is that reseller.
-func (s *System) simpleOrders(reseller string) ([]Order, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.cfg.Now()
-	var orders []Order
-	for _, rec := range s.store.records {
-		if s.inSimpleScope(rec) && (reseller == "" || rec.Vendor == reseller) {
-			orders = append(orders, rec.view(now))
-		}
-	}
+// reseller sold, and whether that reseller exists.
+func (s *System) simpleOrders(reseller string) ([]*Order, bool) {
+	orders := s.views(func(rec *record) bool {
+		return s.inSimpleScope(rec) && (reseller == "" || rec.Vendor == reseller)
+	})
 	return orders, len(orders) > 0 || reseller == "" || reseller == s.cfg.SimpleReseller
 }
 
@@ -176,7 +172,7 @@ func (s *System) inSimpleScope(rec *record) bool {
 
 func (s *System) simpleOrder(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	rec := s.lookUp(BySimpleAPI, r.PathValue("id"))
+	rec := s.lookUp(OriginSimpleAPI, r.PathValue("id"))
 	var o Order
 	if rec != nil {
 		o = rec.view(s.cfg.Now())
@@ -189,12 +185,12 @@ func (s *System) simpleOrder(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, simpleForm(&o, true))
 }
 
-// simplePatch is a push when it names a status.
+// simplePatch serves PATCH, which is a push if it contains a status.
 func (s *System) simplePatch(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	patch, err := readPatch(http.MaxBytesReader(w, r.Body, maxSimple))
 	if err != nil {
-		s.refused(BySimpleAPI, id, http.StatusBadRequest)
+		s.refused(OriginSimpleAPI, id, http.StatusBadRequest)
 		simpleError(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
@@ -207,14 +203,10 @@ func (s *System) simplePatch(w http.ResponseWriter, r *http.Request) {
 	if patch.StatusCode == nil {
 		p = s.setOnly(id, set)
 	} else {
-		p = s.push(attempt{by: BySimpleAPI, id: id, to: *patch.StatusCode, with: set})
+		p = s.push(attempt{origin: OriginSimpleAPI, id: id, to: *patch.StatusCode, with: set})
 	}
 	if !p.accepted {
-		code := p.code
-		if code == "" {
-			code = "NotFound"
-		}
-		simpleError(w, p.status, code, p.message)
+		simpleError(w, p.status, cmp.Or(p.code, "NotFound"), p.message)
 		return
 	}
 	writeJSON(w, http.StatusOK, simpleForm(&p.order, true))
@@ -224,9 +216,9 @@ func (s *System) simplePatch(w http.ResponseWriter, r *http.Request) {
 func (s *System) setOnly(id string, set func(*record)) pushed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec := s.lookUp(BySimpleAPI, id)
+	rec := s.lookUp(OriginSimpleAPI, id)
 	if rec == nil {
-		return unknownOrder(BySimpleAPI, id)
+		return unknownOrder(OriginSimpleAPI, id)
 	}
 	set(rec)
 	return pushed{accepted: true, order: rec.view(s.cfg.Now())}
@@ -254,32 +246,23 @@ func decodeStrictly(body io.Reader, out any) error {
 	dec := json.NewDecoder(body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(out); err != nil {
-		return fmt.Errorf("the body is not what is expected: %w", err)
+		return fmt.Errorf("the body is not as expected: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the body goes on after its JSON value")
+		return errors.New("the body has text after its JSON value")
 	}
 	return nil
 }
 
-// simpleQuery is what a list is asked for. Both bounds of the time are included,
-// which is not published.
+// simpleQuery is the query of a list. Both limits of the time are inclusive, which is
+// not published.
 type simpleQuery struct {
 	terms         []func(*Order) bool
 	offset, limit int
 }
 
-func (q *simpleQuery) match(o *Order) bool {
-	for _, term := range q.terms {
-		if !term(o) {
-			return false
-		}
-	}
-	return true
-}
-
-// parseSimple reads the parameters that the specification names, each once; those of
-// a reseller's orders are fewer.
+// parseSimple reads the parameters of the specification, each at most once. Lists of a
+// reseller's orders have fewer of them.
 func parseSimple(raw string, reseller bool) (*simpleQuery, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -310,7 +293,7 @@ func (q *simpleQuery) add(name, value string) (err error) {
 	}
 	if text, ok := texts[name]; ok {
 		if name == "status" && !statusWords[value] {
-			return fmt.Errorf("the status is %q: it must be submitted, processing, error, completed or cancelled", value)
+			return fmt.Errorf("the status is %q: want submitted, processing, error, completed or cancelled", value)
 		}
 		q.terms = append(q.terms, func(o *Order) bool { return text(o) == value })
 		return nil
@@ -344,14 +327,16 @@ func (q *simpleQuery) addTime(name, value string) error {
 func count(name, value string, least int) (int, error) {
 	n, err := number.Atoi(value)
 	if err != nil || n < least {
-		return 0, fmt.Errorf("%s is %q: it must be a number from %d", name, value, least)
+		return 0, fmt.Errorf("%s is %q: want a number from %d", name, value, least)
 	}
 	return n, nil
 }
 
-var statusWords = map[string]bool{"submitted": true, "processing": true, "error": true, "completed": true, "cancelled": true}
+var statusWords = map[string]bool{
+	"submitted": true, "processing": true, "error": true, "completed": true, "cancelled": true,
+}
 
-// statusWord is the word for a status. Which codes a word covers is inferred
+// statusWord is the word for a status. Which codes a word stands for is inferred
 // (commerce/WIRE.md#8.6).
 func statusWord(s commerce.Status) string {
 	switch s {
@@ -383,7 +368,7 @@ func typeWord(t commerce.OrderType) string {
 	}
 }
 
-// simpleWire is the JSON of an order (commerce/WIRE.md#3). The form of its total is inferred.
+// simpleWire is the JSON of an order (commerce/WIRE.md#3). The format of its total is inferred.
 type simpleWire struct {
 	ID             string            `json:"id"`
 	OrderNumber    string            `json:"orderNumber"`
@@ -423,17 +408,17 @@ func simpleForm(o *Order, details bool) simpleWire {
 	return w
 }
 
-// correlation is the id that an answer is quoted by.
+// correlation returns a new correlation id.
 func (s *System) correlation() string {
 	return s.store.uuid("correlation", strconv.FormatUint(s.correlations.Add(1), 10))
 }
 
-// simpleError is the error of the API; its form is inferred (commerce/WIRE.md#3).
+// simpleError writes an error of the API; its format is inferred (commerce/WIRE.md#3).
 func simpleError(w http.ResponseWriter, status int, code, message string) {
 	writeJSON(w, status, map[string]string{"code": code, "message": message})
 }
 
-// gatewayError is the error of the gateway before it; its form is inferred (commerce/WIRE.md#3).
+// gatewayError writes an error of the gateway in front of the API; its format is inferred (commerce/WIRE.md#3).
 func gatewayError(w http.ResponseWriter, status int, message string) {
 	writeJSON(w, status, map[string]any{"statusCode": status, "message": message})
 }

@@ -3,12 +3,12 @@ package commercetest
 import (
 	"cmp"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"strconv"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // store holds the orders in the order of placing. The System's lock guards it.
@@ -19,30 +19,30 @@ type store struct {
 	byName         map[string]*record // by number and by billing id
 	bySubscription map[string][]*record
 
-	tokens map[string]token // by their values
-	issued int              // tokens so far
+	tokens map[string]token // by value
+	issued int              // tokens issued so far
 	nonces map[string]int64 // of OAuth, with their timestamps
 }
 
-// record is an order with what only the system itself knows about it.
+// record is an order with the state that no API shows.
 type record struct {
 	Order
 	seq int
-	// life changes with every turn of the order, so that an event or an answer
-	// that belongs to an earlier turn is dropped.
-	life int
-	// polls counts the waits for Connect, to draw each one anew.
+	// turn counts the moves of the order, so that an event or an answer that belongs to
+	// an earlier turn is dropped.
+	turn int
+	// polls counts the waits for Connect, so that each is drawn anew.
 	polls int
-	// pushedFor is the ordinal of the failure that was pushed last; 0: none was.
+	// pushedFor is the ordinal of the failure that was pushed last; 0 if none was.
 	pushedFor int
-	// ours is when a client's push was accepted last; working says that what it
-	// started has not ended yet.
-	ours    time.Time
-	working bool
-	// doubled says that a second event was made: the order will complete with a
+	// pushedAt is when the last push of a client was accepted; inProgress is set until
+	// the order has ended after it.
+	pushedAt   time.Time
+	inProgress bool
+	// doubled is set when a second event was created: the order will complete with a
 	// failed item (resubmit/SAFETY.md#f9).
 	doubled bool
-	// stale is what reads show until staleUntil; nil: the truth.
+	// stale is what reads return until staleUntil; nil means the current order.
 	stale      *Order
 	staleUntil time.Time
 }
@@ -72,7 +72,7 @@ func (st *store) add(n NewOrder, provider string, now time.Time) *record {
 		Total:        n.Total,
 		Comments:     n.Comments,
 		Request:      cmp.Or(n.Request, requestOf(typ)),
-		Trouble:      n.Trouble,
+		FailWith:     n.FailWith,
 	}}
 	rec.CustomerName = cmp.Or(n.CustomerName, "Customer "+rec.Customer)
 	rec.Tenant = cmp.Or(n.Tenant, st.tenant(rec.Subscription))
@@ -85,7 +85,7 @@ func (st *store) add(n NewOrder, provider string, now time.Time) *record {
 	return rec
 }
 
-// find looks an order up by any of its ids; nil when there is none.
+// find returns the order with any of its ids; nil if there is none.
 func (st *store) find(id string) *record {
 	if rec, ok := st.byID[id]; ok {
 		return rec
@@ -93,7 +93,7 @@ func (st *store) find(id string) *record {
 	return st.byName[id]
 }
 
-// tenant is the tenant of the subscription's first order, else a new one.
+// tenant is the tenant of the subscription's first order, or a new one.
 func (st *store) tenant(subscription string) string {
 	if older := st.bySubscription[subscription]; len(older) > 0 {
 		return older[0].Tenant
@@ -101,21 +101,18 @@ func (st *store) tenant(subscription string) string {
 	return st.uuid("tenant", subscription)
 }
 
-// uuid derives an id from the seed and a name, so that it does not depend on
-// what happens at the same time.
+// uuid derives an id from the seed and a name, so that it does not depend on the order
+// of concurrent calls.
 func (st *store) uuid(kind, name string) string {
 	r := st.random(kind + " " + name)
 	hi, lo := r.Uint64(), r.Uint64()
-	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xfff, 0x8000|lo>>48&0x3fff, lo&0xffffffffffff)
+	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x",
+		hi>>32, hi>>16&0xffff, hi&0xfff, 0x8000|lo>>48&0x3fff, lo&0xffffffffffff)
 }
 
-func (st *store) random(name string) *rand.Rand {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name)) // a hash never fails to write
-	return rand.New(rand.NewPCG(st.seed, h.Sum64()))
-}
+func (st *store) random(name string) *rand.Rand { return testkit.Random(st.seed, name) }
 
-// view is the order as readers see it.
+// view is the order as APIs return it.
 func (rec *record) view(now time.Time) Order {
 	if rec.stale != nil && now.Before(rec.staleUntil) {
 		return *rec.stale

@@ -1,9 +1,7 @@
 package commercetest
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -12,88 +10,98 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// Fault is a call that goes wrong: which (Method, Path with * for any text,
-// Contains, Skip, Every, Times) and how (Kind, After, Delay, Status,
+// Fault selects HTTP calls (Method, Path with * for any text, Contains, Skip, Every,
+// Times) and says what goes wrong with them (Kind, After, Holds, Delay, Status,
 // RetryAfter). In JSON, for example
 //
 //	{"method":"POST","path":"*/push","times":1,"kind":"reset","after":true}
 //
-// loses the answer to the next push after it was done.
+// performs the next push and loses its answer.
 type Fault = testkit.Fault
 
-// FaultCount is a fault and how often it has hit.
+// FaultCount is an injected fault and how often it was applied.
 type FaultCount = testkit.FaultCount
 
 // The kinds of faults.
 const (
 	FaultDelay    = testkit.FaultDelay    // wait for Delay; with After, after the action
 	FaultReset    = testkit.FaultReset    // close the connection without an answer
-	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 is a token refused once
-	FaultTruncate = testkit.FaultTruncate // do it, and send half of the answer
+	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 rejects a token once
+	FaultTruncate = testkit.FaultTruncate // perform the action and send half of the answer
 	FaultHTML     = testkit.FaultHTML     // answer 200 with an HTML page
 )
 
-// System is a small Commerce. It is an http.Handler with all its APIs, at the
-// paths that URLsAt tells. Safe for concurrent use.
+// System is an in-process Commerce. As an http.Handler it serves all its APIs, at the
+// paths that [URLsAt] returns. Safe for concurrent use.
 type System struct {
 	cfg  Config // mu guards Poll and OldEvent
 	conn *connector
 
 	faults testkit.Faults
-	face   http.Handler
+	server testkit.Server
+	ledger testkit.Ledger[Call]
 
 	correlations atomic.Uint64
 	shuffles     atomic.Uint64 // lists that were shuffled
 
-	mu         sync.Mutex
-	store      store
-	agenda     agenda
-	ledger     []Call
-	violations []Violation
+	mu     sync.Mutex
+	store  store
+	events testkit.Scheduler[event]
 
-	wake chan struct{} // tells Run that something new may be due
-
-	serverMu sync.Mutex
-	server   *http.Server
+	wake chan struct{} // wakes Run when an event was added
 }
 
-// New makes a System without orders. It starts nothing.
+// New creates a System without orders. It starts no goroutine and no server. It returns
+// an error if a setting is invalid.
 func New(cfg Config) (*System, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	s := &System{
-		cfg:   cfg,
-		conn:  &connector{base: cfg.ConnectURL, key: cfg.ConnectKey, http: cfg.ConnectHTTP, heals: cfg.AsyncHeals, texts: cfg.OutageTexts},
-		store: newStore(cfg.Seed),
-		wake:  make(chan struct{}, 1),
+		cfg: cfg,
+		conn: &connector{
+			base: cfg.ConnectURL, key: cfg.ConnectKey, http: cfg.ConnectHTTP,
+			keepsWaiting: cfg.AsyncHeals, texts: cfg.OutageTexts,
+		},
+		store:  newStore(cfg.Seed),
+		events: testkit.Scheduler[event]{Stale: event.stale},
+		wake:   make(chan struct{}, 1),
 	}
-	s.faults.Answer = s.spoilt
-	s.face = s.all()
+	s.faults.Answer = s.faultAnswer
+	s.server.Name, s.server.Handler = "commercetest", s.all()
 	return s, nil
 }
 
 // ServeHTTP answers as the Order Management REST API, known from public programs
-// (commerce/WIRE.md#2), and under their prefixes as the others: see URLsAt.
-func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.face.ServeHTTP(w, r) }
+// (commerce/WIRE.md#2), and as the other APIs under their prefixes: see [URLsAt].
+func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.server.Handler.ServeHTTP(w, r) }
 
-// Transport reaches the System without a socket, whatever the host: for tests in
-// a bubble of testing/synctest.
+// Transport returns a transport that calls the System without a socket, whatever the
+// host, so that it works in a testing/synctest bubble.
 func (s *System) Transport() http.RoundTripper { return testkit.Transport(s) }
 
-// AddFault makes calls go wrong from now on, or says why the fault cannot work.
+// Start serves all APIs on a free loopback port and returns the base URL of the Order
+// Management, which ends before /aps/2; [URLsAt] derives the others from it. It does
+// not move orders: call [System.Step] or [System.Run] for that. Starting twice is an error.
+func (s *System) Start() (baseURL string, err error) { return s.server.Start() }
+
+// Close stops the server that Start started and closes open connections. The orders
+// stay, and Start may be called again. Closing twice does nothing.
+func (s *System) Close() error { return s.server.Close() }
+
+// AddFault injects a fault into calls from now on, or reports why it is invalid.
 func (s *System) AddFault(f Fault) error { return s.faults.Add(f) }
 
-// ClearFaults ends all faults.
+// ClearFaults removes all faults.
 func (s *System) ClearFaults() { s.faults.Clear() }
 
-// FaultCounts lists the faults and how often each has hit.
+// FaultCounts returns the injected faults and how often each was applied.
 func (s *System) FaultCounts() []FaultCount { return s.faults.Counts() }
 
-// SetTiming changes Config.Poll and Config.OldEvent from now on, with the same
-// meaning of zero and negative values: a world whose past was played by the
-// clock of the real systems can then go on faster.
+// SetTiming changes Config.Poll and Config.OldEvent from now on, with the same meaning
+// of zero and negative values. A System that has replayed its past with the delays of a
+// real one can then continue faster.
 func (s *System) SetTiming(poll, oldEvent time.Duration) error {
 	if poll < 0 {
 		return fmt.Errorf("commercetest: Poll %v must not be negative", poll)
@@ -101,40 +109,5 @@ func (s *System) SetTiming(poll, oldEvent time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cfg.Poll, s.cfg.OldEvent = poll, oldEventOf(oldEvent)
-	return nil
-}
-
-// Start serves all APIs on a free loopback port and returns the base URL, which is
-// that of the Order Management and ends before /aps/2; URLsAt makes the others of
-// it. It does not drive the orders: call Step or Run for that.
-func (s *System) Start() (baseURL string, err error) {
-	s.serverMu.Lock()
-	defer s.serverMu.Unlock()
-	if s.server != nil {
-		return "", fmt.Errorf("commercetest: started already; call Close first")
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("commercetest: listen on loopback: %w", err)
-	}
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go func(server *http.Server) { _ = server.Serve(l) }(s.server) // it ends, with an error by design, when Close is called
-	return "http://" + l.Addr().String(), nil
-}
-
-// Close ends the serving that Start began, open connections included. The
-// orders stay, and Start may be called again. Closing twice is no error.
-func (s *System) Close() error {
-	s.serverMu.Lock()
-	defer s.serverMu.Unlock()
-	if s.server == nil {
-		return nil
-	}
-	server := s.server
-	s.server = nil
-	if err := server.Close(); err != nil {
-		return fmt.Errorf("commercetest: close: %w", err)
-	}
 	return nil
 }

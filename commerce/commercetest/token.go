@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tokenKind says where a token is good.
+// tokenKind is the API that accepts a token.
 type tokenKind string
 
 const (
@@ -14,13 +14,13 @@ const (
 	tokenSimple tokenKind = "simple"
 )
 
-// token is one that was given out.
+// token is an issued token.
 type token struct {
 	kind    tokenKind
 	expires time.Time // zero: never
 }
 
-// issue gives out a token that is good for a lifetime; 0 is for ever.
+// issue returns a new token that is valid for a lifetime; 0 means forever.
 func (s *System) issue(kind tokenKind, lifetime time.Duration) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,8 +40,8 @@ func (s *System) issue(kind tokenKind, lifetime time.Duration) string {
 	return value
 }
 
-// holds reports whether a token was given out and is still good.
-func (s *System) holds(kind tokenKind, value string) bool {
+// validToken reports whether a token was issued and has not expired.
+func (s *System) validToken(kind tokenKind, value string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.store.tokens[value]
@@ -50,5 +50,5 @@ func (s *System) holds(kind tokenKind, value string) bool {
 
 func (t token) expired(now time.Time) bool { return !t.expires.IsZero() && !now.Before(t.expires) }
 
-// same compares what must not be guessed.
+// same compares secrets in constant time.
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// URLs are where the APIs of a System are, each as its client wants it.
+// URLs are the base URLs of the APIs of a System, as their clients expect them.
 type URLs struct {
 	OrderManager string // before /aps/2
 	Billing      string // before /RPC2
@@ -15,7 +15,7 @@ type URLs struct {
 	Keycloak     string // before /realms
 }
 
-// The prefixes of the APIs under one address. The Order Management is at the root.
+// The path prefixes of the APIs. The Order Management is at the root.
 const (
 	billingPrefix    = "/billing"
 	operationsPrefix = "/operations"
@@ -23,8 +23,8 @@ const (
 	keycloakPrefix   = "/auth"
 )
 
-// URLsAt tells where the APIs are when the System, as a handler, is at a base URL,
-// such as the one that Start returns.
+// URLsAt returns the base URLs of the APIs of a System that is served at base, such as
+// the URL that [System.Start] returns.
 func URLsAt(base string) URLs {
 	base = strings.TrimRight(base, "/")
 	return URLs{
@@ -33,47 +33,47 @@ func URLsAt(base string) URLs {
 	}
 }
 
-// manner is how an API says that something went wrong below it.
-type manner int
+// errorFormat is how an API reports an error that it did not cause itself.
+type errorFormat int
 
 const (
-	speakAPS manner = iota
-	speakText
-	speakSimple
+	formatAPS errorFormat = iota
+	formatText
+	formatSimple
 )
 
-type mannerKey struct{}
+type formatKey struct{}
 
-// spoken puts the faults before an API, which they answer for in its manner.
-func (s *System) spoken(m manner, h http.Handler) http.Handler {
+// withFaults injects the faults into an API, in its error format.
+func (s *System) withFaults(f errorFormat, h http.Handler) http.Handler {
 	h = s.faults.Wrap(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if m == speakSimple {
+		if f == formatSimple {
 			w.Header().Set("X-Correlation-ID", s.correlation()) // on all answers, commerce/WIRE.md#3
 		}
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), mannerKey{}, m)))
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), formatKey{}, f)))
 	})
 }
 
-func (s *System) spoilt(w http.ResponseWriter, r *http.Request, status int) {
-	const text = "a fault was switched on"
-	switch r.Context().Value(mannerKey{}) {
-	case speakText:
+func (s *System) faultAnswer(w http.ResponseWriter, r *http.Request, status int) {
+	const text = "injected fault"
+	switch r.Context().Value(formatKey{}) {
+	case formatText:
 		http.Error(w, text, status)
-	case speakSimple:
+	case formatSimple:
 		gatewayError(w, status, text)
 	default:
 		writeError(w, status, "Fault", text)
 	}
 }
 
-// all serves every API: the Order Management wherever no prefix says otherwise.
+// all serves every API under its prefix, and the Order Management everywhere else.
 func (s *System) all() http.Handler {
-	orderManager := s.spoken(speakAPS, s.orderManager())
-	billing := s.spoken(speakText, http.StripPrefix(billingPrefix, s.billing()))
-	operations := s.spoken(speakText, http.StripPrefix(operationsPrefix, s.operations()))
-	simple := s.spoken(speakSimple, http.StripPrefix(simplePrefix, s.simple()))
-	keycloak := s.spoken(speakSimple, s.simple())
+	orderManager := s.withFaults(formatAPS, s.orderManager())
+	billing := s.withFaults(formatText, http.StripPrefix(billingPrefix, s.billing()))
+	operations := s.withFaults(formatText, http.StripPrefix(operationsPrefix, s.operations()))
+	simple := s.withFaults(formatSimple, http.StripPrefix(simplePrefix, s.simple()))
+	keycloak := s.withFaults(formatSimple, s.simple())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := orderManager
 		switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); "/" + first {

@@ -20,6 +20,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
@@ -75,7 +76,7 @@ func newNight(t *testing.T, n int) *night {
 		}
 		w.Commerce.Place(order)
 		if i%20 == 0 {
-			placed := w.Commerce.Place(commercetest.NewOrder{Trouble: commercetest.InvalidValue})
+			placed := w.Commerce.Place(commercetest.NewOrder{FailWith: testkit.FailInvalidValue})
 			require.NoError(t, w.Commerce.Forbid(placed.ID, "no resubmission helps it"))
 		}
 	}

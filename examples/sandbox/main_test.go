@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 	"github.com/cloudblue-go/cloudblue/examples/internal/web/webtest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // start runs the program and returns what it says of itself.
@@ -44,16 +45,12 @@ func startWith(t *testing.T, args ...string) (greeting, string) {
 }
 
 // call makes a request and decodes its answer into out.
-func call(t *testing.T, method, url, body string, header http.Header, out any) int {
+func call(t *testing.T, method, url, body string, header map[string]string, out any) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	res, err := testkit.Send(t.Context(), http.DefaultClient, method, url, body, header)
 	require.NoError(t, err)
-	req.Header = header
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	require.NoError(t, json.NewDecoder(res.Body).Decode(out))
-	return res.StatusCode
+	require.NoError(t, json.Unmarshal([]byte(res.Body), out))
+	return res.Status
 }
 
 func TestAnOrderThatRunsIntoAMaintenanceCanBeFollowedByHTTPAlone(t *testing.T) {
@@ -65,7 +62,7 @@ func TestAnOrderThatRunsIntoAMaintenanceCanBeFollowedByHTTPAlone(t *testing.T) {
 	require.Equal(t, http.StatusOK, call(t, http.MethodPost, g.Control+"/orders", `{"count":2,"type":"SO"}`, nil, &placed))
 	require.Len(t, placed, 2)
 
-	token := http.Header{"Aps-Token": {g.CommerceToken}}
+	token := map[string]string{"Aps-Token": g.CommerceToken}
 	var order struct {
 		Status               string
 		PossiblePushToStatus map[string]any
@@ -115,7 +112,7 @@ func TestBrowsers(t *testing.T) {
 	g := start(t)
 	const script = "<script>alert(1)</script>"
 	order, err := json.Marshal(map[string]string{"type": "SO", "comments": script, "vendor": script,
-		"subscription": script, "product": script, "trouble": script})
+		"subscription": script, "product": script, "failWith": script})
 	require.NoError(t, err)
 	token, key := http.Header{"Aps-Token": {g.CommerceToken}}, http.Header{"Authorization": {"ApiKey " + g.ConnectKey}}
 	const orders, requests = "/aps/2/services/order-manager/orders", "/public/v1/requests"

@@ -1,10 +1,10 @@
 package testkit
 
-// Texts of provisioning failures that Operations reports without a call to Connect,
-// from documents and public tickets (commerce/WIRE.md#4, commerce/WIRE.md#6.3). Resubmitting such an order does not help. commercetest
-// replaces {subscription} and {customer}.
+// Texts of provisioning failures that Operations reports without a call to Connect, from
+// documents and public tickets (commerce/WIRE.md#4, commerce/WIRE.md#6.3). Resubmitting
+// such an order does not help. commercetest replaces {subscription} and {customer}.
 const (
-	// FailAlreadyExists: the customer has the service, but Commerce does not know it (F10).
+	// FailAlreadyExists: the customer has the service, but Commerce does not know it (resubmit/SAFETY.md#f10).
 	FailAlreadyExists = "error_code #2007, extype_id #205, module_id #ResourceManagement, " +
 		"Subscription #{subscription} already exists"
 	FailInvalidValue     = "'n/a' is not valid value for the parameter 'postalCode' of customer {customer}"

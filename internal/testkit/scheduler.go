@@ -62,7 +62,9 @@ func (h eventHeap[T]) Less(i, j int) bool {
 	return h[i].seq < h[j].seq
 }
 
-func (h *eventHeap[T]) Push(x any) { *h = append(*h, x.(event[T])) } //nolint:forcetypeassert,errcheck // only Add pushes
+func (h *eventHeap[T]) Push(x any) {
+	*h = append(*h, x.(event[T])) //nolint:forcetypeassert,errcheck // only Add pushes
+}
 
 // Pop returns nothing, since Take has read the event before.
 func (h *eventHeap[T]) Pop() any {

@@ -35,7 +35,7 @@ const (
 // way is a client before the Commerce for tests.
 type way struct {
 	fixture resubmittest.Fixture
-	by      string
+	by      commercetest.Origin
 	// client makes the client.
 	client func(t testing.TB, base string, h *http.Client) client
 	// told is what the client is to tell of an order.
@@ -68,7 +68,7 @@ func ways() map[string]way {
 
 func orderManagerWay(opts ...ordermanager.Option) way {
 	return way{
-		by: commercetest.ByOrderManager,
+		by: commercetest.OriginOrderManager,
 		fixture: resubmittest.Fixture{
 			Missing: "32542b3c-6f91-4037-abe5-ecf5f0752eef", Capabilities: (*ordermanager.Client)(nil).Capabilities(),
 			Accounts: []string{oneReseller, otherReseller}, Secrets: []string{commercetest.DefaultToken},
@@ -89,7 +89,7 @@ func orderManagerWay(opts ...ordermanager.Option) way {
 
 func billingWay(opts ...billing.Option) way {
 	return way{
-		by: commercetest.ByBilling,
+		by: commercetest.OriginBilling,
 		fixture: resubmittest.Fixture{
 			Missing: "1999999", Capabilities: commerce.Capabilities{}, Given: true, Secrets: []string{billingPassword},
 		},
@@ -113,7 +113,7 @@ func billingWay(opts ...billing.Option) way {
 
 func simpleWay(opts ...simpleapi.Option) way {
 	return way{
-		by: commercetest.BySimpleAPI,
+		by: commercetest.OriginSimpleAPI,
 		fixture: resubmittest.Fixture{
 			Missing: "1999999", Capabilities: (*simpleapi.Client)(nil).Capabilities(),
 			Accounts: []string{oneReseller, otherReseller},
@@ -202,7 +202,7 @@ func newStage(t testing.TB, w way) *stage {
 		Now: s.clock, Seed: 1, Poll: time.Nanosecond, OldEvent: -1, MaxPage: 5, ShuffleTies: true,
 		ConnectURL: "https://connect.test/public/v1", ConnectHTTP: &http.Client{Transport: approves{}},
 	}
-	if w.by == commercetest.ByBilling {
+	if w.by == commercetest.OriginBilling {
 		cfg.BillingLogin, cfg.BillingUser, cfg.BillingPassword = commercetest.LoginBasic, billingUser, billingPassword
 	}
 	var err error
@@ -276,7 +276,7 @@ func (s *stage) put(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
 	back := s.clock()
 	s.set(n.PlacedAt)
 	defer s.set(back) // tokens live by this clock too
-	o := s.sys.Place(commercetest.NewOrder{Type: n.Type, Vendor: n.Account, Total: n.Total, Trouble: commercetest.Trouble(n.Failure)})
+	o := s.sys.Place(commercetest.NewOrder{Type: n.Type, Vendor: n.Account, Total: n.Total, FailWith: n.Failure})
 	require.NoError(t, s.sys.Step(t.Context()))
 	s.set(n.PlacedAt.Add(time.Second))
 	require.NoError(t, s.sys.Step(t.Context()))
@@ -292,7 +292,7 @@ func (s *stage) takeAway(t testing.TB, id string) {
 func (s *stage) ledger() resubmittest.Ledger {
 	l := resubmittest.Ledger{Sent: int(s.pushed.Load())}
 	for _, call := range s.sys.Ledger() {
-		if call.Accepted && call.By == s.by {
+		if call.Accepted && call.Origin == s.by {
 			l.Moved = append(l.Moved, resubmittest.Pushed{ID: call.Order, To: call.To})
 		}
 	}

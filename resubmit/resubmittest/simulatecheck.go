@@ -413,7 +413,7 @@ func (b *book) watch(_ *process, c *call, t *trip, act func() *answerKept) *answ
 	before := len(b.w.commerce.Ledger())
 	ans := act()
 	for _, line := range b.w.commerce.Ledger()[before:] {
-		if line.By == commercetest.ByPanel || !line.Accepted || t.twice || line.Order != t.truth.ID && line.Order != t.truth.InternalID {
+		if line.Origin == commercetest.OriginPanel || !line.Accepted || t.twice || line.Order != t.truth.ID && line.Order != t.truth.InternalID {
 			continue
 		}
 		b.accepted(c, line.Failure)
@@ -570,14 +570,14 @@ func (b *book) judgeOutcome(item *resubmit.Item) {
 
 // inPanel tells whether somebody pushed an order in the panel.
 func (w *world) inPanel() bool {
-	return slices.ContainsFunc(w.commerce.Ledger(), func(c commercetest.Call) bool { return c.By == commercetest.ByPanel })
+	return slices.ContainsFunc(w.commerce.Ledger(), func(c commercetest.Call) bool { return c.Origin == commercetest.OriginPanel })
 }
 
 // close looks at what the servers themselves found wrong.
 func (b *book) close() {
 	for _, v := range b.w.commerce.Violations() {
 		if v.Rule == commercetest.RuleLane {
-			b.violate("I5", b.w.index(v.Order), "%s", v.Text)
+			b.violate("I5", b.w.index(v.ID), "%s", v.Text)
 		}
 	}
 	for _, v := range b.w.connect.Violations() {

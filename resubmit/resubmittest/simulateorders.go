@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 type connecttestAction = connecttest.VendorAction
@@ -54,8 +54,8 @@ func (s *scenario) drawCause(d dice, o *orderSeed) {
 		causeRejected, causeTrouble, causeMarked, causeHealthy)
 	switch o.cause {
 	case causeTrouble:
-		o.text = string(one(d, commercetest.AlreadyExists, commercetest.InvalidValue, commercetest.CustomerNotFound,
-			commercetest.ConcurrentOrder, commercetest.ZeroQuantity, commercetest.ResellerInactive))
+		o.text = one(d, testkit.FailAlreadyExists, testkit.FailInvalidValue, testkit.FailCustomerNotFound,
+			testkit.FailConcurrentOrder, testkit.FailZeroQuantity, testkit.FailResellerInactive)
 	case causeMarked:
 		o.text = one(d, "Marked as failed by the operator: see ticket 4711.", "Script local-check-7 returned 3: ask Basement Billing",
 			"Connection timed out")

@@ -277,7 +277,7 @@ func (w *world) place(o *orderSeed) {
 		Subscription: subscription(o.subscription), Tenant: tenant(o.subscription),
 	}
 	if o.cause == causeTrouble {
-		n.Trouble = commercetest.Trouble(o.text)
+		n.FailWith = o.text
 	}
 	w.mu.Lock()
 	key := n.Tenant + string(requestOf(o))

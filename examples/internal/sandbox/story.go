@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // The products of the story differ in how their vendors answer.
@@ -60,15 +60,7 @@ type subscription struct {
 }
 
 func newAuthor(seed uint64, now time.Time) *author {
-	return &author{Rand: newRandom(seed, "story"), timeline: timelineUntil(now)}
-}
-
-// newRandom is a source of its own for each purpose, so that what one takes
-// from it does not change another.
-func newRandom(seed uint64, purpose string) *rand.Rand {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(purpose)) // a hash never fails
-	return rand.New(rand.NewPCG(seed, h.Sum64()))
+	return &author{Rand: testkit.Random(seed, "story"), timeline: timelineUntil(now)}
 }
 
 // write makes a story of n orders, besides the purchases that made the
@@ -116,7 +108,7 @@ func (a *author) order(i int) {
 	}
 	switch dice := a.IntN(100); {
 	case dice < 12:
-		n.Trouble = a.trouble(n.Type, n.Vendor)
+		n.FailWith = a.failure(n.Type, n.Vendor)
 	case dice < 18 && n.Type == commerce.TypeSales && !inWindow && (at.Before(a.outage.Add(-time.Hour)) || at.After(a.end)):
 		n.Product = productStrict
 	case dice < 22 && n.Type == commerce.TypeSales && !inWindow && at.After(a.end):
@@ -171,17 +163,18 @@ func (a *author) vendor() string {
 	return pick(a, weights[string]{{6, ""}, {2, "1000101"}, {1, "1000102"}, {1, "1000103"}})
 }
 
-func (a *author) trouble(kind commerce.OrderType, vendor string) commercetest.Trouble {
+func (a *author) failure(kind commerce.OrderType, vendor string) string {
 	if vendor != "" && a.IntN(3) == 0 {
-		return commercetest.ResellerInactive
+		return testkit.FailResellerInactive
 	}
-	troubles := weights[commercetest.Trouble]{
-		{4, commercetest.AlreadyExists}, {3, commercetest.InvalidValue}, {2, commercetest.CustomerNotFound}, {1, commercetest.ConcurrentOrder},
+	texts := weights[string]{
+		{4, testkit.FailAlreadyExists}, {3, testkit.FailInvalidValue},
+		{2, testkit.FailCustomerNotFound}, {1, testkit.FailConcurrentOrder},
 	}
 	if kind == commerce.TypeSales { // nobody can class it, so that it would hold up younger orders of a subscription
-		troubles = append(troubles, weights[commercetest.Trouble]{{2, "Script local-check-7 returned 3: ask Basement Billing"}}...)
+		texts = append(texts, weights[string]{{2, "Script local-check-7 returned 3: ask Basement Billing"}}...)
 	}
-	return pick(a, troubles)
+	return pick(a, texts)
 }
 
 func (a *author) company() string {

@@ -16,6 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/examples/internal/web"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // World is both systems, served on one address of this machine.
@@ -32,7 +33,7 @@ type World struct {
 	// Window is the maintenance of the story; zero before Play.
 	Window maintenance.Window
 
-	clock   clock
+	clock   testkit.Clock // of both systems: set by hand in the past, live afterwards
 	seed    uint64
 	server  *http.Server
 	stop    context.CancelFunc
@@ -66,9 +67,9 @@ func New(ctx context.Context, listen string, seed uint64, extra map[string]http.
 		CommerceURL: base, CommerceToken: commercetest.DefaultToken,
 		ConnectURL: base + "/public/v1", ConnectKey: connecttest.DefaultKey,
 	}
-	w.Connect = connecttest.New(connecttest.Config{Seed: seed, Now: w.clock.now, Vendor: w.vendor})
+	w.Connect = connecttest.New(connecttest.Config{Seed: seed, Now: w.clock.Now, Vendor: w.vendor})
 	w.Commerce, err = commercetest.New(commercetest.Config{
-		Seed: seed, Now: w.clock.now, ConnectURL: w.ConnectURL, ConnectKey: w.ConnectKey, InMaintenance: w.Connect.InMaintenance,
+		Seed: seed, Now: w.clock.Now, ConnectURL: w.ConnectURL, ConnectKey: w.ConnectKey, InMaintenance: w.Connect.InMaintenance,
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -147,12 +148,12 @@ func (w *World) passUntil(ctx context.Context, t time.Time) error {
 		if !ok || due.After(t) {
 			break
 		}
-		w.clock.set(due)
+		w.clock.Set(due)
 		if err := w.Commerce.Step(ctx); err != nil {
 			return err
 		}
 	}
-	w.clock.set(t)
+	w.clock.Set(t)
 	return ctx.Err()
 }
 
@@ -170,7 +171,7 @@ func (w *World) guardTheRest() error {
 
 // Live lets time run by itself from here on, until Close.
 func (w *World) Live() error {
-	w.clock.goLive()
+	w.clock.Set(time.Time{})
 	if err := w.Commerce.SetTiming(livePoll, liveOldEvent); err != nil {
 		return err
 	}
@@ -182,9 +183,9 @@ func (w *World) Live() error {
 
 // vendor answers as the product's vendor would.
 func (w *World) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
-	random := newRandom(w.seed, call.Request.ID)
+	random := testkit.Random(w.seed, call.Request.ID)
 	after := func(from, spread time.Duration) time.Duration {
-		if w.clock.live() {
+		if w.clock.Live() {
 			return liveVendor
 		}
 		return from + time.Duration(random.Int64N(int64(spread)))
@@ -211,8 +212,8 @@ func Cause(o commercetest.Order) string {
 	switch {
 	case o.Status != commerce.StatusProvisioningFailed:
 		return ""
-	case o.Trouble != "":
-		return string(o.Trouble)
+	case o.FailWith != "":
+		return o.FailWith
 	case o.Failure == operatorsMark:
 		return "marked by the operator"
 	case o.Product == productStrict:

@@ -3,7 +3,6 @@ package commercetest_test
 import (
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -22,11 +21,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 )
 
-// pusher is a client, and the id that it knows an order by.
+// pusher is a client and the id by which it identifies an order.
 type pusher struct {
-	push func(t *testing.T, id string, to commerce.Status) error
-	id   func(commercetest.Order) string
-	by   string
+	push   func(t *testing.T, id string, to commerce.Status) error
+	id     func(commercetest.Order) string
+	origin commercetest.Origin
 }
 
 func billingID(o commercetest.Order) string { return o.InternalID }
@@ -47,21 +46,21 @@ func newSimple(t *testing.T, base string) *simpleapi.Client {
 	return c
 }
 
-// faces are the three ways in, each by its client.
-func faces(t *testing.T, r *rig) map[string]pusher {
+// apis are the three APIs that push, each through its client.
+func apis(t *testing.T, r *rig) map[string]pusher {
 	t.Helper()
 	om, err := ordermanager.New(r.base, ordermanager.Token(commercetest.DefaultToken))
 	require.NoError(t, err)
 	bill, simple := newBilling(t, r.base, billing.None()), newSimple(t, r.base)
 	return map[string]pusher{
 		"the Order Management": {func(t *testing.T, id string, to commerce.Status) error { return om.Push(t.Context(), id, to) },
-			func(o commercetest.Order) string { return o.ID }, commercetest.ByOrderManager},
-		"Billing":    {func(t *testing.T, id string, to commerce.Status) error { return bill.Push(t.Context(), id, to) }, billingID, commercetest.ByBilling},
-		"Simple API": {func(t *testing.T, id string, to commerce.Status) error { return simple.Push(t.Context(), id, to) }, billingID, commercetest.BySimpleAPI},
+			func(o commercetest.Order) string { return o.ID }, commercetest.OriginOrderManager},
+		"Billing":    {func(t *testing.T, id string, to commerce.Status) error { return bill.Push(t.Context(), id, to) }, billingID, commercetest.OriginBilling},
+		"Simple API": {func(t *testing.T, id string, to commerce.Status) error { return simple.Push(t.Context(), id, to) }, billingID, commercetest.OriginSimpleAPI},
 	}
 }
 
-func TestEveryViolationIsSeenThroughEveryFace(t *testing.T) {
+func TestViolationsThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"the Order Management", "Billing", "Simple API"} {
 		for _, test := range []struct {
@@ -75,7 +74,7 @@ func TestEveryViolationIsSeenThroughEveryFace(t *testing.T) {
 				p(o)
 			}},
 			{commercetest.RuleOldEvent, func(_ *testing.T, r *rig, _ *atomic.Bool, p func(commercetest.Order)) {
-				o := r.sys.Place(commercetest.NewOrder{Trouble: "x"})
+				o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
 				r.step()
 				p(o)
 			}},
@@ -105,16 +104,16 @@ func TestEveryViolationIsSeenThroughEveryFace(t *testing.T) {
 						c.StaleReads = time.Minute // a second push is accepted only then
 					}
 				})
-				face := faces(t, r)[name]
+				api := apis(t, r)[name]
 				good := r.failed(commercetest.NewOrder{})
-				require.NoError(t, face.push(t, face.id(good), commerce.StatusPaid))
+				require.NoError(t, api.push(t, api.id(good), commerce.StatusPaid))
 				require.Empty(t, r.sys.Violations())
 				test.do(t, r, &open, func(o commercetest.Order) {
-					require.NoError(t, face.push(t, face.id(o), commerce.StatusPaid))
+					require.NoError(t, api.push(t, api.id(o), commerce.StatusPaid))
 				})
 				require.Equal(t, []commercetest.Rule{test.rule}, rules(r))
 				for _, call := range r.sys.Ledger() {
-					require.Equal(t, face.by, call.By)
+					require.Equal(t, api.origin, call.Origin)
 					require.True(t, call.Accepted)
 					require.Equal(t, http.StatusOK, call.HTTPStatus)
 				}
@@ -123,23 +122,23 @@ func TestEveryViolationIsSeenThroughEveryFace(t *testing.T) {
 	}
 }
 
-func TestARefusedPushIsInTheLedgerOfEveryFace(t *testing.T) {
+func TestRefusedPushIsRecordedThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})
-	for name, face := range faces(t, r) {
+	for name, api := range apis(t, r) {
 		before := len(r.sys.Ledger())
-		require.Error(t, face.push(t, face.id(o), commerce.StatusCompleted), name)
-		require.Error(t, face.push(t, "4711", commerce.StatusPaid), name)
+		require.Error(t, api.push(t, api.id(o), commerce.StatusCompleted), name)
+		require.Error(t, api.push(t, "4711", commerce.StatusPaid), name)
 		for _, call := range r.sys.Ledger()[before:] {
-			require.Equal(t, face.by, call.By)
+			require.Equal(t, api.origin, call.Origin)
 			require.False(t, call.Accepted)
 		}
 	}
 	require.Zero(t, r.order(o.ID).Pushes)
 }
 
-func TestEveryFaceReadsTheSameOrder(t *testing.T) {
+func TestEveryAPIReturnsTheSameOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	want := r.failed(commercetest.NewOrder{Vendor: "20", Customer: "30", Subscription: "40", Comments: "Zażółć <&>"})
@@ -165,19 +164,19 @@ func TestEveryFaceReadsTheSameOrder(t *testing.T) {
 	}
 }
 
-func TestAFaultSpoilsEveryFaceInItsManner(t *testing.T) {
+func TestFaultsHaveTheFormatOfTheAPI(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	require.NoError(t, r.sys.AddFault(commercetest.Fault{Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: 7 * time.Second}))
 	for path, says := range map[string]string{
 		orders:             `"error":"Fault"`,
-		"/billing/RPC2":    "a fault was switched on",
-		"/operations/RPC2": "a fault was switched on",
+		"/billing/RPC2":    "injected fault",
+		"/operations/RPC2": "injected fault",
 		"/simple/orders":   `"statusCode":429`,
 		"/auth/realms/x":   `"statusCode":429`,
 	} {
 		res, body := r.send(http.MethodPost, path, "", nil)
-		require.Equal(t, http.StatusTooManyRequests, res.StatusCode, path)
+		require.Equal(t, http.StatusTooManyRequests, res.Status, path)
 		require.Equal(t, "7", res.Header.Get("Retry-After"), path)
 		require.Contains(t, body, says, path)
 		simple := strings.HasPrefix(path, "/simple") || strings.HasPrefix(path, "/auth")
@@ -185,7 +184,7 @@ func TestAFaultSpoilsEveryFaceInItsManner(t *testing.T) {
 	}
 }
 
-func TestTheHandlersCanBeMountedAlone(t *testing.T) {
+func TestHandlersMountedAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})
@@ -199,7 +198,7 @@ func TestTheHandlersCanBeMountedAlone(t *testing.T) {
 	require.Contains(t, through(t, r.sys.SimpleAPI(), http.MethodGet, "/orders/1", "", nil), "X-Subscription-Key")
 }
 
-func TestAConfigWhoseLoginsDoNotFitIsRefused(t *testing.T) {
+func TestConfigRejectsInvalidLogins(t *testing.T) {
 	t.Parallel()
 	for says, cfg := range map[string]commercetest.Config{
 		"BillingUser and BillingPassword":       {BillingLogin: commercetest.LoginBasic, BillingUser: "u"},
@@ -219,27 +218,11 @@ func TestAConfigWhoseLoginsDoNotFitIsRefused(t *testing.T) {
 	}
 }
 
-// send makes any request and returns its whole answer.
-func (r *rig) send(method, path, body string, header map[string]string) (*http.Response, string) {
-	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), method, r.base+path, strings.NewReader(body))
-	require.NoError(r.t, err)
-	for name, value := range header {
-		req.Header.Set(name, value)
-	}
-	res, err := http.DefaultClient.Do(req)
-	require.NoError(r.t, err)
-	defer func() { require.NoError(r.t, res.Body.Close()) }()
-	data, err := io.ReadAll(res.Body)
-	require.NoError(r.t, err)
-	return res, string(data)
-}
-
 // rpc posts an XML-RPC call.
 func (r *rig) rpc(path, body string, header map[string]string) string {
 	r.t.Helper()
 	res, answer := r.send(http.MethodPost, path, body, header)
-	require.Equal(r.t, http.StatusOK, res.StatusCode, answer)
+	require.Equal(r.t, http.StatusOK, res.Status, answer)
 	require.Equal(r.t, "text/xml; charset=utf-8", res.Header.Get("Content-Type"))
 	return answer
 }
@@ -248,7 +231,7 @@ func basicAuth(user, password string) map[string]string {
 	return map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))}
 }
 
-// requireGolden compares an answer with a file, but for what no seed decides.
+// requireGolden compares an answer with a file, except for the port.
 func requireGolden(t *testing.T, file, got string) {
 	t.Helper()
 	want, err := os.ReadFile("testdata/" + file)

@@ -42,7 +42,7 @@ func inMemory(t *testing.T, change func(*commercetest.Config)) (*commercetest.Sy
 // pass lets the time of a bubble pass.
 func pass(d time.Duration) { <-time.After(d) }
 
-func TestProvisioningAsksAgainAfter60To119Seconds(t *testing.T) {
+func TestPollAfter60To119Seconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, _ := inMemory(t, nil)
@@ -68,7 +68,7 @@ func TestProvisioningAsksAgainAfter60To119Seconds(t *testing.T) {
 	})
 }
 
-func TestNothingHappensBeforeItIsDue(t *testing.T) {
+func TestStepProcessesOnlyDueEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, connect := inMemory(t, func(c *commercetest.Config) { c.Poll = time.Minute })
@@ -86,7 +86,7 @@ func TestNothingHappensBeforeItIsDue(t *testing.T) {
 	})
 }
 
-func TestRunDrivesOrdersInRealTimeUntilItsContextEnds(t *testing.T) {
+func TestRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, connect := inMemory(t, nil)
@@ -115,7 +115,7 @@ func TestRunDrivesOrdersInRealTimeUntilItsContextEnds(t *testing.T) {
 	})
 }
 
-func TestStoppingDoesNotFailAnOrder(t *testing.T) {
+func TestCancellationFailsNoOrder(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Step", "Run"} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestStoppingDoesNotFailAnOrder(t *testing.T) {
 			stopping := true
 			sys, err := commercetest.New(commercetest.Config{
 				ConnectURL: "http://connect.example.com/public/v1",
-				ConnectHTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				ConnectHTTP: &http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 					if stopping {
 						stopping = false
 						cancel()
@@ -149,14 +149,14 @@ func TestStoppingDoesNotFailAnOrder(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
+func TestLateAnswerIsDropped(t *testing.T) {
 	t.Parallel()
 	var sys *commercetest.System
 	var id string
 	connect := &fakeConnect{now: time.Now}
 	sys, err := commercetest.New(commercetest.Config{
 		ConnectURL: "http://connect.example.com/public/v1",
-		ConnectHTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		ConnectHTTP: &http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/requests") {
 				if err := sys.MarkFailed(id, "by hand"); err != nil {
 					return nil, err
@@ -175,7 +175,7 @@ func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 	require.False(t, due)
 }
 
-func TestASystemIsReachedWithoutASocket(t *testing.T) {
+func TestTransport(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, connect := inMemory(t, nil)
@@ -192,7 +192,7 @@ func TestASystemIsReachedWithoutASocket(t *testing.T) {
 	})
 }
 
-func TestManyCallersAtATime(t *testing.T) {
+func TestConcurrentPushes(t *testing.T) {
 	t.Parallel()
 	now := newClock()
 	connect := &fakeConnect{now: now.Now, vendor: "approved", down: true}
