@@ -68,11 +68,12 @@ type Config struct {
 	// 119 s at random, as in the code of the connector (commerce/WIRE.md#6.2).
 	Poll time.Duration
 	// OldEvent is how long after a failure the event of the failed attempt stays
-	// scheduled, so that a push creates a second one, as documented (resubmit/SAFETY.md#f9, resubmit/SAFETY.md#f13).
-	// 0 means 240 s; a negative value means no time at all.
+	// scheduled, so that a push creates a second one, as documented
+	// (resubmit/SAFETY.md#f9, resubmit/SAFETY.md#f13). 0 means 240 s; a negative value
+	// means no time at all.
 	OldEvent time.Duration
 	// AsyncHeals makes orders that are waiting for Connect survive an outage, as
-	// the extension intends and F13 reports. By default they fail, as its
+	// the extension intends and documents report (resubmit/SAFETY.md#f13). By default they fail, as its
 	// published code does (commerce/WIRE.md#6.2).
 	AsyncHeals bool
 	// OutageTexts are the failure texts of orders that Connect did not answer; one is

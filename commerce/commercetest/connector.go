@@ -214,8 +214,9 @@ func (c *connector) noAnswer(o *Order) answer {
 }
 
 func failed(o *Order, errorType, message string) answer {
-	return answer{answerFail, reason(o, fmt.Sprintf(
-		"[%s] Provisioning: resource %s of APS application '%s': %s", errorType, o.Tenant, o.Product, message)), CauseVendor}
+	text := fmt.Sprintf("[%s] Provisioning: resource %s of APS application '%s': %s",
+		errorType, o.Tenant, o.Product, message)
+	return answer{answerFail, reason(o, text), CauseVendor}
 }
 
 func reason(o *Order, text string) string {
@@ -318,8 +319,8 @@ func (c *connector) impersonate(ctx context.Context) error {
 func (c *connector) requests(ctx context.Context, j job) ([]request, error) {
 	path := "/requests?select(-asset.configuration)&and(eq(asset.external_uid," + j.order.Tenant +
 		"),eq(type," + string(j.order.Request) +
-		"),in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))&ordering(-created)&limit=" +
-		strconv.Itoa(lookBack) + "&offset=0"
+		"),in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))" +
+		"&ordering(-created)&limit=" + strconv.Itoa(lookBack) + "&offset=0"
 	var found []request
 	status, err := c.call(ctx, http.MethodGet, path, nil, &found, nil)
 	if err != nil {

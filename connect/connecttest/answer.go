@@ -81,7 +81,8 @@ func (s *System) handle(who access, f func(call) answer) http.Handler {
 	})
 }
 
-func (s *System) locked(who access, f func(call) answer, r *http.Request, body []byte, bodyErr error) (a answer, up bool) {
+func (s *System) locked(who access, f func(call) answer, r *http.Request, body []byte, bodyErr error,
+) (a answer, up bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.maintenance {

@@ -34,8 +34,8 @@ func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
 	case seed.ExternalUID == "":
 		return connect.Request{}, errors.New("connecttest: AddRequest: ExternalUID is empty")
 	case seed.Type == "" || seed.Status == "":
-		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Type is %q and Status %q: both are required",
-			seed.ExternalUID, seed.Type, seed.Status)
+		return connect.Request{}, fmt.Errorf("connecttest: AddRequest for %s: Type is %q and Status %q: "+
+			"both are required", seed.ExternalUID, seed.Type, seed.Status)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
