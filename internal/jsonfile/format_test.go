@@ -2,6 +2,7 @@ package jsonfile_test
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -71,30 +72,10 @@ func (s *shop) check() error {
 	return nil
 }
 
-const golden = `{
-  "kind": "shop",
-  "version": 2,
-  "city": "\u202eRome",
-  "items": [
-    {
-      "name": "<tea>",
-      "price": 1.5,
-      "sizes": [
-        [
-          1
-        ],
-        []
-      ],
-      "grade": "A"
-    }
-  ],
-  "opened": "2026-11-01T00:00:00Z",
-  "limits": {
-    "day": 3
-  },
-  "note": "fine"
-}
-`
+// golden is the file of goldenShop.
+//
+//go:embed testdata/shop.json
+var golden string
 
 func goldenShop() shop {
 	return shop{
@@ -108,7 +89,7 @@ func TestFormatReadsWhatItWrites(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	require.NoError(t, shops.Write(&b, goldenShop()))
-	require.Equal(t, []byte(golden), b.Bytes())
+	require.Equal(t, golden, b.String())
 	path := filepath.Join(t.TempDir(), "shop.json")
 	require.NoError(t, shops.WriteFile(path, goldenShop(), 0o600))
 	info, err := os.Stat(path)
