@@ -292,12 +292,12 @@ func TestABrokenCacheFileIsAWarning(t *testing.T) {
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for _, tc := range []struct{ name, text, want string }{
-		{"cut", string(whole[:len(whole)/2]), "it is broken: unexpected EOF"},
-		{"empty", "", "it is broken: EOF"},
-		{"not JSON", "\x00\x00\x00", "it is broken: invalid character"},
+		{"cut", string(whole[:len(whole)/2]), "unexpected end of JSON input"},
+		{"empty", "", "it is broken: is empty"},
+		{"not JSON", "\x00\x00\x00", "it is broken: line 1, column 1: is not JSON: invalid character"},
 		{"another file", `{"windows": []}`, "it is of version 0, which is not known here"},
 		{"of another source", strings.Replace(string(whole), `"a"`, `"b"`, 1), `it is that of the source "b"`},
-		{"unknown keys", `{"version": 1, "secrets": 1}`, `unknown field "secrets"`},
+		{"unknown keys", `{"version": 1, "secrets": 1}`, `unknown key "secrets"`},
 		{"no range", `{"version": 1, "source": "a", "at": "2026-01-10T02:00:00Z"}`, "it has no time or no range"},
 		{"a window that ends before it begins", strings.Replace(string(whole), `"end"`, `"actualEnd": "2020-01-01T00:00:00Z", "end"`, 2), "it is broken"},
 		{"a warning of no kind", strings.Replace(string(whole), `"windows"`, `"warnings": [{"kind": "x"}], "windows"`, 1), `no warning is of the kind "x"`},

@@ -1,8 +1,6 @@
 package maintenance
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,13 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/durable"
-	"github.com/cloudblue-go/cloudblue/internal/number"
-	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
-
-// maxKeptAnswer bounds the file of an answer.
-const maxKeptAnswer = 64 << 20
 
 // answerStore is the directory in which sources' last good answers are kept, one
 // file for each; "" keeps nothing.
@@ -41,6 +34,8 @@ type warningFile struct {
 }
 
 const answerVersion = 1
+
+var answerFormat = jsonfile.Format[answerFile]{MaxBytes: 64 << 20, AllowNull: true}
 
 // warningKinds are the kinds that a good answer can have, by their names in a file.
 var warningKinds = map[string]error{"incomplete": ErrIncomplete, "doubtful": ErrUncertain}
@@ -78,20 +73,8 @@ func (s answerStore) load(name string) (*keptAnswer, error) {
 }
 
 func readAnswer(r io.Reader, name string) (*keptAnswer, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxKeptAnswer+1))
+	file, err := answerFormat.Read(r)
 	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxKeptAnswer {
-		return nil, fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
-	}
-	if err := number.CheckJSON(data); err != nil {
-		return nil, fmt.Errorf("it is broken: %w", err)
-	}
-	var file answerFile
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&file); err != nil {
 		return nil, fmt.Errorf("it is broken: %w", err)
 	}
 	switch {
@@ -125,14 +108,7 @@ func (s answerStore) save(name string, a *keptAnswer) error {
 	if s.dir == "" {
 		return nil
 	}
-	data, err := json.MarshalIndent(a.file(name), "", "  ")
-	if err != nil {
-		return err
-	}
-	if len(data) >= maxKeptAnswer {
-		return fmt.Errorf("it is larger than %d MiB", maxKeptAnswer>>20)
-	}
-	return durable.Replace(s.path(name), append(text.EscapeJSON(data), '\n'), 0o600)
+	return answerFormat.WriteFile(s.path(name), a.file(name), 0o600)
 }
 
 func (a *keptAnswer) file(name string) answerFile {
