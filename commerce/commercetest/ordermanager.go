@@ -122,10 +122,11 @@ func (s *System) servePush(w http.ResponseWriter, r *http.Request) {
 
 // readPush reads {"ofStatus":"PD"}.
 func readPush(body io.Reader) (commerce.Status, error) {
-	var push struct {
+	type pushBody struct {
 		OfStatus commerce.Status `json:"ofStatus"`
 	}
-	if err := decodeStrictly(body, &push); err != nil {
+	push, err := decodeStrictly[pushBody](body)
+	if err != nil {
 		return "", fmt.Errorf(`want {"ofStatus":"<status>"}: %w`, err)
 	}
 	if push.OfStatus == "" {

@@ -2,10 +2,10 @@ package commercetest
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
@@ -77,10 +78,10 @@ func (s *System) simpleToken(w http.ResponseWriter, r *http.Request) {
 		simpleError(w, http.StatusUnauthorized, "Unauthorized", "user or password is missing or wrong")
 		return
 	}
-	var in struct {
+	type login struct {
 		Marketplace string `json:"marketplace"` // any value is accepted
 	}
-	if err := decodeStrictly(http.MaxBytesReader(w, r.Body, maxSimple), &in); err != nil {
+	if _, err := decodeStrictly[login](http.MaxBytesReader(w, r.Body, maxSimple)); err != nil {
 		simpleError(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
@@ -230,7 +231,7 @@ type simplePatch struct {
 }
 
 func readPatch(body io.Reader) (p simplePatch, err error) {
-	if err := decodeStrictly(body, &p); err != nil {
+	if p, err = decodeStrictly[simplePatch](body); err != nil {
 		return p, err
 	}
 	if p.StatusCode == nil && p.CreditCheck == nil {
@@ -242,16 +243,13 @@ func readPatch(body io.Reader) (p simplePatch, err error) {
 	return p, nil
 }
 
-func decodeStrictly(body io.Reader, out any) error {
-	dec := json.NewDecoder(body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(out); err != nil {
-		return fmt.Errorf("the body is not as expected: %w", err)
+// decodeStrictly reads a body of any length: the reader limits it.
+func decodeStrictly[T any](body io.Reader) (T, error) {
+	v, err := jsonfile.Format[T]{MaxBytes: math.MaxInt32, AllowNull: true}.Read(body)
+	if err != nil {
+		err = fmt.Errorf("the body is not as expected: %w", err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the body has text after its JSON value")
-	}
-	return nil
+	return v, err
 }
 
 // simpleQuery is the query of a list. Both limits of the time are inclusive, which is

@@ -168,8 +168,8 @@ func TestSimplePatch(t *testing.T) {
 		{"no such order", "404", `{"statusCode":"PD"}`, 400, "No entity has been found"},
 		{"nothing", id, `{}`, 400, "changes nothing"},
 		{"no status", id, `{"statusCode":""}`, 400, "statusCode is empty"},
-		{"another field", id, `{"status":"PD"}`, 400, "unknown field"},
-		{"two bodies", id, `{"statusCode":"PD"}{}`, 400, "text after"},
+		{"another field", id, `{"status":"PD"}`, 400, "unknown key"},
+		{"two bodies", id, `{"statusCode":"PD"}{}`, 400, "after top-level value"},
 		{"no body", id, ``, 400, "not as expected"},
 	} {
 		res, body := r.send(http.MethodPatch, "/simple/orders/"+test.id, test.body, header)

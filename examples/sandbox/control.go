@@ -1,25 +1,20 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
-	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
 // control is the HTTP interface under /_sandbox/.
 type control struct{ world *sandbox.World }
-
-const maxControlBody = 1 << 20
 
 const controls = "there are POST maintenance, POST, GET and DELETE faults, POST and GET orders, GET ledger and GET violations under /_sandbox/"
 
@@ -71,37 +66,20 @@ func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
 }
 
 // read decodes the body strictly: a typo must not go unnoticed.
-func read(r *http.Request, into any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxControlBody))
-	if err == nil {
-		err = number.CheckJSON(body)
-	}
+func read[T any](r *http.Request) (T, error) {
+	in, err := jsonfile.Format[T]{MaxBytes: 1 << 20}.Read(r.Body)
 	if err != nil {
-		return fmt.Errorf("%s %s: the body cannot be read: %w", r.Method, r.URL.Path, err)
+		err = fmt.Errorf("%s %s: the body: %w", r.Method, r.URL.Path, err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	err = dec.Decode(into)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own text shows types of Go
-		return fmt.Errorf("%s %s: byte %d: a JSON %s does not go into %q", r.Method, r.URL.Path, wrong.Offset, wrong.Value, cmp.Or(wrong.Field, "the body, an object"))
-	}
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s %s: the body is empty: send a JSON object", r.Method, r.URL.Path)
-	}
-	if err != nil {
-		return fmt.Errorf("%s %s: the body is not what is expected: %w", r.Method, r.URL.Path, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s %s: the body goes on after its JSON value", r.Method, r.URL.Path)
-	}
-	return nil
+	return in, err
 }
 
 func (c *control) maintenance(r *http.Request) (any, error) {
-	var in struct {
+	type body struct {
 		On *bool `json:"on"`
 	}
-	if err := read(r, &in); err != nil {
+	in, err := read[body](r)
+	if err != nil {
 		return nil, err
 	}
 	if in.On == nil {
@@ -112,42 +90,42 @@ func (c *control) maintenance(r *http.Request) (any, error) {
 }
 
 func (c *control) place(r *http.Request) (any, error) {
-	in := struct {
-		Count int `json:"count"`
+	type body struct {
+		Count *int `json:"count"`
 		commercetest.NewOrder
-	}{Count: 1}
-	if err := read(r, &in); err != nil {
+	}
+	in, err := read[body](r)
+	if err != nil {
 		return nil, err
 	}
-	return c.world.Place(in.Count, in.NewOrder)
+	count := 1
+	if in.Count != nil {
+		count = *in.Count
+	}
+	return c.world.Place(count, in.NewOrder)
 }
 
 func (c *control) orders(*http.Request) (any, error) { return c.world.Commerce.Orders(), nil }
 
 // namedFault is a fault and the system that it is for.
 type namedFault struct {
-	System string          `json:"system"`
-	Fault  json.RawMessage `json:"fault"`
+	System string              `json:"system"`
+	Fault  *commercetest.Fault `json:"fault"`
 }
 
 func (c *control) addFault(r *http.Request) (any, error) {
-	var in namedFault
-	if err := read(r, &in); err != nil {
+	in, err := read[namedFault](r)
+	if err != nil {
 		return nil, err
 	}
 	if in.Fault == nil {
 		return nil, errors.New(`"fault" is missing: say for instance {"system":"commerce","fault":{"path":"*/push","times":1,"kind":"reset"}}`)
 	}
-	var f commercetest.Fault
-	if err := json.Unmarshal(in.Fault, &f); err != nil {
-		return nil, err
-	}
-	var err error
 	switch in.System {
 	case "commerce":
-		err = c.world.Commerce.AddFault(f)
+		err = c.world.Commerce.AddFault(*in.Fault)
 	case "connect":
-		err = c.world.Connect.AddFault(f)
+		err = c.world.Connect.AddFault(*in.Fault)
 	default:
 		err = fmt.Errorf(`"system" is %q: say "commerce" or "connect"`, in.System)
 	}

@@ -90,12 +90,12 @@ func TestAControlCallWithATypoIsRefused(t *testing.T) {
 		"nothing said":       {"/maintenance", `{}`, `{"on":true}`},
 		"an empty body":      {"/maintenance", ``, "empty"},
 		"no orders":          {"/orders", `{"count":0}`, "1 to"},
-		"a count in words":   {"/orders", `{"count":"two"}`, `"count"`},
+		"a count in words":   {"/orders", `{"count":"two"}`, `count: must be a whole number`},
 		"not an object":      {"/orders", `[1]`, "object"},
 		"no fault":           {"/faults", `{"system":"commerce"}`, `"fault" is missing`},
 		"no such system":     {"/faults", `{"system":"oracle","fault":{"kind":"reset"}}`, "oracle"},
 		"no such fault":      {"/faults", `{"system":"commerce","fault":{"kind":"explode"}}`, "explode"},
-		"text after the end": {"/maintenance", `{"on":true} and more`, "goes on"},
+		"text after the end": {"/maintenance", `{"on":true} and more`, "after top-level value"},
 	} {
 		var answer struct{ Error string }
 		require.Equal(t, http.StatusBadRequest, call(t, http.MethodPost, g.Control+c.path, c.body, nil, &answer), name)

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
 // FaultKind is what an injected fault does to a call.
@@ -78,6 +77,8 @@ type faultJSON struct {
 	RetryAfter string `json:"retryAfter,omitempty"`
 }
 
+var faultFormat = jsonfile.Format[faultJSON]{Name: "fault"}
+
 // MarshalJSON writes the fault with its durations as text.
 func (f Fault) MarshalJSON() ([]byte, error) {
 	out := faultJSON{plainFault: plainFault(f)}
@@ -92,20 +93,11 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a fault and validates it. After an error, f is unchanged.
 func (f *Fault) UnmarshalJSON(data []byte) error {
-	if err := number.CheckJSON(data); err != nil {
-		return fmt.Errorf("fault: %w", err)
-	}
-	var in faultJSON
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return fmt.Errorf("fault: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("fault: there is text after the object")
+	in, err := faultFormat.Unmarshal(data)
+	if err != nil {
+		return err
 	}
 	read := Fault(in.plainFault)
-	var err error
 	if read.Delay, err = duration("delay", in.Delay); err != nil {
 		return err
 	}

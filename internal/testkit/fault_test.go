@@ -31,13 +31,13 @@ func TestFaultValidation(t *testing.T) {
 		{"no kind", `{}`, `kind is ""`},
 		{"holds without an answer", `{"kind":"reset","holds":"x"}`, "holds is about the answer"},
 		{"unknown kind", `{"kind":"explode"}`, `kind is "explode": want delay, reset, status, truncate or html`},
-		{"unknown field", `{"kind":"reset","tmes":1}`, `unknown field "tmes"`},
+		{"unknown field", `{"kind":"reset","tmes":1}`, `unknown key "tmes" (did you mean "times"?)`},
 		{"delay without a duration", `{"kind":"delay"}`, `needs more than 0`},
 		{"delay without a unit", `{"kind":"delay","delay":"5"}`, `delay is "5": want a duration`},
 		{"status of success", `{"kind":"status","status":200}`, `status is 200: want 400–599`},
 		{"status with another kind", `{"kind":"reset","status":500}`, `go with the kind "status" only`},
 		{"negative count", `{"kind":"reset","times":-1}`, `must not be negative`},
-		{"list", `[]`, `cannot unmarshal array`},
+		{"list", `[]`, `must be an object in braces`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
