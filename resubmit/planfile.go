@@ -352,10 +352,7 @@ func (p *Plan) readHeader(line []byte) error {
 		Kind    string `json:"kind"`
 		Version int    `json:"version"`
 	}
-	if err := number.CheckJSON(line); err != nil {
-		return fmt.Errorf("header: %w; the file was edited or damaged: make the plan anew", err)
-	}
-	if err := json.Unmarshal(line, &first); err != nil || first.Kind != PlanKind {
+	if err := number.Unmarshal(line, &first); err != nil || first.Kind != PlanKind {
 		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote", PlanKind)
 	}
 	if first.Version < 1 || first.Version > PlanVersion {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -209,10 +208,7 @@ func parseSignature(line []byte) (*Signature, error) {
 	if len(line) > maxSignature {
 		return nil, fmt.Errorf("this is no signature: it has more than %d bytes", maxSignature)
 	}
-	if err := number.CheckJSON(line); err != nil {
-		return nil, fmt.Errorf("this is no signature: %w", err)
-	}
-	if err := json.Unmarshal(line, &text); err != nil || text.Kind != SignatureKind {
+	if err := number.Unmarshal(line, &text); err != nil || text.Kind != SignatureKind {
 		return nil, fmt.Errorf("this is no signature of a plan: it is not one line of JSON with \"kind\":%q", SignatureKind)
 	}
 	if text.Version != SignatureVersion {

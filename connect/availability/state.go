@@ -30,14 +30,11 @@ func (t *Tracker) MarshalJSON() ([]byte, error) {
 // an error it changes nothing. The time since then counts as a time without probes.
 func (t *Tracker) UnmarshalJSON(data []byte) error {
 	var in trackerJSON
-	err := number.CheckJSON(data)
+	err := number.Unmarshal(data, &in)
 	if err == nil {
-		err = json.Unmarshal(data, &in)
+		err = in.validate()
 	}
 	if err != nil {
-		return fmt.Errorf("connect: saved tracker: %w: remove it to start empty", err)
-	}
-	if err := in.validate(); err != nil {
 		return fmt.Errorf("connect: saved tracker: %w: remove it to start empty", err)
 	}
 	t.lock()

@@ -1,6 +1,7 @@
 package number
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -112,6 +113,14 @@ func CheckJSON(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// Unmarshal is [json.Unmarshal] of a text without long numbers, see [CheckJSON].
+func Unmarshal(data []byte, v any) error {
+	if err := CheckJSON(data); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
 }
 
 // endOfString is the place behind the string that begins at i.

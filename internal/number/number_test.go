@@ -1,6 +1,7 @@
 package number_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -93,4 +94,9 @@ func TestCheckJSONNamesThePlace(t *testing.T) {
 		strings.Repeat("1,", 1000)} {
 		require.NoError(t, number.CheckJSON([]byte(fine)))
 	}
+	var n json.Number
+	require.EqualError(t, number.Unmarshal([]byte(" "+long), &n), "byte 2: "+tooLong)
+	require.Error(t, number.Unmarshal([]byte(`{`), &n))
+	require.NoError(t, number.Unmarshal([]byte(`12`), &n))
+	require.Equal(t, json.Number("12"), n)
 }

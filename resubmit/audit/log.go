@@ -182,11 +182,8 @@ func (l *Log) remember(line []byte) error {
 	if !isDecided(line) {
 		return nil
 	}
-	if err := number.CheckJSON(line); err != nil {
-		return err
-	}
 	var d Line
-	if err := json.Unmarshal(line, &d); err != nil {
+	if err := number.Unmarshal(line, &d); err != nil {
 		return err
 	}
 	if d.Event == EventDecided {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,11 +142,8 @@ func (s *scan) missing() error {
 }
 
 func checkFirst(line []byte) error {
-	if err := number.CheckJSON(line); err != nil {
-		return fmt.Errorf("line 1: %w", err)
-	}
 	var first Line
-	if err := json.Unmarshal(line, &first); err != nil || first.Kind != Kind {
+	if err := number.Unmarshal(line, &first); err != nil || first.Kind != Kind {
 		return fmt.Errorf("line 1 has no \"kind\":%q: this is no audit log, or its first lines were removed", Kind)
 	}
 	if first.Version != Version {
@@ -195,12 +191,8 @@ func readHead(path string) (Head, error) {
 	if isTornHead(text) {
 		return Head{}, fmt.Errorf("%s: %w", headPath(path), errTornHead)
 	}
-	if err := number.CheckJSON(text); err != nil {
-		return Head{}, fmt.Errorf("%s is no head of a log: %w; remove it if you know that the log is whole", headPath(path),
-			err)
-	}
 	var h Head
-	if err := json.Unmarshal(text, &h); err != nil || h.Lines < 1 {
+	if err := number.Unmarshal(text, &h); err != nil || h.Lines < 1 {
 		return Head{}, fmt.Errorf("%s is no head of a log; remove it if you know that the log is whole", headPath(path))
 	}
 	return h, nil

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -206,10 +205,7 @@ func (j *Journal) load(noSync bool) error {
 	if err != nil {
 		return err
 	}
-	if err := number.CheckJSON(said.format); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(said.format, &j.format); err != nil || j.format.Kind != Kind {
+	if err := number.Unmarshal(said.format, &j.format); err != nil || j.format.Kind != Kind {
 		return errOtherProgram
 	}
 	if j.format.Version != Version {

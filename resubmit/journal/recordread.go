@@ -3,7 +3,6 @@ package journal
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -34,9 +33,7 @@ func readRecord(body []byte) (r resubmit.Record, err error) {
 		return r, nil
 	}
 	r = resubmit.Record{}
-	if err = number.CheckJSON(body); err == nil {
-		err = json.Unmarshal(body, &r)
-	}
+	err = number.Unmarshal(body, &r)
 	return r, err
 }
 
