@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -37,7 +36,7 @@ func (c *Client) failed(ctx context.Context, op string, err error, secrets []str
 		return &commerce.Error{Op: op, Err: err}
 	}
 	if e.Answered() {
-		if f := xmlrpc.FaultIn(e.Body); f != nil {
+		if f := xmlrpc.FaultIn(e.Header.Get("Content-Type"), e.Body); f != nil {
 			made := c.refused(op, e.Status, f, secrets)
 			made.RetryAfter = e.RetryAfter
 			return made
@@ -85,7 +84,7 @@ func (c *Client) refused(op string, status int, f *xmlrpc.Fault, secrets []strin
 		r.kind = commerce.ErrForbidden
 	}
 	return &commerce.Error{
-		Op: op, HTTPStatus: status, Code: "fault " + strconv.Itoa(f.Code), Message: r.fault.Message,
+		Op: op, HTTPStatus: status, Code: "fault " + scrub(f.CodeText(), secrets), Message: r.fault.Message,
 		Delivery: c.faults, Err: r,
 	}
 }

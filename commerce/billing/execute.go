@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"reflect"
 	"slices"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
@@ -109,8 +108,13 @@ func (c *Client) execute(ctx context.Context, op string, call Call, out any) err
 func (c *Client) decode(resp *rest.Response, out any, secrets []string) error {
 	body := bufio.NewReader(resp.Body)
 	page := isPage(body)
-	in, commit := staged(out)
-	err := xmlrpc.DecodeResponse(body, xmlrpc.DecodeOptions{MaxBytes: c.maxBody}, func(v *xmlrpc.Value) error { return first(v, in) })
+	in, commit := xmlrpc.Staged(out)
+	var read any // nothing, as a method may answer without a value
+	if out != nil {
+		read = func(v *xmlrpc.Value) error { return first(v, in) }
+	}
+	o := xmlrpc.DecodeOptions{MaxBytes: c.maxBody, ContentType: resp.Header.Get("Content-Type")}
+	err := xmlrpc.DecodeResponse(body, o, read)
 	broken, isRest := errors.AsType[*rest.Error](err)
 	fault, isFault := errors.AsType[*xmlrpc.Fault](err)
 	switch {
@@ -144,11 +148,8 @@ func isPage(r *bufio.Reader) bool {
 	return bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
 }
 
-// first reads Result[0] into out and skips all else. Without out any answer is good.
+// first reads Result[0] into out and skips all else.
 func first(v *xmlrpc.Value, out any) error {
-	if out == nil {
-		return v.Skip()
-	}
 	found := false
 	err := v.Members(func(name string, v *xmlrpc.Value) error {
 		if name != "Result" {
@@ -166,16 +167,4 @@ func first(v *xmlrpc.Value, out any) error {
 		err = errors.New("the answer has no Result[0]")
 	}
 	return err
-}
-
-// staged makes a second out, which becomes the first by commit. What is no pointer
-// is left for Decode to refuse.
-func staged(out any) (in any, commit func()) {
-	target := reflect.ValueOf(out)
-	if target.Kind() != reflect.Pointer || target.IsNil() {
-		return out, func() {}
-	}
-	second := reflect.New(target.Type().Elem())
-	second.Elem().Set(target.Elem())
-	return second.Interface(), func() { target.Elem().Set(second.Elem()) }
 }

@@ -1,6 +1,8 @@
 package billing_test
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -218,6 +220,55 @@ func TestPushReadsTheOrderAndThenSendsOnce(t *testing.T) {
 	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
 	status, signature := "<value><string>PD</string></value>", "<value><string>896e5b31a005ae3054ecd0ead0e59b54</string></value>"
 	require.Equal(t, strings.Replace(golden(t, "push.xml"), status+signature, signature+status, 1), w.calls[1])
+}
+
+func TestPush_signs_the_raw_text(t *testing.T) {
+	t.Parallel()
+	for sent, signed := range map[string]string{
+		"a\x0bb": "a\x0bb", "a&#11;b": "a\x0bb", "a\xffb": "a\xffb", "Za\u017c\xc3": "Za\u017c\xc3",
+	} {
+		read := strings.Replace(golden(t, "row19.xml"), "Sales order for Acme", sent, 1)
+		require.Contains(t, read, sent)
+		c, w := client(t, billing.None(), func(body string) (*http.Response, error) {
+			if isPush(body) {
+				return httpmock.NewStringResponse(200, golden(t, "done.xml")), nil
+			}
+			return httpmock.NewStringResponse(200, read), nil
+		})
+		require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid), "%q", sent)
+		sum := md5.Sum([]byte("1000027SO0000271700000000USD 12.50" + signed))
+		require.Contains(t, w.calls[1], hex.EncodeToString(sum[:]), "%q", sent)
+		row, err := c.Row(t.Context(), "1000027")
+		require.NoError(t, err)
+		require.Equal(t, signed, row.Comments)
+		require.Empty(t, row.Problems)
+	}
+}
+
+func TestOrder_shows_no_control_characters(t *testing.T) {
+	t.Parallel()
+	c, _ := client(t, billing.None(), answers(200, strings.Replace(golden(t, "row19.xml"), "SO000027", "SO\x01&#2;\xff27", 1)))
+	o, err := c.Order(t.Context(), "1000027")
+	require.NoError(t, err)
+	require.Equal(t, "SO\ufffd\ufffd\ufffd27", o.Number)
+}
+
+func TestPush_with_an_unreadable_answer_is_unknown(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{
+		"<methodResponse/>", "<methodResponse><fault><value>no</value></fault></methodResponse>",
+		"<methodResponse><fault><value><struct/></value></fault></methodResponse>", "<methodResponse><params></methodResponse>",
+		`<?xml version="1.0" encoding="utf-7"?>` + fault("no"), fault("no") + "x", "",
+	} {
+		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+			if isPush(body) {
+				return httpmock.NewStringResponse(200, answer), nil
+			}
+			return httpmock.NewStringResponse(200, golden(t, "row19.xml")), nil
+		})
+		err := c.Push(t.Context(), "1000027", commerce.StatusPaid)
+		require.Equal(t, commerce.DeliveryUnknown, commerceError(t, err).Delivery, "%q: %v", answer, err)
+	}
 }
 
 func TestAPushThatFailsIsNeverSentAgain(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 
 // OrderRow is an order as GetOrder_API returns it: 17 columns are documented, 19 are seen in public
 // programs (commerce/WIRE.md#1.4). It has what commerce.Order has no place for. Its texts are as
-// Billing sent them. Times are seconds since 1970: see [NullInt.Time].
+// Billing sent them, since they are signed: they may have control characters and bytes that are not
+// UTF-8. Times are seconds since 1970: see [NullInt.Time].
 type OrderRow struct {
 	OrderID         NullInt
 	OrderNumber     string // "SO000027"
@@ -224,11 +225,12 @@ func (c *Client) order(r *OrderRow) *commerce.Order {
 		placed = r.CreationTime.Time()
 	}
 	o := &commerce.Order{
-		ID: r.OrderID.id(), BillingID: r.OrderID.id(), Number: r.OrderNumber,
-		Type: commerce.OrderType(r.OrderTypeID), Status: commerce.Status(r.OrderStatusID),
+		ID: r.OrderID.id(), BillingID: r.OrderID.id(), Number: xmlrpc.Display(r.OrderNumber),
+		Type:     commerce.OrderType(xmlrpc.Display(r.OrderTypeID)),
+		Status:   commerce.Status(xmlrpc.Display(r.OrderStatusID)),
 		PlacedAt: placed,
 		VendorID: r.VendorAccountID.id(), CustomerID: r.CustomerID.id(),
-		Total:    commerce.Money{Amount: r.Total, Currency: c.currencyOf(r)},
+		Total:    commerce.Money{Amount: r.Total, Currency: xmlrpc.Display(c.currencyOf(r))},
 		Problems: r.Problems,
 	}
 	switch o.VendorID {

@@ -17,7 +17,7 @@ func serveRPC(w http.ResponseWriter, r *http.Request, o xmlrpc.EncodeOptions,
 		return
 	}
 	body, err := func() ([]byte, error) {
-		c, err := xmlrpc.DecodeCall(r.Body, xmlrpc.DecodeOptions{})
+		c, err := xmlrpc.DecodeCall(r.Body, xmlrpc.DecodeOptions{ContentType: r.Header.Get("Content-Type")})
 		if err != nil {
 			return nil, err
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -86,7 +85,7 @@ func (o operations) answered() *commerce.Error {
 func (o operations) failure(ctx context.Context, err error) *commerce.Error {
 	if f, ok := errors.AsType[*xmlrpc.Fault](err); ok {
 		e := o.answered()
-		e.Code, e.Message = "fault "+strconv.Itoa(f.Code), f.Message
+		e.Code, e.Message = "fault "+f.CodeText(), f.Message
 		return e
 	}
 	e := convert(ctx, opToken, err, operationsAdvice)

@@ -1,8 +1,6 @@
 package xmlrpc
 
-import (
-	"fmt"
-)
+import "strconv"
 
 // What the parts of an any take, in about bytes, with what a slice or map keeps
 // in reserve and what is copied as it grows.
@@ -16,9 +14,6 @@ const (
 // Any reads a value as nil, int, *big.Int (when int is too small), float64,
 // bool, string, time.Time, []byte, []any or map[string]any.
 func (v *Value) Any() (any, error) {
-	if err := v.ready(); err != nil {
-		return nil, err
-	}
 	if err := v.charge(costCell); err != nil {
 		return nil, err
 	}
@@ -26,7 +21,12 @@ func (v *Value) Any() (any, error) {
 	case Nil:
 		return nil, v.Nil()
 	case Int:
-		return v.anyInt()
+		return scalar(v, Int, func(text string) (any, error) {
+			if n, err := parseInt(text, strconv.IntSize); err == nil {
+				return int(n), nil
+			}
+			return v.parseBigInt(text)
+		})
 	case Double:
 		return v.Float()
 	case Boolean:
@@ -39,30 +39,22 @@ func (v *Value) Any() (any, error) {
 		return v.anyArray()
 	case Struct:
 		return v.anyStruct()
-	default:
+	case String:
 		return v.Text()
+	default:
+		return nil, v.err
 	}
 }
 
 // Nil reads a nil. What else a value may be is asked with Kind before.
 func (v *Value) Nil() error {
-	_, err := take(v, Nil, func(text []byte) (struct{}, error) {
-		if len(text) > 0 {
-			return struct{}{}, fmt.Errorf("nil must be empty, but holds %s", quote(text))
-		}
-		return struct{}{}, nil
-	})
-	return err
-}
-
-func (v *Value) anyInt() (any, error) {
-	return take(v, Int, func(text []byte) (any, error) {
-		n, err := parseInt(text)
-		if err == nil {
-			return n, nil
-		}
-		return v.parseBigInt(text)
-	})
+	if err := v.want(Nil); err != nil {
+		return err
+	}
+	if len(v.text) > 0 {
+		return v.refuse("nil must be empty, but holds %s", quote(v.text))
+	}
+	return nil
 }
 
 func (v *Value) anyArray() ([]any, error) {

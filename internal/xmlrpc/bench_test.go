@@ -67,6 +67,15 @@ func (o *row) cell(i int, v *xmlrpc.Value) (err error) {
 	return err
 }
 
+// rowsOf reads an array of arrays by the position of the cells.
+func rowsOf[T any](v *xmlrpc.Value, cell func(row *T, i int, v *xmlrpc.Value) error) (rows []T, err error) {
+	err = v.Each(func(_ int, v *xmlrpc.Value) error {
+		rows = append(rows, *new(T))
+		return v.Each(func(i int, v *xmlrpc.Value) error { return cell(&rows[len(rows)-1], i, v) })
+	})
+	return rows, err
+}
+
 func orderRows(b *testing.B) []byte {
 	b.Helper()
 	rows := make([]any, benchRows)
@@ -99,7 +108,7 @@ func BenchmarkDecodeRows(b *testing.B) {
 			err := xmlrpc.DecodeResponse(bytes.NewReader(body), xmlrpc.DecodeOptions{}, func(v *xmlrpc.Value) error {
 				return v.Members(func(name string, v *xmlrpc.Value) (err error) {
 					if name == "Result" {
-						rows, err = xmlrpc.Rows(v, (*row).cell)
+						rows, err = rowsOf(v, (*row).cell)
 					}
 					return err
 				})

@@ -40,7 +40,7 @@ func (c *Client) Exchange(ctx context.Context, op string, safety rest.Safety, me
 		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "Accept": {"text/xml"}},
 	})
 	if e, ok := errors.AsType[*rest.Error](err); ok && e.Answered() {
-		if f := FaultIn(e.Body); f != nil {
+		if f := FaultIn(e.Header.Get("Content-Type"), e.Body); f != nil {
 			return nil, f
 		}
 	}
@@ -48,12 +48,14 @@ func (c *Client) Exchange(ctx context.Context, op string, safety rest.Safety, me
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	err = DecodeResponse(resp.Body, c.Decode, out)
+	o := c.Decode
+	o.ContentType = resp.Header.Get("Content-Type")
+	err = DecodeResponse(resp.Body, o, out)
 	if broken, ok := errors.AsType[*rest.Error](err); ok {
 		return nil, broken // the connection, not the document
 	}
 	if f, ok := errors.AsType[*Fault](err); ok {
-		return nil, &Fault{Code: f.Code, Message: string(resp.Scrub([]byte(f.Message)))}
+		return nil, &Fault{Code: f.Code, Name: f.Name, Message: string(resp.Scrub([]byte(f.Message)))}
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return nil, resp.Failed(e)

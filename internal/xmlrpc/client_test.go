@@ -34,8 +34,38 @@ func dial(t testing.TB, h http.Handler) *xmlrpc.Client {
 	return &xmlrpc.Client{HTTP: c, Path: "RPC2"}
 }
 
+// served answers each call by its result. An error that is or wraps a [*xmlrpc.Fault] is answered as
+// that fault, any other as fault 1 with its text.
 func served(call func(context.Context, xmlrpc.Call) (any, error)) http.Handler {
-	return xmlrpc.Handler(xmlrpc.DecodeOptions{}, xmlrpc.EncodeOptions{}, call)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, "XML-RPC is spoken by POST", http.StatusMethodNotAllowed)
+			return
+		}
+		body, err := answered(r, call)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+		_, _ = w.Write(body) // a caller who is gone is no concern
+	})
+}
+
+func answered(r *http.Request, call func(context.Context, xmlrpc.Call) (any, error)) ([]byte, error) {
+	c, err := xmlrpc.DecodeCall(r.Body, xmlrpc.DecodeOptions{})
+	if err != nil {
+		return xmlrpc.EncodeFault(&xmlrpc.Fault{Code: 1, Message: err.Error()})
+	}
+	result, err := call(r.Context(), c)
+	if f, ok := errors.AsType[*xmlrpc.Fault](err); ok {
+		return xmlrpc.EncodeFault(f)
+	}
+	if err != nil {
+		return xmlrpc.EncodeFault(&xmlrpc.Fault{Code: 1, Message: err.Error()})
+	}
+	return xmlrpc.EncodeResponse(xmlrpc.EncodeOptions{}, result)
 }
 
 func TestAClientCallsAServer(t *testing.T) {

@@ -10,11 +10,6 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Unmarshaler is a type that reads itself.
-type Unmarshaler interface {
-	DecodeXMLRPC(v *Value) error
-}
-
 // Decode reads a value into what out points to:
 //
 //   - *any: see [Value.Any];
@@ -25,33 +20,24 @@ type Unmarshaler interface {
 //     are skipped, fields without one are left as they are;
 //   - map[string]T, []T, and [n]T for arrays of just n values;
 //   - a pointer, which nil makes nil; so it does with maps, slices and any. Nil for anything else is an error;
-//   - an [Unmarshaler], or a func(*Value) error, which is called.
+//   - a func(*Value) error, which is called; nil skips the value.
 func (v *Value) Decode(out any) error {
-	switch out := out.(type) {
-	case func(*Value) error:
-		return v.call(out)
-	case Unmarshaler:
-		return v.call(out.DecodeXMLRPC)
+	if out == nil {
+		return v.Skip()
+	}
+	if read, ok := out.(func(*Value) error); ok {
+		return v.whole(read)
 	}
 	target := reflect.ValueOf(out)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
-		return v.stop(fmt.Errorf("cannot decode into %T: a pointer is needed", out))
+		return v.refuse("cannot decode into %T: a pointer is needed", out)
 	}
 	return v.into(target.Elem())
 }
 
-func (v *Value) call(read func(*Value) error) error {
-	if err := v.ready(); err != nil {
-		return err
-	}
-	if err := read(v); err != nil {
-		return v.stop(err)
-	}
-	return v.complete()
-}
-
 // set keeps what was read, unless there was an error.
-func set[T any](out *T, in T, err error) error {
+func set[T any](out *T, read func() (T, error)) error {
+	in, err := read()
 	if err == nil {
 		*out = in
 	}
@@ -60,77 +46,40 @@ func set[T any](out *T, in T, err error) error {
 
 // into reads a value into something that can be set.
 func (v *Value) into(target reflect.Value) error {
-	if err := v.ready(); err != nil {
+	switch out := target.Addr().Interface().(type) {
+	case *any:
+		return set(out, v.Any)
+	case *decimal.Decimal:
+		return set(out, v.Decimal)
+	case *time.Time:
+		return set(out, v.Time)
+	case *big.Int:
+		in, err := v.BigInt()
+		if err == nil {
+			out.Set(in)
+		}
 		return err
 	}
-	if done, err := v.intoKnown(target.Addr().Interface()); done || err != nil {
-		return err
-	}
-	switch target.Kind() {
-	case reflect.Pointer:
+	switch kind := target.Kind(); {
+	case v.kind == Nil && (kind == reflect.Pointer || kind == reflect.Map || kind == reflect.Slice):
+		target.SetZero()
+		return v.Nil()
+	case kind == reflect.Pointer:
 		return v.intoPointer(target)
-	case reflect.Map, reflect.Slice:
-		if v.kind == Nil {
-			target.SetZero()
-			return v.Nil()
-		}
-		if target.Kind() == reflect.Map {
-			return v.intoMap(target)
-		}
+	case kind == reflect.Map:
+		return v.intoMap(target)
+	case kind == reflect.Slice:
 		return v.intoSlice(target)
-	case reflect.Array:
+	case kind == reflect.Array:
 		return v.intoArray(target)
-	case reflect.Struct:
+	case kind == reflect.Struct:
 		return v.intoStruct(target)
 	default:
 		return v.intoBasic(target)
 	}
 }
 
-// intoKnown reads into the types that are not taken apart.
-func (v *Value) intoKnown(out any) (bool, error) {
-	switch out := out.(type) {
-	case Unmarshaler:
-		return true, v.call(out.DecodeXMLRPC)
-	case *any:
-		in, err := v.Any()
-		return true, set(out, in, err)
-	case *decimal.Decimal:
-		in, err := v.Decimal()
-		return true, set(out, in, err)
-	case *time.Time:
-		in, err := v.Time()
-		return true, set(out, in, err)
-	case *big.Int:
-		in, err := v.BigInt()
-		if err == nil {
-			out.Set(in)
-		}
-		return true, err
-	}
-	if v.kind == Nil {
-		return false, nil
-	}
-	switch out := out.(type) {
-	case *[]byte:
-		in, err := v.Bytes()
-		return true, set(out, in, err)
-	case *[]any:
-		in, err := v.anyArray()
-		return true, set(out, in, err)
-	case *map[string]any:
-		in, err := v.anyStruct()
-		return true, set(out, in, err)
-	default:
-		return false, nil
-	}
-}
-
 func (v *Value) intoPointer(target reflect.Value) error {
-	if v.kind == Nil {
-		target.SetZero()
-		return v.Nil()
-	}
 	if err := v.charge(int(target.Type().Elem().Size())); err != nil {
 		return err
 	}
@@ -181,7 +130,7 @@ func (v *Value) intoUint(target reflect.Value) error {
 		return err
 	}
 	if !in.IsUint64() || target.OverflowUint(in.Uint64()) {
-		return v.refuse("the integer %s does not fit an %s", quote([]byte(in.String())), target.Type())
+		return v.refuse("the integer %s does not fit an %s", quote(in.String()), target.Type())
 	}
 	target.SetUint(in.Uint64())
 	return nil
@@ -219,9 +168,16 @@ func (v *Value) intoMap(target reflect.Value) error {
 
 func (v *Value) intoSlice(target reflect.Value) error {
 	t := target.Type()
-	if v.kind == Base64 && t.Elem().Kind() == reflect.Uint8 { // a named type: []byte itself is known
+	if t.Elem().Kind() == reflect.Uint8 {
 		in, err := v.Bytes()
 		target.SetBytes(in)
+		return err
+	}
+	if t.Elem() == reflect.TypeFor[any]() { // by far the most frequent
+		in, err := v.anyArray()
+		if err == nil {
+			target.Set(reflect.ValueOf(in).Convert(t))
+		}
 		return err
 	}
 	made := reflect.MakeSlice(t, 0, 0)
@@ -255,7 +211,7 @@ func (v *Value) intoArray(target reflect.Value) error {
 func (v *Value) intoStruct(target reflect.Value) error {
 	fields, err := fieldsOf(target.Type())
 	if err != nil {
-		return v.stop(err)
+		return v.stop(v.at, err)
 	}
 	if v.kind == Array {
 		return v.Each(func(i int, v *Value) error {

@@ -4,22 +4,121 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// DecodeResponse reads the answer to a call into out, as [Value.Decode] does, or
-// only checks it when out is nil. A fault is returned as a [*Fault], all else
+// DecodeResponse reads the answer to a call into out, as [Value.Decode] does. With out nil
+// the answer may have no value. A fault is returned as a [*Fault], all else
 // that is wrong as an [*Error]. What out points to is changed only
 // when the whole document is good, unless out reads by itself.
 func DecodeResponse(r io.Reader, o DecodeOptions, out any) error {
-	v := newValue(r, o)
-	fault, err := v.response(out)
-	if err != nil {
-		return v.stop(err)
-	}
-	if fault != nil {
+	v := newValue(o)
+	in, commit := Staged(out)
+	fault := v.response(r, in)
+	switch {
+	case v.err != nil:
+		return v.err
+	case fault != nil:
 		return fault
 	}
+	commit()
 	return nil
+}
+
+// Staged makes a second out, which becomes the first by commit. What is no pointer is
+// left for Decode to read or refuse.
+func Staged(out any) (in any, commit func()) {
+	target := reflect.ValueOf(out)
+	if target.Kind() != reflect.Pointer || target.IsNil() {
+		return out, func() {}
+	}
+	second := reflect.New(target.Type().Elem())
+	second.Elem().Set(target.Elem())
+	return second.Interface(), func() { target.Elem().Set(second.Elem()) }
+}
+
+func newValue(o DecodeOptions) *Value {
+	return &Value{cursor: cursor{o: o.withDefaults()}, names: make(map[string]string)}
+}
+
+// root reads up to the outermost element.
+func (v *Value) root(r io.Reader, element string) {
+	v.open(r)
+	if t := v.tag(); v.err == nil && (t.end || t.name != element) {
+		v.failAt(t.at, "expected <%s>, found %s: %s", element, t, whichPage)
+	}
+}
+
+func (v *Value) response(r io.Reader, out any) (f *Fault) {
+	v.root(r, "methodResponse")
+	switch t := v.tag(); {
+	case !t.end && t.name == "fault":
+		f = v.fault()
+	case !t.end && t.name == "params":
+		v.result(out)
+	case v.err == nil:
+		v.failAt(t.at, "expected <params> or <fault>, found %s", t)
+	}
+	v.ends("methodResponse")
+	v.finish()
+	return f
+}
+
+func (v *Value) result(out any) {
+	around := ""
+	if out == nil {
+		around = "params" // a method that returns nothing
+	}
+	if _, started := v.startOr("param", around); started {
+		v.read(v.start("value"), func(v *Value) error { return v.Decode(out) })
+		v.ends("param", "params")
+	}
+}
+
+func (v *Value) fault() *Fault {
+	var f Fault
+	coded, explained := false, false
+	v.read(v.start("value"), func(v *Value) error {
+		return v.Members(func(name string, v *Value) (err error) {
+			switch name {
+			case "faultCode":
+				coded, err = f.readCode(v)
+			case "faultString":
+				explained, err = f.readMessage(v)
+			}
+			return err
+		})
+	})
+	if !coded && !explained {
+		_ = v.refuse("the fault has neither a faultCode nor a faultString")
+	}
+	v.ends("fault")
+	return &f
+}
+
+// readCode takes a code that is not an integer as a name.
+func (f *Fault) readCode(v *Value) (given bool, err error) {
+	given = v.Kind() != Nil
+	text, _, err := v.Literal()
+	text = strings.Trim(text, blanks)
+	code, bad := number.Atoi(text)
+	if f.Code, f.Name = code, ""; bad != nil {
+		f.Code, f.Name = 0, Display(text)
+	}
+	return given, err
+}
+
+// readMessage takes whatever has a text.
+func (f *Fault) readMessage(v *Value) (given bool, err error) {
+	kind := v.Kind()
+	text, _, err := v.Literal()
+	if decoded, bad := parseBase64([]byte(text)); kind == Base64 && bad == nil {
+		text = string(decoded)
+	}
+	f.Message = Display(text)
+	return kind != Nil, err
 }
 
 // Call is a call as a server gets it.
@@ -30,222 +129,36 @@ type Call struct {
 
 // DecodeCall reads a call. The errors are [*Error].
 func DecodeCall(r io.Reader, o DecodeOptions) (Call, error) {
-	var c Call
-	err := DecodeCallInto(r, o, func(method string) (any, error) {
-		c.Method = method
-		return &c.Params, nil
-	})
-	if err != nil {
-		return Call{}, err
+	v := newValue(o)
+	v.root(r, "methodCall")
+	v.start("methodName")
+	c := Call{Method: string(v.content("methodName"))}
+	_ = v.stop(v.src.offset(), checkMethod(c.Method))
+	if _, started := v.startOr("params", "methodCall"); started {
+		v.step("params", -1, func() { v.params(&c) })
+		v.ends("methodCall")
+	}
+	v.finish()
+	if v.err != nil {
+		return Call{}, v.err
 	}
 	return c, nil
 }
 
-// DecodeCallInto reads a call whose method tells what its parameters are: choose returns what to
-// decode them into, together, as if they were an array. A struct takes them by the order of
-// its fields; nil skips them. An error of choose ends the reading, and is wrapped in the [*Error].
-func DecodeCallInto(r io.Reader, o DecodeOptions, choose func(method string) (params any, err error)) error {
-	v := newValue(r, o)
-	v.o.MaxDepth += 2 // the path of a parameter begins with params and its index
-	if err := v.methodCall(choose); err != nil {
-		return v.stop(err)
+func (v *Value) params(c *Call) {
+	for i, more := 0, true; more && v.err == nil; i++ {
+		v.step("", i, func() {
+			if _, more = v.startOr("param", "params"); !more {
+				return
+			}
+			v.read(v.start("value"), func(v *Value) error {
+				param, err := v.Any()
+				c.Params = append(c.Params, param)
+				return err
+			})
+			v.ends("param")
+		})
 	}
-	return nil
-}
-
-func newValue(r io.Reader, o DecodeOptions) *Value {
-	o = o.withDefaults()
-	return &Value{scanner: newScanner(r, o), o: o}
-}
-
-// root reads up to the outermost element.
-func (v *Value) root(el element) error {
-	if err := v.prolog(); err != nil {
-		return err
-	}
-	if err := v.space(); err != nil {
-		return err
-	}
-	if v.r < v.w && v.buf[v.r] != '<' {
-		return v.fail("the document is not XML: it starts %s", quote(v.buf[v.r:v.w]))
-	}
-	t, err := v.tag()
-	if err != nil {
-		return err
-	}
-	if t.el != el || t.end || t.empty {
-		return v.failAt(t.at, "expected %s, found %s: %s", tag{el: el}, t, whichPage)
-	}
-	return nil
-}
-
-func (v *Value) response(out any) (*Fault, error) {
-	if err := v.root(elMethodResponse); err != nil {
-		return nil, err
-	}
-	t, err := v.tag()
-	if err != nil {
-		return nil, err
-	}
-	if t.end || t.empty || t.el != elParams && t.el != elFault {
-		return nil, v.failAt(t.at, "expected <params> or <fault>, found %s", t)
-	}
-	if t.el == elFault {
-		return v.faultResponse()
-	}
-	if _, err := v.start(elParam); err != nil {
-		return nil, err
-	}
-	commit, err := v.result(out)
-	if err != nil {
-		return nil, err
-	}
-	if err := v.ends(elParam, elParams, elMethodResponse); err != nil {
-		return nil, err
-	}
-	commit()
-	return nil, nil
-}
-
-// ends reads the ends of elements, and that of the document.
-func (v *Value) ends(elements ...element) error {
-	for _, el := range elements {
-		if err := v.end(tag{el: el}); err != nil {
-			return err
-		}
-	}
-	return v.finish()
-}
-
-// result reads the value of an answer. To commit is to change what out points to.
-func (v *Value) result(out any) (commit func(), err error) {
-	t, err := v.start(elValue)
-	if err != nil {
-		return nil, err
-	}
-	if err := v.begin(t); err != nil {
-		return nil, err
-	}
-	return v.stage(out)
-}
-
-// stage decodes what is not to be changed before all is well; commit changes it.
-func (v *Value) stage(out any) (commit func(), err error) {
-	if out == nil {
-		return func() {}, v.Skip()
-	}
-	in, commit := staged(out)
-	return commit, v.Decode(in)
-}
-
-// staged makes a second out, for what must not be changed before all is well.
-func staged(out any) (in any, commit func()) {
-	nothing := func() {}
-	switch out.(type) {
-	case func(*Value) error, Unmarshaler:
-		return out, nothing
-	}
-	target := reflect.ValueOf(out)
-	if target.Kind() != reflect.Pointer || target.IsNil() {
-		return out, nothing // and Decode says what is wrong
-	}
-	copied := reflect.New(target.Type().Elem())
-	copied.Elem().Set(target.Elem())
-	return copied.Interface(), func() { target.Elem().Set(copied.Elem()) }
-}
-
-func (v *Value) faultResponse() (*Fault, error) {
-	t, err := v.start(elValue)
-	if err != nil {
-		return nil, err
-	}
-	if err := v.begin(t); err != nil {
-		return nil, err
-	}
-	var f Fault
-	coded, told := false, false
-	err = v.Members(func(name string, v *Value) (err error) {
-		switch name {
-		case "faultCode":
-			coded = true
-			f.Code, err = v.Int()
-		case "faultString":
-			told = true
-			f.Message, err = v.Text()
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if !coded || !told {
-		return nil, v.fail("the fault has no faultCode or no faultString")
-	}
-	return &f, v.ends(elFault, elMethodResponse)
-}
-
-func (v *Value) methodCall(choose func(string) (any, error)) error {
-	if err := v.root(elMethodCall); err != nil {
-		return err
-	}
-	method, err := v.method()
-	if err != nil {
-		return err
-	}
-	out, err := choose(method)
-	if err != nil {
-		return err
-	}
-	params, err := v.tag()
-	if err != nil {
-		return err
-	}
-	missing := params.end && params.el == elMethodCall
-	if !missing && (params.end || params.el != elParams) {
-		return v.failAt(params.at, "expected <params>, found %s", params)
-	}
-	commit, err := v.params(params, missing, out)
-	if err != nil {
-		return err
-	}
-	if missing {
-		err = v.finish()
-	} else {
-		err = v.ends(elMethodCall)
-	}
-	if err == nil {
-		commit()
-	}
-	return err
-}
-
-// params reads all parameters as if they were one array.
-func (v *Value) params(t tag, missing bool, out any) (commit func(), err error) {
-	v.state, v.kind, v.at = known, Array, t.at
-	v.typed = tag{el: elParams, empty: t.empty || missing}
-	v.path = append(v.path, step{name: elementNames[elParams], index: -1})
-	commit, err = v.stage(out)
-	v.path = v.path[:0]
-	return commit, err
-}
-
-func (v *Value) method() (string, error) {
-	t, err := v.start(elMethodName)
-	if err != nil {
-		return "", err
-	}
-	if t.empty {
-		return "", v.failAt(t.at, "the name of the method is missing")
-	}
-	text, err := v.content()
-	if err != nil {
-		return "", err
-	}
-	method := string(text)
-	if err := checkMethod(method); err != nil {
-		return "", err
-	}
-	return method, v.end(t)
 }
 
 // checkMethod allows what the specification does.
@@ -254,10 +167,8 @@ func checkMethod(method string) error {
 	if method == "" || len(method) > longest {
 		return fmt.Errorf("the name of a method must have 1 to %d characters", longest)
 	}
-	for _, c := range []byte(method) {
-		if !nameByte[c] && c != '/' || c == '-' {
-			return fmt.Errorf("%s is not the name of a method: only letters, digits and _ . : / are allowed", quote([]byte(method)))
-		}
+	if strings.Trim(method, nameBytes+"/") != "" {
+		return fmt.Errorf("%s is not the name of a method: only letters, digits and _ . : / are allowed", quote(method))
 	}
 	return nil
 }

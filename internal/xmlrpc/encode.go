@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -27,14 +28,12 @@ func EncodeCall(o EncodeOptions, method string, params ...any) ([]byte, error) {
 	if err := checkMethod(method); err != nil {
 		return nil, &Error{Offset: -1, Err: err}
 	}
-	e := newEncoder(o)
-	e.write(declaration + "<methodCall><methodName>" + method + "</methodName><params>")
-	e.path = append(e.path, step{name: "params", index: -1}, step{})
+	e := encoder{o: o}
+	e.write(declaration, "<methodCall><methodName>", method, "</methodName><params>")
 	for i, p := range params {
-		e.path[1].index = i
 		e.write("<param>")
 		if err := e.value(p); err != nil {
-			return nil, e.located(err)
+			return nil, within(within(err, -1, "", i), -1, "params", -1)
 		}
 		e.write("</param>")
 	}
@@ -44,52 +43,46 @@ func EncodeCall(o EncodeOptions, method string, params ...any) ([]byte, error) {
 
 // EncodeResponse writes the answer to a call.
 func EncodeResponse(o EncodeOptions, result any) ([]byte, error) {
-	e := newEncoder(o)
-	e.write(declaration + "<methodResponse><params><param>")
-	if err := e.value(result); err != nil {
-		return nil, e.located(err)
-	}
-	e.write("</param></params></methodResponse>\n")
-	return e.buf, nil
+	return encodeAnswer(o, "<params><param>", result, "</param></params>")
 }
 
 // EncodeFault writes the answer to a call that is refused.
 func EncodeFault(f *Fault) ([]byte, error) {
-	e := newEncoder(EncodeOptions{})
-	e.write(declaration + "<methodResponse><fault>")
 	fault := struct {
 		Code    int    `xmlrpc:"faultCode"`
 		Message string `xmlrpc:"faultString"`
 	}{f.Code, f.Message}
-	if err := e.value(fault); err != nil {
-		return nil, e.located(err)
+	return encodeAnswer(EncodeOptions{}, "<fault>", fault, "</fault>")
+}
+
+func encodeAnswer(o EncodeOptions, start string, result any, end string) ([]byte, error) {
+	e := encoder{o: o}
+	e.write(declaration, "<methodResponse>", start)
+	if err := e.value(result); err != nil {
+		if _, ok := err.(*Error); !ok { //nolint:errorlint // it is given its place just once
+			err = &Error{Offset: -1, Err: err}
+		}
+		return nil, err
 	}
-	e.write("</fault></methodResponse>\n")
+	e.write(end, "</methodResponse>\n")
 	return e.buf, nil
 }
 
 type encoder struct {
 	o     EncodeOptions
 	buf   []byte
-	path  path // where an error is
 	depth int
 }
 
-func newEncoder(o EncodeOptions) *encoder {
-	if o.Location == nil {
-		o.Location = time.UTC
+func (e *encoder) write(texts ...string) {
+	for _, s := range texts {
+		e.buf = append(e.buf, s...)
 	}
-	return &encoder{o: o}
 }
 
-func (e *encoder) located(err error) error { return located(err, -1, e.path) }
-
-func (e *encoder) write(s string) { e.buf = append(e.buf, s...) }
-
-// element writes a value whose text needs no escaping.
-func (e *encoder) element(el element, text string) error {
-	name := elementNames[el]
-	e.write("<value><" + name + ">" + text + "</" + name + "></value>")
+// scalar writes a value whose text needs no escaping.
+func (e *encoder) scalar(element, text string) error {
+	e.write("<value><", element, ">", text, "</", element, "></value>")
 	return nil
 }
 
@@ -103,26 +96,43 @@ func (e *encoder) value(in any) error {
 	switch in := in.(type) {
 	case nil:
 		return e.null()
-	case string:
-		return e.text(in)
-	case int:
-		return e.integer(int64(in))
-	case bool:
-		return e.boolean(in)
-	case float64:
-		return e.double(in, 64)
-	case []byte:
-		return e.element(elBase64, base64.StdEncoding.EncodeToString(in))
 	case time.Time:
 		return e.time(in)
 	case decimal.Decimal:
-		return e.decimal(in)
+		if err := number.CheckDecimal(in); err != nil {
+			return fmt.Errorf("a decimal with the exponent %d cannot be sent as a double: %w", in.Exponent(), err)
+		}
+		return e.scalar("double", in.String())
 	case big.Int:
-		return e.bigInt(&in)
-	case []any:
-		return e.array(len(in), func(i int) any { return in[i] })
+		return e.integer(&in)
 	}
-	return e.reflected(reflect.ValueOf(in))
+	v := reflect.ValueOf(in)
+	switch kind := v.Kind(); {
+	case v.CanInt():
+		return e.integer(big.NewInt(v.Int()))
+	case v.CanUint():
+		return e.integer(new(big.Int).SetUint64(v.Uint()))
+	case v.CanFloat():
+		return e.double(v.Float(), v.Type().Bits())
+	case kind == reflect.Bool && v.Bool():
+		return e.scalar("boolean", "1")
+	case kind == reflect.Bool:
+		return e.scalar("boolean", "0")
+	case kind == reflect.String:
+		return e.text("<value><string>", v.String(), "</string></value>")
+	case kind == reflect.Pointer && v.IsNil():
+		return e.null()
+	case kind == reflect.Pointer:
+		return e.value(v.Elem().Interface())
+	case kind == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
+		return e.scalar("base64", base64.StdEncoding.EncodeToString(v.Bytes()))
+	case kind == reflect.Slice, kind == reflect.Array:
+		return e.array(v)
+	case kind == reflect.Map, kind == reflect.Struct:
+		return e.members(v)
+	default:
+		return fmt.Errorf("a %s cannot be sent", v.Type())
+	}
 }
 
 func (e *encoder) null() error {
@@ -133,51 +143,28 @@ func (e *encoder) null() error {
 	return nil
 }
 
-func (e *encoder) boolean(in bool) error {
-	if in {
-		return e.element(elBoolean, "1")
-	}
-	return e.element(elBoolean, "0")
-}
-
-func (e *encoder) integer(n int64) error {
-	text := strconv.FormatInt(n, 10)
-	switch {
-	case math.MinInt32 <= n && n <= math.MaxInt32:
-		return e.element(elI4, text)
-	case e.o.Wide == I8:
-		return e.element(elI8, text)
-	default:
-		return e.wide(text)
-	}
-}
-
-func (e *encoder) bigInt(n *big.Int) error {
+func (e *encoder) integer(n *big.Int) error {
 	const bits = number.Most * 4 // more have more digits
-	switch {
-	case n.IsInt64():
-		return e.integer(n.Int64())
-	case n.BitLen() > bits:
+	if n.BitLen() > bits {
 		return fmt.Errorf("an integer of %d bits cannot be sent", n.BitLen())
-	default:
-		return e.wide(n.String())
 	}
-}
-
-func (e *encoder) wide(text string) error {
-	switch e.o.Wide {
-	case BigInt:
-		if err := number.Check(text); err != nil {
-			return err
-		}
-		return e.element(elBigInt, text)
-	case I8:
-		return fmt.Errorf("the integer %s does not fit an i8", quote([]byte(text)))
-	case NoWide:
-		return fmt.Errorf("the integer %s does not fit an i4, and wider ones are not allowed by option", quote([]byte(text)))
-	default:
+	text := n.String()
+	switch {
+	case n.IsInt64() && math.MinInt32 <= n.Int64() && n.Int64() <= math.MaxInt32:
+		return e.scalar("i4", text)
+	case e.o.Wide == I8 && n.IsInt64():
+		return e.scalar("i8", text)
+	case e.o.Wide == I8:
+		return fmt.Errorf("the integer %s does not fit an i8", quote(text))
+	case e.o.Wide == NoWide:
+		return fmt.Errorf("the integer %s does not fit an i4, and wider ones are not allowed by option", quote(text))
+	case e.o.Wide != BigInt:
 		return fmt.Errorf("the option for wide integers is %q: it must be empty, %q or %q", e.o.Wide, I8, BigInt)
 	}
+	if err := number.Check(text); err != nil {
+		return err
+	}
+	return e.scalar("bigint", text)
 }
 
 func (e *encoder) double(f float64, bits int) error {
@@ -190,17 +177,13 @@ func (e *encoder) double(f float64, bits int) error {
 	if len(text) > number.Most {
 		text = strconv.FormatFloat(f, 'e', -1, bits)
 	}
-	return e.element(elDouble, text)
-}
-
-func (e *encoder) decimal(d decimal.Decimal) error {
-	if err := number.CheckDecimal(d); err != nil {
-		return fmt.Errorf("a decimal with the exponent %d cannot be sent as a double: %w", d.Exponent(), err)
-	}
-	return e.element(elDouble, d.String())
+	return e.scalar("double", text)
 }
 
 func (e *encoder) time(t time.Time) error {
+	if e.o.Location == nil {
+		e.o.Location = time.UTC
+	}
 	t = t.In(e.o.Location)
 	if t.Year() < 0 || t.Year() > 9999 {
 		return fmt.Errorf("the year %d cannot be sent", t.Year())
@@ -208,151 +191,76 @@ func (e *encoder) time(t time.Time) error {
 	if t.Nanosecond() != 0 {
 		return errors.New("the time has a fraction of a second, which XML-RPC cannot carry: use Truncate(time.Second)")
 	}
-	return e.element(elDateTime, t.Format("20060102T15:04:05"))
+	return e.scalar("dateTime.iso8601", t.Format("20060102T15:04:05"))
 }
 
-func (e *encoder) text(s string) error {
-	e.write("<value><string>")
-	if err := e.escape(s); err != nil {
-		return err
-	}
-	e.write("</string></value>")
-	return nil
-}
-
-func (e *encoder) escape(s string) error {
-	for i, c := range s {
-		switch {
-		case c == utf8.RuneError && invalidAt(s[i:]):
-			return fmt.Errorf("the text is not UTF-8 (byte %d, 0x%02x): send it as []byte", i, s[i])
-		case !validChar(c):
+// text writes an escaped text between tags.
+func (e *encoder) text(start, text, end string) error {
+	e.write(start)
+	for i, c := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); c == utf8.RuneError && size == 1 {
+			return fmt.Errorf("the text is not UTF-8 (byte %d, 0x%02x): send it as []byte", i, text[i])
+		}
+		if !validChar(c) {
 			return fmt.Errorf("XML cannot carry the character %U at byte %d of the text: send it as []byte", c, i)
-		case c == '<':
-			e.write("&lt;")
-		case c == '>':
-			e.write("&gt;")
-		case c == '&':
-			e.write("&amp;")
-		case c == '\r':
-			e.write("&#13;") // alone it would be read as \n
-		default:
-			e.buf = utf8.AppendRune(e.buf, c)
 		}
 	}
+	e.write(escaper.Replace(text), end)
 	return nil
 }
 
-func invalidAt(s string) bool {
-	_, size := utf8.DecodeRuneInString(s)
-	return size == 1
-}
+// escaper also escapes \r, which alone would be read as \n.
+var escaper = strings.NewReplacer("<", "&lt;", ">", "&gt;", "&", "&amp;", "\r", "&#13;")
 
-func (e *encoder) array(n int, at func(int) any) error {
+func (e *encoder) array(in reflect.Value) error {
 	e.write("<value><array><data>")
-	e.path = append(e.path, step{})
-	for i := range n {
-		e.path[len(e.path)-1] = step{index: i}
-		if err := e.value(at(i)); err != nil {
-			return err
+	for i := range in.Len() {
+		if err := e.value(in.Index(i).Interface()); err != nil {
+			return within(err, -1, "", i)
 		}
 	}
-	e.path = e.path[:len(e.path)-1]
 	e.write("</data></array></value>")
 	return nil
 }
 
-func (e *encoder) member(name string, in any) error {
-	e.path = append(e.path, step{name: name, index: -1})
-	e.write("<member><name>")
-	if err := e.escape(name); err != nil {
-		return fmt.Errorf("the name of the member: %w", err)
+// members writes a map, in the order of its names, or a struct.
+func (e *encoder) members(in reflect.Value) error {
+	e.write("<value><struct>")
+	if in.Kind() == reflect.Struct {
+		fields, err := fieldsOf(in.Type())
+		if err != nil {
+			return err
+		}
+		for _, f := range fields.list {
+			if field := in.Field(f.index); !f.omitEmpty || !field.IsZero() {
+				if err := e.member(f.name, field); err != nil {
+					return err
+				}
+			}
+		}
+	} else {
+		if in.Type().Key().Kind() != reflect.String {
+			return fmt.Errorf("a %s cannot be sent: the keys must be strings", in.Type())
+		}
+		keys := in.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, key := range keys {
+			if err := e.member(key.String(), in.MapIndex(key)); err != nil {
+				return err
+			}
+		}
 	}
-	e.write("</name>")
-	if err := e.value(in); err != nil {
-		return err
+	e.write("</struct></value>")
+	return nil
+}
+
+func (e *encoder) member(name string, in reflect.Value) error {
+	if err := e.text("<member><name>", name, "</name>"); err != nil {
+		return within(fmt.Errorf("the name of the member: %w", err), -1, name, -1)
+	}
+	if err := e.value(in.Interface()); err != nil {
+		return within(err, -1, name, -1)
 	}
 	e.write("</member>")
-	e.path = e.path[:len(e.path)-1]
-	return nil
-}
-
-func (e *encoder) reflected(in reflect.Value) error {
-	switch {
-	case in.CanInt():
-		return e.integer(in.Int())
-	case in.CanUint():
-		return e.bigInt(new(big.Int).SetUint64(in.Uint()))
-	case in.CanFloat():
-		return e.double(in.Float(), in.Type().Bits())
-	}
-	switch in.Kind() {
-	case reflect.String:
-		return e.text(in.String())
-	case reflect.Bool:
-		return e.boolean(in.Bool())
-	case reflect.Pointer:
-		return e.pointer(in)
-	case reflect.Slice, reflect.Array:
-		if in.Kind() == reflect.Slice && in.Type().Elem().Kind() == reflect.Uint8 {
-			return e.element(elBase64, base64.StdEncoding.EncodeToString(in.Bytes()))
-		}
-		return e.array(in.Len(), func(i int) any { return in.Index(i).Interface() })
-	case reflect.Map:
-		return e.mapping(in)
-	case reflect.Struct:
-		return e.structure(in)
-	default:
-		return fmt.Errorf("a %s cannot be sent", in.Type())
-	}
-}
-
-func (e *encoder) pointer(in reflect.Value) error {
-	if in.IsNil() {
-		return e.null()
-	}
-	return e.value(in.Elem().Interface())
-}
-
-func (e *encoder) mapping(in reflect.Value) error {
-	if in.Type().Key().Kind() != reflect.String {
-		return fmt.Errorf("a %s cannot be sent: the keys must be strings", in.Type())
-	}
-	keys := in.MapKeys()
-	slices.SortFunc(keys, func(a, b reflect.Value) int {
-		switch {
-		case a.String() < b.String():
-			return -1
-		case a.String() > b.String():
-			return 1
-		default:
-			return 0
-		}
-	})
-	e.write("<value><struct>")
-	for _, key := range keys {
-		if err := e.member(key.String(), in.MapIndex(key).Interface()); err != nil {
-			return err
-		}
-	}
-	e.write("</struct></value>")
-	return nil
-}
-
-func (e *encoder) structure(in reflect.Value) error {
-	fields, err := fieldsOf(in.Type())
-	if err != nil {
-		return err
-	}
-	e.write("<value><struct>")
-	for _, f := range fields.list {
-		value := in.Field(f.index)
-		if f.omitEmpty && value.IsZero() {
-			continue
-		}
-		if err := e.member(f.name, value.Interface()); err != nil {
-			return err
-		}
-	}
-	e.write("</struct></value>")
 	return nil
 }

@@ -2,6 +2,7 @@ package xmlrpc
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -42,63 +43,30 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Fault is the answer of a server that understood the call and refused it.
-type Fault struct { //nolint:errname // the specification calls it a fault
-	Code    int
-	Message string // as sent: whether it is base64 is the caller's to know
-}
-
-// Error is one line.
-func (f *Fault) Error() string {
-	return fmt.Sprintf("fault %d: %s", f.Code, text.Excerpt(f.Message, maxShown))
-}
-
-// FaultIn is the fault in the body of an answer; nil if that is anything else.
-func FaultIn(body []byte) *Fault {
-	err := DecodeResponse(bytes.NewReader(body), DecodeOptions{}, nil)
-	f, _ := errors.AsType[*Fault](err)
-	return f
-}
-
-// IsFault reports whether the body of an answer is a fault.
-func IsFault(body []byte) bool { return FaultIn(body) != nil }
-
-// step is one element of a path: an index, or the name of a member.
-type step struct {
-	name  string
-	index int // -1: a name
-}
-
-type path []step
-
-func (p path) String() string {
-	var b strings.Builder
-	for _, s := range p {
-		switch {
-		case s.index >= 0:
-			fmt.Fprintf(&b, "[%d]", s.index)
-		case !plainName(s.name):
-			fmt.Fprintf(&b, "[%s]", quote([]byte(s.name)))
-		case b.Len() > 0:
-			b.WriteString("." + s.name)
-		default:
-			b.WriteString(s.name)
-		}
+// within puts a step before the path of an error: an index, or else the name of a member.
+func within(err error, offset int64, name string, index int) error {
+	e, ok := err.(*Error) //nolint:errorlint // one that is wrapped is of another document
+	if !ok {
+		e = &Error{Offset: offset, Err: err}
 	}
-	return b.String()
+	switch {
+	case index >= 0:
+		name = "[" + strconv.Itoa(index) + "]"
+	case name == "" || len(name) > 64 || strings.Trim(name, nameBytes) != "":
+		name = "[" + quote(name) + "]"
+	}
+	if e.Path != "" && e.Path[0] != '[' {
+		name += "."
+	}
+	e.Path = name + e.Path
+	return e
 }
 
-func plainName(s string) bool {
-	for _, c := range []byte(s) {
-		if !nameByte[c] {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
-}
+// nameBytes are those of a name that this package can know.
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:"
 
 // quote shows the start of a text on one line.
-func quote(text []byte) string {
+func quote[T ~string | ~[]byte](text T) string {
 	const most = 40
 	if len(text) <= most {
 		return strconv.Quote(string(text))
@@ -110,13 +78,27 @@ func quote(text []byte) string {
 	return strconv.Quote(string(text[:cut])) + "…"
 }
 
-// located gives an error its place, unless it has one.
-func located(err error, offset int64, p path) *Error {
-	if e, ok := err.(*Error); ok { //nolint:errorlint // one that is wrapped is of another document
-		if e.Path == "" {
-			e.Path = p.String()
-		}
-		return e
-	}
-	return &Error{Offset: offset, Path: p.String(), Err: err}
+// Fault is the answer of a server that understood the call and refused it.
+type Fault struct { //nolint:errname // the specification calls it a fault
+	Code    int
+	Name    string // the code, where it is not an integer
+	Message string // "" if there is none; whether its text is base64 is for the caller to know
 }
+
+// Error is one line.
+func (f *Fault) Error() string {
+	return "fault " + text.Excerpt(f.CodeText(), maxShown) + ": " + text.Excerpt(f.Message, maxShown)
+}
+
+// CodeText is the code as it was sent.
+func (f *Fault) CodeText() string { return cmp.Or(f.Name, strconv.Itoa(f.Code)) }
+
+// FaultIn is the fault in the body of an answer; nil if that is anything else.
+func FaultIn(contentType string, body []byte) *Fault {
+	err := DecodeResponse(bytes.NewReader(body), DecodeOptions{ContentType: contentType}, nil)
+	f, _ := errors.AsType[*Fault](err)
+	return f
+}
+
+// IsFault reports whether the body of an answer is a fault.
+func IsFault(body []byte) bool { return FaultIn("", body) != nil }

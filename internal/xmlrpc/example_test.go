@@ -37,7 +37,7 @@ func (o *order) cell(i int, v *xmlrpc.Value) (err error) {
 
 // A Billing that knows one order, and a client that reads it.
 func ExampleClient_Call() {
-	server := httptest.NewServer(xmlrpc.Handler(xmlrpc.DecodeOptions{}, xmlrpc.EncodeOptions{},
+	server := httptest.NewServer(served(
 		func(_ context.Context, c xmlrpc.Call) (any, error) {
 			if len(c.Params) != 1 {
 				return nil, &xmlrpc.Fault{Code: 1, Message: "Execute takes one struct"}
@@ -57,7 +57,7 @@ func ExampleClient_Call() {
 	err = billing.Call(context.Background(), "read order", rest.Read, "Execute", func(v *xmlrpc.Value) error {
 		return v.Members(func(name string, v *xmlrpc.Value) (err error) {
 			if name == "Result" {
-				orders, err = xmlrpc.Rows(v, (*order).cell)
+				orders, err = rowsOf(v, (*order).cell)
 			}
 			return err
 		})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -26,7 +27,8 @@ var seeds = []string{
 	"\ufeff<?xml version='1.0' encoding='utf-8'?>\n" + answer("<value a='b' ><string >x</string\n></value>") + " <!---->",
 	"<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>4</int></value></member><member><name>faultString</name><value>x</value></member></struct></value></fault></methodResponse>",
 	"<methodCall><methodName>m</methodName><params><param><value>1</value></param></params></methodCall>", "<methodCall><methodName>m</methodName></methodCall>",
-	"<!DOCTYPE a>", "<a", "&#x;",
+	"<!DOCTYPE a>", "<a", "&#x;", "\n<?xml version='1.0' encoding='iso-8859-1'?>" + answer("<value>\xe9</value>"),
+	answer("<value>\x0b&#11;\xff\U0010FF0B</value>"), "<methodResponse><params/></methodResponse>",
 }
 
 func seed(f *testing.F) {
@@ -78,10 +80,14 @@ func FuzzDecodeResponse(f *testing.F) {
 			return // a fault
 		}
 		value := root.children[0].children[0].children[0]
-		if !same(value, got) {
+		unlike := declared.Match(body) || bytes.Contains(body, []byte("CDATA")) && numbered.Match(body)
+		if !unlike && !same(value, got) {
 			t.Fatalf("encoding/xml sees something else than %#v", got)
 		}
 		again, err := xmlrpc.EncodeResponse(everything, got)
+		if fraction(err) {
+			return
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,6 +110,9 @@ func FuzzDecodeCall(f *testing.F) {
 			t.Fatalf("encoding/xml refuses this: %v", err)
 		}
 		again, err := xmlrpc.EncodeCall(everything, c.Method, c.Params...)
+		if fraction(err) {
+			return
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,8 +130,31 @@ type node struct {
 	children []*node
 }
 
+// declared finds an encoding other than UTF-8.
+var declared = regexp.MustCompile(`(?i)encoding\s*=\s*['"][^'"]*[^'"u8tf_-]`)
+
+// numbered finds references to characters.
+var numbered = regexp.MustCompile(`&#(x[0-9a-fA-F]+|[0-9]+);`)
+
+// fraction reports whether a time was not encoded, since it has a fraction of a second.
+func fraction(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "fraction of a second")
+}
+
+// parseXML parses a document without what XML cannot carry, and without the XML declaration.
 func parseXML(body []byte) (*node, error) {
-	d := xml.NewDecoder(bytes.NewReader(body))
+	text := xmlrpc.Display(strings.TrimLeft(string(body), " \t\r\n\ufeff"))
+	if strings.HasPrefix(text, "<?xml") {
+		_, text, _ = strings.Cut(text, "?>")
+	}
+	text = numbered.ReplaceAllStringFunc(text, func(reference string) string {
+		d := xml.NewDecoder(strings.NewReader(reference))
+		if _, err := d.Token(); err != nil && strings.Contains(err.Error(), "illegal character code") {
+			return "\ufffd"
+		}
+		return reference
+	})
+	d := xml.NewDecoder(strings.NewReader(text))
 	top := &node{}
 	stack := []*node{top}
 	for {

@@ -12,12 +12,14 @@ type DecodeOptions struct {
 	MaxBytes  int64 // of the document; 32 MiB
 	MaxDepth  int   // of values in values; 64
 	MaxValues int   // in the document, in all; 500 000
-	MaxText   int   // bytes of one string, name or base64 text, unescaped; 1 MiB
+	MaxText   int   // bytes of one text as it is sent; 1 MiB
 	// MaxMemory bounds the Go values that a document becomes, in about bytes; 8 MiB,
 	// which is enough for some 7 000 order rows as any.
 	MaxMemory int64
 	// Location is where times without a zone are, and all times are given in; nil is UTC.
 	Location *time.Location
+	// ContentType of the HTTP message. It may declare an encoding for a document that declares none.
+	ContentType string
 }
 
 func (o DecodeOptions) withDefaults() DecodeOptions {

@@ -3,9 +3,11 @@ package xmlrpc
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -13,120 +15,54 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// maxExponent is the largest exponent of a double, up and down. A decimal with it is
-// written out in full.
-const maxExponent = 400
+const blanks = " \t\r\n"
 
-// take reads the text of a value of one kind and gives it to parse while it is good.
-func take[T any](v *Value, k Kind, parse func(text []byte) (T, error)) (T, error) {
-	var zero T
+// scalar reads a value of one kind, without the white space around it.
+func scalar[T any](v *Value, k Kind, parse func(text string) (T, error)) (T, error) {
 	if err := v.want(k); err != nil {
-		return zero, err
+		return *new(T), err
 	}
-	text, err := v.scalar()
-	if err != nil {
-		return zero, v.stop(err)
-	}
-	out, err := parse(text)
-	if err != nil {
-		return zero, v.refuse("%w", err)
-	}
-	if err := v.close(); err != nil {
-		return zero, v.stop(err)
-	}
-	return out, nil
+	out, err := parse(string(bytes.Trim(v.text, blanks)))
+	return out, v.stop(v.at, err)
 }
 
 // Int64 reads an integer, whatever its element.
-func (v *Value) Int64() (int64, error) { return take(v, Int, parseInt64) }
+func (v *Value) Int64() (int64, error) {
+	return scalar(v, Int, func(text string) (int64, error) { return parseInt(text, 64) })
+}
 
 // Int reads an integer, whatever its element.
-func (v *Value) Int() (int, error) { return take(v, Int, parseInt) }
-
-func parseInt(text []byte) (int, error) {
-	n, err := parseInt64(text)
-	if err == nil && int64(int(n)) != n {
-		err = fmt.Errorf("the integer %d does not fit %d bits", n, strconv.IntSize)
-	}
+func (v *Value) Int() (int, error) {
+	n, err := scalar(v, Int, func(text string) (int64, error) { return parseInt(text, strconv.IntSize) })
 	return int(n), err
 }
 
-func parseInt64(text []byte) (int64, error) {
-	text = bytes.Trim(text, " \t\r\n")
-	if n, ok := smallInt(text); ok {
-		return n, nil
+func parseInt(text string, bits int) (int64, error) {
+	n, err := number.ParseInt(text, 10, bits)
+	if errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("the integer %s does not fit %d bits", quote(text), bits)
 	}
-	if err := checkInt(text); err != nil {
-		return 0, err
-	}
-	n, err := number.ParseInt(string(text), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("the integer %s does not fit 64 bits", quote(text))
-	}
-	return n, nil
+	return n, badNumber(err, text, "an integer")
 }
 
-// smallInt reads the integers that cannot overflow.
-func smallInt(text []byte) (n int64, ok bool) {
-	digits := text
-	if len(digits) > 0 && (digits[0] == '-' || digits[0] == '+') {
-		digits = digits[1:]
+func badNumber(err error, text, kind string) error {
+	if errors.Is(err, strconv.ErrSyntax) {
+		return fmt.Errorf("%s is not %s", quote(text), kind)
 	}
-	if len(digits) == 0 || len(digits) > 18 {
-		return 0, false
-	}
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	if text[0] == '-' {
-		n = -n
-	}
-	return n, true
-}
-
-func checkInt(text []byte) error {
-	if err := number.Check(text); err != nil {
-		return err
-	}
-	digits := unsigned(text)
-	if len(digits) == 0 || countDigits(digits) != len(digits) {
-		return fmt.Errorf("%s is not an integer", quote(text))
-	}
-	return nil
-}
-
-func unsigned(text []byte) []byte {
-	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
-		return text[1:]
-	}
-	return text
-}
-
-// countDigits is how many digits a text starts with.
-func countDigits(text []byte) int {
-	for i, c := range text {
-		if c < '0' || c > '9' {
-			return i
-		}
-	}
-	return len(text)
+	return err
 }
 
 // BigInt reads an integer of any size.
-func (v *Value) BigInt() (*big.Int, error) { return take(v, Int, v.parseBigInt) }
+func (v *Value) BigInt() (*big.Int, error) { return scalar(v, Int, v.parseBigInt) }
 
-func (v *Value) parseBigInt(text []byte) (*big.Int, error) {
+func (v *Value) parseBigInt(text string) (*big.Int, error) {
 	if err := v.charge(32 + len(text)/2); err != nil {
 		return nil, err
 	}
-	text = bytes.Trim(text, " \t\r\n")
-	if err := checkInt(text); err != nil {
+	if err := number.Check(text); err != nil {
 		return nil, err
 	}
-	n, ok := new(big.Int).SetString(string(text), 10)
+	n, ok := new(big.Int).SetString(text, 10)
 	if !ok {
 		return nil, fmt.Errorf("%s is not an integer", quote(text))
 	}
@@ -134,19 +70,27 @@ func (v *Value) parseBigInt(text []byte) (*big.Int, error) {
 }
 
 // Float reads a double. Money is better read as Decimal.
-func (v *Value) Float() (float64, error) { return take(v, Double, parseFloat) }
+func (v *Value) Float() (float64, error) { return scalar(v, Double, parseFloat) }
 
-func parseFloat(text []byte) (float64, error) {
-	text = bytes.Trim(text, " \t\r\n")
-	if err := checkDouble(text); err != nil {
-		return 0, err
+func parseFloat(text string) (float64, error) {
+	if strings.Trim(text, "0123456789+-.eE") != "" { // as in NaN, inf and 0x1
+		return 0, fmt.Errorf("%s is not a double", quote(text))
 	}
-	f, err := number.ParseFloat(string(text), 64)
-	if err != nil {
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		exponent, err := number.Atoi(text[i+1:])
+		if errors.Is(err, strconv.ErrRange) || exponent > maxExponent || exponent < -maxExponent {
+			return 0, fmt.Errorf("the exponent of the double %s is out of range", quote(text))
+		}
+	}
+	f, err := number.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrRange) {
 		return 0, fmt.Errorf("the double %s is out of range", quote(text))
 	}
-	return f, nil
+	return f, badNumber(err, text, "a double")
 }
+
+// maxExponent bounds that of a double, up and down: below it ParseFloat returns 0 without an error.
+const maxExponent = 400
 
 // Decimal reads a double or an integer exactly as it is written.
 func (v *Value) Decimal() (decimal.Decimal, error) {
@@ -154,200 +98,95 @@ func (v *Value) Decimal() (decimal.Decimal, error) {
 	if v.Kind() == Int {
 		kind = Int
 	}
-	return take(v, kind, func(text []byte) (decimal.Decimal, error) {
+	return scalar(v, kind, func(text string) (decimal.Decimal, error) {
 		if err := v.charge(32 + len(text)/2); err != nil {
 			return decimal.Decimal{}, err
 		}
-		return parseDecimal(text)
+		return number.Decimal(text)
 	})
-}
-
-func parseDecimal(text []byte) (decimal.Decimal, error) {
-	text = bytes.Trim(text, " \t\r\n")
-	if d, ok := smallDecimal(text); ok {
-		return d, nil
-	}
-	if err := checkDouble(text); err != nil {
-		return decimal.Decimal{}, err
-	}
-	d, err := decimal.NewFromString(string(text)) //nolint:forbidigo // checkDouble bounds it
-	if err != nil {
-		return decimal.Decimal{}, fmt.Errorf("%s is not a double", quote(text))
-	}
-	return d, nil
-}
-
-// smallDecimal reads what most amounts look like: some digits with a point in between.
-func smallDecimal(text []byte) (decimal.Decimal, bool) {
-	point := bytes.IndexByte(text, '.')
-	var flat [20]byte
-	if point < 1 || len(text) > len(flat) {
-		return decimal.Decimal{}, false
-	}
-	n := copy(flat[:], text[:point])
-	n += copy(flat[n:], text[point+1:])
-	coefficient, ok := smallInt(flat[:n])
-	if !ok || countDigits(text[point+1:]) != len(text)-point-1 {
-		return decimal.Decimal{}, false
-	}
-	return decimal.New(coefficient, -int32(len(text)-point-1)), true //nolint:gosec // at most 18
-}
-
-// checkDouble checks what ParseFloat and decimal take for a number. The
-// specification has no exponents, but many servers write them.
-func checkDouble(text []byte) error {
-	if err := number.Check(text); err != nil {
-		return err
-	}
-	rest := unsigned(text)
-	digits := countDigits(rest)
-	rest = rest[digits:]
-	if len(rest) > 0 && rest[0] == '.' {
-		n := countDigits(rest[1:])
-		digits += n
-		rest = rest[1+n:]
-	}
-	if digits == 0 {
-		return fmt.Errorf("%s is not a double", quote(text))
-	}
-	if len(rest) == 0 {
-		return nil
-	}
-	power := unsigned(rest[1:])
-	if rest[0] != 'e' && rest[0] != 'E' || len(power) == 0 || countDigits(power) != len(power) {
-		return fmt.Errorf("%s is not a double", quote(text))
-	}
-	exponent, err := number.Atoi(string(power))
-	if err != nil || exponent > maxExponent || exponent < -maxExponent {
-		return fmt.Errorf("the exponent of the double %s is out of range", quote(text))
-	}
-	return nil
 }
 
 // Bool reads a boolean.
-func (v *Value) Bool() (bool, error) { return take(v, Boolean, parseBool) }
-
-func parseBool(text []byte) (bool, error) {
-	switch string(bytes.Trim(text, " \t\r\n")) {
-	case "0":
-		return false, nil
-	case "1":
-		return true, nil
-	default:
-		return false, fmt.Errorf("%s is not a boolean: it must be 0 or 1", quote(text))
-	}
+func (v *Value) Bool() (bool, error) {
+	return scalar(v, Boolean, func(text string) (bool, error) {
+		if text != "0" && text != "1" {
+			return false, fmt.Errorf("%s is not a boolean: it must be 0 or 1", quote(text))
+		}
+		return text == "1", nil
+	})
 }
 
-// Literal reads a value of any kind as the text that it is written as; a nil is "". An
-// array or a struct has none: it is skipped, and ok is false.
+// Text reads a string, with or without its element. It is fit for [Display].
+func (v *Value) Text() (string, error) {
+	text, err := v.literal(String)
+	return Display(text), err
+}
+
+// Literal reads a value of any kind as the text that it is written as, with the control characters and the bytes
+// that are no UTF-8; a nil is "". An array or a struct has none: it is skipped, and ok is false.
 func (v *Value) Literal() (text string, ok bool, err error) {
-	kind := v.Kind()
-	if kind == Array || kind == Struct {
+	if v.kind == Array || v.kind == Struct {
 		return "", false, v.Skip()
 	}
-	text, err = take(v, kind, func(text []byte) (string, error) {
-		if err := v.charge(len(text)); err != nil {
-			return "", err
-		}
-		return string(text), nil
-	})
+	text, err = v.literal(v.kind)
 	return text, err == nil, err
 }
 
-// Text reads a string, with or without its element.
-func (v *Value) Text() (string, error) {
-	return take(v, String, func(text []byte) (string, error) {
-		if err := v.charge(len(text)); err != nil {
-			return "", err
-		}
-		return string(text), nil
-	})
+func (v *Value) literal(k Kind) (string, error) {
+	if err := v.want(k); err != nil {
+		return "", err
+	}
+	return string(v.text), v.charge(len(v.text))
 }
 
 // Bytes reads base64.
 func (v *Value) Bytes() ([]byte, error) {
-	return take(v, Base64, func(text []byte) ([]byte, error) {
-		if err := v.charge(len(text)); err != nil {
-			return nil, err
-		}
-		return parseBase64(text)
-	})
+	text, err := v.literal(Base64)
+	if err != nil {
+		return nil, err
+	}
+	content, err := parseBase64([]byte(text))
+	return content, v.stop(v.at, err)
 }
 
 func parseBase64(text []byte) ([]byte, error) {
-	compact := make([]byte, 0, len(text))
-	for _, c := range text {
-		if !isSpace(c) {
-			compact = append(compact, c)
-		}
-	}
-	n, err := base64.StdEncoding.Strict().Decode(compact, compact)
+	text = bytes.Join(bytes.Fields(text), nil)
+	n, err := base64.StdEncoding.Strict().Decode(text, text)
 	if err != nil {
 		return nil, fmt.Errorf("the text is not base64: %w", err)
 	}
-	return compact[:n:n], nil
+	return text[:n:n], nil
 }
 
-// Time reads a dateTime.iso8601, with or without dashes, with or without a zone.
+// Time reads a dateTime.iso8601, with or without dashes, colons, a fraction of a second, and a zone.
 func (v *Value) Time() (time.Time, error) {
-	return take(v, DateTime, func(text []byte) (time.Time, error) { return parseTime(text, v.o.Location) })
+	return scalar(v, DateTime, func(text string) (time.Time, error) { return parseTime(text, v.o.Location) })
 }
 
-func parseTime(text []byte, where *time.Location) (time.Time, error) {
-	const compact, dashed = "20060102T15:04:05", "2006-01-02T15:04:05"
-	text = bytes.Trim(text, " \t\r\n")
-	layout := compact
-	if len(text) > 4 && text[4] == '-' {
-		layout = dashed
+func parseTime(text string, where *time.Location) (time.Time, error) {
+	date, clock, _ := strings.Cut(text, "T")
+	zone := ""
+	if i := strings.IndexAny(clock, "Z+-"); i >= 0 {
+		clock, zone = clock[:i], clock[i:]
 	}
-	if len(text) < len(layout) {
-		return time.Time{}, notATime(text)
+	layout := "20060102T"
+	if strings.Contains(date, "-") {
+		layout = "2006-01-02T"
 	}
-	zone, ok := parseZone(text[len(layout):], where)
-	if !ok {
-		return time.Time{}, notATime(text)
+	if strings.Contains(clock, ":") {
+		layout += "15:04:05" // a fraction may follow
+	} else {
+		layout += "150405"
 	}
-	t, err := time.ParseInLocation(layout, string(text[:len(layout)]), zone)
+	layout += map[int]string{1: "Z07", 3: "Z07", 5: "Z0700", 6: "Z07:00"}[len(zone)]
+	t, err := time.ParseInLocation(layout, text, where)
 	if err != nil {
-		return time.Time{}, notATime(text)
+		return time.Time{}, fmt.Errorf("%s is not a dateTime: it must look like 19980717T14:08:55 or 1998-07-17T14:08:55",
+			quote(text))
 	}
 	t = t.In(where)
 	if t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}, fmt.Errorf("the year of %s is out of range", quote(text))
 	}
 	return t, nil
-}
-
-func notATime(text []byte) error {
-	return fmt.Errorf("%s is not a dateTime: it must look like 19980717T14:08:55 or 1998-07-17T14:08:55", quote(text))
-}
-
-// parseZone reads Z, +hh, +hhmm, +hh:mm, or nothing.
-func parseZone(text []byte, none *time.Location) (*time.Location, bool) {
-	if len(text) == 0 {
-		return none, true
-	}
-	if string(text) == "Z" {
-		return time.UTC, true
-	}
-	digits := text[1:]
-	if len(digits) == 5 && digits[2] == ':' {
-		digits = append(digits[:2:2], digits[3:]...)
-	}
-	if text[0] != '+' && text[0] != '-' || countDigits(digits) != len(digits) || len(digits) != 2 && len(digits) != 4 {
-		return nil, false
-	}
-	hours := int(digits[0]-'0')*10 + int(digits[1]-'0')
-	minutes := 0
-	if len(digits) == 4 {
-		minutes = int(digits[2]-'0')*10 + int(digits[3]-'0')
-	}
-	if hours > 23 || minutes > 59 {
-		return nil, false
-	}
-	seconds := hours*3600 + minutes*60
-	if text[0] == '-' {
-		seconds = -seconds
-	}
-	return time.FixedZone("", seconds), true
 }

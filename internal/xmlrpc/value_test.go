@@ -77,8 +77,6 @@ func TestTheFirstErrorStays(t *testing.T) {
 
 type point struct{ x, y int }
 
-func (p *point) DecodeXMLRPC(v *xmlrpc.Value) error { return v.Each(p.cell) }
-
 func (p *point) cell(i int, v *xmlrpc.Value) (err error) {
 	switch i {
 	case 0:
@@ -97,15 +95,12 @@ func TestRowsAreReadByPosition(t *testing.T) {
 	rows := "<value><array><data>" + row("1", "2") + row("3", "4", "5") + row("6") + "</data></array></value>"
 	var got []point
 	require.NoError(t, read(rows, func(v *xmlrpc.Value) (err error) {
-		got, err = xmlrpc.Rows(v, (*point).cell)
+		got, err = rowsOf(v, (*point).cell)
 		return err
 	}))
 	require.Equal(t, []point{{1, 2}, {3, 4}, {6, 0}}, got)
-	again, err := decode[[]point](t, answer(rows)) // by Unmarshaler
-	require.NoError(t, err)
-	require.Equal(t, got, again)
 	require.ErrorContains(t, read("<value><array><data>"+row("1", "x")+"</data></array></value>", func(v *xmlrpc.Value) (err error) {
-		_, err = xmlrpc.Rows(v, (*point).cell)
+		_, err = rowsOf(v, (*point).cell)
 		return err
 	}), `[0][1]: "x" is not an integer`)
 }
