@@ -14,6 +14,42 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 )
 
+// kolo/xmlrpc#31, gggeek/phpxmlrpc#49, alexejk/go-xmlrpc#94: an answer declared as ISO-8859-1.
+func TestKolo31Latin1(t *testing.T) {
+	got, err := execute(t, 200, nil, `<?xml version="1.0" encoding="iso-8859-1"?>`+result(v("<string>Caf\xe9</string>")))
+	want(t, got, err, "Café")
+}
+
+// The same with nothing outside ASCII in it: only the declaration differs.
+func TestKolo31Latin1PlainASCII(t *testing.T) {
+	got, err := execute(t, 200, nil, `<?xml version="1.0" encoding="ISO-8859-1"?>`+result(v("<string>Cafe</string>")))
+	want(t, got, err, "Cafe")
+}
+
+// A push whose "yes" comes in such an encoding must not look like trouble.
+func TestKolo31PushAnsweredInLatin1(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(r.Body)
+		w.Header().Set("Content-Type", "text/xml")
+		if strings.Contains(b.String(), "GetOrder_API") {
+			_, _ = w.Write([]byte(xmlHead + row(1000027, "PF", "<string/>")))
+			return
+		}
+		_, _ = w.Write([]byte(`<?xml version="1.0" encoding="iso-8859-1"?>` + result(v("<string>OK</string>"))))
+	})
+	err := billingClient(t, s.URL, billing.WithDefaultCurrency("EUR")).Push(within(t, 10*time.Second), "1000027", "PD")
+	if err != nil {
+		t.Errorf("push: %v", err)
+	}
+}
+
+// gturri/aXMLRPC#74: times without colons.
+func TestAXMLRPC74CompactTime(t *testing.T) {
+	got, err := execute(t, 200, nil, xmlHead+result(v("<dateTime.iso8601>20261121T020304</dateTime.iso8601>")))
+	want(t, got, err, time.Date(2026, 11, 21, 2, 3, 4, 0, time.UTC))
+}
+
 // gturri/aXMLRPC#42, kolo/xmlrpc#41: dashes, a zone without a colon, Z.
 func TestAXMLRPC42ZonedTimes(t *testing.T) {
 	for _, s := range []string{"2026-11-21T02:03:04+0000", "2026-11-21T02:03:04Z", "20261121T02:03:04Z",
@@ -62,6 +98,14 @@ func TestDxr17Base64Lines(t *testing.T) {
 	want(t, got, err, []byte("Subscription"))
 }
 
+// maxcutler/python-wordpress-xmlrpc#12, dokuwiki/dokuwiki#1067.
+func TestWordpress12BlankLines(t *testing.T) {
+	for _, lead := range []string{"\n", "\r\n\r\n", "  "} {
+		got, err := execute(t, 200, nil, lead+xmlHead+result(v("<int>7</int>")))
+		want(t, got, err, 7)
+	}
+}
+
 func TestExtraDoubles(t *testing.T) {
 	for s, right := range map[string]float64{"1e5": 1e5, "1.5E-3": 0.0015, "-.5": -0.5, "5.": 5, "+2.0": 2} {
 		got, err := execute(t, 200, nil, xmlHead+result(v("<double>"+s+"</double>")))
@@ -82,7 +126,18 @@ func TestExtraMembersTwice(t *testing.T) {
 	}
 }
 
-// mardiros/aioxmlrpc#16, Novik/ruTorrent#3275: a fault that comes with the status 500 is an answer of Billing: it is said as one, and a
+// kolo/xmlrpc#40, LordVeovis/xmlrpc#16: the code of a fault comes as a text. The message is what people need.
+func TestKolo40FaultCodeAsText(t *testing.T) {
+	for _, code := range []string{"<string>42</string>", "<string>Client</string>", "42"} {
+		_, err := execute(t, 200, nil, fault(member("faultCode", code)+member("faultString", "no such row")))
+		if got, ok := errors.AsType[*commerce.Fault](err); !ok || got.Message != "no such row" {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
+// mardiros/aioxmlrpc#16, Novik/ruTorrent#3275: a fault that comes with the status 500 is an answer of Billing: it is
+// said as one, and a
 // call that was answered with it is not called again.
 func TestAioxmlrpc16FaultWithStatus500(t *testing.T) {
 	var calls atomic.Int32
@@ -98,6 +153,28 @@ func TestAioxmlrpc16FaultWithStatus500(t *testing.T) {
 	}
 	if n := calls.Load(); n != 1 {
 		t.Errorf("%d calls", n)
+	}
+}
+
+// sgieseking/anyrpc#9: a void method answers without a parameter.
+func TestAnyrpc9NoParameters(t *testing.T) {
+	for _, s := range []string{"<params/>", "<params></params>"} {
+		var calls atomic.Int32
+		srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			var b bytes.Buffer
+			_, _ = b.ReadFrom(r.Body)
+			w.Header().Set("Content-Type", "text/xml")
+			if strings.Contains(b.String(), "GetOrder_API") {
+				_, _ = w.Write([]byte(xmlHead + row(1000027, "PF", "<string/>")))
+				return
+			}
+			calls.Add(1)
+			_, _ = w.Write([]byte(xmlHead + "<methodResponse>" + s + "</methodResponse>"))
+		})
+		err := billingClient(t, srv.URL, billing.WithDefaultCurrency("EUR")).Push(within(t, 10*time.Second), "1000027", "PD")
+		if err != nil || calls.Load() != 1 {
+			t.Errorf("%s: %v after %d pushes", s, err, calls.Load())
+		}
 	}
 }
 
@@ -124,8 +201,13 @@ func TestKolo40PushRefusedByOddFault(t *testing.T) {
 		status int
 		body   string
 	}{
-		"plain":      {200, fault(member("faultCode", "<int>42</int>") + member("faultString", "the transition is not allowed"))},
-		"status 500": {500, fault(member("faultCode", "<int>42</int>") + member("faultString", "the transition is not allowed"))},
+		"plain": {200, fault(member("faultCode", "<int>42</int>") +
+			member("faultString", "the transition is not allowed"))},
+		"text code": {200, fault(member("faultCode", "<string>Client</string>") +
+			member("faultString", "the transition is not allowed"))},
+		"status 500": {500, fault(member("faultCode", "<int>42</int>") +
+			member("faultString", "the transition is not allowed"))},
+		"no string": {200, fault(member("faultCode", "<int>42</int>"))},
 	} {
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			b, _ := io.ReadAll(r.Body)
