@@ -1,13 +1,9 @@
 package maintenance
 
-import (
-	"time"
-)
+import "time"
 
-// Announced is the calendar as it was announced: its windows without what is known
-// of how they really went, and without those that a tracker of package availability saw. What was
-// announced still speaks where less was observed, since a look sees only the
-// moment at which it is taken. Margins are kept.
+// Announced returns the calendar as announced: without actual times and without observed
+// windows. It keeps margins.
 func (c *Calendar) Announced() *Calendar {
 	if c == nil {
 		return nil
@@ -23,8 +19,8 @@ func (c *Calendar) Announced() *Calendar {
 	return index(entries, c.rules)
 }
 
-// Filter is the calendar with those of its single windows for which keep is true,
-// and with all its weekly rules. Margins are kept.
+// Filter returns the calendar with the single windows for which keep returns true and
+// all weekly rules. It keeps margins.
 func (c *Calendar) Filter(keep func(Window) bool) *Calendar {
 	if c == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-func TestWhatWasAnnouncedIsKnownWithoutWhatWasObserved(t *testing.T) {
+func TestCalendarAnnounced(t *testing.T) {
 	t.Parallel()
 	shorter := windowAt(t, "shorter", "2026-02-01T02:00:00Z", "2026-02-01T06:00:00Z")
 	shorter.ActualStart, shorter.ActualEnd = instant(t, "2026-02-01T02:30:00Z"), instant(t, "2026-02-01T04:00:00Z")

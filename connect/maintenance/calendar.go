@@ -9,31 +9,27 @@ import (
 	"time"
 )
 
-// Calendar knows when Connect is under maintenance: single windows, and weekly
-// ones. It is immutable and safe for concurrent use. The nil and the zero
-// *Calendar are calendars without a window.
+// Calendar is a set of maintenance windows, single and weekly ones. It is immutable and
+// safe for concurrent use. A nil *Calendar and the zero Calendar have no windows.
 //
-// A cancelled window never holds and no lookup returns it; Windows does. A window
-// that has begun and not ended holds from its real start on without an end, see
-// Window, so that every lookup depends on the calendar and its arguments alone,
-// not on the clock.
+// Lookups skip cancelled windows; Windows returns them. Lookups do not depend on the
+// clock: a window that has started and has no actual end stays in effect, see [Window].
 //
-// A lookup among n single windows takes O(log n) and does not allocate. A weekly
-// rule adds some 50 ns, however far from today (more for a week that is looked at
-// for the first time, and outside the years 1970 to 2099), and an occurrence that
-// is returned allocates its id.
+// A lookup among n single windows takes O(log n) and does not allocate. Each weekly rule
+// adds about 50 ns, more for a week that is looked up for the first time and outside
+// the years 1970 to 2099. An occurrence that is returned allocates its id.
 type Calendar struct {
 	entries []entry // all of them, in order
 	rules   []*rule
 
-	recurring []*rule // those that can hold
+	recurring []*rule // those that margins do not empty
 
-	// For the entries that can hold, in the same order:
+	// The entries that are neither cancelled nor empty, in the same order:
 	held   []*entry
 	starts []time.Time
 	latest []int // index of the one that ends last among those up to here
 	lasts  []int // tree of the same, see lastsOf
-	byEnd  []int // indices in the order of their ends
+	byEnd  []int // indices ordered by end
 }
 
 // entry is a window with its margins applied.
@@ -43,7 +39,7 @@ type entry struct {
 	span Span
 }
 
-// margins widen the time in which a window counts.
+// margins extend the time in which a window is in effect.
 type margins struct{ lead, tail time.Duration }
 
 func (m margins) widen(s Span) Span {
@@ -61,9 +57,8 @@ func (m margins) plus(lead, tail time.Duration) margins {
 // endsBy reports whether the span is over at t.
 func (s Span) endsBy(t time.Time) bool { return !s.End.IsZero() && !s.End.After(t) }
 
-// NewCalendar makes a calendar from windows and weekly rules. An id, of a window or a
-// rule, may occur once; the windows may overlap. It needs the time zone data of
-// the zones that it names.
+// NewCalendar returns a calendar of windows and weekly rules. Ids must be unique across
+// both; windows may overlap. It needs time zone data for the zones named.
 func NewCalendar(windows []Window, rules ...Weekly) (*Calendar, error) {
 	seen := make(map[string]bool, len(windows)+len(rules))
 	entries := make([]entry, 0, len(windows))
@@ -72,7 +67,7 @@ func NewCalendar(windows []Window, rules ...Weekly) (*Calendar, error) {
 			return nil, err
 		}
 		if seen[w.ID] {
-			return nil, fmt.Errorf("connect: two windows have the id %q: an id names one", w.ID)
+			return nil, fmt.Errorf("connect: two windows have the id %q: ids must be unique", w.ID)
 		}
 		seen[w.ID] = true
 		entries = append(entries, entry{Window: w.inUTC()})
@@ -84,7 +79,7 @@ func NewCalendar(windows []Window, rules ...Weekly) (*Calendar, error) {
 			return nil, err
 		}
 		if seen[r.ID] {
-			return nil, fmt.Errorf("connect: weekly rule %q has the id of another rule or window: an id names one", r.ID)
+			return nil, fmt.Errorf("connect: weekly rule %q has the id of another rule or window: ids must be unique", r.ID)
 		}
 		seen[r.ID] = true
 		compiled = append(compiled, c)
@@ -130,7 +125,7 @@ func index(entries []entry, rules []*rule) *Calendar {
 	return c
 }
 
-// cutOccurrence takes the id of an occurrence apart: "weekly@2026-02-21".
+// cutOccurrence splits the id of an occurrence: "weekly@2026-02-21".
 func cutOccurrence(id string) (rule, date string, found bool) {
 	if i := strings.LastIndexByte(id, '@'); i >= 0 {
 		return id[:i], id[i+1:], true
@@ -138,13 +133,12 @@ func cutOccurrence(id string) (rule, date string, found bool) {
 	return id, "", false
 }
 
-// compareSpans puts those that begin first, and of these those that end last, before
-// the others. Windows whose spans are equal are in the order of their ids.
+// compareSpans orders by start, then the one that ends later first.
 func compareSpans(a, b Span) int {
 	return cmp.Or(a.Start.Compare(b.Start), compareEnds(b, a))
 }
 
-// compareEnds compares the ends of spans; an open end is after all others.
+// compareEnds compares the ends of spans; an open end comes last.
 func compareEnds(a, b Span) int {
 	switch {
 	case a.End.IsZero() && b.End.IsZero():
@@ -158,8 +152,8 @@ func compareEnds(a, b Span) int {
 	}
 }
 
-// Windows are the single windows, cancelled ones included, oldest first. The
-// occurrences of weekly rules are not among them: see Overlapping.
+// Windows returns the single windows, including cancelled ones, oldest first. It does not
+// return the occurrences of weekly rules: see [Calendar.Overlapping].
 func (c *Calendar) Windows() []Window {
 	if c == nil {
 		return nil
@@ -171,7 +165,7 @@ func (c *Calendar) Windows() []Window {
 	return windows
 }
 
-// Rules are the weekly rules, in the order in which they were given.
+// Rules returns the weekly rules in the order of NewCalendar.
 func (c *Calendar) Rules() []Weekly {
 	if c == nil {
 		return nil
@@ -185,12 +179,12 @@ func (c *Calendar) Rules() []Weekly {
 	return rules
 }
 
-// occurrence is a window that has not been built yet: an entry, or a week of a rule.
+// occurrence is a window that is not built yet: an entry, or a week of a rule.
 type occurrence struct {
 	span  Span
 	entry *entry
 	rule  *rule
-	n     int // the week, or the place among the held entries
+	n     int // the week, or the index in held
 }
 
 func (o occurrence) window() Window {
@@ -217,8 +211,8 @@ func (o occurrence) before(p occurrence) bool {
 	return o.window().ID < p.window().ID
 }
 
-// At is the window that holds at t. If several do, it is the one that ends last,
-// and of these the one that began first.
+// At returns the window in effect at t. Of several it returns the one that ends last, and
+// of these the one that started first.
 func (c *Calendar) At(t time.Time) (Window, bool) {
 	if c == nil {
 		return Window{}, false
@@ -243,7 +237,7 @@ func later(o, p occurrence) bool {
 	return d > 0 || d == 0 && o.before(p)
 }
 
-// startedBy counts the held windows that start at or before t.
+// startedBy returns the number of held windows that start at or before t.
 func (c *Calendar) startedBy(t time.Time) int {
 	lo, hi := 0, len(c.starts)
 	for lo < hi {
@@ -257,8 +251,8 @@ func (c *Calendar) startedBy(t time.Time) int {
 	return lo
 }
 
-// Next is the first window that starts at or after t; of several that start
-// together, the one that ends last.
+// Next returns the first window that starts at or after t. Of several with the same
+// start it returns the one that ends last.
 func (c *Calendar) Next(t time.Time) (Window, bool) {
 	if c == nil {
 		return Window{}, false
@@ -279,8 +273,8 @@ func (c *Calendar) Next(t time.Time) (Window, bool) {
 	return best.found()
 }
 
-// Last is the window that ended last, at or before t; of several that ended
-// together, the one that began first.
+// Last returns the window that ended last, at or before t. Of several with the same end
+// it returns the one that started first.
 func (c *Calendar) Last(t time.Time) (Window, bool) {
 	if c == nil {
 		return Window{}, false
@@ -312,7 +306,7 @@ func (c *Calendar) lastEnded(t time.Time) *entry {
 	if n == 0 {
 		return nil
 	}
-	// Those that end together follow each other, the first to begin first.
+	// Those with the same end are adjacent, the first to start first.
 	end := c.held[c.byEnd[n-1]].span
 	first, _ := slices.BinarySearchFunc(c.byEnd[:n], end, func(i int, end Span) int {
 		return compareEnds(c.held[i].span, end)
@@ -320,16 +314,15 @@ func (c *Calendar) lastEnded(t time.Time) *entry {
 	return c.held[c.byEnd[first]]
 }
 
-// Overlapping are the windows that hold at some time in [from, to), oldest first.
-// It takes time and memory for each occurrence of a weekly rule in the range: for long
-// ranges use All.
+// Overlapping returns the windows in effect at some time in [from, to), oldest first. It
+// builds every occurrence of a weekly rule in the range: for long ranges use
+// [Calendar.All].
 func (c *Calendar) Overlapping(from, to time.Time) []Window {
 	return slices.Collect(c.All(from, to))
 }
 
-// All yields what Overlapping returns, one after the other. It computes each
-// window when it is asked for, so that a range without an end in sight costs
-// nothing to begin.
+// All iterates over what [Calendar.Overlapping] returns. Windows are built one at a time,
+// so a very long range is cheap.
 func (c *Calendar) All(from, to time.Time) iter.Seq[Window] {
 	return func(yield func(Window) bool) {
 		for o := range c.occurrences(from, to) {
@@ -340,9 +333,8 @@ func (c *Calendar) All(from, to time.Time) iter.Seq[Window] {
 	}
 }
 
-// Merged is the time in [from, to) during which some window holds, as spans that
-// neither overlap nor touch, oldest first. They are cut to the range: an end that
-// is open becomes to.
+// Merged returns the times in [from, to) in which any window is in effect, as disjoint
+// spans, oldest first. They are clipped to the range: an open end becomes to.
 func (c *Calendar) Merged(from, to time.Time) []Span {
 	from, to = from.UTC(), to.UTC()
 	var spans []Span
@@ -373,7 +365,7 @@ func (c *Calendar) occurrences(from, to time.Time) iter.Seq[occurrence] {
 		heads := make([]occurrence, 0, 1+len(c.recurring)) // the next one of each source
 		heads = append(heads, c.entryFrom(0, from, to))
 		for _, r := range c.recurring {
-			// Ends at or before from, so the next one does not.
+			// It ends at or before from, so the next one does not.
 			week, _ := r.lastEnded(from)
 			heads = append(heads, r.occurrenceFrom(week+1, to))
 		}
@@ -396,7 +388,7 @@ func (c *Calendar) occurrences(from, to time.Time) iter.Seq[occurrence] {
 	}
 }
 
-// entryFrom is the first of the held entries from the i-th on that is in [from, to).
+// entryFrom returns the first held entry from index i on that is in [from, to).
 func (c *Calendar) entryFrom(i int, from, to time.Time) occurrence {
 	i = c.endingAfter(i, from)
 	if i == len(c.held) || !c.starts[i].Before(to) {
@@ -405,10 +397,10 @@ func (c *Calendar) entryFrom(i int, from, to time.Time) occurrence {
 	return occurrence{span: c.held[i].span, entry: c.held[i], n: i}
 }
 
-// lastsOf is a tree over entries by which those that end after an instant are found
-// without a look at all that have ended before. Each node has the index of the
-// entry that ends last under it, or -1. The children of node i are 2i and 2i+1, the
-// root is 1, and the leaves are the entries in their order.
+// lastsOf builds a tree that finds entries ending after an instant without visiting all
+// that ended before. Each node has the index of the entry that ends last below it, or
+// -1. The children of node i are 2i and 2i+1, the root is 1, and the leaves are the
+// entries in order.
 func lastsOf(held []*entry) []int {
 	leaves := 1
 	for leaves < len(held) {
@@ -428,8 +420,8 @@ func lastsOf(held []*entry) []int {
 	return tree
 }
 
-// endingAfter is the index of the first held entry from the i-th on that is not over
-// at t, or their number.
+// endingAfter returns the index of the first held entry from index i on that ends after t,
+// or len(held).
 func (c *Calendar) endingAfter(i int, t time.Time) int {
 	if i >= len(c.held) {
 		return len(c.held)
@@ -454,10 +446,10 @@ func (c *Calendar) endingAfter(i int, t time.Time) int {
 	return node - leaves
 }
 
-// WithMargins is the calendar with each window counting from lead before its start
-// until tail after its end, on top of the margins that it has. All lookups heed
-// the margins; the windows that they return keep their own times. A negative
-// margin narrows, and a window that is narrowed to nothing never holds.
+// WithMargins returns a calendar in which each window is in effect from lead before its
+// start until tail after its end, in addition to existing margins. Lookups use the
+// margins; the windows that they return keep their own times. A negative margin narrows,
+// and a window narrowed to nothing is never in effect.
 func (c *Calendar) WithMargins(lead, tail time.Duration) *Calendar {
 	if c == nil {
 		return nil
@@ -483,8 +475,8 @@ func (c *Calendar) hasMargins() bool {
 		slices.ContainsFunc(c.rules, func(r *rule) bool { return r.margins != none })
 }
 
-// Merge is a calendar of the windows and rules of c and of others, each with the
-// margins that it has. Of those with the same id the one that comes last counts.
+// Merge returns a calendar of the windows and rules of c and the others, with their
+// margins. Of several with the same id the last one wins.
 func (c *Calendar) Merge(others ...*Calendar) *Calendar {
 	all := append([]*Calendar{c}, others...)
 	seen := make(map[string]bool)

@@ -113,7 +113,7 @@ func TestCalendarRanges(t *testing.T) {
 	}
 }
 
-func TestNilAndZeroCalendarsAreEmpty(t *testing.T) {
+func TestCalendarNilAndZero(t *testing.T) {
 	t.Parallel()
 	for _, c := range []*maintenance.Calendar{nil, {}, (*maintenance.Calendar)(nil).Merge(nil), (&maintenance.Calendar{}).WithMargins(1, 1)} {
 		now := instant(t, "2026-01-10T02:00:00Z")
@@ -130,7 +130,7 @@ func TestNilAndZeroCalendarsAreEmpty(t *testing.T) {
 	}
 }
 
-func TestWindowThatOverrunsHoldsUntilItIsToldItsEnd(t *testing.T) {
+func TestCalendarOverrunningWindow(t *testing.T) {
 	t.Parallel()
 	w := windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")
 	w.ActualStart = instant(t, "2026-01-10T02:30:00Z")
@@ -155,7 +155,7 @@ func TestWindowThatOverrunsHoldsUntilItIsToldItsEnd(t *testing.T) {
 	require.Equal(t, w, last)
 }
 
-func TestMarginsWidenLookupsButNotTheWindows(t *testing.T) {
+func TestCalendarWithMargins(t *testing.T) {
 	t.Parallel()
 	w := windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")
 	open := windowAt(t, "open", "2026-02-10T02:00:00Z", "2026-02-10T05:00:00Z")
@@ -185,7 +185,7 @@ func TestMarginsWidenLookupsButNotTheWindows(t *testing.T) {
 	require.Len(t, narrow.Windows(), 2)
 }
 
-func TestMergeTakesTheLaterOfTheSameID(t *testing.T) {
+func TestCalendarMergePrefersLast(t *testing.T) {
 	t.Parallel()
 	saturday := maintenance.Weekly{ID: "weekly", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC"}
 	sunday := saturday
@@ -207,7 +207,7 @@ func TestMergeTakesTheLaterOfTheSameID(t *testing.T) {
 	require.Empty(t, old.Merge(named).Rules(), "a window takes the place of a rule with its id")
 }
 
-func TestCalendarIsNotChangedThroughItsInputOrOutput(t *testing.T) {
+func TestCalendarIsImmutable(t *testing.T) {
 	t.Parallel()
 	windows := []maintenance.Window{windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")}
 	rule := maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC", Except: []string{"2026-01-17"}}
@@ -220,7 +220,7 @@ func TestCalendarIsNotChangedThroughItsInputOrOutput(t *testing.T) {
 	require.Equal(t, []string{"2026-01-17"}, c.Rules()[0].Except)
 }
 
-func TestNewCalendarKeepsTimesInUTC(t *testing.T) {
+func TestNewCalendarConvertsToUTC(t *testing.T) {
 	t.Parallel()
 	now := time.Now() // has a monotonic reading
 	east := time.FixedZone("east", 3600)
@@ -232,16 +232,16 @@ func TestNewCalendarKeepsTimesInUTC(t *testing.T) {
 	}, got)
 }
 
-func TestNewCalendarRefuses(t *testing.T) {
+func TestNewCalendarRejects(t *testing.T) {
 	t.Parallel()
 	a := windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")
 	rule := maintenance.Weekly{ID: "a", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC"}
 	_, err := maintenance.NewCalendar([]maintenance.Window{a, a})
-	require.EqualError(t, err, `connect: two windows have the id "a": an id names one`)
+	require.EqualError(t, err, `connect: two windows have the id "a": ids must be unique`)
 	_, err = maintenance.NewCalendar([]maintenance.Window{a}, rule)
-	require.EqualError(t, err, `connect: weekly rule "a" has the id of another rule or window: an id names one`)
+	require.EqualError(t, err, `connect: weekly rule "a" has the id of another rule or window: ids must be unique`)
 	_, err = maintenance.NewCalendar([]maintenance.Window{{}})
-	require.EqualError(t, err, `connect: window "": id is missing: give it one that no other window or rule has`)
+	require.EqualError(t, err, `connect: window "": id is missing: set a unique one`)
 	rule.Zone = ""
 	_, err = maintenance.NewCalendar(nil, rule)
 	require.EqualError(t, err, `connect: weekly rule "a": timezone is missing: name the zone of the local time, such as Europe/Berlin or UTC`)
@@ -366,7 +366,7 @@ func drawInstant(t *rapid.T, label string) time.Time {
 	return drawnBase.Add(time.Duration(halfHours) * 30 * time.Minute)
 }
 
-func TestLookupsAgreeWithALinearScan(t *testing.T) {
+func TestCalendarLookupsMatchLinearScan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
@@ -391,7 +391,7 @@ func TestLookupsAgreeWithALinearScan(t *testing.T) {
 	})
 }
 
-func TestRangesAgreeWithALinearScan(t *testing.T) {
+func TestCalendarRangesMatchLinearScan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw(t)
@@ -422,7 +422,7 @@ func TestRangesAgreeWithALinearScan(t *testing.T) {
 	})
 }
 
-func TestMergeWithItselfChangesNothing(t *testing.T) {
+func TestCalendarMergeWithItself(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := draw(t).calendar
@@ -436,7 +436,7 @@ func TestMergeWithItselfChangesNothing(t *testing.T) {
 	})
 }
 
-func TestAllCanBeLeftEarly(t *testing.T) {
+func TestCalendarAllStopsEarly(t *testing.T) {
 	t.Parallel()
 	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC"})
 	var got []string
@@ -463,7 +463,7 @@ func manyWindows(n int) []maintenance.Window {
 	return windows
 }
 
-func TestAtDoesNotAllocate(t *testing.T) { // alone: others would be counted
+func TestCalendarAtDoesNotAllocate(t *testing.T) { // alone: others would be counted
 	c := calendarOf(t, manyWindows(1000))
 	at := instant(t, "2001-05-05T03:00:00Z")
 	require.Zero(t, testing.AllocsPerRun(100, func() { c.At(at) }))

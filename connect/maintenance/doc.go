@@ -1,11 +1,11 @@
-// Package maintenance knows when CloudBlue Connect is under maintenance: announced
-// windows, from a file, a status page or a calendar that people keep, and observed ones.
+// Package maintenance answers when CloudBlue Connect is under maintenance, from announced
+// and observed windows.
 //
-// Connect does not announce its maintenance in its API (documented, connect/WIRE.md#0.1) and has no
-// known status page (connect/WIRE.md#0.4), so that the operator supplies the windows, in code or in
-// a file:
+// Connect does not announce maintenance in its API (documented, connect/WIRE.md#0.1) and has
+// no known status page (inferred, connect/WIRE.md#0.4), so the operator supplies the
+// windows, in code or in a file:
 //
-//	calendar, err := LoadCalendarFile("windows.json")
+//	calendar, err := maintenance.LoadCalendarFile("windows.json")
 //	if err != nil {
 //		return err
 //	}
@@ -13,25 +13,24 @@
 //		fmt.Println("failed during", window)
 //	}
 //
-// A [Calendar] holds single windows and weekly ones. It answers which window holds at
-// an instant, which are in a range, which comes next and which ended last. It is
-// immutable and safe for concurrent use.
+// A [Calendar] holds single and weekly windows. It finds the window in effect at an
+// instant, those in a range, the next one and the last one. It is immutable and safe for
+// concurrent use.
 //
-// Zones are IANA names. They need time zone data: that of the machine, or that of
-// the program if it has import _ "time/tzdata". The package does not import it,
-// since it adds some 450 KB that most machines have already.
+// Windows that change at run time come from a [WindowSource]: a [FileSource], a status page
+// (package statuspage), an iCalendar feed (package ical), or a [Multi] of several, which
+// uses the last good answer of a source that fails:
 //
-// Windows that change while a program runs come from a [WindowSource]: a [FileSource],
-// a status page (statuspage), a calendar that people keep (ical), or a
-// [Multi] of several, which also knows them while a source is down:
-//
-//	multi, err := NewMulti([]NamedSource{
-//		{Name: "file", Source: NewFileSource("windows.json")},
+//	multi, err := maintenance.NewMulti([]maintenance.NamedSource{
+//		{Name: "file", Source: maintenance.NewFileSource("windows.json")},
 //		{Name: "page", Source: page},
-//	}, WithCacheDir("/var/lib/billing/windows"))
-//	…
-//	calendar, err := CalendarOf(ctx, multi, now.AddDate(0, 0, -30), now.AddDate(0, 0, 60))
-//	warnings, failure := SplitWarnings(err) // the calendar is good for what is known
+//	}, maintenance.WithCacheDir("/var/lib/billing/windows"))
+//	...
+//	calendar, err := maintenance.CalendarOf(ctx, multi, now.AddDate(0, 0, -30), now.AddDate(0, 0, 60))
+//	warnings, failure := maintenance.SplitWarnings(err) // usable if failure is nil
 //
-// Errors name the file, the place in it, what is wrong and what to do, in one line.
+// Time zones are IANA names and need time zone data: of the machine, or of a program that
+// imports _ "time/tzdata" (450 KB), which this package does not.
+//
+// Errors have one line: the file, the place in it, what is wrong and what to do.
 package maintenance

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
-// The form of a file of windows.
+// The format of a windows file.
 type (
 	calendarFile struct {
 		Windows   []windowFile `json:"windows"`
@@ -49,8 +49,8 @@ var calendarFormat = jsonfile.Format[calendarFile]{
 	Name: "connect: windows", MaxBytes: 32 << 20, AllowNull: true, Check: (*calendarFile).check,
 }
 
-// LoadCalendarFile reads a calendar from a file as LoadCalendar does. The path
-// becomes the Source of the windows and rules.
+// LoadCalendarFile reads a windows file, see [LoadCalendar]. The path becomes the Source of
+// the windows and rules.
 func LoadCalendarFile(path string) (*Calendar, error) {
 	f, err := calendarFormat.ReadFile(path)
 	if err != nil {
@@ -59,7 +59,7 @@ func LoadCalendarFile(path string) (*Calendar, error) {
 	return f.calendar(path)
 }
 
-// LoadCalendar reads a calendar from JSON:
+// LoadCalendar reads a calendar from JSON, the format of a windows file:
 //
 //	{
 //	  "windows": [
@@ -74,15 +74,14 @@ func LoadCalendarFile(path string) (*Calendar, error) {
 //	  ]
 //	}
 //
-// A time has an offset or is local to the timezone of its window; a local time that
-// the clocks of the zone skip or show twice is refused. A window has either an
-// end or a duration, in Go's form ("2h30m"), of at most 7 days. See Weekly for
-// the recurring ones. A null or an empty text is as good as leaving the key out.
+// A time has an offset or is local to the timezone of its window; a local time that clocks
+// skip or show twice is rejected. A window has either an end or a duration, as
+// [time.ParseDuration] reads it, of at most 7 days. See [Weekly] for recurring windows.
+// null and "" mean that the key is absent.
 //
-// Whatever is doubtful is refused with an error of one line that names the line and the key:
-// unknown, missing and repeated keys, ids that occur twice, unknown zones, and a
-// window that stands for an occurrence ("weekly@2026-02-21") on a day that its
-// rule does not have.
+// Anything ambiguous is rejected with an error of one line that names the line and the
+// key: unknown, missing and repeated keys, repeated ids, unknown zones, and a window that
+// replaces an occurrence ("weekly@2026-02-21") which its rule does not have.
 func LoadCalendar(r io.Reader) (*Calendar, error) {
 	f, err := calendarFormat.Read(r)
 	if err != nil {
@@ -91,9 +90,9 @@ func LoadCalendar(r io.Reader) (*Calendar, error) {
 	return f.calendar("")
 }
 
-// SaveCalendar writes a calendar in the form that LoadCalendar reads, or writes
-// nothing and says why it cannot: the form has no margins and no window of more
-// than 7 days. The Source of windows and rules is not part of it.
+// SaveCalendar writes a calendar as a windows file. It returns an error, and writes nothing,
+// if the calendar has margins or a window longer than 7 days. The Source of windows and
+// rules is not written.
 func SaveCalendar(w io.Writer, c *Calendar) error {
 	if c.hasMargins() {
 		return errors.New("connect: windows: a file has no margins: save the calendar without, and add them when it is loaded")
@@ -154,20 +153,20 @@ func (f *calendarFile) check() error {
 	return nil
 }
 
-// takeID checks the id that every window and rule must have for itself.
+// takeID checks that an id is valid and unique.
 func takeID(taken map[string]string, id, path string) error {
 	if err := checkID(id); err != nil {
 		return jsonfile.At("id", err)
 	}
 	if other, ok := taken[id]; ok {
-		return jsonfile.Errorf("id", "%q is also the id of %s: an id names one", id, other)
+		return jsonfile.Errorf("id", "%q is also the id of %s: ids must be unique", id, other)
 	}
 	taken[id] = path
 	return nil
 }
 
-// checkStandIn refuses a window whose id names an occurrence that its rule cannot
-// have: it would not cancel or move one.
+// checkStandIn rejects a window whose id names an occurrence that its rule does not have:
+// it would not replace one.
 func checkStandIn(id string, rules []Weekly) error {
 	of, date, ok := cutOccurrence(id)
 	i := slices.IndexFunc(rules, func(r Weekly) bool { return r.ID == of })
@@ -307,8 +306,8 @@ func (r Weekly) file() weeklyFile {
 	}
 }
 
-// written is the time as the clocks of loc show it, with the offset. Offsets of
-// long ago have seconds, which RFC 3339 cannot write.
+// written formats the time in loc with its offset. RFC 3339 cannot write the seconds that
+// historical offsets have.
 func written(t time.Time, loc *time.Location) string {
 	if t.IsZero() {
 		return ""

@@ -11,43 +11,41 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
-// Multi is several sources as one. It asks them all at once, takes the same
-// maintenance that two of them announce for one, and falls back on what a source told
-// last when it fails. Safe for concurrent use; it runs nothing between calls.
+// Multi is a [WindowSource] that merges several sources. It queries them concurrently,
+// merges maintenance that two of them announce, and uses the last good answer of a
+// source that fails. It is safe for concurrent use and starts no background work.
 //
-// The id of a window is the name of its source, a slash, and its id there, and its
-// Source is the name. Windows of two sources whose announced start and end are the
-// same are one window: with the id of the source that comes first, the names of both as
-// its Source, and how it really went from the one that knows more. It is cancelled
-// if one says so and the other does not know that it has begun.
+// The id of a window is "<source name>/<its id there>", and its Source is the name.
+// Windows of two sources with the same announced start and end are merged: the id is that
+// of the first source, Source has both names, and the actual times are those of the source
+// that knows more. The result is cancelled if one source says so and the other does not
+// know that it has started.
 //
-// Each source's last good answer is kept, in memory and in the directory of
-// [WithCacheDir]. It is replaced as a whole by the next good one, so that a window
-// which the source moved or dropped is gone. What stays is what the source says that it
-// cannot tell, by warnings of the kind [ErrIncomplete]: a window that it got in a form
-// that cannot be used (WindowID), and those before or after what it holds (Span). Sources are
-// asked for more than the caller wants, see [WithHorizon], and windows outside the
-// range that was asked for last are kept, so that an old answer can serve another
-// range. Where it does not reach, a warning of the kind [ErrIncomplete] says so.
+// The last good answer of each source is cached in memory, and on disk with
+// [WithCacheDir]. A good answer replaces the previous one, so windows that the source
+// dropped disappear. Windows stay that the source reports as missing by a warning of the
+// kind [ErrIncomplete], by WindowID or Span. Sources are queried for a wider range, see
+// [WithHorizon], so that an old answer can serve other ranges; where it does not reach,
+// a warning of the kind [ErrIncomplete] says so.
 //
-// Sources must heed their context: Multi waits for one that does not.
+// Sources must respect their context: Multi waits for them.
 type Multi struct {
-	sources []*remembered
+	sources []*cachedSource
 	timeout time.Duration
 	back    time.Duration
 	ahead   time.Duration
 }
 
-// NamedSource is a source with the name by which a [Multi] knows it.
+// NamedSource is a source of a [Multi] with its name.
 type NamedSource struct {
-	// Name is of ASCII letters, digits, "-", "_" and ".", at most 64, not beginning
-	// with a dot. It is in window ids and the name of the file of the last good answer.
-	// Give a source another name when it is to tell something else.
+	// Name has 1 to 64 ASCII letters, digits, "-", "_" and ".", and does not start
+	// with a dot. It is part of window ids and of the name of the cache file. A source
+	// of other windows needs another name.
 	Name   string
 	Source WindowSource
 }
 
-// MultiOption changes a default of [NewMulti].
+// MultiOption is an option of [NewMulti].
 type MultiOption func(*multiConfig) error
 
 type multiConfig struct {
@@ -55,9 +53,9 @@ type multiConfig struct {
 	timeout, back, ahead time.Duration
 }
 
-// WithCacheDir keeps each source's last good answer in a file of this directory,
-// which is made if need be, readable by its owner only. Default: in memory only, so
-// that a program that starts while a source is down does not know its windows.
+// WithCacheDir stores the last good answer of each source in this directory, which is
+// created if necessary, readable by its owner only. Default: memory only, so a program
+// that starts while a source is down does not know its windows.
 func WithCacheDir(dir string) MultiOption {
 	return func(c *multiConfig) error {
 		if dir == "" {
@@ -68,7 +66,7 @@ func WithCacheDir(dir string) MultiOption {
 	}
 }
 
-// WithSourceTimeout bounds how long one source may take. Default 30 s.
+// WithSourceTimeout limits the time of one query of a source. Default 30 s.
 func WithSourceTimeout(d time.Duration) MultiOption {
 	return func(c *multiConfig) error {
 		if d <= 0 {
@@ -79,22 +77,21 @@ func WithSourceTimeout(d time.Duration) MultiOption {
 	}
 }
 
-// WithHorizon sets how far back and ahead of now the sources are asked at least,
-// whatever the caller wants. Default 400 days each.
+// WithHorizon sets the range before and after now that sources are always queried for.
+// Default 400 days each.
 func WithHorizon(back, ahead time.Duration) MultiOption {
 	return func(c *multiConfig) error {
 		if back < 0 || ahead < 0 {
-			return fmt.Errorf("WithHorizon: %s back and %s ahead: neither can be negative", back, ahead)
+			return fmt.Errorf("WithHorizon: %s back and %s ahead: use positive durations or 0", back, ahead)
 		}
 		c.back, c.ahead = back, ahead
 		return nil
 	}
 }
 
-// NewMulti merges sources; those that come first go before the others. It asks
-// none of them yet. A source that is nil, or holds a nil pointer, map or function, is
-// an error. A file of the cache that cannot be read is no error: a warning
-// of the first calls says so.
+// NewMulti returns a source that merges others, the first taking precedence. It queries
+// none of them yet. A nil source, or one that holds a nil pointer, map or function, is an
+// error. An unreadable cache file is a warning of the next calls.
 func NewMulti(sources []NamedSource, opts ...MultiOption) (*Multi, error) {
 	const horizon = 400 * 24 * time.Hour
 	cfg := multiConfig{timeout: 30 * time.Second, back: horizon, ahead: horizon}
@@ -113,12 +110,12 @@ func NewMulti(sources []NamedSource, opts ...MultiOption) (*Multi, error) {
 	m := &Multi{timeout: cfg.timeout, back: cfg.back, ahead: cfg.ahead}
 	seen := make(map[string]bool)
 	for _, s := range sources {
-		folded := strings.ToLower(s.Name) // file systems may take two spellings for one
+		folded := strings.ToLower(s.Name) // file systems may ignore case
 		switch err := checkSourceName(s.Name); {
 		case err != nil:
 			return nil, fmt.Errorf("connect: source of windows: %w", err)
 		case seen[folded]:
-			return nil, fmt.Errorf("connect: two sources of windows are called %q: a name stands for one", s.Name)
+			return nil, fmt.Errorf("connect: two sources of windows are named %q: names must be unique", s.Name)
 		case callback.Nil(s.Source):
 			return nil, fmt.Errorf("connect: source of windows %q is nil", s.Name)
 		}
@@ -128,39 +125,38 @@ func NewMulti(sources []NamedSource, opts ...MultiOption) (*Multi, error) {
 	return m, nil
 }
 
-// checkSourceName keeps names fit for a file and for the first part of an id.
+// checkSourceName accepts names that can be part of a file name and of an id.
 func checkSourceName(name string) error {
 	strange := strings.ContainsFunc(name, func(r rune) bool {
 		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", r)
 	})
 	if name == "" || len(name) > 64 || name[0] == '.' || strange {
-		return fmt.Errorf("name %.70q: use 1 to 64 ASCII letters, digits, - _ and ., not beginning with a dot", name)
+		return fmt.Errorf("name %.70q: use 1 to 64 ASCII letters, digits, - _ and ., not starting with a dot", name)
 	}
 	return nil
 }
 
-// SourcesStatus is what the sources of a [Multi] know of a range.
+// SourcesStatus is the merged windows of a range with the status of each source.
 type SourcesStatus struct {
 	Windows []Window
 	// Sources are in the order of NewMulti.
 	Sources []SourceStatus
 }
 
-// SourceStatus is what became of one source.
+// SourceStatus is the status of one source of a [Multi].
 type SourceStatus struct {
 	Name string
-	// At is when the source told what is used, in UTC; zero when that is not known.
+	// At is the time of the answer that is used, in UTC; zero if unknown.
 	At time.Time
-	// Stale is whether that was an earlier call, since the source failed in this one.
+	// Stale is whether that is an earlier answer, because the source failed.
 	Stale bool
-	// Windows counts those of the range that the source knows, before the merge.
+	// Windows is the number of windows of the source in the range, before the merge.
 	Windows int
-	// Err is the warnings about this source, joined, and nil if there is none.
+	// Err joins the warnings about this source; nil if there are none.
 	Err error
 }
 
-// Age is how long ago the source told what is used, at the instant now. It is
-// not known, and 0, when At is zero.
+// Age returns the age of the answer at now, or 0 if At is zero.
 func (a SourceStatus) Age(now time.Time) time.Duration {
 	if a.At.IsZero() {
 		return 0
@@ -168,15 +164,15 @@ func (a SourceStatus) Age(now time.Time) time.Duration {
 	return max(0, now.Sub(a.At))
 }
 
-// Windows are those of all sources. The parts of the error are a [*SourceWarning]
-// each, with the name of the source.
+// Windows returns the merged windows of all sources. The error joins a [*SourceWarning]
+// for each problem, with the name of the source.
 func (m *Multi) Windows(ctx context.Context, from, to time.Time) ([]Window, error) {
 	answer, err := m.Status(ctx, from, to)
 	return answer.Windows, err
 }
 
-// Status is Windows with the state of each source: how old its windows are, and
-// whether they are those of an earlier answer. The error is theirs, joined.
+// Status returns the merged windows with the status of each source: the age of its
+// answer, and whether it is an earlier one. The error is that of Windows.
 func (m *Multi) Status(ctx context.Context, from, to time.Time) (SourcesStatus, error) {
 	if !from.Before(to) {
 		return SourcesStatus{}, nil
@@ -201,7 +197,7 @@ func (m *Multi) Status(ctx context.Context, from, to time.Time) (SourcesStatus, 
 	return answer, errors.Join(errs...)
 }
 
-// within brings an instant into the years that RFC 3339 can write.
+// within limits an instant to the years of RFC 3339.
 func within(t time.Time) time.Time {
 	first, last := time.Time{}, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 	return latest(first, earliest(last, t.UTC()))

@@ -79,7 +79,7 @@ func around(t testing.TB, m *maintenance.Multi, days int) ([]string, maintenance
 	return windowIDs(answer.Windows), answer, err
 }
 
-func TestMultiTakesTheSameMaintenanceOfTwoSourcesForOne(t *testing.T) {
+func TestMultiMergesSameMaintenance(t *testing.T) {
 	t.Parallel()
 	plain := near("m1", 24)
 	rich := near("x", 24)
@@ -119,7 +119,7 @@ func TestMultiTakesTheSameMaintenanceOfTwoSourcesForOne(t *testing.T) {
 	}
 }
 
-func TestMultiKeepsTheLastGoodAnswerAcrossRestarts(t *testing.T) {
+func TestMultiCacheSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "answers")
@@ -141,7 +141,7 @@ func TestMultiKeepsTheLastGoodAnswerAcrossRestarts(t *testing.T) {
 		require.ErrorIs(t, err, maintenance.ErrStale)
 		require.ErrorIs(t, err, errDown)
 		require.NotErrorIs(t, err, maintenance.ErrIncomplete)
-		require.EqualError(t, err, "connect: windows of b: windows are of an earlier answer: those of 2000-01-01T00:00:00Z (3h0m0s ago) are used: the page is down")
+		require.EqualError(t, err, "connect: windows of b: windows are from an earlier answer: the windows of 2000-01-01T00:00:00Z (3h0m0s ago) are used: the page is down")
 		require.False(t, answer.Sources[0].Stale)
 		require.Zero(t, answer.Sources[0].Age(time.Now()))
 		require.True(t, answer.Sources[1].Stale)
@@ -154,7 +154,7 @@ func TestMultiKeepsTheLastGoodAnswerAcrossRestarts(t *testing.T) {
 	})
 }
 
-func TestMultiTakesTheNewestGoodAnswerAsAWhole(t *testing.T) {
+func TestMultiReplacesWholeAnswer(t *testing.T) {
 	t.Parallel()
 	page := &feed{windows: []maintenance.Window{near("moved", 24), near("dropped", 48)}}
 	m := multiOf(t, t.TempDir(), page)
@@ -172,7 +172,7 @@ func TestMultiTakesTheNewestGoodAnswerAsAWhole(t *testing.T) {
 	require.Equal(t, near("moved", 72).Start, answer.Windows[0].Start)
 }
 
-func TestMultiServesAnotherRangeFromAnOldAnswer(t *testing.T) {
+func TestMultiServesOtherRangeFromOldAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		long := near("long ago", -24*600)
@@ -203,19 +203,19 @@ func TestMultiServesAnotherRangeFromAnOldAnswer(t *testing.T) {
 	})
 }
 
-func TestMultiSaysWhatItDoesNotKnow(t *testing.T) {
+func TestMultiWarnsOfUnknownRange(t *testing.T) {
 	t.Parallel()
 	m := multiOf(t, "", &feed{err: errDown, windows: []maintenance.Window{near("partial", 24)}}, &feed{windows: []maintenance.Window{near("good", 48)}})
 	ids, answer, err := around(t, m, 7)
 	require.Equal(t, []string{"a/partial", "b/good"}, ids)
-	require.EqualError(t, err, "connect: windows of a: windows may be missing: it failed, and nothing is known from before: the page is down")
+	require.EqualError(t, err, "connect: windows of a: windows may be missing: it failed, and there is no earlier answer: the page is down")
 	require.ErrorIs(t, err, maintenance.ErrIncomplete)
 	require.Zero(t, answer.Sources[0].At)
 	require.Zero(t, answer.Sources[0].Age(time.Now()))
 	require.NoError(t, answer.Sources[1].Err)
 }
 
-func TestMultiPassesOnTheWarningsThatConcernTheRange(t *testing.T) {
+func TestMultiReturnsWarningsOfTheRange(t *testing.T) {
 	t.Parallel()
 	lastYear := maintenance.Span{End: time.Now().AddDate(0, 0, -10)}
 	page := &feed{windows: []maintenance.Window{near("one", 24)}}
@@ -232,7 +232,7 @@ func TestMultiPassesOnTheWarningsThatConcernTheRange(t *testing.T) {
 		_, _, err := around(t, m, 7)
 		warnings, _ := maintenance.SplitWarnings(err)
 		require.NotErrorIs(t, err, maintenance.ErrIncomplete, name)
-		require.EqualError(t, warnings[0], "connect: windows of a: doubtful: odd zone")
+		require.EqualError(t, warnings[0], "connect: windows of a: uncertain: odd zone")
 		require.Equal(t, "a/one", warnings[0].WindowID)
 		_, _, err = around(t, m, 11)
 		require.ErrorIs(t, err, maintenance.ErrIncomplete, name)
@@ -240,7 +240,7 @@ func TestMultiPassesOnTheWarningsThatConcernTheRange(t *testing.T) {
 	}
 }
 
-func TestMultiKeepsAWindowThatTheSourceNowTellsInABadForm(t *testing.T) {
+func TestMultiKeepsWindowThatBecameInvalid(t *testing.T) {
 	t.Parallel()
 	page := &feed{windows: []maintenance.Window{near("one", 24), near("rule@2026-01-10", 30), near("gone", 48)}}
 	m := multiOf(t, t.TempDir(), page)
@@ -257,7 +257,7 @@ func TestMultiKeepsAWindowThatTheSourceNowTellsInABadForm(t *testing.T) {
 	require.False(t, answer.Sources[0].Stale)
 }
 
-func TestMultiDoesNotWaitLongerThanItIsTold(t *testing.T) {
+func TestMultiSourceTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		slow := maintenance.SourceFunc(func(ctx context.Context, _, _ time.Time) ([]maintenance.Window, error) {
@@ -272,7 +272,7 @@ func TestMultiDoesNotWaitLongerThanItIsTold(t *testing.T) {
 		ids, _, err := around(t, m, 7)
 		require.Equal(t, []string{"good/one"}, ids)
 		require.Equal(t, 20*time.Second, time.Since(began), "all are asked at once")
-		require.ErrorContains(t, err, "it gave no answer within 20s: context deadline exceeded")
+		require.ErrorContains(t, err, "it did not answer within 20s: context deadline exceeded")
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -282,7 +282,7 @@ func TestMultiDoesNotWaitLongerThanItIsTold(t *testing.T) {
 	})
 }
 
-func TestABrokenCacheFileIsAWarning(t *testing.T) {
+func TestMultiWarnsOfBrokenCacheFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	page := &feed{windows: []maintenance.Window{near("one", 24)}}
@@ -295,12 +295,12 @@ func TestABrokenCacheFileIsAWarning(t *testing.T) {
 		{"cut", string(whole[:len(whole)/2]), "unexpected end of JSON input"},
 		{"empty", "", "it is broken: is empty"},
 		{"not JSON", "\x00\x00\x00", "it is broken: line 1, column 1: is not JSON: invalid character"},
-		{"another file", `{"windows": []}`, "it is of version 0, which is not known here"},
-		{"of another source", strings.Replace(string(whole), `"a"`, `"b"`, 1), `it is that of the source "b"`},
+		{"another file", `{"windows": []}`, "it has version 0, this program reads 1"},
+		{"of another source", strings.Replace(string(whole), `"a"`, `"b"`, 1), `it belongs to the source "b"`},
 		{"unknown keys", `{"version": 1, "secrets": 1}`, `unknown key "secrets"`},
 		{"no range", `{"version": 1, "source": "a", "at": "2026-01-10T02:00:00Z"}`, "it has no time or no range"},
 		{"a window that ends before it begins", strings.Replace(string(whole), `"end"`, `"actualEnd": "2020-01-01T00:00:00Z", "end"`, 2), "it is broken"},
-		{"a warning of no kind", strings.Replace(string(whole), `"windows"`, `"warnings": [{"kind": "x"}], "windows"`, 1), `no warning is of the kind "x"`},
+		{"a warning of no kind", strings.Replace(string(whole), `"windows"`, `"warnings": [{"kind": "x"}], "windows"`, 1), `unknown kind of warning "x"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(tc.text), 0o600))
@@ -326,7 +326,7 @@ func TestABrokenCacheFileIsAWarning(t *testing.T) {
 	}
 }
 
-func TestACacheThatCannotBeWrittenIsAWarning(t *testing.T) {
+func TestMultiWarnsOfUnwritableCache(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "answers")
 	page := &feed{windows: []maintenance.Window{near("one", 24)}}
@@ -335,7 +335,7 @@ func TestACacheThatCannotBeWrittenIsAWarning(t *testing.T) {
 	ids, _, err := around(t, m, 7)
 	require.Equal(t, []string{"a/one"}, ids)
 	require.ErrorIs(t, err, maintenance.ErrUncertain)
-	require.ErrorContains(t, err, "the answer is not kept on disk")
+	require.ErrorContains(t, err, "the answer could not be stored")
 	page.set(errDown)
 	ids, _, _ = around(t, m, 7)
 	require.Equal(t, []string{"a/one"}, ids, "it is in memory")
@@ -343,10 +343,10 @@ func TestACacheThatCannotBeWrittenIsAWarning(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	_, err = maintenance.NewMulti([]maintenance.NamedSource{{Name: "a", Source: page}}, maintenance.WithCacheDir(filepath.Join(file, "x")))
-	require.ErrorContains(t, err, "connect: directory of last good answers: ")
+	require.ErrorContains(t, err, "connect: directory of the last good answers: ")
 }
 
-func TestMultiOfAStaleSourceIsNoNewerForIt(t *testing.T) {
+func TestMultiKeepsTimeOfStaleSource(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		page := &feed{windows: []maintenance.Window{near("one", 24)}}
@@ -373,7 +373,7 @@ func TestMultiOfAStaleSourceIsNoNewerForIt(t *testing.T) {
 	})
 }
 
-func TestAnAnswerKeptWhenTheClockWasAheadIsReplaced(t *testing.T) {
+func TestMultiReplacesAnswerFromTheFuture(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	page := &feed{windows: []maintenance.Window{near("one", 24)}}
@@ -395,7 +395,7 @@ func TestAnAnswerKeptWhenTheClockWasAheadIsReplaced(t *testing.T) {
 	require.Less(t, answer.Sources[0].Age(time.Now()), time.Hour)
 }
 
-func TestMultiOfMultisAndAtTheEndsOfTime(t *testing.T) {
+func TestMultiOfMultis(t *testing.T) {
 	t.Parallel()
 	open := near("one", -24)
 	open.ActualStart = open.Start
@@ -411,7 +411,7 @@ func TestMultiOfMultisAndAtTheEndsOfTime(t *testing.T) {
 	require.Empty(t, windows, "an empty range")
 }
 
-func TestMultiIsSafeForConcurrentUse(t *testing.T) {
+func TestMultiConcurrentUse(t *testing.T) {
 	t.Parallel()
 	page, file := &feed{windows: []maintenance.Window{near("one", 24)}}, &feed{windows: []maintenance.Window{near("two", 48)}}
 	m := multiOf(t, t.TempDir(), page, file)
@@ -430,7 +430,7 @@ func TestMultiIsSafeForConcurrentUse(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 }
 
-func TestNewMultiRefuses(t *testing.T) {
+func TestNewMultiRejects(t *testing.T) {
 	t.Parallel()
 	good := tells(nil)
 	one := []maintenance.NamedSource{{Name: "a", Source: good}}
@@ -440,22 +440,22 @@ func TestNewMultiRefuses(t *testing.T) {
 		opts    []maintenance.MultiOption
 	}{
 		{"connect: no sources of windows: name at least one", nil, nil},
-		{`connect: source of windows: name "": use 1 to 64 ASCII letters, digits, - _ and ., not beginning with a dot`, []maintenance.NamedSource{{Source: good}}, nil},
+		{`connect: source of windows: name "": use 1 to 64 ASCII letters, digits, - _ and ., not starting with a dot`, []maintenance.NamedSource{{Source: good}}, nil},
 		{`connect: source of windows: name "../a": use 1 to 64`, []maintenance.NamedSource{{Name: "../a", Source: good}}, nil},
 		{`connect: source of windows: name "a/b": use 1 to 64`, []maintenance.NamedSource{{Name: "a/b", Source: good}}, nil},
 		{`use 1 to 64`, []maintenance.NamedSource{{Name: strings.Repeat("a", 65), Source: good}}, nil},
-		{`connect: two sources of windows are called "A": a name stands for one`, []maintenance.NamedSource{{Name: "a", Source: good}, {Name: "A", Source: good}}, nil},
+		{`connect: two sources of windows are named "A": names must be unique`, []maintenance.NamedSource{{Name: "a", Source: good}, {Name: "A", Source: good}}, nil},
 		{`connect: source of windows "a" is nil`, []maintenance.NamedSource{{Name: "a"}}, nil},
 		{"connect: WithCacheDir: the directory is empty", one, []maintenance.MultiOption{maintenance.WithCacheDir("")}},
 		{"connect: WithSourceTimeout: 0s is not positive", one, []maintenance.MultiOption{maintenance.WithSourceTimeout(0)}},
-		{"connect: WithHorizon: -1ns back and 0s ahead: neither can be negative", one, []maintenance.MultiOption{maintenance.WithHorizon(-1, 0)}},
+		{"connect: WithHorizon: -1ns back and 0s ahead: use positive durations or 0", one, []maintenance.MultiOption{maintenance.WithHorizon(-1, 0)}},
 	} {
 		_, err := maintenance.NewMulti(tc.sources, tc.opts...)
 		require.ErrorContains(t, err, tc.want)
 	}
 }
 
-func TestTheHorizonCanBeSet(t *testing.T) {
+func TestMultiWithHorizon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		page := &feed{}
@@ -492,6 +492,6 @@ func ExampleMulti() {
 	fmt.Println(err)
 	fmt.Println(calendar.Windows())
 	// Output:
-	// connect: windows of page: windows may be missing: it failed, and nothing is known from before: no route to host
+	// connect: windows of page: windows may be missing: it failed, and there is no earlier answer: no route to host
 	// [mail/upgrade "Connect 26.1": 2026-01-10 02:00 UTC to 2026-01-10 05:00 UTC]
 }

@@ -12,11 +12,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
-// answerStore is the directory in which sources' last good answers are kept, one
-// file for each; "" keeps nothing.
+// answerStore is a directory with the last good answer of each source; "" stores nothing.
 type answerStore struct{ dir string }
 
-// answerFile is the form of such a file.
+// answerFile is the format of such a file.
 type answerFile struct {
 	Version  int           `json:"version"`
 	Source   string        `json:"source"`
@@ -37,22 +36,22 @@ const answerVersion = 1
 
 var answerFormat = jsonfile.Format[answerFile]{MaxBytes: 64 << 20, AllowNull: true}
 
-// warningKinds are the kinds that a good answer can have, by their names in a file.
-var warningKinds = map[string]error{"incomplete": ErrIncomplete, "doubtful": ErrUncertain}
+// warningKinds maps names in a file to the kinds that a good answer can have.
+var warningKinds = map[string]error{"incomplete": ErrIncomplete, "uncertain": ErrUncertain}
 
 func openAnswerStore(dir string) (answerStore, error) {
 	if dir == "" {
 		return answerStore{}, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return answerStore{}, fmt.Errorf("directory of last good answers: %w", err)
+		return answerStore{}, fmt.Errorf("directory of the last good answers: %w", err)
 	}
 	return answerStore{dir: dir}, nil
 }
 
 func (s answerStore) path(name string) string { return filepath.Join(s.dir, name+".json") }
 
-// load reads what was kept of a source: nil if nothing was, or if it cannot be read.
+// load reads the stored answer of a source; nil if there is none or it is unreadable.
 func (s answerStore) load(name string) (*keptAnswer, error) {
 	if s.dir == "" {
 		return nil, nil
@@ -79,9 +78,9 @@ func readAnswer(r io.Reader, name string) (*keptAnswer, error) {
 	}
 	switch {
 	case file.Version != answerVersion:
-		return nil, fmt.Errorf("it is of version %d, which is not known here", file.Version)
+		return nil, fmt.Errorf("it has version %d, this program reads %d", file.Version, answerVersion)
 	case file.Source != name:
-		return nil, fmt.Errorf("it is that of the source %q", file.Source)
+		return nil, fmt.Errorf("it belongs to the source %q", file.Source)
 	case file.At.IsZero() || !file.Range.Start.Before(file.Range.End):
 		return nil, errors.New("it is broken: it has no time or no range")
 	}
@@ -89,7 +88,7 @@ func readAnswer(r io.Reader, name string) (*keptAnswer, error) {
 	for _, w := range file.Warnings {
 		kind, ok := warningKinds[w.Kind]
 		if !ok {
-			return nil, fmt.Errorf("it is broken: no warning is of the kind %q", w.Kind)
+			return nil, fmt.Errorf("it is broken: unknown kind of warning %q", w.Kind)
 		}
 		answer.Warnings = append(answer.Warnings, &SourceWarning{
 			Kind: kind, Span: w.Span, WindowID: w.Window, Err: errors.New(w.Text),
@@ -103,7 +102,7 @@ func readAnswer(r io.Reader, name string) (*keptAnswer, error) {
 	return answer, nil
 }
 
-// save replaces what was kept of a source, wholly or not at all.
+// save replaces the stored answer of a source atomically.
 func (s answerStore) save(name string, a *keptAnswer) error {
 	if s.dir == "" {
 		return nil

@@ -2,16 +2,16 @@ package maintenance
 
 import "cmp"
 
-// announcedAs is what makes windows of two sources the same maintenance.
+// announcedAs identifies the same maintenance in two sources.
 type announcedAs struct{ start, end int64 }
 
-// mergeWindows makes one list of those of several sources, the first of which goes
-// before the others. Windows of one and the same source are never taken for one.
+// mergeWindows merges the windows of several sources, the first taking precedence. Two
+// windows of the same source are never merged.
 func mergeWindows(lists [][]Window) []Window {
 	var merged []Window
-	open := make(map[announcedAs][]int) // places in merged
+	open := make(map[announcedAs][]int) // indices in merged
 	for _, list := range lists {
-		met := make(map[announcedAs]int) // how many of this source were there
+		met := make(map[announcedAs]int) // how many of this source came before
 		for _, w := range list {
 			key := announcedAs{w.Start.UnixNano(), w.End.UnixNano()}
 			if n := met[key]; n < len(open[key]) {
@@ -28,7 +28,7 @@ func mergeWindows(lists [][]Window) []Window {
 	return merged
 }
 
-// mergeWindow is one maintenance that two sources tell; a comes first.
+// mergeWindow merges one maintenance that two sources announce; a comes first.
 func mergeWindow(a, b Window) Window {
 	merged, other := a, b
 	if knowledge(b) > knowledge(a) {
@@ -41,8 +41,8 @@ func mergeWindow(a, b Window) Window {
 	return merged
 }
 
-// knowledge ranks what is known of how a window really went. Its times are taken
-// from one source alone, since those of two need not fit together.
+// knowledge ranks how much is known about the actual times of a window. They are taken
+// from one source, since those of two may contradict each other.
 func knowledge(w Window) int {
 	rank := 0
 	if !w.ActualStart.IsZero() {

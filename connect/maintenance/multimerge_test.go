@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-func TestNoWindowIsLostOrMadeByAMerge(t *testing.T) {
+func TestMultiMergeProperties(t *testing.T) {
 	t.Parallel()
 	type announced struct{ start, end time.Time }
 	base := time.Now().UTC().Truncate(time.Hour)
@@ -49,7 +49,7 @@ func TestNoWindowIsLostOrMadeByAMerge(t *testing.T) {
 		for _, w := range merged {
 			key := announced{w.Start, w.End}
 			got[key]++
-			require.False(t, ids[w.ID], "an id names one")
+			require.False(t, ids[w.ID], "ids must be unique")
 			ids[w.ID] = true
 			require.NoError(t, w.Validate())
 			goesOn[key] = goesOn[key] || !w.ActualStart.IsZero() && !w.Cancelled

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// remembered is a source with its last good answer.
-type remembered struct {
+// cachedSource is a source with its last good answer.
+type cachedSource struct {
 	name   string
 	source WindowSource
 	store  answerStore
@@ -19,16 +19,15 @@ type remembered struct {
 	calls  int // so far
 	loaded bool
 	last   *keptAnswer // nil before the first one
-	odd    error       // why the one on disk could not be read
+	odd    error       // why the file could not be read
 }
 
-func remember(s NamedSource, store answerStore) *remembered {
-	return &remembered{name: s.Name, source: s.Source, store: store}
+func remember(s NamedSource, store answerStore) *cachedSource {
+	return &cachedSource{name: s.Name, source: s.Source, store: store}
 }
 
-// ask asks the source for the wide span and tells what it knows of the one that is
-// wanted.
-func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wanted Span) ([]Window, SourceStatus) {
+// ask queries the source for the wide span and returns its windows of the wanted one.
+func (r *cachedSource) ask(ctx context.Context, timeout time.Duration, wide, wanted Span) ([]Window, SourceStatus) {
 	answer := &keptAnswer{call: r.next(), At: time.Now().UTC(), Span: wide}
 	var failure error
 	answer.Windows, answer.Warnings, failure = r.consult(ctx, timeout, wide)
@@ -41,14 +40,14 @@ func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wante
 	switch {
 	case failure == nil && !answer.stale():
 		odd = r.keep(answer)
-	case failure == nil: // it told what it knows from before, which is not to be kept as new
+	case failure == nil: // its own earlier answer, which must not be stored as new
 		state.At, state.Stale = r.lastAt(), true
 	case r.last != nil:
 		answer, state.At, state.Stale = r.last, r.last.At, true
 		odd = append(answer.beyond(wanted), &SourceWarning{Kind: ErrStale, Err: earlier(answer.At, failure)})
 	default:
 		state.At = time.Time{}
-		odd = []*SourceWarning{{Kind: ErrIncomplete, Err: fmt.Errorf("it failed, and nothing is known from before: %w", failure)}}
+		odd = []*SourceWarning{{Kind: ErrIncomplete, Err: fmt.Errorf("it failed, and there is no earlier answer: %w", failure)}}
 	}
 	if r.odd != nil {
 		odd = append(odd, &SourceWarning{Kind: ErrUncertain, Err: r.odd})
@@ -61,57 +60,57 @@ func (r *remembered) ask(ctx context.Context, timeout time.Duration, wide, wante
 	return found, state
 }
 
-// next numbers the calls in the order in which they begin.
-func (r *remembered) next() int {
+// next numbers the calls in the order in which they start.
+func (r *cachedSource) next() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls++
 	return r.calls
 }
 
-func (r *remembered) lastAt() time.Time {
+func (r *cachedSource) lastAt() time.Time {
 	if r.last == nil {
 		return time.Time{}
 	}
 	return r.last.At
 }
 
-// consult asks the source, and takes out of its answer what no calendar can hold.
-func (r *remembered) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, []*SourceWarning, error) {
+// consult queries the source and removes what no calendar can hold.
+func (r *cachedSource) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, []*SourceWarning, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	windows, err := ask(limited, r.source, wide.Start, wide.End)
 	windows, odd := usable(windows)
 	warnings, failure := SplitWarnings(errors.Join(err, errors.Join(odd...)))
 	if failure != nil && limited.Err() != nil && ctx.Err() == nil {
-		failure = fmt.Errorf("it gave no answer within %s: %w", timeout, failure)
+		failure = fmt.Errorf("it did not answer within %s: %w", timeout, failure)
 	}
 	return windows, warnings, failure
 }
 
-func (r *remembered) load() {
+func (r *cachedSource) load() {
 	if !r.loaded {
 		r.loaded = true
 		r.last, r.odd = r.store.load(r.name)
 	}
 }
 
-// keep makes an answer the last good one, unless another call got a newer one.
-func (r *remembered) keep(a *keptAnswer) []*SourceWarning {
-	// Not by the time: the clock may have been ahead when the last one was kept.
+// keep stores an answer as the last good one, unless a later call has stored another.
+func (r *cachedSource) keep(a *keptAnswer) []*SourceWarning {
+	// Times do not decide: the clock may have been ahead when the last one was stored.
 	if r.last != nil && r.last.call > a.call {
 		return nil
 	}
 	a.inherit(r.last)
 	r.last = a
 	if err := r.store.save(r.name, a); err != nil {
-		return []*SourceWarning{{Kind: ErrUncertain, Err: fmt.Errorf("the answer is not kept on disk: %w", err)}}
+		return []*SourceWarning{{Kind: ErrUncertain, Err: fmt.Errorf("the answer could not be stored: %w", err)}}
 	}
 	return nil
 }
 
-// named are the windows of a span as they leave Multi.
-func (r *remembered) named(windows []Window, span Span) []Window {
+// named returns the windows of a span with the ids and the Source of Multi.
+func (r *cachedSource) named(windows []Window, span Span) []Window {
 	var named []Window
 	for _, w := range windows {
 		if w.Span().Overlaps(span.Start, span.End) {
@@ -122,8 +121,8 @@ func (r *remembered) named(windows []Window, span Span) []Window {
 	return named
 }
 
-// warn joins the warnings that concern a span, as they leave Multi.
-func (r *remembered) warn(warnings []*SourceWarning, span Span) error {
+// warn joins the warnings that affect a span, with the ids and the Source of Multi.
+func (r *cachedSource) warn(warnings []*SourceWarning, span Span) error {
 	var errs []error
 	for _, w := range warnings {
 		if !w.Span.Overlaps(span.Start, span.End) {
@@ -139,17 +138,17 @@ func (r *remembered) warn(warnings []*SourceWarning, span Span) error {
 	return errors.Join(errs...)
 }
 
-// keptAnswer is a good answer of a source, with its own ids.
+// keptAnswer is a good answer of a source, with the ids of the source.
 type keptAnswer struct {
 	call int // the number of the call that got it; 0 if it was on disk
 	At   time.Time
-	// Span is the range that it is about.
+	// Span is the range of the answer.
 	Span     Span
 	Windows  []Window
 	Warnings []*SourceWarning
 }
 
-// stale reports whether the source told an earlier answer of its own.
+// stale reports whether the source itself used an earlier answer.
 func (a *keptAnswer) stale() bool {
 	for _, w := range a.Warnings {
 		if errors.Is(w, ErrStale) {
@@ -159,20 +158,20 @@ func (a *keptAnswer) stale() bool {
 	return false
 }
 
-// inherit takes over from the answer before what this one cannot tell: windows
-// outside its range, and those that it lacks.
+// inherit copies windows from the previous answer that this one cannot have: those outside
+// its range, and those that it reports as missing.
 func (a *keptAnswer) inherit(old *keptAnswer) {
 	if old == nil {
 		return
 	}
-	told := make(map[string]bool, len(a.Windows))
+	known := make(map[string]bool, len(a.Windows))
 	for _, w := range a.Windows {
-		told[w.ID] = true
+		known[w.ID] = true
 	}
 	meet := !old.Span.Start.After(a.Span.End) && !a.Span.Start.After(old.Span.End)
 	for _, w := range old.Windows {
 		outside := !w.Span().Overlaps(a.Span.Start, a.Span.End)
-		if !told[w.ID] && (meet && outside || a.lacks(w)) {
+		if !known[w.ID] && (meet && outside || a.lacks(w)) {
 			a.Windows = append(a.Windows, w)
 		}
 	}
@@ -181,8 +180,8 @@ func (a *keptAnswer) inherit(old *keptAnswer) {
 	}
 }
 
-// lacks reports whether the window may be missing because the source says so: it
-// could not be used, or is of a time of which not all windows are told.
+// lacks reports whether the answer reports the window as missing: by id, or by a span of
+// which not all windows are known.
 func (a *keptAnswer) lacks(old Window) bool {
 	rule, _, _ := cutOccurrence(old.ID)
 	for _, w := range a.Warnings {
@@ -192,7 +191,7 @@ func (a *keptAnswer) lacks(old Window) bool {
 			if w.WindowID == old.ID || w.WindowID == rule {
 				return true
 			}
-		case !w.Span.End.IsZero(): // one about all time would keep everything for ever
+		case !w.Span.End.IsZero(): // a warning about all time would keep everything forever
 			if s := old.Span(); !s.Start.Before(w.Span.Start) && s.endsBy(w.Span.End) {
 				return true
 			}
@@ -201,13 +200,13 @@ func (a *keptAnswer) lacks(old Window) bool {
 	return false
 }
 
-// beyond warns where the answer does not reach as far as the span.
+// beyond warns about the parts of the span that the answer does not cover.
 func (a *keptAnswer) beyond(wanted Span) []*SourceWarning {
 	var odd []*SourceWarning
 	unknown := func(s Span) {
 		if s.Start.Before(s.End) {
 			odd = append(odd, &SourceWarning{Kind: ErrIncomplete, Span: s, Err: fmt.Errorf(
-				"nothing is known from %s to %s, which the last good answer does not reach", stamp(s.Start), stamp(s.End))})
+				"nothing is known from %s to %s, which the last good answer does not cover", stamp(s.Start), stamp(s.End))})
 		}
 	}
 	unknown(Span{Start: wanted.Start, End: earliest(wanted.End, a.Span.Start)})

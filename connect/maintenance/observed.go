@@ -5,32 +5,30 @@ import (
 	"time"
 )
 
-// SourceObserved is the Source of windows that were seen rather than announced.
+// SourceObserved is the Source of windows that were observed, not announced.
 const SourceObserved = "observed"
 
-// SourceUnreachable is the Source of the windows of outages in which nothing
-// answered at all: they prove no outage of Connect, see availability.Outage.
+// SourceUnreachable is the Source of windows in which nothing answered: they are no proof
+// of an outage of Connect.
 const SourceUnreachable = "unreachable"
 
-// drift is how long before its announced start a window may really begin and
-// still be the one that was announced (inferred).
+// drift is how early a window may start and still be the announced one (inferred).
 const drift = 30 * time.Minute
 
-// WithObserved is the calendar made more exact by what was observed until asOf:
-// windows such as [availability.Tracker.Windows] returns, asOf the time of the last look.
+// WithObserved returns the calendar with the actual times of windows set from observed
+// outages, as availability.Tracker returns them. asOf is the time of the last probe.
 //
-// An outage belongs to the announced windows in which it began, or which it reached
-// after it had begun at most 30 min early. While it goes on, such a window has no end,
-// either: it overruns. Once the outage and the announced window are both over, the
-// window has the first begin and the last end of its outages as ActualStart and
-// ActualEnd, and so may become shorter than announced. Before that a window is
-// never cut short, since a maintenance may pause.
+// An outage belongs to the announced windows in which it started, and to those that
+// start at most 30 min after it while it lasts (inferred). While it is ongoing, such a
+// window has no end. When both are over, ActualStart and ActualEnd are the first start
+// and the last end of its outages, so the window may become shorter than announced;
+// before that it does not, since a maintenance may pause.
 //
-// A window that already has an actual time keeps it: who announced it knows. All
-// other outages become windows of their own, without margins; one with the id of
-// a window takes its place. So does one with the Source [SourceUnreachable], always. An observed window that is not valid gives an error.
+// A window that already has an actual time keeps it. Other outages, and all with the
+// Source [SourceUnreachable], become windows of their own, without margins; one replaces
+// a window with the same id. An invalid observed window is an error.
 func (c *Calendar) WithObserved(observed []Window, asOf time.Time) (*Calendar, error) {
-	told := make(map[string]Window) // announced windows with their actual times
+	exact := make(map[string]Window) // announced windows with their actual times
 	var own []Window
 	for _, o := range oldestFirst(observed) {
 		if err := o.Validate(); err != nil {
@@ -43,11 +41,11 @@ func (c *Calendar) WithObserved(observed []Window, asOf time.Time) (*Calendar, e
 		}
 		absorbed := false
 		for _, w := range c.announcedFor(o, asOf) {
-			if seen, ok := told[w.ID]; ok {
+			if seen, ok := exact[w.ID]; ok {
 				w = seen
 			}
-			if exact, ok := w.exactBy(o, asOf); ok {
-				told[w.ID] = exact
+			if seen, ok := w.exactBy(o, asOf); ok {
+				exact[w.ID] = seen
 				absorbed = true
 			}
 		}
@@ -55,10 +53,10 @@ func (c *Calendar) WithObserved(observed []Window, asOf time.Time) (*Calendar, e
 			own = append(own, o)
 		}
 	}
-	return c.telling(told, own)
+	return c.replacing(exact, own)
 }
 
-// announcedFor are the windows that an observed one belongs to.
+// announcedFor returns the windows that an observed one belongs to.
 func (c *Calendar) announcedFor(o Window, asOf time.Time) []Window {
 	began, until := o.Span().Start, o.Span().End
 	if until.IsZero() {
@@ -67,7 +65,7 @@ func (c *Calendar) announcedFor(o Window, asOf time.Time) []Window {
 	var found []Window
 	for w := range c.All(began, began.Add(drift+1)) {
 		known := !w.ActualStart.IsZero() || !w.ActualEnd.IsZero()
-		early := w.Start.Sub(began) // negative: it began later
+		early := w.Start.Sub(began) // negative: it started later
 		if !known && early <= drift && began.Before(w.End) && until.After(w.Start) {
 			found = append(found, w)
 		}
@@ -79,13 +77,13 @@ func oldestFirst(windows []Window) []Window {
 	return slices.SortedStableFunc(slices.Values(windows), func(a, b Window) int { return compareSpans(a.Span(), b.Span()) })
 }
 
-// exactBy takes in an outage, oldest first, and reports whether it could.
+// exactBy adds an outage to the actual times, oldest first, and reports whether it did.
 func (w Window) exactBy(o Window, asOf time.Time) (Window, bool) {
 	span := o.Span()
-	goesOn := !w.ActualStart.IsZero() && w.ActualEnd.IsZero() // by an outage before this one
+	ongoing := !w.ActualStart.IsZero() && w.ActualEnd.IsZero() // by an outage before this one
 	switch {
-	case span.End.IsZero() || goesOn:
-		// It still holds: no part of what was announced is given up.
+	case span.End.IsZero() || ongoing:
+		// It is in effect: keep all of the announced time.
 		w.ActualStart, w.ActualEnd = soonerOf(w.Start, soonerOf(w.ActualStart, span.Start)), time.Time{}
 	case asOf.Before(w.End):
 		return w, false
@@ -98,7 +96,7 @@ func (w Window) exactBy(o Window, asOf time.Time) (Window, bool) {
 	return w, true
 }
 
-// soonerOf is the earlier of two times, of which zero is none.
+// soonerOf returns the earlier of two times; zero is none.
 func soonerOf(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -106,23 +104,23 @@ func soonerOf(a, b time.Time) time.Time {
 	return a
 }
 
-// telling is the calendar with some of its windows, or occurrences of its rules,
-// replaced and others added.
-func (c *Calendar) telling(told map[string]Window, own []Window) (*Calendar, error) {
+// replacing returns the calendar with some of its windows or occurrences replaced and
+// others added.
+func (c *Calendar) replacing(exact map[string]Window, own []Window) (*Calendar, error) {
 	added, err := NewCalendar(own)
 	if err != nil || c == nil {
 		return added, err
 	}
 	var entries []entry
 	for _, e := range c.entries {
-		if w, ok := told[e.ID]; ok {
+		if w, ok := exact[e.ID]; ok {
 			e.Window = w
-			delete(told, e.ID)
+			delete(exact, e.ID)
 		}
 		entries = append(entries, e)
 	}
 	for _, r := range c.rules {
-		for id, w := range told {
+		for id, w := range exact {
 			if rule, _, _ := cutOccurrence(id); rule == r.ID {
 				entries = append(entries, entry{Window: w, margins: r.margins})
 			}

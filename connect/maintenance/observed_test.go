@@ -22,7 +22,7 @@ func seen(from, to int) maintenance.Window {
 	return w
 }
 
-func TestObservedOutagesMakeAnnouncedWindowsMoreExact(t *testing.T) {
+func TestCalendarWithObserved(t *testing.T) {
 	t.Parallel()
 	// The window is announced from minute 60 to 120.
 	for name, test := range map[string]struct {
@@ -77,7 +77,7 @@ func TestObservedOutagesMakeAnnouncedWindowsMoreExact(t *testing.T) {
 	}
 }
 
-func TestAWindowKeepsWhatIsKnownOfIt(t *testing.T) {
+func TestCalendarWithObservedKeepsActualTimes(t *testing.T) {
 	t.Parallel()
 	known := maintenance.Window{ID: "known", Start: minute(60), End: minute(120), ActualStart: minute(61), ActualEnd: minute(119)}
 	gone := maintenance.Window{ID: "gone", Start: minute(60), End: minute(120), Cancelled: true}
@@ -91,14 +91,14 @@ func TestAWindowKeepsWhatIsKnownOfIt(t *testing.T) {
 	require.Equal(t, "known", w.ID, "the margins stay")
 }
 
-func TestTheNilCalendarTakesWhatWasObserved(t *testing.T) {
+func TestCalendarWithObservedOfNil(t *testing.T) {
 	t.Parallel()
 	c, err := (*maintenance.Calendar)(nil).WithObserved([]maintenance.Window{seen(1, 2)}, minute(3))
 	require.NoError(t, err)
 	require.Equal(t, []maintenance.Window{seen(1, 2)}, c.Windows())
 }
 
-func TestAnObservedWindowThatIsNoneIsRefused(t *testing.T) {
+func TestCalendarWithObservedRejectsInvalidWindow(t *testing.T) {
 	t.Parallel()
 	_, err := (*maintenance.Calendar)(nil).WithObserved([]maintenance.Window{{ID: "x"}}, minute(3))
 	require.ErrorContains(t, err, `connect: window "x": has no start`)
@@ -107,7 +107,7 @@ func TestAnObservedWindowThatIsNoneIsRefused(t *testing.T) {
 }
 
 // What was observed always holds, and before an announced window is over all of it does.
-func TestWhatWasObservedOrIsStillAnnouncedHolds(t *testing.T) {
+func TestCalendarWithObservedProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		single := maintenance.Window{ID: "single", Start: minute(rapid.IntRange(0, 900).Draw(rt, "start"))}

@@ -76,7 +76,7 @@ func BenchmarkCalendarAtSize(b *testing.B) {
 	})
 }
 
-func TestALargeCalendarAgreesWithALinearScan(t *testing.T) {
+func TestLargeCalendarMatchesLinearScan(t *testing.T) {
 	t.Parallel()
 	c := largeCalendar(t, 10_000)
 	type held struct {
@@ -111,7 +111,7 @@ func TestALargeCalendarAgreesWithALinearScan(t *testing.T) {
 	}
 }
 
-func TestAtDoesNotAllocateAtSize(t *testing.T) { // alone: others would be counted
+func TestLargeCalendarAtDoesNotAllocate(t *testing.T) { // alone: others would be counted
 	c := largeCalendar(t, 10_000)
 	at := instant(t, "2026-05-05T03:00:00Z")
 	w, ok := c.At(at)

@@ -19,7 +19,7 @@ func tells(err error, windows ...maintenance.Window) maintenance.WindowSource {
 	})
 }
 
-func TestCalendarSourceTellsWhatIsInTheRange(t *testing.T) {
+func TestCalendarSource(t *testing.T) {
 	t.Parallel()
 	cancelled := windowAt(t, "cancelled", "2026-01-12T02:00:00Z", "2026-01-12T05:00:00Z")
 	cancelled.Cancelled = true
@@ -70,13 +70,13 @@ func TestSplitWarnings(t *testing.T) {
 			require.Equal(t, tc.failure == nil, failure == nil)
 		})
 	}
-	require.EqualError(t, warning, "connect: windows of status: windows are of an earlier answer: down")
+	require.EqualError(t, warning, "connect: windows of status: windows are from an earlier answer: down")
 	require.ErrorIs(t, warning, maintenance.ErrStale)
 	require.ErrorIs(t, warning, warning.Err)
 	require.NotErrorIs(t, warning, maintenance.ErrUncertain)
 }
 
-func TestCalendarOfTakesWhatItCan(t *testing.T) {
+func TestCalendarOfAcceptsFaultyWindows(t *testing.T) {
 	t.Parallel()
 	from, to := instant(t, "2026-01-01T00:00:00Z"), instant(t, "2026-02-01T00:00:00Z")
 	a := windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")
@@ -97,9 +97,9 @@ func TestCalendarOfTakesWhatItCan(t *testing.T) {
 		kind     error
 		id, text string
 	}{
-		{maintenance.ErrUncertain, "a#3", `two windows have the id "a": the later one is called "a#3"`},
-		{maintenance.ErrUncertain, "nowhere", `window "nowhere" is shown in UTC: time zone "Mars" is not known`},
-		{maintenance.ErrIncomplete, "backwards", `window "backwards" is left out: it ends at 2026-01-12T02:00:00Z, which is not after its start`},
+		{maintenance.ErrUncertain, "a#3", `two windows have the id "a": the later one is renamed "a#3"`},
+		{maintenance.ErrUncertain, "nowhere", `window "nowhere" is shown in UTC: time zone "Mars" is unknown`},
+		{maintenance.ErrIncomplete, "backwards", `window "backwards" is left out: ends at 2026-01-12T02:00:00Z, which is not after its start`},
 	} {
 		require.ErrorIs(t, warnings[i], want.kind)
 		require.Equal(t, want.id, warnings[i].WindowID)

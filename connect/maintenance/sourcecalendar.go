@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// CalendarOf asks a source for the windows of a range and makes a calendar of them.
-// It takes what [NewCalendar] refuses: of windows that have the same id the later
-// ones get another, a zone that is not known is left out, and so is a window that is
-// not valid otherwise. Each is a [*SourceWarning] beside the calendar, joined with
-// what the source said. The calendar is never nil: when the source failed it holds what
-// came with the error.
+// CalendarOf reads the windows of a range from a source into a calendar. Unlike
+// [NewCalendar] it accepts faulty windows: a repeated id gets a suffix, an unknown zone is
+// dropped, an invalid window is left out. Each such change is a [*SourceWarning], joined
+// with the error of the source. The calendar is never nil: if the source failed it holds
+// the windows that came with the error.
 func CalendarOf(ctx context.Context, source WindowSource, from, to time.Time) (*Calendar, error) {
 	windows, err := ask(ctx, source, from, to)
 	windows, odd := usable(windows)
@@ -25,8 +24,8 @@ func CalendarOf(ctx context.Context, source WindowSource, from, to time.Time) (*
 	return index(entries, nil), errors.Join(err, errors.Join(odd...))
 }
 
-// usable are the windows that a calendar can hold, and a warning for each that is
-// left out or changed for it.
+// usable returns the windows that fit into a calendar, and a warning for each that was
+// changed or left out.
 func usable(windows []Window) (fit []Window, odd []error) {
 	warn := func(kind error, w Window, err error) {
 		odd = append(odd, &SourceWarning{Source: w.Source, Kind: kind, WindowID: w.ID, Err: err})
@@ -39,7 +38,7 @@ func usable(windows []Window) (fit []Window, odd []error) {
 			w.Zone = ""
 		}
 		if err := w.check(); err != nil {
-			warn(ErrIncomplete, w, fmt.Errorf("window %q is left out: it %w", w.ID, err))
+			warn(ErrIncomplete, w, fmt.Errorf("window %q is left out: %w", w.ID, err))
 			continue
 		}
 		id := w.ID
@@ -48,27 +47,27 @@ func usable(windows []Window) (fit []Window, odd []error) {
 		}
 		taken[w.ID] = true
 		if w.ID != id {
-			warn(ErrUncertain, w, fmt.Errorf("two windows have the id %q: the later one is called %q", id, w.ID))
+			warn(ErrUncertain, w, fmt.Errorf("two windows have the id %q: the later one is renamed %q", id, w.ID))
 		}
 		fit = append(fit, w.inUTC())
 	}
 	return fit, odd
 }
 
-// Overlaps reports whether the span has an instant in [from, to).
+// Overlaps reports whether the span and [from, to) have a time in common.
 func (s Span) Overlaps(from, to time.Time) bool {
 	return from.Before(to) && s.Start.Before(to) && !s.endsBy(from) && !s.endsBy(s.Start)
 }
 
-// sortWindows puts windows in the order of the calendar, cancelled ones included.
+// sortWindows sorts windows as a calendar does, including cancelled ones.
 func sortWindows(windows []Window) {
 	slices.SortStableFunc(windows, func(a, b Window) int {
 		return cmp.Or(compareSpans(a.Span(), b.Span()), cmp.Compare(a.ID, b.ID))
 	})
 }
 
-// earlier says how old windows are that are used because newer ones cannot be had.
+// earlier says how old the windows are that are used after a failure.
 func earlier(at time.Time, cause error) error {
-	return fmt.Errorf("those of %s (%s ago) are used: %w", stamp(at.UTC().Truncate(time.Second)),
+	return fmt.Errorf("the windows of %s (%s ago) are used: %w", stamp(at.UTC().Truncate(time.Second)),
 		max(0, time.Since(at)).Truncate(time.Second), cause)
 }

@@ -8,36 +8,34 @@ import (
 	"time"
 )
 
-// racily is how fresh a file may be for another change to leave no trace in its time.
+// racily is the age below which a file may change again without a new modification time.
 const racily = 2 * time.Second
 
-// FileSource tells the windows of a JSON file, in the form of [LoadCalendar], and
-// reads it again when it has changed. After an edit that cannot be read, or when
-// the file is gone, the windows are those of the last good one, with a
-// [*SourceWarning] of the kind [ErrStale] that says what is wrong. Safe for
-// concurrent use.
+// FileSource is a [WindowSource] of a windows file (see [LoadCalendar]), read again when it
+// changes. If it becomes unreadable or disappears, the windows of the last good version
+// are used, with a [*SourceWarning] of the kind [ErrStale]. It is safe for concurrent use.
 type FileSource struct {
 	path string
 
 	mu     sync.Mutex
-	seen   fs.FileInfo // of the file that was tried last; nil before
+	seen   fs.FileInfo // of the last attempt; nil before
 	tried  time.Time
 	good   *Calendar // nil before the first one
-	since  time.Time // when good was last found to be what the file holds
-	broken error     // why the file that was tried last is not good
+	since  time.Time // when good last matched the file
+	broken error     // of the last attempt
 }
 
-// NewFileSource reads the windows of the file at path. Nothing is read yet: a file
-// that is missing or broken is an error of the first call to Windows.
+// NewFileSource returns a source of the windows file at path, which is read by the first
+// call of Windows.
 func NewFileSource(path string) *FileSource { return &FileSource{path: path} }
 
-// Windows are those of the file as it is now.
+// Windows returns the windows of the current file. See [WindowSource].
 func (s *FileSource) Windows(_ context.Context, from, to time.Time) ([]Window, error) {
 	calendar, err := s.calendar()
 	return calendar.announced(from, to), err
 }
 
-// calendar is the newest that could be read. The error is a warning if there is one.
+// calendar returns the last good calendar. If there is one, the error is a warning.
 func (s *FileSource) calendar() (*Calendar, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,7 +19,7 @@ func windowsFile(id string) string {
 	return `{"windows": [{"id": "` + id + `", "start": "2026-01-10T02:00:00Z", "end": "2026-01-10T05:00:00Z"}]}`
 }
 
-func TestFileSourceFollowsTheFile(t *testing.T) {
+func TestFileSourceRereadsChangedFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "windows.json")
 	source := maintenance.NewFileSource(path)
@@ -74,7 +74,7 @@ func TestFileSourceFollowsTheFile(t *testing.T) {
 	require.Equal(t, []string{"three"}, ids)
 }
 
-func TestFileSourceSeesAChangeThatLeavesTheFilesTimeAsItWas(t *testing.T) {
+func TestFileSourceRereadsChangeWithinTimeResolution(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "windows.json")
 	source := maintenance.NewFileSource(path)

@@ -7,33 +7,31 @@ import (
 	"time"
 )
 
-// Weekly is a maintenance that recurs every week, at a local time.
+// Weekly is a maintenance that recurs every week at a local time.
 //
-// It begins when the clocks in Zone show Time, and takes Duration as it elapses,
-// so that it may cross midnight and keeps its length when clocks change. Where the
-// clocks skip Time, it begins as much later as they skip (02:30 becomes 03:30);
-// where they show it twice, it begins the first time.
+// It starts when clocks in Zone show Time and lasts Duration of elapsed time, so it may
+// cross midnight and keeps its length when clocks change. If clocks skip Time, it starts
+// that much later (02:30 becomes 03:30); if they show it twice, the first counts.
 //
-// Each occurrence is a Window with the id "<rule id>@<date>", where the date is
-// that of its local start. A calendar that holds a window with such an id takes
-// that one in place of the occurrence, which is how to move one, to cancel one, or
-// to say how one really went.
+// Each occurrence is a Window with the id "<rule id>@<date>", where date is its local
+// start date. A window with such an id in the same calendar replaces the occurrence: to
+// move it, to cancel it, or to record its actual times.
 type Weekly struct {
 	ID      string
 	Title   string
 	Weekday time.Weekday
 	// Time is the time of day as "15:04", on the 24-hour clock.
 	Time string
-	// Duration is more than 0 and at most 7 days.
+	// Duration is positive and at most 7 days.
 	Duration time.Duration
-	// Zone is the IANA name of the zone. It is required; "UTC" is one.
+	// Zone is the IANA name of the time zone, for instance "UTC". It is required.
 	Zone string
-	// Except are dates, as "2006-01-02", without an occurrence.
+	// Except lists dates without an occurrence, as "2006-01-02".
 	Except []string
-	// From and Until are the dates, as "2006-01-02", of the first and the last
-	// possible occurrence; "" is no bound but the years 1 to 9999.
+	// From and Until are the dates of the first and the last possible occurrence, as
+	// "2006-01-02"; "" means the years 1 and 9999.
 	From, Until string
-	// Source tells where the rule is known from, as in Window.
+	// Source says where the rule comes from, as in Window.
 	Source string
 }
 
@@ -44,8 +42,7 @@ const (
 	daySeconds  = 24 * 60 * 60
 )
 
-// Validate says what is wrong with the rule, in one line, or nil. It needs the
-// time zone data to check Zone.
+// Validate returns an error if the rule is invalid. Checking Zone needs time zone data.
 func (r Weekly) Validate() error {
 	_, err := r.compile()
 	return err
@@ -59,7 +56,7 @@ func (r Weekly) compile() (*rule, error) {
 	return c, nil
 }
 
-// check compiles the rule, or names the key that is wrong, as in a file.
+// check compiles the rule, or returns the wrong key of a windows file.
 func (r Weekly) check() (c *rule, key string, err error) {
 	c = &rule{Weekly: r, starts: &weeklyStarts{}}
 	c.Except = slices.Clone(r.Except)
@@ -67,7 +64,7 @@ func (r Weekly) check() (c *rule, key string, err error) {
 		return nil, "id", err
 	}
 	if r.Weekday < time.Sunday || r.Weekday > time.Saturday {
-		return nil, "weekday", fmt.Errorf("%d is none: use 0 (Sunday) to 6 (Saturday)", int(r.Weekday))
+		return nil, "weekday", fmt.Errorf("%d is out of range: use 0 (Sunday) to 6 (Saturday)", int(r.Weekday))
 	}
 	at, err := time.Parse(timeLayout, r.Time)
 	if err != nil || len(r.Time) != len(timeLayout) {
@@ -90,23 +87,23 @@ func (r Weekly) check() (c *rule, key string, err error) {
 func checkDuration(d time.Duration) error {
 	switch {
 	case d <= 0:
-		return fmt.Errorf("%s is not more than zero", d)
+		return fmt.Errorf("%s is not positive", d)
 	case d > maxDuration:
-		return fmt.Errorf("%s is more than 7 days: split it, if it is meant", d)
+		return fmt.Errorf("%s is more than 7 days: split the rule", d)
 	default:
 		return nil
 	}
 }
 
-// rule is a Weekly made ready for arithmetic. Its occurrences are numbered by the
-// weeks since 1970; both their starts and their ends rise with the number.
+// rule is a compiled Weekly. Occurrences are numbered by weeks since 1970; their starts and
+// ends increase with the number.
 type rule struct {
 	Weekly
 	loc         *time.Location
 	timeOfDay   time.Duration
 	first, last int   // bounds of the weeks, inclusive
 	except      []int // weeks without an occurrence
-	skip        []int // these, and the weeks that a window replaces, sorted
+	skip        []int // except and the weeks replaced by windows, sorted
 	starts      *weeklyStarts
 	margins
 }
@@ -155,15 +152,15 @@ func parseDate(s string) (day int64, err error) {
 	return floorDiv(t.Unix(), daySeconds), nil
 }
 
-// dayStart is the midnight, in UTC, at which a day since 1970 begins.
+// dayStart returns the UTC midnight at which a day since 1970 starts.
 func dayStart(day int64) time.Time { return time.Unix(day*daySeconds, 0).UTC() }
 
 func (r *rule) dayOf(week int) int64 {
-	// The first of January 1970 was a Thursday.
+	// 1 January 1970 was a Thursday.
 	return int64(week)*7 + int64(r.Weekday-time.Thursday+7)%7
 }
 
-// weekOf is the week whose occurrence would be on the day.
+// weekOf returns the week whose occurrence would be on the day.
 func (r *rule) weekOf(day int64) (week int, ok bool) {
 	week = int(floorDiv(day-r.dayOf(0), 7))
 	return week, r.dayOf(week) == day
@@ -171,7 +168,7 @@ func (r *rule) weekOf(day int64) (week int, ok bool) {
 
 func (r *rule) start(week int) time.Time { return time.Unix(r.startUnix(week), 0).UTC() }
 
-// startUnix is in seconds since 1970: a start has no fractions of them.
+// startUnix returns the start in seconds since 1970; it has no fraction.
 func (r *rule) startUnix(week int) int64 {
 	if seconds, known := r.starts.at(week); known {
 		return seconds
@@ -181,7 +178,7 @@ func (r *rule) startUnix(week int) int64 {
 	return t.Unix()
 }
 
-// span is when the occurrence of the week holds, margins included.
+// span returns when the occurrence of the week is in effect, with margins.
 func (r *rule) span(week int) Span {
 	start := r.start(week)
 	return r.widen(Span{Start: start, End: start.Add(r.Duration)})
@@ -195,10 +192,10 @@ func (r *rule) window(week int) Window {
 	}
 }
 
-// firstFrom is the first occurrence that starts at or after t, margin included.
+// firstFrom returns the first occurrence that starts at or after t, with margins.
 func (r *rule) firstFrom(t time.Time) (week int, ok bool) {
 	t = t.Add(r.lead)
-	// A start's day in UTC is up to two after its local day: Samoa once skipped one.
+	// The UTC date of a start is up to two days after its local date: Samoa skipped a day.
 	week = max(r.first, r.weekBy(t, -2))
 	for week <= r.last && (r.skips(week) || r.start(week).Before(t)) {
 		week++
@@ -206,7 +203,7 @@ func (r *rule) firstFrom(t time.Time) (week int, ok bool) {
 	return week, week <= r.last
 }
 
-// lastUntil is the last occurrence that starts at or before t, margin included.
+// lastUntil returns the last occurrence that starts at or before t, with margins.
 func (r *rule) lastUntil(t time.Time) (week int, ok bool) {
 	t = t.Add(r.lead)
 	seconds := t.Unix()
@@ -217,25 +214,25 @@ func (r *rule) lastUntil(t time.Time) (week int, ok bool) {
 	return week, week >= r.first
 }
 
-// holdingAt is the occurrence that holds at t: the last to start is the last to end.
+// holdingAt returns the occurrence in effect at t: the last to start is the last to end.
 func (r *rule) holdingAt(t time.Time) (o occurrence, ok bool) {
 	week, ok := r.lastUntil(t)
-	if !ok || t.Unix()-r.startUnix(week) > int64((r.Duration+r.tail)/time.Second)+1 { // for sure over
+	if !ok || t.Unix()-r.startUnix(week) > int64((r.Duration+r.tail)/time.Second)+1 { // certainly over
 		return occurrence{}, false
 	}
 	o = occurrence{span: r.span(week), rule: r, n: week}
 	return o, o.span.Contains(t)
 }
 
-// lastEnded is the last occurrence that ends at or before t, margin included.
+// lastEnded returns the last occurrence that ends at or before t, with margins.
 func (r *rule) lastEnded(t time.Time) (week int, ok bool) {
 	return r.lastUntil(t.Add(-r.length()))
 }
 
-// length is how long an occurrence counts.
+// length returns how long an occurrence is in effect, with margins.
 func (r *rule) length() time.Duration { return r.lead + r.Duration + r.tail }
 
-// occurrenceFrom is the first occurrence from the week on that starts before to.
+// occurrenceFrom returns the first occurrence from the week on that starts before to.
 func (r *rule) occurrenceFrom(week int, to time.Time) occurrence {
 	for r.skips(week) {
 		week++
@@ -250,8 +247,8 @@ func (r *rule) occurrenceFrom(week int, to time.Time) occurrence {
 	return occurrence{span: span, rule: r, n: week}
 }
 
-// weekBy is the last week whose occurrence has a local date not later than some
-// days after the UTC date of t, kept near the bounds of the rule.
+// weekBy returns the last week whose local date is at most days after the UTC date of t,
+// limited to the bounds of the rule.
 func (r *rule) weekBy(t time.Time, days int64) int {
 	day := floorDiv(t.Unix(), daySeconds) + days
 	week := floorDiv(day-r.dayOf(0), 7)
@@ -266,7 +263,7 @@ func (r *rule) skips(week int) bool {
 	return skips
 }
 
-// replacing is the rule without the occurrences whose ids are taken.
+// replacing returns the rule without the occurrences whose ids are taken.
 func (r *rule) replacing(taken map[string][]string) *rule {
 	c := *r
 	c.skip = slices.Clone(r.except)

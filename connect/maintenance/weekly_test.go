@@ -65,7 +65,7 @@ func TestWeeklyCrossesMidnightAndClockChanges(t *testing.T) {
 	}, got)
 }
 
-func TestWeeklyHasNoHorizon(t *testing.T) {
+func TestWeeklyFarAway(t *testing.T) {
 	t.Parallel()
 	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "Europe/Berlin"})
 	for at, want := range map[string][2]string{ // last and next
@@ -104,7 +104,7 @@ func TestWeeklyWithExceptionsAndBounds(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestBoundsThatHaveNoOccurrenceBetweenThem(t *testing.T) {
+func TestWeeklyWithoutOccurrenceBetweenBounds(t *testing.T) {
 	t.Parallel()
 	c := calendarOf(t, nil, maintenance.Weekly{
 		ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC", From: "2026-01-11", Until: "2026-01-16",
@@ -116,7 +116,7 @@ func TestBoundsThatHaveNoOccurrenceBetweenThem(t *testing.T) {
 	}
 }
 
-func TestWindowWithTheIDOfAnOccurrenceReplacesIt(t *testing.T) {
+func TestWeeklyOccurrenceReplacedByWindow(t *testing.T) {
 	t.Parallel()
 	rule := maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC"}
 	cancelled := windowAt(t, "r@2026-01-17", "2026-01-17T02:00:00Z", "2026-01-17T03:00:00Z")
@@ -145,10 +145,10 @@ func TestWeeklyValidate(t *testing.T) {
 		name, want string
 		change     func(*maintenance.Weekly)
 	}{
-		{"no id", `connect: weekly rule "": id is missing: give it one that no other window or rule has`, func(r *maintenance.Weekly) { r.ID = "" }},
-		{"no day of the week", `connect: weekly rule "r": weekday 7 is none: use 0 (Sunday) to 6 (Saturday)`, func(r *maintenance.Weekly) { r.Weekday = 7 }},
+		{"no id", `connect: weekly rule "": id is missing: set a unique one`, func(r *maintenance.Weekly) { r.ID = "" }},
+		{"no day of the week", `connect: weekly rule "r": weekday 7 is out of range: use 0 (Sunday) to 6 (Saturday)`, func(r *maintenance.Weekly) { r.Weekday = 7 }},
 		{"no time", `connect: weekly rule "r": time "" is not a time of day: write it like "02:00"`, func(r *maintenance.Weekly) { r.Time = "" }},
-		{"no duration", `connect: weekly rule "r": duration 0s is not more than zero`, func(r *maintenance.Weekly) { r.Duration = 0 }},
+		{"no duration", `connect: weekly rule "r": duration 0s is not positive`, func(r *maintenance.Weekly) { r.Duration = 0 }},
 		{"a zone of the machine", `connect: weekly rule "r": timezone time zone "Local" depends on the machine: use an IANA name such as Europe/Berlin`, func(r *maintenance.Weekly) { r.Zone = "Local" }},
 		{"a bound that is no date", `connect: weekly rule "r": until "soon" is not a date: write it like "2026-12-26"`, func(r *maintenance.Weekly) { r.Until = "soon" }},
 	} {

@@ -9,7 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
-// weeklyJSON is a rule as in a file of windows, with its source.
+// weeklyJSON is a rule as in a windows file, with its source.
 type weeklyJSON struct {
 	weeklyFile
 	Source string `json:"source,omitempty"`
@@ -17,21 +17,20 @@ type weeklyJSON struct {
 
 var weeklyFormat = jsonfile.Format[weeklyJSON]{Name: "connect: weekly rule"}
 
-// MarshalJSON writes the rule with the keys and the forms of a file of windows (see
-// LoadCalendar), and its Source.
+// MarshalJSON encodes the rule as in a windows file (see [LoadCalendar]), and its Source.
 func (r Weekly) MarshalJSON() ([]byte, error) {
 	if r.Weekday < time.Sunday || r.Weekday > time.Saturday {
-		return nil, fmt.Errorf("connect: weekly rule %q: weekday %d is none: use 0 (Sunday) to 6 (Saturday)", r.ID, int(r.Weekday))
+		return nil, fmt.Errorf("connect: weekly rule %q: weekday %d is out of range: use 0 (Sunday) to 6 (Saturday)", r.ID, int(r.Weekday))
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // whether to escape is the outer encoder's choice
+	enc.SetEscapeHTML(false) // the outer encoder decides
 	err := enc.Encode(weeklyJSON{weeklyFile: r.file(), Source: r.Source})
 	return b.Bytes(), err
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. Unknown keys are errors. The rule is
-// checked as a whole by Validate and NewCalendar, which need time zone data.
+// UnmarshalJSON decodes what MarshalJSON encodes. Unknown keys are errors. Validate and
+// NewCalendar check the rule as a whole, with time zone data.
 func (r *Weekly) UnmarshalJSON(data []byte) error {
 	in, err := weeklyFormat.Unmarshal(data)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-func TestAWeeklyRuleIsJSONAsInAFileOfWindows(t *testing.T) {
+func TestWeeklyJSON(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]maintenance.Weekly{
 		`{"id":"w","title":"Week","weekday":"saturday","time":"02:00","duration":"2h30m0s","timezone":"Europe/Berlin",` +
@@ -31,7 +31,7 @@ func TestAWeeklyRuleIsJSONAsInAFileOfWindows(t *testing.T) {
 	}
 }
 
-func TestAWeeklyRuleThatIsNoneIsNotReadOrWritten(t *testing.T) {
+func TestWeeklyJSONRejects(t *testing.T) {
 	t.Parallel()
 	for data, want := range map[string]string{
 		`{"id":"w","weekdays":"sunday","duration":"3h"}`: `unknown key "weekdays" (did you mean "weekday"?)`,
@@ -45,5 +45,5 @@ func TestAWeeklyRuleThatIsNoneIsNotReadOrWritten(t *testing.T) {
 		require.Zero(t, r)
 	}
 	_, err := json.Marshal(maintenance.Weekly{ID: "w", Weekday: 7})
-	require.ErrorContains(t, err, "weekday 7 is none")
+	require.ErrorContains(t, err, "weekday 7 is out of range")
 }

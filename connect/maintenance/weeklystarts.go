@@ -5,20 +5,19 @@ import (
 	"sync/atomic"
 )
 
-// weeklyStarts remembers when the occurrences of a rule begin, which takes a while
-// to work out from its zone: a million orders are looked up in the same few weeks.
-// Safe for concurrent use.
+// weeklyStarts caches when the occurrences of a rule start, which is slow to compute from
+// its zone: a million orders are looked up in the same few weeks. It is safe for
+// concurrent use.
 type weeklyStarts struct {
 	once sync.Once
-	// known are seconds since 1970 by the week; 0 is not known yet. Weeks that are not
-	// in it are worked out every time.
+	// known are seconds since 1970 by week; 0 is unknown. Other weeks are not cached.
 	known []atomic.Int64
 }
 
-// weeksTo2100 are those from 1970 on.
+// weeksTo2100 is the number of weeks from 1970 to 2100.
 const weeksTo2100 = 6783
 
-// at is when the occurrence of a week begins, if that is known.
+// at returns the cached start of a week.
 func (s *weeklyStarts) at(week int) (seconds int64, known bool) {
 	if week < 0 || week >= weeksTo2100 {
 		return 0, false
@@ -28,7 +27,7 @@ func (s *weeklyStarts) at(week int) (seconds int64, known bool) {
 	return seconds, seconds != 0
 }
 
-// learn remembers when the occurrence of a week begins, after at was asked.
+// learn caches the start of a week, after a call of at.
 func (s *weeklyStarts) learn(week int, seconds int64) {
 	if week >= 0 && week < weeksTo2100 {
 		s.known[week].Store(seconds)

@@ -10,58 +10,54 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Window is one maintenance of Connect: planned, and then as it really went.
-// Times are half-open, [start, end), and kept in UTC: NewCalendar converts them.
+// Window is one maintenance of Connect, as announced and as it actually happened. Times
+// are half-open, [start, end), and in UTC: NewCalendar converts them.
 //
-// What really happened goes before what was planned. A window that is known to
-// have begun (ActualStart) and not known to have ended (no ActualEnd) has no end
-// until it is told one, however long ago its planned end was. A window of which
-// nothing actual is known holds as planned.
+// Actual times take precedence. A window with an ActualStart and no ActualEnd stays in
+// effect until it gets one, however long ago its planned end was. A window without
+// actual times is in effect as announced.
 type Window struct {
 	ID    string `json:"id"`
 	Title string `json:"title,omitempty"`
-	// Start and End are as announced.
+	// Start and End are the announced times.
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end"`
-	// ActualStart and ActualEnd are as it went; zero when not known (yet).
+	// ActualStart and ActualEnd are the actual times; zero if unknown.
 	ActualStart time.Time `json:"actualStart,omitzero"`
 	ActualEnd   time.Time `json:"actualEnd,omitzero"`
 	Cancelled   bool      `json:"cancelled,omitempty"`
-	// Zone is the IANA name of the zone to show the times in; "" is UTC.
+	// Zone is the IANA name of the time zone for display; "" is UTC.
 	Zone string `json:"zone,omitempty"`
-	// Source tells where the window is known from: a file, a feed, "observed".
+	// Source says where the window comes from: a file, a feed, [SourceObserved].
 	Source string `json:"source,omitempty"`
 }
 
-// WindowState is a window's state at an instant.
+// WindowState is the state of a window at an instant.
 type WindowState string
 
 // The states of a window.
 const (
-	Planned   WindowState = "planned"   // has not begun
-	Ongoing   WindowState = "ongoing"   // holds now
-	Finished  WindowState = "finished"  // is over
+	Planned   WindowState = "planned"   // has not started
+	Ongoing   WindowState = "ongoing"   // is in effect
+	Finished  WindowState = "finished"  // has ended
 	Cancelled WindowState = "cancelled" // does not take place
-	// Overrun is known to have begun, should be over, and has no known end: it
-	// still holds.
+	// Overrun is in effect past its announced end: it started and no end is known.
 	Overrun WindowState = "overrun"
 )
 
-// Span is the time from Start up to, but not including, End. A zero End is an
-// open one.
+// Span is the time from Start up to, but not including, End. A zero End is open.
 type Span struct {
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end,omitzero"`
 }
 
-// Contains reports whether t is in the span. An empty span contains nothing.
+// Contains reports whether t is in the span. An empty span contains no time.
 func (s Span) Contains(t time.Time) bool {
 	return !t.Before(s.Start) && (s.End.IsZero() || t.Before(s.End))
 }
 
-// Span is when the window holds, cancelled or not: each end as it really was if
-// that is known, else as planned. End is zero when the window has begun and its
-// real end is not known.
+// Span returns when the window is in effect, cancelled or not: the actual times if known,
+// else the announced ones. End is zero if it started and no actual end is known.
 func (w Window) Span() Span {
 	s := Span{Start: w.Start, End: w.End}
 	if !w.ActualStart.IsZero() {
@@ -73,7 +69,7 @@ func (w Window) Span() Span {
 	return s
 }
 
-// State is the window's state at the instant now.
+// State returns the state at now.
 func (w Window) State(now time.Time) WindowState {
 	span := w.Span()
 	switch {
@@ -90,8 +86,7 @@ func (w Window) State(now time.Time) WindowState {
 	}
 }
 
-// Validate says what is wrong with the window, in one line, or nil. It needs the
-// time zone data to check Zone.
+// Validate returns an error if the window is invalid. Checking Zone needs time zone data.
 func (w Window) Validate() error {
 	if err := w.check(); err != nil {
 		return fmt.Errorf("connect: window %q: %w", w.ID, err)
@@ -112,7 +107,7 @@ func (w Window) check() error {
 		return fmt.Errorf("ends at %s, which is not after its start at %s", stamp(w.End), stamp(w.Start))
 	}
 	if end := w.ActualEnd; !end.IsZero() && !end.After(w.Span().Start) {
-		return fmt.Errorf("really ended at %s, which is not after its start at %s: set the actual start too",
+		return fmt.Errorf("actual end %s is not after the start %s: set the actual start too",
 			stamp(end), stamp(w.Span().Start))
 	}
 	if w.Zone == "" {
@@ -122,11 +117,11 @@ func (w Window) check() error {
 	return err
 }
 
-// checkID refuses ids that are missing or do not fit in a line.
+// checkID rejects ids that are missing or have control characters.
 func checkID(id string) error {
 	switch {
 	case strings.TrimSpace(id) == "":
-		return errors.New("is missing: give it one that no other window or rule has")
+		return errors.New("is missing: set a unique one")
 	case strings.ContainsFunc(id, unicode.IsControl):
 		return fmt.Errorf("%q has control characters: remove them", id)
 	default:
@@ -134,8 +129,8 @@ func checkID(id string) error {
 	}
 }
 
-// String shows the window on one line, with its times in its zone, or in UTC if
-// the zone is not known on this machine.
+// String describes the window on one line, with times in its zone, or in UTC if the zone is
+// unknown on this machine.
 func (w Window) String() string {
 	loc := zoneOrUTC(w.Zone)
 	var b strings.Builder
@@ -145,7 +140,7 @@ func (w Window) String() string {
 	}
 	fmt.Fprintf(&b, ": %s to %s", text.Clock(w.Start, loc), text.Clock(w.End, loc))
 	if !w.ActualStart.IsZero() || !w.ActualEnd.IsZero() {
-		fmt.Fprintf(&b, ", really %s to %s", text.Clock(w.ActualStart, loc), text.Clock(w.ActualEnd, loc))
+		fmt.Fprintf(&b, ", actually %s to %s", text.Clock(w.ActualStart, loc), text.Clock(w.ActualEnd, loc))
 	}
 	if w.Cancelled {
 		b.WriteString(", cancelled")

@@ -9,8 +9,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wallclock"
 )
 
-// zones keeps what time.LoadLocation returned: it reads a file on every call,
-// and a calendar names the same few zones thousands of times.
+// zones caches time.LoadLocation, which reads a file on every call: a calendar names the
+// same few zones thousands of times.
 var zones sync.Map // string → *time.Location
 
 // loadZone returns the zone of an IANA name; "" is UTC.
@@ -24,7 +24,7 @@ func loadZone(name string) (*time.Location, error) {
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("time zone %q is not known: use an IANA name such as Europe/Berlin"+
+		return nil, fmt.Errorf("time zone %q is unknown: use an IANA name such as Europe/Berlin"+
 			` (a machine without time zone data needs import _ "time/tzdata")`, name)
 	}
 	zones.Store(name, loc)
@@ -39,7 +39,7 @@ func zoneOrUTC(name string) *time.Location {
 	return loc
 }
 
-// wall is what a clock on the wall shows, as the same reading in UTC.
+// wall is a local clock reading, stored as the same reading in UTC.
 type wall time.Time
 
 // instants returns the instants at which the clocks of loc show w, see

@@ -179,7 +179,7 @@ func TestStatusesOfImitators(t *testing.T) {
 			require.Equal(t, want, windows[0].State(to), status)
 			if status == "postponed" || status == "" {
 				require.Len(t, warnings, 1)
-				require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: doubtful: maintenance "a": its status "`+status+`" is not known here: it counts as announced`)
+				require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: maintenance "a": its status "`+status+`" is not known here: it counts as announced`)
 			} else {
 				require.Empty(t, warnings, status)
 			}
@@ -411,7 +411,7 @@ func TestAZoneThatDoesNotExistIsAWarning(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, windows, 1)
 	require.Empty(t, windows[0].Zone)
-	require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: doubtful: the page's time zone "Mars/Olympus" is not known here: times are shown in UTC`)
+	require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: the page's time zone "Mars/Olympus" is not known here: times are shown in UTC`)
 	for _, page := range []string{`{"scheduled_maintenances":[]}`, `{"page":1,"scheduled_maintenances":[]}`} {
 		windows, warnings, err = ask(t, page)
 		require.NoError(t, err)

@@ -56,7 +56,7 @@ func TestLoadCalendarFileNamesTheFileInErrors(t *testing.T) {
 	require.EqualError(t, err, "connect: windows: "+path+": line 1: windows: must be a list in square brackets, is 7")
 }
 
-func TestLoadCalendarPassesOnWhatReadingSays(t *testing.T) {
+func TestLoadCalendarReturnsReadError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	_, err := maintenance.LoadCalendar(iotest.ErrReader(broken))
@@ -84,7 +84,7 @@ func TestLoadCalendarAccepts(t *testing.T) {
 	}
 }
 
-func TestLoadCalendarRefuses(t *testing.T) {
+func TestLoadCalendarRejects(t *testing.T) {
 	t.Parallel()
 	windows := func(s string) string { return `{"windows": [` + s + `]}` }
 	recurring := func(s string) string { return `{"recurring": [` + s + `]}` }
@@ -116,30 +116,30 @@ func TestLoadCalendarRefuses(t *testing.T) {
 		{"text for a flag", windows(strings.Replace(ok, `{`, `{"cancelled":"yes",`, 1)), `windows[0].cancelled: must be true or false, is "yes"`},
 		{"a long value, in short", windows(`{"id":` + strings.Repeat("1", 60) + `}`),
 			"windows[0].id: must be text in quotes, is " + strings.Repeat("1", 40) + "…"},
-		{"a window without an id", windows(`{"start":"2026-01-10T02:00:00Z"}`), "windows[0].id: is missing: give it one that no other window or rule has"},
+		{"a window without an id", windows(`{"start":"2026-01-10T02:00:00Z"}`), "windows[0].id: is missing: set a unique one"},
 		{"an id that breaks lines", windows(`{"id":"a\nb"}`), `windows[0].id: "a\nb" has control characters: remove them`},
 		{"an array for text, on one line", windows("{\"id\":[1,\n2]}"), "windows[0].id: must be text in quotes, is [1, 2]"},
-		{"an id of two windows", windows(ok + `,` + ok), `windows[1].id: "ok" is also the id of windows[0]: an id names one`},
-		{"an id of a rule and a window", `{"windows": [{"id":"r","start":"2026-01-10T02:00:00Z","duration":"3h"}],` + weekly("", "")[1:], `windows[0].id: "r" is also the id of recurring[0]: an id names one`},
+		{"an id of two windows", windows(ok + `,` + ok), `windows[1].id: "ok" is also the id of windows[0]: ids must be unique`},
+		{"an id of a rule and a window", `{"windows": [{"id":"r","start":"2026-01-10T02:00:00Z","duration":"3h"}],` + weekly("", "")[1:], `windows[0].id: "r" is also the id of recurring[0]: ids must be unique`},
 		{"a window without a start", windows(`{"id":"a","duration":"3h"}`), "windows[0].start: is missing"},
 		{"a window without an end", windows(`{"id":"a","start":"2026-01-10T02:00:00Z"}`), "windows[0]: must have either an end or a duration"},
 		{"both an end and a duration", windows(strings.Replace(ok, `{`, `{"duration":"3h",`, 1)), "windows[0]: must have either an end or a duration"},
 		{"an end before the start", windows(ok + `,{"id":"b","start":"2026-01-10T02:00:00Z","end":"2026-01-10T01:00:00Z"}`), "windows[1].end: 2026-01-10T01:00:00Z is not after the start, 2026-01-10T02:00:00Z"},
 		{"an end at the start", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","end":"2026-01-10T03:00:00+01:00"}`), "windows[0].end: 2026-01-10T02:00:00Z is not after the start, 2026-01-10T02:00:00Z"},
-		{"an end after more than a week", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","end":"2026-01-17T02:00:01Z"}`), "windows[0].end: is too far from the start: 168h0m1s is more than 7 days: split it, if it is meant"},
-		{"a duration of more than a week", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","duration":"169h"}`), "windows[0].duration: 169h0m0s is more than 7 days: split it, if it is meant"},
-		{"a duration of nothing", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","duration":"0s"}`), "windows[0].duration: 0s is not more than zero"},
+		{"an end after more than a week", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","end":"2026-01-17T02:00:01Z"}`), "windows[0].end: is too far from the start: 168h0m1s is more than 7 days: split the rule"},
+		{"a duration of more than a week", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","duration":"169h"}`), "windows[0].duration: 169h0m0s is more than 7 days: split the rule"},
+		{"a duration of nothing", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","duration":"0s"}`), "windows[0].duration: 0s is not positive"},
 		{"a duration in days", windows(`{"id":"b","start":"2026-01-10T02:00:00Z","duration":"1d"}`), `windows[0].duration: "1d" is not a duration: write it like 3h or 2h30m`},
 		{"a local time without a zone", windows(`{"id":"a","start":"2026-01-10T02:00:00","duration":"3h"}`), `windows[0].start: "2026-01-10T02:00:00" has no offset: add one, such as Z, or a "timezone"`},
 		{"what is no time", windows(`{"id":"a","start":"10.1.2026","duration":"3h"}`), `windows[0].start: "10.1.2026" is not a time: write it like 2026-01-10T02:00:00Z, or like 2026-01-10T02:00:00 beside a timezone`},
 		{"a local time that clocks skip", windows(`{"id":"a","start":"2026-03-29T02:30:00","duration":"3h","timezone":"Europe/Berlin"}`), `windows[0].start: "2026-03-29T02:30:00" does not exist in Europe/Berlin, where clocks go forward then: write it with an offset`},
 		{"a local time that happens twice", windows(`{"id":"a","start":"2026-10-25T02:30:00","duration":"3h","timezone":"Europe/Berlin"}`), `windows[0].start: "2026-10-25T02:30:00" happens twice in Europe/Berlin, where clocks go back then: write it with an offset`},
-		{"an unknown zone", windows(strings.Replace(ok, `{`, `{"timezone":"Europe/Berlim",`, 1)), `windows[0].timezone: time zone "Europe/Berlim" is not known: use an IANA name such as Europe/Berlin (a machine without time zone data needs import _ "time/tzdata")`},
+		{"an unknown zone", windows(strings.Replace(ok, `{`, `{"timezone":"Europe/Berlim",`, 1)), `windows[0].timezone: time zone "Europe/Berlim" is unknown: use an IANA name such as Europe/Berlin (a machine without time zone data needs import _ "time/tzdata")`},
 		{"the zone of the machine", windows(strings.Replace(ok, `{`, `{"timezone":"Local",`, 1)), `windows[0].timezone: time zone "Local" depends on the machine: use an IANA name such as Europe/Berlin`},
-		{"a path for a zone", windows(strings.Replace(ok, `{`, `{"timezone":"../x",`, 1)), `windows[0].timezone: time zone "../x" is not known: use an IANA name such as Europe/Berlin (a machine without time zone data needs import _ "time/tzdata")`},
-		{"a real end before the start", windows(strings.Replace(ok, `{`, `{"actualEnd":"2026-01-10T01:00:00Z",`, 1)), "windows[0]: really ended at 2026-01-10T01:00:00Z, which is not after its start at 2026-01-10T02:00:00Z: set the actual start too"},
+		{"a path for a zone", windows(strings.Replace(ok, `{`, `{"timezone":"../x",`, 1)), `windows[0].timezone: time zone "../x" is unknown: use an IANA name such as Europe/Berlin (a machine without time zone data needs import _ "time/tzdata")`},
+		{"a real end before the start", windows(strings.Replace(ok, `{`, `{"actualEnd":"2026-01-10T01:00:00Z",`, 1)), "windows[0]: actual end 2026-01-10T01:00:00Z is not after the start 2026-01-10T02:00:00Z: set the actual start too"},
 		{"a rule without a zone", weekly(`,"timezone":"Europe/Berlin"`, ``), "recurring[0].timezone: is missing: name the zone of the local time, such as Europe/Berlin or UTC"},
-		{"a rule in an unknown zone", weekly(`Europe/Berlin`, `CEST5`), `recurring[0].timezone: time zone "CEST5" is not known: use an IANA name such as Europe/Berlin (a machine without time zone data needs import _ "time/tzdata")`},
+		{"a rule in an unknown zone", weekly(`Europe/Berlin`, `CEST5`), `recurring[0].timezone: time zone "CEST5" is unknown: use an IANA name such as Europe/Berlin (a machine without time zone data needs import _ "time/tzdata")`},
 		{"a day that is none", weekly(`saturday`, `caturday`), `recurring[0].weekday: "caturday" is not a day of the week: write it like saturday`},
 		{"a rule without a day", weekly(`"weekday":"saturday",`, ``), `recurring[0].weekday: "" is not a day of the week: write it like saturday`},
 		{"a time of day that is none", weekly(`02:00`, `2:00`), `recurring[0].time: "2:00" is not a time of day: write it like "02:00"`},
@@ -168,7 +168,7 @@ func TestLoadCalendarRefuses(t *testing.T) {
 	}
 }
 
-func TestLoadCalendarRefusesAFileWithoutAnEnd(t *testing.T) {
+func TestLoadCalendarRejectsEndlessFile(t *testing.T) {
 	t.Parallel()
 	_, err := maintenance.LoadCalendar(endless{})
 	require.EqualError(t, err, "connect: windows: is larger than the limit of 33554432 bytes")
@@ -178,7 +178,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte(" "), len(p))), nil }
 
-func TestSaveCalendarWritesTheGoldenFile(t *testing.T) {
+func TestSaveCalendarGolden(t *testing.T) {
 	t.Parallel()
 	c, err := maintenance.LoadCalendarFile(filepath.Join("testdata", "windows.json"))
 	require.NoError(t, err)
@@ -193,7 +193,7 @@ func TestSaveCalendarWritesTheGoldenFile(t *testing.T) {
 	require.JSONEq(t, `{"windows": []}`, got.String())
 }
 
-func TestSaveCalendarWritesNothingThatItCouldNotReadBack(t *testing.T) {
+func TestSaveCalendarRejects(t *testing.T) {
 	t.Parallel()
 	w := windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")
 	long := w
@@ -204,7 +204,7 @@ func TestSaveCalendarWritesNothingThatItCouldNotReadBack(t *testing.T) {
 	}{
 		{"margins", "connect: windows: a file has no margins: save the calendar without, and add them when it is loaded",
 			calendarOf(t, []maintenance.Window{w}).WithMargins(0, time.Minute)},
-		{"a long window", "connect: windows: windows[0].end: is too far from the start: 192h0m0s is more than 7 days: split it, if it is meant",
+		{"a long window", "connect: windows: windows[0].end: is too far from the start: 192h0m0s is more than 7 days: split the rule",
 			calendarOf(t, []maintenance.Window{long})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -222,7 +222,7 @@ type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
-func TestSavedCalendarsAreReadBackAsTheyWere(t *testing.T) {
+func TestSaveCalendarRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		zone := rapid.SampledFrom([]string{"", "UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"})
