@@ -14,10 +14,11 @@ import (
 
 const defaultPath = "RPC2"
 
-// Client speaks to the Billing of one installation. Make it with [New]. Safe for concurrent use.
+// Client calls the Billing of one installation. Create it with [New]. It is safe for
+// concurrent use.
 type Client struct {
 	rest  *rest.Client
-	slots chan struct{} // one for each call that is on its way
+	slots chan struct{} // one for each call in flight
 	creds Credentials
 
 	path     string
@@ -32,9 +33,10 @@ type Client struct {
 	resolve  func(ctx context.Context, number string) (id string, err error)
 }
 
-// New makes a client. The base URL is that of the Billing application server, with or
-// without /RPC2: "https://billing.example.net:5224". Without a port it is that of the scheme,
-// not 5224. TLS is verified; for a private authority see [WithTLSFiles] and [WithTLSConfig].
+// New returns a client. The base URL is that of the Billing application server, with or
+// without /RPC2: "https://billing.example.net:5224". Without a port, the default port of the
+// scheme is used, not 5224. TLS is verified; for a private authority use [WithTLSFiles] or
+// [WithTLSConfig]. Nothing is sent yet.
 func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	c := config{
 		concurrency: 2,
@@ -71,10 +73,9 @@ func (c *Client) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{MaxConcurrency: cap(c.slots)}
 }
 
-// System names the system that the ids of this client's orders belong to, for example
-// "billing https://billing.example.net:5224": the kind of API and the base URL without
-// /RPC2, with scheme and host in lower case, without default port and trailing slash.
-// The same host through another client is another system, since its ids differ.
+// System identifies the system that the order ids of this client belong to, such as
+// "billing https://billing.example.net:5224": the API and the normalized base URL, without
+// /RPC2. The same host through another client is another system, because its ids differ.
 func (c *Client) System() string {
 	path := c.path
 	if path == defaultPath {
@@ -83,7 +84,7 @@ func (c *Client) System() string {
 	return c.rest.System("billing", path)
 }
 
-// address splits the URL into the base and the path that calls are posted to.
+// address splits the URL into the base and the path of the API.
 func (c *config) address(baseURL string) error {
 	if u, err := url.Parse(baseURL); err == nil && u.User != nil {
 		return errors.New("the base URL must not carry credentials: give them as Basic(user, password)")
@@ -99,7 +100,7 @@ func (c *config) address(baseURL string) error {
 	return nil
 }
 
-// acquire waits until a call may be made.
+// acquire waits until fewer calls than the limit are in flight.
 func (c *Client) acquire(ctx context.Context) error {
 	began := time.Now()
 	select {

@@ -10,21 +10,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Credentials are how a client proves who it is. The zero value is refused by [New].
+// Credentials authenticate a client: [None], [Basic] or [Members]. [New] rejects the zero value.
 type Credentials struct {
 	given bool
 	http  rest.Auth
-	// Functions, because printing a function shows none of what it holds.
+	// Functions, because printing a struct then shows only their addresses.
 	members func() (user, password string)
 	secrets func() []string // to keep out of errors
 	err     error
 }
 
-// None sends no credentials: Billing then trusts the address that a call comes
-// from (inferred from programs that send none, commerce/WIRE.md#1.2).
+// None sends no credentials: Billing then trusts the network address of the caller (inferred
+// from programs that send none, commerce/WIRE.md#1.2).
 func None() Credentials { return Credentials{given: true} }
 
-// Basic sends a user and a password by HTTP Basic, as the code of the vendor's osaAPI can
+// Basic sends a user and a password with HTTP Basic, as the vendor's osaAPI code can
 // (commerce/WIRE.md#1.2).
 func Basic(user, password string) Credentials {
 	if strings.Contains(user, ":") {
@@ -46,7 +46,7 @@ func Members(user, password string) Credentials {
 	}
 }
 
-// checkLogin refuses what neither header nor XML can carry, without showing it.
+// checkLogin rejects what a header or XML cannot carry. Its errors show no secret.
 func checkLogin(user, password string) error {
 	switch both := user + password; {
 	case user == "":
@@ -62,23 +62,22 @@ func checkLogin(user, password string) error {
 	}
 }
 
-// secretsOf are the texts that must not show in errors and logs.
+// secretsOf returns the texts that must not appear in errors and logs.
 func secretsOf(user, password string) func() []string {
 	return func() []string { return []string{user + ":" + password, password} }
 }
 
 const (
 	redacted = "[redacted]"
-	// shortest keeps beginnings that any word could have from being cut out.
+	// shortest is the shortest start of a secret that is removed: shorter ones occur in words.
 	shortest = 8
 )
 
-// scrub removes secrets from a text, and the beginnings of secrets that somebody
-// has cut off to show the start of an answer.
+// scrub removes secrets from a text, including truncated ones at the end of an excerpt.
 func scrub(s string, secrets []string) string {
 	for _, secret := range secrets {
 		if secret == "" {
-			continue // it is everywhere
+			continue // it would match everywhere
 		}
 		for _, spelling := range rest.Spellings(secret) {
 			s = strings.ReplaceAll(s, spelling, redacted)

@@ -1,7 +1,7 @@
 package billing
 
-// minorDigits is how many digits amounts of a currency have behind the point. ISO
-// 4217 says 2 for all that are not listed.
+// minorDigits returns the number of decimal places of a currency by ISO 4217, which is 2 for
+// all that are not listed.
 func minorDigits(currency string) int32 {
 	switch currency {
 	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF":

@@ -1,6 +1,6 @@
-// Package billing is the client for the Billing XML-RPC interface of CloudBlue
-// Commerce (BSS, PBA): it reads an order, pushes one along a manual transition of
-// its flow, and calls any other method by [Client.Execute].
+// Package billing is a client for the Billing XML-RPC interface of CloudBlue Commerce (also
+// BSS or PBA). It reads orders, pushes an order along a manual transition of its flow, and
+// calls any other method with [Client.Execute].
 //
 //	client, err := billing.New("https://billing.example.net:5224", billing.Basic(user, password))
 //	ids, err := os.Open("failed-orders.csv") // exported from the panel, or written by psql
@@ -11,16 +11,16 @@
 //		err = client.Push(ctx, order.ID, commerce.StatusPaid)
 //	}
 //
-// No call of Billing that lists orders by status is known (commerce/WIRE.md#0), so the ids come
-// from the user: see [Client.FromLines]. It does not tell why an order failed, nor which moves it
-// offers: Order.Failure is zero and Order.Transitions is nil. The usual port is 5224; the base URL
-// says which one it is.
+// No call of Billing that lists orders by status is known (commerce/WIRE.md#0), so the user
+// supplies the ids; see [Client.FromLines]. Billing reports neither why an order failed nor
+// its transitions: Order.Failure is zero and Order.Transitions is nil. The usual port is
+// 5224; it must be part of the base URL.
 //
-// The wire format is that of commerce/WIRE.md#1: read from public programs for the greater part.
-// What is inferred there can be overridden by options.
+// The wire format is that of commerce/WIRE.md#1, most of which was read from public programs.
+// Options override what is inferred.
 //
 // Every error is a [*commerce.Error], or an error of [New]; errors.AsType[*commerce.Fault]
-// finds the words of Billing. Reads are retried; a push is sent exactly once, and its error tells in
-// Delivery whether the order may have been moved. A [Client] is immutable and safe for
-// concurrent use. All its calls share one limit, see [WithConcurrency].
+// finds the fault of Billing. Reads are retried. A push is sent at most once, and the Delivery
+// of its error says whether the order may have been moved. A [Client] is immutable and safe
+// for concurrent use; its calls share one concurrency limit, see [WithConcurrency].
 package billing

@@ -21,12 +21,12 @@ const (
 	opPush = "push order"
 )
 
-// notSent is the error for a call that was refused here.
+// notSent returns the error of a call that was rejected before it was sent.
 func notSent(op string, err error) *commerce.Error {
 	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
 }
 
-// failed gives a failed call the type of the model.
+// failed converts the error of a failed call to a *commerce.Error.
 func (c *Client) failed(ctx context.Context, op string, err error, secrets []string) *commerce.Error {
 	if f, ok := errors.AsType[*xmlrpc.Fault](err); ok {
 		return c.refused(op, http.StatusOK, f, secrets)
@@ -58,9 +58,9 @@ func (c *Client) failed(ctx context.Context, op string, err error, secrets []str
 	return made
 }
 
-// unavailable reports whether there was no answer, or one that did not come from
-// Commerce: a page, or a part of an answer. When the caller has given up, nothing
-// is known.
+// unavailable reports whether there was no answer, or one that did not come from Commerce: a
+// page, or a part of an answer. It is false if the caller's context has ended, because then
+// nothing is known.
 func unavailable(ctx context.Context, e *rest.Error) bool {
 	switch {
 	case e.Local || e.Err == nil || ctx.Err() != nil:
@@ -72,7 +72,7 @@ func unavailable(ctx context.Context, e *rest.Error) bool {
 	}
 }
 
-// refused is the error for a fault.
+// refused returns the error of a fault.
 func (c *Client) refused(op string, status int, f *xmlrpc.Fault, secrets []string) *commerce.Error {
 	r := &refusal{fault: &commerce.Fault{Code: f.Code, Message: scrub(faultText(f.Message), secrets)}}
 	// The text is that of commerce/WIRE.md#1.3; what the codes mean is not published. Nor is the
@@ -89,13 +89,13 @@ func (c *Client) refused(op string, status int, f *xmlrpc.Fault, secrets []strin
 	}
 }
 
-// refusal is a fault and what it means.
+// refusal is a fault with the sentinel that it matches.
 type refusal struct {
 	fault *commerce.Fault
 	kind  error // a sentinel or nil
 }
 
-// Error is the message alone: the code stands before it in the error around.
+// Error is only the message, because the enclosing error has the code.
 func (r *refusal) Error() string { return r.fault.Message }
 
 func (r *refusal) Unwrap() []error {
@@ -105,7 +105,7 @@ func (r *refusal) Unwrap() []error {
 	return []error{r.fault, r.kind}
 }
 
-// faultText decodes base64, and leaves alone what is not base64 of a text
+// faultText decodes the base64 of a text, and returns any other text unchanged
 // (commerce/WIRE.md#1.3).
 func faultText(s string) string {
 	compact := strings.Join(strings.Fields(s), "")

@@ -15,24 +15,24 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
-// Call is a call of any method of Billing.
+// Call is a call of a method of Billing.
 type Call struct {
-	// Server is the part of Billing that has the method; "" is "BM". Others that were seen are PEMGATE,
+	// Server is the part of Billing that has the method; "" means "BM". Others that were seen are PEMGATE,
 	// DOMAINGATE, KAGATE, BLOBDOC and TASKMAN, in public programs (commerce/WIRE.md#1.3).
 	Server string
-	// Method is the name, such as "AccountDetailsGet_API".
+	// Method is the name of the method, such as "AccountDetailsGet_API".
 	Method string
 	// Params are the parameters by position: integers, NullInt, strings, floats,
 	// decimal.Decimal, []byte for base64, slices, and structs or maps for structs. Billing has no
 	// integers of more than 32 bits; they are refused.
 	Params []any
-	// ReadOnly says that the call changes nothing, so that it may be sent again.
+	// ReadOnly says that the call changes nothing, so that it may be retried.
 	ReadOnly bool
-	// Secrets are the parameters that must not show in errors, should the server repeat them.
+	// Secrets are parameters to remove from errors, in case the server repeats them.
 	Secrets []string
 }
 
-// Format keeps the parameters, which may be secrets, out of every kind of print.
+// Format implements fmt.Formatter: it prints no parameters, which may be secrets.
 func (c Call) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "Call(%s.%s)", cmp.Or(c.Server, defaultServer), c.Method)
 }
@@ -137,7 +137,7 @@ func (c *Client) decode(resp *rest.Response, out any, secrets []string) error {
 
 var errPage = errors.New("the answer is a page, not XML-RPC: is the base URL right, or is a maintenance page being served?")
 
-// isPage reports whether HTML follows.
+// isPage reports whether r starts with HTML.
 func isPage(r *bufio.Reader) bool {
 	const enough = 64
 	start, err := r.Peek(enough)

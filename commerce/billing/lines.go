@@ -14,23 +14,24 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// record is one line of a text, or the lines that a quoted field of CSV spans.
+// record is one line of a text, or several if a quoted CSV field spans them.
 type record struct {
 	line   int
 	fields []string
 }
 
-// ReadLines reads the orders that a text names. The text is one of:
+// ReadLines parses a list of orders. The text is one of:
 //
-//   - ids, one a line;
-//   - an export from the panel as CSV, separated by commas, semicolons or tabs, whose header names a column
-//     of ids: "OrderID", "Order ID" or "ID";
-//   - what psql prints, with or without header, line and count:
-//     " 1000027 | SO000027 | PF". A count must agree with the rows.
+//   - ids, one per line;
+//   - a CSV export of the panel, separated by commas, semicolons or tabs, whose header names a
+//     column of ids: "OrderID", "Order ID" or "ID";
+//   - output of psql, with or without header, rule and row count, which must agree with the
+//     rows: " 1000027 | SO000027 | PF".
 //
-// Without a header the ids are in the first column. A header may also name a column of numbers, "OrderNumber",
-// "Order Number" or "Number" (without a header the second, if it looks so), and one of subscriptions,
-// "SubscriptionID", "Subscription ID" or "Subscription". Empty lines are skipped. An error names the line.
+// Without a header, ids are in the first column, and order numbers may be in the second. A
+// header may also name a column of order numbers ("OrderNumber", "Order Number" or "Number")
+// and one of subscriptions ("SubscriptionID", "Subscription ID" or "Subscription"). Empty
+// lines are skipped. An error names the line.
 func ReadLines(r io.Reader) ([]Line, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	t := table{file: nameOf(r)}
@@ -49,7 +50,7 @@ func ReadLines(r io.Reader) ([]Line, error) {
 	return t.lines, nil
 }
 
-// nameOf is the name of a file.
+// nameOf returns the name of a file.
 func nameOf(r io.Reader) string {
 	if f, ok := r.(interface{ Name() string }); ok {
 		return f.Name()
@@ -57,7 +58,7 @@ func nameOf(r io.Reader) string {
 	return ""
 }
 
-// split finds out by the first line how the text is written.
+// split detects the format of the text from its first line.
 func split(in *bufio.Reader) (iter.Seq2[record, error], error) {
 	start, err := in.Peek(in.Size())
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -84,7 +85,7 @@ func split(in *bufio.Reader) (iter.Seq2[record, error], error) {
 	return commas(in, ','), nil
 }
 
-// pipes reads what psql prints.
+// pipes parses output of psql.
 func pipes(in *bufio.Reader) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		lines := bufio.NewScanner(in)
@@ -105,7 +106,7 @@ func pipes(in *bufio.Reader) iter.Seq2[record, error] {
 	}
 }
 
-// commas reads CSV, of which plain lines are the simplest kind.
+// commas parses CSV; plain lines are its simplest form.
 func commas(in *bufio.Reader, separator rune) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		r := csv.NewReader(in)
@@ -132,7 +133,7 @@ func commas(in *bufio.Reader, separator rune) iter.Seq2[record, error] {
 	}
 }
 
-// table makes lines of records.
+// table converts records to lines.
 type table struct {
 	file    string
 	begun   bool
@@ -180,7 +181,7 @@ func (t *table) add(rec record) error {
 	return t.row(rec)
 }
 
-// begin reads the first record: the header, or a row where there is none.
+// begin reads the first record: the header, or a row if there is none.
 func (t *table) begin(rec record) error {
 	t.begun, t.columns = true, len(rec.fields)
 	t.id, t.number, t.belongs = -1, -1, -1
@@ -244,17 +245,17 @@ func (t *table) row(rec record) error {
 	return nil
 }
 
-// columnName takes from a name how people write it: "Order ID", "order_id".
+// columnName normalizes the spelling of a name: "Order ID", "order_id".
 func columnName(s string) string {
 	return strings.NewReplacer(" ", "", "_", "", "-", "").Replace(strings.ToLower(s))
 }
 
-// isRule reports whether fields are the line below a header: "-----+-----".
+// isRule reports whether fields are the rule below a header: "-----+-----".
 func isRule(fields []string) bool {
 	return len(fields) == 1 && fields[0] != "" && strings.Trim(fields[0], "-+") == ""
 }
 
-// countOf reads "(3 rows)".
+// countOf parses "(3 rows)".
 func countOf(fields []string) (int, bool) {
 	if len(fields) != 1 || !strings.HasPrefix(fields[0], "(") {
 		return 0, false
@@ -266,7 +267,7 @@ func countOf(fields []string) (int, bool) {
 
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// isNumber reports whether s looks like an order's number: letters, then digits.
+// isNumber reports whether s looks like an order number: letters, then digits.
 func isNumber(s string) bool {
 	digits := strings.TrimLeft(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 	return digits != s && isDigits(digits)

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// NullInt is an integer of Billing, which has a number that means null, as documented
-// (commerce/WIRE.md#1.3). It can be used in the parameters and results of [Client.Execute]. The
-// zero value is the number 0.
+// NullInt is an integer that may be [Null], for parameters and results of [Client.Execute]. The
+// zero value is 0. That Billing has a number that means null is documented
+// (commerce/WIRE.md#1.3).
 type NullInt int64
 
-// Null is the integer that means null.
+// Null is the number that means null.
 const Null NullInt = math.MinInt32
 
-// Int returns the number, and whether there is one.
+// Int returns the number, and false for [Null].
 func (n NullInt) Int() (int64, bool) {
 	if n == Null {
 		return 0, false
@@ -22,7 +22,7 @@ func (n NullInt) Int() (int64, bool) {
 	return int64(n), true
 }
 
-// Time takes the number for seconds since 1970. It is the zero time for null and for 0.
+// Time returns the number as seconds since 1970. It returns the zero time for [Null] and 0.
 func (n NullInt) Time() time.Time {
 	if n == Null || n == 0 {
 		return time.Time{}
@@ -30,7 +30,7 @@ func (n NullInt) Time() time.Time {
 	return time.Unix(int64(n), 0).UTC()
 }
 
-// String is the number, or "null".
+// String returns the number, or "null".
 func (n NullInt) String() string {
 	if n == Null {
 		return "null"
@@ -38,7 +38,7 @@ func (n NullInt) String() string {
 	return strconv.FormatInt(int64(n), 10)
 }
 
-// id is the number as an id; "" for null.
+// id returns the number as an id, or "" for null.
 func (n NullInt) id() string {
 	if n == Null {
 		return ""

@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// Order reads one order by its numeric id. Billing does not tell why it failed, nor
-// which moves it offers, nor its subscriptions: Failure is zero, Transitions is
-// nil, and Raw is empty. See [Client.Row] for what else it tells.
+// Order reads one order by its numeric id. Billing reports no failure, transitions or
+// subscriptions: Failure is zero, and Transitions, SubscriptionIDs and Raw are empty.
+// [Client.Row] returns further columns.
 func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	row, err := c.Row(ctx, id)
 	if err != nil {
@@ -24,8 +25,8 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	return o, nil
 }
 
-// Row reads one order by its numeric id, as Billing returns it. What of the row cannot be
-// read is in its Problems.
+// Row reads one order by its numeric id, as Billing returns it. Columns that cannot be read
+// are listed in its Problems.
 func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 	n, err := orderID(id)
 	if err != nil {
@@ -47,15 +48,15 @@ func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 	return &row, nil
 }
 
-// Push asks Commerce to move an order along one manual transition of its flow, by
-// OrderStatusChange_API. As documented (commerce/WIRE.md#1.5), the call must be signed over what
-// the order is at that time, so the order is read right before: two calls to Billing, of which the
-// second is sent once. When it returns nil, provisioning has been asked for, not done. After an
-// error look at its Delivery: unless that is NotSent or Refused, the order may have been moved.
-// What a fault proves: see [WithFaultDelivery]. A fault that speaks of the signature matches
-// commerce.ErrForbidden (inferred: no text of it is published).
+// Push asks Commerce to move an order along one manual transition of its flow, with
+// OrderStatusChange_API. The call must be signed over the current order, as documented
+// (commerce/WIRE.md#1.5), so Push first reads the order; the change itself is sent at most
+// once. A nil error means that provisioning was requested, not that it is done. After an
+// error whose Delivery is neither NotSent nor Refused, the order may have been moved; for
+// faults see [WithFaultDelivery]. A fault about the signature matches commerce.ErrForbidden
+// (inferred: no text of it is published).
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
-	if !isCode(string(to)) {
+	if !fields.IsCode(string(to)) {
 		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))
 	}
 	row, err := c.Row(ctx, id)
@@ -63,7 +64,7 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 		return unread(err)
 	}
 	if len(row.Problems) > 0 {
-		return notSent(opPush, fmt.Errorf("order %s is not pushed, as not all of it could be read: %s", id,
+		return notSent(opPush, fmt.Errorf("order %s is not pushed because it could not be read completely: %s", id,
 			strings.Join(row.Problems, "; ")))
 	}
 	signed, err := c.SignedText(row)
@@ -81,7 +82,7 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	return c.execute(ctx, opPush, call, nil)
 }
 
-// unread is the error of a push that was not sent, because the read before it failed.
+// unread returns the error of a push that was not sent because the read before it failed.
 func unread(err error) error {
 	e, ok := errors.AsType[*commerce.Error](err)
 	if !ok {
@@ -92,7 +93,7 @@ func unread(err error) error {
 	return &changed
 }
 
-// orderID reads a numeric id.
+// orderID parses a numeric id.
 func orderID(id string) (int, error) {
 	n, err := number.ParseInt(id, 10, 32)
 	if err != nil || n < 1 || strconv.FormatInt(n, 10) != id {
@@ -107,13 +108,4 @@ func clip(s string) string {
 		return string(r[:most]) + "…"
 	}
 	return s
-}
-
-func isCode(s string) bool {
-	for i := range len(s) {
-		if (s[i] < 'A' || s[i] > 'Z') && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '_' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 32
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/xmlrpc"
 )
 
-// OrderRow is an order as GetOrder_API returns it: 17 columns are documented, 19 are seen in public
-// programs (commerce/WIRE.md#1.4). It has what commerce.Order has no place for. Its texts are as
-// Billing sent them, since they are signed: they may have control characters and bytes that are not
-// UTF-8. Times are seconds since 1970: see [NullInt.Time].
+// OrderRow is an order as GetOrder_API returns it: 17 columns are documented, 19 are seen in
+// public programs (commerce/WIRE.md#1.4). Texts are as Billing sent them, because they are
+// signed: they may contain control characters and invalid UTF-8. Times are seconds since 1970,
+// see [NullInt.Time].
 type OrderRow struct {
 	OrderID         NullInt
 	OrderNumber     string // "SO000027"
@@ -36,12 +36,12 @@ type OrderRow struct {
 	PromoCode       string
 	SalesBranchID   NullInt
 	SalesPersonID   NullInt
-	// CurrencyID and CompletedDate come from newer versions only, whose rows have 19
-	// columns: "" and Null in rows of 17. That the last one is CompletedDate is inferred.
+	// CurrencyID and CompletedDate are only in the rows of 19 columns of newer versions; in
+	// rows of 17 columns they are "" and Null. That the last one is CompletedDate is inferred.
 	CurrencyID    string
 	CompletedDate NullInt
-	// Problems say what of the row could not be read, one sentence each. The fields they
-	// speak of are zero or [Null].
+	// Problems say which columns could not be read and why, one sentence each; these are
+	// zero or [Null].
 	Problems []string
 }
 
@@ -54,8 +54,8 @@ var columnNames = [...]string{
 	"SalesPersonID", "CurrencyID", "CompletedDate",
 }
 
-// read takes the columns that are known; a newer version may send more. Only a document
-// that is not XML-RPC is an error: what is odd in the row is one of its Problems.
+// read decodes the known columns; a newer version may send more. Only a document that is not
+// XML-RPC is an error; other defects become Problems.
 func (r *OrderRow) read(v *xmlrpc.Value) error {
 	*r = OrderRow{
 		OrderID: Null, VendorAccountID: Null, CustomerID: Null, CreationTime: Null, OrderDate: Null,
@@ -168,7 +168,7 @@ func (c cell) integer(out *NullInt) error {
 	return nil
 }
 
-// time reads an integer that is a time.
+// time decodes an integer that is a time.
 func (c cell) time(out *NullInt) error {
 	// The first second of the year 1 and the first of the year 10000: others cannot be
 	// written in the usual form.
@@ -184,7 +184,7 @@ func (c cell) time(out *NullInt) error {
 	return nil
 }
 
-// string reads a text, which may come as base64 when it has letters outside ASCII.
+// string decodes a text, which may be sent as base64 if it has non-ASCII letters.
 func (c cell) string(out *string) error {
 	switch {
 	case c.isNil():
@@ -218,7 +218,7 @@ func (c cell) amount(out *decimal.Decimal) error {
 	return nil
 }
 
-// order is the row in the type of the model.
+// order converts a row to a commerce.Order.
 func (c *Client) order(r *OrderRow) *commerce.Order {
 	placed := r.OrderDate.Time()
 	if c.placedAt == CreationTime || placed.IsZero() {
@@ -243,7 +243,7 @@ func (c *Client) order(r *OrderRow) *commerce.Order {
 	return o
 }
 
-// currencyOf is "" when neither the row nor the user tells it.
+// currencyOf returns "" if neither the row nor an option has a currency.
 func (c *Client) currencyOf(r *OrderRow) string {
 	if r.CurrencyID != "" {
 		return r.CurrencyID

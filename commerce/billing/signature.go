@@ -12,22 +12,22 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// SignatureRule is how the text is made whose MD5 signs a push. Public programs
-// agree about the parts, not about all of the form, and no document was seen
-// (commerce/WIRE.md#1.5, commerce/WIRE.md#8.1). The zero value is what most of them do.
+// SignatureRule defines the text whose MD5 signs a push. Public programs agree on the parts of
+// the text but not on their format, and no document was found (commerce/WIRE.md#1.5,
+// commerce/WIRE.md#8.1). The zero value is what most of them do.
 type SignatureRule struct {
-	// Precision is how many digits the total has behind the point, by currency. For a
-	// currency that is not in it: what ISO 4217 says, which is 2 for nearly all. It must
-	// agree with column 3 of the server's /usr/local/stellart/share/currencies.txt.
+	// Precision is the number of decimal places of the total by currency. Other currencies
+	// use that of ISO 4217, mostly 2. It must agree with column 3 of the server's
+	// /usr/local/stellart/share/currencies.txt.
 	Precision map[string]int
-	// ThousandsSeparator stands between the thousands of the total: "," makes 1,234.00.
-	// Default: none, inferred.
+	// ThousandsSeparator groups the digits of the total: "," makes 1,234.00. Default:
+	// none, inferred.
 	ThousandsSeparator string
-	// RoundHalfUp rounds a total that has more digits than the precision, away from zero
-	// at the half. Default: they are cut off.
+	// RoundHalfUp rounds a total with too many decimal places, half away from zero. Default:
+	// they are cut off.
 	RoundHalfUp bool
-	// TrimFields takes blanks off both ends of OrderNumber and Comments. Default: blanks are taken
-	// off the end of the whole text only.
+	// TrimFields trims white space from both ends of OrderNumber and Comments. Default: only
+	// the end of the whole text is trimmed.
 	TrimFields bool
 }
 
@@ -45,16 +45,16 @@ func (r SignatureRule) check() error {
 	return nil
 }
 
-// SignedText is the text whose MD5 signs a push of the order. Compare it with what the
-// script of kb.cloudblue.com/116492 makes of the same order when Billing refuses
-// signatures, and change it by [WithSignatureRule].
+// SignedText returns the text whose MD5 signs a push of the order. If Billing refuses
+// signatures, compare it with the text that the script of kb.cloudblue.com/116492 builds for
+// the same order, and adjust it with [WithSignatureRule].
 func (c *Client) SignedText(row *OrderRow) (string, error) {
 	currency := c.currencyOf(row)
 	switch {
 	case row.CreationTime == Null:
 		return "", errors.New("it has no CreationTime")
 	case currency == "":
-		return "", errors.New("its currency is not known, as old versions of Billing do not tell it: give WithDefaultCurrency")
+		return "", errors.New("its currency is unknown, because old versions of Billing do not send it: use WithDefaultCurrency")
 	}
 	number, comments := row.OrderNumber, row.Comments
 	if c.rule.TrimFields {
@@ -95,8 +95,8 @@ func (r SignatureRule) precision(currency string) int32 {
 	return minorDigits(currency)
 }
 
-// asDouble takes off the noise that a text has beyond what a double can hold:
-// 12.499999999999999999 is 12.5, and must not be cut to 12.49.
+// asDouble removes digits beyond the precision of a double: 12.499999999999999999 is 12.5 and
+// must not be cut to 12.49.
 func asDouble(d decimal.Decimal) decimal.Decimal {
 	f, _ := d.Float64()
 	short, err := decimal.NewFromString(strconv.FormatFloat(f, 'f', -1, 64)) //nolint:forbidigo // of a float64
@@ -106,7 +106,7 @@ func asDouble(d decimal.Decimal) decimal.Decimal {
 	return short
 }
 
-// separate puts a separator between the thousands of a plain number.
+// separate groups the digits of a plain number by thousands.
 func separate(number, separator string) string {
 	digits, negative := strings.CutPrefix(number, "-")
 	whole, fraction, point := strings.Cut(digits, ".")

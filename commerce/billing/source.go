@@ -17,28 +17,29 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
-// Source lists orders whose ids the user knows. Make it with [Client.FromIDs],
-// [Client.FromSeq] or [Client.FromLines]. Safe for concurrent use, unless it was made
-// from a sequence that is not.
+// Source lists orders by ids that the user supplies. Create it with [Client.FromIDs],
+// [Client.FromSeq], [Client.FromList] or [Client.FromLines]. It is safe for concurrent use
+// unless it was created from a sequence that is not.
 type Source struct {
 	client *Client
 	read   func() ([]Line, error)
 }
 
-// Line is what the user says about an order: its id, its number, or both.
+// Line identifies an order by its id, its number, or both.
 type Line struct {
-	// Where it is said, for errors: "failed.csv:3".
+	// Where is the place of the line, for errors: "failed.csv:3".
 	Where string
-	// ID is that of Billing, such as "1000027"; "" where only the number is known.
+	// ID is the id in Billing, such as "1000027"; "" if only the number is known.
 	ID string
-	// Number is what people say, such as "SO000027"; "" where it is not known.
+	// Number is the order number, such as "SO000027"; "" if unknown.
 	Number string
-	// Subscription is one of the order, by its id in Operations; "" where it is not
-	// known. Billing itself does not tell it. An order of several has a line for each.
+	// Subscription is the id in Operations of a subscription of the order; "" if unknown.
+	// Billing does not report it. An order with several subscriptions has a line for each.
 	Subscription string
 }
 
-// FromIDs lists the orders with these ids, or numbers when there is a resolver ([WithNumberResolver]).
+// FromIDs returns a source of the orders with these ids. Order numbers need a resolver, see
+// [WithNumberResolver].
 func (c *Client) FromIDs(ids ...string) *Source {
 	return c.FromSeq(func(yield func(string, error) bool) {
 		for _, id := range ids {
@@ -49,9 +50,8 @@ func (c *Client) FromIDs(ids ...string) *Source {
 	})
 }
 
-// FromSeq is like [Client.FromIDs] for ids that come from somewhere else, for instance
-// the rows of an SQL query. An error in the sequence ends it, and the list. The sequence is ranged
-// over anew for each list.
+// FromSeq is like [Client.FromIDs] for a sequence of ids, such as the rows of an SQL query. An
+// error in the sequence ends the list. Each list ranges over the sequence again.
 func (c *Client) FromSeq(ids iter.Seq2[string, error]) *Source {
 	return &Source{client: c, read: func() ([]Line, error) {
 		var lines []Line
@@ -70,34 +70,32 @@ func (c *Client) FromSeq(ids iter.Seq2[string, error]) *Source {
 	}}
 }
 
-// FromList lists the orders of lines that were read by [ReadLines], or made otherwise.
+// FromList returns a source of the orders of lines, such as those that [ReadLines] returned.
 func (c *Client) FromList(lines []Line) *Source {
 	lines = slices.Clone(lines)
 	return &Source{client: c, read: func() ([]Line, error) { return lines, nil }}
 }
 
-// FromLines lists the orders that a text names: see [ReadLines]. The text is read
-// once, when orders are first asked for.
+// FromLines returns a source of the orders that a text names, see [ReadLines]. The text is
+// read once, when the first list begins.
 //
-// Where a line has a number besides the id, the order that Billing returns must have
-// that number: an error, if not, as the ids may be those of something else. Where it
-// names a subscription, the order gets it.
+// If a line has an id and a number, the order that Billing returns must have that number;
+// otherwise the list ends with an error, because the ids may be those of something else. If a
+// line names a subscription, the order gets it.
 func (c *Client) FromLines(r io.Reader) *Source {
 	return &Source{client: c, read: sync.OnceValues(func() ([]Line, error) { return ReadLines(r) })}
 }
 
-// Orders reads all orders of the source and yields those that match the query,
-// each once, sorted by the time of placing. Nothing is dropped silently: an order that does not
-// exist is an error, which names the line and the id.
+// Orders reads the orders of the source and yields those that match the query, each once,
+// sorted by PlacedAt. An order that does not exist is an error, which names the line and the
+// id. An order that cannot be read completely is yielded with its Problems.
 //
-// Each order is a call to Billing, as many at once as [WithConcurrency] allows. All
-// of them are read before the first is yielded, because they come in no order; those that match are
-// in memory then, about 1 KiB each. With q.IDs only the orders of the source with these ids are read.
-// Billing does not know accounts by their APS id: a query with q.Account is an error.
+// Each order is one call to Billing; as many run at once as [WithConcurrency] allows. All
+// orders are read before the first is yielded, so that they can be sorted; those that match
+// are held in memory, about 1 KiB each. With q.IDs only these orders of the source are read.
+// A query with q.Account is an error, because Billing does not know the APS ids of accounts.
 //
-// An order that cannot be read whole is yielded with its Problems.
-//
-// An error ends the sequence. Ranging over it again reads the orders anew.
+// An error ends the sequence. Ranging over it again reads the orders again.
 func (s *Source) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		orders, err := s.list(ctx, q)
@@ -139,12 +137,12 @@ func (s *Source) list(ctx context.Context, q commerce.Query) ([]*commerce.Order,
 	return orders, nil
 }
 
-// byPlacing sorts the oldest first, and by id what was placed at the same time.
+// byPlacing sorts by PlacedAt and then by id, which is a number.
 func byPlacing(a, b *commerce.Order) int {
 	return cmp.Or(a.PlacedAt.Compare(b.PlacedAt), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 }
 
-// merged leaves each order once, of orders that are sorted, with all of its subscriptions.
+// merged merges equal neighbors of sorted orders: each order once, with all subscriptions.
 func merged(orders []*commerce.Order) []*commerce.Order {
 	once := orders[:0]
 	for _, o := range orders {
@@ -163,18 +161,18 @@ func merged(orders []*commerce.Order) []*commerce.Order {
 	return once
 }
 
-// fetch reads the orders of lines and returns those that match.
+// fetch reads the orders of lines and returns those that match the query.
 func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []Line) ([]*commerce.Order, error) {
 	var (
 		mu     sync.Mutex
 		orders []*commerce.Order
 	)
 	group, inner := errgroup.WithContext(ctx)
-	// More at once would only wait for the limit of the client.
+	// More goroutines would only wait for the limit of the client.
 	group.SetLimit(cap(c.slots))
 	done := make(map[Line]bool, len(lines))
 	for _, l := range lines {
-		known := l // as another line may have it
+		known := l // equal for all lines that name the same order
 		known.Where = ""
 		if done[known] || inner.Err() != nil {
 			continue
@@ -202,7 +200,7 @@ func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []Line) ([]
 	return orders, nil
 }
 
-// look reads the order of a line; nil when the query does not ask for its id.
+// look reads the order of a line; it returns nil if the query excludes its id.
 func (c *Client) look(ctx context.Context, q *commerce.Query, l Line) (*commerce.Order, error) {
 	id := l.ID
 	if id == "" {
@@ -237,7 +235,7 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, l Line) (*commerce
 	return o, nil
 }
 
-// named says in an error for which order of the source it is.
+// named adds the line and the order to an error.
 func named(l Line, err error) error {
 	failed, ok := errors.AsType[*commerce.Error](err)
 	if !ok {

@@ -140,17 +140,10 @@ func (c *Client) readPage(ctx context.Context, l *listing, byID bool, start int)
 			o.Problems = append(o.Problems,
 				fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
 		}
-		clean(o, resp)
+		resp.CleanTexts(o.Problems)
 		page[i] = o
 	}
 	return page, nil
-}
-
-// clean takes out of the problems of an order what they quote of the credentials.
-func clean(o *commerce.Order, resp *rest.Response) {
-	for i, problem := range o.Problems {
-		o.Problems[i] = resp.Clean(errors.New(problem)).Error()
-	}
 }
 
 func (l *listing) rows(page []*commerce.Order) []paging.Row {
@@ -176,7 +169,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 		return nil, c.convert(ctx, opRead, err)
 	}
 	o := c.decode(row)
-	clean(o, resp)
+	resp.CleanTexts(o.Problems)
 	switch {
 	case o.ID == "":
 		err = errors.New(strings.Join(o.Problems, "; "))
@@ -199,7 +192,7 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	if err != nil {
 		return notSent(opPush, fmt.Errorf("the order's id: %w", err))
 	}
-	if !isCode(string(to)) {
+	if !fields.IsCode(string(to)) {
 		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))
 	}
 	body, err := json.Marshal(map[string]string{"ofStatus": string(to)})
@@ -228,12 +221,3 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 }
 
 var errNotCommerce = errors.New("a proxy or a login may have answered in the place of Commerce")
-
-func isCode(s string) bool {
-	for i := range len(s) {
-		if (s[i] < 'A' || s[i] > 'Z') && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '_' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 32
-}

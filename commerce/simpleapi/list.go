@@ -148,7 +148,7 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 			o.Problems = append(o.Problems,
 				fmt.Sprintf("row %d of the list has no id by which the order could be read: %s", start+i+1, fields.Excerpt(row)))
 		}
-		clean(o, resp)
+		resp.CleanTexts(o.Problems)
 		page[i] = o
 	}
 	return page, total, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
@@ -115,7 +116,7 @@ func WithRefusals(refused func(status int, header http.Header, body []byte) bool
 func WithStatusWords(words map[string]commerce.Status) Option {
 	return func(c *config) error {
 		for word, code := range words {
-			if word == "" || !isCode(string(code)) {
+			if word == "" || !fields.IsCode(string(code)) {
 				return fmt.Errorf("WithStatusWords: the word %q cannot stand for %q: use letters and digits", word, code)
 			}
 		}

@@ -171,15 +171,8 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	if err != nil {
 		return nil, answered(opRead, resp, fmt.Errorf("order %q: %w", id, err))
 	}
-	clean(o, resp)
+	resp.CleanTexts(o.Problems)
 	return o, nil
-}
-
-// clean takes out of the problems of an order what they quote of the credentials.
-func clean(o *commerce.Order, resp *rest.Response) {
-	for i, problem := range o.Problems {
-		o.Problems[i] = resp.Clean(errors.New(problem)).Error()
-	}
 }
 
 // unwrap takes an order out of {"data":{…}}: the schema of the specification shows it

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
@@ -49,7 +50,7 @@ func (c *Client) Patch(ctx context.Context, id string, p Patch) (*commerce.Order
 		err = errors.New(strings.Join(o.Problems, "; "))
 		return nil, answered(opPatch, resp, fmt.Errorf("the answer was success without the order %q: %w", id, err))
 	}
-	clean(o, resp)
+	resp.CleanTexts(o.Problems)
 	return o, nil
 }
 
@@ -61,7 +62,7 @@ func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Respo
 		return nil, nil, notSent(op, fmt.Errorf("the order's id: %w", err))
 	case p.StatusCode == "" && p.CreditCheck == nil:
 		return nil, nil, notSent(op, errors.New("there is nothing to change: set StatusCode or CreditCheck"))
-	case p.StatusCode != "" && !isCode(string(p.StatusCode)):
+	case p.StatusCode != "" && !fields.IsCode(string(p.StatusCode)):
 		return nil, nil, notSent(op, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", p.StatusCode, commerce.StatusPaid))
 	}
 	body, err := json.Marshal(p)
@@ -81,13 +82,4 @@ func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Respo
 		return nil, nil, answered(op, resp, fmt.Errorf("%w: the answer is a page: a proxy or a login may have answered in the place of Commerce", commerce.ErrUnavailable))
 	}
 	return resp, answer, nil
-}
-
-func isCode(s string) bool {
-	for i := range len(s) {
-		if (s[i] < 'A' || s[i] > 'Z') && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '_' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 32
 }

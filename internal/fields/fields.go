@@ -136,6 +136,17 @@ func parseTime(raw json.RawMessage) (t time.Time, exact bool, err error) {
 	return time.Time{}, false, fmt.Errorf("must be a time such as 2026-11-01T10:00:00Z, not %s", Excerpt(raw))
 }
 
+// IsCode reports whether s has the form of a code, such as "PF": 1 to 32 letters, digits and
+// underscores.
+func IsCode(s string) bool {
+	for i := range len(s) {
+		if (s[i] < 'A' || s[i] > 'Z') && (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}
+
 // IsEmpty reports whether a value is an empty object, or the empty list that some
 // servers write for one.
 func IsEmpty(raw json.RawMessage) bool {

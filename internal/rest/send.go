@@ -33,8 +33,15 @@ func (r *Response) ScrubHeader(name string) string {
 	return string(r.secrets.scrub([]byte(r.Header.Get(name))))
 }
 
-// Clean takes out of an error what it quotes of the credentials, its causes with them.
+// Clean returns err without the credentials that it quotes, and in that case without causes.
 func (r *Response) Clean(err error) error { return r.secrets.clean(err) }
+
+// CleanTexts removes the credentials that some texts quote, in place.
+func (r *Response) CleanTexts(texts []string) {
+	for i, s := range texts {
+		texts[i] = string(r.secrets.scrub([]byte(s)))
+	}
+}
 
 // Failed makes the error of a good answer whose body is not: err says why.
 func (r *Response) Failed(err error) *Error {
