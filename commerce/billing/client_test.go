@@ -108,7 +108,7 @@ func commerceError(t testing.TB, err error) *commerce.Error {
 	return e
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, url string
@@ -152,7 +152,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestThePathThatCallsArePostedTo(t *testing.T) {
+func TestClientPath(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		url  string
@@ -188,7 +188,7 @@ func TestExecuteSendsTheEnvelope(t *testing.T) {
 	require.Empty(t, w.heads[0].Get("Authorization"))
 }
 
-func TestBasicGoesInTheHeader(t *testing.T) {
+func TestBasicSendsAHeader(t *testing.T) {
 	t.Parallel()
 	c, w := client(t, billing.Basic("admin", "hidden-password"), answers(200, golden(t, "row19.xml")))
 	_, err := c.Order(t.Context(), "1000027")
@@ -197,7 +197,7 @@ func TestBasicGoesInTheHeader(t *testing.T) {
 	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("admin:hidden-password")), w.heads[0].Get("Authorization"))
 }
 
-func TestExecuteDecodesTheFirstResult(t *testing.T) {
+func TestExecuteDecodesFirstResult(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, billing.None(), answers(200, golden(t, "row19.xml")))
 	var row struct {
@@ -214,7 +214,7 @@ func TestExecuteDecodesTheFirstResult(t *testing.T) {
 	require.Len(t, anything, 19)
 }
 
-func TestExecuteRefuses(t *testing.T) {
+func TestExecuteErrors(t *testing.T) {
 	t.Parallel()
 	broken := strings.Replace(golden(t, "done.xml"), "</methodResponse>", "</method>", 1)
 	for _, tc := range []struct {
@@ -279,7 +279,7 @@ func TestFaults(t *testing.T) {
 	require.EqualError(t, err, "commerce: read order: HTTP 200 OK: fault 5: Table Account does not contain row with ID 99999999.")
 }
 
-func TestErrorsOfHTTP(t *testing.T) {
+func TestHTTPErrors(t *testing.T) {
 	t.Parallel()
 	dial := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	for _, tc := range []struct {
@@ -323,7 +323,7 @@ type cut struct{}
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // A server that repeats all that it was sent, in every way that it can answer.
-func TestNoErrorAndNoLogHoldsASecret(t *testing.T) {
+func TestErrorsAndLogsContainNoSecret(t *testing.T) {
 	t.Parallel()
 	const password = "hidden <&> password"
 	const signature = "896e5b31a005ae3054ecd0ead0e59b54"
@@ -389,7 +389,7 @@ func TestNoErrorAndNoLogHoldsASecret(t *testing.T) {
 	}
 }
 
-func TestBillingSaysThatItTellsNoReasonsAndNoTransitions(t *testing.T) {
+func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	client, err := billing.New("https://billing.example.net:5224", billing.None())
 	require.NoError(t, err)

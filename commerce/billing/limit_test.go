@@ -29,7 +29,7 @@ func slow(body string, most *atomic.Int64) func(string) (*http.Response, error) 
 	}
 }
 
-func TestCallsShareTheLimit(t *testing.T) {
+func TestConcurrencyLimitIsShared(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name  string
@@ -67,7 +67,7 @@ func TestCallsShareTheLimit(t *testing.T) {
 	}
 }
 
-func TestACallThatWaitsForItsTurnEndsWithItsContext(t *testing.T) {
+func TestConcurrencyLimitHonorsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var most atomic.Int64
@@ -89,7 +89,7 @@ func TestACallThatWaitsForItsTurnEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestReadsAreTriedAgain(t *testing.T) {
+func TestReadsAreRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -108,7 +108,7 @@ func TestReadsAreTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAClientSaysHowManyCallsItMakesAtOnce(t *testing.T) {
+func TestMaxConcurrency(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[int][]billing.Option{2: nil, 5: {billing.WithConcurrency(5)}} {
 		c, err := billing.New("http://bm.example:5224", billing.None(), options...)

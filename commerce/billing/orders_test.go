@@ -68,7 +68,7 @@ func TestOrderOfARowOf17Columns(t *testing.T) {
 	require.Equal(t, commerce.ChannelDirect, o.Channel)
 }
 
-func TestTheTimeOfPlacingCanBeTheCreationTime(t *testing.T) {
+func TestWithPlacedAt(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, billing.None(), answers(200, golden(t, "row19.xml")), billing.WithPlacedAt(billing.CreationTime))
 	o, err := c.Order(t.Context(), "1000027")
@@ -85,7 +85,7 @@ func cells(changes map[int]any) []any {
 	return row
 }
 
-func TestRowsThatAreRead(t *testing.T) {
+func TestRowIsRead(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string][]any{
 		"more columns than are known":         append(cells(nil), "new", 7, []any{1}),
@@ -100,7 +100,7 @@ func TestRowsThatAreRead(t *testing.T) {
 	}
 }
 
-func TestRowsThatAreRefused(t *testing.T) {
+func TestRowProblems(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, answer, want string
@@ -146,7 +146,7 @@ func oddRows() map[string]string {
 	}
 }
 
-func TestOrder_of_an_odd_row_has_problems_and_is_not_pushed(t *testing.T) {
+func TestOrderWithProblemsIsNotPushed(t *testing.T) {
 	t.Parallel()
 	for answer, problem := range oddRows() {
 		c, w := client(t, billing.None(), answers(200, answer))
@@ -164,7 +164,7 @@ func TestOrder_of_an_odd_row_has_problems_and_is_not_pushed(t *testing.T) {
 	}
 }
 
-func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
+func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	t.Parallel()
 	for answer, problem := range oddRows() {
 		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
@@ -189,7 +189,7 @@ func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
 	}
 }
 
-func TestIDsThatAreRefused(t *testing.T) {
+func TestOrderRejectsBadIDs(t *testing.T) {
 	t.Parallel()
 	c, w := client(t, billing.None(), answers(500, ""))
 	for _, id := range []string{"", "SO000027", "0", "-1", "01", "+1", "1 ", "3000000000", strings.Repeat("9", 1000)} {
@@ -204,7 +204,7 @@ func TestIDsThatAreRefused(t *testing.T) {
 	require.Empty(t, w.calls)
 }
 
-func TestPushReadsTheOrderAndThenSendsOnce(t *testing.T) {
+func TestPushReadsTheOrderAndSendsOnce(t *testing.T) {
 	t.Parallel()
 	answer := func(body string) (*http.Response, error) {
 		if isPush(body) {
@@ -271,7 +271,7 @@ func TestPush_with_an_unreadable_answer_is_unknown(t *testing.T) {
 	}
 }
 
-func TestAPushThatFailsIsNeverSentAgain(t *testing.T) {
+func TestPushIsNeverSentAgain(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name       string
@@ -283,7 +283,7 @@ func TestAPushThatFailsIsNeverSentAgain(t *testing.T) {
 	}{
 		{"an order that is not there", answers(200, golden(t, "fault.xml")), nil, nil, commerce.NotSent, 0, "push order (reading it for the signature): HTTP 200 OK: fault 5: Table"},
 		{"a read without an answer", answers(503, ""), nil, nil, commerce.NotSent, 0, "push order (reading it for the signature)"},
-		{"an order without currency", answers(200, golden(t, "row17.xml")), nil, nil, commerce.NotSent, 0, "give WithDefaultCurrency"},
+		{"an order without currency", answers(200, golden(t, "row17.xml")), nil, nil, commerce.NotSent, 0, "use WithDefaultCurrency"},
 		{"an order without a time of creation", answers(200, result(cells(map[int]any{6: billing.Null}))), nil, nil, commerce.NotSent, 0, "it has no CreationTime"},
 		{"a fault", nil, answers(200, fault("Signature is bad")), nil, commerce.Refused, 1, "fault 1: Signature is bad"},
 		{"a fault that proves nothing", nil, answers(200, fault("Trouble")), []billing.Option{billing.WithFaultDelivery(commerce.DeliveryUnknown)}, commerce.DeliveryUnknown, 1, "Trouble"},
@@ -317,7 +317,7 @@ func TestAPushThatFailsIsNeverSentAgain(t *testing.T) {
 	}
 }
 
-func TestABadSignatureIsNotAMissingTransition(t *testing.T) {
+func TestBadSignatureIsForbidden(t *testing.T) {
 	t.Parallel()
 	for text, forbidden := range map[string]bool{"The Signature is not valid": true, "no transition from PF to PR": false} {
 		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {

@@ -85,7 +85,7 @@ func TestSignatureRules(t *testing.T) {
 	}
 }
 
-func TestSignedFieldsCanBeTrimmed(t *testing.T) {
+func TestSignatureRuleTrimFields(t *testing.T) {
 	t.Parallel()
 	row := &billing.OrderRow{OrderID: 1, OrderNumber: " N ", CreationTime: 2, CurrencyID: "JPY", Comments: " c "}
 	plain, _ := client(t, billing.None(), answers(500, ""))
@@ -98,7 +98,7 @@ func TestSignedFieldsCanBeTrimmed(t *testing.T) {
 	require.Equal(t, "1N2JPY 0c", text)
 }
 
-func TestARuleIsCopied(t *testing.T) {
+func TestWithSignatureRuleCopiesPrecision(t *testing.T) {
 	t.Parallel()
 	precision := map[string]int{"USD": 3}
 	c, _ := client(t, billing.None(), answers(500, ""), billing.WithSignatureRule(billing.SignatureRule{Precision: precision}))

@@ -53,7 +53,7 @@ func collect(ctx context.Context, s *billing.Source, q commerce.Query) ([]string
 	return ids, nil
 }
 
-func TestSourcesYieldWhatTheQueryAsksFor(t *testing.T) {
+func TestSourceYieldsMatchingOrders(t *testing.T) {
 	t.Parallel()
 	failed := []commerce.Status{commerce.StatusProvisioningFailed}
 	ids := []string{"1000001", "1000005", "1000003", "1000002", "1000005"}
@@ -86,7 +86,7 @@ func TestSourcesYieldWhatTheQueryAsksFor(t *testing.T) {
 	}
 }
 
-func TestASourceStopsWhenNoMoreIsWanted(t *testing.T) {
+func TestSourceStopsOnBreak(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, billing.None(), shop)
 	for o, err := range c.FromIDs("1000001", "1000002").Orders(t.Context(), commerce.Query{}) {
@@ -96,7 +96,7 @@ func TestASourceStopsWhenNoMoreIsWanted(t *testing.T) {
 	}
 }
 
-func TestSourcesRefuse(t *testing.T) {
+func TestSourceErrors(t *testing.T) {
 	t.Parallel()
 	good, _ := client(t, billing.None(), shop)
 	ended, cancel := context.WithCancel(t.Context())
@@ -137,7 +137,7 @@ func TestSourcesRefuse(t *testing.T) {
 	}
 }
 
-func TestTheSubscriptionsOfALineGoToItsOrder(t *testing.T) {
+func TestSourceAddsSubscriptions(t *testing.T) {
 	t.Parallel()
 	const text = "Order ID;Order Number;Subscription ID\n1000001;SO000001;2000001\n1000002;SO000002;\n1000001;SO000001;2000009\n"
 	lines, err := billing.ReadLines(strings.NewReader(text))
@@ -154,7 +154,7 @@ func TestTheSubscriptionsOfALineGoToItsOrder(t *testing.T) {
 	}
 }
 
-func TestNumbersCanBeResolved(t *testing.T) {
+func TestWithNumberResolver(t *testing.T) {
 	t.Parallel()
 	resolve := func(_ context.Context, number string) (string, error) {
 		if number == "SO000009" {
@@ -173,7 +173,7 @@ func TestNumbersCanBeResolved(t *testing.T) {
 	require.ErrorContains(t, err, `id 1: order "SO000009": the number cannot be resolved: no such number`)
 }
 
-func TestLinesThatAreRead(t *testing.T) {
+func TestReadLines(t *testing.T) {
 	t.Parallel()
 	want := []string{"1000027", "1000028", "1000029"}
 	for name, text := range map[string]string{
@@ -208,7 +208,7 @@ func TestLinesThatAreRead(t *testing.T) {
 	require.Empty(t, w.calls)
 }
 
-func TestLinesThatAreRefused(t *testing.T) {
+func TestReadLinesErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, text, want string }{
 		{"no column of ids", "Status,Customer\nPF,1\n", `line 1: "Status" is neither an order's id nor the name of a column`},
@@ -240,7 +240,7 @@ func TestLinesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestAFileIsNamed(t *testing.T) {
+func TestReadLinesNamesTheFile(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/orders.csv"
 	require.NoError(t, os.WriteFile(path, []byte("1000027\nx y\n"), 0o600))

@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
-func TestAClientCertificateAndAPrivateAuthorityReachTheServer(t *testing.T) {
+func TestWithTLSFiles(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("testdata/row19.xml")
 	require.NoError(t, err)

@@ -11,26 +11,25 @@ import (
 
 const tokenHeader = "APS-Token"
 
-// Auth is how a client proves who it is. The zero value is refused by [New].
+// Auth authenticates a client: [Token], [TokenFunc] or [OAuth1]. [New] rejects the zero value.
 type Auth struct {
 	rest   rest.Auth
 	err    error
 	advice advice
 }
 
-// Token sends a fixed APS token, in the header APS-Token as the vendor's tools do
-// (commerce/WIRE.md#2.2). Its lifetime is not known, so a program that runs for long is better off
-// with [TokenFunc].
+// Token sends a fixed APS token in the header APS-Token, as the vendor's tools do
+// (commerce/WIRE.md#2.2). Its lifetime is not known, so a long-running program should use
+// [TokenFunc].
 func Token(token string) Auth {
 	a, err := rest.StaticAuth(tokenHeader, token)
 	return tokenAuth(a, err)
 }
 
-// TokenFunc fetches the APS token when it is first needed, keeps it, and fetches a
-// new one when the server answers 401 or 403: once for all calls that were refused
-// with the old one. A refused read is then sent once more; a refused push is
-// not, but the next call has the new token. The function is never called by two
-// calls at once. It must honour its context.
+// TokenFunc calls a function for the APS token when it is first needed, and again after the
+// server answered 401 or 403: once for all calls that were refused with the old token. A
+// refused read is then sent once more. A refused push is not, but the next call uses the new
+// token. The function is never called concurrently, and must honor its context.
 func TokenFunc(token func(context.Context) (string, error)) Auth {
 	a, err := rest.TokenAuth(tokenHeader, token)
 	return tokenAuth(a, err)
@@ -43,17 +42,17 @@ func tokenAuth(a rest.Auth, err error) Auth {
 	return Auth{rest: a, err: err, advice: tokenAdvice}
 }
 
-// OAuth1 signs each call by OAuth 1.0a with HMAC-SHA1, two-legged: with the consumer
-// key and secret of a staff user, as the provider panel shows them, and
-// without a token. That is the documented way in through the host of the panel
-// (commerce/WIRE.md#2.2). Each try has a time of its own, so the clock of this machine must be
-// right. Queries are signed as they are sent; see [WithLiteralPlus].
+// OAuth1 signs each try with two-legged OAuth 1.0a and HMAC-SHA1: with the consumer key and
+// secret of a staff user, which the provider panel shows, and without a token. This is
+// documented for calls through the host of the panel (commerce/WIRE.md#2.2). A signature
+// contains the time, so the clock of this machine must be right. For a plus in a query see
+// [WithLiteralPlus].
 func OAuth1(consumerKey, consumerSecret string) Auth {
 	s, err := oauth1.New(consumerKey, consumerSecret)
 	return Auth{rest: s, err: err, advice: signatureAdvice}
 }
 
-// literalPlus is the auth that signs so; only OAuth1 can.
+// literalPlus returns a, signing a plus as a plus, which only OAuth1 supports.
 func (a Auth) literalPlus() (rest.Auth, error) {
 	s, ok := a.rest.(*oauth1.Signer)
 	if !ok {
@@ -62,7 +61,7 @@ func (a Auth) literalPlus() (rest.Auth, error) {
 	return s.WithLiteralPlus(), nil
 }
 
-// advice is what to do about 401 and 403.
+// advice is what errors say about 401 and 403.
 type advice struct{ unauthorized, forbidden string }
 
 var (

@@ -84,7 +84,7 @@ func TestOAuth1SignsListsReadsAndPushes(t *testing.T) {
 	}
 }
 
-func TestOAuth1SignsEachTryAnew(t *testing.T) {
+func TestOAuth1SignsEachTry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := map[string]bool{}
@@ -105,7 +105,7 @@ func TestOAuth1SignsEachTryAnew(t *testing.T) {
 	})
 }
 
-func TestARefusedSignatureSaysWhatToCheck(t *testing.T) {
+func TestOAuth1ErrorsSayWhatToCheck(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(401, `{"error":"Unauthorized"}`))
@@ -123,7 +123,7 @@ func TestARefusedSignatureSaysWhatToCheck(t *testing.T) {
 	require.Equal(t, 2, mock.GetTotalCallCount(), "there is nothing to renew")
 }
 
-func TestNewRefusesWhatDoesNotGoTogether(t *testing.T) {
+func TestNewRejectsConflictingOptions(t *testing.T) {
 	t.Parallel()
 	token, oauth := ordermanager.Token("t"), ordermanager.OAuth1("key", "sec")
 	for _, tc := range []struct {
@@ -154,7 +154,7 @@ func TestNewRefusesWhatDoesNotGoTogether(t *testing.T) {
 }
 
 // Both servers are signed by a private authority and demand a certificate of it.
-func TestClientCertificatesForOperationsAndTheOrderManagement(t *testing.T) {
+func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	serve := func(handler http.HandlerFunc) string {

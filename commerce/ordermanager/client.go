@@ -12,7 +12,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Client speaks to one installation. Make it with [New]. Safe for concurrent use.
+// Client calls the Order Management of one installation. Create it with [New]. It is safe for
+// concurrent use.
 type Client struct {
 	rest     *rest.Client
 	advice   advice
@@ -21,12 +22,12 @@ type Client struct {
 	off      map[ServerFilter]bool
 	fields   func(raw json.RawMessage, o *commerce.Order) error
 	logger   *slog.Logger
-	// sortsByTime: lists are sorted by orderDate alone, because that was asked for or
-	// because the server rejects internalId as a further key.
+	// sortsByTime means that lists are sorted by orderDate alone, because of an option or
+	// because the server rejected internalId as a second key.
 	sortsByTime *atomic.Bool
 }
 
-// New makes a client. The base URL ends before /aps/2 and may have a path:
+// New returns a client. The base URL ends before /aps/2 and may have a path:
 // "https://mn.example.net:6308" for the APS controller, "https://brand.example.net"
 // through the booster, both of which are documented (commerce/WIRE.md#2.2). TLS is verified; for a
 // private authority see [WithTLSFiles] and [WithTLSConfig].
@@ -72,8 +73,7 @@ func (*Client) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{Failure: true, Transitions: true}
 }
 
-// System names the system that the ids of this client's orders belong to, for example
-// "ordermanager https://mn.example.net:6308": the kind of API and the base URL, with
-// scheme and host in lower case, without default port and trailing slash. The same host
-// through another client is another system, since its ids differ.
+// System identifies the system that the order ids of this client belong to, such as
+// "ordermanager https://mn.example.net:6308": the API and the normalized base URL. The same
+// host through another client is another system, because its ids differ.
 func (c *Client) System() string { return c.rest.System("ordermanager", "") }

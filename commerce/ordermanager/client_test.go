@@ -89,7 +89,7 @@ func commerceError(t *testing.T, err error) *commerce.Error {
 	return e
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewErrors(t *testing.T) {
 	t.Parallel()
 	good := ordermanager.Token("t")
 	for _, tc := range []struct {
@@ -213,7 +213,7 @@ func TestOrdersReadsTheGoldenList(t *testing.T) {
 	}
 }
 
-func TestOrdersChecksWhatTheServerFiltered(t *testing.T) {
+func TestOrdersChecksTheServersFilter(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(200, golden(t, "list.json")))
 	orders, err := collect(t.Context(), c, commerce.Query{Types: []commerce.OrderType{"CH"}, Limit: 1})
@@ -222,7 +222,7 @@ func TestOrdersChecksWhatTheServerFiltered(t *testing.T) {
 	require.Equal(t, "CH000003", orders[0].Number)
 }
 
-func TestOrdersHonoursLimitAndBreak(t *testing.T) {
+func TestOrdersHonorsLimitAndBreak(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, answers(200, golden(t, "list.json")))
 	orders, err := collect(t.Context(), c, commerce.Query{Limit: 1})
@@ -274,7 +274,7 @@ func TestPushSendsOnce(t *testing.T) {
 	}
 }
 
-func TestPushRefusesWhatCannotBeMeant(t *testing.T) {
+func TestPushRejectsBadArguments(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, answers(200, ""))
 	for _, tc := range []struct {
@@ -305,7 +305,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func TestPushTellsWhatIsKnown(t *testing.T) {
+func TestPushDelivery(t *testing.T) {
 	t.Parallel()
 	apsBody := `{"error":"Core::Http::Conflict","message":"Order cannot be moved"}`
 	for _, tc := range []struct {
@@ -358,7 +358,7 @@ func redirect(*http.Request) (*http.Response, error) {
 	return r, nil
 }
 
-func TestReadsAreRetriedAndTheirErrorsTyped(t *testing.T) {
+func TestReadErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
@@ -384,7 +384,7 @@ func TestReadsAreRetriedAndTheirErrorsTyped(t *testing.T) {
 	})
 }
 
-func TestAListThatIsNoListIsAnError(t *testing.T) {
+func TestOrdersRejectsOtherAnswersThanLists(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ body, want string }{
 		{"<html>Maintenance</html>", "is the base URL right, or is a maintenance page being served?"},
@@ -401,7 +401,7 @@ func TestAListThatIsNoListIsAnError(t *testing.T) {
 	}
 }
 
-func TestACancelledCallIsNotAnUnavailableServer(t *testing.T) {
+func TestCancelledCallIsNotUnavailable(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := client(t, func(r *http.Request) (*http.Response, error) {
@@ -417,7 +417,7 @@ func TestACancelledCallIsNotAnUnavailableServer(t *testing.T) {
 	require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
 }
 
-func TestATokenFunctionIsAskedAgainOnce(t *testing.T) {
+func TestTokenFuncIsCalledOnceMore(t *testing.T) {
 	t.Parallel()
 	tokens := []string{"old-token", "new-token"}
 	mock := httpmock.NewMockTransport()
@@ -450,7 +450,7 @@ func TestATokenFunctionIsAskedAgainOnce(t *testing.T) {
 	require.NotErrorIs(t, err, commerce.ErrUnavailable)
 }
 
-func TestInstallationsCanDiffer(t *testing.T) {
+func TestOptionsForOtherInstallations(t *testing.T) {
 	t.Parallel()
 	fields := func(raw json.RawMessage, o *commerce.Order) error {
 		var own struct {

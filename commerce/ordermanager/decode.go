@@ -10,9 +10,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
-// decode reads an order as it was sent (commerce/WIRE.md#2.4). What is not known is ignored; what
-// is known must have one of the shapes that are known for it, or is one of the order's Problems.
-// vendorAccountId, customerId, tenantId and the places of subscription ids are inferred.
+// decode converts an order as sent (commerce/WIRE.md#2.4). Unknown fields are ignored; a known
+// field that has an unknown form becomes one of the order's Problems. vendorAccountId,
+// customerId, tenantId and the places of subscription ids are inferred.
 func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 	r, err := fields.Of(raw)
 	if err != nil {
@@ -82,7 +82,7 @@ func money(r *fields.Reader, key string) (m commerce.Money) {
 	return m
 }
 
-// texts reads a text by locale; a plain text has the locale "".
+// texts reads texts by locale; a plain text has locale "".
 func texts(r *fields.Reader, key string) (by map[string]string) {
 	r.Read(key, func(raw json.RawMessage) (err error) {
 		by, err = localised(raw)
@@ -118,8 +118,8 @@ func localised(raw json.RawMessage) (map[string]string, error) {
 	return texts, nil
 }
 
-// transitions reads the moves on offer, by code. An absent field tells nothing;
-// an empty one tells that there are none.
+// transitions reads the offered transitions, sorted by code. It returns nil if the field is
+// absent, and an empty slice if it is empty.
 func transitions(r *fields.Reader, key string) (moves []commerce.Transition) {
 	r.Read(key, func(raw json.RawMessage) error {
 		var labels map[string]json.RawMessage
@@ -141,8 +141,8 @@ func transitions(r *fields.Reader, key string) (moves []commerce.Transition) {
 	return moves
 }
 
-// subscriptions collects the subscriptions of an order from where they are likely
-// to be: no source names the field (commerce/WIRE.md#2.4, inferred).
+// subscriptions collects the subscriptions of an order from the fields that likely hold them:
+// no source names one (commerce/WIRE.md#2.4, inferred).
 func subscriptions(r *fields.Reader) []string {
 	var ids []string
 	add := func(id string) {

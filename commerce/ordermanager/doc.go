@@ -1,6 +1,6 @@
-// Package ordermanager is the client for the Order Management REST interface
-// (APS) of CloudBlue Commerce: it lists orders, reads one, and pushes one along a
-// manual transition of its flow.
+// Package ordermanager is a client for the Order Management REST interface (APS) of CloudBlue
+// Commerce. It lists and reads orders, and pushes an order along a manual transition of its
+// flow.
 //
 //	client, err := ordermanager.New("https://mn.example.net:6308", ordermanager.Token(token))
 //	view := commerce.FailedOrders()
@@ -13,16 +13,16 @@
 //		err = client.Push(ctx, full.ID, commerce.StatusPaid)
 //	}
 //
-// There are two documented ways to sign in (commerce/WIRE.md#2.2). Inside the management network it
-// is an APS token: [Token], or [TokenFunc] with [UserToken], which asks Operations for it. From
-// outside, through the host of the panel, it is [OAuth1]. Client certificates and private
-// authorities go with both: [WithTLSFiles], [WithTLSConfig].
+// Two ways to authenticate are documented (commerce/WIRE.md#2.2): an APS token inside the
+// management network ([Token], or [TokenFunc] with [UserToken], which gets one from
+// Operations), and [OAuth1] from outside, through the host of the panel. Both support client
+// certificates and private authorities, see [WithTLSFiles] and [WithTLSConfig].
 //
-// The wire format is that of commerce/WIRE.md#2: read from public programs, not from a published
-// specification. What is inferred there can be overridden here: [WithFields], [WithProviderAccount]
-// and [WithoutServerFilters].
+// The wire format is that of commerce/WIRE.md#2, which was read from public programs; no
+// specification is published. [WithFields], [WithProviderAccount] and [WithoutServerFilters]
+// override what is inferred.
 //
-// Every error is a [*commerce.Error], or an error of [New]. Reads are retried;
-// a push is sent exactly once, and its error tells in Delivery whether the order
-// may have been moved. A [Client] is immutable and safe for concurrent use.
+// Every error is a [*commerce.Error], or an error of [New]. Reads are retried. A push is sent at
+// most once, and the Delivery of its error says whether the order may have been moved. A
+// [Client] is immutable and safe for concurrent use.
 package ordermanager

@@ -18,7 +18,7 @@ const (
 	opPush = "push order"
 )
 
-// notSent is the error for a call that was refused here.
+// notSent returns the error of a call that was rejected before it was sent.
 func notSent(op string, err error) *commerce.Error {
 	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
 }
@@ -27,7 +27,7 @@ func (c *Client) convert(ctx context.Context, op string, err error) *commerce.Er
 	return convert(ctx, op, err, c.advice)
 }
 
-// convert gives a failed call the type of the model.
+// convert converts the error of a failed call to a *commerce.Error.
 func convert(ctx context.Context, op string, err error, a advice) *commerce.Error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok {
@@ -58,7 +58,7 @@ func apsRefuses(status int, _ http.Header, body []byte) bool {
 	return rest.ProvesRefusal(status, code+message != "")
 }
 
-// apsError reads the body of commerce/WIRE.md#2.6; it may be anything.
+// apsError reads the body of commerce/WIRE.md#2.6; the body may be anything.
 func apsError(body []byte) (code, message string) {
 	var aps struct {
 		Error   json.RawMessage `json:"error"`

@@ -76,7 +76,7 @@ func shuffled(all []string, seed, call int) []string {
 	return all
 }
 
-func TestOrders_of_the_same_second_are_all_listed(t *testing.T) {
+func TestOrdersOfSameSecond(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{3, 7, 12, 31, 33, 60} {
 		for seed := range 20 {
@@ -95,7 +95,7 @@ func TestOrders_of_the_same_second_are_all_listed(t *testing.T) {
 	}
 }
 
-func TestOrders_of_the_same_second_in_the_test_system_are_all_listed(t *testing.T) {
+func TestOrdersOfSameSecondInTestSystem(t *testing.T) {
 	t.Parallel()
 	sys, err := commercetest.New(commercetest.Config{ShuffleTies: true, Now: func() time.Time { return night }})
 	require.NoError(t, err)
@@ -112,7 +112,7 @@ func TestOrders_of_the_same_second_in_the_test_system_are_all_listed(t *testing.
 	}
 }
 
-func TestOrders_leave_while_orders_of_the_same_second_are_shuffled(t *testing.T) {
+func TestOrdersOfSameSecondLeave(t *testing.T) {
 	t.Parallel()
 	for seed := range 50 {
 		all := rows(50, sameSecond)
@@ -128,7 +128,7 @@ func TestOrders_leave_while_orders_of_the_same_second_are_shuffled(t *testing.T)
 	}
 }
 
-func TestOrders_sort_by_id_as_well(t *testing.T) {
+func TestOrdersSortByID(t *testing.T) {
 	t.Parallel()
 	all := rows(3, sameSecond)
 	t.Run("unless the server rejects it", func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestOrders_sort_by_id_as_well(t *testing.T) {
 	})
 }
 
-func TestOrders_that_do_not_match_are_reported(t *testing.T) {
+func TestOrdersReportsMismatches(t *testing.T) {
 	t.Parallel()
 	const at = "2026-11-21T02:00:00Z"
 	failed := commerce.FailedOrders().Query()
@@ -243,7 +243,7 @@ func TestOrders_that_do_not_match_are_reported(t *testing.T) {
 	})
 }
 
-func TestOrders_without_content_are_an_error(t *testing.T) {
+func TestOrdersWithoutContent(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(204, ""))
 	_, err := collect(t.Context(), c, commerce.FailedOrders().Query())

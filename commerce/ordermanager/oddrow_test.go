@@ -79,7 +79,7 @@ func oddRow(row, id string) string {
 	return fmt.Sprintf(row, good)
 }
 
-func TestOrders_yields_odd_rows_with_their_problems(t *testing.T) {
+func TestOrdersYieldsProblems(t *testing.T) {
 	t.Parallel()
 	for name, tc := range oddRows {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestOrders_yields_odd_rows_with_their_problems(t *testing.T) {
 	}
 }
 
-func TestOrders_yields_rows_without_an_id(t *testing.T) {
+func TestOrdersYieldsRowsWithoutID(t *testing.T) {
 	t.Parallel()
 	for name, row := range rowsWithout {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestOrders_yields_rows_without_an_id(t *testing.T) {
 	}
 }
 
-func TestOrders_yields_rows_without_an_id_over_several_pages(t *testing.T) {
+func TestOrdersYieldsRowsWithoutIDOverPages(t *testing.T) {
 	t.Parallel()
 	rows := []string{"{" + goodRow("a"), "null", "null", "{" + goodRow("b"), `{"orderId":""}`, "null", "{" + goodRow("c")}
 	c, _ := client(t, pagesOf(rows), ordermanager.WithPageSize(2))
@@ -144,7 +144,7 @@ func TestOrders_yields_rows_without_an_id_over_several_pages(t *testing.T) {
 	require.GreaterOrEqual(t, odd, 2, "of rows that are the same at least one is yielded")
 }
 
-func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
+func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	t.Parallel()
 	rows := []string{"{" + goodRow("first")}
 	for _, tc := range oddRows {
@@ -166,7 +166,7 @@ func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
 	}
 }
 
-func TestOrder_returns_an_odd_order_with_its_problems(t *testing.T) {
+func TestOrderReturnsProblems(t *testing.T) {
 	t.Parallel()
 	for name, tc := range oddRows {
 		o, err := read(t, oddRow(tc.row, "x"))
@@ -180,7 +180,7 @@ func TestOrder_returns_an_odd_order_with_its_problems(t *testing.T) {
 	}
 }
 
-func TestOrder_problems_hide_the_token(t *testing.T) {
+func TestProblemsHideTheToken(t *testing.T) {
 	t.Parallel()
 	o, err := read(t, `{"orderId":"x","orderDate":"`+token+`"}`)
 	require.NoError(t, err)

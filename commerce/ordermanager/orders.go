@@ -22,25 +22,25 @@ const (
 	accountPath = "aps/2/resources/%s/orders/"
 )
 
-// Orders lists the orders of a query, each once, in the order of time that it
-// asks for as far as the server sorts by orderDate. With q.Account it lists those
-// of that account, else all that the token may see.
+// Orders lists the orders that match a query, each once, sorted by orderDate if the server
+// supports it. With q.Account it lists the orders of that account, otherwise all that the
+// token may see.
 //
-// The server is asked to filter; whatever it makes of it, only orders that match
-// are yielded. Orders that it was asked to leave out are reported, see
-// [commerce.Query]; one whose status is missing or unknown is yielded with Problems. If
-// the server returned orders but none that it was asked for, the list ends with an error.
+// The server is asked to filter, and the client checks the result: only orders that match are
+// yielded. Orders that the server should have left out are reported, see [commerce.Query]; an
+// order whose status is missing or unknown is yielded with Problems. If the server returned
+// orders and none of them matches, the list ends with an error.
 //
-// An order that is in the list from the first page to the last is not missed, however
-// many others come and go and however orders of the same time are sorted; a list that
-// cannot be completed ends with an error. One or two requests more than there are pages
-// are needed to find the end, because a server may cut pages shorter than asked.
+// An order that is in the list from the first page to the last is not missed, even if others
+// come and go and orders of the same time change places; a list that cannot be completed ends
+// with an error. Finding the end takes one or two requests more than there are pages, because
+// a server may return shorter pages than requested.
 //
-// A row that cannot be read whole is yielded with its Problems. One without a usable id
-// has an id that begins with "unreadable-row:", with which nothing can be read or
-// pushed; of such rows that are the same, at least one is yielded.
+// A row that cannot be read completely is yielded with its Problems. A row without a usable id
+// gets an id that starts with "unreadable-row:", with which it can be neither read nor pushed;
+// of identical such rows at least one is yielded.
 //
-// An error ends the sequence. Ranging over it again lists anew.
+// An error ends the sequence. Ranging over it again lists the orders again.
 func (c *Client) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		if err := c.list(ctx, q, func(o *commerce.Order) bool { return yield(o, nil) }); err != nil {
@@ -49,7 +49,7 @@ func (c *Client) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commer
 	}
 }
 
-// list yields until there is no more, or no more is wanted.
+// list calls yield for each order until the list ends or yield returns false.
 func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerce.Order) bool) error {
 	path := ordersPath
 	if q.Account != "" {
@@ -70,7 +70,7 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 		if err != nil {
 			return err
 		}
-		// No source promises a header that tells the total (commerce/WIRE.md#2.5).
+		// No source documents a header with the total (commerce/WIRE.md#2.5).
 		for _, i := range w.Take(l.rows(page), paging.Unknown) {
 			if !filter.Keep(page[i]) {
 				continue
@@ -92,15 +92,15 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 	return nil
 }
 
-// listing is what the pages of one list have in common.
+// listing is what all pages of one list share.
 type listing struct {
 	path   string
 	terms  []rql.Expr
 	newest bool
 }
 
-// page reads one page. A server that rejects a list is asked again with less of a sort,
-// because which properties it sorts by is not published.
+// page reads one page. If the server rejects the request, page tries a simpler sort, because
+// it is not published which properties a server sorts by.
 func (c *Client) page(ctx context.Context, l *listing, start int) ([]*commerce.Order, error) {
 	byID := !c.sortsByTime.Load()
 	page, err := c.readPage(ctx, l, byID, start)
@@ -156,7 +156,7 @@ func (l *listing) rows(page []*commerce.Order) []paging.Row {
 	return rows
 }
 
-// Order reads one order with its failure and the transitions it offers.
+// Order reads one order, with its failure and the transitions that it offers.
 func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	elem, err := rest.PathEscape(id)
 	if err != nil {
@@ -174,7 +174,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	case o.ID == "":
 		err = errors.New(strings.Join(o.Problems, "; "))
 	case !strings.EqualFold(o.ID, id) && o.BillingID != id:
-		err = fmt.Errorf("another one came back, %q", o.ID)
+		err = fmt.Errorf("the server returned order %q instead", o.ID)
 	}
 	if err != nil {
 		return nil, &commerce.Error{Op: opRead, HTTPStatus: resp.Status, Err: resp.Clean(fmt.Errorf("order %q: %w", id, err))}
@@ -182,11 +182,11 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	return o, nil
 }
 
-// Push asks Commerce to move an order along one manual transition of its flow. The call is seen in
-// a public program and not documented (commerce/WIRE.md#2.3). The client sends what it is told,
-// once: whether the order offers the move is for the caller to see in Order.Transitions. When it
-// returns nil, provisioning has been asked for, not done. After an error look at its Delivery:
-// unless that is NotSent or Refused, the order may have been moved.
+// Push asks Commerce to move an order along one manual transition of its flow. The call was
+// found in a public program and is not documented (commerce/WIRE.md#2.3). It is sent at most
+// once; Push does not check Order.Transitions. A nil error means that provisioning was
+// requested, not that it is done. After an error whose Delivery is neither NotSent nor
+// Refused, the order may have been moved.
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	elem, err := rest.PathEscape(id)
 	if err != nil {
@@ -204,8 +204,8 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 		return c.convert(ctx, opPush, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	// The answer may be JSON or text and says nothing of use. A page, though, or
-	// a part of an answer, is not Commerce saying yes.
+	// The answer may be JSON or text and has no useful content. But a page or a part of an
+	// answer does not prove that Commerce accepted the push.
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return c.convert(ctx, opPush, err)
@@ -220,4 +220,4 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	return nil
 }
 
-var errNotCommerce = errors.New("a proxy or a login may have answered in the place of Commerce")
+var errNotCommerce = errors.New("a proxy or a login page may have answered instead of Commerce")

@@ -9,11 +9,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
-// mostNumbers keeps the URL below what proxies let through.
+// mostNumbers limits the length of the URL to what proxies accept.
 const mostNumbers = 50
 
-// terms are the conditions of a query that the server is asked to check. Each
-// lets through at least what the query asks for.
+// terms returns the conditions that the server is asked to check. They select at least the
+// orders that the query selects.
 func (c *Client) terms(q *commerce.Query) []rql.Expr {
 	var terms []rql.Expr
 	add := func(f ServerFilter, op string, arg rql.Arg) {
@@ -31,7 +31,7 @@ func (c *Client) terms(q *commerce.Query) []rql.Expr {
 		add(FilterPlaced, "ge", rql.Val(second(q.PlacedFrom)))
 	}
 	if !q.PlacedTo.IsZero() {
-		// Rounded up: an order of the same second may be before the bound.
+		// Rounded up, because an order of that second may have been placed before PlacedTo.
 		add(FilterPlaced, "lt", rql.Val(second(q.PlacedTo.Add(time.Second-1))))
 	}
 	if n := len(q.Numbers); n > 0 && n <= mostNumbers {
@@ -44,7 +44,7 @@ func (c *Client) terms(q *commerce.Query) []rql.Expr {
 	return terms
 }
 
-// asked are the conditions of a query that the server is asked to check.
+// asked returns the part of a query that the server is asked to check.
 func (c *Client) asked(q *commerce.Query) commerce.Query {
 	var asked commerce.Query
 	if !c.off[FilterStatus] {
@@ -68,9 +68,10 @@ func (c *Client) asked(q *commerce.Query) commerce.Query {
 	return asked
 }
 
-// query is the query string of one page (commerce/WIRE.md#2.5). Orders of the same time are sorted
-// by internalId, which grows with each order: the older one comes first, and pages fit together.
-// That several keys can be given is documented, that internalId is one is inferred.
+// query returns the query string of one page (commerce/WIRE.md#2.5). Orders of the same time
+// are also sorted by internalId, which grows with each order, so that the older one comes
+// first and pages fit together. Several sort keys are documented; that internalId can be one
+// is inferred.
 func (l *listing) query(byID bool, start, count int) (string, error) {
 	by := []rql.Arg{rql.Val("+orderDate"), rql.Val("+internalId")}
 	if l.newest {

@@ -14,7 +14,7 @@ import (
 
 // A Commerce that works: orders fail because nothing answers for Connect, and
 // its pages are shorter than asked for.
-func TestTheWayOfAFailedOrderThroughAWholeSystem(t *testing.T) {
+func TestFailedOrderEndToEnd(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC)
 	sys, err := commercetest.New(commercetest.Config{Now: func() time.Time { return now }, MaxPage: 7})

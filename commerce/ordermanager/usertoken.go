@@ -20,9 +20,9 @@ const opToken = "get user token"
 // (commerce/WIRE.md#2.2, commerce/WIRE.md#4). The URL is that of the management node, like
 // "https://mn.example.net:8440"; the user's id is in Operations, 1 being the provider's first user.
 //
-// Operations lets in whom it knows by their address, or by [WithBasicAuth]. The
-// options for HTTP and TLS are those of [New]; the ones for orders are refused. What the function
-// returns is an error of type [*commerce.Error]. It keeps nothing: TokenFunc does.
+// Operations authenticates callers by their network address or with [WithBasicAuth]. Options
+// for HTTP and TLS are those of [New]; options for orders are rejected. Errors of the function
+// are a [*commerce.Error]. It caches nothing, because TokenFunc does.
 func UserToken(operationsURL string, userID int, opts ...Option) (func(context.Context) (string, error), error) {
 	var c config
 	c.rest.Refused = apsRefuses
@@ -59,7 +59,7 @@ type operations struct {
 func (o operations) userToken(ctx context.Context, userID int) (string, error) {
 	var answer map[string]any
 	params := map[string]any{"user_id": userID}
-	// It may be asked for again: one token more does no harm.
+	// Retrying is safe: another token does no harm.
 	resp, err := o.rpc.Exchange(ctx, opToken, rest.Read, "pem.APS.getUserToken", &answer, params)
 	if err != nil {
 		return "", o.failure(ctx, err)
@@ -77,7 +77,7 @@ func (o operations) userToken(ctx context.Context, userID int) (string, error) {
 	return token, nil
 }
 
-// answered is an error for an answer that HTTP calls a good one.
+// answered returns the error of an answer with status 200.
 func (o operations) answered() *commerce.Error {
 	return &commerce.Error{Op: opToken, Method: http.MethodPost, URL: o.url, HTTPStatus: http.StatusOK, Delivery: commerce.Refused}
 }
@@ -90,14 +90,14 @@ func (o operations) failure(ctx context.Context, err error) *commerce.Error {
 	}
 	e := convert(ctx, opToken, err, operationsAdvice)
 	if x, ok := errors.AsType[*xmlrpc.Error](err); ok {
-		// Its words quote the answer, which may hold the token.
+		// Its text quotes the answer, which may contain the token.
 		e.Err = fmt.Errorf("%w: byte %d of the answer is not as Operations speaks XML-RPC: check host and port "+
 			"(its text is not shown, since it may hold a token)", commerce.ErrUnavailable, x.Offset)
 	}
 	return e
 }
 
-// refusal reads an answer that says no, though HTTP says yes.
+// refusal returns the error of an answer that reports a failure with status 200.
 func (o operations) refusal(answer map[string]any, resp *rest.Response) *commerce.Error {
 	e := o.answered()
 	if answer["status"] == nil {

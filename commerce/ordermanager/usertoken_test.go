@@ -67,7 +67,7 @@ func response(members string) string {
 	return `<?xml version="1.0"?><methodResponse><params><param><value><struct>` + members + `</struct></value></param></params></methodResponse>`
 }
 
-func TestUserTokenSaysWhyThereIsNone(t *testing.T) {
+func TestUserTokenErrors(t *testing.T) {
 	t.Parallel()
 	const where = " (POST https://mn.example.net:8440/RPC2)"
 	for _, tc := range []struct {
@@ -113,7 +113,7 @@ func TestUserTokenSaysWhyThereIsNone(t *testing.T) {
 	}
 }
 
-func TestUserTokenRefuses(t *testing.T) {
+func TestUserTokenRejectsBadArguments(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -183,7 +183,7 @@ func (h *house) expire() {
 	h.valid = ""
 }
 
-func TestManyCallersShareOneToken(t *testing.T) {
+func TestTokenIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 64
@@ -223,7 +223,7 @@ func TestManyCallersShareOneToken(t *testing.T) {
 	})
 }
 
-func TestATokenThatCannotBeHadIsNoLostPush(t *testing.T) {
+func TestPushWithoutTokenIsNotSent(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterResponder(http.MethodPost, operations+"/RPC2", httpmock.NewStringResponder(200, golden(t, "get_user_token_refused.xml")))
@@ -240,7 +240,7 @@ func TestATokenThatCannotBeHadIsNoLostPush(t *testing.T) {
 }
 
 // Everything that is secret, through servers that repeat what they get.
-func TestNoWayOfSigningInShowsItsSecrets(t *testing.T) {
+func TestAuthShowsNoSecrets(t *testing.T) {
 	t.Parallel()
 	const password, consumerKey, consumerSecret = "hunter2-hunter2", "consumer-key-1", "consumer-secret-1"
 	for _, form := range []string{`{"error":"X","message":"got %s"}`, `<html>%s</html>`, `got %s`, `{"key":"%s`} {

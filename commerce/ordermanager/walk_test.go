@@ -80,7 +80,7 @@ func ids(orders []*commerce.Order) []string {
 }
 
 // Lists without dates are read twice, because the server could sort differently each time.
-func TestListCallsWhileNothingChanges(t *testing.T) {
+func TestListRequestCount(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name  string
@@ -110,7 +110,7 @@ func TestListCallsWhileNothingChanges(t *testing.T) {
 	}
 }
 
-func TestOrdersThatLeaveWhileTheyAreListed(t *testing.T) {
+func TestListWhileOrdersLeave(t *testing.T) {
 	t.Parallel()
 	// After each page the first nine rows are resubmitted and leave, until 500 are left.
 	s := &table{rows: upTo(1000)}
@@ -126,7 +126,7 @@ func TestOrdersThatLeaveWhileTheyAreListed(t *testing.T) {
 	require.Less(t, s.asked, 300, "stepping back must not cost more than the walk")
 }
 
-func TestAListThatNeverHoldsStill(t *testing.T) {
+func TestListThatKeepsChanging(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
 		"a server that ignores limit":                               answers(200, `[{"orderId":1},{"orderId":2}]`),
@@ -153,7 +153,7 @@ func TestAListThatNeverHoldsStill(t *testing.T) {
 	}
 }
 
-func TestWhatStaysInTheListIsNeverMissed(t *testing.T) {
+func TestListMissesNoStayingOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(0, 60).Draw(rt, "rows")

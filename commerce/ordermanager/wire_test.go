@@ -21,7 +21,7 @@ import (
 // These tests use real sockets: what happens when a connection goes stale is up to
 // net/http.
 
-func TestAPushOverAStaleConnectionArrivesAtMostOnce(t *testing.T) {
+func TestPushOverStaleConnectionIsSentAtMostOnce(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	arrived := map[string]int{}
@@ -83,7 +83,7 @@ func TestAPushOverAStaleConnectionArrivesAtMostOnce(t *testing.T) {
 	require.Positive(t, failed)
 }
 
-func TestASmallAnswerThatUnpacksToALargeOneIsRefused(t *testing.T) {
+func TestCompressedAnswerIsLimited(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")

@@ -12,20 +12,20 @@ import (
 
 const keyHeader = "X-Subscription-Key"
 
-// Auth is how a client proves who it is: the subscription key that every call
-// needs, and a token. The zero value is refused by [New].
+// Auth authenticates a client with the subscription key, which every call needs, and a token.
+// [New] rejects the zero value.
 //
-// A token is fetched when it is first needed and kept. It is replaced 300 s before
-// it expires, though not before 80 % of its life, so that a token of five minutes
-// is not fetched for every call; and when the server answers 401 or 403: once for
-// all calls that were refused with the old one. A refused read is then sent once
-// more; a refused change is not, but the next call has the new token.
+// A token is fetched when it is first needed. It is replaced 300 s before it expires, but not
+// before 80 % of its lifetime, so that a token of five minutes is not fetched for every call.
+// It is also replaced after the server answered 401 or 403: once for all calls that were
+// refused with the old token. A refused read is then sent once more. A refused change is not,
+// but the next call uses the new token.
 type Auth struct {
-	// A function, because printing a function shows none of what it holds.
+	// A function, because printing the struct then shows only its address.
 	make func(base rest.Config) (rest.Auth, error)
 }
 
-// Token sends a fixed token, for programs that end before it does.
+// Token sends a fixed token, for programs that end before it expires.
 func Token(subscriptionKey, token string) Auth {
 	return withKey(subscriptionKey, func(rest.Config) (rest.Auth, error) {
 		if token == "" {
@@ -35,9 +35,9 @@ func Token(subscriptionKey, token string) Auth {
 	})
 }
 
-// TokenFunc takes tokens from a function, which also says how long each lives, from
-// when it was asked for; 0 means until it is refused. It is never called by two
-// calls at once. It must honour its context, and keep secrets out of its errors.
+// TokenFunc gets tokens from a function, which also returns the lifetime of each, counted from
+// the call; 0 means until it is refused. The function is never called concurrently. It must
+// honor its context, and its errors must not contain secrets.
 func TokenFunc(subscriptionKey string, token func(context.Context) (string, time.Duration, error)) Auth {
 	return withKey(subscriptionKey, func(rest.Config) (rest.Auth, error) {
 		if token == nil {
@@ -47,7 +47,7 @@ func TokenFunc(subscriptionKey string, token func(context.Context) (string, time
 	})
 }
 
-// GatewayToken signs in at the gateway of Simple API itself, as its specification
+// GatewayToken gets tokens from the gateway of Simple API, as its specification
 // says: POST {base}/token (documented, variant A of commerce/WIRE.md#3).
 func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
 	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
@@ -59,7 +59,7 @@ func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
 	})
 }
 
-// KeycloakToken signs in at the provider's Keycloak with a password, as a public client does
+// KeycloakToken gets tokens from the provider's Keycloak with a password, as a public client does
 // (variant B of commerce/WIRE.md#3).
 func KeycloakToken(subscriptionKey string, l KeycloakLogin) Auth {
 	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
@@ -81,7 +81,7 @@ func bearer(token func(context.Context) (string, time.Duration, error)) (rest.Au
 	})
 }
 
-// withKey adds the subscription key to the requests that a token is added to.
+// withKey adds the subscription key to requests that get a token.
 func withKey(key string, token func(rest.Config) (rest.Auth, error)) Auth {
 	return Auth{make: func(base rest.Config) (rest.Auth, error) {
 		if key == "" {
@@ -99,7 +99,7 @@ func withKey(key string, token func(rest.Config) (rest.Auth, error)) Auth {
 	}}
 }
 
-// keyed sends a key besides a token, and renews the token alone.
+// keyed sends a key and a token, and renews only the token.
 type keyed struct {
 	rest.Auth
 	key rest.Auth

@@ -11,22 +11,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Client speaks to one gateway as one reseller. Make it with [New]. Safe for
-// concurrent use.
+// Client calls one gateway as one reseller. Create it with [New]. It is safe for concurrent
+// use.
 type Client struct {
 	rest     *rest.Client
 	pageSize int
 	off      map[ServerFilter]bool
 	codes    map[string]commerce.Status // by status word
-	words    map[commerce.Status]string // the other way round, where one word means it
+	words    map[commerce.Status]string // the inverse, for statuses with one word
 	fields   func(raw json.RawMessage, o *commerce.Order) error
 	logger   *slog.Logger
 }
 
-// New makes a client. The base URL is what comes before /orders, such as
-// "https://simpleapiprod.azure-api.net/marketplace"; older and own gateways
-// differ. TLS is verified; for a private authority see [WithTLSFiles] and
-// [WithTLSConfig]. No call is made.
+// New returns a client. The base URL ends before /orders, such as
+// "https://simpleapiprod.azure-api.net/marketplace"; other gateways have others. TLS is
+// verified; for a private authority use [WithTLSFiles] or [WithTLSConfig]. Nothing is sent yet.
 func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	c := config{pageSize: 100, off: map[ServerFilter]bool{}, words: statusWords()}
 	c.rest.Refused = apiRefuses
@@ -61,10 +60,9 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 // Capabilities declares that Simple API reports neither failures nor transitions.
 func (*Client) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
 
-// System names the system that the ids of this client's orders belong to, for example
-// "simpleapi https://gateway.example.net/marketplace": the kind of API and the base URL,
-// with scheme and host in lower case, without default port and trailing slash. The same
-// host through another client is another system, since its ids differ.
+// System identifies the system that the order ids of this client belong to, such as
+// "simpleapi https://gateway.example.net/marketplace": the API and the normalized base URL.
+// The same host through another client is another system, because its ids differ.
 func (c *Client) System() string { return c.rest.System("simpleapi", "") }
 
 // statusWords is what the words most likely stand for (commerce/WIRE.md#3 and commerce/WIRE.md#8.6:
@@ -79,7 +77,7 @@ func statusWords() map[string]commerce.Status {
 	}
 }
 
-// inverse leaves out the statuses that several words stand for.
+// inverse maps statuses to words, without those that several words stand for.
 func inverse(codes map[string]commerce.Status) map[commerce.Status]string {
 	words := make(map[commerce.Status]string, len(codes))
 	for word, code := range codes {

@@ -122,7 +122,7 @@ func commerceError(t *testing.T, err error) *commerce.Error {
 	return e
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewErrors(t *testing.T) {
 	t.Parallel()
 	good := simpleapi.Token(key, token)
 	gateway := func(user, password string) simpleapi.Auth {
@@ -176,7 +176,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestEveryCallCarriesKeyAndToken(t *testing.T) {
+func TestCallsSendKeyAndToken(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, func(r *http.Request) (*http.Response, error) {
 		if r.Header.Get("X-Subscription-Key") != key || r.Header.Get("Authorization") != "Bearer "+token ||
@@ -216,7 +216,7 @@ func TestIDsAreEscaped(t *testing.T) {
 	require.Len(t, seen.all(), 2)
 }
 
-func TestPatchSendsOnceWhatIsSet(t *testing.T) {
+func TestPatchSendsOnce(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, answers(200, golden(t, "order.json")))
 	o, err := c.Patch(t.Context(), "1000027", simpleapi.Patch{CreditCheck: new(false)})
@@ -240,7 +240,7 @@ func TestPatchSendsOnceWhatIsSet(t *testing.T) {
 	require.Len(t, seen.all(), 2)
 }
 
-func TestAPatchAnsweredWithoutTheOrder(t *testing.T) {
+func TestPatchAnswerWithoutOrder(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "done", "{}"} {
 		c, seen := client(t, withHeader(answers(200, body), "X-Correlation-ID", "corr-1"))
@@ -253,7 +253,7 @@ func TestAPatchAnsweredWithoutTheOrder(t *testing.T) {
 	}
 }
 
-func TestPushTellsWhatIsKnown(t *testing.T) {
+func TestPushDelivery(t *testing.T) {
 	t.Parallel()
 	const apiBody = `{"code":"BadTransition","message":"Order cannot be moved","details":"PF -> PD"}`
 	for _, tc := range []struct {
@@ -309,7 +309,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func TestErrorsCarryTheCorrelation(t *testing.T) {
+func TestErrorsHaveCorrelationID(t *testing.T) {
 	t.Parallel()
 	for _, a := range []answer{answers(400, "{}"), answers(200, "<html>"), answers(200, `{"data":null}`),
 		answers(200, `{"id":{}}`)} {
@@ -373,7 +373,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestACancelledCallIsNotAnUnavailableServer(t *testing.T) {
+func TestCancelledCallIsNotUnavailable(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := client(t, func(r *http.Request) (*http.Response, error) {
@@ -387,7 +387,7 @@ func TestACancelledCallIsNotAnUnavailableServer(t *testing.T) {
 	require.Equal(t, commerce.NotSent, commerceError(t, c.Push(ctx, "1", "PD")).Delivery)
 }
 
-func TestItSaysWhatItCannotTell(t *testing.T) {
+func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(200, golden(t, "order.json")))
 	require.Equal(t, commerce.Capabilities{Failure: false, Transitions: false}, c.Capabilities())

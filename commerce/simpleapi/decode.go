@@ -10,9 +10,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
-// decode reads an order as it was sent (commerce/WIRE.md#3). What is not known is ignored; what is
-// known must have one of the shapes that are known for it, or is one of the order's Problems.
-// Failure, Transitions, VendorID and FailedAt stay zero: the API does not tell.
+// decode converts an order as sent (commerce/WIRE.md#3). Unknown fields are ignored; a known
+// field that has an unknown form becomes one of the order's Problems. Failure, Transitions,
+// VendorID and FailedAt stay zero, because the API does not have them.
 func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 	r, err := fields.Of(raw)
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 		o.ID = ""
 		o.Problems = append(o.Problems, "it has no id")
 	}
-	o.BillingID = o.ID // the number that Billing knows it by
+	o.BillingID = o.ID // the same number as in Billing
 	if c.fields != nil {
 		if err := c.fields(raw, o); err != nil {
 			o.Problems = append(o.Problems, err.Error())
@@ -43,9 +43,8 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 	return o
 }
 
-// orderType reads the type's word. "migration" and "unknown" have no code that is
-// known, so they are types of their own. "cancellation" may also be what Billing
-// calls CF; resubmission treats both alike.
+// orderType converts the word of a type. "migration" and "unknown" have no known code, so they
+// stay as they are. "cancellation" may also be CF in Billing; resubmission treats both alike.
 func orderType(word string) commerce.OrderType {
 	switch word {
 	case "sales":
@@ -71,8 +70,7 @@ func (c *Client) status(code, word string) commerce.Status {
 	return commerce.Status(word)
 }
 
-// total reads {"currency":"USD","amount":"70.5"}. The amount alone is taken too;
-// it then has no currency.
+// total reads {"currency":"USD","amount":"70.5"}, or an amount alone, without currency.
 func total(r *fields.Reader) (m commerce.Money) {
 	r.Read("total", func(raw json.RawMessage) error {
 		if fields.IsEmpty(raw) {
@@ -96,8 +94,8 @@ func total(r *fields.Reader) (m commerce.Money) {
 	return m
 }
 
-// subscriptions collects the subscriptions that an order makes or changes, which
-// lists leave out. The target of a move is not among them.
+// subscriptions collects the subscriptions that an order creates or changes, which lists leave
+// out. The target of a move is not included.
 func subscriptions(r *fields.Reader) []string {
 	var ids []string
 	add := func(id string) {

@@ -89,7 +89,7 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 	}
 }
 
-func TestDecodeSaysWhichFieldItDidNotUnderstand(t *testing.T) {
+func TestDecodeNamesBadFields(t *testing.T) {
 	t.Parallel()
 	for fields, want := range oddFields {
 		o, err := read(t, `{"id":"1000027",`+fields+`}`)
@@ -103,7 +103,7 @@ func TestDecodeSaysWhichFieldItDidNotUnderstand(t *testing.T) {
 	}
 }
 
-func TestInstallationsCanDiffer(t *testing.T) {
+func TestOptionsForOtherInstallations(t *testing.T) {
 	t.Parallel()
 	words := simpleapi.WithStatusWords(map[string]commerce.Status{"broken": "PF"})
 	o, err := read(t, `{"id":1000027,"status":"broken"}`, words)

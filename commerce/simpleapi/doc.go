@@ -1,6 +1,5 @@
-// Package simpleapi is the client for Simple API ("Marketplace API") of CloudBlue
-// Commerce, which is made for resellers: it lists orders, reads one, and changes
-// the status of one.
+// Package simpleapi is a client for Simple API ("Marketplace API") of CloudBlue Commerce, which
+// is made for resellers. It lists and reads orders, and changes the status of an order.
 //
 //	auth := simpleapi.GatewayToken(key, simpleapi.GatewayLogin{User: "api", Password: password, Marketplace: "us"})
 //	client, err := simpleapi.New("https://simpleapiprod.azure-api.net/marketplace", auth)
@@ -12,32 +11,30 @@
 //		err = client.Push(ctx, order.ID, commerce.StatusPaid)
 //	}
 //
-// # What this way in cannot do
+// # Limitations
 //
-//   - It sees the orders of the reseller who calls, not those of the whole
-//     provider (commerce/WIRE.md#3, inferred).
-//   - It does not tell why an order failed: Order.Failure is always zero, so every
-//     failure is unclassified. To resubmit, look in Connect and name the orders, or
-//     bring a rule.
-//   - It does not tell which transitions an order offers: Order.Transitions is
-//     always nil. Say in the targets of the run which status resubmits an order;
-//     that the server takes "PD" is inferred, its documentation shows "CL" only.
-//   - It tells neither the vendor account nor the name of the customer, nor when an
-//     order failed. Lists leave out the subscriptions: read the order for them.
-//   - It has no sort order, no filter by type, and takes one status at a time: what
-//     the server cannot filter is fetched and left out here.
+//   - It returns the orders of the calling reseller, not those of the whole provider
+//     (commerce/WIRE.md#3, inferred).
+//   - It does not report why an order failed: Order.Failure is always zero, so every failure is
+//     unclassified. To resubmit, use Connect, name the orders, or write a rule.
+//   - It does not report the transitions of an order: Order.Transitions is always nil. Set the
+//     status that resubmits an order in the targets of the run. That the server accepts "PD"
+//     is inferred; its documentation shows only "CL".
+//   - It reports neither the vendor account nor the name of the customer, nor when an order
+//     failed. Lists leave out the subscriptions: read the order for them.
+//   - It cannot sort or filter by type, and filters by one status at a time. The client fetches
+//     and drops what the server cannot filter.
 //
-// [Client.Capabilities] tells programs that failure and transitions are missing.
+// [Client.Capabilities] declares that failure and transitions are missing.
 //
 // # Errors and concurrency
 //
-// Every error is a [*commerce.Error] with the X-Correlation-ID of the answer, which
-// support asks for, or an error of [New]. Reads are retried, and so is fetching a
-// token, which changes nothing; a change is sent exactly once, and its error tells
-// in Delivery whether the order may have been changed. No error and no log holds a
-// password, a token or the subscription key. A [Client] is immutable and safe for
-// concurrent use.
+// Every error is a [*commerce.Error] with the X-Correlation-ID of the answer, which support asks
+// for, or an error of [New]. Reads and requests for tokens are retried. A change is sent at
+// most once, and the Delivery of its error says whether the order may have been changed. No
+// error or log contains a password, a token or the subscription key. A [Client] is immutable
+// and safe for concurrent use.
 //
-// The wire format is that of the OpenAPI document of Simple API 1.15 (commerce/WIRE.md#3); what is
-// inferred can be overridden: [WithStatusWords], [WithFields], [WithoutServerFilters].
+// The wire format is that of the OpenAPI document of Simple API 1.15 (commerce/WIRE.md#3).
+// [WithStatusWords], [WithFields] and [WithoutServerFilters] override what is inferred.
 package simpleapi

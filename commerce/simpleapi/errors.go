@@ -24,17 +24,17 @@ const (
 
 const correlationHeader = "X-Correlation-ID"
 
-// notSent is the error for a call that was refused here.
+// notSent returns the error of a call that was rejected before it was sent.
 func notSent(op string, err error) *commerce.Error {
 	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
 }
 
-// answered is the error for an answer of which something is wrong.
+// answered returns the error of an answer that is wrong.
 func answered(op string, resp *rest.Response, err error) *commerce.Error {
 	return &commerce.Error{Op: op, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader), Err: resp.Clean(err)}
 }
 
-// convert gives a failed call the type of the model.
+// convert converts the error of a failed call to a *commerce.Error.
 func convert(ctx context.Context, op string, err error) *commerce.Error {
 	e, ok := errors.AsType[*rest.Error](err)
 	if !ok {
@@ -49,7 +49,7 @@ func convert(ctx context.Context, op string, err error) *commerce.Error {
 		c.Body = strings.ToValidUTF8(string(e.Body[:min(len(e.Body), 1024)]), "")
 	}
 	if login, ok := errors.AsType[*commerce.Error](e.Err); ok {
-		// The token could not be had: what its server asks for holds here too.
+		// There is no token: the Retry-After of its server applies to this call too.
 		c.RetryAfter, c.CorrelationID = login.RetryAfter, login.CorrelationID
 	}
 	switch {

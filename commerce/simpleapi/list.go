@@ -19,10 +19,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// ListOptions are the conditions that the server checks. A zero field is none.
+// ListOptions are conditions that the server checks. A zero field is no condition.
 type ListOptions struct {
-	// Reseller lists the orders of that reseller, in place of all that the caller
-	// sees. It cannot go with Number and StatusCode.
+	// Reseller selects the orders of that reseller. It cannot be combined with Number and
+	// StatusCode.
 	Reseller       string `url:"-"`
 	CustomerID     string `url:"customerId,omitempty"`
 	SubscriptionID string `url:"subscriptionId,omitempty"`
@@ -31,27 +31,27 @@ type ListOptions struct {
 	Status string `url:"status,omitempty"`
 	// StatusCode is one internal code, such as "PF".
 	StatusCode commerce.Status `url:"statusCode,omitempty"`
-	// CreatedFrom and CreatedTo are sent in whole seconds, rounded outwards.
-	// Whether the bounds themselves are included is not published.
+	// CreatedFrom and CreatedTo are sent in whole seconds, rounded outwards. Whether the
+	// limits themselves are included is not published.
 	CreatedFrom time.Time `url:"creationTimeFrom,omitempty" layout:"2006-01-02T15:04:05Z"`
 	CreatedTo   time.Time `url:"creationTimeTo,omitempty" layout:"2006-01-02T15:04:05Z"`
 }
 
-// List lists orders as the server filters and sorts them, each once, a page at a
-// time. [Client.Orders] checks the conditions again, knows more of them, and sorts.
+// List lists orders as the server filters and sorts them, each once, one page at a time.
+// [Client.Orders] also checks the conditions, supports more of them, and sorts.
 //
-// An order that is in the list from the first page to the last is not missed, however
-// many others come and go. A list of several pages is read twice, because a server that
-// sorts differently each time could hide an order. A list that cannot be completed ends
-// with an error. The total of an answer is only a hint: one request more checks the end. If it says
-// that there are more orders, that is an error for a list without conditions. Otherwise the
-// client's logger gets a warning, for the server may count the orders that it left out.
+// An order that is in the list from the first page to the last is not missed, even if others
+// come and go. A list of several pages is read twice, because a server that sorts differently
+// each time could hide an order. A list that cannot be completed ends with an error. The total
+// of an answer is only a hint, and one more request checks the end. A total that is too large is
+// an error for a list without conditions; otherwise it is logged as a warning, because the
+// server may count orders that it left out.
 //
-// A row that cannot be read whole is yielded with its Problems. One without a usable id
-// has an id that begins with "unreadable-row:", with which nothing can be read or
-// pushed; of such rows that are the same, at least one is yielded.
+// A row that cannot be read completely is yielded with its Problems. A row without a usable id
+// gets an id that starts with "unreadable-row:", with which it can be neither read nor pushed;
+// of identical such rows at least one is yielded.
 //
-// An error ends the sequence. Ranging over it again lists anew.
+// An error ends the sequence. Ranging over it again lists the orders again.
 func (c *Client) List(ctx context.Context, opts ListOptions) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		if err := c.list(ctx, opts, func(o *commerce.Order) bool { return yield(o, nil) }); err != nil {
@@ -60,7 +60,7 @@ func (c *Client) List(ctx context.Context, opts ListOptions) iter.Seq2[*commerce
 	}
 }
 
-// list yields until there is no more, or no more is wanted.
+// list calls yield for each order until the list ends or yield returns false.
 func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerce.Order) bool) error {
 	path := "orders"
 	if opts.Reseller != "" {
@@ -103,7 +103,7 @@ func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerc
 	return nil
 }
 
-// rowsOf has no keys: how the server sorts is not published.
+// rowsOf returns rows without keys, because it is not published how the server sorts.
 func rowsOf(page []*commerce.Order) []paging.Row {
 	rows := make([]paging.Row, len(page))
 	for i, o := range page {
@@ -112,7 +112,7 @@ func rowsOf(page []*commerce.Order) []paging.Row {
 	return rows
 }
 
-// page asks for one page, and tells how many orders there are in all, if it is known.
+// page reads one page, and returns the total number of orders if known.
 func (c *Client) page(ctx context.Context, path string, opts ListOptions, start int) ([]*commerce.Order, int, error) {
 	values, err := query.Values(struct {
 		ListOptions
@@ -133,7 +133,7 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 	}
 	total := totalOf(answer.Pagination)
 	if answer.Data == nil && total != 0 {
-		// Taken for an empty list, that or no content would say that there is no order.
+		// An empty list would mean that there are no orders.
 		return nil, 0, answered(opList, resp, errors.New("the answer has no list of data"))
 	}
 	if err := paging.CheckPage(len(answer.Data)); err != nil {
@@ -154,7 +154,7 @@ func (c *Client) page(ctx context.Context, path string, opts ListOptions, start 
 	return page, total, nil
 }
 
-// totalOf is how many orders the list has according to a page.
+// totalOf returns how many orders the list has according to a page.
 func totalOf(pagination json.RawMessage) int {
 	r, err := fields.Of(pagination)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 	}
 }
 
-func TestListAsksForWhatTheAPIKnows(t *testing.T) {
+func TestListSendsConditions(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, answers(200, empty))
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
@@ -85,7 +85,7 @@ func TestListAsksForWhatTheAPIKnows(t *testing.T) {
 	require.Len(t, seen.all(), 1)
 }
 
-func TestOrdersReadsTheGoldenListAndSorts(t *testing.T) {
+func TestOrdersReadsAndSortsTheGoldenList(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, answers(200, golden(t, "list.json")))
 	orders, err := collect(t.Context(), c, commerce.Query{})
@@ -114,7 +114,7 @@ func TestOrdersReadsTheGoldenListAndSorts(t *testing.T) {
 	require.ErrorContains(t, err, "must not be negative")
 }
 
-func TestOrdersOfOneTimeAreSortedByNumber(t *testing.T) {
+func TestOrdersOfSameTimeAreSortedByID(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(200, `{"data":[{"id":"100"},{"id":"21"},{"id":"20"}],"pagination":{"total":3}}`))
 	orders, err := collect(t.Context(), c, commerce.Query{})
@@ -122,7 +122,7 @@ func TestOrdersOfOneTimeAreSortedByNumber(t *testing.T) {
 	require.Equal(t, []string{"20", "21", "100"}, ids(orders))
 }
 
-func TestABreakAsksForNoMore(t *testing.T) {
+func TestOrdersStopsOnBreak(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, (&table{rows: upTo(30)}).answer, simpleapi.WithPageSize(10))
 	for _, err := range c.List(t.Context(), simpleapi.ListOptions{}) {
@@ -136,7 +136,7 @@ func TestABreakAsksForNoMore(t *testing.T) {
 	}
 }
 
-func TestAListThatIsNoListIsAnError(t *testing.T) {
+func TestOrdersRejectsOtherAnswersThanLists(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ body, want string }{
 		{"<html>login</html>", "the answer is not JSON but"},
@@ -225,7 +225,7 @@ func ids(orders []*commerce.Order) []string {
 }
 
 // Several pages are read twice, because the server could sort differently each time.
-func TestListCallsWhileNothingChanges(t *testing.T) {
+func TestListRequestCount(t *testing.T) {
 	t.Parallel()
 	untold := func(int, int) any { return nil }
 	ofPage := func(page, _ int) any { return page }
@@ -265,7 +265,7 @@ func TestListCallsWhileNothingChanges(t *testing.T) {
 	}
 }
 
-func TestAListThatNeverHoldsStill(t *testing.T) {
+func TestListThatKeepsChanging(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]answer{
 		"a server that ignores the offset": answers(200, `{"data":[{"id":1},{"id":2}],"pagination":{"total":9}}`),
@@ -281,7 +281,7 @@ func TestAListThatNeverHoldsStill(t *testing.T) {
 	}
 }
 
-func TestWhatStaysInTheListIsNeverMissed(t *testing.T) {
+func TestListMissesNoStayingOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(0, 60).Draw(rt, "rows")
@@ -327,7 +327,7 @@ func TestWhatStaysInTheListIsNeverMissed(t *testing.T) {
 	})
 }
 
-func TestOrdersAreSortedWhateverTheServerDoes(t *testing.T) {
+func TestOrdersSorts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(0, 40).Draw(rt, "rows")

@@ -17,7 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 )
 
-func TestOrders_in_another_order_on_each_page_are_all_listed(t *testing.T) {
+func TestListOfShuffledPages(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -30,7 +30,7 @@ func TestOrders_in_another_order_on_each_page_are_all_listed(t *testing.T) {
 	}
 }
 
-func TestOrders_of_the_same_time_in_the_test_system_are_all_listed(t *testing.T) {
+func TestOrdersOfSameTimeInTestSystem(t *testing.T) {
 	t.Parallel()
 	sys, err := commercetest.New(commercetest.Config{ShuffleTies: true,
 		Now: func() time.Time { return time.Unix(1e9, 0) }})
@@ -49,7 +49,7 @@ func TestOrders_of_the_same_time_in_the_test_system_are_all_listed(t *testing.T)
 	require.Len(t, orders, 100)
 }
 
-func TestOrders_that_do_not_match_are_reported(t *testing.T) {
+func TestOrdersReportsMismatches(t *testing.T) {
 	t.Parallel()
 	row := func(id int, status, code string) string {
 		return fmt.Sprintf(`{"id":"%d","orderNumber":"SO-%d","type":"sales","status":%s,"statusCode":%s,"creationDate":"2026-11-21T02:00:00Z"}`, id, id, status, code)
@@ -101,7 +101,7 @@ func TestOrders_that_do_not_match_are_reported(t *testing.T) {
 	}
 }
 
-func TestList_without_content_is_an_error(t *testing.T) {
+func TestListWithoutContent(t *testing.T) {
 	t.Parallel()
 	for status, body := range map[int]string{204: "", 200: `{"pagination":{"total":3}}`} {
 		c, _ := client(t, answers(status, body))
@@ -110,7 +110,7 @@ func TestList_without_content_is_an_error(t *testing.T) {
 	}
 }
 
-func TestList_with_a_total_that_ignores_the_conditions_is_complete(t *testing.T) {
+func TestListWithUnfilteredTotal(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, opts := range map[string]simpleapi.ListOptions{
@@ -137,7 +137,7 @@ func TestList_with_a_total_that_ignores_the_conditions_is_complete(t *testing.T)
 	}
 }
 
-func TestList_with_a_total_that_counts_the_list_warns_of_nothing(t *testing.T) {
+func TestListWithMatchingTotal(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	s := &table{rows: upTo(28)}
@@ -148,7 +148,7 @@ func TestList_with_a_total_that_counts_the_list_warns_of_nothing(t *testing.T) {
 	require.Empty(t, log.String())
 }
 
-func TestList_with_a_total_that_is_too_large_is_an_error(t *testing.T) {
+func TestListWithTooLargeTotal(t *testing.T) {
 	t.Parallel()
 	s := &table{rows: upTo(28), total: func(int, int) any { return 40 }}
 	c, _ := client(t, s.answer, simpleapi.WithPageSize(10))

@@ -63,7 +63,7 @@ func pagesOf(rows []string) answer {
 	}
 }
 
-func TestOrders_yields_odd_rows_with_their_problems(t *testing.T) {
+func TestOrdersYieldsProblems(t *testing.T) {
 	t.Parallel()
 	for fields, problem := range oddFields {
 		c, _ := client(t, pagesOf([]string{goodRow("1"), oddRow("2", fields), goodRow("3")}))
@@ -83,7 +83,7 @@ func TestOrders_yields_odd_rows_with_their_problems(t *testing.T) {
 	}
 }
 
-func TestPlan_holds_odd_rows_and_resubmits_the_others(t *testing.T) {
+func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	t.Parallel()
 	rows := []string{goodRow("1")}
 	for fields := range oddFields {

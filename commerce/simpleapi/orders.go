@@ -17,23 +17,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Orders lists the orders of a query, each once, sorted by the time of placing and
-// then by id. With q.Account it lists those of that reseller, else all that the
-// caller may see. The account is the reseller's id in Simple API.
+// Orders lists the orders that match a query, each once, sorted by PlacedAt and then by id.
+// With q.Account, the id of a reseller in Simple API, it lists the orders of that reseller,
+// otherwise all that the caller may see.
 //
-// The server is asked to filter by what it knows (see [ServerFilter]); whatever it
-// makes of it, only orders that match are yielded. Orders that it was asked to leave out
-// are reported, see [commerce.Query]; one whose status is missing or unknown is yielded
-// with Problems. If the server returned orders but none that it was asked for, that is an
-// error. See [Client.List] for how the list is walked.
+// The server is asked to filter where it can (see [ServerFilter]), and the client checks the
+// result: only orders that match are yielded. Orders that the server should have left out are
+// reported, see [commerce.Query]; an order whose status is missing or unknown is yielded with
+// Problems. If the server returned orders and none of them matches, the list ends with an
+// error. See [Client.List] for what happens while orders change.
 //
-// Simple API cannot sort, so that all orders that match are held in memory before
-// the first is yielded: count half a KiB an order and its JSON. Where that is
-// too much, narrow the time of placing, or use List.
+// Simple API cannot sort, so all matching orders are held in memory before the first is
+// yielded: half a KiB per order, and its JSON. If that is too much, limit PlacedFrom and
+// PlacedTo, or use List.
 //
-// The listed orders are without subscriptions, transitions and failure; reading one
-// gives the first of these. An error ends the sequence. Ranging over it again lists
-// anew.
+// Listed orders have no subscriptions, transitions or failure; reading an order adds its
+// subscriptions. An error ends the sequence. Ranging over it again lists the orders again.
 func (c *Client) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		orders, err := c.collect(ctx, &q)
@@ -81,13 +80,13 @@ func (c *Client) collect(ctx context.Context, q *commerce.Query) ([]*commerce.Or
 	return orders, nil
 }
 
-// older sorts by time, and then by id, which is a number.
+// older compares by PlacedAt and then by id, which is a number.
 func older(a, b *commerce.Order) int {
 	return cmp.Or(a.PlacedAt.Compare(b.PlacedAt), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 }
 
-// options are the conditions of a query that the server is asked to check. They let
-// through at least what the query asks for.
+// options returns the conditions that the server is asked to check. They select at least the
+// orders that the query selects.
 func (c *Client) options(q *commerce.Query) ListOptions {
 	opts := ListOptions{Reseller: q.Account}
 	if !c.off[FilterStatus] {
@@ -101,15 +100,15 @@ func (c *Client) options(q *commerce.Query) ListOptions {
 	}
 	if !c.off[FilterPlaced] {
 		if !q.PlacedFrom.IsZero() {
-			opts.CreatedFrom = q.PlacedFrom.Add(-time.Second) // should the server leave the bound out
+			opts.CreatedFrom = q.PlacedFrom.Add(-time.Second) // in case the server excludes the limit itself
 		}
 		opts.CreatedTo = q.PlacedTo
 	}
 	return opts
 }
 
-// asked are the conditions of a query that the server is asked to check by some options.
-// Whether it includes the bounds of a time is not published.
+// asked returns the part of a query that opts ask the server to check. Whether the server
+// includes the limits of a time is not published.
 func asked(q *commerce.Query, opts *ListOptions) commerce.Query {
 	var asked commerce.Query
 	if opts.StatusCode != "" {
@@ -127,7 +126,7 @@ func asked(q *commerce.Query, opts *ListOptions) commerce.Query {
 	return asked
 }
 
-// statusWord is the word of an order's status, as it was sent.
+// statusWord returns the word of an order's status as sent.
 func statusWord(o *commerce.Order) string {
 	r, err := fields.Of(o.Raw)
 	if err != nil {
@@ -136,7 +135,7 @@ func statusWord(o *commerce.Order) string {
 	return r.Text("status")
 }
 
-// word is the one that covers all of the statuses; "" if there is none.
+// word returns the one word that covers all statuses, or "" if there is none.
 func (c *Client) word(statuses []commerce.Status) (word string) {
 	for i, s := range statuses {
 		w := c.words[s]
@@ -148,8 +147,8 @@ func (c *Client) word(statuses []commerce.Status) (word string) {
 	return word
 }
 
-// Order reads one order, with its subscriptions where it has them already. It
-// tells neither failure nor transitions, since Simple API does not.
+// Order reads one order, with its subscriptions if it already has some. Failure and
+// Transitions stay empty, because Simple API does not report them.
 func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	elem, err := rest.PathEscape(id)
 	if err != nil {
@@ -166,7 +165,7 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	case o.ID == "":
 		err = errors.New(strings.Join(o.Problems, "; "))
 	case o.ID != id:
-		err = fmt.Errorf("another one came back, %q", o.ID)
+		err = fmt.Errorf("the server returned order %q instead", o.ID)
 	}
 	if err != nil {
 		return nil, answered(opRead, resp, fmt.Errorf("order %q: %w", id, err))
@@ -175,8 +174,8 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	return o, nil
 }
 
-// unwrap takes an order out of {"data":{…}}: the schema of the specification shows it
-// bare, its links find it under data.
+// unwrap returns the order inside {"data":{…}}, or raw itself: the schema of the specification
+// has no data, but its links do.
 func unwrap(raw json.RawMessage) json.RawMessage {
 	r, err := fields.Of(raw)
 	if err != nil || r.Text("id") != "" || r.Err() != nil {

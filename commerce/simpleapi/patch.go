@@ -14,21 +14,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Patch is what can be changed of an order. At least one field must be set.
+// Patch is a change of an order. At least one field must be set.
 type Patch struct {
-	// StatusCode is the status to move the order to; empty leaves it. The
-	// documented example is "CL"; that "PD" is taken is inferred.
+	// StatusCode is the new status; empty means no change. The documented example is "CL";
+	// that "PD" is accepted is inferred.
 	StatusCode commerce.Status `json:"statusCode,omitempty"`
-	// CreditCheck says whether the customer's credit is checked while the order is
-	// processed; nil leaves it.
+	// CreditCheck sets whether the customer's credit is checked while the order is
+	// processed; nil means no change.
 	CreditCheck *bool `json:"creditCheck,omitempty"`
 }
 
-// Push moves an order to a status, by PATCH /orders/{id}. The call is documented, that it accepts
-// PD is inferred (commerce/WIRE.md#3). The client sends what it is told, once: Simple API does not
-// tell which moves an order offers. When it returns nil, provisioning has been asked for, not done.
-// After an error look at its Delivery: unless that is NotSent or Refused, the order may have been
-// moved.
+// Push moves an order to a status with PATCH /orders/{id}. The call is documented; that it
+// accepts PD is inferred (commerce/WIRE.md#3). It is sent at most once. A nil error means that
+// provisioning was requested, not that it is done. After an error whose Delivery is neither
+// NotSent nor Refused, the order may have been moved.
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	if to == "" {
 		return notSent(opPush, fmt.Errorf("the status is missing: it must be letters and digits, such as %q", commerce.StatusPaid))
@@ -37,9 +36,9 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	return err
 }
 
-// Patch changes an order and returns it as the server answered. It is sent once;
-// see [Client.Push] for its errors. An answer of success that holds no order is an
-// error with Delivery unknown: read the order.
+// Patch changes an order and returns the order in the answer. It is sent at most once; see
+// [Client.Push] for its errors. A successful answer without an order is an error with Delivery
+// unknown: read the order.
 func (c *Client) Patch(ctx context.Context, id string, p Patch) (*commerce.Order, error) {
 	resp, answer, err := c.patch(ctx, opPatch, id, p)
 	if err != nil {
@@ -54,7 +53,7 @@ func (c *Client) Patch(ctx context.Context, id string, p Patch) (*commerce.Order
 	return o, nil
 }
 
-// patch sends a change, once, and returns the whole answer.
+// patch sends a change once and returns the answer.
 func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Response, []byte, error) {
 	elem, err := rest.PathEscape(id)
 	switch {
@@ -79,7 +78,7 @@ func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Respo
 		return nil, nil, convert(ctx, op, err)
 	}
 	if rest.IsPage(answer) {
-		return nil, nil, answered(op, resp, fmt.Errorf("%w: the answer is a page: a proxy or a login may have answered in the place of Commerce", commerce.ErrUnavailable))
+		return nil, nil, answered(op, resp, fmt.Errorf("%w: the answer is a page: a proxy or a login page may have answered instead of Commerce", commerce.ErrUnavailable))
 	}
 	return resp, answer, nil
 }

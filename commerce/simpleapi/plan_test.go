@@ -14,7 +14,7 @@ import (
 
 // What Simple API does not tell, the operator has to: which orders are worth
 // another try, and by which status.
-func TestAPlanNeedsTheOperatorsWord(t *testing.T) {
+func TestPlanNeedsNamedOrders(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, func(r *http.Request) (*http.Response, error) {
 		order := func(id string) string {

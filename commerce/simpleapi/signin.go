@@ -18,39 +18,39 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// GatewayLogin is a user of Simple API.
+// GatewayLogin is the login of a user of Simple API.
 type GatewayLogin struct {
 	User     string
 	Password string
-	// Marketplace is the marketplace to sign in to, such as "us". Empty: not sent.
+	// Marketplace is the marketplace, such as "us"; empty if none is sent.
 	Marketplace string
 }
 
-// KeycloakLogin is a user of the provider's Keycloak.
+// KeycloakLogin is the login of a user of the provider's Keycloak.
 type KeycloakLogin struct {
-	// URL is where Keycloak is, up to /realms: "https://brand.example.net/auth".
+	// URL is the URL of Keycloak before /realms: "https://brand.example.net/auth".
 	URL   string
 	Realm string
-	// ClientID, and ClientSecret unless the client is a public one.
+	// ClientID and ClientSecret identify the client; a public client has no secret.
 	ClientID     string
 	ClientSecret string
 	User         string
 	Password     string
-	// Scope is "openid" if empty.
+	// Scope is the requested scope. Default: "openid".
 	Scope string
 }
 
-// Format keeps the password out of every kind of print.
+// Format implements fmt.Formatter: it does not print the password.
 func (l GatewayLogin) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "GatewayLogin(%s)", l.User)
 }
 
-// Format keeps the secrets out of every kind of print.
+// Format implements fmt.Formatter: it does not print the secrets.
 func (l KeycloakLogin) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "KeycloakLogin(%s at %s)", l.User, l.URL)
 }
 
-// signIn fetches tokens by one request.
+// signIn fetches tokens with one request.
 type signIn struct {
 	client *rest.Client
 	req    rest.Request
@@ -110,8 +110,8 @@ func (l KeycloakLogin) signIn(base rest.Config) (*signIn, error) {
 	return s, nil
 }
 
-// newSignIn makes a client of its own for the tokens, set up as the other one. A
-// login changes nothing, so it is retried as a read is; not for long, as calls wait.
+// newSignIn returns a separate client for tokens with the same settings. A login changes
+// nothing, so it is retried like a read, but not for long, because calls wait for it.
 func newSignIn(base rest.Config, req rest.Request) (*signIn, error) {
 	base.MaxWait = min(base.MaxWait, 10*time.Second)
 	base.Refused = apiRefuses // WithRefusals is about pushes
@@ -123,7 +123,7 @@ func newSignIn(base rest.Config, req rest.Request) (*signIn, error) {
 	return &signIn{client, req}, nil
 }
 
-// token fetches a token, and tells how long it lives.
+// token fetches a token and returns it with its lifetime.
 func (s *signIn) token(ctx context.Context) (string, time.Duration, error) {
 	var raw json.RawMessage
 	resp, err := s.client.JSON(ctx, s.req, &raw)
@@ -137,13 +137,13 @@ func (s *signIn) token(ctx context.Context) (string, time.Duration, error) {
 	token := cmp.Or(r.Text("token"), r.Text("access_token"))
 	life := lifetime(cmp.Or(r.Text("expiresInSeconds"), r.Text("expires_in")))
 	if token == "" || r.Err() != nil {
-		return "", 0, noToken(resp) // the error of a field would show it
+		return "", 0, noToken(resp) // the error of a field could show the token
 	}
 	return token, life, nil
 }
 
-// lifetime reads seconds. What it cannot read is not told: the token is then used
-// until it is refused.
+// lifetime parses seconds. It returns 0 for an unknown lifetime: the token is then used until
+// it is refused.
 func lifetime(seconds string) time.Duration {
 	const most = 365 * 24 * 3600 // keeps the product in range
 	n, err := number.ParseFloat(seconds, 64)
@@ -157,7 +157,7 @@ func refusedLogin(ctx context.Context, err error) *commerce.Error {
 	e := convert(ctx, opToken, err)
 	switch {
 	case e.HTTPStatus >= 200 && e.HTTPStatus <= 299:
-		// Whatever the answer is, it may hold a part of a token.
+		// The answer may contain a part of a token.
 		e.Body, e.Code, e.Message = "", "", ""
 		e.Err = fmt.Errorf("%w: %w", commerce.ErrUnavailable, errNoToken)
 	case e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden || e.HTTPStatus == http.StatusBadRequest:
@@ -166,7 +166,7 @@ func refusedLogin(ctx context.Context, err error) *commerce.Error {
 	return e
 }
 
-var errNoToken = errors.New("the answer holds no token: is the URL right?")
+var errNoToken = errors.New("the answer has no token: is the URL right?")
 
 func noToken(resp *rest.Response) *commerce.Error {
 	return &commerce.Error{Op: opToken, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader), Err: errNoToken}

@@ -63,7 +63,7 @@ func (g *gateway) answer(r *http.Request) (*http.Response, error) {
 	return httpmock.NewStringResponse(200, `{"id":1}`), nil
 }
 
-func TestTheGatewayLoginIsTheOneOfTheSpecification(t *testing.T) {
+func TestGatewayToken(t *testing.T) {
 	t.Parallel()
 	body := golden(t, "token_gateway.json")
 	c, seen := clientWith(t, simpleapi.GatewayToken(key, gatewayLogin), func(r *http.Request) (*http.Response, error) {
@@ -86,7 +86,7 @@ func TestTheGatewayLoginIsTheOneOfTheSpecification(t *testing.T) {
 	require.Equal(t, []string{`POST /marketplace/token {"marketplace":"us"}`, "GET /marketplace/orders/1", "GET /marketplace/orders/1"}, seen.all())
 }
 
-func TestTheKeycloakLoginIsAFormOfItsOwnServer(t *testing.T) {
+func TestKeycloakToken(t *testing.T) {
 	t.Parallel()
 	body := golden(t, "token_keycloak.json")
 	c, seen := clientWith(t, simpleapi.KeycloakToken(key, keycloakLogin), func(r *http.Request) (*http.Response, error) {
@@ -119,7 +119,7 @@ func TestTheKeycloakLoginIsAFormOfItsOwnServer(t *testing.T) {
 	require.Contains(t, seen.all()[0], "POST /auth/realms/sr-1%207/protocol/openid-connect/token ")
 }
 
-func TestATokenIsReplacedBeforeItExpires(t *testing.T) {
+func TestTokenIsReplacedBeforeItExpires(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name       string
@@ -154,7 +154,7 @@ func TestATokenIsReplacedBeforeItExpires(t *testing.T) {
 // wait lets the time of a synctest bubble pass.
 func wait(d time.Duration) { <-time.After(d) }
 
-func TestATokenThatDoesNotTellItsLifeIsKeptUntilRefused(t *testing.T) {
+func TestTokenWithoutLifetimeIsKeptUntilRefused(t *testing.T) {
 	t.Parallel()
 	for _, life := range []string{`null`, `0`, `-1`, `"soon"`, `1e300`} {
 		synctest.Test(t, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestATokenThatDoesNotTellItsLifeIsKeptUntilRefused(t *testing.T) {
 	}
 }
 
-func TestManyCallersLeadToOneLogin(t *testing.T) {
+func TestLoginIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &gateway{life: time.Hour}
@@ -205,7 +205,7 @@ func TestManyCallersLeadToOneLogin(t *testing.T) {
 	})
 }
 
-func TestARefusedChangeIsNotSentAgain(t *testing.T) {
+func TestRefusedChangeIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{401, 403} {
 		fetched, refuse := 0, true
@@ -227,7 +227,7 @@ func TestARefusedChangeIsNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestALoginIsTriedAgain(t *testing.T) {
+func TestLoginIsRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &gateway{life: time.Hour, lost: 2}
@@ -245,7 +245,7 @@ func TestALoginIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestALoginThatFailsSaysWhyAndNoMore(t *testing.T) {
+func TestLoginErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
@@ -257,13 +257,13 @@ func TestALoginThatFailsSaysWhyAndNoMore(t *testing.T) {
 			"get token: HTTP 401 Unauthorized: invalid_grant: Invalid user credentials: the login was refused: check user, password, client and subscription key"},
 		{"too many logins", withHeader(answers(429, ""), "Retry-After", "120"), commerce.ErrRateLimited, "HTTP 429"},
 		{"no connection", fails(errors.New("no route to host")), commerce.ErrUnavailable, "no route to host"},
-		{"a page", answers(200, "<html>very-secret-token"), commerce.ErrUnavailable, "the answer holds no token: is the URL right?"},
-		{"half an answer", answers(200, `{"token":"very-secret-token`), commerce.ErrUnavailable, "the answer holds no token"},
-		{"another answer", answers(200, `["very-secret-token"]`), nil, "the answer holds no token"},
-		{"an odd token", answers(200, `{"token":["very-secret-token"]}`), nil, "the answer holds no token"},
-		{"an odd life", answers(200, `{"token":"very-secret-token","expires_in":{}}`), nil, "the answer holds no token"},
+		{"a page", answers(200, "<html>very-secret-token"), commerce.ErrUnavailable, "the answer has no token: is the URL right?"},
+		{"half an answer", answers(200, `{"token":"very-secret-token`), commerce.ErrUnavailable, "the answer has no token"},
+		{"another answer", answers(200, `["very-secret-token"]`), nil, "the answer has no token"},
+		{"an odd token", answers(200, `{"token":["very-secret-token"]}`), nil, "the answer has no token"},
+		{"an odd life", answers(200, `{"token":"very-secret-token","expires_in":{}}`), nil, "the answer has no token"},
 		{"a token with a line break", answers(200, `{"token":"very-secret-token\n"}`), nil, "was it read with its line break?"},
-		{"an empty token", answers(200, `{"token":""}`), nil, "the answer holds no token"},
+		{"an empty token", answers(200, `{"token":""}`), nil, "the answer has no token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -308,7 +308,7 @@ func echo(status int) answer {
 	}
 }
 
-func TestNoErrorAndNoLogHoldsASecret(t *testing.T) {
+func TestErrorsAndLogsContainNoSecret(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"very-secret", "very+secret", "p&ssword", "p%26ssword", url.QueryEscape(password), "YXBpQGFjbWU6"} // the last is "api@acme:" in base64
 	for name, auth := range map[string]simpleapi.Auth{

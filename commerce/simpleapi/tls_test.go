@@ -15,7 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
-func TestAClientCertificateAndAPrivateAuthorityReachTheServer(t *testing.T) {
+func TestWithTLSFiles(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -34,7 +34,7 @@ func TestReplace(t *testing.T) {
 	require.Equal(t, fs.FileMode(0o644), info.Mode().Perm())
 }
 
-func TestReplaceKeepsWhatItCannotReplace(t *testing.T) {
+func TestReplaceErrorKeepsTheFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "taken")
 	require.NoError(t, os.MkdirAll(filepath.Join(path, "by a directory"), 0o755))
@@ -167,7 +167,7 @@ func TestAbortLeavesNothing(t *testing.T) {
 	requireFile(t, path, "old")
 }
 
-func TestOpenFileRefusesWhatIsNoRegularFile(t *testing.T) {
+func TestOpenFileRejectsIrregularFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file, link, dangling := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "dangling")
@@ -191,9 +191,9 @@ func TestOpenFileRefusesWhatIsNoRegularFile(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// TestFilesAreWrittenHere finds in the source of the library who writes files without
+// TestAllFilesAreWrittenByDurable finds in the source of the library who writes files without
 // this package.
-func TestFilesAreWrittenHere(t *testing.T) {
+func TestAllFilesAreWrittenByDurable(t *testing.T) {
 	t.Parallel()
 	allowed := []string{
 		"internal/durable",                    // this package

@@ -18,7 +18,7 @@ func of(t *testing.T, raw string) *fields.Reader {
 	return r
 }
 
-func TestOnlyAnObjectHasFields(t *testing.T) {
+func TestOfRejectsOtherValues(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{"", "null", "[]", "1", `"a"`, "{"} {
 		_, err := fields.Of(json.RawMessage(raw))
@@ -26,7 +26,7 @@ func TestOnlyAnObjectHasFields(t *testing.T) {
 	}
 }
 
-func TestWhatIsAbsentOrNullIsZero(t *testing.T) {
+func TestAbsentOrNullFieldsAreZero(t *testing.T) {
 	t.Parallel()
 	r := of(t, `{"a":null}`)
 	for _, key := range []string{"a", "b"} {
@@ -40,7 +40,7 @@ func TestWhatIsAbsentOrNullIsZero(t *testing.T) {
 	require.True(t, d.IsZero())
 }
 
-func TestReader_reads_the_other_fields_after_a_problem(t *testing.T) {
+func TestReaderContinuesAfterAProblem(t *testing.T) {
 	t.Parallel()
 	r := of(t, `{"at":"noon","list":{"a":1},"good":"a","ids":["a",{},"b",[]]}`)
 	require.Zero(t, r.Time("at"))
@@ -61,7 +61,7 @@ func TestReader_reads_the_other_fields_after_a_problem(t *testing.T) {
 	require.EqualError(t, r.Err(), r.Problems()[0])
 }
 
-func TestRowIDs_are_the_same_when_a_page_is_read_again(t *testing.T) {
+func TestRowIDsAreStable(t *testing.T) {
 	t.Parallel()
 	page := func() (ids []string) {
 		var rows fields.RowIDs
@@ -75,7 +75,7 @@ func TestRowIDs_are_the_same_when_a_page_is_read_again(t *testing.T) {
 	require.Len(t, map[string]bool{ids[0]: true, ids[1]: true, ids[2]: true}, 3)
 }
 
-func TestTimesOfAllShapesAreUTC(t *testing.T) {
+func TestTime(t *testing.T) {
 	t.Parallel()
 	want := time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)
 	for _, s := range []string{
@@ -86,7 +86,7 @@ func TestTimesOfAllShapesAreUTC(t *testing.T) {
 	}
 }
 
-func TestDecimalsAreExactAndBounded(t *testing.T) {
+func TestDecimal(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{`"1234567890123456.70"`: "1234567890123456.7", `0.10`: "0.1", `1e2`: "100", `""`: "0"} {
 		d, err := fields.Decimal(json.RawMessage(raw))

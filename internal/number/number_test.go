@@ -14,7 +14,7 @@ import (
 
 const tooLong = "a number must have at most 64 characters, not 1048576"
 
-func TestParsersRefuseLongNumbersBeforeParsing(t *testing.T) {
+func TestParsersRejectLongNumbers(t *testing.T) {
 	long := strings.Repeat("9", 1<<20)
 	for name, parse := range map[string]func() error{
 		"Atoi":       func() error { _, err := number.Atoi(long); return err },
@@ -29,7 +29,7 @@ func TestParsersRefuseLongNumbersBeforeParsing(t *testing.T) {
 	}
 }
 
-func TestParsersReadWhatStrconvReads(t *testing.T) {
+func TestParsersAgreeWithStrconv(t *testing.T) {
 	t.Parallel()
 	n, err := number.Atoi("-12")
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestParsersReadWhatStrconvReads(t *testing.T) {
 	require.InDelta(t, 1.5, f, 0)
 }
 
-func TestDecimalKeepsItsPlaces(t *testing.T) {
+func TestDecimalKeepsPlaces(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"12.50": "12.50", "-0.07": "-0.07", "1e2": "100", "1.5e1": "15", "0": "0", "0.00": "0.00", "1e-60": "0." + strings.Repeat("0", 59) + "1",
@@ -74,7 +74,7 @@ func TestDecimalKeepsItsPlaces(t *testing.T) {
 	}
 }
 
-func TestTextRefusesHugeNumbersWithoutWritingThem(t *testing.T) {
+func TestTextRejectsHugeNumbers(t *testing.T) {
 	t.Parallel()
 	for _, d := range []decimal.Decimal{
 		decimal.New(1, 1<<31-1), decimal.New(1, -1<<31), decimal.New(10, 64), decimal.New(1, -64),
@@ -85,7 +85,7 @@ func TestTextRefusesHugeNumbersWithoutWritingThem(t *testing.T) {
 	}
 }
 
-func TestCheckJSONNamesThePlace(t *testing.T) {
+func TestCheckJSON(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("9", 1<<20)
 	require.EqualError(t, number.CheckJSON([]byte(`{"a":1,"b":`+long+`}`)), "byte 12: "+tooLong)

@@ -192,7 +192,7 @@ func statusPage(t *testing.T) func(context.Context, string) error {
 	}
 }
 
-func TestNoPlaceParsesALongNumber(t *testing.T) {
+func TestAllParsersRejectLongNumbers(t *testing.T) {
 	const size = 1<<20 - 4096 // some files have at most 1 MiB
 	long := strings.Repeat("9", size)
 	for name, read := range places(t) {

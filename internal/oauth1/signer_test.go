@@ -56,7 +56,7 @@ func members(t testing.TB, header string) map[string]string {
 	return m
 }
 
-func TestTheSignaturesAreThoseOfOtherImplementations(t *testing.T) {
+func TestSignatureVectors(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("testdata/vectors.json")
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func TestTheSignaturesAreThoseOfOtherImplementations(t *testing.T) {
 	}
 }
 
-func TestTheHeaderHasTheFormOfTheVendorsSample(t *testing.T) {
+func TestHeaderFormat(t *testing.T) {
 	t.Parallel()
 	r := request(t, "GET", "https://host/aps/2/services/order-manager/orders?like(orderNumber,*CL000058)")
 	require.NoError(t, signer(t, "key", "sec").SignAt(r, "abc", time.Unix(1700000000, 0)))
@@ -87,7 +87,7 @@ func TestTheHeaderHasTheFormOfTheVendorsSample(t *testing.T) {
 		`oauth_nonce="abc",oauth_version="1.0",oauth_signature="Zdx5SoEfNg6aoXvZguHO%2Bh6TpxI%3D"`, r.Header.Get("Authorization"))
 }
 
-func TestAPlusIsAPlusWhenAskedFor(t *testing.T) {
+func TestWithLiteralPlus(t *testing.T) {
 	t.Parallel()
 	literal := signer(t, "key", "sec").WithLiteralPlus()
 	written, err := literal.BaseString(request(t, "GET", "https://host/x?sort(+orderDate)"))
@@ -125,7 +125,7 @@ func received(t testing.TB, r *http.Request, secret string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func TestWhatIsSignedIsWhatTheServerGets(t *testing.T) {
+func TestSignatureMatchesTheReceivedRequest(t *testing.T) {
 	t.Parallel()
 	type verdict struct{ got, want, nonce string }
 	verdicts := make(chan verdict, 1)
@@ -155,7 +155,7 @@ func TestWhatIsSignedIsWhatTheServerGets(t *testing.T) {
 	}
 }
 
-func TestEveryTryHasItsOwnNonceAndTime(t *testing.T) {
+func TestEachTryHasItsOwnNonceAndTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var stamps []string
@@ -178,7 +178,7 @@ func TestEveryTryHasItsOwnNonceAndTime(t *testing.T) {
 	})
 }
 
-func TestARefusedKeyIsNotTriedAgain(t *testing.T) {
+func TestRefusedKeyIsNotRetried(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(401, ""))
@@ -189,7 +189,7 @@ func TestARefusedKeyIsNotTriedAgain(t *testing.T) {
 	require.Equal(t, 1, mock.GetTotalCallCount())
 }
 
-func TestNewRefusesWhatCannotBeAKey(t *testing.T) {
+func TestNewRejectsBadKeys(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ key, secret, want string }{
 		{"", "hunter2", "the consumer key is empty"},
@@ -205,7 +205,7 @@ func TestNewRefusesWhatCannotBeAKey(t *testing.T) {
 	}
 }
 
-func TestApplyRefusesWhatItCannotSign(t *testing.T) {
+func TestApplyErrors(t *testing.T) {
 	t.Parallel()
 	form := request(t, "POST", "https://host/x")
 	form.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
@@ -223,7 +223,7 @@ func TestApplyRefusesWhatItCannotSign(t *testing.T) {
 	}
 }
 
-func TestAPrintOfTheSignerHasNoSecret(t *testing.T) {
+func TestPrintedSignerHasNoSecret(t *testing.T) {
 	t.Parallel()
 	s := signer(t, "key", "hunter2hunter2")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {

@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-func TestATokenIsReplacedInTime(t *testing.T) {
+func TestExpiringTokenIsReplacedInTime(t *testing.T) {
 	t.Parallel()
 	for life, kept := range map[time.Duration]time.Duration{
 		time.Hour:        55 * time.Minute,
@@ -52,7 +52,7 @@ func TestATokenIsReplacedInTime(t *testing.T) {
 	require.ErrorContains(t, err, "the token function is missing")
 }
 
-func TestARenewalThatFailsIsTriedAgainByTheNextCall(t *testing.T) {
+func TestFailedRenewalIsRetriedByNextCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := false
@@ -78,7 +78,7 @@ func TestARenewalThatFailsIsTriedAgainByTheNextCall(t *testing.T) {
 	})
 }
 
-func TestABusyServerThatDoesNotSayForHowLong(t *testing.T) {
+func TestTooManyRequestsWithoutRetryAfter(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		status int
@@ -97,7 +97,7 @@ func TestABusyServerThatDoesNotSayForHowLong(t *testing.T) {
 	}
 }
 
-func TestSecretsOfABodyStaySecretHoweverShort(t *testing.T) {
+func TestShortSecretsOfABodyAreRemoved(t *testing.T) {
 	t.Parallel()
 	var logged bytes.Buffer
 	c, _ := client(t, func(int, *http.Request) (*http.Response, error) {

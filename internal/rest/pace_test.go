@@ -53,7 +53,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func fine(int) (int, string) { return http.StatusNoContent, "" }
 
-func TestAPaceSpacesTheCallsThatShareIt(t *testing.T) {
+func TestPaceSpacesCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		call, at := paced(t, 3, fine)
@@ -75,7 +75,7 @@ func TestAPaceSpacesTheCallsThatShareIt(t *testing.T) {
 	})
 }
 
-func TestARetryAfterHoldsBackAllThatShareThePace(t *testing.T) {
+func TestPaceHonorsRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		call, at := paced(t, 0, func(n int) (int, string) {
@@ -95,7 +95,7 @@ func TestARetryAfterHoldsBackAllThatShareThePace(t *testing.T) {
 	})
 }
 
-func TestAPauseThatIsTooLongIsAnErrorAtOnce(t *testing.T) {
+func TestPaceRejectsLongPauses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		call, at := paced(t, 0, func(n int) (int, string) {
@@ -118,7 +118,7 @@ func TestAPauseThatIsTooLongIsAnErrorAtOnce(t *testing.T) {
 	})
 }
 
-func TestACallerWhoGivesUpWhileHeldBackHasSentNothing(t *testing.T) {
+func TestPaceHonorsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		call, at := paced(t, 0.1, fine)
@@ -134,7 +134,7 @@ func TestACallerWhoGivesUpWhileHeldBackHasSentNothing(t *testing.T) {
 	})
 }
 
-func TestAPaceThatIsNoneIsRefused(t *testing.T) {
+func TestNewPaceRejectsBadRates(t *testing.T) {
 	t.Parallel()
 	for _, perSecond := range []float64{-1, 1e-9, 1e9} {
 		_, err := rest.NewPace(perSecond)
@@ -158,7 +158,7 @@ func (slowLimiter) Blocked() bool                  { return true }
 
 // A look-up of two pages at a rate of a call in 50 seconds failed, because the wait for
 // the second page counted as time without an answer.
-func TestTurnMayTakeLongerThanATry(t *testing.T) {
+func TestRateLimitMayWaitLongerThanATry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		call, at := paced(t, 0, fine)

@@ -61,7 +61,7 @@ func restError(t *testing.T, err error) *rest.Error {
 	return e
 }
 
-func TestNewRefusesABadBaseURL(t *testing.T) {
+func TestNewRejectsBadBaseURLs(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ url, want string }{
 		{"", "is missing"},
@@ -82,7 +82,7 @@ func TestNewRefusesABadBaseURL(t *testing.T) {
 	require.ErrorContains(t, err, "negative")
 }
 
-func TestDoSendsWhatWasAskedFor(t *testing.T) {
+func TestDoSendsTheRequest(t *testing.T) {
 	t.Parallel()
 	for _, baseURL := range []string{"https://host.example", "https://host.example/", "https://host.example/a%2Fb/"} {
 		var got *http.Request
@@ -111,7 +111,7 @@ func TestDoSendsWhatWasAskedFor(t *testing.T) {
 	}
 }
 
-func TestDoRefusesWhatIsNotEscaped(t *testing.T) {
+func TestDoRejectsUnescapedRequests(t *testing.T) {
 	t.Parallel()
 	c, calls := client(t, func(int, *http.Request) (*http.Response, error) { return status(200, ""), nil })
 	for _, req := range []rest.Request{
@@ -158,7 +158,7 @@ func TestReadsAreRetried(t *testing.T) {
 	}
 }
 
-func TestNotEverythingIsRetried(t *testing.T) {
+func TestNoRetry(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{301, 400, 401, 403, 404, 409, 501} {
 		c, calls := client(t, func(int, *http.Request) (*http.Response, error) { return status(code, "no"), nil })
@@ -181,7 +181,7 @@ func TestNotEverythingIsRetried(t *testing.T) {
 	}
 }
 
-func TestRetriesEnd(t *testing.T) {
+func TestMaxTries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, calls := client(t, func(int, *http.Request) (*http.Response, error) { return status(502, "<html>"), nil },
@@ -229,7 +229,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestACancelledWaitReturnsAtOnce(t *testing.T) {
+func TestCancelledWaitReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := client(t, func(int, *http.Request) (*http.Response, error) {
@@ -246,7 +246,7 @@ func TestACancelledWaitReturnsAtOnce(t *testing.T) {
 	})
 }
 
-func TestATryThatTakesTooLongIsTriedAgain(t *testing.T) {
+func TestTimeoutIsRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, calls := client(t, func(n int, r *http.Request) (*http.Response, error) {
@@ -269,7 +269,7 @@ func TestATryThatTakesTooLongIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestACancelledContextSendsNothing(t *testing.T) {
+func TestCancelledContextSendsNothing(t *testing.T) {
 	t.Parallel()
 	c, calls := client(t, func(int, *http.Request) (*http.Response, error) { return status(200, ""), nil })
 	ctx, cancel := context.WithCancel(t.Context())
@@ -280,7 +280,7 @@ func TestACancelledContextSendsNothing(t *testing.T) {
 	require.Zero(t, calls.Load())
 }
 
-func TestRedirectsAreNamedAndNotFollowed(t *testing.T) {
+func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	c, calls := client(t, func(int, *http.Request) (*http.Response, error) {
 		return withHeader(status(302, ""), "Location", "https://login.example/?session=hunter2"), nil
@@ -330,7 +330,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsTooLong(t *testing.T) {
+func TestMaxBody(t *testing.T) {
 	t.Parallel()
 	answer := func(int, *http.Request) (*http.Response, error) { return status(200, `"0123456"`), nil }
 	limit := func(n int64) func(*rest.Config) { return func(cfg *rest.Config) { cfg.MaxBody = n } }
@@ -351,7 +351,7 @@ func TestAnAnswerThatIsTooLong(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 }
 
-func TestAnAnswerThatBreaksOff(t *testing.T) {
+func TestTruncatedAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, calls := client(t, func(n int, _ *http.Request) (*http.Response, error) {
@@ -380,7 +380,7 @@ type errorReader struct{ err error }
 
 func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
-func TestNotSentNeedsProof(t *testing.T) {
+func TestNotSentRequiresProof(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -398,7 +398,7 @@ func TestNotSentNeedsProof(t *testing.T) {
 	}
 }
 
-func TestLogAndErrorsHoldNoSecrets(t *testing.T) {
+func TestLogAndErrorsContainNoSecrets(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2hunter2"
 	auth, err := rest.StaticAuth("Authorization", "ApiKey SU-1:"+secret)
@@ -426,7 +426,7 @@ func TestLogAndErrorsHoldNoSecrets(t *testing.T) {
 	}
 }
 
-func TestAGoodAnswerWithABadBodyIsAnError(t *testing.T) {
+func TestResponseFailed(t *testing.T) {
 	t.Parallel()
 	auth, err := rest.StaticAuth("APS-Token", "hunter2hunter2")
 	require.NoError(t, err)
@@ -461,7 +461,7 @@ func wants(token string) func(int, *http.Request) (*http.Response, error) {
 
 func withAuth(a rest.Auth) func(*rest.Config) { return func(cfg *rest.Config) { cfg.Auth = a } }
 
-func TestARefusedTokenIsRenewedOnce(t *testing.T) {
+func TestRefusedTokenIsRenewedOnce(t *testing.T) {
 	t.Parallel()
 	f, fetched := tokenFunc("old", "new")
 	auth, err := rest.TokenAuth("APS-Token", f)
@@ -480,7 +480,7 @@ func TestARefusedTokenIsRenewedOnce(t *testing.T) {
 	require.LessOrEqual(t, calls.Load(), int64(2))
 }
 
-func TestATokenFunctionThatHangsDoesNotHangTheCall(t *testing.T) {
+func TestHangingTokenFunctionTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fetched := 0
@@ -510,7 +510,7 @@ func (breaking) Apply(_ context.Context, r *http.Request) error {
 
 func (breaking) Renew(context.Context, *http.Request) bool { return true }
 
-func TestAHeaderWithALineBreakIsNeverSent(t *testing.T) {
+func TestHeaderWithLineBreakIsRejected(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range []rest.Config{
 		{BaseURL: base, Header: http.Header{"Aps-Subscription-Id": {"very-secret\n"}}},
@@ -531,7 +531,7 @@ func TestAHeaderWithALineBreakIsNeverSent(t *testing.T) {
 	require.Zero(t, calls.Load())
 }
 
-func TestAnUnsafeCallIsNotRepeatedWithTheNewToken(t *testing.T) {
+func TestUnsafeCallIsNotRepeatedWithNewToken(t *testing.T) {
 	t.Parallel()
 	f, _ := tokenFunc("old", "new")
 	auth, err := rest.TokenAuth("APS-Token", f)
@@ -544,7 +544,7 @@ func TestAnUnsafeCallIsNotRepeatedWithTheNewToken(t *testing.T) {
 	require.NoError(t, err, "the next call has the new token")
 }
 
-func TestManyCallersRenewOnce(t *testing.T) {
+func TestConcurrentCallersRenewOnce(t *testing.T) {
 	t.Parallel()
 	f, fetched := tokenFunc("old", "new")
 	auth, err := rest.TokenAuth("APS-Token", f)
@@ -570,7 +570,7 @@ func TestManyCallersRenewOnce(t *testing.T) {
 	require.EqualValues(t, 2, fetched.Load())
 }
 
-func TestATokenFunctionThatFails(t *testing.T) {
+func TestFailingTokenFunction(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		token string
@@ -612,7 +612,7 @@ func TestNoAuthSendsNoCredentials(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 }
 
-func TestAnEmptyPathIsTheBaseURLItself(t *testing.T) {
+func TestEmptyPathIsTheBaseURL(t *testing.T) {
 	t.Parallel()
 	for _, given := range []string{base, base + "/"} {
 		c, _ := client(t, func(_ int, r *http.Request) (*http.Response, error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-func TestABasicPasswordIsSentAndNotShown(t *testing.T) {
+func TestBasicAuthSendsAndHidesThePassword(t *testing.T) {
 	t.Parallel()
 	const password = "pass: wörd-42"
 	auth, err := rest.BasicAuth("operator", password)
@@ -33,7 +33,7 @@ func TestABasicPasswordIsSentAndNotShown(t *testing.T) {
 	}
 }
 
-func TestBasicAuthRefuses(t *testing.T) {
+func TestBasicAuthRejectsBadArguments(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, password, want string }{
 		{"", "hunter2", "the user name is empty"},
@@ -47,7 +47,7 @@ func TestBasicAuthRefuses(t *testing.T) {
 	}
 }
 
-func TestASignatureIsNotShownButWhatExplainsItsRefusalIs(t *testing.T) {
+func TestErrorsHideTheSignatureOnly(t *testing.T) {
 	t.Parallel()
 	auth, err := oauth1.New("consumer/key", "consumer-secret")
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestASignatureIsNotShownButWhatExplainsItsRefusalIs(t *testing.T) {
 	require.Contains(t, shown, `oauth_signature_method="HMAC-SHA1",oauth_timestamp="`)
 }
 
-func TestASecretIsCutOutInEverySpelling(t *testing.T) {
+func TestSecretsAreRemovedInEverySpelling(t *testing.T) {
 	t.Parallel()
 	const secret = `pass/word+1="<&>"`
 	auth, err := rest.StaticAuth("APS-Token", secret)

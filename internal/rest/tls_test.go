@@ -52,7 +52,7 @@ func loadTLS(certFile, keyFile, caFile string) (*tls.Config, error) {
 	return cfg.TLS, err
 }
 
-func TestAClientCertificateAndAPrivateAuthority(t *testing.T) {
+func TestLoadTLS(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	settings, err := loadTLS(ca.Client("operator"))
@@ -67,7 +67,7 @@ func TestAClientCertificateAndAPrivateAuthority(t *testing.T) {
 	}
 }
 
-func TestATrustThatFailsSendsNothingAndSaysWhatToDo(t *testing.T) {
+func TestCertificateErrors(t *testing.T) {
 	t.Parallel()
 	ca, other := tlstest.New(t), tlstest.New(t)
 	cert, key, authority := ca.Client("operator")
@@ -106,7 +106,7 @@ func TestATrustThatFailsSendsNothingAndSaysWhatToDo(t *testing.T) {
 
 // With TLS 1.3 the refusal comes when the client has already sent its request. The
 // server here reads all of that, as it would get lost otherwise in a reset.
-func TestARefusedClientCertificateProvesThatTheRequestWasNotRead(t *testing.T) {
+func TestRefusedClientCertificateMeansNotSent(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	_, _, authority := ca.Client("operator")
@@ -151,7 +151,7 @@ func (o oldConnection) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, &net.OpError{Op: "remote error", Err: errors.New("tls: expired certificate")}
 }
 
-func TestARefusedCertificateProvesNothingOnAConnectionThatHasServed(t *testing.T) {
+func TestRefusedCertificateOnReusedConnection(t *testing.T) {
 	t.Parallel()
 	for _, reused := range []bool{false, true} {
 		c, err := rest.New(rest.Config{BaseURL: base, HTTP: &http.Client{Transport: oldConnection{reused}}})
@@ -162,7 +162,7 @@ func TestARefusedCertificateProvesNothingOnAConnectionThatHasServed(t *testing.T
 	}
 }
 
-func TestTLSSettingsAreGivenOnce(t *testing.T) {
+func TestSetTLSTwice(t *testing.T) {
 	t.Parallel()
 	var cfg rest.Config
 	require.ErrorContains(t, cfg.SetTLS(nil), "are nil")
@@ -170,7 +170,7 @@ func TestTLSSettingsAreGivenOnce(t *testing.T) {
 	require.ErrorContains(t, cfg.SetTLS(&tls.Config{MinVersion: tls.VersionTLS12}), "are given twice")
 }
 
-func TestTLSSettingsThatWouldDoNothingOrHarm(t *testing.T) {
+func TestNewRejectsUselessOrInsecureTLS(t *testing.T) {
 	t.Parallel()
 	good := &tls.Config{MinVersion: tls.VersionTLS12}
 	for _, tc := range []struct {
@@ -186,7 +186,7 @@ func TestTLSSettingsThatWouldDoNothingOrHarm(t *testing.T) {
 	}
 }
 
-func TestTLSSettingsAreCopiedAndGoWithAnHTTPClientWithoutTransport(t *testing.T) {
+func TestTLSSettingsAreCopied(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	settings, err := loadTLS(ca.Client("operator"))
@@ -201,7 +201,7 @@ func TestTLSSettingsAreCopiedAndGoWithAnHTTPClientWithoutTransport(t *testing.T)
 	require.Nil(t, given.Transport)
 }
 
-func TestLoadTLSSaysWhatIsWrongWithAFile(t *testing.T) {
+func TestLoadTLSErrors(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	cert, key, authority := ca.Client("operator")

@@ -33,7 +33,7 @@ func wireClient(t *testing.T, url string) *rest.Client {
 	return c
 }
 
-func TestARefusedConnectionSendsNothing(t *testing.T) {
+func TestRefusedConnectionMeansNotSent(t *testing.T) {
 	t.Parallel()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -43,7 +43,7 @@ func TestARefusedConnectionSendsNothing(t *testing.T) {
 	require.True(t, restError(t, err).NotSent)
 }
 
-func TestAFailedHandshakeSendsNothing(t *testing.T) {
+func TestFailedHandshakeMeansNotSent(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
@@ -57,7 +57,7 @@ func TestAFailedHandshakeSendsNothing(t *testing.T) {
 	require.Zero(t, calls.Load())
 }
 
-func TestAResetAfterTheRequestMayHaveBeenHandled(t *testing.T) {
+func TestResetAfterTheRequest(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -86,7 +86,7 @@ func TestAResetAfterTheRequestMayHaveBeenHandled(t *testing.T) {
 	require.EqualValues(t, 3, calls.Load(), "not even with a key that makes net/http think it may")
 }
 
-func TestATimeoutAfterTheRequestWasSent(t *testing.T) {
+func TestTimeoutAfterTheRequest(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,7 @@ func sortBy(p string) rql.Expr { return rql.Call("sort", rql.Val(p)) }
 
 // The queries are those of commerce/WIRE.md#2.2 to commerce/WIRE.md#2.7 and connect/WIRE.md#3, as
 // they go on the wire.
-func TestTheQueriesOfTheFacts(t *testing.T) {
+func TestKnownQueries(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name    string
@@ -116,7 +116,7 @@ func TestFormatText(t *testing.T) {
 		"or(eq(a,Zażółć),eq(b,\"two\nlines\")),everything()", got)
 }
 
-func TestFormatRefuses(t *testing.T) {
+func TestFormatErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name    string
@@ -195,7 +195,7 @@ func TestParseShortForms(t *testing.T) {
 	}
 }
 
-func TestParseSaysWhereAndWhatItExpected(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		dialect     rql.Dialect
@@ -280,7 +280,7 @@ func expr(d rql.Dialect, depth int) *rapid.Generator[rql.Expr] {
 	})
 }
 
-func TestParseReadsWhatFormatWrote(t *testing.T) {
+func TestParseReadsFormattedQueries(t *testing.T) {
 	t.Parallel()
 	for _, d := range []rql.Dialect{rql.Text, rql.Connect, rql.APS} {
 		t.Run(d.String(), func(t *testing.T) {

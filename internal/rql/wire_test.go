@@ -29,7 +29,7 @@ func onTheWire(t require.TestingT, raw string) string {
 // connectValues are the values of connect/WIRE.md#3, without and with quotes.
 var connectValues = regexp.MustCompile(`^(?:([\w\-*+\\][\w.\s\-:+@*\\]*)|"([^"]*)"|'([^']*)')(,|$)`)
 
-func TestConnectReadsEveryValueAsItWasMeant(t *testing.T) {
+func TestConnectRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		values := rapid.SliceOfN(value(rql.Connect), 1, 4).Draw(rt, "values")
@@ -55,7 +55,7 @@ func TestConnectReadsEveryValueAsItWasMeant(t *testing.T) {
 	})
 }
 
-func TestAPSReadsEveryValueAsItWasMeant(t *testing.T) {
+func TestAPSRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		values := rapid.SliceOfN(value(rql.APS), 1, 4).Draw(rt, "values")
