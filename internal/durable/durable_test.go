@@ -197,7 +197,7 @@ func TestAllFilesAreWrittenByDurable(t *testing.T) {
 	t.Parallel()
 	allowed := []string{
 		"internal/durable",                    // this package
-		"internal/tlstest", "examples", ".ci", // tests, and what shows how to use the library
+		"internal/testkit", "examples", ".ci", // tests, and what shows how to use the library
 		"resubmit/journal/create.go CreateTemp",  // linked to its name once it is whole
 		"resubmit/signingkey.go OpenFile",        // fails where something is, a link too
 		"resubmit/resubmittest", "commercetest/", // test systems
