@@ -190,12 +190,12 @@ func TestHandlersMountedAlone(t *testing.T) {
 	o := r.failed(commercetest.NewOrder{})
 	require.NoError(t, r.sys.AddFault(commercetest.Fault{Path: "/orders/*", Times: 1, Kind: commercetest.FaultStatus, Status: 503}))
 	for path, h := range map[string]http.Handler{"/RPC2": r.sys.Billing(), "/": r.sys.Billing()} {
-		res := through(t, h, http.MethodPost, path, execute("GetOrder_API", "<i4>"+o.InternalID+"</i4>"), nil)
+		res := serveBody(t, h, http.MethodPost, path, execute("GetOrder_API", "<i4>"+o.InternalID+"</i4>"), nil)
 		require.Contains(t, res, o.Number)
 	}
-	require.Contains(t, through(t, r.sys.Operations(), http.MethodPost, "/RPC2", userToken("1"), nil), "aps_token")
-	require.Contains(t, through(t, r.sys.SimpleAPI(), http.MethodGet, "/orders/1", "", nil), `"statusCode":503`)
-	require.Contains(t, through(t, r.sys.SimpleAPI(), http.MethodGet, "/orders/1", "", nil), "X-Subscription-Key")
+	require.Contains(t, serveBody(t, r.sys.Operations(), http.MethodPost, "/RPC2", userToken("1"), nil), "aps_token")
+	require.Contains(t, serveBody(t, r.sys.SimpleAPI(), http.MethodGet, "/orders/1", "", nil), `"statusCode":503`)
+	require.Contains(t, serveBody(t, r.sys.SimpleAPI(), http.MethodGet, "/orders/1", "", nil), "X-Subscription-Key")
 }
 
 func TestConfigRejectsInvalidLogins(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 )
 
-func through(t *testing.T, h http.Handler, method, path, body string, header map[string]string) string {
+func serveBody(t *testing.T, h http.Handler, method, path, body string, header map[string]string) string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	for name, value := range header {
@@ -152,35 +152,35 @@ func TestBillingFaults(t *testing.T) {
 	id, row := "<i4>"+o.InternalID+"</i4>", execute("GetOrder_API", "<i4>1</i4>")
 	signature := md5Of(o.InternalID + o.Number + "1772848800USD 12.50")
 	for name, test := range map[string]struct{ body, says string }{
-		"an unknown row":           {execute("GetOrder_API", "<i4>99999999</i4>"), "Table Order does not contain row with ID 99999999."},
-		"a row to change":          {change("99999999", "PD", signature), "Table Order does not contain row with ID 99999999."},
-		"a wrong signature":        {change(o.InternalID, "PD", "0123"), "the signature is not valid for the order with ID " + o.InternalID},
-		"an upper case signature":  {change(o.InternalID, "PD", strings.ToUpper(signature)), "signature is not valid"},
-		"a transition":             {change(o.InternalID, "CP", signature), `offers no transition to "CP"; it offers CL, PD`},
-		"another order of members": {change(o.InternalID, signature, "PD"), "no status has 32 letters"},
-		"no status":                {change(o.InternalID, "", signature), "[OrderID, NewOrderStatus, Signature]"},
-		"too few to change":        {execute("OrderStatusChange_API", id), "not 1 parameters"},
-		"none to change":           {execute("OrderStatusChange_API", ""), "not 0 parameters"},
-		"a text to change":         {execute("OrderStatusChange_API", "<string>x</string> <string>PD</string> <string>x</string>"), "not an integer"},
-		"a number as status":       {execute("OrderStatusChange_API", id+" <i4>1</i4> <string>x</string>"), "are strings"},
-		"too many":                 {execute("GetOrder_API", id+" "+id), "not 2 parameters"},
-		"a text":                   {execute("GetOrder_API", "<string>SO000001</string>"), "not an integer"},
-		"an unknown method":        {execute("OrderResubmit_API", id), `no method "OrderResubmit_API"`},
-		"an unknown server":        {strings.Replace(row, "BM", "TASKMAN", 1), `no server "TASKMAN"`},
-		"no server":                {strings.Replace(row, "Server", "server", 1), "Server is not a string"},
-		"no parameters":            {strings.Replace(row, "Params", "params", 1), "Params is not an array"},
-		"a language":               {execute("GetOrder_API", id, "<member><name>Lang</name><value><i4>1</i4></value></member>"), "Lang is not a string"},
-		"a call of its own":        {strings.Replace(row, ">Execute<", ">GetOrder_API<", 1), "call Execute"},
-		"two structs":              {strings.Replace(row, "<params>", "<params><param><value>x</value></param>", 1), "takes one struct"},
-		"no struct":                {"<methodCall><methodName>Execute</methodName><params><param><value>x</value></param></params></methodCall>", "takes one struct"},
-		"no XML":                   {"GET / please", "not XML"},
+		"an unknown row":                   {execute("GetOrder_API", "<i4>99999999</i4>"), "Table Order does not contain row with ID 99999999."},
+		"an unknown row to change":         {change("99999999", "PD", signature), "Table Order does not contain row with ID 99999999."},
+		"a wrong signature":                {change(o.InternalID, "PD", "0123"), "the signature is not valid for the order with ID " + o.InternalID},
+		"an upper case signature":          {change(o.InternalID, "PD", strings.ToUpper(signature)), "signature is not valid"},
+		"a transition that is not offered": {change(o.InternalID, "CP", signature), `offers no transition to "CP"; it offers CL, PD`},
+		"swapped parameters":               {change(o.InternalID, signature, "PD"), "no status has 32 letters"},
+		"no status":                        {change(o.InternalID, "", signature), "[OrderID, NewOrderStatus, Signature]"},
+		"too few parameters to change":     {execute("OrderStatusChange_API", id), "not 1 parameters"},
+		"no parameters to change":          {execute("OrderStatusChange_API", ""), "not 0 parameters"},
+		"a string as id to change":         {execute("OrderStatusChange_API", "<string>x</string> <string>PD</string> <string>x</string>"), "not an integer"},
+		"a number as status":               {execute("OrderStatusChange_API", id+" <i4>1</i4> <string>x</string>"), "are strings"},
+		"too many parameters":              {execute("GetOrder_API", id+" "+id), "not 2 parameters"},
+		"a string as id":                   {execute("GetOrder_API", "<string>SO000001</string>"), "not an integer"},
+		"an unknown method":                {execute("OrderResubmit_API", id), `no method "OrderResubmit_API"`},
+		"an unknown server":                {strings.Replace(row, "BM", "TASKMAN", 1), `no server "TASKMAN"`},
+		"no server":                        {strings.Replace(row, "Server", "server", 1), "Server is not a string"},
+		"no parameters":                    {strings.Replace(row, "Params", "params", 1), "Params is not an array"},
+		"a language that is a number":      {execute("GetOrder_API", id, "<member><name>Lang</name><value><i4>1</i4></value></member>"), "Lang is not a string"},
+		"another method than Execute":      {strings.Replace(row, ">Execute<", ">GetOrder_API<", 1), "call Execute"},
+		"two structs":                      {strings.Replace(row, "<params>", "<params><param><value>x</value></param>", 1), "takes one struct"},
+		"no struct":                        {"<methodCall><methodName>Execute</methodName><params><param><value>x</value></param></params></methodCall>", "takes one struct"},
+		"not XML":                          {"GET / please", "not XML"},
 	} {
 		require.Contains(t, fault(t, r.rpc("/billing/RPC2", test.body, nil)), test.says, name)
 	}
 	require.Zero(t, r.order(o.ID).Pushes)
-	require.Len(t, r.sys.Ledger(), 10, "each push that was tried, and no read")
+	require.Len(t, r.sys.Ledger(), 10, "all attempted pushes, and no reads")
 	for _, call := range r.sys.Ledger() {
-		require.NotEqual(t, commerce.Status(signature), call.To, "a signature is not for the ledger")
+		require.NotEqual(t, commerce.Status(signature), call.To, "the ledger contains no signature")
 	}
 	requireGolden(t, "fault.xml", r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>99999999</i4>"), nil))
 
@@ -266,15 +266,14 @@ func TestBillingLogin(t *testing.T) {
 func FuzzBilling(f *testing.F) {
 	f.Add(execute("GetOrder_API", "<i4>1000001</i4>"))
 	f.Add(change("1000001", "PD", "0123"))
-	sys, err := commercetest.New(commercetest.Config{})
-	require.NoError(f, err)
+	sys := newSystem(f, commercetest.Config{})
 	sys.Place(commercetest.NewOrder{FailWith: "x"})
 	require.NoError(f, sys.Step(f.Context()))
 	f.Fuzz(func(t *testing.T, body string) {
-		answer := through(t, sys.Billing(), http.MethodPost, "/RPC2", body, nil)
+		answer := serveBody(t, sys.Billing(), http.MethodPost, "/RPC2", body, nil)
 		require.Contains(t, answer, "<methodResponse>")
 		for _, o := range sys.Orders() {
-			require.Zero(t, o.Pushes, "nobody can guess a signature")
+			require.Zero(t, o.Pushes, "a signature cannot be guessed")
 		}
 	})
 }

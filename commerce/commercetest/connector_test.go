@@ -26,7 +26,7 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		typ   commerce.OrderType
-		spoil func(*fakeConnect)
+		setup func(*fakeConnect)
 		want  string
 	}{
 		{"a purchase", "SO", down, post},
@@ -34,17 +34,17 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 		{"a cancel", "CL", down, del},
 		{"a renewal", "RN", down, post},
 		{"a cancel whose look-up fails", "CL", noLookUp, del},
-		{"an error of Connect's own", "SO", answers(500, `{"error_code":"SYS_000"}`), post},
+		{"an error of Connect", "SO", answers(500, `{"error_code":"SYS_000"}`), post},
 		{"a refused key", "SO", answers(401, `{"error_code":"AUTH_001"}`), post},
-		{"a 400 that nobody knows", "SO", answers(400, `{"error_code":"VAL_001","errors":["the moon is wrong"]}`), post},
+		{"an unknown 400", "SO", answers(400, `{"error_code":"VAL_001","errors":["the moon is wrong"]}`), post},
 		{"a conflict without a request", "SO", answers(409, `{}`), post},
 		{"a page instead of a request", "SO", answers(404, `<html>`), post},
-		{"a 400 about the listing is a plain no", "SO", answers(400, `{"errors":["There is no listing."]}`), "[ProvisioningFailed] Provisioning: resource "},
+		{"a 400 about the listing is a refusal", "SO", answers(400, `{"errors":["There is no listing."]}`), "[ProvisioningFailed] Provisioning: resource "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
-			r.connect.set(test.spoil)
+			r.connect.set(test.setup)
 			o := r.sys.Place(commercetest.NewOrder{Type: test.typ})
 			r.step()
 			o = r.order(o.ID)
@@ -72,7 +72,7 @@ func TestConnectOutageWhileOrderWaits(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		heals bool
-		spoil func(*fakeConnect)
+		setup func(*fakeConnect)
 		want  commerce.Status
 	}{
 		{"as published", false, func(f *fakeConnect) { f.down = true }, commerce.StatusProvisioningFailed},
@@ -84,7 +84,7 @@ func TestConnectOutageWhileOrderWaits(t *testing.T) {
 			r := newRig(t, func(c *commercetest.Config) { c.AsyncHeals = test.heals })
 			o := r.sys.Place(commercetest.NewOrder{})
 			r.step()
-			r.connect.set(test.spoil)
+			r.connect.set(test.setup)
 			r.after(time.Minute)
 			require.Equal(t, test.want, r.order(o.ID).Status)
 			if test.want == commerce.StatusProvisioning {
@@ -155,10 +155,10 @@ func TestResubmissionReusesRequest(t *testing.T) {
 		{"a live purchase", commercetest.NewOrder{}, "pending", commerce.StatusProvisioning, "", 2},
 		{"an approved purchase", commercetest.NewOrder{}, "approved", commerce.StatusCompleted, "", 2},
 		{"a failed purchase fails again", commercetest.NewOrder{}, "failed", commerce.StatusProvisioningFailed, "[ProvisioningFailed]", 2},
-		{"a failed change is asked anew", commercetest.NewOrder{Type: "CH"}, "failed", commerce.StatusProvisioning, "", 2},
+		{"a failed change is requested again", commercetest.NewOrder{Type: "CH"}, "failed", commerce.StatusProvisioning, "", 2},
 		{"a live cancel", commercetest.NewOrder{Type: "CL"}, "pending", commerce.StatusProvisioning, "", 1},
 		{"an approved cancel", commercetest.NewOrder{Type: "CL"}, "approved", commerce.StatusCompleted, "", 1},
-		{"an old failed cancel is asked anew", commercetest.NewOrder{Type: "CL"}, "failed", commerce.StatusProvisioning, "", 2},
+		{"an old failed cancel is requested again", commercetest.NewOrder{Type: "CL"}, "failed", commerce.StatusProvisioning, "", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -210,7 +210,7 @@ func TestEarlierRequestDecidesWhetherOneIsCreated(t *testing.T) {
 		{"a resume after an approved one is new", connect.TypeResume, "approved", commerce.StatusProvisioning, 1},
 		{"a resume after a revoked one is new", connect.TypeResume, "revoked", commerce.StatusProvisioning, 1},
 		{"a live resume is awaited", connect.TypeResume, "pending", commerce.StatusProvisioning, 0},
-		{"a cancel after an approved one is the same", connect.TypeCancel, "approved", commerce.StatusProvisioning, 0},
+		{"a cancel after an approved one is not repeated", connect.TypeCancel, "approved", commerce.StatusProvisioning, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -251,7 +251,7 @@ func TestFiveFailedCancelsAreReportedAsSuccess(t *testing.T) {
 		r.step()
 	}
 	r.after(time.Minute)
-	require.Equal(t, commerce.StatusCompleted, r.order(o.ID).Status, "although the vendor never cancelled")
+	require.Equal(t, commerce.StatusCompleted, r.order(o.ID).Status, "although the vendor did not cancel")
 	require.Len(t, r.connect.posted(), 5)
 }
 

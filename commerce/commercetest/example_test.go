@@ -12,8 +12,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 )
 
-// An order fails because nothing answers for Connect, and is resubmitted too
-// early: the server saw it.
+// An order fails because Connect does not answer, and is pushed too early, which is a
+// violation.
 func Example() {
 	now := time.Date(2026, 3, 7, 2, 0, 0, 0, time.UTC)
 	sys, err := commercetest.New(commercetest.Config{Now: func() time.Time { return now }})
@@ -70,7 +70,7 @@ func send(method, url string, body io.Reader) string {
 	return res.Status
 }
 
-// One System serves every way in, so that clients of all of them see the same orders.
+// One System serves all APIs, so that their clients see the same orders.
 func ExampleURLsAt() {
 	sys, err := commercetest.New(commercetest.Config{})
 	if err != nil {

@@ -2,7 +2,6 @@ package commercetest_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -14,26 +13,16 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 )
 
-// both is a rig whose Connect is the real one for tests.
+// both is a rig whose Connect is a connecttest.System.
 func both(t *testing.T, vendor func(connecttest.VendorCall) connecttest.VendorAnswer) (*rig, *connecttest.System) {
 	t.Helper()
 	r := &rig{t: t, clock: newClock()}
 	con := connecttest.New(connecttest.Config{Now: r.clock.Now, Seed: 1, Vendor: vendor, Delay: 90 * time.Second})
-	server := httptest.NewServer(con)
-	t.Cleanup(server.Close)
-	var err error
-	r.sys, err = commercetest.New(commercetest.Config{
-		ConnectURL: server.URL + "/public/v1", ConnectKey: connecttest.DefaultKey, ConnectHTTP: server.Client(),
-		Now: r.clock.Now, Seed: 1, InMaintenance: con.InMaintenance,
-	})
-	require.NoError(t, err)
-	r.base, err = r.sys.Start()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, r.sys.Close()) })
+	r.start(con, commercetest.Config{ConnectKey: connecttest.DefaultKey, InMaintenance: con.InMaintenance}, nil)
 	return r, con
 }
 
-// until lets time pass, event by event.
+// until advances the clock by d, event by event.
 func (r *rig) until(d time.Duration) {
 	r.t.Helper()
 	end := r.clock.Now().Add(d)
@@ -87,7 +76,7 @@ func TestMaintenanceAndResubmission(t *testing.T) {
 	}
 	require.Empty(t, r.sys.Violations())
 	require.Empty(t, con.Violations())
-	require.Len(t, con.Requests(), 20+20+20+20, "each order but a renewal has one request, however often it was sent")
+	require.Len(t, con.Requests(), 20+20+20+20, "each order except a renewal has one request, however often it was pushed")
 }
 
 func TestVendorRejects(t *testing.T) {
@@ -109,14 +98,14 @@ func TestVendorRejects(t *testing.T) {
 
 	require.Equal(t, http.StatusOK, r.push(rejected.ID, commerce.StatusPaid))
 	r.until(10 * time.Minute)
-	require.Contains(t, r.order(rejected.ID).Failure, "[ProvisioningFailed]", "resubmitting is of no use")
+	require.Contains(t, r.order(rejected.ID).Failure, "[ProvisioningFailed]", "resubmitting does not help")
 	require.Contains(t, r.order(rejected.ID).Failure, "No seats left")
 
 	for range 4 {
 		require.Equal(t, http.StatusOK, r.push(cancel.ID, commerce.StatusPaid))
 		r.until(10 * time.Minute)
 	}
-	require.Equal(t, commerce.StatusCompleted, r.order(cancel.ID).Status, "reported as done")
+	require.Equal(t, commerce.StatusCompleted, r.order(cancel.ID).Status, "reported as success")
 	asset, ok := con.Asset(cancel.Tenant)
 	require.True(t, ok)
 	require.Equal(t, "active", asset.Status, "although it is not")

@@ -63,7 +63,7 @@ func TestRulePushedOnce(t *testing.T) {
 	require.Equal(t, commerce.StatusCompleted, o.Status)
 	require.Equal(t, commerce.ProvisioningFailed, o.Provisioning, "a completed order with a failed item")
 	_, body = r.call(http.MethodGet, orders+"/"+o.ID, "")
-	require.Contains(t, body, `"status":"CP"`, "reads tell the truth again")
+	require.Contains(t, body, `"status":"CP"`, "reads are current again")
 }
 
 func TestRuleLaneIgnoresSecondEventOfCompletedOrder(t *testing.T) {
@@ -113,7 +113,7 @@ func TestRuleOldEvent(t *testing.T) {
 		{"one second too early", 0, 239 * time.Second, []commercetest.Rule{commercetest.RuleOldEvent}},
 		{"in time", 0, 240 * time.Second, []commercetest.Rule{}},
 		{"too early for a longer one", 10 * time.Minute, 5 * time.Minute, []commercetest.Rule{commercetest.RuleOldEvent}},
-		{"at once where none is left", -1, 0, []commercetest.Rule{}},
+		{"at once without an old event", -1, 0, []commercetest.Rule{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

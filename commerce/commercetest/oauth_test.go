@@ -18,7 +18,7 @@ import (
 
 const vectorQuery, vectorSignature = "like(orderNumber,*CL000058)", "Zdx5SoEfNg6aoXvZguHO+h6TpxI="
 
-// signedBy is the header of the vectors, with some parameters changed, or left out when "".
+// signedBy is the header of the known signatures, with some parameters changed or, with "", omitted.
 func signedBy(signature string, changes map[string]string) string {
 	header := "OAuth "
 	for i, p := range [][2]string{
@@ -49,7 +49,7 @@ func consumerSystem(t testing.TB, at int64) *commercetest.System {
 	return sys
 }
 
-// ask reads the list as the host of the vectors.
+// ask reads the list with the host of the known signatures.
 func ask(t testing.TB, sys *commercetest.System, query, authorization string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/aps/2/services/order-manager/orders", nil)
@@ -93,7 +93,7 @@ func TestOAuthRejectsOtherRequests(t *testing.T) {
 		"no version":        {vectorQuery, map[string]string{"oauth_version": ""}, "oauth_signature is not valid"},
 		"another key":       {vectorQuery, map[string]string{"oauth_consumer_key": "kez"}, "oauth_consumer_key is not known"},
 		"another signature": {vectorQuery, map[string]string{"oauth_signature": "AAAA"}, "oauth_signature is not valid"},
-		"no base64":         {vectorQuery, map[string]string{"oauth_signature": "?"}, "not base64"},
+		"not base64":        {vectorQuery, map[string]string{"oauth_signature": "?"}, "not base64"},
 		"another method":    {vectorQuery, map[string]string{"oauth_signature_method": "PLAINTEXT"}, "must be HMAC-SHA1"},
 		"another version":   {vectorQuery, map[string]string{"oauth_version": "2.0"}, "must be 1.0"},
 		"no time":           {vectorQuery, map[string]string{"oauth_timestamp": "soon"}, "seconds since 1970"},
@@ -127,7 +127,7 @@ func TestOAuthRejectsOtherRequests(t *testing.T) {
 func TestOAuthNonceAndTimestamp(t *testing.T) {
 	t.Parallel()
 	sys := consumerSystem(t, 1700000000+300)
-	require.Equal(t, http.StatusUnauthorized, ask(t, sys, "", signedBy(vectorSignature, nil)).Code, "a wrong signature uses no nonce up")
+	require.Equal(t, http.StatusUnauthorized, ask(t, sys, "", signedBy(vectorSignature, nil)).Code, "a wrong signature does not use up its nonce")
 	require.Equal(t, http.StatusOK, ask(t, sys, vectorQuery, signedBy(vectorSignature, nil)).Code)
 	again := ask(t, sys, vectorQuery, signedBy(vectorSignature, nil))
 	require.Equal(t, http.StatusUnauthorized, again.Code)
@@ -138,8 +138,7 @@ func TestOAuthNonceAndTimestamp(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, far.Code)
 		require.Contains(t, far.Body.String(), "more than 5m0s away")
 	}
-	anyTime, err := commercetest.New(commercetest.Config{ConsumerKey: "key", ConsumerSecret: "sec", OAuthSkew: -1})
-	require.NoError(t, err)
+	anyTime := newSystem(t, commercetest.Config{ConsumerKey: "key", ConsumerSecret: "sec", OAuthSkew: -1})
 	require.Equal(t, http.StatusOK, ask(t, anyTime, vectorQuery, signedBy(vectorSignature, nil)).Code)
 	require.Equal(t, http.StatusUnauthorized, ask(t, anyTime, vectorQuery, signedBy(vectorSignature, nil)).Code)
 }
@@ -155,7 +154,7 @@ func TestOAuthWithoutConsumer(t *testing.T) {
 func TestOAuthClientListsAndPushes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) {
-		c.ConsumerKey, c.ConsumerSecret, c.OAuthSkew = "key", "s&c/ret%", -1 // the clock of the rig stands in the past
+		c.ConsumerKey, c.ConsumerSecret, c.OAuthSkew = "key", "s&c/ret%", -1 // the clock of the rig is in the past
 	})
 	o := r.failed(commercetest.NewOrder{CustomerName: "Zażółć & Söhne (EU)"})
 	c, err := ordermanager.New(strings.ToUpper(r.base[:7])+r.base[7:], ordermanager.OAuth1("key", "s&c/ret%"))

@@ -43,7 +43,7 @@ func TestOperationsTokenExpires(t *testing.T) {
 	res, _ := r.send(http.MethodGet, "/simple/orders", "", map[string]string{
 		"X-Subscription-Key": commercetest.DefaultSimpleKey, "Authorization": "Bearer " + next,
 	})
-	require.Equal(t, http.StatusUnauthorized, res.Status, "it is no token of Simple API")
+	require.Equal(t, http.StatusUnauthorized, res.Status, "it is not a token of Simple API")
 }
 
 func TestOperationsTokenWithoutLifetime(t *testing.T) {
@@ -80,11 +80,11 @@ func TestOperationsRefusals(t *testing.T) {
 	for name, test := range map[string]struct{ body, says string }{
 		"another user":     {userToken("2"), "User #2 is not found"},
 		"no user":          {strings.Replace(good, "user_id", "user", 1), "user_id is missing"},
-		"a text":           {strings.NewReplacer("<i4>", "<string>", "</i4>", "</string>").Replace(good), "not an integer"},
+		"a string":         {strings.NewReplacer("<i4>", "<string>", "</i4>", "</string>").Replace(good), "not an integer"},
 		"no struct":        {"<methodCall><methodName>pem.APS.getUserToken</methodName><params><param><value>1</value></param></params></methodCall>", "takes a struct"},
-		"nothing":          {"<methodCall><methodName>pem.APS.getUserToken</methodName></methodCall>", "not 0 parameters"},
+		"no parameter":     {"<methodCall><methodName>pem.APS.getUserToken</methodName></methodCall>", "not 0 parameters"},
 		"another method":   {strings.Replace(good, "getUserToken", "getAccountToken", 1), "no method pem.APS.getAccountToken"},
-		"no XML":           {"{}", "not XML"},
+		"not XML":          {"{}", "not XML"},
 		"a bigint is fine": {strings.NewReplacer("<i4>1<", "<bigint>3<", "/i4", "/bigint").Replace(good), "User #3 is not found"},
 	} {
 		answer := r.rpc("/operations/RPC2", test.body, nil)

@@ -24,11 +24,9 @@ func TestLedgerAgreesWithOrders(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := newClock()
 		connect := &fakeConnect{now: now.Now}
-		sys, err := commercetest.New(commercetest.Config{
-			ConnectURL: "http://connect.example.com/public/v1", ConnectHTTP: &http.Client{Transport: testkit.Transport(connect)},
-			Now: now.Now, Seed: 1,
-		})
-		require.NoError(t, err)
+		cfg := through(testkit.Transport(connect))
+		cfg.Now, cfg.Seed = now.Now, 1
+		sys := newSystem(t, cfg)
 		types := []commerce.OrderType{"SO", "CH", "CL", "CF", "RN", "BO", "UG"}
 		pick := func(t *rapid.T) string {
 			if all := sys.Orders(); len(all) > 0 {
@@ -45,7 +43,7 @@ func TestLedgerAgreesWithOrders(t *testing.T) {
 			"push": func(t *rapid.T) {
 				push(sys, pick(t), rapid.SampledFrom([]commerce.Status{"PD", "PR", "RB", "CL"}).Draw(t, "to"))
 			},
-			"mark":   func(t *rapid.T) { _ = sys.MarkFailed(pick(t), "by hand") }, // refused for orders that are not under way
+			"mark":   func(t *rapid.T) { _ = sys.MarkFailed(pick(t), "by hand") }, // fails for orders that are not in progress
 			"outage": func(*rapid.T) { connect.set(func(f *fakeConnect) { f.down = !f.down }) },
 			"vendor": func(t *rapid.T) {
 				connect.all(rapid.SampledFrom([]string{"approved", "failed", "pending"}).Draw(t, "status"), "no")
@@ -92,8 +90,7 @@ func serve(sys http.Handler, method, path, query, body string) *httptest.Respons
 
 func failedOrder(tb testing.TB) (*commercetest.System, string) {
 	tb.Helper()
-	sys, err := commercetest.New(commercetest.Config{OldEvent: -1})
-	require.NoError(tb, err)
+	sys := newSystem(tb, commercetest.Config{OldEvent: -1})
 	o := sys.Place(commercetest.NewOrder{})
 	require.NoError(tb, sys.Step(tb.Context()))
 	return sys, o.ID
@@ -144,10 +141,9 @@ func FuzzAnswersOfConnect(f *testing.F) {
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(body)) // some statuses allow no body
 		})
-		sys, err := commercetest.New(commercetest.Config{
-			ConnectURL: "http://connect.example.com", ConnectHTTP: &http.Client{Transport: testkit.Transport(answer)}, Now: now.Now, Poll: time.Second,
-		})
-		require.NoError(t, err)
+		cfg := through(testkit.Transport(answer))
+		cfg.Now, cfg.Poll = now.Now, time.Second
+		sys := newSystem(t, cfg)
 		for _, typ := range []commerce.OrderType{"SO", "CH", "CL"} {
 			sys.Place(commercetest.NewOrder{Type: typ})
 		}
@@ -164,8 +160,7 @@ func FuzzAnswersOfConnect(f *testing.F) {
 
 // BenchmarkReadPushRead is the work of the system for one resubmission, without sockets.
 func BenchmarkReadPushRead(b *testing.B) {
-	sys, err := commercetest.New(commercetest.Config{OldEvent: -1})
-	require.NoError(b, err)
+	sys := newSystem(b, commercetest.Config{OldEvent: -1})
 	next := 0
 	var placed []commercetest.Order
 	for b.Loop() {

@@ -163,22 +163,38 @@ func newRig(t *testing.T, change func(*commercetest.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, clock: newClock()}
 	r.connect = &fakeConnect{now: r.clock.Now}
-	server := httptest.NewServer(r.connect)
-	t.Cleanup(server.Close)
-	cfg := commercetest.Config{
-		ConnectURL: server.URL + "/public/v1", ConnectKey: "SU-1:secret", ConnectHTTP: server.Client(),
-		Now: r.clock.Now, Seed: 1, Poll: time.Minute,
-	}
+	r.start(r.connect, commercetest.Config{ConnectKey: "SU-1:secret", Poll: time.Minute}, change)
+	return r
+}
+
+// start starts a Connect and the Commerce that calls it.
+func (r *rig) start(connect http.Handler, cfg commercetest.Config, change func(*commercetest.Config)) {
+	r.t.Helper()
+	server := httptest.NewServer(connect)
+	r.t.Cleanup(server.Close)
+	cfg.ConnectURL, cfg.ConnectHTTP = server.URL+"/public/v1", server.Client()
+	cfg.Now, cfg.Seed = r.clock.Now, 1
 	if change != nil {
 		change(&cfg)
 	}
+	r.sys = newSystem(r.t, cfg)
 	var err error
-	r.sys, err = commercetest.New(cfg)
-	require.NoError(t, err)
 	r.base, err = r.sys.Start()
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { require.NoError(r.t, r.sys.Close()) })
+}
+
+func newSystem(t require.TestingT, cfg commercetest.Config) *commercetest.System {
+	sys, err := commercetest.New(cfg)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, r.sys.Close()) })
-	return r
+	return sys
+}
+
+// through is the configuration of a System that calls Connect through a transport.
+func through(transport http.RoundTripper) commercetest.Config {
+	return commercetest.Config{
+		ConnectURL: "http://connect.example.com/public/v1", ConnectHTTP: &http.Client{Transport: transport},
+	}
 }
 
 func (r *rig) step() {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -22,24 +21,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// inMemory makes a System whose Connect is served without sockets, for bubbles.
+// inMemory returns a System whose Connect is called without sockets, for synctest bubbles.
 func inMemory(t *testing.T, change func(*commercetest.Config)) (*commercetest.System, *fakeConnect) {
 	t.Helper()
 	connect := &fakeConnect{now: time.Now}
-	cfg := commercetest.Config{
-		ConnectURL:  "http://connect.example.com/public/v1",
-		ConnectHTTP: &http.Client{Transport: testkit.Transport(connect)},
-		Seed:        3,
-	}
+	cfg := through(testkit.Transport(connect))
+	cfg.Seed = 3
 	if change != nil {
 		change(&cfg)
 	}
-	sys, err := commercetest.New(cfg)
-	require.NoError(t, err)
-	return sys, connect
+	return newSystem(t, cfg), connect
 }
 
-// pass lets the time of a bubble pass.
+// pass waits in a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
 func TestPollAfter60To119Seconds(t *testing.T) {
@@ -123,18 +117,14 @@ func TestCancellationFailsNoOrder(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			working := &fakeConnect{now: time.Now}
 			stopping := true
-			sys, err := commercetest.New(commercetest.Config{
-				ConnectURL: "http://connect.example.com/public/v1",
-				ConnectHTTP: &http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
-					if stopping {
-						stopping = false
-						cancel()
-						return nil, errors.New("cut off")
-					}
-					return testkit.Transport(working).RoundTrip(r)
-				})},
-			})
-			require.NoError(t, err)
+			sys := newSystem(t, through(testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+				if stopping {
+					stopping = false
+					cancel()
+					return nil, errors.New("cut off")
+				}
+				return testkit.Transport(working).RoundTrip(r)
+			})))
 			o := sys.Place(commercetest.NewOrder{})
 			run := sys.Step
 			if name == "Run" {
@@ -154,18 +144,14 @@ func TestLateAnswerIsDropped(t *testing.T) {
 	var sys *commercetest.System
 	var id string
 	connect := &fakeConnect{now: time.Now}
-	sys, err := commercetest.New(commercetest.Config{
-		ConnectURL: "http://connect.example.com/public/v1",
-		ConnectHTTP: &http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
-			if strings.HasSuffix(r.URL.Path, "/requests") {
-				if err := sys.MarkFailed(id, "by hand"); err != nil {
-					return nil, err
-				}
+	sys = newSystem(t, through(testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/requests") {
+			if err := sys.MarkFailed(id, "by hand"); err != nil {
+				return nil, err
 			}
-			return testkit.Transport(connect).RoundTrip(r)
-		})},
-	})
-	require.NoError(t, err)
+		}
+		return testkit.Transport(connect).RoundTrip(r)
+	})))
 	id = sys.Place(commercetest.NewOrder{}).ID
 	require.NoError(t, sys.Step(t.Context()))
 	o, _ := sys.Order(id)
@@ -194,24 +180,16 @@ func TestTransport(t *testing.T) {
 
 func TestConcurrentPushes(t *testing.T) {
 	t.Parallel()
-	now := newClock()
-	connect := &fakeConnect{now: now.Now, vendor: "approved", down: true}
-	server := httptest.NewServer(connect)
-	defer server.Close()
-	sys, err := commercetest.New(commercetest.Config{
-		ConnectURL: server.URL + "/public/v1", ConnectHTTP: server.Client(), Now: now.Now, OldEvent: -1,
-	})
-	require.NoError(t, err)
-	base, err := sys.Start()
-	require.NoError(t, err)
-	defer func() { require.NoError(t, sys.Close()) }()
+	r := newRig(t, func(c *commercetest.Config) { c.Poll, c.OldEvent = 0, -1 })
+	sys := r.sys
+	r.connect.set(func(f *fakeConnect) { f.vendor, f.down = "approved", true })
 
 	const n = 60
 	for range n {
 		sys.Place(commercetest.NewOrder{})
 	}
 	require.NoError(t, sys.Step(t.Context()))
-	connect.set(func(f *fakeConnect) { f.down = false })
+	r.connect.set(func(f *fakeConnect) { f.down = false })
 
 	ctx, stop := context.WithCancel(t.Context())
 	var runner sync.WaitGroup
@@ -219,12 +197,12 @@ func TestConcurrentPushes(t *testing.T) {
 
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	pushThrice(t, client, base, sys.Orders())
+	pushThrice(t, client, r.base, sys.Orders())
 	stop()
 	runner.Wait()
-	now.Add(time.Hour)
-	require.NoError(t, sys.Step(t.Context()), "what Run left")
-	now.Add(time.Hour)
+	r.clock.Add(time.Hour)
+	require.NoError(t, sys.Step(t.Context()), "events that Run left")
+	r.clock.Add(time.Hour)
 	require.NoError(t, sys.Step(t.Context()))
 	for _, o := range sys.Orders() {
 		require.Equal(t, commerce.StatusCompleted, o.Status)
@@ -253,19 +231,9 @@ func pushThrice(t *testing.T, client *http.Client, base string, placed []commerc
 }
 
 func pushOnce(t *testing.T, client *http.Client, base, id string) {
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+orders+"/"+id+"/push", strings.NewReader(`{"ofStatus":"PD"}`))
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	req.Header.Set("APS-Token", commercetest.DefaultToken)
-	res, err := client.Do(req)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	var body map[string]any
-	if err := errors.Join(json.NewDecoder(res.Body).Decode(&body), res.Body.Close()); err != nil {
-		t.Error(err)
+	res, err := testkit.Send(t.Context(), client, http.MethodPost, base+orders+"/"+id+"/push", `{"ofStatus":"PD"}`,
+		map[string]string{"APS-Token": commercetest.DefaultToken})
+	if err != nil || !json.Valid([]byte(res.Body)) {
+		t.Error(err, res.Body)
 	}
 }

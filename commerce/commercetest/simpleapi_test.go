@@ -99,7 +99,7 @@ func TestSimplePages(t *testing.T) {
 			Pagination struct{ Offset, Limit, Total int }
 		}
 		require.NoError(t, json.Unmarshal([]byte(body), &answer))
-		require.NotNil(t, answer.Data, "an empty list is no null")
+		require.NotNil(t, answer.Data, "an empty list is not null")
 		require.Len(t, answer.Data, test.count)
 		require.Equal(t, test.offset, answer.Pagination.Offset)
 		require.Equal(t, test.limit, answer.Pagination.Limit)
@@ -145,7 +145,7 @@ func TestSimpleOrderJSON(t *testing.T) {
 	header := r.login()
 	for file, path := range map[string]string{"simple_order.json": "/orders/1000002", "simple_list.json": "/orders?status=error&limit=1"} {
 		_, body := r.send(http.MethodGet, "/simple"+path, "", header)
-		require.NotContains(t, body, "Reason", "it tells no failure")
+		require.NotContains(t, body, "Reason", "it has no failure")
 		requireGolden(t, file, body)
 	}
 	res, first := r.send(http.MethodGet, "/simple/orders", "", header)
@@ -183,7 +183,7 @@ func TestSimplePatch(t *testing.T) {
 	res, body := r.send(http.MethodPatch, "/simple/orders/"+id, `{"creditCheck":true}`, header)
 	require.Equal(t, http.StatusOK, res.Status)
 	require.Contains(t, body, `"creditCheck":true`)
-	require.Len(t, r.sys.Ledger(), 7, "that is no push")
+	require.Len(t, r.sys.Ledger(), 7, "it is not a push")
 	res, body = r.send(http.MethodPatch, "/simple/orders/404", `{"creditCheck":true}`, header)
 	require.Equal(t, http.StatusBadRequest, res.Status, body)
 
@@ -320,15 +320,14 @@ func TestKeycloakToken(t *testing.T) {
 func FuzzSimpleQuery(f *testing.F) {
 	f.Add("status=error&limit=5")
 	f.Add("creationTimeFrom=2026-03-07T02:05:00Z&offset=-1")
-	sys, err := commercetest.New(commercetest.Config{})
-	require.NoError(f, err)
+	sys := newSystem(f, commercetest.Config{})
 	sys.Place(commercetest.NewOrder{})
 	header := basicAuth(commercetest.DefaultSimpleUser, commercetest.DefaultSimplePassword)
 	header["X-Subscription-Key"] = commercetest.DefaultSimpleKey
 	h := sys.SimpleAPI()
 	f.Fuzz(func(t *testing.T, query string) {
 		var login struct{ Token string }
-		require.NoError(t, json.Unmarshal([]byte(through(t, h, http.MethodPost, "/token", "{}", header)), &login))
+		require.NoError(t, json.Unmarshal([]byte(serveBody(t, h, http.MethodPost, "/token", "{}", header)), &login))
 		r := newQuery(t, query)
 		r.Header.Set("X-Subscription-Key", commercetest.DefaultSimpleKey)
 		r.Header.Set("Authorization", "Bearer "+login.Token)

@@ -31,7 +31,7 @@ type record struct {
 	// turn counts the moves of the order, so that an event or an answer that belongs to
 	// an earlier turn is dropped.
 	turn int
-	// polls counts the waits for Connect, so that each is drawn anew.
+	// polls counts the waits for Connect, so that each is drawn independently.
 	polls int
 	// pushedFor is the ordinal of the failure that was pushed last; 0 if none was.
 	pushedFor int

@@ -71,7 +71,7 @@ func TestRepeatedPurchaseConflicts(t *testing.T) {
 		{"while the vendor has not answered", connecttest.VendorAnswer{}, "pending", "processing", ""},
 		{"after approval", connecttest.VendorAnswer{Action: connecttest.Approve}, "approved", "active", ""},
 		{"after rejection", connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "no credit"}, "failed", "terminated", "no credit"},
-		{"while the customer is asked", connecttest.VendorAnswer{Action: connecttest.Inquire}, "inquiring", "processing", ""},
+		{"during an inquiry", connecttest.VendorAnswer{Action: connecttest.Inquire}, "inquiring", "processing", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,11 +105,11 @@ func TestRequestsForExistingAsset(t *testing.T) {
 		steps  []step
 		asset  string
 	}{
-		{"a life", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
+		{"a life cycle", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
 			[]step{{"change", "created"}, {"suspend", "created"}, {"change", "state"}, {"resume", "created"}, {"suspend", "created"}, {"cancel", "created"}, {"change", "state"}}, "terminated"},
-		{"what is done already is a conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
+		{"a repeated request is a conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
 			[]step{{"suspend", "created"}, {"suspend", "conflict"}, {"cancel", "created"}, {"cancel", "conflict"}}, "terminated"},
-		{"what was never asked is no conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
+		{"a first request is not a conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
 			[]step{{"resume", "state"}}, "active"},
 		{"an open request of the same type is a conflict, of another a wrong state", func(c connecttest.VendorCall) connecttest.VendorAnswer {
 			if c.Request.Type == connect.TypePurchase {
@@ -117,7 +117,7 @@ func TestRequestsForExistingAsset(t *testing.T) {
 			}
 			return connecttest.VendorAnswer{}
 		}, []step{{"change", "created"}, {"change", "conflict"}, {"cancel", "state"}}, "active"},
-		{"after a rejection the same may be asked again", func(c connecttest.VendorCall) connecttest.VendorAnswer {
+		{"a rejected request may be repeated", func(c connecttest.VendorCall) connecttest.VendorAnswer {
 			if c.Request.Type == connect.TypePurchase || c.Earlier == 2 {
 				return approve
 			}
@@ -193,8 +193,8 @@ func TestInvalidRequest(t *testing.T) {
 		{"no type", `{"asset":{"external_uid":"u"}}`, `type: "" is not one of`},
 		{"an unknown type", `{"type":"gift","asset":{"external_uid":"u"}}`, `type: "gift" is not one of`},
 		{"a purchase without external_uid", `{"type":"purchase","asset":{}}`, "asset.external_uid: This field is required."},
-		{"a status that is not for beginners", `{"type":"purchase","status":"approved","asset":{"external_uid":"u"}}`, `status: "approved" is not a status to begin with`},
-		{"an asset that is not there", `{"type":"cancel","asset":{"id":"AS-1","external_uid":"u"}}`, `no asset with id "AS-1"`},
+		{"a status that is not initial", `{"type":"purchase","status":"approved","asset":{"external_uid":"u"}}`, `status: "approved" is not a status to begin with`},
+		{"an unknown asset", `{"type":"cancel","asset":{"id":"AS-1","external_uid":"u"}}`, `no asset with id "AS-1"`},
 		{"a quantity that is a list", `{"type":"purchase","asset":{"external_uid":"u","items":[{"id":"I","quantity":[1]}]}}`, "want a string or a number"},
 	}
 	for _, tt := range tests {

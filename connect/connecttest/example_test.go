@@ -9,8 +9,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 )
 
-// A purchase meets a maintenance, is sent again, and is sent a third time by a
-// caller that did not hear the answer: the vendor is asked once.
+// A purchase fails during a maintenance and is sent two more times afterwards: the
+// vendor receives it once.
 func ExampleSystem() {
 	sys := connecttest.New(connecttest.Config{})
 	server := httptest.NewServer(sys)

@@ -108,7 +108,7 @@ func TestDraftStaysDraft(t *testing.T) {
 	c := serve(t, sys)
 	r := c.post("/requests", `{"type":"purchase","status":"draft","asset":{"external_uid":"uid-1"}}`)
 	require.Equal(t, http.StatusCreated, r.Status)
-	require.Zero(t, sys.Step(), "no vendor sees a draft")
+	require.Zero(t, sys.Step(), "the vendor does not see a draft")
 	asset, _ := sys.Asset("uid-1")
 	require.Equal(t, "draft", asset.Status)
 	id, ok := r.object(t)["id"].(string)

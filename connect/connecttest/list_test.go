@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +58,7 @@ func TestRequestFilters(t *testing.T) {
 		{"eq of an id", "eq(id," + idOfB + ")", "b"},
 		{"ne", "ne(status,failed)", "ace"},
 		{"like", "like(asset.external_uid,*-a)", "a"},
-		{"like minds the case", "like(asset.external_uid,*-A)", ""},
+		{"like is case-sensitive", "like(asset.external_uid,*-A)", ""},
 		{"ilike", "ilike(asset.external_uid,*-A)", "a"},
 		{"like with a literal star", `like(asset.external_id,Star\*4)`, "d"},
 		{"like with a star that must be one", `like(asset.external_id,1\*)`, ""},
@@ -76,7 +77,7 @@ func TestRequestFilters(t *testing.T) {
 		{"a slice of time", "ge(created,2026-01-10T03:00:00Z)&lt(created,2026-01-10T05:00:00Z)", "bc"},
 		{"null", "eq(asset.external_id,null())", "e"},
 		{"not null", "ne(asset.external_id,null())", "abcd"},
-		{"nobody is assigned", "eq(assignee,null())", "abcde"},
+		{"no assignee", "eq(assignee,null())", "abcde"},
 		{"empty is not null", "eq(asset.external_id,empty())", ""},
 		{"and", "and(eq(type,purchase),eq(status,failed))", "b"},
 		{"and by &", "eq(type,purchase)&eq(status,failed)", "b"},
@@ -88,10 +89,10 @@ func TestRequestFilters(t *testing.T) {
 		{"a quoted value", `eq(asset.external_uid,"uid-a")`, "a"},
 		{"the product", "eq(asset.product.id,PRD-9)", "c"},
 		{"the hub", "eq(asset.connection.hub.id," + connecttest.DefaultHubID + ")", "abcde"},
-		{"the kind of connection", "eq(asset.connection.type,test)", ""},
+		{"the type of connection", "eq(asset.connection.type,test)", ""},
 		{"the status of the asset", "eq(asset.status,terminated)", "b"},
 		{"an old name", "asset__external_uid=uid-a", "a"},
-		{"the connector's own query", "select(-asset.configuration)&and(eq(asset.external_uid,uid-b),eq(type,purchase)," +
+		{"the query of the connector", "select(-asset.configuration)&and(eq(asset.external_uid,uid-b),eq(type,purchase)," +
 			"in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))&ordering(-created)&limit=1&offset=0", "b"},
 		{"newest first", "ordering(-created)", "edcba"},
 		{"oldest first", "ordering(+created)", "abcde"},
@@ -121,16 +122,16 @@ func TestInvalidQuery(t *testing.T) {
 		{"an operator that a field does not take", "/requests", "ge(status,failed)", `"status" does not take the operator ge`},
 		{"an operator that does not exist", "/requests", "neq(status,failed)", `"neq" is not an operator`},
 		{"null where there is none", "/requests", "eq(status,null())", `"status" does not take null()`},
-		{"a date that is none", "/requests", "ge(created,yesterday)", `"yesterday" is not a date`},
+		{"an invalid date", "/requests", "ge(created,yesterday)", `"yesterday" is not a date`},
 		{"broken syntax", "/requests", "eq(status,failed", "byte 16"},
 		{"an or without brackets", "/requests", "status=failed|status=pending", "an or must be in brackets"},
 		{"an empty list", "/requests", "in(status,())", "at least one value"},
 		{"an and of one", "/requests", "and(eq(status,failed))", "and needs two terms"},
 		{"a not of an and", "/requests", "not(and(eq(type,cancel),eq(status,failed)))", "not takes one plain expression"},
-		{"ordering by what has no order", "/requests", "ordering(id)", `ordering by "id" is not supported`},
+		{"ordering by a property that is not sortable", "/requests", "ordering(id)", `ordering by "id" is not supported`},
 		{"ordering twice", "/requests", "ordering(created)&ordering(status)", "ordering is there twice"},
 		{"select of nothing", "/requests", "select(-asset.colour)", `select of "asset.colour"`},
-		{"a limit that is no number", "/requests", "limit=ten", `limit is "ten"`},
+		{"a limit that is not a number", "/requests", "limit=ten", `limit is "ten"`},
 		{"a negative offset", "/requests", "offset=-1", `offset is "-1"`},
 		{"limit twice", "/requests", "limit=1&limit=2", "limit is there twice"},
 		{"limit compared", "/requests", "limit=ge=2", "limit takes no operator but ="},
@@ -269,7 +270,7 @@ func TestSelect(t *testing.T) {
 		require.NotContains(t, less["asset"], name)
 	}
 	require.Contains(t, less["asset"], "external_uid")
-	require.Equal(t, full, read("limit=1"), "a selection does not last")
+	require.Equal(t, full, read("limit=1"), "a selection affects one call only")
 }
 
 func TestOtherLists(t *testing.T) {
@@ -305,6 +306,27 @@ func TestHealthCheck(t *testing.T) {
 	require.Equal(t, "2026-01-10T02:00:00", c.get("/hubs/" + connecttest.DefaultHubID).object(t)["last_health_check"])
 	sys.SetHealthCheck(clock.Now().Add(-time.Hour))
 	require.Equal(t, "2026-01-10T01:00:00", c.get("/hubs/" + connecttest.DefaultHubID).object(t)["last_health_check"])
+}
+
+func TestShuffleTies(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	sys := connecttest.New(connecttest.Config{Now: clock.Now, ShuffleTies: true})
+	for i := range 20 {
+		_, err := sys.AddRequest(connecttest.RequestSeed{
+			ExternalUID: fmt.Sprintf("uid-%02d", i), Type: connect.TypePurchase, Status: connect.StatusPending,
+			Created: clock.Now(),
+		})
+		require.NoError(t, err)
+	}
+	c := serve(t, sys)
+	lists := map[string]bool{}
+	for range 5 {
+		body := c.get("/requests?ordering(-created)&limit=100").Body
+		require.Equal(t, 20, strings.Count(body, `"external_uid"`))
+		lists[body] = true
+	}
+	require.Greater(t, len(lists), 1, "the order never changed")
 }
 
 func FuzzQuery(f *testing.F) {

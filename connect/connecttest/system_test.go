@@ -41,10 +41,10 @@ func TestAuthorization(t *testing.T) {
 		{name: "an unknown asset", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/assets/AS-0", status: 404, code: "VAL_001"},
 		{name: "the requests of an unknown asset", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/assets/AS-0/requests", status: 404, code: "VAL_001"},
 		{name: "an unknown hub", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/hubs/HB-0", status: 404, code: "VAL_001"},
-		{name: "an act on an unknown request", key: "ApiKey " + connecttest.DefaultKey, method: "POST", path: "/requests/PR-0/approve", status: 404, code: "VAL_001"},
+		{name: "an action on an unknown request", key: "ApiKey " + connecttest.DefaultKey, method: "POST", path: "/requests/PR-0/approve", status: 404, code: "VAL_001"},
 		{name: "an unknown action", key: "ApiKey " + connecttest.DefaultKey, method: "POST", path: "/requests/PR-0/explode", status: 404, code: "VAL_001"},
 		{name: "a trailing slash", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests/", status: 404, code: "VAL_001"},
-		{name: "a method that is not there", key: "ApiKey " + connecttest.DefaultKey, method: "DELETE", path: "/requests", status: 404, code: "VAL_001"},
+		{name: "an unsupported method", key: "ApiKey " + connecttest.DefaultKey, method: "DELETE", path: "/requests", status: 404, code: "VAL_001"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestAuthorization(t *testing.T) {
 			require.Equal(t, "27.1", r.Header.Get("Connect-Version"))
 			if tt.code != "" {
 				require.Equal(t, tt.code, r.object(t)["error_code"])
-				require.NotContains(t, r.Body, "SU-", "an error shows no key")
+				require.NotContains(t, r.Body, "SU-", "an error contains no key")
 			}
 		})
 	}
@@ -130,7 +130,7 @@ func TestFaultsHaveTheFormatOfConnectOrGateway(t *testing.T) {
 			tt.fault.Method, tt.fault.Path, tt.fault.Times = "POST", "*/requests", 1
 			require.NoError(t, sys.AddFault(tt.fault))
 			c := serve(t, sys)
-			require.Equal(t, http.StatusOK, c.get("/requests").Status, "other calls are spared")
+			require.Equal(t, http.StatusOK, c.get("/requests").Status, "other calls are not affected")
 			r, err := c.try(http.MethodPost, "/requests", order("purchase", "uid-1"))
 			if tt.status == 0 {
 				require.Error(t, err)
@@ -146,9 +146,9 @@ func TestFaultsHaveTheFormatOfConnectOrGateway(t *testing.T) {
 			again := c.post("/requests", order("purchase", "uid-1"))
 			want := http.StatusCreated
 			if tt.created == 1 {
-				want = http.StatusConflict // nothing is made twice
+				want = http.StatusConflict // nothing is created twice
 			}
-			require.Equal(t, want, again.Status, "the fault hit once")
+			require.Equal(t, want, again.Status, "the fault applied once")
 			require.Len(t, sys.Requests(), 1)
 		})
 	}
@@ -219,7 +219,7 @@ func TestConcurrentPurchases(t *testing.T) {
 		sys.Step()
 	}
 	wg.Wait()
-	for i := range purchases { // those that met a maintenance each time
+	for i := range purchases { // for those that only met maintenances
 		_, _ = c.try(http.MethodPost, "/requests", order("purchase", fmt.Sprint(i)))
 		_, _ = c.try(http.MethodPost, "/requests", order("purchase", fmt.Sprint(i)))
 	}
@@ -267,7 +267,7 @@ func TestRuleFifthCancel(t *testing.T) {
 	c.create("purchase", "uid-1")
 	for range 4 {
 		c.create("cancel", "uid-1")
-		c.create("suspend", "uid-1") // other types do not break the row
+		c.create("suspend", "uid-1") // other types do not interrupt the sequence
 		c.create("resume", "uid-1")
 	}
 	require.Empty(t, sys.Violations())
@@ -286,7 +286,7 @@ func TestRuleFifthCancelCountsHistory(t *testing.T) {
 		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "uid-1", Type: connect.TypeCancel, Status: connect.StatusFailed})
 		require.NoError(t, err)
 	}
-	require.Empty(t, sys.Violations(), "a history is nobody's fault")
+	require.Empty(t, sys.Violations(), "a history is not a violation")
 	serve(t, sys).create("cancel", "uid-1")
 	require.Len(t, sys.Violations(), 1)
 }
@@ -314,11 +314,11 @@ func TestAddRequestErrors(t *testing.T) {
 		seed connecttest.RequestSeed
 		want string
 	}{
-		{"no asset", connecttest.RequestSeed{Type: "purchase", Status: "failed"}, "ExternalUID is empty"},
+		{"no external_uid", connecttest.RequestSeed{Type: "purchase", Status: "failed"}, "ExternalUID is empty"},
 		{"no type", connecttest.RequestSeed{ExternalUID: "u", Status: "failed"}, "both are required"},
 		{"no status", connecttest.RequestSeed{ExternalUID: "u", Type: "purchase"}, "both are required"},
 		{"updated before created", connecttest.RequestSeed{ExternalUID: "u", Type: "purchase", Status: "failed", Created: now, Updated: now.Add(-time.Second)}, "is before Created"},
-		{"older than what is there", connecttest.RequestSeed{ExternalUID: "old", Type: "cancel", Status: "failed", Created: now.Add(-time.Second)}, "add the oldest first"},
+		{"older than an existing request", connecttest.RequestSeed{ExternalUID: "old", Type: "cancel", Status: "failed", Created: now.Add(-time.Second)}, "add the oldest first"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

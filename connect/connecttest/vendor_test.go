@@ -40,7 +40,7 @@ func TestVendorDelay(t *testing.T) {
 		last := sys.Requests()[1]
 		require.Equal(t, connect.StatusFailed, last.Status)
 		require.Equal(t, "no credit", last.Reason)
-		require.Equal(t, start.Add(2*time.Hour), last.Updated, "it happened when it was due, not when somebody looked")
+		require.Equal(t, start.Add(2*time.Hour), last.Updated, "the time is when it was due, not when it was processed")
 		_, ok = sys.NextDue()
 		require.False(t, ok)
 	})
@@ -66,7 +66,7 @@ func TestVendorWaitsDuringMaintenance(t *testing.T) {
 	clock.Add(45 * time.Minute) // early was due 15 minutes ago
 
 	sys.SetMaintenance(true)
-	require.Equal(t, connect.StatusApproved, sys.Requests()[0].Status, "what was due before is done")
+	require.Equal(t, connect.StatusApproved, sys.Requests()[0].Status, "events that were due before are processed")
 	_, ok := sys.NextDue()
 	require.False(t, ok)
 	clock.Add(time.Hour)
@@ -93,7 +93,7 @@ func TestAnswerReplacesScheduledAnswer(t *testing.T) {
 	id := c.create("purchase", "uid-1")
 	require.NoError(t, sys.Answer(id, connecttest.VendorAnswer{Action: connecttest.Reject}))
 	_, ok := sys.NextDue()
-	require.False(t, ok, "the approval is off")
+	require.False(t, ok, "the approval is no longer scheduled")
 	clock.Add(2 * time.Hour)
 	r := sys.Requests()[0]
 	require.Equal(t, connect.StatusFailed, r.Status)

@@ -37,7 +37,7 @@ func (w *World) BreakDown() error {
 // pushFaults lose only answers that reading can find, whichever call pushes: those
 // that hold what only an accepted push is answered with.
 func pushFaults(call commercetest.Fault, accepted string) []commercetest.Fault {
-	return spoil(call, []commercetest.Fault{
+	return onCall(call, []commercetest.Fault{
 		{Kind: commercetest.FaultReset, After: true, Holds: accepted, Skip: 3, Every: 9},
 		{Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, After: true, Holds: accepted, Skip: 5, Every: 11},
 		{Kind: commercetest.FaultTruncate, Holds: accepted, Skip: 2, Every: 17},
@@ -47,15 +47,15 @@ func pushFaults(call commercetest.Fault, accepted string) []commercetest.Fault {
 }
 
 func readFaults(call commercetest.Fault) []commercetest.Fault {
-	return spoil(call, []commercetest.Fault{
+	return onCall(call, []commercetest.Fault{
 		{Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, Skip: 10, Every: 97},
 		{Kind: commercetest.FaultReset, Skip: 50, Every: 101},
 		{Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: time.Second, Skip: 100, Times: 2},
 	})
 }
 
-// spoil turns faults on a call.
-func spoil(call commercetest.Fault, faults []commercetest.Fault) []commercetest.Fault {
+// onCall returns faults that apply to a call.
+func onCall(call commercetest.Fault, faults []commercetest.Fault) []commercetest.Fault {
 	for i := range faults {
 		faults[i].Method, faults[i].Path, faults[i].Contains = call.Method, call.Path, call.Contains
 	}

@@ -18,14 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Authority signs certificates that are good from an hour ago to an hour from now.
+// Authority issues certificates that are valid from an hour ago to an hour from now.
 type Authority struct {
 	t    testing.TB
 	cert *x509.Certificate
 	key  crypto.Signer
 }
 
-// New makes an authority with a key of its own.
+// New creates an authority with a new key.
 func New(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t}
@@ -36,7 +36,8 @@ func New(t testing.TB) *Authority {
 	return a
 }
 
-// Server has a certificate for 127.0.0.1 and demands one of the same authority.
+// Server returns the configuration of a server on 127.0.0.1 that requires a client
+// certificate of the same authority.
 func (a *Authority) Server() *tls.Config {
 	a.t.Helper()
 	cert, key := a.issue(&x509.Certificate{
@@ -51,7 +52,8 @@ func (a *Authority) Server() *tls.Config {
 	}
 }
 
-// Client writes a client's certificate, its key, and the authority as PEM files.
+// Client writes the certificate and the key of a client and the certificate of the
+// authority to PEM files, and returns their names.
 func (a *Authority) Client(name string) (certFile, keyFile, authorityFile string) {
 	a.t.Helper()
 	cert, key := a.issue(&x509.Certificate{

@@ -1,5 +1,5 @@
-// Package tlstest is a certificate authority for tests: of servers that demand
-// client certificates, and of clients that have them.
+// Package tlstest is a certificate authority for tests of servers that require client
+// certificates, and of their clients.
 //
 //	ca := tlstest.New(t)
 //	server := httptest.NewUnstartedServer(handler)
@@ -7,5 +7,5 @@
 //	server.StartTLS()
 //	cert, key, authority := ca.Client("operator") // PEM files
 //
-// What fails ends the test. An [Authority] is safe for use by parallel subtests.
+// Errors fail the test. An [Authority] is safe for use by parallel subtests.
 package tlstest

@@ -1,11 +1,10 @@
-// Package wiretest is a server for tests that ends requests in every way in which a
-// server, a proxy or a network can: connections closed and reset, half an answer, streams
-// of HTTP/2 reset with each code, GOAWAY, no answer. It counts the requests it saw, whole
-// or not.
+// Package wiretest is an HTTP server for tests that fails in the ways in which servers,
+// proxies and networks do: closed and reset connections, partial answers, HTTP/2 streams
+// reset with each code, GOAWAY, no answer. It counts the requests that it receives.
 //
 //	s := wiretest.New(t, wiretest.HTTP2, answer)
-//	… // a request here is answered
+//	… // requests are answered
 //	s.Fail(mode, 0)
-//	… // a request here ends as the mode says
-//	s.Seen()
+//	… // requests fail as the mode says
+//	s.Seen() // how many
 package wiretest

@@ -9,10 +9,10 @@ import (
 	"net/http"
 )
 
-// Mode is a way to end a request.
+// Mode is how a request fails.
 type Mode struct {
 	Name string
-	// Slow is set when no answer comes: the client has to give up.
+	// Slow is set if there is no answer: the client must time out.
 	Slow bool
 
 	http1 func(c net.Conn, r *bufio.Reader) // the connection is closed afterwards
@@ -20,7 +20,7 @@ type Mode struct {
 	early bool // http2 is called after the headers, before the body
 }
 
-// Modes are the ways that a protocol has.
+// Modes returns all modes of a protocol.
 func Modes(protocol string) []Mode {
 	if protocol == HTTP2 {
 		return http2Modes()
@@ -60,7 +60,7 @@ func readRequest(r *bufio.Reader) {
 	}
 }
 
-// reset closes a connection without the handshake that ends it.
+// reset closes a connection with a TCP reset.
 func reset(c net.Conn) {
 	if outer, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = outer.NetConn()
@@ -127,7 +127,7 @@ func http2Modes() []Mode {
 	return all
 }
 
-// The frames of RFC 9113 that are needed.
+// The frames of RFC 9113 that the server uses.
 const (
 	frameData     = 0
 	frameHeaders  = 1
@@ -149,7 +149,7 @@ func frame(w io.Writer, kind, flags byte, stream uint32, payload []byte) {
 	_, _ = w.Write(append(head, payload...))
 }
 
-// headers starts an answer of 200, which is 0x88 in HPACK.
+// headers starts an answer with status 200, which is 0x88 in HPACK.
 func headers(w io.Writer, stream uint32) {
 	frame(w, frameHeaders, flagEndHeaders, stream, []byte{0x88})
 }

@@ -21,23 +21,24 @@ const (
 	HTTP2    = "HTTP/2"
 )
 
-// Server answers every request with the same body until Fail is called.
+// Server answers every request with the same body until Fail is called. Safe for
+// concurrent use.
 type Server struct {
 	URL string
-	TLS *tls.Config // what a client needs to trust it; nil without TLS
+	TLS *tls.Config // with which clients trust the server; nil without TLS
 
 	answer string
 	done   sync.WaitGroup
 
 	mu      sync.Mutex
 	mode    *Mode
-	good    int  // how many requests are answered well before the mode holds
-	closing bool // every connection after its answer, without saying so
+	good    int  // requests that are answered before the mode applies
+	closing bool // close every connection after its answer, without announcing it
 	seen    int  // since Fail
 	conns   map[net.Conn]bool
 }
 
-// certificate is that of httptest, for example.com, with what trusts it.
+// certificate returns that of httptest, for example.com, and a pool that trusts it.
 var certificate = sync.OnceValues(func() ([]tls.Certificate, *x509.CertPool) {
 	donor := httptest.NewTLSServer(nil)
 	defer donor.Close()
@@ -46,7 +47,7 @@ var certificate = sync.OnceValues(func() ([]tls.Certificate, *x509.CertPool) {
 	return donor.TLS.Certificates, pool
 })
 
-// New starts a server, which stops with the test.
+// New starts a server, which stops at the end of the test.
 func New(t testing.TB, protocol, answer string) *Server {
 	t.Helper()
 	s := &Server{answer: answer, conns: map[net.Conn]bool{}}
@@ -79,23 +80,24 @@ func New(t testing.TB, protocol, answer string) *Server {
 	return s
 }
 
-// Fail ends requests in a way from now on, after so many that are answered well, and
-// counts from zero those it ends.
+// Fail makes requests fail from now on, after some that are still answered, and resets
+// the count of Seen.
 func (s *Server) Fail(mode Mode, after int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mode, s.good, s.seen = &mode, after, 0
 }
 
-// CloseAfterAnswer closes every connection right after its answer without having said
-// so, as a server does whose keep-alive time has just run out. HTTP/1.1 only.
+// CloseAfterAnswer closes every connection right after its answer, without announcing
+// it, like a server whose keep-alive timeout has just expired. HTTP/1.1 only.
 func (s *Server) CloseAfterAnswer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing = true
 }
 
-// Seen is how many requests the server has begun to read that were not answered well.
+// Seen returns how many requests the server began to read since Fail that it did not
+// answer.
 func (s *Server) Seen() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +131,7 @@ func (s *Server) closeAll() {
 	}
 }
 
-// begin is called when a request comes. nil: it is to be answered well.
+// begin is called for each request; nil means that it is to be answered.
 func (s *Server) begin() *Mode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +168,7 @@ func (s *Server) http1(c net.Conn) {
 	}
 }
 
-// http2 speaks as much of HTTP/2 as a client needs to send requests, one at a time.
+// http2 implements the part of HTTP/2 that clients need to send requests, one at a time.
 func (s *Server) http2(c net.Conn) {
 	r := bufio.NewReader(c)
 	const preface = 24
@@ -204,7 +206,7 @@ func (s *Server) http2(c net.Conn) {
 	}
 }
 
-// endOfRequest is called when all of a request was read.
+// endOfRequest is called when a request was read completely.
 func (s *Server) endOfRequest(c net.Conn, mode *Mode, stream uint32) (hangUp bool) {
 	switch {
 	case mode == nil:
