@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -222,16 +223,12 @@ func TestNoKeysAreNoCalls(t *testing.T) {
 	require.Empty(t, fake.queries)
 }
 
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 func TestNoMoreLookUpsRunAtOnceThanAllowed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32
 		var mu sync.Mutex
-		slow := transportFunc(func(*http.Request) (*http.Response, error) {
+		slow := testkit.RoundTripFunc(func(*http.Request) (*http.Response, error) {
 			mu.Lock()
 			most.Store(max(most.Load(), running.Add(1)))
 			mu.Unlock()

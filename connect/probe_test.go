@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 func TestAProbeTellsWhoAnswered(t *testing.T) {
@@ -90,7 +91,7 @@ func TestAProbeWithoutAnAnswerIsUnreachable(t *testing.T) {
 func TestAProbeTellsWhenAndHowLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		hang := transportFunc(func(r *http.Request) (*http.Response, error) {
+		hang := testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})

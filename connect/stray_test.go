@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 func TestLatestRequests_leave_unknown_only_the_keys_of_a_row_that_may_be_theirs(t *testing.T) {
@@ -96,7 +97,7 @@ func TestLatestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
 			Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
 	}
 	longest := 0
-	client := clientOver(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+	client := clientOver(t, testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		longest = max(longest, len(r.URL.RawQuery))
 		resp := whole(`[]`, 0)
 		resp.Request = r
@@ -107,10 +108,6 @@ func TestLatestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
 	require.Len(t, found, 50)
 	require.Less(t, longest, 8000)
 }
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Otherwise the order would count as one that never reached Connect.
 func TestLatestRequests_find_requests_whose_keys_have_blanks_around_them(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
@@ -32,7 +33,7 @@ func TestPlanner_holds_each_order_for_the_reason_of_its_own_key(t *testing.T) {
 	}
 	source.orders[8].TenantID = "'\"" // which cannot be asked for
 	client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
-		connect.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		connect.WithHTTPClient(&http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			resp, err := system.Transport().RoundTrip(r)
 			if err != nil {
 				return nil, err

@@ -11,13 +11,9 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
-
-// roundTrip is a function as a transport.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Two of three orders were rejected in Connect, all in the same second, and may not be
 // pushed. Connect orders them differently in each answer, gives few at once, and may
@@ -51,7 +47,7 @@ func TestApply_pushes_no_order_whose_request_is_hard_to_find(t *testing.T) {
 				}
 				client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
 					connect.WithPageSize(7),
-					connect.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					connect.WithHTTPClient(&http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 						resp, err := connectSystem.Transport().RoundTrip(r)
 						if err == nil {
 							header(resp)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,10 +31,6 @@ func golden(t testing.TB, name string) string {
 	return string(data)
 }
 
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // clientOver is a client without retries on a transport.
 func clientOver(t testing.TB, transport http.RoundTripper) *connect.Client {
 	t.Helper()
@@ -45,7 +42,7 @@ func clientOver(t testing.TB, transport http.RoundTripper) *connect.Client {
 
 // responding answers every call alike.
 func responding(resp func() *http.Response) http.RoundTripper {
-	return transportFunc(func(r *http.Request) (*http.Response, error) {
+	return testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		made := resp()
 		made.Request = r
 		return made, nil

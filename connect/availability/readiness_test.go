@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // states are those of the parts of a readiness.
@@ -128,7 +129,7 @@ func TestCheckReadiness(t *testing.T) {
 func TestCheckReadinessSkipsCallsAfterARefusedKey(t *testing.T) {
 	t.Parallel()
 	var paths []string
-	client := clientOver(t, transportFunc(func(r *http.Request) (*http.Response, error) {
+	client := clientOver(t, testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		paths = append(paths, r.Method+" "+r.URL.Path)
 		return answer(http.StatusUnauthorized, golden(t, "error_401.json")), nil
 	}))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // script is a prober that answers by the time that has passed.
@@ -116,7 +117,7 @@ func TestRunHonorsRetryAfter(t *testing.T) {
 func TestRunOnceUntilContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		hang := transportFunc(func(r *http.Request) (*http.Response, error) {
+		hang := testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})

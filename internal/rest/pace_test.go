@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // paced is a client that notes when its calls go out.
@@ -24,7 +25,7 @@ func paced(t *testing.T, perSecond float64, reply func(call int) (status int, re
 	var mu sync.Mutex
 	var times []time.Duration
 	client, err := rest.New(rest.Config{BaseURL: "https://a.example", Pace: pace, MaxTries: 2, HTTP: &http.Client{
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			times = append(times, time.Since(began))
@@ -46,10 +47,6 @@ func paced(t *testing.T, perSecond float64, reply func(call int) (status int, re
 	}
 	return call, func() []time.Duration { return times }
 }
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func fine(int) (int, string) { return http.StatusNoContent, "" }
 

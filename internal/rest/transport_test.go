@@ -17,12 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/internal/rest"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/internal/testkit/wiretest"
 )
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestNotSent(t *testing.T) {
 	t.Parallel()
@@ -42,7 +39,7 @@ func TestNotSent(t *testing.T) {
 			t.Cleanup(second.Close)
 			one := &http.Transport{TLSClientConfig: first.TLS, ForceAttemptHTTP2: true}
 			other := &http.Transport{}
-			failover := roundTripper(func(r *http.Request) (*http.Response, error) {
+			failover := testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 				if resp, err := one.RoundTrip(r); err == nil {
 					return resp, nil
 				}
@@ -101,7 +98,7 @@ func TestClient(t *testing.T) {
 			0: 10 * time.Second, 2 * time.Second: 2 * time.Second, time.Minute: 10 * time.Second,
 		} {
 			synctest.Test(t, func(t *testing.T) {
-				hang := roundTripper(func(r *http.Request) (*http.Response, error) {
+				hang := testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 					<-r.Context().Done()
 					return nil, r.Context().Err()
 				})
