@@ -11,18 +11,18 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 0, "how many worlds the simulation runs (default 2000, 200 with -short, 1 with -seed)")
+	seeds = flag.Int("seeds", 0, "how many worlds the simulation runs (default 500, 100 with -short, 1 with -seed)")
 	seed  = flag.Uint64("seed", 0, "the first world that the simulation runs")
 )
 
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	cfg := resubmittest.Config{Seeds: 2000, First: *seed}
+	cfg := resubmittest.Config{Seeds: 500, First: *seed}
 	switch {
 	case *seed > 0:
 		cfg.Seeds = 1
 	case testing.Short():
-		cfg.Seeds = 200
+		cfg.Seeds = 100
 	}
 	cfg.Seeds = cmp.Or(*seeds, cfg.Seeds)
 	counts := resubmittest.Simulate(t, cfg)

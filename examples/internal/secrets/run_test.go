@@ -66,17 +66,18 @@ func TestARunLeavesNoSecretInPlanJournalReportStatusOrLog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			hits := 0
-			for _, what := range []string{
+			names := []string{
 				"200 and a page", "200 and a fault", "401 and JSON", "403 and text", "409 and JSON", "429 and text", "500 and JSON",
 				"503 and a page", "a body that breaks off", "an answer that is no HTTP",
-			} {
+			}
+			for _, what := range some(names) {
 				how := all[what]
 				require.NotNil(t, how, what)
 				for at, where := range places() {
 					synctest.Test(t, func(t *testing.T) { hits += liveThrough(t, l, what+", at "+at, how, where) })
 				}
 			}
-			require.Greater(t, hits, 50)
+			require.Greater(t, hits, 50*len(some(names))/len(names))
 		})
 	}
 }

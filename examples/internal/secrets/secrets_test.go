@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +195,18 @@ func isToken(r *http.Request) bool {
 	return strings.HasSuffix(r.URL.Path, "/token") || strings.HasPrefix(r.URL.Path, "/operations")
 }
 
+// some returns all of the elements, or every third with -short.
+func some(all []string) []string {
+	if !testing.Short() {
+		return all
+	}
+	var third []string
+	for i := 0; i < len(all); i += 3 {
+		third = append(third, all[i])
+	}
+	return third
+}
+
 // places are where a server misbehaves.
 func places() map[string]func(r *http.Request, body string) bool {
 	return map[string]func(*http.Request, string) bool{
@@ -212,7 +226,10 @@ func TestNoClientOfCommerceShowsASecretWhateverAServerAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			hits := 0
-			for what, how := range mischiefs() {
+			all := mischiefs()
+			names := some(slices.Sorted(maps.Keys(all)))
+			for _, what := range names {
+				how := all[what]
 				for at, where := range places() {
 					r := newRig(t, l)
 					r.server.where, r.server.how = where, how
@@ -224,7 +241,7 @@ func TestNoClientOfCommerceShowsASecretWhateverAServerAnswers(t *testing.T) {
 					hits += int(r.server.hits.Load())
 				}
 			}
-			require.Greater(t, hits, 100, "nothing is proved by a server that was not asked")
+			require.Greater(t, hits, 100*len(names)/len(all), "nothing is proved by a server that was not asked")
 		})
 	}
 }
