@@ -6,6 +6,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // AttemptPolicy says whether an order may be pushed again whose push got no answer.
@@ -159,7 +160,7 @@ func (x *run) objects(j *job) (why string, err error) {
 	for _, k := range keys {
 		for _, n := range found[k] {
 			if made := n.Request.Created; made.After(since) {
-				return fmt.Sprintf("in Connect %s was made at %s, so that a push may have been accepted", excerpt(n.Request.ID),
+				return fmt.Sprintf("in Connect %s was made at %s, so that a push may have been accepted", text.Short(n.Request.ID),
 					made.UTC().Format(time.RFC3339)), nil
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // ErrRunning says that the Runner is applying a plan already.
@@ -561,7 +562,7 @@ func (x *run) block(j *job, by barrierID) {
 	if !stopping {
 		x.lanes.barriers.block(by)
 	}
-	number := excerpt(x.lanes.barriers.get(by).number)
+	number := text.Short(x.lanes.barriers.get(by).number)
 	x.mu.Unlock()
 	why := "blocked by " + number + ", an older order of the same subscription that did not come to a good end"
 	if stopping {
@@ -591,7 +592,7 @@ func (x *run) recallBlocked(j *job) {
 	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
 	switch rec.State {
 	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess:
-		j.item.Outcome, j.item.Why = Outcome(rec.State), sentence(rec.Why)
+		j.item.Outcome, j.item.Why = Outcome(rec.State), text.Sentence(rec.Why)
 	default:
 		j.item.Outcome = OutcomeUnknown
 		j.item.Why += "; an earlier run has pushed it, or may have: look at the order before anything is sent again"
@@ -607,7 +608,7 @@ func (x *run) notStarted(j *job) string {
 
 func whyNotStarted(j *job) string {
 	if err := context.Cause(j.ctx); err != nil {
-		return "not started: " + sentence(err.Error())
+		return "not started: " + text.Sentence(err.Error())
 	}
 	return "not started: " + ErrDrained.Error()
 }
@@ -615,7 +616,7 @@ func whyNotStarted(j *job) string {
 // done ends an order with its outcome, and lets the next of its lanes go or stops
 // them.
 func (x *run) done(j *job, o Outcome, why string) {
-	j.item.Outcome, j.item.Why = o, sentence(why)
+	j.item.Outcome, j.item.Why = o, text.Sentence(why)
 	x.judge(j, x.verdictOf(j, o), o)
 	x.mu.Lock()
 	x.canary.unqueue(j)

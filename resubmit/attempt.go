@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // next says how an order goes on after an attempt.
@@ -85,7 +86,7 @@ func (x *run) takeUp(j *job) next {
 		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
 	}
 	if err != nil {
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", excerpt(j.item.Number), err))
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", text.Short(j.item.Number), err))
 		return x.unstarted(j)
 	}
 	if found {
@@ -139,7 +140,7 @@ func (x *run) resume(j *job, rec Record) next {
 		x.done(j, Outcome(rec.State), rec.Why)
 		return nextOver
 	default:
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", excerpt(j.item.Number), rec.State))
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", text.Short(j.item.Number), rec.State))
 		return x.unstarted(j)
 	}
 }
@@ -541,7 +542,7 @@ func (x *run) put(j *job, s RecordState, why string) error {
 	if s != RecordProgressing || j.rec.State != s || j.moved {
 		j.rec.At = time.Now()
 	}
-	j.rec.State, j.rec.Why, j.moved = s, sentence(why), false
+	j.rec.State, j.rec.Why, j.moved = s, text.Sentence(why), false
 	put := x.cfg.Journal.Put
 	if x.later != nil && x.mayWait(j) {
 		put = x.putLater
@@ -550,7 +551,7 @@ func (x *run) put(j *job, s RecordState, why string) error {
 	if err != nil {
 		callback.Log(x.cfg.Logger, err)
 		err = fmt.Errorf("resubmit: the journal could not record order %s as %s, so nothing more is pushed: %w",
-			excerpt(j.item.Number), s, err)
+			text.Short(j.item.Number), s, err)
 		x.cancel(err)
 	}
 	return err
@@ -596,12 +597,12 @@ func (x *run) heedConnect(err error, number string) {
 	}
 }
 
-func (j *job) evidence(kind, text string, at time.Time) {
-	text = sentence(text)
-	if n := len(j.item.Evidence); n > 0 && j.item.Evidence[n-1].Text == text {
+func (j *job) evidence(kind, said string, at time.Time) {
+	said = text.Sentence(said)
+	if n := len(j.item.Evidence); n > 0 && j.item.Evidence[n-1].Text == said {
 		return // it was looked at again, and is as it was
 	}
-	j.item.Evidence = append(j.item.Evidence, Evidence{Kind: kind, Text: text, At: at})
+	j.item.Evidence = append(j.item.Evidence, Evidence{Kind: kind, Text: said, At: at})
 }
 
 // free reports whether the next order of a subscription may go after one that had

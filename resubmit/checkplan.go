@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // CheckConfig says how to look at the orders of a plan.
@@ -107,7 +108,7 @@ func (d *differ) look(ctx context.Context, calls *pacedCalls, reader OrderReader
 	}
 	for i, x := range found {
 		if errors.Is(errs[i], commerce.ErrUnauthorized) {
-			return fmt.Errorf("resubmit: check plan: order %s: %w", excerpt(entryName(some[i])), errs[i])
+			return fmt.Errorf("resubmit: check plan: order %s: %w", text.Short(entryName(some[i])), errs[i])
 		}
 		if err := d.tell(x); err != nil {
 			return err
@@ -133,7 +134,7 @@ func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 		d.Kind, d.What = DifferenceLeft, "the order is not there any more"
 		return d
 	case err != nil:
-		d.What = "could not be read: " + excerpt(err.Error())
+		d.What = "could not be read: " + text.Short(err.Error())
 		return d
 	case o == nil || o.ID != e.OrderID:
 		d.What = "could not be read: the answer was about another order"

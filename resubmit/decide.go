@@ -8,6 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -69,7 +70,7 @@ func Decide(rules []Rule, f Facts) Decision {
 		}
 	}
 	if len(f.Requests) > 1 {
-		worst.Why = fmt.Sprintf("%s (%s, the most cautious answer of %d assets)", worst.Why, excerpt(of.Request.ID),
+		worst.Why = fmt.Sprintf("%s (%s, the most cautious answer of %d assets)", worst.Why, text.Short(of.Request.ID),
 			len(f.Requests))
 	}
 	return worst
@@ -244,7 +245,7 @@ var requestRules = []defaultRule{
 	{
 		id: "connect-unknown", action: Hold,
 		why:    "what Connect knows of the order is not known: ",
-		detail: func(c *ruling) string { return excerpt(c.RequestsErr.Error()) },
+		detail: func(c *ruling) string { return text.Short(c.RequestsErr.Error()) },
 		holds:  func(c *ruling) bool { return c.status() == UnknownRequest },
 	},
 	{
@@ -268,7 +269,7 @@ var requestRules = []defaultRule{
 		// above, of whatever age; what is under way goes on below.
 		id: "connect-older", action: Resubmit,
 		why:    "its own call never reached Connect: the newest request is older than the order, ",
-		detail: func(c *ruling) string { return excerpt(c.newest.Request.ID) },
+		detail: func(c *ruling) string { return text.Short(c.newest.Request.ID) },
 		holds: func(c *ruling) bool {
 			return c.older() && (c.status().Final() || c.status() == connect.StatusRevoking)
 		},
@@ -324,7 +325,7 @@ var requestRules = []defaultRule{
 		id: "connect-other", action: Hold,
 		why: "no rule is known for a Connect request like the newest: ",
 		detail: func(c *ruling) string {
-			return excerpt(fmt.Sprintf("%s %s is %s", c.newest.Request.Type, c.newest.Request.ID, c.newest.Request.Status))
+			return text.Short(fmt.Sprintf("%s %s is %s", c.newest.Request.Type, c.newest.Request.ID, c.newest.Request.Status))
 		},
 		holds: func(*ruling) bool { return true },
 	},

@@ -53,7 +53,7 @@ func (d Difference) entry() *Entry {
 // String is the difference on one line, for people.
 func (d Difference) String() string {
 	e := d.entry()
-	line := fmt.Sprintf("%-7s %s", d.Kind, excerpt(entryName(e)))
+	line := fmt.Sprintf("%-7s %s", d.Kind, text.Short(entryName(e)))
 	if d.What != "" {
 		line += ": " + d.What
 	}
@@ -157,13 +157,13 @@ func DiffPlans(old, newer *Plan, each func(Difference) error) (DifferenceCounts,
 	for _, what := range [][3]string{{"view", old.header.View, newer.header.View}, {"filter", old.header.Filter, newer.header.Filter}} {
 		if what[1] != what[2] {
 			return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: they have another %s, %q and %q, so that what is missing in one says nothing; make the newer one with the %s of the older",
-				what[0], excerpt(what[1]), excerpt(what[2]), what[0])
+				what[0], text.Short(what[1]), text.Short(what[2]), what[0])
 		}
 	}
 	if a, b := old.header.System, newer.header.System; a != b && a != "" && b != "" {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: %w: the older one was made for %s, the newer one "+
 			"for %s",
-			ErrSystemMismatch, excerpt(a), excerpt(b))
+			ErrSystemMismatch, text.Short(a), text.Short(b))
 	}
 	d := &differ{each: each}
 	err := d.run(old, newer)
@@ -259,7 +259,7 @@ func differenceOf(old, e *Entry) Difference {
 		changes = append(changes, fmt.Sprintf("decision %s → %s", actionText(old), actionText(e)))
 	}
 	if old.Target != e.Target {
-		changes = append(changes, fmt.Sprintf("target %q → %q", excerpt(string(old.Target)), excerpt(string(e.Target))))
+		changes = append(changes, fmt.Sprintf("target %q → %q", text.Short(string(old.Target)), text.Short(string(e.Target))))
 	}
 	if !slices.Equal(old.Subscriptions, e.Subscriptions) || old.TenantID != e.TenantID {
 		changes = append(changes, "other subscriptions or another tenant")
@@ -271,7 +271,7 @@ func differenceOf(old, e *Entry) Difference {
 }
 
 func actionText(e *Entry) string {
-	return fmt.Sprintf("%s (%s)", e.Decision.Action, excerpt(e.Decision.RuleID))
+	return fmt.Sprintf("%s (%s)", e.Decision.Action, text.Short(e.Decision.RuleID))
 }
 
 // moments reads a plan second by second.

@@ -2,6 +2,7 @@ package resubmit
 
 import (
 	"fmt"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"hash/maphash"
 	"math/bits"
 	"slices"
@@ -161,7 +162,7 @@ func (x *run) endAgain(j *job, e *endedOrder) bool {
 	if !x.judgeEnded(x.groupOf(j.entry), e) {
 		return false
 	}
-	j.item.Outcome, j.item.Why = e.outcome(), sentence(j.rec.Why)
+	j.item.Outcome, j.item.Why = e.outcome(), text.Sentence(j.rec.Why)
 	x.tally(&j.item)
 	return true
 }

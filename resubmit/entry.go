@@ -118,12 +118,12 @@ func reasonOf(message string) string {
 func (s State) Diff(now State) string {
 	var changes []string
 	if s.Status != now.Status {
-		changes = append(changes, fmt.Sprintf("status %s → %s", excerpt(string(s.Status)), excerpt(string(now.Status))))
+		changes = append(changes, fmt.Sprintf("status %s → %s", text.Short(string(s.Status)), text.Short(string(now.Status))))
 	}
 	if a, b := s.ProvisioningStatus, now.ProvisioningStatus; a != b && a != "" && b != "" {
-		changes = append(changes, fmt.Sprintf("provisioning status %s → %s", excerpt(string(a)), excerpt(string(b))))
+		changes = append(changes, fmt.Sprintf("provisioning status %s → %s", text.Short(string(a)), text.Short(string(b))))
 	}
-	if was, is := excerpt(s.Reason), excerpt(now.Reason); s.Reason != now.Reason {
+	if was, is := text.Short(s.Reason), text.Short(now.Reason); s.Reason != now.Reason {
 		if was == is {
 			is = "another one that begins with the same words"
 		}
@@ -165,18 +165,6 @@ func fingerprint(orderID string, s *State) (name [32]byte) {
 	return name
 }
 
-// excerpt is the start of a text on one line, fit to be shown.
-func excerpt(s string) string {
-	const most = 200
-	return text.Excerpt(s, most)
-}
-
-// maxSentence bounds a sentence that quotes others, in bytes. A journal takes more.
-const maxSentence = 8 << 10
-
-// sentence makes a text that quotes others fit to be shown and kept.
-func sentence(s string) string { return text.Excerpt(s, maxSentence) }
-
 // Counts counts the orders of a plan by action. The actions sum to Total.
 type Counts struct {
 	Total      int `json:"total"`
@@ -193,7 +181,7 @@ type Counts struct {
 
 // String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37; 2 rows did
 // not match the query".
-func (c Counts) String() string { return c.after(orders(c.Total)) }
+func (c Counts) String() string { return c.after(text.Orders(c.Total)) }
 
 // after puts the actions that some order has behind a text.
 func (c Counts) after(text string) string {

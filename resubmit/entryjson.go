@@ -428,11 +428,11 @@ func parseAmount(s string) (decimal.Decimal, error) {
 	if digits != "" && digits[0] >= '0' && digits[0] <= '9' && (len(s) > number.Most || !strings.ContainsAny(s, "eE")) {
 		d, err := number.Decimal(s)
 		if err != nil {
-			err = fmt.Errorf("%q is not an amount like 12.5: %w", excerpt(s), err)
+			err = fmt.Errorf("%q is not an amount like 12.5: %w", text.Short(s), err)
 		}
 		return d, err
 	}
-	return decimal.Decimal{}, fmt.Errorf("%q is not an amount like 12.5", excerpt(s))
+	return decimal.Decimal{}, fmt.Errorf("%q is not an amount like 12.5", text.Short(s))
 }
 
 // checkWritable refuses what would not be read back as it is.
@@ -440,9 +440,9 @@ func checkWritable(e *Entry) error {
 	if err := checkAmount(e.Total.Amount); err != nil {
 		return fmt.Errorf("total: %w", err)
 	}
-	for _, text := range [...]string{e.OrderID, string(e.Before.Status), string(e.Before.ProvisioningStatus), e.Before.Reason} {
-		if !utf8.ValidString(text) { // the fingerprint would be another one
-			return fmt.Errorf("%q is not UTF-8", excerpt(text))
+	for _, said := range [...]string{e.OrderID, string(e.Before.Status), string(e.Before.ProvisioningStatus), e.Before.Reason} {
+		if !utf8.ValidString(said) { // the fingerprint would be another one
+			return fmt.Errorf("%q is not UTF-8", text.Short(said))
 		}
 	}
 	if err := checkYear(e.Before.PlacedAt, e.Before.FailedAt); err != nil {
@@ -474,16 +474,16 @@ func checkEntry(e *Entry, after time.Time) error {
 	case strings.TrimSpace(e.OrderID) == "":
 		return errors.New("the order has no id")
 	case !knownActions[e.Decision.Action]:
-		return fmt.Errorf("order %s: unknown action %q", excerpt(e.OrderID), e.Decision.Action)
+		return fmt.Errorf("order %s: unknown action %q", text.Short(e.OrderID), e.Decision.Action)
 	case !knownClasses[e.Attribution.Class]:
-		return fmt.Errorf("order %s: unknown class %q", excerpt(e.OrderID), e.Attribution.Class)
+		return fmt.Errorf("order %s: unknown class %q", text.Short(e.OrderID), e.Attribution.Class)
 	case !knownVerdicts[e.Attribution.Verdict]:
-		return fmt.Errorf("order %s: unknown verdict %q", excerpt(e.OrderID), e.Attribution.Verdict)
+		return fmt.Errorf("order %s: unknown verdict %q", text.Short(e.OrderID), e.Attribution.Verdict)
 	case e.Target != "" && e.Decision.Action != Resubmit:
-		return fmt.Errorf("order %s: has the target %q although it is not to be resubmitted", excerpt(e.OrderID), e.Target)
+		return fmt.Errorf("order %s: has the target %q although it is not to be resubmitted", text.Short(e.OrderID), e.Target)
 	}
 	if sum := fingerprint(e.OrderID, &e.Before); e.Fingerprint != string(sum[:]) {
-		return fmt.Errorf("order %s: the fingerprint is not that of the order and its state", excerpt(e.OrderID))
+		return fmt.Errorf("order %s: the fingerprint is not that of the order and its state", text.Short(e.OrderID))
 	}
 	return checkAge(e, after)
 }
@@ -494,7 +494,7 @@ func checkEntry(e *Entry, after time.Time) error {
 func checkAge(e *Entry, after time.Time) error {
 	if placed := e.Before.PlacedAt; !placed.IsZero() && placed.Before(after.Truncate(time.Second)) {
 		return fmt.Errorf("order %s: was placed %s, before the order ahead of it; orders must come oldest first",
-			excerpt(e.OrderID), placed.Format(time.RFC3339Nano))
+			text.Short(e.OrderID), placed.Format(time.RFC3339Nano))
 	}
 	return nil
 }

@@ -300,7 +300,7 @@ var moneyForm = regexp.MustCompile(`^(-?[0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z
 func parseMoney(s string) (commerce.Money, error) {
 	m := moneyForm.FindStringSubmatch(s)
 	if m == nil {
-		return commerce.Money{}, fmt.Errorf("%q is no amount with a currency; write 100.50EUR", excerpt(s))
+		return commerce.Money{}, fmt.Errorf("%q is no amount with a currency; write 100.50EUR", text.Short(s))
 	}
 	value, err := number.Decimal(m[1])
 	if err != nil {

@@ -58,7 +58,7 @@ func outsideView(term Filter, view commerce.View) string {
 		return ""
 	}
 	return fmt.Sprintf("%s selects nothing, since the view %s lists only the %s %s",
-		excerpt(leaf.text), view.Name, leaf.prop, strings.Join(listed, ", "))
+		text.Short(leaf.text), view.Name, leaf.prop, strings.Join(listed, ", "))
 }
 
 // unknownCode warns of a code without a constant, "" if it has one.
@@ -67,7 +67,7 @@ func unknownCode(prop property, code string) string {
 	if known == nil || slices.ContainsFunc(known, func(n codeName) bool { return n.code == code }) {
 		return ""
 	}
-	text := fmt.Sprintf("%s %q is not a code that this library knows", prop, excerpt(code))
+	text := fmt.Sprintf("%s %q is not a code that this library knows", prop, text.Short(code))
 	if n, ok := nearestCode(code, known); ok {
 		return fmt.Sprintf("%s: did you mean %s (%s)?", text, n.code, n.name)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // gateLook is how often a closed gate looks at the calendar again, because
@@ -87,9 +88,9 @@ func (g *gate) reopens(w maintenance.Window) time.Time {
 // name is how a window is called in a sentence.
 func name(w maintenance.Window) string {
 	if w.Title != "" {
-		return fmt.Sprintf("%q (%s)", excerpt(w.Title), excerpt(w.ID))
+		return fmt.Sprintf("%q (%s)", text.Short(w.Title), text.Short(w.ID))
 	}
-	return excerpt(w.ID)
+	return text.Short(w.ID)
 }
 
 // wait returns when the gate is open for an order, or with the error of ctx, or with

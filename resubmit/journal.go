@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // ErrOtherPlan says that a journal belongs to another plan.
@@ -156,7 +157,7 @@ func (r Record) CheckNext(next Record) error {
 		return nil
 	}
 	return fmt.Errorf("resubmit: order %s is %s by another run with this journal; let one run end before the next",
-		excerpt(next.OrderID), r.State)
+		text.Short(next.OrderID), r.State)
 }
 
 // sent is when the order was pushed, as far as that is known.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // Observer is told what a Runner does, as it does it. Embed NopObserver and
@@ -286,7 +287,7 @@ func (t *teller) planStarted(e PlanStarted) {
 }
 
 func (t *teller) gateClosed(e GateClosed) {
-	t.log.Info("pushes wait", "why", sentence(e.Why), "until", e.Until)
+	t.log.Info("pushes wait", "why", text.Sentence(e.Why), "until", e.Until)
 	t.later(func(o Observer) { o.OnGateClosed(e) })
 }
 
@@ -296,22 +297,22 @@ func (t *teller) gateOpened(e GateOpened) {
 }
 
 func (t *teller) pace(e PaceChange) {
-	t.log.Info("the pace changed", "rate", e.Rate, "limit", e.Limit, "why", sentence(e.Why))
+	t.log.Info("the pace changed", "rate", e.Rate, "limit", e.Limit, "why", text.Sentence(e.Why))
 	t.later(func(o Observer) { o.OnPace(e) })
 }
 
 func (t *teller) breaker(e BreakerChange) {
-	t.log.Warn("the breaker changed", "state", e.State, "opens", e.Opens, "why", sentence(e.Why))
+	t.log.Warn("the breaker changed", "state", e.State, "opens", e.Opens, "why", text.Sentence(e.Why))
 	t.later(func(o Observer) { o.OnBreaker(e) })
 }
 
 func (t *teller) canary(e CanaryChange) {
-	t.log.Info("the canary changed", "group", excerpt(e.Group), "limit", e.Limit, "stopped", sentence(e.Stopped))
+	t.log.Info("the canary changed", "group", text.Short(e.Group), "limit", e.Limit, "stopped", text.Sentence(e.Stopped))
 	t.later(func(o Observer) { o.OnCanary(e) })
 }
 
 func (t *teller) control(e ControlChange) {
-	t.log.Info("the run was told", "state", e.State, "why", sentence(e.Why))
+	t.log.Info("the run was told", "state", e.State, "why", text.Sentence(e.Why))
 	t.later(func(o Observer) { o.OnControl(e) })
 }
 
@@ -322,18 +323,18 @@ func (t *teller) reread(j *job, changed string) {
 }
 
 func (t *teller) unknown(e PushUnknown) {
-	t.log.Warn("the answer to a push was lost", "order", excerpt(e.Number), "target", e.Target, "error", e.Err)
+	t.log.Warn("the answer to a push was lost", "order", text.Short(e.Number), "target", e.Target, "error", e.Err)
 	t.tell(func(o Observer) { o.OnPushUnknown(e) })
 }
 
 func (t *teller) refused(e Refused) {
-	t.log.Warn("a push was refused", "order", excerpt(e.Number), "target", e.Target, "error", e.Err, "again", e.Again)
+	t.log.Warn("a push was refused", "order", text.Short(e.Number), "target", e.Target, "error", e.Err, "again", e.Again)
 	t.tell(func(o Observer) { o.OnRefused(e) })
 }
 
 func (t *teller) done(i *Item) {
 	if t.log.Enabled(context.Background(), slog.LevelDebug) {
-		t.log.Debug("order done", "order", excerpt(i.Number), "outcome", i.Outcome, "why", i.Why)
+		t.log.Debug("order done", "order", text.Short(i.Number), "outcome", i.Outcome, "why", i.Why)
 	}
 	t.tell(func(o Observer) { o.OnDone(*i) })
 }

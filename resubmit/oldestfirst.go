@@ -2,6 +2,7 @@ package resubmit
 
 import (
 	"encoding/binary"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"hash/maphash"
 	"strings"
 )
@@ -65,7 +66,7 @@ func (o *overtaking) pass(e *Entry) {
 		e.Target = ""
 		e.Decision = Decision{
 			Action: Wait, RuleID: ruleOlderFirst,
-			Why: "the older order " + excerpt(first) +
+			Why: "the older order " + text.Short(first) +
 				" of the same subscription is not sent now but may be later, and must not be overtaken: settle that one first",
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // ErrPatience says that a server asked for more patience than Config.MaxHold
@@ -65,7 +66,7 @@ func (r *Runner) tooLong() error {
 
 // asked says that an answer about an order asks for patience.
 func (x *run) asked(who string, d time.Duration, number string) {
-	x.cfg.Logger.Warn(who+" asks for a pause", "retryAfter", d, "order", excerpt(number))
+	x.cfg.Logger.Warn(who+" asks for a pause", "retryAfter", d, "order", text.Short(number))
 	x.bePatient(who, d)
 }
 

@@ -97,12 +97,12 @@ func (p *PlanWriter) Write(e *Entry) error {
 		return p.fail(err)
 	}
 	if err := checkWritable(e); err != nil {
-		return p.fail(fmt.Errorf("order %s: %w", excerpt(e.OrderID), err))
+		return p.fail(fmt.Errorf("order %s: %w", text.Short(e.OrderID), err))
 	}
 	start := len(p.buf)
 	p.buf = append(appendEntry(p.buf, e), '\n')
 	if size := len(p.buf) - start; size > maxLine {
-		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", excerpt(e.OrderID),
+		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", text.Short(e.OrderID),
 			size, maxLine))
 	}
 	if !e.Before.PlacedAt.IsZero() {
@@ -376,7 +376,7 @@ func (p *Plan) readTrailer(line []byte, h hashWriter) error {
 	want := appendTrailer(nil, p.counts, p.named)
 	if !bytes.HasPrefix(line, want) {
 		return fmt.Errorf("the counts do not sum up: the last line says %s, the entries make %s; make the plan anew",
-			excerpt(string(said[len(trailerStart):])), want[len(trailerStart):len(want)-len(digestStart)])
+			text.Short(string(said[len(trailerStart):])), want[len(trailerStart):len(want)-len(digestStart)])
 	}
 	_, _ = h.Write(want)
 	p.digest = digestOf(h)

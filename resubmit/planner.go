@@ -25,6 +25,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -491,7 +492,7 @@ func youngest(last, o *commerce.Order) (*commerce.Order, error) {
 	case last != nil && o.PlacedAt.Before(last.PlacedAt):
 		return nil, fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it "+
 			"with Sorted",
-			excerpt(label(o)), o.PlacedAt.Format(time.RFC3339), excerpt(label(last)), last.PlacedAt.Format(time.RFC3339))
+			text.Short(label(o)), o.PlacedAt.Format(time.RFC3339), text.Short(label(last)), last.PlacedAt.Format(time.RFC3339))
 	default:
 		return o, nil
 	}
@@ -541,14 +542,14 @@ type NotPlannedError struct {
 func (e *NotPlannedError) Error() string {
 	return fmt.Sprintf("resubmit: plan: the view %s does not list the orders %s, or the filter leaves them out; leave "+
 		"them out of PlanConfig.Explicit",
-		excerpt(e.View), sentence(strings.Join(e.Orders, ", ")))
+		text.Short(e.View), text.Sentence(strings.Join(e.Orders, ", ")))
 }
 
 // unplanned returns those of some names that are not in the plan, sorted.
 func (p *planner) unplanned(names []string) (missing []string) {
 	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if !p.named[n] {
-			missing = append(missing, excerpt(n))
+			missing = append(missing, text.Short(n))
 		}
 	}
 	return missing
@@ -649,7 +650,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	for i := range candidates {
 		if err := candidates[i].err; unauthorized(err) || forbidden(err) && p.allForbidden() {
 			// This is about us, not about the order: to go on would only lock us out.
-			return fmt.Errorf("resubmit: plan: read order %s: %w", excerpt(label(candidates[i].order)), err)
+			return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(label(candidates[i].order)), err)
 		}
 	}
 	return ctx.Err() // a reading that was cancelled says nothing about its order
@@ -874,7 +875,7 @@ func (l *lookUps) failed(counts Counts) error {
 // oneLineError is an error whose text is short and on one line.
 type oneLineError struct{ error }
 
-func (e oneLineError) Error() string { return excerpt(e.error.Error()) }
+func (e oneLineError) Error() string { return text.Short(e.error.Error()) }
 func (e oneLineError) Unwrap() error { return e.error }
 
 var errUnanswered = errors.New("there was no answer for its key")
@@ -891,7 +892,7 @@ func (p *planner) entry(c *candidate, e *Entry) {
 	}
 	e.Fingerprint = Fingerprint(e.OrderID, e.Before)
 	e.Decision, e.Target = p.decision(c)
-	e.Decision.Why = sentence(e.Decision.Why)
+	e.Decision.Why = text.Sentence(e.Decision.Why)
 }
 
 // keepAge holds an order that was read as older than the list, which sorts by age, let
@@ -908,7 +909,7 @@ func (e *Entry) keepAge(after time.Time) {
 }
 
 func holdUnreadable(problem string) Decision {
-	return Decision{Action: Hold, RuleID: ruleUnreadable, Why: "not all of the order could be read: " + excerpt(problem)}
+	return Decision{Action: Hold, RuleID: ruleUnreadable, Why: "not all of the order could be read: " + text.Short(problem)}
 }
 
 // weigh adds to the attribution what only the planner knows.
@@ -946,9 +947,9 @@ func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
 	o := c.order
 	switch {
 	case errors.Is(c.err, commerce.ErrNotFound):
-		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order was listed, and then there was none: " + excerpt(c.err.Error())}, ""
+		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order was listed, and then there was none: " + text.Short(c.err.Error())}, ""
 	case c.err != nil:
-		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order could not be read: " + excerpt(c.err.Error())}, ""
+		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order could not be read: " + text.Short(c.err.Error())}, ""
 	case len(o.Problems) > 0:
 		return holdUnreadable(o.Problems[0]), ""
 	case !p.view.Match(o):

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -179,13 +180,13 @@ func (r *Rates) stepOf(t time.Time) int {
 }
 
 // groupsOf are the product and the seller of an order, "" where they are not told.
-func groupsOf(o *commerce.Order, text string) [2]string {
+func groupsOf(o *commerce.Order, said string) [2]string {
 	var groups [2]string
-	if name := application(text); name != "" {
-		groups[0] = "application '" + excerpt(name) + "'"
+	if name := application(said); name != "" {
+		groups[0] = "application '" + text.Short(name) + "'"
 	}
 	if o.VendorID != "" {
-		groups[1] = "seller " + excerpt(o.VendorID)
+		groups[1] = "seller " + text.Short(o.VendorID)
 	}
 	return groups
 }

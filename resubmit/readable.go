@@ -82,12 +82,12 @@ func unreadable(o *commerce.Order, expected ...commerce.Status) error {
 	o = withCode(readable(o))
 	problems := o.Problems
 	if len(problems) == 0 && !o.Status.Known() && !slices.Contains(expected, o.Status) {
-		problems = []string{fmt.Sprintf("its status %q is not known", excerpt(string(o.Status)))}
+		problems = []string{fmt.Sprintf("its status %q is not known", text.Short(string(o.Status)))}
 	}
 	if len(problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("not all of the order could be read: %s", excerpt(strings.Join(problems, "; ")))
+	return fmt.Errorf("not all of the order could be read: %s", text.Short(strings.Join(problems, "; ")))
 }
 
 // fieldCheck finds what of an order a plan cannot hold.
@@ -116,7 +116,7 @@ func (c *fieldCheck) text(name, s string) bool {
 	case len(s) > maxField:
 		c.problem("%s has %d bytes, which cannot be right", name, len(s))
 	case !utf8.ValidString(s):
-		c.problem("%s is not UTF-8: %q", name, excerpt(s))
+		c.problem("%s is not UTF-8: %q", name, text.Short(s))
 	default:
 		return true
 	}
@@ -158,7 +158,7 @@ func (a *Attribution) tidy() {
 	}
 	for i := range a.Evidence {
 		ev := &a.Evidence[i]
-		ev.Text, ev.Ref = sentence(ev.Text), text.Clip(ev.Ref, maxField)
+		ev.Text, ev.Ref = text.Sentence(ev.Text), text.Clip(ev.Ref, maxField)
 		if year := ev.At.UTC().Year(); year < 1 || year > 9999 {
 			ev.At = time.Time{}
 		}
@@ -170,7 +170,7 @@ func problemEvidence(problems []string) []Evidence {
 	named := problems[:min(len(problems), maxProblems)]
 	evidence := make([]Evidence, 0, len(named)+1)
 	for _, problem := range named {
-		evidence = append(evidence, Evidence{Kind: "order", Text: excerpt(problem)})
+		evidence = append(evidence, Evidence{Kind: "order", Text: text.Short(problem)})
 	}
 	if more := len(problems) - len(named); more > 0 {
 		evidence = append(evidence, Evidence{Kind: "order", Text: fmt.Sprintf("%d more problems", more)})

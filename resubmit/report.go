@@ -176,7 +176,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	}
 	for i := range r.Items {
 		if err := enc.Encode(&r.Items[i]); err != nil {
-			return fmt.Errorf("resubmit: write report: order %s: %w", excerpt(r.Items[i].Number), err)
+			return fmt.Errorf("resubmit: write report: order %s: %w", text.Short(r.Items[i].Number), err)
 		}
 	}
 	return nil

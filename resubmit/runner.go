@@ -379,7 +379,7 @@ func (s Status) String() string {
 	}
 	line := string(s.State)
 	if s.Total > 0 {
-		line += fmt.Sprintf(": %d of %s done, %d in hand", s.Done, orders(s.Total), s.InHand)
+		line += fmt.Sprintf(": %d of %s done, %d in hand", s.Done, text.Orders(s.Total), s.InHand)
 	}
 	if s.Done > 0 {
 		line += fmt.Sprintf(" (%s)", s.Result)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -168,10 +169,10 @@ func (s *Session) enter(e *Entry) error {
 		return err
 	}
 	if _, ok := s.entries[s.hash(e)]; !ok {
-		return fmt.Errorf("%w: order %s", ErrOtherEntry, excerpt(e.OrderID))
+		return fmt.Errorf("%w: order %s", ErrOtherEntry, text.Short(e.OrderID))
 	}
 	if s.underWay[e.OrderID] {
-		return fmt.Errorf("%w: order %s", ErrUnderWay, excerpt(e.OrderID))
+		return fmt.Errorf("%w: order %s", ErrUnderWay, text.Short(e.OrderID))
 	}
 	s.underWay[e.OrderID] = true
 	s.x.jobs.Add(1) // so that Close waits
@@ -190,7 +191,7 @@ func (s *Session) blockedBy(e *Entry) (string, error) {
 	for _, id := range s.before[s.hash(e)] {
 		rec, found, err := s.x.cfg.Journal.Get(id)
 		if err != nil {
-			return "", fmt.Errorf("resubmit: the journal: order %s: %w", excerpt(id), err)
+			return "", fmt.Errorf("resubmit: the journal: order %s: %w", text.Short(id), err)
 		}
 		if !found || !free(Outcome(rec.State), rec.Seen) {
 			return id, nil
@@ -201,7 +202,7 @@ func (s *Session) blockedBy(e *Entry) (string, error) {
 
 // untaken is the item of an order that nothing was done with.
 func (s *Session) untaken(j *job, why string) Item {
-	j.item.Outcome, j.item.Why, j.item.DoneAt = OutcomeSkipped, sentence(why), time.Now()
+	j.item.Outcome, j.item.Why, j.item.DoneAt = OutcomeSkipped, text.Sentence(why), time.Now()
 	return j.item
 }
 

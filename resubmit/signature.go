@@ -244,7 +244,7 @@ func (s *Signature) verify() error {
 	}
 	switch {
 	case !digestForm.MatchString(s.Plan):
-		return fmt.Errorf("%w: %q is no digest of a plan", ErrSignature, excerpt(s.Plan))
+		return fmt.Errorf("%w: %q is no digest of a plan", ErrSignature, text.Short(s.Plan))
 	case checkYear(s.SignedAt) != nil:
 		return fmt.Errorf("%w: it has no time that can be right", ErrSignature)
 	case len(s.Key) != ed25519.PublicKeySize:

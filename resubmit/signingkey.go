@@ -13,6 +13,7 @@ import (
 	"runtime"
 
 	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -105,7 +106,7 @@ func LoadPublicKeys(path string) ([]ed25519.PublicKey, error) {
 			break
 		}
 		if block.Type != pemPublic {
-			return nil, fmt.Errorf("resubmit: load public keys: %s has a PEM block %q; give public keys only", path, excerpt(block.Type))
+			return nil, fmt.Errorf("resubmit: load public keys: %s has a PEM block %q; give public keys only", path, text.Short(block.Type))
 		}
 		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 		key, ok := parsed.(ed25519.PublicKey)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // ErrSystemMismatch means that a plan was made for another system than the one that it
@@ -35,7 +36,7 @@ func systemOf(field, system string, parts ...part) (string, error) {
 		default:
 			return "", fmt.Errorf("%s names the system %q and %s names %q; use clients of one system, and leave System empty "+
 				"with them",
-				field, excerpt(system), p.field, excerpt(name))
+				field, text.Short(system), p.field, text.Short(name))
 		}
 	}
 	return system, nil
@@ -54,11 +55,11 @@ func (p *Plan) checkSystem(system string) error {
 			ErrSystemMismatch, system)
 	case system == "":
 		return fmt.Errorf("resubmit: %w: it was made for %s, and this configuration names no system; set System in it",
-			ErrSystemMismatch, excerpt(made))
+			ErrSystemMismatch, text.Short(made))
 	default:
 		return fmt.Errorf("resubmit: %w: it was made for %s, and this is %s; use the clients of that system, or make a "+
 			"new plan",
-			ErrSystemMismatch, excerpt(made), system)
+			ErrSystemMismatch, text.Short(made), system)
 	}
 }
 
@@ -91,11 +92,11 @@ func (i identity) check(now identity) error {
 		{"number", i.number, now.number}, {"type", i.kind, now.kind}, {"vendor", i.vendor, now.vendor},
 	} {
 		if f.was != "" && f.now != "" && f.was != f.now {
-			changes = append(changes, fmt.Sprintf("%s %s → %s", f.name, excerpt(f.was), excerpt(f.now)))
+			changes = append(changes, fmt.Sprintf("%s %s → %s", f.name, text.Short(f.was), text.Short(f.now)))
 		}
 	}
 	if !i.sameCustomer(now) {
-		changes = append(changes, fmt.Sprintf("customer %s → %s", excerpt(i.who()), excerpt(now.who())))
+		changes = append(changes, fmt.Sprintf("customer %s → %s", text.Short(i.who()), text.Short(now.who())))
 	}
 	if len(changes) == 0 {
 		return nil

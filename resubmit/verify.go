@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // clockSkew is how far the clocks of Commerce and Connect may be apart. A request
@@ -421,7 +422,7 @@ func failedAnew(before, now State) bool {
 
 // brief is a failure text on one line that is not too long for a table.
 func brief(s string) string {
-	if s = excerpt(s); s == "" {
+	if s = text.Short(s); s == "" {
 		return "no reason told"
 	}
 	return s

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // WatcherConfig makes a [Watcher]. Zero fields take the defaults named.
@@ -285,10 +286,10 @@ func (w *Watcher) follow(ctx context.Context) {
 			news += "The windows: " + warning.Error() + ". "
 		}
 		if err != nil {
-			news += "The windows could not be asked for, and what is known of them stays: " + excerpt(err.Error()) + "."
+			news += "The windows could not be asked for, and what is known of them stays: " + text.Short(err.Error()) + "."
 		}
 		if news != told && news != "" {
-			w.cfg.Logger.Warn(excerpt(news), "step", "windows")
+			w.cfg.Logger.Warn(text.Short(news), "step", "windows")
 		}
 		told = news
 		w.nudge()

@@ -194,7 +194,7 @@ func windowText(w maintenance.Window) string { return called(w) + ", " + spanTex
 // called is how a window is called in the diary.
 func called(w maintenance.Window) string {
 	if w.Source == maintenance.SourceObserved {
-		return "the outage " + excerpt(w.ID)
+		return "the outage " + text.Short(w.ID)
 	}
 	return name(w)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 const (
@@ -74,7 +75,7 @@ func (e Episode) check(last bool) error {
 	case len(e.Windows) == 0:
 		return errors.New("it has no windows")
 	case !e.State.valid():
-		return fmt.Errorf("its state %q is not known", excerpt(string(e.State)))
+		return fmt.Errorf("its state %q is not known", text.Short(string(e.State)))
 	case e.State.open() && !last:
 		return fmt.Errorf("it is %s, which only the last one can be", e.State)
 	case e.State.open() && (e.Plan == "" || e.PlannedAt.IsZero()):

@@ -101,7 +101,7 @@ type entry struct {
 
 // say makes an entry the status, and writes it down unless that was said last.
 func (w *Watcher) say(en entry) {
-	en.text = sentence(en.text)
+	en.text = text.Sentence(en.text)
 	key := en.key
 	if key == "" {
 		key = en.text
@@ -140,8 +140,8 @@ func (w *Watcher) say(en entry) {
 }
 
 // tell writes into the diary what is not a state to be in.
-func (w *Watcher) tell(level slog.Level, text string, attrs ...any) {
-	w.cfg.Logger.Log(context.Background(), level, sentence(text), attrs...)
+func (w *Watcher) tell(level slog.Level, said string, attrs ...any) {
+	w.cfg.Logger.Log(context.Background(), level, text.Sentence(said), attrs...)
 }
 
 // failed notes what went wrong, and returns when to try again.
@@ -150,7 +150,7 @@ func (w *Watcher) failed(err error) time.Duration {
 	w.failures++
 	until := time.Now().Add(pause)
 	en := entry{phase: PhaseTrouble, level: slog.LevelWarn, until: until, err: err, key: err.Error(),
-		text: "Something failed, and is tried again: " + excerpt(err.Error()) + "."}
+		text: "Something failed, and is tried again: " + text.Short(err.Error()) + "."}
 	if e, ok := w.state.open(); ok {
 		en.episode = e
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // step does the next thing, and returns how long there is nothing more to do.
@@ -214,7 +215,7 @@ func (w *Watcher) notReady(ctx context.Context, e Episode, end, now time.Time) t
 	w.unready++
 	var missing, why []string
 	for _, p := range ready.Missing() {
-		missing, why = append(missing, p.Name), append(why, excerpt(p.Why))
+		missing, why = append(missing, p.Name), append(why, text.Short(p.Why))
 	}
 	if len(missing) == 0 {
 		why = []string{"Nothing is known about it."}
@@ -278,7 +279,7 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 	if e.Counts.Resubmit == 0 {
 		e.State, e.Note = EpisodeNothing, "there is no order to resubmit"
 		if e.Counts.Total > 0 {
-			e.Note += ", of " + e.Counts.after(orders(e.Counts.Total)+" that failed")
+			e.Note += ", of " + e.Counts.after(text.Orders(e.Counts.Total)+" that failed")
 		}
 		return w.finish(e, nil, time.Now())
 	}
@@ -294,7 +295,7 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	w.askNow.Store(false)
 	plan, err := w.openUndecided(e)
 	if err != nil {
-		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s cannot be used and is made anew: %s.", e, excerpt(err.Error())),
+		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s cannot be used and is made anew: %s.", e, text.Short(err.Error())),
 			"step", PhaseAsking, "episode", e.ID)
 		w.remember(func(s *watcherState) { s.Episodes = s.closed() })
 		return 0, nil
@@ -302,7 +303,7 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	if w.asked != e.Plan {
 		w.asked = e.Plan
 		w.say(entry{phase: PhaseAsking, episode: e, text: fmt.Sprintf("Asking for approval of the plan %s for %s: %s to resubmit.",
-			shortDigest(e.Plan), e.name(), orders(e.Counts.Resubmit))})
+			shortDigest(e.Plan), e.name(), text.Orders(e.Counts.Resubmit))})
 	}
 	answer, err := callback.Call(func() (Approval, error) { return w.cfg.Approve(ctx, e, plan) })
 	if panicked, ok := errors.AsType[*callback.PanicError](err); ok {
@@ -314,7 +315,7 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	}
 	why := ""
 	if answer.Why != "" {
-		why = ": " + excerpt(answer.Why)
+		why = ": " + text.Short(answer.Why)
 	}
 	switch answer.Answer {
 	case AnswerApply:
@@ -326,14 +327,14 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 		return 0, w.finish(e, nil, time.Now())
 	case AnswerLater:
 	default:
-		return 0, fmt.Errorf("Approve answered %q; answer with %q, %q or AnswerLater", excerpt(string(answer.Answer)), AnswerApply, AnswerDecline) //nolint:staticcheck // the name of a function
+		return 0, fmt.Errorf("Approve answered %q; answer with %q, %q or AnswerLater", text.Short(string(answer.Answer)), AnswerApply, AnswerDecline) //nolint:staticcheck // the name of a function
 	}
 	w.askAt = answer.At
 	if !answer.At.After(now) {
 		w.askAt = time.Now().Add(askAgain)
 	}
 	w.say(entry{phase: PhaseAsking, episode: e, until: w.askAt, key: "later",
-		text: fmt.Sprintf("The plan %s for %s is not decided yet%s. It has %s to resubmit.", shortDigest(e.Plan), e.name(), why, orders(e.Counts.Resubmit))})
+		text: fmt.Sprintf("The plan %s for %s is not decided yet%s. It has %s to resubmit.", shortDigest(e.Plan), e.name(), why, text.Orders(e.Counts.Resubmit))})
 	return 0, nil
 }
 
@@ -365,12 +366,12 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	if err != nil {
 		return err
 	}
-	w.say(entry{phase: PhaseApplying, episode: e, text: fmt.Sprintf("Resubmitting %s for %s.", orders(e.Counts.Resubmit), e.name())})
+	w.say(entry{phase: PhaseApplying, episode: e, text: fmt.Sprintf("Resubmitting %s for %s.", text.Orders(e.Counts.Resubmit), e.name())})
 	w.setRunner(runner)
 	defer w.setRunner(nil)
 	report, err := runner.Apply(ctx, plan)
 	if errors.Is(err, ErrStalePlan) {
-		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s is made anew, and approval asked for again: %s.", e, excerpt(err.Error())),
+		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s is made anew, and approval asked for again: %s.", e, text.Short(err.Error())),
 			"step", PhaseApplying, "episode", e.ID)
 		w.remember(func(s *watcherState) { s.Episodes = s.closed() })
 		return nil
@@ -378,7 +379,7 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	if err != nil {
 		return fmt.Errorf("the resubmission stopped: %w", err)
 	}
-	e.State, e.Result, e.Note = EpisodeApplied, report.Result, orders(report.Result.Total())+" resubmitted: "+report.Result.String()
+	e.State, e.Result, e.Note = EpisodeApplied, report.Result, text.Orders(report.Result.Total())+" resubmitted: "+report.Result.String()
 	return w.finish(e, report, time.Now())
 }
 
@@ -473,13 +474,6 @@ func (w *Watcher) remember(change func(*watcherState)) {
 // backoffAfter is how long to wait after n failures in a row.
 func backoffAfter(n int) time.Duration {
 	return min(30*time.Second<<min(n, 10), 10*time.Minute)
-}
-
-func orders(n int) string {
-	if n == 1 {
-		return "1 order"
-	}
-	return fmt.Sprintf("%d orders", n)
 }
 
 func days(d time.Duration) string {
