@@ -76,3 +76,11 @@ func (o *Order) Offers(to Status) bool {
 // Detailed reports whether the transitions of the order are known, which is certain only
 // after reading the order by itself.
 func (o *Order) Detailed() bool { return o.Transitions != nil }
+
+// Label returns what people call the order: its number, or its id if it has none.
+func (o *Order) Label() string {
+	if o.Number != "" {
+		return o.Number
+	}
+	return o.ID
+}

@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -69,8 +70,8 @@ func (p AttemptPolicy) validate(bad func(string, ...any)) {
 // of is the policy for an order type that leads to a kind of request.
 func (p AttemptPolicy) of(t commerce.OrderType, kind connect.RequestType) (most int, spacing time.Duration) {
 	own := p.ByType[t]
-	most = orDefault(own.Max, orDefault(p.Max, DefaultMaxAttempts))
-	spacing = orDefault(own.Spacing, orDefault(p.Spacing, DefaultAttemptSpacing))
+	most = cmp.Or(own.Max, cmp.Or(p.Max, DefaultMaxAttempts))
+	spacing = cmp.Or(own.Spacing, cmp.Or(p.Spacing, DefaultAttemptSpacing))
 	if kind == connect.TypeCancel {
 		most = min(most, cancelLimit)
 	}

@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,10 +49,10 @@ const (
 )
 
 func (b Breaker) withDefaults() Breaker {
-	b.Failures = orDefault(b.Failures, 5)
-	b.Of = orDefault(b.Of, 20)
-	b.Wait = orDefault(b.Wait, time.Minute)
-	b.MaxOpens = orDefault(b.MaxOpens, 5)
+	b.Failures = cmp.Or(b.Failures, 5)
+	b.Of = cmp.Or(b.Of, 20)
+	b.Wait = cmp.Or(b.Wait, time.Minute)
+	b.MaxOpens = cmp.Or(b.MaxOpens, 5)
 	return b
 }
 

@@ -57,7 +57,7 @@ func (c Canary) withDefaults() Canary {
 		c.Steps = DefaultSteps()
 	}
 	c.Steps = slices.Clone(c.Steps)
-	c.MinGood = orDefault(c.MinGood, 0.8)
+	c.MinGood = cmp.Or(c.MinGood, 0.8)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,10 +60,10 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 	if err := plan.checkSystem(system); err != nil {
 		return DifferenceCounts{}, err
 	}
-	calls, ctx := newPacedCalls(ctx, orDefault(cfg.Rate, DefaultRate), slog.New(slog.DiscardHandler))
+	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.Rate, DefaultRate), slog.New(slog.DiscardHandler))
 	defer calls.stop(nil)
 	d := &differ{each: each}
-	some := make([]*Entry, 0, orDefault(cfg.Concurrency, 4))
+	some := make([]*Entry, 0, cmp.Or(cfg.Concurrency, 4))
 	total := plan.counts.Resubmit
 	place := -1
 	for e, err := range plan.Entries() {

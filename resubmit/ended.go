@@ -2,11 +2,12 @@ package resubmit
 
 import (
 	"fmt"
-	"github.com/cloudblue-go/cloudblue/internal/text"
 	"hash/maphash"
 	"math/bits"
 	"slices"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // endedOrders are the orders of which the journal says that they came to an end behind

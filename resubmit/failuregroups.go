@@ -62,7 +62,7 @@ func GroupFailures(orders iter.Seq2[*commerce.Order, error], c *Classifier, limi
 	if limit < 0 {
 		return nil, fmt.Errorf("resubmit: group failures: the limit is %d; give at least 1, or 0 for the default", limit)
 	}
-	g := &failureGrouper{classifier: c, limit: orDefault(limit, DefaultMaxGroups), groups: map[failureKey]*FailureGroup{}}
+	g := &failureGrouper{classifier: c, limit: cmp.Or(limit, DefaultMaxGroups), groups: map[failureKey]*FailureGroup{}}
 	for o, err := range orders {
 		if err == nil && o == nil {
 			err = errNoOrder
@@ -99,7 +99,7 @@ func (g *failureGrouper) add(o *commerce.Order) {
 			g.beyond++
 			return
 		}
-		group = &FailureGroup{Class: class, Template: key.template, Example: label(o), Text: text}
+		group = &FailureGroup{Class: class, Template: key.template, Example: o.Label(), Text: text}
 		g.groups[key] = group
 	}
 	group.Count++

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
-	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 )
 
 // gateLook is how often a closed gate looks at the calendar again, because
@@ -58,13 +58,13 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 		return "the windows are not known: " + err.Error(), time.Time{}
 	}
 	if w, ok := c.At(t); ok {
-		return fmt.Sprintf("in the maintenance %s", name(w)), g.reopens(w)
+		return fmt.Sprintf("in the maintenance %s", w.Label()), g.reopens(w)
 	}
 	if w, ok := c.Next(t); ok && w.Span().Start.Sub(t) < g.guard+g.call() {
-		return fmt.Sprintf("the maintenance %s begins at %s", name(w), w.Span().Start.Format(time.RFC3339)), g.reopens(w)
+		return fmt.Sprintf("the maintenance %s begins at %s", w.Label(), w.Span().Start.Format(time.RFC3339)), g.reopens(w)
 	}
 	if w, ok := c.Last(t); ok && t.Sub(w.Span().End) < g.settle {
-		return fmt.Sprintf("the maintenance %s has only just ended", name(w)), g.reopens(w)
+		return fmt.Sprintf("the maintenance %s has only just ended", w.Label()), g.reopens(w)
 	}
 	return "", time.Time{}
 }
@@ -83,14 +83,6 @@ func (g *gate) reopens(w maintenance.Window) time.Time {
 		return end
 	}
 	return end.Add(g.settle)
-}
-
-// name is how a window is called in a sentence.
-func name(w maintenance.Window) string {
-	if w.Title != "" {
-		return fmt.Sprintf("%q (%s)", text.Short(w.Title), text.Short(w.ID))
-	}
-	return text.Short(w.ID)
 }
 
 // wait returns when the gate is open for an order, or with the error of ctx, or with
@@ -119,7 +111,7 @@ func (g *gate) wait(ctx context.Context, j *job) error {
 		if !until.IsZero() {
 			pause = min(pause, until.Sub(now))
 		}
-		if err := sleepOr(ctx, pause, changed); err != nil {
+		if err := wait.For(ctx, pause, changed); err != nil {
 			return err
 		}
 	}
@@ -134,7 +126,7 @@ func (g *gate) rest(ctx context.Context, d time.Duration) error {
 		if left <= 0 || draining {
 			return ctx.Err()
 		}
-		if err := sleepOr(ctx, left, changed); err != nil {
+		if err := wait.For(ctx, left, changed); err != nil {
 			return err
 		}
 	}
@@ -194,19 +186,4 @@ func (g *gate) view() (state RunState, why string, until time.Time) {
 		state = StateRunning
 	}
 	return state, g.why, g.until
-}
-
-// sleepOr waits for d, or until wake is closed, or until ctx is done, and only in
-// the last case returns an error.
-func sleepOr(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-wake:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

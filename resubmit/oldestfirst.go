@@ -2,9 +2,10 @@ package resubmit
 
 import (
 	"encoding/binary"
-	"github.com/cloudblue-go/cloudblue/internal/text"
 	"hash/maphash"
 	"strings"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // overtaking keeps the younger orders of a subscription from passing an older one

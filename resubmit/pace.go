@@ -6,6 +6,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 )
 
 const (
@@ -102,7 +104,7 @@ func (p *pacer) await(ctx context.Context, k callKind) error {
 		case hold && k != inLine:
 			return errHeldBack
 		}
-		if err := sleepOr(ctx, rest, changed); err != nil {
+		if err := wait.For(ctx, rest, changed); err != nil {
 			return err
 		}
 	}
@@ -276,7 +278,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
-	if err := sleepOr(ctx, d, nil); err != nil {
+	if err := wait.For(ctx, d, nil); err != nil {
 		return err
 	}
 	return ctx.Err()

@@ -253,7 +253,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.query, p.rest = Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
 	p.query.OnMismatch = func(o *commerce.Order) {
-		p.unmatched.Add(label(o), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
+		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
 	}
 	p.cheap, p.rest = splitCheap(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
@@ -306,9 +306,9 @@ func (c *PlanConfig) setDefaults() error {
 			return fmt.Errorf("PlanConfig.%s has an empty name; leave it out", field)
 		}
 	}
-	c.Rate = orDefault(c.Rate, DefaultRate)
-	c.Concurrency = orDefault(c.Concurrency, 4)
-	c.Settle = max(0, orDefault(c.Settle, DefaultSettle))
+	c.Rate = cmp.Or(c.Rate, DefaultRate)
+	c.Concurrency = cmp.Or(c.Concurrency, 4)
+	c.Settle = max(0, cmp.Or(c.Settle, DefaultSettle))
 	if c.Targets == nil {
 		c.Targets = DefaultTargets()
 	}
@@ -453,7 +453,7 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 		}
 		o = identified(withCode(readable(o)), &rows)
 		if why := p.query.Mismatch(o); why != "" {
-			p.unmatched.Add(label(o), why)
+			p.unmatched.Add(o.Label(), why)
 			continue
 		}
 		p.unmatched.Matched()
@@ -492,7 +492,7 @@ func youngest(last, o *commerce.Order) (*commerce.Order, error) {
 	case last != nil && o.PlacedAt.Before(last.PlacedAt):
 		return nil, fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it "+
 			"with Sorted",
-			text.Short(label(o)), o.PlacedAt.Format(time.RFC3339), text.Short(label(last)), last.PlacedAt.Format(time.RFC3339))
+			text.Short(o.Label()), o.PlacedAt.Format(time.RFC3339), text.Short(last.Label()), last.PlacedAt.Format(time.RFC3339))
 	default:
 		return o, nil
 	}
@@ -513,14 +513,6 @@ func identified(o *commerce.Order, rows *fields.RowIDs) *commerce.Order {
 // selects reports whether a filter selects an order, or may do: what a filter looks
 // at may be what could not be read.
 func selects(f Filter, o *commerce.Order) bool { return len(o.Problems) > 0 || f.Match(o) }
-
-// label is what people call an order.
-func label(o *commerce.Order) string {
-	if o.Number != "" {
-		return o.Number
-	}
-	return o.ID
-}
 
 func (p *planner) isExplicit(o *commerce.Order) bool {
 	return len(p.explicit) > 0 && (p.explicit[o.ID] || p.explicit[o.Number])
@@ -650,7 +642,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	for i := range candidates {
 		if err := candidates[i].err; unauthorized(err) || forbidden(err) && p.allForbidden() {
 			// This is about us, not about the order: to go on would only lock us out.
-			return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(label(candidates[i].order)), err)
+			return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(candidates[i].order.Label()), err)
 		}
 	}
 	return ctx.Err() // a reading that was cancelled says nothing about its order

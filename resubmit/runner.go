@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -187,22 +188,22 @@ func DefaultTargets() []commerce.Status {
 }
 
 func (c Config) withDefaults() Config {
-	c.MaxPlanAge = orDefault(c.MaxPlanAge, DefaultMaxPlanAge)
-	c.Guard = orDefault(c.Guard, DefaultGuard)
-	c.Settle = orDefault(c.Settle, DefaultSettle)
-	c.Rate = orDefault(c.Rate, DefaultRate)
-	if c.SlowTo = orDefault(c.SlowTo, DefaultSlowTo); c.SlowTo == -1 {
+	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, DefaultMaxPlanAge)
+	c.Guard = cmp.Or(c.Guard, DefaultGuard)
+	c.Settle = cmp.Or(c.Settle, DefaultSettle)
+	c.Rate = cmp.Or(c.Rate, DefaultRate)
+	if c.SlowTo = cmp.Or(c.SlowTo, DefaultSlowTo); c.SlowTo == -1 {
 		c.SlowTo = 1
 	}
-	c.MaxHold = orDefault(c.MaxHold, DefaultMaxHold)
-	c.Concurrency = orDefault(c.Concurrency, DefaultConcurrency)
-	c.InHand = orDefault(c.InHand, DefaultInHand)
-	c.MaxRefusals = orDefault(c.MaxRefusals, DefaultMaxRefusals)
-	c.Verify.First = orDefault(c.Verify.First, 10*time.Second)
-	c.Verify.Max = orDefault(c.Verify.Max, 5*time.Minute)
-	c.Verify.Timeout = orDefault(c.Verify.Timeout, 30*time.Minute)
-	c.Verify.GoodAfter = orDefault(c.Verify.GoodAfter, 10*time.Minute)
-	c.Verify.ConnectGrace = orDefault(c.Verify.ConnectGrace, 5*time.Minute)
+	c.MaxHold = cmp.Or(c.MaxHold, DefaultMaxHold)
+	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
+	c.InHand = cmp.Or(c.InHand, DefaultInHand)
+	c.MaxRefusals = cmp.Or(c.MaxRefusals, DefaultMaxRefusals)
+	c.Verify.First = cmp.Or(c.Verify.First, 10*time.Second)
+	c.Verify.Max = cmp.Or(c.Verify.Max, 5*time.Minute)
+	c.Verify.Timeout = cmp.Or(c.Verify.Timeout, 30*time.Minute)
+	c.Verify.GoodAfter = cmp.Or(c.Verify.GoodAfter, 10*time.Minute)
+	c.Verify.ConnectGrace = cmp.Or(c.Verify.ConnectGrace, 5*time.Minute)
 	c.Canary = c.Canary.withDefaults()
 	c.Breaker = c.Breaker.withDefaults()
 	if c.Journal == nil {

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/cloudblue-go/cloudblue/internal/text"
 	"hash/maphash"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 var (

@@ -73,7 +73,7 @@ func stale(h Header, planned, today *maintenance.Calendar, given bool, most time
 	for w := range today.All(made, now) {
 		if start := w.Span().Start; start.After(made) && !start.After(now) {
 			return fmt.Sprintf("it was made %s, before the maintenance %s that began at %s",
-				made.Format(time.RFC3339), name(w), start.Format(time.RFC3339))
+				made.Format(time.RFC3339), w.Label(), start.Format(time.RFC3339))
 		}
 	}
 	if given {

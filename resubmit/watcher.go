@@ -15,6 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/internal/wait"
 )
 
 // WatcherConfig makes a [Watcher]. Zero fields take the defaults named.
@@ -111,9 +112,9 @@ const (
 )
 
 func (c WatcherConfig) withDefaults() WatcherConfig {
-	c.MaxAge = orDefault(c.MaxAge, defaultMaxAge)
-	c.ReadyWithin = orDefault(c.ReadyWithin, defaultReadyWithin)
-	c.Refresh = orDefault(c.Refresh, defaultRefresh)
+	c.MaxAge = cmp.Or(c.MaxAge, defaultMaxAge)
+	c.ReadyWithin = cmp.Or(c.ReadyWithin, defaultReadyWithin)
+	c.Refresh = cmp.Or(c.Refresh, defaultRefresh)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Done == nil {
 		c.Done = func(Episode, *Report) {}
@@ -239,7 +240,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			w.failures = 0
 		}
 		if pause > 0 {
-			_ = sleepOr(ctx, pause, w.wake) // the loop looks at ctx
+			_ = wait.For(ctx, pause, w.wake) // the loop looks at ctx
 		}
 	}
 	w.say(entry{phase: PhaseStopped, text: "The watcher stops."})
@@ -293,6 +294,6 @@ func (w *Watcher) follow(ctx context.Context) {
 		}
 		told = news
 		w.nudge()
-		_ = sleepOr(ctx, w.cfg.Refresh, nil) // the loop looks at ctx
+		_ = wait.For(ctx, w.cfg.Refresh, nil) // the loop looks at ctx
 	}
 }

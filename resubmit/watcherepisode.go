@@ -196,7 +196,7 @@ func called(w maintenance.Window) string {
 	if w.Source == maintenance.SourceObserved {
 		return "the outage " + text.Short(w.ID)
 	}
-	return name(w)
+	return w.Label()
 }
 
 // spanText is a span in a sentence, in UTC.

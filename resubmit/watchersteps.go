@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,7 @@ func (w *Watcher) deal(ctx context.Context, calendar *maintenance.Calendar, now 
 	}
 	e := w.episode(due)
 	end := e.End()
-	guard, settle := max(0, orDefault(w.cfg.Runner.Guard, DefaultGuard)), max(0, orDefault(w.cfg.Runner.Settle, DefaultSettle))
+	guard, settle := max(0, cmp.Or(w.cfg.Runner.Guard, DefaultGuard)), max(0, cmp.Or(w.cfg.Runner.Settle, DefaultSettle))
 	if next, ok := calendar.Next(now); ok && next.Span().Start.Sub(now) < guard {
 		start := next.Span().Start
 		w.say(entry{phase: PhaseSettling, episode: e, until: start,

@@ -155,3 +155,11 @@ func (w Window) inUTC() Window {
 	w.ActualStart, w.ActualEnd = w.ActualStart.UTC(), w.ActualEnd.UTC()
 	return w
 }
+
+// Label is how the window is called in a sentence: its title and id, or its id alone.
+func (w Window) Label() string {
+	if w.Title != "" {
+		return fmt.Sprintf("%q (%s)", text.Short(w.Title), text.Short(w.ID))
+	}
+	return text.Short(w.ID)
+}
