@@ -45,7 +45,7 @@ type AttemptPolicy struct {
 // The defaults of an AttemptPolicy.
 const (
 	DefaultMaxAttempts    = 1
-	DefaultAttemptSpacing = cancelSpacing
+	DefaultAttemptSpacing = CancelSpacing
 )
 
 func (p AttemptPolicy) validate(bad func(string, ...any)) {
@@ -73,10 +73,10 @@ func (p AttemptPolicy) of(t commerce.OrderType, kind connect.RequestType) (most 
 	most = cmp.Or(own.Max, cmp.Or(p.Max, DefaultMaxAttempts))
 	spacing = cmp.Or(own.Spacing, cmp.Or(p.Spacing, DefaultAttemptSpacing))
 	if kind == connect.TypeCancel {
-		most = min(most, cancelLimit)
+		most = min(most, CancelLimit)
 	}
 	if kind == connect.TypeCancel || kind == connect.TypeResume {
-		spacing = max(spacing, cancelSpacing)
+		spacing = max(spacing, CancelSpacing)
 	}
 	return most, spacing
 }
@@ -157,7 +157,7 @@ func (x *run) objects(j *job) (why string, err error) {
 	if err != nil {
 		return "", err
 	}
-	since := j.lost.sent().Add(-clockSkew)
+	since := j.lost.sent().Add(-ClockSkew)
 	for _, k := range keys {
 		for _, n := range found[k] {
 			if made := n.Request.Created; made.After(since) {

@@ -114,7 +114,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 	if plan == nil {
 		return nil, errors.New("resubmit: Apply was given no plan; read one with OpenPlan or ReadPlan")
 	}
-	if err := plan.checkSystem(r.cfg.System); err != nil {
+	if err := plan.CheckSystem(r.cfg.System); err != nil {
 		return nil, err
 	}
 	planned, err := plan.Header().Calendar()
@@ -151,7 +151,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		hands:   make(hands),
 		sweeper: sweeper{waiting: make(map[*place]struct{})},
 		groups:  make(map[groupKey]*Result),
-		again:   failureGrouper{classifier: r.cfg.Classifier, limit: DefaultMaxGroups, groups: make(map[failureKey]*FailureGroup)},
+		again:   NewGrouper(r.cfg.Classifier, 0),
 		started: time.Now(),
 	}
 	x.tells = !r.cfg.DropItems || r.cfg.Observer != nil || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
@@ -297,7 +297,7 @@ type run struct {
 	canary       *canary
 	forLanes     bool // orders were left out because too many wait in the lanes
 	groups       map[groupKey]*Result
-	again        failureGrouper // of the orders that failed again
+	again        *Grouper // of the orders that failed again
 	items        []Item
 	commerceOnly int
 	unread       int
@@ -677,8 +677,8 @@ func (x *run) finish() (*Report, error) {
 		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Mismatched: x.mismatched,
 		Groups: groupList(x.groups), Items: x.items,
 	}
-	if x.again.orders > 0 {
-		report.FailedAgain = x.again.all()
+	if groups := x.again.Groups(); groups.Orders > 0 {
+		report.FailedAgain = groups
 	}
 	err := context.Cause(x.ctx)
 	if err == nil && x.left.Load() {

@@ -246,7 +246,7 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	case order.ID != j.entry.OrderID:
 		err = fmt.Errorf("the reader was asked for order %q and answered with %q", j.entry.OrderID, order.ID)
 	default:
-		if err = j.entry.identity().check(identityOf(order)); err == nil {
+		if err = entryIdentity(j.entry).check(identityOf(order)); err == nil {
 			err = unreadable(order, x.expected(j)...)
 		}
 	}

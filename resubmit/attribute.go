@@ -115,12 +115,13 @@ func Attribute(o *commerce.Order, cal *maintenance.Calendar, c *Classifier, m Ma
 // Attribute says whether a maintenance of Connect caused an order to fail, without
 // asking Connect for its requests.
 func (a *Attributor) Attribute(o *commerce.Order) Attribution {
-	f := a.find(o)
+	f := a.Begin(o)
 	return f.Attribution
 }
 
-// finding is an attribution under way.
-type finding struct {
+// Finding is an attribution that can still be weakened by what Connect has of the order. It is
+// for one goroutine.
+type Finding struct {
 	Attribution
 	window maintenance.Window // that the verdict speaks of, caused or not
 	where  where
@@ -138,9 +139,11 @@ const (
 	shortlyBefore
 )
 
-func (a *Attributor) find(o *commerce.Order) finding {
+// Begin attributes an order without asking Connect for its requests, so that what Connect
+// answers can be weighed afterwards, see [Finding.Weigh].
+func (a *Attributor) Begin(o *commerce.Order) Finding {
 	class, pattern := a.classifier.Classify(o.Failure.Message())
-	f := finding{Attribution: Attribution{Class: class, Evidence: make([]Evidence, 0, 4)}} // reason, time, window, and one of the planner's
+	f := Finding{Attribution: Attribution{Class: class, Evidence: make([]Evidence, 0, 4)}} // reason, time, window, and one of the planner's
 	f.Evidence = append(f.Evidence, Evidence{Kind: "reason", Text: reasonText(class, o.Failure), Ref: pattern.ID})
 	if class == Permanent || class == AlreadyProvisioned {
 		f.Verdict = Unrelated
@@ -179,11 +182,11 @@ func reasonText(class Class, f commerce.Failure) string {
 	}
 }
 
-func (f *finding) at(text string, t time.Time) {
+func (f *Finding) at(text string, t time.Time) {
 	f.Evidence = append(f.Evidence, Evidence{Kind: "time", Text: text, At: t.Round(0).UTC()})
 }
 
-func (a *Attributor) failedAt(f *finding, t time.Time) {
+func (a *Attributor) failedAt(f *Finding, t time.Time) {
 	switch {
 	case a.holding(f, t):
 	case !a.begun(t):
@@ -194,7 +197,7 @@ func (a *Attributor) failedAt(f *finding, t time.Time) {
 	}
 }
 
-func (a *Attributor) placedAt(f *finding, t time.Time) {
+func (a *Attributor) placedAt(f *Finding, t time.Time) {
 	if a.holding(f, t) {
 		return
 	}
@@ -213,7 +216,7 @@ func (a *Attributor) placedAt(f *finding, t time.Time) {
 }
 
 // placedLast is about an order after whose placing no window has begun.
-func (a *Attributor) placedLast(f *finding, t time.Time) {
+func (a *Attributor) placedLast(f *Finding, t time.Time) {
 	last, ok := a.seen.Last(t)
 	if !ok {
 		f.without()
@@ -224,7 +227,7 @@ func (a *Attributor) placedLast(f *finding, t time.Time) {
 }
 
 // holding finds the window that holds at t, by the strongest evidence that there is.
-func (a *Attributor) holding(f *finding, t time.Time) bool {
+func (a *Attributor) holding(f *Finding, t time.Time) bool {
 	for _, c := range [...]struct {
 		where    where
 		calendar *maintenance.Calendar
@@ -242,7 +245,7 @@ func (a *Attributor) holding(f *finding, t time.Time) bool {
 }
 
 // verdict is the table of Attributor for what is neither permanent nor there already.
-func (f *finding) verdict(where where, w maintenance.Window) {
+func (f *Finding) verdict(where where, w maintenance.Window) {
 	f.where, f.window, f.WindowID = where, w, w.ID
 	switch {
 	case where == inside && f.Class == Transient:
@@ -254,10 +257,10 @@ func (f *finding) verdict(where where, w maintenance.Window) {
 	}
 }
 
-func (f *finding) unknown() { f.Verdict, f.WindowID = UnknownCause, "" }
+func (f *Finding) unknown() { f.Verdict, f.WindowID = UnknownCause, "" }
 
 // weaken takes the verdict one step down.
-func (f *finding) weaken() {
+func (f *Finding) weaken() {
 	switch f.Verdict {
 	case Caused:
 		f.Verdict = Likely
@@ -268,7 +271,7 @@ func (f *finding) weaken() {
 }
 
 // holds says how it is known that the window held.
-func (f *finding) holds() string {
+func (f *Finding) holds() string {
 	if f.placed {
 		return placedTexts[f.certainty()]
 	}
@@ -286,7 +289,7 @@ const (
 	maybeNetwork
 )
 
-func (f *finding) certainty() certainty {
+func (f *Finding) certainty() certainty {
 	switch {
 	case f.where == insideSilence:
 		return maybeNetwork
@@ -317,12 +320,12 @@ var placedTexts = [...]string{
 	maybeNetwork: "placed while nothing answered in the place of Connect, maybe because of the network on this side",
 }
 
-func (f *finding) without() {
+func (f *Finding) without() {
 	f.Verdict = UnknownCause
 	f.say("no window is known that could have caused it", maintenance.Window{})
 }
 
-func (f *finding) say(text string, w maintenance.Window) {
+func (f *Finding) say(text string, w maintenance.Window) {
 	f.Evidence = append(f.Evidence, Evidence{Kind: "window", Text: text, Ref: w.ID, At: w.Span().Start.Round(0).UTC()})
 }
 

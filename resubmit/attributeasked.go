@@ -27,14 +27,15 @@ const lastPoll = 4 * time.Minute
 //
 // A request that was last touched before the order was placed is an older order's.
 func (a *Attributor) AttributeAsked(o *commerce.Order, requests []connect.LatestRequest) Attribution {
-	f := a.find(o)
-	f.ask(o, requests)
+	f := a.Begin(o)
+	f.Weigh(o, requests)
 	return f.Attribution
 }
 
-// ask adds to the evidence what Connect has.
-func (f *finding) ask(o *commerce.Order, requests []connect.LatestRequest) {
-	f.hear(o, requests)
+// Weigh adds the newest requests of the order to the evidence, and weakens the verdict by one
+// step if they contradict it, as [Attributor.AttributeAsked] says.
+func (f *Finding) Weigh(o *commerce.Order, requests []connect.LatestRequest) {
+	f.Note(o, requests)
 	if f.Verdict != Caused && f.Verdict != Likely {
 		return
 	}
@@ -44,15 +45,15 @@ func (f *finding) ask(o *commerce.Order, requests []connect.LatestRequest) {
 	}
 }
 
-// hear writes down each request, or that there is none.
-func (f *finding) hear(o *commerce.Order, requests []connect.LatestRequest) {
+// Note adds each request to the evidence, or that there is none. The verdict stays.
+func (f *Finding) Note(o *commerce.Order, requests []connect.LatestRequest) {
 	if len(requests) == 0 {
 		f.Evidence = append(f.Evidence, Evidence{Kind: "request", Text: "Connect has no request for it"})
 	}
 	for i := range requests {
 		r := &requests[i].Request
 		f.Evidence = append(f.Evidence, Evidence{
-			Kind: "request", Text: requestText(r, o.PlacedAt) + f.beside(r), Ref: r.ID, At: requestTime(r).Round(0).UTC(),
+			Kind: "request", Text: requestText(r, o.PlacedAt) + f.beside(r), Ref: r.ID, At: RequestTime(r).Round(0).UTC(),
 		})
 	}
 }
@@ -61,7 +62,7 @@ func (f *finding) hear(o *commerce.Order, requests []connect.LatestRequest) {
 func ownOf(o *commerce.Order, requests []connect.LatestRequest) []connect.LatestRequest {
 	own := make([]connect.LatestRequest, 0, len(requests))
 	for _, n := range requests {
-		if !isOlder(&n.Request, o.PlacedAt) {
+		if !OlderThan(&n.Request, o.PlacedAt) {
 			own = append(own, n)
 		}
 	}
@@ -69,7 +70,7 @@ func ownOf(o *commerce.Order, requests []connect.LatestRequest) []connect.Latest
 }
 
 // contradicted says why the requests speak against the window, or "".
-func (f *finding) contradicted(own []connect.LatestRequest) string {
+func (f *Finding) contradicted(own []connect.LatestRequest) string {
 	span := f.window.Span()
 	every := func(holds func(*connect.Request) bool) bool {
 		for i := range own {
@@ -85,7 +86,7 @@ func (f *finding) contradicted(own []connect.LatestRequest) string {
 	case f.where == shortlyBefore && len(own) == 0:
 		return "without a request of its own it did not wait for one when the window began"
 	case f.where == shortlyBefore && every(func(r *connect.Request) bool {
-		return r.Status.Final() && !requestTime(r).IsZero() && requestTime(r).Before(span.Start.Add(-lastPoll))
+		return r.Status.Final() && !RequestTime(r).IsZero() && RequestTime(r).Before(span.Start.Add(-lastPoll))
 	}):
 		return "the request was over before the window began, so that the order no longer waited for it"
 	case f.where != shortlyBefore && every(func(r *connect.Request) bool {
@@ -98,7 +99,7 @@ func (f *finding) contradicted(own []connect.LatestRequest) string {
 }
 
 // beside says how the making of a request lies to the window, where both are known.
-func (f *finding) beside(r *connect.Request) string {
+func (f *Finding) beside(r *connect.Request) string {
 	span := f.window.Span()
 	switch {
 	case f.window.ID == "" || r.Created.IsZero():
@@ -120,11 +121,31 @@ func requestText(r *connect.Request, placed time.Time) string {
 		text += ", created " + r.Created.UTC().Format(time.RFC3339)
 	}
 	switch {
-	case placed.IsZero() || requestTime(r).IsZero():
+	case placed.IsZero() || RequestTime(r).IsZero():
 		return text + ", perhaps older than the order"
-	case isOlder(r, placed):
+	case OlderThan(r, placed):
 		return text + ", older than the order"
 	default:
 		return text + ", not older than the order"
 	}
+}
+
+// ClockSkew is how far the clocks of Commerce and Connect may be apart (inferred). A request
+// that was last touched longer than that before its order was placed belongs to an older
+// order.
+const ClockSkew = 10 * time.Minute
+
+// RequestTime is when a request changed last, or was made; zero if neither is known.
+func RequestTime(r *connect.Request) time.Time {
+	if r.Updated.IsZero() {
+		return r.Created
+	}
+	return r.Updated
+}
+
+// OlderThan reports whether a request was last touched before an order was placed, so that it
+// is not the order's. It reports false where a time is not known.
+func OlderThan(r *connect.Request, placed time.Time) bool {
+	touched := RequestTime(r)
+	return !placed.IsZero() && !touched.IsZero() && touched.Before(placed.Add(-ClockSkew))
 }

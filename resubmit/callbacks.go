@@ -2,7 +2,6 @@ package resubmit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -11,19 +10,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
-
-// rejectNil returns an error for each part that is not nil itself and holds a nil pointer,
-// function or map: the call of a method would panic.
-func rejectNil(parts ...part) error {
-	var errs []error
-	for _, p := range parts {
-		if p.value != nil && callback.Nil(p.value) {
-			errs = append(errs, fmt.Errorf("%s holds a nil %T; leave the field out or give a value that can be used", p.field,
-				p.value))
-		}
-	}
-	return errors.Join(errs...)
-}
 
 // guardedReader, guardedFinder and guardedSource turn a panic into an error of the call.
 type guardedReader struct {

@@ -50,25 +50,25 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 	if err := checkRate("CheckConfig.Rate", cfg.Rate); err != nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	if err := rejectNil(part{"CheckConfig.Reader", cfg.Reader}); err != nil {
+	if err := callback.RejectNil(callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader}); err != nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	system, err := systemOf("CheckConfig.System", cfg.System, part{"CheckConfig.Reader", cfg.Reader})
+	system, err := systemOf("CheckConfig.System", cfg.System, callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader})
 	if err != nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	if err := plan.checkSystem(system); err != nil {
+	if err := plan.CheckSystem(system); err != nil {
 		return DifferenceCounts{}, err
 	}
 	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.Rate, DefaultRate), slog.New(slog.DiscardHandler))
 	defer calls.stop(nil)
-	d := &differ{each: each}
+	var counts DifferenceCounts
 	some := make([]*Entry, 0, cmp.Or(cfg.Concurrency, 4))
-	total := plan.counts.Resubmit
+	total := plan.Counts().Resubmit
 	place := -1
 	for e, err := range plan.Entries() {
 		if err != nil {
-			return d.counts, err
+			return counts, err
 		}
 		if e.Decision.Action != Resubmit {
 			continue
@@ -79,12 +79,13 @@ func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Diffe
 		if some = append(some, e); len(some) < cap(some) {
 			continue
 		}
-		if err := d.look(ctx, calls, cfg.Reader, some); err != nil {
-			return d.counts, err
+		if err := checkOrders(ctx, calls, cfg.Reader, some, &counts, each); err != nil {
+			return counts, err
 		}
 		some = some[:0]
 	}
-	return d.counts, d.look(ctx, calls, cfg.Reader, some)
+	err = checkOrders(ctx, calls, cfg.Reader, some, &counts, each)
+	return counts, err
 }
 
 // sampled reports whether one of total orders is among the n that are looked at.
@@ -92,8 +93,10 @@ func sampled(place, n, total int) bool {
 	return n == 0 || n >= total || place*n/total != (place-1)*n/total || place == 0
 }
 
-// look reads some orders at the same time and tells of them in their order.
-func (d *differ) look(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*Entry) error {
+// checkOrders reads some orders at the same time, and counts and reports what changed in their
+// order.
+func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*Entry, counts *DifferenceCounts,
+	each func(Difference) error) error {
 	found := make([]Difference, len(some))
 	errs := make([]error, len(some))
 	var reads sync.WaitGroup
@@ -109,9 +112,9 @@ func (d *differ) look(ctx context.Context, calls *pacedCalls, reader OrderReader
 	}
 	for i, x := range found {
 		if errors.Is(errs[i], commerce.ErrUnauthorized) {
-			return fmt.Errorf("resubmit: check plan: order %s: %w", text.Short(entryName(some[i])), errs[i])
+			return fmt.Errorf("resubmit: check plan: order %s: %w", text.Short(some[i].Label()), errs[i])
 		}
-		if err := d.tell(x); err != nil {
+		if err := counts.Report(x, each); err != nil {
 			return err
 		}
 	}
@@ -122,7 +125,7 @@ func (d *differ) look(ctx context.Context, calls *pacedCalls, reader OrderReader
 func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 	d := Difference{Kind: DifferenceUnread, Old: e}
 	if err == nil && o != nil && o.ID == e.OrderID {
-		if other := e.identity().check(identityOf(o)); other != nil {
+		if other := entryIdentity(e).check(identityOf(o)); other != nil {
 			d.Kind, d.What = DifferenceChanged, other.Error()
 			return d
 		}

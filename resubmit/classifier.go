@@ -13,10 +13,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// allClasses are all the classes.
-var allClasses = []Class{Transient, Permanent, AlreadyProvisioned, Unclassified}
+// Classes returns all classes.
+func Classes() []Class { return []Class{Transient, Permanent, AlreadyProvisioned, Unclassified} }
 
-func (c Class) known() bool { return slices.Contains(allClasses, c) }
+// Verdicts returns all verdicts.
+func Verdicts() []Verdict { return []Verdict{Caused, Likely, Unrelated, UnknownCause} }
 
 // Pattern recognises failures by their text.
 type Pattern struct {
@@ -225,9 +226,9 @@ func compilePattern(p Pattern) (compiledPattern, error) {
 	switch {
 	case p.ID == "":
 		return compiledPattern{}, errors.New("it has no id")
-	case !p.Class.known():
+	case !slices.Contains(Classes(), p.Class):
 		return compiledPattern{}, fmt.Errorf("unknown class %q%s; known are %s", p.Class,
-			text.DidYouMean(string(p.Class), texts(allClasses)), strings.Join(texts(allClasses), ", "))
+			text.DidYouMean(string(p.Class), text.Strings(Classes())), strings.Join(text.Strings(Classes()), ", "))
 	case len(p.Match) == 0:
 		return compiledPattern{}, errors.New("match is empty; it takes at least one text")
 	}

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// cancelSpacing is how old a failed cancel or resume request must be before
+	// CancelSpacing is how old a failed cancel or resume request must be before
 	// the connector makes a new one (facts/resubmission.md F6).
-	cancelSpacing = 300 * time.Second
-	// cancelLimit is how many cancel requests in a row may have failed for the
+	CancelSpacing = 300 * time.Second
+	// CancelLimit is how many cancel requests in a row may have failed for the
 	// next one to be sent: after five the connector reports success although the
 	// vendor still bills (facts/resubmission.md F6).
-	cancelLimit = 4
+	CancelLimit = 4
 )
 
 // RequestType is the type of the Connect request that an order of a type leads
@@ -143,18 +143,11 @@ func (c *ruling) failed(types ...connect.RequestType) bool {
 // age is how long ago the newest request changed last; negative when it does not
 // tell.
 func (c *ruling) age() time.Duration {
-	at := requestTime(&c.newest.Request)
+	at := RequestTime(&c.newest.Request)
 	if at.IsZero() {
 		return -1
 	}
 	return max(0, c.Now.Sub(at))
-}
-
-func requestTime(r *connect.Request) time.Time {
-	if r.Updated.IsZero() {
-		return r.Created
-	}
-	return r.Updated
 }
 
 // unclassified reports whether neither the reason nor the operator speaks for another try.
@@ -170,14 +163,7 @@ func (c *ruling) vouched() string {
 
 // older reports whether the newest request is of an older order.
 func (c *ruling) older() bool {
-	return c.newest != nil && isOlder(&c.newest.Request, c.Order.PlacedAt)
-}
-
-// isOlder reports whether a request was last touched before an order was placed, so
-// that it is not the order's. It is taken for the order's where a time is not told.
-func isOlder(r *connect.Request, placed time.Time) bool {
-	touched := requestTime(r)
-	return !placed.IsZero() && !touched.IsZero() && touched.Before(placed.Add(-clockSkew))
+	return c.newest != nil && OlderThan(&c.newest.Request, c.Order.PlacedAt)
 }
 
 func (c *ruling) first(rules []defaultRule) Decision {
@@ -262,7 +248,7 @@ var requestRules = []defaultRule{
 		id: "connect-failed-cancels", action: Quarantine,
 		why:    "too many cancel requests failed in a row: the next ones would be reported as success although the vendor still bills; reconcile with the vendor",
 		detail: func(c *ruling) string { return fmt.Sprintf(" (%d failed)", c.newest.FailedInRow) },
-		holds:  func(c *ruling) bool { return c.failed(connect.TypeCancel) && c.newest.FailedInRow >= cancelLimit },
+		holds:  func(c *ruling) bool { return c.failed(connect.TypeCancel) && c.newest.FailedInRow >= CancelLimit },
 	},
 	{
 		// What the vendor refused or counted against the limit has been dealt with
@@ -283,7 +269,7 @@ var requestRules = []defaultRule{
 		id: "connect-failed-recently", action: Wait,
 		why: "the connector makes a new request only once the failed one is older than 5 minutes",
 		holds: func(c *ruling) bool {
-			return c.failed(connect.TypeCancel, connect.TypeResume) && c.age() <= cancelSpacing
+			return c.failed(connect.TypeCancel, connect.TypeResume) && c.age() <= CancelSpacing
 		},
 	},
 	{
@@ -341,13 +327,25 @@ var actsNext = map[connect.RequestStatus]string{
 }
 
 // plannerRules are the ids of what the planner decides itself.
-var plannerRules = []string{ruleUnread, ruleUnreadable, ruleNotFailed, ruleUnsettled, ruleNoTransition, ruleOlderFirst}
+var plannerRules = []string{IDUnread, IDUnreadable, IDNotFailed, IDUnsettled, IDNoTransition, IDOlderFirst}
 
 const (
-	ruleUnread       = "order-unread"
-	ruleUnreadable   = "unreadable-row"
-	ruleNotFailed    = "order-not-failed"
-	ruleUnsettled    = "order-unsettled"
-	ruleNoTransition = "order-no-transition"
-	ruleOlderFirst   = "older-order-first"
+	IDUnread       = "order-unread"
+	IDUnreadable   = "unreadable-row"
+	IDNotFailed    = "order-not-failed"
+	IDUnsettled    = "order-unsettled"
+	IDNoTransition = "order-no-transition"
+	IDOlderFirst   = "older-order-first"
 )
+
+// NeedsRequests reports whether the decision for an order depends on its newest requests in Connect,
+// so that Connect has to be asked.
+func NeedsRequests(rules []Rule, f *Facts) bool {
+	for i := range rules {
+		if rules[i].holds(f) {
+			return len(rules[i].Requests) > 0 || rules[i].Action == Resubmit
+		}
+	}
+	c := ruling{Facts: f}
+	return c.first(reasonRules).Action == ""
+}

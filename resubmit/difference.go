@@ -53,18 +53,11 @@ func (d Difference) entry() *Entry {
 // String is the difference on one line, for people.
 func (d Difference) String() string {
 	e := d.entry()
-	line := fmt.Sprintf("%-7s %s", d.Kind, text.Short(entryName(e)))
+	line := fmt.Sprintf("%-7s %s", d.Kind, text.Short(e.Label()))
 	if d.What != "" {
 		line += ": " + d.What
 	}
 	return text.Clean(line)
-}
-
-func entryName(e *Entry) string {
-	if e.Number != "" {
-		return e.Number
-	}
-	return e.OrderID
 }
 
 // MarshalJSON writes the difference as one object.
@@ -234,12 +227,15 @@ func (d *differ) join(was, is []*Entry) error {
 	return nil
 }
 
-func (d *differ) tell(x Difference) error {
-	d.counts.add(x.Kind)
-	if x.Kind == DifferenceSame || d.each == nil {
+func (d *differ) tell(x Difference) error { return d.counts.Report(x, d.each) }
+
+// Report counts a difference and passes it to each, unless the order is the same.
+func (c *DifferenceCounts) Report(x Difference, each func(Difference) error) error {
+	c.add(x.Kind)
+	if x.Kind == DifferenceSame || each == nil {
 		return nil
 	}
-	return d.each(x)
+	return each(x)
 }
 
 // differenceOf compares two entries of one order; one of them may be nil.

@@ -73,6 +73,14 @@ type Entry struct {
 	Target commerce.Status `json:"target,omitempty"`
 }
 
+// Label returns what people call the order: its number, or its id if it has none.
+func (e *Entry) Label() string {
+	if e.Number != "" {
+		return e.Number
+	}
+	return e.OrderID
+}
+
 // State is what of an order must not have changed between plan and push.
 type State struct {
 	Status             commerce.Status             `json:"status"`
@@ -181,10 +189,10 @@ type Counts struct {
 
 // String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37; 2 rows did
 // not match the query".
-func (c Counts) String() string { return c.after(text.Orders(c.Total)) }
+func (c Counts) String() string { return c.Describe(text.Orders(c.Total)) }
 
-// after puts the actions that some order has behind a text.
-func (c Counts) after(text string) string {
+// Describe appends the counts of the actions that some order has to a text such as "7 orders".
+func (c Counts) Describe(text string) string {
 	for _, part := range []struct {
 		n    int
 		what Action

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,8 +22,8 @@ import (
 // differences: an amount keeps its zeros, 12.50, as the system gave it, and runes that
 // a terminal acts on or does not show are escaped.
 
-// appendEntry appends an entry as one JSON object, without a line end.
-func appendEntry(b []byte, e *Entry) []byte {
+// AppendJSON appends an entry as one JSON object, without a line end, as a plan file has it.
+func (e *Entry) AppendJSON(b []byte) []byte {
 	b = text.AppendJSON(append(b, `{"id":`...), e.OrderID)
 	b = text.AppendJSON(append(b, `,"number":`...), e.Number)
 	b = text.AppendJSON(append(b, `,"type":`...), string(e.Type))
@@ -96,7 +97,7 @@ func appendTime(b []byte, key string, t time.Time) []byte {
 	return append(t.UTC().AppendFormat(append(b, key...), time.RFC3339Nano), '"')
 }
 
-// entryReader reads what appendEntry writes: the same fields in the same order,
+// entryReader reads what AppendJSON writes: the same fields in the same order,
 // no others, nothing between them. It keeps texts and amounts that come again and
 // again.
 type entryReader struct {
@@ -473,11 +474,11 @@ func checkEntry(e *Entry, after time.Time) error {
 	switch {
 	case strings.TrimSpace(e.OrderID) == "":
 		return errors.New("the order has no id")
-	case !knownActions[e.Decision.Action]:
+	case !slices.Contains(Actions(), e.Decision.Action):
 		return fmt.Errorf("order %s: unknown action %q", text.Short(e.OrderID), e.Decision.Action)
-	case !knownClasses[e.Attribution.Class]:
+	case !slices.Contains(Classes(), e.Attribution.Class):
 		return fmt.Errorf("order %s: unknown class %q", text.Short(e.OrderID), e.Attribution.Class)
-	case !knownVerdicts[e.Attribution.Verdict]:
+	case !slices.Contains(Verdicts(), e.Attribution.Verdict):
 		return fmt.Errorf("order %s: unknown verdict %q", text.Short(e.OrderID), e.Attribution.Verdict)
 	case e.Target != "" && e.Decision.Action != Resubmit:
 		return fmt.Errorf("order %s: has the target %q although it is not to be resubmitted", text.Short(e.OrderID), e.Target)
@@ -485,22 +486,16 @@ func checkEntry(e *Entry, after time.Time) error {
 	if sum := fingerprint(e.OrderID, &e.Before); e.Fingerprint != string(sum[:]) {
 		return fmt.Errorf("order %s: the fingerprint is not that of the order and its state", text.Short(e.OrderID))
 	}
-	return checkAge(e, after)
+	return e.CheckAge(after)
 }
 
-// checkAge says whether an entry is older than the one before it, which was placed at
+// CheckAge returns an error if an entry is older than the one before it, which was placed at
 // after. That is held to the second, as a list may tell it, though reading an order
 // tells it finer.
-func checkAge(e *Entry, after time.Time) error {
+func (e *Entry) CheckAge(after time.Time) error {
 	if placed := e.Before.PlacedAt; !placed.IsZero() && placed.Before(after.Truncate(time.Second)) {
 		return fmt.Errorf("order %s: was placed %s, before the order ahead of it; orders must come oldest first",
 			text.Short(e.OrderID), placed.Format(time.RFC3339Nano))
 	}
 	return nil
 }
-
-var (
-	knownActions  = map[Action]bool{Resubmit: true, Wait: true, Hold: true, Quarantine: true, Complete: true, Manual: true}
-	knownClasses  = map[Class]bool{Unclassified: true, Transient: true, Permanent: true, AlreadyProvisioned: true}
-	knownVerdicts = map[Verdict]bool{Caused: true, Likely: true, Unrelated: true, UnknownCause: true}
-)

@@ -2,6 +2,7 @@ package resubmit
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -62,20 +63,21 @@ func GroupFailures(orders iter.Seq2[*commerce.Order, error], c *Classifier, limi
 	if limit < 0 {
 		return nil, fmt.Errorf("resubmit: group failures: the limit is %d; give at least 1, or 0 for the default", limit)
 	}
-	g := &failureGrouper{classifier: c, limit: cmp.Or(limit, DefaultMaxGroups), groups: map[failureKey]*FailureGroup{}}
+	g := NewGrouper(c, limit)
 	for o, err := range orders {
 		if err == nil && o == nil {
-			err = errNoOrder
+			err = errors.New("the list yielded neither an order nor an error")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("resubmit: group failures: %w", err)
 		}
-		g.add(o)
+		g.Add(o)
 	}
-	return g.all(), nil
+	return g.Groups(), nil
 }
 
-type failureGrouper struct {
+// Grouper groups failed orders one by one, as [GroupFailures] does. It is for one goroutine.
+type Grouper struct {
 	classifier *Classifier
 	limit      int
 	groups     map[failureKey]*FailureGroup
@@ -88,7 +90,14 @@ type failureKey struct {
 	template string
 }
 
-func (g *failureGrouper) add(o *commerce.Order) {
+// NewGrouper returns a Grouper without orders. A nil classifier is the default one; a limit
+// of 0 is [DefaultMaxGroups].
+func NewGrouper(c *Classifier, limit int) *Grouper {
+	return &Grouper{classifier: c, limit: cmp.Or(limit, DefaultMaxGroups), groups: map[failureKey]*FailureGroup{}}
+}
+
+// Add counts one failed order.
+func (g *Grouper) Add(o *commerce.Order) {
 	text := o.Failure.Message()
 	class, _ := g.classifier.Classify(text)
 	g.orders++
@@ -115,7 +124,8 @@ func (g *failureGrouper) add(o *commerce.Order) {
 	}
 }
 
-func (g *failureGrouper) all() *FailureGroups {
+// Groups returns what was added so far, the largest group first.
+func (g *Grouper) Groups() *FailureGroups {
 	out := &FailureGroups{Groups: make([]FailureGroup, 0, len(g.groups)), Orders: g.orders, Beyond: g.beyond}
 	for _, group := range g.groups {
 		out.Groups = append(out.Groups, *group)

@@ -245,10 +245,10 @@ func NeedsDetails(f Filter) bool {
 	}
 }
 
-// splitCheap splits a filter in two that together are the filter: what can be
-// told from a list, and what needs the details of an order. Either is Everything
-// where there is nothing of its kind.
-func splitCheap(f Filter) (cheap, rest Filter) {
+// SplitDetails splits a filter in two that together select the same orders: the terms that a
+// row of a list can answer, and the terms that need the details of an order, see
+// [NeedsDetails]. Either is Everything if it has no terms.
+func SplitDetails(f Filter) (cheap, rest Filter) {
 	cheapTerms, restTerms := []Filter{Everything()}, []Filter{Everything()}
 	for _, term := range conjuncts(f) {
 		if NeedsDetails(term) {

@@ -53,10 +53,12 @@ func FailedDuring(windows ...maintenance.Window) Filter {
 }
 
 // Types matches orders of any of these types.
-func Types(types ...commerce.OrderType) Filter { return newOneOf(propType, texts(types)) }
+func Types(types ...commerce.OrderType) Filter { return newOneOf(propType, text.Strings(types)) }
 
 // Statuses matches orders in any of these statuses.
-func Statuses(statuses ...commerce.Status) Filter { return newOneOf(propStatus, texts(statuses)) }
+func Statuses(statuses ...commerce.Status) Filter {
+	return newOneOf(propStatus, text.Strings(statuses))
+}
 
 // Customer matches orders of any of these customer accounts, by id.
 func Customer(ids ...string) Filter { return newOneOf(propCustomer, ids) }
@@ -99,12 +101,12 @@ func ReasonClass(c *Classifier, classes ...Class) Filter {
 		return refuse("the list for class is empty")
 	}
 	for _, class := range classes {
-		if !class.known() {
+		if !slices.Contains(Classes(), class) {
 			return refuse("unknown class %q%s; known are %s", class,
-				text.DidYouMean(string(class), texts(allClasses)), strings.Join(texts(allClasses), ", "))
+				text.DidYouMean(string(class), text.Strings(Classes())), strings.Join(text.Strings(Classes()), ", "))
 		}
 	}
-	values := unique(texts(classes))
+	values := unique(text.Strings(classes))
 	text, err := listText(propClass, values)
 	if err != nil {
 		return refuse("class: %w", err)
@@ -307,14 +309,6 @@ func (f *amount) String() string { return f.text }
 
 func isCurrency(s string) bool {
 	return len(s) == 3 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
-}
-
-func texts[S ~string](values []S) []string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = string(v)
-	}
-	return out
 }
 
 // unique drops repeated values and keeps the order.

@@ -134,7 +134,7 @@ var knownChannels = []commerce.Channel{commerce.ChannelDirect, commerce.ChannelR
 func checkValue(p property, value string) error {
 	if p == propChannel && !slices.Contains(knownChannels, commerce.Channel(value)) {
 		return fmt.Errorf("unknown channel %q%s; known are direct, reseller and \"\" (not told)",
-			value, text.DidYouMean(value, texts(knownChannels)))
+			value, text.DidYouMean(value, text.Strings(knownChannels)))
 	}
 	return checkConstant(p, value)
 }

@@ -305,7 +305,7 @@ func TestCheapTermsAndTheRestAreTheFilter(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f, o := aFilter(t, 2), anOrder(t)
-		cheap, rest := resubmit.SplitCheap(f)
+		cheap, rest := resubmit.SplitDetails(f)
 		require.False(t, resubmit.NeedsDetails(cheap))
 		require.Equal(t, f.Match(o), cheap.Match(o) && rest.Match(o))
 		require.Equal(t, resubmit.NeedsDetails(f), rest != resubmit.Everything())

@@ -50,9 +50,9 @@ func outsideView(term Filter, view commerce.View) string {
 	var listed []string
 	switch leaf.prop {
 	case propStatus:
-		listed = texts(view.Statuses)
+		listed = text.Strings(view.Statuses)
 	case propType:
-		listed = texts(view.Types)
+		listed = text.Strings(view.Types)
 	}
 	if len(listed) == 0 || slices.ContainsFunc(listed, leaf.has) {
 		return ""

@@ -66,7 +66,7 @@ func (o *overtaking) pass(e *Entry) {
 		}
 		e.Target = ""
 		e.Decision = Decision{
-			Action: Wait, RuleID: ruleOlderFirst,
+			Action: Wait, RuleID: IDOlderFirst,
 			Why: "the older order " + text.Short(first) +
 				" of the same subscription is not sent now but may be later, and must not be overtaken: settle that one first",
 		}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
-	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
@@ -100,7 +99,7 @@ func (p *PlanWriter) Write(e *Entry) error {
 		return p.fail(fmt.Errorf("order %s: %w", text.Short(e.OrderID), err))
 	}
 	start := len(p.buf)
-	p.buf = append(appendEntry(p.buf, e), '\n')
+	p.buf = append(e.AppendJSON(p.buf), '\n')
 	if size := len(p.buf) - start; size > maxLine {
 		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", text.Short(e.OrderID),
 			size, maxLine))
@@ -151,10 +150,14 @@ func (p *PlanWriter) fail(err error) error {
 
 func digestOf(h hashWriter) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
-// leaveOut records rows that did not match the query.
-func (p *PlanWriter) leaveOut(rows *mismatch.Rows) {
-	p.counts.Mismatched, p.named = rows.Count(), rows.Named()
-}
+// LeftOut records how many rows did not match the query, and names some of them.
+func (p *PlanWriter) LeftOut(count int, named []string) { p.counts.Mismatched, p.named = count, named }
+
+// LastPlaced returns when the last entry that tells it was placed; zero if there is none.
+func (p *PlanWriter) LastPlaced() time.Time { return p.after }
+
+// Counts returns how many orders were written so far, by action.
+func (p *PlanWriter) Counts() Counts { return p.counts }
 
 // appendTrailer appends the last line up to the digest.
 func appendTrailer(b []byte, c Counts, mismatched []string) []byte {

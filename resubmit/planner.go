@@ -143,9 +143,9 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 		}
 		return Counts{}, err
 	}
-	pw.leaveOut(&p.unmatched)
-	if err := p.lookUps.failed(pw.counts); err != nil {
-		return pw.counts, err
+	pw.LeftOut(p.unmatched.Count(), p.unmatched.Named())
+	if err := p.lookUps.failed(pw.Counts()); err != nil {
+		return pw.Counts(), err
 	}
 	if err := p.missing(); err != nil {
 		return Counts{}, err
@@ -225,8 +225,8 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
-	system, err := systemOf("PlanConfig.System", cfg.System, part{"PlanConfig.Source", cfg.Source},
-		part{"PlanConfig.Reader", cfg.Reader})
+	system, err := systemOf("PlanConfig.System", cfg.System, callback.Field{Name: "PlanConfig.Source", Value: cfg.Source},
+		callback.Field{Name: "PlanConfig.Reader", Value: cfg.Reader})
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
@@ -255,7 +255,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.query.OnMismatch = func(o *commerce.Order) {
 		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
 	}
-	p.cheap, p.rest = splitCheap(p.rest)
+	p.cheap, p.rest = SplitDetails(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
 	p.header = Header{
 		CreatedAt: now, System: system, View: cfg.View.Name, Filter: cfg.Filter.String(),
@@ -274,9 +274,9 @@ func (c *PlanConfig) setDefaults() error {
 	if c.Source == nil {
 		return errors.New("PlanConfig.Source is nil; give what lists the orders")
 	}
-	if err := rejectNil(part{"PlanConfig.Source", c.Source}, part{"PlanConfig.Reader", c.Reader},
-		part{"PlanConfig.Requests", c.Requests},
-		part{"PlanConfig.Filter", c.Filter}); err != nil {
+	if err := callback.RejectNil(callback.Field{Name: "PlanConfig.Source", Value: c.Source}, callback.Field{Name: "PlanConfig.Reader", Value: c.Reader},
+		callback.Field{Name: "PlanConfig.Requests", Value: c.Requests},
+		callback.Field{Name: "PlanConfig.Filter", Value: c.Filter}); err != nil {
 		return err
 	}
 	if err := Check(c.Filter); err != nil {
@@ -288,7 +288,7 @@ func (c *PlanConfig) setDefaults() error {
 	if err := c.View.Validate(); err != nil {
 		return fmt.Errorf("PlanConfig.View: %w", err)
 	}
-	if err := checkRules(c.Rules); err != nil {
+	if err := ValidateRules(c.Rules); err != nil {
 		return fmt.Errorf("PlanConfig.Rules: %w", err)
 	}
 	if c.Concurrency < 0 {
@@ -398,7 +398,7 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 func (p *planner) write(entries []Entry, older *overtaking, w *PlanWriter) error {
 	for i := range entries {
 		e := &entries[i]
-		e.keepAge(w.after)
+		keepAge(e, w.LastPlaced())
 		if p.unsettle == "" { // else nothing is sent that could overtake
 			older.pass(e)
 		}
@@ -407,7 +407,7 @@ func (p *planner) write(entries []Entry, older *overtaking, w *PlanWriter) error
 		}
 		p.counters.decided.Add(1)
 		p.note(e)
-		if e.Decision.RuleID == ruleUnread || e.Decision.RuleID == ruleUnreadable {
+		if e.Decision.RuleID == IDUnread || e.Decision.RuleID == IDUnreadable {
 			p.unread++
 		}
 	}
@@ -572,7 +572,7 @@ func (p *planner) report(counts Counts, digest string) {
 // candidate is one order while it is judged.
 type candidate struct {
 	order *commerce.Order
-	cause finding
+	cause Finding
 	facts Facts
 	keys  []connect.RequestKey
 	err   error // why it could not be read
@@ -698,7 +698,7 @@ func (p *planner) gatherOne(c *candidate) {
 // gather collects the facts that need no call, and the keys for the one that does.
 func (p *planner) gather(c *candidate) {
 	o := c.order
-	c.cause = p.causes.find(o)
+	c.cause = p.causes.Begin(o)
 	c.facts = Facts{
 		Order: o, Attribution: c.cause.Attribution,
 		Explicit: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
@@ -707,7 +707,7 @@ func (p *planner) gather(c *candidate) {
 		return
 	}
 	kind, ok := p.RequestType(o.Type)
-	if !ok || !needsRequests(p.Rules, &c.facts) {
+	if !ok || !NeedsRequests(p.Rules, &c.facts) {
 		return
 	}
 	c.facts.Asked = true
@@ -723,17 +723,6 @@ func (p *planner) gather(c *candidate) {
 	default:
 		c.facts.RequestsErr = errors.New("the order tells neither its subscription nor its tenant, so that there is nothing to ask Connect for")
 	}
-}
-
-// needsRequests reports whether the decision depends on the newest requests.
-func needsRequests(rules []Rule, f *Facts) bool {
-	for i := range rules {
-		if rules[i].holds(f) {
-			return len(rules[i].Requests) > 0 || rules[i].Action == Resubmit
-		}
-	}
-	c := ruling{Facts: f}
-	return c.first(reasonRules).Action == ""
 }
 
 // look asks Connect for the newest requests of all candidates.
@@ -889,8 +878,8 @@ func (p *planner) entry(c *candidate, e *Entry) {
 
 // keepAge holds an order that was read as older than the list, which sorts by age, let
 // it come. after is when the order ahead of it was placed.
-func (e *Entry) keepAge(after time.Time) {
-	err := checkAge(e, after)
+func keepAge(e *Entry, after time.Time) {
+	err := e.CheckAge(after)
 	if err == nil {
 		return
 	}
@@ -901,7 +890,7 @@ func (e *Entry) keepAge(after time.Time) {
 }
 
 func holdUnreadable(problem string) Decision {
-	return Decision{Action: Hold, RuleID: ruleUnreadable, Why: "not all of the order could be read: " + text.Short(problem)}
+	return Decision{Action: Hold, RuleID: IDUnreadable, Why: "not all of the order could be read: " + text.Short(problem)}
 }
 
 // weigh adds to the attribution what only the planner knows.
@@ -914,12 +903,12 @@ func (p *planner) weigh(c *candidate) {
 	case !c.facts.Asked:
 	case c.facts.RequestsErr != nil: // the answer is not whole: it is written down, and nothing follows from it
 		if len(c.facts.Requests) > 0 {
-			c.cause.hear(c.order, c.facts.Requests)
+			c.cause.Note(c.order, c.facts.Requests)
 		}
 	default:
-		c.cause.ask(c.order, c.facts.Requests)
+		c.cause.Weigh(c.order, c.facts.Requests)
 	}
-	c.cause.tidy()
+	tidy(&c.cause.Attribution)
 	c.facts.Attribution = c.cause.Attribution
 }
 
@@ -939,20 +928,20 @@ func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
 	o := c.order
 	switch {
 	case errors.Is(c.err, commerce.ErrNotFound):
-		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order was listed, and then there was none: " + text.Short(c.err.Error())}, ""
+		return Decision{Action: Hold, RuleID: IDUnread, Why: "the order was listed, and then there was none: " + text.Short(c.err.Error())}, ""
 	case c.err != nil:
-		return Decision{Action: Hold, RuleID: ruleUnread, Why: "the order could not be read: " + text.Short(c.err.Error())}, ""
+		return Decision{Action: Hold, RuleID: IDUnread, Why: "the order could not be read: " + text.Short(c.err.Error())}, ""
 	case len(o.Problems) > 0:
 		return holdUnreadable(o.Problems[0]), ""
 	case !p.view.Match(o):
-		return Decision{Action: Wait, RuleID: ruleNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
+		return Decision{Action: Wait, RuleID: IDNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
 	}
 	d := Decide(p.Rules, c.facts)
 	if d.Action != Resubmit {
 		return d, ""
 	}
 	if why := p.unsettled(o); why != "" {
-		return Decision{Action: Wait, RuleID: ruleUnsettled, Why: why}, ""
+		return Decision{Action: Wait, RuleID: IDUnsettled, Why: why}, ""
 	}
 	if o.Transitions == nil {
 		return d, ""
@@ -962,7 +951,7 @@ func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
 			return d, t
 		}
 	}
-	return Decision{Action: Manual, RuleID: ruleNoTransition, Why: "the order offers no transition that resubmits it"}, ""
+	return Decision{Action: Manual, RuleID: IDNoTransition, Why: "the order offers no transition that resubmits it"}, ""
 }
 
 // unsettled says why an order must not be resubmitted yet.

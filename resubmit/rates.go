@@ -1,15 +1,11 @@
 package resubmit
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
@@ -76,56 +72,6 @@ func NewRates(from, to time.Time, c *Classifier) (*Rates, error) {
 }
 
 func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// MeasureRates is the first of two passes: it lists the orders of a view that were
-// placed in [from, to) and counts them. The zero view is commerce.FailedOrders. An
-// order that was placed earlier and failed in that time is not seen. Where the list
-// tells no reasons, as that of Order Management, all failures count, for the
-// account that sold them. At most DefaultRate calls a second are made.
-func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time,
-	c *Classifier) (rates *Rates, err error) {
-	if callback.Nil(source) {
-		return nil, errors.New("resubmit: rates: the source is nil; give what lists the orders")
-	}
-	defer callback.Recover(&err)
-	rates, err = NewRates(from, to, c)
-	if err != nil {
-		return nil, err
-	}
-	if view.Name == "" && len(view.Statuses) == 0 {
-		view = commerce.FailedOrders()
-	}
-	if view.PlacedFrom.Before(from) {
-		view.PlacedFrom = from
-	}
-	if view.PlacedTo.IsZero() || view.PlacedTo.After(to) {
-		view.PlacedTo = to
-	}
-	if err := view.Validate(); err != nil {
-		return nil, fmt.Errorf("resubmit: rates: view: %w", err)
-	}
-	calls, ctx := newPacedCalls(ctx, DefaultRate, slog.New(slog.DiscardHandler))
-	defer calls.stop(nil)
-	turn, err := calls.next(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("resubmit: rates: list orders: %w", err)
-	}
-	for o, err := range source.Orders(turn, view.Query()) {
-		if err == nil && o == nil {
-			err = errNoOrder
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("resubmit: rates: list orders: %w", err)
-		}
-		if view.Match(o) {
-			rates.Add(o)
-		}
-	}
-	return rates, nil
-}
 
 // Add counts one failed order.
 func (r *Rates) Add(o *commerce.Order) {

@@ -131,7 +131,7 @@ func (a around) String() string {
 
 // judge weakens the verdict if the order's product, or else its seller, fails all the
 // time, and says the rates either way.
-func (b *rateBook) judge(f *finding, o *commerce.Order) {
+func (b *rateBook) judge(f *Finding, o *commerce.Order) {
 	group := ""
 	for _, name := range groupsOf(o, o.Failure.Message()) {
 		if group == "" && b.groups[name] != nil {

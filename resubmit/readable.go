@@ -150,7 +150,7 @@ func (c *fieldCheck) subscriptions() {
 }
 
 // tidy makes the evidence of an attribution fit to be shown and written.
-func (a *Attribution) tidy() {
+func tidy(a *Attribution) {
 	if more := len(a.Evidence) - maxEvidence; more > 0 {
 		a.Evidence = append(a.Evidence[:maxEvidence:maxEvidence], Evidence{
 			Kind: "order", Text: fmt.Sprintf("%d more observations are left out", more),

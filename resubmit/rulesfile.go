@@ -22,7 +22,7 @@ func (f *ruleFile) check() error {
 	if f.Rules == nil {
 		return errors.New(`has no rules: write {"rules":[…]}`)
 	}
-	return checkRules(f.Rules)
+	return ValidateRules(f.Rules)
 }
 
 // LoadRules reads rules from JSON: {"rules":[{"id":…,"reason":…,"action":…,"why":…},…]}.
@@ -45,8 +45,9 @@ func SaveRules(w io.Writer, rules []Rule) error {
 	return ruleFormat.Write(w, ruleFile{append([]Rule{}, rules...)})
 }
 
-// checkRules names the rule and the key, such as rules[2].id.
-func checkRules(rules []Rule) error {
+// ValidateRules returns an error that names the rule and the key of the first mistake, such
+// as rules[2].id.
+func ValidateRules(rules []Rule) error {
 	seen := make(map[string]int, len(rules))
 	for i := range rules {
 		err := rules[i].check()
@@ -71,20 +72,20 @@ func (r *Rule) check() error {
 	case strings.TrimSpace(r.Why) == "":
 		return jsonfile.Errorf("why", "is missing; say why, it is shown with each decision")
 	case r.Action == "":
-		return jsonfile.Errorf("action", "is missing; use one of %s", names(knownActions))
-	case !knownActions[r.Action]:
-		return jsonfile.Errorf("action", "unknown action %q; use one of %s", r.Action, names(knownActions))
+		return jsonfile.Errorf("action", "is missing; use one of %s", names(Actions()))
+	case !slices.Contains(Actions(), r.Action):
+		return jsonfile.Errorf("action", "unknown action %q; use one of %s", r.Action, names(Actions()))
 	case len(r.Types)+len(r.Classes)+len(r.Verdicts)+len(r.Requests)+len(r.Vendors)+len(r.Channels) == 0 && r.Reason == "":
 		return errors.New("has no conditions and would hold for every order; " +
 			"set types, classes, verdicts, requests, vendors, channels or reason")
 	}
 	for _, err := range []error{
 		checkValues("types", r.Types, nil),
-		checkValues("classes", r.Classes, knownClasses),
-		checkValues("verdicts", r.Verdicts, knownVerdicts),
+		checkValues("classes", r.Classes, Classes()),
+		checkValues("verdicts", r.Verdicts, Verdicts()),
 		checkValues("requests", r.Requests, nil),
 		checkValues("vendors", r.Vendors, nil),
-		checkValues("channels", r.Channels, map[commerce.Channel]bool{commerce.ChannelDirect: true, commerce.ChannelReseller: true}),
+		checkValues("channels", r.Channels, []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller}),
 	} {
 		if err != nil {
 			return err
@@ -94,10 +95,10 @@ func (r *Rule) check() error {
 }
 
 // checkValues finds a value that is empty or, where all are known, unknown.
-func checkValues[T ~string](key string, values []T, known map[T]bool) error {
+func checkValues[T ~string](key string, values []T, known []T) error {
 	for _, v := range values {
 		switch {
-		case known != nil && !known[v]:
+		case known != nil && !slices.Contains(known, v):
 			return jsonfile.Errorf(key, "unknown value %q; use one of %s", v, names(known))
 		case v == "":
 			return jsonfile.Errorf(key, "has an empty value; remove it")
@@ -106,10 +107,10 @@ func checkValues[T ~string](key string, values []T, known map[T]bool) error {
 	return nil
 }
 
-func names[T ~string](set map[T]bool) string {
-	all := make([]string, 0, len(set))
-	for name := range set {
-		all = append(all, string(name))
+func names[T ~string](known []T) string {
+	all := make([]string, len(known))
+	for i, name := range known {
+		all[i] = string(name)
 	}
 	slices.Sort(all)
 	return strings.Join(all, ", ")

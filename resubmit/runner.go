@@ -241,10 +241,10 @@ func (c Config) validate() error {
 	if c.Pusher == nil {
 		bad("Config.Pusher is nil; give the client that pushes orders")
 	}
-	if err := rejectNil(part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher},
-		part{"Config.Requests", c.Requests},
-		part{"Config.Lister", c.Lister}, part{"Config.Journal", c.Journal}, part{"Config.Probe", c.Probe},
-		part{"Config.Observer", c.Observer}); err != nil {
+	if err := callback.RejectNil(callback.Field{Name: "Config.Reader", Value: c.Reader}, callback.Field{Name: "Config.Pusher", Value: c.Pusher},
+		callback.Field{Name: "Config.Requests", Value: c.Requests},
+		callback.Field{Name: "Config.Lister", Value: c.Lister}, callback.Field{Name: "Config.Journal", Value: c.Journal}, callback.Field{Name: "Config.Probe", Value: c.Probe},
+		callback.Field{Name: "Config.Observer", Value: c.Observer}); err != nil {
 		bad("%w", err)
 	}
 	for _, d := range []struct {
@@ -318,7 +318,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	system, err := cfg.systemName()
+	system, err := cfg.SystemName()
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: %w", err)
 	}
@@ -336,10 +336,10 @@ func NewRunner(cfg Config) (*Runner, error) {
 	return r, nil
 }
 
-// systemName returns the name of the system that a configuration is for.
-func (c *Config) systemName() (string, error) {
+// SystemName returns the name of the system that a configuration is for.
+func (c *Config) SystemName() (string, error) {
 	return systemOf("Config.System", c.System,
-		part{"Config.Reader", c.Reader}, part{"Config.Pusher", c.Pusher}, part{"Config.Lister", c.Lister})
+		callback.Field{Name: "Config.Reader", Value: c.Reader}, callback.Field{Name: "Config.Pusher", Value: c.Pusher}, callback.Field{Name: "Config.Lister", Value: c.Lister})
 }
 
 // Status is a snapshot of a Runner.

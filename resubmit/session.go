@@ -90,7 +90,7 @@ func (s *Session) index(plan *Plan) error {
 	return nil
 }
 
-func (s *Session) hash(e *Entry) uint64 { return maphash.Bytes(s.seed, appendEntry(nil, e)) }
+func (s *Session) hash(e *Entry) uint64 { return maphash.Bytes(s.seed, e.AppendJSON(nil)) }
 
 // Attempt takes one order as far as it goes: it waits at the gate, pushes the order
 // unless the journal knows that it was pushed, and looks for the result for as long as

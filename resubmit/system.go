@@ -6,61 +6,30 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
-
-// ErrSystemMismatch means that a plan was made for another system than the one that it
-// was to be used with, or that one of the two names no system. Nothing was sent. The id of
-// an order has a meaning in its own system only.
-var ErrSystemMismatch = errors.New("the plan is for another system")
-
-// part is what a configuration field holds, for errors.
-type part struct {
-	field string
-	value any
-}
 
 // systemOf returns the system that a configuration names: its field System, which may be
 // "", and its parts with a method System() string, as the clients have. Different names
 // are an error. "" means that nothing names a system.
-func systemOf(field, system string, parts ...part) (string, error) {
+func systemOf(field, system string, parts ...callback.Field) (string, error) {
 	for _, p := range parts {
-		s, ok := p.value.(interface{ System() string })
+		s, ok := p.Value.(interface{ System() string })
 		if !ok {
 			continue
 		}
 		switch name := s.System(); {
 		case name == "" || name == system:
 		case system == "":
-			field, system = p.field, name
+			field, system = p.Name, name
 		default:
 			return "", fmt.Errorf("%s names the system %q and %s names %q; use clients of one system, and leave System empty "+
 				"with them",
-				field, text.Short(system), p.field, text.Short(name))
+				field, text.Short(system), p.Name, text.Short(name))
 		}
 	}
 	return system, nil
-}
-
-// checkSystem returns an error if the plan must not be used with a system. "" is a system
-// without a name.
-func (p *Plan) checkSystem(system string) error {
-	made := p.header.System
-	switch {
-	case made == system:
-		return nil
-	case made == "":
-		return fmt.Errorf("resubmit: %w: it names no system, as plans of older versions do not, and this is %s; make a "+
-			"new plan",
-			ErrSystemMismatch, system)
-	case system == "":
-		return fmt.Errorf("resubmit: %w: it was made for %s, and this configuration names no system; set System in it",
-			ErrSystemMismatch, text.Short(made))
-	default:
-		return fmt.Errorf("resubmit: %w: it was made for %s, and this is %s; use the clients of that system, or make a "+
-			"new plan",
-			ErrSystemMismatch, text.Short(made), system)
-	}
 }
 
 // errOtherOrder means that the order with an id is not the one in the plan.
@@ -74,7 +43,7 @@ func identityOf(o *commerce.Order) identity {
 	return identity{o.Number, string(o.Type), o.VendorID, o.CustomerID, o.CustomerName}
 }
 
-func (e *Entry) identity() identity {
+func entryIdentity(e *Entry) identity {
 	name := e.Customer
 	if e.CustomerID != "" {
 		if name = strings.TrimSuffix(name, " ("+e.CustomerID+")"); name == e.CustomerID {

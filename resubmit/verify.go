@@ -11,11 +11,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// clockSkew is how far the clocks of Commerce and Connect may be apart. A request
-// that was last touched longer than that before its order was placed belongs to
-// an older order.
-const clockSkew = 10 * time.Minute
-
 // pollAtLeast is the shortest time between two looks at one order.
 const pollAtLeast = time.Second
 
@@ -245,7 +240,7 @@ func (x *run) failedAgain(j *job) string {
 	j.item.SameReason = now.Reason == j.entry.Before.Reason && now.Reason != ""
 	j.item.AfterClass, _ = x.cfg.Classifier.Classify(now.Reason)
 	x.mu.Lock()
-	x.again.add(&commerce.Order{
+	x.again.Add(&commerce.Order{
 		ID: j.item.OrderID, Number: j.item.Number, PlacedAt: now.PlacedAt, FailedAt: now.FailedAt,
 		Failure: commerce.Failure{Text: map[string]string{"en_US": now.Reason}},
 	})
@@ -395,7 +390,7 @@ func keyName(k connect.RequestKey) string {
 func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
 	var own []connect.LatestRequest
 	for _, n := range all {
-		if !isOlder(&n.Request, placed) {
+		if !OlderThan(&n.Request, placed) {
 			own = append(own, n)
 		}
 	}

@@ -144,7 +144,7 @@ func (c WatcherConfig) validate() error {
 			bad("%s", f.what)
 		}
 	}
-	if err := rejectNil(part{"WatcherConfig.Windows", c.Windows}, part{"WatcherConfig.Outages", c.Outages}); err != nil {
+	if err := callback.RejectNil(callback.Field{Name: "WatcherConfig.Windows", Value: c.Windows}, callback.Field{Name: "WatcherConfig.Outages", Value: c.Outages}); err != nil {
 		errs = append(errs, fmt.Errorf("resubmit: %w", err))
 	}
 	if c.MaxAge < 0 || c.ReadyWithin < 0 || c.Refresh < 0 {

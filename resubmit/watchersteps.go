@@ -245,7 +245,7 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 		cfg.Calendar = calendar
 	}
 	if cfg.System == "" { // the Source may have no name; if it has another one, planning fails
-		if cfg.System, err = w.cfg.Runner.systemName(); err != nil {
+		if cfg.System, err = w.cfg.Runner.SystemName(); err != nil {
 			return err
 		}
 	}
@@ -280,7 +280,7 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 	if e.Counts.Resubmit == 0 {
 		e.State, e.Note = EpisodeNothing, "there is no order to resubmit"
 		if e.Counts.Total > 0 {
-			e.Note += ", of " + e.Counts.after(text.Orders(e.Counts.Total)+" that failed")
+			e.Note += ", of " + e.Counts.Describe(text.Orders(e.Counts.Total)+" that failed")
 		}
 		return w.finish(e, nil, time.Now())
 	}
@@ -434,10 +434,10 @@ func (w *Watcher) openUndecided(e Episode) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if plan.header.System == "" {
+	if plan.Header().System == "" {
 		var system string
-		if system, err = w.cfg.Runner.systemName(); err == nil {
-			err = plan.checkSystem(system)
+		if system, err = w.cfg.Runner.SystemName(); err == nil {
+			err = plan.CheckSystem(system)
 		}
 	}
 	if err != nil {

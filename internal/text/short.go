@@ -20,3 +20,12 @@ func Orders(n int) string {
 	}
 	return fmt.Sprintf("%d orders", n)
 }
+
+// Strings converts values of a string type.
+func Strings[S ~string](values []S) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}

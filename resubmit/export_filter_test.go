@@ -1,4 +1,0 @@
-package resubmit
-
-// SplitCheap is splitCheap, for the tests.
-var SplitCheap = splitCheap
