@@ -57,20 +57,17 @@ func (v *Value) Nil() error {
 	return nil
 }
 
-func (v *Value) anyArray() ([]any, error) {
+func (v *Value) anyArray() (any, error) {
 	array := []any{}
 	err := v.Each(func(_ int, v *Value) error {
 		cell, err := v.Any()
 		array = append(array, cell)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return array, nil
+	return array, err
 }
 
-func (v *Value) anyStruct() (map[string]any, error) {
+func (v *Value) anyStruct() (any, error) {
 	if err := v.charge(costStruct); err != nil {
 		return nil, err
 	}
@@ -82,14 +79,11 @@ func (v *Value) anyStruct() (map[string]any, error) {
 			}
 		}
 		if _, twice := members[name]; twice {
-			return v.refuse("the struct has this member twice")
+			return errTwice
 		}
 		member, err := v.Any()
 		members[name] = member
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return members, nil
+	return members, err
 }

@@ -65,7 +65,11 @@ func (v *Value) into(target reflect.Value) error {
 		target.SetZero()
 		return v.Nil()
 	case kind == reflect.Pointer:
-		return v.intoPointer(target)
+		if err := v.charge(int(target.Type().Elem().Size())); err != nil {
+			return err
+		}
+		target.Set(reflect.New(target.Type().Elem()))
+		return v.into(target.Elem())
 	case kind == reflect.Map:
 		return v.intoMap(target)
 	case kind == reflect.Slice:
@@ -74,42 +78,30 @@ func (v *Value) into(target reflect.Value) error {
 		return v.intoArray(target)
 	case kind == reflect.Struct:
 		return v.intoStruct(target)
-	default:
-		return v.intoBasic(target)
-	}
-}
-
-func (v *Value) intoPointer(target reflect.Value) error {
-	if err := v.charge(int(target.Type().Elem().Size())); err != nil {
-		return err
-	}
-	to := reflect.New(target.Type().Elem())
-	if err := v.into(to.Elem()); err != nil {
-		return err
-	}
-	target.Set(to)
-	return nil
-}
-
-func (v *Value) intoBasic(target reflect.Value) error {
-	switch target.Kind() {
-	case reflect.String:
+	case target.CanInt(), target.CanUint(), target.CanFloat():
+		return v.intoNumber(target)
+	case kind == reflect.String:
 		in, err := v.Text()
 		target.SetString(in)
 		return err
-	case reflect.Bool:
+	case kind == reflect.Bool:
 		in, err := v.Bool()
 		target.SetBool(in)
 		return err
-	case reflect.Float32, reflect.Float64:
+	default:
+		return v.refuse("cannot decode a %s into a %s", v.kind, target.Type())
+	}
+}
+
+func (v *Value) intoNumber(target reflect.Value) error {
+	switch {
+	case target.CanFloat():
 		in, err := v.Float()
 		if err == nil && target.OverflowFloat(in) {
 			return v.refuse("the double %g does not fit a %s", in, target.Type())
 		}
 		target.SetFloat(in)
 		return err
-	}
-	switch {
 	case target.CanInt():
 		in, err := v.Int64()
 		if err == nil && target.OverflowInt(in) {
@@ -117,14 +109,7 @@ func (v *Value) intoBasic(target reflect.Value) error {
 		}
 		target.SetInt(in)
 		return err
-	case target.CanUint():
-		return v.intoUint(target)
-	default:
-		return v.refuse("cannot decode a %s into a %s", v.kind, target.Type())
 	}
-}
-
-func (v *Value) intoUint(target reflect.Value) error {
 	in, err := v.BigInt()
 	if err != nil {
 		return err
@@ -144,54 +129,44 @@ func (v *Value) intoMap(target reflect.Value) error {
 	if err := v.charge(costStruct); err != nil {
 		return err
 	}
-	made := reflect.MakeMap(t)
-	err := v.Members(func(name string, v *Value) error {
+	target.Set(reflect.MakeMap(t))
+	return v.Members(func(name string, v *Value) error {
 		if err := v.charge(costMember + 2*int(t.Elem().Size())); err != nil {
 			return err
 		}
 		key := reflect.ValueOf(name).Convert(t.Key())
-		if made.MapIndex(key).IsValid() {
-			return v.refuse("the struct has this member twice")
+		if target.MapIndex(key).IsValid() {
+			return errTwice
 		}
 		member := reflect.New(t.Elem()).Elem()
-		if err := v.into(member); err != nil {
-			return err
-		}
-		made.SetMapIndex(key, member)
-		return nil
+		err := v.into(member)
+		target.SetMapIndex(key, member)
+		return err
 	})
-	if err == nil {
-		target.Set(made)
-	}
-	return err
 }
 
+var errTwice = errors.New("the struct has this member twice")
+
 func (v *Value) intoSlice(target reflect.Value) error {
-	t := target.Type()
-	if t.Elem().Kind() == reflect.Uint8 {
+	of := target.Type().Elem()
+	if of.Kind() == reflect.Uint8 {
 		in, err := v.Bytes()
 		target.SetBytes(in)
 		return err
 	}
-	if t.Elem() == reflect.TypeFor[any]() { // by far the most frequent
-		in, err := v.anyArray()
-		if err == nil {
-			target.Set(reflect.ValueOf(in).Convert(t))
-		}
-		return err
+	cost := 2 * int(of.Size())
+	if of.Kind() == reflect.Interface {
+		cost = 0 // Any counts it
 	}
-	made := reflect.MakeSlice(t, 0, 0)
-	err := v.Each(func(_ int, v *Value) error {
-		if err := v.charge(2 * int(t.Elem().Size())); err != nil {
+	target.Set(reflect.MakeSlice(target.Type(), 0, 0))
+	return v.Each(func(i int, v *Value) error {
+		if err := v.charge(cost); err != nil {
 			return err
 		}
-		made = reflect.Append(made, reflect.Zero(t.Elem()))
-		return v.into(made.Index(made.Len() - 1))
+		target.Grow(1)
+		target.SetLen(i + 1)
+		return v.into(target.Index(i))
 	})
-	if err == nil {
-		target.Set(made)
-	}
-	return err
 }
 
 func (v *Value) intoArray(target reflect.Value) error {
@@ -228,7 +203,7 @@ func (v *Value) intoStruct(target reflect.Value) error {
 			return nil
 		}
 		if seen[i] {
-			return errors.New("the struct has this member twice")
+			return errTwice
 		}
 		seen[i] = true
 		return v.into(target.Field(fields.list[i].index))
