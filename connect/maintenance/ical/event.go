@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Event is what a filter may look at. See [WithFilter].
+// Event is a calendar event as a filter sees it, see [WithFilter].
 type Event struct {
 	UID         string
 	Summary     string
@@ -21,13 +21,13 @@ type Event struct {
 	Categories  []string
 }
 
-// occurrence is one time at which an event is.
+// occurrence is one time of an event.
 type occurrence struct {
 	start  moment
 	length length
 }
 
-// event is a VEVENT, understood.
+// event is a parsed VEVENT.
 type event struct {
 	Event
 	line      int
@@ -36,16 +36,16 @@ type event struct {
 	cancelled bool
 
 	occurrence
-	hasLength  bool // or else that of the event whose occurrence this is
+	hasLength  bool // else it has that of the event whose occurrence it replaces
 	rule       *rule
 	dates      []occurrence // RDATE; those without a length have that of the event
 	except     exceptions
-	recurrence *moment // the occurrence that this event stands for
-	following  bool    // and for all that follow
-	broken     error   // why it cannot be understood
+	recurrence *moment // the occurrence that this event replaces
+	following  bool    // it also replaces all that follow
+	broken     error   // why it is invalid
 }
 
-// exceptions are occurrences that are not, or that another event stands for.
+// exceptions are occurrences that are excluded or replaced.
 type exceptions struct {
 	instants map[int64]bool
 	days     map[time.Time]bool
@@ -65,8 +65,8 @@ func (x *exceptions) add(m moment) {
 	x.instants[m.instant().Unix()] = true
 }
 
-// has also takes a day for each time on it, and midnight for a day: many calendars
-// write exceptions in the other form than the event.
+// has also matches a date with each time on it, and midnight with a date: many calendars
+// write exceptions in another form than the event.
 func (x *exceptions) has(m moment) bool {
 	if len(x.days) > 0 && x.days[m.wall.Truncate(24*time.Hour)] {
 		return true
@@ -74,20 +74,19 @@ func (x *exceptions) has(m moment) bool {
 	return len(x.instants) > 0 && x.instants[m.instant().Unix()]
 }
 
-// eventReader understands the lines of one event.
+// eventReader parses the lines of one event.
 type eventReader struct {
 	*event
 	*component
 	zones *zones
 }
 
-// describe reads what tells one event from another, and nothing that has to do
-// with time.
+// describe parses what identifies and describes an event, without its times.
 func describe(c *component) (*eventReader, error) {
 	r := &eventReader{event: &event{line: c.line, cancelled: c.method == "CANCEL"}, component: c}
 	uid, found, err := c.one("UID")
 	if err == nil && (!found || uid.value == "") {
-		err = errors.New("has no UID, which names it for good")
+		err = errors.New("has no UID")
 	}
 	r.UID = uid.value
 	r.Summary, r.Description, r.Location = r.text("SUMMARY"), r.text("DESCRIPTION"), r.text("LOCATION")
@@ -104,8 +103,8 @@ func describe(c *component) (*eventReader, error) {
 	return r, err
 }
 
-// text is the first text of a name. One that cannot be read is none: events are not
-// left out for what is only shown.
+// text returns the first readable text of a property: events are not left out because of
+// what is only displayed.
 func (r *eventReader) text(name string) string {
 	for p, err := range r.all(name) {
 		if err == nil {
@@ -115,7 +114,7 @@ func (r *eventReader) text(name string) string {
 	return ""
 }
 
-// identify reads which version of which occurrence it is.
+// identify parses which version of which occurrence it is.
 func (r *eventReader) identify() error {
 	sequence, found, err := r.one("SEQUENCE")
 	if err != nil {
@@ -139,13 +138,13 @@ func (r *eventReader) identify() error {
 	return nil
 }
 
-// understand reads the times.
+// understand parses the times.
 func (r *eventReader) understand() error {
 	switch {
 	case r.has("EXRULE"):
-		return errors.New("has an EXRULE, which RFC 5545 no longer has: use EXDATE")
+		return errors.New("has an EXRULE, which RFC 5545 removed: use EXDATE")
 	case r.recurrence != nil && (r.has("RRULE") || r.has("RDATE")):
-		return errors.New("stands for an occurrence (RECURRENCE-ID) and cannot recur itself")
+		return errors.New("replaces an occurrence (RECURRENCE-ID) and cannot recur itself")
 	}
 	if err := r.readStart(); err != nil {
 		return err
@@ -184,7 +183,7 @@ func (r *eventReader) readLength() error {
 	r.hasLength = true
 	switch {
 	case ends && lasts:
-		return errors.New("has both DTEND and DURATION, of which it may have one")
+		return errors.New("has both DTEND and DURATION")
 	case ends:
 		m, err := r.zones.moment(end)
 		if err != nil {
@@ -206,8 +205,8 @@ func (r *eventReader) readLength() error {
 	return nil
 }
 
-// errNoLength is for events that RFC 5545 3.6.1 lets end when they begin.
-var errNoLength = errors.New("has neither DTEND nor DURATION, so that it takes no time")
+// errNoLength is for events that end when they start (RFC 5545 3.6.1).
+var errNoLength = errors.New("has neither DTEND nor DURATION, so it has no length")
 
 func (r *eventReader) readRepeats() error {
 	rrule, found, err := r.one("RRULE")
@@ -236,7 +235,7 @@ func (r *eventReader) readRepeats() error {
 	})
 }
 
-// eachListed takes the values of lists of times.
+// eachListed calls take for each value of a list of times.
 func (r *eventReader) eachListed(name string, take func(p property, value string) error) error {
 	for p, err := range r.all(name) {
 		if err != nil {
@@ -251,8 +250,8 @@ func (r *eventReader) eachListed(name string, take func(p property, value string
 	return nil
 }
 
-// listed is one of the times of a list. One that names no zone is in that of the event,
-// however it was meant: calendars leave it out.
+// listed parses one time of a list. Without a zone it is in that of the event: calendars
+// omit it.
 func (r *eventReader) listed(p property, value string) (moment, error) {
 	zones := *r.zones
 	zones.floating = cmp.Or(zones.floating, r.start.zone)
@@ -267,7 +266,7 @@ func (r *eventReader) listed(p property, value string) (moment, error) {
 	return m, nil
 }
 
-// date is one of the values of an RDATE: a time, a day, or a period.
+// date parses one value of an RDATE: a time, a date or a period.
 func (r *eventReader) date(p property, value string) (occurrence, error) {
 	from, to, period := strings.Cut(value, "/")
 	start, err := r.listed(p, from)
@@ -275,7 +274,7 @@ func (r *eventReader) date(p property, value string) (occurrence, error) {
 		return occurrence{}, err
 	}
 	if start.date != r.start.date {
-		return occurrence{}, fmt.Errorf("RDATE %q and DTSTART must both be days or both be times", shown(value))
+		return occurrence{}, fmt.Errorf("RDATE %q and DTSTART must both be dates or both be times", shown(value))
 	}
 	o := occurrence{start: start, length: r.length}
 	if !period {
@@ -295,11 +294,11 @@ func (r *eventReader) date(p property, value string) (occurrence, error) {
 	return o, nil
 }
 
-// recurs reports whether the event has occurrences, which then have ids of their own.
+// recurs reports whether the event has occurrences with their own ids.
 func (e *event) recurs() bool { return e.rule != nil || len(e.dates) > 0 || e.recurrence != nil }
 
-// newer compares two versions of one event: by SEQUENCE, then by DTSTAMP. Of equal
-// ones the later in the file counts.
+// newer compares two versions of an event by SEQUENCE, then DTSTAMP, then their order in
+// the file.
 func (e *event) newer(than *event) bool {
 	return than == nil || cmp.Or(cmp.Compare(e.sequence, than.sequence), cmp.Compare(e.stamp, than.stamp)) >= 0
 }

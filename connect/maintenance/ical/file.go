@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// NewFile is the calendar in a file, which is read again when its time or its size has
-// changed. The path becomes the Source of its windows. The file is not looked at
-// before the first call of Windows.
+// NewFile returns a source for the calendar in a file, read again when its time or size
+// changes. The path becomes the Source of its windows. The file is read by the first
+// call of Windows.
 func NewFile(path string, opts ...Option) (*Source, error) {
 	cfg, err := configure(opts)
 	if err != nil {
@@ -25,7 +25,7 @@ func NewFile(path string, opts ...Option) (*Source, error) {
 	return &Source{from: &file{path: path, cfg: cfg}}, nil
 }
 
-// racily is how fresh a file may be for another change to leave no trace in its time.
+// racily is the age below which a file may change again without a new modification time.
 const racily = 2 * time.Second
 
 type file struct {
@@ -70,7 +70,7 @@ func (f *file) read(last *version) (*version, error) {
 	return &now, err
 }
 
-// describes reports whether a file is still the one that was read.
+// describes reports whether a file is the one that was read.
 func (v *version) describes(info fs.FileInfo) bool {
 	return os.SameFile(v.info, info) && v.info.Size() == info.Size() && v.info.ModTime().Equal(info.ModTime()) &&
 		v.at.Sub(info.ModTime()) > racily

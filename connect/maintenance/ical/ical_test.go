@@ -66,7 +66,7 @@ func parse(t testing.TB, text string, opts ...ical.Option) *ical.Schedule {
 	return s
 }
 
-func TestCalendarsAsTheyAreExported(t *testing.T) {
+func TestExportedCalendars(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		file string
@@ -150,7 +150,7 @@ func foldAll(text string) string {
 	return b.String()
 }
 
-func TestTheSameWithoutAZoneForDays(t *testing.T) {
+func TestExportedCalendarWithoutFloatingZone(t *testing.T) {
 	t.Parallel()
 	source, err := ical.NewFile("testdata/google.ics")
 	require.NoError(t, err)
@@ -162,6 +162,6 @@ func TestTheSameWithoutAZoneForDays(t *testing.T) {
 	require.ErrorIs(t, err, maintenance.ErrIncomplete)
 	require.Equal(t, "4v2k9q1s7example0003@google.com", warnings[0].WindowID)
 	require.EqualError(t, err, `connect: windows of testdata/google.ics: windows may be missing: `+
-		`event "4v2k9q1s7example0003@google.com" of line 82: DTSTART is a whole day, which begins when its zone says: `+
-		`say which by WithFloatingZone (the calendar's X-WR-TIMEZONE is "Europe/Berlin")`)
+		`event "4v2k9q1s7example0003@google.com" of line 82: DTSTART is a whole day, whose start depends on a time zone: `+
+		`set WithFloatingZone (X-WR-TIMEZONE of the calendar is "Europe/Berlin")`)
 }

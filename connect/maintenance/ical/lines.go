@@ -21,14 +21,14 @@ const (
 	maxParams = 2048
 )
 
-// line is a content line, unfolded, with the number of its first physical line.
+// line is an unfolded content line with the number of its first physical line.
 type line struct {
 	number int
-	topic  string // its name, for those that are wanted
+	topic  string // its name, if wanted
 	text   string
 }
 
-// name is what the line is about, in capitals; "" when it begins with no name.
+// name returns the property name in capitals; "" if there is none.
 func (l line) name() string {
 	end := strings.IndexFunc(l.text, func(r rune) bool {
 		return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
@@ -39,15 +39,15 @@ func (l line) name() string {
 	return strings.ToUpper(l.text[:end])
 }
 
-// plainValue is the value of a line that has no parameters to speak of.
+// plainValue returns the value of a line without parameters, in capitals.
 func (l line) plainValue() string {
 	_, value, _ := strings.Cut(l.text, ":")
 	return strings.ToUpper(strings.TrimSpace(value))
 }
 
-// unfold yields the content lines. Lines end in CRLF, LF or CR, and go on in the
-// next one where that begins with a blank or a tab (RFC 5545 3.1). What is cut in
-// the middle of a letter grows together again.
+// unfold iterates over the content lines. Physical lines end in CRLF, LF or CR; one that
+// starts with a space or a tab continues the one before, even inside a UTF-8 sequence
+// (RFC 5545 3.1).
 func unfold(data []byte) iter.Seq[line] {
 	data = bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
 	return func(yield func(line) bool) {
@@ -80,7 +80,7 @@ func unfold(data []byte) iter.Seq[line] {
 	}
 }
 
-// component is a part of a calendar, with those of its lines that matter here.
+// component is a part of a calendar with its wanted lines.
 type component struct {
 	name   string
 	line   int
@@ -89,8 +89,8 @@ type component struct {
 	parts  []*component
 }
 
-// wanted are the lines that matter, by component. All others are passed over, and
-// so is what is wrong with them.
+// wanted lists the properties that are used, by component. All others are ignored, even if
+// they are invalid.
 var wanted = map[string][]string{
 	"VCALENDAR": {"METHOD", "X-WR-TIMEZONE"},
 	"VEVENT": {
@@ -102,7 +102,7 @@ var wanted = map[string][]string{
 	"DAYLIGHT":  {"DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "RRULE", "RDATE"},
 }
 
-// document is a stream of calendars, taken apart and not yet understood.
+// document is a stream of calendars, split into components.
 type document struct {
 	events   []*component
 	zones    []*component
@@ -113,11 +113,11 @@ type document struct {
 type reader struct {
 	document
 	open      []*component // from the calendar down to the innermost
-	begun     bool         // there is a calendar
+	begun     bool         // a calendar has started
 	maxEvents int
 }
 
-// read takes calendars apart.
+// read splits calendars into components.
 func read(data []byte, maxEvents int) (*document, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if err := checkBeginning(data); err != nil {
@@ -133,21 +133,20 @@ func read(data []byte, maxEvents int) (*document, error) {
 		return nil, errNoCalendar
 	}
 	if len(r.open) > 0 {
-		return nil, fmt.Errorf("breaks off: the %s of line %d has no end", r.open[0].name, r.open[0].line)
+		return nil, fmt.Errorf("is truncated: the %s of line %d has no end", r.open[0].name, r.open[0].line)
 	}
 	return &r.document, nil
 }
 
-// errNoCalendar is what is none at all.
-var errNoCalendar = errors.New("is not a calendar: one begins with BEGIN:VCALENDAR")
+var errNoCalendar = errors.New("is not a calendar: one starts with BEGIN:VCALENDAR")
 
-// checkBeginning refuses what is no calendar at first sight.
+// checkBeginning rejects inputs that cannot be a calendar.
 func checkBeginning(data []byte) error {
 	switch beginning := bytes.TrimLeft(data, " \t\r\n"); {
 	case len(beginning) == 0:
-		return errors.New("is empty: a calendar begins with BEGIN:VCALENDAR")
+		return errors.New("is empty: a calendar starts with BEGIN:VCALENDAR")
 	case rest.IsPage(beginning):
-		return errors.New("is a web page, not a calendar: does the address ask to sign in first?")
+		return errors.New("is a web page, not a calendar: does the address require a login?")
 	case bytes.IndexByte(data, 0) >= 0:
 		return errors.New("is not text in UTF-8: save it in that encoding")
 	default:
@@ -176,7 +175,7 @@ func (r *reader) take(l line) error {
 	return nil
 }
 
-// outside is for lines that are in no calendar.
+// outside returns the error for a line outside of a calendar.
 func (r *reader) outside(what string) error {
 	if !r.begun {
 		return errNoCalendar
@@ -190,7 +189,7 @@ func (r *reader) begin(l line) error {
 		return r.outside("BEGIN:" + shown(c.name))
 	}
 	if len(r.open) == maxDepth {
-		return fmt.Errorf("components are more than %d deep in one another", maxDepth)
+		return fmt.Errorf("components are nested more than %d deep", maxDepth)
 	}
 	if len(r.open) > 0 {
 		in := r.open[len(r.open)-1]
@@ -204,7 +203,7 @@ func (r *reader) begin(l line) error {
 		}
 	}
 	if len(r.events) > r.maxEvents {
-		return fmt.Errorf("has more than %d events: ask for a smaller calendar, or raise WithMaxEvents", r.maxEvents)
+		return fmt.Errorf("has more than %d events: use a smaller calendar or raise WithMaxEvents", r.maxEvents)
 	}
 	r.begun = true
 	r.open = append(r.open, c)
@@ -226,11 +225,11 @@ func (r *reader) end(l line) error {
 	return nil
 }
 
-// endCalendar hands what is said of a whole calendar down to its events.
+// endCalendar applies the properties of a calendar to its events.
 func (r *reader) endCalendar(c *component) {
 	for _, l := range c.lines {
 		switch p, err := l.property(); {
-		case err != nil: // neither line is worth a calendar
+		case err != nil: // neither property is essential
 		case p.name == "X-WR-TIMEZONE":
 			r.zoneName = p.value
 		case p.name == "METHOD":
@@ -252,8 +251,8 @@ type property struct {
 	value  string
 }
 
-// all are the properties of a name. They are taken apart one by one, since they need
-// far more memory than their lines.
+// all iterates over the properties of a name. They are parsed one by one, since they need
+// much more memory than their lines.
 func (c *component) all(name string) iter.Seq2[property, error] {
 	return func(yield func(property, error) bool) {
 		for _, l := range c.lines {
@@ -268,7 +267,7 @@ func (c *component) has(name string) bool {
 	return slices.ContainsFunc(c.lines, func(l line) bool { return l.topic == name })
 }
 
-// one is the property of a name that may be there once.
+// one returns the property of a name that may occur once.
 func (c *component) one(name string) (p property, found bool, err error) {
 	for another, err := range c.all(name) {
 		switch {

@@ -10,25 +10,25 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wallclock"
 )
 
-// zone is where clocks are read.
+// zone is a time zone.
 type zone struct {
-	name   string // the IANA name to show times in, or ""
+	name   string // the IANA name for display, or ""
 	offset func(time.Time) time.Duration
 }
 
 var utc = &zone{offset: func(time.Time) time.Duration { return 0 }}
 
-// instant is when the clocks show the reading, which is given as if it were UTC.
+// instant returns when clocks show the reading, which is given as if it were UTC.
 func (z *zone) instant(reading time.Time) time.Time {
 	at, _ := wallclock.Instants(reading, z.offset)
 	return at
 }
 
-// moment is a time as calendars write it: what the clocks of a zone show.
+// moment is a time as calendars write it: a local time in a zone.
 type moment struct {
-	wall time.Time // what they show, as if it were UTC
+	wall time.Time // the local time, as if it were UTC
 	zone *zone
-	date bool // a day, not a time
+	date bool // a date without a time
 }
 
 func (m moment) instant() time.Time { return m.zone.instant(m.wall) }
@@ -37,12 +37,12 @@ const (
 	dateLayout  = "20060102"
 	localLayout = "20060102T150405"
 	utcLayout   = "20060102T150405Z"
-	// Calendars hold birthdays without a year, which Apple writes as of 1604, and
-	// time zones that Outlook begins in 1601. What lies further off is a mistake.
+	// Apple writes birthdays without a year as of 1604, and Outlook starts time zones
+	// in 1601. Other years are mistakes.
 	firstYear, lastYear = 1601, 2199
 )
 
-// key is how the moment shows in the ids of occurrences.
+// key returns the moment as in the ids of occurrences.
 func (m moment) key() string {
 	if m.date {
 		return m.wall.Format(dateLayout)
@@ -50,21 +50,21 @@ func (m moment) key() string {
 	return m.instant().Format(utcLayout)
 }
 
-// parseMoment reads a DATE or a DATE-TIME (RFC 5545 3.3.4 and 3.3.5).
+// parseMoment parses a DATE or a DATE-TIME (RFC 5545 3.3.4 and 3.3.5).
 func (z *zones) parseMoment(value, tzid string) (moment, error) {
 	m := moment{date: len(value) == len(dateLayout)}
 	var err error
 	switch {
 	case m.date:
 		m.wall, err = time.Parse(dateLayout, value)
-		tzid = "" // a day is a day anywhere
+		tzid = "" // a date has no zone
 	case strings.HasSuffix(value, "Z"):
 		m.wall, err = time.Parse(utcLayout, value)
 		m.zone = utc
 	default:
 		m.wall, err = time.Parse(localLayout, value)
 	}
-	if err != nil || strings.ContainsAny(value, ".,") { // time.Parse takes fractions that nobody asked for
+	if err != nil || strings.ContainsAny(value, ".,") { // time.Parse accepts fractions
 		return m, fmt.Errorf("%q is not a time: it must look like 20260110, 20260110T020000 or 20260110T020000Z", shown(value))
 	}
 	if year := m.wall.Year(); year < firstYear || year > lastYear {
@@ -81,7 +81,7 @@ func (z *zones) parseMoment(value, tzid string) (moment, error) {
 	return m, err
 }
 
-// moment reads the value of a property that is one time.
+// moment parses a property whose value is one time.
 func (z *zones) moment(p property) (moment, error) {
 	m, err := z.parseMoment(p.value, p.params["TZID"])
 	if err != nil {
@@ -90,14 +90,13 @@ func (z *zones) moment(p property) (moment, error) {
 	return m, nil
 }
 
-// length is how long something takes: days as the calendar has them, and then
-// time as it elapses (RFC 5545 3.3.6).
+// length is a duration: calendar days, then elapsed time (RFC 5545 3.3.6).
 type length struct {
 	days    int
 	elapsed time.Duration
 }
 
-// from is when something ends that begins at m.
+// from returns the end of an occurrence that starts at m.
 func (l length) from(m moment) time.Time {
 	if l.days == 0 {
 		return m.instant().Add(l.elapsed)
@@ -105,7 +104,7 @@ func (l length) from(m moment) time.Time {
 	return m.zone.instant(m.wall.AddDate(0, 0, l.days)).Add(l.elapsed)
 }
 
-// between is the length from one moment to another.
+// between returns the length from one moment to another.
 func between(start, end moment) (length, error) {
 	if start.date != end.date {
 		return length{}, errors.New("DTSTART and DTEND must both be days or both be times")
@@ -120,21 +119,19 @@ func between(start, end moment) (length, error) {
 	return l, l.check()
 }
 
-// check refuses what is a mistake for sure, before it is an instant that no
-// calendar has.
+// check rejects lengths that are certainly mistakes.
 func (l length) check() error {
 	if l.days > maxDays || l.elapsed > maxDays*24*time.Hour {
-		return fmt.Errorf("takes more than %d days", maxDays)
+		return fmt.Errorf("lasts more than %d days", maxDays)
 	}
 	return nil
 }
 
 const maxDays = 366
 
-// parseLength reads a DURATION. It may have weeks beside days, which RFC 5545 does
-// not have but RFC 2445's readers took.
+// parseLength parses a DURATION. It accepts weeks with days, as RFC 2445 does.
 func parseLength(value string) (length, error) {
-	bad := fmt.Errorf("DURATION %q is not one: it must look like PT3H, P1DT2H30M or P2W", shown(value))
+	bad := fmt.Errorf("DURATION %q is invalid: it must look like PT3H, P1DT2H30M or P2W", shown(value))
 	text, ok := strings.CutPrefix(strings.TrimPrefix(strings.ToUpper(value), "+"), "P")
 	if !ok {
 		return length{}, bad
@@ -150,12 +147,12 @@ func parseLength(value string) (length, error) {
 	}
 	l := length{days: d, elapsed: time.Duration(s) * time.Second}
 	if l == (length{}) {
-		return l, fmt.Errorf("DURATION %q is no time at all", value)
+		return l, fmt.Errorf("DURATION %q is zero", value)
 	}
 	return l, l.check()
 }
 
-// units sums numbers, each with its letter, in the order of the letters.
+// units adds numbers with their unit letters, in the order of letters.
 func units(text, letters string, worth []int) (sum int, ok bool) {
 	for text != "" {
 		end := strings.IndexAny(text, letters)

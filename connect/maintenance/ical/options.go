@@ -22,7 +22,7 @@ type config struct {
 	maxOccurrences int
 }
 
-// Option changes a default of [Parse], [NewFile] and [New].
+// Option is an option of [Parse], [NewFile] and [New].
 type Option func(*config) error
 
 func configure(opts []Option) (*config, error) {
@@ -39,9 +39,8 @@ func configure(opts []Option) (*config, error) {
 	return cfg, nil
 }
 
-// WithFloatingZone says where days and times are that name no zone: whole days,
-// above all. An IANA name, such as Europe/Berlin or UTC. Default: such events are
-// left out, with a warning.
+// WithFloatingZone sets the zone of whole days and of times without a zone, as an IANA name
+// such as Europe/Berlin or UTC. Default: such events are left out, with a warning.
 func WithFloatingZone(name string) Option {
 	return func(c *config) (err error) {
 		if c.floating, err = loadZone(name); err != nil {
@@ -51,9 +50,9 @@ func WithFloatingZone(name string) Option {
 	}
 }
 
-// WithZoneName says which IANA zone a calendar means by a name of its own, such as
-// "W. Europe Standard Time". Default: the rules that the calendar has for that name; windows
-// are then shown in UTC. Events in a zone without rules are left out, with a warning.
+// WithZoneName maps a zone name of the calendar, such as "W. Europe Standard Time", to an IANA
+// name. Default: the definition in the calendar; such windows are displayed in UTC. Events
+// in a zone without a definition are left out, with a warning.
 func WithZoneName(tzid, name string) Option {
 	return func(c *config) error {
 		if _, err := loadZone(name); err != nil {
@@ -64,8 +63,8 @@ func WithZoneName(tzid, name string) Option {
 	}
 }
 
-// WithFilter says which events are maintenance. Given more than once, all have to
-// agree. An occurrence that was changed by itself is asked about by itself. Default: all are.
+// WithFilter selects the events that are maintenance. Several filters must all return true.
+// Changed occurrences are filtered separately. Default: all events.
 func WithFilter(filter func(Event) bool) Option {
 	return func(c *config) error {
 		if filter == nil {
@@ -77,8 +76,7 @@ func WithFilter(filter func(Event) bool) Option {
 	}
 }
 
-// WithSummary takes events as maintenance whose summary has one of the texts in it, in
-// capitals or not.
+// WithSummary selects events whose summary contains one of the texts, ignoring case.
 func WithSummary(texts ...string) Option {
 	if slices.ContainsFunc(texts, blank) || len(texts) == 0 {
 		return func(*config) error { return errors.New("WithSummary: a text is empty") }
@@ -91,8 +89,8 @@ func WithSummary(texts ...string) Option {
 	})
 }
 
-// WithCategory takes events as maintenance that have one of the categories, in capitals
-// or not. A category that has a comma in its name counts as two.
+// WithCategory selects events that have one of the categories, ignoring case. A category with
+// a comma in its name counts as two.
 func WithCategory(names ...string) Option {
 	if slices.ContainsFunc(names, blank) || len(names) == 0 {
 		return func(*config) error { return errors.New("WithCategory: a name is empty") }
@@ -102,8 +100,8 @@ func WithCategory(names ...string) Option {
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
-// WithMaxBytes bounds the size of a calendar. Default 8 MiB. Some ten times that is
-// needed of memory at worst.
+// WithMaxBytes limits the size of a calendar in bytes. Default 8 MiB. Parsing may need ten
+// times that in memory.
 func WithMaxBytes(n int64) Option {
 	return func(c *config) error {
 		c.maxBytes = n
@@ -111,8 +109,7 @@ func WithMaxBytes(n int64) Option {
 	}
 }
 
-// WithMaxEvents bounds the events of a calendar. Default 10 000. A calendar with more is
-// refused.
+// WithMaxEvents limits the events of a calendar; one with more is an error. Default 10 000.
 func WithMaxEvents(n int) Option {
 	return func(c *config) error {
 		c.maxEvents = n
@@ -120,9 +117,8 @@ func WithMaxEvents(n int) Option {
 	}
 }
 
-// WithMaxOccurrences bounds the windows of one event in one answer; ten times as many
-// may be in the whole answer. Default 10 000. An event with more is left out,
-// with a warning; an answer with more is refused.
+// WithMaxOccurrences limits the windows of one event in one call; an event with more is left
+// out, with a warning. Ten times as many for the whole calendar are an error. Default 10 000.
 func WithMaxOccurrences(n int) Option {
 	return func(c *config) error {
 		c.maxOccurrences = n
@@ -130,33 +126,32 @@ func WithMaxOccurrences(n int) Option {
 	}
 }
 
-// WithHTTPClient fetches through a client of the caller's, for a proxy, a private
-// authority, or a transport that observes, which then sees the address with what
-// is secret in it. Redirects are not followed. The client and a *http.Transport in it are
-// copied; any other RoundTripper is used as it is, and stopped when it sends a call a second time.
-// Not for files.
+// WithHTTPClient sets the HTTP client, for a proxy, a private certificate authority or an
+// observing transport, which sees the secret address. Redirects are not followed. The client
+// and a *http.Transport in it are copied; any other RoundTripper is used as it is, and must
+// not send a call twice. Not for files.
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *config) error { return c.rest.SetHTTP(h) }
 }
 
-// WithPlainHTTP allows an http:// address of any host: everybody on the way can read the
-// address, which is a secret if the calendar is private. By default that is an error, except
-// for localhost, 127.0.0.0/8 and ::1. Not for files.
+// WithPlainHTTP allows http:// for any host: the address, a secret if the calendar is private,
+// is then sent unencrypted. By default that is an error, except for localhost, 127.0.0.0/8
+// and ::1. Not for files.
 func WithPlainHTTP() Option { return func(c *config) error { return c.rest.AllowPlainHTTP() } }
 
-// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with
-// InsecureSkipVerify or a version below 1.2. By default that is an error. A RoundTripper that is
-// not a *http.Transport is not checked. Not for files.
+// WithInsecureTLS allows an HTTP client with InsecureSkipVerify or a TLS version below 1.2,
+// which is an error by default. A RoundTripper that is not a *http.Transport is not checked.
+// Not for files.
 func WithInsecureTLS() Option { return func(c *config) error { return c.rest.AllowInsecureTLS() } }
 
-// WithTimeout bounds one try to fetch a calendar, its body included. Default 30 s.
-// Not for files.
+// WithTimeout limits one attempt to fetch a calendar, including its body. Default 30 s. Not
+// for files.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) error { return c.rest.SetTimeout(d) }
 }
 
-// WithMaxTries bounds how often a calendar is tried to fetch while its server does
-// not answer or is busy. Default 3; 1 never tries again. Not for files.
+// WithMaxTries limits the attempts to fetch a calendar while its server is unavailable.
+// Default 3; 1 disables retries. Not for files.
 func WithMaxTries(n int) Option {
 	return func(c *config) error { return c.rest.SetMaxTries(n) }
 }

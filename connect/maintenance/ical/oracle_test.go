@@ -282,7 +282,7 @@ func drawRule(t *rapid.T, start time.Time) string {
 	return strings.Join(parts, ";")
 }
 
-func TestRulesAgreeWithTheTableOfTheStandard(t *testing.T) {
+func TestRulesMatchOracle(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		for range 5 {

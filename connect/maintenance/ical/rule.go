@@ -13,42 +13,41 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// rule is an RRULE with the moment that it starts from.
+// rule is an RRULE with its start.
 //
-// rrule-go does the arithmetic of days, on readings of the clock as if they were
-// UTC: the hours that clocks skip or show twice are the zone's affair. Around it
-// stands what it does not do, or not as RFC 5545 has it:
+// rrule-go expands dates, on local times as if they were UTC; the zone handles times that
+// clocks skip or show twice. The code around it works around its differences from
+// RFC 5545:
 //   - it panics on BYDAY=6MO in a month and on BYEASTER, and runs out of memory on long
-//     lists of hours: such rules are refused;
-//   - it takes INTERVAL=0, COUNT=0 and parts that occur twice, and numbers in
-//     BYDAY where they mean nothing: refused;
-//   - BYDAY=MO,2TU is nothing to it: the plain days are written out;
-//   - BYWEEKNO is wrong about weeks that two years share, and alone gives all days of a
-//     week, where RFC 5545 takes that of DTSTART: it is followed here;
-//   - BYSETPOS counts from DTSTART in its week: the expansion begins with the week;
-//   - DTSTART is not an occurrence to it, nor counted, unless the rule has its day;
-//   - for a rule that never has a day it searches to the year 9999: see expand.
+//     lists of hours: such rules are rejected;
+//   - it accepts INTERVAL=0, COUNT=0, repeated parts, and meaningless numbers in BYDAY:
+//     rejected;
+//   - it ignores MO in BYDAY=MO,2TU: plain days are written out;
+//   - BYWEEKNO is wrong for weeks that span two years, and alone it selects all days of a
+//     week instead of that of DTSTART: implemented here;
+//   - BYSETPOS counts from DTSTART in its week: the expansion starts with the week;
+//   - DTSTART is neither an occurrence nor counted unless the rule selects it;
+//   - for a rule without any date it searches to the year 9999: see expand.
 type rule struct {
 	text   string
 	option rrule.ROption
 	start  moment
-	count  int   // 0: no bound
+	count  int   // 0: no limit
 	weeks  []int // BYWEEKNO
-	// until is the last reading that an occurrence may have, or the last instant.
+	// until is the last local time of an occurrence, untilInstant the last instant.
 	until, untilInstant time.Time
 }
 
 const (
 	maxInterval = 1000
-	// maxPerDay keeps BYHOUR and BYMINUTE from making a rule that is finer than daily
-	// in all but its name.
+	// maxPerDay limits what BYHOUR and BYMINUTE add to a daily rule.
 	maxPerDay  = 24
 	maxRuleLen = 1000
 )
 
 func (r *rule) String() string { return shown(r.text) }
 
-// parseRule reads an RRULE and refuses what cannot be followed.
+// parseRule parses an RRULE and rejects what is not supported.
 func parseRule(text string, start moment) (*rule, error) {
 	r := &rule{text: text, start: start}
 	if err := r.parse(); err != nil {
@@ -65,7 +64,7 @@ func (r *rule) parse() error {
 	if err != nil {
 		return err
 	}
-	var days []string // what rrule-go is to read
+	var days []string // the parts for rrule-go
 	for key, value := range parts {
 		switch key {
 		case "COUNT":
@@ -76,7 +75,7 @@ func (r *rule) parse() error {
 			_, err = atLeastOne(key, value, maxInterval)
 			days = append(days, key+"="+value)
 		case "BYHOUR", "BYMINUTE", "BYSECOND":
-			if !r.start.date { // to be ignored for days, RFC 5545 3.3.10
+			if !r.start.date { // ignored for dates, RFC 5545 3.3.10
 				days = append(days, key+"="+value)
 			}
 		default:
@@ -141,9 +140,8 @@ func atLeastOne(key, value string, most int) (int, error) {
 	return n, nil
 }
 
-// parseUntil reads UNTIL in any of its forms. RFC 5545 3.3.10 wants the one that
-// DTSTART has, in UTC where that has a zone; calendars hold the others too. A day
-// is meant with all its hours.
+// parseUntil parses UNTIL. RFC 5545 3.3.10 requires the form of DTSTART, in UTC if that has a
+// zone; calendars use all forms. A date includes its whole day.
 func (r *rule) parseUntil(value string) (err error) {
 	switch len(value) {
 	case len(dateLayout):
@@ -153,7 +151,7 @@ func (r *rule) parseUntil(value string) (err error) {
 		r.until, err = time.Parse(localLayout, value)
 	default:
 		r.untilInstant, err = time.Parse(utcLayout, value)
-		if r.start.date { // the day on which it is
+		if r.start.date { // its date
 			r.until, r.untilInstant = r.untilInstant, time.Time{}
 		}
 	}
@@ -163,7 +161,7 @@ func (r *rule) parseUntil(value string) (err error) {
 	return nil
 }
 
-// check refuses what RFC 5545 3.3.10 has no meaning for.
+// check rejects what is invalid by RFC 5545 3.3.10.
 func (r *rule) check() error {
 	o := &r.option
 	numbered := slices.ContainsFunc(o.Byweekday, func(d rrule.Weekday) bool { return d.N() != 0 })
@@ -201,7 +199,7 @@ func (r *rule) check() error {
 	return nil
 }
 
-// mostWeeks is the highest number that BYDAY can have.
+// mostWeeks returns the highest number in BYDAY.
 func (r *rule) mostWeeks() int {
 	if r.option.Freq == rrule.MONTHLY || len(r.option.Bymonth) > 0 {
 		return 5
@@ -209,7 +207,7 @@ func (r *rule) mostWeeks() int {
 	return 53
 }
 
-// mend says in other words what rrule-go misunderstands.
+// mend rewrites what rrule-go handles differently.
 func (r *rule) mend() {
 	o := &r.option
 	if r.weeks, o.Byweekno = o.Byweekno, nil; len(r.weeks) > 0 &&
@@ -238,15 +236,14 @@ func (r *rule) mend() {
 
 var weekdays = [...]rrule.Weekday{rrule.SU, rrule.MO, rrule.TU, rrule.WE, rrule.TH, rrule.FR, rrule.SA}
 
-// everyYear reports whether the rule is the same from any of its years on.
+// everyYear reports whether the rule may start in any year.
 func (r *rule) everyYear() bool {
 	return r.option.Freq == rrule.YEARLY && r.option.Interval <= 1 && r.count == 0
 }
 
-// walls yields what the clocks show when the rule begins, in order and once each:
-// from DTSTART, which is the first whether the rule has its day or not (RFC 5545 3.8.5.3),
-// up to the last reading. An UNTIL before DTSTART leaves none, which is
-// how Google writes a series of which all was deleted.
+// walls iterates over the local start times up to last, in order, without repeats. DTSTART is
+// the first even if the rule does not select it (RFC 5545 3.8.5.3). An UNTIL before DTSTART
+// leaves none; Google writes that for a deleted series.
 func (r *rule) walls(last time.Time) iter.Seq[time.Time] {
 	if end := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC); last.After(end) {
 		last = end
@@ -270,22 +267,20 @@ func (r *rule) walls(last time.Time) iter.Seq[time.Time] {
 	}
 }
 
-// gregorian is the number of years after which the calendar repeats itself, days
-// of the week and leap years included.
+// gregorian is the number of years after which the calendar repeats, with weekdays.
 const gregorian = 400
 
-// expand yields the readings after DTSTART that the rule has, whatever its end.
+// expand iterates over the local times after DTSTART, ignoring the end of the rule.
 //
-// It is done as near to the year 9999 as can be, where rrule-go stops searching:
-// for a rule that never has a day, a 30th of February, that is after 400 years at
-// most and not after 8000.
+// It computes close to the year 9999, where rrule-go stops searching: for a rule without any
+// date, such as the 30th of February, that is after 400 years at most instead of 8000.
 func (r *rule) expand(last time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		years := (9999 - last.Year()) / gregorian * gregorian
 		o := r.option
 		o.Dtstart, o.Until = r.first().AddDate(years, 0, 0), last.AddDate(years, 0, 0)
 		expansion, err := rrule.NewRRule(o)
-		if err != nil { // not after parseRule has tried it
+		if err != nil { // parseRule has checked it
 			return
 		}
 		next := expansion.Iterator()
@@ -298,7 +293,7 @@ func (r *rule) expand(last time.Time) iter.Seq[time.Time] {
 	}
 }
 
-// first is what to expand from: DTSTART, or the same time on the first day of its week.
+// first returns DTSTART, or the same time on the first day of its week.
 func (r *rule) first() time.Time {
 	if r.option.Freq == rrule.WEEKLY {
 		return r.start.wall.AddDate(0, 0, -r.sinceWeekStart(r.start.wall))
@@ -310,7 +305,7 @@ func (r *rule) sinceWeekStart(day time.Time) int {
 	return (int(day.Weekday()) + 6 - r.option.Wkst.Day() + 7) % 7 // rrule-go counts from Monday
 }
 
-// inWeek reports whether BYWEEKNO has the week of a day.
+// inWeek reports whether BYWEEKNO selects the week of a day.
 func (r *rule) inWeek(day time.Time) bool {
 	if len(r.weeks) == 0 {
 		return true
@@ -321,8 +316,8 @@ func (r *rule) inWeek(day time.Time) bool {
 	return slices.Contains(r.weeks, n) || slices.Contains(r.weeks, n-of-1)
 }
 
-// weekNumber counts weeks as ISO 8601 does, but from WKST on. The middle of a week
-// is in the year to which it belongs.
+// weekNumber numbers weeks as ISO 8601 does, but starting with WKST. A week belongs to the
+// year of its middle.
 func (r *rule) weekNumber(day time.Time) (n int, middle time.Time) {
 	middle = day.AddDate(0, 0, 3-r.sinceWeekStart(day))
 	return (middle.YearDay()-1)/7 + 1, middle

@@ -12,8 +12,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// Schedule is a calendar that has been read. It is a [maintenance.WindowSource] by
-// itself. Immutable, safe for concurrent use.
+// Schedule is a parsed calendar, a [maintenance.WindowSource]. It is immutable and safe for
+// concurrent use.
 type Schedule struct {
 	source   string
 	series   []*series
@@ -21,18 +21,15 @@ type Schedule struct {
 	most     int // windows of one event, and a tenth of all
 }
 
-// Parse reads a calendar, such as one that came with a mail. The source becomes the
-// Source of its windows and begins its errors.
-//
-// The error says why it is no calendar. What is wrong with single events is told
-// by [Schedule.Windows], beside the windows of the others.
+// Parse reads a calendar. The source becomes the Source of its windows and starts its
+// errors. An invalid event is no error here, but a warning of [Schedule.Windows].
 func Parse(r io.Reader, source string, opts ...Option) (*Schedule, error) {
 	cfg, err := configure(opts)
 	if err != nil {
 		return nil, err
 	}
 	if source == "" {
-		return nil, errors.New("ical: the source is empty: name where the calendar is from")
+		return nil, errors.New("ical: the source is empty: pass a name or a path")
 	}
 	data, err := io.ReadAll(io.LimitReader(r, cfg.maxBytes+1))
 	if err != nil {
@@ -45,10 +42,10 @@ func Parse(r io.Reader, source string, opts ...Option) (*Schedule, error) {
 	return schedule, nil
 }
 
-// parse has errors that begin with the source.
+// parse returns errors that start with the source.
 func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
 	if int64(len(data)) > cfg.maxBytes {
-		return nil, fmt.Errorf("%s: is larger than %d bytes: ask for a smaller calendar, or raise WithMaxBytes", source, cfg.maxBytes)
+		return nil, fmt.Errorf("%s: is larger than %d bytes: use a smaller calendar or raise WithMaxBytes", source, cfg.maxBytes)
 	}
 	doc, err := read(data, cfg.maxEvents)
 	if err != nil {
@@ -85,7 +82,7 @@ func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
 	return s, nil
 }
 
-// leftOut says why an event is not among the windows.
+// leftOut adds a warning for an event that is left out.
 func (s *Schedule) leftOut(e *event, why error) {
 	id := e.UID
 	if e.recurrence != nil {
@@ -99,18 +96,15 @@ func (s *Schedule) warning(kind error, id string, span maintenance.Span, why err
 	return &maintenance.SourceWarning{Source: s.source, Kind: kind, Span: span, WindowID: id, Err: why}
 }
 
-// maxWarnings bounds what is said of single events and windows; how many more there
-// are is said too.
+// maxWarnings limits the warnings of a call; one more has the number of the others.
 const maxWarnings = 50
 
-// longest is how long a maintenance can be before it is taken for a mistake; a file of
-// windows has the same bound.
+// longest is the length above which a window is probably a mistake, as in a windows file.
 const longest = 7 * 24 * time.Hour
 
-// Windows are the occurrences in the range, by the contract of
-// [maintenance.WindowSource]. What had to be left out, and why, is in the error, as
-// warnings of the kind [maintenance.ErrIncomplete]. A window of more than 7 days is
-// kept, with a warning of the kind [maintenance.ErrUncertain].
+// Windows returns the occurrences in [from, to), see [maintenance.WindowSource]. Each event
+// that is left out is a warning of the kind [maintenance.ErrIncomplete], each window longer
+// than 7 days one of the kind [maintenance.ErrUncertain].
 func (s *Schedule) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 	if !from.Before(to) {
 		return nil, nil
@@ -127,7 +121,7 @@ func (s *Schedule) Windows(ctx context.Context, from, to time.Time) ([]maintenan
 			continue
 		}
 		if len(a.windows)+len(more) > 10*s.most {
-			return nil, fmt.Errorf("ical: %s: has more than %d windows from %s to %s: ask for a shorter time, or raise WithMaxOccurrences",
+			return nil, fmt.Errorf("ical: %s: has more than %d windows from %s to %s: use a shorter range or raise WithMaxOccurrences",
 				s.source, 10*s.most, from.Format(time.DateOnly), to.Format(time.DateOnly))
 		}
 		for _, w := range more {
@@ -140,7 +134,7 @@ func (s *Schedule) Windows(ctx context.Context, from, to time.Time) ([]maintenan
 	return a.windows, s.joined(a.warnings)
 }
 
-// answer is what Windows returns, while it grows.
+// answer collects the result of Windows.
 type answer struct {
 	*Schedule
 	windows  []maintenance.Window
@@ -163,7 +157,7 @@ func (a *answer) add(w maintenance.Window) {
 		return
 	}
 	if took := w.End.Sub(w.Start); took > longest && !w.Cancelled {
-		a.warn(maintenance.ErrUncertain, w.ID, w.Span(), fmt.Errorf("window %s takes %s, which is more than 7 days: is it meant?", shown(w.String()), took))
+		a.warn(maintenance.ErrUncertain, w.ID, w.Span(), fmt.Errorf("window %s lasts %s, more than 7 days: check that this is intended", shown(w.String()), took))
 	}
 	a.ids[w.ID] = true
 	a.windows = append(a.windows, w)
@@ -171,7 +165,7 @@ func (a *answer) add(w maintenance.Window) {
 
 func (s *Schedule) joined(warnings []*maintenance.SourceWarning) error {
 	if len(warnings) > maxWarnings {
-		more := s.warning(maintenance.ErrIncomplete, "", maintenance.Span{}, fmt.Errorf("and %d more warnings like these", len(warnings)-maxWarnings))
+		more := s.warning(maintenance.ErrIncomplete, "", maintenance.Span{}, fmt.Errorf("and %d more warnings", len(warnings)-maxWarnings))
 		warnings = append(warnings[:maxWarnings:maxWarnings], more)
 	}
 	all := make([]error, 0, len(warnings))

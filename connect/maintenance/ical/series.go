@@ -8,18 +8,17 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// series is all that a calendar says of one UID: an event, and the occurrences of it
-// that are otherwise than its rule has them.
+// series is everything with one UID: an event and its changed occurrences.
 type series struct {
 	uid     string
 	master  *event
-	changes map[string]*event // by the key of the occurrence that they stand for
+	changes map[string]*event // by the key of the occurrence that they replace
 	order   []string          // their keys, as in the file
-	// cut is from when on the rule no longer tells what will be.
+	// cut is the time from which on the rule does not hold.
 	cut time.Time
 }
 
-// add takes the newest version of each event.
+// add keeps the latest version of each event.
 func (s *series) add(e *event) {
 	if e.recurrence == nil {
 		if e.newer(s.master) {
@@ -38,8 +37,8 @@ func (s *series) add(e *event) {
 	s.changes[key] = e
 }
 
-// settle fits the events of the series together. Of each, the newest version counts
-// even if it cannot be understood: an older one is known to be wrong.
+// settle combines the events of the series. The latest version of each counts even if it is
+// invalid: an older one is known to be wrong.
 func (s *series) settle(in *Schedule) {
 	if s.master != nil && s.master.broken != nil {
 		in.leftOut(s.master, s.master.broken)
@@ -60,7 +59,7 @@ func (s *series) settle(in *Schedule) {
 	s.order = kept
 }
 
-// inherit gives a changed occurrence what it need not repeat.
+// inherit copies to a changed occurrence what it need not repeat.
 func (s *series) inherit(e *event) {
 	if m := s.master; m != nil {
 		if !e.hasLength {
@@ -77,15 +76,14 @@ func (s *series) inherit(e *event) {
 		if s.cut.IsZero() || at.Before(s.cut) {
 			s.cut = at
 		}
-		e.broken = fmt.Errorf("changes all occurrences from %s on (RANGE=THISANDFUTURE), which cannot be followed; "+
-			"they are left out: end the event there and make a new one", at.UTC().Format(time.RFC3339))
+		e.broken = fmt.Errorf("changes all occurrences from %s on (RANGE=THISANDFUTURE), which is not supported; "+
+			"they are left out: end the event there and create a new one", at.UTC().Format(time.RFC3339))
 	case !e.hasLength:
 		e.broken = errNoLength
 	}
 }
 
-// windows are those of the series in the range. An error says that there are none for
-// it, or too many.
+// windows returns the windows of the series in the range.
 func (s *series) windows(ctx context.Context, within maintenance.Span, most int) ([]maintenance.Window, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -110,15 +108,15 @@ type finder struct {
 	err    error
 }
 
-// add adds an occurrence if it is in the range, and reports whether to go on.
+// add adds an occurrence if it is in the range, and reports whether to continue.
 func (f *finder) add(id string, e *event, o occurrence) bool {
 	start, end := o.start.instant(), o.length.from(o.start)
 	if !start.Before(f.within.End) || !end.After(f.within.Start) {
 		return true
 	}
 	if len(f.found) == f.most {
-		f.err = fmt.Errorf("event %q of line %d: has more than %d occurrences between %s and %s, as a rule without an end has: "+
-			"give it an UNTIL, ask for a shorter time, or raise WithMaxOccurrences", shown(e.UID), e.line, f.most,
+		f.err = fmt.Errorf("event %q of line %d: has more than %d occurrences between %s and %s: "+
+			"set an UNTIL, use a shorter range or raise WithMaxOccurrences", shown(e.UID), e.line, f.most,
 			f.within.Start.Format(time.DateOnly), f.within.End.Format(time.DateOnly))
 		return false
 	}
@@ -128,7 +126,7 @@ func (f *finder) add(id string, e *event, o occurrence) bool {
 	return true
 }
 
-// expand adds the occurrences that follow the event's own times and rule.
+// expand adds the occurrences of the times and the rule of the event.
 func (f *finder) expand(s *series) {
 	e := s.master
 	if !e.recurs() {
@@ -137,7 +135,7 @@ func (f *finder) expand(s *series) {
 		}
 		return
 	}
-	seen := make(map[string]bool) // a date of the list may be one of the rule too
+	seen := make(map[string]bool) // RDATE may repeat an occurrence of the rule
 	add := func(o occurrence) bool {
 		at := o.start.instant()
 		if e.except.has(o.start) || !s.cut.IsZero() && !at.Before(s.cut) {
@@ -153,7 +151,7 @@ func (f *finder) expand(s *series) {
 		seen[key] = true
 		return f.add(s.uid+"@"+key, e, o)
 	}
-	for _, o := range e.dates { // first, since they may have lengths of their own
+	for _, o := range e.dates { // first, since they may have their own length
 		if !add(o) {
 			return
 		}
@@ -162,7 +160,7 @@ func (f *finder) expand(s *series) {
 		add(e.occurrence)
 		return
 	}
-	// Clocks show at most 15 hours more or less than UTC.
+	// Zones differ from UTC by at most 15 hours.
 	const day = 24 * time.Hour
 	last := f.within.End.UTC().Add(day)
 	early := f.within.Start.UTC().Add(-2*day-e.length.elapsed).AddDate(0, 0, -e.length.days)
@@ -173,7 +171,7 @@ func (f *finder) expand(s *series) {
 			return
 		}
 		if wall.Before(early) {
-			continue // most of an old rule, without a look at its zone
+			continue // skips most of an old rule without computing its zone
 		}
 		o := e.occurrence
 		o.start.wall = wall

@@ -11,8 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// Source is a calendar that may change: at an address, or in a file. It is a
-// [maintenance.WindowSource]. Safe for concurrent use.
+// Source is a calendar at an address or in a file, read again when it changes. It is a
+// [maintenance.WindowSource] and safe for concurrent use.
 type Source struct {
 	from origin
 
@@ -20,29 +20,26 @@ type Source struct {
 	last *version
 }
 
-// Format keeps the address, which may be a secret, out of every kind of print.
+// Format hides the address, which may be secret, from all verbs of package fmt.
 func (*Source) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "ical.Source") }
 
-// origin is where a calendar is.
+// origin is the place of a calendar.
 type origin interface {
-	// fetch returns the version that is there now: the last one, if that is
-	// what it still is. last may be nil.
+	// fetch returns the current version, which may be last. last may be nil.
 	fetch(ctx context.Context, last *version) (*version, error)
 }
 
-// version is a calendar as it once was, with what tells whether it still is so.
+// version is a calendar with what identifies its version.
 type version struct {
 	*Schedule
-	at             time.Time   // when it was last found to be so
+	at             time.Time   // when it was last current
 	etag, modified string      // at an address
 	info           fs.FileInfo // in a file
 }
 
-// Windows looks whether the calendar has changed, reads it again if so, and
-// returns the windows in the range as [Schedule.Windows] does. When the calendar
-// cannot be had, or is none any more, the windows are those of the last good one,
-// with a warning of the kind [maintenance.ErrStale]; there is an error in its place when
-// there was none before.
+// Windows reads the calendar if it has changed and returns the windows in the range, see
+// [Schedule.Windows]. If that fails, it uses the last good version, with a warning of
+// the kind [maintenance.ErrStale], or returns an error if there is none.
 func (s *Source) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 	s.mu.Lock()
 	last := s.last
@@ -60,7 +57,7 @@ func (s *Source) Windows(ctx context.Context, from, to time.Time) ([]maintenance
 	return windows, errors.Join(odd, &maintenance.SourceWarning{Source: last.source, Kind: maintenance.ErrStale, Err: stale})
 }
 
-// keep remembers the newest version: two callers may fetch at once.
+// keep stores the latest version: two calls may fetch concurrently.
 func (s *Source) keep(now *version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

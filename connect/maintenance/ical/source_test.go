@@ -47,7 +47,7 @@ func one(uid string) string {
 	return calendar("UID:" + uid + "\nDTSTART:20260110T020000Z\nDURATION:PT1H")
 }
 
-func TestAddressesAreAskedAsTheyAre(t *testing.T) {
+func TestNewRequestsExactAddress(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ address, want, user string }{
 		{address, address, ""},
@@ -73,7 +73,7 @@ func TestAddressesAreAskedAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestBadAddressesAreRefusedWithoutShowingThem(t *testing.T) {
+func TestNewRejectsAddressWithoutShowingIt(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ address, want string }{
 		{"", "ical: the address of the calendar cannot be read: it must look like https://host/path.ics"},
@@ -86,7 +86,7 @@ func TestBadAddressesAreRefusedWithoutShowingThem(t *testing.T) {
 	}
 }
 
-func TestWhatHasNotChangedIsNotSentAgain(t *testing.T) {
+func TestWindowsUseETag(t *testing.T) {
 	t.Parallel()
 	var asked []string
 	answer := func(status int, body, etag, modified string) *http.Response {
@@ -118,7 +118,7 @@ func TestWhatHasNotChangedIsNotSentAgain(t *testing.T) {
 	}, asked)
 }
 
-func TestFailuresShowTheHostAloneAndTheLastGoodCalendarCounts(t *testing.T) {
+func TestFailuresShowOnlyTheHost(t *testing.T) {
 	t.Parallel()
 	page := "<html><title>Not found</title>" + address + " " + secret + "</html>"
 	for _, tc := range []struct {
@@ -134,10 +134,10 @@ func TestFailuresShowTheHostAloneAndTheLastGoodCalendarCounts(t *testing.T) {
 			httpmock.NewStringResponder(302, "").HeaderSet(http.Header{"Location": {"https://login.example.com/?from=" + secret}})},
 		{"moved to nowhere", "HTTP 301 Moved Permanently: redirects are not followed: give the address that it leads to", 301, httpmock.NewStringResponder(301, "")},
 		{"no answer", "connection refused", 0, httpmock.NewErrorResponder(errors.New("connection refused"))},
-		{"a sign-in page", "is a web page, not a calendar: does the address ask to sign in first?", -1, httpmock.NewStringResponder(200, page)},
-		{"JSON", "line 1: is not a calendar: one begins with BEGIN:VCALENDAR", -1, httpmock.NewStringResponder(200, `{"items": []}`)},
-		{"nothing", "is empty: a calendar begins with BEGIN:VCALENDAR", -1, httpmock.NewStringResponder(200, "")},
-		{"a part of it", "breaks off: the VCALENDAR of line 1 has no end", -1, httpmock.NewStringResponder(200, strings.TrimSuffix(one("a"), "END:VCALENDAR\n"))},
+		{"a sign-in page", "is a web page, not a calendar: does the address require a login?", -1, httpmock.NewStringResponder(200, page)},
+		{"JSON", "line 1: is not a calendar: one starts with BEGIN:VCALENDAR", -1, httpmock.NewStringResponder(200, `{"items": []}`)},
+		{"nothing", "is empty: a calendar starts with BEGIN:VCALENDAR", -1, httpmock.NewStringResponder(200, "")},
+		{"a part of it", "is truncated: the VCALENDAR of line 1 has no end", -1, httpmock.NewStringResponder(200, strings.TrimSuffix(one("a"), "END:VCALENDAR\n"))},
 		{"304 that was not asked for", "HTTP 304 Not Modified", 304, httpmock.NewStringResponder(304, "")},
 		{"too much of it", "the answer is longer than 1000 bytes", 200, httpmock.NewStringResponder(200, one(strings.Repeat("a", 1000)))},
 	} {
@@ -189,7 +189,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-func TestACalendarOf200MiBIsNotRead(t *testing.T) {
+func TestWithMaxBytes(t *testing.T) {
 	t.Parallel()
 	body := &endless{}
 	source := served(t, address, func(*http.Request) (*http.Response, error) {
@@ -201,10 +201,10 @@ func TestACalendarOf200MiBIsNotRead(t *testing.T) {
 	require.Less(t, body.read, int64(10<<20))
 
 	_, err = ical.Parse(io.LimitReader(&endless{}, 200<<20), "mail")
-	require.EqualError(t, err, "ical: mail: is larger than 8388608 bytes: ask for a smaller calendar, or raise WithMaxBytes")
+	require.EqualError(t, err, "ical: mail: is larger than 8388608 bytes: use a smaller calendar or raise WithMaxBytes")
 }
 
-func TestASlowServerIsGivenUp(t *testing.T) {
+func TestWithTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := served(t, address, func(r *http.Request) (*http.Response, error) {
@@ -218,7 +218,7 @@ func TestASlowServerIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestFilesAreReadAgainWhenTheyHaveChanged(t *testing.T) {
+func TestNewFileRereadsChangedFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "maintenance.ics")
 	source, err := ical.NewFile(path)
@@ -260,7 +260,7 @@ func TestFilesAreReadAgainWhenTheyHaveChanged(t *testing.T) {
 	}
 }
 
-func TestManyMayAskAtOnce(t *testing.T) {
+func TestSourceConcurrentUse(t *testing.T) {
 	t.Parallel()
 	source, err := ical.NewFile("testdata/outlook.ics")
 	require.NoError(t, err)
@@ -278,13 +278,13 @@ func TestManyMayAskAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-func TestOptionsAreChecked(t *testing.T) {
+func TestOptionsRejectInvalidValues(t *testing.T) {
 	t.Parallel()
 	for want, opt := range map[string]ical.Option{
-		`ical: WithFloatingZone: time zone "Mars" is not known`:     ical.WithFloatingZone("Mars"),
+		`ical: WithFloatingZone: time zone "Mars" is unknown`:       ical.WithFloatingZone("Mars"),
 		`ical: WithFloatingZone: time zone "Local" is not an IANA`:  ical.WithFloatingZone("Local"),
 		`ical: WithFloatingZone: time zone "" is not an IANA name`:  ical.WithFloatingZone(""),
-		`ical: WithZoneName: time zone "Mars" is not known`:         ical.WithZoneName("x", "Mars"),
+		`ical: WithZoneName: time zone "Mars" is unknown`:           ical.WithZoneName("x", "Mars"),
 		"ical: WithFilter: the filter is nil":                       ical.WithFilter(nil),
 		"ical: WithSummary: a text is empty":                        ical.WithSummary("a", " "),
 		"ical: WithCategory: a name is empty":                       ical.WithCategory(),
@@ -303,10 +303,10 @@ func TestOptionsAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	_, err := ical.Parse(strings.NewReader(one("a")), "")
-	require.EqualError(t, err, "ical: the source is empty: name where the calendar is from")
+	require.EqualError(t, err, "ical: the source is empty: pass a name or a path")
 }
 
-func TestHostileCalendarsAreBounded(t *testing.T) {
+func TestHostileCalendarsAreLimited(t *testing.T) {
 	t.Parallel()
 	nested := "BEGIN:VCALENDAR\n" + strings.Repeat("BEGIN:A\n", 500_000)
 	many := "BEGIN:VCALENDAR\n" + strings.Repeat("BEGIN:VEVENT\nEND:VEVENT\n", 10_001) + "END:VCALENDAR\n"
@@ -316,8 +316,8 @@ func TestHostileCalendarsAreBounded(t *testing.T) {
 		never = append(never, fmt.Sprintf("UID:%d\nDURATION:PT1H\nDTSTART:20260201T020000Z\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", i))
 	}
 	for _, tc := range []struct{ name, text, want string }{
-		{"components in one another", nested, "ical: test: line 17: components are more than 16 deep in one another"},
-		{"events", many, "has more than 10000 events: ask for a smaller calendar, or raise WithMaxEvents"},
+		{"components in one another", nested, "ical: test: line 17: components are nested more than 16 deep"},
+		{"events", many, "has more than 10000 events: use a smaller calendar or raise WithMaxEvents"},
 		{"parameters", params, "DTSTART has more than 2048 bytes of parameters"},
 		{"rules that never have a day", calendar(never...), ""},
 		{"lines", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART:20260110T020000Z\nDURATION:PT1H\n" + strings.Repeat("EXDATE:\n", 200_000) + "END:VEVENT\nEND:VCALENDAR\n", "is not a time"},
@@ -338,7 +338,7 @@ func TestHostileCalendarsAreBounded(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBoundedByTheSizeOfTheCalendar(t *testing.T) { // alone: others would be counted
+func TestMemoryIsLimited(t *testing.T) { // alone: others would be counted
 	text := []byte("BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART:20260110T020000Z\nDURATION:PT1H\n" +
 		strings.Repeat("RDATE:20260110T020000Z\n", 100_000) + "END:VEVENT\nEND:VCALENDAR\n")
 	var before, after runtime.MemStats
@@ -354,12 +354,12 @@ func TestMemoryIsBoundedByTheSizeOfTheCalendar(t *testing.T) { // alone: others 
 	require.Len(t, windows, 1)
 }
 
-func TestManyWarningsAreCounted(t *testing.T) {
+func TestWarningsAreLimited(t *testing.T) {
 	t.Parallel()
 	text := "BEGIN:VCALENDAR\n" + strings.Repeat("BEGIN:VEVENT\nEND:VEVENT\n", 100) + "END:VCALENDAR\n"
 	_, err := in2026(t, parse(t, text))
 	warnings, failure := maintenance.SplitWarnings(err)
 	require.NoError(t, failure)
 	require.Len(t, warnings, 51)
-	require.ErrorContains(t, warnings[50], "and 50 more warnings like these")
+	require.ErrorContains(t, warnings[50], "and 50 more warnings")
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// New is the calendar at an address of https:// or webcal://, which is https; http:// is for
-// this host only, see [WithPlainHTTP]. A name and a password in it are sent as Basic credentials.
+// New returns a source for the calendar at an https:// or webcal:// address (webcal is https).
+// http:// is allowed for the local host only, see [WithPlainHTTP]. A user and a password
+// in it are sent as Basic credentials.
 //
-// The addresses that Google, Outlook and others give for a private calendar are
-// secrets: who knows one can read it. So errors and the Source of the windows
-// have the host alone, and nothing is logged.
+// The addresses of private calendars of Google, Outlook and others are secrets. So errors and
+// the Source of windows have only the host, and nothing is logged.
 //
-// A calendar that has not changed is not sent again where its server has ETag or
-// Last-Modified. Nothing is sent before the first call of Windows.
+// ETag and Last-Modified are used to fetch only changed calendars. Nothing is sent before
+// the first call of Windows.
 func New(address string, opts ...Option) (*Source, error) {
 	cfg, err := configure(opts)
 	if err != nil {
@@ -39,7 +39,7 @@ func New(address string, opts ...Option) (*Source, error) {
 type place struct {
 	cfg    *config
 	client *rest.Client
-	host   string // with the scheme, to be shown
+	host   string // with the scheme, for errors
 	path   string
 	query  string
 }
@@ -101,15 +101,14 @@ func (p *place) fetch(ctx context.Context, last *version) (*version, error) {
 	return &now, nil
 }
 
-// Error is a calendar that could not be fetched. It has nothing of the address but
-// the host.
+// Error is a failure to fetch a calendar. It contains only the host of the address.
 type Error struct {
 	Host       string // with the scheme
 	HTTPStatus int    // 0: there was no answer
-	Err        error  // the cause; nil when the status says it all
+	Err        error  // the cause; nil if the status is enough
 }
 
-// Error is one line.
+// Error returns one line.
 func (e *Error) Error() string {
 	s := "ical: " + text.Excerpt(e.Host, 200)
 	if e.HTTPStatus != 0 {
@@ -124,7 +123,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// failed keeps what may be shown of an error: servers repeat the address in their pages.
+// failed returns an error without the address, which servers repeat in their pages.
 func (p *place) failed(err error) error {
 	e := &Error{Host: p.host, Err: err}
 	cause, ok := errors.AsType[*rest.Error](err)

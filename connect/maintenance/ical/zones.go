@@ -11,8 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wallclock"
 )
 
-// zones finds the zones that a calendar names: by the names that the user has given
-// them, then as IANA names, then by the rules that the calendar holds for them.
+// zones resolves the zone names of a calendar: by WithZoneName, then as IANA names, then by
+// the definitions in the calendar.
 type zones struct {
 	given    map[string]string // WithZoneName
 	floating *zone             // WithFloatingZone
@@ -37,19 +37,19 @@ func newZones(cfg *config, doc *document) *zones {
 	return z
 }
 
-// forFloating is the zone of times that name none, and of days.
+// forFloating returns the zone of dates and of times without a zone.
 func (z *zones) forFloating(day bool) (*zone, error) {
 	if z.floating != nil {
 		return z.floating, nil
 	}
-	what := "is local to no zone"
+	what := "has no time zone"
 	if day {
-		what = "is a whole day, which begins when its zone says"
+		what = "is a whole day, whose start depends on a time zone"
 	}
 	if z.hint != "" {
-		return nil, fmt.Errorf("%s: say which by WithFloatingZone (the calendar's X-WR-TIMEZONE is %q)", what, shown(z.hint))
+		return nil, fmt.Errorf("%s: set WithFloatingZone (X-WR-TIMEZONE of the calendar is %q)", what, shown(z.hint))
 	}
-	return nil, fmt.Errorf("%s: say which by WithFloatingZone", what)
+	return nil, fmt.Errorf("%s: set WithFloatingZone", what)
 }
 
 func (z *zones) find(tzid string) (*zone, error) {
@@ -75,7 +75,7 @@ func (z *zones) resolve(tzid string) (*zone, error) {
 	if found, err := loadZone(tzid); err == nil {
 		return found, nil
 	}
-	// Some programs make names unique in the world: /example.org/20260101_1/Europe/Berlin.
+	// Some programs make names globally unique: /example.org/20260101_1/Europe/Berlin.
 	parts := strings.Split(tzid, "/")
 	for n := 3; n > 1 && strings.HasPrefix(tzid, "/"); n-- {
 		if len(parts) <= n {
@@ -87,31 +87,31 @@ func (z *zones) resolve(tzid string) (*zone, error) {
 	}
 	c := z.rules[tzid]
 	if c == nil {
-		return nil, fmt.Errorf("names the time zone %q, which is not known and for which the calendar has no rules: "+
-			"say which IANA zone it is by WithZoneName", shown(tzid))
+		return nil, fmt.Errorf("has the unknown time zone %q, which the calendar does not define: "+
+			"map it to an IANA zone by WithZoneName", shown(tzid))
 	}
 	found, err := compileZone(c)
 	if err != nil {
-		return nil, fmt.Errorf("names the time zone %q, whose rules cannot be followed (%w): "+
-			"say which IANA zone it is by WithZoneName", shown(tzid), err)
+		return nil, fmt.Errorf("has the time zone %q, whose definition cannot be used (%w): "+
+			"map it to an IANA zone by WithZoneName", shown(tzid), err)
 	}
 	return found, nil
 }
 
-// loadZone is the zone of an IANA name.
+// loadZone returns the zone of an IANA name.
 func loadZone(name string) (*zone, error) {
 	if name == "" || name == "Local" {
 		return nil, fmt.Errorf("time zone %q is not an IANA name such as Europe/Berlin", name)
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("time zone %q is not known: use an IANA name such as Europe/Berlin"+
+		return nil, fmt.Errorf("time zone %q is unknown: use an IANA name such as Europe/Berlin"+
 			` (a machine without time zone data needs import _ "time/tzdata")`, shown(name))
 	}
 	return &zone{name: loc.String(), offset: func(t time.Time) time.Duration { return wallclock.Offset(t, loc) }}, nil
 }
 
-// onset is an instant from which clocks have another offset.
+// onset is an instant at which the offset changes.
 type onset struct {
 	at     time.Time
 	offset time.Duration
@@ -119,15 +119,13 @@ type onset struct {
 }
 
 const (
-	// The rules of zones are followed from the year in which computers began to
-	// count, to the last in which an event may be.
+	// Zone rules are expanded from this year to the last year of an event.
 	firstOnset = 1970
-	// maxOnsets is far more than two a year.
+	// maxOnsets is far more than two per year.
 	maxOnsets = 5000
 )
 
-// compileZone makes a zone from the rules in a calendar, a VTIMEZONE. That is how
-// Outlook says what it means by "W. Europe Standard Time".
+// compileZone compiles a VTIMEZONE, with which Outlook defines "W. Europe Standard Time".
 func compileZone(c *component) (*zone, error) {
 	var onsets []onset
 	for _, part := range c.parts {
@@ -139,7 +137,7 @@ func compileZone(c *component) (*zone, error) {
 			return nil, fmt.Errorf("line %d: %w", part.line, err)
 		}
 		if onsets = append(onsets, more...); len(onsets) > maxOnsets {
-			return nil, fmt.Errorf("line %d: clocks change more than %d times", part.line, maxOnsets)
+			return nil, fmt.Errorf("line %d: has more than %d changes", part.line, maxOnsets)
 		}
 	}
 	if len(onsets) == 0 {
@@ -164,7 +162,7 @@ func compileZone(c *component) (*zone, error) {
 
 // observance is one STANDARD or DAYLIGHT.
 type observance struct {
-	start    time.Time // on the clocks as they were before
+	start    time.Time // local time before the change
 	rrule    string
 	dates    []time.Time
 	from, to time.Duration
@@ -212,7 +210,7 @@ func (o *observance) read(p property) (err error) {
 			at, bad := time.Parse(localLayout, value)
 			err = cmp.Or(err, bad)
 			if o.dates = append(o.dates, at); len(o.dates) > maxOnsets {
-				return fmt.Errorf("clocks change more than %d times", maxOnsets)
+				return fmt.Errorf("has more than %d changes", maxOnsets)
 			}
 		}
 	}
@@ -222,7 +220,7 @@ func (o *observance) read(p property) (err error) {
 	return nil
 }
 
-// readings are what the clocks show when they change.
+// readings returns the local times of the changes.
 func (o *observance) readings() ([]time.Time, error) {
 	readings := append(o.dates, o.start)
 	if o.rrule == "" {
@@ -235,7 +233,7 @@ func (o *observance) readings() ([]time.Time, error) {
 		return nil, err
 	}
 	if year := start.wall.Year(); year < firstOnset && rule.everyYear() {
-		// A multiple of four years, so that the 29th of February remains one.
+		// A multiple of four years keeps the 29th of February.
 		start.wall = start.wall.AddDate((firstOnset-year)/4*4, 0, 0)
 		if rule, err = parseRule(o.rrule, start); err != nil {
 			return nil, err
@@ -243,13 +241,13 @@ func (o *observance) readings() ([]time.Time, error) {
 	}
 	for wall := range rule.walls(time.Date(lastYear+1, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		if readings = append(readings, wall); len(readings) > maxOnsets {
-			return nil, fmt.Errorf("clocks change more than %d times", maxOnsets)
+			return nil, fmt.Errorf("has more than %d changes", maxOnsets)
 		}
 	}
 	return readings, nil
 }
 
-// parseOffset reads an offset such as +0100 or -053000.
+// parseOffset parses an offset such as +0100 or -053000.
 func parseOffset(value string) (time.Duration, error) {
 	layout := "-0700"
 	if len(value) == len("-070000") {

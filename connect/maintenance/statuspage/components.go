@@ -10,13 +10,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// is reports whether the component goes by an id or a name.
+// is reports whether the component has the id or the name.
 func (c component) is(idOrName string) bool {
 	return c.id == idOrName || strings.EqualFold(c.name, idOrName)
 }
 
-// concerns reports whether the maintenance is of one of the wanted components, or
-// does not say of which it is. Groups do not say it.
+// concerns reports whether the maintenance has one of the wanted components, or none at
+// all. Groups do not count.
 func (m *item) concerns(wanted []string) bool {
 	known := false
 	for _, c := range m.components {
@@ -31,12 +31,12 @@ func (m *item) concerns(wanted []string) bool {
 	return len(wanted) == 0 || !known
 }
 
-// checkComponents warns of wanted components that the page does not have: their
-// maintenances would be left out in silence.
+// checkComponents warns of wanted components that the page does not have: their maintenance
+// would be left out silently.
 func (s *Source) checkComponents(ctx context.Context, n *notes) {
 	known, _, err := s.components.get(ctx)
 	if err != nil {
-		n.warn(maintenance.ErrUncertain, "", "whether the page has the components that count cannot be checked: %w", err)
+		n.warn(maintenance.ErrUncertain, "", "the components of the page cannot be checked: %w", err)
 		return
 	}
 	for _, wanted := range s.cfg.components {
@@ -46,7 +46,7 @@ func (s *Source) checkComponents(ctx context.Context, n *notes) {
 	}
 }
 
-// find says what to do about a component that is not there.
+// find returns an error for a component that does not exist.
 func find(known []component, wanted string) error {
 	if slices.ContainsFunc(known, func(c component) bool { return !c.group && c.is(wanted) }) {
 		return nil
@@ -56,7 +56,7 @@ func find(known []component, wanted string) error {
 		return fmt.Errorf("the page has no component %q: it has %s", wanted, names(known, func(c component) bool { return !c.group }))
 	}
 	group := known[i].id
-	return fmt.Errorf("%q is a group, and groups are not counted: name what is in it: %s", wanted,
+	return fmt.Errorf("%q is a group: name its components: %s", wanted,
 		names(known, func(c component) bool { return !c.group && c.groupID == group }))
 }
 

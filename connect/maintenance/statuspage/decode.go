@@ -12,29 +12,29 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// maintenances is a feed of them.
+// maintenances is a decoded feed.
 type maintenances struct {
 	zone  string
-	count int // also of those that are bad
+	count int // including unreadable ones
 	items []item
 	bad   []unreadable
 }
 
-// unreadable is a maintenance that is not in a form that is known.
+// unreadable is a maintenance that cannot be decoded.
 type unreadable struct {
-	id  string // "" when not even that is known
+	id  string // "" if unknown
 	err error
 }
 
-// item is one as the page tells it (connect/WIRE.md#10.2).
+// item is one maintenance as the page describes it (connect/WIRE.md#10.2).
 type item struct {
 	id, name, status             string
 	scheduledFor, scheduledUntil time.Time
 	created, updated             time.Time
 	started, resolved            time.Time
-	begun                        time.Time // the first update that says that it goes on
+	begun                        time.Time // the first update with an ongoing status
 	components                   []component
-	updatesErr                   error // why the updates could not be read
+	updatesErr                   error // why the updates cannot be decoded
 }
 
 type component struct {
@@ -70,7 +70,7 @@ func decodeMaintenances(raw json.RawMessage) (*maintenances, error) {
 		if err == nil {
 			list.zone = page.Text("time_zone")
 		}
-		return nil // the zone is only for showing
+		return nil // the zone is only for display
 	})
 	return list, nil
 }
@@ -93,7 +93,7 @@ func decodeMaintenance(raw json.RawMessage) (item, error) {
 	})
 	r.Read("incident_updates", func(raw json.RawMessage) error {
 		m.begun, m.updatesErr = decodeBegin(raw)
-		return nil // what was announced is known without them
+		return nil // the announced times do not need them
 	})
 	switch err := r.Err(); {
 	case err != nil:
@@ -109,7 +109,7 @@ func decodeMaintenance(raw json.RawMessage) (item, error) {
 	}
 }
 
-// decodeBegin reads from the updates when it began: zero if they do not tell.
+// decodeBegin returns the time of the first ongoing update; zero if there is none.
 func decodeBegin(raw json.RawMessage) (begun time.Time, err error) {
 	var updates []json.RawMessage
 	if json.Unmarshal(raw, &updates) != nil {
@@ -164,8 +164,7 @@ func decodeComponent(raw json.RawMessage) (component, error) {
 	return c, r.Err()
 }
 
-// add takes over what another feed tells. Of a maintenance that both tell, the one
-// that was updated last counts.
+// add adds another feed. Of a maintenance in both, the one updated last counts.
 func (l *maintenances) add(more *maintenances) {
 	for _, m := range more.items {
 		i := slices.IndexFunc(l.items, func(known item) bool { return known.id == m.id })
@@ -183,7 +182,7 @@ func (l *maintenances) add(more *maintenances) {
 	}
 }
 
-// oldest is when the oldest was to begin.
+// oldest returns the earliest scheduled start.
 func (l *maintenances) oldest() time.Time {
 	var oldest time.Time
 	for _, m := range l.items {

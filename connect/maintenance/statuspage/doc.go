@@ -1,6 +1,6 @@
-// Package statuspage reads maintenance windows from a status page that has the
-// "status API v2" of Atlassian Statuspage, which others imitate
-// (documented, connect/WIRE.md#10.2, https://confluence.status.atlassian.com/api).
+// Package statuspage reads maintenance windows from a status page with the status API v2 of
+// Atlassian Statuspage, which other products imitate (documented, connect/WIRE.md#10.2,
+// https://confluence.status.atlassian.com/api).
 //
 //	page, err := statuspage.New("https://status.example.com",
 //		statuspage.WithComponents("Connect API"))
@@ -8,15 +8,16 @@
 //		return err
 //	}
 //	windows, err := page.Windows(ctx, from, to)
-//	warnings, failure := connect.SplitWarnings(err)
+//	warnings, failure := maintenance.SplitWarnings(err)
+//	if failure != nil {
+//		return failure
+//	}
 //
-// CloudBlue is not known to have such a page for Connect: the address is the
-// operator's to give. A [Source] is a [maintenance.WindowSource]; put it into a
-// [maintenance.Multi], which keeps what it told last for when the page is down too.
+// CloudBlue is not known to have such a page for Connect (inferred): the operator gives the
+// address. A [Source] is a [maintenance.WindowSource]; a [maintenance.Multi] also has the
+// last good answer while the page is down.
 //
-// An error is one line. One maintenance that is announced in a form that cannot be
-// used is a warning, and the others are told; an answer that is no feed at all, such as
-// HTML with a good status, is a failure. A Source is immutable to its callers and safe for
-// concurrent use. It needs the time zone data of the page's zone only to show times
-// in it.
+// Errors have one line. A maintenance that cannot be used is left out with a warning; an
+// answer that is no feed, such as an HTML page, is an error. A Source is safe for
+// concurrent use. It needs time zone data for the zone of the page, only for display.
 package statuspage

@@ -12,8 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// feed is one document of the page. What it said last is kept for as long as the
-// page says that it has not changed.
+// feed is one document of the page, cached by its ETag.
 type feed[T any] struct {
 	client   *rest.Client
 	op, path string
@@ -24,10 +23,10 @@ type feed[T any] struct {
 	last T
 }
 
-// clock is how far the page's clock is ahead of ours.
+// clock is how far the clock of the page is ahead of the local one.
 type clock struct{ off time.Duration }
 
-// get asks for the document.
+// get fetches the document.
 func (f *feed[T]) get(ctx context.Context) (T, clock, error) {
 	etag, last := f.known()
 	req := rest.Request{Op: f.op, Method: http.MethodGet, Path: f.path, Safety: rest.Read}
@@ -63,11 +62,11 @@ func (f *feed[T]) keep(etag string, decoded T) {
 	f.etag, f.last = etag, decoded
 }
 
-// clockOf reads the clock from an answer, which a cache may have kept for a while.
+// clockOf reads the clock from an answer, which may come from an HTTP cache.
 func clockOf(h http.Header) clock {
 	at, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
-		return clock{} // not told
+		return clock{} // unknown
 	}
 	if age, err := number.ParseInt(h.Get("Age"), 10, 32); err == nil && age > 0 {
 		at = at.Add(time.Duration(age) * time.Second)

@@ -18,31 +18,31 @@ type config struct {
 	limit      int
 }
 
-// Option changes a default of [New].
+// Option is an option of [New].
 type Option func(*config) error
 
-// WithComponents counts only the maintenances of these components, each named by
-// its id or its name, in any case. Groups are not counted: name what is in
-// them. A maintenance that names no component at all counts. A name that the page does
-// not have is a warning of each call. Default: every maintenance counts.
+// WithComponents selects the maintenance of these components, by id or by name, ignoring
+// case. Groups do not count: name their components. Maintenance without components is
+// always selected. A component that the page does not have is a warning of each call.
+// Default: all maintenance.
 func WithComponents(idsOrNames ...string) Option {
 	return func(c *config) error {
 		for _, name := range idsOrNames {
 			if strings.TrimSpace(name) == "" {
-				return errors.New("WithComponents: a component has no name")
+				return errors.New("WithComponents: a name is empty")
 			}
 			c.components = append(c.components, strings.TrimSpace(name))
 		}
 		if len(c.components) == 0 {
-			return errors.New("WithComponents: no component is named")
+			return errors.New("WithComponents: name at least one component")
 		}
 		return nil
 	}
 }
 
-// WithMaxDuration sets how long a maintenance may be announced for. A longer one
-// is left out with a warning: pages also announce periods of weeks in which
-// something is moved, during which Connect works. Default 7 days, as in a file of windows.
+// WithMaxDuration limits the announced length of a maintenance. A longer one is left out
+// with a warning: pages also announce migrations of several weeks, during which Connect
+// works. Default 7 days, as in a windows file.
 func WithMaxDuration(d time.Duration) Option {
 	return func(c *config) error {
 		c.longest = d
@@ -50,8 +50,8 @@ func WithMaxDuration(d time.Duration) Option {
 	}
 }
 
-// WithClockTolerance sets how far the page's clock (the Date of its answers) may be
-// from that of this machine before a warning says so. Default 2 minutes.
+// WithClockTolerance sets the difference between the clock of the page (the Date of its
+// answers) and the local one above which there is a warning. Default 2 min.
 func WithClockTolerance(d time.Duration) Option {
 	return func(c *config) error {
 		c.tolerance = d
@@ -59,8 +59,9 @@ func WithClockTolerance(d time.Duration) Option {
 	}
 }
 
-// WithFeedLimit sets how many maintenances the page tells at most: with that many, older
-// ones may be missing. Default 50, as documented (connect/WIRE.md#10.2); imitators may differ.
+// WithFeedLimit sets how many maintenances the page lists at most: with that many, older
+// ones may be missing. Default 50, as documented (connect/WIRE.md#10.2); other products may
+// differ.
 func WithFeedLimit(n int) Option {
 	return func(c *config) error {
 		c.limit = n
@@ -68,31 +69,29 @@ func WithFeedLimit(n int) Option {
 	}
 }
 
-// WithHTTPClient sends the calls through a client of the caller's, for a proxy, TLS
-// settings or a transport that observes. Redirects are not followed. The client and a
-// *http.Transport in it are copied; any other RoundTripper is used as it is, and stopped when it
-// sends a call a second time.
+// WithHTTPClient sets the HTTP client, for a proxy, TLS settings or an observing transport.
+// Redirects are not followed. The client and a *http.Transport in it are copied; any other
+// RoundTripper is used as it is, and must not send a call twice.
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *config) error { return c.rest.SetHTTP(h) }
 }
 
-// WithInsecureTLS allows TLS that does not protect what is sent: a supplied HTTP client with
-// InsecureSkipVerify or a version below 1.2. By default that is an error. A RoundTripper that is
-// not a *http.Transport is not checked.
+// WithInsecureTLS allows an HTTP client with InsecureSkipVerify or a TLS version below 1.2,
+// which is an error by default. A RoundTripper that is not a *http.Transport is not checked.
 func WithInsecureTLS() Option { return func(c *config) error { return c.rest.AllowInsecureTLS() } }
 
-// WithLogger logs the calls. Default: nothing is logged.
+// WithLogger sets the logger of the calls. Default: no logs.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) error { return c.rest.SetLogger(logger) }
 }
 
-// WithMaxTries bounds how often one call is tried while the page is unavailable.
-// Default 3; 1 never tries again.
+// WithMaxTries limits how often a call is sent while the page is unavailable. Default 3; 1
+// disables retries.
 func WithMaxTries(n int) Option {
 	return func(c *config) error { return c.rest.SetMaxTries(n) }
 }
 
-// WithMaxBody bounds the bytes of one answer. Default 8 MiB.
+// WithMaxBody limits the size of an answer in bytes. Default 8 MiB.
 func WithMaxBody(n int64) Option {
 	return func(c *config) error { return c.rest.SetMaxBody(n) }
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Source is one status page. Safe for concurrent use.
+// Source is a status page as a [maintenance.WindowSource]. It is safe for concurrent use.
 type Source struct {
 	page string // its address
 	cfg  config
@@ -22,8 +22,8 @@ type Source struct {
 	components            feed[[]component]
 }
 
-// New makes a source of the page at an address such as https://status.example.com.
-// Nothing is sent yet.
+// New returns a source for the page at an address such as https://status.example.com. It
+// sends nothing yet.
 func New(pageURL string, opts ...Option) (*Source, error) {
 	cfg := config{longest: 7 * 24 * time.Hour, tolerance: 2 * time.Minute, limit: 50}
 	cfg.rest.MaxBody = 8 << 20
@@ -48,41 +48,40 @@ func New(pageURL string, opts ...Option) (*Source, error) {
 	}, nil
 }
 
-// Windows asks the page. A maintenance that is scheduled is a window as announced. One
-// that is in progress or verified has begun and has no end, also past its announced
-// one. One that is completed ended when the page says it was resolved, or else
-// as announced; if that was before it was to begin, it is cancelled (inferred: the
-// API has no state for that). The ids are the page's, Source is its address, and
-// Zone its own where that is known here.
+// Windows returns the windows of the page in [from, to). Ids are those of the page, Source
+// is its address, and Zone that of the page if known.
 //
-// It began at the first update that says so. The page's started_at is not trusted when it
-// is the time at which the maintenance was announced, which is what
-// Statuspage sends there.
+// A scheduled maintenance is a window as announced. One in progress or being verified
+// has started and has no end, even past the announced one. A completed one ended when it
+// was resolved, else as announced; if that is before its start, it is cancelled
+// (inferred: the API has no status for that).
 //
-// Answers that have not changed since the last call are not sent again (ETag).
+// The actual start is the first update with such a status. started_at is ignored if it is
+// the time of the announcement, which Statuspage sends (inferred).
 //
-// Warnings are a [*maintenance.SourceWarning] each: maintenances left out, too many for
-// the feed to hold them all, components that the page does not have, a zone
-// that is not known here, and a clock that is off.
+// Documents that have not changed are not sent again (ETag).
+//
+// Each warning is a [*maintenance.SourceWarning]: maintenance left out, a feed that is full,
+// components that the page does not have, an unknown zone, or a clock difference.
 func (s *Source) Windows(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 	if !from.Before(to) {
 		return nil, nil
 	}
-	told, clock, err := s.all.get(ctx)
+	full, clock, err := s.all.get(ctx)
 	if err != nil {
 		return nil, s.failure(err)
 	}
 	n := &notes{source: s.page}
 	n.clock(clock, s.cfg.tolerance)
-	list := told
-	if told.count >= s.cfg.limit {
-		list = s.complete(ctx, told, from, n)
+	list := full
+	if full.count >= s.cfg.limit {
+		list = s.complete(ctx, full, from, n)
 	}
 	if len(s.cfg.components) > 0 {
 		s.checkComponents(ctx, n)
 	}
 	windows := s.windows(list, n)
-	windows = slices.DeleteFunc(windows, func(w maintenance.Window) bool { return !holdsIn(w, from, to) })
+	windows = slices.DeleteFunc(windows, func(w maintenance.Window) bool { return !w.Span().Overlaps(from, to) })
 	slices.SortStableFunc(windows, func(a, b maintenance.Window) int {
 		return cmp.Or(a.Span().Start.Compare(b.Span().Start), cmp.Compare(a.ID, b.ID))
 	})
@@ -91,21 +90,21 @@ func (s *Source) Windows(ctx context.Context, from, to time.Time) ([]maintenance
 
 func (s *Source) failure(err error) error { return fmt.Errorf("statuspage: %s: %w", s.page, err) }
 
-// complete adds what a full feed may have no room for, and says what stays missing.
-// The two other feeds are not told to be limited (connect/WIRE.md#10.2).
-func (s *Source) complete(ctx context.Context, told *maintenances, from time.Time, n *notes) *maintenances {
-	list := *told
-	list.items = slices.Clone(told.items)
-	list.bad = slices.Clone(told.bad)
+// complete adds what may not fit into a full feed, and warns of what is missing. The two
+// other feeds have no documented limit (connect/WIRE.md#10.2).
+func (s *Source) complete(ctx context.Context, full *maintenances, from time.Time, n *notes) *maintenances {
+	list := *full
+	list.items = slices.Clone(full.items)
+	list.bad = slices.Clone(full.bad)
 	for _, f := range []*feed[*maintenances]{&s.active, &s.upcoming} {
 		more, _, err := f.get(ctx)
 		if err != nil {
-			n.warn(maintenance.ErrIncomplete, "", "%d maintenances are all that the feed holds, and others cannot be had: %w", s.cfg.limit, err)
+			n.warn(maintenance.ErrIncomplete, "", "the feed is full with %d maintenances, and the others cannot be read: %w", s.cfg.limit, err)
 			continue
 		}
 		list.add(more)
 	}
-	if oldest := told.oldest(); from.Before(oldest) {
+	if oldest := full.oldest(); from.Before(oldest) {
 		n.since(oldest, s.cfg.limit)
 	}
 	return &list
@@ -136,13 +135,7 @@ func (s *Source) windows(list *maintenances, n *notes) []maintenance.Window {
 	return windows
 }
 
-// holdsIn reports whether a window is one of the half-open range.
-func holdsIn(w maintenance.Window, from, to time.Time) bool {
-	s := w.Span()
-	return s.Start.Before(to) && (s.End.IsZero() || s.End.After(from))
-}
-
-// notes are the warnings of one call.
+// notes collects the warnings of one call.
 type notes struct {
 	source   string
 	warnings []error
@@ -154,16 +147,16 @@ func (n *notes) warn(kind error, window, format string, args ...any) {
 	})
 }
 
-// since says from when on a full feed is complete.
+// since warns of the time before which a full feed is incomplete.
 func (n *notes) since(oldest time.Time, limit int) {
 	n.warnings = append(n.warnings, &maintenance.SourceWarning{
 		Source: n.source, Kind: maintenance.ErrIncomplete, Span: maintenance.Span{End: oldest},
-		Err: fmt.Errorf("the page tells its %d newest maintenances only: those before %s may be missing",
+		Err: fmt.Errorf("the page lists only its latest %d maintenances: those before %s may be missing",
 			limit, oldest.Format(time.RFC3339)),
 	})
 }
 
-// clock compares the page's clock with that of this machine.
+// clock warns of a clock difference.
 func (n *notes) clock(theirs clock, tolerance time.Duration) {
 	off := theirs.off.Round(time.Second)
 	if off.Abs() <= tolerance {
@@ -173,18 +166,18 @@ func (n *notes) clock(theirs clock, tolerance time.Duration) {
 	if off < 0 {
 		way = "behind"
 	}
-	n.warn(maintenance.ErrUncertain, "", "the page's clock is %s %s that of this machine: check which of them is right, since windows are compared with this one",
+	n.warn(maintenance.ErrUncertain, "", "the clock of the page is %s %s the local one: check which is right, since windows are compared with the local one",
 		off.Abs(), way)
 }
 
-// zone is the name of the page's zone if it can be shown here.
+// zone returns the zone of the page if it is known.
 func (n *notes) zone(name string) string {
 	if name == "" {
 		return ""
 	}
 	probe := maintenance.Window{ID: "zone", Start: time.Unix(0, 0), End: time.Unix(1, 0), Zone: name}
 	if probe.Validate() != nil {
-		n.warn(maintenance.ErrUncertain, "", "the page's time zone %q is not known here: times are shown in UTC", name)
+		n.warn(maintenance.ErrUncertain, "", "the time zone %q of the page is unknown: times are shown in UTC", name)
 		return ""
 	}
 	return name

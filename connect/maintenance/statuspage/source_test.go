@@ -96,7 +96,7 @@ func ids(windows []maintenance.Window) []string {
 	return list
 }
 
-func TestAllStatesBecomeWindows(t *testing.T) {
+func TestWindowsOfEachStatus(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // in the year 2000, so that none has overrun for long
 		windows, warnings, err := ask(t, golden(t, "scheduled-maintenances.json"))
@@ -120,7 +120,7 @@ func TestAllStatesBecomeWindows(t *testing.T) {
 	})
 }
 
-func TestOnlyWindowsOfTheRangeAreTold(t *testing.T) {
+func TestWindowsOfTheRange(t *testing.T) {
 	t.Parallel()
 	body := page(item("a", ""), item("b", `"status":"cancelled"`), item("open", `"status":"in_progress","scheduled_for":"2026-01-01T02:00:00Z","scheduled_until":"2026-01-01T03:00:00Z"`))
 	source := sourceOf(t, serve(map[string]string{allURL: body}))
@@ -145,7 +145,7 @@ func TestOnlyWindowsOfTheRangeAreTold(t *testing.T) {
 	}
 }
 
-func TestWhenAMaintenanceBegan(t *testing.T) {
+func TestWindowsActualStart(t *testing.T) {
 	t.Parallel()
 	const created = `"created_at":"2026-01-05T09:00:00Z",`
 	for _, tc := range []struct{ name, more, want string }{
@@ -167,7 +167,7 @@ func TestWhenAMaintenanceBegan(t *testing.T) {
 	}
 }
 
-func TestStatusesOfImitators(t *testing.T) {
+func TestWindowsOfOtherProducts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for status, want := range map[string]maintenance.WindowState{
@@ -179,7 +179,7 @@ func TestStatusesOfImitators(t *testing.T) {
 			require.Equal(t, want, windows[0].State(to), status)
 			if status == "postponed" || status == "" {
 				require.Len(t, warnings, 1)
-				require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: maintenance "a": its status "`+status+`" is not known here: it counts as announced`)
+				require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: maintenance "a": its status "`+status+`" is unknown: it counts as scheduled`)
 			} else {
 				require.Empty(t, warnings, status)
 			}
@@ -187,7 +187,7 @@ func TestStatusesOfImitators(t *testing.T) {
 	})
 }
 
-func TestComponents(t *testing.T) {
+func TestWithComponents(t *testing.T) {
 	t.Parallel()
 	maintenances := golden(t, "scheduled-maintenances.json")
 	for _, tc := range []struct {
@@ -199,7 +199,7 @@ func TestComponents(t *testing.T) {
 		{"by name, in any case", []string{" connect api "}, []string{"m7", "m6", "m5", "m2", "m1"}, ""},
 		{"by id", []string{"c2"}, []string{"m7", "m6", "m5", "m4", "m3"}, ""},
 		{"two", []string{"c2", "Connect API"}, []string{"m7", "m6", "m5", "m4", "m3", "m2", "m1"}, ""},
-		{"a group is not counted", []string{"Connect"}, []string{"m7", "m6", "m5"}, `"Connect" is a group, and groups are not counted: name what is in it: Connect API`},
+		{"a group is not counted", []string{"Connect"}, []string{"m7", "m6", "m5"}, `"Connect" is a group: name its components: Connect API`},
 		{"one that the page does not have", []string{"Conect API", "c2"}, []string{"m7", "m6", "m5", "m4", "m3"}, `the page has no component "Conect API": it has Connect API, Portal`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestComponents(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, windows, 5)
 		require.ErrorIs(t, warnings[0], maintenance.ErrUncertain)
-		require.ErrorContains(t, warnings[0], "whether the page has the components that count cannot be checked")
+		require.ErrorContains(t, warnings[0], "the components of the page cannot be checked")
 	})
 }
 
@@ -238,7 +238,7 @@ func list(prefix string, n int, newest time.Time) []string {
 	return all
 }
 
-func TestAFullFeedSaysFromWhenOnItIsComplete(t *testing.T) {
+func TestFullFeedWarnsOfIncompleteTime(t *testing.T) {
 	t.Parallel()
 	newest := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	oldest := newest.AddDate(0, 0, -49)
@@ -253,7 +253,7 @@ func TestAFullFeedSaysFromWhenOnItIsComplete(t *testing.T) {
 	warnings, failure := maintenance.SplitWarnings(err)
 	require.NoError(t, failure)
 	require.EqualError(t, warnings[0], "connect: windows of https://status.example.com: windows may be missing: "+
-		"the page tells its 50 newest maintenances only: those before 2026-04-13T00:00:00Z may be missing")
+		"the page lists only its latest 50 maintenances: those before 2026-04-13T00:00:00Z may be missing")
 	require.Equal(t, maintenance.Span{End: oldest}, warnings[0].Span)
 	require.Equal(t, "bad", warnings[1].WindowID)
 
@@ -268,10 +268,10 @@ func TestAFullFeedSaysFromWhenOnItIsComplete(t *testing.T) {
 	_, warnings, err = ask(t, page(list("m", 7, newest)...), statuspage.WithFeedLimit(7))
 	require.NoError(t, err)
 	require.Len(t, warnings, 3)
-	require.ErrorContains(t, warnings[0], "7 maintenances are all that the feed holds, and others cannot be had")
+	require.ErrorContains(t, warnings[0], "the feed is full with 7 maintenances, and the others cannot be read")
 }
 
-func TestWhatThePageSaidIsNotSentAgain(t *testing.T) {
+func TestWindowsUseETag(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		mock := httpmock.NewMockTransport()
@@ -305,7 +305,7 @@ func TestWhatThePageSaidIsNotSentAgain(t *testing.T) {
 	})
 }
 
-func TestAClockThatIsOffIsAWarning(t *testing.T) {
+func TestClockDifferenceIsAWarning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, tc := range []struct {
@@ -314,8 +314,8 @@ func TestAClockThatIsOffIsAWarning(t *testing.T) {
 			opts []statuspage.Option
 			want string
 		}{
-			{off: time.Hour, want: "the page's clock is 1h0m0s ahead of that of this machine: check which of them is right, since windows are compared with this one"},
-			{off: -time.Hour, want: "the page's clock is 1h0m0s behind that of this machine"},
+			{off: time.Hour, want: "the clock of the page is 1h0m0s ahead of the local one: check which is right, since windows are compared with the local one"},
+			{off: -time.Hour, want: "the clock of the page is 1h0m0s behind the local one"},
 			{off: -time.Hour, age: "3600"},
 			{age: "9223372037"}, // more seconds than a time.Duration has
 			{off: 2 * time.Minute},
@@ -338,10 +338,10 @@ func TestAClockThatIsOffIsAWarning(t *testing.T) {
 	})
 }
 
-func TestABadMaintenanceIsLeftOutAndTheRestIsTold(t *testing.T) {
+func TestBadMaintenanceIsLeftOut(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, bad, want string }{
-		{"40 days", item("bad", `"scheduled_until":"2026-02-19T02:00:00Z"`), `maintenance "bad" is left out: it is announced from 2026-01-10T02:00:00Z to 2026-02-19T02:00:00Z, longer than 168h0m0s: is it a period rather than a maintenance? WithMaxDuration allows more`},
+		{"40 days", item("bad", `"scheduled_until":"2026-02-19T02:00:00Z"`), `maintenance "bad" is left out: it is announced from 2026-01-10T02:00:00Z to 2026-02-19T02:00:00Z, longer than 168h0m0s: if that is right, raise WithMaxDuration`},
 		{"an end before the start", item("bad", `"scheduled_until":"2026-01-10T01:00:00Z"`), `ends at 2026-01-10T01:00:00Z, which is not after its start at 2026-01-10T02:00:00Z`},
 		{"no start", item("bad", `"scheduled_for":null`), `maintenance "bad" is left out: it has no scheduled_for`},
 		{"no end", item("bad", `"scheduled_until":null`), `it has no scheduled_until`},
@@ -373,18 +373,18 @@ func TestABadMaintenanceIsLeftOutAndTheRestIsTold(t *testing.T) {
 	require.Len(t, windows, 1)
 }
 
-func TestOddMaintenancesAreWindowsWithAWarning(t *testing.T) {
+func TestOddMaintenanceIsAWarning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)))
 		for _, tc := range []struct{ name, more, want, really string }{
-			{"updates that cannot be read", `"incident_updates":[{"created_at":"noon"}]`, "when it began is not known: incident_updates [0]: created_at must be a time", " to "},
+			{"updates that cannot be read", `"incident_updates":[{"created_at":"noon"}]`, "its actual start is unknown: incident_updates [0]: created_at must be a time", " to "},
 			{"updates that are none", `"incident_updates":{}`, "incident_updates must be a list, not {}", " to "},
 			{"an update that is none", `"incident_updates":[1]`, "incident_updates [0]: it is not a JSON object", " to "},
 			{"it ended before it began", `"status":"completed","resolved_at":"2026-01-10T02:00:00Z","incident_updates":[{"status":"in_progress","created_at":"2026-01-10T02:05:00Z"}]`,
-				"it is said to have ended at 2026-01-10T02:00:00Z, before it began: it counts as announced", " to "},
-			{"closed weeks later", `"status":"completed","resolved_at":"2026-01-30T02:00:00Z"`, "it is said to have gone on from 2026-01-10T02:00:00Z to 2026-01-30T02:00:00Z: was it closed too late?", " to 2026-01-30T02:00"},
-			{"never closed", `"status":"in_progress"`, "it is said to go on since 2026-01-10T02:00:00Z: did somebody forget to close it?", "2026-01-10T02:00 to "},
+				"it ended at 2026-01-10T02:00:00Z, before it started: the announced times are used", " to "},
+			{"closed weeks later", `"status":"completed","resolved_at":"2026-01-30T02:00:00Z"`, "it lasted from 2026-01-10T02:00:00Z to 2026-01-30T02:00:00Z: was it closed too late?", " to 2026-01-30T02:00"},
+			{"never closed", `"status":"in_progress"`, "it is in progress since 2026-01-10T02:00:00Z: did somebody forget to close it?", "2026-01-10T02:00 to "},
 		} {
 			windows, warnings, err := ask(t, page(item("a", tc.more)))
 			require.NoError(t, err)
@@ -405,13 +405,13 @@ func moment(t time.Time) string {
 	return t.Format("2006-01-02T15:04")
 }
 
-func TestAZoneThatDoesNotExistIsAWarning(t *testing.T) {
+func TestUnknownZoneIsAWarning(t *testing.T) {
 	t.Parallel()
 	windows, warnings, err := ask(t, strings.Replace(page(item("a", "")), "Etc/UTC", "Mars/Olympus", 1))
 	require.NoError(t, err)
 	require.Len(t, windows, 1)
 	require.Empty(t, windows[0].Zone)
-	require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: the page's time zone "Mars/Olympus" is not known here: times are shown in UTC`)
+	require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: the time zone "Mars/Olympus" of the page is unknown: times are shown in UTC`)
 	for _, page := range []string{`{"scheduled_maintenances":[]}`, `{"page":1,"scheduled_maintenances":[]}`} {
 		windows, warnings, err = ask(t, page)
 		require.NoError(t, err)
@@ -435,7 +435,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-func TestWithABadFeedTheLastGoodScheduleIsInUse(t *testing.T) {
+func TestMultiUsesLastGoodFeed(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, kind, body string) func() *http.Response {
 		return func() *http.Response {
@@ -463,12 +463,12 @@ func TestWithABadFeedTheLastGoodScheduleIsInUse(t *testing.T) {
 		}, "the answer is longer than 8388608 bytes"},
 		{"40 days", answer(200, "application/json", page(item("a", `"scheduled_until":"2026-02-19T02:00:00Z"`))), "longer than 168h0m0s"},
 		{"an end before the start", answer(200, "application/json", page(item("a", `"scheduled_until":"2026-01-09T02:00:00Z"`))), "not after its start"},
-		{"a zone that does not exist", answer(200, "application/json", strings.Replace(page(item("a", "")), "Etc/UTC", "Mars", 1)), `zone "Mars" is not known`},
+		{"a zone that does not exist", answer(200, "application/json", strings.Replace(page(item("a", "")), "Etc/UTC", "Mars", 1)), `zone "Mars" of the page is unknown`},
 		{"a clock that is off", func() *http.Response {
 			resp := httpmock.NewStringResponse(http.StatusOK, page(item("a", "")))
 			resp.Header.Set("Date", time.Now().Add(90*time.Minute).UTC().Format(http.TimeFormat))
 			return resp
-		}, "ahead of that of this machine"},
+		}, "ahead of the local one"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -495,7 +495,7 @@ func TestWithABadFeedTheLastGoodScheduleIsInUse(t *testing.T) {
 	t.Cleanup(func() { require.Greater(t, huge.left, int64(190<<20), "the rest is not even read") })
 }
 
-func TestHistoryThatLeavesAFullFeedIsKept(t *testing.T) {
+func TestMultiKeepsHistoryOfFullFeed(t *testing.T) {
 	t.Parallel()
 	newest := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	body := page(list("m", 5, newest)...)
@@ -516,7 +516,7 @@ func TestHistoryThatLeavesAFullFeedIsKept(t *testing.T) {
 	require.Equal(t, []string{"page/m4", "page/m3", "page/m2", "page/m1", "page/m0", "page/n3", "page/n2", "page/n1", "page/n0"}, ids(windows))
 }
 
-func TestASourceIsSafeForConcurrentUse(t *testing.T) {
+func TestSourceConcurrentUse(t *testing.T) {
 	t.Parallel()
 	source := sourceOf(t, serve(map[string]string{allURL: golden(t, "scheduled-maintenances.json")}))
 	var wg sync.WaitGroup
@@ -530,7 +530,7 @@ func TestASourceIsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRejects(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		want, url string
@@ -538,8 +538,8 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"statuspage: ", "status.example.com", nil},
 		{"statuspage: ", "https://user:secret@status.example.com", nil},
-		{"statuspage: WithComponents: no component is named", pageURL, statuspage.WithComponents()},
-		{"statuspage: WithComponents: a component has no name", pageURL, statuspage.WithComponents("a", " ")},
+		{"statuspage: WithComponents: name at least one component", pageURL, statuspage.WithComponents()},
+		{"statuspage: WithComponents: a name is empty", pageURL, statuspage.WithComponents("a", " ")},
 		{"statuspage: WithMaxDuration: 0s is not positive", pageURL, statuspage.WithMaxDuration(0)},
 		{"statuspage: WithClockTolerance: 0s is not positive", pageURL, statuspage.WithClockTolerance(0)},
 		{"statuspage: WithFeedLimit: 0 is not positive", pageURL, statuspage.WithFeedLimit(0)},

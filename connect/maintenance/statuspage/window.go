@@ -8,7 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// phase is what a status says about the maintenance.
+// phase is the meaning of a status.
 type phase int
 
 const (
@@ -18,8 +18,8 @@ const (
 	cancelled
 )
 
-// phases are the statuses of Statuspage and incident.io (connect/WIRE.md#10.2). Nothing tells of a
-// status for cancelled ones (inferred).
+// phases maps the statuses of Statuspage and incident.io (documented, connect/WIRE.md#10.2).
+// That there may be one for cancelled ones is inferred.
 var phases = map[string]phase{
 	"scheduled": announced, "maintenance_scheduled": announced,
 	"in_progress": ongoing, "verifying": ongoing, "maintenance_in_progress": ongoing,
@@ -27,14 +27,14 @@ var phases = map[string]phase{
 	"cancelled": cancelled, "canceled": cancelled,
 }
 
-// window is the maintenance, or why it cannot be one.
+// window returns the maintenance as a window.
 func (m *item) window(longest time.Duration) (maintenance.Window, error) {
 	w := maintenance.Window{ID: m.id, Title: m.name, Start: m.scheduledFor, End: m.scheduledUntil}
 	if err := w.Validate(); err != nil {
 		return w, errors.Unwrap(err)
 	}
 	if length := w.End.Sub(w.Start); length > longest {
-		return w, fmt.Errorf("it is announced from %s to %s, longer than %s: is it a period rather than a maintenance? WithMaxDuration allows more",
+		return w, fmt.Errorf("it is announced from %s to %s, longer than %s: if that is right, raise WithMaxDuration",
 			w.Start.Format(time.RFC3339), w.End.Format(time.RFC3339), longest)
 	}
 	switch phases[m.status] {
@@ -48,7 +48,7 @@ func (m *item) window(longest time.Duration) (maintenance.Window, error) {
 	return w, nil
 }
 
-// start is when a maintenance that goes on began.
+// start returns when an ongoing maintenance started.
 func (m *item) start() time.Time {
 	switch {
 	case !m.begun.IsZero():
@@ -56,19 +56,18 @@ func (m *item) start() time.Time {
 	case m.trustsStarted():
 		return m.started
 	case !m.updated.IsZero() && m.updated.Before(m.scheduledFor):
-		return m.updated // it began early, and this is when the page knew
+		return m.updated // it started early, and this is when the page knew
 	default:
 		return m.scheduledFor
 	}
 }
 
-// trustsStarted reports whether started_at can be the time at which it began.
+// trustsStarted reports whether started_at can be the actual start.
 func (m *item) trustsStarted() bool {
 	return !m.started.IsZero() && !m.created.IsZero() && m.started.Sub(m.created) > time.Minute
 }
 
-// end sets how a maintenance that is over really went, as far as the page says so and
-// that is possible.
+// end sets the actual times of a completed maintenance, if they are known and valid.
 func (m *item) end(w *maintenance.Window) {
 	w.ActualStart, w.ActualEnd = m.begun, m.resolved
 	if w.ActualStart.IsZero() && m.trustsStarted() {
@@ -80,27 +79,27 @@ func (m *item) end(w *maintenance.Window) {
 	if w.Validate() == nil {
 		return
 	}
-	w.Cancelled = w.ActualStart.IsZero() // resolved before it was to begin
+	w.Cancelled = w.ActualStart.IsZero() // resolved before its start
 	w.ActualStart, w.ActualEnd = time.Time{}, time.Time{}
 }
 
-// oddities are what is strange about a maintenance that is a window nevertheless.
+// oddities returns problems of a maintenance that is used nevertheless.
 func (m *item) oddities(w maintenance.Window, now time.Time, longest time.Duration) (odd []error) {
 	phase := phases[m.status]
 	span := w.Span()
 	if m.updatesErr != nil {
-		odd = append(odd, fmt.Errorf("when it began is not known: %w", m.updatesErr))
+		odd = append(odd, fmt.Errorf("its actual start is unknown: %w", m.updatesErr))
 	}
 	switch {
 	case phase == 0:
-		odd = append(odd, fmt.Errorf("its status %.40q is not known here: it counts as announced", m.status))
+		odd = append(odd, fmt.Errorf("its status %.40q is unknown: it counts as scheduled", m.status))
 	case phase == over && w.ActualEnd.IsZero() && !m.resolved.IsZero() && !w.Cancelled:
-		odd = append(odd, fmt.Errorf("it is said to have ended at %s, before it began: it counts as announced", m.resolved.Format(time.RFC3339)))
+		odd = append(odd, fmt.Errorf("it ended at %s, before it started: the announced times are used", m.resolved.Format(time.RFC3339)))
 	case phase == over && span.End.Sub(span.Start) > longest:
-		odd = append(odd, fmt.Errorf("it is said to have gone on from %s to %s: was it closed too late?",
+		odd = append(odd, fmt.Errorf("it lasted from %s to %s: was it closed too late?",
 			span.Start.Format(time.RFC3339), span.End.Format(time.RFC3339)))
 	case phase == ongoing && now.Sub(span.Start) > longest:
-		odd = append(odd, fmt.Errorf("it is said to go on since %s: did somebody forget to close it?", span.Start.Format(time.RFC3339)))
+		odd = append(odd, fmt.Errorf("it is in progress since %s: did somebody forget to close it?", span.Start.Format(time.RFC3339)))
 	}
 	return odd
 }
