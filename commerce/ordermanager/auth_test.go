@@ -138,7 +138,7 @@ func TestNewRejectsConflictingOptions(t *testing.T) {
 		{"a password", oauth, []ordermanager.Option{ordermanager.WithBasicAuth("a", "hunter2")}, "WithBasicAuth is for UserToken"},
 		{"no TLS settings", token, []ordermanager.Option{ordermanager.WithTLSConfig(nil)}, "the TLS settings are nil"},
 		{"no TLS files", token, []ordermanager.Option{ordermanager.WithTLSFiles("", "", "")}, "no TLS file is named"},
-		{"no verification", token, []ordermanager.Option{ordermanager.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})}, "InsecureSkipVerify would send the credentials to anybody"},
+		{"no verification", token, []ordermanager.Option{ordermanager.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})}, "InsecureSkipVerify would send the credentials to any server"},
 		{"TLS settings and a transport", token, []ordermanager.Option{
 			ordermanager.WithTLSConfig(&tls.Config{}), ordermanager.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}),
 		}, "set them in that transport"},

@@ -1,5 +1,10 @@
-// Package callback calls code that the user of the library supplies, so that a panic
-// in it is an error of that call and not the end of the process.
+// Package callback calls functions that the user of the library supplies, and turns their panics
+// into errors, so that they do not end the process.
+//
+//	order, err := callback.Call(func() (*commerce.Order, error) { return reader.Order(ctx, id) })
+//
+// The error of a panic is a [*PanicError]; [Log] logs its stack. All functions are safe for
+// concurrent use.
 package callback
 
 import (
@@ -15,8 +20,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Nil reports whether v is nil or holds a nil pointer, function, map or channel. A type
-// that is one of these and is meant to be used while it is nil counts as nil too.
+// Nil reports whether v is nil or holds a nil pointer, function, map or channel.
 func Nil(v any) bool {
 	if v == nil {
 		return true
@@ -29,13 +33,13 @@ func Nil(v any) bool {
 	}
 }
 
-// PanicError is a call that panicked, or that ended its goroutine with runtime.Goexit.
+// PanicError is the error of a call that panicked or called runtime.Goexit.
 type PanicError struct {
-	// Value is what was passed to panic, on one line.
+	// Value is the argument of panic, on one line.
 	Value string
-	// Where is the function, file and line that panicked; "" if that is not known.
+	// Where is the function, file and line that panicked; "" if unknown.
 	Where string
-	// Stack is for the log.
+	// Stack is the stack trace.
 	Stack []byte
 }
 
@@ -48,11 +52,11 @@ func (e *PanicError) Error() string {
 	return s
 }
 
-// maxValue is the most bytes of a panic value that an error shows.
+// maxValue is how many bytes of a panic value an error shows.
 const maxValue = 300
 
-// Recovered makes an error of what recover returned; nil stands for runtime.Goexit. It
-// has to be called by the deferred function that called recover.
+// Recovered converts the result of recover to a *PanicError; nil means runtime.Goexit. It must be
+// called by the deferred function that called recover.
 func Recovered(value any) error {
 	e := &PanicError{Value: "runtime.Goexit was called", Stack: debug.Stack()}
 	if value != nil {
@@ -62,7 +66,7 @@ func Recovered(value any) error {
 	return e
 }
 
-// where is the first frame below the panic that is not of the runtime.
+// where returns the first frame below the panic outside of the runtime.
 func where() string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
@@ -79,15 +83,15 @@ func where() string {
 	return ""
 }
 
-// Recover turns a panic into *err. It has to be deferred directly.
+// Recover converts a panic to *err. It must be deferred directly.
 func Recover(err *error) {
 	if value := recover(); value != nil {
 		*err = Recovered(value)
 	}
 }
 
-// Call calls f on a goroutine of its own and waits for it. The error is a *PanicError if f
-// panics or calls runtime.Goexit.
+// Call calls f in a new goroutine and waits for it. The error is a *PanicError if f panics or
+// calls runtime.Goexit.
 func Call[T any](f func() (T, error)) (value T, err error) {
 	done := make(chan struct{})
 	go func() {
@@ -111,7 +115,7 @@ func Do(f func() error) error {
 	return err
 }
 
-// Log writes the stack of a panic at level Error. Other errors are not logged.
+// Log logs a *PanicError with its stack at level Error. It ignores other errors.
 func Log(to *slog.Logger, err error) {
 	if e, ok := errors.AsType[*PanicError](err); ok {
 		to.Error("a callback panicked", "error", e.Error(), "stack", string(e.Stack))

@@ -1,9 +1,9 @@
-// Package durable writes files so that a crash leaves the old one or the new one, and
-// never a part, and opens files without following links that somebody planted.
+// Package durable writes files so that a crash leaves either the old or the new content, and
+// opens files without following symbolic links.
 //
 //	err := durable.Replace(path, content, 0o600)
 //
-// Errors are those of the operating system, on one line. Safe for concurrent use.
+// Errors are those of the operating system. Functions are safe for concurrent use.
 package durable
 
 import (
@@ -14,9 +14,8 @@ import (
 	"runtime"
 )
 
-// Replace puts a file with a content and a mode at path, in place of one that is
-// there. When it returns nil, content and name are on disk. See [File.Commit] for
-// errors and links.
+// Replace creates or replaces the file at path. When it returns nil, content and name are on
+// disk. See [File.Commit] for errors and links.
 func Replace(path string, content []byte, mode fs.FileMode) error {
 	f, err := Create(path, mode)
 	if err != nil {
@@ -29,13 +28,13 @@ func Replace(path string, content []byte, mode fs.FileMode) error {
 	return f.Commit()
 }
 
-// Rename renames a file whose content is on disk, and brings the names to disk.
+// Rename renames a file whose content is on disk, and syncs the directory.
 func Rename(from, to string) error { return theDisk.rename(from, to) }
 
-// SyncDir brings the names of the files in a directory to disk.
+// SyncDir syncs a directory, so that the names of its files are on disk.
 func SyncDir(dir string) error { return theDisk.syncDir(dir) }
 
-// disk is what tests watch and let fail.
+// disk holds the operations that tests replace.
 type disk struct {
 	sync func(*os.File) error
 	move func(from, to string) error
@@ -52,7 +51,7 @@ func (d disk) rename(from, to string) error {
 
 func (d disk) syncDir(path string) error {
 	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be opened there, and need not be
+		return nil // directories cannot be opened there, and need no sync
 	}
 	dir, err := os.Open(path) //nolint:gosec // the caller's own directory
 	if err != nil {

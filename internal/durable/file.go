@@ -7,29 +7,28 @@ import (
 	"path/filepath"
 )
 
-// syncEvery is how many bytes are written to a file before the disk is made to begin.
+// syncEvery is how many bytes are written between two background syncs.
 const syncEvery = 16 << 20
 
-// File is a new file that takes the place of another one once it is whole. Make it
-// with [Create], and end it with Commit or Abort. It goes to disk while it is being
-// written, so that a large one is there soon after its last byte. It is not safe for
-// concurrent use.
+// File is a new file that replaces another one when it is committed. Create it with [Create], and
+// end it with Commit or Abort. It is synced in the background while it is written, so that
+// Commit of a large file is fast. It is not safe for concurrent use.
 type File struct {
 	path  string
 	mode  fs.FileMode
 	disk  disk
 	file  *os.File
 	fresh int        // bytes since the last sync began
-	begun chan error // of the sync that is under way; nil when there is none
+	begun chan error // result of the background sync; nil if none is running
 	ended bool
 }
 
-// Create begins a file that will be at path. Until it is committed it has a name of
-// its own in the same directory, and nobody but the owner may read it.
+// Create creates a temporary file in the directory of path, which only the owner can read.
+// [File.Commit] moves it to path.
 func Create(path string, mode fs.FileMode) (*File, error) { return theDisk.create(path, mode) }
 
 func (d disk) create(path string, mode fs.FileMode) (*File, error) {
-	// This file cannot have been planted: it is made here, and with the mode 0600.
+	// CreateTemp never opens an existing file, and uses mode 0600.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return nil, err
@@ -44,7 +43,7 @@ func (f *File) Write(b []byte) (int, error) {
 		return n, err
 	}
 	select {
-	case err = <-f.begun: // the one before is done
+	case err = <-f.begun: // the previous sync has ended
 	default:
 		if f.begun != nil {
 			return n, nil
@@ -57,11 +56,10 @@ func (f *File) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Commit brings the content to disk, puts the file in place, and brings its name to
-// disk: in another order a crash could leave an empty file with a good name. A
-// symbolic link at the path is replaced, and not followed. After an error the path is
-// as it was, unless its name alone could not be brought to disk; nothing is left
-// beside it.
+// Commit syncs the content, renames the file to its path, and syncs the directory: in another
+// order a crash could leave an empty file at the path. A symbolic link at the path is replaced,
+// not followed. After an error the path is unchanged, unless only the sync of the directory
+// failed, and the temporary file is removed.
 func (f *File) Commit() error {
 	defer f.Abort()
 	for _, step := range []func() error{
@@ -78,7 +76,7 @@ func (f *File) Commit() error {
 	return nil
 }
 
-// sync waits for a sync under way, since a disk reports an error only once.
+// sync first waits for a background sync, because a disk reports an error only once.
 func (f *File) sync() error {
 	var before error
 	if f.begun != nil {
@@ -95,9 +93,9 @@ func (f *File) Abort() {
 	}
 	f.ended = true
 	if f.begun != nil {
-		<-f.begun //nolint:errcheck // the file is not closed during a sync, whose error no longer matters
+		<-f.begun //nolint:errcheck // wait, because a file must not be closed during a sync
 		f.begun = nil
 	}
 	_ = f.file.Close()           // perhaps a second time
-	_ = os.Remove(f.file.Name()) // there is nothing more to do about it
+	_ = os.Remove(f.file.Name()) // best effort
 }

@@ -7,9 +7,8 @@ import (
 	"os"
 )
 
-// OpenFile is [os.OpenFile] for a regular file that this program alone writes. It
-// refuses a symbolic link at path, to whatever it leads, since somebody else may have
-// planted it, and everything else that is no regular file.
+// OpenFile is [os.OpenFile] for a regular file that only this program writes. It rejects anything
+// else, including a symbolic link, which somebody else may have created.
 func OpenFile(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	there, err := os.Lstat(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -29,7 +28,7 @@ func OpenFile(path string, flag int, mode fs.FileMode) (*os.File, error) {
 		err = CheckRegular(opened)
 	}
 	if err == nil && noFollow == 0 && there != nil && !os.SameFile(there, opened) {
-		err = errors.New("it was replaced meanwhile; try again")
+		err = errors.New("it was replaced while it was opened; try again")
 	}
 	if err != nil {
 		_ = f.Close() // nothing was written
@@ -38,7 +37,7 @@ func OpenFile(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// CheckRegular refuses what is no regular file. info is that of [os.Lstat].
+// CheckRegular returns an error if info, from [os.Lstat], is not that of a regular file.
 func CheckRegular(info fs.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
@@ -48,6 +47,6 @@ func CheckRegular(info fs.FileInfo) error {
 	case mode&fs.ModeSymlink != 0:
 		return errors.New("this is a symbolic link, which is not followed; give the path of the file itself")
 	default:
-		return fmt.Errorf("this is no regular file, but %v; give another path", mode.Type())
+		return fmt.Errorf("this is not a regular file but %v; give another path", mode.Type())
 	}
 }

@@ -4,5 +4,5 @@ package durable
 
 import "syscall"
 
-// noFollow makes an open fail if a link was put at the path after it was looked at.
+// noFollow makes open fail if the path became a symbolic link after Lstat.
 const noFollow = syscall.O_NOFOLLOW

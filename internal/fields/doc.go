@@ -1,6 +1,5 @@
-// Package fields reads JSON objects of servers that are not of one mind about
-// the shape of a field: ids as texts or numbers, times with and without a zone,
-// null for anything.
+// Package fields reads JSON objects whose fields have different forms on different servers: ids
+// as strings or numbers, times with or without a zone, null for anything.
 //
 //	r, err := fields.Of(raw)
 //	if err != nil {
@@ -10,6 +9,6 @@
 //	order.PlacedAt = r.Time("orderDate")
 //	return r.Err() // orderDate must be a time such as …, not "yesterday"
 //
-// What is absent or null reads as the zero value; what is there must have one of
-// the known shapes. A [Reader] keeps its first error and reads nothing after it.
+// An absent or null field reads as the zero value. A field that has no known form also reads as
+// the zero value, and is one of the [Reader.Problems]. A [Reader] is not safe for concurrent use.
 package fields

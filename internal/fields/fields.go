@@ -13,14 +13,14 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Reader reads the fields of one object. A field that cannot be read is a problem and
-// reads as its zero value; the others are read all the same.
+// Reader reads the fields of one object. A field that cannot be read becomes a problem and its
+// zero value; other fields are not affected.
 type Reader struct {
 	fields   map[string]json.RawMessage
 	problems []string
 }
 
-// Of reads an object.
+// Of returns a Reader for a JSON object.
 func Of(raw json.RawMessage) (*Reader, error) {
 	r := &Reader{}
 	if err := json.Unmarshal(raw, &r.fields); err != nil || r.fields == nil {
@@ -29,10 +29,10 @@ func Of(raw json.RawMessage) (*Reader, error) {
 	return r, nil
 }
 
-// Problems say which fields could not be read and why, one sentence each.
+// Problems returns which fields could not be read and why, one sentence each.
 func (r *Reader) Problems() []string { return r.problems }
 
-// Err is the first problem.
+// Err returns the first problem as an error, or nil.
 func (r *Reader) Err() error {
 	if len(r.problems) == 0 {
 		return nil
@@ -40,7 +40,7 @@ func (r *Reader) Err() error {
 	return errors.New(r.problems[0])
 }
 
-// Read gives a field to f; a field that is absent or null is left out.
+// Read calls f with a field, unless it is absent or null. An error of f becomes a problem.
 func (r *Reader) Read(key string, f func(json.RawMessage) error) {
 	raw, ok := r.fields[key]
 	if !ok || IsNull(raw) {
@@ -51,8 +51,7 @@ func (r *Reader) Read(key string, f func(json.RawMessage) error) {
 	}
 }
 
-// Each gives the elements of a list to f. All elements are given, and the first error
-// is the problem.
+// Each calls f with each element of a list. The first error becomes a problem.
 func (r *Reader) Each(key string, f func(json.RawMessage) error) {
 	r.Read(key, func(raw json.RawMessage) (first error) {
 		var elements []json.RawMessage
@@ -68,7 +67,7 @@ func (r *Reader) Each(key string, f func(json.RawMessage) error) {
 	})
 }
 
-// Text reads a text, or a number as it is written.
+// Text reads a string, or a number as written.
 func (r *Reader) Text(key string) (s string) {
 	r.Read(key, func(raw json.RawMessage) (err error) {
 		s, err = Scalar(raw)
@@ -77,9 +76,9 @@ func (r *Reader) Text(key string) (s string) {
 	return s
 }
 
-// layouts are the times that were seen (RFC 3339) and their likely kin. A time
-// without a zone is taken for UTC (inferred). A zone must be an offset or UTC: what
-// other abbreviations mean is not certain.
+// layouts are the layout of times that was seen (RFC 3339) and likely variants. A time without a
+// zone counts as UTC (inferred). A zone must be an offset or UTC, because other abbreviations
+// are ambiguous.
 var layouts = []string{
 	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05",
 	"Mon, 2 Jan 2006 15:04:05 GMT", "Mon, 2 Jan 2006 15:04:05 UTC", time.RFC1123Z,
@@ -91,7 +90,7 @@ var coarse = []string{
 	time.DateOnly,
 }
 
-// Time reads a time, in UTC; an empty text is none.
+// Time reads a time and converts it to UTC. An empty string is the zero time.
 func (r *Reader) Time(key string) (t time.Time) {
 	r.Read(key, func(raw json.RawMessage) (err error) {
 		t, _, err = parseTime(raw)
@@ -100,8 +99,8 @@ func (r *Reader) Time(key string) (t time.Time) {
 	return t
 }
 
-// ExactTime reads a time as [Reader.Time] does. One without seconds is an error, because
-// it does not tell which of two rows is the older one.
+// ExactTime is [Reader.Time], but a time without seconds is a problem, because it does not order
+// rows of the same minute.
 func (r *Reader) ExactTime(key string) (t time.Time) {
 	r.Read(key, func(raw json.RawMessage) error {
 		read, exact, err := parseTime(raw)
@@ -116,7 +115,7 @@ func (r *Reader) ExactTime(key string) (t time.Time) {
 	return t
 }
 
-// parseTime reads a time and whether it has seconds. The zero time is exact.
+// parseTime parses a time and reports whether it has seconds. The zero time is exact.
 func parseTime(raw json.RawMessage) (t time.Time, exact bool, err error) {
 	s, err := Scalar(raw)
 	if err != nil || s == "" {
@@ -127,7 +126,7 @@ func parseTime(raw json.RawMessage) (t time.Time, exact bool, err error) {
 		if err != nil {
 			continue
 		}
-		// Others than these cannot be written again.
+		// Other years cannot be formatted.
 		if year := read.UTC().Year(); year < 1 || year > 9999 {
 			return time.Time{}, false, fmt.Errorf("has the year %d, which cannot be right", year)
 		}
@@ -147,17 +146,17 @@ func IsCode(s string) bool {
 	return s != "" && len(s) <= 32
 }
 
-// IsEmpty reports whether a value is an empty object, or the empty list that some
-// servers write for one.
+// IsEmpty reports whether a value is an empty object, or the empty list that some servers send
+// instead.
 func IsEmpty(raw json.RawMessage) bool {
 	text := strings.Join(strings.Fields(string(raw[:min(len(raw), 64)])), "")
 	return text == "[]" || text == "{}"
 }
 
-// IsNull reports whether there is no value.
+// IsNull reports whether a value is null or absent.
 func IsNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
-// Scalar reads a text, or a number as it is written, which must not be a long one.
+// Scalar reads a string, or a number as written, which must not be longer than [number.Most].
 func Scalar(raw json.RawMessage) (string, error) {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
@@ -173,8 +172,8 @@ func Scalar(raw json.RawMessage) (string, error) {
 	return n.String(), nil
 }
 
-// Decimal reads an exact number, written as a number or as a text, see
-// [number.Decimal]. Null and the empty text are zero.
+// Decimal reads an exact number, sent as a number or a string, see [number.Decimal]. Null and the
+// empty string are zero.
 func Decimal(raw json.RawMessage) (decimal.Decimal, error) {
 	if IsNull(raw) {
 		return decimal.Decimal{}, nil
@@ -190,7 +189,7 @@ func Decimal(raw json.RawMessage) (decimal.Decimal, error) {
 	return d, nil
 }
 
-// Excerpt shows a value that was refused, on one line.
+// Excerpt returns a short excerpt of a value for an error, on one line.
 func Excerpt(raw json.RawMessage) string {
 	return text.Excerpt(string(raw), 60)
 }

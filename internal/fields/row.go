@@ -6,15 +6,14 @@ import (
 	"fmt"
 )
 
-// RowPrefix begins the ids that stand for rows of a list that have none. No request
-// names such an id.
+// RowPrefix is the prefix of ids for rows of a list that have none. Such ids are never sent.
 const RowPrefix = "unreadable-row:"
 
-// RowIDs makes ids for the rows of one page that have none. The zero value is ready.
+// RowIDs creates ids for the rows of one page that have none. The zero value is ready to use.
 type RowIDs struct{ seen map[string]int }
 
-// Next is the id of the next row: a hash of what was sent, and a count where the page
-// has the same row more than once. So it is the same when the page is read again.
+// Next returns the id of the next row: a hash of its content, and a count for identical rows, so
+// that the id is the same when the page is read again.
 func (r *RowIDs) Next(raw []byte) string {
 	if r.seen == nil {
 		r.seen = make(map[string]int)

@@ -1,5 +1,11 @@
-// Package mismatch counts the rows of a list that do not match what a server was asked
-// for, so that they are reported instead of dropped silently.
+// Package mismatch counts the rows of a list that do not match the query, so that they are
+// reported instead of dropped silently.
+//
+//	var rows mismatch.Rows
+//	rows.Add("SO000027", `status "CP"`)
+//	rows.Matched()
+//	err := rows.Err()        // an error if no row matched
+//	log.Warn(rows.String()) // 1 row did not match the query: SO000027 (status "CP")
 package mismatch
 
 import (
@@ -16,7 +22,8 @@ const (
 	mostName  = 60
 )
 
-// Rows counts the rows of one list. The zero value is ready. Not safe for concurrent use.
+// Rows counts the rows of one list. The zero value is ready to use. It is not safe for concurrent
+// use.
 type Rows struct {
 	count   int
 	named   []string
@@ -26,7 +33,7 @@ type Rows struct {
 // Matched records that a row matched.
 func (r *Rows) Matched() { r.matched = true }
 
-// Add records a row that did not match, by what people call it, and why it did not.
+// Add records a row that did not match, with its name and the reason.
 func (r *Rows) Add(name, why string) {
 	r.count++
 	if len(r.named) < mostNamed {
@@ -44,16 +51,16 @@ func label(name string) string {
 	return fmt.Sprintf("%q", name)
 }
 
-// Count is how many rows did not match.
+// Count returns how many rows did not match.
 func (r *Rows) Count() int { return r.count }
 
-// Named names the first few rows that did not match, with the reason.
+// Named returns the names of the first few rows that did not match, with the reasons.
 func (r *Rows) Named() []string { return r.named }
 
-// String says how many rows did not match, and which; "" if all did.
+// String returns how many rows did not match, and which; "" if all matched.
 func (r *Rows) String() string { return Text(r.count, r.named) }
 
-// Text is what [Rows.String] says of a count and the names of the first rows.
+// Text returns the text of [Rows.String] for a count and the names of the first rows.
 func Text(count int, named []string) string {
 	if count == 0 {
 		return ""
@@ -71,8 +78,8 @@ func Text(count int, named []string) string {
 	return text
 }
 
-// Err is an error if there were rows and none of them matched: the filter means something
-// else to the server, so nothing follows from the list.
+// Err returns an error if there were rows and none of them matched: the server understands the
+// filter differently, so the list proves nothing.
 func (r *Rows) Err() error {
 	if r.count == 0 || r.matched {
 		return nil
@@ -82,9 +89,9 @@ func (r *Rows) Err() error {
 
 var code = regexp.MustCompile(`^[A-Z0-9]{2,4}$`)
 
-// StatusProblem says what is wrong with the code of an order's status, or "". Codes have
-// two upper-case letters or digits in the flows that CloudBlue ships; those of customised
-// flows may have up to four.
+// StatusProblem returns what is wrong with the code of an order's status, or "". Codes have two
+// upper-case letters or digits in the flows that CloudBlue ships, and up to four in customized
+// flows.
 func StatusProblem(status string) string {
 	switch {
 	case status == "":

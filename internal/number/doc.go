@@ -1,5 +1,8 @@
-// Package number reads numbers that somebody else wrote: servers, files and people.
-// A number of more than [Most] characters is refused before it is parsed, because the
-// time and the memory that parsing takes can grow faster than the text.
-// Everything in it is pure.
+// Package number parses numbers from untrusted input: servers, files and users. It rejects
+// numbers of more than [Most] characters before parsing them, because parsing can take time and
+// memory that grow faster than the input.
+//
+//	total, err := number.Decimal("12.50")
+//
+// All functions are pure.
 package number

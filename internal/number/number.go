@@ -8,11 +8,10 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Most is the most characters of a number that is read.
+// Most is the largest number of characters of a number.
 const Most = 64
 
-// Check refuses a text that is too long to be read as a number. Its error is one short
-// line without the text.
+// Check returns an error if text has more than [Most] characters. The error does not contain text.
 func Check[T ~string | ~[]byte](text T) error {
 	if len(text) > Most {
 		return fmt.Errorf("a number must have at most %d characters, not %d", Most, len(text))
@@ -52,8 +51,8 @@ func ParseFloat(s string, bits int) (float64, error) {
 	return strconv.ParseFloat(s, bits)
 }
 
-// Decimal reads an exact number. Written without an exponent it has at most [Most]
-// characters too: 1e70 and 1e-70 are refused.
+// Decimal parses an exact number. It rejects 1e70 and 1e-70, which have more than [Most]
+// characters without an exponent.
 func Decimal(s string) (decimal.Decimal, error) {
 	if err := Check(s); err != nil {
 		return decimal.Decimal{}, err
@@ -68,8 +67,8 @@ func Decimal(s string) (decimal.Decimal, error) {
 	return d, nil
 }
 
-// Text writes a number without an exponent, with all of its decimal places: 12.50. A
-// number of more than [Most] characters is an error, found before it is written.
+// Text formats a number without an exponent and with all of its decimal places: 12.50. It
+// returns an error for more than [Most] characters, before it formats them.
 func Text(d decimal.Decimal) (string, error) {
 	exponent := d.Exponent()
 	if exponent > Most || exponent < -Most || d.Coefficient().BitLen() > Most*4 {
@@ -77,7 +76,7 @@ func Text(d decimal.Decimal) (string, error) {
 	}
 	text := d.String()
 	if exponent < 0 {
-		text = d.StringFixed(-exponent) // String would cut 12.50 to 12.5
+		text = d.StringFixed(-exponent) // String would shorten 12.50 to 12.5
 	}
 	if err := Check(text); err != nil {
 		return "", err
@@ -85,7 +84,7 @@ func Text(d decimal.Decimal) (string, error) {
 	return text, nil
 }
 
-// CheckDecimal refuses what [Text] refuses. It writes only what is large.
+// CheckDecimal returns an error if [Text] would. It is fast for ordinary numbers.
 func CheckDecimal(d decimal.Decimal) error {
 	const safe = 20
 	if e := d.Exponent(); e <= safe && e >= -safe && d.NumDigits() <= safe {
@@ -95,8 +94,8 @@ func CheckDecimal(d decimal.Decimal) error {
 	return err
 }
 
-// CheckJSON refuses a JSON text that has a number of more than [Most] characters, and
-// says at which byte it begins. Whether the text is JSON at all is for others to see.
+// CheckJSON returns an error, with the byte position, if a JSON text has a number of more than
+// [Most] characters. It does not check whether the text is valid JSON.
 func CheckJSON(data []byte) error {
 	for i := 0; i < len(data); {
 		switch c := data[i]; {
@@ -123,7 +122,7 @@ func Unmarshal(data []byte, v any) error {
 	return json.Unmarshal(data, v)
 }
 
-// endOfString is the place behind the string that begins at i.
+// endOfString returns the position after the string that starts at i.
 func endOfString(data []byte, i int) int {
 	for i++; i < len(data); i++ {
 		switch data[i] {
@@ -136,7 +135,7 @@ func endOfString(data []byte, i int) int {
 	return len(data)
 }
 
-// endOfNumber is the place behind the number that begins at i.
+// endOfNumber returns the position after the number that starts at i.
 func endOfNumber(data []byte, i int) int {
 	for ; i < len(data); i++ {
 		switch c := data[i]; {

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// param is a parameter, decoded.
+// param is a decoded parameter.
 type param struct{ name, value string }
 
-// baseString is what is signed (RFC 5849 3.4.1).
+// baseString returns the text to sign (RFC 5849 3.4.1).
 func (s *Signer) baseString(r *http.Request, protocol []param) (string, error) {
 	where, err := baseURI(r)
 	if err != nil {
@@ -37,8 +37,8 @@ func (s *Signer) baseString(r *http.Request, protocol []param) (string, error) {
 	return strings.ToUpper(r.Method) + "&" + encode(where) + "&" + encode(strings.Join(pairs, "&")), nil
 }
 
-// baseURI is scheme, host and path as the server sees them (RFC 5849 3.4.1.2):
-// the host is that of the Host header, without the port that the scheme implies.
+// baseURI returns scheme, host and path as the server sees them (RFC 5849 3.4.1.2). The host is
+// that of the Host header, without the default port.
 func baseURI(r *http.Request) (string, error) {
 	scheme := strings.ToLower(r.URL.Scheme)
 	host := url.URL{Host: strings.ToLower(cmp.Or(r.Host, r.URL.Host))}
@@ -60,8 +60,7 @@ func baseURI(r *http.Request) (string, error) {
 	return scheme + "://" + name + cmp.Or(r.URL.EscapedPath(), "/"), nil
 }
 
-// queryParams reads a query as it goes on the wire. A parameter without "=" is a
-// name with an empty value.
+// queryParams parses a query as sent. A parameter without "=" has an empty value.
 func (s *Signer) queryParams(raw string) ([]param, error) {
 	var params []param
 	for part := range strings.SplitSeq(raw, "&") {
@@ -89,8 +88,8 @@ func (s *Signer) decode(part string) (string, error) {
 	return url.PathUnescape(part) // unlike QueryUnescape it leaves a plus alone
 }
 
-// encode escapes all but the unreserved characters (RFC 5849 3.6), which neither
-// of the functions of net/url does.
+// encode escapes all but the unreserved characters (RFC 5849 3.6), which no function of net/url
+// does.
 func encode(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

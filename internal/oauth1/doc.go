@@ -1,15 +1,15 @@
-// Package oauth1 signs requests by OAuth 1.0a (RFC 5849) with HMAC-SHA1, two-legged:
-// a consumer key and its secret, and no token, not even an empty one.
+// Package oauth1 signs requests with two-legged OAuth 1.0a (RFC 5849) and HMAC-SHA1: with a
+// consumer key and secret, and without a token, not even an empty one.
 //
 //	signer, err := oauth1.New(consumerKey, consumerSecret)
 //	if err != nil {
-//		return err // a key or secret is empty, or has a character that does not belong there
+//		return err // the key or secret is empty or has a forbidden character
 //	}
 //	client, err := rest.New(rest.Config{BaseURL: "https://brand.example.net", Auth: signer})
 //
-// What is signed is what goes on the wire: the method, the host, the path and the
-// query of the request as they are, with parameters that have no "=" as RQL has
-// them. Bodies are not part of the signature; a form, whose body would have to be, is an error.
+// The signature covers the method, host, path and query exactly as sent, including parameters
+// without "=", as in RQL. It does not cover bodies; a form, whose body it would have to cover,
+// is an error.
 //
-// Errors name no secret. A [Signer] is immutable and safe for concurrent use.
+// Errors contain no secret. A [Signer] is immutable and safe for concurrent use.
 package oauth1

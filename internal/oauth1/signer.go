@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// Signer puts a signature into the Authorization header of requests.
+// Signer signs requests in the Authorization header. It implements rest.Auth.
 type Signer struct {
-	// consumer gives the key and its secret. It is a function, since whatever prints
-	// a struct that holds it can print no more of a function than its address.
+	// consumer returns the key and its secret. It is a function, because printing the
+	// struct then shows only its address.
 	consumer func() (key, secret string)
-	// literalPlus reads a plus in a query as a plus, not as a space.
+	// literalPlus means that a plus in a query is signed as a plus, not as a space.
 	literalPlus bool
 }
 
-// New makes a signer. Key and secret are printable ASCII without spaces.
+// New returns a signer. Key and secret must be printable ASCII without spaces.
 func New(consumerKey, consumerSecret string) (*Signer, error) {
 	for _, part := range []struct{ name, value string }{{"key", consumerKey}, {"secret", consumerSecret}} {
 		if part.value == "" {
@@ -38,21 +38,21 @@ func New(consumerKey, consumerSecret string) (*Signer, error) {
 	return &Signer{consumer: func() (string, string) { return consumerKey, consumerSecret }}, nil
 }
 
-// WithLiteralPlus returns a signer that signs a plus in a query as a plus. RFC
-// 5849 3.4.1.3.1 reads it as a space, and so do the usual libraries.
+// WithLiteralPlus returns a copy that signs a plus in a query as a plus. By RFC 5849 3.4.1.3.1 and
+// the usual libraries it is a space.
 func (s *Signer) WithLiteralPlus() *Signer {
 	other := *s
 	other.literalPlus = true
 	return &other
 }
 
-// Apply signs the request, with a nonce and a time of its own.
+// Apply signs the request with a new nonce and the current time.
 func (s *Signer) Apply(_ context.Context, r *http.Request) error {
-	// The nonce has to be unique among the requests of one second: 128 random bits.
+	// The nonce must be unique among the requests of one second: 128 random bits.
 	return s.sign(r, rand.Text(), time.Now())
 }
 
-// Renew is false: a refused key stays refused, and a signature is new with each try anyway.
+// Renew returns false: a refused key stays refused, and each try has a new signature anyway.
 func (s *Signer) Renew(context.Context, *http.Request) bool { return false }
 
 func (s *Signer) sign(r *http.Request, nonce string, at time.Time) error {

@@ -15,9 +15,8 @@ import (
 type Auth interface {
 	// Apply sets credentials on a request, fetching them if needed.
 	Apply(ctx context.Context, r *http.Request) error
-	// Renew is told that an answer of 401 or 403 came to a request that carried
-	// these credentials. It reports whether another try with new ones makes
-	// sense; concurrent callers lead to one renewal.
+	// Renew is called when a request with credentials was answered with 401 or 403. It
+	// reports whether there are new credentials to try; concurrent calls renew once.
 	Renew(ctx context.Context, r *http.Request) bool
 }
 
@@ -35,7 +34,7 @@ func BasicAuth(name, password string) (Auth, error) {
 	case name == "":
 		return nil, errors.New("the user name is empty")
 	case strings.Contains(name, ":"):
-		return nil, errors.New("the user name has a colon, which HTTP Basic cannot tell from the one before the password")
+		return nil, errors.New("the user name has a colon, which HTTP Basic cannot send")
 	case password == "":
 		return nil, errors.New("the password is empty")
 	case strings.ContainsFunc(name+password, unicode.IsControl):
@@ -46,8 +45,7 @@ func BasicAuth(name, password string) (Auth, error) {
 
 type static struct {
 	header string
-	// value is a function, since whatever prints a struct that holds it can print
-	// no more of a function than its address.
+	// value is a function, because printing the struct then shows only its address.
 	value func() string
 }
 
@@ -58,9 +56,8 @@ func (a static) Apply(_ context.Context, r *http.Request) error {
 
 func (static) Renew(context.Context, *http.Request) bool { return false }
 
-// TokenAuth sends a token in a header. The function is called when a token is
-// needed for the first time and after the server refused the one at hand; never
-// by two callers at once. A failure of it is not remembered.
+// TokenAuth sends a token in a header. It calls the function when a token is first needed and
+// after the server refused a token, never concurrently. An error is not cached.
 func TokenAuth(header string, token func(context.Context) (string, error)) (Auth, error) {
 	if token == nil {
 		return nil, errNoTokenFunc
@@ -71,10 +68,9 @@ func TokenAuth(header string, token func(context.Context) (string, error)) (Auth
 	})
 }
 
-// ExpiringTokenAuth is [TokenAuth] for tokens that tell how long they live, from
-// when they were asked for; 0 is not told. Such a token is replaced before it
-// expires: 300 s before, but not sooner than after 80 % of its life, so that a
-// short one is not fetched for every call.
+// ExpiringTokenAuth is [TokenAuth] for tokens with a lifetime, counted from the call; 0 means
+// unknown. A token is replaced 300 s before it expires, but not before 80 % of its lifetime, so
+// that a short-lived one is not fetched for every call.
 func ExpiringTokenAuth(header string, token func(context.Context) (string, time.Duration, error)) (Auth, error) {
 	if token == nil {
 		return nil, errNoTokenFunc
@@ -87,8 +83,8 @@ var errNoTokenFunc = errors.New("the token function is missing")
 type tokens struct {
 	header string
 	fetch  func(context.Context) (string, time.Duration, error)
-	// lock guards what follows. It is a channel, so that waiting for somebody
-	// else's fetch ends with the waiter's context.
+	// lock guards the fields below. It is a channel, so that waiting for another
+	// caller's fetch ends with the waiter's context.
 	lock  chan struct{}
 	token func() string // as in static; nil: none
 	stale time.Time     // when to replace the token; zero: when it is refused
@@ -115,7 +111,7 @@ func (a *tokens) Renew(ctx context.Context, r *http.Request) bool {
 	}
 	defer a.release()
 	if a.token != nil && a.token() != refused {
-		return true // somebody else has renewed it since
+		return true // another caller has renewed it
 	}
 	a.token = nil
 	return a.renew(ctx) == nil && a.token() != refused
@@ -148,7 +144,7 @@ func (a *tokens) acquire(ctx context.Context) error {
 
 func (a *tokens) release() { <-a.lock }
 
-// checkCredential keeps net/http from refusing a header later and less clearly.
+// checkCredential finds what net/http would reject later with a less clear error.
 func checkCredential(s string) error {
 	if strings.TrimSpace(s) == "" {
 		return errors.New("the credential is empty")

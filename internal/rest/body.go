@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	errorBody = 64 << 10  // what an Error keeps of an answer
-	drain     = 256 << 10 // what is read to keep a connection; beyond, it is cheaper to close it
+	errorBody = 64 << 10  // bytes of an answer that an Error keeps
+	drain     = 256 << 10 // bytes read to keep a connection; for more, closing it is cheaper
 )
 
-// body is the body of a good answer: limited, its errors told apart from the
-// decoder's, and ended together with its try.
+// body is the body of an accepted answer. It limits the size, wraps read errors in *Error, and
+// cancels the context of its try when it is closed.
 type body struct {
 	io.ReadCloser
 	left   int64
@@ -24,7 +24,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		// One byte more tells an answer that just fits from one that is too long.
+		// Reading one more byte distinguishes an answer that just fits from a longer one.
 		var one [1]byte
 		n, err := b.ReadCloser.Read(one[:])
 		if n > 0 {

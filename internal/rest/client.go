@@ -13,34 +13,34 @@ import (
 	"time"
 )
 
-// Safety says what sending a call twice can do.
+// Safety says whether a request may be sent more than once.
 type Safety int
 
 const (
-	// Unsafe must not be sent twice: it is never retried. The zero value.
+	// Unsafe requests must not be sent twice, so they are never retried. The zero value.
 	Unsafe Safety = iota
-	// Read changes nothing: it is retried.
+	// Read requests change nothing and are retried.
 	Read
 )
 
-// Config makes a Client. Zero fields take the defaults named.
+// Config configures a Client. Zero fields have the defaults named.
 type Config struct {
 	BaseURL   string
 	Auth      Auth          // nil: no credentials
-	HTTP      *http.Client  // copied, with a *http.Transport in it; redirects are never followed; nil: own client
-	TLS       *tls.Config   // nil: of HTTP, or the system's authorities and no client certificate. Copied
+	HTTP      *http.Client  // copied with its *http.Transport; nil: a new client
+	TLS       *tls.Config   // copied; nil: those of HTTP, or the system's authorities
 	UserAgent string        // "cloudblue-go"
-	MaxTries  int           // 3, for reads; one more after renewed credentials
+	MaxTries  int           // 3, for reads; one more with renewed credentials
 	MaxWait   time.Duration // 30 s, the longest single wait between tries, Retry-After included
 	MaxBody   int64         // 32 MiB
 	Timeout   time.Duration // 60 s for one try, body included; HTTP.Timeout if that is shorter
-	Busy      time.Duration // what a 429 without Retry-After is taken to ask for; 0: nothing
-	Pace      *Pace         // nil: every call for itself
+	Busy      time.Duration // the Retry-After of a 429 without one; 0: none
+	Pace      *Pace         // nil: no shared rate limit
 	Logger    *slog.Logger  // discards; at Debug: op, method, url, status, attempt, elapsed, error
 	Header    http.Header   // sent with every request
 	Refused   Refusals      // 401 and 429
 
-	Sensitive   bool // secrets are sent or answered besides Auth
+	Sensitive   bool // requests or answers contain secrets besides Auth
 	PlainHTTP   bool // allows secrets over http:// to other hosts than this one
 	InsecureTLS bool // allows TLS that is not verified, or below 1.2
 }
@@ -50,11 +50,11 @@ type Client struct {
 	cfg  Config
 	base string // without a slash at the end
 	http *http.Client
-	push *http.Client // for pushes and what is read right before them
+	push *http.Client // for pushes and the reads right before them
 }
 
-// New checks the configuration: the base URL needs a scheme of http or https and
-// a host, and must not carry credentials, a query or a fragment.
+// New returns a client. The base URL must have the scheme http or https and a host, and no
+// credentials, query or fragment.
 func New(cfg Config) (*Client, error) {
 	if err := checkBaseURL(cfg.BaseURL); err != nil {
 		return nil, err
@@ -94,8 +94,8 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// checkPlain rejects secrets over plain http to another host, and to a proxy on another
-// host. net/http takes names of this host such as LocalHost to HTTP_PROXY.
+// checkPlain rejects secrets over plain http to another host or to a proxy on another host.
+// net/http sends requests for spellings of this host such as LocalHost to HTTP_PROXY.
 func checkPlain(cfg Config, t http.RoundTripper) error {
 	u, err := url.Parse(cfg.BaseURL)
 	secrets := cfg.Auth != nil || cfg.Sensitive
@@ -103,7 +103,7 @@ func checkPlain(cfg Config, t http.RoundTripper) error {
 		return err
 	}
 	if !isLoopback(u.Hostname()) {
-		return fmt.Errorf("%s would get credentials over plain http, which everybody on the way can read: "+
+		return fmt.Errorf("%s would get credentials over plain http, where everybody on the way can read them: "+
 			"use https://, or allow it (WithPlainHTTP)", u.Host)
 	}
 	transport, ok := t.(*http.Transport)
@@ -123,7 +123,7 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// checkBaseURL never shows the URL itself: a mistyped one may hold a password.
+// checkBaseURL never shows the URL: a mistyped one may contain a password.
 func checkBaseURL(s string) error {
 	u, err := url.Parse(s)
 	switch {

@@ -12,11 +12,10 @@ import (
 	"net/http"
 )
 
-// JSON sends a request and decodes its answer into out, which may be nil. An
-// answer that is not JSON is an *Error that shows how it starts, whatever its
-// status: gateways serve maintenance and login pages as 200. An answer without
-// a body leaves out as it is when the status is 204, and is an *Error otherwise.
-// The body has been read to its end; Response.Body gives it once more.
+// JSON sends a request and decodes its answer into out, which may be nil. An answer that is not
+// JSON is an *Error that shows its start, whatever the status: gateways serve maintenance and
+// login pages with status 200. An empty body leaves out unchanged if the status is 204, and is
+// an *Error otherwise. Response.Body returns the body once more.
 func (c *Client) JSON(ctx context.Context, req Request, out any) (*Response, error) {
 	resp, e := c.run(ctx, &req, true)
 	if e != nil {

@@ -9,19 +9,18 @@ import (
 	"time"
 )
 
-// Pace holds back the tries of all calls that share it: to a rate, and until a
-// Retry-After has passed that any of them was answered with. Safe for
-// concurrent use. A nil Pace holds nothing back.
+// Pace limits the rate of all tries that share it, and delays them until a Retry-After that any
+// of them received has passed. It is safe for concurrent use. A nil Pace does not limit.
 type Pace struct {
 	interval time.Duration // between two tries; 0: none
 
 	mu    sync.Mutex
-	next  time.Time // when the next try may go out
+	next  time.Time // when the next try may be sent
 	until time.Time // a server asked for no calls before then
 }
 
-// NewPace makes a pace of so many tries a second, evenly spaced; 0 has no limit, and
-// heeds Retry-After only.
+// NewPace returns a Pace of perSecond tries a second, evenly spaced; 0 means that only
+// Retry-After is honored.
 func NewPace(perSecond float64) (*Pace, error) {
 	switch {
 	case perSecond == 0:
@@ -33,15 +32,14 @@ func NewPace(perSecond float64) (*Pace, error) {
 	}
 }
 
-// heldError says that a server asked for a longer pause than a call waits.
+// heldError means that a server asked for a longer pause than a call waits.
 type heldError struct{ left time.Duration }
 
 func (e *heldError) Error() string {
 	return fmt.Sprintf("not sent: an answer to another call asked to wait, %s more", e.left.Round(time.Second))
 }
 
-// wait returns when a try may go out. A pause that is longer than most is an error
-// at once.
+// wait waits until a try may be sent. It returns an error at once if that takes longer than most.
 func (p *Pace) wait(ctx context.Context, most time.Duration) error {
 	if p == nil {
 		return nil
@@ -65,7 +63,7 @@ func (p *Pace) wait(ctx context.Context, most time.Duration) error {
 	}
 }
 
-// turn takes the next place in the row, and tells how long it is until then.
+// turn reserves the next slot and returns how long to wait for it.
 func (p *Pace) turn() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +82,7 @@ func (p *Pace) left() time.Duration {
 	return time.Until(p.until)
 }
 
-// hold keeps back what has not gone out yet.
+// hold delays all tries that were not sent yet.
 func (p *Pace) hold(d time.Duration) {
 	if p == nil || d <= 0 {
 		return
@@ -96,7 +94,7 @@ func (p *Pace) hold(d time.Duration) {
 	}
 }
 
-// held is the error of a try that was not sent.
+// held returns the error of a try that was not sent.
 func (t *try) held(err error) *Error {
 	e := t.failed(err)
 	e.NotSent = true

@@ -12,21 +12,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 )
 
-// Request is one call. Path is relative to the base URL, empty for the base URL
-// itself, and is already escaped (use PathEscape for its elements); RawQuery goes on the wire verbatim.
+// Request is one call. Path is relative to the base URL and already escaped (use [PathEscape]
+// for its elements); an empty Path is the base URL. RawQuery is sent verbatim.
 type Request struct {
 	Op       string
 	Method   string
 	Path     string
 	RawQuery string
 	Safety   Safety
-	Fresh    bool                   // a read right before a push, on the same connections
+	Fresh    bool                   // a read right before a push, on connections for pushes
 	Body     []byte                 // JSON unless Header says otherwise, or nil
-	Header   http.Header            // for this request only; wins over Config.Header
+	Header   http.Header            // for this request; overrides Config.Header
 	NoAuth   bool                   // send no credentials
-	Accept   []int                  // statuses that are good; nil: 200–299
-	Final    func(body []byte) bool // whether a read is not tried again after a bad answer; nil: by its status
-	Secrets  []string               // what in Body must not show in errors and logs, however short
+	Accept   []int                  // accepted statuses; nil: 200–299
+	Final    func(body []byte) bool // whether a read is not retried after this answer; nil: by its status
+	Secrets  []string               // secrets in Body, to remove from errors and logs
 }
 
 func (r *Request) accepts(status int) bool {
@@ -47,7 +47,7 @@ func PathEscape(elem string) (string, error) {
 	case elem == "":
 		return "", errors.New("an empty id cannot be part of a path")
 	case strings.HasPrefix(elem, fields.RowPrefix):
-		return "", fmt.Errorf("%q stands for a row of a list without an id, which cannot be asked for", elem)
+		return "", fmt.Errorf("%q stands for a row of a list without an id, which cannot be read", elem)
 	case elem == "." || elem == "..":
 		return "", fmt.Errorf("%q cannot be part of a path", elem)
 	default:
@@ -55,7 +55,7 @@ func PathEscape(elem string) (string, error) {
 	}
 }
 
-// target is the whole URL of a request.
+// target returns the whole URL of a request.
 func (c *Client) target(req *Request) (*url.URL, error) {
 	if strings.ContainsAny(req.Path, "?#") {
 		return nil, fmt.Errorf("the path %q is not escaped", req.Path)
@@ -74,8 +74,8 @@ func (c *Client) target(req *Request) (*url.URL, error) {
 	return u, nil
 }
 
-// address is the URL of a request without its query. An empty path is the base
-// URL itself, without a slash at its end.
+// address returns the URL of a request without its query. For an empty path it is the base URL
+// without a trailing slash.
 func (c *Client) address(req *Request) string {
 	if path := strings.TrimLeft(req.Path, "/"); path != "" {
 		return c.base + "/" + path
@@ -83,8 +83,7 @@ func (c *Client) address(req *Request) string {
 	return c.base
 }
 
-// checkHeader finds what net/http would refuse in a way that looks like a failure
-// of the network.
+// checkHeader finds what net/http would reject with an error that looks like a network failure.
 func checkHeader(h http.Header) error {
 	for name, values := range h {
 		for _, v := range values {
@@ -96,7 +95,7 @@ func checkHeader(h http.Header) error {
 	return nil
 }
 
-// prepare makes the request of one try, without credentials.
+// prepare returns the request of one try, without credentials.
 func (c *Client) prepare(ctx context.Context, req *Request, u *url.URL) (*http.Request, error) {
 	if req.Safety == Unsafe && (req.Method == http.MethodGet || req.Method == http.MethodHead ||
 		req.Method == http.MethodOptions || req.Method == http.MethodTrace || req.Method == "") {
@@ -113,8 +112,8 @@ func (c *Client) prepare(ctx context.Context, req *Request, u *url.URL) (*http.R
 	if err != nil {
 		return nil, cause(err)
 	}
-	// With a GetBody net/http would send the request again, and again, when a stream of
-	// HTTP/2 is reset after all of it was read (golang/go#47635).
+	// With a GetBody, net/http would send the request again and again if an HTTP/2 stream
+	// is reset after the server read all of it (golang/go#47635).
 	r.GetBody = nil
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", c.cfg.UserAgent)
@@ -127,7 +126,7 @@ func (c *Client) prepare(ctx context.Context, req *Request, u *url.URL) (*http.R
 		}
 	}
 	if req.Safety == Unsafe {
-		// With one of these, net/http takes any request for one it may replay.
+		// net/http may replay any request that has one of these.
 		r.Header.Del("Idempotency-Key")
 		r.Header.Del("X-Idempotency-Key")
 	}

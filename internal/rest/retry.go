@@ -13,8 +13,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// newBackOff makes the waits of one call; a BackOff must not be shared. It draws
-// from 0 to twice the interval, which is full jitter over 1 s, 2 s, 4 s, …
+// newBackOff returns the waits of one call; a BackOff must not be shared. Each wait is random
+// between 0 and twice the interval, which is full jitter over 1 s, 2 s, 4 s, …
 func newBackOff(ctx context.Context, maxWait time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = min(500*time.Millisecond, maxWait/2)
@@ -29,8 +29,8 @@ func newBackOff(ctx context.Context, maxWait time.Duration) *backoff.Exponential
 
 type steady struct{}
 
-// Steady returns a context whose calls wait the mean of the jitter before they try
-// again, for simulations that have to happen in the same way each time.
+// Steady returns a context whose calls wait the mean of the jitter before a retry, for
+// reproducible simulations.
 func Steady(ctx context.Context) context.Context { return context.WithValue(ctx, steady{}, true) }
 
 func retryableStatus(status int) bool {
@@ -43,11 +43,11 @@ func retryableStatus(status int) bool {
 	}
 }
 
-// retryAfter reads the header in both its forms; 0 when it is absent, in the
-// past, or not understood.
+// retryAfter parses the header in both its forms. It returns 0 if the header is absent, in the
+// past, or invalid.
 func retryAfter(h http.Header) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	// What is out of range comes as the nearest number that is not.
+	// A number out of range is returned as the nearest one in range.
 	if seconds, err := number.ParseInt(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		const most = int64(10 * 365 * 24 * time.Hour / time.Second) // keeps the product in range
 		return time.Duration(max(0, min(seconds, most))) * time.Second
@@ -58,7 +58,7 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// sleep waits, or returns the context's error at once when that ends.
+// sleep waits, or returns the error of the context when that ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -13,15 +13,15 @@ import (
 	"strings"
 )
 
-// secrets are the credentials that a request carries, so that a server that
-// repeats them does not bring them into errors.
+// secrets are the credentials of a request, which are removed from errors in case the server
+// repeats them.
 type secrets []string
 
-// shortest keeps words such as "Bearer", or a token "test", from being cut out
-// of every message.
+// shortest is the length of the shortest part that is removed: a shorter one, such as "Bearer" or
+// the token "test", occurs in ordinary messages.
 const shortest = 8
 
-// secretsOf finds what an Auth has added to the headers of a request.
+// secretsOf returns what an Auth added to the headers of a request.
 func secretsOf(before, after http.Header) secrets {
 	var s secrets
 	for name, values := range after {
@@ -39,8 +39,8 @@ func secretsOf(before, after http.Header) secrets {
 	return s
 }
 
-// partsOf are the value of a header and the parts of it that a server may
-// repeat: its words, or what is secret in OAuth's and Basic's.
+// partsOf returns the value of a header and the parts of it that a server may repeat: its words,
+// or the secret parts of OAuth and Basic.
 func partsOf(v string) []string {
 	all := []string{v}
 	scheme, rest, _ := strings.Cut(v, " ")
@@ -49,7 +49,7 @@ func partsOf(v string) []string {
 		for p := range strings.SplitSeq(rest, ",") {
 			name, value, _ := strings.Cut(p, "=")
 			if name != "oauth_consumer_key" && name != "oauth_signature" {
-				continue // the other ones tell why a signature was refused
+				continue // the others explain why a signature was refused
 			}
 			value = strings.Trim(value, `"`)
 			plain, _ := url.PathUnescape(value)
@@ -67,10 +67,10 @@ func partsOf(v string) []string {
 
 const redacted = "[redacted]"
 
-// Spellings are the ways in which an answer, or the text of an error, may repeat a
-// secret: as it is, in base64, percent-encoded, as a text of XML, HTML, JSON or Go,
-// and these inside such a text again. The longest come first. A secret of fewer than
-// eight bytes is only itself, since its encodings could be any word's.
+// Spellings returns the forms in which an answer or an error may repeat a secret, longest first:
+// itself, in base64, percent-encoded, escaped for XML, HTML, JSON or Go, and these escaped once
+// more. A secret of fewer than eight bytes has no other forms, because they could be ordinary
+// words.
 func Spellings(secret string) []string {
 	if len(secret) < shortest {
 		return []string{secret}
@@ -94,7 +94,7 @@ func Spellings(secret string) []string {
 
 var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-// quoted are the texts of XML, HTML, Go and JSON that stand for s.
+// quoted returns s escaped for XML, HTML, Go and JSON.
 func quoted(s string) []string {
 	all := []string{xmlText.Replace(s), html.EscapeString(s), strings.TrimSuffix(strings.TrimPrefix(strconv.Quote(s), `"`), `"`)}
 	for _, escapeHTML := range []bool{false, true} {
@@ -108,12 +108,12 @@ func quoted(s string) []string {
 	return all
 }
 
-// scrub is for errors only: it tries every spelling of all, the longest first, so
-// that none leaves a rest of another.
+// scrub removes all spellings, the longest first, so that none leaves a part of another. It is
+// slow and meant for errors.
 func (s secrets) scrub(body []byte) []byte {
 	var all []string
 	for _, secret := range s {
-		if secret != "" { // else it is everywhere
+		if secret != "" { // it would match everywhere
 			all = append(all, Spellings(secret)...)
 		}
 	}
@@ -124,7 +124,7 @@ func (s secrets) scrub(body []byte) []byte {
 	return body
 }
 
-// clean takes the secrets out of an error, and its causes away where there are some.
+// clean returns err without the secrets that it quotes, and in that case without causes.
 func (s secrets) clean(err error) error {
 	if err == nil {
 		return nil

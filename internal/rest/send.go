@@ -15,20 +15,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
-// Response is a good answer. Close the Body.
+// Response is an accepted answer. The caller closes the Body.
 type Response struct {
 	Status int
 	Header http.Header
-	Body   io.ReadCloser // limited to MaxBody; reading past it is an *Error, not EOF
+	Body   io.ReadCloser // at most MaxBody bytes; reading past that is an *Error, not EOF
 
-	secrets secrets // of the request, to keep out of later errors
+	secrets secrets // of the request, to remove from later errors
 	failed  func(error) *Error
 }
 
-// Scrub takes out of some of the body what a server repeats of the credentials.
+// Scrub removes the credentials that a server repeats from a part of the body.
 func (r *Response) Scrub(some []byte) []byte { return r.secrets.scrub(some) }
 
-// ScrubHeader is a header of the answer without what it repeats of the credentials.
+// ScrubHeader returns a header of the answer without the credentials that it repeats.
 func (r *Response) ScrubHeader(name string) string {
 	return string(r.secrets.scrub([]byte(r.Header.Get(name))))
 }
@@ -43,13 +43,13 @@ func (r *Response) CleanTexts(texts []string) {
 	}
 }
 
-// Failed makes the error of a good answer whose body is not: err says why.
+// Failed returns the error of an answer with an accepted status and a bad body; err says why.
 func (r *Response) Failed(err error) *Error {
 	return r.failed(err)
 }
 
-// Do sends a request. Every error is an *Error. A read that breaks off while the
-// body is read is not begun again; with [Client.JSON] it is.
+// Do sends a request. Every error is an *Error. Unlike [Client.JSON], it does not retry a read
+// whose body is truncated.
 func (c *Client) Do(ctx context.Context, req Request) (*Response, error) {
 	resp, err := c.run(ctx, &req, false)
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *Client) Do(ctx context.Context, req Request) (*Response, error) {
 	return resp, nil
 }
 
-// run tries until there is a good answer, or an error that stays.
+// run tries until there is an accepted answer or a permanent error.
 func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, *Error) {
 	u, err := c.target(req)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 		if t.refused(e) && !renewed {
 			renewed = true
 			if c.renew(ctx, t.sent) && req.Safety == Read {
-				tries++ // the refusal was no fault of the network's
+				tries++ // a refusal does not count as a try
 				continue
 			}
 		}
@@ -104,10 +104,10 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 	}
 }
 
-// mostStale bounds how often in a row a call may meet a connection that the server has closed.
+// mostStale limits how often a call may hit a connection that the server has closed.
 const mostStale = 3
 
-// renew takes no longer than a try: who renews holds up all others.
+// renew renews the credentials within the timeout of a try, because other calls wait for it.
 func (c *Client) renew(ctx context.Context, refused *http.Request) bool {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
@@ -124,10 +124,10 @@ type try struct {
 	sent      *http.Request // nil when it could not be made
 	secrets   secrets
 	retryable bool
-	stale     bool // the server had closed the connection before anything was written to it
+	stale     bool // the server closed the connection before anything was written to it
 }
 
-// refused reports whether the credentials of this try were.
+// refused reports whether the server refused the credentials of this try.
 func (t *try) refused(e *Error) bool {
 	return t.c.cfg.Auth != nil && !t.req.NoAuth && t.sent != nil &&
 		(e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
@@ -160,15 +160,15 @@ func (t *try) send(parent context.Context, whole bool) (*Response, *Error) {
 	return resp, nil
 }
 
-// request makes the request, with credentials, and waits for its turn. The wait has no
-// timeout of its own: at a low rate it may be longer than a try may take.
+// request returns the request, with credentials, after waiting for the rate limit. The wait has
+// no timeout: at a low rate it may take longer than a try.
 func (t *try) request(ctx context.Context) (*http.Request, error) {
 	r, err := t.c.prepare(ctx, t.req, t.url)
 	if err == nil {
 		err = t.authorize(ctx, r)
 	}
 	if err == nil {
-		err = ratelimit.Wait(ctx) // after a sign-in, which takes time and a turn of its own
+		err = ratelimit.Wait(ctx) // after a sign-in, which waits separately
 	}
 	if err == nil {
 		err = checkHeader(r.Header)
@@ -213,7 +213,7 @@ func (t *try) exchange(parent, ctx context.Context, cancel context.CancelFunc, r
 	}}, nil
 }
 
-// authorize takes no longer than a try.
+// authorize adds credentials within the timeout of a try.
 func (t *try) authorize(ctx context.Context, r *http.Request) error {
 	t.secrets = t.req.Secrets
 	if t.c.cfg.Auth == nil || t.req.NoAuth {
@@ -227,7 +227,7 @@ func (t *try) authorize(ctx context.Context, r *http.Request) error {
 	return err
 }
 
-// why makes plain which clock ended a try: the caller's or its own.
+// why adds whether the context of the caller or the timeout ended a try.
 func (t *try) why(parent, ctx context.Context, err error) error {
 	switch {
 	case parent.Err() != nil && !errors.Is(err, parent.Err()):
@@ -245,7 +245,7 @@ func (t *try) failed(err error) *Error {
 	}
 }
 
-// notGood turns an answer with another status than asked for into an error.
+// notGood returns the error of an answer with a status that is not accepted.
 func (t *try) notGood(answer *http.Response) *Error {
 	defer func() { _ = answer.Body.Close() }()
 	e := t.failed(nil)
@@ -277,8 +277,7 @@ func redirected(answer *http.Response) error {
 	return fmt.Errorf("redirected to %s://%s: redirects are not followed, set the base URL to where the API is", to.Scheme, to.Host)
 }
 
-// readWhole replaces the body by its content, within the try: a body that breaks
-// off counts as a try that failed.
+// readWhole replaces the body by its content, so that a truncated body counts as a failed try.
 func (t *try) readWhole(resp *Response) *Error {
 	content, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()

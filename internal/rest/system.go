@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// System names the system that the client calls: kind, then the base URL in normal
-// form with path, an extra path below it, appended. Scheme and host are in lower case,
-// and there is no default port and no trailing slash.
+// System identifies the system that the client calls: kind and the normalized base URL followed
+// by path. Scheme and host are in lower case, without default port and trailing slash.
 func (c *Client) System(kind, path string) string {
 	u, err := url.Parse(c.base)
 	if err != nil { // New has checked it

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// SetTLS sets the TLS settings, once.
+// SetTLS sets the TLS settings. It returns an error if they are set already.
 func (c *Config) SetTLS(settings *tls.Config) error {
 	switch {
 	case settings == nil:
@@ -26,9 +26,8 @@ func (c *Config) SetTLS(settings *tls.Config) error {
 	return nil
 }
 
-// LoadTLS sets them from PEM files: of a client certificate, its key, and the
-// authorities that servers are trusted by. "" and "" send no certificate, "" as the
-// last trusts the system's authorities.
+// LoadTLS sets the TLS settings from PEM files: a client certificate, its key, and the
+// authorities to trust. Empty names mean no certificate, or the system's authorities.
 func (c *Config) LoadTLS(certFile, keyFile, caFile string) error {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
@@ -74,8 +73,8 @@ func loadPair(certFile, keyFile string) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// loadAuthorities is stricter than x509.CertPool.AppendCertsFromPEM, which drops
-// silently what it cannot read.
+// loadAuthorities reads certificates. Unlike x509.CertPool.AppendCertsFromPEM it does not skip
+// what it cannot read.
 func loadAuthorities(file string) (*x509.CertPool, error) {
 	content, err := os.ReadFile(file) // #nosec G304 -- the caller names the file
 	if err != nil {
@@ -104,7 +103,7 @@ func loadAuthorities(file string) (*x509.CertPool, error) {
 	}
 }
 
-// checkStrength rejects a transport whose TLS does not protect credentials. What is not a
+// checkStrength rejects a transport whose TLS does not protect credentials. Other types than
 // *http.Transport cannot be checked.
 func checkStrength(t http.RoundTripper) error {
 	transport, ok := t.(*http.Transport)
@@ -115,7 +114,7 @@ func checkStrength(t http.RoundTripper) error {
 	tooOld := func(version uint16) bool { return version != 0 && version < tls.VersionTLS12 }
 	switch {
 	case settings.InsecureSkipVerify:
-		return errors.New("InsecureSkipVerify would send the credentials to anybody: " +
+		return errors.New("InsecureSkipVerify would send the credentials to any server: " +
 			"trust the server's authority by RootCAs instead, or allow it (WithInsecureTLS)")
 	case tooOld(settings.MinVersion) || tooOld(settings.MaxVersion):
 		return errors.New("TLS below 1.2 can be broken: leave MinVersion and MaxVersion at 0, or allow it (WithInsecureTLS)")
@@ -124,7 +123,7 @@ func checkStrength(t http.RoundTripper) error {
 	}
 }
 
-// checkTLS rejects settings that would do nothing.
+// checkTLS rejects settings that would have no effect.
 func checkTLS(cfg Config) error {
 	switch {
 	case cfg.TLS == nil:
@@ -138,18 +137,18 @@ func checkTLS(cfg Config) error {
 	}
 }
 
-// trustError is a failed handshake: one side does not accept the other's
-// certificate. Another try would fail alike.
+// trustError is a handshake that failed because one side rejected the other's certificate. It is
+// permanent.
 type trustError struct {
 	err    error
 	advice string
-	remote bool // it is the server that does not accept ours
+	remote bool // the server rejected the client
 }
 
 func (e *trustError) Error() string { return e.err.Error() + ": " + e.advice }
 func (e *trustError) Unwrap() error { return e.err }
 
-// explainTrust adds what to do, where trust is what a call failed for.
+// explainTrust adds advice to the error of a certificate.
 func explainTrust(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && slices.Contains(refusals, op.Err.Error()) {
 		return &trustError{err, "the server seems to want a client certificate that it trusts: set one, or another one, in the TLS settings", true}
@@ -167,9 +166,8 @@ func explainTrust(err error) error {
 	return &trustError{err, advice, false}
 }
 
-// refusals are the alerts with which a server turns down a client's certificate;
-// a handshake failure is what TLS 1.2 says when there is none. crypto/tls does not
-// export their type.
+// refusals are the alerts with which a server rejects a client's certificate. TLS 1.2 uses
+// "handshake failure" if there is none. crypto/tls does not export their type.
 var refusals = []string{
 	"tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate", "tls: expired certificate",
 	"tls: unknown certificate", "tls: unknown certificate authority", "tls: certificate required", "tls: handshake failure",

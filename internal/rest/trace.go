@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// errReplay is the error of a try that a layer below tried to send again.
+// errReplay is the error of a try that net/http or a transport tried to send again.
 var errReplay = errors.New("the connection ended before an answer came; the request was not sent again")
 
-// wire observes the connections of one try. It reports whether a byte of the request
-// may have reached a server, and stops a layer below from sending the request a second
-// time: net/http does that on its own when a connection or a stream ends
-// (golang/go#47635), which would bypass the tries, the rate limit and Retry-After.
+// wire observes the connections of one try. It reports whether a byte of the request may have
+// reached a server, and prevents lower layers from sending the request a second time: net/http
+// does so when a connection or a stream ends (golang/go#47635), which would bypass MaxTries,
+// the rate limit and Retry-After.
 type wire struct {
 	host string // of the request
 	push bool   // the request must not be sent twice
 	stop context.CancelCauseFunc
 
 	mu         sync.Mutex
-	asked      bool // for a connection
+	asked      bool // a connection was requested
 	connected  bool
 	reused     bool         // the connection has served before
 	conn       *countedConn // nil: not one of ours
-	start      int64        // what had been written to conn before
-	overhead   int64        // what may be written to conn besides the request
+	start      int64        // bytes written to conn before
+	overhead   int64        // bytes that may be written to conn besides the request
 	touched    bool         // a header was handed to the connection
-	ours       bool         // with the host of the request, so it was not a wrapper's call for a token
-	sentBefore bool         // touched on an earlier connection of this try
-	replayed   bool         // stopped
+	ours       bool         // with the host of the request: not a wrapper's request for a token
+	sentBefore bool         // an earlier connection of this try took some of the request
+	replayed   bool         // a second sending was stopped
 }
 
 func (w *wire) watch(ctx context.Context) context.Context {
@@ -60,8 +60,8 @@ func (w *wire) gotConn(c httptrace.GotConnInfo) {
 		if w.ours {
 			w.replayed = true
 			w.stop(errReplay)
-			// HTTP/2 looks at the context before it writes. HTTP/1.1 does not, but
-			// its connection carries no other request.
+			// HTTP/2 checks the context before it writes. HTTP/1.1 does not, but its
+			// connection carries no other request.
 			if c.Conn != nil && !isHTTP2(c.Conn) {
 				_ = c.Conn.Close()
 			}
@@ -97,22 +97,22 @@ func (w *wire) wroteField(name string, values []string) {
 	}
 }
 
-// plainHost reports whether a host is written as it is: net/http changes names
-// outside ASCII and zones.
+// plainHost reports whether net/http sends a host unchanged: it converts non-ASCII names and
+// removes zones.
 func plainHost(host string) bool {
 	return !strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 || r == '%' })
 }
 
-// settle is how long a push waits on a connection that has served before. A server that
-// closes connections after an answer has done so by then, as a rule.
+// settle is how long a push waits on a reused connection. A server that closes connections
+// after an answer has usually done so by then.
 const settle = 3 * time.Millisecond
 
-// closingAlert is more than the alert with which TLS ends a connection, and less than any
-// request of HTTP/1.1.
+// closingAlert is a number of bytes above that of the alert that ends a TLS connection, and
+// below that of any HTTP/1.1 request.
 const closingAlert = 64
 
-// unwritten reports whether it is certain that the connection at hand has taken
-// nothing of the request. With HTTP/1.1 headers may be handed over and not be written.
+// unwritten reports whether certainly nothing of the request was written to the current
+// connection. With HTTP/1.1, headers may be buffered and not written.
 func (w *wire) unwritten() bool {
 	if w.conn == nil {
 		return false
@@ -120,41 +120,41 @@ func (w *wire) unwritten() bool {
 	return !w.touched || w.conn.written.Load()-w.start <= w.overhead
 }
 
-// stopped reports whether the try was ended because something sent it again.
+// stopped reports whether a second sending was stopped.
 func (w *wire) stopped() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.replayed
 }
 
-// stale reports whether a connection that had served before took nothing of the
-// request: the server had closed it in between.
+// stale reports whether a reused connection took nothing of the request, because the server had
+// closed it.
 func (w *wire) stale(ctx context.Context) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.connected && w.reused && w.nothingTaken(ctx)
 }
 
-// nothingTaken reports whether no connection of the try took any of the request. After
-// the context has ended, a stream of HTTP/2 may still be writing.
+// nothingTaken reports whether no connection took anything of the request. It is false after the
+// context has ended, because an HTTP/2 stream may still be writing.
 func (w *wire) nothingTaken(ctx context.Context) bool {
 	return ctx.Err() == nil && !w.sentBefore && w.unwritten()
 }
 
-// untouched reports whether it is certain that nothing was sent. A transport
-// that does not report to httptrace (a mock, a wrapper that drops the context)
-// proves nothing by its silence: then only a failed dial or name look-up counts.
+// untouched reports whether certainly nothing was sent. If a transport does not report to
+// httptrace (a mock, a wrapper that drops the context), only a failed dial or name look-up
+// proves that.
 //
-// With TLS 1.3, a server refuses a client's certificate when the request may
-// have been written already. It cannot have read it, since it checks certificates
-// first; but that holds on a new connection only.
+// With TLS 1.3, the request may have been written when a server rejects the client's
+// certificate. On a new connection the server cannot have read it, because it checks
+// certificates first.
 func (w *wire) untouched(ctx context.Context, err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	trust, distrust := errors.AsType[*trustError](err)
 	if distrust && !trust.remote {
-		// This side ended the handshake, and sends nothing before its end. An earlier
-		// connection of this try may have taken the request, though.
+		// The client ended the handshake, before which it sends nothing. But an earlier
+		// connection of this try may have taken the request.
 		return !w.sentBefore && (!w.touched || w.unwritten())
 	}
 	if w.connected {

@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// pushIdle is how long a connection for pushes waits for its next request. Servers
-// that close idle connections early do so after 5 s (Apache, Node.js); one that is
-// about to close proves nothing about a push that was written to it.
+// pushIdle is how long a connection for pushes may be idle. Servers that close idle connections
+// early do so after 5 s (Apache, Node.js); if a server closes a connection during a push, it is
+// unknown whether it read the push.
 const pushIdle = 2 * time.Second
 
-// readIdle is the same for all other calls, as in net/http. It is always set because
-// nobody can close the idle connections of a copied transport.
+// readIdle is how long other connections may be idle, as in net/http. It is always set because
+// users cannot close the idle connections of a copied transport.
 const readIdle = 90 * time.Second
 
-// httpClient copies the user's client and its transport, because it changes them and the
-// user must not change them after they were checked. idle bounds how long its connections stay
-// open without a request. The client's Timeout is part of [Config.Timeout]: if it ended a
-// try, that would look as if the request had failed before it was written.
+// httpClient returns a copy of the user's client and its transport, because they are modified
+// and must not change after they were checked. idle limits how long connections may be idle. The
+// client's Timeout is moved to [Config.Timeout]: if it ended a try, the request would seem to
+// have failed before it was written.
 func httpClient(given *http.Client, settings *tls.Config, idle time.Duration) *http.Client {
 	c := &http.Client{}
 	if given != nil {
@@ -40,8 +40,8 @@ func httpClient(given *http.Client, settings *tls.Config, idle time.Duration) *h
 	return c
 }
 
-// baseTransport is a copy of the user's transport, or else of the one that net/http has
-// by default. What is not a *http.Transport cannot be copied.
+// baseTransport returns a copy of the user's transport or of http.DefaultTransport. Other types
+// than *http.Transport cannot be copied.
 func baseTransport(given *http.Client, settings *tls.Config) http.RoundTripper {
 	if given != nil && given.Transport != nil {
 		if t, ok := given.Transport.(*http.Transport); ok {
@@ -65,7 +65,7 @@ func baseTransport(given *http.Client, settings *tls.Config) http.RoundTripper {
 	return t
 }
 
-// clone copies a transport. Clone alone would lose HTTP/2 once the copy has a dialer.
+// clone copies a transport and keeps HTTP/2, which Transport.Clone loses if the copy gets a dialer.
 func clone(t *http.Transport) *http.Transport {
 	c := t.Clone()
 	if _, ok := t.TLSNextProto["h2"]; ok && c.TLSNextProto == nil && c.Protocols == nil {
@@ -74,7 +74,7 @@ func clone(t *http.Transport) *http.Transport {
 	return c
 }
 
-// countedConn is a connection that counts what was written to it and reports its end.
+// countedConn is a connection that counts written bytes and reports its end.
 type countedConn struct {
 	net.Conn
 	written atomic.Int64
@@ -88,7 +88,7 @@ func newCountedConn(conn net.Conn) *countedConn {
 	return c
 }
 
-// Read notes the end.
+// Read also records the end.
 func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
@@ -97,20 +97,20 @@ func (c *countedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write counts what was written, which may be less than p.
+// Write also counts the written bytes.
 func (c *countedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
 	return n, err
 }
 
-// Close ends it.
+// Close also records the end.
 func (c *countedConn) Close() error {
 	c.end()
 	return c.Conn.Close()
 }
 
-// endsWithin waits for the end.
+// endsWithin reports whether the connection ends within d.
 func (c *countedConn) endsWithin(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -122,8 +122,8 @@ func (c *countedConn) endsWithin(d time.Duration) bool {
 	}
 }
 
-// countBytes makes the connections of a transport count. Those of its DialTLS and
-// DialTLSContext stay as they are, because net/http expects a *tls.Conn.
+// countBytes wraps the connections of a transport in a countedConn, except those of DialTLS and
+// DialTLSContext, because net/http expects a *tls.Conn from them.
 func countBytes(t *http.Transport) {
 	dial := t.DialContext
 	if old := t.Dial; dial == nil && old != nil { //nolint:staticcheck // the user may have set it
@@ -141,7 +141,7 @@ func countBytes(t *http.Transport) {
 	}
 }
 
-// counted finds the counting connection under layers of TLS; nil if there is none.
+// counted returns the countedConn below layers of TLS, or nil.
 func counted(conn net.Conn) (found *countedConn, secure bool) {
 	for {
 		if c, ok := conn.(*countedConn); ok {

@@ -1,8 +1,7 @@
 // Package rql builds and parses RQL, the query language of CloudBlue's APIs.
 //
-// Three dialects differ in how a value is written, not in structure:
-// [APS] (Commerce), [Connect], and [Text], the form in which this library shows
-// filters to people and reads them back.
+// Three dialects differ in how values are written, not in structure: [APS] (Commerce), [Connect],
+// and [Text], the form of filters for users.
 //
 //	q, err := rql.Format(rql.APS, ",",
 //		rql.Call("in", rql.Val("status"), rql.Vals("PF", "LO")),
@@ -16,9 +15,7 @@
 //
 //	terms, err := rql.Parse(rql.Text, `like(reason,"*timed out*"),ge(placed,2026-11-01)`)
 //
-// [Format] and [Parse] are each other's inverse: what Format writes, Parse reads
-// as the same expressions. Both refuse what the servers refuse (a bad property
-// name, an empty list, and and or of too few terms) with an error of one line;
-// those of Parse name the byte offset. Nothing here keeps state, so everything
-// may be used concurrently.
+// [Parse] returns the expressions that [Format] wrote. Both reject what servers reject: a bad
+// property name, an empty list, "and" and "or" with too few terms. Errors of Parse name the byte
+// offset. There is no state, so all functions are safe for concurrent use.
 package rql

@@ -6,13 +6,12 @@ import (
 	"slices"
 )
 
-// Dialect tells how values are written and which short forms are read.
+// Dialect defines how values are written and which short forms are parsed.
 type Dialect int
 
 const (
-	// Text is for people: values are quoted where needed, and a double quote
-	// inside quotes is doubled, so every value can be written. Blanks between
-	// tokens are read over.
+	// Text is for users: values are quoted if needed, and a double quote inside quotes is
+	// doubled, so that every value can be written. Spaces between tokens are ignored.
 	Text Dialect = iota
 	// Connect quotes values; a value with both kinds of quotes cannot be written
 	// (connect/WIRE.md#3). The query as a whole is percent-encoded once more, by [Escape]; undo
@@ -23,7 +22,7 @@ const (
 	APS
 )
 
-// String names the dialect in errors.
+// String returns the name of the dialect.
 func (d Dialect) String() string {
 	switch d {
 	case Text:
@@ -37,8 +36,8 @@ func (d Dialect) String() string {
 	}
 }
 
-// Bounds of what is written and read. They are far above what a server takes,
-// and keep a hostile query from exhausting stack or memory.
+// Limits of queries. They are far above those of servers, and prevent a hostile query from
+// exhausting stack or memory.
 const (
 	maxDepth = 64
 	maxSize  = 16 << 20
@@ -63,16 +62,16 @@ type Arg struct {
 	List  []string // not nil (perhaps empty) for a list
 }
 
-// Call makes an expression.
+// Call returns the expression op(args, …).
 func Call(op string, args ...Arg) Expr { return Expr{Op: op, Args: args} }
 
-// Val is a value as an argument.
+// Val returns a value as an argument.
 func Val(s string) Arg { return Arg{Value: s} }
 
-// Vals is a list as an argument.
+// Vals returns a list as an argument.
 func Vals(s ...string) Arg { return Arg{List: append([]string{}, s...)} }
 
-// Sub is an expression as an argument.
+// Sub returns an expression as an argument.
 func Sub(e Expr) Arg { return Arg{Expr: &e} }
 
 func isConstant(s string) bool { return s == "null()" || s == "empty()" }
@@ -128,8 +127,8 @@ func isSignedProperty(s string) bool {
 	return isProperty(s)
 }
 
-// check says what is wrong with an expression by itself, its arguments that are
-// expressions not included. top tells whether it is a term of the query.
+// check validates an expression, without nested expressions. top means that it is a term of the
+// query.
 func (e *Expr) check(d Dialect, top bool) error {
 	for _, a := range e.Args {
 		if a.Expr != nil && (a.Value != "" || a.List != nil) || a.List != nil && a.Value != "" {
@@ -156,7 +155,7 @@ func (e *Expr) check(d Dialect, top bool) error {
 
 func (e *Expr) checkProperty() error {
 	if len(e.Args) != 2 {
-		return fmt.Errorf("%s takes a property and what to hold it against, not %d arguments", e.Op, len(e.Args))
+		return fmt.Errorf("%s takes a property and a value or list, not %d arguments", e.Op, len(e.Args))
 	}
 	if p := e.Args[0]; p.Expr != nil || p.List != nil || !isProperty(p.Value) {
 		return fmt.Errorf("%q in %s is not a property: it must be a letter and then letters, digits, _ . or -", p.Value, e.Op)

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Format writes the terms joined by sep ("," or "&") in a dialect. For APS the
-// result is ready for URL.RawQuery; for Connect it still needs [Escape].
+// Format writes terms in a dialect, joined by sep ("," or "&"). For APS the result is ready for
+// URL.RawQuery; for Connect it must be passed to [Escape].
 //
 // In the Connect dialect the terms eq(limit,n) and eq(offset,n) are written as
-// limit=n and offset=n, as its paging reads them. An and or or of a single term
-// is an error there, not silently that term, because the server refuses it.
+// limit=n and offset=n, as its paging expects. "and" and "or" of a single term are an error
+// there, because the server rejects them.
 func Format(d Dialect, sep string, terms ...Expr) (string, error) {
 	if sep != "," && sep != "&" {
 		return "", fmt.Errorf("rql: %q does not join terms: use \",\" or \"&\"", sep)
@@ -124,8 +124,8 @@ func (w *writer) textValue(s string) {
 	w.b.WriteByte('"')
 }
 
-// isBareText is stricter than the parser: a value with a blank is quoted,
-// although "a b" is read without quotes, too.
+// isBareText reports whether a value needs no quotes. It is stricter than the parser, which
+// accepts "a b" without quotes.
 func isBareText(s string) bool {
 	if s == "" {
 		return false
@@ -174,8 +174,8 @@ func (w *writer) apsValue(s string) error {
 		return errors.New("the APS dialect cannot write an empty value: use empty()")
 	}
 	for i := range len(s) {
-		// The plus sign is encoded, too: a server that reads the query as a form
-		// would take it for a blank.
+		// A plus is encoded too, because a server that parses the query as a form
+		// reads it as a space.
 		if isUnreserved(s[i]) || s[i] == '*' || s[i] == ':' || s[i] == '/' {
 			w.b.WriteByte(s[i])
 			continue

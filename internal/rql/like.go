@@ -6,18 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// Like reports whether s matches a pattern, in which * stands for any text, \*
-// for a star and \\ for a backslash; a backslash before anything else stands for
-// itself. Case counts. It takes at most time proportional to the product of the
-// lengths, and allocates nothing.
+// Like reports whether s matches a pattern, in which * stands for any text, \* for a star and \\
+// for a backslash; a backslash before any other character stands for itself. It is case
+// sensitive, takes at most time proportional to the product of the lengths, and does not
+// allocate.
 func Like(pattern, s string) bool { return match(pattern, s, false) }
 
-// ILike is [Like] without regard to case: of ASCII letters among themselves, and
-// of other letters by their lower case forms.
+// ILike is [Like], but ignores case. Letters outside ASCII are compared by their lower case.
 func ILike(pattern, s string) bool { return match(pattern, s, true) }
 
-// match walks the pattern once and goes back only to the last star: text that an
-// earlier star would take can always be taken by the last one instead.
+// match scans the pattern once and backtracks only to the last star, because the last star can
+// match any text that an earlier one would.
 func match(p, s string, fold bool) bool {
 	i, j := 0, 0
 	star, from := -1, 0
@@ -47,8 +46,8 @@ func match(p, s string, fold bool) bool {
 	return strings.Trim(p[i:], "*") == ""
 }
 
-// step matches one character of the pattern, which is not a star, with the start
-// of s. It returns how many bytes each side takes, 0 for no match.
+// step matches one character of the pattern, which is not a star, with the start of s. It returns
+// the bytes matched on each side, or 0.
 func step(p, s string, fold bool) (pn, sn int) {
 	if p == "" {
 		return 0, 0
@@ -79,12 +78,12 @@ func lower(c byte) byte {
 	return c
 }
 
-// skip finds where the text after a star can begin: most of a long message is
-// passed over by looking for that one character.
+// skip finds where the text after a star can begin by searching for its first character, which
+// skips most of a long message.
 type skip struct {
 	a, b         byte // the character, in both cases
 	on           bool
-	nextA, nextB int // where they were found last; len(s) for nowhere
+	nextA, nextB int // where they were last found; len(s) if nowhere
 }
 
 func newSkip(p string, fold bool) skip {

@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// Parse reads the top-level terms of a query; none when it is empty. Errors name
-// the byte offset and what was expected there.
+// Parse returns the top-level terms of a query; none if it is empty. Errors name the byte offset
+// and what was expected there.
 //
 // Short forms become calls: p=v is eq(p,v), p=ge=v is ge(p,v); terms joined by &
 // or "," at the top are separate terms; (a|b) and (a;b) are or(a,b), (a&b) is
-// and(a,b). In this way limit=10&offset=20 comes out as eq(limit,10) and
-// eq(offset,20). As on the server, an or by | must be in brackets.
+// and(a,b). So limit=10&offset=20 becomes eq(limit,10) and eq(offset,20). As on the server, an
+// "or" with | must be in brackets.
 //
 // A query for Connect must be unescaped first (url.PathUnescape); one for APS
 // must not, since its values are decoded only after its structure is read.
@@ -56,8 +56,8 @@ type parser struct {
 	pos     int
 }
 
-// term reads a call, a short form, or a group, and the blanks after it. The
-// result is not checked yet: whether it may stand here is for the caller to say.
+// term parses a call, a short form or a group, and the spaces after it. The caller validates the
+// result.
 func (p *parser) term(depth int) (Expr, error) {
 	if depth > maxDepth {
 		return Expr{}, p.errorAt(p.pos, fmt.Sprintf("more than %d levels deep", maxDepth))
@@ -128,7 +128,7 @@ func (p *parser) group(depth int) (Expr, error) {
 	return joined, nil
 }
 
-// short reads what follows "p=".
+// short parses the rest of a short form after "p=".
 func (p *parser) short(property string) (Expr, error) {
 	p.blanks()
 	op, start := "eq", p.pos
@@ -192,8 +192,7 @@ func (p *parser) arg(op string, depth int) (Arg, error) {
 	}
 }
 
-// atCall reports whether a name with an opening bracket follows that is not one
-// of the constants.
+// atCall reports whether a call follows: a name and an opening bracket, but not a constant.
 func (p *parser) atCall() bool {
 	start := p.pos
 	name := p.name()
@@ -302,7 +301,7 @@ func (p *parser) connectValue() (string, error) {
 	return p.in[start:p.pos], nil
 }
 
-// isConnectRune tells what lib-rql reads without quotes (connect/WIRE.md#3).
+// isConnectRune reports whether lib-rql accepts a character without quotes (connect/WIRE.md#3).
 func isConnectRune(r rune, size int, first bool) bool {
 	switch {
 	case r == utf8.RuneError && size <= 1:
@@ -333,7 +332,7 @@ func (p *parser) apsValue() (string, error) {
 	return v, nil
 }
 
-// name reads [A-Za-z][\w.-]*, which may be empty.
+// name parses [A-Za-z][\w.-]*, or nothing.
 func (p *parser) name() string {
 	start := p.pos
 	if !isLetter(p.peek()) {
@@ -347,14 +346,14 @@ func (p *parser) name() string {
 
 const blanks = " \t\r\n"
 
-// blanks skips blanks, where people write: in text.
+// blanks skips spaces in the Text dialect.
 func (p *parser) blanks() {
 	for p.dialect == Text && p.pos < len(p.in) && strings.IndexByte(blanks, p.in[p.pos]) >= 0 {
 		p.pos++
 	}
 }
 
-// peek returns the next byte, 0 at the end.
+// peek returns the next byte, or 0 at the end.
 func (p *parser) peek() byte {
 	if p.pos == len(p.in) {
 		return 0
