@@ -116,7 +116,7 @@ func TestLoadViewsErrors(t *testing.T) {
 		{"the same name twice", `{"views":[{"name":"a","statuses":["PF"]},{"name":"a","statuses":["PF"]}]}`, `line 1: views[1].name: "a" is the name of views[0] too`},
 		{"a missing end", `{"views":[{"name":"a","statuses":["PF"]}]`, "line 1, column 41: is not JSON: unexpected end of JSON input"},
 		{"something after the end", `{"views":[{"name":"a","statuses":["PF"]}]} {}`, "line 1, column 44: is not JSON: invalid character '{' after top-level value"},
-		{"too much", strings.Repeat(" ", 1<<20) + "{}", "is larger than the limit of 1048576 bytes"},
+		{"too much", strings.Repeat(" ", 1<<20) + "{}", "is larger than the limit of 1048576 bytes: split it"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -75,7 +75,7 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 		"a null condition":    {with(`"reason":"*x*"`, `"types":null,"reason":"*x*"`), `line 1: rules[1].types: must be a list in square brackets, is null`},
 		"a key twice":         {with(`"why":"y"`, `"why":"y","why":"z"`), `line 1: rules[1]: the key "why" is there twice: remove one`},
 		"a line of its own":   {"{\"rules\":[\n{\"id\":\"a\",\"why\":\"y\"},\n{\"id\":\"a\"}]}", `line 2: rules[0].action: is missing`},
-		"too much of it":      {strings.Repeat(" ", 9<<20), `is larger than the limit of 8388608 bytes`},
+		"too much of it":      {strings.Repeat(" ", 9<<20), `is larger than the limit of 8388608 bytes: split it`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -171,7 +171,7 @@ func TestLoadCalendarRejects(t *testing.T) {
 func TestLoadCalendarRejectsEndlessFile(t *testing.T) {
 	t.Parallel()
 	_, err := maintenance.LoadCalendar(endless{})
-	require.EqualError(t, err, "connect: windows: is larger than the limit of 33554432 bytes")
+	require.EqualError(t, err, "connect: windows: is larger than the limit of 33554432 bytes: split it")
 }
 
 type endless struct{}

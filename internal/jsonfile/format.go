@@ -110,7 +110,7 @@ func (f Format[T]) encode(v T) ([]byte, error) {
 }
 
 func (f Format[T]) tooLarge() error {
-	return fmt.Errorf("is larger than the limit of %d bytes", f.MaxBytes)
+	return fmt.Errorf("is larger than the limit of %d bytes: split it", f.MaxBytes)
 }
 
 func (f Format[T]) read(r io.Reader) (v T, err error) {

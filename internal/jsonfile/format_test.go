@@ -119,7 +119,7 @@ func TestFormatReadNamesTheProblemAndItsPlace(t *testing.T) {
 		{"no JSON", "{\n \"items\": [,", "line 2, column 12: is not JSON: invalid character ',' looking for beginning of value"},
 		{"two values", "{}\n{}", "line 2, column 1: is not JSON: invalid character '{' after top-level value"},
 		{"a cut file", "{\n\"items\": [", "line 2, column 10: is not JSON: unexpected end of JSON input"},
-		{"too much", strings.Repeat(" ", 1001), "is larger than the limit of 1000 bytes"},
+		{"too much", strings.Repeat(" ", 1001), "is larger than the limit of 1000 bytes: split it"},
 		{"another top level", "[]", "line 1: the top level: must be an object in braces, is []"},
 		{"null at the top level", "null", "line 1: the top level: must be an object in braces, is null"},
 		{"an unknown key", "{\n\"items\": [{\"name\":\"a\"},\n{\"nam\":\"b\"}]}",
@@ -196,8 +196,8 @@ func TestFormatWriteWritesNothingThatItWouldNotRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.json")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
 	for want, bad := range map[string]shop{
-		"shop: items[0]: has no name":                  {Items: []item{{}}},
-		"shop: is larger than the limit of 1000 bytes": {address: address{City: strings.Repeat("x", 1000)}},
+		"shop: items[0]: has no name":                            {Items: []item{{}}},
+		"shop: is larger than the limit of 1000 bytes: split it": {address: address{City: strings.Repeat("x", 1000)}},
 	} {
 		var b bytes.Buffer
 		require.EqualError(t, shops.Write(&b, bad), want)
