@@ -443,7 +443,7 @@ func (w *Walk) finish(end, total int) {
 const maxMissing = 2
 
 // Err reports that the walk gets nowhere. Stepping back and reading pages again is
-// bounded by twice the number of pages. A server that gives the same row another id in
+// bounded by ten times the number of pages, which shuffled ties may need. A server that gives the same row another id in
 // each answer brings something new forever, so all pages are bounded too, by those that
 // went further along the list.
 func (w *Walk) Err() error {
@@ -454,11 +454,11 @@ func (w *Walk) Err() error {
 	case w.missing > maxMissing:
 		return fmt.Errorf("the list is not complete: the server says that it has %d rows, and shows %d of them; "+
 			"ask for less, for example a shorter period", w.claimed, len(w.seen))
-	case w.asked > 50+20*w.further:
+	case w.asked > 50+30*w.further:
 		return fmt.Errorf("the list does not hold still: %d pages were read to go through %d rows; "+
 			"try when less changes, or ask for less (a server that gives a row another id each time looks the same)",
 			w.asked, w.reach)
-	case w.idle > 20+4*w.pages:
+	case w.idle > 20+10*w.pages:
 		return fmt.Errorf("the list does not hold still: the last %d pages brought nothing new; "+
 			"try when less changes, or ask for less (a server that ignores which page is asked for, "+
 			"or orders equal rows differently each time, looks the same)", w.idle)
