@@ -8,6 +8,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // AttemptPolicy says whether an order may be pushed again whose push got no answer.
@@ -45,7 +47,7 @@ type AttemptPolicy struct {
 // The defaults of an AttemptPolicy.
 const (
 	DefaultMaxAttempts    = 1
-	DefaultAttemptSpacing = CancelSpacing
+	DefaultAttemptSpacing = rules.CancelSpacing
 )
 
 func (p AttemptPolicy) validate(bad func(string, ...any)) {
@@ -73,10 +75,10 @@ func (p AttemptPolicy) of(t commerce.OrderType, kind connect.RequestType) (most 
 	most = cmp.Or(own.Max, cmp.Or(p.Max, DefaultMaxAttempts))
 	spacing = cmp.Or(own.Spacing, cmp.Or(p.Spacing, DefaultAttemptSpacing))
 	if kind == connect.TypeCancel {
-		most = min(most, CancelLimit)
+		most = min(most, rules.CancelLimit)
 	}
 	if kind == connect.TypeCancel || kind == connect.TypeResume {
-		spacing = max(spacing, CancelSpacing)
+		spacing = max(spacing, rules.CancelSpacing)
 	}
 	return most, spacing
 }
@@ -157,7 +159,7 @@ func (x *run) objects(j *job) (why string, err error) {
 	if err != nil {
 		return "", err
 	}
-	since := j.lost.sent().Add(-ClockSkew)
+	since := j.lost.sent().Add(-failure.ClockSkew)
 	for _, k := range keys {
 		for _, n := range found[k] {
 			if made := n.Request.Created; made.After(since) {
@@ -165,11 +167,11 @@ func (x *run) objects(j *job) (why string, err error) {
 					made.UTC().Format(time.RFC3339)), nil
 			}
 		}
-		d := Decide(nil, Facts{
+		d := rules.Decide(nil, rules.Facts{
 			Order:       &commerce.Order{ID: j.entry.OrderID, Type: j.entry.Type, PlacedAt: j.entry.Before.PlacedAt},
-			Attribution: Attribution{Class: Transient}, Asked: true, Requests: found[k], Now: time.Now(),
+			Attribution: failure.Attribution{Class: failure.Transient}, Asked: true, Requests: found[k], Now: time.Now(),
 		})
-		if d.Action != Resubmit {
+		if d.Action != rules.Resubmit {
 			return fmt.Sprintf("Connect speaks against it: %s", d.Why), nil
 		}
 	}

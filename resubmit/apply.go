@@ -14,6 +14,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // ErrRunning says that the Runner is applying a plan already.
@@ -61,7 +64,7 @@ var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wa
 // are skipped as "not started". It comes with an error when the run ended early: the
 // one of ctx, of the plan or of the journal, of refused credentials, [ErrDrained],
 // [ErrCancelled], [ErrBreaker] or [ErrPatience]. It is nil only if the run could not begin.
-func (r *Runner) Apply(ctx context.Context, plan *Plan) (*Report, error) {
+func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x, err := r.begin(ctx, plan)
 	if err != nil {
 		return nil, err
@@ -110,7 +113,7 @@ func (x *run) sync() {
 	}
 }
 
-func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
+func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	if plan == nil {
 		return nil, errors.New("resubmit: Apply was given no plan; read one with OpenPlan or ReadPlan")
 	}
@@ -151,7 +154,7 @@ func (r *Runner) begin(ctx context.Context, plan *Plan) (*run, error) {
 		hands:   make(hands),
 		sweeper: sweeper{waiting: make(map[*place]struct{})},
 		groups:  make(map[groupKey]*Result),
-		again:   NewGrouper(r.cfg.Classifier, 0),
+		again:   failure.NewGrouper(r.cfg.Classifier, 0),
 		started: time.Now(),
 	}
 	x.tells = !r.cfg.DropItems || r.cfg.Observer != nil || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
@@ -186,7 +189,7 @@ func (r *Runner) claim() bool {
 
 // admit checks the plan and binds the journal to it. It reports whether the journal may
 // know of an earlier run.
-func (r *Runner) admit(plan *Plan, planned *maintenance.Calendar) (goesOn bool, err error) {
+func (r *Runner) admit(plan *plan.Plan, planned *maintenance.Calendar) (goesOn bool, err error) {
 	if err := r.tooLong(); err != nil {
 		return false, err
 	}
@@ -297,7 +300,7 @@ type run struct {
 	canary       *canary
 	forLanes     bool // orders were left out because too many wait in the lanes
 	groups       map[groupKey]*Result
-	again        *Grouper // of the orders that failed again
+	again        *failure.Grouper // of the orders that failed again
 	items        []Item
 	commerceOnly int
 	unread       int
@@ -307,7 +310,7 @@ type run struct {
 type job struct {
 	ctx   context.Context //nolint:containedctx // of the run, or of the one call that is about the order
 	left  bool            // the end of the run left it where it was
-	entry *Entry
+	entry *plan.Entry
 	item  Item
 	rec   Record
 
@@ -347,7 +350,7 @@ type job struct {
 	free bool
 }
 
-func newJob(e *Entry) *job {
+func newJob(e *plan.Entry) *job {
 	number := e.Number
 	if number == "" {
 		number = e.OrderID
@@ -367,7 +370,7 @@ func newJob(e *Entry) *job {
 // feed takes the orders of the plan in hand, as many at a time as may be. Those
 // that too many waiting ones keep out are taken when the plan is read again, so
 // that a long lane neither fills the memory nor holds up the others.
-func (x *run) feed(plan *Plan) {
+func (x *run) feed(plan *plan.Plan) {
 	taken, left, err := x.pass(plan, nil)
 	x.looked()
 	for err == nil && left.n > 0 {
@@ -387,14 +390,14 @@ func (x *run) feed(plan *Plan) {
 
 // pass reads the plan once and takes the orders at the places in only, or all of
 // them when that is nil. It returns the places of those that were left out.
-func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error) {
+func (x *run) pass(plan *plan.Plan, only *places) (taken int, left places, err error) {
 	late := newLaneSet(x.total) // lanes of which an order was left out
 	place, seen := -1, 0
 	for e, err := range plan.Entries() {
 		if err != nil {
 			return taken, left, err
 		}
-		if e.Decision.Action != Resubmit {
+		if e.Decision.Action != rules.Resubmit {
 			continue
 		}
 		if place++; only != nil {
@@ -417,7 +420,7 @@ func (x *run) pass(plan *Plan, only *places) (taken int, left places, err error)
 }
 
 // takeEntry passes over an order that has ended, and takes any other in hand.
-func (x *run) takeEntry(e *Entry, late *laneSet) (taken bool) {
+func (x *run) takeEntry(e *plan.Entry, late *laneSet) (taken bool) {
 	j := newJob(e)
 	if x.ended.n > 0 {
 		if ended, ok := x.ended.find(e); ok && x.passOver(j, ended) {

@@ -22,6 +22,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // loopback is an order system on a real socket, as fast as it can be: a push
@@ -153,7 +154,7 @@ func loopbackOrders(n int) []*shopOrder {
 }
 
 // applyAll applies a plan with all guards on, at a rate that no machine reaches.
-func applyAll(tb testing.TB, l *loopback, plan *resubmit.Plan, slots int, j resubmit.Journal) {
+func applyAll(tb testing.TB, l *loopback, plan *plan.Plan, slots int, j resubmit.Journal) {
 	r, err := resubmit.NewRunner(resubmit.Config{
 		Reader: l, Pusher: l, Journal: j, Rate: 1e6, Concurrency: slots, Verify: resubmit.Verify{First: -1}, DropItems: true,
 	})

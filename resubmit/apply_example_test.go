@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 // ownSystem is somebody's own ordering system, in which a push works at once.
@@ -35,7 +36,7 @@ func (s *ownSystem) Push(_ context.Context, id string, _ commerce.Status) error 
 
 func ExampleRunner_Apply() {
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Source: exampleOrders(), Requests: noRequests, Filter: resubmit.Everything(), Calendar: exampleCalendar(), Settle: -1,
+		Source: exampleOrders(), Requests: noRequests, Filter: filter.Everything(), Calendar: exampleCalendar(), Settle: -1,
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // bits is a Commerce that remembers of each order only whether it was pushed, so
@@ -72,11 +73,11 @@ func (s *bits) Push(_ context.Context, id string, _ commerce.Status) error {
 }
 
 // planOf writes a plan of many orders to a file.
-func (s *bits) planOf(tb testing.TB, n int) *resubmit.Plan {
+func (s *bits) planOf(tb testing.TB, n int) *plan.Plan {
 	path := filepath.Join(tb.TempDir(), fmt.Sprintf("plan-%d.jsonl", n))
 	file, err := os.Create(path)
 	require.NoError(tb, err)
-	w, err := resubmit.NewPlanWriter(file, resubmit.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()", Windows: []maintenance.Window{}})
+	w, err := plan.NewPlanWriter(file, plan.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()", Windows: []maintenance.Window{}})
 	require.NoError(tb, err)
 	for i := range n {
 		require.NoError(tb, w.Write(entryFor(&shopOrder{Order: *s.order(i)})))
@@ -84,7 +85,7 @@ func (s *bits) planOf(tb testing.TB, n int) *resubmit.Plan {
 	_, _, err = w.Close()
 	require.NoError(tb, err)
 	require.NoError(tb, file.Close())
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = plan.Close() })
 	return plan
@@ -97,7 +98,7 @@ func (forgetful) Begin(string) error                        { return nil }
 func (forgetful) Put(resubmit.Record) error                 { return nil }
 func (forgetful) Get(string) (resubmit.Record, bool, error) { return resubmit.Record{}, false, nil }
 
-func (s *bits) apply(tb testing.TB, plan *resubmit.Plan, change func(*resubmit.Config)) {
+func (s *bits) apply(tb testing.TB, plan *plan.Plan, change func(*resubmit.Config)) {
 	cfg := resubmit.Config{
 		Reader: s, Pusher: s, Journal: forgetful{}, Rate: 1e7, Concurrency: 64, Verify: resubmit.Verify{First: -1}, DropItems: true,
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // trouble is all that can go wrong in one run, drawn before it.
@@ -47,7 +49,7 @@ type limits struct {
 
 type orderTrouble struct {
 	subs   []string
-	action resubmit.Action
+	action rules.Action
 	pushes []fault
 	reads  []fault
 	fates  []fate
@@ -68,7 +70,7 @@ func genTrouble(t *rapid.T) trouble {
 	one := rapid.Custom(func(t *rapid.T) orderTrouble {
 		return orderTrouble{
 			subs:   rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 3, rapid.ID).Draw(t, "subscriptions"),
-			action: rapid.SampledFrom([]resubmit.Action{"resubmit", "resubmit", "resubmit", "hold", "quarantine"}).Draw(t, "action"),
+			action: rapid.SampledFrom([]rules.Action{"resubmit", "resubmit", "resubmit", "hold", "quarantine"}).Draw(t, "action"),
 			pushes: rapid.SliceOfN(rapid.SampledFrom([]fault{fine, lostActed, lostIgnored, conflict, limited, badToken, notSent}), 0, 5).Draw(t, "pushes"),
 			reads:  rapid.SliceOfN(rapid.SampledFrom([]fault{fine, fine, fine, broken, limited, missing}), 0, 6).Draw(t, "reads"),
 			fates:  rapid.SliceOfN(rapid.SampledFrom(fates), 0, 3).Draw(t, "fates"),
@@ -160,7 +162,7 @@ func denied(err error) bool {
 	return errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrForbidden)
 }
 
-func (s stop) apply(ctx context.Context, r *resubmit.Runner, plan *resubmit.Plan) (*resubmit.Report, error) {
+func (s stop) apply(ctx context.Context, r *resubmit.Runner, plan *plan.Plan) (*resubmit.Report, error) {
 	if s.drain {
 		drained := make(chan struct{})
 		timer := time.AfterFunc(s.after, func() { defer close(drained); r.Drain() })
@@ -206,9 +208,9 @@ func (tr trouble) checkPace(t require.TestingT, s *shop) {
 	require.LessOrEqual(t, mostInASecond(s.calls, time.Time{}, time.Now()), int(most), "I7")
 }
 
-func (tr trouble) prepare(t require.TestingT) (s *shop, plan *resubmit.Plan, marked int) {
+func (tr trouble) prepare(t require.TestingT) (s *shop, p *plan.Plan, marked int) {
 	s = newShop()
-	var entries []*resubmit.Entry
+	var entries []*plan.Entry
 	for i, ot := range tr.orders {
 		o := outageOrder(i, "")
 		o.SubscriptionIDs, o.pushFaults, o.readFaults, o.fates = ot.subs, slices.Clone(ot.pushes), slices.Clone(ot.reads), slices.Clone(ot.fates)
@@ -224,7 +226,7 @@ func (tr trouble) prepare(t require.TestingT) (s *shop, plan *resubmit.Plan, mar
 		}
 		e := entryFor(o)
 		e.Decision.Action = ot.action
-		if ot.action == resubmit.Resubmit {
+		if ot.action == rules.Resubmit {
 			marked++
 		} else {
 			e.Target = ""
@@ -250,7 +252,7 @@ func (tr trouble) check(t require.TestingT, s *shop, w maintenance.Window) {
 		_, err := fmt.Sscanf(l.id, "id-%d", &n)
 		require.NoError(t, err)
 		ot := tr.orders[n]
-		require.Equal(t, resubmit.Resubmit, ot.action, "I12: %s was not to be touched", l.id)
+		require.Equal(t, rules.Resubmit, ot.action, "I12: %s was not to be touched", l.id)
 		require.Less(t, len(lost[l.id]), tr.attempts, "I6: %s was pushed again although %d answers were lost", l.id, tr.attempts)
 		before := len(lost[l.id])
 		if before > 0 {
@@ -289,7 +291,7 @@ func (tr trouble) check(t require.TestingT, s *shop, w maintenance.Window) {
 		}
 	}
 	for i, ot := range tr.orders {
-		if ot.action != resubmit.Resubmit {
+		if ot.action != rules.Resubmit {
 			require.Zero(t, s.reads[fmt.Sprintf("id-%d", i)], "I12")
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // next says how an order goes on after an attempt.
@@ -258,7 +260,7 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	x.readAccess.succeeded()
 	j.unread = false
 	j.moved = j.moved || order.Status != j.rec.Seen
-	j.item.After = StateOf(order)
+	j.item.After = plan.StateOf(order)
 	j.rec.Seen = order.Status
 	return order, nil
 }
@@ -602,7 +604,7 @@ func (j *job) evidence(kind, said string, at time.Time) {
 	if n := len(j.item.Evidence); n > 0 && j.item.Evidence[n-1].Text == said {
 		return // it was looked at again, and is as it was
 	}
-	j.item.Evidence = append(j.item.Evidence, Evidence{Kind: kind, Text: said, At: at})
+	j.item.Evidence = append(j.item.Evidence, failure.Evidence{Kind: kind, Text: said, At: at})
 }
 
 // free reports whether the next order of a subscription may go after one that had

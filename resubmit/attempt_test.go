@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
@@ -20,7 +21,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 	tests := map[string]struct {
 		order   func(o *shopOrder)
 		config  func(c *resubmit.Config)
-		entry   func(e *resubmit.Entry)
+		entry   func(e *plan.Entry)
 		outcome resubmit.Outcome
 		why     string
 		pushes  int // that reached the server
@@ -50,18 +51,18 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		},
 		"where nothing is told and nothing was planned the user's first target is taken": {
 			order:   func(o *shopOrder) { o.silent = true },
-			entry:   func(e *resubmit.Entry) { e.Target = "" },
+			entry:   func(e *plan.Entry) { e.Target = "" },
 			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PR", "PD"} },
 			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "PR",
 		},
 		"where nothing is told, planned or set the order is left alone": {
 			order:   func(o *shopOrder) { o.silent = true },
-			entry:   func(e *resubmit.Entry) { e.Target = "" },
+			entry:   func(e *plan.Entry) { e.Target = "" },
 			outcome: resubmit.OutcomeSkipped, why: "say in Config.Targets which one",
 		},
 		"where nothing is told the next target is tried until one is accepted": {
 			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}} },
-			entry:   func(e *resubmit.Entry) { e.Target = "" },
+			entry:   func(e *plan.Entry) { e.Target = "" },
 			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR", "RB", "I4"} },
 			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 3, taken: 1, target: "RB",
 		},

@@ -9,6 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // guardedReader, guardedFinder and guardedSource turn a panic into an error of the call.
@@ -84,7 +85,7 @@ func guarded[T any](f func() T) (T, error) {
 
 // groupOf names the group of an order. Where the user's function panics it is that of the
 // default, so that the canary still holds the orders back.
-func (x *run) groupOf(e *Entry) string {
+func (x *run) groupOf(e *plan.Entry) string {
 	c := &x.canary.cfg
 	if c.Group == nil {
 		return c.groupOf(e)

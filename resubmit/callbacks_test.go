@@ -21,6 +21,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // funcs is every interface of the package, as functions. Those that are nil do the shop's.
@@ -115,7 +118,7 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		require.ErrorContains(t, err, field)
 		w := (&process{site: newSite(), dir: t.TempDir()}).config()
 		w.Runner = cfg
-		_, err = resubmit.NewWatcher(w)
+		_, err = watch.NewWatcher(w)
 		require.ErrorContains(t, err, field)
 	}
 	for field, change := range map[string]func(*resubmit.PlanConfig){
@@ -124,21 +127,21 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		"PlanConfig.Requests holds a nil *connect.Client":    func(c *resubmit.PlanConfig) { c.Requests = (*connect.Client)(nil) },
 		"PlanConfig.Filter holds a nil *resubmit_test.own":   func(c *resubmit.PlanConfig) { c.Filter = (*own)(nil) },
 	} {
-		cfg := resubmit.PlanConfig{Source: newSite(), Filter: resubmit.Everything()}
+		cfg := resubmit.PlanConfig{Source: newSite(), Filter: filter.Everything()}
 		change(&cfg)
 		_, err := resubmit.WritePlan(t.Context(), cfg, io.Discard)
 		require.ErrorContains(t, err, field)
 		_, err = resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, field)
 	}
-	for field, change := range map[string]func(*resubmit.WatcherConfig){
-		"WatcherConfig.Windows holds a nil resubmit_test.nilFuncs": func(c *resubmit.WatcherConfig) { c.Windows = nilFuncs(nil) },
-		"WatcherConfig.Windows holds a nil connect.SourceFunc":     func(c *resubmit.WatcherConfig) { c.Windows = maintenance.SourceFunc(nil) },
-		"WatcherConfig.Outages holds a nil *connect.Tracker":       func(c *resubmit.WatcherConfig) { c.Outages = (*availability.Tracker)(nil) },
+	for field, change := range map[string]func(*watch.WatcherConfig){
+		"WatcherConfig.Windows holds a nil resubmit_test.nilFuncs": func(c *watch.WatcherConfig) { c.Windows = nilFuncs(nil) },
+		"WatcherConfig.Windows holds a nil connect.SourceFunc":     func(c *watch.WatcherConfig) { c.Windows = maintenance.SourceFunc(nil) },
+		"WatcherConfig.Outages holds a nil *connect.Tracker":       func(c *watch.WatcherConfig) { c.Outages = (*availability.Tracker)(nil) },
 	} {
 		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
 		change(&cfg)
-		_, err := resubmit.NewWatcher(cfg)
+		_, err := watch.NewWatcher(cfg)
 		require.ErrorContains(t, err, field)
 	}
 	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{Reader: client}, nil)
@@ -208,7 +211,7 @@ func TestPanicInApply(t *testing.T) {
 				c.Requests, f.lookUp = f, func() error { fail(); return nil }
 			}, resubmit.OutcomeProgressing, "Connect could not be asked: a callback panicked: ", 1},
 			"canary_group": {func(_ *funcs, c *resubmit.Config) {
-				c.Canary = resubmit.Canary{Group: func(*resubmit.Entry) string { fail(); return "" }}
+				c.Canary = resubmit.Canary{Group: func(*plan.Entry) string { fail(); return "" }}
 			}, resubmit.OutcomeCompleted, "", 1},
 		} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
@@ -433,35 +436,35 @@ func TestPanicInASession(t *testing.T) {
 func TestPanicInWritePlan(t *testing.T) {
 	t.Parallel()
 	for kind, fail := range fails() {
-		plan := func(change func(f *funcs, c *resubmit.PlanConfig)) (*resubmit.Plan, error) {
+		build := func(change func(f *funcs, c *resubmit.PlanConfig)) (*plan.Plan, error) {
 			orders := manyOrders(3)
 			for i, o := range orders {
 				o.SubscriptionIDs = []string{string(rune('a' + i))}
 				o.PlacedAt = o.PlacedAt.Add(time.Duration(i) * time.Second)
 			}
 			f := &funcs{shop: newShop(orders...), list: func() error { return nil }}
-			cfg := resubmit.PlanConfig{Source: lean{&guarded{shop: f.shop}}, Reader: f, Filter: resubmit.Everything(),
+			cfg := resubmit.PlanConfig{Source: lean{&guarded{shop: f.shop}}, Reader: f, Filter: filter.Everything(),
 				Settle: -1, Rate: -1}
 			change(f, &cfg)
 			return resubmit.BuildPlan(t.Context(), cfg)
 		}
-		p, err := plan(func(f *funcs, _ *resubmit.PlanConfig) { f.order = func() error { fail(); return nil } })
+		p, err := build(func(f *funcs, _ *resubmit.PlanConfig) { f.order = func() error { fail(); return nil } })
 		require.NoError(t, err, "a reader")
-		require.Equal(t, resubmit.Counts{Total: 3, Hold: 3}, p.Counts())
+		require.Equal(t, plan.Counts{Total: 3, Hold: 3}, p.Counts())
 		for e, err := range p.Entries() {
 			require.NoError(t, err)
 			require.Contains(t, e.Decision.Why, "the order could not be read: a callback panicked: "+whys[kind])
 		}
-		_, err = plan(func(f *funcs, c *resubmit.PlanConfig) {
+		_, err = build(func(f *funcs, c *resubmit.PlanConfig) {
 			c.Requests = f
 			f.lookUp = func() error { fail(); return nil }
 		})
 		require.ErrorContains(t, err, whys[kind], "a request finder of which no look-up succeeds")
-		_, err = plan(func(f *funcs, c *resubmit.PlanConfig) { c.Source, f.list = f, func() error { fail(); return nil } })
+		_, err = build(func(f *funcs, c *resubmit.PlanConfig) { c.Source, f.list = f, func() error { fail(); return nil } })
 		require.ErrorContains(t, err, "list orders: a callback panicked: "+whys[kind])
-		_, err = plan(func(_ *funcs, c *resubmit.PlanConfig) { c.IgnoreConnect, c.Filter = true, &own{fail} })
+		_, err = build(func(_ *funcs, c *resubmit.PlanConfig) { c.IgnoreConnect, c.Filter = true, &own{fail} })
 		require.ErrorContains(t, err, whys[kind])
-		_, err = plan(func(_ *funcs, c *resubmit.PlanConfig) {
+		_, err = build(func(_ *funcs, c *resubmit.PlanConfig) {
 			c.RequestType = func(commerce.OrderType) (connect.RequestType, bool) { fail(); return "", false }
 		})
 		if kind == "goexit" {
@@ -472,7 +475,7 @@ func TestPanicInWritePlan(t *testing.T) {
 		o := outageOrder(1, "s1")
 		f := &funcs{shop: newShop(o), order: func() error { fail(); return nil }}
 		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{Reader: f},
-			func(resubmit.Difference) error { return nil })
+			func(plan.Difference) error { return nil })
 		require.NoError(t, err)
 		require.Equal(t, 1, counts.Unread)
 	}
@@ -480,37 +483,37 @@ func TestPanicInWritePlan(t *testing.T) {
 
 func TestPanicInAWatcher(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(c *resubmit.WatcherConfig, fail func()){
-		"ready": func(c *resubmit.WatcherConfig, fail func()) {
+	for name, change := range map[string]func(c *watch.WatcherConfig, fail func()){
+		"ready": func(c *watch.WatcherConfig, fail func()) {
 			ready := c.Ready
 			c.Ready = func(ctx context.Context, since time.Time) availability.Readiness { fail(); return ready(ctx, since) }
 		},
-		"plan": func(c *resubmit.WatcherConfig, fail func()) {
+		"plan": func(c *watch.WatcherConfig, fail func()) {
 			plan := c.Plan
-			c.Plan = func(ctx context.Context, e resubmit.Episode) (resubmit.PlanConfig, error) {
+			c.Plan = func(ctx context.Context, e watch.Episode) (resubmit.PlanConfig, error) {
 				fail()
 				return plan(ctx, e)
 			}
 		},
-		"journal": func(c *resubmit.WatcherConfig, fail func()) {
+		"journal": func(c *watch.WatcherConfig, fail func()) {
 			journal := c.Journal
 			c.Journal = func(path string) (resubmit.Journal, error) { fail(); return journal(path) }
 		},
-		"done": func(c *resubmit.WatcherConfig, fail func()) {
+		"done": func(c *watch.WatcherConfig, fail func()) {
 			done := c.Done
-			c.Done = func(e resubmit.Episode, r *resubmit.Report) { fail(); done(e, r) }
+			c.Done = func(e watch.Episode, r *resubmit.Report) { fail(); done(e, r) }
 		},
-		"windows": func(c *resubmit.WatcherConfig, fail func()) {
+		"windows": func(c *watch.WatcherConfig, fail func()) {
 			windows := c.Windows
 			c.Windows = maintenance.SourceFunc(func(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 				fail()
 				return windows.Windows(ctx, from, to)
 			})
 		},
-		"outages": func(c *resubmit.WatcherConfig, fail func()) { c.Outages = failingOutages{c.Outages, fail} },
-		"approve": func(c *resubmit.WatcherConfig, fail func()) {
+		"outages": func(c *watch.WatcherConfig, fail func()) { c.Outages = failingOutages{c.Outages, fail} },
+		"approve": func(c *watch.WatcherConfig, fail func()) {
 			approve := c.Approve
-			c.Approve = func(ctx context.Context, e resubmit.Episode, p *resubmit.Plan) (resubmit.Approval, error) {
+			c.Approve = func(ctx context.Context, e watch.Episode, p *plan.Plan) (watch.Approval, error) {
 				fail()
 				return approve(ctx, e, p)
 			}
@@ -523,7 +526,7 @@ func TestPanicInAWatcher(t *testing.T) {
 					s, _ := announced(2)
 					p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
 					start, calls := time.Now(), new(atomic.Int64)
-					s.run(t, p, nil, func(c *resubmit.WatcherConfig) {
+					s.run(t, p, nil, func(c *watch.WatcherConfig) {
 						change(c, func() {
 							if calls.Add(1); time.Since(start) < 8*time.Hour {
 								fail()
@@ -535,13 +538,13 @@ func TestPanicInAWatcher(t *testing.T) {
 					require.Less(t, calls.Load(), int64(8*60), "it does not spin")
 					switch status := p.watcher.Status(); name {
 					case "approve":
-						require.Equal(t, resubmit.PhaseAsking, status.Phase)
+						require.Equal(t, watch.PhaseAsking, status.Phase)
 						require.Contains(t, status.Text, "is not decided yet: a callback panicked: "+whys[kind])
 						require.InDelta(t, 20, calls.Load(), 2, "every 15 minutes")
 					case "windows":
-						require.Equal(t, resubmit.PhaseBlind, status.Phase)
+						require.Equal(t, watch.PhaseBlind, status.Phase)
 					default:
-						require.Equal(t, resubmit.PhaseTrouble, status.Phase)
+						require.Equal(t, watch.PhaseTrouble, status.Phase)
 						require.ErrorContains(t, status.Err, whys[kind])
 					}
 					pass(2 * time.Hour)
@@ -555,7 +558,7 @@ func TestPanicInAWatcher(t *testing.T) {
 }
 
 type failingOutages struct {
-	resubmit.OutageTracker
+	watch.OutageTracker
 	fail func()
 }
 
@@ -566,7 +569,7 @@ func TestWatcherWithoutAJournal(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(2)
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *resubmit.WatcherConfig) {
+		s.run(t, p, nil, func(c *watch.WatcherConfig) {
 			c.Journal = func(string) (resubmit.Journal, error) { return (*resubmit.MemoryJournal)(nil), nil }
 		})
 		pass(6 * time.Hour)

@@ -3,6 +3,8 @@ package resubmit
 import (
 	"cmp"
 	"fmt"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"slices"
 )
 
@@ -30,7 +32,7 @@ type Canary struct {
 	MinGood float64
 	// Group names the group of an order. Each costs some hundred bytes for the whole
 	// run. Default: the account that sold it and the class of its failure.
-	Group func(*Entry) string
+	Group func(*plan.Entry) string
 }
 
 // CanaryStatus is how far a group of orders was let go.
@@ -62,7 +64,7 @@ func (c Canary) withDefaults() Canary {
 }
 
 // groupOf names the group of an order.
-func (c *Canary) groupOf(e *Entry) string {
+func (c *Canary) groupOf(e *plan.Entry) string {
 	if c.Group != nil {
 		return c.Group(e)
 	}
@@ -70,7 +72,7 @@ func (c *Canary) groupOf(e *Entry) string {
 }
 
 // groupName names a group where the user does not.
-func groupName(vendor string, class Class) string {
+func groupName(vendor string, class failure.Class) string {
 	return cmp.Or(vendor, "unknown vendor") + ", " + string(class)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // withCanary is the default one.
@@ -286,7 +287,7 @@ func TestTheGroupsOfACanaryCanBeTheUsers(t *testing.T) {
 		}
 		s := newShop(orders...)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Canary = resubmit.Canary{Steps: []int{2}, MinGood: 1, Group: func(e *resubmit.Entry) string { return string(e.Type) }}
+			c.Canary = resubmit.Canary{Steps: []int{2}, MinGood: 1, Group: func(e *plan.Entry) string { return string(e.Type) }}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
@@ -331,7 +332,7 @@ func TestNobodyWaitsForAJournalOrAGroupThatAnswersLate(t *testing.T) {
 		r = runnerFor(t, s, func(c *resubmit.Config) {
 			withCanary(c)
 			c.Journal = stuckGets{new(resubmit.MemoryJournal), look}
-			c.Canary.Group = func(*resubmit.Entry) string { look(); return "all" }
+			c.Canary.Group = func(*plan.Entry) string { look(); return "all" }
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)

@@ -11,6 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // CheckConfig says how to look at the orders of a plan.
@@ -37,40 +39,40 @@ type CheckConfig struct {
 //
 // Apply looks at each order again before its push in any case: this is for people who
 // want to know before.
-func CheckPlan(ctx context.Context, plan *Plan, cfg CheckConfig, each func(Difference) error) (DifferenceCounts, error) {
+func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig, each func(plan.Difference) error) (plan.DifferenceCounts, error) {
 	switch {
-	case plan == nil:
-		return DifferenceCounts{}, errors.New("resubmit: check plan: it is nil; read one with OpenPlan or ReadPlan")
+	case p == nil:
+		return plan.DifferenceCounts{}, errors.New("resubmit: check plan: it is nil; read one with OpenPlan or ReadPlan")
 	case cfg.Reader == nil:
-		return DifferenceCounts{}, errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
+		return plan.DifferenceCounts{}, errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
 	case cfg.Sample < 0 || cfg.Concurrency < 0:
-		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
+		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
 			cfg.Sample, cfg.Concurrency)
 	}
 	if err := checkRate("CheckConfig.Rate", cfg.Rate); err != nil {
-		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	if err := callback.RejectNil(callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader}); err != nil {
-		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	system, err := systemOf("CheckConfig.System", cfg.System, callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader})
 	if err != nil {
-		return DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	if err := plan.CheckSystem(system); err != nil {
-		return DifferenceCounts{}, err
+	if err := p.CheckSystem(system); err != nil {
+		return plan.DifferenceCounts{}, err
 	}
 	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.Rate, DefaultRate), slog.New(slog.DiscardHandler))
 	defer calls.stop(nil)
-	var counts DifferenceCounts
-	some := make([]*Entry, 0, cmp.Or(cfg.Concurrency, 4))
-	total := plan.Counts().Resubmit
+	var counts plan.DifferenceCounts
+	some := make([]*plan.Entry, 0, cmp.Or(cfg.Concurrency, 4))
+	total := p.Counts().Resubmit
 	place := -1
-	for e, err := range plan.Entries() {
+	for e, err := range p.Entries() {
 		if err != nil {
 			return counts, err
 		}
-		if e.Decision.Action != Resubmit {
+		if e.Decision.Action != rules.Resubmit {
 			continue
 		}
 		if place++; !sampled(place, cfg.Sample, total) {
@@ -95,9 +97,9 @@ func sampled(place, n, total int) bool {
 
 // checkOrders reads some orders at the same time, and counts and reports what changed in their
 // order.
-func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*Entry, counts *DifferenceCounts,
-	each func(Difference) error) error {
-	found := make([]Difference, len(some))
+func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*plan.Entry, counts *plan.DifferenceCounts,
+	each func(plan.Difference) error) error {
+	found := make([]plan.Difference, len(some))
 	errs := make([]error, len(some))
 	var reads sync.WaitGroup
 	for i, e := range some {
@@ -122,11 +124,11 @@ func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, som
 }
 
 // differenceNow is what became of an order as it was read, or could not be.
-func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
-	d := Difference{Kind: DifferenceUnread, Old: e}
+func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference {
+	d := plan.Difference{Kind: plan.DifferenceUnread, Old: e}
 	if err == nil && o != nil && o.ID == e.OrderID {
 		if other := entryIdentity(e).check(identityOf(o)); other != nil {
-			d.Kind, d.What = DifferenceChanged, other.Error()
+			d.Kind, d.What = plan.DifferenceChanged, other.Error()
 			return d
 		}
 	}
@@ -135,7 +137,7 @@ func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 	}
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
-		d.Kind, d.What = DifferenceLeft, "the order is not there any more"
+		d.Kind, d.What = plan.DifferenceLeft, "the order is not there any more"
 		return d
 	case err != nil:
 		d.What = "could not be read: " + text.Short(err.Error())
@@ -144,14 +146,14 @@ func differenceNow(e *Entry, o *commerce.Order, err error) Difference {
 		d.What = "could not be read: the answer was about another order"
 		return d
 	}
-	d.What = e.Before.Diff(StateOf(o))
+	d.What = e.Before.Diff(plan.StateOf(o))
 	switch {
 	case d.What == "":
-		d.Kind = DifferenceSame
+		d.Kind = plan.DifferenceSame
 	case o.Status != e.Before.Status:
-		d.Kind = DifferenceLeft
+		d.Kind = plan.DifferenceLeft
 	default:
-		d.Kind = DifferenceChanged
+		d.Kind = plan.DifferenceChanged
 	}
 	return d
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 // The labels: why an order really failed.
@@ -41,7 +43,7 @@ const (
 func outageTexts(t testing.TB) []string {
 	texts := []string{"the application is away, ask the night shift", ""}
 	for _, r := range reasons(t) {
-		if r.Class == resubmit.Transient {
+		if r.Class == failure.Transient {
 			texts = append(texts, r.Text)
 		}
 	}
@@ -242,7 +244,7 @@ func (w *twoDays) failures(told bool) (orders []*commerce.Order, labels map[stri
 		labels[o.ID] = w.label(o)
 		c := &commerce.Order{
 			ID: o.ID, Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, VendorID: o.Vendor,
-			SubscriptionIDs: []string{o.Subscription}, TenantID: o.Tenant, Failure: failure(o.Failure),
+			SubscriptionIDs: []string{o.Subscription}, TenantID: o.Tenant, Failure: failed(o.Failure),
 			Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 		}
 		if told {
@@ -255,11 +257,11 @@ func (w *twoDays) failures(told bool) (orders []*commerce.Order, labels map[stri
 }
 
 // confusion counts verdicts by label.
-type confusion map[string]map[resubmit.Verdict]int
+type confusion map[string]map[failure.Verdict]int
 
-func (c confusion) count(label string, v resubmit.Verdict) {
+func (c confusion) count(label string, v failure.Verdict) {
 	if c[label] == nil {
-		c[label] = map[resubmit.Verdict]int{}
+		c[label] = map[failure.Verdict]int{}
 	}
 	c[label][v]++
 }
@@ -273,13 +275,13 @@ func (c confusion) total(label string) int {
 }
 
 func (c confusion) found(label string) float64 {
-	return float64(c[label][resubmit.Caused]+c[label][resubmit.Likely]) / float64(c.total(label))
+	return float64(c[label][failure.Caused]+c[label][failure.Likely]) / float64(c.total(label))
 }
 
 var allLabels = []string{ofMaintenance, ofOutage, ofNetwork, ofBlip, ofVendor, ofThere, ofValue, ofCustom, ofOperator}
 
 func (c confusion) String() string {
-	verdicts := []resubmit.Verdict{resubmit.Caused, resubmit.Likely, resubmit.UnknownCause, resubmit.Unrelated}
+	verdicts := []failure.Verdict{failure.Caused, failure.Likely, failure.UnknownCause, failure.Unrelated}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-30s", "it failed for")
 	for _, v := range verdicts {
@@ -307,7 +309,7 @@ func (w *twoDays) judged(told bool) confusion {
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: source, Requests: client, Filter: resubmit.Everything(), Calendar: w.calendar(), Rates: rates,
+		Source: source, Requests: client, Filter: filter.Everything(), Calendar: w.calendar(), Rates: rates,
 	})
 	require.NoError(w.t, err)
 	counts := confusion{}
@@ -347,16 +349,16 @@ func TestAttributionFindsWhatTheMaintenanceCausedAndNothingPermanent(t *testing.
 			require.GreaterOrEqual(t, failures, 300, "seed %d", seed)
 			require.Len(t, one, len(allLabels), "seed %d: every cause occurs", seed)
 			for _, permanent := range []string{ofVendor, ofThere, ofValue} {
-				require.Equal(t, one.total(permanent), one[permanent][resubmit.Unrelated], "seed %d: %s\n%s", seed, permanent, one)
+				require.Equal(t, one.total(permanent), one[permanent][failure.Unrelated], "seed %d: %s\n%s", seed, permanent, one)
 			}
 			for _, unclassified := range []string{ofCustom, ofOperator} {
-				require.Zero(t, one[unclassified][resubmit.Caused], "seed %d: %s\n%s", seed, unclassified, one)
+				require.Zero(t, one[unclassified][failure.Caused], "seed %d: %s\n%s", seed, unclassified, one)
 			}
 			require.GreaterOrEqual(t, one.found(ofMaintenance), 0.95, "seed %d\n%s", seed, one)
 			require.GreaterOrEqual(t, one.found(ofOutage), 0.95, "seed %d\n%s", seed, one)
 		}
 		fmt.Fprintf(&report, "%s\n\n%sof the maintenance: %.1f %% caused, %.1f %% caused or likely\n\n", way.name, sum,
-			100*float64(sum[ofMaintenance][resubmit.Caused])/float64(cmp.Or(sum.total(ofMaintenance), 1)), 100*sum.found(ofMaintenance))
+			100*float64(sum[ofMaintenance][failure.Caused])/float64(cmp.Or(sum.total(ofMaintenance), 1)), 100*sum.found(ofMaintenance))
 	}
 	t.Log("\n" + report.String())
 	const golden = "testdata/confusion.golden"

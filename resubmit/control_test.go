@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // controlDiary writes down the states of the run and of its gate.
@@ -80,7 +81,7 @@ func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 				seen := new(controlDiary)
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.Observer, c.InHand = 1, seen, 4 })
 				windows := tt.prepare(s, r)
-				var entries []*resubmit.Entry
+				var entries []*plan.Entry
 				for _, o := range orders {
 					entries = append(entries, entryFor(o))
 				}
@@ -192,7 +193,7 @@ func TestTheGateLeavesTimeForTheLengthOfAPush(t *testing.T) {
 			c.Pusher = lengthyPusher{s, 20 * time.Second}
 		})
 		window := windowAt(10*time.Minute, time.Hour)
-		var entries []*resubmit.Entry
+		var entries []*plan.Entry
 		for _, o := range orders {
 			entries = append(entries, entryFor(o))
 		}

@@ -15,6 +15,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // guarded is a shop that checks credentials before it answers.
@@ -381,7 +384,7 @@ func (l lean) Orders(_ context.Context, _ commerce.Query) iter.Seq2[*commerce.Or
 
 func TestRefusedCredentialsWhilePlanning(t *testing.T) {
 	t.Parallel()
-	plan := func(t *testing.T, forbidden int, status int, call string) (*resubmit.Plan, error) {
+	plan := func(t *testing.T, forbidden int, status int, call string) (*plan.Plan, error) {
 		g := &guarded{shop: newShop(manyOrders(20)...)}
 		g.check = func(c, id string) error {
 			var n int
@@ -392,7 +395,7 @@ func TestRefusedCredentialsWhilePlanning(t *testing.T) {
 			return nil
 		}
 		return resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Source: lean{g}, Reader: g, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1, Rate: -1,
+			Source: lean{g}, Reader: g, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1, Rate: -1,
 		})
 	}
 	_, err := plan(t, 20, 403, "read")
@@ -413,7 +416,7 @@ func TestWatcherWithRefusedCredentials(t *testing.T) {
 		var refused atomic.Int64
 		var allowed atomic.Bool
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *resubmit.WatcherConfig) {
+		s.run(t, p, nil, func(c *watch.WatcherConfig) {
 			g := &guarded{shop: s.shop}
 			g.check = func(call, _ string) error {
 				if call == "read" && !allowed.Load() {
@@ -426,7 +429,7 @@ func TestWatcherWithRefusedCredentials(t *testing.T) {
 		})
 		pass(5 * time.Hour)
 		status := p.watcher.Status()
-		require.Equal(t, resubmit.PhaseTrouble, status.Phase)
+		require.Equal(t, watch.PhaseTrouble, status.Phase)
 		require.ErrorIs(t, status.Err, commerce.ErrUnauthorized)
 		require.Contains(t, status.Text, "Commerce refused the credentials")
 		require.Zero(t, s.pushes())

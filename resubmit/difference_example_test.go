@@ -7,10 +7,12 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // planOfThose plans the orders of exampleOrders that are still failed.
-func planOfThose(still func(*commerce.Order) bool) *resubmit.Plan {
+func planOfThose(still func(*commerce.Order) bool) *plan.Plan {
 	left := &planSource{}
 	for o := range exampleOrders().Orders(context.Background(), commerce.Query{}) {
 		if still(o) {
@@ -18,7 +20,7 @@ func planOfThose(still func(*commerce.Order) bool) *resubmit.Plan {
 		}
 	}
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Source: left, IgnoreConnect: true, Filter: resubmit.Everything(), Settle: -1,
+		Source: left, IgnoreConnect: true, Filter: filter.Everything(), Settle: -1,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -29,7 +31,7 @@ func planOfThose(still func(*commerce.Order) bool) *resubmit.Plan {
 func ExampleDiffPlans() {
 	yesterday := planOfThose(func(*commerce.Order) bool { return true })
 	today := planOfThose(func(o *commerce.Order) bool { return o.Number != "RN000003" })
-	counts, err := resubmit.DiffPlans(yesterday, today, resubmit.DifferenceText(os.Stdout))
+	counts, err := plan.DiffPlans(yesterday, today, plan.DifferenceText(os.Stdout))
 	fmt.Println(counts, err)
 	// Output:
 	// left    RN000003: not among the failed orders any more: it healed alone, or somebody moved or cancelled it
@@ -38,14 +40,14 @@ func ExampleDiffPlans() {
 
 // Before a plan is applied, somebody wants to know whether it is still true.
 func ExampleCheckPlan() {
-	ctx, plan := context.Background(), planOfThose(func(*commerce.Order) bool { return true })
+	ctx, p := context.Background(), planOfThose(func(*commerce.Order) bool { return true })
 	system := &ownSystem{orders: make(map[string]*commerce.Order)}
 	for o := range exampleOrders().Orders(ctx, commerce.Query{}) {
 		system.orders[o.ID] = o
 	}
 	system.orders["id-RN000003"].Status = commerce.StatusCompleted // somebody was faster
 
-	counts, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{Reader: system}, resubmit.DifferenceText(os.Stdout))
+	counts, err := resubmit.CheckPlan(ctx, p, resubmit.CheckConfig{Reader: system}, plan.DifferenceText(os.Stdout))
 	fmt.Println(counts, err)
 	// Output:
 	// left    RN000003: status PF → CP

@@ -15,10 +15,12 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // diffEntry is the n-th order of a plan, placed at the n-th half second.
-func diffEntry(n int, change func(*resubmit.Entry)) *resubmit.Entry {
+func diffEntry(n int, change func(*plan.Entry)) *plan.Entry {
 	e := *planEntries()[0]
 	e.OrderID, e.Number = fmt.Sprint("id-", n), fmt.Sprintf("SO%06d", n)
 	e.Before.PlacedAt = planTime.Add(time.Duration(n) * time.Second / 2)
@@ -26,35 +28,35 @@ func diffEntry(n int, change func(*resubmit.Entry)) *resubmit.Entry {
 	if change != nil {
 		change(&e)
 	}
-	e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	return &e
 }
 
 func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
 	t.Parallel()
-	hold := func(e *resubmit.Entry) {
-		e.Target, e.Decision = "", resubmit.Decision{Action: resubmit.Hold, RuleID: "reason-unclassified", Why: "why"}
+	hold := func(e *plan.Entry) {
+		e.Target, e.Decision = "", rules.Decision{Action: rules.Hold, RuleID: "reason-unclassified", Why: "why"}
 	}
-	untold := func(e *resubmit.Entry) { e.Before.PlacedAt = time.Time{} }
+	untold := func(e *plan.Entry) { e.Before.PlacedAt = time.Time{} }
 	old, err := readPlan(writePlan(t,
 		diffEntry(0, nil), diffEntry(1, nil), diffEntry(2, nil), diffEntry(3, hold), diffEntry(4, nil), diffEntry(90, untold), diffEntry(91, untold)))
 	require.NoError(t, err)
 	newer, err := readPlan(writePlan(t,
 		diffEntry(91, untold),
 		diffEntry(1, nil), // the order within a second is not told
-		diffEntry(0, func(e *resubmit.Entry) { e.Before.Reason = "another reason" }),
-		diffEntry(3, nil), diffEntry(4, func(e *resubmit.Entry) { e.Target = commerce.StatusProvisioning }),
+		diffEntry(0, func(e *plan.Entry) { e.Before.Reason = "another reason" }),
+		diffEntry(3, nil), diffEntry(4, func(e *plan.Entry) { e.Target = commerce.StatusProvisioning }),
 		diffEntry(5, hold), diffEntry(92, untold)))
 	require.NoError(t, err)
 
-	for form, write := range map[string]func(*bytes.Buffer) func(resubmit.Difference) error{
-		"txt":   func(b *bytes.Buffer) func(resubmit.Difference) error { return resubmit.DifferenceText(b) },
-		"jsonl": func(b *bytes.Buffer) func(resubmit.Difference) error { return resubmit.DifferenceLines(b) },
+	for form, write := range map[string]func(*bytes.Buffer) func(plan.Difference) error{
+		"txt":   func(b *bytes.Buffer) func(plan.Difference) error { return plan.DifferenceText(b) },
+		"jsonl": func(b *bytes.Buffer) func(plan.Difference) error { return plan.DifferenceLines(b) },
 	} {
 		var b bytes.Buffer
-		counts, err := resubmit.DiffPlans(old, newer, write(&b))
+		counts, err := plan.DiffPlans(old, newer, write(&b))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.DifferenceCounts{Same: 2, Changed: 3, Left: 2, New: 2}, counts)
+		require.Equal(t, plan.DifferenceCounts{Same: 2, Changed: 3, Left: 2, New: 2}, counts)
 		path := filepath.Join("testdata", "difference.golden."+form)
 		if *update {
 			require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
@@ -63,7 +65,7 @@ func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(golden), b.String())
 	}
-	counts, err := resubmit.DiffPlans(old, old, func(d resubmit.Difference) error { return errors.New(d.String()) })
+	counts, err := plan.DiffPlans(old, old, func(d plan.Difference) error { return errors.New(d.String()) })
 	require.NoError(t, err)
 	require.Equal(t, "0 left the failed orders, 0 new, 0 changed, 7 the same", counts.String())
 }
@@ -73,15 +75,15 @@ func TestPlansOfOtherOrdersAreNotCompared(t *testing.T) {
 	h := planHeader()
 	h.Filter = "eq(class,permanent)"
 	var b bytes.Buffer
-	w, err := resubmit.NewPlanWriter(&b, h)
+	w, err := plan.NewPlanWriter(&b, h)
 	require.NoError(t, err)
 	_, _, err = w.Close()
 	require.NoError(t, err)
 	other, err := readPlan(b.Bytes())
 	require.NoError(t, err)
-	_, err = resubmit.DiffPlans(goodPlan(t), other, nil)
+	_, err = plan.DiffPlans(goodPlan(t), other, nil)
 	require.ErrorContains(t, err, `another filter, "eq(class,transient)" and "eq(class,permanent)"`)
-	_, err = resubmit.DiffPlans(nil, other, nil)
+	_, err = plan.DiffPlans(nil, other, nil)
 	require.ErrorContains(t, err, "one is nil")
 }
 
@@ -91,7 +93,7 @@ func TestWhatIsToldEndsWithTheFirstErrorOfWhoIsTold(t *testing.T) {
 	require.NoError(t, err)
 	full := errors.New("disk full")
 	told := 0
-	_, err = resubmit.DiffPlans(goodPlan(t), empty, func(resubmit.Difference) error { told++; return full })
+	_, err = plan.DiffPlans(goodPlan(t), empty, func(plan.Difference) error { told++; return full })
 	require.ErrorIs(t, err, full)
 	require.Equal(t, 1, told)
 }
@@ -99,22 +101,22 @@ func TestWhatIsToldEndsWithTheFirstErrorOfWhoIsTold(t *testing.T) {
 func TestAComparisonFindsWhatMapsFind(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		plans := [2]*resubmit.Plan{}
+		plans := [2]*plan.Plan{}
 		sets := [2]map[string]string{}
 		for i := range plans {
 			sets[i] = make(map[string]string)
 			var b bytes.Buffer
-			w, err := resubmit.NewPlanWriter(&b, planHeader())
+			w, err := plan.NewPlanWriter(&b, planHeader())
 			require.NoError(t, err)
 			for n := range 40 {
 				if !rapid.Bool().Draw(t, "there") {
 					continue
 				}
 				reason := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "reason")
-				e := diffEntry(n, func(e *resubmit.Entry) { e.Before.Reason = reason })
+				e := diffEntry(n, func(e *plan.Entry) { e.Before.Reason = reason })
 				if n%10 == 9 {
 					e.Before.PlacedAt = time.Time{}
-					e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+					e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 				}
 				require.NoError(t, w.Write(e))
 				sets[i][e.OrderID] = reason
@@ -124,7 +126,7 @@ func TestAComparisonFindsWhatMapsFind(t *testing.T) {
 			plans[i], err = readPlan(b.Bytes())
 			require.NoError(t, err)
 		}
-		var want resubmit.DifferenceCounts
+		var want plan.DifferenceCounts
 		for id, was := range sets[0] {
 			switch is, ok := sets[1][id]; {
 			case !ok:
@@ -137,7 +139,7 @@ func TestAComparisonFindsWhatMapsFind(t *testing.T) {
 		}
 		want.New = len(sets[1]) - want.Same - want.Changed
 		told := 0
-		counts, err := resubmit.DiffPlans(plans[0], plans[1], func(resubmit.Difference) error { told++; return nil })
+		counts, err := plan.DiffPlans(plans[0], plans[1], func(plan.Difference) error { told++; return nil })
 		require.NoError(t, err)
 		require.Equal(t, want, counts)
 		require.Equal(t, want.Left+want.New+want.Changed, told)
@@ -150,17 +152,17 @@ func TestCheckingAPlanTellsWhatChangedAndPushesNothing(t *testing.T) {
 	for i := range orders {
 		orders[i] = outageOrder(i, fmt.Sprint(i))
 	}
-	plan := planFor(t, orders...)
+	p := planFor(t, orders...)
 	orders[1].Status = commerce.StatusCompleted
 	orders[2].Failure.Text = map[string]string{"en_US": "another reason"}
 	orders[3].readFaults = []fault{missing}
 	orders[4].readFaults = []fault{broken}
 	s := newShop(orders...)
 	var b bytes.Buffer
-	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Concurrency: 4},
-		resubmit.DifferenceText(&b))
+	counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Rate: -1, Reader: s, Concurrency: 4},
+		plan.DifferenceText(&b))
 	require.NoError(t, err)
-	require.Equal(t, resubmit.DifferenceCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
+	require.Equal(t, plan.DifferenceCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
 	require.Equal(t, `left    SO000001: status PF → CP
 changed SO000002: failure "Reason: 502 Bad Gateway." → "another reason"
 left    SO000003: the order is not there any more

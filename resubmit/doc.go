@@ -21,7 +21,7 @@
 //
 // # The plan
 //
-// A [Filter] selects orders. It is composed in code, or read from text in RQL:
+// A [filter.Filter] selects orders. It is composed in code, or read from text in RQL:
 //
 //	filter := resubmit.All(
 //		resubmit.Statuses(commerce.StatusProvisioningFailed),
@@ -30,15 +30,15 @@
 //	)
 //	same, err := resubmit.ParseFilter(filter.String())
 //
-// A [Classifier] tells from the text of a failure whether sending the order again can
-// help, [Attribute] whether a maintenance caused it, and [Decide] what follows, by rules
-// (see [Rule]). [BuildPlan] keeps the decisions in memory. [WritePlanFile] makes a file
-// of them that a person can read, [OpenPlan] reads it, and [SignPlanFile] signs it for
+// A [failure.Classifier] tells from the text of a failure whether sending the order again can
+// help, [failure.Attribute] whether a maintenance caused it, and [rules.Decide] what follows, by rules
+// (see [rules.Rule]). [BuildPlan] keeps the decisions in memory. [WritePlanFile] makes a file
+// of them that a person can read, [plan.OpenPlan] reads it, and [plan.SignPlanFile] signs it for
 // runners that demand it (Config.Require).
 //
-// Before a plan, [GroupFailures] shows which kinds of failures there are, and
+// Before a plan, [failure.GroupFailures] shows which kinds of failures there are, and
 // [MeasureRates] counts them over the days, so that the plan can tell what always fails
-// from what failed in a window. Between a plan and its run, [CheckPlan] and [DiffPlans]
+// from what failed in a window. Between a plan and its run, [CheckPlan] and [plan.DiffPlans]
 // tell what changed.
 //
 // # The run
@@ -54,7 +54,7 @@
 // where it stopped. The Log of resubmit/audit attaches itself to a Config and writes down
 // who did what.
 //
-// A [Watcher] does all of that by itself, for months inside a service: it waits for the
+// A [watch.Watcher] does all of that by itself, for months inside a service: it waits for the
 // end of each maintenance and for Connect to be ready, makes the plan, has it approved and
 // applied, and goes on where it stopped after a crash.
 //

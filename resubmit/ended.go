@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // endedOrders are the orders of which the journal says that they came to an end behind
@@ -125,7 +126,7 @@ func (o *endedOrders) free(key uint64) int {
 }
 
 // find returns what the journal says of the order of an entry, if it has ended.
-func (o *endedOrders) find(e *Entry) (endedOrder, bool) {
+func (o *endedOrders) find(e *plan.Entry) (endedOrder, bool) {
 	key, fingerprint := keyOf(maphash.String(o.ids, e.OrderID)), maphash.String(o.fingerprints, e.Fingerprint)
 	for at := o.place(key); o.slots[at].key != 0; at = o.after(at) {
 		if found := o.slots[at]; keyOf(found.key) == key {

@@ -18,6 +18,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // past is what earlier runs have left of a plan, drawn before it.
@@ -36,8 +39,8 @@ type pastOrder struct {
 	customer string
 	tenant   string
 	subs     []string
-	class    resubmit.Class
-	action   resubmit.Action
+	class    failure.Class
+	action   rules.Action
 	state    resubmit.RecordState // "" for no record
 	seen     commerce.Status
 	attempts int
@@ -59,8 +62,8 @@ func genPast(t *rapid.T) past {
 			customer: rapid.SampledFrom([]string{"", "Acme", `A "B"`}).Draw(t, "customer"),
 			tenant:   rapid.SampledFrom([]string{"", "", "t1", "t2"}).Draw(t, "tenant"),
 			subs:     rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"}), 0, 2, rapid.ID).Draw(t, "subscriptions"),
-			class:    rapid.SampledFrom([]resubmit.Class{resubmit.Transient, resubmit.Unclassified}).Draw(t, "class"),
-			action:   rapid.SampledFrom([]resubmit.Action{resubmit.Resubmit, resubmit.Resubmit, resubmit.Resubmit, resubmit.Hold}).Draw(t, "action"),
+			class:    rapid.SampledFrom([]failure.Class{failure.Transient, failure.Unclassified}).Draw(t, "class"),
+			action:   rapid.SampledFrom([]rules.Action{rules.Resubmit, rules.Resubmit, rules.Resubmit, rules.Hold}).Draw(t, "action"),
 			state: rapid.SampledFrom([]resubmit.RecordState{
 				"", "", resubmit.RecordCompleted, resubmit.RecordCompleted, resubmit.RecordSkipped, resubmit.RecordFailedAgain,
 				resubmit.RecordFalseSuccess, resubmit.RecordRefused,
@@ -90,7 +93,7 @@ func (o pastOrder) rank() int {
 }
 
 // record is what the journal has about an order; false for nothing.
-func (o pastOrder) record(e *resubmit.Entry) (resubmit.Record, bool) {
+func (o pastOrder) record(e *plan.Entry) (resubmit.Record, bool) {
 	r := resubmit.Record{
 		OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: o.state, Attempt: o.attempts, Target: commerce.StatusPaid,
 		Seen: o.seen, At: time.Now().Add(-time.Minute), Why: "because of " + e.Number,
@@ -102,45 +105,45 @@ func (o pastOrder) record(e *resubmit.Entry) (resubmit.Record, bool) {
 type hidden struct{ resubmit.Journal }
 
 // resume goes on with the past and returns what was seen of that.
-func (p past) resume(t *testing.T, hide bool) (seen string) {
+func (of past) resume(t *testing.T, hide bool) (seen string) {
 	synctest.Test(t, func(t *testing.T) {
 		s, journal := newShop(), new(resubmit.MemoryJournal)
-		var entries []*resubmit.Entry
-		for i, po := range p.orders {
+		var entries []*plan.Entry
+		for i, po := range of.orders {
 			o := outageOrder(i, "")
 			o.Type, o.VendorID, o.CustomerName, o.TenantID, o.SubscriptionIDs = po.kind, po.vendor, po.customer, po.tenant, po.subs
 			o.fates, o.generation = slices.Clone(po.fates), 1
 			e := entryFor(o)
-			if e.Attribution.Class, e.Decision.Action = po.class, po.action; po.action != resubmit.Resubmit {
+			if e.Attribution.Class, e.Decision.Action = po.class, po.action; po.action != rules.Resubmit {
 				e.Target = ""
 			}
 			s.orders[o.ID] = o
 			entries = append(entries, e)
 		}
-		plan := planWith(t, []maintenance.Window{}, entries...)
-		require.NoError(t, journal.Begin(plan.Digest()))
+		p := planWith(t, []maintenance.Window{}, entries...)
+		require.NoError(t, journal.Begin(p.Digest()))
 		for i, e := range entries {
-			if r, ok := p.orders[i].record(e); ok {
+			if r, ok := of.orders[i].record(e); ok {
 				require.NoError(t, journal.Put(r))
 			}
 		}
 		diary := new(diary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Concurrency, c.InHand, c.DropItems, c.Canary.Steps = 1, p.inHand, p.drops, p.canary
+			c.Concurrency, c.InHand, c.DropItems, c.Canary.Steps = 1, of.inHand, of.drops, of.canary
 			c.Rate, c.Breaker.Failures = 1, -1 // so that no two orders end at the same time
 			if c.Journal = journal; hide {
 				c.Journal = hidden{journal}
 			}
-			if p.tells {
+			if of.tells {
 				c.Observer = diary
 			}
-			if p.kinds != nil {
-				c.Canary.Group = func(e *resubmit.Entry) string { return p.kinds[len(e.OrderID)%len(p.kinds)] }
+			if of.kinds != nil {
+				c.Canary.Group = func(e *plan.Entry) string { return of.kinds[len(e.OrderID)%len(of.kinds)] }
 			}
 		})
-		report, err := r.Apply(t.Context(), plan)
+		report, err := r.Apply(t.Context(), p)
 		require.NoError(t, err)
-		require.Equal(t, plan.Counts().Resubmit, report.Result.Total())
+		require.Equal(t, p.Counts().Resubmit, report.Result.Total())
 		seen = describe(report, diary)
 	})
 	return seen
@@ -212,7 +215,7 @@ func (j *asked) Heads() iter.Seq2[resubmit.RecordHead, error] {
 
 // halfDone is a plan of ten orders, each in a lane of its own, and the journal of a run
 // that has completed those with an even number.
-func halfDone(t *testing.T) (*shop, *resubmit.Plan, *asked) {
+func halfDone(t *testing.T) (*shop, *plan.Plan, *asked) {
 	j := &asked{gets: make(map[string]int)}
 	var orders []*shopOrder
 	for i := range 10 {
@@ -243,7 +246,7 @@ func TestAnOrderThatHasEndedIsAskedForOnlyWhereSomebodyIsTold(t *testing.T) {
 		}, 5},
 		"with neither": {func(c *resubmit.Config) { c.DropItems = true }, 0},
 		"with neither, and with groups": {func(c *resubmit.Config) {
-			c.DropItems, c.Canary.Group = true, func(e *resubmit.Entry) string { return e.Customer }
+			c.DropItems, c.Canary.Group = true, func(e *plan.Entry) string { return e.Customer }
 		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 func TestWarnings(t *testing.T) {
@@ -45,17 +46,17 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			f, err := resubmit.ParseFilter(text)
+			f, err := filter.ParseFilter(text)
 			require.NoError(t, err)
-			require.Equal(t, want, resubmit.Warnings(f, failedOnly()))
+			require.Equal(t, want, filter.Warnings(f, failedOnly()))
 		})
 	}
-	require.Empty(t, resubmit.Warnings(resubmit.Statuses("CP"), commerce.View{}))
-	require.Empty(t, resubmit.Warnings(nil, commerce.View{}))
+	require.Empty(t, filter.Warnings(filter.Statuses("CP"), commerce.View{}))
+	require.Empty(t, filter.Warnings(nil, commerce.View{}))
 }
 
-func provisioning(t *testing.T, code string) resubmit.Filter {
-	f, err := resubmit.ParseFilter(`eq(provisioningStatus,"` + code + `")`)
+func provisioning(t *testing.T, code string) filter.Filter {
+	f, err := filter.ParseFilter(`eq(provisioningStatus,"` + code + `")`)
 	require.NoError(t, err)
 	return f
 }
@@ -78,13 +79,13 @@ func TestWarnings_knows_every_constant(t *testing.T) {
 		require.True(t, ok)
 		code, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
 		require.NoError(t, err)
-		f := map[string]resubmit.Filter{
-			"Status": resubmit.Statuses(commerce.Status(code)), "OrderType": resubmit.Types(commerce.OrderType(code)),
+		f := map[string]filter.Filter{
+			"Status": filter.Statuses(commerce.Status(code)), "OrderType": filter.Types(commerce.OrderType(code)),
 			"ProvisioningStatus": provisioning(t, code),
 		}[kind.Name]
 		if f != nil {
 			n++
-			require.Empty(t, resubmit.Warnings(f, commerce.View{}))
+			require.Empty(t, filter.Warnings(f, commerce.View{}))
 		}
 		return true
 	})
@@ -95,7 +96,7 @@ func TestPlanner_logs_warnings_about_the_filter(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
-		Rate: -1, Source: failedOrders(1), IgnoreConnect: true, Filter: resubmit.Types("SO", "so"),
+		Rate: -1, Source: failedOrders(1), IgnoreConnect: true, Filter: filter.Types("SO", "so"),
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	require.Contains(t, log.String(), "level=WARN")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // leave has an earlier run have left an order as something an hour ago, and the order be
@@ -27,7 +28,7 @@ func leave(t *testing.T, j resubmit.Journal, o *shopOrder, state resubmit.Record
 }
 
 // goOn carries a plan out with a canary and the journal of an earlier run.
-func goOn(t *testing.T, s *shop, plan *resubmit.Plan, journal resubmit.Journal) *resubmit.Report {
+func goOn(t *testing.T, s *shop, plan *plan.Plan, journal resubmit.Journal) *resubmit.Report {
 	t.Helper()
 	r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Journal = journal })
 	defer time.AfterFunc(100*time.Hour, r.Cancel).Stop()
@@ -54,19 +55,19 @@ func TestAGroupThatEndsItsStepsWhileThePlanIsReadHoldsNothingUp(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				orders := manyOrders(50)
-				plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
-				require.NoError(t, journal.Begin(plan.Digest()))
+				p, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
+				require.NoError(t, journal.Begin(p.Digest()))
 				leave(t, journal, orders[0], resubmit.RecordPushed, "PR", status)
 				s := newShop(orders...)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
 					c.Journal, c.Concurrency, c.Reader = journal, 1, readerWithTime{s, time.Second}
-					c.Canary = resubmit.Canary{Steps: []int{1}, Group: func(*resubmit.Entry) string {
+					c.Canary = resubmit.Canary{Steps: []int{1}, Group: func(*plan.Entry) string {
 						<-time.After(100 * time.Millisecond) // the plan is long
 						return "all"
 					}}
 				})
 				defer time.AfterFunc(10*time.Hour, r.Cancel).Stop()
-				report, err := r.Apply(t.Context(), plan)
+				report, err := r.Apply(t.Context(), p)
 				require.NoError(t, err)
 				require.Equal(t, 50, report.Result.Total())
 			})

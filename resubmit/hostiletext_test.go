@@ -24,7 +24,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // hostileChars has what a terminal acts on, what hides and what reorders text.
@@ -50,7 +52,7 @@ func hostileOrder(n int) *shopOrder {
 	o.Total.Currency = "EUR" + hostileChars
 	o.Channel = commerce.Channel("reseller" + hostileChars)
 	o.ProvisioningStatus = commerce.ProvisioningStatus("failed" + hostileChars)
-	o.Failure = failure(outage + " " + hostileChars)
+	o.Failure = failed(outage + " " + hostileChars)
 	return o
 }
 
@@ -115,7 +117,7 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 	require.NoError(t, err)
 	var plan bytes.Buffer
 	_, err = resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
-		Source: source, Requests: planFinder(hostileFinder), Calendar: cal, Filter: resubmit.Everything(), Settle: -1,
+		Source: source, Requests: planFinder(hostileFinder), Calendar: cal, Filter: filter.Everything(), Settle: -1,
 	}, &plan)
 	require.NoError(t, err)
 	return plan.Bytes()
@@ -126,11 +128,11 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 	s := hostileShop()
 	content := hostilePlan(t, s)
 	requireShown(t, string(content))
-	plan, err := resubmit.ReadPlan(bytes.NewReader(content), int64(len(content)))
+	p, err := plan.ReadPlan(bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
-	windows := plan.Header().Windows
+	windows := p.Header().Windows
 	require.Equal(t, "CHG-1"+hiddenText, windows[0].ID)
-	entries := entriesOf(t, plan)
+	entries := entriesOf(t, p)
 	require.Len(t, entries, len(s.orders))
 	for _, e := range entries {
 		o := s.orders[e.OrderID]
@@ -141,8 +143,8 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 		require.Equal(t, o.SubscriptionIDs, e.Subscriptions)
 		require.Equal(t, o.TenantID, e.TenantID)
 		require.Equal(t, o.Total.Currency, e.Total.Currency)
-		require.Equal(t, resubmit.StateOf(&o.Order), e.Before)
-		require.Equal(t, resubmit.Fingerprint(o.ID, resubmit.StateOf(&o.Order)), e.Fingerprint)
+		require.Equal(t, plan.StateOf(&o.Order), e.Before)
+		require.Equal(t, plan.Fingerprint(o.ID, plan.StateOf(&o.Order)), e.Fingerprint)
 		requireShown(t, e.Decision.Why)
 		for _, ev := range e.Attribution.Evidence {
 			requireShown(t, ev.Text)
@@ -152,7 +154,7 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 	raw := bytes.ReplaceAll(content, []byte(`\u202e`), []byte("\u202e")) // as earlier releases wrote it
 	last := bytes.LastIndex(raw, []byte(`"digest":"`)) + len(`"digest":"`)
 	raw = append(raw[:last:last], fmt.Sprintf("sha256:%x\"}\n", sha256.Sum256(raw[:last]))...)
-	old, err := resubmit.ReadPlan(bytes.NewReader(raw), int64(len(raw)))
+	old, err := plan.ReadPlan(bytes.NewReader(raw), int64(len(raw)))
 	require.NoError(t, err)
 	require.Equal(t, entries, entriesOf(t, old))
 }
@@ -165,7 +167,7 @@ func TestARunShowsNoHostileCharacter(t *testing.T) {
 func testRunShowsNoHostileCharacter(t *testing.T) {
 	s := hostileShop()
 	content := hostilePlan(t, s)
-	plan, err := resubmit.ReadPlan(bytes.NewReader(content), int64(len(content)))
+	plan, err := plan.ReadPlan(bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	kept, err := journal.Open(filepath.Join(dir, "journal"))
@@ -224,7 +226,7 @@ func TestDifferencesShowNoHostileCharacter(t *testing.T) {
 	t.Parallel()
 	before, now := hostileShop(), hostileShop()
 	for _, o := range now.orders {
-		o.Failure = failure("another reason " + hostileChars)
+		o.Failure = failed("another reason " + hostileChars)
 		o.ProvisioningStatus += hostileChars
 	}
 	old, err := readPlan(hostilePlan(t, before))
@@ -232,15 +234,15 @@ func TestDifferencesShowNoHostileCharacter(t *testing.T) {
 	newer, err := readPlan(hostilePlan(t, now))
 	require.NoError(t, err)
 	var text, lines bytes.Buffer
-	_, err = resubmit.DiffPlans(old, newer, resubmit.DifferenceText(&text))
+	_, err = plan.DiffPlans(old, newer, plan.DifferenceText(&text))
 	require.NoError(t, err)
-	_, err = resubmit.DiffPlans(old, newer, resubmit.DifferenceLines(&lines))
+	_, err = plan.DiffPlans(old, newer, plan.DifferenceLines(&lines))
 	require.NoError(t, err)
 	require.Equal(t, len(now.orders), strings.Count(text.String(), "\n"))
 	requireShown(t, text.String())
 	requireShown(t, lines.String())
-	a, b := resubmit.State{Status: commerce.Status("PF" +
-		hostileChars)}, resubmit.State{Status: commerce.Status("CP" + hostileChars)}
+	a, b := plan.State{Status: commerce.Status("PF" +
+		hostileChars)}, plan.State{Status: commerce.Status("CP" + hostileChars)}
 	requireShown(t, a.Diff(b))
 }
 
@@ -251,10 +253,10 @@ func TestAnExplanationShowsNoHostileCharacter(t *testing.T) {
 		"eq(number,X)", "eq(vendor,1)", "eq(id,1)", "eq(channel,direct)", "ilike(reason,*no*)", "ilike(customer,*Rose*)",
 		"eq(subscription,7)",
 	} {
-		f, err := resubmit.ParseFilter(text)
+		f, err := filter.ParseFilter(text)
 		require.NoError(t, err, text)
-		requireShown(t, resubmit.Explain(f, &o).String())
-		requireShown(t, resubmit.Explain(resubmit.Any(f, resubmit.Number("Y"+hostileChars)), &o).String())
+		requireShown(t, filter.Explain(f, &o).String())
+		requireShown(t, filter.Explain(filter.Any(f, filter.Number("Y"+hostileChars)), &o).String())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
@@ -73,20 +74,20 @@ func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				one, two := outageOrder(1, "s"), outageOrder(2, "s")
-				plan := planFor(t, one, two)
+				p := planFor(t, one, two)
 				s := newShop(one, two)
 				if tt.server != nil {
 					tt.server(one)
 				}
 				journal := new(resubmit.MemoryJournal)
-				require.NoError(t, journal.Begin(plan.Digest()))
-				before := resubmit.StateOf(&outageOrder(1, "s").Order)
+				require.NoError(t, journal.Begin(p.Digest()))
+				before := plan.StateOf(&outageOrder(1, "s").Order)
 				require.NoError(t, journal.Put(resubmit.Record{
-					OrderID: "id-1", Fingerprint: resubmit.Fingerprint("id-1", before), State: tt.state, Attempt: 1,
+					OrderID: "id-1", Fingerprint: plan.Fingerprint("id-1", before), State: tt.state, Attempt: 1,
 					Target: "PD", Seen: tt.seen, At: start.Add(-tt.age), Why: "as it was",
 				}))
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
-				report, err := r.Apply(t.Context(), plan)
+				report, err := r.Apply(t.Context(), p)
 				require.NoError(t, err)
 				first, second := itemOf(t, report, 1), itemOf(t, report, 2)
 				require.Equal(t, tt.first, first.Outcome, first.Why)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // lanes keep the orders of one subscription in a row: one at a time, in the order
@@ -49,7 +50,7 @@ func (l *lanes) hash(lane string) uint64 { return maphash.String(l.seed, lane) }
 // an order that is no purchase and names none shares a lane with the others of
 // its customer. The order itself is a lane too: a plan that named it twice would
 // still not push it twice at once.
-func laneKeys(e *Entry) []string {
+func laneKeys(e *plan.Entry) []string {
 	keys := make([]string, 0, len(e.Subscriptions)+2)
 	keys = append(keys, orderLane(e))
 	for _, id := range e.Subscriptions {
@@ -65,7 +66,7 @@ func laneKeys(e *Entry) []string {
 	return slices.Compact(keys)
 }
 
-func orderLane(e *Entry) string { return "order " + e.OrderID }
+func orderLane(e *plan.Entry) string { return "order " + e.OrderID }
 
 // full reports whether an order would have to wait and too many do.
 func (l *lanes) full(j *job) bool {

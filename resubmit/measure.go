@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 // MeasureRates is the first of two passes: it lists the orders of a view that were
@@ -17,12 +18,12 @@ import (
 // tells no reasons, as that of Order Management, all failures count, for the
 // account that sold them. At most DefaultRate calls a second are made.
 func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time,
-	c *Classifier) (rates *Rates, err error) {
+	c *failure.Classifier) (rates *failure.Rates, err error) {
 	if callback.Nil(source) {
 		return nil, errors.New("resubmit: rates: the source is nil; give what lists the orders")
 	}
 	defer callback.Recover(&err)
-	rates, err = NewRates(from, to, c)
+	rates, err = failure.NewRates(from, to, c)
 	if err != nil {
 		return nil, err
 	}

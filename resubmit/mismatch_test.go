@@ -16,6 +16,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // reportingSource reports all but some of its orders as rows that do not match.
@@ -51,7 +53,7 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-				Source: source, IgnoreConnect: true, Filter: resubmit.Everything(),
+				Source: source, IgnoreConnect: true, Filter: filter.Everything(),
 				Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			require.NoError(t, err)
@@ -62,7 +64,7 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 
 			source.good = odd
 			_, err = resubmit.BuildPlan(t.Context(),
-				resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()})
+				resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: filter.Everything()})
 			require.ErrorContains(t, err, "none of the rows that the server returned is what it was asked for")
 		})
 	}
@@ -80,10 +82,10 @@ func writeMismatched(t *testing.T, n int) (path string) {
 	}
 	path = filepath.Join(t.TempDir(), "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(t.Context(),
-		resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}, path)
+		resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: filter.Everything()}, path)
 	require.NoError(t, err)
 	require.Equal(t, n, counts.Mismatched)
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(t, err)
 	require.NoError(t, plan.Close())
 	return path
@@ -96,18 +98,18 @@ func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "\u202e")
-	plan, err := resubmit.OpenPlan(path)
+	p, err := plan.OpenPlan(path)
 	require.NoError(t, err)
-	require.Equal(t, 1, plan.Counts().Total)
-	require.Equal(t, n, plan.Counts().Mismatched)
-	require.Len(t, plan.Mismatched(), 5)
-	require.Contains(t, plan.Mismatched()[4], `(status "CP")`)
-	require.NoError(t, plan.Close())
+	require.Equal(t, 1, p.Counts().Total)
+	require.Equal(t, n, p.Counts().Mismatched)
+	require.Len(t, p.Mismatched(), 5)
+	require.Contains(t, p.Mismatched()[4], `(status "CP")`)
+	require.NoError(t, p.Close())
 	for _, edit := range [][2]string{{`"mismatched":1000`, `"mismatched":2000`}, {`(status`, `(Status`},
 		{`,"mismatched":1000`, ``}} {
 		edited := strings.Replace(string(text), edit[0], edit[1], 1)
 		require.NotEqual(t, string(text), edited)
-		_, err := resubmit.ReadPlan(strings.NewReader(edited), int64(len(edited)))
+		_, err := plan.ReadPlan(strings.NewReader(edited), int64(len(edited)))
 		require.Error(t, err, edit[0])
 	}
 }
@@ -115,7 +117,7 @@ func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 func TestReport_counts_rows_that_do_not_match(t *testing.T) {
 	t.Parallel()
 	path := writeMismatched(t, 3)
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(t, err)
 	report, err := runnerFor(t, newShop(), nil).Apply(t.Context(), plan)
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // Observer is told what a Runner does, as it does it. Embed NopObserver and
@@ -55,9 +56,9 @@ type Observer interface {
 // PlanStarted opens a run.
 type PlanStarted struct {
 	Digest string
-	Counts Counts
+	Counts plan.Counts
 	// Plan tells the decision for each order, those that are left alone included.
-	Plan *Plan
+	Plan *plan.Plan
 	// ConnectAsked says whether the results are also looked up in Connect.
 	ConnectAsked bool
 }
@@ -113,7 +114,7 @@ type Intent struct {
 type Reread struct {
 	OrderID string
 	Number  string
-	Now     State
+	Now     plan.State
 	// Changed says how that differs from the plan; "" when it does not.
 	Changed string
 }

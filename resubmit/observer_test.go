@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 func TestTheObserverIsToldEachStepInItsOrder(t *testing.T) {
@@ -28,7 +29,7 @@ func TestTheObserverIsToldEachStepInItsOrder(t *testing.T) {
 			c.Observer, c.Concurrency = seen, 1
 			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		})
-		var entries []*resubmit.Entry
+		var entries []*plan.Entry
 		for _, o := range orders {
 			entries = append(entries, entryFor(o))
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // overtaking keeps the younger orders of a subscription from passing an older one
@@ -55,18 +57,18 @@ func (n *nameList) get(place uint64) string {
 
 // pass sees the entries in the order of the plan. It makes one that would overtake
 // another wait.
-func (o *overtaking) pass(e *Entry) {
+func (o *overtaking) pass(e *plan.Entry) {
 	switch e.Decision.Action {
-	case Quarantine, Complete: // never sent again
+	case rules.Quarantine, rules.Complete: // never sent again
 		return
-	case Resubmit:
+	case rules.Resubmit:
 		first := o.before(e)
 		if first == "" {
 			return
 		}
 		e.Target = ""
-		e.Decision = Decision{
-			Action: Wait, RuleID: IDOlderFirst,
+		e.Decision = rules.Decision{
+			Action: rules.Wait, RuleID: rules.IDOlderFirst,
 			Why: "the older order " + text.Short(first) +
 				" of the same subscription is not sent now but may be later, and must not be overtaken: settle that one first",
 		}
@@ -93,7 +95,7 @@ func (o *overtaking) pass(e *Entry) {
 }
 
 // before is the order that stops an entry; "" when none does.
-func (o *overtaking) before(e *Entry) string {
+func (o *overtaking) before(e *plan.Entry) string {
 	if len(o.first) == 0 {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 func TestAnOlderOrderThatMayBeSentLaterIsNotOvertaken(t *testing.T) {
@@ -19,12 +20,12 @@ func TestAnOlderOrderThatMayBeSentLaterIsNotOvertaken(t *testing.T) {
 	const sub, other = "1", "2"
 	order := func(n int, text string, subscriptions ...string) *commerce.Order {
 		o := failedOrder(n)
-		o.Type, o.Failure, o.SubscriptionIDs = commerce.TypeChange, failure(text), subscriptions
+		o.Type, o.Failure, o.SubscriptionIDs = commerce.TypeChange, failed(text), subscriptions
 		return o
 	}
-	rules := []resubmit.Rule{
-		{ID: "wait", Reason: "please wait", Action: resubmit.Wait, Why: "x"},
-		{ID: "manual", Reason: "ask a person", Action: resubmit.Manual, Why: "x"},
+	rls := []rules.Rule{
+		{ID: "wait", Reason: "please wait", Action: rules.Wait, Why: "x"},
+		{ID: "manual", Reason: "ask a person", Action: rules.Manual, Why: "x"},
 	}
 	for name, test := range map[string]struct {
 		orders []*commerce.Order
@@ -56,13 +57,13 @@ func TestAnOlderOrderThatMayBeSentLaterIsNotOvertaken(t *testing.T) {
 			t.Parallel()
 			entries := planned(t, resubmit.PlanConfig{
 				Rate:   -1,
-				Source: &planSource{orders: test.orders}, Requests: noRequests, Rules: rules,
+				Source: &planSource{orders: test.orders}, Requests: noRequests, Rules: rls,
 				Explicit: test.named,
 			})
 			require.Equal(t, test.want, rulesOf(entries))
 			for _, e := range entries {
 				if e.Decision.RuleID == "older-order-first" {
-					require.Equal(t, resubmit.Wait, e.Decision.Action)
+					require.Equal(t, rules.Wait, e.Decision.Action)
 					require.Contains(t, e.Decision.Why, "the older order SO00000")
 					require.Empty(t, e.Target)
 				}
@@ -99,18 +100,18 @@ func TestNoPlanSendsAnOrderThatWouldOvertakeAnother(t *testing.T) {
 		texts := []string{textTransient, textTransient, textOther, textPermanent}
 		source := failedOrders(rapid.IntRange(1, 30).Draw(rt, "orders"))
 		for _, o := range source.orders {
-			o.Failure = failure(rapid.SampledFrom(texts).Draw(rt, "reason"))
+			o.Failure = failed(rapid.SampledFrom(texts).Draw(rt, "reason"))
 			o.SubscriptionIDs = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"1", "2", "3", "4", "5", "6"}), 1, 2, rapid.ID).Draw(rt, "subscriptions")
 		}
 		later := map[string]bool{}
 		for i, e := range planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true}) {
 			overtakes := slices.ContainsFunc(e.Subscriptions, func(id string) bool { return later[id] })
-			want := map[string]resubmit.Action{textOther: resubmit.Hold, textPermanent: resubmit.Quarantine, textTransient: resubmit.Resubmit}[e.Before.Reason]
-			if overtakes && want == resubmit.Resubmit {
-				want = resubmit.Wait
+			want := map[string]rules.Action{textOther: rules.Hold, textPermanent: rules.Quarantine, textTransient: rules.Resubmit}[e.Before.Reason]
+			if overtakes && want == rules.Resubmit {
+				want = rules.Wait
 			}
 			require.Equal(rt, want, e.Decision.Action, i)
-			if want == resubmit.Wait || want == resubmit.Hold {
+			if want == rules.Wait || want == rules.Hold {
 				for _, id := range e.Subscriptions {
 					later[id] = true
 				}
@@ -127,7 +128,7 @@ func TestEachOrderThatWaitsNamesTheOneThatItWaitsFor(t *testing.T) {
 		o := failedOrder(i)
 		o.SubscriptionIDs = []string{fmt.Sprint("s", i%pairs)}
 		if i < pairs {
-			o.Failure = failure(textOther) // held
+			o.Failure = failed(textOther) // held
 			o.Number = fmt.Sprint(strings.Repeat("long-", i%20), "SO", i)
 		}
 		if i == 7 {
@@ -138,7 +139,7 @@ func TestEachOrderThatWaitsNamesTheOneThatItWaitsFor(t *testing.T) {
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Settle: -1})
 	require.Len(t, entries, 2*pairs)
 	for i, e := range entries[pairs:] {
-		require.Equal(t, resubmit.Wait, e.Decision.Action)
+		require.Equal(t, rules.Wait, e.Decision.Action)
 		number := entries[i].Number
 		if len(number) > 200 {
 			number = number[:200] + "…"

@@ -10,11 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // askedForPatience applies a plan until the server has asked to be left alone, and then
 // kills the program.
-func askedForPatience(t *testing.T, s *shop, plan *resubmit.Plan, j resubmit.Journal) (asked time.Time) {
+func askedForPatience(t *testing.T, s *shop, plan *plan.Plan, j resubmit.Journal) (asked time.Time) {
 	t.Helper()
 	ctx, kill := context.WithTimeout(t.Context(), time.Minute)
 	defer kill()

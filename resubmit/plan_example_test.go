@@ -12,6 +12,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 func exampleOrders() resubmit.OrderSource {
@@ -19,7 +23,7 @@ func exampleOrders() resubmit.OrderSource {
 	order := func(number string, kind commerce.OrderType, reason string) *commerce.Order {
 		return &commerce.Order{
 			ID: "id-" + number, Number: number, Type: kind, Status: commerce.StatusProvisioningFailed,
-			PlacedAt: night, SubscriptionIDs: []string{"1" + number}, Failure: failure(reason),
+			PlacedAt: night, SubscriptionIDs: []string{"1" + number}, Failure: failed(reason),
 			Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 		}
 	}
@@ -45,7 +49,7 @@ func ExampleBuildPlan() {
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
 		Source:   exampleOrders(),
 		Requests: noRequests,
-		Filter:   resubmit.Everything(),
+		Filter:   filter.Everything(),
 		Calendar: exampleCalendar(),
 		Settle:   -1, // the orders failed long ago
 	})
@@ -78,7 +82,7 @@ func ExampleOpenPlan() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(context.Background(), resubmit.PlanConfig{
-		Source: exampleOrders(), IgnoreConnect: true, Filter: resubmit.Types(commerce.TypeSales), Settle: -1,
+		Source: exampleOrders(), IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales), Settle: -1,
 	}, path)
 	if err != nil {
 		fmt.Println(err)
@@ -96,7 +100,7 @@ func ExampleOpenPlan() {
 		fmt.Println(err)
 		return
 	}
-	_, err = resubmit.OpenPlan(path)
+	_, err = plan.OpenPlan(path)
 	_, problem, _ := strings.Cut(err.Error(), "plan.jsonl: ")
 	fmt.Println(problem)
 	// Output:
@@ -109,7 +113,7 @@ func ExampleAttribute() {
 		PlacedAt: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC),
 		Failure:  commerce.Failure{Text: map[string]string{"en_US": "Reason: 502 Bad Gateway."}},
 	}
-	a := resubmit.Attribute(order, exampleCalendar(), nil, resubmit.Margins{})
+	a := failure.Attribute(order, exampleCalendar(), nil, failure.Margins{})
 	fmt.Println(a.Verdict, a.Class, a.WindowID)
 	for _, e := range a.Evidence {
 		fmt.Println("-", e.Text)
@@ -122,9 +126,9 @@ func ExampleAttribute() {
 }
 
 func ExampleDecide() {
-	d := resubmit.Decide(nil, resubmit.Facts{
+	d := rules.Decide(nil, rules.Facts{
 		Order:       &commerce.Order{Type: commerce.TypeSales},
-		Attribution: resubmit.Attribution{Class: resubmit.Transient},
+		Attribution: failure.Attribution{Class: failure.Transient},
 		Asked:       true,
 		Requests: []connect.LatestRequest{{Request: connect.Request{
 			ID: "PR-1-001", Type: connect.TypePurchase, Status: connect.StatusInquiring,
@@ -138,11 +142,11 @@ func ExampleDecide() {
 }
 
 func ExampleLoadRules() {
-	rules, err := resubmit.LoadRules(strings.NewReader(`{"rules": [
+	rls, err := rules.LoadRules(strings.NewReader(`{"rules": [
 		{"id": "autodesk-busy", "reason": "*autodesk*try again later*", "action": "resubmit", "why": "Autodesk was busy"}
 	]}`))
-	fmt.Println(len(rules), err)
-	_, err = resubmit.LoadRules(strings.NewReader(`{"rules": [{"id": "a", "reason": "*", "action": "resend", "why": "b"}]}`))
+	fmt.Println(len(rls), err)
+	_, err = rules.LoadRules(strings.NewReader(`{"rules": [{"id": "a", "reason": "*", "action": "resend", "why": "b"}]}`))
 	fmt.Println(err)
 	// Output:
 	// 1 <nil>

@@ -23,6 +23,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // clock notes when requests go out. Two of them may share times.
@@ -72,7 +75,7 @@ func newServers(t *testing.T, orders int) *servers {
 // config plans with everything that planning can call. The list tells no details.
 func (s *servers) config(rate float64) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
-		Source: undetailed{s.shop}, Reader: s.shop, Requests: s.requests, Filter: resubmit.Everything(),
+		Source: undetailed{s.shop}, Reader: s.shop, Requests: s.requests, Filter: filter.Everything(),
 		Rate: rate, Settle: -1,
 	}
 }
@@ -117,9 +120,9 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 				s := newServers(t, 45)
 				require.NoError(t, s.commerce.AddFault(commercetest.Fault{Path: "*/orders/*", Kind: commercetest.FaultStatus, Status: 503, Times: 3})) // fewer than the tries of one read
 				start := time.Now()
-				plan, err := resubmit.BuildPlan(t.Context(), s.config(rate))
+				p, err := resubmit.BuildPlan(t.Context(), s.config(rate))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Counts{Total: 45, Resubmit: 45}, plan.Counts())
+				require.Equal(t, plan.Counts{Total: 45, Resubmit: 45}, p.Counts())
 				limit := int(max(rate, 1))
 				if rate == 0 {
 					limit = resubmit.DefaultRate
@@ -131,9 +134,9 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 				}
 
 				s.times = nil
-				counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: s.shop, Rate: rate}, nil)
+				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Reader: s.shop, Rate: rate}, nil)
 				require.NoError(t, err)
-				require.Equal(t, resubmit.DifferenceCounts{Same: 45}, counts)
+				require.Equal(t, plan.DifferenceCounts{Same: 45}, counts)
 				require.Len(t, s.times, 45)
 				requirePace(t, s.times, limit)
 			})
@@ -251,7 +254,7 @@ func TestPlanner_holds_orders_when_all_look_ups_return_unclear_requests(t *testi
 			require.NoError(t, err)
 			entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: vendors})
 			require.Len(t, entries, 1)
-			require.Equal(t, resubmit.Hold, entries[0].Decision.Action)
+			require.Equal(t, rules.Hold, entries[0].Decision.Action)
 		})
 	}
 }
@@ -283,12 +286,12 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "plan.jsonl")
 			cfg := resubmit.PlanConfig{
 				Rate: -1, Concurrency: 1, Source: failedOrders(n), Requests: afterwards(c.good, c.err),
-				Filter: resubmit.Everything(),
+				Filter: filter.Everything(),
 			}
 			counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 			if !c.failed {
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Counts{Total: n, Resubmit: 256, Hold: n - 256}, counts)
+				require.Equal(t, plan.Counts{Total: n, Resubmit: 256, Hold: n - 256}, counts)
 				return
 			}
 			require.ErrorIs(t, err, c.err)
@@ -297,7 +300,7 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 			require.Positive(t, counts.Hold)
 			require.Equal(t, 256*c.good, counts.Resubmit)
 			if c.whole {
-				require.Equal(t, resubmit.Counts{Total: n, Hold: n}, counts)
+				require.Equal(t, plan.Counts{Total: n, Hold: n}, counts)
 			} else {
 				require.Less(t, counts.Total, n, "a key that is refused ends the planning early")
 			}
@@ -343,7 +346,7 @@ func TestPlanner_tells_a_wrong_key_and_a_wrong_URL_of_the_real_client(t *testing
 func TestPlanner_rejects_rates_that_cannot_be_meant(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2, -0.5} {
-		cfg := resubmit.PlanConfig{Source: failedOrders(1), IgnoreConnect: true, Filter: resubmit.Everything(), Rate: rate}
+		cfg := resubmit.PlanConfig{Source: failedOrders(1), IgnoreConnect: true, Filter: filter.Everything(), Rate: rate}
 		_, err := resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, "PlanConfig.Rate is")
 		plan := planFor(t, outageOrder(1, "a"))

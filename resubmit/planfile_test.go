@@ -21,15 +21,17 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 var planTime = time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)
 
-func planHeader() resubmit.Header {
-	return resubmit.Header{
+func planHeader() plan.Header {
+	return plan.Header{
 		CreatedAt: planTime.Add(6 * time.Hour),
 		System:    "ordermanager https://mn.example.net:6308",
 		View:      "Failed Orders",
@@ -41,47 +43,47 @@ func planHeader() resubmit.Header {
 			ID: "weekly", Title: "Patches & <more>", Weekday: time.Saturday, Time: "02:00", Duration: 150 * time.Minute,
 			Zone: "Europe/Berlin", Except: []string{"2026-12-26"}, From: "2026-01-03", Source: "windows.json",
 		}},
-		Rules: []resubmit.Rule{{ID: "mine", Reason: "*Autodesk 70*", Action: resubmit.Quarantine, Why: "order anew"}},
+		Rules: []rules.Rule{{ID: "mine", Reason: "*Autodesk 70*", Action: rules.Quarantine, Why: "order anew"}},
 	}
 }
 
-func planEntries() []*resubmit.Entry {
-	full := &resubmit.Entry{
+func planEntries() []*plan.Entry {
+	full := &plan.Entry{
 		OrderID: "00000000-0000-4000-8000-000000000001", Number: "SO000001", Type: commerce.TypeSales,
 		VendorID: "1", Channel: commerce.ChannelReseller, Customer: "Ünïcode & <Sons> \u2028 (42)", CustomerID: "42",
 		Subscriptions: []string{"1000001", "1000002"}, TenantID: "tenant-1",
 		Total: commerce.Money{Amount: decimal.RequireFromString("12.50"), Currency: "USD"},
-		Before: resubmit.State{
+		Before: plan.State{
 			Status: commerce.StatusProvisioningFailed, ProvisioningStatus: commerce.ProvisioningFailed,
 			Reason:   "APS Application Error:\n\"503 Service\\Unavailable\"\t\x01",
 			PlacedAt: planTime.Add(-time.Minute), FailedAt: planTime.Add(time.Nanosecond),
 		},
-		Attribution: resubmit.Attribution{
-			Verdict: resubmit.Caused, Class: resubmit.Transient, WindowID: "w1",
-			Evidence: []resubmit.Evidence{
+		Attribution: failure.Attribution{
+			Verdict: failure.Caused, Class: failure.Transient, WindowID: "w1",
+			Evidence: []failure.Evidence{
 				{Kind: "reason", Text: "the reason is transient", Ref: "503"},
 				{Kind: "window", Text: "the order failed in the window", Ref: "w1", At: planTime},
 			},
 		},
-		Decision: resubmit.Decision{Action: resubmit.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect", Flagged: true},
+		Decision: rules.Decision{Action: rules.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect", Flagged: true},
 		Target:   commerce.StatusPaid,
 	}
-	bare := &resubmit.Entry{
+	bare := &plan.Entry{
 		OrderID: "2", Type: commerce.TypeRenewal,
-		Before:      resubmit.State{Status: commerce.StatusProvisioningFailed},
-		Attribution: resubmit.Attribution{Verdict: resubmit.UnknownCause, Class: resubmit.Unclassified},
-		Decision:    resubmit.Decision{Action: resubmit.Hold, RuleID: "reason-unclassified", Why: "no reason is known"},
+		Before:      plan.State{Status: commerce.StatusProvisioningFailed},
+		Attribution: failure.Attribution{Verdict: failure.UnknownCause, Class: failure.Unclassified},
+		Decision:    rules.Decision{Action: rules.Hold, RuleID: "reason-unclassified", Why: "no reason is known"},
 	}
-	for _, e := range []*resubmit.Entry{full, bare} {
-		e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+	for _, e := range []*plan.Entry{full, bare} {
+		e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	}
-	return []*resubmit.Entry{full, bare}
+	return []*plan.Entry{full, bare}
 }
 
-func writePlan(t testing.TB, entries ...*resubmit.Entry) []byte {
+func writePlan(t testing.TB, entries ...*plan.Entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := resubmit.NewPlanWriter(&b, planHeader())
+	w, err := plan.NewPlanWriter(&b, planHeader())
 	require.NoError(t, err)
 	for _, e := range entries {
 		require.NoError(t, w.Write(e))
@@ -91,13 +93,13 @@ func writePlan(t testing.TB, entries ...*resubmit.Entry) []byte {
 	return b.Bytes()
 }
 
-func readPlan(data []byte) (*resubmit.Plan, error) {
-	return resubmit.ReadPlan(bytes.NewReader(data), int64(len(data)))
+func readPlan(data []byte) (*plan.Plan, error) {
+	return plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
 }
 
-func entriesOf(t testing.TB, p *resubmit.Plan) []*resubmit.Entry {
+func entriesOf(t testing.TB, p *plan.Plan) []*plan.Entry {
 	t.Helper()
-	var out []*resubmit.Entry
+	var out []*plan.Entry
 	for e, err := range p.Entries() {
 		require.NoError(t, err)
 		out = append(out, e)
@@ -116,16 +118,16 @@ func TestAPlanIsReadBackAsItWasWritten(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(golden), string(data))
 
-	plan, err := resubmit.OpenPlan(path)
+	p, err := plan.OpenPlan(path)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, plan.Close()) }()
+	defer func() { require.NoError(t, p.Close()) }()
 	want := planHeader()
-	want.Kind, want.Version = resubmit.PlanKind, resubmit.PlanVersion
-	require.Equal(t, want, plan.Header())
-	require.Equal(t, resubmit.Counts{Total: 2, Resubmit: 1, Hold: 1}, plan.Counts())
-	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, plan.Digest())
+	want.Kind, want.Version = plan.PlanKind, plan.PlanVersion
+	require.Equal(t, want, p.Header())
+	require.Equal(t, plan.Counts{Total: 2, Resubmit: 1, Hold: 1}, p.Counts())
+	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, p.Digest())
 	for range 2 {
-		got := entriesOf(t, plan)
+		got := entriesOf(t, p)
 		require.Len(t, got, 2)
 		for i, e := range planEntries() {
 			requireSameEntry(t, e, got[i])
@@ -134,7 +136,7 @@ func TestAPlanIsReadBackAsItWasWritten(t *testing.T) {
 }
 
 // requireSameEntry compares amounts as they print, since one number has many forms.
-func requireSameEntry(t require.TestingT, want, got *resubmit.Entry) {
+func requireSameEntry(t require.TestingT, want, got *plan.Entry) {
 	require.Equal(t, want.Total.String(), got.Total.String())
 	a, b := *want, *got
 	a.Total.Amount, b.Total.Amount = decimal.Zero, decimal.Zero
@@ -146,7 +148,7 @@ func TestAnEntryIsWrittenAsEncodingJSONWritesIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := genEntry(t)
 		var b, want bytes.Buffer
-		w, err := resubmit.NewPlanWriter(&b, planHeader())
+		w, err := plan.NewPlanWriter(&b, planHeader())
 		require.NoError(t, err)
 		require.NoError(t, w.Write(e))
 		counts, digest, err := w.Close()
@@ -154,7 +156,7 @@ func TestAnEntryIsWrittenAsEncodingJSONWritesIt(t *testing.T) {
 
 		lines := strings.SplitAfter(b.String(), "\n")
 		require.Len(t, lines, 4)
-		var back resubmit.Entry
+		var back plan.Entry
 		require.NoError(t, json.Unmarshal([]byte(lines[1]), &back))
 		requireSameEntry(t, e, &back)
 		enc := json.NewEncoder(&want)
@@ -191,7 +193,7 @@ func escapeHidden(line string) string {
 	return b.String()
 }
 
-func genEntry(t *rapid.T) *resubmit.Entry {
+func genEntry(t *rapid.T) *plan.Entry {
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a\"b\\c\n\r\t\b\f\x00\x1f\x7f", "<&>",
 		"\u2028\u2029\uFFFD", "日本語 🎉", "\u009b\u202e\u200d\ue000\U000e0041\U0010ffff",
 		"a},", "},\"fingerprint\":\"", "},\"decision\":{\"action\":\"resubmit\","}))
@@ -201,34 +203,34 @@ func genEntry(t *rapid.T) *resubmit.Entry {
 		}
 		return time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC()
 	})
-	e := &resubmit.Entry{
+	e := &plan.Entry{
 		OrderID: "o" + text.Draw(t, "id"), Number: text.Draw(t, "number"), Type: commerce.OrderType(text.Draw(t, "type")),
 		VendorID: text.Draw(t, "vendor"), Channel: commerce.Channel(text.Draw(t, "channel")), Customer: text.Draw(t, "customer"),
 		TenantID: text.Draw(t, "tenant"),
-		Before: resubmit.State{
+		Before: plan.State{
 			Status: commerce.Status(text.Draw(t, "status")), ProvisioningStatus: commerce.ProvisioningStatus(text.Draw(t, "prov")),
 			Reason: text.Draw(t, "reason"), PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"),
 		},
-		Attribution: resubmit.Attribution{
-			Verdict:  rapid.SampledFrom([]resubmit.Verdict{resubmit.Caused, resubmit.Likely, resubmit.Unrelated, resubmit.UnknownCause}).Draw(t, "verdict"),
-			Class:    rapid.SampledFrom([]resubmit.Class{resubmit.Transient, resubmit.Permanent, resubmit.Unclassified, resubmit.AlreadyProvisioned}).Draw(t, "class"),
+		Attribution: failure.Attribution{
+			Verdict:  rapid.SampledFrom([]failure.Verdict{failure.Caused, failure.Likely, failure.Unrelated, failure.UnknownCause}).Draw(t, "verdict"),
+			Class:    rapid.SampledFrom([]failure.Class{failure.Transient, failure.Permanent, failure.Unclassified, failure.AlreadyProvisioned}).Draw(t, "class"),
 			WindowID: text.Draw(t, "window"),
 		},
-		Decision: resubmit.Decision{Action: resubmit.Resubmit, RuleID: text.Draw(t, "rule"), Why: text.Draw(t, "why"), Flagged: rapid.Bool().Draw(t, "flagged")},
+		Decision: rules.Decision{Action: rules.Resubmit, RuleID: text.Draw(t, "rule"), Why: text.Draw(t, "why"), Flagged: rapid.Bool().Draw(t, "flagged")},
 		Target:   commerce.Status(text.Draw(t, "target")),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "subscriptions") {
 		e.Subscriptions = append(e.Subscriptions, text.Draw(t, "subscription"))
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "evidence") {
-		e.Attribution.Evidence = append(e.Attribution.Evidence, resubmit.Evidence{
+		e.Attribution.Evidence = append(e.Attribution.Evidence, failure.Evidence{
 			Kind: text.Draw(t, "kind"), Text: text.Draw(t, "text"), Ref: text.Draw(t, "ref"), At: instant.Draw(t, "at"),
 		})
 	}
 	if rapid.Bool().Draw(t, "money") {
 		e.Total = commerce.Money{Amount: decimal.New(rapid.Int64().Draw(t, "value"), rapid.Int32Range(-12, 6).Draw(t, "exp")), Currency: text.Draw(t, "currency")}
 	}
-	e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	return e
 }
 
@@ -257,7 +259,7 @@ func TestEveryShortenedPlanIsNoticed(t *testing.T) {
 
 func TestOpenPlan_reads_version_1(t *testing.T) {
 	t.Parallel()
-	plan, err := resubmit.OpenPlan(filepath.Join("testdata", "plan.v1.golden.jsonl"))
+	plan, err := plan.OpenPlan(filepath.Join("testdata", "plan.v1.golden.jsonl"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	require.Equal(t, 1, plan.Header().Version)
@@ -311,7 +313,7 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "plan.jsonl")
 			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
-			_, err := resubmit.OpenPlan(path)
+			_, err := plan.OpenPlan(path)
 			require.ErrorContains(t, err, test.want)
 			require.ErrorContains(t, err, "resubmit: plan "+path+": line ")
 			require.NotContains(t, err.Error(), "\n")
@@ -321,9 +323,9 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 
 func TestAPlanFileThatIsNotThereOrAFolderIsAnError(t *testing.T) {
 	t.Parallel()
-	_, err := resubmit.OpenPlan(filepath.Join(t.TempDir(), "none.jsonl"))
+	_, err := plan.OpenPlan(filepath.Join(t.TempDir(), "none.jsonl"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = resubmit.OpenPlan(t.TempDir())
+	_, err = plan.OpenPlan(t.TempDir())
 	require.ErrorContains(t, err, "is not a regular file")
 }
 
@@ -332,7 +334,7 @@ func TestAPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *testing.T
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	data := writePlan(t, planEntries()...)
 	require.NoError(t, os.WriteFile(path, data, 0o600))
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 
@@ -349,14 +351,14 @@ func TestAPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *testing.T
 
 func TestAPlanWithManyBlocksIsReadTwiceAndCanBeLeftEarly(t *testing.T) {
 	t.Parallel()
-	var entries []*resubmit.Entry
+	var entries []*plan.Entry
 	for i := range 3000 {
 		e := *planEntries()[0]
 		e.OrderID = fmt.Sprint("order-", i)
 		if i%1000 == 999 { // longer than a block
 			e.Before.Reason = strings.Repeat("a long story. ", 40_000)
 		}
-		e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+		e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 		entries = append(entries, &e)
 	}
 	plan, err := readPlan(writePlan(t, entries...))
@@ -376,31 +378,31 @@ func TestAPlanWithManyBlocksIsReadTwiceAndCanBeLeftEarly(t *testing.T) {
 func TestAPlanWriterRefusesWhatAPlanCannotHold(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		change func(*resubmit.Entry)
+		change func(*plan.Entry)
 		want   string
 	}{
-		"no id":             {func(e *resubmit.Entry) { e.OrderID = "" }, "the order has no id"},
-		"no action":         {func(e *resubmit.Entry) { e.Decision.Action = "" }, `unknown action ""`},
-		"a false print":     {func(e *resubmit.Entry) { e.Fingerprint = "x" }, "the fingerprint is not that"},
-		"a giant amount":    {func(e *resubmit.Entry) { e.Total.Amount = decimal.New(1, 90) }, "total: "},
-		"a tiny amount":     {func(e *resubmit.Entry) { e.Total.Amount = decimal.New(1, -2_000_000_000) }, "total: a number must have at most 64 characters"},
-		"a line too long":   {func(e *resubmit.Entry) { e.Customer = strings.Repeat("x", 17<<20) }, "more than the 16777216 that a line may have"},
-		"an older order":    {func(e *resubmit.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) }, "orders must come oldest first"},
-		"a target on hold":  {func(e *resubmit.Entry) { e.Decision.Action = resubmit.Hold }, `has the target "PD"`},
-		"a class of no one": {func(e *resubmit.Entry) { e.Attribution.Class = "" }, `unknown class ""`},
+		"no id":             {func(e *plan.Entry) { e.OrderID = "" }, "the order has no id"},
+		"no action":         {func(e *plan.Entry) { e.Decision.Action = "" }, `unknown action ""`},
+		"a false print":     {func(e *plan.Entry) { e.Fingerprint = "x" }, "the fingerprint is not that"},
+		"a giant amount":    {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, 90) }, "total: "},
+		"a tiny amount":     {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, -2_000_000_000) }, "total: a number must have at most 64 characters"},
+		"a line too long":   {func(e *plan.Entry) { e.Customer = strings.Repeat("x", 17<<20) }, "more than the 16777216 that a line may have"},
+		"an older order":    {func(e *plan.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) }, "orders must come oldest first"},
+		"a target on hold":  {func(e *plan.Entry) { e.Decision.Action = rules.Hold }, `has the target "PD"`},
+		"a class of no one": {func(e *plan.Entry) { e.Attribution.Class = "" }, `unknown class ""`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b bytes.Buffer
-			w, err := resubmit.NewPlanWriter(&b, planHeader())
+			w, err := plan.NewPlanWriter(&b, planHeader())
 			require.NoError(t, err)
 			require.NoError(t, w.Write(planEntries()[0]))
 			e := planEntries()[0]
 			sound := e.Fingerprint
 			test.change(e)
 			if e.Fingerprint == sound {
-				e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+				e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 			}
 			require.ErrorContains(t, w.Write(e), test.want)
 			require.ErrorContains(t, w.Write(planEntries()[0]), test.want, "the plan is lost")
@@ -427,7 +429,7 @@ func TestAPlanWriterReportsAWriterThatFails(t *testing.T) {
 	t.Parallel()
 	whole := len(writePlan(t, planEntries()...))
 	for _, after := range []int{0, whole - 1} {
-		w, err := resubmit.NewPlanWriter(&brokenWriter{after: after}, planHeader())
+		w, err := plan.NewPlanWriter(&brokenWriter{after: after}, planHeader())
 		require.NoError(t, err)
 		for _, e := range planEntries() {
 			require.NoError(t, w.Write(e))
@@ -443,22 +445,22 @@ func FuzzReadPlan(f *testing.F) {
 	f.Add(writePlan(f))
 	f.Add([]byte("{}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		plan, err := readPlan(data)
+		p, err := readPlan(data)
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
 		}
 		// What is a plan has entries that can be written again.
 		var b bytes.Buffer
-		w, err := resubmit.NewPlanWriter(&b, plan.Header())
+		w, err := plan.NewPlanWriter(&b, p.Header())
 		require.NoError(t, err)
-		for e, err := range plan.Entries() {
+		for e, err := range p.Entries() {
 			require.NoError(t, err)
 			require.NoError(t, w.Write(e))
 		}
 		counts, _, err := w.Close()
 		require.NoError(t, err)
-		require.Equal(t, plan.Counts(), counts)
+		require.Equal(t, p.Counts(), counts)
 	})
 }
 
@@ -466,19 +468,19 @@ func TestWhatWouldNotBeReadBackIsNotWritten(t *testing.T) {
 	t.Parallel()
 	year12000 := time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
-		change func(*resubmit.Entry)
+		change func(*plan.Entry)
 		want   string
 	}{
-		"a year of five digits": {func(e *resubmit.Entry) { e.Before.PlacedAt = year12000 }, "the year 12000 of a time cannot be right"},
-		"a year before Christ":  {func(e *resubmit.Entry) { e.Before.FailedAt = year12000.AddDate(-12005, 0, 0) }, "the year -5 of a time"},
-		"such evidence":         {func(e *resubmit.Entry) { e.Attribution.Evidence[0].At = year12000 }, "evidence: the year 12000"},
-		"an id of bytes":        {func(e *resubmit.Entry) { e.OrderID = "a\xffb" }, "is not UTF-8"},
-		"a status of bytes":     {func(e *resubmit.Entry) { e.Before.Status = "a\xffb" }, "is not UTF-8"},
+		"a year of five digits": {func(e *plan.Entry) { e.Before.PlacedAt = year12000 }, "the year 12000 of a time cannot be right"},
+		"a year before Christ":  {func(e *plan.Entry) { e.Before.FailedAt = year12000.AddDate(-12005, 0, 0) }, "the year -5 of a time"},
+		"such evidence":         {func(e *plan.Entry) { e.Attribution.Evidence[0].At = year12000 }, "evidence: the year 12000"},
+		"an id of bytes":        {func(e *plan.Entry) { e.OrderID = "a\xffb" }, "is not UTF-8"},
+		"a status of bytes":     {func(e *plan.Entry) { e.Before.Status = "a\xffb" }, "is not UTF-8"},
 	} {
 		e := planEntries()[0]
 		test.change(e)
-		e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
-		w, err := resubmit.NewPlanWriter(io.Discard, planHeader())
+		e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
+		w, err := plan.NewPlanWriter(io.Discard, planHeader())
 		require.NoError(t, err)
 		require.ErrorContains(t, w.Write(e), test.want, name)
 		_, _, err = w.Close()

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 func TestWritePlanFileReplacesALink(t *testing.T) {
@@ -17,7 +18,7 @@ func TestWritePlanFileReplacesALink(t *testing.T) {
 	require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o644))
 	require.NoError(t, os.Symlink(victim, path))
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
-		Source: failedOrders(3), IgnoreConnect: true, Filter: resubmit.Everything(),
+		Source: failedOrders(3), IgnoreConnect: true, Filter: filter.Everything(),
 	}, path)
 	require.NoError(t, err)
 	content, err := os.ReadFile(victim)

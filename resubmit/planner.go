@@ -26,6 +26,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/fields"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 const (
@@ -62,18 +66,18 @@ type PlanConfig struct {
 	// View is the failure view to list. The zero value is commerce.FailedOrders.
 	View commerce.View
 	// Filter selects among the orders of the view. Required: say Everything() for all.
-	Filter Filter
+	Filter filter.Filter
 	// Calendar has the windows that failures are held against. Nil: none is known.
 	Calendar *maintenance.Calendar
 	// Margins widen the windows. Its Now is set by the planner.
-	Margins Margins
+	Margins failure.Margins
 	// Classifier tells the class of a reason. Nil: the default classifier.
-	Classifier *Classifier
+	Classifier *failure.Classifier
 	// Rates, from a pass before, let the attribution tell what fails all the time from
 	// what failed in a window, see [MeasureRates]. Nil: nobody counted.
-	Rates *Rates
+	Rates *failure.Rates
 	// Rules come before the default ones.
-	Rules []Rule
+	Rules []rules.Rule
 	// Explicit are the orders that the operator answers for, by number or id. They do not
 	// select: Filter does. Planning fails with a *NotPlannedError if one of them is not in
 	// the plan.
@@ -82,7 +86,7 @@ type PlanConfig struct {
 	// is some hours old. Missing orders are logged.
 	Vouched []string
 
-	// RequestType is the mapping from order to request types. Nil: [RequestType].
+	// RequestType is the mapping from order to request types. Nil: [rules.RequestType].
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
 	// Targets are the transitions that resubmit an order, the best first. Nil:
 	// [DefaultTargets]. CL and FR are refused.
@@ -125,14 +129,14 @@ type PlanConfig struct {
 // fail. Refused credentials for Connect end planning early. After an error the text in w
 // is not a plan. An error of Connect comes with the counts of what was decided before,
 // and wraps the error of the look-up, such as connect.ErrUnauthorized.
-func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error) {
+func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.Counts, error) {
 	p, err := newPlanner(cfg)
 	if err != nil {
-		return Counts{}, err
+		return plan.Counts{}, err
 	}
-	pw, err := NewPlanWriter(w, p.header)
+	pw, err := plan.NewPlanWriter(w, p.header)
 	if err != nil {
-		return Counts{}, err
+		return plan.Counts{}, err
 	}
 	ctx = p.begin(ctx)
 	defer p.calls.stop(nil)
@@ -141,18 +145,18 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (Counts, error)
 		if cause := context.Cause(ctx); errors.Is(cause, ErrPatience) {
 			err = cause
 		}
-		return Counts{}, err
+		return plan.Counts{}, err
 	}
 	pw.LeftOut(p.unmatched.Count(), p.unmatched.Named())
 	if err := p.lookUps.failed(pw.Counts()); err != nil {
 		return pw.Counts(), err
 	}
 	if err := p.missing(); err != nil {
-		return Counts{}, err
+		return plan.Counts{}, err
 	}
 	counts, digest, err := pw.Close()
 	if err != nil {
-		return Counts{}, err
+		return plan.Counts{}, err
 	}
 	p.report(counts, digest)
 	return counts, nil
@@ -169,10 +173,10 @@ func (p *planner) begin(ctx context.Context) context.Context {
 // symbolic link at the path is replaced too, and not followed. After an error the path
 // is as it was, also after one that comes with counts, unless the last step failed,
 // which brings the name of the file to disk.
-func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (Counts, error) {
+func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (plan.Counts, error) {
 	f, err := durable.Create(path, 0o600)
 	if err != nil {
-		return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
+		return plan.Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
 	}
 	defer f.Abort()
 	counts, err := WritePlan(ctx, cfg, f)
@@ -180,29 +184,29 @@ func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (Counts, er
 		return counts, err
 	}
 	if err := f.Commit(); err != nil {
-		return Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
+		return plan.Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
 	}
 	return counts, nil
 }
 
 // BuildPlan is [WritePlan] into memory, for plans that are applied at once. After an
 // error there is no plan; the text of an error about Connect has the counts.
-func BuildPlan(ctx context.Context, cfg PlanConfig) (*Plan, error) {
+func BuildPlan(ctx context.Context, cfg PlanConfig) (*plan.Plan, error) {
 	var b bytes.Buffer
 	if _, err := WritePlan(ctx, cfg, &b); err != nil {
 		return nil, err
 	}
-	return ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	return plan.ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
 }
 
 type planner struct {
 	PlanConfig
-	header   Header
+	header   plan.Header
 	view     commerce.Query // what makes an order one of the view,
 	query    commerce.Query // and what is asked for
-	cheap    Filter         // of what the query leaves: what a listed order tells,
-	rest     Filter         // and what needs its details
-	causes   *Attributor
+	cheap    filter.Filter  // of what the query leaves: what a listed order tells,
+	rest     filter.Filter  // and what needs its details
+	causes   *failure.Attributor
 	explicit map[string]bool
 	untold   bool   // why orders failed
 	unsettle string // why nothing may be resubmitted yet; "" when it may
@@ -234,7 +238,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	cfg.Margins.Now = now
 	p := &planner{
 		PlanConfig: cfg,
-		causes: NewAttributor(AttributorConfig{
+		causes: failure.NewAttributor(failure.AttributorConfig{
 			Calendar: cfg.Calendar, Classifier: cfg.Classifier, Margins: cfg.Margins, Rates: cfg.Rates,
 		}),
 		explicit: make(map[string]bool, len(cfg.Explicit)+len(cfg.Vouched)),
@@ -245,19 +249,19 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	for _, name := range slices.Concat(cfg.Explicit, cfg.Vouched) {
 		p.explicit[name] = true
 	}
-	for _, w := range Warnings(cfg.Filter, cfg.View) {
+	for _, w := range filter.Warnings(cfg.Filter, cfg.View) {
 		cfg.Logger.Warn("the filter may not select what was meant", "filter", cfg.Filter.String(), "warning", w)
 	}
 	p.untold = !commerce.CapabilitiesOf(cfg.Reader, cfg.Source).Failure
 	p.view = cfg.View.Query()
-	p.query, p.rest = Pushdown(cfg.Filter, p.view)
+	p.query, p.rest = filter.Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
 	p.query.OnMismatch = func(o *commerce.Order) {
 		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
 	}
-	p.cheap, p.rest = SplitDetails(p.rest)
+	p.cheap, p.rest = filter.SplitDetails(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
-	p.header = Header{
+	p.header = plan.Header{
 		CreatedAt: now, System: system, View: cfg.View.Name, Filter: cfg.Filter.String(),
 		Windows: cfg.Calendar.Windows(), Recurring: cfg.Calendar.Rules(), Rules: cfg.Rules,
 	}
@@ -279,7 +283,7 @@ func (c *PlanConfig) setDefaults() error {
 		callback.Field{Name: "PlanConfig.Filter", Value: c.Filter}); err != nil {
 		return err
 	}
-	if err := Check(c.Filter); err != nil {
+	if err := filter.Check(c.Filter); err != nil {
 		return fmt.Errorf("PlanConfig.Filter: %w", err)
 	}
 	if c.View.Name == "" && len(c.View.Statuses) == 0 {
@@ -288,7 +292,7 @@ func (c *PlanConfig) setDefaults() error {
 	if err := c.View.Validate(); err != nil {
 		return fmt.Errorf("PlanConfig.View: %w", err)
 	}
-	if err := ValidateRules(c.Rules); err != nil {
+	if err := rules.ValidateRules(c.Rules); err != nil {
 		return fmt.Errorf("PlanConfig.Rules: %w", err)
 	}
 	if c.Concurrency < 0 {
@@ -321,7 +325,7 @@ func (c *PlanConfig) setDefaults() error {
 		}
 	}
 	if c.RequestType == nil {
-		c.RequestType = RequestType
+		c.RequestType = rules.RequestType
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -346,14 +350,14 @@ func unsettled(cal *maintenance.Calendar, now time.Time, settle time.Duration) s
 // batch is a run of orders on its way through the planner.
 type batch struct {
 	orders  []*commerce.Order
-	entries []Entry
+	entries []plan.Entry
 	done    chan struct{} // closed when entries are there
 }
 
 var errNoOrder = errors.New("the source yielded neither an order nor an error")
 
 // run lists in one goroutine, decides in several, and writes in the order of the list.
-func (p *planner) run(ctx context.Context, w *PlanWriter) error {
+func (p *planner) run(ctx context.Context, w *plan.PlanWriter) error {
 	defer p.showProgress()()
 	g, ctx := errgroup.WithContext(ctx)
 	queue := make(chan *batch, 2)
@@ -395,7 +399,7 @@ func (p *planner) run(ctx context.Context, w *PlanWriter) error {
 }
 
 // write writes the entries of a batch, in their order.
-func (p *planner) write(entries []Entry, older *overtaking, w *PlanWriter) error {
+func (p *planner) write(entries []plan.Entry, older *overtaking, w *plan.PlanWriter) error {
 	for i := range entries {
 		e := &entries[i]
 		keepAge(e, w.LastPlaced())
@@ -407,7 +411,7 @@ func (p *planner) write(entries []Entry, older *overtaking, w *PlanWriter) error
 		}
 		p.counters.decided.Add(1)
 		p.note(e)
-		if e.Decision.RuleID == IDUnread || e.Decision.RuleID == IDUnreadable {
+		if e.Decision.RuleID == rules.IDUnread || e.Decision.RuleID == rules.IDUnreadable {
 			p.unread++
 		}
 	}
@@ -512,13 +516,13 @@ func identified(o *commerce.Order, rows *fields.RowIDs) *commerce.Order {
 
 // selects reports whether a filter selects an order, or may do: what a filter looks
 // at may be what could not be read.
-func selects(f Filter, o *commerce.Order) bool { return len(o.Problems) > 0 || f.Match(o) }
+func selects(f filter.Filter, o *commerce.Order) bool { return len(o.Problems) > 0 || f.Match(o) }
 
 func (p *planner) isExplicit(o *commerce.Order) bool {
 	return len(p.explicit) > 0 && (p.explicit[o.ID] || p.explicit[o.Number])
 }
 
-func (p *planner) note(e *Entry) {
+func (p *planner) note(e *plan.Entry) {
 	if p.explicit[e.OrderID] || p.explicit[e.Number] {
 		p.named[e.OrderID], p.named[e.Number] = true, true
 	}
@@ -554,7 +558,7 @@ func (p *planner) missing() error {
 	return nil
 }
 
-func (p *planner) report(counts Counts, digest string) {
+func (p *planner) report(counts plan.Counts, digest string) {
 	if missing := p.unplanned(p.Vouched); len(missing) > 0 {
 		p.Logger.Warn("orders that were named are not in the view or not selected", "orders", strings.Join(missing, " "))
 	}
@@ -572,8 +576,8 @@ func (p *planner) report(counts Counts, digest string) {
 // candidate is one order while it is judged.
 type candidate struct {
 	order *commerce.Order
-	cause Finding
-	facts Facts
+	cause failure.Finding
+	facts rules.Facts
 	keys  []connect.RequestKey
 	err   error // why it could not be read
 }
@@ -593,7 +597,7 @@ func (p *planner) decide(ctx context.Context, b *batch) error {
 	if err := p.look(ctx, candidates); err != nil {
 		return err
 	}
-	b.entries = make([]Entry, len(candidates))
+	b.entries = make([]plan.Entry, len(candidates))
 	for i := range candidates {
 		p.entry(&candidates[i], &b.entries[i])
 	}
@@ -699,7 +703,7 @@ func (p *planner) gatherOne(c *candidate) {
 func (p *planner) gather(c *candidate) {
 	o := c.order
 	c.cause = p.causes.Begin(o)
-	c.facts = Facts{
+	c.facts = rules.Facts{
 		Order: o, Attribution: c.cause.Attribution,
 		Explicit: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
@@ -707,7 +711,7 @@ func (p *planner) gather(c *candidate) {
 		return
 	}
 	kind, ok := p.RequestType(o.Type)
-	if !ok || !NeedsRequests(p.Rules, &c.facts) {
+	if !ok || !rules.NeedsRequests(p.Rules, &c.facts) {
 		return
 	}
 	c.facts.Asked = true
@@ -838,7 +842,7 @@ func (l *lookUps) refused() error {
 
 // failed returns why there must be no plan: Connect refused the credentials, or none of
 // the look-ups succeeded.
-func (l *lookUps) failed(counts Counts) error {
+func (l *lookUps) failed(counts plan.Counts) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	const what = "resubmit: plan: %s, so there is no plan (until then %s): check the URL and the key of Connect, or " +
@@ -862,42 +866,42 @@ func (e oneLineError) Unwrap() error { return e.error }
 var errUnanswered = errors.New("there was no answer for its key")
 
 // entry decides and writes down why.
-func (p *planner) entry(c *candidate, e *Entry) {
+func (p *planner) entry(c *candidate, e *plan.Entry) {
 	o := c.order
 	p.weigh(c)
-	*e = Entry{
+	*e = plan.Entry{
 		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
 		Customer: customer(o), CustomerID: o.CustomerID, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
 		Total:  o.Total,
-		Before: StateOf(o), Attribution: c.facts.Attribution,
+		Before: plan.StateOf(o), Attribution: c.facts.Attribution,
 	}
-	e.Fingerprint = Fingerprint(e.OrderID, e.Before)
+	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	e.Decision, e.Target = p.decision(c)
 	e.Decision.Why = text.Sentence(e.Decision.Why)
 }
 
 // keepAge holds an order that was read as older than the list, which sorts by age, let
 // it come. after is when the order ahead of it was placed.
-func keepAge(e *Entry, after time.Time) {
+func keepAge(e *plan.Entry, after time.Time) {
 	err := e.CheckAge(after)
 	if err == nil {
 		return
 	}
 	e.Before.PlacedAt = time.Time{}
-	e.Fingerprint = Fingerprint(e.OrderID, e.Before)
+	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	e.Attribution.Evidence = append(e.Attribution.Evidence, problemEvidence([]string{err.Error()})...)
 	e.Decision, e.Target = holdUnreadable(err.Error()), ""
 }
 
-func holdUnreadable(problem string) Decision {
-	return Decision{Action: Hold, RuleID: IDUnreadable, Why: "not all of the order could be read: " + text.Short(problem)}
+func holdUnreadable(problem string) rules.Decision {
+	return rules.Decision{Action: rules.Hold, RuleID: rules.IDUnreadable, Why: "not all of the order could be read: " + text.Short(problem)}
 }
 
 // weigh adds to the attribution what only the planner knows.
 func (p *planner) weigh(c *candidate) {
 	c.cause.Evidence = append(c.cause.Evidence, problemEvidence(c.order.Problems)...)
 	if c.facts.Explicit {
-		c.cause.Evidence = append(c.cause.Evidence, Evidence{Kind: "operator", Text: "the operator named this order"})
+		c.cause.Evidence = append(c.cause.Evidence, failure.Evidence{Kind: "operator", Text: "the operator named this order"})
 	}
 	switch {
 	case !c.facts.Asked:
@@ -924,24 +928,24 @@ func customer(o *commerce.Order) string {
 }
 
 // decision is Decide with what only the planner knows.
-func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
+func (p *planner) decision(c *candidate) (rules.Decision, commerce.Status) {
 	o := c.order
 	switch {
 	case errors.Is(c.err, commerce.ErrNotFound):
-		return Decision{Action: Hold, RuleID: IDUnread, Why: "the order was listed, and then there was none: " + text.Short(c.err.Error())}, ""
+		return rules.Decision{Action: rules.Hold, RuleID: rules.IDUnread, Why: "the order was listed, and then there was none: " + text.Short(c.err.Error())}, ""
 	case c.err != nil:
-		return Decision{Action: Hold, RuleID: IDUnread, Why: "the order could not be read: " + text.Short(c.err.Error())}, ""
+		return rules.Decision{Action: rules.Hold, RuleID: rules.IDUnread, Why: "the order could not be read: " + text.Short(c.err.Error())}, ""
 	case len(o.Problems) > 0:
 		return holdUnreadable(o.Problems[0]), ""
 	case !p.view.Match(o):
-		return Decision{Action: Wait, RuleID: IDNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
+		return rules.Decision{Action: rules.Wait, RuleID: rules.IDNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
 	}
-	d := Decide(p.Rules, c.facts)
-	if d.Action != Resubmit {
+	d := rules.Decide(p.Rules, c.facts)
+	if d.Action != rules.Resubmit {
 		return d, ""
 	}
 	if why := p.unsettled(o); why != "" {
-		return Decision{Action: Wait, RuleID: IDUnsettled, Why: why}, ""
+		return rules.Decision{Action: rules.Wait, RuleID: rules.IDUnsettled, Why: why}, ""
 	}
 	if o.Transitions == nil {
 		return d, ""
@@ -951,7 +955,7 @@ func (p *planner) decision(c *candidate) (Decision, commerce.Status) {
 			return d, t
 		}
 	}
-	return Decision{Action: Manual, RuleID: IDNoTransition, Why: "the order offers no transition that resubmits it"}, ""
+	return rules.Decision{Action: rules.Manual, RuleID: rules.IDNoTransition, Why: "the order offers no transition that resubmits it"}, ""
 }
 
 // unsettled says why an order must not be resubmitted yet.

@@ -18,13 +18,15 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // localSource makes orders as they are asked for, so that they need no memory.
 type localSource struct{ n int }
 
 var benchFailures = []commerce.Failure{
-	failure(textTransient), failure(textPermanent), failure(textProvisioned), failure(textOther), {},
+	failed(textTransient), failed(textPermanent), failed(textProvisioned), failed(textOther), {},
 }
 
 func (s localSource) Orders(_ context.Context, _ commerce.Query) iter.Seq2[*commerce.Order, error] {
@@ -53,10 +55,10 @@ func benchConfig(t testing.TB, n int) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
 		Rate:   -1,
 		Source: localSource{n}, Calendar: nights(t), IgnoreConnect: true,
-		Filter: resubmit.All(
-			resubmit.Types(commerce.TypeSales, commerce.TypeChange, commerce.TypeRenewal, commerce.TypeCancellation),
-			resubmit.PlacedBetween(at("20 00:00"), at("30 00:00")),
-			resubmit.Not(resubmit.ReasonLike("*never*")),
+		Filter: filter.All(
+			filter.Types(commerce.TypeSales, commerce.TypeChange, commerce.TypeRenewal, commerce.TypeCancellation),
+			filter.PlacedBetween(at("20 00:00"), at("30 00:00")),
+			filter.Not(filter.ReasonLike("*never*")),
 		),
 	}
 }
@@ -66,7 +68,7 @@ func benchConfig(t testing.TB, n int) resubmit.PlanConfig {
 // million orders in 5 s and 256 MiB, run it with -benchtime 1000000x.
 func BenchmarkPlan(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "plan.jsonl")
-	var plan *resubmit.Plan
+	var p *plan.Plan
 	b.Run("write", func(b *testing.B) {
 		b.ReportAllocs()
 		counts, err := resubmit.WritePlanFile(b.Context(), benchConfig(b, b.N), path)
@@ -79,17 +81,17 @@ func BenchmarkPlan(b *testing.B) {
 		require.NoError(b, err)
 		b.ReportAllocs()
 		b.ResetTimer()
-		plan, err = resubmit.OpenPlan(path)
+		p, err = plan.OpenPlan(path)
 		require.NoError(b, err)
 		b.StopTimer()
-		require.Equal(b, b.N, plan.Counts().Total)
-		b.Cleanup(func() { _ = plan.Close() })
+		require.Equal(b, b.N, p.Counts().Total)
+		b.Cleanup(func() { _ = p.Close() })
 		reportMemory(b)
 	})
 	b.Run("entries", func(b *testing.B) {
 		_, err := resubmit.WritePlanFile(b.Context(), benchConfig(b, b.N), path)
 		require.NoError(b, err)
-		plan, err := resubmit.OpenPlan(path)
+		plan, err := plan.OpenPlan(path)
 		require.NoError(b, err)
 		defer func() { _ = plan.Close() }()
 		b.ReportAllocs()

@@ -12,6 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // The plan is longer than what is brought to disk at once.
@@ -21,13 +23,13 @@ func TestALargePlanFileIsWholeAndAFailedOneIsGone(t *testing.T) {
 	path := filepath.Join(dir, "plan.jsonl")
 	source := failedOrders(450)
 	for _, o := range source.orders {
-		o.Failure = failure(textTransient + strings.Repeat(" and so on", 4000))
+		o.Failure = failed(textTransient + strings.Repeat(" and so on", 4000))
 	}
-	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: filter.Everything()}
 	counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.NoError(t, err)
 	require.Equal(t, 450, counts.Resubmit)
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(t, err)
 	require.Equal(t, counts, plan.Counts())
 	require.NoError(t, plan.Close())

@@ -24,6 +24,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // planSource yields orders as they are, and then an error if it has one.
@@ -77,7 +81,7 @@ func failedOrder(n int) *commerce.Order {
 	return &commerce.Order{
 		ID: fmt.Sprint("id-", n), Number: fmt.Sprintf("SO%06d", n), Type: commerce.TypeSales,
 		Status: commerce.StatusProvisioningFailed, PlacedAt: longAgo.Add(time.Duration(n) * time.Minute),
-		SubscriptionIDs: []string{fmt.Sprint(1000 + n)}, Failure: failure(textTransient),
+		SubscriptionIDs: []string{fmt.Sprint(1000 + n)}, Failure: failed(textTransient),
 		CustomerID: "77", CustomerName: "Rose & Sons",
 		Transitions: []commerce.Transition{{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning}, {To: commerce.StatusPaid}},
 	}
@@ -91,17 +95,17 @@ func failedOrders(n int) *planSource {
 	return s
 }
 
-func planned(t testing.TB, cfg resubmit.PlanConfig) []*resubmit.Entry {
+func planned(t testing.TB, cfg resubmit.PlanConfig) []*plan.Entry {
 	t.Helper()
 	if cfg.Filter == nil {
-		cfg.Filter = resubmit.Everything()
+		cfg.Filter = filter.Everything()
 	}
 	plan, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.NoError(t, err)
 	return entriesOf(t, plan)
 }
 
-func rulesOf(entries []*resubmit.Entry) (rules []string) {
+func rulesOf(entries []*plan.Entry) (rules []string) {
 	for _, e := range entries {
 		rules = append(rules, e.Decision.RuleID)
 	}
@@ -118,7 +122,7 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	entries := planned(t, resubmit.PlanConfig{
 		Rate:   -1,
 		Source: source, Requests: noRequests, Calendar: nights(t),
-		Filter: resubmit.All(resubmit.Types(commerce.TypeSales), resubmit.ReasonClass(nil, resubmit.Transient)),
+		Filter: filter.All(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient)),
 	})
 	require.Len(t, entries, n-2)
 	require.Equal(t, []commerce.Status{commerce.StatusProvisioningFailed}, source.asked.Statuses)
@@ -131,11 +135,11 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 		e := entries[next]
 		next++
 		require.Equal(t, o.ID, e.OrderID)
-		require.Equal(t, resubmit.Decision{Action: resubmit.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect"}, e.Decision)
+		require.Equal(t, rules.Decision{Action: rules.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect"}, e.Decision)
 		require.Equal(t, commerce.StatusPaid, e.Target)
 		require.Equal(t, "Rose & Sons (77)", e.Customer)
-		require.Equal(t, resubmit.StateOf(o), e.Before)
-		require.Empty(t, e.Before.Diff(resubmit.StateOf(o)))
+		require.Equal(t, plan.StateOf(o), e.Before)
+		require.Empty(t, e.Before.Diff(plan.StateOf(o)))
 	}
 }
 
@@ -143,7 +147,7 @@ func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 	t.Parallel()
 	cal, err := maintenance.NewCalendar(nights(t).Windows())
 	require.NoError(t, err)
-	filter := resubmit.Types(commerce.TypeSales)
+	filter := filter.Types(commerce.TypeSales)
 	view := commerce.View{Name: "Mine", Statuses: []commerce.Status{"PF"}, Sort: commerce.NewestFirst}
 	source := failedOrders(1)
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
@@ -170,7 +174,7 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	o.FailedAt = o.PlacedAt
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: &planSource{orders: []*commerce.Order{o}}, IgnoreConnect: true, Filter: resubmit.Everything(), Calendar: cal,
+		Source: &planSource{orders: []*commerce.Order{o}}, IgnoreConnect: true, Filter: filter.Everything(), Calendar: cal,
 	})
 	require.NoError(t, err)
 	require.Empty(t, plan.Header().Windows)
@@ -188,7 +192,7 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(600)
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
-	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: filter.Everything()}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.ErrorContains(t, err, "the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
 	require.ErrorContains(t, err, "wrap it with Sorted")
@@ -235,7 +239,7 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o600))
 	source := failedOrders(700)
 	source.err = &commerce.Error{Op: "list orders", HTTPStatus: 502}
-	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: resubmit.Everything()}
+	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: filter.Everything()}
 
 	_, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.ErrorIs(t, err, commerce.ErrUnavailable)
@@ -261,14 +265,14 @@ func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644))
 	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: failedOrders(3), IgnoreConnect: true, Filter: resubmit.Everything(),
+		Source: failedOrders(3), IgnoreConnect: true, Filter: filter.Everything(),
 	}, path)
 	require.NoError(t, err)
-	require.Equal(t, resubmit.Counts{Total: 3, Resubmit: 3}, counts)
+	require.Equal(t, plan.Counts{Total: 3, Resubmit: 3}, counts)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(t, err)
 	require.Len(t, entriesOf(t, plan), 3)
 	require.NoError(t, plan.Close())
@@ -287,7 +291,7 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 		o.SubscriptionIDs, o.PlacedAt = nil, time.Time{}
 		source.orders[i] = bare(failedOrder(i))
 	}
-	full["id-1"].Failure = failure(textOther)
+	full["id-1"].Failure = failed(textOther)
 	full["id-2"].Status = commerce.StatusCompleted
 	full["id-4"].Transitions = []commerce.Transition{{To: commerce.StatusCancelled}}
 	detailed := failedOrder(3)
@@ -314,25 +318,25 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	entries := planned(t, resubmit.PlanConfig{
 		Rate:   -1,
 		Source: source, Reader: reader, IgnoreConnect: true, Concurrency: 3,
-		Filter: resubmit.ReasonLike("*internal server error*"),
+		Filter: filter.ReasonLike("*internal server error*"),
 	})
 	require.LessOrEqual(t, most.Load(), int32(3))
 	require.Len(t, entries, n-1, "one has another reason; those that could not be read stay")
-	byID := map[string]*resubmit.Entry{}
+	byID := map[string]*plan.Entry{}
 	for _, e := range entries {
 		byID[e.OrderID] = e
 	}
 	require.Nil(t, byID["id-1"])
-	require.Equal(t, resubmit.Wait, byID["id-2"].Decision.Action)
+	require.Equal(t, rules.Wait, byID["id-2"].Decision.Action)
 	require.Equal(t, "the order is CP by now and no longer in the view Failed Orders", byID["id-2"].Decision.Why)
-	require.Equal(t, resubmit.Resubmit, byID["id-3"].Decision.Action)
-	require.Equal(t, resubmit.Decision{Action: resubmit.Manual, RuleID: "order-no-transition", Why: "the order offers no transition that resubmits it"}, byID["id-4"].Decision)
+	require.Equal(t, rules.Resubmit, byID["id-3"].Decision.Action)
+	require.Equal(t, rules.Decision{Action: rules.Manual, RuleID: "order-no-transition", Why: "the order offers no transition that resubmits it"}, byID["id-4"].Decision)
 	for id, why := range map[string]string{
 		"id-5": "the order was listed, and then there was none: commerce: read order: HTTP 404 Not Found",
 		"id-6": "the order could not be read: a secretless error",
 		"id-7": "the order could not be read: the answer was about another order",
 	} {
-		require.Equal(t, resubmit.Decision{Action: resubmit.Hold, RuleID: "order-unread", Why: why}, byID[id].Decision)
+		require.Equal(t, rules.Decision{Action: rules.Hold, RuleID: "order-unread", Why: why}, byID[id].Decision)
 	}
 	last := byID["id-599"]
 	require.Equal(t, []string{"1599"}, last.Subscriptions, "what only the list told is kept")
@@ -376,7 +380,7 @@ func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 		return failedOrder(1), nil
 	})
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true,
-		Filter: resubmit.Subscription("1001")})
+		Filter: filter.Subscription("1001")})
 	require.Len(t, entries, 1)
 	require.Equal(t, "id-1", entries[0].OrderID)
 }
@@ -390,7 +394,7 @@ func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
 	var calls atomic.Int32
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: source, IgnoreConnect: true, Filter: resubmit.Everything(),
+		Source: source, IgnoreConnect: true, Filter: filter.Everything(),
 		Reader: planReader(func(context.Context, string) (*commerce.Order, error) {
 			calls.Add(1)
 			return nil, &commerce.Error{Op: "read order", HTTPStatus: 401}
@@ -408,12 +412,12 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	source.orders[1].SubscriptionIDs = []string{"2", "3"} // two keys
 	source.orders[2].Type = commerce.TypeRenewal          // no request in Connect
 	source.orders[3].SubscriptionIDs = nil                // nothing to ask for
-	source.orders[4].Failure = failure(textPermanent)     // decided by its reason
-	source.orders[5].Failure = failure(textOther)         // held
-	source.orders[6].Failure = failure(textOther)         // named
+	source.orders[4].Failure = failed(textPermanent)      // decided by its reason
+	source.orders[5].Failure = failed(textOther)          // held
+	source.orders[6].Failure = failed(textOther)          // named
 	source.orders[7].Type = commerce.TypeCancellation     // another type of request
 	source.orders[9].SubscriptionIDs = []string{"1008"}   // as the one before it
-	source.orders[10].Type, source.orders[10].Failure = "RN", failure(textOther)
+	source.orders[10].Type, source.orders[10].Failure = "RN", failed(textOther)
 	var mu sync.Mutex
 	var calls [][]connect.RequestKey
 	asked := map[connect.RequestKey]int{}
@@ -440,8 +444,8 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	}, rulesOf(entries)[:12])
 	require.Contains(t, entries[1].Decision.Why, "HTTP 403 Forbidden")
 	require.Contains(t, entries[3].Decision.Why, "tells neither its subscription nor its tenant")
-	require.Equal(t, resubmit.Evidence{Kind: "operator", Text: "the operator named this order"}, entries[6].Attribution.Evidence[3])
-	require.Equal(t, resubmit.Evidence{
+	require.Equal(t, failure.Evidence{Kind: "operator", Text: "the operator named this order"}, entries[6].Attribution.Evidence[3])
+	require.Equal(t, failure.Evidence{
 		Kind: "request", Text: "the newest purchase request is approved, not older than the order", Ref: "PR-1", At: decideNow,
 	}, entries[1].Attribution.Evidence[3])
 
@@ -472,7 +476,7 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 		Requests: finder})
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
 	for i, age := range []string{"older", "perhaps older"} {
-		require.Contains(t, entries[i].Attribution.Evidence, resubmit.Evidence{
+		require.Contains(t, entries[i].Attribution.Evidence, failure.Evidence{
 			Kind: "request", Text: "the newest purchase request is approved, created 2019-12-31T22:00:00Z, " + age + " than the order",
 			Ref: "PR-7", At: longAgo.Add(-time.Hour),
 		})
@@ -533,25 +537,25 @@ func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 		return map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})
-	require.Equal(t, resubmit.Resubmit, entries[1].Decision.Action)
-	require.Equal(t, resubmit.Hold, entries[0].Decision.Action)
+	require.Equal(t, rules.Resubmit, entries[1].Decision.Action)
+	require.Equal(t, rules.Hold, entries[0].Decision.Action)
 	require.Contains(t, entries[0].Decision.Why, "there was no answer for its key")
 }
 
 func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(1)
-	source.orders[0].Failure = failure(textOther)
-	for name, rule := range map[string]resubmit.Rule{
-		"a condition on the request": {ID: "a", Requests: []connect.RequestStatus{resubmit.NoRequest}, Action: resubmit.Manual, Why: "x"},
-		"a word for the reason":      {ID: "a", Reason: "*moon*", Action: resubmit.Resubmit, Why: "x"},
+	source.orders[0].Failure = failed(textOther)
+	for name, rule := range map[string]rules.Rule{
+		"a condition on the request": {ID: "a", Requests: []connect.RequestStatus{rules.NoRequest}, Action: rules.Manual, Why: "x"},
+		"a word for the reason":      {ID: "a", Reason: "*moon*", Action: rules.Resubmit, Why: "x"},
 	} {
 		var calls atomic.Int32
 		finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 			calls.Add(1)
 			return noRequests(ctx, keys)
 		})
-		entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: finder, Rules: []resubmit.Rule{rule}})
+		entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: finder, Rules: []rules.Rule{rule}})
 		require.Equal(t, "a", entries[0].Decision.RuleID, name)
 		require.Equal(t, int32(1), calls.Load(), name)
 	}
@@ -589,7 +593,7 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 			known.PlacedAt, known.FailedAt = now.Add(-10*time.Hour), now.Add(-test.age)
 			placed.PlacedAt = now.Add(-test.age)
 			refused := failedOrder(1)
-			refused.PlacedAt, refused.Failure = now, failure(textPermanent)
+			refused.PlacedAt, refused.Failure = now, failed(textPermanent)
 			entries := planned(t, resubmit.PlanConfig{
 				Rate:   -1,
 				Source: resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}}), IgnoreConnect: true,
@@ -607,7 +611,7 @@ func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: failedOrders(3), IgnoreConnect: true, Filter: resubmit.Number("SO000001", "SO000002"),
+		Source: failedOrders(3), IgnoreConnect: true, Filter: filter.Number("SO000001", "SO000002"),
 		Explicit: []string{"id-404", "SO000001", "id-2", "SO000000", "id-404"},
 	}, path)
 	missing, ok := errors.AsType[*resubmit.NotPlannedError](err)
@@ -634,7 +638,7 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {
-		return resubmit.PlanConfig{Rate: -1, Source: failedOrders(1), Filter: resubmit.Everything(), IgnoreConnect: true}
+		return resubmit.PlanConfig{Rate: -1, Source: failedOrders(1), Filter: filter.Everything(), IgnoreConnect: true}
 	}
 	tests := map[string]struct {
 		change func(*resubmit.PlanConfig)
@@ -642,8 +646,8 @@ func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 	}{
 		"no source":       {func(c *resubmit.PlanConfig) { c.Source = nil }, "PlanConfig.Source is nil"},
 		"no filter":       {func(c *resubmit.PlanConfig) { c.Filter = nil }, "PlanConfig.Filter: "},
-		"an empty filter": {func(c *resubmit.PlanConfig) { c.Filter = resubmit.All() }, "PlanConfig.Filter: "},
-		"a bad rule":      {func(c *resubmit.PlanConfig) { c.Rules = make([]resubmit.Rule, 1) }, "PlanConfig.Rules: rules[0].id: is missing"},
+		"an empty filter": {func(c *resubmit.PlanConfig) { c.Filter = filter.All() }, "PlanConfig.Filter: "},
+		"a bad rule":      {func(c *resubmit.PlanConfig) { c.Rules = make([]rules.Rule, 1) }, "PlanConfig.Rules: rules[0].id: is missing"},
 		"a bad view":      {func(c *resubmit.PlanConfig) { c.View.Name = "x" }, "PlanConfig.View: statuses is empty"},
 		"a bad target":    {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{"CL"} }, `PlanConfig.Targets has "CL"`},
 		"no target":       {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{} }, "PlanConfig.Targets is empty"},
@@ -695,7 +699,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 				o.Transitions = nil
 			}
 		}
-		cfg := resubmit.PlanConfig{Rate: -1, Source: source, Filter: resubmit.Everything(), IgnoreConnect: true}
+		cfg := resubmit.PlanConfig{Rate: -1, Source: source, Filter: filter.Everything(), IgnoreConnect: true}
 		where(&cfg, cancel)
 		_, err := resubmit.BuildPlan(ctx, cfg)
 		require.ErrorIs(t, err, context.Canceled, name)
@@ -704,7 +708,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 	// A writer that fails ends the listing.
 	_, err := resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: failedOrders(5000), IgnoreConnect: true, Filter: resubmit.Everything(),
+		Source: failedOrders(5000), IgnoreConnect: true, Filter: filter.Everything(),
 	}, &brokenWriter{after: 10})
 	require.ErrorIs(t, err, errDiskFull)
 }
@@ -722,28 +726,28 @@ func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 
 func TestTheDiffOfTwoStatesSaysWhatChanged(t *testing.T) {
 	t.Parallel()
-	was := resubmit.State{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"), FailedAt: at("22 02:01")}
+	was := plan.State{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"), FailedAt: at("22 02:01")}
 	tests := map[string]struct {
-		change func(*resubmit.State)
+		change func(*plan.State)
 		want   string
 	}{
-		"nothing":                          {func(*resubmit.State) {}, ""},
-		"the status":                       {func(s *resubmit.State) { s.Status = "CP" }, "status PF → CP"},
-		"the provisioning status":          {func(s *resubmit.State) { s.ProvisioningStatus = "COMPLETED" }, "provisioning status FAILED → COMPLETED"},
-		"the reason":                       {func(s *resubmit.State) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
-		"no reason any more":               {func(s *resubmit.State) { s.Reason = "" }, `failure "503" → ""`},
-		"a later failure":                  {func(s *resubmit.State) { s.FailedAt = at("22 05:00") }, "failed 2026-11-22T02:01:00Z → 2026-11-22T05:00:00Z"},
-		"the same instant elsewhere":       {func(s *resubmit.State) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) }, ""},
-		"what one of them does not tell":   {func(s *resubmit.State) { s.FailedAt, s.PlacedAt, s.ProvisioningStatus = time.Time{}, time.Time{}, "" }, ""},
-		"the status and the time together": {func(s *resubmit.State) { s.Status = "CL"; s.PlacedAt = at("22 02:02") }, "status PF → CL; placed 2026-11-22T02:00:00Z → 2026-11-22T02:02:00Z"},
+		"nothing":                          {func(*plan.State) {}, ""},
+		"the status":                       {func(s *plan.State) { s.Status = "CP" }, "status PF → CP"},
+		"the provisioning status":          {func(s *plan.State) { s.ProvisioningStatus = "COMPLETED" }, "provisioning status FAILED → COMPLETED"},
+		"the reason":                       {func(s *plan.State) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
+		"no reason any more":               {func(s *plan.State) { s.Reason = "" }, `failure "503" → ""`},
+		"a later failure":                  {func(s *plan.State) { s.FailedAt = at("22 05:00") }, "failed 2026-11-22T02:01:00Z → 2026-11-22T05:00:00Z"},
+		"the same instant elsewhere":       {func(s *plan.State) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) }, ""},
+		"what one of them does not tell":   {func(s *plan.State) { s.FailedAt, s.PlacedAt, s.ProvisioningStatus = time.Time{}, time.Time{}, "" }, ""},
+		"the status and the time together": {func(s *plan.State) { s.Status = "CL"; s.PlacedAt = at("22 02:02") }, "status PF → CL; placed 2026-11-22T02:00:00Z → 2026-11-22T02:02:00Z"},
 	}
 	for name, test := range tests {
 		now := was
 		test.change(&now)
 		require.Equal(t, test.want, was.Diff(now), name)
 		require.Equal(t, name == "nothing" || name == "the same instant elsewhere",
-			resubmit.Fingerprint("1", was) == resubmit.Fingerprint("1", now), name)
+			plan.Fingerprint("1", was) == plan.Fingerprint("1", now), name)
 	}
-	require.NotEqual(t, resubmit.Fingerprint("1", was), resubmit.Fingerprint("2", was))
-	require.NotEqual(t, resubmit.Fingerprint("a", resubmit.State{Status: "bc"}), resubmit.Fingerprint("ab", resubmit.State{Status: "c"}))
+	require.NotEqual(t, plan.Fingerprint("1", was), plan.Fingerprint("2", was))
+	require.NotEqual(t, plan.Fingerprint("a", plan.State{Status: "bc"}), plan.Fingerprint("ab", plan.State{Status: "c"}))
 }

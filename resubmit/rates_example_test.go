@@ -6,6 +6,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 // A first pass counts, and a second one plans with what it counted.
@@ -19,7 +20,7 @@ func ExampleMeasureRates() {
 	}
 	fmt.Println(rates)
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Source: exampleOrders(), IgnoreConnect: true, Filter: resubmit.Everything(), Calendar: exampleCalendar(),
+		Source: exampleOrders(), IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
 		Rates: rates, Settle: -1,
 	})
 	if err != nil {

@@ -11,24 +11,25 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
-
 // ofProduct is an order that failed for lack of an answer.
-func ofProduct(product, vendor string, failed time.Time) *commerce.Order {
+func ofProduct(product, vendor string, when time.Time) *commerce.Order {
 	text := "Provisioning: resource 1 for APS application '" + product + "': 502 Bad Gateway"
 	if product == "" {
 		text = "502 Bad Gateway"
 	}
 	return &commerce.Order{
-		ID: product + failed.String(), Status: commerce.StatusProvisioningFailed, VendorID: vendor, FailedAt: failed, PlacedAt: failed, Failure: failure(text),
+		ID: product + when.String(), Status: commerce.StatusProvisioningFailed, VendorID: vendor, FailedAt: when, PlacedAt: when, Failure: failed(text),
 	}
 }
 
 // aWeek counts a product that fails every hour, and three that fail in the first of
 // the two nights only.
-func aWeek(t testing.TB) *resubmit.Rates {
+func aWeek(t testing.TB) *failure.Rates {
 	t.Helper()
-	rates, err := resubmit.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewRates(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for hour := range 6 * 24 {
 		rates.Add(ofProduct("Always", "1", at("20 00:30").Add(time.Duration(hour)*time.Hour)))
@@ -39,7 +40,7 @@ func aWeek(t testing.TB) *resubmit.Rates {
 	return rates
 }
 
-func rateTexts(a resubmit.Attribution) []string {
+func rateTexts(a failure.Attribution) []string {
 	var texts []string
 	for _, e := range a.Evidence {
 		if e.Kind == "rate" {
@@ -51,12 +52,12 @@ func rateTexts(a resubmit.Attribution) []string {
 
 func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
 	t.Parallel()
-	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
 	all := "failures still open of all: 62 in its 2h (31.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour)" +
 		"; 4 of 6 products and sellers failed more than usual together, which speaks for the window"
 
 	got := a.Attribute(ofProduct("Always", "1", at("22 03:00")))
-	require.Equal(t, resubmit.Likely, got.Verdict, "weaker by a step")
+	require.Equal(t, failure.Likely, got.Verdict, "weaker by a step")
 	require.Equal(t, []string{
 		"failures still open of application 'Always': 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour)" +
 			": it fails all the time, which speaks against the window",
@@ -64,7 +65,7 @@ func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
 	}, rateTexts(got))
 
 	got = a.Attribute(ofProduct("Product 1", "2", at("22 03:00")))
-	require.Equal(t, resubmit.Caused, got.Verdict)
+	require.Equal(t, failure.Caused, got.Verdict)
 	require.Equal(t, []string{
 		"failures still open of application 'Product 1': 20 in its 2h (10.0 an hour), 0 in 24h before (0.0 an hour), 0 in 24h after (0.0 an hour)",
 		all,
@@ -80,9 +81,9 @@ func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
 
 func TestAWindowThatNothingRoseInIsToldWithoutPraise(t *testing.T) {
 	t.Parallel()
-	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
 	got := a.Attribute(ofProduct("", "3", at("24 03:00")))
-	require.Equal(t, resubmit.Caused, got.Verdict)
+	require.Equal(t, failure.Caused, got.Verdict)
 	require.Equal(t, []string{
 		"failures still open of all: 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour); 0 of 2 products and sellers failed more than usual",
 	}, rateTexts(got))
@@ -90,45 +91,45 @@ func TestAWindowThatNothingRoseInIsToldWithoutPraise(t *testing.T) {
 
 func TestTooFewFailuresAreNoRate(t *testing.T) {
 	t.Parallel()
-	rates, err := resubmit.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewRates(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for _, clock := range []string{"21 06:00", "21 12:00", "21 18:00", "21 22:00", "22 03:00", "22 06:00", "22 12:00", "22 18:00", "22 23:00"} {
 		rates.Add(ofProduct("Rare", "1", at(clock)))
 	}
-	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: rates})
-	require.Equal(t, resubmit.Caused, a.Attribute(ofProduct("Rare", "1", at("22 03:00"))).Verdict)
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: rates})
+	require.Equal(t, failure.Caused, a.Attribute(ofProduct("Rare", "1", at("22 03:00"))).Verdict)
 }
 
 func TestOfAWindowThatIsNotOverNothingAfterItIsCompared(t *testing.T) {
 	t.Parallel()
-	a := resubmit.NewAttributor(resubmit.AttributorConfig{
-		Calendar: nights(t), Rates: aWeek(t), Margins: resubmit.Margins{Now: at("22 02:57")},
+	a := failure.NewAttributor(failure.AttributorConfig{
+		Calendar: nights(t), Rates: aWeek(t), Margins: failure.Margins{Now: at("22 02:57")},
 	})
 	got := a.Attribute(ofProduct("Always", "1", at("22 02:30")))
-	require.Equal(t, resubmit.Caused, got.Verdict)
+	require.Equal(t, failure.Caused, got.Verdict)
 	require.Contains(t, rateTexts(got)[0], "1 in its 1h (1.0 an hour), 24 in 24h before (1.0 an hour)")
 	require.NotContains(t, rateTexts(got)[0], "after")
 }
 
 func TestAWindowOutsideTheTimeThatWasCountedIsNotCompared(t *testing.T) {
 	t.Parallel()
-	rates, err := resubmit.NewRates(at("10 00:00"), at("12 00:00"), nil)
+	rates, err := failure.NewRates(at("10 00:00"), at("12 00:00"), nil)
 	require.NoError(t, err)
-	a := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: nights(t), Rates: rates})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: rates})
 	require.Equal(t, []string{"the rate of failures was not measured for this window"}, rateTexts(a.Attribute(ofProduct("P", "1", at("22 03:00")))))
 }
 
 func TestRatesSayWhatTheyCountedAndWhatNot(t *testing.T) {
 	t.Parallel()
-	rates, err := resubmit.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewRates(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for i := range 600 {
 		rates.Add(ofProduct("", fmt.Sprint("v", i), at("22 03:00")))
 	}
 	rates.Add(ofProduct("", "v0", at("19 23:59")))
 	rates.Add(ofProduct("", "v0", at("26 00:00")))
-	rates.Add(&commerce.Order{Failure: failure(textTransient)})
-	rates.Add(&commerce.Order{Failure: failure(textPermanent), FailedAt: at("22 03:00"), VendorID: "v0"})
+	rates.Add(&commerce.Order{Failure: failed(textTransient)})
+	rates.Add(&commerce.Order{Failure: failed(textPermanent), FailedAt: at("22 03:00"), VendorID: "v0"})
 	require.Equal(t, "600 failures still open of 500 products and sellers, from 2026-11-20T00:00:00Z to 2026-11-26T00:00:00Z in steps of 5m"+
 		"; 3 more are of another time or tell none; 100 of them are counted among all only, as 500 products and sellers are counted apart at most", rates.String())
 }
@@ -144,7 +145,7 @@ func TestRatesAreMeasuredInAPassOfTheirOwn(t *testing.T) {
 
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: source, Filter: resubmit.Everything(), Calendar: nights(t), Rates: rates, IgnoreConnect: true, Settle: -1,
+		Source: source, Filter: filter.Everything(), Calendar: nights(t), Rates: rates, IgnoreConnect: true, Settle: -1,
 	})
 	require.NoError(t, err)
 	require.Len(t, rateTexts(entriesOf(t, plan)[1].Attribution), 2)
@@ -162,24 +163,24 @@ func TestATimeThatCannotBeCountedInIsRefused(t *testing.T) {
 		"is no time to count in": {at("23 00:00"), at("22 00:00")}, "give both": {at("23 00:00"), {}},
 		"longer than 60 days": {at("01 00:00"), at("01 00:00").AddDate(0, 0, 61)},
 	} {
-		_, err := resubmit.NewRates(span[0], span[1], nil)
+		_, err := failure.NewRates(span[0], span[1], nil)
 		require.ErrorContains(t, err, name)
 		require.NotContains(t, err.Error(), "\n")
 	}
-	rates, err := resubmit.NewRates(at("01 00:00"), at("01 00:00").AddDate(0, 0, 60), nil)
+	rates, err := failure.NewRates(at("01 00:00"), at("01 00:00").AddDate(0, 0, 60), nil)
 	require.NoError(t, err)
 	require.Contains(t, rates.String(), "in steps of 22m")
 }
 
 func TestAdjacentWindowsAreNotWhatIsUsual(t *testing.T) {
 	t.Parallel()
-	rates, err := resubmit.NewRates(at("21 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewRates(at("21 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for i := range 240 { // in both nights, 22nd and 24th, and never between
 		rates.Add(ofProduct("P", "1", at("22 02:00").Add(time.Duration(i%60)*2*time.Minute+time.Duration(i/120)*48*time.Hour)))
 	}
 	cal := nights(t).WithMargins(24*time.Hour, 22*time.Hour) // so that they touch
-	got := resubmit.NewAttributor(resubmit.AttributorConfig{Calendar: cal, Rates: rates}).Attribute(ofProduct("P", "1", at("22 03:00")))
-	require.Equal(t, resubmit.Caused, got.Verdict)
+	got := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Rates: rates}).Attribute(ofProduct("P", "1", at("22 03:00")))
+	require.Equal(t, failure.Caused, got.Verdict)
 	require.NotContains(t, rateTexts(got)[0], "before")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 // Bounds that keep the line of an entry far below maxLine, whatever a server sends.
@@ -150,9 +151,9 @@ func (c *fieldCheck) subscriptions() {
 }
 
 // tidy makes the evidence of an attribution fit to be shown and written.
-func tidy(a *Attribution) {
+func tidy(a *failure.Attribution) {
 	if more := len(a.Evidence) - maxEvidence; more > 0 {
-		a.Evidence = append(a.Evidence[:maxEvidence:maxEvidence], Evidence{
+		a.Evidence = append(a.Evidence[:maxEvidence:maxEvidence], failure.Evidence{
 			Kind: "order", Text: fmt.Sprintf("%d more observations are left out", more),
 		})
 	}
@@ -166,14 +167,14 @@ func tidy(a *Attribution) {
 }
 
 // problemEvidence names problems of an order.
-func problemEvidence(problems []string) []Evidence {
+func problemEvidence(problems []string) []failure.Evidence {
 	named := problems[:min(len(problems), maxProblems)]
-	evidence := make([]Evidence, 0, len(named)+1)
+	evidence := make([]failure.Evidence, 0, len(named)+1)
 	for _, problem := range named {
-		evidence = append(evidence, Evidence{Kind: "order", Text: text.Short(problem)})
+		evidence = append(evidence, failure.Evidence{Kind: "order", Text: text.Short(problem)})
 	}
 	if more := len(problems) - len(named); more > 0 {
-		evidence = append(evidence, Evidence{Kind: "order", Text: fmt.Sprintf("%d more problems", more)})
+		evidence = append(evidence, failure.Evidence{Kind: "order", Text: fmt.Sprintf("%d more problems", more)})
 	}
 	return evidence
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // actingPusher carries pushes out and answers as if it had not.
@@ -162,16 +163,16 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 			moved.Status = commerce.StatusProvisioning
 			s, journal := newShop(bad, moved), new(resubmit.MemoryJournal)
 			before := outageOrder(2, "s2")
-			plan := planFor(t, bad, before)
-			require.NoError(t, journal.Begin(plan.Digest()))
+			p := planFor(t, bad, before)
+			require.NoError(t, journal.Begin(p.Digest()))
 			require.NoError(t, journal.Put(resubmit.Record{
-				OrderID: "id-2", Fingerprint: resubmit.Fingerprint("id-2", resubmit.StateOf(&before.Order)),
+				OrderID: "id-2", Fingerprint: plan.Fingerprint("id-2", plan.StateOf(&before.Order)),
 				State: resubmit.RecordRefused, Attempt: 1, Target: "PD", At: time.Now(), SentAt: time.Now(),
 			}))
 			r := runnerFor(t, s, func(c *resubmit.Config) {
 				c.Journal, c.Canary.Steps, c.Verify.Timeout = journal, []int{1, 1}, time.Minute
 			})
-			report, err := r.Apply(t.Context(), plan)
+			report, err := r.Apply(t.Context(), p)
 			require.NoError(t, err)
 			require.Equal(t, resubmit.Result{FailedAgain: 1, Progressing: 1}, report.Result, itemOf(t, report, 2).Why)
 			require.Len(t, s.ledger, 1)

@@ -11,6 +11,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // Outcome is what became of an order.
@@ -72,26 +75,26 @@ type Item struct {
 	OrderID       string             `json:"id"`
 	Number        string             `json:"number"`
 	Type          commerce.OrderType `json:"type"`
-	Class         Class              `json:"class"`
+	Class         failure.Class      `json:"class"`
 	VendorID      string             `json:"vendor,omitempty"`
 	Channel       commerce.Channel   `json:"channel,omitempty"`
 	Customer      string             `json:"customer,omitempty"`
 	Subscriptions []string           `json:"subscriptions,omitempty"`
 
 	// Before is the plan's; After is as the order was last read, zero when it was not.
-	Before State `json:"before"`
-	After  State `json:"after,omitzero"`
+	Before plan.State `json:"before"`
+	After  plan.State `json:"after,omitzero"`
 	// Action is the plan's, Target the transition that was pushed; "" when none was.
-	Action  Action          `json:"action"`
+	Action  rules.Action    `json:"action"`
 	Target  commerce.Status `json:"target,omitempty"`
 	Outcome Outcome         `json:"outcome"`
 	// Why is the sentence that says it all; Evidence what it rests on.
-	Why      string     `json:"why"`
-	Evidence []Evidence `json:"evidence,omitempty"`
+	Why      string             `json:"why"`
+	Evidence []failure.Evidence `json:"evidence,omitempty"`
 	// SameReason says of an order that failed again whether it did for the same
 	// reason; AfterClass is the class of the reason now.
-	SameReason bool  `json:"sameReason,omitempty"`
-	AfterClass Class `json:"afterClass,omitempty"`
+	SameReason bool          `json:"sameReason,omitempty"`
+	AfterClass failure.Class `json:"afterClass,omitempty"`
 	// CommerceOnly says of a completed order that Connect did not confirm it,
 	// because it was not asked.
 	CommerceOnly bool `json:"commerceOnly,omitempty"`
@@ -106,7 +109,7 @@ type Item struct {
 
 // Group counts the outcomes of the orders of one class, vendor and channel.
 type Group struct {
-	Class   Class            `json:"class"`
+	Class   failure.Class    `json:"class"`
 	Vendor  string           `json:"vendor,omitempty"`
 	Channel commerce.Channel `json:"channel,omitempty"`
 	Result  Result           `json:"result"`
@@ -142,7 +145,7 @@ type Report struct {
 	Groups []Group `json:"groups"`
 	// FailedAgain groups the reasons of the orders that this run saw failing again; nil
 	// when there are none. Those that an earlier run saw are not in it.
-	FailedAgain *FailureGroups `json:"failedAgain,omitempty"`
+	FailedAgain *failure.FailureGroups `json:"failedAgain,omitempty"`
 	// ObserverError says why the Observer was removed, see [Observer]; "" when it was not.
 	ObserverError string `json:"observerError,omitempty"`
 	// Err says why the run stopped early; "" when it did not.
@@ -152,7 +155,7 @@ type Report struct {
 }
 
 type groupKey struct {
-	class   Class
+	class   failure.Class
 	vendor  string
 	channel commerce.Channel
 }

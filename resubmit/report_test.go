@@ -14,6 +14,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // mixedReport is of a run with one order of each fate.
@@ -27,11 +29,11 @@ func mixedReport(t *testing.T, change func(*resubmit.Config)) (*resubmit.Report,
 	s := newShop(orders...)
 	s.answer("a", "approved", "")
 	s.answer("d", "approved", "")
-	var entries []*resubmit.Entry
+	var entries []*plan.Entry
 	for _, o := range orders {
 		entries = append(entries, entryFor(o))
 	}
-	entries[4].Decision.Action, entries[4].Target = resubmit.Hold, ""
+	entries[4].Decision.Action, entries[4].Target = rules.Hold, ""
 	r := runnerFor(t, s, func(c *resubmit.Config) {
 		c.Requests = s
 		if change != nil {
@@ -115,7 +117,7 @@ func TestAReportCanDoWithoutItems(t *testing.T) {
 func TestAPlanThatCannotBeReadToItsEndStillSums(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var entries []*resubmit.Entry
+		var entries []*plan.Entry
 		var orders []*shopOrder
 		for i := range 2000 {
 			orders = append(orders, outageOrder(i, ""))

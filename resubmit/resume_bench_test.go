@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // firstCall is a Commerce that ends the run at the first call.
@@ -58,7 +59,7 @@ func BenchmarkResume(b *testing.B) {
 	j, err := journal.Open(journalPath)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, j.Close()) }()
-	plan, err := resubmit.OpenPlan(planPath)
+	plan, err := plan.OpenPlan(planPath)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, plan.Close()) }()
 	opened := time.Now()
@@ -83,7 +84,7 @@ func lastOrder(n int) string { return "8f5b1c1e-0000-4000-8000-00000" + strconv.
 
 // fillJournal writes that all orders of a plan but the last one have completed.
 func fillJournal(tb testing.TB, planPath, journalPath string) {
-	plan, err := resubmit.OpenPlan(planPath)
+	plan, err := plan.OpenPlan(planPath)
 	require.NoError(tb, err)
 	defer func() { require.NoError(tb, plan.Close()) }()
 	j, err := journal.Open(journalPath)

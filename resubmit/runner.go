@@ -16,6 +16,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // Config makes a Runner. Zero fields take the defaults named; -1 disables where
@@ -56,7 +58,7 @@ type Config struct {
 	// process only.
 	Journal Journal
 	// Calendar returns the maintenance windows as they are known now; it is asked
-	// before every push. nil: the calendar of the plan (see [Header]). A nil
+	// before every push. nil: the calendar of the plan (see [plan.Header]). A nil
 	// calendar is an empty one.
 	Calendar func() *maintenance.Calendar
 	// Require makes Apply refuse a plan that none of these keys has signed (see
@@ -125,7 +127,7 @@ type Config struct {
 
 	// Classifier tells the class of the reason for which an order failed again.
 	// nil: DefaultClassifier.
-	Classifier *Classifier
+	Classifier *failure.Classifier
 	// Targets are the transitions that resubmit an order, the best first. Default
 	// PD, PR, I4, RB, which is inferred from practice (facts/commerce.md 5.4). CL
 	// and FR are refused. An order that does not tell what it offers (Billing and
@@ -210,13 +212,13 @@ func (c Config) withDefaults() Config {
 		c.Journal = new(MemoryJournal)
 	}
 	if c.Classifier == nil {
-		c.Classifier = DefaultClassifier()
+		c.Classifier = failure.DefaultClassifier()
 	}
 	if c.Targets == nil {
 		c.Targets = DefaultTargets()
 	}
 	if c.RequestType == nil {
-		c.RequestType = RequestType
+		c.RequestType = rules.RequestType
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

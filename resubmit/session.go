@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 var (
@@ -45,7 +47,7 @@ type Session struct {
 // for each order that is to be resubmitted, more for those that stand behind another
 // one of their subscription. Until Close, Apply and Open return ErrRunning. The
 // session ends with ctx; Pause, Resume, Drain, Cancel, SetLimits and Status work on it.
-func (r *Runner) Open(ctx context.Context, plan *Plan) (*Session, error) {
+func (r *Runner) Open(ctx context.Context, plan *plan.Plan) (*Session, error) {
 	if plan == nil {
 		return nil, errors.New("resubmit: Open was given no plan; read one with OpenPlan or ReadPlan")
 	}
@@ -66,13 +68,13 @@ func (r *Runner) Open(ctx context.Context, plan *Plan) (*Session, error) {
 	return s, nil
 }
 
-func (s *Session) index(plan *Plan) error {
+func (s *Session) index(plan *plan.Plan) error {
 	last := make(map[string]string) // lane → the last order in it
 	for e, err := range plan.Entries() {
 		if err != nil {
 			return fmt.Errorf("resubmit: read the plan: %w", err)
 		}
-		if e.Decision.Action != Resubmit {
+		if e.Decision.Action != rules.Resubmit {
 			continue
 		}
 		h := s.hash(e)
@@ -90,7 +92,7 @@ func (s *Session) index(plan *Plan) error {
 	return nil
 }
 
-func (s *Session) hash(e *Entry) uint64 { return maphash.Bytes(s.seed, e.AppendJSON(nil)) }
+func (s *Session) hash(e *plan.Entry) uint64 { return maphash.Bytes(s.seed, e.AppendJSON(nil)) }
 
 // Attempt takes one order as far as it goes: it waits at the gate, pushes the order
 // unless the journal knows that it was pushed, and looks for the result for as long as
@@ -107,7 +109,7 @@ func (s *Session) hash(e *Entry) uint64 { return maphash.Bytes(s.seed, e.AppendJ
 // The error says why the order was not taken, or was left before its end: the cause of
 // ctx, of the session's end, ErrDrained, ErrUnderWay, ErrOtherEntry. The item tells
 // how far it got all the same.
-func (s *Session) Attempt(ctx context.Context, e *Entry) (Item, error) {
+func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 	j := newJob(e)
 	j.lanes = nil // the journal knows who stands before it
 	if err := s.enter(e); err != nil {
@@ -160,7 +162,7 @@ func (j *job) unfinished(over error) error {
 }
 
 // enter lets one caller have an order. What it does ends with leave.
-func (s *Session) enter(e *Entry) error {
+func (s *Session) enter(e *plan.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -180,7 +182,7 @@ func (s *Session) enter(e *Entry) error {
 	return nil
 }
 
-func (s *Session) leave(e *Entry) {
+func (s *Session) leave(e *plan.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.underWay, e.OrderID)
@@ -188,7 +190,7 @@ func (s *Session) leave(e *Entry) {
 }
 
 // blockedBy is the order that stands before an entry and is not through.
-func (s *Session) blockedBy(e *Entry) (string, error) {
+func (s *Session) blockedBy(e *plan.Entry) (string, error) {
 	for _, id := range s.before[s.hash(e)] {
 		rec, found, err := s.x.cfg.Journal.Get(id)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // A job queue owns the loop: each job is about one order, and looks again later if
@@ -13,7 +15,7 @@ import (
 func ExampleSession_Attempt() {
 	ctx := context.Background()
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Source: exampleOrders(), Requests: noRequests, Filter: resubmit.Everything(), Calendar: exampleCalendar(), Settle: -1,
+		Source: exampleOrders(), Requests: noRequests, Filter: filter.Everything(), Calendar: exampleCalendar(), Settle: -1,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -38,7 +40,7 @@ func ExampleSession_Attempt() {
 	}
 	defer session.Close()
 	for e := range plan.Entries() {
-		if e.Decision.Action != resubmit.Resubmit {
+		if e.Decision.Action != rules.Resubmit {
 			continue
 		}
 		item, err := session.Attempt(ctx, e)

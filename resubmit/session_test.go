@@ -14,10 +14,12 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // open opens a session that ends with the test.
-func open(t *testing.T, r *resubmit.Runner, plan *resubmit.Plan) *resubmit.Session {
+func open(t *testing.T, r *resubmit.Runner, plan *plan.Plan) *resubmit.Session {
 	t.Helper()
 	s, err := r.Open(t.Context(), plan)
 	require.NoError(t, err)
@@ -93,7 +95,7 @@ func TestManyCallersOfASessionKeepTheOrderOfASubscription(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var orders []*shopOrder
-		var entries []*resubmit.Entry
+		var entries []*plan.Entry
 		for n := range 24 {
 			o := outageOrder(n, []string{"a", "b", "c"}[n%3])
 			if n%4 == 0 {
@@ -165,11 +167,11 @@ func TestASessionTakesOnlyWhatThePlanMarks(t *testing.T) {
 		o, held := outageOrder(1, "a"), outageOrder(2, "b")
 		s := newShop(o, held, outageOrder(3, "c"))
 		good, hold := entryFor(o), entryFor(held)
-		hold.Decision.Action, hold.Target = resubmit.Hold, ""
+		hold.Decision.Action, hold.Target = rules.Hold, ""
 		session := open(t, runnerFor(t, s, nil), planWith(t, nil, good, hold))
 		changed := *good
 		changed.Target = "PR"
-		for _, e := range []*resubmit.Entry{hold, &changed, entryFor(outageOrder(3, "c"))} {
+		for _, e := range []*plan.Entry{hold, &changed, entryFor(outageOrder(3, "c"))} {
 			item, err := session.Attempt(t.Context(), e)
 			require.ErrorIs(t, err, resubmit.ErrOtherEntry)
 			require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
@@ -178,7 +180,7 @@ func TestASessionTakesOnlyWhatThePlanMarks(t *testing.T) {
 
 		text, err := json.Marshal(good) // as the argument of a job
 		require.NoError(t, err)
-		var read resubmit.Entry
+		var read plan.Entry
 		require.NoError(t, json.Unmarshal(text, &read))
 		item, err := session.Attempt(t.Context(), &read)
 		require.NoError(t, err)
@@ -283,7 +285,7 @@ func TestAJournalThatFailsEndsTheSession(t *testing.T) {
 		first, second := entryFor(one), entryFor(two)
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = &badJournal{fails: resubmit.RecordPushed} })
 		session := open(t, r, planWith(t, nil, first, second))
-		for _, e := range []*resubmit.Entry{first, second} {
+		for _, e := range []*plan.Entry{first, second} {
 			_, err := session.Attempt(t.Context(), e)
 			require.ErrorContains(t, err, "no space left on device")
 		}

@@ -17,6 +17,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 const outage = "Reason: 502 Bad Gateway."
@@ -285,50 +288,50 @@ func (s *shop) accepted(id string) (n int) {
 }
 
 // entryFor is the plan's entry for an order as it is now.
-func entryFor(o *shopOrder) *resubmit.Entry {
-	before := resubmit.StateOf(&o.Order)
-	return &resubmit.Entry{
+func entryFor(o *shopOrder) *plan.Entry {
+	before := plan.StateOf(&o.Order)
+	return &plan.Entry{
 		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
 		Customer: o.CustomerName, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
-		Before: before, Fingerprint: resubmit.Fingerprint(o.ID, before),
-		Attribution: resubmit.Attribution{Verdict: resubmit.Caused, Class: resubmit.Transient},
-		Decision:    resubmit.Decision{Action: resubmit.Resubmit, RuleID: "test", Why: "test"},
+		Before: before, Fingerprint: plan.Fingerprint(o.ID, before),
+		Attribution: failure.Attribution{Verdict: failure.Caused, Class: failure.Transient},
+		Decision:    rules.Decision{Action: rules.Resubmit, RuleID: "test", Why: "test"},
 		Target:      commerce.StatusPaid,
 	}
 }
 
-func planWith(t require.TestingT, windows []maintenance.Window, entries ...*resubmit.Entry) *resubmit.Plan {
+func planWith(t require.TestingT, windows []maintenance.Window, entries ...*plan.Entry) *plan.Plan {
 	plan, _ := planFile(t, windows, entries...)
 	return plan
 }
 
-func planWithWeekly(t require.TestingT, weekly maintenance.Weekly, entries ...*resubmit.Entry) *resubmit.Plan {
-	plan, _ := writtenPlan(t, resubmit.Header{Recurring: []maintenance.Weekly{weekly}}, entries...)
+func planWithWeekly(t require.TestingT, weekly maintenance.Weekly, entries ...*plan.Entry) *plan.Plan {
+	plan, _ := writtenPlan(t, plan.Header{Recurring: []maintenance.Weekly{weekly}}, entries...)
 	return plan
 }
 
 // planFile is a plan and the bytes that it is read from.
-func planFile(t require.TestingT, windows []maintenance.Window, entries ...*resubmit.Entry) (*resubmit.Plan, []byte) {
-	return writtenPlan(t, resubmit.Header{Windows: windows}, entries...)
+func planFile(t require.TestingT, windows []maintenance.Window, entries ...*plan.Entry) (*plan.Plan, []byte) {
+	return writtenPlan(t, plan.Header{Windows: windows}, entries...)
 }
 
-func writtenPlan(t require.TestingT, h resubmit.Header, entries ...*resubmit.Entry) (*resubmit.Plan, []byte) {
+func writtenPlan(t require.TestingT, h plan.Header, entries ...*plan.Entry) (*plan.Plan, []byte) {
 	var b bytes.Buffer
 	h.CreatedAt, h.View, h.Filter = time.Now(), "Failed Orders", "everything()"
-	w, err := resubmit.NewPlanWriter(&b, h)
+	w, err := plan.NewPlanWriter(&b, h)
 	require.NoError(t, err)
 	for _, e := range entries {
 		require.NoError(t, w.Write(e))
 	}
 	_, _, err = w.Close()
 	require.NoError(t, err)
-	p, err := resubmit.ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	p, err := plan.ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	require.NoError(t, err)
 	return p, b.Bytes()
 }
 
-func planFor(t require.TestingT, orders ...*shopOrder) *resubmit.Plan {
-	entries := make([]*resubmit.Entry, 0, len(orders))
+func planFor(t require.TestingT, orders ...*shopOrder) *plan.Plan {
+	entries := make([]*plan.Entry, 0, len(orders))
 	for _, o := range orders {
 		entries = append(entries, entryFor(o))
 	}

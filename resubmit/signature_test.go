@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // testKey is a key for tests only.
@@ -24,7 +25,7 @@ func testKey(n byte) ed25519.PrivateKey {
 
 func publicKey(n byte) ed25519.PublicKey { return testKey(n).Public().(ed25519.PublicKey) }
 
-func goodPlan(t testing.TB) *resubmit.Plan {
+func goodPlan(t testing.TB) *plan.Plan {
 	t.Helper()
 	plan, err := readPlan(writePlan(t, planEntries()...))
 	require.NoError(t, err)
@@ -40,11 +41,11 @@ func TestASignatureIsReadBackAsItWasWritten(t *testing.T) {
 	if *update {
 		require.NoError(t, os.WriteFile(path, s.Line(), 0o600))
 	}
-	back, err := resubmit.ReadSignature(bytes.NewReader(s.Line()))
+	back, err := plan.ReadSignature(bytes.NewReader(s.Line()))
 	require.NoError(t, err)
 	require.Equal(t, s, back)
 
-	plan, err := resubmit.OpenPlan(filepath.Join("testdata", "plan.golden.jsonl"))
+	plan, err := plan.OpenPlan(filepath.Join("testdata", "plan.golden.jsonl"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	golden, err := plan.SignedBy(publicKey(2), publicKey(1))
@@ -65,14 +66,14 @@ func TestEveryByteThatIsChangedInASignatureIsNoticed(t *testing.T) {
 		for _, flip := range []byte{1 << (i % 8), ' '} {
 			edited := bytes.Clone(line)
 			edited[i] ^= flip
-			_, err := resubmit.ReadSignature(bytes.NewReader(edited))
+			_, err := plan.ReadSignature(bytes.NewReader(edited))
 			require.Error(t, err, "byte %d: %q", i, edited)
 			require.NotContains(t, err.Error(), "\n")
 		}
-		_, err := resubmit.ReadSignature(bytes.NewReader(line[:i]))
+		_, err := plan.ReadSignature(bytes.NewReader(line[:i]))
 		require.Error(t, err, "cut off at byte %d", i)
 	}
-	_, err = resubmit.ReadSignature(bytes.NewReader(append(bytes.Clone(line), line...)))
+	_, err = plan.ReadSignature(bytes.NewReader(append(bytes.Clone(line), line...)))
 	require.Error(t, err)
 }
 
@@ -81,54 +82,54 @@ func TestEveryByteThatIsChangedInASignedPlanIsNoticed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	data := writePlan(t, planEntries()...)
 	require.NoError(t, os.WriteFile(path, data, 0o600))
-	_, err := resubmit.SignPlanFile(path, testKey(1), "Ann")
+	_, err := plan.SignPlanFile(path, testKey(1), "Ann")
 	require.NoError(t, err)
 	for i := range data {
 		edited := bytes.Clone(data)
 		edited[i] ^= 1 << (i % 8)
 		require.NoError(t, os.WriteFile(path, edited, 0o600))
-		_, err := resubmit.OpenPlan(path)
+		_, err := plan.OpenPlan(path)
 		require.Error(t, err, "byte %d", i)
 	}
 	// A plan that is whole in itself, with a digest of its own.
 	other := planEntries()
 	other[0].Customer = "somebody else"
 	require.NoError(t, os.WriteFile(path, writePlan(t, other...), 0o600))
-	plan, err := resubmit.OpenPlan(path)
+	p, err := plan.OpenPlan(path)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, plan.Close()) }()
-	_, err = plan.SignedBy(publicKey(1))
-	require.ErrorIs(t, err, resubmit.ErrSignature)
+	defer func() { require.NoError(t, p.Close()) }()
+	_, err = p.SignedBy(publicKey(1))
+	require.ErrorIs(t, err, plan.ErrSignature)
 	require.ErrorContains(t, err, "it is that of another plan")
 }
 
 func TestASignatureThatIsForgedIsRefused(t *testing.T) {
 	t.Parallel()
-	plan := goodPlan(t)
-	good, err := plan.Sign(testKey(1), "Ann")
+	p := goodPlan(t)
+	good, err := p.Sign(testKey(1), "Ann")
 	require.NoError(t, err)
-	for name, forge := range map[string]func(s *resubmit.Signature){
-		"another signer":     func(s *resubmit.Signature) { s.Signer = "Bob" },
-		"another time":       func(s *resubmit.Signature) { s.SignedAt = s.SignedAt.Add(time.Hour) },
-		"another key":        func(s *resubmit.Signature) { s.Key = publicKey(2) },
-		"no key":             func(s *resubmit.Signature) { s.Key = nil },
-		"a short key":        func(s *resubmit.Signature) { s.Key = s.Key[:31] },
-		"no value":           func(s *resubmit.Signature) { s.Value = nil },
-		"another plan":       func(s *resubmit.Signature) { s.Plan = "sha256:" + strings.Repeat("0", 64) },
-		"no plan":            func(s *resubmit.Signature) { s.Plan = "" },
-		"a signer with ends": func(s *resubmit.Signature) { s.Signer = "Ann\nBob" },
-		"no signer":          func(s *resubmit.Signature) { s.Signer = " " },
+	for name, forge := range map[string]func(s *plan.Signature){
+		"another signer":     func(s *plan.Signature) { s.Signer = "Bob" },
+		"another time":       func(s *plan.Signature) { s.SignedAt = s.SignedAt.Add(time.Hour) },
+		"another key":        func(s *plan.Signature) { s.Key = publicKey(2) },
+		"no key":             func(s *plan.Signature) { s.Key = nil },
+		"a short key":        func(s *plan.Signature) { s.Key = s.Key[:31] },
+		"no value":           func(s *plan.Signature) { s.Value = nil },
+		"another plan":       func(s *plan.Signature) { s.Plan = "sha256:" + strings.Repeat("0", 64) },
+		"no plan":            func(s *plan.Signature) { s.Plan = "" },
+		"a signer with ends": func(s *plan.Signature) { s.Signer = "Ann\nBob" },
+		"no signer":          func(s *plan.Signature) { s.Signer = " " },
 	} {
 		forged := *good
 		forge(&forged)
-		_, err := plan.WithSignature(&forged).SignedBy(publicKey(1), publicKey(2))
-		require.ErrorIs(t, err, resubmit.ErrSignature, name)
+		_, err := p.WithSignature(&forged).SignedBy(publicKey(1), publicKey(2))
+		require.ErrorIs(t, err, plan.ErrSignature, name)
 		require.NotContains(t, err.Error(), "\n")
 	}
-	_, err = plan.WithSignature(good).SignedBy(publicKey(1))
+	_, err = p.WithSignature(good).SignedBy(publicKey(1))
 	require.NoError(t, err)
-	_, err = plan.Signature()
-	require.ErrorIs(t, err, resubmit.ErrUnsigned, "the plan itself stays as it was")
+	_, err = p.Signature()
+	require.ErrorIs(t, err, plan.ErrUnsigned, "the plan itself stays as it was")
 }
 
 func TestASignerWhoCannotBeNamedMaySignNothing(t *testing.T) {
@@ -149,22 +150,22 @@ func TestASignerWhoCannotBeNamedMaySignNothing(t *testing.T) {
 func TestApplyRefusesAPlanThatIsNotSignedAsItHasToBeBeforeItDoesAnything(t *testing.T) {
 	t.Parallel()
 	o := outageOrder(1, "s1")
-	plan := planFor(t, o)
-	sign := func(key byte) *resubmit.Plan {
-		s, err := plan.Sign(testKey(key), "Ann")
+	p := planFor(t, o)
+	sign := func(key byte) *plan.Plan {
+		s, err := p.Sign(testKey(key), "Ann")
 		require.NoError(t, err)
-		return plan.WithSignature(s)
+		return p.WithSignature(s)
 	}
 	ofAnother, err := goodPlan(t).Sign(testKey(1), "Ann")
 	require.NoError(t, err)
 	for name, test := range map[string]struct {
-		plan *resubmit.Plan
+		plan *plan.Plan
 		is   error
 		says string
 	}{
-		"not signed":           {plan, resubmit.ErrUnsigned, "give its signature"},
-		"signed by another":    {sign(9), resubmit.ErrSignature, `signed by "Ann" with the key ed25519:`},
-		"signed was another":   {plan.WithSignature(ofAnother), resubmit.ErrSignature, "that of another plan"},
+		"not signed":           {p, plan.ErrUnsigned, "give its signature"},
+		"signed by another":    {sign(9), plan.ErrSignature, `signed by "Ann" with the key ed25519:`},
+		"signed was another":   {p.WithSignature(ofAnother), plan.ErrSignature, "that of another plan"},
 		"signed by one of two": {sign(2), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,22 +197,22 @@ func TestApplyRefusesAPlanThatIsNotSignedAsItHasToBeBeforeItDoesAnything(t *test
 func TestKeysAreMadeAndLoadedAndNeverOverwritten(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ann.key")
-	key, err := resubmit.NewSigningKey(path)
+	key, err := plan.NewSigningKey(path)
 	require.NoError(t, err)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	loaded, err := resubmit.LoadSigningKey(path)
+	loaded, err := plan.LoadSigningKey(path)
 	require.NoError(t, err)
 	require.Equal(t, key, loaded)
-	public, err := resubmit.LoadPublicKeys(path + ".pub")
+	public, err := plan.LoadPublicKeys(path + ".pub")
 	require.NoError(t, err)
 	require.Equal(t, []ed25519.PublicKey{key.Public().(ed25519.PublicKey)}, public)
 
-	_, err = resubmit.NewSigningKey(path)
+	_, err = plan.NewSigningKey(path)
 	require.ErrorIs(t, err, os.ErrExist)
 	require.NoError(t, os.Remove(path))
-	_, err = resubmit.NewSigningKey(path)
+	_, err = plan.NewSigningKey(path)
 	require.ErrorIs(t, err, os.ErrExist, "its public half is still there")
 	_, err = os.Stat(path)
 	require.ErrorIs(t, err, os.ErrNotExist, "no half of a pair is left behind")
@@ -221,7 +222,7 @@ func TestAKeyFileThatIsNotAsItShouldBeIsRefusedWithoutTellingWhatIsInIt(t *testi
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "key")
-	key, err := resubmit.NewSigningKey(path)
+	key, err := plan.NewSigningKey(path)
 	require.NoError(t, err)
 	private, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -238,16 +239,16 @@ func TestAKeyFileThatIsNotAsItShouldBeIsRefusedWithoutTellingWhatIsInIt(t *testi
 		write("empty", nil, 0o600), write("cut", private[:len(private)/2], 0o600), write("text", private[28:], 0o600), folder,
 		filepath.Join(folder, "none"),
 	} {
-		_, err := resubmit.LoadSigningKey(p)
+		_, err := plan.LoadSigningKey(p)
 		require.ErrorContains(t, err, "resubmit: load a signing key: ", p)
 		requireNoSecret(t, err, key, private)
 	}
 	for _, p := range []string{path, write("both", append(bytes.Clone(public), private...), 0o600), filepath.Join(folder, "empty"), folder} {
-		_, err := resubmit.LoadPublicKeys(p)
+		_, err := plan.LoadPublicKeys(p)
 		require.ErrorContains(t, err, "resubmit: load public keys: ", p)
 		requireNoSecret(t, err, key, private)
 	}
-	two, err := resubmit.LoadPublicKeys(write("two", bytes.Repeat(public, 2), 0o644))
+	two, err := plan.LoadPublicKeys(write("two", bytes.Repeat(public, 2), 0o644))
 	require.NoError(t, err)
 	require.Len(t, two, 2)
 }
@@ -266,7 +267,7 @@ func FuzzReadSignature(f *testing.F) {
 	f.Add(s.Line())
 	f.Add([]byte(`{"kind":"cloudblue-resubmit-signature","version":2}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := resubmit.ReadSignature(bytes.NewReader(data))
+		s, err := plan.ReadSignature(bytes.NewReader(data))
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
@@ -287,22 +288,22 @@ func ExampleSignPlanFile() {
 		fmt.Println(err)
 		return
 	}
-	key, err := resubmit.NewSigningKey(keyPath) // once; the public half goes to who applies plans
+	key, err := plan.NewSigningKey(keyPath) // once; the public half goes to who applies plans
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if _, err := resubmit.SignPlanFile(path, key, "Ann, night shift"); err != nil {
+	if _, err := plan.SignPlanFile(path, key, "Ann, night shift"); err != nil {
 		fmt.Println(err)
 		return
 	}
 	// Whoever applies plans gives these keys in Config.Require.
-	trusted, err := resubmit.LoadPublicKeys(keyPath + ".pub")
+	trusted, err := plan.LoadPublicKeys(keyPath + ".pub")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -319,7 +320,7 @@ func ExampleSignPlanFile() {
 
 func examplePlan() []byte {
 	var b bytes.Buffer
-	w, err := resubmit.NewPlanWriter(&b, planHeader())
+	w, err := plan.NewPlanWriter(&b, planHeader())
 	if err == nil {
 		_, _, err = w.Close()
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // ErrStalePlan says that a plan is too old, or that maintenance has come between it
@@ -37,13 +38,13 @@ func planOf(j Journal) (digest string, ok bool, err error) {
 // stale. A plan that the journal has begun already is not stale any more: its orders
 // are under way, those that were pushed have to be seen to, and each of the others is
 // compared with the plan before its push in any case.
-func (c *Config) admitPlan(p *Plan, planned *maintenance.Calendar, now time.Time) error {
+func (c *Config) admitPlan(p *plan.Plan, planned *maintenance.Calendar, now time.Time) error {
 	if len(c.Require) > 0 {
 		s, err := p.SignedBy(c.Require...)
 		if err != nil {
 			return err
 		}
-		c.Logger.Info("the plan is signed", "signer", s.Signer, "signedAt", s.SignedAt, "key", KeyName(s.Key))
+		c.Logger.Info("the plan is signed", "signer", s.Signer, "signedAt", s.SignedAt, "key", plan.KeyName(s.Key))
 	}
 	if digest, ok, err := planOf(c.Journal); err != nil || c.MaxPlanAge < 0 || ok && digest == p.Digest() {
 		return err
@@ -62,7 +63,7 @@ func (c *Config) admitPlan(p *Plan, planned *maintenance.Calendar, now time.Time
 }
 
 // stale says why a plan is stale at now, "" when it is not.
-func stale(h Header, planned, today *maintenance.Calendar, given bool, most time.Duration, now time.Time) string {
+func stale(h plan.Header, planned, today *maintenance.Calendar, given bool, most time.Duration, now time.Time) string {
 	made := h.CreatedAt
 	if age := now.Sub(made); age > most {
 		return fmt.Sprintf("it was made %s, %s ago, and may be %s old", made.Format(time.RFC3339), age.Round(time.Second), most)

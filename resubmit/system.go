@@ -8,6 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // systemOf returns the system that a configuration names: its field System, which may be
@@ -43,7 +44,7 @@ func identityOf(o *commerce.Order) identity {
 	return identity{o.Number, string(o.Type), o.VendorID, o.CustomerID, o.CustomerName}
 }
 
-func entryIdentity(e *Entry) identity {
+func entryIdentity(e *plan.Entry) identity {
 	name := e.Customer
 	if e.CustomerID != "" {
 		if name = strings.TrimSuffix(name, " ("+e.CustomerID+")"); name == e.CustomerID {

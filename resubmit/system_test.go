@@ -13,6 +13,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // namedShop is a shop that says which system it is.
@@ -28,8 +32,8 @@ const (
 	systemB = "ordermanager https://b.example.net"
 )
 
-func planForSystem(t testing.TB, system string, o *shopOrder) *resubmit.Plan {
-	plan, _ := writtenPlan(t, resubmit.Header{System: system}, entryFor(o))
+func planForSystem(t testing.TB, system string, o *shopOrder) *plan.Plan {
+	plan, _ := writtenPlan(t, plan.Header{System: system}, entryFor(o))
 	return plan
 }
 
@@ -52,16 +56,16 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 				o := outageOrder(1, "a")
 				s := newShop(o)
 				client := namedShop{s, c.client}
-				plan := planForSystem(t, c.plan, o)
+				p := planForSystem(t, c.plan, o)
 				r := runnerFor(t, s, func(cfg *resubmit.Config) { cfg.Reader, cfg.Pusher, cfg.System = client, client, c.given })
 
-				_, checked := resubmit.CheckPlan(t.Context(), plan,
+				_, checked := resubmit.CheckPlan(t.Context(), p,
 					resubmit.CheckConfig{Rate: -1, Reader: client, System: c.given}, nil)
-				session, opened := r.Open(t.Context(), plan)
+				session, opened := r.Open(t.Context(), p)
 				if opened == nil {
 					session.Close()
 				}
-				report, applied := r.Apply(t.Context(), plan)
+				report, applied := r.Apply(t.Context(), p)
 				if c.fits {
 					require.NoError(t, checked)
 					require.NoError(t, opened)
@@ -70,7 +74,7 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 					return
 				}
 				for _, err := range []error{checked, opened, applied} {
-					require.ErrorIs(t, err, resubmit.ErrSystemMismatch)
+					require.ErrorIs(t, err, plan.ErrSystemMismatch)
 					require.ErrorContains(t, err, c.says)
 				}
 				require.Empty(t, s.calls, "no call was made")
@@ -81,13 +85,13 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 
 func TestSystem_rejects_a_plan_of_version_1(t *testing.T) {
 	t.Parallel()
-	plan, err := resubmit.OpenPlan("testdata/plan.v1.golden.jsonl")
+	p, err := plan.OpenPlan("testdata/plan.v1.golden.jsonl")
 	require.NoError(t, err)
-	defer func() { require.NoError(t, plan.Close()) }()
+	defer func() { require.NoError(t, p.Close()) }()
 	s := newShop()
 	r := runnerFor(t, s, func(c *resubmit.Config) { c.System, c.MaxPlanAge = systemA, -1 })
-	_, err = r.Apply(t.Context(), plan)
-	require.ErrorIs(t, err, resubmit.ErrSystemMismatch)
+	_, err = r.Apply(t.Context(), p)
+	require.ErrorIs(t, err, plan.ErrSystemMismatch)
 	require.ErrorContains(t, err, "make a new plan")
 	require.Empty(t, s.calls)
 }
@@ -112,7 +116,7 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: b, System: systemA}, nil)
 	require.ErrorContains(t, err, "CheckConfig.System")
 	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		System: systemA, Source: failedOrders(1), Reader: b, Filter: resubmit.Everything(),
+		System: systemA, Source: failedOrders(1), Reader: b, Filter: filter.Everything(),
 	})
 	require.ErrorContains(t, err, "PlanConfig.System")
 
@@ -121,7 +125,7 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 		namedShop
 	}{failedOrders(1), b}
 	_, err = resubmit.BuildPlan(t.Context(),
-		resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: resubmit.Everything()})
+		resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: filter.Everything()})
 	require.ErrorContains(t, err,
 		`PlanConfig.Source names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
 }
@@ -132,7 +136,7 @@ func TestSystemOfAWatcherIsThatOfItsRunner(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(3)
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *resubmit.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
+		s.run(t, p, nil, func(c *watch.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
@@ -144,7 +148,7 @@ func TestSystemOfAWatcherIsThatOfItsRunner(t *testing.T) {
 func TestSystemOfAWatcherThatWasUpdated(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(3)
-		s.answers = []resubmit.Approval{{At: w.End.Add(6 * time.Hour)}}
+		s.answers = []watch.Approval{{At: w.End.Add(6 * time.Hour)}}
 		dir := t.TempDir()
 		p := s.start(t, dir, nil, nil)
 		pass(time.Until(w.End.Add(time.Hour)))
@@ -152,7 +156,7 @@ func TestSystemOfAWatcherThatWasUpdated(t *testing.T) {
 		require.Len(t, s.asked, 1)
 
 		p = &process{site: s, dir: dir, ended: make(chan struct{})}
-		s.run(t, p, remembered, func(c *resubmit.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
+		s.run(t, p, remembered, func(c *watch.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
@@ -168,7 +172,7 @@ func TestSystemOfASortedSourceIsThatOfTheSource(t *testing.T) {
 		namedShop
 	}{failedOrders(1), namedShop{newShop(), systemA}}
 	cfg := resubmit.PlanConfig{Rate: -1, Source: resubmit.Sorted(source), IgnoreConnect: true,
-		Filter: resubmit.Everything()}
+		Filter: filter.Everything()}
 	plan, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Equal(t, systemA, plan.Header().System)
@@ -200,7 +204,7 @@ func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
 	} {
 		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 			Rate:   -1,
-			Source: failedOrders(1), Reader: client, IgnoreConnect: true, Filter: resubmit.Everything(),
+			Source: failedOrders(1), Reader: client, IgnoreConnect: true, Filter: filter.Everything(),
 		})
 		require.NoError(t, err)
 		require.Equal(t, want, plan.Header().System)
@@ -222,7 +226,7 @@ var others = map[string]struct {
 }
 
 // ownedOrder is an order whose entry tells all that makes it that order.
-func ownedOrder() (*shopOrder, *resubmit.Entry) {
+func ownedOrder() (*shopOrder, *plan.Entry) {
 	o := outageOrder(1, "a")
 	o.CustomerID = "42"
 	e := entryFor(o)
@@ -237,22 +241,22 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o, e := ownedOrder()
-				plan := planWith(t, nil, e)
+				p := planWith(t, nil, e)
 				c.change(&o.Order)
 				s := newShop(o)
 				r := runnerFor(t, s, nil)
 
-				var found []resubmit.Difference
-				counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s},
-					func(d resubmit.Difference) error {
+				var found []plan.Difference
+				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Rate: -1, Reader: s},
+					func(d plan.Difference) error {
 						found = append(found, d)
 						return nil
 					})
 				require.NoError(t, err)
-				require.Equal(t, resubmit.DifferenceCounts{Changed: 1}, counts)
+				require.Equal(t, plan.DifferenceCounts{Changed: 1}, counts)
 				require.Equal(t, c.says, found[0].What)
 
-				session, err := r.Open(t.Context(), plan)
+				session, err := r.Open(t.Context(), p)
 				require.NoError(t, err)
 				item, err := session.Attempt(t.Context(), e)
 				require.NoError(t, err)
@@ -260,7 +264,7 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 				require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
 				require.Equal(t, c.says, item.Why)
 
-				report, err := runnerFor(t, s, nil).Apply(t.Context(), plan)
+				report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
 				require.NoError(t, err)
 				require.Equal(t, resubmit.Result{Skipped: 1}, report.Result)
 				require.Equal(t, c.says, report.Items[0].Why)
@@ -272,23 +276,23 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 
 func TestApply_takes_an_order_for_the_same_where_one_side_tells_less(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*commerce.Order, *resubmit.Entry){
-		"a customer who changed his name": func(o *commerce.Order, _ *resubmit.Entry) { o.CustomerName = "Acme Ltd" },
-		"a reading that tells nothing": func(o *commerce.Order, _ *resubmit.Entry) {
+	for name, change := range map[string]func(*commerce.Order, *plan.Entry){
+		"a customer who changed his name": func(o *commerce.Order, _ *plan.Entry) { o.CustomerName = "Acme Ltd" },
+		"a reading that tells nothing": func(o *commerce.Order, _ *plan.Entry) {
 			o.Number, o.Type, o.VendorID, o.CustomerID, o.CustomerName = "", "", "", "", ""
 		},
-		"a reading without the name": func(o *commerce.Order, _ *resubmit.Entry) { o.CustomerName = "" },
-		"a reading without the id":   func(o *commerce.Order, _ *resubmit.Entry) { o.CustomerID = "" },
-		"an entry that tells nothing": func(_ *commerce.Order, e *resubmit.Entry) {
+		"a reading without the name": func(o *commerce.Order, _ *plan.Entry) { o.CustomerName = "" },
+		"a reading without the id":   func(o *commerce.Order, _ *plan.Entry) { o.CustomerID = "" },
+		"an entry that tells nothing": func(_ *commerce.Order, e *plan.Entry) {
 			e.Number, e.Type, e.VendorID, e.Customer, e.CustomerID = "", "", "", "", ""
 		},
-		"an entry with an id alone":  func(_ *commerce.Order, e *resubmit.Entry) { e.Customer = "42" },
-		"an entry with a name alone": func(_ *commerce.Order, e *resubmit.Entry) { e.Customer, e.CustomerID = "Acme", "" },
-		"an entry of version 1":      func(_ *commerce.Order, e *resubmit.Entry) { e.CustomerID = "" },
-		"an entry of version 1, with the id alone": func(_ *commerce.Order, e *resubmit.Entry) {
+		"an entry with an id alone":  func(_ *commerce.Order, e *plan.Entry) { e.Customer = "42" },
+		"an entry with a name alone": func(_ *commerce.Order, e *plan.Entry) { e.Customer, e.CustomerID = "Acme", "" },
+		"an entry of version 1":      func(_ *commerce.Order, e *plan.Entry) { e.CustomerID = "" },
+		"an entry of version 1, with the id alone": func(_ *commerce.Order, e *plan.Entry) {
 			e.Customer, e.CustomerID = "42", ""
 		},
-		"an entry of version 1, and another name": func(o *commerce.Order, e *resubmit.Entry) {
+		"an entry of version 1, and another name": func(o *commerce.Order, e *plan.Entry) {
 			o.CustomerName, e.CustomerID = "Acme Ltd", ""
 		},
 	} {
@@ -340,8 +344,8 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 		return o, nil
 	})
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true})
-	require.Equal(t, resubmit.Decision{
-		Action: resubmit.Hold, RuleID: "order-unread",
+	require.Equal(t, rules.Decision{
+		Action: rules.Hold, RuleID: "order-unread",
 		Why: "the order could not be read: another order: number SO000000 → SO777777",
 	}, entries[0].Decision)
 	require.Equal(t, "77", entries[1].CustomerID)
@@ -350,10 +354,10 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 func TestDiffPlans_rejects_plans_of_two_systems(t *testing.T) {
 	t.Parallel()
 	o := outageOrder(1, "a")
-	_, err := resubmit.DiffPlans(planForSystem(t, systemA, o), planForSystem(t, systemB, o), nil)
-	require.ErrorIs(t, err, resubmit.ErrSystemMismatch)
+	_, err := plan.DiffPlans(planForSystem(t, systemA, o), planForSystem(t, systemB, o), nil)
+	require.ErrorIs(t, err, plan.ErrSystemMismatch)
 	require.ErrorContains(t, err, systemA)
 	require.ErrorContains(t, err, systemB)
-	_, err = resubmit.DiffPlans(planForSystem(t, "", o), planForSystem(t, systemB, o), nil)
+	_, err = plan.DiffPlans(planForSystem(t, "", o), planForSystem(t, systemB, o), nil)
 	require.NoError(t, err, "a plan of version 1")
 }

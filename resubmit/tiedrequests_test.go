@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 // Two of three orders were rejected in Connect, all in the same second, and may not be
@@ -56,7 +57,7 @@ func TestApply_pushes_no_order_whose_request_is_hard_to_find(t *testing.T) {
 					})}))
 				require.NoError(t, err)
 				plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-					Source: source, Reader: s, Requests: client, Filter: resubmit.Everything(), Settle: -1, Rate: -1,
+					Source: source, Reader: s, Requests: client, Filter: filter.Everything(), Settle: -1, Rate: -1,
 				})
 				require.NoError(t, err)
 				_, err = runnerFor(t, s, func(c *resubmit.Config) { c.Verify.Timeout = -1 }).Apply(t.Context(), plan)

@@ -17,6 +17,9 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 const oddDate = "orderDate must be a time, not 1793527200"
@@ -38,7 +41,7 @@ func TestPlanner_holds_orders_with_problems(t *testing.T) {
 	})
 	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "older-order-first", "connect-not-asked"},
 		rulesOf(entries))
-	require.Equal(t, resubmit.Hold, entries[1].Decision.Action)
+	require.Equal(t, rules.Hold, entries[1].Decision.Action)
 	require.Equal(t, "not all of the order could be read: "+oddDate, entries[1].Decision.Why)
 	var told []string
 	for _, e := range entries[1].Attribution.Evidence {
@@ -55,7 +58,7 @@ func TestPlanner_holds_an_order_with_problems_whatever_the_filter(t *testing.T) 
 	source.orders[0].Problems, source.orders[0].PlacedAt = []string{oddDate}, time.Time{}
 	entries := planned(t, resubmit.PlanConfig{
 		Rate:   -1,
-		Source: source, IgnoreConnect: true, Filter: resubmit.PlacedBetween(longAgo, longAgo.Add(time.Hour)),
+		Source: source, IgnoreConnect: true, Filter: filter.PlacedBetween(longAgo, longAgo.Add(time.Hour)),
 		View: commerce.View{Name: "v", Statuses: []commerce.Status{"PF"}, PlacedFrom: longAgo},
 	})
 	require.Equal(t, []string{"unreadable-row", "connect-not-asked"}, rulesOf(entries))
@@ -110,31 +113,31 @@ func TestPlanner_writes_a_plan_of_any_orders(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		source := &planSource{orders: rapid.SliceOfN(anyOrder(), 1, 5).Draw(t, "orders")}
-		plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-			Source: resubmit.Sorted(source), Filter: resubmit.Everything(), IgnoreConnect: true,
+		p, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
+			Source: resubmit.Sorted(source), Filter: filter.Everything(), IgnoreConnect: true,
 		})
 		require.NoError(t, err)
-		require.Equal(t, len(source.orders), plan.Counts().Total)
+		require.Equal(t, len(source.orders), p.Counts().Total)
 		byNumber := map[string]*commerce.Order{}
 		for _, o := range source.orders {
 			byNumber[o.Number] = o
 		}
 		var again bytes.Buffer
-		w, err := resubmit.NewPlanWriter(&again, plan.Header())
+		w, err := plan.NewPlanWriter(&again, p.Header())
 		require.NoError(t, err)
-		for e, err := range plan.Entries() {
+		for e, err := range p.Entries() {
 			require.NoError(t, err)
 			require.NoError(t, w.Write(e))
 			if o := byNumber[e.Number]; e.Decision.RuleID != "unreadable-row" {
 				require.Equal(t, o.ID, e.OrderID)
-				require.Equal(t, resubmit.StateOf(o), e.Before)
+				require.Equal(t, plan.StateOf(o), e.Before)
 				require.Equal(t, o.SubscriptionIDs, e.Subscriptions)
 				require.Equal(t, o.Total.String(), e.Total.String())
 			}
 		}
 		_, digest, err := w.Close()
 		require.NoError(t, err)
-		require.Equal(t, plan.Digest(), digest, "what was read is what was written")
+		require.Equal(t, p.Digest(), digest, "what was read is what was written")
 	})
 }
 
@@ -183,7 +186,7 @@ func anyOrder() *rapid.Generator[*commerce.Order] {
 			case 10:
 				o.SubscriptionIDs = rapid.SliceOfN(texts, 1, 3).Draw(t, "subscriptions")
 			case 11:
-				o.Failure = failure(text)
+				o.Failure = failed(text)
 			case 12:
 				o.Transitions = []commerce.Transition{{To: commerce.Status(text)}}
 			}
@@ -244,7 +247,7 @@ func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
 	t.Parallel()
 	long := textTransient + strings.Repeat("ä", 1<<19)
 	source := failedOrders(2)
-	source.orders[0].Failure, source.orders[1].Failure = failure(long+"1"), failure(long+"2")
+	source.orders[0].Failure, source.orders[1].Failure = failed(long+"1"), failed(long+"2")
 	entries := planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true})
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"}, rulesOf(entries),
 		"a long reason does not hold an order")
@@ -252,16 +255,16 @@ func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
 	require.Less(t, len(one.Reason), 65<<10)
 	require.True(t, utf8.ValidString(one.Reason))
 	require.Contains(t, one.Reason, fmt.Sprintf("… (%d bytes, SHA-256 ", len(long)+1))
-	require.Equal(t, resubmit.StateOf(source.orders[0]), one)
+	require.Equal(t, plan.StateOf(source.orders[0]), one)
 
 	other.PlacedAt = one.PlacedAt
-	require.NotEqual(t, resubmit.Fingerprint("id", one), resubmit.Fingerprint("id", other))
+	require.NotEqual(t, plan.Fingerprint("id", one), plan.Fingerprint("id", other))
 	require.Contains(t, one.Diff(other), `another one that begins with the same words`)
-	require.Empty(t, one.Diff(resubmit.StateOf(source.orders[0])))
+	require.Empty(t, one.Diff(plan.StateOf(source.orders[0])))
 
 	short := failedOrder(1)
-	short.Failure = failure(strings.Repeat("x", 64<<10))
-	require.Len(t, resubmit.StateOf(short).Reason, 64<<10)
+	short.Failure = failed(strings.Repeat("x", 64<<10))
+	require.Len(t, plan.StateOf(short).Reason, 64<<10)
 }
 
 func TestApply_pushes_an_order_with_a_long_reason_unless_it_changed(t *testing.T) {
@@ -269,10 +272,10 @@ func TestApply_pushes_an_order_with_a_long_reason_unless_it_changed(t *testing.T
 	synctest.Test(t, func(t *testing.T) {
 		long := outage + strings.Repeat("x", 1<<20)
 		same, moved := outageOrder(1, "a"), outageOrder(2, "b")
-		same.Failure, moved.Failure = failure(long+"1"), failure(long+"1")
+		same.Failure, moved.Failure = failed(long+"1"), failed(long+"1")
 		s := newShop(same, moved)
 		plan := planFor(t, same, moved)
-		moved.Failure = failure(long + "2")
+		moved.Failure = failed(long + "2")
 		_, err := runnerFor(t, s, nil).Apply(t.Context(), plan)
 		require.NoError(t, err)
 		require.Equal(t, 1, s.accepted("id-1"))

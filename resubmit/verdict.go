@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 // verdict is what an order tells about those that come after it.
@@ -91,7 +92,7 @@ func (x *run) awaited(j *job) bool {
 // judge passes a verdict on to those that wait for it.
 func (x *run) judge(j *job, v verdict, o Outcome) {
 	learnt := v != noVerdict && o != OutcomeSkipped && o != OutcomeUnknown && (o != OutcomeProgressing || v == good)
-	x.gate.breaker.judge(j, learnt, o == OutcomeFailedAgain && j.item.AfterClass == Transient)
+	x.gate.breaker.judge(j, learnt, o == OutcomeFailedAgain && j.item.AfterClass == failure.Transient)
 	x.mu.Lock()
 	ready, stopped := x.canary.judge(j, v)
 	x.room.Signal()

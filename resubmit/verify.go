@@ -9,6 +9,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // pollAtLeast is the shortest time between two looks at one order.
@@ -365,7 +367,7 @@ func requestWaits(r connect.Request) string {
 
 // requestKeys names the requests of an order: by its tenant, else by each of its
 // subscriptions.
-func requestKeys(e *Entry, kind connect.RequestType) []connect.RequestKey {
+func requestKeys(e *plan.Entry, kind connect.RequestType) []connect.RequestKey {
 	if kind == "" {
 		return nil
 	}
@@ -390,7 +392,7 @@ func keyName(k connect.RequestKey) string {
 func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
 	var own []connect.LatestRequest
 	for _, n := range all {
-		if !OlderThan(&n.Request, placed) {
+		if !failure.OlderThan(&n.Request, placed) {
 			own = append(own, n)
 		}
 	}
@@ -398,7 +400,7 @@ func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.Latest
 }
 
 // failed reports whether an order is in a failed status: the one it was in, or PF.
-func failed(before, now State) bool {
+func failed(before, now plan.State) bool {
 	return now.Status == before.Status || now.Status == commerce.StatusProvisioningFailed
 }
 
@@ -409,7 +411,7 @@ func unpaid(s commerce.Status) bool {
 }
 
 // failedAnew reports whether it is another failure than the plan's.
-func failedAnew(before, now State) bool {
+func failedAnew(before, now plan.State) bool {
 	bothTold := !before.FailedAt.IsZero() && !now.FailedAt.IsZero()
 	return failed(before, now) && (now.Status != before.Status || now.Reason != before.Reason ||
 		bothTold && !now.FailedAt.Equal(before.FailedAt))

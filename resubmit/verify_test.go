@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 func TestTheResultIsProvedInBothSystems(t *testing.T) {
@@ -201,9 +202,9 @@ func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
 		groups := report.FailedAgain.Groups
 		require.Len(t, groups, 2)
 		require.Equal(t, 3, groups[0].Count)
-		require.Equal(t, resubmit.Transient, groups[0].Class)
+		require.Equal(t, failure.Transient, groups[0].Class)
 		require.Equal(t, 2, groups[1].Count)
-		require.Equal(t, resubmit.Permanent, groups[1].Class)
+		require.Equal(t, failure.Permanent, groups[1].Class)
 		require.Contains(t, report.String(), "  2 failed again (permanent): Vendor has failed request")
 	})
 }
@@ -211,15 +212,15 @@ func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
 func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
 	t.Parallel()
 	const text = "Tenant bridge refused"
-	own, err := resubmit.NewClassifier(resubmit.Pattern{ID: "bridge", Class: resubmit.Transient, Match: []string{"tenant bridge"}})
+	own, err := failure.NewClassifier(failure.Pattern{ID: "bridge", Class: failure.Transient, Match: []string{"tenant bridge"}})
 	require.NoError(t, err)
 	for name, tt := range map[string]struct {
-		classifier *resubmit.Classifier
-		class      resubmit.Class
+		classifier *failure.Classifier
+		class      failure.Class
 		opens      bool // the breaker, as Connect seems still to be down
 	}{
-		"as ever":          {nil, resubmit.Unclassified, false},
-		"as the user says": {own, resubmit.Transient, true},
+		"as ever":          {nil, failure.Unclassified, false},
+		"as the user says": {own, failure.Transient, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // A maintenance ended an hour ago. A service would let the watcher run for as long as
@@ -31,32 +33,32 @@ func ExampleWatcher() {
 	}
 	failed := &commerce.Order{
 		ID: "id-SO000001", Number: "SO000001", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
-		PlacedAt: upgrade.Start.Add(time.Hour), FailedAt: upgrade.Start.Add(time.Hour), Failure: failure("503 Service Unavailable"),
+		PlacedAt: upgrade.Start.Add(time.Hour), FailedAt: upgrade.Start.Add(time.Hour), Failure: failed("503 Service Unavailable"),
 		SubscriptionIDs: []string{"1000042"}, Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 	}
 	system := &ownSystem{orders: map[string]*commerce.Order{failed.ID: new(*failed)}}
 
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	watcher, err := resubmit.NewWatcher(resubmit.WatcherConfig{
+	watcher, err := watch.NewWatcher(watch.WatcherConfig{
 		Dir:     dir,
 		Windows: maintenance.CalendarSource(announced),
 		Ready: func(context.Context, time.Time) availability.Readiness { // with a client: client.Readiness
 			return availability.Readiness{Parts: []availability.ReadinessPart{{Name: availability.PartAnswer, State: availability.PartReady}}}
 		},
-		Plan: func(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
+		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			return resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{failed}}, Requests: noRequests}, nil
 		},
-		Approve: func(_ context.Context, _ resubmit.Episode, plan *resubmit.Plan) (resubmit.Approval, error) {
+		Approve: func(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 			fmt.Println("approved:", plan.Counts())
-			return resubmit.Approval{Answer: resubmit.AnswerApply}, nil
+			return watch.Approval{Answer: watch.AnswerApply}, nil
 		},
 		Runner: resubmit.Config{
 			Reader: system, Pusher: system,
 			Rate: -1, Settle: -1, Verify: resubmit.Verify{First: -1}, // an example does not wait
 		},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
-		Done: func(_ resubmit.Episode, report *resubmit.Report) {
+		Done: func(_ watch.Episode, report *resubmit.Report) {
 			fmt.Println("done:", report.Result)
 			stop()
 		},

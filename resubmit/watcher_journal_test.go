@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // mortalFile is a journal in a file that keeps nothing that comes after the death of its process.
@@ -32,7 +33,7 @@ func TestAWatcherThatIsKilledAtAnyMomentGoesOnFromItsFiles(t *testing.T) {
 				root := t.TempDir()
 				live := func(dir string, remembered []byte, crash func(string) bool) *process {
 					p := &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}
-					return s.run(t, p, remembered, func(cfg *resubmit.WatcherConfig) {
+					return s.run(t, p, remembered, func(cfg *watch.WatcherConfig) {
 						cfg.Journal = func(path string) (resubmit.Journal, error) {
 							if p.point("journal") {
 								return nil, errDead
@@ -61,7 +62,7 @@ func TestAWatcherThatIsKilledAtAnyMomentGoesOnFromItsFiles(t *testing.T) {
 				}
 				episodes := p.watcher.Episodes()
 				require.Len(t, episodes, 1)
-				require.Equal(t, resubmit.EpisodeApplied, episodes[0].State)
+				require.Equal(t, watch.EpisodeApplied, episodes[0].State)
 			})
 		})
 		if !killed || t.Failed() {

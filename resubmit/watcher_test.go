@@ -17,6 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // upgrade is a window of two hours that begins an hour from now.
@@ -61,7 +62,7 @@ func TestAWatcherResubmitsAfterTheMaintenanceWhatItBroke(t *testing.T) {
 			require.False(t, l.at.Before(w.End.Add(resubmit.DefaultSettle)))
 		}
 		require.Len(t, s.done, 1)
-		require.Equal(t, resubmit.EpisodeApplied, s.done[0].State)
+		require.Equal(t, watch.EpisodeApplied, s.done[0].State)
 		require.Equal(t, 3, s.reports[s.done[0].ID].Result.Completed)
 		info, err := os.Stat(filepath.Join(dir, "watcher.json"))
 		require.NoError(t, err)
@@ -77,7 +78,7 @@ func TestAWatcherThatIsKilledAtAnyMomentGoesOn(t *testing.T) {
 		t.Run(fmt.Sprintf("at moment %d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := announced(2)
-				s.answers = []resubmit.Approval{{}} // later
+				s.answers = []watch.Approval{{}} // later
 				left := n
 				p := s.start(t, filepath.Join(t.TempDir(), "state"), nil, func(string) bool { left--; return left == 0 })
 				select {
@@ -94,7 +95,7 @@ func TestAWatcherThatIsKilledAtAnyMomentGoesOn(t *testing.T) {
 				}
 				episodes := p.watcher.Episodes()
 				require.Len(t, episodes, 1)
-				require.Equal(t, resubmit.EpisodeApplied, episodes[0].State)
+				require.Equal(t, watch.EpisodeApplied, episodes[0].State)
 				require.Contains(t, s.asked, episodes[0].Plan)
 			})
 		})
@@ -109,11 +110,11 @@ func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		tomorrow := w.End.Add(24 * time.Hour)
-		s.answers = []resubmit.Approval{{}, {At: tomorrow, Why: "the person sleeps"}, {Answer: resubmit.AnswerDecline, Why: "by hand"}}
+		s.answers = []watch.Approval{{}, {At: tomorrow, Why: "the person sleeps"}, {Answer: watch.AnswerDecline, Why: "by hand"}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(3*time.Hour + 30*time.Minute)
 		status := p.watcher.Status()
-		require.Equal(t, resubmit.PhaseAsking, status.Phase)
+		require.Equal(t, watch.PhaseAsking, status.Phase)
 		require.Contains(t, status.String(), "is not decided yet: the person sleeps. It has 1 order to resubmit. The next look is at 2000-01-02 03:00 UTC.")
 		remembered := p.stop(t)
 		p = s.start(t, p.dir, remembered, nil) // which asks at once
@@ -122,7 +123,7 @@ func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
 		require.Len(t, s.asked, 3)
 		require.Equal(t, s.asked[0], s.asked[2], "another plan")
 		require.Equal(t, askedAfter, s.asks[1].Sub(s.asks[0]))
-		require.Equal(t, resubmit.EpisodeDeclined, s.done[0].State)
+		require.Equal(t, watch.EpisodeDeclined, s.done[0].State)
 		require.Zero(t, s.pushes())
 	})
 }
@@ -132,7 +133,7 @@ const askedAfter = 15 * time.Minute
 func TestAnAnswerThatComesEarlierIsHeardAtOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
-		s.answers = []resubmit.Approval{{At: w.End.Add(24 * time.Hour)}}
+		s.answers = []watch.Approval{{At: w.End.Add(24 * time.Hour)}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(5 * time.Hour)
 		require.Zero(t, s.pushes())
@@ -150,7 +151,7 @@ func TestAPlanThatNobodyDecidedAboutIsMadeAnewAfterTheNextMaintenance(t *testing
 		s.notices = append(s.notices, notice{window: next})
 		s.down = append(s.down, next.Span())
 		s.breaks(next.Start.Add(time.Minute), outage)
-		s.answers = []resubmit.Approval{{At: w.End.Add(48 * time.Hour)}}
+		s.answers = []watch.Approval{{At: w.End.Add(48 * time.Hour)}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
@@ -175,9 +176,9 @@ func TestMaintenanceOfADownTimeIsDealtWithOrToldAsTooOld(t *testing.T) {
 		pass(time.Hour)
 		p.stop(t)
 		require.Len(t, s.done, 2)
-		require.Equal(t, resubmit.EpisodeTooOld, s.done[0].State)
+		require.Equal(t, watch.EpisodeTooOld, s.done[0].State)
 		require.Equal(t, "CHG-1", s.done[0].Windows[0].ID)
-		require.Equal(t, resubmit.EpisodeApplied, s.done[1].State)
+		require.Equal(t, watch.EpisodeApplied, s.done[1].State)
 		require.Equal(t, 1, s.pushes())
 		require.Contains(t, s.written(), `Not dealt with "Upgrade" (CHG-1), 2000-01-01 01:00 to 03:00 UTC: it ended more than 7 days ago`)
 	})
@@ -207,7 +208,7 @@ func TestNothingIsDoneBeforeConnectIsReady(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(8 * time.Hour)
 		status := p.watcher.Status()
-		require.Equal(t, resubmit.PhaseNotReady, status.Phase)
+		require.Equal(t, watch.PhaseNotReady, status.Phase)
 		require.Contains(t, status.Text, `Connect is not ready after "Upgrade" (CHG-1)`)
 		require.Contains(t, status.Text, "hub HB-1 last reported 12m0s ago")
 		require.Contains(t, status.Text, "for more than 3h0m0s")
@@ -232,7 +233,7 @@ func TestWhatFailsIsTriedAgainAndSaidOnce(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(8 * time.Hour)
 		status := p.watcher.Status()
-		require.Equal(t, resubmit.PhaseTrouble, status.Phase)
+		require.Equal(t, watch.PhaseTrouble, status.Phase)
 		require.ErrorIs(t, status.Err, s.planErr)
 		require.Equal(t, 1, strings.Count(s.written(), "Commerce does not answer"))
 		s.mu.Lock()
@@ -261,7 +262,7 @@ func TestASourceThatFailsLeavesWhatItToldBefore(t *testing.T) {
 		blind.broken = errors.New("the page is HTML")
 		p = blind.start(t, t.TempDir(), nil, nil)
 		pass(time.Hour)
-		require.Equal(t, resubmit.PhaseBlind, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseBlind, p.watcher.Status().Phase)
 		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
 		p.stop(t)
 	})
@@ -306,13 +307,13 @@ func TestAStateThatIsDamagedIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
 	for name, text := range damaged {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		_, err := resubmit.NewWatcher(p.config())
+		_, err := watch.NewWatcher(p.config())
 		require.ErrorContains(t, err, path, name)
 		require.ErrorContains(t, err, "put back a copy", name)
 		require.NotContains(t, err.Error(), "\n", name)
 	}
 	require.NoError(t, os.WriteFile(path, good, 0o600))
-	_, err = resubmit.NewWatcher(p.config())
+	_, err = watch.NewWatcher(p.config())
 	require.NoError(t, err)
 }
 
@@ -324,7 +325,7 @@ func FuzzWatcherState(f *testing.F) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "watcher.json"), []byte(text), 0o600))
 		p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
-		w, err := resubmit.NewWatcher(p.config())
+		w, err := watch.NewWatcher(p.config())
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
@@ -338,7 +339,7 @@ func FuzzWatcherState(f *testing.F) {
 
 func TestAWatcherNeedsToBeToldAll(t *testing.T) {
 	t.Parallel()
-	_, err := resubmit.NewWatcher(resubmit.WatcherConfig{MaxAge: -1, Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
+	_, err := watch.NewWatcher(watch.WatcherConfig{MaxAge: -1, Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
 	for _, field := range []string{"Dir", "Windows", "Ready", "Plan", "Approve", "Journal", "Runner.Journal", "MaxAge", "Reader", "Pusher"} {
 		require.ErrorContains(t, err, field)
 	}
@@ -352,11 +353,11 @@ func TestAWatcherLeavesNoGoroutineBehindAndRunsOnce(t *testing.T) {
 		pass(time.Minute)
 		require.ErrorContains(t, p.watcher.Run(t.Context()), "runs already")
 		pass(time.Until(w.Start.Add(time.Minute)))
-		require.Equal(t, resubmit.PhaseMaintenance, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)
 		before := time.Now()
 		p.stop(t)
 		require.Zero(t, time.Since(before))
-		require.Equal(t, resubmit.PhaseStopped, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseStopped, p.watcher.Status().Phase)
 	})
 }
 
@@ -370,7 +371,7 @@ func TestAMaintenanceBecomesTooOldInTheInstantOfALook(t *testing.T) {
 		pass(8 * 24 * time.Hour)
 		p.stop(t)
 		require.Len(t, s.done, 1)
-		require.Equal(t, resubmit.EpisodeTooOld, s.done[0].State)
+		require.Equal(t, watch.EpisodeTooOld, s.done[0].State)
 		require.Zero(t, s.pushes())
 	})
 }
@@ -413,19 +414,19 @@ func TestAnEmptyAnswerOfSourcesThatFailIsNoCalendar(t *testing.T) {
 		s, w := announced(1)
 		s.broken = errors.New("the page is HTML")
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(cfg *resubmit.WatcherConfig) {
+		s.run(t, p, nil, func(cfg *watch.WatcherConfig) {
 			page, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page", Source: s}})
 			require.NoError(t, err)
 			cfg.Windows = page
 		})
 		pass(30 * time.Minute)
-		require.Equal(t, resubmit.PhaseBlind, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseBlind, p.watcher.Status().Phase)
 		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
 		s.mu.Lock()
 		s.broken = nil
 		s.mu.Unlock()
 		pass(time.Until(w.Start.Add(time.Minute)))
-		require.Equal(t, resubmit.PhaseMaintenance, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)
 		s.mu.Lock()
 		s.broken = errors.New("the page is HTML again")
 		s.mu.Unlock()
@@ -463,11 +464,11 @@ func TestAWindowThatMovesWhileItSettlesIsWaitedForAgain(t *testing.T) {
 		told := w.End.Add(2 * time.Minute) // and Commerce has four
 		s.notices = []notice{{until: told, window: w}, {from: told, window: longer}}
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(cfg *resubmit.WatcherConfig) { cfg.Refresh = time.Minute })
+		s.run(t, p, nil, func(cfg *watch.WatcherConfig) { cfg.Refresh = time.Minute })
 		pass(time.Until(told.Add(-time.Second)))
-		require.Equal(t, resubmit.PhaseSettling, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseSettling, p.watcher.Status().Phase)
 		pass(2 * time.Second)
-		require.Equal(t, resubmit.PhaseMaintenance, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Len(t, s.done, 1)

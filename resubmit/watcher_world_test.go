@@ -22,6 +22,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // notice is a window as the source tells it for some time.
@@ -41,11 +43,11 @@ type site struct {
 	broken   error // of the window source
 	unready  error // although Connect is up
 	planErr  error
-	answers  []resubmit.Approval // of Approve, then AnswerApply for ever
-	asked    []string            // digests
+	answers  []watch.Approval // of Approve, then AnswerApply for ever
+	asked    []string         // digests
 	asks     []time.Time
 	readies  []time.Time
-	done     []resubmit.Episode
+	done     []watch.Episode
 	reports  map[string]*resubmit.Report
 	journals map[string]*resubmit.MemoryJournal
 	diary    []string
@@ -128,7 +130,7 @@ func (s *site) look() connect.Probe {
 type process struct {
 	site    *site
 	tracker *availability.Tracker
-	watcher *resubmit.Watcher
+	watcher *watch.Watcher
 	dir     string
 	crash   func(point string) bool
 	cancel  context.CancelFunc
@@ -143,17 +145,17 @@ var errDead = errors.New("the process was killed")
 
 // start begins a life of the service. crash says at which points it ends; nil never.
 func (s *site) start(t *testing.T, dir string, remembered []byte, crash func(point string) bool) *process {
-	return s.run(t, &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}, remembered, func(*resubmit.WatcherConfig) {})
+	return s.run(t, &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}, remembered, func(*watch.WatcherConfig) {})
 }
 
-func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*resubmit.WatcherConfig)) *process {
+func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*watch.WatcherConfig)) *process {
 	p.tracker = new(availability.Tracker)
 	if remembered != nil {
 		require.NoError(t, p.tracker.UnmarshalJSON(remembered))
 	}
 	cfg := p.config()
 	change(&cfg)
-	w, err := resubmit.NewWatcher(cfg)
+	w, err := watch.NewWatcher(cfg)
 	require.NoError(t, err)
 	p.watcher = w
 	ctx, cancel := context.WithCancel(t.Context())
@@ -223,9 +225,9 @@ func (p *process) point(name string) bool {
 	return true
 }
 
-func (p *process) config() resubmit.WatcherConfig {
+func (p *process) config() watch.WatcherConfig {
 	s := p.site
-	return resubmit.WatcherConfig{
+	return watch.WatcherConfig{
 		Dir: p.dir, Windows: s, Outages: p.tracker,
 		Ready:   p.ready,
 		Plan:    p.plan,
@@ -255,7 +257,7 @@ func (p *process) ready(context.Context, time.Time) availability.Readiness {
 }
 
 // plan leaves it to the watcher to say what failed in the windows.
-func (p *process) plan(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
+func (p *process) plan(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 	if p.point("plan") {
 		return resubmit.PlanConfig{}, errDead
 	}
@@ -267,23 +269,23 @@ func (p *process) plan(context.Context, resubmit.Episode) (resubmit.PlanConfig, 
 	return resubmit.PlanConfig{Rate: -1, Source: p.site, IgnoreConnect: true}, nil
 }
 
-func (p *process) approve(_ context.Context, _ resubmit.Episode, plan *resubmit.Plan) (resubmit.Approval, error) {
+func (p *process) approve(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 	if p.point("approve") {
-		return resubmit.Approval{}, errDead
+		return watch.Approval{}, errDead
 	}
 	s := p.site
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked, s.asks = append(s.asked, plan.Digest()), append(s.asks, time.Now())
 	if len(s.answers) == 0 {
-		return resubmit.Approval{Answer: resubmit.AnswerApply}, nil
+		return watch.Approval{Answer: watch.AnswerApply}, nil
 	}
 	a := s.answers[0]
 	s.answers = s.answers[1:]
 	return a, nil
 }
 
-func (p *process) doneWith(e resubmit.Episode, r *resubmit.Report) {
+func (p *process) doneWith(e watch.Episode, r *resubmit.Report) {
 	if p.point("done") {
 		return
 	}

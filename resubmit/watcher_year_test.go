@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // years is how many years each story of the simulation lives through.
@@ -197,7 +197,7 @@ func (y *year) check(t *testing.T, crashes bool) {
 	require.LessOrEqual(t, len(y.ledger), len(y.hit))
 	require.LessOrEqual(t, left, len(y.hit)/5)
 
-	episodes := make(map[string]resubmit.Episode)
+	episodes := make(map[string]watch.Episode)
 	for _, e := range y.done {
 		if was, ok := episodes[e.ID]; ok { // told again after a crash
 			require.Equal(t, was.Windows, e.Windows)

@@ -16,6 +16,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 func TestOrderOfARowOf19Columns(t *testing.T) {
@@ -173,13 +175,13 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 			}
 			return shop(body)
 		})
-		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 			Source: c.FromLines(strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n")),
-			Reader: c, Filter: resubmit.Everything(), IgnoreConnect: true, Explicit: []string{"1000001", "1000002"},
+			Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Explicit: []string{"1000001", "1000002"},
 		})
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Counts{Total: 3, Resubmit: 2, Hold: 1}, plan.Counts(), problem)
-		for e, err := range plan.Entries() {
+		require.Equal(t, plan.Counts{Total: 3, Resubmit: 2, Hold: 1}, p.Counts(), problem)
+		for e, err := range p.Entries() {
 			require.NoError(t, err)
 			if e.OrderID == "1000027" {
 				require.Equal(t, "unreadable-row", e.Decision.RuleID)

@@ -15,6 +15,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // oddRows are rows with something that cannot be read with certainty, each with what is
@@ -155,14 +158,14 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	}
 	rows = append(rows, "{"+goodRow("last"))
 	c, _ := client(t, pagesOf(rows))
-	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Source: c, Reader: c, Filter: resubmit.Everything(), IgnoreConnect: true, Explicit: []string{"first", "last"},
+	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Source: c, Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Explicit: []string{"first", "last"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, resubmit.Counts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, plan.Counts())
-	for e, err := range plan.Entries() {
+	require.Equal(t, plan.Counts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())
+	for e, err := range p.Entries() {
 		require.NoError(t, err)
-		require.Equal(t, e.Decision.Action == resubmit.Hold, e.Decision.RuleID == "unreadable-row", "%s", e.OrderID)
+		require.Equal(t, e.Decision.Action == rules.Hold, e.Decision.RuleID == "unreadable-row", "%s", e.OrderID)
 	}
 }
 

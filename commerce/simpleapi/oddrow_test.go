@@ -13,6 +13,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // oddFields are fields that cannot be read with certainty, and what is said of them.
@@ -99,13 +101,13 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 		}
 		return list(r)
 	})
-	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Source: c, Reader: c, Filter: resubmit.Everything(), IgnoreConnect: true, Explicit: []string{"1", "1000000"},
+	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Source: c, Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Explicit: []string{"1", "1000000"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, resubmit.Counts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, plan.Counts())
+	require.Equal(t, plan.Counts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())
 	asked := len(seen.all())
-	for e, err := range plan.Entries() {
+	for e, err := range p.Entries() {
 		require.NoError(t, err)
 		if e.Decision.RuleID == "unreadable-row" && strings.HasPrefix(e.OrderID, "unreadable-row:") {
 			require.Equal(t, commerce.NotSent, commerceError(t, c.Push(t.Context(), e.OrderID, "PD")).Delivery)

@@ -10,6 +10,9 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // What Simple API does not tell, the operator has to: which orders are worth
@@ -28,17 +31,17 @@ func TestPlanNeedsNamedOrders(t *testing.T) {
 	})
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Rate:   -1,
-		Source: c, Reader: c, Filter: resubmit.Everything(), IgnoreConnect: true, Explicit: []string{"SO2"},
+		Source: c, Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Explicit: []string{"SO2"},
 	})
 	require.NoError(t, err)
-	decisions := map[string]resubmit.Action{}
+	decisions := map[string]rules.Action{}
 	for e, err := range plan.Entries() {
 		require.NoError(t, err)
 		require.Empty(t, e.Target, "the user has to say which status resubmits an order")
-		require.Equal(t, resubmit.Unclassified, e.Attribution.Class)
+		require.Equal(t, failure.Unclassified, e.Attribution.Class)
 		require.Equal(t, []string{"9" + e.OrderID}, e.Subscriptions)
 		require.Equal(t, commerce.StatusProvisioningFailed, e.Before.Status)
 		decisions[e.Number] = e.Decision.Action
 	}
-	require.Equal(t, map[string]resubmit.Action{"SO1": resubmit.Hold, "SO2": resubmit.Resubmit}, decisions)
+	require.Equal(t, map[string]rules.Action{"SO1": rules.Hold, "SO2": rules.Resubmit}, decisions)
 }

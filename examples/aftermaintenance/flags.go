@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 // settings are what the flags and the environment say.
@@ -23,8 +23,8 @@ type settings struct {
 	apply               bool
 
 	from, to time.Time
-	filter   resubmit.Filter // of -where, -from, -to and -order together
-	selects  bool            // any of these was given
+	filter   filter.Filter // of -where, -from, -to and -order together
+	selects  bool          // any of these was given
 	numbers  []string
 	ids      string         // the file of -ids
 	selected []billing.Line // what it names
@@ -123,20 +123,20 @@ func (s *settings) parseTargets(list string) error {
 
 // choose makes the filter, but for the file of -ids.
 func (s *settings) choose(where string) error {
-	s.filter = resubmit.Everything()
+	s.filter = filter.Everything()
 	if where != "" {
 		var err error
-		if s.filter, err = resubmit.ParseFilter(where); err != nil {
+		if s.filter, err = filter.ParseFilter(where); err != nil {
 			return fmt.Errorf("-where: %w", err)
 		}
 	}
 	if !s.from.IsZero() || !s.to.IsZero() {
-		s.filter = resubmit.All(s.filter, resubmit.PlacedBetween(s.from, s.to))
+		s.filter = filter.All(s.filter, filter.PlacedBetween(s.from, s.to))
 	}
 	if len(s.numbers) > 0 {
-		s.filter = resubmit.All(s.filter, resubmit.Number(s.numbers...))
+		s.filter = filter.All(s.filter, filter.Number(s.numbers...))
 	}
-	return resubmit.Check(s.filter)
+	return filter.Check(s.filter)
 }
 
 // checkGiven rejects flags that belong to other systems than those of this run.

@@ -16,11 +16,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // summary is the one JSON document.
 type summary struct {
-	Plan       resubmit.Counts `json:"plan"`
+	Plan       plan.Counts     `json:"plan"`
 	Result     resubmit.Result `json:"result"`
 	Violations []string        `json:"violations"`
 
@@ -101,7 +102,7 @@ func interrupted(ctx context.Context, err error) error {
 }
 
 // makePlan writes the plan, or opens the one that is there.
-func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Writer) (*resubmit.Plan, error) {
+func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Writer) (*plan.Plan, error) {
 	path := s.plan
 	if path == "" {
 		dir, err := os.MkdirTemp("", "aftermaintenance")
@@ -134,12 +135,12 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	if s.plan != "" {
 		fmt.Fprintf(out, "The plan is in %s.\n", path)
 	}
-	return resubmit.OpenPlan(path)
+	return plan.OpenPlan(path)
 }
 
 // checkSystem makes sure that a plan is for the system that the flags name, in a dry run
 // too; the Runner checks it again.
-func checkSystem(s *settings, sys *systems, plan *resubmit.Plan) error {
+func checkSystem(s *settings, sys *systems, plan *plan.Plan) error {
 	made, now := plan.Header().System, sys.commerce.System()
 	switch made {
 	case now:
@@ -155,7 +156,7 @@ func checkSystem(s *settings, sys *systems, plan *resubmit.Plan) error {
 
 // checkSelection makes sure that a plan which is there has what the flags select
 // now, since it is carried out as a whole.
-func checkSelection(s *settings, plan *resubmit.Plan) error {
+func checkSelection(s *settings, plan *plan.Plan) error {
 	if made, now := plan.Header().Filter, s.filter.String(); s.selects && made != now {
 		return fmt.Errorf("-plan %s was made with the selection %s, but the flags select %s: "+
 			"leave out those flags, or make a new plan in another file", s.plan, made, now)
@@ -164,7 +165,7 @@ func checkSelection(s *settings, plan *resubmit.Plan) error {
 }
 
 // checkNamed makes sure that every order that was named is in the plan.
-func checkNamed(numbers []string, plan *resubmit.Plan) error {
+func checkNamed(numbers []string, plan *plan.Plan) error {
 	missing := slices.Clone(numbers)
 	for e, err := range plan.Entries() {
 		if err != nil {
@@ -195,7 +196,7 @@ func (s *settings) pushTargets() []commerce.Status {
 }
 
 // apply carries the plan out.
-func apply(ctx context.Context, s *settings, sys *systems, plan *resubmit.Plan, out io.Writer) (*resubmit.Report, error) {
+func apply(ctx context.Context, s *settings, sys *systems, plan *plan.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
 		Calendar: func() *maintenance.Calendar { return sys.calendar },

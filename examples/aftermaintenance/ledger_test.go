@@ -11,6 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // books is a whole run, told by the server: the orders before and after, and
@@ -19,7 +20,7 @@ type books struct {
 	before, after map[string]commercetest.Order // by number
 	tried         map[string]int
 	accepted      map[string]int
-	planned       map[string]resubmit.Action
+	planned       map[string]rules.Action
 	outcome       map[string]resubmit.Outcome
 }
 
@@ -34,7 +35,7 @@ func play(t *testing.T, args ...string) *books {
 	defer func() { require.NoError(t, sys.close()) }()
 	b := &books{
 		before: byNumber(sys.world), tried: map[string]int{}, accepted: map[string]int{},
-		planned: map[string]resubmit.Action{}, outcome: map[string]resubmit.Outcome{},
+		planned: map[string]rules.Action{}, outcome: map[string]resubmit.Outcome{},
 	}
 	plan, err := makePlan(t.Context(), s, sys, &out, &out)
 	require.NoError(t, err)
@@ -85,7 +86,7 @@ func (b *books) requireHonest(t *testing.T) {
 			}
 			continue
 		}
-		require.Equal(t, resubmit.Resubmit, b.planned[number], "%s is planned", number)
+		require.Equal(t, rules.Resubmit, b.planned[number], "%s is planned", number)
 		switch b.outcome[number] {
 		case resubmit.OutcomeCompleted:
 			require.Equal(t, commerce.StatusCompleted, after.Status, number)

@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // checkPlan makes sure, before anything is opened or written, that the file of -plan
@@ -73,8 +73,8 @@ func (s *settings) missingPlan(journalStarted bool) error {
 
 // openPlan opens the plan that is in the file of -plan. It returns nil if there is none
 // and a new one may be made.
-func openPlan(s *settings, out io.Writer) (*resubmit.Plan, error) {
-	plan, err := resubmit.OpenPlan(s.plan)
+func openPlan(s *settings, out io.Writer) (*plan.Plan, error) {
+	plan, err := plan.OpenPlan(s.plan)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.missingPlan(s.memory.plan() != "")
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // readSelected reads the file of -ids; "-" is standard input.
@@ -36,13 +37,13 @@ func readSelected(path string, stdin io.Reader) (lines []billing.Line, err error
 
 // warn prints what the flags probably do not mean.
 func (s *settings) warn(stderr io.Writer) {
-	for _, w := range resubmit.Warnings(s.filter, commerce.FailedOrders()) {
+	for _, w := range filter.Warnings(s.filter, commerce.FailedOrders()) {
 		fmt.Fprintf(stderr, "aftermaintenance: warning: -where: %s\n", w)
 	}
 	if len(s.targets) == 0 {
 		return
 	}
-	for _, w := range resubmit.Warnings(resubmit.Statuses(s.targets...), commerce.View{}) {
+	for _, w := range filter.Warnings(filter.Statuses(s.targets...), commerce.View{}) {
 		w, _, _ = strings.Cut(w, ", so it selects") // said of filters
 		fmt.Fprintf(stderr, "aftermaintenance: warning: -targets: %s\n", w)
 	}
@@ -56,8 +57,8 @@ func (s *settings) selectOrders() (err error) {
 	if s.selected, err = readSelected(s.ids, s.stdin); err != nil {
 		return err
 	}
-	s.filter = resubmit.All(s.filter, among(s.selected))
-	return resubmit.Check(s.filter)
+	s.filter = filter.All(s.filter, among(s.selected))
+	return filter.Check(s.filter)
 }
 
 // names are the ids of the lines, and the numbers of those that have no id.
@@ -73,21 +74,21 @@ func names(lines []billing.Line) (ids, numbers []string) {
 }
 
 // among selects the orders of the lines.
-func among(lines []billing.Line) resubmit.Filter {
+func among(lines []billing.Line) filter.Filter {
 	ids, numbers := names(lines)
 	switch {
 	case len(numbers) == 0:
-		return resubmit.IDs(ids...)
+		return filter.IDs(ids...)
 	case len(ids) == 0:
-		return resubmit.Number(numbers...)
+		return filter.Number(numbers...)
 	default:
-		return resubmit.Any(resubmit.IDs(ids...), resubmit.Number(numbers...))
+		return filter.Any(filter.IDs(ids...), filter.Number(numbers...))
 	}
 }
 
 // checkSelected makes sure that the orders in the plan are those that the lines
 // mean, and prints those that are missing: an export may be old.
-func checkSelected(out io.Writer, lines []billing.Line, plan *resubmit.Plan) error {
+func checkSelected(out io.Writer, lines []billing.Line, plan *plan.Plan) error {
 	numbers, known := map[string]string{}, map[string]bool{}
 	for e, err := range plan.Entries() {
 		if err != nil {

@@ -13,19 +13,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // group is the orders of a plan for which the same is to be done for the same reason.
 type group struct {
-	action  resubmit.Action
+	action  rules.Action
 	rule    string
-	class   resubmit.Class
-	verdict resubmit.Verdict
+	class   failure.Class
+	verdict failure.Verdict
 	flagged bool
 }
 
 // showPlan prints what will be done and why, one line a group.
-func showPlan(out io.Writer, plan *resubmit.Plan) error {
+func showPlan(out io.Writer, plan *plan.Plan) error {
 	counts, why, example := map[group]int{}, map[group]string{}, map[group]string{}
 	for e, err := range plan.Entries() {
 		if err != nil {
@@ -73,9 +76,9 @@ func number(n int, noun string) string {
 }
 
 // rank is the order in which the actions are shown.
-func rank(a resubmit.Action) int {
-	return slices.Index([]resubmit.Action{
-		resubmit.Resubmit, resubmit.Wait, resubmit.Hold, resubmit.Complete, resubmit.Manual, resubmit.Quarantine,
+func rank(a rules.Action) int {
+	return slices.Index([]rules.Action{
+		rules.Resubmit, rules.Wait, rules.Hold, rules.Complete, rules.Manual, rules.Quarantine,
 	}, a)
 }
 
@@ -182,7 +185,7 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 }
 
 // showDryRun says that nothing was changed, and how to apply the plan.
-func showDryRun(out io.Writer, s *settings, plan resubmit.Counts) {
+func showDryRun(out io.Writer, s *settings, plan plan.Counts) {
 	fmt.Fprintln(out, "\nNothing was changed: this was a dry run.")
 	switch {
 	case plan.Resubmit == 0:

@@ -17,6 +17,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // eager are flags for systems that answer at once.
@@ -152,7 +154,7 @@ func TestAClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
 	flags = append(append(flags, eager...), "-plan", path)
 	_, _, stderr := do(t, env, flags...)
 	require.FileExists(t, path, stderr)
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(t, err)
 	j, err := journal.Open(path + ".journal")
 	require.NoError(t, err)
@@ -160,7 +162,7 @@ func TestAClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
 	intents := 0
 	for e, err := range plan.Entries() {
 		require.NoError(t, err)
-		if e.Decision.Action == resubmit.Resubmit && intents < 3 {
+		if e.Decision.Action == rules.Resubmit && intents < 3 {
 			intents++
 			require.NoError(t, j.Put(resubmit.Record{
 				OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: resubmit.RecordSending, Attempt: 1, At: time.Now().Add(24 * time.Hour),

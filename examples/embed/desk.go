@@ -10,7 +10,8 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/web"
 	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // desk decides about plans: small ones by itself, the others it shows to a person.
@@ -25,27 +26,27 @@ type desk struct {
 }
 
 // Approve is what the watcher asks. It answers at once: a person takes longer.
-func (d *desk) Approve(_ context.Context, e resubmit.Episode, plan *resubmit.Plan) (resubmit.Approval, error) {
+func (d *desk) Approve(_ context.Context, e watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 	if plan.Counts().Resubmit <= d.limit {
-		return resubmit.Approval{Answer: resubmit.AnswerApply, Why: "few enough to need nobody's word"}, nil
+		return watch.Approval{Answer: watch.AnswerApply, Why: "few enough to need nobody's word"}, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.approved == plan.Digest() {
-		return resubmit.Approval{Answer: resubmit.AnswerApply, Why: "somebody said so at /approve"}, nil
+		return watch.Approval{Answer: watch.AnswerApply, Why: "somebody said so at /approve"}, nil
 	}
 	var page strings.Builder
 	fmt.Fprintln(&page, text.OneLine(e.String())) // others wrote the titles, and might forge lines of the plan
 	for entry, err := range plan.Entries() {
 		if err != nil {
-			return resubmit.Approval{}, err
+			return watch.Approval{}, err
 		}
 		line := fmt.Sprintf("%s: %s, %s: %s", entry.Number, entry.Attribution.Verdict, entry.Decision.Action,
 			entry.Decision.Why)
 		fmt.Fprintln(&page, text.OneLine(line))
 	}
 	d.digest, d.page = plan.Digest(), page.String()
-	return resubmit.Approval{Why: "a person is asked at /plan"}, nil
+	return watch.Approval{Why: "a person is asked at /plan"}, nil
 }
 
 // maxForm is the most bytes of the body of POST /approve.

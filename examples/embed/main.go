@@ -32,6 +32,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 func main() {
@@ -69,7 +70,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	watcher, tracker, err := watch(dir, newShop(night), client, decide, diary{page}, func(_ resubmit.Episode, report *resubmit.Report) {
+	watcher, tracker, err := w(dir, newShop(night), client, decide, diary{page}, func(_ watch.Episode, report *resubmit.Report) {
 		if report != nil {
 			page.Println(report)
 		}
@@ -107,7 +108,7 @@ func announce(dir string, night time.Time) error {
 }
 
 // watch makes the watcher and the tracker of a service that sells through a shop.
-func watch(dir string, shop *shop, client *connect.Client, decide *desk, tell diary, done func(resubmit.Episode, *resubmit.Report)) (*resubmit.Watcher, *availability.Tracker, error) {
+func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary, done func(watch.Episode, *resubmit.Report)) (*watch.Watcher, *availability.Tracker, error) {
 	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
 	if err != nil {
 		return nil, nil, err
@@ -119,17 +120,17 @@ func watch(dir string, shop *shop, client *connect.Client, decide *desk, tell di
 	if err != nil {
 		return nil, nil, err
 	}
-	var watcher *resubmit.Watcher
+	var watcher *watch.Watcher
 	tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return watcher.Announced() }})
 	if err != nil {
 		return nil, nil, err
 	}
-	watcher, err = resubmit.NewWatcher(resubmit.WatcherConfig{
+	watcher, err = watch.NewWatcher(watch.WatcherConfig{
 		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
 		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
 			return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Since: since}) // and the Hub, if this were a hub of Connect
 		},
-		Plan: func(context.Context, resubmit.Episode) (resubmit.PlanConfig, error) {
+		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			// This shop is no hub of Connect, which knows nothing of its orders: the reason decides.
 			return resubmit.PlanConfig{Source: shop, IgnoreConnect: true, View: commerce.FailedOrders()}, nil
 		},

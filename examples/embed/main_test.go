@@ -16,6 +16,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
 	"github.com/cloudblue-go/cloudblue/examples/internal/web/webtest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 func TestOnlyTheTicketsThatTheMaintenanceBrokeAreTriedAgain(t *testing.T) {
@@ -54,7 +57,7 @@ const script = "<script>fetch('/approve')</script>"
 
 // hostile is a desk that was asked about a plan and a calendar in which every text is
 // a script, and a digest that is not the plan's.
-func hostile(t *testing.T) (*desk, *resubmit.Plan) {
+func hostile(t *testing.T) (*desk, *plan.Plan) {
 	t.Helper()
 	ics := filepath.Join(t.TempDir(), "team.ics")
 	require.NoError(t, os.WriteFile(ics,
@@ -76,11 +79,11 @@ func hostile(t *testing.T) (*desk, *resubmit.Plan) {
 		s.tickets[i].trouble += script
 	}
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Source: s, IgnoreConnect: true, View: commerce.FailedOrders(), Filter: resubmit.Everything(),
+		Source: s, IgnoreConnect: true, View: commerce.FailedOrders(), Filter: filter.Everything(),
 	})
 	require.NoError(t, err)
 	d := &desk{wake: func() {}}
-	answer, err := d.Approve(t.Context(), resubmit.Episode{ID: script, Windows: windows, Note: script}, plan)
+	answer, err := d.Approve(t.Context(), watch.Episode{ID: script, Windows: windows, Note: script}, plan)
 	require.NoError(t, err)
 	require.Zero(t, answer.Answer)
 	return d, plan

@@ -27,7 +27,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
 func main() {
@@ -42,7 +43,7 @@ func run(ctx context.Context, args []string, token string, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	for _, w := range resubmit.Warnings(s.filter, s.view) {
+	for _, w := range filter.Warnings(s.filter, s.view) {
 		fmt.Fprintf(stderr, "failedorders: warning: %s\n", w)
 	}
 	if s.commerce == "" {
@@ -93,7 +94,7 @@ func selected(ctx context.Context, client *ordermanager.Client, s *settings) ite
 type settings struct {
 	commerce string
 	view     commerce.View
-	filter   resubmit.Filter
+	filter   filter.Filter
 	json     bool
 	orders   int
 	seed     uint64
@@ -168,26 +169,26 @@ func (s *settings) chooseView(file, name string) error {
 }
 
 func (s *settings) chooseFilter(types, channel, text string) error {
-	terms := []resubmit.Filter{resubmit.Everything()}
+	terms := []filter.Filter{filter.Everything()}
 	if types != "" {
 		var codes []commerce.OrderType
 		for code := range strings.SplitSeq(types, ",") {
 			codes = append(codes, commerce.OrderType(strings.TrimSpace(code)))
 		}
-		terms = append(terms, resubmit.Types(codes...))
+		terms = append(terms, filter.Types(codes...))
 	}
 	switch c := commerce.Channel(channel); c {
 	case commerce.ChannelUnknown:
 	case commerce.ChannelDirect, commerce.ChannelReseller:
-		terms = append(terms, resubmit.Via(c))
+		terms = append(terms, filter.Via(c))
 	default:
 		return fmt.Errorf("-via %q: give direct or reseller", channel)
 	}
 	if text != "" {
-		terms = append(terms, resubmit.ReasonLike("*"+strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text)+"*"))
+		terms = append(terms, filter.ReasonLike("*"+strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text)+"*"))
 	}
-	s.filter = resubmit.All(terms...)
-	return resubmit.Check(s.filter)
+	s.filter = filter.All(terms...)
+	return filter.Check(s.filter)
 }
 
 func timeFlag(to *time.Time) func(string) error {
@@ -212,12 +213,12 @@ type row struct {
 	Vendor   string             `json:"vendor"`
 	Customer string             `json:"customer"`
 	Total    string             `json:"total"`
-	Class    resubmit.Class     `json:"class"`
+	Class    failure.Class      `json:"class"`
 	Reason   string             `json:"reason"`
 }
 
 func rowOf(o *commerce.Order) row {
-	class, _ := resubmit.DefaultClassifier().Classify(o.Failure.Message())
+	class, _ := failure.DefaultClassifier().Classify(o.Failure.Message())
 	reason := o.Failure.Reason()
 	if len(o.Problems) > 0 {
 		reason = "not all of the order could be read: " + strings.Join(o.Problems, "; ")
@@ -243,7 +244,7 @@ func showJSON(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 
 func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	t := page.Table{Head: []string{"NUMBER", "PLACED (UTC)", "VIA", "CUSTOMER", "TOTAL", "CLASS", "REASON"}, Below: true}
-	kinds, err := resubmit.GroupFailures(func(yield func(*commerce.Order, error) bool) {
+	kinds, err := failure.GroupFailures(func(yield func(*commerce.Order, error) bool) {
 		for o, err := range orders {
 			if err == nil {
 				r := rowOf(o)
@@ -263,7 +264,7 @@ func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	return err
 }
 
-func showKinds(out io.Writer, kinds *resubmit.FailureGroups) {
+func showKinds(out io.Writer, kinds *failure.FailureGroups) {
 	if len(kinds.Groups) == 0 {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
 func TestTheFiltersNarrowTheView(t *testing.T) {
@@ -29,7 +29,7 @@ func TestTheFiltersNarrowTheView(t *testing.T) {
 		require.Equal(t, commerce.StatusProvisioningFailed, r.Status)
 		require.Contains(t, []commerce.OrderType{commerce.TypeSales, commerce.TypeChange}, r.Type)
 		require.Equal(t, commerce.ChannelReseller, r.Channel)
-		require.Equal(t, resubmit.Transient, r.Class)
+		require.Equal(t, failure.Transient, r.Class)
 	}
 	require.Positive(t, n)
 }

@@ -27,8 +27,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance/ical"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance/statuspage"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // serve answers all requests with a body, and with headers that come in pairs.
@@ -112,16 +115,16 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 		"Filter: amount": text(func(r *strings.Reader) error {
 			b := make([]byte, r.Len())
 			_, _ = r.Read(b)
-			_, err := resubmit.ParseFilter(string(b))
+			_, err := filter.ParseFilter(string(b))
 			return err
 		}, "gt(amount,%sEUR)"),
-		"Rules":         text(func(r *strings.Reader) error { _, err := resubmit.LoadRules(r); return err }, `{"rules":[{"id":%s}]}`),
-		"Patterns":      text(func(r *strings.Reader) error { _, err := resubmit.LoadPatterns(r); return err }, `{"patterns":[{"id":%s}]}`),
+		"Rules":         text(func(r *strings.Reader) error { _, err := rules.LoadRules(r); return err }, `{"rules":[{"id":%s}]}`),
+		"Patterns":      text(func(r *strings.Reader) error { _, err := failure.LoadPatterns(r); return err }, `{"patterns":[{"id":%s}]}`),
 		"Views":         text(func(r *strings.Reader) error { _, err := commerce.LoadViews(r); return err }, `{"views":[{"name":%s}]}`),
 		"Windows":       text(func(r *strings.Reader) error { _, err := maintenance.LoadCalendar(r); return err }, `{"windows":[{"id":%s}]}`),
 		"Ids":           text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n%s\n"),
 		"Ids: count":    text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n1\n(%s rows)\n"),
-		"Signature":     text(func(r *strings.Reader) error { _, err := resubmit.ReadSignature(r); return err }, `{"kind":"cloudblue-resubmit-signature","version":%s}`),
+		"Signature":     text(func(r *strings.Reader) error { _, err := plan.ReadSignature(r); return err }, `{"kind":"cloudblue-resubmit-signature","version":%s}`),
 		"Plan: version": text(readPlan, `{"kind":"cloudblue-resubmit-plan","version":%s}`+"\n"),
 		"Plan: amount":  text(readPlan, planWithAmount(t)),
 		"Fault":         text(func(r *strings.Reader) error { return json.NewDecoder(r).Decode(new(testkit.Fault)) }, `{"status":%s}`),
@@ -145,7 +148,7 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 }
 
 func readPlan(r *strings.Reader) error {
-	_, err := resubmit.ReadPlan(r, r.Size())
+	_, err := plan.ReadPlan(r, r.Size())
 	return err
 }
 
@@ -153,14 +156,14 @@ func readPlan(r *strings.Reader) error {
 func planWithAmount(t *testing.T) string {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := resubmit.NewPlanWriter(&b, resubmit.Header{View: "v", Filter: "everything()"})
+	w, err := plan.NewPlanWriter(&b, plan.Header{View: "v", Filter: "everything()"})
 	require.NoError(t, err)
-	e := &resubmit.Entry{
-		OrderID: "a", Total: commerce.Money{Currency: "USD"}, Before: resubmit.State{Status: "PF"},
-		Attribution: resubmit.Attribution{Verdict: resubmit.UnknownCause, Class: resubmit.Unclassified},
-		Decision:    resubmit.Decision{Action: resubmit.Hold},
+	e := &plan.Entry{
+		OrderID: "a", Total: commerce.Money{Currency: "USD"}, Before: plan.State{Status: "PF"},
+		Attribution: failure.Attribution{Verdict: failure.UnknownCause, Class: failure.Unclassified},
+		Decision:    rules.Decision{Action: rules.Hold},
 	}
-	e.Fingerprint = resubmit.Fingerprint(e.OrderID, e.Before)
+	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	require.NoError(t, w.Write(e))
 	_, _, err = w.Close()
 	require.NoError(t, err)

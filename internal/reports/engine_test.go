@@ -18,7 +18,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/billing"
 	"github.com/cloudblue-go/cloudblue/commerce/simpleapi"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // Particular/ServiceControl#1577: an order that is in the list twice.
@@ -27,7 +29,7 @@ func TestServiceControl1577Duplicates(t *testing.T) {
 		s := newShop(5)
 		s.twice = true
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second),
-			resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1})
+			resubmit.PlanConfig{Source: s, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1})
 		if err != nil {
 			t.Logf("refused: %v", err) // as good
 			return
@@ -47,7 +49,7 @@ func TestServiceControl1577Duplicates(t *testing.T) {
 // has moved already must not be pushed again.
 func TestServiceControl4797TwoPlans(t *testing.T) {
 	s := newShop(10)
-	a, b := planOf(t, s, resubmit.Everything()), planOf(t, s, resubmit.Number("SO000003", "SO000004"))
+	a, b := planOf(t, s, filter.Everything()), planOf(t, s, filter.Number("SO000003", "SO000004"))
 	if _, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), a); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func TestServiceControl4797TwoPlans(t *testing.T) {
 // Particular/ServiceControl#178, camunda/camunda#40822: what was healed since is left alone.
 func TestServiceControl178Healed(t *testing.T) {
 	s := newShop(4)
-	p := planOf(t, s, resubmit.Everything())
+	p := planOf(t, s, filter.Everything())
 	s.orders[1].Status = commerce.StatusCompleted
 	s.orders[2].Failure = commerce.Failure{Text: map[string]string{"en_US": "rejected by the vendor"}}
 	report, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), p)
@@ -78,7 +80,7 @@ func TestSidekiq6481FailsAgainAtOnce(t *testing.T) {
 		o.Failure = commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable"}}
 		return nil
 	}
-	p := planOf(t, s, resubmit.Everything())
+	p := planOf(t, s, filter.Everything())
 	report, err := runnerOf(t, s, nil).Apply(within(t, 20*time.Second), p)
 	if err != nil || report.Result.Completed != 0 || report.Result.Total() != 20 {
 		t.Errorf("%v %v", report, err)
@@ -90,7 +92,7 @@ func TestSidekiq6481FailsAgainAtOnce(t *testing.T) {
 func TestCamunda63192NothingMoved(t *testing.T) {
 	s := newShop(3)
 	s.onPush = func(*shop, *commerce.Order) error { return nil }
-	report, err := runnerOf(t, s, nil).Apply(within(t, 20*time.Second), planOf(t, s, resubmit.Everything()))
+	report, err := runnerOf(t, s, nil).Apply(within(t, 20*time.Second), planOf(t, s, filter.Everything()))
 	if err != nil || report.Result.Completed != 0 {
 		t.Errorf("%v %v", report, err)
 	}
@@ -118,7 +120,7 @@ func TestLightNVR171Cancel(t *testing.T) {
 			return nil
 		}
 		r = runnerOf(t, s, nil)
-		report, err := r.Apply(ctx, planOf(t, s, resubmit.Everything()))
+		report, err := r.Apply(ctx, planOf(t, s, filter.Everything()))
 		cancel()
 		if got := len(s.pushes()); got > 14 { // two at a time are on their way
 			t.Errorf("%s: %d pushes after the tenth stopped it", name, got)
@@ -133,7 +135,7 @@ func TestLightNVR171Cancel(t *testing.T) {
 func TestServicePulse390GoesOn(t *testing.T) {
 	s := newShop(100)
 	path := filepath.Join(t.TempDir(), "journal")
-	p := planOf(t, s, resubmit.Everything())
+	p := planOf(t, s, filter.Everything())
 	for round := range 8 {
 		j, err := journal.Open(path)
 		if err != nil {
@@ -170,7 +172,7 @@ func TestTemporal11683ListBreaksOff(t *testing.T) {
 	s.breakAt = 6
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1}, path); err == nil {
+		resubmit.PlanConfig{Source: s, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1}, path); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -183,7 +185,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 	s := newShop(5)
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Source: s, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1}, path); err != nil {
+		resubmit.PlanConfig{Source: s, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1}, path); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(path)
@@ -195,7 +197,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 		"edited": strings.Replace(string(good), "SO000003", "SO000009", 1), "CRLF": strings.ReplaceAll(string(good), "\n", "\r\n"),
 		"BOM": "\ufeff" + string(good), "empty": "", "twice": string(good) + string(good), "a line twice": strings.Replace(string(good), "\n", "\n"+strings.SplitAfter(string(good), "\n")[1], 1),
 	} {
-		if p, err := resubmit.ReadPlan(strings.NewReader(bad), int64(len(bad))); err == nil {
+		if p, err := plan.ReadPlan(strings.NewReader(bad), int64(len(bad))); err == nil {
 			t.Errorf("%s: it was taken: %s", name, p.Counts())
 			_ = p.Close()
 		} else {
@@ -220,7 +222,7 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 		c.Breaker = resubmit.Breaker{Failures: 3, Of: 5, Wait: 30 * time.Millisecond, MaxOpens: 4}
 		c.Concurrency, c.Observer = 8, o
 	})
-	report, err := r.Apply(within(t, 30*time.Second), planOf(t, s, resubmit.Everything()))
+	report, err := r.Apply(within(t, 30*time.Second), planOf(t, s, filter.Everything()))
 	if !errors.Is(err, resubmit.ErrBreaker) {
 		t.Errorf("%v", err)
 	}
@@ -236,7 +238,7 @@ func TestServiceControl938Rate(t *testing.T) {
 	s := newShop(15)
 	began := time.Now()
 	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency = 20, 8 }).Apply(within(t, 30*time.Second),
-		planOf(t, s, resubmit.Everything()))
+		planOf(t, s, filter.Everything()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +263,7 @@ func TestServiceBusExplorer342InTurn(t *testing.T) {
 		return nil
 	}
 	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Concurrency = 4 }).Apply(within(t, 30*time.Second),
-		planOf(t, s, resubmit.Everything()))
+		planOf(t, s, filter.Everything()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +279,7 @@ func TestAirflow799Dates(t *testing.T) {
 		"ge(placed,2026-11-21)": true, "lt(placed,2026-11-22)": true, "lt(placed,2026-11-21)": false, "ge(placed,2026-11-22)": false,
 		"ge(placed,2026-11-21T03:00:00+01:00)": true, "ge(placed,2026-11-21T03:00:02+01:00)": false, "and(ge(placed,2026-11-21),lt(placed,2026-11-22))": true,
 	} {
-		f, err := resubmit.ParseFilter(text)
+		f, err := filter.ParseFilter(text)
 		if err != nil || f.Match(o) != right {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -293,13 +295,13 @@ func TestRsqlJpa185Patterns(t *testing.T) {
 		`like(customerName,"*\*star\**")`: true, `like(customerName,"*\*none\**")`: false, `like(customerName,"*50%*")`: true, `like(customerName,"*O'Neil*")`: true,
 		`like(customerName,"*\\back")`: true, `like(customerName,"*_tar*")`: false, `ilike(customerName,"*SÖHNE*")`: true,
 	} {
-		f, err := resubmit.ParseFilter(text)
+		f, err := filter.ParseFilter(text)
 		if err != nil || f.Match(o) != right {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
 	for _, text := range []string{"in(number,())", "number=", "", "everything", "type=SO|type=CH", "like(number,)"} {
-		if f, err := resubmit.ParseFilter(text); err == nil {
+		if f, err := filter.ParseFilter(text); err == nil {
 			t.Errorf("%q was read as %s", text, f)
 		}
 	}
@@ -356,7 +358,7 @@ func TestExtraErrorInsideOf200(t *testing.T) {
 		_, _ = io.WriteString(w, o)
 	})
 	c := orderClient(t, s.URL)
-	report, err := runnerOf(t, c, nil).Apply(within(t, 20*time.Second), planOf(t, c, resubmit.Everything()))
+	report, err := runnerOf(t, c, nil).Apply(within(t, 20*time.Second), planOf(t, c, filter.Everything()))
 	if err != nil || report.Result.Completed != 0 || pushes.Load() != 1 {
 		t.Errorf("%v %v, %d pushes", report, err, pushes.Load())
 	}
@@ -389,7 +391,7 @@ func TestMimir8815NextTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
-			Source: c, Filter: resubmit.Everything(), IgnoreConnect: true, Settle: -1, Explicit: []string{"SO000027"},
+			Source: c, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1, Explicit: []string{"SO000027"},
 			Targets: []commerce.Status{"PD", "PR"},
 		})
 		if err != nil {

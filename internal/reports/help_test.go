@@ -27,6 +27,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // serve starts a loopback server that ends with the test.
@@ -401,7 +403,7 @@ func (s *shop) pushes() []string {
 	return slices.Clone(s.book)
 }
 
-func planOf(t *testing.T, s resubmit.OrderSource, f resubmit.Filter) *resubmit.Plan {
+func planOf(t *testing.T, s resubmit.OrderSource, f filter.Filter) *plan.Plan {
 	t.Helper()
 	p, err := resubmit.BuildPlan(within(t, 20*time.Second),
 		resubmit.PlanConfig{Source: s, Filter: f, IgnoreConnect: true, Settle: -1})

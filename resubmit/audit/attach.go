@@ -12,6 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // Attach returns a configuration whose runs are written down. It puts itself before
@@ -86,7 +87,7 @@ func (r *reader) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	order, err := r.to.Order(ctx, id)
 	line := Line{Event: EventRead, Order: id}
 	if order != nil {
-		line.Number, line.After = order.Number, resubmit.StateOf(order)
+		line.Number, line.After = order.Number, plan.StateOf(order)
 	}
 	_ = r.log.add(line.answered(start, err)) // the next intent fails
 	return order, err

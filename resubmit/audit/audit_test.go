@@ -23,6 +23,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 var ana = audit.Who{User: "ana", Host: "web1", Program: "night"}
@@ -111,7 +112,7 @@ func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
 	require.Equal(t, plan.Digest(), of("plan", "").Plan)
 	require.Equal(t, 3, of("decided", "").Counts.Total)
 	held := of("decision", "id-2")
-	require.Equal(t, resubmit.Hold, held.Action)
+	require.Equal(t, rules.Hold, held.Action)
 	require.Equal(t, "nobody knows", held.Why)
 	require.Equal(t, "unclear", held.Rule)
 	require.Equal(t, commerce.StatusProvisioningFailed, held.Before.Status)

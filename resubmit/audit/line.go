@@ -11,6 +11,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // What the first line of a log says it is.
@@ -54,27 +57,27 @@ type Line struct {
 	Version int    `json:"version,omitempty"`
 	Plan    string `json:"plan,omitempty"`
 
-	Order   string              `json:"order,omitempty"` // the id
-	Number  string              `json:"number,omitempty"`
-	Attempt int                 `json:"attempt,omitempty"`
-	Action  resubmit.Action     `json:"action,omitempty"`
-	Rule    string              `json:"rule,omitempty"`
-	Target  commerce.Status     `json:"target,omitempty"`
-	Outcome resubmit.Outcome    `json:"outcome,omitempty"`
-	Before  resubmit.State      `json:"before,omitzero"`
-	After   resubmit.State      `json:"after,omitzero"`
-	Because []resubmit.Evidence `json:"evidence,omitempty"`
-	Found   []string            `json:"found,omitempty"` // requests, as "PR-1 approved"
-	Counts  *resubmit.Counts    `json:"counts,omitempty"`
-	Result  *resubmit.Result    `json:"result,omitempty"`
-	State   string              `json:"state,omitempty"`
-	Until   time.Time           `json:"until,omitzero"`
-	Rate    float64             `json:"rate,omitempty"` // calls a second; -1 is no limit
-	Call    int                 `json:"call,omitempty"` // the same for a push and its answer
-	Took    float64             `json:"tookMs,omitempty"`
-	Why     string              `json:"why,omitempty"`
-	Error   string              `json:"error,omitempty"`
-	Status  commerce.Delivery   `json:"delivery,omitempty"`
+	Order   string             `json:"order,omitempty"` // the id
+	Number  string             `json:"number,omitempty"`
+	Attempt int                `json:"attempt,omitempty"`
+	Action  rules.Action       `json:"action,omitempty"`
+	Rule    string             `json:"rule,omitempty"`
+	Target  commerce.Status    `json:"target,omitempty"`
+	Outcome resubmit.Outcome   `json:"outcome,omitempty"`
+	Before  plan.State         `json:"before,omitzero"`
+	After   plan.State         `json:"after,omitzero"`
+	Because []failure.Evidence `json:"evidence,omitempty"`
+	Found   []string           `json:"found,omitempty"` // requests, as "PR-1 approved"
+	Counts  *plan.Counts       `json:"counts,omitempty"`
+	Result  *resubmit.Result   `json:"result,omitempty"`
+	State   string             `json:"state,omitempty"`
+	Until   time.Time          `json:"until,omitzero"`
+	Rate    float64            `json:"rate,omitempty"` // calls a second; -1 is no limit
+	Call    int                `json:"call,omitempty"` // the same for a push and its answer
+	Took    float64            `json:"tookMs,omitempty"`
+	Why     string             `json:"why,omitempty"`
+	Error   string             `json:"error,omitempty"`
+	Status  commerce.Delivery  `json:"delivery,omitempty"`
 	// Correlation is what support asks for.
 	Correlation string `json:"correlationId,omitempty"`
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // observer writes down what a run decides, and passes it on. What a line costs an
@@ -73,7 +74,7 @@ func (o *observer) OnPlanStarted(e resubmit.PlanStarted) {
 
 // decide writes down the decisions of a plan. An error of the plan is the run's too:
 // it reads the same.
-func (l *Log) decide(p *resubmit.Plan) error {
+func (l *Log) decide(p *plan.Plan) error {
 	l.mu.Lock()
 	decided := l.decided[p.Digest()]
 	l.mu.Unlock()

@@ -13,6 +13,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // shop is a Commerce in which a push works at once, and a Connect that agrees.
@@ -71,31 +74,31 @@ func (s *shop) LatestRequests(_ context.Context, keys []connect.RequestKey) (map
 
 // plan marks all orders of the shop for resubmission but those of the ids, which it
 // holds.
-func (s *shop) plan(t testing.TB, held ...string) *resubmit.Plan {
+func (s *shop) plan(t testing.TB, held ...string) *plan.Plan {
 	t.Helper()
 	plan, err := s.planOf(held...)
 	require.NoError(t, err)
 	return plan
 }
 
-func (s *shop) planOf(held ...string) (*resubmit.Plan, error) {
+func (s *shop) planOf(held ...string) (*plan.Plan, error) {
 	var file bytes.Buffer
-	w, err := resubmit.NewPlanWriter(&file, resubmit.Header{View: "test", Filter: "true()"})
+	w, err := plan.NewPlanWriter(&file, plan.Header{View: "test", Filter: "true()"})
 	if err != nil {
 		return nil, err
 	}
 	for i := range len(s.orders) {
 		o := s.orders[fmt.Sprintf("id-%d", i+1)]
-		before := resubmit.StateOf(o)
-		e := &resubmit.Entry{
+		before := plan.StateOf(o)
+		e := &plan.Entry{
 			OrderID: o.ID, Number: o.Number, Type: o.Type, Subscriptions: o.SubscriptionIDs, Before: before,
-			Fingerprint: resubmit.Fingerprint(o.ID, before), Target: commerce.StatusPaid,
-			Attribution: resubmit.Attribution{Verdict: resubmit.Caused, Class: resubmit.Transient},
-			Decision:    resubmit.Decision{Action: resubmit.Resubmit, RuleID: "never-reached", Why: "the call never reached Connect"},
+			Fingerprint: plan.Fingerprint(o.ID, before), Target: commerce.StatusPaid,
+			Attribution: failure.Attribution{Verdict: failure.Caused, Class: failure.Transient},
+			Decision:    rules.Decision{Action: rules.Resubmit, RuleID: "never-reached", Why: "the call never reached Connect"},
 		}
 		for _, id := range held {
 			if id == o.ID {
-				e.Decision, e.Target = resubmit.Decision{Action: resubmit.Hold, RuleID: "unclear", Why: "nobody knows"}, ""
+				e.Decision, e.Target = rules.Decision{Action: rules.Hold, RuleID: "unclear", Why: "nobody knows"}, ""
 			}
 		}
 		if err := w.Write(e); err != nil {
@@ -105,7 +108,7 @@ func (s *shop) planOf(held ...string) (*resubmit.Plan, error) {
 	if _, _, err = w.Close(); err != nil {
 		return nil, err
 	}
-	return resubmit.ReadPlan(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	return plan.ReadPlan(bytes.NewReader(file.Bytes()), int64(file.Len()))
 }
 
 // config applies plans without waiting, one order after the other.

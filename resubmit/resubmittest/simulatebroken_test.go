@@ -15,6 +15,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 type brokenCase struct {
@@ -245,20 +247,20 @@ func remembering() Config {
 
 // resubmitAll makes a plan that resubmits whatever another one knows.
 func resubmitAll(data []byte) []byte {
-	plan, err := resubmit.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	p, err := plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return data
 	}
 	var b bytes.Buffer
-	w, err := resubmit.NewPlanWriter(&b, plan.Header())
+	w, err := plan.NewPlanWriter(&b, p.Header())
 	if err != nil {
 		return data
 	}
-	for e, err := range plan.Entries() {
+	for e, err := range p.Entries() {
 		if err != nil {
 			return data
 		}
-		e.Decision.Action = resubmit.Resubmit
+		e.Decision.Action = rules.Resubmit
 		if err := w.Write(e); err != nil {
 			return data
 		}

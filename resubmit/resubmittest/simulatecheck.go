@@ -15,6 +15,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // book is what a world saw the program do, and what was wrong with it. It looks at
@@ -25,7 +29,7 @@ type book struct {
 
 	approved map[int]*approvedOrder // by index; only what is to be resubmitted
 	lanes    map[string][]int       // of these, by subscription, oldest first
-	counts   resubmit.Counts
+	counts   plan.Counts
 
 	read    int // bytes of the disk that durable is made of
 	durable map[string]resubmit.Record
@@ -41,7 +45,7 @@ type book struct {
 }
 
 type approvedOrder struct {
-	entry *resubmit.Entry
+	entry *plan.Entry
 	place int
 }
 
@@ -102,7 +106,7 @@ func (b *book) violate(rule string, order int, format string, args ...any) {
 
 // approve takes the plan for the approved one.
 func (b *book) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before, after []string) error {
-	plan, err := resubmit.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	plan, err := plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (b *book) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before
 		case "order-unread", "order-not-failed": // was selected, or not, by what the list told of it
 			unsure = append(unsure, e.OrderID)
 		}
-		if e.Decision.Action != resubmit.Resubmit {
+		if e.Decision.Action != rules.Resubmit {
 			continue
 		}
 		b.w.happened("orders to resubmit")
@@ -160,7 +164,7 @@ func (b *book) checkSelection(planned, unsure, before, after []string) {
 		}
 	}
 	text := b.w.s.filter.String()
-	if again, err := resubmit.ParseFilter(text); err != nil || again.String() != text {
+	if again, err := filter.ParseFilter(text); err != nil || again.String() != text {
 		b.violate("I11", -1, "%s is read as %v, %v", text, again, err)
 	}
 }
@@ -181,8 +185,8 @@ func (b *book) wrote(p *process, order int, r resubmit.Record) {
 // failedAgain counts what opens the breaker, the first time in a process.
 func (b *book) failedAgain(p *process, order int) {
 	most := b.w.s.policy.Breaker.Failures
-	class, _ := resubmit.DefaultClassifier().Classify(b.w.truth(order).Failure)
-	if class != resubmit.Transient || most < 1 || p.own.failed[order] || b.w.s.way != byOrderManager { // the others tell no reason
+	class, _ := failure.DefaultClassifier().Classify(b.w.truth(order).Failure)
+	if class != failure.Transient || most < 1 || p.own.failed[order] || b.w.s.way != byOrderManager { // the others tell no reason
 		return
 	}
 	p.own.failed[order] = true
@@ -504,7 +508,7 @@ func asked(ans *answerKept) time.Time {
 }
 
 // report is I9, and holds what is said of each order against Commerce.
-func (b *book) report(r *resubmit.Report, counts resubmit.Counts, over bool) {
+func (b *book) report(r *resubmit.Report, counts plan.Counts, over bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := r.Result.Total(); n != b.counts.Resubmit || n != counts.Resubmit {
@@ -682,7 +686,7 @@ func (e *orderEnd) orderString() string {
 func (e *orderEnd) sameOrder(other *orderEnd) bool { return e.orderString() == other.orderString() }
 
 // matching is the full scan: what of the failure view the filter selects now.
-func (w *world) matching(f resubmit.Filter) []string {
+func (w *world) matching(f filter.Filter) []string {
 	if w.s.filter == nil {
 		return w.failed()
 	}

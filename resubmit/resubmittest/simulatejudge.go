@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // failed are the orders that have failed now, by the id that the program knows them by.
@@ -57,7 +57,7 @@ func (w *world) since(p *process, from time.Duration) bool {
 
 // sameReason reports whether an order failed as a plan says. A very long reason is not
 // in the plan as a whole.
-func (w *world) sameReason(order int, truth *commercetest.Order, e *resubmit.Entry) bool {
+func (w *world) sameReason(order int, truth *commercetest.Order, e *plan.Entry) bool {
 	if slices.ContainsFunc(w.s.odd, func(o oddSeed) bool { return o.order == order && o.kind == oddReasonLong }) {
 		return strings.HasPrefix(e.Before.Reason, truth.Failure)
 	}
@@ -143,7 +143,7 @@ func (b *book) judgeEnd(p *process, err error) {
 }
 
 // unseen notes an order that the planner had to hold because a call failed.
-func (b *book) unseen(e *resubmit.Entry) {
+func (b *book) unseen(e *plan.Entry) {
 	switch e.Decision.RuleID {
 	case "order-unread", "connect-unknown":
 		b.held[b.w.truth(b.w.index(e.OrderID)).Subscription] = true

@@ -8,8 +8,10 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // Rules of one's own, and limits of one's own, in worlds full of trouble.
@@ -18,9 +20,9 @@ func ExampleSimulate() {
 		resubmittest.Simulate(t, resubmittest.Config{
 			Seeds: 200,
 			Plan: func(_ *resubmittest.Process, c *resubmit.PlanConfig) {
-				c.Rules = append(c.Rules, resubmit.Rule{
+				c.Rules = append(c.Rules, rules.Rule{
 					ID: "renewals-later", Types: []commerce.OrderType{commerce.TypeRenewal},
-					Action: resubmit.Hold, Why: "renewals are sent at the end of the month",
+					Action: rules.Hold, Why: "renewals are sent at the end of the month",
 				})
 			},
 			Policy: func(y *resubmittest.Policy) { y.Rate = 2 },
@@ -34,9 +36,9 @@ func TestOnesOwnRulesAndLimitsRunInTheWorlds(t *testing.T) {
 	counts := resubmittest.Simulate(t, resubmittest.Config{
 		Seeds: 60, First: 1_000_000,
 		Plan: func(_ *resubmittest.Process, c *resubmit.PlanConfig) {
-			c.Rules = append([]resubmit.Rule{{
-				ID: "nothing", Classes: []resubmit.Class{resubmit.Transient, resubmit.Permanent, resubmit.Unclassified, resubmit.AlreadyProvisioned},
-				Action: resubmit.Hold, Why: "not today",
+			c.Rules = append([]rules.Rule{{
+				ID: "nothing", Classes: []failure.Class{failure.Transient, failure.Permanent, failure.Unclassified, failure.AlreadyProvisioned},
+				Action: rules.Hold, Why: "not today",
 			}}, c.Rules...)
 		},
 	})

@@ -21,6 +21,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 var (
@@ -194,7 +196,7 @@ func (p *process) run() error {
 	if p.w.cfg.applied != nil {
 		data = p.w.cfg.applied(data)
 	}
-	plan, err := resubmit.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	plan, err := plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
 	}
@@ -258,7 +260,7 @@ func (p *process) source(orders client) resubmit.OrderSource {
 
 func (p *process) makePlan(env *Process, orders client, requests *connect.Client) error {
 	cfg := resubmit.PlanConfig{
-		Source: p.source(orders), Reader: orders, Requests: requests, Filter: resubmit.Everything(), Calendar: p.w.calendarNow(),
+		Source: p.source(orders), Reader: orders, Requests: requests, Filter: filter.Everything(), Calendar: p.w.calendarNow(),
 		Rules: p.w.s.rules, Settle: p.w.s.policy.Settle, Concurrency: 2,
 		Rate: p.w.planRate(),
 	}
@@ -292,7 +294,7 @@ func (p *process) makePlan(env *Process, orders client, requests *connect.Client
 // a world does not only plan.
 func (w *world) planRate() float64 { return max(1, w.s.policy.Rate) }
 
-func (p *process) apply(env *Process, orders client, requests *connect.Client, plan *resubmit.Plan) error {
+func (p *process) apply(env *Process, orders client, requests *connect.Client, plan *plan.Plan) error {
 	journal, err := p.journal(env)
 	if err != nil {
 		return err

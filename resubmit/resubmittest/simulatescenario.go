@@ -9,6 +9,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // scenario is a world as data: all that is there and all that goes wrong. It
@@ -20,7 +23,7 @@ type scenario struct {
 	// its end can be held against that of the same world without them (I10).
 	twin bool
 	// scan says that the plan is held against a full scan with this filter (I11).
-	filter resubmit.Filter
+	filter filter.Filter
 
 	way       wayIn
 	heals     bool          // commercetest.Config.AsyncHeals
@@ -37,7 +40,7 @@ type scenario struct {
 	faults  []faultSeed
 	storms  []stormSeed
 	acts    []actSeed
-	rules   []resubmit.Rule
+	rules   []rules.Rule
 
 	trouble
 }
@@ -427,34 +430,34 @@ func (s *scenario) drawActs(d dice) {
 
 func (s *scenario) drawRules(d dice) {
 	if s.way != byOrderManager { // no reason is told, so somebody has to answer for them
-		s.rules = append(s.rules, resubmit.Rule{
-			ID: "operator", Classes: []resubmit.Class{resubmit.Unclassified}, Action: resubmit.Resubmit, Why: "the operator says so",
+		s.rules = append(s.rules, rules.Rule{
+			ID: "operator", Classes: []failure.Class{failure.Unclassified}, Action: rules.Resubmit, Why: "the operator says so",
 		})
 	}
 	if d.chance(40) {
-		s.rules = append(s.rules, resubmit.Rule{
-			ID: "tickets", Reason: "*ticket*", Action: resubmit.Resubmit, Why: "the ticket is closed",
+		s.rules = append(s.rules, rules.Rule{
+			ID: "tickets", Reason: "*ticket*", Action: rules.Resubmit, Why: "the ticket is closed",
 		})
 	}
 }
 
-func drawFilter(d dice) resubmit.Filter {
-	leaf := func() resubmit.Filter {
+func drawFilter(d dice) filter.Filter {
+	leaf := func() filter.Filter {
 		return one(d,
-			resubmit.Types(commerce.TypeSales), resubmit.Types(commerce.TypeChange, commerce.TypeCancellation),
-			resubmit.Statuses(commerce.StatusProvisioningFailed), resubmit.NumberLike("SO*"), resubmit.Vendor(resellers[1]),
-			resubmit.ReasonClass(nil, resubmit.Transient), resubmit.ReasonLike("*Internal*"),
-			resubmit.PlacedBetween(bubbleStart.Add(beforeStart-20*time.Minute), bubbleStart.Add(beforeStart)), resubmit.Everything())
+			filter.Types(commerce.TypeSales), filter.Types(commerce.TypeChange, commerce.TypeCancellation),
+			filter.Statuses(commerce.StatusProvisioningFailed), filter.NumberLike("SO*"), filter.Vendor(resellers[1]),
+			filter.ReasonClass(nil, failure.Transient), filter.ReasonLike("*Internal*"),
+			filter.PlacedBetween(bubbleStart.Add(beforeStart-20*time.Minute), bubbleStart.Add(beforeStart)), filter.Everything())
 	}
 	switch d.IntN(4) {
 	case 0:
 		return leaf()
 	case 1:
-		return resubmit.All(leaf(), leaf())
+		return filter.All(leaf(), leaf())
 	case 2:
-		return resubmit.Any(leaf(), leaf())
+		return filter.Any(leaf(), leaf())
 	default:
-		return resubmit.All(leaf(), resubmit.Not(leaf()))
+		return filter.All(leaf(), filter.Not(leaf()))
 	}
 }
 

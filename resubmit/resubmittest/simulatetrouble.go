@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // trouble is what the systems and the callbacks of the program do wrong beyond
@@ -380,6 +380,6 @@ func (r refusalSeed) denial() *answerKept {
 
 // requestKey is the tenant and type by which the program asks Connect for an order.
 func (o *orderSeed) requestKey() (string, connect.RequestType) {
-	kind, _ := resubmit.RequestType(o.kind) // "" is the type of no request
+	kind, _ := rules.RequestType(o.kind) // "" is the type of no request
 	return tenant(o.subscription), kind
 }

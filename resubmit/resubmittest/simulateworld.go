@@ -18,6 +18,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 const (
@@ -300,7 +301,7 @@ func requestOf(o *orderSeed) connect.RequestType {
 	if o.request != "" {
 		return o.request
 	}
-	kind, _ := resubmit.RequestType(o.kind)
+	kind, _ := rules.RequestType(o.kind)
 	return kind
 }
 

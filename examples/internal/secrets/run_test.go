@@ -19,6 +19,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // notebook writes down all that a run tells, and the records that it keeps.
@@ -99,7 +101,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	cfg := resubmit.PlanConfig{
 		Rate:   -1,
-		Source: r.shop, Reader: r.shop, Requests: requests, Filter: resubmit.Everything(), Explicit: r.ids, Settle: -1,
+		Source: r.shop, Reader: r.shop, Requests: requests, Filter: filter.Everything(), Explicit: r.ids, Settle: -1,
 		Targets: resubmit.DefaultTargets(), Logger: r.logger,
 	}
 	// One plan is made while everything misbehaves, and only looked through …
@@ -122,7 +124,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	r.server.where, cfg.IgnoreConnect = nil, true
 	_, err = resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.NoError(t, err)
-	plan, err := resubmit.OpenPlan(path)
+	plan, err := plan.OpenPlan(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	r.server.where = where

@@ -1,0 +1,186 @@
+package failure
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+// mostTemplate is how long the template of a text is at most, in bytes.
+const mostTemplate = 400
+
+// FailureTemplate is a failure text without what differs from order to order: ids,
+// times, numbers, UUIDs, hosts and addresses become <id>, <time>, <n>, <uuid>, <host>
+// and <mail>, and all space becomes one blank. Codes of HTTP answers and of errors
+// ("#2007") are kept, because they say what failed. Texts with equal templates are
+// failures of one kind. It is at most 400 bytes long; a longer one ends in "…".
+func FailureTemplate(s string) string {
+	var b strings.Builder
+	b.Grow(min(len(s), mostTemplate) + 16)
+	before := "" // the word before, for what a number means
+	for len(s) > 0 && b.Len() <= mostTemplate {
+		word, mark, rest := nextWord(s)
+		if word != "" {
+			b.WriteString(templateOf(word, before, mark+rest))
+			before = word
+		}
+		if strings.TrimSpace(mark) != "" {
+			b.WriteString(mark)
+		} else if b.Len() > 0 && rest != "" && !strings.HasSuffix(b.String(), " ") {
+			b.WriteByte(' ')
+		}
+		s = rest
+	}
+	return text.Clip(strings.TrimSpace(strings.ToValidUTF8(b.String(), "\uFFFD")), mostTemplate)
+}
+
+// nextWord cuts a text after its first mark: a blank, a bracket, a quotation mark or
+// the like, or a sign at the end of a word.
+func nextWord(text string) (word, mark, rest string) {
+	i := strings.IndexAny(text, " \t\r\n\"'`()[]{}<>")
+	if i < 0 {
+		i = len(text)
+	}
+	if j := strings.IndexAny(text[:i], "|,;="); j >= 0 && !strings.Contains(text[:i], "://") {
+		i = j
+	}
+	word = strings.TrimRight(text[:i], ".:!?")
+	if len(word) < i {
+		return word, text[len(word):i], text[i:]
+	}
+	if i == len(text) {
+		return word, "", ""
+	}
+	return word, text[i : i+1], text[i+1:]
+}
+
+func templateOf(word, before, after string) string {
+	switch {
+	case strings.Contains(word, "://"):
+		return urlTemplate(word)
+	case strings.Count(word, "@") == 1 && strings.Contains(word, "."):
+		return "<mail>"
+	case isUUID(word):
+		return "<uuid>"
+	case !strings.ContainsAny(word, "0123456789"):
+		if isHost(word) {
+			return "<host>"
+		}
+		return word
+	case isTime(word):
+		return "<time>"
+	case isHost(word):
+		return "<host>"
+	case isCode(word, before, after):
+		return word
+	case isHex(word):
+		return "<id>"
+	default:
+		return numbersOut(word)
+	}
+}
+
+// urlTemplate keeps the scheme and what of the path is no id.
+func urlTemplate(url string) string {
+	scheme, rest, _ := strings.Cut(url, "://")
+	rest, _, _ = strings.Cut(rest, "?")
+	_, path, _ := strings.Cut(rest, "/")
+	var b strings.Builder
+	b.WriteString(scheme + "://<host>")
+	for part := range strings.SplitSeq(path, "/") {
+		if part != "" {
+			b.WriteString("/" + templateOf(part, "", ""))
+		}
+	}
+	return b.String()
+}
+
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (s[i] == '-') || !dash && !isHexDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHexDigit(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+// isHex takes hashes and the like: eight hexadecimal digits or more.
+func isHex(s string) bool {
+	s = strings.TrimPrefix(s, "0x")
+	for i := range len(s) {
+		if !isHexDigit(s[i]) {
+			return false
+		}
+	}
+	return len(s) >= 8 && strings.ContainsAny(s, "abcdefABCDEF")
+}
+
+// isTime takes dates and times of day: 2026-11-22, 2026-11-22T02:00:00Z, 02:00:00.123.
+func isTime(s string) bool {
+	date := len(s) >= 10 && isShaped(s[:10], "dddd-dd-dd") || len(s) >= 10 && isShaped(s[:10], "dddd/dd/dd")
+	return date || len(s) >= 5 && isShaped(s[:5], "dd:dd") && strings.Trim(s, "0123456789:.Z+-") == ""
+}
+
+// isShaped compares a text with a shape in which d is a digit.
+func isShaped(s, shape string) bool {
+	for i := range len(shape) {
+		if shape[i] == 'd' && !isDigit(s[i]) || shape[i] != 'd' && s[i] != shape[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// isHost takes names with two dots or more, or with one and a port, and addresses. All
+// small: java.net.SocketTimeoutException is none, nor is a version.
+func isHost(s string) bool {
+	name, port, hasPort := strings.Cut(s, ":")
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || strings.Trim(port, "0123456789") != "" {
+		return false
+	}
+	dots := strings.Count(name, ".")
+	letters := strings.ContainsAny(name, "abcdefghijklmnopqrstuvwxyz")
+	return letters && (dots >= 2 || hasPort && port != "" && dots >= 1) || !letters && dots == 3
+}
+
+// isCode reports whether a number says what failed: a status of HTTP, or an error
+// number behind a #.
+func isCode(word, before, after string) bool {
+	if strings.HasPrefix(word, "#") {
+		return len(word) <= len("#99999") && strings.Trim(word[1:], "0123456789") == "" && word != "#"
+	}
+	if len(word) != 3 || word[0] != '4' && word[0] != '5' || !isDigit(word[1]) || !isDigit(word[2]) {
+		return false
+	}
+	switch strings.ToLower(before) {
+	case "http", "http/1.1", "http/1.0", "http/2", "status", "code", "error", "answered", "returned", "received":
+		return true
+	}
+	next, _ := utf8.DecodeRuneInString(strings.TrimPrefix(after, " "))
+	return strings.HasPrefix(after, " ") && 'A' <= next && next <= 'Z'
+}
+
+// numbersOut replaces each run of digits, with what joins such runs: 1.5, PRD-1-2.
+func numbersOut(word string) string {
+	var b strings.Builder
+	for i := 0; i < len(word); {
+		if !isDigit(word[i]) {
+			b.WriteByte(word[i])
+			i++
+			continue
+		}
+		end := i
+		for end < len(word) && (isDigit(word[end]) || strings.IndexByte("-.:/", word[end]) >= 0 && end+1 < len(word) && isDigit(word[end+1])) {
+			end++
+		}
+		b.WriteString("<n>")
+		i = end
+	}
+	return b.String()
+}

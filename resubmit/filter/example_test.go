@@ -1,0 +1,74 @@
+package filter_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+)
+
+func ExampleAll() {
+	window := maintenance.Window{
+		ID:    "MW-1",
+		Start: time.Date(2026, 11, 14, 22, 0, 0, 0, time.UTC),
+		End:   time.Date(2026, 11, 15, 0, 0, 0, 0, time.UTC),
+	}
+	f := filter.All(
+		filter.Statuses(commerce.StatusProvisioningFailed),
+		filter.FailedDuring(window),
+		filter.Not(filter.Via(commerce.ChannelReseller)),
+	)
+	fmt.Println(f)
+	// Output:
+	// and(eq(status,PF),ge(failed,2026-11-14T22:00:00Z),lt(failed,2026-11-15T00:00:00Z),not(eq(channel,reseller)))
+}
+
+func ExampleParseFilter() {
+	f, err := filter.ParseFilter("type=SO&channel=reseller&ilike(reason,*gateway*)")
+	fmt.Println(f, err)
+	_, err = filter.ParseFilter("type=SO&stat=PF")
+	fmt.Println(err)
+	// Output:
+	// and(eq(type,SO),eq(channel,reseller),ilike(reason,*gateway*)) <nil>
+	// filter: byte 8: unknown property "stat" (did you mean "status"?); known are id, billingId, number, type, status, provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount
+}
+
+func ExampleExplain() {
+	f := filter.All(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient))
+	o := &commerce.Order{
+		Type:    commerce.TypeSales,
+		Failure: commerce.Failure{Text: map[string]string{"en_US": "Customer not found"}},
+	}
+	fmt.Println(filter.Explain(f, o))
+	// Output:
+	// refused by eq(class,transient) at and[2]: class is "permanent" by pattern customer-not-found, reason is "Customer not found"
+}
+
+func ExamplePushdown() {
+	f := filter.All(filter.Statuses(commerce.StatusProvisioningFailed), filter.ReasonLike("*gateway*"))
+	q, rest := filter.Pushdown(f, commerce.Query{})
+	fmt.Println(q.Statuses, rest)
+	// Output:
+	// [PF] ilike(reason,*gateway*)
+}
+
+func ExampleClassifier_Classify() {
+	c, err := failure.NewClassifier(failure.Pattern{
+		ID: "acme-quota", Class: failure.Permanent, Match: []string{"quota exceeded"}, Source: "ticket 4711",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, text := range []string{"502 Bad Gateway", "502 Bad Gateway: Quota exceeded", "order 502 of customer 503"} {
+		class, pattern := c.Classify(text)
+		fmt.Printf("%s %q\n", class, pattern.ID)
+	}
+	// Output:
+	// transient "bad-gateway"
+	// permanent "acme-quota"
+	// unclassified ""
+}

@@ -1,0 +1,351 @@
+package filter_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/filter"
+)
+
+// night is when the maintenance of the tests begins; it lasts two hours.
+var night = time.Date(2026, 11, 14, 22, 0, 0, 0, time.UTC)
+
+func money(amount, currency string) commerce.Money {
+	return commerce.Money{Amount: decimal.RequireFromString(amount), Currency: currency}
+}
+
+func failedWith(text string) commerce.Failure {
+	return commerce.Failure{Text: map[string]string{"en_US": text}}
+}
+
+// acme is an order that failed in the maintenance.
+func acme() *commerce.Order {
+	return &commerce.Order{
+		ID: "32542b3c-6f91-4037-abe5-ecf5f0752eef", BillingID: "1000027", Number: "SO000027",
+		Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
+		PlacedAt: night.Add(-time.Hour), FailedAt: night.Add(time.Hour),
+		VendorID: "1000002", Channel: commerce.ChannelReseller,
+		CustomerID: "1000031", CustomerName: "Acme GmbH",
+		SubscriptionIDs: []string{"1000101", "1000102"}, TenantID: "88a64097",
+		Total:   money("12.50", "USD"),
+		Failure: failedWith("Order failed. Reason: 502 Bad Gateway."),
+	}
+}
+
+func TestLeaves(t *testing.T) {
+	t.Parallel()
+	untold := func() *commerce.Order { return &commerce.Order{ID: "1"} }
+	notToldWhenItFailed := func() *commerce.Order {
+		o := acme()
+		o.FailedAt = time.Time{}
+		return o
+	}
+	window := maintenance.Window{ID: "W1", Start: night, End: night.Add(2 * time.Hour)}
+	cancelled := window
+	cancelled.Cancelled = true
+	endedEarly := window
+	endedEarly.ActualEnd = night.Add(time.Minute)
+	stillOpen := window
+	stillOpen.ActualStart = night.Add(-2 * time.Hour)
+	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent, Match: []string{"bad gateway"}})
+	require.NoError(t, err)
+
+	for name, test := range map[string]struct {
+		filter filter.Filter
+		order  *commerce.Order
+		want   bool
+	}{
+		"placed in the interval":                        {filter.PlacedBetween(night.Add(-time.Hour), night), acme(), true},
+		"placed at the end is outside":                  {filter.PlacedBetween(night.Add(-2*time.Hour), night.Add(-time.Hour)), acme(), false},
+		"placed with an open start":                     {filter.PlacedBetween(time.Time{}, night), acme(), true},
+		"placed with an open end":                       {filter.PlacedBetween(night, time.Time{}), acme(), false},
+		"not told when placed is in no interval":        {filter.PlacedBetween(time.Time{}, night), untold(), false},
+		"failed in the interval":                        {filter.FailedBetween(night, night.Add(2*time.Hour)), acme(), true},
+		"placed before the interval it failed in":       {filter.FailedBetween(night, night.Add(2*time.Hour)), notToldWhenItFailed(), false},
+		"the time of placing stands in for the failure": {filter.FailedBetween(night.Add(-time.Hour), night), notToldWhenItFailed(), true},
+		"failed during the window":                      {filter.FailedDuring(cancelled, window), acme(), true},
+		"failed after the window ended early":           {filter.FailedDuring(endedEarly), acme(), false},
+		"failed during a window without a known end":    {filter.FailedDuring(stillOpen), acme(), true},
+		"one of the types":                              {filter.Types(commerce.TypeChange, commerce.TypeSales), acme(), true},
+		"none of the types":                             {filter.Types(commerce.TypeChange), acme(), false},
+		"the status CL is not the type CL":              {filter.Statuses("CL"), &commerce.Order{Type: "CL"}, false},
+		"one of the statuses":                           {filter.Statuses("LO", "PF"), acme(), true},
+		"one of many statuses":                          {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "PF"), acme(), true},
+		"none of many statuses":                         {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "LO"), acme(), false},
+		"a transient reason":                            {filter.ReasonClass(nil, failure.Transient), acme(), true},
+		"no reason is unclassified":                     {filter.ReasonClass(nil, failure.Unclassified), untold(), true},
+		"the classifier that was given decides":         {filter.ReasonClass(custom, failure.Transient), acme(), false},
+		"part of the reason in another case":            {filter.ReasonLike("*bad GATEWAY*"), acme(), true},
+		"a reason without stars is the whole message":   {filter.ReasonLike("bad gateway"), acme(), false},
+		"the customer by id":                            {filter.Customer("7", "1000031"), acme(), true},
+		"the customer by name in another case":          {filter.CustomerLike("ACME*"), acme(), true},
+		"the vendor account":                            {filter.Vendor("1000002"), acme(), true},
+		"through resellers":                             {filter.Via(commerce.ChannelReseller), acme(), true},
+		"not of direct customers":                       {filter.Via(commerce.ChannelDirect), acme(), false},
+		"the channel is not told":                       {filter.Via(commerce.ChannelUnknown), untold(), true},
+		"any of its subscriptions":                      {filter.Subscription("1000102"), acme(), true},
+		"without subscriptions":                         {filter.Subscription("1000102"), untold(), false},
+		"the number":                                    {filter.Number("SO000027"), acme(), true},
+		"part of the number":                            {filter.NumberLike("SO*27"), acme(), true},
+		"the case of a number counts":                   {filter.NumberLike("so*27"), acme(), false},
+		"the id":                                        {filter.IDs("32542b3c-6f91-4037-abe5-ecf5f0752eef"), acme(), true},
+		"the billing id is another id":                  {filter.IDs("1000027"), acme(), false},
+		"exactly that amount":                           {filter.Amount(filter.Exactly, money("12.5", "USD")), acme(), true},
+		"under an amount":                               {filter.Amount(filter.Under, money("12.5", "USD")), acme(), false},
+		"at most an amount":                             {filter.Amount(filter.AtMost, money("12.5", "USD")), acme(), true},
+		"at least an amount":                            {filter.Amount(filter.AtLeast, money("12.51", "USD")), acme(), false},
+		"over an amount":                                {filter.Amount(filter.Over, money("12.4999", "USD")), acme(), true},
+		"an amount in another currency":                 {filter.Amount(filter.Over, money("0", "EUR")), acme(), false},
+		"no amount is not zero":                         {filter.Amount(filter.AtMost, money("0", "USD")), untold(), false},
+		"a function":                                    {filter.Func("f", func(o *commerce.Order) bool { return o.Number != "" }), acme(), true},
+		"everything":                                    {filter.Everything(), untold(), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.NoError(t, filter.Check(test.filter))
+			require.Equal(t, test.want, test.filter.Match(test.order), test.filter)
+			require.Equal(t, !test.want, filter.Not(test.filter).Match(test.order))
+		})
+	}
+}
+
+func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
+	t.Parallel()
+	hour := time.Hour
+	deep := filter.Types("SO")
+	for range 40 {
+		deep = filter.Not(filter.All(deep, filter.Statuses("PF")))
+	}
+	for name, test := range map[string]struct {
+		filter filter.Filter
+		want   string
+	}{
+		"nil":                                {nil, "filter: it is empty; to select every order say everything()"},
+		"no terms":                           {filter.All(), "filter: All() has no terms; to select every order say everything()"},
+		"no alternatives":                    {filter.Any(), "filter: Any() has no terms; to select every order say everything()"},
+		"not of nothing":                     {filter.Not(nil), "filter: it is empty; to select every order say everything()"},
+		"an empty list":                      {filter.Statuses(), "filter: the list for status is empty"},
+		"no classes":                         {filter.ReasonClass(nil), "filter: the list for class is empty"},
+		"an unknown class":                   {filter.ReasonClass(nil, "transitory"), `filter: unknown class "transitory" (did you mean "transient"?); known are transient, permanent, alreadyProvisioned, unclassified`},
+		"an unknown channel":                 {filter.Via("resellers"), `filter: unknown channel "resellers" (did you mean "reseller"?); known are direct, reseller and "" (not told)`},
+		"an empty pattern":                   {filter.ReasonLike(""), "filter: the pattern for reason is empty; * matches any text"},
+		"a constant of RQL":                  {filter.Vendor("empty()"), `filter: vendor: empty() is not known here; write "" for what is not told`},
+		"both ends open":                     {filter.PlacedBetween(time.Time{}, time.Time{}), "filter: placed: both ends are open; to select every order say everything()"},
+		"an end before a start":              {filter.FailedBetween(night, night.Add(-hour)), "filter: failed: the interval ends at 2026-11-14T21:00:00Z, not after its start at 2026-11-14T22:00:00Z"},
+		"an impossible year":                 {filter.PlacedBetween(time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{}), "filter: placed: the year of 12026-01-01 00:00:00 +0000 UTC cannot be right"},
+		"no windows":                         {filter.FailedDuring(), "filter: FailedDuring got no window that takes place"},
+		"only cancelled windows":             {filter.FailedDuring(maintenance.Window{ID: "W1", Cancelled: true}), "filter: FailedDuring got no window that takes place"},
+		"a window without start":             {filter.FailedDuring(maintenance.Window{ID: "W1"}), `filter: the window "W1" has no start`},
+		"no currency":                        {filter.Amount(filter.Over, money("1", "")), `filter: amount: "" is no currency; it takes three letters, as in 100EUR`},
+		"an unknown comparison":              {filter.Amount("ne", money("1", "EUR")), `filter: amount: unknown comparison "ne"`},
+		"an amount that cannot be read back": {filter.Amount(filter.Over, money("1e30", "EUR")), "filter: amount: more than 30 digits before or after the point"},
+		"a monstrous amount":                 {filter.Amount(filter.Over, money("1e31", "EUR")), "filter: amount: more than 30 digits before or after the point"},
+		"a function of no name":              {filter.Func("", func(*commerce.Order) bool { return true }), `filter: Func needs a name and a function, got the name ""`},
+		"no function":                        {filter.Func("f", nil), `filter: Func needs a name and a function, got the name "f"`},
+		"too deep to be read":                {deep, "filter: more than 64 levels deep"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.EqualError(t, filter.Check(test.filter), test.want)
+			good := filter.Types(commerce.TypeSales)
+			for _, composed := range []filter.Filter{
+				filter.Not(test.filter), filter.All(good, test.filter), filter.Any(good, test.filter),
+				filter.Not(filter.All(filter.Everything(), test.filter)),
+			} {
+				require.EqualError(t, filter.Check(composed), test.want)
+				require.False(t, composed.Match(acme()), "a mistake must not select anything")
+				_, err := filter.ParseFilter(composed.String())
+				require.Error(t, err, "the text of a mistake must not be read as a filter")
+			}
+		})
+	}
+}
+
+// anOrder draws orders from few values, so that filters match some of them.
+func anOrder(t *rapid.T) *commerce.Order {
+	o := &commerce.Order{
+		ID:              rapid.SampledFrom(someIDs).Draw(t, "id"),
+		Number:          rapid.SampledFrom(someNumbers).Draw(t, "number"),
+		Type:            rapid.SampledFrom(someTypes).Draw(t, "type"),
+		Status:          rapid.SampledFrom(someStatuses).Draw(t, "status"),
+		PlacedAt:        someTime(t, "placed"),
+		FailedAt:        someTime(t, "failed"),
+		VendorID:        rapid.SampledFrom(someIDs).Draw(t, "vendor"),
+		Channel:         rapid.SampledFrom([]commerce.Channel{"", "direct", "reseller"}).Draw(t, "channel"),
+		CustomerID:      rapid.SampledFrom(someIDs).Draw(t, "customer"),
+		CustomerName:    rapid.SampledFrom(someTexts).Draw(t, "customerName"),
+		SubscriptionIDs: rapid.SliceOfN(rapid.SampledFrom(someIDs), 0, 2).Draw(t, "subscriptions"),
+	}
+	if text := rapid.SampledFrom(someTexts).Draw(t, "reason"); text != "" {
+		o.Failure = failedWith(text)
+	}
+	if rapid.Bool().Draw(t, "has a total") {
+		o.Total = money(rapid.SampledFrom(someAmounts).Draw(t, "total"), rapid.SampledFrom(someCurrencies).Draw(t, "currency"))
+	}
+	return o
+}
+
+var (
+	someIDs        = []string{"", "1", "2", "a,b", `say "x"`, "null"}
+	someNumbers    = []string{"SO1", "SO2", "CH1", "so1", "S*1", ""}
+	someTypes      = []commerce.OrderType{"SO", "CH", "CL", ""}
+	someStatuses   = []commerce.Status{"PF", "LO", "CL", "CP"}
+	someTexts      = []string{"", "502 Bad Gateway", "bad gateway", "Vendor has failed request: timed out", "Zażółć (gęślą)", "a\nb", `\*"'&|;`}
+	somePatterns   = []string{"*", "*bad gateway*", "502*", "*Ż*", `*\**`, `"*`, "SO*", "*1", "*(*)", "\n*"}
+	someAmounts    = []string{"0", "-1", "12.5", "12.50", "12.51", "1200", "1e3"}
+	someCurrencies = []string{"USD", "EUR"}
+	someOps        = []filter.Comparison{"lt", "le", "eq", "ge", "gt"}
+	someClasses    = []failure.Class{failure.Transient, failure.Permanent, failure.AlreadyProvisioned, failure.Unclassified}
+)
+
+func someTime(t *rapid.T, label string) time.Time {
+	n := rapid.IntRange(-1, 8).Draw(t, label)
+	if n < 0 {
+		return time.Time{}
+	}
+	// Steps that are no whole seconds, and a zone that is not UTC.
+	return night.Add(time.Duration(n) * 700 * time.Millisecond).In(time.FixedZone("CET", 3600))
+}
+
+func some[T any](t *rapid.T, label string, from []T) []T {
+	return rapid.SliceOfN(rapid.SampledFrom(from), 1, 3).Draw(t, label)
+}
+
+// aFilter draws any filter that can be written and read back.
+func aFilter(t *rapid.T, depth int) filter.Filter {
+	if depth > 0 {
+		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		case 0:
+			return filter.All(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1, 5).Draw(t, "all")...)
+		case 1:
+			return filter.Any(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1, 4).Draw(t, "any")...)
+		case 2:
+			return filter.Not(aFilter(t, depth-1))
+		}
+	}
+	return aLeaf(t)
+}
+
+func aLeaf(t *rapid.T) filter.Filter {
+	from, to := someTime(t, "from"), someTime(t, "to")
+	if from.IsZero() || !from.Before(to) {
+		to = night.Add(time.Hour)
+	}
+	pattern := rapid.SampledFrom(somePatterns).Draw(t, "pattern")
+	leaves := []func() filter.Filter{
+		func() filter.Filter { return filter.Statuses(some(t, "statuses", someStatuses)...) },
+		func() filter.Filter { return filter.Types(some(t, "types", someTypes)...) },
+		func() filter.Filter { return filter.IDs(some(t, "ids", someIDs)...) },
+		func() filter.Filter { return filter.Number(some(t, "numbers", someNumbers)...) },
+		func() filter.Filter { return filter.NumberLike(pattern) },
+		func() filter.Filter { return filter.PlacedBetween(from, to) },
+		func() filter.Filter { return filter.FailedBetween(from, to) },
+		func() filter.Filter {
+			return filter.FailedDuring(maintenance.Window{ID: "W", Start: to, End: to.Add(1)})
+		},
+		func() filter.Filter { return filter.Customer(some(t, "customers", someIDs)...) },
+		func() filter.Filter { return filter.CustomerLike(pattern) },
+		func() filter.Filter { return filter.Vendor(some(t, "vendors", someIDs)...) },
+		func() filter.Filter {
+			return filter.Via(rapid.SampledFrom([]commerce.Channel{"", "direct", "reseller"}).Draw(t, "via"))
+		},
+		func() filter.Filter { return filter.Subscription(some(t, "subscriptions", someIDs)...) },
+		func() filter.Filter { return filter.ReasonLike(pattern) },
+		func() filter.Filter { return filter.ReasonClass(nil, some(t, "classes", someClasses)...) },
+		func() filter.Filter {
+			return filter.Amount(rapid.SampledFrom(someOps).Draw(t, "op"),
+				money(rapid.SampledFrom(someAmounts).Draw(t, "amount"), rapid.SampledFrom(someCurrencies).Draw(t, "currency")))
+		},
+		func() filter.Filter {
+			return mustParse(t, rapid.SampledFrom([]string{"le", "gt"}).Draw(t, "bound")+"(placed,"+to.UTC().Format(time.RFC3339Nano)+")")
+		},
+		filter.Everything,
+	}
+	return rapid.SampledFrom(leaves).Draw(t, "leaf")()
+}
+
+func mustParse(t require.TestingT, text string, opts ...filter.ParseOption) filter.Filter {
+	f, err := filter.ParseFilter(text, opts...)
+	require.NoError(t, err)
+	return f
+}
+
+func TestFiltersAreAnAlgebra(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		o := anOrder(t)
+		f, g := aFilter(t, 2), aFilter(t, 2)
+		same := func(a, b filter.Filter) {
+			require.NoError(t, filter.Check(a))
+			require.NoError(t, filter.Check(b))
+			require.Equal(t, a.Match(o), b.Match(o), "%s\n%s", a, b)
+		}
+		nothing := filter.Not(filter.Everything())
+		require.Equal(t, f.Match(o) && g.Match(o), filter.All(f, g).Match(o))
+		require.Equal(t, f.Match(o) || g.Match(o), filter.Any(f, g).Match(o))
+		require.Equal(t, !f.Match(o), filter.Not(f).Match(o))
+		same(filter.Not(filter.All(f, g)), filter.Any(filter.Not(f), filter.Not(g)))
+		same(filter.Not(filter.Any(f, g)), filter.All(filter.Not(f), filter.Not(g)))
+		same(filter.Not(filter.Not(f)), f)
+		same(filter.All(f, filter.Everything()), f)
+		same(filter.Any(f, nothing), f)
+		same(filter.All(f, nothing), nothing)
+		same(filter.Any(f, filter.Everything()), filter.Everything())
+		same(filter.Any(f, filter.All(f, g)), f)
+	})
+}
+
+func TestCheapTermsAndTheRestAreTheFilter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f, o := aFilter(t, 2), anOrder(t)
+		cheap, rest := filter.SplitDetails(f)
+		require.False(t, filter.NeedsDetails(cheap))
+		require.Equal(t, f.Match(o), cheap.Match(o) && rest.Match(o))
+		require.Equal(t, filter.NeedsDetails(f), rest != filter.Everything())
+
+		// What the cheap terms say must not depend on the details.
+		bare := *o
+		bare.Failure, bare.SubscriptionIDs, bare.TenantID = commerce.Failure{}, nil, ""
+		require.Equal(t, cheap.Match(o), cheap.Match(&bare))
+	})
+}
+
+type ownFilter struct{ details bool }
+
+func (ownFilter) Match(*commerce.Order) bool { return true }
+func (ownFilter) String() string             { return "eq(number,SO000027)" }
+func (f ownFilter) NeedsDetails() bool       { return f.details }
+
+type plainFilter struct{ filter.Filter }
+
+func TestWhichFiltersNeedDetails(t *testing.T) {
+	t.Parallel()
+	reason := filter.ReasonLike("*x*")
+	require.True(t, filter.NeedsDetails(reason))
+	require.True(t, filter.NeedsDetails(mustParse(t, "reason=x")))
+	require.True(t, filter.NeedsDetails(filter.Not(filter.Any(filter.Types("SO"), reason))))
+	require.True(t, filter.NeedsDetails(filter.ReasonClass(nil, failure.Transient)))
+	require.True(t, filter.NeedsDetails(filter.Func("f", func(*commerce.Order) bool { return true })))
+	require.True(t, filter.NeedsDetails(plainFilter{filter.Types("SO")}), "a filter of the user's can look at anything")
+	require.True(t, filter.NeedsDetails(filter.Subscription("1")))
+	require.True(t, filter.NeedsDetails(mustParse(t, "like(tenant,a*)")))
+	require.True(t, filter.NeedsDetails(ownFilter{details: true}))
+	require.False(t, filter.NeedsDetails(ownFilter{}))
+	require.False(t, filter.NeedsDetails(filter.CustomerLike("*x*")))
+}
+
+func TestAFilterOfTheUsersComposes(t *testing.T) {
+	t.Parallel()
+	f := filter.All(ownFilter{}, filter.Types("SO"))
+	require.Equal(t, "and(eq(number,SO000027),eq(type,SO))", f.String())
+	require.True(t, f.Match(acme()))
+	require.NotContains(t, filter.Explain(f, acme()).String(), "refused")
+}

@@ -1,0 +1,50 @@
+package filter
+
+import (
+	"slices"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+)
+
+// like matches a text property against a pattern.
+type like struct {
+	prop    property
+	pattern string
+	fold    bool // without regard to case
+	text    string
+}
+
+func newLike(prop property, pattern string, fold bool) Filter {
+	if pattern == "" {
+		return refuse("the pattern for %s is empty; * matches any text", prop)
+	}
+	if err := checkConstant(prop, pattern); err != nil {
+		return refuse("%w", err)
+	}
+	op := "like"
+	if fold {
+		op = "ilike"
+	}
+	text, err := callText(op, prop.String(), pattern)
+	if err != nil {
+		return refuse("%s: %w", prop, err)
+	}
+	return &like{prop: prop, pattern: pattern, fold: fold, text: text}
+}
+
+func (f *like) Match(o *commerce.Order) bool {
+	if f.prop == propSubscription {
+		return slices.ContainsFunc(o.SubscriptionIDs, f.matches)
+	}
+	return f.matches(f.prop.value(o))
+}
+
+func (f *like) matches(value string) bool {
+	if f.fold {
+		return rql.ILike(f.pattern, value)
+	}
+	return rql.Like(f.pattern, value)
+}
+
+func (f *like) String() string { return f.text }

@@ -1,0 +1,327 @@
+package filter
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/number"
+	"github.com/cloudblue-go/cloudblue/internal/rql"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+)
+
+// ParseOption tells ParseFilter what the text form does not hold.
+type ParseOption func(*filterParser)
+
+// ParseWithFunc gives the function behind func(name). See [Func].
+func ParseWithFunc(name string, fn func(*commerce.Order) bool) ParseOption {
+	return func(p *filterParser) { p.funcs[name] = fn }
+}
+
+// ParseWithClassifier gives the classifier for conditions on class, the default
+// one when this option is missing. See [ReasonClass].
+func ParseWithClassifier(c *failure.Classifier) ParseOption {
+	return func(p *filterParser) { p.classifier = c }
+}
+
+// ParseFilter reads the text form of a filter: RQL, in the long form that
+// String writes or the short one that people type.
+//
+//	and(in(status,(PF,LO)),ge(placed,2026-11-01T00:00:00Z),ilike(reason,*gateway*))
+//	type=SO&channel=reseller
+//
+// Terms side by side must all hold. They are and, or, not, everything(), func(name), and
+//
+//   - eq, ne, in, out, like (case counts) and ilike (it does not), with * for any
+//     text, on id, billingId, number, type, status, provisioningStatus, vendor,
+//     channel (direct, reseller, "" for not told), customer, customerName,
+//     subscription, tenant and reason;
+//   - eq, ne, in, out on class (transient, permanent, alreadyProvisioned, unclassified);
+//   - ge, gt, le, lt on placed and failed, with a time in RFC 3339 or a date,
+//     which is its midnight in UTC;
+//   - eq, ge, gt, le, lt on amount, with a currency: 100.50EUR.
+//
+// An empty text is an error; everything() has to be said. For every filter of
+// this package ParseFilter(f.String()) is f, given the options that it needs.
+// An error is one line with the byte where the text goes wrong.
+func ParseFilter(text string, opts ...ParseOption) (Filter, error) {
+	p := &filterParser{text: text, funcs: map[string]func(*commerce.Order) bool{}}
+	for _, opt := range opts {
+		opt(p)
+	}
+	if strings.TrimSpace(text) == "" {
+		return nil, Check(nil)
+	}
+	terms, err := rql.Parse(rql.Text, text)
+	if err != nil {
+		return nil, fmt.Errorf("filter: %s", strings.TrimPrefix(err.Error(), "rql: "))
+	}
+	filters, err := p.terms(terms)
+	if err != nil {
+		return nil, err
+	}
+	f := All(filters...)
+	if err := Check(f); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+type filterParser struct {
+	text       string
+	at         int // the byte from which on the current token is
+	funcs      map[string]func(*commerce.Order) bool
+	classifier *failure.Classifier
+}
+
+// errorf is an error at the current token.
+func (p *filterParser) errorf(format string, args ...any) error {
+	return fmt.Errorf("filter: byte %d: %s", p.at, fmt.Sprintf(format, args...))
+}
+
+// seek moves to the next place of a token, and returns the place after it.
+// Expressions are visited in the order of the text, so that the next place is
+// the right one.
+func (p *filterParser) seek(token string) (after int) {
+	written := strings.ReplaceAll(token, `"`, `""`)
+	if i := strings.Index(p.text[p.at:], written); i >= 0 {
+		p.at += i
+		return p.at + len(written)
+	}
+	return p.at
+}
+
+// skipOperator moves to the arguments of an operator that is written out; in a
+// short form it is not.
+func (p *filterParser) skipOperator(op string) {
+	rest := strings.TrimLeft(p.text[p.at:], " \t\r\n,&|();\"")
+	if strings.HasPrefix(rest, op+"(") {
+		p.at = len(p.text) - len(rest) + len(op) + len("(")
+	}
+}
+
+func (p *filterParser) terms(exprs []rql.Expr) ([]Filter, error) {
+	filters := make([]Filter, 0, len(exprs))
+	for _, e := range exprs {
+		f, err := p.term(e)
+		if err != nil {
+			return nil, err
+		}
+		filters = append(filters, f)
+	}
+	return filters, nil
+}
+
+var (
+	leafOperators  = []string{"eq", "ne", "in", "out", "like", "ilike", "lt", "le", "gt", "ge"}
+	groupOperators = []string{"and", "or", "not", "everything", "func"}
+)
+
+func (p *filterParser) term(e rql.Expr) (Filter, error) {
+	switch {
+	case slices.Contains(leafOperators, e.Op):
+		p.skipOperator(e.Op)
+		return p.leaf(e)
+	case slices.Contains(groupOperators, e.Op):
+		p.skipOperator(e.Op)
+		return p.group(e)
+	default:
+		p.seek(e.Op)
+		known := append(slices.Clone(groupOperators), leafOperators...)
+		return nil, p.errorf("unknown operator %q%s; known are %s", e.Op, text.DidYouMean(e.Op, known), strings.Join(known, ", "))
+	}
+}
+
+func (p *filterParser) group(e rql.Expr) (Filter, error) {
+	switch e.Op {
+	case "everything":
+		if len(e.Args) > 0 {
+			return nil, p.errorf("everything() takes nothing")
+		}
+		return Everything(), nil
+	case "func":
+		return p.fn(e)
+	}
+	// The shape is as it must be: rql.Parse checks it for the operators it knows.
+	exprs := make([]rql.Expr, 0, len(e.Args))
+	for _, arg := range e.Args {
+		exprs = append(exprs, *arg.Expr)
+	}
+	filters, err := p.terms(exprs)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.Op == "and":
+		return p.checked(All(filters...))
+	case e.Op == "or":
+		return p.checked(Any(filters...))
+	default:
+		return p.checked(Not(filters[0]))
+	}
+}
+
+func (p *filterParser) fn(e rql.Expr) (Filter, error) {
+	if len(e.Args) != 1 || e.Args[0].Expr != nil || e.Args[0].List != nil {
+		return nil, p.errorf("func takes the name of one function")
+	}
+	name := e.Args[0].Value
+	p.seek(name)
+	fn := p.funcs[name]
+	if fn == nil {
+		return nil, p.errorf("nothing is known of the function %q; give it with ParseWithFunc", name)
+	}
+	return p.checked(Func(name, fn))
+}
+
+func (p *filterParser) leaf(e rql.Expr) (Filter, error) {
+	name := e.Args[0].Value
+	after := p.seek(name)
+	prop, ok := propertyByName(name)
+	if !ok {
+		return nil, p.errorf("unknown property %q%s; known are %s", name, text.DidYouMean(name, propertyNames),
+			strings.Join(propertyNames, ", "))
+	}
+	if known := prop.operators(); !slices.Contains(known, e.Op) {
+		return nil, p.errorf("%s does not work on %s; use %s", e.Op, prop, strings.Join(known, ", "))
+	}
+	p.at = after
+	if e.Op == "in" || e.Op == "out" {
+		return p.list(e.Op, prop, e.Args[1].List)
+	}
+	return p.value(e.Op, prop, e.Args[1].Value)
+}
+
+var (
+	textOperators  = []string{"eq", "ne", "in", "out", "like", "ilike"}
+	classOperators = []string{"eq", "ne", "in", "out"}
+	timeOperators  = []string{"ge", "gt", "le", "lt"}
+	// Not ne: its other half would be orders in other currencies, too.
+	amountOperators = []string{"eq", "ge", "gt", "le", "lt"}
+)
+
+func (p property) operators() []string {
+	switch p {
+	case propClass:
+		return classOperators
+	case propPlaced, propFailed:
+		return timeOperators
+	case propAmount:
+		return amountOperators
+	default:
+		return textOperators
+	}
+}
+
+func (p *filterParser) list(op string, prop property, values []string) (Filter, error) {
+	f, err := p.checked(p.oneOf(prop, values))
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range values {
+		p.at = p.seek(v)
+	}
+	if op == "out" {
+		f = Not(f)
+	}
+	return f, nil
+}
+
+func (p *filterParser) value(op string, prop property, value string) (Filter, error) {
+	after := p.seek(value)
+	f, err := p.condition(op, prop, value)
+	if err != nil {
+		return nil, p.errorf("%s", strings.TrimPrefix(err.Error(), "filter: "))
+	}
+	p.at = after
+	return f, nil
+}
+
+// condition is a leaf on one value.
+func (p *filterParser) condition(op string, prop property, value string) (Filter, error) {
+	var f Filter
+	switch {
+	case prop == propPlaced || prop == propFailed:
+		at, err := parseInstant(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", prop, err)
+		}
+		f = newTimeBound(prop, Comparison(op), at)
+	case prop == propAmount:
+		m, err := parseMoney(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", prop, err)
+		}
+		f = Amount(Comparison(op), m)
+	case op == "like" || op == "ilike":
+		f = newLike(prop, value, op == "ilike")
+	case op == "ne":
+		f = Not(p.oneOf(prop, []string{value}))
+	default:
+		f = p.oneOf(prop, []string{value})
+	}
+	return f, Check(f)
+}
+
+func (p *filterParser) oneOf(prop property, values []string) Filter {
+	if prop != propClass {
+		return newOneOf(prop, values)
+	}
+	classes := make([]failure.Class, len(values))
+	for i, v := range values {
+		classes[i] = failure.Class(v)
+	}
+	return ReasonClass(p.classifier, classes...)
+}
+
+// checked adds the place to what a constructor refuses.
+func (p *filterParser) checked(f Filter) (Filter, error) {
+	if err := Check(f); err != nil {
+		return nil, p.errorf("%s", strings.TrimPrefix(err.Error(), "filter: "))
+	}
+	return f, nil
+}
+
+func parseInstant(s string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; write 2026-11-01T22:00:00Z or a date, 2026-11-01", s)
+}
+
+// moneyForm has no exponent: nobody writes prices so, and a big one would take
+// all memory to write out.
+var moneyForm = regexp.MustCompile(`^(-?[0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z]{3})$`)
+
+func parseMoney(s string) (commerce.Money, error) {
+	m := moneyForm.FindStringSubmatch(s)
+	if m == nil {
+		return commerce.Money{}, fmt.Errorf("%q is no amount with a currency; write 100.50EUR", text.Short(s))
+	}
+	value, err := number.Decimal(m[1])
+	if err != nil {
+		return commerce.Money{}, fmt.Errorf("%q: %w", s, err)
+	}
+	return commerce.Money{Amount: value, Currency: m[2]}, nil
+}
+
+// callText writes op(arg,…), listText a condition on one or several values.
+func callText(op string, args ...string) (string, error) {
+	values := make([]rql.Arg, len(args))
+	for i, arg := range args {
+		values[i] = rql.Val(arg)
+	}
+	return rql.Format(rql.Text, ",", rql.Call(op, values...))
+}
+
+func listText(prop property, values []string) (string, error) {
+	if len(values) == 1 {
+		return callText("eq", prop.String(), values[0])
+	}
+	return rql.Format(rql.Text, ",", rql.Call("in", rql.Val(prop.String()), rql.Vals(values...)))
+}

@@ -1,0 +1,139 @@
+package plan
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/cloudblue-go/cloudblue/internal/durable"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+const (
+	pemPrivate = "PRIVATE KEY" // PKCS#8
+	pemPublic  = "PUBLIC KEY"  // PKIX
+	maxKeyFile = 1 << 20
+)
+
+// NewSigningKey makes a new key and writes it to path, as PKCS#8 in PEM with the mode
+// 0600, and its public half to path and ".pub". A file that is there is never
+// overwritten: that is an error that matches [os.ErrExist].
+func NewSigningKey(path string) (ed25519.PrivateKey, error) {
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+	}
+	pub, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+	}
+	if err := writeNew(path, pemPrivate, private, 0o600); err != nil {
+		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+	}
+	if err := writeNew(path+".pub", pemPublic, pub, 0o644); err != nil {
+		return nil, fmt.Errorf("resubmit: make a signing key: %w", errors.Join(err, os.Remove(path)))
+	}
+	return key, nil
+}
+
+// writeNew writes a file that was not there.
+func writeNew(path, kind string, der []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the caller's path
+	if err != nil {
+		return err
+	}
+	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = durable.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		_ = os.Remove(path) // err says more
+	}
+	return err
+}
+
+// LoadSigningKey loads the key that NewSigningKey wrote, or
+// "openssl genpkey -algorithm ed25519". A file that others than its owner may read is
+// refused, except on Windows. No error tells anything of the content.
+func LoadSigningKey(path string) (ed25519.PrivateKey, error) {
+	data, mode, err := readKeyFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: load a signing key: %w", err)
+	}
+	if mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("resubmit: load a signing key: others may read %s, its mode is %v; make a new key, or chmod 600 it if nobody has", path, mode.Perm())
+	}
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != pemPrivate || len(rest) > 0 {
+		return nil, fmt.Errorf("resubmit: load a signing key: %s is not one PEM block %q; give a file of NewSigningKey", path, pemPrivate)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, ok := parsed.(ed25519.PrivateKey)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("resubmit: load a signing key: %s has no Ed25519 key in PKCS#8; give a file of NewSigningKey", path)
+	}
+	return key, nil
+}
+
+// LoadPublicKeys loads the keys of those who may sign, for Config.Require: one PEM
+// block each, as in the ".pub" files of NewSigningKey. There is at least one.
+func LoadPublicKeys(path string) ([]ed25519.PublicKey, error) {
+	data, _, err := readKeyFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("resubmit: load public keys: %w", err)
+	}
+	var keys []ed25519.PublicKey
+	for {
+		block, rest := pem.Decode(data)
+		if block == nil {
+			break
+		}
+		if block.Type != pemPublic {
+			return nil, fmt.Errorf("resubmit: load public keys: %s has a PEM block %q; give public keys only", path, text.Short(block.Type))
+		}
+		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+		key, ok := parsed.(ed25519.PublicKey)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("resubmit: load public keys: block %d of %s is no Ed25519 key; give the .pub files of NewSigningKey", len(keys)+1, path)
+		}
+		keys, data = append(keys, key), rest
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("resubmit: load public keys: %s has no PEM block %q; give a .pub file of NewSigningKey", path, pemPublic)
+	}
+	return keys, nil
+}
+
+func readKeyFile(path string) ([]byte, os.FileMode, error) {
+	f, err := os.Open(path) //nolint:gosec // the caller's path
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s is not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	return data, info.Mode(), err
+}

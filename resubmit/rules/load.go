@@ -1,0 +1,118 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+)
+
+// ruleFile is a file of rules.
+type ruleFile struct {
+	Rules []Rule `json:"rules"`
+}
+
+var ruleFormat = jsonfile.Format[ruleFile]{Name: "resubmit: rules", MaxBytes: 8 << 20, Check: (*ruleFile).check}
+
+func (f *ruleFile) check() error {
+	if f.Rules == nil {
+		return errors.New(`has no rules: write {"rules":[…]}`)
+	}
+	return ValidateRules(f.Rules)
+}
+
+// LoadRules reads rules from JSON: {"rules":[{"id":…,"reason":…,"action":…,"why":…},…]}.
+// Unknown keys, unknown actions, classes, verdicts and channels, rules without a
+// condition, and ids that occur twice are errors that name the line, the rule and the key.
+func LoadRules(r io.Reader) ([]Rule, error) {
+	f, err := ruleFormat.Read(r)
+	return f.Rules, err
+}
+
+// LoadRulesFile is [LoadRules] for a file.
+func LoadRulesFile(path string) ([]Rule, error) {
+	f, err := ruleFormat.ReadFile(path)
+	return f.Rules, err
+}
+
+// SaveRules writes rules as [LoadRules] reads them. Rules that it would refuse are
+// an error, and nothing is written.
+func SaveRules(w io.Writer, rules []Rule) error {
+	return ruleFormat.Write(w, ruleFile{append([]Rule{}, rules...)})
+}
+
+// ValidateRules returns an error that names the rule and the key of the first mistake, such
+// as rules[2].id.
+func ValidateRules(rules []Rule) error {
+	seen := make(map[string]int, len(rules))
+	for i := range rules {
+		err := rules[i].check()
+		if first, ok := seen[rules[i].ID]; ok && err == nil {
+			err = jsonfile.Errorf("id", "%q is the id of rules[%d] too; ids must differ", rules[i].ID, first)
+		}
+		if err != nil {
+			return jsonfile.At(fmt.Sprintf("rules[%d]", i), err)
+		}
+		seen[rules[i].ID] = i
+	}
+	return nil
+}
+
+// check names the key, if the problem is in one.
+func (r *Rule) check() error {
+	switch {
+	case strings.TrimSpace(r.ID) == "":
+		return jsonfile.Errorf("id", "is missing; name the rule, the name is shown with each decision")
+	case isDefaultRule(r.ID):
+		return jsonfile.Errorf("id", "%q is the name of a default rule; choose another", r.ID)
+	case strings.TrimSpace(r.Why) == "":
+		return jsonfile.Errorf("why", "is missing; say why, it is shown with each decision")
+	case r.Action == "":
+		return jsonfile.Errorf("action", "is missing; use one of %s", names(Actions()))
+	case !slices.Contains(Actions(), r.Action):
+		return jsonfile.Errorf("action", "unknown action %q; use one of %s", r.Action, names(Actions()))
+	case len(r.Types)+len(r.Classes)+len(r.Verdicts)+len(r.Requests)+len(r.Vendors)+len(r.Channels) == 0 && r.Reason == "":
+		return errors.New("has no conditions and would hold for every order; " +
+			"set types, classes, verdicts, requests, vendors, channels or reason")
+	}
+	for _, err := range []error{
+		checkValues("types", r.Types, nil),
+		checkValues("classes", r.Classes, failure.Classes()),
+		checkValues("verdicts", r.Verdicts, failure.Verdicts()),
+		checkValues("requests", r.Requests, nil),
+		checkValues("vendors", r.Vendors, nil),
+		checkValues("channels", r.Channels, []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller}),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkValues finds a value that is empty or, where all are known, unknown.
+func checkValues[T ~string](key string, values []T, known []T) error {
+	for _, v := range values {
+		switch {
+		case known != nil && !slices.Contains(known, v):
+			return jsonfile.Errorf(key, "unknown value %q; use one of %s", v, names(known))
+		case v == "":
+			return jsonfile.Errorf(key, "has an empty value; remove it")
+		}
+	}
+	return nil
+}
+
+func names[T ~string](known []T) string {
+	all := make([]string, len(known))
+	for i, name := range known {
+		all[i] = string(name)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
