@@ -14,6 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
+
 // ofProduct is an order that failed for lack of an answer.
 func ofProduct(product, vendor string, when time.Time) *commerce.Order {
 	text := "Provisioning: resource 1 for APS application '" + product + "': 502 Bad Gateway"
