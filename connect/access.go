@@ -5,17 +5,15 @@ import (
 	"errors"
 )
 
-// CheckAccess asks for what every call needs: a key that Connect knows, and the
-// permission to read requests. The error says what is missing and matches
-// [ErrUnauthorized] or [ErrForbidden].
+// CheckAccess checks that the API key is valid and may read requests. If not, the error says
+// what is missing and matches [ErrUnauthorized] or [ErrForbidden].
 func (c *Client) CheckAccess(ctx context.Context) error {
 	const op = "check access"
 	query, err := withSlice("", 1, 0)
 	if err != nil {
 		return &Error{Op: op, Err: err}
 	}
-	// A key without the right to read accounts is known all the same, and this
-	// client has no need of that right.
+	// A key that may not read accounts is valid, and this client does not need them.
 	_, _, err = c.rows(ctx, op, "accounts", query)
 	switch {
 	case errors.Is(err, ErrUnauthorized):
@@ -30,7 +28,7 @@ func (c *Client) CheckAccess(ctx context.Context) error {
 	return err
 }
 
-// because adds what a refusal means.
+// because adds the meaning of a refusal.
 func because(err error, meaning string) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Err == nil {
 		e.Err = errors.New(meaning)

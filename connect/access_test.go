@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-func TestCheckAccessSaysWhatIsMissing(t *testing.T) {
+func TestCheckAccess(t *testing.T) {
 	t.Parallel()
 	ok := func() *http.Response {
 		resp := answer(200, "[]")

@@ -9,21 +9,21 @@ import (
 	"unicode"
 )
 
-// Auth adds credentials to the calls of a [Client]. [APIKey] is the usual one;
-// write another to fetch the key from a vault. Safe for concurrent use.
+// Auth adds credentials to the calls of a [Client]. [APIKey] is the usual implementation;
+// implement it to fetch a key from a vault. It must be safe for concurrent use.
 type Auth interface {
 	// Apply sets the credentials on a call, fetching them if needed.
 	Apply(ctx context.Context, r *http.Request) error
-	// Renew is told that a call with these credentials was refused with 401 or
-	// 403, and reports whether another try with new ones makes sense.
+	// Renew is called when a call was refused with 401 or 403. It reports whether to
+	// try again with new credentials.
 	Renew(ctx context.Context, r *http.Request) bool
 }
 
 const keyScheme = "ApiKey "
 
-// APIKey is a token of Connect as the portal shows it, "ApiKey SU-…:secret", or
-// without the word before it. The form is documented (connect/WIRE.md#1). [New] refuses a key of
-// another shape. The key is never printed.
+// APIKey returns credentials from a token of the Connect portal, "ApiKey SU-…:secret" or
+// "SU-…:secret" (documented, connect/WIRE.md#1). [New] rejects other forms. The key is never
+// printed.
 func APIKey(key string) Auth {
 	key = strings.TrimSpace(key)
 	if len(key) >= len(keyScheme) && strings.EqualFold(key[:len(keyScheme)], keyScheme) {
@@ -32,8 +32,7 @@ func APIKey(key string) Auth {
 	return apiKey(func() string { return key })
 }
 
-// apiKey is a function, since whatever prints a struct that holds it can print no
-// more of a function than its address.
+// apiKey is a function, so that printing a struct that holds it shows only an address.
 type apiKey func() string
 
 // Apply sets the header.
@@ -42,10 +41,10 @@ func (a apiKey) Apply(_ context.Context, r *http.Request) error {
 	return nil
 }
 
-// Renew is false: a refused key stays refused.
+// Renew returns false: a refused key stays refused.
 func (a apiKey) Renew(context.Context, *http.Request) bool { return false }
 
-// Format keeps the key out of every kind of print.
+// Format hides the key from all verbs of package fmt.
 func (a apiKey) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "ApiKey [hidden]") }
 
 func (a apiKey) check() error {

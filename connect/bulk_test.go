@@ -96,7 +96,7 @@ func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (
 	return sys, client, m, keys
 }
 
-func TestTenThousandKeysAreLookedUpInChunksWithinTheLimits(t *testing.T) {
+func TestLatestRequestsOfTenThousandKeys(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		keys  int
@@ -158,7 +158,7 @@ func statusesOf(found []connect.LatestRequest) []connect.RequestStatus {
 	return all
 }
 
-func TestLookUpsThatAreRefusedInARowLeaveTheRestUnknown(t *testing.T) {
+func TestLatestRequestsStopAfterRefusals(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		arrange func(t *testing.T, sys *connecttest.System)
@@ -193,7 +193,7 @@ func TestLookUpsThatAreRefusedInARowLeaveTheRestUnknown(t *testing.T) {
 	}
 }
 
-func TestAMaintenanceThatBeginsDuringTheLookUpsLeavesTheirKeysUnknown(t *testing.T) {
+func TestLatestRequestsDuringMaintenance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
@@ -211,7 +211,7 @@ func TestAMaintenanceThatBeginsDuringTheLookUpsLeavesTheirKeysUnknown(t *testing
 	})
 }
 
-func TestARetryAfterHoldsEveryLookUpBack(t *testing.T) {
+func TestLatestRequestsHonorRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
@@ -229,7 +229,7 @@ func TestARetryAfterHoldsEveryLookUpBack(t *testing.T) {
 	})
 }
 
-func TestALongRetryAfterEndsTheLookUps(t *testing.T) {
+func TestLatestRequestsStopAfterLongRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, client, m, keys := crowd(t, 600, 100*time.Millisecond)
@@ -257,7 +257,7 @@ func TestALongRetryAfterEndsTheLookUps(t *testing.T) {
 	})
 }
 
-func TestTheRateHoldsForTriesAgain(t *testing.T) {
+func TestWithRateLimitsRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, client, m, keys := crowd(t, 300, 10*time.Millisecond, connect.WithRate(2), connect.WithMaxTries(20))
@@ -270,7 +270,7 @@ func TestTheRateHoldsForTriesAgain(t *testing.T) {
 	})
 }
 
-func BenchmarkLatestRequestsOfTenThousandKeys(b *testing.B) {
+func BenchmarkLatestRequests(b *testing.B) {
 	_, client, m, keys := crowd(b, 10_000, 0)
 	for b.Loop() {
 		found, err := client.LatestRequests(b.Context(), keys)

@@ -25,8 +25,7 @@ const versionHeader = "Connect-Version"
 // resubmitted through Commerce. It is immutable and safe for concurrent use.
 type Client struct {
 	rest *rest.Client
-	// once has neither credentials nor a second try, for probes: there a 502 is
-	// the answer, not a reason to ask again.
+	// once has neither credentials nor retries, for probes: there a 502 is the answer.
 	once        *rest.Client
 	base        string // without a slash at its end
 	pageSize    int
@@ -111,7 +110,7 @@ func WithMaxBody(n int64) Option {
 	return func(c *config) error { return c.rest.SetMaxBody(n) }
 }
 
-// WithConcurrency sets how many look-ups [Client.NewestRequests] makes at once, 1 to 4.
+// WithConcurrency sets how many look-ups [Client.LatestRequests] makes at once, 1 to 4.
 // Default: 3. Connect publishes no rate limit.
 func WithConcurrency(n int) Option {
 	return func(c *config) error {
@@ -131,7 +130,7 @@ func WithRate(perSecond float64) Option {
 	}
 }
 
-// WithChunkSize sets how many keys [Client.NewestRequests] puts into one look-up, 1 to 50.
+// WithChunkSize sets how many keys [Client.LatestRequests] puts into one look-up, 1 to 50.
 // Default: 50, which keeps the URL below 4 KiB.
 func WithChunkSize(n int) Option {
 	return func(c *config) error {
@@ -214,12 +213,12 @@ func object[T any](ctx context.Context, c *Client, op, collection, id string, de
 	return decoded, nil
 }
 
-// unfit is an answer that is good by its status and not by its content.
+// unfit returns an error for a 200 with unusable content.
 func unfit(op, url string, err error) *Error {
 	return &Error{Op: op, Method: http.MethodGet, URL: url, HTTPStatus: http.StatusOK, Err: err}
 }
 
-// url is for errors.
+// url returns the URL for errors.
 func (c *Client) url(path, query string) string {
 	return strings.TrimSuffix(c.base+"/"+path+"?"+query, "?")
 }

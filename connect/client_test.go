@@ -52,7 +52,7 @@ func responding(resp func() *http.Response) *httpmock.MockTransport {
 	return transport
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRejects(t *testing.T) {
 	t.Parallel()
 	good := connect.APIKey(testKey)
 	for name, test := range map[string]struct {
@@ -95,7 +95,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestAKeyIsSentWithItsSchemeHoweverItWasPasted(t *testing.T) {
+func TestAPIKeyForms(t *testing.T) {
 	t.Parallel()
 	for _, pasted := range []string{testKey, "ApiKey " + testKey, "apikey  " + testKey + "\n"} {
 		transport := httpmock.NewMockTransport()
@@ -113,7 +113,7 @@ func TestAKeyIsSentWithItsSchemeHoweverItWasPasted(t *testing.T) {
 	}
 }
 
-func TestTheDefaultBaseURLIsThePublicAPI(t *testing.T) {
+func TestDefaultBaseURL(t *testing.T) {
 	t.Parallel()
 	transport := httpmock.NewMockTransport()
 	transport.RegisterResponder(http.MethodGet, connect.DefaultBaseURL+"/hubs/HB-1",
@@ -124,7 +124,7 @@ func TestTheDefaultBaseURLIsThePublicAPI(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheKeyIsNeverPrinted(t *testing.T) {
+func TestAPIKeyIsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	auth := connect.APIKey(testKey)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
@@ -162,7 +162,7 @@ func TestTheKeyIsNeverPrinted(t *testing.T) {
 	require.NotContains(t, logged.String(), testSecret)
 }
 
-func TestAnIDCannotLeaveItsCollection(t *testing.T) {
+func TestIDsAreEscapedInPaths(t *testing.T) {
 	t.Parallel()
 	transport := httpmock.NewMockTransport()
 	transport.RegisterResponder(http.MethodGet, testBase+"/requests/a%2F..%2Fb%3Fc",
@@ -178,7 +178,7 @@ func TestAnIDCannotLeaveItsCollection(t *testing.T) {
 	require.Equal(t, 1, transport.GetTotalCallCount())
 }
 
-func TestACallEndsWithItsContext(t *testing.T) {
+func TestCallEndsWithContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

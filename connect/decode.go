@@ -12,10 +12,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// looseString is a string that servers also send as a number or null.
+// looseString is a string that may be sent as a number or null.
 type looseString string
 
-// UnmarshalJSON takes a number as it is written: an id is not arithmetic.
+// UnmarshalJSON keeps all digits of a number.
 func (t *looseString) UnmarshalJSON(data []byte) error {
 	switch {
 	case string(data) == "null":
@@ -35,7 +35,7 @@ func (t *looseString) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// instant is a time in one of the forms that Connect and its hubs write
+// instant is a time in one of the formats that Connect and its hubs send
 // (connect/WIRE.md#1): with an offset, with Z, or without a zone, which means UTC.
 type instant time.Time
 
@@ -99,8 +99,7 @@ type wireRequest struct {
 	}
 }
 
-// decodeRequest reads one fulfillment request. Unknown fields are ignored; an id
-// is the least that a request must have.
+// decodeRequest decodes one fulfillment request. It ignores unknown fields and requires an id.
 func decodeRequest(data []byte) (*Request, error) {
 	var w wireRequest
 	if err := json.Unmarshal(data, &w); err != nil {

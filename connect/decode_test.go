@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-func TestARequestIsDecodedFromTheWire(t *testing.T) {
+func TestRequestDecoding(t *testing.T) {
 	t.Parallel()
 	raw := golden(t, "request.json")
 	got, err := connect.DecodeRequest([]byte(raw))
@@ -28,7 +28,7 @@ func TestARequestIsDecodedFromTheWire(t *testing.T) {
 	}, got)
 }
 
-func TestTimesAreReadInEveryFormThatIsInUse(t *testing.T) {
+func TestTimeFormats(t *testing.T) {
 	t.Parallel()
 	want := time.Date(2026, 1, 10, 10, 2, 0, 0, time.UTC)
 	for written, want := range map[string]time.Time{
@@ -53,7 +53,7 @@ func TestTimesAreReadInEveryFormThatIsInUse(t *testing.T) {
 	}
 }
 
-func TestIDsAreReadAsStringsNumbersAndNull(t *testing.T) {
+func TestIDFormats(t *testing.T) {
 	t.Parallel()
 	for written, want := range map[string]string{
 		`"1000042"`: "1000042", `1000042`: "1000042", `12345678901234567890123`: "12345678901234567890123", `null`: "",
@@ -64,7 +64,7 @@ func TestIDsAreReadAsStringsNumbersAndNull(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoRequestIsRefused(t *testing.T) {
+func TestRequestDecodingRejects(t *testing.T) {
 	t.Parallel()
 	for body, says := range map[string]string{
 		`null`:                                   "no id",

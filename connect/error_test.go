@@ -18,7 +18,7 @@ var sentinels = []error{
 	connect.ErrConflict, connect.ErrRateLimited, connect.ErrUnavailable,
 }
 
-func TestAFailedCallMatchesItsSentinelAndNoOther(t *testing.T) {
+func TestErrorMatchesOneSentinel(t *testing.T) {
 	t.Parallel()
 	html := golden(t, "maintenance_502.html")
 	for name, test := range map[string]struct {
@@ -69,7 +69,7 @@ func TestAFailedCallMatchesItsSentinelAndNoOther(t *testing.T) {
 	}
 }
 
-func TestANetworkErrorIsUnavailable(t *testing.T) {
+func TestNetworkErrorIsUnavailable(t *testing.T) {
 	t.Parallel()
 	transport := httpmock.NewMockTransport()
 	cause := errors.New("connection reset by peer")
@@ -79,7 +79,7 @@ func TestANetworkErrorIsUnavailable(t *testing.T) {
 	require.ErrorIs(t, err, cause)
 }
 
-func TestAnErrorCarriesWhatTheServerSaid(t *testing.T) {
+func TestErrorHasServerDetails(t *testing.T) {
 	t.Parallel()
 	resp := answer(409, golden(t, "error_409.json"))
 	resp.Header.Set("Retry-After", "7")
@@ -95,7 +95,7 @@ func TestAnErrorCarriesWhatTheServerSaid(t *testing.T) {
 	require.Equal(t, "connect: read request: HTTP 409 Conflict: REQ_005: Such a request exists. (GET "+testBase+"/requests/PR-1)", err.Error())
 }
 
-func TestABodyThatCannotBeUnderstoodIsShownInPart(t *testing.T) {
+func TestErrorHasStartOfUnknownBody(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response { return page(502, strings.Repeat("<p>down</p>\n", 9999)) }))
 	_, err := client.Request(t.Context(), "PR-1")
@@ -106,7 +106,7 @@ func TestABodyThatCannotBeUnderstoodIsShownInPart(t *testing.T) {
 	require.NotContains(t, err.Error(), "\n")
 }
 
-func TestMessagesThatAreNoListAreKept(t *testing.T) {
+func TestErrorMessagesThatAreNoList(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response {
 		return answer(400, `{"error_code":"VAL_001","errors":{"type":["unknown"]}}`)
@@ -115,7 +115,7 @@ func TestMessagesThatAreNoListAreKept(t *testing.T) {
 	require.ErrorContains(t, err, `VAL_001: {"type":["unknown"]}`)
 }
 
-func TestAnAnswerBeyondTheBoundIsRefused(t *testing.T) {
+func TestWithMaxBody(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response {
 		return answer(200, `{"id":"`+strings.Repeat("x", 4096)+`"}`)

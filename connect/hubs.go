@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
-// Hub is a system that sends requests to Connect: an installation of Commerce.
+// Hub is a system that sends requests to Connect, such as a Commerce installation.
 type Hub struct {
 	ID   string
 	Name string
@@ -18,19 +18,19 @@ type Hub struct {
 	InstanceID string
 	// InstanceType is "OA" for CloudBlue Commerce, "API" for others.
 	InstanceType string
-	// Version is that of Commerce, ExtensionVersion that of its connector.
+	// Version is the version of Commerce, ExtensionVersion that of its connector.
 	Version          string
 	ExtensionVersion string
-	// LastHealthCheck is when Commerce last reported to Connect, which it does
-	// about every 305 s by the connector's code (connect/WIRE.md#0.7): young again after a
-	// maintenance, the way from Commerce to Connect is open. Zero where it never did.
+	// LastHealthCheck is when Commerce last reported to Connect, about every 305 s by the
+	// code of the connector (connect/WIRE.md#0.7). If it is recent, Commerce can reach
+	// Connect. Zero if it never did.
 	LastHealthCheck time.Time
 	// Raw is the hub as the server sent it.
 	Raw json.RawMessage
 }
 
-// Hubs lists the hubs that the key may see; instanceID restricts them to one
-// installation of Commerce, "" does not. An error ends the sequence.
+// Hubs lists the hubs that the key may read: those of one Commerce installation, or all if
+// instanceID is "". An error ends the sequence.
 func (c *Client) Hubs(ctx context.Context, instanceID string) iter.Seq2[*Hub, error] {
 	const op = "list hubs"
 	var terms []rql.Expr
@@ -47,7 +47,7 @@ func (c *Client) Hubs(ctx context.Context, instanceID string) iter.Seq2[*Hub, er
 	})
 }
 
-// Hub reads one hub, "HB-…". An error that matches [ErrNotFound] says that there is none.
+// Hub reads one hub, "HB-…". The error matches [ErrNotFound] if it does not exist.
 func (c *Client) Hub(ctx context.Context, id string) (*Hub, error) {
 	return object(ctx, c, "read hub", "hubs", id, decodeHub)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-func TestHubsAreListedAndDecoded(t *testing.T) {
+func TestHubs(t *testing.T) {
 	t.Parallel()
 	var query string
 	transport := responding(func() *http.Response { return nil })
@@ -37,7 +37,7 @@ func TestHubsAreListedAndDecoded(t *testing.T) {
 	}, got)
 }
 
-func TestAllHubsAreAskedForWithoutACondition(t *testing.T) {
+func TestHubsWithoutCondition(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{}
 	for h, err := range clientOver(t, fake).Hubs(t.Context(), "") {
@@ -46,7 +46,7 @@ func TestAllHubsAreAskedForWithoutACondition(t *testing.T) {
 	require.Equal(t, []string{"limit=100&offset=0"}, fake.queries)
 }
 
-func TestAHubThatIsNotThereIsNotFound(t *testing.T) {
+func TestHubNotFound(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response { return answer(http.StatusNotFound, `{}`) }))
 	_, err := client.Hub(t.Context(), "HB-1")

@@ -21,20 +21,19 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// maxChunk is how many keys one look-up asks for at most: the URL stays below 4 KiB.
+// maxChunk is the maximum number of keys of one look-up: the URL stays below 4 KiB.
 const maxChunk = 50
 
 const lookUpOp = "newest requests"
 
-// leftOut are the parts of a request that a look-up does without: they make it
-// slow (connect/WIRE.md#2.3).
+// leftOut lists the parts of a request that a look-up omits, since they make it slow
+// (connect/WIRE.md#2.3).
 var leftOut = []string{
 	"-activation_key", "-template", "-asset.items", "-asset.params", "-asset.tiers", "-asset.configuration",
 }
 
-// LatestRequest returns the newest request of a key, drafts apart, and whether
-// there is one. Of several assets, the one with the newest request answers; use
-// [Client.LatestRequests] to see them all.
+// LatestRequest returns the latest request of a key, except drafts, and whether there is one.
+// If several assets match it is the latest of all; [Client.LatestRequests] returns each.
 func (c *Client) LatestRequest(ctx context.Context, key RequestKey) (LatestRequest, bool, error) {
 	found, err := c.LatestRequests(ctx, []RequestKey{key})
 	if err != nil || len(found[key]) == 0 {
@@ -43,22 +42,19 @@ func (c *Client) LatestRequest(ctx context.Context, key RequestKey) (LatestReque
 	return found[key][0], true, nil
 }
 
-// LatestRequests returns, for each key, the newest request of every asset that
-// has one, drafts apart, the newest first. A key in the result without elements
-// has no request. A key that is not in the result is unknown, and the error says
-// why: some keys can fail while others are answered. The error matches the
-// sentinels of all its causes; its method KeyError(RequestKey) error returns the cause for one
-// key, nil for a key that was answered or not asked for. To be fast, the requests are asked for without
-// items, parameters, tiers and configuration; [Client.Request] has them.
+// LatestRequests returns, for each key, the latest request of every asset that has one, except
+// drafts, latest first. A key in the result without elements has no request. A key that is
+// not in the result is unknown, and the error says why: some keys can fail while others
+// succeed. The error matches the sentinels of all its causes; its method
+// KeyError(RequestKey) error returns the cause for a key, or nil. Requests come without
+// items, parameters, tiers and configuration; use [Client.Request] for these.
 //
-// Keys of one type are asked for together, up to 50 in one look-up, a few
-// look-ups at once. A look-up reads the whole history of its keys for that type,
-// since only so FailedInRow is right: cost grows with the number of requests
-// that the assets have had. If Connect answers with a request that may belong to any of
-// the keys, because it cannot be read or has no known type, no known status or no asset,
-// the keys are looked up again in halves; those whose look-up still has such a request
-// are unknown. Once three look-ups in a row were refused, as unavailable,
-// forbidden, unauthorized or too fast, the keys that are left are not asked for.
+// Keys of one type are looked up together, see [WithChunkSize] and [WithConcurrency]. A look-up
+// reads all requests of its keys of that type, which FailedInRow needs. If Connect returns a
+// request that may belong to any of the keys, because it is unreadable or has no known type,
+// status or asset, the keys are looked up again in halves; keys whose look-up still has such
+// a request are unknown. After three consecutive look-ups failed as unavailable, forbidden,
+// unauthorized or rate limited, the remaining keys are not looked up.
 func (c *Client) LatestRequests(ctx context.Context, keys []RequestKey) (map[RequestKey][]LatestRequest, error) {
 	found := make(map[RequestKey][]LatestRequest, len(keys))
 	chunks, causes := c.chunks(keys)
@@ -92,11 +88,11 @@ func (c *Client) LatestRequests(ctx context.Context, keys []RequestKey) (map[Req
 	return found, nil
 }
 
-// maxRefusals is how many look-ups may be refused in a row before the rest is
-// left: what is down or forbidden for one is so for all.
+// maxRefusals is how many consecutive look-ups may fail before the rest is skipped: what is
+// down or forbidden for one is so for all.
 const maxRefusals = 3
 
-// refusals counts the look-ups that were refused since the last that was not.
+// refusals counts consecutive failed look-ups.
 type refusals struct{ inRow atomic.Int32 }
 
 func (r *refusals) tooMany() bool { return r.inRow.Load() >= maxRefusals }
@@ -113,7 +109,7 @@ func (r *refusals) count(err error) {
 	}
 }
 
-// chunks sorts the keys into look-ups, and the keys that cannot be asked for out.
+// chunks groups the keys into look-ups and separates invalid keys.
 func (c *Client) chunks(keys []RequestKey) (chunks [][]RequestKey, bad []keyFailure) {
 	keys = slices.Clone(keys)
 	slices.SortFunc(keys, func(a, b RequestKey) int {
@@ -157,7 +153,7 @@ func (k RequestKey) goesWith(other RequestKey) bool {
 	return k.Type == other.Type && (k.Tenant == "") == (other.Tenant == "")
 }
 
-// term asks for the keys, which go with k.
+// term returns the condition for the keys, which have the type and the field of k.
 func (k RequestKey) term(keys []RequestKey) rql.Expr {
 	property := "asset.external_uid"
 	if k.Tenant == "" {
@@ -170,8 +166,8 @@ func (k RequestKey) term(keys []RequestKey) rql.Expr {
 	return anyOf(property, values)
 }
 
-// owns reports whether a request of whatever type is of the key's tenant or subscription.
-// Tenants are UUIDs, in which case does not count.
+// owns reports whether a request of any type belongs to the tenant or subscription of the
+// key. Tenants are UUIDs, compared without case.
 func (k RequestKey) owns(r *Request) bool {
 	if k.Tenant != "" {
 		return strings.EqualFold(strings.TrimSpace(k.Tenant), k.owner(r))
@@ -179,7 +175,7 @@ func (k RequestKey) owns(r *Request) bool {
 	return strings.TrimSpace(k.Subscription) == k.owner(r)
 }
 
-// owner is what a request belongs to, in the terms of the key; "" where it does not say.
+// owner returns the tenant or subscription of a request, as the key needs it; "" if unknown.
 func (k RequestKey) owner(r *Request) string {
 	if k.Tenant != "" {
 		return strings.TrimSpace(r.Asset.ExternalUID)
@@ -187,7 +183,7 @@ func (k RequestKey) owner(r *Request) string {
 	return strings.TrimSpace(r.Asset.ExternalID)
 }
 
-// name is what errors call a key.
+// name returns the key for errors.
 func (k RequestKey) name() string {
 	if k.Tenant != "" {
 		return "tenant " + text.Clip(k.Tenant, 60)
@@ -195,11 +191,10 @@ func (k RequestKey) name() string {
 	return "subscription " + text.Clip(k.Subscription, 60)
 }
 
-// maxAgain is how many look-ups in halves a look-up may cause: enough to find four keys of
-// fifty.
+// maxAgain limits the look-ups in halves: enough to find four keys of fifty.
 const maxAgain = 40
 
-// lookUp answers keys that go together.
+// lookUp looks up the keys of one chunk.
 type lookUp struct {
 	client   *Client
 	again    int // look-ups in halves that are left
@@ -207,8 +202,7 @@ type lookUp struct {
 	failures []keyFailure
 }
 
-// run looks keys up, in halves where that tells more. It returns the error of the first
-// look-up.
+// run looks up keys, in halves if that helps. It returns the error of the first look-up.
 func (l *lookUp) run(ctx context.Context, keys []RequestKey) error {
 	err := callback.Do(func() error { return l.once(ctx, keys) }) // the user's Auth may panic
 	var stray *strayError
@@ -249,11 +243,10 @@ func named(keys []RequestKey, err error) error {
 	return &Error{Op: lookUpOp, Err: fmt.Errorf("%s: %w", text, stray)}
 }
 
-// maxNamed is how many keys an error names.
+// maxNamed limits the keys that an error names.
 const maxNamed = 5
 
-// once looks keys up. It asks for requests in every status: one with a status that this
-// library does not know is a request as well.
+// once looks up keys, for requests in every status, including unknown ones.
 func (l *lookUp) once(ctx context.Context, keys []RequestKey) error {
 	query, err := encode([]rql.Expr{
 		projection("select", leftOut...),
@@ -285,8 +278,7 @@ func (l *lookUp) once(ctx context.Context, keys []RequestKey) error {
 	return nil
 }
 
-// strayError says that the answer to a look-up has a request that may belong to any of
-// its keys.
+// strayError is a request in an answer that may belong to any of the keys.
 type strayError struct{ why string }
 
 func (e *strayError) Error() string { return "Connect returned " + e.why }
@@ -294,7 +286,7 @@ func (e *strayError) Error() string { return "Connect returned " + e.why }
 // Is matches ErrUnclearRequest.
 func (e *strayError) Is(target error) bool { return target == ErrUnclearRequest }
 
-// flawError says why nothing follows from a request of a key.
+// flawError is a request of a key that cannot be used.
 type flawError struct{ text string }
 
 func (e *flawError) Error() string { return e.text }
@@ -342,9 +334,8 @@ func lookUpList(query string, size int) list[lookedUp] {
 	}
 }
 
-// stray says why a row may belong to any of the keys of a look-up, or "" if it says what it
-// belongs to. Connect ignores conditions that it does not know, so a row that belongs to
-// something else is no surprise.
+// stray returns why a row may belong to any of the keys, or "" if its owner is known. Rows of
+// others are expected: Connect ignores conditions that it does not know.
 func (l lookedUp) stray(key RequestKey) string {
 	r := l.request
 	switch {
@@ -358,7 +349,7 @@ func (l lookedUp) stray(key RequestKey) string {
 	}
 }
 
-// flaw says why nothing follows from a request of a key, or "".
+// flaw returns why a request of a key cannot be used, or "".
 func (l lookedUp) flaw(key RequestKey) string {
 	r := l.request
 	switch {
@@ -383,7 +374,7 @@ func projection(op string, fields ...string) rql.Expr {
 	return rql.Call(op, args...)
 }
 
-// file puts a request to the history of its key and asset, or says why it cannot.
+// file adds a request to the history of its key and asset, or records why it cannot.
 func file(histories map[RequestKey]map[string][]*Request, bad map[RequestKey]error, keys []RequestKey, l lookedUp) {
 	r := l.request
 	if r.Type != keys[0].Type && r.Type.known() || r.Status == StatusDraft && l.err == nil {
@@ -404,7 +395,7 @@ func file(histories map[RequestKey]map[string][]*Request, bad map[RequestKey]err
 	}
 }
 
-// newestOf reduces the histories of the assets of a key, newest first.
+// newestOf returns the latest request of each history, latest first.
 func newestOf(assets map[string][]*Request) []LatestRequest {
 	found := make([]LatestRequest, 0, len(assets))
 	for _, history := range assets {
@@ -419,7 +410,7 @@ func newestOf(assets map[string][]*Request) []LatestRequest {
 	return found
 }
 
-// newerFirst breaks a tie by the id, whose last group is a running number
+// newerFirst compares by creation, then by id, whose last group is a running number
 // (inferred, connect/WIRE.md#1).
 func newerFirst(a, b *Request) int {
 	return -cmp.Or(
@@ -434,7 +425,7 @@ type keyFailure struct {
 	err  error
 }
 
-// lookUpError says on one line why keys are unknown.
+// lookUpError is the error of LatestRequests, on one line.
 type lookUpError struct {
 	causes  []keyFailure
 	unasked int // keys that were left
@@ -457,7 +448,7 @@ func (e *lookUpError) Error() string {
 	return text.OneLine(line)
 }
 
-// KeyError returns why a key is unknown, or nil if it was answered or not asked for.
+// KeyError returns why a key is unknown, or nil if it is known or was not requested.
 func (e *lookUpError) KeyError(key RequestKey) error {
 	for _, cause := range e.causes {
 		if slices.Contains(cause.keys, key) {

@@ -36,7 +36,7 @@ func told(found []connect.LatestRequest) []string {
 	return out
 }
 
-func TestTheLatestRequestOfAHistoryIsFound(t *testing.T) {
+func TestLatestRequestsOfHistory(t *testing.T) {
 	t.Parallel()
 	day := func(n int) time.Time { return epoch.AddDate(0, 0, n) }
 	row := func(id, status string, created time.Time, asset string) fakeRow {
@@ -88,7 +88,7 @@ func TestTheLatestRequestOfAHistoryIsFound(t *testing.T) {
 	}
 }
 
-func TestATenantMatchesAnAssetWithoutSubscription(t *testing.T) {
+func TestLatestRequestsByTenantWithoutSubscription(t *testing.T) {
 	t.Parallel()
 	rows := purchases(1)
 	rows[0].subID = "" // external_id: null
@@ -101,7 +101,7 @@ func TestATenantMatchesAnAssetWithoutSubscription(t *testing.T) {
 	require.Empty(t, found[connect.RequestKey{Subscription: "1000", Type: connect.TypePurchase}])
 }
 
-func TestRowsThatWereNotAskedForAreLeftOut(t *testing.T) {
+func TestLatestRequestsIgnoreOtherRows(t *testing.T) {
 	t.Parallel()
 	body := golden(t, "requests.json") // a purchase and two changes
 	client := clientOver(t, responding(func() *http.Response { return whole(body, 3) }))
@@ -114,7 +114,7 @@ func TestRowsThatWereNotAskedForAreLeftOut(t *testing.T) {
 	require.Empty(t, found[other])
 }
 
-func TestTheLookUpAsksAsTheConnectorDoes(t *testing.T) {
+func TestLatestRequestsQuery(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{}
 	_, err := clientOver(t, fake).LatestRequests(t.Context(), []connect.RequestKey{
@@ -131,7 +131,7 @@ func TestTheLookUpAsksAsTheConnectorDoes(t *testing.T) {
 	}, fake.queries)
 }
 
-func TestTheLargestLookUpFitsInFourKiB(t *testing.T) {
+func TestLatestRequestsURLSize(t *testing.T) {
 	t.Parallel()
 	keys := make([]connect.RequestKey, 50)
 	for i := range keys {
@@ -144,7 +144,7 @@ func TestTheLargestLookUpFitsInFourKiB(t *testing.T) {
 	require.Less(t, len(testBase+"/requests?"+fake.queries[0]), 4096)
 }
 
-func TestKeysOfALookUpThatFailsAreUnknownAndTheOthersAnswered(t *testing.T) {
+func TestLatestRequestsPartialFailure(t *testing.T) {
 	t.Parallel()
 	var keys []connect.RequestKey
 	for i := range 10 {
@@ -190,7 +190,7 @@ func TestKeysOfALookUpThatFailsAreUnknownAndTheOthersAnswered(t *testing.T) {
 	}
 }
 
-func TestAKeyThatNamesNothingIsUnknownAndSpoilsNoOther(t *testing.T) {
+func TestLatestRequestsWithInvalidKey(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		key  connect.RequestKey
@@ -214,7 +214,7 @@ func TestAKeyThatNamesNothingIsUnknownAndSpoilsNoOther(t *testing.T) {
 	}
 }
 
-func TestNoKeysAreNoCalls(t *testing.T) {
+func TestLatestRequestsWithoutKeys(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{}
 	found, err := clientOver(t, fake).LatestRequests(t.Context(), nil)
@@ -223,7 +223,7 @@ func TestNoKeysAreNoCalls(t *testing.T) {
 	require.Empty(t, fake.queries)
 }
 
-func TestNoMoreLookUpsRunAtOnceThanAllowed(t *testing.T) {
+func TestLatestRequestsConcurrency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32
@@ -249,7 +249,7 @@ func TestNoMoreLookUpsRunAtOnceThanAllowed(t *testing.T) {
 	})
 }
 
-func TestALookUpIsTriedAgainWhileConnectIsUnavailable(t *testing.T) {
+func TestLatestRequestsRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -304,7 +304,7 @@ func oracle(rows []fakeRow, key connect.RequestKey) []string {
 	return out
 }
 
-func TestLatestRequestsAgreesWithANaiveReading(t *testing.T) {
+func TestLatestRequestsMatchNaiveReading(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		var rows []fakeRow

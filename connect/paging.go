@@ -15,7 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 )
 
-// list says what to walk. row identifies and sorts rows.
+// list describes a list of rows. row identifies and orders a row.
 type list[T any] struct {
 	op     string
 	path   string
@@ -25,10 +25,9 @@ type list[T any] struct {
 	row    func(T) paging.Row
 }
 
-// walk yields the rows of a list, each once, page after page. An error ends it:
-// better no list than one that looks complete. The rows in the body are what
-// counts, for the server cuts a limit it finds too large without a word
-// (connect/WIRE.md#4).
+// walk iterates over the rows of a list, each once, page by page. An error ends it, so that
+// an incomplete list never looks complete. It counts the rows of the body, since the server
+// silently reduces a limit that is too large (connect/WIRE.md#4).
 func walk[T any](ctx context.Context, c *Client, l list[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -82,8 +81,8 @@ func fetch[T any](ctx context.Context, c *Client, l list[T], size, offset int) (
 	return p, nil
 }
 
-// rows reads a list. Null, or no content, is not an empty list: from that, orders
-// would be taken for such as never reached Connect.
+// rows reads a list. null or no content is an error, not an empty list: orders would seem
+// never to have reached Connect.
 func (c *Client) rows(ctx context.Context, op, path, rawQuery string) ([]json.RawMessage, http.Header, error) {
 	var rows []json.RawMessage
 	header, err := c.get(ctx, op, path, rawQuery, &rows)
@@ -105,7 +104,7 @@ type slice struct {
 	Offset int `url:"offset"`
 }
 
-// withSlice appends the slice to RQL that is ready for the wire.
+// withSlice appends the slice to encoded RQL.
 func withSlice(terms string, limit, offset int) (string, error) {
 	values, err := query.Values(slice{Limit: limit, Offset: offset})
 	if err != nil {
@@ -114,7 +113,7 @@ func withSlice(terms string, limit, offset int) (string, error) {
 	return strings.TrimPrefix(terms+"&"+values.Encode(), "&"), nil
 }
 
-// count asks how many rows a list has, without any.
+// count returns the number of rows of a list without reading them.
 func (c *Client) count(ctx context.Context, op, path, terms string) (int, error) {
 	rawQuery, err := withSlice(terms, 0, 0)
 	if err != nil {
@@ -140,8 +139,8 @@ func total(h http.Header) int {
 	return n
 }
 
-// parseContentRange reads the total of "items 0-99/250". The first and the last
-// are not to be trusted: an empty list says 0-0.
+// parseContentRange reads the total of "items 0-99/250". The range is not reliable: an empty
+// list has 0-0.
 func parseContentRange(s string) (total int, ok bool) {
 	unit, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
 	span, of, found := strings.Cut(rest, "/")

@@ -32,7 +32,7 @@ func idsOf(rows []fakeRow) []string {
 	return all
 }
 
-func TestEveryRowIsYieldedOnceWhateverTheServerMakesOfPages(t *testing.T) {
+func TestPagingYieldsEachRowOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		rows := purchases(rapid.IntRange(0, 40).Draw(rt, "rows"))
@@ -45,7 +45,7 @@ func TestEveryRowIsYieldedOnceWhateverTheServerMakesOfPages(t *testing.T) {
 	})
 }
 
-func TestRequestsAskForOnePageMoreThanThereAre(t *testing.T) {
+func TestPagingChecksTheEnd(t *testing.T) {
 	t.Parallel()
 	for rows, calls := range map[int]int{0: 1, 1: 2, 9: 2, 10: 2, 11: 3, 18: 3, 19: 4, 26: 4} {
 		fake := &fakeConnect{rows: purchases(rows)}
@@ -55,7 +55,7 @@ func TestRequestsAskForOnePageMoreThanThereAre(t *testing.T) {
 	}
 }
 
-func TestRowsThatLeaveTheListDuringTheWalkHideNoOthers(t *testing.T) {
+func TestPagingWhileRowsLeave(t *testing.T) {
 	t.Parallel()
 	rows := purchases(30)
 	fake := &fakeConnect{rows: rows, before: func(call int, f *fakeConnect) {
@@ -68,7 +68,7 @@ func TestRowsThatLeaveTheListDuringTheWalkHideNoOthers(t *testing.T) {
 	require.ElementsMatch(t, idsOf(rows), got)
 }
 
-func TestARowThatLeavesWhileAnotherAppearsHidesNone(t *testing.T) {
+func TestPagingWhileRowsLeaveAndAppear(t *testing.T) {
 	t.Parallel()
 	rows := purchases(31)
 	fake := &fakeConnect{rows: rows[:30], before: func(call int, f *fakeConnect) {
@@ -81,7 +81,7 @@ func TestARowThatLeavesWhileAnotherAppearsHidesNone(t *testing.T) {
 	require.ElementsMatch(t, idsOf(rows), got)
 }
 
-func TestTheSamePageForEveryOffsetIsNoCompleteList(t *testing.T) {
+func TestPagingRejectsRepeatedPage(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response {
 		resp := answer(http.StatusOK, `[{"id":"PR-1"},{"id":"PR-2"}]`)
@@ -93,7 +93,7 @@ func TestTheSamePageForEveryOffsetIsNoCompleteList(t *testing.T) {
 	require.Equal(t, []string{"PR-1", "PR-2"}, got)
 }
 
-func TestRowsThatAppearDuringTheWalkAreNotYieldedTwice(t *testing.T) {
+func TestPagingWhileRowsAppear(t *testing.T) {
 	t.Parallel()
 	rows := purchases(25)
 	fake := &fakeConnect{rows: rows[:20], before: func(call int, f *fakeConnect) {
@@ -107,7 +107,7 @@ func TestRowsThatAppearDuringTheWalkAreNotYieldedTwice(t *testing.T) {
 	require.ElementsMatch(t, idsOf(rows[:20]), got)
 }
 
-func TestAListThatCannotBeReadToItsEndIsAnErrorNotAShortList(t *testing.T) {
+func TestPagingIncompleteListIsAnError(t *testing.T) {
 	t.Parallel()
 	row := `{"id":"PR-1","type":"purchase","created":"2026-01-10T10:02:00Z"}`
 	for name, test := range map[string]struct {
@@ -137,7 +137,7 @@ func TestAListThatCannotBeReadToItsEndIsAnErrorNotAShortList(t *testing.T) {
 	}
 }
 
-func TestAnErrorOnALaterPageEndsTheSequenceAfterTheRowsBeforeIt(t *testing.T) {
+func TestPagingErrorOnLaterPage(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{rows: purchases(25), refuse: func(query string) *http.Response {
 		if strings.Contains(query, "offset=8") {
@@ -150,7 +150,7 @@ func TestAnErrorOnALaterPageEndsTheSequenceAfterTheRowsBeforeIt(t *testing.T) {
 	require.Len(t, got, 10)
 }
 
-func TestABreakStopsTheWalk(t *testing.T) {
+func TestPagingStopsOnBreak(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{rows: purchases(25)}
 	for _, err := range clientOver(t, fake, connect.WithPageSize(10)).Requests(t.Context(), connect.RequestQuery{}) {

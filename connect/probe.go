@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Availability is what one answer, or its absence, tells about Connect.
+// Availability is the result of one [Probe] of Connect.
 type Availability string
 
 // The values. That 502 means a maintenance and that Connect-Version shows an answer of Connect is
@@ -21,28 +21,28 @@ const (
 	Up Availability = "up"
 	// MaintenanceSuspected: 502, which CloudBlue's own tools take for a maintenance.
 	MaintenanceSuspected Availability = "maintenance suspected"
-	// Unavailable: something before Connect answered in its place.
+	// Unavailable: something in front of Connect answered in its place.
 	Unavailable Availability = "unavailable"
-	// Degraded: Connect itself answered, with an error of its own.
+	// Degraded: Connect itself answered with a server error.
 	Degraded Availability = "degraded"
-	// Unreachable: no answer. The cause may as well be the network on this side.
+	// Unreachable: no answer. The cause may be the local network.
 	Unreachable Availability = "unreachable"
 )
 
-// Probe is one look at Connect from outside.
+// Probe is the result of one call to Connect without credentials.
 type Probe struct {
 	Class Availability
-	// Version is the Connect-Version of the answer: another one after a
-	// maintenance proves a release. Empty when Connect itself did not answer.
+	// Version is the Connect-Version of the answer; another one after a maintenance
+	// means a release (inferred). Empty if Connect itself did not answer.
 	Version string
-	// Status is the HTTP status; 0 when there was no answer.
+	// Status is the HTTP status; 0 if there was no answer.
 	Status int
-	// At is when the look began, in UTC. Elapsed is how long it took.
+	// At is when the probe started, in UTC. Elapsed is how long it took.
 	At      time.Time
 	Elapsed time.Duration
-	// ServerTime is the Date of the answer, whoever gave it; zero when not told.
+	// ServerTime is the Date of the answer, whoever sent it; zero if there is none.
 	ServerTime time.Time
-	// Err says what went wrong, for people; nil when Connect is up.
+	// Err is what went wrong; nil if Connect is up.
 	Err error
 
 	// Begun is when the probe started, with a reading of the monotonic clock: [time.Time.Sub]
@@ -59,14 +59,13 @@ func (p Probe) ClockAhead() time.Duration {
 	return p.At.Add(p.Elapsed).Sub(p.ServerTime)
 }
 
-// Probe looks at Connect without credentials: HEAD on the base URL, and GET
-// where that was answered without telling by whom. It does not try again. Every
-// failure is in the result; the error is not nil only when ctx was cancelled, so
-// that nothing was learnt. A deadline of ctx that passes makes Connect Unreachable.
+// Probe checks whether Connect is up, without credentials and retries: HEAD on the base URL,
+// then GET if the answer does not show who sent it. Failures are in the result; the error is
+// non-nil only if ctx was cancelled. If the deadline of ctx passes, Connect is Unreachable.
 //
-// That the base URL answers unauthenticated calls with Connect-Version is read
-// from the code of CloudBlue's own programs (connect/WIRE.md#0.3). Where it does not, an error body
-// of Connect's form counts as a sign of Connect, too (inferred).
+// That the base URL answers unauthenticated calls with Connect-Version is from the code of
+// CloudBlue's own programs (connect/WIRE.md#0.3). Without it, an error body in the format of
+// Connect also shows that Connect answered (inferred).
 func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	begin := time.Now()
 	seen := c.look(ctx, http.MethodHead)
@@ -96,7 +95,7 @@ type sight struct {
 	err     error
 }
 
-// vague reports whether a HEAD, which has no body, leaves open who answered.
+// vague reports whether a HEAD, which has no body, does not show who answered.
 func (s sight) vague() bool {
 	return s.status != 0 && s.version == "" && s.class() == Unavailable &&
 		s.status != http.StatusServiceUnavailable && s.status != http.StatusGatewayTimeout
@@ -118,7 +117,7 @@ func (s sight) class() Availability {
 	}
 }
 
-// errorCode is the form of the codes of Connect (connect/WIRE.md#5).
+// errorCode matches the error codes of Connect (connect/WIRE.md#5).
 var errorCode = regexp.MustCompile(`^[A-Z]{2,4}_\d{3}$`)
 
 func (c *Client) look(ctx context.Context, method string) sight {
@@ -136,12 +135,12 @@ func (c *Client) look(ctx context.Context, method string) sight {
 	s := sight{status: resp.Status, version: resp.Header.Get(versionHeader), date: date(resp.Header)}
 	if s.version == "" {
 		s.err = &Error{Op: op, Method: method, URL: c.base, HTTPStatus: s.status,
-			Err: errors.New("the answer bears no Connect-Version: something else than Connect answered")}
+			Err: errors.New("the answer has no Connect-Version: something other than Connect answered")}
 	}
 	return s
 }
 
-// date is the Date of an answer, zero when it has none that can be read.
+// date returns the Date of an answer, or zero.
 func date(h http.Header) time.Time {
 	t, err := http.ParseTime(h.Get("Date"))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-func TestAProbeTellsWhoAnswered(t *testing.T) {
+func TestProbeClass(t *testing.T) {
 	t.Parallel()
 	unauthorized := golden(t, "error_401.json")
 	html := golden(t, "maintenance_502.html")
@@ -75,7 +75,7 @@ func TestAProbeTellsWhoAnswered(t *testing.T) {
 	}
 }
 
-func TestAProbeWithoutAnAnswerIsUnreachable(t *testing.T) {
+func TestProbeUnreachable(t *testing.T) {
 	t.Parallel()
 	transport := httpmock.NewMockTransport()
 	transport.RegisterNoResponder(httpmock.NewErrorResponder(io.ErrUnexpectedEOF))
@@ -88,7 +88,7 @@ func TestAProbeWithoutAnAnswerIsUnreachable(t *testing.T) {
 	require.Equal(t, 1, transport.GetTotalCallCount())
 }
 
-func TestAProbeTellsWhenAndHowLong(t *testing.T) {
+func TestProbeTimes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hang := testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -116,7 +116,7 @@ func TestAProbeTellsWhenAndHowLong(t *testing.T) {
 	})
 }
 
-func TestAnErrorOfTheCredentialsSaysNothingAboutConnect(t *testing.T) {
+func TestCredentialsErrorIsNotUnavailable(t *testing.T) {
 	t.Parallel()
 	transport := httpmock.NewMockTransport()
 	transport.RegisterNoResponder(httpmock.NewStringResponder(200, "{}"))
@@ -128,7 +128,7 @@ func TestAnErrorOfTheCredentialsSaysNothingAboutConnect(t *testing.T) {
 	require.Zero(t, transport.GetTotalCallCount())
 }
 
-func TestABrokenHeaderSaysNothingAboutConnect(t *testing.T) {
+func TestInvalidHeaderIsNotUnavailable(t *testing.T) {
 	t.Parallel()
 	transport := httpmock.NewMockTransport()
 	transport.RegisterNoResponder(httpmock.NewStringResponder(200, "{}"))

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// RequestType is what a fulfillment request asks of the vendor. An open type:
-// the vendor's schema contradicts itself, so any value is accepted.
+// RequestType is the type of a fulfillment request. Other values than the constants are
+// accepted, since the documentation is inconsistent.
 type RequestType string
 
 // The documented request types (connect/WIRE.md#2.2).
@@ -21,7 +21,7 @@ const (
 	TypeTransfer RequestType = "transfer"
 )
 
-// known reports whether the type is one of the constants here.
+// known reports whether the type is one of the constants.
 func (t RequestType) known() bool {
 	switch t {
 	case TypePurchase, TypeChange, TypeCancel, TypeSuspend, TypeResume, TypeAdjust, TypeRenew, TypeTransfer:
@@ -31,7 +31,8 @@ func (t RequestType) known() bool {
 	}
 }
 
-// RequestStatus is where a fulfillment request stands. An open type.
+// RequestStatus is the status of a fulfillment request. Other values than the constants are
+// accepted.
 type RequestStatus string
 
 // The documented request statuses (connect/WIRE.md#2.2). Approved, failed and revoked are final.
@@ -52,12 +53,12 @@ func (s RequestStatus) Final() bool {
 	return s == StatusApproved || s == StatusFailed || s == StatusRevoked
 }
 
-// known reports whether the status is one of the constants here.
+// known reports whether the status is one of the constants.
 func (s RequestStatus) known() bool { return s.Final() || s.ActsNext() != "" }
 
-// ActsNext says who must act for a request in this status to go on: "the
-// vendor", "the customer", "a tier account", "the clock", "the creator"; ""
-// when nobody must. Documented, but for revoking, which is inferred (connect/WIRE.md#2.2).
+// ActsNext returns who must act next on a request in this status: "the vendor", "the
+// customer", "a tier account", "the clock" or "the creator"; "" if nobody. Documented,
+// except for revoking, which is inferred (connect/WIRE.md#2.2).
 func (s RequestStatus) ActsNext() string {
 	switch s {
 	case StatusPending, StatusRevoking:
@@ -75,12 +76,12 @@ func (s RequestStatus) ActsNext() string {
 	}
 }
 
-// Request is a fulfillment request: what Commerce asked of a vendor.
+// Request is a fulfillment request that Commerce sent to a vendor through Connect.
 type Request struct {
 	ID      string
 	Type    RequestType
 	Status  RequestStatus
-	Reason  string // why it failed, in the vendor's words
+	Reason  string // why it failed, as the vendor wrote it
 	Note    string
 	Created time.Time
 	Updated time.Time
@@ -89,8 +90,8 @@ type Request struct {
 	Raw json.RawMessage
 }
 
-// Asset is the subscription on the side of Connect. What Commerce knows it by is
-// in ExternalID and ExternalUID, by the connector's code (connect/WIRE.md#8).
+// Asset is a subscription in Connect. ExternalID and ExternalUID identify it in Commerce, by
+// the code of the connector (connect/WIRE.md#8).
 type Asset struct {
 	ID          string
 	Status      string
@@ -101,20 +102,19 @@ type Asset struct {
 	HubID       string
 }
 
-// RequestKey names the requests of one type of one subscription. Tenant, the
-// asset's external_uid, is the better key; Subscription, its external_id, serves
-// where the tenant is not known. Both are from the connector's code (connect/WIRE.md#8). Exactly
-// one of them is set.
+// RequestKey selects the requests of one type for one subscription: by Tenant, the external_uid
+// of the asset, or if that is unknown by Subscription, its external_id (both by the code of
+// the connector, connect/WIRE.md#8). Exactly one of them is set.
 type RequestKey struct {
 	Tenant       string
 	Subscription string
 	Type         RequestType
 }
 
-// LatestRequest is the newest request of one asset and type.
+// LatestRequest is the latest request of one asset and type.
 type LatestRequest struct {
 	Request Request
-	// FailedInRow counts the requests of this asset and type that failed in a
-	// row, newest first; 0 when the newest has not failed.
+	// FailedInRow is the number of consecutive failed requests of this asset and type,
+	// up to the latest; 0 if the latest has not failed.
 	FailedInRow int
 }

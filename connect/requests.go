@@ -15,9 +15,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// RequestQuery asks for fulfillment requests. Of the values of one field any
-// will do, all fields that are set must hold, and the zero value asks for every
-// request that the key may see, oldest first.
+// RequestQuery selects fulfillment requests: those that match one value of each field that is
+// set. The zero value selects all that the key may read. The order is oldest first.
 type RequestQuery struct {
 	Types    []RequestType
 	Statuses []RequestStatus
@@ -26,33 +25,33 @@ type RequestQuery struct {
 	Subscriptions []string
 	Products      []string // "PRD-…"
 	Hubs          []string // "HB-…"
-	// CreatedFrom and CreatedTo bound the time of creation, half-open:
-	// from ≤ t < to. A zero bound is none.
+	// CreatedFrom and CreatedTo limit the time of creation: from ≤ t < to. Zero is no
+	// limit.
 	CreatedFrom time.Time
 	CreatedTo   time.Time
 	NewestFirst bool
-	// Limit is the most requests to yield; 0 means all. CountRequests ignores it.
+	// Limit is the maximum number of requests; 0 is all. CountRequests ignores it.
 	Limit int
-	// RQL is one more condition, in RQL as people write it, not percent-encoded:
-	// "ilike(asset.tiers.customer.name,*acme*)". Order, selection and paging are
-	// not conditions and are refused here.
+	// RQL is an additional condition, not percent-encoded:
+	// "ilike(asset.tiers.customer.name,*acme*)". Ordering, selection and paging are
+	// rejected.
 	RQL string
 }
 
-// maxQuery keeps request lines below the 8 KiB at which servers begin to refuse them.
+// maxQuery keeps request lines below 8 KiB, above which servers reject them.
 const maxQuery = 7500
 
 var errTooLong = errors.New("servers refuse more than about 8 KiB: ask for fewer values at once")
 
 // Requests lists fulfillment requests, each once. An error ends the sequence.
 //
-// What the typed fields say is asked of the server and, the product and the hub
-// apart, checked again here. Requests that do not match are left out; at the end of the
-// list the client's logger gets a warning with their number and the first few of them. If
-// there are only such requests, that is an error: Connect ignores conditions that it does
-// not know. Requests that appear or leave the list while it is
-// walked may be missing from it; those that are in it all the time are not, even if many
-// were created at the same time. The total of an answer is only a hint: one request more
+// The server filters by all fields; the client checks them again, except product and hub,
+// and leaves out requests that do not match. At the end it logs a warning with their number
+// and the first few. If no request matches, that is an error: Connect ignores conditions
+// that it does not know (connect/WIRE.md#3).
+//
+// Requests that enter or leave the list meanwhile may be missing, others are not, even if
+// many were created at the same time. The total of an answer is not trusted: one more call
 // checks the end. A list that cannot be completed ends with an error.
 func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Request, error] {
 	const op = "list requests"
@@ -89,13 +88,13 @@ func (c *Client) Requests(ctx context.Context, q RequestQuery) iter.Seq2[*Reques
 	}
 }
 
-// Request reads one fulfillment request, "PR-…". An error that matches
-// [ErrNotFound] says that there is none.
+// Request reads one fulfillment request, "PR-…". The error matches [ErrNotFound] if it does
+// not exist.
 func (c *Client) Request(ctx context.Context, id string) (*Request, error) {
 	return object(ctx, c, "read request", "requests", id, decodeRequest)
 }
 
-// CountRequests returns how many requests the server finds for a query.
+// CountRequests returns the number of requests that the server finds for a query.
 func (c *Client) CountRequests(ctx context.Context, q RequestQuery) (int, error) {
 	const op = "count requests"
 	terms, err := q.terms()
@@ -168,8 +167,8 @@ func (q *RequestQuery) terms() ([]rql.Expr, error) {
 	return append(terms, more...), err
 }
 
-// checkValue refuses what RQL would take for the absence of a value, so that
-// other requests would be asked for, or counted, than were meant.
+// checkValue rejects values that RQL reads as the absence of a value, which would select
+// other requests.
 func checkValue(v string) error {
 	switch v {
 	case "":
@@ -181,7 +180,7 @@ func checkValue(v string) error {
 	}
 }
 
-// condition reads the RQL of the user.
+// condition parses the RQL of the user.
 func (q *RequestQuery) condition() ([]rql.Expr, error) {
 	if q.RQL == "" {
 		return nil, nil
@@ -198,8 +197,8 @@ func (q *RequestQuery) condition() ([]rql.Expr, error) {
 	return terms, nil
 }
 
-// control returns the word by which a term steers the list instead of
-// filtering it, at whatever depth, or "".
+// control returns the operator, at any depth, that controls the list instead of filtering it,
+// or "".
 func control(term *rql.Expr) string {
 	words := []string{"ordering", "select", "limit", "offset"}
 	if slices.Contains(words, term.Op) {
@@ -218,7 +217,7 @@ func control(term *rql.Expr) string {
 	return ""
 }
 
-// asked are the bounds of the time of creation, in whole seconds outwards; zero is none.
+// asked returns the limits of the time of creation, rounded outwards to seconds.
 func (q *RequestQuery) asked() (from, to time.Time) {
 	if from = q.CreatedFrom; !from.IsZero() {
 		from = from.Truncate(time.Second)
@@ -229,8 +228,8 @@ func (q *RequestQuery) asked() (from, to time.Time) {
 	return from, to
 }
 
-// matches checks again what the server was asked for, and reports a request that it should
-// have left out. A product or a hub that the server left out of a row is no reason to drop it.
+// matches checks the filters again and records requests that the server should have left out.
+// A row without a product or a hub is kept.
 func (q *RequestQuery) matches(r *Request, odd *mismatch.Rows) bool {
 	if why := q.mismatch(r); why != "" {
 		odd.Add(r.ID, why)
@@ -241,7 +240,7 @@ func (q *RequestQuery) matches(r *Request, odd *mismatch.Rows) bool {
 		(q.CreatedTo.IsZero() || r.Created.Before(q.CreatedTo))
 }
 
-// mismatch says why the server should have left a request out, or "".
+// mismatch returns why the server should have left a request out, or "".
 func (q *RequestQuery) mismatch(r *Request) string {
 	from, to := q.asked()
 	switch {
@@ -289,7 +288,7 @@ func plain[S ~string](values []S) []string {
 	return out
 }
 
-// encode makes RQL ready for the wire.
+// encode percent-encodes RQL.
 func encode(terms []rql.Expr) (string, error) {
 	if len(terms) == 0 {
 		return "", nil

@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-func TestAQueryBecomesRQLOnTheWire(t *testing.T) {
+func TestRequestQueryRQL(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 1, 10, 3, 0, 0, 500, time.FixedZone("", 3600))
 	for name, test := range map[string]struct {
@@ -64,7 +64,7 @@ func TestAQueryBecomesRQLOnTheWire(t *testing.T) {
 	}
 }
 
-func TestAQueryThatCannotBeMeantIsRefusedBeforeAnyCall(t *testing.T) {
+func TestRequestQueryRejects(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		query connect.RequestQuery
@@ -96,7 +96,7 @@ func TestAQueryThatCannotBeMeantIsRefusedBeforeAnyCall(t *testing.T) {
 	}
 }
 
-func TestRequestsOfAPageAreDecoded(t *testing.T) {
+func TestRequests(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response {
 		return whole(golden(t, "requests.json"), 3)
@@ -116,7 +116,7 @@ func TestRequestsOfAPageAreDecoded(t *testing.T) {
 	require.Contains(t, string(got[1].Raw), "future_field")
 }
 
-func TestWhatTheServerShouldHaveFilteredIsFilteredHere(t *testing.T) {
+func TestRequestsFilterAgain(t *testing.T) {
 	t.Parallel()
 	body := golden(t, "requests.json")
 	client := clientOver(t, responding(func() *http.Response { return whole(body, 3) }))
@@ -195,7 +195,7 @@ func TestRequests_takes_the_rest_of_a_second_as_asked_for(t *testing.T) {
 	require.Empty(t, log.String())
 }
 
-func TestALimitIsReachedOverPages(t *testing.T) {
+func TestRequestsLimit(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{rows: purchases(50)}
 	got, err := listed(t, clientOver(t, fake, connect.WithPageSize(10)), connect.RequestQuery{Limit: 25})
@@ -203,7 +203,7 @@ func TestALimitIsReachedOverPages(t *testing.T) {
 	require.Equal(t, idsOf(fake.rows[:25]), got)
 }
 
-func TestOneRequestIsRead(t *testing.T) {
+func TestRequest(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, responding(func() *http.Response { return answer(http.StatusOK, golden(t, "request.json")) }))
 	r, err := client.Request(t.Context(), "PR-9301-9893-8624-001")
@@ -212,7 +212,7 @@ func TestOneRequestIsRead(t *testing.T) {
 	require.Equal(t, "the vendor", r.Status.ActsNext())
 }
 
-func TestCountAsksForNoRows(t *testing.T) {
+func TestCountRequests(t *testing.T) {
 	t.Parallel()
 	fake := &fakeConnect{rows: purchases(12)}
 	fake.rows[3].status = "failed"
@@ -226,7 +226,7 @@ func TestCountAsksForNoRows(t *testing.T) {
 	require.Equal(t, []string{"limit=0&offset=0", "eq(status,failed)&limit=0&offset=0"}, fake.queries)
 }
 
-func TestACountWithoutATotalIsAnError(t *testing.T) {
+func TestCountRequestsWithoutTotal(t *testing.T) {
 	t.Parallel()
 	client := clientOver(t, &fakeConnect{rows: purchases(3), noRange: true})
 	_, err := client.CountRequests(t.Context(), connect.RequestQuery{})

@@ -31,7 +31,7 @@ func system(t testing.TB, n int) (*connecttest.System, *connect.Client) {
 	return sys, client
 }
 
-func TestTheClientReadsASystemThatWorks(t *testing.T) {
+func TestClientWithTestSystem(t *testing.T) {
 	t.Parallel()
 	sys, client := system(t, 20)
 	require.NoError(t, client.CheckAccess(t.Context()))
@@ -77,7 +77,7 @@ func TestTheClientReadsASystemThatWorks(t *testing.T) {
 	require.Empty(t, sys.Ledger(), "reading changes nothing")
 }
 
-func TestTheClientSeesAMaintenanceBeginAndEnd(t *testing.T) {
+func TestClientDuringMaintenance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, client := system(t, 3)
@@ -102,7 +102,7 @@ func TestTheClientSeesAMaintenanceBeginAndEnd(t *testing.T) {
 	})
 }
 
-func TestAMissingPermissionIsToldFromAMissingRequest(t *testing.T) {
+func TestMissingPermissionIsForbidden(t *testing.T) {
 	t.Parallel()
 	sys, client := system(t, 1)
 	sys.Forbid("/requests")
@@ -112,7 +112,7 @@ func TestAMissingPermissionIsToldFromAMissingRequest(t *testing.T) {
 	require.Empty(t, found)
 }
 
-func TestAnAnswerThatIsSpoiltOnceIsAskedForAgain(t *testing.T) {
+func TestClientRetriesBrokenAnswer(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []connecttest.Fault{
 		{Kind: connecttest.FaultReset, Times: 1},

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
-func TestAPrivateAuthorityAndAClientCertificate(t *testing.T) {
+func TestTLSWithPrivateAuthorityAndClientCertificate(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.New(t)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +45,7 @@ func TestAPrivateAuthorityAndAClientCertificate(t *testing.T) {
 	require.ErrorContains(t, probe.Err, "name the authority")
 }
 
-func TestNewRefusesTLSSettingsThatCannotWork(t *testing.T) {
+func TestNewRejectsTLSSettings(t *testing.T) {
 	t.Parallel()
 	for want, opts := range map[string][]connect.Option{
 		"connect: the TLS settings are nil":                      {connect.WithTLSConfig(nil)},
