@@ -11,7 +11,8 @@ import (
 
 func TestErrorWrapsFault(t *testing.T) {
 	t.Parallel()
-	err := error(&commerce.Error{Op: "read order", Err: &commerce.Fault{Code: 7, Message: "Table Account does not\ncontain row with ID 99999999."}})
+	err := error(&commerce.Error{Op: "read order", Err: &commerce.Fault{Code: 7,
+		Message: "Table Account does not\ncontain row with ID 99999999."}})
 	require.EqualError(t, err, "commerce: read order: fault 7: Table Account does not contain row with ID 99999999.")
 	f, ok := errors.AsType[*commerce.Fault](err)
 	require.True(t, ok)

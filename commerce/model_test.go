@@ -88,8 +88,10 @@ func TestFailureReason(t *testing.T) {
 	}{
 		{"nothing told", nil, "", ""},
 		{"a whole message", map[string]string{"en_US": " Timeout exception "}, " Timeout exception ", "Timeout exception"},
-		{"the sentence after Reason", map[string]string{"en_US": "Failed. Reason: no answer. Try later."}, "Failed. Reason: no answer. Try later.", "no answer"},
-		{"up to the end of the line", map[string]string{"en_US": "Reason: no answer\nTrace: x"}, "Reason: no answer\nTrace: x", "no answer"},
+		{"the sentence after Reason", map[string]string{"en_US": "Failed. Reason: no answer. Try later."},
+			"Failed. Reason: no answer. Try later.", "no answer"},
+		{"up to the end of the line", map[string]string{"en_US": "Reason: no answer\nTrace: x"},
+			"Reason: no answer\nTrace: x", "no answer"},
 		{"up to the end", map[string]string{"en_US": "Reason: no answer."}, "Reason: no answer.", "no answer"},
 		{"a dot inside a word ends nothing", map[string]string{"en_US": "Reason: 502 from api.connect.cloudblue.com. Bye"},
 			"Reason: 502 from api.connect.cloudblue.com. Bye", "502 from api.connect.cloudblue.com"},
@@ -114,7 +116,8 @@ func TestErrorIs(t *testing.T) {
 		commerce.ErrRateLimited, commerce.ErrUnavailable}
 	for status, want := range map[int]error{
 		404: commerce.ErrNotFound, 401: commerce.ErrUnauthorized, 403: commerce.ErrForbidden, 409: commerce.ErrConflict,
-		429: commerce.ErrRateLimited, 408: commerce.ErrUnavailable, 500: commerce.ErrUnavailable, 503: commerce.ErrUnavailable,
+		429: commerce.ErrRateLimited, 408: commerce.ErrUnavailable, 500: commerce.ErrUnavailable,
+		503: commerce.ErrUnavailable,
 		400: nil, 0: nil,
 	} {
 		err := fmt.Errorf("wrapped: %w", &commerce.Error{Op: "read order", HTTPStatus: status})
@@ -134,7 +137,8 @@ func TestErrorIsOneLine(t *testing.T) {
 		{commerce.Error{Op: "push order", Method: "POST", URL: "https://h/x", HTTPStatus: 409, Code: "Conflict",
 			Message: "no\nsuch move", CorrelationID: "c-1", RetryAfter: time.Second},
 			"commerce: push order: HTTP 409 Conflict: Conflict: no such move (POST https://h/x) [correlation c-1]"},
-		{commerce.Error{Op: "list orders", Err: errors.New("connection\nrefused")}, "commerce: list orders: connection refused"},
+		{commerce.Error{Op: "list orders", Err: errors.New("connection\nrefused")},
+			"commerce: list orders: connection refused"},
 		{commerce.Error{Op: "list orders", HTTPStatus: 502, Body: "<html>\n" + strings.Repeat("x", 100)},
 			`commerce: list orders: HTTP 502 Bad Gateway: the body starts "<html> ` + strings.Repeat("x", 73) + `…"`},
 		{commerce.Error{Op: "read order", Message: "same", Err: errors.New("same")}, "commerce: read order: same"},
@@ -144,7 +148,8 @@ func TestErrorIsOneLine(t *testing.T) {
 }
 
 func ExampleFailure_Reason() {
-	f := commerce.Failure{Text: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out. Please contact support."}}
+	f := commerce.Failure{Text: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out. " +
+		"Please contact support."}}
 	fmt.Println(f.Reason())
 	// Output: Request to OA timed out
 }
@@ -155,20 +160,23 @@ func TestErrorNotOffered(t *testing.T) {
 		err  commerce.Error
 		want bool
 	}{
-		"a conflict":                     {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused}, true},
-		"a bad request":                  {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused}, true},
-		"a fault":                        {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused, Err: &commerce.Fault{Code: 5}}, true},
-		"an adapter without HTTP":        {commerce.Error{Delivery: commerce.Refused}, true},
-		"a lost answer":                  {commerce.Error{HTTPStatus: 409}, false},
-		"a call that was not sent":       {commerce.Error{Delivery: commerce.NotSent}, false},
-		"refused credentials":            {commerce.Error{HTTPStatus: 401, Delivery: commerce.Refused}, false},
-		"a user who may not":             {commerce.Error{HTTPStatus: 403, Delivery: commerce.Refused}, false},
-		"a signature that does not fit":  {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused, Err: commerce.ErrForbidden}, false},
-		"no such order, said with a 400": {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused, Err: commerce.ErrNotFound}, false},
-		"too many calls":                 {commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused}, false},
-		"a call to be patient":           {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused, RetryAfter: time.Second}, false},
-		"a redirect":                     {commerce.Error{HTTPStatus: 302, Delivery: commerce.Refused}, false},
-		"trouble":                        {commerce.Error{HTTPStatus: 500, Delivery: commerce.Refused}, false},
+		"a conflict":    {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused}, true},
+		"a bad request": {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused}, true},
+		"a fault": {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused,
+			Err: &commerce.Fault{Code: 5}}, true},
+		"an adapter without HTTP":  {commerce.Error{Delivery: commerce.Refused}, true},
+		"a lost answer":            {commerce.Error{HTTPStatus: 409}, false},
+		"a call that was not sent": {commerce.Error{Delivery: commerce.NotSent}, false},
+		"refused credentials":      {commerce.Error{HTTPStatus: 401, Delivery: commerce.Refused}, false},
+		"a user who may not":       {commerce.Error{HTTPStatus: 403, Delivery: commerce.Refused}, false},
+		"a signature that does not fit": {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused,
+			Err: commerce.ErrForbidden}, false},
+		"no such order, said with a 400": {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused,
+			Err: commerce.ErrNotFound}, false},
+		"too many calls":       {commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused}, false},
+		"a call to be patient": {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused, RetryAfter: time.Second}, false},
+		"a redirect":           {commerce.Error{HTTPStatus: 302, Delivery: commerce.Refused}, false},
+		"trouble":              {commerce.Error{HTTPStatus: 500, Delivery: commerce.Refused}, false},
 	} {
 		require.Equal(t, tt.want, tt.err.NotOffered(), name)
 	}

@@ -13,9 +13,12 @@ import (
 // with a Connect in memory.
 func exampleClient() *connect.Client {
 	rows := []fakeRow{
-		{id: "PR-1-001", kind: "purchase", status: "failed", created: epoch, asset: "AS-1", tenant: "tenant-1", subID: "1000042"},
-		{id: "PR-1-002", kind: "purchase", status: "failed", created: epoch.Add(time.Hour), asset: "AS-1", tenant: "tenant-1", subID: "1000042"},
-		{id: "PR-2-001", kind: "purchase", status: "inquiring", created: epoch.Add(2 * time.Hour), asset: "AS-2", tenant: "tenant-2", subID: "1000043"},
+		{id: "PR-1-001", kind: "purchase", status: "failed", created: epoch, asset: "AS-1", tenant: "tenant-1",
+			subID: "1000042"},
+		{id: "PR-1-002", kind: "purchase", status: "failed", created: epoch.Add(time.Hour), asset: "AS-1", tenant: "tenant-1",
+			subID: "1000042"},
+		{id: "PR-2-001", kind: "purchase", status: "inquiring", created: epoch.Add(2 * time.Hour), asset: "AS-2",
+			tenant: "tenant-2", subID: "1000043"},
 	}
 	client, err := connect.New("", connect.APIKey(testKey),
 		connect.WithHTTPClient(&http.Client{Transport: &fakeConnect{rows: rows}}))

@@ -16,18 +16,25 @@ func TestLatestRequests_leave_unknown_only_the_keys_of_a_row_that_may_be_theirs(
 	t.Parallel()
 	const asset = `"asset":{"id":"AS-1","external_uid":"tenant-0004"}`
 	for name, test := range map[string]struct{ row, says string }{
-		"null":              {`null`, "a request that cannot be read"},
-		"no id":             {`{"type":"purchase",` + asset + `}`, "a request that cannot be read"},
-		"no asset":          {`{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10"}`, `the request "PR-1" of type "purchase", which does not say what it belongs to`},
-		"neither":           {`{"id":"PR-1","status":"failed"}`, "which does not say what it belongs to"},
-		"asset as text":     {`{"id":"PR-1","type":"purchase","asset":"AS-1"}`, "a request that cannot be read"},
-		"no type":           {`{"id":"PR-1","status":"failed","created":"2026-01-10",` + asset + `}`, `has the unknown type ""`},
-		"a type's case":     {`{"id":"PR-1","type":"Purchase","status":"failed","created":"2026-01-10",` + asset + `}`, `has the unknown type "Purchase"`},
-		"no status":         {`{"id":"PR-1","type":"purchase","created":"2026-01-10",` + asset + `}`, `has the unknown status ""`},
-		"an unknown status": {`{"id":"PR-1","type":"purchase","status":"rejected","created":"2026-01-10",` + asset + `}`, `has the unknown status "rejected"`},
-		"an odd time":       {`{"id":"PR-1","type":"purchase","status":"failed","created":"soon",` + asset + `}`, "cannot be read: "},
-		"no time":           {`{"id":"PR-1","type":"purchase","status":"failed",` + asset + `}`, "has no asset.id or no created"},
-		"no asset.id":       {`{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10","asset":{"external_uid":"tenant-0004"}}`, "has no asset.id or no created"},
+		"null":  {`null`, "a request that cannot be read"},
+		"no id": {`{"type":"purchase",` + asset + `}`, "a request that cannot be read"},
+		"no asset": {`{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10"}`,
+			`the request "PR-1" of type "purchase", which does not say what it belongs to`},
+		"neither":       {`{"id":"PR-1","status":"failed"}`, "which does not say what it belongs to"},
+		"asset as text": {`{"id":"PR-1","type":"purchase","asset":"AS-1"}`, "a request that cannot be read"},
+		"no type": {`{"id":"PR-1","status":"failed","created":"2026-01-10",` + asset + `}`,
+			`has the unknown type ""`},
+		"a type's case": {`{"id":"PR-1","type":"Purchase","status":"failed","created":"2026-01-10",` + asset + `}`,
+			`has the unknown type "Purchase"`},
+		"no status": {`{"id":"PR-1","type":"purchase","created":"2026-01-10",` + asset + `}`,
+			`has the unknown status ""`},
+		"an unknown status": {`{"id":"PR-1","type":"purchase","status":"rejected","created":"2026-01-10",` + asset + `}`,
+			`has the unknown status "rejected"`},
+		"an odd time": {`{"id":"PR-1","type":"purchase","status":"failed","created":"soon",` + asset + `}`,
+			"cannot be read: "},
+		"no time": {`{"id":"PR-1","type":"purchase","status":"failed",` + asset + `}`, "has no asset.id or no created"},
+		"no asset.id": {`{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10",` +
+			`"asset":{"external_uid":"tenant-0004"}}`, "has no asset.id or no created"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,10 +78,13 @@ func TestLatestRequests_bound_the_look_ups_in_halves(t *testing.T) {
 func TestLatestRequests_skip_rows_of_something_else(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]string{
-		"another tenant":         `{"id":"PR-1","type":"purchase","status":"odd","created":"2026-01-10","asset":{"external_uid":"tenant-9"}}`,
-		"another type":           `{"id":"PR-1","type":"change","status":"failed","created":"2026-01-10","asset":{"id":"AS-1","external_uid":"tenant-0000"}}`,
+		"another tenant": `{"id":"PR-1","type":"purchase","status":"odd","created":"2026-01-10",` +
+			`"asset":{"external_uid":"tenant-9"}}`,
+		"another type": `{"id":"PR-1","type":"change","status":"failed","created":"2026-01-10",` +
+			`"asset":{"id":"AS-1","external_uid":"tenant-0000"}}`,
 		"another type, no asset": `{"id":"PR-1","type":"change","status":"failed","created":"2026-01-10"}`,
-		"a draft":                `{"id":"PR-1","type":"purchase","status":"draft","created":"2026-01-11","asset":{"id":"AS-0000","external_uid":"tenant-0000"}}`,
+		"a draft": `{"id":"PR-1","type":"purchase","status":"draft","created":"2026-01-11",` +
+			`"asset":{"id":"AS-0000","external_uid":"tenant-0000"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

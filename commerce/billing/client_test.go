@@ -61,7 +61,8 @@ func mock(answer func(body string) (*http.Response, error)) (*http.Client, *wire
 	return &http.Client{Transport: m}, w
 }
 
-func client(t testing.TB, creds billing.Credentials, answer func(string) (*http.Response, error), opts ...billing.Option) (*billing.Client, *wire) {
+func client(t testing.TB, creds billing.Credentials, answer func(string) (*http.Response, error),
+	opts ...billing.Option) (*billing.Client, *wire) {
 	t.Helper()
 	h, w := mock(answer)
 	opts = append([]billing.Option{billing.WithHTTPClient(h), billing.WithMaxTries(1)}, opts...)
@@ -117,12 +118,14 @@ func TestNewErrors(t *testing.T) {
 		want      string
 	}{
 		{"a base URL without scheme", "billing.example.net", billing.None(), nil, "must start with https://"},
-		{"credentials in the base URL", "https://u:hidden-password@h:5224/RPC2", billing.None(), nil, "give them as Basic(user, password)"},
+		{"credentials in the base URL", "https://u:hidden-password@h:5224/RPC2", billing.None(), nil,
+			"give them as Basic(user, password)"},
 		{"no credentials", base, billing.Credentials{}, nil, "use None, Basic or Members"},
 		{"no user", base, billing.Basic("", "hidden-password"), nil, "the user is empty"},
 		{"no password", base, billing.Members("u", ""), nil, "the password is empty"},
 		{"a colon in the user of Basic", base, billing.Basic("u:v", "hidden-password"), nil, "cannot contain a colon"},
-		{"a password with a line break", base, billing.Members("u", "hidden-password\n"), nil, "was it read with its line break?"},
+		{"a password with a line break", base, billing.Members("u", "hidden-password\n"), nil,
+			"was it read with its line break?"},
 		{"a password that is not UTF-8", base, billing.Members("u", "hidden-password\xff"), nil, "not UTF-8"},
 		{"two paths", base + "/RPC2", billing.None(), billing.WithPath("/x"), `ends in /RPC2, but the path is set to "/x"`},
 		{"no calls at all", base, billing.None(), billing.WithConcurrency(0), "WithConcurrency: 0 is not positive"},
@@ -132,10 +135,15 @@ func TestNewErrors(t *testing.T) {
 		{"no time", base, billing.None(), billing.WithTimeout(-1), "WithTimeout: -1ns is not positive"},
 		{"an empty provider", base, billing.None(), billing.WithProviderAccount(""), "is empty"},
 		{"an empty currency", base, billing.None(), billing.WithDefaultCurrency(""), "is empty"},
-		{"an unknown time of placing", base, billing.None(), billing.WithPlacedAt("Later"), `WithPlacedAt: "Later" is neither`},
-		{"a negative precision", base, billing.None(), billing.WithSignatureRule(billing.SignatureRule{Precision: map[string]int{"JPY": -1}}), `the precision of "JPY" is -1`},
-		{"a digit as separator", base, billing.None(), billing.WithSignatureRule(billing.SignatureRule{ThousandsSeparator: "0"}), "must not be part of a number"},
-		{"a fault that says that nothing was sent", base, billing.None(), billing.WithFaultDelivery(commerce.NotSent), "is neither commerce.Refused nor commerce.DeliveryUnknown"},
+		{"an unknown time of placing", base, billing.None(), billing.WithPlacedAt("Later"),
+			`WithPlacedAt: "Later" is neither`},
+		{"a negative precision", base, billing.None(),
+			billing.WithSignatureRule(billing.SignatureRule{Precision: map[string]int{"JPY": -1}}),
+			`the precision of "JPY" is -1`},
+		{"a digit as separator", base, billing.None(),
+			billing.WithSignatureRule(billing.SignatureRule{ThousandsSeparator: "0"}), "must not be part of a number"},
+		{"a fault that says that nothing was sent", base, billing.None(), billing.WithFaultDelivery(commerce.NotSent),
+			"is neither commerce.Refused nor commerce.DeliveryUnknown"},
 		{"no resolver", base, billing.None(), billing.WithNumberResolver(nil), "WithNumberResolver: the function is nil"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -177,10 +185,12 @@ func TestClientPath(t *testing.T) {
 
 func TestExecuteSendsTheEnvelope(t *testing.T) {
 	t.Parallel()
-	c, w := client(t, billing.Members("admin", "pass <&> word"), answers(200, golden(t, "done.xml")), billing.WithLang("pl"))
+	c, w := client(t, billing.Members("admin", "pass <&> word"), answers(200, golden(t, "done.xml")),
+		billing.WithLang("pl"))
 	err := c.Execute(t.Context(), billing.Call{
 		Server: "PEMGATE", Method: "Everything_API",
-		Params: []any{1000027, billing.Null, "Zażółć & co", 12.5, decimal.RequireFromString("0.1"), []byte{1, 2}, []int{1, 2}},
+		Params: []any{1000027, billing.Null, "Zażółć & co", 12.5, decimal.RequireFromString("0.1"), []byte{1, 2},
+			[]int{1, 2}},
 	}, nil)
 	require.NoError(t, err)
 	require.Equal(t, golden(t, "execute.xml"), w.calls[0])
@@ -194,7 +204,8 @@ func TestBasicSendsAHeader(t *testing.T) {
 	_, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Equal(t, golden(t, "getorder.xml"), w.calls[0])
-	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("admin:hidden-password")), w.heads[0].Get("Authorization"))
+	require.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte("admin:hidden-password")),
+		w.heads[0].Get("Authorization"))
 }
 
 func TestExecuteDecodesFirstResult(t *testing.T) {
@@ -225,12 +236,16 @@ func TestExecuteErrors(t *testing.T) {
 		calls        int
 	}{
 		{"no method", "", billing.Call{}, "the method is missing", commerce.NotSent, 0},
-		{"an integer of 64 bits", "", billing.Call{Method: "X", Params: []any{1 << 31}}, `.Params[0]: the integer "2147483648" does not fit an i4`, commerce.NotSent, 0},
-		{"a parameter that no XML can carry", "", billing.Call{Method: "X", Params: []any{"\x01"}}, "XML cannot carry the character U+0001", commerce.NotSent, 0},
+		{"an integer of 64 bits", "", billing.Call{Method: "X", Params: []any{1 << 31}},
+			`.Params[0]: the integer "2147483648" does not fit an i4`, commerce.NotSent, 0},
+		{"a parameter that no XML can carry", "", billing.Call{Method: "X", Params: []any{"\x01"}},
+			"XML cannot carry the character U+0001", commerce.NotSent, 0},
 		{"nil", "", billing.Call{Method: "X", Params: []any{nil}}, "nil cannot be sent", commerce.NotSent, 0},
-		{"no result", result(1)[:0] + emptyResult, billing.Call{Method: "X"}, "the answer has no Result[0]", commerce.DeliveryUnknown, 1},
+		{"no result", result(1)[:0] + emptyResult, billing.Call{Method: "X"}, "the answer has no Result[0]",
+			commerce.DeliveryUnknown, 1},
 		{"a result of another type", result("text"), billing.Call{Method: "X"}, "Result[0]: ", commerce.DeliveryUnknown, 1},
-		{"a document that is broken at its end", broken, billing.Call{Method: "X"}, "expected </methodResponse>", commerce.DeliveryUnknown, 1},
+		{"a document that is broken at its end", broken, billing.Call{Method: "X"}, "expected </methodResponse>",
+			commerce.DeliveryUnknown, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -245,7 +260,8 @@ func TestExecuteErrors(t *testing.T) {
 	}
 }
 
-const emptyResult = `<methodResponse><params><param><value><struct><member><name>Result</name><value><array><data/></array></value></member></struct></value></param></params></methodResponse>`
+const emptyResult = `<methodResponse><params><param><value><struct><member><name>Result</name><value><array><data/>` +
+	`</array></value></member></struct></value></param></params></methodResponse>`
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
@@ -260,7 +276,8 @@ func TestFaults(t *testing.T) {
 		{"plain text", "Access denied (it is plain)", "Access denied (it is plain)", false},
 		{"other letters", encoded("Zażółć"), "Zażółć", false},
 		{"nothing", "", "", false},
-		{"a row that is not there", encoded("Table Account does not contain row with ID 99999999."), "Table Account does not contain row with ID 99999999.", true},
+		{"a row that is not there", encoded("Table Account does not contain row with ID 99999999."),
+			"Table Account does not contain row with ID 99999999.", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -276,7 +293,8 @@ func TestFaults(t *testing.T) {
 	}
 	c, _ := client(t, billing.None(), answers(200, golden(t, "fault.xml")))
 	_, err := c.Order(t.Context(), "99999999")
-	require.EqualError(t, err, "commerce: read order: HTTP 200 OK: fault 5: Table Account does not contain row with ID 99999999.")
+	require.EqualError(t, err,
+		"commerce: read order: HTTP 200 OK: fault 5: Table Account does not contain row with ID 99999999.")
 }
 
 func TestHTTPErrors(t *testing.T) {
@@ -296,12 +314,16 @@ func TestHTTPErrors(t *testing.T) {
 		{"a proxy that waited", answers(408, ""), commerce.ErrUnavailable, commerce.DeliveryUnknown, "408"},
 		{"trouble", answers(500, "trouble"), commerce.ErrUnavailable, commerce.DeliveryUnknown, "trouble"},
 		{"maintenance", answers(503, "<html>"), commerce.ErrUnavailable, commerce.DeliveryUnknown, "503"},
-		{"a page", answers(200, "\n<!DOCTYPE html><html>Maintenance"), commerce.ErrUnavailable, commerce.DeliveryUnknown, "the answer is a page, not XML-RPC"},
+		{"a page", answers(200, "\n<!DOCTYPE html><html>Maintenance"), commerce.ErrUnavailable, commerce.DeliveryUnknown,
+			"the answer is a page, not XML-RPC"},
 		{"another good status", answers(204, ""), nil, commerce.DeliveryUnknown, "204"},
-		{"nobody there", func(string) (*http.Response, error) { return nil, dial }, commerce.ErrUnavailable, commerce.NotSent, "connection refused"},
-		{"a lost answer", func(string) (*http.Response, error) { return nil, errors.New("reset") }, commerce.ErrUnavailable, commerce.DeliveryUnknown, "reset"},
+		{"nobody there", func(string) (*http.Response, error) { return nil, dial }, commerce.ErrUnavailable, commerce.NotSent,
+			"connection refused"},
+		{"a lost answer", func(string) (*http.Response, error) { return nil, errors.New("reset") }, commerce.ErrUnavailable,
+			commerce.DeliveryUnknown, "reset"},
 		{"a part of an answer", func(string) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(io.MultiReader(strings.NewReader("<methodResponse>"), cut{}))}, nil
+			return &http.Response{StatusCode: http.StatusOK,
+				Body: io.NopCloser(io.MultiReader(strings.NewReader("<methodResponse>"), cut{}))}, nil
 		}, commerce.ErrUnavailable, commerce.DeliveryUnknown, "the answer broke off"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -333,7 +355,10 @@ func TestErrorsAndLogsContainNoSecret(t *testing.T) {
 		name   string
 		answer func(body string) (*http.Response, error)
 	}{
-		{"an error of HTTP", func(body string) (*http.Response, error) { return httpmock.NewStringResponse(500, body+password), nil }},
+		{"an error of HTTP", func(body string) (*http.Response,
+			error) {
+			return httpmock.NewStringResponse(500, body+password), nil
+		}},
 		{"a header that is repeated", func(string) (*http.Response, error) {
 			return httpmock.NewStringResponse(401, "no user has "+sent), nil
 		}},

@@ -12,12 +12,14 @@ import (
 
 func Example() {
 	system, _ := mock(shop) // in the place of a Billing that answers
-	client, err := billing.New("https://billing.example.net:5224", billing.Basic("api", "secret"), billing.WithHTTPClient(system))
+	client, err := billing.New("https://billing.example.net:5224", billing.Basic("api", "secret"),
+		billing.WithHTTPClient(system))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	export := strings.NewReader("Order ID,Order Number,Status\n1000001,SO000001,PF\n1000002,SO000002,PF\n1000003,SO000003,PF\n")
+	export := strings.NewReader(
+		"Order ID,Order Number,Status\n1000001,SO000001,PF\n1000002,SO000002,PF\n1000003,SO000003,PF\n")
 	view := commerce.FailedOrders()
 	for order, err := range client.FromLines(export).Orders(context.Background(), view.Query()) {
 		if err != nil {
@@ -42,7 +44,8 @@ func ExampleClient_Execute() {
 		ID   int
 		Name string
 	}
-	err = client.Execute(context.Background(), billing.Call{Method: "AccountDetailsGet_API", Params: []any{7}, ReadOnly: true}, &account)
+	err = client.Execute(context.Background(), billing.Call{Method: "AccountDetailsGet_API", Params: []any{7},
+		ReadOnly: true}, &account)
 	if fault, ok := errors.AsType[*commerce.Fault](err); ok {
 		fmt.Println(fault.Message, errors.Is(err, commerce.ErrNotFound))
 	}

@@ -67,7 +67,8 @@ func TestSignatureRules(t *testing.T) {
 		{"three digits", billing.SignatureRule{}, "1.5", "KWD", "1.500"},
 		{"four digits", billing.SignatureRule{}, "1.5", "CLF", "1.5000"},
 		{"as the installation says", billing.SignatureRule{Precision: map[string]int{"JPY": 2}}, "1200", "JPY", "1200.00"},
-		{"another currency than the installation says", billing.SignatureRule{Precision: map[string]int{"JPY": 2}}, "1200", "KRW", "1200"},
+		{"another currency than the installation says", billing.SignatureRule{Precision: map[string]int{"JPY": 2}}, "1200",
+			"KRW", "1200"},
 		{"thousands", billing.SignatureRule{ThousandsSeparator: ","}, "1234567.8", "EUR", "1,234,567.80"},
 		{"negative thousands", billing.SignatureRule{ThousandsSeparator: ","}, "-123456", "EUR", "-123,456.00"},
 		{"no thousands", billing.SignatureRule{ThousandsSeparator: " "}, "999", "JPY", "999"},
@@ -77,7 +78,8 @@ func TestSignatureRules(t *testing.T) {
 			t.Parallel()
 			c, _ := client(t, billing.None(), answers(500, ""), billing.WithSignatureRule(tc.rule))
 			text, err := c.SignedText(&billing.OrderRow{
-				OrderID: 1, OrderNumber: "N", CreationTime: 2, CurrencyID: tc.currency, Total: decimal.RequireFromString(tc.total), Comments: " c \t",
+				OrderID: 1, OrderNumber: "N", CreationTime: 2, CurrencyID: tc.currency, Total: decimal.RequireFromString(tc.total),
+				Comments: " c \t",
 			})
 			require.NoError(t, err)
 			require.Equal(t, "1N2"+tc.currency+" "+tc.want+" c", text)
@@ -89,7 +91,8 @@ func TestSignatureRuleTrimFields(t *testing.T) {
 	t.Parallel()
 	row := &billing.OrderRow{OrderID: 1, OrderNumber: " N ", CreationTime: 2, CurrencyID: "JPY", Comments: " c "}
 	plain, _ := client(t, billing.None(), answers(500, ""))
-	trimming, _ := client(t, billing.None(), answers(500, ""), billing.WithSignatureRule(billing.SignatureRule{TrimFields: true}))
+	trimming, _ := client(t, billing.None(), answers(500, ""),
+		billing.WithSignatureRule(billing.SignatureRule{TrimFields: true}))
 	text, err := plain.SignedText(row)
 	require.NoError(t, err)
 	require.Equal(t, "1 N 2JPY 0 c", text)
@@ -101,7 +104,8 @@ func TestSignatureRuleTrimFields(t *testing.T) {
 func TestWithSignatureRuleCopiesPrecision(t *testing.T) {
 	t.Parallel()
 	precision := map[string]int{"USD": 3}
-	c, _ := client(t, billing.None(), answers(500, ""), billing.WithSignatureRule(billing.SignatureRule{Precision: precision}))
+	c, _ := client(t, billing.None(), answers(500, ""),
+		billing.WithSignatureRule(billing.SignatureRule{Precision: precision}))
 	precision["USD"] = 0
 	text, err := c.SignedText(&billing.OrderRow{CurrencyID: "USD"})
 	require.NoError(t, err)

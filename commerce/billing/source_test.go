@@ -30,7 +30,8 @@ func shop(body string) (*http.Response, error) {
 		return nil, err
 	}
 	if id <= 1000000 || id > 1000099 {
-		return httpmock.NewStringResponse(200, fault(fmt.Sprintf("Table SalesOrder does not contain row with ID %d.", id))), nil
+		return httpmock.NewStringResponse(200, fault(fmt.Sprintf("Table SalesOrder does not contain row with ID %d.", id))),
+			nil
 	}
 	n := id - 1000000
 	status := "PF"
@@ -110,12 +111,18 @@ func TestSourceErrors(t *testing.T) {
 		is     error
 	}{
 		{"an id that does not exist", t.Context(), good.FromIDs("1000001", "2000000"), commerce.Query{},
-			`list orders: id 2: order "2000000": HTTP 200 OK: fault 1: Table SalesOrder does not contain row with ID 2000000.`, commerce.ErrNotFound},
-		{"an id that is none", t.Context(), good.FromIDs("1000001", "x y"), commerce.Query{}, `id 2: order "x y": "x y" is not the id`, nil},
-		{"an id that is none, though it is not asked for", t.Context(), good.FromIDs("x y"), commerce.Query{IDs: []string{"1000001"}}, `id 1: order "x y": "x y" is not the id`, nil},
-		{"a number", t.Context(), good.FromIDs("SO000001"), commerce.Query{}, `id 1: order "SO000001": this is an order's number`, nil},
-		{"a line that does not exist", t.Context(), good.FromLines(strings.NewReader("OrderID\n1000001\n\n7\n")), commerce.Query{}, `line 4: order "7"`, commerce.ErrNotFound},
-		{"another number than the line says", t.Context(), good.FromLines(strings.NewReader("1000001 | SO000009")), commerce.Query{},
+			`list orders: id 2: order "2000000": HTTP 200 OK: fault 1: Table SalesOrder does not contain row with ID 2000000.`,
+			commerce.ErrNotFound},
+		{"an id that is none", t.Context(), good.FromIDs("1000001", "x y"), commerce.Query{},
+			`id 2: order "x y": "x y" is not the id`, nil},
+		{"an id that is none, though it is not asked for", t.Context(), good.FromIDs("x y"),
+			commerce.Query{IDs: []string{"1000001"}}, `id 1: order "x y": "x y" is not the id`, nil},
+		{"a number", t.Context(), good.FromIDs("SO000001"), commerce.Query{},
+			`id 1: order "SO000001": this is an order's number`, nil},
+		{"a line that does not exist", t.Context(), good.FromLines(strings.NewReader("OrderID\n1000001\n\n7\n")),
+			commerce.Query{}, `line 4: order "7"`, commerce.ErrNotFound},
+		{"another number than the line says", t.Context(), good.FromLines(strings.NewReader("1000001 | SO000009")),
+			commerce.Query{},
 			`line 1: order "1000001": order 1000001 has the number "SO000001" in Billing: are these the ids of orders?`, nil},
 		{"an account", t.Context(), good.FromIDs("1000001"), commerce.Query{Account: "a"}, "leave out the account", nil},
 		{"a negative limit", t.Context(), good.FromIDs("1000001"), commerce.Query{Limit: -1}, "must not be negative", nil},
@@ -139,7 +146,8 @@ func TestSourceErrors(t *testing.T) {
 
 func TestSourceAddsSubscriptions(t *testing.T) {
 	t.Parallel()
-	const text = "Order ID;Order Number;Subscription ID\n1000001;SO000001;2000001\n1000002;SO000002;\n1000001;SO000001;2000009\n"
+	const text = "Order ID;Order Number;Subscription ID\n1000001;SO000001;2000001\n1000002;SO000002;\n1000001;SO000001;" +
+		"2000009\n"
 	lines, err := billing.ReadLines(strings.NewReader(text))
 	require.NoError(t, err)
 	require.Equal(t, billing.Line{Where: "line 4", ID: "1000001", Number: "SO000001", Subscription: "2000009"}, lines[2])
@@ -163,7 +171,8 @@ func TestWithNumberResolver(t *testing.T) {
 		return strings.Replace(number, "SO", "1", 1), nil
 	}
 	c, _ := client(t, billing.None(), shop, billing.WithNumberResolver(resolve))
-	got, err := collect(t.Context(), c.FromLines(strings.NewReader("Order Number;Status\nSO000001;PF\nSO000002;PF\n")), commerce.Query{})
+	got, err := collect(t.Context(), c.FromLines(strings.NewReader("Order Number;Status\nSO000001;PF\nSO000002;PF\n")),
+		commerce.Query{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"1000002", "1000001"}, got)
 	got, err = collect(t.Context(), c.FromIDs("1000002", "SO000001", "SO000002"), commerce.Query{})
@@ -177,14 +186,15 @@ func TestReadLines(t *testing.T) {
 	t.Parallel()
 	want := []string{"1000027", "1000028", "1000029"}
 	for name, text := range map[string]string{
-		"ids":                     "1000027\n1000028\n\n 1000029 \n",
-		"ids of Windows":          "\ufeff1000027\r\n1000028\r\n1000029\r\n",
-		"ids with a header":       "Order ID\n1000027\n1000028\n1000029",
-		"CSV":                     "Status,OrderID,Comments\nPF,1000027,\"two\nlines\"\nPF,1000028,\"a, b\"\nPF,1000029,",
-		"CSV of Excel":            "order_id;Order Number\n1000027;SO000027\n1000028;\n1000029;SO000029\n",
-		"CSV without header":      "1000027,SO000027,PF\n1000028,SO000028,PF\n1000029,SO000029,PF\n",
-		"tabs":                    "Number\tID\nSO000027\t1000027\nSO000028\t1000028\nSO000029\t1000029\n",
-		"psql":                    " OrderID | OrderNumber | OrderStatusID \n---------+-------------+---------------\n 1000027 | SO000027    | PF\n 1000028 | SO000028    | PF\n 1000029 | SO000029    | PF\n(3 rows)\n\n",
+		"ids":                "1000027\n1000028\n\n 1000029 \n",
+		"ids of Windows":     "\ufeff1000027\r\n1000028\r\n1000029\r\n",
+		"ids with a header":  "Order ID\n1000027\n1000028\n1000029",
+		"CSV":                "Status,OrderID,Comments\nPF,1000027,\"two\nlines\"\nPF,1000028,\"a, b\"\nPF,1000029,",
+		"CSV of Excel":       "order_id;Order Number\n1000027;SO000027\n1000028;\n1000029;SO000029\n",
+		"CSV without header": "1000027,SO000027,PF\n1000028,SO000028,PF\n1000029,SO000029,PF\n",
+		"tabs":               "Number\tID\nSO000027\t1000027\nSO000028\t1000028\nSO000029\t1000029\n",
+		"psql": " OrderID | OrderNumber | OrderStatusID \n---------+-------------+---------------\n " +
+			"1000027 | SO000027    | PF\n 1000028 | SO000028    | PF\n 1000029 | SO000029    | PF\n(3 rows)\n\n",
 		"psql of one column":      " OrderID \n---------\n 1000027\n 1000028\n 1000029\n(3 rows)\n\n",
 		"psql of tuples only":     " 1000027 | SO000027 | PF\n 1000028 | SO000028 | PF\n 1000029 | SO000029 | PF\n",
 		"psql that is unaligned":  "OrderID|OrderNumber\n1000027|SO000027\n1000028|SO000028\n1000029|SO000029\n(3 rows)\n",
@@ -219,10 +229,12 @@ func TestReadLinesErrors(t *testing.T) {
 		{"numbers only", "Order Number\nSO000028\n", `give the column OrderID, or WithNumberResolver`},
 		{"numbers only, without header", "SO000028\n", `line 1: order "SO000028": this is an order's number`},
 		{"a row that is cut", "OrderID,Status\n1000027\n", "line 2: expected 2 columns as in the first line, found 1"},
-		{"a table that is cut", " OrderID | S\n-----+---\n 1000027 | PF\n(2 rows)\n", "line 4: the text says that it has 2 rows, but it has 1: is it cut?"},
+		{"a table that is cut", " OrderID | S\n-----+---\n 1000027 | PF\n(2 rows)\n",
+			"line 4: the text says that it has 2 rows, but it has 1: is it cut?"},
 		{"two tables", "OrderID\n1000027\n(1 row)\nOrderID\n", "line 4: something follows the count of rows"},
 		{"two columns of ids", "ID,Order ID\n1,2\n", "line 1: columns 1 and 2 are both named as ids"},
-		{"two columns of subscriptions", "ID,Subscription,Subscription ID\n1,2,3\n", "line 1: columns 2 and 3 are both named as subscriptions"},
+		{"two columns of subscriptions", "ID,Subscription,Subscription ID\n1,2,3\n",
+			"line 1: columns 2 and 3 are both named as subscriptions"},
 		{"two subscriptions in one field", "ID;Subscription\n1;2,3\n", `line 2: "2,3" is not one subscription`},
 		{"two columns of numbers", "Number,Order Number\n1,2\n", "line 1: columns 1 and 2 are both named as numbers"},
 		{"a quote that does not end", "OrderID,X\n1000027,\"a\n", "line 2: column 12: extraneous"},

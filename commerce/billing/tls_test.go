@@ -37,7 +37,8 @@ func TestWithTLSFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "SO000027", order.Number)
 
-	stranger, err := billing.New(server.URL, billing.None(), billing.WithTLSFiles(tlstest.New(t).Client("stranger")), billing.WithMaxTries(1))
+	stranger, err := billing.New(server.URL, billing.None(), billing.WithTLSFiles(tlstest.New(t).Client("stranger")),
+		billing.WithMaxTries(1))
 	require.NoError(t, err)
 	_, err = stranger.Order(t.Context(), "1000027")
 	require.ErrorIs(t, err, commerce.ErrUnavailable)

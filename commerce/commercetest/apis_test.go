@@ -39,9 +39,10 @@ func newBilling(t *testing.T, base string, creds billing.Credentials, opts ...bi
 
 func newSimple(t *testing.T, base string) *simpleapi.Client {
 	t.Helper()
-	c, err := simpleapi.New(commercetest.URLsAt(base).SimpleAPI, simpleapi.GatewayToken(commercetest.DefaultSimpleKey, simpleapi.GatewayLogin{
-		User: commercetest.DefaultSimpleUser, Password: commercetest.DefaultSimplePassword, Marketplace: "us",
-	}))
+	c, err := simpleapi.New(commercetest.URLsAt(base).SimpleAPI,
+		simpleapi.GatewayToken(commercetest.DefaultSimpleKey, simpleapi.GatewayLogin{
+			User: commercetest.DefaultSimpleUser, Password: commercetest.DefaultSimplePassword, Marketplace: "us",
+		}))
 	require.NoError(t, err)
 	return c
 }
@@ -53,10 +54,15 @@ func apis(t *testing.T, r *rig) map[string]pusher {
 	require.NoError(t, err)
 	bill, simple := newBilling(t, r.base, billing.None()), newSimple(t, r.base)
 	return map[string]pusher{
-		"the Order Management": {func(t *testing.T, id string, to commerce.Status) error { return om.Push(t.Context(), id, to) },
+		"the Order Management": {func(t *testing.T, id string,
+			to commerce.Status) error {
+			return om.Push(t.Context(), id, to)
+		},
 			func(o commercetest.Order) string { return o.ID }, commercetest.OriginOrderManager},
-		"Billing":    {func(t *testing.T, id string, to commerce.Status) error { return bill.Push(t.Context(), id, to) }, billingID, commercetest.OriginBilling},
-		"Simple API": {func(t *testing.T, id string, to commerce.Status) error { return simple.Push(t.Context(), id, to) }, billingID, commercetest.OriginSimpleAPI},
+		"Billing": {func(t *testing.T, id string, to commerce.Status) error { return bill.Push(t.Context(), id, to) },
+			billingID, commercetest.OriginBilling},
+		"Simple API": {func(t *testing.T, id string, to commerce.Status) error { return simple.Push(t.Context(), id, to) },
+			billingID, commercetest.OriginSimpleAPI},
 	}
 }
 
@@ -167,7 +173,8 @@ func TestEveryAPIReturnsTheSameOrder(t *testing.T) {
 func TestFaultsHaveTheFormatOfTheAPI(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	require.NoError(t, r.sys.AddFault(commercetest.Fault{Kind: commercetest.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: 7 * time.Second}))
+	require.NoError(t, r.sys.AddFault(commercetest.Fault{Kind: commercetest.FaultStatus,
+		Status: http.StatusTooManyRequests, RetryAfter: 7 * time.Second}))
 	for path, says := range map[string]string{
 		orders:             `"error":"Fault"`,
 		"/billing/RPC2":    "injected fault",
@@ -188,7 +195,8 @@ func TestHandlersMountedAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.NewOrder{})
-	require.NoError(t, r.sys.AddFault(commercetest.Fault{Path: "/orders/*", Times: 1, Kind: commercetest.FaultStatus, Status: 503}))
+	require.NoError(t, r.sys.AddFault(commercetest.Fault{Path: "/orders/*", Times: 1, Kind: commercetest.FaultStatus,
+		Status: 503}))
 	for path, h := range map[string]http.Handler{"/RPC2": r.sys.Billing(), "/": r.sys.Billing()} {
 		res := serveBody(t, h, http.MethodPost, path, execute("GetOrder_API", "<i4>"+o.InternalID+"</i4>"), nil)
 		require.Contains(t, res, o.Number)

@@ -107,7 +107,8 @@ func TestBillingAcceptsKnownSignatures(t *testing.T) {
 	} {
 		require.Contains(t, r.rpc("/billing/RPC2", change(id, "PD", signature), nil), "Operation done.")
 	}
-	requireGolden(t, "done.xml", r.rpc("/billing/RPC2", change("1000001", "PD", md5Of("1000001SO0000011700000000USD 12.50")), nil))
+	requireGolden(t, "done.xml", r.rpc("/billing/RPC2",
+		change("1000001", "PD", md5Of("1000001SO0000011700000000USD 12.50")), nil))
 	for _, call := range r.sys.Ledger() {
 		require.Equal(t, commercetest.OriginBilling, call.Origin)
 		require.True(t, call.Accepted)
@@ -152,28 +153,37 @@ func TestBillingFaults(t *testing.T) {
 	id, row := "<i4>"+o.InternalID+"</i4>", execute("GetOrder_API", "<i4>1</i4>")
 	signature := md5Of(o.InternalID + o.Number + "1772848800USD 12.50")
 	for name, test := range map[string]struct{ body, says string }{
-		"an unknown row":                   {execute("GetOrder_API", "<i4>99999999</i4>"), "Table Order does not contain row with ID 99999999."},
-		"an unknown row to change":         {change("99999999", "PD", signature), "Table Order does not contain row with ID 99999999."},
-		"a wrong signature":                {change(o.InternalID, "PD", "0123"), "the signature is not valid for the order with ID " + o.InternalID},
-		"an upper case signature":          {change(o.InternalID, "PD", strings.ToUpper(signature)), "signature is not valid"},
-		"a transition that is not offered": {change(o.InternalID, "CP", signature), `offers no transition to "CP"; it offers CL, PD`},
-		"swapped parameters":               {change(o.InternalID, signature, "PD"), "no status has 32 letters"},
-		"no status":                        {change(o.InternalID, "", signature), "[OrderID, NewOrderStatus, Signature]"},
-		"too few parameters to change":     {execute("OrderStatusChange_API", id), "not 1 parameters"},
-		"no parameters to change":          {execute("OrderStatusChange_API", ""), "not 0 parameters"},
-		"a string as id to change":         {execute("OrderStatusChange_API", "<string>x</string> <string>PD</string> <string>x</string>"), "not an integer"},
-		"a number as status":               {execute("OrderStatusChange_API", id+" <i4>1</i4> <string>x</string>"), "are strings"},
-		"too many parameters":              {execute("GetOrder_API", id+" "+id), "not 2 parameters"},
-		"a string as id":                   {execute("GetOrder_API", "<string>SO000001</string>"), "not an integer"},
-		"an unknown method":                {execute("OrderResubmit_API", id), `no method "OrderResubmit_API"`},
-		"an unknown server":                {strings.Replace(row, "BM", "TASKMAN", 1), `no server "TASKMAN"`},
-		"no server":                        {strings.Replace(row, "Server", "server", 1), "Server is not a string"},
-		"no parameters":                    {strings.Replace(row, "Params", "params", 1), "Params is not an array"},
-		"a language that is a number":      {execute("GetOrder_API", id, "<member><name>Lang</name><value><i4>1</i4></value></member>"), "Lang is not a string"},
-		"another method than Execute":      {strings.Replace(row, ">Execute<", ">GetOrder_API<", 1), "call Execute"},
-		"two structs":                      {strings.Replace(row, "<params>", "<params><param><value>x</value></param>", 1), "takes one struct"},
-		"no struct":                        {"<methodCall><methodName>Execute</methodName><params><param><value>x</value></param></params></methodCall>", "takes one struct"},
-		"not XML":                          {"GET / please", "not XML"},
+		"an unknown row": {execute("GetOrder_API", "<i4>99999999</i4>"),
+			"Table Order does not contain row with ID 99999999."},
+		"an unknown row to change": {change("99999999", "PD", signature),
+			"Table Order does not contain row with ID 99999999."},
+		"a wrong signature": {change(o.InternalID, "PD", "0123"),
+			"the signature is not valid for the order with ID " + o.InternalID},
+		"an upper case signature": {change(o.InternalID, "PD", strings.ToUpper(signature)),
+			"signature is not valid"},
+		"a transition that is not offered": {change(o.InternalID, "CP", signature),
+			`offers no transition to "CP"; it offers CL, PD`},
+		"swapped parameters":           {change(o.InternalID, signature, "PD"), "no status has 32 letters"},
+		"no status":                    {change(o.InternalID, "", signature), "[OrderID, NewOrderStatus, Signature]"},
+		"too few parameters to change": {execute("OrderStatusChange_API", id), "not 1 parameters"},
+		"no parameters to change":      {execute("OrderStatusChange_API", ""), "not 0 parameters"},
+		"a string as id to change": {execute("OrderStatusChange_API",
+			"<string>x</string> <string>PD</string> <string>x</string>"), "not an integer"},
+		"a number as status":  {execute("OrderStatusChange_API", id+" <i4>1</i4> <string>x</string>"), "are strings"},
+		"too many parameters": {execute("GetOrder_API", id+" "+id), "not 2 parameters"},
+		"a string as id":      {execute("GetOrder_API", "<string>SO000001</string>"), "not an integer"},
+		"an unknown method":   {execute("OrderResubmit_API", id), `no method "OrderResubmit_API"`},
+		"an unknown server":   {strings.Replace(row, "BM", "TASKMAN", 1), `no server "TASKMAN"`},
+		"no server":           {strings.Replace(row, "Server", "server", 1), "Server is not a string"},
+		"no parameters":       {strings.Replace(row, "Params", "params", 1), "Params is not an array"},
+		"a language that is a number": {execute("GetOrder_API", id,
+			"<member><name>Lang</name><value><i4>1</i4></value></member>"), "Lang is not a string"},
+		"another method than Execute": {strings.Replace(row, ">Execute<", ">GetOrder_API<", 1), "call Execute"},
+		"two structs": {strings.Replace(row, "<params>", "<params><param><value>x</value></param>", 1),
+			"takes one struct"},
+		"no struct": {"<methodCall><methodName>Execute</methodName><params><param><value>x</value></param></params>" +
+			"</methodCall>", "takes one struct"},
+		"not XML": {"GET / please", "not XML"},
 	} {
 		require.Contains(t, fault(t, r.rpc("/billing/RPC2", test.body, nil)), test.says, name)
 	}
@@ -204,7 +214,8 @@ func TestBillingIgnoresUnknownMembers(t *testing.T) {
 	o := r.failed(commercetest.NewOrder{})
 	for _, path := range []string{"/billing/RPC2", "/billing/", "/billing"} {
 		body := execute("GetOrder_API", "<int>"+o.InternalID+"</int>",
-			"<member><name>methodName</name><value>Execute</value></member>", "<member><name>Lang</name><value>pl</value></member>")
+			"<member><name>methodName</name><value>Execute</value></member>",
+			"<member><name>Lang</name><value>pl</value></member>")
 		require.Contains(t, r.rpc(path, body, nil), o.Number)
 	}
 }
@@ -212,7 +223,8 @@ func TestBillingIgnoresUnknownMembers(t *testing.T) {
 func TestBillingRawFaults(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.RawFaults = true })
-	require.Contains(t, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>7</i4>"), nil), "Table Order does not contain row with ID 7.")
+	require.Contains(t, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>7</i4>"), nil),
+		"Table Order does not contain row with ID 7.")
 	_, err := newBilling(t, r.base, billing.None()).Order(t.Context(), "7")
 	f, ok := errors.AsType[*commerce.Fault](err)
 	require.True(t, ok)
@@ -224,7 +236,8 @@ func TestBillingSwappedPush(t *testing.T) {
 	r := newRig(t, func(c *commercetest.Config) { c.SwappedPush = true })
 	o := r.failed(commercetest.NewOrder{})
 	require.Error(t, newBilling(t, r.base, billing.None()).Push(t.Context(), o.InternalID, commerce.StatusPaid))
-	require.NoError(t, newBilling(t, r.base, billing.None(), billing.WithSwappedPush()).Push(t.Context(), o.InternalID, commerce.StatusPaid))
+	require.NoError(t, newBilling(t, r.base, billing.None(), billing.WithSwappedPush()).Push(t.Context(), o.InternalID,
+		commerce.StatusPaid))
 	require.Equal(t, 1, r.order(o.ID).Pushes)
 }
 

@@ -22,7 +22,9 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 	answers := func(status int, body string) func(*fakeConnect) {
 		return func(f *fakeConnect) { f.refuseStatus, f.refuse = status, body }
 	}
-	const post, put, del = "'500 Internal Server Error' received from 'POST https://", "'500 Internal Server Error' received from 'PUT https://", "'500 Internal Server Error' received from 'DELETE https://"
+	const post, put, del = "'500 Internal Server Error' received from 'POST https://",
+		"'500 Internal Server Error' received from 'PUT https://",
+		"'500 Internal Server Error' received from 'DELETE https://"
 	for _, test := range []struct {
 		name  string
 		typ   commerce.OrderType
@@ -39,7 +41,8 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 		{"an unknown 400", "SO", answers(400, `{"error_code":"VAL_001","errors":["the moon is wrong"]}`), post},
 		{"a conflict without a request", "SO", answers(409, `{}`), post},
 		{"a page instead of a request", "SO", answers(404, `<html>`), post},
-		{"a 400 about the listing is a refusal", "SO", answers(400, `{"errors":["There is no listing."]}`), "[ProvisioningFailed] Provisioning: resource "},
+		{"a 400 about the listing is a refusal", "SO", answers(400, `{"errors":["There is no listing."]}`),
+			"[ProvisioningFailed] Provisioning: resource "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +55,8 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 			require.Contains(t, o.Failure, test.want)
 			require.NotContains(t, o.Failure, "secret")
 			require.Equal(t, r.clock.Now(), o.FailedAt)
-			require.NotContains(t, commerce.Failure{Text: map[string]string{"en_US": o.Failure}}.Reason(), "Provisioning of order")
+			require.NotContains(t, commerce.Failure{Text: map[string]string{"en_US": o.Failure}}.Reason(),
+				"Provisioning of order")
 		})
 	}
 }
@@ -106,10 +110,15 @@ func TestVendorAnswerEndsOrder(t *testing.T) {
 		want   string // "" means completed
 	}{
 		{"approved", commercetest.NewOrder{}, "approved", ""},
-		{"failed purchase", commercetest.NewOrder{}, "failed", "Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats, submitting again this order will fail due previous reason please create a new purchase request"},
-		{"failed change", commercetest.NewOrder{Type: "CH"}, "failed", "Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed cancel", commercetest.NewOrder{Type: "CL"}, "failed", "Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed resume", commercetest.NewOrder{Type: "XX", Request: connect.TypeResume}, "failed", "Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
+		{"failed purchase", commercetest.NewOrder{}, "failed",
+			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats, submitting again this order " +
+				"will fail due previous reason please create a new purchase request"},
+		{"failed change", commercetest.NewOrder{Type: "CH"}, "failed",
+			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
+		{"failed cancel", commercetest.NewOrder{Type: "CL"}, "failed",
+			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
+		{"failed resume", commercetest.NewOrder{Type: "XX", Request: connect.TypeResume}, "failed",
+			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
 		{"failed suspend is reported as done", commercetest.NewOrder{Type: "XX", Request: connect.TypeSuspend}, "failed", ""},
 		{"revoking", commercetest.NewOrder{}, "revoking", "accepted revoking"},
 		{"revoked", commercetest.NewOrder{}, "revoked", "accepted revoking"},
@@ -154,11 +163,14 @@ func TestResubmissionReusesRequest(t *testing.T) {
 	}{
 		{"a live purchase", commercetest.NewOrder{}, "pending", commerce.StatusProvisioning, "", 2},
 		{"an approved purchase", commercetest.NewOrder{}, "approved", commerce.StatusCompleted, "", 2},
-		{"a failed purchase fails again", commercetest.NewOrder{}, "failed", commerce.StatusProvisioningFailed, "[ProvisioningFailed]", 2},
-		{"a failed change is requested again", commercetest.NewOrder{Type: "CH"}, "failed", commerce.StatusProvisioning, "", 2},
+		{"a failed purchase fails again", commercetest.NewOrder{}, "failed", commerce.StatusProvisioningFailed,
+			"[ProvisioningFailed]", 2},
+		{"a failed change is requested again", commercetest.NewOrder{Type: "CH"}, "failed", commerce.StatusProvisioning, "",
+			2},
 		{"a live cancel", commercetest.NewOrder{Type: "CL"}, "pending", commerce.StatusProvisioning, "", 1},
 		{"an approved cancel", commercetest.NewOrder{Type: "CL"}, "approved", commerce.StatusCompleted, "", 1},
-		{"an old failed cancel is requested again", commercetest.NewOrder{Type: "CL"}, "failed", commerce.StatusProvisioning, "", 2},
+		{"an old failed cancel is requested again", commercetest.NewOrder{Type: "CL"}, "failed", commerce.StatusProvisioning,
+			"", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -273,8 +285,10 @@ func TestFiveEarlierFailedCancelsAreReportedAsSuccess(t *testing.T) {
 func TestRequestBody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	purchase := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", CustomerName: "Acme", Product: "PRD-1"})
-	change := r.sys.Place(commercetest.NewOrder{Type: "CH", Subscription: "42", Customer: "7", CustomerName: "Acme", Product: "PRD-1"})
+	purchase := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", CustomerName: "Acme",
+		Product: "PRD-1"})
+	change := r.sys.Place(commercetest.NewOrder{Type: "CH", Subscription: "42", Customer: "7", CustomerName: "Acme",
+		Product: "PRD-1"})
 	r.step()
 	bodies := r.connect.posted()
 	require.Len(t, bodies, 2)

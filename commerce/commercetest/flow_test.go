@@ -19,17 +19,27 @@ func TestOrdersCompleteWhileConnectIsUp(t *testing.T) {
 		after    commerce.Status // after the first step
 		requests int
 	}{
-		{"a sales order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeSales}, commerce.StatusProvisioning, 1},
+		{"a sales order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeSales}, commerce.StatusProvisioning,
+			1},
 		{"no type is a sales order", commercetest.NewOrder{}, commerce.StatusProvisioning, 1},
-		{"a change order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeChange}, commerce.StatusProvisioning, 1},
-		{"an upgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeUpgrade}, commerce.StatusProvisioning, 1},
-		{"a downgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeDowngrade}, commerce.StatusProvisioning, 1},
-		{"a cancellation waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellation}, commerce.StatusProvisioning, 1},
-		{"a cancellation charge waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellationCharge}, commerce.StatusProvisioning, 1},
-		{"a suspension waits for the vendor", commercetest.NewOrder{Type: "XX", Request: connect.TypeSuspend}, commerce.StatusProvisioning, 1},
-		{"a renewal asks nothing of the vendor", commercetest.NewOrder{Type: commerce.TypeRenewal}, commerce.StatusCompleted, 0},
-		{"a billing order provisions nothing", commercetest.NewOrder{Type: commerce.TypeBilling}, commerce.StatusCompleted, 0},
-		{"a payment order provisions nothing", commercetest.NewOrder{Type: commerce.TypePayment}, commerce.StatusCompleted, 0},
+		{"a change order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeChange}, commerce.StatusProvisioning,
+			1},
+		{"an upgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeUpgrade}, commerce.StatusProvisioning,
+			1},
+		{"a downgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeDowngrade}, commerce.StatusProvisioning,
+			1},
+		{"a cancellation waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellation},
+			commerce.StatusProvisioning, 1},
+		{"a cancellation charge waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellationCharge},
+			commerce.StatusProvisioning, 1},
+		{"a suspension waits for the vendor", commercetest.NewOrder{Type: "XX", Request: connect.TypeSuspend},
+			commerce.StatusProvisioning, 1},
+		{"a renewal asks nothing of the vendor", commercetest.NewOrder{Type: commerce.TypeRenewal}, commerce.StatusCompleted,
+			0},
+		{"a billing order provisions nothing", commercetest.NewOrder{Type: commerce.TypeBilling}, commerce.StatusCompleted,
+			0},
+		{"a payment order provisions nothing", commercetest.NewOrder{Type: commerce.TypePayment}, commerce.StatusCompleted,
+			0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +73,8 @@ func TestFailedOrderAcceptsOnlyOfferedTransitions(t *testing.T) {
 		{"sales orders offer PD in practice", commerce.TypeSales, false, []commerce.Status{"CL", "PD"}},
 		{"sales orders offer PR by the guide", commerce.TypeSales, true, []commerce.Status{"CL", "PR"}},
 		{"cancellation charges offer RB", commerce.TypeCancellationCharge, false, []commerce.Status{"CL", "RB"}},
-		{"cancellation charges offer RB by the guide too", commerce.TypeCancellationCharge, true, []commerce.Status{"CL", "RB"}},
+		{"cancellation charges offer RB by the guide too", commerce.TypeCancellationCharge, true,
+			[]commerce.Status{"CL", "RB"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -93,7 +93,8 @@ func TestVendorRejects(t *testing.T) {
 	cancel := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeCancellation, Subscription: "43"})
 	r.until(10 * time.Minute)
 	require.Equal(t, commerce.StatusCompleted, r.order(good.ID).Status)
-	require.Contains(t, r.order(rejected.ID).Failure, "following reason: No seats left, submitting again this order will fail")
+	require.Contains(t, r.order(rejected.ID).Failure,
+		"following reason: No seats left, submitting again this order will fail")
 	require.Contains(t, r.order(cancel.ID).Failure, "following reason: No seats left")
 
 	require.Equal(t, http.StatusOK, r.push(rejected.ID, commerce.StatusPaid))
@@ -118,7 +119,8 @@ func TestLostAnswerOfConnectCreatesNoSecondRequest(t *testing.T) {
 	t.Parallel()
 	r, con := both(t, nil)
 	require.NoError(t, con.AddFault(connecttest.Fault{
-		Method: http.MethodPost, Path: "*/requests", Kind: connecttest.FaultStatus, Status: http.StatusInternalServerError, After: true, Times: 1,
+		Method: http.MethodPost, Path: "*/requests", Kind: connecttest.FaultStatus, Status: http.StatusInternalServerError,
+		After: true, Times: 1,
 	}))
 	o := r.sys.Place(commercetest.NewOrder{})
 	r.until(5 * time.Minute)

@@ -30,9 +30,11 @@ func TestLedger(t *testing.T) {
 	require.NoError(t, r.sys.Push(o.Number, commerce.StatusPaid))
 	_, _ = r.call(http.MethodPost, orders+"/"+o.ID+"/push", "?")
 	require.Equal(t, []commercetest.Call{
-		{Seq: 1, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", Failure: 1, HTTPStatus: 409},
+		{Seq: 1, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", Failure: 1,
+			HTTPStatus: 409},
 		{Seq: 2, At: at, Origin: "order-manager", Order: "nobody", To: "PD", HTTPStatus: 404},
-		{Seq: 3, At: at, Origin: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true, Failure: 1},
+		{Seq: 3, At: at, Origin: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true,
+			Failure: 1},
 		{Seq: 4, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", Failure: 1, HTTPStatus: 400},
 	}, r.sys.Ledger())
 	require.Empty(t, r.sys.Violations())

@@ -85,11 +85,12 @@ func TestOAuthRejectsOtherRequests(t *testing.T) {
 		change map[string]string
 		says   string
 	}{
-		"another query":     {"like(orderNumber,*CL000059)", nil, "oauth_signature is not valid"},
-		"no query":          {"", nil, "oauth_signature is not valid"},
-		"a broken query":    {"%zz", nil, "not percent-encoded"},
-		"another nonce":     {vectorQuery, map[string]string{"oauth_nonce": "abd"}, "oauth_signature is not valid"},
-		"another time":      {vectorQuery, map[string]string{"oauth_timestamp": "1700000001"}, "oauth_signature is not valid"},
+		"another query":  {"like(orderNumber,*CL000059)", nil, "oauth_signature is not valid"},
+		"no query":       {"", nil, "oauth_signature is not valid"},
+		"a broken query": {"%zz", nil, "not percent-encoded"},
+		"another nonce":  {vectorQuery, map[string]string{"oauth_nonce": "abd"}, "oauth_signature is not valid"},
+		"another time": {vectorQuery, map[string]string{"oauth_timestamp": "1700000001"},
+			"oauth_signature is not valid"},
 		"no version":        {vectorQuery, map[string]string{"oauth_version": ""}, "oauth_signature is not valid"},
 		"another key":       {vectorQuery, map[string]string{"oauth_consumer_key": "kez"}, "oauth_consumer_key is not known"},
 		"another signature": {vectorQuery, map[string]string{"oauth_signature": "AAAA"}, "oauth_signature is not valid"},
@@ -127,7 +128,8 @@ func TestOAuthRejectsOtherRequests(t *testing.T) {
 func TestOAuthNonceAndTimestamp(t *testing.T) {
 	t.Parallel()
 	sys := consumerSystem(t, 1700000000+300)
-	require.Equal(t, http.StatusUnauthorized, ask(t, sys, "", signedBy(vectorSignature, nil)).Code, "a wrong signature does not use up its nonce")
+	require.Equal(t, http.StatusUnauthorized, ask(t, sys, "", signedBy(vectorSignature, nil)).Code,
+		"a wrong signature does not use up its nonce")
 	require.Equal(t, http.StatusOK, ask(t, sys, vectorQuery, signedBy(vectorSignature, nil)).Code)
 	again := ask(t, sys, vectorQuery, signedBy(vectorSignature, nil))
 	require.Equal(t, http.StatusUnauthorized, again.Code)
@@ -146,7 +148,8 @@ func TestOAuthNonceAndTimestamp(t *testing.T) {
 func TestOAuthWithoutConsumer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	res, body := r.send(http.MethodGet, orders, "", map[string]string{"Authorization": signedBy(vectorSignature, nil), "APS-Token": commercetest.DefaultToken})
+	res, body := r.send(http.MethodGet, orders, "", map[string]string{"Authorization": signedBy(vectorSignature, nil),
+		"APS-Token": commercetest.DefaultToken})
 	require.Equal(t, http.StatusUnauthorized, res.Status)
 	require.Contains(t, body, "no OAuth consumer")
 }

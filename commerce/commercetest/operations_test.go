@@ -15,7 +15,8 @@ import (
 
 func userToken(id string) string {
 	return `<methodCall><methodName>pem.APS.getUserToken</methodName><params><param><value><struct>` +
-		`<member><name>user_id</name><value><i4>` + id + `</i4></value></member></struct></value></param></params></methodCall>`
+		`<member><name>user_id</name><value><i4>` + id +
+		`</i4></value></member></struct></value></param></params></methodCall>`
 }
 
 var apsToken = regexp.MustCompile(`<name>aps_token</name><value><string>([^<]+)<`)
@@ -62,7 +63,8 @@ func TestClientRenewsExpiredToken(t *testing.T) {
 		c.OperationsUser, c.OperationsPassword = "bob", "s3cret-word"
 	})
 	o := r.failed(commercetest.NewOrder{})
-	fetch, err := ordermanager.UserToken(commercetest.URLsAt(r.base).Operations, 7, ordermanager.WithBasicAuth("bob", "s3cret-word"))
+	fetch, err := ordermanager.UserToken(commercetest.URLsAt(r.base).Operations, 7,
+		ordermanager.WithBasicAuth("bob", "s3cret-word"))
 	require.NoError(t, err)
 	c, err := ordermanager.New(r.base, ordermanager.TokenFunc(fetch))
 	require.NoError(t, err)
@@ -78,14 +80,17 @@ func TestOperationsRefusals(t *testing.T) {
 	r := newRig(t, nil)
 	good := userToken("1")
 	for name, test := range map[string]struct{ body, says string }{
-		"another user":     {userToken("2"), "User #2 is not found"},
-		"no user":          {strings.Replace(good, "user_id", "user", 1), "user_id is missing"},
-		"a string":         {strings.NewReplacer("<i4>", "<string>", "</i4>", "</string>").Replace(good), "not an integer"},
-		"no struct":        {"<methodCall><methodName>pem.APS.getUserToken</methodName><params><param><value>1</value></param></params></methodCall>", "takes a struct"},
-		"no parameter":     {"<methodCall><methodName>pem.APS.getUserToken</methodName></methodCall>", "not 0 parameters"},
-		"another method":   {strings.Replace(good, "getUserToken", "getAccountToken", 1), "no method pem.APS.getAccountToken"},
-		"not XML":          {"{}", "not XML"},
-		"a bigint is fine": {strings.NewReplacer("<i4>1<", "<bigint>3<", "/i4", "/bigint").Replace(good), "User #3 is not found"},
+		"another user": {userToken("2"), "User #2 is not found"},
+		"no user":      {strings.Replace(good, "user_id", "user", 1), "user_id is missing"},
+		"a string":     {strings.NewReplacer("<i4>", "<string>", "</i4>", "</string>").Replace(good), "not an integer"},
+		"no struct": {"<methodCall><methodName>pem.APS.getUserToken</methodName><params><param><value>1</value>" +
+			"</param></params></methodCall>", "takes a struct"},
+		"no parameter": {"<methodCall><methodName>pem.APS.getUserToken</methodName></methodCall>", "not 0 parameters"},
+		"another method": {strings.Replace(good, "getUserToken", "getAccountToken", 1),
+			"no method pem.APS.getAccountToken"},
+		"not XML": {"{}", "not XML"},
+		"a bigint is fine": {strings.NewReplacer("<i4>1<", "<bigint>3<", "/i4", "/bigint").Replace(good),
+			"User #3 is not found"},
 	} {
 		answer := r.rpc("/operations/RPC2", test.body, nil)
 		require.Contains(t, answer, "<name>status</name><value><i4>-1</i4>", name)

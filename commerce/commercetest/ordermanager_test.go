@@ -30,7 +30,8 @@ func shop(t *testing.T, change func(*commercetest.Config)) *rig {
 		return commerce.Money{Amount: decimal.RequireFromString(s), Currency: "EUR"}
 	}
 	r.failed(commercetest.NewOrder{CustomerName: "Acme", Customer: "10", Total: eur("12.5")})
-	r.failed(commercetest.NewOrder{Type: "CH", Vendor: "2", Customer: "20", CustomerName: "Bolt", Subscription: "99", Total: eur("100")})
+	r.failed(commercetest.NewOrder{Type: "CH", Vendor: "2", Customer: "20", CustomerName: "Bolt", Subscription: "99",
+		Total: eur("100")})
 	r.sys.Place(commercetest.NewOrder{Type: "BO", CustomerName: "Acme", Customer: "10", Total: eur("7")})
 	r.sys.Place(commercetest.NewOrder{Vendor: "2", Customer: "30", CustomerName: "Cord (EU), Ltd", Total: eur("1000.10")})
 	r.step()
@@ -262,7 +263,8 @@ func TestPushIsAcceptedOnlyIfOffered(t *testing.T) {
 		{"another field", failed.ID, `{"status":"PD"}`, 400, "unknown key"},
 		{"two bodies", failed.ID, `{"ofStatus":"PD"}{"ofStatus":"PD"}`, 400, "after top-level value"},
 		{"a number", failed.ID, `{"ofStatus":5}`, 400, "ofStatus"},
-		{"a status that is not offered", failed.ID, `{"ofStatus":"PR"}`, 409, `offers no transition to \"PR\"; it offers CL, PD`},
+		{"a status that is not offered", failed.ID, `{"ofStatus":"PR"}`, 409,
+			`offers no transition to \"PR\"; it offers CL, PD`},
 		{"an order that offers nothing", working.ID, `{"ofStatus":"PD"}`, 409, "it offers none"},
 	} {
 		status, body := r.call(http.MethodPost, orders+"/"+test.id+"/push", test.body)
@@ -306,7 +308,8 @@ func TestFaultLosesAnswerOfPush(t *testing.T) {
 	r := shop(t, nil)
 	id := r.order("SO000001").ID
 	require.NoError(t, r.sys.AddFault(commercetest.Fault{
-		Method: http.MethodPost, Path: "*/push", Times: 1, Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, After: true,
+		Method: http.MethodPost, Path: "*/push", Times: 1, Kind: commercetest.FaultStatus, Status: http.StatusBadGateway,
+		After: true,
 	}))
 	require.Equal(t, http.StatusBadGateway, r.push(id, commerce.StatusPaid), "the answer is lost")
 	require.Equal(t, 1, r.order(id).Pushes, "the push was done")

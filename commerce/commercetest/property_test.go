@@ -37,7 +37,8 @@ func TestLedgerAgreesWithOrders(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"place": func(t *rapid.T) {
 				sys.Place(commercetest.NewOrder{
-					Type: rapid.SampledFrom(types).Draw(t, "type"), Subscription: rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "subscription"),
+					Type: rapid.SampledFrom(types).Draw(t, "type"), Subscription: rapid.SampledFrom([]string{"", "1", "2"}).Draw(t,
+						"subscription"),
 				})
 			},
 			"push": func(t *rapid.T) {
@@ -98,7 +99,8 @@ func failedOrder(tb testing.TB) (*commercetest.System, string) {
 
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{
-		"in(status,(PF,LO)),sort(-orderDate),limit(0,100)", "like(orderNumber,*SO?1)", "not(eq(type,SO))", "limit(9223372036854775807,2)",
+		"in(status,(PF,LO)),sort(-orderDate),limit(0,100)", "like(orderNumber,*SO?1)", "not(eq(type,SO))",
+		"limit(9223372036854775807,2)",
 		"or(eq(status,PF),ge(orderDate,2026-11-01))", "select(orderDetails)", "in(status,())", "sort()", "eq(a,%zz)",
 	} {
 		f.Add(seed)
@@ -112,7 +114,8 @@ func FuzzQuery(f *testing.F) {
 }
 
 func FuzzPush(f *testing.F) {
-	for _, seed := range []string{`{"ofStatus":"PR"}`, `{"ofStatus":""}`, `{}`, `[]`, `{"ofStatus":"XX"} `, "\xff", `{"ofStatus":null}`} {
+	for _, seed := range []string{`{"ofStatus":"PR"}`, `{"ofStatus":""}`, `{}`, `[]`, `{"ofStatus":"XX"} `, "\xff",
+		`{"ofStatus":null}`} {
 		f.Add(seed)
 	}
 	sys, id := failedOrder(f)

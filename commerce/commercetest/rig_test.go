@@ -114,7 +114,8 @@ func (f *fakeConnect) create(w http.ResponseWriter, r *http.Request) {
 		old := f.requests[i]
 		if old.uid == body.Asset.UID && old.Type == body.Type && (body.Type == "purchase" || old.Status == "pending") {
 			w.WriteHeader(http.StatusConflict)
-			_, _ = fmt.Fprintf(w, `{"error_code":"REQ_000","params":{"request_id":%q,"request_status":%q,"fail_message":%q}}`, old.ID, old.Status, old.Reason)
+			_, _ = fmt.Fprintf(w, `{"error_code":"REQ_000","params":{"request_id":%q,"request_status":%q,"fail_message":%q}}`,
+				old.ID, old.Status, old.Reason)
 			return
 		}
 	}
@@ -250,6 +251,7 @@ func (r *rig) send(method, path, body string, header map[string]string) (testkit
 
 func (r *rig) push(id string, to commerce.Status) int {
 	r.t.Helper()
-	status, _ := r.call(http.MethodPost, "/aps/2/services/order-manager/orders/"+id+"/push", fmt.Sprintf(`{"ofStatus":%q}`, to))
+	status, _ := r.call(http.MethodPost, "/aps/2/services/order-manager/orders/"+id+"/push",
+		fmt.Sprintf(`{"ofStatus":%q}`, to))
 	return status
 }

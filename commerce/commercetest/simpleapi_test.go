@@ -24,7 +24,8 @@ func (r *rig) login() map[string]string {
 	require.Equal(r.t, http.StatusOK, res.Status, body)
 	var answer struct{ Token string }
 	require.NoError(r.t, json.Unmarshal([]byte(body), &answer))
-	return map[string]string{"X-Subscription-Key": commercetest.DefaultSimpleKey, "Authorization": "Bearer " + answer.Token}
+	return map[string]string{"X-Subscription-Key": commercetest.DefaultSimpleKey,
+		"Authorization": "Bearer " + answer.Token}
 }
 
 func simpleNumbers(t *testing.T, body string) (found []string, total int) {
@@ -143,7 +144,8 @@ func TestSimpleOrderJSON(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	header := r.login()
-	for file, path := range map[string]string{"simple_order.json": "/orders/1000002", "simple_list.json": "/orders?status=error&limit=1"} {
+	for file, path := range map[string]string{"simple_order.json": "/orders/1000002",
+		"simple_list.json": "/orders?status=error&limit=1"} {
 		_, body := r.send(http.MethodGet, "/simple"+path, "", header)
 		require.NotContains(t, body, "Reason", "it has no failure")
 		requireGolden(t, file, body)
@@ -248,7 +250,8 @@ func TestSimpleAPIRequiresKeyAndToken(t *testing.T) {
 	aps, _ := r.callAs(header["Authorization"][len("Bearer "):], http.MethodGet, orders, "")
 	require.Equal(t, http.StatusUnauthorized, aps)
 
-	res, body := r.send(http.MethodPost, "/simple/token", `{"marketplace":"us"}`, map[string]string{"X-Subscription-Key": commercetest.DefaultSimpleKey})
+	res, body := r.send(http.MethodPost, "/simple/token", `{"marketplace":"us"}`,
+		map[string]string{"X-Subscription-Key": commercetest.DefaultSimpleKey})
 	require.Equal(t, http.StatusUnauthorized, res.Status)
 	require.NotContains(t, body, commercetest.DefaultSimplePassword)
 	login := basicAuth(commercetest.DefaultSimpleUser, commercetest.DefaultSimplePassword)
@@ -269,7 +272,8 @@ func TestKeycloakToken(t *testing.T) {
 	})
 	o := r.failed(commercetest.NewOrder{})
 	good := url.Values{
-		"grant_type": {"password"}, "username": {commercetest.DefaultSimpleUser}, "password": {commercetest.DefaultSimplePassword},
+		"grant_type": {"password"}, "username": {commercetest.DefaultSimpleUser},
+		"password":  {commercetest.DefaultSimplePassword},
 		"client_id": {"n8n"}, "client_secret": {"s3cret-word"}, "scope": {"openid"},
 	}
 	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}

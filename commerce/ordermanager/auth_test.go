@@ -26,8 +26,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit/tlstest"
 )
 
-var oauthHeader = regexp.MustCompile(`^OAuth oauth_consumer_key="key",oauth_signature_method="HMAC-SHA1",oauth_timestamp="(\d+)",` +
-	`oauth_nonce="([A-Z2-7]{26})",oauth_version="1.0",oauth_signature="(\S+)"$`)
+var oauthHeader = regexp.MustCompile(
+	`^OAuth oauth_consumer_key="key",oauth_signature_method="HMAC-SHA1",oauth_timestamp="(\d+)",` +
+		`oauth_nonce="([A-Z2-7]{26})",oauth_version="1.0",oauth_signature="(\S+)"$`)
 
 // signed reports whether the signature of a request is that of the secret "sec",
 // for a query that is one parameter without "=". plus is what a plus in it counts as.
@@ -38,7 +39,9 @@ func signed(t *testing.T, r *http.Request, plus string) bool {
 	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 	query, err := url.PathUnescape(strings.ReplaceAll(r.URL.RawQuery, "+", plus))
 	require.NoError(t, err)
-	params := fmt.Sprintf("oauth_consumer_key=key&oauth_nonce=%s&oauth_signature_method=HMAC-SHA1&oauth_timestamp=%s&oauth_version=1.0", m[2], m[1])
+	params := fmt.Sprintf(
+		"oauth_consumer_key=key&oauth_nonce=%s&oauth_signature_method=HMAC-SHA1&oauth_timestamp=%s&oauth_version=1.0", m[2],
+		m[1])
 	if query != "" {
 		params = escape(query) + "=&" + params
 	}
@@ -109,7 +112,8 @@ func TestOAuth1ErrorsSayWhatToCheck(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(401, `{"error":"Unauthorized"}`))
-	c, err := ordermanager.New(base, ordermanager.OAuth1("key", "sec"), ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
+	c, err := ordermanager.New(base, ordermanager.OAuth1("key", "sec"),
+		ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
 	require.NoError(t, err)
 	for _, call := range []func() error{
 		func() error { _, err := c.Order(t.Context(), "1"); return err },
@@ -133,14 +137,19 @@ func TestNewRejectsConflictingOptions(t *testing.T) {
 		want string
 	}{
 		{"an empty consumer key", ordermanager.OAuth1("", "sec"), nil, "the consumer key is empty"},
-		{"a consumer secret with a line break", ordermanager.OAuth1("key", "hunter2\n"), nil, "the consumer secret has a space, a control character"},
-		{"a literal plus without signature", token, []ordermanager.Option{ordermanager.WithLiteralPlus()}, "WithLiteralPlus is for OAuth1 only"},
-		{"a password", oauth, []ordermanager.Option{ordermanager.WithBasicAuth("a", "hunter2")}, "WithBasicAuth is for UserToken"},
+		{"a consumer secret with a line break", ordermanager.OAuth1("key", "hunter2\n"), nil,
+			"the consumer secret has a space, a control character"},
+		{"a literal plus without signature", token, []ordermanager.Option{ordermanager.WithLiteralPlus()},
+			"WithLiteralPlus is for OAuth1 only"},
+		{"a password", oauth, []ordermanager.Option{ordermanager.WithBasicAuth("a", "hunter2")},
+			"WithBasicAuth is for UserToken"},
 		{"no TLS settings", token, []ordermanager.Option{ordermanager.WithTLSConfig(nil)}, "the TLS settings are nil"},
 		{"no TLS files", token, []ordermanager.Option{ordermanager.WithTLSFiles("", "", "")}, "no TLS file is named"},
-		{"no verification", token, []ordermanager.Option{ordermanager.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})}, "InsecureSkipVerify would send the credentials to any server"},
+		{"no verification", token, []ordermanager.Option{ordermanager.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})},
+			"InsecureSkipVerify would send the credentials to any server"},
 		{"TLS settings and a transport", token, []ordermanager.Option{
-			ordermanager.WithTLSConfig(&tls.Config{}), ordermanager.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}),
+			ordermanager.WithTLSConfig(&tls.Config{}),
+			ordermanager.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}),
 		}, "set them in that transport"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -213,7 +222,8 @@ func ExampleOAuth1() {
 		fmt.Println(err)
 		return
 	}
-	for _, err := range client.Orders(context.Background(), commerce.Query{Statuses: []commerce.Status{commerce.StatusProvisioningFailed}}) {
+	for _, err := range client.Orders(context.Background(),
+		commerce.Query{Statuses: []commerce.Status{commerce.StatusProvisioningFailed}}) {
 		fmt.Println(err)
 	}
 	// Output:

@@ -38,7 +38,8 @@ const (
 type calls []string
 
 // client makes a client for a server that is a function.
-func client(t *testing.T, answer func(*http.Request) (*http.Response, error), opts ...ordermanager.Option) (*ordermanager.Client, *calls) {
+func client(t *testing.T, answer func(*http.Request) (*http.Response, error),
+	opts ...ordermanager.Option) (*ordermanager.Client, *calls) {
 	t.Helper()
 	var seen calls
 	mock := httpmock.NewMockTransport()
@@ -111,7 +112,8 @@ func TestNewErrors(t *testing.T) {
 		{"no time", base, good, ordermanager.WithTimeout(-1), "WithTimeout: -1ns is not positive"},
 		{"an empty provider", base, good, ordermanager.WithProviderAccount(""), "is empty"},
 		{"an empty subscription", base, good, ordermanager.WithSubscriptionHeader(""), "is empty"},
-		{"a subscription with a line break", base, good, ordermanager.WithSubscriptionHeader("abc\r\nX-Admin: 1"), "Aps-Subscription-Id has a control character"},
+		{"a subscription with a line break", base, good, ordermanager.WithSubscriptionHeader("abc\r\nX-Admin: 1"),
+			"Aps-Subscription-Id has a control character"},
 		{"an unknown filter", base, good, ordermanager.WithoutServerFilters("colour"), `no server filter "colour"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -139,10 +141,12 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 		want  string
 	}{
 		{"nothing but the order", commerce.Query{}, nil, "/aps/2/services/order-manager/orders?" + sorted},
-		{"the sample of facts 2.7", commerce.Query{Account: "88a64097", Statuses: []commerce.Status{"PF"}, Types: []commerce.OrderType{"SO", "CH"}, Sort: commerce.NewestFirst},
+		{"the sample of facts 2.7", commerce.Query{Account: "88a64097", Statuses: []commerce.Status{"PF"},
+			Types: []commerce.OrderType{"SO", "CH"}, Sort: commerce.NewestFirst},
 			nil, "/aps/2/resources/88a64097/orders/?in(status,(PF)),in(type,(SO,CH)),sort(-orderDate,-internalId),limit(0,100)"},
 		{"bounds in whole seconds that let through enough", commerce.Query{PlacedFrom: at, PlacedTo: at}, nil,
-			"/aps/2/services/order-manager/orders?ge(orderDate,2026-11-01T00:00:00Z),lt(orderDate,2026-11-01T00:00:01Z)," + sorted},
+			"/aps/2/services/order-manager/orders?ge(orderDate,2026-11-01T00:00:00Z),lt(orderDate,2026-11-01T00:00:01Z)," +
+				sorted},
 		{"numbers", commerce.Query{Numbers: []string{"SO1", "SO 2"}, NumberLike: "*SO,0*"}, nil,
 			"/aps/2/services/order-manager/orders?in(orderNumber,(SO1,SO%202)),like(orderNumber,*SO%2C0*)," + sorted},
 		{"not too many numbers, and no escapes", commerce.Query{Numbers: make([]string, 51), NumberLike: `a\*`}, nil,
@@ -173,7 +177,8 @@ func TestOrdersSendsItsHeadersBelowABasePath(t *testing.T) {
 		require.Equal(t, "/gate/way/aps/2/services/order-manager/orders/1", r.URL.Path)
 		return httpmock.NewStringResponse(200, `{"orderId":1}`), nil
 	})
-	c, err := ordermanager.New(base+"/gate/way/", ordermanager.Token(token), ordermanager.WithHTTPClient(&http.Client{Transport: mock}),
+	c, err := ordermanager.New(base+"/gate/way/", ordermanager.Token(token),
+		ordermanager.WithHTTPClient(&http.Client{Transport: mock}),
 		ordermanager.WithSubscriptionHeader("sub-1"), ordermanager.WithUserAgent("billing/7"))
 	require.NoError(t, err)
 	_, err = c.Order(t.Context(), "1")
@@ -315,14 +320,23 @@ func TestPushDelivery(t *testing.T) {
 		is       error
 		want     string
 	}{
-		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.NotSent, commerce.ErrUnavailable, "connection refused"},
-		{"the connection broke", fails(io.ErrUnexpectedEOF), commerce.DeliveryUnknown, commerce.ErrUnavailable, "unexpected EOF"},
-		{"the answer broke off", func(*http.Request) (*http.Response, error) { return brokenBody(), nil }, commerce.DeliveryUnknown, commerce.ErrUnavailable, "broke off"},
-		{"a maintenance page as 200", answers(200, " <html>back soon"), commerce.DeliveryUnknown, commerce.ErrUnavailable, "the answer is a page"},
-		{"a redirect after the deed", func(*http.Request) (*http.Response, error) { return httpmock.NewStringResponse(303, ""), nil }, commerce.DeliveryUnknown, nil, "HTTP 303 See Other: redirects are not followed"},
+		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.NotSent,
+			commerce.ErrUnavailable, "connection refused"},
+		{"the connection broke", fails(io.ErrUnexpectedEOF), commerce.DeliveryUnknown, commerce.ErrUnavailable,
+			"unexpected EOF"},
+		{"the answer broke off", func(*http.Request) (*http.Response, error) { return brokenBody(), nil },
+			commerce.DeliveryUnknown, commerce.ErrUnavailable, "broke off"},
+		{"a maintenance page as 200", answers(200, " <html>back soon"), commerce.DeliveryUnknown, commerce.ErrUnavailable,
+			"the answer is a page"},
+		{"a redirect after the deed", func(*http.Request) (*http.Response,
+			error) {
+			return httpmock.NewStringResponse(303, ""), nil
+		}, commerce.DeliveryUnknown, nil, "HTTP 303 See Other: redirects are not followed"},
 		{"a redirect", redirect, commerce.DeliveryUnknown, nil, "redirected to https://login.example"},
-		{"a bad request", answers(400, apsBody), commerce.Refused, nil, "HTTP 400 Bad Request: Core::Http::Conflict: Order cannot be moved"},
-		{"a bad token", answers(401, ""), commerce.Refused, commerce.ErrUnauthorized, "the APS token was refused; it has expired"},
+		{"a bad request", answers(400, apsBody), commerce.Refused, nil,
+			"HTTP 400 Bad Request: Core::Http::Conflict: Order cannot be moved"},
+		{"a bad token", answers(401, ""), commerce.Refused, commerce.ErrUnauthorized,
+			"the APS token was refused; it has expired"},
 		{"a token without the right", answers(403, apsBody), commerce.Refused, commerce.ErrForbidden,
 			"its user may not do this"},
 		{"no such order", answers(404, apsBody), commerce.Refused, commerce.ErrNotFound, "Order cannot be moved"},
@@ -330,7 +344,8 @@ func TestPushDelivery(t *testing.T) {
 		{"a conflict", answers(409, apsBody), commerce.Refused, commerce.ErrConflict, "HTTP 409"},
 		{"too fast", answers(429, "slow down"), commerce.Refused, commerce.ErrRateLimited, `the body starts "slow down"`},
 		{"an error of the server", answers(500, apsBody), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 500"},
-		{"a bad gateway", answers(502, "<html>"), commerce.DeliveryUnknown, commerce.ErrUnavailable, `the body starts "<html>"`},
+		{"a bad gateway", answers(502, "<html>"), commerce.DeliveryUnknown, commerce.ErrUnavailable,
+			`the body starts "<html>"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -441,7 +456,10 @@ func TestTokenFuncIsCalledOnceMore(t *testing.T) {
 	require.NoError(t, c.Push(t.Context(), "1", "PD"), "the next call has the new token")
 	require.Equal(t, 2, mock.GetTotalCallCount())
 
-	c, err = ordermanager.New(base, ordermanager.TokenFunc(func(context.Context) (string, error) { return "", errors.New("vault is sealed") }),
+	c, err = ordermanager.New(base, ordermanager.TokenFunc(func(context.Context) (string, error) {
+		return "",
+			errors.New("vault is sealed")
+	}),
 		ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
 	require.NoError(t, err)
 	err = c.Push(t.Context(), "1", "PD")
@@ -481,11 +499,13 @@ func TestOptionsForOtherInstallations(t *testing.T) {
 
 func ExampleClient_Orders() {
 	mock := httpmock.NewMockTransport()
-	mock.RegisterResponder(http.MethodGet, base+"/aps/2/services/order-manager/orders", func(r *http.Request) (*http.Response, error) {
-		fmt.Println(r.URL.RawQuery)
-		return httpmock.NewStringResponse(200, `[]`), nil
-	})
-	client, err := ordermanager.New(base, ordermanager.Token("token"), ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
+	mock.RegisterResponder(http.MethodGet, base+"/aps/2/services/order-manager/orders",
+		func(r *http.Request) (*http.Response, error) {
+			fmt.Println(r.URL.RawQuery)
+			return httpmock.NewStringResponse(200, `[]`), nil
+		})
+	client, err := ordermanager.New(base, ordermanager.Token("token"),
+		ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -501,7 +521,8 @@ func ExampleClient_Push() {
 	mock := httpmock.NewMockTransport()
 	mock.RegisterResponder(http.MethodPost, base+"/aps/2/services/order-manager/orders/"+id+"/push",
 		httpmock.NewStringResponder(409, `{"error":"Conflict","message":"no such transition"}`))
-	client, err := ordermanager.New(base, ordermanager.Token("token"), ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
+	client, err := ordermanager.New(base, ordermanager.Token("token"),
+		ordermanager.WithHTTPClient(&http.Client{Transport: mock}))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -23,10 +23,14 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 		get          func(*commerce.Order) any
 		want         any
 	}{
-		{"a time with an offset", `"orderDate":"2026-11-19T10:00:00+02:00"`, placedAt, time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
-		{"a time with milliseconds", `"orderDate":"2026-11-19T10:00:00.250Z"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 250e6, time.UTC)},
-		{"a time with a short offset", `"orderDate":"2026-11-19T10:00:00+0200"`, placedAt, time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
-		{"a time without a zone", `"orderDate":"2026-11-19T10:00:00"`, placedAt, time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
+		{"a time with an offset", `"orderDate":"2026-11-19T10:00:00+02:00"`, placedAt,
+			time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
+		{"a time with milliseconds", `"orderDate":"2026-11-19T10:00:00.250Z"`, placedAt,
+			time.Date(2026, 11, 19, 10, 0, 0, 250e6, time.UTC)},
+		{"a time with a short offset", `"orderDate":"2026-11-19T10:00:00+0200"`, placedAt,
+			time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
+		{"a time without a zone", `"orderDate":"2026-11-19T10:00:00"`, placedAt,
+			time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
 		{"a time of RFC 1123", `"orderDate":"Thu, 19 Nov 2026 10:00:00 GMT"`, placedAt,
 			time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
 		{"a time of RFC 1123 in UTC", `"orderDate":"Thu, 19 Nov 2026 10:00:00 UTC"`, placedAt,
@@ -47,9 +51,12 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 		{"an unknown code", `"status":"Q7"`, func(o *commerce.Order) any { return o.Status }, commerce.Status("Q7")},
 		{"no transitions told", `"possiblePushToStatus":null`, moves, []commerce.Transition(nil)},
 		{"no transitions on offer", `"possiblePushToStatus":{}`, moves, []commerce.Transition{}},
-		{"a plain label", `"possiblePushToStatus":{"PD":"Again"}`, moves, []commerce.Transition{{To: "PD", Label: map[string]string{"": "Again"}}}},
-		{"plain subscriptions", `"subscriptions":[1,"2",null,{}]`, func(o *commerce.Order) any { return o.SubscriptionIDs }, []string{"1", "2"}},
-		{"a subscription's id before its resource's", `"subscriptions":[{"id":"uuid","subscriptionId":5}]`, func(o *commerce.Order) any { return o.SubscriptionIDs }, []string{"5"}},
+		{"a plain label", `"possiblePushToStatus":{"PD":"Again"}`, moves,
+			[]commerce.Transition{{To: "PD", Label: map[string]string{"": "Again"}}}},
+		{"plain subscriptions", `"subscriptions":[1,"2",null,{}]`, func(o *commerce.Order) any { return o.SubscriptionIDs },
+			[]string{"1", "2"}},
+		{"a subscription's id before its resource's", `"subscriptions":[{"id":"uuid","subscriptionId":5}]`,
+			func(o *commerce.Order) any { return o.SubscriptionIDs }, []string{"5"}},
 		{"no vendor", `"vendorAccountId":null`, func(o *commerce.Order) any { return o.Channel }, commerce.ChannelUnknown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -68,7 +75,8 @@ func message(o *commerce.Order) any  { return o.Failure.Message() }
 func moves(o *commerce.Order) any    { return o.Transitions }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(`{"orderId":"x","orderDate":"2026-11-19","total":{"code":"USD","value":1.5},"errorDetails":{"en":"a"},"possiblePushToStatus":{"PD":{"en":"b"}}}`)
+	f.Add(`{"orderId":"x","orderDate":"2026-11-19","total":{"code":"USD","value":1.5},"errorDetails":{"en":"a"},` +
+		`"possiblePushToStatus":{"PD":{"en":"b"}}}`)
 	f.Add(`{"orderId":1,"subscriptions":[1,{"id":2}],"orderDetails":[{"subscriptionId":null}]}`)
 	f.Add(`{"orderId":""}`)
 	f.Add(`[]`)

@@ -215,8 +215,10 @@ func TestOrdersReportsMismatches(t *testing.T) {
 	t.Run("as an error when none matches", func(t *testing.T) {
 		t.Parallel()
 		_, _, _, err := list(t, failed, row("1", "CP", at), row("2", "CP", at))
-		require.ErrorContains(t, err, `commerce: list orders: none of the rows that the server returned is what it was asked for: 2 rows did not match the query: `+
-			`SO-1 (status "CP"), SO-2 (status "CP")`)
+		require.ErrorContains(t, err,
+			`commerce: list orders: none of the rows that the server returned is what it was asked for: 2 rows did not match `+
+				`the query: `+
+				`SO-1 (status "CP"), SO-2 (status "CP")`)
 	})
 	t.Run("but not when the server was not asked", func(t *testing.T) {
 		t.Parallel()

@@ -79,7 +79,8 @@ func (o operations) userToken(ctx context.Context, userID int) (string, error) {
 
 // answered returns the error of an answer with status 200.
 func (o operations) answered() *commerce.Error {
-	return &commerce.Error{Op: opToken, Method: http.MethodPost, URL: o.url, HTTPStatus: http.StatusOK, Delivery: commerce.Refused}
+	return &commerce.Error{Op: opToken, Method: http.MethodPost, URL: o.url, HTTPStatus: http.StatusOK,
+		Delivery: commerce.Refused}
 }
 
 func (o operations) failure(ctx context.Context, err error) *commerce.Error {

@@ -28,7 +28,8 @@ const (
 )
 
 // tokenOf asks an Operations that is a function for the token of user 1.
-func tokenOf(t *testing.T, answer func(*http.Request) (*http.Response, error), opts ...ordermanager.Option) (string, error) {
+func tokenOf(t *testing.T, answer func(*http.Request) (*http.Response, error), opts ...ordermanager.Option) (string,
+	error) {
 	t.Helper()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(answer)
@@ -64,7 +65,8 @@ func TestUserTokenAsksOperations(t *testing.T) {
 
 // response is an answer of Operations with these members.
 func response(members string) string {
-	return `<?xml version="1.0"?><methodResponse><params><param><value><struct>` + members + `</struct></value></param></params></methodResponse>`
+	return `<?xml version="1.0"?><methodResponse><params><param><value><struct>` + members +
+		`</struct></value></param></params></methodResponse>`
 }
 
 func TestUserTokenErrors(t *testing.T) {
@@ -79,22 +81,30 @@ func TestUserTokenErrors(t *testing.T) {
 		delivery commerce.Delivery
 	}{
 		{"a status that is not 0", 200, golden(t, "get_user_token_refused.xml"),
-			"HTTP 200 OK: module_id OpenAPI, extype_id 21: The user cannot be used. (User #1 does not exist.)" + where, nil, commerce.Refused},
+			"HTTP 200 OK: module_id OpenAPI, extype_id 21: The user cannot be used. (User #1 does not exist.)" + where, nil,
+			commerce.Refused},
 		{"a status without words", 200, response(`<member><name>status</name><value><i4>7</i4></value></member>`),
 			"HTTP 200 OK: the status is 7, and no message says why" + where, nil, commerce.Refused},
 		{"no status", 200, response(``), "the answer has no status", nil, commerce.Refused},
-		{"no token", 200, response(`<member><name>status</name><value><i4>0</i4></value></member>`), "the answer has no aps_token", nil, commerce.Refused},
-		{"a fault", 200, `<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>3</int></value></member>` +
-			`<member><name>faultString</name><value>no such method</value></member></struct></value></fault></methodResponse>`,
+		{"no token", 200, response(`<member><name>status</name><value><i4>0</i4></value></member>`),
+			"the answer has no aps_token", nil, commerce.Refused},
+		{"a fault", 200,
+			`<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>3</int></value></member>` +
+				`<member><name>faultString</name><value>no such method</value></member></struct></value></fault></methodResponse>`,
 			"HTTP 200 OK: fault 3: no such method" + where, nil, commerce.Refused},
-		{"an answer that is no struct", 200, `<methodResponse><params><param><value>` + apsToken + `</value></param></params></methodResponse>`,
+		{"an answer that is no struct", 200, `<methodResponse><params><param><value>` + apsToken +
+			`</value></param></params></methodResponse>`,
 			"is not as Operations speaks XML-RPC: check host and port", commerce.ErrUnavailable, commerce.DeliveryUnknown},
-		{"a token out of place", 200, response(`<member><name>status</name><value>` + apsToken + `<i4>0</i4></value></member>`),
+		{"a token out of place", 200, response(`<member><name>status</name><value>` + apsToken +
+			`<i4>0</i4></value></member>`),
 			"its text is not shown, since it may hold a token", commerce.ErrUnavailable, commerce.DeliveryUnknown},
-		{"a page", 200, `<html>maintenance</html>`, "byte 0 of the answer", commerce.ErrUnavailable, commerce.DeliveryUnknown},
-		{"no access", 401, ``, "Operations wants another user name and password: see WithBasicAuth", commerce.ErrUnauthorized, commerce.Refused},
+		{"a page", 200, `<html>maintenance</html>`, "byte 0 of the answer", commerce.ErrUnavailable,
+			commerce.DeliveryUnknown},
+		{"no access", 401, ``, "Operations wants another user name and password: see WithBasicAuth", commerce.ErrUnauthorized,
+			commerce.Refused},
 		{"no access from here", 403, ``, "check its allowed networks", commerce.ErrForbidden, commerce.DeliveryUnknown},
-		{"an error of the server", 500, `oops`, `HTTP 500 Internal Server Error: the body starts "oops"`, commerce.ErrUnavailable, commerce.DeliveryUnknown},
+		{"an error of the server", 500, `oops`, `HTTP 500 Internal Server Error: the body starts "oops"`,
+			commerce.ErrUnavailable, commerce.DeliveryUnknown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +141,8 @@ func TestUserTokenRejectsBadArguments(t *testing.T) {
 		{"fields", operations, 1, ordermanager.WithFields(nil), "WithFields is for New"},
 		{"server filters", operations, 1, ordermanager.WithoutServerFilters(), "WithoutServerFilters is for New"},
 		{"a literal plus", operations, 1, ordermanager.WithLiteralPlus(), "WithLiteralPlus is for New"},
-		{"a password with a line break", operations, 1, ordermanager.WithBasicAuth("operator", "hunter2\n"), "was it read with its line break?"},
+		{"a password with a line break", operations, 1, ordermanager.WithBasicAuth("operator", "hunter2\n"),
+			"was it read with its line break?"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,7 +176,8 @@ func (h *house) RoundTrip(r *http.Request) (*http.Response, error) {
 		h.fetched++
 		h.valid = fmt.Sprintf("secret-token-%d", h.fetched)
 		return httpmock.NewStringResponse(200, response(`<member><name>status</name><value><i4>0</i4></value></member>`+
-			`<member><name>result</name><value><struct><member><name>aps_token</name><value>`+h.valid+`</value></member></struct></value></member>`)), nil
+			`<member><name>result</name><value><struct><member><name>aps_token</name><value>`+h.valid+
+			`</value></member></struct></value></member>`)), nil
 	}
 	h.calls.Add(1)
 	<-time.After(h.delay)
@@ -215,7 +227,8 @@ func TestTokenIsShared(t *testing.T) {
 		require.EqualValues(t, 3*callers, h.calls.Load(), "each was refused once and tried once more")
 
 		h.expire()
-		require.ErrorIs(t, c.Push(t.Context(), "1", commerce.StatusPaid), commerce.ErrUnauthorized, "a push is never sent twice")
+		require.ErrorIs(t, c.Push(t.Context(), "1", commerce.StatusPaid), commerce.ErrUnauthorized,
+			"a push is never sent twice")
 		require.Equal(t, 3, h.fetched)
 		_, err = c.Order(t.Context(), "1")
 		require.NoError(t, err)
@@ -226,7 +239,8 @@ func TestTokenIsShared(t *testing.T) {
 func TestPushWithoutTokenIsNotSent(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
-	mock.RegisterResponder(http.MethodPost, operations+"/RPC2", httpmock.NewStringResponder(200, golden(t, "get_user_token_refused.xml")))
+	mock.RegisterResponder(http.MethodPost, operations+"/RPC2",
+		httpmock.NewStringResponder(200, golden(t, "get_user_token_refused.xml")))
 	over := ordermanager.WithHTTPClient(&http.Client{Transport: mock})
 	fetch, err := ordermanager.UserToken(operations, 1, over)
 	require.NoError(t, err)
@@ -276,7 +290,8 @@ func TestAuthShowsNoSecrets(t *testing.T) {
 				errs = append(errs, listed, read, c.Push(t.Context(), "1", commerce.StatusPaid))
 				errs = append(errs, fmt.Errorf("%+v %#v %+v %#v", auth, auth, *c, *c))
 			}
-			fetch, err := ordermanager.UserToken(operations, 1, append(opts, ordermanager.WithBasicAuth("operator", password))...)
+			fetch, err := ordermanager.UserToken(operations, 1,
+				append(opts, ordermanager.WithBasicAuth("operator", password))...)
 			require.NoError(t, err)
 			_, err = fetch(t.Context())
 			errs = append(errs, err)
@@ -301,11 +316,13 @@ func ExampleUserToken() {
 	mock := httpmock.NewMockTransport()
 	mock.RegisterResponder(http.MethodPost, operations+"/RPC2", httpmock.NewStringResponder(200, response(
 		`<member><name>status</name><value><i4>0</i4></value></member>`+
-			`<member><name>result</name><value><struct><member><name>aps_token</name><value>token-of-user-1</value></member></struct></value></member>`)))
-	mock.RegisterResponder(http.MethodGet, base+"/aps/2/services/order-manager/orders/"+id, func(r *http.Request) (*http.Response, error) {
-		fmt.Println("APS-Token:", r.Header.Get("APS-Token"))
-		return httpmock.NewStringResponse(200, `{"orderId":"`+id+`","status":"PF"}`), nil
-	})
+			`<member><name>result</name><value><struct><member><name>aps_token</name><value>token-of-user-1</value></member>`+
+			`</struct></value></member>`)))
+	mock.RegisterResponder(http.MethodGet, base+"/aps/2/services/order-manager/orders/"+id,
+		func(r *http.Request) (*http.Response, error) {
+			fmt.Println("APS-Token:", r.Header.Get("APS-Token"))
+			return httpmock.NewStringResponse(200, `{"orderId":"`+id+`","status":"PF"}`), nil
+		})
 	http := ordermanager.WithHTTPClient(&http.Client{Transport: mock})
 
 	fetch, err := ordermanager.UserToken(operations, 1, http, ordermanager.WithBasicAuth("operator", "password"))

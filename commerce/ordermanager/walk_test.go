@@ -129,8 +129,9 @@ func TestListWhileOrdersLeave(t *testing.T) {
 func TestListThatKeepsChanging(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
-		"a server that ignores limit":                               answers(200, `[{"orderId":1},{"orderId":2}]`),
-		"a server that ignores limit and gives more than asked for": answers(200, "["+strings.Repeat(`{"orderId":1},{"orderId":2},`, 9)+`{"orderId":3}]`),
+		"a server that ignores limit": answers(200, `[{"orderId":1},{"orderId":2}]`),
+		"a server that ignores limit and gives more than asked for": answers(200,
+			"["+strings.Repeat(`{"orderId":1},{"orderId":2},`, 9)+`{"orderId":3}]`),
 		"one row a page": (&table{rows: upTo(5), most: 1}).answer,
 		"a row that is always new": func() func(*http.Request) (*http.Response, error) {
 			n := 0

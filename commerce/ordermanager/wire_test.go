@@ -49,7 +49,8 @@ func TestPushOverStaleConnectionIsSentAtMostOnce(t *testing.T) {
 	t.Cleanup(server.Close)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	c, err := ordermanager.New(server.URL, ordermanager.Token(token), ordermanager.WithHTTPClient(&http.Client{Transport: transport}))
+	c, err := ordermanager.New(server.URL, ordermanager.Token(token),
+		ordermanager.WithHTTPClient(&http.Client{Transport: transport}))
 	require.NoError(t, err)
 	failed := 0
 	for i := range 300 {

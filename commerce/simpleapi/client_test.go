@@ -71,7 +71,8 @@ func client(t *testing.T, answer answer, opts ...simpleapi.Option) (*simpleapi.C
 	return clientWith(t, simpleapi.Token(key, token), answer, opts...)
 }
 
-func clientWith(t *testing.T, auth simpleapi.Auth, answer answer, opts ...simpleapi.Option) (*simpleapi.Client, *calls) {
+func clientWith(t *testing.T, auth simpleapi.Auth, answer answer, opts ...simpleapi.Option) (*simpleapi.Client,
+	*calls) {
 	t.Helper()
 	h, seen := server(answer)
 	c, err := simpleapi.New(base, auth, append([]simpleapi.Option{simpleapi.WithHTTPClient(h)}, opts...)...)
@@ -141,25 +142,32 @@ func TestNewErrors(t *testing.T) {
 	}{
 		{"a base URL without scheme", "gateway.example.net", good, nil, "simpleapi: the base URL must start with https://"},
 		{"no auth", base, simpleapi.Auth{}, nil, "auth is missing: use GatewayToken"},
-		{"no subscription key", base, simpleapi.Token("", token), nil, "the subscription key (X-Subscription-Key) is missing"},
-		{"a subscription key with a line break", base, simpleapi.Token(key+"\n", token), nil, "the subscription key (X-Subscription-Key) cannot be used: the credential has a control character"},
+		{"no subscription key", base, simpleapi.Token("", token), nil,
+			"the subscription key (X-Subscription-Key) is missing"},
+		{"a subscription key with a line break", base, simpleapi.Token(key+"\n", token), nil,
+			"the subscription key (X-Subscription-Key) cannot be used: the credential has a control character"},
 		{"no token", base, simpleapi.Token(key, ""), nil, "the token is missing"},
 		{"a token with a line break", base, simpleapi.Token(key, token+"\n"), nil, "was it read with its line break?"},
 		{"no token function", base, simpleapi.TokenFunc(key, nil), nil, "the token function is missing"},
 		{"a gateway login without user", base, gateway("", "p"), nil, "the user of the gateway login is missing"},
 		{"a gateway login whose user has a colon", base, gateway("a:b", "p"), nil, "has a colon"},
 		{"a gateway login without password", base, gateway("u", ""), nil, "the password of the gateway login is missing"},
-		{"a Keycloak login without realm", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Realm = "" }), nil, "the realm of the Keycloak login is missing"},
-		{"a Keycloak login whose realm is a path", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Realm = ".." }), nil, "the realm of the Keycloak login"},
-		{"a Keycloak login without scheme", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.URL = "brand.example.net" }), nil, "the Keycloak login: the base URL must start with"},
-		{"a Keycloak login without password", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Password = "" }), nil, "the password of the Keycloak login is missing"},
+		{"a Keycloak login without realm", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Realm = "" }), nil,
+			"the realm of the Keycloak login is missing"},
+		{"a Keycloak login whose realm is a path", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Realm = ".." }), nil,
+			"the realm of the Keycloak login"},
+		{"a Keycloak login without scheme", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.URL = "brand.example.net" }),
+			nil, "the Keycloak login: the base URL must start with"},
+		{"a Keycloak login without password", base, keycloak(func(l *simpleapi.KeycloakLogin) { l.Password = "" }), nil,
+			"the password of the Keycloak login is missing"},
 		{"a page of one", base, good, simpleapi.WithPageSize(1), "WithPageSize: 1 is not between 2 and 1000"},
 		{"no tries", base, good, simpleapi.WithMaxTries(0), "WithMaxTries: 0 is not between 1 and 20"},
 		{"no body", base, good, simpleapi.WithMaxBody(0), "WithMaxBody: 0 is not positive"},
 		{"no wait", base, good, simpleapi.WithMaxWait(0), "WithMaxWait: 0s is not positive"},
 		{"no time", base, good, simpleapi.WithTimeout(-1), "WithTimeout: -1ns is not positive"},
 		{"an unknown filter", base, good, simpleapi.WithoutServerFilters("colour"), `no server filter "colour"`},
-		{"a word for no status", base, good, simpleapi.WithStatusWords(map[string]commerce.Status{"error": ""}), `the word "error" cannot stand for ""`},
+		{"a word for no status", base, good, simpleapi.WithStatusWords(map[string]commerce.Status{"error": ""}),
+			`the word "error" cannot stand for ""`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -207,7 +215,8 @@ func TestIDsAreEscaped(t *testing.T) {
 	_, err := c.Order(t.Context(), "a/b")
 	require.NoError(t, err)
 	require.NoError(t, c.Push(t.Context(), "a?b", "PD"))
-	require.Equal(t, []string{"GET /marketplace/orders/a%2Fb", `PATCH /marketplace/orders/a%3Fb {"statusCode":"PD"}`}, seen.all())
+	require.Equal(t, []string{"GET /marketplace/orders/a%2Fb", `PATCH /marketplace/orders/a%3Fb {"statusCode":"PD"}`},
+		seen.all())
 	for _, id := range []string{"", ".", ".."} {
 		_, err = c.Order(t.Context(), id)
 		require.ErrorContains(t, err, "the order's id")
@@ -263,25 +272,34 @@ func TestPushDelivery(t *testing.T) {
 		is       error
 		want     string
 	}{
-		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.NotSent, commerce.ErrUnavailable, "connection refused"},
-		{"the connection broke", fails(io.ErrUnexpectedEOF), commerce.DeliveryUnknown, commerce.ErrUnavailable, "unexpected EOF"},
+		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.NotSent,
+			commerce.ErrUnavailable, "connection refused"},
+		{"the connection broke", fails(io.ErrUnexpectedEOF), commerce.DeliveryUnknown, commerce.ErrUnavailable,
+			"unexpected EOF"},
 		{"the answer broke off", brokenOff, commerce.DeliveryUnknown, commerce.ErrUnavailable, "broke off"},
-		{"a maintenance page as 200", answers(200, " <html>back soon"), commerce.DeliveryUnknown, commerce.ErrUnavailable, "the answer is a page"},
+		{"a maintenance page as 200", answers(200, " <html>back soon"), commerce.DeliveryUnknown, commerce.ErrUnavailable,
+			"the answer is a page"},
 		{"a redirect", answers(302, ""), commerce.DeliveryUnknown, nil, "redirects are not followed"},
 		{"a redirect after the deed", answers(303, ""), commerce.DeliveryUnknown, nil, "HTTP 303"},
-		{"a bad request", answers(400, apiBody), commerce.Refused, nil, "HTTP 400 Bad Request: BadTransition: Order cannot be moved: PF -> PD"},
-		{"no such order", answers(400, `{"message":"No entity has been found by id 1"}`), commerce.Refused, commerce.ErrNotFound, "No entity has been found by id 1: not found"},
-		{"no such order, in plain text", answers(400, "no entity has been found"), commerce.Refused, commerce.ErrNotFound, "HTTP 400 Bad Request: not found"},
+		{"a bad request", answers(400, apiBody), commerce.Refused, nil,
+			"HTTP 400 Bad Request: BadTransition: Order cannot be moved: PF -> PD"},
+		{"no such order", answers(400, `{"message":"No entity has been found by id 1"}`), commerce.Refused,
+			commerce.ErrNotFound, "No entity has been found by id 1: not found"},
+		{"no such order, in plain text", answers(400, "no entity has been found"), commerce.Refused, commerce.ErrNotFound,
+			"HTTP 400 Bad Request: not found"},
 		{"no such order, by the status", answers(404, ""), commerce.DeliveryUnknown, commerce.ErrNotFound, "HTTP 404"},
-		{"a bad token", answers(401, `{"statusCode":401,"message":"Access denied"}`), commerce.Refused, commerce.ErrUnauthorized, "Access denied: the token or the subscription key was refused"},
+		{"a bad token", answers(401, `{"statusCode":401,"message":"Access denied"}`), commerce.Refused,
+			commerce.ErrUnauthorized, "Access denied: the token or the subscription key was refused"},
 		{"a token without the right", answers(403, `{"message":"no"}`), commerce.Refused, commerce.ErrForbidden,
 			"the user may not do this"},
 		{"a timeout on the way", answers(408, ""), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 408"},
-		{"a conflict", answers(409, `{"message":"Locked","details":[{"field":"status"}]}`), commerce.Refused, commerce.ErrConflict, `Locked: [{"field":"status"}]`},
+		{"a conflict", answers(409, `{"message":"Locked","details":[{"field":"status"}]}`), commerce.Refused,
+			commerce.ErrConflict, `Locked: [{"field":"status"}]`},
 		{"an error in an object", answers(422, `{"error":{"code":"E1","message":"odd"}}`), commerce.Refused, nil, "E1: odd"},
 		{"too fast", answers(429, "slow down"), commerce.Refused, commerce.ErrRateLimited, `the body starts "slow down"`},
 		{"an error of the server", answers(500, apiBody), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 500"},
-		{"a bad gateway", answers(502, "<html>"), commerce.DeliveryUnknown, commerce.ErrUnavailable, `the body starts "<html>"`},
+		{"a bad gateway", answers(502, "<html>"), commerce.DeliveryUnknown, commerce.ErrUnavailable,
+			`the body starts "<html>"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -336,7 +354,8 @@ func TestRetryAfter(t *testing.T) {
 		{"is waited for", "7", nil, 2, 7 * time.Second, 7 * time.Second},
 		{"is 60 s where it is missing", "", nil, 2, time.Minute, time.Minute},
 		{"is left to the caller where it is too long", "61", nil, 1, 0, 61 * time.Second},
-		{"is left to the caller where it is longer than he said", "", []simpleapi.Option{simpleapi.WithMaxWait(time.Second)}, 1, 0, time.Minute},
+		{"is left to the caller where it is longer than he said", "", []simpleapi.Option{simpleapi.WithMaxWait(time.Second)},
+			1, 0, time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,7 +20,8 @@ func read(t *testing.T, body string, opts ...simpleapi.Option) (*commerce.Order,
 
 func TestOrderReadsTheGoldenOrder(t *testing.T) {
 	t.Parallel()
-	for name, body := range map[string]string{"bare": golden(t, "order.json"), "under data": `{"data":` + golden(t, "order.json") + `}`} {
+	for name, body := range map[string]string{"bare": golden(t, "order.json"),
+		"under data": `{"data":` + golden(t, "order.json") + `}`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o, err := read(t, body)
@@ -49,8 +50,10 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 		get          func(*commerce.Order) any
 		want         any
 	}{
-		{"a time with an offset", `"creationDate":"2026-11-19T10:00:00+02:00"`, placed, time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
-		{"a time without a zone", `"creationDate":"2026-11-19T10:00:00.5"`, placed, time.Date(2026, 11, 19, 10, 0, 0, 5e8, time.UTC)},
+		{"a time with an offset", `"creationDate":"2026-11-19T10:00:00+02:00"`, placed,
+			time.Date(2026, 11, 19, 8, 0, 0, 0, time.UTC)},
+		{"a time without a zone", `"creationDate":"2026-11-19T10:00:00.5"`, placed,
+			time.Date(2026, 11, 19, 10, 0, 0, 5e8, time.UTC)},
 		{"a time of RFC 1123", `"creationDate":"Thu, 19 Nov 2026 10:00:00 GMT"`, placed,
 			time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC)},
 		{"a total that is an empty list", `"total":[]`, total, ""},
@@ -74,8 +77,10 @@ func TestDecodeIsLenientWhereServersDiffer(t *testing.T) {
 		{"cancelled", `"status":"cancelled"`, status, commerce.StatusCancelled},
 		{"a word of next year", `"status":"parked"`, status, commerce.Status("parked")},
 		{"plain subscriptions", `"subscriptions":[1,"2",null,{}]`, subscriptions, []string{"1", "2"}},
-		{"subscriptions with ids", `"subscriptions":[{"id":5},{"id":"uuid","subscriptionId":6}]`, subscriptions, []string{"5", "6"}},
-		{"a product's id is no subscription", `"products":[{"id":"PRD-1"}],"details":[{"id":7,"subscriptionId":8}]`, subscriptions, []string{"8"}},
+		{"subscriptions with ids", `"subscriptions":[{"id":5},{"id":"uuid","subscriptionId":6}]`, subscriptions,
+			[]string{"5", "6"}},
+		{"a product's id is no subscription", `"products":[{"id":"PRD-1"}],"details":[{"id":7,"subscriptionId":8}]`,
+			subscriptions, []string{"8"}},
 		{"no lists", `"subscriptions":null,"products":null,"details":null`, subscriptions, []string(nil)},
 		{"attributes of any kind", `"attributes":[1],"creditCheck":"maybe"`, subscriptions, []string(nil)},
 	} {
@@ -97,7 +102,8 @@ func TestDecodeNamesBadFields(t *testing.T) {
 		require.Len(t, o.Problems, 1)
 		require.Contains(t, o.Problems[0], want)
 	}
-	for body, want := range map[string]string{`{}`: "it has no id", `null`: "it is not a JSON object", `{"data":{}}`: "it has no id"} {
+	for body, want := range map[string]string{`{}`: "it has no id", `null`: "it is not a JSON object",
+		`{"data":{}}`: "it has no id"} {
 		_, err := read(t, body)
 		require.ErrorContains(t, err, want)
 	}

@@ -31,7 +31,8 @@ func notSent(op string, err error) *commerce.Error {
 
 // answered returns the error of an answer that is wrong.
 func answered(op string, resp *rest.Response, err error) *commerce.Error {
-	return &commerce.Error{Op: op, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader), Err: resp.Clean(err)}
+	return &commerce.Error{Op: op, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader),
+		Err: resp.Clean(err)}
 }
 
 // convert converts the error of a failed call to a *commerce.Error.

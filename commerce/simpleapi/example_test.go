@@ -15,7 +15,8 @@ import (
 // exampleServer stands in for the gateway.
 func exampleServer() simpleapi.Option {
 	mock := httpmock.NewMockTransport()
-	mock.RegisterResponder(http.MethodPost, base+"/token", httpmock.NewStringResponder(200, `{"token":"t","expiresInSeconds":1500}`))
+	mock.RegisterResponder(http.MethodPost, base+"/token",
+		httpmock.NewStringResponder(200, `{"token":"t","expiresInSeconds":1500}`))
 	mock.RegisterResponder(http.MethodGet, base+"/orders", func(r *http.Request) (*http.Response, error) {
 		fmt.Println(r.URL.RawQuery)
 		return httpmock.NewStringResponse(200, `{"data":[
@@ -29,7 +30,8 @@ func exampleServer() simpleapi.Option {
 }
 
 func ExampleClient_Orders() {
-	auth := simpleapi.GatewayToken("subscription key", simpleapi.GatewayLogin{User: "api", Password: "password", Marketplace: "us"})
+	auth := simpleapi.GatewayToken("subscription key",
+		simpleapi.GatewayLogin{User: "api", Password: "password", Marketplace: "us"})
 	client, err := simpleapi.New(base, auth, exampleServer())
 	if err != nil {
 		fmt.Println(err)

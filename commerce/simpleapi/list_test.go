@@ -33,20 +33,28 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 		want  string
 	}{
 		{"nothing", commerce.Query{}, nil, "orders?" + page},
-		{"failed orders by word and code", commerce.FailedOrders().Query(), nil, "orders?" + page + "&status=error&statusCode=PF"},
-		{"a status without a word by its code", commerce.Query{Statuses: []commerce.Status{"LO"}}, nil, "orders?" + page + "&statusCode=LO"},
+		{"failed orders by word and code", commerce.FailedOrders().Query(), nil,
+			"orders?" + page + "&status=error&statusCode=PF"},
+		{"a status without a word by its code", commerce.Query{Statuses: []commerce.Status{"LO"}}, nil,
+			"orders?" + page + "&statusCode=LO"},
 		{"several statuses not at all", commerce.Query{Statuses: []commerce.Status{"PF", "LO"}}, nil, "orders?" + page},
-		{"a reseller's by word alone", commerce.Query{Account: "1/2", Statuses: pf, Numbers: []string{"SO1"}}, nil, "resellers/1%2F2/orders?" + page + "&status=error"},
+		{"a reseller's by word alone", commerce.Query{Account: "1/2", Statuses: pf, Numbers: []string{"SO1"}}, nil,
+			"resellers/1%2F2/orders?" + page + "&status=error"},
 		{"a number", commerce.Query{Numbers: []string{"SO 1"}}, nil, "orders?" + page + "&orderNumber=SO+1"},
-		{"several numbers, ids, types and patterns not at all", commerce.Query{Numbers: []string{"SO1", "SO2"}, IDs: []string{"1"}, NumberLike: "S*", Types: []commerce.OrderType{"SO"}}, nil, "orders?" + page},
+		{"several numbers, ids, types and patterns not at all",
+			commerce.Query{Numbers: []string{"SO1", "SO2"}, IDs: []string{"1"}, NumberLike: "S*",
+				Types: []commerce.OrderType{"SO"}}, nil, "orders?" + page},
 		{"bounds in whole seconds that let through enough", commerce.Query{PlacedFrom: at, PlacedTo: at}, nil,
 			"orders?creationTimeFrom=2026-10-31T23%3A59%3A59Z&creationTimeTo=2026-11-01T00%3A00%3A01Z&" + page},
-		{"other words", commerce.Query{Statuses: pf}, []simpleapi.Option{simpleapi.WithStatusWords(map[string]commerce.Status{"broken": "PF"})},
+		{"other words", commerce.Query{Statuses: pf},
+			[]simpleapi.Option{simpleapi.WithStatusWords(map[string]commerce.Status{"broken": "PF"})},
 			"orders?" + page + "&status=broken&statusCode=PF"},
 		{"a word that covers several statuses is for none", commerce.Query{Statuses: pf},
-			[]simpleapi.Option{simpleapi.WithStatusWords(map[string]commerce.Status{"a": "PF", "b": "PF", "c": "PF"})}, "orders?" + page + "&statusCode=PF"},
+			[]simpleapi.Option{simpleapi.WithStatusWords(map[string]commerce.Status{"a": "PF", "b": "PF", "c": "PF"})},
+			"orders?" + page + "&statusCode=PF"},
 		{"without what the installation does not know", commerce.Query{Statuses: pf, Numbers: []string{"SO1"}, PlacedTo: at},
-			[]simpleapi.Option{simpleapi.WithoutServerFilters("status", "statusCode", "creationTime", "orderNumber"), simpleapi.WithPageSize(7)},
+			[]simpleapi.Option{simpleapi.WithoutServerFilters("status", "statusCode", "creationTime", "orderNumber"),
+				simpleapi.WithPageSize(7)},
 			"orders?limit=7&offset=0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -65,12 +73,14 @@ func TestListSendsConditions(t *testing.T) {
 	c, seen := client(t, answers(200, empty))
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for range c.List(t.Context(), simpleapi.ListOptions{
-		CustomerID: "1", SubscriptionID: "2", Number: "SO3", Status: "error", StatusCode: "PF", CreatedFrom: at, CreatedTo: at,
+		CustomerID: "1", SubscriptionID: "2", Number: "SO3", Status: "error", StatusCode: "PF", CreatedFrom: at,
+		CreatedTo: at,
 	}) {
 		t.Fatal("there is no order")
 	}
-	require.Equal(t, []string{"GET /marketplace/orders?creationTimeFrom=2026-11-01T00%3A00%3A00Z&creationTimeTo=2026-11-01T00%3A00%3A00Z" +
-		"&customerId=1&limit=100&offset=0&orderNumber=SO3&status=error&statusCode=PF&subscriptionId=2"}, seen.all())
+	require.Equal(t,
+		[]string{"GET /marketplace/orders?creationTimeFrom=2026-11-01T00%3A00%3A00Z&creationTimeTo=2026-11-01T00%3A00%3A00Z" +
+			"&customerId=1&limit=100&offset=0&orderNumber=SO3&status=error&statusCode=PF&subscriptionId=2"}, seen.all())
 
 	for want, opts := range map[string]simpleapi.ListOptions{
 		"the reseller's id":                           {Reseller: ".."},
@@ -107,7 +117,8 @@ func TestOrdersReadsAndSortsTheGoldenList(t *testing.T) {
 	orders, err = collect(t.Context(), c, commerce.Query{Sort: commerce.NewestFirst, Limit: 2})
 	require.NoError(t, err)
 	require.Equal(t, []string{"1000029", "1000028"}, ids(orders), "the limit counts after sorting")
-	orders, err = collect(t.Context(), c, commerce.Query{Statuses: []commerce.Status{"PF"}, Types: []commerce.OrderType{"SO"}})
+	orders, err = collect(t.Context(), c, commerce.Query{Statuses: []commerce.Status{"PF"},
+		Types: []commerce.OrderType{"SO"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"1000027"}, ids(orders), "what the server let through is checked")
 	_, err = collect(t.Context(), c, commerce.Query{Limit: -1})

@@ -52,7 +52,9 @@ func TestOrdersOfSameTimeInTestSystem(t *testing.T) {
 func TestOrdersReportsMismatches(t *testing.T) {
 	t.Parallel()
 	row := func(id int, status, code string) string {
-		return fmt.Sprintf(`{"id":"%d","orderNumber":"SO-%d","type":"sales","status":%s,"statusCode":%s,"creationDate":"2026-11-21T02:00:00Z"}`, id, id, status, code)
+		return fmt.Sprintf(
+			`{"id":"%d","orderNumber":"SO-%d","type":"sales","status":%s,"statusCode":%s,"creationDate":"2026-11-21T02:00:00Z"}`,
+			id, id, status, code)
 	}
 	list := func(t *testing.T, q commerce.Query, rows ...string) (orders, odd []*commerce.Order, err error) {
 		t.Helper()
@@ -114,8 +116,10 @@ func TestListWithUnfilteredTotal(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, opts := range map[string]simpleapi.ListOptions{
-		"customer": {CustomerID: "1"}, "subscription": {SubscriptionID: "1"}, "number": {Number: "SO-1"}, "status": {Status: "error"},
-		"code": {StatusCode: "PF"}, "from": {CreatedFrom: at}, "to": {CreatedTo: at}, "reseller": {Reseller: "7", Status: "error"},
+		"customer": {CustomerID: "1"}, "subscription": {SubscriptionID: "1"}, "number": {Number: "SO-1"},
+		"status": {Status: "error"},
+		"code":   {StatusCode: "PF"}, "from": {CreatedFrom: at}, "to": {CreatedTo: at},
+		"reseller": {Reseller: "7", Status: "error"},
 	} {
 		for _, n := range []int{0, 1, 10, 28} {
 			t.Run(fmt.Sprint(name, n), func(t *testing.T) {

@@ -160,7 +160,8 @@ func refusedLogin(ctx context.Context, err error) *commerce.Error {
 		// The answer may contain a part of a token.
 		e.Body, e.Code, e.Message = "", "", ""
 		e.Err = fmt.Errorf("%w: %w", commerce.ErrUnavailable, errNoToken)
-	case e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden || e.HTTPStatus == http.StatusBadRequest:
+	case e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden ||
+		e.HTTPStatus == http.StatusBadRequest:
 		e.Err = errors.New("the login was refused: check user, password, client and subscription key")
 	}
 	return e
@@ -169,5 +170,6 @@ func refusedLogin(ctx context.Context, err error) *commerce.Error {
 var errNoToken = errors.New("the answer has no token: is the URL right?")
 
 func noToken(resp *rest.Response) *commerce.Error {
-	return &commerce.Error{Op: opToken, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader), Err: errNoToken}
+	return &commerce.Error{Op: opToken, HTTPStatus: resp.Status, CorrelationID: resp.ScrubHeader(correlationHeader),
+		Err: errNoToken}
 }

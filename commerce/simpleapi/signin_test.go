@@ -55,9 +55,11 @@ func (g *gateway) answer(r *http.Request) (*http.Response, error) {
 		g.fetched++
 		g.revoked = false
 		g.expires = time.Now().Add(g.life)
-		return httpmock.NewStringResponse(200, fmt.Sprintf(`{"token":"t%d","expiresInSeconds":%d}`, g.fetched, int(g.life.Seconds()))), nil
+		return httpmock.NewStringResponse(200, fmt.Sprintf(`{"token":"t%d","expiresInSeconds":%d}`, g.fetched,
+			int(g.life.Seconds()))), nil
 	}
-	if g.revoked || !time.Now().Before(g.expires) || r.Header.Get("Authorization") != fmt.Sprintf("Bearer t%d", g.fetched) {
+	if g.revoked || !time.Now().Before(g.expires) || r.Header.Get("Authorization") != fmt.Sprintf("Bearer t%d",
+		g.fetched) {
 		return httpmock.NewStringResponse(401, ""), nil
 	}
 	return httpmock.NewStringResponse(200, `{"id":1}`), nil
@@ -74,7 +76,8 @@ func TestGatewayToken(t *testing.T) {
 			return httpmock.NewStringResponse(200, `{"id":1}`), nil
 		}
 		user, pass, ok := r.BasicAuth()
-		if !ok || user != "api@acme" || pass != password || r.Header.Get("X-Subscription-Key") != key || r.Header.Get("Content-Type") != "application/json" {
+		if !ok || user != "api@acme" || pass != password || r.Header.Get("X-Subscription-Key") != key ||
+			r.Header.Get("Content-Type") != "application/json" {
 			return nil, fmt.Errorf("the headers are %v", r.Header)
 		}
 		return httpmock.NewStringResponse(200, body), nil
@@ -83,7 +86,8 @@ func TestGatewayToken(t *testing.T) {
 		_, err := c.Order(t.Context(), "1")
 		require.NoError(t, err)
 	}
-	require.Equal(t, []string{`POST /marketplace/token {"marketplace":"us"}`, "GET /marketplace/orders/1", "GET /marketplace/orders/1"}, seen.all())
+	require.Equal(t, []string{`POST /marketplace/token {"marketplace":"us"}`, "GET /marketplace/orders/1",
+		"GET /marketplace/orders/1"}, seen.all())
 }
 
 func TestKeycloakToken(t *testing.T) {
@@ -253,22 +257,27 @@ func TestLoginErrors(t *testing.T) {
 		is     error
 		want   string
 	}{
-		{"a wrong password", answers(401, `{"error":"invalid_grant","error_description":"Invalid user credentials"}`), commerce.ErrUnauthorized,
-			"get token: HTTP 401 Unauthorized: invalid_grant: Invalid user credentials: the login was refused: check user, password, client and subscription key"},
+		{"a wrong password", answers(401, `{"error":"invalid_grant","error_description":"Invalid user credentials"}`),
+			commerce.ErrUnauthorized,
+			"get token: HTTP 401 Unauthorized: invalid_grant: Invalid user credentials: the login was refused: check user, " +
+				"password, client and subscription key"},
 		{"too many logins", withHeader(answers(429, ""), "Retry-After", "120"), commerce.ErrRateLimited, "HTTP 429"},
 		{"no connection", fails(errors.New("no route to host")), commerce.ErrUnavailable, "no route to host"},
-		{"a page", answers(200, "<html>very-secret-token"), commerce.ErrUnavailable, "the answer has no token: is the URL right?"},
+		{"a page", answers(200, "<html>very-secret-token"), commerce.ErrUnavailable,
+			"the answer has no token: is the URL right?"},
 		{"half an answer", answers(200, `{"token":"very-secret-token`), commerce.ErrUnavailable, "the answer has no token"},
 		{"another answer", answers(200, `["very-secret-token"]`), nil, "the answer has no token"},
 		{"an odd token", answers(200, `{"token":["very-secret-token"]}`), nil, "the answer has no token"},
 		{"an odd life", answers(200, `{"token":"very-secret-token","expires_in":{}}`), nil, "the answer has no token"},
-		{"a token with a line break", answers(200, `{"token":"very-secret-token\n"}`), nil, "was it read with its line break?"},
+		{"a token with a line break", answers(200, `{"token":"very-secret-token\n"}`), nil,
+			"was it read with its line break?"},
 		{"an empty token", answers(200, `{"token":""}`), nil, "the answer has no token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				for _, auth := range []simpleapi.Auth{simpleapi.GatewayToken(key, gatewayLogin), simpleapi.KeycloakToken(key, keycloakLogin)} {
+				for _, auth := range []simpleapi.Auth{simpleapi.GatewayToken(key, gatewayLogin),
+					simpleapi.KeycloakToken(key, keycloakLogin)} {
 					c, _ := clientWith(t, auth, withHeader(tc.answer, "X-Correlation-ID", "corr-9"))
 					err := c.Push(t.Context(), "1", "PD")
 					require.ErrorContains(t, err, tc.want)
@@ -310,7 +319,8 @@ func echo(status int) answer {
 
 func TestErrorsAndLogsContainNoSecret(t *testing.T) {
 	t.Parallel()
-	secrets := []string{"very-secret", "very+secret", "p&ssword", "p%26ssword", url.QueryEscape(password), "YXBpQGFjbWU6"} // the last is "api@acme:" in base64
+	// the last is "api@acme:" in base64
+	secrets := []string{"very-secret", "very+secret", "p&ssword", "p%26ssword", url.QueryEscape(password), "YXBpQGFjbWU6"}
 	for name, auth := range map[string]simpleapi.Auth{
 		"fixed":    simpleapi.Token(key, token),
 		"gateway":  simpleapi.GatewayToken(key, gatewayLogin),

@@ -17,12 +17,14 @@ import (
 // the looks of a night are given one by one.
 func ExampleTracker() {
 	start := time.Date(2026, 1, 10, 2, 0, 0, 0, time.UTC)
-	announced, err := maintenance.NewCalendar([]maintenance.Window{{ID: "upgrade", Start: start, End: start.Add(time.Hour)}})
+	announced, err := maintenance.NewCalendar([]maintenance.Window{{ID: "upgrade", Start: start,
+		End: start.Add(time.Hour)}})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return announced }})
+	tracker, err := availability.NewTracker(
+		availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return announced }})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -53,7 +55,8 @@ func ExampleTracker() {
 	fmt.Println(exact.Windows()[0])
 	// Output:
 	// up
-	// Connect was down from 2026-01-10 02:05 UTC (last up at 2026-01-10 02:04 UTC) to 2026-01-10 03:15 UTC. Probes: 70 maintenance suspected.
+	// Connect was down from 2026-01-10 02:05 UTC (last up at 2026-01-10 02:04 UTC) to 2026-01-10 03:15 UTC. Probes: 70
+	// maintenance suspected.
 	// upgrade: 2026-01-10 02:00 UTC to 2026-01-10 03:00 UTC, actually 2026-01-10 02:04 UTC to 2026-01-10 03:15 UTC
 }
 

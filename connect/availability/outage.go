@@ -105,7 +105,8 @@ func (o Outage) String() string {
 // counted lists the number of probes of each class, in the order of the classes.
 func counted(probes map[connect.Availability]int) string {
 	var parts []string
-	for _, class := range []connect.Availability{connect.Up, connect.MaintenanceSuspected, connect.Unavailable, connect.Degraded, connect.Unreachable} {
+	for _, class := range []connect.Availability{connect.Up, connect.MaintenanceSuspected, connect.Unavailable,
+		connect.Degraded, connect.Unreachable} {
 		if n := probes[class]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, class))
 		}

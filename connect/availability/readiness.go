@@ -185,7 +185,8 @@ func hubPart(ctx context.Context, c *connect.Client, q ReadinessQuery) Readiness
 			fmt.Errorf("hub %s last reported at %s, before the maintenance ended: it does so about every 305 s",
 				hub.ID, text.Clock(checked.UTC(), time.UTC)))
 	case age > limit:
-		return notReady(PartHub, PartMissing, missing, fmt.Errorf("hub %s last reported %s ago, more than %s", hub.ID, age, limit))
+		return notReady(PartHub, PartMissing, missing, fmt.Errorf("hub %s last reported %s ago, more than %s", hub.ID, age,
+			limit))
 	default:
 		return ready(PartHub, fmt.Sprintf("Commerce reports to Connect: hub %s did %s ago.", hub.ID, max(0, age)))
 	}

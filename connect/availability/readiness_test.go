@@ -37,7 +37,8 @@ func TestCheckReadiness(t *testing.T) {
 	}{
 		"all is well without a hub": {
 			want: map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready},
-			says: "Ready. The API key may read requests. Connect itself answers, version 26.0.12-test. Connect counts 1 requests.",
+			says: "Ready. The API key may read requests. Connect itself answers, version 26.0.12-test. Connect counts 1 " +
+				"requests.",
 		},
 		"all is well with one": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Now().Add(-time.Minute)) },
@@ -83,9 +84,10 @@ func TestCheckReadiness(t *testing.T) {
 		},
 		"a hub that reported before the end only": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Now().Add(-time.Minute)) },
-			query:   availability.ReadinessQuery{Hub: hub, Since: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}, // when bubbles begin
-			want:    map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready, "hub": missing},
-			says:    "before the maintenance ended: it does so about every 305 s",
+			// when bubbles begin
+			query: availability.ReadinessQuery{Hub: hub, Since: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)},
+			want:  map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready, "hub": missing},
+			says:  "before the maintenance ended: it does so about every 305 s",
 		},
 		"a hub with another clock": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Now().Add(time.Hour)) },

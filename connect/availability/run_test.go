@@ -84,7 +84,8 @@ func TestRunIntervalInAnnouncedWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: oneWindow(t, began.Add(time.Hour), began.Add(2*time.Hour))})
+		tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: oneWindow(t, began.Add(time.Hour),
+			began.Add(2*time.Hour))})
 		require.NoError(t, err)
 		s := &script{class: func(time.Duration) connect.Availability { return connect.Up }}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
@@ -103,7 +104,8 @@ func TestRunIntervalInAnnouncedWindow(t *testing.T) {
 
 func TestRunHonorsRetryAfter(t *testing.T) {
 	t.Parallel()
-	for asked, want := range map[time.Duration]time.Duration{2 * time.Minute: 2 * time.Minute, time.Hour: 5 * time.Minute} {
+	for asked, want := range map[time.Duration]time.Duration{2 * time.Minute: 2 * time.Minute,
+		time.Hour: 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{class: func(time.Duration) connect.Availability { return connect.Unavailable }, wait: asked}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)

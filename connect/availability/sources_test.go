@@ -24,7 +24,8 @@ import (
 const teamCalendar = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" +
 	"BEGIN:VEVENT\r\nUID:weekly\r\nDTSTART;TZID=Europe/Berlin:20000108T030000\r\nDURATION:PT2H\r\nRRULE:FREQ=WEEKLY\r\n" +
 	"EXDATE;TZID=Europe/Berlin:20000115T030000\r\nEND:VEVENT\r\n" +
-	"BEGIN:VEVENT\r\nUID:weekly\r\nRECURRENCE-ID;TZID=Europe/Berlin:20000122T030000\r\nDTSTART;TZID=Europe/Berlin:20000122T060000\r\nDURATION:PT2H\r\nEND:VEVENT\r\n" +
+	"BEGIN:VEVENT\r\nUID:weekly\r\nRECURRENCE-ID;TZID=Europe/Berlin:20000122T030000\r\nDTSTART;" +
+	"TZID=Europe/Berlin:20000122T060000\r\nDURATION:PT2H\r\nEND:VEVENT\r\n" +
 	"END:VCALENDAR\r\n"
 
 // statusPage tells the maintenance of the 8th, too, which overran, and one of a Tuesday.
@@ -51,7 +52,8 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 			require.NoError(t, err)
 			events, err := ical.NewFile(team)
 			require.NoError(t, err)
-			multi, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "team", Source: events}, {Name: "page", Source: status}},
+			multi, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "team", Source: events},
+				{Name: "page", Source: status}},
 				maintenance.WithCacheDir(filepath.Join(dir, "cache")))
 			require.NoError(t, err)
 			return multi
@@ -61,7 +63,8 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 		page := httpmock.NewStringResponder(http.StatusOK, statusPage)
 		announced, err := maintenance.CalendarOf(t.Context(), sources(page), from, to)
 		require.NoError(t, err)
-		tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return announced }})
+		tracker, err := availability.NewTracker(
+			availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return announced }})
 		require.NoError(t, err)
 		down := []maintenance.Span{
 			{Start: at(8, 2, 4), End: at(8, 4, 38)},      // the page knows better
@@ -93,7 +96,8 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 		saved, err := json.Marshal(tracker)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(team, []byte("<html>Sign in</html>"), 0o600))
-		again, err := maintenance.CalendarOf(t.Context(), sources(httpmock.NewErrorResponder(errors.New("no route"))), from, to)
+		again, err := maintenance.CalendarOf(t.Context(), sources(httpmock.NewErrorResponder(errors.New("no route"))), from,
+			to)
 		require.ErrorIs(t, err, maintenance.ErrStale)
 		warnings, failure := maintenance.SplitWarnings(err)
 		require.NoError(t, failure)

@@ -125,7 +125,8 @@ func (t *Tracker) clockTrouble(now time.Time) string {
 		if jump.By > 0 {
 			way = "was set forward (or the machine slept)" // a monotonic clock stops during sleep
 		}
-		return fmt.Sprintf("the local clock %s by %s at %s", way, jump.By.Abs().Round(time.Second), text.Clock(jump.At, time.UTC))
+		return fmt.Sprintf("the local clock %s by %s at %s", way, jump.By.Abs().Round(time.Second),
+			text.Clock(jump.At, time.UTC))
 	default:
 		return ""
 	}

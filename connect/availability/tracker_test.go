@@ -170,8 +170,10 @@ func TestTrackerSeparatesUnreachableFromOutages(t *testing.T) {
 	outages := s.tracker.Outages()
 	require.Len(t, outages, 1)
 	require.Equal(t, "unreachable-20260110T020300Z", outages[0].ID)
-	require.Equal(t, "Connect was unreachable from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:08 UTC. Probes: 5 unreachable. "+
-		"The cause may be the local network: this is no proof of an outage of Connect.", outages[0].String())
+	require.Equal(t,
+		"Connect was unreachable from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:08 UTC. "+
+			"Probes: 5 unreachable. "+
+			"The cause may be the local network: this is no proof of an outage of Connect.", outages[0].String())
 	require.Contains(t, outages[0].Window().Title, "local network")
 }
 
@@ -202,7 +204,8 @@ func TestTrackerInterruptsOutageAfterLongUnreachableTime(t *testing.T) {
 	s.see(connect.Up, 3)
 	w := s.windows()
 	require.Len(t, w, 1)
-	require.Equal(t, maintenance.Span{Start: minute(0), End: minute(4)}, w[0].Span(), "five hours of our own network are not Connect's")
+	require.Equal(t, maintenance.Span{Start: minute(0), End: minute(4)}, w[0].Span(),
+		"five hours of our own network are not Connect's")
 	require.Contains(t, s.tracker.Outages()[0].String(), "until at least 2026-01-10 02:04 UTC, when the probes stopped")
 }
 
@@ -252,8 +255,10 @@ func TestTrackerDetectsRelease(t *testing.T) {
 	o := s.tracker.Outages()[0]
 	require.Equal(t, "26.0.12", o.VersionBefore)
 	require.Equal(t, "26.1.0", o.VersionAfter)
-	require.Equal(t, "Connect was down from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:06 UTC. Probes: 3 maintenance suspected. "+
-		"Connect-Version changed from 26.0.12 to 26.1.0: there was a release.", o.String())
+	require.Equal(t,
+		"Connect was down from 2026-01-10 02:03 UTC (last up at 2026-01-10 02:02 UTC) to 2026-01-10 02:06 UTC. Probes: 3 "+
+			"maintenance suspected. "+
+			"Connect-Version changed from 26.0.12 to 26.1.0: there was a release.", o.String())
 	require.Equal(t, "26.1.0", s.tracker.Status(s.now).Version)
 }
 
@@ -454,31 +459,36 @@ func TestTrackerReadsSavedFile(t *testing.T) {
 func TestTrackerRejectsInvalidJSON(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ saved, says string }{
-		"no JSON":            {`{`, "unexpected end"},
-		"no format":          {`{}`, "has format 0"},
-		"a later format":     {`{"format":2}`, "has format 2"},
-		"a verdict of none":  {`{"format":1,"connect":{"settled":"x"}}`, `connect settled is "x"`},
-		"bad without outage": {`{"format":1,"network":{"settled":"bad"}}`, "network has an ongoing outage without being settled"},
+		"no JSON":           {`{`, "unexpected end"},
+		"no format":         {`{}`, "has format 0"},
+		"a later format":    {`{"format":2}`, "has format 2"},
+		"a verdict of none": {`{"format":1,"connect":{"settled":"x"}}`, `connect settled is "x"`},
+		"bad without outage": {`{"format":1,"network":{"settled":"bad"}}`,
+			"network has an ongoing outage without being settled"},
 		"an outage without begin": {
 			`{"format":1,"outages":[{"id":"a"}]}`, "outages[0] has no first probe",
 		},
 		"an outage of negative length": {
-			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-01T00:00:00Z"}]}`,
+			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z",` +
+				`"end":"2026-01-01T00:00:00Z"}]}`,
 			"outages[0] ends before it begins",
 		},
 		"an outage before the look that precedes it": {
-			`{"format":1,"outages":[{"id":"a","lastUp":"2026-01-03T00:00:00Z","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}]}`,
+			`{"format":1,"outages":[{"id":"a","lastUp":"2026-01-03T00:00:00Z","first":"2026-01-02T00:00:00Z",` +
+				`"last":"2026-01-02T00:00:00Z"}]}`,
 			"outages[0] was up after it began",
 		},
 		"an outage without end": {
-			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}]}`, "outages[0] has no end",
+			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}]}`,
+			"outages[0] has no end",
 		},
 		"the same twice": {
 			`{"format":1,"outages":[{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-03T00:00:00Z"},
 			{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z","end":"2026-01-03T00:00:00Z"}]}`, `repeats the id "a"`,
 		},
 		"an open outage without probes": {
-			`{"format":1,"connect":{"settled":"bad","open":{"id":"a","first":"2026-01-02T00:00:00Z","last":"2026-01-02T00:00:00Z"}}}`, "without probes",
+			`{"format":1,"connect":{"settled":"bad","open":{"id":"a","first":"2026-01-02T00:00:00Z",` +
+				`"last":"2026-01-02T00:00:00Z"}}}`, "without probes",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -498,7 +508,8 @@ func TestTrackerRejectsInvalidJSON(t *testing.T) {
 // FuzzTracker: whatever is accepted can be gone on with, and is written as it was.
 func FuzzTracker(f *testing.F) {
 	s := availability.Tracker{}
-	for i, class := range []connect.Availability{"up", "up", "up", "unavailable", "unavailable", "unavailable", "up", "up", "up", "unreachable", "degraded"} {
+	for i, class := range []connect.Availability{"up", "up", "up", "unavailable", "unavailable", "unavailable", "up", "up",
+		"up", "unreachable", "degraded"} {
 		s.Observe(probeOf(class, minute(i)))
 	}
 	saved, err := json.Marshal(&s)
@@ -532,9 +543,11 @@ func FuzzTracker(f *testing.F) {
 // length, and only of times in which something answered in Connect's place.
 func TestTrackerWindowProperties(t *testing.T) {
 	t.Parallel()
-	classes := []connect.Availability{connect.Up, connect.MaintenanceSuspected, connect.Unavailable, connect.Degraded, connect.Unreachable}
+	classes := []connect.Availability{connect.Up, connect.MaintenanceSuspected, connect.Unavailable, connect.Degraded,
+		connect.Unreachable}
 	rapid.Check(t, func(rt *rapid.T) {
-		cfg := availability.TrackerConfig{Threshold: rapid.IntRange(1, 4).Draw(rt, "probes"), ThresholdTime: -1, MaxOutages: 20}
+		cfg := availability.TrackerConfig{Threshold: rapid.IntRange(1, 4).Draw(rt, "probes"), ThresholdTime: -1,
+			MaxOutages: 20}
 		tracker, err := availability.NewTracker(cfg)
 		require.NoError(rt, err)
 		now, steady := epoch, epoch

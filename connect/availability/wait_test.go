@@ -35,17 +35,27 @@ func TestWaitUntilUpLimits(t *testing.T) {
 		most  time.Duration // it ends by then, and at the earliest at least
 		least time.Duration
 	}{
-		"up at once: three looks":              {always(connect.Up), availability.WaitConfig{}, true, 10 * time.Second, 10 * time.Second},
-		"one look, if that is enough":          {always(connect.Up), availability.WaitConfig{Threshold: 1}, true, 0, 0},
-		"a maintenance of two hours":           {downBetween(0, 2*time.Hour, connect.MaintenanceSuspected), availability.WaitConfig{}, true, 2*time.Hour + 6*time.Minute, 2 * time.Hour},
-		"a maintenance without end":            {always(connect.MaintenanceSuspected), availability.WaitConfig{}, false, 3 * time.Hour, 3 * time.Hour},
-		"a gateway without end":                {always(connect.Unavailable), availability.WaitConfig{}, false, 15 * time.Minute, 15 * time.Minute},
-		"a network that is gone":               {always(connect.Unreachable), availability.WaitConfig{}, false, 15 * time.Minute, 15 * time.Minute},
-		"an error of its own":                  {always(connect.Degraded), availability.WaitConfig{Generic: time.Minute}, false, time.Minute, time.Minute},
-		"first a maintenance, then a gateway":  {mixed, availability.WaitConfig{}, false, 2*time.Hour + 20*time.Minute, 2*time.Hour + 10*time.Minute},
-		"a budget without end":                 {downBetween(0, 30*time.Hour, connect.MaintenanceSuspected), availability.WaitConfig{Maintenance: -1}, true, 31 * time.Hour, 30 * time.Hour},
-		"up, down and up again is not up yet":  {downBetween(8*time.Second, 9*time.Minute, connect.Unavailable), availability.WaitConfig{}, true, 15 * time.Minute, 9 * time.Minute},
-		"a shorter delay looks closer to back": {downBetween(0, time.Hour, connect.MaintenanceSuspected), availability.WaitConfig{MaxDelay: 20 * time.Second}, true, time.Hour + 31*time.Second, time.Hour},
+		"up at once: three looks": {always(connect.Up), availability.WaitConfig{}, true, 10 * time.Second,
+			10 * time.Second},
+		"one look, if that is enough": {always(connect.Up), availability.WaitConfig{Threshold: 1}, true, 0, 0},
+		"a maintenance of two hours": {downBetween(0, 2*time.Hour, connect.MaintenanceSuspected),
+			availability.WaitConfig{}, true, 2*time.Hour + 6*time.Minute, 2 * time.Hour},
+		"a maintenance without end": {always(connect.MaintenanceSuspected), availability.WaitConfig{}, false,
+			3 * time.Hour, 3 * time.Hour},
+		"a gateway without end": {always(connect.Unavailable), availability.WaitConfig{}, false,
+			15 * time.Minute, 15 * time.Minute},
+		"a network that is gone": {always(connect.Unreachable), availability.WaitConfig{}, false,
+			15 * time.Minute, 15 * time.Minute},
+		"an error of its own": {always(connect.Degraded), availability.WaitConfig{Generic: time.Minute},
+			false, time.Minute, time.Minute},
+		"first a maintenance, then a gateway": {mixed, availability.WaitConfig{}, false, 2*time.Hour + 20*time.Minute,
+			2*time.Hour + 10*time.Minute},
+		"a budget without end": {downBetween(0, 30*time.Hour, connect.MaintenanceSuspected),
+			availability.WaitConfig{Maintenance: -1}, true, 31 * time.Hour, 30 * time.Hour},
+		"up, down and up again is not up yet": {downBetween(8*time.Second, 9*time.Minute, connect.Unavailable),
+			availability.WaitConfig{}, true, 15 * time.Minute, 9 * time.Minute},
+		"a shorter delay looks closer to back": {downBetween(0, time.Hour, connect.MaintenanceSuspected),
+			availability.WaitConfig{MaxDelay: 20 * time.Second}, true, time.Hour + 31*time.Second, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +104,8 @@ func TestWaitUntilUpBacksOff(t *testing.T) {
 
 func TestWaitUntilUpHonorsRetryAfter(t *testing.T) {
 	t.Parallel()
-	for asked, want := range map[time.Duration]time.Duration{90 * time.Second: 90 * time.Second, time.Hour: 5 * time.Minute} {
+	for asked, want := range map[time.Duration]time.Duration{90 * time.Second: 90 * time.Second,
+		time.Hour: 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &script{class: always(connect.Unavailable), wait: asked}
 			_, err := availability.WaitUntilUp(t.Context(), s, availability.WaitConfig{})
@@ -173,7 +184,9 @@ func TestWaitUntilUpWithTestSystem(t *testing.T) {
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, seen.Elapsed, 90*time.Minute)
 		require.LessOrEqual(t, seen.Elapsed, 96*time.Minute)
-		require.Equal(t, fmt.Sprintf("Connect is up after %s (maintenance %s, other reasons 0s; probes: 3 up, %d maintenance suspected)",
-			seen.Elapsed.Round(time.Second), seen.Maintenance.Round(time.Second), seen.Probes[connect.MaintenanceSuspected]), seen.String())
+		require.Equal(t,
+			fmt.Sprintf("Connect is up after %s (maintenance %s, other reasons 0s; probes: 3 up, %d maintenance suspected)",
+				seen.Elapsed.Round(time.Second), seen.Maintenance.Round(time.Second), seen.Probes[connect.MaintenanceSuspected]),
+			seen.String())
 	})
 }

@@ -41,7 +41,8 @@ func TestClientReadsSystem(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, len(all), n)
 	n = 0
-	for r, err := range client.Requests(t.Context(), connect.RequestQuery{CreatedFrom: base, CreatedTo: base.Add(time.Minute)}) {
+	for r, err := range client.Requests(t.Context(), connect.RequestQuery{CreatedFrom: base,
+		CreatedTo: base.Add(time.Minute)}) {
 		require.NoError(t, err)
 		require.True(t, r.Created.Equal(base), "microseconds survive")
 		n++
@@ -55,13 +56,16 @@ func TestClientReadsSystem(t *testing.T) {
 	_, err = client.Request(t.Context(), "PR-0")
 	require.ErrorIs(t, err, connect.ErrNotFound)
 
-	newest, err := client.LatestRequests(t.Context(), append(keys, connect.RequestKey{Subscription: "1003", Type: connect.TypeCancel}, connect.RequestKey{Tenant: "nobody", Type: connect.TypePurchase}))
+	newest, err := client.LatestRequests(t.Context(), append(keys,
+		connect.RequestKey{Subscription: "1003", Type: connect.TypeCancel},
+		connect.RequestKey{Tenant: "nobody", Type: connect.TypePurchase}))
 	require.NoError(t, err)
 	for i, key := range keys {
 		require.Len(t, newest[key], 1)
 		require.Equal(t, 1+i%4, newest[key][0].FailedInRow)
 	}
-	require.Equal(t, "uid-03", newest[connect.RequestKey{Subscription: "1003", Type: connect.TypeCancel}][0].Request.Asset.ExternalUID)
+	require.Equal(t, "uid-03", newest[connect.RequestKey{Subscription: "1003",
+		Type: connect.TypeCancel}][0].Request.Asset.ExternalUID)
 	require.Empty(t, newest[connect.RequestKey{Tenant: "nobody", Type: connect.TypePurchase}])
 
 	sys.SetHealthCheck(base.Truncate(time.Second))

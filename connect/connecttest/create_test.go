@@ -36,7 +36,8 @@ func TestPurchaseCreatesAsset(t *testing.T) {
 		map[string]any{"id": "I2", "quantity": "unlimited", "old_quantity": "0"},
 	}, asset["items"])
 
-	for _, query := range []string{"asset.connection.type=test", "asset.params.id=p&asset.params.value=v", "asset.tiers.customer.id=TA-1", "marketplace.id=MP-91673"} {
+	for _, query := range []string{"asset.connection.type=test", "asset.params.id=p&asset.params.value=v",
+		"asset.tiers.customer.id=TA-1", "marketplace.id=MP-91673"} {
 		require.Len(t, c.find("/requests", query).ids(t), 1, query)
 	}
 	clock.Add(time.Minute)
@@ -70,13 +71,15 @@ func TestRepeatedPurchaseConflicts(t *testing.T) {
 	}{
 		{"while the vendor has not answered", connecttest.VendorAnswer{}, "pending", "processing", ""},
 		{"after approval", connecttest.VendorAnswer{Action: connecttest.Approve}, "approved", "active", ""},
-		{"after rejection", connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "no credit"}, "failed", "terminated", "no credit"},
+		{"after rejection", connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "no credit"}, "failed", "terminated",
+			"no credit"},
 		{"during an inquiry", connecttest.VendorAnswer{Action: connecttest.Inquire}, "inquiring", "processing", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			sys := connecttest.New(connecttest.Config{Vendor: func(connecttest.VendorCall) connecttest.VendorAnswer { return tt.answer }})
+			sys := connecttest.New(
+				connecttest.Config{Vendor: func(connecttest.VendorCall) connecttest.VendorAnswer { return tt.answer }})
 			c := serve(t, sys)
 			id := c.create("purchase", "uid-1")
 			r := c.post("/requests", order("purchase", "uid-1"))
@@ -106,17 +109,20 @@ func TestRequestsForExistingAsset(t *testing.T) {
 		asset  string
 	}{
 		{"a life cycle", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
-			[]step{{"change", "created"}, {"suspend", "created"}, {"change", "state"}, {"resume", "created"}, {"suspend", "created"}, {"cancel", "created"}, {"change", "state"}}, "terminated"},
+			[]step{{"change", "created"}, {"suspend", "created"}, {"change", "state"}, {"resume", "created"},
+				{"suspend", "created"}, {"cancel", "created"}, {"change", "state"}}, "terminated"},
 		{"a repeated request is a conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
-			[]step{{"suspend", "created"}, {"suspend", "conflict"}, {"cancel", "created"}, {"cancel", "conflict"}}, "terminated"},
+			[]step{{"suspend", "created"}, {"suspend", "conflict"}, {"cancel", "created"}, {"cancel", "conflict"}},
+			"terminated"},
 		{"a first request is not a conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
 			[]step{{"resume", "state"}}, "active"},
-		{"an open request of the same type is a conflict, of another a wrong state", func(c connecttest.VendorCall) connecttest.VendorAnswer {
-			if c.Request.Type == connect.TypePurchase {
-				return approve
-			}
-			return connecttest.VendorAnswer{}
-		}, []step{{"change", "created"}, {"change", "conflict"}, {"cancel", "state"}}, "active"},
+		{"an open request of the same type is a conflict, of another a wrong state",
+			func(c connecttest.VendorCall) connecttest.VendorAnswer {
+				if c.Request.Type == connect.TypePurchase {
+					return approve
+				}
+				return connecttest.VendorAnswer{}
+			}, []step{{"change", "created"}, {"change", "conflict"}, {"cancel", "state"}}, "active"},
 		{"a rejected request may be repeated", func(c connecttest.VendorCall) connecttest.VendorAnswer {
 			if c.Request.Type == connect.TypePurchase || c.Earlier == 2 {
 				return approve
@@ -178,7 +184,8 @@ func TestChangeHasOldQuantity(t *testing.T) {
 	c := serve(t, sys)
 	c.create("purchase", "uid-1")
 	asset, _ := sys.Asset("uid-1")
-	r := c.post("/requests", `{"type":"change","asset":{"id":"`+asset.ID+`","external_id":null,"items":[{"id":"PRD-403-038-754-0001","quantity":"9"}]}}`)
+	r := c.post("/requests", `{"type":"change","asset":{"id":"`+asset.ID+
+		`","external_id":null,"items":[{"id":"PRD-403-038-754-0001","quantity":"9"}]}}`)
 	require.Equal(t, http.StatusCreated, r.Status, r.Body)
 	require.Contains(t, r.Body, `"quantity":"9","old_quantity":"5"`)
 	require.Contains(t, c.get("/assets/"+asset.ID).Body, `"quantity":"9"`, "the vendor approved it")
@@ -193,9 +200,11 @@ func TestInvalidRequest(t *testing.T) {
 		{"no type", `{"asset":{"external_uid":"u"}}`, `type: "" is not one of`},
 		{"an unknown type", `{"type":"gift","asset":{"external_uid":"u"}}`, `type: "gift" is not one of`},
 		{"a purchase without external_uid", `{"type":"purchase","asset":{}}`, "asset.external_uid: This field is required."},
-		{"a status that is not initial", `{"type":"purchase","status":"approved","asset":{"external_uid":"u"}}`, `status: "approved" is not a status to begin with`},
+		{"a status that is not initial", `{"type":"purchase","status":"approved","asset":{"external_uid":"u"}}`,
+			`status: "approved" is not a status to begin with`},
 		{"an unknown asset", `{"type":"cancel","asset":{"id":"AS-1","external_uid":"u"}}`, `no asset with id "AS-1"`},
-		{"a quantity that is a list", `{"type":"purchase","asset":{"external_uid":"u","items":[{"id":"I","quantity":[1]}]}}`, "want a string or a number"},
+		{"a quantity that is a list", `{"type":"purchase","asset":{"external_uid":"u","items":[{"id":"I","quantity":[1]}]}}`,
+			"want a string or a number"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

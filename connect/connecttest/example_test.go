@@ -17,7 +17,8 @@ func ExampleSystem() {
 	defer server.Close()
 
 	purchase := func() {
-		body := strings.NewReader(`{"type":"purchase","asset":{"external_uid":"1c378bdd-9c8a-4566-be8a-bd90a51aa42a","external_id":"1000042"}}`)
+		body := strings.NewReader(
+			`{"type":"purchase","asset":{"external_uid":"1c378bdd-9c8a-4566-be8a-bd90a51aa42a","external_id":"1000042"}}`)
 		req, err := http.NewRequest(http.MethodPost, server.URL+"/public/v1/requests", body)
 		if err != nil {
 			fmt.Println(err)

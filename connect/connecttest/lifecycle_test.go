@@ -14,15 +14,16 @@ import (
 func TestRequestLifeCycle(t *testing.T) {
 	t.Parallel()
 	allowed := map[connect.RequestStatus]map[string]connect.RequestStatus{
-		"draft":       {"pend": "pending", "submit": "pending", "purchase": "pending", "inquire": "inquiring"},
-		"tiers_setup": {"pend": "pending", "submit": "pending", "purchase": "pending", "inquire": "inquiring", "fail": "failed"},
-		"pending":     {"approve": "approved", "fail": "failed", "inquire": "inquiring", "schedule": "scheduled"},
-		"inquiring":   {"pend": "pending", "submit": "pending", "purchase": "pending"},
-		"scheduled":   {"pend": "pending", "submit": "pending", "purchase": "pending", "revoke": "revoking"},
-		"revoking":    {"confirm": "revoked"},
-		"approved":    {},
-		"failed":      {},
-		"revoked":     {},
+		"draft": {"pend": "pending", "submit": "pending", "purchase": "pending", "inquire": "inquiring"},
+		"tiers_setup": {"pend": "pending", "submit": "pending", "purchase": "pending", "inquire": "inquiring",
+			"fail": "failed"},
+		"pending":   {"approve": "approved", "fail": "failed", "inquire": "inquiring", "schedule": "scheduled"},
+		"inquiring": {"pend": "pending", "submit": "pending", "purchase": "pending"},
+		"scheduled": {"pend": "pending", "submit": "pending", "purchase": "pending", "revoke": "revoking"},
+		"revoking":  {"confirm": "revoked"},
+		"approved":  {},
+		"failed":    {},
+		"revoked":   {},
 	}
 	calls := []string{"approve", "fail", "inquire", "pend", "purchase", "submit", "schedule", "revoke", "confirm"}
 	for from, targets := range allowed {
@@ -55,7 +56,8 @@ func TestFailedPurchaseTerminatesAsset(t *testing.T) {
 	sys := connecttest.New(connecttest.Config{Vendor: leave})
 	c := serve(t, sys)
 	id := c.create("purchase", "uid-1")
-	c.requireProblem(c.post("/requests/"+id+"/fail", `{}`), http.StatusBadRequest, "VAL_001", "reason: This field is required.")
+	c.requireProblem(c.post("/requests/"+id+"/fail", `{}`), http.StatusBadRequest, "VAL_001",
+		"reason: This field is required.")
 	r := c.post("/requests/"+id+"/fail", `{"reason":"no credit"}`)
 	require.Equal(t, "no credit", r.object(t)["reason"])
 	asset, _ := sys.Asset("uid-1")

@@ -27,8 +27,10 @@ func historic(t *testing.T) (*connecttest.System, map[string]string) {
 	names := map[string]string{}
 	for i, seed := range []connecttest.RequestSeed{
 		{ExternalUID: "uid-a", ExternalID: "1000001", Type: connect.TypePurchase, Status: connect.StatusApproved},
-		{ExternalUID: "uid-b", ExternalID: "1000002", Type: connect.TypePurchase, Status: connect.StatusFailed, Reason: "no credit"},
-		{ExternalUID: "uid-c", ExternalID: "1000003", ProductID: "PRD-9", Type: connect.TypePurchase, Status: connect.StatusPending},
+		{ExternalUID: "uid-b", ExternalID: "1000002", Type: connect.TypePurchase, Status: connect.StatusFailed,
+			Reason: "no credit"},
+		{ExternalUID: "uid-c", ExternalID: "1000003", ProductID: "PRD-9", Type: connect.TypePurchase,
+			Status: connect.StatusPending},
 		{ExternalUID: "uid-d", ExternalID: "Star*4", Type: connect.TypeCancel, Status: connect.StatusFailed},
 		{ExternalUID: "uid-e", Type: connect.TypeSuspend, Status: connect.StatusInquiring},
 	} {
@@ -93,7 +95,8 @@ func TestRequestFilters(t *testing.T) {
 		{"the status of the asset", "eq(asset.status,terminated)", "b"},
 		{"an old name", "asset__external_uid=uid-a", "a"},
 		{"the query of the connector", "select(-asset.configuration)&and(eq(asset.external_uid,uid-b),eq(type,purchase)," +
-			"in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))&ordering(-created)&limit=1&offset=0", "b"},
+			"in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))&ordering(-created)&" +
+			"limit=1&offset=0", "b"},
 		{"newest first", "ordering(-created)", "edcba"},
 		{"oldest first", "ordering(+created)", "abcde"},
 		{"by status, then newest", "ordering(status,-created)", "adbec"},
@@ -119,7 +122,8 @@ func TestInvalidQuery(t *testing.T) {
 	tests := []struct{ name, path, query, want string }{
 		{"an unknown field", "/requests", "eq(color,red)", `no filter on "color"`},
 		{"a field that cannot be filtered by", "/requests", "eq(reason,x)", `no filter on "reason"`},
-		{"an operator that a field does not take", "/requests", "ge(status,failed)", `"status" does not take the operator ge`},
+		{"an operator that a field does not take", "/requests", "ge(status,failed)",
+			`"status" does not take the operator ge`},
 		{"an operator that does not exist", "/requests", "neq(status,failed)", `"neq" is not an operator`},
 		{"null where there is none", "/requests", "eq(status,null())", `"status" does not take null()`},
 		{"an invalid date", "/requests", "ge(created,yesterday)", `"yesterday" is not a date`},
@@ -158,7 +162,8 @@ func TestInvalidQuery(t *testing.T) {
 func TestPlusInQuery(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
-	_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "a b", Type: connect.TypePurchase, Status: connect.StatusApproved})
+	_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "a b", Type: connect.TypePurchase,
+		Status: connect.StatusApproved})
 	require.NoError(t, err)
 	c := serve(t, sys)
 	require.Empty(t, c.get("/requests?eq(asset.external_uid,a+b)").ids(t))
@@ -237,7 +242,8 @@ func TestPageMax(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{PageMax: 3})
 	for i := range 7 {
-		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase, Status: connect.StatusApproved})
+		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase,
+			Status: connect.StatusApproved})
 		require.NoError(t, err)
 	}
 	c := serve(t, sys)
@@ -278,7 +284,8 @@ func TestOtherLists(t *testing.T) {
 	sys, _ := historic(t)
 	c := serve(t, sys)
 	require.Len(t, c.find("/accounts", "limit=1").ids(t), 1)
-	require.Equal(t, []string{connecttest.DefaultHubID}, c.find("/hubs", "eq(instance.id,"+connecttest.DefaultInstanceID+")").ids(t))
+	require.Equal(t, []string{connecttest.DefaultHubID},
+		c.find("/hubs", "eq(instance.id,"+connecttest.DefaultInstanceID+")").ids(t))
 	require.Empty(t, c.find("/hubs", "eq(instance.type,API)").ids(t))
 
 	assets := c.find("/assets", "in(status,(terminated))").ids(t)
@@ -330,11 +337,13 @@ func TestShuffleTies(t *testing.T) {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, q := range []string{"eq(status,failed)&limit=1", "ordering(-created)", "select(-asset.items)", "in(id,(a,b))", "not(eq(a,b))", "limit=", "eq(created,2026)"} {
+	for _, q := range []string{"eq(status,failed)&limit=1", "ordering(-created)", "select(-asset.items)", "in(id,(a,b))",
+		"not(eq(a,b))", "limit=", "eq(created,2026)"} {
 		f.Add(q)
 	}
 	sys := connecttest.New(connecttest.Config{})
-	if _, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "a", Type: connect.TypePurchase, Status: connect.StatusApproved}); err != nil {
+	if _, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "a", Type: connect.TypePurchase,
+		Status: connect.StatusApproved}); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
@@ -356,11 +365,13 @@ func FuzzQuery(f *testing.F) {
 func BenchmarkLookup100000Requests(b *testing.B) {
 	sys := connecttest.New(connecttest.Config{})
 	for i := range 100_000 {
-		if _, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase, Status: connect.StatusApproved}); err != nil {
+		if _, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase,
+			Status: connect.StatusApproved}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	req := httptest.NewRequest(http.MethodGet, "/public/v1/requests?and(eq(asset.external_uid,5000),eq(type,purchase))&ordering(-created)&limit=1", nil)
+	req := httptest.NewRequest(http.MethodGet,
+		"/public/v1/requests?and(eq(asset.external_uid,5000),eq(type,purchase))&ordering(-created)&limit=1", nil)
 	req.Header.Set("Authorization", "ApiKey "+connecttest.DefaultKey)
 	for b.Loop() {
 		rec := httptest.NewRecorder()

@@ -32,19 +32,31 @@ func TestAuthorization(t *testing.T) {
 		{name: "the probe with a slash", method: "GET", path: "/", status: 200},
 		{name: "the key", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests", status: 200},
 		{name: "no key", method: "GET", path: "/requests", status: 401, code: "AUTH_001"},
-		{name: "the key without its word", key: connecttest.DefaultKey, method: "GET", path: "/requests", status: 401, code: "AUTH_001"},
+		{name: "the key without its word", key: connecttest.DefaultKey, method: "GET", path: "/requests", status: 401,
+			code: "AUTH_001"},
 		{name: "another key", key: "ApiKey SU-1:x", method: "GET", path: "/requests", status: 401, code: "AUTH_001"},
-		{name: "another key on an unknown path", key: "ApiKey SU-1:x", method: "GET", path: "/nothing", status: 401, code: "AUTH_001"},
-		{name: "a key without permission", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests", forbid: []string{"/requests"}, status: 403, code: "AUTH_003"},
-		{name: "a key without another permission", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/accounts", forbid: []string{"/requests", "/assets"}, status: 200},
-		{name: "an unknown request", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests/PR-0", status: 404, code: "VAL_001"},
-		{name: "an unknown asset", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/assets/AS-0", status: 404, code: "VAL_001"},
-		{name: "the requests of an unknown asset", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/assets/AS-0/requests", status: 404, code: "VAL_001"},
-		{name: "an unknown hub", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/hubs/HB-0", status: 404, code: "VAL_001"},
-		{name: "an action on an unknown request", key: "ApiKey " + connecttest.DefaultKey, method: "POST", path: "/requests/PR-0/approve", status: 404, code: "VAL_001"},
-		{name: "an unknown action", key: "ApiKey " + connecttest.DefaultKey, method: "POST", path: "/requests/PR-0/explode", status: 404, code: "VAL_001"},
-		{name: "a trailing slash", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests/", status: 404, code: "VAL_001"},
-		{name: "an unsupported method", key: "ApiKey " + connecttest.DefaultKey, method: "DELETE", path: "/requests", status: 404, code: "VAL_001"},
+		{name: "another key on an unknown path", key: "ApiKey SU-1:x", method: "GET", path: "/nothing", status: 401,
+			code: "AUTH_001"},
+		{name: "a key without permission", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests",
+			forbid: []string{"/requests"}, status: 403, code: "AUTH_003"},
+		{name: "a key without another permission", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/accounts",
+			forbid: []string{"/requests", "/assets"}, status: 200},
+		{name: "an unknown request", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests/PR-0",
+			status: 404, code: "VAL_001"},
+		{name: "an unknown asset", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/assets/AS-0", status: 404,
+			code: "VAL_001"},
+		{name: "the requests of an unknown asset", key: "ApiKey " + connecttest.DefaultKey, method: "GET",
+			path: "/assets/AS-0/requests", status: 404, code: "VAL_001"},
+		{name: "an unknown hub", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/hubs/HB-0", status: 404,
+			code: "VAL_001"},
+		{name: "an action on an unknown request", key: "ApiKey " + connecttest.DefaultKey, method: "POST",
+			path: "/requests/PR-0/approve", status: 404, code: "VAL_001"},
+		{name: "an unknown action", key: "ApiKey " + connecttest.DefaultKey, method: "POST", path: "/requests/PR-0/explode",
+			status: 404, code: "VAL_001"},
+		{name: "a trailing slash", key: "ApiKey " + connecttest.DefaultKey, method: "GET", path: "/requests/", status: 404,
+			code: "VAL_001"},
+		{name: "an unsupported method", key: "ApiKey " + connecttest.DefaultKey, method: "DELETE", path: "/requests",
+			status: 404, code: "VAL_001"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +95,8 @@ func TestMaintenanceAnswersGatewayPage(t *testing.T) {
 	sys.SetMaintenance(true)
 	before := sys.Ledger()
 	require.True(t, sys.InMaintenance())
-	for _, call := range []string{"GET ", "HEAD ", "GET /requests", "GET /requests/" + id, "POST /requests", "POST /requests/" + id + "/approve",
+	for _, call := range []string{"GET ", "HEAD ", "GET /requests", "GET /requests/" + id, "POST /requests",
+		"POST /requests/" + id + "/approve",
 		"GET /hubs", "GET /nothing", "POST /devops/services/a/installations/b/impersonate"} {
 		method, path, _ := strings.Cut(call, " ")
 		r := c.do(method, path, order("purchase", "uid-2"))
@@ -112,16 +125,22 @@ func TestFaultsHaveTheFormatOfConnectOrGateway(t *testing.T) {
 		created int // requests that exist after the call
 	}{
 		{"a key refused once", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 401}, 401, true, "AUTH_001", 0},
-		{"too many calls", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 429, RetryAfter: 3 * time.Second}, 429, true, "SYS_000", 0},
-		{"an error of Connect itself", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 500}, 500, true, "SYS_000", 0},
-		{"500 after it was done", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 500, After: true}, 500, true, "SYS_000", 1},
-		{"502 from the gateway", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 502}, 502, false, "502 Bad Gateway", 0},
-		{"503 from the gateway", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 503}, 503, false, "503 Service Unavailable", 0},
+		{"too many calls", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 429, RetryAfter: 3 * time.Second}, 429,
+			true, "SYS_000", 0},
+		{"an error of Connect itself", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 500}, 500, true, "SYS_000",
+			0},
+		{"500 after it was done", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 500, After: true}, 500, true,
+			"SYS_000", 1},
+		{"502 from the gateway", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 502}, 502, false, "502 Bad Gateway",
+			0},
+		{"503 from the gateway", connecttest.Fault{Kind: connecttest.FaultStatus, Status: 503}, 503, false,
+			"503 Service Unavailable", 0},
 		{"an HTML page with 200", connecttest.Fault{Kind: connecttest.FaultHTML}, 200, false, "<html>", 0},
 		{"a lost call", connecttest.Fault{Kind: connecttest.FaultReset}, 0, false, "", 0},
 		{"a lost answer", connecttest.Fault{Kind: connecttest.FaultReset, After: true}, 0, false, "", 1},
 		{"half an answer", connecttest.Fault{Kind: connecttest.FaultTruncate}, 0, false, "", 1},
-		{"a slow answer", connecttest.Fault{Kind: connecttest.FaultDelay, Delay: time.Millisecond, After: true}, 201, true, `"pending"`, 1},
+		{"a slow answer", connecttest.Fault{Kind: connecttest.FaultDelay, Delay: time.Millisecond, After: true}, 201, true,
+			`"pending"`, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -191,7 +210,8 @@ func TestStartAndClose(t *testing.T) {
 func TestConcurrentPurchases(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Seed: 3})
-	require.NoError(t, sys.AddFault(connecttest.Fault{Method: "POST", Path: "*/requests", Every: 5, Kind: connecttest.FaultReset, After: true}))
+	require.NoError(t, sys.AddFault(connecttest.Fault{Method: "POST", Path: "*/requests", Every: 5,
+		Kind: connecttest.FaultReset, After: true}))
 	c := serve(t, sys)
 	const clients, purchases = 8, 25
 	var mu sync.Mutex
@@ -283,7 +303,8 @@ func TestRuleFifthCancelCountsHistory(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Vendor: leave})
 	for range 6 {
-		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "uid-1", Type: connect.TypeCancel, Status: connect.StatusFailed})
+		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "uid-1", Type: connect.TypeCancel,
+			Status: connect.StatusFailed})
 		require.NoError(t, err)
 	}
 	require.Empty(t, sys.Violations(), "a history is not a violation")
@@ -317,14 +338,17 @@ func TestAddRequestErrors(t *testing.T) {
 		{"no external_uid", connecttest.RequestSeed{Type: "purchase", Status: "failed"}, "ExternalUID is empty"},
 		{"no type", connecttest.RequestSeed{ExternalUID: "u", Status: "failed"}, "both are required"},
 		{"no status", connecttest.RequestSeed{ExternalUID: "u", Type: "purchase"}, "both are required"},
-		{"updated before created", connecttest.RequestSeed{ExternalUID: "u", Type: "purchase", Status: "failed", Created: now, Updated: now.Add(-time.Second)}, "is before Created"},
-		{"older than an existing request", connecttest.RequestSeed{ExternalUID: "old", Type: "cancel", Status: "failed", Created: now.Add(-time.Second)}, "add the oldest first"},
+		{"updated before created", connecttest.RequestSeed{ExternalUID: "u", Type: "purchase", Status: "failed", Created: now,
+			Updated: now.Add(-time.Second)}, "is before Created"},
+		{"older than an existing request", connecttest.RequestSeed{ExternalUID: "old", Type: "cancel", Status: "failed",
+			Created: now.Add(-time.Second)}, "add the oldest first"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			sys := connecttest.New(connecttest.Config{})
-			_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "old", Type: "purchase", Status: "approved", Created: now})
+			_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "old", Type: "purchase", Status: "approved",
+				Created: now})
 			require.NoError(t, err)
 			_, err = sys.AddRequest(tt.seed)
 			require.ErrorContains(t, err, tt.want)

@@ -100,7 +100,8 @@ func TestAnswerReplacesScheduledAnswer(t *testing.T) {
 	require.Equal(t, "Rejected by the vendor.", r.Reason)
 
 	require.ErrorContains(t, sys.Answer(id, connecttest.VendorAnswer{Action: connecttest.Approve}), "it is failed")
-	require.ErrorContains(t, sys.Answer("PR-0", connecttest.VendorAnswer{Action: connecttest.Approve}), `no request "PR-0"`)
+	require.ErrorContains(t, sys.Answer("PR-0", connecttest.VendorAnswer{Action: connecttest.Approve}),
+		`no request "PR-0"`)
 	require.ErrorContains(t, sys.Answer(id, connecttest.VendorAnswer{}), "none of approve, reject, inquire")
 }
 

@@ -115,7 +115,8 @@ func TestCalendarRanges(t *testing.T) {
 
 func TestCalendarNilAndZero(t *testing.T) {
 	t.Parallel()
-	for _, c := range []*maintenance.Calendar{nil, {}, (*maintenance.Calendar)(nil).Merge(nil), (&maintenance.Calendar{}).WithMargins(1, 1)} {
+	for _, c := range []*maintenance.Calendar{nil, {}, (*maintenance.Calendar)(nil).Merge(nil),
+		(&maintenance.Calendar{}).WithMargins(1, 1)} {
 		now := instant(t, "2026-01-10T02:00:00Z")
 		for _, find := range []func(time.Time) (maintenance.Window, bool){c.At, c.Next, c.Last} {
 			w, ok := find(now)
@@ -143,7 +144,8 @@ func TestCalendarOverrunningWindow(t *testing.T) {
 	_, ended := c.Last(instant(t, "2027-01-10T00:00:00Z"))
 	require.False(t, ended)
 	to := instant(t, "2026-02-01T00:00:00Z")
-	require.Equal(t, []maintenance.Span{{Start: w.ActualStart, End: to}}, c.Merged(w.Start, to), "an open end is cut to the range")
+	require.Equal(t, []maintenance.Span{{Start: w.ActualStart, End: to}}, c.Merged(w.Start, to),
+		"an open end is cut to the range")
 	require.Len(t, c.Overlapping(to, to.Add(time.Hour)), 1)
 
 	w.ActualEnd = instant(t, "2026-01-10T06:00:00Z")
@@ -177,7 +179,8 @@ func TestCalendarWithMargins(t *testing.T) {
 	require.False(t, ok, "the calendar itself does not change")
 
 	narrow := plain.WithMargins(-2*time.Hour, -2*time.Hour)
-	require.Equal(t, []string{"open"}, windowIDs(narrow.Overlapping(w.Start, open.End)), "narrowed to nothing it never holds")
+	require.Equal(t, []string{"open"}, windowIDs(narrow.Overlapping(w.Start, open.End)),
+		"narrowed to nothing it never holds")
 	next, _ := narrow.Next(w.Start)
 	require.Equal(t, "open", next.ID)
 	_, ok = narrow.Last(open.End)
@@ -210,7 +213,8 @@ func TestCalendarMergePrefersLast(t *testing.T) {
 func TestCalendarIsImmutable(t *testing.T) {
 	t.Parallel()
 	windows := []maintenance.Window{windowAt(t, "a", "2026-01-10T02:00:00Z", "2026-01-10T05:00:00Z")}
-	rule := maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC", Except: []string{"2026-01-17"}}
+	rule := maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC",
+		Except: []string{"2026-01-17"}}
 	c := calendarOf(t, windows, rule)
 	windows[0].ID = "changed"
 	rule.Except[0] = "2026-01-24"
@@ -224,7 +228,8 @@ func TestNewCalendarConvertsToUTC(t *testing.T) {
 	t.Parallel()
 	now := time.Now() // has a monotonic reading
 	east := time.FixedZone("east", 3600)
-	w := maintenance.Window{ID: "a", Start: now, End: now.Add(time.Hour).In(east), ActualStart: now.In(east), ActualEnd: now.Add(time.Minute).In(east)}
+	w := maintenance.Window{ID: "a", Start: now, End: now.Add(time.Hour).In(east), ActualStart: now.In(east),
+		ActualEnd: now.Add(time.Minute).In(east)}
 	got := calendarOf(t, []maintenance.Window{w}).Windows()[0]
 	require.Equal(t, maintenance.Window{
 		ID: "a", Start: now.Round(0).UTC(), End: now.Round(0).Add(time.Hour).UTC(),
@@ -244,7 +249,8 @@ func TestNewCalendarRejects(t *testing.T) {
 	require.EqualError(t, err, `connect: window "": id is missing: set a unique one`)
 	rule.Zone = ""
 	_, err = maintenance.NewCalendar(nil, rule)
-	require.EqualError(t, err, `connect: weekly rule "a": timezone is missing: name the zone of the local time, such as Europe/Berlin or UTC`)
+	require.EqualError(t, err,
+		`connect: weekly rule "a": timezone is missing: name the zone of the local time, such as Europe/Berlin or UTC`)
 }
 
 // drawn is a calendar with all its windows and when each counts, worked out one by
@@ -335,7 +341,8 @@ func expand(t *rapid.T, r maintenance.Weekly, taken []maintenance.Window) (windo
 }
 
 // pick is the window that comes first by less among those that are wanted.
-func (d drawn) pick(wanted func(maintenance.Span) bool, less func(a, b maintenance.Span) bool) (best maintenance.Window, ok bool) {
+func (d drawn) pick(wanted func(maintenance.Span) bool, less func(a, b maintenance.Span) bool) (best maintenance.Window,
+	ok bool) {
 	var span maintenance.Span
 	for i, s := range d.spans {
 		if !wanted(s) {
@@ -408,7 +415,8 @@ func TestCalendarRangesMatchLinearScan(t *testing.T) {
 		got := d.calendar.Overlapping(from, to)
 		require.ElementsMatch(t, want, got)
 		// All windows have the same margins, which therefore do not change the order.
-		require.True(t, slices.IsSortedFunc(got, func(a, b maintenance.Window) int { return a.Span().Start.Compare(b.Span().Start) }))
+		require.True(t,
+			slices.IsSortedFunc(got, func(a, b maintenance.Window) int { return a.Span().Start.Compare(b.Span().Start) }))
 
 		merged := d.calendar.Merged(from, to)
 		for i, s := range merged {
@@ -417,7 +425,8 @@ func TestCalendarRangesMatchLinearScan(t *testing.T) {
 		}
 		for at := from; at.Before(to); at = at.Add(30 * time.Minute) {
 			_, want := d.calendar.At(at)
-			require.Equal(t, want, slices.ContainsFunc(merged, func(s maintenance.Span) bool { return s.Contains(at) }), "%s", at)
+			require.Equal(t, want, slices.ContainsFunc(merged, func(s maintenance.Span) bool { return s.Contains(at) }), "%s",
+				at)
 		}
 	})
 }
@@ -438,7 +447,8 @@ func TestCalendarMergeWithItself(t *testing.T) {
 
 func TestCalendarAllStopsEarly(t *testing.T) {
 	t.Parallel()
-	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC"})
+	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour,
+		Zone: "UTC"})
 	var got []string
 	for w := range c.All(instant(t, "2026-01-10T02:30:00Z"), instant(t, "9999-01-01T00:00:00Z")) {
 		if got = append(got, w.ID); len(got) == 2 {
@@ -503,7 +513,8 @@ func BenchmarkAt(b *testing.B) {
 		})
 	}
 	b.Run("weekly rule", func(b *testing.B) {
-		c := calendarOf(b, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "Europe/Berlin"})
+		c := calendarOf(b, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour,
+			Zone: "Europe/Berlin"})
 		at := instant(b, "2026-01-10T04:00:00Z")
 		b.ReportAllocs()
 		for b.Loop() {

@@ -34,7 +34,8 @@ func TestNilCallbacks(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, s := range map[string]maintenance.WindowSource{
-		"pointer": (*maintenance.Multi)(nil), "function": maintenance.SourceFunc(nil), "map": nilMap(nil), "tracker": (*availability.Tracker)(nil),
+		"pointer": (*maintenance.Multi)(nil), "function": maintenance.SourceFunc(nil), "map": nilMap(nil),
+		"tracker": (*availability.Tracker)(nil),
 	} {
 		_, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "one", Source: s}})
 		require.ErrorContains(t, err, `source of windows "one" is nil`, name)
@@ -43,7 +44,8 @@ func TestNilCallbacks(t *testing.T) {
 	}
 	_, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "one", Source: zeroSize{}}})
 	require.NoError(t, err)
-	for name, p := range map[string]availability.Prober{"nil": nil, "pointer": (*connect.Client)(nil), "map": nilMap(nil)} {
+	for name, p := range map[string]availability.Prober{"nil": nil, "pointer": (*connect.Client)(nil),
+		"map": nilMap(nil)} {
 		require.ErrorContains(t, new(availability.Tracker).Run(t.Context(), p), "the prober is nil", name)
 		_, err := availability.WaitUntilUp(t.Context(), p, availability.WaitConfig{})
 		require.ErrorContains(t, err, "the prober is nil", name)
@@ -73,7 +75,10 @@ func TestPanicsOfCallbacks(t *testing.T) {
 		return []maintenance.Window{{ID: "a", Start: from, End: from.Add(time.Hour), Source: "good"}}, nil
 	})
 	for name, bad := range map[string]maintenance.SourceFunc{
-		"source is broken": func(context.Context, time.Time, time.Time) ([]maintenance.Window, error) { panic("source\nis broken") },
+		"source is broken": func(context.Context, time.Time, time.Time) ([]maintenance.Window,
+			error) {
+			panic("source\nis broken")
+		},
 		"runtime.Goexit": func(context.Context, time.Time, time.Time) ([]maintenance.Window, error) {
 			runtime.Goexit()
 			return nil, nil
@@ -89,7 +94,8 @@ func TestPanicsOfCallbacks(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: func() *maintenance.Calendar { panic("calendar is broken") }})
+		tracker, err := availability.NewTracker(
+			availability.TrackerConfig{Calendar: func() *maintenance.Calendar { panic("calendar is broken") }})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()

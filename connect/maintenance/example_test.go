@@ -40,7 +40,8 @@ func ExampleNewCalendar() {
 			End:       time.Date(2026, 3, 28, 4, 0, 0, 0, time.UTC),
 			Cancelled: true,
 		}},
-		maintenance.Weekly{ID: "weekly", Weekday: time.Saturday, Time: "02:00", Duration: 3 * time.Hour, Zone: "Europe/Berlin"},
+		maintenance.Weekly{ID: "weekly", Weekday: time.Saturday, Time: "02:00", Duration: 3 * time.Hour,
+			Zone: "Europe/Berlin"},
 	)
 	if err != nil {
 		fmt.Println(err)

@@ -95,7 +95,8 @@ func LoadCalendar(r io.Reader) (*Calendar, error) {
 // rules is not written.
 func SaveCalendar(w io.Writer, c *Calendar) error {
 	if c.hasMargins() {
-		return errors.New("connect: windows: a file has no margins: save the calendar without, and add them when it is loaded")
+		return errors.New(
+			"connect: windows: a file has no margins: save the calendar without, and add them when it is loaded")
 	}
 	file := calendarFile{Windows: []windowFile{}}
 	for _, window := range c.Windows() {

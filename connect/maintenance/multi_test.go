@@ -101,13 +101,20 @@ func TestMultiMergesSameMaintenance(t *testing.T) {
 		a, b []maintenance.Window
 		want []maintenance.Window
 	}{
-		{"the richer one wins, under the id of the first", []maintenance.Window{plain}, []maintenance.Window{rich}, []maintenance.Window{named(rich, "a/m1", "a, b")}},
-		{"whichever comes first", []maintenance.Window{rich}, []maintenance.Window{plain}, []maintenance.Window{named(rich, "a/x", "a, b")}},
-		{"an end says more than a start", []maintenance.Window{begun}, []maintenance.Window{rich}, []maintenance.Window{named(rich, "a/y", "a, b")}},
-		{"one source can cancel for all", []maintenance.Window{plain}, []maintenance.Window{cancelled}, []maintenance.Window{named(planOff, "a/m1", "a, b")}},
-		{"but not what has begun", []maintenance.Window{cancelled}, []maintenance.Window{begun}, []maintenance.Window{named(withTitle, "a/z", "a, b")}},
-		{"two of one source at the same time are two", []maintenance.Window{plain, rich}, []maintenance.Window{begun}, []maintenance.Window{named(begun, "a/m1", "a, b"), named(rich, "a/x", "a")}},
-		{"the same id elsewhere is another one", []maintenance.Window{plain}, []maintenance.Window{near("m1", 48)}, []maintenance.Window{named(plain, "a/m1", "a"), named(near("m1", 48), "b/m1", "b")}},
+		{"the richer one wins, under the id of the first", []maintenance.Window{plain}, []maintenance.Window{rich},
+			[]maintenance.Window{named(rich, "a/m1", "a, b")}},
+		{"whichever comes first", []maintenance.Window{rich}, []maintenance.Window{plain},
+			[]maintenance.Window{named(rich, "a/x", "a, b")}},
+		{"an end says more than a start", []maintenance.Window{begun}, []maintenance.Window{rich},
+			[]maintenance.Window{named(rich, "a/y", "a, b")}},
+		{"one source can cancel for all", []maintenance.Window{plain}, []maintenance.Window{cancelled},
+			[]maintenance.Window{named(planOff, "a/m1", "a, b")}},
+		{"but not what has begun", []maintenance.Window{cancelled}, []maintenance.Window{begun},
+			[]maintenance.Window{named(withTitle, "a/z", "a, b")}},
+		{"two of one source at the same time are two", []maintenance.Window{plain, rich}, []maintenance.Window{begun},
+			[]maintenance.Window{named(begun, "a/m1", "a, b"), named(rich, "a/x", "a")}},
+		{"the same id elsewhere is another one", []maintenance.Window{plain}, []maintenance.Window{near("m1", 48)},
+			[]maintenance.Window{named(plain, "a/m1", "a"), named(near("m1", 48), "b/m1", "b")}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -123,7 +130,8 @@ func TestMultiCacheSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "answers")
-		good, page := &feed{windows: []maintenance.Window{near("file", 30)}}, &feed{windows: []maintenance.Window{near("one", 24), near("two", 48)}}
+		good, page := &feed{windows: []maintenance.Window{near("file", 30)}},
+			&feed{windows: []maintenance.Window{near("one", 24), near("two", 48)}}
 		ids, answer, err := around(t, multiOf(t, dir, good, page), 7)
 		require.NoError(t, err)
 		require.Equal(t, []string{"b/one", "a/file", "b/two"}, ids)
@@ -141,7 +149,9 @@ func TestMultiCacheSurvivesRestart(t *testing.T) {
 		require.ErrorIs(t, err, maintenance.ErrStale)
 		require.ErrorIs(t, err, errDown)
 		require.NotErrorIs(t, err, maintenance.ErrIncomplete)
-		require.EqualError(t, err, "connect: windows of b: windows are from an earlier answer: the windows of 2000-01-01T00:00:00Z (3h0m0s ago) are used: the page is down")
+		require.EqualError(t, err,
+			"connect: windows of b: windows are from an earlier answer: the windows of 2000-01-01T00:00:00Z (3h0m0s ago) are "+
+				"used: the page is down")
 		require.False(t, answer.Sources[0].Stale)
 		require.Zero(t, answer.Sources[0].Age(time.Now()))
 		require.True(t, answer.Sources[1].Stale)
@@ -205,10 +215,12 @@ func TestMultiServesOtherRangeFromOldAnswer(t *testing.T) {
 
 func TestMultiWarnsOfUnknownRange(t *testing.T) {
 	t.Parallel()
-	m := multiOf(t, "", &feed{err: errDown, windows: []maintenance.Window{near("partial", 24)}}, &feed{windows: []maintenance.Window{near("good", 48)}})
+	m := multiOf(t, "", &feed{err: errDown, windows: []maintenance.Window{near("partial", 24)}},
+		&feed{windows: []maintenance.Window{near("good", 48)}})
 	ids, answer, err := around(t, m, 7)
 	require.Equal(t, []string{"a/partial", "b/good"}, ids)
-	require.EqualError(t, err, "connect: windows of a: windows may be missing: it failed, and there is no earlier answer: the page is down")
+	require.EqualError(t, err,
+		"connect: windows of a: windows may be missing: it failed, and there is no earlier answer: the page is down")
 	require.ErrorIs(t, err, maintenance.ErrIncomplete)
 	require.Zero(t, answer.Sources[0].At)
 	require.Zero(t, answer.Sources[0].Age(time.Now()))
@@ -221,7 +233,8 @@ func TestMultiReturnsWarningsOfTheRange(t *testing.T) {
 	page := &feed{windows: []maintenance.Window{near("one", 24)}}
 	page.err = errors.Join(
 		&maintenance.SourceWarning{Source: "x", Kind: maintenance.ErrIncomplete, Span: lastYear, Err: errors.New("only 50")},
-		&maintenance.SourceWarning{Source: "x", Kind: maintenance.ErrUncertain, WindowID: "one", Err: errors.New("odd\nzone")},
+		&maintenance.SourceWarning{Source: "x", Kind: maintenance.ErrUncertain, WindowID: "one",
+			Err: errors.New("odd\nzone")},
 	)
 	dir := t.TempDir()
 	for _, name := range []string{"from the source", "from memory", "from disk"} {
@@ -249,7 +262,8 @@ func TestMultiKeepsWindowThatBecameInvalid(t *testing.T) {
 
 	backwards := near("one", 24)
 	backwards.End = backwards.Start.Add(-time.Hour)
-	page.set(&maintenance.SourceWarning{Kind: maintenance.ErrIncomplete, WindowID: "rule", Err: errors.New("a rule without end")}, backwards, near("new", 72))
+	page.set(&maintenance.SourceWarning{Kind: maintenance.ErrIncomplete, WindowID: "rule",
+		Err: errors.New("a rule without end")}, backwards, near("new", 72))
 	ids, answer, err := around(t, m, 7)
 	require.Equal(t, []string{"a/one", "a/rule@2026-01-10", "a/new"}, ids)
 	require.Equal(t, near("one", 24).End, answer.Windows[0].End)
@@ -299,8 +313,10 @@ func TestMultiWarnsOfBrokenCacheFile(t *testing.T) {
 		{"of another source", strings.Replace(string(whole), `"a"`, `"b"`, 1), `it belongs to the source "b"`},
 		{"unknown keys", `{"version": 1, "secrets": 1}`, `unknown key "secrets"`},
 		{"no range", `{"version": 1, "source": "a", "at": "2026-01-10T02:00:00Z"}`, "it has no time or no range"},
-		{"a window that ends before it begins", strings.Replace(string(whole), `"end"`, `"actualEnd": "2020-01-01T00:00:00Z", "end"`, 2), "it is broken"},
-		{"a warning of no kind", strings.Replace(string(whole), `"windows"`, `"warnings": [{"kind": "x"}], "windows"`, 1), `unknown kind of warning "x"`},
+		{"a window that ends before it begins", strings.Replace(string(whole), `"end"`,
+			`"actualEnd": "2020-01-01T00:00:00Z", "end"`, 2), "it is broken"},
+		{"a warning of no kind", strings.Replace(string(whole), `"windows"`, `"warnings": [{"kind": "x"}], "windows"`, 1),
+			`unknown kind of warning "x"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(tc.text), 0o600))
@@ -342,7 +358,8 @@ func TestMultiWarnsOfUnwritableCache(t *testing.T) {
 
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = maintenance.NewMulti([]maintenance.NamedSource{{Name: "a", Source: page}}, maintenance.WithCacheDir(filepath.Join(file, "x")))
+	_, err = maintenance.NewMulti([]maintenance.NamedSource{{Name: "a", Source: page}},
+		maintenance.WithCacheDir(filepath.Join(file, "x")))
 	require.ErrorContains(t, err, "connect: directory of the last good answers: ")
 }
 
@@ -400,7 +417,8 @@ func TestMultiOfMultis(t *testing.T) {
 	open := near("one", -24)
 	open.ActualStart = open.Start
 	inner := multiOf(t, "", &feed{windows: []maintenance.Window{open}})
-	m, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "all", Source: inner}}, maintenance.WithCacheDir(t.TempDir()))
+	m, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "all", Source: inner}},
+		maintenance.WithCacheDir(t.TempDir()))
 	require.NoError(t, err)
 	windows, err := m.Windows(t.Context(), time.Unix(-1<<62, 0), time.Unix(1<<62, 0))
 	require.NoError(t, err)
@@ -413,7 +431,8 @@ func TestMultiOfMultis(t *testing.T) {
 
 func TestMultiConcurrentUse(t *testing.T) {
 	t.Parallel()
-	page, file := &feed{windows: []maintenance.Window{near("one", 24)}}, &feed{windows: []maintenance.Window{near("two", 48)}}
+	page, file := &feed{windows: []maintenance.Window{near("one", 24)}},
+		&feed{windows: []maintenance.Window{near("two", 48)}}
 	m := multiOf(t, t.TempDir(), page, file)
 	var wg sync.WaitGroup
 	for i := range 16 {
@@ -440,15 +459,19 @@ func TestNewMultiRejects(t *testing.T) {
 		opts    []maintenance.MultiOption
 	}{
 		{"connect: no sources of windows: name at least one", nil, nil},
-		{`connect: source of windows: name "": use 1 to 64 ASCII letters, digits, - _ and ., not starting with a dot`, []maintenance.NamedSource{{Source: good}}, nil},
-		{`connect: source of windows: name "../a": use 1 to 64`, []maintenance.NamedSource{{Name: "../a", Source: good}}, nil},
+		{`connect: source of windows: name "": use 1 to 64 ASCII letters, digits, - _ and ., not starting with a dot`,
+			[]maintenance.NamedSource{{Source: good}}, nil},
+		{`connect: source of windows: name "../a": use 1 to 64`, []maintenance.NamedSource{{Name: "../a", Source: good}},
+			nil},
 		{`connect: source of windows: name "a/b": use 1 to 64`, []maintenance.NamedSource{{Name: "a/b", Source: good}}, nil},
 		{`use 1 to 64`, []maintenance.NamedSource{{Name: strings.Repeat("a", 65), Source: good}}, nil},
-		{`connect: two sources of windows are named "A": names must be unique`, []maintenance.NamedSource{{Name: "a", Source: good}, {Name: "A", Source: good}}, nil},
+		{`connect: two sources of windows are named "A": names must be unique`,
+			[]maintenance.NamedSource{{Name: "a", Source: good}, {Name: "A", Source: good}}, nil},
 		{`connect: source of windows "a" is nil`, []maintenance.NamedSource{{Name: "a"}}, nil},
 		{"connect: WithCacheDir: the directory is empty", one, []maintenance.MultiOption{maintenance.WithCacheDir("")}},
 		{"connect: WithSourceTimeout: 0s is not positive", one, []maintenance.MultiOption{maintenance.WithSourceTimeout(0)}},
-		{"connect: WithHorizon: -1ns back and 0s ahead: use positive durations or 0", one, []maintenance.MultiOption{maintenance.WithHorizon(-1, 0)}},
+		{"connect: WithHorizon: -1ns back and 0s ahead: use positive durations or 0", one,
+			[]maintenance.MultiOption{maintenance.WithHorizon(-1, 0)}},
 	} {
 		_, err := maintenance.NewMulti(tc.sources, tc.opts...)
 		require.ErrorContains(t, err, tc.want)
@@ -459,7 +482,8 @@ func TestMultiWithHorizon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		page := &feed{}
-		m, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "a", Source: page}}, maintenance.WithHorizon(time.Hour, 2*time.Hour))
+		m, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "a", Source: page}},
+			maintenance.WithHorizon(time.Hour, 2*time.Hour))
 		require.NoError(t, err)
 		now := time.Now().UTC()
 		_, err = m.Windows(t.Context(), now, now.Add(time.Minute))

@@ -115,7 +115,8 @@ func (a *keptAnswer) file(name string) answerFile {
 	for _, w := range a.Warnings {
 		for kind, is := range warningKinds {
 			if errors.Is(w.Kind, is) {
-				file.Warnings = append(file.Warnings, warningFile{Kind: kind, Span: w.Span, Window: w.WindowID, Text: w.Err.Error()})
+				file.Warnings = append(file.Warnings, warningFile{Kind: kind, Span: w.Span, Window: w.WindowID,
+					Text: w.Err.Error()})
 			}
 		}
 	}

@@ -24,7 +24,8 @@ func TestMultiMergeProperties(t *testing.T) {
 			count := map[announced]int{}
 			var windows []maintenance.Window
 			for j := range rapid.IntRange(0, 5).Draw(t, "windows") {
-				w := maintenance.Window{ID: fmt.Sprint(j), Start: base.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "start")) * time.Hour)}
+				w := maintenance.Window{ID: fmt.Sprint(j), Start: base.Add(time.Duration(rapid.IntRange(0, 2).Draw(t,
+					"start")) * time.Hour)}
 				w.End = w.Start.Add(time.Duration(rapid.IntRange(1, 2).Draw(t, "length")) * time.Hour)
 				key := announced{w.Start, w.End}
 				switch rapid.IntRange(0, 2).Draw(t, "kind") {

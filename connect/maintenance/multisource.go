@@ -47,7 +47,8 @@ func (r *cachedSource) ask(ctx context.Context, timeout time.Duration, wide, wan
 		odd = append(answer.beyond(wanted), &SourceWarning{Kind: ErrStale, Err: earlier(answer.At, failure)})
 	default:
 		state.At = time.Time{}
-		odd = []*SourceWarning{{Kind: ErrIncomplete, Err: fmt.Errorf("it failed, and there is no earlier answer: %w", failure)}}
+		odd = []*SourceWarning{{Kind: ErrIncomplete, Err: fmt.Errorf("it failed, and there is no earlier answer: %w",
+			failure)}}
 	}
 	if r.odd != nil {
 		odd = append(odd, &SourceWarning{Kind: ErrUncertain, Err: r.odd})
@@ -76,7 +77,8 @@ func (r *cachedSource) lastAt() time.Time {
 }
 
 // consult queries the source and removes what no calendar can hold.
-func (r *cachedSource) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, []*SourceWarning, error) {
+func (r *cachedSource) consult(ctx context.Context, timeout time.Duration, wide Span) ([]Window, []*SourceWarning,
+	error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	windows, err := ask(limited, r.source, wide.Start, wide.End)

@@ -74,7 +74,8 @@ func (c *Calendar) announcedFor(o Window, asOf time.Time) []Window {
 }
 
 func oldestFirst(windows []Window) []Window {
-	return slices.SortedStableFunc(slices.Values(windows), func(a, b Window) int { return compareSpans(a.Span(), b.Span()) })
+	return slices.SortedStableFunc(slices.Values(windows),
+		func(a, b Window) int { return compareSpans(a.Span(), b.Span()) })
 }
 
 // exactBy adds an outage to the actual times, oldest first, and reports whether it did.

@@ -30,18 +30,22 @@ func TestCalendarWithObserved(t *testing.T) {
 		asOf     int
 		want     []maintenance.Span // of all that holds
 	}{
-		"none":                  {nil, 500, []maintenance.Span{{Start: minute(60), End: minute(120)}}},
-		"within, both over":     {[]maintenance.Window{seen(70, 90)}, 120, []maintenance.Span{{Start: minute(70), End: minute(90)}}},
-		"two within, both over": {[]maintenance.Window{seen(100, 110), seen(70, 90)}, 130, []maintenance.Span{{Start: minute(70), End: minute(110)}}},
-		"it overran":            {[]maintenance.Window{seen(70, 200)}, 200, []maintenance.Span{{Start: minute(70), End: minute(200)}}},
-		"it overruns":           {[]maintenance.Window{seen(70, 0)}, 200, []maintenance.Span{{Start: minute(60)}}},
-		"it goes on":            {[]maintenance.Window{seen(70, 0)}, 80, []maintenance.Span{{Start: minute(60)}}},
+		"none": {nil, 500, []maintenance.Span{{Start: minute(60), End: minute(120)}}},
+		"within, both over": {[]maintenance.Window{seen(70, 90)}, 120,
+			[]maintenance.Span{{Start: minute(70), End: minute(90)}}},
+		"two within, both over": {[]maintenance.Window{seen(100, 110), seen(70, 90)}, 130,
+			[]maintenance.Span{{Start: minute(70), End: minute(110)}}},
+		"it overran":  {[]maintenance.Window{seen(70, 200)}, 200, []maintenance.Span{{Start: minute(70), End: minute(200)}}},
+		"it overruns": {[]maintenance.Window{seen(70, 0)}, 200, []maintenance.Span{{Start: minute(60)}}},
+		"it goes on":  {[]maintenance.Window{seen(70, 0)}, 80, []maintenance.Span{{Start: minute(60)}}},
 		"over again, and the window goes on: nothing is cut": {[]maintenance.Window{seen(70, 80)}, 100, []maintenance.Span{
 			{Start: minute(60), End: minute(120)}, {Start: minute(70), End: minute(80)},
 		}},
-		"one over and one that goes on": {[]maintenance.Window{seen(70, 80), seen(118, 0)}, 130, []maintenance.Span{{Start: minute(60)}}},
-		"a bit early":                   {[]maintenance.Window{seen(40, 90)}, 130, []maintenance.Span{{Start: minute(40), End: minute(90)}}},
-		"a bit early and still on":      {[]maintenance.Window{seen(40, 0)}, 65, []maintenance.Span{{Start: minute(40)}}},
+		"one over and one that goes on": {[]maintenance.Window{seen(70, 80), seen(118, 0)}, 130,
+			[]maintenance.Span{{Start: minute(60)}}},
+		"a bit early": {[]maintenance.Window{seen(40, 90)}, 130,
+			[]maintenance.Span{{Start: minute(40), End: minute(90)}}},
+		"a bit early and still on": {[]maintenance.Window{seen(40, 0)}, 65, []maintenance.Span{{Start: minute(40)}}},
 		"early and over before it began": {[]maintenance.Window{seen(40, 50)}, 130, []maintenance.Span{
 			{Start: minute(40), End: minute(50)}, {Start: minute(60), End: minute(120)},
 		}},
@@ -54,7 +58,8 @@ func TestCalendarWithObserved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			weekly := maintenance.Weekly{ID: "w", Weekday: epoch.Weekday(), Time: "03:00", Duration: time.Hour, Zone: "UTC", From: "2026-01-10", Until: "2026-01-10"}
+			weekly := maintenance.Weekly{ID: "w", Weekday: epoch.Weekday(), Time: "03:00", Duration: time.Hour, Zone: "UTC",
+				From: "2026-01-10", Until: "2026-01-10"}
 			single := maintenance.Window{ID: "w", Start: minute(60), End: minute(120)}
 			recurring, err := maintenance.NewCalendar(nil, weekly)
 			require.NoError(t, err)
@@ -79,7 +84,8 @@ func TestCalendarWithObserved(t *testing.T) {
 
 func TestCalendarWithObservedKeepsActualTimes(t *testing.T) {
 	t.Parallel()
-	known := maintenance.Window{ID: "known", Start: minute(60), End: minute(120), ActualStart: minute(61), ActualEnd: minute(119)}
+	known := maintenance.Window{ID: "known", Start: minute(60), End: minute(120), ActualStart: minute(61),
+		ActualEnd: minute(119)}
 	gone := maintenance.Window{ID: "gone", Start: minute(60), End: minute(120), Cancelled: true}
 	c, err := maintenance.NewCalendar([]maintenance.Window{known, gone})
 	require.NoError(t, err)

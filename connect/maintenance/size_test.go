@@ -30,7 +30,9 @@ func largeCalendar(tb testing.TB, singles int) *maintenance.Calendar {
 		rules = append(rules, maintenance.Weekly{
 			ID: fmt.Sprint("r", i), Weekday: time.Weekday(i % 7), Time: fmt.Sprintf("%02d:30", i), Duration: time.Hour,
 			Zone: []string{"Europe/Berlin", "America/New_York", "Australia/Sydney"}[i%3],
-			From: "2020-01-01", Until: "2029-12-31", Except: []string{time.Date(2024, 12, 22+i%7, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)}, // the 22nd was a Sunday
+			// the 22nd was a Sunday
+			From: "2020-01-01", Until: "2029-12-31", Except: []string{time.Date(2024, 12, 22+i%7, 0, 0, 0, 0,
+				time.UTC).Format(time.DateOnly)},
 		})
 	}
 	moved := windowAt(tb, "r6@2024-06-01", "2024-06-02T02:00:00Z", "2024-06-02T05:00:00Z")

@@ -57,9 +57,11 @@ func TestSplitWarnings(t *testing.T) {
 	}{
 		{"nothing is odd", nil, nil, nil},
 		{"a warning alone", warning, []*maintenance.SourceWarning{warning}, nil},
-		{"warnings that are joined twice keep their order", errors.Join(errors.Join(warning, other), warning), []*maintenance.SourceWarning{warning, other, warning}, nil},
+		{"warnings that are joined twice keep their order", errors.Join(errors.Join(warning, other), warning),
+			[]*maintenance.SourceWarning{warning, other, warning}, nil},
 		{"a failure alone", broken, nil, broken},
-		{"a failure among warnings", errors.Join(warning, broken, other), []*maintenance.SourceWarning{warning, other}, broken},
+		{"a failure among warnings", errors.Join(warning, broken, other), []*maintenance.SourceWarning{warning, other},
+			broken},
 		{"an error that was made of a warning is a failure", fmt.Errorf("gave up: %w", warning), nil, warning},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -99,7 +101,8 @@ func TestCalendarOfAcceptsFaultyWindows(t *testing.T) {
 	}{
 		{maintenance.ErrUncertain, "a#3", `two windows have the id "a": the later one is renamed "a#3"`},
 		{maintenance.ErrUncertain, "nowhere", `window "nowhere" is shown in UTC: time zone "Mars" is unknown`},
-		{maintenance.ErrIncomplete, "backwards", `window "backwards" is left out: ends at 2026-01-12T02:00:00Z, which is not after its start`},
+		{maintenance.ErrIncomplete, "backwards",
+			`window "backwards" is left out: ends at 2026-01-12T02:00:00Z, which is not after its start`},
 	} {
 		require.ErrorIs(t, warnings[i], want.kind)
 		require.Equal(t, want.id, warnings[i].WindowID)

@@ -136,8 +136,9 @@ func (r *rule) compileDates() (key string, err error) {
 		}
 		week, ok := r.weekOf(day)
 		if !ok {
-			return fmt.Sprintf("except[%d]", i), fmt.Errorf("%s is a %s, but the rule is for %ss: correct the date or the weekday",
-				date, dayStart(day).Weekday(), r.Weekday)
+			return fmt.Sprintf("except[%d]", i),
+				fmt.Errorf("%s is a %s, but the rule is for %ss: correct the date or the weekday",
+					date, dayStart(day).Weekday(), r.Weekday)
 		}
 		r.except = append(r.except, week)
 	}

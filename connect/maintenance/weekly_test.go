@@ -17,25 +17,36 @@ func TestWeeklyOverClockChanges(t *testing.T) {
 		want                   string // start in UTC
 	}{
 		{"an ordinary winter night in Berlin", "Europe/Berlin", "02:30", "2026-03-22", time.Sunday, "2026-03-22T01:30:00Z"},
-		{"Berlin skips 02:30 and it begins at 03:30", "Europe/Berlin", "02:30", "2026-03-29", time.Sunday, "2026-03-29T01:30:00Z"},
+		{"Berlin skips 02:30 and it begins at 03:30", "Europe/Berlin", "02:30", "2026-03-29", time.Sunday,
+			"2026-03-29T01:30:00Z"},
 		{"just before Berlin skips an hour", "Europe/Berlin", "01:59", "2026-03-29", time.Sunday, "2026-03-29T00:59:00Z"},
 		{"just after Berlin skipped an hour", "Europe/Berlin", "03:00", "2026-03-29", time.Sunday, "2026-03-29T01:00:00Z"},
 		{"an ordinary summer night in Berlin", "Europe/Berlin", "02:30", "2026-04-05", time.Sunday, "2026-04-05T00:30:00Z"},
-		{"Berlin has 02:30 twice and it begins the first time", "Europe/Berlin", "02:30", "2026-10-25", time.Sunday, "2026-10-25T00:30:00Z"},
+		{"Berlin has 02:30 twice and it begins the first time", "Europe/Berlin", "02:30", "2026-10-25", time.Sunday,
+			"2026-10-25T00:30:00Z"},
 		{"after the hour that Berlin has twice", "Europe/Berlin", "03:00", "2026-10-25", time.Sunday, "2026-10-25T02:00:00Z"},
-		{"New York skips 02:30 and it begins at 03:30", "America/New_York", "02:30", "2026-03-08", time.Sunday, "2026-03-08T07:30:00Z"},
-		{"New York has 01:30 twice and it begins the first time", "America/New_York", "01:30", "2026-11-01", time.Sunday, "2026-11-01T05:30:00Z"},
-		{"after the hour that New York has twice", "America/New_York", "02:00", "2026-11-01", time.Sunday, "2026-11-01T07:00:00Z"},
-		{"Lord Howe skips half an hour, 02:15 becomes 02:45", "Australia/Lord_Howe", "02:15", "2026-10-04", time.Sunday, "2026-10-03T15:45:00Z"},
-		{"just after Lord Howe skipped half an hour", "Australia/Lord_Howe", "02:30", "2026-10-04", time.Sunday, "2026-10-03T15:30:00Z"},
-		{"Lord Howe has 01:45 twice and it begins the first time", "Australia/Lord_Howe", "01:45", "2026-04-05", time.Sunday, "2026-04-04T14:45:00Z"},
-		{"just before the half hour that Lord Howe has twice", "Australia/Lord_Howe", "01:29", "2026-04-05", time.Sunday, "2026-04-04T14:29:00Z"},
+		{"New York skips 02:30 and it begins at 03:30", "America/New_York", "02:30", "2026-03-08", time.Sunday,
+			"2026-03-08T07:30:00Z"},
+		{"New York has 01:30 twice and it begins the first time", "America/New_York", "01:30", "2026-11-01", time.Sunday,
+			"2026-11-01T05:30:00Z"},
+		{"after the hour that New York has twice", "America/New_York", "02:00", "2026-11-01", time.Sunday,
+			"2026-11-01T07:00:00Z"},
+		{"Lord Howe skips half an hour, 02:15 becomes 02:45", "Australia/Lord_Howe", "02:15", "2026-10-04", time.Sunday,
+			"2026-10-03T15:45:00Z"},
+		{"just after Lord Howe skipped half an hour", "Australia/Lord_Howe", "02:30", "2026-10-04", time.Sunday,
+			"2026-10-03T15:30:00Z"},
+		{"Lord Howe has 01:45 twice and it begins the first time", "Australia/Lord_Howe", "01:45", "2026-04-05", time.Sunday,
+			"2026-04-04T14:45:00Z"},
+		{"just before the half hour that Lord Howe has twice", "Australia/Lord_Howe", "01:29", "2026-04-05", time.Sunday,
+			"2026-04-04T14:29:00Z"},
 		{"Samoa skipped the whole of a Friday", "Pacific/Apia", "12:00", "2011-12-30", time.Friday, "2011-12-30T22:00:00Z"},
-		{"a midnight that São Paulo skipped", "America/Sao_Paulo", "00:00", "2018-11-04", time.Sunday, "2018-11-04T03:00:00Z"},
+		{"a midnight that São Paulo skipped", "America/Sao_Paulo", "00:00", "2018-11-04", time.Sunday,
+			"2018-11-04T03:00:00Z"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: tc.weekday, Time: tc.clock, Duration: 3 * time.Hour, Zone: tc.zone})
+			c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: tc.weekday, Time: tc.clock, Duration: 3 * time.Hour,
+				Zone: tc.zone})
 			start := instant(t, tc.want)
 			want := maintenance.Window{ID: "r@" + tc.day, Start: start, End: start.Add(3 * time.Hour), Zone: tc.zone}
 			for at, holds := range map[time.Time]bool{
@@ -56,7 +67,8 @@ func TestWeeklyOverClockChanges(t *testing.T) {
 
 func TestWeeklyCrossesMidnightAndClockChanges(t *testing.T) {
 	t.Parallel()
-	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Title: "Upgrade", Source: "test", Weekday: time.Saturday, Time: "23:00", Duration: 6 * time.Hour, Zone: "Europe/Berlin"})
+	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Title: "Upgrade", Source: "test", Weekday: time.Saturday,
+		Time: "23:00", Duration: 6 * time.Hour, Zone: "Europe/Berlin"})
 	got, ok := c.At(instant(t, "2026-03-29T03:59:59Z"))
 	require.True(t, ok, "six hours pass although the clocks show seven")
 	require.Equal(t, maintenance.Window{
@@ -67,7 +79,8 @@ func TestWeeklyCrossesMidnightAndClockChanges(t *testing.T) {
 
 func TestWeeklyFarAway(t *testing.T) {
 	t.Parallel()
-	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "Europe/Berlin"})
+	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour,
+		Zone: "Europe/Berlin"})
 	for at, want := range map[string][2]string{ // last and next
 		"0001-01-01T00:00:00Z": {"", "r@0001-01-13"},
 		"1969-12-31T23:59:59Z": {"r@1969-12-27", "r@1970-01-03"},
@@ -107,7 +120,8 @@ func TestWeeklyWithExceptionsAndBounds(t *testing.T) {
 func TestWeeklyWithoutOccurrenceBetweenBounds(t *testing.T) {
 	t.Parallel()
 	c := calendarOf(t, nil, maintenance.Weekly{
-		ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC", From: "2026-01-11", Until: "2026-01-16",
+		ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC", From: "2026-01-11",
+		Until: "2026-01-16",
 	})
 	require.Empty(t, c.Overlapping(instant(t, "2025-01-01T00:00:00Z"), instant(t, "2027-01-01T00:00:00Z")))
 	for _, find := range []func(time.Time) (maintenance.Window, bool){c.At, c.Next, c.Last} {
@@ -146,11 +160,17 @@ func TestWeeklyValidate(t *testing.T) {
 		change     func(*maintenance.Weekly)
 	}{
 		{"no id", `connect: weekly rule "": id is missing: set a unique one`, func(r *maintenance.Weekly) { r.ID = "" }},
-		{"no day of the week", `connect: weekly rule "r": weekday 7 is out of range: use 0 (Sunday) to 6 (Saturday)`, func(r *maintenance.Weekly) { r.Weekday = 7 }},
-		{"no time", `connect: weekly rule "r": time "" is not a time of day: write it like "02:00"`, func(r *maintenance.Weekly) { r.Time = "" }},
-		{"no duration", `connect: weekly rule "r": duration 0s is not positive`, func(r *maintenance.Weekly) { r.Duration = 0 }},
-		{"a zone of the machine", `connect: weekly rule "r": timezone time zone "Local" depends on the machine: use an IANA name such as Europe/Berlin`, func(r *maintenance.Weekly) { r.Zone = "Local" }},
-		{"a bound that is no date", `connect: weekly rule "r": until "soon" is not a date: write it like "2026-12-26"`, func(r *maintenance.Weekly) { r.Until = "soon" }},
+		{"no day of the week", `connect: weekly rule "r": weekday 7 is out of range: use 0 (Sunday) to 6 (Saturday)`,
+			func(r *maintenance.Weekly) { r.Weekday = 7 }},
+		{"no time", `connect: weekly rule "r": time "" is not a time of day: write it like "02:00"`,
+			func(r *maintenance.Weekly) { r.Time = "" }},
+		{"no duration", `connect: weekly rule "r": duration 0s is not positive`,
+			func(r *maintenance.Weekly) { r.Duration = 0 }},
+		{"a zone of the machine",
+			`connect: weekly rule "r": timezone time zone "Local" depends on the machine: use an IANA name such as ` +
+				`Europe/Berlin`, func(r *maintenance.Weekly) { r.Zone = "Local" }},
+		{"a bound that is no date", `connect: weekly rule "r": until "soon" is not a date: write it like "2026-12-26"`,
+			func(r *maintenance.Weekly) { r.Until = "soon" }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,7 +20,8 @@ var weeklyFormat = jsonfile.Format[weeklyJSON]{Name: "connect: weekly rule"}
 // MarshalJSON encodes the rule as in a windows file (see [LoadCalendar]), and its Source.
 func (r Weekly) MarshalJSON() ([]byte, error) {
 	if r.Weekday < time.Sunday || r.Weekday > time.Saturday {
-		return nil, fmt.Errorf("connect: weekly rule %q: weekday %d is out of range: use 0 (Sunday) to 6 (Saturday)", r.ID, int(r.Weekday))
+		return nil, fmt.Errorf("connect: weekly rule %q: weekday %d is out of range: use 0 (Sunday) to 6 (Saturday)", r.ID,
+			int(r.Weekday))
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -70,7 +70,8 @@ func newNight(t *testing.T, n int) *night {
 	start := time.Now().UTC().Add(-time.Minute)
 	w.Connect.SetMaintenance(true)
 	for i := range n {
-		order := commercetest.NewOrder{Subscription: strconv.Itoa(2_000_000 + i), Vendor: []string{"", "", "1000101", "1000102"}[i%4]}
+		order := commercetest.NewOrder{Subscription: strconv.Itoa(2_000_000 + i),
+			Vendor: []string{"", "", "1000101", "1000102"}[i%4]}
 		if i%5 == 4 { // changes what was bought just before
 			order.Type, order.Subscription, order.Vendor = commerce.TypeChange, strconv.Itoa(2_000_000+i-4), ""
 		}
@@ -81,7 +82,8 @@ func newNight(t *testing.T, n int) *night {
 		}
 	}
 	h := &night{World: w, dir: t.TempDir(), healed: make(map[string]bool)}
-	require.Eventually(t, func() bool { return len(h.in(commerce.StatusProvisioningFailed)) == n+n/20 }, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return len(h.in(commerce.StatusProvisioningFailed)) == n+n/20 }, time.Minute,
+		50*time.Millisecond)
 	w.Connect.SetMaintenance(false)
 	windows := filepath.Join(h.dir, "windows.json")
 	require.NoError(t, os.WriteFile(windows, fmt.Appendf(nil, `{"windows":[{"id":"W","start":%q,"end":%q}]}`,
@@ -211,7 +213,8 @@ func (h *night) haunt(t *testing.T, random *rand.Rand, kills, orders int, args .
 		// others get on, by as much as makes the orders last for all the kills.
 		kill := moment{while: time.Duration(random.Int64N(int64(200 * time.Millisecond)))}
 		if random.IntN(3) > 0 {
-			kill = moment{pushes: 1 + random.IntN(max(1, (orders-pushed)/left)), while: time.Duration(random.Int64N(int64(20 * time.Millisecond)))}
+			kill = moment{pushes: 1 + random.IntN(max(1, (orders-pushed)/left)),
+				while: time.Duration(random.Int64N(int64(20 * time.Millisecond)))}
 		}
 		l := h.live(t, &kill, args...)
 		require.True(t, l.killed, "it ended with %d, and was to be killed %d times more: %s", l.status, left, &l.stderr)
@@ -243,7 +246,8 @@ func crashes(t *testing.T) (kills int, seed uint64) {
 	return setting(t, "CRASH_KILLS", kills), uint64(setting(t, "CRASH_SEED", 1))
 }
 
-// ordersPerKill are enough orders for the program to still have some when it is killed for the last time. A whole number
+// ordersPerKill are enough orders for the program to still have some when it is killed for the last time. A whole
+// number
 // of twenties keeps the orders that no resubmission helps countable.
 const ordersPerKill = 20
 

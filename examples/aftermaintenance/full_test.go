@@ -36,7 +36,8 @@ func TestAFullDiskStopsTheRunBeforeAnythingIsPushed(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, eager...), "-plan", plan, "-attempts", "2", "-spacing", "200ms", "-where", "not(in(type,(CL,CF)))")
+	flags = append(append(flags, eager...), "-plan", plan, "-attempts", "2", "-spacing", "200ms", "-where",
+		"not(in(type,(CL,CF)))")
 	sure := broken(w) // without cancellations, since another push of one waits for minutes
 	maps.DeleteFunc(sure, func(number string, _ bool) bool {
 		return strings.HasPrefix(number, "CL") || strings.HasPrefix(number, "CF")

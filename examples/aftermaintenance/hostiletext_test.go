@@ -30,7 +30,8 @@ func TestOutputOfHostileServersHasNoControlCharacters(t *testing.T) {
 	flags[1] = changing(t, flags[1], hostile)
 	plan := []string{"-plan", filepath.Join(t.TempDir(), "plan.jsonl")}
 	for name, args := range map[string][]string{
-		"table": nil, "json": {"-json"}, "wrong order": {"-order", "SO1" + hostileText}, "wrong filter": {"-where", hostileText},
+		"table": nil, "json": {"-json"}, "wrong order": {"-order", "SO1" + hostileText},
+		"wrong filter": {"-where", hostileText},
 	} {
 		_, stdout, stderr := do(t, env, append(append(flags[:len(flags):len(flags)], plan...), args...)...)
 		require.NotEmpty(t, stdout+stderr, name)

@@ -35,7 +35,8 @@ func main() {
 }
 
 // run is the program, with its surroundings as arguments.
-func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout,
+	stderr io.Writer) int {
 	s, err := parseFlags(args, getenv, stdout)
 	var left bool
 	if err == nil {

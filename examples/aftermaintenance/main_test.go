@@ -145,7 +145,8 @@ func TestAPlanThatIsThereIsNotCarriedOutForOtherOrdersThanTheFlagsSelect(t *test
 	status, _, stderr := do(t, env, first...)
 	require.Equal(t, exitDone, status, stderr)
 
-	for _, other := range [][]string{{"-order", "SO000001"}, {"-where", "channel=reseller"}, {"-where", "channel=direct"}} {
+	for _, other := range [][]string{{"-order", "SO000001"}, {"-where", "channel=reseller"},
+		{"-where", "channel=direct"}} {
 		status, _, stderr = do(t, env, append(append(flags[:8:8], "-apply"), other...)...)
 		require.Equal(t, exitError, status, stderr)
 		require.Contains(t, stderr, "plan.jsonl was made with the selection")
@@ -170,7 +171,8 @@ func TestARunThatIsInterruptedStillTellsWhatItDid(t *testing.T) {
 		stop()
 	}()
 	var out, errs strings.Builder
-	status := run(ctx, append(flags, "-apply", "-json", "-rate", "20"), func(name string) string { return env[name] }, strings.NewReader(""), &out, &errs)
+	status := run(ctx, append(flags, "-apply", "-json", "-rate", "20"), func(name string) string { return env[name] },
+		strings.NewReader(""), &out, &errs)
 	require.Equal(t, exitError, status)
 	s := decode(t, out.String())
 	requireSums(t, s)
@@ -216,18 +218,23 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 		status int
 		says   string
 	}{
-		"an unknown flag":            {env, []string{"-ordres", "3"}, exitUsage, "-ordres"},
-		"an unknown operator":        {env, []string{"-where", "almost(type,SO)"}, exitUsage, "almost"},
-		"a bad time":                 {env, []string{"-from", "yesterday"}, exitUsage, "2026-11-21"},
-		"a rate that is no number":   {env, append(flags[:6:6], "-rate", "NaN"), exitUsage, "-rate"},
-		"a rate that never calls":    {env, append(flags[:6:6], "-rate", "1e-9"), exitUsage, "-rate"},
-		"a rate that is no limit":    {env, append(flags[:6:6], "-rate", "1e12"), exitUsage, "-rate"},
-		"an interval without time":   {env, []string{"-from", "2026-11-22", "-to", "2026-11-21"}, exitUsage, "-from"},
-		"no token":                   {nil, flags, exitUsage, "COMMERCE_TOKEN"},
-		"a base URL without scheme":  {env, with("-commerce", "mn.example.net:6308"), exitError, "-commerce and its credentials: ordermanager: "},
-		"a token that is refused":    {map[string]string{"COMMERCE_TOKEN": "s3cret-token", "CONNECT_API_KEY": w.ConnectKey}, flags, exitError, "token"},
-		"a key that is refused":      {map[string]string{"COMMERCE_TOKEN": w.CommerceToken, "CONNECT_API_KEY": "SU-111-111-111:s3cret-key"}, flags, exitError, "-connect and CONNECT_API_KEY: "},
-		"a window that ends first":   {env, with("-windows", file("w.json", `{"windows":[{"id":"W","start":"2026-01-10T05:00:00Z","end":"2026-01-10T02:00:00Z"}]}`)), exitError, "w.json"},
+		"an unknown flag":          {env, []string{"-ordres", "3"}, exitUsage, "-ordres"},
+		"an unknown operator":      {env, []string{"-where", "almost(type,SO)"}, exitUsage, "almost"},
+		"a bad time":               {env, []string{"-from", "yesterday"}, exitUsage, "2026-11-21"},
+		"a rate that is no number": {env, append(flags[:6:6], "-rate", "NaN"), exitUsage, "-rate"},
+		"a rate that never calls":  {env, append(flags[:6:6], "-rate", "1e-9"), exitUsage, "-rate"},
+		"a rate that is no limit":  {env, append(flags[:6:6], "-rate", "1e12"), exitUsage, "-rate"},
+		"an interval without time": {env, []string{"-from", "2026-11-22", "-to", "2026-11-21"}, exitUsage, "-from"},
+		"no token":                 {nil, flags, exitUsage, "COMMERCE_TOKEN"},
+		"a base URL without scheme": {env, with("-commerce", "mn.example.net:6308"), exitError,
+			"-commerce and its credentials: ordermanager: "},
+		"a token that is refused": {map[string]string{"COMMERCE_TOKEN": "s3cret-token", "CONNECT_API_KEY": w.ConnectKey},
+			flags, exitError, "token"},
+		"a key that is refused": {map[string]string{"COMMERCE_TOKEN": w.CommerceToken,
+			"CONNECT_API_KEY": "SU-111-111-111:s3cret-key"}, flags, exitError, "-connect and CONNECT_API_KEY: "},
+		"a window that ends first": {env, with("-windows",
+			file("w.json", `{"windows":[{"id":"W","start":"2026-01-10T05:00:00Z","end":"2026-01-10T02:00:00Z"}]}`)), exitError,
+			"w.json"},
 		"a plan that is no plan":     {env, append(flags[:6:6], "-plan", file("p.jsonl", "hello\n")), exitError, "p.jsonl"},
 		"the test systems' flags":    {env, append(flags[:6:6], "-seed", "3"), exitUsage, "-seed"},
 		"windows that are not there": {env, with("-windows", filepath.Join(dir, "nowhere.json")), exitError, "-windows: "},

@@ -35,7 +35,8 @@ func TestFlags_with_empty_values_are_rejected(t *testing.T) {
 func TestFlags_with_unknown_codes_are_warned_about(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"-where status=failed":  `aftermaintenance: warning: -where: status "failed" is not a code that this library knows: did you mean PF`,
+		"-where status=failed": `aftermaintenance: warning: -where: status "failed" is not a code that this library ` +
+			`knows: did you mean PF`,
 		"-where type=XX":        `aftermaintenance: warning: -where: type "XX" is not a code`,
 		"-where status=CP":      "-where: eq(status,CP) selects nothing, since the view",
 		"-targets PD,PROVISION": `aftermaintenance: warning: -targets: status "PROVISION" is not a code`,

@@ -126,7 +126,10 @@ func (sys *systems) export(s *settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	page.Paragraph(out, "", fmt.Sprintf("The operator looked into the panel for the reasons, and exported the %d orders that failed because Connect did not answer.", n))
+	page.Paragraph(out, "",
+		fmt.Sprintf(
+			"The operator looked into the panel for the reasons, and exported the %d orders that failed because Connect did "+
+				"not answer.", n))
 	return nil
 }
 

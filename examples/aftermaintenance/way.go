@@ -67,12 +67,15 @@ func (w *way) flags(flags *flag.FlagSet) {
 	flags.StringVar(&w.via, "via", viaOrderManager, "`API` of Commerce to use: ordermanager, billing or simpleapi")
 	flags.StringVar(&w.url, "commerce", "",
 		"base `URL` of the API of -via; without it both systems are test systems in this process")
-	flags.StringVar(&w.authorities, "ca", "", "PEM `file` of the authorities that may sign Commerce's certificate (default: those of the machine)")
+	flags.StringVar(&w.authorities, "ca", "",
+		"PEM `file` of the authorities that may sign Commerce's certificate (default: those of the machine)")
 	flags.BoolVar(&w.plainHTTP, "plain-http", false,
 		"allow http:// to other hosts, although everybody on the way can read the credentials")
-	flags.StringVar(&w.operations, "operations", "", "with -via ordermanager: `URL` of Operations (port 8440), to fetch APS tokens there")
+	flags.StringVar(&w.operations, "operations", "",
+		"with -via ordermanager: `URL` of Operations (port 8440), to fetch APS tokens there")
 	flags.IntVar(&w.operationsUser, "operations-user", 1, "with -operations: the `id` of the user to fetch tokens for")
-	flags.BoolVar(&w.members, "members", false, "with -via billing: send user and password inside the call, not by HTTP Basic")
+	flags.BoolVar(&w.members, "members", false,
+		"with -via billing: send user and password inside the call, not by HTTP Basic")
 	flags.StringVar(&w.marketplace, "marketplace", "", "with -via simpleapi: the `marketplace` to sign in to, such as us")
 	flags.StringVar(&w.keycloak, "keycloak", "", "with -via simpleapi: `URL` of Keycloak, up to /realms, to sign in there")
 	flags.StringVar(&w.realm, "realm", "", "with -keycloak: the `realm`")
@@ -103,7 +106,8 @@ func (w *way) check() error {
 	switch w.via {
 	case viaOrderManager:
 		if (w.consumerKey == "") != (w.consumerSecret == "") {
-			return errors.New("the environment variables COMMERCE_CONSUMER_KEY and COMMERCE_CONSUMER_SECRET go together: set both, or none")
+			return errors.New(
+				"the environment variables COMMERCE_CONSUMER_KEY and COMMERCE_CONSUMER_SECRET go together: set both, or none")
 		}
 		if n := count(w.token != "", w.consumerKey != "", w.operations != ""); n != 1 {
 			return fmt.Errorf("to sign in to Order Management set one of COMMERCE_TOKEN (an APS token), "+
@@ -235,10 +239,12 @@ func (w *way) simpleLogin() simpleapi.Auth {
 		return simpleapi.Token(w.key, w.token)
 	case w.keycloak != "":
 		return simpleapi.KeycloakToken(w.key, simpleapi.KeycloakLogin{
-			URL: w.keycloak, Realm: w.realm, ClientID: w.clientID, ClientSecret: w.clientSecret, User: w.user, Password: w.password,
+			URL: w.keycloak, Realm: w.realm, ClientID: w.clientID, ClientSecret: w.clientSecret, User: w.user,
+			Password: w.password,
 		})
 	default:
-		return simpleapi.GatewayToken(w.key, simpleapi.GatewayLogin{User: w.user, Password: w.password, Marketplace: w.marketplace})
+		return simpleapi.GatewayToken(w.key, simpleapi.GatewayLogin{User: w.user, Password: w.password,
+			Marketplace: w.marketplace})
 	}
 }
 

@@ -50,11 +50,13 @@ func TestEachWayInWorksOnRealSystemsWithTheOperatorsFile(t *testing.T) {
 		"Billing":    {viaBilling, nil},
 		"Simple API": {viaSimpleAPI, nil},
 		"Simple API through Keycloak": {viaSimpleAPI, func(w *sandbox.World, _ map[string]string) []string {
-			return []string{"-keycloak", urls(w.CommerceURL).Keycloak, "-realm", commercetest.DefaultRealm, "-client-id", commercetest.DefaultClientID}
+			return []string{"-keycloak", urls(w.CommerceURL).Keycloak, "-realm", commercetest.DefaultRealm, "-client-id",
+				commercetest.DefaultClientID}
 		}},
-		"Order Management with a token of Operations": {viaOrderManager, func(w *sandbox.World, _ map[string]string) []string {
-			return []string{"-operations", urls(w.CommerceURL).Operations}
-		}},
+		"Order Management with a token of Operations": {viaOrderManager,
+			func(w *sandbox.World, _ map[string]string) []string {
+				return []string{"-operations", urls(w.CommerceURL).Operations}
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +117,8 @@ func TestTheFileOfOrdersMayComeFromStandardInput(t *testing.T) {
 		}
 	}
 	var out, errs strings.Builder
-	status := run(t.Context(), append(flags, "-ids", "-", "-ignore-connect"), func(name string) string { return env[name] }, strings.NewReader(id+"\n"), &out, &errs)
+	status := run(t.Context(), append(flags, "-ids", "-", "-ignore-connect"),
+		func(name string) string { return env[name] }, strings.NewReader(id+"\n"), &out, &errs)
 	require.Equal(t, exitDone, status, errs.String())
 	require.Contains(t, out.String(), "Plan: 1 failed order\n")
 	require.Contains(t, out.String(), number)
@@ -165,28 +168,44 @@ func TestWhatAWayNeedsIsSaidInOneLine(t *testing.T) {
 		status int
 		says   string
 	}{
-		"a way that is none":               {env, at("soap"), exitUsage, `-via "soap": give ordermanager, billing or simpleapi`},
-		"Billing without a file":           {env, at(viaBilling), exitUsage, "-via billing needs -ids"},
-		"Billing without a file, to plan":  {env, at(viaBilling, "-plan", filepath.Join(dir, "new.jsonl")), exitError, "-via billing needs -ids"},
-		"a file for the Order Management":  {with("COMMERCE_TOKEN", "s3cret"), at(viaOrderManager, "-ids", "x"), exitUsage, "-ids is for -via billing"},
-		"a file that is not there":         {env, at(viaBilling, "-ids", filepath.Join(dir, "nowhere.csv")), exitError, "nowhere.csv"},
-		"a file without orders":            {env, at(viaBilling, "-ids", file("empty.csv", "Order ID\n")), exitError, "it names no order"},
-		"a file that is none":              {env, at(viaBilling, "-ids", file("bad.csv", "hello\n")), exitError, "bad.csv:1"},
-		"an id that Billing does not know": {env, at(viaBilling, "-ids", file("unknown.csv", "7\n")), exitError, "unknown.csv:1"},
-		"a number of another order":        {env, at(viaBilling, "-ids", file("other.csv", other)), exitError, "are these the ids of orders?"},
-		"a number of another order, simple": {with("COMMERCE_KEY", commercetest.DefaultSimpleKey, "COMMERCE_USER", commercetest.DefaultSimpleUser, "COMMERCE_PASSWORD", commercetest.DefaultSimplePassword),
-			append([]string{"-commerce", commercetest.URLsAt(w.CommerceURL).SimpleAPI}, at(viaSimpleAPI, "-ids", file("other2.csv", other))[2:]...), exitError, "are these the ids of orders?"},
-		"half a login":                     {with("COMMERCE_USER", "me"), at(viaBilling, "-ids", "x"), exitUsage, "COMMERCE_PASSWORD"},
-		"members without a login":          {env, at(viaBilling, "-members", "-ids", "x"), exitUsage, "-members"},
-		"no subscription key":              {with("COMMERCE_TOKEN", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_KEY"},
-		"no token for Simple API":          {with("COMMERCE_KEY", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_TOKEN"},
-		"a Keycloak without realm":         {with("COMMERCE_KEY", "s3cret", "COMMERCE_USER", "me", "COMMERCE_PASSWORD", "s3cret"), at(viaSimpleAPI, "-keycloak", "https://x"), exitUsage, "-realm"},
-		"half a consumer":                  {with("COMMERCE_CONSUMER_KEY", "s3cret"), at(viaOrderManager), exitUsage, "COMMERCE_CONSUMER_SECRET"},
-		"two ways to sign in":              {with("COMMERCE_TOKEN", "s3cret"), at(viaOrderManager, "-operations", "https://x"), exitUsage, "to sign in to Order Management set one of"},
-		"a flag of another way":            {env, at(viaBilling, "-ids", "x", "-realm", "r"), exitUsage, "-realm is for -via simpleapi"},
-		"a way's flag on the test systems": {nil, []string{"-via", viaSimpleAPI, "-realm", "r"}, exitUsage, "-realm is for real systems"},
-		"targets that cancel":              {env, at(viaBilling, "-ids", "x", "-targets", "PD,CL"), exitUsage, "CL would cancel"},
-		"authorities that are none":        {env, at(viaBilling, "-ids", file("one.txt", "1000001\n"), "-ca", file("ca.pem", "hello")), exitError, "ca.pem"},
+		"a way that is none": {env, at("soap"), exitUsage,
+			`-via "soap": give ordermanager, billing or simpleapi`},
+		"Billing without a file": {env, at(viaBilling), exitUsage, "-via billing needs -ids"},
+		"Billing without a file, to plan": {env, at(viaBilling, "-plan", filepath.Join(dir, "new.jsonl")), exitError,
+			"-via billing needs -ids"},
+		"a file for the Order Management": {with("COMMERCE_TOKEN", "s3cret"), at(viaOrderManager, "-ids", "x"), exitUsage,
+			"-ids is for -via billing"},
+		"a file that is not there": {env, at(viaBilling, "-ids", filepath.Join(dir, "nowhere.csv")), exitError,
+			"nowhere.csv"},
+		"a file without orders": {env, at(viaBilling, "-ids", file("empty.csv", "Order ID\n")), exitError,
+			"it names no order"},
+		"a file that is none": {env, at(viaBilling, "-ids", file("bad.csv", "hello\n")), exitError, "bad.csv:1"},
+		"an id that Billing does not know": {env, at(viaBilling, "-ids", file("unknown.csv", "7\n")), exitError,
+			"unknown.csv:1"},
+		"a number of another order": {env, at(viaBilling, "-ids", file("other.csv", other)), exitError,
+			"are these the ids of orders?"},
+		"a number of another order, simple": {with("COMMERCE_KEY", commercetest.DefaultSimpleKey, "COMMERCE_USER",
+			commercetest.DefaultSimpleUser, "COMMERCE_PASSWORD", commercetest.DefaultSimplePassword),
+			append([]string{"-commerce", commercetest.URLsAt(w.CommerceURL).SimpleAPI},
+				at(viaSimpleAPI, "-ids", file("other2.csv", other))[2:]...), exitError, "are these the ids of orders?"},
+		"half a login": {with("COMMERCE_USER", "me"), at(viaBilling, "-ids", "x"), exitUsage,
+			"COMMERCE_PASSWORD"},
+		"members without a login": {env, at(viaBilling, "-members", "-ids", "x"), exitUsage, "-members"},
+		"no subscription key":     {with("COMMERCE_TOKEN", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_KEY"},
+		"no token for Simple API": {with("COMMERCE_KEY", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_TOKEN"},
+		"a Keycloak without realm": {with("COMMERCE_KEY", "s3cret", "COMMERCE_USER", "me", "COMMERCE_PASSWORD",
+			"s3cret"), at(viaSimpleAPI, "-keycloak", "https://x"), exitUsage, "-realm"},
+		"half a consumer": {with("COMMERCE_CONSUMER_KEY", "s3cret"), at(viaOrderManager), exitUsage,
+			"COMMERCE_CONSUMER_SECRET"},
+		"two ways to sign in": {with("COMMERCE_TOKEN", "s3cret"),
+			at(viaOrderManager, "-operations", "https://x"), exitUsage, "to sign in to Order Management set one of"},
+		"a flag of another way": {env, at(viaBilling, "-ids", "x", "-realm", "r"), exitUsage,
+			"-realm is for -via simpleapi"},
+		"a way's flag on the test systems": {nil, []string{"-via", viaSimpleAPI, "-realm", "r"}, exitUsage,
+			"-realm is for real systems"},
+		"targets that cancel": {env, at(viaBilling, "-ids", "x", "-targets", "PD,CL"), exitUsage, "CL would cancel"},
+		"authorities that are none": {env, at(viaBilling, "-ids", file("one.txt", "1000001\n"), "-ca",
+			file("ca.pem", "hello")), exitError, "ca.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -206,7 +225,8 @@ func TestHelpNamesTheVariablesOfEachWay(t *testing.T) {
 	status, stdout, stderr := do(t, nil, "-help")
 	require.Equal(t, exitDone, status)
 	require.Empty(t, stderr)
-	for _, variable := range []string{"CONNECT_API_KEY", "COMMERCE_TOKEN", "COMMERCE_CONSUMER_SECRET", "COMMERCE_USER", "COMMERCE_PASSWORD", "COMMERCE_KEY", "COMMERCE_CLIENT_SECRET"} {
+	for _, variable := range []string{"CONNECT_API_KEY", "COMMERCE_TOKEN", "COMMERCE_CONSUMER_SECRET", "COMMERCE_USER",
+		"COMMERCE_PASSWORD", "COMMERCE_KEY", "COMMERCE_CLIENT_SECRET"} {
 		require.Contains(t, stdout, variable)
 	}
 }

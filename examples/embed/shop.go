@@ -28,11 +28,15 @@ type ticket struct {
 
 func newShop(night time.Time) *shop {
 	return &shop{tickets: []ticket{
-		{number: "T-1", state: "broken", trouble: "503 Service Unavailable", placed: night.Add(10 * time.Minute), broke: night.Add(11 * time.Minute)},
-		{number: "T-2", state: "broken", trouble: "the vendor has rejected the request: no stock", placed: night.Add(20 * time.Minute), broke: night.Add(21 * time.Minute)},
-		{number: "T-3", state: "broken", trouble: "connection refused", placed: night.Add(-90 * time.Minute), broke: night.Add(-89 * time.Minute)},
+		{number: "T-1", state: "broken", trouble: "503 Service Unavailable", placed: night.Add(10 * time.Minute),
+			broke: night.Add(11 * time.Minute)},
+		{number: "T-2", state: "broken", trouble: "the vendor has rejected the request: no stock",
+			placed: night.Add(20 * time.Minute), broke: night.Add(21 * time.Minute)},
+		{number: "T-3", state: "broken", trouble: "connection refused", placed: night.Add(-90 * time.Minute),
+			broke: night.Add(-89 * time.Minute)},
 		{number: "T-4", state: "delivered", placed: night.Add(30 * time.Minute)},
-		{number: "T-5", state: "broken", trouble: "502 Bad Gateway", placed: night.Add(70 * time.Minute), broke: night.Add(71 * time.Minute)},
+		{number: "T-5", state: "broken", trouble: "502 Bad Gateway", placed: night.Add(70 * time.Minute),
+			broke: night.Add(71 * time.Minute)},
 	}}
 }
 
@@ -78,7 +82,8 @@ func (s *shop) Push(_ context.Context, id string, _ commerce.Status) error {
 			return nil
 		}
 	}
-	return &commerce.Error{Op: "push order", Message: "ticket " + id + " is not broken", Delivery: commerce.Refused, Err: commerce.ErrConflict}
+	return &commerce.Error{Op: "push order", Message: "ticket " + id + " is not broken", Delivery: commerce.Refused,
+		Err: commerce.ErrConflict}
 }
 
 // order says the ticket in the words of the library.

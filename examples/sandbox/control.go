@@ -16,7 +16,8 @@ import (
 // control is the HTTP interface under /_sandbox/.
 type control struct{ world *sandbox.World }
 
-const controls = "there are POST maintenance, POST, GET and DELETE faults, POST and GET orders, GET ledger and GET violations under /_sandbox/"
+const controls = "there are POST maintenance, POST, GET and DELETE faults, POST and GET orders, GET ledger and GET " +
+	"violations under /_sandbox/"
 
 // open starts a live world with its control beside it.
 func open(ctx context.Context, listen string, seed uint64, names ...string) (*sandbox.World, string, error) {
@@ -33,13 +34,15 @@ func open(ctx context.Context, listen string, seed uint64, names ...string) (*sa
 	mux.HandleFunc("/_sandbox/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf("there is no %s %s: %s", r.Method, r.URL.Path, controls)})
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": fmt.Sprintf("there is no %s %s: %s", r.Method, r.URL.Path,
+			controls)})
 	})
 	ready := make(chan struct{})
-	world, err := sandbox.New(ctx, listen, seed, map[string]http.Handler{"/_sandbox/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-ready // a call can come before the world is made
-		mux.ServeHTTP(w, r)
-	})}, names...)
+	world, err := sandbox.New(ctx, listen, seed,
+		map[string]http.Handler{"/_sandbox/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-ready // a call can come before the world is made
+			mux.ServeHTTP(w, r)
+		})}, names...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -119,7 +122,9 @@ func (c *control) addFault(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if in.Fault == nil {
-		return nil, errors.New(`"fault" is missing: say for instance {"system":"commerce","fault":{"path":"*/push","times":1,"kind":"reset"}}`)
+		return nil,
+			errors.New(
+				`"fault" is missing: say for instance {"system":"commerce","fault":{"path":"*/push","times":1,"kind":"reset"}}`)
 	}
 	switch in.System {
 	case "commerce":

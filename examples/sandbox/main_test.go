@@ -174,7 +174,8 @@ func TestListen(t *testing.T) {
 			require.Contains(t, stderr, part)
 		}
 		for host, status := range map[string]int{
-			"": http.StatusOK, "203.0.113.7:8080": http.StatusOK, "[2001:db8::1]:8080": http.StatusOK, "localhost": http.StatusOK,
+			"": http.StatusOK, "203.0.113.7:8080": http.StatusOK, "[2001:db8::1]:8080": http.StatusOK,
+			"localhost":    http.StatusOK,
 			"sandbox.test": http.StatusOK, "SANDBOX.test:8080": http.StatusOK,
 			"evil.example": http.StatusMisdirectedRequest, "sandbox.test.evil.example": http.StatusMisdirectedRequest,
 		} {

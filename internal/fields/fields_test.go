@@ -88,7 +88,8 @@ func TestTime(t *testing.T) {
 
 func TestDecimal(t *testing.T) {
 	t.Parallel()
-	for raw, want := range map[string]string{`"1234567890123456.70"`: "1234567890123456.7", `0.10`: "0.1", `1e2`: "100", `""`: "0"} {
+	for raw, want := range map[string]string{`"1234567890123456.70"`: "1234567890123456.7", `0.10`: "0.1", `1e2`: "100",
+		`""`: "0"} {
 		d, err := fields.Decimal(json.RawMessage(raw))
 		require.NoError(t, err)
 		require.Equal(t, want, d.String())

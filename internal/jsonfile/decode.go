@@ -60,7 +60,8 @@ func (d *decoder) start() int {
 // value decodes the next value into v.
 func (d *decoder) value(v reflect.Value, path string) error {
 	at := d.start()
-	if rest, inside := strings.CutPrefix(d.find, path); inside && (path == "" || rest == "" || rest[0] == '.' || rest[0] == '[') {
+	if rest, inside := strings.CutPrefix(d.find, path); inside &&
+		(path == "" || rest == "" || rest[0] == '.' || rest[0] == '[') {
 		d.found = at
 	}
 	first := d.data[at]

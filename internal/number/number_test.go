@@ -50,7 +50,8 @@ func TestParsersAgreeWithStrconv(t *testing.T) {
 func TestDecimalKeepsPlaces(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"12.50": "12.50", "-0.07": "-0.07", "1e2": "100", "1.5e1": "15", "0": "0", "0.00": "0.00", "1e-60": "0." + strings.Repeat("0", 59) + "1",
+		"12.50": "12.50", "-0.07": "-0.07", "1e2": "100", "1.5e1": "15", "0": "0", "0.00": "0.00",
+		"1e-60":                 "0." + strings.Repeat("0", 59) + "1",
 		strings.Repeat("9", 64): strings.Repeat("9", 64),
 	} {
 		d, err := number.Decimal(in)

@@ -84,7 +84,8 @@ func TestHeaderFormat(t *testing.T) {
 	r := request(t, "GET", "https://host/aps/2/services/order-manager/orders?like(orderNumber,*CL000058)")
 	require.NoError(t, signer(t, "key", "sec").SignAt(r, "abc", time.Unix(1700000000, 0)))
 	require.Equal(t, `OAuth oauth_consumer_key="key",oauth_signature_method="HMAC-SHA1",oauth_timestamp="1700000000",`+
-		`oauth_nonce="abc",oauth_version="1.0",oauth_signature="Zdx5SoEfNg6aoXvZguHO%2Bh6TpxI%3D"`, r.Header.Get("Authorization"))
+		`oauth_nonce="abc",oauth_version="1.0",oauth_signature="Zdx5SoEfNg6aoXvZguHO%2Bh6TpxI%3D"`,
+		r.Header.Get("Authorization"))
 }
 
 func TestWithLiteralPlus(t *testing.T) {
@@ -135,11 +136,13 @@ func TestSignatureMatchesTheReceivedRequest(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	t.Cleanup(server.Close)
-	client, err := rest.New(rest.Config{BaseURL: server.URL + "/a%2Fb/", Auth: signer(t, "key", "s&c"), HTTP: server.Client()})
+	client, err := rest.New(rest.Config{BaseURL: server.URL + "/a%2Fb/", Auth: signer(t, "key", "s&c"),
+		HTTP: server.Client()})
 	require.NoError(t, err)
 	seen := map[string]bool{}
 	for _, query := range []string{
-		"", "in(status,(PF,LO)),sort(+orderDate),limit(0,100)", "eq(a,%C5%BC%2c%26%3D)&ge(b,2026-11-01T00:00:00Z)", "&a=b=c&&a",
+		"", "in(status,(PF,LO)),sort(+orderDate),limit(0,100)", "eq(a,%C5%BC%2c%26%3D)&ge(b,2026-11-01T00:00:00Z)",
+		"&a=b=c&&a",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			resp, err := client.Do(t.Context(), rest.Request{
@@ -169,7 +172,8 @@ func TestEachTryHasItsOwnNonceAndTime(t *testing.T) {
 			resp.Header.Set("Retry-After", "10")
 			return resp, nil
 		})
-		client, err := rest.New(rest.Config{BaseURL: "https://host", Auth: signer(t, "key", "sec"), HTTP: &http.Client{Transport: mock}})
+		client, err := rest.New(rest.Config{BaseURL: "https://host", Auth: signer(t, "key", "sec"),
+			HTTP: &http.Client{Transport: mock}})
 		require.NoError(t, err)
 		_, err = client.Do(t.Context(), rest.Request{Op: "x", Method: http.MethodGet, Safety: rest.Read})
 		require.Error(t, err)
@@ -182,7 +186,8 @@ func TestRefusedKeyIsNotRetried(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(401, ""))
-	client, err := rest.New(rest.Config{BaseURL: "https://host", Auth: signer(t, "key", "sec"), HTTP: &http.Client{Transport: mock}})
+	client, err := rest.New(rest.Config{BaseURL: "https://host", Auth: signer(t, "key", "sec"),
+		HTTP: &http.Client{Transport: mock}})
 	require.NoError(t, err)
 	_, err = client.Do(t.Context(), rest.Request{Op: "x", Method: http.MethodGet, Safety: rest.Read})
 	require.ErrorContains(t, err, "401")

@@ -185,25 +185,26 @@ func TestWalk(t *testing.T) {
 		})
 		t.Logf("%d of %d walks failed", failed, all)
 	})
-	t.Run("is complete or fails when rows hide their keys, ties of any size are shuffled and rows leave", func(t *testing.T) {
-		t.Parallel()
-		failed, all := 0, 0
-		rapid.Check(t, func(rt *rapid.T) {
-			s, stays := &server{rows: listOf(rt, 12), hidden: map[string]bool{}}, map[string]bool{}
-			for _, r := range s.rows {
-				s.hidden[r.ID] = rapid.IntRange(0, 9).Draw(rt, "hide") < 2
-			}
-			change, r := s.churn(rt, stays, true), random(rt)
-			s.before = func() { change(); s.shuffle(r) }
-			got, err := s.walk(rapid.IntRange(paging.MinSize, 6).Draw(rt, "size"))
-			if all++; err != nil {
-				failed++
-				return
-			}
-			requireComplete(rt, got, stays)
+	t.Run("is complete or fails when rows hide their keys, ties of any size are shuffled and rows leave",
+		func(t *testing.T) {
+			t.Parallel()
+			failed, all := 0, 0
+			rapid.Check(t, func(rt *rapid.T) {
+				s, stays := &server{rows: listOf(rt, 12), hidden: map[string]bool{}}, map[string]bool{}
+				for _, r := range s.rows {
+					s.hidden[r.ID] = rapid.IntRange(0, 9).Draw(rt, "hide") < 2
+				}
+				change, r := s.churn(rt, stays, true), random(rt)
+				s.before = func() { change(); s.shuffle(r) }
+				got, err := s.walk(rapid.IntRange(paging.MinSize, 6).Draw(rt, "size"))
+				if all++; err != nil {
+					failed++
+					return
+				}
+				requireComplete(rt, got, stays)
+			})
+			t.Logf("%d of %d walks failed", failed, all)
 		})
-		t.Logf("%d of %d walks failed", failed, all)
-	})
 }
 
 func ties(n int) []paging.Row {

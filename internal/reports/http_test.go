@@ -33,7 +33,8 @@ func TestGo47635PushResetWithProtocolError(t *testing.T) {
 	}
 }
 
-// JuliaWeb/HTTP.jl#1294: the other codes with which a stream ends, and a connection that goes away with the stream acknowledged.
+// JuliaWeb/HTTP.jl#1294: the other codes with which a stream ends, and a connection that goes away with the stream
+// acknowledged.
 func TestJuliaHTTP1294OtherEndsOfAStream(t *testing.T) {
 	for name, end := range map[string]func(w io.Writer, n int, stream uint32) bool{
 		"INTERNAL_ERROR":   func(w io.Writer, _ int, s uint32) bool { resetStream(w, s, 2); return false },
@@ -54,7 +55,8 @@ func TestJuliaHTTP1294OtherEndsOfAStream(t *testing.T) {
 	}
 }
 
-// golang/go#22158, Adyen/adyen-go-api-library#125: a connection that was used before and is closed by the server once it has read the push.
+// golang/go#22158, Adyen/adyen-go-api-library#125: a connection that was used before and is closed by the server once
+// it has read the push.
 func TestGo22158KeepAliveEOF(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -124,7 +126,8 @@ func TestQveris142RetryAfterForms(t *testing.T) {
 	}
 }
 
-// grafana/mimir#8815, grpc-ecosystem/grpc-gateway#2707: an answer from something on the way proves nothing about what is behind it.
+// grafana/mimir#8815, grpc-ecosystem/grpc-gateway#2707: an answer from something on the way proves nothing about what
+// is behind it.
 func TestMimir8815StatusesThatProveNothing(t *testing.T) {
 	for _, status := range []int{302, 303, 408, 460, 499, 500, 502, 503, 504, 520, 522, 524, 529} {
 		base, n := answers(t, status, map[string]string{"Location": "/login"}, "<html>gateway</html>")
@@ -280,7 +283,8 @@ func TestExtraPageInsteadOfJSON(t *testing.T) {
 	}
 }
 
-// hashicorp/nomad#1769, lokalise/lokalise-cli-2-go#27, crowdin/crowdin-api-client-go#71: an empty map comes as an empty list. One
+// hashicorp/nomad#1769, lokalise/lokalise-cli-2-go#27, crowdin/crowdin-api-client-go#71: an empty map comes as an
+// empty list. One
 // such order must not end the list of all.
 func TestNomad1769EmptyMaps(t *testing.T) {
 	for name, body := range map[string]string{

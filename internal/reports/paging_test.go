@@ -155,7 +155,8 @@ func TestContentful96FiftyLongKeys(t *testing.T) {
 	})
 	var keys []connect.RequestKey
 	for i := range 50 {
-		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase, Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
+		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase,
+			Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
 	}
 	found, err := connectClient(t, s.URL).LatestRequests(within(t, 10*time.Second), keys)
 	if len(found) != 50 {
@@ -241,7 +242,8 @@ func TestDjangoRql1Conditions(t *testing.T) {
 	}
 }
 
-// ImmediatePlatform/Immediate.Jobs#57 in Connect: the newest requests of keys, of which many were created in one second.
+// ImmediatePlatform/Immediate.Jobs#57 in Connect: the newest requests of keys, of which many were created in one
+// second.
 func TestImmediateJobs57TiesInConnect(t *testing.T) {
 	lost := 0
 	for seed := range 20 {
@@ -291,7 +293,8 @@ func TestImmediateJobs57TiesInConnect(t *testing.T) {
 	}
 }
 
-// SAP-cloud-infrastructure/hermez#367, strelov1/freehire#43: a total that is capped. Rows go on behind it. A complete list or an error is right.
+// SAP-cloud-infrastructure/hermez#367, strelov1/freehire#43: a total that is capped. Rows go on behind it. A complete
+// list or an error is right.
 func TestHermez367CappedTotal(t *testing.T) {
 	for name, total := range map[string]func(offset, rows int) int{
 		"cap":                func(int, int) int { return 10 },

@@ -17,7 +17,8 @@ import (
 )
 
 // paced is a client that notes when its calls go out.
-func paced(t *testing.T, perSecond float64, reply func(call int) (status int, retryAfter string)) (call func(context.Context) error, at func() []time.Duration) {
+func paced(t *testing.T, perSecond float64, reply func(call int) (status int,
+	retryAfter string)) (call func(context.Context) error, at func() []time.Duration) {
 	t.Helper()
 	pace, err := rest.NewPace(perSecond)
 	require.NoError(t, err)

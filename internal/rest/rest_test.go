@@ -31,7 +31,8 @@ var (
 )
 
 // client makes a client whose answers come from a function, one call a try.
-func client(t *testing.T, answer func(n int, r *http.Request) (*http.Response, error), set ...func(*rest.Config)) (*rest.Client, *atomic.Int64) {
+func client(t *testing.T, answer func(n int, r *http.Request) (*http.Response, error),
+	set ...func(*rest.Config)) (*rest.Client, *atomic.Int64) {
 	t.Helper()
 	var calls atomic.Int64
 	mock := httpmock.NewMockTransport()
@@ -102,7 +103,8 @@ func TestDoSendsTheRequest(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
-		require.Equal(t, strings.TrimRight(baseURL, "/")+"/things/a%2Fb%20c%3F/?in(a,(b,c%20d))&like(e,*f+)", got.URL.String())
+		require.Equal(t, strings.TrimRight(baseURL, "/")+"/things/a%2Fb%20c%3F/?in(a,(b,c%20d))&like(e,*f+)",
+			got.URL.String())
 		require.Equal(t, "tester/1", got.Header.Get("User-Agent"))
 		require.Equal(t, "text/plain", got.Header.Get("Accept"))
 		require.Equal(t, "1", got.Header.Get("X-Fixed"))
@@ -187,7 +189,8 @@ func TestMaxTries(t *testing.T) {
 		c, calls := client(t, func(int, *http.Request) (*http.Response, error) { return status(502, "<html>"), nil },
 			func(cfg *rest.Config) { cfg.MaxTries = 5 })
 		_, err := c.Do(t.Context(), get)
-		require.EqualError(t, err, `read thing: HTTP 502 Bad Gateway: the body starts "<html>" (GET https://host.example/api/things)`)
+		require.EqualError(t, err,
+			`read thing: HTTP 502 Bad Gateway: the body starts "<html>" (GET https://host.example/api/things)`)
 		require.EqualValues(t, 5, calls.Load())
 	})
 }
@@ -201,7 +204,8 @@ func TestRetryAfter(t *testing.T) {
 		calls  int64
 	}{
 		{"in seconds", func() string { return "7" }, 7 * time.Second, 2},
-		{"as a date", func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 9 * time.Second, 2},
+		{"as a date", func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, 9 * time.Second,
+			2},
 		{"longer than the longest wait gives up at once", func() string { return "31" }, 0, 1},
 		{"absurdly long gives up at once", func() string { return "99999999999999999" }, 0, 1},
 		{"beyond all numbers gives up at once", func() string { return "99999999999999999999999" }, 0, 1},
@@ -306,10 +310,12 @@ func TestJSON(t *testing.T) {
 		{"no content", status(204, ""), ""},
 		{"nothing at all", status(200, ""), "the answer is empty where JSON was expected"},
 		{"a maintenance page", html("\n<html>We are\nback soon</html>"),
-			`HTTP 200 OK: the answer is not JSON but text/html, starting "<html>We are back soon</html>": is the base URL right`},
+			`HTTP 200 OK: the answer is not JSON but text/html, starting "<html>We are back soon</html>": is the base URL ` +
+				`right`},
 		{"something without a type", status(200, "?"), "not JSON but something else"},
 		{"a broken value", status(200, `{"a":`), "not valid JSON (byte 5: unexpected end of JSON input)"},
-		{"garbage after the value", status(200, `{"a":1}<!-- debug -->`), "not valid JSON (byte 8: invalid character '<' after top-level value)"},
+		{"garbage after the value", status(200, `{"a":1}<!-- debug -->`),
+			"not valid JSON (byte 8: invalid character '<' after top-level value)"},
 		{"another shape", status(200, `[1]`), "not what was expected: json: cannot unmarshal array"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -438,7 +444,8 @@ func TestResponseFailed(t *testing.T) {
 	e := resp.Failed(cause)
 	require.EqualError(t, e, "push thing: HTTP 200 OK: no XML (POST https://host.example/api/things)")
 	require.ErrorIs(t, e, cause)
-	require.EqualError(t, resp.Failed(errors.New("found hunter2hunter2")), "push thing: HTTP 200 OK: found [redacted] (POST https://host.example/api/things)")
+	require.EqualError(t, resp.Failed(errors.New("found hunter2hunter2")),
+		"push thing: HTTP 200 OK: found [redacted] (POST https://host.example/api/things)")
 }
 
 func tokenFunc(tokens ...string) (func(context.Context) (string, error), *atomic.Int64) {

@@ -96,7 +96,8 @@ var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // quoted returns s escaped for XML, HTML, Go and JSON.
 func quoted(s string) []string {
-	all := []string{xmlText.Replace(s), html.EscapeString(s), strings.TrimSuffix(strings.TrimPrefix(strconv.Quote(s), `"`), `"`)}
+	all := []string{xmlText.Replace(s), html.EscapeString(s),
+		strings.TrimSuffix(strings.TrimPrefix(strconv.Quote(s), `"`), `"`)}
 	for _, escapeHTML := range []bool{false, true} {
 		var text bytes.Buffer
 		e := json.NewEncoder(&text)

@@ -62,7 +62,8 @@ func TestErrorsHideTheSignatureOnly(t *testing.T) {
 	e := restError(t, err)
 	_, signature, _ := strings.Cut(sent, `oauth_signature="`)
 	signature = strings.TrimSuffix(signature, `"`)
-	require.Len(t, strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(signature, "%2B", "+"), "%2F", "/"), "%3D", "="), 28)
+	require.Len(t, strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(signature, "%2B", "+"), "%2F", "/"), "%3D",
+		"="), 28)
 	plain, err := url.PathUnescape(signature)
 	require.NoError(t, err)
 	shown := fmt.Sprintf("%v %s %v", e, e.Body, e.Header)
@@ -79,8 +80,10 @@ func TestSecretsAreRemovedInEverySpelling(t *testing.T) {
 	require.NoError(t, err)
 	once := rest.Request{Op: "push", Method: http.MethodPost}
 	for name, spelling := range map[string]string{
-		"base64": "cGFzcy93b3JkKzE9IjwmPiI=", "of a URL": "pass%2Fword+1=%22%3C&%3E%22", "of a form": "pass%2Fword%2B1%3D%22%3C%26%3E%22",
-		"XML": `pass/word+1="&lt;&amp;&gt;"`, "HTML": `pass/word+1=&#34;&lt;&amp;&gt;&#34;`, "Go": `pass/word+1=\"<&>\"`,
+		"base64": "cGFzcy93b3JkKzE9IjwmPiI=", "of a URL": "pass%2Fword+1=%22%3C&%3E%22",
+		"of a form": "pass%2Fword%2B1%3D%22%3C%26%3E%22",
+		"XML":       `pass/word+1="&lt;&amp;&gt;"`, "HTML": `pass/word+1=&#34;&lt;&amp;&gt;&#34;`,
+		"Go":   `pass/word+1=\"<&>\"`,
 		"JSON": `pass/word+1=\"\u003c\u0026\u003e\"`, "XML in JSON": `pass/word+1=\"\u0026lt;\u0026amp;\u0026gt;\"`,
 	} {
 		require.Contains(t, rest.Spellings(secret), spelling, name)

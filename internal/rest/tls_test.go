@@ -82,7 +82,8 @@ func TestCertificateErrors(t *testing.T) {
 		{"another authority", cert, key, otherAuthority, "", "name the authority that signed the server's certificate"},
 		{"another host", cert, key, authority, "elsewhere.example", "use a host in the base URL that the certificate is for"},
 		{"no client certificate", "", "", authority, "", "the server seems to want a client certificate"},
-		{"a client certificate of another authority", otherCert, otherKey, authority, "", "the server seems to want a client certificate"},
+		{"a client certificate of another authority", otherCert, otherKey, authority, "",
+			"the server seems to want a client certificate"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -177,8 +178,10 @@ func TestNewRejectsUselessOrInsecureTLS(t *testing.T) {
 		cfg  rest.Config
 		want string
 	}{
-		{rest.Config{BaseURL: base, TLS: &tls.Config{InsecureSkipVerify: true}}, "trust the server's authority by RootCAs instead"},
-		{rest.Config{BaseURL: base, TLS: good, HTTP: &http.Client{Transport: &http.Transport{}}}, "has its own transport: set them in that transport"},
+		{rest.Config{BaseURL: base, TLS: &tls.Config{InsecureSkipVerify: true}},
+			"trust the server's authority by RootCAs instead"},
+		{rest.Config{BaseURL: base, TLS: good, HTTP: &http.Client{Transport: &http.Transport{}}},
+			"has its own transport: set them in that transport"},
 		{rest.Config{BaseURL: "HTTP://host.example", TLS: good}, "do nothing for a base URL that starts with http://"},
 	} {
 		_, err := rest.New(tc.cfg)
@@ -217,7 +220,8 @@ func TestLoadTLSErrors(t *testing.T) {
 		return string(content)
 	}
 	both := file("both.pem", read(cert)+read(key))
-	for _, good := range [][3]string{{cert, key, authority}, {both, both, ""}, {"", "", file("two.pem", "# ours\n"+read(authority)+read(authority))}} {
+	for _, good := range [][3]string{{cert, key, authority}, {both, both, ""},
+		{"", "", file("two.pem", "# ours\n"+read(authority)+read(authority))}} {
 		_, err := loadTLS(good[0], good[1], good[2])
 		require.NoError(t, err)
 	}
@@ -232,8 +236,10 @@ func TestLoadTLSErrors(t *testing.T) {
 		{"nothing", "", "", "", "no TLS file is named"},
 		{"no key", cert, "", authority, "name the same file twice when it holds both"},
 		{"no certificate", "", key, "", "needs both its file and that of its key"},
-		{"a certificate file that is not there", "nowhere.pem", key, "", "the client certificate cannot be read: open nowhere.pem"},
-		{"a key file that is not there", cert, "nowhere.pem", "", "the client certificate's key cannot be read: open nowhere.pem"},
+		{"a certificate file that is not there", "nowhere.pem", key, "",
+			"the client certificate cannot be read: open nowhere.pem"},
+		{"a key file that is not there", cert, "nowhere.pem", "",
+			"the client certificate's key cannot be read: open nowhere.pem"},
 		{"an authority file that is not there", "", "", "nowhere.pem", "the authorities cannot be read: open nowhere.pem"},
 		{"the key of another", cert, otherKey, "", "private key does not match public key"},
 		{"the two swapped", key, cert, "", "make no client certificate"},
@@ -241,7 +247,8 @@ func TestLoadTLSErrors(t *testing.T) {
 		{"an authority in another form", "", "", file("ca.der", "\x30\x82"), "holds no certificate in PEM form"},
 		{"a key for an authority", "", "", both, "PEM block 2 is a PRIVATE KEY"},
 		{"an authority that is none", "", "", file("ca1.pem", block("CERTIFICATE", "AAAA")), "PEM block 1: x509:"},
-		{"a damaged authority", "", "", file("ca2.pem", read(authority)+strings.Replace(read(authority), "END", "FIN", 1)), "only 1 of 2 PEM blocks can be read"},
+		{"a damaged authority", "", "", file("ca2.pem", read(authority)+strings.Replace(read(authority), "END", "FIN", 1)),
+			"only 1 of 2 PEM blocks can be read"},
 	} {
 		_, err := loadTLS(tc.cert, tc.key, tc.auth)
 		require.ErrorContains(t, err, tc.want, tc.name)

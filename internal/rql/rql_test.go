@@ -74,7 +74,8 @@ func TestKnownQueries(t *testing.T) {
 		{"the constants of Connect", rql.Connect, "&", []rql.Expr{cmp("eq", "assignee", "null()")}, "eq(assignee,null())"},
 		{"a value that must be quoted", rql.Connect, "&", []rql.Expr{cmp("eq", "name", "a (b), c & d=50%")},
 			"eq(name,%22a%20%28b%29%2C%20c%20%26%20d%3D50%25%22)"},
-		{"a value with double quotes", rql.Connect, "&", []rql.Expr{cmp("eq", "name", `5" pipe`)}, "eq(name,%275%22%20pipe%27)"},
+		{"a value with double quotes", rql.Connect, "&", []rql.Expr{cmp("eq", "name", `5" pipe`)},
+			"eq(name,%275%22%20pipe%27)"},
 		{"the empty value of Connect", rql.Connect, "&", []rql.Expr{cmp("eq", "name", "")}, "eq(name,%22%22)"},
 		{"a negation", rql.Connect, "&", []rql.Expr{rql.Call("not", rql.Sub(cmp("eq", "a", "b")))}, "not(eq(a,b))"},
 		{"plus is never left to be read as a blank", rql.Connect, "&",
@@ -134,12 +135,15 @@ func TestFormatErrors(t *testing.T) {
 		{"an and of one term for Connect", rql.Connect, rql.Call("and", rql.Sub(cmp("eq", "a", "b"))), "and needs two terms"},
 		{"an or of nothing", rql.Text, rql.Call("or"), "or needs a term"},
 		{"an and of values", rql.Text, rql.Call("and", rql.Val("a")), "and takes expressions"},
-		{"a not of two", rql.Text, rql.Call("not", rql.Sub(cmp("eq", "a", "b")), rql.Sub(cmp("eq", "a", "b"))), "not takes one expression, not 2"},
-		{"a not of logic for Connect", rql.Connect, rql.Call("not", rql.Sub(rql.Call("not", rql.Sub(cmp("eq", "a", "b"))))), "push the negation down"},
+		{"a not of two", rql.Text, rql.Call("not", rql.Sub(cmp("eq", "a", "b")), rql.Sub(cmp("eq", "a", "b"))),
+			"not takes one expression, not 2"},
+		{"a not of logic for Connect", rql.Connect, rql.Call("not", rql.Sub(rql.Call("not", rql.Sub(cmp("eq", "a", "b"))))),
+			"push the negation down"},
 		{"both kinds of quotes for Connect", rql.Connect, cmp("eq", "a", `'"`), "both kinds of quotes"},
 		{"an empty value for APS", rql.APS, cmp("eq", "a", ""), "use empty()"},
 		{"a sort by something else", rql.APS, rql.Call("sort", rql.Val("a,b")), `not "a,b"`},
-		{"an ordering inside an and", rql.Connect, rql.Call("and", rql.Sub(rql.Call("ordering", rql.Val("a"))), rql.Sub(cmp("eq", "a", "b"))), "a term of its own"},
+		{"an ordering inside an and", rql.Connect, rql.Call("and", rql.Sub(rql.Call("ordering", rql.Val("a"))),
+			rql.Sub(cmp("eq", "a", "b"))), "a term of its own"},
 		{"an argument of two kinds", rql.Text, rql.Call("f", rql.Arg{Value: "a", List: []string{}}), "more than one of"},
 		{"too deep", rql.Text, deep(65), "more than 64 levels deep"},
 	} {
@@ -267,7 +271,8 @@ func expr(d rql.Dialect, depth int) *rapid.Generator[rql.Expr] {
 			op := rapid.SampledFrom([]string{"in", "out"}).Draw(t, "op")
 			return rql.Call(op, rql.Val(property), rql.Vals(rapid.SliceOfN(value(d), 1, 4).Draw(t, "values")...))
 		case 2:
-			return rql.Call("during", rql.Val(value(d).Draw(t, "value")), rql.Vals(rapid.SliceOfN(value(d), 0, 3).Draw(t, "values")...))
+			return rql.Call("during", rql.Val(value(d).Draw(t, "value")),
+				rql.Vals(rapid.SliceOfN(value(d), 0, 3).Draw(t, "values")...))
 		case 3:
 			return rql.Call("not", rql.Sub(expr(d, 0).Draw(t, "term")))
 		default:

@@ -14,7 +14,8 @@ func TestFaultJSONRoundTrip(t *testing.T) {
 	t.Parallel()
 	f := testkit.Fault{
 		Method: "POST", Path: "*/push", Contains: "PD", Skip: 1, Every: 2, Times: 3,
-		Kind: testkit.FaultStatus, After: true, Holds: "done", Delay: 250 * time.Millisecond, Status: 429, RetryAfter: 2 * time.Second,
+		Kind: testkit.FaultStatus, After: true, Holds: "done", Delay: 250 * time.Millisecond, Status: 429,
+		RetryAfter: 2 * time.Second,
 	}
 	data, err := json.Marshal(f)
 	require.NoError(t, err)

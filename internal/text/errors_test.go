@@ -155,9 +155,14 @@ type hostileAnswer struct {
 func answersWith(text string) map[string]hostileAnswer {
 	quoted, _ := json.Marshal(text) // escaped for JSON, and no longer when it is read
 	s := string(quoted)
-	fault := fmt.Sprintf(`<?xml version="1.0"?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>5</int></value>`+
-		`</member><member><name>faultString</name><value><string>%s</string></value></member></struct></value></fault></methodResponse>`, text)
-	object := fmt.Sprintf(`{"error":%[1]s,"type":%[1]s,"message":%[1]s,"error_code":%[1]s,"errors":[%[1]s],"code":%[1]s,"id":%[1]s,"orderNumber":%[1]s,"status":%[1]s}`, s)
+	fault := fmt.Sprintf(
+		`<?xml version="1.0"?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>5</int>`+
+			`</value>`+
+			`</member><member><name>faultString</name><value><string>%s</string></value></member></struct></value></fault>`+
+			`</methodResponse>`, text)
+	object := fmt.Sprintf(
+		`{"error":%[1]s,"type":%[1]s,"message":%[1]s,"error_code":%[1]s,"errors":[%[1]s],"code":%[1]s,"id":%[1]s,`+
+			`"orderNumber":%[1]s,"status":%[1]s}`, s)
 	return map[string]hostileAnswer{
 		"error object":        {400, nil, object},
 		"conflict":            {409, nil, object},
@@ -166,14 +171,16 @@ func answersWith(text string) map[string]hostileAnswer {
 		"page":                {502, nil, "<html>" + text},
 		"good status, text":   {200, nil, text},
 		"good status, object": {200, nil, object},
-		"odd row":             {200, nil, fmt.Sprintf(`[{"id":%[1]s,"orderNumber":%[1]s,"orderDate":%[1]s,"status":{"code":%[1]s}}]`, s)},
-		"odd rows":            {200, nil, fmt.Sprintf(`{"data":[{"id":%[1]s,"orderNumber":%[1]s,"orderDate":%[1]s,"created":%[1]s}]}`, s)},
-		"correlation":         {500, map[string]string{"X-Correlation-ID": text, "Connect-Version": text}, `{}`},
-		"redirect":            {302, map[string]string{"Location": "/" + text}, text},
-		"odd redirect":        {302, map[string]string{"Location": "http://[" + text}, text},
-		"content type":        {200, map[string]string{"Content-Type": text, "Content-Range": text}, text},
-		"fault":               {200, map[string]string{"Content-Type": "text/xml"}, fault},
-		"no document":         {200, map[string]string{"Content-Type": "text/xml"}, "<methodResponse><" + text + ">"},
+		"odd row": {200, nil,
+			fmt.Sprintf(`[{"id":%[1]s,"orderNumber":%[1]s,"orderDate":%[1]s,"status":{"code":%[1]s}}]`, s)},
+		"odd rows": {200, nil,
+			fmt.Sprintf(`{"data":[{"id":%[1]s,"orderNumber":%[1]s,"orderDate":%[1]s,"created":%[1]s}]}`, s)},
+		"correlation":  {500, map[string]string{"X-Correlation-ID": text, "Connect-Version": text}, `{}`},
+		"redirect":     {302, map[string]string{"Location": "/" + text}, text},
+		"odd redirect": {302, map[string]string{"Location": "http://[" + text}, text},
+		"content type": {200, map[string]string{"Content-Type": text, "Content-Range": text}, text},
+		"fault":        {200, map[string]string{"Content-Type": "text/xml"}, fault},
+		"no document":  {200, map[string]string{"Content-Type": "text/xml"}, "<methodResponse><" + text + ">"},
 	}
 }
 

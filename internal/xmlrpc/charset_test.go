@@ -92,14 +92,16 @@ func TestText_replaces_what_XML_cannot_carry(t *testing.T) {
 		require.Equal(t, []string{want[0], "next"}, literal, "%q", text)
 		require.Equal(t, []string{want[1], "next"}, shown, "%q", text)
 	}
-	got, err := decode[map[string]string](t, answer("<value><struct><member><name>a\x01&#2;</name><value>\x03</value></member></struct></value>"))
+	got, err := decode[map[string]string](t,
+		answer("<value><struct><member><name>a\x01&#2;</name><value>\x03</value></member></struct></value>"))
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"a\ufffd\ufffd": "\ufffd"}, got)
 }
 
 func TestExtensions_have_any_prefix(t *testing.T) {
 	t.Parallel()
-	got, err := decode[any](t, answer("<value><array><data><value><n:nil/></value><value><x:i8>5</x:i8></value></data></array></value>"))
+	got, err := decode[any](t,
+		answer("<value><array><data><value><n:nil/></value><value><x:i8>5</x:i8></value></data></array></value>"))
 	require.NoError(t, err)
 	require.Equal(t, []any{nil, 5}, got)
 }
@@ -136,7 +138,8 @@ func TestFault_comes_in_many_forms(t *testing.T) {
 	require.EqualError(t, &xmlrpc.Fault{Name: "Client", Message: "no"}, "fault Client: no")
 
 	// What does not say that it refuses proves nothing.
-	for _, value := range []string{"no", "<struct/>", "<struct><member><name>faultCode</name><value><nil/></value></member></struct>"} {
+	for _, value := range []string{"no", "<struct/>",
+		"<struct><member><name>faultCode</name><value><nil/></value></member></struct>"} {
 		_, err := decode[any](t, "<methodResponse><fault><value>"+value+"</value></fault></methodResponse>")
 		require.ErrorAs(t, err, new(*xmlrpc.Error), value)
 	}

@@ -29,7 +29,8 @@ func (c *Client) Call(ctx context.Context, op string, safety rest.Safety, method
 
 // Exchange is Call, and returns the answer, to scrub texts of it by: its body has been
 // read. It is nil after an error.
-func (c *Client) Exchange(ctx context.Context, op string, safety rest.Safety, method string, out any, params ...any) (*rest.Response, error) {
+func (c *Client) Exchange(ctx context.Context, op string, safety rest.Safety, method string, out any,
+	params ...any) (*rest.Response, error) {
 	body, err := EncodeCall(c.Encode, method, params...)
 	if err != nil {
 		return nil, err

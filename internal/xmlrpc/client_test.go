@@ -29,7 +29,8 @@ func dial(t testing.TB, h http.Handler) *xmlrpc.Client {
 	t.Cleanup(transport.CloseIdleConnections)
 	auth, err := rest.StaticAuth("Authorization", "Basic c2VjcmV0LXNlY3JldA==")
 	require.NoError(t, err)
-	c, err := rest.New(rest.Config{BaseURL: server.URL, HTTP: &http.Client{Transport: transport}, Auth: auth, MaxWait: time.Millisecond})
+	c, err := rest.New(rest.Config{BaseURL: server.URL, HTTP: &http.Client{Transport: transport}, Auth: auth,
+		MaxWait: time.Millisecond})
 	require.NoError(t, err)
 	return &xmlrpc.Client{HTTP: c, Path: "RPC2"}
 }
@@ -81,7 +82,8 @@ func TestAClientCallsAServer(t *testing.T) {
 		}
 	})
 	c := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/RPC2" || r.Header.Get("Content-Type") != "text/xml; charset=utf-8" || r.Header.Get("Accept") != "text/xml" {
+		if r.URL.Path != "/RPC2" || r.Header.Get("Content-Type") != "text/xml; charset=utf-8" ||
+			r.Header.Get("Accept") != "text/xml" {
 			http.Error(w, "not as agreed", http.StatusBadRequest)
 			return
 		}
@@ -203,7 +205,8 @@ func TestAServerAnswersWhatItCannotReadOrWrite(t *testing.T) {
 	w := ask(http.MethodPost, "<methodCall>")
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, "text/xml; charset=utf-8", w.Header().Get("Content-Type"))
-	require.ErrorContains(t, xmlrpc.DecodeResponse(w.Body, xmlrpc.DecodeOptions{}, nil), "fault 1: xmlrpc: byte 12: the document ends too early")
+	require.ErrorContains(t, xmlrpc.DecodeResponse(w.Body, xmlrpc.DecodeOptions{}, nil),
+		"fault 1: xmlrpc: byte 12: the document ends too early")
 	w = ask(http.MethodPost, "<methodCall><methodName>m</methodName></methodCall>")
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.Contains(t, w.Body.String(), "a chan int cannot be sent")

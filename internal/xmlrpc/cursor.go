@@ -63,7 +63,8 @@ func (c *cursor) open(r io.Reader) {
 	c.charset = mediaCharset(c.o.ContentType)
 	_ = c.stop(0, c.src.start())
 	const start = "<?xml"
-	if ahead, err := c.src.peek(len(start) + 1); err == nil && len(ahead) > len(start) && string(ahead[:len(start)]) == start &&
+	if ahead, err := c.src.peek(len(start) + 1); err == nil && len(ahead) > len(start) &&
+		string(ahead[:len(start)]) == start &&
 		isSpace(ahead[len(start)]) {
 		c.token()
 	}

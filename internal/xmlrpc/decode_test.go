@@ -38,56 +38,67 @@ func TestEachTypeOfTheWireIsReadAsAny(t *testing.T) {
 		value string
 		want  any
 	}{
-		"i4":                               {"<value><i4>1000027</i4></value>", 1000027},
-		"int":                              {"<value><int>-12</int></value>", -12},
-		"an int with a plus and zeros":     {"<value><int>+0012</int></value>", 12},
-		"an int with space around it":      {"<value><int> \n12\t</int></value>", 12},
-		"the NULL int of Billing":          {"<value><i4>-2147483648</i4></value>", -2147483648},
-		"i8":                               {"<value><i8>9223372036854775807</i8></value>", 9223372036854775807},
-		"ex:i8 without declaration":        {"<value><ex:i8>5</ex:i8></value>", 5},
-		"i8 by the name space":             {`<value xmlns:x="http://ws.apache.org/xmlrpc/namespaces/extensions"><x:i8>5</x:i8></value>`, 5},
-		"a bigint that fits":               {"<value><bigint>9000000000</bigint></value>", 9000000000},
-		"a bigint that does not":           {"<value><bigint>123456789012345678901234567890</bigint></value>", huge},
-		"double":                           {"<value><double>-12.53</double></value>", -12.53},
-		"a double with an exponent":        {"<value><double>1e-3</double></value>", 0.001},
-		"a double without point":           {"<value><double>7</double></value>", 7.0},
-		"true":                             {"<value><boolean>1</boolean></value>", true},
-		"false":                            {"<value><boolean>0</boolean></value>", false},
-		"string":                           {"<value><string>Hello, world</string></value>", "Hello, world"},
-		"an empty string":                  {"<value><string></string></value>", ""},
-		"an empty string in one tag":       {"<value><string/></value>", ""},
-		"a string keeps its space":         {"<value><string>  a\n </string></value>", "  a\n "},
-		"a string without type":            {"<value>Hello</value>", "Hello"},
-		"space without type":               {"<value>  </value>", "  "},
-		"an empty value":                   {"<value></value>", ""},
-		"an empty value in one tag":        {"<value/>", ""},
-		"escaped text":                     {"<value>&lt;a&gt; &amp;&quot;&apos; &#65;&#x42;&#x1F600;</value>", "<a> &\"' AB😀"},
-		"CDATA":                            {"<value><string>a<![CDATA[<b>&amp;]]]>c</string></value>", "a<b>&amp;]c"},
-		"comments":                         {"<value><!-- a - b --><string>a<!--x-->b</string><!----></value>", "ab"},
-		"a comment between texts":          {"<value>a<!--x-->b</value>", "ab"},
-		"line ends":                        {"<value>a\r\nb\rc&#13;d</value>", "a\nb\nc\rd"},
-		"letters of all sizes":             {"<value><string>Zażółć 漢 😀 ]] ]> \u007f</string></value>", "Zażółć 漢 😀 ]] ]> \u007f"},
-		"nil":                              {"<value><nil/></value>", nil},
-		"nil in two tags":                  {"<value><nil></nil></value>", nil},
-		"ex:nil":                           {"<value><ex:nil/></value>", nil},
-		"a time without dashes":            {"<value><dateTime.iso8601>19980717T14:08:55</dateTime.iso8601></value>", at},
-		"a time with dashes":               {"<value><dateTime.iso8601>1998-07-17T14:08:55</dateTime.iso8601></value>", at},
-		"a time with Z":                    {"<value><dateTime.iso8601>19980717T14:08:55Z</dateTime.iso8601></value>", at},
-		"a time with +02:00":               {"<value><dateTime.iso8601>1998-07-17T16:08:55+02:00</dateTime.iso8601></value>", at},
-		"a time with -0530":                {"<value><dateTime.iso8601>19980717T08:38:55-0530</dateTime.iso8601></value>", at},
-		"a time with +02":                  {"<value><dateTime.iso8601>19980717T16:08:55+02</dateTime.iso8601></value>", at},
-		"base64":                           {"<value><base64>eW91IGNhbid0</base64></value>", []byte("you can't")},
-		"base64 in lines":                  {"<value><base64>\n eW91\r\n IGNhbid0 \n</base64></value>", []byte("you can't")},
-		"empty base64":                     {"<value><base64/></value>", []byte{}},
-		"an array":                         {"<value><array><data><value><i4>1</i4></value><value>x</value></data></array></value>", []any{1, "x"}},
-		"an empty array":                   {"<value><array><data/></array></value>", []any{}},
-		"an empty array in two tags":       {"<value><array><data></data></array></value>", []any{}},
-		"a struct":                         {"<value><struct><member><name>a</name><value>1</value></member><member><name>b &amp; c</name><value><nil/></value></member></struct></value>", map[string]any{"a": "1", "b & c": nil}},
-		"an empty struct":                  {"<value><struct/></value>", map[string]any{}},
-		"an empty struct in two tags":      {"<value><struct> </struct></value>", map[string]any{}},
-		"a member with an empty name":      {"<value><struct><member><name/><value/></member></struct></value>", map[string]any{"": ""}},
-		"arrays in structs in arrays":      {"<value><array><data><value><struct><member><name>a</name><value><array><data><value/></data></array></value></member></struct></value></data></array></value>", []any{map[string]any{"a": []any{""}}}},
-		"space between all tags":           {" <value> \n<array> <data> <value>\t<int>1</int>\r\n</value > </data\n> </array> </value> ", []any{1}},
+		"i4":                           {"<value><i4>1000027</i4></value>", 1000027},
+		"int":                          {"<value><int>-12</int></value>", -12},
+		"an int with a plus and zeros": {"<value><int>+0012</int></value>", 12},
+		"an int with space around it":  {"<value><int> \n12\t</int></value>", 12},
+		"the NULL int of Billing":      {"<value><i4>-2147483648</i4></value>", -2147483648},
+		"i8":                           {"<value><i8>9223372036854775807</i8></value>", 9223372036854775807},
+		"ex:i8 without declaration":    {"<value><ex:i8>5</ex:i8></value>", 5},
+		"i8 by the name space": {`<value xmlns:x="http://ws.apache.org/xmlrpc/namespaces/extensions"><x:i8>` +
+			`5</x:i8></value>`, 5},
+		"a bigint that fits":         {"<value><bigint>9000000000</bigint></value>", 9000000000},
+		"a bigint that does not":     {"<value><bigint>123456789012345678901234567890</bigint></value>", huge},
+		"double":                     {"<value><double>-12.53</double></value>", -12.53},
+		"a double with an exponent":  {"<value><double>1e-3</double></value>", 0.001},
+		"a double without point":     {"<value><double>7</double></value>", 7.0},
+		"true":                       {"<value><boolean>1</boolean></value>", true},
+		"false":                      {"<value><boolean>0</boolean></value>", false},
+		"string":                     {"<value><string>Hello, world</string></value>", "Hello, world"},
+		"an empty string":            {"<value><string></string></value>", ""},
+		"an empty string in one tag": {"<value><string/></value>", ""},
+		"a string keeps its space":   {"<value><string>  a\n </string></value>", "  a\n "},
+		"a string without type":      {"<value>Hello</value>", "Hello"},
+		"space without type":         {"<value>  </value>", "  "},
+		"an empty value":             {"<value></value>", ""},
+		"an empty value in one tag":  {"<value/>", ""},
+		"escaped text": {"<value>&lt;a&gt; &amp;&quot;&apos; &#65;&#x42;&#x1F600;</value>",
+			"<a> &\"' AB😀"},
+		"CDATA":                   {"<value><string>a<![CDATA[<b>&amp;]]]>c</string></value>", "a<b>&amp;]c"},
+		"comments":                {"<value><!-- a - b --><string>a<!--x-->b</string><!----></value>", "ab"},
+		"a comment between texts": {"<value>a<!--x-->b</value>", "ab"},
+		"line ends":               {"<value>a\r\nb\rc&#13;d</value>", "a\nb\nc\rd"},
+		"letters of all sizes": {"<value><string>Zażółć 漢 😀 ]] ]> \u007f</string></value>",
+			"Zażółć 漢 😀 ]] ]> \u007f"},
+		"nil":                   {"<value><nil/></value>", nil},
+		"nil in two tags":       {"<value><nil></nil></value>", nil},
+		"ex:nil":                {"<value><ex:nil/></value>", nil},
+		"a time without dashes": {"<value><dateTime.iso8601>19980717T14:08:55</dateTime.iso8601></value>", at},
+		"a time with dashes":    {"<value><dateTime.iso8601>1998-07-17T14:08:55</dateTime.iso8601></value>", at},
+		"a time with Z":         {"<value><dateTime.iso8601>19980717T14:08:55Z</dateTime.iso8601></value>", at},
+		"a time with +02:00": {"<value><dateTime.iso8601>1998-07-17T16:08:55+02:00</dateTime.iso8601></value>",
+			at},
+		"a time with -0530": {"<value><dateTime.iso8601>19980717T08:38:55-0530</dateTime.iso8601></value>",
+			at},
+		"a time with +02": {"<value><dateTime.iso8601>19980717T16:08:55+02</dateTime.iso8601></value>", at},
+		"base64":          {"<value><base64>eW91IGNhbid0</base64></value>", []byte("you can't")},
+		"base64 in lines": {"<value><base64>\n eW91\r\n IGNhbid0 \n</base64></value>", []byte("you can't")},
+		"empty base64":    {"<value><base64/></value>", []byte{}},
+		"an array": {"<value><array><data><value><i4>1</i4></value><value>x</value></data></array>" +
+			"</value>", []any{1, "x"}},
+		"an empty array":             {"<value><array><data/></array></value>", []any{}},
+		"an empty array in two tags": {"<value><array><data></data></array></value>", []any{}},
+		"a struct": {"<value><struct><member><name>a</name><value>1</value></member><member><name>" +
+			"b &amp; c</name><value><nil/></value></member></struct></value>", map[string]any{"a": "1", "b & c": nil}},
+		"an empty struct":             {"<value><struct/></value>", map[string]any{}},
+		"an empty struct in two tags": {"<value><struct> </struct></value>", map[string]any{}},
+		"a member with an empty name": {"<value><struct><member><name/><value/></member></struct></value>",
+			map[string]any{"": ""}},
+		"arrays in structs in arrays": {"<value><array><data><value><struct><member><name>a</name><value><array>" +
+			"<data><value/></data></array></value></member></struct></value></data></array></value>",
+			[]any{map[string]any{"a": []any{""}}}},
+		"space between all tags": {" <value> \n<array> <data> <value>\t<int>1</int>\r\n</value > </data\n> " +
+			"</array> </value> ", []any{1}},
 		"attributes that mean nothing":     {`<value a="1" b = 'x"y' ><int c="">1</int></value>`, 1},
 		"a bound prefix ends with its tag": {`<value><array><data><value xmlns:x="http://ws.apache.org/xmlrpc/namespaces/extensions"><x:nil/></value></data></array></value>`, []any{nil}},
 	}
@@ -172,7 +183,8 @@ func TestAStructIsReadByNameAndByPosition(t *testing.T) {
 	want := client{
 		Name: "Acme", Age: new(7), Balance: new(decimal.RequireFromString("12.50")),
 		Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Tags: []string{"a", "b"}, Extra: map[string]int{"x": 1},
-		Point: [2]int{3, 4}, ID: id, Level: 200, Ratio: 0.5, Blob: []byte("xy"), Kind: "big", Any: []any{}, Active: true, Raw: blob("xy"),
+		Point: [2]int{3, 4}, ID: id, Level: 200, Ratio: 0.5, Blob: []byte("xy"), Kind: "big", Any: []any{}, Active: true,
+		Raw: blob("xy"),
 	}
 	got, err := decode[client](t, answer("<value><struct>"+named.String()+"</struct></value>"))
 	require.NoError(t, err)
@@ -185,7 +197,9 @@ func TestAStructIsReadByNameAndByPosition(t *testing.T) {
 func TestAShortRowLeavesTheRestAsItIs(t *testing.T) {
 	t.Parallel()
 	out := struct{ A, B int }{5, 6}
-	err := xmlrpc.DecodeResponse(strings.NewReader(answer("<value><array><data><value><i4>1</i4></value></data></array></value>")), xmlrpc.DecodeOptions{}, &out)
+	err := xmlrpc.DecodeResponse(
+		strings.NewReader(answer("<value><array><data><value><i4>1</i4></value></data></array></value>")),
+		xmlrpc.DecodeOptions{}, &out)
 	require.NoError(t, err)
 	require.Equal(t, struct{ A, B int }{1, 6}, out)
 }
@@ -200,7 +214,8 @@ func TestNilIsReadWhereThereCanBeNothing(t *testing.T) {
 		M map[string]int
 		A any
 	}{new(1), []int{1}, []byte{1}, map[string]int{"a": 1}, 1}
-	err := xmlrpc.DecodeResponse(strings.NewReader(answer("<value><array><data>"+strings.Repeat(null, 5)+"</data></array></value>")), xmlrpc.DecodeOptions{}, &out)
+	err := xmlrpc.DecodeResponse(strings.NewReader(answer("<value><array><data>"+strings.Repeat(null,
+		5)+"</data></array></value>")), xmlrpc.DecodeOptions{}, &out)
 	require.NoError(t, err)
 	require.Zero(t, out)
 	_, err = decode[int](t, answer(null))
@@ -250,7 +265,8 @@ func TestAScalarThatIsNotWhatItSaysIsRefused(t *testing.T) {
 		"<boolean/>":                                `"" is not a boolean`,
 		"<base64>eW9?</base64>":                     "the text is not base64: illegal base64 data at input byte 3",
 		"<base64>eW9</base64>":                      "the text is not base64",
-		"<dateTime.iso8601/>":                       `"" is not a dateTime: it must look like 19980717T14:08:55 or 1998-07-17T14:08:55`,
+		"<dateTime.iso8601/>": `"" is not a dateTime: it must look like 19980717T14:08:55 or ` +
+			`1998-07-17T14:08:55`,
 		"<dateTime.iso8601>19981317T14:08:55</dateTime.iso8601>":       "is not a dateTime",
 		"<dateTime.iso8601>1998-07-17 14:08:55</dateTime.iso8601>":     "is not a dateTime",
 		"<dateTime.iso8601>19980717T14:08:55+25:00</dateTime.iso8601>": "is not a dateTime",
@@ -270,10 +286,12 @@ func TestErrorsTellTheByteAndThePath(t *testing.T) {
 	t.Parallel()
 	type result struct{ Result [][]int }
 	row := "<value><array><data><value><i4>1</i4></value><value>x</value></data></array></value>"
-	document := answer("<value><struct><member><name>Result</name><value><array><data>" + row + "</data></array></value></member></struct></value>")
+	document := answer("<value><struct><member><name>Result</name><value><array><data>" + row +
+		"</data></array></value></member></struct></value>")
 	_, err := decode[result](t, document)
 	at := strings.Index(document, "<value>x")
-	require.EqualError(t, err, "xmlrpc: byte "+big.NewInt(int64(at)).String()+`: Result[0][1]: expected int, found string "x"`)
+	require.EqualError(t, err, "xmlrpc: byte "+big.NewInt(int64(at)).String()+
+		`: Result[0][1]: expected int, found string "x"`)
 	e, ok := errors.AsType[*xmlrpc.Error](err)
 	require.True(t, ok)
 	require.EqualValues(t, at, e.Offset)
@@ -286,7 +304,9 @@ func TestErrorsTellTheByteAndThePath(t *testing.T) {
 	require.ErrorIs(t, err, mine)
 	require.ErrorContains(t, err, "Result: mine")
 
-	_, err = decode[map[string]map[string]int](t, answer("<value><struct><member><name>a</name><value><struct><member><name>b c</name><value><struct/></value></member></struct></value></member></struct></value>"))
+	_, err = decode[map[string]map[string]int](t,
+		answer("<value><struct><member><name>a</name><value><struct><member><name>b c</name><value><struct/></value>"+
+			"</member></struct></value></member></struct></value>"))
 	require.ErrorContains(t, err, `a["b c"]: expected int, found struct`)
 	_, err = decode[int](t, answer("<value>a"+strings.Repeat("é", 100)+"</value>"))
 	require.ErrorContains(t, err, `expected int, found string "a`+strings.Repeat("é", 19)+`"…`)
@@ -319,9 +339,12 @@ func TestWhatCannotBeDecodedIntoIsSaid(t *testing.T) {
 	require.ErrorContains(t, read("<value><struct/></value>", new(struct {
 		A int `xmlrpc:"B,omitemty"`
 	})), `unknown option "omitemty"`)
-	require.ErrorContains(t, read("<value><array><data><value/></data></array></value>", new([2]string)), "expected 2 values, found 1")
-	require.ErrorContains(t, read("<value><array><data><value/><value/></data></array></value>", new([1]string)), "expected 1 values, found more")
-	const twice = "<value><struct><member><name>A</name><value/></member><member><name>A</name><value/></member></struct></value>"
+	require.ErrorContains(t, read("<value><array><data><value/></data></array></value>", new([2]string)),
+		"expected 2 values, found 1")
+	require.ErrorContains(t, read("<value><array><data><value/><value/></data></array></value>", new([1]string)),
+		"expected 1 values, found more")
+	const twice = "<value><struct><member><name>A</name><value/></member><member><name>A</name><value/></member>" +
+		"</struct></value>"
 	for _, out := range []any{new(any), new(map[string]string), new(struct{ A string })} {
 		require.ErrorContains(t, read(twice, out), "A: the struct has this member twice")
 	}
@@ -338,7 +361,8 @@ func TestTimesAreInTheZoneOfTheOptions(t *testing.T) {
 		"20260701T12:00:00Z": time.Date(2026, 7, 1, 14, 0, 0, 0, warsaw),
 	} {
 		var got time.Time
-		err := xmlrpc.DecodeResponse(strings.NewReader(answer("<value><dateTime.iso8601>"+text+"</dateTime.iso8601></value>")), xmlrpc.DecodeOptions{Location: warsaw}, &got)
+		err := xmlrpc.DecodeResponse(strings.NewReader(answer("<value><dateTime.iso8601>"+text+
+			"</dateTime.iso8601></value>")), xmlrpc.DecodeOptions{Location: warsaw}, &got)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}

@@ -30,10 +30,11 @@ func TestTheStartOfADocument(t *testing.T) {
 		`<?php echo 1 ?>`:           "a processing instruction is not allowed here",
 		`<!DOCTYPE methodResponse>`: "a DOCTYPE is refused",
 		`<!doctype html><html>`:     "the document is an HTML page: is the URL right, or is a maintenance page being served?",
-		`<html lang="en">`:          "expected <methodResponse>, found <html>: is the URL right, or is a maintenance page being served?",
-		`{"error":"x"}`:             `the document is not XML: it starts "{\"error\":`,
-		`<!ELEMENT a>`:              `"<!ELEMENT a" is not allowed here`,
-		"<!-- -- -->":               `invalid sequence "--" not allowed in comments`,
+		`<html lang="en">`: "expected <methodResponse>, found <html>: is the URL right, or is a maintenance page " +
+			"being served?",
+		`{"error":"x"}`: `the document is not XML: it starts "{\"error\":`,
+		`<!ELEMENT a>`:  `"<!ELEMENT a" is not allowed here`,
+		"<!-- -- -->":   `invalid sequence "--" not allowed in comments`,
 	} {
 		_, err := decode[string](t, start+good)
 		require.ErrorContains(t, err, want, start)
@@ -85,11 +86,12 @@ func TestDocumentsThatAreNotXMLRPCAreRefused(t *testing.T) {
 		answer("<value><i4 a='1 b=\"2\">"):                                                        "unescaped < inside quoted string",
 		answer("<value><i4 a='&amp;'>"):                                                           "expected </i4>, found </param>",
 		answer("<value></value a='1'>"):                                                           "invalid characters between </value and >",
-		answer("<value><i4" + strings.Repeat(" ", 3000) + ">"):                                    "a tag is longer than 2048 bytes",
-		head + "<value><i4":                                                                       "the document ends too early: was it cut off?",
-		head + "<value>abc":                                                                       "the document ends too early: was it cut off?",
-		head + "<value><![CDATA[abc":                                                              "the document ends too early",
-		head + "<!-- abc":                                                                         "the document ends too early",
+		answer("<value><i4" + strings.Repeat(" ", 3000) +
+			">"): "a tag is longer than 2048 bytes",
+		head + "<value><i4":          "the document ends too early: was it cut off?",
+		head + "<value>abc":          "the document ends too early: was it cut off?",
+		head + "<value><![CDATA[abc": "the document ends too early",
+		head + "<!-- abc":            "the document ends too early",
 	} {
 		_, err := decode[any](t, document)
 		require.ErrorContains(t, err, want, document)
@@ -101,7 +103,8 @@ func TestAFaultIsAnErrorOfItsOwn(t *testing.T) {
 	fault := func(members string) string {
 		return "<methodResponse><fault><value><struct>" + members + "</struct></value></fault></methodResponse>"
 	}
-	const code, text = "<member><name>faultCode</name><value><int>4</int></value></member>", "<member><name>faultString</name><value><string>VG9v\nmany</string></value></member>"
+	const code, text = "<member><name>faultCode</name><value><int>4</int></value></member>",
+		"<member><name>faultString</name><value><string>VG9v\nmany</string></value></member>"
 	_, err := decode[int](t, fault(code+text))
 	require.Equal(t, &xmlrpc.Fault{Code: 4, Message: "VG9v\nmany"}, err)
 	require.EqualError(t, err, "fault 4: VG9v many")
@@ -118,7 +121,8 @@ func TestACallIsReadAsItsMethodSays(t *testing.T) {
 	call := func(params string) string {
 		return "<methodCall> <methodName>pem.APS.getUserToken</methodName>" + params + "</methodCall>"
 	}
-	const params = "<params><param><value><i4>1</i4></value></param> <param><value><struct><member><name>user_id</name><value>x</value></member></struct></value></param></params>"
+	const params = "<params><param><value><i4>1</i4></value></param> <param><value><struct><member><name>user_id</name>" +
+		"<value>x</value></member></struct></value></param></params>"
 	c, err := xmlrpc.DecodeCall(strings.NewReader(call(params)), xmlrpc.DecodeOptions{})
 	require.NoError(t, err)
 	require.Equal(t, xmlrpc.Call{Method: "pem.APS.getUserToken", Params: []any{1, map[string]any{"user_id": "x"}}}, c)
@@ -140,7 +144,8 @@ func TestACallIsReadAsItsMethodSays(t *testing.T) {
 		require.ErrorContains(t, err, want, bad)
 	}
 	for _, name := range []string{"", "a b", "a-b", "é", strings.Repeat("a", 256)} {
-		_, err := xmlrpc.DecodeCall(strings.NewReader("<methodCall><methodName>"+name+"</methodName></methodCall>"), xmlrpc.DecodeOptions{})
+		_, err := xmlrpc.DecodeCall(strings.NewReader("<methodCall><methodName>"+name+"</methodName></methodCall>"),
+			xmlrpc.DecodeOptions{})
 		require.ErrorContains(t, err, "the name of a method", name)
 	}
 	_, err = xmlrpc.DecodeCall(strings.NewReader(call(params)+"x"), xmlrpc.DecodeOptions{})

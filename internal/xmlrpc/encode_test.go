@@ -48,7 +48,8 @@ func TestTheWireFormatOfACall(t *testing.T) {
 	golden(t, "call.xml", got)
 	none, err := xmlrpc.EncodeCall(xmlrpc.EncodeOptions{}, "system.listMethods")
 	require.NoError(t, err)
-	require.Equal(t, `<?xml version="1.0" encoding="UTF-8"?>`+"\n<methodCall><methodName>system.listMethods</methodName><params></params></methodCall>\n", string(none))
+	require.Equal(t, `<?xml version="1.0" encoding="UTF-8"?>`+
+		"\n<methodCall><methodName>system.listMethods</methodName><params></params></methodCall>\n", string(none))
 }
 
 func TestTheWireFormatOfEveryType(t *testing.T) {
@@ -59,9 +60,11 @@ func TestTheWireFormatOfEveryType(t *testing.T) {
 	type yes bool
 	got, err := xmlrpc.EncodeResponse(xmlrpc.EncodeOptions{Wide: xmlrpc.BigInt, Nil: true}, []any{
 		1, int8(-1), int64(1) << 40, uint16(7), uint64(math.MaxUint64), huge, *huge,
-		1.5, float32(0.1), 1e300, 1e-7, decimal.RequireFromString("12.50"), decimal.RequireFromString("123456789012345678901234567890.123"),
+		1.5, float32(0.1), 1e300, 1e-7, decimal.RequireFromString("12.50"),
+		decimal.RequireFromString("123456789012345678901234567890.123"),
 		true, yes(false), "", "a<b>&\"'\r\n\t é 漢 😀", text, &text, []byte("xy"), []byte{}, blob("xy"), at, &at,
-		nil, (*int)(nil), []string{"a", "b"}, [2]bool{true, false}, []any{}, map[string]any{"b": 1, "a & c": 2, "": nil}, map[kind]int{"z": 1},
+		nil, (*int)(nil), []string{"a", "b"}, [2]bool{true, false}, []any{}, map[string]any{"b": 1, "a & c": 2, "": nil},
+		map[kind]int{"z": 1},
 		struct {
 			B    int
 			A    string `xmlrpc:"<a>"`
@@ -95,27 +98,37 @@ func TestWhatTheWireCannotCarryIsRefused(t *testing.T) {
 		o     xmlrpc.EncodeOptions
 		want  string
 	}{
-		"not a number":              {math.NaN(), xmlrpc.EncodeOptions{}, "NaN cannot be sent: XML-RPC has only finite doubles"},
-		"infinity":                  {float32(math.Inf(-1)), xmlrpc.EncodeOptions{}, "-Inf cannot be sent"},
-		"more than an i4":           {math.MaxInt32 + 1, xmlrpc.EncodeOptions{}, `the integer "2147483648" does not fit an i4, and wider ones are not allowed by option`},
-		"less than an i4":           {int64(math.MinInt32 - 1), xmlrpc.EncodeOptions{}, "does not fit an i4"},
-		"an unsigned one":           {uint64(math.MaxUint64), xmlrpc.EncodeOptions{Wide: xmlrpc.I8}, `the integer "18446744073709551615" does not fit an i8`},
-		"a big one":                 {huge, xmlrpc.EncodeOptions{}, "does not fit an i4"},
-		"one that is too big":       {new(big.Int).Lsh(huge, 40_000), xmlrpc.EncodeOptions{Wide: xmlrpc.BigInt}, "an integer of 40071 bits cannot be sent"},
+		"not a number": {math.NaN(), xmlrpc.EncodeOptions{},
+			"NaN cannot be sent: XML-RPC has only finite doubles"},
+		"infinity": {float32(math.Inf(-1)), xmlrpc.EncodeOptions{}, "-Inf cannot be sent"},
+		"more than an i4": {math.MaxInt32 + 1, xmlrpc.EncodeOptions{},
+			`the integer "2147483648" does not fit an i4, and wider ones are not allowed by option`},
+		"less than an i4": {int64(math.MinInt32 - 1), xmlrpc.EncodeOptions{}, "does not fit an i4"},
+		"an unsigned one": {uint64(math.MaxUint64), xmlrpc.EncodeOptions{Wide: xmlrpc.I8},
+			`the integer "18446744073709551615" does not fit an i8`},
+		"a big one": {huge, xmlrpc.EncodeOptions{}, "does not fit an i4"},
+		"one that is too big": {new(big.Int).Lsh(huge, 40_000), xmlrpc.EncodeOptions{Wide: xmlrpc.BigInt},
+			"an integer of 40071 bits cannot be sent"},
 		"an option that is unknown": {1 << 40, xmlrpc.EncodeOptions{Wide: "long"}, `the option for wide integers is "long"`},
-		"nil":                       {nil, xmlrpc.EncodeOptions{}, "nil cannot be sent: the specification has no nil, and it is not allowed by option"},
-		"a nil pointer":             {(*string)(nil), xmlrpc.EncodeOptions{}, "nil cannot be sent"},
-		"a control character":       {"a\x01", xmlrpc.EncodeOptions{}, "XML cannot carry the character U+0001 at byte 1 of the text: send it as []byte"},
-		"a noncharacter":            {"\uffff", xmlrpc.EncodeOptions{}, "XML cannot carry the character U+FFFF"},
-		"text that is not UTF-8":    {"ab\xff", xmlrpc.EncodeOptions{}, "the text is not UTF-8 (byte 2, 0xff): send it as []byte"},
-		"a fraction of a second":    {time.Unix(0, 1), xmlrpc.EncodeOptions{}, "use Truncate(time.Second)"},
-		"a year of five digits":     {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), xmlrpc.EncodeOptions{}, "the year 10000 cannot be sent"},
-		"a decimal without end":     {decimal.New(1, 1_000_000), xmlrpc.EncodeOptions{}, "a decimal with the exponent 1000000 cannot be sent"},
-		"a channel":                 {make(chan int), xmlrpc.EncodeOptions{}, "a chan int cannot be sent"},
-		"a map with other keys":     {map[int]int{}, xmlrpc.EncodeOptions{}, "the keys must be strings"},
-		"a pointer to itself":       {circle, xmlrpc.EncodeOptions{}, "values are nested more than 64 deep"},
-		"a slice in itself":         {slice, xmlrpc.EncodeOptions{}, "values are nested more than 64 deep"},
-		"a name XML cannot carry":   {map[string]int{"\x02": 1}, xmlrpc.EncodeOptions{}, "the name of the member: XML cannot carry the character U+0002"},
+		"nil": {nil, xmlrpc.EncodeOptions{},
+			"nil cannot be sent: the specification has no nil, and it is not allowed by option"},
+		"a nil pointer": {(*string)(nil), xmlrpc.EncodeOptions{}, "nil cannot be sent"},
+		"a control character": {"a\x01", xmlrpc.EncodeOptions{},
+			"XML cannot carry the character U+0001 at byte 1 of the text: send it as []byte"},
+		"a noncharacter": {"\uffff", xmlrpc.EncodeOptions{}, "XML cannot carry the character U+FFFF"},
+		"text that is not UTF-8": {"ab\xff", xmlrpc.EncodeOptions{},
+			"the text is not UTF-8 (byte 2, 0xff): send it as []byte"},
+		"a fraction of a second": {time.Unix(0, 1), xmlrpc.EncodeOptions{}, "use Truncate(time.Second)"},
+		"a year of five digits": {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), xmlrpc.EncodeOptions{},
+			"the year 10000 cannot be sent"},
+		"a decimal without end": {decimal.New(1, 1_000_000), xmlrpc.EncodeOptions{},
+			"a decimal with the exponent 1000000 cannot be sent"},
+		"a channel":             {make(chan int), xmlrpc.EncodeOptions{}, "a chan int cannot be sent"},
+		"a map with other keys": {map[int]int{}, xmlrpc.EncodeOptions{}, "the keys must be strings"},
+		"a pointer to itself":   {circle, xmlrpc.EncodeOptions{}, "values are nested more than 64 deep"},
+		"a slice in itself":     {slice, xmlrpc.EncodeOptions{}, "values are nested more than 64 deep"},
+		"a name XML cannot carry": {map[string]int{"\x02": 1}, xmlrpc.EncodeOptions{},
+			"the name of the member: XML cannot carry the character U+0002"},
 		"a struct with a wrong tag": {struct {
 			A int `xmlrpc:",x"`
 		}{}, xmlrpc.EncodeOptions{}, `unknown option "x"`},

@@ -17,16 +17,20 @@ import (
 )
 
 var seeds = []string{
-	answer("<value/>"), answer("<value> x </value>"), answer("<value><i4>-1</i4></value>"), answer("<value><ex:i8>5</ex:i8></value>"),
+	answer("<value/>"), answer("<value> x </value>"), answer("<value><i4>-1</i4></value>"),
+	answer("<value><ex:i8>5</ex:i8></value>"),
 	answer("<value><bigint>99999999999999999999</bigint></value>"), answer("<value><double>1e3</double></value>"),
 	answer(`<value xmlns:x="http://ws.apache.org/xmlrpc/namespaces/extensions"><x:nil/></value>`),
 	answer("<value><boolean>1</boolean></value>"), answer("<value><base64>eHk=</base64></value>"),
 	answer("<value><dateTime.iso8601>1998-07-17T14:08:55+02:00</dateTime.iso8601></value>"),
 	answer("<value><string>a<![CDATA[<]]><!-- c -->&amp;&#13;\r\n]]</string></value>"),
-	answer("<value><array><data><value/><value><struct><member><name>a</name><value/></member></struct></value></data></array></value>"),
+	answer("<value><array><data><value/><value><struct><member><name>a</name><value/></member></struct></value></data>" +
+		"</array></value>"),
 	"\ufeff<?xml version='1.0' encoding='utf-8'?>\n" + answer("<value a='b' ><string >x</string\n></value>") + " <!---->",
-	"<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>4</int></value></member><member><name>faultString</name><value>x</value></member></struct></value></fault></methodResponse>",
-	"<methodCall><methodName>m</methodName><params><param><value>1</value></param></params></methodCall>", "<methodCall><methodName>m</methodName></methodCall>",
+	"<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>4</int></value></member><member>" +
+		"<name>faultString</name><value>x</value></member></struct></value></fault></methodResponse>",
+	"<methodCall><methodName>m</methodName><params><param><value>1</value></param></params></methodCall>",
+	"<methodCall><methodName>m</methodName></methodCall>",
 	"<!DOCTYPE a>", "<a", "&#x;", "\n<?xml version='1.0' encoding='iso-8859-1'?>" + answer("<value>\xe9</value>"),
 	answer("<value>\x0b&#11;\xff\U0010FF0B</value>"), "<methodResponse><params/></methodResponse>",
 }
@@ -92,7 +96,8 @@ func FuzzDecodeResponse(f *testing.F) {
 			t.Fatal(err)
 		}
 		var out any
-		if err := xmlrpc.DecodeResponse(bytes.NewReader(again), xmlrpc.DecodeOptions{}, &out); err != nil || !reflect.DeepEqual(got, out) {
+		if err := xmlrpc.DecodeResponse(bytes.NewReader(again), xmlrpc.DecodeOptions{}, &out); err != nil ||
+			!reflect.DeepEqual(got, out) {
 			t.Fatalf("%v: %#v became %#v", err, got, out)
 		}
 	})
@@ -117,7 +122,8 @@ func FuzzDecodeCall(f *testing.F) {
 			t.Fatal(err)
 		}
 		out, err := xmlrpc.DecodeCall(bytes.NewReader(again), xmlrpc.DecodeOptions{})
-		if err != nil || out.Method != c.Method || len(out.Params) != len(c.Params) || len(c.Params) > 0 && !reflect.DeepEqual(c, out) {
+		if err != nil || out.Method != c.Method || len(out.Params) != len(c.Params) || len(c.Params) > 0 &&
+			!reflect.DeepEqual(c, out) {
 			t.Fatalf("%v: %#v became %#v", err, c, out)
 		}
 	})

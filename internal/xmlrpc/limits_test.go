@@ -68,29 +68,47 @@ func TestAHostileDocumentCostsLittleMemory(t *testing.T) { //nolint:paralleltest
 		document hostile
 		want     string
 	}{
-		"a gibibyte in one string":         {hostile{start: head + "<value>", part: "abcdefgh", size: gib}, "a text is longer than 1048576 bytes"},
-		"a gibibyte of one number":         {hostile{start: head + "<value><int>", part: "1", size: gib}, "a text is longer than 1048576 bytes"},
-		"a gibibyte of strings":            {hostile{start: head + array, part: "<value>" + strings.Repeat("x", 1000) + "</value>", size: gib}, "bytes of memory"},
-		"a gibibyte of short strings":      {hostile{start: head + array, part: "<value>ab</value>", size: gib}, "bytes of memory"},
-		"a gibibyte of empty values":       {hostile{start: head + array, part: "<value/>", size: gib}, "bytes of memory"},
-		"a gibibyte of empty structs":      {hostile{start: head + array, part: "<value><struct/></value>", size: gib}, "bytes of memory"},
-		"a gibibyte of small structs":      {hostile{start: head + array, part: object + "<member><name>a</name><value/></member></struct></value>", size: gib}, "bytes of memory"},
-		"a gibibyte of structs of nine":    {hostile{start: head + array, part: object + members(9) + "</struct></value>", size: gib}, "bytes of memory"},
-		"a gibibyte of empty arrays":       {hostile{start: head + array, part: "<value><array><data/></array></value>", size: gib}, "bytes of memory"},
-		"a gibibyte of small arrays":       {hostile{start: head + array, part: "<value><array><data><value/></data></array></value>", size: gib}, "bytes of memory"},
-		"a gibibyte of base64":             {hostile{start: head + array, part: "<value><base64>" + strings.Repeat("QUJD", 100) + "</base64></value>", size: gib}, "bytes of memory"},
-		"a gibibyte of one member's name":  {hostile{start: head + object + "<member><name>", part: "a", size: gib}, "a text is longer than 1048576 bytes"},
-		"a gibibyte of members":            {hostile{start: head + object, part: "<member><name>a</name><value/></member>", size: gib}, "the struct has this member twice"},
-		"a tag without end":                {hostile{start: head + "<value", part: " ", size: gib}, "a tag is longer than 2048 bytes"},
-		"a comment without end":            {hostile{start: head + "<!--", part: "x"}, "a text is longer than 1048576 bytes"},
-		"an endless stream of space":       {hostile{start: head, part: " \n"}, "the document is longer than 33554432 bytes"},
-		"an endless stream after the end":  {hostile{start: answer("<value/>"), part: "\n"}, "the document is longer than 33554432 bytes"},
+		"a gibibyte in one string": {hostile{start: head + "<value>", part: "abcdefgh", size: gib},
+			"a text is longer than 1048576 bytes"},
+		"a gibibyte of one number": {hostile{start: head + "<value><int>", part: "1", size: gib},
+			"a text is longer than 1048576 bytes"},
+		"a gibibyte of strings": {hostile{start: head + array,
+			part: "<value>" + strings.Repeat("x", 1000) + "</value>", size: gib}, "bytes of memory"},
+		"a gibibyte of short strings": {hostile{start: head + array, part: "<value>ab</value>", size: gib},
+			"bytes of memory"},
+		"a gibibyte of empty values": {hostile{start: head + array, part: "<value/>", size: gib}, "bytes of memory"},
+		"a gibibyte of empty structs": {hostile{start: head + array, part: "<value><struct/></value>", size: gib},
+			"bytes of memory"},
+		"a gibibyte of small structs": {hostile{start: head + array,
+			part: object + "<member><name>a</name><value/></member></struct></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of structs of nine": {hostile{start: head + array, part: object + members(9) + "</struct></value>",
+			size: gib}, "bytes of memory"},
+		"a gibibyte of empty arrays": {hostile{start: head + array, part: "<value><array><data/></array></value>",
+			size: gib}, "bytes of memory"},
+		"a gibibyte of small arrays": {hostile{start: head + array,
+			part: "<value><array><data><value/></data></array></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of base64": {hostile{start: head + array,
+			part: "<value><base64>" + strings.Repeat("QUJD", 100) + "</base64></value>", size: gib}, "bytes of memory"},
+		"a gibibyte of one member's name": {hostile{start: head + object + "<member><name>", part: "a", size: gib},
+			"a text is longer than 1048576 bytes"},
+		"a gibibyte of members": {hostile{start: head + object, part: "<member><name>a</name><value/></member>",
+			size: gib}, "the struct has this member twice"},
+		"a tag without end": {hostile{start: head + "<value", part: " ", size: gib},
+			"a tag is longer than 2048 bytes"},
+		"a comment without end":      {hostile{start: head + "<!--", part: "x"}, "a text is longer than 1048576 bytes"},
+		"an endless stream of space": {hostile{start: head, part: " \n"}, "the document is longer than 33554432 bytes"},
+		"an endless stream after the end": {hostile{start: answer("<value/>"), part: "\n"},
+			"the document is longer than 33554432 bytes"},
 		"an endless stream of no XML":      {hostile{part: "x"}, "the document is not XML"},
 		"an endless stream of nested tags": {hostile{start: head, part: array}, "values are nested more than 64 deep"},
-		"name spaces without end":          {hostile{start: head, part: `<value xmlns:a="b"><array><data>`}, "values are nested more than 64 deep"},
-		"10 000 levels of arrays":          {hostile{start: head + strings.Repeat(array, 10_000), part: "x"}, "values are nested more than 64 deep"},
-		"10 000 levels of structs":         {hostile{start: head + strings.Repeat(object+"<member><name>a</name>", 10_000), part: "x"}, "values are nested more than 64 deep"},
-		"a billion laughs": {hostile{start: `<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol1 "&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;">]>` +
+		"name spaces without end": {hostile{start: head, part: `<value xmlns:a="b"><array><data>`},
+			"values are nested more than 64 deep"},
+		"10 000 levels of arrays": {hostile{start: head + strings.Repeat(array, 10_000), part: "x"},
+			"values are nested more than 64 deep"},
+		"10 000 levels of structs": {hostile{start: head + strings.Repeat(object+"<member><name>a</name>", 10_000),
+			part: "x"}, "values are nested more than 64 deep"},
+		"a billion laughs": {hostile{start: `<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol1 "&lol;&` +
+			`lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;&lol;">]>` +
 			answer("<value>&lol1;</value>"), part: "\n", size: 4096}, "a DOCTYPE is refused"},
 	}
 	for name, test := range tests { //nolint:paralleltest // see above
@@ -133,7 +151,8 @@ func members(n int) string {
 }
 
 func TestSkippingIsLimitedTooAndCostsNothing(t *testing.T) { //nolint:paralleltest // the heap is measured
-	h := hostile{start: head + "<value><array><data>", part: "<value><struct><member><name>a</name><value>abc</value></member></struct></value>"}
+	h := hostile{start: head + "<value><array><data>",
+		part: "<value><struct><member><name>a</name><value>abc</value></member></struct></value>"}
 	h.before = liveHeap()
 	err := xmlrpc.DecodeResponse(&h, xmlrpc.DecodeOptions{}, nil)
 	require.ErrorContains(t, err, "the document has more than 500000 values")
@@ -164,7 +183,8 @@ func TestTypedTargetsAreLimitedToo(t *testing.T) { //nolint:paralleltest // the 
 
 func TestLimitsAreOptions(t *testing.T) {
 	t.Parallel()
-	const document = head + "<value><array><data><value>abcd</value><value><array><data><value/></data></array></value></data></array></value>" + tail
+	const document = head + "<value><array><data><value>abcd</value><value><array><data><value/></data></array></value>" +
+		"</data></array></value>" + tail
 	tests := map[string]struct {
 		o    xmlrpc.DecodeOptions
 		want string
@@ -178,7 +198,8 @@ func TestLimitsAreOptions(t *testing.T) {
 		"just the text":      {xmlrpc.DecodeOptions{MaxText: 4}, ""},
 		"text too long":      {xmlrpc.DecodeOptions{MaxText: 3}, "a text is longer than 3 bytes"},
 		"too much memory":    {xmlrpc.DecodeOptions{MaxMemory: 100}, "more than 100 bytes of memory"},
-		"no limits":          {xmlrpc.DecodeOptions{MaxBytes: -1, MaxDepth: -1, MaxValues: -1, MaxText: -1, MaxMemory: -1}, ""},
+		"no limits": {xmlrpc.DecodeOptions{MaxBytes: -1, MaxDepth: -1, MaxValues: -1, MaxText: -1, MaxMemory: -1},
+			""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +224,8 @@ func TestAReaderThatFailsIsNotAGoodDocument(t *testing.T) {
 	require.ErrorContains(t, err, "byte 41: the document cannot be read on: mine")
 	err = xmlrpc.DecodeResponse(stuck{}, xmlrpc.DecodeOptions{}, nil)
 	require.ErrorIs(t, err, io.ErrNoProgress)
-	err = xmlrpc.DecodeResponse(io.MultiReader(strings.NewReader(answer("<value/>")), iotest.ErrReader(mine)), xmlrpc.DecodeOptions{}, nil)
+	err = xmlrpc.DecodeResponse(io.MultiReader(strings.NewReader(answer("<value/>")), iotest.ErrReader(mine)),
+		xmlrpc.DecodeOptions{}, nil)
 	require.ErrorIs(t, err, mine, "what follows the document is part of it")
 }
 
@@ -252,7 +274,8 @@ func TestLiteral_reads_scalars_as_they_are_written(t *testing.T) {
 		})
 		require.NoError(t, err, value)
 	}
-	document := "<methodResponse><params><param><value><array><data><value><array><data></data></array></value><value><i4>1</i4></value></data></array></value></param></params></methodResponse>"
+	document := "<methodResponse><params><param><value><array><data><value><array><data></data></array></value><value>" +
+		"<i4>1</i4></value></data></array></value></param></params></methodResponse>"
 	var read []string
 	require.NoError(t, xmlrpc.DecodeResponse(strings.NewReader(document), xmlrpc.DecodeOptions{},
 		func(v *xmlrpc.Value) error {

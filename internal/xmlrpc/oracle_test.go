@@ -141,7 +141,8 @@ func TestPythonReadsOurCallsAndFaults(t *testing.T) {
 	if p == nil {
 		return
 	}
-	body, err := xmlrpc.EncodeCall(xmlrpc.EncodeOptions{}, "Execute", execute{Server: "BM", Method: "GetOrder_API", Params: []any{1000027}})
+	body, err := xmlrpc.EncodeCall(xmlrpc.EncodeOptions{}, "Execute",
+		execute{Server: "BM", Method: "GetOrder_API", Params: []any{1000027}})
 	require.NoError(t, err)
 	var got any
 	p.ask(t, map[string]any{"loads": string(body)}, &got)
@@ -223,9 +224,10 @@ func TestKoloReadsWhatWeWrite(t *testing.T) {
 
 func TestWeReadWhatKoloWrites(t *testing.T) {
 	t.Parallel()
-	in := []any{1, -1, "", "a<b>&\n", 1.5, true, time.Date(1998, 7, 17, 14, 8, 55, 0, time.UTC), []any{"x", []any{}}, kolo.Base64("eHk="), execute{
-		Server: "BM", Method: "GetOrder_API", Params: []any{1000027},
-	}}
+	in := []any{1, -1, "", "a<b>&\n", 1.5, true, time.Date(1998, 7, 17, 14, 8, 55, 0, time.UTC), []any{"x", []any{}},
+		kolo.Base64("eHk="), execute{
+			Server: "BM", Method: "GetOrder_API", Params: []any{1000027},
+		}}
 	body, err := kolo.EncodeMethodCall("Execute", in)
 	require.NoError(t, err)
 	c, err := xmlrpc.DecodeCall(bytes.NewReader(body), xmlrpc.DecodeOptions{})

@@ -47,8 +47,10 @@ func values(a alike, depth int) *rapid.Generator[any] {
 	}
 	if depth > 0 {
 		kinds = append(kinds,
-			rapid.Map(rapid.SliceOfN(rapid.Deferred(func() *rapid.Generator[any] { return values(a, depth-1) }), 0, 5), func(s []any) any { return s }),
-			rapid.Map(rapid.MapOfN(runes(a), rapid.Deferred(func() *rapid.Generator[any] { return values(a, depth-1) }), 0, 5), func(m map[string]any) any { return m }),
+			rapid.Map(rapid.SliceOfN(rapid.Deferred(func() *rapid.Generator[any] { return values(a, depth-1) }), 0, 5),
+				func(s []any) any { return s }),
+			rapid.Map(rapid.MapOfN(runes(a), rapid.Deferred(func() *rapid.Generator[any] { return values(a, depth-1) }), 0, 5),
+				func(m map[string]any) any { return m }),
 		)
 	}
 	return rapid.OneOf(kinds...)

@@ -23,7 +23,8 @@ const (
 	Struct
 )
 
-var kindNames = [...]string{"nothing", "nil", "int", "double", "boolean", "string", "dateTime", "base64", "array", "struct"}
+var kindNames = [...]string{"nothing", "nil", "int", "double", "boolean", "string", "dateTime", "base64", "array",
+	"struct"}
 
 func (k Kind) String() string { return kindNames[k] }
 

@@ -18,8 +18,9 @@ func TestKindTellsWhatComes(t *testing.T) {
 	for value, want := range map[string]xmlrpc.Kind{
 		"<nil/>": xmlrpc.Nil, "<i4>1</i4>": xmlrpc.Int, "<bigint>1</bigint>": xmlrpc.Int, "<double>1</double>": xmlrpc.Double,
 		"<boolean>1</boolean>": xmlrpc.Boolean, "": xmlrpc.String, "x": xmlrpc.String, "<string/>": xmlrpc.String,
-		"<dateTime.iso8601/>": xmlrpc.DateTime, "<base64/>": xmlrpc.Base64, "<array><data/></array>": xmlrpc.Array, "<struct/>": xmlrpc.Struct,
-		"<foo/>": xmlrpc.Invalid,
+		"<dateTime.iso8601/>": xmlrpc.DateTime, "<base64/>": xmlrpc.Base64, "<array><data/></array>": xmlrpc.Array,
+		"<struct/>": xmlrpc.Struct,
+		"<foo/>":    xmlrpc.Invalid,
 	} {
 		err := read("<value>"+value+"</value>", func(v *xmlrpc.Value) error {
 			require.Equal(t, want, v.Kind())
@@ -33,8 +34,10 @@ func TestKindTellsWhatComes(t *testing.T) {
 func TestWhatIsNotReadIsSkipped(t *testing.T) {
 	t.Parallel()
 	var got []string
-	const inner = "<value><struct><member><name>a</name><value><array><data><value><i4>not read</i4></value><value><ex:nil/></value></data></array></value></member></struct></value>"
-	err := read("<value><array><data><value>1</value>"+inner+"<value/><value><base64/></value><value>5</value></data></array></value>", func(v *xmlrpc.Value) error {
+	const inner = "<value><struct><member><name>a</name><value><array><data><value><i4>not read</i4></value><value>" +
+		"<ex:nil/></value></data></array></value></member></struct></value>"
+	err := read("<value><array><data><value>1</value>"+inner+
+		"<value/><value><base64/></value><value>5</value></data></array></value>", func(v *xmlrpc.Value) error {
 		return v.Each(func(i int, v *xmlrpc.Value) error {
 			if i == 1 {
 				require.Equal(t, xmlrpc.Struct, v.Kind()) // half read
@@ -90,7 +93,8 @@ func (p *point) cell(i int, v *xmlrpc.Value) (err error) {
 func TestRowsAreReadByPosition(t *testing.T) {
 	t.Parallel()
 	row := func(cells ...string) string {
-		return "<value><array><data><value><i4>" + strings.Join(cells, "</i4></value><value><i4>") + "</i4></value></data></array></value>"
+		return "<value><array><data><value><i4>" + strings.Join(cells,
+			"</i4></value><value><i4>") + "</i4></value></data></array></value>"
 	}
 	rows := "<value><array><data>" + row("1", "2") + row("3", "4", "5") + row("6") + "</data></array></value>"
 	var got []point
@@ -99,8 +103,9 @@ func TestRowsAreReadByPosition(t *testing.T) {
 		return err
 	}))
 	require.Equal(t, []point{{1, 2}, {3, 4}, {6, 0}}, got)
-	require.ErrorContains(t, read("<value><array><data>"+row("1", "x")+"</data></array></value>", func(v *xmlrpc.Value) (err error) {
-		_, err = rowsOf(v, (*point).cell)
-		return err
-	}), `[0][1]: "x" is not an integer`)
+	require.ErrorContains(t, read("<value><array><data>"+row("1", "x")+"</data></array></value>",
+		func(v *xmlrpc.Value) (err error) {
+			_, err = rowsOf(v, (*point).cell)
+			return err
+		}), `[0][1]: "x" is not an integer`)
 }

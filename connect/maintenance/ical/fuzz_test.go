@@ -21,13 +21,15 @@ func FuzzParse(f *testing.F) {
 		f.Add(data)
 	}
 	for _, rule := range []string{
-		"FREQ=MONTHLY;BYDAY=MO,2TU,-1FR;BYSETPOS=-1", "FREQ=YEARLY;BYWEEKNO=1,53;WKST=SU", "FREQ=WEEKLY;INTERVAL=3;COUNT=5;BYDAY=SU,SA",
+		"FREQ=MONTHLY;BYDAY=MO,2TU,-1FR;BYSETPOS=-1", "FREQ=YEARLY;BYWEEKNO=1,53;WKST=SU",
+		"FREQ=WEEKLY;INTERVAL=3;COUNT=5;BYDAY=SU,SA",
 		"FREQ=YEARLY;BYYEARDAY=-366;BYHOUR=1,2", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;UNTIL=20260110T020000",
 	} {
 		f.Add([]byte(calendar(plain("DTSTART;TZID=Europe/Berlin:20260110T020000", "DURATION:P1DT1H", "RRULE:"+rule))))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := ical.Parse(bytes.NewReader(data), "fuzz", ical.WithFloatingZone("Europe/Berlin"), ical.WithMaxOccurrences(500))
+		s, err := ical.Parse(bytes.NewReader(data), "fuzz", ical.WithFloatingZone("Europe/Berlin"),
+			ical.WithMaxOccurrences(500))
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
@@ -35,7 +37,8 @@ func FuzzParse(f *testing.F) {
 		from, to := instant(t, "2026-01-01T00:00:00Z"), instant(t, "2027-01-01T00:00:00Z")
 		windows, err := s.Windows(t.Context(), from, to)
 		warnings, failure := maintenance.SplitWarnings(err)
-		require.True(t, failure == nil || len(windows) == 0 && strings.Contains(failure.Error(), "more than 5000 windows"), "%v", failure)
+		require.True(t, failure == nil || len(windows) == 0 && strings.Contains(failure.Error(), "more than 5000 windows"),
+			"%v", failure)
 		for _, w := range warnings {
 			require.NotContains(t, w.Error(), "\n")
 		}

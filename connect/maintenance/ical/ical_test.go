@@ -78,9 +78,11 @@ func TestExportedCalendars(t *testing.T) {
 			"2026-03-07T01:00:00Z 3h0m0s 4v2k9q1s7example0002@google.com@20260307T010000Z Connect maintenance [Europe/Berlin]",
 			"2026-03-21T01:00:00Z 3h0m0s 4v2k9q1s7example0002@google.com@20260321T010000Z Connect maintenance [Europe/Berlin]",
 			// Over the night in which clocks go forward: 01:30 to 04:30 are two hours.
-			"2026-03-29T00:30:00Z 2h0m0s 4v2k9q1s7example0002@google.com@20260328T010000Z Connect maintenance (moved to Sunday) [Europe/Berlin]",
+			"2026-03-29T00:30:00Z 2h0m0s 4v2k9q1s7example0002@google.com@20260328T010000Z Connect maintenance (moved to " +
+				"Sunday) [Europe/Berlin]",
 			"2026-04-04T00:00:00Z 3h0m0s 4v2k9q1s7example0002@google.com@20260404T000000Z Connect maintenance [Europe/Berlin]",
-			"2026-04-11T00:00:00Z 3h0m0s 4v2k9q1s7example0002@google.com@20260411T000000Z Connect maintenance [Europe/Berlin] cancelled",
+			"2026-04-11T00:00:00Z 3h0m0s 4v2k9q1s7example0002@google.com@20260411T000000Z Connect maintenance " +
+				"[Europe/Berlin] cancelled",
 			"2026-04-18T00:00:00Z 3h0m0s 4v2k9q1s7example0002@google.com@20260418T000000Z Connect maintenance [Europe/Berlin]",
 			"2026-04-30T22:00:00Z 48h0m0s 4v2k9q1s7example0003@google.com Move of the data centre [Europe/Berlin]",
 		}},
@@ -94,15 +96,21 @@ func TestExportedCalendars(t *testing.T) {
 		}},
 		{"apple.ics", []ical.Option{ical.WithFloatingZone("America/New_York")}, []string{
 			// DTEND is as far from DTSTART on all days as on the first, on which clocks go forward.
-			"2026-03-08T06:30:00Z 2h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00001@20260308T063000Z Connect maintenance [America/New_York]",
-			"2026-03-10T05:30:00Z 2h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00001@20260310T053000Z Connect maintenance [America/New_York]",
-			"2026-03-12T05:30:00Z 2h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00001@20260312T053000Z Connect maintenance [America/New_York]",
+			"2026-03-08T06:30:00Z 2h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00001@20260308T063000Z Connect maintenance " +
+				"[America/New_York]",
+			"2026-03-10T05:30:00Z 2h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00001@20260310T053000Z Connect maintenance " +
+				"[America/New_York]",
+			"2026-03-12T05:30:00Z 2h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00001@20260312T053000Z Connect maintenance " +
+				"[America/New_York]",
 			"2026-04-01T04:00:00Z 24h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00002@20260401 Read-only day [America/New_York]",
 			"2026-04-29T04:00:00Z 24h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00002@20260429 Read-only day [America/New_York]",
 			"2026-06-01T06:00:00Z 2h30m0s 5C2E7A30-0000-4000-8000-EXAMPLE00003 Floating maintenance [America/New_York]",
-			"2026-07-02T02:00:00Z 4h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00004@20260702T020000Z Network work [America/New_York] cancelled",
-			"2026-07-09T02:00:00Z 6h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00004@20260709T020000Z Network work [America/New_York] cancelled",
-			"2026-07-16T02:00:00Z 3h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00004@20260716T020000Z Network work [America/New_York] cancelled",
+			"2026-07-02T02:00:00Z 4h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00004@20260702T020000Z Network work " +
+				"[America/New_York] cancelled",
+			"2026-07-09T02:00:00Z 6h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00004@20260709T020000Z Network work " +
+				"[America/New_York] cancelled",
+			"2026-07-16T02:00:00Z 3h0m0s 5C2E7A30-0000-4000-8000-EXAMPLE00004@20260716T020000Z Network work " +
+				"[America/New_York] cancelled",
 		}},
 	} {
 		t.Run(tc.file, func(t *testing.T) {

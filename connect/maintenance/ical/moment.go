@@ -65,7 +65,8 @@ func (z *zones) parseMoment(value, tzid string) (moment, error) {
 		m.wall, err = time.Parse(localLayout, value)
 	}
 	if err != nil || strings.ContainsAny(value, ".,") { // time.Parse accepts fractions
-		return m, fmt.Errorf("%q is not a time: it must look like 20260110, 20260110T020000 or 20260110T020000Z", shown(value))
+		return m, fmt.Errorf("%q is not a time: it must look like 20260110, 20260110T020000 or 20260110T020000Z",
+			shown(value))
 	}
 	if year := m.wall.Year(); year < firstYear || year > lastYear {
 		return m, fmt.Errorf("%q is not between the years %d and %d", value, firstYear, lastYear)

@@ -218,7 +218,8 @@ func (r *rule) mend() {
 		o.Byweekday = []rrule.Weekday{weekdays[r.start.wall.Weekday()]}
 	}
 	plain := func(d rrule.Weekday) bool { return d.N() == 0 }
-	if !slices.ContainsFunc(o.Byweekday, plain) || !slices.ContainsFunc(o.Byweekday, func(d rrule.Weekday) bool { return !plain(d) }) {
+	if !slices.ContainsFunc(o.Byweekday, plain) || !slices.ContainsFunc(o.Byweekday,
+		func(d rrule.Weekday) bool { return !plain(d) }) {
 		return
 	}
 	var all []rrule.Weekday

@@ -45,7 +45,8 @@ func Parse(r io.Reader, source string, opts ...Option) (*Schedule, error) {
 // parse returns errors that start with the source.
 func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
 	if int64(len(data)) > cfg.maxBytes {
-		return nil, fmt.Errorf("%s: is larger than %d bytes: use a smaller calendar or raise WithMaxBytes", source, cfg.maxBytes)
+		return nil, fmt.Errorf("%s: is larger than %d bytes: use a smaller calendar or raise WithMaxBytes", source,
+			cfg.maxBytes)
 	}
 	doc, err := read(data, cfg.maxEvents)
 	if err != nil {
@@ -121,8 +122,9 @@ func (s *Schedule) Windows(ctx context.Context, from, to time.Time) ([]maintenan
 			continue
 		}
 		if len(a.windows)+len(more) > 10*s.most {
-			return nil, fmt.Errorf("ical: %s: has more than %d windows from %s to %s: use a shorter range or raise WithMaxOccurrences",
-				s.source, 10*s.most, from.Format(time.DateOnly), to.Format(time.DateOnly))
+			return nil,
+				fmt.Errorf("ical: %s: has more than %d windows from %s to %s: use a shorter range or raise WithMaxOccurrences",
+					s.source, 10*s.most, from.Format(time.DateOnly), to.Format(time.DateOnly))
 		}
 		for _, w := range more {
 			a.add(w)
@@ -157,7 +159,8 @@ func (a *answer) add(w maintenance.Window) {
 		return
 	}
 	if took := w.End.Sub(w.Start); took > longest && !w.Cancelled {
-		a.warn(maintenance.ErrUncertain, w.ID, w.Span(), fmt.Errorf("window %s lasts %s, more than 7 days: check that this is intended", shown(w.String()), took))
+		a.warn(maintenance.ErrUncertain, w.ID, w.Span(),
+			fmt.Errorf("window %s lasts %s, more than 7 days: check that this is intended", shown(w.String()), took))
 	}
 	a.ids[w.ID] = true
 	a.windows = append(a.windows, w)
@@ -165,7 +168,8 @@ func (a *answer) add(w maintenance.Window) {
 
 func (s *Schedule) joined(warnings []*maintenance.SourceWarning) error {
 	if len(warnings) > maxWarnings {
-		more := s.warning(maintenance.ErrIncomplete, "", maintenance.Span{}, fmt.Errorf("and %d more warnings", len(warnings)-maxWarnings))
+		more := s.warning(maintenance.ErrIncomplete, "", maintenance.Span{},
+			fmt.Errorf("and %d more warnings", len(warnings)-maxWarnings))
 		warnings = append(warnings[:maxWarnings:maxWarnings], more)
 	}
 	all := make([]error, 0, len(warnings))

@@ -54,7 +54,8 @@ func (s *Source) Windows(ctx context.Context, from, to time.Time) ([]maintenance
 	}
 	windows, odd := last.Windows(ctx, from, to)
 	stale := fmt.Errorf("the calendar is as of %s: %w", last.at.Format(time.RFC3339), err)
-	return windows, errors.Join(odd, &maintenance.SourceWarning{Source: last.source, Kind: maintenance.ErrStale, Err: stale})
+	return windows, errors.Join(odd, &maintenance.SourceWarning{Source: last.source, Kind: maintenance.ErrStale,
+		Err: stale})
 }
 
 // keep stores the latest version: two calls may fetch concurrently.

@@ -52,7 +52,8 @@ func TestNewRequestsExactAddress(t *testing.T) {
 	for _, tc := range []struct{ address, want, user string }{
 		{address, address, ""},
 		{strings.Replace(address, "https", "webcal", 1), address, ""},
-		{"WEBCAL://calendar.example.com:8443/a%2Fb.ics?key=" + secret + "&x=%20y", "https://calendar.example.com:8443/a%2Fb.ics?key=" + secret + "&x=%20y", ""},
+		{"WEBCAL://calendar.example.com:8443/a%2Fb.ics?key=" + secret + "&x=%20y",
+			"https://calendar.example.com:8443/a%2Fb.ics?key=" + secret + "&x=%20y", ""},
 		{"https://ops:pass%20word@calendar.example.com/", "https://calendar.example.com", "ops"},
 		{"http://localhost:8080", "http://localhost:8080", ""},
 	} {
@@ -69,7 +70,8 @@ func TestNewRequestsExactAddress(t *testing.T) {
 		require.Equal(t, tc.user, user)
 		require.Equal(t, tc.user != "", password == "pass word")
 		require.Len(t, windows, 1)
-		require.Equal(t, strings.Replace(strings.Join(strings.SplitN(tc.want, "/", 4)[:3], "/"), "WEBCAL", "https", 1), windows[0].Source)
+		require.Equal(t, strings.Replace(strings.Join(strings.SplitN(tc.want, "/", 4)[:3], "/"), "WEBCAL", "https", 1),
+			windows[0].Source)
 	}
 }
 
@@ -77,8 +79,10 @@ func TestNewRejectsAddressWithoutShowingIt(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ address, want string }{
 		{"", "ical: the address of the calendar cannot be read: it must look like https://host/path.ics"},
-		{"calendar.example.com/" + secret, "ical: the address of the calendar cannot be read: it must look like https://host/path.ics"},
-		{"https://calendar.example.com/%zz" + secret, "ical: the address of the calendar cannot be read: it must look like https://host/path.ics"},
+		{"calendar.example.com/" + secret,
+			"ical: the address of the calendar cannot be read: it must look like https://host/path.ics"},
+		{"https://calendar.example.com/%zz" +
+			secret, "ical: the address of the calendar cannot be read: it must look like https://host/path.ics"},
 		{"ftp://calendar.example.com/" + secret, "ical: the base URL must start with https:// or http://"},
 	} {
 		_, err := ical.New(tc.address)
@@ -114,7 +118,8 @@ func TestWindowsUseETag(t *testing.T) {
 		require.Equal(t, want, windows[0].ID)
 	}
 	require.Equal(t, []string{
-		" ", `W/"1" Sat, 10 Jan 2026 00:00:00 GMT`, `W/"1" Sat, 10 Jan 2026 00:00:00 GMT`, " ", " Sun, 11 Jan 2026 00:00:00 GMT",
+		" ", `W/"1" Sat, 10 Jan 2026 00:00:00 GMT`, `W/"1" Sat, 10 Jan 2026 00:00:00 GMT`, " ",
+		" Sun, 11 Jan 2026 00:00:00 GMT",
 	}, asked)
 }
 
@@ -126,20 +131,29 @@ func TestFailuresShowOnlyTheHost(t *testing.T) {
 		status     int
 		responder  httpmock.Responder
 	}{
-		{"gone", "HTTP 404 Not Found: is the address still the one that the calendar has? A private one ends when it is reset", 404,
+		{"gone", "HTTP 404 Not Found: is the address still the one that the calendar has? A private one ends when it is " +
+			"reset", 404,
 			httpmock.NewStringResponder(404, page)},
-		{"not for us", "HTTP 403 Forbidden: the calendar is not for all to read: use its private address", 403, httpmock.NewStringResponder(403, page)},
+		{"not for us", "HTTP 403 Forbidden: the calendar is not for all to read: use its private address", 403,
+			httpmock.NewStringResponder(403, page)},
 		{"down", "HTTP 502 Bad Gateway", 502, httpmock.NewStringResponder(502, page)},
-		{"moved", "HTTP 302 Found: it has moved to https://login.example.com: redirects are not followed, give the address there", 302,
-			httpmock.NewStringResponder(302, "").HeaderSet(http.Header{"Location": {"https://login.example.com/?from=" + secret}})},
-		{"moved to nowhere", "HTTP 301 Moved Permanently: redirects are not followed: give the address that it leads to", 301, httpmock.NewStringResponder(301, "")},
+		{"moved", "HTTP 302 Found: it has moved to https://login.example.com: redirects are not followed, give the " +
+			"address there", 302,
+			httpmock.NewStringResponder(302, "").HeaderSet(http.Header{"Location": {"https://login.example.com/?from=" +
+				secret}})},
+		{"moved to nowhere", "HTTP 301 Moved Permanently: redirects are not followed: give the address that it leads to", 301,
+			httpmock.NewStringResponder(301, "")},
 		{"no answer", "connection refused", 0, httpmock.NewErrorResponder(errors.New("connection refused"))},
-		{"a sign-in page", "is a web page, not a calendar: does the address require a login?", -1, httpmock.NewStringResponder(200, page)},
-		{"JSON", "line 1: is not a calendar: one starts with BEGIN:VCALENDAR", -1, httpmock.NewStringResponder(200, `{"items": []}`)},
+		{"a sign-in page", "is a web page, not a calendar: does the address require a login?", -1,
+			httpmock.NewStringResponder(200, page)},
+		{"JSON", "line 1: is not a calendar: one starts with BEGIN:VCALENDAR", -1,
+			httpmock.NewStringResponder(200, `{"items": []}`)},
 		{"nothing", "is empty: a calendar starts with BEGIN:VCALENDAR", -1, httpmock.NewStringResponder(200, "")},
-		{"a part of it", "is truncated: the VCALENDAR of line 1 has no end", -1, httpmock.NewStringResponder(200, strings.TrimSuffix(one("a"), "END:VCALENDAR\n"))},
+		{"a part of it", "is truncated: the VCALENDAR of line 1 has no end", -1,
+			httpmock.NewStringResponder(200, strings.TrimSuffix(one("a"), "END:VCALENDAR\n"))},
 		{"304 that was not asked for", "HTTP 304 Not Modified", 304, httpmock.NewStringResponder(304, "")},
-		{"too much of it", "the answer is longer than 1000 bytes", 200, httpmock.NewStringResponder(200, one(strings.Repeat("a", 1000)))},
+		{"too much of it", "the answer is longer than 1000 bytes", 200,
+			httpmock.NewStringResponder(200, one(strings.Repeat("a", 1000)))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,7 +208,8 @@ func TestWithMaxBytes(t *testing.T) {
 	body := &endless{}
 	source := served(t, address, func(*http.Request) (*http.Response, error) {
 		rest := io.LimitReader(body, 200<<20)
-		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(io.MultiReader(strings.NewReader("BEGIN:VCALENDAR\r\n"), rest))}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+			Body: io.NopCloser(io.MultiReader(strings.NewReader("BEGIN:VCALENDAR\r\n"), rest))}, nil
 	})
 	_, err := in2026(t, source)
 	require.ErrorContains(t, err, "the answer is longer than 8388608 bytes")
@@ -313,14 +328,16 @@ func TestHostileCalendarsAreLimited(t *testing.T) {
 	params := calendar("UID:a\nDURATION:PT1H\nDTSTART" + strings.Repeat(";A=1", 100_000) + ":20260110T020000Z")
 	var never []string
 	for i := range 50 {
-		never = append(never, fmt.Sprintf("UID:%d\nDURATION:PT1H\nDTSTART:20260201T020000Z\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", i))
+		never = append(never,
+			fmt.Sprintf("UID:%d\nDURATION:PT1H\nDTSTART:20260201T020000Z\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", i))
 	}
 	for _, tc := range []struct{ name, text, want string }{
 		{"components in one another", nested, "ical: test: line 17: components are nested more than 16 deep"},
 		{"events", many, "has more than 10000 events: use a smaller calendar or raise WithMaxEvents"},
 		{"parameters", params, "DTSTART has more than 2048 bytes of parameters"},
 		{"rules that never have a day", calendar(never...), ""},
-		{"lines", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART:20260110T020000Z\nDURATION:PT1H\n" + strings.Repeat("EXDATE:\n", 200_000) + "END:VEVENT\nEND:VCALENDAR\n", "is not a time"},
+		{"lines", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nDTSTART:20260110T020000Z\nDURATION:PT1H\n" +
+			strings.Repeat("EXDATE:\n", 200_000) + "END:VEVENT\nEND:VCALENDAR\n", "is not a time"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -22,18 +22,22 @@ func withZone(zone string, times ...string) string {
 }
 
 func observance(kind, start, from, to string, more ...string) string {
-	return fmt.Sprintf("BEGIN:%[1]s\nDTSTART:%[2]s\nTZOFFSETFROM:%[3]s\nTZOFFSETTO:%[4]s\n%[5]s\nEND:%[1]s", kind, start, from, to, strings.Join(more, "\n"))
+	return fmt.Sprintf("BEGIN:%[1]s\nDTSTART:%[2]s\nTZOFFSETFROM:%[3]s\nTZOFFSETTO:%[4]s\n%[5]s\nEND:%[1]s", kind, start,
+		from, to, strings.Join(more, "\n"))
 }
 
 func TestZonesDefinedInTheCalendar(t *testing.T) {
 	t.Parallel()
 	ours := map[string]string{
 		// As Outlook writes them.
-		"Europe/Berlin": observance("STANDARD", "16011028T030000", "+0200", "+0100", "RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10") + "\n" +
+		"Europe/Berlin": observance("STANDARD", "16011028T030000", "+0200", "+0100",
+			"RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10") + "\n" +
 			observance("DAYLIGHT", "16010325T020000", "+0100", "+0200", "RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3"),
-		"America/New_York": observance("DAYLIGHT", "20070311T020000", "-0500", "-0400", "RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=2SU") + "\n" +
+		"America/New_York": observance("DAYLIGHT", "20070311T020000", "-0500", "-0400",
+			"RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=2SU") + "\n" +
 			observance("STANDARD", "20071104T020000", "-0400", "-0500", "RRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=1SU"),
-		"Australia/Lord_Howe": observance("STANDARD", "20080406T020000", "+1100", "+1030", "RRULE:FREQ=YEARLY;BYMONTH=4;BYDAY=1SU") + "\n" +
+		"Australia/Lord_Howe": observance("STANDARD", "20080406T020000", "+1100", "+1030",
+			"RRULE:FREQ=YEARLY;BYMONTH=4;BYDAY=1SU") + "\n" +
 			observance("DAYLIGHT", "20081005T020000", "+1030", "+1100", "RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=1SU"),
 		"Asia/Kolkata": observance("STANDARD", "16010101T000000", "+0530", "+0530"),
 	}
@@ -41,11 +45,13 @@ func TestZonesDefinedInTheCalendar(t *testing.T) {
 		for name, rules := range ours {
 			at := time.Date(2010, 1, 1, 0, rapid.IntRange(0, 15*365*24*60).Draw(t, "minute"), 0, 0, time.UTC)
 			if rapid.Bool().Draw(t, "near a change") {
-				at = time.Date(at.Year(), time.Month(rapid.SampledFrom([]int{3, 4, 10, 11}).Draw(t, "month")), 1, 0, 0, 0, 0, time.UTC)
+				at = time.Date(at.Year(), time.Month(rapid.SampledFrom([]int{3, 4, 10, 11}).Draw(t, "month")), 1, 0, 0, 0, 0,
+					time.UTC)
 				for at.Weekday() != time.Sunday {
 					at = at.AddDate(0, 0, 1)
 				}
-				at = at.AddDate(0, 0, 7*rapid.IntRange(0, 4).Draw(t, "week")).Add(time.Duration(rapid.IntRange(0, 240).Draw(t, "after midnight")) * time.Minute)
+				at = at.AddDate(0, 0, 7*rapid.IntRange(0, 4).Draw(t,
+					"week")).Add(time.Duration(rapid.IntRange(0, 240).Draw(t, "after midnight")) * time.Minute)
 			}
 			local := at.Format("20060102T150405")
 			want := startOf(t, calendar("UID:0\nDTSTART;TZID="+name+":"+local+"\nDURATION:PT1H"))
@@ -58,7 +64,8 @@ func TestZonesDefinedInTheCalendar(t *testing.T) {
 func startOf(t *rapid.T, text string) time.Time {
 	s, err := ical.Parse(strings.NewReader(text), "test")
 	require.NoError(t, err)
-	windows, err := s.Windows(t.Context(), time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
+	windows, err := s.Windows(t.Context(), time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
 	require.NoError(t, err)
 	require.Len(t, windows, 1)
 	return windows[0].Start
@@ -67,9 +74,12 @@ func startOf(t *rapid.T, text string) time.Time {
 func TestZoneRulesWithAnEnd(t *testing.T) {
 	t.Parallel()
 	// Summer time to 2024 by a rule, in 2026 by a date, and never again.
-	zone := observance("STANDARD", "20001029T030000", "+0200", "+0100", "RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10;UNTIL=20241027T010000Z", "RDATE:20261025T030000") + "\n" +
-		observance("DAYLIGHT", "20000326T020000", "+0100", "+0200", "RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3;UNTIL=20240331T010000Z", "RDATE:20260329T020000")
-	s := parse(t, withZone(zone, "19990701T120000", "20240701T120000", "20250701T120000", "20260701T120000", "20261201T120000", "20270701T120000"))
+	zone := observance("STANDARD", "20001029T030000", "+0200", "+0100",
+		"RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10;UNTIL=20241027T010000Z", "RDATE:20261025T030000") + "\n" +
+		observance("DAYLIGHT", "20000326T020000", "+0100", "+0200",
+			"RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3;UNTIL=20240331T010000Z", "RDATE:20260329T020000")
+	s := parse(t, withZone(zone, "19990701T120000", "20240701T120000", "20250701T120000", "20260701T120000",
+		"20261201T120000", "20270701T120000"))
 	windows, err := s.Windows(t.Context(), instant(t, "1990-01-01T00:00:00Z"), instant(t, "2050-01-01T00:00:00Z"))
 	require.NoError(t, err)
 	require.Equal(t, []string{
@@ -81,13 +91,19 @@ func TestZoneRulesWithAnEnd(t *testing.T) {
 func TestZonesWithInvalidDefinition(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ zone, want string }{
-		"no rules":                {"X-LIC-LOCATION:Mars", "has neither STANDARD nor DAYLIGHT"},
-		"no start":                {"BEGIN:STANDARD\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0100\nEND:STANDARD", "line 4: STANDARD needs DTSTART, TZOFFSETFROM and TZOFFSETTO"},
-		"an offset that is none":  {observance("STANDARD", "20260101T000000", "+0100", "1 hour"), `line 4: TZOFFSETTO "1 hour" cannot be read`},
-		"a start that is none":    {observance("STANDARD", "tomorrow", "+0100", "+0100"), `line 4: DTSTART "tomorrow" cannot be read`},
-		"a rule finer than daily": {observance("STANDARD", "20260101T000000", "+0100", "+0100", "RRULE:FREQ=HOURLY"), "FREQ=HOURLY is finer than DAILY"},
-		"a change every day":      {observance("STANDARD", "20260101T000000", "+0100", "+0100", "RRULE:FREQ=DAILY"), "line 4: has more than 5000 changes"},
-		"many dates":              {observance("STANDARD", "20260101T000000", "+0100", "+0100", strings.Repeat("RDATE:20260101T000000\n", 5001)), "line 4: has more than 5000 changes"},
+		"no rules": {"X-LIC-LOCATION:Mars", "has neither STANDARD nor DAYLIGHT"},
+		"no start": {"BEGIN:STANDARD\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0100\nEND:STANDARD",
+			"line 4: STANDARD needs DTSTART, TZOFFSETFROM and TZOFFSETTO"},
+		"an offset that is none": {observance("STANDARD", "20260101T000000", "+0100", "1 hour"),
+			`line 4: TZOFFSETTO "1 hour" cannot be read`},
+		"a start that is none": {observance("STANDARD", "tomorrow", "+0100", "+0100"),
+			`line 4: DTSTART "tomorrow" cannot be read`},
+		"a rule finer than daily": {observance("STANDARD", "20260101T000000", "+0100", "+0100", "RRULE:FREQ=HOURLY"),
+			"FREQ=HOURLY is finer than DAILY"},
+		"a change every day": {observance("STANDARD", "20260101T000000", "+0100", "+0100", "RRULE:FREQ=DAILY"),
+			"line 4: has more than 5000 changes"},
+		"many dates": {observance("STANDARD", "20260101T000000", "+0100", "+0100",
+			strings.Repeat("RDATE:20260101T000000\n", 5001)), "line 4: has more than 5000 changes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -53,7 +53,8 @@ func find(known []component, wanted string) error {
 	}
 	i := slices.IndexFunc(known, func(c component) bool { return c.is(wanted) })
 	if i < 0 {
-		return fmt.Errorf("the page has no component %q: it has %s", wanted, names(known, func(c component) bool { return !c.group }))
+		return fmt.Errorf("the page has no component %q: it has %s", wanted,
+			names(known, func(c component) bool { return !c.group }))
 	}
 	group := known[i].id
 	return fmt.Errorf("%q is a group: name its components: %s", wanted,

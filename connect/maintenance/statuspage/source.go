@@ -41,10 +41,14 @@ func New(pageURL string, opts ...Option) (*Source, error) {
 	const op = "read scheduled maintenances"
 	return &Source{
 		page: page, cfg: cfg,
-		all:        feed[*maintenances]{client: client, op: op, path: "api/v2/scheduled-maintenances.json", decode: decodeMaintenances},
-		active:     feed[*maintenances]{client: client, op: op, path: "api/v2/scheduled-maintenances/active.json", decode: decodeMaintenances},
-		upcoming:   feed[*maintenances]{client: client, op: op, path: "api/v2/scheduled-maintenances/upcoming.json", decode: decodeMaintenances},
-		components: feed[[]component]{client: client, op: "read components", path: "api/v2/components.json", decode: decodeComponents},
+		all: feed[*maintenances]{client: client, op: op, path: "api/v2/scheduled-maintenances.json",
+			decode: decodeMaintenances},
+		active: feed[*maintenances]{client: client, op: op, path: "api/v2/scheduled-maintenances/active.json",
+			decode: decodeMaintenances},
+		upcoming: feed[*maintenances]{client: client, op: op, path: "api/v2/scheduled-maintenances/upcoming.json",
+			decode: decodeMaintenances},
+		components: feed[[]component]{client: client, op: "read components", path: "api/v2/components.json",
+			decode: decodeComponents},
 	}, nil
 }
 
@@ -99,7 +103,8 @@ func (s *Source) complete(ctx context.Context, full *maintenances, from time.Tim
 	for _, f := range []*feed[*maintenances]{&s.active, &s.upcoming} {
 		more, _, err := f.get(ctx)
 		if err != nil {
-			n.warn(maintenance.ErrIncomplete, "", "the feed is full with %d maintenances, and the others cannot be read: %w", s.cfg.limit, err)
+			n.warn(maintenance.ErrIncomplete, "", "the feed is full with %d maintenances, and the others cannot be read: %w",
+				s.cfg.limit, err)
 			continue
 		}
 		list.add(more)
@@ -166,7 +171,8 @@ func (n *notes) clock(theirs clock, tolerance time.Duration) {
 	if off < 0 {
 		way = "behind"
 	}
-	n.warn(maintenance.ErrUncertain, "", "the clock of the page is %s %s the local one: check which is right, since windows are compared with the local one",
+	n.warn(maintenance.ErrUncertain, "",
+		"the clock of the page is %s %s the local one: check which is right, since windows are compared with the local one",
 		off.Abs(), way)
 }
 

@@ -65,7 +65,8 @@ var (
 
 // item is a maintenance in JSON, of a few hours in January 2026, with more fields.
 func item(id, more string) string {
-	m := `{"id":"` + id + `","name":"Upgrade","status":"scheduled","scheduled_for":"2026-01-10T02:00:00.000Z","scheduled_until":"2026-01-10T05:00:00.000Z"`
+	m := `{"id":"` + id + `","name":"Upgrade","status":"scheduled","scheduled_for":"2026-01-10T02:00:00.000Z",` +
+		`"scheduled_until":"2026-01-10T05:00:00.000Z"`
 	var fields, extra map[string]any
 	_ = json.Unmarshal([]byte(m+"}"), &fields)
 	_ = json.Unmarshal([]byte("{"+more+"}"), &extra)
@@ -81,7 +82,8 @@ func page(maintenances ...string) string {
 }
 
 // ask asks a page with one document.
-func ask(t testing.TB, body string, opts ...statuspage.Option) ([]maintenance.Window, []*maintenance.SourceWarning, error) {
+func ask(t testing.TB, body string, opts ...statuspage.Option) ([]maintenance.Window, []*maintenance.SourceWarning,
+	error) {
 	t.Helper()
 	windows, err := sourceOf(t, serve(map[string]string{allURL: body}), opts...).Windows(t.Context(), from, to)
 	warnings, failure := maintenance.SplitWarnings(err)
@@ -122,7 +124,9 @@ func TestWindowsOfEachStatus(t *testing.T) {
 
 func TestWindowsOfTheRange(t *testing.T) {
 	t.Parallel()
-	body := page(item("a", ""), item("b", `"status":"cancelled"`), item("open", `"status":"in_progress","scheduled_for":"2026-01-01T02:00:00Z","scheduled_until":"2026-01-01T03:00:00Z"`))
+	body := page(item("a", ""), item("b", `"status":"cancelled"`),
+		item("open",
+			`"status":"in_progress","scheduled_for":"2026-01-01T02:00:00Z","scheduled_until":"2026-01-01T03:00:00Z"`))
 	source := sourceOf(t, serve(map[string]string{allURL: body}))
 	for _, tc := range []struct {
 		name, from, to string
@@ -149,7 +153,10 @@ func TestWindowsActualStart(t *testing.T) {
 	t.Parallel()
 	const created = `"created_at":"2026-01-05T09:00:00Z",`
 	for _, tc := range []struct{ name, more, want string }{
-		{"at the first update that says so", created + `"started_at":"2026-01-10T02:30:00Z","incident_updates":[{"status":"verifying","created_at":"2026-01-10T02:09:00Z"},{"status":"in_progress","display_at":"2026-01-10T02:04:00Z","created_at":"2026-01-10T02:05:00Z"}]`, "02:04"},
+		{"at the first update that says so", created +
+			`"started_at":"2026-01-10T02:30:00Z","incident_updates":[{"status":"verifying",` +
+			`"created_at":"2026-01-10T02:09:00Z"},{"status":"in_progress","display_at":"2026-01-10T02:04:00Z",` +
+			`"created_at":"2026-01-10T02:05:00Z"}]`, "02:04"},
 		{"at started_at", created + `"started_at":"2026-01-10T02:30:00Z"`, "02:30"},
 		{"not at started_at if that is when it was announced", created + `"started_at":"2026-01-05T09:00:00.060Z"`, "02:00"},
 		{"not at started_at if nobody knows when it was announced", `"started_at":"2026-01-05T09:00:00.060Z"`, "02:00"},
@@ -171,15 +178,19 @@ func TestWindowsOfOtherProducts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for status, want := range map[string]maintenance.WindowState{
-			"maintenance_scheduled": maintenance.Finished, "maintenance_in_progress": maintenance.Overrun, "maintenance_complete": maintenance.Finished,
-			"IN_PROGRESS": maintenance.Overrun, "canceled": maintenance.Cancelled, "postponed": maintenance.Finished, "": maintenance.Finished,
+			"maintenance_scheduled": maintenance.Finished, "maintenance_in_progress": maintenance.Overrun,
+			"maintenance_complete": maintenance.Finished,
+			"IN_PROGRESS":          maintenance.Overrun, "canceled": maintenance.Cancelled, "postponed": maintenance.Finished,
+			"": maintenance.Finished,
 		} {
 			windows, warnings, err := ask(t, page(item("a", `"status":"`+status+`"`)))
 			require.NoError(t, err)
 			require.Equal(t, want, windows[0].State(to), status)
 			if status == "postponed" || status == "" {
 				require.Len(t, warnings, 1)
-				require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: maintenance "a": its status "`+status+`" is unknown: it counts as scheduled`)
+				require.EqualError(t, warnings[0],
+					`connect: windows of https://status.example.com: uncertain: maintenance "a": its status "`+status+
+						`" is unknown: it counts as scheduled`)
 			} else {
 				require.Empty(t, warnings, status)
 			}
@@ -199,13 +210,16 @@ func TestWithComponents(t *testing.T) {
 		{"by name, in any case", []string{" connect api "}, []string{"m7", "m6", "m5", "m2", "m1"}, ""},
 		{"by id", []string{"c2"}, []string{"m7", "m6", "m5", "m4", "m3"}, ""},
 		{"two", []string{"c2", "Connect API"}, []string{"m7", "m6", "m5", "m4", "m3", "m2", "m1"}, ""},
-		{"a group is not counted", []string{"Connect"}, []string{"m7", "m6", "m5"}, `"Connect" is a group: name its components: Connect API`},
-		{"one that the page does not have", []string{"Conect API", "c2"}, []string{"m7", "m6", "m5", "m4", "m3"}, `the page has no component "Conect API": it has Connect API, Portal`},
+		{"a group is not counted", []string{"Connect"}, []string{"m7", "m6", "m5"},
+			`"Connect" is a group: name its components: Connect API`},
+		{"one that the page does not have", []string{"Conect API", "c2"}, []string{"m7", "m6", "m5", "m4", "m3"},
+			`the page has no component "Conect API": it has Connect API, Portal`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				source := sourceOf(t, serve(map[string]string{allURL: maintenances, pageURL + "/api/v2/components.json": golden(t, "components.json")}),
+				source := sourceOf(t, serve(map[string]string{allURL: maintenances,
+					pageURL + "/api/v2/components.json": golden(t, "components.json")}),
 					statuspage.WithComponents(tc.wanted...))
 				windows, err := source.Windows(t.Context(), from, to)
 				require.Equal(t, tc.want, ids(windows))
@@ -244,8 +258,10 @@ func TestFullFeedWarnsOfIncompleteTime(t *testing.T) {
 	oldest := newest.AddDate(0, 0, -49)
 	documents := map[string]string{
 		allURL: page(list("m", 50, newest)...),
-		pageURL + "/api/v2/scheduled-maintenances/active.json":   page(item("m3", `"status":"in_progress","updated_at":"2026-05-29T00:00:00Z"`)),
-		pageURL + "/api/v2/scheduled-maintenances/upcoming.json": page(append(list("u", 3, newest.AddDate(0, 6, 0)), `{"id":"bad"}`)...),
+		pageURL + "/api/v2/scheduled-maintenances/active.json": page(item("m3",
+			`"status":"in_progress","updated_at":"2026-05-29T00:00:00Z"`)),
+		pageURL + "/api/v2/scheduled-maintenances/upcoming.json": page(append(list("u", 3, newest.AddDate(0, 6, 0)),
+			`{"id":"bad"}`)...),
 	}
 	source := sourceOf(t, serve(documents))
 	windows, err := source.Windows(t.Context(), from, to)
@@ -314,7 +330,9 @@ func TestClockDifferenceIsAWarning(t *testing.T) {
 			opts []statuspage.Option
 			want string
 		}{
-			{off: time.Hour, want: "the clock of the page is 1h0m0s ahead of the local one: check which is right, since windows are compared with the local one"},
+			{off: time.Hour,
+				want: "the clock of the page is 1h0m0s ahead of the local one: check which is right, since windows are compared " +
+					"with the local one"},
 			{off: -time.Hour, want: "the clock of the page is 1h0m0s behind the local one"},
 			{off: -time.Hour, age: "3600"},
 			{age: "9223372037"}, // more seconds than a time.Duration has
@@ -341,13 +359,18 @@ func TestClockDifferenceIsAWarning(t *testing.T) {
 func TestBadMaintenanceIsLeftOut(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, bad, want string }{
-		{"40 days", item("bad", `"scheduled_until":"2026-02-19T02:00:00Z"`), `maintenance "bad" is left out: it is announced from 2026-01-10T02:00:00Z to 2026-02-19T02:00:00Z, longer than 168h0m0s: if that is right, raise WithMaxDuration`},
-		{"an end before the start", item("bad", `"scheduled_until":"2026-01-10T01:00:00Z"`), `ends at 2026-01-10T01:00:00Z, which is not after its start at 2026-01-10T02:00:00Z`},
+		{"40 days", item("bad", `"scheduled_until":"2026-02-19T02:00:00Z"`),
+			`maintenance "bad" is left out: it is announced from 2026-01-10T02:00:00Z to 2026-02-19T02:00:00Z, longer than ` +
+				`168h0m0s: if that is right, raise WithMaxDuration`},
+		{"an end before the start", item("bad", `"scheduled_until":"2026-01-10T01:00:00Z"`),
+			`ends at 2026-01-10T01:00:00Z, which is not after its start at 2026-01-10T02:00:00Z`},
 		{"no start", item("bad", `"scheduled_for":null`), `maintenance "bad" is left out: it has no scheduled_for`},
 		{"no end", item("bad", `"scheduled_until":null`), `it has no scheduled_until`},
-		{"a start that is no time", item("bad", `"scheduled_for":"soon"`), `scheduled_for must be a time such as 2026-11-01T10:00:00Z, not "soon"`},
+		{"a start that is no time", item("bad", `"scheduled_for":"soon"`),
+			`scheduled_for must be a time such as 2026-11-01T10:00:00Z, not "soon"`},
 		{"components that are none", item("bad", `"components":"all"`), `components must be a list, not "all"`},
-		{"a group that is no truth", item("bad", `"components":[{"group":"no"}]`), `components [0] group must be true or false, not "no"`},
+		{"a group that is no truth", item("bad", `"components":[{"group":"no"}]`),
+			`components [0] group must be true or false, not "no"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -367,7 +390,8 @@ func TestBadMaintenanceIsLeftOut(t *testing.T) {
 		require.Len(t, windows, 1)
 		require.ErrorIs(t, warnings[0], maintenance.ErrIncomplete, odd)
 	}
-	windows, warnings, err := ask(t, page(item("long", `"scheduled_until":"2026-02-19T02:00:00Z"`)), statuspage.WithMaxDuration(60*24*time.Hour))
+	windows, warnings, err := ask(t, page(item("long", `"scheduled_until":"2026-02-19T02:00:00Z"`)),
+		statuspage.WithMaxDuration(60*24*time.Hour))
 	require.NoError(t, err)
 	require.Empty(t, warnings)
 	require.Len(t, windows, 1)
@@ -378,13 +402,18 @@ func TestOddMaintenanceIsAWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)))
 		for _, tc := range []struct{ name, more, want, really string }{
-			{"updates that cannot be read", `"incident_updates":[{"created_at":"noon"}]`, "its actual start is unknown: incident_updates [0]: created_at must be a time", " to "},
+			{"updates that cannot be read", `"incident_updates":[{"created_at":"noon"}]`,
+				"its actual start is unknown: incident_updates [0]: created_at must be a time", " to "},
 			{"updates that are none", `"incident_updates":{}`, "incident_updates must be a list, not {}", " to "},
 			{"an update that is none", `"incident_updates":[1]`, "incident_updates [0]: it is not a JSON object", " to "},
-			{"it ended before it began", `"status":"completed","resolved_at":"2026-01-10T02:00:00Z","incident_updates":[{"status":"in_progress","created_at":"2026-01-10T02:05:00Z"}]`,
+			{"it ended before it began",
+				`"status":"completed","resolved_at":"2026-01-10T02:00:00Z","incident_updates":[{"status":"in_progress",` +
+					`"created_at":"2026-01-10T02:05:00Z"}]`,
 				"it ended at 2026-01-10T02:00:00Z, before it started: the announced times are used", " to "},
-			{"closed weeks later", `"status":"completed","resolved_at":"2026-01-30T02:00:00Z"`, "it lasted from 2026-01-10T02:00:00Z to 2026-01-30T02:00:00Z: was it closed too late?", " to 2026-01-30T02:00"},
-			{"never closed", `"status":"in_progress"`, "it is in progress since 2026-01-10T02:00:00Z: did somebody forget to close it?", "2026-01-10T02:00 to "},
+			{"closed weeks later", `"status":"completed","resolved_at":"2026-01-30T02:00:00Z"`,
+				"it lasted from 2026-01-10T02:00:00Z to 2026-01-30T02:00:00Z: was it closed too late?", " to 2026-01-30T02:00"},
+			{"never closed", `"status":"in_progress"`,
+				"it is in progress since 2026-01-10T02:00:00Z: did somebody forget to close it?", "2026-01-10T02:00 to "},
 		} {
 			windows, warnings, err := ask(t, page(item("a", tc.more)))
 			require.NoError(t, err)
@@ -411,7 +440,9 @@ func TestUnknownZoneIsAWarning(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, windows, 1)
 	require.Empty(t, windows[0].Zone)
-	require.EqualError(t, warnings[0], `connect: windows of https://status.example.com: uncertain: the time zone "Mars/Olympus" of the page is unknown: times are shown in UTC`)
+	require.EqualError(t, warnings[0],
+		`connect: windows of https://status.example.com: uncertain: the time zone "Mars/Olympus" of the page is unknown: `+
+			`times are shown in UTC`)
 	for _, page := range []string{`{"scheduled_maintenances":[]}`, `{"page":1,"scheduled_maintenances":[]}`} {
 		windows, warnings, err = ask(t, page)
 		require.NoError(t, err)
@@ -450,20 +481,26 @@ func TestMultiUsesLastGoodFeed(t *testing.T) {
 		bad  func() *http.Response
 		want string
 	}{
-		{"HTML with a good status", answer(200, "text/html", "<html><h1>Sorry</h1>\n</html>"), "the answer is not JSON but text/html"},
+		{"HTML with a good status", answer(200, "text/html", "<html><h1>Sorry</h1>\n</html>"),
+			"the answer is not JSON but text/html"},
 		{"a gateway's error", answer(502, "text/html", "<html>Bad Gateway</html>"), "502"},
 		{"nothing", answer(200, "application/json", ""), "the answer is empty"},
 		{"half an answer", answer(200, "application/json", `{"scheduled_maintenances":[{`), "the answer is not valid JSON"},
-		{"JSON of something else", answer(200, "application/json", `{"incidents":[]}`), "it has no scheduled_maintenances: is this the address of a page with the Statuspage API v2?"},
+		{"JSON of something else", answer(200, "application/json", `{"incidents":[]}`),
+			"it has no scheduled_maintenances: is this the address of a page with the Statuspage API v2?"},
 		{"a list", answer(200, "application/json", `[]`), "it is not a JSON object"},
-		{"maintenances that are no list", answer(200, "application/json", `{"scheduled_maintenances":{}}`), "scheduled_maintenances must be a list, not {}"},
+		{"maintenances that are no list", answer(200, "application/json", `{"scheduled_maintenances":{}}`),
+			"scheduled_maintenances must be a list, not {}"},
 		{"another address", answer(301, "text/html", ""), "301"},
 		{"200 MB", func() *http.Response {
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: huge, ContentLength: -1}
 		}, "the answer is longer than 8388608 bytes"},
-		{"40 days", answer(200, "application/json", page(item("a", `"scheduled_until":"2026-02-19T02:00:00Z"`))), "longer than 168h0m0s"},
-		{"an end before the start", answer(200, "application/json", page(item("a", `"scheduled_until":"2026-01-09T02:00:00Z"`))), "not after its start"},
-		{"a zone that does not exist", answer(200, "application/json", strings.Replace(page(item("a", "")), "Etc/UTC", "Mars", 1)), `zone "Mars" of the page is unknown`},
+		{"40 days", answer(200, "application/json", page(item("a", `"scheduled_until":"2026-02-19T02:00:00Z"`))),
+			"longer than 168h0m0s"},
+		{"an end before the start", answer(200, "application/json",
+			page(item("a", `"scheduled_until":"2026-01-09T02:00:00Z"`))), "not after its start"},
+		{"a zone that does not exist", answer(200, "application/json",
+			strings.Replace(page(item("a", "")), "Etc/UTC", "Mars", 1)), `zone "Mars" of the page is unknown`},
 		{"a clock that is off", func() *http.Response {
 			resp := httpmock.NewStringResponse(http.StatusOK, page(item("a", "")))
 			resp.Header.Set("Date", time.Now().Add(90*time.Minute).UTC().Format(http.TimeFormat))
@@ -479,7 +516,8 @@ func TestMultiUsesLastGoodFeed(t *testing.T) {
 				answers = answers[1:]
 				return resp, nil
 			})
-			multi, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page", Source: sourceOf(t, mock)}}, maintenance.WithCacheDir(t.TempDir()))
+			multi, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page", Source: sourceOf(t, mock)}},
+				maintenance.WithCacheDir(t.TempDir()))
 			require.NoError(t, err)
 			good, err := multi.Windows(t.Context(), from, to)
 			require.NoError(t, err)
@@ -506,14 +544,16 @@ func TestMultiKeepsHistoryOfFullFeed(t *testing.T) {
 		}
 		return httpmock.NewStringResponse(http.StatusOK, page()), nil
 	})
-	multi, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page", Source: sourceOf(t, mock, statuspage.WithFeedLimit(5))}})
+	multi, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page",
+		Source: sourceOf(t, mock, statuspage.WithFeedLimit(5))}})
 	require.NoError(t, err)
 	_, err = multi.Windows(t.Context(), from, to)
 	require.ErrorIs(t, err, maintenance.ErrIncomplete)
 	body = page(append(list("n", 4, newest.AddDate(0, 0, 4)), list("m", 1, newest)...)...)
 	windows, err := multi.Windows(t.Context(), from, to)
 	require.ErrorIs(t, err, maintenance.ErrIncomplete)
-	require.Equal(t, []string{"page/m4", "page/m3", "page/m2", "page/m1", "page/m0", "page/n3", "page/n2", "page/n1", "page/n0"}, ids(windows))
+	require.Equal(t, []string{"page/m4", "page/m3", "page/m2", "page/m1", "page/m0", "page/n3", "page/n2", "page/n1",
+		"page/n0"}, ids(windows))
 }
 
 func TestSourceConcurrentUse(t *testing.T) {

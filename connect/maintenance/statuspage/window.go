@@ -94,12 +94,14 @@ func (m *item) oddities(w maintenance.Window, now time.Time, longest time.Durati
 	case phase == 0:
 		odd = append(odd, fmt.Errorf("its status %.40q is unknown: it counts as scheduled", m.status))
 	case phase == over && w.ActualEnd.IsZero() && !m.resolved.IsZero() && !w.Cancelled:
-		odd = append(odd, fmt.Errorf("it ended at %s, before it started: the announced times are used", m.resolved.Format(time.RFC3339)))
+		odd = append(odd, fmt.Errorf("it ended at %s, before it started: the announced times are used",
+			m.resolved.Format(time.RFC3339)))
 	case phase == over && span.End.Sub(span.Start) > longest:
 		odd = append(odd, fmt.Errorf("it lasted from %s to %s: was it closed too late?",
 			span.Start.Format(time.RFC3339), span.End.Format(time.RFC3339)))
 	case phase == ongoing && now.Sub(span.Start) > longest:
-		odd = append(odd, fmt.Errorf("it is in progress since %s: did somebody forget to close it?", span.Start.Format(time.RFC3339)))
+		odd = append(odd, fmt.Errorf("it is in progress since %s: did somebody forget to close it?",
+			span.Start.Format(time.RFC3339)))
 	}
 	return odd
 }

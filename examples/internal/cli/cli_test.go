@@ -19,15 +19,17 @@ func TestStatus(t *testing.T) {
 		status                 int
 		stdout, stderr, failed string
 	}{
-		"no flags":        {nil, cli.ExitDone, "", "", ""},
-		"a flag":          {[]string{"-plan", "p"}, cli.ExitDone, "", "", ""},
-		"-help":           {[]string{"-help"}, cli.ExitDone, "usage: prog [flags]\n  -plan file\n    \tthe file\nNotes.\n", "", ""},
-		"-h":              {[]string{"-h"}, cli.ExitDone, "Notes.", "", ""},
-		"an unknown flag": {[]string{"-paln", "p"}, cli.ExitUsage, "", "prog: flag provided but not defined: -paln\nRun with -help to see the flags.\n", ""},
-		"an argument":     {[]string{"p"}, cli.ExitUsage, "", `unexpected argument "p"`, ""},
-		"an empty value":  {[]string{"-plan", ""}, cli.ExitUsage, "", "-plan is empty", ""},
-		"a blank value":   {[]string{"-plan", " \t"}, cli.ExitUsage, "", "-plan is empty", ""},
-		"a failure":       {nil, cli.ExitError, "", "prog: the disk is full\n", "the disk is full"},
+		"no flags": {nil, cli.ExitDone, "", "", ""},
+		"a flag":   {[]string{"-plan", "p"}, cli.ExitDone, "", "", ""},
+		"-help": {[]string{"-help"}, cli.ExitDone, "usage: prog [flags]\n  -plan file\n    \tthe file\nNotes.\n",
+			"", ""},
+		"-h": {[]string{"-h"}, cli.ExitDone, "Notes.", "", ""},
+		"an unknown flag": {[]string{"-paln", "p"}, cli.ExitUsage, "",
+			"prog: flag provided but not defined: -paln\nRun with -help to see the flags.\n", ""},
+		"an argument":    {[]string{"p"}, cli.ExitUsage, "", `unexpected argument "p"`, ""},
+		"an empty value": {[]string{"-plan", ""}, cli.ExitUsage, "", "-plan is empty", ""},
+		"a blank value":  {[]string{"-plan", " \t"}, cli.ExitUsage, "", "-plan is empty", ""},
+		"a failure":      {nil, cli.ExitError, "", "prog: the disk is full\n", "the disk is full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

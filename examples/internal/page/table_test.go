@@ -21,7 +21,8 @@ func TestATableBreaksItsLastColumnAndSetsNumbersToTheRight(t *testing.T) {
 	require.Equal(t, []string{
 		"NAME   ORDERS  WHY",
 		"Acme        7  short",
-		"Börse    1200  a reason of many words a reason of many words a reason of many words a reason of many words a reason of",
+		"Börse    1200  a reason of many words a reason of many words a reason of many words a reason of many words a " +
+			"reason of",
 		"               many words a reason of many words a reason of many words a reason of many words",
 	}, lines)
 	for _, line := range lines {

@@ -19,14 +19,16 @@ func (w *World) BreakDown() error {
 	for _, f := range slices.Concat(
 		pushFaults(commercetest.Fault{Method: http.MethodPost, Path: "*/push"}, ""),
 		pushFaults(commercetest.Fault{Method: http.MethodPatch, Path: order}, `"orderNumber"`),
-		pushFaults(commercetest.Fault{Method: http.MethodPost, Path: "*/RPC2", Contains: "OrderStatusChange_API"}, "Operation done."),
+		pushFaults(commercetest.Fault{Method: http.MethodPost, Path: "*/RPC2", Contains: "OrderStatusChange_API"},
+			"Operation done."),
 		readFaults(commercetest.Fault{Method: http.MethodGet, Path: order}),
 		readFaults(commercetest.Fault{Method: http.MethodPost, Path: "*/RPC2", Contains: "GetOrder_API"}),
 	) {
 		errs = append(errs, w.Commerce.AddFault(f))
 	}
 	for _, f := range []connecttest.Fault{
-		{Method: http.MethodGet, Path: requests, Kind: connecttest.FaultStatus, Status: http.StatusBadGateway, Skip: 4, Every: 31},
+		{Method: http.MethodGet, Path: requests, Kind: connecttest.FaultStatus, Status: http.StatusBadGateway, Skip: 4,
+			Every: 31},
 		{Method: http.MethodGet, Path: requests, Kind: connecttest.FaultTruncate, Skip: 9, Every: 37},
 	} {
 		errs = append(errs, w.Connect.AddFault(f))

@@ -85,9 +85,11 @@ func (a *author) write(n int) []scene {
 // root is a new subscription, bought long before.
 func (a *author) root() subscription {
 	a.roots++
-	s := subscription{id: fmt.Sprint(2000100 + a.roots), customer: fmt.Sprint(3000100 + a.roots), name: a.company(), vendor: a.vendor()}
+	s := subscription{id: fmt.Sprint(2000100 + a.roots), customer: fmt.Sprint(3000100 + a.roots), name: a.company(),
+		vendor: a.vendor()}
 	a.place(a.begin.Add(a.within(a.before.Sub(a.begin)/2)), commercetest.NewOrder{
-		Type: commerce.TypeSales, Subscription: s.id, Customer: s.customer, CustomerName: s.name, Vendor: s.vendor, Product: productQuick, Total: a.money(),
+		Type: commerce.TypeSales, Subscription: s.id, Customer: s.customer, CustomerName: s.name, Vendor: s.vendor,
+		Product: productQuick, Total: a.money(),
 	})
 	return s
 }
@@ -109,7 +111,8 @@ func (a *author) order(i int) {
 	switch dice := a.IntN(100); {
 	case dice < 12:
 		n.FailWith = a.failure(n.Type, n.Vendor)
-	case dice < 18 && n.Type == commerce.TypeSales && !inWindow && (at.Before(a.outage.Add(-time.Hour)) || at.After(a.end)):
+	case dice < 18 && n.Type == commerce.TypeSales && !inWindow &&
+		(at.Before(a.outage.Add(-time.Hour)) || at.After(a.end)):
 		n.Product = productStrict
 	case dice < 22 && n.Type == commerce.TypeSales && !inWindow && at.After(a.end):
 		n.Product = productSlow
@@ -155,7 +158,8 @@ func (a *author) within(d time.Duration) time.Duration {
 func (a *author) orderType() commerce.OrderType {
 	return pick(a, weights[commerce.OrderType]{
 		{40, commerce.TypeSales}, {22, commerce.TypeChange}, {14, commerce.TypeRenewal}, {8, commerce.TypeCancellation},
-		{5, commerce.TypeCancellationCharge}, {4, commerce.TypeUpgrade}, {4, commerce.TypeDowngrade}, {3, commerce.TypeBilling},
+		{5, commerce.TypeCancellationCharge}, {4, commerce.TypeUpgrade}, {4, commerce.TypeDowngrade},
+		{3, commerce.TypeBilling},
 	})
 }
 
@@ -184,7 +188,8 @@ func (a *author) company() string {
 }
 
 func (a *author) money() commerce.Money {
-	return commerce.Money{Amount: decimal.New(a.Int64N(900000)+99, -2), Currency: pick(a, weights[string]{{3, "USD"}, {2, "EUR"}})}
+	return commerce.Money{Amount: decimal.New(a.Int64N(900000)+99, -2),
+		Currency: pick(a, weights[string]{{3, "USD"}, {2, "EUR"}})}
 }
 
 type weights[T any] []struct {

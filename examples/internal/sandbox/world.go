@@ -69,7 +69,8 @@ func New(ctx context.Context, listen string, seed uint64, extra map[string]http.
 	}
 	w.Connect = connecttest.New(connecttest.Config{Seed: seed, Now: w.clock.Now, Vendor: w.vendor})
 	w.Commerce, err = commercetest.New(commercetest.Config{
-		Seed: seed, Now: w.clock.Now, ConnectURL: w.ConnectURL, ConnectKey: w.ConnectKey, InMaintenance: w.Connect.InMaintenance,
+		Seed: seed, Now: w.clock.Now, ConnectURL: w.ConnectURL, ConnectKey: w.ConnectKey,
+		InMaintenance: w.Connect.InMaintenance,
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())

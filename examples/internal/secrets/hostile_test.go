@@ -34,9 +34,10 @@ type hostile struct {
 type mischief func(h *hostile, r *http.Request, echo string) (*http.Response, error)
 
 var (
-	tokenGiven = regexp.MustCompile(`"(?:token|access_token)"\s*:\s*"([^"]+)"|aps_token</name>\s*<value>(?:<string>)?([^<]+)`)
-	signature  = regexp.MustCompile(`oauth_signature="([^"]+)"`)
-	md5Sum     = regexp.MustCompile(`<string>([0-9a-f]{32})</string>`)
+	tokenGiven = regexp.MustCompile(
+		`"(?:token|access_token)"\s*:\s*"([^"]+)"|aps_token</name>\s*<value>(?:<string>)?([^<]+)`)
+	signature = regexp.MustCompile(`oauth_signature="([^"]+)"`)
+	md5Sum    = regexp.MustCompile(`<string>([0-9a-f]{32})</string>`)
 )
 
 func (h *hostile) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -106,7 +107,8 @@ func (h *hostile) echo(r *http.Request, body string) string {
 
 func respond(r *http.Request, status int, header map[string]string, body io.Reader) *http.Response {
 	resp := &http.Response{
-		StatusCode: status, Header: http.Header{}, Body: io.NopCloser(body), Request: r, ContentLength: -1, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		StatusCode: status, Header: http.Header{}, Body: io.NopCloser(body), Request: r, ContentLength: -1, Proto: "HTTP/1.1",
+		ProtoMajor: 1, ProtoMinor: 1,
 	}
 	for name, value := range header {
 		resp.Header.Set(name, value)
@@ -145,7 +147,8 @@ func asJSON(echo string) string {
 }
 
 func otherJSON(echo string) string {
-	text, err := json.Marshal([]any{map[string]any{"orderId": []string{echo}, "id": map[string]string{"x": echo}, "orderDate": echo, "total": echo}, echo})
+	text, err := json.Marshal([]any{map[string]any{"orderId": []string{echo}, "id": map[string]string{"x": echo},
+		"orderDate": echo, "total": echo}, echo})
 	if err != nil {
 		return err.Error()
 	}
@@ -155,19 +158,26 @@ func otherJSON(echo string) string {
 var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 func fault(text string) string {
-	return `<?xml version="1.0"?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>1</int></value></member>` +
-		`<member><name>faultString</name><value><string>` + text + `</string></value></member></struct></value></fault></methodResponse>`
+	return `<?xml version="1.0"?><methodResponse><fault><value><struct><member><name>faultCode</name><value><int>` +
+		`1</int></value></member>` +
+		`<member><name>faultString</name><value><string>` + text +
+		`</string></value></member></struct></value></fault></methodResponse>`
 }
 
 func refusedByOperations(echo string) string {
-	return `<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>status</name><value><i4>-1</i4></value></member>` +
+	return `<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>status</name><value><i4>` +
+		`-1</i4></value></member>` +
 		`<member><name>error_message</name><value><string>` + xmlText.Replace(echo) + `</string></value></member>` +
-		`<member><name>module_id</name><value><string>` + xmlText.Replace(echo) + `</string></value></member></struct></value></param></params></methodResponse>`
+		`<member><name>module_id</name><value><string>` + xmlText.Replace(echo) +
+		`</string></value></member></struct></value></param></params></methodResponse>`
 }
 
 func badRow(echo string) string {
-	return `<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>Result</name><value><array><data><value><array><data><value><i4>` +
-		xmlText.Replace(echo) + `</i4></value></data></array></value></data></array></value></member></struct></value></param></params></methodResponse>`
+	return `<?xml version="1.0"?><methodResponse><params><param><value><struct><member><name>Result</name><value>` +
+		`<array><data><value><array><data><value><i4>` +
+		xmlText.Replace(
+			echo) + `</i4></value></data></array></value></data></array></value></member></struct></value></param></params>` +
+		`</methodResponse>`
 }
 
 // cut breaks off in the middle of a body.
@@ -191,7 +201,10 @@ func mischiefs() map[string]mischief {
 		"200 and a fault in base64": status(200, func(echo string) string {
 			return fault(base64.StdEncoding.EncodeToString([]byte(echo)))
 		}),
-		"200 and XML that is none":      status(200, func(echo string) string { return "<methodResponse><params>" + echo + "<x>" }),
+		"200 and XML that is none": status(200, func(echo string) string {
+			return "<methodResponse><params>" + echo +
+				"<x>"
+		}),
 		"200 and a refusal in XML":      status(200, refusedByOperations),
 		"200 and a row of another kind": status(200, badRow),
 		"a body that breaks off": func(_ *hostile, r *http.Request, echo string) (*http.Response, error) {
@@ -216,7 +229,8 @@ func mischiefs() map[string]mischief {
 			return resp, err
 		},
 		"an answer that is no HTTP": func(_ *hostile, _ *http.Request, echo string) (*http.Response, error) {
-			return nil, fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", fmt.Errorf("malformed HTTP response %q", echo))
+			return nil, fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w",
+				fmt.Errorf("malformed HTTP response %q", echo))
 		},
 		"a certificate that nobody trusts": func(_ *hostile, _ *http.Request, echo string) (*http.Response, error) {
 			return nil, fmt.Errorf("%s: %w", echo, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})

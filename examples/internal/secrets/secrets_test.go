@@ -62,7 +62,8 @@ const base = "https://commerce.test"
 
 func logins() map[string]login {
 	urls := commercetest.URLsAt(base)
-	viaOrderManager := func(auth func(h *http.Client, l *slog.Logger) (ordermanager.Auth, error)) func(*http.Client, *slog.Logger, []string) (shop, error) {
+	viaOrderManager := func(auth func(h *http.Client, l *slog.Logger) (ordermanager.Auth, error)) func(*http.Client,
+		*slog.Logger, []string) (shop, error) {
 		return func(h *http.Client, l *slog.Logger, _ []string) (shop, error) {
 			a, err := auth(h, l)
 			if err != nil {
@@ -88,7 +89,8 @@ func logins() map[string]login {
 				simpleapi.WithMaxTries(2), simpleapi.WithMaxWait(time.Millisecond))
 		}
 	}
-	simple := commercetest.Config{SimpleKey: simpleKey, SimpleUser: user, SimplePassword: password, ClientSecret: clientSecret}
+	simple := commercetest.Config{SimpleKey: simpleKey, SimpleUser: user, SimplePassword: password,
+		ClientSecret: clientSecret}
 	return map[string]login{
 		"an APS token": {config: commercetest.Config{Token: apsToken}, open: viaOrderManager(
 			func(*http.Client, *slog.Logger) (ordermanager.Auth, error) { return ordermanager.Token(apsToken), nil })},
@@ -96,14 +98,16 @@ func logins() map[string]login {
 			config: commercetest.Config{OperationsUser: user, OperationsPassword: password},
 			open: viaOrderManager(func(h *http.Client, l *slog.Logger) (ordermanager.Auth, error) {
 				token, err := ordermanager.UserToken(urls.Operations, 1, ordermanager.WithHTTPClient(h), ordermanager.WithLogger(l),
-					ordermanager.WithBasicAuth(user, password), ordermanager.WithMaxTries(2), ordermanager.WithMaxWait(time.Millisecond))
+					ordermanager.WithBasicAuth(user, password), ordermanager.WithMaxTries(2),
+					ordermanager.WithMaxWait(time.Millisecond))
 				return ordermanager.TokenFunc(token), err
 			}),
 		},
-		"OAuth": {config: commercetest.Config{ConsumerKey: consumerKey, ConsumerSecret: consumerSecret}, open: viaOrderManager(
-			func(*http.Client, *slog.Logger) (ordermanager.Auth, error) {
-				return ordermanager.OAuth1(consumerKey, consumerSecret), nil
-			})},
+		"OAuth": {config: commercetest.Config{ConsumerKey: consumerKey, ConsumerSecret: consumerSecret},
+			open: viaOrderManager(
+				func(*http.Client, *slog.Logger) (ordermanager.Auth, error) {
+					return ordermanager.OAuth1(consumerKey, consumerSecret), nil
+				})},
 		"Billing with HTTP Basic": {
 			config: commercetest.Config{BillingLogin: commercetest.LoginBasic, BillingUser: user, BillingPassword: password},
 			open:   viaBilling(billing.Basic(user, password)), numeric: true,
@@ -119,15 +123,18 @@ func logins() map[string]login {
 				URL: urls.Keycloak, Realm: commercetest.DefaultRealm, ClientID: commercetest.DefaultClientID,
 				ClientSecret: clientSecret, User: user, Password: password,
 			}))},
-		"a fixed token of Simple API": {config: simple, numeric: true, strange: true, open: viaSimpleAPI(simpleapi.Token(simpleKey, apsToken))},
+		"a fixed token of Simple API": {config: simple, numeric: true, strange: true,
+			open: viaSimpleAPI(simpleapi.Token(simpleKey, apsToken))},
 	}
 }
 
 func newVault() *vault {
 	v := &vault{}
 	for name, secret := range map[string]string{
-		"the APS token": apsToken, "the consumer key": consumerKey, "the consumer secret": consumerSecret, "the password": password,
-		"user and password": user + ":" + password, "the subscription key": simpleKey, "the client secret": clientSecret, "the key of Connect": connectKey,
+		"the APS token": apsToken, "the consumer key": consumerKey, "the consumer secret": consumerSecret,
+		"the password":      password,
+		"user and password": user + ":" + password, "the subscription key": simpleKey, "the client secret": clientSecret,
+		"the key of Connect": connectKey,
 	} {
 		v.add(name, secret)
 	}
@@ -183,7 +190,8 @@ func (r *rig) calls(ctx context.Context) (failed []error) {
 	failed = append(failed, err, r.shop.Push(ctx, r.ids[0], "ZZ"), r.shop.Push(ctx, r.ids[1], commerce.StatusPaid))
 	switch c := r.shop.(type) {
 	case billingShop:
-		failed = append(failed, c.Execute(ctx, billing.Call{Method: "AccountDetailsGet_API", Params: []any{password}, Secrets: []string{password}}, nil))
+		failed = append(failed, c.Execute(ctx, billing.Call{Method: "AccountDetailsGet_API", Params: []any{password},
+			Secrets: []string{password}}, nil))
 	case *simpleapi.Client:
 		_, err = c.Patch(ctx, r.ids[2], simpleapi.Patch{CreditCheck: new(true)})
 		failed = append(failed, err)
@@ -217,7 +225,8 @@ func places() map[string]func(r *http.Request, body string) bool {
 }
 
 func isPush(r *http.Request, body string) bool {
-	return strings.HasSuffix(r.URL.Path, "/push") || r.Method == http.MethodPatch || strings.Contains(body, "OrderStatusChange_API")
+	return strings.HasSuffix(r.URL.Path, "/push") || r.Method == http.MethodPatch ||
+		strings.Contains(body, "OrderStatusChange_API")
 }
 
 func TestNoClientOfCommerceShowsASecretWhateverAServerAnswers(t *testing.T) {
@@ -268,7 +277,8 @@ func TestTheClientOfConnectShowsNoKeyWhateverAServerAnswers(t *testing.T) {
 			t.Parallel()
 			secrets, log := newVault(), &bytes.Buffer{}
 			system := connecttest.New(connecttest.Config{Key: connectKey})
-			server := &hostile{next: system.Transport(), secrets: secrets, how: how, where: func(*http.Request, string) bool { return true }}
+			server := &hostile{next: system.Transport(), secrets: secrets, how: how,
+				where: func(*http.Request, string) bool { return true }}
 			logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			c, err := connect.New("https://connect.test/public/v1", connect.APIKey(connectKey), connect.WithLogger(logger),
 				connect.WithHTTPClient(&http.Client{Transport: server}), connect.WithMaxTries(1))
