@@ -69,8 +69,8 @@ func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) error { return c.rest.SetLogger(logger) }
 }
 
-// WithPath sets the path of the API below the base URL. Default: "/RPC2"; "/" works too
-// (commerce/WIRE.md#1.1).
+// WithPath sets the path of the API below the base URL. Default: "/RPC2"; "/" works too,
+// as a public program shows (commerce/WIRE.md#1.1).
 func WithPath(path string) Option {
 	return func(c *config) error {
 		c.path = new(strings.Trim(path, "/"))

@@ -86,7 +86,7 @@ func WithMaxTries(n int) Option { return func(c *config) error { return c.rest.S
 
 // WithMaxWait sets the longest wait before a read is tried again. If the server asks for
 // longer (Retry-After), the call fails at once, and its error says for how long. A 429 without
-// Retry-After counts as 60 s (commerce/WIRE.md#3). Default: 60 s.
+// Retry-After counts as 60 s, as in a public client (commerce/WIRE.md#3). Default: 60 s.
 func WithMaxWait(d time.Duration) Option {
 	return func(c *config) error { return c.rest.SetMaxWait(d) }
 }
