@@ -21,11 +21,11 @@ import (
 // when Commerce has settled, and must be so again when it is read right before the
 // next push, at least another Config.Settle later: should the lost push have been
 // accepted and have failed in the same words, then the event of that failure is over
-// too (facts/resubmission.md F9). The order must still offer the transition. Connect,
-// if it can be asked, must have no request of the order that was made since the lost
-// push, and none that speaks against resubmitting the order at all
-// (facts/resubmission.md B); four cancel requests that failed in a row are one such
-// (F6). Cancellations are not pushed again if Connect cannot be asked.
+// too (documented, resubmit/SAFETY.md#f9). The order must still offer the transition. Connect, if
+// it can be asked, must have no request of the order that was made since the lost push, and none
+// that speaks against resubmitting the order at all (inferred, resubmit/SAFETY.md#decisions); four
+// cancel requests that failed in a row are one such (F6). Cancellations are not pushed again if
+// Connect cannot be asked.
 //
 // An order that was pushed for sure and failed again is never pushed again by the
 // same plan, whatever the reason: it has a new failure, which the plan is not for.
@@ -36,8 +36,8 @@ type AttemptPolicy struct {
 	Max int
 	// Spacing is the least time between two of them. Default 300 s; -1 leaves it at
 	// twice Config.Settle. Never less than 300 s where the request in Connect is a
-	// cancel or a resume, since the connector makes no new one before
-	// (facts/resubmission.md F6).
+	// cancel or a resume, since the connector makes no new one before, by its code
+	// (resubmit/SAFETY.md#f6).
 	Spacing time.Duration
 	// ByType holds what is different for an order type. Zero fields are as above, and
 	// ByType must be nil in it.

@@ -18,7 +18,7 @@ const gateLook = time.Minute
 // gate says whether a push may go out now: not while paused or drained, not in a
 // window, not within the guard time and the length of a push before the next one,
 // and not before the settle time after the last one has passed
-// (facts/resubmission.md I4, F9, F13).
+// (resubmit/SAFETY.md#i4, resubmit/SAFETY.md#f9, resubmit/SAFETY.md#f13).
 type gate struct {
 	calendar      func() *maintenance.Calendar
 	guard, settle time.Duration

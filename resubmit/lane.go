@@ -9,9 +9,9 @@ import (
 )
 
 // lanes keep the orders of one subscription in a row: one at a time, in the order
-// of the plan, which is oldest first (facts/resubmission.md F8, I5). An order
-// stands in several lanes at once if it touches several subscriptions. Since all
-// orders enter in the order of the plan, two can never wait for each other.
+// of the plan, which is oldest first (resubmit/SAFETY.md#f8, resubmit/SAFETY.md#i5). An order
+// stands in several lanes at once if it touches several subscriptions. Since all orders enter in
+// the order of the plan, two can never wait for each other.
 type lanes struct {
 	queues map[string][]*job
 	// stopped holds, for each lane that is over, the order behind which nothing may
@@ -46,10 +46,9 @@ func (l *lanes) shut(lane string, j *job, b barrierID) {
 func (l *lanes) hash(lane string) uint64 { return maphash.String(l.seed, lane) }
 
 // laneKeys names the lanes of an order: its subscriptions and its tenant. Order
-// Management does not surely tell the subscription (facts/commerce.md 2.4), so
-// an order that is no purchase and names none shares a lane with the others of
-// its customer. The order itself is a lane too: a plan that named it twice would
-// still not push it twice at once.
+// Management does not surely tell the subscription (commerce/WIRE.md#2.4), so an order that is no
+// purchase and names none shares a lane with the others of its customer. The order itself is a lane
+// too: a plan that named it twice would still not push it twice at once.
 func laneKeys(e *plan.Entry) []string {
 	keys := make([]string, 0, len(e.Subscriptions)+2)
 	keys = append(keys, orderLane(e))

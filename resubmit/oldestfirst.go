@@ -13,7 +13,7 @@ import (
 // overtaking keeps the younger orders of a subscription from passing an older one
 // that is not sent now but may be later: quantities in change orders are absolute,
 // so that the older one, sent last, would undo the younger
-// (facts/resubmission.md F8, I5).
+// (resubmit/SAFETY.md#f8, resubmit/SAFETY.md#i5).
 //
 // It needs memory for each order that waits, is held or needs a person, about 25
 // bytes for each of its lanes and the length of its number, and for no other. Lanes

@@ -93,8 +93,8 @@ type PlanConfig struct {
 	Targets []commerce.Status
 	// Settle is how long to leave orders alone after the last window and after they
 	// failed, because a resubmission that races the retries of Commerce leaves a
-	// completed order with a failed item (facts/resubmission.md F9, F13). 0 is
-	// [DefaultSettle], -1 none.
+	// completed order with a failed item (documented, resubmit/SAFETY.md#f9,
+	// resubmit/SAFETY.md#f13). 0 is [DefaultSettle], -1 none.
 	Settle time.Duration
 	// Concurrency is the most calls at once, to Commerce and Connect together.
 	// Default 4.

@@ -79,9 +79,10 @@ type Config struct {
 	Guard time.Duration
 	// Settle is how long after a window nothing is pushed yet, because Commerce
 	// asks again about waiting orders every 60 to 119 s and heals them
-	// (facts/resubmission.md F9, F13). It is also how long an order is watched
-	// after its push before the same failure counts as one that happened again,
-	// or, when the answer was lost, as unknown. Default 240 s; -1 none.
+	// (the connector's code, resubmit/SAFETY.md#f13; why it matters is documented,
+	// resubmit/SAFETY.md#f9). It is also how long an order is watched after its push before the
+	// same failure counts as one that happened again, or, when the answer was lost, as unknown.
+	// Default 240 s; -1 none.
 	Settle time.Duration
 	// Rate is the most calls in any second, of all that the Runner makes together:
 	// reads, pushes, look-ups in Connect. One order takes about four. Default 5;
@@ -129,13 +130,12 @@ type Config struct {
 	// nil: DefaultClassifier.
 	Classifier *failure.Classifier
 	// Targets are the transitions that resubmit an order, the best first. Default
-	// PD, PR, I4, RB, which is inferred from practice (facts/commerce.md 5.4). CL
-	// and FR are refused. An order that does not tell what it offers (Billing and
-	// Simple API cannot) is pushed to the plan's target and then to these, one after
-	// the other, until Commerce accepts one: the next target is tried only when
-	// Commerce refused the one before it for sure, and the order is read again first.
-	// There the default is not used: without a target in the plan and here the order
-	// is skipped, since what a status means depends on the flow; and a Reader whose
+	// PD, PR, I4, RB, which is inferred from practice (commerce/WIRE.md#5.4). CL and FR are
+	// refused. An order that does not tell what it offers (Billing and Simple API cannot) is pushed
+	// to the plan's target and then to these, one after the other, until Commerce accepts one: the
+	// next target is tried only when Commerce refused the one before it for sure, and the order is
+	// read again first. There the default is not used: without a target in the plan and here the
+	// order is skipped, since what a status means depends on the flow; and a Reader whose
 	// Capabilities lack transitions needs targets here.
 	Targets []commerce.Status
 	// RequestType tells which Connect request an order of a type leads to, and

@@ -9,7 +9,7 @@ import (
 
 // more paces what a client sends beyond the one call that a run has waited for: a
 // read tried again, a further page, the reading that a push begins with. The limit is
-// about all of them (facts/resubmission.md I7).
+// about all of them (resubmit/SAFETY.md#i7).
 type more struct {
 	x      *run
 	who    string       // is called

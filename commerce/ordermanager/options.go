@@ -71,8 +71,8 @@ func WithBasicAuth(name, password string) Option {
 
 // WithLiteralPlus makes [OAuth1] sign a plus in a query, such as that of sort(+orderDate), as
 // a plus. By default it is signed as a space, as RFC 5849 3.4.1.3.1 says and the usual
-// libraries do. How the booster reads it is not published (commerce/WIRE.md#8.5): try this
-// option if single orders can be read but lists are refused with 401.
+// libraries do. How the booster reads it is not known (commerce/WIRE.md#8.5): try this option if
+// single orders can be read but lists are refused with 401.
 func WithLiteralPlus() Option {
 	return forOrders("WithLiteralPlus", func(c *config) error {
 		c.literalPlus = true
@@ -181,7 +181,7 @@ func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 type ServerFilter string
 
 // Conditions for [WithoutServerFilters]. Which properties an installation can filter by is
-// not published (commerce/WIRE.md#2.5); an unknown one is typically answered with 400.
+// not known (commerce/WIRE.md#2.5); an unknown one is typically answered with 400.
 const (
 	FilterStatus ServerFilter = "status"
 	FilterType   ServerFilter = "type"

@@ -10,8 +10,8 @@ import (
 
 // DefaultLookBack is how long before a window an order may have been placed for
 // the window to be a likely cause. Inferred: orders that wait for a vendor are
-// asked for all the time, so that a maintenance fails them too (facts/commerce.md
-// 6.2), and how long they wait is up to the vendor.
+// asked for all the time, so that a maintenance fails them too (the connector's code,
+// commerce/WIRE.md#6.2), and how long they wait is up to the vendor.
 const DefaultLookBack = 24 * time.Hour
 
 // Margins say how generously failures are held against windows.

@@ -1,8 +1,8 @@
 package failure
 
 // defaultPatterns are what public sources tell about the texts of failed orders
-// (facts/commerce.md 6.2, 6.3; facts/resubmission.md F10, F12). What is marked
-// as inferred follows from how the parts between the systems are built.
+// (commerce/WIRE.md#6.2, commerce/WIRE.md#6.3; resubmit/SAFETY.md#f10, resubmit/SAFETY.md#f12).
+// What is marked as inferred follows from how the parts between the systems are built.
 func defaultPatterns() []Pattern {
 	var patterns []Pattern
 	add := func(class Class, id, source string, match ...string) {
@@ -29,7 +29,7 @@ func defaultPatterns() []Pattern {
 		"autodesk", `/\b(?:error|code)\b\D{0,12}7[01]\b/`)
 
 	add(Transient, "http-500", "cloudblue.freshdesk.com/support/solutions/articles/44002227235", "500 Internal Server Error")
-	const gateway = "inferred from the answers of gateways, facts/commerce.md 6.3"
+	const gateway = "inferred from the answers of gateways, commerce/WIRE.md#6.3"
 	add(Transient, "bad-gateway", gateway, "Bad Gateway")
 	add(Transient, "service-unavailable", gateway, "503 Service Unavailable")
 	add(Transient, "service-temporarily-unavailable", gateway, "Service Temporarily Unavailable")
@@ -40,7 +40,7 @@ func defaultPatterns() []Pattern {
 	add(Transient, "timed-out", "kb.cloudblue.com/en/111834 and "+connector, "timed out")
 	add(Transient, "timeout-exception", "kb.cloudblue.com/en/111834", "Timeout exception")
 	add(Transient, "aps-connect-unreachable", connector, "Request to APS Connect failed")
-	const network = "inferred from the words of operating systems and of Python's requests, facts/commerce.md 6.3"
+	const network = "inferred from the words of operating systems and of Python's requests, commerce/WIRE.md#6.3"
 	add(Transient, "connection-refused", network, "Connection refused")
 	add(Transient, "connection-reset", network, "Connection reset")
 	add(Transient, "temporary-failure", network, "Temporary failure")

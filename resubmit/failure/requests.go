@@ -9,7 +9,7 @@ import (
 
 // lastPoll is how long before a window a request must have been over for its order
 // to have learned that before the window: the connector asks every 60 to 119 s
-// (facts/commerce.md 6.2), here twice.
+// (commerce/WIRE.md#6.2), here twice.
 const lastPoll = 4 * time.Minute
 
 // AttributeAsked is [Attributor.Attribute] with what Connect answered about the
@@ -17,8 +17,8 @@ const lastPoll = 4 * time.Minute
 // none says that Connect has none. Do not call it with an answer that is not whole.
 //
 // That a request was made inside a window proves nothing by itself, and that
-// there is none fits a failure before or in the window (facts/connect.md 7.3), so
-// requests only ever weaken a verdict, by one step:
+// there is none fits a failure before or in the window (inferred, connect/WIRE.md#7.3), so requests
+// only ever weaken a verdict, by one step:
 //
 //   - the order was placed in the window, when it failed is not known, and Connect
 //     took its request in the window or later: its first call did not fail

@@ -46,8 +46,8 @@ func propertyByName(name string) (property, bool) {
 	return property(i), i >= 0
 }
 
-// inDetails reports whether lists may leave the property out (facts/commerce.md
-// 2.4 and 4).
+// inDetails reports whether lists may leave the property out (commerce/WIRE.md#2.4 and
+// commerce/WIRE.md#4).
 func (p property) inDetails() bool {
 	return p == propReason || p == propSubscription || p == propTenant
 }

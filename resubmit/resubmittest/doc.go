@@ -44,11 +44,10 @@
 //
 // Then the books of both systems, and the bytes of the journal at the time of each push,
 // are held against the invariants: per failure at most one push, an intent before it, no
-// push in a window, and so on (facts/resubmission.md D). What the program says about
-// itself is judged too, and is no evidence. A world that breaks an invariant is made
-// smaller as long as it does, and is told as a history with the command that replays it.
-// Replaying is exact but for what happens at the same nanosecond, and for how long a
-// client waits before it tries a read again.
+// push in a window, and so on (resubmit/SAFETY.md#invariants). What the program says about itself
+// is judged too, and is no evidence. A world that breaks an invariant is made smaller as long as it
+// does, and is told as a history with the command that replays it. Replaying is exact but for what
+// happens at the same nanosecond, and for how long a client waits before it tries a read again.
 //
 // # Errors and concurrency
 //

@@ -89,8 +89,8 @@ type Process struct {
 }
 
 // Simulate runs worlds and fails t with the shortest history that breaks an
-// invariant (facts/resubmission.md D), as the servers saw it. It returns what
-// happened in the worlds.
+// invariant (resubmit/SAFETY.md#invariants), as the servers saw it. It returns what happened in the
+// worlds.
 func Simulate(t *testing.T, cfg Config) Counts {
 	t.Helper()
 	failure, counts := Search(t, cfg)

@@ -392,7 +392,7 @@ func (b *book) judgeTries(p *process, c *call, now time.Time) {
 	}
 }
 
-// allowed is what a policy says about an order type (facts/resubmission.md F6).
+// allowed is what a policy says about an order type (resubmit/SAFETY.md#f6).
 func allowed(y *Policy, t commerce.OrderType) (most int, spacing time.Duration) {
 	own := y.Attempts.ByType[t]
 	most = cmp.Or(own.Max, y.Attempts.Max, resubmit.DefaultMaxAttempts)
@@ -490,7 +490,7 @@ func clearlyRefused(ans *answerKept, err error) bool {
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return strings.Contains(ans.header.Get("Content-Type"), "json") && !ans.cut // in the words of the API
 	default:
-		return false // a gateway says nothing about Commerce (facts/resubmission.md F19)
+		return false // a gateway says nothing about Commerce (resubmit/SAFETY.md#f19)
 	}
 }
 

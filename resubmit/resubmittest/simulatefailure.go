@@ -11,8 +11,8 @@ import (
 
 // Violation is something that a world saw and that must never happen.
 type Violation struct {
-	// Rule is the invariant of facts/resubmission.md D, as in "I4", or "end" for a
-	// run that does not end.
+	// Rule is the invariant of resubmit/SAFETY.md#invariants, as in "I4", or "end" for a run that
+	// does not end.
 	Rule  string
 	Order string // its number; "" when it is about no single one
 	Text  string

@@ -14,18 +14,19 @@ import (
 
 const (
 	// CancelSpacing is how old a failed cancel or resume request must be before
-	// the connector makes a new one (facts/resubmission.md F6).
+	// the connector makes a new one, by its code (resubmit/SAFETY.md#f6).
 	CancelSpacing = 300 * time.Second
 	// CancelLimit is how many cancel requests in a row may have failed for the
-	// next one to be sent: after five the connector reports success although the
-	// vendor still bills (facts/resubmission.md F6).
+	// next one to be sent: after five the connector's code reports success although
+	// the vendor still bills (resubmit/SAFETY.md#f6).
 	CancelLimit = 4
 )
 
 // RequestType is the type of the Connect request that an order of a type leads
 // to; false for the types that lead to none. Sales orders lead to purchases,
 // changes of any kind to changes, both kinds of cancellation to cancels. The
-// letters are inferred (facts/connect.md 8): [resubmit.PlanConfig] can replace the mapping.
+// letters of the order types are inferred (connect/WIRE.md#8): [resubmit.PlanConfig] can replace
+// the mapping.
 func RequestType(t commerce.OrderType) (connect.RequestType, bool) {
 	switch t {
 	case commerce.TypeSales:
@@ -43,13 +44,12 @@ func RequestType(t commerce.OrderType) (connect.RequestType, bool) {
 // equal decisions.
 //
 // The user's rules come first, in their order (see [Rule]). Then the defaults,
-// which are those of facts/resubmission.md B: a plain reason decides; a transient
-// one, or one that the operator answers for, goes by the newest request in Connect.
-// A request that is over and was last touched before the order was placed is an
-// older order's, and the order's own call never reached Connect; but a refused
-// purchase and too many failed cancels count whatever their age.
-// Where an order has several assets in Connect, each is judged and the most
-// cautious answer counts: quarantine, manual, hold, complete, wait, resubmit.
+// which are inferred from the connector's code (resubmit/SAFETY.md#decisions): a plain reason
+// decides; a transient one, or one that the operator answers for, goes by the newest request in
+// Connect. A request that is over and was last touched before the order was placed is an older
+// order's, and the order's own call never reached Connect; but a refused purchase and too many
+// failed cancels count whatever their age. Where an order has several assets in Connect, each is
+// judged and the most cautious answer counts: quarantine, manual, hold, complete, wait, resubmit.
 //
 // Decide does not know the failure view nor the windows: that an order is no
 // longer failed, or failed just now, is for the planner to see.
@@ -182,7 +182,7 @@ func (c *ruling) first(rules []defaultRule) Decision {
 	return Decision{}
 }
 
-// defaultRule is one row of the table of facts/resubmission.md B.
+// defaultRule is one row of the table of resubmit/SAFETY.md#decisions.
 type defaultRule struct {
 	id      string
 	holds   func(*ruling) bool

@@ -34,8 +34,8 @@ func facts(class failure.Class, requests ...connect.LatestRequest) rules.Facts {
 	}
 }
 
-// The rows are those of facts/resubmission.md B, in their order, and after them
-// what the table leaves open.
+// The rows are those of resubmit/SAFETY.md#decisions, in their order, and after them what the table
+// leaves open.
 func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 	t.Parallel()
 	const old, young = 301 * time.Second, 300 * time.Second

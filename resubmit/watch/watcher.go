@@ -71,12 +71,12 @@ type WatcherConfig struct {
 	// MaxAge is how long ago a maintenance may have ended and still be dealt with: what is
 	// older, because the service was down or nobody decided, is reported as too old
 	// and left to a person. When a watcher starts for the first time it is also how far it
-	// looks back. Default 7 days, in which most vendors still let an order be
-	// undone (facts/resubmission.md F14). A run that has begun is always brought to its end.
+	// looks back. Default 7 days, in which Microsoft lets seats be cancelled (documented,
+	// resubmit/SAFETY.md#f14). A run that has begun is always brought to its end.
 	MaxAge time.Duration
 	// ReadyWithin is how long a maintenance may overrun, and Connect take to be ready
-	// after it, before that is worth a warning. The watcher goes on looking. Default 3 h, for which
-	// CloudBlue's own runner waits (facts/connect.md 0.2).
+	// after it, before that is worth a warning. The watcher goes on looking. Default 3 h, as long
+	// as CloudBlue's own runner waits (its code, connect/WIRE.md#0.2).
 	ReadyWithin time.Duration
 	// Refresh is the time between two questions to Windows. Default 5 min.
 	Refresh time.Duration
