@@ -91,7 +91,8 @@ func (c *config) address(baseURL string) error {
 	}
 	base, has := strings.CutSuffix(strings.TrimRight(baseURL, "/"), "/"+defaultPath)
 	if has && c.path != nil && *c.path != defaultPath {
-		return fmt.Errorf("the base URL ends in /%s, but the path is set to %q: leave out one of them", defaultPath, "/"+*c.path)
+		return fmt.Errorf("the base URL ends in /%s, but the path is set to %q: leave out one of "+
+			"them", defaultPath, "/"+*c.path)
 	}
 	c.rest.BaseURL, c.client.path = base, defaultPath
 	if c.path != nil {

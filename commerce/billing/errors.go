@@ -49,7 +49,8 @@ func (c *Client) failed(ctx context.Context, op string, err error, secrets []str
 	}
 	switch {
 	case e.Status == http.StatusUnauthorized:
-		made.Err = errors.New("the user or the password was refused, or Billing wants them in another way: see Basic and Members")
+		made.Err = errors.New("the user or the password was refused, or Billing wants them in another way: see " +
+			"Basic and Members")
 	case e.Status == http.StatusForbidden:
 		made.Err = errors.New("the user may not do this, or Billing does not trust the address of this machine")
 	case unavailable(ctx, e):

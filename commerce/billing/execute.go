@@ -135,7 +135,8 @@ func (c *Client) decode(resp *rest.Response, out any, secrets []string) error {
 	}
 }
 
-var errPage = errors.New("the answer is a page, not XML-RPC: is the base URL right, or is a maintenance page being served?")
+var errPage = errors.New("the answer is a page, not XML-RPC: is the base URL right, or is a maintenance " +
+	"page being served?")
 
 // isPage reports whether r starts with HTML.
 func isPage(r *bufio.Reader) bool {

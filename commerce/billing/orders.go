@@ -57,7 +57,8 @@ func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 // (inferred: no text of it is published).
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	if !fields.IsCode(string(to)) {
-		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))
+		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as "+
+			"%q", to, commerce.StatusPaid))
 	}
 	row, err := c.Row(ctx, id)
 	if err != nil {

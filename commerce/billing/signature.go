@@ -54,7 +54,8 @@ func (c *Client) SignedText(row *OrderRow) (string, error) {
 	case row.CreationTime == Null:
 		return "", errors.New("it has no CreationTime")
 	case currency == "":
-		return "", errors.New("its currency is unknown, because old versions of Billing do not send it: use WithDefaultCurrency")
+		return "", errors.New("its currency is unknown, because old versions of Billing do not send it: use " +
+			"WithDefaultCurrency")
 	}
 	number, comments := row.OrderNumber, row.Comments
 	if c.rule.TrimFields {

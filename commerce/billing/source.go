@@ -114,7 +114,8 @@ func (s *Source) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commer
 func (s *Source) list(ctx context.Context, q commerce.Query) ([]*commerce.Order, error) {
 	switch {
 	case q.Account != "":
-		return nil, notSent(opList, errors.New("the orders of an account cannot be listed by its APS id in Billing: leave out the account"))
+		return nil, notSent(opList, errors.New("the orders of an account cannot be listed by its APS id in "+
+			"Billing: leave out the account"))
 	case q.Limit < 0:
 		return nil, notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
 	}
@@ -227,7 +228,8 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, l Line) (*commerce
 		o.Number = l.Number
 	}
 	if l.Number != "" && l.Number != o.Number {
-		return nil, &commerce.Error{Op: opList, Err: fmt.Errorf("order %s has the number %q in Billing: are these the ids of orders?", id, clip(o.Number))}
+		return nil, &commerce.Error{Op: opList, Err: fmt.Errorf("order %s has the number %q in Billing: are these "+
+			"the ids of orders?", id, clip(o.Number))}
 	}
 	if l.Subscription != "" {
 		o.SubscriptionIDs = []string{l.Subscription}

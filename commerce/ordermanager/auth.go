@@ -70,7 +70,8 @@ var (
 		"the APS token was refused; it has expired, or its user may not do this",
 	}
 	signatureAdvice = advice{
-		"the signature was refused: check consumer key and secret, this machine's clock, and that the base URL is the one the server has for itself",
+		"the signature was refused: check consumer key and secret, this machine's clock, and that the base URL is " +
+			"the one the server has for itself",
 		"the signature was refused, or the consumer's staff user may not do this",
 	}
 	operationsAdvice = advice{

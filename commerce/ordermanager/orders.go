@@ -193,7 +193,8 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 		return notSent(opPush, fmt.Errorf("the order's id: %w", err))
 	}
 	if !fields.IsCode(string(to)) {
-		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", to, commerce.StatusPaid))
+		return notSent(opPush, fmt.Errorf("%q is not a status: it must be letters and digits, such as "+
+			"%q", to, commerce.StatusPaid))
 	}
 	body, err := json.Marshal(map[string]string{"ofStatus": string(to)})
 	if err != nil {

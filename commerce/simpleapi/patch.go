@@ -30,7 +30,8 @@ type Patch struct {
 // NotSent nor Refused, the order may have been moved.
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	if to == "" {
-		return notSent(opPush, fmt.Errorf("the status is missing: it must be letters and digits, such as %q", commerce.StatusPaid))
+		return notSent(opPush, fmt.Errorf("the status is missing: it must be letters and digits, such as "+
+			"%q", commerce.StatusPaid))
 	}
 	_, _, err := c.patch(ctx, opPush, id, Patch{StatusCode: to})
 	return err
@@ -62,7 +63,8 @@ func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Respo
 	case p.StatusCode == "" && p.CreditCheck == nil:
 		return nil, nil, notSent(op, errors.New("there is nothing to change: set StatusCode or CreditCheck"))
 	case p.StatusCode != "" && !fields.IsCode(string(p.StatusCode)):
-		return nil, nil, notSent(op, fmt.Errorf("%q is not a status: it must be letters and digits, such as %q", p.StatusCode, commerce.StatusPaid))
+		return nil, nil, notSent(op, fmt.Errorf("%q is not a status: it must be letters and digits, such as "+
+			"%q", p.StatusCode, commerce.StatusPaid))
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -78,7 +80,8 @@ func (c *Client) patch(ctx context.Context, op, id string, p Patch) (*rest.Respo
 		return nil, nil, convert(ctx, op, err)
 	}
 	if rest.IsPage(answer) {
-		return nil, nil, answered(op, resp, fmt.Errorf("%w: the answer is a page: a proxy or a login page may have answered instead of Commerce", commerce.ErrUnavailable))
+		return nil, nil, answered(op, resp, fmt.Errorf("%w: the answer is a page: a proxy or a login page may "+
+			"have answered instead of Commerce", commerce.ErrUnavailable))
 	}
 	return resp, answer, nil
 }

@@ -31,7 +31,8 @@ func New(consumerKey, consumerSecret string) (*Signer, error) {
 		}
 		for i := range len(part.value) {
 			if ch := part.value[i]; ch <= ' ' || ch >= 0x7f {
-				return nil, fmt.Errorf("the consumer %s has a space, a control character or a letter outside ASCII at byte %d: was it read with its line break?", part.name, i)
+				return nil, fmt.Errorf("the consumer %s has a space, a control character or a letter outside ASCII at "+
+					"byte %d: was it read with its line break?", part.name, i)
 			}
 		}
 	}

@@ -151,7 +151,8 @@ func checkCredential(s string) error {
 	}
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] >= 0x7f {
-			return fmt.Errorf("the credential has a control character or a letter outside ASCII at byte %d: was it read with its line break?", i)
+			return fmt.Errorf("the credential has a control character or a letter outside ASCII at byte %d: was it "+
+				"read with its line break?", i)
 		}
 	}
 	return nil

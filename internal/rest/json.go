@@ -54,7 +54,8 @@ func (r *Response) decode(content []byte, out any) error {
 		if err != nil {
 			kind = "something else"
 		}
-		return fmt.Errorf("the answer is not JSON but %s, starting %q: is the base URL right, or is a maintenance page being served?",
+		return fmt.Errorf("the answer is not JSON but %s, starting %q: is the base URL right, or is a maintenance "+
+			"page being served?",
 			cmp.Or(kind, "something else"), starting())
 	}
 	if out == nil {

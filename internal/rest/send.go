@@ -274,7 +274,8 @@ func redirected(answer *http.Response) error {
 	if err != nil || to.Host == "" {
 		return errors.New("redirects are not followed: check the base URL")
 	}
-	return fmt.Errorf("redirected to %s://%s: redirects are not followed, set the base URL to where the API is", to.Scheme, to.Host)
+	return fmt.Errorf("redirected to %s://%s: redirects are not followed, set the base URL to where the API "+
+		"is", to.Scheme, to.Host)
 }
 
 // readWhole replaces the body by its content, so that a truncated body counts as a failed try.

@@ -34,7 +34,8 @@ func (c *Config) LoadTLS(certFile, keyFile, caFile string) error {
 	case certFile == "" && keyFile == "" && caFile == "":
 		return errors.New("no TLS file is named")
 	case (certFile == "") != (keyFile == ""):
-		return errors.New("a client certificate needs both its file and that of its key; name the same file twice when it holds both")
+		return errors.New("a client certificate needs both its file and that of its key; name the same file twice " +
+			"when it holds both")
 	}
 	if certFile != "" {
 		pair, err := loadPair(certFile, keyFile)
@@ -85,7 +86,8 @@ func loadAuthorities(file string) (*x509.CertPool, error) {
 	for block, rest := pem.Decode(content); block != nil; block, rest = pem.Decode(rest) {
 		n++
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s: PEM block %d is a %s: only certificates of authorities belong there", file, n, block.Type)
+			return nil, fmt.Errorf("%s: PEM block %d is a %s: only certificates of authorities belong "+
+				"there", file, n, block.Type)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -129,7 +131,8 @@ func checkTLS(cfg Config) error {
 	case cfg.TLS == nil:
 		return nil
 	case cfg.HTTP != nil && cfg.HTTP.Transport != nil:
-		return errors.New("TLS settings cannot be combined with an HTTP client that has its own transport: set them in that transport")
+		return errors.New("TLS settings cannot be combined with an HTTP client that has its own transport: set " +
+			"them in that transport")
 	case strings.HasPrefix(strings.ToLower(cfg.BaseURL), "http:"):
 		return errors.New("TLS settings do nothing for a base URL that starts with http://: use https://")
 	default:
@@ -151,7 +154,8 @@ func (e *trustError) Unwrap() error { return e.err }
 // explainTrust adds advice to the error of a certificate.
 func explainTrust(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && slices.Contains(refusals, op.Err.Error()) {
-		return &trustError{err, "the server seems to want a client certificate that it trusts: set one, or another one, in the TLS settings", true}
+		return &trustError{err, "the server seems to want a client certificate that it trusts: set one, or " +
+			"another one, in the TLS settings", true}
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 		return err

@@ -296,7 +296,8 @@ func (p *parser) connectValue() (string, error) {
 		p.pos += size
 	}
 	if p.pos == start {
-		return "", p.expected("a value (one that starts with another character than a letter, digit or - * + \\ must be quoted)")
+		return "", p.expected("a value (one that starts with another character than a letter, digit or - * + \\ " +
+			"must be quoted)")
 	}
 	return p.in[start:p.pos], nil
 }
