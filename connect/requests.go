@@ -48,7 +48,7 @@ var errTooLong = errors.New("servers refuse more than about 8 KiB: ask for fewer
 // The server filters by all fields; the client checks them again, except product and hub,
 // and leaves out requests that do not match. At the end it logs a warning with their number
 // and the first few. If no request matches, that is an error: Connect ignores conditions
-// that it does not know (connect/WIRE.md#3).
+// that it does not know (inferred, connect/WIRE.md#14.3).
 //
 // Requests that enter or leave the list meanwhile may be missing, others are not, even if
 // many were created at the same time. The total of an answer is not trusted: one more call
