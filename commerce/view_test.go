@@ -78,7 +78,8 @@ func TestSaveViewsRejectsInvalidViews(t *testing.T) {
 	t.Parallel()
 	var saved bytes.Buffer
 	err := commerce.SaveViews(&saved, []commerce.View{commerce.FailedOrders(), commerce.FailedOrders()})
-	require.EqualError(t, err, `commerce: views: views[1].name: "Failed Orders" is the name of views[0] too; names must differ`)
+	require.EqualError(t, err,
+		`commerce: views: views[1].name: "Failed Orders" is the name of views[0] too; names must differ`)
 	require.ErrorContains(t, commerce.SaveViews(&saved, nil), "has no view")
 	require.Zero(t, saved.Len())
 	require.ErrorContains(t, commerce.SaveViews(brokenWriter{}, []commerce.View{commerce.FailedOrders()}), "disk full")
@@ -97,25 +98,37 @@ func TestLoadViewsErrors(t *testing.T) {
 		{"no views", "{}", "has no view"},
 		{"an empty list of views", `{"views":[]}`, "has no view"},
 		{"a typo at the top", `{"view":[]}`, `line 1: unknown key "view" (did you mean "views"?)`},
-		{"a typo in a view", `{"views":[{"name":"a","statusses":["PF"]}]}`, `line 1: views[0]: unknown key "statusses" (did you mean "statuses"?)`},
+		{"a typo in a view", `{"views":[{"name":"a","statusses":["PF"]}]}`,
+			`line 1: views[0]: unknown key "statusses" (did you mean "statuses"?)`},
 		{"another case", `{"views":[{"Name":"a"}]}`, `line 1: views[0]: unknown key "Name" (did you mean "name"?)`},
-		{"a key like no other", `{"views":[{"colour":"red"}]}`, "known are name, statuses, types, placedFrom, placedTo, sort"},
+		{"a key like no other", `{"views":[{"colour":"red"}]}`,
+			"known are name, statuses, types, placedFrom, placedTo, sort"},
 		{"a key twice", `{"views":[{"name":"a","name":"b"}]}`, `line 1: views[0]: the key "name" is there twice`},
 		{"no name", `{"views":[{"statuses":["PF"]}]}`, `line 1: views[0]: view "": the name is empty`},
-		{"a name of two lines", `{"views":[{"name":"a\nb","statuses":["PF"]}]}`, `line 1: views[0]: view "a\nb": the name has control characters`},
+		{"a name of two lines", `{"views":[{"name":"a\nb","statuses":["PF"]}]}`,
+			`line 1: views[0]: view "a\nb": the name has control characters`},
 		{"no statuses", `{"views":[{"name":"a","statuses":[]}]}`, `line 1: views[0]: view "a": statuses is empty`},
-		{"null statuses", `{"views":[{"name":"a","statuses":null}]}`, `line 1: views[0].statuses: must be a list in square brackets, is null`},
-		{"a status alone", `{"views":[{"name":"a","statuses":"PF"}]}`, `line 1: views[0].statuses: must be a list in square brackets, is "PF"`},
-		{"a code in small letters", `{"views":[{"name":"a","statuses":["pf"]}]}`, `statuses[0] is "pf": a code is made of capital letters`},
+		{"null statuses", `{"views":[{"name":"a","statuses":null}]}`,
+			`line 1: views[0].statuses: must be a list in square brackets, is null`},
+		{"a status alone", `{"views":[{"name":"a","statuses":"PF"}]}`,
+			`line 1: views[0].statuses: must be a list in square brackets, is "PF"`},
+		{"a code in small letters", `{"views":[{"name":"a","statuses":["pf"]}]}`,
+			`statuses[0] is "pf": a code is made of capital letters`},
 		{"two codes in one", `{"views":[{"name":"a","statuses":["PF"],"types":["SO","CH,CF"]}]}`, `types[1] is "CH,CF"`},
 		{"a code twice", `{"views":[{"name":"a","statuses":["PF","PF"]}]}`, `statuses names "PF" twice`},
-		{"a day without a zone", `{"views":[{"name":"a","placedFrom":"2026-11-01"}]}`, "line 1: views[0].placedFrom: must be a time with its zone, such as 2026-11-01T00:00:00Z, is \"2026-11-01\""},
-		{"an end before its start", `{"views":[{"name":"a","statuses":["PF"],"placedFrom":"2026-11-02T00:00:00Z","placedTo":"2026-11-01T00:00:00Z"}]}`,
+		{"a day without a zone", `{"views":[{"name":"a","placedFrom":"2026-11-01"}]}`,
+			"line 1: views[0].placedFrom: must be a time with its zone, such as 2026-11-01T00:00:00Z, is \"2026-11-01\""},
+		{"an end before its start",
+			`{"views":[{"name":"a","statuses":["PF"],"placedFrom":"2026-11-02T00:00:00Z","placedTo":"2026-11-01T00:00:00Z"}]}`,
 			"placedFrom 2026-11-02T00:00:00Z is not before placedTo 2026-11-01T00:00:00Z"},
-		{"an unknown sort", `{"views":[{"name":"a","statuses":["PF"],"sort":"oldest"}]}`, `sort is "oldest": it can be "newest"`},
-		{"the same name twice", `{"views":[{"name":"a","statuses":["PF"]},{"name":"a","statuses":["PF"]}]}`, `line 1: views[1].name: "a" is the name of views[0] too`},
-		{"a missing end", `{"views":[{"name":"a","statuses":["PF"]}]`, "line 1, column 41: is not JSON: unexpected end of JSON input"},
-		{"something after the end", `{"views":[{"name":"a","statuses":["PF"]}]} {}`, "line 1, column 44: is not JSON: invalid character '{' after top-level value"},
+		{"an unknown sort", `{"views":[{"name":"a","statuses":["PF"],"sort":"oldest"}]}`,
+			`sort is "oldest": it can be "newest"`},
+		{"the same name twice", `{"views":[{"name":"a","statuses":["PF"]},{"name":"a","statuses":["PF"]}]}`,
+			`line 1: views[1].name: "a" is the name of views[0] too`},
+		{"a missing end", `{"views":[{"name":"a","statuses":["PF"]}]`,
+			"line 1, column 41: is not JSON: unexpected end of JSON input"},
+		{"something after the end", `{"views":[{"name":"a","statuses":["PF"]}]} {}`,
+			"line 1, column 44: is not JSON: invalid character '{' after top-level value"},
 		{"too much", strings.Repeat(" ", 1<<20) + "{}", "is larger than the limit of 1048576 bytes: split it"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -148,7 +161,8 @@ func FuzzLoadViews(f *testing.F) {
 }
 
 func ExampleLoadViews() {
-	views, err := commerce.LoadViews(strings.NewReader(`{"views":[{"name":"Stuck sales","statuses":["PF","LO"],"types":["SO"]}]}`))
+	views, err := commerce.LoadViews(
+		strings.NewReader(`{"views":[{"name":"Stuck sales","statuses":["PF","LO"],"types":["SO"]}]}`))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -158,7 +172,8 @@ func ExampleLoadViews() {
 	fmt.Println(err)
 	// Output:
 	// Stuck sales [PF LO]
-	// commerce: views: line 1: views[0]: unknown key "status" (did you mean "statuses"?); known are name, statuses, types, placedFrom, placedTo, sort
+	// commerce: views: line 1: views[0]: unknown key "status" (did you mean "statuses"?); known are name, statuses,
+	// types, placedFrom, placedTo, sort
 }
 
 func ExampleView() {

@@ -25,11 +25,13 @@ func TestCheckAccess(t *testing.T) {
 		is                 error
 		says               string
 	}{
-		"all is well":                        {ok, ok, nil, ""},
-		"a key that is unknown":              {refused, refused, connect.ErrUnauthorized, "the API key is wrong, revoked or disabled"},
-		"a key for too little":               {ok, forbidden, connect.ErrForbidden, "lacks the permission Subscriptions"},
-		"a key for subscriptions only":       {forbidden, ok, nil, ""},
-		"a key for nothing":                  {forbidden, forbidden, connect.ErrForbidden, "lacks the permission Subscriptions"},
+		"all is well": {ok, ok, nil, ""},
+		"a key that is unknown": {refused, refused, connect.ErrUnauthorized,
+			"the API key is wrong, revoked or disabled"},
+		"a key for too little":         {ok, forbidden, connect.ErrForbidden, "lacks the permission Subscriptions"},
+		"a key for subscriptions only": {forbidden, ok, nil, ""},
+		"a key for nothing": {forbidden, forbidden, connect.ErrForbidden,
+			"lacks the permission Subscriptions"},
 		"a maintenance":                      {down, down, connect.ErrUnavailable, "502 Bad Gateway"},
 		"a maintenance that begins just now": {ok, down, connect.ErrUnavailable, "502 Bad Gateway"},
 	} {

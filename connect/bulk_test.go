@@ -57,7 +57,8 @@ func (m *meter) busiest() int {
 // crowd is a Connect with n subscriptions. Each has a failed purchase; every tenth
 // has two products, every seventh a change that was sent without external_id after
 // its purchase, and every fifth key names nothing there is.
-func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (*connecttest.System, *connect.Client, *meter, []connect.RequestKey) {
+func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (*connecttest.System, *connect.Client,
+	*meter, []connect.RequestKey) {
 	t.Helper()
 	sys := connecttest.New(connecttest.Config{Now: func() time.Time { return epoch.AddDate(0, 0, 7) }})
 	add := func(seed connecttest.RequestSeed) {
@@ -76,7 +77,8 @@ func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (
 		}
 		created := epoch.Add(time.Duration(i) * time.Second)
 		purchase := connecttest.RequestSeed{
-			ExternalUID: tenant, ExternalID: sub, Type: connect.TypePurchase, Status: connect.StatusFailed, Reason: "no", Created: created,
+			ExternalUID: tenant, ExternalID: sub, Type: connect.TypePurchase, Status: connect.StatusFailed, Reason: "no",
+			Created: created,
 		}
 		add(purchase)
 		if i%10 == 0 {
@@ -86,7 +88,8 @@ func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (
 		}
 		if i%7 == 0 {
 			keys[i].Type = connect.TypeChange
-			add(connecttest.RequestSeed{ExternalUID: tenant, Type: connect.TypeChange, Status: connect.StatusInquiring, Created: created.Add(2 * time.Hour)})
+			add(connecttest.RequestSeed{ExternalUID: tenant, Type: connect.TypeChange, Status: connect.StatusInquiring,
+				Created: created.Add(2 * time.Hour)})
 		}
 	}
 	m := &meter{next: sys.Transport(), latency: latency}
@@ -118,7 +121,8 @@ func TestLatestRequestsOfTenThousandKeys(t *testing.T) {
 				began := time.Now()
 				found, err := client.LatestRequests(t.Context(), keys)
 				require.NoError(t, err)
-				t.Logf("%d keys: %d calls, %d at once, %d in the busiest second, %s", len(keys), len(m.calls), m.most, m.busiest(), time.Since(began))
+				t.Logf("%d keys: %d calls, %d at once, %d in the busiest second, %s", len(keys), len(m.calls), m.most, m.busiest(),
+					time.Since(began))
 				require.Len(t, found, len(keys))
 				require.LessOrEqual(t, m.most, test.most)
 				require.LessOrEqual(t, len(m.calls), test.calls)
@@ -250,7 +254,8 @@ func TestLatestRequestsStopAfterLongRetryAfter(t *testing.T) {
 		require.ErrorContains(t, err, "not sent: an answer to another call asked to wait, 1h0m0s more")
 		told, ok := errors.AsType[*connect.Error](err)
 		require.True(t, ok)
-		require.WithinRange(t, time.Now().Add(told.RetryAfter), began.Add(time.Hour), began.Add(time.Hour+200*time.Millisecond))
+		require.WithinRange(t, time.Now().Add(told.RetryAfter), began.Add(time.Hour),
+			began.Add(time.Hour+200*time.Millisecond))
 		p, err := client.Probe(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, connect.Up, p.Class, "a look from outside is not held back")
@@ -261,7 +266,8 @@ func TestWithRateLimitsRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys, client, m, keys := crowd(t, 300, 10*time.Millisecond, connect.WithRate(2), connect.WithMaxTries(20))
-		require.NoError(t, sys.AddFault(connecttest.Fault{Every: 2, Kind: connecttest.FaultStatus, Status: http.StatusTooManyRequests}))
+		require.NoError(t, sys.AddFault(connecttest.Fault{Every: 2, Kind: connecttest.FaultStatus,
+			Status: http.StatusTooManyRequests}))
 		found, err := client.LatestRequests(t.Context(), keys)
 		require.NoError(t, err)
 		require.Len(t, found, len(keys))

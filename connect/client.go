@@ -195,7 +195,8 @@ func (c *Client) get(ctx context.Context, op, path, query string, out any) (http
 }
 
 // object reads one object by its id and decodes it.
-func object[T any](ctx context.Context, c *Client, op, collection, id string, decode func([]byte) (T, error)) (T, error) {
+func object[T any](ctx context.Context, c *Client, op, collection, id string, decode func([]byte) (T, error)) (T,
+	error) {
 	var none T
 	elem, err := rest.PathEscape(id)
 	if err != nil {

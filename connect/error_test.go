@@ -27,10 +27,11 @@ func TestErrorMatchesOneSentinel(t *testing.T) {
 		body   string
 		is     error // nil: none
 	}{
-		"401 is unauthorized":                       {answer, 401, golden(t, "error_401.json"), connect.ErrUnauthorized},
-		"403 is forbidden":                          {answer, 403, golden(t, "error_403.json"), connect.ErrForbidden},
-		"403 with a page is forbidden":              {page, 403, html, connect.ErrForbidden},
-		"404 is not found":                          {answer, 404, `{"error_code":"SYS_404","errors":["Not found."]}`, connect.ErrNotFound},
+		"401 is unauthorized":          {answer, 401, golden(t, "error_401.json"), connect.ErrUnauthorized},
+		"403 is forbidden":             {answer, 403, golden(t, "error_403.json"), connect.ErrForbidden},
+		"403 with a page is forbidden": {page, 403, html, connect.ErrForbidden},
+		"404 is not found": {answer, 404, `{"error_code":"SYS_404","errors":["Not found."]}`,
+			connect.ErrNotFound},
 		"404 with a page of Connect is not found":   {answer, 404, html, connect.ErrNotFound},
 		"404 with a page of a gateway says nothing": {page, 404, html, connect.ErrUnavailable},
 		"404 with a text of a gateway says nothing": {page, 404, "404 page not found", connect.ErrUnavailable},
@@ -92,7 +93,8 @@ func TestErrorHasServerDetails(t *testing.T) {
 	require.Equal(t, "pending", e.Params["request_status"])
 	require.Equal(t, 7*time.Second, e.RetryAfter)
 	require.Equal(t, "26.0.12-ga", e.ConnectVersion)
-	require.Equal(t, "connect: read request: HTTP 409 Conflict: REQ_005: Such a request exists. (GET "+testBase+"/requests/PR-1)", err.Error())
+	require.Equal(t, "connect: read request: HTTP 409 Conflict: REQ_005: Such a request exists. (GET "+testBase+
+		"/requests/PR-1)", err.Error())
 }
 
 func TestErrorHasStartOfUnknownBody(t *testing.T) {

@@ -113,7 +113,8 @@ func (r *refusals) count(err error) {
 func (c *Client) chunks(keys []RequestKey) (chunks [][]RequestKey, bad []keyFailure) {
 	keys = slices.Clone(keys)
 	slices.SortFunc(keys, func(a, b RequestKey) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Subscription, b.Subscription))
+		return cmp.Or(cmp.Compare(a.Type, b.Type), strings.Compare(a.Tenant, b.Tenant),
+			strings.Compare(a.Subscription, b.Subscription))
 	})
 	var open []RequestKey
 	for _, key := range slices.Compact(keys) {

@@ -122,7 +122,8 @@ func TestLatestRequestsQuery(t *testing.T) {
 		{Subscription: "7", Type: connect.TypePurchase}, {Subscription: "7", Type: connect.TypeCancel},
 	})
 	require.NoError(t, err)
-	const common = "select(-activation_key,-template,-asset.items,-asset.params,-asset.tiers,-asset.configuration)&%s&eq(type,%s)" +
+	const common = "select(-activation_key,-template,-asset.items,-asset.params,-asset.tiers,-asset.configuration)&%s&" +
+		"eq(type,%s)" +
 		"&ordering(-created)&limit=100&offset=0"
 	require.ElementsMatch(t, []string{
 		fmt.Sprintf(common, "in(asset.external_uid,(a,b))", "purchase"),
@@ -155,7 +156,8 @@ func TestLatestRequestsPartialFailure(t *testing.T) {
 		is   error
 		says string
 	}{
-		"forbidden":   {func() *http.Response { return answer(403, golden(t, "error_403.json")) }, connect.ErrForbidden, "AUTH_003"},
+		"forbidden": {func() *http.Response { return answer(403, golden(t, "error_403.json")) }, connect.ErrForbidden,
+			"AUTH_003"},
 		"unavailable": {func() *http.Response { return page(502, "<html>") }, connect.ErrUnavailable, "502 Bad Gateway"},
 		"a page in place of the answer": {
 			func() *http.Response { return page(200, "<html>") }, connect.ErrUnavailable, "not JSON",
@@ -205,7 +207,8 @@ func TestLatestRequestsWithInvalidKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			good := tenantKey("tenant-0001")
-			found, err := clientOver(t, &fakeConnect{rows: purchases(3)}).LatestRequests(t.Context(), []connect.RequestKey{test.key, good})
+			found, err := clientOver(t, &fakeConnect{rows: purchases(3)}).LatestRequests(t.Context(),
+				[]connect.RequestKey{test.key, good})
 			require.ErrorContains(t, err, test.says)
 			require.ErrorContains(t, err, "1 of 2 keys are unknown")
 			require.Len(t, found, 1)
@@ -241,7 +244,8 @@ func TestLatestRequestsConcurrency(t *testing.T) {
 			keys = append(keys, tenantKey(fmt.Sprint(i)))
 		}
 		began := time.Now()
-		found, err := clientOver(t, slow, connect.WithChunkSize(1), connect.WithConcurrency(4)).LatestRequests(t.Context(), keys)
+		found, err := clientOver(t, slow, connect.WithChunkSize(1), connect.WithConcurrency(4)).LatestRequests(t.Context(),
+			keys)
 		require.NoError(t, err)
 		require.Len(t, found, 12)
 		require.EqualValues(t, 4, most.Load())
@@ -312,9 +316,10 @@ func TestLatestRequestsMatchNaiveReading(t *testing.T) {
 			sub := rapid.IntRange(0, 5).Draw(rt, "subscription")
 			product := rapid.IntRange(0, 2).Draw(rt, "product")
 			row := fakeRow{
-				id:      fmt.Sprintf("PR-%03d", i),
-				kind:    rapid.SampledFrom([]string{"purchase", "change", "cancel"}).Draw(rt, "type"),
-				status:  rapid.SampledFrom([]string{"failed", "failed", "pending", "approved", "draft", "revoked"}).Draw(rt, "status"),
+				id:   fmt.Sprintf("PR-%03d", i),
+				kind: rapid.SampledFrom([]string{"purchase", "change", "cancel"}).Draw(rt, "type"),
+				status: rapid.SampledFrom([]string{"failed", "failed", "pending", "approved", "draft", "revoked"}).Draw(rt,
+					"status"),
 				created: epoch.Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "age")) * time.Second),
 				asset:   fmt.Sprintf("AS-%d-%d", sub, product), tenant: fmt.Sprintf("t%d-%d", sub, product),
 				product: fmt.Sprintf("PRD-%d", product),

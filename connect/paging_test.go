@@ -115,10 +115,11 @@ func TestPagingIncompleteListIsAnError(t *testing.T) {
 	}{
 		"no rows although the total says there are": {`[]`, "items 0-0/3", "no rows of 3"},
 		"the same page again and no total":          {`[` + row + `]`, "", "does not hold still"},
-		"a row that is broken":                      {`[` + row + `,{"id":"PR-2","created":"soon"}]`, "items 0-1/2", `row 1: `},
-		"a row that is null":                        {`[` + row + `,null]`, "items 0-1/2", `row 1: the request has no id`},
-		"null in place of the list":                 {`null`, "items 0-0/0", "null where a list should be"},
-		"an object in place of the list":            {`{"results":[]}`, "items 0-1/2", "cannot unmarshal object"},
+		"a row that is broken": {`[` + row + `,{"id":"PR-2","created":"soon"}]`, "items 0-1/2",
+			`row 1: `},
+		"a row that is null":             {`[` + row + `,null]`, "items 0-1/2", `row 1: the request has no id`},
+		"null in place of the list":      {`null`, "items 0-0/0", "null where a list should be"},
+		"an object in place of the list": {`{"results":[]}`, "items 0-1/2", "cannot unmarshal object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

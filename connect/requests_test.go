@@ -34,7 +34,8 @@ func TestRequestQueryRQL(t *testing.T) {
 				Products: []string{"PRD-403-038-754"}, Hubs: []string{"HB-1234-5678"}, NewestFirst: true, Limit: 5,
 			},
 			"eq(asset.external_uid,1c378bdd-9c8a-4566-be8a-bd90a51aa42a)&eq(asset.external_id,1000042)" +
-				"&eq(asset.product.id,PRD-403-038-754)&eq(asset.connection.hub.id,HB-1234-5678)&ordering(-created)&limit=5&offset=0",
+				"&eq(asset.product.id,PRD-403-038-754)&eq(asset.connection.hub.id,HB-1234-5678)&ordering(-created)&limit=5&" +
+				"offset=0",
 		},
 		"times go out in UTC, whole seconds, widened": {
 			connect.RequestQuery{CreatedFrom: from, CreatedTo: from.Add(time.Hour)},
@@ -46,7 +47,8 @@ func TestRequestQueryRQL(t *testing.T) {
 		},
 		"a condition of the user": {
 			connect.RequestQuery{RQL: "(asset.status=active|ilike(asset.connection.vendor.id,VA-*))&out(assignee,(a,b))"},
-			"or(eq(asset.status,active),ilike(asset.connection.vendor.id,VA-*))&out(assignee,(a,b))&ordering(created)&limit=100&offset=0",
+			"or(eq(asset.status,active),ilike(asset.connection.vendor.id,VA-*))&out(assignee,(a,b))&ordering(created)&" +
+				"limit=100&offset=0",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,17 +72,20 @@ func TestRequestQueryRejects(t *testing.T) {
 		query connect.RequestQuery
 		says  string
 	}{
-		"a negative limit":                  {connect.RequestQuery{Limit: -1}, "limit -1 is negative"},
-		"an end before the start":           {connect.RequestQuery{CreatedFrom: epoch, CreatedTo: epoch}, "is not after"},
-		"an empty value":                    {connect.RequestQuery{Tenants: []string{"a", ""}}, "Tenants[1] is empty"},
-		"both kinds of quotes":              {connect.RequestQuery{Subscriptions: []string{`'"`}}, "quotes"},
-		"RQL that is broken":                {connect.RequestQuery{RQL: "eq(a"}, `RQL "eq(a"`},
-		"RQL that orders":                   {connect.RequestQuery{RQL: "ordering(-created)"}, "ordering is not a condition"},
-		"RQL that selects":                  {connect.RequestQuery{RQL: "select(-asset)"}, "select is not a condition"},
-		"RQL that pages deep down":          {connect.RequestQuery{RQL: "and(eq(a,b),or(eq(c,d),limit=5))"}, "limit is not a condition"},
-		"a text that RQL reads as no value": {connect.RequestQuery{Products: []string{"null()"}}, "Products[0] is null(), which in RQL says that there is no value"},
-		"RQL that pages":                    {connect.RequestQuery{RQL: "eq(a,b)&limit=5"}, "limit is not a condition"},
-		"more than a server takes":          {connect.RequestQuery{Tenants: []string{strings.Repeat("x", 9000)}}, "ask for fewer values"},
+		"a negative limit":        {connect.RequestQuery{Limit: -1}, "limit -1 is negative"},
+		"an end before the start": {connect.RequestQuery{CreatedFrom: epoch, CreatedTo: epoch}, "is not after"},
+		"an empty value":          {connect.RequestQuery{Tenants: []string{"a", ""}}, "Tenants[1] is empty"},
+		"both kinds of quotes":    {connect.RequestQuery{Subscriptions: []string{`'"`}}, "quotes"},
+		"RQL that is broken":      {connect.RequestQuery{RQL: "eq(a"}, `RQL "eq(a"`},
+		"RQL that orders":         {connect.RequestQuery{RQL: "ordering(-created)"}, "ordering is not a condition"},
+		"RQL that selects":        {connect.RequestQuery{RQL: "select(-asset)"}, "select is not a condition"},
+		"RQL that pages deep down": {connect.RequestQuery{RQL: "and(eq(a,b),or(eq(c,d),limit=5))"},
+			"limit is not a condition"},
+		"a text that RQL reads as no value": {connect.RequestQuery{Products: []string{"null()"}},
+			"Products[0] is null(), which in RQL says that there is no value"},
+		"RQL that pages": {connect.RequestQuery{RQL: "eq(a,b)&limit=5"}, "limit is not a condition"},
+		"more than a server takes": {connect.RequestQuery{Tenants: []string{strings.Repeat("x", 9000)}},
+			"ask for fewer values"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -124,12 +129,16 @@ func TestRequestsFilterAgain(t *testing.T) {
 		query connect.RequestQuery
 		ids   []string
 	}{
-		"type":         {connect.RequestQuery{Types: []connect.RequestType{"purchase"}}, []string{"PR-1000-0000-0001-001"}},
-		"status":       {connect.RequestQuery{Statuses: []connect.RequestStatus{"approved"}}, []string{"PR-1000-0000-0002-003"}},
-		"tenant":       {connect.RequestQuery{Tenants: []string{"5F0C2C1E-0F0D-4F0E-9A52-0C6C3AD1B0AA"}}, []string{"PR-1000-0000-0003-002"}},
+		"type": {connect.RequestQuery{Types: []connect.RequestType{"purchase"}}, []string{"PR-1000-0000-0001-001"}},
+		"status": {connect.RequestQuery{Statuses: []connect.RequestStatus{"approved"}},
+			[]string{"PR-1000-0000-0002-003"}},
+		"tenant": {connect.RequestQuery{Tenants: []string{"5F0C2C1E-0F0D-4F0E-9A52-0C6C3AD1B0AA"}},
+			[]string{"PR-1000-0000-0003-002"}},
 		"subscription": {connect.RequestQuery{Subscriptions: []string{"1000043"}}, []string{"PR-1000-0000-0002-003"}},
-		"from":         {connect.RequestQuery{CreatedFrom: time.Date(2026, 1, 10, 2, 16, 0, 0, time.UTC)}, []string{"PR-1000-0000-0003-002"}},
-		"to":           {connect.RequestQuery{CreatedTo: time.Date(2026, 1, 10, 2, 15, 0, 0, time.UTC)}, []string{"PR-1000-0000-0001-001"}},
+		"from": {connect.RequestQuery{CreatedFrom: time.Date(2026, 1, 10, 2, 16, 0, 0, time.UTC)},
+			[]string{"PR-1000-0000-0003-002"}},
+		"to": {connect.RequestQuery{CreatedTo: time.Date(2026, 1, 10, 2, 15, 0, 0, time.UTC)},
+			[]string{"PR-1000-0000-0001-001"}},
 	} {
 		got, err := listed(t, client, test.query)
 		require.NoError(t, err, name)
@@ -150,14 +159,18 @@ func TestRequests_reports_requests_that_do_not_match(t *testing.T) {
 			[]string{"requests=2", "2 rows did not match the query: PR-1000-0000-0002-003 (type ",
 				", PR-1000-0000-0003-002 (type "}, "",
 		},
-		"status, none at all":       {connect.RequestQuery{Statuses: []connect.RequestStatus{"pending"}}, nil, "3 rows did not match the query: PR-1000-0000-0001-001 (status "},
-		"tenant, none at all":       {connect.RequestQuery{Tenants: []string{"other"}}, nil, "3 rows did not match"},
-		"subscription, none at all": {connect.RequestQuery{Subscriptions: []string{"other"}}, nil, "PR-1000-0000-0003-002 (no subscription)"},
-		"time":                      {connect.RequestQuery{CreatedFrom: at.Add(-time.Hour), CreatedTo: at}, []string{"2 rows", "(created 2026-01-10T02:15:"}, ""},
-		"time, none at all":         {connect.RequestQuery{CreatedFrom: at.AddDate(1, 0, 0)}, nil, "none of the rows that the server returned is what it was asked for"},
-		"everything":                {connect.RequestQuery{}, nil, ""},
-		"a limit":                   {connect.RequestQuery{Types: []connect.RequestType{"purchase"}, Limit: 1}, nil, ""},
-		"products and hubs":         {connect.RequestQuery{Products: []string{"PRD-1"}, Hubs: []string{"HB-1"}}, nil, ""},
+		"status, none at all": {connect.RequestQuery{Statuses: []connect.RequestStatus{"pending"}}, nil,
+			"3 rows did not match the query: PR-1000-0000-0001-001 (status "},
+		"tenant, none at all": {connect.RequestQuery{Tenants: []string{"other"}}, nil, "3 rows did not match"},
+		"subscription, none at all": {connect.RequestQuery{Subscriptions: []string{"other"}}, nil,
+			"PR-1000-0000-0003-002 (no subscription)"},
+		"time": {connect.RequestQuery{CreatedFrom: at.Add(-time.Hour), CreatedTo: at},
+			[]string{"2 rows", "(created 2026-01-10T02:15:"}, ""},
+		"time, none at all": {connect.RequestQuery{CreatedFrom: at.AddDate(1, 0, 0)}, nil,
+			"none of the rows that the server returned is what it was asked for"},
+		"everything":        {connect.RequestQuery{}, nil, ""},
+		"a limit":           {connect.RequestQuery{Types: []connect.RequestType{"purchase"}, Limit: 1}, nil, ""},
+		"products and hubs": {connect.RequestQuery{Products: []string{"PRD-1"}, Hubs: []string{"HB-1"}}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -220,7 +233,8 @@ func TestCountRequests(t *testing.T) {
 	n, err := client.CountRequests(t.Context(), connect.RequestQuery{})
 	require.NoError(t, err)
 	require.Equal(t, 12, n)
-	n, err = client.CountRequests(t.Context(), connect.RequestQuery{Statuses: []connect.RequestStatus{connect.StatusFailed}})
+	n, err = client.CountRequests(t.Context(),
+		connect.RequestQuery{Statuses: []connect.RequestStatus{connect.StatusFailed}})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	require.Equal(t, []string{"limit=0&offset=0", "eq(status,failed)&limit=0&offset=0"}, fake.queries)

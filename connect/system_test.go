@@ -46,8 +46,9 @@ func TestClientWithTestSystem(t *testing.T) {
 	require.ErrorIs(t, err, connect.ErrNotFound)
 
 	precise := connect.RequestQuery{
-		Types: []connect.RequestType{connect.TypePurchase, connect.TypeChange}, Statuses: []connect.RequestStatus{connect.StatusFailed},
-		Tenants: []string{"tenant-03", "tenant-04"}, Subscriptions: []string{"1003", "1004"},
+		Types:    []connect.RequestType{connect.TypePurchase, connect.TypeChange},
+		Statuses: []connect.RequestStatus{connect.StatusFailed},
+		Tenants:  []string{"tenant-03", "tenant-04"}, Subscriptions: []string{"1003", "1004"},
 		Products: []string{first.Asset.ProductID}, Hubs: []string{connecttest.DefaultHubID},
 		CreatedFrom: epoch, CreatedTo: epoch.Add(4 * time.Hour), RQL: "(type=purchase|type=cancel)",
 	}

@@ -35,7 +35,8 @@ func TestTLSWithPrivateAuthorityAndClientCertificate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, connect.Up, probe.Class)
 
-	client, err = connect.New(server.URL, connect.APIKey(testKey), connect.WithTLSConfig(&tls.Config{MinVersion: tls.VersionTLS13}))
+	client, err = connect.New(server.URL, connect.APIKey(testKey),
+		connect.WithTLSConfig(&tls.Config{MinVersion: tls.VersionTLS13}))
 	require.NoError(t, err)
 	_, err = client.Hub(t.Context(), "HB-1")
 	require.ErrorContains(t, err, "name the authority that signed the server's certificate in the TLS settings")
@@ -50,7 +51,8 @@ func TestNewRejectsTLSSettings(t *testing.T) {
 	for want, opts := range map[string][]connect.Option{
 		"connect: the TLS settings are nil":                      {connect.WithTLSConfig(nil)},
 		"connect: the authorities cannot be read: open nowhere:": {connect.WithTLSFiles("", "", "nowhere")},
-		"connect: InsecureSkipVerify would send":                 {connect.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})},
+		"connect: InsecureSkipVerify would send": {connect.WithTLSConfig(
+			&tls.Config{InsecureSkipVerify: true})},
 		"connect: TLS settings cannot be combined": {
 			connect.WithHTTPClient(&http.Client{Transport: http.DefaultTransport}), connect.WithTLSConfig(&tls.Config{}),
 		},

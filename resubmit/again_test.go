@@ -48,20 +48,23 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			order: again, outcome: "unknown", why: "the policy allows no second push: look at the order", pushes: 1,
 		},
 		"a second push goes out when the order is surely as it was": {
-			order: again, attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * settle,
+			order: again, attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			apart: 2 * settle,
 		},
 		"a third one needs the policy to allow three": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, lostIgnored} },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "2 pushes without an answer are all that the policy allows", pushes: 2, apart: 2 * settle,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			why: "2 pushes without an answer are all that the policy allows", pushes: 2, apart: 2 * settle,
 		},
 		"a third one goes out when the policy allows three": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, lostIgnored} },
 			attempts: resubmit.AttemptPolicy{Max: 3}, outcome: "completed", why: "CP", pushes: 3, taken: 1, apart: 2 * settle,
 		},
 		"what is allowed for a type holds for it": {
-			order:    again,
-			attempts: resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"SO": {Max: 2}, "CH": {Max: 9}}},
-			outcome:  "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * settle,
+			order: again,
+			attempts: resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"SO": {Max: 2},
+				"CH": {Max: 9}}},
+			outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * settle,
 		},
 		"what is allowed for other types does not": {
 			order:    again,
@@ -69,12 +72,14 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			outcome:  "unknown", why: "allows no second push", pushes: 1,
 		},
 		"the spacing is kept": {
-			order: again, attempts: resubmit.AttemptPolicy{Max: 2, Spacing: time.Hour}, outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: time.Hour,
+			order: again, attempts: resubmit.AttemptPolicy{Max: 2, Spacing: time.Hour}, outcome: "completed", why: "CP",
+			pushes: 2, taken: 1, apart: time.Hour,
 		},
 		"the spacing of a type is kept": {
-			order:    again,
-			attempts: resubmit.AttemptPolicy{Max: 2, Spacing: -1, ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"SO": {Spacing: 2 * time.Hour}}},
-			outcome:  "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * time.Hour,
+			order: again,
+			attempts: resubmit.AttemptPolicy{Max: 2, Spacing: -1,
+				ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"SO": {Spacing: 2 * time.Hour}}},
+			outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * time.Hour,
 		},
 		"a push that was accepted is not followed by another": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostActed} },
@@ -84,17 +89,20 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			order: func(o *shopOrder) {
 				o.pushFaults, o.fates = []fault{lostActed}, []fate{{time.Second, "PF", stillDown}}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "failedAgain", why: "failed again for a new reason (transient)", pushes: 1, taken: 1,
+			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "failedAgain", why: "failed again for a new reason (transient)",
+			pushes: 1, taken: 1,
 		},
 		"an accepted push that was answered is not followed by another, whatever comes of it": {
 			order:    func(o *shopOrder) { o.fates = []fate{{time.Second, "PF", outage}} },
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "failedAgain", why: "failed again for the same reason (transient)", pushes: 1, taken: 1,
+			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "failedAgain",
+			why: "failed again for the same reason (transient)", pushes: 1, taken: 1,
 		},
 		"a lost push that failed in the same words is pushed for its new failure, when that has settled": {
 			order: func(o *shopOrder) {
 				o.pushFaults, o.fates = []fault{lostActed}, []fate{{9 * time.Second, "PF", outage}}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 2, apart: settle + 9*time.Second,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 2,
+			apart: settle + 9*time.Second,
 		},
 		"an order that somebody moves meanwhile is not pushed": {
 			order: func(o *shopOrder) {
@@ -130,11 +138,13 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					}
 				}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "offers no transition that resubmits it; it offers [CL]: look", pushes: 1,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			why: "offers no transition that resubmits it; it offers [CL]: look", pushes: 1,
 		},
 		"a second push that is refused leaves the order unknown, with the server's words": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, conflict} },
-			attempts: resubmit.AttemptPolicy{Max: 3}, outcome: "unknown", why: "Commerce refused the push to PD: ", pushes: 2, apart: 2 * settle,
+			attempts: resubmit.AttemptPolicy{Max: 3}, outcome: "unknown", why: "Commerce refused the push to PD: ", pushes: 2,
+			apart: 2 * settle,
 		},
 		"a second push that never left is tried again": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, notSent, badToken} },
@@ -142,7 +152,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 		},
 		"a second push that never leaves is given up, and the order is unknown": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, notSent, notSent, notSent, notSent} },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "given up after 4 tries: the push was not sent", pushes: 5,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "given up after 4 tries: the push was not sent",
+			pushes: 5,
 		},
 		"the next target of a second push is tried where nothing is told": {
 			order: func(o *shopOrder) {
@@ -182,7 +193,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "purchase", Status: "approved", Created: hourAgo()}, 0)
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "Connect approved PR-s", pushes: 2, taken: 1, apart: 2 * settle,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "Connect approved PR-s", pushes: 2, taken: 1,
+			apart: 2 * settle,
 		},
 		"a purchase that the vendor refused meanwhile speaks against it": {
 			order: again,
@@ -190,7 +202,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "purchase", Status: "failed", Created: hourAgo(), Updated: hourAgo()}, 1)
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "Connect speaks against it: the vendor refused the purchase", pushes: 1,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			why: "Connect speaks against it: the vendor refused the purchase", pushes: 1,
 		},
 		"Connect that cannot be asked is asked again": {
 			order: again,
@@ -200,12 +213,14 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				s.finderErr = errors.New("502")
 				time.AfterFunc(2*settle+time.Second, func() { s.mu.Lock(); defer s.mu.Unlock(); s.finderErr = nil })
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "approved", pushes: 2, taken: 1, apart: 2 * settle,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "approved", pushes: 2, taken: 1,
+			apart: 2 * settle,
 		},
 		"Connect that can never be asked leaves it unknown": {
 			order:    again,
 			shop:     func(s *shop, c *resubmit.Config) { asked(s, c); s.finderErr = errors.New("502") },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "given up after 4 tries: Connect could not be asked: 502", pushes: 1,
+			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			why: "given up after 4 tries: Connect could not be asked: 502", pushes: 1,
 		},
 		"a cancellation is pushed again when three cancels have failed": {
 			order: func(o *shopOrder) { again(o); o.Type = "CL" },
@@ -218,7 +233,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					}
 				}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9, Spacing: time.Second}, outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * settle,
+			attempts: resubmit.AttemptPolicy{Max: 9, Spacing: time.Second}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			apart: 2 * settle,
 		},
 		"a cancellation is not pushed again when four cancels have failed": {
 			order: func(o *shopOrder) { again(o); o.Type = "CL" },
@@ -226,11 +242,13 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "cancel", Status: "failed", Created: hourAgo(), Updated: hourAgo()}, 4)
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "unknown", why: "too many cancel requests failed in a row", pushes: 1,
+			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "unknown", why: "too many cancel requests failed in a row",
+			pushes: 1,
 		},
 		"a cancellation is not pushed again without Connect": {
 			order:    func(o *shopOrder) { again(o); o.Type = "CL" },
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "unknown", why: "where Connect cannot be asked how many have failed", pushes: 1,
+			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "unknown",
+			why: "where Connect cannot be asked how many have failed", pushes: 1,
 		},
 		"cancellations have at most four pushes and five minutes between them": {
 			order: func(o *shopOrder) {
@@ -240,12 +258,14 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				c.Settle = -1
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9, Spacing: time.Second}, outcome: "unknown", why: "4 pushes without an answer are all", pushes: 4, apart: 300 * time.Second,
+			attempts: resubmit.AttemptPolicy{Max: 9, Spacing: time.Second}, outcome: "unknown",
+			why: "4 pushes without an answer are all", pushes: 4, apart: 300 * time.Second,
 		},
 		"a purchase waits no longer than its own spacing": {
 			order:    again,
 			shop:     func(_ *shop, c *resubmit.Config) { c.Settle = time.Second },
-			attempts: resubmit.AttemptPolicy{Max: 2, Spacing: time.Minute}, outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: time.Minute,
+			attempts: resubmit.AttemptPolicy{Max: 2, Spacing: time.Minute}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			apart: time.Minute,
 		},
 	}
 	for name, tt := range tests {
@@ -365,7 +385,8 @@ func TestARunThatEndsBeforeTheSecondPushLeavesTheOrderUnknown(t *testing.T) {
 	ends := map[string]struct {
 		end func(*resubmit.Runner)
 		err error
-	}{"drained": {(*resubmit.Runner).Drain, resubmit.ErrDrained}, "cancelled": {(*resubmit.Runner).Cancel, resubmit.ErrCancelled}}
+	}{"drained": {(*resubmit.Runner).Drain, resubmit.ErrDrained},
+		"cancelled": {(*resubmit.Runner).Cancel, resubmit.ErrCancelled}}
 	whens := map[string]time.Duration{
 		"before the order has settled": time.Minute, "while it is watched on": 6 * time.Minute,
 		"while the second push waits": 9 * time.Minute,
@@ -476,7 +497,8 @@ func TestAnAttemptPolicyIsChecked(t *testing.T) {
 		"a negative count":   {resubmit.AttemptPolicy{Max: -1}, "Config.Attempts.Max is -1"},
 		"a negative spacing": {resubmit.AttemptPolicy{Spacing: -2}, "Config.Attempts.Spacing is -2ns"},
 		"a negative count of a type": {
-			resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"CL": {Max: -3}}}, `Config.Attempts.ByType["CL"].Max is -3`,
+			resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"CL": {Max: -3}}},
+			`Config.Attempts.ByType["CL"].Max is -3`,
 		},
 		"types of a type": {
 			resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"CL": {ByType: map[commerce.OrderType]resubmit.AttemptPolicy{}}}},

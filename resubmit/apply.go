@@ -20,7 +20,8 @@ import (
 )
 
 // ErrRunning says that the Runner is applying a plan already.
-var ErrRunning = errors.New("resubmit: the runner is applying a plan already; wait for it, or make another runner with another journal")
+var ErrRunning = errors.New(
+	"resubmit: the runner is applying a plan already; wait for it, or make another runner with another journal")
 
 // Apply resubmits the orders that the plan marks for it, and no others, each at
 // most once, and waits until it is known what came of them.
@@ -73,7 +74,8 @@ func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x.later, _ = journalAs[LaterJournal](x.cfg.Journal)
 
 	x.ended = x.readEnded()
-	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan, ConnectAsked: r.cfg.Requests != nil})
+	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan,
+		ConnectAsked: r.cfg.Requests != nil})
 	x.touched = newLaneSet(min(x.total, 64*x.ended.n))
 	x.feed(plan)
 	r.wait(x)
@@ -109,7 +111,8 @@ func (x *run) sync() {
 		return x.later.Sync()
 	}
 	if err := sync(); err != nil {
-		x.cancel(fmt.Errorf("resubmit: the journal could not keep what came of the last pushes; the next run reads those orders: %w", err))
+		x.cancel(fmt.Errorf(
+			"resubmit: the journal could not keep what came of the last pushes; the next run reads those orders: %w", err))
 	}
 }
 
@@ -693,7 +696,8 @@ func (x *run) finish() (*Report, error) {
 	if w, ok := x.planned.Last(now); ok {
 		report.WindowClosedAt = w.Span().End
 	}
-	if r := x.result; !report.WindowClosedAt.IsZero() && report.Err == "" && r.Completed > 0 && r.Progressing == 0 && r.Unknown == 0 {
+	if r := x.result; !report.WindowClosedAt.IsZero() && report.Err == "" && r.Completed > 0 && r.Progressing == 0 &&
+		r.Unknown == 0 {
 		report.CloseToVerified = now.Sub(report.WindowClosedAt)
 	}
 	return report, err

@@ -91,7 +91,8 @@ func (l *loopback) Order(ctx context.Context, id string) (*commerce.Order, error
 	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
 		return nil, err
 	}
-	o := &commerce.Order{ID: id, Status: body.Status, Failure: commerce.Failure{Text: map[string]string{"en_US": body.Reason}}}
+	o := &commerce.Order{ID: id, Status: body.Status,
+		Failure: commerce.Failure{Text: map[string]string{"en_US": body.Reason}}}
 	for _, to := range body.Offers {
 		o.Transitions = append(o.Transitions, commerce.Transition{To: to})
 	}

@@ -77,7 +77,8 @@ func (s *bits) planOf(tb testing.TB, n int) *plan.Plan {
 	path := filepath.Join(tb.TempDir(), fmt.Sprintf("plan-%d.jsonl", n))
 	file, err := os.Create(path)
 	require.NoError(tb, err)
-	w, err := plan.NewPlanWriter(file, plan.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()", Windows: []maintenance.Window{}})
+	w, err := plan.NewPlanWriter(file, plan.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()",
+		Windows: []maintenance.Window{}})
 	require.NoError(tb, err)
 	for i := range n {
 		require.NoError(tb, w.Write(entryFor(&shopOrder{Order: *s.order(i)})))
@@ -100,7 +101,8 @@ func (forgetful) Get(string) (resubmit.Record, bool, error) { return resubmit.Re
 
 func (s *bits) apply(tb testing.TB, plan *plan.Plan, change func(*resubmit.Config)) {
 	cfg := resubmit.Config{
-		Reader: s, Pusher: s, Journal: forgetful{}, Rate: 1e7, Concurrency: 64, Verify: resubmit.Verify{First: -1}, DropItems: true,
+		Reader: s, Pusher: s, Journal: forgetful{}, Rate: 1e7, Concurrency: 64, Verify: resubmit.Verify{First: -1},
+		DropItems: true,
 	}
 	change(&cfg)
 	r, err := resubmit.NewRunner(cfg)

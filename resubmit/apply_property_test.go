@@ -59,7 +59,8 @@ type orderTrouble struct {
 }
 
 // blindTargets are the user's.
-var blindTargets = []commerce.Status{commerce.StatusPaid, commerce.StatusProvisioning, commerce.StatusCheckingConditions}
+var blindTargets = []commerce.Status{commerce.StatusPaid, commerce.StatusProvisioning,
+	commerce.StatusCheckingConditions}
 
 func genTrouble(t *rapid.T) trouble {
 	fates := []fate{
@@ -69,12 +70,17 @@ func genTrouble(t *rapid.T) trouble {
 	}
 	one := rapid.Custom(func(t *rapid.T) orderTrouble {
 		return orderTrouble{
-			subs:   rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 3, rapid.ID).Draw(t, "subscriptions"),
-			action: rapid.SampledFrom([]rules.Action{"resubmit", "resubmit", "resubmit", "hold", "quarantine"}).Draw(t, "action"),
-			pushes: rapid.SliceOfN(rapid.SampledFrom([]fault{fine, lostActed, lostIgnored, conflict, limited, badToken, notSent}), 0, 5).Draw(t, "pushes"),
-			reads:  rapid.SliceOfN(rapid.SampledFrom([]fault{fine, fine, fine, broken, limited, missing}), 0, 6).Draw(t, "reads"),
-			fates:  rapid.SliceOfN(rapid.SampledFrom(fates), 0, 3).Draw(t, "fates"),
-			answer: rapid.SampledFrom([]connect.RequestStatus{"approved", "approved", "failed", "pending", ""}).Draw(t, "answer"),
+			subs: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 3, rapid.ID).Draw(t,
+				"subscriptions"),
+			action: rapid.SampledFrom([]rules.Action{"resubmit", "resubmit", "resubmit", "hold", "quarantine"}).Draw(t,
+				"action"),
+			pushes: rapid.SliceOfN(rapid.SampledFrom([]fault{fine, lostActed, lostIgnored, conflict, limited, badToken,
+				notSent}), 0, 5).Draw(t, "pushes"),
+			reads: rapid.SliceOfN(rapid.SampledFrom([]fault{fine, fine, fine, broken, limited, missing}), 0, 6).Draw(t,
+				"reads"),
+			fates: rapid.SliceOfN(rapid.SampledFrom(fates), 0, 3).Draw(t, "fates"),
+			answer: rapid.SampledFrom([]connect.RequestStatus{"approved", "approved", "failed", "pending", ""}).Draw(t,
+				"answer"),
 			silent: rapid.Bool().Draw(t, "silent"),
 			offers: rapid.SampledFrom(append([]commerce.Status{""}, blindTargets...)).Draw(t, "offers"),
 		}
@@ -213,7 +219,8 @@ func (tr trouble) prepare(t require.TestingT) (s *shop, p *plan.Plan, marked int
 	var entries []*plan.Entry
 	for i, ot := range tr.orders {
 		o := outageOrder(i, "")
-		o.SubscriptionIDs, o.pushFaults, o.readFaults, o.fates = ot.subs, slices.Clone(ot.pushes), slices.Clone(ot.reads), slices.Clone(ot.fates)
+		o.SubscriptionIDs, o.pushFaults, o.readFaults, o.fates = ot.subs, slices.Clone(ot.pushes), slices.Clone(ot.reads),
+			slices.Clone(ot.fates)
 		o.generation = 1
 		if o.silent = ot.silent; ot.silent {
 			o.Transitions = []commerce.Transition{{To: ot.offers}}
@@ -253,10 +260,12 @@ func (tr trouble) check(t require.TestingT, s *shop, w maintenance.Window) {
 		require.NoError(t, err)
 		ot := tr.orders[n]
 		require.Equal(t, rules.Resubmit, ot.action, "I12: %s was not to be touched", l.id)
-		require.Less(t, len(lost[l.id]), tr.attempts, "I6: %s was pushed again although %d answers were lost", l.id, tr.attempts)
+		require.Less(t, len(lost[l.id]), tr.attempts, "I6: %s was pushed again although %d answers were lost", l.id,
+			tr.attempts)
 		before := len(lost[l.id])
 		if before > 0 {
-			require.GreaterOrEqual(t, l.at.Sub(lost[l.id][before-1]), 2*resubmit.DefaultSettle, "I6: %s was pushed again too early", l.id)
+			require.GreaterOrEqual(t, l.at.Sub(lost[l.id][before-1]), 2*resubmit.DefaultSettle,
+				"I6: %s was pushed again too early", l.id)
 		}
 		if !ot.silent {
 			require.Equal(t, commerce.StatusPaid, l.target)
@@ -267,7 +276,8 @@ func (tr trouble) check(t require.TestingT, s *shop, w maintenance.Window) {
 		}
 		pushes[l.id]++
 		require.LessOrEqual(t, pushes[l.id], tr.attempts*(len(blindTargets)+resubmit.DefaultMaxRefusals)*(1+len(tr.stops)))
-		guarded := !l.at.Before(w.Start.Add(-resubmit.DefaultGuard+time.Nanosecond)) && l.at.Before(w.End.Add(resubmit.DefaultSettle))
+		guarded := !l.at.Before(w.Start.Add(-resubmit.DefaultGuard+time.Nanosecond)) &&
+			l.at.Before(w.End.Add(resubmit.DefaultSettle))
 		require.False(t, guarded, "I4: %s was pushed at %v", l.id, l.at)
 		if l.accepted {
 			accepted[failing{l.id, l.generation}]++

@@ -535,7 +535,10 @@ func (x *run) leave(j *job, why string) next {
 		x.done(j, OutcomeSkipped, why)
 		return nextOver
 	}
-	x.done(j, OutcomeUnknown, fmt.Sprintf("the answer to the push was lost and no other attempt was made: %s; look at the order before anything is sent again", why))
+	x.done(j, OutcomeUnknown,
+		fmt.Sprintf(
+			"the answer to the push was lost and no other attempt was made: %s; look at the order before anything is sent again",
+			why))
 	return nextOver
 }
 

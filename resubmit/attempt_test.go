@@ -29,7 +29,8 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		target  commerce.Status
 	}{
 		"a push that is accepted completes": {
-			outcome: resubmit.OutcomeCompleted, why: "Commerce says CP; Connect was not asked", pushes: 1, taken: 1, target: "PD",
+			outcome: resubmit.OutcomeCompleted, why: "Commerce says CP; Connect was not asked", pushes: 1, taken: 1,
+			target: "PD",
 		},
 		"the first target that is offered is taken": {
 			order: func(o *shopOrder) {
@@ -165,7 +166,8 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 				o.pushFaults = []fault{lostActed}
 				o.fates = []fate{{after: time.Second, status: "PF", reason: "Vendor has failed request PR-1"}}
 			},
-			outcome: resubmit.OutcomeFailedAgain, why: "failed again for a new reason (permanent)", pushes: 1, taken: 1, target: "PD",
+			outcome: resubmit.OutcomeFailedAgain, why: "failed again for a new reason (permanent)", pushes: 1, taken: 1,
+			target: "PD",
 		},
 	}
 	for name, tt := range tests {

@@ -59,11 +59,13 @@ func (b Breaker) withDefaults() Breaker {
 func (b Breaker) validate(bad func(string, ...any)) {
 	set := b.withDefaults()
 	if set.Failures < -1 || set.Of < 1 || set.Failures > set.Of {
-		bad("Config.Breaker opens at %d of %d orders; give counts, the first not above the second, 0 for the defaults, or Failures -1 for no breaker",
+		bad("Config.Breaker opens at %d of %d orders; give counts, the first not above the second, 0 for the defaults, or "+
+			"Failures -1 for no breaker",
 			set.Failures, set.Of)
 	}
 	if b.Wait < 0 || b.MaxOpens < -1 {
-		bad("Config.Breaker.Wait is %v and MaxOpens is %d; give a time and a count, 0 for the defaults, or MaxOpens -1 for any number", b.Wait, b.MaxOpens)
+		bad("Config.Breaker.Wait is %v and MaxOpens is %d; give a time and a count, 0 for the defaults, or MaxOpens -1 "+
+			"for any number", b.Wait, b.MaxOpens)
 	}
 }
 
@@ -217,7 +219,8 @@ func (b *breaker) count(j *job, failed bool) {
 		}
 	}
 	if n >= b.cfg.Failures {
-		b.open(fmt.Sprintf("%d of the last %d orders failed again for a transient reason: %s", n, len(b.last), brief(j.item.After.Reason)))
+		b.open(fmt.Sprintf("%d of the last %d orders failed again for a transient reason: %s", n, len(b.last),
+			brief(j.item.After.Reason)))
 	}
 }
 
@@ -227,7 +230,9 @@ func (b *breaker) open(why string) {
 	b.next = time.Now().Add(b.wait())
 	b.set(BreakerOpen, why)
 	if b.cfg.MaxOpens >= 0 && b.opens > b.cfg.MaxOpens {
-		b.stop(fmt.Errorf("resubmit: %w, %d times (Config.Breaker.MaxOpens is %d), as Connect seems still to be down; at last %s; see to Connect, then run again",
+		b.stop(fmt.Errorf(
+			"resubmit: %w, %d times (Config.Breaker.MaxOpens is %d), as Connect seems still to be down; at last %s; see to "+
+				"Connect, then run again",
 			ErrBreaker, b.opens, b.cfg.MaxOpens, why))
 	}
 }

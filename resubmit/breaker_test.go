@@ -118,7 +118,8 @@ func TestTheBreakerOpensAndClosesWhenConnectIsUpAgain(t *testing.T) {
 					status := r.Status()
 					require.Equal(t, resubmit.BreakerOpen, status.Breaker)
 					require.Equal(t, 1, status.BreakerOpens)
-					require.Contains(t, status.Gate, "the breaker is open: 5 of the last 5 orders failed again for a transient reason: "+stillDown)
+					require.Contains(t, status.Gate,
+						"the breaker is open: 5 of the last 5 orders failed again for a transient reason: "+stillDown)
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
@@ -218,7 +219,8 @@ func TestAnOrderThatIsTriedAndTellsNothingMakesRoomForAnother(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.Rate = seen, 1, 0.5 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed}, seen.states())
+		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed},
+			seen.states())
 		require.Equal(t, 3, report.Result.Skipped)
 		require.Equal(t, 17, report.Result.Completed+report.Result.FailedAgain)
 	})
@@ -245,7 +247,8 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed}, seen.states())
+		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed},
+			seen.states())
 		took := seen.at[2].Sub(seen.at[1])
 		require.GreaterOrEqual(t, took, 10*time.Minute)
 		require.Less(t, took, 20*time.Minute)
@@ -276,8 +279,10 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 		"as what was found": {func(context.Context) (connect.Probe, error) {
 			return connect.Probe{Class: connect.Unavailable, Err: busy}, nil
 		}, 24 * time.Hour},
-		"as an error":               {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy }, 24 * time.Hour},
-		"no longer than is allowed": {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy }, time.Hour},
+		"as an error": {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy },
+			24 * time.Hour},
+		"no longer than is allowed": {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy },
+			time.Hour},
 		"nor if only the client saw it": {func(ctx context.Context) (connect.Probe, error) {
 			ratelimit.ReportRetryAfter(ctx, 10*time.Hour)
 			return connect.Probe{Class: connect.Unavailable}, nil

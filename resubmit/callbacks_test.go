@@ -85,7 +85,8 @@ func fails() map[string]func() {
 
 // whys is a part of the error of each.
 var whys = map[string]string{
-	"panic": "the adapter is broken", "goexit": "runtime.Goexit was called", "nil": "runtime error: invalid memory address or nil pointer dereference",
+	"panic": "the adapter is broken", "goexit": "runtime.Goexit was called",
+	"nil": "runtime error: invalid memory address or nil pointer dereference",
 }
 
 type nilFuncs map[string]func()
@@ -103,14 +104,20 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 	s := newShop(outageOrder(1, "s1"))
 	var client *ordermanager.Client
 	for field, change := range map[string]func(*resubmit.Config){
-		"Config.Reader holds a nil *ordermanager.Client":     func(c *resubmit.Config) { c.Reader = client },
-		"Config.Pusher holds a nil *ordermanager.Client":     func(c *resubmit.Config) { c.Pusher = client },
-		"Config.Reader holds a nil resubmit_test.nilFuncs":   func(c *resubmit.Config) { c.Reader = nilFuncs(nil) },
-		"Config.Requests holds a nil *connect.Client":        func(c *resubmit.Config) { c.Requests = (*connect.Client)(nil) },
-		"Config.Lister holds a nil *ordermanager.Client":     func(c *resubmit.Config) { c.Lister = client },
-		"Config.Journal holds a nil *resubmit.MemoryJournal": func(c *resubmit.Config) { c.Journal = (*resubmit.MemoryJournal)(nil) },
-		"Config.Probe holds a nil *connect.Client":           func(c *resubmit.Config) { c.Probe = (*connect.Client)(nil) },
-		"Config.Observer holds a nil *resubmit_test.diary":   func(c *resubmit.Config) { c.Observer = (*diary)(nil) },
+		"Config.Reader holds a nil *ordermanager.Client":   func(c *resubmit.Config) { c.Reader = client },
+		"Config.Pusher holds a nil *ordermanager.Client":   func(c *resubmit.Config) { c.Pusher = client },
+		"Config.Reader holds a nil resubmit_test.nilFuncs": func(c *resubmit.Config) { c.Reader = nilFuncs(nil) },
+		"Config.Requests holds a nil *connect.Client": func(
+			c *resubmit.Config) {
+			c.Requests = (*connect.Client)(nil)
+		},
+		"Config.Lister holds a nil *ordermanager.Client": func(c *resubmit.Config) { c.Lister = client },
+		"Config.Journal holds a nil *resubmit.MemoryJournal": func(
+			c *resubmit.Config) {
+			c.Journal = (*resubmit.MemoryJournal)(nil)
+		},
+		"Config.Probe holds a nil *connect.Client":         func(c *resubmit.Config) { c.Probe = (*connect.Client)(nil) },
+		"Config.Observer holds a nil *resubmit_test.diary": func(c *resubmit.Config) { c.Observer = (*diary)(nil) },
 	} {
 		cfg := resubmit.Config{Reader: s, Pusher: s}
 		change(&cfg)
@@ -124,8 +131,11 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 	for field, change := range map[string]func(*resubmit.PlanConfig){
 		"PlanConfig.Source holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Source = client },
 		"PlanConfig.Reader holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Reader = client },
-		"PlanConfig.Requests holds a nil *connect.Client":    func(c *resubmit.PlanConfig) { c.Requests = (*connect.Client)(nil) },
-		"PlanConfig.Filter holds a nil *resubmit_test.own":   func(c *resubmit.PlanConfig) { c.Filter = (*own)(nil) },
+		"PlanConfig.Requests holds a nil *connect.Client": func(
+			c *resubmit.PlanConfig) {
+			c.Requests = (*connect.Client)(nil)
+		},
+		"PlanConfig.Filter holds a nil *resubmit_test.own": func(c *resubmit.PlanConfig) { c.Filter = (*own)(nil) },
 	} {
 		cfg := resubmit.PlanConfig{Source: newSite(), Filter: filter.Everything()}
 		change(&cfg)
@@ -135,9 +145,18 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		require.ErrorContains(t, err, field)
 	}
 	for field, change := range map[string]func(*watch.WatcherConfig){
-		"WatcherConfig.Windows holds a nil resubmit_test.nilFuncs": func(c *watch.WatcherConfig) { c.Windows = nilFuncs(nil) },
-		"WatcherConfig.Windows holds a nil connect.SourceFunc":     func(c *watch.WatcherConfig) { c.Windows = maintenance.SourceFunc(nil) },
-		"WatcherConfig.Outages holds a nil *connect.Tracker":       func(c *watch.WatcherConfig) { c.Outages = (*availability.Tracker)(nil) },
+		"WatcherConfig.Windows holds a nil resubmit_test.nilFuncs": func(
+			c *watch.WatcherConfig) {
+			c.Windows = nilFuncs(nil)
+		},
+		"WatcherConfig.Windows holds a nil connect.SourceFunc": func(
+			c *watch.WatcherConfig) {
+			c.Windows = maintenance.SourceFunc(nil)
+		},
+		"WatcherConfig.Outages holds a nil *connect.Tracker": func(
+			c *watch.WatcherConfig) {
+			c.Outages = (*availability.Tracker)(nil)
+		},
 	} {
 		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
 		change(&cfg)

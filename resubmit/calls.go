@@ -133,8 +133,9 @@ func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) e
 	_, err := within(ctx, p.x.hands, &p.free, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
 	p.watch(began.Add(more.took()), err)
 	if errors.Is(err, errHung) {
-		p.x.cancel(fmt.Errorf("resubmit: the push of order %s was given up after %v: %w; a Pusher must return when its context ends",
-			id, time.Since(began).Round(time.Second), err))
+		p.x.cancel(
+			fmt.Errorf("resubmit: the push of order %s was given up after %v: %w; a Pusher must return when its context ends",
+				id, time.Since(began).Round(time.Second), err))
 	}
 	return err
 }
@@ -144,10 +145,14 @@ type timedFinder struct {
 	to RequestFinder
 }
 
-func (f *timedFinder) LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+func (f *timedFinder) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	began, more := time.Now(), &more{x: f.x, who: "Connect"}
 	ctx = ratelimit.With(ctx, more)
-	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.LatestRequest, error) { return f.to.LatestRequests(ctx, keys) })
+	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.LatestRequest,
+		error) {
+		return f.to.LatestRequests(ctx, keys)
+	})
 	f.watch(began.Add(more.took()), err)
 	return found, err
 }

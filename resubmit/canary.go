@@ -79,7 +79,8 @@ func groupName(vendor string, class failure.Class) string {
 func (c Canary) validate(bad func(string, ...any)) {
 	for _, n := range c.Steps {
 		if n < 1 {
-			bad("Config.Canary.Steps is %v; give counts of at least 1, nil for the default or none at all for no canary", c.Steps)
+			bad("Config.Canary.Steps is %v; give counts of at least 1, nil for the default or none at all for no canary",
+				c.Steps)
 			break
 		}
 	}
@@ -228,7 +229,8 @@ func (c *canary) climb(r *ramp) {
 		limit, judged := c.limits[r.step], r.good+r.bad
 		if float64(r.bad) > (1-c.cfg.MinGood)*float64(max(limit, judged))+1e-9 {
 			c.end(r, func() {
-				r.stopped = fmt.Sprintf("the canary of %q stopped: %d of the first %d orders did not do well, and at least %.0f %% must",
+				r.stopped = fmt.Sprintf(
+					"the canary of %q stopped: %d of the first %d orders did not do well, and at least %.0f %% must",
 					r.name, r.bad, judged, 100*c.cfg.MinGood)
 			})
 			return

@@ -77,7 +77,8 @@ func TestAGroupThatDoesNotDoWellStopsAndTheOthersGoOn(t *testing.T) {
 		pushed int
 		why    string
 	}{
-		"the first one":               {func(n int) bool { return n == 0 }, 1, `"bad, transient" stopped: 1 of the first 1 orders`},
+		"the first one": {func(n int) bool { return n == 0 }, 1,
+			`"bad, transient" stopped: 1 of the first 1 orders`},
 		"one of the second step":      {func(n int) bool { return n == 2 }, 3, "1 of the first"},
 		"one of eight is good enough": {func(n int) bool { return n == 5 }, 100, ""},
 		"two of eight are not":        {func(n int) bool { return n == 5 || n == 6 }, 8, "2 of the first"},

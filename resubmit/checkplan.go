@@ -39,15 +39,19 @@ type CheckConfig struct {
 //
 // Apply looks at each order again before its push in any case: this is for people who
 // want to know before.
-func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig, each func(plan.Difference) error) (plan.DifferenceCounts, error) {
+func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
+	each func(plan.Difference) error) (plan.DifferenceCounts, error) {
 	switch {
 	case p == nil:
 		return plan.DifferenceCounts{}, errors.New("resubmit: check plan: it is nil; read one with OpenPlan or ReadPlan")
 	case cfg.Reader == nil:
-		return plan.DifferenceCounts{}, errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
+		return plan.DifferenceCounts{},
+			errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
 	case cfg.Sample < 0 || cfg.Concurrency < 0:
-		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
-			cfg.Sample, cfg.Concurrency)
+		return plan.DifferenceCounts{},
+			fmt.Errorf(
+				"resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
+				cfg.Sample, cfg.Concurrency)
 	}
 	if err := checkRate("CheckConfig.Rate", cfg.Rate); err != nil {
 		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
@@ -55,7 +59,8 @@ func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig, each func(pla
 	if err := callback.RejectNil(callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader}); err != nil {
 		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	system, err := systemOf("CheckConfig.System", cfg.System, callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader})
+	system, err := systemOf("CheckConfig.System", cfg.System,
+		callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader})
 	if err != nil {
 		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
@@ -97,7 +102,8 @@ func sampled(place, n, total int) bool {
 
 // checkOrders reads some orders at the same time, and counts and reports what changed in their
 // order.
-func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*plan.Entry, counts *plan.DifferenceCounts,
+func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*plan.Entry,
+	counts *plan.DifferenceCounts,
 	each func(plan.Difference) error) error {
 	found := make([]plan.Difference, len(some))
 	errs := make([]error, len(some))

@@ -105,7 +105,8 @@ func (w *twoDays) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 	}
 	switch call.Request.Asset.ProductID {
 	case strict:
-		return connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "no credit, says the 502nd gateway", After: some(time.Minute, time.Hour)}
+		return connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "no credit, says the 502nd gateway",
+			After: some(time.Minute, time.Hour)}
 	case patient:
 		return connecttest.VendorAnswer{Action: connecttest.Approve, After: some(time.Hour, 20*time.Hour)}
 	default:
@@ -116,10 +117,12 @@ func (w *twoDays) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 // calendar is what is known of it: the night was announced until 06:00, and looks found
 // Connect up again at 05:25.
 func (w *twoDays) calendar() *maintenance.Calendar {
-	cal, err := maintenance.NewCalendar([]maintenance.Window{{ID: "CHG-1", Start: october("05 02:00"), End: october("05 06:00")}})
+	cal, err := maintenance.NewCalendar([]maintenance.Window{{ID: "CHG-1", Start: october("05 02:00"),
+		End: october("05 06:00")}})
 	require.NoError(w.t, err)
 	seen := func(id, up, from, to string) maintenance.Window {
-		return availability.Outage{ID: id, LastUp: october(up), First: october(from), Last: october(to), End: october(to)}.Window()
+		return availability.Outage{ID: id, LastUp: october(up), First: october(from), Last: october(to),
+			End: october(to)}.Window()
 	}
 	cal, err = cal.WithObserved([]maintenance.Window{
 		seen("looks", "05 01:55", "05 02:05", "05 05:25"), seen("evening", "05 19:55", "05 20:00", "05 20:40"),
@@ -302,7 +305,8 @@ func (c confusion) String() string {
 func (w *twoDays) judged(told bool) confusion {
 	orders, labels := w.failures(told)
 	source := &planSource{orders: orders}
-	rates, err := resubmit.MeasureRates(w.t.Context(), source, commerce.View{}, october("03 00:00"), october("07 00:00"), nil)
+	rates, err := resubmit.MeasureRates(w.t.Context(), source, commerce.View{}, october("03 00:00"), october("07 00:00"),
+		nil)
 	require.NoError(w.t, err)
 	client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
 		connect.WithHTTPClient(&http.Client{Transport: w.connect.Transport()}), connect.WithRate(1000))
@@ -358,7 +362,8 @@ func TestAttributionFindsWhatTheMaintenanceCausedAndNothingPermanent(t *testing.
 			require.GreaterOrEqual(t, one.found(ofOutage), 0.95, "seed %d\n%s", seed, one)
 		}
 		fmt.Fprintf(&report, "%s\n\n%sof the maintenance: %.1f %% caused, %.1f %% caused or likely\n\n", way.name, sum,
-			100*float64(sum[ofMaintenance][failure.Caused])/float64(cmp.Or(sum.total(ofMaintenance), 1)), 100*sum.found(ofMaintenance))
+			100*float64(sum[ofMaintenance][failure.Caused])/float64(cmp.Or(sum.total(ofMaintenance), 1)),
+			100*sum.found(ofMaintenance))
 	}
 	t.Log("\n" + report.String())
 	const golden = "testdata/confusion.golden"

@@ -85,7 +85,8 @@ func (r *Runner) Cancel() {
 // is in flight finishes.
 func (r *Runner) SetLimits(rate float64, concurrency int) error {
 	if rate < 0 && rate != -1 || math.IsNaN(rate) || math.IsInf(rate, 0) {
-		return fmt.Errorf("resubmit: SetLimits was given a rate of %v; give calls per second, 0 to leave it or -1 for no limit", rate)
+		return fmt.Errorf(
+			"resubmit: SetLimits was given a rate of %v; give calls per second, 0 to leave it or -1 for no limit", rate)
 	}
 	if concurrency < 0 {
 		return fmt.Errorf("resubmit: SetLimits was given a concurrency of %d; give a count, or 0 to leave it", concurrency)

@@ -116,16 +116,26 @@ type denial struct {
 
 func denials() map[string]denial {
 	return map[string]denial{
-		"push_401":                {"push", commerceDenies(401), 0, commerce.ErrUnauthorized, "Commerce refused the credentials (push of order SO", false},
-		"push_403":                {"push", commerceDenies(403), 0, commerce.ErrForbidden, "Commerce refused the credentials (push of order SO", false},
-		"push_sign_in":            {"push", &commerce.Error{Op: "sign in", HTTPStatus: 403, Delivery: commerce.NotSent}, 0, commerce.ErrForbidden, "push of order", false},
-		"push_401_later":          {"push", commerceDenies(401), 21 * time.Second, commerce.ErrUnauthorized, "push of order SO", true},
-		"push_403_later":          {"push", commerceDenies(403), 21 * time.Second, commerce.ErrForbidden, "push of order SO", true},
-		"re-read_401":             {"read", commerceDenies(401), 0, commerce.ErrUnauthorized, "Commerce refused the credentials (reading order SO", false},
-		"re-read_403":             {"read", commerceDenies(403), 0, commerce.ErrForbidden, "Commerce refused the credentials (reading order SO", false},
-		"verification_401":        {"read", commerceDenies(401), 5 * time.Second, commerce.ErrUnauthorized, "reading order SO", true},
-		"verification_look-up401": {"look-up", connectDenies(401), 0, connect.ErrUnauthorized, "Connect refused the credentials (looking up the requests of order SO", true},
-		"verification_look-up403": {"look-up", connectDenies(403), 0, connect.ErrForbidden, "Connect refused the credentials (looking up the requests of order SO", true},
+		"push_401": {"push", commerceDenies(401), 0, commerce.ErrUnauthorized,
+			"Commerce refused the credentials (push of order SO", false},
+		"push_403": {"push", commerceDenies(403), 0, commerce.ErrForbidden,
+			"Commerce refused the credentials (push of order SO", false},
+		"push_sign_in": {"push", &commerce.Error{Op: "sign in", HTTPStatus: 403, Delivery: commerce.NotSent}, 0,
+			commerce.ErrForbidden, "push of order", false},
+		"push_401_later": {"push", commerceDenies(401), 21 * time.Second, commerce.ErrUnauthorized,
+			"push of order SO", true},
+		"push_403_later": {"push", commerceDenies(403), 21 * time.Second, commerce.ErrForbidden, "push of order SO",
+			true},
+		"re-read_401": {"read", commerceDenies(401), 0, commerce.ErrUnauthorized,
+			"Commerce refused the credentials (reading order SO", false},
+		"re-read_403": {"read", commerceDenies(403), 0, commerce.ErrForbidden,
+			"Commerce refused the credentials (reading order SO", false},
+		"verification_401": {"read", commerceDenies(401), 5 * time.Second, commerce.ErrUnauthorized,
+			"reading order SO", true},
+		"verification_look-up401": {"look-up", connectDenies(401), 0, connect.ErrUnauthorized,
+			"Connect refused the credentials (looking up the requests of order SO", true},
+		"verification_look-up403": {"look-up", connectDenies(403), 0, connect.ErrForbidden,
+			"Connect refused the credentials (looking up the requests of order SO", true},
 	}
 }
 

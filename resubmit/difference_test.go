@@ -39,7 +39,8 @@ func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
 	}
 	untold := func(e *plan.Entry) { e.Before.PlacedAt = time.Time{} }
 	old, err := readPlan(writePlan(t,
-		diffEntry(0, nil), diffEntry(1, nil), diffEntry(2, nil), diffEntry(3, hold), diffEntry(4, nil), diffEntry(90, untold), diffEntry(91, untold)))
+		diffEntry(0, nil), diffEntry(1, nil), diffEntry(2, nil), diffEntry(3, hold), diffEntry(4, nil), diffEntry(90, untold),
+		diffEntry(91, untold)))
 	require.NoError(t, err)
 	newer, err := readPlan(writePlan(t,
 		diffEntry(91, untold),

@@ -49,7 +49,8 @@ func (e *endedOrder) outcome() Outcome { return Outcome(endStates[e.key>>endStat
 func (e *endedOrder) pushed() bool { return e.key&endPushed != 0 }
 
 func newEndedOrders(most int) *endedOrders {
-	return &endedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]endedOrder, 64), most: most}
+	return &endedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]endedOrder, 64),
+		most: most}
 }
 
 // readEnded reads all that the journal holds, if it tells that at once. An error stops

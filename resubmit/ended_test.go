@@ -61,16 +61,19 @@ func genPast(t *rapid.T) past {
 			vendor:   rapid.SampledFrom([]string{"", "1", `2"`}).Draw(t, "vendor"),
 			customer: rapid.SampledFrom([]string{"", "Acme", `A "B"`}).Draw(t, "customer"),
 			tenant:   rapid.SampledFrom([]string{"", "", "t1", "t2"}).Draw(t, "tenant"),
-			subs:     rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"}), 0, 2, rapid.ID).Draw(t, "subscriptions"),
-			class:    rapid.SampledFrom([]failure.Class{failure.Transient, failure.Unclassified}).Draw(t, "class"),
-			action:   rapid.SampledFrom([]rules.Action{rules.Resubmit, rules.Resubmit, rules.Resubmit, rules.Hold}).Draw(t, "action"),
+			subs: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"}), 0, 2,
+				rapid.ID).Draw(t, "subscriptions"),
+			class: rapid.SampledFrom([]failure.Class{failure.Transient, failure.Unclassified}).Draw(t, "class"),
+			action: rapid.SampledFrom([]rules.Action{rules.Resubmit, rules.Resubmit, rules.Resubmit, rules.Hold}).Draw(t,
+				"action"),
 			state: rapid.SampledFrom([]resubmit.RecordState{
 				"", "", resubmit.RecordCompleted, resubmit.RecordCompleted, resubmit.RecordSkipped, resubmit.RecordFailedAgain,
 				resubmit.RecordFalseSuccess, resubmit.RecordRefused,
 			}).Draw(t, "state"),
 			seen:     rapid.SampledFrom([]commerce.Status{"CP", "CP", "PF", "CL", ""}).Draw(t, "seen"),
 			attempts: rapid.IntRange(0, 2).Draw(t, "attempts"),
-			fates:    rapid.SampledFrom([][]fate{nil, nil, {{after: time.Second, status: "PF", reason: "again"}}}).Draw(t, "fates"),
+			fates: rapid.SampledFrom([][]fate{nil, nil, {{after: time.Second, status: "PF", reason: "again"}}}).Draw(t,
+				"fates"),
 		}
 	}), 1, 30).Draw(t, "orders")
 	if len(p.canary) > 0 {
@@ -111,7 +114,8 @@ func (of past) resume(t *testing.T, hide bool) (seen string) {
 		var entries []*plan.Entry
 		for i, po := range of.orders {
 			o := outageOrder(i, "")
-			o.Type, o.VendorID, o.CustomerName, o.TenantID, o.SubscriptionIDs = po.kind, po.vendor, po.customer, po.tenant, po.subs
+			o.Type, o.VendorID, o.CustomerName, o.TenantID, o.SubscriptionIDs = po.kind, po.vendor, po.customer, po.tenant,
+				po.subs
 			o.fates, o.generation = slices.Clone(po.fates), 1
 			e := entryFor(o)
 			if e.Attribution.Class, e.Decision.Action = po.class, po.action; po.action != rules.Resubmit {
@@ -227,7 +231,8 @@ func halfDone(t *testing.T) (*shop, *plan.Plan, *asked) {
 		if i%2 == 0 {
 			e := entryFor(o)
 			require.NoError(t, j.Put(resubmit.Record{
-				OrderID: o.ID, Fingerprint: e.Fingerprint, State: resubmit.RecordCompleted, Attempt: 1, Seen: "CP", At: time.Now(), Why: "done",
+				OrderID: o.ID, Fingerprint: e.Fingerprint, State: resubmit.RecordCompleted, Attempt: 1, Seen: "CP", At: time.Now(),
+				Why: "done",
 			}))
 		}
 	}
@@ -327,7 +332,8 @@ func TestAnOrderThatEndedBadlyStopsItsLaneAlsoWhereNobodyIsTold(t *testing.T) {
 				plan := planFor(t, s.orders["id-1"], s.orders["id-2"])
 				require.NoError(t, j.Begin(plan.Digest()))
 				require.NoError(t, j.Put(resubmit.Record{
-					OrderID: "id-1", Fingerprint: entryFor(s.orders["id-1"]).Fingerprint, State: state, Attempt: 1, Seen: seen, At: time.Now(),
+					OrderID: "id-1", Fingerprint: entryFor(s.orders["id-1"]).Fingerprint, State: state, Attempt: 1, Seen: seen,
+					At: time.Now(),
 				}))
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.DropItems = j, true })
 				report, err := r.Apply(t.Context(), plan)

@@ -20,16 +20,18 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	const selectsNothing = " selects nothing, since the view Failed Orders lists only the status PF"
 	for text, want := range map[string][]string{
-		"status=PF":                 nil,
-		"everything()":              nil,
-		"channel=reseller":          nil,
-		"reason=failed":             nil,
-		"in(type,(SO,CH))":          nil,
-		"type=XX":                   {`type "XX" is not a code that this library knows, so it selects orders of customised flows only`},
-		"type=SX":                   {`type "SX" is not a code that this library knows: did you mean SO (sales)?`},
-		"type=so":                   {`type "so" is not a code that this library knows: did you mean SO (sales)?`},
-		"type=renewel":              {`type "renewel" is not a code that this library knows: did you mean RN (renewal)?`},
-		"provisioningStatus=failed": {`provisioningStatus "failed" is not a code that this library knows: did you mean FAILED (failed)?`},
+		"status=PF":        nil,
+		"everything()":     nil,
+		"channel=reseller": nil,
+		"reason=failed":    nil,
+		"in(type,(SO,CH))": nil,
+		"type=XX": {`type "XX" is not a code that this library knows, so it selects orders of ` +
+			`customised flows only`},
+		"type=SX":      {`type "SX" is not a code that this library knows: did you mean SO (sales)?`},
+		"type=so":      {`type "so" is not a code that this library knows: did you mean SO (sales)?`},
+		"type=renewel": {`type "renewel" is not a code that this library knows: did you mean RN (renewal)?`},
+		"provisioningStatus=failed": {`provisioningStatus "failed" is not a code that this library knows: did you mean ` +
+			`FAILED (failed)?`},
 		"status=failed": {
 			`status "failed" is not a code that this library knows: did you mean PF (provisioning failed)?`,
 			"eq(status,failed)" + selectsNothing,

@@ -101,7 +101,8 @@ func TestTheGateFollowsAWindowThatMovesAndOneThatHasNoEndYet(t *testing.T) {
 		start := time.Now()
 		o := outageOrder(1, "s1")
 		s := newShop(o)
-		overrun := maintenance.Window{ID: "w", Start: start.Add(-time.Hour), End: start.Add(-time.Minute), ActualStart: start.Add(-time.Hour)}
+		overrun := maintenance.Window{ID: "w", Start: start.Add(-time.Hour), End: start.Add(-time.Minute),
+			ActualStart: start.Add(-time.Hour)}
 		ended := overrun
 		ended.ActualEnd = start.Add(20 * time.Minute)
 		calendar := func() *maintenance.Calendar {
@@ -148,7 +149,8 @@ func TestALaterWeeklyWindowOfThePlanHoldsPushes(t *testing.T) {
 		o := outageOrder(1, "s1")
 		s := newShop(o)
 		weekly := maintenance.Weekly{ // its next one begins within the guard time, its last one was a week ago
-			ID: "weekly", Weekday: start.Weekday(), Time: start.Add(4 * time.Minute).Format("15:04"), Duration: time.Hour, Zone: "UTC",
+			ID: "weekly", Weekday: start.Weekday(), Time: start.Add(4 * time.Minute).Format("15:04"), Duration: time.Hour,
+			Zone: "UTC",
 		}
 		report, err := runnerFor(t, s, nil).Apply(t.Context(), planWithWeekly(t, weekly, entryFor(o)))
 		require.NoError(t, err)

@@ -96,7 +96,8 @@ func TestABlockedOrderGivesItsPlaceInTheStepBack(t *testing.T) {
 
 func TestAYoungerOrderThatWaitsDoesNotTakeThePlaceOfTheOlder(t *testing.T) {
 	t.Parallel()
-	for _, state := range []resubmit.RecordState{resubmit.RecordFalseSuccess, resubmit.RecordPushed, resubmit.RecordCompleted} {
+	for _, state := range []resubmit.RecordState{resubmit.RecordFalseSuccess, resubmit.RecordPushed,
+		resubmit.RecordCompleted} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -123,7 +124,8 @@ func TestARecordOfAnotherFailureIsNotBelievedOfABlockedOrder(t *testing.T) {
 		require.NoError(t, journal.Begin(plan.Digest()))
 		leave(t, journal, orders[0], resubmit.RecordFalseSuccess, "CP", "PF")
 		require.NoError(t, journal.Put(resubmit.Record{
-			OrderID: orders[1].ID, Fingerprint: strings.Repeat("0", 32), State: resubmit.RecordCompleted, Attempt: 1, Seen: "CP", At: time.Now(),
+			OrderID: orders[1].ID, Fingerprint: strings.Repeat("0", 32), State: resubmit.RecordCompleted, Attempt: 1, Seen: "CP",
+			At: time.Now(),
 		}))
 		s := newShop(orders...)
 		report, err := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal }).Apply(t.Context(), plan)

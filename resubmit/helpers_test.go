@@ -54,7 +54,8 @@ func nights(t testing.TB) *maintenance.Calendar {
 var decideNow = at("22 08:00")
 
 // newest is a request that changed last before decideNow.
-func newest(kind connect.RequestType, status connect.RequestStatus, age time.Duration, failedInRow int) connect.LatestRequest {
+func newest(kind connect.RequestType, status connect.RequestStatus, age time.Duration,
+	failedInRow int) connect.LatestRequest {
 	return connect.LatestRequest{
 		Request:     connect.Request{ID: "PR-1", Type: kind, Status: status, Updated: decideNow.Add(-age)},
 		FailedInRow: failedInRow,

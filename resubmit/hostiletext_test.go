@@ -48,7 +48,8 @@ func hostileOrder(n int) *shopOrder {
 	o := outageOrder(n, fmt.Sprint("s", n, hostileChars))
 	o.ID += hostileChars
 	o.Number += hostileChars
-	o.VendorID, o.TenantID, o.CustomerID, o.CustomerName = "v"+hostileChars, "t"+hostileChars, "c"+hostileChars, "Acme"+hostileChars
+	o.VendorID, o.TenantID, o.CustomerID, o.CustomerName = "v"+hostileChars, "t"+hostileChars, "c"+hostileChars,
+		"Acme"+hostileChars
 	o.Total.Currency = "EUR" + hostileChars
 	o.Channel = commerce.Channel("reseller" + hostileChars)
 	o.ProvisioningStatus = commerce.ProvisioningStatus("failed" + hostileChars)
@@ -89,7 +90,8 @@ func (p hostilePusher) Push(ctx context.Context, id string, to commerce.Status) 
 	}
 }
 
-func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
+	error) {
 	found := map[connect.RequestKey][]connect.LatestRequest{}
 	for _, k := range keys {
 		found[k] = nil

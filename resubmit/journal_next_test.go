@@ -34,7 +34,8 @@ func TestAnotherAttemptMayFollowOnlyAPushWithoutAnswer(t *testing.T) {
 		refused   bool
 	}{
 		"one more push, one more without an answer": {
-			resubmit.Record{State: "unknown", Attempt: 2, Lost: 1}, resubmit.Record{State: "sending", Attempt: 3, Lost: 2}, false,
+			resubmit.Record{State: "unknown", Attempt: 2, Lost: 1}, resubmit.Record{State: "sending", Attempt: 3, Lost: 2},
+			false,
 		},
 		"nothing is said of a policy": {
 			resubmit.Record{State: "unknown", Attempt: 1}, resubmit.Record{State: "sending", Attempt: 2}, true,

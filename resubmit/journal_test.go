@@ -32,16 +32,19 @@ func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
 			state: resubmit.RecordRefused, first: "completed", second: "completed", pushes: 1, reads: true, settles: "completed",
 		},
 		"sending whose push was accepted is verified": {
-			state: resubmit.RecordSending, server: complete, first: "completed", second: "completed", reads: true, settles: "completed",
+			state: resubmit.RecordSending, server: complete, first: "completed", second: "completed", reads: true,
+			settles: "completed",
 		},
 		"sending whose order did not move is unknown, after it was watched": {
-			state: resubmit.RecordSending, first: "unknown", second: "skipped", reads: true, takes: 240 * time.Second, settles: "sending",
+			state: resubmit.RecordSending, first: "unknown", second: "skipped", reads: true, takes: 240 * time.Second,
+			settles: "sending",
 		},
 		"sending from long ago is looked at once": {
 			state: resubmit.RecordSending, age: time.Hour, first: "unknown", second: "skipped", reads: true, settles: "sending",
 		},
 		"unknown whose push was accepted is verified": {
-			state: resubmit.RecordUnknown, server: complete, first: "completed", second: "completed", reads: true, settles: "completed",
+			state: resubmit.RecordUnknown, server: complete, first: "completed", second: "completed", reads: true,
+			settles: "completed",
 		},
 		"unknown whose order failed anew failed again": {
 			state: resubmit.RecordUnknown, server: func(o *shopOrder) { o.Failure.Text["en_US"] = "timed out" },
@@ -52,18 +55,25 @@ func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
 			takes: 30 * time.Minute, settles: "progressing",
 		},
 		"pushed is verified": {
-			state: resubmit.RecordPushed, server: complete, first: "completed", second: "completed", reads: true, settles: "completed",
+			state: resubmit.RecordPushed, server: complete, first: "completed", second: "completed", reads: true,
+			settles: "completed",
 		},
 		"progressing is looked at once": {
-			state: resubmit.RecordProgressing, server: accept, seen: "PR", first: "progressing", second: "skipped", reads: true, settles: "progressing",
+			state: resubmit.RecordProgressing, server: accept, seen: "PR", first: "progressing", second: "skipped", reads: true,
+			settles: "progressing",
 		},
 		"progressing that came to an end is completed": {
-			state: resubmit.RecordProgressing, server: complete, seen: "PR", first: "completed", second: "completed", reads: true, settles: "completed",
+			state: resubmit.RecordProgressing, server: complete, seen: "PR", first: "completed", second: "completed",
+			reads: true, settles: "completed",
 		},
-		"completed is kept":     {state: resubmit.RecordCompleted, seen: "CP", first: "completed", second: "completed", settles: "completed"},
-		"failed again is kept":  {state: resubmit.RecordFailedAgain, seen: "PF", first: "failedAgain", second: "skipped", settles: "failedAgain"},
-		"false success is kept": {state: resubmit.RecordFalseSuccess, seen: "CP", first: "falseSuccess", second: "skipped", settles: "falseSuccess"},
-		"skipped is kept":       {state: resubmit.RecordSkipped, seen: "PF", first: "skipped", second: "skipped", settles: "skipped"},
+		"completed is kept": {state: resubmit.RecordCompleted, seen: "CP", first: "completed", second: "completed",
+			settles: "completed"},
+		"failed again is kept": {state: resubmit.RecordFailedAgain, seen: "PF", first: "failedAgain", second: "skipped",
+			settles: "failedAgain"},
+		"false success is kept": {state: resubmit.RecordFalseSuccess, seen: "CP", first: "falseSuccess", second: "skipped",
+			settles: "falseSuccess"},
+		"skipped is kept": {state: resubmit.RecordSkipped, seen: "PF", first: "skipped", second: "skipped",
+			settles: "skipped"},
 		"skipped because somebody completed it lets the next go": {
 			state: resubmit.RecordSkipped, seen: "CP", first: "skipped", second: "completed", settles: "skipped",
 		},

@@ -81,7 +81,8 @@ func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
 					require.Zero(t, s.accepted(item.OrderID))
 				}
 				if first := itemOf(t, report, 1); !tt.free {
-					require.Equal(t, []resubmit.Blocked{{Number: "SO000001", Outcome: first.Outcome, Why: first.Why, Orders: 3}}, report.Blocked)
+					require.Equal(t, []resubmit.Blocked{{Number: "SO000001", Outcome: first.Outcome, Why: first.Why, Orders: 3}},
+						report.Blocked)
 					require.Contains(t, report.String(), "3 blocked by SO000001, which is "+string(first.Outcome))
 				} else {
 					require.Empty(t, report.Blocked)
@@ -101,7 +102,8 @@ func moveTo(status commerce.Status) func(*shopOrder) {
 func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "a"), outageOrder(4, "c"), outageOrder(5, "c")}
+		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "a"), outageOrder(4, "c"),
+			outageOrder(5, "c")}
 		orders[2].SubscriptionIDs = []string{"a", "c"}
 		orders[0].pushFaults = []fault{conflict}
 		s := newShop(orders...)
@@ -133,7 +135,8 @@ func TestWhatSharesALane(t *testing.T) {
 			func(o *shopOrder) { o.Type = "CH" }, func(o *shopOrder) { o.Type, o.VendorID = "CH", "2" }, false,
 		},
 		"the tenant is a lane": {
-			func(o *shopOrder) { o.TenantID = "t" }, func(o *shopOrder) { o.TenantID, o.SubscriptionIDs = "t", []string{"a"} }, true,
+			func(o *shopOrder) { o.TenantID = "t" }, func(o *shopOrder) { o.TenantID, o.SubscriptionIDs = "t", []string{"a"} },
+			true,
 		},
 		"one order named twice is its own lane": {
 			func(*shopOrder) {}, func(o *shopOrder) { *o = *outageOrder(1, "") }, true,
@@ -180,7 +183,8 @@ func TestAnOrderThatWasPushedBeforeIsNotSaidToBeLeftWhereItWasBecauseItIsBlocked
 				s, journal, plan := newShop(orders...), new(resubmit.MemoryJournal), planFor(t, orders...)
 				require.NoError(t, journal.Begin(plan.Digest()))
 				require.NoError(t, journal.Put(resubmit.Record{
-					OrderID: "id-2", Fingerprint: entryFor(orders[1]).Fingerprint, State: state, Attempt: 1, At: time.Now(), Why: "it was so",
+					OrderID: "id-2", Fingerprint: entryFor(orders[1]).Fingerprint, State: state, Attempt: 1, At: time.Now(),
+					Why: "it was so",
 				}))
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
 				report, err := r.Apply(t.Context(), plan)

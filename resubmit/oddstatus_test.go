@@ -53,11 +53,15 @@ func TestOddStatus(t *testing.T) {
 			want   resubmit.Outcome
 			pushes int
 		}{
-			"before the push sends nothing":                 {nil, func(int) bool { return true }, resubmit.OutcomeSkipped, 0},
-			"once before the push delays it":                {nil, func(read int) bool { return read == 1 }, resubmit.OutcomeCompleted, 1},
-			"after the push proves nothing":                 {nil, func(read int) bool { return read > 1 }, resubmit.OutcomeProgressing, 1},
-			"after a lost answer proves nothing":            {[]fault{lostActed}, func(read int) bool { return read > 1 }, resubmit.OutcomeUnknown, 1},
-			"after a refused push does not credit the push": {[]fault{limited}, func(read int) bool { return read == 2 }, resubmit.OutcomeCompleted, 2},
+			"before the push sends nothing": {nil, func(int) bool { return true }, resubmit.OutcomeSkipped, 0},
+			"once before the push delays it": {nil, func(read int) bool { return read == 1 },
+				resubmit.OutcomeCompleted, 1},
+			"after the push proves nothing": {nil, func(read int) bool { return read > 1 },
+				resubmit.OutcomeProgressing, 1},
+			"after a lost answer proves nothing": {[]fault{lostActed}, func(read int) bool { return read > 1 },
+				resubmit.OutcomeUnknown, 1},
+			"after a refused push does not credit the push": {[]fault{limited}, func(read int) bool { return read == 2 },
+				resubmit.OutcomeCompleted, 2},
 		} {
 			t.Run(name+"/"+string(odd), func(t *testing.T) {
 				t.Parallel()

@@ -32,16 +32,25 @@ func TestAnOlderOrderThatMayBeSentLaterIsNotOvertaken(t *testing.T) {
 		want   []string
 		named  []string
 	}{
-		"held":        {[]*commerce.Order{order(0, textOther, sub), order(1, textTransient, sub)}, []string{"reason-unclassified", "older-order-first"}, nil},
-		"waiting":     {[]*commerce.Order{order(0, "please wait", sub), order(1, textTransient, sub)}, []string{"wait", "older-order-first"}, nil},
-		"manual":      {[]*commerce.Order{order(0, "ask a person", sub), order(1, textTransient, sub)}, []string{"manual", "older-order-first"}, nil},
-		"quarantined": {[]*commerce.Order{order(0, textPermanent, sub), order(1, textTransient, sub)}, []string{"reason-permanent", "connect-none"}, nil},
-		"to complete": {[]*commerce.Order{order(0, textProvisioned, sub), order(1, textTransient, sub)}, []string{"reason-already-provisioned", "connect-none"}, nil},
-		"sent":        {[]*commerce.Order{order(0, textTransient, sub), order(1, textTransient, sub)}, []string{"connect-none", "connect-none"}, nil},
-		"younger":     {[]*commerce.Order{order(0, textTransient, sub), order(1, textOther, sub)}, []string{"connect-none", "reason-unclassified"}, nil},
-		"of another":  {[]*commerce.Order{order(0, textOther, other), order(1, textTransient, sub)}, []string{"reason-unclassified", "connect-none"}, nil},
+		"held": {[]*commerce.Order{order(0, textOther, sub), order(1, textTransient, sub)},
+			[]string{"reason-unclassified", "older-order-first"}, nil},
+		"waiting": {[]*commerce.Order{order(0, "please wait", sub), order(1, textTransient, sub)},
+			[]string{"wait", "older-order-first"}, nil},
+		"manual": {[]*commerce.Order{order(0, "ask a person", sub), order(1, textTransient, sub)},
+			[]string{"manual", "older-order-first"}, nil},
+		"quarantined": {[]*commerce.Order{order(0, textPermanent, sub), order(1, textTransient, sub)},
+			[]string{"reason-permanent", "connect-none"}, nil},
+		"to complete": {[]*commerce.Order{order(0, textProvisioned, sub), order(1, textTransient, sub)},
+			[]string{"reason-already-provisioned", "connect-none"}, nil},
+		"sent": {[]*commerce.Order{order(0, textTransient, sub), order(1, textTransient, sub)},
+			[]string{"connect-none", "connect-none"}, nil},
+		"younger": {[]*commerce.Order{order(0, textTransient, sub), order(1, textOther, sub)},
+			[]string{"connect-none", "reason-unclassified"}, nil},
+		"of another": {[]*commerce.Order{order(0, textOther, other), order(1, textTransient, sub)},
+			[]string{"reason-unclassified", "connect-none"}, nil},
 		"a younger one that is not sent anyway keeps its rule": {
-			[]*commerce.Order{order(0, textOther, sub), order(1, textPermanent, sub), order(2, "please wait", sub), order(3, textTransient, sub)},
+			[]*commerce.Order{order(0, textOther, sub), order(1, textPermanent, sub), order(2, "please wait", sub),
+				order(3, textTransient, sub)},
 			[]string{"reason-unclassified", "reason-permanent", "wait", "older-order-first"}, nil,
 		},
 		"one that waits holds up those of its other subscriptions": {
@@ -101,12 +110,14 @@ func TestNoPlanSendsAnOrderThatWouldOvertakeAnother(t *testing.T) {
 		source := failedOrders(rapid.IntRange(1, 30).Draw(rt, "orders"))
 		for _, o := range source.orders {
 			o.Failure = failed(rapid.SampledFrom(texts).Draw(rt, "reason"))
-			o.SubscriptionIDs = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"1", "2", "3", "4", "5", "6"}), 1, 2, rapid.ID).Draw(rt, "subscriptions")
+			o.SubscriptionIDs = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"1", "2", "3", "4", "5", "6"}), 1, 2,
+				rapid.ID).Draw(rt, "subscriptions")
 		}
 		later := map[string]bool{}
 		for i, e := range planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true}) {
 			overtakes := slices.ContainsFunc(e.Subscriptions, func(id string) bool { return later[id] })
-			want := map[string]rules.Action{textOther: rules.Hold, textPermanent: rules.Quarantine, textTransient: rules.Resubmit}[e.Before.Reason]
+			want := map[string]rules.Action{textOther: rules.Hold, textPermanent: rules.Quarantine,
+				textTransient: rules.Resubmit}[e.Before.Reason]
 			if overtakes && want == rules.Resubmit {
 				want = rules.Wait
 			}

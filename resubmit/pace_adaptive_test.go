@@ -62,8 +62,10 @@ func TestThePaceGivesWayToTroubleAndComesBackByDegrees(t *testing.T) {
 		change func(o *shopOrder)
 		why    string
 	}{
-		"a server that is not available": {func(o *shopOrder) { o.readFaults = []fault{broken} }, "reading an order was answered with 503, unavailable"},
-		"a server that has enough":       {func(o *shopOrder) { o.pushFaults = []fault{limited} }, "a push was answered with 429, too many calls"},
+		"a server that is not available": {func(o *shopOrder) { o.readFaults = []fault{broken} },
+			"reading an order was answered with 503, unavailable"},
+		"a server that has enough": {func(o *shopOrder) { o.pushFaults = []fault{limited} },
+			"a push was answered with 429, too many calls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -174,7 +176,8 @@ func TestLimitsThatChangeHoldFromTheNextCallOn(t *testing.T) {
 		for _, part := range []struct {
 			from, to time.Duration
 			most     int
-		}{{0, 9 * time.Second, 100}, {9 * time.Second, 10 * time.Second, 100}, {10*time.Second + 1, 19 * time.Second, 3}, {20 * time.Second, 22 * time.Second, 200}, {22*time.Second + 1, time.Hour, 20}} {
+		}{{0, 9 * time.Second, 100}, {9 * time.Second, 10 * time.Second, 100}, {10*time.Second + 1, 19 * time.Second, 3},
+			{20 * time.Second, 22 * time.Second, 200}, {22*time.Second + 1, time.Hour, 20}} {
 			most := mostInASecond(s.calls, start.Add(part.from), start.Add(part.to))
 			require.LessOrEqual(t, most, part.most, "from %v to %v", part.from, part.to)
 			require.GreaterOrEqual(t, most, part.most*9/10)

@@ -78,7 +78,8 @@ func (x *run) bePatient(who string, d time.Duration) {
 		x.cancel(err)
 	}
 	if err := x.keepPatience(asked); err != nil {
-		x.cancel(fmt.Errorf("resubmit: the journal could not record that %s asks for patience, so nothing more is sent: %w", who, err))
+		x.cancel(fmt.Errorf("resubmit: the journal could not record that %s asks for patience, so nothing more is sent: %w",
+			who, err))
 	}
 }
 

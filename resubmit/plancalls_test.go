@@ -118,7 +118,9 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := newServers(t, 45)
-				require.NoError(t, s.commerce.AddFault(commercetest.Fault{Path: "*/orders/*", Kind: commercetest.FaultStatus, Status: 503, Times: 3})) // fewer than the tries of one read
+				// fewer than the tries of one read
+				require.NoError(t, s.commerce.AddFault(commercetest.Fault{Path: "*/orders/*", Kind: commercetest.FaultStatus,
+					Status: 503, Times: 3}))
 				start := time.Now()
 				p, err := resubmit.BuildPlan(t.Context(), s.config(rate))
 				require.NoError(t, err)
@@ -231,8 +233,9 @@ func afterwards(good int, err error) planFinder {
 func TestPlanner_holds_orders_when_all_look_ups_return_unclear_requests(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]string{
-		"no asset":          `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10T00:00:00Z"}`,
-		"an unknown status": `{"id":"PR-1","type":"purchase","status":"on_hold","created":"2026-01-10T00:00:00Z","asset":{"id":"AS-1","external_id":"%s"}}`,
+		"no asset": `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10T00:00:00Z"}`,
+		"an unknown status": `{"id":"PR-1","type":"purchase","status":"on_hold","created":"2026-01-10T00:00:00Z",` +
+			`"asset":{"id":"AS-1","external_id":"%s"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -39,9 +39,10 @@ func (s localSource) Orders(_ context.Context, _ commerce.Query) iter.Seq2[*comm
 			id := strconv.Itoa(1_000_000 + i)
 			o := &commerce.Order{
 				ID: "8f5b1c1e-0000-4000-8000-00000" + id, Number: "SO" + id,
-				Type: types[i%len(types)], Status: commerce.StatusProvisioningFailed, ProvisioningStatus: commerce.ProvisioningFailed,
-				PlacedAt: start.Add(time.Duration(i) * 100 * time.Millisecond),
-				VendorID: "1", Channel: commerce.ChannelDirect, CustomerID: id, CustomerName: "Customer",
+				Type: types[i%len(types)], Status: commerce.StatusProvisioningFailed,
+				ProvisioningStatus: commerce.ProvisioningFailed,
+				PlacedAt:           start.Add(time.Duration(i) * 100 * time.Millisecond),
+				VendorID:           "1", Channel: commerce.ChannelDirect, CustomerID: id, CustomerName: "Customer",
 				SubscriptionIDs: []string{id}, Total: total, Failure: benchFailures[i%len(benchFailures)], Transitions: transitions,
 			}
 			if !yield(o, nil) {

@@ -58,14 +58,17 @@ type planReader func(ctx context.Context, id string) (*commerce.Order, error)
 
 func (r planReader) Order(ctx context.Context, id string) (*commerce.Order, error) { return r(ctx, id) }
 
-type planFinder func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error)
+type planFinder func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
+	error)
 
-func (f planFinder) LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+func (f planFinder) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	return f(ctx, keys)
 }
 
 // noRequests is a Connect that was never reached.
-var noRequests = planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+var noRequests = planFinder(func(_ context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	found := map[connect.RequestKey][]connect.LatestRequest{}
 	for _, k := range keys {
 		found[k] = nil
@@ -83,7 +86,8 @@ func failedOrder(n int) *commerce.Order {
 		Status: commerce.StatusProvisioningFailed, PlacedAt: longAgo.Add(time.Duration(n) * time.Minute),
 		SubscriptionIDs: []string{fmt.Sprint(1000 + n)}, Failure: failed(textTransient),
 		CustomerID: "77", CustomerName: "Rose & Sons",
-		Transitions: []commerce.Transition{{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning}, {To: commerce.StatusPaid}},
+		Transitions: []commerce.Transition{{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning},
+			{To: commerce.StatusPaid}},
 	}
 }
 
@@ -135,7 +139,8 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 		e := entries[next]
 		next++
 		require.Equal(t, o.ID, e.OrderID)
-		require.Equal(t, rules.Decision{Action: rules.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect"}, e.Decision)
+		require.Equal(t, rules.Decision{Action: rules.Resubmit, RuleID: "connect-none",
+			Why: "the call never reached Connect"}, e.Decision)
 		require.Equal(t, commerce.StatusPaid, e.Target)
 		require.Equal(t, "Rose & Sons (77)", e.Customer)
 		require.Equal(t, plan.StateOf(o), e.Before)
@@ -194,7 +199,8 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
 	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: filter.Everything()}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
-	require.ErrorContains(t, err, "the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
+	require.ErrorContains(t, err,
+		"the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
 	require.ErrorContains(t, err, "wrap it with Sorted")
 
 	cfg.Source = resubmit.Sorted(source)
@@ -208,9 +214,11 @@ func TestSortedSortsKeepsTiesAndHeedsTheLimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		source := &planSource{}
 		for i, minute := range rapid.SliceOf(rapid.IntRange(0, 9)).Draw(t, "minutes") {
-			source.orders = append(source.orders, &commerce.Order{ID: fmt.Sprint(i), PlacedAt: longAgo.Add(time.Duration(minute) * time.Minute)})
+			source.orders = append(source.orders, &commerce.Order{ID: fmt.Sprint(i),
+				PlacedAt: longAgo.Add(time.Duration(minute) * time.Minute)})
 		}
-		q := commerce.Query{Limit: rapid.IntRange(0, 5).Draw(t, "limit"), Sort: rapid.SampledFrom([]commerce.Sort{commerce.OldestFirst, commerce.NewestFirst}).Draw(t, "sort")}
+		q := commerce.Query{Limit: rapid.IntRange(0, 5).Draw(t, "limit"),
+			Sort: rapid.SampledFrom([]commerce.Sort{commerce.OldestFirst, commerce.NewestFirst}).Draw(t, "sort")}
 		var last *commerce.Order
 		count := 0
 		for o, err := range resubmit.Sorted(source).Orders(context.Background(), q) {
@@ -250,7 +258,8 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 1, "no temporary file is left")
 
-	for _, s := range []resubmit.OrderSource{&planSource{orders: []*commerce.Order{nil}}, resubmit.Sorted(&planSource{orders: []*commerce.Order{nil}})} {
+	for _, s := range []resubmit.OrderSource{&planSource{orders: []*commerce.Order{nil}},
+		resubmit.Sorted(&planSource{orders: []*commerce.Order{nil}})} {
 		cfg.Source = s
 		_, err = resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, "neither an order nor an error")
@@ -283,7 +292,8 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	const n = 600
 	source := failedOrders(n)
 	bare := func(o *commerce.Order) *commerce.Order {
-		return &commerce.Order{ID: o.ID, Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, FailedAt: o.PlacedAt, SubscriptionIDs: o.SubscriptionIDs, TenantID: "t"}
+		return &commerce.Order{ID: o.ID, Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt,
+			FailedAt: o.PlacedAt, SubscriptionIDs: o.SubscriptionIDs, TenantID: "t"}
 	}
 	full := map[string]*commerce.Order{}
 	for i, o := range source.orders {
@@ -330,7 +340,8 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	require.Equal(t, rules.Wait, byID["id-2"].Decision.Action)
 	require.Equal(t, "the order is CP by now and no longer in the view Failed Orders", byID["id-2"].Decision.Why)
 	require.Equal(t, rules.Resubmit, byID["id-3"].Decision.Action)
-	require.Equal(t, rules.Decision{Action: rules.Manual, RuleID: "order-no-transition", Why: "the order offers no transition that resubmits it"}, byID["id-4"].Decision)
+	require.Equal(t, rules.Decision{Action: rules.Manual, RuleID: "order-no-transition",
+		Why: "the order offers no transition that resubmits it"}, byID["id-4"].Decision)
 	for id, why := range map[string]string{
 		"id-5": "the order was listed, and then there was none: commerce: read order: HTTP 404 Not Found",
 		"id-6": "the order could not be read: a secretless error",
@@ -421,7 +432,8 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	var mu sync.Mutex
 	var calls [][]connect.RequestKey
 	asked := map[connect.RequestKey]int{}
-	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	finder := planFinder(func(ctx context.Context,
+		keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, keys)
@@ -440,19 +452,23 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: finder, Explicit: []string{"SO000006"}})
 	require.Equal(t, []string{
 		"connect-none", "connect-unknown", "connect-not-asked", "connect-unknown", "reason-permanent",
-		"reason-unclassified", "connect-none", "connect-none", "connect-none", "connect-none", "reason-unclassified", "connect-none",
+		"reason-unclassified", "connect-none", "connect-none", "connect-none", "connect-none", "reason-unclassified",
+		"connect-none",
 	}, rulesOf(entries)[:12])
 	require.Contains(t, entries[1].Decision.Why, "HTTP 403 Forbidden")
 	require.Contains(t, entries[3].Decision.Why, "tells neither its subscription nor its tenant")
-	require.Equal(t, failure.Evidence{Kind: "operator", Text: "the operator named this order"}, entries[6].Attribution.Evidence[3])
+	require.Equal(t, failure.Evidence{Kind: "operator", Text: "the operator named this order"},
+		entries[6].Attribution.Evidence[3])
 	require.Equal(t, failure.Evidence{
-		Kind: "request", Text: "the newest purchase request is approved, not older than the order", Ref: "PR-1", At: decideNow,
+		Kind: "request", Text: "the newest purchase request is approved, not older than the order", Ref: "PR-1",
+		At: decideNow,
 	}, entries[1].Attribution.Evidence[3])
 
 	require.Len(t, calls, 2, "one for each batch")
 	require.Contains(t, asked, connect.RequestKey{Tenant: "tenant", Type: connect.TypePurchase})
 	require.Contains(t, asked, connect.RequestKey{Subscription: "1007", Type: connect.TypeCancel})
-	require.Len(t, asked, 300-6+1, "a renewal or two, what is decided already, what has no key and a double; one has two keys")
+	require.Len(t, asked, 300-6+1,
+		"a renewal or two, what is decided already, what has no key and a double; one has two keys")
 	for k, times := range asked {
 		require.Equal(t, 1, times, k)
 	}
@@ -463,11 +479,13 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 	order := failedOrder(0)
 	undated := failedOrder(1)
 	undated.PlacedAt = time.Time{}
-	finder := planFinder(func(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	finder := planFinder(func(_ context.Context,
+		keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 		found := map[connect.RequestKey][]connect.LatestRequest{}
 		for _, k := range keys {
 			found[k] = []connect.LatestRequest{{Request: connect.Request{
-				ID: "PR-7", Type: k.Type, Status: connect.StatusApproved, Created: longAgo.Add(-2 * time.Hour), Updated: longAgo.Add(-time.Hour),
+				ID: "PR-7", Type: k.Type, Status: connect.StatusApproved, Created: longAgo.Add(-2 * time.Hour),
+				Updated: longAgo.Add(-time.Hour),
 			}}}
 		}
 		return found, nil
@@ -477,7 +495,8 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
 	for i, age := range []string{"older", "perhaps older"} {
 		require.Contains(t, entries[i].Attribution.Evidence, failure.Evidence{
-			Kind: "request", Text: "the newest purchase request is approved, created 2019-12-31T22:00:00Z, " + age + " than the order",
+			Kind: "request", Text: "the newest purchase request is approved, created 2019-12-31T22:00:00Z, " + age +
+				" than the order",
 			Ref: "PR-7", At: longAgo.Add(-time.Hour),
 		})
 	}
@@ -491,7 +510,8 @@ func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
 		o.SubscriptionIDs = append(o.SubscriptionIDs, fmt.Sprint(i))
 	}
 	var sizes []int
-	finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	finder := planFinder(func(ctx context.Context,
+		keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 		sizes = append(sizes, len(keys))
 		return noRequests(ctx, keys)
 	})
@@ -528,12 +548,14 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 	require.Equal(t, "Connect was not asked, and the operator named the order", entries[1].Decision.Why)
 
 	entries = planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true})
-	require.Equal(t, []string{"reason-unclassified", "reason-unclassified"}, rulesOf(entries), "a source that does not say")
+	require.Equal(t, []string{"reason-unclassified", "reason-unclassified"}, rulesOf(entries),
+		"a source that does not say")
 }
 
 func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 	t.Parallel()
-	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
+		error) {
 		return map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
 	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})
@@ -547,11 +569,13 @@ func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 	source := failedOrders(1)
 	source.orders[0].Failure = failed(textOther)
 	for name, rule := range map[string]rules.Rule{
-		"a condition on the request": {ID: "a", Requests: []connect.RequestStatus{rules.NoRequest}, Action: rules.Manual, Why: "x"},
-		"a word for the reason":      {ID: "a", Reason: "*moon*", Action: rules.Resubmit, Why: "x"},
+		"a condition on the request": {ID: "a", Requests: []connect.RequestStatus{rules.NoRequest}, Action: rules.Manual,
+			Why: "x"},
+		"a word for the reason": {ID: "a", Reason: "*moon*", Action: rules.Resubmit, Why: "x"},
 	} {
 		var calls atomic.Int32
-		finder := planFinder(func(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+		finder := planFinder(func(ctx context.Context,
+			keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 			calls.Add(1)
 			return noRequests(ctx, keys)
 		})
@@ -578,9 +602,12 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 			rule   string
 			why    string
 		}{
-			"in a window":                   {window(-minute, minute), 9 * time.Hour, 0, "order-unsettled", "the maintenance window w is open; plan again 4m0s after its end"},
-			"in a window, without settling": {window(-minute, minute), 9 * time.Hour, -1, "order-unsettled", "the maintenance window w is open"},
-			"just after a window":           {window(-2*minute, -minute), 9 * time.Hour, 0, "order-unsettled", "the maintenance window w ended less than 4m0s ago; plan again after"},
+			"in a window": {window(-minute, minute), 9 * time.Hour, 0, "order-unsettled",
+				"the maintenance window w is open; plan again 4m0s after its end"},
+			"in a window, without settling": {window(-minute, minute), 9 * time.Hour, -1, "order-unsettled",
+				"the maintenance window w is open"},
+			"just after a window": {window(-2*minute, -minute), 9 * time.Hour, 0, "order-unsettled",
+				"the maintenance window w ended less than 4m0s ago; plan again after"},
 			"a while after a window":        {window(-9*minute, -4*minute), 9 * time.Hour, 0, "connect-not-asked", ""},
 			"before a window":               {window(minute, 2*minute), 9 * time.Hour, 0, "connect-not-asked", ""},
 			"just failed":                   {nil, 3 * minute, 0, "order-unsettled", "the order failed less than 4m0s ago"},
@@ -647,13 +674,16 @@ func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 		"no source":       {func(c *resubmit.PlanConfig) { c.Source = nil }, "PlanConfig.Source is nil"},
 		"no filter":       {func(c *resubmit.PlanConfig) { c.Filter = nil }, "PlanConfig.Filter: "},
 		"an empty filter": {func(c *resubmit.PlanConfig) { c.Filter = filter.All() }, "PlanConfig.Filter: "},
-		"a bad rule":      {func(c *resubmit.PlanConfig) { c.Rules = make([]rules.Rule, 1) }, "PlanConfig.Rules: rules[0].id: is missing"},
-		"a bad view":      {func(c *resubmit.PlanConfig) { c.View.Name = "x" }, "PlanConfig.View: statuses is empty"},
-		"a bad target":    {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{"CL"} }, `PlanConfig.Targets has "CL"`},
-		"no target":       {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{} }, "PlanConfig.Targets is empty"},
-		"no settle time":  {func(c *resubmit.PlanConfig) { c.Settle = -time.Second }, "PlanConfig.Settle is -1s"},
-		"nobody named":    {func(c *resubmit.PlanConfig) { c.Explicit = []string{""} }, "PlanConfig.Explicit has an empty name"},
-		"no concurrency":  {func(c *resubmit.PlanConfig) { c.Concurrency = -1 }, "PlanConfig.Concurrency is -1"},
+		"a bad rule": {func(c *resubmit.PlanConfig) { c.Rules = make([]rules.Rule, 1) },
+			"PlanConfig.Rules: rules[0].id: is missing"},
+		"a bad view": {func(c *resubmit.PlanConfig) { c.View.Name = "x" }, "PlanConfig.View: statuses is empty"},
+		"a bad target": {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{"CL"} },
+			`PlanConfig.Targets has "CL"`},
+		"no target":      {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{} }, "PlanConfig.Targets is empty"},
+		"no settle time": {func(c *resubmit.PlanConfig) { c.Settle = -time.Second }, "PlanConfig.Settle is -1s"},
+		"nobody named": {func(c *resubmit.PlanConfig) { c.Explicit = []string{""} },
+			"PlanConfig.Explicit has an empty name"},
+		"no concurrency": {func(c *resubmit.PlanConfig) { c.Concurrency = -1 }, "PlanConfig.Concurrency is -1"},
 	}
 	for name, test := range tests {
 		cfg := good()
@@ -678,7 +708,8 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 		},
 		"while it looks in Connect": func(c *resubmit.PlanConfig, cancel context.CancelFunc) {
 			c.IgnoreConnect = false
-			c.Requests = planFinder(func(ctx context.Context, _ []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+			c.Requests = planFinder(func(ctx context.Context,
+				_ []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 				cancel()
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -715,7 +746,8 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 
 func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 	t.Parallel()
-	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
+		error) {
 		some := map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
 		return some, errors.New(strings.Repeat("<html>\n", 1000))
 	})
@@ -726,20 +758,28 @@ func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 
 func TestTheDiffOfTwoStatesSaysWhatChanged(t *testing.T) {
 	t.Parallel()
-	was := plan.State{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"), FailedAt: at("22 02:01")}
+	was := plan.State{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"),
+		FailedAt: at("22 02:01")}
 	tests := map[string]struct {
 		change func(*plan.State)
 		want   string
 	}{
-		"nothing":                          {func(*plan.State) {}, ""},
-		"the status":                       {func(s *plan.State) { s.Status = "CP" }, "status PF → CP"},
-		"the provisioning status":          {func(s *plan.State) { s.ProvisioningStatus = "COMPLETED" }, "provisioning status FAILED → COMPLETED"},
-		"the reason":                       {func(s *plan.State) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
-		"no reason any more":               {func(s *plan.State) { s.Reason = "" }, `failure "503" → ""`},
-		"a later failure":                  {func(s *plan.State) { s.FailedAt = at("22 05:00") }, "failed 2026-11-22T02:01:00Z → 2026-11-22T05:00:00Z"},
-		"the same instant elsewhere":       {func(s *plan.State) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) }, ""},
-		"what one of them does not tell":   {func(s *plan.State) { s.FailedAt, s.PlacedAt, s.ProvisioningStatus = time.Time{}, time.Time{}, "" }, ""},
-		"the status and the time together": {func(s *plan.State) { s.Status = "CL"; s.PlacedAt = at("22 02:02") }, "status PF → CL; placed 2026-11-22T02:00:00Z → 2026-11-22T02:02:00Z"},
+		"nothing":    {func(*plan.State) {}, ""},
+		"the status": {func(s *plan.State) { s.Status = "CP" }, "status PF → CP"},
+		"the provisioning status": {func(s *plan.State) { s.ProvisioningStatus = "COMPLETED" },
+			"provisioning status FAILED → COMPLETED"},
+		"the reason":         {func(s *plan.State) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
+		"no reason any more": {func(s *plan.State) { s.Reason = "" }, `failure "503" → ""`},
+		"a later failure": {func(s *plan.State) { s.FailedAt = at("22 05:00") },
+			"failed 2026-11-22T02:01:00Z → 2026-11-22T05:00:00Z"},
+		"the same instant elsewhere": {func(s *plan.State) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) },
+			""},
+		"what one of them does not tell": {func(s *plan.State) {
+			s.FailedAt, s.PlacedAt, s.ProvisioningStatus = time.Time{},
+				time.Time{}, ""
+		}, ""},
+		"the status and the time together": {func(s *plan.State) { s.Status = "CL"; s.PlacedAt = at("22 02:02") },
+			"status PF → CL; placed 2026-11-22T02:00:00Z → 2026-11-22T02:02:00Z"},
 	}
 	for name, test := range tests {
 		now := was

@@ -22,7 +22,8 @@ func ofProduct(product, vendor string, when time.Time) *commerce.Order {
 		text = "502 Bad Gateway"
 	}
 	return &commerce.Order{
-		ID: product + when.String(), Status: commerce.StatusProvisioningFailed, VendorID: vendor, FailedAt: when, PlacedAt: when, Failure: failed(text),
+		ID: product + when.String(), Status: commerce.StatusProvisioningFailed, VendorID: vendor, FailedAt: when,
+		PlacedAt: when, Failure: failed(text),
 	}
 }
 
@@ -54,13 +55,15 @@ func rateTexts(a failure.Attribution) []string {
 func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
 	t.Parallel()
 	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
-	all := "failures still open of all: 62 in its 2h (31.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour)" +
+	all := "failures still open of all: 62 in its 2h (31.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after " +
+		"(1.0 an hour)" +
 		"; 4 of 6 products and sellers failed more than usual together, which speaks for the window"
 
 	got := a.Attribute(ofProduct("Always", "1", at("22 03:00")))
 	require.Equal(t, failure.Likely, got.Verdict, "weaker by a step")
 	require.Equal(t, []string{
-		"failures still open of application 'Always': 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour)" +
+		"failures still open of application 'Always': 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in " +
+			"24h after (1.0 an hour)" +
 			": it fails all the time, which speaks against the window",
 		all,
 	}, rateTexts(got))
@@ -68,7 +71,8 @@ func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
 	got = a.Attribute(ofProduct("Product 1", "2", at("22 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
 	require.Equal(t, []string{
-		"failures still open of application 'Product 1': 20 in its 2h (10.0 an hour), 0 in 24h before (0.0 an hour), 0 in 24h after (0.0 an hour)",
+		"failures still open of application 'Product 1': 20 in its 2h (10.0 an hour), 0 in 24h before (0.0 an hour), 0 in " +
+			"24h after (0.0 an hour)",
 		all,
 	}, rateTexts(got))
 
@@ -86,7 +90,8 @@ func TestAWindowThatNothingRoseInIsToldWithoutPraise(t *testing.T) {
 	got := a.Attribute(ofProduct("", "3", at("24 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
 	require.Equal(t, []string{
-		"failures still open of all: 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an hour); 0 of 2 products and sellers failed more than usual",
+		"failures still open of all: 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an " +
+			"hour); 0 of 2 products and sellers failed more than usual",
 	}, rateTexts(got))
 }
 
@@ -94,7 +99,8 @@ func TestTooFewFailuresAreNoRate(t *testing.T) {
 	t.Parallel()
 	rates, err := failure.NewRates(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
-	for _, clock := range []string{"21 06:00", "21 12:00", "21 18:00", "21 22:00", "22 03:00", "22 06:00", "22 12:00", "22 18:00", "22 23:00"} {
+	for _, clock := range []string{"21 06:00", "21 12:00", "21 18:00", "21 22:00", "22 03:00", "22 06:00", "22 12:00",
+		"22 18:00", "22 23:00"} {
 		rates.Add(ofProduct("Rare", "1", at(clock)))
 	}
 	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: rates})
@@ -117,7 +123,8 @@ func TestAWindowOutsideTheTimeThatWasCountedIsNotCompared(t *testing.T) {
 	rates, err := failure.NewRates(at("10 00:00"), at("12 00:00"), nil)
 	require.NoError(t, err)
 	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: rates})
-	require.Equal(t, []string{"the rate of failures was not measured for this window"}, rateTexts(a.Attribute(ofProduct("P", "1", at("22 03:00")))))
+	require.Equal(t, []string{"the rate of failures was not measured for this window"},
+		rateTexts(a.Attribute(ofProduct("P", "1", at("22 03:00")))))
 }
 
 func TestRatesSayWhatTheyCountedAndWhatNot(t *testing.T) {
@@ -131,8 +138,11 @@ func TestRatesSayWhatTheyCountedAndWhatNot(t *testing.T) {
 	rates.Add(ofProduct("", "v0", at("26 00:00")))
 	rates.Add(&commerce.Order{Failure: failed(textTransient)})
 	rates.Add(&commerce.Order{Failure: failed(textPermanent), FailedAt: at("22 03:00"), VendorID: "v0"})
-	require.Equal(t, "600 failures still open of 500 products and sellers, from 2026-11-20T00:00:00Z to 2026-11-26T00:00:00Z in steps of 5m"+
-		"; 3 more are of another time or tell none; 100 of them are counted among all only, as 500 products and sellers are counted apart at most", rates.String())
+	require.Equal(t,
+		"600 failures still open of 500 products and sellers, from 2026-11-20T00:00:00Z to 2026-11-26T00:00:00Z in steps "+
+			"of 5m"+
+			"; 3 more are of another time or tell none; 100 of them are counted among all only, as 500 products and sellers "+
+			"are counted apart at most", rates.String())
 }
 
 func TestRatesAreMeasuredInAPassOfTheirOwn(t *testing.T) {
@@ -178,10 +188,12 @@ func TestAdjacentWindowsAreNotWhatIsUsual(t *testing.T) {
 	rates, err := failure.NewRates(at("21 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for i := range 240 { // in both nights, 22nd and 24th, and never between
-		rates.Add(ofProduct("P", "1", at("22 02:00").Add(time.Duration(i%60)*2*time.Minute+time.Duration(i/120)*48*time.Hour)))
+		rates.Add(ofProduct("P", "1", at("22 02:00").Add(time.Duration(i%60)*2*time.Minute+
+			time.Duration(i/120)*48*time.Hour)))
 	}
 	cal := nights(t).WithMargins(24*time.Hour, 22*time.Hour) // so that they touch
-	got := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Rates: rates}).Attribute(ofProduct("P", "1", at("22 03:00")))
+	got := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Rates: rates}).Attribute(ofProduct("P", "1",
+		at("22 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
 	require.NotContains(t, rateTexts(got)[0], "before")
 }

@@ -21,7 +21,8 @@ import (
 // mixedReport is of a run with one order of each fate.
 func mixedReport(t *testing.T, change func(*resubmit.Config)) (*resubmit.Report, *shop) {
 	t.Helper()
-	orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "c"), outageOrder(4, "d"), outageOrder(5, "e")}
+	orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "c"), outageOrder(4, "d"),
+		outageOrder(5, "e")}
 	orders[1].pushFaults = []fault{conflict}
 	orders[2].fates = []fate{{time.Second, "PF", "Vendor has failed request"}}
 	orders[3].VendorID, orders[3].Channel = "77", "reseller"
@@ -51,7 +52,8 @@ func TestAReportSumsToThePlanAndTouchesNothingElse(t *testing.T) {
 		report, s := mixedReport(t, nil)
 		require.Equal(t, resubmit.Result{Completed: 2, FailedAgain: 1, Skipped: 1}, report.Result)
 		require.Equal(t, []resubmit.Group{
-			{Class: "transient", Vendor: "1", Channel: "direct", Result: resubmit.Result{Completed: 1, FailedAgain: 1, Skipped: 1}},
+			{Class: "transient", Vendor: "1", Channel: "direct",
+				Result: resubmit.Result{Completed: 1, FailedAgain: 1, Skipped: 1}},
 			{Class: "transient", Vendor: "77", Channel: "reseller", Result: resubmit.Result{Completed: 1}},
 		}, report.Groups)
 		require.Zero(t, s.reads["id-5"])

@@ -110,7 +110,8 @@ func fillJournal(tb testing.TB, planPath, journalPath string) {
 		}
 		records <- resubmit.Record{
 			OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: resubmit.RecordCompleted, Attempt: 1,
-			Target: commerce.StatusPaid, Seen: commerce.StatusCompleted, At: time.Now(), Why: "completed in Commerce and approved in Connect",
+			Target: commerce.StatusPaid, Seen: commerce.StatusCompleted, At: time.Now(),
+			Why: "completed in Commerce and approved in Connect",
 		}
 	}
 	close(records)

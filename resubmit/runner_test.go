@@ -35,9 +35,11 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		"a target that declares a fraud": {func(c *resubmit.Config) {
 			c.Targets = []commerce.Status{commerce.StatusFraud}
 		}, `Config.Targets has "FR"`},
-		"a target without a name":         {func(c *resubmit.Config) { c.Targets = []commerce.Status{""} }, `Config.Targets has ""`},
-		"no target where nothing is told": {func(c *resubmit.Config) { c.Reader = silentReader{c.Reader} }, "does not tell which transitions an order offers; say which ones"},
-		"no target":                       {func(c *resubmit.Config) { c.Targets = []commerce.Status{} }, "Config.Targets is empty"},
+		"a target without a name": {func(c *resubmit.Config) { c.Targets = []commerce.Status{""} },
+			`Config.Targets has ""`},
+		"no target where nothing is told": {func(c *resubmit.Config) { c.Reader = silentReader{c.Reader} },
+			"does not tell which transitions an order offers; say which ones"},
+		"no target": {func(c *resubmit.Config) { c.Targets = []commerce.Status{} }, "Config.Targets is empty"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,9 @@ var (
 	// ErrUnderWay says that an order is being attempted already.
 	ErrUnderWay = errors.New("resubmit: the order is being attempted already; wait for that")
 	// ErrOtherEntry says that an entry is not one of the plan that is to be resubmitted.
-	ErrOtherEntry = errors.New("resubmit: the entry is not as in the approved plan, or is not to be resubmitted; take it from Plan.Entries and do not change it")
+	ErrOtherEntry = errors.New(
+		"resubmit: the entry is not as in the approved plan, or is not to be resubmitted; take it from Plan.Entries and " +
+			"do not change it")
 )
 
 // Session resubmits the orders of one plan one at a time, for programs that own the
@@ -119,7 +121,8 @@ func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 	if id, err := s.blockedBy(e); err != nil {
 		return s.untaken(j, err.Error()), err
 	} else if id != "" {
-		return s.untaken(j, "blocked by the order "+id+" before it of the same subscription, which has not come to a good end"), nil
+		return s.untaken(j, "blocked by the order "+id+
+			" before it of the same subscription, which has not come to a good end"), nil
 	}
 	x := s.x
 	var end context.CancelCauseFunc

@@ -57,8 +57,9 @@ func TestTheOwnerOfTheLoopDecidesWhenToLookNext(t *testing.T) {
 		outcome resubmit.Outcome
 		looks   int // at least
 	}{
-		"it completes":                 {fate{after: time.Hour, status: "CP"}, nil, "completed", 50},
-		"it fails again":               {fate{after: time.Hour, status: "PF", reason: "Vendor has failed request PR-1"}, nil, "failedAgain", 50},
+		"it completes": {fate{after: time.Hour, status: "CP"}, nil, "completed", 50},
+		"it fails again": {fate{after: time.Hour, status: "PF", reason: "Vendor has failed request PR-1"}, nil,
+			"failedAgain", 50},
 		"it fails again in like words": {fate{status: "PF", reason: outage}, nil, "failedAgain", 5},
 		"the answer was lost":          {fate{after: time.Hour, status: "CP"}, []fault{lostActed}, "completed", 50},
 	}

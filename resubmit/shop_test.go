@@ -245,7 +245,8 @@ func (s *shop) underWay(o *shopOrder) int {
 	return n
 }
 
-func (s *shop) LatestRequests(_ context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+func (s *shop) LatestRequests(_ context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, time.Now())

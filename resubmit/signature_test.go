@@ -243,7 +243,8 @@ func TestAKeyFileThatIsNotAsItShouldBeIsRefusedWithoutTellingWhatIsInIt(t *testi
 		require.ErrorContains(t, err, "resubmit: load a signing key: ", p)
 		requireNoSecret(t, err, key, private)
 	}
-	for _, p := range []string{path, write("both", append(bytes.Clone(public), private...), 0o600), filepath.Join(folder, "empty"), folder} {
+	for _, p := range []string{path, write("both", append(bytes.Clone(public), private...), 0o600),
+		filepath.Join(folder, "empty"), folder} {
 		_, err := plan.LoadPublicKeys(p)
 		require.ErrorContains(t, err, "resubmit: load public keys: ", p)
 		requireNoSecret(t, err, key, private)

@@ -66,7 +66,8 @@ func (c *Config) admitPlan(p *plan.Plan, planned *maintenance.Calendar, now time
 func stale(h plan.Header, planned, today *maintenance.Calendar, given bool, most time.Duration, now time.Time) string {
 	made := h.CreatedAt
 	if age := now.Sub(made); age > most {
-		return fmt.Sprintf("it was made %s, %s ago, and may be %s old", made.Format(time.RFC3339), age.Round(time.Second), most)
+		return fmt.Sprintf("it was made %s, %s ago, and may be %s old", made.Format(time.RFC3339), age.Round(time.Second),
+			most)
 	}
 	if !given {
 		today = planned
@@ -96,7 +97,8 @@ func calendarChange(planned, today *maintenance.Calendar, made time.Time) string
 		case i >= len(was) || is[i].Start.Before(was[i].Start):
 			return fmt.Sprintf("the maintenance %s was not known when it was made", betweenText(is[i]))
 		case !was[i].End.Equal(is[i].End):
-			return fmt.Sprintf("the maintenance %s that it was made with is known as %s now", betweenText(was[i]), betweenText(is[i]))
+			return fmt.Sprintf("the maintenance %s that it was made with is known as %s now", betweenText(was[i]),
+				betweenText(is[i]))
 		}
 	}
 	return ""

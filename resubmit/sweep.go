@@ -212,7 +212,8 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 	began := time.Now()
 	t.calls.Store(1)
 	ctx = ratelimit.With(ctx, t)
-	shown, err := within(ctx, x.hands, new(sync.Pool), func() (map[*place]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
+	shown, err := within(ctx, x.hands, new(sync.Pool),
+		func() (map[*place]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
 	callback.Log(x.cfg.Logger, err)
 	if why := overloaded(err); why != "" {
 		x.pace.slow(began, "a list of orders was answered with "+why)

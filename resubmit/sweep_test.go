@@ -111,7 +111,8 @@ func hourLong(n int) []*shopOrder {
 
 // verifyHourLong applies a plan of orders that take an hour, and returns the calls
 // that reached the shop.
-func verifyHourLong(t *testing.T, n int, change func(*resubmit.Config, *shop)) (calls int, report *resubmit.Report, s *shop) {
+func verifyHourLong(t *testing.T, n int, change func(*resubmit.Config, *shop)) (calls int, report *resubmit.Report,
+	s *shop) {
 	t.Helper()
 	orders := hourLong(n)
 	s = newShop(orders...)
@@ -137,7 +138,8 @@ func TestAListSparesReadsOfOrdersThatTakeLong(t *testing.T) {
 			c.Lister = l
 		})
 		took := func(r *resubmit.Report) time.Duration { return r.FinishedAt.Sub(r.StartedAt) }
-		t.Logf("%d orders that take an hour: %d calls in %v without a list, %d calls in %v with %d lists", n, single, took(alone), listed, took(swept), len(l.queries))
+		t.Logf("%d orders that take an hour: %d calls in %v without a list, %d calls in %v with %d lists", n, single,
+			took(alone), listed, took(swept), len(l.queries))
 		require.Less(t, listed, single/2)
 		require.Less(t, took(swept), took(alone)+6*time.Minute)
 		q := l.queries[0]
@@ -262,7 +264,8 @@ type slowTrouble struct {
 func genSlowTrouble(t *rapid.T) slowTrouble {
 	n := rapid.IntRange(20, 60).Draw(t, "orders")
 	fates := []fate{
-		{50 * time.Second, "CP", ""}, {17 * time.Minute, "CP", ""}, {17 * time.Minute, "PF", outage}, {62 * time.Minute, "CP", ""},
+		{50 * time.Second, "CP", ""}, {17 * time.Minute, "CP", ""}, {17 * time.Minute, "PF", outage},
+		{62 * time.Minute, "CP", ""},
 		{62 * time.Minute, "CP", ""}, {83 * time.Minute, "PF", "Vendor has failed request"}, {83 * time.Minute, "CL", ""}, {},
 		{9 * time.Minute, "MO", ""},
 	}

@@ -43,12 +43,15 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 		plan, client, given, says string
 		fits                      bool
 	}{
-		"the same":            {plan: systemA, client: systemA, fits: true},
-		"none at all":         {fits: true},
-		"given for adapters":  {plan: systemA, given: systemA, fits: true},
-		"another":             {plan: systemA, client: systemB, says: "it was made for " + systemA + ", and this is " + systemB},
-		"a plan without one":  {client: systemB, says: "it names no system, as plans of older versions do not, and this is " + systemB},
-		"clients without one": {plan: systemA, says: "it was made for " + systemA + ", and this configuration names no system"},
+		"the same":           {plan: systemA, client: systemA, fits: true},
+		"none at all":        {fits: true},
+		"given for adapters": {plan: systemA, given: systemA, fits: true},
+		"another": {plan: systemA, client: systemB,
+			says: "it was made for " + systemA + ", and this is " + systemB},
+		"a plan without one": {client: systemB, says: "it names no system, as plans of older versions do not, and this is " +
+			systemB},
+		"clients without one": {plan: systemA, says: "it was made for " + systemA +
+			", and this configuration names no system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -48,7 +48,8 @@ func TestApply_pushes_no_order_whose_request_is_hard_to_find(t *testing.T) {
 				}
 				client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
 					connect.WithPageSize(7),
-					connect.WithHTTPClient(&http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+					connect.WithHTTPClient(&http.Client{Transport: testkit.RoundTripFunc(func(r *http.Request) (*http.Response,
+						error) {
 						resp, err := connectSystem.Transport().RoundTrip(r)
 						if err == nil {
 							header(resp)

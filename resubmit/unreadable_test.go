@@ -202,14 +202,20 @@ func TestPlanner_holds_what_a_plan_cannot_hold(t *testing.T) {
 		many[i] = strings.Repeat("s", 100)
 	}
 	for name, change := range map[string]func(*commerce.Order){
-		"has a blank id":               func(o *commerce.Order) { o.ID = " " },
-		"has an id of 17 MiB":          func(o *commerce.Order) { o.ID = strings.Repeat("x", 17<<20) },
-		"has an id that is no text":    func(o *commerce.Order) { o.ID = "\xff" },
-		"has a customer of 17 MiB":     func(o *commerce.Order) { o.CustomerName = strings.Repeat("x", 17<<20) },
-		"has many subscriptions":       func(o *commerce.Order) { o.SubscriptionIDs = many },
-		"was placed in 10000":          func(o *commerce.Order) { o.PlacedAt = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
-		"was placed before Christ":     func(o *commerce.Order) { o.PlacedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) },
-		"failed in 10000":              func(o *commerce.Order) { o.FailedAt = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"has a blank id":            func(o *commerce.Order) { o.ID = " " },
+		"has an id of 17 MiB":       func(o *commerce.Order) { o.ID = strings.Repeat("x", 17<<20) },
+		"has an id that is no text": func(o *commerce.Order) { o.ID = "\xff" },
+		"has a customer of 17 MiB":  func(o *commerce.Order) { o.CustomerName = strings.Repeat("x", 17<<20) },
+		"has many subscriptions":    func(o *commerce.Order) { o.SubscriptionIDs = many },
+		"was placed in 10000": func(o *commerce.Order) {
+			o.PlacedAt = time.Date(10_000, 1, 1, 0, 0, 0, 0,
+				time.UTC)
+		},
+		"was placed before Christ": func(o *commerce.Order) { o.PlacedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"failed in 10000": func(o *commerce.Order) {
+			o.FailedAt = time.Date(10_000, 1, 1, 0, 0, 0, 0,
+				time.UTC)
+		},
 		"costs too much":               func(o *commerce.Order) { o.Total.Amount = decimal.New(1, 1<<31-1) },
 		"costs too little":             func(o *commerce.Order) { o.Total.Amount = decimal.New(1, -100) },
 		"costs a number of 100 digits": func(o *commerce.Order) { o.Total.Amount = decimal.New(1, 99) },

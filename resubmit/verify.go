@@ -86,7 +86,9 @@ func (x *run) resolve(j *job) next {
 		}
 		until, why := x.watchOn(j, err)
 		if why != "" {
-			x.done(j, OutcomeUnknown, fmt.Sprintf("the answer to the push was lost and %s; %s: look at the order before anything is sent again", what, why))
+			x.done(j, OutcomeUnknown,
+				fmt.Sprintf("the answer to the push was lost and %s; %s: look at the order before anything is sent again", what,
+					why))
 			return nextOver
 		}
 		same, p = err == nil, x.polls(until)

@@ -35,14 +35,20 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 		why     string
 		took    time.Duration
 	}{
-		"both say that it is done":    {nil, answers("approved"), nil, "completed", "Commerce says CP, and Connect approved PR-s", 10 * time.Second},
-		"provisioned is enough":       {stays("WZ"), answers("approved"), nil, "completed", "Commerce says WZ", 10 * time.Second},
-		"Connect says that it failed": {nil, answers("failed"), nil, "falseSuccess", "in Connect PR-s is failed: vendor's words", 310 * time.Second},
+		"both say that it is done": {nil, answers("approved"), nil, "completed",
+			"Commerce says CP, and Connect approved PR-s", 10 * time.Second},
+		"provisioned is enough": {stays("WZ"), answers("approved"), nil, "completed", "Commerce says WZ",
+			10 * time.Second},
+		"Connect says that it failed": {nil, answers("failed"), nil, "falseSuccess",
+			"in Connect PR-s is failed: vendor's words", 310 * time.Second},
 		"Connect says it was revoked": {nil, answers("revoked"), nil, "falseSuccess", "PR-s is revoked", 310 * time.Second},
-		"Connect has no such request": {nil, nil, nil, "falseSuccess", "Connect has no purchase request for subscription s", 310 * time.Second},
-		"the vendor must act":         {nil, answers("pending"), nil, "progressing", "PR-s is pending: the vendor must act", 30 * time.Minute},
-		"the customer must act":       {nil, answers("inquiring"), nil, "progressing", "the customer must act", 30 * time.Minute},
-		"somebody must act":           {nil, answers("new one"), nil, "progressing", "PR-s is new one: somebody must act", 30 * time.Minute},
+		"Connect has no such request": {nil, nil, nil, "falseSuccess", "Connect has no purchase request for subscription s",
+			310 * time.Second},
+		"the vendor must act": {nil, answers("pending"), nil, "progressing", "PR-s is pending: the vendor must act",
+			30 * time.Minute},
+		"the customer must act": {nil, answers("inquiring"), nil, "progressing", "the customer must act", 30 * time.Minute},
+		"somebody must act": {nil, answers("new one"), nil, "progressing", "PR-s is new one: somebody must act",
+			30 * time.Minute},
 		"a request that was over before the order was placed is not its own": {nil, func(s *shop) {
 			s.answer("s", "approved", "")
 			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
@@ -60,17 +66,20 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 		"Connect lags behind Commerce by some minutes": {nil, func(s *shop) {
 			time.AfterFunc(4*time.Minute, func() { s.answer("s", "approved", "") })
 		}, nil, "completed", "Connect approved PR-s", 310 * time.Second},
-		"Connect may lag at the end of the time too": {func(o *shopOrder) { o.fates = []fate{{29 * time.Minute, "CP", ""}} }, nil, nil,
+		"Connect may lag at the end of the time too": {func(o *shopOrder) { o.fates = []fate{{29 * time.Minute, "CP", ""}} },
+			nil, nil,
 			"falseSuccess", "has no purchase request", 35 * time.Minute},
-		"Connect may lag no longer than the time for all": {nil, nil, func(c *resubmit.Config) { c.Verify.Timeout = time.Minute },
+		"Connect may lag no longer than the time for all": {nil, nil,
+			func(c *resubmit.Config) { c.Verify.Timeout = time.Minute },
 			"falseSuccess", "has no purchase request", 70 * time.Second},
 		"without a grace the first look decides": {nil, nil, func(c *resubmit.Config) { c.Verify.ConnectGrace = -1 },
 			"falseSuccess", "has no purchase request", 10 * time.Second},
-		"four failed cancels in a row that Commerce reports as done are found": {func(o *shopOrder) { o.Type = "CL" }, func(s *shop) {
-			s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeCancel}] = []connect.LatestRequest{
-				{Request: connect.Request{ID: "PR-5", Status: "failed", Reason: "no"}, FailedInRow: 5},
-			}
-		}, nil, "falseSuccess", "PR-5 is failed: no", 310 * time.Second},
+		"four failed cancels in a row that Commerce reports as done are found": {func(o *shopOrder) { o.Type = "CL" },
+			func(s *shop) {
+				s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeCancel}] = []connect.LatestRequest{
+					{Request: connect.Request{ID: "PR-5", Status: "failed", Reason: "no"}, FailedInRow: 5},
+				}
+			}, nil, "falseSuccess", "PR-5 is failed: no", 310 * time.Second},
 		"Connect cannot be asked": {nil, func(s *shop) { s.finderErr = errors.New("502 Bad Gateway") }, nil,
 			"progressing", "Commerce says CP; Connect could not be asked: 502 Bad Gateway", 30 * time.Minute},
 		"Connect can be asked again": {nil, func(s *shop) {
@@ -105,10 +114,14 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			o.Failure.Text = nil
 			o.fates = []fate{{after: time.Second, status: "PF"}}
 		}, nil, nil, "failedAgain", "failed again; why is not told", 310 * time.Second},
-		"it is cancelled meanwhile":     {stays("CL"), nil, nil, "failedAgain", "ended as CL, without its service", 10 * time.Second},
-		"its payment is not authorized": {stays("AF"), nil, nil, "failedAgain", "ended as AF, without its service", 10 * time.Second},
-		"its top-up fails":              {stays("TF"), nil, nil, "failedAgain", "ended as TF, without its service", 10 * time.Second},
-		"Commerce is at it for ever":    {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act", 30 * time.Minute},
+		"it is cancelled meanwhile": {stays("CL"), nil, nil, "failedAgain", "ended as CL, without its service",
+			10 * time.Second},
+		"its payment is not authorized": {stays("AF"), nil, nil, "failedAgain", "ended as AF, without its service",
+			10 * time.Second},
+		"its top-up fails": {stays("TF"), nil, nil, "failedAgain", "ended as TF, without its service",
+			10 * time.Second},
+		"Commerce is at it for ever": {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act",
+			30 * time.Minute},
 		"Commerce is at it and Connect knows whom it waits for": {stays(""), answers("tiers_setup"), nil,
 			"progressing", "the order is PR, and in Connect PR-s is tiers_setup: a tier account must act", 30 * time.Minute},
 		"Commerce is at it and Connect cannot be asked": {stays(""), func(s *shop) { s.finderErr = errors.New("down") }, nil,
@@ -212,7 +225,8 @@ func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
 func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
 	t.Parallel()
 	const text = "Tenant bridge refused"
-	own, err := failure.NewClassifier(failure.Pattern{ID: "bridge", Class: failure.Transient, Match: []string{"tenant bridge"}})
+	own, err := failure.NewClassifier(failure.Pattern{ID: "bridge", Class: failure.Transient,
+		Match: []string{"tenant bridge"}})
 	require.NoError(t, err)
 	for name, tt := range map[string]struct {
 		classifier *failure.Classifier
@@ -248,7 +262,8 @@ func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
 // silentFinder answers for no key.
 type silentFinder struct{}
 
-func (silentFinder) LatestRequests(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+func (silentFinder) LatestRequests(context.Context,
+	[]connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	return nil, nil
 }
 

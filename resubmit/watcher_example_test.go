@@ -33,7 +33,8 @@ func ExampleWatcher() {
 	}
 	failed := &commerce.Order{
 		ID: "id-SO000001", Number: "SO000001", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
-		PlacedAt: upgrade.Start.Add(time.Hour), FailedAt: upgrade.Start.Add(time.Hour), Failure: failed("503 Service Unavailable"),
+		PlacedAt: upgrade.Start.Add(time.Hour), FailedAt: upgrade.Start.Add(time.Hour),
+		Failure:         failed("503 Service Unavailable"),
 		SubscriptionIDs: []string{"1000042"}, Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 	}
 	system := &ownSystem{orders: map[string]*commerce.Order{failed.ID: new(*failed)}}
@@ -44,7 +45,8 @@ func ExampleWatcher() {
 		Dir:     dir,
 		Windows: maintenance.CalendarSource(announced),
 		Ready: func(context.Context, time.Time) availability.Readiness { // with a client: client.Readiness
-			return availability.Readiness{Parts: []availability.ReadinessPart{{Name: availability.PartAnswer, State: availability.PartReady}}}
+			return availability.Readiness{Parts: []availability.ReadinessPart{{Name: availability.PartAnswer,
+				State: availability.PartReady}}}
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			return resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{failed}}, Requests: noRequests}, nil

@@ -110,12 +110,14 @@ func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		tomorrow := w.End.Add(24 * time.Hour)
-		s.answers = []watch.Approval{{}, {At: tomorrow, Why: "the person sleeps"}, {Answer: watch.AnswerDecline, Why: "by hand"}}
+		s.answers = []watch.Approval{{}, {At: tomorrow, Why: "the person sleeps"},
+			{Answer: watch.AnswerDecline, Why: "by hand"}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(3*time.Hour + 30*time.Minute)
 		status := p.watcher.Status()
 		require.Equal(t, watch.PhaseAsking, status.Phase)
-		require.Contains(t, status.String(), "is not decided yet: the person sleeps. It has 1 order to resubmit. The next look is at 2000-01-02 03:00 UTC.")
+		require.Contains(t, status.String(),
+			"is not decided yet: the person sleeps. It has 1 order to resubmit. The next look is at 2000-01-02 03:00 UTC.")
 		remembered := p.stop(t)
 		p = s.start(t, p.dir, remembered, nil) // which asks at once
 		pass(time.Minute)
@@ -147,7 +149,8 @@ func TestAnAnswerThatComesEarlierIsHeardAtOnce(t *testing.T) {
 func TestAPlanThatNobodyDecidedAboutIsMadeAnewAfterTheNextMaintenance(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
-		next := maintenance.Window{ID: "CHG-2", Title: "Database", Start: w.End.Add(5 * time.Hour), End: w.End.Add(6 * time.Hour)}
+		next := maintenance.Window{ID: "CHG-2", Title: "Database", Start: w.End.Add(5 * time.Hour),
+			End: w.End.Add(6 * time.Hour)}
 		s.notices = append(s.notices, notice{window: next})
 		s.down = append(s.down, next.Span())
 		s.breaks(next.Start.Add(time.Minute), outage)
@@ -180,7 +183,8 @@ func TestMaintenanceOfADownTimeIsDealtWithOrToldAsTooOld(t *testing.T) {
 		require.Equal(t, "CHG-1", s.done[0].Windows[0].ID)
 		require.Equal(t, watch.EpisodeApplied, s.done[1].State)
 		require.Equal(t, 1, s.pushes())
-		require.Contains(t, s.written(), `Not dealt with "Upgrade" (CHG-1), 2000-01-01 01:00 to 03:00 UTC: it ended more than 7 days ago`)
+		require.Contains(t, s.written(),
+			`Not dealt with "Upgrade" (CHG-1), 2000-01-01 01:00 to 03:00 UTC: it ended more than 7 days ago`)
 	})
 }
 
@@ -213,7 +217,8 @@ func TestNothingIsDoneBeforeConnectIsReady(t *testing.T) {
 		require.Contains(t, status.Text, "hub HB-1 last reported 12m0s ago")
 		require.Contains(t, status.Text, "for more than 3h0m0s")
 		// What was observed began before what was announced, by less than a look.
-		require.True(t, slices.ContainsFunc(status.Episode.Windows, func(known maintenance.Window) bool { return known.ID == w.ID }))
+		require.True(t, slices.ContainsFunc(status.Episode.Windows,
+			func(known maintenance.Window) bool { return known.ID == w.ID }))
 		require.Zero(t, s.pushes())
 		require.Less(t, len(s.readies), 60, "it asks too often")
 		s.mu.Lock()
@@ -302,7 +307,8 @@ func TestAStateThatIsDamagedIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		"an unknown key":   strings.Replace(string(good), `"from"`, `"form"`, 1),
 		"an unknown state": strings.Replace(string(good), `"state": "applied"`, `"state": "done"`, 1),
 		"a foreign path":   strings.Replace(string(good), `"id": "maintenance-`, `"id": "../maintenance-`, 1),
-		"no windows":       `{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z","episodes":[{"id":"maintenance-1","windows":[],"state":"applied"}]}`,
+		"no windows": `{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z",` +
+			`"episodes":[{"id":"maintenance-1","windows":[],"state":"applied"}]}`,
 	}
 	p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
 	for name, text := range damaged {
@@ -318,8 +324,10 @@ func TestAStateThatIsDamagedIsAnErrorThatSaysWhatToDo(t *testing.T) {
 }
 
 func FuzzWatcherState(f *testing.F) {
-	f.Add(`{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z","episodes":[{"id":"maintenance-1",` +
-		`"windows":[{"id":"a","start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}],"state":"planned","plannedAt":"2026-01-01T02:00:00Z","plan":"sha256:1"}]}`)
+	f.Add(`{"kind":"cloudblue-resubmit-watcher","version":1,"note":"","from":"2026-01-01T00:00:00Z",` +
+		`"episodes":[{"id":"maintenance-1",` +
+		`"windows":[{"id":"a","start":"2026-01-01T00:00:00Z","end":"2026-01-01T01:00:00Z"}],"state":"planned",` +
+		`"plannedAt":"2026-01-01T02:00:00Z","plan":"sha256:1"}]}`)
 	f.Add(`{"episodes":null}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		dir := t.TempDir()
@@ -339,8 +347,10 @@ func FuzzWatcherState(f *testing.F) {
 
 func TestAWatcherNeedsToBeToldAll(t *testing.T) {
 	t.Parallel()
-	_, err := watch.NewWatcher(watch.WatcherConfig{MaxAge: -1, Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
-	for _, field := range []string{"Dir", "Windows", "Ready", "Plan", "Approve", "Journal", "Runner.Journal", "MaxAge", "Reader", "Pusher"} {
+	_, err := watch.NewWatcher(watch.WatcherConfig{MaxAge: -1,
+		Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
+	for _, field := range []string{"Dir", "Windows", "Ready", "Plan", "Approve", "Journal", "Runner.Journal", "MaxAge",
+		"Reader", "Pusher"} {
 		require.ErrorContains(t, err, field)
 	}
 }
@@ -384,7 +394,8 @@ func TestAWindowIsDealtWithOnceHoweverItsTimesAreCorrected(t *testing.T) {
 		short.Start, short.End = w.End.Add(-30*time.Minute), w.End.Add(-10*time.Minute)
 		first.End = w.Start.Add(time.Hour)
 		five, seven := w.End.Add(2*time.Hour), w.End.Add(4*time.Hour)
-		s.notices = []notice{{until: five, window: w}, {from: five, until: seven, window: short}, {from: seven, window: first}}
+		s.notices = []notice{{until: five, window: w}, {from: five, until: seven, window: short},
+			{from: seven, window: first}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
@@ -446,7 +457,8 @@ func TestAMaintenanceThatNobodyClosesIsWorthAWarning(t *testing.T) {
 		s.notices = []notice{{until: morning, window: begun}, {from: morning, window: closed}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(time.Until(morning.Add(-time.Minute)))
-		require.Contains(t, p.watcher.Status().Text, "goes on. That is so for more than 3h0m0s now: if it is over, say so where it was announced.")
+		require.Contains(t, p.watcher.Status().Text,
+			"goes on. That is so for more than 3h0m0s now: if it is over, say so where it was announced.")
 		require.Equal(t, 1, strings.Count(s.written(), "say so where it was announced"))
 		require.Zero(t, s.pushes())
 		pass(2 * time.Hour)

@@ -145,7 +145,8 @@ var errDead = errors.New("the process was killed")
 
 // start begins a life of the service. crash says at which points it ends; nil never.
 func (s *site) start(t *testing.T, dir string, remembered []byte, crash func(point string) bool) *process {
-	return s.run(t, &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}, remembered, func(*watch.WatcherConfig) {})
+	return s.run(t, &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}, remembered,
+		func(*watch.WatcherConfig) {})
 }
 
 func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*watch.WatcherConfig)) *process {
@@ -246,12 +247,14 @@ func (p *process) ready(context.Context, time.Time) availability.Readiness {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readies = append(s.readies, time.Now())
-	part := availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartReady, Why: "Connect itself answers."}
+	part := availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartReady,
+		Why: "Connect itself answers."}
 	switch {
 	case s.unready != nil:
 		part = availability.ReadinessPart{Name: availability.PartHub, State: availability.PartMissing, Why: s.unready.Error()}
 	case s.isDown(time.Now()):
-		part = availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartMissing, Why: "Connect itself does not answer."}
+		part = availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartMissing,
+			Why: "Connect itself does not answer."}
 	}
 	return availability.Readiness{At: time.Now(), Parts: []availability.ReadinessPart{part}}
 }
@@ -360,7 +363,8 @@ func (p *process) Handle(_ context.Context, r slog.Record) error {
 	}
 	p.site.mu.Lock()
 	defer p.site.mu.Unlock()
-	p.site.diary = append(p.site.diary, time.Now().UTC().Format("2006-01-02 15:04 ")+digests.ReplaceAllString(r.Message, "sha256:…"))
+	p.site.diary = append(p.site.diary, time.Now().UTC().Format("2006-01-02 15:04 ")+digests.ReplaceAllString(r.Message,
+		"sha256:…"))
 	return nil
 }
 

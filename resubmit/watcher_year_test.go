@@ -36,7 +36,8 @@ type year struct {
 
 // newYear writes a year, which begins an hour after now. It has 18 weeks with -short.
 func newYear(t *testing.T, seed uint64, away bool) *year {
-	y := &year{site: newSite(), random: rand.New(rand.NewPCG(seed, 2026)), begin: time.Now().UTC().Add(time.Hour), weeks: 52}
+	y := &year{site: newSite(), random: rand.New(rand.NewPCG(seed, 2026)), begin: time.Now().UTC().Add(time.Hour),
+		weeks: 52}
 	if testing.Short() {
 		y.weeks = 18
 	}
@@ -47,7 +48,8 @@ func newYear(t *testing.T, seed uint64, away bool) *year {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	require.NoError(t, err)
 	weekly, err := maintenance.NewCalendar(nil, maintenance.Weekly{
-		ID: "sunday", Title: "Sunday maintenance", Weekday: time.Sunday, Time: "01:30", Duration: 2 * time.Hour, Zone: berlin.String(),
+		ID: "sunday", Title: "Sunday maintenance", Weekday: time.Sunday, Time: "01:30", Duration: 2 * time.Hour,
+		Zone: berlin.String(),
 	})
 	require.NoError(t, err)
 	y.weekly = maintenance.CalendarSource(weekly)
@@ -81,7 +83,8 @@ func (y *year) sunday(start time.Time) {
 
 // midweek is one of all that can come between.
 func (y *year) midweek(week int, start time.Time) {
-	w := maintenance.Window{ID: fmt.Sprintf("CHG-%d", week), Title: "Upgrade", Start: start, End: start.Add(90 * time.Minute)}
+	w := maintenance.Window{ID: fmt.Sprintf("CHG-%d", week), Title: "Upgrade", Start: start,
+		End: start.Add(90 * time.Minute)}
 	known := start.AddDate(0, 0, -3)
 	tell := func(from, until time.Time, w maintenance.Window) {
 		y.notices = append(y.notices, notice{from: from, until: until, window: w})
@@ -109,12 +112,14 @@ func (y *year) midweek(week int, start time.Time) {
 	case 6: // nobody announced it
 		y.happens(start, y.minutes(20, 90))
 	case 7: // two that overlap
-		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: start.Add(time.Hour), End: start.Add(3 * time.Hour)}
+		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: start.Add(time.Hour),
+			End: start.Add(3 * time.Hour)}
 		tell(known, time.Time{}, w)
 		tell(known, time.Time{}, other)
 		y.happens(start, 3*time.Hour)
 	case 8: // two, one right after the other
-		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: w.End.Add(2 * time.Minute), End: start.Add(3 * time.Hour)}
+		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: w.End.Add(2 * time.Minute),
+			End: start.Add(3 * time.Hour)}
 		tell(known, time.Time{}, w)
 		tell(known, time.Time{}, other)
 		y.happens(start, 3*time.Hour)
@@ -227,7 +232,8 @@ func (y *year) check(t *testing.T, crashes bool) {
 		mine := len(dealt)
 		for _, w := range e.Windows {
 			for _, s := range dealt[:mine] {
-				require.False(t, w.Span().Start.Before(s.End) && s.Start.Before(w.Span().End), "%s and %s are dealt with twice", s, w)
+				require.False(t, w.Span().Start.Before(s.End) && s.Start.Before(w.Span().End), "%s and %s are dealt with twice", s,
+					w)
 			}
 			dealt = append(dealt, w.Span())
 		}

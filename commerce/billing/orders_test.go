@@ -27,7 +27,8 @@ func TestOrderOfARowOf19Columns(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "12.5 USD", o.Total.String())
 	require.Equal(t, &commerce.Order{
-		ID: "1000027", BillingID: "1000027", Number: "SO000027", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
+		ID: "1000027", BillingID: "1000027", Number: "SO000027", Type: commerce.TypeSales,
+		Status:   commerce.StatusProvisioningFailed,
 		PlacedAt: time.Unix(1700000060, 0).UTC(), VendorID: "1", CustomerID: "1000004", Channel: commerce.ChannelDirect,
 		Total: commerce.Money{Amount: decimal.RequireFromString("12.5"), Currency: "USD"},
 	}, o)
@@ -63,7 +64,8 @@ func TestOrderOfARowOf17Columns(t *testing.T) {
 	require.Equal(t, "Zażółć", row.Comments)
 	require.Equal(t, billing.Null, row.CompletedDate)
 
-	c, _ = client(t, billing.None(), answers(200, golden(t, "row17.xml")), billing.WithDefaultCurrency("EUR"), billing.WithProviderAccount("1000002"))
+	c, _ = client(t, billing.None(), answers(200, golden(t, "row17.xml")), billing.WithDefaultCurrency("EUR"),
+		billing.WithProviderAccount("1000002"))
 	o, err = c.Order(t.Context(), "1000031")
 	require.NoError(t, err)
 	require.Equal(t, "1234 EUR", o.Total.String())
@@ -80,7 +82,8 @@ func TestWithPlacedAt(t *testing.T) {
 
 // cells is a good row of 19 columns with some of its cells changed.
 func cells(changes map[int]any) []any {
-	row := []any{1000027, "SO000027", 1, 4, "PF", "SO", 1700000000, 1700000060, 12.5, 0, 0, 12.5, "", 0, "", 0, 0, "USD", 0}
+	row := []any{1000027, "SO000027", 1, 4, "PF", "SO", 1700000000, 1700000060, 12.5, 0, 0, 12.5, "", 0, "", 0, 0, "USD",
+		0}
 	for i, cell := range changes {
 		row[i] = cell
 	}
@@ -137,14 +140,20 @@ func oddRows() map[string]string {
 		result(cells(map[int]any{8: "12.5"})):               `Total must be a double, not the string "12.5"`,
 		result(cells(map[int]any{17: 5})):                   `CurrencyID must be a string, not the int "5"`,
 		result(cells(map[int]any{12: []byte{0xff}})):        "Comments must be text, but its base64 is not UTF-8 text",
-		raw("12.5", "1e-200"):                               "Total must be an amount: a number must have at most 64 characters",
-		raw("12.5", "1e70"):                                 "Total must be an amount: a number must have at most 64 characters",
-		raw("12.5", strings.Repeat("9", 100)):               "Total must be an amount: a number must have at most 64 characters, not 100",
-		raw("12.5", long):                                   "Total must be an amount: a number must have at most 64 characters, not 1048576",
-		raw("<i4>1700000060</i4>", "<i4>"+long+"</i4>"):     "OrderDate must be an int of 64 bits, not the int \"9999",
-		raw("<i4>1700000060</i4>", "<i4></i4>"):             `OrderDate must be an int of 64 bits, not the int ""`,
-		raw("<i4>1700000060</i4>", "<nil>x</nil>"):          `OrderDate must be an int, not the nil "x"`,
-		strings.Replace(result([]any{}), "<array><data></data></array>", "<string>none</string>", 1): "the row is not an array but string",
+		raw("12.5",
+			"1e-200"): "Total must be an amount: a number must have at most 64 characters",
+		raw("12.5", "1e70"): "Total must be an amount: a number must have at most 64 characters",
+		raw("12.5",
+			strings.Repeat("9", 100)): "Total must be an amount: a number must have at most 64 characters, not 100",
+		raw("12.5", long): "Total must be an amount: a number must have at most 64 characters, not 1048576",
+		raw("<i4>1700000060</i4>", "<i4>"+long+
+			"</i4>"): "OrderDate must be an int of 64 bits, not the int \"9999",
+		raw("<i4>1700000060</i4>",
+			"<i4></i4>"): `OrderDate must be an int of 64 bits, not the int ""`,
+		raw("<i4>1700000060</i4>",
+			"<nil>x</nil>"): `OrderDate must be an int, not the nil "x"`,
+		strings.Replace(result([]any{}), "<array><data></data></array>", "<string>none</string>",
+			1): "the row is not an array but string",
 	}
 }
 
@@ -176,7 +185,8 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 			return shop(body)
 		})
 		p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Source: c.FromLines(strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n")),
+			Source: c.FromLines(
+				strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n")),
 			Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Explicit: []string{"1000001", "1000002"},
 		})
 		require.NoError(t, err)
@@ -220,7 +230,8 @@ func TestPushReadsTheOrderAndSendsOnce(t *testing.T) {
 
 	c, w = client(t, billing.None(), answer, billing.WithSwappedPush())
 	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
-	status, signature := "<value><string>PD</string></value>", "<value><string>896e5b31a005ae3054ecd0ead0e59b54</string></value>"
+	status, signature := "<value><string>PD</string></value>",
+		"<value><string>896e5b31a005ae3054ecd0ead0e59b54</string></value>"
 	require.Equal(t, strings.Replace(golden(t, "push.xml"), status+signature, signature+status, 1), w.calls[1])
 }
 
@@ -249,7 +260,8 @@ func TestPush_signs_the_raw_text(t *testing.T) {
 
 func TestOrder_shows_no_control_characters(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.None(), answers(200, strings.Replace(golden(t, "row19.xml"), "SO000027", "SO\x01&#2;\xff27", 1)))
+	c, _ := client(t, billing.None(), answers(200, strings.Replace(golden(t, "row19.xml"), "SO000027", "SO\x01&#2;\xff27",
+		1)))
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Equal(t, "SO\ufffd\ufffd\ufffd27", o.Number)
@@ -259,7 +271,8 @@ func TestPush_with_an_unreadable_answer_is_unknown(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{
 		"<methodResponse/>", "<methodResponse><fault><value>no</value></fault></methodResponse>",
-		"<methodResponse><fault><value><struct/></value></fault></methodResponse>", "<methodResponse><params></methodResponse>",
+		"<methodResponse><fault><value><struct/></value></fault></methodResponse>",
+		"<methodResponse><params></methodResponse>",
 		`<?xml version="1.0" encoding="utf-7"?>` + fault("no"), fault("no") + "x", "",
 	} {
 		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
@@ -283,16 +296,22 @@ func TestPushIsNeverSentAgain(t *testing.T) {
 		pushes     int
 		want       string
 	}{
-		{"an order that is not there", answers(200, golden(t, "fault.xml")), nil, nil, commerce.NotSent, 0, "push order (reading it for the signature): HTTP 200 OK: fault 5: Table"},
-		{"a read without an answer", answers(503, ""), nil, nil, commerce.NotSent, 0, "push order (reading it for the signature)"},
-		{"an order without currency", answers(200, golden(t, "row17.xml")), nil, nil, commerce.NotSent, 0, "use WithDefaultCurrency"},
-		{"an order without a time of creation", answers(200, result(cells(map[int]any{6: billing.Null}))), nil, nil, commerce.NotSent, 0, "it has no CreationTime"},
+		{"an order that is not there", answers(200, golden(t, "fault.xml")), nil, nil, commerce.NotSent, 0,
+			"push order (reading it for the signature): HTTP 200 OK: fault 5: Table"},
+		{"a read without an answer", answers(503, ""), nil, nil, commerce.NotSent, 0,
+			"push order (reading it for the signature)"},
+		{"an order without currency", answers(200, golden(t, "row17.xml")), nil, nil, commerce.NotSent, 0,
+			"use WithDefaultCurrency"},
+		{"an order without a time of creation", answers(200, result(cells(map[int]any{6: billing.Null}))), nil, nil,
+			commerce.NotSent, 0, "it has no CreationTime"},
 		{"a fault", nil, answers(200, fault("Signature is bad")), nil, commerce.Refused, 1, "fault 1: Signature is bad"},
-		{"a fault that proves nothing", nil, answers(200, fault("Trouble")), []billing.Option{billing.WithFaultDelivery(commerce.DeliveryUnknown)}, commerce.DeliveryUnknown, 1, "Trouble"},
+		{"a fault that proves nothing", nil, answers(200, fault("Trouble")),
+			[]billing.Option{billing.WithFaultDelivery(commerce.DeliveryUnknown)}, commerce.DeliveryUnknown, 1, "Trouble"},
 		{"trouble", nil, answers(500, ""), nil, commerce.DeliveryUnknown, 1, "500"},
 		{"too many calls", nil, answers(429, ""), nil, commerce.Refused, 1, "429"},
 		{"a page", nil, answers(200, "<html>"), nil, commerce.DeliveryUnknown, 1, "the answer is a page"},
-		{"an answer that is cut", nil, answers(200, "<methodResponse><params>"), nil, commerce.DeliveryUnknown, 1, "ends too early"},
+		{"an answer that is cut", nil, answers(200, "<methodResponse><params>"), nil, commerce.DeliveryUnknown, 1,
+			"ends too early"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -321,7 +340,8 @@ func TestPushIsNeverSentAgain(t *testing.T) {
 
 func TestBadSignatureIsForbidden(t *testing.T) {
 	t.Parallel()
-	for text, forbidden := range map[string]bool{"The Signature is not valid": true, "no transition from PF to PR": false} {
+	for text, forbidden := range map[string]bool{"The Signature is not valid": true,
+		"no transition from PF to PR": false} {
 		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
 			if isPush(body) {
 				return httpmock.NewStringResponse(200, fault(text)), nil

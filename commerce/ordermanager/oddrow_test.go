@@ -23,35 +23,45 @@ import (
 // oddRows are rows with something that cannot be read with certainty, each with what is
 // said of it. %s is the rest of a good row.
 var oddRows = map[string]struct{ row, problem string }{
-	"a date as a number":              {`{"orderDate":1793527200,%s`, "orderDate must be a time such as"},
-	"a date in words":                 {`{"orderDate":"yesterday",%s`, "orderDate must be a time such as"},
-	"a date without seconds":          {`{"orderDate":"2026-11-19T10:00Z",%s`, "orderDate must be a time with seconds, not"},
-	"a date without seconds and zone": {`{"orderDate":"2026-11-19 10:00",%s`, "orderDate must be a time with seconds, not"},
-	"a day":                           {`{"orderDate":"2026-11-19",%s`, "orderDate must be a time with seconds, not"},
-	"a date with a strange zone":      {`{"orderDate":"Thu, 19 Nov 2026 10:00:00 PST",%s`, "orderDate must be a time such as"},
-	"a date as an object":             {`{"orderDate":{},%s`, "orderDate must be a text or a number"},
-	"a year after 9999":               {`{"orderDate":"10000-01-01T00:00:00Z",%s`, "orderDate must be a time such as"},
-	"a year after 9999 in UTC":        {`{"orderDate":"9999-12-31T23:59:59-01:00",%s`, "orderDate has the year 10000"},
-	"a year before 1":                 {`{"orderDate":"0000-12-31T23:59:59Z",%s`, "orderDate has the year 0"},
-	"an amount with exponent 70":      {`{"total":{"code":"USD","value":1e70},%s`, "total must have a plain decimal number"},
-	"an amount with exponent -70":     {`{"total":{"code":"USD","value":"1e-70"},%s`, "total must have a plain decimal number"},
-	"an amount of 100 digits":         {`{"total":{"code":"USD","value":` + strings.Repeat("9", 100) + `},%s`, "total cannot be read: a number must have at most 64 characters"},
-	"an amount of 100 as text":        {`{"total":{"code":"USD","value":"` + strings.Repeat("9", 100) + `"},%s`, "total must have a plain decimal number"},
-	"an amount of 1 MiB":              {`{"total":{"code":"USD","value":` + strings.Repeat("9", 1<<20) + `},%s`, "total cannot be read: a number must have at most 64 characters"},
-	"an amount of 1 MiB as text":      {`{"total":{"code":"USD","value":"` + strings.Repeat("9", 1<<20) + `"},%s`, "total must have a plain decimal number"},
-	"a huge exponent":                 {`{"total":{"code":"USD","value":1e2147483647},%s`, "total must have a plain decimal number"},
-	"an amount alone":                 {`{"total":12,%s`, "total must be an object"},
-	"a currency as a number":          {`{"total":{"code":1,"value":1},%s`, "total must be an object"},
-	"a status as an object":           {`{"status":{},%s`, "status must be a text or a number"},
-	"a type as a list":                {`{"type":[],%s`, "type must be a text or a number"},
-	"a number as true":                {`{"orderNumber":true,%s`, "orderNumber must be a text or a number"},
-	"a customer as a list":            {`{"endCustomerName":["a"],%s`, "endCustomerName must be a text or a number"},
-	"a reason as a list":              {`{"errorDetails":[1],%s`, "errorDetails must be a text, or texts by locale"},
-	"moves as a list":                 {`{"possiblePushToStatus":["PD"],%s`, "possiblePushToStatus must be an object of statuses"},
-	"a label as a number":             {`{"possiblePushToStatus":{"PD":1},%s`, "possiblePushToStatus of PD must be a text"},
-	"subscriptions as a text":         {`{"subscriptions":"1",%s`, "subscriptions must be a list"},
-	"a subscription as a list":        {`{"subscriptions":[[1],7],%s`, "subscriptions [0] must be a text or a number"},
-	"an id of 1 MiB":                  {`{"customerId":` + strings.Repeat("1", 1<<20) + `,%s`, "customerId cannot be read: a number must have at most 64 characters"},
+	"a date as a number": {`{"orderDate":1793527200,%s`, "orderDate must be a time such as"},
+	"a date in words":    {`{"orderDate":"yesterday",%s`, "orderDate must be a time such as"},
+	"a date without seconds": {`{"orderDate":"2026-11-19T10:00Z",%s`,
+		"orderDate must be a time with seconds, not"},
+	"a date without seconds and zone": {`{"orderDate":"2026-11-19 10:00",%s`,
+		"orderDate must be a time with seconds, not"},
+	"a day":                      {`{"orderDate":"2026-11-19",%s`, "orderDate must be a time with seconds, not"},
+	"a date with a strange zone": {`{"orderDate":"Thu, 19 Nov 2026 10:00:00 PST",%s`, "orderDate must be a time such as"},
+	"a date as an object":        {`{"orderDate":{},%s`, "orderDate must be a text or a number"},
+	"a year after 9999":          {`{"orderDate":"10000-01-01T00:00:00Z",%s`, "orderDate must be a time such as"},
+	"a year after 9999 in UTC":   {`{"orderDate":"9999-12-31T23:59:59-01:00",%s`, "orderDate has the year 10000"},
+	"a year before 1":            {`{"orderDate":"0000-12-31T23:59:59Z",%s`, "orderDate has the year 0"},
+	"an amount with exponent 70": {`{"total":{"code":"USD","value":1e70},%s`, "total must have a plain decimal number"},
+	"an amount with exponent -70": {`{"total":{"code":"USD","value":"1e-70"},%s`,
+		"total must have a plain decimal number"},
+	"an amount of 100 digits": {`{"total":{"code":"USD","value":` + strings.Repeat("9", 100) + `},%s`,
+		"total cannot be read: a number must have at most 64 characters"},
+	"an amount of 100 as text": {`{"total":{"code":"USD","value":"` + strings.Repeat("9", 100) + `"},%s`,
+		"total must have a plain decimal number"},
+	"an amount of 1 MiB": {`{"total":{"code":"USD","value":` + strings.Repeat("9", 1<<20) + `},%s`,
+		"total cannot be read: a number must have at most 64 characters"},
+	"an amount of 1 MiB as text": {`{"total":{"code":"USD","value":"` + strings.Repeat("9", 1<<20) + `"},%s`,
+		"total must have a plain decimal number"},
+	"a huge exponent": {`{"total":{"code":"USD","value":1e2147483647},%s`,
+		"total must have a plain decimal number"},
+	"an amount alone":        {`{"total":12,%s`, "total must be an object"},
+	"a currency as a number": {`{"total":{"code":1,"value":1},%s`, "total must be an object"},
+	"a status as an object":  {`{"status":{},%s`, "status must be a text or a number"},
+	"a type as a list":       {`{"type":[],%s`, "type must be a text or a number"},
+	"a number as true":       {`{"orderNumber":true,%s`, "orderNumber must be a text or a number"},
+	"a customer as a list":   {`{"endCustomerName":["a"],%s`, "endCustomerName must be a text or a number"},
+	"a reason as a list":     {`{"errorDetails":[1],%s`, "errorDetails must be a text, or texts by locale"},
+	"moves as a list": {`{"possiblePushToStatus":["PD"],%s`,
+		"possiblePushToStatus must be an object of statuses"},
+	"a label as a number":      {`{"possiblePushToStatus":{"PD":1},%s`, "possiblePushToStatus of PD must be a text"},
+	"subscriptions as a text":  {`{"subscriptions":"1",%s`, "subscriptions must be a list"},
+	"a subscription as a list": {`{"subscriptions":[[1],7],%s`, "subscriptions [0] must be a text or a number"},
+	"an id of 1 MiB": {`{"customerId":` + strings.Repeat("1", 1<<20) + `,%s`,
+		"customerId cannot be read: a number must have at most 64 characters"},
 }
 
 // rowsWithout are rows by which no order can be read.
@@ -63,7 +73,9 @@ var rowsWithout = map[string]string{
 }
 
 func goodRow(id string) string {
-	return fmt.Sprintf(`"orderId":"%s","orderNumber":"SO%s","type":"SO","status":"PF","orderDate":"2026-11-19T10:00:00Z","possiblePushToStatus":{"PD":{}}}`, id, id)
+	return fmt.Sprintf(
+		`"orderId":"%s","orderNumber":"SO%s","type":"SO","status":"PF","orderDate":"2026-11-19T10:00:00Z",`+
+			`"possiblePushToStatus":{"PD":{}}}`, id, id)
 }
 
 // oddRow is a good row with another field in the place of its own, as the last of two

@@ -19,24 +19,28 @@ import (
 
 // oddFields are fields that cannot be read with certainty, and what is said of them.
 var oddFields = map[string]string{
-	`"creationDate":"yesterday"`:                            `creationDate must be a time such as 2026-11-01T10:00:00Z, not "yesterday"`,
-	`"creationDate":1793527200`:                             "creationDate must be a time such as 2026-11-01T10:00:00Z, not 1793527200",
-	`"creationDate":"10000-01-01T00:00:00Z"`:                "creationDate must be a time",
-	`"creationDate":"0000-12-31T00:00:00Z"`:                 "creationDate has the year 0",
-	`"creationDate":[]`:                                     "creationDate must be a text or a number, not []",
-	`"total":[1]`:                                           "total must be a text or a number, not [1]",
-	`"total":{"currency":1,"amount":{}}`:                    "total must be a text or a number, not {}",
-	`"total":{"currency":[],"amount":"1"}`:                  "total currency must be a text or a number, not []",
-	`"total":"a lot"`:                                       `total must have a plain decimal number as value, not "a lot"`,
-	`"total":1e70`:                                          "total must have a plain decimal number as value, not 1e70",
-	`"total":1e999999999`:                                   "total must have a plain decimal number as value, not 1e999999999",
+	`"creationDate":"yesterday"`: `creationDate must be a time such as 2026-11-01T10:00:00Z,` +
+		` not "yesterday"`,
+	`"creationDate":1793527200`: "creationDate must be a time such as 2026-11-01T10:00:00Z," +
+		" not 1793527200",
+	`"creationDate":"10000-01-01T00:00:00Z"`: "creationDate must be a time",
+	`"creationDate":"0000-12-31T00:00:00Z"`:  "creationDate has the year 0",
+	`"creationDate":[]`:                      "creationDate must be a text or a number, not []",
+	`"total":[1]`:                            "total must be a text or a number, not [1]",
+	`"total":{"currency":1,"amount":{}}`:     "total must be a text or a number, not {}",
+	`"total":{"currency":[],"amount":"1"}`:   "total currency must be a text or a number, not []",
+	`"total":"a lot"`: `total must have a plain decimal number as value, not "a ` +
+		`lot"`,
+	`"total":1e70`:        "total must have a plain decimal number as value, not 1e70",
+	`"total":1e999999999`: "total must have a plain decimal number as value, not 1e999999999",
 	`"total":{"amount":"` + strings.Repeat("9", 100) + `"}`: "a number must have at most 64 characters, not 100",
 	`"total":{"amount":` + strings.Repeat("9", 1<<20) + `}`: "a number must have at most 64 characters, not 1048576",
 	`"total":"` + strings.Repeat("9", 1<<20) + `"`:          "a number must have at most 64 characters, not 1048576",
-	`"creationDate":"2026-11-19T10:00Z"`:                    `creationDate must be a time with seconds, not "2026-11-19T10:00Z"`,
-	`"statusCode":{}`:                                       "statusCode must be a text or a number, not {}",
-	`"status":true,"statusCode":"PF"`:                       "status must be a text or a number, not true",
-	`"type":{}`:                                             "type must be a text or a number, not {}",
+	`"creationDate":"2026-11-19T10:00Z"`: `creationDate must be a time with seconds, not ` +
+		`"2026-11-19T10:00Z"`,
+	`"statusCode":{}`:                 "statusCode must be a text or a number, not {}",
+	`"status":true,"statusCode":"PF"`: "status must be a text or a number, not true",
+	`"type":{}`:                       "type must be a text or a number, not {}",
 	`"customerId":` + strings.Repeat("1",
 		1<<20): "customerId cannot be read: a number must have at most 64 characters",
 	`"subscriptions":"1"`:    `subscriptions must be a list, not "1"`,
@@ -45,7 +49,8 @@ var oddFields = map[string]string{
 }
 
 func goodRow(id string) string {
-	return `{"id":"` + id + `","orderNumber":"SO` + id + `","type":"sales","status":"error","statusCode":"PF","creationDate":"2026-11-01T00:00:00Z"}`
+	return `{"id":"` + id + `","orderNumber":"SO` + id +
+		`","type":"sales","status":"error","statusCode":"PF","creationDate":"2026-11-01T00:00:00Z"}`
 }
 
 // oddRow has fields besides those of a good row, or in their place: the last counts.

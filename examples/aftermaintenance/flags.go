@@ -57,7 +57,8 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 		"(on the test systems orders are always resubmitted)")
 	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.from))
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.to))
-	flags.StringVar(&where, "where", "", "only orders for which this `RQL` holds, for instance 'in(type,(SO,CH))&channel=reseller'")
+	flags.StringVar(&where, "where", "",
+		"only orders for which this `RQL` holds, for instance 'in(type,(SO,CH))&channel=reseller'")
 	flags.Func("order", "only the order with this `number` (repeatable); it is resubmitted even if its reason is unknown",
 		func(number string) error {
 			s.numbers = append(s.numbers, number)

@@ -100,7 +100,8 @@ func checkSelected(out io.Writer, lines []billing.Line, plan *plan.Plan) error {
 	for _, l := range lines {
 		number, planned := numbers[l.ID]
 		if planned && l.Number != "" && number != l.Number {
-			return fmt.Errorf("-ids: %s: order %s has the number %q, not %q: are these the ids of orders?", l.Where, l.ID, number, l.Number)
+			return fmt.Errorf("-ids: %s: order %s has the number %q, not %q: are these the ids of orders?", l.Where, l.ID,
+				number, l.Number)
 		}
 		if name := cmp.Or(l.ID, l.Number); !known[name] {
 			known[name] = true // once is enough
@@ -121,4 +122,5 @@ func checkSelected(out io.Writer, lines []billing.Line, plan *plan.Plan) error {
 	return nil
 }
 
-var errNoSelection = errors.New("-via billing needs -ids: Billing has no call that lists orders, so export the failed ones from the panel, or by SQL")
+var errNoSelection = errors.New(
+	"-via billing needs -ids: Billing has no call that lists orders, so export the failed ones from the panel, or by SQL")

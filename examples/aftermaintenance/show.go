@@ -45,7 +45,8 @@ func showPlan(out io.Writer, plan *plan.Plan) error {
 		groups = append(groups, g)
 	}
 	slices.SortFunc(groups, func(a, b group) int {
-		return cmp.Or(cmp.Compare(rank(a.action), rank(b.action)), cmp.Compare(counts[b], counts[a]), cmp.Compare(a.rule, b.rule), cmp.Compare(a.verdict, b.verdict))
+		return cmp.Or(cmp.Compare(rank(a.action), rank(b.action)), cmp.Compare(counts[b], counts[a]),
+			cmp.Compare(a.rule, b.rule), cmp.Compare(a.verdict, b.verdict))
 	})
 	fmt.Fprintf(out, "\nPlan: %s\n", number(plan.Counts().Total, "failed order"))
 	if text := mismatch.Text(plan.Counts().Mismatched, plan.Mismatched()); text != "" {

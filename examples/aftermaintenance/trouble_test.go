@@ -105,7 +105,8 @@ func TestAJournalOfAnotherPlanIsRefused(t *testing.T) {
 	flags = append(append(flags, eager...), "-apply", "-unreviewed")
 	dir := t.TempDir()
 	mine := []string{"-plan", filepath.Join(dir, "mine.jsonl"), "-journal", filepath.Join(dir, "journal")}
-	other := []string{"-plan", filepath.Join(dir, "other.jsonl"), "-journal", filepath.Join(dir, "journal"), "-where", "channel=reseller"}
+	other := []string{"-plan", filepath.Join(dir, "other.jsonl"), "-journal", filepath.Join(dir, "journal"), "-where",
+		"channel=reseller"}
 	status, _, stderr := do(t, env, append(flags, other...)...)
 	require.Equal(t, exitDone, status, stderr)
 	pushed := w.Commerce.Ledger()
@@ -165,7 +166,8 @@ func TestAClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
 		if e.Decision.Action == rules.Resubmit && intents < 3 {
 			intents++
 			require.NoError(t, j.Put(resubmit.Record{
-				OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: resubmit.RecordSending, Attempt: 1, At: time.Now().Add(24 * time.Hour),
+				OrderID: e.OrderID, Fingerprint: e.Fingerprint, State: resubmit.RecordSending, Attempt: 1,
+				At: time.Now().Add(24 * time.Hour),
 			}))
 		}
 	}
@@ -198,7 +200,10 @@ func TestAServerThatAnswersGarbageGetsNoPush(t *testing.T) {
 		w, env, flags := live(t)
 		flags = append(append(flags, eager...), "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
 		all := w.Commerce.Orders()
-		first := slices.IndexFunc(all, func(o commercetest.Order) bool { return sandbox.Cause(o) == sandbox.Transient && o.Type == "SO" })
+		first := slices.IndexFunc(all, func(o commercetest.Order) bool {
+			return sandbox.Cause(o) == sandbox.Transient &&
+				o.Type == "SO"
+		})
 		flags = append(flags, "-order", all[first].Number)
 		status, _, stderr := do(t, env, flags...)
 		require.Equal(t, exitDone, status, stderr)

@@ -57,7 +57,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	decide := &desk{limit: 1}
-	world, err := sandbox.New(ctx, "127.0.0.1:0", 1, map[string]http.Handler{"/desk/": http.StripPrefix("/desk", decide.routes())})
+	world, err := sandbox.New(ctx, "127.0.0.1:0", 1, map[string]http.Handler{"/desk/": http.StripPrefix("/desk",
+		decide.routes())})
 	if err != nil {
 		return err
 	}
@@ -70,12 +71,13 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	watcher, tracker, err := w(dir, newShop(night), client, decide, diary{page}, func(_ watch.Episode, report *resubmit.Report) {
-		if report != nil {
-			page.Println(report)
-		}
-		stop() // a service would go on
-	})
+	watcher, tracker, err := w(dir, newShop(night), client, decide, diary{page},
+		func(_ watch.Episode, report *resubmit.Report) {
+			if report != nil {
+				page.Println(report)
+			}
+			stop() // a service would go on
+		})
 	if err != nil {
 		return err
 	}
@@ -97,18 +99,22 @@ func run(ctx context.Context, out io.Writer) (err error) {
 // of the other in a file.
 func announce(dir string, night time.Time) error {
 	const stamp = "20060102T150405Z"
-	ics := fmt.Sprintf("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//embed//EN\r\nBEGIN:VEVENT\r\nUID:CHG-7\r\nDTSTAMP:%[1]s\r\n"+
-		"SUMMARY:Connect upgrade\r\nDTSTART:%[1]s\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", night.Format(stamp))
+	ics := fmt.Sprintf(
+		"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//embed//EN\r\nBEGIN:VEVENT\r\nUID:CHG-7\r\nDTSTAMP:%[1]s\r\n"+
+			"SUMMARY:Connect upgrade\r\nDTSTART:%[1]s\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", night.Format(stamp))
 	if err := os.WriteFile(filepath.Join(dir, "team.ics"), []byte(ics), 0o600); err != nil {
 		return err
 	}
-	weekly := fmt.Sprintf(`{"recurring": [{"id": "backup", "weekday": %q, "time": "02:00", "duration": "1h", "timezone": "Europe/Berlin", "from": %q}]}`,
+	weekly := fmt.Sprintf(
+		`{"recurring": [{"id": "backup", "weekday": %q, "time": "02:00", "duration": "1h", "timezone": "Europe/Berlin", `+
+			`"from": %q}]}`,
 		night.AddDate(0, 0, 3).Weekday(), night.AddDate(0, 0, 2).Format(time.DateOnly))
 	return os.WriteFile(filepath.Join(dir, "windows.json"), []byte(weekly), 0o600)
 }
 
 // watch makes the watcher and the tracker of a service that sells through a shop.
-func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary, done func(watch.Episode, *resubmit.Report)) (*watch.Watcher, *availability.Tracker, error) {
+func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary,
+	done func(watch.Episode, *resubmit.Report)) (*watch.Watcher, *availability.Tracker, error) {
 	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
 	if err != nil {
 		return nil, nil, err
@@ -121,14 +127,16 @@ func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary,
 		return nil, nil, err
 	}
 	var watcher *watch.Watcher
-	tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return watcher.Announced() }})
+	tracker, err := availability.NewTracker(
+		availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return watcher.Announced() }})
 	if err != nil {
 		return nil, nil, err
 	}
 	watcher, err = watch.NewWatcher(watch.WatcherConfig{
 		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
 		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
-			return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Since: since}) // and the Hub, if this were a hub of Connect
+			// and the Hub, if this were a hub of Connect
+			return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Since: since})
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			// This shop is no hub of Connect, which knows nothing of its orders: the reason decides.

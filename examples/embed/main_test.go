@@ -62,7 +62,8 @@ func hostile(t *testing.T) (*desk, *plan.Plan) {
 	ics := filepath.Join(t.TempDir(), "team.ics")
 	require.NoError(t, os.WriteFile(ics,
 		[]byte("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:"+script+
-			"\r\nDTSTAMP:20261121T020000Z\r\nDTSTART:20261121T020000Z\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"), 0o600))
+			"\r\nDTSTAMP:20261121T020000Z\r\nDTSTART:20261121T020000Z\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"),
+		0o600))
 	source, err := ical.NewFile(ics)
 	require.NoError(t, err)
 	night := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)

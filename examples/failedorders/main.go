@@ -107,7 +107,8 @@ func parseFlags(args []string, stdout io.Writer) (*settings, error) {
 	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it a test system in this process")
 	flags.StringVar(&views, "views", "", "`file` of failure views; without it there is only the built-in one")
 	flags.StringVar(&view, "view", s.view.Name, "`name` of the view")
-	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.view.PlacedFrom))
+	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)",
+		timeFlag(&s.view.PlacedFrom))
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.view.PlacedTo))
 	flags.StringVar(&types, "type", "", "only these order `types`, for instance SO,CH")
 	flags.StringVar(&channel, "via", "", "only orders from `direct` customers or via a reseller: direct or reseller")

@@ -108,26 +108,34 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 		"Order Management: amount, text": orders(`[{"orderId":"a","total":{"code":"USD","value":"%s"}}]`),
 		"Order Management: id":           orders(`[{"orderId":%s}]`),
 		"Order Management: date":         orders(`[{"orderId":"a","orderDate":%s}]`),
-		"Order Management: many amounts": orders("[" + strings.Repeat(`{"orderId":"a","total":{"code":"USD","value":%[1]s}},`, 8) + "null]"),
-		"Simple API: amount":             simple(`{"data":[{"id":"1","total":{"amount":%s}}],"pagination":{"total":1}}`),
-		"Simple API: amount, text":       simple(`{"data":[{"id":"1","total":"%s"}],"pagination":{"total":1}}`),
-		"Connect: id":                    requests(`[{"id":N}]`),
+		"Order Management: many amounts": orders("[" + strings.Repeat(`{"orderId":"a","total":{"code":"USD","value":%[1]s}},`,
+			8) + "null]"),
+		"Simple API: amount":       simple(`{"data":[{"id":"1","total":{"amount":%s}}],"pagination":{"total":1}}`),
+		"Simple API: amount, text": simple(`{"data":[{"id":"1","total":"%s"}],"pagination":{"total":1}}`),
+		"Connect: id":              requests(`[{"id":N}]`),
 		"Filter: amount": text(func(r *strings.Reader) error {
 			b := make([]byte, r.Len())
 			_, _ = r.Read(b)
 			_, err := filter.ParseFilter(string(b))
 			return err
 		}, "gt(amount,%sEUR)"),
-		"Rules":         text(func(r *strings.Reader) error { _, err := rules.LoadRules(r); return err }, `{"rules":[{"id":%s}]}`),
-		"Patterns":      text(func(r *strings.Reader) error { _, err := failure.LoadPatterns(r); return err }, `{"patterns":[{"id":%s}]}`),
-		"Views":         text(func(r *strings.Reader) error { _, err := commerce.LoadViews(r); return err }, `{"views":[{"name":%s}]}`),
-		"Windows":       text(func(r *strings.Reader) error { _, err := maintenance.LoadCalendar(r); return err }, `{"windows":[{"id":%s}]}`),
-		"Ids":           text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n%s\n"),
-		"Ids: count":    text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n1\n(%s rows)\n"),
-		"Signature":     text(func(r *strings.Reader) error { _, err := plan.ReadSignature(r); return err }, `{"kind":"cloudblue-resubmit-signature","version":%s}`),
+		"Rules": text(func(r *strings.Reader) error { _, err := rules.LoadRules(r); return err },
+			`{"rules":[{"id":%s}]}`),
+		"Patterns": text(func(r *strings.Reader) error { _, err := failure.LoadPatterns(r); return err },
+			`{"patterns":[{"id":%s}]}`),
+		"Views": text(func(r *strings.Reader) error { _, err := commerce.LoadViews(r); return err },
+			`{"views":[{"name":%s}]}`),
+		"Windows": text(func(r *strings.Reader) error { _, err := maintenance.LoadCalendar(r); return err },
+			`{"windows":[{"id":%s}]}`),
+		"Ids": text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n%s\n"),
+		"Ids: count": text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err },
+			"OrderID\n1\n(%s rows)\n"),
+		"Signature": text(func(r *strings.Reader) error { _, err := plan.ReadSignature(r); return err },
+			`{"kind":"cloudblue-resubmit-signature","version":%s}`),
 		"Plan: version": text(readPlan, `{"kind":"cloudblue-resubmit-plan","version":%s}`+"\n"),
 		"Plan: amount":  text(readPlan, planWithAmount(t)),
-		"Fault":         text(func(r *strings.Reader) error { return json.NewDecoder(r).Decode(new(testkit.Fault)) }, `{"status":%s}`),
+		"Fault": text(func(r *strings.Reader) error { return json.NewDecoder(r).Decode(new(testkit.Fault)) },
+			`{"status":%s}`),
 		"Tracker": text(func(r *strings.Reader) error {
 			b := make([]byte, r.Len())
 			_, _ = r.Read(b)

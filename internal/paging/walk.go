@@ -443,7 +443,8 @@ func (w *Walk) finish(end, total int) {
 const maxMissing = 2
 
 // Err reports that the walk gets nowhere. Stepping back and reading pages again is
-// bounded by ten times the number of pages, which shuffled ties may need. A server that gives the same row another id in
+// bounded by ten times the number of pages, which shuffled ties may need. A server that gives the same row another id
+// in
 // each answer brings something new forever, so all pages are bounded too, by those that
 // went further along the list.
 func (w *Walk) Err() error {

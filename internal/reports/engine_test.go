@@ -45,7 +45,8 @@ func TestServiceControl1577Duplicates(t *testing.T) {
 	})
 }
 
-// Particular/ServiceControl#4797: the same orders in two plans, applied at the same time by two runners. Each order that
+// Particular/ServiceControl#4797: the same orders in two plans, applied at the same time by two runners. Each order
+// that
 // has moved already must not be pushed again.
 func TestServiceControl4797TwoPlans(t *testing.T) {
 	s := newShop(10)
@@ -194,8 +195,10 @@ func TestExtraSpoiltPlans(t *testing.T) {
 	}
 	for name, bad := range map[string]string{
 		"cut": string(good[:len(good)*2/3]), "last line gone": strings.Join(strings.SplitAfter(string(good), "\n")[:5], ""),
-		"edited": strings.Replace(string(good), "SO000003", "SO000009", 1), "CRLF": strings.ReplaceAll(string(good), "\n", "\r\n"),
-		"BOM": "\ufeff" + string(good), "empty": "", "twice": string(good) + string(good), "a line twice": strings.Replace(string(good), "\n", "\n"+strings.SplitAfter(string(good), "\n")[1], 1),
+		"edited": strings.Replace(string(good), "SO000003", "SO000009", 1),
+		"CRLF":   strings.ReplaceAll(string(good), "\n", "\r\n"),
+		"BOM":    "\ufeff" + string(good), "empty": "", "twice": string(good) + string(good),
+		"a line twice": strings.Replace(string(good), "\n", "\n"+strings.SplitAfter(string(good), "\n")[1], 1),
 	} {
 		if p, err := plan.ReadPlan(strings.NewReader(bad), int64(len(bad))); err == nil {
 			t.Errorf("%s: it was taken: %s", name, p.Counts())
@@ -206,7 +209,8 @@ func TestExtraSpoiltPlans(t *testing.T) {
 	}
 }
 
-// future-agi/future-agi#2693, smallrye/smallrye-fault-tolerance#323: while Connect is down, one order at a time is tried.
+// future-agi/future-agi#2693, smallrye/smallrye-fault-tolerance#323: while Connect is down, one order at a time is
+// tried.
 func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 	s := newShop(2000)
 	o := &opened{}
@@ -248,7 +252,8 @@ func TestServiceControl938Rate(t *testing.T) {
 	}
 }
 
-// paolosalvatori/ServiceBusExplorer#342, dotnetcore/CAP#1078: orders of one subscription go in turn, the older first, and an older one that fails stops the younger.
+// paolosalvatori/ServiceBusExplorer#342, dotnetcore/CAP#1078: orders of one subscription go in turn, the older first,
+// and an older one that fails stops the younger.
 func TestServiceBusExplorer342InTurn(t *testing.T) {
 	s := newShop(6)
 	for _, o := range s.orders {
@@ -276,8 +281,10 @@ func TestServiceBusExplorer342InTurn(t *testing.T) {
 func TestAirflow799Dates(t *testing.T) {
 	o := failedOrder(1) // placed on 2026-11-21 at 02:00:01 UTC
 	for text, right := range map[string]bool{
-		"ge(placed,2026-11-21)": true, "lt(placed,2026-11-22)": true, "lt(placed,2026-11-21)": false, "ge(placed,2026-11-22)": false,
-		"ge(placed,2026-11-21T03:00:00+01:00)": true, "ge(placed,2026-11-21T03:00:02+01:00)": false, "and(ge(placed,2026-11-21),lt(placed,2026-11-22))": true,
+		"ge(placed,2026-11-21)": true, "lt(placed,2026-11-22)": true, "lt(placed,2026-11-21)": false,
+		"ge(placed,2026-11-22)":                false,
+		"ge(placed,2026-11-21T03:00:00+01:00)": true, "ge(placed,2026-11-21T03:00:02+01:00)": false,
+		"and(ge(placed,2026-11-21),lt(placed,2026-11-22))": true,
 	} {
 		f, err := filter.ParseFilter(text)
 		if err != nil || f.Match(o) != right {
@@ -292,8 +299,9 @@ func TestRsqlJpa185Patterns(t *testing.T) {
 	o.CustomerName = `Müller & Söhne (a,b) "x" *star* 50% O'Neil \back`
 	for text, right := range map[string]bool{
 		`ilike(customerName,"müller*")`: true, `like(customerName,"*(a,b)*")`: true, `like(customerName,"*""x""*")`: true,
-		`like(customerName,"*\*star\**")`: true, `like(customerName,"*\*none\**")`: false, `like(customerName,"*50%*")`: true, `like(customerName,"*O'Neil*")`: true,
-		`like(customerName,"*\\back")`: true, `like(customerName,"*_tar*")`: false, `ilike(customerName,"*SÖHNE*")`: true,
+		`like(customerName,"*\*star\**")`: true, `like(customerName,"*\*none\**")`: false, `like(customerName,"*50%*")`: true,
+		`like(customerName,"*O'Neil*")`: true,
+		`like(customerName,"*\\back")`:  true, `like(customerName,"*_tar*")`: false, `ilike(customerName,"*SÖHNE*")`: true,
 	} {
 		f, err := filter.ParseFilter(text)
 		if err != nil || f.Match(o) != right {
@@ -315,7 +323,8 @@ func TestExtraListsOfIds(t *testing.T) {
 	}{
 		"crlf":            {"OrderID\r\n1000027\r\n1000028\r\n", []string{"1000027", "1000028"}},
 		"bom, semicolons": {"\ufeffOrder ID;Order Number;Total\r\n1000027;SO000027;\"1.234,50\"\r\n", []string{"1000027"}},
-		"quoted":          {"\"OrderID\",\"Comment\"\n\"1000027\",\"a, \"\"b\"\"\nc\"\n1000028,\n", []string{"1000027", "1000028"}},
+		"quoted": {"\"OrderID\",\"Comment\"\n\"1000027\",\"a, \"\"b\"\"\nc\"\n1000028,\n",
+			[]string{"1000027", "1000028"}},
 		"nbsp":            {"OrderID\n1000027\u00a0\n", []string{"1000027"}},
 		"short last line": {"OrderID,Number\n1000027,SO000027\n\n", []string{"1000027"}},
 		"twice":           {"1000027\n1000028\n1000027\n", []string{"1000027", "1000028"}},
@@ -380,7 +389,9 @@ func TestMimir8815NextTarget(t *testing.T) {
 			if pushes.Load() > 1 {
 				state = "CP"
 			}
-			o := fmt.Sprintf(`{"id":"1000027","orderNumber":"SO000027","type":"sales","status":"error","statusCode":%q,"creationDate":"2026-11-21T02:00:00Z","subscriptionId":"7"}`, state)
+			o := fmt.Sprintf(
+				`{"id":"1000027","orderNumber":"SO000027","type":"sales","status":"error","statusCode":%q,`+
+					`"creationDate":"2026-11-21T02:00:00Z","subscriptionId":"7"}`, state)
 			if strings.HasSuffix(r.URL.Path, "/orders") {
 				o = `{"data":[` + o + `],"pagination":{"offset":0,"limit":100,"total":1}}`
 			}

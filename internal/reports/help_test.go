@@ -123,7 +123,8 @@ func delivery(err error) (commerce.Delivery, bool) {
 // orderJSON is an order as Order Management lists it.
 func orderJSON(id, status, date string) string {
 	return fmt.Sprintf(`{"orderId":%q,"orderNumber":"SO%s","type":"SO","status":%q,"orderDate":%q,"vendorAccountId":"1",`+
-		`"errorDetails":{"en_US":"502 Bad Gateway"},"possiblePushToStatus":{"PD":{"en_US":"Resubmit"}}}`, id, id, status, date)
+		`"errorDetails":{"en_US":"502 Bad Gateway"},"possiblePushToStatus":{"PD":{"en_US":"Resubmit"}}}`, id, id, status,
+		date)
 }
 
 func v(s string) string { return "<value>" + s + "</value>" }
@@ -300,7 +301,9 @@ func connectClient(t *testing.T, base string, opts ...connect.Option) *connect.C
 }
 
 func requestJSON(id, tenant, created string) string {
-	return fmt.Sprintf(`{"id":%q,"type":"purchase","status":"approved","created":%q,"asset":{"id":"AS-%s","external_id":%q,"external_uid":%q}}`, id, created, id, tenant, tenant)
+	return fmt.Sprintf(
+		`{"id":%q,"type":"purchase","status":"approved","created":%q,"asset":{"id":"AS-%s","external_id":%q,`+
+			`"external_uid":%q}}`, id, created, id, tenant, tenant)
 }
 
 // shop is a small ordering system with a book of the pushes it got.

@@ -132,7 +132,8 @@ type finder struct {
 	log *Log
 }
 
-func (f *finder) LatestRequests(ctx context.Context, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+func (f *finder) LatestRequests(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	start := time.Now()
 	found, err := f.to.LatestRequests(ctx, keys)
 	line := Line{Event: EventLookUp, Found: make([]string, 0, len(keys))}

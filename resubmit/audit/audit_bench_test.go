@@ -13,7 +13,8 @@ import (
 
 func BenchmarkAdd(b *testing.B) {
 	log := open(b, filepath.Join(b.TempDir(), "audit"))
-	line := audit.Line{Event: audit.EventDecision, Order: "1000042", Number: "SO000042", Rule: "never-reached", Why: "the call never reached Connect"}
+	line := audit.Line{Event: audit.EventDecision, Order: "1000042", Number: "SO000042", Rule: "never-reached",
+		Why: "the call never reached Connect"}
 	b.ReportAllocs()
 	for b.Loop() {
 		require.NoError(b, log.Add(line))

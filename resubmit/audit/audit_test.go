@@ -41,7 +41,8 @@ func written(t testing.TB, n int) string {
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
 	for i := range n {
-		require.NoError(t, log.Add(audit.Line{Event: audit.EventRead, Order: "id-" + strconv.Itoa(i), Why: "it says \"so\"\n"}))
+		require.NoError(t, log.Add(audit.Line{Event: audit.EventRead, Order: "id-" + strconv.Itoa(i),
+			Why: "it says \"so\"\n"}))
 	}
 	require.NoError(t, log.Close())
 	return path
@@ -75,7 +76,8 @@ func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
 	s := newShop(3)
 	s.onPush = func(id string) error {
 		if id == "id-3" {
-			return &commerce.Error{Op: "push order", HTTPStatus: 409, CorrelationID: "corr-77", Delivery: commerce.Refused, Err: commerce.ErrConflict}
+			return &commerce.Error{Op: "push order", HTTPStatus: 409, CorrelationID: "corr-77", Delivery: commerce.Refused,
+				Err: commerce.ErrConflict}
 		}
 		return nil
 	}
@@ -299,7 +301,8 @@ func TestWhatARunSaysOfItselfIsWrittenDown(t *testing.T) {
 func TestNoEventOfARunIsForgotten(t *testing.T) {
 	t.Parallel()
 	written := []string{
-		"OnPlanStarted", "OnGateClosed", "OnGateOpened", "OnPace", "OnBreaker", "OnCanary", "OnControl", "OnDone", "OnFinished",
+		"OnPlanStarted", "OnGateClosed", "OnGateOpened", "OnPace", "OnBreaker", "OnCanary", "OnControl", "OnDone",
+		"OnFinished",
 		// These are told by the lines of the calls.
 		"OnIntent", "OnReread", "OnPushed", "OnPushUnknown", "OnRefused",
 	}
@@ -455,7 +458,8 @@ func TestALineThatACrashToreIsMendedAndNoted(t *testing.T) {
 			continue
 		}
 		require.Equal(t, []string{"opened", "opened", "mended", "closed"}, events(lines))
-		require.Contains(t, lines[2].Why, "a crash tore the line after line 1; its "+strconv.Itoa(size-start)+" bytes were cut off")
+		require.Contains(t, lines[2].Why, "a crash tore the line after line 1; its "+strconv.Itoa(size-start)+
+			" bytes were cut off")
 		require.Contains(t, lines[2].Why, strconv.Quote(string(text[start:size])))
 	}
 }
@@ -467,7 +471,8 @@ func TestWhatIsNoLogIsRefusedAndLeftAlone(t *testing.T) {
 		"a text with no end": {"hello", "this is no audit log"},
 		"a plan":             {`{"kind":"cloudblue-resubmit-plan","version":1}` + "\n", "this is no audit log"},
 		"a later version":    {`{"n":1,"kind":"cloudblue-resubmit-audit","version":2}` + "\n", "version 2"},
-		"no hash":            {`{"n":1,"kind":"cloudblue-resubmit-audit","version":1}` + "\n", "line 1 is no line of a log, or was edited"},
+		"no hash": {`{"n":1,"kind":"cloudblue-resubmit-audit","version":1}` + "\n",
+			"line 1 is no line of a log, or was edited"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

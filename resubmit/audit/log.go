@@ -119,7 +119,8 @@ func (l *Log) open() error {
 	}
 	if len(torn) > 0 {
 		err = l.write(Line{Event: EventMended, Why: fmt.Sprintf(
-			"a crash tore the line after line %d; its %d bytes were cut off: %q", l.chain.n-1, len(torn), text.Clip(string(torn), maxText))})
+			"a crash tore the line after line %d; its %d bytes were cut off: %q", l.chain.n-1, len(torn),
+			text.Clip(string(torn), maxText))})
 	}
 	if err == nil && mended {
 		err = l.write(Line{Event: EventMended, Why: "the head beside the log was empty or torn, as a crash leaves it: " +
@@ -266,7 +267,9 @@ func (l *Log) alone() error {
 		return err
 	}
 	if info.Size() != l.size {
-		return fmt.Errorf("it has %d bytes and not the %d that were written to it: another process writes to it, or cut it off", info.Size(), l.size)
+		return fmt.Errorf(
+			"it has %d bytes and not the %d that were written to it: another process writes to it, or cut it off", info.Size(),
+			l.size)
 	}
 	return nil
 }

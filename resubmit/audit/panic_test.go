@@ -36,7 +36,8 @@ func TestAttachedNilIsRejected(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	defer l.Close()
 	for field, cfg := range map[string]resubmit.Config{
-		"Config.Reader": {Reader: (*shop)(nil), Pusher: newShop(1)}, "Config.Pusher": {Reader: newShop(1), Pusher: (*shop)(nil)},
+		"Config.Reader":   {Reader: (*shop)(nil), Pusher: newShop(1)},
+		"Config.Pusher":   {Reader: newShop(1), Pusher: (*shop)(nil)},
 		"Config.Journal":  {Reader: newShop(1), Pusher: newShop(1), Journal: (*resubmit.MemoryJournal)(nil)},
 		"Config.Observer": {Reader: newShop(1), Pusher: newShop(1), Observer: (*panicking)(nil)},
 	} {

@@ -122,7 +122,8 @@ func (s *scan) line(line []byte) error {
 	s.closed = bytes.Contains(line, []byte(`"event":"`+EventClosed+`"`))
 	for _, k := range s.known {
 		if k.Lines == s.chain.n && k.Hash != hex.EncodeToString(s.chain.hash[:]) {
-			return fmt.Errorf("line %d is not the one that the head names: the log was written anew, or the head is of another log", s.chain.n)
+			return fmt.Errorf(
+				"line %d is not the one that the head names: the log was written anew, or the head is of another log", s.chain.n)
 		}
 	}
 	if s.each != nil {
@@ -135,7 +136,8 @@ func (s *scan) line(line []byte) error {
 func (s *scan) missing() error {
 	for _, k := range s.known {
 		if k.Lines > s.chain.n {
-			return fmt.Errorf("it has %d lines of at least %d: lines were cut off at its end; bring back a copy", s.chain.n, k.Lines)
+			return fmt.Errorf("it has %d lines of at least %d: lines were cut off at its end; bring back a copy", s.chain.n,
+				k.Lines)
 		}
 	}
 	return nil
@@ -147,7 +149,8 @@ func checkFirst(line []byte) error {
 		return fmt.Errorf("line 1 has no \"kind\":%q: this is no audit log, or its first lines were removed", Kind)
 	}
 	if first.Version != Version {
-		return fmt.Errorf("line 1 says version %d, this library knows version %d; use the release that wrote it", first.Version, Version)
+		return fmt.Errorf("line 1 says version %d, this library knows version %d; use the release that wrote it",
+			first.Version, Version)
 	}
 	return nil
 }

@@ -55,30 +55,54 @@ func TestAttributeHoldsAFailureAgainstTheWindows(t *testing.T) {
 		want           failure.Verdict
 		window         string
 	}{
-		"transient, failed in a window":                     {textTransient, at("20 09:00"), at("22 03:00"), failure.Margins{}, failure.Caused, "first"},
-		"transient, failed at the start of a window":        {textTransient, never, at("22 02:00"), failure.Margins{}, failure.Caused, "first"},
-		"transient, failed at the end of a window":          {textTransient, never, at("22 04:00"), failure.Margins{}, failure.Unrelated, ""},
-		"transient, failed in the tail of a window":         {textTransient, never, at("22 04:05"), failure.Margins{Tail: 10 * time.Minute}, failure.Caused, "first"},
-		"transient, failed in the lead of a window":         {textTransient, never, at("22 01:55"), failure.Margins{Lead: 10 * time.Minute}, failure.Caused, "first"},
-		"transient, failed outside though placed in one":    {textTransient, at("22 03:00"), at("22 12:00"), failure.Margins{}, failure.Unrelated, ""},
-		"transient, failed between windows":                 {textTransient, never, at("23 03:00"), failure.Margins{}, failure.Unrelated, ""},
-		"transient, placed in a window":                     {textTransient, at("24 03:59"), never, failure.Margins{}, failure.Caused, "second"},
-		"transient, placed a day before a window":           {textTransient, at("21 02:00"), never, failure.Margins{}, failure.Likely, "first"},
-		"transient, placed more than a day before":          {textTransient, at("21 01:59"), never, failure.Margins{}, failure.UnknownCause, ""},
-		"transient, placed more than the look-back before":  {textTransient, at("22 01:00"), never, failure.Margins{LookBack: 30 * time.Minute}, failure.UnknownCause, ""},
-		"transient, placed before, and no look-back at all": {textTransient, at("22 01:59"), never, failure.Margins{LookBack: -1}, failure.UnknownCause, ""},
-		"transient, placed a day before the lead":           {textTransient, at("21 01:00"), never, failure.Margins{Lead: time.Hour}, failure.Likely, "first"},
-		"transient, placed after every window":              {textTransient, at("24 04:00"), never, failure.Margins{}, failure.Unrelated, ""},
-		"transient, placed before a window yet to come":     {textTransient, at("23 12:00"), never, failure.Margins{Now: at("23 20:00")}, failure.Unrelated, ""},
-		"transient, placed before all, none has begun":      {textTransient, at("21 12:00"), never, failure.Margins{Now: at("21 20:00")}, failure.UnknownCause, ""},
-		"transient, failed before all, none has begun":      {textTransient, never, at("21 12:00"), failure.Margins{Now: at("21 20:00")}, failure.UnknownCause, ""},
-		"transient, no time at all":                         {textTransient, never, never, failure.Margins{}, failure.UnknownCause, ""},
-		"unclassified, failed in a window":                  {textOther, never, at("22 03:00"), failure.Margins{}, failure.Likely, "first"},
-		"no reason, placed in a window":                     {"", at("22 03:00"), never, failure.Margins{}, failure.Likely, "first"},
-		"unclassified, failed outside":                      {textOther, never, at("23 03:00"), failure.Margins{}, failure.Unrelated, ""},
-		"unclassified, placed shortly before a window":      {textOther, at("22 01:00"), never, failure.Margins{}, failure.UnknownCause, ""},
-		"permanent, failed in a window":                     {textPermanent, never, at("22 03:00"), failure.Margins{}, failure.Unrelated, ""},
-		"provisioned already, placed in a window":           {textProvisioned, at("22 03:00"), never, failure.Margins{}, failure.Unrelated, ""},
+		"transient, failed in a window": {textTransient, at("20 09:00"), at("22 03:00"),
+			failure.Margins{}, failure.Caused, "first"},
+		"transient, failed at the start of a window": {textTransient, never, at("22 02:00"), failure.Margins{},
+			failure.Caused, "first"},
+		"transient, failed at the end of a window": {textTransient, never, at("22 04:00"), failure.Margins{},
+			failure.Unrelated, ""},
+		"transient, failed in the tail of a window": {textTransient, never, at("22 04:05"),
+			failure.Margins{Tail: 10 * time.Minute}, failure.Caused, "first"},
+		"transient, failed in the lead of a window": {textTransient, never, at("22 01:55"),
+			failure.Margins{Lead: 10 * time.Minute}, failure.Caused, "first"},
+		"transient, failed outside though placed in one": {textTransient, at("22 03:00"), at("22 12:00"),
+			failure.Margins{}, failure.Unrelated, ""},
+		"transient, failed between windows": {textTransient, never, at("23 03:00"), failure.Margins{},
+			failure.Unrelated, ""},
+		"transient, placed in a window": {textTransient, at("24 03:59"), never, failure.Margins{},
+			failure.Caused, "second"},
+		"transient, placed a day before a window": {textTransient, at("21 02:00"), never, failure.Margins{},
+			failure.Likely, "first"},
+		"transient, placed more than a day before": {textTransient, at("21 01:59"), never, failure.Margins{},
+			failure.UnknownCause, ""},
+		"transient, placed more than the look-back before": {textTransient, at("22 01:00"), never,
+			failure.Margins{LookBack: 30 * time.Minute}, failure.UnknownCause, ""},
+		"transient, placed before, and no look-back at all": {textTransient, at("22 01:59"), never,
+			failure.Margins{LookBack: -1}, failure.UnknownCause, ""},
+		"transient, placed a day before the lead": {textTransient, at("21 01:00"), never,
+			failure.Margins{Lead: time.Hour}, failure.Likely, "first"},
+		"transient, placed after every window": {textTransient, at("24 04:00"), never, failure.Margins{},
+			failure.Unrelated, ""},
+		"transient, placed before a window yet to come": {textTransient, at("23 12:00"), never,
+			failure.Margins{Now: at("23 20:00")}, failure.Unrelated, ""},
+		"transient, placed before all, none has begun": {textTransient, at("21 12:00"), never,
+			failure.Margins{Now: at("21 20:00")}, failure.UnknownCause, ""},
+		"transient, failed before all, none has begun": {textTransient, never, at("21 12:00"),
+			failure.Margins{Now: at("21 20:00")}, failure.UnknownCause, ""},
+		"transient, no time at all": {textTransient, never, never, failure.Margins{}, failure.UnknownCause,
+			""},
+		"unclassified, failed in a window": {textOther, never, at("22 03:00"), failure.Margins{}, failure.Likely,
+			"first"},
+		"no reason, placed in a window": {"", at("22 03:00"), never, failure.Margins{}, failure.Likely,
+			"first"},
+		"unclassified, failed outside": {textOther, never, at("23 03:00"), failure.Margins{},
+			failure.Unrelated, ""},
+		"unclassified, placed shortly before a window": {textOther, at("22 01:00"), never, failure.Margins{},
+			failure.UnknownCause, ""},
+		"permanent, failed in a window": {textPermanent, never, at("22 03:00"), failure.Margins{},
+			failure.Unrelated, ""},
+		"provisioned already, placed in a window": {textProvisioned, at("22 03:00"), never, failure.Margins{},
+			failure.Unrelated, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +134,8 @@ func TestTheEvidenceSaysWhichTimeWasUsed(t *testing.T) {
 	require.Equal(t, []failure.Evidence{
 		{Kind: "reason", Text: "the reason is transient", Ref: "http-500"},
 		{Kind: "time", Text: "only the time of placing is known", At: at("22 03:00")},
-		{Kind: "window", Text: "placed in this window as it was planned; the first call of such an order fails it", Ref: "first", At: at("22 02:00")},
+		{Kind: "window", Text: "placed in this window as it was planned; the first call of such an order fails it",
+			Ref: "first", At: at("22 02:00")},
 	}, failure.Attribute(o, nights(t), nil, failure.Margins{}).Evidence)
 
 	o.FailedAt = at("22 03:30")
@@ -125,7 +150,8 @@ func TestAMaintenanceNeverCausesAPermanentFailure(t *testing.T) {
 		instant := rapid.Custom(func(t *rapid.T) time.Time {
 			return at("20 00:00").Add(time.Duration(rapid.IntRange(0, 7*24*60).Draw(t, "minute")) * time.Minute)
 		})
-		text := rapid.SampledFrom([]string{textPermanent, textProvisioned, textPermanent + " " + textTransient}).Draw(t, "text")
+		text := rapid.SampledFrom([]string{textPermanent, textProvisioned, textPermanent + " " + textTransient}).Draw(t,
+			"text")
 		o := &commerce.Order{PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"), Failure: failed(text)}
 		m := failure.Margins{Lead: time.Hour, Tail: time.Hour, Now: instant.Draw(t, "now")}
 		require.Equal(t, failure.Unrelated, failure.Attribute(o, cal, nil, m).Verdict)

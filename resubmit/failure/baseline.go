@@ -59,9 +59,11 @@ func NewRates(from, to time.Time, c *Classifier) (*Rates, error) {
 	span := to.Sub(from)
 	switch {
 	case from.IsZero() || to.IsZero() || span <= 0:
-		return nil, fmt.Errorf("resubmit: rates: from %s to %s is no time to count in; give both, the later one last", stampOf(from), stampOf(to))
+		return nil, fmt.Errorf("resubmit: rates: from %s to %s is no time to count in; give both, the later one last",
+			stampOf(from), stampOf(to))
 	case span > ratesLongest:
-		return nil, fmt.Errorf("resubmit: rates: from %s to %s is longer than 60 days; count around the windows only", stampOf(from), stampOf(to))
+		return nil, fmt.Errorf("resubmit: rates: from %s to %s is longer than 60 days; count around the windows only",
+			stampOf(from), stampOf(to))
 	}
 	step := max(ratesStep, (span/ratesSteps + time.Minute - 1).Truncate(time.Minute))
 	steps := int((span + step - 1) / step)
@@ -155,7 +157,8 @@ func (r *Rates) String() string {
 		text += fmt.Sprintf("; %d more are of another time or tell none", r.outside)
 	}
 	if r.beyond > 0 {
-		text += fmt.Sprintf("; %d of them are counted among all only, as %d products and sellers are counted apart at most", r.beyond, ratesGroups)
+		text += fmt.Sprintf("; %d of them are counted among all only, as %d products and sellers are counted apart at most",
+			r.beyond, ratesGroups)
 	}
 	return text
 }

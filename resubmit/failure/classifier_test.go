@@ -133,13 +133,20 @@ func TestBadPatternsAreRefused(t *testing.T) {
 		pattern failure.Pattern
 		want    string
 	}{
-		"no id":               {failure.Pattern{Class: failure.Permanent, Match: []string{"x"}}, `pattern "" (number 2): it has no id`},
-		"unknown class":       {failure.Pattern{ID: "b", Class: "permanently", Match: []string{"x"}}, `pattern "b" (number 2): unknown class "permanently" (did you mean "permanent"?); known are transient, permanent, alreadyProvisioned, unclassified`},
-		"no match":            {failure.Pattern{ID: "b", Class: failure.Permanent}, `pattern "b" (number 2): match is empty; it takes at least one text`},
-		"blank match":         {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"x", " "}}, `pattern "b" (number 2): match has the blank text " ", which would match nearly anything`},
-		"bad regexp":          {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"/a(b/"}}, "pattern \"b\" (number 2): match \"/a(b/\": error parsing regexp: missing closing ): `(?i)a(b`"},
-		"regexp for anything": {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"/a*/"}}, `pattern "b" (number 2): match "/a*/" matches an empty text, and so anything`},
-		"the same id twice":   {good, `pattern "a" (number 2): an earlier pattern has this id already`},
+		"no id": {failure.Pattern{Class: failure.Permanent, Match: []string{"x"}},
+			`pattern "" (number 2): it has no id`},
+		"unknown class": {failure.Pattern{ID: "b", Class: "permanently", Match: []string{"x"}},
+			`pattern "b" (number 2): unknown class "permanently" (did you mean "permanent"?); known are transient, permanent,` +
+				` alreadyProvisioned, unclassified`},
+		"no match": {failure.Pattern{ID: "b", Class: failure.Permanent},
+			`pattern "b" (number 2): match is empty; it takes at least one text`},
+		"blank match": {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"x", " "}},
+			`pattern "b" (number 2): match has the blank text " ", which would match nearly anything`},
+		"bad regexp": {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"/a(b/"}},
+			"pattern \"b\" (number 2): match \"/a(b/\": error parsing regexp: missing closing ): `(?i)a(b`"},
+		"regexp for anything": {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"/a*/"}},
+			`pattern "b" (number 2): match "/a*/" matches an empty text, and so anything`},
+		"the same id twice": {good, `pattern "a" (number 2): an earlier pattern has this id already`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -168,16 +175,24 @@ func TestPatternsAreSavedAndLoaded(t *testing.T) {
 func TestMistakesInAPatternFileAreNamedWithTheirPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ file, want string }{
-		"not JSON":           {`{"patterns": [}`, "resubmit: patterns: line 1, column 15: is not JSON: invalid character '}' looking for beginning of value"},
-		"cut off":            {`{"patterns": [`, "resubmit: patterns: line 1, column 14: is not JSON: unexpected end of JSON input"},
-		"empty":              {``, "resubmit: patterns: is empty"},
-		"an unknown key":     {`{"patterns": [{"id":"a","klass":"permanent"}]}`, `resubmit: patterns: line 1: patterns[0]: unknown key "klass" (did you mean "class"?)`},
-		"no patterns":        {`{"patterns": []}`, `resubmit: patterns: has no patterns: write {"patterns":[…]}`},
-		"match as one text":  {`{"patterns": [{"id":"a","class":"permanent","match":"x"}]}`, `resubmit: patterns: line 1: patterns[0].match: must be a list in square brackets, is "x"`},
-		"more than one":      {`{"patterns": [{"id":"a","class":"permanent","match":["x"]}]} {}`, "resubmit: patterns: line 1, column 62: is not JSON: invalid character '{' after top-level value"},
-		"an unknown class":   {`{"patterns": [{"id":"a","class":"final","match":["x"]}]}`, `resubmit: patterns: line 1: patterns[0]: unknown class "final"`},
-		"a bad regexp":       {`{"patterns": [{"id":"a","class":"permanent","match":["/(/"]}]}`, `resubmit: patterns: line 1: patterns[0]: match "/(/": error parsing regexp`},
-		"an id that is used": {`{"patterns": [{"id":"http-500","class":"permanent","match":["x"]}]}`, "a built-in pattern has this id"},
+		"not JSON": {`{"patterns": [}`,
+			"resubmit: patterns: line 1, column 15: is not JSON: invalid character '}' looking for beginning of value"},
+		"cut off": {`{"patterns": [`,
+			"resubmit: patterns: line 1, column 14: is not JSON: unexpected end of JSON input"},
+		"empty": {``, "resubmit: patterns: is empty"},
+		"an unknown key": {`{"patterns": [{"id":"a","klass":"permanent"}]}`,
+			`resubmit: patterns: line 1: patterns[0]: unknown key "klass" (did you mean "class"?)`},
+		"no patterns": {`{"patterns": []}`, `resubmit: patterns: has no patterns: write {"patterns":[…]}`},
+		"match as one text": {`{"patterns": [{"id":"a","class":"permanent","match":"x"}]}`,
+			`resubmit: patterns: line 1: patterns[0].match: must be a list in square brackets, is "x"`},
+		"more than one": {`{"patterns": [{"id":"a","class":"permanent","match":["x"]}]} {}`,
+			"resubmit: patterns: line 1, column 62: is not JSON: invalid character '{' after top-level value"},
+		"an unknown class": {`{"patterns": [{"id":"a","class":"final","match":["x"]}]}`,
+			`resubmit: patterns: line 1: patterns[0]: unknown class "final"`},
+		"a bad regexp": {`{"patterns": [{"id":"a","class":"permanent","match":["/(/"]}]}`,
+			`resubmit: patterns: line 1: patterns[0]: match "/(/": error parsing regexp`},
+		"an id that is used": {`{"patterns": [{"id":"http-500","class":"permanent","match":["x"]}]}`,
+			"a built-in pattern has this id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +208,8 @@ func TestPatternsComeFromAFileAndErrorsNameIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "patterns.json")
 	_, err := failure.LoadPatternsFile(path)
 	require.ErrorContains(t, err, "patterns.json")
-	require.NoError(t, os.WriteFile(path, []byte(`{"patterns":[{"id":"q","class":"permanent","match":["quota"]}]}`), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(`{"patterns":[{"id":"q","class":"permanent","match":["quota"]}]}`),
+		0o600))
 	patterns, err := failure.LoadPatternsFile(path)
 	require.NoError(t, err)
 	require.Equal(t, []failure.Pattern{{ID: "q", Class: failure.Permanent, Match: []string{"quota"}}}, patterns)
@@ -255,10 +271,13 @@ func TestClassifyingAnUsualTextAllocatesNothing(t *testing.T) {
 }
 
 const (
-	transientText = "APS Application Error:\n502 Bad Gateway\n[Failure] Provisioning: resource 7f0c1b6e-2a52-4c1d-9d0c-f5a1f50ba000 of type " +
+	transientText = "APS Application Error:\n502 Bad Gateway\n[Failure] Provisioning: resource " +
+		"7f0c1b6e-2a52-4c1d-9d0c-f5a1f50ba000 of type " +
 		"'http://aps.example.com/saas/tenant/1.1' could not be provisioned for APS application 'Acme SaaS-2.1-7': no answer"
-	unknownText = "APS Application Error:\n400 Bad Request\n[Failure] Provisioning: resource 7f0c1b6e-2a52-4c1d-9d0c-502a1f50ba00 of type " +
-		"'http://aps.example.com/saas/tenant/1.1' could not be provisioned for APS application 'Acme SaaS-2.1-7': domain is locked"
+	unknownText = "APS Application Error:\n400 Bad Request\n[Failure] Provisioning: resource " +
+		"7f0c1b6e-2a52-4c1d-9d0c-502a1f50ba00 of type " +
+		"'http://aps.example.com/saas/tenant/1.1' could not be provisioned for APS application 'Acme SaaS-2.1-7': domain " +
+		"is locked"
 )
 
 func BenchmarkClassify(b *testing.B) {

@@ -131,7 +131,8 @@ func (g *Grouper) Groups() *FailureGroups {
 		out.Groups = append(out.Groups, *group)
 	}
 	slices.SortFunc(out.Groups, func(a, b FailureGroup) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Template, b.Template), strings.Compare(string(a.Class), string(b.Class)))
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Template, b.Template),
+			strings.Compare(string(a.Class), string(b.Class)))
 	})
 	return out
 }

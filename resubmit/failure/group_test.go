@@ -34,9 +34,11 @@ func TestFailuresOfOneKindAreOneGroup(t *testing.T) {
 	got, err := failure.GroupFailures(each(orders...), nil, 0)
 	require.NoError(t, err)
 	require.Equal(t, &failure.FailureGroups{Orders: 5, Groups: []failure.FailureGroup{
-		{Class: failure.Unclassified, Template: "no answer for order <n>", Count: 3, First: at("22 02:00"), Last: at("22 03:30"), Example: "SO1", Text: "no answer for order 1"},
+		{Class: failure.Unclassified, Template: "no answer for order <n>", Count: 3, First: at("22 02:00"),
+			Last: at("22 03:30"), Example: "SO1", Text: "no answer for order 1"},
 		{Class: failure.Unclassified, Count: 1, Example: "five"},
-		{Class: failure.Transient, Template: "502 Bad Gateway", Count: 1, First: at("22 03:10"), Last: at("22 03:10"), Example: "SO2", Text: "502 Bad Gateway"},
+		{Class: failure.Transient, Template: "502 Bad Gateway", Count: 1, First: at("22 03:10"), Last: at("22 03:10"),
+			Example: "SO2", Text: "502 Bad Gateway"},
 	}}, got)
 }
 

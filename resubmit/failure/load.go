@@ -13,7 +13,8 @@ type patternFile struct {
 	Patterns []Pattern `json:"patterns"`
 }
 
-var patternFormat = jsonfile.Format[patternFile]{Name: "resubmit: patterns", MaxBytes: 8 << 20, Check: (*patternFile).check}
+var patternFormat = jsonfile.Format[patternFile]{Name: "resubmit: patterns", MaxBytes: 8 << 20,
+	Check: (*patternFile).check}
 
 func (f *patternFile) check() error {
 	if len(f.Patterns) == 0 {

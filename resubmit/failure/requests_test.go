@@ -32,56 +32,75 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 			[]string{"Connect has no request for it"},
 		},
 		"placed in the window, and Connect took its request there": {
-			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusPending, at("22 03:10"), at("22 03:10"))}, failure.Likely,
+			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusPending, at("22 03:10"), at("22 03:10"))},
+			failure.Likely,
 			[]string{
-				"the newest purchase request is pending, created 2026-11-22T03:10:00Z, not older than the order, made in the window, which proves nothing by itself",
+				"the newest purchase request is pending, created 2026-11-22T03:10:00Z, not older than the order, made in the " +
+					"window, which proves nothing by itself",
 				"Connect took its request, so that its first call did not fail for the window",
 			},
 		},
 		"placed in the window, and Connect took its request later": {
-			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))}, failure.Likely,
+			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))},
+			failure.Likely,
 			[]string{
-				"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made after the window",
+				"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made after " +
+					"the window",
 				"Connect took its request, so that its first call did not fail for the window",
 			},
 		},
 		"failed in the window, whatever Connect has": {
-			at("22 03:00"), at("22 03:01"), []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))}, failure.Caused,
-			[]string{"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made after the window"},
+			at("22 03:00"), at("22 03:01"), []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"),
+				at("22 09:10"))}, failure.Caused,
+			[]string{"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made " +
+				"after the window"},
 		},
 		"an older order's request is none": {
-			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))}, failure.Caused,
-			[]string{"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made before the window"},
+			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))},
+			failure.Caused,
+			[]string{"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made " +
+				"before the window"},
 		},
 		"placed before the window, and it waited": {
-			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 05:00"))}, failure.Likely,
-			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before the window"},
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 05:00"))},
+			failure.Likely,
+			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made " +
+				"before the window"},
 		},
 		"placed before the window, and it still waits": {
-			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusInquiring, at("22 01:01"), at("22 01:30"))}, failure.Likely,
-			[]string{"the newest purchase request is inquiring, created 2026-11-22T01:01:00Z, not older than the order, made before the window"},
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusInquiring, at("22 01:01"), at("22 01:30"))},
+			failure.Likely,
+			[]string{"the newest purchase request is inquiring, created 2026-11-22T01:01:00Z, not older than the order, made " +
+				"before the window"},
 		},
 		"placed before the window, and nothing reached Connect": {
 			at("22 01:00"), never, nil, failure.UnknownCause,
-			[]string{"Connect has no request for it", "without a request of its own it did not wait for one when the window began"},
+			[]string{"Connect has no request for it",
+				"without a request of its own it did not wait for one when the window began"},
 		},
 		"placed before the window, and only an older order's request": {
-			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))}, failure.UnknownCause,
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))},
+			failure.UnknownCause,
 			[]string{
-				"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made before the window",
+				"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made before the " +
+					"window",
 				"without a request of its own it did not wait for one when the window began",
 			},
 		},
 		"placed before the window, and it was over before": {
-			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:20"))}, failure.UnknownCause,
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:20"))},
+			failure.UnknownCause,
 			[]string{
-				"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before the window",
+				"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before " +
+					"the window",
 				"the request was over before the window began, so that the order no longer waited for it",
 			},
 		},
 		"placed before the window, and it was over too shortly before to have been asked for": {
-			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:58"))}, failure.Likely,
-			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before the window"},
+			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:58"))},
+			failure.Likely,
+			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made " +
+				"before the window"},
 		},
 		"outside all windows nothing follows": {
 			at("24 12:00"), never, nil, failure.Unrelated,
@@ -127,7 +146,8 @@ func TestNothingBesidesTimeAndReasonStrengthensAVerdict(t *testing.T) {
 			return &commerce.Order{
 				ID: "1", VendorID: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "vendor"), PlacedAt: instant.Draw(t, "placed"),
 				FailedAt: rapid.SampledFrom([]time.Time{{}, instant.Draw(t, "failed")}).Draw(t, "told"),
-				Failure:  failed(rapid.SampledFrom([]string{textTransient, textPermanent, textProvisioned, textOther, ""}).Draw(t, "text")),
+				Failure: failed(rapid.SampledFrom([]string{textTransient, textPermanent, textProvisioned, textOther, ""}).Draw(t,
+					"text")),
 			}
 		}
 		for range rapid.IntRange(0, 60).Draw(t, "others") {
@@ -136,7 +156,8 @@ func TestNothingBesidesTimeAndReasonStrengthensAVerdict(t *testing.T) {
 		o := order()
 		var requests []connect.LatestRequest
 		for range rapid.IntRange(0, 2).Draw(t, "requests") {
-			status := rapid.SampledFrom([]connect.RequestStatus{connect.StatusPending, connect.StatusApproved, connect.StatusFailed}).Draw(t, "status")
+			status := rapid.SampledFrom([]connect.RequestStatus{connect.StatusPending, connect.StatusApproved,
+				connect.StatusFailed}).Draw(t, "status")
 			requests = append(requests, request(status, instant.Draw(t, "created"), instant.Draw(t, "updated")))
 		}
 		m := failure.Margins{Now: instant.Draw(t, "now")}

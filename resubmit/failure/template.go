@@ -176,7 +176,8 @@ func numbersOut(word string) string {
 			continue
 		}
 		end := i
-		for end < len(word) && (isDigit(word[end]) || strings.IndexByte("-.:/", word[end]) >= 0 && end+1 < len(word) && isDigit(word[end+1])) {
+		for end < len(word) && (isDigit(word[end]) || strings.IndexByte("-.:/", word[end]) >= 0 && end+1 < len(word) &&
+			isDigit(word[end+1])) {
 			end++
 		}
 		b.WriteString("<n>")

@@ -171,7 +171,8 @@ func (b *rateBook) weigh(w maintenance.Window, group string) *rateFinding {
 	rose, active := b.together(i, j)
 	switch {
 	case active > 1 && all.rose() && 2*rose >= active:
-		text += fmt.Sprintf("; %d of %d products and sellers failed more than usual together, which speaks for the window", rose, active)
+		text += fmt.Sprintf("; %d of %d products and sellers failed more than usual together, which speaks for the window",
+			rose, active)
 	case active > 1:
 		text += fmt.Sprintf("; %d of %d products and sellers failed more than usual", rose, active)
 	}

@@ -15,22 +15,25 @@ import (
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"type=SO":                         `matches eq(type,SO): type is "SO"`,
-		"type=CH":                         `refused by eq(type,CH): type is "SO"`,
-		"status=PF,type=SO":               `matches and(eq(status,PF),eq(type,SO))`,
-		"status=PF,ge(placed,2027-01-01)": `refused by ge(placed,2027-01-01T00:00:00Z) at and[2]: placed is 2026-11-14T21:00:00Z`,
+		"type=SO":           `matches eq(type,SO): type is "SO"`,
+		"type=CH":           `refused by eq(type,CH): type is "SO"`,
+		"status=PF,type=SO": `matches and(eq(status,PF),eq(type,SO))`,
+		"status=PF,ge(placed,2027-01-01)": `refused by ge(placed,2027-01-01T00:00:00Z) at and[2]: placed is ` +
+			`2026-11-14T21:00:00Z`,
 		"status=PF,(type=CH|channel=direct)": `refused by or(eq(type,CH),eq(channel,direct)) at and[2]: ` +
 			`refused by eq(type,CH) at or[1]: type is "SO"; refused by eq(channel,direct) at or[2]: channel is "reseller"`,
-		"(type=CH|channel=reseller)":      `matches eq(channel,reseller) at or[2]: channel is "reseller"`,
-		"status=PF,not(type=SO)":          `refused by not(eq(type,SO)) at and[2]: type is "SO"`,
-		"not((type=CH|channel=reseller))": `refused by not(or(eq(type,CH),eq(channel,reseller))): eq(channel,reseller): channel is "reseller"`,
-		"class=permanent":                 `refused by eq(class,permanent): class is "transient" by pattern bad-gateway, reason is "Order failed. Reason: 502 Bad Gateway."`,
-		"ilike(reason,*quota*)":           `refused by ilike(reason,*quota*): reason is "Order failed. Reason: 502 Bad Gateway."`,
-		"provisioningStatus=FAILED":       `refused by eq(provisioningStatus,FAILED): provisioningStatus is not told`,
-		"gt(amount,99USD)":                `refused by gt(amount,99USD): amount is "12.50 USD"`,
-		"subscription=7":                  `refused by eq(subscription,7): subscription is "1000101 1000102"`,
-		"failed=lt=2026-11-14":            `refused by lt(failed,2026-11-14T00:00:00Z): failed is 2026-11-14T23:00:00Z`,
-		"not(everything())":               `refused by not(everything())`,
+		"(type=CH|channel=reseller)": `matches eq(channel,reseller) at or[2]: channel is "reseller"`,
+		"status=PF,not(type=SO)":     `refused by not(eq(type,SO)) at and[2]: type is "SO"`,
+		"not((type=CH|channel=reseller))": `refused by not(or(eq(type,CH),eq(channel,reseller))): eq(channel,reseller): ` +
+			`channel is "reseller"`,
+		"class=permanent": `refused by eq(class,permanent): class is "transient" by pattern bad-gateway, reason ` +
+			`is "Order failed. Reason: 502 Bad Gateway."`,
+		"ilike(reason,*quota*)":     `refused by ilike(reason,*quota*): reason is "Order failed. Reason: 502 Bad Gateway."`,
+		"provisioningStatus=FAILED": `refused by eq(provisioningStatus,FAILED): provisioningStatus is not told`,
+		"gt(amount,99USD)":          `refused by gt(amount,99USD): amount is "12.50 USD"`,
+		"subscription=7":            `refused by eq(subscription,7): subscription is "1000101 1000102"`,
+		"failed=lt=2026-11-14":      `refused by lt(failed,2026-11-14T00:00:00Z): failed is 2026-11-14T23:00:00Z`,
+		"not(everything())":         `refused by not(everything())`,
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()

@@ -54,7 +54,8 @@ func TestLeaves(t *testing.T) {
 	endedEarly.ActualEnd = night.Add(time.Minute)
 	stillOpen := window
 	stillOpen.ActualStart = night.Add(-2 * time.Hour)
-	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent, Match: []string{"bad gateway"}})
+	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent,
+		Match: []string{"bad gateway"}})
 	require.NoError(t, err)
 
 	for name, test := range map[string]struct {
@@ -62,50 +63,56 @@ func TestLeaves(t *testing.T) {
 		order  *commerce.Order
 		want   bool
 	}{
-		"placed in the interval":                        {filter.PlacedBetween(night.Add(-time.Hour), night), acme(), true},
-		"placed at the end is outside":                  {filter.PlacedBetween(night.Add(-2*time.Hour), night.Add(-time.Hour)), acme(), false},
-		"placed with an open start":                     {filter.PlacedBetween(time.Time{}, night), acme(), true},
-		"placed with an open end":                       {filter.PlacedBetween(night, time.Time{}), acme(), false},
-		"not told when placed is in no interval":        {filter.PlacedBetween(time.Time{}, night), untold(), false},
-		"failed in the interval":                        {filter.FailedBetween(night, night.Add(2*time.Hour)), acme(), true},
-		"placed before the interval it failed in":       {filter.FailedBetween(night, night.Add(2*time.Hour)), notToldWhenItFailed(), false},
-		"the time of placing stands in for the failure": {filter.FailedBetween(night.Add(-time.Hour), night), notToldWhenItFailed(), true},
-		"failed during the window":                      {filter.FailedDuring(cancelled, window), acme(), true},
-		"failed after the window ended early":           {filter.FailedDuring(endedEarly), acme(), false},
-		"failed during a window without a known end":    {filter.FailedDuring(stillOpen), acme(), true},
-		"one of the types":                              {filter.Types(commerce.TypeChange, commerce.TypeSales), acme(), true},
-		"none of the types":                             {filter.Types(commerce.TypeChange), acme(), false},
-		"the status CL is not the type CL":              {filter.Statuses("CL"), &commerce.Order{Type: "CL"}, false},
-		"one of the statuses":                           {filter.Statuses("LO", "PF"), acme(), true},
-		"one of many statuses":                          {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "PF"), acme(), true},
-		"none of many statuses":                         {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "LO"), acme(), false},
-		"a transient reason":                            {filter.ReasonClass(nil, failure.Transient), acme(), true},
-		"no reason is unclassified":                     {filter.ReasonClass(nil, failure.Unclassified), untold(), true},
-		"the classifier that was given decides":         {filter.ReasonClass(custom, failure.Transient), acme(), false},
-		"part of the reason in another case":            {filter.ReasonLike("*bad GATEWAY*"), acme(), true},
-		"a reason without stars is the whole message":   {filter.ReasonLike("bad gateway"), acme(), false},
-		"the customer by id":                            {filter.Customer("7", "1000031"), acme(), true},
-		"the customer by name in another case":          {filter.CustomerLike("ACME*"), acme(), true},
-		"the vendor account":                            {filter.Vendor("1000002"), acme(), true},
-		"through resellers":                             {filter.Via(commerce.ChannelReseller), acme(), true},
-		"not of direct customers":                       {filter.Via(commerce.ChannelDirect), acme(), false},
-		"the channel is not told":                       {filter.Via(commerce.ChannelUnknown), untold(), true},
-		"any of its subscriptions":                      {filter.Subscription("1000102"), acme(), true},
-		"without subscriptions":                         {filter.Subscription("1000102"), untold(), false},
-		"the number":                                    {filter.Number("SO000027"), acme(), true},
-		"part of the number":                            {filter.NumberLike("SO*27"), acme(), true},
-		"the case of a number counts":                   {filter.NumberLike("so*27"), acme(), false},
-		"the id":                                        {filter.IDs("32542b3c-6f91-4037-abe5-ecf5f0752eef"), acme(), true},
-		"the billing id is another id":                  {filter.IDs("1000027"), acme(), false},
-		"exactly that amount":                           {filter.Amount(filter.Exactly, money("12.5", "USD")), acme(), true},
-		"under an amount":                               {filter.Amount(filter.Under, money("12.5", "USD")), acme(), false},
-		"at most an amount":                             {filter.Amount(filter.AtMost, money("12.5", "USD")), acme(), true},
-		"at least an amount":                            {filter.Amount(filter.AtLeast, money("12.51", "USD")), acme(), false},
-		"over an amount":                                {filter.Amount(filter.Over, money("12.4999", "USD")), acme(), true},
-		"an amount in another currency":                 {filter.Amount(filter.Over, money("0", "EUR")), acme(), false},
-		"no amount is not zero":                         {filter.Amount(filter.AtMost, money("0", "USD")), untold(), false},
-		"a function":                                    {filter.Func("f", func(o *commerce.Order) bool { return o.Number != "" }), acme(), true},
-		"everything":                                    {filter.Everything(), untold(), true},
+		"placed in the interval": {filter.PlacedBetween(night.Add(-time.Hour), night), acme(), true},
+		"placed at the end is outside": {filter.PlacedBetween(night.Add(-2*time.Hour),
+			night.Add(-time.Hour)), acme(), false},
+		"placed with an open start":              {filter.PlacedBetween(time.Time{}, night), acme(), true},
+		"placed with an open end":                {filter.PlacedBetween(night, time.Time{}), acme(), false},
+		"not told when placed is in no interval": {filter.PlacedBetween(time.Time{}, night), untold(), false},
+		"failed in the interval":                 {filter.FailedBetween(night, night.Add(2*time.Hour)), acme(), true},
+		"placed before the interval it failed in": {filter.FailedBetween(night, night.Add(2*time.Hour)),
+			notToldWhenItFailed(), false},
+		"the time of placing stands in for the failure": {filter.FailedBetween(night.Add(-time.Hour), night),
+			notToldWhenItFailed(), true},
+		"failed during the window":                   {filter.FailedDuring(cancelled, window), acme(), true},
+		"failed after the window ended early":        {filter.FailedDuring(endedEarly), acme(), false},
+		"failed during a window without a known end": {filter.FailedDuring(stillOpen), acme(), true},
+		"one of the types":                           {filter.Types(commerce.TypeChange, commerce.TypeSales), acme(), true},
+		"none of the types":                          {filter.Types(commerce.TypeChange), acme(), false},
+		"the status CL is not the type CL":           {filter.Statuses("CL"), &commerce.Order{Type: "CL"}, false},
+		"one of the statuses":                        {filter.Statuses("LO", "PF"), acme(), true},
+		"one of many statuses": {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "PF"),
+			acme(), true},
+		"none of many statuses": {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "LO"),
+			acme(), false},
+		"a transient reason":                          {filter.ReasonClass(nil, failure.Transient), acme(), true},
+		"no reason is unclassified":                   {filter.ReasonClass(nil, failure.Unclassified), untold(), true},
+		"the classifier that was given decides":       {filter.ReasonClass(custom, failure.Transient), acme(), false},
+		"part of the reason in another case":          {filter.ReasonLike("*bad GATEWAY*"), acme(), true},
+		"a reason without stars is the whole message": {filter.ReasonLike("bad gateway"), acme(), false},
+		"the customer by id":                          {filter.Customer("7", "1000031"), acme(), true},
+		"the customer by name in another case":        {filter.CustomerLike("ACME*"), acme(), true},
+		"the vendor account":                          {filter.Vendor("1000002"), acme(), true},
+		"through resellers":                           {filter.Via(commerce.ChannelReseller), acme(), true},
+		"not of direct customers":                     {filter.Via(commerce.ChannelDirect), acme(), false},
+		"the channel is not told":                     {filter.Via(commerce.ChannelUnknown), untold(), true},
+		"any of its subscriptions":                    {filter.Subscription("1000102"), acme(), true},
+		"without subscriptions":                       {filter.Subscription("1000102"), untold(), false},
+		"the number":                                  {filter.Number("SO000027"), acme(), true},
+		"part of the number":                          {filter.NumberLike("SO*27"), acme(), true},
+		"the case of a number counts":                 {filter.NumberLike("so*27"), acme(), false},
+		"the id":                                      {filter.IDs("32542b3c-6f91-4037-abe5-ecf5f0752eef"), acme(), true},
+		"the billing id is another id":                {filter.IDs("1000027"), acme(), false},
+		"exactly that amount":                         {filter.Amount(filter.Exactly, money("12.5", "USD")), acme(), true},
+		"under an amount":                             {filter.Amount(filter.Under, money("12.5", "USD")), acme(), false},
+		"at most an amount":                           {filter.Amount(filter.AtMost, money("12.5", "USD")), acme(), true},
+		"at least an amount":                          {filter.Amount(filter.AtLeast, money("12.51", "USD")), acme(), false},
+		"over an amount":                              {filter.Amount(filter.Over, money("12.4999", "USD")), acme(), true},
+		"an amount in another currency":               {filter.Amount(filter.Over, money("0", "EUR")), acme(), false},
+		"no amount is not zero":                       {filter.Amount(filter.AtMost, money("0", "USD")), untold(), false},
+		"a function": {filter.Func("f",
+			func(o *commerce.Order) bool { return o.Number != "" }), acme(), true},
+		"everything": {filter.Everything(), untold(), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,29 +134,47 @@ func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
 		filter filter.Filter
 		want   string
 	}{
-		"nil":                                {nil, "filter: it is empty; to select every order say everything()"},
-		"no terms":                           {filter.All(), "filter: All() has no terms; to select every order say everything()"},
-		"no alternatives":                    {filter.Any(), "filter: Any() has no terms; to select every order say everything()"},
-		"not of nothing":                     {filter.Not(nil), "filter: it is empty; to select every order say everything()"},
-		"an empty list":                      {filter.Statuses(), "filter: the list for status is empty"},
-		"no classes":                         {filter.ReasonClass(nil), "filter: the list for class is empty"},
-		"an unknown class":                   {filter.ReasonClass(nil, "transitory"), `filter: unknown class "transitory" (did you mean "transient"?); known are transient, permanent, alreadyProvisioned, unclassified`},
-		"an unknown channel":                 {filter.Via("resellers"), `filter: unknown channel "resellers" (did you mean "reseller"?); known are direct, reseller and "" (not told)`},
-		"an empty pattern":                   {filter.ReasonLike(""), "filter: the pattern for reason is empty; * matches any text"},
-		"a constant of RQL":                  {filter.Vendor("empty()"), `filter: vendor: empty() is not known here; write "" for what is not told`},
-		"both ends open":                     {filter.PlacedBetween(time.Time{}, time.Time{}), "filter: placed: both ends are open; to select every order say everything()"},
-		"an end before a start":              {filter.FailedBetween(night, night.Add(-hour)), "filter: failed: the interval ends at 2026-11-14T21:00:00Z, not after its start at 2026-11-14T22:00:00Z"},
-		"an impossible year":                 {filter.PlacedBetween(time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{}), "filter: placed: the year of 12026-01-01 00:00:00 +0000 UTC cannot be right"},
-		"no windows":                         {filter.FailedDuring(), "filter: FailedDuring got no window that takes place"},
-		"only cancelled windows":             {filter.FailedDuring(maintenance.Window{ID: "W1", Cancelled: true}), "filter: FailedDuring got no window that takes place"},
-		"a window without start":             {filter.FailedDuring(maintenance.Window{ID: "W1"}), `filter: the window "W1" has no start`},
-		"no currency":                        {filter.Amount(filter.Over, money("1", "")), `filter: amount: "" is no currency; it takes three letters, as in 100EUR`},
-		"an unknown comparison":              {filter.Amount("ne", money("1", "EUR")), `filter: amount: unknown comparison "ne"`},
-		"an amount that cannot be read back": {filter.Amount(filter.Over, money("1e30", "EUR")), "filter: amount: more than 30 digits before or after the point"},
-		"a monstrous amount":                 {filter.Amount(filter.Over, money("1e31", "EUR")), "filter: amount: more than 30 digits before or after the point"},
-		"a function of no name":              {filter.Func("", func(*commerce.Order) bool { return true }), `filter: Func needs a name and a function, got the name ""`},
-		"no function":                        {filter.Func("f", nil), `filter: Func needs a name and a function, got the name "f"`},
-		"too deep to be read":                {deep, "filter: more than 64 levels deep"},
+		"nil": {nil, "filter: it is empty; to select every order say everything()"},
+		"no terms": {filter.All(),
+			"filter: All() has no terms; to select every order say everything()"},
+		"no alternatives": {filter.Any(),
+			"filter: Any() has no terms; to select every order say everything()"},
+		"not of nothing": {filter.Not(nil),
+			"filter: it is empty; to select every order say everything()"},
+		"an empty list": {filter.Statuses(), "filter: the list for status is empty"},
+		"no classes":    {filter.ReasonClass(nil), "filter: the list for class is empty"},
+		"an unknown class": {filter.ReasonClass(nil, "transitory"),
+			`filter: unknown class "transitory" (did you mean "transient"?); known are transient, permanent, ` +
+				`alreadyProvisioned, unclassified`},
+		"an unknown channel": {filter.Via("resellers"),
+			`filter: unknown channel "resellers" (did you mean "reseller"?); known are direct, reseller and "" (not told)`},
+		"an empty pattern": {filter.ReasonLike(""),
+			"filter: the pattern for reason is empty; * matches any text"},
+		"a constant of RQL": {filter.Vendor("empty()"),
+			`filter: vendor: empty() is not known here; write "" for what is not told`},
+		"both ends open": {filter.PlacedBetween(time.Time{}, time.Time{}),
+			"filter: placed: both ends are open; to select every order say everything()"},
+		"an end before a start": {filter.FailedBetween(night, night.Add(-hour)),
+			"filter: failed: the interval ends at 2026-11-14T21:00:00Z, not after its start at 2026-11-14T22:00:00Z"},
+		"an impossible year": {filter.PlacedBetween(time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC),
+			time.Time{}), "filter: placed: the year of 12026-01-01 00:00:00 +0000 UTC cannot be right"},
+		"no windows": {filter.FailedDuring(), "filter: FailedDuring got no window that takes place"},
+		"only cancelled windows": {filter.FailedDuring(maintenance.Window{ID: "W1", Cancelled: true}),
+			"filter: FailedDuring got no window that takes place"},
+		"a window without start": {filter.FailedDuring(maintenance.Window{ID: "W1"}),
+			`filter: the window "W1" has no start`},
+		"no currency": {filter.Amount(filter.Over, money("1", "")),
+			`filter: amount: "" is no currency; it takes three letters, as in 100EUR`},
+		"an unknown comparison": {filter.Amount("ne", money("1", "EUR")),
+			`filter: amount: unknown comparison "ne"`},
+		"an amount that cannot be read back": {filter.Amount(filter.Over, money("1e30", "EUR")),
+			"filter: amount: more than 30 digits before or after the point"},
+		"a monstrous amount": {filter.Amount(filter.Over, money("1e31", "EUR")),
+			"filter: amount: more than 30 digits before or after the point"},
+		"a function of no name": {filter.Func("", func(*commerce.Order) bool { return true }),
+			`filter: Func needs a name and a function, got the name ""`},
+		"no function":         {filter.Func("f", nil), `filter: Func needs a name and a function, got the name "f"`},
+		"too deep to be read": {deep, "filter: more than 64 levels deep"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,22 +212,25 @@ func anOrder(t *rapid.T) *commerce.Order {
 		o.Failure = failedWith(text)
 	}
 	if rapid.Bool().Draw(t, "has a total") {
-		o.Total = money(rapid.SampledFrom(someAmounts).Draw(t, "total"), rapid.SampledFrom(someCurrencies).Draw(t, "currency"))
+		o.Total = money(rapid.SampledFrom(someAmounts).Draw(t, "total"),
+			rapid.SampledFrom(someCurrencies).Draw(t, "currency"))
 	}
 	return o
 }
 
 var (
-	someIDs        = []string{"", "1", "2", "a,b", `say "x"`, "null"}
-	someNumbers    = []string{"SO1", "SO2", "CH1", "so1", "S*1", ""}
-	someTypes      = []commerce.OrderType{"SO", "CH", "CL", ""}
-	someStatuses   = []commerce.Status{"PF", "LO", "CL", "CP"}
-	someTexts      = []string{"", "502 Bad Gateway", "bad gateway", "Vendor has failed request: timed out", "Zażółć (gęślą)", "a\nb", `\*"'&|;`}
+	someIDs      = []string{"", "1", "2", "a,b", `say "x"`, "null"}
+	someNumbers  = []string{"SO1", "SO2", "CH1", "so1", "S*1", ""}
+	someTypes    = []commerce.OrderType{"SO", "CH", "CL", ""}
+	someStatuses = []commerce.Status{"PF", "LO", "CL", "CP"}
+	someTexts    = []string{"", "502 Bad Gateway", "bad gateway", "Vendor has failed request: timed out",
+		"Zażółć (gęślą)", "a\nb", `\*"'&|;`}
 	somePatterns   = []string{"*", "*bad gateway*", "502*", "*Ż*", `*\**`, `"*`, "SO*", "*1", "*(*)", "\n*"}
 	someAmounts    = []string{"0", "-1", "12.5", "12.50", "12.51", "1200", "1e3"}
 	someCurrencies = []string{"USD", "EUR"}
 	someOps        = []filter.Comparison{"lt", "le", "eq", "ge", "gt"}
-	someClasses    = []failure.Class{failure.Transient, failure.Permanent, failure.AlreadyProvisioned, failure.Unclassified}
+	someClasses    = []failure.Class{failure.Transient, failure.Permanent, failure.AlreadyProvisioned,
+		failure.Unclassified}
 )
 
 func someTime(t *rapid.T, label string) time.Time {
@@ -223,9 +251,11 @@ func aFilter(t *rapid.T, depth int) filter.Filter {
 	if depth > 0 {
 		switch rapid.IntRange(0, 4).Draw(t, "kind") {
 		case 0:
-			return filter.All(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1, 5).Draw(t, "all")...)
+			return filter.All(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1,
+				5).Draw(t, "all")...)
 		case 1:
-			return filter.Any(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1, 4).Draw(t, "any")...)
+			return filter.Any(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1,
+				4).Draw(t, "any")...)
 		case 2:
 			return filter.Not(aFilter(t, depth-1))
 		}
@@ -264,7 +294,8 @@ func aLeaf(t *rapid.T) filter.Filter {
 				money(rapid.SampledFrom(someAmounts).Draw(t, "amount"), rapid.SampledFrom(someCurrencies).Draw(t, "currency")))
 		},
 		func() filter.Filter {
-			return mustParse(t, rapid.SampledFrom([]string{"le", "gt"}).Draw(t, "bound")+"(placed,"+to.UTC().Format(time.RFC3339Nano)+")")
+			return mustParse(t, rapid.SampledFrom([]string{"le", "gt"}).Draw(t,
+				"bound")+"(placed,"+to.UTC().Format(time.RFC3339Nano)+")")
 		},
 		filter.Everything,
 	}

@@ -132,7 +132,8 @@ func (p *filterParser) term(e rql.Expr) (Filter, error) {
 	default:
 		p.seek(e.Op)
 		known := append(slices.Clone(groupOperators), leafOperators...)
-		return nil, p.errorf("unknown operator %q%s; known are %s", e.Op, text.DidYouMean(e.Op, known), strings.Join(known, ", "))
+		return nil, p.errorf("unknown operator %q%s; known are %s", e.Op, text.DidYouMean(e.Op, known),
+			strings.Join(known, ", "))
 	}
 }
 

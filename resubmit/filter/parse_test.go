@@ -20,9 +20,10 @@ func TestFiltersAreReadAsPeopleTypeThem(t *testing.T) {
 		" type = SO & status=PF":   filter.All(filter.Types("SO"), filter.Statuses("PF")),
 		"type=SO&channel=reseller": filter.All(filter.Types("SO"), filter.Via(commerce.ChannelReseller)),
 		"in(type,(SO,CH)),ilike(reason,*gateway*)": filter.All(filter.Types("SO", "CH"), filter.ReasonLike("*gateway*")),
-		"(type=SO|type=CH)&status=PF":              filter.All(filter.Any(filter.Types("SO"), filter.Types("CH")), filter.Statuses("PF")),
-		"out(type,(CL,CF))":                        filter.Not(filter.Types("CL", "CF")),
-		"ne(type,CL)":                              filter.Not(filter.Types("CL")),
+		"(type=SO|type=CH)&status=PF": filter.All(filter.Any(filter.Types("SO"), filter.Types("CH")),
+			filter.Statuses("PF")),
+		"out(type,(CL,CF))": filter.Not(filter.Types("CL", "CF")),
+		"ne(type,CL)":       filter.Not(filter.Types("CL")),
 		"and(in(status,(PF)),ge(placed,2026-11-01T00:00:00Z),lt(placed,2026-11-02))": filter.All(filter.Statuses("PF"),
 			filter.PlacedBetween(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC))),
 		"placed=ge=2026-11-14T23:00:00+01:00": filter.PlacedBetween(night, time.Time{}),
@@ -81,7 +82,8 @@ func TestWhatTheTextDoesNotHoldIsGivenToTheParser(t *testing.T) {
 	require.True(t, f.Match(acme()))
 	require.Equal(t, `func("very important")`, f.String())
 
-	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent, Match: []string{"bad gateway"}})
+	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent,
+		Match: []string{"bad gateway"}})
 	require.NoError(t, err)
 	want := filter.ReasonClass(custom, failure.Permanent)
 	require.Equal(t, want, mustParse(t, want.String(), filter.ParseWithClassifier(custom)))
@@ -90,34 +92,44 @@ func TestWhatTheTextDoesNotHoldIsGivenToTheParser(t *testing.T) {
 func TestMistakesInTheTextAreNamedWithTheirPlace(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                    "filter: it is empty; to select every order say everything()",
-		"  \n":                "filter: it is empty; to select every order say everything()",
-		"eq(status,PF":        `filter: byte 12: expected "," or ")", found the end`,
-		"and()":               "filter: byte 0: and needs a term",
-		"in(type,())":         "filter: byte 0: in(type,…) takes a list of at least one value, such as (a,b)",
-		"type=SO,lik(type,x)": `filter: byte 8: unknown operator "lik" (did you mean "like"?); known are and, or, not, everything, func, eq, ne, in, out, like, ilike, lt, le, gt, ge`,
-		"limit(0,10)":         `filter: byte 0: unknown operator "limit"; known are and, or, not, everything, func, eq, ne, in, out, like, ilike, lt, le, gt, ge`,
-		"and(eq(type,state),eq(state,PF))": `filter: byte 22: unknown property "state" (did you mean "status"?); known are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount`,
-		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is no time; write 2026-11-01T22:00:00Z or a date, 2026-11-01`,
-		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount`,
+		"":             "filter: it is empty; to select every order say everything()",
+		"  \n":         "filter: it is empty; to select every order say everything()",
+		"eq(status,PF": `filter: byte 12: expected "," or ")", found the end`,
+		"and()":        "filter: byte 0: and needs a term",
+		"in(type,())":  "filter: byte 0: in(type,…) takes a list of at least one value, such as (a,b)",
+		"type=SO,lik(type,x)": `filter: byte 8: unknown operator "lik" (did you mean "like"?); known are and, or, not, ` +
+			`everything, func, eq, ne, in, out, like, ilike, lt, le, gt, ge`,
+		"limit(0,10)": `filter: byte 0: unknown operator "limit"; known are and, or, not, everything, func, eq, ne, in, ` +
+			`out, like, ilike, lt, le, gt, ge`,
+		"and(eq(type,state),eq(state,PF))": `filter: byte 22: unknown property "state" (did you mean "status"?); known ` +
+			`are id, billingId, number, type, status, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
+			`failed, amount`,
+		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is no time; write 2026-11-01T22:00:00Z or a ` +
+			`date, 2026-11-01`,
+		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, ` +
+			`status, ` +
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
+			`failed, amount`,
 		"number=SO1,in(i,(a))": `filter: byte 14: unknown property "i"; known are id, billingId, number, type, status, ` +
-			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount`,
+			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
+			`failed, amount`,
 		"placed=2026-11-01":        "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
 		"ge(placed,0001-01-01)":    "filter: byte 10: placed: the year of 0001-01-01 00:00:00 +0000 UTC cannot be right",
 		"status=ge=PF":             "filter: byte 0: ge does not work on status; use eq, ne, in, out, like, ilike",
 		"amount=ge=100":            `filter: byte 10: amount: "100" is no amount with a currency; write 100.50EUR`,
 		"amount=ge=1e999999999EUR": `filter: byte 10: amount: "1e999999999EUR" is no amount with a currency; write 100.50EUR`,
 		"ne(amount,100EUR)":        "filter: byte 3: ne does not work on amount; use eq, ge, gt, le, lt",
-		"class=transitive":         `filter: byte 6: unknown class "transitive" (did you mean "transient"?); known are transient, permanent, alreadyProvisioned, unclassified`,
-		"type=SO&channel=reseler":  `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are direct, reseller and "" (not told)`,
-		"like(reason,\"\")":        "filter: byte 11: the pattern for reason is empty; * matches any text",
-		"func(vip)":                `filter: byte 5: nothing is known of the function "vip"; give it with ParseWithFunc`,
-		"func()":                   "filter: byte 5: func takes the name of one function",
-		"everything(now)":          "filter: byte 11: everything() takes nothing",
-		"customer=empty()":         `filter: byte 9: customer: empty() is not known here; write "" for what is not told`,
-		"type=SO|type=CH":          "filter: byte 7: an or must be in brackets: (a|b)",
+		"class=transitive": `filter: byte 6: unknown class "transitive" (did you mean "transient"?); known are ` +
+			`transient, permanent, alreadyProvisioned, unclassified`,
+		"type=SO&channel=reseler": `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are ` +
+			`direct, reseller and "" (not told)`,
+		"like(reason,\"\")": "filter: byte 11: the pattern for reason is empty; * matches any text",
+		"func(vip)":         `filter: byte 5: nothing is known of the function "vip"; give it with ParseWithFunc`,
+		"func()":            "filter: byte 5: func takes the name of one function",
+		"everything(now)":   "filter: byte 11: everything() takes nothing",
+		"customer=empty()":  `filter: byte 9: customer: empty() is not known here; write "" for what is not told`,
+		"type=SO|type=CH":   "filter: byte 7: an or must be in brackets: (a|b)",
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
@@ -130,8 +142,10 @@ func TestMistakesInTheTextAreNamedWithTheirPlace(t *testing.T) {
 
 func FuzzParseFilter(f *testing.F) {
 	for _, seed := range []string{
-		"", "everything()", "type=SO&channel=reseller", `and(in(status,(PF)),ge(placed,2026-11-01),ilike(reason,"*Bad Gateway*"))`,
-		"(a|b)", "not(not(eq(type,SO)))", "amount=ge=100.50EUR", "in(class,(transient,permanent))", "func(f)", "eq(,)", "in(type,(",
+		"", "everything()", "type=SO&channel=reseller",
+		`and(in(status,(PF)),ge(placed,2026-11-01),ilike(reason,"*Bad Gateway*"))`,
+		"(a|b)", "not(not(eq(type,SO)))", "amount=ge=100.50EUR", "in(class,(transient,permanent))", "func(f)", "eq(,)",
+		"in(type,(",
 	} {
 		f.Add(seed)
 	}

@@ -20,8 +20,10 @@ func TestPushdown(t *testing.T) {
 		rest   string
 	}{
 		"all that a server can answer goes into the query": {
-			filter: "and(in(status,(PF,LO)),eq(type,SO),in(id,(1,2)),eq(number,SO1),like(number,SO*),ge(placed,2026-11-01),lt(placed,2026-11-02))",
-			want: commerce.Query{Statuses: []commerce.Status{"PF", "LO"}, Types: []commerce.OrderType{"SO"}, IDs: []string{"1", "2"},
+			filter: "and(in(status,(PF,LO)),eq(type,SO),in(id,(1,2)),eq(number,SO1),like(number,SO*),ge(placed,2026-11-01)," +
+				"lt(placed,2026-11-02))",
+			want: commerce.Query{Statuses: []commerce.Status{"PF", "LO"}, Types: []commerce.OrderType{"SO"},
+				IDs:     []string{"1", "2"},
 				Numbers: []string{"SO1"}, NumberLike: "SO*", PlacedFrom: day(1), PlacedTo: day(2)},
 			rest: "everything()",
 		},
@@ -32,15 +34,18 @@ func TestPushdown(t *testing.T) {
 		},
 		"what is asked for already is narrowed": {
 			filter: "in(status,(PF,CP))&ge(placed,2026-11-03)&lt(placed,2026-11-30)",
-			query:  commerce.Query{Statuses: []commerce.Status{"PF", "LO"}, PlacedFrom: day(1), PlacedTo: day(9), Sort: commerce.NewestFirst, Account: "a"},
-			want:   commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: day(3), PlacedTo: day(9), Sort: commerce.NewestFirst, Account: "a"},
-			rest:   "everything()",
+			query: commerce.Query{Statuses: []commerce.Status{"PF", "LO"}, PlacedFrom: day(1), PlacedTo: day(9),
+				Sort: commerce.NewestFirst, Account: "a"},
+			want: commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: day(3), PlacedTo: day(9),
+				Sort: commerce.NewestFirst, Account: "a"},
+			rest: "everything()",
 		},
 		"a contradiction asks for nothing, not for everything": {
 			filter: "status=LO",
 			query:  commerce.Query{Statuses: []commerce.Status{"PF"}},
-			want:   commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: time.Unix(0, 0).UTC(), PlacedTo: time.Unix(0, 0).UTC()},
-			rest:   "everything()",
+			want: commerce.Query{Statuses: []commerce.Status{"PF"}, PlacedFrom: time.Unix(0, 0).UTC(),
+				PlacedTo: time.Unix(0, 0).UTC()},
+			rest: "everything()",
 		},
 		"alternatives of one property are a list": {
 			filter: "(status=PF|status=LO|in(status,(PF,CP)))",
@@ -116,7 +121,8 @@ func TestPushdownSelectsWhatAFullScanSelects(t *testing.T) {
 		narrowed, rest := filter.Pushdown(f, q)
 		for range 10 {
 			o := anOrder(t)
-			require.Equal(t, q.Match(o) && f.Match(o), narrowed.Match(o) && rest.Match(o), "%s with %+v became %s with %+v", f, q, rest, narrowed)
+			require.Equal(t, q.Match(o) && f.Match(o), narrowed.Match(o) && rest.Match(o), "%s with %+v became %s with %+v", f,
+				q, rest, narrowed)
 			require.False(t, narrowed.Match(o) && !q.Match(o), "a query was widened")
 		}
 	})

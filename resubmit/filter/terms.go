@@ -104,7 +104,8 @@ func ReasonClass(c *failure.Classifier, classes ...failure.Class) Filter {
 	for _, class := range classes {
 		if !slices.Contains(failure.Classes(), class) {
 			return refuse("unknown class %q%s; known are %s", class,
-				text.DidYouMean(string(class), text.Strings(failure.Classes())), strings.Join(text.Strings(failure.Classes()), ", "))
+				text.DidYouMean(string(class), text.Strings(failure.Classes())),
+				strings.Join(text.Strings(failure.Classes()), ", "))
 		}
 	}
 	values := unique(text.Strings(classes))

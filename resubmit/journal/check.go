@@ -44,7 +44,8 @@ func (s Summary) String() string {
 	if plan == "" {
 		plan = "no plan yet"
 	}
-	return fmt.Sprintf("%s: %s, %d records (%s), %d bytes", s.Path, plan, s.Records, strings.Join(states, ", "), s.FileBytes)
+	return fmt.Sprintf("%s: %s, %d records (%s), %d bytes", s.Path, plan, s.Records, strings.Join(states, ", "),
+		s.FileBytes)
 }
 
 // Summary reads the whole journal, a second or so for a million records, and

@@ -27,7 +27,8 @@ func ExampleOpen() {
 	}
 	// A Runner does this for each order of its plan.
 	err = errors.Join(j.Begin("sha256:4711"), j.Put(resubmit.Record{
-		OrderID: "1000042", State: resubmit.RecordSending, Attempt: 1, Target: "PD", At: time.Now(), Why: "about to be pushed",
+		OrderID: "1000042", State: resubmit.RecordSending, Attempt: 1, Target: "PD", At: time.Now(),
+		Why: "about to be pushed",
 	}))
 	if err != nil {
 		fmt.Println(err)

@@ -35,7 +35,8 @@ func checkKind(path string) error {
 		return err
 	}
 	if info.Size() == 0 {
-		return fmt.Errorf("%w: it is empty, so what it held is lost; bring back a copy, or make a new plan with a new journal", ErrDamaged)
+		return fmt.Errorf(
+			"%w: it is empty, so what it held is lost; bring back a copy, or make a new plan with a new journal", ErrDamaged)
 	}
 	return nil
 }
@@ -62,7 +63,8 @@ func checkFile(f *os.File) error {
 		return err
 	}
 	if have := uint64(info.Size()); m.pages > have/m.pageSize { //nolint:gosec // a size is not negative
-		return fmt.Errorf("%w: it was cut off: it has %d of at least %d bytes; bring back a copy, or make a new plan with a new journal",
+		return fmt.Errorf(
+			"%w: it was cut off: it has %d of at least %d bytes; bring back a copy, or make a new plan with a new journal",
 			ErrDamaged, have, m.pages*m.pageSize)
 	}
 	_, _, err = readFreelist(f, m)
@@ -106,7 +108,8 @@ func readMetaAt(f *os.File, offset int64) (meta, bool) {
 // readFreelist returns the numbers of the free pages, which bbolt will overwrite, and
 // how many pages the list of them takes up itself.
 func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
-	broken := fmt.Errorf("%w: its list of free pages makes no sense; bring back a copy, or make a new plan with a new journal", ErrDamaged)
+	broken := fmt.Errorf(
+		"%w: its list of free pages makes no sense; bring back a copy, or make a new plan with a new journal", ErrDamaged)
 	if m.freelist == noFreelist {
 		return nil, 0, errNotJournal // bbolt would write one, and the file is not ours
 	}

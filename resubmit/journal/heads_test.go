@@ -24,7 +24,8 @@ func journalOf(tb testing.TB, orders int) *journal.Journal {
 	for i := range orders {
 		require.NoError(tb, j.PutLater(resubmit.Record{
 			OrderID: fmt.Sprintf("8f5b1c1e-0000-4000-8000-%012d", i), Fingerprint: "12345678901234567890123456789012",
-			State: resubmit.RecordCompleted, Attempt: 1, Target: "PD", Seen: "CP", At: time.Unix(int64(i), 0).UTC(), Why: "completed in Commerce and approved in Connect",
+			State: resubmit.RecordCompleted, Attempt: 1, Target: "PD", Seen: "CP", At: time.Unix(int64(i), 0).UTC(),
+			Why: "completed in Commerce and approved in Connect",
 		}))
 	}
 	return j

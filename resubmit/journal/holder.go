@@ -53,7 +53,8 @@ func writeHolder(path, program string) error {
 	if err != nil {
 		host = "unknown host"
 	}
-	data, err := json.Marshal(Holder{PID: os.Getpid(), Host: host, Program: program, Since: time.Now().UTC().Truncate(time.Second)})
+	data, err := json.Marshal(Holder{PID: os.Getpid(), Host: host, Program: program,
+		Since: time.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}

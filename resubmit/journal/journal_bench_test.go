@@ -19,7 +19,8 @@ import (
 func record(id string, state resubmit.RecordState) resubmit.Record {
 	return resubmit.Record{
 		OrderID: id, Fingerprint: "0123456789abcdef0123456789abcdef", State: state, Attempt: 1,
-		Target: "PD", Seen: "PF", At: time.Date(2026, 11, 23, 3, 0, 0, 123456789, time.UTC), Why: "Commerce accepted the push to PD",
+		Target: "PD", Seen: "PF", At: time.Date(2026, 11, 23, 3, 0, 0, 123456789, time.UTC),
+		Why: "Commerce accepted the push to PD",
 	}
 }
 

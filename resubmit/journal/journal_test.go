@@ -92,13 +92,18 @@ func TestWhatIsNoJournalIsRefusedInOneLine(t *testing.T) {
 		says    string
 		damaged bool
 	}{
-		"a directory":                     {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, "this is a directory", false},
-		"an empty file":                   {write(nil), "it is empty, so what it held is lost", true},
-		"a text":                          {write([]byte("{}\n")), "this is not a journal", false},
-		"a long text":                     {write(bytes.Repeat([]byte("garbage "), 10_000)), "this is not a journal", false},
-		"zeros":                           {write(make([]byte, 64<<10)), "this is not a journal", false},
-		"a link to nothing":               {func(t *testing.T, path string) { require.NoError(t, os.Symlink(path+".gone", path)) }, "this is a symbolic link", false},
-		"a bbolt file of another program": {func(t *testing.T, path string) { foreign(t, path) }, "a bbolt file of another program", false},
+		"a directory": {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) },
+			"this is a directory", false},
+		"an empty file": {write(nil), "it is empty, so what it held is lost", true},
+		"a text":        {write([]byte("{}\n")), "this is not a journal", false},
+		"a long text":   {write(bytes.Repeat([]byte("garbage "), 10_000)), "this is not a journal", false},
+		"zeros":         {write(make([]byte, 64<<10)), "this is not a journal", false},
+		"a link to nothing": {func(t *testing.T,
+			path string) {
+			require.NoError(t, os.Symlink(path+".gone", path))
+		}, "this is a symbolic link", false},
+		"a bbolt file of another program": {func(t *testing.T, path string) { foreign(t, path) },
+			"a bbolt file of another program", false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

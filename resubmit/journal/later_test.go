@@ -27,7 +27,8 @@ func TestWhatIsPutLaterIsReadAtOnceAndKept(t *testing.T) {
 		all.Go(func() {
 			for i := range 20 {
 				id := fmt.Sprintf("id-%d-%d", n, i)
-				for _, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordPushed, resubmit.RecordCompleted} {
+				for _, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordPushed,
+					resubmit.RecordCompleted} {
 					if err := j.PutLater(record(id, state)); err != nil {
 						t.Errorf("%s: %v", id, err)
 					}

@@ -16,7 +16,8 @@ import (
 // begins a new generation, which is written over the one before.
 //
 // A frame is written only when that before it is on disk, also when another process
-// wrote that one (see begin), so what a crash tore is the last one. It has blocks of its own, so that no write touches what is on disk. And
+// wrote that one (see begin), so what a crash tore is the last one. It has blocks of its own, so that no write touches
+// what is on disk. And
 // frames go to two halves by turns: damage in one place takes away the last frame, or
 // shows, because later frames are in the other half.
 type log struct {
@@ -104,7 +105,8 @@ func (l *log) replay(f func(id string, body []byte)) error {
 	for _, rest := range halves {
 		for ; len(rest) > 0; rest = rest[logBlock:] {
 			if frame, generation, _ := frameAt(rest); frame != nil && generation >= l.generation {
-				return fmt.Errorf("%w: a part of its log was lost; bring back a copy, or make a new plan with a new journal", ErrDamaged)
+				return fmt.Errorf("%w: a part of its log was lost; bring back a copy, or make a new plan with a new journal",
+					ErrDamaged)
 			}
 		}
 	}

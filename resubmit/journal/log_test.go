@@ -70,7 +70,8 @@ func TestALogThatIsFullIsMergedAndLosesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path, journal.NoSync())
 	require.NoError(t, j.Begin(plan))
-	holds, states := make(map[string]resubmit.RecordState), []resubmit.RecordState{resubmit.RecordPushed, resubmit.RecordCompleted, resubmit.RecordSkipped}
+	holds, states := make(map[string]resubmit.RecordState),
+		[]resubmit.RecordState{resubmit.RecordPushed, resubmit.RecordCompleted, resubmit.RecordSkipped}
 	merges := 0
 	for n := range 3000 {
 		r := record(strconv.Itoa(random.IntN(500)), states[random.IntN(len(states))])

@@ -126,7 +126,8 @@ func openFile(path string, o options) (*Journal, error) {
 	if err := checkKind(path); err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, readOnly: o.readOnly, disk: make(chan struct{}, 1), recent: newOverlay(), spare: newOverlay(), company: newCompany()}
+	j := &Journal{path: path, readOnly: o.readOnly, disk: make(chan struct{}, 1), recent: newOverlay(),
+		spare: newOverlay(), company: newCompany()}
 	err := guarded(func() (err error) {
 		j.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:      o.wait + 1, // 0 is for ever
@@ -209,7 +210,8 @@ func (j *Journal) load(noSync bool) error {
 		return errOtherProgram
 	}
 	if j.format.Version != Version {
-		return fmt.Errorf("it has version %d, this library knows version %d; use the release that wrote it", j.format.Version, Version)
+		return fmt.Errorf("it has version %d, this library knows version %d; use the release that wrote it", j.format.Version,
+			Version)
 	}
 	j.plan, j.patience = string(said.plan), said.patience
 	if err := checkLast(j.buckets.records, said.last); err != nil {

@@ -32,8 +32,10 @@ const (
 )
 
 var (
-	errBadPages     = fmt.Errorf("%w: its pages make no sense; bring back a copy, or make a new plan with a new journal", ErrDamaged)
-	errCutOff       = fmt.Errorf("%w: it was cut off; bring back a copy, or make a new plan with a new journal", ErrDamaged)
+	errBadPages = fmt.Errorf("%w: its pages make no sense; bring back a copy, or make a new plan with a new journal",
+		ErrDamaged)
+	errCutOff = fmt.Errorf("%w: it was cut off; bring back a copy, or make a new plan with a new journal",
+		ErrDamaged)
 	errOtherProgram = errors.New("this is a bbolt file of another program, not a journal; give another path")
 )
 

@@ -36,7 +36,8 @@ func pagesThat(file []byte, are uint16) (at []int) {
 	}
 	for id := uint64(2); id < binary.NativeEndian.Uint64(meta[40:]); id++ {
 		offset := int(id * pageSize)
-		if !free[id] && binary.NativeEndian.Uint64(file[offset:]) == id && binary.NativeEndian.Uint16(file[offset+8:]) == are {
+		if !free[id] && binary.NativeEndian.Uint64(file[offset:]) == id &&
+			binary.NativeEndian.Uint16(file[offset+8:]) == are {
 			at = append(at, offset)
 		}
 	}

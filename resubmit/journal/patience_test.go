@@ -27,7 +27,8 @@ func TestPatienceIsKeptOverACrash(t *testing.T) {
 	require.NoError(t, j.Begin(plan))
 	keeps := func(want resubmit.Patience) {
 		t.Helper()
-		for _, j := range []*journal.Journal{j, open(t, leftBehind(t, path)), open(t, leftBehind(t, path), journal.ReadOnly())} {
+		for _, j := range []*journal.Journal{j, open(t, leftBehind(t, path)),
+			open(t, leftBehind(t, path), journal.ReadOnly())} {
 			got, err := j.Patience()
 			require.NoError(t, err)
 			require.Equal(t, want, got)
@@ -35,14 +36,17 @@ func TestPatienceIsKeptOverACrash(t *testing.T) {
 		}
 	}
 	keeps(resubmit.Patience{})
-	for _, p := range []resubmit.Patience{patience(asked), patience(asked.Add(-time.Hour)), {}, patience(asked.Add(time.Nanosecond))} {
+	for _, p := range []resubmit.Patience{patience(asked), patience(asked.Add(-time.Hour)), {},
+		patience(asked.Add(time.Nanosecond))} {
 		require.NoError(t, j.PutLater(record("1", resubmit.RecordPushed)))
 		require.NoError(t, j.PutPatience(p))
 		keeps(p)
 	}
-	require.Error(t, j.PutPatience(patience(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))), "a time that cannot be written")
+	require.Error(t, j.PutPatience(patience(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))),
+		"a time that cannot be written")
 	keeps(patience(asked.Add(time.Nanosecond)))
-	require.ErrorContains(t, open(t, leftBehind(t, path), journal.ReadOnly()).PutPatience(patience(asked)), "for reading only")
+	require.ErrorContains(t, open(t, leftBehind(t, path), journal.ReadOnly()).PutPatience(patience(asked)),
+		"for reading only")
 }
 
 func TestPatienceIsPutBesideRecords(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 func FuzzARecordIsWrittenAsEncodingJSONWritesIt(f *testing.F) {
 	f.Add("1", "f", "sending", 1, 0, "PD", "PF", int64(1), int64(0), "because")
 	f.Add("<\"\\\x01\x7f é\xff\u2028>", "", "", -1, 2, "", "&", int64(math.MinInt64), int64(math.MaxInt64), "\n")
-	f.Fuzz(func(t *testing.T, id, fingerprint, state string, attempt, lost int, target, seen string, at, sent int64, why string) {
+	f.Fuzz(func(t *testing.T, id, fingerprint, state string, attempt, lost int, target, seen string, at, sent int64,
+		why string) {
 		r := resubmit.Record{
 			OrderID: id, Fingerprint: fingerprint, State: resubmit.RecordState(state), Attempt: attempt, Lost: lost,
 			Target: commerce.Status(target), Seen: commerce.Status(seen), At: time.Unix(at, at%1e9).UTC(), Why: why,

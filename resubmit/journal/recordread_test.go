@@ -13,7 +13,8 @@ import (
 
 func FuzzARecordIsReadAsEncodingJSONReadsIt(f *testing.F) {
 	for _, text := range []string{
-		`{"id":"1","fingerprint":"f","state":"completed","attempt":1,"lost":2,"target":"PD","seen":"CP","at":"2026-03-07T02:00:00.5Z","sentAt":"2026-03-07T02:00:00+01:00","why":"é → \u2028 😀"}`,
+		`{"id":"1","fingerprint":"f","state":"completed","attempt":1,"lost":2,"target":"PD","seen":"CP",` +
+			`"at":"2026-03-07T02:00:00.5Z","sentAt":"2026-03-07T02:00:00+01:00","why":"é → \u2028 😀"}`,
 		`{"id":"1","fingerprint":"f","state":"completed","attempt":1,"at":"2026-03-07T02:00:00Z"}`,
 		`{"id":"1","fingerprint":"","state":"","attempt":01,"at":"2026-03-07T02:00:00Z"}`,
 		`{"id":"1","fingerprint":"","state":"","attempt":-1,"at":"2026-03-07T02:00:00Z"}`,
@@ -52,7 +53,8 @@ func TestWhatARunWritesIsReadByHand(t *testing.T) {
 	} {
 		for _, r := range []resubmit.Record{
 			{OrderID: "8f5b1c1e-1", Fingerprint: "00", State: resubmit.RecordSkipped, Attempt: 0, At: at, Why: why},
-			{OrderID: "1", Fingerprint: "f", State: resubmit.RecordCompleted, Attempt: 12, Lost: 11, Target: "PD", Seen: "CP", At: at, SentAt: at, Why: why},
+			{OrderID: "1", Fingerprint: "f", State: resubmit.RecordCompleted, Attempt: 12, Lost: 11, Target: "PD", Seen: "CP",
+				At: at, SentAt: at, Why: why},
 		} {
 			body, err := journal.AppendRecord(nil, &r)
 			require.NoError(t, err)

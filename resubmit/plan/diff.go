@@ -148,10 +148,14 @@ func DiffPlans(old, newer *Plan, each func(Difference) error) (DifferenceCounts,
 	if old == nil || newer == nil {
 		return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: one is nil; read both with OpenPlan or ReadPlan")
 	}
-	for _, what := range [][3]string{{"view", old.header.View, newer.header.View}, {"filter", old.header.Filter, newer.header.Filter}} {
+	for _, what := range [][3]string{{"view", old.header.View, newer.header.View},
+		{"filter", old.header.Filter, newer.header.Filter}} {
 		if what[1] != what[2] {
-			return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: they have another %s, %q and %q, so that what is missing in one says nothing; make the newer one with the %s of the older",
-				what[0], text.Short(what[1]), text.Short(what[2]), what[0])
+			return DifferenceCounts{},
+				fmt.Errorf(
+					"resubmit: compare plans: they have another %s, %q and %q, so that what is missing in one says nothing; make "+
+						"the newer one with the %s of the older",
+					what[0], text.Short(what[1]), text.Short(what[2]), what[0])
 		}
 	}
 	if a, b := old.header.System, newer.header.System; a != b && a != "" && b != "" {

@@ -443,7 +443,8 @@ func checkWritable(e *Entry) error {
 	if err := checkAmount(e.Total.Amount); err != nil {
 		return fmt.Errorf("total: %w", err)
 	}
-	for _, said := range [...]string{e.OrderID, string(e.Before.Status), string(e.Before.ProvisioningStatus), e.Before.Reason} {
+	for _, said := range [...]string{e.OrderID, string(e.Before.Status), string(e.Before.ProvisioningStatus),
+		e.Before.Reason} {
 		if !utf8.ValidString(said) { // the fingerprint would be another one
 			return fmt.Errorf("%q is not UTF-8", text.Short(said))
 		}

@@ -78,16 +78,21 @@ func LoadSigningKey(path string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("resubmit: load a signing key: %w", err)
 	}
 	if mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("resubmit: load a signing key: others may read %s, its mode is %v; make a new key, or chmod 600 it if nobody has", path, mode.Perm())
+		return nil,
+			fmt.Errorf(
+				"resubmit: load a signing key: others may read %s, its mode is %v; make a new key, or chmod 600 it if nobody has",
+				path, mode.Perm())
 	}
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != pemPrivate || len(rest) > 0 {
-		return nil, fmt.Errorf("resubmit: load a signing key: %s is not one PEM block %q; give a file of NewSigningKey", path, pemPrivate)
+		return nil, fmt.Errorf("resubmit: load a signing key: %s is not one PEM block %q; give a file of NewSigningKey", path,
+			pemPrivate)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("resubmit: load a signing key: %s has no Ed25519 key in PKCS#8; give a file of NewSigningKey", path)
+		return nil, fmt.Errorf("resubmit: load a signing key: %s has no Ed25519 key in PKCS#8; give a file of NewSigningKey",
+			path)
 	}
 	return key, nil
 }
@@ -106,17 +111,21 @@ func LoadPublicKeys(path string) ([]ed25519.PublicKey, error) {
 			break
 		}
 		if block.Type != pemPublic {
-			return nil, fmt.Errorf("resubmit: load public keys: %s has a PEM block %q; give public keys only", path, text.Short(block.Type))
+			return nil, fmt.Errorf("resubmit: load public keys: %s has a PEM block %q; give public keys only", path,
+				text.Short(block.Type))
 		}
 		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 		key, ok := parsed.(ed25519.PublicKey)
 		if err != nil || !ok {
-			return nil, fmt.Errorf("resubmit: load public keys: block %d of %s is no Ed25519 key; give the .pub files of NewSigningKey", len(keys)+1, path)
+			return nil,
+				fmt.Errorf("resubmit: load public keys: block %d of %s is no Ed25519 key; give the .pub files of NewSigningKey",
+					len(keys)+1, path)
 		}
 		keys, data = append(keys, key), rest
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("resubmit: load public keys: %s has no PEM block %q; give a .pub file of NewSigningKey", path, pemPublic)
+		return nil, fmt.Errorf("resubmit: load public keys: %s has no PEM block %q; give a .pub file of NewSigningKey", path,
+			pemPublic)
 	}
 	return keys, nil
 }

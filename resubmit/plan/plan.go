@@ -78,7 +78,10 @@ func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
 		return nil, fmt.Errorf("resubmit: write plan: header: %w", err)
 	}
 	if line.Len() > maxLine {
-		return nil, fmt.Errorf("resubmit: write plan: the header has %d bytes, more than the %d that a line may have; give fewer windows or rules", line.Len(), maxLine)
+		return nil,
+			fmt.Errorf(
+				"resubmit: write plan: the header has %d bytes, more than the %d that a line may have; give fewer windows or rules",
+				line.Len(), maxLine)
 	}
 	return &PlanWriter{w: w, hash: sha256.New(), buf: append(make([]byte, 0, planBlock+planBlock/4), line.Bytes()...)}, nil
 }
@@ -101,7 +104,8 @@ func (p *PlanWriter) Write(e *Entry) error {
 	start := len(p.buf)
 	p.buf = append(e.AppendJSON(p.buf), '\n')
 	if size := len(p.buf) - start; size > maxLine {
-		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have", text.Short(e.OrderID),
+		return p.fail(fmt.Errorf("order %s: its line has %d bytes, more than the %d that a line may have",
+			text.Short(e.OrderID),
 			size, maxLine))
 	}
 	if !e.Before.PlacedAt.IsZero() {
@@ -344,8 +348,11 @@ func (p *Plan) errorf(line int, format string, args ...any) error {
 }
 
 var (
-	errCutOff = errors.New("the last line, with counts and digest, is missing: the file was cut off or is still being written; make the plan anew")
-	errEdited = errors.New("the digest does not fit what is before it: the file was edited or damaged after it was written; make the plan anew")
+	errCutOff = errors.New(
+		"the last line, with counts and digest, is missing: the file was cut off or is still being written; make the plan " +
+			"anew")
+	errEdited = errors.New(
+		"the digest does not fit what is before it: the file was edited or damaged after it was written; make the plan anew")
 )
 
 // readHeader looks at the kind and the version before it looks at anything else,
@@ -356,7 +363,8 @@ func (p *Plan) readHeader(line []byte) error {
 		Version int    `json:"version"`
 	}
 	if err := number.Unmarshal(line, &first); err != nil || first.Kind != PlanKind {
-		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote", PlanKind)
+		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote",
+			PlanKind)
 	}
 	if first.Version < 1 || first.Version > PlanVersion {
 		return fmt.Errorf("the plan has version %d, this library reads versions 1 to %d; make the plan anew", first.Version,
@@ -365,7 +373,8 @@ func (p *Plan) readHeader(line []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p.header); err != nil {
-		return fmt.Errorf("header: %s; the file was edited or damaged: make the plan anew", strings.TrimPrefix(err.Error(), "json: "))
+		return fmt.Errorf("header: %s; the file was edited or damaged: make the plan anew",
+			strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }

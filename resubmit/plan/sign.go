@@ -73,7 +73,8 @@ func (p *Plan) Sign(key ed25519.PrivateKey, signer string) (*Signature, error) {
 	}
 	public, ok := key.Public().(ed25519.PublicKey)
 	if !ok || !bytes.Equal(public, ed25519.NewKeyFromSeed(key.Seed())[ed25519.SeedSize:]) {
-		return nil, errors.New("resubmit: sign plan: the two halves of the key do not belong together; load it with LoadSigningKey")
+		return nil,
+			errors.New("resubmit: sign plan: the two halves of the key do not belong together; load it with LoadSigningKey")
 	}
 	s := &Signature{Plan: p.digest, Signer: signer, SignedAt: time.Now().UTC().Truncate(time.Second), Key: public}
 	s.Value = ed25519.Sign(key, s.message())
@@ -136,7 +137,8 @@ func (p *Plan) signed() (*Signature, error) {
 	}
 	f, err := os.Open(p.name + SignatureSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no %s; let somebody who may sign look at it and sign it", ErrUnsigned, p.name+SignatureSuffix)
+		return nil, fmt.Errorf("%w: there is no %s; let somebody who may sign look at it and sign it", ErrUnsigned,
+			p.name+SignatureSuffix)
 	}
 	if err != nil {
 		return nil, err
@@ -161,8 +163,11 @@ func (p *Plan) SignedBy(keys ...ed25519.PublicKey) (*Signature, error) {
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("resubmit: %w: the plan was signed by %q with the key %s, which is not one of those that are asked for; let somebody sign it who may",
-		ErrSignature, s.Signer, KeyName(s.Key))
+	return nil,
+		fmt.Errorf(
+			"resubmit: %w: the plan was signed by %q with the key %s, which is not one of those that are asked for; let "+
+				"somebody sign it who may",
+			ErrSignature, s.Signer, KeyName(s.Key))
 }
 
 // Line is the signature as it is kept in a file, its line end included.
@@ -212,9 +217,11 @@ func parseSignature(line []byte) (*Signature, error) {
 		return nil, fmt.Errorf("this is no signature of a plan: it is not one line of JSON with \"kind\":%q", SignatureKind)
 	}
 	if text.Version != SignatureVersion {
-		return nil, fmt.Errorf("the signature has version %d, this library reads version %d; sign the plan anew", text.Version, SignatureVersion)
+		return nil, fmt.Errorf("the signature has version %d, this library reads version %d; sign the plan anew",
+			text.Version, SignatureVersion)
 	}
-	s := &Signature{Plan: text.Plan, Signer: text.Signer, SignedAt: text.SignedAt.UTC(), Key: text.Key, Value: text.Signature}
+	s := &Signature{Plan: text.Plan, Signer: text.Signer, SignedAt: text.SignedAt.UTC(), Key: text.Key,
+		Value: text.Signature}
 	if err := s.verify(); err != nil {
 		return nil, err
 	}

@@ -146,7 +146,8 @@ func (v *verifier) add(sec *section[*checked]) (done bool, err error) {
 		return false, p.errorf(v.line+1, "%w", err)
 	}
 	if p.last+int64(len(line))+1 != p.size {
-		return false, p.errorf(v.line+2, "something follows the last line: it looks like two plans in one file; make the plan anew")
+		return false, p.errorf(v.line+
+			2, "something follows the last line: it looks like two plans in one file; make the plan anew")
 	}
 	return true, nil
 }

@@ -111,8 +111,10 @@ func TestPromisesThatNeedFaultsAreNamed(t *testing.T) {
 		require.Len(t, resubmittest.Unproved(suite, poor()), want, suite)
 	}
 	some := rich()
-	some.Faults = []resubmittest.Fault{resubmittest.Denied, resubmittest.Page, resubmittest.AnswerLost, resubmittest.AnswerHalf, resubmittest.Slow, resubmittest.Another}
-	require.Equal(t, []string{`a system that is away is ErrUnavailable to a reader (needs ["unavailable"])`}, resubmittest.Unproved("reader", some))
+	some.Faults = []resubmittest.Fault{resubmittest.Denied, resubmittest.Page, resubmittest.AnswerLost,
+		resubmittest.AnswerHalf, resubmittest.Slow, resubmittest.Another}
+	require.Equal(t, []string{`a system that is away is ErrUnavailable to a reader (needs ["unavailable"])`},
+		resubmittest.Unproved("reader", some))
 }
 
 // A fixture that is wrong in itself proves nothing.
@@ -129,7 +131,8 @@ func TestAWrongFixtureIsSaidToBe(t *testing.T) {
 			nil, func(s *resubmittest.System) { s.Break = nil }},
 		{"can play faults that it does not name", "source", "nothing found is an empty list and no error", "go together",
 			func(f *resubmittest.Fixture) { f.Faults = nil }, nil},
-		{"puts no orders", "reader", "an order is read as it is", "no System.Put", nil, func(s *resubmittest.System) { s.Put = nil }},
+		{"puts no orders", "reader", "an order is read as it is", "no System.Put", nil,
+			func(s *resubmittest.System) { s.Put = nil }},
 		{"puts other orders than asked for", "reader", "an order is read as it is", "Put made a",
 			nil, func(s *resubmittest.System) {
 				put := s.Put
@@ -146,12 +149,18 @@ func TestAWrongFixtureIsSaidToBe(t *testing.T) {
 					return put(t, n)
 				}
 			}},
-		{"has no source", "source", "nothing found is an empty list and no error", "no System.Source", nil, func(s *resubmittest.System) { s.Source = nil }},
-		{"has no reader", "reader", "an order is read as it is", "no System.Reader", nil, func(s *resubmittest.System) { s.Reader = nil }},
-		{"has no pusher", "pusher", "a second push of a moved order moves nothing", "no System.Pusher", nil, func(s *resubmittest.System) { s.Pusher = nil }},
-		{"has no ledger", "pusher", "a second push of a moved order moves nothing", "no System.Ledger", nil, func(s *resubmittest.System) { s.Ledger = nil }},
-		{"cannot take orders away", "reader", "an order is read as it is now", "no System.TakeAway", nil, func(s *resubmittest.System) { s.TakeAway = nil }},
-		{"loses the answer of what it did not do", "pusher", "a lost answer is an error with Delivery unknown, and the push is not sent again", "must do what it is asked",
+		{"has no source", "source", "nothing found is an empty list and no error", "no System.Source", nil,
+			func(s *resubmittest.System) { s.Source = nil }},
+		{"has no reader", "reader", "an order is read as it is", "no System.Reader", nil,
+			func(s *resubmittest.System) { s.Reader = nil }},
+		{"has no pusher", "pusher", "a second push of a moved order moves nothing", "no System.Pusher", nil,
+			func(s *resubmittest.System) { s.Pusher = nil }},
+		{"has no ledger", "pusher", "a second push of a moved order moves nothing", "no System.Ledger", nil,
+			func(s *resubmittest.System) { s.Ledger = nil }},
+		{"cannot take orders away", "reader", "an order is read as it is now", "no System.TakeAway", nil,
+			func(s *resubmittest.System) { s.TakeAway = nil }},
+		{"loses the answer of what it did not do", "pusher",
+			"a lost answer is an error with Delivery unknown, and the push is not sent again", "must do what it is asked",
 			nil, func(s *resubmittest.System) {
 				spoil := s.Break
 				s.Break = func(t testing.TB, _ resubmittest.Fault, on resubmittest.Calls) func() {

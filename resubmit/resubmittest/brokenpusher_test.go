@@ -110,7 +110,8 @@ func brokenPushers() []broken {
 					return err
 				}
 			})},
-		{name: "pushes another order", promise: "moves that order", says: `asked to push "id N0002" to "PD", it pushed "id N0001" to "PD"`,
+		{name: "pushes another order", promise: "moves that order",
+			says:   `asked to push "id N0002" to "PD", it pushed "id N0001" to "PD"`,
 			breaks: sending(func(_ string, to commerce.Status) (string, commerce.Status) { return "id N0001", to })},
 		{name: "fails though it moved the order", promise: "moves that order", says: "the error is but; 1 pushes came in",
 			breaks: overPusher(func(good resubmit.Pusher) pusherFunc {
@@ -118,14 +119,19 @@ func brokenPushers() []broken {
 					return errors.Join(good.Push(ctx, id, to), errors.New("but"))
 				}
 			})},
-		{name: "does not say that it was refused", promise: "is refused for sure", says: "does not say in its Delivery", breaks: delivering("")},
+		{name: "does not say that it was refused", promise: "is refused for sure", says: "does not say in its Delivery",
+			breaks: delivering("")},
 		{name: "loses the type of its errors", promise: "is refused for sure", says: "does not say in its Delivery",
 			breaks: saying(func(err error) error { return errors.New(err.Error()) })},
-		{name: "says that it was refused without being able to know", poor: true, promise: "is refused for sure", says: "the fixture has VagueRefusals",
+		{name: "says that it was refused without being able to know", poor: true, promise: "is refused for sure",
+			says:   "the fixture has VagueRefusals",
 			breaks: delivering(commerce.Refused)},
-		{name: "says that it was not sent", promise: "is refused for sure", says: `says "not sent", and the push came in`, breaks: delivering(commerce.NotSent)},
-		{name: "is content with an order that is not there", promise: "an order that is not there", says: "Push returned nil", breaks: saying(swallow)},
-		{name: "has a status of its own", promise: "a status that is none", says: `asked to push "id N0001" to "", it pushed "id N0001" to "PD"`,
+		{name: "says that it was not sent", promise: "is refused for sure", says: `says "not sent", and the push came in`,
+			breaks: delivering(commerce.NotSent)},
+		{name: "is content with an order that is not there", promise: "an order that is not there", says: "Push returned nil",
+			breaks: saying(swallow)},
+		{name: "has a status of its own", promise: "a status that is none",
+			says:   `asked to push "id N0001" to "", it pushed "id N0001" to "PD"`,
 			breaks: sending(func(id string, _ commerce.Status) (string, commerce.Status) { return id, commerce.StatusPaid })},
 		{name: "trims ids", promise: "an id is pushed as a whole", says: `it pushed "id N0001"`,
 			breaks: sending(func(id string, to commerce.Status) (string, commerce.Status) { return strings.TrimSpace(id), to })},
@@ -134,12 +140,16 @@ func brokenPushers() []broken {
 				id, _, _ = strings.Cut(id, "/")
 				return id, to
 			})},
-		{name: "takes an order that somebody moved for one that it moved", promise: "a second push", says: "Push returned nil, and the system moved nothing",
+		{name: "takes an order that somebody moved for one that it moved", promise: "a second push",
+			says:   "Push returned nil, and the system moved nothing",
 			breaks: saying(swallow)},
-		{name: "ignores the context", promise: "a cancelled context is not sent", says: "1 pushes came in", breaks: withoutContext},
-		{name: "hides the error of the context", promise: "a cancelled context is not sent", says: "must match context.Canceled",
+		{name: "ignores the context", promise: "a cancelled context is not sent", says: "1 pushes came in",
+			breaks: withoutContext},
+		{name: "hides the error of the context", promise: "a cancelled context is not sent",
+			says:   "must match context.Canceled",
 			breaks: saying(func(error) error { return errors.New("given up") })},
-		{name: "lets one push answer for all", promise: "each sent once", says: "was moved 0 times", breaks: sharing(func(string) string { return "" })},
+		{name: "lets one push answer for all", promise: "each sent once", says: "was moved 0 times",
+			breaks: sharing(func(string) string { return "" })},
 		{name: "sends each push twice when there are many", promise: "each sent once", says: "16 calls sent 32 pushes",
 			breaks: overPusher(func(good resubmit.Pusher) pusherFunc {
 				return func(ctx context.Context, id string, to commerce.Status) error {
@@ -148,9 +158,11 @@ func brokenPushers() []broken {
 					return err
 				}
 			})},
-		{name: "lets one push answer for all of an order", promise: "pushes of one order at the same time", says: "16 pushes returned nil, and the order was moved 1 times",
+		{name: "lets one push answer for all of an order", promise: "pushes of one order at the same time",
+			says:   "16 pushes returned nil, and the order was moved 1 times",
 			breaks: sharing(func(id string) string { return id })},
-		{name: "takes an outage for an order that is not there", promise: "a system that is away", says: "matches ErrNotFound",
+		{name: "takes an outage for an order that is not there", promise: "a system that is away",
+			says:   "matches ErrNotFound",
 			breaks: saying(func(error) error { return commerce.ErrNotFound })},
 		{name: "loses how long to wait", promise: "busy system", says: "RetryAfter does not say so",
 			breaks: saying(func(error) error { return &commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused} })},
@@ -158,22 +170,28 @@ func brokenPushers() []broken {
 			breaks: saying(func(error) error { return errors.New("it failed") })},
 		{name: "shows a secret", promise: "refused credentials", says: "an error holds a secret",
 			breaks: saying(func(err error) error { return fmt.Errorf("%w for %s", err, shopSecret) })},
-		{name: "takes a page for a yes", promise: "a page of HTML", says: "Push returned nil, and the system moved nothing", breaks: saying(swallow)},
+		{name: "takes a page for a yes", promise: "a page of HTML", says: "Push returned nil, and the system moved nothing",
+			breaks: saying(swallow)},
 		{name: "takes a lost answer for a yes", promise: "a lost answer", says: "there is no error", breaks: saying(swallow)},
-		{name: "hangs on a slow system", hangs: true, promise: "a caller who gives up", says: "did not come back", breaks: withoutContext},
-		{name: "takes giving up for a no", promise: "a caller who gives up", says: `says "refused", and the system moved the order`, breaks: delivering(commerce.Refused)},
+		{name: "hangs on a slow system", hangs: true, promise: "a caller who gives up", says: "did not come back",
+			breaks: withoutContext},
+		{name: "takes giving up for a no", promise: "a caller who gives up",
+			says: `says "refused", and the system moved the order`, breaks: delivering(commerce.Refused)},
 		{name: "does not tell who gave up", promise: "a caller who gives up", says: "does not match context.Canceled",
 			breaks: saying(func(error) error { return errors.New("it took too long") })},
 	}
-	for _, promise := range []string{"a system that is away", "busy system", "refused credentials", "a page of HTML", "a lost answer", "an answer of 5xx", "half of an answer"} {
+	for _, promise := range []string{"a system that is away", "busy system", "refused credentials", "a page of HTML",
+		"a lost answer", "an answer of 5xx", "half of an answer"} {
 		adapters = append(adapters, broken{
 			name: "sends again: " + promise, promise: promise, says: "one call of Push sent 2 pushes", breaks: retrying(always),
 		})
 	}
 	for _, promise := range []string{"a lost answer", "an answer of 5xx", "half of an answer"} {
 		adapters = append(adapters,
-			broken{name: "says refused though it acted: " + promise, promise: promise, says: `says "refused", and the system moved the order`, breaks: delivering(commerce.Refused)},
-			broken{name: "says not sent though it acted: " + promise, promise: promise, says: `says "not sent", and the system moved the order`, breaks: delivering(commerce.NotSent)},
+			broken{name: "says refused though it acted: " + promise, promise: promise,
+				says: `says "refused", and the system moved the order`, breaks: delivering(commerce.Refused)},
+			broken{name: "says not sent though it acted: " + promise, promise: promise,
+				says: `says "not sent", and the system moved the order`, breaks: delivering(commerce.NotSent)},
 		)
 	}
 	return adapters

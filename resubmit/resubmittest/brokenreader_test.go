@@ -104,22 +104,28 @@ func brokenReaders() []broken {
 			breaks: altering(func(o *commerce.Order) { o.FailedAt = o.PlacedAt })},
 		{name: "takes seconds for minutes", promise: "read as it is", says: "PlacedAt is",
 			breaks: altering(func(o *commerce.Order) { o.PlacedAt = o.PlacedAt.Truncate(0).Add(-1) })},
-		{name: "does not tell the failure that it declares", promise: "with its failure and the transitions", says: `failed with ""`,
+		{name: "does not tell the failure that it declares", promise: "with its failure and the transitions",
+			says:   `failed with ""`,
 			breaks: altering(func(o *commerce.Order) { o.Failure = commerce.Failure{} })},
-		{name: "does not tell the transitions that it declares", promise: "with its failure and the transitions", says: "an empty list, not nil",
+		{name: "does not tell the transitions that it declares", promise: "with its failure and the transitions",
+			says:   "an empty list, not nil",
 			breaks: altering(func(o *commerce.Order) { o.Transitions = nil })},
 		{name: "tells no transitions", promise: "with its failure and the transitions", says: "offers []",
 			breaks: altering(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},
 		{name: "makes transitions up", promise: "with its failure and the transitions", says: "is CP and offers [PD]",
 			breaks: altering(func(o *commerce.Order) { o.Transitions = []commerce.Transition{{To: "PD"}} })},
-		{name: "tells a failure without declaring it", poor: true, promise: "cannot tell is in no order", says: "tells a failure",
+		{name: "tells a failure without declaring it", poor: true, promise: "cannot tell is in no order",
+			says:   "tells a failure",
 			breaks: altering(func(o *commerce.Order) { o.Failure.Text = map[string]string{"en_US": "failed"} })},
-		{name: "tells transitions without declaring it", poor: true, promise: "cannot tell is in no order", says: "tells transitions []",
+		{name: "tells transitions without declaring it", poor: true, promise: "cannot tell is in no order",
+			says:   "tells transitions []",
 			breaks: altering(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},
-		{name: "gives an empty order for one that is not there", promise: "is ErrNotFound", says: `the read of "no such order" gave the order`, breaks: guessing},
+		{name: "gives an empty order for one that is not there", promise: "is ErrNotFound",
+			says: `the read of "no such order" gave the order`, breaks: guessing},
 		{name: "has its own error for one that is not there", promise: "is ErrNotFound", says: "and the error it is gone",
 			breaks: excusing(func(error) error { return errors.New("it is gone") })},
-		{name: "trims ids", promise: "taken as a whole", says: "which no order has, gave", breaks: knowing(strings.TrimSpace)},
+		{name: "trims ids", promise: "taken as a whole", says: "which no order has, gave",
+			breaks: knowing(strings.TrimSpace)},
 		{name: "cuts ids at a query", promise: "taken as a whole", says: `?x=y", which no order has, gave`,
 			breaks: knowing(func(id string) string { id, _, _ = strings.Cut(id, "?"); return id })},
 		{name: "does not escape ids", promise: "taken as a whole", says: `the id "%69d N0001", which no order has, gave`,
@@ -135,19 +141,22 @@ func brokenReaders() []broken {
 			breaks: remembering(itself, func(o *commerce.Order) *commerce.Order { return new(*o) })},
 		{name: "gives the same order to all", promise: "an order of its own", says: "changes what others read",
 			breaks: remembering(itself, func(o *commerce.Order) *commerce.Order { return o })},
-		{name: "ignores the context", promise: "a cancelled context ends the read", says: "must give one of them", breaks: overReader(func(good resubmit.OrderReader) readerFunc {
-			return func(ctx context.Context, id string) (*commerce.Order, error) {
-				o, err := good.Order(ctx, id)
-				if ctx.Err() != nil {
-					err = nil
+		{name: "ignores the context", promise: "a cancelled context ends the read", says: "must give one of them",
+			breaks: overReader(func(good resubmit.OrderReader) readerFunc {
+				return func(ctx context.Context, id string) (*commerce.Order, error) {
+					o, err := good.Order(ctx, id)
+					if ctx.Err() != nil {
+						err = nil
+					}
+					return o, err
 				}
-				return o, err
-			}
-		})},
-		{name: "reads in spite of the context", promise: "a cancelled context ends the read", says: "does not match context.Canceled", breaks: withoutContext},
+			})},
+		{name: "reads in spite of the context", promise: "a cancelled context ends the read",
+			says: "does not match context.Canceled", breaks: withoutContext},
 		{name: "mixes reads up", promise: "reads at the same time", says: "ID is",
 			breaks: remembering(func(string) string { return "" }, func(o *commerce.Order) *commerce.Order { return new(*o) })},
-		{name: "takes an outage for an order that is not there", promise: "a system that is away", says: "matches ErrNotFound",
+		{name: "takes an outage for an order that is not there", promise: "a system that is away",
+			says:   "matches ErrNotFound",
 			breaks: excusing(func(error) error { return commerce.ErrNotFound })},
 		{name: "hides why it failed", promise: "refused credentials", says: "matches none of",
 			breaks: excusing(func(error) error { return errors.New("it failed") })},
@@ -159,11 +168,14 @@ func brokenReaders() []broken {
 			})},
 		{name: "does not say what was tried", promise: "a page of HTML", says: "an error must have an Op",
 			breaks: excusing(func(err error) error { return &commerce.Error{Err: err} })},
-		{name: "hangs on a slow system", hangs: true, promise: "a read of a slow system", says: "did not come back", breaks: withoutContext},
-		{name: "hides the error of the context", promise: "a read of a slow system", says: "does not match context.DeadlineExceeded",
+		{name: "hangs on a slow system", hangs: true, promise: "a read of a slow system", says: "did not come back",
+			breaks: withoutContext},
+		{name: "hides the error of the context", promise: "a read of a slow system",
+			says:   "does not match context.DeadlineExceeded",
 			breaks: excusing(func(error) error { return errors.New("it took too long") })},
 	}
-	for _, promise := range []string{"a system that is away", "refused credentials", "a page of HTML", "a lost answer", "half of an answer", "an answer about another order"} {
+	for _, promise := range []string{"a system that is away", "refused credentials", "a page of HTML", "a lost answer",
+		"half of an answer", "an answer about another order"} {
 		adapters = append(adapters, broken{
 			name: "makes an order of: " + promise, promise: promise, says: "there is no error", breaks: guessing,
 		})

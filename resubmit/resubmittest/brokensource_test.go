@@ -41,7 +41,8 @@ func asking(change func(*commerce.Query)) func(*resubmittest.System) {
 }
 
 // yielding puts a source over it that passes each pair through a function.
-func yielding(pass func(n int, o *commerce.Order, err error, yield func(*commerce.Order, error) bool) bool) func(*resubmittest.System) {
+func yielding(pass func(n int, o *commerce.Order, err error,
+	yield func(*commerce.Order, error) bool) bool) func(*resubmittest.System) {
 	return overSource(func(good resubmit.OrderSource) sourceFunc {
 		return func(ctx context.Context, q commerce.Query) sequence {
 			return func(yield func(*commerce.Order, error) bool) {
@@ -94,7 +95,8 @@ func brokenSources() []broken {
 			breaks: yielding(func(n int, o *commerce.Order, err error, yield func(*commerce.Order, error) bool) bool {
 				return yield(o, err) && (n != 3 || yield(o, err))
 			})},
-		{name: "yields neither an order nor an error", promise: "every order is listed", says: "neither an order nor an error",
+		{name: "yields neither an order nor an error", promise: "every order is listed",
+			says: "neither an order nor an error",
 			breaks: yielding(func(_ int, o *commerce.Order, err error, yield func(*commerce.Order, error) bool) bool {
 				return yield(o, err) && yield(nil, nil)
 			})},
@@ -142,7 +144,8 @@ func brokenSources() []broken {
 				}
 				system.Source = func(t testing.TB, _ []string) resubmit.OrderSource { return good(t, all) }
 			}},
-		{name: "lists an id twice that was given twice", poor: true, promise: "a source of given ids", says: "given twice: N0001 was yielded twice",
+		{name: "lists an id twice that was given twice", poor: true, promise: "a source of given ids",
+			says: "given twice: N0001 was yielded twice",
 			breaks: func(system *resubmittest.System) {
 				good := system.Source
 				system.Source = func(t testing.TB, ids []string) resubmit.OrderSource {
@@ -159,7 +162,8 @@ func brokenSources() []broken {
 					})
 				}
 			}},
-		{name: "leaves out a given id that is not there", poor: true, promise: "a source of given ids", says: "must not be left out",
+		{name: "leaves out a given id that is not there", poor: true, promise: "a source of given ids",
+			says:   "must not be left out",
 			breaks: failing(swallow)},
 		{name: "pages by offset", promise: "while others come and go", says: "is missing", breaks: pagesByOffset},
 		{name: "takes nothing for an error", promise: "nothing found", says: "ended with the error",
@@ -188,22 +192,29 @@ func brokenSources() []broken {
 			breaks: telling(func(o *commerce.Order) { o.ID, _, _ = strings.Cut(o.ID, "/") })},
 		{name: "invents a failure", promise: "a list tells of an order", says: "Failure is",
 			breaks: telling(func(o *commerce.Order) { o.Failure.Text = map[string]string{"en_US": "failed"} })},
-		{name: "tells a failure without declaring it", poor: true, promise: "cannot tell is in no list", says: "tells a failure",
+		{name: "tells a failure without declaring it", poor: true, promise: "cannot tell is in no list",
+			says:   "tells a failure",
 			breaks: telling(func(o *commerce.Order) { o.Failure.Text = map[string]string{"en_US": "failed"} })},
-		{name: "tells transitions without declaring it", poor: true, promise: "cannot tell is in no list", says: "tells transitions",
+		{name: "tells transitions without declaring it", poor: true, promise: "cannot tell is in no list",
+			says:   "tells transitions",
 			breaks: telling(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},
 		{name: "goes on after the loop broke off", promise: "breaks off", says: "it goes on after the loop broke off",
 			breaks: yielding(func(_ int, o *commerce.Order, err error, yield func(*commerce.Order, error) bool) bool {
 				yield(o, err)
 				return true
 			})},
-		{name: "ignores the context", promise: "a cancelled context ends the list", says: "must match context.Canceled", breaks: withoutContext},
-		{name: "hangs on a slow system", hangs: true, promise: "a list of a slow system", says: "did not come back", breaks: withoutContext},
-		{name: "hides the error of the context", promise: "a list of a slow system", says: "does not match context.DeadlineExceeded",
+		{name: "ignores the context", promise: "a cancelled context ends the list", says: "must match context.Canceled",
+			breaks: withoutContext},
+		{name: "hangs on a slow system", hangs: true, promise: "a list of a slow system", says: "did not come back",
+			breaks: withoutContext},
+		{name: "hides the error of the context", promise: "a list of a slow system",
+			says:   "does not match context.DeadlineExceeded",
 			breaks: failing(func(error) error { return errors.New("it took too long") })},
-		{name: "ends a cancelled list as if it were whole", promise: "cancelled half-way", says: "ended after 7 of 40 orders without an error",
+		{name: "ends a cancelled list as if it were whole", promise: "cancelled half-way",
+			says:   "ended after 7 of 40 orders without an error",
 			breaks: failing(swallow)},
-		{name: "ends a broken list as if it were whole", promise: "breaks half-way", says: "ended after 7 of 40 orders without an error",
+		{name: "ends a broken list as if it were whole", promise: "breaks half-way",
+			says:   "ended after 7 of 40 orders without an error",
 			breaks: failing(swallow)},
 		{name: "shares the query among lists", promise: "lists at the same time", says: "is missing",
 			breaks: overSource(func(good resubmit.OrderSource) sourceFunc {
@@ -234,7 +245,8 @@ func brokenSources() []broken {
 		{name: "shows a secret in a field of the error", promise: "refused credentials", says: "an error holds a secret",
 			breaks: failing(func(error) error { return &commerce.Error{HTTPStatus: 401, Message: "no", Body: shopSecret} })},
 	}
-	for _, promise := range []string{"a system that is away", "refused credentials", "a page of HTML", "a lost answer", "half of an answer"} {
+	for _, promise := range []string{"a system that is away", "refused credentials", "a page of HTML", "a lost answer",
+		"half of an answer"} {
 		adapters = append(adapters, broken{
 			name: "swallows: " + promise, promise: promise, says: "there is no error", breaks: failing(swallow),
 		})

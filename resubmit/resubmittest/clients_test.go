@@ -74,8 +74,9 @@ func orderManagerWay(opts ...ordermanager.Option) way {
 			Accounts: []string{oneReseller, otherReseller}, Secrets: []string{commercetest.DefaultToken},
 		},
 		client: func(t testing.TB, base string, h *http.Client) client {
-			c, err := ordermanager.New(commercetest.URLsAt(base).OrderManager, ordermanager.Token(commercetest.DefaultToken), append(opts,
-				ordermanager.WithHTTPClient(h), ordermanager.WithPageSize(7), ordermanager.WithMaxWait(time.Millisecond))...)
+			c, err := ordermanager.New(commercetest.URLsAt(base).OrderManager, ordermanager.Token(commercetest.DefaultToken),
+				append(opts,
+					ordermanager.WithHTTPClient(h), ordermanager.WithPageSize(7), ordermanager.WithMaxWait(time.Millisecond))...)
 			require.NoError(t, err)
 			return c
 		},
@@ -188,11 +189,13 @@ type stage struct {
 type approves struct{}
 
 func (approves) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, status := `[{"id":"PR-1","type":"purchase","status":"approved","created":"2026-03-07T02:00:00Z"}]`, http.StatusOK
+	answer, status := `[{"id":"PR-1","type":"purchase","status":"approved","created":"2026-03-07T02:00:00Z"}]`,
+		http.StatusOK
 	if r.Method == http.MethodPost {
 		answer, status = `{"id":"PR-1","installation_api_key":"k"}`, http.StatusCreated
 	}
-	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(answer)), Request: r, Header: http.Header{}}, nil
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(answer)), Request: r,
+		Header: http.Header{}}, nil
 }
 
 func newStage(t testing.TB, w way) *stage {
@@ -235,7 +238,8 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if push {
 		s.pushed.Add(1)
 	}
-	if denied := s.denied.Load(); denied != nil && (*denied == resubmittest.Pushes && push || *denied == resubmittest.Reads && read) {
+	if denied := s.denied.Load(); denied != nil && (*denied == resubmittest.Pushes && push ||
+		*denied == resubmittest.Reads && read) {
 		deny(w, r, body)
 		return
 	}
@@ -268,7 +272,8 @@ func deny(w http.ResponseWriter, r *http.Request, body []byte) {
 	if _, password, ok := r.BasicAuth(); ok {
 		said += " " + password
 	}
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": said, "code": said, "message": said}) // the client has its status
+	// the client has its status
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": said, "code": said, "message": said})
 }
 
 func (s *stage) put(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
@@ -315,7 +320,8 @@ func (s *stage) spoil(t testing.TB, f resubmittest.Fault, on resubmittest.Calls)
 		s.mixes.Store(true)
 		return func() { s.mixes.Store(false) }
 	case resubmittest.Busy:
-		fault.Kind, fault.Status, fault.RetryAfter = commercetest.FaultStatus, http.StatusTooManyRequests, resubmittest.BusyFor
+		fault.Kind, fault.Status, fault.RetryAfter = commercetest.FaultStatus, http.StatusTooManyRequests,
+			resubmittest.BusyFor
 	case resubmittest.Page:
 		fault.Kind = commercetest.FaultHTML
 	case resubmittest.AnswerLost:

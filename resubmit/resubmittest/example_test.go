@@ -96,7 +96,8 @@ func newDesk(testing.TB) resubmittest.System {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			id := fmt.Sprintf("D-%d", len(d.orders)+1)
-			d.orders[id] = &commerce.Order{ID: id, Number: id, Type: n.Type, Status: n.Status, PlacedAt: n.PlacedAt, Total: n.Total}
+			d.orders[id] = &commerce.Order{ID: id, Number: id, Type: n.Type, Status: n.Status, PlacedAt: n.PlacedAt,
+				Total: n.Total}
 			return new(*d.orders[id])
 		},
 		TakeAway: func(_ testing.TB, id string) {

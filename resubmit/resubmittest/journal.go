@@ -58,7 +58,8 @@ func journalChecks() []journalCheck {
 		{"what was put is there for everybody", (*journalStand).showsWhatWasPut},
 		{"what was put is there when it is opened again", (*journalStand).keepsOverReopening},
 		{"what was put is on disk before Put returns", (*journalStand).isDurable},
-		{"what was put later is read at once, and on disk before a later record of its order and after Sync", (*journalStand).keepsLater},
+		{"what was put later is read at once, and on disk before a later record of its order and after Sync",
+			(*journalStand).keepsLater},
 		{"a journal that is closed takes nothing", (*journalStand).refusesAfterClose},
 		{"it holds what a map would hold", (*journalStand).isLikeAMap},
 		{"it tells at once what it tells one by one", (*journalStand).tellsAll},
@@ -245,7 +246,8 @@ func (s *journalStand) keepsFields() {
 		full,
 		{OrderID: "id-2", State: resubmit.RecordCompleted},
 		{OrderID: "id-3", State: resubmit.RecordUnknown, At: time.Date(2026, 11, 1, 1, 30, 0, 1, zone)},
-		{OrderID: "id-4", State: resubmit.RecordSkipped, At: time.Now(), Why: "line\nline \"quoted\" <b>&amp; \\ \x00 \u2028 中文 🙂"},
+		{OrderID: "id-4", State: resubmit.RecordSkipped, At: time.Now(),
+			Why: "line\nline \"quoted\" <b>&amp; \\ \x00 \u2028 中文 🙂"},
 		{OrderID: "id-5", State: resubmit.RecordRefused, Why: strings.Repeat("long ", 20_000)},
 		{OrderID: "id-6", State: "of a later version"},
 	}
@@ -312,7 +314,8 @@ func journalIDs() []string {
 func (s *journalStand) keepsOrdersApart() {
 	s.begin()
 	want := make(map[string]resubmit.Record)
-	for round, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordRefused, resubmit.RecordCompleted} {
+	for round, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordRefused,
+		resubmit.RecordCompleted} {
 		for i, id := range journalIDs() {
 			if round == 0 {
 				s.mustHold(id, nil)
@@ -328,7 +331,8 @@ func (s *journalStand) keepsOrdersApart() {
 
 func journalStates() []resubmit.RecordState {
 	return []resubmit.RecordState{
-		resubmit.RecordSending, resubmit.RecordRefused, resubmit.RecordUnknown, resubmit.RecordPushed, resubmit.RecordProgressing,
+		resubmit.RecordSending, resubmit.RecordRefused, resubmit.RecordUnknown, resubmit.RecordPushed,
+		resubmit.RecordProgressing,
 		resubmit.RecordCompleted, resubmit.RecordFailedAgain, resubmit.RecordFalseSuccess, resubmit.RecordSkipped,
 	}
 }
@@ -369,7 +373,8 @@ func (s *journalStand) heedsFurtherAttempts() {
 			s.put(lost)
 			want, err := lost, s.journal.Put(next)
 			if refusal := lost.CheckNext(next); (refusal == nil) != (err == nil) {
-				s.failf("Put of push %d, with %d without an answer before it, after push %d gave the error %v", next.Attempt, next.Lost, lost.Attempt, err)
+				s.failf("Put of push %d, with %d without an answer before it, after push %d gave the error %v", next.Attempt,
+					next.Lost, lost.Attempt, err)
 			} else if err == nil {
 				want = next
 			}
@@ -504,7 +509,8 @@ func (s *journalStand) keepsLater() {
 		}
 		s.mustHold(r.OrderID, &r)
 	}
-	pushed, completed := journalRecord("id-1", resubmit.RecordPushed, 1), journalRecord("id-1", resubmit.RecordCompleted, 2)
+	pushed, completed := journalRecord("id-1", resubmit.RecordPushed, 1),
+		journalRecord("id-1", resubmit.RecordCompleted, 2)
 	intent := journalRecord("id-2", resubmit.RecordSending, 3)
 	later(pushed)
 	later(completed)

@@ -230,7 +230,10 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 			return &flawed{plain: p, put: func(r resubmit.Record) error { r.At = r.At.Truncate(1e9); return p.Put(r) }}
 		}, "a record comes back with all its fields", "was put"},
 		"takes ids for numbers": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, get: func(id string) (resubmit.Record, bool, error) { return p.Get(strings.TrimLeft(id, "0")) }}
+			return &flawed{plain: p, get: func(id string) (resubmit.Record, bool,
+				error) {
+				return p.Get(strings.TrimLeft(id, "0"))
+			}}
 		}, "a record takes the place of that of its order, and of no other", "was put"},
 		"lets everything follow": {func(p *plain) resubmit.Journal {
 			return &flawed{plain: p, put: p.set}
@@ -283,7 +286,8 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 				flawed: &flawed{plain: p}, putLater: func(r resubmit.Record) error { late = append(late, r); return nil },
 				sync: func() error { return p.Put(late[0]) },
 			}
-		}, "what was put later is read at once, and on disk before a later record of its order and after Sync", "found nothing"},
+		}, "what was put later is read at once, and on disk before a later record of its order and after Sync",
+			"found nothing"},
 		"has Sync forgotten": {func(p *plain) resubmit.Journal {
 			late := make(map[string]resubmit.Record)
 			f := &flawed{plain: p, put: func(r resubmit.Record) error { delete(late, r.OrderID); return p.Put(r) }}
@@ -297,7 +301,8 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 				flawed: f, putLater: func(r resubmit.Record) error { late[r.OrderID] = r; return nil },
 				sync: func() error { return nil },
 			}
-		}, "what was put later is read at once, and on disk before a later record of its order and after Sync", "after a crash right behind Sync"},
+		}, "what was put later is read at once, and on disk before a later record of its order and after Sync",
+			"after a crash right behind Sync"},
 		"takes records when it is closed": {func(p *plain) resubmit.Journal {
 			return &flawed{plain: p, close: func() error { return nil }}
 		}, "a journal that is closed takes nothing", "Put took a record"},

@@ -57,7 +57,8 @@ func questions(o []*commerce.Order) []question {
 		{"NumberLike", commerce.Query{NumberLike: "*" + number[len(number)-1:]}},
 		{"NumberLike", commerce.Query{NumberLike: number[:1] + "*"}},
 		{"NumberLike with odd characters", commerce.Query{NumberLike: "a&b=(c),*%#"}},
-		{"Statuses and Types", commerce.Query{Statuses: []commerce.Status{failed}, Types: []commerce.OrderType{commerce.TypeChange}}},
+		{"Statuses and Types", commerce.Query{Statuses: []commerce.Status{failed},
+			Types: []commerce.OrderType{commerce.TypeChange}}},
 		{"Statuses, PlacedFrom and NumberLike", commerce.Query{
 			Statuses: []commerce.Status{failed}, PlacedFrom: at(2), NumberLike: "*" + o[4].Number[len(o[4].Number)-1:],
 		}},
@@ -81,7 +82,8 @@ func answersQueries(s *stand) {
 func limits(s *stand) {
 	orders := s.mixture()
 	source := s.source(orders)
-	failed := slices.DeleteFunc(slices.Clone(orders), func(o *commerce.Order) bool { return o.Status != commerce.StatusProvisioningFailed })
+	failed := slices.DeleteFunc(slices.Clone(orders),
+		func(o *commerce.Order) bool { return o.Status != commerce.StatusProvisioningFailed })
 	newest := slices.Clone(failed)
 	slices.Reverse(newest)
 	for _, limit := range []int{1, 3, len(failed) - 1, len(failed), len(failed) + 1} {

@@ -20,7 +20,8 @@ func TestReader(t *testing.T, f Fixture) {
 func readerChecks() []check {
 	return []check{
 		{"an order is read as it is", nil, readsTruth},
-		{"a failed order is read with its failure and the transitions that it offers, as far as the adapter tells them", nil, readsDetails},
+		{"a failed order is read with its failure and the transitions that it offers, as far as the adapter tells them", nil,
+			readsDetails},
 		{"what the adapter cannot tell is in no order", nil, readsNothingUntold},
 		{"an order that is not there is ErrNotFound", nil, readsMissing},
 		{"an id is taken as a whole, whatever its characters", nil, readsOddIDs},
@@ -75,7 +76,8 @@ func readsDetails(s *stand) {
 		o := s.mustRead(want)
 		failed := want.Status == commerce.StatusProvisioningFailed
 		if text := usual(0).Failure; s.fix.Capabilities.Failure && strings.Contains(o.Failure.Message(), text) != failed {
-			s.Errorf("%s is %s and failed with %q: a failed order, and no other, tells %q", o.Number, o.Status, o.Failure.Message(), text)
+			s.Errorf("%s is %s and failed with %q: a failed order, and no other, tells %q", o.Number, o.Status,
+				o.Failure.Message(), text)
 		}
 		if !s.fix.Capabilities.Transitions {
 			continue

@@ -51,7 +51,8 @@ func poor() resubmittest.Fixture {
 }
 
 func newShop(t testing.TB, poor bool) *shop {
-	s := &shop{poor: poor, accounts: map[string]string{}, faults: map[resubmittest.Calls]resubmittest.Fault{}, closed: make(chan struct{})}
+	s := &shop{poor: poor, accounts: map[string]string{}, faults: map[resubmittest.Calls]resubmittest.Fault{},
+		closed: make(chan struct{})}
 	t.Cleanup(func() { close(s.closed) })
 	return s
 }
@@ -69,7 +70,8 @@ func (s *shop) put(_ testing.TB, n resubmittest.NewOrder) *commerce.Order {
 	defer s.mu.Unlock()
 	number := fmt.Sprintf("N%04d", len(s.orders)+1)
 	o := &commerce.Order{
-		ID: n.ID, Number: number, Type: n.Type, Status: n.Status, PlacedAt: n.PlacedAt, Total: n.Total, CustomerID: "C" + number,
+		ID: n.ID, Number: number, Type: n.Type, Status: n.Status, PlacedAt: n.PlacedAt, Total: n.Total,
+		CustomerID: "C" + number,
 	}
 	if o.ID == "" {
 		o.ID = "id " + number
@@ -153,7 +155,8 @@ func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error
 	case resubmittest.Denied:
 		err = fail(http.StatusUnauthorized, commerce.Refused, nil)
 	case resubmittest.Busy:
-		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.Refused, RetryAfter: resubmittest.BusyFor}
+		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.Refused,
+			RetryAfter: resubmittest.BusyFor}
 	case resubmittest.Page:
 		err = fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable)
 	default:
@@ -252,7 +255,8 @@ func (s shopSource) find(q commerce.Query) ([]*commerce.Order, error) {
 	}
 	var found []*commerce.Order
 	for _, o := range s.shop.orders {
-		if q.Match(o) && (q.Account == "" || s.shop.accounts[o.ID] == q.Account) && (!s.shop.poor || slices.Contains(s.ids, o.ID)) {
+		if q.Match(o) && (q.Account == "" || s.shop.accounts[o.ID] == q.Account) &&
+			(!s.shop.poor || slices.Contains(s.ids, o.ID)) {
 			found = append(found, new(*o))
 		}
 	}
@@ -273,7 +277,8 @@ func (s shopSource) find(q commerce.Query) ([]*commerce.Order, error) {
 
 func TestAnAdapterOfAnotherSystemKeepsThePromises(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]resubmittest.Fixture{"that can do everything": rich(), "that can do next to nothing": poor()} {
+	for name, f := range map[string]resubmittest.Fixture{"that can do everything": rich(),
+		"that can do next to nothing": poor()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			t.Run("source", func(t *testing.T) { resubmittest.TestSource(t, f) })

@@ -29,8 +29,13 @@ type brokenCase struct {
 // simulator is worth something only if it finds all of them.
 var whatIsBroken = []brokenCase{
 	{"a pusher that sends a lost push again, while readings are old", "I1", Config{Runner: wrapPusher(pushAgain)}},
-	{"a journal that forgets the intent", "I2", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return forgetful{j} })}},
-	{"a journal that makes light of an intent after a restart", "I3", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return careless{j, resubmit.RecordRefused} })}},
+	{"a journal that forgets the intent", "I2",
+		Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return forgetful{j} })}},
+	{"a journal that makes light of an intent after a restart", "I3",
+		Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
+			return careless{j,
+				resubmit.RecordRefused}
+		})}},
 	{"a calendar that hides the windows", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Calendar = func() *maintenance.Calendar { return nil }
 	}}},
@@ -62,19 +67,28 @@ var whatIsBroken = []brokenCase{
 		}
 	}}},
 	{"a report that counts an order twice", "I9", Config{reported: func(r *resubmit.Report) { r.Result.Completed++ }}},
-	{"a journal that loses an order in a crash", "I10", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return careless{j, resubmit.RecordSkipped} })}},
-	{"a source that leaves orders out when it is asked for a type", "I11", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
-		c.Source = partial{c.Source}
-	}}},
+	{"a journal that loses an order in a crash", "I10",
+		Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
+			return careless{j,
+				resubmit.RecordSkipped}
+		})}},
+	{"a source that leaves orders out when it is asked for a type", "I11",
+		Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
+			c.Source = partial{c.Source}
+		}}},
 	{"another plan than the approved one", "I12", Config{applied: resubmitAll}},
-	{"a pusher to another status", "I12", Config{Runner: wrapPusher(func(ctx context.Context, p resubmit.Pusher, id string, _ commerce.Status) error {
+	{"a pusher to another status", "I12", Config{Runner: wrapPusher(func(ctx context.Context, p resubmit.Pusher, id string,
+		_ commerce.Status) error {
 		return p.Push(ctx, id, commerce.StatusCancelled)
 	})}},
 	{"a reader that answers from memory", "I13", remembering()},
 	{"a reader for which every order was moved", "lost", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Reader = changed{c.Reader, func(o *commerce.Order) { o.Status = commerce.StatusCancelled }}
 	}}},
-	{"a journal that cannot be opened", "end", Config{Journal: func(*Process) (resubmit.Journal, error) { return nil, errDiskFull }}},
+	{"a journal that cannot be opened", "end", Config{Journal: func(*Process) (resubmit.Journal, error) {
+		return nil,
+			errDiskFull
+	}}},
 }
 
 func TestTheSimulationFindsWhatIsBroken(t *testing.T) {
@@ -102,10 +116,14 @@ func (f pusherFunc) Push(ctx context.Context, id string, to commerce.Status) err
 	return f(ctx, id, to)
 }
 
-func wrapPusher(push func(context.Context, resubmit.Pusher, string, commerce.Status) error) func(*Process, *resubmit.Config) {
+func wrapPusher(push func(context.Context, resubmit.Pusher, string, commerce.Status) error) func(*Process,
+	*resubmit.Config) {
 	return func(_ *Process, c *resubmit.Config) {
 		inner := c.Pusher
-		c.Pusher = pusherFunc(func(ctx context.Context, id string, to commerce.Status) error { return push(ctx, inner, id, to) })
+		c.Pusher = pusherFunc(func(ctx context.Context, id string,
+			to commerce.Status) error {
+			return push(ctx, inner, id, to)
+		})
 	}
 }
 

@@ -212,7 +212,8 @@ func (w *world) noteCall(p *process, c *call, f faultSeed, ans *answerKept, err 
 	}
 	if c.order >= 0 {
 		o := w.truth(c.order)
-		w.note("life %d: %s %s (order %d) %s: %s; it is %s, failure %d", p.life, c.kind, o.Number, c.order, c.to, came, o.Status, o.Failures)
+		w.note("life %d: %s %s (order %d) %s: %s; it is %s, failure %d", p.life, c.kind, o.Number, c.order, c.to, came,
+			o.Status, o.Failures)
 		return
 	}
 	w.note("life %d: %s: %s", p.life, c.kind, came)
@@ -426,7 +427,8 @@ func (l *connectorLine) RoundTrip(r *http.Request) (*http.Response, error) {
 func (l *connectorLine) relapses(r *http.Request) bool {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
-	if len(l.w.relapses) == 0 || r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/requests") || r.GetBody == nil {
+	if len(l.w.relapses) == 0 || r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/requests") ||
+		r.GetBody == nil {
 		return false
 	}
 	body, err := r.GetBody()

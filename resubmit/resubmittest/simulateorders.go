@@ -30,7 +30,8 @@ func (s *scenario) drawOrders(d dice) {
 	for i := range 2 + d.IntN(6) {
 		o := orderSeed{index: i, vendor: resellers[d.IntN(len(resellers))], product: quickProduct, fate: drawFate(d)}
 		o.kind = one(d, commerce.TypeSales, commerce.TypeSales, commerce.TypeSales, commerce.TypeChange, commerce.TypeChange,
-			commerce.TypeUpgrade, commerce.TypeDowngrade, commerce.TypeCancellation, commerce.TypeCancellationCharge, commerce.TypeRenewal)
+			commerce.TypeUpgrade, commerce.TypeDowngrade, commerce.TypeCancellation, commerce.TypeCancellationCharge,
+			commerce.TypeRenewal)
 		switch {
 		case o.kind == commerce.TypeSales:
 			o.subscription = 100 + i
@@ -57,7 +58,8 @@ func (s *scenario) drawCause(d dice, o *orderSeed) {
 		o.text = one(d, testkit.FailAlreadyExists, testkit.FailInvalidValue, testkit.FailCustomerNotFound,
 			testkit.FailConcurrentOrder, testkit.FailZeroQuantity, testkit.FailResellerInactive)
 	case causeMarked:
-		o.text = one(d, "Marked as failed by the operator: see ticket 4711.", "Script local-check-7 returned 3: ask Basement Billing",
+		o.text = one(d, "Marked as failed by the operator: see ticket 4711.",
+			"Script local-check-7 returned 3: ask Basement Billing",
 			"Connection timed out")
 	case causeRejected:
 		o.product = strictProduct

@@ -37,7 +37,8 @@ func TestOnesOwnRulesAndLimitsRunInTheWorlds(t *testing.T) {
 		Seeds: 60, First: 1_000_000,
 		Plan: func(_ *resubmittest.Process, c *resubmit.PlanConfig) {
 			c.Rules = append([]rules.Rule{{
-				ID: "nothing", Classes: []failure.Class{failure.Transient, failure.Permanent, failure.Unclassified, failure.AlreadyProvisioned},
+				ID: "nothing", Classes: []failure.Class{failure.Transient, failure.Permanent, failure.Unclassified,
+					failure.AlreadyProvisioned},
 				Action: rules.Hold, Why: "not today",
 			}}, c.Rules...)
 		},

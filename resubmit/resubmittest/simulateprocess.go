@@ -260,8 +260,9 @@ func (p *process) source(orders client) resubmit.OrderSource {
 
 func (p *process) makePlan(env *Process, orders client, requests *connect.Client) error {
 	cfg := resubmit.PlanConfig{
-		Source: p.source(orders), Reader: orders, Requests: requests, Filter: filter.Everything(), Calendar: p.w.calendarNow(),
-		Rules: p.w.s.rules, Settle: p.w.s.policy.Settle, Concurrency: 2,
+		Source: p.source(orders), Reader: orders, Requests: requests, Filter: filter.Everything(),
+		Calendar: p.w.calendarNow(),
+		Rules:    p.w.s.rules, Settle: p.w.s.policy.Settle, Concurrency: 2,
 		Rate: p.w.planRate(),
 	}
 	if p.w.s.way != byOrderManager {
@@ -302,7 +303,8 @@ func (p *process) apply(env *Process, orders client, requests *connect.Client, p
 	y := p.w.s.policy
 	cfg := resubmit.Config{
 		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
-		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals, Verify: y.Verify,
+		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals,
+		Verify: y.Verify,
 		Canary: y.Canary, Breaker: y.Breaker, Attempts: y.Attempts,
 		MaxPlanAge: -1, // windows move and open all the time, and the plan is to be carried out
 	}
@@ -380,7 +382,8 @@ func (j *watchedJournal) Put(r resubmit.Record) error {
 	}
 	order := j.p.w.index(r.OrderID)
 	random := j.p.w.random(callJournal, order, r.Attempt*16+len(r.State))
-	if err := j.p.wait(context.Background(), 50*time.Microsecond+time.Duration(random.Int64N(int64(3*time.Millisecond)))); err != nil {
+	if err := j.p.wait(context.Background(), 50*time.Microsecond+
+		time.Duration(random.Int64N(int64(3*time.Millisecond)))); err != nil {
 		return err
 	}
 	err := j.Journal.Put(r)

@@ -92,7 +92,8 @@ func (o orderSeed) String() string {
 	if o.failedBefore > 0 {
 		more += fmt.Sprintf(", %d cancels failed before", o.failedBefore)
 	}
-	return fmt.Sprintf("order %d: %s of subscription %d, %s; vendor: %s %v%s", o.index, o.kind, o.subscription, o.cause, o.fate.action, o.fate.after, more)
+	return fmt.Sprintf("order %d: %s of subscription %d, %s; vendor: %s %v%s", o.index, o.kind, o.subscription, o.cause,
+		o.fate.action, o.fate.after, more)
 }
 
 // fate is what a vendor does with the request of an order.
@@ -316,8 +317,9 @@ func drawPolicy(d dice) Policy {
 			First: one(d, 10*time.Second, time.Second, 30*time.Second), Max: one(d, 5*time.Minute, 5*time.Minute, time.Minute),
 			Timeout: one(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
 		},
-		Canary:   resubmit.Canary{Steps: one(d, nil, nil, []int{}, []int{}, []int{2})},
-		Breaker:  resubmit.Breaker{Failures: one(d, 1, 1, 2, 3, -1), Of: 20, Wait: one(d, time.Minute, 10*time.Second), MaxOpens: one(d, -1, 1, 5)},
+		Canary: resubmit.Canary{Steps: one(d, nil, nil, []int{}, []int{}, []int{2})},
+		Breaker: resubmit.Breaker{Failures: one(d, 1, 1, 2, 3, -1), Of: 20, Wait: one(d, time.Minute, 10*time.Second),
+			MaxOpens: one(d, -1, 1, 5)},
 		Probe:    d.chance(50),
 		Attempts: resubmit.AttemptPolicy{Max: one(d, 0, 0, 2, 2, 3), Spacing: one(d, 0, -1, 10*time.Minute)},
 	}
@@ -373,13 +375,18 @@ func (s *scenario) drawFaults(d dice) {
 		return
 	}
 	byCall := map[callKind][]faultKind{
-		callList:   {faultRefused, faultLost, faultLostAfter, faultGateway, faultBusy, faultDown, faultSignIn, faultCut, faultSlow, faultPage},
-		callRead:   {faultRefused, faultLost, faultLostAfter, faultGateway, faultBusy, faultDown, faultSignIn, faultCut, faultSlow, faultPage, faultTwice, faultOldAnswer},
-		callPush:   {faultRefused, faultLost, faultLostAfter, faultLostAfter, faultGateway, faultGateAfter, faultBusy, faultDown, faultSignIn, faultCut, faultSlow, faultPage, faultTwice},
-		callLookUp: {faultRefused, faultLost, faultLostAfter, faultGateway, faultBusy, faultDown, faultSignIn, faultCut, faultSlow, faultPage},
+		callList: {faultRefused, faultLost, faultLostAfter, faultGateway, faultBusy, faultDown, faultSignIn, faultCut,
+			faultSlow, faultPage},
+		callRead: {faultRefused, faultLost, faultLostAfter, faultGateway, faultBusy, faultDown, faultSignIn, faultCut,
+			faultSlow, faultPage, faultTwice, faultOldAnswer},
+		callPush: {faultRefused, faultLost, faultLostAfter, faultLostAfter, faultGateway, faultGateAfter, faultBusy,
+			faultDown, faultSignIn, faultCut, faultSlow, faultPage, faultTwice},
+		callLookUp: {faultRefused, faultLost, faultLostAfter, faultGateway, faultBusy, faultDown, faultSignIn, faultCut,
+			faultSlow, faultPage},
 	}
 	for range 1 + d.IntN(10) {
-		f := faultSeed{order: -1, call: one(d, callPush, callPush, callRead, callRead, callRead, callLookUp, callList, callJournal)}
+		f := faultSeed{order: -1, call: one(d, callPush, callPush, callRead, callRead, callRead, callLookUp, callList,
+			callJournal)}
 		switch f.call {
 		case callPush:
 			f.order, f.n = d.IntN(len(s.orders)), one(d, 0, 0, 0, 1)
@@ -401,7 +408,8 @@ func (s *scenario) drawFaults(d dice) {
 		if !d.chance(30) {
 			continue
 		}
-		st := stormSeed{connect: d.chance(40), from: d.between(0, 15*time.Minute), status: one(d, 429, 503), date: d.chance(30)}
+		st := stormSeed{connect: d.chance(40), from: d.between(0, 15*time.Minute), status: one(d, 429, 503),
+			date: d.chance(30)}
 		st.to = st.from + d.between(time.Second, 5*time.Minute)
 		st.wait = d.between(time.Second, 2*time.Minute).Truncate(time.Second)
 		if d.chance(40) { // so long that crashes fall into it

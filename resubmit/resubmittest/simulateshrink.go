@@ -44,7 +44,8 @@ func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
 		o.wrong = found.wrong
 	}
 	return &Failure{
-		Seed: s.seed, Violations: o.wrong, World: s.describe(), History: upToTheLast(o.history), Command: fmt.Sprintf(cfg.Command, s.seed),
+		Seed: s.seed, Violations: o.wrong, World: s.describe(), History: upToTheLast(o.history),
+		Command: fmt.Sprintf(cfg.Command, s.seed),
 	}
 }
 

@@ -372,7 +372,8 @@ func (w *world) refusal(p *process, c *call) (refusalSeed, bool) {
 func (r refusalSeed) denial() *answerKept {
 	return &answerKept{
 		status: r.status, header: http.Header{"Content-Type": {"application/json"}}, at: time.Now(),
-		body: fmt.Appendf(nil, `{"error":"%[1]s","message":"%[1]s","code":"%[1]s","error_code":"AUTH_001","errors":["%[1]s"]}`,
+		body: fmt.Appendf(nil,
+			`{"error":"%[1]s","message":"%[1]s","code":"%[1]s","error_code":"AUTH_001","errors":["%[1]s"]}`,
 			http.StatusText(r.status)),
 		denied: r.connect || r.status == http.StatusUnauthorized,
 	}

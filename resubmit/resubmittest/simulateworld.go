@@ -85,8 +85,9 @@ type callKey struct {
 func newWorld(ctx context.Context, cfg *Config, s *scenario, tell bool) *world {
 	w := &world{
 		cfg: cfg, s: s, ctx: ctx, tell: tell, disk: &Disk{}, counts: Counts{},
-		byID: map[string]int{}, fates: map[string][]int{}, relapses: map[string]int{}, relapseTries: map[string]int{}, spans: map[int]span{},
-		nth: map[callKey]int{}, answers: map[callKey]answerKept{},
+		byID: map[string]int{}, fates: map[string][]int{}, relapses: map[string]int{}, relapseTries: map[string]int{},
+		spans: map[int]span{},
+		nth:   map[callKey]int{}, answers: map[callKey]answerKept{},
 		systemCalls: map[bool]int{}, refusing: make([]began, len(s.refusals)), panicCalls: map[callKey]int{},
 	}
 	w.book.w, w.book.patience = w, map[bool]patience{}
@@ -274,7 +275,8 @@ func (w *world) past(ctx context.Context) {
 
 func (w *world) place(o *orderSeed) {
 	n := commercetest.NewOrder{
-		Type: o.kind, Request: o.request, Vendor: o.vendor, Product: o.product, Customer: fmt.Sprint(3000100 + o.subscription),
+		Type: o.kind, Request: o.request, Vendor: o.vendor, Product: o.product,
+		Customer:     fmt.Sprint(3000100 + o.subscription),
 		Subscription: subscription(o.subscription), Tenant: tenant(o.subscription),
 	}
 	if o.cause == causeTrouble {
@@ -331,9 +333,11 @@ func (w *world) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 		}
 		switch o.cause {
 		case causeRejected:
-			return connecttest.VendorAnswer{Action: connecttest.Reject, After: 10 * time.Second, Reason: "the domain is not verified"}
+			return connecttest.VendorAnswer{Action: connecttest.Reject, After: 10 * time.Second,
+				Reason: "the domain is not verified"}
 		case causeReached: // not before the maintenance
-			return connecttest.VendorAnswer{Action: o.fate.action, After: windowEnd - reachedAt + o.fate.after, Reason: "no more seats"}
+			return connecttest.VendorAnswer{Action: o.fate.action, After: windowEnd - reachedAt + o.fate.after,
+				Reason: "no more seats"}
 		case causeHealthy:
 			return connecttest.VendorAnswer{Action: connecttest.Approve, After: time.Second}
 		}
@@ -399,7 +403,8 @@ func (w *world) note(format string, args ...any) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.history = append(w.history, fmt.Sprintf("%12v  ", time.Since(w.start).Round(time.Millisecond))+fmt.Sprintf(format, args...))
+	w.history = append(w.history, fmt.Sprintf("%12v  ", time.Since(w.start).Round(time.Millisecond))+fmt.Sprintf(format,
+		args...))
 }
 
 // happened counts a fault that really took place.

@@ -60,7 +60,8 @@ type listing struct {
 
 // list ranges by hand, to see what a loop does not show: what comes after an
 // error, or after the loop has broken off. each may be nil; it breaks off by false.
-func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerce.Query, each func(*commerce.Order) bool) listing {
+func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerce.Query,
+	each func(*commerce.Order) bool) listing {
 	s.Helper()
 	var l listing
 	s.within("the list", func() {
@@ -152,7 +153,8 @@ func sorts(s *stand) {
 		for i := 1; i < len(orders); i++ {
 			if orders[i].PlacedAt.Before(orders[i-1].PlacedAt) {
 				s.Errorf("asked for %s first, %s of %s and %s of %s are the wrong way round", name,
-					orders[i-1].Number, orders[i-1].PlacedAt.Format(time.TimeOnly), orders[i].Number, orders[i].PlacedAt.Format(time.TimeOnly))
+					orders[i-1].Number, orders[i-1].PlacedAt.Format(time.TimeOnly), orders[i].Number,
+					orders[i].PlacedAt.Format(time.TimeOnly))
 				return
 			}
 		}
@@ -342,7 +344,8 @@ func listsTogether(s *stand) {
 		var wg sync.WaitGroup
 		for i := range lists {
 			wg.Go(func() {
-				for o, err := range source.Orders(s.Context(), commerce.Query{Types: []commerce.OrderType{commerce.TypeSales, commerce.TypeChange}[i%2 : i%2+1]}) {
+				for o, err := range source.Orders(s.Context(), commerce.Query{Types: []commerce.OrderType{commerce.TypeSales,
+					commerce.TypeChange}[i%2 : i%2+1]}) {
 					if err != nil {
 						errs[i] = err
 						return

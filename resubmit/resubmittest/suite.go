@@ -127,7 +127,8 @@ func (s *stand) inspect(err error) {
 	}
 	for i, secret := range s.fix.Secrets {
 		if secret != "" && strings.Contains(text, secret) {
-			s.Errorf("an error holds a secret, which no error may: Secrets[%d] in %q", i, strings.ReplaceAll(err.Error(), secret, "***"))
+			s.Errorf("an error holds a secret, which no error may: Secrets[%d] in %q", i,
+				strings.ReplaceAll(err.Error(), secret, "***"))
 		}
 	}
 }
@@ -157,9 +158,11 @@ func (s *stand) put(news ...NewOrder) []*commerce.Order {
 		case want == nil || want.ID == "" || want.Number == "":
 			s.Fatalf("the fixture: Put must return the order, with its ID and Number; where NewOrder.ID is empty, make one")
 		case want.Status != n.Status || want.Type != n.Type || !want.PlacedAt.Equal(n.PlacedAt):
-			s.Fatalf("the fixture: Put made a %s order with the status %s, placed at %s, for %+v", want.Type, want.Status, want.PlacedAt, n)
+			s.Fatalf("the fixture: Put made a %s order with the status %s, placed at %s, for %+v", want.Type, want.Status,
+				want.PlacedAt, n)
 		case !want.Total.IsZero() && (want.Total.Currency != n.Total.Currency || !want.Total.Amount.Equal(n.Total.Amount)):
-			s.Fatalf("the fixture: Put made an order over %s, not %s; the zero value says that the adapter does not tell it", want.Total, n.Total)
+			s.Fatalf("the fixture: Put made an order over %s, not %s; the zero value says that the adapter does not tell it",
+				want.Total, n.Total)
 		}
 		wants[i] = want
 	}
@@ -184,7 +187,8 @@ func oddities() []string {
 // oddIDs are ids that no order has, made of one that some order has.
 func oddIDs(id string) []string {
 	return []string{
-		fmt.Sprintf("%%%02X%s", id[0], id[1:]), "", " ", ".", "..", id + " ", " " + id, id + "/", "/" + id, "./" + id, id + "/..", "x/../" + id,
+		fmt.Sprintf("%%%02X%s", id[0], id[1:]), "", " ", ".", "..", id + " ", " " + id, id + "/", "/" + id, "./" + id,
+		id + "/..", "x/../" + id,
 		id + "%", id + "%20", "%2F" + id, id + "?x=y", id + "?", id + "#x", id + ",", id + "\x00", id + "\n",
 		id + "/push", id + ";x", "0" + id, "+" + id,
 	}

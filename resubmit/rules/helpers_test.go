@@ -7,7 +7,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-const textTransient = "APS Application Error:\n'500 Internal Server Error' received from 'POST http://connector/tenants'"
+const textTransient = "APS Application Error:\n'500 Internal Server Error' received from 'POST " +
+	"http://connector/tenants'"
 
 // failed is a failure with a text, or without one.
 func failed(text string) commerce.Failure {

@@ -113,7 +113,8 @@ func (e Episode) spoken() []maintenance.Window {
 		}
 		return 0
 	}
-	return slices.SortedStableFunc(slices.Values(e.Windows), func(a, b maintenance.Window) int { return rank(a) - rank(b) })
+	return slices.SortedStableFunc(slices.Values(e.Windows),
+		func(a, b maintenance.Window) int { return rank(a) - rank(b) })
 }
 
 // knows is the time up to which what failed in the windows is dealt with.

@@ -24,7 +24,8 @@ const (
 )
 
 var watcherFormat = jsonfile.Format[watcherState]{
-	Name: "resubmit: watcher state", MaxBytes: 64 << 20, Kind: watcherKind, Version: watcherVersion, Check: (*watcherState).check,
+	Name: "resubmit: watcher state", MaxBytes: 64 << 20, Kind: watcherKind, Version: watcherVersion,
+	Check: (*watcherState).check,
 }
 
 // watcherState is what a Watcher remembers, as a file that people can read.

@@ -71,9 +71,11 @@ func (w *Watcher) due(calendar *maintenance.Calendar, now time.Time) ([]maintena
 			return nil, err
 		}
 	}
-	if late := slices.DeleteFunc(slices.Clone(due), func(win maintenance.Window) bool { return !old(win) }); len(late) > 0 {
+	if late := slices.DeleteFunc(slices.Clone(due),
+		func(win maintenance.Window) bool { return !old(win) }); len(late) > 0 {
 		e := w.episode(late)
-		e.State, e.Note = EpisodeTooOld, "it ended more than "+days(w.cfg.MaxAge)+" ago, and its failed orders are left to a person"
+		e.State, e.Note = EpisodeTooOld, "it ended more than "+days(w.cfg.MaxAge)+
+			" ago, and its failed orders are left to a person"
 		if err := w.finish(e, nil, now); err != nil {
 			return nil, err
 		}
@@ -111,8 +113,9 @@ func (w *Watcher) drop(due []maintenance.Window) {
 		return
 	}
 	w.remember(func(s *watcherState) { s.Episodes = s.closed() }) // the plan in its place is saved
-	w.tell(slog.LevelInfo, fmt.Sprintf("Nobody has decided about the plan for %s, and now there is %s. There will be a new plan for all of it.",
-		e.name(), windowText(due[len(due)-1])), "step", PhaseAsking, "episode", e.ID)
+	w.tell(slog.LevelInfo,
+		fmt.Sprintf("Nobody has decided about the plan for %s, and now there is %s. There will be a new plan for all of it.",
+			e.name(), windowText(due[len(due)-1])), "step", PhaseAsking, "episode", e.ID)
 }
 
 // idle waits for the next window.
@@ -123,7 +126,8 @@ func (w *Watcher) idle(calendar *maintenance.Calendar, now time.Time) time.Durat
 		return w.cfg.Refresh
 	}
 	start := next.Span().Start
-	w.say(entry{phase: PhaseIdle, text: fmt.Sprintf("Nothing to do. The next maintenance is %s.", windowText(next)), until: start})
+	w.say(entry{phase: PhaseIdle, text: fmt.Sprintf("Nothing to do. The next maintenance is %s.", windowText(next)),
+		until: start})
 	return min(w.cfg.Refresh, start.Sub(now))
 }
 
@@ -138,7 +142,8 @@ func (w *Watcher) deal(ctx context.Context, calendar *maintenance.Calendar, now 
 	}
 	e := w.episode(due)
 	end := e.End()
-	guard, settle := max(0, cmp.Or(w.cfg.Runner.Guard, resubmit.DefaultGuard)), max(0, cmp.Or(w.cfg.Runner.Settle, resubmit.DefaultSettle))
+	guard, settle := max(0, cmp.Or(w.cfg.Runner.Guard, resubmit.DefaultGuard)),
+		max(0, cmp.Or(w.cfg.Runner.Settle, resubmit.DefaultSettle))
 	if next, ok := calendar.Next(now); ok && next.Span().Start.Sub(now) < guard {
 		start := next.Span().Start
 		w.say(entry{phase: PhaseSettling, episode: e, until: start,
@@ -168,15 +173,19 @@ func (w *Watcher) inside(win maintenance.Window, due []maintenance.Window, now t
 	en := entry{phase: PhaseMaintenance, episode: w.episode(due), until: span.End}
 	switch {
 	case planned.ID == "":
-		en.text = fmt.Sprintf("Connect has not been up since %s (%s), and nobody announced it.", momentText(span.Start), win.ID)
+		en.text = fmt.Sprintf("Connect has not been up since %s (%s), and nobody announced it.", momentText(span.Start),
+			win.ID)
 	case now.Sub(plannedEnd(planned)) >= overrunWord:
-		en.text = fmt.Sprintf("The maintenance %s should have ended at %s and goes on.", called(planned), momentText(plannedEnd(planned)))
+		en.text = fmt.Sprintf("The maintenance %s should have ended at %s and goes on.", called(planned),
+			momentText(plannedEnd(planned)))
 	default:
-		en.text = fmt.Sprintf("The maintenance %s has begun. It should end at %s.", called(planned), momentText(plannedEnd(planned)))
+		en.text = fmt.Sprintf("The maintenance %s has begun. It should end at %s.", called(planned),
+			momentText(plannedEnd(planned)))
 	}
 	if late := now.Sub(plannedEnd(planned)); planned.ID != "" && late > w.cfg.ReadyWithin {
 		en.level = slog.LevelWarn
-		en.text += fmt.Sprintf(" That is so for more than %s now: if it is over, say so where it was announced.", w.cfg.ReadyWithin)
+		en.text += fmt.Sprintf(" That is so for more than %s now: if it is over, say so where it was announced.",
+			w.cfg.ReadyWithin)
 	}
 	w.say(en)
 	if span.End.IsZero() {
@@ -193,7 +202,8 @@ func announced(win maintenance.Window, due []maintenance.Window) maintenance.Win
 	}
 	var found maintenance.Window
 	for _, d := range due {
-		if d.Source != maintenance.SourceObserved && overlap(d.Span(), win.Span()) && (found.ID == "" || plannedEnd(d).After(plannedEnd(found))) {
+		if d.Source != maintenance.SourceObserved && overlap(d.Span(), win.Span()) &&
+			(found.ID == "" || plannedEnd(d).After(plannedEnd(found))) {
 			found = d
 		}
 	}
@@ -299,15 +309,17 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	w.askNow.Store(false)
 	plan, err := w.openUndecided(e)
 	if err != nil {
-		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s cannot be used and is made anew: %s.", e, text.Short(err.Error())),
+		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s cannot be used and is made anew: %s.", e,
+			text.Short(err.Error())),
 			"step", PhaseAsking, "episode", e.ID)
 		w.remember(func(s *watcherState) { s.Episodes = s.closed() })
 		return 0, nil
 	}
 	if w.asked != e.Plan {
 		w.asked = e.Plan
-		w.say(entry{phase: PhaseAsking, episode: e, text: fmt.Sprintf("Asking for approval of the plan %s for %s: %s to resubmit.",
-			shortDigest(e.Plan), e.name(), text.Orders(e.Counts.Resubmit))})
+		w.say(entry{phase: PhaseAsking, episode: e,
+			text: fmt.Sprintf("Asking for approval of the plan %s for %s: %s to resubmit.",
+				shortDigest(e.Plan), e.name(), text.Orders(e.Counts.Resubmit))})
 	}
 	answer, err := callback.Call(func() (Approval, error) { return w.cfg.Approve(ctx, e, plan) })
 	if panicked, ok := errors.AsType[*callback.PanicError](err); ok {
@@ -323,7 +335,8 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	}
 	switch answer.Answer {
 	case AnswerApply:
-		w.tell(slog.LevelInfo, fmt.Sprintf("The plan %s is approved%s.", shortDigest(e.Plan), why), "step", PhaseAsking, "episode", e.ID)
+		w.tell(slog.LevelInfo, fmt.Sprintf("The plan %s is approved%s.", shortDigest(e.Plan), why), "step", PhaseAsking,
+			"episode", e.ID)
 		e.State = EpisodeApplying
 		return 0, w.keep(w.state.with(e))
 	case AnswerDecline:
@@ -338,7 +351,8 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 		w.askAt = time.Now().Add(askAgain)
 	}
 	w.say(entry{phase: PhaseAsking, episode: e, until: w.askAt, key: "later",
-		text: fmt.Sprintf("The plan %s for %s is not decided yet%s. It has %s to resubmit.", shortDigest(e.Plan), e.name(), why, text.Orders(e.Counts.Resubmit))})
+		text: fmt.Sprintf("The plan %s for %s is not decided yet%s. It has %s to resubmit.", shortDigest(e.Plan), e.name(),
+			why, text.Orders(e.Counts.Resubmit))})
 	return 0, nil
 }
 
@@ -370,12 +384,14 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	if err != nil {
 		return err
 	}
-	w.say(entry{phase: PhaseApplying, episode: e, text: fmt.Sprintf("Resubmitting %s for %s.", text.Orders(e.Counts.Resubmit), e.name())})
+	w.say(entry{phase: PhaseApplying, episode: e, text: fmt.Sprintf("Resubmitting %s for %s.",
+		text.Orders(e.Counts.Resubmit), e.name())})
 	w.setRunner(runner)
 	defer w.setRunner(nil)
 	report, err := runner.Apply(ctx, plan)
 	if errors.Is(err, resubmit.ErrStalePlan) {
-		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s is made anew, and approval asked for again: %s.", e, text.Short(err.Error())),
+		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s is made anew, and approval asked for again: %s.", e,
+			text.Short(err.Error())),
 			"step", PhaseApplying, "episode", e.ID)
 		w.remember(func(s *watcherState) { s.Episodes = s.closed() })
 		return nil
@@ -383,7 +399,8 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	if err != nil {
 		return fmt.Errorf("the resubmission stopped: %w", err)
 	}
-	e.State, e.Result, e.Note = EpisodeApplied, report.Result, text.Orders(report.Result.Total())+" resubmitted: "+report.Result.String()
+	e.State, e.Result, e.Note = EpisodeApplied, report.Result,
+		text.Orders(report.Result.Total())+" resubmitted: "+report.Result.String()
 	return w.finish(e, report, time.Now())
 }
 
@@ -425,7 +442,8 @@ func (w *Watcher) openPlan(e Episode) (*plan.Plan, error) {
 		return nil, err
 	}
 	if plan.Digest() != e.Plan {
-		return nil, errors.Join(fmt.Errorf("%s holds the plan %s, not %s", w.planPath(e), plan.Digest(), e.Plan), plan.Close())
+		return nil, errors.Join(fmt.Errorf("%s holds the plan %s, not %s", w.planPath(e), plan.Digest(), e.Plan),
+			plan.Close())
 	}
 	return plan, nil
 }

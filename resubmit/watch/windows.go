@@ -42,7 +42,8 @@ type almanac struct {
 
 // refresh asks the source. A failure keeps what it told before, and an empty answer is
 // one as long as a part of the source has failed and nothing was ever told.
-func (a *almanac) refresh(ctx context.Context, source maintenance.WindowSource, from, to time.Time) ([]*maintenance.SourceWarning, error) {
+func (a *almanac) refresh(ctx context.Context, source maintenance.WindowSource, from,
+	to time.Time) ([]*maintenance.SourceWarning, error) {
 	calendar, err := maintenance.CalendarOf(ctx, source, from, to)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

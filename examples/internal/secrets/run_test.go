@@ -130,8 +130,9 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	r.server.where = where
 	notes := &notebook{}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: r.shop, Pusher: r.shop, Requests: requests, Journal: notes, Observer: events{notebook: notes}, Logger: r.logger,
-		Rate: -1, Guard: -1, Settle: 2 * time.Second, MaxRefusals: 1, Targets: resubmit.DefaultTargets(),
+		Reader: r.shop, Pusher: r.shop, Requests: requests, Journal: notes, Observer: events{notebook: notes},
+		Logger: r.logger,
+		Rate:   -1, Guard: -1, Settle: 2 * time.Second, MaxRefusals: 1, Targets: resubmit.DefaultTargets(),
 		Verify: resubmit.Verify{First: time.Second, Max: 2 * time.Second, Timeout: 5 * time.Second},
 	})
 	require.NoError(t, err)
@@ -142,8 +143,10 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	items, err := json.Marshal(report.Items)
 	require.NoError(t, err)
 	for kind, text := range map[string]string{
-		"the report": printed.String() + report.String() + string(items) + written(report), "the status": written(runner.Status()),
-		"the journal and the events": notes.text.String(), "the logs": r.log.String(), "the runner": fmt.Sprintf("%+v %#v", runner, runner),
+		"the report":                 printed.String() + report.String() + string(items) + written(report),
+		"the status":                 written(runner.Status()),
+		"the journal and the events": notes.text.String(), "the logs": r.log.String(),
+		"the runner": fmt.Sprintf("%+v %#v", runner, runner),
 	} {
 		require.Empty(t, vault.within(text), "%s: %s", kind, what)
 	}
