@@ -12,14 +12,14 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// AttemptPolicy says whether an order may be pushed again whose push got no answer.
+// RetryPolicy says whether an order may be pushed again whose push got no answer.
 // The zero value says that it may not: it is only read from then on, and unknown if
 // it does not move.
 //
 // Another attempt is made only for what is surely still the same failure. The order
-// must be as in the plan when it is read Config.Settle after the lost push, which is
+// must be as in the plan when it is read Config.SettleDelay after the lost push, which is
 // when Commerce has settled, and must be so again when it is read right before the
-// next push, at least another Config.Settle later: should the lost push have been
+// next push, at least another Config.SettleDelay later: should the lost push have been
 // accepted and have failed in the same words, then the event of that failure is over
 // too (documented, resubmit/SAFETY.md#f9). The order must still offer the transition. Connect, if
 // it can be asked, must have no request of the order that was made since the lost push, and none
@@ -30,33 +30,33 @@ import (
 // An order that was pushed for sure and failed again is never pushed again by the
 // same plan, whatever the reason: it has a new failure, which the plan is not for.
 // Make a new plan.
-type AttemptPolicy struct {
+type RetryPolicy struct {
 	// Max is how many pushes of an order may go out without an answer. Behind the last
 	// of them it is only read. Never more than 4 for cancellations. Default 1.
-	Max int
+	MaxAttempts int
 	// Spacing is the least time between two of them. Default 300 s; -1 leaves it at
-	// twice Config.Settle. Never less than 300 s where the request in Connect is a
+	// twice Config.SettleDelay. Never less than 300 s where the request in Connect is a
 	// cancel or a resume, since the connector makes no new one before, by its code
 	// (resubmit/SAFETY.md#f6).
 	Spacing time.Duration
 	// ByType holds what is different for an order type. Zero fields are as above, and
 	// ByType must be nil in it.
-	ByType map[commerce.OrderType]AttemptPolicy
+	ByType map[commerce.OrderType]RetryPolicy
 }
 
-// The defaults of an AttemptPolicy.
+// The defaults of an RetryPolicy.
 const (
 	DefaultMaxAttempts    = 1
 	DefaultAttemptSpacing = rules.CancelSpacing
 )
 
-func (p AttemptPolicy) validate(bad func(string, ...any)) {
-	check := func(where string, p AttemptPolicy) {
-		if p.Max < 0 {
-			bad("Config.Attempts%s.Max is %d; give a count, or 0 for the default", where, p.Max)
+func (p RetryPolicy) validate(bad func(string, ...any)) {
+	check := func(where string, p RetryPolicy) {
+		if p.MaxAttempts < 0 {
+			bad("Config.Retry%s.MaxAttempts is %d; give a count, or 0 for the default", where, p.MaxAttempts)
 		}
 		if p.Spacing < -1 {
-			bad("Config.Attempts%s.Spacing is %v; give a duration, 0 for the default or -1 for none", where, p.Spacing)
+			bad("Config.Retry%s.Spacing is %v; give a duration, 0 for the default or -1 for none", where, p.Spacing)
 		}
 	}
 	check("", p)
@@ -64,15 +64,15 @@ func (p AttemptPolicy) validate(bad func(string, ...any)) {
 		where := fmt.Sprintf(".ByType[%q]", t)
 		check(where, own)
 		if own.ByType != nil {
-			bad("Config.Attempts%s has a ByType of its own; leave it out", where)
+			bad("Config.Retry%s has a ByType of its own; leave it out", where)
 		}
 	}
 }
 
 // of is the policy for an order type that leads to a kind of request.
-func (p AttemptPolicy) of(t commerce.OrderType, kind connect.RequestType) (most int, spacing time.Duration) {
+func (p RetryPolicy) of(t commerce.OrderType, kind connect.RequestType) (most int, spacing time.Duration) {
 	own := p.ByType[t]
-	most = cmp.Or(own.Max, cmp.Or(p.Max, DefaultMaxAttempts))
+	most = cmp.Or(own.MaxAttempts, cmp.Or(p.MaxAttempts, DefaultMaxAttempts))
 	spacing = cmp.Or(own.Spacing, cmp.Or(p.Spacing, DefaultAttemptSpacing))
 	if kind == connect.TypeCancel {
 		most = min(most, rules.CancelLimit)
@@ -87,7 +87,7 @@ func (p AttemptPolicy) of(t commerce.OrderType, kind connect.RequestType) (most 
 // it may not.
 func (x *run) another(j *job) (at time.Time, why string) {
 	kind := j.kind
-	most, spacing := x.cfg.Attempts.of(j.entry.Type, kind)
+	most, spacing := x.cfg.Retry.of(j.entry.Type, kind)
 	switch {
 	case j.barred != "":
 		return at, j.barred
@@ -98,7 +98,7 @@ func (x *run) another(j *job) (at time.Time, why string) {
 	case kind == connect.TypeCancel && len(x.requestKeys(j)) == 0:
 		return at, "a cancellation is not pushed again where Connect cannot be asked how many have failed"
 	}
-	at = time.Now().Add(max(x.cfg.Settle, 0))
+	at = time.Now().Add(max(x.cfg.SettleDelay, 0))
 	if spaced := j.rec.sent().Add(max(spacing, 0)); spaced.After(at) {
 		at = spaced
 	}
@@ -117,11 +117,11 @@ func (x *run) watchOn(j *job, err error) (until time.Time, why string) {
 		return until, ErrDrained.Error()
 	case err == nil:
 		return until, ""
-	case j.refusals >= x.cfg.MaxRefusals:
+	case j.refusals >= x.cfg.MaxDeferrals:
 		return until, fmt.Sprintf("given up after %d tries", j.refusals+1)
 	default:
 		j.refusals++
-		return time.Now().Add(max(x.cfg.Settle, 0)), ""
+		return time.Now().Add(max(x.cfg.SettleDelay, 0)), ""
 	}
 }
 

@@ -37,7 +37,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 	tests := map[string]struct {
 		order    func(o *shopOrder)
 		shop     func(s *shop, c *resubmit.Config)
-		attempts resubmit.AttemptPolicy
+		attempts resubmit.RetryPolicy
 		outcome  resubmit.Outcome
 		why      string
 		pushes   int           // that reached the server
@@ -48,60 +48,60 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			order: again, outcome: "unknown", why: "the policy allows no second push: look at the order", pushes: 1,
 		},
 		"a second push goes out when the order is surely as it was": {
-			order: again, attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			order: again, attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
 			apart: 2 * settle,
 		},
 		"a third one needs the policy to allow three": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, lostIgnored} },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
 			why: "2 pushes without an answer are all that the policy allows", pushes: 2, apart: 2 * settle,
 		},
 		"a third one goes out when the policy allows three": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, lostIgnored} },
-			attempts: resubmit.AttemptPolicy{Max: 3}, outcome: "completed", why: "CP", pushes: 3, taken: 1, apart: 2 * settle,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 3}, outcome: "completed", why: "CP", pushes: 3, taken: 1, apart: 2 * settle,
 		},
 		"what is allowed for a type holds for it": {
 			order: again,
-			attempts: resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"SO": {Max: 2},
-				"CH": {Max: 9}}},
+			attempts: resubmit.RetryPolicy{ByType: map[commerce.OrderType]resubmit.RetryPolicy{"SO": {MaxAttempts: 2},
+				"CH": {MaxAttempts: 9}}},
 			outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * settle,
 		},
 		"what is allowed for other types does not": {
 			order:    again,
-			attempts: resubmit.AttemptPolicy{Max: 5, ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"SO": {Max: 1}}},
+			attempts: resubmit.RetryPolicy{MaxAttempts: 5, ByType: map[commerce.OrderType]resubmit.RetryPolicy{"SO": {MaxAttempts: 1}}},
 			outcome:  "unknown", why: "allows no second push", pushes: 1,
 		},
 		"the spacing is kept": {
-			order: again, attempts: resubmit.AttemptPolicy{Max: 2, Spacing: time.Hour}, outcome: "completed", why: "CP",
+			order: again, attempts: resubmit.RetryPolicy{MaxAttempts: 2, Spacing: time.Hour}, outcome: "completed", why: "CP",
 			pushes: 2, taken: 1, apart: time.Hour,
 		},
 		"the spacing of a type is kept": {
 			order: again,
-			attempts: resubmit.AttemptPolicy{Max: 2, Spacing: -1,
-				ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"SO": {Spacing: 2 * time.Hour}}},
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2, Spacing: -1,
+				ByType: map[commerce.OrderType]resubmit.RetryPolicy{"SO": {Spacing: 2 * time.Hour}}},
 			outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * time.Hour,
 		},
 		"a push that was accepted is not followed by another": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostActed} },
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "completed", why: "CP", pushes: 1, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "completed", why: "CP", pushes: 1, taken: 1,
 		},
 		"an accepted push that failed in other words is not followed by another": {
 			order: func(o *shopOrder) {
 				o.pushFaults, o.fates = []fault{lostActed}, []fate{{time.Second, "PF", stillDown}}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "failedAgain", why: "failed again for a new reason (transient)",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "failedAgain", why: "failed again for a new reason (transient)",
 			pushes: 1, taken: 1,
 		},
 		"an accepted push that was answered is not followed by another, whatever comes of it": {
 			order:    func(o *shopOrder) { o.fates = []fate{{time.Second, "PF", outage}} },
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "failedAgain",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "failedAgain",
 			why: "failed again for the same reason (transient)", pushes: 1, taken: 1,
 		},
 		"a lost push that failed in the same words is pushed for its new failure, when that has settled": {
 			order: func(o *shopOrder) {
 				o.pushFaults, o.fates = []fault{lostActed}, []fate{{9 * time.Second, "PF", outage}}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 2,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 2,
 			apart: settle + 9*time.Second,
 		},
 		"an order that somebody moves meanwhile is not pushed": {
@@ -114,7 +114,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					}
 				}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 1,
 		},
 		"an order that moves right before the second push is not pushed": {
 			order: func(o *shopOrder) {
@@ -126,7 +126,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					}
 				}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 1,
 		},
 		"an order that offers nothing any more is not pushed": {
 			order: func(o *shopOrder) {
@@ -138,21 +138,21 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					}
 				}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
 			why: "offers no transition that resubmits it; it offers [CL]: look", pushes: 1,
 		},
 		"a second push that is refused leaves the order unknown, with the server's words": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, conflict} },
-			attempts: resubmit.AttemptPolicy{Max: 3}, outcome: "unknown", why: "Commerce refused the push to PD: ", pushes: 2,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 3}, outcome: "unknown", why: "Commerce refused the push to PD: ", pushes: 2,
 			apart: 2 * settle,
 		},
 		"a second push that never left is tried again": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, notSent, badToken} },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 4, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 4, taken: 1,
 		},
 		"a second push that never leaves is given up, and the order is unknown": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, notSent, notSent, notSent, notSent} },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "given up after 4 tries: the push was not sent",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown", why: "given up after 4 tries: the push was not sent",
 			pushes: 5,
 		},
 		"the next target of a second push is tried where nothing is told": {
@@ -160,14 +160,14 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				o.silent, o.pushFaults, o.Transitions = true, []fault{lostIgnored}, []commerce.Transition{{To: "RB"}}
 			},
 			shop:     func(_ *shop, c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "RB"} },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 3, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 3, taken: 1,
 		},
 		"readings that fail when the time is up are made again": {
 			order: func(o *shopOrder) {
 				again(o)
 				o.readFaults = []fault{fine, fine, fine, fine, fine, broken, broken}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 3 * settle,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 3 * settle,
 		},
 		"readings that always fail end the watch": {
 			order: func(o *shopOrder) {
@@ -177,7 +177,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					o.readFaults = append(o.readFaults, broken)
 				}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "could not be read: ", pushes: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown", why: "could not be read: ", pushes: 1,
 		},
 		"a request that was made since speaks against it": {
 			order: again,
@@ -185,7 +185,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "purchase", Status: "pending", Created: time.Now().Add(time.Second)}, 0)
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown", why: "in Connect PR-s was made at", pushes: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown", why: "in Connect PR-s was made at", pushes: 1,
 		},
 		"a request that was there before does not": {
 			order: again,
@@ -193,7 +193,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "purchase", Status: "approved", Created: hourAgo()}, 0)
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "Connect approved PR-s", pushes: 2, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "Connect approved PR-s", pushes: 2, taken: 1,
 			apart: 2 * settle,
 		},
 		"a purchase that the vendor refused meanwhile speaks against it": {
@@ -202,7 +202,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "purchase", Status: "failed", Created: hourAgo(), Updated: hourAgo()}, 1)
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
 			why: "Connect speaks against it: the vendor refused the purchase", pushes: 1,
 		},
 		"Connect that cannot be asked is asked again": {
@@ -213,13 +213,13 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				s.finderErr = errors.New("502")
 				time.AfterFunc(2*settle+time.Second, func() { s.mu.Lock(); defer s.mu.Unlock(); s.finderErr = nil })
 			},
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "completed", why: "approved", pushes: 2, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "approved", pushes: 2, taken: 1,
 			apart: 2 * settle,
 		},
 		"Connect that can never be asked leaves it unknown": {
 			order:    again,
 			shop:     func(s *shop, c *resubmit.Config) { asked(s, c); s.finderErr = errors.New("502") },
-			attempts: resubmit.AttemptPolicy{Max: 2}, outcome: "unknown",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
 			why: "given up after 4 tries: Connect could not be asked: 502", pushes: 1,
 		},
 		"a cancellation is pushed again when three cancels have failed": {
@@ -233,7 +233,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					}
 				}
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9, Spacing: time.Second}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9, Spacing: time.Second}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
 			apart: 2 * settle,
 		},
 		"a cancellation is not pushed again when four cancels have failed": {
@@ -242,12 +242,12 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "cancel", Status: "failed", Created: hourAgo(), Updated: hourAgo()}, 4)
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "unknown", why: "too many cancel requests failed in a row",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "unknown", why: "too many cancel requests failed in a row",
 			pushes: 1,
 		},
 		"a cancellation is not pushed again without Connect": {
 			order:    func(o *shopOrder) { again(o); o.Type = "CL" },
-			attempts: resubmit.AttemptPolicy{Max: 9}, outcome: "unknown",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "unknown",
 			why: "where Connect cannot be asked how many have failed", pushes: 1,
 		},
 		"cancellations have at most four pushes and five minutes between them": {
@@ -256,15 +256,15 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			},
 			shop: func(s *shop, c *resubmit.Config) {
 				asked(s, c)
-				c.Settle = -1
+				c.SettleDelay = -1
 			},
-			attempts: resubmit.AttemptPolicy{Max: 9, Spacing: time.Second}, outcome: "unknown",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9, Spacing: time.Second}, outcome: "unknown",
 			why: "4 pushes without an answer are all", pushes: 4, apart: 300 * time.Second,
 		},
 		"a purchase waits no longer than its own spacing": {
 			order:    again,
-			shop:     func(_ *shop, c *resubmit.Config) { c.Settle = time.Second },
-			attempts: resubmit.AttemptPolicy{Max: 2, Spacing: time.Minute}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			shop:     func(_ *shop, c *resubmit.Config) { c.SettleDelay = time.Second },
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2, Spacing: time.Minute}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
 			apart: time.Minute,
 		},
 	}
@@ -277,7 +277,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				s := newShop(o)
 				journal := new(resubmit.MemoryJournal)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Attempts, c.Journal = tt.attempts, intentJournal{journal, s}
+					c.Retry, c.Journal = tt.attempts, intentJournal{journal, s}
 					if tt.shop != nil {
 						tt.shop(s, c)
 					}
@@ -334,7 +334,7 @@ func TestReadingsThatAreOldDoNotLeadToASecondPush(t *testing.T) {
 		o.pushFaults = []fault{lostActed}
 		s := newShop(o)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Attempts.Max = 9
+			c.Retry.MaxAttempts = 9
 			c.Reader = staleReader{s, o.Order, resubmit.DefaultSettle - time.Second}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, o))
@@ -352,10 +352,10 @@ func TestASecondPushWaitsForTheGate(t *testing.T) {
 		o, behind := outageOrder(1, "s"), outageOrder(2, "s")
 		o.pushFaults = []fault{lostIgnored}
 		s := newShop(o, behind)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Attempts.Max = 2 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Retry.MaxAttempts = 2 })
 		report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{window}, entryFor(o), entryFor(behind)))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
 		require.Equal(t, window.End.Add(resubmit.DefaultSettle), s.ledger[1].at)
 		require.Equal(t, []string{"id-1", "id-1", "id-2"}, []string{s.ledger[0].id, s.ledger[1].id, s.ledger[2].id})
 	})
@@ -370,12 +370,12 @@ func TestASecondPushDoesNotWaitForOrdersThatWaitForIt(t *testing.T) {
 		tried.pushFaults = []fault{lostIgnored}
 		s := newShop(opens, other, tried, waits)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Attempts.Max, c.Concurrency, c.Breaker = 2, 1, resubmit.Breaker{Failures: 1, Of: 1}
+			c.Retry.MaxAttempts, c.Concurrency, c.Breaker = 2, 1, resubmit.BreakerConfig{Failures: 1, Of: 1}
 			c.Pusher = lengthyPusher{s, time.Minute}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, opens, other, tried, waits))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 3, FailedAgain: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 3, FailedAgain: 1}, report.Result)
 		require.Equal(t, []string{"id-3", "id-3", "id-4"}, []string{s.ledger[2].id, s.ledger[3].id, s.ledger[4].id})
 	})
 }
@@ -402,18 +402,18 @@ func TestARunThatEndsBeforeTheSecondPushLeavesTheOrderUnknown(t *testing.T) {
 					o := outageOrder(1, "s")
 					o.pushFaults = []fault{lostIgnored}
 					s := newShop(o)
-					r := runnerFor(t, s, func(c *resubmit.Config) { c.Attempts.Max = 2 })
+					r := runnerFor(t, s, func(c *resubmit.Config) { c.Retry.MaxAttempts = 2 })
 					plan := planWith(t, []maintenance.Window{window}, entryFor(o))
 					time.AfterFunc(after, func() { tt.end(r) })
 					report, err := r.Apply(t.Context(), plan)
 					require.ErrorIs(t, err, tt.err)
-					require.Equal(t, resubmit.Result{Unknown: 1}, report.Result)
+					require.Equal(t, resubmit.OutcomeCounts{Unknown: 1}, report.Result)
 					require.Contains(t, itemOf(t, report, 1).Why, tt.err.Error()[len("resubmit: "):])
 					require.Len(t, s.ledger, 1)
 
 					report, err = r.Apply(t.Context(), plan)
 					require.NoError(t, err)
-					require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+					require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 					require.Len(t, s.ledger, 2)
 					require.GreaterOrEqual(t, s.ledger[1].at.Sub(s.ledger[0].at), 2*resubmit.DefaultSettle)
 				})
@@ -455,7 +455,7 @@ func TestAnotherAttemptFollowsWhatACrashLeft(t *testing.T) {
 				require.NoError(t, journal.Begin(plan.Digest()))
 				tt.left.OrderID, tt.left.Fingerprint, tt.left.At = "id-1", entryFor(o).Fingerprint, start.Add(-time.Hour)
 				require.NoError(t, journal.Put(tt.left))
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Attempts.Max = journal, tt.most })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Retry.MaxAttempts = journal, tt.most })
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
 				require.Equal(t, tt.outcome, itemOf(t, report, 1).Outcome)
@@ -480,7 +480,7 @@ func TestOfTwoRunnersOnOneJournalOneMakesTheNextAttempt(t *testing.T) {
 		}))
 		var both sync.WaitGroup
 		for range 2 {
-			r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Attempts.Max = journal, 9 })
+			r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Retry.MaxAttempts = journal, 9 })
 			both.Go(func() { _, _ = r.Apply(t.Context(), plan) })
 		}
 		both.Wait()
@@ -491,25 +491,25 @@ func TestOfTwoRunnersOnOneJournalOneMakesTheNextAttempt(t *testing.T) {
 func TestAnAttemptPolicyIsChecked(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		policy resubmit.AttemptPolicy
+		policy resubmit.RetryPolicy
 		says   string
 	}{
-		"a negative count":   {resubmit.AttemptPolicy{Max: -1}, "Config.Attempts.Max is -1"},
-		"a negative spacing": {resubmit.AttemptPolicy{Spacing: -2}, "Config.Attempts.Spacing is -2ns"},
+		"a negative count":   {resubmit.RetryPolicy{MaxAttempts: -1}, "Config.Retry.MaxAttempts is -1"},
+		"a negative spacing": {resubmit.RetryPolicy{Spacing: -2}, "Config.Retry.Spacing is -2ns"},
 		"a negative count of a type": {
-			resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"CL": {Max: -3}}},
-			`Config.Attempts.ByType["CL"].Max is -3`,
+			resubmit.RetryPolicy{ByType: map[commerce.OrderType]resubmit.RetryPolicy{"CL": {MaxAttempts: -3}}},
+			`Config.Retry.ByType["CL"].MaxAttempts is -3`,
 		},
 		"types of a type": {
-			resubmit.AttemptPolicy{ByType: map[commerce.OrderType]resubmit.AttemptPolicy{"CL": {ByType: map[commerce.OrderType]resubmit.AttemptPolicy{}}}},
-			`Config.Attempts.ByType["CL"] has a ByType of its own`,
+			resubmit.RetryPolicy{ByType: map[commerce.OrderType]resubmit.RetryPolicy{"CL": {ByType: map[commerce.OrderType]resubmit.RetryPolicy{}}}},
+			`Config.Retry.ByType["CL"] has a ByType of its own`,
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop()
-			_, err := resubmit.NewRunner(resubmit.Config{Reader: s, Pusher: s, Attempts: tt.policy})
+			_, err := resubmit.NewRunner(resubmit.Config{Reader: s, Pusher: s, Retry: tt.policy})
 			require.ErrorContains(t, err, tt.says)
 		})
 	}
@@ -528,7 +528,7 @@ func TestAnAttemptThatAsksConnectFirstDoesNotWaitForItself(t *testing.T) {
 		}
 		f := frail{s, newMeter(), 1}
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Reader, c.Pusher, c.Requests, c.Attempts.Max = f, f, s, 2
+			c.Reader, c.Pusher, c.Requests, c.Retry.MaxAttempts = f, f, s, 2
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
@@ -563,7 +563,7 @@ func TestTheIntentOfAnotherAttemptDoesNotBearTheTimeOfTheLostOne(t *testing.T) {
 		o := outageOrder(1, "s")
 		o.pushFaults = []fault{lostIgnored}
 		s, journal := newShop(o), &intents{MemoryJournal: new(resubmit.MemoryJournal)}
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Attempts.Max = journal, 2 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Retry.MaxAttempts = journal, 2 })
 		_, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
 		require.Len(t, journal.all, 2)

@@ -35,7 +35,7 @@ var ErrRunning = errors.New(
 //
 // An order whose push got no answer is read until its state tells that the push was
 // accepted, or the settle time has passed and the outcome is unknown. It is never
-// pushed again, unless Config.Attempts allows that. An order that does not come to a good end stops the
+// pushed again, unless Config.Retry allows that. An order that does not come to a good end stops the
 // later ones of its subscriptions, which are skipped.
 //
 // A server can act on a push and refuse it all the same. So an order whose push was
@@ -64,7 +64,7 @@ var ErrRunning = errors.New(
 // The report always counts every order that the plan marks: those that were not begun
 // are skipped as "not started". It comes with an error when the run ended early: the
 // one of ctx, of the plan or of the journal, of refused credentials, [ErrDrained],
-// [ErrCancelled], [ErrBreaker] or [ErrPatience]. It is nil only if the run could not begin.
+// [ErrCancelled], [ErrCircuitOpen] or [ErrPatience]. It is nil only if the run could not begin.
 func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x, err := r.begin(ctx, plan)
 	if err != nil {
@@ -118,7 +118,7 @@ func (x *run) sync() {
 
 func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	if plan == nil {
-		return nil, errors.New("resubmit: Apply was given no plan; read one with OpenPlan or ReadPlan")
+		return nil, errors.New("resubmit: Apply was given no plan; read one with plan.Open or plan.Read")
 	}
 	if err := plan.CheckSystem(r.cfg.System); err != nil {
 		return nil, err
@@ -145,30 +145,30 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
 		mismatched: plan.Counts().Mismatched, planned: planned, goesOn: goesOn,
 		tell:    &teller{to: r.cfg.Observer, log: r.cfg.Logger},
-		lanes:   newLanes(max(1, r.cfg.InHand/2)),
-		ready:   make(chan *job, r.cfg.InHand),
+		lanes:   newLanes(max(1, r.cfg.MaxOpenOrders/2)),
+		ready:   make(chan *job, r.cfg.MaxOpenOrders),
 		begun:   make(chan struct{}, 1),
 		ahead:   make(chan struct{}),
 		keeping: make(chan struct{}, 1),
-		hand:    make(chan struct{}, r.cfg.InHand),
+		hand:    make(chan struct{}, r.cfg.MaxOpenOrders),
 		follows: make(chan *job),
 		pushes:  newSlots(r.cfg.Concurrency),
 		looks:   newSlots(r.cfg.Concurrency),
 		hands:   make(hands),
 		sweeper: sweeper{waiting: make(map[*place]struct{})},
-		groups:  make(map[groupKey]*Result),
+		groups:  make(map[groupKey]*OutcomeCounts),
 		again:   failure.NewGrouper(r.cfg.Classifier, 0),
 		started: time.Now(),
 	}
-	x.tells = !r.cfg.DropItems || r.cfg.Observer != nil || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
+	x.tells = !r.cfg.OmitItems || r.cfg.Observer != nil || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
 	if r.together {
 		x.looks = x.pushes
 	}
 	x.looked = sync.OnceFunc(func() { close(x.ahead) })
 	x.room.L = &x.mu
-	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.Settle, x.tell)
+	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.SettleDelay, x.tell)
 	x.gate.paused = r.paused
-	x.canary = newCanary(r.cfg.Canary, max(1, r.cfg.InHand/2), x.tell)
+	x.canary = newCanary(r.cfg.Canary, max(1, r.cfg.MaxOpenOrders/2), x.tell)
 	x.gate.breaker = x.newBreaker()
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.watchCalls()
@@ -299,10 +299,10 @@ type run struct {
 	mu           sync.Mutex
 	room         sync.Cond // fewer orders wait in the lanes
 	lanes        *lanes
-	result       Result
+	result       OutcomeCounts
 	canary       *canary
 	forLanes     bool // orders were left out because too many wait in the lanes
-	groups       map[groupKey]*Result
+	groups       map[groupKey]*OutcomeCounts
 	again        *failure.Grouper // of the orders that failed again
 	items        []Item
 	commerceOnly int
@@ -658,7 +658,7 @@ func (x *run) tally(i *Item) {
 	if i.CommerceOnly {
 		x.commerceOnly++
 	}
-	if !x.cfg.DropItems {
+	if !x.cfg.OmitItems {
 		x.items = append(x.items, *i)
 	}
 	x.mu.Unlock()
@@ -668,7 +668,7 @@ func (x *run) tally(i *Item) {
 func (x *run) count(k groupKey, o Outcome) {
 	x.result.add(o)
 	if x.groups[k] == nil {
-		x.groups[k] = new(Result)
+		x.groups[k] = new(OutcomeCounts)
 	}
 	x.groups[k].add(o)
 }

@@ -36,7 +36,7 @@ func (s *ownSystem) Push(_ context.Context, id string, _ commerce.Status) error 
 
 func ExampleRunner_Apply() {
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Source: exampleOrders(), Requests: noRequests, Filter: filter.Everything(), Calendar: exampleCalendar(), Settle: -1,
+		Lister: exampleOrders(), Requests: noRequests, Filter: filter.Everything(), Calendar: exampleCalendar(), SettleDelay: -1,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -51,7 +51,7 @@ func ExampleRunner_Apply() {
 
 	runner, err := resubmit.NewRunner(resubmit.Config{
 		Reader: system, Pusher: system, Concurrency: 1,
-		Rate: -1, Settle: -1, Verify: resubmit.Verify{First: -1}, // an example does not wait
+		RateLimit: -1, SettleDelay: -1, Verify: resubmit.VerifyConfig{First: -1}, // an example does not wait
 	})
 	if err != nil {
 		fmt.Println(err)

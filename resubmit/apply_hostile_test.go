@@ -142,10 +142,10 @@ func TestOneLongLaneDoesNotStarveTheOthers(t *testing.T) {
 					all = append(all, outageOrder(n, fmt.Sprint(n)))
 				}
 				s := newShop(all...)
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand = inHand })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders = inHand })
 				report, err := r.Apply(t.Context(), planFor(t, all...))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 110}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 110}, report.Result)
 				last := -1
 				for _, l := range s.ledger {
 					require.Zero(t, l.open, "two orders of one subscription at once")
@@ -174,7 +174,7 @@ func TestWhatALongLaneLeftBehindIsCountedWhenTheRunStops(t *testing.T) {
 		s := newShop(all...)
 		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 		defer cancel()
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand = 4 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders = 4 })
 		report, err := r.Apply(ctx, planFor(t, all...))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 50, report.Result.Total())
@@ -257,14 +257,14 @@ func TestApplyWithoutAPlanIsAnError(t *testing.T) {
 	r := runnerFor(t, newShop(), nil)
 	report, err := r.Apply(t.Context(), nil)
 	require.Nil(t, report)
-	require.EqualError(t, err, "resubmit: Apply was given no plan; read one with OpenPlan or ReadPlan")
+	require.EqualError(t, err, "resubmit: Apply was given no plan; read one with plan.Open or plan.Read")
 }
 
 func TestARateThatIsNoNumberIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2} {
-		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Rate: rate})
-		require.ErrorContains(t, err, "Config.Rate is")
+		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), RateLimit: rate})
+		require.ErrorContains(t, err, "Config.RateLimit is")
 	}
 }
 
@@ -299,7 +299,7 @@ func TestARunThatTakesLongToBeginCanBeSeenAndControlled(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 		require.Equal(t, 2*time.Hour+time.Minute, s.ledger[0].at.Sub(start))
 	})
 }

@@ -77,7 +77,7 @@ func (s *bits) planOf(tb testing.TB, n int) *plan.Plan {
 	path := filepath.Join(tb.TempDir(), fmt.Sprintf("plan-%d.jsonl", n))
 	file, err := os.Create(path)
 	require.NoError(tb, err)
-	w, err := plan.NewPlanWriter(file, plan.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()",
+	w, err := plan.NewWriter(file, plan.Header{CreatedAt: s.began, View: "Failed Orders", Filter: "everything()",
 		Windows: []maintenance.Window{}})
 	require.NoError(tb, err)
 	for i := range n {
@@ -86,7 +86,7 @@ func (s *bits) planOf(tb testing.TB, n int) *plan.Plan {
 	_, _, err = w.Close()
 	require.NoError(tb, err)
 	require.NoError(tb, file.Close())
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = plan.Close() })
 	return plan
@@ -101,17 +101,17 @@ func (forgetful) Get(string) (resubmit.Record, bool, error) { return resubmit.Re
 
 func (s *bits) apply(tb testing.TB, plan *plan.Plan, change func(*resubmit.Config)) {
 	cfg := resubmit.Config{
-		Reader: s, Pusher: s, Journal: forgetful{}, Rate: 1e7, Concurrency: 64, Verify: resubmit.Verify{First: -1},
-		DropItems: true,
+		Reader: s, Pusher: s, Journal: forgetful{}, RateLimit: 1e7, Concurrency: 64, Verify: resubmit.VerifyConfig{First: -1},
+		OmitItems: true,
 	}
 	change(&cfg)
 	r, err := resubmit.NewRunner(cfg)
 	require.NoError(tb, err)
 	report, err := r.Apply(tb.Context(), plan)
 	require.NoError(tb, err)
-	want := resubmit.Result{Completed: plan.Counts().Resubmit}
+	want := resubmit.OutcomeCounts{Completed: plan.Counts().Resubmit}
 	if s.refuses {
-		want = resubmit.Result{FailedAgain: 1, Skipped: plan.Counts().Resubmit - 1}
+		want = resubmit.OutcomeCounts{FailedAgain: 1, Skipped: plan.Counts().Resubmit - 1}
 	}
 	require.Equal(tb, want, report.Result)
 }
@@ -162,7 +162,7 @@ func TestApplyHoldsNoMoreMemoryForMoreOrders(t *testing.T) {
 			runtime.ReadMemStats(&m)
 			least = min(least, m.HeapAlloc) // the others go on, and what they leave is no matter
 		}
-		s.apply(t, plan, func(c *resubmit.Config) { c.InHand = 500 })
+		s.apply(t, plan, func(c *resubmit.Config) { c.MaxOpenOrders = 500 })
 		return least
 	}
 	live(4_000) // whatever is made once

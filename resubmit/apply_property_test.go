@@ -132,10 +132,10 @@ func (tr trouble) run(ctx context.Context) (wrong string) {
 	journal := intentJournal{new(resubmit.MemoryJournal), s}
 	seen := new(breakerDiary)
 	r := runnerFor(report, s, func(c *resubmit.Config) {
-		c.Targets, c.Observer, c.Attempts.Max = blindTargets, seen, tr.attempts
+		c.Targets, c.Observer, c.Retry.MaxAttempts = blindTargets, seen, tr.attempts
 		c.MaxPlanAge = -1 // windows begin between the plan and its run
-		c.Requests, c.Journal, c.Concurrency, c.Rate = s, journal, tr.slots, tr.rate
-		c.Canary.Steps, c.Breaker = tr.canary, resubmit.Breaker{Failures: tr.failures, Of: 8, MaxOpens: -1}
+		c.Requests, c.Journal, c.Concurrency, c.RateLimit = s, journal, tr.slots, tr.rate
+		c.Canary.Steps, c.Breaker = tr.canary, resubmit.BreakerConfig{Failures: tr.failures, Of: 8, MaxOpens: -1}
 	})
 	for _, l := range tr.limits {
 		defer time.AfterFunc(l.after, func() { _ = r.SetLimits(l.rate, l.concurrency) }).Stop()

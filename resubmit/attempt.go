@@ -260,7 +260,7 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	x.readAccess.succeeded()
 	j.unread = false
 	j.moved = j.moved || order.Status != j.rec.Seen
-	j.item.After = plan.StateOf(order)
+	j.item.After = plan.SnapshotOf(order)
 	j.rec.Seen = order.Status
 	return order, nil
 }
@@ -378,7 +378,7 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.Refused && !denied}, true
 	x.tell.refused(Refused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
-		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxRefusals,
+		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxDeferrals,
 	})
 	switch {
 	case denied && x.takeBack(j, RecordRefused, why) != nil:
@@ -469,7 +469,7 @@ func (x *run) putOff(j *job, what string, err error) next {
 		return x.unstarted(j)
 	}
 	j.refusals++
-	if j.refusals > x.cfg.MaxRefusals {
+	if j.refusals > x.cfg.MaxDeferrals {
 		why = fmt.Sprintf("given up after %d tries: %s", j.refusals, why)
 		if j.lost != nil {
 			return x.bar(j, why) // it is read once more there
@@ -574,7 +574,7 @@ func (x *run) mayWait(j *job) bool {
 	switch j.rec.State {
 	case RecordPushed, RecordCompleted, RecordFailedAgain, RecordFalseSuccess:
 		kind := j.kind
-		most, _ := x.cfg.Attempts.of(j.entry.Type, kind)
+		most, _ := x.cfg.Retry.of(j.entry.Type, kind)
 		return most <= 1
 	default:
 		return false

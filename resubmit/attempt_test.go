@@ -142,7 +142,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		},
 		"no try again can be asked for": {
 			order:   func(o *shopOrder) { o.pushFaults = []fault{limited} },
-			config:  func(c *resubmit.Config) { c.MaxRefusals = -1 },
+			config:  func(c *resubmit.Config) { c.MaxDeferrals = -1 },
 			outcome: resubmit.OutcomeSkipped, why: "given up after 1 tries", pushes: 1,
 		},
 		"an order that cannot be read is not pushed": {
@@ -253,10 +253,10 @@ func TestNothingGoesOutBeforeTheServersPatienceIsOver(t *testing.T) {
 		first.pushFaults = []fault{limited}
 		s := newShop(first, second)
 		s.retryAfter = 90 * time.Second
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate = 2 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit = 2 })
 		report, err := r.Apply(t.Context(), planFor(t, first, second))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
 		var refusedAt time.Time
 		for _, l := range s.ledger {
 			if !l.accepted {
@@ -289,10 +289,10 @@ func TestAnOrderThatWasHeldBackRightBeforeItsPushIsReadAnew(t *testing.T) {
 			o.pushFaults = []fault{limited} // whichever comes first
 		}
 		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Reader = 1, slowReader{s} })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Reader = 1, slowReader{s} })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
 		first := s.ledger[0].id
 		other := map[string]string{"id-1": "id-2", "id-2": "id-1"}[first]
 		require.Subset(t, s.steps[:2], []string{"read id-1", "read id-2"}, "both were read before the push")

@@ -13,16 +13,16 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
-// ErrBreaker says that the breaker opened more often than Config.Breaker.MaxOpens
+// ErrCircuitOpen says that the breaker opened more often than Config.Breaker.MaxOpens
 // allows, and so ended the run.
-var ErrBreaker = errors.New("the breaker opened too often")
+var ErrCircuitOpen = errors.New("the breaker opened too often")
 
 // Breaker stops all pushes when orders fail again for a transient reason, which
 // means that Connect is still down. Orders that are on their way finish. It is open
 // until Connect is seen to be up again, by Config.Probe or, without one, after some
 // time; then a single order is tried. If that one does well all others go on, else
 // the breaker opens again. Zero fields take the defaults.
-type Breaker struct {
+type BreakerConfig struct {
 	// Failures of the last Of orders that came to an end open it. Only orders that
 	// were pushed since it closed count. Defaults 5 and 20; -1 for Failures is no
 	// breaker.
@@ -31,7 +31,7 @@ type Breaker struct {
 	// Wait is the time until Connect is looked at, and between two looks. It is
 	// doubled each time that the breaker opens, up to 16 times as long. Default 1 min.
 	Wait time.Duration
-	// MaxOpens is how often it may open before the run ends with ErrBreaker.
+	// MaxOpens is how often it may open before the run ends with ErrCircuitOpen.
 	// Default 5; -1 any number.
 	MaxOpens int
 }
@@ -44,11 +44,11 @@ const (
 	BreakerClosed BreakerState = "closed"
 	// BreakerOpen: nothing is pushed.
 	BreakerOpen BreakerState = "open"
-	// BreakerTrying: one order at a time is pushed, to see how it does.
-	BreakerTrying BreakerState = "trying"
+	// BreakerHalfOpen: one order at a time is pushed, to see how it does.
+	BreakerHalfOpen BreakerState = "trying"
 )
 
-func (b Breaker) withDefaults() Breaker {
+func (b BreakerConfig) withDefaults() BreakerConfig {
 	b.Failures = cmp.Or(b.Failures, 5)
 	b.Of = cmp.Or(b.Of, 20)
 	b.Wait = cmp.Or(b.Wait, time.Minute)
@@ -56,7 +56,7 @@ func (b Breaker) withDefaults() Breaker {
 	return b
 }
 
-func (b Breaker) validate(bad func(string, ...any)) {
+func (b BreakerConfig) validate(bad func(string, ...any)) {
 	set := b.withDefaults()
 	if set.Failures < -1 || set.Of < 1 || set.Failures > set.Of {
 		bad("Config.Breaker opens at %d of %d orders; give counts, the first not above the second, 0 for the defaults, or "+
@@ -71,7 +71,7 @@ func (b Breaker) validate(bad func(string, ...any)) {
 
 // breaker is the Breaker of one run.
 type breaker struct {
-	cfg   Breaker
+	cfg   BreakerConfig
 	probe func(context.Context) (connect.Probe, error) // nil: there is none
 	tell  *teller
 	wake  func()      // the gate looks again
@@ -121,7 +121,7 @@ func (b *breaker) enter(ctx context.Context, j *job) (why string, until time.Tim
 	now := time.Now()
 	if b.state != BreakerOpen || now.Before(b.next) {
 		defer b.mu.Unlock()
-		if b.state == BreakerTrying && b.trying == nil {
+		if b.state == BreakerHalfOpen && b.trying == nil {
 			b.trying = j
 		}
 		why, until = b.holds(j.entry.OrderID)
@@ -145,7 +145,7 @@ func (b *breaker) holds(orderID string) (why string, until time.Time) {
 	switch {
 	case b.state == BreakerOpen:
 		return "the breaker is open: " + b.why, b.next
-	case b.state == BreakerTrying && (b.trying == nil || b.trying.entry.OrderID != orderID):
+	case b.state == BreakerHalfOpen && (b.trying == nil || b.trying.entry.OrderID != orderID):
 		return "the breaker is open: one order is tried", time.Time{}
 	default:
 		return "", time.Time{}
@@ -169,7 +169,7 @@ func (b *breaker) look(ctx context.Context) {
 	}
 	b.mu.Lock()
 	if up {
-		b.set(BreakerTrying, why)
+		b.set(BreakerHalfOpen, why)
 	} else {
 		b.why = why
 	}
@@ -185,7 +185,7 @@ func (b *breaker) judge(j *job, learnt, transient bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.state == BreakerTrying && b.trying == j:
+	case b.state == BreakerHalfOpen && b.trying == j:
 		b.tried(j, learnt, transient)
 	case b.state == BreakerClosed && learnt && !j.ended && !j.item.PushedAt.Before(b.since):
 		b.count(j, transient)
@@ -233,7 +233,7 @@ func (b *breaker) open(why string) {
 		b.stop(fmt.Errorf(
 			"resubmit: %w, %d times (Config.Breaker.MaxOpens is %d), as Connect seems still to be down; at last %s; see to "+
 				"Connect, then run again",
-			ErrBreaker, b.opens, b.cfg.MaxOpens, why))
+			ErrCircuitOpen, b.opens, b.cfg.MaxOpens, why))
 	}
 }
 

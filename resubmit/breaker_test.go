@@ -135,7 +135,7 @@ func TestTheBreakerOpensAndClosesWhenConnectIsUpAgain(t *testing.T) {
 						require.Equal(t, i/2+1, turn.Opens)
 						require.Zero(t, s.pushesIn(from.Add(time.Second+1), to), "I8: only what was in flight arrives")
 						require.LessOrEqual(t, s.pushesIn(from.Add(1), to), 3)
-					case resubmit.BreakerTrying:
+					case resubmit.BreakerHalfOpen:
 						require.Equal(t, 1, s.pushesIn(from, to), "one order is tried")
 						require.InDelta(t, tt.tried[tries], from.Sub(seen.at[i-1]), float64(time.Minute))
 						tries++
@@ -158,10 +158,10 @@ func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
 		s := downFor(100*time.Hour, orders...)
 		seen := new(breakerDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Observer, c.Rate, c.Breaker = seen, 1, resubmit.Breaker{Failures: 2, Of: 3, Wait: time.Hour, MaxOpens: 2}
+			c.Observer, c.RateLimit, c.Breaker = seen, 1, resubmit.BreakerConfig{Failures: 2, Of: 3, Wait: time.Hour, MaxOpens: 2}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
-		require.ErrorIs(t, err, resubmit.ErrBreaker)
+		require.ErrorIs(t, err, resubmit.ErrCircuitOpen)
 		require.ErrorContains(t, err, "the breaker opened too often, 3 times (Config.Breaker.MaxOpens is 2)")
 		require.ErrorContains(t, err, stillDown)
 		require.Equal(t, err.Error(), report.Err)
@@ -195,7 +195,7 @@ func TestWhatDoesNotOpenTheBreaker(t *testing.T) {
 				s := downFor(100*time.Hour, orders...)
 				seen := new(breakerDiary)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Rate, c.Observer, c.Concurrency = 1, seen, 1
+					c.RateLimit, c.Observer, c.Concurrency = 1, seen, 1
 					change(s, c)
 				})
 				_, err := r.Apply(t.Context(), planFor(t, orders...))
@@ -216,10 +216,10 @@ func TestAnOrderThatIsTriedAndTellsNothingMakesRoomForAnother(t *testing.T) {
 			o.onRead = moveTo(commerce.StatusCompleted)
 		}
 		seen := new(breakerDiary)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.Rate = seen, 1, 0.5 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.RateLimit = seen, 1, 0.5 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed},
+		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerHalfOpen, resubmit.BreakerClosed},
 			seen.states())
 		require.Equal(t, 3, report.Result.Skipped)
 		require.Equal(t, 17, report.Result.Completed+report.Result.FailedAgain)
@@ -243,11 +243,11 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 		}
 		seen := new(breakerDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Observer, c.Concurrency, c.Rate, c.Requests = seen, 1, 0.5, s
+			c.Observer, c.Concurrency, c.RateLimit, c.Requests = seen, 1, 0.5, s
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerTrying, resubmit.BreakerClosed},
+		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerHalfOpen, resubmit.BreakerClosed},
 			seen.states())
 		took := seen.at[2].Sub(seen.at[1])
 		require.GreaterOrEqual(t, took, 10*time.Minute)
@@ -258,7 +258,7 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 
 func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, b := range []resubmit.Breaker{{Failures: -2}, {Of: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
+	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {Of: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
 		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Breaker: b})
 		require.ErrorContains(t, err, "Config.Breaker")
 	}
@@ -304,7 +304,7 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 					}
 					return connect.Probe{Class: connect.Up}, nil
 				})
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.Rate, c.Concurrency, c.MaxHold = probe, 1, 1, tt.most })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.RateLimit, c.Concurrency, c.MaxHold = probe, 1, 1, tt.most })
 				_, err := r.Apply(t.Context(), planFor(t, orders...))
 				if tt.most < 10*time.Hour {
 					require.ErrorIs(t, err, resubmit.ErrPatience)
@@ -327,7 +327,7 @@ func TestAProbeThatLearnsNothingIsToldOf(t *testing.T) {
 		orders := manyOrders(30)
 		s := downFor(time.Hour, orders...)
 		probe := &prober{until: time.Now().Add(time.Hour), err: errors.New("no such host")}
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.Rate = probe, 1 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.RateLimit = probe, 1 })
 		time.AfterFunc(30*time.Minute, func() {
 			require.Contains(t, r.Status().Gate, "no such host")
 		})
@@ -370,7 +370,7 @@ func TestABreakerThatOpensWithinAPushHoldsIt(t *testing.T) {
 			close(opened)
 		})
 		r = runnerFor(t, s, func(c *resubmit.Config) {
-			c.Pusher, c.Concurrency, c.Observer, c.Rate, c.MaxRefusals = p, 6, seen, 5, -1
+			c.Pusher, c.Concurrency, c.Observer, c.RateLimit, c.MaxDeferrals = p, 6, seen, 5, -1
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)

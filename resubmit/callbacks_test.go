@@ -125,11 +125,11 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		require.ErrorContains(t, err, field)
 		w := (&process{site: newSite(), dir: t.TempDir()}).config()
 		w.Runner = cfg
-		_, err = watch.NewWatcher(w)
+		_, err = watch.New(w)
 		require.ErrorContains(t, err, field)
 	}
 	for field, change := range map[string]func(*resubmit.PlanConfig){
-		"PlanConfig.Source holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Source = client },
+		"PlanConfig.Lister holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Lister = client },
 		"PlanConfig.Reader holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Reader = client },
 		"PlanConfig.Requests holds a nil *connect.Client": func(
 			c *resubmit.PlanConfig) {
@@ -137,35 +137,35 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		},
 		"PlanConfig.Filter holds a nil *resubmit_test.own": func(c *resubmit.PlanConfig) { c.Filter = (*own)(nil) },
 	} {
-		cfg := resubmit.PlanConfig{Source: newSite(), Filter: filter.Everything()}
+		cfg := resubmit.PlanConfig{Lister: newSite(), Filter: filter.Everything()}
 		change(&cfg)
 		_, err := resubmit.WritePlan(t.Context(), cfg, io.Discard)
 		require.ErrorContains(t, err, field)
 		_, err = resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, field)
 	}
-	for field, change := range map[string]func(*watch.WatcherConfig){
-		"WatcherConfig.Windows holds a nil resubmit_test.nilFuncs": func(
-			c *watch.WatcherConfig) {
+	for field, change := range map[string]func(*watch.Config){
+		"watch.Config.Windows holds a nil resubmit_test.nilFuncs": func(
+			c *watch.Config) {
 			c.Windows = nilFuncs(nil)
 		},
-		"WatcherConfig.Windows holds a nil connect.SourceFunc": func(
-			c *watch.WatcherConfig) {
+		"watch.Config.Windows holds a nil connect.SourceFunc": func(
+			c *watch.Config) {
 			c.Windows = maintenance.SourceFunc(nil)
 		},
-		"WatcherConfig.Outages holds a nil *connect.Tracker": func(
-			c *watch.WatcherConfig) {
+		"watch.Config.Outages holds a nil *connect.Tracker": func(
+			c *watch.Config) {
 			c.Outages = (*availability.Tracker)(nil)
 		},
 	} {
 		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
 		change(&cfg)
-		_, err := watch.NewWatcher(cfg)
+		_, err := watch.New(cfg)
 		require.ErrorContains(t, err, field)
 	}
 	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{Reader: client}, nil)
 	require.ErrorContains(t, err, "CheckConfig.Reader holds a nil *ordermanager.Client")
-	_, err = resubmit.MeasureRates(t.Context(), client, commerce.View{}, time.Now().Add(-time.Hour), time.Now(), nil)
+	_, err = resubmit.MeasureBaseline(t.Context(), client, commerce.View{}, time.Now().Add(-time.Hour), time.Now(), nil)
 	require.ErrorContains(t, err, "the source is nil")
 	for _, err := range resubmit.Sorted(client).Orders(t.Context(), commerce.Query{}) {
 		require.ErrorContains(t, err, "nil source")
@@ -230,7 +230,7 @@ func TestPanicInApply(t *testing.T) {
 				c.Requests, f.lookUp = f, func() error { fail(); return nil }
 			}, resubmit.OutcomeProgressing, "Connect could not be asked: a callback panicked: ", 1},
 			"canary_group": {func(_ *funcs, c *resubmit.Config) {
-				c.Canary = resubmit.Canary{Group: func(*plan.Entry) string { fail(); return "" }}
+				c.Canary = resubmit.CanaryConfig{Group: func(*plan.Entry) string { fail(); return "" }}
 			}, resubmit.OutcomeCompleted, "", 1},
 		} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
@@ -340,7 +340,7 @@ func TestPanicOfACalendarClosesTheGate(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 		require.GreaterOrEqual(t, s.ledger[0].at.Sub(start), time.Hour)
 	})
 }
@@ -360,7 +360,7 @@ func TestPanicOfALister(t *testing.T) {
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Lister = f })
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 30}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 30}, report.Result)
 			})
 		})
 	}
@@ -377,7 +377,7 @@ func TestPanicOfAProbe(t *testing.T) {
 				fail := first(fail)
 				f := &funcs{shop: s, probe: func() (connect.Probe, error) { fail(); return connect.Probe{Class: connect.Up}, nil }}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Probe, c.Rate, c.Breaker = f, 1, resubmit.Breaker{Failures: 2, Of: 2}
+					c.Probe, c.RateLimit, c.Breaker = f, 1, resubmit.BreakerConfig{Failures: 2, Of: 2}
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
@@ -421,11 +421,11 @@ func TestPanicOfAnObserver(t *testing.T) {
 					p := &panicking{at: at, fail: fail}
 					s := newShop(orders...)
 					r := runnerFor(t, s, func(c *resubmit.Config) {
-						c.Observer, c.Canary, c.Logger = p, resubmit.Canary{}, slog.New(slog.NewTextHandler(log, nil))
+						c.Observer, c.Canary, c.Logger = p, resubmit.CanaryConfig{}, slog.New(slog.NewTextHandler(log, nil))
 					})
 					report, err := r.Apply(t.Context(), planFor(t, orders...))
 					require.NoError(t, err)
-					require.Equal(t, resubmit.Result{Completed: 5}, report.Result)
+					require.Equal(t, resubmit.OutcomeCounts{Completed: 5}, report.Result)
 					require.Contains(t, report.ObserverError, whys[kind])
 					require.Contains(t, report.String(), "the observer was removed: a callback panicked: ")
 					require.Equal(t, 1, strings.Count(log.String(), "the observer is removed"))
@@ -462,14 +462,14 @@ func TestPanicInWritePlan(t *testing.T) {
 				o.PlacedAt = o.PlacedAt.Add(time.Duration(i) * time.Second)
 			}
 			f := &funcs{shop: newShop(orders...), list: func() error { return nil }}
-			cfg := resubmit.PlanConfig{Source: lean{&guarded{shop: f.shop}}, Reader: f, Filter: filter.Everything(),
-				Settle: -1, Rate: -1}
+			cfg := resubmit.PlanConfig{Lister: lean{&guarded{shop: f.shop}}, Reader: f, Filter: filter.Everything(),
+				SettleDelay: -1, RateLimit: -1}
 			change(f, &cfg)
 			return resubmit.BuildPlan(t.Context(), cfg)
 		}
 		p, err := build(func(f *funcs, _ *resubmit.PlanConfig) { f.order = func() error { fail(); return nil } })
 		require.NoError(t, err, "a reader")
-		require.Equal(t, plan.Counts{Total: 3, Hold: 3}, p.Counts())
+		require.Equal(t, plan.ActionCounts{Total: 3, Hold: 3}, p.Counts())
 		for e, err := range p.Entries() {
 			require.NoError(t, err)
 			require.Contains(t, e.Decision.Why, "the order could not be read: a callback panicked: "+whys[kind])
@@ -479,7 +479,7 @@ func TestPanicInWritePlan(t *testing.T) {
 			f.lookUp = func() error { fail(); return nil }
 		})
 		require.ErrorContains(t, err, whys[kind], "a request finder of which no look-up succeeds")
-		_, err = build(func(f *funcs, c *resubmit.PlanConfig) { c.Source, f.list = f, func() error { fail(); return nil } })
+		_, err = build(func(f *funcs, c *resubmit.PlanConfig) { c.Lister, f.list = f, func() error { fail(); return nil } })
 		require.ErrorContains(t, err, "list orders: a callback panicked: "+whys[kind])
 		_, err = build(func(_ *funcs, c *resubmit.PlanConfig) { c.IgnoreConnect, c.Filter = true, &own{fail} })
 		require.ErrorContains(t, err, whys[kind])
@@ -502,35 +502,35 @@ func TestPanicInWritePlan(t *testing.T) {
 
 func TestPanicInAWatcher(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(c *watch.WatcherConfig, fail func()){
-		"ready": func(c *watch.WatcherConfig, fail func()) {
+	for name, change := range map[string]func(c *watch.Config, fail func()){
+		"ready": func(c *watch.Config, fail func()) {
 			ready := c.Ready
 			c.Ready = func(ctx context.Context, since time.Time) availability.Readiness { fail(); return ready(ctx, since) }
 		},
-		"plan": func(c *watch.WatcherConfig, fail func()) {
+		"plan": func(c *watch.Config, fail func()) {
 			plan := c.Plan
 			c.Plan = func(ctx context.Context, e watch.Episode) (resubmit.PlanConfig, error) {
 				fail()
 				return plan(ctx, e)
 			}
 		},
-		"journal": func(c *watch.WatcherConfig, fail func()) {
+		"journal": func(c *watch.Config, fail func()) {
 			journal := c.Journal
 			c.Journal = func(path string) (resubmit.Journal, error) { fail(); return journal(path) }
 		},
-		"done": func(c *watch.WatcherConfig, fail func()) {
+		"done": func(c *watch.Config, fail func()) {
 			done := c.Done
 			c.Done = func(e watch.Episode, r *resubmit.Report) { fail(); done(e, r) }
 		},
-		"windows": func(c *watch.WatcherConfig, fail func()) {
+		"windows": func(c *watch.Config, fail func()) {
 			windows := c.Windows
 			c.Windows = maintenance.SourceFunc(func(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
 				fail()
 				return windows.Windows(ctx, from, to)
 			})
 		},
-		"outages": func(c *watch.WatcherConfig, fail func()) { c.Outages = failingOutages{c.Outages, fail} },
-		"approve": func(c *watch.WatcherConfig, fail func()) {
+		"outages": func(c *watch.Config, fail func()) { c.Outages = failingOutages{c.Outages, fail} },
+		"approve": func(c *watch.Config, fail func()) {
 			approve := c.Approve
 			c.Approve = func(ctx context.Context, e watch.Episode, p *plan.Plan) (watch.Approval, error) {
 				fail()
@@ -545,7 +545,7 @@ func TestPanicInAWatcher(t *testing.T) {
 					s, _ := announced(2)
 					p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
 					start, calls := time.Now(), new(atomic.Int64)
-					s.run(t, p, nil, func(c *watch.WatcherConfig) {
+					s.run(t, p, nil, func(c *watch.Config) {
 						change(c, func() {
 							if calls.Add(1); time.Since(start) < 8*time.Hour {
 								fail()
@@ -557,13 +557,13 @@ func TestPanicInAWatcher(t *testing.T) {
 					require.Less(t, calls.Load(), int64(8*60), "it does not spin")
 					switch status := p.watcher.Status(); name {
 					case "approve":
-						require.Equal(t, watch.PhaseAsking, status.Phase)
+						require.Equal(t, watch.PhaseAwaitingApproval, status.Phase)
 						require.Contains(t, status.Text, "is not decided yet: a callback panicked: "+whys[kind])
 						require.InDelta(t, 20, calls.Load(), 2, "every 15 minutes")
 					case "windows":
-						require.Equal(t, watch.PhaseBlind, status.Phase)
+						require.Equal(t, watch.PhaseNoCalendar, status.Phase)
 					default:
-						require.Equal(t, watch.PhaseTrouble, status.Phase)
+						require.Equal(t, watch.PhaseError, status.Phase)
 						require.ErrorContains(t, status.Err, whys[kind])
 					}
 					pass(2 * time.Hour)
@@ -588,7 +588,7 @@ func TestWatcherWithoutAJournal(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(2)
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.WatcherConfig) {
+		s.run(t, p, nil, func(c *watch.Config) {
 			c.Journal = func(string) (resubmit.Journal, error) { return (*resubmit.MemoryJournal)(nil), nil }
 		})
 		pass(6 * time.Hour)

@@ -55,7 +55,7 @@ func TestAWayInIsGivenNoMoreCallsAtOnceThanItBears(t *testing.T) {
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 40}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 40}, report.Result)
 				require.Equal(t, tt.most, f.busy.most)
 			})
 		})
@@ -87,7 +87,7 @@ func TestConcurrencyChangesWhileItRuns(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 100}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
 	})
 }
 
@@ -117,7 +117,7 @@ func TestAPusherThatIgnoresItsContextDoesNotHoldUpTheRunForEver(t *testing.T) {
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorContains(t, err, "the push of order id-0 was given up after 2m10s")
 		require.Equal(t, 130*time.Second, time.Since(start))
-		require.Equal(t, resubmit.Result{Unknown: 1, Skipped: 2}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Unknown: 1, Skipped: 2}, report.Result)
 		require.Equal(t, resubmit.OutcomeUnknown, itemOf(t, report, 0).Outcome)
 		rec, _, err := journal.Get("id-0")
 		require.NoError(t, err)
@@ -144,6 +144,6 @@ func TestAReaderThatIgnoresItsContextDoesNotHoldUpTheEndOfTheRun(t *testing.T) {
 		report, err := r.Apply(ctx, planFor(t, orders...))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Hour+10*time.Second, time.Since(start))
-		require.Equal(t, resubmit.Result{Skipped: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Skipped: 1}, report.Result)
 	})
 }

@@ -23,13 +23,13 @@ import (
 // A run that goes on with a journal climbs the steps again by what the journal says
 // about the orders that were pushed, so that it begins where it was. A group that was
 // stopped stays so: make another plan when what stopped it is mended.
-type Canary struct {
+type CanaryConfig struct {
 	// Steps are how many orders of a group go in each step. Default 1, 2, 5, 20, 50.
 	// Empty, but not nil, is no canary.
 	Steps []int
 	// MinGood is the share of the orders of a group, of all steps so far, that must do
 	// well. Default 0.8.
-	MinGood float64
+	MinSuccessRatio float64
 	// Group names the group of an order. Each costs some hundred bytes for the whole
 	// run. Default: the account that sold it and the class of its failure.
 	Group func(*plan.Entry) string
@@ -54,17 +54,17 @@ type CanaryStatus struct {
 // DefaultSteps are how many orders of a group go in each step of the canary.
 func DefaultSteps() []int { return []int{1, 2, 5, 20, 50} }
 
-func (c Canary) withDefaults() Canary {
+func (c CanaryConfig) withDefaults() CanaryConfig {
 	if c.Steps == nil {
 		c.Steps = DefaultSteps()
 	}
 	c.Steps = slices.Clone(c.Steps)
-	c.MinGood = cmp.Or(c.MinGood, 0.8)
+	c.MinSuccessRatio = cmp.Or(c.MinSuccessRatio, 0.8)
 	return c
 }
 
 // groupOf names the group of an order.
-func (c *Canary) groupOf(e *plan.Entry) string {
+func (c *CanaryConfig) groupOf(e *plan.Entry) string {
 	if c.Group != nil {
 		return c.Group(e)
 	}
@@ -76,7 +76,7 @@ func groupName(vendor string, class failure.Class) string {
 	return cmp.Or(vendor, "unknown vendor") + ", " + string(class)
 }
 
-func (c Canary) validate(bad func(string, ...any)) {
+func (c CanaryConfig) validate(bad func(string, ...any)) {
 	for _, n := range c.Steps {
 		if n < 1 {
 			bad("Config.Canary.Steps is %v; give counts of at least 1, nil for the default or none at all for no canary",
@@ -84,14 +84,14 @@ func (c Canary) validate(bad func(string, ...any)) {
 			break
 		}
 	}
-	if !(c.MinGood >= 0 && c.MinGood <= 1) {
-		bad("Config.Canary.MinGood is %v; give a share up to 1, or 0 for the default", c.MinGood)
+	if !(c.MinSuccessRatio >= 0 && c.MinSuccessRatio <= 1) {
+		bad("Config.Canary.MinSuccessRatio is %v; give a share up to 1, or 0 for the default", c.MinSuccessRatio)
 	}
 }
 
 // canary is the Canary of one run. The lock of the run guards it.
 type canary struct {
-	cfg    Canary
+	cfg    CanaryConfig
 	limits []int // how many may be pushed in each step and those before it
 	groups map[string]*ramp
 	tell   *teller
@@ -116,7 +116,7 @@ type ramp struct {
 // climbs reports whether the group is still in its steps.
 func (r *ramp) climbs() bool { return !r.open && r.stopped == "" }
 
-func newCanary(cfg Canary, most int, tell *teller) *canary {
+func newCanary(cfg CanaryConfig, most int, tell *teller) *canary {
 	c := &canary{cfg: cfg, groups: make(map[string]*ramp), most: most, tell: tell}
 	sum := 0
 	for _, n := range cfg.Steps {
@@ -227,11 +227,11 @@ func (c *canary) release(j *job) {
 func (c *canary) climb(r *ramp) {
 	for r.climbs() {
 		limit, judged := c.limits[r.step], r.good+r.bad
-		if float64(r.bad) > (1-c.cfg.MinGood)*float64(max(limit, judged))+1e-9 {
+		if float64(r.bad) > (1-c.cfg.MinSuccessRatio)*float64(max(limit, judged))+1e-9 {
 			c.end(r, func() {
 				r.stopped = fmt.Sprintf(
 					"the canary of %q stopped: %d of the first %d orders did not do well, and at least %.0f %% must",
-					r.name, r.bad, judged, 100*c.cfg.MinGood)
+					r.name, r.bad, judged, 100*c.cfg.MinSuccessRatio)
 			})
 			return
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 // withCanary is the default one.
-func withCanary(c *resubmit.Config) { c.Canary = resubmit.Canary{} }
+func withCanary(c *resubmit.Config) { c.Canary = resubmit.CanaryConfig{} }
 
 // pushesByTime lists how many pushes there were at each time since start.
 func (s *shop) pushesByTime(start time.Time) (at []time.Duration, n []int) {
@@ -55,7 +55,7 @@ func TestEachStepWaitsForWhatCameOfTheLast(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 200}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 200}, report.Result)
 		at, n := s.pushesByTime(start)
 		require.Equal(t, []int{1, 2, 5, 20, 50, 122}, n)
 		for i := range at {
@@ -176,7 +176,7 @@ func TestAVendorThatTakesDaysDoesNotHoldTheSteps(t *testing.T) {
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
 				require.Equal(t, tt.pushes, s.pushes())
-				require.Equal(t, resubmit.Result{Progressing: tt.pushes, Skipped: 100 - tt.pushes}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Progressing: tt.pushes, Skipped: 100 - tt.pushes}, report.Result)
 				if tt.pushes == 100 && tt.after == 0 {
 					at, n := s.pushesByTime(start)
 					require.Equal(t, []int{1, 2, 5, 20, 50, 22}, n)
@@ -199,7 +199,7 @@ func TestAnOrderThatIsNotPushedGivesItsPlaceInTheStepToAnother(t *testing.T) {
 		r := runnerFor(t, s, withCanary)
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 20, Skipped: 10}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 20, Skipped: 10}, report.Result)
 		_, n := s.pushesByTime(start)
 		require.Equal(t, []int{1, 2, 5, 12}, n)
 	})
@@ -221,7 +221,7 @@ func TestARunThatGoesOnBeginsAtTheStepWhereItWas(t *testing.T) {
 				orders := manyOrders(300)
 				s := newShop(orders...)
 				journal := new(resubmit.MemoryJournal)
-				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Journal, c.InHand = journal, 400 })
+				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Journal, c.MaxOpenOrders = journal, 400 })
 				plan := planFor(t, orders...)
 				ctx, cancel := context.WithTimeout(t.Context(), tt.stop)
 				defer cancel()
@@ -232,7 +232,7 @@ func TestARunThatGoesOnBeginsAtTheStepWhereItWas(t *testing.T) {
 				start := time.Now()
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 300}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 300}, report.Result)
 				at, n := s.pushesByTime(start)
 				for i := range at {
 					if at[i] >= 0 {
@@ -263,10 +263,10 @@ func TestManyGroupsDoNotStarveEachOther(t *testing.T) {
 				// The first order of the first group takes half an hour.
 				orders[0].fates = []fate{{after: 25 * time.Minute, status: "CP"}}
 				s := newShop(orders...)
-				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.InHand = inHand; c.Verify.GoodAfter = -1 })
+				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.MaxOpenOrders = inHand; c.Verify.GoodAfter = -1 })
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 400}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 400}, report.Result)
 				for _, l := range s.ledger {
 					require.Zero(t, l.open)
 					if inHand >= 1000 && s.orders[l.id].VendorID != "0" {
@@ -288,11 +288,11 @@ func TestTheGroupsOfACanaryCanBeTheUsers(t *testing.T) {
 		}
 		s := newShop(orders...)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Canary = resubmit.Canary{Steps: []int{2}, MinGood: 1, Group: func(e *plan.Entry) string { return string(e.Type) }}
+			c.Canary = resubmit.CanaryConfig{Steps: []int{2}, MinSuccessRatio: 1, Group: func(e *plan.Entry) string { return string(e.Type) }}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 10}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 10}, report.Result)
 		_, n := s.pushesByTime(start)
 		require.Equal(t, []int{4, 6}, n)
 		require.Equal(t, "CH", report.Canary[0].Group)
@@ -301,7 +301,7 @@ func TestTheGroupsOfACanaryCanBeTheUsers(t *testing.T) {
 
 func TestACanaryThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, c := range []resubmit.Canary{{Steps: []int{1, 0}}, {MinGood: -0.1}, {MinGood: 1.1}} {
+	for _, c := range []resubmit.CanaryConfig{{Steps: []int{1, 0}}, {MinSuccessRatio: -0.1}, {MinSuccessRatio: 1.1}} {
 		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Canary: c})
 		require.ErrorContains(t, err, "Config.Canary")
 	}
@@ -337,7 +337,7 @@ func TestNobodyWaitsForAJournalOrAGroupThatAnswersLate(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 3}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 3}, report.Result)
 		require.GreaterOrEqual(t, asked.Load(), int64(9), "twice by the journal, once for the group")
 	})
 }

@@ -28,7 +28,7 @@ type CheckConfig struct {
 	// Concurrency is how many are read at the same time. Default 4.
 	Concurrency int
 	// Rate is the most calls in any second, as in PlanConfig. Default 5; -1 no limit.
-	Rate float64
+	RateLimit float64
 }
 
 // CheckPlan reads orders that a plan marks for resubmission and tells, order by
@@ -40,36 +40,36 @@ type CheckConfig struct {
 // Apply looks at each order again before its push in any case: this is for people who
 // want to know before.
 func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
-	each func(plan.Difference) error) (plan.DifferenceCounts, error) {
+	each func(plan.Difference) error) (plan.DiffCounts, error) {
 	switch {
 	case p == nil:
-		return plan.DifferenceCounts{}, errors.New("resubmit: check plan: it is nil; read one with OpenPlan or ReadPlan")
+		return plan.DiffCounts{}, errors.New("resubmit: check plan: it is nil; read one with plan.Open or plan.Read")
 	case cfg.Reader == nil:
-		return plan.DifferenceCounts{},
+		return plan.DiffCounts{},
 			errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
 	case cfg.Sample < 0 || cfg.Concurrency < 0:
-		return plan.DifferenceCounts{},
+		return plan.DiffCounts{},
 			fmt.Errorf(
 				"resubmit: check plan: CheckConfig.Sample is %d and Concurrency is %d; give counts, or 0 for the defaults",
 				cfg.Sample, cfg.Concurrency)
 	}
-	if err := checkRate("CheckConfig.Rate", cfg.Rate); err != nil {
-		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+	if err := checkRate("CheckConfig.RateLimit", cfg.RateLimit); err != nil {
+		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	if err := callback.RejectNil(callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader}); err != nil {
-		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	system, err := systemOf("CheckConfig.System", cfg.System,
 		callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader})
 	if err != nil {
-		return plan.DifferenceCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
+		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	if err := p.CheckSystem(system); err != nil {
-		return plan.DifferenceCounts{}, err
+		return plan.DiffCounts{}, err
 	}
-	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.Rate, DefaultRate), slog.New(slog.DiscardHandler))
+	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.RateLimit, DefaultRate), slog.New(slog.DiscardHandler))
 	defer calls.stop(nil)
-	var counts plan.DifferenceCounts
+	var counts plan.DiffCounts
 	some := make([]*plan.Entry, 0, cmp.Or(cfg.Concurrency, 4))
 	total := p.Counts().Resubmit
 	place := -1
@@ -103,7 +103,7 @@ func sampled(place, n, total int) bool {
 // checkOrders reads some orders at the same time, and counts and reports what changed in their
 // order.
 func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*plan.Entry,
-	counts *plan.DifferenceCounts,
+	counts *plan.DiffCounts,
 	each func(plan.Difference) error) error {
 	found := make([]plan.Difference, len(some))
 	errs := make([]error, len(some))
@@ -152,7 +152,7 @@ func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference 
 		d.What = "could not be read: the answer was about another order"
 		return d
 	}
-	d.What = e.Before.Diff(plan.StateOf(o))
+	d.What = e.Before.Diff(plan.SnapshotOf(o))
 	switch {
 	case d.What == "":
 		d.Kind = plan.DifferenceSame

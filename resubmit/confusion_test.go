@@ -305,15 +305,15 @@ func (c confusion) String() string {
 func (w *twoDays) judged(told bool) confusion {
 	orders, labels := w.failures(told)
 	source := &planSource{orders: orders}
-	rates, err := resubmit.MeasureRates(w.t.Context(), source, commerce.View{}, october("03 00:00"), october("07 00:00"),
+	rates, err := resubmit.MeasureBaseline(w.t.Context(), source, commerce.View{}, october("03 00:00"), october("07 00:00"),
 		nil)
 	require.NoError(w.t, err)
 	client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
 		connect.WithHTTPClient(&http.Client{Transport: w.connect.Transport()}), connect.WithRate(1000))
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, Requests: client, Filter: filter.Everything(), Calendar: w.calendar(), Rates: rates,
+		RateLimit: -1,
+		Lister:    source, Requests: client, Filter: filter.Everything(), Calendar: w.calendar(), Baseline: rates,
 	})
 	require.NoError(w.t, err)
 	counts := confusion{}

@@ -80,7 +80,7 @@ func (r *Runner) Cancel() {
 	}
 }
 
-// SetLimits changes Config.Rate and Config.Concurrency, also of the run that is
+// SetLimits changes Config.RateLimit and Config.Concurrency, also of the run that is
 // going on, from the next call on. 0 leaves what is; a rate of -1 is no limit. What
 // is in flight finishes.
 func (r *Runner) SetLimits(rate float64, concurrency int) error {

@@ -34,40 +34,40 @@ func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		prepare func(s *shop, r *resubmit.Runner) []maintenance.Window
-		result  resubmit.Result
+		result  resubmit.OutcomeCounts
 		pushes  int
 	}{
 		"at the gate": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			time.AfterFunc(time.Minute, r.Drain)
 			return []maintenance.Window{windowAt(-time.Minute, time.Hour)}
-		}, resubmit.Result{Skipped: 5}, 0},
+		}, resubmit.OutcomeCounts{Skipped: 5}, 0},
 		"while paused": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			r.Pause()
 			time.AfterFunc(time.Minute, r.Drain)
 			return nil
-		}, resubmit.Result{Skipped: 5}, 0},
+		}, resubmit.OutcomeCounts{Skipped: 5}, 0},
 		"while an order is read again": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].onRead = func(*shopOrder) { r.Drain() }
 			return nil
-		}, resubmit.Result{Skipped: 5}, 0},
+		}, resubmit.OutcomeCounts{Skipped: 5}, 0},
 		"while an order is pushed": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.onPush = func(context.Context, string) { r.Drain() }
 			return nil
-		}, resubmit.Result{Completed: 1, Skipped: 4}, 1},
+		}, resubmit.OutcomeCounts{Completed: 1, Skipped: 4}, 1},
 		"between two tries": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].pushFaults = []fault{limited} // so that it is not read before the end of the run
 			time.AfterFunc(500*time.Millisecond, r.Drain)
 			return nil
-		}, resubmit.Result{Skipped: 4, Unknown: 1}, 1},
+		}, resubmit.OutcomeCounts{Skipped: 4, Unknown: 1}, 1},
 		"while an order is verified": {func(s *shop, r *resubmit.Runner) []maintenance.Window {
 			s.orders["id-0"].fates = []fate{{after: 10 * time.Minute, status: "CP"}}
 			time.AfterFunc(time.Minute, r.Drain)
 			return nil
-		}, resubmit.Result{Completed: 1, Skipped: 4}, 1},
+		}, resubmit.OutcomeCounts{Completed: 1, Skipped: 4}, 1},
 		"when all is done already": {func(_ *shop, r *resubmit.Runner) []maintenance.Window {
 			time.AfterFunc(time.Hour, r.Drain)
 			return nil
-		}, resubmit.Result{Completed: 5}, 5},
+		}, resubmit.OutcomeCounts{Completed: 5}, 5},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 				}
 				s := newShop(orders...)
 				seen := new(controlDiary)
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.Observer, c.InHand = 1, seen, 4 })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.Observer, c.MaxOpenOrders = 1, seen, 4 })
 				windows := tt.prepare(s, r)
 				var entries []*plan.Entry
 				for _, o := range orders {
@@ -104,7 +104,7 @@ func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 				s.onPush, s.orders["id-0"].onRead = nil, nil
 				report, err = r.Apply(t.Context(), plan)
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 5}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 5}, report.Result)
 			})
 		})
 	}
@@ -125,7 +125,7 @@ func TestCancelEndsTheRunAsItsContextDoes(t *testing.T) {
 		time.AfterFunc(time.Minute, r.Cancel)
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, resubmit.ErrCancelled)
-		require.Equal(t, resubmit.Result{Progressing: 5}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Progressing: 5}, report.Result)
 		require.Equal(t, time.Minute, time.Since(start))
 		require.Equal(t, []resubmit.RunState{resubmit.StateCancelled}, seen.states)
 		require.Equal(t, "finished", seen.last)
@@ -167,14 +167,14 @@ func TestTheGatesEventsComeInTheOrderOfItsTurns(t *testing.T) {
 		orders := manyOrders(400)
 		s := newShop(orders...)
 		seen := new(controlDiary)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.Rate = seen, 16, 100 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.RateLimit = seen, 16, 100 })
 		for i := range 40 {
 			time.AfterFunc(time.Duration(2*i)*100*time.Millisecond, r.Pause)
 			time.AfterFunc(time.Duration(2*i+1)*100*time.Millisecond, r.Resume)
 		}
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 400}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 400}, report.Result)
 		require.Greater(t, len(seen.gate), 10)
 		for i, what := range seen.gate {
 			require.Equal(t, map[bool]string{true: "paused", false: "open"}[i%2 == 0], what, "event %d", i)
@@ -199,7 +199,7 @@ func TestTheGateLeavesTimeForTheLengthOfAPush(t *testing.T) {
 		}
 		report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{window}, entries...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 100}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
 		last, first := time.Duration(0), time.Hour*99
 		for _, l := range s.ledger {
 			if at := l.at.Sub(start); at < 10*time.Minute {
@@ -224,7 +224,7 @@ func TestADrainDoesNotWaitForAServerThatAskedForPatience(t *testing.T) {
 		}
 		s := newShop(orders...)
 		s.retryAfter = 10 * time.Hour
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.Rate = 4, 1 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.RateLimit = 4, 1 })
 		time.AfterFunc(time.Hour, r.Drain)
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, resubmit.ErrDrained)
@@ -242,7 +242,7 @@ func TestTheStatusOfARunIsOneLine(t *testing.T) {
 		"running: 0 of 1 order done, 1 in hand": {State: resubmit.StateRunning, Total: 1, InHand: 1},
 		"draining: 12 of 40 orders done, 3 in hand (11 completed, 1 skipped); pushes wait: a window is open; the pace is " +
 			"slowed: HTTP 429": {
-			State: resubmit.StateDraining, Total: 40, Done: 12, InHand: 3, Result: resubmit.Result{Completed: 11, Skipped: 1},
+			State: resubmit.StateDraining, Total: 40, Done: 12, InHand: 3, Result: resubmit.OutcomeCounts{Completed: 11, Skipped: 1},
 			Gate: "a window is open", Slowed: "HTTP 429",
 		},
 	} {

@@ -97,7 +97,7 @@ func connectDenies(status int) error { return &connect.Error{Op: "call", HTTPSta
 func guardedRunner(t *testing.T, g *guarded, change func(*resubmit.Config)) *resubmit.Runner {
 	return runnerFor(t, g.shop, func(c *resubmit.Config) {
 		c.Reader, c.Pusher, c.Requests, c.Probe, c.Lister = g, g, g, g, g
-		c.Canary = resubmit.Canary{}
+		c.Canary = resubmit.CanaryConfig{}
 		if change != nil {
 			change(c)
 		}
@@ -170,7 +170,7 @@ func TestRefusedCredentials(t *testing.T) {
 				require.Equal(t, err.Error(), report.Err)
 				if !d.calm {
 					require.Less(t, time.Since(start), time.Second, "at once")
-					require.Equal(t, resubmit.Result{Skipped: 21}, report.Result)
+					require.Equal(t, resubmit.OutcomeCounts{Skipped: 21}, report.Result)
 				}
 				require.LessOrEqual(t, g.calls[d.call], 8, "refused calls: two for each of three orders, and what was under way")
 				require.Less(t, time.Since(start), 2*time.Minute)
@@ -191,7 +191,7 @@ func TestRefusedCredentials(t *testing.T) {
 				g.check = nil
 				report, err = r.Apply(t.Context(), plan)
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 21}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 21}, report.Result)
 				for _, o := range orders {
 					require.Equal(t, 1, g.accepted(o.ID))
 				}
@@ -215,10 +215,10 @@ func TestRefusedCredentialsThatWereRenewed(t *testing.T) {
 				return nil
 			}
 			start := time.Now()
-			r := guardedRunner(t, g, func(c *resubmit.Config) { c.Requests, c.MaxRefusals = nil, -1 })
+			r := guardedRunner(t, g, func(c *resubmit.Config) { c.Requests, c.MaxDeferrals = nil, -1 })
 			report, err := r.Apply(t.Context(), planFor(t, orders...))
 			require.NoError(t, err)
-			require.Equal(t, resubmit.Result{Completed: 5}, report.Result)
+			require.Equal(t, resubmit.OutcomeCounts{Completed: 5}, report.Result)
 			require.Less(t, g.ledger[0].at.Sub(start), time.Second, "there is no pause")
 		})
 	}
@@ -248,7 +248,7 @@ func TestForbiddenOrder(t *testing.T) {
 					plan := planFor(t, orders...)
 					report, err := r.Apply(t.Context(), plan)
 					require.NoError(t, err)
-					require.Equal(t, resubmit.Result{Completed: 21 - len(forbidden), Skipped: len(forbidden)}, report.Result)
+					require.Equal(t, resubmit.OutcomeCounts{Completed: 21 - len(forbidden), Skipped: len(forbidden)}, report.Result)
 					item := itemOf(t, report, forbidden[0])
 					require.Contains(t, item.Why, "403 Forbidden")
 					require.Zero(t, report.Canary[0].Bad)
@@ -256,7 +256,7 @@ func TestForbiddenOrder(t *testing.T) {
 					g.check = nil // the permission was added
 					report, err = r.Apply(t.Context(), plan)
 					require.NoError(t, err)
-					require.Equal(t, resubmit.Result{Completed: 21}, report.Result)
+					require.Equal(t, resubmit.OutcomeCounts{Completed: 21}, report.Result)
 				})
 			})
 		}
@@ -281,7 +281,7 @@ func TestForbiddenOrdersDoNotBlockTheOthersForever(t *testing.T) {
 		require.ErrorIs(t, err, commerce.ErrForbidden)
 		report, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 18, Skipped: 3}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 18, Skipped: 3}, report.Result)
 	})
 }
 
@@ -306,7 +306,7 @@ func TestRefusedCredentialsOfAList(t *testing.T) {
 			report, err := r.Apply(t.Context(), planFor(t, orders...))
 			require.ErrorContains(t, err,
 				fmt.Sprintf("(listing the orders under way), so the run ended: commerce: call: HTTP %d", status))
-			require.Equal(t, resubmit.Result{Progressing: 40}, report.Result)
+			require.Equal(t, resubmit.OutcomeCounts{Progressing: 40}, report.Result)
 			require.Equal(t, 1, g.calls["list"])
 		})
 	}
@@ -324,8 +324,8 @@ func TestRefusedCredentialsOfAProbe(t *testing.T) {
 			return nil
 		}
 		r := guardedRunner(t, g, func(c *resubmit.Config) {
-			c.Requests, c.Canary.Steps, c.Rate = nil, []int{}, 1
-			c.Breaker = resubmit.Breaker{Failures: 2, Of: 2}
+			c.Requests, c.Canary.Steps, c.RateLimit = nil, []int{}, 1
+			c.Breaker = resubmit.BreakerConfig{Failures: 2, Of: 2}
 		})
 		_, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, connect.ErrUnauthorized)
@@ -353,7 +353,7 @@ func TestRefusedCredentialsAfterALostAnswer(t *testing.T) {
 					return nil
 				}
 				journal := new(resubmit.MemoryJournal)
-				r := guardedRunner(t, g, func(c *resubmit.Config) { c.Journal, c.Attempts.Max = journal, 2 })
+				r := guardedRunner(t, g, func(c *resubmit.Config) { c.Journal, c.Retry.MaxAttempts = journal, 2 })
 				plan := planFor(t, o)
 				report, err := r.Apply(t.Context(), plan)
 				require.ErrorContains(t, err, "refused the credentials")
@@ -405,7 +405,7 @@ func TestRefusedCredentialsWhilePlanning(t *testing.T) {
 			return nil
 		}
 		return resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Source: lean{g}, Reader: g, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1, Rate: -1,
+			Lister: lean{g}, Reader: g, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1, RateLimit: -1,
 		})
 	}
 	_, err := plan(t, 20, 403, "read")
@@ -426,7 +426,7 @@ func TestWatcherWithRefusedCredentials(t *testing.T) {
 		var refused atomic.Int64
 		var allowed atomic.Bool
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.WatcherConfig) {
+		s.run(t, p, nil, func(c *watch.Config) {
 			g := &guarded{shop: s.shop}
 			g.check = func(call, _ string) error {
 				if call == "read" && !allowed.Load() {
@@ -439,7 +439,7 @@ func TestWatcherWithRefusedCredentials(t *testing.T) {
 		})
 		pass(5 * time.Hour)
 		status := p.watcher.Status()
-		require.Equal(t, watch.PhaseTrouble, status.Phase)
+		require.Equal(t, watch.PhaseError, status.Phase)
 		require.ErrorIs(t, status.Err, commerce.ErrUnauthorized)
 		require.Contains(t, status.Text, "Commerce refused the credentials")
 		require.Zero(t, s.pushes())
@@ -475,12 +475,12 @@ func TestRefusedCredentialsInEachRun(t *testing.T) {
 				require.ErrorIs(t, err, commerce.ErrForbidden)
 				require.ErrorContains(t, err, "Commerce refused the credentials")
 				require.Equal(t, err.Error(), report.Err)
-				require.Equal(t, resubmit.Result{Skipped: 5}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Skipped: 5}, report.Result)
 			}
 			g.check = nil
 			report, err := r.Apply(t.Context(), plan)
 			require.NoError(t, err)
-			require.Equal(t, resubmit.Result{Completed: 5}, report.Result)
+			require.Equal(t, resubmit.OutcomeCounts{Completed: 5}, report.Result)
 		})
 	}
 }
@@ -502,7 +502,7 @@ func TestForbiddenByAGatewayEndsTheRun(t *testing.T) {
 		plan := planFor(t, orders...)
 		report, err := r.Apply(t.Context(), plan)
 		require.ErrorIs(t, err, commerce.ErrForbidden)
-		require.Equal(t, resubmit.Result{Unknown: 3, Skipped: 18}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Unknown: 3, Skipped: 18}, report.Result)
 		require.Equal(t, 3, g.calls["push"])
 		require.Empty(t, report.Canary[0].Stopped)
 	})

@@ -20,7 +20,7 @@ func planOfThose(still func(*commerce.Order) bool) *plan.Plan {
 		}
 	}
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Source: left, IgnoreConnect: true, Filter: filter.Everything(), Settle: -1,
+		Lister: left, IgnoreConnect: true, Filter: filter.Everything(), SettleDelay: -1,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -28,10 +28,10 @@ func planOfThose(still func(*commerce.Order) bool) *plan.Plan {
 	return plan
 }
 
-func ExampleDiffPlans() {
+func Example_difference() {
 	yesterday := planOfThose(func(*commerce.Order) bool { return true })
 	today := planOfThose(func(o *commerce.Order) bool { return o.Number != "RN000003" })
-	counts, err := plan.DiffPlans(yesterday, today, plan.DifferenceText(os.Stdout))
+	counts, err := plan.Diff(yesterday, today, plan.DifferenceText(os.Stdout))
 	fmt.Println(counts, err)
 	// Output:
 	// left    RN000003: not among the failed orders any more: it healed alone, or somebody moved or cancelled it

@@ -55,9 +55,9 @@ func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
 		"jsonl": func(b *bytes.Buffer) func(plan.Difference) error { return plan.DifferenceLines(b) },
 	} {
 		var b bytes.Buffer
-		counts, err := plan.DiffPlans(old, newer, write(&b))
+		counts, err := plan.Diff(old, newer, write(&b))
 		require.NoError(t, err)
-		require.Equal(t, plan.DifferenceCounts{Same: 2, Changed: 3, Left: 2, New: 2}, counts)
+		require.Equal(t, plan.DiffCounts{Same: 2, Changed: 3, Left: 2, New: 2}, counts)
 		path := filepath.Join("testdata", "difference.golden."+form)
 		if *update {
 			require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
@@ -66,7 +66,7 @@ func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, string(golden), b.String())
 	}
-	counts, err := plan.DiffPlans(old, old, func(d plan.Difference) error { return errors.New(d.String()) })
+	counts, err := plan.Diff(old, old, func(d plan.Difference) error { return errors.New(d.String()) })
 	require.NoError(t, err)
 	require.Equal(t, "0 left the failed orders, 0 new, 0 changed, 7 the same", counts.String())
 }
@@ -76,15 +76,15 @@ func TestPlansOfOtherOrdersAreNotCompared(t *testing.T) {
 	h := planHeader()
 	h.Filter = "eq(class,permanent)"
 	var b bytes.Buffer
-	w, err := plan.NewPlanWriter(&b, h)
+	w, err := plan.NewWriter(&b, h)
 	require.NoError(t, err)
 	_, _, err = w.Close()
 	require.NoError(t, err)
 	other, err := readPlan(b.Bytes())
 	require.NoError(t, err)
-	_, err = plan.DiffPlans(goodPlan(t), other, nil)
+	_, err = plan.Diff(goodPlan(t), other, nil)
 	require.ErrorContains(t, err, `another filter, "eq(class,transient)" and "eq(class,permanent)"`)
-	_, err = plan.DiffPlans(nil, other, nil)
+	_, err = plan.Diff(nil, other, nil)
 	require.ErrorContains(t, err, "one is nil")
 }
 
@@ -94,7 +94,7 @@ func TestWhatIsToldEndsWithTheFirstErrorOfWhoIsTold(t *testing.T) {
 	require.NoError(t, err)
 	full := errors.New("disk full")
 	told := 0
-	_, err = plan.DiffPlans(goodPlan(t), empty, func(plan.Difference) error { told++; return full })
+	_, err = plan.Diff(goodPlan(t), empty, func(plan.Difference) error { told++; return full })
 	require.ErrorIs(t, err, full)
 	require.Equal(t, 1, told)
 }
@@ -107,7 +107,7 @@ func TestAComparisonFindsWhatMapsFind(t *testing.T) {
 		for i := range plans {
 			sets[i] = make(map[string]string)
 			var b bytes.Buffer
-			w, err := plan.NewPlanWriter(&b, planHeader())
+			w, err := plan.NewWriter(&b, planHeader())
 			require.NoError(t, err)
 			for n := range 40 {
 				if !rapid.Bool().Draw(t, "there") {
@@ -127,7 +127,7 @@ func TestAComparisonFindsWhatMapsFind(t *testing.T) {
 			plans[i], err = readPlan(b.Bytes())
 			require.NoError(t, err)
 		}
-		var want plan.DifferenceCounts
+		var want plan.DiffCounts
 		for id, was := range sets[0] {
 			switch is, ok := sets[1][id]; {
 			case !ok:
@@ -140,7 +140,7 @@ func TestAComparisonFindsWhatMapsFind(t *testing.T) {
 		}
 		want.New = len(sets[1]) - want.Same - want.Changed
 		told := 0
-		counts, err := plan.DiffPlans(plans[0], plans[1], func(plan.Difference) error { told++; return nil })
+		counts, err := plan.Diff(plans[0], plans[1], func(plan.Difference) error { told++; return nil })
 		require.NoError(t, err)
 		require.Equal(t, want, counts)
 		require.Equal(t, want.Left+want.New+want.Changed, told)
@@ -160,10 +160,10 @@ func TestCheckingAPlanTellsWhatChangedAndPushesNothing(t *testing.T) {
 	orders[4].readFaults = []fault{broken}
 	s := newShop(orders...)
 	var b bytes.Buffer
-	counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Rate: -1, Reader: s, Concurrency: 4},
+	counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Reader: s, Concurrency: 4},
 		plan.DifferenceText(&b))
 	require.NoError(t, err)
-	require.Equal(t, plan.DifferenceCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
+	require.Equal(t, plan.DiffCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
 	require.Equal(t, `left    SO000001: status PF → CP
 changed SO000002: failure "Reason: 502 Bad Gateway." → "another reason"
 left    SO000003: the order is not there any more
@@ -181,7 +181,7 @@ func TestCheckingASampleReadsAsManyOrdersEvenlySpread(t *testing.T) {
 	plan := planFor(t, orders...)
 	for _, n := range []int{1, 7, 50, 99, 100, 1000} {
 		s := newShop(orders...)
-		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Sample: n}, nil)
+		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Reader: s, Sample: n}, nil)
 		require.NoError(t, err)
 		require.Equal(t, min(n, 100), counts.Same)
 		require.Len(t, s.reads, min(n, 100))
@@ -195,13 +195,13 @@ func TestCheckingAPlanEndsWhenItCannotGoOn(t *testing.T) {
 	s := newShop(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{Rate: -1, Reader: s}, nil)
+	_, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{RateLimit: -1, Reader: s}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	o.readFaults = []fault{badToken}
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s}, nil)
+	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Reader: s}, nil)
 	require.ErrorIs(t, err, commerce.ErrUnauthorized)
 	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{}, nil)
 	require.ErrorContains(t, err, "Reader is nil")
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: s, Sample: -1}, nil)
+	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Reader: s, Sample: -1}, nil)
 	require.ErrorContains(t, err, "Sample is -1")
 }

@@ -2,8 +2,8 @@
 // do with each of them and why, and resubmits those that resubmitting can help.
 //
 //	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // reads only
-//		Source: orders, Reader: orders, Requests: vendors, Calendar: windows,
-//		Filter: resubmit.Everything(),
+//		Lister: orders, Reader: orders, Requests: vendors, Calendar: windows,
+//		Filter: filter.Everything(),
 //	})
 //	if err != nil {
 //		return err
@@ -15,38 +15,38 @@
 //	report, err := runner.Apply(ctx, plan)
 //
 // Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a
-// connect.Client, and windows a connect.Calendar. They come as small interfaces, so that
-// another ordering system can stand in: [OrderSource], [OrderReader] and [Pusher], to be
+// connect.Client, and windows a maintenance.Calendar. They come as small interfaces, so that
+// another ordering system can stand in: [OrderLister], [OrderReader] and [Pusher], to be
 // proved with resubmit/resubmittest, and [RequestFinder] for Connect.
 //
 // # The plan
 //
 // A [filter.Filter] selects orders. It is composed in code, or read from text in RQL:
 //
-//	filter := resubmit.All(
-//		resubmit.Statuses(commerce.StatusProvisioningFailed),
-//		resubmit.FailedDuring(window),
-//		resubmit.Via(commerce.ChannelReseller),
+//	failed := filter.And(
+//		filter.Statuses(commerce.StatusProvisioningFailed),
+//		filter.FailedDuring(window),
+//		filter.Channel(commerce.ChannelReseller),
 //	)
-//	same, err := resubmit.ParseFilter(filter.String())
+//	same, err := filter.Parse(failed.String())
 //
 // A [failure.Classifier] tells from the text of a failure whether sending the order again can
 // help, [failure.Attribute] whether a maintenance caused it, and [rules.Decide] what follows, by rules
 // (see [rules.Rule]). [BuildPlan] keeps the decisions in memory. [WritePlanFile] makes a file
-// of them that a person can read, [plan.OpenPlan] reads it, and [plan.SignPlanFile] signs it for
+// of them that a person can read, [plan.Open] reads it, and [plan.SignFile] signs it for
 // runners that demand it (Config.Require).
 //
-// Before a plan, [failure.GroupFailures] shows which kinds of failures there are, and
-// [MeasureRates] counts them over the days, so that the plan can tell what always fails
-// from what failed in a window. Between a plan and its run, [CheckPlan] and [plan.DiffPlans]
+// Before a plan, [failure.GroupOrders] shows which kinds of failures there are, and
+// [MeasureBaseline] counts them over the days, so that the plan can tell what always fails
+// from what failed in a window. Between a plan and its run, [CheckPlan] and [plan.Diff]
 // tell what changed.
 //
 // # The run
 //
 // A [Runner] applies a plan: it resubmits the orders that the plan marks for it, each at
 // most once, and proves in Commerce and in Connect what came of them. It begins
-// carefully ([Canary]), stops when Connect turns out to be still down ([Breaker]), keeps a
-// pace that gives way to servers in trouble (Config.Rate), and can be paused, slowed
+// carefully ([CanaryConfig]), stops when Connect turns out to be still down ([BreakerConfig]), keeps a
+// pace that gives way to servers in trouble (Config.RateLimit), and can be paused, slowed
 // down and drained while it runs. [Runner.Open] begins a [Session] instead, in which a
 // job queue takes one order at a time.
 //

@@ -133,8 +133,8 @@ func (of past) resume(t *testing.T, hide bool) (seen string) {
 		}
 		diary := new(diary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Concurrency, c.InHand, c.DropItems, c.Canary.Steps = 1, of.inHand, of.drops, of.canary
-			c.Rate, c.Breaker.Failures = 1, -1 // so that no two orders end at the same time
+			c.Concurrency, c.MaxOpenOrders, c.OmitItems, c.Canary.Steps = 1, of.inHand, of.drops, of.canary
+			c.RateLimit, c.Breaker.Failures = 1, -1 // so that no two orders end at the same time
 			if c.Journal = journal; hide {
 				c.Journal = hidden{journal}
 			}
@@ -247,11 +247,11 @@ func TestAnOrderThatHasEndedIsAskedForOnlyWhereSomebodyIsTold(t *testing.T) {
 	}{
 		"with items": {func(*resubmit.Config) {}, 5},
 		"with an observer": {func(c *resubmit.Config) {
-			c.DropItems, c.Observer = true, resubmit.NopObserver{}
+			c.OmitItems, c.Observer = true, resubmit.NopObserver{}
 		}, 5},
-		"with neither": {func(c *resubmit.Config) { c.DropItems = true }, 0},
+		"with neither": {func(c *resubmit.Config) { c.OmitItems = true }, 0},
 		"with neither, and with groups": {func(c *resubmit.Config) {
-			c.DropItems, c.Canary.Group = true, func(e *plan.Entry) string { return e.Customer }
+			c.OmitItems, c.Canary.Group = true, func(e *plan.Entry) string { return e.Customer }
 		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestAnOrderThatHasEndedIsAskedForOnlyWhereSomebodyIsTold(t *testing.T) {
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = j; tt.change(c) })
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 10}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 10}, report.Result)
 				require.Equal(t, 5, s.pushes())
 				gets := 0
 				for i := 0; i < 10; i += 2 {
@@ -289,7 +289,7 @@ func TestARunWhoseJournalCannotBeReadPushesNothing(t *testing.T) {
 		j.fails = nil
 		report, err = r.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 10}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 10}, report.Result)
 	})
 }
 
@@ -301,7 +301,7 @@ func TestARecordOfAnotherFailureIsNotBelieved(t *testing.T) {
 		require.NoError(t, err)
 		r.Fingerprint = strings.Repeat("0", 32)
 		require.NoError(t, j.Put(r))
-		_, err = runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.DropItems = j, true }).Apply(t.Context(), plan)
+		_, err = runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.OmitItems = j, true }).Apply(t.Context(), plan)
 		require.ErrorContains(t, err, "order SO000004: its record is for another order or another failure than the plan")
 	})
 }
@@ -315,7 +315,7 @@ func TestARunThatEndsAtOnceStillTellsWhatHadEnded(t *testing.T) {
 		cancel()
 		report, err := r.Apply(ctx, plan)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, resubmit.Result{Completed: 5, Skipped: 5}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 5, Skipped: 5}, report.Result)
 		require.Empty(t, s.calls)
 	})
 }
@@ -335,7 +335,7 @@ func TestAnOrderThatEndedBadlyStopsItsLaneAlsoWhereNobodyIsTold(t *testing.T) {
 					OrderID: "id-1", Fingerprint: entryFor(s.orders["id-1"]).Fingerprint, State: state, Attempt: 1, Seen: seen,
 					At: time.Now(),
 				}))
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.DropItems = j, true })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.OmitItems = j, true })
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
 				require.Len(t, report.Blocked, 1)

@@ -48,7 +48,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			f, err := filter.ParseFilter(text)
+			f, err := filter.Parse(text)
 			require.NoError(t, err)
 			require.Equal(t, want, filter.Warnings(f, failedOnly()))
 		})
@@ -58,7 +58,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func provisioning(t *testing.T, code string) filter.Filter {
-	f, err := filter.ParseFilter(`eq(provisioningStatus,"` + code + `")`)
+	f, err := filter.Parse(`eq(provisioningStatus,"` + code + `")`)
 	require.NoError(t, err)
 	return f
 }
@@ -98,7 +98,7 @@ func TestPlanner_logs_warnings_about_the_filter(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
-		Rate: -1, Source: failedOrders(1), IgnoreConnect: true, Filter: filter.Types("SO", "so"),
+		RateLimit: -1, Lister: failedOrders(1), IgnoreConnect: true, Filter: filter.Types("SO", "so"),
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	require.Contains(t, log.String(), "level=WARN")

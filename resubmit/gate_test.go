@@ -54,7 +54,7 @@ func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
 		},
 		"without settle time it is open when the window ends": {
 			window: func() maintenance.Window { return windowAt(-time.Minute, 0) },
-			config: func(c *resubmit.Config) { c.Settle = -1 },
+			config: func(c *resubmit.Config) { c.SettleDelay = -1 },
 		},
 		"a window that is cancelled does not hold": {
 			window: func() maintenance.Window {
@@ -136,7 +136,7 @@ func TestAWindowThatOpensBetweenTheReadingAndThePushHoldsThePush(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Calendar = func() *maintenance.Calendar { return now } })
 		report, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 		require.Equal(t, 1, itemOf(t, report, 1).Attempts)
 		require.Equal(t, time.Hour+240*time.Second, s.ledger[0].at.Sub(start))
 	})
@@ -179,7 +179,7 @@ func TestNothingIsPushedWhilePaused(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
 		for _, l := range s.ledger {
 			require.Equal(t, 90*time.Minute, l.at.Sub(start))
 		}
@@ -272,9 +272,9 @@ func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) 
 				s.orders["id-1"].onRead = nil
 				report, err = r.Apply(t.Context(), plan)
 				require.NoError(t, err)
-				want := resubmit.Result{Completed: 3}
+				want := resubmit.OutcomeCounts{Completed: 3}
 				if tt.first == resubmit.OutcomeUnknown && s.accepted("id-1") == 0 && len(s.ledger) == tt.pushes {
-					want = resubmit.Result{Unknown: 1, Skipped: 2}
+					want = resubmit.OutcomeCounts{Unknown: 1, Skipped: 2}
 				}
 				require.Equal(t, want, report.Result, report.Items)
 				require.LessOrEqual(t, s.accepted("id-1"), 1)

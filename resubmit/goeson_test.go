@@ -61,7 +61,7 @@ func TestAGroupThatEndsItsStepsWhileThePlanIsReadHoldsNothingUp(t *testing.T) {
 				s := newShop(orders...)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
 					c.Journal, c.Concurrency, c.Reader = journal, 1, readerWithTime{s, time.Second}
-					c.Canary = resubmit.Canary{Steps: []int{1}, Group: func(*plan.Entry) string {
+					c.Canary = resubmit.CanaryConfig{Steps: []int{1}, Group: func(*plan.Entry) string {
 						<-time.After(100 * time.Millisecond) // the plan is long
 						return "all"
 					}}

@@ -119,7 +119,7 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 	require.NoError(t, err)
 	var plan bytes.Buffer
 	_, err = resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
-		Source: source, Requests: planFinder(hostileFinder), Calendar: cal, Filter: filter.Everything(), Settle: -1,
+		Lister: source, Requests: planFinder(hostileFinder), Calendar: cal, Filter: filter.Everything(), SettleDelay: -1,
 	}, &plan)
 	require.NoError(t, err)
 	return plan.Bytes()
@@ -130,7 +130,7 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 	s := hostileShop()
 	content := hostilePlan(t, s)
 	requireShown(t, string(content))
-	p, err := plan.ReadPlan(bytes.NewReader(content), int64(len(content)))
+	p, err := plan.Read(bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
 	windows := p.Header().Windows
 	require.Equal(t, "CHG-1"+hiddenText, windows[0].ID)
@@ -145,8 +145,8 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 		require.Equal(t, o.SubscriptionIDs, e.Subscriptions)
 		require.Equal(t, o.TenantID, e.TenantID)
 		require.Equal(t, o.Total.Currency, e.Total.Currency)
-		require.Equal(t, plan.StateOf(&o.Order), e.Before)
-		require.Equal(t, plan.Fingerprint(o.ID, plan.StateOf(&o.Order)), e.Fingerprint)
+		require.Equal(t, plan.SnapshotOf(&o.Order), e.Before)
+		require.Equal(t, plan.Fingerprint(o.ID, plan.SnapshotOf(&o.Order)), e.Fingerprint)
 		requireShown(t, e.Decision.Why)
 		for _, ev := range e.Attribution.Evidence {
 			requireShown(t, ev.Text)
@@ -156,7 +156,7 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 	raw := bytes.ReplaceAll(content, []byte(`\u202e`), []byte("\u202e")) // as earlier releases wrote it
 	last := bytes.LastIndex(raw, []byte(`"digest":"`)) + len(`"digest":"`)
 	raw = append(raw[:last:last], fmt.Sprintf("sha256:%x\"}\n", sha256.Sum256(raw[:last]))...)
-	old, err := plan.ReadPlan(bytes.NewReader(raw), int64(len(raw)))
+	old, err := plan.Read(bytes.NewReader(raw), int64(len(raw)))
 	require.NoError(t, err)
 	require.Equal(t, entries, entriesOf(t, old))
 }
@@ -169,7 +169,7 @@ func TestARunShowsNoHostileCharacter(t *testing.T) {
 func testRunShowsNoHostileCharacter(t *testing.T) {
 	s := hostileShop()
 	content := hostilePlan(t, s)
-	plan, err := plan.ReadPlan(bytes.NewReader(content), int64(len(content)))
+	plan, err := plan.Read(bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	kept, err := journal.Open(filepath.Join(dir, "journal"))
@@ -180,7 +180,7 @@ func testRunShowsNoHostileCharacter(t *testing.T) {
 	runner := runnerFor(t, s, func(c *resubmit.Config) {
 		c.Pusher, c.Journal = hostilePusher{s}, kept
 		c.Logger = slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		c.Verify = resubmit.Verify{First: time.Second, Timeout: time.Minute}
+		c.Verify = resubmit.VerifyConfig{First: time.Second, Timeout: time.Minute}
 		*c = log.Attach(*c)
 	})
 	report, err := runner.Apply(t.Context(), plan)
@@ -236,15 +236,15 @@ func TestDifferencesShowNoHostileCharacter(t *testing.T) {
 	newer, err := readPlan(hostilePlan(t, now))
 	require.NoError(t, err)
 	var text, lines bytes.Buffer
-	_, err = plan.DiffPlans(old, newer, plan.DifferenceText(&text))
+	_, err = plan.Diff(old, newer, plan.DifferenceText(&text))
 	require.NoError(t, err)
-	_, err = plan.DiffPlans(old, newer, plan.DifferenceLines(&lines))
+	_, err = plan.Diff(old, newer, plan.DifferenceLines(&lines))
 	require.NoError(t, err)
 	require.Equal(t, len(now.orders), strings.Count(text.String(), "\n"))
 	requireShown(t, text.String())
 	requireShown(t, lines.String())
-	a, b := plan.State{Status: commerce.Status("PF" +
-		hostileChars)}, plan.State{Status: commerce.Status("CP" + hostileChars)}
+	a, b := plan.Snapshot{Status: commerce.Status("PF" +
+		hostileChars)}, plan.Snapshot{Status: commerce.Status("CP" + hostileChars)}
 	requireShown(t, a.Diff(b))
 }
 
@@ -255,10 +255,10 @@ func TestAnExplanationShowsNoHostileCharacter(t *testing.T) {
 		"eq(number,X)", "eq(vendor,1)", "eq(id,1)", "eq(channel,direct)", "ilike(reason,*no*)", "ilike(customer,*Rose*)",
 		"eq(subscription,7)",
 	} {
-		f, err := filter.ParseFilter(text)
+		f, err := filter.Parse(text)
 		require.NoError(t, err, text)
 		requireShown(t, filter.Explain(f, &o).String())
-		requireShown(t, filter.Explain(filter.Any(f, filter.Number("Y"+hostileChars)), &o).String())
+		requireShown(t, filter.Explain(filter.Or(f, filter.Number("Y"+hostileChars)), &o).String())
 	}
 }
 

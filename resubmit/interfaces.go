@@ -8,12 +8,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// OrderSource lists the orders that match a query. An error ends the sequence. Orders are
+// OrderLister lists the orders that match a query. An error ends the sequence. Orders are
 // yielded oldest first when the query says so, each once; a plan sorts those of the same
 // time by their ids. It leaves out orders that do not match and counts them, see
 // Counts.Mismatched. The clients for Order Management
 // and Simple API are sources; that for Billing makes them of ids.
-type OrderSource interface {
+type OrderLister interface {
 	Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error]
 }
 
@@ -33,7 +33,7 @@ type OrderReader interface {
 // has not happened when it returns nil; it has merely been asked for. A *commerce.Error
 // with Delivery NotSent or Refused means that the order was not moved, as far as the
 // server says: it is read before it is pushed again. After any other error the order may
-// have been moved, and it is only read, unless Config.Attempts allows another push.
+// have been moved, and it is only read, unless Config.Retry allows another push.
 type Pusher interface {
 	Push(ctx context.Context, id string, to commerce.Status) error
 }

@@ -92,7 +92,7 @@ const (
 	// push counts as accepted.
 	RecordRefused RecordState = "refused"
 	// RecordUnknown: a push was sent, its answer lost. The order is only read, unless
-	// Config.Attempts allows another attempt.
+	// Config.Retry allows another attempt.
 	RecordUnknown RecordState = "unknown"
 	// RecordPushed: a push was accepted. The order is verified, never pushed.
 	RecordPushed RecordState = "pushed"
@@ -113,7 +113,7 @@ type Record struct {
 	// Attempt counts the pushes, the intended one included, from 1.
 	Attempt int `json:"attempt"`
 	// Lost counts those before the last that got no answer and behind which
-	// Config.Attempts allowed another.
+	// Config.Retry allowed another.
 	Lost int `json:"lost,omitempty"`
 	// Target is where the order was or will be pushed to; the plan's choice until
 	// the order was read again.

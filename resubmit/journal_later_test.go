@@ -31,22 +31,22 @@ func (j *laterJournal) Sync() error { return j.fails }
 func TestOnlyTheIntentIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		attempts resubmit.AttemptPolicy
+		attempts resubmit.RetryPolicy
 		later    []resubmit.RecordState
 	}{
 		"what came of a push is not": {
 			later: []resubmit.RecordState{resubmit.RecordPushed, resubmit.RecordCompleted},
 		},
-		"unless a policy could have the order pushed again": {attempts: resubmit.AttemptPolicy{Max: 2}},
+		"unless a policy could have the order pushed again": {attempts: resubmit.RetryPolicy{MaxAttempts: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, j := newShop(outageOrder(1, "1")), new(laterJournal)
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Attempts = j, tt.attempts })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Retry = j, tt.attempts })
 				report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 				require.Equal(t, tt.later, j.later)
 			})
 		})
@@ -61,6 +61,6 @@ func TestAnOutcomeThatTheDiskLosesInTheEndIsTold(t *testing.T) {
 		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
 		require.ErrorIs(t, err, j.fails)
 		require.Equal(t, err.Error(), report.Err)
-		require.Equal(t, resubmit.Result{Completed: 1}, report.Result, "that is true all the same")
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result, "that is true all the same")
 	})
 }

@@ -91,7 +91,7 @@ func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
 				}
 				journal := new(resubmit.MemoryJournal)
 				require.NoError(t, journal.Begin(p.Digest()))
-				before := plan.StateOf(&outageOrder(1, "s").Order)
+				before := plan.SnapshotOf(&outageOrder(1, "s").Order)
 				require.NoError(t, journal.Put(resubmit.Record{
 					OrderID: "id-1", Fingerprint: plan.Fingerprint("id-1", before), State: tt.state, Attempt: 1,
 					Target: "PD", Seen: tt.seen, At: start.Add(-tt.age), Why: "as it was",
@@ -140,7 +140,7 @@ func TestAJournalThatDoesNotFitIsRefused(t *testing.T) {
 			require.NoError(t, journal.Put(rec))
 			report, err = r.Apply(t.Context(), one)
 			require.ErrorContains(t, err, "the journal: order SO000001")
-			require.Equal(t, resubmit.Result{Skipped: 1}, report.Result)
+			require.Equal(t, resubmit.OutcomeCounts{Skipped: 1}, report.Result)
 		}
 		require.Empty(t, s.calls)
 	})

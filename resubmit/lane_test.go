@@ -23,7 +23,7 @@ func TestOrdersOfOneSubscriptionGoOneAfterTheOther(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency = 10 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 30}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 30}, report.Result)
 		last := map[string]time.Time{}
 		for _, l := range s.ledger {
 			o := s.orders[l.id]
@@ -107,10 +107,10 @@ func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
 		orders[2].SubscriptionIDs = []string{"a", "c"}
 		orders[0].pushFaults = []fault{conflict}
 		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand, c.Concurrency = 1, 1 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders, c.Concurrency = 1, 1 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1, Skipped: 4}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1, Skipped: 4}, report.Result)
 		require.Contains(t, itemOf(t, report, 3).Why, "blocked by SO000001")
 		require.Len(t, report.Blocked, 1)
 		require.Equal(t, 3, report.Blocked[0].Orders, "also those behind the one behind it")

@@ -12,18 +12,18 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// MeasureRates is the first of two passes: it lists the orders of a view that were
+// MeasureBaseline is the first of two passes: it lists the orders of a view that were
 // placed in [from, to) and counts them. The zero view is commerce.FailedOrders. An
 // order that was placed earlier and failed in that time is not seen. Where the list
 // tells no reasons, as that of Order Management, all failures count, for the
 // account that sold them. At most DefaultRate calls a second are made.
-func MeasureRates(ctx context.Context, source OrderSource, view commerce.View, from, to time.Time,
-	c *failure.Classifier) (rates *failure.Rates, err error) {
+func MeasureBaseline(ctx context.Context, source OrderLister, view commerce.View, from, to time.Time,
+	c *failure.Classifier) (rates *failure.Baseline, err error) {
 	if callback.Nil(source) {
 		return nil, errors.New("resubmit: rates: the source is nil; give what lists the orders")
 	}
 	defer callback.Recover(&err)
-	rates, err = failure.NewRates(from, to, c)
+	rates, err = failure.NewBaseline(from, to, c)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-				Source: source, IgnoreConnect: true, Filter: filter.Everything(),
+				Lister: source, IgnoreConnect: true, Filter: filter.Everything(),
 				Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			require.NoError(t, err)
@@ -64,7 +64,7 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 
 			source.good = odd
 			_, err = resubmit.BuildPlan(t.Context(),
-				resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: filter.Everything()})
+				resubmit.PlanConfig{Lister: source, IgnoreConnect: true, Filter: filter.Everything()})
 			require.ErrorContains(t, err, "none of the rows that the server returned is what it was asked for")
 		})
 	}
@@ -82,10 +82,10 @@ func writeMismatched(t *testing.T, n int) (path string) {
 	}
 	path = filepath.Join(t.TempDir(), "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(t.Context(),
-		resubmit.PlanConfig{Source: source, IgnoreConnect: true, Filter: filter.Everything()}, path)
+		resubmit.PlanConfig{Lister: source, IgnoreConnect: true, Filter: filter.Everything()}, path)
 	require.NoError(t, err)
 	require.Equal(t, n, counts.Mismatched)
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(t, err)
 	require.NoError(t, plan.Close())
 	return path
@@ -98,7 +98,7 @@ func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "\u202e")
-	p, err := plan.OpenPlan(path)
+	p, err := plan.Open(path)
 	require.NoError(t, err)
 	require.Equal(t, 1, p.Counts().Total)
 	require.Equal(t, n, p.Counts().Mismatched)
@@ -109,7 +109,7 @@ func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 		{`,"mismatched":1000`, ``}} {
 		edited := strings.Replace(string(text), edit[0], edit[1], 1)
 		require.NotEqual(t, string(text), edited)
-		_, err := plan.ReadPlan(strings.NewReader(edited), int64(len(edited)))
+		_, err := plan.Read(strings.NewReader(edited), int64(len(edited)))
 		require.Error(t, err, edit[0])
 	}
 }
@@ -117,7 +117,7 @@ func TestPlanFile_keeps_rows_that_do_not_match(t *testing.T) {
 func TestReport_counts_rows_that_do_not_match(t *testing.T) {
 	t.Parallel()
 	path := writeMismatched(t, 3)
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(t, err)
 	report, err := runnerFor(t, newShop(), nil).Apply(t.Context(), plan)
 	require.NoError(t, err)

@@ -56,7 +56,7 @@ type Observer interface {
 // PlanStarted opens a run.
 type PlanStarted struct {
 	Digest string
-	Counts plan.Counts
+	Counts plan.ActionCounts
 	// Plan tells the decision for each order, those that are left alone included.
 	Plan *plan.Plan
 	// ConnectAsked says whether the results are also looked up in Connect.
@@ -114,7 +114,7 @@ type Intent struct {
 type Reread struct {
 	OrderID string
 	Number  string
-	Now     plan.State
+	Now     plan.Snapshot
 	// Changed says how that differs from the plan; "" when it does not.
 	Changed string
 }

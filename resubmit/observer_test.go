@@ -83,7 +83,7 @@ func TestAnObserverMayPauseTheRun(t *testing.T) {
 		p.runner = runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency = p, 1 })
 		report, err := p.runner.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 2}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
 		require.Equal(t, time.Hour, s.ledger[1].at.Sub(start))
 	})
 }

@@ -75,7 +75,7 @@ func TestThePaceGivesWayToTroubleAndComesBackByDegrees(t *testing.T) {
 				s := newShop(orders...)
 				s.retryAfter = 0
 				seen := new(paceDiary)
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Observer, c.Concurrency = 10, seen, 1 })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Observer, c.Concurrency = 10, seen, 1 })
 				time.AfterFunc(5*time.Second, func() {
 					status := r.Status()
 					require.InDelta(t, 5.0, status.Rate, 1e-9)
@@ -84,7 +84,7 @@ func TestThePaceGivesWayToTroubleAndComesBackByDegrees(t *testing.T) {
 				start := time.Now()
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 300}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 300}, report.Result)
 				require.InDeltaSlice(t, []float64{5, 6, 7, 8, 9, 10}, seen.rates(), 1e-9)
 				require.Equal(t, trouble.why, seen.changes[0].Why)
 				require.Empty(t, seen.changes[5].Why)
@@ -105,7 +105,7 @@ func TestThePaceHasAFloorAndCanBeKept(t *testing.T) {
 			}
 			s := newShop(orders...)
 			seen := new(paceDiary)
-			r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.SlowTo, c.Observer = 10, slowTo, seen })
+			r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.MinRateFraction, c.Observer = 10, slowTo, seen })
 			_, err := r.Apply(t.Context(), planFor(t, orders...))
 			require.NoError(t, err)
 			low := 10.0
@@ -141,10 +141,10 @@ func TestThePaceGivesWayToCallsThatTakeLonger(t *testing.T) {
 			}
 			return 100 * time.Millisecond
 		}}
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Observer, c.Reader = 5, seen, slow })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Observer, c.Reader = 5, seen, slow })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 100}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
 		require.Equal(t, "reading an order takes 2s and took 100ms before", seen.changes[0].Why)
 		require.InDelta(t, 2.5, seen.changes[0].Rate, 1e-9)
 		require.InDelta(t, 5, seen.changes[len(seen.changes)-1].Rate, 1e-9, "and comes back")
@@ -161,7 +161,7 @@ func TestLimitsThatChangeHoldFromTheNextCallOn(t *testing.T) {
 		s.retryAfter = 3 * time.Second
 		seen := new(paceDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Rate, c.Concurrency, c.Observer, c.SlowTo = 100, 8, seen, -1
+			c.RateLimit, c.Concurrency, c.Observer, c.MinRateFraction = 100, 8, seen, -1
 		})
 		after := func(d time.Duration, rate float64) {
 			time.AfterFunc(d, func() { require.NoError(t, r.SetLimits(rate, 0)) })
@@ -171,7 +171,7 @@ func TestLimitsThatChangeHoldFromTheNextCallOn(t *testing.T) {
 		after(22*time.Second, 20)
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1000}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1000}, report.Result)
 		require.InDeltaSlice(t, []float64{3, 200, 20}, seen.rates(), 1e-9)
 		for _, part := range []struct {
 			from, to time.Duration
@@ -215,7 +215,7 @@ func TestAServerThatAsksForAYearEndsTheRunAndIsLeftAlone(t *testing.T) {
 		report, err := r.Apply(t.Context(), plan)
 		require.ErrorIs(t, err, resubmit.ErrPatience)
 		require.ErrorContains(t, err, "Commerce asks to be left alone until 2000-12-31T00:00:00Z")
-		require.Equal(t, resubmit.Result{Skipped: 2, Unknown: 1}, report.Result, "nobody may look what the refused push did")
+		require.Equal(t, resubmit.OutcomeCounts{Skipped: 2, Unknown: 1}, report.Result, "nobody may look what the refused push did")
 		require.Len(t, s.calls, 2)
 		require.Less(t, time.Since(start), time.Second)
 
@@ -227,7 +227,7 @@ func TestAServerThatAsksForAYearEndsTheRunAndIsLeftAlone(t *testing.T) {
 		<-time.After(s.retryAfter)
 		report, err = r.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 3}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 3}, report.Result)
 	})
 }
 

@@ -30,7 +30,7 @@ func TestNoSlidingSecondHasMoreCallsThanTheRate(t *testing.T) {
 					s.answer(fmt.Sprint(i), "approved", "")
 				}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Rate, c.Concurrency, c.Requests, c.Verify.First = rate, 8, s, -1
+					c.RateLimit, c.Concurrency, c.Requests, c.Verify.First = rate, 8, s, -1
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestOneCallAtATimeMeansOnePushAtATime(t *testing.T) {
 			})
 			report, err := r.Apply(t.Context(), planFor(t, orders...))
 			require.NoError(t, err)
-			require.Equal(t, resubmit.Result{Completed: 20}, report.Result)
+			require.Equal(t, resubmit.OutcomeCounts{Completed: 20}, report.Result)
 			require.Equal(t, slots, busy.most)
 		})
 	}
@@ -87,7 +87,7 @@ func TestVerificationTakesNoPushSlot(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency = 1 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 50}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 50}, report.Result)
 		for _, l := range s.ledger {
 			require.Equal(t, start, l.at)
 		}
@@ -103,7 +103,7 @@ func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
 			orders[i].fates = []fate{{after: time.Minute, status: "CP"}}
 		}
 		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand, c.Verify.Max = 7, time.Minute })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders, c.Verify.Max = 7, time.Minute })
 		time.AfterFunc(30*time.Second, func() {
 			status := r.Status()
 			require.Equal(t, 7, status.InHand)
@@ -112,7 +112,7 @@ func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 30}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 30}, report.Result)
 	})
 }
 
@@ -131,10 +131,10 @@ func TestAnOrderIsReadRightBeforeItsPushHoweverManyArePushed(t *testing.T) {
 			defer s.mu.Unlock()
 			oldest = max(oldest, time.Since(read[id]))
 		}
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency = 5, 50 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency = 5, 50 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 100}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
 		require.Less(t, oldest, time.Second, "somebody else may have acted meanwhile")
 	})
 }
@@ -144,7 +144,7 @@ func TestTheSlowestPaceIsNoneAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)
 		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate = 1e-11 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit = 1e-11 })
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
 		_, err := r.Apply(ctx, planFor(t, orders...))
@@ -178,10 +178,10 @@ func TestAnOrderIsReadAnewAfterAHoldThatItStoodBehindOthersIn(t *testing.T) {
 				require.NotEqual(t, resubmit.RecordSending, rec.State, "no intent stands for an hour")
 			}
 		})
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency, c.Journal = 2, 20, journal })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency, c.Journal = 2, 20, journal })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 60}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 60}, report.Result)
 		require.Less(t, oldest, 3*time.Second)
 	})
 }

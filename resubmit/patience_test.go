@@ -39,7 +39,7 @@ func TestAServerIsLeftAloneByTheNextProcessToo(t *testing.T) {
 		next := runnerFor(t, s, func(c *resubmit.Config) { c.Journal = journal })
 		report, err := next.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 20}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 20}, report.Result)
 		waited := s.calls[before].Sub(asked)
 		require.GreaterOrEqual(t, waited, 10*time.Minute)
 		require.Less(t, waited, 10*time.Minute+5*time.Second)
@@ -82,7 +82,7 @@ func TestMorePatienceThanAllowedKeepsTheNextProcessFromBeginning(t *testing.T) {
 		<-time.After(9*time.Hour + time.Minute)
 		report, err = runnerFor(t, s, strict).Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 3}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 3}, report.Result)
 	})
 }
 
@@ -102,7 +102,7 @@ func TestAsMuchPatienceAsAllowedIsNotMoreForTheNextProcess(t *testing.T) {
 		require.ErrorIs(t, err, resubmit.ErrCancelled)
 		report, err := runnerFor(t, s, allowed).Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-func exampleOrders() resubmit.OrderSource {
+func exampleOrders() resubmit.OrderLister {
 	night := time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)
 	order := func(number string, kind commerce.OrderType, reason string) *commerce.Order {
 		return &commerce.Order{
@@ -48,11 +48,11 @@ func exampleCalendar() *maintenance.Calendar {
 
 func ExampleBuildPlan() {
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Source:   exampleOrders(),
-		Requests: noRequests,
-		Filter:   filter.Everything(),
-		Calendar: exampleCalendar(),
-		Settle:   -1, // the orders failed long ago
+		Lister:      exampleOrders(),
+		Requests:    noRequests,
+		Filter:      filter.Everything(),
+		Calendar:    exampleCalendar(),
+		SettleDelay: -1, // the orders failed long ago
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -75,7 +75,7 @@ func ExampleBuildPlan() {
 	// 2 of 4
 }
 
-func ExampleOpenPlan() {
+func Example_openPlan() {
 	folder, err := os.MkdirTemp("", "plan")
 	if err != nil {
 		fmt.Println(err)
@@ -84,7 +84,7 @@ func ExampleOpenPlan() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(context.Background(), resubmit.PlanConfig{
-		Source: exampleOrders(), IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales), Settle: -1,
+		Lister: exampleOrders(), IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales), SettleDelay: -1,
 	}, path)
 	if err != nil {
 		fmt.Println(err)
@@ -102,7 +102,7 @@ func ExampleOpenPlan() {
 		fmt.Println(err)
 		return
 	}
-	_, err = plan.OpenPlan(path)
+	_, err = plan.Open(path)
 	_, problem, _ := strings.Cut(err.Error(), "plan.jsonl: ")
 	fmt.Println(problem)
 	// Output:
@@ -145,12 +145,12 @@ func ExampleDecide() {
 	// the request is under way and the order re-attaches to it; the customer has to act
 }
 
-func ExampleLoadRules() {
-	rls, err := rules.LoadRules(strings.NewReader(`{"rules": [
+func Example_rules() {
+	rls, err := rules.Load(strings.NewReader(`{"rules": [
 		{"id": "autodesk-busy", "reason": "*autodesk*try again later*", "action": "resubmit", "why": "Autodesk was busy"}
 	]}`))
 	fmt.Println(len(rls), err)
-	_, err = rules.LoadRules(strings.NewReader(`{"rules": [{"id": "a", "reason": "*", "action": "resend", "why": "b"}]}`))
+	_, err = rules.Load(strings.NewReader(`{"rules": [{"id": "a", "reason": "*", "action": "resend", "why": "b"}]}`))
 	fmt.Println(err)
 	// Output:
 	// 1 <nil>

@@ -75,17 +75,17 @@ func newServers(t *testing.T, orders int) *servers {
 // config plans with everything that planning can call. The list tells no details.
 func (s *servers) config(rate float64) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
-		Source: undetailed{s.shop}, Reader: s.shop, Requests: s.requests, Filter: filter.Everything(),
-		Rate: rate, Settle: -1,
+		Lister: undetailed{s.shop}, Reader: s.shop, Requests: s.requests, Filter: filter.Everything(),
+		RateLimit: rate, SettleDelay: -1,
 	}
 }
 
 // undetailed is a list that tells no transitions.
-type undetailed struct{ resubmit.OrderSource }
+type undetailed struct{ resubmit.OrderLister }
 
 func (u undetailed) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
-		for o, err := range u.OrderSource.Orders(ctx, q) {
+		for o, err := range u.OrderLister.Orders(ctx, q) {
 			if o != nil {
 				short := *o
 				short.Transitions = nil
@@ -124,7 +124,7 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 				start := time.Now()
 				p, err := resubmit.BuildPlan(t.Context(), s.config(rate))
 				require.NoError(t, err)
-				require.Equal(t, plan.Counts{Total: 45, Resubmit: 45}, p.Counts())
+				require.Equal(t, plan.ActionCounts{Total: 45, Resubmit: 45}, p.Counts())
 				limit := int(max(rate, 1))
 				if rate == 0 {
 					limit = resubmit.DefaultRate
@@ -136,9 +136,9 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 				}
 
 				s.times = nil
-				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Reader: s.shop, Rate: rate}, nil)
+				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Reader: s.shop, RateLimit: rate}, nil)
 				require.NoError(t, err)
-				require.Equal(t, plan.DifferenceCounts{Same: 45}, counts)
+				require.Equal(t, plan.DiffCounts{Same: 45}, counts)
 				require.Len(t, s.times, 45)
 				requirePace(t, s.times, limit)
 			})
@@ -155,7 +155,7 @@ func TestPlanner_calls_nobody_while_a_server_asks_for_a_pause(t *testing.T) {
 		}))
 		var until []time.Time
 		cfg := s.config(-1)
-		cfg.Rate = 10
+		cfg.RateLimit = 10
 		cfg.Progress = func(p resubmit.PlanProgress) { until = append(until, p.Until) }
 		plan, err := resubmit.BuildPlan(t.Context(), cfg)
 		require.NoError(t, err)
@@ -255,7 +255,7 @@ func TestPlanner_holds_orders_when_all_look_ups_return_unclear_requests(t *testi
 					}, nil
 				})}))
 			require.NoError(t, err)
-			entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: vendors})
+			entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Requests: vendors})
 			require.Len(t, entries, 1)
 			require.Equal(t, rules.Hold, entries[0].Decision.Action)
 		})
@@ -288,13 +288,13 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 			const n = 3000
 			path := filepath.Join(t.TempDir(), "plan.jsonl")
 			cfg := resubmit.PlanConfig{
-				Rate: -1, Concurrency: 1, Source: failedOrders(n), Requests: afterwards(c.good, c.err),
+				RateLimit: -1, Concurrency: 1, Lister: failedOrders(n), Requests: afterwards(c.good, c.err),
 				Filter: filter.Everything(),
 			}
 			counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 			if !c.failed {
 				require.NoError(t, err)
-				require.Equal(t, plan.Counts{Total: n, Resubmit: 256, Hold: n - 256}, counts)
+				require.Equal(t, plan.ActionCounts{Total: n, Resubmit: 256, Hold: n - 256}, counts)
 				return
 			}
 			require.ErrorIs(t, err, c.err)
@@ -303,7 +303,7 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 			require.Positive(t, counts.Hold)
 			require.Equal(t, 256*c.good, counts.Resubmit)
 			if c.whole {
-				require.Equal(t, plan.Counts{Total: n, Hold: n}, counts)
+				require.Equal(t, plan.ActionCounts{Total: n, Hold: n}, counts)
 			} else {
 				require.Less(t, counts.Total, n, "a key that is refused ends the planning early")
 			}
@@ -349,11 +349,11 @@ func TestPlanner_tells_a_wrong_key_and_a_wrong_URL_of_the_real_client(t *testing
 func TestPlanner_rejects_rates_that_cannot_be_meant(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2, -0.5} {
-		cfg := resubmit.PlanConfig{Source: failedOrders(1), IgnoreConnect: true, Filter: filter.Everything(), Rate: rate}
+		cfg := resubmit.PlanConfig{Lister: failedOrders(1), IgnoreConnect: true, Filter: filter.Everything(), RateLimit: rate}
 		_, err := resubmit.BuildPlan(t.Context(), cfg)
-		require.ErrorContains(t, err, "PlanConfig.Rate is")
+		require.ErrorContains(t, err, "PlanConfig.RateLimit is")
 		plan := planFor(t, outageOrder(1, "a"))
-		_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: newShop(), Rate: rate}, nil)
-		require.ErrorContains(t, err, "CheckConfig.Rate is")
+		_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: newShop(), RateLimit: rate}, nil)
+		require.ErrorContains(t, err, "CheckConfig.RateLimit is")
 	}
 }

@@ -53,7 +53,7 @@ func planEntries() []*plan.Entry {
 		VendorID: "1", Channel: commerce.ChannelReseller, Customer: "Ünïcode & <Sons> \u2028 (42)", CustomerID: "42",
 		Subscriptions: []string{"1000001", "1000002"}, TenantID: "tenant-1",
 		Total: commerce.Money{Amount: decimal.RequireFromString("12.50"), Currency: "USD"},
-		Before: plan.State{
+		Before: plan.Snapshot{
 			Status: commerce.StatusProvisioningFailed, ProvisioningStatus: commerce.ProvisioningFailed,
 			Reason:   "APS Application Error:\n\"503 Service\\Unavailable\"\t\x01",
 			PlacedAt: planTime.Add(-time.Minute), FailedAt: planTime.Add(time.Nanosecond),
@@ -70,7 +70,7 @@ func planEntries() []*plan.Entry {
 	}
 	bare := &plan.Entry{
 		OrderID: "2", Type: commerce.TypeRenewal,
-		Before:      plan.State{Status: commerce.StatusProvisioningFailed},
+		Before:      plan.Snapshot{Status: commerce.StatusProvisioningFailed},
 		Attribution: failure.Attribution{Verdict: failure.UnknownCause, Class: failure.Unclassified},
 		Decision:    rules.Decision{Action: rules.Hold, RuleID: "reason-unclassified", Why: "no reason is known"},
 	}
@@ -83,7 +83,7 @@ func planEntries() []*plan.Entry {
 func writePlan(t testing.TB, entries ...*plan.Entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := plan.NewPlanWriter(&b, planHeader())
+	w, err := plan.NewWriter(&b, planHeader())
 	require.NoError(t, err)
 	for _, e := range entries {
 		require.NoError(t, w.Write(e))
@@ -94,7 +94,7 @@ func writePlan(t testing.TB, entries ...*plan.Entry) []byte {
 }
 
 func readPlan(data []byte) (*plan.Plan, error) {
-	return plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	return plan.Read(bytes.NewReader(data), int64(len(data)))
 }
 
 func entriesOf(t testing.TB, p *plan.Plan) []*plan.Entry {
@@ -118,13 +118,13 @@ func TestAPlanIsReadBackAsItWasWritten(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(golden), string(data))
 
-	p, err := plan.OpenPlan(path)
+	p, err := plan.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
 	want := planHeader()
-	want.Kind, want.Version = plan.PlanKind, plan.PlanVersion
+	want.Kind, want.Version = "cloudblue-resubmit-plan", 2
 	require.Equal(t, want, p.Header())
-	require.Equal(t, plan.Counts{Total: 2, Resubmit: 1, Hold: 1}, p.Counts())
+	require.Equal(t, plan.ActionCounts{Total: 2, Resubmit: 1, Hold: 1}, p.Counts())
 	require.Regexp(t, `^sha256:[0-9a-f]{64}$`, p.Digest())
 	for range 2 {
 		got := entriesOf(t, p)
@@ -148,7 +148,7 @@ func TestAnEntryIsWrittenAsEncodingJSONWritesIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := genEntry(t)
 		var b, want bytes.Buffer
-		w, err := plan.NewPlanWriter(&b, planHeader())
+		w, err := plan.NewWriter(&b, planHeader())
 		require.NoError(t, err)
 		require.NoError(t, w.Write(e))
 		counts, digest, err := w.Close()
@@ -207,7 +207,7 @@ func genEntry(t *rapid.T) *plan.Entry {
 		OrderID: "o" + text.Draw(t, "id"), Number: text.Draw(t, "number"), Type: commerce.OrderType(text.Draw(t, "type")),
 		VendorID: text.Draw(t, "vendor"), Channel: commerce.Channel(text.Draw(t, "channel")), Customer: text.Draw(t, "customer"),
 		TenantID: text.Draw(t, "tenant"),
-		Before: plan.State{
+		Before: plan.Snapshot{
 			Status: commerce.Status(text.Draw(t, "status")), ProvisioningStatus: commerce.ProvisioningStatus(text.Draw(t, "prov")),
 			Reason: text.Draw(t, "reason"), PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"),
 		},
@@ -259,7 +259,7 @@ func TestEveryShortenedPlanIsNoticed(t *testing.T) {
 
 func TestOpenPlan_reads_version_1(t *testing.T) {
 	t.Parallel()
-	plan, err := plan.OpenPlan(filepath.Join("testdata", "plan.v1.golden.jsonl"))
+	plan, err := plan.Open(filepath.Join("testdata", "plan.v1.golden.jsonl"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	require.Equal(t, 1, plan.Header().Version)
@@ -313,7 +313,7 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "plan.jsonl")
 			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
-			_, err := plan.OpenPlan(path)
+			_, err := plan.Open(path)
 			require.ErrorContains(t, err, test.want)
 			require.ErrorContains(t, err, "resubmit: plan "+path+": line ")
 			require.NotContains(t, err.Error(), "\n")
@@ -323,9 +323,9 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 
 func TestAPlanFileThatIsNotThereOrAFolderIsAnError(t *testing.T) {
 	t.Parallel()
-	_, err := plan.OpenPlan(filepath.Join(t.TempDir(), "none.jsonl"))
+	_, err := plan.Open(filepath.Join(t.TempDir(), "none.jsonl"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = plan.OpenPlan(t.TempDir())
+	_, err = plan.Open(t.TempDir())
 	require.ErrorContains(t, err, "is not a regular file")
 }
 
@@ -334,7 +334,7 @@ func TestAPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *testing.T
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	data := writePlan(t, planEntries()...)
 	require.NoError(t, os.WriteFile(path, data, 0o600))
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 
@@ -395,7 +395,7 @@ func TestAPlanWriterRefusesWhatAPlanCannotHold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var b bytes.Buffer
-			w, err := plan.NewPlanWriter(&b, planHeader())
+			w, err := plan.NewWriter(&b, planHeader())
 			require.NoError(t, err)
 			require.NoError(t, w.Write(planEntries()[0]))
 			e := planEntries()[0]
@@ -429,7 +429,7 @@ func TestAPlanWriterReportsAWriterThatFails(t *testing.T) {
 	t.Parallel()
 	whole := len(writePlan(t, planEntries()...))
 	for _, after := range []int{0, whole - 1} {
-		w, err := plan.NewPlanWriter(&brokenWriter{after: after}, planHeader())
+		w, err := plan.NewWriter(&brokenWriter{after: after}, planHeader())
 		require.NoError(t, err)
 		for _, e := range planEntries() {
 			require.NoError(t, w.Write(e))
@@ -452,7 +452,7 @@ func FuzzReadPlan(f *testing.F) {
 		}
 		// What is a plan has entries that can be written again.
 		var b bytes.Buffer
-		w, err := plan.NewPlanWriter(&b, p.Header())
+		w, err := plan.NewWriter(&b, p.Header())
 		require.NoError(t, err)
 		for e, err := range p.Entries() {
 			require.NoError(t, err)
@@ -480,7 +480,7 @@ func TestWhatWouldNotBeReadBackIsNotWritten(t *testing.T) {
 		e := planEntries()[0]
 		test.change(e)
 		e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
-		w, err := plan.NewPlanWriter(io.Discard, planHeader())
+		w, err := plan.NewWriter(io.Discard, planHeader())
 		require.NoError(t, err)
 		require.ErrorContains(t, w.Write(e), test.want, name)
 		_, _, err = w.Close()

@@ -53,7 +53,7 @@ type PlanConfig struct {
 	// use its client as Reader.
 	System string
 	// Source lists the orders, oldest first. Required.
-	Source OrderSource
+	Lister OrderLister
 	// Reader reads each selected order that the source gave without details (see
 	// commerce.Order.Detailed). Nil: orders are taken as the source gives them.
 	Reader OrderReader
@@ -74,17 +74,17 @@ type PlanConfig struct {
 	// Classifier tells the class of a reason. Nil: the default classifier.
 	Classifier *failure.Classifier
 	// Rates, from a pass before, let the attribution tell what fails all the time from
-	// what failed in a window, see [MeasureRates]. Nil: nobody counted.
-	Rates *failure.Rates
+	// what failed in a window, see [MeasureBaseline]. Nil: nobody counted.
+	Baseline *failure.Baseline
 	// Rules come before the default ones.
 	Rules []rules.Rule
 	// Explicit are the orders that the operator answers for, by number or id. They do not
 	// select: Filter does. Planning fails with a *NotPlannedError if one of them is not in
 	// the plan.
-	Explicit []string
+	Override []string
 	// Vouched are like Explicit, but may be missing, such as the orders of an export that
 	// is some hours old. Missing orders are logged.
-	Vouched []string
+	OverrideIfFound []string
 
 	// RequestType is the mapping from order to request types. Nil: [rules.RequestType].
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
@@ -95,7 +95,7 @@ type PlanConfig struct {
 	// failed, because a resubmission that races the retries of Commerce leaves a
 	// completed order with a failed item (documented, resubmit/SAFETY.md#f9,
 	// resubmit/SAFETY.md#f13). 0 is [DefaultSettle], -1 none.
-	Settle time.Duration
+	SettleDelay time.Duration
 	// Concurrency is the most calls at once, to Commerce and Connect together.
 	// Default 4.
 	Concurrency int
@@ -104,7 +104,7 @@ type PlanConfig struct {
 	// and retries. With other sources, readers and finders it covers their calls only. 0 is
 	// DefaultRate, -1 no limit. No call is made while a server asks for a pause
 	// (Retry-After); a pause longer than DefaultMaxHold ends planning with ErrPatience.
-	Rate float64
+	RateLimit float64
 	// Progress is called with the progress of planning once per second, never twice at the
 	// same time. Planning waits for it to return. It is not called again after a panic,
 	// which is logged. Nil: no progress is reported.
@@ -125,18 +125,18 @@ type PlanConfig struct {
 // Counts.Mismatched. It is an error if no row matches.
 //
 // It is also an error if the source fails, credentials are refused, an order of
-// PlanConfig.Explicit is not in the plan, or look-ups in Connect are needed and all
+// PlanConfig.Override is not in the plan, or look-ups in Connect are needed and all
 // fail. Refused credentials for Connect end planning early. After an error the text in w
 // is not a plan. An error of Connect comes with the counts of what was decided before,
 // and wraps the error of the look-up, such as connect.ErrUnauthorized.
-func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.Counts, error) {
+func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCounts, error) {
 	p, err := newPlanner(cfg)
 	if err != nil {
-		return plan.Counts{}, err
+		return plan.ActionCounts{}, err
 	}
-	pw, err := plan.NewPlanWriter(w, p.header)
+	pw, err := plan.NewWriter(w, p.header)
 	if err != nil {
-		return plan.Counts{}, err
+		return plan.ActionCounts{}, err
 	}
 	ctx = p.begin(ctx)
 	defer p.calls.stop(nil)
@@ -145,18 +145,18 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.Counts, e
 		if cause := context.Cause(ctx); errors.Is(cause, ErrPatience) {
 			err = cause
 		}
-		return plan.Counts{}, err
+		return plan.ActionCounts{}, err
 	}
 	pw.LeftOut(p.unmatched.Count(), p.unmatched.Named())
 	if err := p.lookUps.failed(pw.Counts()); err != nil {
 		return pw.Counts(), err
 	}
 	if err := p.missing(); err != nil {
-		return plan.Counts{}, err
+		return plan.ActionCounts{}, err
 	}
 	counts, digest, err := pw.Close()
 	if err != nil {
-		return plan.Counts{}, err
+		return plan.ActionCounts{}, err
 	}
 	p.report(counts, digest)
 	return counts, nil
@@ -164,7 +164,7 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.Counts, e
 
 // begin returns the context of all calls.
 func (p *planner) begin(ctx context.Context) context.Context {
-	p.calls, ctx = newPacedCalls(ctx, p.Rate, p.Logger)
+	p.calls, ctx = newPacedCalls(ctx, p.RateLimit, p.Logger)
 	return ctx
 }
 
@@ -173,10 +173,10 @@ func (p *planner) begin(ctx context.Context) context.Context {
 // symbolic link at the path is replaced too, and not followed. After an error the path
 // is as it was, also after one that comes with counts, unless the last step failed,
 // which brings the name of the file to disk.
-func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (plan.Counts, error) {
+func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (plan.ActionCounts, error) {
 	f, err := durable.Create(path, 0o600)
 	if err != nil {
-		return plan.Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
+		return plan.ActionCounts{}, fmt.Errorf("resubmit: write plan: %w", err)
 	}
 	defer f.Abort()
 	counts, err := WritePlan(ctx, cfg, f)
@@ -184,7 +184,7 @@ func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (plan.Count
 		return counts, err
 	}
 	if err := f.Commit(); err != nil {
-		return plan.Counts{}, fmt.Errorf("resubmit: write plan: %w", err)
+		return plan.ActionCounts{}, fmt.Errorf("resubmit: write plan: %w", err)
 	}
 	return counts, nil
 }
@@ -196,7 +196,7 @@ func BuildPlan(ctx context.Context, cfg PlanConfig) (*plan.Plan, error) {
 	if _, err := WritePlan(ctx, cfg, &b); err != nil {
 		return nil, err
 	}
-	return plan.ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	return plan.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
 }
 
 type planner struct {
@@ -229,7 +229,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
-	system, err := systemOf("PlanConfig.System", cfg.System, callback.Field{Name: "PlanConfig.Source", Value: cfg.Source},
+	system, err := systemOf("PlanConfig.System", cfg.System, callback.Field{Name: "PlanConfig.Lister", Value: cfg.Lister},
 		callback.Field{Name: "PlanConfig.Reader", Value: cfg.Reader})
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
@@ -239,20 +239,20 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p := &planner{
 		PlanConfig: cfg,
 		causes: failure.NewAttributor(failure.AttributorConfig{
-			Calendar: cfg.Calendar, Classifier: cfg.Classifier, Margins: cfg.Margins, Rates: cfg.Rates,
+			Calendar: cfg.Calendar, Classifier: cfg.Classifier, Margins: cfg.Margins, Baseline: cfg.Baseline,
 		}),
-		explicit: make(map[string]bool, len(cfg.Explicit)+len(cfg.Vouched)),
+		explicit: make(map[string]bool, len(cfg.Override)+len(cfg.OverrideIfFound)),
 		named:    make(map[string]bool),
 		slots:    make(chan struct{}, cfg.Concurrency),
-		quiet:    now.Add(-cfg.Settle),
+		quiet:    now.Add(-cfg.SettleDelay),
 	}
-	for _, name := range slices.Concat(cfg.Explicit, cfg.Vouched) {
+	for _, name := range slices.Concat(cfg.Override, cfg.OverrideIfFound) {
 		p.explicit[name] = true
 	}
 	for _, w := range filter.Warnings(cfg.Filter, cfg.View) {
 		cfg.Logger.Warn("the filter may not select what was meant", "filter", cfg.Filter.String(), "warning", w)
 	}
-	p.untold = !commerce.CapabilitiesOf(cfg.Reader, cfg.Source).Failure
+	p.untold = !commerce.CapabilitiesOf(cfg.Reader, cfg.Lister).Failure
 	p.view = cfg.View.Query()
 	p.query, p.rest = filter.Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
@@ -260,7 +260,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
 	}
 	p.cheap, p.rest = filter.SplitDetails(p.rest)
-	p.unsettle = unsettled(cfg.Calendar, now, cfg.Settle)
+	p.unsettle = unsettled(cfg.Calendar, now, cfg.SettleDelay)
 	p.header = plan.Header{
 		CreatedAt: now, System: system, View: cfg.View.Name, Filter: cfg.Filter.String(),
 		Windows: cfg.Calendar.Windows(), Recurring: cfg.Calendar.Rules(), Rules: cfg.Rules,
@@ -275,15 +275,15 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 }
 
 func (c *PlanConfig) setDefaults() error {
-	if c.Source == nil {
-		return errors.New("PlanConfig.Source is nil; give what lists the orders")
+	if c.Lister == nil {
+		return errors.New("PlanConfig.Lister is nil; give what lists the orders")
 	}
-	if err := callback.RejectNil(callback.Field{Name: "PlanConfig.Source", Value: c.Source}, callback.Field{Name: "PlanConfig.Reader", Value: c.Reader},
+	if err := callback.RejectNil(callback.Field{Name: "PlanConfig.Lister", Value: c.Lister}, callback.Field{Name: "PlanConfig.Reader", Value: c.Reader},
 		callback.Field{Name: "PlanConfig.Requests", Value: c.Requests},
 		callback.Field{Name: "PlanConfig.Filter", Value: c.Filter}); err != nil {
 		return err
 	}
-	if err := filter.Check(c.Filter); err != nil {
+	if err := filter.Validate(c.Filter); err != nil {
 		return fmt.Errorf("PlanConfig.Filter: %w", err)
 	}
 	if c.View.Name == "" && len(c.View.Statuses) == 0 {
@@ -292,27 +292,27 @@ func (c *PlanConfig) setDefaults() error {
 	if err := c.View.Validate(); err != nil {
 		return fmt.Errorf("PlanConfig.View: %w", err)
 	}
-	if err := rules.ValidateRules(c.Rules); err != nil {
+	if err := rules.Validate(c.Rules); err != nil {
 		return fmt.Errorf("PlanConfig.Rules: %w", err)
 	}
 	if c.Concurrency < 0 {
 		return fmt.Errorf("PlanConfig.Concurrency is %d; give at least 1, or 0 for the default", c.Concurrency)
 	}
-	if err := checkRate("PlanConfig.Rate", c.Rate); err != nil {
+	if err := checkRate("PlanConfig.RateLimit", c.RateLimit); err != nil {
 		return err
 	}
-	if c.Settle < -1 || c.Margins.LookBack < -1 {
-		return fmt.Errorf("PlanConfig.Settle is %v and Margins.LookBack is %v; give a duration, 0 for the default or -1 for none",
-			c.Settle, c.Margins.LookBack)
+	if c.SettleDelay < -1 || c.Margins.Lookback < -1 {
+		return fmt.Errorf("PlanConfig.SettleDelay is %v and Margins.Lookback is %v; give a duration, 0 for the default or -1 for none",
+			c.SettleDelay, c.Margins.Lookback)
 	}
-	for field, names := range map[string][]string{"Explicit": c.Explicit, "Vouched": c.Vouched} {
+	for field, names := range map[string][]string{"Explicit": c.Override, "Vouched": c.OverrideIfFound} {
 		if slices.Contains(names, "") { // it would be every order without a number
 			return fmt.Errorf("PlanConfig.%s has an empty name; leave it out", field)
 		}
 	}
-	c.Rate = cmp.Or(c.Rate, DefaultRate)
+	c.RateLimit = cmp.Or(c.RateLimit, DefaultRate)
 	c.Concurrency = cmp.Or(c.Concurrency, 4)
-	c.Settle = max(0, cmp.Or(c.Settle, DefaultSettle))
+	c.SettleDelay = max(0, cmp.Or(c.SettleDelay, DefaultSettle))
 	if c.Targets == nil {
 		c.Targets = DefaultTargets()
 	}
@@ -357,7 +357,7 @@ type batch struct {
 var errNoOrder = errors.New("the source yielded neither an order nor an error")
 
 // run lists in one goroutine, decides in several, and writes in the order of the list.
-func (p *planner) run(ctx context.Context, w *plan.PlanWriter) error {
+func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 	defer p.showProgress()()
 	g, ctx := errgroup.WithContext(ctx)
 	queue := make(chan *batch, 2)
@@ -399,7 +399,7 @@ func (p *planner) run(ctx context.Context, w *plan.PlanWriter) error {
 }
 
 // write writes the entries of a batch, in their order.
-func (p *planner) write(entries []plan.Entry, older *overtaking, w *plan.PlanWriter) error {
+func (p *planner) write(entries []plan.Entry, older *overtaking, w *plan.Writer) error {
 	for i := range entries {
 		e := &entries[i]
 		keepAge(e, w.LastPlaced())
@@ -427,7 +427,7 @@ func (p *planner) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] 
 			yield(nil, err)
 			return
 		}
-		for o, err := range p.Source.Orders(turn, p.query) {
+		for o, err := range p.Lister.Orders(turn, p.query) {
 			if err == nil && o == nil {
 				err = errNoOrder
 			}
@@ -528,7 +528,7 @@ func (p *planner) note(e *plan.Entry) {
 	}
 }
 
-// NotPlannedError says that orders of PlanConfig.Explicit are not in the plan: the view
+// NotPlannedError says that orders of PlanConfig.Override are not in the plan: the view
 // does not list them, or the filter leaves them out. There is no plan then.
 type NotPlannedError struct {
 	Orders []string // as they were named, sorted
@@ -537,7 +537,7 @@ type NotPlannedError struct {
 
 func (e *NotPlannedError) Error() string {
 	return fmt.Sprintf("resubmit: plan: the view %s does not list the orders %s, or the filter leaves them out; leave "+
-		"them out of PlanConfig.Explicit",
+		"them out of PlanConfig.Override",
 		text.Short(e.View), text.Sentence(strings.Join(e.Orders, ", ")))
 }
 
@@ -552,14 +552,14 @@ func (p *planner) unplanned(names []string) (missing []string) {
 }
 
 func (p *planner) missing() error {
-	if missing := p.unplanned(p.Explicit); len(missing) > 0 {
+	if missing := p.unplanned(p.Override); len(missing) > 0 {
 		return &NotPlannedError{Orders: missing, View: p.View.Name}
 	}
 	return nil
 }
 
-func (p *planner) report(counts plan.Counts, digest string) {
-	if missing := p.unplanned(p.Vouched); len(missing) > 0 {
+func (p *planner) report(counts plan.ActionCounts, digest string) {
+	if missing := p.unplanned(p.OverrideIfFound); len(missing) > 0 {
 		p.Logger.Warn("orders that were named are not in the view or not selected", "orders", strings.Join(missing, " "))
 	}
 	if p.unmatched.Count() > 0 {
@@ -705,7 +705,7 @@ func (p *planner) gather(c *candidate) {
 	c.cause = p.causes.Begin(o)
 	c.facts = rules.Facts{
 		Order: o, Attribution: c.cause.Attribution,
-		Explicit: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
+		Override: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
 	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
 		return
@@ -842,7 +842,7 @@ func (l *lookUps) refused() error {
 
 // failed returns why there must be no plan: Connect refused the credentials, or none of
 // the look-ups succeeded.
-func (l *lookUps) failed(counts plan.Counts) error {
+func (l *lookUps) failed(counts plan.ActionCounts) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	const what = "resubmit: plan: %s, so there is no plan (until then %s): check the URL and the key of Connect, or " +
@@ -873,7 +873,7 @@ func (p *planner) entry(c *candidate, e *plan.Entry) {
 		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
 		Customer: customer(o), CustomerID: o.CustomerID, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
 		Total:  o.Total,
-		Before: plan.StateOf(o), Attribution: c.facts.Attribution,
+		Before: plan.SnapshotOf(o), Attribution: c.facts.Attribution,
 	}
 	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	e.Decision, e.Target = p.decision(c)
@@ -900,7 +900,7 @@ func holdUnreadable(problem string) rules.Decision {
 // weigh adds to the attribution what only the planner knows.
 func (p *planner) weigh(c *candidate) {
 	c.cause.Evidence = append(c.cause.Evidence, problemEvidence(c.order.Problems)...)
-	if c.facts.Explicit {
+	if c.facts.Override {
 		c.cause.Evidence = append(c.cause.Evidence, failure.Evidence{Kind: "operator", Text: "the operator named this order"})
 	}
 	switch {
@@ -967,8 +967,8 @@ func (p *planner) unsettled(o *commerce.Order) string {
 	switch {
 	case p.unsettle != "":
 		return p.unsettle
-	case p.Settle > 0 && failed.After(p.quiet):
-		return "the order failed less than " + p.Settle.String() + " ago; Commerce may still be trying"
+	case p.SettleDelay > 0 && failed.After(p.quiet):
+		return "the order failed less than " + p.SettleDelay.String() + " ago; Commerce may still be trying"
 	default:
 		return ""
 	}

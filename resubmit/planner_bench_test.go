@@ -54,9 +54,9 @@ func (s localSource) Orders(_ context.Context, _ commerce.Query) iter.Seq2[*comm
 
 func benchConfig(t testing.TB, n int) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
-		Rate:   -1,
-		Source: localSource{n}, Calendar: nights(t), IgnoreConnect: true,
-		Filter: filter.All(
+		RateLimit: -1,
+		Lister:    localSource{n}, Calendar: nights(t), IgnoreConnect: true,
+		Filter: filter.And(
 			filter.Types(commerce.TypeSales, commerce.TypeChange, commerce.TypeRenewal, commerce.TypeCancellation),
 			filter.PlacedBetween(at("20 00:00"), at("30 00:00")),
 			filter.Not(filter.ReasonLike("*never*")),
@@ -82,7 +82,7 @@ func BenchmarkPlan(b *testing.B) {
 		require.NoError(b, err)
 		b.ReportAllocs()
 		b.ResetTimer()
-		p, err = plan.OpenPlan(path)
+		p, err = plan.Open(path)
 		require.NoError(b, err)
 		b.StopTimer()
 		require.Equal(b, b.N, p.Counts().Total)
@@ -92,7 +92,7 @@ func BenchmarkPlan(b *testing.B) {
 	b.Run("entries", func(b *testing.B) {
 		_, err := resubmit.WritePlanFile(b.Context(), benchConfig(b, b.N), path)
 		require.NoError(b, err)
-		plan, err := plan.OpenPlan(path)
+		plan, err := plan.Open(path)
 		require.NoError(b, err)
 		defer func() { _ = plan.Close() }()
 		b.ReportAllocs()
@@ -143,7 +143,7 @@ func TestPlanningHoldsNoMoreMemoryForMoreOrders(t *testing.T) {
 	live := func(n int) uint64 {
 		var most uint64
 		cfg := benchConfig(t, n)
-		cfg.Source = watched{cfg.Source, func(i int) {
+		cfg.Lister = watched{cfg.Lister, func(i int) {
 			if i%(n/4) == n/8 {
 				runtime.GC()
 				var m runtime.MemStats
@@ -162,14 +162,14 @@ func TestPlanningHoldsNoMoreMemoryForMoreOrders(t *testing.T) {
 }
 
 type watched struct {
-	resubmit.OrderSource
+	resubmit.OrderLister
 	each func(i int)
 }
 
 func (w watched) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		i := 0
-		for o, err := range w.OrderSource.Orders(ctx, q) {
+		for o, err := range w.OrderLister.Orders(ctx, q) {
 			w.each(i)
 			i++
 			if !yield(o, err) {

@@ -25,11 +25,11 @@ func TestALargePlanFileIsWholeAndAFailedOneIsGone(t *testing.T) {
 	for _, o := range source.orders {
 		o.Failure = failed(textTransient + strings.Repeat(" and so on", 4000))
 	}
-	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true, Filter: filter.Everything()}
 	counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.NoError(t, err)
 	require.Equal(t, 450, counts.Resubmit)
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(t, err)
 	require.Equal(t, counts, plan.Counts())
 	require.NoError(t, plan.Close())

@@ -124,9 +124,9 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	source.orders[6].Type = commerce.TypeRenewal
 	source.orders[7].PlacedAt = time.Time{} // not told: stays where it is
 	entries := planned(t, resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, Requests: noRequests, Calendar: nights(t),
-		Filter: filter.All(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient)),
+		RateLimit: -1,
+		Lister:    source, Requests: noRequests, Calendar: nights(t),
+		Filter: filter.And(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient)),
 	})
 	require.Len(t, entries, n-2)
 	require.Equal(t, []commerce.Status{commerce.StatusProvisioningFailed}, source.asked.Statuses)
@@ -143,8 +143,8 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 			Why: "the call never reached Connect"}, e.Decision)
 		require.Equal(t, commerce.StatusPaid, e.Target)
 		require.Equal(t, "Rose & Sons (77)", e.Customer)
-		require.Equal(t, plan.StateOf(o), e.Before)
-		require.Empty(t, e.Before.Diff(plan.StateOf(o)))
+		require.Equal(t, plan.SnapshotOf(o), e.Before)
+		require.Empty(t, e.Before.Diff(plan.SnapshotOf(o)))
 	}
 }
 
@@ -156,8 +156,8 @@ func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 	view := commerce.View{Name: "Mine", Statuses: []commerce.Status{"PF"}, Sort: commerce.NewestFirst}
 	source := failedOrders(1)
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, IgnoreConnect: true, View: view, Filter: filter, Calendar: cal, Rules: someRules(),
+		RateLimit: -1,
+		Lister:    source, IgnoreConnect: true, View: view, Filter: filter, Calendar: cal, Rules: someRules(),
 	})
 	require.NoError(t, err)
 	h := plan.Header()
@@ -178,8 +178,8 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	o.PlacedAt = time.Date(2020, 1, 5, 3, 0, 0, 0, time.UTC) // a Sunday
 	o.FailedAt = o.PlacedAt
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: &planSource{orders: []*commerce.Order{o}}, IgnoreConnect: true, Filter: filter.Everything(), Calendar: cal,
+		RateLimit: -1,
+		Lister:    &planSource{orders: []*commerce.Order{o}}, IgnoreConnect: true, Filter: filter.Everything(), Calendar: cal,
 	})
 	require.NoError(t, err)
 	require.Empty(t, plan.Header().Windows)
@@ -197,13 +197,13 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(600)
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
-	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true, Filter: filter.Everything()}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.ErrorContains(t, err,
 		"the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
 	require.ErrorContains(t, err, "wrap it with Sorted")
 
-	cfg.Source = resubmit.Sorted(source)
+	cfg.Lister = resubmit.Sorted(source)
 	for i, e := range planned(t, cfg) {
 		require.Equal(t, fmt.Sprint("id-", i), e.OrderID)
 	}
@@ -247,7 +247,7 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o600))
 	source := failedOrders(700)
 	source.err = &commerce.Error{Op: "list orders", HTTPStatus: 502}
-	cfg := resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true, Filter: filter.Everything()}
 
 	_, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.ErrorIs(t, err, commerce.ErrUnavailable)
@@ -258,9 +258,9 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 1, "no temporary file is left")
 
-	for _, s := range []resubmit.OrderSource{&planSource{orders: []*commerce.Order{nil}},
+	for _, s := range []resubmit.OrderLister{&planSource{orders: []*commerce.Order{nil}},
 		resubmit.Sorted(&planSource{orders: []*commerce.Order{nil}})} {
-		cfg.Source = s
+		cfg.Lister = s
 		_, err = resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, "neither an order nor an error")
 	}
@@ -273,15 +273,15 @@ func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644))
 	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: failedOrders(3), IgnoreConnect: true, Filter: filter.Everything(),
+		RateLimit: -1,
+		Lister:    failedOrders(3), IgnoreConnect: true, Filter: filter.Everything(),
 	}, path)
 	require.NoError(t, err)
-	require.Equal(t, plan.Counts{Total: 3, Resubmit: 3}, counts)
+	require.Equal(t, plan.ActionCounts{Total: 3, Resubmit: 3}, counts)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(t, err)
 	require.Len(t, entriesOf(t, plan), 3)
 	require.NoError(t, plan.Close())
@@ -326,8 +326,8 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 		return full[id], nil
 	})
 	entries := planned(t, resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, Reader: reader, IgnoreConnect: true, Concurrency: 3,
+		RateLimit: -1,
+		Lister:    source, Reader: reader, IgnoreConnect: true, Concurrency: 3,
 		Filter: filter.ReasonLike("*internal server error*"),
 	})
 	require.LessOrEqual(t, most.Load(), int32(3))
@@ -373,7 +373,7 @@ func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
 		o.PlacedAt = fine[id]
 		return &o, nil
 	})
-	for _, e := range planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true}) {
+	for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: reader, IgnoreConnect: true}) {
 		require.Equal(t, fine[e.OrderID], e.Before.PlacedAt)
 	}
 }
@@ -390,7 +390,7 @@ func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 		}
 		return failedOrder(1), nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true,
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: reader, IgnoreConnect: true,
 		Filter: filter.Subscription("1001")})
 	require.Len(t, entries, 1)
 	require.Equal(t, "id-1", entries[0].OrderID)
@@ -404,8 +404,8 @@ func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
 	}
 	var calls atomic.Int32
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, IgnoreConnect: true, Filter: filter.Everything(),
+		RateLimit: -1,
+		Lister:    source, IgnoreConnect: true, Filter: filter.Everything(),
 		Reader: planReader(func(context.Context, string) (*commerce.Order, error) {
 			calls.Add(1)
 			return nil, &commerce.Error{Op: "read order", HTTPStatus: 401}
@@ -449,7 +449,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: finder, Explicit: []string{"SO000006"}})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Requests: finder, Override: []string{"SO000006"}})
 	require.Equal(t, []string{
 		"connect-none", "connect-unknown", "connect-not-asked", "connect-unknown", "reason-permanent",
 		"reason-unclassified", "connect-none", "connect-none", "connect-none", "connect-none", "reason-unclassified",
@@ -490,7 +490,7 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: &planSource{orders: []*commerce.Order{order, undated}},
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: &planSource{orders: []*commerce.Order{order, undated}},
 		Requests: finder})
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
 	for i, age := range []string{"older", "perhaps older"} {
@@ -515,7 +515,7 @@ func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
 		sizes = append(sizes, len(keys))
 		return noRequests(ctx, keys)
 	})
-	planned(t, resubmit.PlanConfig{Rate: -1, Source: &planSource{orders: []*commerce.Order{o}}, Requests: finder})
+	planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: &planSource{orders: []*commerce.Order{o}}, Requests: finder})
 	require.Equal(t, []int{500, 500, 200}, sizes)
 }
 
@@ -523,13 +523,13 @@ func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)
 	source.orders[1].Type = commerce.TypeRenewal
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source})
 	require.Equal(t, []string{"connect-unknown", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[0].Decision.Why, "give PlanConfig.Requests, or set IgnoreConnect")
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true, Requests: noRequests})))
+		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true, Requests: noRequests})))
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{Rate: -1, Source: source,
+		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source,
 			RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
 }
 
@@ -540,14 +540,14 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 		o.Failure = commerce.Failure{}
 	}
 	entries := planned(t, resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, Reader: silentReader{}, IgnoreConnect: true, Explicit: []string{"SO000001"},
+		RateLimit: -1,
+		Lister:    source, Reader: silentReader{}, IgnoreConnect: true, Override: []string{"SO000001"},
 	})
 	require.Equal(t, []string{"reason-untold", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[0].Decision.Why, "this way into Commerce does not tell why orders failed")
 	require.Equal(t, "Connect was not asked, and the operator named the order", entries[1].Decision.Why)
 
-	entries = planned(t, resubmit.PlanConfig{Rate: -1, Source: source, IgnoreConnect: true})
+	entries = planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true})
 	require.Equal(t, []string{"reason-unclassified", "reason-unclassified"}, rulesOf(entries),
 		"a source that does not say")
 }
@@ -558,7 +558,7 @@ func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 		error) {
 		return map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: failedOrders(2), Requests: finder})
 	require.Equal(t, rules.Resubmit, entries[1].Decision.Action)
 	require.Equal(t, rules.Hold, entries[0].Decision.Action)
 	require.Contains(t, entries[0].Decision.Why, "there was no answer for its key")
@@ -579,7 +579,7 @@ func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 			calls.Add(1)
 			return noRequests(ctx, keys)
 		})
-		entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: finder, Rules: []rules.Rule{rule}})
+		entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Requests: finder, Rules: []rules.Rule{rule}})
 		require.Equal(t, "a", entries[0].Decision.RuleID, name)
 		require.Equal(t, int32(1), calls.Load(), name)
 	}
@@ -622,9 +622,9 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 			refused := failedOrder(1)
 			refused.PlacedAt, refused.Failure = now, failed(textPermanent)
 			entries := planned(t, resubmit.PlanConfig{
-				Rate:   -1,
-				Source: resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}}), IgnoreConnect: true,
-				Calendar: test.cal, Settle: test.settle,
+				RateLimit: -1,
+				Lister:    resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}}), IgnoreConnect: true,
+				Calendar: test.cal, SettleDelay: test.settle,
 			})
 			require.Equal(t, []string{test.rule, test.rule, "reason-permanent"}, rulesOf(entries), name)
 			require.Contains(t, entries[0].Decision.Why, test.why, name)
@@ -637,9 +637,9 @@ func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: failedOrders(3), IgnoreConnect: true, Filter: filter.Number("SO000001", "SO000002"),
-		Explicit: []string{"id-404", "SO000001", "id-2", "SO000000", "id-404"},
+		RateLimit: -1,
+		Lister:    failedOrders(3), IgnoreConnect: true, Filter: filter.Number("SO000001", "SO000002"),
+		Override: []string{"id-404", "SO000001", "id-2", "SO000000", "id-404"},
 	}, path)
 	missing, ok := errors.AsType[*resubmit.NotPlannedError](err)
 	require.True(t, ok, err)
@@ -652,9 +652,9 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
-		Rate:   -1,
-		Source: failedOrders(3), IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-		Explicit: []string{"SO000001"}, Vouched: []string{"id-2", "SO000404"},
+		RateLimit: -1,
+		Lister:    failedOrders(3), IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Override: []string{"SO000001"}, OverrideIfFound: []string{"id-2", "SO000404"},
 		Reader: planReader(func(context.Context, string) (*commerce.Order, error) { return nil, errors.New("never") }),
 	})
 	require.Contains(t, log.String(), `msg="orders that were named are not in the view or not selected" orders=SO000404`)
@@ -665,24 +665,24 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {
-		return resubmit.PlanConfig{Rate: -1, Source: failedOrders(1), Filter: filter.Everything(), IgnoreConnect: true}
+		return resubmit.PlanConfig{RateLimit: -1, Lister: failedOrders(1), Filter: filter.Everything(), IgnoreConnect: true}
 	}
 	tests := map[string]struct {
 		change func(*resubmit.PlanConfig)
 		want   string
 	}{
-		"no source":       {func(c *resubmit.PlanConfig) { c.Source = nil }, "PlanConfig.Source is nil"},
+		"no source":       {func(c *resubmit.PlanConfig) { c.Lister = nil }, "PlanConfig.Lister is nil"},
 		"no filter":       {func(c *resubmit.PlanConfig) { c.Filter = nil }, "PlanConfig.Filter: "},
-		"an empty filter": {func(c *resubmit.PlanConfig) { c.Filter = filter.All() }, "PlanConfig.Filter: "},
+		"an empty filter": {func(c *resubmit.PlanConfig) { c.Filter = filter.And() }, "PlanConfig.Filter: "},
 		"a bad rule": {func(c *resubmit.PlanConfig) { c.Rules = make([]rules.Rule, 1) },
 			"PlanConfig.Rules: rules[0].id: is missing"},
 		"a bad view": {func(c *resubmit.PlanConfig) { c.View.Name = "x" }, "PlanConfig.View: statuses is empty"},
 		"a bad target": {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{"CL"} },
 			`PlanConfig.Targets has "CL"`},
 		"no target":      {func(c *resubmit.PlanConfig) { c.Targets = []commerce.Status{} }, "PlanConfig.Targets is empty"},
-		"no settle time": {func(c *resubmit.PlanConfig) { c.Settle = -time.Second }, "PlanConfig.Settle is -1s"},
-		"nobody named": {func(c *resubmit.PlanConfig) { c.Explicit = []string{""} },
-			"PlanConfig.Explicit has an empty name"},
+		"no settle time": {func(c *resubmit.PlanConfig) { c.SettleDelay = -time.Second }, "PlanConfig.SettleDelay is -1s"},
+		"nobody named": {func(c *resubmit.PlanConfig) { c.Override = []string{""} },
+			"PlanConfig.Override has an empty name"},
 		"no concurrency": {func(c *resubmit.PlanConfig) { c.Concurrency = -1 }, "PlanConfig.Concurrency is -1"},
 	}
 	for name, test := range tests {
@@ -716,7 +716,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 			})
 		},
 		"while it lists": func(c *resubmit.PlanConfig, cancel context.CancelFunc) {
-			c.Source = watched{c.Source, func(i int) {
+			c.Lister = watched{c.Lister, func(i int) {
 				if i == 1500 {
 					cancel()
 				}
@@ -730,7 +730,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 				o.Transitions = nil
 			}
 		}
-		cfg := resubmit.PlanConfig{Rate: -1, Source: source, Filter: filter.Everything(), IgnoreConnect: true}
+		cfg := resubmit.PlanConfig{RateLimit: -1, Lister: source, Filter: filter.Everything(), IgnoreConnect: true}
 		where(&cfg, cancel)
 		_, err := resubmit.BuildPlan(ctx, cfg)
 		require.ErrorIs(t, err, context.Canceled, name)
@@ -738,8 +738,8 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 	}
 	// A writer that fails ends the listing.
 	_, err := resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: failedOrders(5000), IgnoreConnect: true, Filter: filter.Everything(),
+		RateLimit: -1,
+		Lister:    failedOrders(5000), IgnoreConnect: true, Filter: filter.Everything(),
 	}, &brokenWriter{after: 10})
 	require.ErrorIs(t, err, errDiskFull)
 }
@@ -751,34 +751,34 @@ func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 		some := map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
 		return some, errors.New(strings.Repeat("<html>\n", 1000))
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: failedOrders(2), Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: failedOrders(2), Requests: finder})
 	require.Less(t, len(entries[0].Decision.Why), 300)
 	require.NotContains(t, entries[0].Decision.Why, "\n")
 }
 
 func TestTheDiffOfTwoStatesSaysWhatChanged(t *testing.T) {
 	t.Parallel()
-	was := plan.State{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"),
+	was := plan.Snapshot{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"),
 		FailedAt: at("22 02:01")}
 	tests := map[string]struct {
-		change func(*plan.State)
+		change func(*plan.Snapshot)
 		want   string
 	}{
-		"nothing":    {func(*plan.State) {}, ""},
-		"the status": {func(s *plan.State) { s.Status = "CP" }, "status PF → CP"},
-		"the provisioning status": {func(s *plan.State) { s.ProvisioningStatus = "COMPLETED" },
+		"nothing":    {func(*plan.Snapshot) {}, ""},
+		"the status": {func(s *plan.Snapshot) { s.Status = "CP" }, "status PF → CP"},
+		"the provisioning status": {func(s *plan.Snapshot) { s.ProvisioningStatus = "COMPLETED" },
 			"provisioning status FAILED → COMPLETED"},
-		"the reason":         {func(s *plan.State) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
-		"no reason any more": {func(s *plan.State) { s.Reason = "" }, `failure "503" → ""`},
-		"a later failure": {func(s *plan.State) { s.FailedAt = at("22 05:00") },
+		"the reason":         {func(s *plan.Snapshot) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
+		"no reason any more": {func(s *plan.Snapshot) { s.Reason = "" }, `failure "503" → ""`},
+		"a later failure": {func(s *plan.Snapshot) { s.FailedAt = at("22 05:00") },
 			"failed 2026-11-22T02:01:00Z → 2026-11-22T05:00:00Z"},
-		"the same instant elsewhere": {func(s *plan.State) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) },
+		"the same instant elsewhere": {func(s *plan.Snapshot) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) },
 			""},
-		"what one of them does not tell": {func(s *plan.State) {
+		"what one of them does not tell": {func(s *plan.Snapshot) {
 			s.FailedAt, s.PlacedAt, s.ProvisioningStatus = time.Time{},
 				time.Time{}, ""
 		}, ""},
-		"the status and the time together": {func(s *plan.State) { s.Status = "CL"; s.PlacedAt = at("22 02:02") },
+		"the status and the time together": {func(s *plan.Snapshot) { s.Status = "CL"; s.PlacedAt = at("22 02:02") },
 			"status PF → CL; placed 2026-11-22T02:00:00Z → 2026-11-22T02:02:00Z"},
 	}
 	for name, test := range tests {
@@ -789,5 +789,5 @@ func TestTheDiffOfTwoStatesSaysWhatChanged(t *testing.T) {
 			plan.Fingerprint("1", was) == plan.Fingerprint("1", now), name)
 	}
 	require.NotEqual(t, plan.Fingerprint("1", was), plan.Fingerprint("2", was))
-	require.NotEqual(t, plan.Fingerprint("a", plan.State{Status: "bc"}), plan.Fingerprint("ab", plan.State{Status: "c"}))
+	require.NotEqual(t, plan.Fingerprint("a", plan.Snapshot{Status: "bc"}), plan.Fingerprint("ab", plan.Snapshot{Status: "c"}))
 }

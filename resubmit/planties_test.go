@@ -47,7 +47,7 @@ func TestPlanSortsOrdersOfTheSameTimeByID(t *testing.T) {
 				listed := append(append([]*commerce.Order{older}, shuffled...), younger)
 				var got []string
 				for _, e := range planned(t, resubmit.PlanConfig{
-					Rate: -1, Source: &planSource{orders: listed}, Requests: noRequests,
+					RateLimit: -1, Lister: &planSource{orders: listed}, Requests: noRequests,
 				}) {
 					got = append(got, e.OrderID)
 				}
@@ -80,12 +80,12 @@ func TestPlanSortsOrdersOfAServerThatDoesNotSortByID(t *testing.T) {
 	simple, err := simpleapi.New(commercetest.URLsAt("https://commerce.example.net").SimpleAPI, login,
 		simpleapi.WithHTTPClient(client))
 	require.NoError(t, err)
-	for name, source := range map[string]resubmit.OrderSource{"Order Management": orders, "Simple API": simple} {
+	for name, source := range map[string]resubmit.OrderLister{"Order Management": orders, "Simple API": simple} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for range 5 {
 				var got []string
-				for _, e := range planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Requests: noRequests}) {
+				for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Requests: noRequests}) {
 					got = append(got, e.Number)
 				}
 				require.Equal(t, want, got)

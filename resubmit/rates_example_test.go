@@ -10,9 +10,9 @@ import (
 )
 
 // A first pass counts, and a second one plans with what it counted.
-func ExampleMeasureRates() {
+func ExampleMeasureBaseline() {
 	ctx, window := context.Background(), exampleCalendar().Windows()[0]
-	rates, err := resubmit.MeasureRates(ctx, exampleOrders(), commerce.FailedOrders(),
+	rates, err := resubmit.MeasureBaseline(ctx, exampleOrders(), commerce.FailedOrders(),
 		window.Start.AddDate(0, 0, -1), window.End.AddDate(0, 0, 1), nil)
 	if err != nil {
 		fmt.Println(err)
@@ -20,8 +20,8 @@ func ExampleMeasureRates() {
 	}
 	fmt.Println(rates)
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Source: exampleOrders(), IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
-		Rates: rates, Settle: -1,
+		Lister: exampleOrders(), IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
+		Baseline: rates, SettleDelay: -1,
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -29,9 +29,9 @@ func ofProduct(product, vendor string, when time.Time) *commerce.Order {
 
 // aWeek counts a product that fails every hour, and three that fail in the first of
 // the two nights only.
-func aWeek(t testing.TB) *failure.Rates {
+func aWeek(t testing.TB) *failure.Baseline {
 	t.Helper()
-	rates, err := failure.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewBaseline(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for hour := range 6 * 24 {
 		rates.Add(ofProduct("Always", "1", at("20 00:30").Add(time.Duration(hour)*time.Hour)))
@@ -54,7 +54,7 @@ func rateTexts(a failure.Attribution) []string {
 
 func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
 	t.Parallel()
-	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Baseline: aWeek(t)})
 	all := "failures still open of all: 62 in its 2h (31.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after " +
 		"(1.0 an hour)" +
 		"; 4 of 6 products and sellers failed more than usual together, which speaks for the window"
@@ -86,7 +86,7 @@ func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
 
 func TestAWindowThatNothingRoseInIsToldWithoutPraise(t *testing.T) {
 	t.Parallel()
-	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: aWeek(t)})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Baseline: aWeek(t)})
 	got := a.Attribute(ofProduct("", "3", at("24 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
 	require.Equal(t, []string{
@@ -97,20 +97,20 @@ func TestAWindowThatNothingRoseInIsToldWithoutPraise(t *testing.T) {
 
 func TestTooFewFailuresAreNoRate(t *testing.T) {
 	t.Parallel()
-	rates, err := failure.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewBaseline(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for _, clock := range []string{"21 06:00", "21 12:00", "21 18:00", "21 22:00", "22 03:00", "22 06:00", "22 12:00",
 		"22 18:00", "22 23:00"} {
 		rates.Add(ofProduct("Rare", "1", at(clock)))
 	}
-	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: rates})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Baseline: rates})
 	require.Equal(t, failure.Caused, a.Attribute(ofProduct("Rare", "1", at("22 03:00"))).Verdict)
 }
 
 func TestOfAWindowThatIsNotOverNothingAfterItIsCompared(t *testing.T) {
 	t.Parallel()
 	a := failure.NewAttributor(failure.AttributorConfig{
-		Calendar: nights(t), Rates: aWeek(t), Margins: failure.Margins{Now: at("22 02:57")},
+		Calendar: nights(t), Baseline: aWeek(t), Margins: failure.Margins{Now: at("22 02:57")},
 	})
 	got := a.Attribute(ofProduct("Always", "1", at("22 02:30")))
 	require.Equal(t, failure.Caused, got.Verdict)
@@ -120,16 +120,16 @@ func TestOfAWindowThatIsNotOverNothingAfterItIsCompared(t *testing.T) {
 
 func TestAWindowOutsideTheTimeThatWasCountedIsNotCompared(t *testing.T) {
 	t.Parallel()
-	rates, err := failure.NewRates(at("10 00:00"), at("12 00:00"), nil)
+	rates, err := failure.NewBaseline(at("10 00:00"), at("12 00:00"), nil)
 	require.NoError(t, err)
-	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Rates: rates})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Baseline: rates})
 	require.Equal(t, []string{"the rate of failures was not measured for this window"},
 		rateTexts(a.Attribute(ofProduct("P", "1", at("22 03:00")))))
 }
 
 func TestRatesSayWhatTheyCountedAndWhatNot(t *testing.T) {
 	t.Parallel()
-	rates, err := failure.NewRates(at("20 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewBaseline(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for i := range 600 {
 		rates.Add(ofProduct("", fmt.Sprint("v", i), at("22 03:00")))
@@ -150,13 +150,13 @@ func TestRatesAreMeasuredInAPassOfTheirOwn(t *testing.T) {
 	early, other := ofProduct("P", "1", at("20 03:00")), ofProduct("P", "1", at("22 03:00"))
 	other.Status = commerce.StatusCompleted
 	source := &planSource{orders: []*commerce.Order{early, ofProduct("P", "1", at("22 03:00")), other}}
-	rates, err := resubmit.MeasureRates(t.Context(), source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
+	rates, err := resubmit.MeasureBaseline(t.Context(), source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
 	require.NoError(t, err)
 	require.Contains(t, rates.String(), "1 failures still open of 2 products and sellers")
 
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, Filter: filter.Everything(), Calendar: nights(t), Rates: rates, IgnoreConnect: true, Settle: -1,
+		RateLimit: -1,
+		Lister:    source, Filter: filter.Everything(), Calendar: nights(t), Baseline: rates, IgnoreConnect: true, SettleDelay: -1,
 	})
 	require.NoError(t, err)
 	require.Len(t, rateTexts(entriesOf(t, plan)[1].Attribution), 2)
@@ -164,7 +164,7 @@ func TestRatesAreMeasuredInAPassOfTheirOwn(t *testing.T) {
 	cause := errors.New("no answer")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	_, err = resubmit.MeasureRates(ctx, source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
+	_, err = resubmit.MeasureBaseline(ctx, source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -174,25 +174,25 @@ func TestATimeThatCannotBeCountedInIsRefused(t *testing.T) {
 		"is no time to count in": {at("23 00:00"), at("22 00:00")}, "give both": {at("23 00:00"), {}},
 		"longer than 60 days": {at("01 00:00"), at("01 00:00").AddDate(0, 0, 61)},
 	} {
-		_, err := failure.NewRates(span[0], span[1], nil)
+		_, err := failure.NewBaseline(span[0], span[1], nil)
 		require.ErrorContains(t, err, name)
 		require.NotContains(t, err.Error(), "\n")
 	}
-	rates, err := failure.NewRates(at("01 00:00"), at("01 00:00").AddDate(0, 0, 60), nil)
+	rates, err := failure.NewBaseline(at("01 00:00"), at("01 00:00").AddDate(0, 0, 60), nil)
 	require.NoError(t, err)
 	require.Contains(t, rates.String(), "in steps of 22m")
 }
 
 func TestAdjacentWindowsAreNotWhatIsUsual(t *testing.T) {
 	t.Parallel()
-	rates, err := failure.NewRates(at("21 00:00"), at("26 00:00"), nil)
+	rates, err := failure.NewBaseline(at("21 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
 	for i := range 240 { // in both nights, 22nd and 24th, and never between
 		rates.Add(ofProduct("P", "1", at("22 02:00").Add(time.Duration(i%60)*2*time.Minute+
 			time.Duration(i/120)*48*time.Hour)))
 	}
 	cal := nights(t).WithMargins(24*time.Hour, 22*time.Hour) // so that they touch
-	got := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Rates: rates}).Attribute(ofProduct("P", "1",
+	got := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Baseline: rates}).Attribute(ofProduct("P", "1",
 		at("22 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
 	require.NotContains(t, rateTexts(got)[0], "before")

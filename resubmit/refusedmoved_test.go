@@ -56,7 +56,7 @@ func TestRefusedPush(t *testing.T) {
 						s, d := newShop(o), &diary{}
 						journal := new(resubmit.MemoryJournal)
 						r := runnerFor(t, s, func(c *resubmit.Config) {
-							c.Pusher, c.MaxRefusals = &actingPusher{shop: s, answers: []*commerce.Error{answer}}, most
+							c.Pusher, c.MaxDeferrals = &actingPusher{shop: s, answers: []*commerce.Error{answer}}, most
 							c.Targets, c.Journal, c.Observer = []commerce.Status{"PD", "PR"}, journal, d
 						})
 						start := time.Now()
@@ -151,7 +151,7 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 			})
 			time.AfterFunc(500*time.Millisecond, r.Drain)
 			report, err := r.Apply(t.Context(), planFor(t, o))
-			require.Equal(t, resubmit.Result{Completed: 1}, report.Result, itemOf(t, report, 1).Why)
+			require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result, itemOf(t, report, 1).Why)
 			require.NoError(t, err, "nothing is left to do")
 		})
 	})
@@ -166,7 +166,7 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 			p := planFor(t, bad, before)
 			require.NoError(t, journal.Begin(p.Digest()))
 			require.NoError(t, journal.Put(resubmit.Record{
-				OrderID: "id-2", Fingerprint: plan.Fingerprint("id-2", plan.StateOf(&before.Order)),
+				OrderID: "id-2", Fingerprint: plan.Fingerprint("id-2", plan.SnapshotOf(&before.Order)),
 				State: resubmit.RecordRefused, Attempt: 1, Target: "PD", At: time.Now(), SentAt: time.Now(),
 			}))
 			r := runnerFor(t, s, func(c *resubmit.Config) {
@@ -174,7 +174,7 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 			})
 			report, err := r.Apply(t.Context(), p)
 			require.NoError(t, err)
-			require.Equal(t, resubmit.Result{FailedAgain: 1, Progressing: 1}, report.Result, itemOf(t, report, 2).Why)
+			require.Equal(t, resubmit.OutcomeCounts{FailedAgain: 1, Progressing: 1}, report.Result, itemOf(t, report, 2).Why)
 			require.Len(t, s.ledger, 1)
 		})
 	})
@@ -194,7 +194,7 @@ func TestOtherOrderAfterARefusedPushIsUnknown(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Unknown: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Unknown: 1}, report.Result)
 		require.Contains(t, itemOf(t, report, 1).Why, "another order: vendor")
 		require.Len(t, s.ledger, 1)
 	})

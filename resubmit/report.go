@@ -39,7 +39,7 @@ const (
 
 // Result counts the outcomes. They sum to the number of orders that the plan
 // marks for resubmission.
-type Result struct {
+type OutcomeCounts struct {
 	Completed    int `json:"completed"`
 	Progressing  int `json:"progressing"`
 	FailedAgain  int `json:"failedAgain"`
@@ -49,11 +49,11 @@ type Result struct {
 }
 
 // Total is the sum.
-func (r Result) Total() int {
+func (r OutcomeCounts) Total() int {
 	return r.Completed + r.Progressing + r.FailedAgain + r.FalseSuccess + r.Skipped + r.Unknown
 }
 
-func (r *Result) add(o Outcome) {
+func (r *OutcomeCounts) add(o Outcome) {
 	switch o {
 	case OutcomeCompleted:
 		r.Completed++
@@ -82,8 +82,8 @@ type Item struct {
 	Subscriptions []string           `json:"subscriptions,omitempty"`
 
 	// Before is the plan's; After is as the order was last read, zero when it was not.
-	Before plan.State `json:"before"`
-	After  plan.State `json:"after,omitzero"`
+	Before plan.Snapshot `json:"before"`
+	After  plan.Snapshot `json:"after,omitzero"`
 	// Action is the plan's, Target the transition that was pushed; "" when none was.
 	Action  rules.Action    `json:"action"`
 	Target  commerce.Status `json:"target,omitempty"`
@@ -112,7 +112,7 @@ type Group struct {
 	Class   failure.Class    `json:"class"`
 	Vendor  string           `json:"vendor,omitempty"`
 	Channel commerce.Channel `json:"channel,omitempty"`
-	Result  Result           `json:"result"`
+	Result  OutcomeCounts    `json:"result"`
 }
 
 // Report is what a run did.
@@ -126,8 +126,8 @@ type Report struct {
 	WindowClosedAt  time.Time     `json:"windowClosedAt,omitzero"`
 	CloseToVerified time.Duration `json:"closeToVerifiedNs,omitempty"`
 	// ConnectAsked says whether the results were looked up in Connect.
-	ConnectAsked bool   `json:"connectAsked"`
-	Result       Result `json:"result"`
+	ConnectAsked bool          `json:"connectAsked"`
+	Result       OutcomeCounts `json:"result"`
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
 	// Blocked are the orders that stand in the way of others, those first that block
@@ -145,12 +145,12 @@ type Report struct {
 	Groups []Group `json:"groups"`
 	// FailedAgain groups the reasons of the orders that this run saw failing again; nil
 	// when there are none. Those that an earlier run saw are not in it.
-	FailedAgain *failure.FailureGroups `json:"failedAgain,omitempty"`
+	FailedAgain *failure.Groups `json:"failedAgain,omitempty"`
 	// ObserverError says why the Observer was removed, see [Observer]; "" when it was not.
 	ObserverError string `json:"observerError,omitempty"`
 	// Err says why the run stopped early; "" when it did not.
 	Err string `json:"error,omitempty"`
-	// Items are in the order in which they were done; nil with Config.DropItems.
+	// Items are in the order in which they were done; nil with Config.OmitItems.
 	Items []Item `json:"-"`
 }
 
@@ -160,7 +160,7 @@ type groupKey struct {
 	channel commerce.Channel
 }
 
-func groupList(groups map[groupKey]*Result) []Group {
+func groupList(groups map[groupKey]*OutcomeCounts) []Group {
 	list := make([]Group, 0, len(groups))
 	for k, r := range groups {
 		list = append(list, Group{Class: k.class, Vendor: k.vendor, Channel: k.channel, Result: *r})
@@ -237,7 +237,7 @@ func writeBlocked(line func(string, ...any), heads []Blocked) {
 }
 
 // String names the counts that are not zero.
-func (r Result) String() string {
+func (r OutcomeCounts) String() string {
 	var parts []string
 	for _, c := range []struct {
 		n    int

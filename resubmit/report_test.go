@@ -50,11 +50,11 @@ func TestAReportSumsToThePlanAndTouchesNothingElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		report, s := mixedReport(t, nil)
-		require.Equal(t, resubmit.Result{Completed: 2, FailedAgain: 1, Skipped: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2, FailedAgain: 1, Skipped: 1}, report.Result)
 		require.Equal(t, []resubmit.Group{
 			{Class: "transient", Vendor: "1", Channel: "direct",
-				Result: resubmit.Result{Completed: 1, FailedAgain: 1, Skipped: 1}},
-			{Class: "transient", Vendor: "77", Channel: "reseller", Result: resubmit.Result{Completed: 1}},
+				Result: resubmit.OutcomeCounts{Completed: 1, FailedAgain: 1, Skipped: 1}},
+			{Class: "transient", Vendor: "77", Channel: "reseller", Result: resubmit.OutcomeCounts{Completed: 1}},
 		}, report.Groups)
 		require.Zero(t, s.reads["id-5"])
 		require.Zero(t, s.accepted("id-5"))
@@ -109,7 +109,7 @@ func TestAReportCanDoWithoutItems(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := new(counter)
-		report, _ := mixedReport(t, func(c *resubmit.Config) { c.DropItems, c.Observer = true, seen })
+		report, _ := mixedReport(t, func(c *resubmit.Config) { c.OmitItems, c.Observer = true, seen })
 		require.Nil(t, report.Items)
 		require.Equal(t, 4, seen.done)
 		require.Equal(t, 4, report.Result.Total())

@@ -59,14 +59,14 @@ func BenchmarkResume(b *testing.B) {
 	j, err := journal.Open(journalPath)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, j.Close()) }()
-	plan, err := plan.OpenPlan(planPath)
+	plan, err := plan.Open(planPath)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, plan.Close()) }()
 	opened := time.Now()
 	ctx, cancel := context.WithCancel(b.Context())
 	commerce := &firstCall{end: cancel}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: commerce, Pusher: commerce, Journal: j, Rate: -1, DropItems: true,
+		Reader: commerce, Pusher: commerce, Journal: j, RateLimit: -1, OmitItems: true,
 	})
 	require.NoError(b, err)
 	report, err := runner.Apply(ctx, plan)
@@ -84,7 +84,7 @@ func lastOrder(n int) string { return "8f5b1c1e-0000-4000-8000-00000" + strconv.
 
 // fillJournal writes that all orders of a plan but the last one have completed.
 func fillJournal(tb testing.TB, planPath, journalPath string) {
-	plan, err := plan.OpenPlan(planPath)
+	plan, err := plan.Open(planPath)
 	require.NoError(tb, err)
 	defer func() { require.NoError(tb, plan.Close()) }()
 	j, err := journal.Open(journalPath)

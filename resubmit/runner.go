@@ -52,7 +52,7 @@ type Config struct {
 	// takes half as many calls as the reads would, counts for nothing, and none is asked
 	// for in the next 10 min. Its pages keep Rate if it is one of this library's
 	// clients; another source has to make one call only. nil: each order is read.
-	Lister OrderSource
+	Lister OrderLister
 	// Journal remembers what was done. nil: a MemoryJournal that the Runner keeps,
 	// so that applying the same plan again goes on where it stopped, in this
 	// process only.
@@ -62,7 +62,7 @@ type Config struct {
 	// calendar is an empty one.
 	Calendar func() *maintenance.Calendar
 	// Require makes Apply refuse a plan that none of these keys has signed (see
-	// SignPlanFile and LoadPublicKeys), with an error that matches ErrUnsigned or
+	// plan.SignFile and LoadPublicKeys), with an error that matches ErrUnsigned or
 	// ErrSignature. Empty: plans need no signature.
 	Require []ed25519.PublicKey
 	// MaxPlanAge is how old a plan may be when Apply begins with it; a stale one is
@@ -83,16 +83,16 @@ type Config struct {
 	// resubmit/SAFETY.md#f9). It is also how long an order is watched after its push before the
 	// same failure counts as one that happened again, or, when the answer was lost, as unknown.
 	// Default 240 s; -1 none.
-	Settle time.Duration
+	SettleDelay time.Duration
 	// Rate is the most calls in any second, of all that the Runner makes together:
 	// reads, pushes, look-ups in Connect. One order takes about four. Default 5;
 	// -1 no limit.
-	Rate float64
+	RateLimit float64
 	// SlowTo is the share of Rate that the pace goes down to when a server answers
 	// 429 or 503, or when calls take more than twice as long as usual: by half each
 	// time, and up again by a tenth of Rate every ten seconds without trouble.
 	// Default 0.1; -1 keeps the pace. Without a Rate there is nothing to slow down.
-	SlowTo float64
+	MinRateFraction float64
 	// MaxHold is the longest time that a server may ask to be left alone (Retry-After)
 	// without ending the run. Nothing is sent to any of the servers meanwhile; a
 	// longer wish is not broken either: the run stops at once, with ErrPatience, and so
@@ -107,24 +107,24 @@ type Config struct {
 	// their subscription, being pushed, or being verified. At most half of them wait,
 	// so that the other subscriptions go on; what is left out is read from the plan
 	// again later. Default 8192.
-	InHand int
+	MaxOpenOrders int
 	// MaxRefusals is how often an order is tried again in one run after the server
 	// was not reached or asked for a pause. Refused credentials do not count: see
 	// [Runner.Apply]. Default 3; -1 never.
-	MaxRefusals int
+	MaxDeferrals int
 	// Attempts says whether an order may be pushed again whose push got no answer.
 	// Default: never.
-	Attempts AttemptPolicy
+	Retry RetryPolicy
 	// Canary lets a few orders of each group go first. It is on unless its Steps are
 	// empty and not nil.
-	Canary Canary
+	Canary CanaryConfig
 	// Breaker stops all pushes when orders fail again for a transient reason.
-	Breaker Breaker
+	Breaker BreakerConfig
 	// Probe looks whether Connect is up again when the breaker is open: a
 	// *connect.Client can. nil: the breaker goes by time alone.
 	Probe availability.Prober
 	// Verify is how the results are looked for.
-	Verify Verify
+	Verify VerifyConfig
 
 	// Classifier tells the class of the reason for which an order failed again.
 	// nil: DefaultClassifier.
@@ -144,7 +144,7 @@ type Config struct {
 
 	// DropItems keeps the single orders out of the report, for plans that do not
 	// fit in memory: the Observer is told each of them.
-	DropItems bool
+	OmitItems bool
 	// Observer is told each step. nil: nobody is.
 	Observer Observer
 	// Logger gets what an operator must see. nil: nothing is logged.
@@ -154,7 +154,7 @@ type Config struct {
 // Verify is how the result of a push is looked for: Commerce is polled first
 // after First, then at doubling intervals of at least a second and at most Max. An order that is not at an
 // end after Timeout is progressing.
-type Verify struct {
+type VerifyConfig struct {
 	First   time.Duration // default 10 s; -1 at once
 	Max     time.Duration // default 5 min; -1 no bound
 	Timeout time.Duration // default 30 min; -1 one look and no waiting
@@ -192,15 +192,15 @@ func DefaultTargets() []commerce.Status {
 func (c Config) withDefaults() Config {
 	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, DefaultMaxPlanAge)
 	c.Guard = cmp.Or(c.Guard, DefaultGuard)
-	c.Settle = cmp.Or(c.Settle, DefaultSettle)
-	c.Rate = cmp.Or(c.Rate, DefaultRate)
-	if c.SlowTo = cmp.Or(c.SlowTo, DefaultSlowTo); c.SlowTo == -1 {
-		c.SlowTo = 1
+	c.SettleDelay = cmp.Or(c.SettleDelay, DefaultSettle)
+	c.RateLimit = cmp.Or(c.RateLimit, DefaultRate)
+	if c.MinRateFraction = cmp.Or(c.MinRateFraction, DefaultSlowTo); c.MinRateFraction == -1 {
+		c.MinRateFraction = 1
 	}
 	c.MaxHold = cmp.Or(c.MaxHold, DefaultMaxHold)
 	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
-	c.InHand = cmp.Or(c.InHand, DefaultInHand)
-	c.MaxRefusals = cmp.Or(c.MaxRefusals, DefaultMaxRefusals)
+	c.MaxOpenOrders = cmp.Or(c.MaxOpenOrders, DefaultInHand)
+	c.MaxDeferrals = cmp.Or(c.MaxDeferrals, DefaultMaxRefusals)
 	c.Verify.First = cmp.Or(c.Verify.First, 10*time.Second)
 	c.Verify.Max = cmp.Or(c.Verify.Max, 5*time.Minute)
 	c.Verify.Timeout = cmp.Or(c.Verify.Timeout, 30*time.Minute)
@@ -226,14 +226,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// orDefault keeps what was set; the zero value means the default.
-func orDefault[T ~int | ~int64 | ~float64](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
-}
-
 func (c Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("resubmit: "+format, args...)) }
@@ -253,7 +245,7 @@ func (c Config) validate() error {
 		field string
 		value time.Duration
 	}{
-		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Settle", c.Settle}, {"Verify.First", c.Verify.First},
+		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Settle", c.SettleDelay}, {"Verify.First", c.Verify.First},
 		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.GoodAfter", c.Verify.GoodAfter},
 		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxHold", c.MaxHold},
@@ -262,13 +254,13 @@ func (c Config) validate() error {
 			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
 		}
 	}
-	if err := checkRate("Config.Rate", c.Rate); err != nil {
+	if err := checkRate("Config.RateLimit", c.RateLimit); err != nil {
 		bad("%w", err)
 	}
-	if c.SlowTo != -1 && !(c.SlowTo >= 0 && c.SlowTo <= 1) {
-		bad("Config.SlowTo is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.SlowTo)
+	if c.MinRateFraction != -1 && !(c.MinRateFraction >= 0 && c.MinRateFraction <= 1) {
+		bad("Config.MinRateFraction is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.MinRateFraction)
 	}
-	c.Attempts.validate(bad)
+	c.Retry.validate(bad)
 	for _, k := range c.Require {
 		if len(k) != ed25519.PublicKeySize {
 			bad("Config.Require has a key of %d bytes; load the keys with LoadPublicKeys", len(k))
@@ -277,11 +269,11 @@ func (c Config) validate() error {
 	}
 	c.Canary.validate(bad)
 	c.Breaker.validate(bad)
-	if c.MaxRefusals < -1 {
-		bad("Config.MaxRefusals is %d; give a count, 0 for the default or -1 for none", c.MaxRefusals)
+	if c.MaxDeferrals < -1 {
+		bad("Config.MaxDeferrals is %d; give a count, 0 for the default or -1 for none", c.MaxDeferrals)
 	}
-	if c.Concurrency < 0 || c.InHand < 0 {
-		bad("Config.Concurrency is %d and Config.InHand is %d; give counts, or 0 for the defaults", c.Concurrency, c.InHand)
+	if c.Concurrency < 0 || c.MaxOpenOrders < 0 {
+		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults", c.Concurrency, c.MaxOpenOrders)
 	}
 	for _, t := range c.Targets {
 		if !resubmits(t) {
@@ -334,7 +326,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	}
 	r.cfg = cfg.withDefaults()
 	r.cfg.Journal = guardedJournal{r.cfg.Journal}
-	r.pace = newPacer(r.cfg.Rate, r.cfg.SlowTo)
+	r.pace = newPacer(r.cfg.RateLimit, r.cfg.MinRateFraction)
 	return r, nil
 }
 
@@ -372,7 +364,7 @@ type Status struct {
 	InHand    int
 	Pushing   int
 	Verifying int
-	Result    Result
+	Result    OutcomeCounts
 }
 
 // String is one line, such as "running: 12 of 40 orders done, 3 in hand (12 completed)".

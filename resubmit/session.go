@@ -17,10 +17,10 @@ import (
 var (
 	// ErrClosed says that a Session was closed.
 	ErrClosed = errors.New("resubmit: the session is closed")
-	// ErrUnderWay says that an order is being attempted already.
-	ErrUnderWay = errors.New("resubmit: the order is being attempted already; wait for that")
-	// ErrOtherEntry says that an entry is not one of the plan that is to be resubmitted.
-	ErrOtherEntry = errors.New(
+	// ErrInProgress says that an order is being attempted already.
+	ErrInProgress = errors.New("resubmit: the order is being attempted already; wait for that")
+	// ErrEntryMismatch says that an entry is not one of the plan that is to be resubmitted.
+	ErrEntryMismatch = errors.New(
 		"resubmit: the entry is not as in the approved plan, or is not to be resubmitted; take it from Plan.Entries and " +
 			"do not change it")
 )
@@ -51,7 +51,7 @@ type Session struct {
 // session ends with ctx; Pause, Resume, Drain, Cancel, SetLimits and Status work on it.
 func (r *Runner) Open(ctx context.Context, plan *plan.Plan) (*Session, error) {
 	if plan == nil {
-		return nil, errors.New("resubmit: Open was given no plan; read one with OpenPlan or ReadPlan")
+		return nil, errors.New("resubmit: Open was given no plan; read one with plan.Open or plan.Read")
 	}
 	s := &Session{
 		runner: r, seed: maphash.MakeSeed(), entries: make(map[uint64]struct{}),
@@ -64,8 +64,8 @@ func (r *Runner) Open(ctx context.Context, plan *plan.Plan) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.cfg.DropItems = true
-	x.canary = newCanary(Canary{Steps: []int{}}.withDefaults(), 1, x.tell)
+	x.cfg.OmitItems = true
+	x.canary = newCanary(CanaryConfig{Steps: []int{}}.withDefaults(), 1, x.tell)
 	s.x = x
 	return s, nil
 }
@@ -98,9 +98,9 @@ func (s *Session) hash(e *plan.Entry) uint64 { return maphash.Bytes(s.seed, e.Ap
 
 // Attempt takes one order as far as it goes: it waits at the gate, pushes the order
 // unless the journal knows that it was pushed, and looks for the result for as long as
-// [Verify] says. Call it again, at any time and in any later session with the same
+// [VerifyConfig] says. Call it again, at any time and in any later session with the same
 // plan and journal, for an order whose outcome is progressing or unknown: it goes on
-// where it stopped and never pushes twice, but as Config.Attempts allows. With
+// where it stopped and never pushes twice, but as Config.Retry allows. With
 // Verify.Timeout at -1 it looks once and comes back, so that the owner of the loop
 // decides when to look next; the settle time of a lost answer is waited for all the same.
 //
@@ -109,7 +109,7 @@ func (s *Session) hash(e *plan.Entry) uint64 { return maphash.Bytes(s.seed, e.Ap
 // without a trace in the journal; call again when that one is through.
 //
 // The error says why the order was not taken, or was left before its end: the cause of
-// ctx, of the session's end, ErrDrained, ErrUnderWay, ErrOtherEntry. The item tells
+// ctx, of the session's end, ErrDrained, ErrInProgress, ErrEntryMismatch. The item tells
 // how far it got all the same.
 func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 	j := newJob(e)
@@ -175,10 +175,10 @@ func (s *Session) enter(e *plan.Entry) error {
 		return err
 	}
 	if _, ok := s.entries[s.hash(e)]; !ok {
-		return fmt.Errorf("%w: order %s", ErrOtherEntry, text.Short(e.OrderID))
+		return fmt.Errorf("%w: order %s", ErrEntryMismatch, text.Short(e.OrderID))
 	}
 	if s.underWay[e.OrderID] {
-		return fmt.Errorf("%w: order %s", ErrUnderWay, text.Short(e.OrderID))
+		return fmt.Errorf("%w: order %s", ErrInProgress, text.Short(e.OrderID))
 	}
 	s.underWay[e.OrderID] = true
 	s.x.jobs.Add(1) // so that Close waits

@@ -15,7 +15,7 @@ import (
 func ExampleSession_Attempt() {
 	ctx := context.Background()
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Source: exampleOrders(), Requests: noRequests, Filter: filter.Everything(), Calendar: exampleCalendar(), Settle: -1,
+		Lister: exampleOrders(), Requests: noRequests, Filter: filter.Everything(), Calendar: exampleCalendar(), SettleDelay: -1,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -26,8 +26,8 @@ func ExampleSession_Attempt() {
 		system.orders[o.ID] = o
 	}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: system, Pusher: system, Rate: -1, Settle: -1,
-		Verify: resubmit.Verify{First: -1, Timeout: -1}, // one look each time
+		Reader: system, Pusher: system, RateLimit: -1, SettleDelay: -1,
+		Verify: resubmit.VerifyConfig{First: -1, Timeout: -1}, // one look each time
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -116,7 +116,7 @@ func TestManyCallersOfASessionKeepTheOrderOfASubscription(t *testing.T) {
 						if err == nil && item.Outcome == resubmit.OutcomeCompleted {
 							return
 						}
-						if err != nil && !errors.Is(err, resubmit.ErrUnderWay) {
+						if err != nil && !errors.Is(err, resubmit.ErrInProgress) {
 							t.Error(err)
 							return
 						}
@@ -174,7 +174,7 @@ func TestASessionTakesOnlyWhatThePlanMarks(t *testing.T) {
 		changed.Target = "PR"
 		for _, e := range []*plan.Entry{hold, &changed, entryFor(outageOrder(3, "c"))} {
 			item, err := session.Attempt(t.Context(), e)
-			require.ErrorIs(t, err, resubmit.ErrOtherEntry)
+			require.ErrorIs(t, err, resubmit.ErrEntryMismatch)
 			require.Equal(t, resubmit.OutcomeSkipped, item.Outcome)
 		}
 		require.Empty(t, s.calls)
@@ -210,7 +210,7 @@ func TestASessionAndARunExcludeEachOther(t *testing.T) {
 		}
 		report, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 		_, err = r.Open(t.Context(), nil)
 		require.ErrorContains(t, err, "no plan")
 	})
@@ -300,7 +300,7 @@ func TestACallerWhoGivesUpDoesNotWaitForOthers(t *testing.T) {
 		orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s2")}
 		orders[0].fates = []fate{{after: 20 * time.Minute, status: "CP"}}
 		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.InHand = 1 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders = 1 })
 		plan := planFor(t, orders...)
 		session := open(t, r, plan)
 		defer session.Close()

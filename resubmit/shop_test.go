@@ -290,7 +290,7 @@ func (s *shop) accepted(id string) (n int) {
 
 // entryFor is the plan's entry for an order as it is now.
 func entryFor(o *shopOrder) *plan.Entry {
-	before := plan.StateOf(&o.Order)
+	before := plan.SnapshotOf(&o.Order)
 	return &plan.Entry{
 		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
 		Customer: o.CustomerName, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
@@ -319,14 +319,14 @@ func planFile(t require.TestingT, windows []maintenance.Window, entries ...*plan
 func writtenPlan(t require.TestingT, h plan.Header, entries ...*plan.Entry) (*plan.Plan, []byte) {
 	var b bytes.Buffer
 	h.CreatedAt, h.View, h.Filter = time.Now(), "Failed Orders", "everything()"
-	w, err := plan.NewPlanWriter(&b, h)
+	w, err := plan.NewWriter(&b, h)
 	require.NoError(t, err)
 	for _, e := range entries {
 		require.NoError(t, w.Write(e))
 	}
 	_, _, err = w.Close()
 	require.NoError(t, err)
-	p, err := plan.ReadPlan(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	p, err := plan.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	require.NoError(t, err)
 	return p, b.Bytes()
 }
@@ -342,7 +342,7 @@ func planFor(t require.TestingT, orders ...*shopOrder) *plan.Plan {
 // runnerFor is a runner without a rate limit and canary, for tests that are not
 // about them.
 func runnerFor(t require.TestingT, s *shop, change func(*resubmit.Config)) *resubmit.Runner {
-	cfg := resubmit.Config{Reader: s, Pusher: s, Rate: -1, Canary: resubmit.Canary{Steps: []int{}}}
+	cfg := resubmit.Config{Reader: s, Pusher: s, RateLimit: -1, Canary: resubmit.CanaryConfig{Steps: []int{}}}
 	if change != nil {
 		change(&cfg)
 	}

@@ -45,7 +45,7 @@ func TestASignatureIsReadBackAsItWasWritten(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s, back)
 
-	plan, err := plan.OpenPlan(filepath.Join("testdata", "plan.golden.jsonl"))
+	plan, err := plan.Open(filepath.Join("testdata", "plan.golden.jsonl"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	golden, err := plan.SignedBy(publicKey(2), publicKey(1))
@@ -82,20 +82,20 @@ func TestEveryByteThatIsChangedInASignedPlanIsNoticed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	data := writePlan(t, planEntries()...)
 	require.NoError(t, os.WriteFile(path, data, 0o600))
-	_, err := plan.SignPlanFile(path, testKey(1), "Ann")
+	_, err := plan.SignFile(path, testKey(1), "Ann")
 	require.NoError(t, err)
 	for i := range data {
 		edited := bytes.Clone(data)
 		edited[i] ^= 1 << (i % 8)
 		require.NoError(t, os.WriteFile(path, edited, 0o600))
-		_, err := plan.OpenPlan(path)
+		_, err := plan.Open(path)
 		require.Error(t, err, "byte %d", i)
 	}
 	// A plan that is whole in itself, with a digest of its own.
 	other := planEntries()
 	other[0].Customer = "somebody else"
 	require.NoError(t, os.WriteFile(path, writePlan(t, other...), 0o600))
-	p, err := plan.OpenPlan(path)
+	p, err := plan.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
 	_, err = p.SignedBy(publicKey(1))
@@ -277,7 +277,7 @@ func FuzzReadSignature(f *testing.F) {
 	})
 }
 
-func ExampleSignPlanFile() {
+func Example_signature() {
 	folder, err := os.MkdirTemp("", "plan")
 	if err != nil {
 		fmt.Println(err)
@@ -294,7 +294,7 @@ func ExampleSignPlanFile() {
 		fmt.Println(err)
 		return
 	}
-	if _, err := plan.SignPlanFile(path, key, "Ann, night shift"); err != nil {
+	if _, err := plan.SignFile(path, key, "Ann, night shift"); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -304,7 +304,7 @@ func ExampleSignPlanFile() {
 		fmt.Println(err)
 		return
 	}
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -321,7 +321,7 @@ func ExampleSignPlanFile() {
 
 func examplePlan() []byte {
 	var b bytes.Buffer
-	w, err := plan.NewPlanWriter(&b, planHeader())
+	w, err := plan.NewWriter(&b, planHeader())
 	if err == nil {
 		_, _, err = w.Close()
 	}

@@ -16,9 +16,9 @@ import (
 // of one that does not. It holds all orders of a query in memory, without what the
 // server sent (Order.Raw). Orders that do not tell when they were placed come
 // first, in the order of the source.
-func Sorted(source OrderSource) OrderSource { return sorted{source} }
+func Sorted(source OrderLister) OrderLister { return sorted{source} }
 
-type sorted struct{ source OrderSource }
+type sorted struct{ source OrderLister }
 
 // System is the name that the source inside has.
 func (s sorted) System() string {

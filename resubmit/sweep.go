@@ -226,7 +226,7 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 }
 
 // stillSo reads a list until it has shown all.
-func stillSo(ctx context.Context, from OrderSource, all []*place) (map[*place]bool, error) {
+func stillSo(ctx context.Context, from OrderLister, all []*place) (map[*place]bool, error) {
 	missing := make(map[string]*place, len(all))
 	for _, p := range all {
 		missing[p.id] = p

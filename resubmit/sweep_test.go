@@ -117,12 +117,12 @@ func verifyHourLong(t *testing.T, n int, change func(*resubmit.Config, *shop)) (
 	orders := hourLong(n)
 	s = newShop(orders...)
 	r := runnerFor(t, s, func(c *resubmit.Config) {
-		c.Verify.Timeout, c.Rate = 3*time.Hour, 20
+		c.Verify.Timeout, c.RateLimit = 3*time.Hour, 20
 		change(c, s)
 	})
 	report, err := r.Apply(t.Context(), planFor(t, orders...))
 	require.NoError(t, err)
-	require.Equal(t, resubmit.Result{Completed: n}, report.Result)
+	require.Equal(t, resubmit.OutcomeCounts{Completed: n}, report.Result)
 	require.LessOrEqual(t, mostInASecond(s.calls, time.Time{}, time.Now()), 20)
 	return len(s.calls), report, s
 }
@@ -304,7 +304,7 @@ func (tr slowTrouble) apply(ctx context.Context, t require.TestingT, list bool) 
 		o.readFaults = append([]fault{fine}, tr.reads[i]...) // it is pushed
 	}
 	r := runnerFor(t, s, func(c *resubmit.Config) {
-		c.Rate, c.Concurrency, c.Verify.Timeout, c.Breaker.Failures = tr.rate, tr.slots, 2*time.Hour, -1
+		c.RateLimit, c.Concurrency, c.Verify.Timeout, c.Breaker.Failures = tr.rate, tr.slots, 2*time.Hour, -1
 		if list {
 			c.Lister = &lister{shop: s, page: tr.page, faults: slices.Clone(tr.pages), old: tr.old, hides: func(id string) bool {
 				return tr.hidden[slices.IndexFunc(orders, func(o *shopOrder) bool { return o.ID == id })]

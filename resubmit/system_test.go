@@ -63,7 +63,7 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 				r := runnerFor(t, s, func(cfg *resubmit.Config) { cfg.Reader, cfg.Pusher, cfg.System = client, client, c.given })
 
 				_, checked := resubmit.CheckPlan(t.Context(), p,
-					resubmit.CheckConfig{Rate: -1, Reader: client, System: c.given}, nil)
+					resubmit.CheckConfig{RateLimit: -1, Reader: client, System: c.given}, nil)
 				session, opened := r.Open(t.Context(), p)
 				if opened == nil {
 					session.Close()
@@ -88,7 +88,7 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 
 func TestSystem_rejects_a_plan_of_version_1(t *testing.T) {
 	t.Parallel()
-	p, err := plan.OpenPlan("testdata/plan.v1.golden.jsonl")
+	p, err := plan.Open("testdata/plan.v1.golden.jsonl")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
 	s := newShop()
@@ -119,7 +119,7 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: b, System: systemA}, nil)
 	require.ErrorContains(t, err, "CheckConfig.System")
 	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		System: systemA, Source: failedOrders(1), Reader: b, Filter: filter.Everything(),
+		System: systemA, Lister: failedOrders(1), Reader: b, Filter: filter.Everything(),
 	})
 	require.ErrorContains(t, err, "PlanConfig.System")
 
@@ -128,9 +128,9 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 		namedShop
 	}{failedOrders(1), b}
 	_, err = resubmit.BuildPlan(t.Context(),
-		resubmit.PlanConfig{Rate: -1, Source: source, Reader: a, Filter: filter.Everything()})
+		resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: a, Filter: filter.Everything()})
 	require.ErrorContains(t, err,
-		`PlanConfig.Source names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
+		`PlanConfig.Lister names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
 }
 
 // A source of a watcher that names no system, such as a *billing.Source, gets the name of
@@ -139,7 +139,7 @@ func TestSystemOfAWatcherIsThatOfItsRunner(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(3)
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
+		s.run(t, p, nil, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop, systemA} })
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
@@ -159,7 +159,7 @@ func TestSystemOfAWatcherThatWasUpdated(t *testing.T) {
 		require.Len(t, s.asked, 1)
 
 		p = &process{site: s, dir: dir, ended: make(chan struct{})}
-		s.run(t, p, remembered, func(c *watch.WatcherConfig) { c.Runner.Reader = namedShop{s.shop, systemA} })
+		s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop, systemA} })
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
@@ -174,12 +174,12 @@ func TestSystemOfASortedSourceIsThatOfTheSource(t *testing.T) {
 		*planSource
 		namedShop
 	}{failedOrders(1), namedShop{newShop(), systemA}}
-	cfg := resubmit.PlanConfig{Rate: -1, Source: resubmit.Sorted(source), IgnoreConnect: true,
+	cfg := resubmit.PlanConfig{RateLimit: -1, Lister: resubmit.Sorted(source), IgnoreConnect: true,
 		Filter: filter.Everything()}
 	plan, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.NoError(t, err)
 	require.Equal(t, systemA, plan.Header().System)
-	cfg.Source = resubmit.Sorted((*planSource)(nil))
+	cfg.Lister = resubmit.Sorted((*planSource)(nil))
 	_, err = resubmit.BuildPlan(t.Context(), cfg)
 	require.ErrorContains(t, err, "nil source")
 }
@@ -206,8 +206,8 @@ func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
 		"simpleapi https://gw.example.net/marketplace":   simple("https://gw.example.net/marketplace/"),
 	} {
 		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Rate:   -1,
-			Source: failedOrders(1), Reader: client, IgnoreConnect: true, Filter: filter.Everything(),
+			RateLimit: -1,
+			Lister:    failedOrders(1), Reader: client, IgnoreConnect: true, Filter: filter.Everything(),
 		})
 		require.NoError(t, err)
 		require.Equal(t, want, plan.Header().System)
@@ -250,13 +250,13 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 				r := runnerFor(t, s, nil)
 
 				var found []plan.Difference
-				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Rate: -1, Reader: s},
+				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Reader: s},
 					func(d plan.Difference) error {
 						found = append(found, d)
 						return nil
 					})
 				require.NoError(t, err)
-				require.Equal(t, plan.DifferenceCounts{Changed: 1}, counts)
+				require.Equal(t, plan.DiffCounts{Changed: 1}, counts)
 				require.Equal(t, c.says, found[0].What)
 
 				session, err := r.Open(t.Context(), p)
@@ -269,7 +269,7 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 
 				report, err := runnerFor(t, s, nil).Apply(t.Context(), p)
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Skipped: 1}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Skipped: 1}, report.Result)
 				require.Equal(t, c.says, report.Items[0].Why)
 				require.Zero(t, s.pushes())
 			})
@@ -306,7 +306,7 @@ func TestApply_takes_an_order_for_the_same_where_one_side_tells_less(t *testing.
 				change(&o.Order, e)
 				report, err := runnerFor(t, newShop(o), nil).Apply(t.Context(), planWith(t, nil, e))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{Completed: 1}, report.Result, report.Items[0].Why)
+				require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result, report.Items[0].Why)
 			})
 		})
 	}
@@ -330,7 +330,7 @@ func TestVerify_does_not_take_another_order_for_success(t *testing.T) {
 				report, err := runnerFor(t, s, nil).Apply(t.Context(), planWith(t, nil, e))
 				require.NoError(t, err)
 				require.Equal(t, 1, s.pushes())
-				require.Equal(t, resubmit.Result{Progressing: 1}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{Progressing: 1}, report.Result)
 				require.Contains(t, report.Items[0].Why, "another order")
 			})
 		})
@@ -346,7 +346,7 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 		o.Number = "SO777777"
 		return o, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{Rate: -1, Source: source, Reader: reader, IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: reader, IgnoreConnect: true})
 	require.Equal(t, rules.Decision{
 		Action: rules.Hold, RuleID: "order-unread",
 		Why: "the order could not be read: another order: number SO000000 → SO777777",
@@ -357,10 +357,10 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 func TestDiffPlans_rejects_plans_of_two_systems(t *testing.T) {
 	t.Parallel()
 	o := outageOrder(1, "a")
-	_, err := plan.DiffPlans(planForSystem(t, systemA, o), planForSystem(t, systemB, o), nil)
+	_, err := plan.Diff(planForSystem(t, systemA, o), planForSystem(t, systemB, o), nil)
 	require.ErrorIs(t, err, plan.ErrSystemMismatch)
 	require.ErrorContains(t, err, systemA)
 	require.ErrorContains(t, err, systemB)
-	_, err = plan.DiffPlans(planForSystem(t, "", o), planForSystem(t, systemB, o), nil)
+	_, err = plan.Diff(planForSystem(t, "", o), planForSystem(t, systemB, o), nil)
 	require.NoError(t, err, "a plan of version 1")
 }

@@ -58,7 +58,7 @@ func TestApply_pushes_no_order_whose_request_is_hard_to_find(t *testing.T) {
 					})}))
 				require.NoError(t, err)
 				plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-					Source: source, Reader: s, Requests: client, Filter: filter.Everything(), Settle: -1, Rate: -1,
+					Lister: source, Reader: s, Requests: client, Filter: filter.Everything(), SettleDelay: -1, RateLimit: -1,
 				})
 				require.NoError(t, err)
 				_, err = runnerFor(t, s, func(c *resubmit.Config) { c.Verify.Timeout = -1 }).Apply(t.Context(), plan)

@@ -56,7 +56,7 @@ func TestCallsThatAClientMakesByItselfKeepTheRate(t *testing.T) {
 		s := newShop(outageOrder(1, "a"), outageOrder(2, "b"))
 		client := &busyClient{shop: s}
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Reader, c.Pusher, c.Rate, c.Concurrency = client, client, 2, 1
+			c.Reader, c.Pusher, c.RateLimit, c.Concurrency = client, client, 2, 1
 		})
 		report, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"], s.orders["id-2"]))
 		require.NoError(t, err)

@@ -36,8 +36,8 @@ func TestPlanner_holds_orders_with_problems(t *testing.T) {
 	})
 	odd.Transitions = nil
 	entries := planned(t, resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, Reader: reader, IgnoreConnect: true,
+		RateLimit: -1,
+		Lister:    source, Reader: reader, IgnoreConnect: true,
 	})
 	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "older-order-first", "connect-not-asked"},
 		rulesOf(entries))
@@ -57,8 +57,8 @@ func TestPlanner_holds_an_order_with_problems_whatever_the_filter(t *testing.T) 
 	source := failedOrders(2)
 	source.orders[0].Problems, source.orders[0].PlacedAt = []string{oddDate}, time.Time{}
 	entries := planned(t, resubmit.PlanConfig{
-		Rate:   -1,
-		Source: source, IgnoreConnect: true, Filter: filter.PlacedBetween(longAgo, longAgo.Add(time.Hour)),
+		RateLimit: -1,
+		Lister:    source, IgnoreConnect: true, Filter: filter.PlacedBetween(longAgo, longAgo.Add(time.Hour)),
 		View: commerce.View{Name: "v", Statuses: []commerce.Status{"PF"}, PlacedFrom: longAgo},
 	})
 	require.Equal(t, []string{"unreadable-row", "connect-not-asked"}, rulesOf(entries))
@@ -104,7 +104,7 @@ func TestCheckPlan_reports_an_order_with_problems_as_unread(t *testing.T) {
 	o := outageOrder(1, "a")
 	plan := planFor(t, o)
 	o.Problems = []string{oddDate}
-	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Rate: -1, Reader: newShop(o)}, nil)
+	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Reader: newShop(o)}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, counts.Unread)
 }
@@ -114,7 +114,7 @@ func TestPlanner_writes_a_plan_of_any_orders(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		source := &planSource{orders: rapid.SliceOfN(anyOrder(), 1, 5).Draw(t, "orders")}
 		p, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-			Source: resubmit.Sorted(source), Filter: filter.Everything(), IgnoreConnect: true,
+			Lister: resubmit.Sorted(source), Filter: filter.Everything(), IgnoreConnect: true,
 		})
 		require.NoError(t, err)
 		require.Equal(t, len(source.orders), p.Counts().Total)
@@ -123,14 +123,14 @@ func TestPlanner_writes_a_plan_of_any_orders(t *testing.T) {
 			byNumber[o.Number] = o
 		}
 		var again bytes.Buffer
-		w, err := plan.NewPlanWriter(&again, p.Header())
+		w, err := plan.NewWriter(&again, p.Header())
 		require.NoError(t, err)
 		for e, err := range p.Entries() {
 			require.NoError(t, err)
 			require.NoError(t, w.Write(e))
 			if o := byNumber[e.Number]; e.Decision.RuleID != "unreadable-row" {
 				require.Equal(t, o.ID, e.OrderID)
-				require.Equal(t, plan.StateOf(o), e.Before)
+				require.Equal(t, plan.SnapshotOf(o), e.Before)
 				require.Equal(t, o.SubscriptionIDs, e.Subscriptions)
 				require.Equal(t, o.Total.String(), e.Total.String())
 			}
@@ -224,7 +224,7 @@ func TestPlanner_holds_what_a_plan_cannot_hold(t *testing.T) {
 			t.Parallel()
 			source := failedOrders(3)
 			change(source.orders[1])
-			entries := planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true})
+			entries := planned(t, resubmit.PlanConfig{Lister: source, IgnoreConnect: true})
 			require.Equal(t, []string{"connect-not-asked", "unreadable-row", "connect-not-asked"}, rulesOf(entries))
 		})
 	}
@@ -244,7 +244,7 @@ func TestPlanner_holds_an_order_that_is_read_as_older_than_it_was_listed(t *test
 		}
 		return o, err
 	})
-	entries := planned(t, resubmit.PlanConfig{Source: source, Reader: reader, IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{Lister: source, Reader: reader, IgnoreConnect: true})
 	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[1].Decision.Why, "before the order ahead of it")
 }
@@ -254,23 +254,23 @@ func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
 	long := textTransient + strings.Repeat("ä", 1<<19)
 	source := failedOrders(2)
 	source.orders[0].Failure, source.orders[1].Failure = failed(long+"1"), failed(long+"2")
-	entries := planned(t, resubmit.PlanConfig{Source: source, IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{Lister: source, IgnoreConnect: true})
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"}, rulesOf(entries),
 		"a long reason does not hold an order")
 	one, other := entries[0].Before, entries[1].Before
 	require.Less(t, len(one.Reason), 65<<10)
 	require.True(t, utf8.ValidString(one.Reason))
 	require.Contains(t, one.Reason, fmt.Sprintf("… (%d bytes, SHA-256 ", len(long)+1))
-	require.Equal(t, plan.StateOf(source.orders[0]), one)
+	require.Equal(t, plan.SnapshotOf(source.orders[0]), one)
 
 	other.PlacedAt = one.PlacedAt
 	require.NotEqual(t, plan.Fingerprint("id", one), plan.Fingerprint("id", other))
 	require.Contains(t, one.Diff(other), `another one that begins with the same words`)
-	require.Empty(t, one.Diff(plan.StateOf(source.orders[0])))
+	require.Empty(t, one.Diff(plan.SnapshotOf(source.orders[0])))
 
 	short := failedOrder(1)
 	short.Failure = failed(strings.Repeat("x", 64<<10))
-	require.Len(t, plan.StateOf(short).Reason, 64<<10)
+	require.Len(t, plan.SnapshotOf(short).Reason, 64<<10)
 }
 
 func TestApply_pushes_an_order_with_a_long_reason_unless_it_changed(t *testing.T) {

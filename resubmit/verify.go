@@ -64,7 +64,7 @@ func (x *run) follow(j *job) {
 // its way (nextFollow), it is as it was and may be pushed again (nextAgain), or it is
 // done.
 func (x *run) resolve(j *job) next {
-	p := x.polls(j.rec.sent().Add(max(x.cfg.Settle, 0)))
+	p := x.polls(j.rec.sent().Add(max(x.cfg.SettleDelay, 0)))
 	same := false // it was as in the plan when the settle time was over
 	for {
 		last, err := p.wait(j.ctx)
@@ -174,7 +174,7 @@ func (x *run) lookedAt(j *job, v *verification, err error) (Outcome, string) {
 	case err != nil:
 		return OutcomeProgressing, "Commerce could not be asked: " + err.Error()
 	case failed(j.entry.Before, now):
-		if v.left || failedAnew(j.entry.Before, now) || time.Since(v.pushedAt) >= x.cfg.Settle {
+		if v.left || failedAnew(j.entry.Before, now) || time.Since(v.pushedAt) >= x.cfg.SettleDelay {
 			return OutcomeFailedAgain, x.failedAgain(j)
 		}
 		return OutcomeProgressing, fmt.Sprintf("Commerce accepted the push, but the order is still %s", now.Status)
@@ -402,7 +402,7 @@ func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.Latest
 }
 
 // failed reports whether an order is in a failed status: the one it was in, or PF.
-func failed(before, now plan.State) bool {
+func failed(before, now plan.Snapshot) bool {
 	return now.Status == before.Status || now.Status == commerce.StatusProvisioningFailed
 }
 
@@ -413,7 +413,7 @@ func unpaid(s commerce.Status) bool {
 }
 
 // failedAnew reports whether it is another failure than the plan's.
-func failedAnew(before, now plan.State) bool {
+func failedAnew(before, now plan.Snapshot) bool {
 	bothTold := !before.FailedAt.IsZero() && !now.FailedAt.IsZero()
 	return failed(before, now) && (now.Status != before.Status || now.Reason != before.Reason ||
 		bothTold && !now.FailedAt.Equal(before.FailedAt))

@@ -207,10 +207,10 @@ func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
 			}
 			orders = append(orders, o)
 		}
-		r := runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Breaker.Failures, c.DropItems = -1, true })
+		r := runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Breaker.Failures, c.OmitItems = -1, true })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
-		require.Equal(t, resubmit.Result{Completed: 1, FailedAgain: 5}, report.Result)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 1, FailedAgain: 5}, report.Result)
 		require.Equal(t, 5, report.FailedAgain.Orders)
 		groups := report.FailedAgain.Groups
 		require.Len(t, groups, 2)
@@ -249,7 +249,7 @@ func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
 				r := runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Classifier, c.Observer = tt.classifier, seen })
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
-				require.Equal(t, resubmit.Result{FailedAgain: 9}, report.Result)
+				require.Equal(t, resubmit.OutcomeCounts{FailedAgain: 9}, report.Result)
 				require.Equal(t, tt.opens, len(seen.turns) > 0)
 				require.Equal(t, tt.class, report.FailedAgain.Groups[0].Class)
 				require.Equal(t, tt.class, itemOf(t, report, 0).AfterClass)

@@ -41,7 +41,7 @@ func ExampleWatcher() {
 
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	watcher, err := watch.NewWatcher(watch.WatcherConfig{
+	watcher, err := watch.New(watch.Config{
 		Dir:     dir,
 		Windows: maintenance.CalendarSource(announced),
 		Ready: func(context.Context, time.Time) availability.Readiness { // with a client: client.Readiness
@@ -49,15 +49,15 @@ func ExampleWatcher() {
 				State: availability.PartReady}}}
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
-			return resubmit.PlanConfig{Source: &planSource{orders: []*commerce.Order{failed}}, Requests: noRequests}, nil
+			return resubmit.PlanConfig{Lister: &planSource{orders: []*commerce.Order{failed}}, Requests: noRequests}, nil
 		},
 		Approve: func(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 			fmt.Println("approved:", plan.Counts())
-			return watch.Approval{Answer: watch.AnswerApply}, nil
+			return watch.Approval{Decision: watch.Approved}, nil
 		},
 		Runner: resubmit.Config{
 			Reader: system, Pusher: system,
-			Rate: -1, Settle: -1, Verify: resubmit.Verify{First: -1}, // an example does not wait
+			RateLimit: -1, SettleDelay: -1, Verify: resubmit.VerifyConfig{First: -1}, // an example does not wait
 		},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		Done: func(_ watch.Episode, report *resubmit.Report) {

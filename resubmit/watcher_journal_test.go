@@ -33,7 +33,7 @@ func TestAWatcherThatIsKilledAtAnyMomentGoesOnFromItsFiles(t *testing.T) {
 				root := t.TempDir()
 				live := func(dir string, remembered []byte, crash func(string) bool) *process {
 					p := &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}
-					return s.run(t, p, remembered, func(cfg *watch.WatcherConfig) {
+					return s.run(t, p, remembered, func(cfg *watch.Config) {
 						cfg.Journal = func(path string) (resubmit.Journal, error) {
 							if p.point("journal") {
 								return nil, errDead

@@ -111,11 +111,11 @@ func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
 		s, w := announced(1)
 		tomorrow := w.End.Add(24 * time.Hour)
 		s.answers = []watch.Approval{{}, {At: tomorrow, Why: "the person sleeps"},
-			{Answer: watch.AnswerDecline, Why: "by hand"}}
+			{Decision: watch.Rejected, Why: "by hand"}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(3*time.Hour + 30*time.Minute)
 		status := p.watcher.Status()
-		require.Equal(t, watch.PhaseAsking, status.Phase)
+		require.Equal(t, watch.PhaseAwaitingApproval, status.Phase)
 		require.Contains(t, status.String(),
 			"is not decided yet: the person sleeps. It has 1 order to resubmit. The next look is at 2000-01-02 03:00 UTC.")
 		remembered := p.stop(t)
@@ -125,7 +125,7 @@ func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
 		require.Len(t, s.asked, 3)
 		require.Equal(t, s.asked[0], s.asked[2], "another plan")
 		require.Equal(t, askedAfter, s.asks[1].Sub(s.asks[0]))
-		require.Equal(t, watch.EpisodeDeclined, s.done[0].State)
+		require.Equal(t, watch.EpisodeRejected, s.done[0].State)
 		require.Zero(t, s.pushes())
 	})
 }
@@ -179,7 +179,7 @@ func TestMaintenanceOfADownTimeIsDealtWithOrToldAsTooOld(t *testing.T) {
 		pass(time.Hour)
 		p.stop(t)
 		require.Len(t, s.done, 2)
-		require.Equal(t, watch.EpisodeTooOld, s.done[0].State)
+		require.Equal(t, watch.EpisodeExpired, s.done[0].State)
 		require.Equal(t, "CHG-1", s.done[0].Windows[0].ID)
 		require.Equal(t, watch.EpisodeApplied, s.done[1].State)
 		require.Equal(t, 1, s.pushes())
@@ -238,7 +238,7 @@ func TestWhatFailsIsTriedAgainAndSaidOnce(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(8 * time.Hour)
 		status := p.watcher.Status()
-		require.Equal(t, watch.PhaseTrouble, status.Phase)
+		require.Equal(t, watch.PhaseError, status.Phase)
 		require.ErrorIs(t, status.Err, s.planErr)
 		require.Equal(t, 1, strings.Count(s.written(), "Commerce does not answer"))
 		s.mu.Lock()
@@ -267,7 +267,7 @@ func TestASourceThatFailsLeavesWhatItToldBefore(t *testing.T) {
 		blind.broken = errors.New("the page is HTML")
 		p = blind.start(t, t.TempDir(), nil, nil)
 		pass(time.Hour)
-		require.Equal(t, watch.PhaseBlind, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseNoCalendar, p.watcher.Status().Phase)
 		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
 		p.stop(t)
 	})
@@ -313,13 +313,13 @@ func TestAStateThatIsDamagedIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
 	for name, text := range damaged {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		_, err := watch.NewWatcher(p.config())
+		_, err := watch.New(p.config())
 		require.ErrorContains(t, err, path, name)
 		require.ErrorContains(t, err, "put back a copy", name)
 		require.NotContains(t, err.Error(), "\n", name)
 	}
 	require.NoError(t, os.WriteFile(path, good, 0o600))
-	_, err = watch.NewWatcher(p.config())
+	_, err = watch.New(p.config())
 	require.NoError(t, err)
 }
 
@@ -333,7 +333,7 @@ func FuzzWatcherState(f *testing.F) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "watcher.json"), []byte(text), 0o600))
 		p := &process{site: newSite(), dir: dir, tracker: new(availability.Tracker)}
-		w, err := watch.NewWatcher(p.config())
+		w, err := watch.New(p.config())
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
@@ -347,7 +347,7 @@ func FuzzWatcherState(f *testing.F) {
 
 func TestAWatcherNeedsToBeToldAll(t *testing.T) {
 	t.Parallel()
-	_, err := watch.NewWatcher(watch.WatcherConfig{MaxAge: -1,
+	_, err := watch.New(watch.Config{MaxAge: -1,
 		Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
 	for _, field := range []string{"Dir", "Windows", "Ready", "Plan", "Approve", "Journal", "Runner.Journal", "MaxAge",
 		"Reader", "Pusher"} {
@@ -381,7 +381,7 @@ func TestAMaintenanceBecomesTooOldInTheInstantOfALook(t *testing.T) {
 		pass(8 * 24 * time.Hour)
 		p.stop(t)
 		require.Len(t, s.done, 1)
-		require.Equal(t, watch.EpisodeTooOld, s.done[0].State)
+		require.Equal(t, watch.EpisodeExpired, s.done[0].State)
 		require.Zero(t, s.pushes())
 	})
 }
@@ -425,13 +425,13 @@ func TestAnEmptyAnswerOfSourcesThatFailIsNoCalendar(t *testing.T) {
 		s, w := announced(1)
 		s.broken = errors.New("the page is HTML")
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(cfg *watch.WatcherConfig) {
+		s.run(t, p, nil, func(cfg *watch.Config) {
 			page, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "page", Source: s}})
 			require.NoError(t, err)
 			cfg.Windows = page
 		})
 		pass(30 * time.Minute)
-		require.Equal(t, watch.PhaseBlind, p.watcher.Status().Phase)
+		require.Equal(t, watch.PhaseNoCalendar, p.watcher.Status().Phase)
 		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
 		s.mu.Lock()
 		s.broken = nil
@@ -476,7 +476,7 @@ func TestAWindowThatMovesWhileItSettlesIsWaitedForAgain(t *testing.T) {
 		told := w.End.Add(2 * time.Minute) // and Commerce has four
 		s.notices = []notice{{until: told, window: w}, {from: told, window: longer}}
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(cfg *watch.WatcherConfig) { cfg.Refresh = time.Minute })
+		s.run(t, p, nil, func(cfg *watch.Config) { cfg.Refresh = time.Minute })
 		pass(time.Until(told.Add(-time.Second)))
 		require.Equal(t, watch.PhaseSettling, p.watcher.Status().Phase)
 		pass(2 * time.Second)

@@ -43,7 +43,7 @@ type site struct {
 	broken   error // of the window source
 	unready  error // although Connect is up
 	planErr  error
-	answers  []watch.Approval // of Approve, then AnswerApply for ever
+	answers  []watch.Approval // of Approve, then watch.Approved for ever
 	asked    []string         // digests
 	asks     []time.Time
 	readies  []time.Time
@@ -146,17 +146,17 @@ var errDead = errors.New("the process was killed")
 // start begins a life of the service. crash says at which points it ends; nil never.
 func (s *site) start(t *testing.T, dir string, remembered []byte, crash func(point string) bool) *process {
 	return s.run(t, &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}, remembered,
-		func(*watch.WatcherConfig) {})
+		func(*watch.Config) {})
 }
 
-func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*watch.WatcherConfig)) *process {
+func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*watch.Config)) *process {
 	p.tracker = new(availability.Tracker)
 	if remembered != nil {
 		require.NoError(t, p.tracker.UnmarshalJSON(remembered))
 	}
 	cfg := p.config()
 	change(&cfg)
-	w, err := watch.NewWatcher(cfg)
+	w, err := watch.New(cfg)
 	require.NoError(t, err)
 	p.watcher = w
 	ctx, cancel := context.WithCancel(t.Context())
@@ -226,14 +226,14 @@ func (p *process) point(name string) bool {
 	return true
 }
 
-func (p *process) config() watch.WatcherConfig {
+func (p *process) config() watch.Config {
 	s := p.site
-	return watch.WatcherConfig{
+	return watch.Config{
 		Dir: p.dir, Windows: s, Outages: p.tracker,
 		Ready:   p.ready,
 		Plan:    p.plan,
 		Approve: p.approve,
-		Runner:  resubmit.Config{Reader: s, Pusher: p, Rate: -1, Concurrency: 1},
+		Runner:  resubmit.Config{Reader: s, Pusher: p, RateLimit: -1, Concurrency: 1},
 		Journal: p.journal,
 		Done:    p.doneWith,
 		Refresh: time.Hour,
@@ -269,7 +269,7 @@ func (p *process) plan(context.Context, watch.Episode) (resubmit.PlanConfig, err
 	if p.site.planErr != nil {
 		return resubmit.PlanConfig{}, p.site.planErr
 	}
-	return resubmit.PlanConfig{Rate: -1, Source: p.site, IgnoreConnect: true}, nil
+	return resubmit.PlanConfig{RateLimit: -1, Lister: p.site, IgnoreConnect: true}, nil
 }
 
 func (p *process) approve(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
@@ -281,7 +281,7 @@ func (p *process) approve(_ context.Context, _ watch.Episode, plan *plan.Plan) (
 	defer s.mu.Unlock()
 	s.asked, s.asks = append(s.asked, plan.Digest()), append(s.asks, time.Now())
 	if len(s.answers) == 0 {
-		return watch.Approval{Answer: watch.AnswerApply}, nil
+		return watch.Approval{Decision: watch.Approved}, nil
 	}
 	a := s.answers[0]
 	s.answers = s.answers[1:]

@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	_ resubmit.OrderSource = (*billing.Source)(nil)
+	_ resubmit.OrderLister = (*billing.Source)(nil)
 	_ resubmit.OrderReader = (*billing.Client)(nil)
 	_ resubmit.Pusher      = (*billing.Client)(nil)
 )

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	_ resubmit.OrderSource = (*ordermanager.Client)(nil)
+	_ resubmit.OrderLister = (*ordermanager.Client)(nil)
 	_ resubmit.OrderReader = (*ordermanager.Client)(nil)
 	_ resubmit.Pusher      = (*ordermanager.Client)(nil)
 )

@@ -171,10 +171,10 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	rows = append(rows, "{"+goodRow("last"))
 	c, _ := client(t, pagesOf(rows))
 	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Source: c, Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Explicit: []string{"first", "last"},
+		Lister: c, Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"first", "last"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, plan.Counts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())
+	require.Equal(t, plan.ActionCounts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())
 	for e, err := range p.Entries() {
 		require.NoError(t, err)
 		require.Equal(t, e.Decision.Action == rules.Hold, e.Decision.RuleID == "unreadable-row", "%s", e.OrderID)

@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	_ resubmit.OrderSource = (*simpleapi.Client)(nil)
+	_ resubmit.OrderLister = (*simpleapi.Client)(nil)
 	_ resubmit.OrderReader = (*simpleapi.Client)(nil)
 	_ resubmit.Pusher      = (*simpleapi.Client)(nil)
 )

@@ -107,10 +107,10 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 		return list(r)
 	})
 	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Source: c, Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Explicit: []string{"1", "1000000"},
+		Lister: c, Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1", "1000000"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, plan.Counts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())
+	require.Equal(t, plan.ActionCounts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())
 	asked := len(seen.all())
 	for e, err := range p.Entries() {
 		require.NoError(t, err)

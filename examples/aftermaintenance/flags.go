@@ -127,17 +127,17 @@ func (s *settings) choose(where string) error {
 	s.filter = filter.Everything()
 	if where != "" {
 		var err error
-		if s.filter, err = filter.ParseFilter(where); err != nil {
+		if s.filter, err = filter.Parse(where); err != nil {
 			return fmt.Errorf("-where: %w", err)
 		}
 	}
 	if !s.from.IsZero() || !s.to.IsZero() {
-		s.filter = filter.All(s.filter, filter.PlacedBetween(s.from, s.to))
+		s.filter = filter.And(s.filter, filter.PlacedBetween(s.from, s.to))
 	}
 	if len(s.numbers) > 0 {
-		s.filter = filter.All(s.filter, filter.Number(s.numbers...))
+		s.filter = filter.And(s.filter, filter.Number(s.numbers...))
 	}
-	return filter.Check(s.filter)
+	return filter.Validate(s.filter)
 }
 
 // checkGiven rejects flags that belong to other systems than those of this run.

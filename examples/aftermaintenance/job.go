@@ -21,9 +21,9 @@ import (
 
 // summary is the one JSON document.
 type summary struct {
-	Plan       plan.Counts     `json:"plan"`
-	Result     resubmit.Result `json:"result"`
-	Violations []string        `json:"violations"`
+	Plan       plan.ActionCounts      `json:"plan"`
+	Result     resubmit.OutcomeCounts `json:"result"`
+	Violations []string               `json:"violations"`
 
 	undone undone
 }
@@ -121,9 +121,9 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	ids, numbers := names(s.selected)
 	progress := newPlanProgress(stderr)
 	_, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
-		Source: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
-		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets, Settle: s.timing.settle,
-		Explicit: s.numbers, Vouched: slices.Concat(ids, numbers), Rate: s.timing.rate, Progress: progress.show,
+		Lister: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
+		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets, SettleDelay: s.timing.settle,
+		Override: s.numbers, OverrideIfFound: slices.Concat(ids, numbers), RateLimit: s.timing.rate, Progress: progress.show,
 	}, path)
 	progress.end()
 	if missing, ok := errors.AsType[*resubmit.NotPlannedError](err); ok {
@@ -135,7 +135,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	if s.plan != "" {
 		fmt.Fprintf(out, "The plan is in %s.\n", path)
 	}
-	return plan.OpenPlan(path)
+	return plan.Open(path)
 }
 
 // checkSystem makes sure that a plan is for the system that the flags name, in a dry run

@@ -74,7 +74,7 @@ func (s *settings) missingPlan(journalStarted bool) error {
 // openPlan opens the plan that is in the file of -plan. It returns nil if there is none
 // and a new one may be made.
 func openPlan(s *settings, out io.Writer) (*plan.Plan, error) {
-	plan, err := plan.OpenPlan(s.plan)
+	plan, err := plan.Open(s.plan)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.missingPlan(s.memory.plan() != "")
 	}

@@ -57,8 +57,8 @@ func (s *settings) selectOrders() (err error) {
 	if s.selected, err = readSelected(s.ids, s.stdin); err != nil {
 		return err
 	}
-	s.filter = filter.All(s.filter, among(s.selected))
-	return filter.Check(s.filter)
+	s.filter = filter.And(s.filter, among(s.selected))
+	return filter.Validate(s.filter)
 }
 
 // names are the ids of the lines, and the numbers of those that have no id.
@@ -82,7 +82,7 @@ func among(lines []billing.Line) filter.Filter {
 	case len(ids) == 0:
 		return filter.Number(numbers...)
 	default:
-		return filter.Any(filter.IDs(ids...), filter.Number(numbers...))
+		return filter.Or(filter.IDs(ids...), filter.Number(numbers...))
 	}
 }
 

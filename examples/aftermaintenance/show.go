@@ -186,7 +186,7 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 }
 
 // showDryRun says that nothing was changed, and how to apply the plan.
-func showDryRun(out io.Writer, s *settings, plan plan.Counts) {
+func showDryRun(out io.Writer, s *settings, plan plan.ActionCounts) {
 	fmt.Fprintln(out, "\nNothing was changed: this was a dry run.")
 	switch {
 	case plan.Resubmit == 0:

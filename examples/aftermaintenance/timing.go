@@ -87,8 +87,8 @@ func (t *timing) pause(ctx context.Context) error {
 }
 
 func (t *timing) set(cfg *resubmit.Config, sandbox bool) {
-	cfg.Rate, cfg.Concurrency, cfg.Settle, cfg.Verify.First = t.rate, t.atOnce, t.settle, t.look
-	cfg.Attempts = resubmit.AttemptPolicy{Max: t.attempts, Spacing: t.spacing}
+	cfg.RateLimit, cfg.Concurrency, cfg.SettleDelay, cfg.Verify.First = t.rate, t.atOnce, t.settle, t.look
+	cfg.Retry = resubmit.RetryPolicy{MaxAttempts: t.attempts, Spacing: t.spacing}
 	if sandbox {
 		cfg.Verify.Max, cfg.Verify.Timeout = time.Second, time.Minute
 	}

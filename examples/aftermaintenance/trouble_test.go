@@ -155,7 +155,7 @@ func TestAClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
 	flags = append(append(flags, eager...), "-plan", path)
 	_, _, stderr := do(t, env, flags...)
 	require.FileExists(t, path, stderr)
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(t, err)
 	j, err := journal.Open(path + ".journal")
 	require.NoError(t, err)

@@ -156,7 +156,7 @@ func (w *way) play(world *sandbox.World) {
 
 // shop is Commerce as the job sees it.
 type shop interface {
-	resubmit.OrderSource
+	resubmit.OrderLister
 	resubmit.OrderReader
 	resubmit.Pusher
 	Capabilities() commerce.Capabilities

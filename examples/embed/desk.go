@@ -28,12 +28,12 @@ type desk struct {
 // Approve is what the watcher asks. It answers at once: a person takes longer.
 func (d *desk) Approve(_ context.Context, e watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 	if plan.Counts().Resubmit <= d.limit {
-		return watch.Approval{Answer: watch.AnswerApply, Why: "few enough to need nobody's word"}, nil
+		return watch.Approval{Decision: watch.Approved, Why: "few enough to need nobody's word"}, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.approved == plan.Digest() {
-		return watch.Approval{Answer: watch.AnswerApply, Why: "somebody said so at /approve"}, nil
+		return watch.Approval{Decision: watch.Approved, Why: "somebody said so at /approve"}, nil
 	}
 	var page strings.Builder
 	fmt.Fprintln(&page, text.OneLine(e.String())) // others wrote the titles, and might forge lines of the plan

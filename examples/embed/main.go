@@ -132,7 +132,7 @@ func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary,
 	if err != nil {
 		return nil, nil, err
 	}
-	watcher, err = watch.NewWatcher(watch.WatcherConfig{
+	watcher, err = watch.New(watch.Config{
 		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
 		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
 			// and the Hub, if this were a hub of Connect
@@ -140,10 +140,10 @@ func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary,
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			// This shop is no hub of Connect, which knows nothing of its orders: the reason decides.
-			return resubmit.PlanConfig{Source: shop, IgnoreConnect: true, View: commerce.FailedOrders()}, nil
+			return resubmit.PlanConfig{Lister: shop, IgnoreConnect: true, View: commerce.FailedOrders()}, nil
 		},
 		Approve: decide.Approve,
-		Runner:  resubmit.Config{Reader: shop, Pusher: shop, Rate: 50, Verify: resubmit.Verify{First: 10 * time.Millisecond}},
+		Runner:  resubmit.Config{Reader: shop, Pusher: shop, RateLimit: 50, Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond}},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		Done:    done,
 		Logger:  slog.New(tell),

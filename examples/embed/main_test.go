@@ -80,13 +80,13 @@ func hostile(t *testing.T) (*desk, *plan.Plan) {
 		s.tickets[i].trouble += script
 	}
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Source: s, IgnoreConnect: true, View: commerce.FailedOrders(), Filter: filter.Everything(),
+		Lister: s, IgnoreConnect: true, View: commerce.FailedOrders(), Filter: filter.Everything(),
 	})
 	require.NoError(t, err)
 	d := &desk{wake: func() {}}
 	answer, err := d.Approve(t.Context(), watch.Episode{ID: script, Windows: windows, Note: script}, plan)
 	require.NoError(t, err)
-	require.Zero(t, answer.Answer)
+	require.Zero(t, answer.Decision)
 	return d, plan
 }
 

@@ -181,15 +181,15 @@ func (s *settings) chooseFilter(types, channel, text string) error {
 	switch c := commerce.Channel(channel); c {
 	case commerce.ChannelUnknown:
 	case commerce.ChannelDirect, commerce.ChannelReseller:
-		terms = append(terms, filter.Via(c))
+		terms = append(terms, filter.Channel(c))
 	default:
 		return fmt.Errorf("-via %q: give direct or reseller", channel)
 	}
 	if text != "" {
 		terms = append(terms, filter.ReasonLike("*"+strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text)+"*"))
 	}
-	s.filter = filter.All(terms...)
-	return filter.Check(s.filter)
+	s.filter = filter.And(terms...)
+	return filter.Validate(s.filter)
 }
 
 func timeFlag(to *time.Time) func(string) error {
@@ -245,7 +245,7 @@ func showJSON(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 
 func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	t := page.Table{Head: []string{"NUMBER", "PLACED (UTC)", "VIA", "CUSTOMER", "TOTAL", "CLASS", "REASON"}, Below: true}
-	kinds, err := failure.GroupFailures(func(yield func(*commerce.Order, error) bool) {
+	kinds, err := failure.GroupOrders(func(yield func(*commerce.Order, error) bool) {
 		for o, err := range orders {
 			if err == nil {
 				r := rowOf(o)
@@ -265,7 +265,7 @@ func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	return err
 }
 
-func showKinds(out io.Writer, kinds *failure.FailureGroups) {
+func showKinds(out io.Writer, kinds *failure.Groups) {
 	if len(kinds.Groups) == 0 {
 		return
 	}

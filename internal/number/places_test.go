@@ -116,10 +116,10 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 		"Filter: amount": text(func(r *strings.Reader) error {
 			b := make([]byte, r.Len())
 			_, _ = r.Read(b)
-			_, err := filter.ParseFilter(string(b))
+			_, err := filter.Parse(string(b))
 			return err
 		}, "gt(amount,%sEUR)"),
-		"Rules": text(func(r *strings.Reader) error { _, err := rules.LoadRules(r); return err },
+		"Rules": text(func(r *strings.Reader) error { _, err := rules.Load(r); return err },
 			`{"rules":[{"id":%s}]}`),
 		"Patterns": text(func(r *strings.Reader) error { _, err := failure.LoadPatterns(r); return err },
 			`{"patterns":[{"id":%s}]}`),
@@ -156,7 +156,7 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 }
 
 func readPlan(r *strings.Reader) error {
-	_, err := plan.ReadPlan(r, r.Size())
+	_, err := plan.Read(r, r.Size())
 	return err
 }
 
@@ -164,10 +164,10 @@ func readPlan(r *strings.Reader) error {
 func planWithAmount(t *testing.T) string {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := plan.NewPlanWriter(&b, plan.Header{View: "v", Filter: "everything()"})
+	w, err := plan.NewWriter(&b, plan.Header{View: "v", Filter: "everything()"})
 	require.NoError(t, err)
 	e := &plan.Entry{
-		OrderID: "a", Total: commerce.Money{Currency: "USD"}, Before: plan.State{Status: "PF"},
+		OrderID: "a", Total: commerce.Money{Currency: "USD"}, Before: plan.Snapshot{Status: "PF"},
 		Attribution: failure.Attribution{Verdict: failure.UnknownCause, Class: failure.Unclassified},
 		Decision:    rules.Decision{Action: rules.Hold},
 	}

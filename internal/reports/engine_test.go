@@ -29,7 +29,7 @@ func TestServiceControl1577Duplicates(t *testing.T) {
 		s := newShop(5)
 		s.twice = true
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second),
-			resubmit.PlanConfig{Source: s, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1})
+			resubmit.PlanConfig{Lister: s, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1})
 		if err != nil {
 			t.Logf("refused: %v", err) // as good
 			return
@@ -173,7 +173,7 @@ func TestTemporal11683ListBreaksOff(t *testing.T) {
 	s.breakAt = 6
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Source: s, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1}, path); err == nil {
+		resubmit.PlanConfig{Lister: s, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1}, path); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -186,7 +186,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 	s := newShop(5)
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Source: s, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1}, path); err != nil {
+		resubmit.PlanConfig{Lister: s, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1}, path); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(path)
@@ -200,7 +200,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 		"BOM":    "\ufeff" + string(good), "empty": "", "twice": string(good) + string(good),
 		"a line twice": strings.Replace(string(good), "\n", "\n"+strings.SplitAfter(string(good), "\n")[1], 1),
 	} {
-		if p, err := plan.ReadPlan(strings.NewReader(bad), int64(len(bad))); err == nil {
+		if p, err := plan.Read(strings.NewReader(bad), int64(len(bad))); err == nil {
 			t.Errorf("%s: it was taken: %s", name, p.Counts())
 			_ = p.Close()
 		} else {
@@ -223,11 +223,11 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 		return nil
 	}
 	r := runnerOf(t, s, func(c *resubmit.Config) {
-		c.Breaker = resubmit.Breaker{Failures: 3, Of: 5, Wait: 30 * time.Millisecond, MaxOpens: 4}
+		c.Breaker = resubmit.BreakerConfig{Failures: 3, Of: 5, Wait: 30 * time.Millisecond, MaxOpens: 4}
 		c.Concurrency, c.Observer = 8, o
 	})
 	report, err := r.Apply(within(t, 30*time.Second), planOf(t, s, filter.Everything()))
-	if !errors.Is(err, resubmit.ErrBreaker) {
+	if !errors.Is(err, resubmit.ErrCircuitOpen) {
 		t.Errorf("%v", err)
 	}
 	// Those that were under way when it opened, and one for each time that it was tried.
@@ -241,7 +241,7 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 func TestServiceControl938Rate(t *testing.T) {
 	s := newShop(15)
 	began := time.Now()
-	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.Rate, c.Concurrency = 20, 8 }).Apply(within(t, 30*time.Second),
+	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency = 20, 8 }).Apply(within(t, 30*time.Second),
 		planOf(t, s, filter.Everything()))
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestAirflow799Dates(t *testing.T) {
 		"ge(placed,2026-11-21T03:00:00+01:00)": true, "ge(placed,2026-11-21T03:00:02+01:00)": false,
 		"and(ge(placed,2026-11-21),lt(placed,2026-11-22))": true,
 	} {
-		f, err := filter.ParseFilter(text)
+		f, err := filter.Parse(text)
 		if err != nil || f.Match(o) != right {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -303,13 +303,13 @@ func TestRsqlJpa185Patterns(t *testing.T) {
 		`like(customerName,"*O'Neil*")`: true,
 		`like(customerName,"*\\back")`:  true, `like(customerName,"*_tar*")`: false, `ilike(customerName,"*SÖHNE*")`: true,
 	} {
-		f, err := filter.ParseFilter(text)
+		f, err := filter.Parse(text)
 		if err != nil || f.Match(o) != right {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
 	for _, text := range []string{"in(number,())", "number=", "", "everything", "type=SO|type=CH", "like(number,)"} {
-		if f, err := filter.ParseFilter(text); err == nil {
+		if f, err := filter.Parse(text); err == nil {
 			t.Errorf("%q was read as %s", text, f)
 		}
 	}
@@ -402,7 +402,7 @@ func TestMimir8815NextTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
-			Source: c, Filter: filter.Everything(), IgnoreConnect: true, Settle: -1, Explicit: []string{"SO000027"},
+			Lister: c, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1, Override: []string{"SO000027"},
 			Targets: []commerce.Status{"PD", "PR"},
 		})
 		if err != nil {

@@ -406,10 +406,10 @@ func (s *shop) pushes() []string {
 	return slices.Clone(s.book)
 }
 
-func planOf(t *testing.T, s resubmit.OrderSource, f filter.Filter) *plan.Plan {
+func planOf(t *testing.T, s resubmit.OrderLister, f filter.Filter) *plan.Plan {
 	t.Helper()
 	p, err := resubmit.BuildPlan(within(t, 20*time.Second),
-		resubmit.PlanConfig{Source: s, Filter: f, IgnoreConnect: true, Settle: -1})
+		resubmit.PlanConfig{Lister: s, Filter: f, IgnoreConnect: true, SettleDelay: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -422,8 +422,8 @@ func runnerOf(t *testing.T, s interface {
 }, change func(*resubmit.Config)) *resubmit.Runner {
 	t.Helper()
 	cfg := resubmit.Config{
-		Reader: s, Pusher: s, Rate: -1, Settle: -1, Guard: -1, Canary: resubmit.Canary{Steps: []int{}},
-		Breaker: resubmit.Breaker{Failures: -1}, Verify: resubmit.Verify{First: -1, Timeout: 2 * time.Second},
+		Reader: s, Pusher: s, RateLimit: -1, SettleDelay: -1, Guard: -1, Canary: resubmit.CanaryConfig{Steps: []int{}},
+		Breaker: resubmit.BreakerConfig{Failures: -1}, Verify: resubmit.VerifyConfig{First: -1, Timeout: 2 * time.Second},
 	}
 	if change != nil {
 		change(&cfg)

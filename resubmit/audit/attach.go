@@ -87,7 +87,7 @@ func (r *reader) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	order, err := r.to.Order(ctx, id)
 	line := Line{Event: EventRead, Order: id}
 	if order != nil {
-		line.Number, line.After = order.Number, plan.StateOf(order)
+		line.Number, line.After = order.Number, plan.SnapshotOf(order)
 	}
 	_ = r.log.add(line.answered(start, err)) // the next intent fails
 	return order, err
@@ -136,7 +136,7 @@ func (f *finder) LatestRequests(ctx context.Context,
 	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	start := time.Now()
 	found, err := f.to.LatestRequests(ctx, keys)
-	line := Line{Event: EventLookUp, Found: make([]string, 0, len(keys))}
+	line := Line{Event: EventLookup, Found: make([]string, 0, len(keys))}
 	for _, k := range keys {
 		line.Found = append(line.Found, describe(k, found)...)
 	}

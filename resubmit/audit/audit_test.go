@@ -88,7 +88,7 @@ func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
 	plan := s.plan(t, "id-2")
 	report, err := runner.Apply(t.Context(), plan)
 	require.NoError(t, err)
-	require.Equal(t, resubmit.Result{Completed: 1, Skipped: 1}, report.Result)
+	require.Equal(t, resubmit.OutcomeCounts{Completed: 1, Skipped: 1}, report.Result)
 	require.NoError(t, log.Close())
 
 	head, err := audit.VerifyFile(path)
@@ -343,7 +343,7 @@ func (c *counting) OnFinished(*resubmit.Report)        { c.finished++ }
 func TestTheObserverBehindTheLogIsTold(t *testing.T) {
 	t.Parallel()
 	s, c := newShop(2), new(counting)
-	log := open(t, filepath.Join(t.TempDir(), "audit"), audit.SyncEach(0))
+	log := open(t, filepath.Join(t.TempDir(), "audit"), audit.WithSyncInterval(0))
 	cfg := s.config()
 	cfg.Observer = c
 	runner, err := resubmit.NewRunner(log.Attach(cfg))
@@ -491,7 +491,7 @@ func TestWhatIsNoLogIsRefusedAndLeftAlone(t *testing.T) {
 	require.ErrorContains(t, err, "this is a directory")
 	_, err = audit.Open(filepath.Join(t.TempDir(), "gone", "audit"), ana)
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	_, err = audit.Open(filepath.Join(t.TempDir(), "audit"), ana, audit.SyncEach(-1))
+	_, err = audit.Open(filepath.Join(t.TempDir(), "audit"), ana, audit.WithSyncInterval(-1))
 	require.ErrorContains(t, err, "negative")
 }
 

@@ -28,7 +28,7 @@
 // The line of a push is in the file before the push goes out. When a line cannot be
 // written the run stops before the next push, with the reason as its error: there is
 // no push without its line. Lines reach the disk itself once a second and at the end
-// of a run; see [SyncEach].
+// of a run; see [WithSyncInterval].
 //
 // A log goes on where it stopped. When a crash tore its last line, that line is cut
 // off, and the next one says so and holds what was there.

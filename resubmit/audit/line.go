@@ -18,32 +18,32 @@ import (
 
 // What the first line of a log says it is.
 const (
-	Kind    = "cloudblue-resubmit-audit"
-	Version = 1
+	kind    = "cloudblue-resubmit-audit"
+	version = 1
 )
 
 // The events of a log.
 const (
-	EventOpened   = "opened"   // somebody began to write; the first line of a log
-	EventMended   = "mended"   // the line before was torn by a crash
-	EventClosed   = "closed"   // the writer ended well
-	EventPlan     = "plan"     // a plan is applied
-	EventDecision = "decision" // what the plan says of an order
-	EventDecided  = "decided"  // these were all decisions of the plan
-	EventIntent   = "intent"   // an order is about to be pushed
-	EventRead     = "read"     // an order was read
-	EventPush     = "push"     // a push goes out
-	EventAnswer   = "answer"   // the push of the same call was answered, or not
-	EventLookUp   = "look-up"  // requests were looked up in Connect
-	EventWait     = "wait"     // pushes wait
-	EventGoOn     = "go on"    // pushes go on
-	EventPace     = "pace"     // the pace changed
-	EventControl  = "control"  // the run was told to do something
-	EventBreaker  = "breaker"  // the breaker opened, tries or closed
-	EventCanary   = "canary"   // a group of orders was let go further, or stopped
-	EventProbe    = "probe"    // Connect was looked at
-	EventOutcome  = "outcome"  // what came of an order
-	EventFinished = "finished" // the run is over
+	EventOpened       = "opened"   // somebody began to write; the first line of a log
+	EventRecovered    = "mended"   // the line before was torn by a crash
+	EventClosed       = "closed"   // the writer ended well
+	EventPlan         = "plan"     // a plan is applied
+	EventDecision     = "decision" // what the plan says of an order
+	EventDecisionsEnd = "decided"  // these were all decisions of the plan
+	EventIntent       = "intent"   // an order is about to be pushed
+	EventRead         = "read"     // an order was read
+	EventPush         = "push"     // a push goes out
+	EventAnswer       = "answer"   // the push of the same call was answered, or not
+	EventLookup       = "look-up"  // requests were looked up in Connect
+	EventWait         = "wait"     // pushes wait
+	EventResumed      = "go on"    // pushes go on
+	EventPace         = "pace"     // the pace changed
+	EventControl      = "control"  // the run was told to do something
+	EventBreaker      = "breaker"  // the breaker opened, tries or closed
+	EventCanary       = "canary"   // a group of orders was let go further, or stopped
+	EventProbe        = "probe"    // Connect was looked at
+	EventOutcome      = "outcome"  // what came of an order
+	EventFinished     = "finished" // the run is over
 )
 
 // Line is one line of a log. Fields that do not belong to its event are empty.
@@ -57,27 +57,27 @@ type Line struct {
 	Version int    `json:"version,omitempty"`
 	Plan    string `json:"plan,omitempty"`
 
-	Order   string             `json:"order,omitempty"` // the id
-	Number  string             `json:"number,omitempty"`
-	Attempt int                `json:"attempt,omitempty"`
-	Action  rules.Action       `json:"action,omitempty"`
-	Rule    string             `json:"rule,omitempty"`
-	Target  commerce.Status    `json:"target,omitempty"`
-	Outcome resubmit.Outcome   `json:"outcome,omitempty"`
-	Before  plan.State         `json:"before,omitzero"`
-	After   plan.State         `json:"after,omitzero"`
-	Because []failure.Evidence `json:"evidence,omitempty"`
-	Found   []string           `json:"found,omitempty"` // requests, as "PR-1 approved"
-	Counts  *plan.Counts       `json:"counts,omitempty"`
-	Result  *resubmit.Result   `json:"result,omitempty"`
-	State   string             `json:"state,omitempty"`
-	Until   time.Time          `json:"until,omitzero"`
-	Rate    float64            `json:"rate,omitempty"` // calls a second; -1 is no limit
-	Call    int                `json:"call,omitempty"` // the same for a push and its answer
-	Took    float64            `json:"tookMs,omitempty"`
-	Why     string             `json:"why,omitempty"`
-	Error   string             `json:"error,omitempty"`
-	Status  commerce.Delivery  `json:"delivery,omitempty"`
+	Order   string                  `json:"order,omitempty"` // the id
+	Number  string                  `json:"number,omitempty"`
+	Attempt int                     `json:"attempt,omitempty"`
+	Action  rules.Action            `json:"action,omitempty"`
+	Rule    string                  `json:"rule,omitempty"`
+	Target  commerce.Status         `json:"target,omitempty"`
+	Outcome resubmit.Outcome        `json:"outcome,omitempty"`
+	Before  plan.Snapshot           `json:"before,omitzero"`
+	After   plan.Snapshot           `json:"after,omitzero"`
+	Because []failure.Evidence      `json:"evidence,omitempty"`
+	Found   []string                `json:"found,omitempty"` // requests, as "PR-1 approved"
+	Counts  *plan.ActionCounts      `json:"counts,omitempty"`
+	Result  *resubmit.OutcomeCounts `json:"result,omitempty"`
+	State   string                  `json:"state,omitempty"`
+	Until   time.Time               `json:"until,omitzero"`
+	Rate    float64                 `json:"rate,omitempty"` // calls a second; -1 is no limit
+	Call    int                     `json:"call,omitempty"` // the same for a push and its answer
+	Took    float64                 `json:"tookMs,omitempty"`
+	Why     string                  `json:"why,omitempty"`
+	Error   string                  `json:"error,omitempty"`
+	Status  commerce.Delivery       `json:"delivery,omitempty"`
 	// Correlation is what support asks for.
 	Correlation string `json:"correlationId,omitempty"`
 

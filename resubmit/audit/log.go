@@ -65,10 +65,10 @@ type Log struct {
 // An Option changes how a log is written.
 type Option func(*Log) error
 
-// SyncEach sets how often lines are brought to the disk itself. Default 1 s; 0 is
+// WithSyncInterval sets how often lines are brought to the disk itself. Default 1 s; 0 is
 // after each line, which costs as much as the disk takes. Lines that were written and
 // not synced survive the end of the process, but not that of the machine.
-func SyncEach(d time.Duration) Option {
+func WithSyncInterval(d time.Duration) Option {
 	return func(l *Log) error {
 		if d < 0 {
 			return fmt.Errorf("SyncEach(%v) is negative; give how often lines are brought to disk, or 0 for each", d)
@@ -112,18 +112,18 @@ func (l *Log) open() error {
 	}
 	opened := Line{Event: EventOpened, State: fmt.Sprintf("process %d", os.Getpid())}
 	if l.chain.n == 0 {
-		opened.Kind, opened.Version = Kind, Version
+		opened.Kind, opened.Version = kind, version
 	}
 	if err := l.write(opened); err != nil {
 		return err
 	}
 	if len(torn) > 0 {
-		err = l.write(Line{Event: EventMended, Why: fmt.Sprintf(
+		err = l.write(Line{Event: EventRecovered, Why: fmt.Sprintf(
 			"a crash tore the line after line %d; its %d bytes were cut off: %q", l.chain.n-1, len(torn),
 			text.Clip(string(torn), maxText))})
 	}
 	if err == nil && mended {
-		err = l.write(Line{Event: EventMended, Why: "the head beside the log was empty or torn, as a crash leaves it: " +
+		err = l.write(Line{Event: EventRecovered, Why: "the head beside the log was empty or torn, as a crash leaves it: " +
 			"it was made anew from the log, whose lines were verified, but lines may have been cut off at its end"})
 	}
 	if err == nil {
@@ -187,7 +187,7 @@ func (l *Log) remember(line []byte) error {
 	if err := number.Unmarshal(line, &d); err != nil {
 		return err
 	}
-	if d.Event == EventDecided {
+	if d.Event == EventDecisionsEnd {
 		l.decided[d.Plan] = true
 	}
 	return nil

@@ -94,7 +94,7 @@ func (l *Log) decide(p *plan.Plan) error {
 		}
 	}
 	counts := p.Counts()
-	if err := l.add(Line{Event: EventDecided, Plan: p.Digest(), Counts: &counts}); err != nil {
+	if err := l.add(Line{Event: EventDecisionsEnd, Plan: p.Digest(), Counts: &counts}); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -106,7 +106,7 @@ func (l *Log) decide(p *plan.Plan) error {
 // isDecided finds the line that ends the decisions of a plan. Within a text of JSON
 // the quotes would be escaped.
 func isDecided(line []byte) bool {
-	return bytes.Contains(line, []byte(`"event":"`+EventDecided+`"`))
+	return bytes.Contains(line, []byte(`"event":"`+EventDecisionsEnd+`"`))
 }
 
 func (o *observer) OnGateClosed(e resubmit.GateClosed) {
@@ -115,7 +115,7 @@ func (o *observer) OnGateClosed(e resubmit.GateClosed) {
 }
 
 func (o *observer) OnGateOpened(e resubmit.GateOpened) {
-	_ = o.log.add(Line{Event: EventGoOn, Took: e.Waited.Seconds() * 1000})
+	_ = o.log.add(Line{Event: EventResumed, Took: e.Waited.Seconds() * 1000})
 	o.pass(func(to resubmit.Observer) { to.OnGateOpened(e) })
 }
 

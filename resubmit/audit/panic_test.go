@@ -20,7 +20,7 @@ func TestAttachedObserverPanics(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	l := open(t, path)
 	s := newShop(2)
-	r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Reader: s, Pusher: s, Observer: panicking{}, Rate: -1}))
+	r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Reader: s, Pusher: s, Observer: panicking{}, RateLimit: -1}))
 	require.NoError(t, err)
 	report, err := r.Apply(t.Context(), s.plan(t))
 	require.NoError(t, err)

@@ -85,13 +85,13 @@ func (s *shop) plan(t testing.TB, held ...string) *plan.Plan {
 
 func (s *shop) planOf(held ...string) (*plan.Plan, error) {
 	var file bytes.Buffer
-	w, err := plan.NewPlanWriter(&file, plan.Header{View: "test", Filter: "true()"})
+	w, err := plan.NewWriter(&file, plan.Header{View: "test", Filter: "true()"})
 	if err != nil {
 		return nil, err
 	}
 	for i := range len(s.orders) {
 		o := s.orders[fmt.Sprintf("id-%d", i+1)]
-		before := plan.StateOf(o)
+		before := plan.SnapshotOf(o)
 		e := &plan.Entry{
 			OrderID: o.ID, Number: o.Number, Type: o.Type, Subscriptions: o.SubscriptionIDs, Before: before,
 			Fingerprint: plan.Fingerprint(o.ID, before), Target: commerce.StatusPaid,
@@ -110,13 +110,13 @@ func (s *shop) planOf(held ...string) (*plan.Plan, error) {
 	if _, _, err = w.Close(); err != nil {
 		return nil, err
 	}
-	return plan.ReadPlan(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	return plan.Read(bytes.NewReader(file.Bytes()), int64(file.Len()))
 }
 
 // config applies plans without waiting, one order after the other.
 func (s *shop) config() resubmit.Config {
 	return resubmit.Config{
-		Reader: s, Pusher: s, Requests: s, Concurrency: 1, Rate: -1, Settle: -1, Guard: -1, MaxRefusals: -1,
-		Verify: resubmit.Verify{First: -1, Timeout: -1},
+		Reader: s, Pusher: s, Requests: s, Concurrency: 1, RateLimit: -1, SettleDelay: -1, Guard: -1, MaxDeferrals: -1,
+		Verify: resubmit.VerifyConfig{First: -1, Timeout: -1},
 	}
 }

@@ -145,12 +145,12 @@ func (s *scan) missing() error {
 
 func checkFirst(line []byte) error {
 	var first Line
-	if err := number.Unmarshal(line, &first); err != nil || first.Kind != Kind {
-		return fmt.Errorf("line 1 has no \"kind\":%q: this is no audit log, or its first lines were removed", Kind)
+	if err := number.Unmarshal(line, &first); err != nil || first.Kind != kind {
+		return fmt.Errorf("line 1 has no \"kind\":%q: this is no audit log, or its first lines were removed", kind)
 	}
-	if first.Version != Version {
+	if first.Version != version {
 		return fmt.Errorf("line 1 says version %d, this library knows version %d; use the release that wrote it",
-			first.Version, Version)
+			first.Version, version)
 	}
 	return nil
 }

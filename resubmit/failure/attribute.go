@@ -8,11 +8,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// DefaultLookBack is how long before a window an order may have been placed for
+// DefaultLookback is how long before a window an order may have been placed for
 // the window to be a likely cause. Inferred: orders that wait for a vendor are
 // asked for all the time, so that a maintenance fails them too (the connector's code,
 // commerce/WIRE.md#6.2), and how long they wait is up to the vendor.
-const DefaultLookBack = 24 * time.Hour
+const DefaultLookback = 24 * time.Hour
 
 // Margins say how generously failures are held against windows.
 type Margins struct {
@@ -20,17 +20,17 @@ type Margins struct {
 	Lead, Tail time.Duration
 	// LookBack: where only the time of placing is known, an order placed up to
 	// this long before a window is likely to have failed in it. 0 is
-	// [DefaultLookBack], -1 none.
-	LookBack time.Duration
+	// [DefaultLookback], -1 none.
+	Lookback time.Duration
 	// Now: a window that begins after it has not caused anything yet. Zero: all count.
 	Now time.Time
 }
 
 func (m Margins) lookBack() time.Duration {
-	if m.LookBack == 0 {
-		return DefaultLookBack
+	if m.Lookback == 0 {
+		return DefaultLookback
 	}
-	return max(0, m.LookBack)
+	return max(0, m.Lookback)
 }
 
 // AttributorConfig says what failures are held against. The zero value knows of no
@@ -43,7 +43,7 @@ type AttributorConfig struct {
 	// Margins widen the windows.
 	Margins Margins
 	// Rates are how many failed when, from a pass before. Nil: nobody counted.
-	Rates *Rates
+	Baseline *Baseline
 }
 
 // Attributor says of failed orders whether a maintenance of Connect caused them,
@@ -68,7 +68,7 @@ type AttributorConfig struct {
 // Two more things can weaken what came of that, each by one step from caused to
 // likely to unknown, and never strengthen it. One is the newest request in Connect,
 // see [Attributor.AttributeAsked]. The other is the rate of failures: what fails as
-// often before and after a window did not need the window to fail, see [Rates].
+// often before and after a window did not need the window to fail, see [Baseline].
 type Attributor struct {
 	classifier *Classifier
 	margins    Margins
@@ -95,8 +95,8 @@ func NewAttributor(cfg AttributorConfig) *Attributor {
 	if slices.ContainsFunc(windows, exact) {
 		a.planned = a.seen.Announced()
 	}
-	if cfg.Rates != nil {
-		a.rates = cfg.Rates.book(cfg.Margins, a.seen, a.planned, a.silent)
+	if cfg.Baseline != nil {
+		a.rates = cfg.Baseline.book(cfg.Margins, a.seen, a.planned, a.silent)
 	}
 	return a
 }

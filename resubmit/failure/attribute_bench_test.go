@@ -48,7 +48,7 @@ func ordersOfTenYears() []*commerce.Order {
 // thousand windows in 2 s, run it with -benchtime 1000000x.
 func BenchmarkAttribute(b *testing.B) {
 	orders, cal := ordersOfTenYears(), tenThousandWindows(b)
-	rates, err := failure.NewRates(orders[0].PlacedAt, orders[0].PlacedAt.AddDate(0, 0, 60), nil)
+	rates, err := failure.NewBaseline(orders[0].PlacedAt, orders[0].PlacedAt.AddDate(0, 0, 60), nil)
 	require.NoError(b, err)
 	for _, o := range orders {
 		rates.Add(o)
@@ -58,7 +58,7 @@ func BenchmarkAttribute(b *testing.B) {
 		cfg  failure.AttributorConfig
 	}{
 		{"windows", failure.AttributorConfig{Calendar: cal}},
-		{"windows and rates", failure.AttributorConfig{Calendar: cal, Rates: rates}},
+		{"windows and rates", failure.AttributorConfig{Calendar: cal, Baseline: rates}},
 	} {
 		b.Run(with.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -74,7 +74,7 @@ func BenchmarkAttribute(b *testing.B) {
 func BenchmarkFailureTemplate(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		failure.FailureTemplate(transientText)
+		failure.Template(transientText)
 	}
 }
 

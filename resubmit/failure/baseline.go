@@ -38,7 +38,7 @@ const (
 //
 // Rates is for one goroutine, until it is given to an Attributor or a plan; add
 // nothing after that.
-type Rates struct {
+type Baseline struct {
 	from       time.Time
 	step       time.Duration
 	steps      int
@@ -51,11 +51,11 @@ type Rates struct {
 	beyond  int // of the groups: counted among all only
 }
 
-// NewRates makes empty rates for [from, to): take in a day before the first window
+// NewBaseline makes empty rates for [from, to): take in a day before the first window
 // and a day after the last one. Up to 14 days are counted in steps of five
 // minutes, longer times in longer steps, and 60 days are the longest. A nil
 // classifier is the default one.
-func NewRates(from, to time.Time, c *Classifier) (*Rates, error) {
+func NewBaseline(from, to time.Time, c *Classifier) (*Baseline, error) {
 	span := to.Sub(from)
 	switch {
 	case from.IsZero() || to.IsZero() || span <= 0:
@@ -67,7 +67,7 @@ func NewRates(from, to time.Time, c *Classifier) (*Rates, error) {
 	}
 	step := max(ratesStep, (span/ratesSteps + time.Minute - 1).Truncate(time.Minute))
 	steps := int((span + step - 1) / step)
-	return &Rates{
+	return &Baseline{
 		from: from.UTC(), step: step, steps: steps, classifier: c,
 		all: make([]uint32, steps), groups: map[string][]uint32{},
 	}, nil
@@ -76,7 +76,7 @@ func NewRates(from, to time.Time, c *Classifier) (*Rates, error) {
 func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Add counts one failed order.
-func (r *Rates) Add(o *commerce.Order) {
+func (r *Baseline) Add(o *commerce.Order) {
 	text := o.Failure.Message()
 	if class, _ := r.classifier.Classify(text); class == Permanent || class == AlreadyProvisioned {
 		return
@@ -119,7 +119,7 @@ func failedOrPlaced(o *commerce.Order) time.Time {
 }
 
 // stepOf is the step that an instant is in, which may be none of the counted ones.
-func (r *Rates) stepOf(t time.Time) int {
+func (r *Baseline) stepOf(t time.Time) int {
 	d := t.Sub(r.from)
 	if d < 0 {
 		return -1
@@ -150,7 +150,7 @@ func application(text string) string {
 }
 
 // String says what was counted, and what was not.
-func (r *Rates) String() string {
+func (r *Baseline) String() string {
 	text := fmt.Sprintf("%d failures still open of %d products and sellers, from %s to %s in steps of %s",
 		r.counted, len(r.groups), stampOf(r.from), stampOf(r.from.Add(time.Duration(r.steps)*r.step)), shortly(r.step))
 	if r.outside > 0 {

@@ -15,11 +15,11 @@ import (
 // DefaultMaxGroups is how many groups of failures are kept apart by default.
 const DefaultMaxGroups = 1000
 
-// FailureGroup is failures of one kind: of one class and with texts that are equal
+// Group is failures of one kind: of one class and with texts that are equal
 // but for ids, times and numbers.
-type FailureGroup struct {
+type Group struct {
 	Class Class `json:"class"`
-	// Template is the text that they share, see [FailureTemplate]; "" where no reason
+	// Template is the text that they share, see [Template]; "" where no reason
 	// is told.
 	Template string `json:"template"`
 	Count    int    `json:"count"`
@@ -32,17 +32,17 @@ type FailureGroup struct {
 	Text    string `json:"text"`
 }
 
-// FailureGroups is failures by kind.
-type FailureGroups struct {
+// Groups is failures by kind.
+type Groups struct {
 	// Groups has the largest first.
-	Groups []FailureGroup `json:"groups"`
+	Groups []Group `json:"groups"`
 	// Orders is how many orders there were. Beyond is how many of them are in no group,
 	// since as many groups as were asked for were full of other kinds.
 	Orders int `json:"orders"`
 	Beyond int `json:"beyond,omitempty"`
 }
 
-// GroupFailures groups failed orders by what their texts have in common. It holds
+// GroupOrders groups failed orders by what their texts have in common. It holds
 // one text a group and no orders. At most limit kinds are kept apart; what comes after
 // them is counted in Beyond and never left out in silence. A limit of 0 is
 // [DefaultMaxGroups]; a nil classifier is the default one. The error is that of
@@ -59,7 +59,7 @@ type FailureGroups struct {
 //			return
 //		}
 //	}
-func GroupFailures(orders iter.Seq2[*commerce.Order, error], c *Classifier, limit int) (*FailureGroups, error) {
+func GroupOrders(orders iter.Seq2[*commerce.Order, error], c *Classifier, limit int) (*Groups, error) {
 	if limit < 0 {
 		return nil, fmt.Errorf("resubmit: group failures: the limit is %d; give at least 1, or 0 for the default", limit)
 	}
@@ -76,11 +76,11 @@ func GroupFailures(orders iter.Seq2[*commerce.Order, error], c *Classifier, limi
 	return g.Groups(), nil
 }
 
-// Grouper groups failed orders one by one, as [GroupFailures] does. It is for one goroutine.
+// Grouper groups failed orders one by one, as [GroupOrders] does. It is for one goroutine.
 type Grouper struct {
 	classifier *Classifier
 	limit      int
-	groups     map[failureKey]*FailureGroup
+	groups     map[failureKey]*Group
 	orders     int
 	beyond     int
 }
@@ -93,7 +93,7 @@ type failureKey struct {
 // NewGrouper returns a Grouper without orders. A nil classifier is the default one; a limit
 // of 0 is [DefaultMaxGroups].
 func NewGrouper(c *Classifier, limit int) *Grouper {
-	return &Grouper{classifier: c, limit: cmp.Or(limit, DefaultMaxGroups), groups: map[failureKey]*FailureGroup{}}
+	return &Grouper{classifier: c, limit: cmp.Or(limit, DefaultMaxGroups), groups: map[failureKey]*Group{}}
 }
 
 // Add counts one failed order.
@@ -101,14 +101,14 @@ func (g *Grouper) Add(o *commerce.Order) {
 	text := o.Failure.Message()
 	class, _ := g.classifier.Classify(text)
 	g.orders++
-	key := failureKey{class, FailureTemplate(text)}
+	key := failureKey{class, Template(text)}
 	group, ok := g.groups[key]
 	if !ok {
 		if len(g.groups) == g.limit {
 			g.beyond++
 			return
 		}
-		group = &FailureGroup{Class: class, Template: key.template, Example: o.Label(), Text: text}
+		group = &Group{Class: class, Template: key.template, Example: o.Label(), Text: text}
 		g.groups[key] = group
 	}
 	group.Count++
@@ -125,12 +125,12 @@ func (g *Grouper) Add(o *commerce.Order) {
 }
 
 // Groups returns what was added so far, the largest group first.
-func (g *Grouper) Groups() *FailureGroups {
-	out := &FailureGroups{Groups: make([]FailureGroup, 0, len(g.groups)), Orders: g.orders, Beyond: g.beyond}
+func (g *Grouper) Groups() *Groups {
+	out := &Groups{Groups: make([]Group, 0, len(g.groups)), Orders: g.orders, Beyond: g.beyond}
 	for _, group := range g.groups {
 		out.Groups = append(out.Groups, *group)
 	}
-	slices.SortFunc(out.Groups, func(a, b FailureGroup) int {
+	slices.SortFunc(out.Groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Template, b.Template),
 			strings.Compare(string(a.Class), string(b.Class)))
 	})

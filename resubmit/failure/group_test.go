@@ -31,9 +31,9 @@ func TestFailuresOfOneKindAreOneGroup(t *testing.T) {
 		{Number: "SO4", Failure: failed("no answer for order 4")},
 		{ID: "five"},
 	}
-	got, err := failure.GroupFailures(each(orders...), nil, 0)
+	got, err := failure.GroupOrders(each(orders...), nil, 0)
 	require.NoError(t, err)
-	require.Equal(t, &failure.FailureGroups{Orders: 5, Groups: []failure.FailureGroup{
+	require.Equal(t, &failure.Groups{Orders: 5, Groups: []failure.Group{
 		{Class: failure.Unclassified, Template: "no answer for order <n>", Count: 3, First: at("22 02:00"),
 			Last: at("22 03:30"), Example: "SO1", Text: "no answer for order 1"},
 		{Class: failure.Unclassified, Count: 1, Example: "five"},
@@ -44,7 +44,7 @@ func TestFailuresOfOneKindAreOneGroup(t *testing.T) {
 
 func TestTextsThatDifferInClassAreNotOneGroup(t *testing.T) {
 	t.Parallel()
-	got, err := failure.GroupFailures(each(
+	got, err := failure.GroupOrders(each(
 		&commerce.Order{Failure: failed("the request has quantity 0 for all items")},
 		&commerce.Order{Failure: failed("the request has quantity 7 for all items")},
 	), nil, 0)
@@ -58,7 +58,7 @@ func TestKindsBeyondTheLimitAreCountedAndNotLost(t *testing.T) {
 	for i := range 100 {
 		orders = append(orders, &commerce.Order{Failure: failed("kind " + string(rune('a'+i%10)) + "x")})
 	}
-	got, err := failure.GroupFailures(each(orders...), nil, 4)
+	got, err := failure.GroupOrders(each(orders...), nil, 4)
 	require.NoError(t, err)
 	require.Len(t, got.Groups, 4)
 	require.Equal(t, 60, got.Beyond)
@@ -67,7 +67,7 @@ func TestKindsBeyondTheLimitAreCountedAndNotLost(t *testing.T) {
 		sum += g.Count
 	}
 	require.Equal(t, got.Orders, sum)
-	_, err = failure.GroupFailures(each(), nil, -1)
+	_, err = failure.GroupOrders(each(), nil, -1)
 	require.ErrorContains(t, err, "the limit is -1")
 }
 
@@ -76,18 +76,18 @@ func TestAListThatBreaksOffGivesNoGroups(t *testing.T) {
 	broken := func(yield func(*commerce.Order, error) bool) {
 		_ = yield(&commerce.Order{}, nil) && yield(nil, errors.New("HTTP 502"))
 	}
-	got, err := failure.GroupFailures(broken, nil, 0)
+	got, err := failure.GroupOrders(broken, nil, 0)
 	require.ErrorContains(t, err, "HTTP 502")
 	require.Nil(t, got)
-	_, err = failure.GroupFailures(each(nil), nil, 0)
+	_, err = failure.GroupOrders(each(nil), nil, 0)
 	require.ErrorContains(t, err, "neither an order nor an error")
 }
 
-func ExampleGroupFailures() {
+func ExampleGroupOrders() {
 	order := func(number, reason string) *commerce.Order {
 		return &commerce.Order{Number: number, PlacedAt: at("22 03:00"), Failure: failed(reason)}
 	}
-	groups, err := failure.GroupFailures(each(
+	groups, err := failure.GroupOrders(each(
 		order("SO000001", "order SO000001: 502 Bad Gateway"), order("SO000002", "order SO000002: 502 Bad Gateway"),
 		order("SO000003", "Customer not found"),
 	), nil, 0)

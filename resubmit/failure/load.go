@@ -43,8 +43,8 @@ func LoadPatterns(r io.Reader) ([]Pattern, error) {
 	return f.Patterns, err
 }
 
-// LoadPatternsFile is [LoadPatterns] for a file.
-func LoadPatternsFile(path string) ([]Pattern, error) {
+// LoadPatternFile is [LoadPatterns] for a file.
+func LoadPatternFile(path string) ([]Pattern, error) {
 	f, err := patternFormat.ReadFile(path)
 	return f.Patterns, err
 }

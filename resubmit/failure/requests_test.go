@@ -140,7 +140,7 @@ func TestNothingBesidesTimeAndReasonStrengthensAVerdict(t *testing.T) {
 		instant := rapid.Custom(func(t *rapid.T) time.Time {
 			return at("21 00:00").Add(time.Duration(rapid.IntRange(0, 5*24*60).Draw(t, "minute")) * time.Minute)
 		})
-		rates, err := failure.NewRates(at("20 00:00"), at("27 00:00"), nil)
+		rates, err := failure.NewBaseline(at("20 00:00"), at("27 00:00"), nil)
 		require.NoError(t, err)
 		order := func() *commerce.Order {
 			return &commerce.Order{
@@ -162,7 +162,7 @@ func TestNothingBesidesTimeAndReasonStrengthensAVerdict(t *testing.T) {
 		}
 		m := failure.Margins{Now: instant.Draw(t, "now")}
 		plain := failure.Attribute(o, cal, nil, m)
-		a := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Margins: m, Rates: rates})
+		a := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Margins: m, Baseline: rates})
 		full := a.AttributeAsked(o, requests)
 		require.Equal(t, full, a.AttributeAsked(o, requests), "it is pure")
 		require.LessOrEqual(t, rank(full.Verdict), rank(plain.Verdict))

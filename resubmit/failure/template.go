@@ -10,12 +10,12 @@ import (
 // mostTemplate is how long the template of a text is at most, in bytes.
 const mostTemplate = 400
 
-// FailureTemplate is a failure text without what differs from order to order: ids,
+// Template is a failure text without what differs from order to order: ids,
 // times, numbers, UUIDs, hosts and addresses become <id>, <time>, <n>, <uuid>, <host>
 // and <mail>, and all space becomes one blank. Codes of HTTP answers and of errors
 // ("#2007") are kept, because they say what failed. Texts with equal templates are
 // failures of one kind. It is at most 400 bytes long; a longer one ends in "…".
-func FailureTemplate(s string) string {
+func Template(s string) string {
 	var b strings.Builder
 	b.Grow(min(len(s), mostTemplate) + 16)
 	before := "" // the word before, for what a number means

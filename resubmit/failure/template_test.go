@@ -36,14 +36,14 @@ func TestATemplateLeavesOutWhatDiffersFromOrderToOrder(t *testing.T) {
 		"status: 503":                                     "status: 503",
 		"12,5 EUR 1.5":                                    "<n>,<n> EUR <n>",
 	} {
-		require.Equal(t, want, failure.FailureTemplate(text), text)
+		require.Equal(t, want, failure.Template(text), text)
 	}
-	require.NotEqual(t, failure.FailureTemplate("502 Bad Gateway"), failure.FailureTemplate("503 Bad Gateway"))
+	require.NotEqual(t, failure.Template("502 Bad Gateway"), failure.Template("503 Bad Gateway"))
 }
 
 func TestALongTemplateIsCutAndSaysSo(t *testing.T) {
 	t.Parallel()
-	long := failure.FailureTemplate(strings.Repeat("wörter ", 1000))
+	long := failure.Template(strings.Repeat("wörter ", 1000))
 	require.True(t, strings.HasSuffix(long, "…"))
 	require.LessOrEqual(t, len(long), 410)
 }
@@ -53,11 +53,11 @@ func FuzzFailureTemplate(f *testing.F) {
 		f.Add(r.Text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got := failure.FailureTemplate(text)
+		got := failure.Template(text)
 		require.True(t, utf8.ValidString(got))
 		require.LessOrEqual(t, len(got), 420)
 		require.NotContains(t, got, "\n")
 		require.Equal(t, got, strings.TrimSpace(got))
-		require.NotContains(t, failure.FailureTemplate("id 7f0c1b6e-2a52-4c1d-9d0c-502503504000 "+text), "7f0c1b6e")
+		require.NotContains(t, failure.Template("id 7f0c1b6e-2a52-4c1d-9d0c-502503504000 "+text), "7f0c1b6e")
 	})
 }

@@ -49,7 +49,7 @@ type rateFinding struct {
 	steady   bool
 }
 
-func (r *Rates) book(m Margins, calendars ...*maintenance.Calendar) *rateBook {
+func (r *Baseline) book(m Margins, calendars ...*maintenance.Calendar) *rateBook {
 	calm := make([]bool, r.steps)
 	for i := range calm {
 		calm[i] = true

@@ -12,11 +12,11 @@ import (
 
 // fiveTerms has terms of the usual kinds, and byHand the same in plain Go.
 func fiveTerms() filter.Filter {
-	return filter.All(
+	return filter.And(
 		filter.Statuses(commerce.StatusProvisioningFailed),
 		filter.Types(commerce.TypeSales, commerce.TypeChange),
 		filter.PlacedBetween(night.Add(-2*time.Hour), night.Add(2*time.Hour)),
-		filter.Via(commerce.ChannelReseller),
+		filter.Channel(commerce.ChannelReseller),
 	)
 }
 
@@ -53,7 +53,7 @@ func BenchmarkFiveTerms(b *testing.B) {
 		}
 	})
 	b.Run("with the reason", func(b *testing.B) {
-		g := filter.All(f, filter.ReasonLike("*bad gateway*"))
+		g := filter.And(f, filter.ReasonLike("*bad gateway*"))
 		b.ReportAllocs()
 		for b.Loop() {
 			g.Match(o)
@@ -65,7 +65,7 @@ func BenchmarkParseFilter(b *testing.B) {
 	text := fiveTerms().String()
 	b.ReportAllocs()
 	for b.Loop() {
-		_, err := filter.ParseFilter(text)
+		_, err := filter.Parse(text)
 		require.NoError(b, err)
 	}
 }

@@ -10,26 +10,26 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
-func ExampleAll() {
+func ExampleAnd() {
 	window := maintenance.Window{
 		ID:    "MW-1",
 		Start: time.Date(2026, 11, 14, 22, 0, 0, 0, time.UTC),
 		End:   time.Date(2026, 11, 15, 0, 0, 0, 0, time.UTC),
 	}
-	f := filter.All(
+	f := filter.And(
 		filter.Statuses(commerce.StatusProvisioningFailed),
 		filter.FailedDuring(window),
-		filter.Not(filter.Via(commerce.ChannelReseller)),
+		filter.Not(filter.Channel(commerce.ChannelReseller)),
 	)
 	fmt.Println(f)
 	// Output:
 	// and(eq(status,PF),ge(failed,2026-11-14T22:00:00Z),lt(failed,2026-11-15T00:00:00Z),not(eq(channel,reseller)))
 }
 
-func ExampleParseFilter() {
-	f, err := filter.ParseFilter("type=SO&channel=reseller&ilike(reason,*gateway*)")
+func ExampleParse() {
+	f, err := filter.Parse("type=SO&channel=reseller&ilike(reason,*gateway*)")
 	fmt.Println(f, err)
-	_, err = filter.ParseFilter("type=SO&stat=PF")
+	_, err = filter.Parse("type=SO&stat=PF")
 	fmt.Println(err)
 	// Output:
 	// and(eq(type,SO),eq(channel,reseller),ilike(reason,*gateway*)) <nil>
@@ -39,7 +39,7 @@ func ExampleParseFilter() {
 }
 
 func ExampleExplain() {
-	f := filter.All(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient))
+	f := filter.And(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient))
 	o := &commerce.Order{
 		Type:    commerce.TypeSales,
 		Failure: commerce.Failure{Text: map[string]string{"en_US": "Customer not found"}},
@@ -51,7 +51,7 @@ func ExampleExplain() {
 }
 
 func ExamplePushdown() {
-	f := filter.All(filter.Statuses(commerce.StatusProvisioningFailed), filter.ReasonLike("*gateway*"))
+	f := filter.And(filter.Statuses(commerce.StatusProvisioningFailed), filter.ReasonLike("*gateway*"))
 	q, rest := filter.Pushdown(f, commerce.Query{})
 	fmt.Println(q.Statuses, rest)
 	// Output:

@@ -51,7 +51,7 @@ func (e Explanation) String() string {
 
 // Explain says which term of a filter decided about an order, and what it saw.
 func Explain(f Filter, o *commerce.Order) Explanation {
-	if err := Check(f); err != nil {
+	if err := Validate(f); err != nil {
 		return Explanation{Term: "invalid()", Saw: err.Error()}
 	}
 	switch f := f.(type) {

@@ -12,10 +12,10 @@ import (
 // Filter selects orders. Implementations are immutable and safe for concurrent
 // use, and Match neither keeps nor changes the order.
 //
-// String is the filter in RQL, which [ParseFilter] reads back. The filters of
+// String is the filter in RQL, which [Parse] reads back. The filters of
 // this package are made by the constructors, which never fail: bad arguments
 // (an empty list, an interval that ends before it starts) make a filter that
-// matches nothing and that [Check] refuses with the reason. Any composition with
+// matches nothing and that [Validate] refuses with the reason. Any composition with
 // such a filter is refused too, so one Check of the whole is enough.
 //
 // A filter of your own is taken to need the details of an order (see
@@ -27,7 +27,7 @@ type Filter interface {
 
 // Check tells whether a filter can be used. It refuses nil and filters made
 // from bad arguments: an empty filter is an error, [Everything] has to be said.
-func Check(f Filter) error {
+func Validate(f Filter) error {
 	if f == nil {
 		return errors.New("filter: it is empty; to select every order say everything()")
 	}
@@ -44,7 +44,7 @@ type invalid struct{ err error }
 
 func (*invalid) Match(*commerce.Order) bool { return false }
 
-// String is no RQL that ParseFilter would read.
+// String is no RQL that Parse would read.
 func (f *invalid) String() string { return fmt.Sprintf("invalid(%q)", f.err.Error()) }
 
 func refuse(format string, args ...any) Filter {
@@ -63,8 +63,8 @@ type all struct{ terms []Filter }
 
 // All matches what every one of the terms matches. Terms that are themselves All
 // are merged into it, and Everything is left out where there is another term. No
-// terms at all is an error (see [Check]).
-func All(terms ...Filter) Filter {
+// terms at all is an error (see [Validate]).
+func And(terms ...Filter) Filter {
 	flat, bad := flatten("All", terms, func(f Filter) []Filter {
 		switch f := f.(type) {
 		case *all:
@@ -101,8 +101,8 @@ func (f *all) String() string { return groupText("and", f.terms) }
 type anyOf struct{ terms []Filter }
 
 // Any matches what at least one of the terms matches. Terms that are themselves
-// Any are merged into it. No terms at all is an error (see [Check]).
-func Any(terms ...Filter) Filter {
+// Any are merged into it. No terms at all is an error (see [Validate]).
+func Or(terms ...Filter) Filter {
 	flat, bad := flatten("Any", terms, func(f Filter) []Filter {
 		if nested, ok := f.(*anyOf); ok {
 			return nested.terms
@@ -134,7 +134,7 @@ type not struct{ term Filter }
 
 // Not matches what the term does not match. Not(Not(f)) is f.
 func Not(term Filter) Filter {
-	if err := Check(term); err != nil {
+	if err := Validate(term); err != nil {
 		return &invalid{err}
 	}
 	if inner, ok := term.(*not); ok {
@@ -154,7 +154,7 @@ func flatten(name string, terms []Filter, expand func(Filter) []Filter) ([]Filte
 	}
 	flat := make([]Filter, 0, len(terms))
 	for _, term := range terms {
-		if err := Check(term); err != nil {
+		if err := Validate(term); err != nil {
 			return nil, &invalid{err}
 		}
 		flat = append(flat, expand(term)...)
@@ -208,8 +208,8 @@ type named struct {
 	text string
 }
 
-// Func is a condition in code, with a name to show: func(name). ParseFilter
-// reads it back when it is told the function, with [ParseWithFunc]. As nobody
+// Func is a condition in code, with a name to show: func(name). Parse
+// reads it back when it is told the function, with [WithFunc]. As nobody
 // can see what fn looks at, it is taken to need the details of an order.
 func Func(name string, fn func(*commerce.Order) bool) Filter {
 	if name == "" || fn == nil {
@@ -257,7 +257,7 @@ func SplitDetails(f Filter) (cheap, rest Filter) {
 			cheapTerms = append(cheapTerms, term)
 		}
 	}
-	return All(cheapTerms...), All(restTerms...)
+	return And(cheapTerms...), And(restTerms...)
 }
 
 // conjuncts are the terms that must all hold.

@@ -93,9 +93,9 @@ func TestLeaves(t *testing.T) {
 		"the customer by id":                          {filter.Customer("7", "1000031"), acme(), true},
 		"the customer by name in another case":        {filter.CustomerLike("ACME*"), acme(), true},
 		"the vendor account":                          {filter.Vendor("1000002"), acme(), true},
-		"through resellers":                           {filter.Via(commerce.ChannelReseller), acme(), true},
-		"not of direct customers":                     {filter.Via(commerce.ChannelDirect), acme(), false},
-		"the channel is not told":                     {filter.Via(commerce.ChannelUnknown), untold(), true},
+		"through resellers":                           {filter.Channel(commerce.ChannelReseller), acme(), true},
+		"not of direct customers":                     {filter.Channel(commerce.ChannelDirect), acme(), false},
+		"the channel is not told":                     {filter.Channel(commerce.ChannelUnknown), untold(), true},
 		"any of its subscriptions":                    {filter.Subscription("1000102"), acme(), true},
 		"without subscriptions":                       {filter.Subscription("1000102"), untold(), false},
 		"the number":                                  {filter.Number("SO000027"), acme(), true},
@@ -103,20 +103,20 @@ func TestLeaves(t *testing.T) {
 		"the case of a number counts":                 {filter.NumberLike("so*27"), acme(), false},
 		"the id":                                      {filter.IDs("32542b3c-6f91-4037-abe5-ecf5f0752eef"), acme(), true},
 		"the billing id is another id":                {filter.IDs("1000027"), acme(), false},
-		"exactly that amount":                         {filter.Amount(filter.Exactly, money("12.5", "USD")), acme(), true},
-		"under an amount":                             {filter.Amount(filter.Under, money("12.5", "USD")), acme(), false},
-		"at most an amount":                           {filter.Amount(filter.AtMost, money("12.5", "USD")), acme(), true},
-		"at least an amount":                          {filter.Amount(filter.AtLeast, money("12.51", "USD")), acme(), false},
-		"over an amount":                              {filter.Amount(filter.Over, money("12.4999", "USD")), acme(), true},
-		"an amount in another currency":               {filter.Amount(filter.Over, money("0", "EUR")), acme(), false},
-		"no amount is not zero":                       {filter.Amount(filter.AtMost, money("0", "USD")), untold(), false},
+		"exactly that amount":                         {filter.Amount(filter.Equal, money("12.5", "USD")), acme(), true},
+		"under an amount":                             {filter.Amount(filter.Less, money("12.5", "USD")), acme(), false},
+		"at most an amount":                           {filter.Amount(filter.LessOrEqual, money("12.5", "USD")), acme(), true},
+		"at least an amount":                          {filter.Amount(filter.GreaterOrEqual, money("12.51", "USD")), acme(), false},
+		"over an amount":                              {filter.Amount(filter.Greater, money("12.4999", "USD")), acme(), true},
+		"an amount in another currency":               {filter.Amount(filter.Greater, money("0", "EUR")), acme(), false},
+		"no amount is not zero":                       {filter.Amount(filter.LessOrEqual, money("0", "USD")), untold(), false},
 		"a function": {filter.Func("f",
 			func(o *commerce.Order) bool { return o.Number != "" }), acme(), true},
 		"everything": {filter.Everything(), untold(), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.NoError(t, filter.Check(test.filter))
+			require.NoError(t, filter.Validate(test.filter))
 			require.Equal(t, test.want, test.filter.Match(test.order), test.filter)
 			require.Equal(t, !test.want, filter.Not(test.filter).Match(test.order))
 		})
@@ -128,16 +128,16 @@ func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
 	hour := time.Hour
 	deep := filter.Types("SO")
 	for range 40 {
-		deep = filter.Not(filter.All(deep, filter.Statuses("PF")))
+		deep = filter.Not(filter.And(deep, filter.Statuses("PF")))
 	}
 	for name, test := range map[string]struct {
 		filter filter.Filter
 		want   string
 	}{
 		"nil": {nil, "filter: it is empty; to select every order say everything()"},
-		"no terms": {filter.All(),
+		"no terms": {filter.And(),
 			"filter: All() has no terms; to select every order say everything()"},
-		"no alternatives": {filter.Any(),
+		"no alternatives": {filter.Or(),
 			"filter: Any() has no terms; to select every order say everything()"},
 		"not of nothing": {filter.Not(nil),
 			"filter: it is empty; to select every order say everything()"},
@@ -146,7 +146,7 @@ func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
 		"an unknown class": {filter.ReasonClass(nil, "transitory"),
 			`filter: unknown class "transitory" (did you mean "transient"?); known are transient, permanent, ` +
 				`alreadyProvisioned, unclassified`},
-		"an unknown channel": {filter.Via("resellers"),
+		"an unknown channel": {filter.Channel("resellers"),
 			`filter: unknown channel "resellers" (did you mean "reseller"?); known are direct, reseller and "" (not told)`},
 		"an empty pattern": {filter.ReasonLike(""),
 			"filter: the pattern for reason is empty; * matches any text"},
@@ -163,13 +163,13 @@ func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
 			"filter: FailedDuring got no window that takes place"},
 		"a window without start": {filter.FailedDuring(maintenance.Window{ID: "W1"}),
 			`filter: the window "W1" has no start`},
-		"no currency": {filter.Amount(filter.Over, money("1", "")),
+		"no currency": {filter.Amount(filter.Greater, money("1", "")),
 			`filter: amount: "" is no currency; it takes three letters, as in 100EUR`},
 		"an unknown comparison": {filter.Amount("ne", money("1", "EUR")),
 			`filter: amount: unknown comparison "ne"`},
-		"an amount that cannot be read back": {filter.Amount(filter.Over, money("1e30", "EUR")),
+		"an amount that cannot be read back": {filter.Amount(filter.Greater, money("1e30", "EUR")),
 			"filter: amount: more than 30 digits before or after the point"},
-		"a monstrous amount": {filter.Amount(filter.Over, money("1e31", "EUR")),
+		"a monstrous amount": {filter.Amount(filter.Greater, money("1e31", "EUR")),
 			"filter: amount: more than 30 digits before or after the point"},
 		"a function of no name": {filter.Func("", func(*commerce.Order) bool { return true }),
 			`filter: Func needs a name and a function, got the name ""`},
@@ -178,15 +178,15 @@ func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.EqualError(t, filter.Check(test.filter), test.want)
+			require.EqualError(t, filter.Validate(test.filter), test.want)
 			good := filter.Types(commerce.TypeSales)
 			for _, composed := range []filter.Filter{
-				filter.Not(test.filter), filter.All(good, test.filter), filter.Any(good, test.filter),
-				filter.Not(filter.All(filter.Everything(), test.filter)),
+				filter.Not(test.filter), filter.And(good, test.filter), filter.Or(good, test.filter),
+				filter.Not(filter.And(filter.Everything(), test.filter)),
 			} {
-				require.EqualError(t, filter.Check(composed), test.want)
+				require.EqualError(t, filter.Validate(composed), test.want)
 				require.False(t, composed.Match(acme()), "a mistake must not select anything")
-				_, err := filter.ParseFilter(composed.String())
+				_, err := filter.Parse(composed.String())
 				require.Error(t, err, "the text of a mistake must not be read as a filter")
 			}
 		})
@@ -251,10 +251,10 @@ func aFilter(t *rapid.T, depth int) filter.Filter {
 	if depth > 0 {
 		switch rapid.IntRange(0, 4).Draw(t, "kind") {
 		case 0:
-			return filter.All(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1,
+			return filter.And(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1,
 				5).Draw(t, "all")...)
 		case 1:
-			return filter.Any(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1,
+			return filter.Or(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) filter.Filter { return aFilter(t, depth-1) }), 1,
 				4).Draw(t, "any")...)
 		case 2:
 			return filter.Not(aFilter(t, depth-1))
@@ -284,7 +284,7 @@ func aLeaf(t *rapid.T) filter.Filter {
 		func() filter.Filter { return filter.CustomerLike(pattern) },
 		func() filter.Filter { return filter.Vendor(some(t, "vendors", someIDs)...) },
 		func() filter.Filter {
-			return filter.Via(rapid.SampledFrom([]commerce.Channel{"", "direct", "reseller"}).Draw(t, "via"))
+			return filter.Channel(rapid.SampledFrom([]commerce.Channel{"", "direct", "reseller"}).Draw(t, "via"))
 		},
 		func() filter.Filter { return filter.Subscription(some(t, "subscriptions", someIDs)...) },
 		func() filter.Filter { return filter.ReasonLike(pattern) },
@@ -303,7 +303,7 @@ func aLeaf(t *rapid.T) filter.Filter {
 }
 
 func mustParse(t require.TestingT, text string, opts ...filter.ParseOption) filter.Filter {
-	f, err := filter.ParseFilter(text, opts...)
+	f, err := filter.Parse(text, opts...)
 	require.NoError(t, err)
 	return f
 }
@@ -314,22 +314,22 @@ func TestFiltersAreAnAlgebra(t *testing.T) {
 		o := anOrder(t)
 		f, g := aFilter(t, 2), aFilter(t, 2)
 		same := func(a, b filter.Filter) {
-			require.NoError(t, filter.Check(a))
-			require.NoError(t, filter.Check(b))
+			require.NoError(t, filter.Validate(a))
+			require.NoError(t, filter.Validate(b))
 			require.Equal(t, a.Match(o), b.Match(o), "%s\n%s", a, b)
 		}
 		nothing := filter.Not(filter.Everything())
-		require.Equal(t, f.Match(o) && g.Match(o), filter.All(f, g).Match(o))
-		require.Equal(t, f.Match(o) || g.Match(o), filter.Any(f, g).Match(o))
+		require.Equal(t, f.Match(o) && g.Match(o), filter.And(f, g).Match(o))
+		require.Equal(t, f.Match(o) || g.Match(o), filter.Or(f, g).Match(o))
 		require.Equal(t, !f.Match(o), filter.Not(f).Match(o))
-		same(filter.Not(filter.All(f, g)), filter.Any(filter.Not(f), filter.Not(g)))
-		same(filter.Not(filter.Any(f, g)), filter.All(filter.Not(f), filter.Not(g)))
+		same(filter.Not(filter.And(f, g)), filter.Or(filter.Not(f), filter.Not(g)))
+		same(filter.Not(filter.Or(f, g)), filter.And(filter.Not(f), filter.Not(g)))
 		same(filter.Not(filter.Not(f)), f)
-		same(filter.All(f, filter.Everything()), f)
-		same(filter.Any(f, nothing), f)
-		same(filter.All(f, nothing), nothing)
-		same(filter.Any(f, filter.Everything()), filter.Everything())
-		same(filter.Any(f, filter.All(f, g)), f)
+		same(filter.And(f, filter.Everything()), f)
+		same(filter.Or(f, nothing), f)
+		same(filter.And(f, nothing), nothing)
+		same(filter.Or(f, filter.Everything()), filter.Everything())
+		same(filter.Or(f, filter.And(f, g)), f)
 	})
 }
 
@@ -362,7 +362,7 @@ func TestWhichFiltersNeedDetails(t *testing.T) {
 	reason := filter.ReasonLike("*x*")
 	require.True(t, filter.NeedsDetails(reason))
 	require.True(t, filter.NeedsDetails(mustParse(t, "reason=x")))
-	require.True(t, filter.NeedsDetails(filter.Not(filter.Any(filter.Types("SO"), reason))))
+	require.True(t, filter.NeedsDetails(filter.Not(filter.Or(filter.Types("SO"), reason))))
 	require.True(t, filter.NeedsDetails(filter.ReasonClass(nil, failure.Transient)))
 	require.True(t, filter.NeedsDetails(filter.Func("f", func(*commerce.Order) bool { return true })))
 	require.True(t, filter.NeedsDetails(plainFilter{filter.Types("SO")}), "a filter of the user's can look at anything")
@@ -375,7 +375,7 @@ func TestWhichFiltersNeedDetails(t *testing.T) {
 
 func TestAFilterOfTheUsersComposes(t *testing.T) {
 	t.Parallel()
-	f := filter.All(ownFilter{}, filter.Types("SO"))
+	f := filter.And(ownFilter{}, filter.Types("SO"))
 	require.Equal(t, "and(eq(number,SO000027),eq(type,SO))", f.String())
 	require.True(t, f.Match(acme()))
 	require.NotContains(t, filter.Explain(f, acme()).String(), "refused")

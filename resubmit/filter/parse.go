@@ -14,21 +14,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// ParseOption tells ParseFilter what the text form does not hold.
+// ParseOption tells Parse what the text form does not hold.
 type ParseOption func(*filterParser)
 
-// ParseWithFunc gives the function behind func(name). See [Func].
-func ParseWithFunc(name string, fn func(*commerce.Order) bool) ParseOption {
+// WithFunc gives the function behind func(name). See [Func].
+func WithFunc(name string, fn func(*commerce.Order) bool) ParseOption {
 	return func(p *filterParser) { p.funcs[name] = fn }
 }
 
-// ParseWithClassifier gives the classifier for conditions on class, the default
+// WithClassifier gives the classifier for conditions on class, the default
 // one when this option is missing. See [ReasonClass].
-func ParseWithClassifier(c *failure.Classifier) ParseOption {
+func WithClassifier(c *failure.Classifier) ParseOption {
 	return func(p *filterParser) { p.classifier = c }
 }
 
-// ParseFilter reads the text form of a filter: RQL, in the long form that
+// Parse reads the text form of a filter: RQL, in the long form that
 // String writes or the short one that people type.
 //
 //	and(in(status,(PF,LO)),ge(placed,2026-11-01T00:00:00Z),ilike(reason,*gateway*))
@@ -46,15 +46,15 @@ func ParseWithClassifier(c *failure.Classifier) ParseOption {
 //   - eq, ge, gt, le, lt on amount, with a currency: 100.50EUR.
 //
 // An empty text is an error; everything() has to be said. For every filter of
-// this package ParseFilter(f.String()) is f, given the options that it needs.
+// this package Parse(f.String()) is f, given the options that it needs.
 // An error is one line with the byte where the text goes wrong.
-func ParseFilter(text string, opts ...ParseOption) (Filter, error) {
+func Parse(text string, opts ...ParseOption) (Filter, error) {
 	p := &filterParser{text: text, funcs: map[string]func(*commerce.Order) bool{}}
 	for _, opt := range opts {
 		opt(p)
 	}
 	if strings.TrimSpace(text) == "" {
-		return nil, Check(nil)
+		return nil, Validate(nil)
 	}
 	terms, err := rql.Parse(rql.Text, text)
 	if err != nil {
@@ -64,8 +64,8 @@ func ParseFilter(text string, opts ...ParseOption) (Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := All(filters...)
-	if err := Check(f); err != nil {
+	f := And(filters...)
+	if err := Validate(f); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -157,9 +157,9 @@ func (p *filterParser) group(e rql.Expr) (Filter, error) {
 	case err != nil:
 		return nil, err
 	case e.Op == "and":
-		return p.checked(All(filters...))
+		return p.checked(And(filters...))
 	case e.Op == "or":
-		return p.checked(Any(filters...))
+		return p.checked(Or(filters...))
 	default:
 		return p.checked(Not(filters[0]))
 	}
@@ -173,7 +173,7 @@ func (p *filterParser) fn(e rql.Expr) (Filter, error) {
 	p.seek(name)
 	fn := p.funcs[name]
 	if fn == nil {
-		return nil, p.errorf("nothing is known of the function %q; give it with ParseWithFunc", name)
+		return nil, p.errorf("nothing is known of the function %q; give it with WithFunc", name)
 	}
 	return p.checked(Func(name, fn))
 }
@@ -264,7 +264,7 @@ func (p *filterParser) condition(op string, prop property, value string) (Filter
 	default:
 		f = p.oneOf(prop, []string{value})
 	}
-	return f, Check(f)
+	return f, Validate(f)
 }
 
 func (p *filterParser) oneOf(prop property, values []string) Filter {
@@ -280,7 +280,7 @@ func (p *filterParser) oneOf(prop property, values []string) Filter {
 
 // checked adds the place to what a constructor refuses.
 func (p *filterParser) checked(f Filter) (Filter, error) {
-	if err := Check(f); err != nil {
+	if err := Validate(f); err != nil {
 		return nil, p.errorf("%s", strings.TrimPrefix(err.Error(), "filter: "))
 	}
 	return f, nil

@@ -17,27 +17,27 @@ func TestFiltersAreReadAsPeopleTypeThem(t *testing.T) {
 	for text, want := range map[string]filter.Filter{
 		"everything()":             filter.Everything(),
 		"type=SO":                  filter.Types("SO"),
-		" type = SO & status=PF":   filter.All(filter.Types("SO"), filter.Statuses("PF")),
-		"type=SO&channel=reseller": filter.All(filter.Types("SO"), filter.Via(commerce.ChannelReseller)),
-		"in(type,(SO,CH)),ilike(reason,*gateway*)": filter.All(filter.Types("SO", "CH"), filter.ReasonLike("*gateway*")),
-		"(type=SO|type=CH)&status=PF": filter.All(filter.Any(filter.Types("SO"), filter.Types("CH")),
+		" type = SO & status=PF":   filter.And(filter.Types("SO"), filter.Statuses("PF")),
+		"type=SO&channel=reseller": filter.And(filter.Types("SO"), filter.Channel(commerce.ChannelReseller)),
+		"in(type,(SO,CH)),ilike(reason,*gateway*)": filter.And(filter.Types("SO", "CH"), filter.ReasonLike("*gateway*")),
+		"(type=SO|type=CH)&status=PF": filter.And(filter.Or(filter.Types("SO"), filter.Types("CH")),
 			filter.Statuses("PF")),
 		"out(type,(CL,CF))": filter.Not(filter.Types("CL", "CF")),
 		"ne(type,CL)":       filter.Not(filter.Types("CL")),
-		"and(in(status,(PF)),ge(placed,2026-11-01T00:00:00Z),lt(placed,2026-11-02))": filter.All(filter.Statuses("PF"),
+		"and(in(status,(PF)),ge(placed,2026-11-01T00:00:00Z),lt(placed,2026-11-02))": filter.And(filter.Statuses("PF"),
 			filter.PlacedBetween(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC))),
 		"placed=ge=2026-11-14T23:00:00+01:00": filter.PlacedBetween(night, time.Time{}),
 		"failed=lt=2026-11-14T22:00:00Z":      filter.FailedBetween(time.Time{}, night),
-		"amount=ge=100usd":                    filter.Amount(filter.AtLeast, money("100", "USD")),
-		`lt(amount,"100.50 EUR")`:             filter.Amount(filter.Under, money("100.5", "EUR")),
+		"amount=ge=100usd":                    filter.Amount(filter.GreaterOrEqual, money("100", "USD")),
+		`lt(amount,"100.50 EUR")`:             filter.Amount(filter.Less, money("100.5", "EUR")),
 		"class=transient":                     filter.ReasonClass(nil, failure.Transient),
 		`ilike(reason,"*502 ""Bad"" (x)*")`:   filter.ReasonLike(`*502 "Bad" (x)*`),
 		`customername=like=Acme*`:             mustParse(t, "like(customerName,Acme*)"),
-		`channel=""`:                          filter.Via(commerce.ChannelUnknown),
+		`channel=""`:                          filter.Channel(commerce.ChannelUnknown),
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			got, err := filter.ParseFilter(text)
+			got, err := filter.Parse(text)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		})
@@ -46,11 +46,11 @@ func TestFiltersAreReadAsPeopleTypeThem(t *testing.T) {
 
 func TestTextForm(t *testing.T) {
 	t.Parallel()
-	f := filter.All(
+	f := filter.And(
 		filter.Statuses("PF", "LO"),
-		filter.All(filter.PlacedBetween(night, night.Add(time.Hour)), filter.ReasonLike("*Bad Gateway*")),
-		filter.Any(filter.Via(commerce.ChannelReseller), filter.Not(filter.Types("SO", "SO"))),
-		filter.Amount(filter.Over, money("12.50", "eur")),
+		filter.And(filter.PlacedBetween(night, night.Add(time.Hour)), filter.ReasonLike("*Bad Gateway*")),
+		filter.Or(filter.Channel(commerce.ChannelReseller), filter.Not(filter.Types("SO", "SO"))),
+		filter.Amount(filter.Greater, money("12.50", "eur")),
 	)
 	require.Equal(t, `and(in(status,(PF,LO)),ge(placed,2026-11-14T22:00:00Z),lt(placed,2026-11-14T23:00:00Z),`+
 		`ilike(reason,"*Bad Gateway*"),or(eq(channel,reseller),not(eq(type,SO))),gt(amount,12.5EUR))`, f.String())
@@ -61,7 +61,7 @@ func TestTextRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f := aFilter(t, 3)
-		require.NoError(t, filter.Check(f))
+		require.NoError(t, filter.Validate(f))
 		require.Equal(t, f, mustParse(t, f.String()))
 	})
 }
@@ -70,7 +70,7 @@ func TestValuesOfAnyKindSurviveTheText(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.String(), 1, 12).Draw(t, "values")
-		f := filter.All(filter.Vendor(values...), filter.CustomerLike(values[0]+"*"))
+		f := filter.And(filter.Vendor(values...), filter.CustomerLike(values[0]+"*"))
 		require.Equal(t, f, mustParse(t, f.String()))
 	})
 }
@@ -78,7 +78,7 @@ func TestValuesOfAnyKindSurviveTheText(t *testing.T) {
 func TestWhatTheTextDoesNotHoldIsGivenToTheParser(t *testing.T) {
 	t.Parallel()
 	vip := func(o *commerce.Order) bool { return o.CustomerName == "Acme GmbH" }
-	f := mustParse(t, `func("very important")`, filter.ParseWithFunc("very important", vip))
+	f := mustParse(t, `func("very important")`, filter.WithFunc("very important", vip))
 	require.True(t, f.Match(acme()))
 	require.Equal(t, `func("very important")`, f.String())
 
@@ -86,7 +86,7 @@ func TestWhatTheTextDoesNotHoldIsGivenToTheParser(t *testing.T) {
 		Match: []string{"bad gateway"}})
 	require.NoError(t, err)
 	want := filter.ReasonClass(custom, failure.Permanent)
-	require.Equal(t, want, mustParse(t, want.String(), filter.ParseWithClassifier(custom)))
+	require.Equal(t, want, mustParse(t, want.String(), filter.WithClassifier(custom)))
 }
 
 func TestMistakesInTheTextAreNamedWithTheirPlace(t *testing.T) {
@@ -125,7 +125,7 @@ func TestMistakesInTheTextAreNamedWithTheirPlace(t *testing.T) {
 		"type=SO&channel=reseler": `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are ` +
 			`direct, reseller and "" (not told)`,
 		"like(reason,\"\")": "filter: byte 11: the pattern for reason is empty; * matches any text",
-		"func(vip)":         `filter: byte 5: nothing is known of the function "vip"; give it with ParseWithFunc`,
+		"func(vip)":         `filter: byte 5: nothing is known of the function "vip"; give it with WithFunc`,
 		"func()":            "filter: byte 5: func takes the name of one function",
 		"everything(now)":   "filter: byte 11: everything() takes nothing",
 		"customer=empty()":  `filter: byte 9: customer: empty() is not known here; write "" for what is not told`,
@@ -133,7 +133,7 @@ func TestMistakesInTheTextAreNamedWithTheirPlace(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			f, err := filter.ParseFilter(text)
+			f, err := filter.Parse(text)
 			require.EqualError(t, err, want)
 			require.Nil(t, f)
 		})
@@ -149,16 +149,16 @@ func FuzzParseFilter(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	known := filter.ParseWithFunc("f", func(*commerce.Order) bool { return true })
+	known := filter.WithFunc("f", func(*commerce.Order) bool { return true })
 	f.Fuzz(func(t *testing.T, text string) {
-		f, err := filter.ParseFilter(text, known)
+		f, err := filter.Parse(text, known)
 		if err != nil {
 			require.Nil(t, f)
 			require.NotContains(t, err.Error(), "\n")
 			return
 		}
-		require.NoError(t, filter.Check(f))
-		again, err := filter.ParseFilter(f.String(), known)
+		require.NoError(t, filter.Validate(f))
+		again, err := filter.Parse(f.String(), known)
 		require.NoError(t, err)
 		require.Equal(t, f.String(), again.String())
 		o := acme()

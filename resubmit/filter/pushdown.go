@@ -19,7 +19,7 @@ import (
 // the query yields, and a narrowed query would yield others. To limit the orders
 // that a filter selects, count what comes out of the filter.
 func Pushdown(f Filter, q commerce.Query) (commerce.Query, Filter) {
-	if err := Check(f); err != nil {
+	if err := Validate(f); err != nil {
 		return unsatisfiable(q), &invalid{err}
 	}
 	if q.Limit > 0 {
@@ -32,7 +32,7 @@ func Pushdown(f Filter, q commerce.Query) (commerce.Query, Filter) {
 			rest = append(rest, term)
 		}
 	}
-	return q, All(rest...)
+	return q, And(rest...)
 }
 
 // pushTerm narrows a query by one term, and tells whether that was all of it.
@@ -120,18 +120,18 @@ func pushTime(f *timeBound, q commerce.Query) (commerce.Query, bool) {
 		return q, false
 	}
 	switch f.op {
-	case AtLeast, Over:
+	case GreaterOrEqual, Greater:
 		if q.PlacedFrom.IsZero() || q.PlacedFrom.Before(f.at) {
 			q.PlacedFrom = f.at
 		}
-	case Under:
+	case Less:
 		q.PlacedTo = earlier(q.PlacedTo, f.at)
-	case AtMost:
+	case LessOrEqual:
 		q.PlacedTo = earlier(q.PlacedTo, f.at.Truncate(time.Second).Add(time.Second))
 	default:
 		return q, false
 	}
-	return q, f.op == AtLeast || f.op == Under
+	return q, f.op == GreaterOrEqual || f.op == Less
 }
 
 func earlier(bound, at time.Time) time.Time {

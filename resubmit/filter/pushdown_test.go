@@ -90,7 +90,7 @@ func TestPushdownOfNoFilterSelectsNothing(t *testing.T) {
 	o := acme()
 	require.False(t, q.Match(o))
 	require.False(t, rest.Match(o))
-	require.Error(t, filter.Check(rest))
+	require.Error(t, filter.Validate(rest))
 }
 
 func aQuery(t *rapid.T) commerce.Query {

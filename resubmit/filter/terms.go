@@ -42,7 +42,7 @@ func FailedDuring(windows ...maintenance.Window) Filter {
 			return refuse("the window %q has no start", w.ID)
 		}
 		f := between(propFailed, span.Start, span.End)
-		if err := Check(f); err != nil {
+		if err := Validate(f); err != nil {
 			return refuse("the window %q: %w", w.ID, err)
 		}
 		spans = append(spans, f)
@@ -50,7 +50,7 @@ func FailedDuring(windows ...maintenance.Window) Filter {
 	if len(spans) == 0 {
 		return refuse("FailedDuring got no window that takes place")
 	}
-	return Any(spans...)
+	return Or(spans...)
 }
 
 // Types matches orders of any of these types.
@@ -74,7 +74,9 @@ func Vendor(ids ...string) Filter { return newOneOf(propVendor, ids) }
 
 // Via matches orders that came through a channel: of direct customers, or of
 // resellers'.
-func Via(channel commerce.Channel) Filter { return newOneOf(propChannel, []string{string(channel)}) }
+func Channel(channel commerce.Channel) Filter {
+	return newOneOf(propChannel, []string{string(channel)})
+}
 
 // Subscription matches orders that make or change any of these subscriptions.
 func Subscription(ids ...string) Filter { return newOneOf(propSubscription, ids) }
@@ -95,8 +97,8 @@ func NumberLike(pattern string) Filter { return newLike(propNumber, pattern, fal
 func ReasonLike(pattern string) Filter { return newLike(propReason, pattern, true) }
 
 // ReasonClass matches orders whose failure message a classifier puts into any
-// of these classes. A nil classifier is the default one; ParseFilter is told of
-// another one with [ParseWithClassifier], as the text form does not name it.
+// of these classes. A nil classifier is the default one; Parse is told of
+// another one with [WithClassifier], as the text form does not name it.
 func ReasonClass(c *failure.Classifier, classes ...failure.Class) Filter {
 	if len(classes) == 0 {
 		return refuse("the list for class is empty")
@@ -208,14 +210,14 @@ func between(prop property, from, to time.Time) Filter {
 	case from.IsZero() && to.IsZero():
 		return refuse("%s: both ends are open; to select every order say everything()", prop)
 	case from.IsZero():
-		return newTimeBound(prop, Under, to)
+		return newTimeBound(prop, Less, to)
 	case to.IsZero():
-		return newTimeBound(prop, AtLeast, from)
+		return newTimeBound(prop, GreaterOrEqual, from)
 	case !from.Before(to):
 		return refuse("%s: the interval ends at %s, not after its start at %s", prop,
 			to.UTC().Format(time.RFC3339Nano), from.UTC().Format(time.RFC3339Nano))
 	default:
-		return All(newTimeBound(prop, AtLeast, from), newTimeBound(prop, Under, to))
+		return And(newTimeBound(prop, GreaterOrEqual, from), newTimeBound(prop, Less, to))
 	}
 }
 
@@ -234,25 +236,25 @@ type Comparison string
 
 // The comparisons.
 const (
-	Under   Comparison = "lt"
-	AtMost  Comparison = "le"
-	Exactly Comparison = "eq"
-	AtLeast Comparison = "ge"
-	Over    Comparison = "gt"
+	Less           Comparison = "lt"
+	LessOrEqual    Comparison = "le"
+	Equal          Comparison = "eq"
+	GreaterOrEqual Comparison = "ge"
+	Greater        Comparison = "gt"
 )
 
 // holds tells whether the sign of a comparison, -1, 0 or 1, is as asked for.
 func (c Comparison) holds(sign int) bool {
 	switch c {
-	case Under:
+	case Less:
 		return sign < 0
-	case AtMost:
+	case LessOrEqual:
 		return sign <= 0
-	case Exactly:
+	case Equal:
 		return sign == 0
-	case AtLeast:
+	case GreaterOrEqual:
 		return sign >= 0
-	case Over:
+	case Greater:
 		return sign > 0
 	default:
 		return false
@@ -278,7 +280,7 @@ func Amount(op Comparison, m commerce.Money) Filter {
 	if !isCurrency(currency) {
 		return refuse("amount: %q is no currency; it takes three letters, as in 100EUR", m.Currency)
 	}
-	if !slices.Contains([]Comparison{Under, AtMost, Exactly, AtLeast, Over}, op) {
+	if !slices.Contains([]Comparison{Less, LessOrEqual, Equal, GreaterOrEqual, Greater}, op) {
 		return refuse("amount: unknown comparison %q", op)
 	}
 	if err := number.CheckDecimal(m.Amount); err != nil {

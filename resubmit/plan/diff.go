@@ -87,8 +87,8 @@ func (d Difference) MarshalJSON() ([]byte, error) {
 	}{d.Kind, e.OrderID, e.Number, d.What, of(d.Old), of(d.New)})
 }
 
-// DifferenceCounts counts orders by kind.
-type DifferenceCounts struct {
+// DiffCounts counts orders by kind.
+type DiffCounts struct {
 	Same    int `json:"same"`
 	Changed int `json:"changed"`
 	Left    int `json:"left"`
@@ -96,7 +96,7 @@ type DifferenceCounts struct {
 	Unread  int `json:"unread"`
 }
 
-func (c *DifferenceCounts) add(k DifferenceKind) {
+func (c *DiffCounts) add(k DifferenceKind) {
 	switch k {
 	case DifferenceSame:
 		c.Same++
@@ -112,7 +112,7 @@ func (c *DifferenceCounts) add(k DifferenceKind) {
 }
 
 // String is the counts in one sentence.
-func (c DifferenceCounts) String() string {
+func (c DiffCounts) String() string {
 	s := fmt.Sprintf("%d left the failed orders, %d new, %d changed, %d the same", c.Left, c.New, c.Changed, c.Same)
 	if c.Unread > 0 {
 		s += fmt.Sprintf(", %d could not be read", c.Unread)
@@ -120,7 +120,7 @@ func (c DifferenceCounts) String() string {
 	return s
 }
 
-// DifferenceText returns what DiffPlans and CheckPlan are given to write each
+// DifferenceText returns what Diff and CheckPlan are given to write each
 // difference to w as a line for people, DifferenceLines the same as JSON lines.
 func DifferenceText(w io.Writer) func(Difference) error {
 	return func(d Difference) error {
@@ -135,7 +135,7 @@ func DifferenceLines(w io.Writer) func(Difference) error {
 	return func(d Difference) error { return enc.Encode(d) }
 }
 
-// DiffPlans compares two plans order by order and gives each difference to each,
+// Diff compares two plans order by order and gives each difference to each,
 // about oldest first; those that are the same are only counted. Without each all are
 // only counted. An error of each ends it.
 //
@@ -144,14 +144,14 @@ func DifferenceLines(w io.Writer) func(Difference) error {
 // Plans made with another view or filter select other orders: that an order left, or
 // is new, then says nothing, and so it is refused. An order that tells in one plan
 // when it was placed and does not in the other counts as left and as new.
-func DiffPlans(old, newer *Plan, each func(Difference) error) (DifferenceCounts, error) {
+func Diff(old, newer *Plan, each func(Difference) error) (DiffCounts, error) {
 	if old == nil || newer == nil {
-		return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: one is nil; read both with OpenPlan or ReadPlan")
+		return DiffCounts{}, fmt.Errorf("resubmit: compare plans: one is nil; read both with Open or Read")
 	}
 	for _, what := range [][3]string{{"view", old.header.View, newer.header.View},
 		{"filter", old.header.Filter, newer.header.Filter}} {
 		if what[1] != what[2] {
-			return DifferenceCounts{},
+			return DiffCounts{},
 				fmt.Errorf(
 					"resubmit: compare plans: they have another %s, %q and %q, so that what is missing in one says nothing; make "+
 						"the newer one with the %s of the older",
@@ -159,7 +159,7 @@ func DiffPlans(old, newer *Plan, each func(Difference) error) (DifferenceCounts,
 		}
 	}
 	if a, b := old.header.System, newer.header.System; a != b && a != "" && b != "" {
-		return DifferenceCounts{}, fmt.Errorf("resubmit: compare plans: %w: the older one was made for %s, the newer one "+
+		return DiffCounts{}, fmt.Errorf("resubmit: compare plans: %w: the older one was made for %s, the newer one "+
 			"for %s",
 			ErrSystemMismatch, text.Short(a), text.Short(b))
 	}
@@ -170,7 +170,7 @@ func DiffPlans(old, newer *Plan, each func(Difference) error) (DifferenceCounts,
 
 type differ struct {
 	each   func(Difference) error
-	counts DifferenceCounts
+	counts DiffCounts
 	untold [2][]*Entry // of the two plans, those that do not tell when they were placed
 }
 
@@ -235,7 +235,7 @@ func (d *differ) join(was, is []*Entry) error {
 func (d *differ) tell(x Difference) error { return d.counts.Report(x, d.each) }
 
 // Report counts a difference and passes it to each, unless the order is the same.
-func (c *DifferenceCounts) Report(x Difference, each func(Difference) error) error {
+func (c *DiffCounts) Report(x Difference, each func(Difference) error) error {
 	c.add(x.Kind)
 	if x.Kind == DifferenceSame || each == nil {
 		return nil

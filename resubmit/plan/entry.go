@@ -65,7 +65,7 @@ type Entry struct {
 	// unless the order is still in it, and is still the one with this number, type, vendor
 	// and customer. A customer is compared by id, and by name only where one side tells no
 	// id, as a name may change.
-	Before State `json:"before"`
+	Before Snapshot `json:"before"`
 	// Fingerprint names the failure: a hash over OrderID and Before.
 	Fingerprint string              `json:"fingerprint"`
 	Attribution failure.Attribution `json:"attribution"`
@@ -84,7 +84,7 @@ func (e *Entry) Label() string {
 }
 
 // State is what of an order must not have changed between plan and push.
-type State struct {
+type Snapshot struct {
 	Status             commerce.Status             `json:"status"`
 	ProvisioningStatus commerce.ProvisioningStatus `json:"provisioningStatus,omitempty"`
 	// Reason is the failure message. Of one with more than 64 KiB it is the start, then how
@@ -94,11 +94,11 @@ type State struct {
 	FailedAt time.Time `json:"failedAt,omitzero"`
 }
 
-// StateOf takes the state out of an order: its times in UTC, and its failure
-// message as valid UTF-8 and not longer than [State] says, so that it is the same
+// SnapshotOf takes the state out of an order: its times in UTC, and its failure
+// message as valid UTF-8 and not longer than [Snapshot] says, so that it is the same
 // before and after a plan file.
-func StateOf(o *commerce.Order) State {
-	return State{
+func SnapshotOf(o *commerce.Order) Snapshot {
+	return Snapshot{
 		Status:             o.Status,
 		ProvisioningStatus: o.ProvisioningStatus,
 		Reason:             reasonOf(o.Failure.Message()),
@@ -125,7 +125,7 @@ func reasonOf(message string) string {
 // tell it, because a list and a reading need not tell the same. The failure
 // message always counts: a plan that was made without it was made for less than
 // is known now.
-func (s State) Diff(now State) string {
+func (s Snapshot) Diff(now Snapshot) string {
 	var changes []string
 	if s.Status != now.Status {
 		changes = append(changes, fmt.Sprintf("status %s → %s", text.Short(string(s.Status)), text.Short(string(now.Status))))
@@ -154,12 +154,12 @@ func (s State) Diff(now State) string {
 // Fingerprint names one failure of one order: 32 hexadecimal digits, the start
 // of a SHA-256 over the order's id and its state. Equal states at equal instants
 // have equal fingerprints, in whatever zone the times are kept.
-func Fingerprint(orderID string, s State) string {
+func Fingerprint(orderID string, s Snapshot) string {
 	sum := fingerprint(orderID, &s)
 	return string(sum[:])
 }
 
-func fingerprint(orderID string, s *State) (name [32]byte) {
+func fingerprint(orderID string, s *Snapshot) (name [32]byte) {
 	buf := make([]byte, 0, 512)
 	for _, field := range [...]string{orderID, string(s.Status), string(s.ProvisioningStatus), s.Reason} {
 		// The length keeps "ab","c" apart from "a","bc".
@@ -176,7 +176,7 @@ func fingerprint(orderID string, s *State) (name [32]byte) {
 }
 
 // Counts counts the orders of a plan by action. The actions sum to Total.
-type Counts struct {
+type ActionCounts struct {
 	Total      int `json:"total"`
 	Resubmit   int `json:"resubmit"`
 	Wait       int `json:"wait"`
@@ -191,10 +191,10 @@ type Counts struct {
 
 // String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37; 2 rows did
 // not match the query".
-func (c Counts) String() string { return c.Describe(text.Orders(c.Total)) }
+func (c ActionCounts) String() string { return c.Describe(text.Orders(c.Total)) }
 
 // Describe appends the counts of the actions that some order has to a text such as "7 orders".
-func (c Counts) Describe(text string) string {
+func (c ActionCounts) Describe(text string) string {
 	for _, part := range []struct {
 		n    int
 		what rules.Action
@@ -213,7 +213,7 @@ func (c Counts) Describe(text string) string {
 }
 
 // add counts one order. The action is one of the six: checkEntry has seen to it.
-func (c *Counts) add(a rules.Action) {
+func (c *ActionCounts) add(a rules.Action) {
 	switch a {
 	case rules.Resubmit:
 		c.Resubmit++
@@ -232,7 +232,7 @@ func (c *Counts) add(a rules.Action) {
 }
 
 // sum adds the counts of a part.
-func (c *Counts) sum(part Counts) {
+func (c *ActionCounts) sum(part ActionCounts) {
 	c.Resubmit += part.Resubmit
 	c.Wait += part.Wait
 	c.Hold += part.Hold

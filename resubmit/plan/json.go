@@ -213,7 +213,7 @@ func (r *entryReader) decode(line string, e *Entry) error {
 	return r.err
 }
 
-func (r *entryReader) state(s *State) {
+func (r *entryReader) state(s *Snapshot) {
 	r.want(`,"before":{"status":`)
 	s.Status = commerce.Status(r.again())
 	if r.has(`,"provisioningStatus":`) {

@@ -23,8 +23,8 @@ import (
 
 // What the header of a plan file says.
 const (
-	PlanKind    = "cloudblue-resubmit-plan"
-	PlanVersion = 2 // version 1 lacks Header.System, Entry.CustomerID and Counts.Mismatched, and is still read
+	kind    = "cloudblue-resubmit-plan"
+	version = 2 // version 1 lacks Header.System, Entry.CustomerID and Counts.Mismatched, and is still read
 )
 
 const (
@@ -37,7 +37,7 @@ const (
 	digestStart  = `,"digest":"`
 )
 
-// PlanWriter writes a plan as JSON lines: the [Header], one line an [Entry],
+// Writer writes a plan as JSON lines: the [Header], one line an [Entry],
 // and a last line
 //
 //	{"counts":{…},"digest":"sha256:…"}
@@ -47,12 +47,12 @@ const (
 // of the file up to and including the quote that opens the digest's value.
 // Every line ends in a line feed, the last one too.
 //
-// A PlanWriter is not safe for concurrent use.
-type PlanWriter struct {
+// A Writer is not safe for concurrent use.
+type Writer struct {
 	w      io.Writer
 	hash   hashWriter
 	buf    []byte
-	counts Counts
+	counts ActionCounts
 	named  []string  // some of the rows that did not match the query
 	after  time.Time // of placing of the last entry that tells it
 	digest string
@@ -60,12 +60,12 @@ type PlanWriter struct {
 	closed bool
 }
 
-// NewPlanWriter begins a plan. Kind and Version of the header are set here, and
+// NewWriter begins a plan. Kind and Version of the header are set here, and
 // CreatedAt to now if it is zero.
 // Nothing is a plan until Close has returned without an error: what was written
-// before is refused by [ReadPlan].
-func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
-	h.Kind, h.Version = PlanKind, PlanVersion
+// before is refused by [Read].
+func NewWriter(w io.Writer, h Header) (*Writer, error) {
+	h.Kind, h.Version = kind, version
 	if h.CreatedAt.IsZero() {
 		h.CreatedAt = time.Now()
 	}
@@ -83,12 +83,12 @@ func NewPlanWriter(w io.Writer, h Header) (*PlanWriter, error) {
 				"resubmit: write plan: the header has %d bytes, more than the %d that a line may have; give fewer windows or rules",
 				line.Len(), maxLine)
 	}
-	return &PlanWriter{w: w, hash: sha256.New(), buf: append(make([]byte, 0, planBlock+planBlock/4), line.Bytes()...)}, nil
+	return &Writer{w: w, hash: sha256.New(), buf: append(make([]byte, 0, planBlock+planBlock/4), line.Bytes()...)}, nil
 }
 
 // Write appends an entry. Entries come oldest first, to the second; one that does
 // not tell when it was placed may come anywhere. After an error the plan is lost.
-func (p *PlanWriter) Write(e *Entry) error {
+func (p *Writer) Write(e *Entry) error {
 	if p.closed && p.err == nil {
 		p.err = errors.New("resubmit: write plan: it is closed")
 	}
@@ -121,7 +121,7 @@ func (p *PlanWriter) Write(e *Entry) error {
 // Close writes the last line and returns the counts and the digest
 // ("sha256:…"). It does not close the writer below. Closing twice returns the
 // same again.
-func (p *PlanWriter) Close() (Counts, string, error) {
+func (p *Writer) Close() (ActionCounts, string, error) {
 	if p.err != nil || p.closed {
 		return p.counts, p.digest, p.err
 	}
@@ -138,7 +138,7 @@ func (p *PlanWriter) Close() (Counts, string, error) {
 	return p.counts, p.digest, nil
 }
 
-func (p *PlanWriter) flush() error {
+func (p *Writer) flush() error {
 	_, _ = p.hash.Write(p.buf) // a hash never fails
 	if _, err := p.w.Write(p.buf); err != nil {
 		return p.fail(err)
@@ -147,7 +147,7 @@ func (p *PlanWriter) flush() error {
 	return nil
 }
 
-func (p *PlanWriter) fail(err error) error {
+func (p *Writer) fail(err error) error {
 	p.err = fmt.Errorf("resubmit: write plan: %w", err)
 	return p.err
 }
@@ -155,16 +155,16 @@ func (p *PlanWriter) fail(err error) error {
 func digestOf(h hashWriter) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
 // LeftOut records how many rows did not match the query, and names some of them.
-func (p *PlanWriter) LeftOut(count int, named []string) { p.counts.Mismatched, p.named = count, named }
+func (p *Writer) LeftOut(count int, named []string) { p.counts.Mismatched, p.named = count, named }
 
 // LastPlaced returns when the last entry that tells it was placed; zero if there is none.
-func (p *PlanWriter) LastPlaced() time.Time { return p.after }
+func (p *Writer) LastPlaced() time.Time { return p.after }
 
 // Counts returns how many orders were written so far, by action.
-func (p *PlanWriter) Counts() Counts { return p.counts }
+func (p *Writer) Counts() ActionCounts { return p.counts }
 
 // appendTrailer appends the last line up to the digest.
-func appendTrailer(b []byte, c Counts, mismatched []string) []byte {
+func appendTrailer(b []byte, c ActionCounts, mismatched []string) []byte {
 	b = fmt.Appendf(b, `%s{"total":%d,"resubmit":%d,"wait":%d,"hold":%d,"quarantine":%d,"complete":%d,"manual":%d`,
 		trailerStart, c.Total, c.Resubmit, c.Wait, c.Hold, c.Quarantine, c.Complete, c.Manual)
 	if c.Mismatched != 0 {
@@ -187,8 +187,8 @@ func appendTrailer(b []byte, c Counts, mismatched []string) []byte {
 
 // trailer is what the last line of a plan says besides the digest.
 type trailer struct {
-	Counts     Counts   `json:"counts"`
-	Mismatched []string `json:"mismatched"`
+	Counts     ActionCounts `json:"counts"`
+	Mismatched []string     `json:"mismatched"`
 }
 
 // parseTrailer reads the last line up to the digest.
@@ -206,7 +206,7 @@ type Plan struct {
 	name   string // of the file, for errors
 	close  func() error
 	header Header
-	counts Counts
+	counts ActionCounts
 	named  []string // some of the rows that did not match the query
 	digest string
 	last   int64 // offset of the last line
@@ -222,11 +222,11 @@ type blockSums struct {
 	sums []uint64
 }
 
-// OpenPlan opens a plan file and verifies all of it in one pass. A file that was
+// Open opens a plan file and verifies all of it in one pass. A file that was
 // edited, cut off or joined with another, that is of another version or no plan
 // at all is an error of one line with the path, the line, and what to do. Close
 // the plan when done.
-func OpenPlan(path string) (*Plan, error) {
+func Open(path string) (*Plan, error) {
 	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
 	if err != nil {
 		return nil, fmt.Errorf("resubmit: open plan: %w", err)
@@ -238,7 +238,7 @@ func OpenPlan(path string) (*Plan, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("resubmit: open plan: %w", err), f.Close())
 	}
-	p, err := readPlan(f, info.Size(), path)
+	p, err := read(f, info.Size(), path)
 	if err != nil {
 		_ = f.Close() // nothing was written, and err says more
 		return nil, err
@@ -247,11 +247,11 @@ func OpenPlan(path string) (*Plan, error) {
 	return p, nil
 }
 
-// ReadPlan is [OpenPlan] for a plan of size bytes that r reads. r must be safe for
+// Read is [Open] for a plan of size bytes that r reads. r must be safe for
 // concurrent use if the plan is to be, and must not change.
-func ReadPlan(r io.ReaderAt, size int64) (*Plan, error) { return readPlan(r, size, "") }
+func Read(r io.ReaderAt, size int64) (*Plan, error) { return read(r, size, "") }
 
-func readPlan(r io.ReaderAt, size int64, name string) (*Plan, error) {
+func read(r io.ReaderAt, size int64, name string) (*Plan, error) {
 	p := &Plan{r: r, size: size, name: name, blocks: &blockSums{seed: maphash.MakeSeed()}}
 	if err := p.verify(); err != nil {
 		return nil, err
@@ -263,7 +263,7 @@ func readPlan(r io.ReaderAt, size int64, name string) (*Plan, error) {
 func (p *Plan) Header() Header { return p.header }
 
 // Counts returns how many orders the plan has, by action.
-func (p *Plan) Counts() Counts { return p.counts }
+func (p *Plan) Counts() ActionCounts { return p.counts }
 
 // Mismatched names the first few of the rows that Counts.Mismatched counts, with the
 // reason: `SO000001 (status "CP")`.
@@ -331,7 +331,7 @@ func (p *Plan) lines() iter.Seq2[planLine, error] {
 	}
 }
 
-// Close closes the file that [OpenPlan] opened. Entries fails afterwards.
+// Close closes the file that [Open] opened. Entries fails afterwards.
 func (p *Plan) Close() error {
 	if p.close == nil {
 		return nil
@@ -362,13 +362,13 @@ func (p *Plan) readHeader(line []byte) error {
 		Kind    string `json:"kind"`
 		Version int    `json:"version"`
 	}
-	if err := number.Unmarshal(line, &first); err != nil || first.Kind != PlanKind {
+	if err := number.Unmarshal(line, &first); err != nil || first.Kind != kind {
 		return fmt.Errorf("this is not a plan: the first line has no \"kind\":%q; give a file that this library wrote",
-			PlanKind)
+			kind)
 	}
-	if first.Version < 1 || first.Version > PlanVersion {
+	if first.Version < 1 || first.Version > version {
 		return fmt.Errorf("the plan has version %d, this library reads versions 1 to %d; make the plan anew", first.Version,
-			PlanVersion)
+			version)
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()

@@ -24,11 +24,11 @@ import (
 
 // What a signature says it is.
 const (
-	SignatureKind    = "cloudblue-resubmit-signature"
-	SignatureVersion = 1
-	// SignatureSuffix ends the name of the file that holds the signature of a plan,
+	signatureKind    = "cloudblue-resubmit-signature"
+	signatureVersion = 1
+	// signatureSuffix ends the name of the file that holds the signature of a plan,
 	// beside the plan.
-	SignatureSuffix = ".sig"
+	signatureSuffix = ".sig"
 )
 
 const (
@@ -81,10 +81,10 @@ func (p *Plan) Sign(key ed25519.PrivateKey, signer string) (*Signature, error) {
 	return s, nil
 }
 
-// SignPlanFile verifies the plan at path, signs it, and writes the signature beside
-// it, to path and SignatureSuffix with the mode 0600, in place of one that is there.
-func SignPlanFile(path string, key ed25519.PrivateKey, signer string) (*Signature, error) {
-	plan, err := OpenPlan(path)
+// SignFile verifies the plan at path, signs it, and writes the signature beside
+// it, to path and signatureSuffix with the mode 0600, in place of one that is there.
+func SignFile(path string, key ed25519.PrivateKey, signer string) (*Signature, error) {
+	plan, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func SignPlanFile(path string, key ed25519.PrivateKey, signer string) (*Signatur
 	if err != nil {
 		return nil, err
 	}
-	if err := durable.Replace(path+SignatureSuffix, s.Line(), 0o600); err != nil {
+	if err := durable.Replace(path+signatureSuffix, s.Line(), 0o600); err != nil {
 		return nil, fmt.Errorf("resubmit: sign plan: %w", err)
 	}
 	return s, nil
@@ -135,10 +135,10 @@ func (p *Plan) signed() (*Signature, error) {
 	if p.name == "" {
 		return nil, fmt.Errorf("%w; give its signature with WithSignature", ErrUnsigned)
 	}
-	f, err := os.Open(p.name + SignatureSuffix)
+	f, err := os.Open(p.name + signatureSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is no %s; let somebody who may sign look at it and sign it", ErrUnsigned,
-			p.name+SignatureSuffix)
+			p.name+signatureSuffix)
 	}
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (p *Plan) signed() (*Signature, error) {
 	defer func() { _ = f.Close() }() // it was only read
 	s, err := ReadSignature(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name+SignatureSuffix, err)
+		return nil, fmt.Errorf("%s: %w", p.name+signatureSuffix, err)
 	}
 	return s, nil
 }
@@ -178,7 +178,7 @@ func (s *Signature) Line() []byte {
 
 // message is what is signed.
 func (s *Signature) message() []byte {
-	b := fmt.Appendf(nil, `{"kind":%q,"version":%d,"plan":`, SignatureKind, SignatureVersion)
+	b := fmt.Appendf(nil, `{"kind":%q,"version":%d,"plan":`, signatureKind, signatureVersion)
 	b = text.AppendJSON(b, s.Plan)
 	b = text.AppendJSON(append(b, `,"signer":`...), s.Signer)
 	b = text.AppendJSON(append(b, `,"signedAt":`...), s.SignedAt.UTC().Format(time.RFC3339))
@@ -213,12 +213,12 @@ func parseSignature(line []byte) (*Signature, error) {
 	if len(line) > maxSignature {
 		return nil, fmt.Errorf("this is no signature: it has more than %d bytes", maxSignature)
 	}
-	if err := number.Unmarshal(line, &text); err != nil || text.Kind != SignatureKind {
-		return nil, fmt.Errorf("this is no signature of a plan: it is not one line of JSON with \"kind\":%q", SignatureKind)
+	if err := number.Unmarshal(line, &text); err != nil || text.Kind != signatureKind {
+		return nil, fmt.Errorf("this is no signature of a plan: it is not one line of JSON with \"kind\":%q", signatureKind)
 	}
-	if text.Version != SignatureVersion {
+	if text.Version != signatureVersion {
 		return nil, fmt.Errorf("the signature has version %d, this library reads version %d; sign the plan anew",
-			text.Version, SignatureVersion)
+			text.Version, signatureVersion)
 	}
 	s := &Signature{Plan: text.Plan, Signer: text.Signer, SignedAt: text.SignedAt.UTC(), Key: text.Key,
 		Value: text.Signature}

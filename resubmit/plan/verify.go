@@ -16,8 +16,8 @@ import (
 
 // checked is what was found in a section.
 type checked struct {
-	counts  Counts // of the entries before trailer or problem
-	first   *Entry // that tells when it was placed, and its place among the entries
+	counts  ActionCounts // of the entries before trailer or problem
+	first   *Entry       // that tells when it was placed, and its place among the entries
 	at      int
 	last    time.Time // of placing of the last one that tells it
 	trailer int       // offset of the last line of the plan; -1
@@ -82,7 +82,7 @@ func check(raw []byte, dec *entryReader) *checked {
 		}
 		if !e.Before.PlacedAt.IsZero() {
 			if s.first == nil {
-				s.first, s.at = &Entry{OrderID: e.OrderID, Before: State{PlacedAt: e.Before.PlacedAt}}, s.counts.Total
+				s.first, s.at = &Entry{OrderID: e.OrderID, Before: Snapshot{PlacedAt: e.Before.PlacedAt}}, s.counts.Total
 			}
 			s.last = e.Before.PlacedAt
 		}

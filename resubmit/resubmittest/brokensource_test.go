@@ -23,16 +23,16 @@ type (
 func (f sourceFunc) Orders(ctx context.Context, q commerce.Query) sequence { return f(ctx, q) }
 
 // overSource puts a broken source over the good one.
-func overSource(over func(good resubmit.OrderSource) sourceFunc) func(*resubmittest.System) {
+func overSource(over func(good resubmit.OrderLister) sourceFunc) func(*resubmittest.System) {
 	return func(system *resubmittest.System) {
 		good := system.Source
-		system.Source = func(t testing.TB, ids []string) resubmit.OrderSource { return over(good(t, ids)) }
+		system.Source = func(t testing.TB, ids []string) resubmit.OrderLister { return over(good(t, ids)) }
 	}
 }
 
 // asking puts a source over it that asks for something else.
 func asking(change func(*commerce.Query)) func(*resubmittest.System) {
-	return overSource(func(good resubmit.OrderSource) sourceFunc {
+	return overSource(func(good resubmit.OrderLister) sourceFunc {
 		return func(ctx context.Context, q commerce.Query) sequence {
 			change(&q)
 			return good.Orders(ctx, q)
@@ -43,7 +43,7 @@ func asking(change func(*commerce.Query)) func(*resubmittest.System) {
 // yielding puts a source over it that passes each pair through a function.
 func yielding(pass func(n int, o *commerce.Order, err error,
 	yield func(*commerce.Order, error) bool) bool) func(*resubmittest.System) {
-	return overSource(func(good resubmit.OrderSource) sourceFunc {
+	return overSource(func(good resubmit.OrderLister) sourceFunc {
 		return func(ctx context.Context, q commerce.Query) sequence {
 			return func(yield func(*commerce.Order, error) bool) {
 				n := 0
@@ -108,7 +108,7 @@ func brokenSources() []broken {
 		{name: "gives one more than the limit", promise: "the limit", says: "limit 1: N0003 was not asked for",
 			breaks: asking(func(q *commerce.Query) { q.Limit++ })},
 		{name: "limits before it filters", promise: "the limit", says: "limit 3: N0005 is missing",
-			breaks: overSource(func(good resubmit.OrderSource) sourceFunc {
+			breaks: overSource(func(good resubmit.OrderLister) sourceFunc {
 				return func(ctx context.Context, q commerce.Query) sequence {
 					return func(yield func(*commerce.Order, error) bool) {
 						for o, err := range good.Orders(ctx, commerce.Query{Sort: q.Sort, Limit: q.Limit}) {
@@ -126,7 +126,7 @@ func brokenSources() []broken {
 		{name: "knows only what it was given without saying so", promise: "a source of given ids", says: "is missing",
 			breaks: func(system *resubmittest.System) {
 				good := system.Source
-				system.Source = func(t testing.TB, ids []string) resubmit.OrderSource {
+				system.Source = func(t testing.TB, ids []string) resubmit.OrderLister {
 					return sourceFunc(func(ctx context.Context, q commerce.Query) sequence {
 						q.IDs = append(ids, "none")
 						return good(t, nil).Orders(ctx, q)
@@ -142,13 +142,13 @@ func brokenSources() []broken {
 					all = append(all, o.ID)
 					return o
 				}
-				system.Source = func(t testing.TB, _ []string) resubmit.OrderSource { return good(t, all) }
+				system.Source = func(t testing.TB, _ []string) resubmit.OrderLister { return good(t, all) }
 			}},
 		{name: "lists an id twice that was given twice", poor: true, promise: "a source of given ids",
 			says: "given twice: N0001 was yielded twice",
 			breaks: func(system *resubmittest.System) {
 				good := system.Source
-				system.Source = func(t testing.TB, ids []string) resubmit.OrderSource {
+				system.Source = func(t testing.TB, ids []string) resubmit.OrderLister {
 					return sourceFunc(func(ctx context.Context, q commerce.Query) sequence {
 						return func(yield func(*commerce.Order, error) bool) {
 							for _, id := range ids {
@@ -167,7 +167,7 @@ func brokenSources() []broken {
 			breaks: failing(swallow)},
 		{name: "pages by offset", promise: "while others come and go", says: "is missing", breaks: pagesByOffset},
 		{name: "takes nothing for an error", promise: "nothing found", says: "ended with the error",
-			breaks: overSource(func(good resubmit.OrderSource) sourceFunc {
+			breaks: overSource(func(good resubmit.OrderLister) sourceFunc {
 				return func(ctx context.Context, q commerce.Query) sequence {
 					return func(yield func(*commerce.Order, error) bool) {
 						for o, err := range good.Orders(ctx, q) {
@@ -217,7 +217,7 @@ func brokenSources() []broken {
 			says:   "ended after 7 of 40 orders without an error",
 			breaks: failing(swallow)},
 		{name: "shares the query among lists", promise: "lists at the same time", says: "is missing",
-			breaks: overSource(func(good resubmit.OrderSource) sourceFunc {
+			breaks: overSource(func(good resubmit.OrderLister) sourceFunc {
 				var once sync.Once
 				var first commerce.Query
 				return func(ctx context.Context, q commerce.Query) sequence {
@@ -269,7 +269,7 @@ func brokenSources() []broken {
 	return adapters
 }
 
-var withoutContext = overSource(func(good resubmit.OrderSource) sourceFunc {
+var withoutContext = overSource(func(good resubmit.OrderLister) sourceFunc {
 	return func(ctx context.Context, q commerce.Query) sequence {
 		return good.Orders(context.WithoutCancel(ctx), q)
 	}
@@ -277,7 +277,7 @@ var withoutContext = overSource(func(good resubmit.OrderSource) sourceFunc {
 
 // losesTies continues behind the time of a page's last order, so that it misses further
 // orders of that time.
-var losesTies = overSource(func(good resubmit.OrderSource) sourceFunc {
+var losesTies = overSource(func(good resubmit.OrderLister) sourceFunc {
 	return func(ctx context.Context, q commerce.Query) sequence {
 		return func(yield func(*commerce.Order, error) bool) {
 			var last time.Time
@@ -299,7 +299,7 @@ var losesTies = overSource(func(good resubmit.OrderSource) sourceFunc {
 
 // pagesByOffset asks for each page anew by its offset, so that it misses what moves
 // up while orders leave.
-var pagesByOffset = overSource(func(good resubmit.OrderSource) sourceFunc {
+var pagesByOffset = overSource(func(good resubmit.OrderLister) sourceFunc {
 	return func(ctx context.Context, q commerce.Query) sequence {
 		return func(yield func(*commerce.Order, error) bool) {
 			for offset := 0; ; offset += shopPage {

@@ -350,17 +350,17 @@ func (s *stage) system(t testing.TB, socket bool) resubmittest.System {
 	return resubmittest.System{
 		Put: s.put, TakeAway: s.takeAway, Ledger: s.ledger, Break: s.spoil,
 		Reader: c, Pusher: c,
-		Source: func(_ testing.TB, ids []string) resubmit.OrderSource {
+		Source: func(_ testing.TB, ids []string) resubmit.OrderLister {
 			if b, ok := c.(*billing.Client); ok {
 				return b.FromIDs(ids...)
 			}
-			return c.(resubmit.OrderSource)
+			return c.(resubmit.OrderLister)
 		},
 	}
 }
 
 // How Billing lists is a matter of the ids that are given to it.
-var _ = []resubmit.OrderSource{(*ordermanager.Client)(nil), (*simpleapi.Client)(nil), (*billing.Source)(nil)}
+var _ = []resubmit.OrderLister{(*ordermanager.Client)(nil), (*simpleapi.Client)(nil), (*billing.Source)(nil)}
 
 func TestEveryClientOfCommerceKeepsThePromises(t *testing.T) {
 	t.Parallel()

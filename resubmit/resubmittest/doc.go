@@ -1,6 +1,6 @@
 // Package resubmittest proves that a way into a Commerce Management System keeps
 // the promises that resubmission is built on. Whoever writes an own
-// [resubmit.OrderSource], [resubmit.OrderReader] or [resubmit.Pusher] gives a
+// [resubmit.OrderLister], [resubmit.OrderReader] or [resubmit.Pusher] gives a
 // [Fixture] and runs the suites:
 //
 //	func TestAdapter(t *testing.T) {

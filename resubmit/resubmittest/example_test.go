@@ -91,7 +91,7 @@ func newDesk(testing.TB) resubmittest.System {
 	d := &desk{orders: map[string]*commerce.Order{}}
 	return resubmittest.System{
 		Reader: d, Pusher: d,
-		Source: func(testing.TB, []string) resubmit.OrderSource { return d },
+		Source: func(testing.TB, []string) resubmit.OrderLister { return d },
 		Put: func(_ testing.TB, n resubmittest.NewOrder) *commerce.Order {
 			d.mu.Lock()
 			defer d.mu.Unlock()

@@ -56,7 +56,7 @@ type System struct {
 	Break func(t testing.TB, f Fault, on Calls) (mend func())
 
 	// Source makes the source. The ids are for one that is Given.
-	Source func(t testing.TB, ids []string) resubmit.OrderSource
+	Source func(t testing.TB, ids []string) resubmit.OrderLister
 	Reader resubmit.OrderReader
 	Pusher resubmit.Pusher
 }

@@ -60,7 +60,7 @@ func newShop(t testing.TB, poor bool) *shop {
 func (s *shop) system() resubmittest.System {
 	return resubmittest.System{
 		Put: s.put, TakeAway: s.takeAway, Ledger: s.saw, Break: s.spoil,
-		Source: func(_ testing.TB, ids []string) resubmit.OrderSource { return shopSource{s, ids} },
+		Source: func(_ testing.TB, ids []string) resubmit.OrderLister { return shopSource{s, ids} },
 		Reader: s, Pusher: s,
 	}
 }
@@ -226,7 +226,7 @@ type shopSource struct {
 
 const shopPage = 7
 
-// Orders implements resubmit.OrderSource.
+// Orders implements resubmit.OrderLister.
 func (s shopSource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		var found []*commerce.Order

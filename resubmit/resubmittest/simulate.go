@@ -62,14 +62,14 @@ type Policy struct {
 	Rate        float64
 	Concurrency int
 	MaxRefusals int
-	Verify      resubmit.Verify
-	Canary      resubmit.Canary
-	Breaker     resubmit.Breaker
+	Verify      resubmit.VerifyConfig
+	Canary      resubmit.CanaryConfig
+	Breaker     resubmit.BreakerConfig
 	// Probe looks at Connect while the breaker is open; without it time must do.
 	Probe bool
 	// Attempts says how many pushes of an order may go out without a clear answer, and
 	// how far apart.
-	Attempts resubmit.AttemptPolicy
+	Attempts resubmit.RetryPolicy
 }
 
 // Process is one life of the program in a world, from its start to its crash or

@@ -47,7 +47,7 @@ var whatIsBroken = []brokenCase{
 		},
 	}},
 	{"a pusher that sends a lost push again", "I6", Config{Runner: wrapPusher(pushAgain)}},
-	{"a runner that does not pace itself", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) { c.Rate = -1 }}},
+	{"a runner that does not pace itself", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) { c.RateLimit = -1 }}},
 	{"clients that keep Retry-After for themselves", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Reader, c.Pusher = impatient{c.Reader, c.Pusher}, impatient{c.Reader, c.Pusher}
 	}}},
@@ -74,7 +74,7 @@ var whatIsBroken = []brokenCase{
 		})}},
 	{"a source that leaves orders out when it is asked for a type", "I11",
 		Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
-			c.Source = partial{c.Source}
+			c.Lister = partial{c.Lister}
 		}}},
 	{"another plan than the approved one", "I12", Config{applied: resubmitAll}},
 	{"a pusher to another status", "I12", Config{Runner: wrapPusher(func(ctx context.Context, p resubmit.Pusher, id string,
@@ -229,12 +229,12 @@ func forgetPatience(err error) error {
 	return e
 }
 
-type partial struct{ resubmit.OrderSource }
+type partial struct{ resubmit.OrderLister }
 
 func (p partial) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		first := len(q.Types) > 0
-		for o, err := range p.OrderSource.Orders(ctx, q) {
+		for o, err := range p.OrderLister.Orders(ctx, q) {
 			if first && err == nil {
 				first = false
 				continue
@@ -265,12 +265,12 @@ func remembering() Config {
 
 // resubmitAll makes a plan that resubmits whatever another one knows.
 func resubmitAll(data []byte) []byte {
-	p, err := plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	p, err := plan.Read(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return data
 	}
 	var b bytes.Buffer
-	w, err := plan.NewPlanWriter(&b, p.Header())
+	w, err := plan.NewWriter(&b, p.Header())
 	if err != nil {
 		return data
 	}

@@ -29,7 +29,7 @@ type book struct {
 
 	approved map[int]*approvedOrder // by index; only what is to be resubmitted
 	lanes    map[string][]int       // of these, by subscription, oldest first
-	counts   plan.Counts
+	counts   plan.ActionCounts
 
 	read    int // bytes of the disk that durable is made of
 	durable map[string]resubmit.Record
@@ -106,7 +106,7 @@ func (b *book) violate(rule string, order int, format string, args ...any) {
 
 // approve takes the plan for the approved one.
 func (b *book) approve(p *process, cfg *resubmit.PlanConfig, data []byte, before, after []string) error {
-	plan, err := plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	plan, err := plan.Read(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (b *book) checkSelection(planned, unsure, before, after []string) {
 		}
 	}
 	text := b.w.s.filter.String()
-	if again, err := filter.ParseFilter(text); err != nil || again.String() != text {
+	if again, err := filter.Parse(text); err != nil || again.String() != text {
 		b.violate("I11", -1, "%s is read as %v, %v", text, again, err)
 	}
 }
@@ -395,7 +395,7 @@ func (b *book) judgeTries(p *process, c *call, now time.Time) {
 // allowed is what a policy says about an order type (resubmit/SAFETY.md#f6).
 func allowed(y *Policy, t commerce.OrderType) (most int, spacing time.Duration) {
 	own := y.Attempts.ByType[t]
-	most = cmp.Or(own.Max, y.Attempts.Max, resubmit.DefaultMaxAttempts)
+	most = cmp.Or(own.MaxAttempts, y.Attempts.MaxAttempts, resubmit.DefaultMaxAttempts)
 	spacing = cmp.Or(own.Spacing, y.Attempts.Spacing, resubmit.DefaultAttemptSpacing)
 	if t == commerce.TypeCancellation || t == commerce.TypeCancellationCharge {
 		most, spacing = min(most, 4), max(spacing, 300*time.Second)
@@ -508,15 +508,15 @@ func asked(ans *answerKept) time.Time {
 }
 
 // report is I9, and holds what is said of each order against Commerce.
-func (b *book) report(r *resubmit.Report, counts plan.Counts, over bool) {
+func (b *book) report(r *resubmit.Report, counts plan.ActionCounts, over bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := r.Result.Total(); n != b.counts.Resubmit || n != counts.Resubmit {
 		b.violate("I9", -1, "the report counts %d orders, and the plan marks %d", n, b.counts.Resubmit)
 	}
-	sum := resubmit.Result{}
+	sum := resubmit.OutcomeCounts{}
 	for _, g := range r.Groups {
-		sum = resubmit.Result{
+		sum = resubmit.OutcomeCounts{
 			Completed: sum.Completed + g.Result.Completed, Progressing: sum.Progressing + g.Result.Progressing,
 			FailedAgain: sum.FailedAgain + g.Result.FailedAgain, FalseSuccess: sum.FalseSuccess + g.Result.FalseSuccess,
 			Skipped: sum.Skipped + g.Result.Skipped, Unknown: sum.Unknown + g.Result.Unknown,

@@ -72,7 +72,7 @@ func (c panickyClient) System() string {
 
 // panickySource panics now and then.
 type panickySource struct {
-	resubmit.OrderSource
+	resubmit.OrderLister
 	p *process
 }
 
@@ -80,7 +80,7 @@ func (c panickySource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*
 	return func(yield func(*commerce.Order, error) bool) {
 		s := c.p.struck(callList, -1)
 		c.p.strike(s, false)
-		for o, err := range c.OrderSource.Orders(ctx, q) {
+		for o, err := range c.OrderLister.Orders(ctx, q) {
 			if !yield(o, err) {
 				return
 			}
@@ -130,7 +130,7 @@ func (p *process) panickyPlan(cfg *resubmit.PlanConfig, orders client) {
 	if len(p.w.s.panics) == 0 {
 		return
 	}
-	cfg.Source, cfg.Reader = panickySource{cfg.Source, p}, panickyClient{orders, p}
+	cfg.Lister, cfg.Reader = panickySource{cfg.Lister, p}, panickyClient{orders, p}
 	cfg.Requests = panickyFinder{cfg.Requests, p}
 }
 

@@ -196,7 +196,7 @@ func (p *process) run() error {
 	if p.w.cfg.applied != nil {
 		data = p.w.cfg.applied(data)
 	}
-	plan, err := plan.ReadPlan(bytes.NewReader(data), int64(len(data)))
+	plan, err := plan.Read(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return err
 	}
@@ -243,10 +243,10 @@ func (p *process) orders(env *Process) (client, error) {
 
 // source lists the orders. Billing cannot: there the operator brings a list from the
 // panel.
-func (p *process) source(orders client) resubmit.OrderSource {
+func (p *process) source(orders client) resubmit.OrderLister {
 	byIDs, ok := orders.(*billing.Client)
 	if !ok {
-		source, _ := orders.(resubmit.OrderSource) // the other clients are
+		source, _ := orders.(resubmit.OrderLister) // the other clients are
 		return source
 	}
 	var lines []billing.Line
@@ -260,10 +260,10 @@ func (p *process) source(orders client) resubmit.OrderSource {
 
 func (p *process) makePlan(env *Process, orders client, requests *connect.Client) error {
 	cfg := resubmit.PlanConfig{
-		Source: p.source(orders), Reader: orders, Requests: requests, Filter: filter.Everything(),
+		Lister: p.source(orders), Reader: orders, Requests: requests, Filter: filter.Everything(),
 		Calendar: p.w.calendarNow(),
-		Rules:    p.w.s.rules, Settle: p.w.s.policy.Settle, Concurrency: 2,
-		Rate: p.w.planRate(),
+		Rules:    p.w.s.rules, SettleDelay: p.w.s.policy.Settle, Concurrency: 2,
+		RateLimit: p.w.planRate(),
 	}
 	if p.w.s.way != byOrderManager {
 		cfg.Targets = blindTargets()
@@ -303,9 +303,9 @@ func (p *process) apply(env *Process, orders client, requests *connect.Client, p
 	y := p.w.s.policy
 	cfg := resubmit.Config{
 		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
-		Guard: y.Guard, Settle: y.Settle, Rate: y.Rate, Concurrency: y.Concurrency, MaxRefusals: y.MaxRefusals,
+		Guard: y.Guard, SettleDelay: y.Settle, RateLimit: y.Rate, Concurrency: y.Concurrency, MaxDeferrals: y.MaxRefusals,
 		Verify: y.Verify,
-		Canary: y.Canary, Breaker: y.Breaker, Attempts: y.Attempts,
+		Canary: y.Canary, Breaker: y.Breaker, Retry: y.Attempts,
 		MaxPlanAge: -1, // windows move and open all the time, and the plan is to be carried out
 	}
 	if y.Probe {

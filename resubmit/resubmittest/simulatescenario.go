@@ -313,15 +313,15 @@ func drawPolicy(d dice) Policy {
 		Rate:        one(d, 5.0, 5, 1, 1, 10, 10, 50, 50, 0.05, 0.02),
 		Concurrency: one(d, 1, 2, 2, 4),
 		MaxRefusals: one(d, 3, 1, -1),
-		Verify: resubmit.Verify{
+		Verify: resubmit.VerifyConfig{
 			First: one(d, 10*time.Second, time.Second, 30*time.Second), Max: one(d, 5*time.Minute, 5*time.Minute, time.Minute),
 			Timeout: one(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
 		},
-		Canary: resubmit.Canary{Steps: one(d, nil, nil, []int{}, []int{}, []int{2})},
-		Breaker: resubmit.Breaker{Failures: one(d, 1, 1, 2, 3, -1), Of: 20, Wait: one(d, time.Minute, 10*time.Second),
+		Canary: resubmit.CanaryConfig{Steps: one(d, nil, nil, []int{}, []int{}, []int{2})},
+		Breaker: resubmit.BreakerConfig{Failures: one(d, 1, 1, 2, 3, -1), Of: 20, Wait: one(d, time.Minute, 10*time.Second),
 			MaxOpens: one(d, -1, 1, 5)},
 		Probe:    d.chance(50),
-		Attempts: resubmit.AttemptPolicy{Max: one(d, 0, 0, 2, 2, 3), Spacing: one(d, 0, -1, 10*time.Minute)},
+		Attempts: resubmit.RetryPolicy{MaxAttempts: one(d, 0, 0, 2, 2, 3), Spacing: one(d, 0, -1, 10*time.Minute)},
 	}
 }
 
@@ -461,11 +461,11 @@ func drawFilter(d dice) filter.Filter {
 	case 0:
 		return leaf()
 	case 1:
-		return filter.All(leaf(), leaf())
+		return filter.And(leaf(), leaf())
 	case 2:
-		return filter.Any(leaf(), leaf())
+		return filter.Or(leaf(), leaf())
 	default:
-		return filter.All(leaf(), filter.Not(leaf()))
+		return filter.And(leaf(), filter.Not(leaf()))
 	}
 }
 

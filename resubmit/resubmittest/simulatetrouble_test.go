@@ -21,7 +21,7 @@ import (
 // Each of these takes one kind of trouble lightly.
 var troubleIsBroken = []brokenCase{
 	{"a list that misses orders of the same time", "I11", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
-		c.Source = sourceFunc(func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool) {
+		c.Lister = sourceFunc(func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool) {
 			var last commerce.Order
 			for o, err := range orders {
 				if err == nil && o.PlacedAt.Equal(last.PlacedAt) {
@@ -34,10 +34,10 @@ var troubleIsBroken = []brokenCase{
 					return
 				}
 			}
-		}, c.Source)
+		}, c.Lister)
 	}}},
 	{"a list that leaves odd rows out", "I11", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
-		c.Source = sourceFunc(func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool) {
+		c.Lister = sourceFunc(func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool) {
 			for o, err := range orders {
 				if err == nil && len(o.Problems) > 0 {
 					continue
@@ -46,11 +46,11 @@ var troubleIsBroken = []brokenCase{
 					return
 				}
 			}
-		}, c.Source)
+		}, c.Lister)
 	}}},
 	{"readers that make light of odd rows", "I18", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
 		c.Reader = changed{c.Reader, func(o *commerce.Order) { o.Problems = nil }}
-		c.Source = sourceFunc(func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool) {
+		c.Lister = sourceFunc(func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool) {
 			for o, err := range orders {
 				if err == nil {
 					o.Problems = nil
@@ -59,7 +59,7 @@ var troubleIsBroken = []brokenCase{
 					return
 				}
 			}
-		}, c.Source)
+		}, c.Lister)
 	}}},
 	{"look-ups that take what cannot be read for nothing", "I18", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
 		c.Requests = carelessFinder{c.Requests}
@@ -93,17 +93,17 @@ var troubleIsBroken = []brokenCase{
 
 // changedSource is a source whose list is changed.
 type changedSource struct {
-	resubmit.OrderSource
+	resubmit.OrderLister
 	change func(orders iter.Seq2[*commerce.Order, error], yield func(*commerce.Order, error) bool)
 }
 
 func sourceFunc(change func(iter.Seq2[*commerce.Order, error], func(*commerce.Order, error) bool),
-	s resubmit.OrderSource) changedSource {
+	s resubmit.OrderLister) changedSource {
 	return changedSource{s, change}
 }
 
 func (s changedSource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
-	return func(yield func(*commerce.Order, error) bool) { s.change(s.OrderSource.Orders(ctx, q), yield) }
+	return func(yield func(*commerce.Order, error) bool) { s.change(s.OrderLister.Orders(ctx, q), yield) }
 }
 
 // carelessFinder says that there is no request for a key that was not answered.
@@ -156,8 +156,8 @@ func forgetRefusal(err error) error {
 func calmScenario() *scenario {
 	s := &scenario{seed: 1, twin: true, tries: 1, way: byOrderManager, heals: true, policy: Policy{
 		Guard: time.Minute, Settle: 240 * time.Second, Rate: 10, Concurrency: 2, MaxRefusals: 3,
-		Verify: resubmit.Verify{First: 10 * time.Second, Max: time.Minute, Timeout: 15 * time.Minute},
-		Canary: resubmit.Canary{Steps: []int{}}, Breaker: resubmit.Breaker{Failures: -1, Wait: time.Minute},
+		Verify: resubmit.VerifyConfig{First: 10 * time.Second, Max: time.Minute, Timeout: 15 * time.Minute},
+		Canary: resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
 	}}
 	for i := range 5 {
 		s.orders = append(s.orders, orderSeed{

@@ -18,7 +18,7 @@ import (
 // below it, so that the list has pages.
 const Many = 40
 
-// TestSource proves that a source keeps the contract of resubmit.OrderSource and of commerce.Query.
+// TestSource proves that a source keeps the contract of resubmit.OrderLister and of commerce.Query.
 func TestSource(t *testing.T, f Fixture) {
 	t.Helper()
 	run(t, f, sourceChecks())
@@ -60,7 +60,7 @@ type listing struct {
 
 // list ranges by hand, to see what a loop does not show: what comes after an
 // error, or after the loop has broken off. each may be nil; it breaks off by false.
-func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerce.Query,
+func (s *stand) list(ctx context.Context, source resubmit.OrderLister, q commerce.Query,
 	each func(*commerce.Order) bool) listing {
 	s.Helper()
 	var l listing
@@ -96,7 +96,7 @@ func (s *stand) list(ctx context.Context, source resubmit.OrderSource, q commerc
 }
 
 // mustList lists without an error.
-func (s *stand) mustList(source resubmit.OrderSource, q commerce.Query) []*commerce.Order {
+func (s *stand) mustList(source resubmit.OrderLister, q commerce.Query) []*commerce.Order {
 	s.Helper()
 	l := s.list(s.Context(), source, q, nil)
 	if l.err != nil {
@@ -106,7 +106,7 @@ func (s *stand) mustList(source resubmit.OrderSource, q commerce.Query) []*comme
 }
 
 // source makes the source for orders.
-func (s *stand) source(orders []*commerce.Order) resubmit.OrderSource {
+func (s *stand) source(orders []*commerce.Order) resubmit.OrderLister {
 	s.Helper()
 	if s.sys.Source == nil {
 		s.Fatalf("the fixture has no System.Source")

@@ -152,11 +152,11 @@ func (c *ruling) age() time.Duration {
 }
 
 // unclassified reports whether neither the reason nor the operator speaks for another try.
-func (c *ruling) unclassified() bool { return c.Attribution.Class != failure.Transient && !c.Explicit }
+func (c *ruling) unclassified() bool { return c.Attribution.Class != failure.Transient && !c.Override }
 
 // vouched says who speaks for another try.
 func (c *ruling) vouched() string {
-	if c.Attribution.Class != failure.Transient && c.Explicit {
+	if c.Attribution.Class != failure.Transient && c.Override {
 		return "the operator named the order"
 	}
 	return "the reason allows another try"

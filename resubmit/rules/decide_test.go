@@ -39,7 +39,7 @@ func facts(class failure.Class, requests ...connect.LatestRequest) rules.Facts {
 func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 	t.Parallel()
 	const old, young = 301 * time.Second, 300 * time.Second
-	explicit := func(f rules.Facts) rules.Facts { f.Explicit = true; return f }
+	explicit := func(f rules.Facts) rules.Facts { f.Override = true; return f }
 	notAsked := func(f rules.Facts) rules.Facts { f.Asked = false; return f }
 	untold := func(f rules.Facts) rules.Facts { f.Untold = true; return f }
 	unknown := func(f rules.Facts) rules.Facts {

@@ -23,32 +23,32 @@ func (f *ruleFile) check() error {
 	if f.Rules == nil {
 		return errors.New(`has no rules: write {"rules":[…]}`)
 	}
-	return ValidateRules(f.Rules)
+	return Validate(f.Rules)
 }
 
-// LoadRules reads rules from JSON: {"rules":[{"id":…,"reason":…,"action":…,"why":…},…]}.
+// Load reads rules from JSON: {"rules":[{"id":…,"reason":…,"action":…,"why":…},…]}.
 // Unknown keys, unknown actions, classes, verdicts and channels, rules without a
 // condition, and ids that occur twice are errors that name the line, the rule and the key.
-func LoadRules(r io.Reader) ([]Rule, error) {
+func Load(r io.Reader) ([]Rule, error) {
 	f, err := ruleFormat.Read(r)
 	return f.Rules, err
 }
 
-// LoadRulesFile is [LoadRules] for a file.
-func LoadRulesFile(path string) ([]Rule, error) {
+// LoadFile is [Load] for a file.
+func LoadFile(path string) ([]Rule, error) {
 	f, err := ruleFormat.ReadFile(path)
 	return f.Rules, err
 }
 
-// SaveRules writes rules as [LoadRules] reads them. Rules that it would refuse are
+// Save writes rules as [Load] reads them. Rules that it would refuse are
 // an error, and nothing is written.
-func SaveRules(w io.Writer, rules []Rule) error {
+func Save(w io.Writer, rules []Rule) error {
 	return ruleFormat.Write(w, ruleFile{append([]Rule{}, rules...)})
 }
 
-// ValidateRules returns an error that names the rule and the key of the first mistake, such
+// Validate returns an error that names the rule and the key of the first mistake, such
 // as rules[2].id.
-func ValidateRules(rules []Rule) error {
+func Validate(rules []Rule) error {
 	seen := make(map[string]int, len(rules))
 	for i := range rules {
 		err := rules[i].check()

@@ -31,14 +31,14 @@ func TestRulesAreReadBackAsTheyWereSaved(t *testing.T) {
 	t.Parallel()
 	for _, rls := range [][]rules.Rule{someRules(), {}} {
 		var b bytes.Buffer
-		require.NoError(t, rules.SaveRules(&b, rls))
+		require.NoError(t, rules.Save(&b, rls))
 		path := filepath.Join(t.TempDir(), "rules.json")
 		require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
-		got, err := rules.LoadRulesFile(path)
+		got, err := rules.LoadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, rls, got)
 	}
-	_, err := rules.LoadRulesFile(filepath.Join(t.TempDir(), "none.json"))
+	_, err := rules.LoadFile(filepath.Join(t.TempDir(), "none.json"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -93,7 +93,7 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "rules.json")
 			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
-			_, err := rules.LoadRulesFile(path)
+			_, err := rules.LoadFile(path)
 			require.ErrorContains(t, err, test.want)
 			require.ErrorContains(t, err, "resubmit: rules: "+path+": ")
 			require.NotContains(t, err.Error(), "\n")
@@ -105,25 +105,25 @@ func TestSaveRulesWritesNothingOfRulesThatAreBad(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	rls := append(someRules(), rules.Rule{ID: "bare", Action: rules.Hold, Why: "x"})
-	require.ErrorContains(t, rules.SaveRules(&b, rls), "rules[2]: has no conditions")
+	require.ErrorContains(t, rules.Save(&b, rls), "rules[2]: has no conditions")
 	require.Empty(t, b.Bytes())
-	require.ErrorIs(t, rules.SaveRules(&brokenWriter{}, someRules()), errDiskFull)
+	require.ErrorIs(t, rules.Save(&brokenWriter{}, someRules()), errDiskFull)
 }
 
 func FuzzLoadRules(f *testing.F) {
 	var b bytes.Buffer
-	require.NoError(f, rules.SaveRules(&b, someRules()))
+	require.NoError(f, rules.Save(&b, someRules()))
 	f.Add(b.Bytes())
 	f.Add([]byte(`{"rules":[{"id":"a","ID":"b"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		rls, err := rules.LoadRules(bytes.NewReader(data))
+		rls, err := rules.Load(bytes.NewReader(data))
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
 		}
 		var b bytes.Buffer
-		require.NoError(t, rules.SaveRules(&b, rls))
-		again, err := rules.LoadRules(&b)
+		require.NoError(t, rules.Save(&b, rls))
+		again, err := rules.Load(&b)
 		require.NoError(t, err)
 		require.Len(t, again, len(rls))
 	})

@@ -47,7 +47,7 @@ type Facts struct {
 	Order       *commerce.Order
 	Attribution failure.Attribution
 	// Explicit says that the operator named this very order.
-	Explicit bool
+	Override bool
 	// Untold says that this way into Commerce never tells why an order failed.
 	Untold bool
 	// Asked says that Connect was asked for the newest requests; false where the

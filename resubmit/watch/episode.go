@@ -32,10 +32,10 @@ type Episode struct {
 	// PlannedAt is when the plan was made: it knows what had failed by then.
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
 	// Plan is the digest of the plan, Counts are its counts.
-	Plan   string      `json:"plan,omitempty"`
-	Counts plan.Counts `json:"counts,omitzero"`
+	Plan   string            `json:"plan,omitempty"`
+	Counts plan.ActionCounts `json:"counts,omitzero"`
 	// Result is what came of the orders, once they were resubmitted.
-	Result resubmit.Result `json:"result,omitzero"`
+	Result resubmit.OutcomeCounts `json:"result,omitzero"`
 	// ClosedAt is when the episode was over and done with; zero before.
 	ClosedAt time.Time `json:"closedAt,omitzero"`
 	// Note says in a sentence how the episode ended.
@@ -53,19 +53,19 @@ const (
 	EpisodeApplying EpisodeState = "applying"
 	// EpisodeApplied: the plan was carried out, see Result.
 	EpisodeApplied EpisodeState = "applied"
-	// EpisodeNothing: the plan had no order to resubmit.
-	EpisodeNothing EpisodeState = "nothing to do"
-	// EpisodeDeclined: the plan was not approved.
-	EpisodeDeclined EpisodeState = "declined"
-	// EpisodeTooOld: nothing was done within [WatcherConfig].MaxAge.
-	EpisodeTooOld EpisodeState = "too old"
+	// EpisodeEmpty: the plan had no order to resubmit.
+	EpisodeEmpty EpisodeState = "nothing to do"
+	// EpisodeRejected: the plan was not approved.
+	EpisodeRejected EpisodeState = "declined"
+	// EpisodeExpired: nothing was done within [Config].MaxAge.
+	EpisodeExpired EpisodeState = "too old"
 )
 
 func (s EpisodeState) open() bool { return s == EpisodePlanned || s == EpisodeApplying }
 
 func (s EpisodeState) valid() bool {
 	return slices.Contains([]EpisodeState{
-		EpisodePlanned, EpisodeApplying, EpisodeApplied, EpisodeNothing, EpisodeDeclined, EpisodeTooOld,
+		EpisodePlanned, EpisodeApplying, EpisodeApplied, EpisodeEmpty, EpisodeRejected, EpisodeExpired,
 	}, s)
 }
 

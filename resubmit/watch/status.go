@@ -11,26 +11,26 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// WatcherPhase is what a [Watcher] is doing.
-type WatcherPhase string
+// Phase is what a [Watcher] is doing.
+type Phase string
 
 // The phases.
 const (
-	PhaseStopped     WatcherPhase = "stopped"     // Run is not called
-	PhaseBlind       WatcherPhase = "blind"       // no window was told yet
-	PhaseIdle        WatcherPhase = "idle"        // until the next maintenance
-	PhaseMaintenance WatcherPhase = "maintenance" // until its end
-	PhaseSettling    WatcherPhase = "settling"    // until Commerce has asked again about waiting orders
-	PhaseNotReady    WatcherPhase = "not ready"   // until Connect is
-	PhasePlanning    WatcherPhase = "planning"
-	PhaseAsking      WatcherPhase = "asking" // for approval
-	PhaseApplying    WatcherPhase = "applying"
-	PhaseTrouble     WatcherPhase = "trouble" // something failed, and is tried again
+	PhaseStopped          Phase = "stopped"     // Run is not called
+	PhaseNoCalendar       Phase = "blind"       // no window was told yet
+	PhaseIdle             Phase = "idle"        // until the next maintenance
+	PhaseMaintenance      Phase = "maintenance" // until its end
+	PhaseSettling         Phase = "settling"    // until Commerce has asked again about waiting orders
+	PhaseNotReady         Phase = "not ready"   // until Connect is
+	PhasePlanning         Phase = "planning"
+	PhaseAwaitingApproval Phase = "asking" // for approval
+	PhaseApplying         Phase = "applying"
+	PhaseError            Phase = "trouble" // something failed, and is tried again
 )
 
-// WatcherStatus is what a [Watcher] is doing at an instant.
-type WatcherStatus struct {
-	Phase WatcherPhase
+// Status is what a [Watcher] is doing at an instant.
+type Status struct {
+	Phase Phase
 	// Text says it in a sentence.
 	Text string
 	// Since is when the phase began, Until when it is known, or hoped, to end; zero
@@ -41,12 +41,12 @@ type WatcherStatus struct {
 	Episode *Episode
 	// Run is how the resubmission stands, while one goes on.
 	Run resubmit.Status
-	// Err is what failed last, in [PhaseTrouble].
+	// Err is what failed last, in [PhaseError].
 	Err error
 }
 
 // String is the status in sentences, on one line.
-func (s WatcherStatus) String() string {
+func (s Status) String() string {
 	line := s.Text
 	if s.Phase == PhaseApplying && s.Run.Total > 0 {
 		line += fmt.Sprintf(" %d of %d are done.", s.Run.Done, s.Run.Total)
@@ -61,7 +61,7 @@ func (s WatcherStatus) String() string {
 }
 
 // Status tells what the watcher is doing.
-func (w *Watcher) Status() WatcherStatus {
+func (w *Watcher) Status() Status {
 	w.mu.Lock()
 	s, runner := w.status, w.runner
 	w.mu.Unlock()
@@ -90,7 +90,7 @@ func (w *Watcher) Episodes() []Episode {
 
 // entry is a page of the diary, and the status.
 type entry struct {
-	phase   WatcherPhase
+	phase   Phase
 	level   slog.Level
 	text    string
 	key     string // what is news, where that is less than the text
@@ -113,12 +113,12 @@ func (w *Watcher) say(en entry) {
 	if w.status.Phase == en.phase {
 		since = w.status.Since
 	}
-	w.status = WatcherStatus{Phase: en.phase, Text: en.text, Since: since, Until: en.until, Err: en.err}
+	w.status = Status{Phase: en.phase, Text: en.text, Since: since, Until: en.until, Err: en.err}
 	if len(en.episode.Windows) > 0 {
 		w.status.Episode = &en.episode
 	}
 	// Each new try of what failed is not worth another line.
-	retry := w.failures > 0 && (en.phase == PhasePlanning || en.phase == PhaseAsking || en.phase == PhaseApplying)
+	retry := w.failures > 0 && (en.phase == PhasePlanning || en.phase == PhaseAwaitingApproval || en.phase == PhaseApplying)
 	news := w.said != key && !retry && !en.quiet
 	if news {
 		w.said = key
@@ -150,7 +150,7 @@ func (w *Watcher) failed(err error) time.Duration {
 	pause := backoffAfter(w.failures)
 	w.failures++
 	until := time.Now().Add(pause)
-	en := entry{phase: PhaseTrouble, level: slog.LevelWarn, until: until, err: err, key: err.Error(),
+	en := entry{phase: PhaseError, level: slog.LevelWarn, until: until, err: err, key: err.Error(),
 		text: "Something failed, and is tried again: " + text.Short(err.Error()) + "."}
 	if e, ok := w.state.open(); ok {
 		en.episode = e

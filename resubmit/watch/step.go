@@ -34,7 +34,7 @@ func (w *Watcher) step(ctx context.Context) (time.Duration, error) {
 	switch {
 	case errors.Is(err, errBlind):
 		// That is so at each start, for a moment, and a source that fails is in the diary.
-		w.say(entry{phase: PhaseBlind, quiet: true, text: "Nothing is done: " + err.Error() + "."})
+		w.say(entry{phase: PhaseNoCalendar, quiet: true, text: "Nothing is done: " + err.Error() + "."})
 		return closeLook, nil
 	case err != nil:
 		return 0, err
@@ -66,7 +66,7 @@ func (w *Watcher) due(calendar *maintenance.Calendar, now time.Time) ([]maintena
 	oldest := now.Add(-w.cfg.MaxAge)
 	old := func(win maintenance.Window) bool { end := win.Span().End; return !end.IsZero() && !end.After(oldest) }
 	if e, ok := w.state.open(); ok && e.End().Before(oldest) {
-		e.State, e.Note = EpisodeTooOld, "nobody decided about the plan within "+days(w.cfg.MaxAge)
+		e.State, e.Note = EpisodeExpired, "nobody decided about the plan within "+days(w.cfg.MaxAge)
 		if err := w.finish(e, nil, now); err != nil {
 			return nil, err
 		}
@@ -74,7 +74,7 @@ func (w *Watcher) due(calendar *maintenance.Calendar, now time.Time) ([]maintena
 	if late := slices.DeleteFunc(slices.Clone(due),
 		func(win maintenance.Window) bool { return !old(win) }); len(late) > 0 {
 		e := w.episode(late)
-		e.State, e.Note = EpisodeTooOld, "it ended more than "+days(w.cfg.MaxAge)+
+		e.State, e.Note = EpisodeExpired, "it ended more than "+days(w.cfg.MaxAge)+
 			" ago, and its failed orders are left to a person"
 		if err := w.finish(e, nil, now); err != nil {
 			return nil, err
@@ -115,7 +115,7 @@ func (w *Watcher) drop(due []maintenance.Window) {
 	w.remember(func(s *watcherState) { s.Episodes = s.closed() }) // the plan in its place is saved
 	w.tell(slog.LevelInfo,
 		fmt.Sprintf("Nobody has decided about the plan for %s, and now there is %s. There will be a new plan for all of it.",
-			e.name(), windowText(due[len(due)-1])), "step", PhaseAsking, "episode", e.ID)
+			e.name(), windowText(due[len(due)-1])), "step", PhaseAwaitingApproval, "episode", e.ID)
 }
 
 // idle waits for the next window.
@@ -143,7 +143,7 @@ func (w *Watcher) deal(ctx context.Context, calendar *maintenance.Calendar, now 
 	e := w.episode(due)
 	end := e.End()
 	guard, settle := max(0, cmp.Or(w.cfg.Runner.Guard, resubmit.DefaultGuard)),
-		max(0, cmp.Or(w.cfg.Runner.Settle, resubmit.DefaultSettle))
+		max(0, cmp.Or(w.cfg.Runner.SettleDelay, resubmit.DefaultSettle))
 	if next, ok := calendar.Next(now); ok && next.Span().Start.Sub(now) < guard {
 		start := next.Span().Start
 		w.say(entry{phase: PhaseSettling, episode: e, until: start,
@@ -262,8 +262,8 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 			return err
 		}
 	}
-	if cfg.Rate == 0 {
-		cfg.Rate = w.cfg.Runner.Rate
+	if cfg.RateLimit == 0 {
+		cfg.RateLimit = w.cfg.Runner.RateLimit
 	}
 	progress := cfg.Progress
 	cfg.Progress = func(now resubmit.PlanProgress) {
@@ -273,8 +273,8 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 			progress(now)
 		}
 	}
-	if cfg.Settle == 0 {
-		cfg.Settle = w.cfg.Runner.Settle
+	if cfg.SettleDelay == 0 {
+		cfg.SettleDelay = w.cfg.Runner.SettleDelay
 	}
 	if cfg.Targets == nil {
 		cfg.Targets = w.cfg.Runner.Targets
@@ -282,7 +282,7 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 	if _, err := resubmit.WritePlanFile(ctx, cfg, w.planPath(e)); err != nil {
 		return err
 	}
-	plan, err := plan.OpenPlan(w.planPath(e))
+	plan, err := plan.Open(w.planPath(e))
 	if err != nil {
 		return err
 	}
@@ -291,7 +291,7 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 		return err
 	}
 	if e.Counts.Resubmit == 0 {
-		e.State, e.Note = EpisodeNothing, "there is no order to resubmit"
+		e.State, e.Note = EpisodeEmpty, "there is no order to resubmit"
 		if e.Counts.Total > 0 {
 			e.Note += ", of " + e.Counts.Describe(text.Orders(e.Counts.Total)+" that failed")
 		}
@@ -311,13 +311,13 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	if err != nil {
 		w.tell(slog.LevelWarn, fmt.Sprintf("The plan for %s cannot be used and is made anew: %s.", e,
 			text.Short(err.Error())),
-			"step", PhaseAsking, "episode", e.ID)
+			"step", PhaseAwaitingApproval, "episode", e.ID)
 		w.remember(func(s *watcherState) { s.Episodes = s.closed() })
 		return 0, nil
 	}
 	if w.asked != e.Plan {
 		w.asked = e.Plan
-		w.say(entry{phase: PhaseAsking, episode: e,
+		w.say(entry{phase: PhaseAwaitingApproval, episode: e,
 			text: fmt.Sprintf("Asking for approval of the plan %s for %s: %s to resubmit.",
 				shortDigest(e.Plan), e.name(), text.Orders(e.Counts.Resubmit))})
 	}
@@ -333,24 +333,24 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 	if answer.Why != "" {
 		why = ": " + text.Short(answer.Why)
 	}
-	switch answer.Answer {
-	case AnswerApply:
-		w.tell(slog.LevelInfo, fmt.Sprintf("The plan %s is approved%s.", shortDigest(e.Plan), why), "step", PhaseAsking,
+	switch answer.Decision {
+	case Approved:
+		w.tell(slog.LevelInfo, fmt.Sprintf("The plan %s is approved%s.", shortDigest(e.Plan), why), "step", PhaseAwaitingApproval,
 			"episode", e.ID)
 		e.State = EpisodeApplying
 		return 0, w.keep(w.state.with(e))
-	case AnswerDecline:
-		e.State, e.Note = EpisodeDeclined, "the plan "+shortDigest(e.Plan)+" was declined"+why
+	case Rejected:
+		e.State, e.Note = EpisodeRejected, "the plan "+shortDigest(e.Plan)+" was declined"+why
 		return 0, w.finish(e, nil, time.Now())
-	case AnswerLater:
+	case Pending:
 	default:
-		return 0, fmt.Errorf("Approve answered %q; answer with %q, %q or AnswerLater", text.Short(string(answer.Answer)), AnswerApply, AnswerDecline) //nolint:staticcheck // the name of a function
+		return 0, fmt.Errorf("Approve answered %q; answer with %q, %q or Pending", text.Short(string(answer.Decision)), Approved, Rejected) //nolint:staticcheck // the name of a function
 	}
 	w.askAt = answer.At
 	if !answer.At.After(now) {
 		w.askAt = time.Now().Add(askAgain)
 	}
-	w.say(entry{phase: PhaseAsking, episode: e, until: w.askAt, key: "later",
+	w.say(entry{phase: PhaseAwaitingApproval, episode: e, until: w.askAt, key: "later",
 		text: fmt.Sprintf("The plan %s for %s is not decided yet%s. It has %s to resubmit.", shortDigest(e.Plan), e.name(),
 			why, text.Orders(e.Counts.Resubmit))})
 	return 0, nil
@@ -368,7 +368,7 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 		return fmt.Errorf("the journal cannot be opened: %w", err)
 	}
 	if callback.Nil(journal) { // a Runner would take one in memory
-		return errors.New("WatcherConfig.Journal returned neither a journal nor an error")
+		return errors.New("watch.Config.Journal returned neither a journal nor an error")
 	}
 	if c, ok := journal.(io.Closer); ok {
 		defer func() { err = errors.Join(err, c.Close()) }()
@@ -412,7 +412,7 @@ func (w *Watcher) finish(e Episode, report *resubmit.Report, now time.Time) erro
 		return err
 	}
 	level := slog.LevelInfo
-	if e.State == EpisodeTooOld || e.Result.Completed+e.Result.Progressing < e.Result.Total() {
+	if e.State == EpisodeExpired || e.Result.Completed+e.Result.Progressing < e.Result.Total() {
 		level = slog.LevelWarn
 	}
 	w.tell(level, ended(e), "step", string(e.State), "episode", e.ID)
@@ -421,7 +421,7 @@ func (w *Watcher) finish(e Episode, report *resubmit.Report, now time.Time) erro
 
 // ended is the last sentence about an episode.
 func ended(e Episode) string {
-	if e.State == EpisodeTooOld {
+	if e.State == EpisodeExpired {
 		return fmt.Sprintf("Not dealt with %s: %s.", e, e.Note)
 	}
 	return fmt.Sprintf("Dealt with %s: %s.", e.name(), e.Note)
@@ -437,7 +437,7 @@ func (w *Watcher) journalPath(e Episode) string { return filepath.Join(w.cfg.Dir
 
 // openPlan opens the plan of an episode, and no other.
 func (w *Watcher) openPlan(e Episode) (*plan.Plan, error) {
-	plan, err := plan.OpenPlan(w.planPath(e))
+	plan, err := plan.Open(w.planPath(e))
 	if err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// WatcherConfig makes a [Watcher]. Zero fields take the defaults named.
-type WatcherConfig struct {
+// Config makes a [Watcher]. Zero fields take the defaults named.
+type Config struct {
 	// Dir is the directory of the state: one JSON file, and for each episode its
 	// plan and its journal. It is made if need be, for its owner only. Required, and
 	// for one Watcher alone.
@@ -49,7 +49,7 @@ type WatcherConfig struct {
 	// must begin early enough: see [filter.FailedBetween].
 	Plan func(ctx context.Context, e Episode) (resubmit.PlanConfig, error)
 	// Approve decides about a plan with orders to resubmit. Required. It should
-	// return soon: to ask a person, remember the question, answer with AnswerLater,
+	// return soon: to ask a person, remember the question, answer with Pending,
 	// and call [Watcher.Wake] when there is an answer. It is asked again with the same
 	// plan after a restart. When the next maintenance begins before there is an
 	// answer, the plan is thrown away, and made anew for both afterwards.
@@ -87,21 +87,21 @@ type WatcherConfig struct {
 
 // Approval is what a service says about a plan. The zero value asks again in 15 min.
 type Approval struct {
-	Answer ApprovalAnswer
-	// At is when to ask again; zero is in 15 min. For AnswerLater only.
+	Decision Decision
+	// At is when to ask again; zero is in 15 min. For Pending only.
 	At time.Time
 	// Why is a sentence for the diary, "" for none.
 	Why string
 }
 
-// ApprovalAnswer is what to do with a plan.
-type ApprovalAnswer string
+// Decision is what to do with a plan.
+type Decision string
 
 // The answers.
 const (
-	AnswerLater   ApprovalAnswer = ""        // it is not decided: ask again
-	AnswerApply   ApprovalAnswer = "apply"   // carry it out
-	AnswerDecline ApprovalAnswer = "decline" // throw it away; the episode is over
+	Pending  Decision = ""        // it is not decided: ask again
+	Approved Decision = "apply"   // carry it out
+	Rejected Decision = "decline" // throw it away; the episode is over
 )
 
 const (
@@ -113,7 +113,7 @@ const (
 	closeLook = time.Minute
 )
 
-func (c WatcherConfig) withDefaults() WatcherConfig {
+func (c Config) withDefaults() Config {
 	c.MaxAge = cmp.Or(c.MaxAge, defaultMaxAge)
 	c.ReadyWithin = cmp.Or(c.ReadyWithin, defaultReadyWithin)
 	c.Refresh = cmp.Or(c.Refresh, defaultRefresh)
@@ -124,10 +124,10 @@ func (c WatcherConfig) withDefaults() WatcherConfig {
 	return c
 }
 
-func (c WatcherConfig) validate() error {
+func (c Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("resubmit: WatcherConfig."+format, args...))
+		errs = append(errs, fmt.Errorf("resubmit: Config."+format, args...))
 	}
 	for _, f := range []struct {
 		missing bool
@@ -146,7 +146,7 @@ func (c WatcherConfig) validate() error {
 			bad("%s", f.what)
 		}
 	}
-	if err := callback.RejectNil(callback.Field{Name: "WatcherConfig.Windows", Value: c.Windows}, callback.Field{Name: "WatcherConfig.Outages", Value: c.Outages}); err != nil {
+	if err := callback.RejectNil(callback.Field{Name: "watch.Config.Windows", Value: c.Windows}, callback.Field{Name: "watch.Config.Outages", Value: c.Outages}); err != nil {
 		errs = append(errs, fmt.Errorf("resubmit: %w", err))
 	}
 	if c.MaxAge < 0 || c.ReadyWithin < 0 || c.Refresh < 0 {
@@ -173,7 +173,7 @@ func (c WatcherConfig) validate() error {
 //
 // Safe for concurrent use.
 type Watcher struct {
-	cfg     WatcherConfig
+	cfg     Config
 	windows almanac
 	running atomic.Bool
 	wake    chan struct{} // holds one element when there is something to look at
@@ -188,15 +188,15 @@ type Watcher struct {
 
 	mu     sync.Mutex
 	state  watcherState
-	status WatcherStatus
+	status Status
 	said   string // what the diary said last
 	runner *resubmit.Runner
 }
 
-// NewWatcher checks a configuration, makes the directory and reads the state that is
+// New checks a configuration, makes the directory and reads the state that is
 // in it. It starts nothing. A state that cannot be read is an error that says what
 // to do: it must not be taken for none.
-func NewWatcher(cfg WatcherConfig) (*Watcher, error) {
+func New(cfg Config) (*Watcher, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func NewWatcher(cfg WatcherConfig) (*Watcher, error) {
 		cfg: cfg, state: state, saved: ok,
 		windows: almanac{outages: cfg.Outages},
 		wake:    make(chan struct{}, 1),
-		status:  WatcherStatus{Phase: PhaseStopped, Text: "The watcher does not run."},
+		status:  Status{Phase: PhaseStopped, Text: "The watcher does not run."},
 	}, nil
 }
 

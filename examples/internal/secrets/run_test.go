@@ -100,8 +100,8 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	cfg := resubmit.PlanConfig{
-		Rate:   -1,
-		Source: r.shop, Reader: r.shop, Requests: requests, Filter: filter.Everything(), Explicit: r.ids, Settle: -1,
+		RateLimit: -1,
+		Lister:    r.shop, Reader: r.shop, Requests: requests, Filter: filter.Everything(), Override: r.ids, SettleDelay: -1,
 		Targets: resubmit.DefaultTargets(), Logger: r.logger,
 	}
 	// One plan is made while everything misbehaves, and only looked through …
@@ -124,16 +124,16 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	r.server.where, cfg.IgnoreConnect = nil, true
 	_, err = resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.NoError(t, err)
-	plan, err := plan.OpenPlan(path)
+	plan, err := plan.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	r.server.where = where
 	notes := &notebook{}
 	runner, err := resubmit.NewRunner(resubmit.Config{
 		Reader: r.shop, Pusher: r.shop, Requests: requests, Journal: notes, Observer: events{notebook: notes},
-		Logger: r.logger,
-		Rate:   -1, Guard: -1, Settle: 2 * time.Second, MaxRefusals: 1, Targets: resubmit.DefaultTargets(),
-		Verify: resubmit.Verify{First: time.Second, Max: 2 * time.Second, Timeout: 5 * time.Second},
+		Logger:    r.logger,
+		RateLimit: -1, Guard: -1, SettleDelay: 2 * time.Second, MaxDeferrals: 1, Targets: resubmit.DefaultTargets(),
+		Verify: resubmit.VerifyConfig{First: time.Second, Max: 2 * time.Second, Timeout: 5 * time.Second},
 	})
 	require.NoError(t, err)
 	report, err := runner.Apply(t.Context(), plan)

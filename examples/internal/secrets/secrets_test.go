@@ -38,7 +38,7 @@ const (
 
 // shop is a way into Commerce.
 type shop interface {
-	resubmit.OrderSource
+	resubmit.OrderLister
 	resubmit.OrderReader
 	resubmit.Pusher
 }
