@@ -172,8 +172,7 @@ func ExampleLoadViews() {
 	fmt.Println(err)
 	// Output:
 	// Stuck sales [PF LO]
-	// commerce: views: line 1: views[0]: unknown key "status" (did you mean "statuses"?); known are name, statuses,
-	// types, placedFrom, placedTo, sort
+	// commerce: views: line 1: views[0]: unknown key "status" (did you mean "statuses"?); known are name, statuses, types, placedFrom, placedTo, sort
 }
 
 func ExampleView() {

@@ -68,8 +68,7 @@ func ExampleBuildPlan() {
 	fmt.Println(plan.Counts().Resubmit, "of", plan.Counts().Total)
 	// Output:
 	// SO000001 caused    → resubmit   the call never reached Connect
-	// SO000002 unrelated → quarantine the reason is permanent: sent again, the order fails again; it needs a new order or
-	// support
+	// SO000002 unrelated → quarantine the reason is permanent: sent again, the order fails again; it needs a new order or support
 	// RN000003 caused    → resubmit   Connect was not asked, and the reason allows another try
 	// SO000004 likely    → hold       the reason is not known to help or not: name the order, or add a rule for its reason
 	// 2 of 4
@@ -107,9 +106,7 @@ func Example_openPlan() {
 	fmt.Println(problem)
 	// Output:
 	// 3 orders, resubmit 1, hold 1, quarantine 1
-	// line 5: the counts do not sum up: the last line says
-	// {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries make
-	// {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make the plan anew
+	// line 5: the counts do not sum up: the last line says {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries make {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make the plan anew
 }
 
 func ExampleAttribute() {
@@ -154,6 +151,5 @@ func Example_rules() {
 	fmt.Println(err)
 	// Output:
 	// 1 <nil>
-	// resubmit: rules: line 1: rules[0].action: unknown action "resend"; use one of complete, hold, manual, quarantine,
-	// resubmit, wait
+	// resubmit: rules: line 1: rules[0].action: unknown action "resend"; use one of complete, hold, manual, quarantine, resubmit, wait
 }

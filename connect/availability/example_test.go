@@ -55,8 +55,7 @@ func ExampleTracker() {
 	fmt.Println(exact.Windows()[0])
 	// Output:
 	// up
-	// Connect was down from 2026-01-10 02:05 UTC (last up at 2026-01-10 02:04 UTC) to 2026-01-10 03:15 UTC. Probes: 70
-	// maintenance suspected.
+	// Connect was down from 2026-01-10 02:05 UTC (last up at 2026-01-10 02:04 UTC) to 2026-01-10 03:15 UTC. Probes: 70 maintenance suspected.
 	// upgrade: 2026-01-10 02:00 UTC to 2026-01-10 03:00 UTC, actually 2026-01-10 02:04 UTC to 2026-01-10 03:15 UTC
 }
 

@@ -199,7 +199,7 @@ func TestAllFilesAreWrittenByDurable(t *testing.T) {
 		"internal/durable",                    // this package
 		"internal/testkit", "examples", ".ci", // tests, and what shows how to use the library
 		"resubmit/journal/create.go CreateTemp",  // linked to its name once it is whole
-		"resubmit/signingkey.go OpenFile",        // fails where something is, a link too
+		"resubmit/plan/key.go OpenFile",          // fails where something is, a link too
 		"resubmit/resubmittest", "commercetest/", // test systems
 	}
 	var found []string

@@ -33,9 +33,7 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// and(eq(type,SO),eq(channel,reseller),ilike(reason,*gateway*)) <nil>
-	// filter: byte 8: unknown property "stat" (did you mean "status"?); known are id, billingId, number, type, status,
-	// provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed,
-	// amount
+	// filter: byte 8: unknown property "stat" (did you mean "status"?); known are id, billingId, number, type, status, provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, failed, amount
 }
 
 func ExampleExplain() {
@@ -46,8 +44,7 @@ func ExampleExplain() {
 	}
 	fmt.Println(filter.Explain(f, o))
 	// Output:
-	// refused by eq(class,transient) at and[2]: class is "permanent" by pattern customer-not-found, reason is "Customer
-	// not found"
+	// refused by eq(class,transient) at and[2]: class is "permanent" by pattern customer-not-found, reason is "Customer not found"
 }
 
 func ExamplePushdown() {
