@@ -149,11 +149,11 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 			c *watch.Config) {
 			c.Windows = nilFuncs(nil)
 		},
-		"watch.Config.Windows holds a nil connect.SourceFunc": func(
+		"watch.Config.Windows holds a nil maintenance.SourceFunc": func(
 			c *watch.Config) {
 			c.Windows = maintenance.SourceFunc(nil)
 		},
-		"watch.Config.Outages holds a nil *connect.Tracker": func(
+		"watch.Config.Outages holds a nil *availability.Tracker": func(
 			c *watch.Config) {
 			c.Outages = (*availability.Tracker)(nil)
 		},
