@@ -183,7 +183,7 @@ func pushOnce(t *testing.T, table *outcomes, protocol string, mode wiretest.Mode
 	s := wiretest.New(t, protocol, k.answer)
 	timeout := 30 * time.Second
 	if mode.Slow {
-		timeout = time.Second
+		timeout = 200 * time.Millisecond
 	}
 	c, err := k.make(s.URL, httpClient(s, transport), timeout)
 	require.NoError(t, err)

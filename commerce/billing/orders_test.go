@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jarcoal/httpmock"
@@ -178,26 +179,29 @@ func TestOrderWithProblemsIsNotPushed(t *testing.T) {
 func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	t.Parallel()
 	for answer, problem := range oddRows() {
-		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
-			if strings.Contains(body, "<i4>1000027</i4>") {
-				return httpmock.NewStringResponse(200, answer), nil
-			}
-			return shop(body)
-		})
-		p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Lister: c.FromLines(
-				strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n")),
-			Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1000001", "1000002"},
-		})
-		require.NoError(t, err)
-		require.Equal(t, plan.ActionCounts{Total: 3, Resubmit: 2, Hold: 1}, p.Counts(), problem)
-		for e, err := range p.Entries() {
+		synctest.Test(t, func(t *testing.T) { // a repeated read waits
+			<-time.After(time.Until(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)))
+			c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+				if strings.Contains(body, "<i4>1000027</i4>") {
+					return httpmock.NewStringResponse(200, answer), nil
+				}
+				return shop(body)
+			})
+			p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+				Lister: c.FromLines(
+					strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n")),
+				Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1000001", "1000002"},
+			})
 			require.NoError(t, err)
-			if e.OrderID == "1000027" {
-				require.Equal(t, "unreadable-row", e.Decision.RuleID)
-				require.Equal(t, []string{"27"}, e.Subscriptions)
+			require.Equal(t, plan.ActionCounts{Total: 3, Resubmit: 2, Hold: 1}, p.Counts(), problem)
+			for e, err := range p.Entries() {
+				require.NoError(t, err)
+				if e.OrderID == "1000027" {
+					require.Equal(t, "unreadable-row", e.Decision.RuleID)
+					require.Equal(t, []string{"27"}, e.Subscriptions)
+				}
 			}
-		}
+		})
 	}
 }
 

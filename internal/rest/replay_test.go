@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 						s := wiretest.New(t, protocol, `{}`)
 						timeout := 30 * time.Second
 						if mode.Slow {
-							timeout = time.Second
+							timeout = 200 * time.Millisecond
 						}
 						c := replayClient(t, s, wrap, timeout)
 						_, err := c.JSON(t.Context(), req, nil)
