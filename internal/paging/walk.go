@@ -109,9 +109,10 @@ type Walk struct {
 	moved       bool // rows of the group are not in the order in which they were counted
 	steady      int  // counts in a row in which no row moved
 
-	first   []Row // the page at position 0
-	most    int   // rows of the largest page
-	probing bool  // whether the next page lies behind the only row, as far as known
+	first      []Row // the page at position 0
+	firstTotal int   // the total that came with it
+	most       int   // rows of the largest page
+	probing    bool  // whether the next page lies behind the only row, as far as known
 
 	back    int // how far to step back at a gap
 	asked   int // all pages
@@ -178,7 +179,7 @@ func (w *Walk) Take(rows []Row, total int) []int {
 	}
 	keys := w.keysOf(rows)
 	if w.start == 0 {
-		w.first = slices.Clone(rows)
+		w.first, w.firstTotal = slices.Clone(rows), total
 	}
 	switch {
 	case w.start > 0 && len(rows) > 0 && len(rows) == total && total != w.size && slices.Equal(rows, w.first):
@@ -268,7 +269,7 @@ func (w *Walk) take(rows []Row, keys []int64, total int) []int {
 	switch {
 	case whole:
 		w.finish(w.start+n, total)
-	case (cut < n || ends) && !w.complete(w.start+cut, total):
+	case (cut < n || ends) && !w.complete(w.start+cut):
 		w.settle(fresh)
 		w.again()
 	case cut < n:
@@ -332,12 +333,12 @@ const enough = 3
 
 // complete reports whether all rows of the frontier have been seen, if they end at a
 // position. If the number of rows is right, it begins to count them once more.
-func (w *Walk) complete(end, total int) bool {
+func (w *Walk) complete(end int) bool {
 	if len(w.group) < end-w.base {
 		return false
 	}
-	if total == end && len(w.first) == end {
-		return true // all were in one answer, according to the server
+	if w.firstTotal == end && len(w.first) == end {
+		return true // all were in one answer, according to that answer
 	}
 	if w.steady++; w.moved || w.counted == nil {
 		w.steady = 0
@@ -443,10 +444,9 @@ func (w *Walk) finish(end, total int) {
 const maxMissing = 2
 
 // Err reports that the walk gets nowhere. Stepping back and reading pages again is
-// bounded by ten times the number of pages, which shuffled ties may need. A server that gives the same row another id
-// in
-// each answer brings something new forever, so all pages are bounded too, by those that
-// went further along the list.
+// bounded by ten times the number of pages, which shuffled ties may need. A server that
+// gives the same row another id in each answer brings something new forever, so all pages
+// are bounded too, by those that went further along the list.
 func (w *Walk) Err() error {
 	switch {
 	case len(w.seen) > w.limit:

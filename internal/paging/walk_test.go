@@ -170,6 +170,9 @@ func TestWalk(t *testing.T) {
 					s.rows[i].Key = paging.NoKey
 				}
 			}
+			if rapid.Bool().Draw(rt, "total") {
+				s.total = func(int) int { return len(s.rows) }
+			}
 			uneven := rapid.Bool().Draw(rt, "uneven pages")
 			change, r := s.churn(rt, stays, !uneven), random(rt)
 			s.before = func() { change(); s.shuffle(r) }
@@ -213,6 +216,21 @@ func ties(n int) []paging.Row {
 		rows[i] = paging.Row{ID: strconv.Itoa(i), Key: 1}
 	}
 	return rows
+}
+
+// A row that leaves makes the total of the second answer that of the first page.
+func TestWalkOfTiesBelievesTheTotalOfTheirOwnAnswerOnly(t *testing.T) {
+	t.Parallel()
+	s := &server{rows: ties(3), cap: fixed(2)}
+	s.total = func(int) int { return len(s.rows) }
+	s.before = func() {
+		if s.asked == 2 {
+			s.rows = []paging.Row{s.rows[2], s.rows[1]} // the first row leaves, and the others change places
+		}
+	}
+	got, err := s.walk(100)
+	require.NoError(t, err)
+	require.Subset(t, got, []string{"1", "2"})
 }
 
 func TestWalkOfShuffledTiesSucceeds(t *testing.T) {
