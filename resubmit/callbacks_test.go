@@ -427,7 +427,7 @@ func TestPanicOfAnObserver(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, resubmit.OutcomeCounts{Completed: 5}, report.Result)
 					require.Contains(t, report.ObserverError, whys[kind])
-					require.Contains(t, report.String(), "the observer was removed: a callback panicked: ")
+					require.Contains(t, textOf(report), "the observer was removed: a callback panicked: ")
 					require.Equal(t, 1, strings.Count(log.String(), "the observer is removed"))
 				})
 			})

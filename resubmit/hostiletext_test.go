@@ -197,7 +197,7 @@ func testRunShowsNoHostileCharacter(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, len(outcomes), 3, outcomes)
 
-	requireShown(t, report.String())
+	requireShown(t, textOf(report))
 	requireShown(t, logged.String())
 	requireShown(t, runner.Status().String())
 	var lines, exported bytes.Buffer

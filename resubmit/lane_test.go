@@ -83,7 +83,7 @@ func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
 				if first := itemOf(t, report, 1); !tt.free {
 					require.Equal(t, []resubmit.Blocked{{Number: "SO000001", Outcome: first.Outcome, Why: first.Why, Orders: 3}},
 						report.Blocked)
-					require.Contains(t, report.String(), "3 blocked by SO000001, which is "+string(first.Outcome))
+					require.Contains(t, textOf(report), "3 blocked by SO000001, which is "+string(first.Outcome))
 				} else {
 					require.Empty(t, report.Blocked)
 				}

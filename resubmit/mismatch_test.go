@@ -122,6 +122,6 @@ func TestReport_counts_rows_that_do_not_match(t *testing.T) {
 	report, err := runnerFor(t, newShop(), nil).Apply(t.Context(), plan)
 	require.NoError(t, err)
 	require.Equal(t, 3, report.Mismatched)
-	require.Contains(t, report.String(), "not in the plan: 3 rows did not match the query\n")
+	require.Contains(t, textOf(report), "not in the plan: 3 rows did not match the query\n")
 	require.NoError(t, plan.Close())
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/mismatch"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -185,57 +184,6 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return nil
 }
 
-// String is the report in a few lines for people.
-func (r *Report) String() string {
-	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
-	line("%d orders: %s", r.Result.Total(), r.Result)
-	for _, g := range r.Groups {
-		line("  %s: %s", strings.Join(nonEmpty(string(g.Class), g.Vendor, string(g.Channel)), " · "), g.Result)
-	}
-	for _, c := range r.Canary {
-		if c.Stopped != "" {
-			line("  %s", c.Stopped)
-		}
-	}
-	writeBlocked(line, r.Blocked)
-	if r.FailedAgain != nil {
-		for _, g := range r.FailedAgain.Groups[:min(5, len(r.FailedAgain.Groups))] {
-			line("  %d failed again (%s): %s", g.Count, g.Class, brief(g.Template))
-		}
-	}
-	if r.Mismatched > 0 {
-		line("not in the plan: %s", mismatch.Text(r.Mismatched, nil))
-	}
-	if r.CommerceOnly > 0 {
-		line("%d of the completed are confirmed by Commerce alone", r.CommerceOnly)
-	}
-	if !r.ConnectAsked {
-		line("Connect was not asked")
-	}
-	if r.CloseToVerified > 0 {
-		line("from the end of the maintenance until all were verified: %v", r.CloseToVerified.Round(time.Second))
-	}
-	if r.ObserverError != "" {
-		line("the observer was removed: %s", r.ObserverError)
-	}
-	if r.Err != "" {
-		line("stopped early: %s", r.Err)
-	}
-	return b.String()
-}
-
-// writeBlocked names the heads that block most.
-func writeBlocked(line func(string, ...any), heads []Blocked) {
-	const most = 10
-	for _, h := range heads[:min(most, len(heads))] {
-		line("  %d blocked by %s, which is %s: %s", h.Orders, h.Number, h.Outcome, h.Why)
-	}
-	if rest := len(heads) - most; rest > 0 {
-		line("  and others by %d further orders: see Report.Blocked", rest)
-	}
-}
-
 // String names the counts that are not zero.
 func (r OutcomeCounts) String() string {
 	var parts []string
@@ -254,8 +202,4 @@ func (r OutcomeCounts) String() string {
 		return "nothing to do"
 	}
 	return strings.Join(parts, ", ")
-}
-
-func nonEmpty(parts ...string) []string {
-	return slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 }

@@ -64,7 +64,7 @@ func TestAReportSumsToThePlanAndTouchesNothingElse(t *testing.T) {
   transient · 77 · reseller: 1 completed
   1 failed again (permanent): Vendor has failed request
 from the end of the maintenance until all were verified: 1h0m10s
-`, report.String())
+`, textOf(report))
 
 		var b bytes.Buffer
 		require.NoError(t, report.WriteJSON(&b))
@@ -133,7 +133,7 @@ func TestAPlanThatCannotBeReadToItsEndStillSums(t *testing.T) {
 		require.Equal(t, 2000, report.Result.Total())
 		require.NotZero(t, report.Unread)
 		require.Len(t, report.Items, 2000-report.Unread)
-		require.Contains(t, report.String(), "stopped early: ")
+		require.Contains(t, textOf(report), "stopped early: ")
 	})
 }
 
@@ -151,5 +151,5 @@ func TestAReportThatCannotBeWrittenSaysSo(t *testing.T) {
 	report := &resubmit.Report{Items: []resubmit.Item{{Number: "SO1"}}}
 	require.ErrorContains(t, report.WriteJSON(new(fullDisk)), "write report: no space")
 	require.ErrorContains(t, report.WriteJSON(&fullDisk{room: 300}), "write report: order SO1: no space")
-	require.True(t, strings.HasPrefix(new(resubmit.Report).String(), "0 orders: nothing to do\n"))
+	require.True(t, strings.HasPrefix(textOf(new(resubmit.Report)), "0 orders: nothing to do\n"))
 }

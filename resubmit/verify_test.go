@@ -218,7 +218,7 @@ func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
 		require.Equal(t, failure.Transient, groups[0].Class)
 		require.Equal(t, 2, groups[1].Count)
 		require.Equal(t, failure.Permanent, groups[1].Class)
-		require.Contains(t, report.String(), "  2 failed again (permanent): Vendor has failed request")
+		require.Contains(t, textOf(report), "  2 failed again (permanent): Vendor has failed request")
 	})
 }
 

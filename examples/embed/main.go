@@ -32,6 +32,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
+	"github.com/cloudblue-go/cloudblue/resubmit/report"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -72,9 +73,9 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	watcher, tracker, err := w(dir, newShop(night), client, decide, diary{page},
-		func(_ watch.Episode, report *resubmit.Report) {
-			if report != nil {
-				page.Println(report)
+		func(_ watch.Episode, result *resubmit.Report) {
+			if result != nil {
+				page.Print(report.Text(result))
 			}
 			stop() // a service would go on
 		})

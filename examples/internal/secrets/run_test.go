@@ -21,6 +21,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	resubmitreport "github.com/cloudblue-go/cloudblue/resubmit/report"
 )
 
 // notebook writes down all that a run tells, and the records that it keeps.
@@ -143,7 +144,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	items, err := json.Marshal(report.Items)
 	require.NoError(t, err)
 	for kind, text := range map[string]string{
-		"the report":                 printed.String() + report.String() + string(items) + written(report),
+		"the report":                 printed.String() + resubmitreport.Text(report) + string(items) + written(report),
 		"the status":                 written(runner.Status()),
 		"the journal and the events": notes.text.String(), "the logs": r.log.String(),
 		"the runner": fmt.Sprintf("%+v %#v", runner, runner),

@@ -1,0 +1,72 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/mismatch"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// How many blocking orders and groups of repeated failures the text names.
+const (
+	maxBlocked = 10
+	maxGroups  = 5
+)
+
+// Text returns a report in a few lines for people, each with a line break at its end. The single orders are not in it.
+// Whatever the servers sent, the text has no control characters.
+func Text(r *resubmit.Report) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
+	line("%d orders: %s", r.Result.Total(), r.Result)
+	for _, g := range r.Groups {
+		name := slices.DeleteFunc([]string{string(g.Class), g.Vendor, string(g.Channel)},
+			func(s string) bool { return s == "" })
+		line("  %s: %s", strings.Join(name, " · "), g.Result)
+	}
+	for _, c := range r.Canary {
+		if c.Stopped != "" {
+			line("  %s", c.Stopped)
+		}
+	}
+	for _, h := range r.Blocked[:min(maxBlocked, len(r.Blocked))] {
+		line("  %d blocked by %s, which is %s: %s", h.Orders, h.Number, h.Outcome, h.Why)
+	}
+	if rest := len(r.Blocked) - maxBlocked; rest > 0 {
+		line("  and others by %d further orders: see Report.Blocked", rest)
+	}
+	if r.FailedAgain != nil {
+		for _, g := range r.FailedAgain.Groups[:min(maxGroups, len(r.FailedAgain.Groups))] {
+			line("  %d failed again (%s): %s", g.Count, g.Class, cmp.Or(text.Short(g.Template), "no reason reported"))
+		}
+	}
+	end(r, line)
+	return b.String()
+}
+
+// end writes what concerns the whole run.
+func end(r *resubmit.Report, line func(string, ...any)) {
+	if r.Mismatched > 0 {
+		line("not in the plan: %s", mismatch.Text(r.Mismatched, nil))
+	}
+	if r.CommerceOnly > 0 {
+		line("%d of the completed are confirmed by Commerce alone", r.CommerceOnly)
+	}
+	if !r.ConnectAsked {
+		line("Connect was not asked")
+	}
+	if r.CloseToVerified > 0 {
+		line("from the end of the maintenance until all were verified: %v", r.CloseToVerified.Round(time.Second))
+	}
+	if r.ObserverError != "" {
+		line("the observer was removed: %s", r.ObserverError)
+	}
+	if r.Err != "" {
+		line("stopped early: %s", r.Err)
+	}
+}
