@@ -201,7 +201,7 @@ func TestInvariants(t *testing.T) {
 			for _, m := range testFunc.FindAllStringSubmatch(text, -1) {
 				tests[m[1]] = true
 			}
-		} else if strings.HasPrefix(name, "resubmit/resubmittest/") {
+		} else if strings.HasPrefix(name, "resubmit/internal/sim/") {
 			simulator += text
 		}
 	}

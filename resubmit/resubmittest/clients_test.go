@@ -321,7 +321,7 @@ func (s *stage) spoil(t testing.TB, f resubmittest.Fault, on resubmittest.Calls)
 		return func() { s.mixes.Store(false) }
 	case resubmittest.Busy:
 		fault.Kind, fault.Status, fault.RetryAfter = commercetest.FaultStatus, http.StatusTooManyRequests,
-			resubmittest.BusyFor
+			7*time.Second
 	case resubmittest.Page:
 		fault.Kind = commercetest.FaultHTML
 	case resubmittest.AnswerLost:

@@ -11,7 +11,7 @@ import (
 // Fixture is an adapter under test and what it declares about itself.
 type Fixture struct {
 	// New makes a system without orders and an adapter for it. It is called for each
-	// check; what it starts ends by t.Cleanup.
+	// check; what it starts ends by t.Cleanup. Lists have up to 40 orders: choose a page size well below that.
 	New func(t testing.TB) System
 	// Missing is a well-formed id that no order has.
 	Missing string
@@ -114,7 +114,7 @@ const (
 	// Denied: 401, and nothing is done. A good test system repeats in its answer the
 	// credentials that it got.
 	Denied Fault = "denied"
-	// Busy: 429 with Retry-After: BusyFor, and nothing is done. It hits pushes only.
+	// Busy: 429 with Retry-After: 7, and nothing is done. It hits pushes only.
 	Busy Fault = "busy"
 	// Page: 200 with a page of HTML, as a gateway shows in a maintenance, and nothing is done.
 	Page Fault = "page"
@@ -131,8 +131,8 @@ const (
 	Another Fault = "another order"
 )
 
-// BusyFor is what a Busy system asks to wait.
-const BusyFor = 7 * time.Second
+// busyFor is the Retry-After of Busy.
+const busyFor = 7 * time.Second
 
 // AllFaults are all that there are, for Fixture.Faults.
 func AllFaults() []Fault {

@@ -263,8 +263,8 @@ func pushWhileAway(s *stand) {
 func pushWhileBusy(s *stand) {
 	err := s.mispush(Busy)
 	s.matches(err, commerce.ErrRateLimited)
-	if e, ok := errors.AsType[*commerce.Error](err); !ok || e.RetryAfter != BusyFor {
-		s.Errorf("the system asked to wait for %s, and RetryAfter does not say so: %v", BusyFor, err)
+	if e, ok := errors.AsType[*commerce.Error](err); !ok || e.RetryAfter != busyFor {
+		s.Errorf("the system asked to wait for %s, and RetryAfter does not say so: %v", busyFor, err)
 	}
 }
 

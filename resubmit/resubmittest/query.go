@@ -106,7 +106,7 @@ func accounts(s *stand) {
 		return
 	}
 	var news []NewOrder
-	for i := range Many {
+	for i := range many {
 		n := usual(i)
 		if k := i % (len(s.fix.Accounts) + 1); k < len(s.fix.Accounts) {
 			n.Account = s.fix.Accounts[k]

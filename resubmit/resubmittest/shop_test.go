@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -156,7 +157,7 @@ func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error
 		err = fail(http.StatusUnauthorized, commerce.Refused, nil)
 	case resubmittest.Busy:
 		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.Refused,
-			RetryAfter: resubmittest.BusyFor}
+			RetryAfter: 7 * time.Second}
 	case resubmittest.Page:
 		err = fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable)
 	default:

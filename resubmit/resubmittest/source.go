@@ -14,9 +14,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// Many is how many orders the suites let a source list. Choose a page size well
-// below it, so that the list has pages.
-const Many = 40
+// many is the number of orders in a long list; documented at Fixture.New.
+const many = 40
 
 // TestSource proves that a source keeps the contract of resubmit.OrderLister and of commerce.Query.
 func TestSource(t *testing.T, f Fixture) {
@@ -134,16 +133,16 @@ func (s *stand) same(what string, wants, got []*commerce.Order) {
 }
 
 func listsAll(s *stand) {
-	wants := s.failed(Many)
+	wants := s.failed(many)
 	source := s.source(wants)
 	s.same("", wants, s.mustList(source, commerce.Query{}))
 	s.same("with the query of the failed orders: ", wants, s.mustList(source, commerce.FailedOrders().Query()))
 }
 
 func sorts(s *stand) {
-	news := make([]NewOrder, Many)
+	news := make([]NewOrder, many)
 	for i := range news {
-		news[i] = usual(i * 17 % Many / 2 * 2) // neither forwards nor backwards, and two each at the same time
+		news[i] = usual(i * 17 % many / 2 * 2) // neither forwards nor backwards, and two each at the same time
 	}
 	source := s.source(s.put(news...))
 	oldest := s.mustList(source, commerce.Query{})
@@ -162,7 +161,7 @@ func sorts(s *stand) {
 }
 
 func listsTies(s *stand) {
-	news := make([]NewOrder, Many)
+	news := make([]NewOrder, many)
 	for i := range news {
 		news[i] = usual(i)
 		news[i].PlacedAt = usual(0).PlacedAt
@@ -180,7 +179,7 @@ func listsTies(s *stand) {
 
 func shifts(s *stand) {
 	const fresh = 1000
-	stay := s.failed(Many)
+	stay := s.failed(many)
 	source := s.source(stay)
 	if s.sys.TakeAway == nil {
 		s.Fatalf("the fixture has no System.TakeAway")
@@ -288,7 +287,7 @@ func listsNothingUntold(s *stand) {
 }
 
 func breaksOff(s *stand) {
-	orders := s.failed(Many)
+	orders := s.failed(many)
 	source := s.source(orders)
 	for _, n := range []int{1, 7} {
 		var seen int
@@ -322,14 +321,14 @@ func (s *stand) whole(l listing, want int) {
 }
 
 func listCancelledHalfWay(s *stand) {
-	source := s.source(s.failed(Many))
+	source := s.source(s.failed(many))
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
 	l := s.list(ctx, source, commerce.Query{}, func(*commerce.Order) bool {
 		cancel()
 		return true
 	})
-	s.whole(l, Many)
+	s.whole(l, many)
 	if l.err != nil && !errors.Is(l.err, context.Canceled) {
 		s.Errorf("the error %q does not match context.Canceled", l.err)
 	}

@@ -44,7 +44,7 @@ func listLost(s *stand)      { s.spoilt(AnswerLost, commerce.ErrUnavailable) }
 func listHalf(s *stand)      { s.spoilt(AnswerHalf) }
 
 func listBreaks(s *stand) {
-	source := s.source(s.failed(Many))
+	source := s.source(s.failed(many))
 	broken := false
 	l := s.list(s.Context(), source, commerce.Query{}, func(*commerce.Order) bool {
 		if !broken {
@@ -53,7 +53,7 @@ func listBreaks(s *stand) {
 		}
 		return true
 	})
-	s.whole(l, Many)
+	s.whole(l, many)
 }
 
 // soon is when callers give up on a slow system.

@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"bytes"
@@ -183,12 +183,12 @@ func (p *process) tear(b []byte) (int, error) {
 
 // run is what the program does: plan, unless there is one, and apply.
 func (p *process) run() error {
-	env, orders, requests, err := p.clients()
+	orders, requests, err := p.clients()
 	if err != nil {
 		return err
 	}
 	if p.w.plan == nil {
-		if err := p.makePlan(env, orders, requests); err != nil {
+		if err := p.makePlan(orders, requests); err != nil {
 			return fmt.Errorf("plan: %w", err)
 		}
 	}
@@ -200,44 +200,43 @@ func (p *process) run() error {
 	if err != nil {
 		return err
 	}
-	return p.apply(env, orders, requests, plan)
+	return p.apply(orders, requests, plan)
 }
 
-func (p *process) clients() (*Process, client, *connect.Client, error) {
-	env := &Process{
-		Seed: p.w.s.seed, Life: p.life, CommerceURL: commerceURL, CommerceToken: commercetest.DefaultToken,
-		ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
-		HTTP: &http.Client{Transport: &networkLine{p}}, Disk: p.w.disk, Dir: p.w.dir,
-	}
-	orders, err := p.orders(env)
+// env is what the hooks get.
+func (p *process) env() *Process { return &Process{Seed: p.w.s.seed, Disk: p.w.disk, Dir: p.w.dir} }
+
+func (p *process) clients() (client, *connect.Client, error) {
+	network := &http.Client{Transport: &networkLine{p}}
+	orders, err := p.orders(network)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	requests, err := connect.New(env.ConnectURL, connect.APIKey(env.ConnectKey),
-		connect.WithHTTPClient(env.HTTP), connect.WithMaxTries(p.w.s.tries),
+	requests, err := connect.New(connectURL, connect.APIKey(connecttest.DefaultKey),
+		connect.WithHTTPClient(network), connect.WithMaxTries(p.w.s.tries),
 		connect.WithConcurrency(1)) // so that a seed replays the same look-ups
-	return env, orders, requests, err
+	return orders, requests, err
 }
 
-// client is a way into Commerce.
+// client is a client of Commerce.
 type client interface {
 	resubmit.OrderReader
 	resubmit.Pusher
 }
 
-// orders makes the client of the world's way in.
-func (p *process) orders(env *Process) (client, error) {
-	at, tries := commercetest.URLsAt(env.CommerceURL), p.w.s.tries
+// orders makes the client for the world's API of Commerce.
+func (p *process) orders(network *http.Client) (client, error) {
+	at, tries := commercetest.URLsAt(commerceURL), p.w.s.tries
 	switch p.w.s.way {
 	case byBilling:
-		return billing.New(at.Billing, billing.None(), billing.WithHTTPClient(env.HTTP), billing.WithMaxTries(tries))
+		return billing.New(at.Billing, billing.None(), billing.WithHTTPClient(network), billing.WithMaxTries(tries))
 	case bySimpleAPI:
 		return simpleapi.New(at.SimpleAPI, simpleapi.GatewayToken(commercetest.DefaultSimpleKey, simpleapi.GatewayLogin{
 			User: commercetest.DefaultSimpleUser, Password: commercetest.DefaultSimplePassword,
-		}), simpleapi.WithHTTPClient(env.HTTP), simpleapi.WithMaxTries(tries))
+		}), simpleapi.WithHTTPClient(network), simpleapi.WithMaxTries(tries))
 	default:
-		return ordermanager.New(at.OrderManager, ordermanager.Token(env.CommerceToken),
-			ordermanager.WithHTTPClient(env.HTTP), ordermanager.WithMaxTries(tries))
+		return ordermanager.New(at.OrderManager, ordermanager.Token(commercetest.DefaultToken),
+			ordermanager.WithHTTPClient(network), ordermanager.WithMaxTries(tries))
 	}
 }
 
@@ -258,11 +257,11 @@ func (p *process) source(orders client) resubmit.OrderLister {
 	return byIDs.FromList(lines)
 }
 
-func (p *process) makePlan(env *Process, orders client, requests *connect.Client) error {
+func (p *process) makePlan(orders client, requests *connect.Client) error {
 	cfg := resubmit.PlanConfig{
 		Lister: p.source(orders), Reader: orders, Requests: requests, Filter: filter.Everything(),
 		Calendar: p.w.calendarNow(),
-		Rules:    p.w.s.rules, SettleDelay: p.w.s.policy.Settle, Concurrency: 2,
+		Rules:    p.w.s.rules, SettleDelay: p.w.s.limits.SettleDelay, Concurrency: 2,
 		RateLimit: p.w.planRate(),
 	}
 	if p.w.s.way != byOrderManager {
@@ -273,7 +272,7 @@ func (p *process) makePlan(env *Process, orders client, requests *connect.Client
 	}
 	p.panickyPlan(&cfg, orders)
 	if p.w.cfg.Plan != nil {
-		p.w.cfg.Plan(env, &cfg)
+		p.w.cfg.Plan(p.env(), &cfg)
 	}
 	before := p.w.matching(cfg.Filter)
 	var b bytes.Buffer
@@ -293,22 +292,18 @@ func (p *process) makePlan(env *Process, orders client, requests *connect.Client
 
 // planRate is the rate of planning. It is not as low as some rates of applying, so that
 // a world does not only plan.
-func (w *world) planRate() float64 { return max(1, w.s.policy.Rate) }
+func (w *world) planRate() float64 { return max(1, w.s.limits.RateLimit) }
 
-func (p *process) apply(env *Process, orders client, requests *connect.Client, plan *plan.Plan) error {
-	journal, err := p.journal(env)
+func (p *process) apply(orders client, requests *connect.Client, plan *plan.Plan) error {
+	journal, err := p.journal()
 	if err != nil {
 		return err
 	}
-	y := p.w.s.policy
-	cfg := resubmit.Config{
-		Reader: orders, Pusher: orders, Requests: requests, Journal: journal, Calendar: p.w.calendarNow,
-		Guard: y.Guard, SettleDelay: y.Settle, RateLimit: y.Rate, Concurrency: y.Concurrency, MaxDeferrals: y.MaxRefusals,
-		Verify: y.Verify,
-		Canary: y.Canary, Breaker: y.Breaker, Retry: y.Attempts,
-		MaxPlanAge: -1, // windows move and open all the time, and the plan is to be carried out
-	}
-	if y.Probe {
+	cfg := p.w.s.limits
+	cfg.Reader, cfg.Pusher, cfg.Requests, cfg.Journal = orders, orders, requests, journal
+	cfg.Calendar = p.w.calendarNow
+	cfg.MaxPlanAge = -1 // windows move and open all the time, and the plan is to be carried out
+	if p.w.s.probe {
 		cfg.Probe = requests
 	}
 	if p.w.s.way != byOrderManager {
@@ -316,7 +311,7 @@ func (p *process) apply(env *Process, orders client, requests *connect.Client, p
 	}
 	p.panickyRun(&cfg, orders)
 	if p.w.cfg.Runner != nil {
-		p.w.cfg.Runner(env, &cfg)
+		p.w.cfg.Runner(p.env(), &cfg)
 	}
 	runner, err := resubmit.NewRunner(cfg)
 	if err != nil {
@@ -344,12 +339,12 @@ func blindTargets() []commerce.Status {
 	return []commerce.Status{commerce.StatusPaid, commerce.StatusCheckingConditions}
 }
 
-func (p *process) journal(env *Process) (resubmit.Journal, error) {
+func (p *process) journal() (resubmit.Journal, error) {
 	open := func(*Process) (resubmit.Journal, error) { return OpenLog(p.w.disk) }
 	if p.w.cfg.Journal != nil {
 		open = p.w.cfg.Journal
 	}
-	inner, err := open(env)
+	inner, err := open(p.env())
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}

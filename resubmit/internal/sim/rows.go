@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"encoding/json"

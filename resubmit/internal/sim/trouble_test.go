@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"context"
@@ -154,8 +154,8 @@ func forgetRefusal(err error) error {
 
 // calmScenario is a world of five orders in which nothing goes wrong after the start.
 func calmScenario() *scenario {
-	s := &scenario{seed: 1, twin: true, tries: 1, way: byOrderManager, heals: true, policy: Policy{
-		Guard: time.Minute, Settle: 240 * time.Second, Rate: 10, Concurrency: 2, MaxRefusals: 3,
+	s := &scenario{seed: 1, twin: true, tries: 1, way: byOrderManager, heals: true, limits: resubmit.Config{
+		Guard: time.Minute, SettleDelay: 240 * time.Second, RateLimit: 10, Concurrency: 2, MaxDeferrals: 3,
 		Verify: resubmit.VerifyConfig{First: 10 * time.Second, Max: time.Minute, Timeout: 15 * time.Minute},
 		Canary: resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
 	}}

@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"bytes"
@@ -122,7 +122,7 @@ func readLog(data []byte, each func(logLine)) (read int, err error) {
 		}
 		line, err := parseLine(data[read : read+end])
 		if err != nil {
-			return read, fmt.Errorf("resubmittest: the log is damaged at byte %d: %w", read, err)
+			return read, fmt.Errorf("sim: the log is damaged at byte %d: %w", read, err)
 		}
 		each(line)
 		read += end + 1
@@ -144,17 +144,17 @@ func parseLine(text []byte) (line logLine, err error) {
 
 func (l *Log) write(line logLine) error {
 	if l.broken != nil {
-		return fmt.Errorf("resubmittest: the log has to be opened again: %w", l.broken)
+		return fmt.Errorf("sim: the log has to be opened again: %w", l.broken)
 	}
 	text, err := json.Marshal(line)
 	if err != nil {
-		return fmt.Errorf("resubmittest: write the log: %w", err)
+		return fmt.Errorf("sim: write the log: %w", err)
 	}
 	whole := fmt.Appendf(make([]byte, 0, len(text)+9), "%08x", crc32.ChecksumIEEE(text))
 	whole = append(append(whole, text...), '\n')
 	if err := l.disk.Append(whole); err != nil {
 		l.broken = err
-		return fmt.Errorf("resubmittest: write the log: %w", err)
+		return fmt.Errorf("sim: write the log: %w", err)
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (l *Log) Put(r resubmit.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.digest == "" {
-		return errors.New("resubmittest: the log was not begun with a plan")
+		return errors.New("sim: the log was not begun with a plan")
 	}
 	if err := l.records[r.OrderID].CheckNext(r); err != nil {
 		return err
@@ -221,7 +221,7 @@ func (l *Log) PutPatience(p resubmit.Patience) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.digest == "" {
-		return errors.New("resubmittest: the log was not begun with a plan")
+		return errors.New("sim: the log was not begun with a plan")
 	}
 	if err := l.write(logLine{Patience: &p}); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"bytes"
@@ -184,7 +184,7 @@ func (b *book) wrote(p *process, order int, r resubmit.Record) {
 
 // failedAgain counts what opens the breaker, the first time in a process.
 func (b *book) failedAgain(p *process, order int) {
-	most := b.w.s.policy.Breaker.Failures
+	most := b.w.s.limits.Breaker.Failures
 	class, _ := failure.DefaultClassifier().Classify(b.w.truth(order).Failure)
 	if class != failure.Transient || most < 1 || p.own.failed[order] || b.w.s.way != byOrderManager { // the others tell no reason
 		return
@@ -200,7 +200,7 @@ func (b *book) failedAgain(p *process, order int) {
 // at least until Connect is looked at. What is on its way has left already.
 func (b *book) judgeBreaker(p *process, c *call, now time.Time) {
 	opened := p.own.opened
-	if opened.IsZero() || b.w.s.stale > 0 || !now.After(opened) || !now.Before(opened.Add(b.w.s.policy.Breaker.Wait)) {
+	if opened.IsZero() || b.w.s.stale > 0 || !now.After(opened) || !now.Before(opened.Add(b.w.s.limits.Breaker.Wait)) {
 		return
 	}
 	b.violate("I8", c.order, "is pushed %v after the breaker had to open", now.Sub(opened))
@@ -305,7 +305,7 @@ func (b *book) judgePace(p *process, c *call, now time.Time) {
 	if ask, ok := o.patience[c.connect]; ok && now.Before(ask.until) && now.After(ask.since) {
 		b.violate("I7", c.order, "%s: goes out %v before the server's Retry-After has passed", c, ask.until.Sub(now))
 	}
-	rate := b.w.s.policy.Rate
+	rate := b.w.s.limits.RateLimit
 	if rate <= 0 {
 		return
 	}
@@ -328,7 +328,7 @@ func (b *book) judgeWindow(c *call, now time.Time) {
 		switch {
 		case !now.Before(s.from) && (s.to.IsZero() || now.Before(s.to)):
 			b.violate("I4", c.order, "is pushed in a maintenance window")
-		case now.Before(s.from) && s.from.Sub(now) < b.w.s.policy.Guard:
+		case now.Before(s.from) && s.from.Sub(now) < b.w.s.limits.Guard:
 			b.violate("I4", c.order, "is pushed %v before the next maintenance window", s.from.Sub(now))
 		}
 	}
@@ -370,7 +370,7 @@ func (b *book) judgeReading(p *process, c *call, a *approvedOrder) {
 // judgeTries is I3 and I6: behind a push that may have moved the order there is
 // another one only as the policy says.
 func (b *book) judgeTries(p *process, c *call, now time.Time) {
-	y := b.w.s.policy
+	limits := &b.w.s.limits
 	tries := b.tries[c.order]
 	b.tries[c.order] = append(tries, mark{at: now, life: p.life})
 	if len(tries) == 0 {
@@ -381,8 +381,8 @@ func (b *book) judgeTries(p *process, c *call, now time.Time) {
 	if last.ghost || last.life != p.life {
 		rule = "I3"
 	}
-	most, spacing := allowed(&y, b.w.truth(c.order).Type)
-	switch rest := max(y.Settle, spacing) - now.Sub(last.at); {
+	most, spacing := allowed(limits, b.w.truth(c.order).Type)
+	switch rest := max(limits.SettleDelay, spacing) - now.Sub(last.at); {
 	case len(tries) >= most:
 		b.violate(rule, c.order, "is pushed, though %d pushes of it may have been accepted already and %d are allowed", len(tries), most)
 	case rest > 0:
@@ -392,11 +392,11 @@ func (b *book) judgeTries(p *process, c *call, now time.Time) {
 	}
 }
 
-// allowed is what a policy says about an order type (resubmit/SAFETY.md#f6).
-func allowed(y *Policy, t commerce.OrderType) (most int, spacing time.Duration) {
-	own := y.Attempts.ByType[t]
-	most = cmp.Or(own.MaxAttempts, y.Attempts.MaxAttempts, resubmit.DefaultMaxAttempts)
-	spacing = cmp.Or(own.Spacing, y.Attempts.Spacing, resubmit.DefaultAttemptSpacing)
+// allowed is what the limits say about an order type (resubmit/SAFETY.md#f6).
+func allowed(limits *resubmit.Config, t commerce.OrderType) (most int, spacing time.Duration) {
+	own := limits.Retry.ByType[t]
+	most = cmp.Or(own.MaxAttempts, limits.Retry.MaxAttempts, resubmit.DefaultMaxAttempts)
+	spacing = cmp.Or(own.Spacing, limits.Retry.Spacing, resubmit.DefaultAttemptSpacing)
 	if t == commerce.TypeCancellation || t == commerce.TypeCancellationCharge {
 		most, spacing = min(most, 4), max(spacing, 300*time.Second)
 	}
@@ -609,7 +609,7 @@ func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 		e := &crashed.final[i]
 		// Each crash, or gateway, can take one push with it that the policy allows, and a request of
 		// another order of the subscription can pass for one of this push.
-		most, _ := allowed(&s.policy, e.order.Type)
+		most, _ := allowed(&s.limits, e.order.Type)
 		if crashed.outcomeOf(e) == resubmit.OutcomeUnknown && (most <= s.lostPushes() || orders[e.order.Subscription] > 1) {
 			excused[e.order.Number], unknown[e.order.Subscription] = true, true
 		}
@@ -622,7 +622,7 @@ func sameEnd(s *scenario, crashed, calm *outcome) (wrong []Violation) {
 	again := map[string]bool{} // subscriptions with an order that failed in the same words as before
 	for i := range min(len(crashed.final), len(calm.final)) {
 		a, b := &crashed.final[i].order, &calm.final[i].order
-		most, _ := allowed(&s.policy, a.Type)
+		most, _ := allowed(&s.limits, a.Type)
 		if a.Pushes > b.Pushes && a.Pushes <= most && b.Pushes == 1 && b.Failures > 1 {
 			again[a.Subscription] = true
 		}

@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"fmt"
@@ -18,7 +18,8 @@ import (
 // follows from its seed; parts of it can be left out to find the shortest history.
 type scenario struct {
 	seed   uint64
-	policy Policy
+	limits resubmit.Config // of the operator; its other fields are empty
+	probe  bool            // the breaker probes Connect
 	// twin says that the world is calm but for crashes or one kind of trouble, so that
 	// its end can be held against that of the same world without them (I10).
 	twin bool
@@ -266,21 +267,21 @@ func (d dice) between(from, to time.Duration) time.Duration {
 func one[T any](d dice, from ...T) T { return from[d.IntN(len(from))] }
 
 // draw makes the scenario of a seed.
-func draw(seed uint64, change func(*Policy)) *scenario {
+func draw(seed uint64, change func(*resubmit.Config)) *scenario {
 	d := newDice(seed, 1)
 	s := &scenario{seed: seed, tries: one(d, 1, 1, 1, 1, 3)}
 	s.way = one(d, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byOrderManager, byBilling, bySimpleAPI)
-	s.policy = drawPolicy(d)
+	s.limits, s.probe = drawLimits(d)
 	if change != nil {
-		change(&s.policy)
+		change(&s.limits)
 	}
 	if s.way != byOrderManager {
-		s.policy.Rate = max(s.policy.Rate, 1) // a push takes several calls, and is given up after a time
+		s.limits.RateLimit = max(s.limits.RateLimit, 1) // a push takes several calls, and is given up after a time
 	}
 	if s.twin = d.chance(20); s.twin {
 		// Which orders go at all depends there on which came to an end first, and so on
 		// when the program was killed.
-		s.policy.Canary.Steps, s.policy.Breaker.Failures = []int{}, -1
+		s.limits.Canary.Steps, s.limits.Breaker.Failures = []int{}, -1
 	}
 	s.skew, s.otherSkew = d.between(-90*time.Second, 90*time.Second), d.between(-90*time.Second, 90*time.Second)
 	s.poll = one(d, 0, 3*time.Minute, 5*time.Minute, 5*time.Minute)
@@ -297,7 +298,7 @@ func draw(seed uint64, change func(*Policy)) *scenario {
 		return s
 	}
 	if d.chance(30) {
-		s.stale = d.between(time.Second, min(200*time.Second, max(2*time.Second, s.policy.Settle-40*time.Second)))
+		s.stale = d.between(time.Second, min(200*time.Second, max(2*time.Second, s.limits.SettleDelay-40*time.Second)))
 	}
 	s.drawWindows(d)
 	s.drawFaults(d)
@@ -306,13 +307,13 @@ func draw(seed uint64, change func(*Policy)) *scenario {
 	return s
 }
 
-func drawPolicy(d dice) Policy {
-	return Policy{
-		Guard:       one(d, 5*time.Minute, time.Minute, 10*time.Second),
-		Settle:      one(d, 240*time.Second, 240*time.Second, 300*time.Second),
-		Rate:        one(d, 5.0, 5, 1, 1, 10, 10, 50, 50, 0.05, 0.02),
-		Concurrency: one(d, 1, 2, 2, 4),
-		MaxRefusals: one(d, 3, 1, -1),
+func drawLimits(d dice) (limits resubmit.Config, probe bool) {
+	limits = resubmit.Config{
+		Guard:        one(d, 5*time.Minute, time.Minute, 10*time.Second),
+		SettleDelay:  one(d, 240*time.Second, 240*time.Second, 300*time.Second),
+		RateLimit:    one(d, 5.0, 5, 1, 1, 10, 10, 50, 50, 0.05, 0.02),
+		Concurrency:  one(d, 1, 2, 2, 4),
+		MaxDeferrals: one(d, 3, 1, -1),
 		Verify: resubmit.VerifyConfig{
 			First: one(d, 10*time.Second, time.Second, 30*time.Second), Max: one(d, 5*time.Minute, 5*time.Minute, time.Minute),
 			Timeout: one(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
@@ -320,9 +321,10 @@ func drawPolicy(d dice) Policy {
 		Canary: resubmit.CanaryConfig{Steps: one(d, nil, nil, []int{}, []int{}, []int{2})},
 		Breaker: resubmit.BreakerConfig{Failures: one(d, 1, 1, 2, 3, -1), Of: 20, Wait: one(d, time.Minute, 10*time.Second),
 			MaxOpens: one(d, -1, 1, 5)},
-		Probe:    d.chance(50),
-		Attempts: resubmit.RetryPolicy{MaxAttempts: one(d, 0, 0, 2, 2, 3), Spacing: one(d, 0, -1, 10*time.Minute)},
 	}
+	probe = d.chance(50)
+	limits.Retry = resubmit.RetryPolicy{MaxAttempts: one(d, 0, 0, 2, 2, 3), Spacing: one(d, 0, -1, 10*time.Minute)}
+	return limits, probe
 }
 
 func (s *scenario) drawCrashes(d dice) {

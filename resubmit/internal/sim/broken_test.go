@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"bytes"
@@ -56,8 +56,8 @@ var whatIsBroken = []brokenCase{
 		return hasty{l}, err
 	}}},
 	{"a runner without the breaker", "I8", Config{
-		Policy: func(y *Policy) {
-			y.Rate, y.Settle, y.Breaker.Failures, y.Breaker.Wait = 0.05, 30*time.Second, 1, 5*time.Minute
+		Limits: func(c *resubmit.Config) {
+			c.RateLimit, c.SettleDelay, c.Breaker.Failures, c.Breaker.Wait = 0.05, 30*time.Second, 1, 5*time.Minute
 		},
 		Runner: func(_ *Process, c *resubmit.Config) { c.Breaker.Failures, c.Canary.Steps = -1, []int{} },
 	}},
@@ -100,8 +100,8 @@ func TestTheSimulationFindsWhatIsBroken(t *testing.T) {
 		t.Run(tt.rule+" "+tt.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := tt.cfg
-			cfg.Seeds, cfg.rule, cfg.replays = 1500, tt.rule, 3
-			failure, _ := Search(t, cfg)
+			cfg.Seeds, cfg.Command, cfg.rule, cfg.replays = 1500, "-seed ", tt.rule, 3
+			failure, _ := Run(t, cfg)
 			require.NotNil(t, failure, "it was not found")
 			require.True(t, failure.Broke(tt.rule), "%v", failure)
 			require.NotEmpty(t, failure.History)

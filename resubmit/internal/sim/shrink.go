@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"cmp"
@@ -19,7 +19,7 @@ func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
 	}
 	if len(found.wrong) == 0 {
 		return &Failure{
-			Seed: s.seed, World: s.describe(), Command: fmt.Sprintf(cfg.Command, s.seed),
+			Seed: s.seed, World: s.describe(), Command: cfg.Command + fmt.Sprint(s.seed),
 			Violations: []Violation{{Rule: "world", Text: "the violation was not seen again in 20 replays"}},
 		}
 	}
@@ -45,7 +45,7 @@ func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
 	}
 	return &Failure{
 		Seed: s.seed, Violations: o.wrong, World: s.describe(), History: upToTheLast(o.history),
-		Command: fmt.Sprintf(cfg.Command, s.seed),
+		Command: cfg.Command + fmt.Sprint(s.seed),
 	}
 }
 
@@ -125,9 +125,16 @@ func (s *scenario) smaller() []*scenario {
 
 func without[T any](from []T, i int) []T { return slices.Concat(from[:i], from[i+1:]) }
 
+func (s *scenario) describeLimits() string {
+	l := &s.limits
+	return fmt.Sprintf("limits: guard %v, settle delay %v, %v calls a second, concurrency %d, %d deferrals, verify %+v, "+
+		"canary %v, breaker %+v, probe %t, retry %+v", l.Guard, l.SettleDelay, l.RateLimit, l.Concurrency, l.MaxDeferrals,
+		l.Verify, l.Canary.Steps, l.Breaker, s.probe, l.Retry)
+}
+
 // describe says what is in a scenario.
 func (s *scenario) describe() []string {
-	lines := []string{fmt.Sprintf("policy: %+v", s.policy)}
+	lines := []string{s.describeLimits()}
 	if s.way != byOrderManager {
 		lines = append(lines, "way in: "+string(s.way))
 	}

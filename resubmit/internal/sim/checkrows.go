@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"context"
@@ -115,8 +115,8 @@ func (b *book) judgeDenied(p *process, c *call, now time.Time) {
 // the one that renews a token waits for its turn.
 func (w *world) ending() time.Duration {
 	d := 3 * time.Minute
-	if w.s.policy.Rate > 0 {
-		d += time.Duration(3 / w.s.policy.Rate * float64(time.Second))
+	if w.s.limits.RateLimit > 0 {
+		d += time.Duration(3 / w.s.limits.RateLimit * float64(time.Second))
 	}
 	return d
 }

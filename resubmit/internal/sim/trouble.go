@@ -1,4 +1,4 @@
-package resubmittest
+package sim
 
 import (
 	"fmt"
@@ -144,7 +144,7 @@ func (f faultSeed) retryAfter() time.Duration {
 
 func (s *scenario) drawStatuses(d dice) {
 	if s.twin {
-		s.policy.MaxRefusals = 3 // else a 429 ends an order
+		s.limits.MaxDeferrals = 3 // else a 429 ends an order
 	}
 	for range 1 + d.IntN(3) {
 		f := faultSeed{
@@ -199,7 +199,7 @@ func (s *scenario) drawRefusal(d dice) {
 
 func (s *scenario) drawPanics(d dice) {
 	if s.twin {
-		s.policy.MaxRefusals = 3 // else a reading that panics ends an order
+		s.limits.MaxDeferrals = 3 // else a reading that panics ends an order
 	}
 	for range 1 + d.IntN(3) {
 		p := panicSeed{call: one(d, callPush, callPush, callPush, callRead, callRead, callLookUp, callList, callEvent),

@@ -1,4 +1,4 @@
-package resubmittest_test
+package sim_test
 
 import (
 	"sync"
@@ -7,27 +7,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/sim"
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
 
 func TestTheLogOfTheSimulatorIsAJournal(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	disks := map[string]*resubmittest.Disk{}
+	disks := map[string]*sim.Disk{}
 	resubmittest.TestJournal(t, func(place string) (resubmit.Journal, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if disks[place] == nil {
-			disks[place] = &resubmittest.Disk{}
+			disks[place] = &sim.Disk{}
 		}
-		return resubmittest.OpenLog(disks[place])
+		return sim.OpenLog(disks[place])
 	})
 }
 
 func TestALogThatIsTornAnywhereKeepsWhatWasWhole(t *testing.T) {
 	t.Parallel()
-	disk := &resubmittest.Disk{}
-	log, err := resubmittest.OpenLog(disk)
+	disk := &sim.Disk{}
+	log, err := sim.OpenLog(disk)
 	require.NoError(t, err)
 	require.NoError(t, log.Begin("digest"))
 	require.NoError(t, log.Put(resubmit.Record{OrderID: "1", State: resubmit.RecordSending}))
@@ -35,9 +36,9 @@ func TestALogThatIsTornAnywhereKeepsWhatWasWhole(t *testing.T) {
 	require.NoError(t, log.Put(resubmit.Record{OrderID: "1", State: resubmit.RecordPushed}))
 	all := disk.Bytes()
 	for n := range all {
-		torn := &resubmittest.Disk{}
+		torn := &sim.Disk{}
 		require.NoError(t, torn.Append(all[:n]))
-		log, err := resubmittest.OpenLog(torn)
+		log, err := sim.OpenLog(torn)
 		require.NoError(t, err, "torn at byte %d", n)
 		r, found, err := log.Get("1")
 		require.NoError(t, err)
@@ -52,9 +53,9 @@ func TestALogThatIsTornAnywhereKeepsWhatWasWhole(t *testing.T) {
 func TestALogThatIsDamagedIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"\n", "0000\n", "00000000{}\n", "zzzzzzzz{}\n"} {
-		disk := &resubmittest.Disk{}
+		disk := &sim.Disk{}
 		require.NoError(t, disk.Append([]byte(text)))
-		_, err := resubmittest.OpenLog(disk)
+		_, err := sim.OpenLog(disk)
 		require.ErrorContains(t, err, "damaged at byte 0")
 	}
 }

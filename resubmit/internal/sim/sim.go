@@ -1,0 +1,142 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// Config configures a simulation. The zero value simulates this library's own planner, Runner, clients and
+// journal in 500 worlds.
+//
+// Each hook is called once for each process, that is each time that a world starts or restarts the program,
+// and concurrently for different worlds. Its argument is complete: the hook replaces or wraps what it tests.
+type Config struct {
+	// Seeds is the number of worlds. Default 500.
+	Seeds int
+	// First is the seed of the first world; the others count up. Default 1.
+	First uint64
+	// Command is printed before a failing seed.
+	Command string
+
+	// Limits changes the limits of the operator: Guard, SettleDelay, RateLimit, Concurrency, MaxDeferrals, Verify,
+	// Canary, Breaker and Retry. The world is checked against these, whatever Runner changes. Other fields are
+	// ignored.
+	Limits func(*resubmit.Config)
+	// Plan changes how the plan is made.
+	Plan func(*Process, *resubmit.PlanConfig)
+	// Runner changes how the plan is applied.
+	Runner func(*Process, *resubmit.Config)
+	// Journal opens the journal of a process, from what earlier processes left on Process.Disk or in Process.Dir.
+	// Default: a [Log] on Process.Disk. A journal in Process.Dir is not torn in a crash; the checks read it with
+	// Get, which must not wait for a timer. It is closed if it is an io.Closer.
+	Journal func(*Process) (resubmit.Journal, error)
+
+	// rule limits the checks to one rule; "" means all.
+	rule string
+	// replays bounds the search for a shorter history; 0 means mostReplays.
+	replays int
+	// applied replaces the approved plan, to show that the checks notice.
+	applied func([]byte) []byte
+	// reported changes a report, to show that the checks notice.
+	reported func(*resubmit.Report)
+}
+
+// Process is one process of the program in a world, from its start to its crash or end.
+type Process struct {
+	Seed uint64
+	// Disk and, with [Config.Journal], Dir survive the process. Disk holds the bytes of a [Log] and is torn in a
+	// crash; Dir is a directory for real files, empty at first.
+	Disk *Disk
+	Dir  string
+}
+
+// Run simulates worlds until one breaks an invariant (resubmit/SAFETY.md#invariants). It returns the shortest
+// history that does, or nil if none does, and how often each event happened.
+//
+// Worlds run concurrently, one per processor, each in a testing/synctest bubble, so t must not be in one.
+func Run(t *testing.T, cfg Config) (*Failure, Counts) {
+	t.Helper()
+	cfg.Seeds = cmp.Or(cfg.Seeds, 500)
+	cfg.First = cmp.Or(cfg.First, 1)
+	var next atomic.Int64
+	var mu sync.Mutex
+	counts := Counts{}
+	var worst *scenario
+	t.Run("worlds", func(t *testing.T) {
+		for i := range min(runtime.GOMAXPROCS(0), cfg.Seeds) {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				for {
+					n := next.Add(1) - 1
+					if n >= int64(cfg.Seeds) {
+						return
+					}
+					s := draw(cfg.First+uint64(n), cfg.Limits) //nolint:gosec // n is not negative
+					o := play(t, &cfg, s, false)
+					mu.Lock()
+					counts.add(o.counts)
+					if len(o.wrong) > 0 && (worst == nil || s.seed < worst.seed) {
+						worst = s
+						next.Store(int64(cfg.Seeds)) // stops the others
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	if worst == nil {
+		return nil, counts
+	}
+	return shortest(t, &cfg, worst), counts
+}
+
+// outcome is what came of a world.
+type outcome struct {
+	wrong   []Violation
+	counts  Counts
+	history []string
+	final   []orderEnd
+	last    *resubmit.Report
+	held    map[string]bool // subscriptions with an order that the planner could not look at
+}
+
+// play lets a scenario happen.
+func play(t *testing.T, cfg *Config, s *scenario, tell bool) (o outcome) {
+	o = bubble(t, cfg, s, tell)
+	if s.twin && len(o.wrong) == 0 {
+		other := bubble(t, cfg, s.calm(), false)
+		o.wrong = append(o.wrong, cfg.counting(append(sameEnd(s, &o, &other), lost(&other)...))...)
+		o.counts["twins compared"]++
+	}
+	return o
+}
+
+func (c *Config) counting(all []Violation) []Violation {
+	if c.rule == "" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(v Violation) bool { return v.Rule != c.rule })
+}
+
+func bubble(t *testing.T, cfg *Config, s *scenario, tell bool) (o outcome) {
+	defer func() {
+		if v := recover(); v != nil { // of synctest: everybody waits for ever, or is left behind
+			o.wrong = append(o.wrong, Violation{Rule: "end", Text: fmt.Sprint(v)})
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t.Context(), cfg, s, tell)
+		w.happen()
+		o = outcome{wrong: cfg.counting(w.book.wrong), counts: w.counts, history: w.history, final: w.ends(), last: w.last,
+			held: w.book.held}
+	})
+	return o
+}

@@ -1,0 +1,79 @@
+package sim_test
+
+import (
+	"cmp"
+	"flag"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/resubmit/internal/sim"
+)
+
+var (
+	seeds = flag.Int("seeds", 0, "how many worlds the simulation runs (default 500, 100 with -short, 1 with -seed)")
+	seed  = flag.Uint64("seed", 0, "the first world that the simulation runs")
+)
+
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	cfg := sim.Config{
+		Seeds: 500, First: *seed,
+		Command: "go test ./resubmit/internal/sim -run '^TestSimulation$' -seed ",
+	}
+	switch {
+	case *seed > 0:
+		cfg.Seeds = 1
+	case testing.Short():
+		cfg.Seeds = 100
+	}
+	cfg.Seeds = cmp.Or(*seeds, cfg.Seeds)
+	failure, counts := sim.Run(t, cfg)
+	if failure != nil {
+		t.Error(failure)
+	}
+	t.Logf("what happened in %d worlds:\n%v", cfg.Seeds, counts)
+	if cfg.Seeds < 2000 {
+		return
+	}
+	for _, what := range mustHappen {
+		require.NotZero(t, counts[what], what)
+	}
+}
+
+// mustHappen is trouble without which the simulation would show little.
+var mustHappen = []string{
+	"401 (push)", "429 (push)", "503 (push)", "502 before the server (push)", "502 after the server acted (push)",
+	"HTML page with 200 after the server acted (push)", "answer cut short (push)",
+	"answer lost after the server acted (push)",
+	"connection refused (push)", "delivered twice (push)", "lost before the server (push)", "slow answer (push)",
+	"answered with the answer before (read)", "disk full in a journal write", "torn journal write", "storm of 429",
+	"storm of 503",
+	"a push arrived long after its answer was lost", "a push that was on its way arrived after the crash",
+	"a person resubmits it in the panel", "another operator cancels it", "another operator marks it as failed",
+	"an order failed again for the same reason", "another push behind one that got no answer",
+	"crash while planning, before a call", "crash while applying, before a call",
+	"crash while applying, while a call is on its way",
+	"crash while applying, between the act of a server and its answer", "crash while applying, after a call",
+	"crash while applying, before a journal write", "crash while applying, in a journal write",
+	"crash while applying, after a journal write",
+	"clock of the program jumped back", "the clock of Commerce jumps", "maintenance during the run",
+	"window moved during the run",
+	"orders failed again so often that the breaker had to open", "intents without an outcome found after a restart",
+	"plans held against a full scan", "twins compared", "outcome completed", "outcome failedAgain", "outcome falseSuccess",
+	"outcome progressing", "outcome skipped", "outcome unknown",
+	"the operator drains the program", "the operator pauses", "the operator stops the program",
+	"Retry-After that outlives the process",
+	"order placed in the second of another", "request created in the second of another",
+	"request without an asset", "request without a type", "request with an unknown status", "request as null",
+	"status from a gateway after the server acted", "status from a gateway before the server",
+	"runs ended by refused credentials",
+	"odd row: its date is a number (list)", "odd row: its date is in RFC 1123 (list)",
+	"odd row: its date has no seconds (list)",
+	"odd row: its date is after the year 9999 (list)", "odd row: its amount has the exponent 70 (list)",
+	"odd row: its amount has 100 digits (list)", "odd row: its reason is an empty list (read)",
+	"odd row: its reason is very long (read)", "odd row: its id is blank (list)", "odd row: its status is missing (list)",
+	"odd row: its row is null (list)", "panic before the call (push)", "panic after the call (push)",
+	"panic before the call (read)",
+	"panic before the call (list)", "panic after the call (look-up in Connect)", "panic before the call (event)",
+}
