@@ -44,12 +44,6 @@ type RetryPolicy struct {
 	ByType map[commerce.OrderType]RetryPolicy
 }
 
-// The defaults of an RetryPolicy.
-const (
-	DefaultMaxAttempts    = 1
-	DefaultAttemptSpacing = rules.CancelSpacing
-)
-
 func (p RetryPolicy) validate(bad func(string, ...any)) {
 	check := func(where string, p RetryPolicy) {
 		if p.MaxAttempts < 0 {
@@ -72,8 +66,8 @@ func (p RetryPolicy) validate(bad func(string, ...any)) {
 // of is the policy for an order type that leads to a kind of request.
 func (p RetryPolicy) of(t commerce.OrderType, kind connect.RequestType) (most int, spacing time.Duration) {
 	own := p.ByType[t]
-	most = cmp.Or(own.MaxAttempts, cmp.Or(p.MaxAttempts, DefaultMaxAttempts))
-	spacing = cmp.Or(own.Spacing, cmp.Or(p.Spacing, DefaultAttemptSpacing))
+	most = cmp.Or(own.MaxAttempts, p.MaxAttempts, 1)
+	spacing = cmp.Or(own.Spacing, p.Spacing, rules.CancelSpacing)
 	if kind == connect.TypeCancel {
 		most = min(most, rules.CancelLimit)
 	}

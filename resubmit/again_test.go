@@ -30,7 +30,7 @@ func requestOf(s *shop, r connect.Request, failed int) {
 
 func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 	t.Parallel()
-	const settle = resubmit.DefaultSettle
+	const settle = defaultSettle
 	hourAgo := func() time.Time { return time.Now().Add(-time.Hour) }
 	again := func(o *shopOrder) { o.pushFaults = []fault{lostIgnored} }
 	asked := func(s *shop, c *resubmit.Config) { c.Requests = s }
@@ -335,7 +335,7 @@ func TestReadingsThatAreOldDoNotLeadToASecondPush(t *testing.T) {
 		s := newShop(o)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
 			c.Retry.MaxAttempts = 9
-			c.Reader = staleReader{s, o.Order, resubmit.DefaultSettle - time.Second}
+			c.Reader = staleReader{s, o.Order, defaultSettle - time.Second}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
@@ -356,7 +356,7 @@ func TestASecondPushWaitsForTheGate(t *testing.T) {
 		report, err := r.Apply(t.Context(), planWith(t, []maintenance.Window{window}, entryFor(o), entryFor(behind)))
 		require.NoError(t, err)
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
-		require.Equal(t, window.End.Add(resubmit.DefaultSettle), s.ledger[1].at)
+		require.Equal(t, window.End.Add(defaultSettle), s.ledger[1].at)
 		require.Equal(t, []string{"id-1", "id-1", "id-2"}, []string{s.ledger[0].id, s.ledger[1].id, s.ledger[2].id})
 	})
 }
@@ -415,7 +415,7 @@ func TestARunThatEndsBeforeTheSecondPushLeavesTheOrderUnknown(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, resubmit.OutcomeCounts{Completed: 1}, report.Result)
 					require.Len(t, s.ledger, 2)
-					require.GreaterOrEqual(t, s.ledger[1].at.Sub(s.ledger[0].at), 2*resubmit.DefaultSettle)
+					require.GreaterOrEqual(t, s.ledger[1].at.Sub(s.ledger[0].at), 2*defaultSettle)
 				})
 			})
 		}
@@ -432,16 +432,16 @@ func TestAnotherAttemptFollowsWhatACrashLeft(t *testing.T) {
 		takes   time.Duration // before the push, at least
 	}{
 		"an intent whose push may have gone out at any time since": {
-			resubmit.Record{State: "sending", Attempt: 1}, 2, "completed", 1, 2 * resubmit.DefaultSettle,
+			resubmit.Record{State: "sending", Attempt: 1}, 2, "completed", 1, 2 * defaultSettle,
 		},
 		"a lost answer from long ago": {
-			resubmit.Record{State: "unknown", Attempt: 1}, 2, "completed", 1, resubmit.DefaultSettle,
+			resubmit.Record{State: "unknown", Attempt: 1}, 2, "completed", 1, defaultSettle,
 		},
 		"a second intent counts as a second push": {
 			resubmit.Record{State: "sending", Attempt: 2, Lost: 1}, 2, "unknown", 0, 0,
 		},
 		"a second intent is followed by a third if that is allowed": {
-			resubmit.Record{State: "sending", Attempt: 2, Lost: 1}, 3, "completed", 1, 2 * resubmit.DefaultSettle,
+			resubmit.Record{State: "sending", Attempt: 2, Lost: 1}, 3, "completed", 1, 2 * defaultSettle,
 		},
 	}
 	for name, tt := range tests {

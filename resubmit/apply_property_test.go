@@ -264,7 +264,7 @@ func (tr trouble) check(t require.TestingT, s *shop, w maintenance.Window) {
 			tr.attempts)
 		before := len(lost[l.id])
 		if before > 0 {
-			require.GreaterOrEqual(t, l.at.Sub(lost[l.id][before-1]), 2*resubmit.DefaultSettle,
+			require.GreaterOrEqual(t, l.at.Sub(lost[l.id][before-1]), 2*defaultSettle,
 				"I6: %s was pushed again too early", l.id)
 		}
 		if !ot.silent {
@@ -275,9 +275,9 @@ func (tr trouble) check(t require.TestingT, s *shop, w maintenance.Window) {
 			lost[l.id] = append(lost[l.id], l.at)
 		}
 		pushes[l.id]++
-		require.LessOrEqual(t, pushes[l.id], tr.attempts*(len(blindTargets)+resubmit.DefaultMaxRefusals)*(1+len(tr.stops)))
-		guarded := !l.at.Before(w.Start.Add(-resubmit.DefaultGuard+time.Nanosecond)) &&
-			l.at.Before(w.End.Add(resubmit.DefaultSettle))
+		require.LessOrEqual(t, pushes[l.id], tr.attempts*(len(blindTargets)+defaultMaxDeferrals)*(1+len(tr.stops)))
+		guarded := !l.at.Before(w.Start.Add(-defaultGuard+time.Nanosecond)) &&
+			l.at.Before(w.End.Add(defaultSettle))
 		require.False(t, guarded, "I4: %s was pushed at %v", l.id, l.at)
 		if l.accepted {
 			accepted[failing{l.id, l.generation}]++

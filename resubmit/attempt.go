@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // next says how an order goes on after an attempt.
@@ -285,7 +286,7 @@ func (x *run) tellsState(j *job, s commerce.Status) bool {
 func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why string) {
 	if o.Transitions == nil {
 		for _, t := range append([]commerce.Status{j.entry.Target}, x.blind...) {
-			if resubmits(t) && !slices.Contains(targets, t) && !slices.Contains(j.tried, t) {
+			if rules.Resubmits(t) && !slices.Contains(targets, t) && !slices.Contains(j.tried, t) {
 				targets = append(targets, t)
 			}
 		}
@@ -301,11 +302,6 @@ func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why
 		offers = append(offers, string(t.To))
 	}
 	return nil, fmt.Sprintf("the order offers no transition that resubmits it; it offers [%s]", strings.Join(offers, " "))
-}
-
-// resubmits reports whether a transition to a status can resubmit an order at all.
-func resubmits(t commerce.Status) bool {
-	return t != "" && t != commerce.StatusCancelled && t != commerce.StatusFraud
 }
 
 // push sends the order on its way to the first of the targets, if nothing has come

@@ -17,6 +17,14 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
+// Defaults of a Config.
+const (
+	defaultSettle       = 240 * time.Second
+	defaultGuard        = 5 * time.Minute
+	defaultRate         = 5
+	defaultMaxDeferrals = 3
+)
+
 // One failure text of each class.
 const (
 	textTransient   = "APS Application Error:\n'500 Internal Server Error' received from 'POST http://connector/tenants'"

@@ -16,7 +16,7 @@ import (
 // placed in [from, to) and counts them. The zero view is commerce.FailedOrders. An
 // order that was placed earlier and failed in that time is not seen. Where the list
 // tells no reasons, as that of Order Management, all failures count, for the
-// account that sold them. At most DefaultRate calls a second are made.
+// account that sold them. At most five calls a second are made.
 func MeasureBaseline(ctx context.Context, source OrderLister, view commerce.View, from, to time.Time,
 	c *failure.Classifier) (rates *failure.Baseline, err error) {
 	if callback.Nil(source) {
@@ -39,7 +39,7 @@ func MeasureBaseline(ctx context.Context, source OrderLister, view commerce.View
 	if err := view.Validate(); err != nil {
 		return nil, fmt.Errorf("resubmit: rates: view: %w", err)
 	}
-	calls, ctx := newPacedCalls(ctx, DefaultRate, slog.New(slog.DiscardHandler))
+	calls, ctx := newPacedCalls(ctx, defaultRate, slog.New(slog.DiscardHandler))
 	defer calls.stop(nil)
 	turn, err := calls.next(ctx)
 	if err != nil {

@@ -24,7 +24,7 @@ type pacedCalls struct {
 }
 
 // newPacedCalls also returns the context to make the calls in, which ends, with
-// ErrPatience as its cause, when a server asks for a pause longer than DefaultMaxHold.
+// ErrPatience as its cause, when a server asks for a pause longer than a day.
 func newPacedCalls(ctx context.Context, perSecond float64, log *slog.Logger) (*pacedCalls, context.Context) {
 	ctx, stop := context.WithCancelCause(ctx)
 	return &pacedCalls{pace: newPacer(perSecond, 1), log: log, stop: stop}, ctx
@@ -56,7 +56,7 @@ func (c *pacedCalls) Wait(ctx context.Context) error { return c.pace.wait(ctx) }
 func (c *pacedCalls) ReportRetryAfter(d time.Duration) {
 	c.log.Warn("a server asks for a pause", "retryAfter", d)
 	c.pace.hold(d)
-	if err := tooLong("a server", d, DefaultMaxHold); err != nil {
+	if err := tooLong("a server", d, defaultMaxHold); err != nil {
 		c.stop(err)
 	}
 }

@@ -127,7 +127,7 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 				require.Equal(t, plan.ActionCounts{Total: 45, Resubmit: 45}, p.Counts())
 				limit := int(max(rate, 1))
 				if rate == 0 {
-					limit = resubmit.DefaultRate
+					limit = defaultRate
 				}
 				requirePace(t, s.times, limit)
 				require.GreaterOrEqual(t, len(s.times), 45+5+3+1, "reads, pages, retries and a look-up")

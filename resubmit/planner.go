@@ -94,16 +94,16 @@ type PlanConfig struct {
 	// Settle is how long to leave orders alone after the last window and after they
 	// failed, because a resubmission that races the retries of Commerce leaves a
 	// completed order with a failed item (documented, resubmit/SAFETY.md#f9,
-	// resubmit/SAFETY.md#f13). 0 is [DefaultSettle], -1 none.
+	// resubmit/SAFETY.md#f13). Default 240 s, -1 none.
 	SettleDelay time.Duration
 	// Concurrency is the most calls at once, to Commerce and Connect together.
 	// Default 4.
 	Concurrency int
 	// Rate is the limit of calls per second while planning, to both systems together. With
 	// the clients of this library it covers every request: pages, reads, look-ups, sign-ins
-	// and retries. With other sources, readers and finders it covers their calls only. 0 is
-	// DefaultRate, -1 no limit. No call is made while a server asks for a pause
-	// (Retry-After); a pause longer than DefaultMaxHold ends planning with ErrPatience.
+	// and retries. With other sources, readers and finders it covers their calls only. Default
+	// 5, -1 no limit. No call is made while a server asks for a pause
+	// (Retry-After); a pause longer than a day ends planning with ErrPatience.
 	RateLimit float64
 	// Progress is called with the progress of planning once per second, never twice at the
 	// same time. Planning waits for it to return. It is not called again after a panic,
@@ -310,9 +310,9 @@ func (c *PlanConfig) setDefaults() error {
 			return fmt.Errorf("PlanConfig.%s has an empty name; leave it out", field)
 		}
 	}
-	c.RateLimit = cmp.Or(c.RateLimit, DefaultRate)
+	c.RateLimit = cmp.Or(c.RateLimit, defaultRate)
 	c.Concurrency = cmp.Or(c.Concurrency, 4)
-	c.SettleDelay = max(0, cmp.Or(c.SettleDelay, DefaultSettle))
+	c.SettleDelay = max(0, cmp.Or(c.SettleDelay, 240*time.Second))
 	if c.Targets == nil {
 		c.Targets = DefaultTargets()
 	}
@@ -320,7 +320,7 @@ func (c *PlanConfig) setDefaults() error {
 		return errors.New("PlanConfig.Targets is empty; leave it nil for the default")
 	}
 	for _, t := range c.Targets {
-		if t == commerce.StatusCancelled || t == commerce.StatusFraud || t == "" {
+		if !rules.Resubmits(t) {
 			return fmt.Errorf("PlanConfig.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
 	}

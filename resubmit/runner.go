@@ -169,16 +169,10 @@ type VerifyConfig struct {
 	ConnectGrace time.Duration
 }
 
-// The defaults of a Config.
+// The defaults that planner and runner share.
 const (
-	DefaultGuard       = 5 * time.Minute
-	DefaultSettle      = 240 * time.Second
-	DefaultRate        = 5
-	DefaultSlowTo      = 0.1
-	DefaultMaxHold     = 24 * time.Hour
-	DefaultConcurrency = 2
-	DefaultInHand      = 8192
-	DefaultMaxRefusals = 3
+	defaultRate    = 5
+	defaultMaxHold = 24 * time.Hour
 )
 
 // DefaultTargets are the transitions that resubmit an order, the best first.
@@ -189,18 +183,19 @@ func DefaultTargets() []commerce.Status {
 	}
 }
 
-func (c Config) withDefaults() Config {
-	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, DefaultMaxPlanAge)
-	c.Guard = cmp.Or(c.Guard, DefaultGuard)
-	c.SettleDelay = cmp.Or(c.SettleDelay, DefaultSettle)
-	c.RateLimit = cmp.Or(c.RateLimit, DefaultRate)
-	if c.MinRateFraction = cmp.Or(c.MinRateFraction, DefaultSlowTo); c.MinRateFraction == -1 {
+// WithDefaults returns the configuration with its defaults in the fields that are zero.
+func (c Config) WithDefaults() Config {
+	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, 24*time.Hour)
+	c.Guard = cmp.Or(c.Guard, 5*time.Minute)
+	c.SettleDelay = cmp.Or(c.SettleDelay, 240*time.Second)
+	c.RateLimit = cmp.Or(c.RateLimit, defaultRate)
+	if c.MinRateFraction = cmp.Or(c.MinRateFraction, 0.1); c.MinRateFraction == -1 {
 		c.MinRateFraction = 1
 	}
-	c.MaxHold = cmp.Or(c.MaxHold, DefaultMaxHold)
-	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
-	c.MaxOpenOrders = cmp.Or(c.MaxOpenOrders, DefaultInHand)
-	c.MaxDeferrals = cmp.Or(c.MaxDeferrals, DefaultMaxRefusals)
+	c.MaxHold = cmp.Or(c.MaxHold, defaultMaxHold)
+	c.Concurrency = cmp.Or(c.Concurrency, 2)
+	c.MaxOpenOrders = cmp.Or(c.MaxOpenOrders, 8192)
+	c.MaxDeferrals = cmp.Or(c.MaxDeferrals, 3)
 	c.Verify.First = cmp.Or(c.Verify.First, 10*time.Second)
 	c.Verify.Max = cmp.Or(c.Verify.Max, 5*time.Minute)
 	c.Verify.Timeout = cmp.Or(c.Verify.Timeout, 30*time.Minute)
@@ -245,7 +240,7 @@ func (c Config) validate() error {
 		field string
 		value time.Duration
 	}{
-		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Settle", c.SettleDelay}, {"Verify.First", c.Verify.First},
+		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"SettleDelay", c.SettleDelay}, {"Verify.First", c.Verify.First},
 		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.GoodAfter", c.Verify.GoodAfter},
 		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxHold", c.MaxHold},
@@ -276,7 +271,7 @@ func (c Config) validate() error {
 		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults", c.Concurrency, c.MaxOpenOrders)
 	}
 	for _, t := range c.Targets {
-		if !resubmits(t) {
+		if !rules.Resubmits(t) {
 			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
 	}
@@ -324,7 +319,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 		cfg.Concurrency = max(0, commerce.CapabilitiesOf(cfg.Pusher).MaxConcurrency)
 		r.together = cfg.Concurrency > 0
 	}
-	r.cfg = cfg.withDefaults()
+	r.cfg = cfg.WithDefaults()
 	r.cfg.Journal = guardedJournal{r.cfg.Journal}
 	r.pace = newPacer(r.cfg.RateLimit, r.cfg.MinRateFraction)
 	return r, nil

@@ -14,9 +14,6 @@ import (
 // and now. Nothing was sent. CheckPlan tells which of its orders changed since.
 var ErrStalePlan = errors.New("the plan is stale")
 
-// DefaultMaxPlanAge is how old a plan may be when it is applied.
-const DefaultMaxPlanAge = 24 * time.Hour
-
 // calendarSpan is how far before a plan its calendar and the one of now are compared:
 // more than the days of any order that is still worth resubmitting.
 const calendarSpan = 31 * 24 * time.Hour

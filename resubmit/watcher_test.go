@@ -59,7 +59,7 @@ func TestAWatcherResubmitsAfterTheMaintenanceWhatItBroke(t *testing.T) {
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
 		for _, l := range s.ledger {
-			require.False(t, l.at.Before(w.End.Add(resubmit.DefaultSettle)))
+			require.False(t, l.at.Before(w.End.Add(defaultSettle)))
 		}
 		require.Len(t, s.done, 1)
 		require.Equal(t, watch.EpisodeApplied, s.done[0].State)
@@ -485,6 +485,6 @@ func TestAWindowThatMovesWhileItSettlesIsWaitedForAgain(t *testing.T) {
 		p.stop(t)
 		require.Len(t, s.done, 1)
 		require.Equal(t, 1, s.pushes())
-		require.False(t, s.ledger[0].at.Before(longer.End.Add(resubmit.DefaultSettle)))
+		require.False(t, s.ledger[0].at.Before(longer.End.Add(defaultSettle)))
 	})
 }

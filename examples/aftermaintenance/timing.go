@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -74,7 +73,7 @@ func orDefault[T comparable](value *T, otherwise T) {
 // that both together keep the rate.
 func (t *timing) pause(ctx context.Context) error {
 	const calls = 4 // as many as the first look at Connect makes, and one
-	rate := cmp.Or(t.rate, resubmit.DefaultRate)
+	rate := resubmit.Config{RateLimit: t.rate}.WithDefaults().RateLimit
 	if rate < 0 {
 		return nil
 	}

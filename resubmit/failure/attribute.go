@@ -1,6 +1,7 @@
 package failure
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -8,29 +9,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// DefaultLookback is how long before a window an order may have been placed for
-// the window to be a likely cause. Inferred: orders that wait for a vendor are
-// asked for all the time, so that a maintenance fails them too (the connector's code,
-// commerce/WIRE.md#6.2), and how long they wait is up to the vendor.
-const DefaultLookback = 24 * time.Hour
-
 // Margins say how generously failures are held against windows.
 type Margins struct {
 	// Lead and Tail widen each window: before its start and after its end. Zero is none.
 	Lead, Tail time.Duration
-	// LookBack: where only the time of placing is known, an order placed up to
-	// this long before a window is likely to have failed in it. 0 is
-	// [DefaultLookback], -1 none.
+	// Lookback: where only the time of placing is known, an order placed up to this long
+	// before a window is likely to have failed in it. Inferred: a maintenance also fails
+	// orders that have waited for their vendor (commerce/WIRE.md#6.2), and how long they
+	// wait is up to the vendor. Default 24 h, -1 none.
 	Lookback time.Duration
 	// Now: a window that begins after it has not caused anything yet. Zero: all count.
 	Now time.Time
 }
 
 func (m Margins) lookBack() time.Duration {
-	if m.Lookback == 0 {
-		return DefaultLookback
-	}
-	return max(0, m.Lookback)
+	return max(0, cmp.Or(m.Lookback, 24*time.Hour))
 }
 
 // AttributorConfig says what failures are held against. The zero value knows of no

@@ -12,9 +12,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// DefaultMaxGroups is how many groups of failures are kept apart by default.
-const DefaultMaxGroups = 1000
-
 // Group is failures of one kind: of one class and with texts that are equal
 // but for ids, times and numbers.
 type Group struct {
@@ -45,7 +42,7 @@ type Groups struct {
 // GroupOrders groups failed orders by what their texts have in common. It holds
 // one text a group and no orders. At most limit kinds are kept apart; what comes after
 // them is counted in Beyond and never left out in silence. A limit of 0 is
-// [DefaultMaxGroups]; a nil classifier is the default one. The error is that of
+// 1000; a nil classifier is the default one. The error is that of
 // the orders.
 //
 // Orders without a text are one group, whose Template is "". The list of Order
@@ -91,9 +88,9 @@ type failureKey struct {
 }
 
 // NewGrouper returns a Grouper without orders. A nil classifier is the default one; a limit
-// of 0 is [DefaultMaxGroups].
+// of 0 is 1000.
 func NewGrouper(c *Classifier, limit int) *Grouper {
-	return &Grouper{classifier: c, limit: cmp.Or(limit, DefaultMaxGroups), groups: map[failureKey]*Group{}}
+	return &Grouper{classifier: c, limit: cmp.Or(limit, 1000), groups: map[failureKey]*Group{}}
 }
 
 // Add counts one failed order.

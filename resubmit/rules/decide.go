@@ -77,6 +77,11 @@ func Decide(rules []Rule, f Facts) Decision {
 	return worst
 }
 
+// Resubmits reports whether a transition to a status can resubmit an order: "", CL (cancelled) and FR (fraud) never do.
+func Resubmits(to commerce.Status) bool {
+	return to != "" && to != commerce.StatusCancelled && to != commerce.StatusFraud
+}
+
 // caution ranks the actions: the higher, the less happens.
 func caution(a Action) int {
 	return slices.Index([]Action{Resubmit, Wait, Complete, Hold, Manual, Quarantine}, a)

@@ -269,3 +269,13 @@ func TestEveryOrderTypeHasTheRequestTypeOfTheConnector(t *testing.T) {
 		require.Equal(t, want != "", ok, order)
 	}
 }
+
+func TestResubmits(t *testing.T) {
+	t.Parallel()
+	for _, to := range []commerce.Status{"", commerce.StatusCancelled, commerce.StatusFraud} {
+		require.False(t, rules.Resubmits(to), to)
+	}
+	for _, to := range []commerce.Status{commerce.StatusPaid, commerce.StatusProvisioning, "ZZ"} {
+		require.True(t, rules.Resubmits(to), to)
+	}
+}

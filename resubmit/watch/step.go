@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,8 +141,8 @@ func (w *Watcher) deal(ctx context.Context, calendar *maintenance.Calendar, now 
 	}
 	e := w.episode(due)
 	end := e.End()
-	guard, settle := max(0, cmp.Or(w.cfg.Runner.Guard, resubmit.DefaultGuard)),
-		max(0, cmp.Or(w.cfg.Runner.SettleDelay, resubmit.DefaultSettle))
+	runner := w.cfg.Runner.WithDefaults()
+	guard, settle := max(0, runner.Guard), max(0, runner.SettleDelay)
 	if next, ok := calendar.Next(now); ok && next.Span().Start.Sub(now) < guard {
 		start := next.Span().Start
 		w.say(entry{phase: PhaseSettling, episode: e, until: start,

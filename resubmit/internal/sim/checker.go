@@ -395,8 +395,8 @@ func (b *book) judgeTries(p *process, c *call, now time.Time) {
 // allowed is what the limits say about an order type (resubmit/SAFETY.md#f6).
 func allowed(limits *resubmit.Config, t commerce.OrderType) (most int, spacing time.Duration) {
 	own := limits.Retry.ByType[t]
-	most = cmp.Or(own.MaxAttempts, limits.Retry.MaxAttempts, resubmit.DefaultMaxAttempts)
-	spacing = cmp.Or(own.Spacing, limits.Retry.Spacing, resubmit.DefaultAttemptSpacing)
+	most = cmp.Or(own.MaxAttempts, limits.Retry.MaxAttempts, 1)
+	spacing = cmp.Or(own.Spacing, limits.Retry.Spacing, 300*time.Second)
 	if t == commerce.TypeCancellation || t == commerce.TypeCancellationCharge {
 		most, spacing = min(most, 4), max(spacing, 300*time.Second)
 	}
