@@ -153,7 +153,7 @@ func (x *run) objects(j *job) (why string, err error) {
 	if err != nil {
 		return "", err
 	}
-	since := j.lost.sent().Add(-failure.ClockSkew)
+	since := j.lost.sent().Add(-failure.MaxClockSkew)
 	for _, k := range keys {
 		for _, n := range found[k] {
 			if made := n.Request.Created; made.After(since) {
@@ -163,7 +163,7 @@ func (x *run) objects(j *job) (why string, err error) {
 		}
 		d := rules.Decide(nil, rules.Facts{
 			Order:       &commerce.Order{ID: j.entry.OrderID, Type: j.entry.Type, PlacedAt: j.entry.Before.PlacedAt},
-			Attribution: failure.Attribution{Class: failure.Transient}, Asked: true, Requests: found[k], Now: time.Now(),
+			Attribution: failure.Attribution{Class: failure.Transient}, RequestsQueried: true, Requests: found[k], Now: time.Now(),
 		})
 		if d.Action != rules.Resubmit {
 			return fmt.Sprintf("Connect speaks against it: %s", d.Why), nil

@@ -3,9 +3,10 @@ package resubmit
 import (
 	"cmp"
 	"fmt"
+	"slices"
+
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"slices"
 )
 
 // Canary lets a few orders go first. A group of orders is pushed in steps, and the

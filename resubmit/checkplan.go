@@ -122,7 +122,11 @@ func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, som
 		if errors.Is(errs[i], commerce.ErrUnauthorized) {
 			return fmt.Errorf("resubmit: check plan: order %s: %w", text.Short(some[i].Label()), errs[i])
 		}
-		if err := counts.Report(x, each); err != nil {
+		counts.Add(x.Kind)
+		if x.Kind == plan.DiffSame || each == nil {
+			continue
+		}
+		if err := each(x); err != nil {
 			return err
 		}
 	}
@@ -131,10 +135,10 @@ func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, som
 
 // differenceNow is what became of an order as it was read, or could not be.
 func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference {
-	d := plan.Difference{Kind: plan.DifferenceUnread, Old: e}
+	d := plan.Difference{Kind: plan.DiffUnread, Old: e}
 	if err == nil && o != nil && o.ID == e.OrderID {
 		if other := entryIdentity(e).check(identityOf(o)); other != nil {
-			d.Kind, d.What = plan.DifferenceChanged, other.Error()
+			d.Kind, d.Text = plan.DiffChanged, other.Error()
 			return d
 		}
 	}
@@ -143,23 +147,23 @@ func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference 
 	}
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
-		d.Kind, d.What = plan.DifferenceLeft, "the order is not there any more"
+		d.Kind, d.Text = plan.DiffLeft, "the order is not there any more"
 		return d
 	case err != nil:
-		d.What = "could not be read: " + text.Short(err.Error())
+		d.Text = "could not be read: " + text.Short(err.Error())
 		return d
 	case o == nil || o.ID != e.OrderID:
-		d.What = "could not be read: the answer was about another order"
+		d.Text = "could not be read: the answer was about another order"
 		return d
 	}
-	d.What = e.Before.Diff(plan.SnapshotOf(o))
+	d.Text = e.Before.Diff(plan.SnapshotOf(o))
 	switch {
-	case d.What == "":
-		d.Kind = plan.DifferenceSame
+	case d.Text == "":
+		d.Kind = plan.DiffSame
 	case o.Status != e.Before.Status:
-		d.Kind = plan.DifferenceLeft
+		d.Kind = plan.DiffLeft
 	default:
-		d.Kind = plan.DifferenceChanged
+		d.Kind = plan.DiffChanged
 	}
 	return d
 }

@@ -3,7 +3,6 @@ package resubmit_test
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/resubmit"
@@ -28,10 +27,15 @@ func planOfThose(still func(*commerce.Order) bool) *plan.Plan {
 	return plan
 }
 
+func printDifference(d plan.Difference) error {
+	fmt.Println(d)
+	return nil
+}
+
 func Example_difference() {
 	yesterday := planOfThose(func(*commerce.Order) bool { return true })
 	today := planOfThose(func(o *commerce.Order) bool { return o.Number != "RN000003" })
-	counts, err := plan.Diff(yesterday, today, plan.DifferenceText(os.Stdout))
+	counts, err := plan.Diff(yesterday, today, printDifference)
 	fmt.Println(counts, err)
 	// Output:
 	// left    RN000003: not among the failed orders any more: it healed alone, or somebody moved or cancelled it
@@ -47,7 +51,7 @@ func ExampleCheckPlan() {
 	}
 	system.orders["id-RN000003"].Status = commerce.StatusCompleted // somebody was faster
 
-	counts, err := resubmit.CheckPlan(ctx, p, resubmit.CheckConfig{Reader: system}, plan.DifferenceText(os.Stdout))
+	counts, err := resubmit.CheckPlan(ctx, p, resubmit.CheckConfig{Reader: system}, printDifference)
 	fmt.Println(counts, err)
 	// Output:
 	// left    RN000003: status PF → CP

@@ -3,6 +3,7 @@ package resubmit_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -51,8 +52,12 @@ func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
 	require.NoError(t, err)
 
 	for form, write := range map[string]func(*bytes.Buffer) func(plan.Difference) error{
-		"txt":   func(b *bytes.Buffer) func(plan.Difference) error { return plan.DifferenceText(b) },
-		"jsonl": func(b *bytes.Buffer) func(plan.Difference) error { return plan.DifferenceLines(b) },
+		"txt": func(b *bytes.Buffer) func(plan.Difference) error {
+			return func(d plan.Difference) error { _, err := fmt.Fprintln(b, d); return err }
+		},
+		"jsonl": func(b *bytes.Buffer) func(plan.Difference) error {
+			return func(d plan.Difference) error { return json.NewEncoder(b).Encode(d) }
+		},
 	} {
 		var b bytes.Buffer
 		counts, err := plan.Diff(old, newer, write(&b))
@@ -161,7 +166,7 @@ func TestCheckingAPlanTellsWhatChangedAndPushesNothing(t *testing.T) {
 	s := newShop(orders...)
 	var b bytes.Buffer
 	counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Reader: s, Concurrency: 4},
-		plan.DifferenceText(&b))
+		func(d plan.Difference) error { _, err := fmt.Fprintln(&b, d); return err })
 	require.NoError(t, err)
 	require.Equal(t, plan.DiffCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
 	require.Equal(t, `left    SO000001: status PF → CP

@@ -31,7 +31,7 @@
 //	same, err := filter.Parse(failed.String())
 //
 // A [failure.Classifier] tells from the text of a failure whether sending the order again can
-// help, [failure.Attribute] whether a maintenance caused it, and [rules.Decide] what follows, by rules
+// help, a [failure.Attributor] whether a maintenance caused it, and [rules.Decide] what follows, by rules
 // (see [rules.Rule]). [BuildPlan] keeps the decisions in memory. [WritePlanFile] makes a file
 // of them that a person can read, [plan.Open] reads it, and [plan.SignFile] signs it for
 // runners that demand it (Config.Require).

@@ -236,9 +236,10 @@ func TestDifferencesShowNoHostileCharacter(t *testing.T) {
 	newer, err := readPlan(hostilePlan(t, now))
 	require.NoError(t, err)
 	var text, lines bytes.Buffer
-	_, err = plan.Diff(old, newer, plan.DifferenceText(&text))
-	require.NoError(t, err)
-	_, err = plan.Diff(old, newer, plan.DifferenceLines(&lines))
+	_, err = plan.Diff(old, newer, func(d plan.Difference) error {
+		_, _ = fmt.Fprintln(&text, d)
+		return json.NewEncoder(&lines).Encode(d)
+	})
 	require.NoError(t, err)
 	require.Equal(t, len(now.orders), strings.Count(text.String(), "\n"))
 	requireShown(t, text.String())

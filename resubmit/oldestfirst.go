@@ -68,7 +68,7 @@ func (o *overtaking) pass(e *plan.Entry) {
 		}
 		e.Target = ""
 		e.Decision = rules.Decision{
-			Action: rules.Wait, RuleID: rules.IDOlderFirst,
+			Action: rules.Wait, RuleID: rules.IDOlderOrderFirst,
 			Why: "the older order " + text.Short(first) +
 				" of the same subscription is not sent now but may be later, and must not be overtaken: settle that one first",
 		}

@@ -109,12 +109,12 @@ func Example_openPlan() {
 	// line 5: the counts do not sum up: the last line says {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries make {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make the plan anew
 }
 
-func ExampleAttribute() {
+func Example_attribution() {
 	order := &commerce.Order{
 		PlacedAt: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC),
 		Failure:  commerce.Failure{Text: map[string]string{"en_US": "Reason: 502 Bad Gateway."}},
 	}
-	a := failure.Attribute(order, exampleCalendar(), nil, failure.Margins{})
+	a := failure.NewAttributor(failure.AttributorConfig{Calendar: exampleCalendar()}).Attribute(order)
 	fmt.Println(a.Verdict, a.Class, a.WindowID)
 	for _, e := range a.Evidence {
 		fmt.Println("-", e.Text)
@@ -123,14 +123,14 @@ func ExampleAttribute() {
 	// caused transient november
 	// - the reason is transient
 	// - only the time of placing is known
-	// - placed in this window as it was planned; the first call of such an order fails it
+	// - placed in the planned times of this window; the first call of such an order fails it
 }
 
 func ExampleDecide() {
 	d := rules.Decide(nil, rules.Facts{
-		Order:       &commerce.Order{Type: commerce.TypeSales},
-		Attribution: failure.Attribution{Class: failure.Transient},
-		Asked:       true,
+		Order:           &commerce.Order{Type: commerce.TypeSales},
+		Attribution:     failure.Attribution{Class: failure.Transient},
+		RequestsQueried: true,
 		Requests: []connect.LatestRequest{{Request: connect.Request{
 			ID: "PR-1-001", Type: connect.TypePurchase, Status: connect.StatusInquiring,
 		}}},

@@ -147,7 +147,7 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCou
 		}
 		return plan.ActionCounts{}, err
 	}
-	pw.LeftOut(p.unmatched.Count(), p.unmatched.Named())
+	pw.SetMismatched(p.unmatched.Count(), p.unmatched.Named())
 	if err := p.lookUps.failed(pw.Counts()); err != nil {
 		return pw.Counts(), err
 	}
@@ -259,7 +259,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.query.OnMismatch = func(o *commerce.Order) {
 		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
 	}
-	p.cheap, p.rest = filter.SplitDetails(p.rest)
+	p.cheap, p.rest = filter.Split(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.SettleDelay)
 	p.header = plan.Header{
 		CreatedAt: now, System: system, View: cfg.View.Name, Filter: cfg.Filter.String(),
@@ -411,7 +411,7 @@ func (p *planner) write(entries []plan.Entry, older *overtaking, w *plan.Writer)
 		}
 		p.counters.decided.Add(1)
 		p.note(e)
-		if e.Decision.RuleID == rules.IDUnread || e.Decision.RuleID == rules.IDUnreadable {
+		if e.Decision.RuleID == rules.IDOrderUnread || e.Decision.RuleID == rules.IDUnreadableRow {
 			p.unread++
 		}
 	}
@@ -702,10 +702,10 @@ func (p *planner) gatherOne(c *candidate) {
 // gather collects the facts that need no call, and the keys for the one that does.
 func (p *planner) gather(c *candidate) {
 	o := c.order
-	c.cause = p.causes.Begin(o)
+	c.cause = p.causes.Attribute(o)
 	c.facts = rules.Facts{
 		Order: o, Attribution: c.cause.Attribution,
-		Override: p.isExplicit(o), Untold: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
+		Override: p.isExplicit(o), NoReasons: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
 	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
 		return
@@ -714,7 +714,7 @@ func (p *planner) gather(c *candidate) {
 	if !ok || !rules.NeedsRequests(p.Rules, &c.facts) {
 		return
 	}
-	c.facts.Asked = true
+	c.facts.RequestsQueried = true
 	switch {
 	case p.Requests == nil:
 		c.facts.RequestsErr = errors.New("nobody asked Connect; give PlanConfig.Requests, or set IgnoreConnect")
@@ -883,7 +883,7 @@ func (p *planner) entry(c *candidate, e *plan.Entry) {
 // keepAge holds an order that was read as older than the list, which sorts by age, let
 // it come. after is when the order ahead of it was placed.
 func keepAge(e *plan.Entry, after time.Time) {
-	err := e.CheckAge(after)
+	err := e.CheckOldestFirst(after)
 	if err == nil {
 		return
 	}
@@ -894,7 +894,7 @@ func keepAge(e *plan.Entry, after time.Time) {
 }
 
 func holdUnreadable(problem string) rules.Decision {
-	return rules.Decision{Action: rules.Hold, RuleID: rules.IDUnreadable, Why: "not all of the order could be read: " + text.Short(problem)}
+	return rules.Decision{Action: rules.Hold, RuleID: rules.IDUnreadableRow, Why: "not all of the order could be read: " + text.Short(problem)}
 }
 
 // weigh adds to the attribution what only the planner knows.
@@ -904,13 +904,13 @@ func (p *planner) weigh(c *candidate) {
 		c.cause.Evidence = append(c.cause.Evidence, failure.Evidence{Kind: "operator", Text: "the operator named this order"})
 	}
 	switch {
-	case !c.facts.Asked:
+	case !c.facts.RequestsQueried:
 	case c.facts.RequestsErr != nil: // the answer is not whole: it is written down, and nothing follows from it
 		if len(c.facts.Requests) > 0 {
-			c.cause.Note(c.order, c.facts.Requests)
+			c.cause.AddRequests(c.facts.Requests)
 		}
 	default:
-		c.cause.Weigh(c.order, c.facts.Requests)
+		c.cause.WeighRequests(c.facts.Requests)
 	}
 	tidy(&c.cause.Attribution)
 	c.facts.Attribution = c.cause.Attribution
@@ -932,20 +932,20 @@ func (p *planner) decision(c *candidate) (rules.Decision, commerce.Status) {
 	o := c.order
 	switch {
 	case errors.Is(c.err, commerce.ErrNotFound):
-		return rules.Decision{Action: rules.Hold, RuleID: rules.IDUnread, Why: "the order was listed, and then there was none: " + text.Short(c.err.Error())}, ""
+		return rules.Decision{Action: rules.Hold, RuleID: rules.IDOrderUnread, Why: "the order was listed, and then there was none: " + text.Short(c.err.Error())}, ""
 	case c.err != nil:
-		return rules.Decision{Action: rules.Hold, RuleID: rules.IDUnread, Why: "the order could not be read: " + text.Short(c.err.Error())}, ""
+		return rules.Decision{Action: rules.Hold, RuleID: rules.IDOrderUnread, Why: "the order could not be read: " + text.Short(c.err.Error())}, ""
 	case len(o.Problems) > 0:
 		return holdUnreadable(o.Problems[0]), ""
 	case !p.view.Match(o):
-		return rules.Decision{Action: rules.Wait, RuleID: rules.IDNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
+		return rules.Decision{Action: rules.Wait, RuleID: rules.IDOrderNotFailed, Why: "the order is " + string(o.Status) + " by now and no longer in the view " + p.View.Name}, ""
 	}
 	d := rules.Decide(p.Rules, c.facts)
 	if d.Action != rules.Resubmit {
 		return d, ""
 	}
 	if why := p.unsettled(o); why != "" {
-		return rules.Decision{Action: rules.Wait, RuleID: rules.IDUnsettled, Why: why}, ""
+		return rules.Decision{Action: rules.Wait, RuleID: rules.IDOrderUnsettled, Why: why}, ""
 	}
 	if o.Transitions == nil {
 		return d, ""
@@ -955,7 +955,7 @@ func (p *planner) decision(c *candidate) (rules.Decision, commerce.Status) {
 			return d, t
 		}
 	}
-	return rules.Decision{Action: rules.Manual, RuleID: rules.IDNoTransition, Why: "the order offers no transition that resubmits it"}, ""
+	return rules.Decision{Action: rules.Manual, RuleID: rules.IDOrderNoTransition, Why: "the order offers no transition that resubmits it"}, ""
 }
 
 // unsettled says why an order must not be resubmitted yet.

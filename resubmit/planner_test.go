@@ -460,7 +460,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	require.Equal(t, failure.Evidence{Kind: "operator", Text: "the operator named this order"},
 		entries[6].Attribution.Evidence[3])
 	require.Equal(t, failure.Evidence{
-		Kind: "request", Text: "the newest purchase request is approved, not older than the order", Ref: "PR-1",
+		Kind: "request", Text: "the latest purchase request is approved, not older than the order", Ref: "PR-1",
 		At: decideNow,
 	}, entries[1].Attribution.Evidence[3])
 
@@ -495,7 +495,7 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
 	for i, age := range []string{"older", "perhaps older"} {
 		require.Contains(t, entries[i].Attribution.Evidence, failure.Evidence{
-			Kind: "request", Text: "the newest purchase request is approved, created 2019-12-31T22:00:00Z, " + age +
+			Kind: "request", Text: "the latest purchase request is approved, created 2019-12-31T22:00:00Z, " + age +
 				" than the order",
 			Ref: "PR-7", At: longAgo.Add(-time.Hour),
 		})

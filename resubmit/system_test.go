@@ -257,7 +257,7 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 					})
 				require.NoError(t, err)
 				require.Equal(t, plan.DiffCounts{Changed: 1}, counts)
-				require.Equal(t, c.says, found[0].What)
+				require.Equal(t, c.says, found[0].Text)
 
 				session, err := r.Open(t.Context(), p)
 				require.NoError(t, err)

@@ -282,7 +282,7 @@ func TestAnEpisodeWithoutOrdersIsOver(t *testing.T) {
 		p.stop(t)
 		require.Empty(t, s.asked)
 		require.Len(t, s.done, 1)
-		require.Equal(t, "there is no order to resubmit, of 1 order that failed, quarantine 1", s.done[0].Note)
+		require.Equal(t, "there is no order to resubmit: 1 order, quarantine 1", s.done[0].Note)
 	})
 }
 

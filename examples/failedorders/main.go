@@ -279,8 +279,8 @@ func showKinds(out io.Writer, kinds *failure.Groups) {
 		t.Add(g.Count, g.Class, clock(g.First), clock(g.Last), g.Example, reason)
 	}
 	t.Print(out)
-	if kinds.Beyond > 0 {
-		fmt.Fprintf(out, "%d more orders are of other kinds than these\n", kinds.Beyond)
+	if kinds.Ungrouped > 0 {
+		fmt.Fprintf(out, "%d more orders are of other kinds than these\n", kinds.Ungrouped)
 	}
 }
 

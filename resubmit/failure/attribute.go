@@ -9,153 +9,134 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// Margins say how generously failures are held against windows.
+// Margins define how close to a window a failure must be for the window to count as its cause.
 type Margins struct {
-	// Lead and Tail widen each window: before its start and after its end. Zero is none.
+	// Lead and Tail extend each window before its start and after its end.
 	Lead, Tail time.Duration
-	// Lookback: where only the time of placing is known, an order placed up to this long
-	// before a window is likely to have failed in it. Inferred: a maintenance also fails
-	// orders that have waited for their vendor (commerce/WIRE.md#6.2), and how long they
-	// wait is up to the vendor. Default 24 h, -1 none.
+	// Lookback is how long before a window an order may have been placed for the window to be a likely cause, if the
+	// time of the failure is not known. 0 means 24 hours, -1 means none. Inferred: Commerce polls for waiting orders all
+	// the time, so a maintenance fails them too (the connector's code, commerce/WIRE.md#6.2). How long they wait depends
+	// on the vendor.
 	Lookback time.Duration
-	// Now: a window that begins after it has not caused anything yet. Zero: all count.
+	// Now excludes windows that start later. Zero includes all windows.
 	Now time.Time
 }
 
-func (m Margins) lookBack() time.Duration {
+func (m Margins) lookback() time.Duration {
 	return max(0, cmp.Or(m.Lookback, 24*time.Hour))
 }
 
-// AttributorConfig says what failures are held against. The zero value knows of no
-// window.
+// AttributorConfig configures an [Attributor]. With the zero value no window is known.
 type AttributorConfig struct {
-	// Calendar has the windows, planned and as they really went. Nil: none.
+	// Calendar has the maintenance windows. Nil means none.
 	Calendar *maintenance.Calendar
-	// Classifier tells the class of a reason. Nil: the default classifier.
+	// Classifier classifies the failure texts. Nil means [DefaultClassifier].
 	Classifier *Classifier
-	// Margins widen the windows.
+	// Margins extend the windows.
 	Margins Margins
-	// Rates are how many failed when, from a pass before. Nil: nobody counted.
+	// Baseline has the failure counts from an earlier pass over the orders. Nil means that rates are not considered.
 	Baseline *Baseline
 }
 
-// Attributor says of failed orders whether a maintenance of Connect caused them,
-// and what speaks for it. It is immutable, pure and safe for concurrent use.
+// Attributor determines whether a maintenance of Connect caused an order to fail. It is immutable and safe for
+// concurrent use.
 //
-// Two things decide. The time is that of the failure where it is known, else that
-// of placing, since the first call of an order that is placed during a maintenance
-// fails it. The reason is the class of the failure's text.
+// The verdict depends on the time and on the class of the failure text. The time is that of the failure if known,
+// otherwise that of placing, because the first call of an order placed during a maintenance fails.
 //
-//	the time is …                                        transient  unclassified
-//	in a window, as it really went or else as planned    caused     likely
-//	in a window as planned, but not while it was seen    likely     unknown
-//	while nothing answered, maybe for our own network    likely     unknown
-//	of placing, at most LookBack before a window         likely     unknown
-//	of placing, longer before a window                   unknown    unknown
-//	outside all windows; of placing, after all of them   unrelated  unrelated
-//	not known, or no window is known                     unknown    unknown
+//	time                                                  transient  unclassified
+//	inside a window (actual times, otherwise planned)     caused     likely
+//	inside the planned times of a window, not the actual  likely     unknown
+//	while nothing answered, possibly our own network      likely     unknown
+//	placed at most Margins.Lookback before a window       likely     unknown
+//	placed longer before a window                         unknown    unknown
+//	failed outside all windows, or placed after them      unrelated  unrelated
+//	time unknown, or no window known                      unknown    unknown
 //
-// A reason that is permanent, and a service that exists already, is unrelated at
-// any time.
+// Failures that are permanent or already provisioned are unrelated at any time.
 //
-// Two more things can weaken what came of that, each by one step from caused to
-// likely to unknown, and never strengthen it. One is the newest request in Connect,
-// see [Attributor.AttributeAsked]. The other is the rate of failures: what fails as
-// often before and after a window did not need the window to fail, see [Baseline].
+// Two checks can weaken a verdict, each by one step from caused to likely to unknown; neither ever strengthens it:
+// the order's latest requests in Connect (see [Finding.WeighRequests]), and the rate of failures (see [Baseline]).
+// A product that fails as often before and after a window did not fail because of it.
 type Attributor struct {
 	classifier *Classifier
 	margins    Margins
 
-	seen    *maintenance.Calendar // each window as it really went, or else as planned
-	planned *maintenance.Calendar // as planned; nil when that is all that is known
-	silent  *maintenance.Calendar // when nothing answered; nil when that was never so
-	rates   *rateBook             // nil: nobody counted
+	actual  *maintenance.Calendar // windows with their actual times, otherwise their planned ones
+	planned *maintenance.Calendar // planned times; nil if no actual times are known
+	silent  *maintenance.Calendar // when nothing answered; nil if never
+	rates   *rateBook             // nil without a baseline
 }
 
-// NewAttributor prepares all that does not depend on the order, which costs more
-// than a few orders do.
+// NewAttributor returns an Attributor. It does the work that does not depend on the order, so reuse it.
 func NewAttributor(cfg AttributorConfig) *Attributor {
 	cal := cfg.Calendar
 	if cfg.Margins.Lead != 0 || cfg.Margins.Tail != 0 {
 		cal = cal.WithMargins(cfg.Margins.Lead, cfg.Margins.Tail)
 	}
-	a := &Attributor{classifier: cfg.Classifier, margins: cfg.Margins, seen: cal}
+	a := &Attributor{classifier: cfg.Classifier, margins: cfg.Margins, actual: cal}
 	windows := cal.Windows()
 	if slices.ContainsFunc(windows, unreachable) {
 		a.silent = cal.Filter(unreachable)
-		a.seen = cal.Filter(func(w maintenance.Window) bool { return !unreachable(w) })
+		a.actual = cal.Filter(func(w maintenance.Window) bool { return !unreachable(w) })
 	}
-	if slices.ContainsFunc(windows, exact) {
-		a.planned = a.seen.Announced()
+	if slices.ContainsFunc(windows, hasActualTimes) {
+		a.planned = a.actual.Announced()
 	}
 	if cfg.Baseline != nil {
-		a.rates = cfg.Baseline.book(cfg.Margins, a.seen, a.planned, a.silent)
+		a.rates = cfg.Baseline.book(cfg.Margins, a.actual, a.planned, a.silent)
 	}
 	return a
 }
 
 func unreachable(w maintenance.Window) bool { return w.Source == maintenance.SourceUnreachable }
 
-// exact reports whether it is known how an announced window really went.
-func exact(w maintenance.Window) bool { return !w.ActualStart.IsZero() || !w.ActualEnd.IsZero() }
-
-// Attribute is [Attributor.Attribute] for one order, with a nil calendar and a nil
-// classifier as in [AttributorConfig]. For many orders make an Attributor.
-func Attribute(o *commerce.Order, cal *maintenance.Calendar, c *Classifier, m Margins) Attribution {
-	return NewAttributor(AttributorConfig{Calendar: cal, Classifier: c, Margins: m}).Attribute(o)
+func hasActualTimes(w maintenance.Window) bool {
+	return !w.ActualStart.IsZero() || !w.ActualEnd.IsZero()
 }
 
-// Attribute says whether a maintenance of Connect caused an order to fail, without
-// asking Connect for its requests.
-func (a *Attributor) Attribute(o *commerce.Order) Attribution {
-	f := a.Begin(o)
-	return f.Attribution
-}
-
-// Finding is an attribution that can still be weakened by what Connect has of the order. It is
-// for one goroutine.
+// Finding is the [Attribution] of one order, which the order's requests in Connect can still weaken.
 type Finding struct {
 	Attribution
-	window maintenance.Window // that the verdict speaks of, caused or not
-	where  where
-	placed bool // the time is that of placing
+	order    *commerce.Order
+	window   maintenance.Window // that the verdict is about
+	position position
 }
 
-// where is how a time lies to the window.
-type where int
+// position is where the time of an order is, relative to a window.
+type position int
 
 const (
-	nowhere where = iota
+	nowhere position = iota
 	inside
-	outsideSeen // in the plan, but not in what was seen
+	insidePlanned // but outside the actual times
 	insideSilence
 	shortlyBefore
 )
 
-// Begin attributes an order without asking Connect for its requests, so that what Connect
-// answers can be weighed afterwards, see [Finding.Weigh].
-func (a *Attributor) Begin(o *commerce.Order) Finding {
+// Attribute determines why an order failed, without its requests in Connect.
+// The Finding refers to the order, so do not change the order while you use it.
+func (a *Attributor) Attribute(o *commerce.Order) Finding {
 	class, pattern := a.classifier.Classify(o.Failure.Message())
-	f := Finding{Attribution: Attribution{Class: class, Evidence: make([]Evidence, 0, 4)}} // reason, time, window, and one of the planner's
-	f.Evidence = append(f.Evidence, Evidence{Kind: "reason", Text: reasonText(class, o.Failure), Ref: pattern.ID})
+	f := Finding{order: o, Attribution: Attribution{Class: class, Evidence: make([]Evidence, 0, 4)}}
+	f.add("reason", reasonText(class, o.Failure), pattern.ID, time.Time{})
 	if class == Permanent || class == AlreadyProvisioned {
 		f.Verdict = Unrelated
 		return f
 	}
 	switch {
 	case !o.FailedAt.IsZero():
-		f.at("the time of the failure is known", o.FailedAt)
-		a.failedAt(&f, o.FailedAt)
+		f.add("time", "the time of the failure is known", "", o.FailedAt)
+		a.byFailure(&f, o.FailedAt)
 	case !o.PlacedAt.IsZero():
-		f.placed = true
-		f.at("only the time of placing is known", o.PlacedAt)
-		a.placedAt(&f, o.PlacedAt)
+		f.add("time", "only the time of placing is known", "", o.PlacedAt)
+		a.byPlacing(&f, o.PlacedAt)
 	default:
 		f.Verdict = UnknownCause
-		f.at("neither the time of the failure nor that of placing is known", time.Time{})
+		f.add("time", "neither the time of the failure nor that of placing is known", "", time.Time{})
 	}
 	if f.WindowID != "" && a.rates != nil {
-		a.rates.judge(&f, o)
+		a.rates.judge(&f)
 	}
 	return f
 }
@@ -169,88 +150,87 @@ func reasonText(class Class, f commerce.Failure) string {
 	case class == AlreadyProvisioned:
 		return "the service exists already, so no maintenance caused it"
 	case f.Message() == "":
-		return "no reason is told"
+		return "the order has no reason"
 	default:
-		return "the reason fits no known pattern"
+		return "the reason matches no known pattern"
 	}
 }
 
-func (f *Finding) at(text string, t time.Time) {
-	f.Evidence = append(f.Evidence, Evidence{Kind: "time", Text: text, At: t.Round(0).UTC()})
+func (f *Finding) add(kind, text, ref string, at time.Time) {
+	f.Evidence = append(f.Evidence, Evidence{Kind: kind, Text: text, Ref: ref, At: at.Round(0).UTC()})
 }
 
-func (a *Attributor) failedAt(f *Finding, t time.Time) {
+func (f *Finding) addWindow(text string, w maintenance.Window) {
+	f.add("window", text, w.ID, w.Span().Start)
+}
+
+// onlyPlaced reports whether the time of the failure is unknown.
+func (f *Finding) onlyPlaced() bool { return f.order.FailedAt.IsZero() }
+
+func (a *Attributor) byFailure(f *Finding, t time.Time) {
 	switch {
-	case a.holding(f, t):
-	case !a.begun(t):
-		f.without()
+	case a.during(f, t):
+	case !a.anyStarted(t):
+		f.noWindow()
 	default:
 		f.Verdict = Unrelated
-		f.say("failed outside all windows", maintenance.Window{})
+		f.addWindow("failed outside all windows", maintenance.Window{})
 	}
 }
 
-func (a *Attributor) placedAt(f *Finding, t time.Time) {
-	if a.holding(f, t) {
+func (a *Attributor) byPlacing(f *Finding, t time.Time) {
+	if a.during(f, t) {
 		return
 	}
-	next, ok := a.seen.Next(t)
-	if !ok || !a.started(next) {
-		a.placedLast(f, t)
+	if next, ok := a.actual.Next(t); ok && a.started(next) {
+		if next.Span().Start.Add(-a.margins.Lead).Sub(t) > a.margins.lookback() {
+			f.Verdict = UnknownCause
+			f.addWindow("placed so long before this window that it may not have waited any more", next)
+			return
+		}
+		f.judge(shortlyBefore, next)
+		f.addWindow("placed shortly before this window, which fails waiting orders too", next)
 		return
 	}
-	f.Verdict = UnknownCause
-	if next.Span().Start.Add(-a.margins.Lead).Sub(t) > a.margins.lookBack() {
-		f.say("placed too long before this window to say whether it still waited", next)
-		return
-	}
-	f.verdict(shortlyBefore, next)
-	f.say("placed shortly before this window, which fails waiting orders too", next)
-}
-
-// placedLast is about an order after whose placing no window has begun.
-func (a *Attributor) placedLast(f *Finding, t time.Time) {
-	last, ok := a.seen.Last(t)
+	last, ok := a.actual.Last(t)
 	if !ok {
-		f.without()
+		f.noWindow()
 		return
 	}
 	f.Verdict = Unrelated
-	f.say("placed after every window, the last of which is this", last)
+	f.addWindow("placed after every window, the last of which is this", last)
 }
 
-// holding finds the window that holds at t, by the strongest evidence that there is.
-func (a *Attributor) holding(f *Finding, t time.Time) bool {
+// during looks for the window in effect at t, with the strongest evidence first.
+func (a *Attributor) during(f *Finding, t time.Time) bool {
 	for _, c := range [...]struct {
-		where    where
+		position position
 		calendar *maintenance.Calendar
-	}{{inside, a.seen}, {outsideSeen, a.planned}, {insideSilence, a.silent}} {
+	}{{inside, a.actual}, {insidePlanned, a.planned}, {insideSilence, a.silent}} {
 		if c.calendar == nil {
 			continue
 		}
 		if w, ok := c.calendar.At(t); ok && a.started(w) {
-			f.verdict(c.where, w)
-			f.say(f.holds(), w)
+			f.judge(c.position, w)
+			f.addWindow(f.duringText(), w)
 			return true
 		}
 	}
 	return false
 }
 
-// verdict is the table of Attributor for what is neither permanent nor there already.
-func (f *Finding) verdict(where where, w maintenance.Window) {
-	f.where, f.window, f.WindowID = where, w, w.ID
+// judge sets the verdict from the table of Attributor, for the classes Transient and Unclassified.
+func (f *Finding) judge(p position, w maintenance.Window) {
+	f.position, f.window, f.WindowID = p, w, w.ID
 	switch {
-	case where == inside && f.Class == Transient:
+	case p == inside && f.Class == Transient:
 		f.Verdict = Caused
-	case where == inside || f.Class == Transient:
+	case p == inside || f.Class == Transient:
 		f.Verdict = Likely
 	default:
-		f.unknown()
+		f.Verdict, f.WindowID = UnknownCause, ""
 	}
 }
-
-func (f *Finding) unknown() { f.Verdict, f.WindowID = UnknownCause, "" }
 
 // weaken takes the verdict one step down.
 func (f *Finding) weaken() {
@@ -258,80 +238,50 @@ func (f *Finding) weaken() {
 	case Caused:
 		f.Verdict = Likely
 	case Likely:
-		f.unknown()
+		f.Verdict, f.WindowID = UnknownCause, ""
 	case Unrelated, UnknownCause:
 	}
 }
 
-// holds says how it is known that the window held.
-func (f *Finding) holds() string {
-	if f.placed {
-		return placedTexts[f.certainty()]
+// duringText says in which window the order failed or was placed, and how certain that is.
+func (f *Finding) duringText() string {
+	text := "failed "
+	if f.onlyPlaced() {
+		text = "placed "
 	}
-	return failedTexts[f.certainty()]
-}
-
-// certainty is how well it is known that a window held.
-type certainty int
-
-const (
-	onlyPlanned certainty = iota
-	asItWent
-	unannounced
-	notSeen
-	maybeNetwork
-)
-
-func (f *Finding) certainty() certainty {
 	switch {
-	case f.where == insideSilence:
-		return maybeNetwork
-	case f.where == outsideSeen:
-		return notSeen
+	case f.position == insideSilence:
+		return text + "while Connect did not answer, possibly because of the network on this side"
+	case f.position == insidePlanned:
+		return text + "in the planned times of this window, but not in its actual ones"
 	case f.window.Source == maintenance.SourceObserved:
-		return unannounced
-	case exact(f.window):
-		return asItWent
+		text += "in this outage, which was observed and not announced"
+	case hasActualTimes(f.window):
+		text += "in the actual times of this window"
 	default:
-		return onlyPlanned
+		text += "in the planned times of this window"
 	}
+	if f.onlyPlaced() {
+		text += "; the first call of such an order fails it"
+	}
+	return text
 }
 
-var failedTexts = [...]string{
-	onlyPlanned:  "failed in this window as it was planned",
-	asItWent:     "failed in this window as it really went",
-	unannounced:  "failed in this outage, which was observed and not announced",
-	notSeen:      "failed in this window as it was planned, but not while it was seen",
-	maybeNetwork: "failed while nothing answered in the place of Connect, maybe because of the network on this side",
-}
-
-var placedTexts = [...]string{
-	onlyPlanned:  "placed in this window as it was planned; the first call of such an order fails it",
-	asItWent:     "placed in this window as it really went; the first call of such an order fails it",
-	unannounced:  "placed in this outage, which was observed and not announced; the first call of such an order fails it",
-	notSeen:      "placed in this window as it was planned, but not while it was seen",
-	maybeNetwork: "placed while nothing answered in the place of Connect, maybe because of the network on this side",
-}
-
-func (f *Finding) without() {
+func (f *Finding) noWindow() {
 	f.Verdict = UnknownCause
-	f.say("no window is known that could have caused it", maintenance.Window{})
+	f.addWindow("no window is known that could have caused it", maintenance.Window{})
 }
 
-func (f *Finding) say(text string, w maintenance.Window) {
-	f.Evidence = append(f.Evidence, Evidence{Kind: "window", Text: text, Ref: w.ID, At: w.Span().Start.Round(0).UTC()})
-}
-
-// started reports whether a window, with its lead, has begun by Margins.Now.
+// started reports whether a window, with its lead, has started by Margins.Now.
 func (a *Attributor) started(w maintenance.Window) bool {
 	return a.margins.Now.IsZero() || !w.Span().Start.Add(-a.margins.Lead).After(a.margins.Now)
 }
 
-// begun reports whether there is any window, before or after t, that has begun.
-func (a *Attributor) begun(t time.Time) bool {
-	if _, ok := a.seen.Last(t); ok {
+// anyStarted reports whether any window has started, before or after t.
+func (a *Attributor) anyStarted(t time.Time) bool {
+	if _, ok := a.actual.Last(t); ok {
 		return true
 	}
-	next, ok := a.seen.Next(t)
+	next, ok := a.actual.Next(t)
 	return ok && a.started(next)
 }

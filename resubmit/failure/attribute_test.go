@@ -45,6 +45,10 @@ func failed(text string) commerce.Failure {
 	return commerce.Failure{Text: map[string]string{"en_US": text}}
 }
 
+func attribute(o *commerce.Order, cal *maintenance.Calendar, m failure.Margins) failure.Attribution {
+	return failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Margins: m}).Attribute(o).Attribution
+}
+
 func TestAttributeHoldsAFailureAgainstTheWindows(t *testing.T) {
 	t.Parallel()
 	var never time.Time
@@ -108,7 +112,7 @@ func TestAttributeHoldsAFailureAgainstTheWindows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := &commerce.Order{ID: "1", PlacedAt: test.placed, FailedAt: test.failed, Failure: failed(test.text)}
-			got := failure.Attribute(o, nights(t), nil, test.margins)
+			got := attribute(o, nights(t), test.margins)
 			require.Equal(t, test.want, got.Verdict, "%+v", got.Evidence)
 			require.Equal(t, test.window, got.WindowID)
 		})
@@ -121,7 +125,7 @@ func TestWithoutAWindowNothingCanBeTold(t *testing.T) {
 		{Failure: failed(textTransient), FailedAt: at("22 03:00")},
 		{Failure: failed(textTransient), PlacedAt: at("22 03:00")},
 	} {
-		got := failure.Attribute(o, nil, nil, failure.Margins{Lead: time.Hour})
+		got := attribute(o, nil, failure.Margins{Lead: time.Hour})
 		require.Equal(t, failure.UnknownCause, got.Verdict)
 		require.Equal(t, "no window is known that could have caused it", got.Evidence[2].Text)
 	}
@@ -134,12 +138,12 @@ func TestTheEvidenceSaysWhichTimeWasUsed(t *testing.T) {
 	require.Equal(t, []failure.Evidence{
 		{Kind: "reason", Text: "the reason is transient", Ref: "http-500"},
 		{Kind: "time", Text: "only the time of placing is known", At: at("22 03:00")},
-		{Kind: "window", Text: "placed in this window as it was planned; the first call of such an order fails it",
+		{Kind: "window", Text: "placed in the planned times of this window; the first call of such an order fails it",
 			Ref: "first", At: at("22 02:00")},
-	}, failure.Attribute(o, nights(t), nil, failure.Margins{}).Evidence)
+	}, attribute(o, nights(t), failure.Margins{}).Evidence)
 
 	o.FailedAt = at("22 03:30")
-	got := failure.Attribute(o, nights(t), nil, failure.Margins{}).Evidence
+	got := attribute(o, nights(t), failure.Margins{}).Evidence
 	require.Equal(t, failure.Evidence{Kind: "time", Text: "the time of the failure is known", At: at("22 03:30")}, got[1])
 }
 
@@ -154,6 +158,6 @@ func TestAMaintenanceNeverCausesAPermanentFailure(t *testing.T) {
 			"text")
 		o := &commerce.Order{PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"), Failure: failed(text)}
 		m := failure.Margins{Lead: time.Hour, Tail: time.Hour, Now: instant.Draw(t, "now")}
-		require.Equal(t, failure.Unrelated, failure.Attribute(o, cal, nil, m).Verdict)
+		require.Equal(t, failure.Unrelated, attribute(o, cal, m).Verdict)
 	})
 }

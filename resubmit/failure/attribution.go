@@ -2,52 +2,61 @@ package failure
 
 import "time"
 
-// Class is what the reason of a failure means for sending the order again.
+// Class says whether resubmitting can help an order that failed with a certain text.
 type Class string
 
+// The classes.
 const (
-	// Unclassified is a reason that no pattern knows, or none at all.
+	// Unclassified is the class of a text that no pattern matches, and of an empty text.
 	Unclassified Class = "unclassified"
-	// Transient means: something between the systems did not answer. Sending again can help.
+	// Transient is the class of failed communication between systems. Resubmitting can help.
 	Transient Class = "transient"
-	// Permanent means: somebody said no. Sending again fails again.
+	// Permanent is the class of refusals. A resubmitted order would fail again.
 	Permanent Class = "permanent"
-	// AlreadyProvisioned means: the customer has the service, Commerce lost track.
+	// AlreadyProvisioned is the class of orders whose service exists although Commerce shows them as failed.
 	AlreadyProvisioned Class = "alreadyProvisioned"
 )
+
+// Classes returns all classes.
+func Classes() []Class { return []Class{Transient, Permanent, AlreadyProvisioned, Unclassified} }
 
 // Verdict says whether a maintenance caused a failure.
 type Verdict string
 
+// The verdicts.
 const (
-	// Caused means: the failure falls in a window and its reason fits.
+	// Caused means that both the time and the reason of the failure fit a window.
 	Caused Verdict = "caused"
-	// Likely means: either of these is not certain.
+	// Likely means that a window is a probable cause, but the time or the reason is uncertain.
 	Likely Verdict = "likely"
-	// Unrelated means: the time or the reason speaks against it.
+	// Unrelated means that the time or the reason rules out every window.
 	Unrelated Verdict = "unrelated"
-	// UnknownCause means: there is too little to tell.
+	// UnknownCause means that there is too little information.
 	UnknownCause Verdict = "unknown"
 )
 
-// Evidence is one observation behind a verdict or decision, as a short sentence
-// with its data.
+// Verdicts returns all verdicts.
+func Verdicts() []Verdict { return []Verdict{Caused, Likely, Unrelated, UnknownCause} }
+
+// Evidence is one observation on which a verdict or a decision is based.
 type Evidence struct {
-	// Kind is "reason", "time", "window", "request" or "operator", or "order" for what
-	// of the order could not be read; in a report also "push" or "journal".
+	// Kind is what was observed: "reason" (the failure text), "time" (of the failure or of placing), "window",
+	// "rate" (how many orders failed when), "request" (in Connect), "operator" (named the order) or "order" (a part
+	// that could not be read). Reports also use "push" and "journal".
 	Kind string `json:"kind"`
-	// Text is the sentence.
+	// Text is a short sentence for people.
 	Text string `json:"text"`
-	// Ref is what the sentence speaks of: a window id, a request id, a pattern.
+	// Ref is the id of the window, request or pattern that Text refers to, if any.
 	Ref string `json:"ref,omitempty"`
-	// At is when it happened; zero when time does not matter.
+	// At is the time of the observation in UTC; zero if it has none.
 	At time.Time `json:"at,omitzero"`
 }
 
-// Attribution is why an order failed, as far as can be told.
+// Attribution is the probable cause of an order's failure.
 type Attribution struct {
-	Verdict  Verdict    `json:"verdict"`
-	Class    Class      `json:"class"`
+	Verdict Verdict `json:"verdict"`
+	Class   Class   `json:"class"` // of the failure text
+	// WindowID is the id of the window that is the cause; empty unless Verdict is Caused or Likely.
 	WindowID string     `json:"window,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
 }

@@ -10,107 +10,96 @@ import (
 )
 
 const (
-	// ratesStep is the finest time that failures are counted by.
-	ratesStep = 5 * time.Minute
-	// ratesSteps is into how many steps the time is divided at most; longer times
-	// have longer steps.
-	ratesSteps = 4032 // 14 days
-	// ratesLongest keeps the steps shorter than half an hour, so that they still tell
-	// a window from what is beside it.
-	ratesLongest = 60 * 24 * time.Hour
-	// ratesGroups is how many products and sellers are counted apart.
-	ratesGroups = 500
+	minStep  = 5 * time.Minute // the finest resolution
+	maxSteps = 4032            // 14 days of the finest steps; longer intervals have longer steps
+	// maxBaseline keeps steps below half an hour, so that a window can be told from what is beside it.
+	maxBaseline = 60 * 24 * time.Hour
+	maxSeries   = 500 // products and sellers counted separately
 )
 
-// Rates counts failures by time, product and seller: what "fails all the time" and
-// "all failed together" are told from. It holds counts and no orders: some 8 MiB at
-// the most, however many orders there are.
+// Baseline counts failures by time, product and seller, so that an [Attributor] can distinguish what fails all the
+// time from what failed together in a window. It holds counts and no orders: at most about 8 MiB.
 //
-// It counts failures that are still open, since that is what a failure view
-// holds: an order that failed and was resubmitted since is not in it. A failure
-// counts at its time where that is known, else at the time of placing. Those with a
-// permanent reason, or whose service exists already, are left out: no maintenance
-// causes them.
+// It counts the failures that are still open, because a failure view lists only those. A failure counts at its own
+// time if known, otherwise at the time of placing. Permanent and already provisioned failures are not counted, because
+// no maintenance causes them.
 //
-// The product is what the text of the failure names as the APS application
-// (kb.cloudblue.com/pdf/en/129249); an order counts for it and for the account that
-// sold it.
+// The product is the APS application named in the failure text (kb.cloudblue.com/pdf/en/129249). An order counts for
+// its product and for the account that sold it.
 //
-// Rates is for one goroutine, until it is given to an Attributor or a plan; add
-// nothing after that.
+// A Baseline is not safe for concurrent use while orders are added. Add none once it is part of an
+// [AttributorConfig] or a plan.
 type Baseline struct {
 	from       time.Time
 	step       time.Duration
 	steps      int
 	classifier *Classifier
 
-	all     []uint32
-	groups  map[string][]uint32
-	counted int
-	outside int // of the time, or without one
-	beyond  int // of the groups: counted among all only
+	all       []uint32
+	series    map[string][]uint32 // by product or seller
+	counted   int
+	uncounted int // outside the interval, or without a time
+	beyond    int // counted in all only, because there are too many series
 }
 
-// NewBaseline makes empty rates for [from, to): take in a day before the first window
-// and a day after the last one. Up to 14 days are counted in steps of five
-// minutes, longer times in longer steps, and 60 days are the longest. A nil
-// classifier is the default one.
+// NewBaseline returns an empty Baseline for the interval [from, to). Start a day before the first window and end a day
+// after the last one. The resolution is five minutes up to 14 days, and coarser for longer intervals. An empty
+// interval, or one longer than 60 days, is an error. A nil classifier means [DefaultClassifier].
 func NewBaseline(from, to time.Time, c *Classifier) (*Baseline, error) {
 	span := to.Sub(from)
 	switch {
 	case from.IsZero() || to.IsZero() || span <= 0:
-		return nil, fmt.Errorf("resubmit: rates: from %s to %s is no time to count in; give both, the later one last",
-			stampOf(from), stampOf(to))
-	case span > ratesLongest:
-		return nil, fmt.Errorf("resubmit: rates: from %s to %s is longer than 60 days; count around the windows only",
-			stampOf(from), stampOf(to))
+		return nil, fmt.Errorf("failure: baseline: the interval from %s to %s is empty; give a start and a later end",
+			stamp(from), stamp(to))
+	case span > maxBaseline:
+		return nil, fmt.Errorf("failure: baseline: the interval from %s to %s is longer than 60 days; count near the windows only",
+			stamp(from), stamp(to))
 	}
-	step := max(ratesStep, (span/ratesSteps + time.Minute - 1).Truncate(time.Minute))
+	step := max(minStep, (span/maxSteps + time.Minute - 1).Truncate(time.Minute))
 	steps := int((span + step - 1) / step)
 	return &Baseline{
 		from: from.UTC(), step: step, steps: steps, classifier: c,
-		all: make([]uint32, steps), groups: map[string][]uint32{},
+		all: make([]uint32, steps), series: map[string][]uint32{},
 	}, nil
 }
 
-func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Add counts one failed order.
-func (r *Baseline) Add(o *commerce.Order) {
-	text := o.Failure.Message()
-	if class, _ := r.classifier.Classify(text); class == Permanent || class == AlreadyProvisioned {
+func (b *Baseline) Add(o *commerce.Order) {
+	if class, _ := b.classifier.Classify(o.Failure.Message()); class == Permanent || class == AlreadyProvisioned {
 		return
 	}
 	at := failedOrPlaced(o)
-	i := r.stepOf(at)
-	if at.IsZero() || i < 0 || i >= r.steps {
-		r.outside++
+	i := b.stepOf(at)
+	if at.IsZero() || i < 0 || i >= b.steps {
+		b.uncounted++
 		return
 	}
-	r.counted++
-	r.all[i]++
-	left := false
-	for _, name := range groupsOf(o, text) {
+	b.counted++
+	b.all[i]++
+	full := false
+	for _, name := range seriesOf(o) {
 		if name == "" {
 			continue
 		}
-		counts, ok := r.groups[name]
-		if !ok {
-			if len(r.groups) == ratesGroups {
-				left = true
+		counts := b.series[name]
+		if counts == nil {
+			if len(b.series) == maxSeries {
+				full = true
 				continue
 			}
-			counts = make([]uint32, r.steps)
-			r.groups[name] = counts
+			counts = make([]uint32, b.steps)
+			b.series[name] = counts
 		}
 		counts[i]++
 	}
-	if left {
-		r.beyond++
+	if full {
+		b.beyond++
 	}
 }
 
-// failedOrPlaced is the time of the failure, or of placing where that is not told.
+// failedOrPlaced returns the time of the failure, or of placing if that is unknown.
 func failedOrPlaced(o *commerce.Order) time.Time {
 	if o.FailedAt.IsZero() {
 		return o.PlacedAt
@@ -118,53 +107,43 @@ func failedOrPlaced(o *commerce.Order) time.Time {
 	return o.FailedAt
 }
 
-// stepOf is the step that an instant is in, which may be none of the counted ones.
-func (r *Baseline) stepOf(t time.Time) int {
-	d := t.Sub(r.from)
-	if d < 0 {
+// stepOf returns the step of an instant, which may be outside the interval.
+func (b *Baseline) stepOf(t time.Time) int {
+	if t.Before(b.from) {
 		return -1
 	}
-	return int(d / r.step)
+	return int(t.Sub(b.from) / b.step)
 }
 
-// groupsOf are the product and the seller of an order, "" where they are not told.
-func groupsOf(o *commerce.Order, said string) [2]string {
-	var groups [2]string
-	if name := application(said); name != "" {
-		groups[0] = "application '" + text.Short(name) + "'"
+// seriesOf returns the product and the seller of an order, "" where unknown.
+func seriesOf(o *commerce.Order) (names [2]string) {
+	_, rest, _ := strings.Cut(o.Failure.Message(), "APS application '")
+	if name, _, found := strings.Cut(rest, "'"); found && strings.TrimSpace(name) != "" {
+		names[0] = "application '" + text.Short(strings.TrimSpace(name)) + "'"
 	}
 	if o.VendorID != "" {
-		groups[1] = "seller " + text.Short(o.VendorID)
+		names[1] = "seller " + text.Short(o.VendorID)
 	}
-	return groups
+	return names
 }
 
-// application is the APS application that the text of a failure names.
-func application(text string) string {
-	_, rest, _ := strings.Cut(text, "APS application '")
-	name, _, found := strings.Cut(rest, "'")
-	if !found {
-		return ""
+// String says how many failures were counted, and how many were not.
+func (b *Baseline) String() string {
+	end := b.from.Add(time.Duration(b.steps) * b.step)
+	s := fmt.Sprintf("%d open failures of %d products and sellers, from %s to %s in steps of %s",
+		b.counted, len(b.series), stamp(b.from), stamp(end), shortDuration(b.step))
+	if b.uncounted > 0 {
+		s += fmt.Sprintf("; %d more are outside this interval or have no time", b.uncounted)
 	}
-	return strings.TrimSpace(name)
+	if b.beyond > 0 {
+		s += fmt.Sprintf("; %d of them count in the total only, because there are more than %d products and sellers",
+			b.beyond, maxSeries)
+	}
+	return s
 }
 
-// String says what was counted, and what was not.
-func (r *Baseline) String() string {
-	text := fmt.Sprintf("%d failures still open of %d products and sellers, from %s to %s in steps of %s",
-		r.counted, len(r.groups), stampOf(r.from), stampOf(r.from.Add(time.Duration(r.steps)*r.step)), shortly(r.step))
-	if r.outside > 0 {
-		text += fmt.Sprintf("; %d more are of another time or tell none", r.outside)
-	}
-	if r.beyond > 0 {
-		text += fmt.Sprintf("; %d of them are counted among all only, as %d products and sellers are counted apart at most",
-			r.beyond, ratesGroups)
-	}
-	return text
-}
-
-// shortly writes a duration without its zero parts: 2h, 1h30m, 5m.
-func shortly(d time.Duration) string {
+// shortDuration formats a duration without its zero parts: 2h, 1h30m, 5m.
+func shortDuration(d time.Duration) string {
 	s := d.Round(time.Second).String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -13,36 +13,25 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Classes returns all classes.
-func Classes() []Class { return []Class{Transient, Permanent, AlreadyProvisioned, Unclassified} }
-
-// Verdicts returns all verdicts.
-func Verdicts() []Verdict { return []Verdict{Caused, Likely, Unrelated, UnknownCause} }
-
-// Pattern recognises failures by their text.
+// Pattern assigns a class to failure texts.
 type Pattern struct {
-	// ID names the pattern in evidence. Each is used once.
+	// ID names the pattern in evidence. It must be unique.
 	ID string `json:"id"`
-	// Class is what a text that matches means.
+	// Class is the class of the texts that match.
 	Class Class `json:"class"`
-	// Match are texts that all have to occur in the message, in any order and
-	// without regard to case. Where a text begins or ends with a digit it has to
-	// stand alone there: 502 is not found in 1502 or in 502ab1. One between
-	// slashes, "/quota of \d+/", is a regular expression (RE2); it is tried last,
-	// so a plain text beside it saves time.
+	// Match lists texts that must all occur in the failure text, in any order and ignoring case. A text that starts or
+	// ends with a digit matches whole numbers only: 502 does not match 1502 or 502ab1. A text between slashes,
+	// "/quota of \d+/", is a regular expression (RE2); a plain text beside it makes matching faster.
 	Match []string `json:"match"`
-	// Source tells where the pattern is known from. May be empty.
+	// Source says where the pattern is known from. Optional.
 	Source string `json:"source,omitempty"`
 }
 
-// Classifier tells from the text of a failure what it means for sending the
-// order again. It tries its patterns in order and the first one that matches
-// counts. The built-in ones are about English texts, and take what is permanent
-// or already provisioned before what is transient: a "500 Internal Server Error"
-// can wrap a refusal.
+// Classifier assigns a class to failure texts. The first matching pattern decides. The built-in patterns match
+// English texts; permanent and already provisioned ones come before transient ones, because a
+// "500 Internal Server Error" can contain a refusal.
 //
-// A Classifier is immutable and safe for concurrent use. Nil and the zero value
-// are the default classifier.
+// A Classifier is immutable and safe for concurrent use. Nil and the zero value are [DefaultClassifier].
 type Classifier struct{ compiled []compiledPattern }
 
 type compiledPattern struct {
@@ -52,17 +41,25 @@ type compiledPattern struct {
 	regexps []*regexp.Regexp
 }
 
-// NewClassifier makes a classifier of the user's patterns, which come first, and
-// the built-in ones. To switch a built-in pattern off, put one with the same
-// match and the class Unclassified before it.
+// NewClassifier returns a classifier with your patterns followed by the built-in ones. To disable a built-in pattern,
+// pass one with the same Match and the class [Unclassified]. It returns an error for an invalid pattern or an id that
+// is used twice or is built in.
 func NewClassifier(extra ...Pattern) (*Classifier, error) {
+	c, err := newClassifier(extra)
+	if err != nil {
+		return nil, fmt.Errorf("failure: %w", err)
+	}
+	return c, nil
+}
+
+func newClassifier(extra []Pattern) (*Classifier, error) {
 	c := &Classifier{}
 	taken := map[string]bool{}
 	for i, p := range slices.Concat(extra, defaultPatterns()) {
 		compiled, err := compilePattern(p)
 		switch {
 		case err == nil && taken[p.ID] && i < len(extra):
-			err = errors.New("an earlier pattern has this id already")
+			err = errors.New("an earlier pattern has this id")
 		case err == nil && taken[p.ID]:
 			err = errors.New("a built-in pattern has this id; choose another one")
 		}
@@ -76,10 +73,10 @@ func NewClassifier(extra ...Pattern) (*Classifier, error) {
 }
 
 var defaultClassifier = sync.OnceValue(func() *Classifier {
-	c, err := NewClassifier()
+	c, err := newClassifier(nil)
 	if err != nil {
-		// A test compiles the built-in patterns, so this cannot be reached; a
-		// classifier without patterns calls everything unclassified, which sends nothing.
+		// Unreachable, because a test compiles the built-in patterns. Without patterns every text is unclassified, and
+		// nothing is sent.
 		return &Classifier{compiled: []compiledPattern{}}
 	}
 	return c
@@ -88,7 +85,7 @@ var defaultClassifier = sync.OnceValue(func() *Classifier {
 // DefaultClassifier returns the classifier with the built-in patterns only.
 func DefaultClassifier() *Classifier { return defaultClassifier() }
 
-// Patterns returns the patterns in the order in which they are tried.
+// Patterns returns all patterns in the order in which they are tried.
 func (c *Classifier) Patterns() []Pattern {
 	compiled := c.patterns()
 	patterns := make([]Pattern, len(compiled))
@@ -106,10 +103,9 @@ func (c *Classifier) patterns() []compiledPattern {
 	return c.compiled
 }
 
-// Classify returns the class of a failure message (see [commerce.Failure.Message],
-// which prefers English) and the pattern that said so. A text that no pattern
-// knows, an empty one included, is Unclassified with the zero Pattern. Do not
-// change the pattern's Match.
+// Classify returns the class of a failure text (see [commerce.Failure.Message], which prefers English) and the pattern
+// that matched. If none matches, or the text is empty, it returns [Unclassified] and the zero Pattern. Do not modify
+// the pattern's Match.
 func (c *Classifier) Classify(text string) (Class, Pattern) {
 	if text == "" {
 		return Unclassified, Pattern{}
@@ -127,7 +123,7 @@ func (c *Classifier) Classify(text string) (Class, Pattern) {
 	return Unclassified, Pattern{}
 }
 
-// lowerBuffer is the length of text that is classified without allocating.
+// lowerBuffer is the largest length of a text that is classified without allocating.
 const lowerBuffer = 512
 
 // appendLower appends the text in lower case.
@@ -167,9 +163,8 @@ func (p *compiledPattern) matches(lower []byte, text string) bool {
 	return true
 }
 
-// pairSet tells which pairs of neighbouring bytes may occur in a text. Most
-// patterns have one that does not, which is much faster to see than to search
-// the text for each of them. Pairs can share a bit: the set only ever rules out.
+// pairSet is a Bloom filter of the pairs of adjacent bytes in a text. It rules out most patterns faster than a search
+// for their texts would.
 type pairSet [pairBits / 64]uint64
 
 const pairBits = 4096
@@ -200,8 +195,7 @@ func pairsOf(text []byte) []uint16 {
 	return pairs
 }
 
-// containsWhole finds a text that does not cut a number or an id in two. Both
-// are in lower case.
+// containsWhole reports whether s contains text without cutting a number or an id in two. Both are in lower case.
 func containsWhole(s, text []byte) bool {
 	for from := 0; ; {
 		i := bytes.Index(s[from:], text)
@@ -225,12 +219,12 @@ func isAlphanumeric(c byte) bool { return isDigit(c) || 'a' <= c && c <= 'z' }
 func compilePattern(p Pattern) (compiledPattern, error) {
 	switch {
 	case p.ID == "":
-		return compiledPattern{}, errors.New("it has no id")
+		return compiledPattern{}, errors.New("the id is empty")
 	case !slices.Contains(Classes(), p.Class):
 		return compiledPattern{}, fmt.Errorf("unknown class %q%s; known are %s", p.Class,
 			text.DidYouMean(string(p.Class), text.Strings(Classes())), strings.Join(text.Strings(Classes()), ", "))
 	case len(p.Match) == 0:
-		return compiledPattern{}, errors.New("match is empty; it takes at least one text")
+		return compiledPattern{}, errors.New("match is empty; give at least one text")
 	}
 	p.Match = slices.Clone(p.Match)
 	compiled := compiledPattern{pattern: p}
@@ -238,7 +232,7 @@ func compilePattern(p Pattern) (compiledPattern, error) {
 		expr, isRegexp := regexpIn(match)
 		switch {
 		case !isRegexp && strings.TrimSpace(match) == "":
-			return compiledPattern{}, fmt.Errorf("match has the blank text %q, which would match nearly anything", match)
+			return compiledPattern{}, fmt.Errorf("match has the blank text %q, which would match almost anything", match)
 		case !isRegexp:
 			plain := []byte(strings.ToLower(match))
 			compiled.plain = append(compiled.plain, plain)
@@ -249,7 +243,7 @@ func compilePattern(p Pattern) (compiledPattern, error) {
 				return compiledPattern{}, fmt.Errorf("match %q: %w", match, err)
 			}
 			if re.MatchString("") {
-				return compiledPattern{}, fmt.Errorf("match %q matches an empty text, and so anything", match)
+				return compiledPattern{}, fmt.Errorf("match %q matches the empty text and so everything", match)
 			}
 			compiled.regexps = append(compiled.regexps, re)
 		}
@@ -257,7 +251,7 @@ func compilePattern(p Pattern) (compiledPattern, error) {
 	return compiled, nil
 }
 
-// regexpIn returns what is between the slashes.
+// regexpIn returns the regular expression between slashes.
 func regexpIn(match string) (string, bool) {
 	if len(match) < len("/x/") || match[0] != '/' || match[len(match)-1] != '/' {
 		return "", false

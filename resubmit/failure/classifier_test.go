@@ -134,19 +134,19 @@ func TestBadPatternsAreRefused(t *testing.T) {
 		want    string
 	}{
 		"no id": {failure.Pattern{Class: failure.Permanent, Match: []string{"x"}},
-			`pattern "" (number 2): it has no id`},
+			`failure: pattern "" (number 2): the id is empty`},
 		"unknown class": {failure.Pattern{ID: "b", Class: "permanently", Match: []string{"x"}},
-			`pattern "b" (number 2): unknown class "permanently" (did you mean "permanent"?); known are transient, permanent,` +
-				` alreadyProvisioned, unclassified`},
+			`failure: pattern "b" (number 2): unknown class "permanently" (did you mean "permanent"?); known are transient,` +
+				` permanent, alreadyProvisioned, unclassified`},
 		"no match": {failure.Pattern{ID: "b", Class: failure.Permanent},
-			`pattern "b" (number 2): match is empty; it takes at least one text`},
+			`failure: pattern "b" (number 2): match is empty; give at least one text`},
 		"blank match": {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"x", " "}},
-			`pattern "b" (number 2): match has the blank text " ", which would match nearly anything`},
+			`failure: pattern "b" (number 2): match has the blank text " ", which would match almost anything`},
 		"bad regexp": {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"/a(b/"}},
-			"pattern \"b\" (number 2): match \"/a(b/\": error parsing regexp: missing closing ): `(?i)a(b`"},
+			"failure: pattern \"b\" (number 2): match \"/a(b/\": error parsing regexp: missing closing ): `(?i)a(b`"},
 		"regexp for anything": {failure.Pattern{ID: "b", Class: failure.Permanent, Match: []string{"/a*/"}},
-			`pattern "b" (number 2): match "/a*/" matches an empty text, and so anything`},
-		"the same id twice": {good, `pattern "a" (number 2): an earlier pattern has this id already`},
+			`failure: pattern "b" (number 2): match "/a*/" matches the empty text and so everything`},
+		"the same id twice": {good, `failure: pattern "a" (number 2): an earlier pattern has this id`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,7 +155,7 @@ func TestBadPatternsAreRefused(t *testing.T) {
 		})
 	}
 	_, err := failure.NewClassifier(failure.Pattern{ID: "timed-out", Class: failure.Permanent, Match: []string{"x"}})
-	require.ErrorContains(t, err, `pattern "timed-out"`)
+	require.ErrorContains(t, err, `failure: pattern "timed-out"`)
 	require.ErrorContains(t, err, "a built-in pattern has this id; choose another one")
 }
 
@@ -176,21 +176,21 @@ func TestMistakesInAPatternFileAreNamedWithTheirPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ file, want string }{
 		"not JSON": {`{"patterns": [}`,
-			"resubmit: patterns: line 1, column 15: is not JSON: invalid character '}' looking for beginning of value"},
+			"failure: patterns: line 1, column 15: is not JSON: invalid character '}' looking for beginning of value"},
 		"cut off": {`{"patterns": [`,
-			"resubmit: patterns: line 1, column 14: is not JSON: unexpected end of JSON input"},
-		"empty": {``, "resubmit: patterns: is empty"},
+			"failure: patterns: line 1, column 14: is not JSON: unexpected end of JSON input"},
+		"empty": {``, "failure: patterns: is empty"},
 		"an unknown key": {`{"patterns": [{"id":"a","klass":"permanent"}]}`,
-			`resubmit: patterns: line 1: patterns[0]: unknown key "klass" (did you mean "class"?)`},
-		"no patterns": {`{"patterns": []}`, `resubmit: patterns: has no patterns: write {"patterns":[…]}`},
+			`failure: patterns: line 1: patterns[0]: unknown key "klass" (did you mean "class"?)`},
+		"no patterns": {`{"patterns": []}`, `failure: patterns: has no patterns: write {"patterns":[…]}`},
 		"match as one text": {`{"patterns": [{"id":"a","class":"permanent","match":"x"}]}`,
-			`resubmit: patterns: line 1: patterns[0].match: must be a list in square brackets, is "x"`},
+			`failure: patterns: line 1: patterns[0].match: must be a list in square brackets, is "x"`},
 		"more than one": {`{"patterns": [{"id":"a","class":"permanent","match":["x"]}]} {}`,
-			"resubmit: patterns: line 1, column 62: is not JSON: invalid character '{' after top-level value"},
+			"failure: patterns: line 1, column 62: is not JSON: invalid character '{' after top-level value"},
 		"an unknown class": {`{"patterns": [{"id":"a","class":"final","match":["x"]}]}`,
-			`resubmit: patterns: line 1: patterns[0]: unknown class "final"`},
+			`failure: patterns: line 1: patterns[0]: unknown class "final"`},
 		"a bad regexp": {`{"patterns": [{"id":"a","class":"permanent","match":["/(/"]}]}`,
-			`resubmit: patterns: line 1: patterns[0]: match "/(/": error parsing regexp`},
+			`failure: patterns: line 1: patterns[0]: match "/(/": error parsing regexp`},
 		"an id that is used": {`{"patterns": [{"id":"http-500","class":"permanent","match":["x"]}]}`,
 			"a built-in pattern has this id"},
 	} {

@@ -12,41 +12,37 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// Group is failures of one kind: of one class and with texts that are equal
-// but for ids, times and numbers.
+// Group is a group of failures of one class whose texts have the same [Template].
 type Group struct {
 	Class Class `json:"class"`
-	// Template is the text that they share, see [Template]; "" where no reason
-	// is told.
+	// Template is the common part of the texts; empty if the orders have no reason.
 	Template string `json:"template"`
-	Count    int    `json:"count"`
-	// First and Last are the times of the earliest and the latest failure: of the
-	// failure where it is known, else of placing. Zero when none tells its time.
+	// Count is the number of failures.
+	Count int `json:"count"`
+	// First and Last are the times of the earliest and the latest failure, or of placing where the time of the failure
+	// is unknown. Zero if no order has a time.
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
-	// Example is the number of the first order of the group, and Text its whole text.
+	// Example is the number of the first order added to the group, and Text its whole failure text.
 	Example string `json:"example"`
 	Text    string `json:"text"`
 }
 
-// Groups is failures by kind.
+// Groups is the result of grouping failed orders.
 type Groups struct {
-	// Groups has the largest first.
+	// Groups are the groups, largest first.
 	Groups []Group `json:"groups"`
-	// Orders is how many orders there were. Beyond is how many of them are in no group,
-	// since as many groups as were asked for were full of other kinds.
-	Orders int `json:"orders"`
-	Beyond int `json:"beyond,omitempty"`
+	// Orders is the number of orders, and Ungrouped the number of those that are in no group because there were too
+	// many groups.
+	Orders    int `json:"orders"`
+	Ungrouped int `json:"ungrouped,omitempty"`
 }
 
-// GroupOrders groups failed orders by what their texts have in common. It holds
-// one text a group and no orders. At most limit kinds are kept apart; what comes after
-// them is counted in Beyond and never left out in silence. A limit of 0 is
-// 1000; a nil classifier is the default one. The error is that of
-// the orders.
+// GroupOrders groups failed orders by [Template] and class. It keeps one text per group and no orders.
+// A limit of 0 means 1000 groups; orders beyond it are counted in Groups.Ungrouped. A nil classifier means
+// [DefaultClassifier]. It returns an error for a negative limit and the first error of orders.
 //
-// Orders without a text are one group, whose Template is "". The list of Order
-// Management tells no texts, so read each order first:
+// Order Management lists orders without failure texts, so read each order first:
 //
 //	for o, err := range orders.Orders(ctx, commerce.FailedOrders().Query()) {
 //		if err == nil {
@@ -58,7 +54,7 @@ type Groups struct {
 //	}
 func GroupOrders(orders iter.Seq2[*commerce.Order, error], c *Classifier, limit int) (*Groups, error) {
 	if limit < 0 {
-		return nil, fmt.Errorf("resubmit: group failures: the limit is %d; give at least 1, or 0 for the default", limit)
+		return nil, fmt.Errorf("failure: group orders: the limit is %d; use at least 1, or 0 for the default", limit)
 	}
 	g := NewGrouper(c, limit)
 	for o, err := range orders {
@@ -66,43 +62,42 @@ func GroupOrders(orders iter.Seq2[*commerce.Order, error], c *Classifier, limit 
 			err = errors.New("the list yielded neither an order nor an error")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("resubmit: group failures: %w", err)
+			return nil, fmt.Errorf("failure: group orders: %w", err)
 		}
 		g.Add(o)
 	}
 	return g.Groups(), nil
 }
 
-// Grouper groups failed orders one by one, as [GroupOrders] does. It is for one goroutine.
+// Grouper groups failed orders one by one, as [GroupOrders] does. It is not safe for concurrent use.
 type Grouper struct {
 	classifier *Classifier
 	limit      int
-	groups     map[failureKey]*Group
+	groups     map[groupKey]*Group
 	orders     int
-	beyond     int
+	ungrouped  int
 }
 
-type failureKey struct {
+type groupKey struct {
 	class    Class
 	template string
 }
 
-// NewGrouper returns a Grouper without orders. A nil classifier is the default one; a limit
-// of 0 is 1000.
+// NewGrouper returns an empty Grouper. The arguments are those of [GroupOrders].
 func NewGrouper(c *Classifier, limit int) *Grouper {
-	return &Grouper{classifier: c, limit: cmp.Or(limit, 1000), groups: map[failureKey]*Group{}}
+	return &Grouper{classifier: c, limit: cmp.Or(limit, 1000), groups: map[groupKey]*Group{}}
 }
 
-// Add counts one failed order.
+// Add adds one failed order.
 func (g *Grouper) Add(o *commerce.Order) {
+	g.orders++
 	text := o.Failure.Message()
 	class, _ := g.classifier.Classify(text)
-	g.orders++
-	key := failureKey{class, Template(text)}
-	group, ok := g.groups[key]
-	if !ok {
+	key := groupKey{class, Template(text)}
+	group := g.groups[key]
+	if group == nil {
 		if len(g.groups) == g.limit {
-			g.beyond++
+			g.ungrouped++
 			return
 		}
 		group = &Group{Class: class, Template: key.template, Example: o.Label(), Text: text}
@@ -121,9 +116,9 @@ func (g *Grouper) Add(o *commerce.Order) {
 	}
 }
 
-// Groups returns what was added so far, the largest group first.
+// Groups returns the groups of the orders added so far.
 func (g *Grouper) Groups() *Groups {
-	out := &Groups{Groups: make([]Group, 0, len(g.groups)), Orders: g.orders, Beyond: g.beyond}
+	out := &Groups{Groups: make([]Group, 0, len(g.groups)), Orders: g.orders, Ungrouped: g.ungrouped}
 	for _, group := range g.groups {
 		out.Groups = append(out.Groups, *group)
 	}

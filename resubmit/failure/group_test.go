@@ -61,8 +61,8 @@ func TestKindsBeyondTheLimitAreCountedAndNotLost(t *testing.T) {
 	got, err := failure.GroupOrders(each(orders...), nil, 4)
 	require.NoError(t, err)
 	require.Len(t, got.Groups, 4)
-	require.Equal(t, 60, got.Beyond)
-	sum := got.Beyond
+	require.Equal(t, 60, got.Ungrouped)
+	sum := got.Ungrouped
 	for _, g := range got.Groups {
 		sum += g.Count
 	}

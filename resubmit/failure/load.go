@@ -8,13 +8,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
-// patternFile is a file of patterns.
 type patternFile struct {
 	Patterns []Pattern `json:"patterns"`
 }
 
-var patternFormat = jsonfile.Format[patternFile]{Name: "resubmit: patterns", MaxBytes: 8 << 20,
-	Check: (*patternFile).check}
+var patternFormat = jsonfile.Format[patternFile]{
+	Name: "failure: patterns", MaxBytes: 8 << 20, Check: (*patternFile).check,
+}
 
 func (f *patternFile) check() error {
 	if len(f.Patterns) == 0 {
@@ -25,7 +25,7 @@ func (f *patternFile) check() error {
 			return jsonfile.At(fmt.Sprintf("patterns[%d]", i), err)
 		}
 	}
-	_, err := NewClassifier(f.Patterns...)
+	_, err := newClassifier(f.Patterns)
 	return err
 }
 
@@ -36,21 +36,21 @@ func (f *patternFile) check() error {
 //	  "match": ["quota exceeded"], "source": "ticket 4711"
 //	}]}
 //
-// Unknown keys, an unknown class, an empty match, a regular expression that does
-// not compile and an id that is there twice are errors that say which and where.
+// It rejects unknown keys, unknown classes, empty matches, invalid regular expressions and duplicate ids; the error
+// names the line and the key.
 func LoadPatterns(r io.Reader) ([]Pattern, error) {
 	f, err := patternFormat.Read(r)
 	return f.Patterns, err
 }
 
-// LoadPatternFile is [LoadPatterns] for a file.
+// LoadPatternFile reads patterns from a file; see [LoadPatterns].
 func LoadPatternFile(path string) ([]Pattern, error) {
 	f, err := patternFormat.ReadFile(path)
 	return f.Patterns, err
 }
 
-// SavePatterns writes patterns so that LoadPatterns reads them back. Patterns that
-// it would refuse are an error, and nothing is written.
+// SavePatterns writes patterns in the format of [LoadPatterns]. If a pattern is invalid it returns an error and
+// writes nothing.
 func SavePatterns(w io.Writer, patterns []Pattern) error {
 	return patternFormat.Write(w, patternFile{patterns})
 }

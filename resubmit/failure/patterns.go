@@ -1,8 +1,7 @@
 package failure
 
-// defaultPatterns are what public sources tell about the texts of failed orders
-// (commerce/WIRE.md#6.2, commerce/WIRE.md#6.3; resubmit/SAFETY.md#f10, resubmit/SAFETY.md#f12).
-// What is marked as inferred follows from how the parts between the systems are built.
+// defaultPatterns returns the built-in patterns: failure texts known from public sources (commerce/WIRE.md#6.2,
+// commerce/WIRE.md#6.3; resubmit/SAFETY.md#f10, resubmit/SAFETY.md#f12), and some that are inferred.
 func defaultPatterns() []Pattern {
 	var patterns []Pattern
 	add := func(class Class, id, source string, match ...string) {
@@ -25,11 +24,11 @@ func defaultPatterns() []Pattern {
 	add(Permanent, "customer-not-found", tickets, "Customer not found")
 	add(Permanent, "reseller-inactive", tickets, "Reseller Account is not Active")
 	add(Permanent, "concurrent-order", "kb.cloudblue.com/pdf/en/120610", "Concurrent Billing Order has been processed")
-	add(Permanent, "autodesk-70-71", "kb.cloud.im/support/solutions/articles/66000397448; the shape of the text is inferred",
+	add(Permanent, "autodesk-70-71", "kb.cloud.im/support/solutions/articles/66000397448; the form of the text is inferred",
 		"autodesk", `/\b(?:error|code)\b\D{0,12}7[01]\b/`)
 
 	add(Transient, "http-500", "cloudblue.freshdesk.com/support/solutions/articles/44002227235", "500 Internal Server Error")
-	const gateway = "inferred from the answers of gateways, commerce/WIRE.md#6.3"
+	const gateway = "inferred from the responses of gateways, commerce/WIRE.md#6.3"
 	add(Transient, "bad-gateway", gateway, "Bad Gateway")
 	add(Transient, "service-unavailable", gateway, "503 Service Unavailable")
 	add(Transient, "service-temporarily-unavailable", gateway, "Service Temporarily Unavailable")
@@ -40,7 +39,7 @@ func defaultPatterns() []Pattern {
 	add(Transient, "timed-out", "kb.cloudblue.com/en/111834 and "+connector, "timed out")
 	add(Transient, "timeout-exception", "kb.cloudblue.com/en/111834", "Timeout exception")
 	add(Transient, "aps-connect-unreachable", connector, "Request to APS Connect failed")
-	const network = "inferred from the words of operating systems and of Python's requests, commerce/WIRE.md#6.3"
+	const network = "inferred from the messages of operating systems and of Python's requests, commerce/WIRE.md#6.3"
 	add(Transient, "connection-refused", network, "Connection refused")
 	add(Transient, "connection-reset", network, "Connection reset")
 	add(Transient, "temporary-failure", network, "Temporary failure")
@@ -49,8 +48,8 @@ func defaultPatterns() []Pattern {
 	return patterns
 }
 
-// statusContext recognises a status code where the words around it say that it
-// is one: in ids, quantities, ports and host names the same digits mean nothing.
+// statusContext returns a regular expression for an HTTP status code. It requires words around the code, because the
+// same digits also occur in ids, quantities, ports and host names.
 func statusContext(code string) string {
 	return `/(?m)` +
 		// HTTP 502, HTTP/1.1 502, HTTP error code: 502

@@ -3,149 +3,123 @@ package failure
 import (
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// lastPoll is how long before a window a request must have been over for its order
-// to have learned that before the window: the connector asks every 60 to 119 s
-// (commerce/WIRE.md#6.2), here twice.
-const lastPoll = 4 * time.Minute
+// pollDelay is how long after a request is over its order knows it at the latest: twice the connector's polling
+// interval of 60 to 119 s (commerce/WIRE.md#6.2).
+const pollDelay = 4 * time.Minute
 
-// AttributeAsked is [Attributor.Attribute] with what Connect answered about the
-// order: the newest request of each of its assets, as [resubmit.RequestFinder] finds them;
-// none says that Connect has none. Do not call it with an answer that is not whole.
+// WeighRequests adds the order's latest requests in Connect to the evidence, and weakens the verdict by one step if
+// they contradict it. Pass the latest request of each of the order's assets; none means that Connect has none.
+// If Connect's answer is incomplete, use [Finding.AddRequests] instead.
 //
-// That a request was made inside a window proves nothing by itself, and that
-// there is none fits a failure before or in the window (inferred, connect/WIRE.md#7.3), so requests
-// only ever weaken a verdict, by one step:
+// A request created inside a window proves nothing, and a missing request fits a failure before or in the window
+// (inferred, connect/WIRE.md#7.3), so requests only ever weaken a verdict:
 //
-//   - the order was placed in the window, when it failed is not known, and Connect
-//     took its request in the window or later: its first call did not fail
-//   - the order was placed before the window, and Connect has no request of it, so
-//     that it did not wait for one; or its request was over before the window began
+//   - The order was placed in the window, the time of its failure is unknown, and Connect accepted its request in the
+//     window or later: its first call did not fail.
+//   - The order was placed before the window, and Connect has no request for it, so it was not waiting for one; or its
+//     request was over before the window started.
 //
-// A request that was last touched before the order was placed is an older order's.
-func (a *Attributor) AttributeAsked(o *commerce.Order, requests []connect.LatestRequest) Attribution {
-	f := a.Begin(o)
-	f.Weigh(o, requests)
-	return f.Attribution
-}
-
-// Weigh adds the newest requests of the order to the evidence, and weakens the verdict by one
-// step if they contradict it, as [Attributor.AttributeAsked] says.
-func (f *Finding) Weigh(o *commerce.Order, requests []connect.LatestRequest) {
-	f.Note(o, requests)
+// A request that last changed before the order was placed belongs to an older order.
+func (f *Finding) WeighRequests(requests []connect.LatestRequest) {
+	f.AddRequests(requests)
 	if f.Verdict != Caused && f.Verdict != Likely {
 		return
 	}
-	if why := f.contradicted(ownOf(o, requests)); why != "" {
+	if why := f.contradiction(requests); why != "" {
 		f.weaken()
-		f.Evidence = append(f.Evidence, Evidence{Kind: "request", Text: why, Ref: f.window.ID})
+		f.add("request", why, f.window.ID, time.Time{})
 	}
 }
 
-// Note adds each request to the evidence, or that there is none. The verdict stays.
-func (f *Finding) Note(o *commerce.Order, requests []connect.LatestRequest) {
+// AddRequests adds each request to the evidence, or that there is none. The verdict does not change.
+func (f *Finding) AddRequests(requests []connect.LatestRequest) {
 	if len(requests) == 0 {
-		f.Evidence = append(f.Evidence, Evidence{Kind: "request", Text: "Connect has no request for it"})
+		f.add("request", "Connect has no request for it", "", time.Time{})
 	}
 	for i := range requests {
 		r := &requests[i].Request
-		f.Evidence = append(f.Evidence, Evidence{
-			Kind: "request", Text: requestText(r, o.PlacedAt) + f.beside(r), Ref: r.ID, At: RequestTime(r).Round(0).UTC(),
-		})
+		f.add("request", f.requestText(r), r.ID, RequestChangedAt(r))
 	}
 }
 
-// ownOf are the requests that are not an older order's.
-func ownOf(o *commerce.Order, requests []connect.LatestRequest) []connect.LatestRequest {
-	own := make([]connect.LatestRequest, 0, len(requests))
-	for _, n := range requests {
-		if !OlderThan(&n.Request, o.PlacedAt) {
-			own = append(own, n)
-		}
+// contradiction says why the requests contradict the window, or "".
+func (f *Finding) contradiction(requests []connect.LatestRequest) string {
+	if !f.onlyPlaced() {
+		return ""
 	}
-	return own
-}
-
-// contradicted says why the requests speak against the window, or "".
-func (f *Finding) contradicted(own []connect.LatestRequest) string {
-	span := f.window.Span()
-	every := func(holds func(*connect.Request) bool) bool {
-		for i := range own {
-			if !holds(&own[i].Request) {
-				return false
-			}
+	start := f.window.Span().Start
+	own, over, later := 0, 0, 0 // requests of this order, those over before the window, those created after its start
+	for i := range requests {
+		r := &requests[i].Request
+		if PredatesOrder(r, f.order.PlacedAt) {
+			continue
 		}
-		return len(own) > 0
+		own++
+		if changed := RequestChangedAt(r); r.Status.Final() && !changed.IsZero() && changed.Before(start.Add(-pollDelay)) {
+			over++
+		}
+		if !r.Created.IsZero() && !r.Created.Before(start) {
+			later++
+		}
 	}
 	switch {
-	case !f.placed:
-		return "" // it is known when it failed
-	case f.where == shortlyBefore && len(own) == 0:
-		return "without a request of its own it did not wait for one when the window began"
-	case f.where == shortlyBefore && every(func(r *connect.Request) bool {
-		return r.Status.Final() && !RequestTime(r).IsZero() && RequestTime(r).Before(span.Start.Add(-lastPoll))
-	}):
-		return "the request was over before the window began, so that the order no longer waited for it"
-	case f.where != shortlyBefore && every(func(r *connect.Request) bool {
-		return !r.Created.IsZero() && !r.Created.Before(span.Start)
-	}):
-		return "Connect took its request, so that its first call did not fail for the window"
+	case f.position == shortlyBefore && own == 0:
+		return "without a request it was not waiting for one when the window started"
+	case f.position == shortlyBefore && over == own:
+		return "its request was over before the window started, so it no longer waited for it"
+	case f.position != shortlyBefore && own > 0 && later == own:
+		return "Connect accepted its request, so its first call did not fail because of the window"
 	default:
 		return ""
 	}
 }
 
-// beside says how the making of a request lies to the window, where both are known.
-func (f *Finding) beside(r *connect.Request) string {
-	span := f.window.Span()
-	switch {
-	case f.window.ID == "" || r.Created.IsZero():
-		return ""
-	case r.Created.Before(span.Start):
-		return ", made before the window"
-	case span.Contains(r.Created):
-		return ", made in the window, which proves nothing by itself"
-	default:
-		return ", made after the window"
-	}
-}
-
-// requestText is what a newest request tells about an order; its id and when it
-// changed last stand beside it.
-func requestText(r *connect.Request, placed time.Time) string {
-	text := "the newest " + string(r.Type) + " request is " + string(r.Status)
+// requestText describes a request, without its id and the time of its last change, which the evidence has apart.
+func (f *Finding) requestText(r *connect.Request) string {
+	text, placed := "the latest "+string(r.Type)+" request is "+string(r.Status), f.order.PlacedAt
 	if !r.Created.IsZero() {
-		text += ", created " + r.Created.UTC().Format(time.RFC3339)
+		text += ", created " + r.Created.UTC().Format(time.RFC3339) + f.besideWindow(r.Created)
 	}
 	switch {
-	case placed.IsZero() || RequestTime(r).IsZero():
-		return text + ", perhaps older than the order"
-	case OlderThan(r, placed):
+	case placed.IsZero() || RequestChangedAt(r).IsZero():
+		return text + ", possibly older than the order"
+	case PredatesOrder(r, placed):
 		return text + ", older than the order"
 	default:
 		return text + ", not older than the order"
 	}
 }
 
-// ClockSkew is how far the clocks of Commerce and Connect may be apart (inferred). A request
-// that was last touched longer than that before its order was placed belongs to an older
-// order.
-const ClockSkew = 10 * time.Minute
+func (f *Finding) besideWindow(created time.Time) string {
+	switch span := f.window.Span(); {
+	case f.window.ID == "":
+		return ""
+	case created.Before(span.Start):
+		return " before the window"
+	case span.Contains(created):
+		return " in the window, which proves nothing"
+	default:
+		return " after the window"
+	}
+}
 
-// RequestTime is when a request changed last, or was made; zero if neither is known.
-func RequestTime(r *connect.Request) time.Time {
+// MaxClockSkew is the largest assumed difference between the clocks of Commerce and Connect (inferred).
+const MaxClockSkew = 10 * time.Minute
+
+// RequestChangedAt returns when a request last changed, or was created; zero if neither is known.
+func RequestChangedAt(r *connect.Request) time.Time {
 	if r.Updated.IsZero() {
 		return r.Created
 	}
 	return r.Updated
 }
 
-// OlderThan reports whether a request was last touched before an order was placed, so that it
-// is not the order's. It reports false where a time is not known.
-func OlderThan(r *connect.Request, placed time.Time) bool {
-	touched := RequestTime(r)
-	return !placed.IsZero() && !touched.IsZero() && touched.Before(placed.Add(-ClockSkew))
+// PredatesOrder reports whether a request last changed more than [MaxClockSkew] before its order was placed, so that
+// it belongs to an older order. It returns false if one of the times is zero.
+func PredatesOrder(r *connect.Request, placed time.Time) bool {
+	changed := RequestChangedAt(r)
+	return !placed.IsZero() && !changed.IsZero() && changed.Before(placed.Add(-MaxClockSkew))
 }

@@ -35,72 +35,69 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusPending, at("22 03:10"), at("22 03:10"))},
 			failure.Likely,
 			[]string{
-				"the newest purchase request is pending, created 2026-11-22T03:10:00Z, not older than the order, made in the " +
-					"window, which proves nothing by itself",
-				"Connect took its request, so that its first call did not fail for the window",
+				"the latest purchase request is pending, created 2026-11-22T03:10:00Z in the window, which proves nothing" +
+					", not older than the order",
+				"Connect accepted its request, so its first call did not fail because of the window",
 			},
 		},
 		"placed in the window, and Connect took its request later": {
 			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"), at("22 09:10"))},
 			failure.Likely,
 			[]string{
-				"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made after " +
-					"the window",
-				"Connect took its request, so that its first call did not fail for the window",
+				"the latest purchase request is approved, created 2026-11-22T09:00:00Z after the window, not older than the order",
+				"Connect accepted its request, so its first call did not fail because of the window",
 			},
 		},
 		"failed in the window, whatever Connect has": {
 			at("22 03:00"), at("22 03:01"), []connect.LatestRequest{request(connect.StatusApproved, at("22 09:00"),
 				at("22 09:10"))}, failure.Caused,
-			[]string{"the newest purchase request is approved, created 2026-11-22T09:00:00Z, not older than the order, made " +
-				"after the window"},
+			[]string{"the latest purchase request is approved, created 2026-11-22T09:00:00Z after the window" +
+				", not older than the order"},
 		},
 		"an older order's request is none": {
 			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))},
 			failure.Caused,
-			[]string{"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made " +
-				"before the window"},
+			[]string{"the latest purchase request is approved, created 2026-11-20T09:00:00Z before the window" +
+				", older than the order"},
 		},
 		"placed before the window, and it waited": {
 			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 05:00"))},
 			failure.Likely,
-			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made " +
-				"before the window"},
+			[]string{"the latest purchase request is approved, created 2026-11-22T01:01:00Z before the window" +
+				", not older than the order"},
 		},
 		"placed before the window, and it still waits": {
 			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusInquiring, at("22 01:01"), at("22 01:30"))},
 			failure.Likely,
-			[]string{"the newest purchase request is inquiring, created 2026-11-22T01:01:00Z, not older than the order, made " +
-				"before the window"},
+			[]string{"the latest purchase request is inquiring, created 2026-11-22T01:01:00Z before the window" +
+				", not older than the order"},
 		},
 		"placed before the window, and nothing reached Connect": {
 			at("22 01:00"), never, nil, failure.UnknownCause,
 			[]string{"Connect has no request for it",
-				"without a request of its own it did not wait for one when the window began"},
+				"without a request it was not waiting for one when the window started"},
 		},
 		"placed before the window, and only an older order's request": {
 			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("20 09:00"), at("20 09:10"))},
 			failure.UnknownCause,
 			[]string{
-				"the newest purchase request is approved, created 2026-11-20T09:00:00Z, older than the order, made before the " +
-					"window",
-				"without a request of its own it did not wait for one when the window began",
+				"the latest purchase request is approved, created 2026-11-20T09:00:00Z before the window, older than the order",
+				"without a request it was not waiting for one when the window started",
 			},
 		},
 		"placed before the window, and it was over before": {
 			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:20"))},
 			failure.UnknownCause,
 			[]string{
-				"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made before " +
-					"the window",
-				"the request was over before the window began, so that the order no longer waited for it",
+				"the latest purchase request is approved, created 2026-11-22T01:01:00Z before the window, not older than the order",
+				"its request was over before the window started, so it no longer waited for it",
 			},
 		},
 		"placed before the window, and it was over too shortly before to have been asked for": {
 			at("22 01:00"), never, []connect.LatestRequest{request(connect.StatusApproved, at("22 01:01"), at("22 01:58"))},
 			failure.Likely,
-			[]string{"the newest purchase request is approved, created 2026-11-22T01:01:00Z, not older than the order, made " +
-				"before the window"},
+			[]string{"the latest purchase request is approved, created 2026-11-22T01:01:00Z before the window" +
+				", not older than the order"},
 		},
 		"outside all windows nothing follows": {
 			at("24 12:00"), never, nil, failure.Unrelated,
@@ -108,14 +105,14 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 		},
 		"a request that tells no time": {
 			at("22 03:00"), never, []connect.LatestRequest{request(connect.StatusPending, never, never)}, failure.Caused,
-			[]string{"the newest purchase request is pending, perhaps older than the order"},
+			[]string{"the latest purchase request is pending, possibly older than the order"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := &commerce.Order{ID: "1", PlacedAt: test.placed, FailedAt: test.failed, Failure: failed(textTransient)}
 			a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t)})
-			got := a.AttributeAsked(o, test.requests)
+			got := attributeWith(a, o, test.requests)
 			var says []string
 			for _, e := range got.Evidence {
 				if e.Kind == "request" {
@@ -127,6 +124,12 @@ func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
 			require.Equal(t, got.Verdict == failure.Caused || got.Verdict == failure.Likely, got.WindowID != "")
 		})
 	}
+}
+
+func attributeWith(a *failure.Attributor, o *commerce.Order, requests []connect.LatestRequest) failure.Attribution {
+	f := a.Attribute(o)
+	f.WeighRequests(requests)
+	return f.Attribution
 }
 
 func rank(v failure.Verdict) int {
@@ -161,10 +164,10 @@ func TestNothingBesidesTimeAndReasonStrengthensAVerdict(t *testing.T) {
 			requests = append(requests, request(status, instant.Draw(t, "created"), instant.Draw(t, "updated")))
 		}
 		m := failure.Margins{Now: instant.Draw(t, "now")}
-		plain := failure.Attribute(o, cal, nil, m)
+		plain := attribute(o, cal, m)
 		a := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Margins: m, Baseline: rates})
-		full := a.AttributeAsked(o, requests)
-		require.Equal(t, full, a.AttributeAsked(o, requests), "it is pure")
+		full := attributeWith(a, o, requests)
+		require.Equal(t, full, attributeWith(a, o, requests), "it is pure")
 		require.LessOrEqual(t, rank(full.Verdict), rank(plain.Verdict))
 		require.GreaterOrEqual(t, rank(full.Verdict), min(rank(plain.Verdict), rank(failure.UnknownCause)))
 		require.Equal(t, plain.Evidence, full.Evidence[:len(plain.Evidence)])

@@ -7,23 +7,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// mostTemplate is how long the template of a text is at most, in bytes.
-const mostTemplate = 400
+// maxTemplate is the largest length of a template in bytes.
+const maxTemplate = 400
 
-// Template is a failure text without what differs from order to order: ids,
-// times, numbers, UUIDs, hosts and addresses become <id>, <time>, <n>, <uuid>, <host>
-// and <mail>, and all space becomes one blank. Codes of HTTP answers and of errors
-// ("#2007") are kept, because they say what failed. Texts with equal templates are
-// failures of one kind. It is at most 400 bytes long; a longer one ends in "…".
+// Template returns a failure text with the parts that differ between orders replaced: <id>, <time>, <n> (a number),
+// <uuid>, <host> and <mail>; runs of white space become one space. HTTP status codes and error codes ("#2007") are
+// kept. Texts with equal templates describe the same kind of failure. A template has at most 400 bytes; a longer one
+// is cut and ends in "…".
 func Template(s string) string {
 	var b strings.Builder
-	b.Grow(min(len(s), mostTemplate) + 16)
-	before := "" // the word before, for what a number means
-	for len(s) > 0 && b.Len() <= mostTemplate {
+	b.Grow(min(len(s), maxTemplate) + 16)
+	previous := "" // word
+	for len(s) > 0 && b.Len() <= maxTemplate {
 		word, mark, rest := nextWord(s)
 		if word != "" {
-			b.WriteString(templateOf(word, before, mark+rest))
-			before = word
+			b.WriteString(templateOf(word, previous, mark+rest))
+			previous = word
 		}
 		if strings.TrimSpace(mark) != "" {
 			b.WriteString(mark)
@@ -32,11 +31,11 @@ func Template(s string) string {
 		}
 		s = rest
 	}
-	return text.Clip(strings.TrimSpace(strings.ToValidUTF8(b.String(), "\uFFFD")), mostTemplate)
+	return text.Clip(strings.TrimSpace(strings.ToValidUTF8(b.String(), "\uFFFD")), maxTemplate)
 }
 
-// nextWord cuts a text after its first mark: a blank, a bracket, a quotation mark or
-// the like, or a sign at the end of a word.
+// nextWord splits a text at the first separator: white space, a bracket, a quotation mark, or punctuation that ends a
+// word.
 func nextWord(text string) (word, mark, rest string) {
 	i := strings.IndexAny(text, " \t\r\n\"'`()[]{}<>")
 	if i < 0 {
@@ -55,7 +54,7 @@ func nextWord(text string) (word, mark, rest string) {
 	return word, text[i : i+1], text[i+1:]
 }
 
-func templateOf(word, before, after string) string {
+func templateOf(word, previous, after string) string {
 	switch {
 	case strings.Contains(word, "://"):
 		return urlTemplate(word)
@@ -72,16 +71,16 @@ func templateOf(word, before, after string) string {
 		return "<time>"
 	case isHost(word):
 		return "<host>"
-	case isCode(word, before, after):
+	case isCode(word, previous, after):
 		return word
 	case isHex(word):
 		return "<id>"
 	default:
-		return numbersOut(word)
+		return replaceNumbers(word)
 	}
 }
 
-// urlTemplate keeps the scheme and what of the path is no id.
+// urlTemplate keeps the scheme, and the path with its ids replaced.
 func urlTemplate(url string) string {
 	scheme, rest, _ := strings.Cut(url, "://")
 	rest, _, _ = strings.Cut(rest, "?")
@@ -110,7 +109,7 @@ func isUUID(s string) bool {
 
 func isHexDigit(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
-// isHex takes hashes and the like: eight hexadecimal digits or more.
+// isHex matches hashes and similar: at least eight hexadecimal digits.
 func isHex(s string) bool {
 	s = strings.TrimPrefix(s, "0x")
 	for i := range len(s) {
@@ -121,13 +120,13 @@ func isHex(s string) bool {
 	return len(s) >= 8 && strings.ContainsAny(s, "abcdefABCDEF")
 }
 
-// isTime takes dates and times of day: 2026-11-22, 2026-11-22T02:00:00Z, 02:00:00.123.
+// isTime matches dates and times of day: 2026-11-22, 2026-11-22T02:00:00Z, 02:00:00.123.
 func isTime(s string) bool {
 	date := len(s) >= 10 && isShaped(s[:10], "dddd-dd-dd") || len(s) >= 10 && isShaped(s[:10], "dddd/dd/dd")
 	return date || len(s) >= 5 && isShaped(s[:5], "dd:dd") && strings.Trim(s, "0123456789:.Z+-") == ""
 }
 
-// isShaped compares a text with a shape in which d is a digit.
+// isShaped matches a text against a shape in which d stands for a digit.
 func isShaped(s, shape string) bool {
 	for i := range len(shape) {
 		if shape[i] == 'd' && !isDigit(s[i]) || shape[i] != 'd' && s[i] != shape[i] {
@@ -137,8 +136,8 @@ func isShaped(s, shape string) bool {
 	return true
 }
 
-// isHost takes names with two dots or more, or with one and a port, and addresses. All
-// small: java.net.SocketTimeoutException is none, nor is a version.
+// isHost matches lower-case names with at least two dots, or one and a port, and IPv4 addresses. It does not match
+// java.net.SocketTimeoutException or a version.
 func isHost(s string) bool {
 	name, port, hasPort := strings.Cut(s, ":")
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || strings.Trim(port, "0123456789") != "" {
@@ -149,16 +148,15 @@ func isHost(s string) bool {
 	return letters && (dots >= 2 || hasPort && port != "" && dots >= 1) || !letters && dots == 3
 }
 
-// isCode reports whether a number says what failed: a status of HTTP, or an error
-// number behind a #.
-func isCode(word, before, after string) bool {
+// isCode matches HTTP status codes, by the words before and after them, and error numbers such as #2007.
+func isCode(word, previous, after string) bool {
 	if strings.HasPrefix(word, "#") {
 		return len(word) <= len("#99999") && strings.Trim(word[1:], "0123456789") == "" && word != "#"
 	}
 	if len(word) != 3 || word[0] != '4' && word[0] != '5' || !isDigit(word[1]) || !isDigit(word[2]) {
 		return false
 	}
-	switch strings.ToLower(before) {
+	switch strings.ToLower(previous) {
 	case "http", "http/1.1", "http/1.0", "http/2", "status", "code", "error", "answered", "returned", "received":
 		return true
 	}
@@ -166,8 +164,8 @@ func isCode(word, before, after string) bool {
 	return strings.HasPrefix(after, " ") && 'A' <= next && next <= 'Z'
 }
 
-// numbersOut replaces each run of digits, with what joins such runs: 1.5, PRD-1-2.
-func numbersOut(word string) string {
+// replaceNumbers replaces runs of digits, including those joined by punctuation: 1.5, PRD-1-2.
+func replaceNumbers(word string) string {
 	var b strings.Builder
 	for i := 0; i < len(word); {
 		if !isDigit(word[i]) {

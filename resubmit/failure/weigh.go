@@ -6,73 +6,64 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
+// The rates in a window are compared with those of a day on each side. The thresholds are inferred.
 const (
-	// ratesBeside is how long before and after a window rates are compared with.
-	ratesBeside = 24 * time.Hour
-	// steadyFrom is how many failures there must be on each side of a window for them
-	// to be steady rather than chance (inferred).
-	steadyFrom = 5
-	// steadyBelow is how much more often something may fail in the window and still be
-	// called steady (inferred).
-	steadyBelow = 2
-	// roseFrom is from how much more often on something failed more than usual (inferred).
-	roseFrom = 3
+	sideLength   = 24 * time.Hour
+	steadyCount  = 5 // failures on each side of a window that are more than chance
+	steadyFactor = 2 // up to which rate in the window, relative to the lower one beside it, failures are steady
+	raisedFactor = 3 // from which rate in the window, relative to the higher one beside it, failures are raised
 )
 
-// rateBook is Rates with what it takes to read a window off in no time. It does
-// not change, but that it remembers what it has said.
+// rateBook prepares a Baseline so that the rates of a window can be computed in constant time. It is immutable except
+// for its cache.
 type rateBook struct {
 	from, now time.Time
 	step      time.Duration
 	margins   Margins
-	calm      []uint32 // of the steps before each: how many touch no window
+	calm      []uint32 // calm[i] is how many steps before i touch no window
 	all       *tally
-	groups    map[string]*tally
-	said      sync.Map // saidFor → *rateFinding
+	series    map[string]*tally
+	cache     sync.Map // rateKey → *rateFinding
 }
 
-// tally are running totals of failures by step: element i counts those before step i.
+// tally has running totals of failures: element i counts those before step i, calm only those in calm steps.
 type tally struct{ any, calm []uint32 }
 
-type saidFor struct {
-	window, group string
-	planned       bool // the window as it was planned has other times than as it went
+type rateKey struct {
+	window, series string
+	planned        bool // planned times of a window that also has actual ones
 }
 
-// rateFinding is what the rates say about a window and a group.
+// rateFinding is what the rates say about a window and a series.
 type rateFinding struct {
 	evidence []Evidence
 	steady   bool
 }
 
-func (r *Baseline) book(m Margins, calendars ...*maintenance.Calendar) *rateBook {
-	calm := make([]bool, r.steps)
+func (b *Baseline) book(m Margins, calendars ...*maintenance.Calendar) *rateBook {
+	calm := make([]bool, b.steps)
+	ones := make([]uint32, b.steps)
 	for i := range calm {
-		calm[i] = true
+		calm[i], ones[i] = true, 1
 	}
-	end := r.from.Add(time.Duration(r.steps) * r.step)
+	end := b.from.Add(time.Duration(b.steps) * b.step)
 	for _, c := range calendars {
-		for _, s := range c.Merged(r.from, end) {
-			for i := r.stepOf(s.Start); i < r.steps && r.from.Add(time.Duration(i)*r.step).Before(s.End); i++ {
+		for _, s := range c.Merged(b.from, end) {
+			for i := b.stepOf(s.Start); i < b.steps && b.from.Add(time.Duration(i)*b.step).Before(s.End); i++ {
 				calm[i] = false
 			}
 		}
 	}
-	b := &rateBook{from: r.from, now: m.Now, step: r.step, margins: m, groups: make(map[string]*tally, len(r.groups))}
-	ones := make([]uint32, r.steps)
-	for i := range ones {
-		ones[i] = 1
+	book := &rateBook{from: b.from, now: m.Now, step: b.step, margins: m, series: make(map[string]*tally, len(b.series))}
+	book.calm = tallyOf(ones, calm).calm
+	book.all = tallyOf(b.all, calm)
+	for name, counts := range b.series {
+		book.series[name] = tallyOf(counts, calm)
 	}
-	b.calm = tallyOf(ones, calm).calm
-	b.all = tallyOf(r.all, calm)
-	for name, counts := range r.groups {
-		b.groups[name] = tallyOf(counts, calm)
-	}
-	return b
+	return book
 }
 
 func tallyOf(counts []uint32, calm []bool) *tally {
@@ -86,7 +77,7 @@ func tallyOf(counts []uint32, calm []bool) *tally {
 	return t
 }
 
-// rate is so many failures in so much time.
+// rate is a number of failures in a time.
 type rate struct {
 	n  int
 	in time.Duration
@@ -94,112 +85,106 @@ type rate struct {
 
 func (r rate) hourly() float64 { return float64(r.n) / r.in.Hours() }
 
-// around are the rates in a window and beside it.
-type around struct{ before, in, after rate }
+// rates are the rates in a window and beside it. Beside it, no time may be counted.
+type rates struct{ before, in, after rate }
 
-// usual is the higher of the rates beside the window.
-func (a around) usual() float64 {
-	most := 0.0
-	for _, r := range []rate{a.before, a.after} {
-		if r.in > 0 {
-			most = max(most, r.hourly())
+// steady reports whether failures are about as frequent beside the window as in it.
+func (r rates) steady() bool {
+	return r.before.n >= steadyCount && r.after.n >= steadyCount &&
+		r.in.hourly() <= steadyFactor*min(r.before.hourly(), r.after.hourly())
+}
+
+// raised reports whether failures are much more frequent in the window.
+func (r rates) raised() bool {
+	usual := 0.0
+	for _, side := range []rate{r.before, r.after} {
+		if side.in > 0 {
+			usual = max(usual, side.hourly())
 		}
 	}
-	return most
+	return r.in.n > 0 && r.in.hourly() >= raisedFactor*usual
 }
 
-// steady reports whether the failures go on before and after as they do in the window.
-func (a around) steady() bool {
-	return a.before.n >= steadyFrom && a.after.n >= steadyFrom &&
-		a.in.hourly() <= steadyBelow*min(a.before.hourly(), a.after.hourly())
-}
-
-func (a around) rose() bool { return a.in.n > 0 && a.in.hourly() >= roseFrom*a.usual() }
-
-func (a around) String() string {
-	text := fmt.Sprintf("%d in its %s (%.1f an hour)", a.in.n, shortly(a.in.in), a.in.hourly())
+func (r rates) String() string {
+	s := fmt.Sprintf("%d in its %s (%.1f an hour)", r.in.n, shortDuration(r.in.in), r.in.hourly())
 	for _, side := range []struct {
 		rate
 		name string
-	}{{a.before, "before"}, {a.after, "after"}} {
+	}{{r.before, "before"}, {r.after, "after"}} {
 		if side.in > 0 {
-			text += fmt.Sprintf(", %d in %s %s (%.1f an hour)", side.n, shortly(side.in), side.name, side.hourly())
+			s += fmt.Sprintf(", %d in %s %s (%.1f an hour)", side.n, shortDuration(side.in), side.name, side.hourly())
 		}
 	}
-	return text
+	return s
 }
 
-// judge weakens the verdict if the order's product, or else its seller, fails all the
-// time, and says the rates either way.
-func (b *rateBook) judge(f *Finding, o *commerce.Order) {
-	group := ""
-	for _, name := range groupsOf(o, o.Failure.Message()) {
-		if group == "" && b.groups[name] != nil {
-			group = name
+// judge adds the rates to the evidence, and weakens the verdict if the order's product, or else its seller, fails all
+// the time.
+func (b *rateBook) judge(f *Finding) {
+	series := ""
+	for _, name := range seriesOf(f.order) {
+		if series == "" && b.series[name] != nil {
+			series = name
 		}
 	}
-	key := saidFor{window: f.window.ID, group: group, planned: f.where == outsideSeen}
-	known, ok := b.said.Load(key)
+	key := rateKey{window: f.window.ID, series: series, planned: f.position == insidePlanned}
+	cached, ok := b.cache.Load(key)
 	if !ok {
-		known, _ = b.said.LoadOrStore(key, b.weigh(f.window, group))
+		cached, _ = b.cache.LoadOrStore(key, b.weigh(f.window, series))
 	}
-	found, _ := known.(*rateFinding)
+	found, _ := cached.(*rateFinding)
 	f.Evidence = append(f.Evidence, found.evidence...)
 	if found.steady {
 		f.weaken()
 	}
 }
 
-// weigh says how the rates of a window compare with those beside it.
-func (b *rateBook) weigh(w maintenance.Window, group string) *rateFinding {
-	i, j, ok := b.stepsOf(w)
-	if !ok {
-		return &rateFinding{evidence: []Evidence{b.evidence(w, "the rate of failures was not measured for this window")}}
-	}
+// weigh compares the rates in a window with those beside it.
+func (b *rateBook) weigh(w maintenance.Window, series string) *rateFinding {
 	found := &rateFinding{}
-	all := b.around(b.all, i, j)
-	if t := b.groups[group]; t != nil {
-		of := b.around(t, i, j)
-		found.steady = of.steady()
-		text := fmt.Sprintf("failures still open of %s: %s", group, of)
+	add := func(text string) {
+		found.evidence = append(found.evidence, Evidence{Kind: "rate", Text: text, Ref: w.ID})
+	}
+	i, j := b.stepsOf(w)
+	if i >= j {
+		add("the rate of failures was not measured for this window")
+		return found
+	}
+	if t := b.series[series]; t != nil {
+		r := b.rates(t, i, j)
+		found.steady = r.steady()
+		text := fmt.Sprintf("open failures of %s: %s", series, r)
 		if found.steady {
-			text += ": it fails all the time, which speaks against the window"
+			text += ": it fails all the time, so the window is less likely the cause"
 		}
-		found.evidence = append(found.evidence, b.evidence(w, text))
+		add(text)
 	}
-	text := fmt.Sprintf("failures still open of all: %s", all)
-	rose, active := b.together(i, j)
-	switch {
-	case active > 1 && all.rose() && 2*rose >= active:
-		text += fmt.Sprintf("; %d of %d products and sellers failed more than usual together, which speaks for the window",
-			rose, active)
-	case active > 1:
-		text += fmt.Sprintf("; %d of %d products and sellers failed more than usual", rose, active)
+	all := b.rates(b.all, i, j)
+	text := fmt.Sprintf("open failures of all products: %s", all)
+	if raised, active := b.raised(i, j); active > 1 {
+		text += fmt.Sprintf("; %d of %d products and sellers failed more than usual", raised, active)
+		if all.raised() && 2*raised >= active {
+			text += ", so the window is more likely the cause"
+		}
 	}
-	found.evidence = append(found.evidence, b.evidence(w, text))
+	add(text)
 	return found
 }
 
-func (b *rateBook) evidence(w maintenance.Window, text string) Evidence {
-	return Evidence{Kind: "rate", Text: text, Ref: w.ID}
-}
-
-// stepsOf are the steps that a window with its margins touches, cut to those that
-// were counted and have begun.
-func (b *rateBook) stepsOf(w maintenance.Window) (from, to int, ok bool) {
-	last := b.last()
+// stepsOf returns the steps that a window touches, with its margins, limited to those that were counted and have
+// started.
+func (b *rateBook) stepsOf(w maintenance.Window) (from, to int) {
 	span := w.Span()
 	first := math.Floor(float64(span.Start.Add(-b.margins.Lead).Sub(b.from)) / float64(b.step))
-	end := float64(last)
+	end := float64(b.started())
 	if !span.End.IsZero() {
 		end = min(end, math.Ceil(float64(span.End.Add(b.margins.Tail).Sub(b.from))/float64(b.step)))
 	}
-	from, to = int(max(first, 0)), int(max(end, 0))
-	return from, to, from < to
+	return int(max(first, 0)), int(max(end, 0))
 }
 
-// last is how many steps have begun.
-func (b *rateBook) last() int {
+// started returns the number of steps that have started.
+func (b *rateBook) started() int {
 	steps := len(b.calm) - 1
 	if b.now.IsZero() {
 		return steps
@@ -207,30 +192,29 @@ func (b *rateBook) last() int {
 	return min(steps, int(max(0, b.now.Sub(b.from))/b.step)+1)
 }
 
-// around compares the steps of a window with a day of calm ones on each side.
-func (b *rateBook) around(t *tally, i, j int) around {
-	beside := int(ratesBeside / b.step)
+// rates returns the rates in the steps [i, j) of a window, and in the calm steps of a day on each side.
+func (b *rateBook) rates(t *tally, i, j int) rates {
+	beside := int(sideLength / b.step)
 	calm := func(from, to int) rate {
 		return rate{n: int(t.calm[to] - t.calm[from]), in: time.Duration(b.calm[to]-b.calm[from]) * b.step}
 	}
-	return around{
+	return rates{
 		before: calm(max(0, i-beside), i),
 		in:     rate{n: int(t.any[j] - t.any[i]), in: time.Duration(j-i) * b.step},
-		after:  calm(j, max(j, min(b.last(), j+beside))),
+		after:  calm(j, max(j, min(b.started(), j+beside))),
 	}
 }
 
-// together counts the groups that failed in the window, and those of them that did
-// so more than usual.
-func (b *rateBook) together(i, j int) (rose, active int) {
-	for _, t := range b.groups {
-		a := b.around(t, i, j)
-		if a.in.n > 0 {
+// raised returns how many series failed more than usual in the steps [i, j), and how many failed at all.
+func (b *rateBook) raised(i, j int) (raised, active int) {
+	for _, t := range b.series {
+		r := b.rates(t, i, j)
+		if r.in.n > 0 {
 			active++
 		}
-		if a.rose() {
-			rose++
+		if r.raised() {
+			raised++
 		}
 	}
-	return rose, active
+	return raised, active
 }

@@ -46,21 +46,21 @@ func TestTheEvidenceSaysWhetherAWindowWasPlannedOrSeen(t *testing.T) {
 		window, says   string
 	}{
 		"failed while it was seen": {textTransient, never, at("22 03:00"), failure.Caused, "night",
-			"failed in this window as it really went"},
+			"failed in the actual times of this window"},
 		"unclassified, failed while it was seen": {textOther, never, at("22 03:00"), likely, "night",
-			"failed in this window as it really went"},
+			"failed in the actual times of this window"},
 		"failed after it was last seen": {textTransient, never, at("22 03:35"), likely, "night",
-			"failed in this window as it was planned, but not while it was seen"},
+			"failed in the planned times of this window, but not in its actual ones"},
 		"failed while only the network was away": {textTransient, never, at("22 03:42"), likely, "night",
-			"failed in this window as it was planned, but not while it was seen"},
+			"failed in the planned times of this window, but not in its actual ones"},
 		"unclassified, after it was last seen": {textOther, never, at("22 03:35"), unknown, "",
-			"failed in this window as it was planned, but not while it was seen"},
+			"failed in the planned times of this window, but not in its actual ones"},
 		"failed after its planned end": {textTransient, never, at("22 04:00"), failure.Unrelated, "",
 			"failed outside all windows"},
 		"placed while it was seen": {textTransient, at("22 02:30"), never, failure.Caused, "night",
-			"placed in this window as it really went; the first call of such an order fails it"},
+			"placed in the actual times of this window; the first call of such an order fails it"},
 		"placed before it was first seen": {textTransient, at("22 02:10"), never, likely, "night",
-			"placed in this window as it was planned, but not while it was seen"},
+			"placed in the planned times of this window, but not in its actual ones"},
 		"placed the evening before": {textTransient, at("21 20:00"), never, likely, "night",
 			"placed shortly before this window, which fails waiting orders too"},
 		"failed in what nobody announced": {textTransient, never, at("23 10:10"), failure.Caused, "surprise",
@@ -68,11 +68,11 @@ func TestTheEvidenceSaysWhetherAWindowWasPlannedOrSeen(t *testing.T) {
 		"placed in what nobody announced": {textTransient, at("23 10:10"), never, failure.Caused, "surprise",
 			"placed in this outage, which was observed and not announced; the first call of such an order fails it"},
 		"failed while nothing answered": {textTransient, never, at("24 10:10"), likely, "silence",
-			"failed while nothing answered in the place of Connect, maybe because of the network on this side"},
+			"failed while Connect did not answer, possibly because of the network on this side"},
 		"placed while nothing answered": {textTransient, at("24 10:10"), never, likely, "silence",
-			"placed while nothing answered in the place of Connect, maybe because of the network on this side"},
+			"placed while Connect did not answer, possibly because of the network on this side"},
 		"unclassified, while nothing answered": {textOther, never, at("24 10:10"), unknown, "",
-			"failed while nothing answered in the place of Connect, maybe because of the network on this side"},
+			"failed while Connect did not answer, possibly because of the network on this side"},
 		"placed shortly before nothing answered": {textTransient, at("24 09:50"), never, failure.Unrelated, "",
 			"placed after every window, the last of which is this"},
 		"refused by the vendor while it was seen": {textPermanent, never, at("22 03:00"), failure.Unrelated, "", ""},
@@ -80,7 +80,7 @@ func TestTheEvidenceSaysWhetherAWindowWasPlannedOrSeen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := &commerce.Order{ID: "1", PlacedAt: test.placed, FailedAt: test.failed, Failure: failed(test.text)}
-			got := failure.Attribute(o, lookedAt(t), nil, failure.Margins{})
+			got := attribute(o, lookedAt(t), failure.Margins{})
 			require.Equal(t, test.want, got.Verdict, "%+v", got.Evidence)
 			require.Equal(t, test.window, got.WindowID)
 			last := got.Evidence[len(got.Evidence)-1]
@@ -96,7 +96,7 @@ func TestTheEvidenceSaysWhetherAWindowWasPlannedOrSeen(t *testing.T) {
 func TestMarginsWidenWhatWasPlannedToo(t *testing.T) {
 	t.Parallel()
 	o := &commerce.Order{FailedAt: at("22 04:05"), Failure: failed(textTransient)}
-	require.Equal(t, failure.Unrelated, failure.Attribute(o, lookedAt(t), nil, failure.Margins{}).Verdict)
-	require.Equal(t, failure.Likely, failure.Attribute(o, lookedAt(t), nil,
+	require.Equal(t, failure.Unrelated, attribute(o, lookedAt(t), failure.Margins{}).Verdict)
+	require.Equal(t, failure.Likely, attribute(o, lookedAt(t),
 		failure.Margins{Tail: 10 * time.Minute}).Verdict)
 }

@@ -19,7 +19,7 @@ type Explanation struct {
 	Term string
 	// Saw is what the order has there: `status is "CP"`. Empty where that cannot
 	// be said in a few words.
-	Saw string
+	Actual string
 	// Alternatives are set when Term is an or that refused: each of its terms did.
 	Alternatives []Explanation
 }
@@ -36,8 +36,8 @@ func (e Explanation) String() string {
 	if len(e.Path) > 0 {
 		b.WriteString(" at " + strings.Join(e.Path, "."))
 	}
-	if e.Saw != "" {
-		b.WriteString(": " + e.Saw)
+	if e.Actual != "" {
+		b.WriteString(": " + e.Actual)
 	}
 	for i, alternative := range e.Alternatives {
 		separator := "; "
@@ -52,7 +52,7 @@ func (e Explanation) String() string {
 // Explain says which term of a filter decided about an order, and what it saw.
 func Explain(f Filter, o *commerce.Order) Explanation {
 	if err := Validate(f); err != nil {
-		return Explanation{Term: "invalid()", Saw: err.Error()}
+		return Explanation{Term: "invalid()", Actual: err.Error()}
 	}
 	switch f := f.(type) {
 	case *all:
@@ -62,7 +62,7 @@ func Explain(f Filter, o *commerce.Order) Explanation {
 	case *not:
 		return explainNot(f, o)
 	default:
-		return Explanation{Match: f.Match(o), Term: f.String(), Saw: sawIn(f, o)}
+		return Explanation{Match: f.Match(o), Term: f.String(), Actual: sawIn(f, o)}
 	}
 }
 
@@ -94,11 +94,11 @@ func explainAny(f *anyOf, o *commerce.Order) Explanation {
 // explainNot names the whole term, as the one inside did the opposite.
 func explainNot(f *not, o *commerce.Order) Explanation {
 	inner := Explain(f.term, o)
-	saw := inner.Saw
+	saw := inner.Actual
 	if len(inner.Path) > 0 && saw != "" {
 		saw = inner.Term + ": " + saw
 	}
-	return Explanation{Match: !inner.Match, Term: f.String(), Saw: saw}
+	return Explanation{Match: !inner.Match, Term: f.String(), Actual: saw}
 }
 
 func sawIn(f Filter, o *commerce.Order) string {

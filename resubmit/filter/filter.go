@@ -19,7 +19,7 @@ import (
 // such a filter is refused too, so one Check of the whole is enough.
 //
 // A filter of your own is taken to need the details of an order (see
-// [NeedsDetails]) unless it has a method NeedsDetails() bool that says otherwise.
+// [NeedsFullOrder]) unless it has a method NeedsFullOrder() bool that says otherwise.
 type Filter interface {
 	Match(o *commerce.Order) bool
 	String() string
@@ -225,10 +225,10 @@ func Func(name string, fn func(*commerce.Order) bool) Filter {
 func (f *named) Match(o *commerce.Order) bool { return f.fn(o) }
 func (f *named) String() string               { return f.text }
 
-// NeedsDetails tells whether a filter looks at what only reading one order
+// NeedsFullOrder tells whether a filter looks at what only reading one order
 // gives for sure: the text of its failure, its subscriptions and its tenant. On an order from a list such a
 // filter can refuse what it would match once the order has been read.
-func NeedsDetails(f Filter) bool {
+func NeedsFullOrder(f Filter) bool {
 	switch f := f.(type) {
 	case everything, *invalid, *timeBound, *amount:
 		return false
@@ -237,21 +237,21 @@ func NeedsDetails(f Filter) bool {
 	case *like:
 		return f.prop.inDetails()
 	case *not, *all, *anyOf:
-		return slices.ContainsFunc(children(f), NeedsDetails)
-	case interface{ NeedsDetails() bool }:
-		return f.NeedsDetails()
+		return slices.ContainsFunc(children(f), NeedsFullOrder)
+	case interface{ NeedsFullOrder() bool }:
+		return f.NeedsFullOrder()
 	default:
 		return true
 	}
 }
 
-// SplitDetails splits a filter in two that together select the same orders: the terms that a
+// Split splits a filter in two that together select the same orders: the terms that a
 // row of a list can answer, and the terms that need the details of an order, see
-// [NeedsDetails]. Either is Everything if it has no terms.
-func SplitDetails(f Filter) (cheap, rest Filter) {
+// [NeedsFullOrder]. Either is Everything if it has no terms.
+func Split(f Filter) (cheap, rest Filter) {
 	cheapTerms, restTerms := []Filter{Everything()}, []Filter{Everything()}
 	for _, term := range conjuncts(f) {
-		if NeedsDetails(term) {
+		if NeedsFullOrder(term) {
 			restTerms = append(restTerms, term)
 		} else {
 			cheapTerms = append(cheapTerms, term)

@@ -337,10 +337,10 @@ func TestCheapTermsAndTheRestAreTheFilter(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f, o := aFilter(t, 2), anOrder(t)
-		cheap, rest := filter.SplitDetails(f)
-		require.False(t, filter.NeedsDetails(cheap))
+		cheap, rest := filter.Split(f)
+		require.False(t, filter.NeedsFullOrder(cheap))
 		require.Equal(t, f.Match(o), cheap.Match(o) && rest.Match(o))
-		require.Equal(t, filter.NeedsDetails(f), rest != filter.Everything())
+		require.Equal(t, filter.NeedsFullOrder(f), rest != filter.Everything())
 
 		// What the cheap terms say must not depend on the details.
 		bare := *o
@@ -353,24 +353,24 @@ type ownFilter struct{ details bool }
 
 func (ownFilter) Match(*commerce.Order) bool { return true }
 func (ownFilter) String() string             { return "eq(number,SO000027)" }
-func (f ownFilter) NeedsDetails() bool       { return f.details }
+func (f ownFilter) NeedsFullOrder() bool     { return f.details }
 
 type plainFilter struct{ filter.Filter }
 
 func TestWhichFiltersNeedDetails(t *testing.T) {
 	t.Parallel()
 	reason := filter.ReasonLike("*x*")
-	require.True(t, filter.NeedsDetails(reason))
-	require.True(t, filter.NeedsDetails(mustParse(t, "reason=x")))
-	require.True(t, filter.NeedsDetails(filter.Not(filter.Or(filter.Types("SO"), reason))))
-	require.True(t, filter.NeedsDetails(filter.ReasonClass(nil, failure.Transient)))
-	require.True(t, filter.NeedsDetails(filter.Func("f", func(*commerce.Order) bool { return true })))
-	require.True(t, filter.NeedsDetails(plainFilter{filter.Types("SO")}), "a filter of the user's can look at anything")
-	require.True(t, filter.NeedsDetails(filter.Subscription("1")))
-	require.True(t, filter.NeedsDetails(mustParse(t, "like(tenant,a*)")))
-	require.True(t, filter.NeedsDetails(ownFilter{details: true}))
-	require.False(t, filter.NeedsDetails(ownFilter{}))
-	require.False(t, filter.NeedsDetails(filter.CustomerLike("*x*")))
+	require.True(t, filter.NeedsFullOrder(reason))
+	require.True(t, filter.NeedsFullOrder(mustParse(t, "reason=x")))
+	require.True(t, filter.NeedsFullOrder(filter.Not(filter.Or(filter.Types("SO"), reason))))
+	require.True(t, filter.NeedsFullOrder(filter.ReasonClass(nil, failure.Transient)))
+	require.True(t, filter.NeedsFullOrder(filter.Func("f", func(*commerce.Order) bool { return true })))
+	require.True(t, filter.NeedsFullOrder(plainFilter{filter.Types("SO")}), "a filter of the user's can look at anything")
+	require.True(t, filter.NeedsFullOrder(filter.Subscription("1")))
+	require.True(t, filter.NeedsFullOrder(mustParse(t, "like(tenant,a*)")))
+	require.True(t, filter.NeedsFullOrder(ownFilter{details: true}))
+	require.False(t, filter.NeedsFullOrder(ownFilter{}))
+	require.False(t, filter.NeedsFullOrder(filter.CustomerLike("*x*")))
 }
 
 func TestAFilterOfTheUsersComposes(t *testing.T) {

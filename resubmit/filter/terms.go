@@ -131,7 +131,7 @@ func (f *reasonClass) Match(o *commerce.Order) bool {
 
 func (f *reasonClass) String() string { return f.text }
 
-func (f *reasonClass) NeedsDetails() bool { return true }
+func (f *reasonClass) NeedsFullOrder() bool { return true }
 
 // oneOf matches a text property that has one of the values.
 type oneOf struct {

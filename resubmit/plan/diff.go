@@ -3,7 +3,6 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -13,34 +12,34 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// DifferenceKind is what became of an order between one look and the next.
-type DifferenceKind string
+// DiffKind is what became of an order between one look and the next.
+type DiffKind string
 
 // The kinds of differences.
 const (
-	// DifferenceSame: nothing that the plans tell has changed.
-	DifferenceSame DifferenceKind = "same"
-	// DifferenceChanged: its failure, the decision or the target is another one.
-	DifferenceChanged DifferenceKind = "changed"
-	// DifferenceLeft: it is not among the failed orders any more. Most of those healed
+	// DiffSame: nothing that the plans tell has changed.
+	DiffSame DiffKind = "same"
+	// DiffChanged: its failure, the decision or the target is another one.
+	DiffChanged DiffKind = "changed"
+	// DiffLeft: it is not among the failed orders any more. Most of those healed
 	// alone, but a list of failed orders cannot tell that from an order that somebody
 	// cancelled, resubmitted or completed by hand: CheckPlan reads it.
-	DifferenceLeft DifferenceKind = "left"
-	// DifferenceNew: it was not among them before.
-	DifferenceNew DifferenceKind = "new"
-	// DifferenceUnread: it could not be looked at.
-	DifferenceUnread DifferenceKind = "unread"
+	DiffLeft DiffKind = "left"
+	// DiffNew: it was not among them before.
+	DiffNew DiffKind = "new"
+	// DiffUnread: it could not be looked at.
+	DiffUnread DiffKind = "unread"
 )
 
 // Difference is one order in two looks. As JSON it is an object that names the order,
 // the kind, and in words what changed.
 type Difference struct {
-	Kind DifferenceKind
+	Kind DiffKind
 	// Old is its entry in the older plan, nil if it is new; New that in the newer plan,
 	// nil if it is not in it, and after CheckPlan.
 	Old, New *Entry
 	// What is a sentence; "" for one that is the same.
-	What string
+	Text string
 }
 
 // entry is the newest entry of the order.
@@ -55,8 +54,8 @@ func (d Difference) entry() *Entry {
 func (d Difference) String() string {
 	e := d.entry()
 	line := fmt.Sprintf("%-7s %s", d.Kind, text.Short(e.Label()))
-	if d.What != "" {
-		line += ": " + d.What
+	if d.Text != "" {
+		line += ": " + d.Text
 	}
 	return text.Clean(line)
 }
@@ -77,14 +76,15 @@ func (d Difference) MarshalJSON() ([]byte, error) {
 		return &side{e.Fingerprint, e.Decision.Action, e.Decision.RuleID, string(e.Target), string(e.Before.Status)}
 	}
 	e := d.entry()
-	return json.Marshal(struct {
-		Kind   DifferenceKind `json:"kind"`
-		ID     string         `json:"id"`
-		Number string         `json:"number"`
-		What   string         `json:"what,omitempty"`
-		Old    *side          `json:"old,omitempty"`
-		New    *side          `json:"new,omitempty"`
-	}{d.Kind, e.OrderID, e.Number, d.What, of(d.Old), of(d.New)})
+	b, err := json.Marshal(struct {
+		Kind   DiffKind `json:"kind"`
+		ID     string   `json:"id"`
+		Number string   `json:"number"`
+		What   string   `json:"what,omitempty"`
+		Old    *side    `json:"old,omitempty"`
+		New    *side    `json:"new,omitempty"`
+	}{d.Kind, e.OrderID, e.Number, d.Text, of(d.Old), of(d.New)})
+	return text.EscapeJSON(b), err
 }
 
 // DiffCounts counts orders by kind.
@@ -96,17 +96,18 @@ type DiffCounts struct {
 	Unread  int `json:"unread"`
 }
 
-func (c *DiffCounts) add(k DifferenceKind) {
+// Add counts one order.
+func (c *DiffCounts) Add(k DiffKind) {
 	switch k {
-	case DifferenceSame:
+	case DiffSame:
 		c.Same++
-	case DifferenceChanged:
+	case DiffChanged:
 		c.Changed++
-	case DifferenceLeft:
+	case DiffLeft:
 		c.Left++
-	case DifferenceNew:
+	case DiffNew:
 		c.New++
-	case DifferenceUnread:
+	case DiffUnread:
 		c.Unread++
 	}
 }
@@ -118,21 +119,6 @@ func (c DiffCounts) String() string {
 		s += fmt.Sprintf(", %d could not be read", c.Unread)
 	}
 	return s
-}
-
-// DifferenceText returns what Diff and CheckPlan are given to write each
-// difference to w as a line for people, DifferenceLines the same as JSON lines.
-func DifferenceText(w io.Writer) func(Difference) error {
-	return func(d Difference) error {
-		_, err := fmt.Fprintln(w, d)
-		return err
-	}
-}
-
-// DifferenceLines writes each difference to w as a line of JSON.
-func DifferenceLines(w io.Writer) func(Difference) error {
-	enc := text.JSONEncoder(w)
-	return func(d Difference) error { return enc.Encode(d) }
 }
 
 // Diff compares two plans order by order and gives each difference to each,
@@ -217,7 +203,7 @@ func (d *differ) join(was, is []*Entry) error {
 	for _, old := range was {
 		e := byID[old.OrderID]
 		delete(byID, old.OrderID)
-		if err := d.tell(differenceOf(old, e)); err != nil {
+		if err := d.report(differenceOf(old, e)); err != nil {
 			return err
 		}
 	}
@@ -225,32 +211,29 @@ func (d *differ) join(was, is []*Entry) error {
 		if byID[e.OrderID] != e {
 			continue
 		}
-		if err := d.tell(differenceOf(nil, e)); err != nil {
+		if err := d.report(differenceOf(nil, e)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *differ) tell(x Difference) error { return d.counts.Report(x, d.each) }
-
-// Report counts a difference and passes it to each, unless the order is the same.
-func (c *DiffCounts) Report(x Difference, each func(Difference) error) error {
-	c.add(x.Kind)
-	if x.Kind == DifferenceSame || each == nil {
+func (d *differ) report(x Difference) error {
+	d.counts.Add(x.Kind)
+	if x.Kind == DiffSame || d.each == nil {
 		return nil
 	}
-	return each(x)
+	return d.each(x)
 }
 
 // differenceOf compares two entries of one order; one of them may be nil.
 func differenceOf(old, e *Entry) Difference {
 	switch {
 	case e == nil:
-		return Difference{Kind: DifferenceLeft, Old: old,
-			What: "not among the failed orders any more: it healed alone, or somebody moved or cancelled it"}
+		return Difference{Kind: DiffLeft, Old: old,
+			Text: "not among the failed orders any more: it healed alone, or somebody moved or cancelled it"}
 	case old == nil:
-		return Difference{Kind: DifferenceNew, New: e, What: "failed since, " + actionText(e)}
+		return Difference{Kind: DiffNew, New: e, Text: "failed since, " + actionText(e)}
 	}
 	var changes []string
 	if changed := old.Before.Diff(e.Before); changed != "" {
@@ -266,9 +249,9 @@ func differenceOf(old, e *Entry) Difference {
 		changes = append(changes, "other subscriptions or another tenant")
 	}
 	if len(changes) == 0 {
-		return Difference{Kind: DifferenceSame, Old: old, New: e}
+		return Difference{Kind: DiffSame, Old: old, New: e}
 	}
-	return Difference{Kind: DifferenceChanged, Old: old, New: e, What: strings.Join(changes, "; ")}
+	return Difference{Kind: DiffChanged, Old: old, New: e, Text: strings.Join(changes, "; ")}
 }
 
 func actionText(e *Entry) string {

@@ -191,10 +191,8 @@ type ActionCounts struct {
 
 // String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37; 2 rows did
 // not match the query".
-func (c ActionCounts) String() string { return c.Describe(text.Orders(c.Total)) }
-
-// Describe appends the counts of the actions that some order has to a text such as "7 orders".
-func (c ActionCounts) Describe(text string) string {
+func (c ActionCounts) String() string {
+	s := text.Orders(c.Total)
 	for _, part := range []struct {
 		n    int
 		what rules.Action
@@ -203,13 +201,13 @@ func (c ActionCounts) Describe(text string) string {
 		{c.Quarantine, rules.Quarantine}, {c.Complete, rules.Complete}, {c.Manual, rules.Manual},
 	} {
 		if part.n > 0 {
-			text += fmt.Sprintf(", %s %d", part.what, part.n)
+			s += fmt.Sprintf(", %s %d", part.what, part.n)
 		}
 	}
 	if c.Mismatched > 0 {
-		text += "; " + mismatch.Text(c.Mismatched, nil)
+		s += "; " + mismatch.Text(c.Mismatched, nil)
 	}
-	return text
+	return s
 }
 
 // add counts one order. The action is one of the six: checkEntry has seen to it.

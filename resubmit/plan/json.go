@@ -489,13 +489,13 @@ func checkEntry(e *Entry, after time.Time) error {
 	if sum := fingerprint(e.OrderID, &e.Before); e.Fingerprint != string(sum[:]) {
 		return fmt.Errorf("order %s: the fingerprint is not that of the order and its state", text.Short(e.OrderID))
 	}
-	return e.CheckAge(after)
+	return e.CheckOldestFirst(after)
 }
 
 // CheckAge returns an error if an entry is older than the one before it, which was placed at
 // after. That is held to the second, as a list may tell it, though reading an order
 // tells it finer.
-func (e *Entry) CheckAge(after time.Time) error {
+func (e *Entry) CheckOldestFirst(after time.Time) error {
 	if placed := e.Before.PlacedAt; !placed.IsZero() && placed.Before(after.Truncate(time.Second)) {
 		return fmt.Errorf("order %s: was placed %s, before the order ahead of it; orders must come oldest first",
 			text.Short(e.OrderID), placed.Format(time.RFC3339Nano))

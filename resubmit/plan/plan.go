@@ -155,7 +155,9 @@ func (p *Writer) fail(err error) error {
 func digestOf(h hashWriter) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
 // LeftOut records how many rows did not match the query, and names some of them.
-func (p *Writer) LeftOut(count int, named []string) { p.counts.Mismatched, p.named = count, named }
+func (p *Writer) SetMismatched(count int, named []string) {
+	p.counts.Mismatched, p.named = count, named
+}
 
 // LastPlaced returns when the last entry that tells it was placed; zero if there is none.
 func (p *Writer) LastPlaced() time.Time { return p.after }

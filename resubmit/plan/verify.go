@@ -124,7 +124,7 @@ type hashWriter interface {
 func (v *verifier) add(sec *section[*checked]) (done bool, err error) {
 	p, s := v.plan, sec.found
 	if s.first != nil {
-		if err := s.first.CheckAge(v.after); err != nil {
+		if err := s.first.CheckOldestFirst(v.after); err != nil {
 			return false, p.errorf(v.line+s.at+1, "%w; the file was edited or damaged: make the plan anew", err)
 		}
 		v.after = s.last

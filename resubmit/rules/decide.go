@@ -54,7 +54,7 @@ func RequestType(t commerce.OrderType) (connect.RequestType, bool) {
 // Decide does not know the failure view nor the windows: that an order is no
 // longer failed, or failed just now, is for the planner to see.
 func Decide(rules []Rule, f Facts) Decision {
-	if !f.Asked || len(f.Requests) == 0 {
+	if !f.RequestsQueried || len(f.Requests) == 0 {
 		return decideOne(rules, &f, nil)
 	}
 	var worst Decision
@@ -132,7 +132,7 @@ func (c *ruling) status() connect.RequestStatus {
 	switch {
 	case c.newest != nil:
 		return c.newest.Request.Status
-	case !c.Asked:
+	case !c.RequestsQueried:
 		return ""
 	case c.RequestsErr != nil:
 		return UnknownRequest
@@ -149,7 +149,7 @@ func (c *ruling) failed(types ...connect.RequestType) bool {
 // age is how long ago the newest request changed last; negative when it does not
 // tell.
 func (c *ruling) age() time.Duration {
-	at := failure.RequestTime(&c.newest.Request)
+	at := failure.RequestChangedAt(&c.newest.Request)
 	if at.IsZero() {
 		return -1
 	}
@@ -169,7 +169,7 @@ func (c *ruling) vouched() string {
 
 // older reports whether the newest request is of an older order.
 func (c *ruling) older() bool {
-	return c.newest != nil && failure.OlderThan(&c.newest.Request, c.Order.PlacedAt)
+	return c.newest != nil && failure.PredatesOrder(&c.newest.Request, c.Order.PlacedAt)
 }
 
 func (c *ruling) first(rules []defaultRule) Decision {
@@ -217,7 +217,7 @@ var reasonRules = []defaultRule{
 	{
 		id: "reason-untold", action: Hold,
 		why:   "this way into Commerce does not tell why orders failed: look in the panel and name the order, or add a rule",
-		holds: func(c *ruling) bool { return c.Untold && c.unclassified() },
+		holds: func(c *ruling) bool { return c.NoReasons && c.unclassified() },
 	},
 	{
 		id: "reason-unclassified", action: Hold,
@@ -232,7 +232,7 @@ var requestRules = []defaultRule{
 		id: "connect-not-asked", action: Resubmit,
 		why:    "Connect was not asked, and ",
 		detail: (*ruling).vouched,
-		holds:  func(c *ruling) bool { return !c.Asked },
+		holds:  func(c *ruling) bool { return !c.RequestsQueried },
 	},
 	{
 		id: "connect-unknown", action: Hold,
@@ -333,15 +333,15 @@ var actsNext = map[connect.RequestStatus]string{
 }
 
 // plannerRules are the ids of what the planner decides itself.
-var plannerRules = []string{IDUnread, IDUnreadable, IDNotFailed, IDUnsettled, IDNoTransition, IDOlderFirst}
+var plannerRules = []string{IDOrderUnread, IDUnreadableRow, IDOrderNotFailed, IDOrderUnsettled, IDOrderNoTransition, IDOlderOrderFirst}
 
 const (
-	IDUnread       = "order-unread"
-	IDUnreadable   = "unreadable-row"
-	IDNotFailed    = "order-not-failed"
-	IDUnsettled    = "order-unsettled"
-	IDNoTransition = "order-no-transition"
-	IDOlderFirst   = "older-order-first"
+	IDOrderUnread       = "order-unread"
+	IDUnreadableRow     = "unreadable-row"
+	IDOrderNotFailed    = "order-not-failed"
+	IDOrderUnsettled    = "order-unsettled"
+	IDOrderNoTransition = "order-no-transition"
+	IDOlderOrderFirst   = "older-order-first"
 )
 
 // NeedsRequests reports whether the decision for an order depends on its newest requests in Connect,

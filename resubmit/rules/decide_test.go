@@ -29,8 +29,8 @@ func facts(class failure.Class, requests ...connect.LatestRequest) rules.Facts {
 			ID: "1", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
 			VendorID: "7", Channel: commerce.ChannelReseller, Failure: failed(textTransient),
 		},
-		Attribution: failure.Attribution{Class: class, Verdict: failure.Caused},
-		Asked:       true, Requests: requests, Now: decideNow,
+		Attribution:     failure.Attribution{Class: class, Verdict: failure.Caused},
+		RequestsQueried: true, Requests: requests, Now: decideNow,
 	}
 }
 
@@ -40,8 +40,8 @@ func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 	t.Parallel()
 	const old, young = 301 * time.Second, 300 * time.Second
 	explicit := func(f rules.Facts) rules.Facts { f.Override = true; return f }
-	notAsked := func(f rules.Facts) rules.Facts { f.Asked = false; return f }
-	untold := func(f rules.Facts) rules.Facts { f.Untold = true; return f }
+	notAsked := func(f rules.Facts) rules.Facts { f.RequestsQueried = false; return f }
+	untold := func(f rules.Facts) rules.Facts { f.NoReasons = true; return f }
 	unknown := func(f rules.Facts) rules.Facts {
 		f.RequestsErr = errors.New("connect: list requests:\nHTTP 403 Forbidden")
 		return f

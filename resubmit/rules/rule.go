@@ -49,10 +49,10 @@ type Facts struct {
 	// Explicit says that the operator named this very order.
 	Override bool
 	// Untold says that this way into Commerce never tells why an order failed.
-	Untold bool
+	NoReasons bool
 	// Asked says that Connect was asked for the newest requests; false where the
 	// order's type has none in Connect, or the user decided to go without Connect.
-	Asked bool
+	RequestsQueried bool
 	// Requests are the answer, one an asset; RequestsErr says why there is none.
 	Requests    []connect.LatestRequest
 	RequestsErr error

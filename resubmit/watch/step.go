@@ -292,7 +292,7 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 	if e.Counts.Resubmit == 0 {
 		e.State, e.Note = EpisodeEmpty, "there is no order to resubmit"
 		if e.Counts.Total > 0 {
-			e.Note += ", of " + e.Counts.Describe(text.Orders(e.Counts.Total)+" that failed")
+			e.Note += ": " + e.Counts.String()
 		}
 		return w.finish(e, nil, time.Now())
 	}

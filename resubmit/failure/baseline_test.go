@@ -1,8 +1,6 @@
-package resubmit_test
+package failure_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -10,12 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
-	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
-// ofProduct is an order that failed for lack of an answer.
+// ofProduct returns an order that failed with a transient reason.
 func ofProduct(product, vendor string, when time.Time) *commerce.Order {
 	text := "Provisioning: resource 1 for APS application '" + product + "': 502 Bad Gateway"
 	if product == "" {
@@ -27,8 +23,7 @@ func ofProduct(product, vendor string, when time.Time) *commerce.Order {
 	}
 }
 
-// aWeek counts a product that fails every hour, and three that fail in the first of
-// the two nights only.
+// aWeek returns counts of one product that fails every hour, and three that fail in the first of two nights only.
 func aWeek(t testing.TB) *failure.Baseline {
 	t.Helper()
 	rates, err := failure.NewBaseline(at("20 00:00"), at("26 00:00"), nil)
@@ -52,50 +47,50 @@ func rateTexts(a failure.Attribution) []string {
 	return texts
 }
 
-func TestWhatFailsAllTheTimeDidNotNeedTheWindow(t *testing.T) {
+func TestBaselineWeakensTheVerdictOfWhatFailsAllTheTime(t *testing.T) {
 	t.Parallel()
 	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Baseline: aWeek(t)})
-	all := "failures still open of all: 62 in its 2h (31.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after " +
+	all := "open failures of all products: 62 in its 2h (31.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after " +
 		"(1.0 an hour)" +
-		"; 4 of 6 products and sellers failed more than usual together, which speaks for the window"
+		"; 4 of 6 products and sellers failed more than usual, so the window is more likely the cause"
 
 	got := a.Attribute(ofProduct("Always", "1", at("22 03:00")))
-	require.Equal(t, failure.Likely, got.Verdict, "weaker by a step")
+	require.Equal(t, failure.Likely, got.Verdict, "one step weaker")
 	require.Equal(t, []string{
-		"failures still open of application 'Always': 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in " +
+		"open failures of application 'Always': 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in " +
 			"24h after (1.0 an hour)" +
-			": it fails all the time, which speaks against the window",
+			": it fails all the time, so the window is less likely the cause",
 		all,
-	}, rateTexts(got))
+	}, rateTexts(got.Attribution))
 
 	got = a.Attribute(ofProduct("Product 1", "2", at("22 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
 	require.Equal(t, []string{
-		"failures still open of application 'Product 1': 20 in its 2h (10.0 an hour), 0 in 24h before (0.0 an hour), 0 in " +
+		"open failures of application 'Product 1': 20 in its 2h (10.0 an hour), 0 in 24h before (0.0 an hour), 0 in " +
 			"24h after (0.0 an hour)",
 		all,
-	}, rateTexts(got))
+	}, rateTexts(got.Attribution))
 
 	got = a.Attribute(ofProduct("", "2", at("22 03:00")))
-	require.Contains(t, rateTexts(got)[0], "of seller 2: 60 in its 2h", "no product is told")
+	require.Contains(t, rateTexts(got.Attribution)[0], "of seller 2: 60 in its 2h", "falls back to the seller")
 	got = a.Attribute(ofProduct("", "", at("22 03:00")))
-	require.Len(t, rateTexts(got), 1, "nothing is told")
+	require.Len(t, rateTexts(got.Attribution), 1, "neither product nor seller is known")
 	got = a.Attribute(ofProduct("Product 1", "2", at("23 03:00")))
-	require.Empty(t, rateTexts(got), "outside the windows nothing is compared")
+	require.Empty(t, rateTexts(got.Attribution), "outside the windows")
 }
 
-func TestAWindowThatNothingRoseInIsToldWithoutPraise(t *testing.T) {
+func TestBaselineReportsAWindowWithoutRaisedRates(t *testing.T) {
 	t.Parallel()
 	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Baseline: aWeek(t)})
 	got := a.Attribute(ofProduct("", "3", at("24 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
 	require.Equal(t, []string{
-		"failures still open of all: 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an " +
+		"open failures of all products: 2 in its 2h (1.0 an hour), 24 in 24h before (1.0 an hour), 24 in 24h after (1.0 an " +
 			"hour); 0 of 2 products and sellers failed more than usual",
-	}, rateTexts(got))
+	}, rateTexts(got.Attribution))
 }
 
-func TestTooFewFailuresAreNoRate(t *testing.T) {
+func TestBaselineIgnoresTooFewFailures(t *testing.T) {
 	t.Parallel()
 	rates, err := failure.NewBaseline(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
@@ -107,27 +102,27 @@ func TestTooFewFailuresAreNoRate(t *testing.T) {
 	require.Equal(t, failure.Caused, a.Attribute(ofProduct("Rare", "1", at("22 03:00"))).Verdict)
 }
 
-func TestOfAWindowThatIsNotOverNothingAfterItIsCompared(t *testing.T) {
+func TestBaselineComparesNothingAfterAWindowThatIsNotOver(t *testing.T) {
 	t.Parallel()
 	a := failure.NewAttributor(failure.AttributorConfig{
 		Calendar: nights(t), Baseline: aWeek(t), Margins: failure.Margins{Now: at("22 02:57")},
 	})
 	got := a.Attribute(ofProduct("Always", "1", at("22 02:30")))
 	require.Equal(t, failure.Caused, got.Verdict)
-	require.Contains(t, rateTexts(got)[0], "1 in its 1h (1.0 an hour), 24 in 24h before (1.0 an hour)")
-	require.NotContains(t, rateTexts(got)[0], "after")
+	require.Contains(t, rateTexts(got.Attribution)[0], "1 in its 1h (1.0 an hour), 24 in 24h before (1.0 an hour)")
+	require.NotContains(t, rateTexts(got.Attribution)[0], "after")
 }
 
-func TestAWindowOutsideTheTimeThatWasCountedIsNotCompared(t *testing.T) {
+func TestBaselineDoesNotCompareWindowsOutsideItsInterval(t *testing.T) {
 	t.Parallel()
 	rates, err := failure.NewBaseline(at("10 00:00"), at("12 00:00"), nil)
 	require.NoError(t, err)
 	a := failure.NewAttributor(failure.AttributorConfig{Calendar: nights(t), Baseline: rates})
 	require.Equal(t, []string{"the rate of failures was not measured for this window"},
-		rateTexts(a.Attribute(ofProduct("P", "1", at("22 03:00")))))
+		rateTexts(a.Attribute(ofProduct("P", "1", at("22 03:00"))).Attribution))
 }
 
-func TestRatesSayWhatTheyCountedAndWhatNot(t *testing.T) {
+func TestBaselineString(t *testing.T) {
 	t.Parallel()
 	rates, err := failure.NewBaseline(at("20 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
@@ -139,39 +134,15 @@ func TestRatesSayWhatTheyCountedAndWhatNot(t *testing.T) {
 	rates.Add(&commerce.Order{Failure: failed(textTransient)})
 	rates.Add(&commerce.Order{Failure: failed(textPermanent), FailedAt: at("22 03:00"), VendorID: "v0"})
 	require.Equal(t,
-		"600 failures still open of 500 products and sellers, from 2026-11-20T00:00:00Z to 2026-11-26T00:00:00Z in steps "+
-			"of 5m"+
-			"; 3 more are of another time or tell none; 100 of them are counted among all only, as 500 products and sellers "+
-			"are counted apart at most", rates.String())
+		"600 open failures of 500 products and sellers, from 2026-11-20T00:00:00Z to 2026-11-26T00:00:00Z in steps of 5m; "+
+			"3 more are outside this interval or have no time; "+
+			"100 of them count in the total only, because there are more than 500 products and sellers", rates.String())
 }
 
-func TestRatesAreMeasuredInAPassOfTheirOwn(t *testing.T) {
-	t.Parallel()
-	early, other := ofProduct("P", "1", at("20 03:00")), ofProduct("P", "1", at("22 03:00"))
-	other.Status = commerce.StatusCompleted
-	source := &planSource{orders: []*commerce.Order{early, ofProduct("P", "1", at("22 03:00")), other}}
-	rates, err := resubmit.MeasureBaseline(t.Context(), source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
-	require.NoError(t, err)
-	require.Contains(t, rates.String(), "1 failures still open of 2 products and sellers")
-
-	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		RateLimit: -1,
-		Lister:    source, Filter: filter.Everything(), Calendar: nights(t), Baseline: rates, IgnoreConnect: true, SettleDelay: -1,
-	})
-	require.NoError(t, err)
-	require.Len(t, rateTexts(entriesOf(t, plan)[1].Attribution), 2)
-
-	cause := errors.New("no answer")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(cause)
-	_, err = resubmit.MeasureBaseline(ctx, source, commerce.View{}, at("21 00:00"), at("23 00:00"), nil)
-	require.ErrorIs(t, err, context.Canceled)
-}
-
-func TestATimeThatCannotBeCountedInIsRefused(t *testing.T) {
+func TestNewBaselineRejectsIntervals(t *testing.T) {
 	t.Parallel()
 	for name, span := range map[string][2]time.Time{
-		"is no time to count in": {at("23 00:00"), at("22 00:00")}, "give both": {at("23 00:00"), {}},
+		"is empty": {at("23 00:00"), at("22 00:00")}, "give a start": {at("23 00:00"), {}},
 		"longer than 60 days": {at("01 00:00"), at("01 00:00").AddDate(0, 0, 61)},
 	} {
 		_, err := failure.NewBaseline(span[0], span[1], nil)
@@ -183,7 +154,7 @@ func TestATimeThatCannotBeCountedInIsRefused(t *testing.T) {
 	require.Contains(t, rates.String(), "in steps of 22m")
 }
 
-func TestAdjacentWindowsAreNotWhatIsUsual(t *testing.T) {
+func TestBaselineComparesWithTimesOutsideAllWindows(t *testing.T) {
 	t.Parallel()
 	rates, err := failure.NewBaseline(at("21 00:00"), at("26 00:00"), nil)
 	require.NoError(t, err)
@@ -195,5 +166,5 @@ func TestAdjacentWindowsAreNotWhatIsUsual(t *testing.T) {
 	got := failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Baseline: rates}).Attribute(ofProduct("P", "1",
 		at("22 03:00")))
 	require.Equal(t, failure.Caused, got.Verdict)
-	require.NotContains(t, rateTexts(got)[0], "before")
+	require.NotContains(t, rateTexts(got.Attribution)[0], "before")
 }

@@ -29,6 +29,6 @@ func ExampleMeasureBaseline() {
 	}
 	fmt.Println(plan.Counts())
 	// Output:
-	// 3 failures still open of 0 products and sellers, from 2026-11-21T02:00:00Z to 2026-11-23T04:00:00Z in steps of 5m
+	// 3 open failures of 0 products and sellers, from 2026-11-21T02:00:00Z to 2026-11-23T04:00:00Z in steps of 5m
 	// 4 orders, resubmit 2, hold 1, quarantine 1
 }
