@@ -19,8 +19,11 @@ const (
 )
 
 // Text returns a report in a few lines for people, each with a line break at its end. The single orders are not in it.
-// Whatever the servers sent, the text has no control characters.
+// Whatever the servers sent, the text has no control characters. The text of a nil report is empty.
 func Text(r *resubmit.Report) string {
+	if r == nil {
+		return ""
+	}
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
 	line("%d orders: %s", r.Result.Total(), r.Result)
