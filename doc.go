@@ -1,62 +1,57 @@
-// Package cloudblue is the front page of a library for service providers who
-// run CloudBlue Commerce with CloudBlue Connect. The package itself is empty.
+// Package cloudblue is the overview of a library for service providers who run CloudBlue Commerce with CloudBlue
+// Connect. The package itself is empty.
 //
-// While Connect is down for maintenance its API does not answer; Commerce marks
-// the orders that needed it as failed and stops retrying. This library finds
-// those orders, says which of them failed because of the maintenance, resubmits
-// only those that resubmitting can help, at most once each and at a pace that
-// Commerce bears, and proves in both systems that the customers now have their
-// service.
+// While Connect is down for maintenance, Commerce marks orders as failed and stops retrying them. The library finds
+// these orders, determines which of them failed because of the maintenance, resubmits those that this can help, each
+// at most once, and verifies in both systems that the customers have their service. Start with package resubmit, and
+// run the examples:
+//
+//	go run ./examples/quickstart         # a short program: plan, apply, report
+//	go run ./examples/aftermaintenance   # the command-line program
 //
 // # Packages
 //
-// The ways into Commerce:
+// Commerce, the ordering system:
 //
 //   - commerce: orders, failure views, queries, errors. No network.
-//   - commerce/ordermanager: a client for the Order Management REST interface.
-//   - commerce/billing: a client for Billing XML-RPC.
-//   - commerce/simpleapi: a client for Simple API, for resellers.
+//   - commerce/ordermanager: client for the Order Management REST interface, the default.
+//   - commerce/billing: client for Billing XML-RPC.
+//   - commerce/simpleapi: client for Simple API, for resellers.
+//   - commerce/commercetest: an in-process Commerce for tests.
 //
-// Connect and its maintenance:
+// Connect, where vendors fulfill the orders:
 //
-//   - connect: a read-only client; windows, calendars and sources of windows;
-//     observed outages (Tracker), and whether Connect is back (Readiness).
-//   - connect/statuspage and connect/ical: windows as a status page or an
-//     iCalendar announces them.
+//   - connect: read-only client for requests, hubs and the version probe.
+//   - connect/maintenance: windows and calendars. The packages statuspage and ical below it read them from status
+//     pages and iCalendar feeds.
+//   - connect/availability: whether Connect is up and ready, and its observed outages.
+//   - connect/connecttest: an in-process Connect for tests, with a maintenance switch.
 //
-// The work:
+// Resubmission:
 //
-//   - resubmit: filter, attribute, decide, plan, apply, verify, report; a Session
-//     for one order at a time; a Watcher that does all of it, for months.
-//   - resubmit/journal: the journal on disk, so that a run survives its process.
-//   - resubmit/audit: who did what to which order, when and why.
+//   - resubmit: the entry point: makes and applies plans.
+//   - resubmit/filter: selects orders, in code or in RQL.
+//   - resubmit/failure: classifies and groups failures, and attributes them to maintenance windows.
+//   - resubmit/rules: decides what to do with an order.
+//   - resubmit/plan: the plan file: write, open, sign, compare.
+//   - resubmit/journal: the journal on disk, so that a run survives a crash.
+//   - resubmit/audit: a tamper-evident audit log.
+//   - resubmit/report: the report of a run as text.
+//   - resubmit/watch: a watcher that resubmits after each maintenance, for months, inside a service.
+//   - resubmit/resubmittest: conformance suites for your own adapters and journals, and a simulator.
 //
-// For tests:
+// # From the view to the report
 //
-//   - commerce/commercetest and connect/connecttest: both systems, small and
-//     real, to run in your own tests.
-//   - resubmit/resubmittest: conformance suites for adapters and journals of your
-//     own, and a simulator of what can go wrong.
-//
-// Begin with go run ./examples/aftermaintenance, which shows the whole job on the
-// two test systems, and with the documentation of resubmit.
-//
-// # The way of one order
-//
-// A [commerce.View] is listed from a [resubmit.OrderSource]. A [resubmit.Filter]
-// narrows it. Each order's failure is held against the calendar of maintenance
-// windows and the words of its reason; rules turn that, and the newest Connect
-// request of the order's subscription, into a decision. The decisions are frozen
-// in a plan, a file that a person can read. The [resubmit.Runner] carries the
-// plan out: it waits while a window is open, reads every order again before it
-// pushes it, pushes once, resolves a lost answer by reading, and verifies the
-// result in Commerce and in Connect.
+// The orders of a failure view (commerce.View) are listed and filtered. Each failure is classified by its text and compared with the
+// maintenance windows. Rules turn that, and the latest Connect request for the order, into a decision. The decisions
+// and their evidence form a plan, which a person can review as a file. A runner applies the plan: it waits while a
+// window is open, reads each order again, pushes it once, resolves a lost answer by reading, and verifies the result
+// in Commerce and in Connect. The report counts the outcomes and names what is left.
 //
 // # Conventions
 //
-// Clients are immutable and safe for concurrent use. Reads are retried, pushes
-// never. Lists are iter.Seq2 sequences; an error ends them. Times are half-open
-// ranges in UTC. Money is exact. No secret appears in an error, a log or a plan.
-// Facts about the two systems that are inferred rather than documented are
-// marked in the comments and can be overridden.
+// Clients are immutable and safe for concurrent use. Reads are retried, pushes never. Lists are iter.Seq2 sequences
+// that end at their first error. Times are half-open ranges in UTC. Amounts of money are exact. Errors and logs
+// contain no secrets. Doc comments say which facts about the two systems are inferred rather than documented; options
+// override these.
 package cloudblue

@@ -1,7 +1,6 @@
-// Package resubmit finds the orders that failed because of a maintenance, says what to
-// do with each of them and why, and resubmits those that resubmitting can help.
+// Package resubmit resubmits orders that failed because CloudBlue Connect was under maintenance.
 //
-//	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // reads only
+//	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // only reads
 //		Lister: orders, Reader: orders, Requests: vendors, Calendar: windows,
 //		Filter: filter.Everything(),
 //	})
@@ -12,55 +11,34 @@
 //	if err != nil {
 //		return err
 //	}
-//	report, err := runner.Apply(ctx, plan)
+//	result, err := runner.Apply(ctx, plan)
+//	fmt.Print(report.Text(result))
 //
-// Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a
-// connect.Client, and windows a maintenance.Calendar. They come as small interfaces, so that
-// another ordering system can stand in: [OrderLister], [OrderReader] and [Pusher], to be
-// proved with resubmit/resubmittest, and [RequestFinder] for Connect.
+// Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a connect.Client, and windows a
+// maintenance.Calendar. To connect another ordering system, implement [OrderLister], [OrderReader] and [Pusher], and
+// test them with the suites of package resubmittest.
 //
-// # The plan
+// # Plan
 //
-// A [filter.Filter] selects orders. It is composed in code, or read from text in RQL:
+// [BuildPlan] lists the failed orders, selects some by a [filter.Filter], classifies why each failed
+// ([failure.Classifier]), attributes the failure to a maintenance window or not, and decides by rules what to do
+// ([rules.Rule]). [WritePlanFile] writes the decisions and their evidence to a file for review, [plan.Open] opens it
+// again, and [plan.SignFile] signs it for runners that require a signature. [CheckPlan] and [plan.Diff] show what has
+// changed since.
 //
-//	failed := filter.And(
-//		filter.Statuses(commerce.StatusProvisioningFailed),
-//		filter.FailedDuring(window),
-//		filter.Channel(commerce.ChannelReseller),
-//	)
-//	same, err := filter.Parse(failed.String())
+// # Run
 //
-// A [failure.Classifier] tells from the text of a failure whether sending the order again can
-// help, a [failure.Attributor] whether a maintenance caused it, and [rules.Decide] what follows, by rules
-// (see [rules.Rule]). [BuildPlan] keeps the decisions in memory. [WritePlanFile] makes a file
-// of them that a person can read, [plan.Open] reads it, and [plan.SignFile] signs it for
-// runners that demand it (Config.Require).
+// A [Runner] applies a plan: it resubmits the orders that the plan marks for it, each at most once, and verifies the
+// results in Commerce and in Connect. It resubmits a few orders of each group first ([CanaryConfig]), stops if Connect
+// is still down ([BreakerConfig]), and respects rate limits, Retry-After and maintenance windows. It can be paused,
+// slowed down and drained. [Runner.Open] starts a [Session] instead, for job queues that handle one order at a time.
 //
-// Before a plan, [failure.GroupOrders] shows which kinds of failures there are, and
-// [MeasureBaseline] counts them over the days, so that the plan can tell what always fails
-// from what failed in a window. Between a plan and its run, [CheckPlan] and [plan.Diff]
-// tell what changed.
-//
-// # The run
-//
-// A [Runner] applies a plan: it resubmits the orders that the plan marks for it, each at
-// most once, and proves in Commerce and in Connect what came of them. It begins
-// carefully ([CanaryConfig]), stops when Connect turns out to be still down ([BreakerConfig]), keeps a
-// pace that gives way to servers in trouble (Config.RateLimit), and can be paused, slowed
-// down and drained while it runs. [Runner.Open] begins a [Session] instead, in which a
-// job queue takes one order at a time.
-//
-// Give Config.Journal a journal of resubmit/journal, and a run that was killed goes on
-// where it stopped. The Log of resubmit/audit attaches itself to a Config and writes down
-// who did what.
-//
-// A [watch.Watcher] does all of that by itself, for months inside a service: it waits for the
-// end of each maintenance and for Connect to be ready, makes the plan, has it approved and
-// applied, and goes on where it stopped after a crash.
+// With a journal in Config.Journal (see package journal), applying the same plan again resumes a run that was killed,
+// and sends nothing twice. Package audit records who did what, package report renders the [Report], and package watch
+// does all of this after each maintenance inside a service.
 //
 // # Errors and concurrency
 //
-// Errors are one line that says what is wrong, where, and what to do. Filters, classifiers,
-// rates that are complete and plans are safe for concurrent use. A Runner is too, and
-// applies one plan at a time.
+// Errors are one line: what is wrong, where, and what to do. A Runner is safe for concurrent use and applies one plan
+// at a time. Plans are immutable. SAFETY.md lists the invariants and what checks each.
 package resubmit
