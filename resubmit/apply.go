@@ -74,7 +74,7 @@ func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x.later, _ = journalAs[LaterJournal](x.cfg.Journal)
 
 	x.ended = x.readEnded()
-	x.tell.planStarted(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan,
+	x.events.emit(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan,
 		ConnectAsked: r.cfg.Requests != nil})
 	x.touched = newLaneSet(min(x.total, 64*x.ended.n))
 	x.feed(plan)
@@ -82,8 +82,8 @@ func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x.endForbidden()
 
 	report, err := x.finish()
-	x.tell.finished(report)
-	report.ObserverError = x.tell.removedWhy()
+	x.events.emit(Finished{report})
+	report.EventError = x.events.flush()
 	return report, err
 }
 
@@ -144,7 +144,6 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	x := &run{
 		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
 		mismatched: plan.Counts().Mismatched, planned: planned, goesOn: goesOn,
-		tell:    &teller{to: r.cfg.Observer, log: r.cfg.Logger},
 		lanes:   newLanes(max(1, r.cfg.MaxOpenOrders/2)),
 		ready:   make(chan *job, r.cfg.MaxOpenOrders),
 		begun:   make(chan struct{}, 1),
@@ -160,19 +159,20 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 		again:   failure.NewGrouper(r.cfg.Classifier, 0),
 		started: time.Now(),
 	}
-	x.tells = !r.cfg.OmitItems || r.cfg.Observer != nil || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
+	x.events = newEvents(&r.cfg, func(err error) { x.cancel(err) })
+	x.tells = !r.cfg.OmitItems || x.events.wanted() || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
 	if r.together {
 		x.looks = x.pushes
 	}
 	x.looked = sync.OnceFunc(func() { close(x.ahead) })
 	x.room.L = &x.mu
-	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.SettleDelay, x.tell)
+	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.SettleDelay, x.events)
 	x.gate.paused = r.paused
-	x.canary = newCanary(r.cfg.Canary, max(1, r.cfg.MaxOpenOrders/2), x.tell)
+	x.canary = newCanary(r.cfg.Canary, max(1, r.cfg.MaxOpenOrders/2), x.events)
 	x.gate.breaker = x.newBreaker()
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.watchCalls()
-	x.pace.watch(x.tell.pace)
+	x.pace.watch(func(c PaceChange) { x.events.emit(c) })
 	x.wasOver = x.onEnd()
 	x.resize(r.cfg.Concurrency)
 	r.run = x
@@ -225,7 +225,6 @@ func (x *run) onEnd() (wasOver func()) {
 	stop := context.AfterFunc(x.ctx, func() {
 		defer close(told)
 		x.control(context.Cause(x.ctx).Error())
-		x.tell.flush()
 		x.wakeAll()
 	})
 	return func() {
@@ -251,7 +250,7 @@ type run struct {
 	blind      []commerce.Status
 	planned    *maintenance.Calendar // the plan's
 	gate       *gate
-	tell       *teller
+	events     *events
 	digest     string
 	total      int
 	mismatched int  // rows that the plan left out
@@ -662,7 +661,9 @@ func (x *run) tally(i *Item) {
 		x.items = append(x.items, *i)
 	}
 	x.mu.Unlock()
-	x.tell.done(i)
+	if x.tells {
+		x.events.emit(Done{*i})
+	}
 }
 
 func (x *run) count(k groupKey, o Outcome) {
@@ -674,11 +675,12 @@ func (x *run) count(k groupKey, o Outcome) {
 }
 
 func (x *run) finish() (*Report, error) {
+	removed := x.events.flush()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := time.Now()
 	report := &Report{
-		PlanDigest: x.digest, ObserverError: x.tell.removedWhy(), StartedAt: x.started, FinishedAt: now,
+		PlanDigest: x.digest, EventError: removed, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
 		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Mismatched: x.mismatched,
 		Groups: groupList(x.groups), Items: x.items,

@@ -132,7 +132,7 @@ func (tr trouble) run(ctx context.Context) (wrong string) {
 	journal := intentJournal{new(resubmit.MemoryJournal), s}
 	seen := new(breakerDiary)
 	r := runnerFor(report, s, func(c *resubmit.Config) {
-		c.Targets, c.Observer, c.Retry.MaxAttempts = blindTargets, seen, tr.attempts
+		c.Targets, c.OnEvent, c.Retry.MaxAttempts = blindTargets, seen.on, tr.attempts
 		c.MaxPlanAge = -1 // windows begin between the plan and its run
 		c.Requests, c.Journal, c.Concurrency, c.RateLimit = s, journal, tr.slots, tr.rate
 		c.Canary.Steps, c.Breaker = tr.canary, resubmit.BreakerConfig{Failures: tr.failures, Of: 8, MaxOpens: -1}

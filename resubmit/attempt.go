@@ -101,6 +101,7 @@ func (x *run) takeUp(j *job) next {
 
 // turn is one attempt, when it may be made.
 func (x *run) turn(j *job) next {
+	x.events.waitBelow(maxQueuedEvents)
 	if n, goes := x.admit(j); !goes {
 		return n
 	}
@@ -201,9 +202,7 @@ func (x *run) once(j *job) next {
 		j.rec.Attempt = j.item.Attempts
 		return x.unstarted(j)
 	}
-	x.tell.tell(func(o Observer) {
-		o.OnIntent(Intent{OrderID: j.item.OrderID, Number: j.item.Number, Attempt: j.rec.Attempt})
-	})
+	x.events.emit(Intent{OrderID: j.item.OrderID, Number: j.item.Number, Attempt: j.rec.Attempt})
 	order, err := x.read(j, beforePush)
 	switch {
 	case errors.Is(err, commerce.ErrNotFound) && j.sent.at.IsZero():
@@ -222,7 +221,7 @@ func (x *run) once(j *job) next {
 		return x.putOff(j, "the order could not be read again", err)
 	}
 	if changed := j.entry.Before.Diff(j.item.After); changed != "" {
-		x.tell.reread(j, changed)
+		x.reread(j, changed)
 		if x.movedByPush(j) {
 			return x.credit(j, changed)
 		}
@@ -230,10 +229,14 @@ func (x *run) once(j *job) next {
 	}
 	targets, why := x.targets(j, order)
 	if len(targets) == 0 {
-		x.tell.reread(j, "")
+		x.reread(j, "")
 		return x.skip(j, why)
 	}
 	return x.push(j, targets)
+}
+
+func (x *run) reread(j *job, changed string) {
+	x.events.emit(Reread{OrderID: j.item.OrderID, Number: j.item.Number, Now: j.item.After, Changed: changed})
 }
 
 // read reads the order, and keeps how it is.
@@ -309,21 +312,19 @@ func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why
 func (x *run) push(j *job, targets []commerce.Status) next {
 	target := targets[0]
 	if why := x.mayPush(j); why != "" {
-		x.tell.reread(j, "")
+		x.reread(j, "")
 		return x.release(j, why)
 	}
 	err := x.cfg.Pusher.Push(x.pushBound.context(x.ctx), j.entry.OrderID, target)
 	answered := time.Now()
-	x.tell.reread(j, "") // not before: an observer may be slow
+	x.reread(j, "") // not before: nothing may come between the re-read and the push
 	if err == nil {
 		j.rec.Target, j.item.Attempts, j.item.PushedAt = target, j.rec.Attempt, answered
 		j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
 		x.pushAccess.succeeded()
 		// A failed put stops the run, and what follows sees that.
 		_ = x.put(j, RecordPushed, "Commerce accepted the push to "+string(target))
-		x.tell.tell(func(o Observer) {
-			o.OnPushed(Pushed{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Attempt: j.rec.Attempt})
-		})
+		x.events.emit(Pushed{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Attempt: j.rec.Attempt})
 		return nextFollow
 	}
 	x.heed(j, err)
@@ -340,7 +341,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	_ = x.put(j, RecordUnknown, "the answer to the push was lost: "+err.Error())
 	j.forbidden = forbidden(err)
 	x.checkOrderAccess(j, &x.pushAccess, "push of order", err)
-	x.tell.unknown(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
+	x.events.emit(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
 	return nextFollow
 }
 
@@ -372,7 +373,7 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 	why := fmt.Sprintf("the push to %s was %s: %v", target, e.Delivery, err)
 	j.evidence("push", why, time.Now())
 	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.Refused && !denied}, true
-	x.tell.refused(Refused{
+	x.events.emit(Refused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
 		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxDeferrals,
 	})
@@ -442,7 +443,7 @@ func (x *run) readOnceMore(j *job, why string) (n next, over bool) {
 			fmt.Sprintf("%s; the order could not be read since then, so run again before anything else is sent: %v", why, err))
 		return nextOver, true
 	case x.movedByPush(j):
-		x.tell.reread(j, changed)
+		x.reread(j, changed)
 		return x.credit(j, changed), true
 	default:
 		return nextOver, false

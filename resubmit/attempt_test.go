@@ -216,7 +216,7 @@ func TestEachTargetHasItsOwnIntentAndReading(t *testing.T) {
 		o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}}
 		s, d := newShop(o), &diary{}
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Journal, c.Observer = intentJournal{new(resubmit.MemoryJournal), s}, d
+			c.Journal, c.OnEvent = intentJournal{new(resubmit.MemoryJournal), s}, d.on
 			c.Targets = []commerce.Status{"PD", "RB"}
 		})
 		_, err := r.Apply(t.Context(), planFor(t, o))

@@ -71,11 +71,11 @@ func (b BreakerConfig) validate(bad func(string, ...any)) {
 
 // breaker is the Breaker of one run.
 type breaker struct {
-	cfg   BreakerConfig
-	probe func(context.Context) (connect.Probe, error) // nil: there is none
-	tell  *teller
-	wake  func()      // the gate looks again
-	stop  func(error) // the run ends
+	cfg    BreakerConfig
+	probe  func(context.Context) (connect.Probe, error) // nil: there is none
+	events *events
+	wake   func()      // the gate looks again
+	stop   func(error) // the run ends
 
 	mu     sync.Mutex
 	state  BreakerState
@@ -89,7 +89,7 @@ type breaker struct {
 
 func (x *run) newBreaker() *breaker {
 	b := &breaker{
-		cfg: x.cfg.Breaker, tell: x.tell, state: BreakerClosed, stop: func(err error) { x.cancel(err) },
+		cfg: x.cfg.Breaker, events: x.events, state: BreakerClosed, stop: func(err error) { x.cancel(err) },
 		wake: func() { x.gate.set(func(*gate) bool { return true }) },
 	}
 	if x.cfg.Probe != nil {
@@ -242,7 +242,7 @@ func (b *breaker) set(state BreakerState, why string) {
 	if state != BreakerOpen {
 		b.next = time.Time{}
 	}
-	b.tell.breaker(BreakerChange{State: state, Opens: b.opens, Why: why, Next: b.next})
+	b.events.emit(BreakerChange{State: state, Opens: b.opens, Why: why, Next: b.next})
 	b.wake()
 }
 

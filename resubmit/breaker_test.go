@@ -21,7 +21,6 @@ const stillDown = "Reason: 504 Gateway Timeout."
 
 // breakerDiary keeps the turns of the breaker and when they were.
 type breakerDiary struct {
-	resubmit.NopObserver
 	turns []breakerTurn
 	at    []time.Time
 	ends  []time.Time // of the runs
@@ -32,12 +31,15 @@ type breakerTurn struct {
 	run int
 }
 
-func (d *breakerDiary) OnBreaker(c resubmit.BreakerChange) {
-	d.turns = append(d.turns, breakerTurn{c, len(d.ends)})
-	d.at = append(d.at, time.Now())
+func (d *breakerDiary) on(e resubmit.Event) {
+	switch e := e.(type) {
+	case resubmit.BreakerChange:
+		d.turns = append(d.turns, breakerTurn{e, len(d.ends)})
+		d.at = append(d.at, time.Now())
+	case resubmit.Finished:
+		d.ends = append(d.ends, time.Now())
+	}
 }
-
-func (d *breakerDiary) OnFinished(*resubmit.Report) { d.ends = append(d.ends, time.Now()) }
 
 func (d *breakerDiary) states() (states []resubmit.BreakerState) {
 	for _, c := range d.turns {
@@ -108,7 +110,7 @@ func TestTheBreakerOpensAndClosesWhenConnectIsUpAgain(t *testing.T) {
 				s := downFor(outage, orders...)
 				seen, busy := new(breakerDiary), newMeter()
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Concurrency, c.Observer, c.Pusher = 3, seen, slowPusher{s, busy}
+					c.Concurrency, c.OnEvent, c.Pusher = 3, seen.on, slowPusher{s, busy}
 					if tt.probe != nil {
 						tt.probe.until = start.Add(outage)
 						c.Probe = tt.probe
@@ -158,7 +160,7 @@ func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
 		s := downFor(100*time.Hour, orders...)
 		seen := new(breakerDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Observer, c.RateLimit, c.Breaker = seen, 1, resubmit.BreakerConfig{Failures: 2, Of: 3, Wait: time.Hour, MaxOpens: 2}
+			c.OnEvent, c.RateLimit, c.Breaker = seen.on, 1, resubmit.BreakerConfig{Failures: 2, Of: 3, Wait: time.Hour, MaxOpens: 2}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, resubmit.ErrCircuitOpen)
@@ -195,7 +197,7 @@ func TestWhatDoesNotOpenTheBreaker(t *testing.T) {
 				s := downFor(100*time.Hour, orders...)
 				seen := new(breakerDiary)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.RateLimit, c.Observer, c.Concurrency = 1, seen, 1
+					c.RateLimit, c.OnEvent, c.Concurrency = 1, seen.on, 1
 					change(s, c)
 				})
 				_, err := r.Apply(t.Context(), planFor(t, orders...))
@@ -216,7 +218,7 @@ func TestAnOrderThatIsTriedAndTellsNothingMakesRoomForAnother(t *testing.T) {
 			o.onRead = moveTo(commerce.StatusCompleted)
 		}
 		seen := new(breakerDiary)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.RateLimit = seen, 1, 0.5 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.OnEvent, c.Concurrency, c.RateLimit = seen.on, 1, 0.5 })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
 		require.Equal(t, []resubmit.BreakerState{resubmit.BreakerOpen, resubmit.BreakerHalfOpen, resubmit.BreakerClosed},
@@ -243,7 +245,7 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 		}
 		seen := new(breakerDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Observer, c.Concurrency, c.RateLimit, c.Requests = seen, 1, 0.5, s
+			c.OnEvent, c.Concurrency, c.RateLimit, c.Requests = seen.on, 1, 0.5, s
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
@@ -370,7 +372,7 @@ func TestABreakerThatOpensWithinAPushHoldsIt(t *testing.T) {
 			close(opened)
 		})
 		r = runnerFor(t, s, func(c *resubmit.Config) {
-			c.Pusher, c.Concurrency, c.Observer, c.RateLimit, c.MaxDeferrals = p, 6, seen, 5, -1
+			c.Pusher, c.Concurrency, c.OnEvent, c.RateLimit, c.MaxDeferrals = p, 6, seen.on, 5, -1
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)

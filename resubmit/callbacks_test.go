@@ -116,8 +116,7 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 			c *resubmit.Config) {
 			c.Journal = (*resubmit.MemoryJournal)(nil)
 		},
-		"Config.Probe holds a nil *connect.Client":         func(c *resubmit.Config) { c.Probe = (*connect.Client)(nil) },
-		"Config.Observer holds a nil *resubmit_test.diary": func(c *resubmit.Config) { c.Observer = (*diary)(nil) },
+		"Config.Probe holds a nil *connect.Client": func(c *resubmit.Config) { c.Probe = (*connect.Client)(nil) },
 	} {
 		cfg := resubmit.Config{Reader: s, Pusher: s}
 		change(&cfg)
@@ -185,7 +184,7 @@ func (zeroSize) Push(context.Context, string, commerce.Status) error    { return
 
 func TestZeroSizeAdaptersAreAccepted(t *testing.T) {
 	t.Parallel()
-	_, err := resubmit.NewRunner(resubmit.Config{Reader: zeroSize{}, Pusher: zeroSize{}, Observer: resubmit.NopObserver{}})
+	_, err := resubmit.NewRunner(resubmit.Config{Reader: zeroSize{}, Pusher: zeroSize{}})
 	require.NoError(t, err)
 }
 
@@ -388,52 +387,39 @@ func TestPanicOfAProbe(t *testing.T) {
 	}
 }
 
-// panicking is an observer that panics at one event.
-type panicking struct {
-	diary
-	at   string
-	fail func()
-	seen int
-}
+func isA[T resubmit.Event](e resubmit.Event) bool { _, ok := e.(T); return ok }
 
-func (p *panicking) hit(at string) {
-	p.seen++
-	if p.at == at {
-		p.fail()
-	}
-}
-
-func (p *panicking) OnPlanStarted(resubmit.PlanStarted) { p.hit("started") }
-func (p *panicking) OnIntent(resubmit.Intent)           { p.hit("intent") }
-func (p *panicking) OnPushed(resubmit.Pushed)           { p.hit("pushed") }
-func (p *panicking) OnDone(resubmit.Item)               { p.hit("done") }
-func (p *panicking) OnCanary(resubmit.CanaryChange)     { p.hit("canary") }
-func (p *panicking) OnFinished(*resubmit.Report)        { p.hit("finished") }
-
-func TestPanicOfAnObserver(t *testing.T) {
+func TestPanicOfOnEvent(t *testing.T) {
 	t.Parallel()
 	for kind, fail := range fails() {
-		for _, at := range []string{"started", "intent", "pushed", "done", "canary", "finished"} {
+		for at, is := range map[string]func(resubmit.Event) bool{
+			"started": isA[resubmit.PlanStarted], "intent": isA[resubmit.Intent], "pushed": isA[resubmit.Pushed],
+			"done": isA[resubmit.Done], "canary": isA[resubmit.CanaryChange], "finished": isA[resubmit.Finished],
+		} {
 			t.Run(at+"/"+kind, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					orders, log := manyOrders(5), new(bytes.Buffer)
-					p := &panicking{at: at, fail: fail}
 					s := newShop(orders...)
 					r := runnerFor(t, s, func(c *resubmit.Config) {
-						c.Observer, c.Canary, c.Logger = p, resubmit.CanaryConfig{}, slog.New(slog.NewTextHandler(log, nil))
+						c.Canary, c.Logger = resubmit.CanaryConfig{}, slog.New(slog.NewTextHandler(log, nil))
+						c.OnEvent = func(e resubmit.Event) {
+							if is(e) {
+								fail()
+							}
+						}
 					})
 					report, err := r.Apply(t.Context(), planFor(t, orders...))
 					require.NoError(t, err)
 					require.Equal(t, resubmit.OutcomeCounts{Completed: 5}, report.Result)
-					require.Contains(t, report.ObserverError, whys[kind])
-					require.Contains(t, textOf(report), "the observer was removed: a callback panicked: ")
-					require.Equal(t, 1, strings.Count(log.String(), "the observer is removed"))
+					require.Contains(t, report.EventError, whys[kind])
+					require.Contains(t, textOf(report), "the event callback was removed: a callback panicked: ")
+					require.Equal(t, 1, strings.Count(log.String(), "OnEvent is not called any more"))
 				})
 			})
 		}
 	}
-	_, err := runnerFor(t, newShop(), func(c *resubmit.Config) { c.Observer = &diary{} }).Apply(t.Context(), planFor(t))
+	_, err := runnerFor(t, newShop(), func(c *resubmit.Config) { c.OnEvent = new(diary).on }).Apply(t.Context(), planFor(t))
 	require.NoError(t, err)
 }
 

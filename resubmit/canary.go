@@ -95,7 +95,7 @@ type canary struct {
 	cfg    CanaryConfig
 	limits []int // how many may be pushed in each step and those before it
 	groups map[string]*ramp
-	tell   *teller
+	events *events
 	// queued counts the orders that were taken in hand and may have to wait. When there
 	// are most, no further one is to be taken.
 	queued, most int
@@ -117,8 +117,8 @@ type ramp struct {
 // climbs reports whether the group is still in its steps.
 func (r *ramp) climbs() bool { return !r.open && r.stopped == "" }
 
-func newCanary(cfg CanaryConfig, most int, tell *teller) *canary {
-	c := &canary{cfg: cfg, groups: make(map[string]*ramp), most: most, tell: tell}
+func newCanary(cfg CanaryConfig, most int, events *events) *canary {
+	c := &canary{cfg: cfg, groups: make(map[string]*ramp), most: most, events: events}
 	sum := 0
 	for _, n := range cfg.Steps {
 		sum += n
@@ -241,7 +241,7 @@ func (c *canary) climb(r *ramp) {
 		}
 		if r.step+1 < len(c.limits) {
 			r.step++
-			c.tell.canary(CanaryChange{c.status(r)})
+			c.events.emit(CanaryChange{c.status(r)})
 			continue
 		}
 		c.end(r, func() { r.open = true })
@@ -252,7 +252,7 @@ func (c *canary) end(r *ramp, how func()) {
 	c.queued -= r.queued
 	r.queued = 0
 	how()
-	c.tell.canary(CanaryChange{c.status(r)})
+	c.events.emit(CanaryChange{c.status(r)})
 }
 
 // judge counts what came of an order, which may be judged anew, and returns the
@@ -333,7 +333,6 @@ func (x *run) admit(j *job) (n next, goes bool) {
 	late := parked && x.stopping() // whoever stopped the run may have looked already
 	x.room.Signal()
 	x.mu.Unlock()
-	x.tell.flush()
 	switch {
 	case goes:
 		return nextAgain, true

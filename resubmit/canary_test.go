@@ -33,11 +33,14 @@ func (s *shop) pushesByTime(start time.Time) (at []time.Duration, n []int) {
 }
 
 type canaryDiary struct {
-	resubmit.NopObserver
 	steps []resubmit.CanaryChange
 }
 
-func (d *canaryDiary) OnCanary(c resubmit.CanaryChange) { d.steps = append(d.steps, c) }
+func (d *canaryDiary) on(e resubmit.Event) {
+	if e, ok := e.(resubmit.CanaryChange); ok {
+		d.steps = append(d.steps, e)
+	}
+}
 
 func TestEachStepWaitsForWhatCameOfTheLast(t *testing.T) {
 	t.Parallel()
@@ -46,7 +49,7 @@ func TestEachStepWaitsForWhatCameOfTheLast(t *testing.T) {
 		orders := manyOrders(200)
 		s := newShop(orders...)
 		seen := new(canaryDiary)
-		r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.Observer = seen })
+		r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.OnEvent = seen.on })
 		time.AfterFunc(25*time.Second, func() {
 			status := r.Status().Canary[0]
 			require.GreaterOrEqual(t, status.Waiting, 70)

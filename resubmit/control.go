@@ -34,14 +34,11 @@ func (r *Runner) Resume() { r.setPaused(false) }
 
 func (r *Runner) setPaused(paused bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.paused = paused
 	x := r.run
 	if x != nil && x.gate.set(func(g *gate) bool { was := g.paused; g.paused = paused; return was != paused }) {
 		x.control("")
-	}
-	r.mu.Unlock()
-	if x != nil {
-		x.tell.flush()
 	}
 }
 
@@ -54,14 +51,11 @@ func (r *Runner) setPaused(paused bool) {
 //	defer context.AfterFunc(interrupted, runner.Drain)()
 func (r *Runner) Drain() {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	x := r.run
 	if x != nil && x.gate.set(func(g *gate) bool { was := g.draining; g.draining = true; return !was }) {
 		x.control("")
 		x.wakeAll()
-	}
-	r.mu.Unlock()
-	if x != nil {
-		x.tell.flush()
 	}
 }
 
@@ -70,13 +64,9 @@ func (r *Runner) Drain() {
 // Without a run it does nothing.
 func (r *Runner) Cancel() {
 	r.mu.Lock()
-	x := r.run
-	if x != nil {
-		x.cancel(ErrCancelled)
-	}
-	r.mu.Unlock()
-	if x != nil {
-		x.tell.flush()
+	defer r.mu.Unlock()
+	if r.run != nil {
+		r.run.cancel(ErrCancelled)
 	}
 }
 
@@ -92,19 +82,15 @@ func (r *Runner) SetLimits(rate float64, concurrency int) error {
 		return fmt.Errorf("resubmit: SetLimits was given a concurrency of %d; give a count, or 0 to leave it", concurrency)
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if rate != 0 {
 		r.pace.change(rate)
 	}
 	if concurrency != 0 {
 		r.cfg.Concurrency = concurrency
 	}
-	x := r.run
-	if x != nil && concurrency != 0 {
-		x.resize(concurrency)
-	}
-	r.mu.Unlock()
-	if x != nil {
-		x.tell.flush()
+	if r.run != nil && concurrency != 0 {
+		r.run.resize(concurrency)
 	}
 	return nil
 }
@@ -115,7 +101,7 @@ func (x *run) control(why string) {
 	if x.ctx.Err() != nil {
 		state = StateCancelled
 	}
-	x.tell.control(ControlChange{State: state, Why: why})
+	x.events.emit(ControlChange{State: state, Why: why})
 }
 
 // stopping reports whether no order is to be begun any more.

@@ -16,19 +16,23 @@ import (
 
 // controlDiary writes down the states of the run and of its gate.
 type controlDiary struct {
-	resubmit.NopObserver
 	states []resubmit.RunState
 	gate   []string
 	last   string
 }
 
-func (d *controlDiary) OnControl(c resubmit.ControlChange) {
-	d.states = append(d.states, c.State)
-	d.last = "control"
+func (d *controlDiary) on(e resubmit.Event) {
+	switch e := e.(type) {
+	case resubmit.ControlChange:
+		d.states, d.last = append(d.states, e.State), "control"
+	case resubmit.GateClosed:
+		d.gate = append(d.gate, e.Why)
+	case resubmit.GateOpened:
+		d.gate = append(d.gate, "open")
+	case resubmit.Finished:
+		d.last = "finished"
+	}
 }
-func (d *controlDiary) OnGateClosed(c resubmit.GateClosed) { d.gate = append(d.gate, c.Why) }
-func (d *controlDiary) OnGateOpened(resubmit.GateOpened)   { d.gate = append(d.gate, "open") }
-func (d *controlDiary) OnFinished(*resubmit.Report)        { d.last = "finished" }
 
 func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 	t.Parallel()
@@ -79,7 +83,7 @@ func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 				}
 				s := newShop(orders...)
 				seen := new(controlDiary)
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.Observer, c.MaxOpenOrders = 1, seen, 4 })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Concurrency, c.OnEvent, c.MaxOpenOrders = 1, seen.on, 4 })
 				windows := tt.prepare(s, r)
 				var entries []*plan.Entry
 				for _, o := range orders {
@@ -120,7 +124,7 @@ func TestCancelEndsTheRunAsItsContextDoes(t *testing.T) {
 		}
 		s := newShop(orders...)
 		seen := new(controlDiary)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer = seen })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.OnEvent = seen.on })
 		r.Cancel() // nothing runs: nothing happens
 		time.AfterFunc(time.Minute, r.Cancel)
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
@@ -139,7 +143,7 @@ func TestEveryStateIsVisibleAndEveryChangeIsToldOnce(t *testing.T) {
 		orders := manyOrders(3)
 		s := newShop(orders...)
 		seen := new(controlDiary)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer = seen })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.OnEvent = seen.on })
 		require.Equal(t, resubmit.StateIdle, r.Status().State)
 		r.Drain() // nothing runs: nothing happens
 		r.Pause()
@@ -167,7 +171,7 @@ func TestTheGatesEventsComeInTheOrderOfItsTurns(t *testing.T) {
 		orders := manyOrders(400)
 		s := newShop(orders...)
 		seen := new(controlDiary)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Observer, c.Concurrency, c.RateLimit = seen, 16, 100 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.OnEvent, c.Concurrency, c.RateLimit = seen.on, 16, 100 })
 		for i := range 40 {
 			time.AfterFunc(time.Duration(2*i)*100*time.Millisecond, r.Pause)
 			time.AfterFunc(time.Duration(2*i+1)*100*time.Millisecond, r.Resume)

@@ -139,7 +139,7 @@ func (of past) resume(t *testing.T, hide bool) (seen string) {
 				c.Journal = hidden{journal}
 			}
 			if of.tells {
-				c.Observer = diary
+				c.OnEvent = diary.on
 			}
 			if of.kinds != nil {
 				c.Canary.Group = func(e *plan.Entry) string { return of.kinds[len(e.OrderID)%len(of.kinds)] }
@@ -247,7 +247,7 @@ func TestAnOrderThatHasEndedIsAskedForOnlyWhereSomebodyIsTold(t *testing.T) {
 	}{
 		"with items": {func(*resubmit.Config) {}, 5},
 		"with an observer": {func(c *resubmit.Config) {
-			c.OmitItems, c.Observer = true, resubmit.NopObserver{}
+			c.OmitItems, c.OnEvent = true, func(resubmit.Event) {}
 		}, 5},
 		"with neither": {func(c *resubmit.Config) { c.OmitItems = true }, 0},
 		"with neither, and with groups": {func(c *resubmit.Config) {

@@ -25,7 +25,7 @@ type gate struct {
 	// call is how long a push may take.
 	call    func() time.Duration
 	breaker *breaker
-	tell    *teller
+	events  *events
 
 	mu       sync.Mutex
 	paused   bool
@@ -36,8 +36,8 @@ type gate struct {
 	until    time.Time
 }
 
-func newGate(calendar func() *maintenance.Calendar, guard, settle time.Duration, tell *teller) *gate {
-	return &gate{calendar: calendar, guard: guard, settle: settle, tell: tell, changed: make(chan struct{})}
+func newGate(calendar func() *maintenance.Calendar, guard, settle time.Duration, events *events) *gate {
+	return &gate{calendar: calendar, guard: guard, settle: settle, events: events, changed: make(chan struct{})}
 }
 
 // closed says why the gate is closed at t, "" when it is open, and until when that
@@ -54,7 +54,7 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	}
 	c, err := guarded(g.calendar)
 	if err != nil {
-		callback.Log(g.tell.log, err)
+		callback.Log(g.events.log, err)
 		return "the windows are not known: " + err.Error(), time.Time{}
 	}
 	if w, ok := c.At(t); ok {
@@ -99,7 +99,6 @@ func (g *gate) wait(ctx context.Context, j *job) error {
 			var tried bool
 			why, until, tried = g.breaker.enter(ctx, j)
 			if tried {
-				g.tell.flush()
 				return ctx.Err() // the gate is not open for others
 			}
 		}
@@ -142,19 +141,18 @@ func (g *gate) signal() (changed <-chan struct{}, draining bool) {
 // note keeps what Status shows and tells when the gate turned.
 func (g *gate) note(now time.Time, why string, until time.Time) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	switch was := g.why; {
 	case why != "" && why != was:
 		if was == "" {
 			g.shut = now
 		}
-		g.tell.gateClosed(GateClosed{Why: why, Until: until})
+		g.events.emit(GateClosed{Why: why, Until: until})
 	case why == "" && was != "":
-		g.tell.gateOpened(GateOpened{Waited: now.Sub(g.shut)})
+		g.events.emit(GateOpened{Waited: now.Sub(g.shut)})
 		g.shut = time.Time{}
 	}
 	g.why, g.until = why, until
-	g.mu.Unlock()
-	g.tell.flush()
 }
 
 // set changes what the user asked for, and reports whether that is news.

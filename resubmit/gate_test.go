@@ -73,7 +73,7 @@ func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
 				s := newShop(o)
 				seen := new(diary)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Observer = seen
+					c.OnEvent = seen.on
 					if tt.config != nil {
 						tt.config(c)
 					}

@@ -41,8 +41,8 @@ type pacer struct {
 	until   time.Time // nothing goes out before
 	changed chan struct{}
 	held    chan struct{} // closed and replaced when a server asks for patience
-	// tell is called with the lock held, so that the changes are told in their order.
-	tell func(PaceChange)
+	// notify is called with the lock held, so that changes are reported in order.
+	notify func(PaceChange)
 }
 
 // callKind says how a call waits.
@@ -64,7 +64,7 @@ var errHeldBack = errors.New("held back right before the push")
 func newPacer(perSecond, floor float64) *pacer {
 	return &pacer{
 		turn: make(chan struct{}, 1), queue: make(chan struct{}, 1), limit: perSecond, floor: floor, share: 1,
-		changed: make(chan struct{}), held: make(chan struct{}), tell: func(PaceChange) {},
+		changed: make(chan struct{}), held: make(chan struct{}), notify: func(PaceChange) {},
 	}
 }
 
@@ -245,7 +245,7 @@ func (p *pacer) set(limit, share float64) {
 	}
 	p.limit, p.share = limit, share
 	p.wake()
-	p.tell(PaceChange{Rate: p.rate(), Limit: limit, Why: p.why})
+	p.notify(PaceChange{Rate: p.rate(), Limit: limit, Why: p.why})
 }
 
 func (p *pacer) wake() {
@@ -267,10 +267,10 @@ func (p *pacer) view() (rate float64, why string) {
 	return p.rate(), p.why
 }
 
-func (p *pacer) watch(tell func(PaceChange)) {
+func (p *pacer) watch(notify func(PaceChange)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tell = tell
+	p.notify = notify
 }
 
 // sleep waits for d, or until ctx is done, and then returns its error.

@@ -16,15 +16,16 @@ import (
 
 // paceDiary keeps the changes of pace and when they were told.
 type paceDiary struct {
-	resubmit.NopObserver
 	mu      sync.Mutex
 	changes []resubmit.PaceChange
 }
 
-func (d *paceDiary) OnPace(c resubmit.PaceChange) {
+func (d *paceDiary) on(e resubmit.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.changes = append(d.changes, c)
+	if e, ok := e.(resubmit.PaceChange); ok {
+		d.changes = append(d.changes, e)
+	}
 }
 
 func (d *paceDiary) rates() (rates []float64) {
@@ -75,7 +76,7 @@ func TestThePaceGivesWayToTroubleAndComesBackByDegrees(t *testing.T) {
 				s := newShop(orders...)
 				s.retryAfter = 0
 				seen := new(paceDiary)
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Observer, c.Concurrency = 10, seen, 1 })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.OnEvent, c.Concurrency = 10, seen.on, 1 })
 				time.AfterFunc(5*time.Second, func() {
 					status := r.Status()
 					require.InDelta(t, 5.0, status.Rate, 1e-9)
@@ -105,7 +106,7 @@ func TestThePaceHasAFloorAndCanBeKept(t *testing.T) {
 			}
 			s := newShop(orders...)
 			seen := new(paceDiary)
-			r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.MinRateFraction, c.Observer = 10, slowTo, seen })
+			r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.MinRateFraction, c.OnEvent = 10, slowTo, seen.on })
 			_, err := r.Apply(t.Context(), planFor(t, orders...))
 			require.NoError(t, err)
 			low := 10.0
@@ -141,7 +142,7 @@ func TestThePaceGivesWayToCallsThatTakeLonger(t *testing.T) {
 			}
 			return 100 * time.Millisecond
 		}}
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.Observer, c.Reader = 5, seen, slow })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.RateLimit, c.OnEvent, c.Reader = 5, seen.on, slow })
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 100}, report.Result)
@@ -161,7 +162,7 @@ func TestLimitsThatChangeHoldFromTheNextCallOn(t *testing.T) {
 		s.retryAfter = 3 * time.Second
 		seen := new(paceDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.RateLimit, c.Concurrency, c.Observer, c.MinRateFraction = 100, 8, seen, -1
+			c.RateLimit, c.Concurrency, c.OnEvent, c.MinRateFraction = 100, 8, seen.on, -1
 		})
 		after := func(d time.Duration, rate float64) {
 			time.AfterFunc(d, func() { require.NoError(t, r.SetLimits(rate, 0)) })

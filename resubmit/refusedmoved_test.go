@@ -57,7 +57,7 @@ func TestRefusedPush(t *testing.T) {
 						journal := new(resubmit.MemoryJournal)
 						r := runnerFor(t, s, func(c *resubmit.Config) {
 							c.Pusher, c.MaxDeferrals = &actingPusher{shop: s, answers: []*commerce.Error{answer}}, most
-							c.Targets, c.Journal, c.Observer = []commerce.Status{"PD", "PR"}, journal, d
+							c.Targets, c.Journal, c.OnEvent = []commerce.Status{"PD", "PR"}, journal, d.on
 						})
 						start := time.Now()
 						report, err := r.Apply(t.Context(), planFor(t, o))

@@ -145,8 +145,8 @@ type Report struct {
 	// FailedAgain groups the reasons of the orders that this run saw failing again; nil
 	// when there are none. Those that an earlier run saw are not in it.
 	FailedAgain *failure.Groups `json:"failedAgain,omitempty"`
-	// ObserverError says why the Observer was removed, see [Observer]; "" when it was not.
-	ObserverError string `json:"observerError,omitempty"`
+	// EventError is why Config.OnEvent was removed; "" if it was not.
+	EventError string `json:"eventError,omitempty"`
 	// Err says why the run stopped early; "" when it did not.
 	Err string `json:"error,omitempty"`
 	// Items are in the order in which they were done; nil with Config.OmitItems.

@@ -87,14 +87,6 @@ from the end of the maintenance until all were verified: 1h0m10s
 	})
 }
 
-// counter counts what it is told of.
-type counter struct {
-	resubmit.NopObserver
-	done int
-}
-
-func (c *counter) OnDone(resubmit.Item) { c.done++ }
-
 func TestAReportOfNothingDoneNamesNoTimeUntilAllWasVerified(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -108,10 +100,17 @@ func TestAReportOfNothingDoneNamesNoTimeUntilAllWasVerified(t *testing.T) {
 func TestAReportCanDoWithoutItems(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		seen := new(counter)
-		report, _ := mixedReport(t, func(c *resubmit.Config) { c.OmitItems, c.Observer = true, seen })
+		done := 0
+		report, _ := mixedReport(t, func(c *resubmit.Config) {
+			c.OmitItems = true
+			c.OnEvent = func(e resubmit.Event) {
+				if _, ok := e.(resubmit.Done); ok {
+					done++
+				}
+			}
+		})
 		require.Nil(t, report.Items)
-		require.Equal(t, 4, seen.done)
+		require.Equal(t, 4, done)
 		require.Equal(t, 4, report.Result.Total())
 	})
 }

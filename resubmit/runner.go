@@ -27,7 +27,7 @@ import (
 // A panic in one of these values is an error of that call, and its stack is logged. After
 // a panic in Pusher the outcome of the push is unknown. While Calendar panics nothing is
 // pushed. A panic in Journal or RequestType ends the run, one in Canary.Group selects the
-// default group, and one in Observer removes it.
+// default group, and one in OnEvent removes it.
 type Config struct {
 	// System names the system that the orders are in. A plan that was made for another
 	// system is rejected with ErrSystemMismatch, and so is a plan without a name if this
@@ -143,10 +143,16 @@ type Config struct {
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
 
 	// DropItems keeps the single orders out of the report, for plans that do not
-	// fit in memory: the Observer is told each of them.
+	// fit in memory: OnEvent gets each of them.
 	OmitItems bool
-	// Observer is told each step. nil: nobody is.
-	Observer Observer
+	// OnEvent receives the events of a run in order, one at a time, through a queue, so that a slow
+	// function does not delay a push; no further order is begun while 1 024 events wait. It may
+	// call the methods of the Runner other than Apply. After a panic it is not called any more and
+	// the run continues: the Logger and [Report].EventError say so. nil: nobody.
+	OnEvent func(Event)
+	// Audit receives each event at once, before the run continues; an error or a panic ends
+	// the run. It must not call the Runner. nil: nobody. See package audit.
+	Audit func(Event) error
 	// Logger gets what an operator must see. nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -232,8 +238,7 @@ func (c Config) validate() error {
 	}
 	if err := callback.RejectNil(callback.Field{Name: "Config.Reader", Value: c.Reader}, callback.Field{Name: "Config.Pusher", Value: c.Pusher},
 		callback.Field{Name: "Config.Requests", Value: c.Requests},
-		callback.Field{Name: "Config.Lister", Value: c.Lister}, callback.Field{Name: "Config.Journal", Value: c.Journal}, callback.Field{Name: "Config.Probe", Value: c.Probe},
-		callback.Field{Name: "Config.Observer", Value: c.Observer}); err != nil {
+		callback.Field{Name: "Config.Lister", Value: c.Lister}, callback.Field{Name: "Config.Journal", Value: c.Journal}, callback.Field{Name: "Config.Probe", Value: c.Probe}); err != nil {
 		bad("%w", err)
 	}
 	for _, d := range []struct {

@@ -65,7 +65,7 @@ func (r *Runner) Open(ctx context.Context, plan *plan.Plan) (*Session, error) {
 		return nil, err
 	}
 	x.cfg.OmitItems = true
-	x.canary = newCanary(CanaryConfig{Steps: []int{}}.withDefaults(), 1, x.tell)
+	x.canary = newCanary(CanaryConfig{Steps: []int{}}.withDefaults(), 1, x.events)
 	s.x = x
 	return s, nil
 }

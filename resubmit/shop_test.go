@@ -360,9 +360,8 @@ func itemOf(t testing.TB, r *resubmit.Report, n int) resubmit.Item {
 	return r.Items[at]
 }
 
-// diary is an observer that writes down what it is told.
+// diary records events.
 type diary struct {
-	resubmit.NopObserver
 	mu     sync.Mutex
 	lines  []string
 	closed []resubmit.GateClosed
@@ -375,24 +374,32 @@ func (d *diary) write(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 
-func (d *diary) OnPlanStarted(e resubmit.PlanStarted) { d.write("started %d", e.Counts.Resubmit) }
-func (d *diary) OnGateClosed(e resubmit.GateClosed) {
-	d.closed = append(d.closed, e)
-	d.write("gate closed")
+func (d *diary) on(e resubmit.Event) {
+	switch e := e.(type) {
+	case resubmit.PlanStarted:
+		d.write("started %d", e.Counts.Resubmit)
+	case resubmit.GateClosed:
+		d.closed = append(d.closed, e)
+		d.write("gate closed")
+	case resubmit.GateOpened:
+		d.opened = append(d.opened, e)
+		d.write("gate opened")
+	case resubmit.Intent:
+		d.write("%s intent %d", e.Number, e.Attempt)
+	case resubmit.Reread:
+		d.write("%s reread %q", e.Number, e.Changed)
+	case resubmit.Pushed:
+		d.write("%s pushed %s", e.Number, e.Target)
+	case resubmit.Refused:
+		d.write("%s refused again=%v", e.Number, e.Again)
+	case resubmit.PushUnknown:
+		d.write("%s unknown", e.Number)
+	case resubmit.Done:
+		d.write("%s done %s", e.Number, e.Outcome)
+	case resubmit.Finished:
+		d.write("finished %d", e.Result.Total())
+	}
 }
-func (d *diary) OnGateOpened(e resubmit.GateOpened) {
-	d.opened = append(d.opened, e)
-	d.write("gate opened")
-}
-func (d *diary) OnIntent(e resubmit.Intent)   { d.write("%s intent %d", e.Number, e.Attempt) }
-func (d *diary) OnReread(e resubmit.Reread)   { d.write("%s reread %q", e.Number, e.Changed) }
-func (d *diary) OnPushed(e resubmit.Pushed)   { d.write("%s pushed %s", e.Number, e.Target) }
-func (d *diary) OnRefused(e resubmit.Refused) { d.write("%s refused again=%v", e.Number, e.Again) }
-func (d *diary) OnPushUnknown(e resubmit.PushUnknown) {
-	d.write("%s unknown", e.Number)
-}
-func (d *diary) OnDone(i resubmit.Item)        { d.write("%s done %s", i.Number, i.Outcome) }
-func (d *diary) OnFinished(r *resubmit.Report) { d.write("finished %d", r.Result.Total()) }
 
 func (d *diary) String() string { return strings.Join(d.lines, "\n") }
 

@@ -112,5 +112,4 @@ func (x *run) letGo(ready, stopped []*job) {
 		}
 		x.done(s, OutcomeSkipped, s.ramp.stopped)
 	}
-	x.tell.flush()
 }

@@ -246,7 +246,7 @@ func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
 					orders = append(orders, o)
 				}
 				seen := new(breakerDiary)
-				r := runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Classifier, c.Observer = tt.classifier, seen })
+				r := runnerFor(t, newShop(orders...), func(c *resubmit.Config) { c.Classifier, c.OnEvent = tt.classifier, seen.on })
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
 				require.Equal(t, resubmit.OutcomeCounts{FailedAgain: 9}, report.Result)

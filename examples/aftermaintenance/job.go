@@ -201,7 +201,7 @@ func apply(ctx context.Context, s *settings, sys *systems, plan *plan.Plan, out 
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
 		Calendar: func() *maintenance.Calendar { return sys.calendar },
 		Targets:  s.pushTargets(),
-		Observer: newProgress(out, plan.Counts().Resubmit),
+		OnEvent:  newProgress(out, plan.Counts().Resubmit).onEvent,
 	}
 	if s.way.via != viaBilling { // which cannot list orders
 		cfg.Lister = sys.commerce

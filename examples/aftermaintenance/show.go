@@ -203,7 +203,6 @@ func showDryRun(out io.Writer, s *settings, plan plan.ActionCounts) {
 // progress shows how far a run is: on a terminal on one line that is rewritten,
 // else on a line at most twice a second.
 type progress struct {
-	resubmit.NopObserver
 	out      io.Writer
 	terminal bool
 	total    int
@@ -218,31 +217,33 @@ func newProgress(out io.Writer, total int) *progress {
 	return &progress{out: out, terminal: isTerminal(out), total: total, outcomes: map[resubmit.Outcome]int{}}
 }
 
-func (p *progress) OnPlanStarted(resubmit.PlanStarted) { fmt.Fprintln(p.out); p.show(true) }
-
-func (p *progress) OnGateClosed(e resubmit.GateClosed) {
-	until := ""
-	if !e.Until.IsZero() {
-		until = " until " + e.Until.Format(time.RFC3339)
-	}
-	p.line("waiting%s: %s", until, e.Why)
-}
-
-func (p *progress) OnGateOpened(resubmit.GateOpened) { p.line("continuing") }
-
-func (p *progress) OnPushed(resubmit.Pushed) { p.pushed++; p.show(false) }
-
-func (p *progress) OnPushUnknown(resubmit.PushUnknown) { p.unknown++; p.show(false) }
-
-func (p *progress) OnDone(i resubmit.Item) {
-	p.done++
-	p.outcomes[i.Outcome]++
-	p.show(p.done == p.total)
-}
-
-func (p *progress) OnFinished(*resubmit.Report) {
-	if p.terminal {
+func (p *progress) onEvent(e resubmit.Event) {
+	switch e := e.(type) {
+	case resubmit.PlanStarted:
 		fmt.Fprintln(p.out)
+		p.show(true)
+	case resubmit.GateClosed:
+		until := ""
+		if !e.Until.IsZero() {
+			until = " until " + e.Until.Format(time.RFC3339)
+		}
+		p.line("waiting%s: %s", until, e.Why)
+	case resubmit.GateOpened:
+		p.line("continuing")
+	case resubmit.Pushed:
+		p.pushed++
+		p.show(false)
+	case resubmit.PushUnknown:
+		p.unknown++
+		p.show(false)
+	case resubmit.Done:
+		p.done++
+		p.outcomes[e.Outcome]++
+		p.show(p.done == p.total)
+	case resubmit.Finished:
+		if p.terminal {
+			fmt.Fprintln(p.out)
+		}
 	}
 }
 

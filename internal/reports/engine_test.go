@@ -224,7 +224,7 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 	}
 	r := runnerOf(t, s, func(c *resubmit.Config) {
 		c.Breaker = resubmit.BreakerConfig{Failures: 3, Of: 5, Wait: 30 * time.Millisecond, MaxOpens: 4}
-		c.Concurrency, c.Observer = 8, o
+		c.Concurrency, c.OnEvent = 8, o.on
 	})
 	report, err := r.Apply(within(t, 30*time.Second), planOf(t, s, filter.Everything()))
 	if !errors.Is(err, resubmit.ErrCircuitOpen) {

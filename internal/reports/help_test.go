@@ -444,13 +444,10 @@ func once(t *testing.T, pushes []string, n int) {
 }
 
 // opened notes when the breaker opens for the first time.
-type opened struct {
-	resubmit.NopObserver
-	once atomic.Bool
-}
+type opened struct{ once atomic.Bool }
 
-func (o *opened) OnBreaker(c resubmit.BreakerChange) {
-	if c.State == resubmit.BreakerOpen {
+func (o *opened) on(e resubmit.Event) {
+	if c, ok := e.(resubmit.BreakerChange); ok && c.State == resubmit.BreakerOpen {
 		o.once.Store(true)
 	}
 }

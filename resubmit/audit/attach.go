@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -15,10 +14,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Attach returns a configuration whose runs are written down. It puts itself before
-// the journal and all that makes calls, and before the Observer, which is told all the
-// same. An observer that panics is removed, and the log is written all the same. What
-// holds a nil pointer, map or function stays as it is, so that NewRunner rejects it.
+// Attach returns a configuration whose runs are recorded in the log: it sets Audit and wraps the
+// journal and all that makes calls. A field that holds a nil pointer, map or function is not
+// wrapped, so that NewRunner rejects it.
 func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	if c.Journal == nil {
 		c.Journal = new(resubmit.MemoryJournal) // which the Runner would do
@@ -38,17 +36,16 @@ func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	if !callback.Nil(c.Probe) {
 		c.Probe = &prober{to: c.Probe, log: l}
 	}
-	if c.Observer == nil {
-		c.Observer = resubmit.NopObserver{}
-	}
-	if !callback.Nil(c.Observer) {
-		o := &observer{to: c.Observer, log: l, diary: c.Logger}
-		if o.diary == nil {
-			o.diary = slog.New(slog.DiscardHandler)
-		}
-		c.Observer = o
-	}
+	c.Audit = both(c.Audit, l.record)
 	return c
+}
+
+// both returns a function that calls one after the other, if there are two.
+func both(first, second func(resubmit.Event) error) func(resubmit.Event) error {
+	if first == nil {
+		return second
+	}
+	return func(e resubmit.Event) error { return errors.Join(first(e), second(e)) }
 }
 
 // journal writes an intent down before it is one, and so stops the run when that

@@ -9,7 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -269,16 +269,20 @@ func TestWhatARunSaysOfItselfIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
-	o := log.Attach(resubmit.Config{}).Observer
+	write := log.Attach(resubmit.Config{}).Audit
 	until := time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
-	o.OnGateClosed(resubmit.GateClosed{Why: "a window", Until: until})
-	o.OnGateOpened(resubmit.GateOpened{Waited: 1500 * time.Millisecond})
-	o.OnPace(resubmit.PaceChange{Rate: 2.5, Limit: 5, Why: "503"})
-	o.OnBreaker(resubmit.BreakerChange{State: resubmit.BreakerOpen, Why: "5 of 6 failed again", Next: until})
-	o.OnCanary(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: 5, Good: 2, Bad: 1}})
-	o.OnCanary(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: -1, Good: 5}})
-	o.OnCanary(resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 8", Stopped: "too many failed"}})
-	o.OnControl(resubmit.ControlChange{State: "paused", Why: "lunch"})
+	for _, e := range []resubmit.Event{
+		resubmit.GateClosed{Why: "a window", Until: until},
+		resubmit.GateOpened{Waited: 1500 * time.Millisecond},
+		resubmit.PaceChange{Rate: 2.5, Limit: 5, Why: "503"},
+		resubmit.BreakerChange{State: resubmit.BreakerOpen, Why: "5 of 6 failed again", Next: until},
+		resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: 5, Good: 2, Bad: 1}},
+		resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: -1, Good: 5}},
+		resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 8", Stopped: "too many failed"}},
+		resubmit.ControlChange{State: "paused", Why: "lunch"},
+	} {
+		require.NoError(t, write(e))
+	}
 	require.NoError(t, log.Close())
 	lines := linesOf(t, path)
 	for i, want := range []audit.Line{
@@ -297,19 +301,31 @@ func TestWhatARunSaysOfItselfIsWrittenDown(t *testing.T) {
 	}
 }
 
-// A new event of a run has to be written down, or to be told by other lines.
-func TestNoEventOfARunIsForgotten(t *testing.T) {
+// A new event type must be added to record, or to the events that other lines cover.
+func TestRecordCoversEachEvent(t *testing.T) {
 	t.Parallel()
-	written := []string{
-		"OnPlanStarted", "OnGateClosed", "OnGateOpened", "OnPace", "OnBreaker", "OnCanary", "OnControl", "OnDone",
-		"OnFinished",
-		// These are told by the lines of the calls.
-		"OnIntent", "OnReread", "OnPushed", "OnPushUnknown", "OnRefused",
+	path := filepath.Join(t.TempDir(), "audit")
+	log := open(t, path)
+	cfg := log.Attach(resubmit.Config{})
+	covered := []resubmit.Event{resubmit.Intent{}, resubmit.Reread{}, resubmit.Pushed{}, resubmit.PushUnknown{}, resubmit.Refused{}}
+	recorded := []resubmit.Event{
+		resubmit.PlanStarted{}, resubmit.GateClosed{}, resubmit.GateOpened{}, resubmit.PaceChange{}, resubmit.BreakerChange{},
+		resubmit.CanaryChange{}, resubmit.ControlChange{}, resubmit.Done{}, resubmit.Finished{Report: &resubmit.Report{}},
 	}
-	observer := reflect.TypeFor[resubmit.Observer]()
-	for i := range observer.NumMethod() {
-		require.Contains(t, written, observer.Method(i).Name)
+	require.Len(t, eventTypes(t), len(covered)+len(recorded))
+	for _, e := range append(covered, recorded...) {
+		require.NoError(t, cfg.Audit(e))
 	}
+	require.NoError(t, log.Close())
+	require.Len(t, linesOf(t, path), 2+len(recorded), "opened, the events, closed")
+}
+
+// eventTypes returns the types of the package that are events, from its source.
+func eventTypes(t *testing.T) (types [][]byte) {
+	t.Helper()
+	source, err := os.ReadFile("../event.go")
+	require.NoError(t, err)
+	return regexp.MustCompile(`(?m)^func \((\w+)\) event\(\)`).FindAll(source, -1)
 }
 
 type probing struct{}
@@ -331,21 +347,25 @@ func TestProbesOfConnectAreWrittenDown(t *testing.T) {
 	require.Equal(t, "HTTP 503", line.Why)
 }
 
-type counting struct {
-	resubmit.NopObserver
-	done, started, finished int
+type counting struct{ done, started, finished int }
+
+func (c *counting) on(e resubmit.Event) {
+	switch e.(type) {
+	case resubmit.PlanStarted:
+		c.started++
+	case resubmit.Done:
+		c.done++
+	case resubmit.Finished:
+		c.finished++
+	}
 }
 
-func (c *counting) OnPlanStarted(resubmit.PlanStarted) { c.started++ }
-func (c *counting) OnDone(resubmit.Item)               { c.done++ }
-func (c *counting) OnFinished(*resubmit.Report)        { c.finished++ }
-
-func TestTheObserverBehindTheLogIsTold(t *testing.T) {
+func TestAttachKeepsOnEvent(t *testing.T) {
 	t.Parallel()
 	s, c := newShop(2), new(counting)
 	log := open(t, filepath.Join(t.TempDir(), "audit"), audit.WithSyncInterval(0))
 	cfg := s.config()
-	cfg.Observer = c
+	cfg.OnEvent = c.on
 	runner, err := resubmit.NewRunner(log.Attach(cfg))
 	require.NoError(t, err)
 	_, err = runner.Apply(t.Context(), s.plan(t))

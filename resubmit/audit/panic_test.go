@@ -10,21 +10,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 )
 
-type panicking struct{ resubmit.NopObserver }
-
-func (panicking) OnIntent(resubmit.Intent) { panic("the observer is broken") }
-
-// An observer that panics is removed, and the log is written all the same.
-func TestAttachedObserverPanics(t *testing.T) {
+// An OnEvent that panics is removed, and the log is written all the same.
+func TestAttachWithPanickingOnEvent(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	l := open(t, path)
 	s := newShop(2)
-	r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Reader: s, Pusher: s, Observer: panicking{}, RateLimit: -1}))
+	panics := func(e resubmit.Event) {
+		if _, ok := e.(resubmit.Intent); ok {
+			panic("the observer is broken")
+		}
+	}
+	r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Reader: s, Pusher: s, OnEvent: panics, RateLimit: -1}))
 	require.NoError(t, err)
 	report, err := r.Apply(t.Context(), s.plan(t))
 	require.NoError(t, err)
-	require.Contains(t, report.ObserverError, "the observer is broken")
+	require.Contains(t, report.EventError, "the observer is broken")
 	require.NoError(t, l.Close())
 	all := events(linesOf(t, path))
 	require.Contains(t, all, audit.EventOutcome+" id-2")
@@ -36,10 +37,9 @@ func TestAttachedNilIsRejected(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	defer l.Close()
 	for field, cfg := range map[string]resubmit.Config{
-		"Config.Reader":   {Reader: (*shop)(nil), Pusher: newShop(1)},
-		"Config.Pusher":   {Reader: newShop(1), Pusher: (*shop)(nil)},
-		"Config.Journal":  {Reader: newShop(1), Pusher: newShop(1), Journal: (*resubmit.MemoryJournal)(nil)},
-		"Config.Observer": {Reader: newShop(1), Pusher: newShop(1), Observer: (*panicking)(nil)},
+		"Config.Reader":  {Reader: (*shop)(nil), Pusher: newShop(1)},
+		"Config.Pusher":  {Reader: newShop(1), Pusher: (*shop)(nil)},
+		"Config.Journal": {Reader: newShop(1), Pusher: newShop(1), Journal: (*resubmit.MemoryJournal)(nil)},
 	} {
 		_, err := resubmit.NewRunner(l.Attach(cfg))
 		require.ErrorContains(t, err, field+" holds a nil")

@@ -66,8 +66,8 @@ func end(r *resubmit.Report, line func(string, ...any)) {
 	if r.CloseToVerified > 0 {
 		line("from the end of the maintenance until all were verified: %v", r.CloseToVerified.Round(time.Second))
 	}
-	if r.ObserverError != "" {
-		line("the observer was removed: %s", r.ObserverError)
+	if r.EventError != "" {
+		line("the event callback was removed: %s", r.EventError)
 	}
 	if r.Err != "" {
 		line("stopped early: %s", r.Err)

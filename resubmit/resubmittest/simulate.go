@@ -23,7 +23,7 @@ type Config struct {
 	Limits func(*resubmit.Config)
 	// Plan changes how the plan is made: its rules, its filter, its lister.
 	Plan func(*resubmit.PlanConfig)
-	// Runner changes how the plan is applied: Reader, Pusher, Requests, Observer.
+	// Runner changes how the plan is applied: Reader, Pusher, Requests, OnEvent.
 	Runner func(*resubmit.Config)
 	// Journal opens the journal in a directory that survives the crashes of its world; it is empty at first.
 	// The journal's Get must not wait for a timer. It is closed if it is an [io.Closer].

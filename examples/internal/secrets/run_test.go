@@ -42,22 +42,12 @@ func (n *notebook) Put(r resubmit.Record) error {
 	return n.MemoryJournal.Put(r)
 }
 
-// events are an observer of everything.
-type events struct {
-	resubmit.NopObserver // for what comes later
-	*notebook
+func (n *notebook) on(e resubmit.Event) {
+	n.note(e)
+	if e, ok := e.(resubmit.PushUnknown); ok {
+		n.note(writtenError(e.Err))
+	}
 }
-
-func (e events) OnPlanStarted(v resubmit.PlanStarted) { e.note(v) }
-func (e events) OnGateClosed(v resubmit.GateClosed)   { e.note(v) }
-func (e events) OnGateOpened(v resubmit.GateOpened)   { e.note(v) }
-func (e events) OnIntent(v resubmit.Intent)           { e.note(v) }
-func (e events) OnReread(v resubmit.Reread)           { e.note(v) }
-func (e events) OnPushed(v resubmit.Pushed)           { e.note(v) }
-func (e events) OnRefused(v resubmit.Refused)         { e.note(v) }
-func (e events) OnPushUnknown(v resubmit.PushUnknown) { e.note(v); e.note(writtenError(v.Err)) }
-func (e events) OnDone(v resubmit.Item)               { e.note(v) }
-func (e events) OnFinished(v *resubmit.Report)        { e.note(v) }
 
 func TestARunLeavesNoSecretInPlanJournalReportStatusOrLog(t *testing.T) {
 	t.Parallel()
@@ -131,7 +121,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	r.server.where = where
 	notes := &notebook{}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: r.shop, Pusher: r.shop, Requests: requests, Journal: notes, Observer: events{notebook: notes},
+		Reader: r.shop, Pusher: r.shop, Requests: requests, Journal: notes, OnEvent: notes.on,
 		Logger:    r.logger,
 		RateLimit: -1, Guard: -1, SettleDelay: 2 * time.Second, MaxDeferrals: 1, Targets: resubmit.DefaultTargets(),
 		Verify: resubmit.VerifyConfig{First: time.Second, Max: 2 * time.Second, Timeout: 5 * time.Second},

@@ -105,26 +105,6 @@ func (f panickyFinder) LatestRequests(
 	return found, err
 }
 
-// panickyObserver panics at some event.
-type panickyObserver struct {
-	resubmit.NopObserver
-	p *process
-}
-
-func (o panickyObserver) hear() { o.p.strike(o.p.struck(callEvent, -1), false) }
-
-func (o panickyObserver) OnPlanStarted(resubmit.PlanStarted) { o.hear() }
-func (o panickyObserver) OnGateClosed(resubmit.GateClosed)   { o.hear() }
-func (o panickyObserver) OnGateOpened(resubmit.GateOpened)   { o.hear() }
-func (o panickyObserver) OnControl(resubmit.ControlChange)   { o.hear() }
-func (o panickyObserver) OnIntent(resubmit.Intent)           { o.hear() }
-func (o panickyObserver) OnReread(resubmit.Reread)           { o.hear() }
-func (o panickyObserver) OnPushed(resubmit.Pushed)           { o.hear() }
-func (o panickyObserver) OnPushUnknown(resubmit.PushUnknown) { o.hear() }
-func (o panickyObserver) OnRefused(resubmit.Refused)         { o.hear() }
-func (o panickyObserver) OnDone(resubmit.Item)               { o.hear() }
-func (o panickyObserver) OnFinished(*resubmit.Report)        { o.hear() }
-
 // panickyPlan lets what a plan is made with panic now and then.
 func (p *process) panickyPlan(cfg *resubmit.PlanConfig, orders client) {
 	if len(p.w.s.panics) == 0 {
@@ -141,5 +121,5 @@ func (p *process) panickyRun(cfg *resubmit.Config, orders client) {
 	}
 	panicky := panickyClient{orders, p}
 	cfg.Reader, cfg.Pusher, cfg.Requests = panicky, panicky, panickyFinder{cfg.Requests, p}
-	cfg.Observer = panickyObserver{p: p}
+	cfg.OnEvent = func(resubmit.Event) { p.strike(p.struck(callEvent, -1), false) }
 }

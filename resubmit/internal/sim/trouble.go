@@ -109,7 +109,7 @@ type began struct {
 	at   time.Time
 }
 
-// callEvent is a call of an Observer.
+// callEvent is a call of OnEvent.
 const callEvent callKind = "event"
 
 // panicSeed is a callback of the program that panics.

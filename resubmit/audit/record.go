@@ -1,0 +1,99 @@
+package audit
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// record writes the line of an event. The pushes and reads of an order have lines of their own, which
+// are written before and after each call.
+func (l *Log) record(event resubmit.Event) error {
+	switch e := event.(type) {
+	case resubmit.PlanStarted:
+		if err := l.add(Line{Event: EventPlan, Plan: e.Digest, Counts: &e.Counts}); err != nil || e.Plan == nil {
+			return err
+		}
+		return l.decide(e.Plan)
+	case resubmit.GateClosed:
+		return l.add(Line{Event: EventWait, Why: e.Why, Until: e.Until})
+	case resubmit.GateOpened:
+		return l.add(Line{Event: EventResumed, Took: e.Waited.Seconds() * 1000})
+	case resubmit.PaceChange:
+		return l.add(Line{Event: EventPace, Rate: e.Rate, Why: e.Why})
+	case resubmit.BreakerChange:
+		return l.add(Line{Event: EventBreaker, State: string(e.State), Until: e.Next, Why: e.Why})
+	case resubmit.CanaryChange:
+		return l.add(Line{Event: EventCanary, State: e.Group, Why: whyCanary(e)})
+	case resubmit.ControlChange:
+		return l.add(Line{Event: EventControl, State: string(e.State), Why: e.Why})
+	case resubmit.Done:
+		return l.add(Line{
+			Event: EventOutcome, Order: e.OrderID, Number: e.Number, Attempt: e.Attempts, Action: e.Action, Target: e.Target,
+			Outcome: e.Outcome, Before: e.Before, After: e.After, Because: e.Evidence, Why: e.Why, Correlation: e.CorrelationID,
+		})
+	case resubmit.Finished:
+		if err := l.add(Line{Event: EventFinished, Plan: e.PlanDigest, Result: &e.Result, Error: e.Err}); err != nil {
+			return err
+		}
+		return l.flush()
+	default:
+		return nil
+	}
+}
+
+func whyCanary(e resubmit.CanaryChange) string {
+	switch {
+	case e.Stopped != "":
+		return e.Stopped
+	case e.Limit < 0:
+		return fmt.Sprintf("all of its orders may go; of %d that were verified %d went well", e.Good+e.Bad, e.Good)
+	default:
+		return fmt.Sprintf("%d of its orders may go; of %d that were verified %d went well", e.Limit, e.Good+e.Bad, e.Good)
+	}
+}
+
+// decide writes the decisions of a plan, unless the log holds them from an earlier run.
+func (l *Log) decide(p *plan.Plan) error {
+	l.mu.Lock()
+	decided := l.decided[p.Digest()]
+	l.mu.Unlock()
+	if decided {
+		return nil
+	}
+	for e, err := range p.Entries() {
+		if err != nil {
+			return nil // Apply reads the plan too and reports the error
+		}
+		err := l.add(Line{
+			Event: EventDecision, Order: e.OrderID, Number: e.Number, Action: e.Decision.Action, Rule: e.Decision.RuleID,
+			Target: e.Target, Before: e.Before, Because: e.Attribution.Evidence, Why: e.Decision.Why,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	counts := p.Counts()
+	if err := l.add(Line{Event: EventDecisionsEnd, Plan: p.Digest(), Counts: &counts}); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.decided[p.Digest()] = true
+	l.mu.Unlock()
+	return nil
+}
+
+// isDecided reports whether a line may end the decisions of a plan. Inside a JSON string the quotes
+// would be escaped.
+func isDecided(line []byte) bool {
+	return bytes.Contains(line, []byte(`"event":"`+EventDecisionsEnd+`"`))
+}
+
+// flush syncs the log to disk.
+func (l *Log) flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bringToDisk()
+}

@@ -1,0 +1,284 @@
+package resubmit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// Event is something that a [Runner] did or noticed: one of the event types of this package.
+// Use a type switch, and ignore types that you do not know, since more may be added:
+//
+//	cfg.OnEvent = func(e resubmit.Event) {
+//		switch e := e.(type) {
+//		case resubmit.Pushed:
+//			fmt.Println(e.Number, "was sent")
+//		case resubmit.Done:
+//			fmt.Println(e.Number, e.Outcome)
+//		}
+//	}
+//
+// The events of a run begin with PlanStarted and end with Finished.
+type Event interface{ event() }
+
+// PlanStarted is the first event of a run.
+type PlanStarted struct {
+	Digest string
+	Counts plan.ActionCounts
+	// Plan holds the decision for each order, including those that are not resubmitted.
+	Plan *plan.Plan
+	// ConnectAsked reports whether results are also verified in Connect.
+	ConnectAsked bool
+}
+
+// GateClosed reports that pushes wait.
+type GateClosed struct {
+	Why string
+	// Until is when that ends; zero if unknown (paused, a window that overruns).
+	Until time.Time
+}
+
+// GateOpened reports that pushes resume.
+type GateOpened struct{ Waited time.Duration }
+
+// PaceChange reports a new rate of calls.
+type PaceChange struct {
+	// Rate is in force and Limit is the configured one, in calls a second; -1 is no limit.
+	Rate, Limit float64
+	// Why is the reason why Rate is below Limit; "" if it is not.
+	Why string
+}
+
+// BreakerChange reports a new state of the circuit breaker.
+type BreakerChange struct {
+	State BreakerState
+	// Opens counts how often it opened in this run.
+	Opens int
+	Why   string
+	// Next is when Connect is probed next; zero if the breaker is not open.
+	Next time.Time
+}
+
+// CanaryChange reports that a group of orders advanced a step or was stopped.
+type CanaryChange struct {
+	CanaryStatus
+}
+
+// ControlChange reports that the run was paused, resumed, drained or cancelled.
+type ControlChange struct {
+	State RunState
+	Why   string
+}
+
+// Intent reports that the journal holds the intent to push an order, which is read again next.
+type Intent struct {
+	OrderID string
+	Number  string
+	Attempt int
+}
+
+// Reread is an order as it was read right before its push. It comes after the push.
+type Reread struct {
+	OrderID string
+	Number  string
+	Now     plan.Snapshot
+	// Changed describes the differences from the plan; "" if there are none.
+	Changed string
+}
+
+// Pushed reports a push that Commerce accepted.
+type Pushed struct {
+	OrderID string
+	Number  string
+	Target  commerce.Status
+	Attempt int
+}
+
+// PushUnknown reports a push without an answer. The order is only read from then on.
+type PushUnknown struct {
+	OrderID string
+	Number  string
+	Target  commerce.Status
+	Err     error
+}
+
+// Refused reports a push that certainly did not happen.
+type Refused struct {
+	OrderID string
+	Number  string
+	Target  commerce.Status
+	Err     error
+	// Again reports whether the order is tried again.
+	Again bool
+}
+
+// Done is the outcome of an order. There is one for each order that the run reached.
+type Done struct{ Item }
+
+// Finished is the last event of a run.
+type Finished struct{ *Report }
+
+func (PlanStarted) event()   {}
+func (GateClosed) event()    {}
+func (GateOpened) event()    {}
+func (PaceChange) event()    {}
+func (BreakerChange) event() {}
+func (CanaryChange) event()  {}
+func (ControlChange) event() {}
+func (Intent) event()        {}
+func (Reread) event()        {}
+func (Pushed) event()        {}
+func (PushUnknown) event()   {}
+func (Refused) event()       {}
+func (Done) event()          {}
+func (Finished) event()      {}
+
+// maxQueuedEvents is how many events may wait for OnEvent before no further order is begun.
+const maxQueuedEvents = 1024
+
+// events logs events, writes them to the audit log at once, and delivers them to OnEvent in
+// order, from one goroutine. emit never waits for OnEvent, so it may be called with locks held
+// that OnEvent needs.
+type events struct {
+	log    *slog.Logger
+	audit  func(Event) error // may be nil
+	failed func(error)       // is called with an error of audit
+	notify func(Event)       // may be nil
+
+	mu      sync.Mutex
+	changed sync.Cond // an event was queued or delivered
+	queue   []Event   // not delivered yet; the first may be in delivery
+	running bool      // a goroutine delivers the queue
+	removed string    // why notify is not called any more; "" while it is
+}
+
+func newEvents(c *Config, failed func(error)) *events {
+	e := &events{log: c.Logger, audit: c.Audit, notify: c.OnEvent, failed: failed}
+	e.changed.L = &e.mu
+	return e
+}
+
+// wanted reports whether anything but the log receives events.
+func (e *events) wanted() bool { return e.audit != nil || e.notify != nil }
+
+// emit reports an event.
+func (e *events) emit(event Event) {
+	e.write(event)
+	if e.audit != nil {
+		if err := e.record(event); err != nil {
+			callback.Log(e.log, err)
+			e.failed(fmt.Errorf("resubmit: the audit log could not be written, so nothing more is pushed: %w", err))
+		}
+	}
+	if e.notify == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.removed != "" {
+		return
+	}
+	e.queue = append(e.queue, event)
+	if !e.running {
+		e.running = true
+		go e.deliver()
+	}
+}
+
+func (e *events) record(event Event) (err error) {
+	defer callback.Recover(&err)
+	return e.audit(event)
+}
+
+// deliver calls OnEvent with the queued events until none is left. A panic removes OnEvent.
+func (e *events) deliver() {
+	returned := false
+	defer func() {
+		if !returned {
+			e.remove(callback.Recovered(recover()))
+		}
+	}()
+	for event, ok := e.next(nil); ok; event, ok = e.next(event) {
+		e.notify(event)
+	}
+	returned = true
+}
+
+// next removes the event that was delivered, if any, from the queue and returns the one after it.
+func (e *events) next(delivered Event) (event Event, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if delivered != nil {
+		e.queue = slices.Delete(e.queue, 0, 1)
+		e.changed.Broadcast()
+	}
+	if e.running = len(e.queue) > 0; !e.running {
+		return nil, false
+	}
+	return e.queue[0], true
+}
+
+// remove stops calling OnEvent.
+func (e *events) remove(err error) {
+	callback.Log(e.log, err)
+	e.log.Error("OnEvent is not called any more, and the run continues", "error", err)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.queue, e.removed, e.running = nil, err.Error(), false
+	e.changed.Broadcast()
+}
+
+// waitBelow waits until fewer than n events are queued.
+func (e *events) waitBelow(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.queue) >= n {
+		e.changed.Wait()
+	}
+}
+
+// flush waits until all events are delivered, and returns why OnEvent was removed, if it was.
+func (e *events) flush() (removed string) {
+	e.waitBelow(1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.removed
+}
+
+// write logs an event.
+func (e *events) write(event Event) {
+	switch v := event.(type) {
+	case PlanStarted:
+		e.log.Info("resubmission started", "plan", v.Digest, "orders", v.Counts.Resubmit, "connect", v.ConnectAsked)
+	case GateClosed:
+		e.log.Info("pushes wait", "why", text.Sentence(v.Why), "until", v.Until)
+	case GateOpened:
+		e.log.Info("pushes resume", "waited", v.Waited)
+	case PaceChange:
+		e.log.Info("the rate changed", "rate", v.Rate, "limit", v.Limit, "why", text.Sentence(v.Why))
+	case BreakerChange:
+		e.log.Warn("the circuit breaker changed", "state", v.State, "opens", v.Opens, "why", text.Sentence(v.Why))
+	case CanaryChange:
+		e.log.Info("the canary changed", "group", text.Short(v.Group), "limit", v.Limit, "stopped", text.Sentence(v.Stopped))
+	case ControlChange:
+		e.log.Info("the run state changed", "state", v.State, "why", text.Sentence(v.Why))
+	case PushUnknown:
+		e.log.Warn("the answer to a push was lost", "order", text.Short(v.Number), "target", v.Target, "error", v.Err)
+	case Refused:
+		e.log.Warn("a push was refused", "order", text.Short(v.Number), "target", v.Target, "error", v.Err, "again", v.Again)
+	case Done:
+		if e.log.Enabled(context.Background(), slog.LevelDebug) {
+			e.log.Debug("order done", "order", text.Short(v.Number), "outcome", v.Outcome, "why", v.Why)
+		}
+	case Finished:
+		e.log.Info("resubmission finished", "plan", v.PlanDigest, "result", v.Result.String(), "error", v.Err)
+	}
+}

@@ -1,0 +1,156 @@
+package resubmit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+func TestEventsComeInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "b"), outageOrder(4, "c")}
+		orders[0].pushFaults = []fault{badToken}
+		orders[1].pushFaults = []fault{lostIgnored}
+		orders[3].onRead = moveTo(commerce.StatusCompleted)
+		s := newShop(orders...)
+		seen := new(diary)
+		var log bytes.Buffer
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.OnEvent, c.Concurrency = seen.on, 1
+			c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		var entries []*plan.Entry
+		for _, o := range orders {
+			entries = append(entries, entryFor(o))
+		}
+		plan := planWith(t, []maintenance.Window{windowAt(-time.Hour, 0)}, entries...)
+		_, err := r.Apply(t.Context(), plan)
+		require.NoError(t, err)
+		require.Equal(t, `started 4
+gate closed
+gate opened
+SO000001 intent 1
+SO000001 reread ""
+SO000001 refused again=true
+SO000001 intent 2
+SO000001 reread ""
+SO000001 pushed PD
+SO000002 intent 1
+SO000002 reread ""
+SO000002 unknown
+SO000004 intent 1
+SO000004 reread "status PF → CP"
+SO000004 done skipped
+SO000001 done completed
+SO000002 done unknown
+SO000003 done skipped
+finished 4`, seen.String())
+		require.Contains(t, log.String(), `msg="the answer to a push was lost" order=SO000002`)
+	})
+}
+
+func TestOnEventMayPauseTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b")}
+		s := newShop(orders...)
+		var r *resubmit.Runner
+		r = runnerFor(t, s, func(c *resubmit.Config) {
+			c.Concurrency, c.RateLimit = 1, 1
+			c.OnEvent = func(e resubmit.Event) {
+				if e, ok := e.(resubmit.Pushed); ok && e.Number == "SO000001" {
+					r.Pause()
+					time.AfterFunc(time.Hour, r.Resume)
+				}
+				_ = r.Status()
+			}
+		})
+		report, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, resubmit.OutcomeCounts{Completed: 2}, report.Result)
+		require.WithinDuration(t, start.Add(time.Hour), s.ledger[1].at, 5*time.Second)
+	})
+}
+
+func TestAuditReceivesEachEventAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := outageOrder(1, "a")
+		s, audited := newShop(o), &diary{}
+		s.onPush = func(context.Context, string) { audited.write("push") }
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.Audit = func(e resubmit.Event) error { audited.on(e); return nil }
+		})
+		_, err := r.Apply(t.Context(), planFor(t, o))
+		require.NoError(t, err)
+		require.Equal(t, `started 1
+SO000001 intent 1
+push
+SO000001 reread ""
+SO000001 pushed PD
+SO000001 done completed
+finished 1`, audited.String())
+	})
+}
+
+func TestAuditErrorsEndTheRun(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func() error{
+		"error": func() error { return errors.New("the disk is full") },
+		"panic": func() error { panic("the disk is full") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := outageOrder(1, "a")
+				s := newShop(o)
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Audit = func(e resubmit.Event) error {
+						if _, ok := e.(resubmit.Intent); ok {
+							return fail()
+						}
+						return nil
+					}
+				})
+				report, err := r.Apply(t.Context(), planFor(t, o))
+				require.ErrorContains(t, err, "the disk is full")
+				require.Zero(t, s.pushes())
+				require.Equal(t, resubmit.OutcomeCounts{Skipped: 1}, report.Result)
+			})
+		})
+	}
+}
+
+func TestOnEventIsCalledInOrderWhileItIsSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		orders := manyOrders(2000)
+		s, done, queued := newShop(orders...), 0, 0
+		r := runnerFor(t, s, func(c *resubmit.Config) {
+			c.OnEvent = func(e resubmit.Event) {
+				<-time.After(time.Second)
+				if _, ok := e.(resubmit.Done); ok {
+					done++
+					queued = max(queued, s.pushes()-done)
+				}
+			}
+		})
+		_, err := r.Apply(t.Context(), planFor(t, orders...))
+		require.NoError(t, err)
+		require.Equal(t, 2000, done)
+		require.Less(t, queued, 1100, "no order is begun while 1 024 events wait")
+	})
+}
