@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,12 +17,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/ordermanager"
 	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // funcs is every interface of the package, as functions. Those that are nil do the shop's.
@@ -94,9 +91,6 @@ type nilFuncs map[string]func()
 func (nilFuncs) Order(context.Context, string) (*commerce.Order, error) { return nil, io.EOF }
 func (nilFuncs) Push(context.Context, string, commerce.Status) error    { return io.EOF }
 func (nilFuncs) Probe(context.Context) (connect.Probe, error)           { return connect.Probe{}, io.EOF }
-func (nilFuncs) Windows(context.Context, time.Time, time.Time) ([]maintenance.Window, error) {
-	return nil, io.EOF
-}
 
 // A typed nil would crash the process later, from a goroutine.
 func TestNilCallbacksAreRejected(t *testing.T) {
@@ -122,10 +116,6 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		change(&cfg)
 		_, err := resubmit.NewRunner(cfg)
 		require.ErrorContains(t, err, field)
-		w := (&process{site: newSite(), dir: t.TempDir()}).config()
-		w.Runner = cfg
-		_, err = watch.New(w)
-		require.ErrorContains(t, err, field)
 	}
 	for field, change := range map[string]func(*resubmit.PlanConfig){
 		"PlanConfig.Lister holds a nil *ordermanager.Client": func(c *resubmit.PlanConfig) { c.Lister = client },
@@ -136,30 +126,11 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		},
 		"PlanConfig.Filter holds a nil *resubmit_test.own": func(c *resubmit.PlanConfig) { c.Filter = (*own)(nil) },
 	} {
-		cfg := resubmit.PlanConfig{Lister: newSite(), Filter: filter.Everything()}
+		cfg := resubmit.PlanConfig{Lister: &planSource{}, Filter: filter.Everything()}
 		change(&cfg)
 		_, err := resubmit.WritePlan(t.Context(), cfg, io.Discard)
 		require.ErrorContains(t, err, field)
 		_, err = resubmit.BuildPlan(t.Context(), cfg)
-		require.ErrorContains(t, err, field)
-	}
-	for field, change := range map[string]func(*watch.Config){
-		"watch.Config.Windows holds a nil resubmit_test.nilFuncs": func(
-			c *watch.Config) {
-			c.Windows = nilFuncs(nil)
-		},
-		"watch.Config.Windows holds a nil maintenance.SourceFunc": func(
-			c *watch.Config) {
-			c.Windows = maintenance.SourceFunc(nil)
-		},
-		"watch.Config.Outages holds a nil *availability.Tracker": func(
-			c *watch.Config) {
-			c.Outages = (*availability.Tracker)(nil)
-		},
-	} {
-		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
-		change(&cfg)
-		_, err := watch.New(cfg)
 		require.ErrorContains(t, err, field)
 	}
 	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{Reader: client}, nil)
@@ -484,102 +455,4 @@ func TestPanicInWritePlan(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, counts.Unread)
 	}
-}
-
-func TestPanicInAWatcher(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(c *watch.Config, fail func()){
-		"ready": func(c *watch.Config, fail func()) {
-			ready := c.Ready
-			c.Ready = func(ctx context.Context, since time.Time) availability.Readiness { fail(); return ready(ctx, since) }
-		},
-		"plan": func(c *watch.Config, fail func()) {
-			plan := c.Plan
-			c.Plan = func(ctx context.Context, e watch.Episode) (resubmit.PlanConfig, error) {
-				fail()
-				return plan(ctx, e)
-			}
-		},
-		"journal": func(c *watch.Config, fail func()) {
-			journal := c.Journal
-			c.Journal = func(path string) (resubmit.Journal, error) { fail(); return journal(path) }
-		},
-		"done": func(c *watch.Config, fail func()) {
-			done := c.Done
-			c.Done = func(e watch.Episode, r *resubmit.Report) { fail(); done(e, r) }
-		},
-		"windows": func(c *watch.Config, fail func()) {
-			windows := c.Windows
-			c.Windows = maintenance.SourceFunc(func(ctx context.Context, from, to time.Time) ([]maintenance.Window, error) {
-				fail()
-				return windows.Windows(ctx, from, to)
-			})
-		},
-		"outages": func(c *watch.Config, fail func()) { c.Outages = failingOutages{c.Outages, fail} },
-		"approve": func(c *watch.Config, fail func()) {
-			approve := c.Approve
-			c.Approve = func(ctx context.Context, e watch.Episode, p *plan.Plan) (watch.Approval, error) {
-				fail()
-				return approve(ctx, e, p)
-			}
-		},
-	} {
-		for kind, fail := range fails() {
-			t.Run(name+"/"+kind, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					s, _ := announced(2)
-					p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-					start, calls := time.Now(), new(atomic.Int64)
-					s.run(t, p, nil, func(c *watch.Config) {
-						change(c, func() {
-							if calls.Add(1); time.Since(start) < 8*time.Hour {
-								fail()
-							}
-						})
-					})
-					pass(8*time.Hour - time.Minute)
-					require.Empty(t, s.done)
-					require.Less(t, calls.Load(), int64(8*60), "it does not spin")
-					switch status := p.watcher.Status(); name {
-					case "approve":
-						require.Equal(t, watch.PhaseAwaitingApproval, status.Phase)
-						require.Contains(t, status.Text, "is not decided yet: a callback panicked: "+whys[kind])
-						require.InDelta(t, 20, calls.Load(), 2, "every 15 minutes")
-					case "windows":
-						require.Equal(t, watch.PhaseNoCalendar, status.Phase)
-					default:
-						require.Equal(t, watch.PhaseError, status.Phase)
-						require.ErrorContains(t, status.Err, whys[kind])
-					}
-					pass(2 * time.Hour)
-					require.Equal(t, 2, s.pushes(), "it continues, and pushes each order once")
-					require.Len(t, s.done, 1)
-					p.stop(t)
-				})
-			})
-		}
-	}
-}
-
-type failingOutages struct {
-	watch.OutageTracker
-	fail func()
-}
-
-func (o failingOutages) Outages() []availability.Outage { o.fail(); return o.OutageTracker.Outages() }
-
-// A journal that is nil would leave no trace of what was pushed.
-func TestWatcherWithoutAJournal(t *testing.T) {
-	in(t, func(t *testing.T) {
-		s, _ := announced(2)
-		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.Config) {
-			c.Journal = func(string) (resubmit.Journal, error) { return (*resubmit.MemoryJournal)(nil), nil }
-		})
-		pass(6 * time.Hour)
-		require.Zero(t, s.pushes())
-		require.ErrorContains(t, p.watcher.Status().Err, "returned neither a journal nor an error")
-		p.stop(t)
-	})
 }

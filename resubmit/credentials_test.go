@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // guarded is a shop that checks credentials before it answers.
@@ -418,40 +416,6 @@ func TestRefusedCredentialsWhilePlanning(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, p.Counts().Hold, "403 to some orders is about them")
 	require.Equal(t, 17, p.Counts().Resubmit)
-}
-
-func TestWatcherWithRefusedCredentials(t *testing.T) {
-	in(t, func(t *testing.T) {
-		s, _ := announced(5)
-		var refused atomic.Int64
-		var allowed atomic.Bool
-		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.Config) {
-			g := &guarded{shop: s.shop}
-			g.check = func(call, _ string) error {
-				if call == "read" && !allowed.Load() {
-					refused.Add(1)
-					return commerceDenies(401)
-				}
-				return nil
-			}
-			c.Runner.Reader, c.Runner.Pusher = g, g
-		})
-		pass(5 * time.Hour)
-		status := p.watcher.Status()
-		require.Equal(t, watch.PhaseError, status.Phase)
-		require.ErrorIs(t, status.Err, commerce.ErrUnauthorized)
-		require.Contains(t, status.Text, "Commerce refused the credentials")
-		require.Zero(t, s.pushes())
-		require.InDelta(t, 15, refused.Load(), 10, "every ten minutes at most")
-
-		allowed.Store(true)
-		pass(time.Hour)
-		require.Equal(t, 5, s.pushes())
-		require.Len(t, s.done, 1)
-		require.Equal(t, 5, s.reports[s.done[0].ID].Result.Completed)
-		p.stop(t)
-	})
 }
 
 // Orders that a run begins anew are counted when all others are done: without that a second

@@ -262,36 +262,3 @@ func TestAnExplanationShowsNoHostileCharacter(t *testing.T) {
 		requireShown(t, filter.Explain(filter.Or(f, filter.Number("Y"+hostileChars)), &o).String())
 	}
 }
-
-func TestAWatcherShowsNoHostileCharacter(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, w := newSite(), upgrade()
-		w.ID, w.Title = "CHG-1"+hiddenText, "Upgrade"+hiddenText
-		s.notices = []notice{{window: w}}
-		s.down = []maintenance.Span{w.Span()}
-		s.breaks(w.Start.Add(10*time.Minute), outage+" "+hostileChars)
-		dir := filepath.Join(t.TempDir(), "state")
-		p := s.start(t, dir, nil, nil)
-		for range 48 {
-			pass(30 * time.Minute)
-			requireShown(t, p.watcher.Status().String())
-			for _, e := range p.watcher.Episodes() {
-				requireShown(t, e.String()+e.Note)
-			}
-		}
-		p.stop(t)
-		require.NotEmpty(t, p.watcher.Episodes())
-		require.Contains(t, fmt.Sprint(p.watcher.Episodes()), "CHG-1\ufffdevil")
-		requireShown(t, strings.ReplaceAll(s.written(), "\n", ""))
-		files, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		for _, f := range files {
-			content, err := os.ReadFile(filepath.Join(dir, f.Name()))
-			require.NoError(t, err)
-			if strings.HasSuffix(f.Name(), ".json") || strings.HasSuffix(f.Name(), ".jsonl") {
-				requireShown(t, string(content))
-			}
-		}
-	})
-}

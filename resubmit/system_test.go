@@ -4,7 +4,6 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
-	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
 // namedShop is a shop that says which system it is.
@@ -131,41 +129,6 @@ func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
 		resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: a, Filter: filter.Everything()})
 	require.ErrorContains(t, err,
 		`PlanConfig.Lister names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
-}
-
-// A source of a watcher that names no system, such as a *billing.Source, gets the name of
-// the runner, whose plan it would not be otherwise.
-func TestSystemOfAWatcherIsThatOfItsRunner(t *testing.T) {
-	in(t, func(t *testing.T) {
-		s, _ := announced(3)
-		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop, systemA} })
-		pass(24 * time.Hour)
-		p.stop(t)
-		require.Equal(t, 3, s.pushes())
-		require.Len(t, s.asked, 1)
-	})
-}
-
-// A watcher makes a plan of an older version, which names no system, anew, and asks again.
-func TestSystemOfAWatcherThatWasUpdated(t *testing.T) {
-	in(t, func(t *testing.T) {
-		s, w := announced(3)
-		s.answers = []watch.Approval{{At: w.End.Add(6 * time.Hour)}}
-		dir := t.TempDir()
-		p := s.start(t, dir, nil, nil)
-		pass(time.Until(w.End.Add(time.Hour)))
-		remembered := p.stop(t)
-		require.Len(t, s.asked, 1)
-
-		p = &process{site: s, dir: dir, ended: make(chan struct{})}
-		s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop, systemA} })
-		pass(24 * time.Hour)
-		p.stop(t)
-		require.Equal(t, 3, s.pushes())
-		require.Len(t, s.asked, 2, "nobody is asked about the old plan again")
-		require.NotEqual(t, s.asked[0], s.asked[1])
-	})
 }
 
 func TestSystemOfASortedSourceIsThatOfTheSource(t *testing.T) {

@@ -72,7 +72,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	watcher, tracker, err := w(dir, newShop(night), client, decide, diary{page},
+	watcher, tracker, err := newWatcher(dir, newShop(night), client, decide, consoleHandler{page},
 		func(_ watch.Episode, result *resubmit.Report) {
 			if result != nil {
 				page.Print(report.Text(result))
@@ -113,8 +113,8 @@ func announce(dir string, night time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "windows.json"), []byte(weekly), 0o600)
 }
 
-// watch makes the watcher and the tracker of a service that sells through a shop.
-func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary,
+// newWatcher returns the watcher and the tracker of a service that sells through a shop.
+func newWatcher(dir string, shop *shop, client *connect.Client, decide *desk, console consoleHandler,
 	done func(watch.Episode, *resubmit.Report)) (*watch.Watcher, *availability.Tracker, error) {
 	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
 	if err != nil {
@@ -147,7 +147,7 @@ func w(dir string, shop *shop, client *connect.Client, decide *desk, tell diary,
 		Runner:  resubmit.Config{Reader: shop, Pusher: shop, RateLimit: 50, Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond}},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		Done:    done,
-		Logger:  slog.New(tell),
+		Logger:  slog.New(console),
 	})
 	return watcher, tracker, err
 }

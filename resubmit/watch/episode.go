@@ -11,54 +11,46 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Episode is what a [Watcher] deals with at once, by one plan: all maintenance that
-// is over and was not dealt with before. Mostly that is one window. Windows that
-// overlap, touch or leave no time between them to push anything are one episode, and
-// so are several that went by while nobody could deal with the first.
+// Episode is the maintenance that one plan handles: usually one window. Windows that
+// overlap, touch, or leave too little time between them to push are one episode, and so
+// are windows that passed before the first could be handled.
 //
-// What an episode is about is its time, not the ids of its windows. A window that is
-// known by another id, from another source or with other times later is not dealt with
-// again as far as its time was dealt with. If it turns out to have begun earlier or to
-// have lasted longer, the rest is an episode of its own, with the window cut to it.
+// An episode covers a time, not the IDs of windows. A window that later gets another ID,
+// source or time is not handled again for the time that was covered. If it began earlier
+// or ended later than known, the rest becomes an episode of its own.
 type Episode struct {
-	// ID is "maintenance-" and when the first window began, and the name of the plan
-	// and the journal in the state directory.
+	// ID is "maintenance-" and the start of the first window. It names the plan and the
+	// journal in the state directory.
 	ID string `json:"id"`
-	// Windows are as they were known when the plan was made, oldest first, and after
-	// them what was told otherwise later. One that was dealt with in part before is cut, by
-	// its ActualStart and ActualEnd, to the rest.
+	// Windows are the windows as known when the plan was made, oldest first, followed by
+	// later corrections. A window that was covered in part is cut, by its ActualStart and
+	// ActualEnd, to the rest.
 	Windows []maintenance.Window `json:"windows"`
 	State   EpisodeState         `json:"state"`
-	// PlannedAt is when the plan was made: it knows what had failed by then.
+	// PlannedAt is when the plan was made. Later failures are not in it.
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
 	// Plan is the digest of the plan, Counts are its counts.
 	Plan   string            `json:"plan,omitempty"`
 	Counts plan.ActionCounts `json:"counts,omitzero"`
-	// Result is what came of the orders, once they were resubmitted.
+	// Result counts the outcomes of the resubmitted orders.
 	Result resubmit.OutcomeCounts `json:"result,omitzero"`
-	// ClosedAt is when the episode was over and done with; zero before.
+	// ClosedAt is when the episode was closed; zero while it is open.
 	ClosedAt time.Time `json:"closedAt,omitzero"`
-	// Note says in a sentence how the episode ended.
+	// Note says how the episode ended.
 	Note string `json:"note,omitempty"`
 }
 
-// EpisodeState is how far an episode got.
+// EpisodeState is the progress of an episode.
 type EpisodeState string
 
-// The states of an episode. All but the first two are ends.
+// The states of an episode. All but the first two are final.
 const (
-	// EpisodePlanned: there is a plan, and nobody has decided about it yet.
-	EpisodePlanned EpisodeState = "planned"
-	// EpisodeApplying: the plan was approved and is being carried out.
-	EpisodeApplying EpisodeState = "applying"
-	// EpisodeApplied: the plan was carried out, see Result.
-	EpisodeApplied EpisodeState = "applied"
-	// EpisodeEmpty: the plan had no order to resubmit.
-	EpisodeEmpty EpisodeState = "nothing to do"
-	// EpisodeRejected: the plan was not approved.
-	EpisodeRejected EpisodeState = "declined"
-	// EpisodeExpired: nothing was done within [Config].MaxAge.
-	EpisodeExpired EpisodeState = "too old"
+	EpisodePlanned  EpisodeState = "planned"  // the plan awaits a decision
+	EpisodeApplying EpisodeState = "applying" // the plan is approved and being applied
+	EpisodeApplied  EpisodeState = "applied"  // the plan was applied; see Result
+	EpisodeEmpty    EpisodeState = "empty"    // there was no order to resubmit
+	EpisodeRejected EpisodeState = "rejected" // the plan was rejected
+	EpisodeExpired  EpisodeState = "expired"  // older than Config.MaxAge before it was handled
 )
 
 func (s EpisodeState) open() bool { return s == EpisodePlanned || s == EpisodeApplying }
@@ -69,7 +61,7 @@ func (s EpisodeState) valid() bool {
 	}, s)
 }
 
-// End is when the last of the windows ended; zero if that is not known.
+// End returns the end of the last window; zero if it is not known.
 func (e Episode) End() time.Time {
 	var end time.Time
 	for _, w := range e.Windows {
@@ -84,48 +76,45 @@ func (e Episode) End() time.Time {
 	return end
 }
 
-// String names the windows with their times, on one line.
+// String returns the windows with their times, on one line.
 func (e Episode) String() string {
 	var parts []string
-	for _, w := range e.spoken() {
+	for _, w := range e.announcedFirst() {
 		parts = append(parts, windowText(w))
 	}
 	return text.OneLine(strings.Join(parts, "; "))
 }
 
-// name names the windows without their times.
+// name returns the labels of the windows, without their times.
 func (e Episode) name() string {
 	var parts []string
-	for _, w := range e.spoken() {
-		if n := called(w); !slices.Contains(parts, n) {
+	for _, w := range e.announcedFirst() {
+		if n := label(w); !slices.Contains(parts, n) {
 			parts = append(parts, n)
 		}
 	}
 	return strings.Join(parts, " and ")
 }
 
-// spoken are the windows in the order in which people speak of them: what was announced,
-// and what was seen besides.
-func (e Episode) spoken() []maintenance.Window {
-	rank := func(w maintenance.Window) int {
+// announcedFirst returns the windows with the observed ones last.
+func (e Episode) announcedFirst() []maintenance.Window {
+	var first, last []maintenance.Window
+	for _, w := range e.Windows {
 		if w.Source == maintenance.SourceObserved {
-			return 1
+			last = append(last, w)
+		} else {
+			first = append(first, w)
 		}
-		return 0
 	}
-	return slices.SortedStableFunc(slices.Values(e.Windows),
-		func(a, b maintenance.Window) int { return rank(a) - rank(b) })
+	return append(first, last...)
 }
 
-// knows is the time up to which what failed in the windows is dealt with.
-func (e Episode) knows() time.Time {
-	if e.PlannedAt.IsZero() {
-		return e.ClosedAt
-	}
-	return e.PlannedAt
+func (e Episode) clone() Episode {
+	e.Windows = slices.Clone(e.Windows)
+	return e
 }
 
-// covers reports whether one of the windows overlaps with a span.
+// covers reports whether a window of the episode overlaps with s.
 func (e Episode) covers(s maintenance.Span) bool {
 	return slices.ContainsFunc(e.Windows, func(w maintenance.Window) bool { return overlap(w.Span(), s) })
 }
@@ -134,15 +123,14 @@ func overlap(a, b maintenance.Span) bool {
 	return (b.End.IsZero() || a.Start.Before(b.End)) && (a.End.IsZero() || b.Start.Before(a.End))
 }
 
-// outstanding are the windows that have begun and were not dealt with, oldest first:
-// of those that ended after from, the time that is in no window of an episode. The
-// other windows, of which nothing is left, are dealt with.
+// outstanding returns the windows that began before now and ended after from, without the
+// time that an episode covers, oldest first. done are those that are covered completely.
 func outstanding(c *maintenance.Calendar, episodes []Episode, from, now time.Time) (due, done []maintenance.Window) {
 	for w := range c.All(from, now.Add(1)) {
 		left := []maintenance.Span{w.Span()}
 		for _, e := range episodes {
-			for _, dealt := range e.Windows {
-				left = without(left, dealt.Span())
+			for _, covered := range e.Windows {
+				left = without(left, covered.Span())
 			}
 		}
 		if len(left) == 0 {
@@ -159,7 +147,7 @@ func outstanding(c *maintenance.Calendar, episodes []Episode, from, now time.Tim
 	return due, done
 }
 
-// without is what is left of spans beside another one.
+// without returns the spans without the time of cut.
 func without(spans []maintenance.Span, cut maintenance.Span) []maintenance.Span {
 	var left []maintenance.Span
 	for _, s := range spans {
@@ -177,9 +165,9 @@ func without(spans []maintenance.Span, cut maintenance.Span) []maintenance.Span 
 	return left
 }
 
-// learn takes in that a window which was dealt with is told otherwise now, and reports
-// whether that is news. What was known before stays, so that the window cannot come back.
-func (e *Episode) learn(w maintenance.Window) bool {
+// addCorrection adds a window whose ID or time differs from the ones known, and reports
+// whether it did. The known windows stay, so that they are not handled again.
+func (e *Episode) addCorrection(w maintenance.Window) bool {
 	same := func(o maintenance.Window) bool {
 		a, b := o.Span(), w.Span()
 		return o.ID == w.ID && a.Start.Equal(b.Start) && a.End.Equal(b.End)
@@ -191,18 +179,18 @@ func (e *Episode) learn(w maintenance.Window) bool {
 	return true
 }
 
-// windowText is a window in a sentence, with its times.
-func windowText(w maintenance.Window) string { return called(w) + ", " + spanText(w.Span()) }
+// windowText describes a window with its times.
+func windowText(w maintenance.Window) string { return label(w) + ", " + spanText(w.Span()) }
 
-// called is how a window is called in the diary.
-func called(w maintenance.Window) string {
+// label names a window.
+func label(w maintenance.Window) string {
 	if w.Source == maintenance.SourceObserved {
 		return "the outage " + text.Short(w.ID)
 	}
 	return w.Label()
 }
 
-// spanText is a span in a sentence, in UTC.
+// spanText formats a span in UTC.
 func spanText(s maintenance.Span) string {
 	if s.End.IsZero() {
 		return "since " + momentText(s.Start)
@@ -215,7 +203,7 @@ func spanText(s maintenance.Span) string {
 	return from.Format(day+" 15:04") + " to " + end
 }
 
-// momentText is a time with its day, timeText one without. Seconds are for machines.
+// momentText formats a time with its date, timeText one without.
 func momentText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 func timeText(t time.Time) string { return t.UTC().Format("15:04 UTC") }

@@ -14,45 +14,44 @@ import (
 )
 
 const (
-	watcherKind    = "cloudblue-resubmit-watcher"
-	watcherVersion = 1
-	watcherFile    = "watcher.json"
+	stateKind    = "cloudblue-resubmit-watcher"
+	stateVersion = 1
+	stateFile    = "watcher.json"
 
-	// keepEpisodes is for how long an episode that is over is remembered, with its
-	// plan and its journal.
+	// keepEpisodes is how long a closed episode, its plan and its journal are kept.
 	keepEpisodes = 400 * 24 * time.Hour
 )
 
-var watcherFormat = jsonfile.Format[watcherState]{
-	Name: "resubmit: watcher state", MaxBytes: 64 << 20, Kind: watcherKind, Version: watcherVersion,
-	Check: (*watcherState).check,
+var stateFormat = jsonfile.Format[state]{
+	Name: "watch: state", MaxBytes: 64 << 20, Kind: stateKind, Version: stateVersion,
+	Check: (*state).check,
 }
 
-// watcherState is what a Watcher remembers, as a file that people can read.
-type watcherState struct {
+// state is what a Watcher stores, in a readable file.
+type state struct {
 	Kind    string `json:"kind"`
 	Version int    `json:"version"`
 	Note    string `json:"note"`
-	// From: maintenance that ended until then is not looked at any more.
+	// From is the time since which maintenance is handled.
 	From time.Time `json:"from"`
-	// Episodes are in the order of their plans. At most the last one is open.
+	// Episodes are in the order of their plans. Only the last one may be open.
 	Episodes []Episode `json:"episodes"`
 }
 
-// loadWatcherState reads what is in a directory; ok is false when there is nothing yet.
-func loadWatcherState(dir string) (s watcherState, ok bool, err error) {
-	s, err = watcherFormat.ReadFile(filepath.Join(dir, watcherFile))
+// loadState reads the state of a directory; ok is false if there is none.
+func loadState(dir string) (s state, ok bool, err error) {
+	s, err = stateFormat.ReadFile(filepath.Join(dir, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return watcherState{}, false, nil
+		return state{}, false, nil
 	}
 	if err != nil {
-		return watcherState{}, false, fmt.Errorf("%w; put back a copy of the file, "+
-			"or move the whole directory away: then all maintenance within MaxAge is dealt with anew", err)
+		return state{}, false, fmt.Errorf("%w; put back a copy of the file, "+
+			"or move the whole directory away to handle all maintenance within MaxAge again", err)
 	}
 	return s, true, nil
 }
 
-func (s *watcherState) check() error {
+func (s *state) check() error {
 	if s.From.IsZero() {
 		return jsonfile.Errorf("from", "is missing")
 	}
@@ -62,7 +61,7 @@ func (s *watcherState) check() error {
 			return jsonfile.At(fmt.Sprintf("episodes[%d]", i), err)
 		}
 		if seen[e.ID] {
-			return jsonfile.Errorf(fmt.Sprintf("episodes[%d].id", i), "%q is the id of another episode too", e.ID)
+			return jsonfile.Errorf(fmt.Sprintf("episodes[%d].id", i), "%q is also the id of another episode", e.ID)
 		}
 		seen[e.ID] = true
 	}
@@ -72,17 +71,17 @@ func (s *watcherState) check() error {
 func (e Episode) check(last bool) error {
 	switch {
 	case e.ID == "" || strings.ContainsFunc(e.ID, notInID):
-		return errors.New("the id is not one that a watcher gives")
+		return errors.New("invalid id")
 	case len(e.Windows) == 0:
-		return errors.New("it has no windows")
+		return errors.New("no windows")
 	case !e.State.valid():
-		return fmt.Errorf("its state %q is not known", text.Short(string(e.State)))
+		return fmt.Errorf("unknown state %q", text.Short(string(e.State)))
 	case e.State.open() && !last:
-		return fmt.Errorf("it is %s, which only the last one can be", e.State)
+		return fmt.Errorf("state is %q, which is allowed for the last episode only", e.State)
 	case e.State.open() && (e.Plan == "" || e.PlannedAt.IsZero()):
-		return fmt.Errorf("it is %s, but has no plan", e.State)
+		return fmt.Errorf("state is %q, but plan or plannedAt is missing", e.State)
 	case !e.State.open() && e.ClosedAt.IsZero():
-		return fmt.Errorf("it is %s, but has no closedAt", e.State)
+		return fmt.Errorf("state is %q, but closedAt is missing", e.State)
 	}
 	for _, w := range e.Windows {
 		if err := w.Validate(); err != nil {
@@ -92,32 +91,32 @@ func (e Episode) check(last bool) error {
 	return nil
 }
 
-// notInID finds what does not belong in an id, which names files.
+// notInID reports a rune that is not allowed in an ID, which is part of file names.
 func notInID(r rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789TZ-", r)
 }
 
-// save writes the state so that it is on disk, whole, when it returns.
-func (s watcherState) save(dir string) error {
-	s.Kind, s.Version = watcherKind, watcherVersion
-	s.Note = "What the watcher of maintenance remembers. Do not edit it while the service runs."
+// save writes the state atomically and syncs it to disk.
+func (s state) save(dir string) error {
+	s.Kind, s.Version = stateKind, stateVersion
+	s.Note = "State of the maintenance watcher. Do not edit it while the service runs."
 	if s.Episodes == nil {
 		s.Episodes = []Episode{}
 	}
-	return watcherFormat.WriteFile(filepath.Join(dir, watcherFile), s, 0o600)
+	return stateFormat.WriteFile(filepath.Join(dir, stateFile), s, 0o600)
 }
 
-// open is the episode that is planned or being applied.
-func (s watcherState) open() (Episode, bool) {
+// open returns the episode that is planned or being applied.
+func (s state) open() (Episode, bool) {
 	if n := len(s.Episodes); n > 0 && s.Episodes[n-1].State.open() {
 		return s.Episodes[n-1], true
 	}
 	return Episode{}, false
 }
 
-// with is the state with an episode added, before one that is open, or in the place
-// of the one with its id.
-func (s watcherState) with(e Episode) watcherState {
+// with returns the state with e in place of the episode with the same ID, or inserted
+// before the open one.
+func (s state) with(e Episode) state {
 	s.Episodes = slices.Clone(s.Episodes)
 	if i := slices.IndexFunc(s.Episodes, func(o Episode) bool { return o.ID == e.ID }); i >= 0 {
 		s.Episodes[i] = e
@@ -127,16 +126,16 @@ func (s watcherState) with(e Episode) watcherState {
 	return s
 }
 
-// closed are the episodes that are over.
-func (s watcherState) closed() []Episode {
+// closed returns the episodes that are not open.
+func (s state) closed() []Episode {
 	if _, ok := s.open(); ok {
 		return s.Episodes[:len(s.Episodes)-1]
 	}
 	return s.Episodes
 }
 
-// freeID names an episode by its begin.
-func (s watcherState) freeID(start time.Time) string {
+// freeID returns an unused ID for an episode that begins at start.
+func (s state) freeID(start time.Time) string {
 	id := "maintenance-" + start.UTC().Format("20060102T150405Z")
 	free := id
 	for n := 2; slices.ContainsFunc(s.Episodes, func(e Episode) bool { return e.ID == free }); n++ {
@@ -145,8 +144,9 @@ func (s watcherState) freeID(start time.Time) string {
 	return free
 }
 
-// without forgets the episodes that were over before an instant.
-func (s watcherState) without(before time.Time, remove func(Episode)) watcherState {
+// without returns the state without the episodes that were closed before an instant,
+// and calls remove for each of those.
+func (s state) without(before time.Time, remove func(Episode)) state {
 	s.Episodes = slices.DeleteFunc(slices.Clone(s.Episodes), func(e Episode) bool {
 		old := !e.State.open() && e.ClosedAt.Before(before)
 		if old {

@@ -1,7 +1,7 @@
 package watch
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,59 +16,65 @@ type Phase string
 
 // The phases.
 const (
-	PhaseStopped          Phase = "stopped"     // Run is not called
-	PhaseNoCalendar       Phase = "blind"       // no window was told yet
-	PhaseIdle             Phase = "idle"        // until the next maintenance
-	PhaseMaintenance      Phase = "maintenance" // until its end
-	PhaseSettling         Phase = "settling"    // until Commerce has asked again about waiting orders
-	PhaseNotReady         Phase = "not ready"   // until Connect is
-	PhasePlanning         Phase = "planning"
-	PhaseAwaitingApproval Phase = "asking" // for approval
-	PhaseApplying         Phase = "applying"
-	PhaseError            Phase = "trouble" // something failed, and is tried again
+	PhaseStopped          Phase = "stopped"           // Run is not called
+	PhaseNoCalendar       Phase = "no calendar"       // waits for the first answer of Config.Windows
+	PhaseIdle             Phase = "idle"              // waits for the next maintenance
+	PhaseMaintenance      Phase = "maintenance"       // waits for its end
+	PhaseSettling         Phase = "settling"          // waits for Commerce to update pending orders
+	PhaseNotReady         Phase = "not ready"         // waits for Connect
+	PhasePlanning         Phase = "planning"          // writes a plan
+	PhaseAwaitingApproval Phase = "awaiting approval" // waits for a decision about the plan
+	PhaseApplying         Phase = "applying"          // resubmits orders
+	PhaseError            Phase = "error"             // waits to retry a failed step
 )
+
+// phaseMessages are the log messages of the phases.
+var phaseMessages = map[Phase]string{
+	PhaseStopped: "watcher stopped", PhaseIdle: "waiting for the next maintenance",
+	PhaseMaintenance: "maintenance in progress", PhaseSettling: "maintenance ended", PhaseNotReady: "Connect is not ready",
+	PhasePlanning: "planning", PhaseAwaitingApproval: "waiting for approval", PhaseApplying: "resubmitting orders",
+	PhaseError: "step failed, will retry",
+}
 
 // Status is what a [Watcher] is doing at an instant.
 type Status struct {
 	Phase Phase
-	// Text says it in a sentence.
+	// Text describes it in a sentence.
 	Text string
-	// Since is when the phase began, Until when it is known, or hoped, to end; zero
-	// when that is not known.
+	// Since is when the phase began. Until is when it is expected to end; zero if that is
+	// not known.
 	Since time.Time
 	Until time.Time
-	// Episode is what it is about; nil when there is none.
+	// Episode is the episode that is handled; nil if there is none.
 	Episode *Episode
-	// Run is how the resubmission stands, while one goes on.
+	// Run is the progress of the resubmission, in [PhaseApplying].
 	Run resubmit.Status
-	// Err is what failed last, in [PhaseError].
+	// Err is the latest failure, in [PhaseError].
 	Err error
 }
 
-// String is the status in sentences, on one line.
+// String returns the status in sentences on one line.
 func (s Status) String() string {
 	line := s.Text
 	if s.Phase == PhaseApplying && s.Run.Total > 0 {
 		line += fmt.Sprintf(" %d of %d are done.", s.Run.Done, s.Run.Total)
 	}
 	if s.Run.Gate != "" {
-		line += " Nothing is pushed now: " + s.Run.Gate + "."
+		line += " Pushes are paused: " + s.Run.Gate + "."
 	}
 	if !s.Until.IsZero() && s.Phase != PhaseIdle && s.Phase != PhaseMaintenance && s.Phase != PhaseSettling {
-		line += " The next look is at " + momentText(s.Until) + "."
+		line += " The next check is at " + momentText(s.Until) + "."
 	}
 	return text.OneLine(line)
 }
 
-// Status tells what the watcher is doing.
+// Status returns what the watcher is doing.
 func (w *Watcher) Status() Status {
 	w.mu.Lock()
 	s, runner := w.status, w.runner
 	w.mu.Unlock()
 	if s.Episode != nil {
-		e := *s.Episode
-		e.Windows = slices.Clone(e.Windows)
-		s.Episode = &e
+		s.Episode = new(s.Episode.clone())
 	}
 	if runner != nil {
 		s.Run = runner.Status()
@@ -76,104 +82,95 @@ func (w *Watcher) Status() Status {
 	return s
 }
 
-// Episodes are those that were planned for, or were too old, in the order in which that
-// happened. They are remembered for 400 days.
+// Episodes returns the episodes that were planned or have expired, oldest plan first. An
+// episode is kept for 400 days after it was closed.
 func (w *Watcher) Episodes() []Episode {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	episodes := slices.Clone(w.state.Episodes)
-	for i := range episodes {
-		episodes[i].Windows = slices.Clone(episodes[i].Windows)
+	episodes := make([]Episode, 0, len(w.state.Episodes))
+	for _, e := range w.state.Episodes {
+		episodes = append(episodes, e.clone())
 	}
 	return episodes
 }
 
-// entry is a page of the diary, and the status.
-type entry struct {
+// update is a change of the status.
+type update struct {
 	phase   Phase
 	level   slog.Level
 	text    string
-	key     string // what is news, where that is less than the text
+	key     string // two updates with the same key are logged once; default: the text
 	episode Episode
 	until   time.Time
 	err     error
-	quiet   bool // for the status alone
+	silent  bool // not logged
 }
 
-// say makes an entry the status, and writes it down unless that was said last.
-func (w *Watcher) say(en entry) {
-	en.text = text.Sentence(en.text)
-	key := en.key
-	if key == "" {
-		key = en.text
-	}
-	key = string(en.phase) + " " + key // not the id of the episode, which it keeps only from its plan on
+// setStatus sets the status, and logs it unless it was logged last.
+func (w *Watcher) setStatus(u update) {
+	u.text = text.Sentence(u.text)
+	// Without the episode's ID, which may change until there is a plan.
+	key := string(u.phase) + " " + cmp.Or(u.key, u.text)
+	// A retry of a failed step is not logged again.
+	retry := w.failures > 0 &&
+		slices.Contains([]Phase{PhasePlanning, PhaseAwaitingApproval, PhaseApplying}, u.phase)
 	w.mu.Lock()
 	since := time.Now()
-	if w.status.Phase == en.phase {
+	if w.status.Phase == u.phase {
 		since = w.status.Since
 	}
-	w.status = Status{Phase: en.phase, Text: en.text, Since: since, Until: en.until, Err: en.err}
-	if len(en.episode.Windows) > 0 {
-		w.status.Episode = &en.episode
+	w.status = Status{Phase: u.phase, Text: u.text, Since: since, Until: u.until, Err: u.err}
+	if len(u.episode.Windows) > 0 {
+		w.status.Episode = &u.episode
 	}
-	// Each new try of what failed is not worth another line.
-	retry := w.failures > 0 && (en.phase == PhasePlanning || en.phase == PhaseAwaitingApproval || en.phase == PhaseApplying)
-	news := w.said != key && !retry && !en.quiet
-	if news {
-		w.said = key
+	isNew := w.logged != key && !retry && !u.silent
+	if isNew {
+		w.logged = key
 	}
 	w.mu.Unlock()
-	if !news {
+	if !isNew {
 		return
 	}
-	attrs := []any{"step", en.phase}
-	if en.episode.ID != "" {
-		attrs = append(attrs, "episode", en.episode.ID)
+	attrs := []any{"step", u.phase}
+	if u.episode.ID != "" {
+		attrs = append(attrs, "episode", u.episode.ID)
 	}
-	if !en.until.IsZero() {
-		attrs = append(attrs, "until", en.until)
+	if !u.until.IsZero() {
+		attrs = append(attrs, "until", u.until)
 	}
-	if en.err != nil {
-		attrs = append(attrs, "error", en.err)
+	if u.err != nil {
+		attrs = append(attrs, "error", u.err)
 	}
-	w.tell(en.level, en.text, attrs...)
+	w.log(u.level, phaseMessages[u.phase], append(attrs, "detail", u.text)...)
 }
 
-// tell writes into the diary what is not a state to be in.
-func (w *Watcher) tell(level slog.Level, said string, attrs ...any) {
-	w.cfg.Logger.Log(context.Background(), level, text.Sentence(said), attrs...)
-}
-
-// failed notes what went wrong, and returns when to try again.
+// failed records a failure and returns the pause before the retry.
 func (w *Watcher) failed(err error) time.Duration {
-	pause := backoffAfter(w.failures)
+	pause := backoff(w.failures)
 	w.failures++
-	until := time.Now().Add(pause)
-	en := entry{phase: PhaseError, level: slog.LevelWarn, until: until, err: err, key: err.Error(),
-		text: "Something failed, and is tried again: " + text.Short(err.Error()) + "."}
-	if e, ok := w.state.open(); ok {
-		en.episode = e
+	u := update{
+		phase: PhaseError, level: slog.LevelWarn, until: time.Now().Add(pause), err: err, key: err.Error(),
+		text: "A step failed and will be retried: " + text.Short(err.Error()) + ".",
 	}
-	w.say(en)
+	u.episode, _ = w.state.open()
+	w.setStatus(u)
 	return pause
 }
 
-// greet begins the diary.
-func (w *Watcher) greet(now time.Time) {
-	text := fmt.Sprintf("The watcher begins. It looks at all maintenance that ended since %s.", momentText(w.from(now)))
-	attrs := []any{"step", "start"}
-	if w.saved {
-		text = "The watcher goes on."
-	}
-	if e, ok := w.state.open(); ok {
-		text = fmt.Sprintf("The watcher goes on with %s, which is %s.", e, e.State)
-		attrs = append(attrs, "episode", e.ID)
-	}
-	w.tell(slog.LevelInfo, text, attrs...)
+// backoff is the pause after n failures in a row.
+func backoff(n int) time.Duration {
+	return min(30*time.Second<<min(n, 10), 10*time.Minute)
 }
 
-// from is since when maintenance is looked at.
+func (w *Watcher) logStart(now time.Time) {
+	attrs := []any{"step", "start", "since", w.from(now), "resumed", w.saved}
+	if e, ok := w.state.open(); ok {
+		attrs = append(attrs, "episode", e.ID, "state", e.State)
+	}
+	w.log(slog.LevelInfo, "watcher started", attrs...)
+}
+
+// from is the time since which maintenance is handled.
 func (w *Watcher) from(now time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()

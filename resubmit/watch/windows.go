@@ -11,58 +11,58 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// OutageTracker knows which outages were observed; *connect.Tracker does. Safe for
-// concurrent use.
+// OutageTracker returns the observed outages; *availability.Tracker implements it. It
+// must be safe for concurrent use.
 type OutageTracker interface {
 	Outages() []availability.Outage
 	Status(now time.Time) availability.TrackerStatus
 }
 
-// windowsAhead is how far ahead windows are asked for.
+// windowsAhead is how far into the future windows are read.
 const windowsAhead = 90 * 24 * time.Hour
 
-// errBlind says that no window was ever told.
-var errBlind = errors.New("the windows are not known yet")
+// errNoWindows is returned before the first complete answer of the source.
+var errNoWindows = errors.New("the maintenance windows are not known yet")
 
-// almanac is the maintenance as it is known now: what was announced, and what was
-// observed besides. An outage makes an announced window longer where it overlaps, but
-// never shorter (as [maintenance.Calendar.WithObserved] can), because nobody looked while the
-// service was down: what failed in that time must not be lost.
-type almanac struct {
-	outages OutageTracker
+// windowStore holds the known maintenance: announced windows and observed outages. An
+// outage may make an announced window longer, but never shorter (unlike
+// [maintenance.Calendar.WithObserved]): while the service is down nothing is observed, and
+// orders that failed in that time must not be lost.
+type windowStore struct {
+	outages OutageTracker // may be nil
 
 	mu        sync.Mutex
 	announced *maintenance.Calendar // nil before the first answer
-	failure   error                 // of the newest answer
-	live      *maintenance.Calendar
-	// What live was made of.
-	liveOf *maintenance.Calendar
-	seenAt time.Time
+	failure   error                 // of the latest answer
+	merged    *maintenance.Calendar // announced and outages
+	// The inputs of merged:
+	mergedFrom *maintenance.Calendar
+	probedAt   time.Time
 }
 
-// refresh asks the source. A failure keeps what it told before, and an empty answer is
-// one as long as a part of the source has failed and nothing was ever told.
-func (a *almanac) refresh(ctx context.Context, source maintenance.WindowSource, from,
-	to time.Time) ([]*maintenance.SourceWarning, error) {
+// refresh reads the source, and returns its failure and its warnings. After a failure the
+// previous windows stay. So do they after a first answer that is empty because a part of
+// the source failed.
+func (s *windowStore) refresh(ctx context.Context, source maintenance.WindowSource, from, to time.Time) error {
 	calendar, err := maintenance.CalendarOf(ctx, source, from, to)
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	warnings, failure := maintenance.SplitWarnings(err)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.failure = failure
-	if failure == nil && a.announced == nil && len(calendar.Windows()) == 0 {
-		a.failure = wanting(warnings)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failure = failure
+	if failure == nil && s.announced == nil && len(calendar.Windows()) == 0 {
+		s.failure = allMissing(warnings)
 	}
-	if a.failure == nil {
-		a.announced = calendar
+	if s.failure == nil {
+		s.announced = calendar
 	}
-	return warnings, failure
+	return err
 }
 
-// wanting is the warning that says that windows of all times may be missing, or nil.
-func wanting(warnings []*maintenance.SourceWarning) error {
+// allMissing returns the warning that windows of any time may be missing, or nil.
+func allMissing(warnings []*maintenance.SourceWarning) error {
 	for _, w := range warnings {
 		if errors.Is(w, maintenance.ErrIncomplete) && w.WindowID == "" && w.Span == (maintenance.Span{}) {
 			return w
@@ -71,48 +71,48 @@ func wanting(warnings []*maintenance.SourceWarning) error {
 	return nil
 }
 
-// told is what was announced, nil before the first answer.
-func (a *almanac) told() *maintenance.Calendar {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.announced
+// current returns the announced windows, nil before the first answer.
+func (s *windowStore) current() *maintenance.Calendar {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.announced
 }
 
-// calendar is all that is known, without the outages that ended before from. It is
-// made anew only when there is something new, since it is asked for before every push.
-func (a *almanac) calendar(from, now time.Time) (*maintenance.Calendar, error) {
-	announced := a.told() // the tracker may ask for it, so that it is not asked under the lock
-	if announced == nil {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.failure != nil {
-			return nil, fmt.Errorf("%w: %w", errBlind, a.failure)
-		}
-		return nil, errBlind
-	}
-	if a.outages == nil {
+// calendar returns all known maintenance, without outages that ended before from. The
+// result is cached, because the runner calls this before every push.
+func (s *windowStore) calendar(from, now time.Time) (*maintenance.Calendar, error) {
+	s.mu.Lock()
+	announced, failure := s.announced, s.failure
+	s.mu.Unlock()
+	switch {
+	case announced == nil && failure != nil:
+		return nil, fmt.Errorf("%w: %w", errNoWindows, failure)
+	case announced == nil:
+		return nil, errNoWindows
+	case s.outages == nil:
 		return announced, nil
 	}
-	seenAt := a.outages.Status(now).ProbedAt
-	a.mu.Lock()
-	live, fresh := a.live, a.liveOf == announced && a.seenAt.Equal(seenAt)
-	a.mu.Unlock()
-	if fresh && live != nil {
-		return live, nil
+	probedAt := s.outages.Status(now).ProbedAt // without the lock: the tracker may call Announced
+	s.mu.Lock()
+	merged, fresh := s.merged, s.mergedFrom == announced && s.probedAt.Equal(probedAt)
+	s.mu.Unlock()
+	if fresh && merged != nil {
+		return merged, nil
 	}
 	var observed []maintenance.Window
-	for _, o := range a.outages.Outages() {
-		if !o.Unreachable && (o.Ongoing() || o.End.After(from)) { // nothing at all may be the network on this side
+	for _, o := range s.outages.Outages() {
+		// An unreachable Connect may be a network failure on this side.
+		if !o.Unreachable && (o.Ongoing() || o.End.After(from)) {
 			observed = append(observed, o.Window())
 		}
 	}
-	seen, err := maintenance.NewCalendar(observed)
+	outages, err := maintenance.NewCalendar(observed)
 	if err != nil {
-		return announced, fmt.Errorf("the observed outages cannot be used: %w", err)
+		return announced, fmt.Errorf("the observed outages are invalid: %w", err)
 	}
-	live = announced.Merge(seen)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.live, a.liveOf, a.seenAt = live, announced, seenAt
-	return live, nil
+	merged = announced.Merge(outages)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.merged, s.mergedFrom, s.probedAt = merged, announced, probedAt
+	return merged, nil
 }

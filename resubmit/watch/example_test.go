@@ -1,8 +1,9 @@
-package resubmit_test
+package watch_test
 
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"time"
 
@@ -15,9 +16,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
-// A maintenance ended an hour ago. A service would let the watcher run for as long as
-// it runs itself, and give it the clients for its systems, a connect.Multi of
-// sources, and a connect.Tracker.
+// A maintenance ended an hour ago. A service would pass the clients for its systems, a
+// maintenance.Multi and an availability.Tracker, and call Run for as long as it runs.
 func ExampleWatcher() {
 	dir, err := os.MkdirTemp("", "resubmit-state")
 	if err != nil {
@@ -34,22 +34,22 @@ func ExampleWatcher() {
 	failed := &commerce.Order{
 		ID: "id-SO000001", Number: "SO000001", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
 		PlacedAt: upgrade.Start.Add(time.Hour), FailedAt: upgrade.Start.Add(time.Hour),
-		Failure:         failed("503 Service Unavailable"),
+		Failure:         commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable"}},
 		SubscriptionIDs: []string{"1000042"}, Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 	}
-	system := &ownSystem{orders: map[string]*commerce.Order{failed.ID: new(*failed)}}
+	system := &exampleShop{order: *failed}
 
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	watcher, err := watch.New(watch.Config{
 		Dir:     dir,
 		Windows: maintenance.CalendarSource(announced),
-		Ready: func(context.Context, time.Time) availability.Readiness { // with a client: client.Readiness
+		Ready: func(context.Context, time.Time) availability.Readiness { // usually availability.CheckReadiness
 			return availability.Readiness{Parts: []availability.ReadinessPart{{Name: availability.PartAnswer,
 				State: availability.PartReady}}}
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
-			return resubmit.PlanConfig{Lister: &planSource{orders: []*commerce.Order{failed}}, Requests: noRequests}, nil
+			return resubmit.PlanConfig{Lister: system, IgnoreConnect: true}, nil
 		},
 		Approve: func(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 			fmt.Println("approved:", plan.Counts())
@@ -74,4 +74,20 @@ func ExampleWatcher() {
 	// approved: 1 order, resubmit 1
 	// done: 1 completed
 	// context canceled
+}
+
+// exampleShop is a Commerce with one order, which completes when it is pushed.
+type exampleShop struct{ order commerce.Order }
+
+func (s *exampleShop) Order(context.Context, string) (*commerce.Order, error) {
+	return new(s.order), nil
+}
+
+func (s *exampleShop) Push(context.Context, string, commerce.Status) error {
+	s.order.Status, s.order.Transitions = commerce.StatusCompleted, nil
+	return nil
+}
+
+func (s *exampleShop) Orders(context.Context, commerce.Query) iter.Seq2[*commerce.Order, error] {
+	return func(yield func(*commerce.Order, error) bool) { yield(new(s.order), nil) }
 }

@@ -1,9 +1,8 @@
-package resubmit_test
+package watch_test
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"os"
@@ -26,13 +25,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
-// notice is a window as the source tells it for some time.
+// notice is a window that the source announces for some time.
 type notice struct {
-	from, until time.Time // zero until: for ever
+	from, until time.Time // zero until: forever
 	window      maintenance.Window
 }
 
-// site is Commerce and Connect, as they really are, and what is announced.
+// site is Commerce, Connect and the announcements.
 type site struct {
 	*shop
 	down    []maintenance.Span // when Connect does not answer
@@ -43,20 +42,20 @@ type site struct {
 	broken   error // of the window source
 	unready  error // although Connect is up
 	planErr  error
-	answers  []watch.Approval // of Approve, then watch.Approved for ever
+	answers  []watch.Approval // of Approve, then watch.Approved forever
 	asked    []string         // digests
 	asks     []time.Time
 	readies  []time.Time
 	done     []watch.Episode
 	reports  map[string]*resubmit.Report
 	journals map[string]*resubmit.MemoryJournal
-	diary    []string
+	logged   []string
 	hooked   map[string]int // how often each point was passed, of all processes
 }
 
 func newSite() *site {
 	return &site{
-		shop: newShop(), reports: make(map[string]*resubmit.Report),
+		shop: &shop{orders: make(map[string]*order)}, reports: make(map[string]*resubmit.Report),
 		journals: make(map[string]*resubmit.MemoryJournal), hooked: make(map[string]int),
 	}
 }
@@ -66,29 +65,12 @@ func (s *site) isDown(t time.Time) bool {
 }
 
 // breaks adds an order that fails at an instant.
-func (s *site) breaks(at time.Time, reason string) *shopOrder {
-	o := outageOrder(len(s.orders)+1, fmt.Sprintf("sub-%d", len(s.orders)+1))
-	o.PlacedAt, o.FailedAt = at.Add(-time.Minute), at
-	o.Failure.Text = map[string]string{"en_US": reason}
-	o.generation = 1
-	s.orders[o.ID] = o
-	return o
-}
+func (s *site) breaks(at time.Time, reason string) *order { return s.add(at, reason) }
 
 // Orders lists what has failed by now.
 func (s *site) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
-		s.shop.mu.Lock()
-		var orders []*commerce.Order
-		for _, o := range s.orders {
-			s.advance(o)
-			if order := o.Order; !o.FailedAt.After(time.Now()) && q.Match(&order) {
-				orders = append(orders, &order)
-			}
-		}
-		s.shop.mu.Unlock()
-		slices.SortFunc(orders, func(a, b *commerce.Order) int { return a.PlacedAt.Compare(b.PlacedAt) })
-		for _, o := range orders {
+		for _, o := range s.failed(q) {
 			if ctx.Err() != nil || !yield(o, nil) {
 				return
 			}
@@ -109,7 +91,7 @@ func (s *site) Windows(ctx context.Context, from, to time.Time) ([]maintenance.W
 	}
 	now := time.Now()
 	for _, n := range s.notices {
-		if told := (maintenance.Span{Start: n.from, End: n.until}); told.Contains(now) {
+		if visible := (maintenance.Span{Start: n.from, End: n.until}); visible.Contains(now) {
 			n.window.Source = "page"
 			windows = append(windows, n.window)
 		}
@@ -117,8 +99,8 @@ func (s *site) Windows(ctx context.Context, from, to time.Time) ([]maintenance.W
 	return windows, nil
 }
 
-// look is what a probe sees now.
-func (s *site) look() connect.Probe {
+// probe returns what a probe sees now.
+func (s *site) probe() connect.Probe {
 	p := connect.Probe{Class: connect.Up, Version: "26.1", At: time.Now().UTC()}
 	if s.isDown(time.Now()) {
 		p = connect.Probe{Class: connect.MaintenanceSuspected, At: time.Now().UTC(), Err: errors.New("502 Bad Gateway")}
@@ -126,7 +108,7 @@ func (s *site) look() connect.Probe {
 	return p
 }
 
-// process is one life of the service: it may be killed at any point.
+// process is one process of the service, which may be killed at any point.
 type process struct {
 	site    *site
 	tracker *availability.Tracker
@@ -143,12 +125,13 @@ type process struct {
 
 var errDead = errors.New("the process was killed")
 
-// start begins a life of the service. crash says at which points it ends; nil never.
+// start starts a process. crash reports the point at which it is killed; nil: never.
 func (s *site) start(t *testing.T, dir string, remembered []byte, crash func(point string) bool) *process {
 	return s.run(t, &process{site: s, dir: dir, crash: crash, ended: make(chan struct{})}, remembered,
 		func(*watch.Config) {})
 }
 
+// run starts p. change may modify the configuration.
 func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*watch.Config)) *process {
 	p.tracker = new(availability.Tracker)
 	if remembered != nil {
@@ -161,8 +144,8 @@ func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*wat
 	p.watcher = w
 	ctx, cancel := context.WithCancel(t.Context())
 	p.cancel = cancel
-	var looks sync.WaitGroup
-	looks.Go(func() { p.looking(ctx) })
+	var probes sync.WaitGroup
+	probes.Go(func() { p.probe(ctx) })
 	go func() {
 		defer close(p.ended)
 		ended := w.Run(ctx)
@@ -170,13 +153,13 @@ func (s *site) run(t *testing.T, p *process, remembered []byte, change func(*wat
 		p.err = errors.Join(p.err, ended)
 		p.mu.Unlock()
 		cancel()
-		looks.Wait()
+		probes.Wait()
 	}()
 	return p
 }
 
-// looking feeds the tracker at regular times, so that its windows are the same in each run.
-func (p *process) looking(ctx context.Context) {
+// probe updates the tracker at regular times, so that its windows are the same in each run.
+func (p *process) probe(ctx context.Context) {
 	tick := time.NewTimer(7 * time.Second)
 	for {
 		select {
@@ -184,7 +167,7 @@ func (p *process) looking(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		seen := p.site.look()
+		seen := p.site.probe()
 		p.tracker.Observe(seen)
 		pause := 4 * time.Minute
 		if seen.Class != connect.Up {
@@ -194,7 +177,7 @@ func (p *process) looking(ctx context.Context) {
 	}
 }
 
-// stop ends the life in good order, and returns what the tracker remembers.
+// stop stops the process and returns the state of the tracker.
 func (p *process) stop(t *testing.T) []byte {
 	p.cancel()
 	<-p.ended
@@ -204,7 +187,7 @@ func (p *process) stop(t *testing.T) []byte {
 	return remembered
 }
 
-// point is a moment at which the process can be killed. It reports whether it is dead.
+// point is a point at which the process can be killed. It reports whether the process is dead.
 func (p *process) point(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -217,7 +200,7 @@ func (p *process) point(name string) bool {
 	if p.crash == nil || !p.crash(name) {
 		return false
 	}
-	copied, err := os.MkdirTemp(filepath.Dir(p.dir), "life")
+	copied, err := os.MkdirTemp(filepath.Dir(p.dir), "crash")
 	if err == nil {
 		err = os.CopyFS(copied, os.DirFS(p.dir))
 	}
@@ -259,7 +242,7 @@ func (p *process) ready(context.Context, time.Time) availability.Readiness {
 	return availability.Readiness{At: time.Now(), Parts: []availability.ReadinessPart{part}}
 }
 
-// plan leaves it to the watcher to say what failed in the windows.
+// plan leaves the filter to the watcher.
 func (p *process) plan(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 	if p.point("plan") {
 		return resubmit.PlanConfig{}, errDead
@@ -311,7 +294,7 @@ func (p *process) journal(path string) (resubmit.Journal, error) {
 	return mortalJournal{p.site.journals[name], p}, nil
 }
 
-// mortalJournal keeps nothing that comes after the death of its process.
+// mortalJournal stores nothing after its process was killed.
 type mortalJournal struct {
 	resubmit.Journal
 	process *process
@@ -328,7 +311,7 @@ func (j mortalJournal) Put(r resubmit.Record) error {
 	return err
 }
 
-// Push pushes, unless the process is dead.
+// Push pushes, unless the process was killed.
 func (p *process) Push(ctx context.Context, id string, to commerce.Status) error {
 	if p.point("before push") {
 		return errDead
@@ -340,7 +323,7 @@ func (p *process) Push(ctx context.Context, id string, to commerce.Status) error
 	return err
 }
 
-// The process is also the handler of its diary.
+// The process is also the handler of its log.
 
 func (p *process) Enabled(context.Context, slog.Level) bool { return true }
 func (p *process) WithAttrs([]slog.Attr) slog.Handler       { return p }
@@ -361,14 +344,21 @@ func (p *process) Handle(_ context.Context, r slog.Record) error {
 			return nil
 		}
 	}
+	detail := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "detail" || a.Key == "window" {
+			detail += ": " + a.Value.String()
+		}
+		return true
+	})
 	p.site.mu.Lock()
 	defer p.site.mu.Unlock()
-	p.site.diary = append(p.site.diary, time.Now().UTC().Format("2006-01-02 15:04 ")+digests.ReplaceAllString(r.Message,
-		"sha256:…"))
+	p.site.logged = append(p.site.logged,
+		time.Now().UTC().Format("2006-01-02 15:04 ")+digests.ReplaceAllString(detail, "sha256:…"))
 	return nil
 }
 
-// left says why an order was not resubmitted, "" if no report does.
+// left returns why an order was not resubmitted, "" if no report says so.
 func (s *site) left(id string) string {
 	for _, r := range s.reports {
 		if r == nil {
@@ -383,9 +373,9 @@ func (s *site) left(id string) string {
 	return ""
 }
 
-// written is the diary.
-func (s *site) written() string {
+// log returns what was logged.
+func (s *site) log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Join(s.diary, "\n")
+	return strings.Join(s.logged, "\n")
 }

@@ -1,4 +1,4 @@
-package resubmit_test
+package watch_test
 
 import (
 	"flag"
@@ -18,10 +18,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
-// years is how many years each story of the simulation lives through.
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// years is the number of simulated years, each with its own seed.
 var years = flag.Uint64("years", 1, "how many years to simulate, each from another seed")
 
-// year is twelve months of maintenance as it was announced, and as it really went.
+// year is twelve months of maintenance, as announced and as held.
 type year struct {
 	*site
 	random *rand.Rand
@@ -30,11 +32,11 @@ type year struct {
 	asleep []maintenance.Span // between a crash and the next start
 	away   maintenance.Span   // when the service does not run at all; zero: never
 	truth  []maintenance.Span
-	hit    []*shopOrder // what must be resubmitted, once
-	spared []*shopOrder // what must not be touched
+	hit    []*order // must be resubmitted once
+	spared []*order // must not be pushed
 }
 
-// newYear writes a year, which begins an hour after now. It has 18 weeks with -short.
+// newYear returns a year that begins in an hour. With -short it has 18 weeks.
 func newYear(t *testing.T, seed uint64, away bool) *year {
 	y := &year{site: newSite(), random: rand.New(rand.NewPCG(seed, 2026)), begin: time.Now().UTC().Add(time.Hour),
 		weeks: 52}
@@ -69,7 +71,7 @@ func (y *year) minutes(from, to int) time.Duration {
 	return time.Duration(from+y.random.IntN(to-from)) * time.Minute
 }
 
-// sunday goes as announced, ends early, or overruns.
+// sunday is held as announced, ends early, or overruns.
 func (y *year) sunday(start time.Time) {
 	length := 2 * time.Hour
 	switch y.random.IntN(4) {
@@ -81,63 +83,63 @@ func (y *year) sunday(start time.Time) {
 	y.happens(start.Add(y.minutes(0, 10)), length)
 }
 
-// midweek is one of all that can come between.
+// midweek adds one of the other kinds of maintenance.
 func (y *year) midweek(week int, start time.Time) {
 	w := maintenance.Window{ID: fmt.Sprintf("CHG-%d", week), Title: "Upgrade", Start: start,
 		End: start.Add(90 * time.Minute)}
 	known := start.AddDate(0, 0, -3)
-	tell := func(from, until time.Time, w maintenance.Window) {
+	announce := func(from, until time.Time, w maintenance.Window) {
 		y.notices = append(y.notices, notice{from: from, until: until, window: w})
 	}
 	moved := w
 	switch y.random.IntN(10) {
 	case 0: // a quiet week
 	case 1: // announced when it has begun
-		tell(start.Add(10*time.Minute), time.Time{}, w)
+		announce(start.Add(10*time.Minute), time.Time{}, w)
 		y.happens(start, 90*time.Minute)
 	case 2: // announced when it is over
-		tell(start.Add(4*time.Hour), time.Time{}, w)
+		announce(start.Add(4*time.Hour), time.Time{}, w)
 		y.happens(start, 90*time.Minute)
 	case 3: // moved at the last moment
 		moved.Start, moved.End = w.Start.Add(9*time.Hour), w.End.Add(9*time.Hour)
-		tell(known, start.Add(-20*time.Minute), w)
-		tell(start.Add(-20*time.Minute), time.Time{}, moved)
+		announce(known, start.Add(-20*time.Minute), w)
+		announce(start.Add(-20*time.Minute), time.Time{}, moved)
 		y.happens(moved.Start, 90*time.Minute)
 	case 4: // cancelled before it began
-		tell(known, start.Add(-time.Hour), w)
+		announce(known, start.Add(-time.Hour), w)
 		moved.Cancelled = true
-		tell(start.Add(-time.Hour), time.Time{}, moved)
+		announce(start.Add(-time.Hour), time.Time{}, moved)
 	case 5: // never cancelled, and never happened
-		tell(known, time.Time{}, w)
+		announce(known, time.Time{}, w)
 	case 6: // nobody announced it
 		y.happens(start, y.minutes(20, 90))
 	case 7: // two that overlap
 		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: start.Add(time.Hour),
 			End: start.Add(3 * time.Hour)}
-		tell(known, time.Time{}, w)
-		tell(known, time.Time{}, other)
+		announce(known, time.Time{}, w)
+		announce(known, time.Time{}, other)
 		y.happens(start, 3*time.Hour)
 	case 8: // two, one right after the other
 		other := maintenance.Window{ID: w.ID + "b", Title: "Database", Start: w.End.Add(2 * time.Minute),
 			End: start.Add(3 * time.Hour)}
-		tell(known, time.Time{}, w)
-		tell(known, time.Time{}, other)
+		announce(known, time.Time{}, w)
+		announce(known, time.Time{}, other)
 		y.happens(start, 3*time.Hour)
-	default: // told under another name and with other times when it is over, and it was longer than announced
-		tell(known, start.Add(6*time.Hour), w)
-		told := maintenance.Window{ID: "incident-" + w.ID, Title: "Upgrade", Start: w.Start, End: w.End,
+	default: // renamed and corrected when it is over; it was longer than announced
+		announce(known, start.Add(6*time.Hour), w)
+		renamed := maintenance.Window{ID: "incident-" + w.ID, Title: "Upgrade", Start: w.Start, End: w.End,
 			ActualStart: start.Add(3 * time.Minute), ActualEnd: start.Add(115 * time.Minute)}
-		tell(start.Add(6*time.Hour), time.Time{}, told)
+		announce(start.Add(6*time.Hour), time.Time{}, renamed)
 		y.happens(start.Add(3*time.Minute), 112*time.Minute)
 	}
 }
 
-// happens lets Connect be down, and orders fail.
+// happens takes Connect down and makes orders fail.
 func (y *year) happens(start time.Time, length time.Duration) {
 	span := maintenance.Span{Start: start, End: start.Add(length)}
 	y.down, y.truth = append(y.down, span), append(y.truth, span)
 	if y.away.Start.Before(span.End) && span.Start.Before(y.away.End) {
-		return // what nobody saw is tested apart
+		return // tested elsewhere
 	}
 	for range 1 + y.random.IntN(3) {
 		y.hit = append(y.hit, y.breaks(start.Add(time.Duration(y.random.Int64N(int64(length)))), outage))
@@ -147,7 +149,7 @@ func (y *year) happens(start time.Time, length time.Duration) {
 		y.breaks(start.Add(-3*time.Hour), outage))
 }
 
-// live lets the service live through the year, and be killed now and then.
+// live runs the service through the year, killed now and then if crashes is set.
 func (y *year) live(t *testing.T, seed uint64, crashes bool) (kills int) {
 	random := rand.New(rand.NewPCG(seed, 7))
 	end := y.begin.AddDate(0, 0, 7*y.weeks+8)
@@ -178,7 +180,7 @@ func (y *year) live(t *testing.T, seed uint64, crashes bool) (kills int) {
 	return kills
 }
 
-// check holds what was done against what really happened.
+// check compares what was done with what happened.
 func (y *year) check(t *testing.T, crashes bool) {
 	t.Helper()
 	for _, l := range y.ledger {
@@ -186,9 +188,9 @@ func (y *year) check(t *testing.T, crashes bool) {
 	}
 	left := 0
 	for _, o := range y.hit {
-		// Killed between an intent and its push, a run does not push again, and stops the
-		// orders that wait for this one to go well. It says so. And that a maintenance goes
-		// on for longer than announced is not known when nobody looks.
+		// After a kill between an intent and its push, a run does not push again and reports
+		// the order and those that depend on it. An overrun that happens while the service is
+		// down is not observed.
 		unseen := slices.ContainsFunc(y.asleep, func(s maintenance.Span) bool { return s.Contains(o.FailedAt) })
 		if crashes && y.accepted(o.ID) == 0 && (unseen || y.left(o.ID) != "") {
 			left++
@@ -197,69 +199,69 @@ func (y *year) check(t *testing.T, crashes bool) {
 		require.Equal(t, 1, y.accepted(o.ID), "order %s, failed %s", o.ID, o.FailedAt)
 	}
 	for _, o := range y.spared {
-		require.Zero(t, y.accepted(o.ID), "order %s, failed %s, was none of its business", o.ID, o.FailedAt)
+		require.Zero(t, y.accepted(o.ID), "order %s, failed %s, must not be pushed", o.ID, o.FailedAt)
 	}
 	require.LessOrEqual(t, len(y.ledger), len(y.hit))
 	require.LessOrEqual(t, left, len(y.hit)/5)
 
 	episodes := make(map[string]watch.Episode)
 	for _, e := range y.done {
-		if was, ok := episodes[e.ID]; ok { // told again after a crash
+		if was, ok := episodes[e.ID]; ok { // repeated after a crash
 			require.Equal(t, was.Windows, e.Windows)
 			require.Equal(t, was.State, e.State)
 		}
 		episodes[e.ID] = e
 	}
 	for _, span := range y.truth {
-		var acts []string
+		var found []string
 		for _, e := range episodes {
 			if slices.ContainsFunc(e.Windows, func(w maintenance.Window) bool {
 				return w.Span().Start.Before(span.End) && span.Start.Before(w.Span().End)
 			}) {
-				acts = append(acts, fmt.Sprintf("%s %s %s", e.ID, e.State, e))
+				found = append(found, fmt.Sprintf("%s %s %s", e.ID, e.State, e))
 			}
 		}
 		unseen := y.away.Start.Before(span.End) && span.Start.Before(y.away.End)
 		if !unseen {
-			require.NotEmpty(t, acts, "the maintenance from %s to %s", span.Start, span.End)
+			require.NotEmpty(t, found, "the maintenance from %s to %s", span.Start, span.End)
 		}
-		if !crashes { // else a part of it may have become known later
-			require.LessOrEqual(t, len(acts), 1, "the maintenance from %s to %s: %v", span.Start, span.End, acts)
+		if !crashes { // otherwise a part of it may have become known later
+			require.LessOrEqual(t, len(found), 1, "the maintenance from %s to %s: %v", span.Start, span.End, found)
 		}
 	}
-	var dealt []maintenance.Span
+	var handled []maintenance.Span
 	for _, e := range episodes {
-		mine := len(dealt)
+		mine := len(handled)
 		for _, w := range e.Windows {
-			for _, s := range dealt[:mine] {
-				require.False(t, w.Span().Start.Before(s.End) && s.Start.Before(w.Span().End), "%s and %s are dealt with twice", s,
+			for _, s := range handled[:mine] {
+				require.False(t, w.Span().Start.Before(s.End) && s.Start.Before(w.Span().End), "%s and %s are handled twice", s,
 					w)
 			}
-			dealt = append(dealt, w.Span())
+			handled = append(handled, w.Span())
 		}
 	}
 }
 
-func TestAYearOfMaintenanceIsDealtWithOnceEach(t *testing.T) {
+func TestYearOfMaintenance(t *testing.T) {
 	t.Parallel()
 	for seed := range *years {
 		for _, story := range []struct {
 			name          string
 			crashes, away bool
-		}{{"without a crash", false, false}, {"with crashes at random points and two weeks away", true, true}} {
-			t.Run(fmt.Sprintf("seed %d %s", seed, story.name), func(t *testing.T) {
+		}{{"without_crashes", false, false}, {"with_crashes_and_two_weeks_down", true, true}} {
+			t.Run(fmt.Sprintf("seed_%d_%s", seed, story.name), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					<-time.After(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
 					y := newYear(t, seed, story.away)
 					kills := y.live(t, seed, story.crashes)
-					t.Logf("%d maintenances, %d pushes, %d kills, %d lines", len(y.truth), y.pushes(), kills, len(y.diary))
-					t.Log("\n" + y.written())
+					t.Logf("%d maintenances, %d pushes, %d kills, %d lines", len(y.truth), y.pushes(), kills, len(y.logged))
+					t.Log("\n" + y.log())
 					y.check(t, story.crashes)
 					if story.crashes {
 						require.Greater(t, kills, 20*y.weeks/52)
 					} else if seed == 0 {
-						golden(t, "watcher_spring.golden", excerptOf(y.diary, "2026-03-23", "2026-05-04"))
+						golden(t, "spring.golden", excerptOf(y.logged, "2026-03-23", "2026-05-04"))
 					}
 				})
 			})
@@ -267,10 +269,10 @@ func TestAYearOfMaintenanceIsDealtWithOnceEach(t *testing.T) {
 	}
 }
 
-// excerptOf are the lines of a diary from one day to another.
-func excerptOf(diary []string, from, to string) string {
+// excerptOf returns the lines logged from one day to another.
+func excerptOf(logged []string, from, to string) string {
 	var lines strings.Builder
-	for _, line := range diary {
+	for _, line := range logged {
 		if line >= from && line < to {
 			lines.WriteString(line + "\n")
 		}

@@ -1,4 +1,4 @@
-package resubmit_test
+package watch_test
 
 import (
 	"errors"
@@ -20,13 +20,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
-// upgrade is a window of two hours that begins an hour from now.
+// upgrade returns a window of two hours that begins an hour from now.
 func upgrade() maintenance.Window {
 	start := time.Now().UTC().Add(time.Hour)
 	return maintenance.Window{ID: "CHG-1", Title: "Upgrade", Start: start, End: start.Add(2 * time.Hour)}
 }
 
-// announced is a site with one window, that goes as announced, and n orders that fail in it.
+// announced returns a site with one window, held as announced, and n orders that fail in it.
 func announced(n int) (*site, maintenance.Window) {
 	s, w := newSite(), upgrade()
 	s.notices = []notice{{window: w}}
@@ -42,14 +42,14 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// in runs a story in a bubble, where days pass in no time.
+// in runs a test in a synctest bubble.
 func in(t *testing.T, story func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, story)
 }
 
-func TestAWatcherResubmitsAfterTheMaintenanceWhatItBroke(t *testing.T) {
+func TestWatcherResubmitsAfterMaintenance(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(3)
 		s.breaks(w.Start.Add(30*time.Minute), "the vendor has rejected the request")
@@ -70,12 +70,12 @@ func TestAWatcherResubmitsAfterTheMaintenanceWhatItBroke(t *testing.T) {
 	})
 }
 
-// Every moment at which the service can be killed, one after the other.
-func TestAWatcherThatIsKilledAtAnyMomentGoesOn(t *testing.T) {
+// The service is killed at each point, one after the other.
+func TestWatcherResumesAfterCrash(t *testing.T) {
 	t.Parallel()
 	for n := 1; ; n++ {
 		killed := true
-		t.Run(fmt.Sprintf("at moment %d", n), func(t *testing.T) {
+		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := announced(2)
 				s.answers = []watch.Approval{{}} // later
@@ -106,7 +106,7 @@ func TestAWatcherThatIsKilledAtAnyMomentGoesOn(t *testing.T) {
 	}
 }
 
-func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
+func TestApproveIsCalledUntilDecision(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		tomorrow := w.End.Add(24 * time.Hour)
@@ -117,7 +117,7 @@ func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
 		status := p.watcher.Status()
 		require.Equal(t, watch.PhaseAwaitingApproval, status.Phase)
 		require.Contains(t, status.String(),
-			"is not decided yet: the person sleeps. It has 1 order to resubmit. The next look is at 2000-01-02 03:00 UTC.")
+			"is not decided yet: the person sleeps. It has 1 order to resubmit. The next check is at 2000-01-02 03:00 UTC.")
 		remembered := p.stop(t)
 		p = s.start(t, p.dir, remembered, nil) // which asks at once
 		pass(time.Minute)
@@ -130,9 +130,13 @@ func TestAPlanIsAskedAboutAgainUntilSomebodyDecides(t *testing.T) {
 	})
 }
 
-const askedAfter = 15 * time.Minute
+// Defaults of the watcher and the runner.
+const (
+	askedAfter    = 15 * time.Minute
+	defaultSettle = 240 * time.Second
+)
 
-func TestAnAnswerThatComesEarlierIsHeardAtOnce(t *testing.T) {
+func TestWakeCallsApproveAtOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		s.answers = []watch.Approval{{At: w.End.Add(24 * time.Hour)}}
@@ -146,7 +150,7 @@ func TestAnAnswerThatComesEarlierIsHeardAtOnce(t *testing.T) {
 	})
 }
 
-func TestAPlanThatNobodyDecidedAboutIsMadeAnewAfterTheNextMaintenance(t *testing.T) {
+func TestUndecidedPlanIsReplacedAfterNextMaintenance(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		next := maintenance.Window{ID: "CHG-2", Title: "Database", Start: w.End.Add(5 * time.Hour),
@@ -161,11 +165,11 @@ func TestAPlanThatNobodyDecidedAboutIsMadeAnewAfterTheNextMaintenance(t *testing
 		require.Len(t, s.done, 1)
 		require.Equal(t, 2, s.done[0].Counts.Resubmit)
 		require.Equal(t, 2, s.pushes())
-		require.Contains(t, s.written(), `Nobody has decided about the plan for "Upgrade" (CHG-1)`)
+		require.Contains(t, s.log(), "the next maintenance began before a decision")
 	})
 }
 
-func TestMaintenanceOfADownTimeIsDealtWithOrToldAsTooOld(t *testing.T) {
+func TestMaintenanceWhileServiceWasDown(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		p := s.start(t, t.TempDir(), nil, nil)
@@ -183,12 +187,12 @@ func TestMaintenanceOfADownTimeIsDealtWithOrToldAsTooOld(t *testing.T) {
 		require.Equal(t, "CHG-1", s.done[0].Windows[0].ID)
 		require.Equal(t, watch.EpisodeApplied, s.done[1].State)
 		require.Equal(t, 1, s.pushes())
-		require.Contains(t, s.written(),
-			`Not dealt with "Upgrade" (CHG-1), 2000-01-01 01:00 to 03:00 UTC: it ended more than 7 days ago`)
+		require.Contains(t, s.log(),
+			`"Upgrade" (CHG-1), 2000-01-01 01:00 to 03:00 UTC: it ended more than 7 days ago`)
 	})
 }
 
-func TestAWindowThatWasLongerThanThePlanKnewIsDealtWithForTheRest(t *testing.T) {
+func TestWindowExtendedAfterPlan(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		longer := w
@@ -205,7 +209,7 @@ func TestAWindowThatWasLongerThanThePlanKnewIsDealtWithForTheRest(t *testing.T) 
 	})
 }
 
-func TestNothingIsDoneBeforeConnectIsReady(t *testing.T) {
+func TestWatcherWaitsForConnect(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		s.unready = errors.New("hub HB-1 last reported 12m0s ago, more than 10m10s")
@@ -216,22 +220,22 @@ func TestNothingIsDoneBeforeConnectIsReady(t *testing.T) {
 		require.Contains(t, status.Text, `Connect is not ready after "Upgrade" (CHG-1)`)
 		require.Contains(t, status.Text, "hub HB-1 last reported 12m0s ago")
 		require.Contains(t, status.Text, "for more than 3h0m0s")
-		// What was observed began before what was announced, by less than a look.
+		// The observed outage begins earlier than the announced window.
 		require.True(t, slices.ContainsFunc(status.Episode.Windows,
 			func(known maintenance.Window) bool { return known.ID == w.ID }))
 		require.Zero(t, s.pushes())
-		require.Less(t, len(s.readies), 60, "it asks too often")
+		require.Less(t, len(s.readies), 60, "it checks too often")
 		s.mu.Lock()
 		s.unready = nil
 		s.mu.Unlock()
 		pass(11 * time.Minute)
 		p.stop(t)
 		require.Equal(t, 1, s.pushes())
-		require.Equal(t, 2, strings.Count(s.written(), "is not ready"), "once, and once when it is late")
+		require.Equal(t, 2, strings.Count(s.log(), "is not ready after"), "once, and once more when it is late")
 	})
 }
 
-func TestWhatFailsIsTriedAgainAndSaidOnce(t *testing.T) {
+func TestFailedStepIsRetriedAndLoggedOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(1)
 		s.planErr = errors.New("Commerce does not answer")
@@ -240,7 +244,7 @@ func TestWhatFailsIsTriedAgainAndSaidOnce(t *testing.T) {
 		status := p.watcher.Status()
 		require.Equal(t, watch.PhaseError, status.Phase)
 		require.ErrorIs(t, status.Err, s.planErr)
-		require.Equal(t, 1, strings.Count(s.written(), "Commerce does not answer"))
+		require.Equal(t, 1, strings.Count(s.log(), "Commerce does not answer"))
 		s.mu.Lock()
 		s.planErr = nil
 		s.mu.Unlock()
@@ -250,7 +254,7 @@ func TestWhatFailsIsTriedAgainAndSaidOnce(t *testing.T) {
 	})
 }
 
-func TestASourceThatFailsLeavesWhatItToldBefore(t *testing.T) {
+func TestFailedSourceKeepsKnownWindows(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(1)
 		p := s.start(t, t.TempDir(), nil, nil)
@@ -261,11 +265,11 @@ func TestASourceThatFailsLeavesWhatItToldBefore(t *testing.T) {
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 1, s.pushes())
-		require.Equal(t, 1, strings.Count(s.written(), "the page is HTML"))
+		require.Equal(t, 1, strings.Count(s.log(), "the page is HTML"))
 
-		blind := newSite()
-		blind.broken = errors.New("the page is HTML")
-		p = blind.start(t, t.TempDir(), nil, nil)
+		other := newSite()
+		other.broken = errors.New("the page is HTML")
+		p = other.start(t, t.TempDir(), nil, nil)
 		pass(time.Hour)
 		require.Equal(t, watch.PhaseNoCalendar, p.watcher.Status().Phase)
 		require.Contains(t, p.watcher.Status().String(), "the page is HTML")
@@ -273,7 +277,7 @@ func TestASourceThatFailsLeavesWhatItToldBefore(t *testing.T) {
 	})
 }
 
-func TestAnEpisodeWithoutOrdersIsOver(t *testing.T) {
+func TestEpisodeWithoutOrdersIsClosed(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(0)
 		s.breaks(w.Start.Add(time.Minute), "the vendor has rejected the request")
@@ -286,7 +290,7 @@ func TestAnEpisodeWithoutOrdersIsOver(t *testing.T) {
 	})
 }
 
-func TestAStateThatIsDamagedIsAnErrorThatSaysWhatToDo(t *testing.T) {
+func TestNewRejectsDamagedState(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -345,7 +349,7 @@ func FuzzWatcherState(f *testing.F) {
 	})
 }
 
-func TestAWatcherNeedsToBeToldAll(t *testing.T) {
+func TestNewRejectsIncompleteConfig(t *testing.T) {
 	t.Parallel()
 	_, err := watch.New(watch.Config{MaxAge: -1,
 		Runner: resubmit.Config{Journal: new(resubmit.MemoryJournal)}})
@@ -355,13 +359,13 @@ func TestAWatcherNeedsToBeToldAll(t *testing.T) {
 	}
 }
 
-func TestAWatcherLeavesNoGoroutineBehindAndRunsOnce(t *testing.T) {
+func TestRunLeavesNoGoroutinesAndRejectsSecondRun(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
 		s, w := announced(1)
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(time.Minute)
-		require.ErrorContains(t, p.watcher.Run(t.Context()), "runs already")
+		require.ErrorContains(t, p.watcher.Run(t.Context()), "already running")
 		pass(time.Until(w.Start.Add(time.Minute)))
 		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)
 		before := time.Now()
@@ -371,8 +375,8 @@ func TestAWatcherLeavesNoGoroutineBehindAndRunsOnce(t *testing.T) {
 	})
 }
 
-// The watcher looks in the very instant in which the maintenance becomes too old.
-func TestAMaintenanceBecomesTooOldInTheInstantOfALook(t *testing.T) {
+// A step runs at the instant at which the maintenance reaches MaxAge.
+func TestMaintenanceExpiresExactlyAtACheck(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(1)
 		s.down = nil // nobody saw it, so that it ends with the hour
@@ -386,7 +390,7 @@ func TestAMaintenanceBecomesTooOldInTheInstantOfALook(t *testing.T) {
 	})
 }
 
-func TestAWindowIsDealtWithOnceHoweverItsTimesAreCorrected(t *testing.T) {
+func TestCorrectedWindowIsHandledOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		s.down = nil // nobody saw it
@@ -399,12 +403,12 @@ func TestAWindowIsDealtWithOnceHoweverItsTimesAreCorrected(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Len(t, s.done, 1, "%s", s.written())
+		require.Len(t, s.done, 1, "%s", s.log())
 		require.Equal(t, 1, s.pushes())
 	})
 }
 
-func TestAWindowThatBeganEarlierThanThePlanKnewIsDealtWithForTheRest(t *testing.T) {
+func TestWindowBeganEarlierThanPlanned(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		earlier := w
@@ -414,13 +418,13 @@ func TestAWindowThatBeganEarlierThanThePlanKnewIsDealtWithForTheRest(t *testing.
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Equal(t, 1, s.accepted(before.ID), "%s", s.written())
+		require.Equal(t, 1, s.accepted(before.ID), "%s", s.log())
 		require.Equal(t, 2, s.pushes())
 	})
 }
 
-// A Multi tolerates a source that fails, and so its answer is empty when all do.
-func TestAnEmptyAnswerOfSourcesThatFailIsNoCalendar(t *testing.T) {
+// A Multi tolerates failed sources, so its answer is empty if all of them fail.
+func TestEmptyAnswerOfFailedSourcesIsNoCalendar(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		s.broken = errors.New("the page is HTML")
@@ -447,7 +451,7 @@ func TestAnEmptyAnswerOfSourcesThatFailIsNoCalendar(t *testing.T) {
 	})
 }
 
-func TestAMaintenanceThatNobodyClosesIsWorthAWarning(t *testing.T) {
+func TestUnclosedMaintenanceIsLogged(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		begun, closed := w, w
@@ -458,8 +462,8 @@ func TestAMaintenanceThatNobodyClosesIsWorthAWarning(t *testing.T) {
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(time.Until(morning.Add(-time.Minute)))
 		require.Contains(t, p.watcher.Status().Text,
-			"goes on. That is so for more than 3h0m0s now: if it is over, say so where it was announced.")
-		require.Equal(t, 1, strings.Count(s.written(), "say so where it was announced"))
+			"should have ended at 2000-01-01 03:00 UTC. It is more than 3h0m0s late; if it is over, correct its announcement.")
+		require.Equal(t, 1, strings.Count(s.log(), "correct its announcement"))
 		require.Zero(t, s.pushes())
 		pass(2 * time.Hour)
 		p.stop(t)
@@ -467,17 +471,17 @@ func TestAMaintenanceThatNobodyClosesIsWorthAWarning(t *testing.T) {
 	})
 }
 
-func TestAWindowThatMovesWhileItSettlesIsWaitedForAgain(t *testing.T) {
+func TestWindowExtendedWhileSettling(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		s.down = nil
 		longer := w
 		longer.End = w.End.Add(2 * time.Hour)
-		told := w.End.Add(2 * time.Minute) // and Commerce has four
-		s.notices = []notice{{until: told, window: w}, {from: told, window: longer}}
+		changed := w.End.Add(2 * time.Minute) // and Commerce has four
+		s.notices = []notice{{until: changed, window: w}, {from: changed, window: longer}}
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
 		s.run(t, p, nil, func(cfg *watch.Config) { cfg.Refresh = time.Minute })
-		pass(time.Until(told.Add(-time.Second)))
+		pass(time.Until(changed.Add(-time.Second)))
 		require.Equal(t, watch.PhaseSettling, p.watcher.Status().Phase)
 		pass(2 * time.Second)
 		require.Equal(t, watch.PhaseMaintenance, p.watcher.Status().Phase)

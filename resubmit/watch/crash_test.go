@@ -1,4 +1,4 @@
-package resubmit_test
+package watch_test
 
 import (
 	"fmt"
@@ -15,19 +15,19 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
-// mortalFile is a journal in a file that keeps nothing that comes after the death of its process.
+// mortalFile is a journal in a file that stores nothing after its process was killed.
 type mortalFile struct {
 	mortalJournal
 	io.Closer
 }
 
-// Every moment at which the service can be killed, with what it had on disk: a copy of
-// the whole directory, journal included, as it was in that moment.
-func TestAWatcherThatIsKilledAtAnyMomentGoesOnFromItsFiles(t *testing.T) {
+// The service is killed at each point and restarted with a copy of its directory, journal
+// included, as it was at that point.
+func TestWatcherResumesFromItsFilesAfterCrash(t *testing.T) {
 	t.Parallel()
 	for n := 1; ; n++ {
 		killed := true
-		t.Run(fmt.Sprintf("at moment %d", n), func(t *testing.T) {
+		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := announced(2)
 				root := t.TempDir()

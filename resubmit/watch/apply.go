@@ -1,0 +1,86 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+)
+
+// apply applies an approved plan, or resumes it.
+func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
+	plan, err := w.openPlan(e)
+	if err != nil {
+		return fmt.Errorf("open the approved plan, restore its file: %w", err)
+	}
+	defer func() { err = errors.Join(err, plan.Close()) }()
+	journal, err := w.cfg.Journal(w.journalPath(e))
+	if err != nil {
+		return fmt.Errorf("open the journal: %w", err)
+	}
+	if callback.Nil(journal) { // a Runner would use a journal in memory
+		return errors.New("watch.Config.Journal returned neither a journal nor an error")
+	}
+	if c, ok := journal.(io.Closer); ok {
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
+	cfg := w.cfg.Runner
+	cfg.Journal, cfg.Calendar = journal, w.Calendar
+	if cfg.MaxPlanAge == 0 {
+		// The plan was approved for this episode, however long that took, and the tracker
+		// forgets outages in the end.
+		cfg.MaxPlanAge = -1
+	}
+	runner, err := resubmit.NewRunner(cfg)
+	if err != nil {
+		return err
+	}
+	w.setStatus(update{phase: PhaseApplying, episode: e,
+		text: fmt.Sprintf("Resubmitting %s for %s.", text.Orders(e.Counts.Resubmit), e.name())})
+	w.setRunner(runner)
+	defer w.setRunner(nil)
+	report, err := runner.Apply(ctx, plan)
+	if errors.Is(err, resubmit.ErrStalePlan) {
+		w.discardPlan(slog.LevelWarn, "plan is stale, planning again", e, "detail", text.Short(err.Error()))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("resubmission stopped: %w", err)
+	}
+	e.State, e.Result = EpisodeApplied, report.Result
+	e.Note = text.Orders(report.Result.Total()) + " resubmitted: " + report.Result.String()
+	return w.finish(e, report, time.Now())
+}
+
+// finish closes an episode.
+func (w *Watcher) finish(e Episode, report *resubmit.Report, now time.Time) error {
+	e.ClosedAt = now.Round(0).UTC()
+	w.cfg.Done(e, report)
+	if err := w.save(w.state.with(e).without(now.Add(-keepEpisodes), w.removeFiles)); err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if e.State == EpisodeExpired || e.Result.Completed+e.Result.Progressing < e.Result.Total() {
+		level = slog.LevelWarn
+	}
+	w.log(level, "episode closed", "step", string(e.State), "episode", e.ID,
+		"detail", text.Sentence(e.String()+": "+e.Note+"."))
+	return nil
+}
+
+// removeFiles removes the files of an episode. Those that cannot be removed do no harm.
+func (w *Watcher) removeFiles(e Episode) {
+	_ = os.Remove(w.planPath(e))
+	_ = os.Remove(w.journalPath(e))
+}
+
+func (w *Watcher) planPath(e Episode) string    { return filepath.Join(w.cfg.Dir, e.ID+".plan.jsonl") }
+func (w *Watcher) journalPath(e Episode) string { return filepath.Join(w.cfg.Dir, e.ID+".journal") }

@@ -1,0 +1,150 @@
+package watch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// Config configures a [Watcher]. Dir, Windows, Ready, Plan, Approve, Runner and Journal
+// are required.
+type Config struct {
+	// Dir is the state directory: one JSON file, and a plan and a journal for each
+	// episode. It is created with mode 0700 if missing. Each Watcher needs its own.
+	Dir string
+	// Windows returns the announced maintenance windows, for instance a *maintenance.Multi.
+	// It is called every Refresh. If it fails, the windows of the last call stay in use.
+	// The watcher waits for the first complete answer before it does anything.
+	Windows maintenance.WindowSource
+	// Outages returns the observed outages, which count as maintenance too, announced or
+	// not. A window lasts as long as an outage that overlaps with it. Run the tracker
+	// beside the watcher and save its state: an outage while the service is down is
+	// otherwise not known. Optional.
+	Outages OutageTracker
+	// Ready reports whether Connect is back after a maintenance that ended at since:
+	// announced ends are often wrong.
+	//
+	//	func(ctx context.Context, since time.Time) availability.Readiness {
+	//		return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Hub: hub, Since: since})
+	//	}
+	Ready func(ctx context.Context, since time.Time) availability.Readiness
+	// Plan returns the configuration of the plan for an episode. Defaults: Filter is
+	// filter.FailedDuring(e.Windows...), Calendar all known maintenance; System, RateLimit,
+	// SettleDelay and Targets come from Runner. If orders have no failure time, set a filter
+	// that begins early enough: see [filter.FailedBetween].
+	Plan func(ctx context.Context, e Episode) (resubmit.PlanConfig, error)
+	// Approve decides about a plan that has orders to resubmit. It should return soon: to
+	// ask a person, return Pending and call [Watcher.Wake] once there is a decision. It is
+	// called again with the same plan after a restart. If the next maintenance begins
+	// before the decision, one new plan is made for both. The plan is closed when Approve
+	// returns.
+	Approve func(ctx context.Context, e Episode, plan *plan.Plan) (Approval, error)
+	// Runner configures the runs. Its Journal and Calendar must be nil: the watcher sets
+	// them. Its SettleDelay is also the time between a maintenance and its plan, and a
+	// window that begins within its Guard after another one joins the same episode.
+	Runner resubmit.Config
+	// Journal opens or creates the journal at a path, for instance with resubmit/journal.
+	// If it is an io.Closer it is closed after the run.
+	Journal func(path string) (resubmit.Journal, error)
+	// Done is called after each episode, at least once (it may repeat after a crash). The
+	// report is nil if no plan was applied. Optional.
+	Done func(e Episode, r *resubmit.Report)
+
+	// MaxAge is the age at which the watcher no longer handles a maintenance, because the
+	// service was down or nobody decided: the episode expires and is left to a person.
+	// It is also how far a watcher without state looks back. A started run is always
+	// completed. Default: 7 days, in which Microsoft lets seats be cancelled (documented,
+	// resubmit/SAFETY.md#f14).
+	MaxAge time.Duration
+	// ReadyWithin is how long a maintenance may overrun, and Connect stay unready after
+	// it, before the watcher logs a warning. Default: 3 h, the limit of CloudBlue's own
+	// runner (its code, connect/WIRE.md#0.2).
+	ReadyWithin time.Duration
+	// Refresh is the time between two calls of Windows. Default: 5 min.
+	Refresh time.Duration
+	// Logger logs each step, with the attributes step, episode, until, error and detail.
+	// Default: no log.
+	Logger *slog.Logger
+}
+
+// Approval is the answer to a plan. The zero value means: ask again in 15 min.
+type Approval struct {
+	Decision Decision
+	// At is when Approve is called again; zero means in 15 min. For Pending only.
+	At time.Time
+	// Why is the reason, for the log and the status. Optional.
+	Why string
+}
+
+// Decision is what to do with a plan.
+type Decision string
+
+// The decisions.
+const (
+	Pending  Decision = ""         // not decided yet
+	Approved Decision = "approved" // apply the plan
+	Rejected Decision = "rejected" // discard the plan and close the episode
+)
+
+const (
+	defaultMaxAge      = 7 * 24 * time.Hour
+	defaultReadyWithin = 3 * time.Hour
+	defaultRefresh     = 5 * time.Minute
+	defaultAskAgain    = 15 * time.Minute
+	// shortPause is the longest pause while a maintenance is being handled.
+	shortPause = time.Minute
+)
+
+func (c Config) withDefaults() Config {
+	c.MaxAge = cmp.Or(c.MaxAge, defaultMaxAge)
+	c.ReadyWithin = cmp.Or(c.ReadyWithin, defaultReadyWithin)
+	c.Refresh = cmp.Or(c.Refresh, defaultRefresh)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	if c.Done == nil {
+		c.Done = func(Episode, *resubmit.Report) {}
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for _, f := range []struct {
+		invalid bool
+		problem string
+	}{
+		{c.Dir == "", "Dir is empty; set a directory for the state"},
+		{c.Windows == nil, "Windows is nil; set the source of the maintenance windows"},
+		{c.Ready == nil, "Ready is nil; set a function that checks whether Connect is ready"},
+		{c.Plan == nil, "Plan is nil; set a function that configures the plan"},
+		{c.Approve == nil, "Approve is nil; set a function that decides about a plan"},
+		{c.Journal == nil, "Journal is nil; set a function that opens a journal on disk"},
+		{c.Runner.Journal != nil, "Runner.Journal is set; leave it nil, each plan has its own"},
+		{c.Runner.Calendar != nil, "Runner.Calendar is set; leave it nil, the watcher sets it"},
+		{c.MaxAge < 0, "MaxAge is negative; use 0 for the default"},
+		{c.ReadyWithin < 0, "ReadyWithin is negative; use 0 for the default"},
+		{c.Refresh < 0, "Refresh is negative; use 0 for the default"},
+	} {
+		if f.invalid {
+			errs = append(errs, errors.New("watch: Config."+f.problem))
+		}
+	}
+	if err := callback.RejectNil(
+		callback.Field{Name: "watch.Config.Windows", Value: c.Windows},
+		callback.Field{Name: "watch.Config.Outages", Value: c.Outages},
+	); err != nil {
+		errs = append(errs, fmt.Errorf("watch: %w", err))
+	}
+	if _, err := resubmit.NewRunner(c.Runner); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,90 @@
+package watch_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit/watch"
+)
+
+func TestRefusedCredentialsAreRetried(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, _ := announced(5)
+		var refused atomic.Int64
+		var allowed atomic.Bool
+		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+		s.run(t, p, nil, func(c *watch.Config) {
+			c.Runner.Pusher = s
+			c.Runner.Reader = readerFunc(func(ctx context.Context, id string) (*commerce.Order, error) {
+				if !allowed.Load() {
+					refused.Add(1)
+					return nil, &commerce.Error{Op: "call", HTTPStatus: 401, Delivery: commerce.Refused}
+				}
+				return s.Order(ctx, id)
+			})
+		})
+		pass(5 * time.Hour)
+		status := p.watcher.Status()
+		require.Equal(t, watch.PhaseError, status.Phase)
+		require.ErrorIs(t, status.Err, commerce.ErrUnauthorized)
+		require.Contains(t, status.Text, "Commerce refused the credentials")
+		require.Zero(t, s.pushes())
+		require.InDelta(t, 15, refused.Load(), 10, "every ten minutes at most")
+
+		allowed.Store(true)
+		pass(time.Hour)
+		require.Equal(t, 5, s.pushes())
+		require.Len(t, s.done, 1)
+		require.Equal(t, 5, s.reports[s.done[0].ID].Result.Completed)
+		p.stop(t)
+	})
+}
+
+// A plan from a Lister that names no system, such as a *billing.Source, gets the name of
+// the Runner, which would reject it otherwise.
+func TestPlanNamesSystemOfRunner(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, _ := announced(3)
+		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
+		s.run(t, p, nil, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop} })
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 3, s.pushes())
+		require.Len(t, s.asked, 1)
+	})
+}
+
+// A plan of an older version, which names no system, is replaced and approved again.
+func TestPlanWithoutSystemIsReplaced(t *testing.T) {
+	in(t, func(t *testing.T) {
+		s, w := announced(3)
+		s.answers = []watch.Approval{{At: w.End.Add(6 * time.Hour)}}
+		dir := t.TempDir()
+		p := s.start(t, dir, nil, nil)
+		pass(time.Until(w.End.Add(time.Hour)))
+		remembered := p.stop(t)
+		require.Len(t, s.asked, 1)
+
+		p = &process{site: s, dir: dir, ended: make(chan struct{})}
+		s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop} })
+		pass(24 * time.Hour)
+		p.stop(t)
+		require.Equal(t, 3, s.pushes())
+		require.Len(t, s.asked, 2, "Approve must not get the old plan again")
+		require.NotEqual(t, s.asked[0], s.asked[1])
+	})
+}
+
+type readerFunc func(ctx context.Context, id string) (*commerce.Order, error)
+
+func (f readerFunc) Order(ctx context.Context, id string) (*commerce.Order, error) { return f(ctx, id) }
+
+// namedShop is a shop that names its system.
+type namedShop struct{ *shop }
+
+func (namedShop) System() string { return "ordermanager https://a.example.net" }
