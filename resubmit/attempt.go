@@ -289,7 +289,7 @@ func (x *run) tellsState(j *job, s commerce.Status) bool {
 func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why string) {
 	if o.Transitions == nil {
 		for _, t := range append([]commerce.Status{j.entry.Target}, x.blind...) {
-			if rules.Resubmits(t) && !slices.Contains(targets, t) && !slices.Contains(j.tried, t) {
+			if rules.CanResubmit(t) && !slices.Contains(targets, t) && !slices.Contains(j.tried, t) {
 				targets = append(targets, t)
 			}
 		}

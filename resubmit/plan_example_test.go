@@ -9,13 +9,10 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/resubmit"
-	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
-	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 func exampleOrders() resubmit.OrderLister {
@@ -68,9 +65,9 @@ func ExampleBuildPlan() {
 	fmt.Println(plan.Counts().Resubmit, "of", plan.Counts().Total)
 	// Output:
 	// SO000001 caused    → resubmit   the call never reached Connect
-	// SO000002 unrelated → quarantine the reason is permanent: sent again, the order fails again; it needs a new order or support
-	// RN000003 caused    → resubmit   Connect was not asked, and the reason allows another try
-	// SO000004 likely    → hold       the reason is not known to help or not: name the order, or add a rule for its reason
+	// SO000002 unrelated → quarantine the reason is permanent, so a resubmitted order fails again; it needs a new order or support
+	// RN000003 caused    → resubmit   Connect was not asked, and the reason allows another attempt
+	// SO000004 likely    → hold       it is unknown whether resubmitting helps with this reason: name the order, or add a rule for the reason
 	// 2 of 4
 }
 
@@ -107,49 +104,4 @@ func Example_openPlan() {
 	// Output:
 	// 3 orders, resubmit 1, hold 1, quarantine 1
 	// line 5: the counts do not sum up: the last line says {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries make {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make the plan anew
-}
-
-func Example_attribution() {
-	order := &commerce.Order{
-		PlacedAt: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC),
-		Failure:  commerce.Failure{Text: map[string]string{"en_US": "Reason: 502 Bad Gateway."}},
-	}
-	a := failure.NewAttributor(failure.AttributorConfig{Calendar: exampleCalendar()}).Attribute(order)
-	fmt.Println(a.Verdict, a.Class, a.WindowID)
-	for _, e := range a.Evidence {
-		fmt.Println("-", e.Text)
-	}
-	// Output:
-	// caused transient november
-	// - the reason is transient
-	// - only the time of placing is known
-	// - placed in the planned times of this window; the first call of such an order fails it
-}
-
-func ExampleDecide() {
-	d := rules.Decide(nil, rules.Facts{
-		Order:           &commerce.Order{Type: commerce.TypeSales},
-		Attribution:     failure.Attribution{Class: failure.Transient},
-		RequestsQueried: true,
-		Requests: []connect.LatestRequest{{Request: connect.Request{
-			ID: "PR-1-001", Type: connect.TypePurchase, Status: connect.StatusInquiring,
-		}}},
-	})
-	fmt.Println(d.Action, d.RuleID)
-	fmt.Println(d.Why)
-	// Output:
-	// resubmit connect-under-way
-	// the request is under way and the order re-attaches to it; the customer has to act
-}
-
-func Example_rules() {
-	rls, err := rules.Load(strings.NewReader(`{"rules": [
-		{"id": "autodesk-busy", "reason": "*autodesk*try again later*", "action": "resubmit", "why": "Autodesk was busy"}
-	]}`))
-	fmt.Println(len(rls), err)
-	_, err = rules.Load(strings.NewReader(`{"rules": [{"id": "a", "reason": "*", "action": "resend", "why": "b"}]}`))
-	fmt.Println(err)
-	// Output:
-	// 1 <nil>
-	// resubmit: rules: line 1: rules[0].action: unknown action "resend"; use one of complete, hold, manual, quarantine, resubmit, wait
 }

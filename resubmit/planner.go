@@ -320,7 +320,7 @@ func (c *PlanConfig) setDefaults() error {
 		return errors.New("PlanConfig.Targets is empty; leave it nil for the default")
 	}
 	for _, t := range c.Targets {
-		if !rules.Resubmits(t) {
+		if !rules.CanResubmit(t) {
 			return fmt.Errorf("PlanConfig.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
 	}

@@ -543,8 +543,8 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 		RateLimit: -1,
 		Lister:    source, Reader: silentReader{}, IgnoreConnect: true, Override: []string{"SO000001"},
 	})
-	require.Equal(t, []string{"reason-untold", "connect-not-asked"}, rulesOf(entries))
-	require.Contains(t, entries[0].Decision.Why, "this way into Commerce does not tell why orders failed")
+	require.Equal(t, []string{"reason-not-reported", "connect-not-asked"}, rulesOf(entries))
+	require.Contains(t, entries[0].Decision.Why, "this Commerce client does not report why orders failed")
 	require.Equal(t, "Connect was not asked, and the operator named the order", entries[1].Decision.Why)
 
 	entries = planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true})

@@ -276,7 +276,7 @@ func (c Config) validate() error {
 		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults", c.Concurrency, c.MaxOpenOrders)
 	}
 	for _, t := range c.Targets {
-		if !rules.Resubmits(t) {
+		if !rules.CanResubmit(t) {
 			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
 		}
 	}

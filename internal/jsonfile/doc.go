@@ -6,5 +6,5 @@
 // A file is described by a [Format] and read into a Go struct with json tags. Errors are
 // one line that says where the problem is:
 //
-//	resubmit: rules: /etc/rules.json: line 7: rules[2]: unknown key "resaon" (did you mean "reason"?); known are id, …
+//	rules: /etc/rules.json: line 7: rules[2]: unknown key "resaon" (did you mean "reason"?); known are id, …
 package jsonfile

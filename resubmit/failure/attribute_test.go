@@ -49,7 +49,7 @@ func attribute(o *commerce.Order, cal *maintenance.Calendar, m failure.Margins) 
 	return failure.NewAttributor(failure.AttributorConfig{Calendar: cal, Margins: m}).Attribute(o).Attribution
 }
 
-func TestAttributeHoldsAFailureAgainstTheWindows(t *testing.T) {
+func TestAttributor(t *testing.T) {
 	t.Parallel()
 	var never time.Time
 	tests := map[string]struct {
@@ -119,7 +119,7 @@ func TestAttributeHoldsAFailureAgainstTheWindows(t *testing.T) {
 	}
 }
 
-func TestWithoutAWindowNothingCanBeTold(t *testing.T) {
+func TestAttributorWithoutWindows(t *testing.T) {
 	t.Parallel()
 	for _, o := range []*commerce.Order{
 		{Failure: failed(textTransient), FailedAt: at("22 03:00")},
@@ -131,7 +131,7 @@ func TestWithoutAWindowNothingCanBeTold(t *testing.T) {
 	}
 }
 
-func TestTheEvidenceSaysWhichTimeWasUsed(t *testing.T) {
+func TestAttributorReportsWhichTimeItUsed(t *testing.T) {
 	t.Parallel()
 	berlin := time.FixedZone("CET", 3600)
 	o := &commerce.Order{Failure: failed(textTransient), PlacedAt: at("22 03:00").In(berlin)}
@@ -147,7 +147,7 @@ func TestTheEvidenceSaysWhichTimeWasUsed(t *testing.T) {
 	require.Equal(t, failure.Evidence{Kind: "time", Text: "the time of the failure is known", At: at("22 03:30")}, got[1])
 }
 
-func TestAMaintenanceNeverCausesAPermanentFailure(t *testing.T) {
+func TestAttributorNeverRelatesPermanentFailures(t *testing.T) {
 	t.Parallel()
 	cal := nights(t)
 	rapid.Check(t, func(t *rapid.T) {

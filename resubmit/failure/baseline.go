@@ -52,7 +52,7 @@ func NewBaseline(from, to time.Time, c *Classifier) (*Baseline, error) {
 		return nil, fmt.Errorf("failure: baseline: the interval from %s to %s is empty; give a start and a later end",
 			stamp(from), stamp(to))
 	case span > maxBaseline:
-		return nil, fmt.Errorf("failure: baseline: the interval from %s to %s is longer than 60 days; count near the windows only",
+		return nil, fmt.Errorf("failure: baseline: the interval from %s to %s is longer than 60 days; stay near the windows",
 			stamp(from), stamp(to))
 	}
 	step := max(minStep, (span/maxSteps + time.Minute - 1).Truncate(time.Minute))

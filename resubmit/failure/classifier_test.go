@@ -29,7 +29,7 @@ func reasons(t testing.TB) []reason {
 	return all
 }
 
-func TestReasonsAreClassified(t *testing.T) {
+func TestClassifier(t *testing.T) {
 	t.Parallel()
 	for _, r := range reasons(t) {
 		t.Run(r.Name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestReasonsAreClassified(t *testing.T) {
 }
 
 // Texts that public sources show, with ids of our own, and what they have to be taken for.
-func TestTextsFromPublicSourcesAreClassified(t *testing.T) {
+func TestClassifierWithTextsFromPublicSources(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("testdata/reasons_public.json")
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestTextsFromPublicSourcesAreClassified(t *testing.T) {
 	}
 }
 
-func TestEveryBuiltInPatternHasAReasonAndASource(t *testing.T) {
+func TestBuiltInPatternsHaveATestAndASource(t *testing.T) {
 	t.Parallel()
 	proven := map[string]bool{}
 	for _, r := range reasons(t) {
@@ -76,7 +76,7 @@ func TestEveryBuiltInPatternHasAReasonAndASource(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreTriedBeforeWhatIsTransient(t *testing.T) {
+func TestClassifierTriesRefusalsFirst(t *testing.T) {
 	t.Parallel()
 	transient := false
 	for _, p := range failure.DefaultClassifier().Patterns() {
@@ -85,13 +85,13 @@ func TestRefusalsAreTriedBeforeWhatIsTransient(t *testing.T) {
 	}
 }
 
-func TestLongTextsAreClassifiedAsAWhole(t *testing.T) {
+func TestClassifierReadsLongTexts(t *testing.T) {
 	t.Parallel()
 	class, _ := failure.DefaultClassifier().Classify(strings.Repeat("0123456789 ", 10_000) + "Bad Gateway")
 	require.Equal(t, failure.Transient, class)
 }
 
-func TestNilAndTheZeroValueAreTheDefaultClassifier(t *testing.T) {
+func TestClassifierZeroValueIsTheDefault(t *testing.T) {
 	t.Parallel()
 	var none *failure.Classifier
 	for _, c := range []*failure.Classifier{none, {}} {
@@ -102,7 +102,7 @@ func TestNilAndTheZeroValueAreTheDefaultClassifier(t *testing.T) {
 	}
 }
 
-func TestTheUsersPatternsComeFirst(t *testing.T) {
+func TestClassifierTriesUserPatternsFirst(t *testing.T) {
 	t.Parallel()
 	c, err := failure.NewClassifier(
 		failure.Pattern{ID: "off", Class: failure.Unclassified, Match: []string{"timed out"}},
@@ -126,7 +126,7 @@ func TestTheUsersPatternsComeFirst(t *testing.T) {
 	}
 }
 
-func TestBadPatternsAreRefused(t *testing.T) {
+func TestNewClassifierRejectsInvalidPatterns(t *testing.T) {
 	t.Parallel()
 	good := failure.Pattern{ID: "a", Class: failure.Permanent, Match: []string{"x"}}
 	for name, test := range map[string]struct {
@@ -159,7 +159,7 @@ func TestBadPatternsAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "a built-in pattern has this id; choose another one")
 }
 
-func TestPatternsAreSavedAndLoaded(t *testing.T) {
+func TestSaveAndLoadPatterns(t *testing.T) {
 	t.Parallel()
 	patterns := []failure.Pattern{
 		{ID: "a", Class: failure.Permanent, Match: []string{"x <y> & z", `/\bq\b/`}, Source: "ticket 4711"},
@@ -172,7 +172,7 @@ func TestPatternsAreSavedAndLoaded(t *testing.T) {
 	require.Equal(t, patterns, loaded)
 }
 
-func TestMistakesInAPatternFileAreNamedWithTheirPlace(t *testing.T) {
+func TestLoadPatternsReportsWhereAMistakeIs(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ file, want string }{
 		"not JSON": {`{"patterns": [}`,
@@ -203,7 +203,7 @@ func TestMistakesInAPatternFileAreNamedWithTheirPlace(t *testing.T) {
 	}
 }
 
-func TestPatternsComeFromAFileAndErrorsNameIt(t *testing.T) {
+func TestLoadPatternFileNamesTheFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "patterns.json")
 	_, err := failure.LoadPatternFile(path)
@@ -263,7 +263,7 @@ func isPlain(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7e }) < 0
 }
 
-func TestClassifyingAnUsualTextAllocatesNothing(t *testing.T) {
+func TestClassifyDoesNotAllocate(t *testing.T) {
 	c := failure.DefaultClassifier()
 	for _, text := range []string{transientText, unknownText} {
 		require.Zero(t, testing.AllocsPerRun(100, func() { c.Classify(text) }))
@@ -291,7 +291,7 @@ func BenchmarkClassify(b *testing.B) {
 	}
 }
 
-func TestPatternsThatWouldNotBeReadBackAreNotSaved(t *testing.T) {
+func TestSavePatternsRejectsInvalidPatterns(t *testing.T) {
 	t.Parallel()
 	for want, patterns := range map[string][]failure.Pattern{
 		"has no patterns": nil,

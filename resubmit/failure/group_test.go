@@ -22,7 +22,7 @@ func each(orders ...*commerce.Order) iter.Seq2[*commerce.Order, error] {
 	}
 }
 
-func TestFailuresOfOneKindAreOneGroup(t *testing.T) {
+func TestGroupOrders(t *testing.T) {
 	t.Parallel()
 	orders := []*commerce.Order{
 		{Number: "SO1", Failure: failed("no answer for order 1"), PlacedAt: at("22 03:00"), FailedAt: at("22 03:30")},
@@ -42,7 +42,7 @@ func TestFailuresOfOneKindAreOneGroup(t *testing.T) {
 	}}, got)
 }
 
-func TestTextsThatDifferInClassAreNotOneGroup(t *testing.T) {
+func TestGroupOrdersSeparatesClasses(t *testing.T) {
 	t.Parallel()
 	got, err := failure.GroupOrders(each(
 		&commerce.Order{Failure: failed("the request has quantity 0 for all items")},
@@ -52,7 +52,7 @@ func TestTextsThatDifferInClassAreNotOneGroup(t *testing.T) {
 	require.Len(t, got.Groups, 2)
 }
 
-func TestKindsBeyondTheLimitAreCountedAndNotLost(t *testing.T) {
+func TestGroupOrdersCountsOrdersBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	var orders []*commerce.Order
 	for i := range 100 {
@@ -71,7 +71,7 @@ func TestKindsBeyondTheLimitAreCountedAndNotLost(t *testing.T) {
 	require.ErrorContains(t, err, "the limit is -1")
 }
 
-func TestAListThatBreaksOffGivesNoGroups(t *testing.T) {
+func TestGroupOrdersReturnsErrorsOfTheList(t *testing.T) {
 	t.Parallel()
 	broken := func(yield func(*commerce.Order, error) bool) {
 		_ = yield(&commerce.Order{}, nil) && yield(nil, errors.New("HTTP 502"))

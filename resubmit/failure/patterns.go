@@ -16,7 +16,8 @@ func defaultPatterns() []Pattern {
 	add(Permanent, "revoking-accepted", connector, "accepted revoking")
 	add(Permanent, "provisioning-failed", connector, "ProvisioningFailed")
 	add(Permanent, "marketplace-misconfigured", connector, "marketplace misconfiguration")
-	add(Permanent, "quantity-zero", connector, "quantity", `/\bquantity\W{0,3}(?:(?:is|of)\W)?0(?:[^\d.,]|[.,](?:\D|$)|$)/`)
+	add(Permanent, "quantity-zero", connector, "quantity",
+		`/\bquantity\W{0,3}(?:(?:is|of)\W)?0(?:[^\d.,]|[.,](?:\D|$)|$)/`)
 	const tickets = "pastebin.com/YUSE2GV6"
 	add(Permanent, "value-invalid", tickets, "is not valid value")
 	add(Permanent, "value-ambiguous", tickets, "is ambiguous")
@@ -24,10 +25,12 @@ func defaultPatterns() []Pattern {
 	add(Permanent, "customer-not-found", tickets, "Customer not found")
 	add(Permanent, "reseller-inactive", tickets, "Reseller Account is not Active")
 	add(Permanent, "concurrent-order", "kb.cloudblue.com/pdf/en/120610", "Concurrent Billing Order has been processed")
-	add(Permanent, "autodesk-70-71", "kb.cloud.im/support/solutions/articles/66000397448; the form of the text is inferred",
-		"autodesk", `/\b(?:error|code)\b\D{0,12}7[01]\b/`)
+	add(Permanent, "autodesk-70-71",
+		"kb.cloud.im/support/solutions/articles/66000397448; the form of the text is inferred", "autodesk",
+		`/\b(?:error|code)\b\D{0,12}7[01]\b/`)
 
-	add(Transient, "http-500", "cloudblue.freshdesk.com/support/solutions/articles/44002227235", "500 Internal Server Error")
+	add(Transient, "http-500",
+		"cloudblue.freshdesk.com/support/solutions/articles/44002227235", "500 Internal Server Error")
 	const gateway = "inferred from the responses of gateways, commerce/WIRE.md#6.3"
 	add(Transient, "bad-gateway", gateway, "Bad Gateway")
 	add(Transient, "service-unavailable", gateway, "503 Service Unavailable")
@@ -57,6 +60,7 @@ func statusContext(code string) string {
 		// status 502, status code: 502, "status_code": 502
 		`|\bstatus(?:[ _-]?code)?(?:\W{1,4}| is | of )` + code + `\b` +
 		// 502 Server Error, Error: 502 at the end or before its reason
-		`|\b(?:error|code|received|returned|answered)\W{1,3}` + code + `(?:\W{1,3}(?:bad|server|service|gateway|internal|proxy)\b|[ \t]*(?:[.,;)\]'"<]|$))` +
+		`|\b(?:error|code|received|returned|answered)\W{1,3}` + code +
+		`(?:\W{1,3}(?:bad|server|service|gateway|internal|proxy)\b|[ \t]*(?:[.,;)\]'"<]|$))` +
 		`|\b` + code + ` (?:Server Error|Proxy Error|Internal Error)\b/`
 }

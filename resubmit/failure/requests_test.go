@@ -18,7 +18,7 @@ func request(status connect.RequestStatus, created, updated time.Time) connect.L
 	}}
 }
 
-func TestRequestsSpeakAgainstAWindowOrNotAtAll(t *testing.T) {
+func TestWeighRequests(t *testing.T) {
 	t.Parallel()
 	var never time.Time
 	for name, test := range map[string]struct {
@@ -136,7 +136,7 @@ func rank(v failure.Verdict) int {
 	return map[failure.Verdict]int{failure.Unrelated: 0, failure.UnknownCause: 1, failure.Likely: 2, failure.Caused: 3}[v]
 }
 
-func TestNothingBesidesTimeAndReasonStrengthensAVerdict(t *testing.T) {
+func TestRequestsAndRatesNeverStrengthenAVerdict(t *testing.T) {
 	t.Parallel()
 	cal := lookedAt(t)
 	rapid.Check(t, func(t *rapid.T) {

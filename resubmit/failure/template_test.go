@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-func TestATemplateLeavesOutWhatDiffersFromOrderToOrder(t *testing.T) {
+func TestTemplate(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"": "",
@@ -41,7 +41,7 @@ func TestATemplateLeavesOutWhatDiffersFromOrderToOrder(t *testing.T) {
 	require.NotEqual(t, failure.Template("502 Bad Gateway"), failure.Template("503 Bad Gateway"))
 }
 
-func TestALongTemplateIsCutAndSaysSo(t *testing.T) {
+func TestTemplateIsCut(t *testing.T) {
 	t.Parallel()
 	long := failure.Template(strings.Repeat("wörter ", 1000))
 	require.True(t, strings.HasSuffix(long, "…"))

@@ -32,7 +32,7 @@ func lookedAt(t testing.TB) *maintenance.Calendar {
 	return cal
 }
 
-func TestTheEvidenceSaysWhetherAWindowWasPlannedOrSeen(t *testing.T) {
+func TestAttributorDistinguishesPlannedFromActualTimes(t *testing.T) {
 	t.Parallel()
 	var never time.Time
 	const (
@@ -93,7 +93,7 @@ func TestTheEvidenceSaysWhetherAWindowWasPlannedOrSeen(t *testing.T) {
 	}
 }
 
-func TestMarginsWidenWhatWasPlannedToo(t *testing.T) {
+func TestMarginsExtendPlannedTimes(t *testing.T) {
 	t.Parallel()
 	o := &commerce.Order{FailedAt: at("22 04:05"), Failure: failed(textTransient)}
 	require.Equal(t, failure.Unrelated, attribute(o, lookedAt(t), failure.Margins{}).Verdict)

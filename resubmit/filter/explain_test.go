@@ -42,7 +42,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestExplainSaysWhatIsMissing(t *testing.T) {
+func TestExplainMissingValues(t *testing.T) {
 	t.Parallel()
 	o := &commerce.Order{PlacedAt: night}
 	require.Equal(t, "refused by lt(failed,2026-11-14T00:00:00Z): failed is not told, placed is 2026-11-14T22:00:00Z",
@@ -53,7 +53,7 @@ func TestExplainSaysWhatIsMissing(t *testing.T) {
 		filter.Explain(nil, o).String())
 }
 
-func TestExplainIsOneShortLine(t *testing.T) {
+func TestExplanationIsOneShortLine(t *testing.T) {
 	t.Parallel()
 	o := acme()
 	o.Failure = failedWith("line\nline\n" + strings.Repeat("ż", 10_000))

@@ -39,7 +39,7 @@ func acme() *commerce.Order {
 	}
 }
 
-func TestLeaves(t *testing.T) {
+func TestConditions(t *testing.T) {
 	t.Parallel()
 	untold := func() *commerce.Order { return &commerce.Order{ID: "1"} }
 	notToldWhenItFailed := func() *commerce.Order {
@@ -123,7 +123,7 @@ func TestLeaves(t *testing.T) {
 	}
 }
 
-func TestBadArgumentsAreRefusedWhereverTheyAre(t *testing.T) {
+func TestValidateReportsInvalidArguments(t *testing.T) {
 	t.Parallel()
 	hour := time.Hour
 	deep := filter.Types("SO")
@@ -308,7 +308,7 @@ func mustParse(t require.TestingT, text string, opts ...filter.ParseOption) filt
 	return f
 }
 
-func TestFiltersAreAnAlgebra(t *testing.T) {
+func TestAndOrNotObeyBooleanAlgebra(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		o := anOrder(t)
@@ -333,7 +333,7 @@ func TestFiltersAreAnAlgebra(t *testing.T) {
 	})
 }
 
-func TestCheapTermsAndTheRestAreTheFilter(t *testing.T) {
+func TestSplitKeepsTheMeaning(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f, o := aFilter(t, 2), anOrder(t)
@@ -357,7 +357,7 @@ func (f ownFilter) NeedsFullOrder() bool     { return f.details }
 
 type plainFilter struct{ filter.Filter }
 
-func TestWhichFiltersNeedDetails(t *testing.T) {
+func TestNeedsFullOrder(t *testing.T) {
 	t.Parallel()
 	reason := filter.ReasonLike("*x*")
 	require.True(t, filter.NeedsFullOrder(reason))
@@ -373,7 +373,7 @@ func TestWhichFiltersNeedDetails(t *testing.T) {
 	require.False(t, filter.NeedsFullOrder(filter.CustomerLike("*x*")))
 }
 
-func TestAFilterOfTheUsersComposes(t *testing.T) {
+func TestAndAcceptsUserDefinedFilters(t *testing.T) {
 	t.Parallel()
 	f := filter.And(ownFilter{}, filter.Types("SO"))
 	require.Equal(t, "and(eq(number,SO000027),eq(type,SO))", f.String())

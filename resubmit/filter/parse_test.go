@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
-func TestFiltersAreReadAsPeopleTypeThem(t *testing.T) {
+func TestParseAcceptsShortForms(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]filter.Filter{
 		"everything()":             filter.Everything(),
@@ -44,7 +44,7 @@ func TestFiltersAreReadAsPeopleTypeThem(t *testing.T) {
 	}
 }
 
-func TestTextForm(t *testing.T) {
+func TestFilterString(t *testing.T) {
 	t.Parallel()
 	f := filter.And(
 		filter.Statuses("PF", "LO"),
@@ -56,8 +56,8 @@ func TestTextForm(t *testing.T) {
 		`ilike(reason,"*Bad Gateway*"),or(eq(channel,reseller),not(eq(type,SO))),gt(amount,12.5EUR))`, f.String())
 }
 
-// TestTextRoundTrip is half of invariant I11: parse(print(f)) = f.
-func TestTextRoundTrip(t *testing.T) {
+// TestParseReadsWhatStringWrites is half of invariant I11: parse(print(f)) = f.
+func TestParseReadsWhatStringWrites(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f := aFilter(t, 3)
@@ -66,7 +66,7 @@ func TestTextRoundTrip(t *testing.T) {
 	})
 }
 
-func TestValuesOfAnyKindSurviveTheText(t *testing.T) {
+func TestParseReadsAnyValue(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.String(), 1, 12).Draw(t, "values")
@@ -75,7 +75,7 @@ func TestValuesOfAnyKindSurviveTheText(t *testing.T) {
 	})
 }
 
-func TestWhatTheTextDoesNotHoldIsGivenToTheParser(t *testing.T) {
+func TestParseOptions(t *testing.T) {
 	t.Parallel()
 	vip := func(o *commerce.Order) bool { return o.CustomerName == "Acme GmbH" }
 	f := mustParse(t, `func("very important")`, filter.WithFunc("very important", vip))
@@ -89,7 +89,7 @@ func TestWhatTheTextDoesNotHoldIsGivenToTheParser(t *testing.T) {
 	require.Equal(t, want, mustParse(t, want.String(), filter.WithClassifier(custom)))
 }
 
-func TestMistakesInTheTextAreNamedWithTheirPlace(t *testing.T) {
+func TestParseReportsWhereAMistakeIs(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":             "filter: it is empty; to select every order say everything()",

@@ -84,7 +84,7 @@ func TestPushdown(t *testing.T) {
 
 func day(d int) time.Time { return time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC) }
 
-func TestPushdownOfNoFilterSelectsNothing(t *testing.T) {
+func TestPushdownOfAnInvalidFilterSelectsNothing(t *testing.T) {
 	t.Parallel()
 	q, rest := filter.Pushdown(nil, commerce.Query{})
 	o := acme()
@@ -113,8 +113,8 @@ func aQuery(t *rapid.T) commerce.Query {
 	return q
 }
 
-// TestPushdownSelectsWhatAFullScanSelects is the other half of invariant I11.
-func TestPushdownSelectsWhatAFullScanSelects(t *testing.T) {
+// TestPushdownSelectsTheSameOrdersAsAFullScan is the other half of invariant I11.
+func TestPushdownSelectsTheSameOrdersAsAFullScan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f, q := aFilter(t, 2), aQuery(t)
@@ -128,7 +128,7 @@ func TestPushdownSelectsWhatAFullScanSelects(t *testing.T) {
 	})
 }
 
-func TestPushdownLeavesTheCallersQueryAlone(t *testing.T) {
+func TestPushdownDoesNotModifyTheQuery(t *testing.T) {
 	t.Parallel()
 	statuses := []commerce.Status{"PF", "LO"}
 	q := commerce.Query{Statuses: statuses}

@@ -36,7 +36,7 @@ func facts(class failure.Class, requests ...connect.LatestRequest) rules.Facts {
 
 // The rows are those of resubmit/SAFETY.md#decisions, in their order, and after them what the table
 // leaves open.
-func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
+func TestDecideFollowsTheDecisionTable(t *testing.T) {
 	t.Parallel()
 	const old, young = 301 * time.Second, 300 * time.Second
 	explicit := func(f rules.Facts) rules.Facts { f.Override = true; return f }
@@ -78,7 +78,7 @@ func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 		{"permanent, named by the operator", explicit(facts(failure.Permanent)), rules.Quarantine, "reason-permanent"},
 		{"already provisioned", facts(failure.AlreadyProvisioned), rules.Complete, "reason-already-provisioned"},
 		{"unclassified", facts(failure.Unclassified), rules.Hold, "reason-unclassified"},
-		{"untold", untold(facts(failure.Unclassified)), rules.Hold, "reason-untold"},
+		{"untold", untold(facts(failure.Unclassified)), rules.Hold, "reason-not-reported"},
 		{"untold, named by the operator", untold(explicit(facts(failure.Unclassified))), rules.Resubmit, "connect-none"},
 		{"untold, named, and Connect not asked", notAsked(untold(explicit(facts(failure.Unclassified)))), rules.Resubmit, "connect-not-asked"},
 		{"unclassified, named by the operator", explicit(facts(failure.Unclassified)), rules.Resubmit, "connect-none"},
@@ -104,7 +104,7 @@ func TestTheDefaultsAreTheDecisionTable(t *testing.T) {
 	}
 }
 
-func TestARequestThatIsOlderThanTheOrderIsNotItsOwn(t *testing.T) {
+func TestDecideIgnoresRequestsOlderThanTheOrder(t *testing.T) {
 	t.Parallel()
 	const skew = 10 * time.Minute
 	placed := decideNow.Add(-time.Hour)
@@ -139,7 +139,7 @@ func TestARequestThatIsOlderThanTheOrderIsNotItsOwn(t *testing.T) {
 			require.Equal(t, test.action, older.Action)
 			require.Equal(t, test.rule, older.RuleID)
 			if test.rule == "connect-older" {
-				require.Equal(t, "its own call never reached Connect: the newest request is older than the order, PR-1", older.Why)
+				require.Equal(t, "its own call never reached Connect: the latest request is older than the order, PR-1", older.Why)
 				require.False(t, older.Flagged)
 			}
 			require.Equal(t, test.own, decide(placed.Add(-skew), placed).RuleID)
@@ -148,7 +148,7 @@ func TestARequestThatIsOlderThanTheOrderIsNotItsOwn(t *testing.T) {
 	}
 }
 
-func TestTheDecisionSaysWhoMustAct(t *testing.T) {
+func TestDecideSaysWhoMustAct(t *testing.T) {
 	t.Parallel()
 	for status, who := range map[connect.RequestStatus]string{
 		connect.StatusDraft: "its creator has to act", connect.StatusPending: "the vendor has to act",
@@ -162,7 +162,7 @@ func TestTheDecisionSaysWhoMustAct(t *testing.T) {
 	require.Contains(t, d.Why, "(4 failed)")
 }
 
-func TestOfSeveralAssetsTheMostCautiousAnswerCounts(t *testing.T) {
+func TestDecideReturnsTheMostCautiousDecisionOfSeveralAssets(t *testing.T) {
 	t.Parallel()
 	// One newest request for each action, from the most cautious on.
 	ranked := []struct {
@@ -197,7 +197,7 @@ func TestOfSeveralAssetsTheMostCautiousAnswerCounts(t *testing.T) {
 	})
 }
 
-func TestTheUsersRulesComeFirstInTheirOrder(t *testing.T) {
+func TestDecideTriesUserRulesFirst(t *testing.T) {
 	t.Parallel()
 	failed := newest(connect.TypePurchase, connect.StatusFailed, time.Hour, 1)
 	rule := func(change func(*rules.Rule)) rules.Rule {
@@ -258,7 +258,7 @@ func TestTheUsersRulesComeFirstInTheirOrder(t *testing.T) {
 	require.Equal(t, "connect-none", rules.Decide([]rules.Rule{risk}, facts(failure.Transient)).RuleID)
 }
 
-func TestEveryOrderTypeHasTheRequestTypeOfTheConnector(t *testing.T) {
+func TestRequestType(t *testing.T) {
 	t.Parallel()
 	for order, want := range map[commerce.OrderType]connect.RequestType{
 		"SO": connect.TypePurchase, "CH": connect.TypeChange, "UG": connect.TypeChange, "DG": connect.TypeChange,
@@ -270,12 +270,12 @@ func TestEveryOrderTypeHasTheRequestTypeOfTheConnector(t *testing.T) {
 	}
 }
 
-func TestResubmits(t *testing.T) {
+func TestCanResubmit(t *testing.T) {
 	t.Parallel()
 	for _, to := range []commerce.Status{"", commerce.StatusCancelled, commerce.StatusFraud} {
-		require.False(t, rules.Resubmits(to), to)
+		require.False(t, rules.CanResubmit(to), to)
 	}
 	for _, to := range []commerce.Status{commerce.StatusPaid, commerce.StatusProvisioning, "ZZ"} {
-		require.True(t, rules.Resubmits(to), to)
+		require.True(t, rules.CanResubmit(to), to)
 	}
 }

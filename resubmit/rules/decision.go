@@ -1,31 +1,57 @@
 package rules
 
+import "github.com/cloudblue-go/cloudblue/commerce"
+
 // Action is what to do with a failed order.
 type Action string
 
+// The actions.
 const (
-	// Resubmit sends the order again.
+	// Resubmit means to resubmit the order.
 	Resubmit Action = "resubmit"
-	// Wait leaves it for now: something is under way, or too young.
+	// Wait means to try again later, because something is in progress or has just happened.
 	Wait Action = "wait"
-	// Hold leaves it until what is unknown is known.
+	// Hold means to leave the order until missing information is available.
 	Hold Action = "hold"
-	// Quarantine keeps it from ever being sent again: it needs a new order or support.
+	// Quarantine means never to resubmit the order. It needs a new order or support.
 	Quarantine Action = "quarantine"
-	// Complete proposes to complete the order by hand; nothing here does it.
+	// Complete means that a person should complete the order by hand. This library never does so.
 	Complete Action = "complete"
-	// Manual needs a person.
+	// Manual means that a person must handle the order.
 	Manual Action = "manual"
 )
 
 // Actions returns all actions.
 func Actions() []Action { return []Action{Resubmit, Wait, Hold, Quarantine, Complete, Manual} }
 
-// Decision is what a rule says to do with an order.
+// Decision is an action for an order, with the rule it follows from.
 type Decision struct {
 	Action Action `json:"action"`
+	// RuleID is the id of a user's rule or of a default one.
 	RuleID string `json:"rule"`
-	Why    string `json:"why"`
-	// Flagged asks a person to look although the action goes ahead.
+	// Why is one sentence for people.
+	Why string `json:"why"`
+	// Flagged asks a person to check the order although the action proceeds.
 	Flagged bool `json:"flagged,omitempty"`
+}
+
+// Rule ids of the decisions that a planner makes without [Decide].
+const (
+	// IDOrderUnread holds an order that could not be read.
+	IDOrderUnread = "order-unread"
+	// IDUnreadableRow holds an order of which some field could not be decoded.
+	IDUnreadableRow = "unreadable-row"
+	// IDOrderNotFailed lets an order wait that has left the failure view since it was listed.
+	IDOrderNotFailed = "order-not-failed"
+	// IDOrderUnsettled lets an order wait that failed very recently, or while a maintenance window is open.
+	IDOrderUnsettled = "order-unsettled"
+	// IDOrderNoTransition leaves an order to a person because it offers no transition that resubmits it.
+	IDOrderNoTransition = "order-no-transition"
+	// IDOlderOrderFirst holds an order because an older order of the same subscription or tenant must come first.
+	IDOlderOrderFirst = "older-order-first"
+)
+
+// CanResubmit reports whether a transition to a status can resubmit an order. "", CL (cancelled) and FR (fraud) cannot.
+func CanResubmit(to commerce.Status) bool {
+	return to != "" && to != commerce.StatusCancelled && to != commerce.StatusFraud
 }

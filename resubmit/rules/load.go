@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,15 +10,15 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
+	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// ruleFile is a file of rules.
 type ruleFile struct {
 	Rules []Rule `json:"rules"`
 }
 
-var ruleFormat = jsonfile.Format[ruleFile]{Name: "resubmit: rules", MaxBytes: 8 << 20, Check: (*ruleFile).check}
+var ruleFormat = jsonfile.Format[ruleFile]{Name: "rules", MaxBytes: 8 << 20, Check: (*ruleFile).check}
 
 func (f *ruleFile) check() error {
 	if f.Rules == nil {
@@ -27,27 +28,25 @@ func (f *ruleFile) check() error {
 }
 
 // Load reads rules from JSON: {"rules":[{"id":…,"reason":…,"action":…,"why":…},…]}.
-// Unknown keys, unknown actions, classes, verdicts and channels, rules without a
-// condition, and ids that occur twice are errors that name the line, the rule and the key.
+// It rejects unknown keys and whatever [Validate] rejects; the error names the line, the rule and the key.
 func Load(r io.Reader) ([]Rule, error) {
 	f, err := ruleFormat.Read(r)
 	return f.Rules, err
 }
 
-// LoadFile is [Load] for a file.
+// LoadFile reads rules from a file; see [Load].
 func LoadFile(path string) ([]Rule, error) {
 	f, err := ruleFormat.ReadFile(path)
 	return f.Rules, err
 }
 
-// Save writes rules as [Load] reads them. Rules that it would refuse are
-// an error, and nothing is written.
+// Save writes rules in the format of [Load]. If a rule is invalid it returns an error and writes nothing.
 func Save(w io.Writer, rules []Rule) error {
 	return ruleFormat.Write(w, ruleFile{append([]Rule{}, rules...)})
 }
 
-// Validate returns an error that names the rule and the key of the first mistake, such
-// as rules[2].id.
+// Validate checks rules. It returns an error for unknown actions, classes, verdicts and channels, rules without a
+// condition, an id or a reason why, and duplicate ids. The error names the rule and the key, such as rules[2].id.
 func Validate(rules []Rule) error {
 	seen := make(map[string]int, len(rules))
 	for i := range rules {
@@ -63,44 +62,38 @@ func Validate(rules []Rule) error {
 	return nil
 }
 
-// check names the key, if the problem is in one.
 func (r *Rule) check() error {
 	switch {
 	case strings.TrimSpace(r.ID) == "":
 		return jsonfile.Errorf("id", "is missing; name the rule, the name is shown with each decision")
 	case isDefaultRule(r.ID):
-		return jsonfile.Errorf("id", "%q is the name of a default rule; choose another", r.ID)
+		return jsonfile.Errorf("id", "%q is the id of a default rule; choose another", r.ID)
 	case strings.TrimSpace(r.Why) == "":
 		return jsonfile.Errorf("why", "is missing; say why, it is shown with each decision")
 	case r.Action == "":
-		return jsonfile.Errorf("action", "is missing; use one of %s", names(Actions()))
+		return jsonfile.Errorf("action", "is missing; use one of %s", list(Actions()))
 	case !slices.Contains(Actions(), r.Action):
-		return jsonfile.Errorf("action", "unknown action %q; use one of %s", r.Action, names(Actions()))
+		return jsonfile.Errorf("action", "unknown action %q; use one of %s", r.Action, list(Actions()))
 	case len(r.Types)+len(r.Classes)+len(r.Verdicts)+len(r.Requests)+len(r.Vendors)+len(r.Channels) == 0 && r.Reason == "":
-		return errors.New("has no conditions and would hold for every order; " +
+		return errors.New("has no conditions and would apply to every order; " +
 			"set types, classes, verdicts, requests, vendors, channels or reason")
 	}
-	for _, err := range []error{
+	return cmp.Or(
 		checkValues("types", r.Types, nil),
 		checkValues("classes", r.Classes, failure.Classes()),
 		checkValues("verdicts", r.Verdicts, failure.Verdicts()),
 		checkValues("requests", r.Requests, nil),
 		checkValues("vendors", r.Vendors, nil),
 		checkValues("channels", r.Channels, []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller}),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
-// checkValues finds a value that is empty or, where all are known, unknown.
+// checkValues rejects values that are empty or, if known is not nil, unknown.
 func checkValues[T ~string](key string, values []T, known []T) error {
 	for _, v := range values {
 		switch {
 		case known != nil && !slices.Contains(known, v):
-			return jsonfile.Errorf(key, "unknown value %q; use one of %s", v, names(known))
+			return jsonfile.Errorf(key, "unknown value %q; use one of %s", v, list(known))
 		case v == "":
 			return jsonfile.Errorf(key, "has an empty value; remove it")
 		}
@@ -108,11 +101,6 @@ func checkValues[T ~string](key string, values []T, known []T) error {
 	return nil
 }
 
-func names[T ~string](known []T) string {
-	all := make([]string, len(known))
-	for i, name := range known {
-		all[i] = string(name)
-	}
-	slices.Sort(all)
-	return strings.Join(all, ", ")
+func list[T ~string](known []T) string {
+	return strings.Join(slices.Sorted(slices.Values(text.Strings(known))), ", ")
 }

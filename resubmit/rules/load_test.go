@@ -27,7 +27,7 @@ func someRules() []rules.Rule {
 	}
 }
 
-func TestRulesAreReadBackAsTheyWereSaved(t *testing.T) {
+func TestSaveAndLoad(t *testing.T) {
 	t.Parallel()
 	for _, rls := range [][]rules.Rule{someRules(), {}} {
 		var b bytes.Buffer
@@ -42,7 +42,7 @@ func TestRulesAreReadBackAsTheyWereSaved(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
+func TestLoadRejectsInvalidRules(t *testing.T) {
 	t.Parallel()
 	const good = `{"id":"a","reason":"*x*","action":"hold","why":"y"}`
 	with := func(old, other string) string {
@@ -64,8 +64,8 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 		"no id":             {with(`"id":"a",`, ``), `rules[1].id: is missing`},
 		"an id used twice":  {with(`"id":"a"`, `"id":"first"`), `rules[1].id: "first" is the id of rules[0] too`},
 		"a default rule's id": {with(`"id":"a"`, `"id":"connect-none"`),
-			`rules[1].id: "connect-none" is the name of a default rule`},
-		"a planner rule's id": {with(`"id":"a"`, `"id":"order-unsettled"`), `is the name of a default rule`},
+			`rules[1].id: "connect-none" is the id of a default rule`},
+		"a planner rule's id": {with(`"id":"a"`, `"id":"order-unsettled"`), `is the id of a default rule`},
 		"no why":              {with(`"why":"y"`, `"why":" "`), `rules[1].why: is missing`},
 		"no action":           {with(`"action":"hold",`, ``), `rules[1].action: is missing; use one of complete, hold,`},
 		"an unknown action": {with(`"hold"`, `"resend"`),
@@ -95,13 +95,13 @@ func TestRulesThatCannotBeMeantAreRefused(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
 			_, err := rules.LoadFile(path)
 			require.ErrorContains(t, err, test.want)
-			require.ErrorContains(t, err, "resubmit: rules: "+path+": ")
+			require.ErrorContains(t, err, "rules: "+path+": ")
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
 }
 
-func TestSaveRulesWritesNothingOfRulesThatAreBad(t *testing.T) {
+func TestSaveWritesNothingIfARuleIsInvalid(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	rls := append(someRules(), rules.Rule{ID: "bare", Action: rules.Hold, Why: "x"})

@@ -8,53 +8,54 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// Statuses for [Rule].Requests besides those that Connect has.
+// Additional statuses for [Rule.Requests].
 const (
-	// NoRequest: there is no request for the order in Connect.
+	// NoRequest matches if Connect has no request for the order.
 	NoRequest connect.RequestStatus = "none"
-	// UnknownRequest: Connect could not be asked.
+	// UnknownRequest matches if querying Connect failed.
 	UnknownRequest connect.RequestStatus = "unknown"
 )
 
-// Rule is a user's rule, as data. All conditions that are set must hold; within
-// one condition any value will do. A rule without conditions is refused.
+// Rule is a user's rule. It applies if all conditions that are set hold; a list holds if any of its values does. At
+// least one condition is required. The first rule that applies decides.
 //
-// The first rule that holds decides. One exception keeps a rule about a reason from
-// sending what a vendor has refused: a rule with the action Resubmit and without
-// Requests is the operator's word that the reason is worth another try, no more, so
-// that the defaults about the newest Connect request still stop it. With Requests
-// it decides alone.
+// There is one exception: a rule with the action Resubmit and without Requests only states that the reason is worth
+// another attempt. The default rules about the latest request in Connect can still stop the order, so that such a rule
+// never sends what a vendor has refused. With Requests the rule decides alone.
 type Rule struct {
+	// ID is shown with each decision. It must be unique and must not be the id of a default rule.
 	ID       string               `json:"id"`
 	Types    []commerce.OrderType `json:"types,omitempty"`
 	Classes  []failure.Class      `json:"classes,omitempty"`
 	Verdicts []failure.Verdict    `json:"verdicts,omitempty"`
-	// Requests are statuses of the newest Connect request, even if that is older
-	// than the order; also "none" (there is no request) and "unknown" (Connect could
-	// not be asked).
+	// Requests are statuses of the latest request in Connect, even if it is older than the order; also [NoRequest] and
+	// [UnknownRequest].
 	Requests []connect.RequestStatus `json:"requests,omitempty"`
-	Vendors  []string                `json:"vendors,omitempty"`
-	Channels []commerce.Channel      `json:"channels,omitempty"`
-	// Reason is a pattern over the whole failure message, * for any text, without
-	// regard to case.
+	// Vendors are account ids of sellers.
+	Vendors  []string           `json:"vendors,omitempty"`
+	Channels []commerce.Channel `json:"channels,omitempty"`
+	// Reason is a pattern for the whole failure text, ignoring case; * matches any text.
 	Reason string `json:"reason,omitempty"`
 	Action Action `json:"action"`
-	Why    string `json:"why"`
+	// Why is shown with each decision.
+	Why string `json:"why"`
 }
 
-// Facts is all that a decision depends on.
+// Facts are the inputs of a decision.
 type Facts struct {
 	Order       *commerce.Order
 	Attribution failure.Attribution
-	// Explicit says that the operator named this very order.
+	// Override is set if the operator named this order explicitly.
 	Override bool
-	// Untold says that this way into Commerce never tells why an order failed.
+	// NoReasons is set if the Commerce client never reports why an order failed.
 	NoReasons bool
-	// Asked says that Connect was asked for the newest requests; false where the
-	// order's type has none in Connect, or the user decided to go without Connect.
+	// RequestsQueried is set if Connect was queried for the order's requests. It is false if orders of this type have
+	// none, or if Connect is not used.
 	RequestsQueried bool
-	// Requests are the answer, one an asset; RequestsErr says why there is none.
-	Requests    []connect.LatestRequest
+	// Requests are the latest requests of the order, one per asset.
+	Requests []connect.LatestRequest
+	// RequestsErr says why Requests is incomplete.
 	RequestsErr error
-	Now         time.Time
+	// Now is the time of the decision.
+	Now time.Time
 }
