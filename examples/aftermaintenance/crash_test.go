@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,30 +24,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
-// binaries is where the program is built, for tests that need it as a process.
-var binaries string
+// asProgram makes a copy of this test binary behave as the program itself.
+const asProgram = "AFTERMAINTENANCE_PROGRAM"
 
 func TestMain(m *testing.M) {
-	status := 1
-	defer func() { os.Exit(status) }()
-	dir, err := os.MkdirTemp("", "aftermaintenance-test")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return
+	if os.Getenv(asProgram) != "" {
+		main()
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	binaries = dir
-	status = m.Run()
+	flag.Parse()
+	// The tests mostly wait for servers: more of them at once take less time.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
-
-var build = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binaries, "aftermaintenance.exe")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return path, nil
-})
 
 // night is a maintenance in which orders failed, on real sockets.
 type night struct {
@@ -88,7 +77,7 @@ func newNight(t *testing.T, n int) *night {
 	windows := filepath.Join(h.dir, "windows.json")
 	require.NoError(t, os.WriteFile(windows, fmt.Appendf(nil, `{"windows":[{"id":"W","start":%q,"end":%q}]}`,
 		start.Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339Nano)), 0o600))
-	h.env = append(os.Environ(), "COMMERCE_TOKEN="+w.CommerceToken, "CONNECT_API_KEY="+w.ConnectKey)
+	h.env = append(os.Environ(), asProgram+"=1", "COMMERCE_TOKEN="+w.CommerceToken, "CONNECT_API_KEY="+w.ConnectKey)
 	h.args = []string{
 		"-commerce", w.CommerceURL, "-connect", w.ConnectURL, "-windows", windows, "-apply", "-json",
 		"-settle", "100ms", "-look", "20ms", "-at-once", "4",
@@ -138,10 +127,8 @@ const patience = 3 * time.Second
 // live runs the program, and kills it if a moment is given.
 func (h *night) live(t *testing.T, kill *moment, args ...string) *life {
 	t.Helper()
-	program, err := build()
-	require.NoError(t, err)
 	l := new(life)
-	cmd := exec.CommandContext(t.Context(), program, append(h.args[:len(h.args):len(h.args)], args...)...)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append(h.args[:len(h.args):len(h.args)], args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, &l.stdout, &l.stderr
 	before := len(h.Commerce.Ledger())
 	require.NoError(t, cmd.Start())
@@ -241,14 +228,13 @@ func crashes(t *testing.T) (kills int, seed uint64) {
 	t.Helper()
 	kills = 20
 	if testing.Short() {
-		kills = 5
+		kills = 2
 	}
 	return setting(t, "CRASH_KILLS", kills), uint64(setting(t, "CRASH_SEED", 1))
 }
 
-// ordersPerKill are enough orders for the program to still have some when it is killed for the last time. A whole
-// number
-// of twenties keeps the orders that no resubmission helps countable.
+// ordersPerKill are enough orders for the program to still have some when it is killed for the last time.
+// A multiple of 20 keeps the orders that no resubmission helps countable.
 const ordersPerKill = 20
 
 // The faults of the servers come on top, and the answers to pushes that they lose.
