@@ -14,14 +14,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Attach returns a configuration whose runs are recorded in the log: it sets Audit and wraps the
-// journal and all that makes calls. A field that holds a nil pointer, map or function is not
-// wrapped, so that NewRunner rejects it.
+// Attach returns a configuration whose runs are recorded in the log. It sets Audit and
+// wraps Journal, Reader, Pusher, Requests and Probe.
 func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	if c.Journal == nil {
-		c.Journal = new(resubmit.MemoryJournal) // which the Runner would do
+		c.Journal = new(resubmit.MemoryJournal) // as the Runner would
 	}
-	if !callback.Nil(c.Journal) {
+	if !callback.Nil(c.Journal) { // NewRunner rejects typed nils
 		c.Journal = &journal{Journal: c.Journal, log: l}
 	}
 	if !callback.Nil(c.Reader) {
@@ -40,7 +39,7 @@ func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	return c
 }
 
-// both returns a function that calls one after the other, if there are two.
+// both returns a function that calls first, if any, and second.
 func both(first, second func(resubmit.Event) error) func(resubmit.Event) error {
 	if first == nil {
 		return second
@@ -48,8 +47,7 @@ func both(first, second func(resubmit.Event) error) func(resubmit.Event) error {
 	return func(e resubmit.Event) error { return errors.Join(first(e), second(e)) }
 }
 
-// journal writes an intent down before it is one, and so stops the run when that
-// cannot be done.
+// journal records an intent before the wrapped journal does, so that a failure stops the run.
 type journal struct {
 	resubmit.Journal
 	log *Log
@@ -65,7 +63,7 @@ func (j *journal) Put(r resubmit.Record) error {
 	return j.Journal.Put(r)
 }
 
-// Unwrap is the journal behind it, for all that it can do besides.
+// Unwrap returns the wrapped journal, which may implement optional interfaces.
 func (j *journal) Unwrap() resubmit.Journal { return j.Journal }
 
 type reader struct {
@@ -73,7 +71,7 @@ type reader struct {
 	log *Log
 }
 
-// System is what the reader behind it says.
+// System returns the name of the wrapped reader's system.
 func (r *reader) System() string { return systemOf(r.to) }
 
 // Capabilities returns those of the wrapped reader.
@@ -86,7 +84,7 @@ func (r *reader) Order(ctx context.Context, id string) (*commerce.Order, error) 
 	if order != nil {
 		line.Number, line.After = order.Number, plan.SnapshotOf(order)
 	}
-	_ = r.log.add(line.answered(start, err)) // the next intent fails
+	_ = r.log.add(line.answered(start, err)) // fails the next intent
 	return order, err
 }
 
@@ -95,7 +93,7 @@ type pusher struct {
 	log *Log
 }
 
-// System is what the pusher behind it says.
+// System returns the name of the wrapped pusher's system.
 func (p *pusher) System() string { return systemOf(p.to) }
 
 // Capabilities returns those of the wrapped pusher.
@@ -112,11 +110,11 @@ func (p *pusher) Push(ctx context.Context, id string, to commerce.Status) error 
 	if err != nil {
 		line.State = "failed"
 	}
-	_ = p.log.add(line.answered(start, err)) // the next intent fails
+	_ = p.log.add(line.answered(start, err)) // fails the next intent
 	return err
 }
 
-// systemOf is the system that a client says it is of, "" if it does not say.
+// systemOf returns the name of a client's system, "" if it has none.
 func systemOf(to any) string {
 	if s, ok := to.(interface{ System() string }); ok {
 		return s.System()
@@ -137,7 +135,7 @@ func (f *finder) LatestRequests(ctx context.Context,
 	for _, k := range keys {
 		line.Found = append(line.Found, describe(k, found)...)
 	}
-	_ = f.log.add(line.answered(start, err)) // the next intent fails
+	_ = f.log.add(line.answered(start, err)) // fails the next intent
 	return found, err
 }
 
@@ -153,20 +151,20 @@ func (p *prober) Probe(ctx context.Context) (connect.Probe, error) {
 	if probe.Err != nil {
 		line.Why = probe.Err.Error()
 	}
-	_ = p.log.add(line.answered(start, err)) // the next intent fails
+	_ = p.log.add(line.answered(start, err)) // fails the next intent
 	return probe, err
 }
 
-// describe says what was found for a key.
+// describe describes the requests that were found for a key.
 func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.LatestRequest) []string {
 	name := "tenant " + k.Tenant
 	if k.Tenant == "" {
 		name = "subscription " + k.Subscription
 	}
-	newest, told := found[k]
+	newest, answered := found[k]
 	switch {
-	case !told:
-		return []string{fmt.Sprintf("%s, %s: not told", name, k.Type)}
+	case !answered:
+		return []string{fmt.Sprintf("%s, %s: no answer", name, k.Type)}
 	case len(newest) == 0:
 		return []string{fmt.Sprintf("%s, %s: none", name, k.Type)}
 	}
@@ -177,7 +175,7 @@ func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.Lates
 	return all
 }
 
-// answered completes the line of a call.
+// answered adds the duration and the error of a call.
 func (l Line) answered(start time.Time, err error) Line {
 	l.Took = float64(time.Since(start).Microseconds()) / 1000
 	if err == nil {

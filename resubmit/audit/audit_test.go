@@ -35,7 +35,7 @@ func open(t testing.TB, path string, opts ...audit.Option) *audit.Log {
 	return log
 }
 
-// written is the path of a closed log with n lines between the first and the last.
+// written returns the path of a closed log with n lines between the first and the last.
 func written(t testing.TB, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit")
@@ -71,7 +71,7 @@ func events(lines []audit.Line) []string {
 	return all
 }
 
-func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
+func TestAttachRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	t.Parallel()
 	s := newShop(3)
 	s.onPush = func(id string) error {
@@ -97,7 +97,7 @@ func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
 	lines := linesOf(t, path)
 	require.Len(t, lines, head.Lines)
 	require.Equal(t, []string{
-		"opened", "plan", "decision id-1", "decision id-2", "decision id-3", "decided",
+		"opened", "plan", "decision id-1", "decision id-2", "decision id-3", "decisions-end",
 		"intent id-1", "read id-1", "push id-1", "answer id-1",
 	}, events(lines)[:10])
 	require.Equal(t, []string{"finished", "closed"}, events(lines)[len(lines)-2:])
@@ -112,7 +112,7 @@ func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
 		return lines[i]
 	}
 	require.Equal(t, plan.Digest(), of("plan", "").Plan)
-	require.Equal(t, 3, of("decided", "").Counts.Total)
+	require.Equal(t, 3, of("decisions-end", "").Counts.Total)
 	held := of("decision", "id-2")
 	require.Equal(t, rules.Hold, held.Action)
 	require.Equal(t, "nobody knows", held.Why)
@@ -130,12 +130,12 @@ func TestEveryDecisionCallAndOutcomeOfARunIsWrittenDown(t *testing.T) {
 	require.Equal(t, resubmit.OutcomeCompleted, done.Outcome)
 	require.Equal(t, commerce.StatusProvisioningFailed, done.Before.Status)
 	require.Equal(t, commerce.StatusCompleted, done.After.Status)
-	require.Equal(t, []string{"subscription 1000001, purchase: PR-1000001 approved"}, of("look-up", "").Found)
+	require.Equal(t, []string{"subscription 1000001, purchase: PR-1000001 approved"}, of("lookup", "").Found)
 	require.Equal(t, "corr-77", of("outcome", "id-3").Correlation)
 	require.Equal(t, report.Result, *of("finished", "").Result)
 }
 
-func TestTheSamePlanIsDecidedOnceInALog(t *testing.T) {
+func TestDecisionsAreRecordedOncePerPlan(t *testing.T) {
 	t.Parallel()
 	s, path := newShop(3), filepath.Join(t.TempDir(), "audit")
 	plan := s.plan(t)
@@ -158,7 +158,7 @@ func TestTheSamePlanIsDecidedOnceInALog(t *testing.T) {
 	require.Equal(t, 2, counts["finished"])
 }
 
-func TestAPlanThatWasBegunIsGoneOnWithAtAnyAgeUnderALogToo(t *testing.T) {
+func TestAttachResumesPlanOfAnyAge(t *testing.T) {
 	t.Parallel()
 	s := newShop(1)
 	plan, kept := s.plan(t), new(resubmit.MemoryJournal)
@@ -172,7 +172,7 @@ func TestAPlanThatWasBegunIsGoneOnWithAtAnyAgeUnderALogToo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, s.pushes)
 
-	cfg.Journal = struct{ resubmit.Journal }{new(resubmit.MemoryJournal)} // does not tell its plan
+	cfg.Journal = struct{ resubmit.Journal }{new(resubmit.MemoryJournal)} // has no method Plan
 	runner, err = resubmit.NewRunner(log.Attach(cfg))
 	require.NoError(t, err)
 	_, err = runner.Apply(t.Context(), plan)
@@ -180,7 +180,7 @@ func TestAPlanThatWasBegunIsGoneOnWithAtAnyAgeUnderALogToo(t *testing.T) {
 	require.NoError(t, log.Close())
 }
 
-// able is a journal that counts what of it is used besides Put and Get.
+// able is a journal that counts the calls of its optional methods.
 type able struct {
 	resubmit.MemoryJournal
 	later, bulk, recalled atomic.Int64
@@ -228,30 +228,30 @@ func TestAJournalCanDoUnderALogWhatItCanWithoutOne(t *testing.T) {
 	require.Equal(t, 3, intents, "each intent goes through the log")
 }
 
-func TestNothingIsPushedThatCannotBeWrittenDown(t *testing.T) {
+func TestWriteErrorStopsPushes(t *testing.T) {
 	t.Parallel()
 	s, path := newShop(3), filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
-	s.onPush = func(string) error { return log.File().Close() } // the disk goes away during the first push
+	s.onPush = func(string) error { return log.File().Close() } // the disk fails during the first push
 	var journal resubmit.MemoryJournal
 	cfg := s.config()
 	cfg.Journal = &journal
 	runner, err := resubmit.NewRunner(log.Attach(cfg))
 	require.NoError(t, err)
 	report, err := runner.Apply(t.Context(), s.plan(t))
-	require.ErrorContains(t, err, "could not be written, and nothing more is")
+	require.ErrorContains(t, err, "nothing more is written")
 	require.ErrorContains(t, err, path)
 	require.Equal(t, 1, s.pushes)
 	require.Equal(t, 3, report.Result.Total())
 	rec, found, err := journal.Get("id-1")
 	require.NoError(t, err)
 	require.True(t, found)
-	require.NotEqual(t, resubmit.RecordSending, rec.State, "what came of the push is still recorded")
+	require.NotEqual(t, resubmit.RecordSending, rec.State, "the result of the push is still recorded")
 	require.Error(t, log.Err())
 	require.Equal(t, log.Err(), log.Close())
 }
 
-func TestAPushWhoseLineCannotBeWrittenIsNotSent(t *testing.T) {
+func TestPushIsNotSentWithoutItsLine(t *testing.T) {
 	t.Parallel()
 	s := newShop(1)
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
@@ -265,7 +265,7 @@ func TestAPushWhoseLineCannotBeWrittenIsNotSent(t *testing.T) {
 	require.Zero(t, s.pushes)
 }
 
-func TestWhatARunSaysOfItselfIsWrittenDown(t *testing.T) {
+func TestRecordWritesEvents(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
@@ -287,11 +287,11 @@ func TestWhatARunSaysOfItselfIsWrittenDown(t *testing.T) {
 	lines := linesOf(t, path)
 	for i, want := range []audit.Line{
 		{Event: "wait", Why: "a window", Until: until},
-		{Event: "go on", Took: 1500},
+		{Event: "resumed", Took: 1500},
 		{Event: "pace", Rate: 2.5, Why: "503"},
 		{Event: "breaker", State: "open", Why: "5 of 6 failed again", Until: until},
-		{Event: "canary", State: "vendor 7", Why: "5 of its orders may go; of 3 that were verified 2 went well"},
-		{Event: "canary", State: "vendor 7", Why: "all of its orders may go; of 5 that were verified 5 went well"},
+		{Event: "canary", State: "vendor 7", Why: "limit 5; of 3 verified orders 2 succeeded"},
+		{Event: "canary", State: "vendor 7", Why: "no limit; of 5 verified orders 5 succeeded"},
 		{Event: "canary", State: "vendor 8", Why: "too many failed"},
 		{Event: "control", State: "paused", Why: "lunch"},
 	} {
@@ -334,7 +334,7 @@ func (probing) Probe(context.Context) (connect.Probe, error) {
 	return connect.Probe{Class: "down", Err: errors.New("HTTP 503")}, nil
 }
 
-func TestProbesOfConnectAreWrittenDown(t *testing.T) {
+func TestAttachRecordsProbes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
@@ -374,7 +374,7 @@ func TestAttachKeepsOnEvent(t *testing.T) {
 	require.Equal(t, counting{done: 2, started: 1, finished: 1}, *c)
 }
 
-func TestWhateverIsDoneToALogIsSeen(t *testing.T) {
+func TestVerifyFindsChangedLines(t *testing.T) {
 	t.Parallel()
 	path := written(t, 6)
 	text, err := os.ReadFile(path)
@@ -388,7 +388,7 @@ func TestWhateverIsDoneToALogIsSeen(t *testing.T) {
 
 	for i := range lines {
 		n := strconv.Itoa(i + 1)
-		t.Run("line "+n+" edited", func(t *testing.T) {
+		t.Run("edited_line_"+n, func(t *testing.T) {
 			for at := range len(lines[i]) - 1 {
 				edited := slices.Clone(lines)
 				edited[i] = slices.Clone(lines[i])
@@ -401,18 +401,18 @@ func TestWhateverIsDoneToALogIsSeen(t *testing.T) {
 				}
 			}
 		})
-		t.Run("line "+n+" removed", func(t *testing.T) {
+		t.Run("removed_line_"+n, func(t *testing.T) {
 			_, err := audit.Verify(bytes.NewReader(bytes.Join(slices.Delete(slices.Clone(lines), i, i+1), nil)), head)
 			require.Error(t, err)
 			if i == last {
-				require.ErrorContains(t, err, "it has 7 lines of at least 8: lines were cut off at its end")
+				require.ErrorContains(t, err, "has 7 lines, want at least 8: lines were cut off at the end")
 			} else {
 				require.ErrorContains(t, err, "line "+n)
 			}
 		})
-		t.Run("line "+n+" twice", func(t *testing.T) {
+		t.Run("repeated_line_"+n, func(t *testing.T) {
 			_, err := audit.Verify(bytes.NewReader(bytes.Join(slices.Insert(slices.Clone(lines), i, lines[i]), nil)))
-			require.ErrorContains(t, err, "line "+strconv.Itoa(i+2)+" says that it is line "+n)
+			require.ErrorContains(t, err, "line "+strconv.Itoa(i+2)+" has the number "+n)
 		})
 		for k := range i {
 			moved := slices.Clone(lines)
@@ -423,7 +423,7 @@ func TestWhateverIsDoneToALogIsSeen(t *testing.T) {
 	}
 }
 
-func TestALogThatWasCutOffIsSeenFromItsHead(t *testing.T) {
+func TestVerifyFindsCutOffLines(t *testing.T) {
 	t.Parallel()
 	path := written(t, 6)
 	text, err := os.ReadFile(path)
@@ -436,26 +436,26 @@ func TestALogThatWasCutOffIsSeenFromItsHead(t *testing.T) {
 		require.Error(t, err, size)
 		if size > 0 && cut[size-1] == '\n' {
 			head, err := audit.Verify(bytes.NewReader(cut))
-			require.NoError(t, err, "what remains is a whole log")
-			require.False(t, head.Closed, "but not one whose writer ended well")
+			require.NoError(t, err, "the rest is a valid log")
+			require.False(t, head.Closed, "but not a closed one")
 			require.NoError(t, os.WriteFile(path, cut, 0o600))
 			_, err = audit.VerifyFile(path)
-			require.ErrorContains(t, err, "lines were cut off at its end")
+			require.ErrorContains(t, err, "lines were cut off at the end")
 			_, err = audit.Open(path, ana)
-			require.ErrorContains(t, err, "lines were cut off at its end")
+			require.ErrorContains(t, err, "lines were cut off at the end")
 		}
 	}
 	other, err := audit.Verify(bytes.NewReader(text), audit.Head{Lines: 2, Hash: strings.Repeat("0", 64)})
-	require.ErrorContains(t, err, "line 2 is not the one that the head names")
+	require.ErrorContains(t, err, "line 2 does not match the head")
 	require.Equal(t, 2, other.Lines)
 }
 
-func TestALineThatACrashToreIsMendedAndNoted(t *testing.T) {
+func TestOpenRepairsTornLine(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
 	require.NoError(t, log.Add(audit.Line{Event: audit.EventRead, Order: "id-1"}))
-	head, err := os.ReadFile(path + ".head") // as the crash leaves it: not of the newest lines
+	head, err := os.ReadFile(path + ".head") // as after a crash: not of the latest lines
 	require.NoError(t, err)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -477,22 +477,22 @@ func TestALineThatACrashToreIsMendedAndNoted(t *testing.T) {
 			require.Equal(t, []string{"opened", "opened", "closed"}, events(lines))
 			continue
 		}
-		require.Equal(t, []string{"opened", "opened", "mended", "closed"}, events(lines))
-		require.Contains(t, lines[2].Why, "a crash tore the line after line 1; its "+strconv.Itoa(size-start)+
+		require.Equal(t, []string{"opened", "opened", "recovered", "closed"}, events(lines))
+		require.Contains(t, lines[2].Why, "the line after line 1 was torn by a crash; its "+strconv.Itoa(size-start)+
 			" bytes were cut off")
 		require.Contains(t, lines[2].Why, strconv.Quote(string(text[start:size])))
 	}
 }
 
-func TestWhatIsNoLogIsRefusedAndLeftAlone(t *testing.T) {
+func TestOpenRejectsOtherFiles(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ text, says string }{
-		"a text":             {"hello\n", "this is no audit log"},
-		"a text with no end": {"hello", "this is no audit log"},
-		"a plan":             {`{"kind":"cloudblue-resubmit-plan","version":1}` + "\n", "this is no audit log"},
-		"a later version":    {`{"n":1,"kind":"cloudblue-resubmit-audit","version":2}` + "\n", "version 2"},
-		"no hash": {`{"n":1,"kind":"cloudblue-resubmit-audit","version":1}` + "\n",
-			"line 1 is no line of a log, or was edited"},
+		"text":             {"hello\n", "not an audit log"},
+		"text_without_end": {"hello", "not an audit log"},
+		"plan":             {`{"kind":"cloudblue-resubmit-plan","version":1}` + "\n", "not an audit log"},
+		"later_version":    {`{"n":1,"kind":"cloudblue-resubmit-audit","version":2}` + "\n", "version 2"},
+		"no_hash": {`{"n":1,"kind":"cloudblue-resubmit-audit","version":1}` + "\n",
+			"line 1 is not a log line or was edited"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -515,7 +515,7 @@ func TestWhatIsNoLogIsRefusedAndLeftAlone(t *testing.T) {
 	require.ErrorContains(t, err, "negative")
 }
 
-func TestALogIsForItsOwnerOnly(t *testing.T) {
+func TestOpenMakesLogPrivate(t *testing.T) {
 	t.Parallel()
 	path := written(t, 1)
 	require.NoError(t, os.Chmod(path, 0o644))
@@ -527,7 +527,7 @@ func TestALogIsForItsOwnerOnly(t *testing.T) {
 	}
 }
 
-func TestASecondWriterIsFoundOut(t *testing.T) {
+func TestSecondWriterIsDetected(t *testing.T) {
 	t.Parallel()
 	path := written(t, 1)
 	one := open(t, path)
@@ -537,10 +537,10 @@ func TestASecondWriterIsFoundOut(t *testing.T) {
 	require.Error(t, one.Close())
 	require.NoError(t, two.Close())
 	_, err := audit.VerifyFile(path)
-	require.NoError(t, err, "the log is whole")
+	require.NoError(t, err, "the log is complete")
 }
 
-func TestWhoIsFilledInFromTheSystem(t *testing.T) {
+func TestWhoDefaultsToSystem(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log, err := audit.Open(path, audit.Who{})
@@ -571,13 +571,13 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// namedClient is a client that says which system it is of, and what that tells.
+// namedClient is a client with a system and capabilities.
 type namedClient struct{ *shop }
 
 func (namedClient) System() string                      { return "billing https://a.example.net" }
 func (namedClient) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
 
-func TestAttach_keeps_what_the_clients_say_of_themselves(t *testing.T) {
+func TestAttachKeepsSystemAndCapabilities(t *testing.T) {
 	t.Parallel()
 	client := namedClient{}
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
@@ -589,5 +589,5 @@ func TestAttach_keeps_what_the_clients_say_of_themselves(t *testing.T) {
 		require.Equal(t, "billing https://a.example.net", named.System())
 	}
 	_, err := resubmit.NewRunner(cfg)
-	require.ErrorContains(t, err, "Config.Targets is nil", "the client does not tell transitions")
+	require.ErrorContains(t, err, "Config.Targets is nil", "the client has no transitions")
 }

@@ -39,25 +39,25 @@ func ExampleLog_Attach() {
 		fmt.Println(err)
 	}
 	if err := log.Close(); err != nil {
-		fmt.Println("the log is not whole:", err)
+		fmt.Println("the log is incomplete:", err)
 	}
 
 	head, err := audit.VerifyFile(path)
-	fmt.Println("whole:", err == nil, "closed:", head.Closed)
+	fmt.Println("valid:", err == nil, "closed:", head.Closed)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	text[len(text)/2] ^= 1 // somebody changes a letter
+	text[len(text)/2] ^= 1 // somebody changes a byte
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		fmt.Println(err)
 		return
 	}
 	if _, err = audit.VerifyFile(path); err != nil {
-		fmt.Println("it was changed")
+		fmt.Println("the log was changed")
 	}
 	// Output:
-	// whole: true closed: true
-	// it was changed
+	// valid: true closed: true
+	// the log was changed
 }

@@ -39,7 +39,7 @@ func TestOpenFollowsNoLinks(t *testing.T) {
 	require.Equal(t, "precious", string(content))
 }
 
-func TestOpenMendsATornHead(t *testing.T) {
+func TestOpenRepairsTornHead(t *testing.T) {
 	t.Parallel()
 	path := written(t, 3)
 	head, err := os.ReadFile(path + ".head")
@@ -54,15 +54,15 @@ func TestOpenMendsATornHead(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, text, 0o600))
 		require.NoError(t, os.WriteFile(path+".head", left, 0o600))
 		_, err := audit.VerifyFile(path)
-		require.ErrorContains(t, err, "open the log to mend it", "%q", left)
+		require.ErrorContains(t, err, "open the log to repair it", "%q", left)
 		require.NoError(t, open(t, path).Close(), "%q", left)
 		_, err = audit.VerifyFile(path)
 		require.NoError(t, err)
 		lines := linesOf(t, path)
-		require.Equal(t, []string{"opened", "mended", "closed"}, events(lines)[len(lines)-3:])
-		require.Contains(t, lines[len(lines)-2].Why, "the head beside the log was empty or torn")
+		require.Equal(t, []string{"opened", "recovered", "closed"}, events(lines)[len(lines)-3:])
+		require.Contains(t, lines[len(lines)-2].Why, "the head file was empty or torn")
 	}
-	t.Run("but no edited log", func(t *testing.T) {
+	t.Run("rejects_an_edited_log", func(t *testing.T) {
 		edited := append([]byte(nil), text...)
 		edited[len(edited)/2] ^= 1
 		require.NoError(t, os.WriteFile(path, edited, 0o600))
@@ -70,12 +70,12 @@ func TestOpenMendsATornHead(t *testing.T) {
 		_, err := audit.Open(path, ana)
 		require.Error(t, err)
 	})
-	t.Run("but nothing that is no head", func(t *testing.T) {
+	t.Run("rejects_other_files", func(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, text, 0o600))
 		for _, other := range []string{"other", `{"lines":0,"hash":""}`, `{"lin":3`, "{}"} {
 			require.NoError(t, os.WriteFile(path+".head", []byte(other), 0o600))
 			_, err := audit.Open(path, ana)
-			require.ErrorContains(t, err, "is no head of a log", other)
+			require.ErrorContains(t, err, "is not a head file", other)
 		}
 	})
 }

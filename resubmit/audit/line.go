@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// What the first line of a log says it is.
+// Values of the first line of a log.
 const (
 	kind    = "cloudblue-resubmit-audit"
 	version = 1
@@ -24,62 +24,61 @@ const (
 
 // The events of a log.
 const (
-	EventOpened       = "opened"   // somebody began to write; the first line of a log
-	EventRecovered    = "mended"   // the line before was torn by a crash
-	EventClosed       = "closed"   // the writer ended well
-	EventPlan         = "plan"     // a plan is applied
-	EventDecision     = "decision" // what the plan says of an order
-	EventDecisionsEnd = "decided"  // these were all decisions of the plan
-	EventIntent       = "intent"   // an order is about to be pushed
-	EventRead         = "read"     // an order was read
-	EventPush         = "push"     // a push goes out
-	EventAnswer       = "answer"   // the push of the same call was answered, or not
-	EventLookup       = "look-up"  // requests were looked up in Connect
-	EventWait         = "wait"     // pushes wait
-	EventResumed      = "go on"    // pushes go on
-	EventPace         = "pace"     // the pace changed
-	EventControl      = "control"  // the run was told to do something
-	EventBreaker      = "breaker"  // the breaker opened, tries or closed
-	EventCanary       = "canary"   // a group of orders was let go further, or stopped
-	EventProbe        = "probe"    // Connect was looked at
-	EventOutcome      = "outcome"  // what came of an order
-	EventFinished     = "finished" // the run is over
+	EventOpened       = "opened"        // a process opened the log
+	EventRecovered    = "recovered"     // a torn line or head was repaired
+	EventClosed       = "closed"        // the process closed the log
+	EventPlan         = "plan"          // a plan is being applied
+	EventDecision     = "decision"      // the decision of the plan for one order
+	EventDecisionsEnd = "decisions-end" // all decisions of the plan were recorded
+	EventIntent       = "intent"        // an order is about to be pushed
+	EventRead         = "read"          // an order was read
+	EventPush         = "push"          // a push is about to be sent
+	EventAnswer       = "answer"        // the result of the push with the same Call
+	EventLookup       = "lookup"        // requests were looked up in Connect
+	EventWait         = "wait"          // pushes are paused
+	EventResumed      = "resumed"       // pushes are resumed
+	EventPace         = "pace"          // the rate limit changed
+	EventControl      = "control"       // the run was paused, resumed or stopped by its caller
+	EventBreaker      = "breaker"       // the state of the circuit breaker changed
+	EventCanary       = "canary"        // the canary limit of a group changed
+	EventProbe        = "probe"         // Connect was probed
+	EventOutcome      = "outcome"       // the outcome of an order
+	EventFinished     = "finished"      // the run has ended
 )
 
-// Line is one line of a log. Fields that do not belong to its event are empty.
+// Line is one line of a log. Fields that do not apply to its event are empty.
 type Line struct {
-	N     int       `json:"n"`
-	At    time.Time `json:"at"`
-	Who   string    `json:"who"`
-	Event string    `json:"event"`
+	N     int       `json:"n"`     // the line number, from 1
+	At    time.Time `json:"at"`    // in UTC
+	Who   string    `json:"who"`   // user@host program
+	Event string    `json:"event"` // one of the Event constants
 
 	Kind    string `json:"kind,omitempty"`
 	Version int    `json:"version,omitempty"`
 	Plan    string `json:"plan,omitempty"`
 
-	Order   string                  `json:"order,omitempty"` // the id
-	Number  string                  `json:"number,omitempty"`
-	Attempt int                     `json:"attempt,omitempty"`
-	Action  rules.Action            `json:"action,omitempty"`
-	Rule    string                  `json:"rule,omitempty"`
-	Target  commerce.Status         `json:"target,omitempty"`
-	Outcome resubmit.Outcome        `json:"outcome,omitempty"`
-	Before  plan.Snapshot           `json:"before,omitzero"`
-	After   plan.Snapshot           `json:"after,omitzero"`
-	Because []failure.Evidence      `json:"evidence,omitempty"`
-	Found   []string                `json:"found,omitempty"` // requests, as "PR-1 approved"
-	Counts  *plan.ActionCounts      `json:"counts,omitempty"`
-	Result  *resubmit.OutcomeCounts `json:"result,omitempty"`
-	State   string                  `json:"state,omitempty"`
-	Until   time.Time               `json:"until,omitzero"`
-	Rate    float64                 `json:"rate,omitempty"` // calls a second; -1 is no limit
-	Call    int                     `json:"call,omitempty"` // the same for a push and its answer
-	Took    float64                 `json:"tookMs,omitempty"`
-	Why     string                  `json:"why,omitempty"`
-	Error   string                  `json:"error,omitempty"`
-	Status  commerce.Delivery       `json:"delivery,omitempty"`
-	// Correlation is what support asks for.
-	Correlation string `json:"correlationId,omitempty"`
+	Order       string                  `json:"order,omitempty"` // the ID
+	Number      string                  `json:"number,omitempty"`
+	Attempt     int                     `json:"attempt,omitempty"`
+	Action      rules.Action            `json:"action,omitempty"`
+	Rule        string                  `json:"rule,omitempty"`
+	Target      commerce.Status         `json:"target,omitempty"`
+	Outcome     resubmit.Outcome        `json:"outcome,omitempty"`
+	Before      plan.Snapshot           `json:"before,omitzero"`
+	After       plan.Snapshot           `json:"after,omitzero"`
+	Because     []failure.Evidence      `json:"evidence,omitempty"`
+	Found       []string                `json:"found,omitempty"` // requests, as "PR-1 approved"
+	Counts      *plan.ActionCounts      `json:"counts,omitempty"`
+	Result      *resubmit.OutcomeCounts `json:"result,omitempty"`
+	State       string                  `json:"state,omitempty"`
+	Until       time.Time               `json:"until,omitzero"`
+	Rate        float64                 `json:"rate,omitempty"` // calls per second; -1 means no limit
+	Call        int                     `json:"call,omitempty"` // links a push and its answer
+	Took        float64                 `json:"tookMs,omitempty"`
+	Why         string                  `json:"why,omitempty"`
+	Error       string                  `json:"error,omitempty"`
+	Status      commerce.Delivery       `json:"delivery,omitempty"`
+	Correlation string                  `json:"correlationId,omitempty"` // for support requests
 
 	Hash string `json:"hash"`
 }
@@ -91,13 +90,13 @@ const (
 	maxText   = 8 << 10 // of an error
 )
 
-// chain is the state of a log: how many lines it has, and the hash of the last.
+// chain is the number and the hash of the last line of a log.
 type chain struct {
 	n    int
 	hash [sha256.Size]byte
 }
 
-// append makes the next line, and moves on.
+// append encodes the next line and advances.
 func (c *chain) append(l Line) ([]byte, error) {
 	l.N = c.n + 1
 	l.Hash = ""
@@ -109,7 +108,7 @@ func (c *chain) append(l Line) ([]byte, error) {
 	data = text.EscapeJSON(data)
 	data = data[:len(data)-len(hashStart)-len(`"}`)]
 	if len(data) > maxLine-2*hashSize {
-		return nil, fmt.Errorf("line %d has %d bytes, more than a line may have", l.N, len(data))
+		return nil, fmt.Errorf("line %d has %d bytes, too many", l.N, len(data))
 	}
 	c.hash, c.n = c.next(data), l.N
 	data = append(data, hashStart...)
@@ -117,7 +116,7 @@ func (c *chain) append(l Line) ([]byte, error) {
 	return append(data, '"', '}', '\n'), nil
 }
 
-// next is the hash of a line whose hash is left out.
+// next returns the hash of a line without its hash field.
 func (c *chain) next(data []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	_, _ = h.Write(c.hash[:]) // a hash never fails
@@ -126,27 +125,27 @@ func (c *chain) next(data []byte) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// follow checks that a line, without its end, is the next one, and moves on.
+// follow checks that a line without its newline is the next one, and advances.
 func (c *chain) follow(line []byte) error {
 	n := c.n + 1
 	start := len(line) - len(hashStart) - hashSize - len(`"}`)
 	if start < 0 || string(line[start:start+len(hashStart)]) != hashStart || string(line[len(line)-2:]) != `"}` {
-		return fmt.Errorf("line %d is no line of a log, or was edited: it does not end in a hash", n)
+		return fmt.Errorf("line %d is not a log line or was edited: it does not end in a hash", n)
 	}
-	if said, ok := numberOf(line); !ok {
-		return fmt.Errorf("line %d is no line of a log, or was edited: it does not begin with its number", n)
-	} else if said != n {
-		return fmt.Errorf("line %d says that it is line %d: lines were removed, put in or moved here", n, said)
+	if found, ok := numberOf(line); !ok {
+		return fmt.Errorf("line %d is not a log line or was edited: it does not begin with its number", n)
+	} else if found != n {
+		return fmt.Errorf("line %d has the number %d: lines were removed, inserted or moved", n, found)
 	}
 	sum := c.next(line[:start])
 	if hex.EncodeToString(sum[:]) != string(line[start+len(hashStart):len(line)-2]) {
-		return fmt.Errorf("line %d was edited, or does not follow on the line before it: its hash does not fit", n)
+		return fmt.Errorf("line %d was edited or does not follow the line before: wrong hash", n)
 	}
 	c.hash, c.n = sum, n
 	return nil
 }
 
-// numberOf reads the number that a line begins with.
+// numberOf reads the line number.
 func numberOf(line []byte) (int, bool) {
 	const start = `{"n":`
 	if len(line) < len(start) || string(line[:len(start)]) != start {

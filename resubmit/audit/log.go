@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -18,12 +17,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Who is the one that a log names. Empty fields are taken from the operating system.
-type Who struct {
-	User, Host, Program string
-}
+// Who identifies the writer of a log. Empty fields are taken from the operating system.
+type Who struct{ User, Host, Program string }
 
-// String is "user@host program".
+// String returns "user@host program".
 func (w Who) String() string { return w.User + "@" + w.Host + " " + w.Program }
 
 func (w Who) complete() Who {
@@ -44,7 +41,7 @@ func (w Who) complete() Who {
 	return w
 }
 
-// Log is an audit log in a file. Make it with [Open].
+// Log is an audit log in a file. Create it with [Open].
 type Log struct {
 	path string
 	who  string
@@ -56,32 +53,31 @@ type Log struct {
 	size    int64
 	synced  time.Time
 	calls   int
-	decided map[string]bool // plans whose decisions are in the log
-	failed  error           // of the first line that could not be written
-	logger  *slog.Logger    // may be nil
+	decided map[string]bool // digests of the plans whose decisions are in the log
+	failed  error           // the first write error
 	closed  bool
 }
 
-// An Option changes how a log is written.
+// Option is an option of [Open].
 type Option func(*Log) error
 
-// WithSyncInterval sets how often lines are brought to the disk itself. Default 1 s; 0 is
-// after each line, which costs as much as the disk takes. Lines that were written and
-// not synced survive the end of the process, but not that of the machine.
+// WithSyncInterval sets the time between two syncs of the log to disk. Default 1 s; 0
+// syncs after each line. Unsynced lines survive a crash of the process, but not of the
+// machine.
 func WithSyncInterval(d time.Duration) Option {
 	return func(l *Log) error {
 		if d < 0 {
-			return fmt.Errorf("SyncEach(%v) is negative; give how often lines are brought to disk, or 0 for each", d)
+			return fmt.Errorf("WithSyncInterval: %v is negative; use 0 to sync after each line", d)
 		}
 		l.sync = d
 		return nil
 	}
 }
 
-// Open opens the log at path, verifies it, and goes on behind its last line, or makes
-// a new one. It takes about a second for each million lines. The file has the mode
-// 0600, and is given it if it has a wider one. A log that was edited or cut off is
-// refused, and so is a symbolic link. A head that a crash left empty is made anew.
+// Open opens or creates the log at path. It verifies an existing log, which takes about a
+// second per million lines, and appends to it. The file gets the mode 0600. A log that was
+// edited or cut off is an error, and so is a symbolic link. A head that a crash left empty
+// is written again.
 func Open(path string, who Who, opts ...Option) (*Log, error) {
 	l := &Log{path: path, who: text.OneLine(who.complete().String()), sync: time.Second, decided: make(map[string]bool)}
 	for _, opt := range opts {
@@ -91,7 +87,7 @@ func Open(path string, who Who, opts ...Option) (*Log, error) {
 	}
 	if err := l.open(); err != nil {
 		if l.file != nil {
-			_ = l.file.Close() // err says more
+			_ = l.file.Close() // err matters more
 		}
 		return nil, l.errorf("%w", err)
 	}
@@ -106,7 +102,7 @@ func (l *Log) open() error {
 	if err := l.makePrivate(); err != nil {
 		return err
 	}
-	torn, mended, err := l.load()
+	torn, tornHead, err := l.load()
 	if err != nil {
 		return err
 	}
@@ -119,33 +115,33 @@ func (l *Log) open() error {
 	}
 	if len(torn) > 0 {
 		err = l.write(Line{Event: EventRecovered, Why: fmt.Sprintf(
-			"a crash tore the line after line %d; its %d bytes were cut off: %q", l.chain.n-1, len(torn),
+			"the line after line %d was torn by a crash; its %d bytes were cut off: %q", l.chain.n-1, len(torn),
 			text.Clip(string(torn), maxText))})
 	}
-	if err == nil && mended {
-		err = l.write(Line{Event: EventRecovered, Why: "the head beside the log was empty or torn, as a crash leaves it: " +
-			"it was made anew from the log, whose lines were verified, but lines may have been cut off at its end"})
+	if err == nil && tornHead {
+		err = l.write(Line{Event: EventRecovered, Why: "the head file was empty or torn, probably by a crash: " +
+			"it was written again from the verified log, but lines may have been cut off at the end of the log"})
 	}
 	if err == nil {
-		err = l.bringToDisk() // which brings the name of the log to disk too
+		err = l.syncFiles() // replacing the head also syncs the directory
 	}
 	return err
 }
 
-// makePrivate takes the log from others who may read it.
+// makePrivate removes the permissions of other users.
 func (l *Log) makePrivate() error {
 	info, err := l.file.Stat()
 	if err != nil || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" {
 		return err
 	}
 	if err := l.file.Chmod(0o600); err != nil {
-		return fmt.Errorf("its mode is %v, and others may not read it: %w", info.Mode().Perm(), err)
+		return fmt.Errorf("restrict its mode %v to the owner: %w", info.Mode().Perm(), err)
 	}
 	return nil
 }
 
-// load verifies what is there, and cuts off a torn last line. tornHead reports whether
-// the head says nothing, so that the log stands for itself.
+// load verifies the log and cuts off a torn last line. tornHead reports an empty or torn
+// head file, which is ignored.
 func (l *Log) load() (torn []byte, tornHead bool, err error) {
 	known, err := readHead(l.path)
 	tornHead = errors.Is(err, errTornHead)
@@ -154,14 +150,14 @@ func (l *Log) load() (torn []byte, tornHead bool, err error) {
 	}
 	s := &scan{known: []Head{known}, each: l.remember}
 	if err := s.read(l.file); err != nil {
-		return nil, false, fmt.Errorf("%w; move it away to begin a new one", err)
+		return nil, false, fmt.Errorf("%w; move the log away to begin a new one", err)
 	}
 	if err := s.missing(); err != nil {
 		return nil, false, fmt.Errorf("%w, or move it and %s away to begin a new one", err, headPath(l.path))
 	}
 	if len(s.torn) > 0 {
 		if s.chain.n == 0 && !isPrefix(s.torn) {
-			return nil, false, errors.New("this is no audit log; give another path")
+			return nil, false, errors.New("not an audit log; use another path")
 		}
 		if err := l.file.Truncate(s.size); err != nil {
 			return nil, false, err
@@ -171,14 +167,14 @@ func (l *Log) load() (torn []byte, tornHead bool, err error) {
 	return s.torn, tornHead, nil
 }
 
-// isPrefix reports whether a text can be the start of the first line of a log.
+// isPrefix reports whether torn can be the start of the first line of a log.
 func isPrefix(torn []byte) bool {
 	const start = `{"n":1,"at":"`
 	n := min(len(torn), len(start))
 	return string(torn[:n]) == start[:n]
 }
 
-// remember takes note of plans whose decisions are all in the log.
+// remember notes the plans whose decisions are all in the log.
 func (l *Log) remember(line []byte) error {
 	if !isDecided(line) {
 		return nil
@@ -193,15 +189,14 @@ func (l *Log) remember(line []byte) error {
 	return nil
 }
 
-// Head names the log as it is now. Keep it where nobody can change it who can change
-// the log.
+// Head returns the current head. Keep it where writers of the log cannot change it.
 func (l *Log) Head() Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return (&scan{chain: l.chain, closed: l.closed}).head()
 }
 
-// Err is why lines are missing from the log; nil if none are. Once it is set nothing
+// Err returns the first write error; nil if the log is complete. After an error nothing
 // more is written.
 func (l *Log) Err() error {
 	l.mu.Lock()
@@ -209,16 +204,16 @@ func (l *Log) Err() error {
 	return l.failed
 }
 
-// Close writes the last line and brings all to disk. Its error says that the log is
-// not whole. Closing twice returns the same again.
+// Close writes the last line and syncs the log. An error means that the log is incomplete.
+// Closing it again returns the same.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return l.failed
 	}
-	_ = l.write(Line{Event: EventClosed}) // l.failed keeps it
-	_ = l.bringToDisk()
+	_ = l.write(Line{Event: EventClosed}) // l.failed has the error
+	_ = l.syncFiles()
 	l.closed = true
 	if err := l.file.Close(); l.failed == nil && err != nil {
 		l.failed = l.errorf("close: %w", err)
@@ -233,7 +228,7 @@ func (l *Log) add(line Line) error {
 	return l.write(line)
 }
 
-// write writes a line; l.mu is held, or nobody else knows the log yet.
+// write writes a line. Called with l.mu held, or by Open.
 func (l *Log) write(line Line) error {
 	switch {
 	case l.failed != nil:
@@ -245,7 +240,7 @@ func (l *Log) write(line Line) error {
 	next := l.chain
 	text, err := next.append(line)
 	if err == nil {
-		err = l.alone()
+		err = l.checkSize()
 	}
 	if err == nil {
 		_, err = l.file.Write(text)
@@ -255,27 +250,25 @@ func (l *Log) write(line Line) error {
 	}
 	l.chain, l.size = next, l.size+int64(len(text))
 	if time.Since(l.synced) >= l.sync {
-		return l.bringToDisk()
+		return l.syncFiles()
 	}
 	return nil
 }
 
-// alone sees to it that no other process writes to the same log.
-func (l *Log) alone() error {
+// checkSize returns an error if another process changed the log.
+func (l *Log) checkSize() error {
 	info, err := l.file.Stat()
 	if err != nil {
 		return err
 	}
 	if info.Size() != l.size {
-		return fmt.Errorf(
-			"it has %d bytes and not the %d that were written to it: another process writes to it, or cut it off", info.Size(),
-			l.size)
+		return fmt.Errorf("has %d bytes, want %d: another process writes to it or truncated it", info.Size(), l.size)
 	}
 	return nil
 }
 
-// bringToDisk syncs the log and then its head, which must not be ahead.
-func (l *Log) bringToDisk() error {
+// syncFiles syncs the log and then its head, which must not be ahead of it.
+func (l *Log) syncFiles() error {
 	if l.failed != nil {
 		return l.failed
 	}
@@ -294,10 +287,7 @@ func (l *Log) bringToDisk() error {
 }
 
 func (l *Log) fail(err error) error {
-	l.failed = l.errorf("line %d could not be written, and nothing more is: %w", l.chain.n+1, err)
-	if l.logger != nil {
-		l.logger.Error("the audit log is not whole", "error", l.failed)
-	}
+	l.failed = l.errorf("write line %d: %w; nothing more is written", l.chain.n+1, err)
 	return l.failed
 }
 

@@ -32,7 +32,7 @@ func TestAttachWithPanickingOnEvent(t *testing.T) {
 	require.Contains(t, all, audit.EventFinished)
 }
 
-func TestAttachedNilIsRejected(t *testing.T) {
+func TestAttachKeepsNilFields(t *testing.T) {
 	t.Parallel()
 	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	defer l.Close()

@@ -8,8 +8,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// record writes the line of an event. The pushes and reads of an order have lines of their own, which
-// are written before and after each call.
+// record writes the line of an event. Calls have their own lines, written before and after
+// each call.
 func (l *Log) record(event resubmit.Event) error {
 	switch e := event.(type) {
 	case resubmit.PlanStarted:
@@ -49,13 +49,13 @@ func whyCanary(e resubmit.CanaryChange) string {
 	case e.Stopped != "":
 		return e.Stopped
 	case e.Limit < 0:
-		return fmt.Sprintf("all of its orders may go; of %d that were verified %d went well", e.Good+e.Bad, e.Good)
+		return fmt.Sprintf("no limit; of %d verified orders %d succeeded", e.Good+e.Bad, e.Good)
 	default:
-		return fmt.Sprintf("%d of its orders may go; of %d that were verified %d went well", e.Limit, e.Good+e.Bad, e.Good)
+		return fmt.Sprintf("limit %d; of %d verified orders %d succeeded", e.Limit, e.Good+e.Bad, e.Good)
 	}
 }
 
-// decide writes the decisions of a plan, unless the log holds them from an earlier run.
+// decide writes the decisions of a plan, unless an earlier run did.
 func (l *Log) decide(p *plan.Plan) error {
 	l.mu.Lock()
 	decided := l.decided[p.Digest()]
@@ -85,8 +85,8 @@ func (l *Log) decide(p *plan.Plan) error {
 	return nil
 }
 
-// isDecided reports whether a line may end the decisions of a plan. Inside a JSON string the quotes
-// would be escaped.
+// isDecided reports whether a line may have the event [EventDecisionsEnd]. Quotes inside a
+// JSON string would be escaped.
 func isDecided(line []byte) bool {
 	return bytes.Contains(line, []byte(`"event":"`+EventDecisionsEnd+`"`))
 }
@@ -95,5 +95,5 @@ func isDecided(line []byte) bool {
 func (l *Log) flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.bringToDisk()
+	return l.syncFiles()
 }

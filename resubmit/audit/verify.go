@@ -14,24 +14,23 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// Head names a log by its end: how many lines it has, and the hash of the last. Kept
-// apart from the log it proves that nothing before it was changed or cut off.
+// Head is the number and the hash of the last line of a log. Kept apart from the log, it
+// proves that no line up to it was changed or cut off.
 type Head struct {
 	Lines int    `json:"lines"`
 	Hash  string `json:"hash"`
-	// Closed says that the log ends as one whose writer ended well. It is told by
-	// Verify, and not held against anything.
+	// Closed is whether the log was closed. Verify sets it and does not compare it.
 	Closed bool `json:"-"`
 }
 
 // Verify reads a log and returns its head. The error names the first line that was
-// edited, removed, put in or moved. Lines that were cut off at the end are known to be
-// missing from the heads that are given: the log has to run through each of them.
+// edited, removed, inserted or moved. The log must contain each of the known heads, which
+// shows lines that were cut off at the end.
 func Verify(r io.Reader, known ...Head) (Head, error) {
 	s := &scan{known: known}
 	err := s.read(r)
 	if err == nil && s.torn != nil {
-		err = fmt.Errorf("line %d is torn: the writer crashed, or the log was cut off; open the log to mend it", s.chain.n+1)
+		err = fmt.Errorf("line %d is torn: the writer crashed or the log was cut off; open the log to repair it", s.chain.n+1)
 	}
 	if err == nil {
 		err = s.missing()
@@ -42,8 +41,8 @@ func Verify(r io.Reader, known ...Head) (Head, error) {
 	return s.head(), nil
 }
 
-// VerifyFile is Verify for a file, with the head that is kept beside it if it is
-// there. The log must not be written meanwhile.
+// VerifyFile is [Verify] for a file. It also checks the head file, if there is one. No
+// process may write to the log meanwhile.
 func VerifyFile(path string, known ...Head) (Head, error) {
 	f, err := os.Open(path) //nolint:gosec // the user's own path
 	if err != nil {
@@ -64,13 +63,13 @@ func VerifyFile(path string, known ...Head) (Head, error) {
 	return h, nil
 }
 
-// scan is one reading of a log.
+// scan is the state of reading a log.
 type scan struct {
 	chain  chain
 	known  []Head
 	each   func(line []byte) error
-	size   int64  // of the whole lines
-	torn   []byte // what follows them
+	size   int64  // of the complete lines
+	torn   []byte // the incomplete line after them
 	closed bool
 }
 
@@ -85,7 +84,7 @@ func (s *scan) read(r io.Reader) error {
 		part, err := in.ReadSlice('\n')
 		switch {
 		case len(long)+len(part) > maxLine:
-			return fmt.Errorf("line %d is longer than a line may be", s.chain.n+1)
+			return fmt.Errorf("line %d is too long", s.chain.n+1)
 		case errors.Is(err, bufio.ErrBufferFull):
 			long = append(long, part...)
 			continue
@@ -122,8 +121,7 @@ func (s *scan) line(line []byte) error {
 	s.closed = bytes.Contains(line, []byte(`"event":"`+EventClosed+`"`))
 	for _, k := range s.known {
 		if k.Lines == s.chain.n && k.Hash != hex.EncodeToString(s.chain.hash[:]) {
-			return fmt.Errorf(
-				"line %d is not the one that the head names: the log was written anew, or the head is of another log", s.chain.n)
+			return fmt.Errorf("line %d does not match the head: the log was replaced, or the head is of another log", s.chain.n)
 		}
 	}
 	if s.each != nil {
@@ -132,12 +130,11 @@ func (s *scan) line(line []byte) error {
 	return nil
 }
 
-// missing says what the known heads have that the log has not.
+// missing returns an error if a known head is beyond the end of the log.
 func (s *scan) missing() error {
 	for _, k := range s.known {
 		if k.Lines > s.chain.n {
-			return fmt.Errorf("it has %d lines of at least %d: lines were cut off at its end; bring back a copy", s.chain.n,
-				k.Lines)
+			return fmt.Errorf("has %d lines, want at least %d: lines were cut off at the end; restore a copy", s.chain.n, k.Lines)
 		}
 	}
 	return nil
@@ -146,10 +143,10 @@ func (s *scan) missing() error {
 func checkFirst(line []byte) error {
 	var first Line
 	if err := number.Unmarshal(line, &first); err != nil || first.Kind != kind {
-		return fmt.Errorf("line 1 has no \"kind\":%q: this is no audit log, or its first lines were removed", kind)
+		return fmt.Errorf("line 1 has no \"kind\":%q: not an audit log, or its first lines were removed", kind)
 	}
 	if first.Version != version {
-		return fmt.Errorf("line 1 says version %d, this library knows version %d; use the release that wrote it",
+		return fmt.Errorf("line 1 has version %d, want %d; use the release that wrote it",
 			first.Version, version)
 	}
 	return nil
@@ -162,17 +159,17 @@ const (
 	maxHead   = 4 << 10
 )
 
-// errTornHead says that a head has nothing, or not all, of what was written to it.
-var errTornHead = errors.New("the head of the log is empty or torn, as a crash leaves it; open the log to mend it")
+// errTornHead is an incomplete head file.
+var errTornHead = errors.New("the head is empty or torn, probably by a crash; open the log to repair it")
 
-// isTornHead reports whether a head is the start of one, with zeros or nothing behind it.
+// isTornHead reports whether text is the start of a head, followed by zeros or nothing.
 func isTornHead(text []byte) bool {
 	text = bytes.TrimRight(text, "\x00\n")
 	n := min(len(text), len(headStart))
 	return string(text[:n]) == headStart[:n] && !bytes.HasSuffix(text, []byte("}"))
 }
 
-// readHead reads the head that is kept beside a log; there need not be one.
+// readHead reads the head file of a log; zero if there is none.
 func readHead(path string) (Head, error) {
 	f, err := durable.OpenFile(headPath(path), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -187,16 +184,18 @@ func readHead(path string) (Head, error) {
 		return Head{}, err
 	}
 	if len(text) > maxHead {
-		return Head{}, fmt.Errorf("%s is no head of a log: it has more than %d bytes; remove it if you know that the log "+
-			"is whole",
-			headPath(path), maxHead)
+		return Head{}, notHead(path)
 	}
 	if isTornHead(text) {
 		return Head{}, fmt.Errorf("%s: %w", headPath(path), errTornHead)
 	}
 	var h Head
 	if err := number.Unmarshal(text, &h); err != nil || h.Lines < 1 {
-		return Head{}, fmt.Errorf("%s is no head of a log; remove it if you know that the log is whole", headPath(path))
+		return Head{}, notHead(path)
 	}
 	return h, nil
+}
+
+func notHead(path string) error {
+	return fmt.Errorf("%s is not a head file; remove it if you know that the log is complete", headPath(path))
 }
