@@ -305,7 +305,7 @@ func (c *PlanConfig) setDefaults() error {
 		return fmt.Errorf("PlanConfig.SettleDelay is %v and Margins.Lookback is %v; give a duration, 0 for the default or -1 for none",
 			c.SettleDelay, c.Margins.Lookback)
 	}
-	for field, names := range map[string][]string{"Explicit": c.Override, "Vouched": c.OverrideIfFound} {
+	for field, names := range map[string][]string{"Override": c.Override, "OverrideIfFound": c.OverrideIfFound} {
 		if slices.Contains(names, "") { // it would be every order without a number
 			return fmt.Errorf("PlanConfig.%s has an empty name; leave it out", field)
 		}

@@ -791,3 +791,14 @@ func TestTheDiffOfTwoStatesSaysWhatChanged(t *testing.T) {
 	require.NotEqual(t, plan.Fingerprint("1", was), plan.Fingerprint("2", was))
 	require.NotEqual(t, plan.Fingerprint("a", plan.Snapshot{Status: "bc"}), plan.Fingerprint("ab", plan.Snapshot{Status: "c"}))
 }
+
+func TestPlannerLogsWarningsAboutTheFilter(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Lister: failedOrders(1), IgnoreConnect: true, Filter: filter.Types("SO", "so"),
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.Contains(t, log.String(), "level=WARN")
+	require.Contains(t, log.String(), "did you mean SO (sales)?")
+}

@@ -97,7 +97,7 @@ func TestUnknownTypes(t *testing.T) {
 	var errs strings.Builder
 	require.NoError(t, run(t.Context(), []string{"-type", "so", "-orders", "1"}, "", io.Discard, &errs))
 	require.Contains(t, errs.String(),
-		`failedorders: warning: type "so" is not a code that this library knows: did you mean SO`)
+		`failedorders: warning: type "so" is not a known code: did you mean SO`)
 }
 
 func TestErrorsOfClientsNameFlags(t *testing.T) {

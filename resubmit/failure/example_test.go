@@ -32,3 +32,21 @@ func ExampleAttributor() {
 	// - only the time of placing is known
 	// - placed in the planned times of this window; the first call of such an order fails it
 }
+
+func ExampleClassifier_Classify() {
+	c, err := failure.NewClassifier(failure.Pattern{
+		ID: "acme-quota", Class: failure.Permanent, Match: []string{"quota exceeded"}, Source: "ticket 4711",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, text := range []string{"502 Bad Gateway", "502 Bad Gateway: Quota exceeded", "order 502 of customer 503"} {
+		class, pattern := c.Classify(text)
+		fmt.Printf("%s %q\n", class, pattern.ID)
+	}
+	// Output:
+	// transient "bad-gateway"
+	// permanent "acme-quota"
+	// unclassified ""
+}

@@ -44,7 +44,7 @@ func ExampleExplain() {
 	}
 	fmt.Println(filter.Explain(f, o))
 	// Output:
-	// refused by eq(class,transient) at and[2]: class is "permanent" by pattern customer-not-found, reason is "Customer not found"
+	// does not match eq(class,transient) at and[2]: class is "permanent" by pattern customer-not-found, reason is "Customer not found"
 }
 
 func ExamplePushdown() {
@@ -53,22 +53,4 @@ func ExamplePushdown() {
 	fmt.Println(q.Statuses, rest)
 	// Output:
 	// [PF] ilike(reason,*gateway*)
-}
-
-func ExampleClassifier_Classify() {
-	c, err := failure.NewClassifier(failure.Pattern{
-		ID: "acme-quota", Class: failure.Permanent, Match: []string{"quota exceeded"}, Source: "ticket 4711",
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, text := range []string{"502 Bad Gateway", "502 Bad Gateway: Quota exceeded", "order 502 of customer 503"} {
-		class, pattern := c.Classify(text)
-		fmt.Printf("%s %q\n", class, pattern.ID)
-	}
-	// Output:
-	// transient "bad-gateway"
-	// permanent "acme-quota"
-	// unclassified ""
 }

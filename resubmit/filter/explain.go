@@ -8,29 +8,27 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Explanation says why a filter matches an order or refuses it.
+// Explanation says why a filter matches an order or not.
 type Explanation struct {
-	// Match is what the filter's Match says.
+	// Match is the result of the filter.
 	Match bool
-	// Path leads from the filter to Term: "and[2]" is the second term of an and.
-	// Empty when Term is the whole filter.
+	// Path leads from the filter to Term: "and[2]" is the second term of an and. Empty if Term is the whole filter.
 	Path []string
 	// Term is the text form of the term that decided.
 	Term string
-	// Saw is what the order has there: `status is "CP"`. Empty where that cannot
-	// be said in a few words.
+	// Actual is the order's value, such as `status is "CP"`. Empty if it has no short form.
 	Actual string
-	// Alternatives are set when Term is an or that refused: each of its terms did.
+	// Alternatives explains each term if Term is an or that does not match.
 	Alternatives []Explanation
 }
 
-// String is the explanation in one line.
+// String returns the explanation on one line.
 func (e Explanation) String() string {
 	var b strings.Builder
 	if e.Match {
 		b.WriteString("matches ")
 	} else {
-		b.WriteString("refused by ")
+		b.WriteString("does not match ")
 	}
 	b.WriteString(e.Term)
 	if len(e.Path) > 0 {
@@ -49,7 +47,7 @@ func (e Explanation) String() string {
 	return text.OneLine(b.String())
 }
 
-// Explain says which term of a filter decided about an order, and what it saw.
+// Explain says which term of a filter decided whether it matches an order, and by which value.
 func Explain(f Filter, o *commerce.Order) Explanation {
 	if err := Validate(f); err != nil {
 		return Explanation{Term: "invalid()", Actual: err.Error()}
@@ -62,7 +60,7 @@ func Explain(f Filter, o *commerce.Order) Explanation {
 	case *not:
 		return explainNot(f, o)
 	default:
-		return Explanation{Match: f.Match(o), Term: f.String(), Actual: sawIn(f, o)}
+		return Explanation{Match: f.Match(o), Term: f.String(), Actual: actual(f, o)}
 	}
 }
 
@@ -79,44 +77,44 @@ func explainAll(f *all, o *commerce.Order) Explanation {
 }
 
 func explainAny(f *anyOf, o *commerce.Order) Explanation {
-	refused := Explanation{Term: f.String()}
+	mismatch := Explanation{Term: f.String()}
 	for i, term := range f.terms {
 		e := Explain(term, o)
 		e.Path = append([]string{fmt.Sprintf("or[%d]", i+1)}, e.Path...)
 		if e.Match {
 			return e
 		}
-		refused.Alternatives = append(refused.Alternatives, e)
+		mismatch.Alternatives = append(mismatch.Alternatives, e)
 	}
-	return refused
+	return mismatch
 }
 
-// explainNot names the whole term, as the one inside did the opposite.
+// explainNot reports the whole term, because the inner one has the opposite result.
 func explainNot(f *not, o *commerce.Order) Explanation {
 	inner := Explain(f.term, o)
-	saw := inner.Actual
-	if len(inner.Path) > 0 && saw != "" {
-		saw = inner.Term + ": " + saw
+	value := inner.Actual
+	if len(inner.Path) > 0 && value != "" {
+		value = inner.Term + ": " + value
 	}
-	return Explanation{Match: !inner.Match, Term: f.String(), Actual: saw}
+	return Explanation{Match: !inner.Match, Term: f.String(), Actual: value}
 }
 
-func sawIn(f Filter, o *commerce.Order) string {
+func actual(f Filter, o *commerce.Order) string {
 	switch f := f.(type) {
 	case *oneOf:
-		return f.prop.saw(o)
+		return f.prop.describe(o)
 	case *like:
-		return f.prop.saw(o)
+		return f.prop.describe(o)
 	case *timeBound:
-		return f.prop.saw(o)
+		return f.prop.describe(o)
 	case *amount:
-		return propAmount.saw(o)
+		return propAmount.describe(o)
 	case *reasonClass:
 		class, pattern := f.classifier.Classify(o.Failure.Message())
 		if pattern.ID == "" {
-			return fmt.Sprintf("class is %q, %s", class, propReason.saw(o))
+			return fmt.Sprintf("class is %q, %s", class, propReason.describe(o))
 		}
-		return fmt.Sprintf("class is %q by pattern %s, %s", class, pattern.ID, propReason.saw(o))
+		return fmt.Sprintf("class is %q by pattern %s, %s", class, pattern.ID, propReason.describe(o))
 	default:
 		return ""
 	}

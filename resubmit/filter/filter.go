@@ -9,27 +9,24 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// Filter selects orders. Implementations are immutable and safe for concurrent
-// use, and Match neither keeps nor changes the order.
+// Filter selects orders. Implementations must be immutable and safe for concurrent use. Match must neither modify nor
+// keep the order. String returns the filter in RQL, as [Parse] reads it.
 //
-// String is the filter in RQL, which [Parse] reads back. The filters of
-// this package are made by the constructors, which never fail: bad arguments
-// (an empty list, an interval that ends before it starts) make a filter that
-// matches nothing and that [Validate] refuses with the reason. Any composition with
-// such a filter is refused too, so one Check of the whole is enough.
+// Check a filter with [Validate] once it is complete: a filter made from invalid arguments, and every filter that
+// contains it, matches nothing.
 //
-// A filter of your own is taken to need the details of an order (see
-// [NeedsFullOrder]) unless it has a method NeedsFullOrder() bool that says otherwise.
+// A filter of your own is assumed to need the full order (see [NeedsFullOrder]) unless it has a method
+// NeedsFullOrder() bool that returns false.
 type Filter interface {
 	Match(o *commerce.Order) bool
 	String() string
 }
 
-// Check tells whether a filter can be used. It refuses nil and filters made
-// from bad arguments: an empty filter is an error, [Everything] has to be said.
+// Validate returns an error if a filter is nil or was made from invalid arguments. To select every order use
+// [Everything].
 func Validate(f Filter) error {
 	if f == nil {
-		return errors.New("filter: it is empty; to select every order say everything()")
+		return errors.New("filter: the filter is empty; to select every order use everything()")
 	}
 	if bad, ok := f.(*invalid); ok {
 		return bad.err
@@ -37,23 +34,22 @@ func Validate(f Filter) error {
 	return nil
 }
 
-// invalid is what constructors make of bad arguments. It takes over every
-// composition that it is part of: otherwise Not would turn a mistake into a
-// filter that selects all.
+// invalid is the result of a constructor with invalid arguments. Every filter that contains it is invalid too, because
+// Not would turn a mistake into a filter that selects everything.
 type invalid struct{ err error }
 
 func (*invalid) Match(*commerce.Order) bool { return false }
 
-// String is no RQL that Parse would read.
+// String returns a text that Parse rejects.
 func (f *invalid) String() string { return fmt.Sprintf("invalid(%q)", f.err.Error()) }
 
-func refuse(format string, args ...any) Filter {
+func reject(format string, args ...any) Filter {
 	return &invalid{fmt.Errorf("filter: "+format, args...)}
 }
 
 type everything struct{}
 
-// Everything matches every order. Its text form is everything().
+// Everything returns a filter that matches every order. Its text form is everything().
 func Everything() Filter { return everything{} }
 
 func (everything) Match(*commerce.Order) bool { return true }
@@ -61,11 +57,10 @@ func (everything) String() string             { return "everything()" }
 
 type all struct{ terms []Filter }
 
-// All matches what every one of the terms matches. Terms that are themselves All
-// are merged into it, and Everything is left out where there is another term. No
-// terms at all is an error (see [Validate]).
+// And returns a filter that matches if all terms match. Terms that are themselves And are merged, and [Everything] is
+// omitted beside another term. Without terms it is invalid (see [Validate]).
 func And(terms ...Filter) Filter {
-	flat, bad := flatten("All", terms, func(f Filter) []Filter {
+	flat, bad := flatten("And", terms, func(f Filter) []Filter {
 		switch f := f.(type) {
 		case *all:
 			return f.terms
@@ -100,10 +95,10 @@ func (f *all) String() string { return groupText("and", f.terms) }
 
 type anyOf struct{ terms []Filter }
 
-// Any matches what at least one of the terms matches. Terms that are themselves
-// Any are merged into it. No terms at all is an error (see [Validate]).
+// Or returns a filter that matches if at least one term matches. Terms that are themselves Or are merged. Without terms
+// it is invalid (see [Validate]).
 func Or(terms ...Filter) Filter {
-	flat, bad := flatten("Any", terms, func(f Filter) []Filter {
+	flat, bad := flatten("Or", terms, func(f Filter) []Filter {
 		if nested, ok := f.(*anyOf); ok {
 			return nested.terms
 		}
@@ -132,7 +127,7 @@ func (f *anyOf) String() string { return groupText("or", f.terms) }
 
 type not struct{ term Filter }
 
-// Not matches what the term does not match. Not(Not(f)) is f.
+// Not returns a filter that matches if the term does not. Not(Not(f)) is f.
 func Not(term Filter) Filter {
 	if err := Validate(term); err != nil {
 		return &invalid{err}
@@ -146,11 +141,10 @@ func Not(term Filter) Filter {
 func (f *not) Match(o *commerce.Order) bool { return !f.term.Match(o) }
 func (f *not) String() string               { return groupText("not", []Filter{f.term}) }
 
-// flatten checks the terms of a group and merges those that expand says are
-// groups of the same kind.
+// flatten checks the terms of a group and replaces each by the terms that expand returns.
 func flatten(name string, terms []Filter, expand func(Filter) []Filter) ([]Filter, Filter) {
 	if len(terms) == 0 {
-		return nil, refuse("%s() has no terms; to select every order say everything()", name)
+		return nil, reject("%s() has no terms; to select every order use everything()", name)
 	}
 	flat := make([]Filter, 0, len(terms))
 	for _, term := range terms {
@@ -162,12 +156,12 @@ func flatten(name string, terms []Filter, expand func(Filter) []Filter) ([]Filte
 	return flat, nil
 }
 
-// maxDepth is how deep RQL may be nested to be read back.
+// maxDepth is the deepest nesting that the RQL parser accepts.
 const maxDepth = 64
 
 func bounded(f Filter) Filter {
 	if depth(f) > maxDepth {
-		return refuse("more than %d levels deep", maxDepth)
+		return reject("the filter is nested more than %d levels deep", maxDepth)
 	}
 	return f
 }
@@ -180,7 +174,7 @@ func depth(f Filter) int {
 	return deepest + 1
 }
 
-// children are the terms of a composed filter.
+// children returns the terms of a composed filter.
 func children(f Filter) []Filter {
 	switch f := f.(type) {
 	case *all:
@@ -208,16 +202,15 @@ type named struct {
 	text string
 }
 
-// Func is a condition in code, with a name to show: func(name). Parse
-// reads it back when it is told the function, with [WithFunc]. As nobody
-// can see what fn looks at, it is taken to need the details of an order.
+// Func returns a filter that calls fn. Its text form is func(name), which [Parse] reads if [WithFunc] defines the name.
+// It is assumed to need the full order (see [NeedsFullOrder]).
 func Func(name string, fn func(*commerce.Order) bool) Filter {
 	if name == "" || fn == nil {
-		return refuse("Func needs a name and a function, got the name %q", name)
+		return reject("Func requires a name and a function; the name is %q", name)
 	}
 	text, err := callText("func", name)
 	if err != nil {
-		return refuse("the name %q: %w", name, err)
+		return reject("the name %q: %w", name, err)
 	}
 	return &named{name, fn, text}
 }
@@ -225,17 +218,16 @@ func Func(name string, fn func(*commerce.Order) bool) Filter {
 func (f *named) Match(o *commerce.Order) bool { return f.fn(o) }
 func (f *named) String() string               { return f.text }
 
-// NeedsFullOrder tells whether a filter looks at what only reading one order
-// gives for sure: the text of its failure, its subscriptions and its tenant. On an order from a list such a
-// filter can refuse what it would match once the order has been read.
+// NeedsFullOrder reports whether a filter uses properties that lists of orders may omit: the failure text, the
+// subscriptions and the tenant. Do not reject a listed order by such a filter before you have read the order.
 func NeedsFullOrder(f Filter) bool {
 	switch f := f.(type) {
 	case everything, *invalid, *timeBound, *amount:
 		return false
 	case *oneOf:
-		return f.prop.inDetails()
+		return f.prop.inFullOrder()
 	case *like:
-		return f.prop.inDetails()
+		return f.prop.inFullOrder()
 	case *not, *all, *anyOf:
 		return slices.ContainsFunc(children(f), NeedsFullOrder)
 	case interface{ NeedsFullOrder() bool }:
@@ -245,22 +237,21 @@ func NeedsFullOrder(f Filter) bool {
 	}
 }
 
-// Split splits a filter in two that together select the same orders: the terms that a
-// row of a list can answer, and the terms that need the details of an order, see
-// [NeedsFullOrder]. Either is Everything if it has no terms.
-func Split(f Filter) (cheap, rest Filter) {
-	cheapTerms, restTerms := []Filter{Everything()}, []Filter{Everything()}
+// Split splits a filter into two that together select the same orders: listed can be evaluated on an order from a list,
+// full needs the full order (see [NeedsFullOrder]). Each is [Everything] if it has no terms.
+func Split(f Filter) (listed, full Filter) {
+	terms := [2][]Filter{{Everything()}, {Everything()}}
 	for _, term := range conjuncts(f) {
+		i := 0
 		if NeedsFullOrder(term) {
-			restTerms = append(restTerms, term)
-		} else {
-			cheapTerms = append(cheapTerms, term)
+			i = 1
 		}
+		terms[i] = append(terms[i], term)
 	}
-	return And(cheapTerms...), And(restTerms...)
+	return And(terms[0]...), And(terms[1]...)
 }
 
-// conjuncts are the terms that must all hold.
+// conjuncts returns the terms that must all match.
 func conjuncts(f Filter) []Filter {
 	if group, ok := f.(*all); ok {
 		return group.terms

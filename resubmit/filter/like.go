@@ -7,20 +7,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rql"
 )
 
-// like matches a text property against a pattern.
+// like is the condition that a text property matches a pattern.
 type like struct {
 	prop    property
 	pattern string
-	fold    bool // without regard to case
+	fold    bool // ignore case
 	text    string
 }
 
 func newLike(prop property, pattern string, fold bool) Filter {
 	if pattern == "" {
-		return refuse("the pattern for %s is empty; * matches any text", prop)
+		return reject("the pattern for %s is empty; * matches any text", prop)
 	}
 	if err := checkConstant(prop, pattern); err != nil {
-		return refuse("%w", err)
+		return reject("%w", err)
 	}
 	op := "like"
 	if fold {
@@ -28,7 +28,7 @@ func newLike(prop property, pattern string, fold bool) Filter {
 	}
 	text, err := callText(op, prop.String(), pattern)
 	if err != nil {
-		return refuse("%s: %w", prop, err)
+		return reject("%s: %w", prop, err)
 	}
 	return &like{prop: prop, pattern: pattern, fold: fold, text: text}
 }

@@ -14,42 +14,38 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// ParseOption tells Parse what the text form does not hold.
-type ParseOption func(*filterParser)
+// ParseOption supplies [Parse] with a function or classifier that the text refers to.
+type ParseOption func(*parser)
 
-// WithFunc gives the function behind func(name). See [Func].
+// WithFunc defines the function of func(name); see [Func].
 func WithFunc(name string, fn func(*commerce.Order) bool) ParseOption {
-	return func(p *filterParser) { p.funcs[name] = fn }
+	return func(p *parser) { p.funcs[name] = fn }
 }
 
-// WithClassifier gives the classifier for conditions on class, the default
-// one when this option is missing. See [ReasonClass].
+// WithClassifier sets the classifier for conditions on class; see [ReasonClass]. Default: [failure.DefaultClassifier].
 func WithClassifier(c *failure.Classifier) ParseOption {
-	return func(p *filterParser) { p.classifier = c }
+	return func(p *parser) { p.classifier = c }
 }
 
-// Parse reads the text form of a filter: RQL, in the long form that
-// String writes or the short one that people type.
+// Parse parses a filter from RQL, in the form that [Filter] String writes or in a shorter one:
 //
 //	and(in(status,(PF,LO)),ge(placed,2026-11-01T00:00:00Z),ilike(reason,*gateway*))
 //	type=SO&channel=reseller
 //
-// Terms side by side must all hold. They are and, or, not, everything(), func(name), and
+// Terms separated by & must all match. A term is and, or, not, everything(), func(name), or one of
 //
-//   - eq, ne, in, out, like (case counts) and ilike (it does not), with * for any
-//     text, on id, billingId, number, type, status, provisioningStatus, vendor,
-//     channel (direct, reseller, "" for not told), customer, customerName,
+//   - eq, ne, in, out, like (case-sensitive) and ilike (ignoring case), with * for any text, on id, billingId, number,
+//     type, status, provisioningStatus, vendor, channel (direct, reseller or "" for unknown), customer, customerName,
 //     subscription, tenant and reason;
 //   - eq, ne, in, out on class (transient, permanent, alreadyProvisioned, unclassified);
-//   - ge, gt, le, lt on placed and failed, with a time in RFC 3339 or a date,
-//     which is its midnight in UTC;
+//   - ge, gt, le, lt on placed and failed, with a time in RFC 3339 or a date (midnight UTC);
 //   - eq, ge, gt, le, lt on amount, with a currency: 100.50EUR.
 //
-// An empty text is an error; everything() has to be said. For every filter of
-// this package Parse(f.String()) is f, given the options that it needs.
-// An error is one line with the byte where the text goes wrong.
+// To select every order write everything(); an empty text is an error. For every filter of this package,
+// Parse(f.String()) returns the same filter, given the same functions and classifier. An error is one line with the
+// byte offset of the mistake.
 func Parse(text string, opts ...ParseOption) (Filter, error) {
-	p := &filterParser{text: text, funcs: map[string]func(*commerce.Order) bool{}}
+	p := &parser{text: text, funcs: map[string]func(*commerce.Order) bool{}}
 	for _, opt := range opts {
 		opt(p)
 	}
@@ -71,22 +67,21 @@ func Parse(text string, opts ...ParseOption) (Filter, error) {
 	return f, nil
 }
 
-type filterParser struct {
+type parser struct {
 	text       string
-	at         int // the byte from which on the current token is
+	at         int // byte offset at or before the current token
 	funcs      map[string]func(*commerce.Order) bool
 	classifier *failure.Classifier
 }
 
-// errorf is an error at the current token.
-func (p *filterParser) errorf(format string, args ...any) error {
+// errorf returns an error with the offset of the current token.
+func (p *parser) errorf(format string, args ...any) error {
 	return fmt.Errorf("filter: byte %d: %s", p.at, fmt.Sprintf(format, args...))
 }
 
-// seek moves to the next place of a token, and returns the place after it.
-// Expressions are visited in the order of the text, so that the next place is
-// the right one.
-func (p *filterParser) seek(token string) (after int) {
+// seek moves to the next occurrence of a token and returns the offset after it. Expressions are visited in the order of
+// the text, so the next occurrence is the right one.
+func (p *parser) seek(token string) (after int) {
 	written := strings.ReplaceAll(token, `"`, `""`)
 	if i := strings.Index(p.text[p.at:], written); i >= 0 {
 		p.at += i
@@ -95,16 +90,15 @@ func (p *filterParser) seek(token string) (after int) {
 	return p.at
 }
 
-// skipOperator moves to the arguments of an operator that is written out; in a
-// short form it is not.
-func (p *filterParser) skipOperator(op string) {
+// skipOperator moves to the arguments of an operator in the long form. The short form does not name the operator.
+func (p *parser) skipOperator(op string) {
 	rest := strings.TrimLeft(p.text[p.at:], " \t\r\n,&|();\"")
 	if strings.HasPrefix(rest, op+"(") {
 		p.at = len(p.text) - len(rest) + len(op) + len("(")
 	}
 }
 
-func (p *filterParser) terms(exprs []rql.Expr) ([]Filter, error) {
+func (p *parser) terms(exprs []rql.Expr) ([]Filter, error) {
 	filters := make([]Filter, 0, len(exprs))
 	for _, e := range exprs {
 		f, err := p.term(e)
@@ -117,37 +111,37 @@ func (p *filterParser) terms(exprs []rql.Expr) ([]Filter, error) {
 }
 
 var (
-	leafOperators  = []string{"eq", "ne", "in", "out", "like", "ilike", "lt", "le", "gt", "ge"}
-	groupOperators = []string{"and", "or", "not", "everything", "func"}
+	conditionOperators = []string{"eq", "ne", "in", "out", "like", "ilike", "lt", "le", "gt", "ge"}
+	groupOperators     = []string{"and", "or", "not", "everything", "func"}
 )
 
-func (p *filterParser) term(e rql.Expr) (Filter, error) {
+func (p *parser) term(e rql.Expr) (Filter, error) {
 	switch {
-	case slices.Contains(leafOperators, e.Op):
+	case slices.Contains(conditionOperators, e.Op):
 		p.skipOperator(e.Op)
-		return p.leaf(e)
+		return p.conditionOn(e)
 	case slices.Contains(groupOperators, e.Op):
 		p.skipOperator(e.Op)
 		return p.group(e)
 	default:
 		p.seek(e.Op)
-		known := append(slices.Clone(groupOperators), leafOperators...)
+		known := append(slices.Clone(groupOperators), conditionOperators...)
 		return nil, p.errorf("unknown operator %q%s; known are %s", e.Op, text.DidYouMean(e.Op, known),
 			strings.Join(known, ", "))
 	}
 }
 
-func (p *filterParser) group(e rql.Expr) (Filter, error) {
+func (p *parser) group(e rql.Expr) (Filter, error) {
 	switch e.Op {
 	case "everything":
 		if len(e.Args) > 0 {
-			return nil, p.errorf("everything() takes nothing")
+			return nil, p.errorf("everything() takes no arguments")
 		}
 		return Everything(), nil
 	case "func":
 		return p.fn(e)
 	}
-	// The shape is as it must be: rql.Parse checks it for the operators it knows.
+	// rql.Parse has checked the number and kind of the arguments.
 	exprs := make([]rql.Expr, 0, len(e.Args))
 	for _, arg := range e.Args {
 		exprs = append(exprs, *arg.Expr)
@@ -165,7 +159,7 @@ func (p *filterParser) group(e rql.Expr) (Filter, error) {
 	}
 }
 
-func (p *filterParser) fn(e rql.Expr) (Filter, error) {
+func (p *parser) fn(e rql.Expr) (Filter, error) {
 	if len(e.Args) != 1 || e.Args[0].Expr != nil || e.Args[0].List != nil {
 		return nil, p.errorf("func takes the name of one function")
 	}
@@ -173,12 +167,12 @@ func (p *filterParser) fn(e rql.Expr) (Filter, error) {
 	p.seek(name)
 	fn := p.funcs[name]
 	if fn == nil {
-		return nil, p.errorf("nothing is known of the function %q; give it with WithFunc", name)
+		return nil, p.errorf("unknown function %q; define it with WithFunc", name)
 	}
 	return p.checked(Func(name, fn))
 }
 
-func (p *filterParser) leaf(e rql.Expr) (Filter, error) {
+func (p *parser) conditionOn(e rql.Expr) (Filter, error) {
 	name := e.Args[0].Value
 	after := p.seek(name)
 	prop, ok := propertyByName(name)
@@ -200,7 +194,7 @@ var (
 	textOperators  = []string{"eq", "ne", "in", "out", "like", "ilike"}
 	classOperators = []string{"eq", "ne", "in", "out"}
 	timeOperators  = []string{"ge", "gt", "le", "lt"}
-	// Not ne: its other half would be orders in other currencies, too.
+	// Not ne, which would also match orders in other currencies.
 	amountOperators = []string{"eq", "ge", "gt", "le", "lt"}
 )
 
@@ -217,7 +211,7 @@ func (p property) operators() []string {
 	}
 }
 
-func (p *filterParser) list(op string, prop property, values []string) (Filter, error) {
+func (p *parser) list(op string, prop property, values []string) (Filter, error) {
 	f, err := p.checked(p.oneOf(prop, values))
 	if err != nil {
 		return nil, err
@@ -231,7 +225,7 @@ func (p *filterParser) list(op string, prop property, values []string) (Filter, 
 	return f, nil
 }
 
-func (p *filterParser) value(op string, prop property, value string) (Filter, error) {
+func (p *parser) value(op string, prop property, value string) (Filter, error) {
 	after := p.seek(value)
 	f, err := p.condition(op, prop, value)
 	if err != nil {
@@ -241,8 +235,8 @@ func (p *filterParser) value(op string, prop property, value string) (Filter, er
 	return f, nil
 }
 
-// condition is a leaf on one value.
-func (p *filterParser) condition(op string, prop property, value string) (Filter, error) {
+// condition returns the condition on one value.
+func (p *parser) condition(op string, prop property, value string) (Filter, error) {
 	var f Filter
 	switch {
 	case prop == propPlaced || prop == propFailed:
@@ -267,7 +261,7 @@ func (p *filterParser) condition(op string, prop property, value string) (Filter
 	return f, Validate(f)
 }
 
-func (p *filterParser) oneOf(prop property, values []string) Filter {
+func (p *parser) oneOf(prop property, values []string) Filter {
 	if prop != propClass {
 		return newOneOf(prop, values)
 	}
@@ -278,8 +272,8 @@ func (p *filterParser) oneOf(prop property, values []string) Filter {
 	return ReasonClass(p.classifier, classes...)
 }
 
-// checked adds the place to what a constructor refuses.
-func (p *filterParser) checked(f Filter) (Filter, error) {
+// checked adds the position to the error of a constructor.
+func (p *parser) checked(f Filter) (Filter, error) {
 	if err := Validate(f); err != nil {
 		return nil, p.errorf("%s", strings.TrimPrefix(err.Error(), "filter: "))
 	}
@@ -292,17 +286,16 @@ func parseInstant(s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; write 2026-11-01T22:00:00Z or a date, 2026-11-01", s)
+	return time.Time{}, fmt.Errorf("%q is not a time; write 2026-11-01T22:00:00Z or a date, 2026-11-01", s)
 }
 
-// moneyForm has no exponent: nobody writes prices so, and a big one would take
-// all memory to write out.
+// moneyForm has no exponent, because a large one would exhaust memory when written out.
 var moneyForm = regexp.MustCompile(`^(-?[0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z]{3})$`)
 
 func parseMoney(s string) (commerce.Money, error) {
 	m := moneyForm.FindStringSubmatch(s)
 	if m == nil {
-		return commerce.Money{}, fmt.Errorf("%q is no amount with a currency; write 100.50EUR", text.Short(s))
+		return commerce.Money{}, fmt.Errorf("%q is not an amount with a currency; write 100.50EUR", text.Short(s))
 	}
 	value, err := number.Decimal(m[1])
 	if err != nil {
@@ -311,7 +304,7 @@ func parseMoney(s string) (commerce.Money, error) {
 	return commerce.Money{Amount: value, Currency: m[2]}, nil
 }
 
-// callText writes op(arg,…), listText a condition on one or several values.
+// callText returns op(arg,…).
 func callText(op string, args ...string) (string, error) {
 	values := make([]rql.Arg, len(args))
 	for i, arg := range args {
@@ -320,6 +313,7 @@ func callText(op string, args ...string) (string, error) {
 	return rql.Format(rql.Text, ",", rql.Call(op, values...))
 }
 
+// listText returns the text of a condition on one or several values.
 func listText(prop property, values []string) (string, error) {
 	if len(values) == 1 {
 		return callText("eq", prop.String(), values[0])

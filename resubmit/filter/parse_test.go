@@ -92,8 +92,8 @@ func TestParseOptions(t *testing.T) {
 func TestParseReportsWhereAMistakeIs(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":             "filter: it is empty; to select every order say everything()",
-		"  \n":         "filter: it is empty; to select every order say everything()",
+		"":             "filter: the filter is empty; to select every order use everything()",
+		"  \n":         "filter: the filter is empty; to select every order use everything()",
 		"eq(status,PF": `filter: byte 12: expected "," or ")", found the end`,
 		"and()":        "filter: byte 0: and needs a term",
 		"in(type,())":  "filter: byte 0: in(type,…) takes a list of at least one value, such as (a,b)",
@@ -105,7 +105,7 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 			`are id, billingId, number, type, status, ` +
 			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
 			`failed, amount`,
-		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is no time; write 2026-11-01T22:00:00Z or a ` +
+		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is not a time; write 2026-11-01T22:00:00Z or a ` +
 			`date, 2026-11-01`,
 		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, ` +
 			`status, ` +
@@ -115,20 +115,20 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
 			`failed, amount`,
 		"placed=2026-11-01":        "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
-		"ge(placed,0001-01-01)":    "filter: byte 10: placed: the year of 0001-01-01 00:00:00 +0000 UTC cannot be right",
+		"ge(placed,0001-01-01)":    "filter: byte 10: placed: the time 0001-01-01 00:00:00 +0000 UTC is out of range",
 		"status=ge=PF":             "filter: byte 0: ge does not work on status; use eq, ne, in, out, like, ilike",
-		"amount=ge=100":            `filter: byte 10: amount: "100" is no amount with a currency; write 100.50EUR`,
-		"amount=ge=1e999999999EUR": `filter: byte 10: amount: "1e999999999EUR" is no amount with a currency; write 100.50EUR`,
+		"amount=ge=100":            `filter: byte 10: amount: "100" is not an amount with a currency; write 100.50EUR`,
+		"amount=ge=1e999999999EUR": `filter: byte 10: amount: "1e999999999EUR" is not an amount with a currency; write 100.50EUR`,
 		"ne(amount,100EUR)":        "filter: byte 3: ne does not work on amount; use eq, ge, gt, le, lt",
 		"class=transitive": `filter: byte 6: unknown class "transitive" (did you mean "transient"?); known are ` +
 			`transient, permanent, alreadyProvisioned, unclassified`,
 		"type=SO&channel=reseler": `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are ` +
-			`direct, reseller and "" (not told)`,
+			`direct, reseller and "" (unknown)`,
 		"like(reason,\"\")": "filter: byte 11: the pattern for reason is empty; * matches any text",
-		"func(vip)":         `filter: byte 5: nothing is known of the function "vip"; give it with WithFunc`,
+		"func(vip)":         `filter: byte 5: unknown function "vip"; define it with WithFunc`,
 		"func()":            "filter: byte 5: func takes the name of one function",
-		"everything(now)":   "filter: byte 11: everything() takes nothing",
-		"customer=empty()":  `filter: byte 9: customer: empty() is not known here; write "" for what is not told`,
+		"everything(now)":   "filter: byte 11: everything() takes no arguments",
+		"customer=empty()":  `filter: byte 9: customer: empty() is not supported; write "" for an unknown value`,
 		"type=SO|type=CH":   "filter: byte 7: an or must be in brackets: (a|b)",
 	} {
 		t.Run(text, func(t *testing.T) {

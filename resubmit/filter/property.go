@@ -10,8 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// property is what of an order a leaf looks at, by the name it has in the text
-// form.
+// property is a property of an order that a condition can test.
 type property int
 
 const (
@@ -46,13 +45,12 @@ func propertyByName(name string) (property, bool) {
 	return property(i), i >= 0
 }
 
-// inDetails reports whether lists may leave the property out (commerce/WIRE.md#2.4 and
-// commerce/WIRE.md#4).
-func (p property) inDetails() bool {
+// inFullOrder reports whether lists may omit the property (commerce/WIRE.md#2.4, commerce/WIRE.md#4).
+func (p property) inFullOrder() bool {
 	return p == propReason || p == propSubscription || p == propTenant
 }
 
-// value is the text of a property that holds one text.
+// value returns a property that is a single text.
 func (p property) value(o *commerce.Order) string {
 	switch p {
 	case propID:
@@ -84,8 +82,7 @@ func (p property) value(o *commerce.Order) string {
 	}
 }
 
-// time is the instant of a property that holds one; the time of failing falls
-// back on the time of placing (see FailedBetween).
+// time returns a property that is a time. Without a time of the failure it is that of placing (see FailedBetween).
 func (p property) time(o *commerce.Order) time.Time {
 	if p == propFailed && !o.FailedAt.IsZero() {
 		return o.FailedAt
@@ -93,57 +90,56 @@ func (p property) time(o *commerce.Order) time.Time {
 	return o.PlacedAt
 }
 
-// saw says what an order has in a property, for people.
-func (p property) saw(o *commerce.Order) string {
+// describe returns the property's name and value for people.
+func (p property) describe(o *commerce.Order) string {
 	switch p {
 	case propPlaced, propFailed:
-		return p.sawTime(o)
+		return p.describeTime(o)
 	case propAmount:
-		return told(p, o.Total.String())
+		return describeValue(p, o.Total.String())
 	case propSubscription:
-		return told(p, strings.Join(o.SubscriptionIDs, " "))
+		return describeValue(p, strings.Join(o.SubscriptionIDs, " "))
 	default:
-		return told(p, p.value(o))
+		return describeValue(p, p.value(o))
 	}
 }
 
-func (p property) sawTime(o *commerce.Order) string {
+func (p property) describeTime(o *commerce.Order) string {
 	t := p.time(o)
 	switch {
 	case t.IsZero():
-		return told(p, "")
+		return describeValue(p, "")
 	case p == propFailed && o.FailedAt.IsZero():
-		return fmt.Sprintf("failed is not told, placed is %s", t.UTC().Format(time.RFC3339Nano))
+		return fmt.Sprintf("failed is unknown, placed is %s", t.UTC().Format(time.RFC3339Nano))
 	default:
 		return fmt.Sprintf("%s is %s", p, t.UTC().Format(time.RFC3339Nano))
 	}
 }
 
-// maxSeen is how much of a value an explanation shows.
-const maxSeen = 120
+// maxValue is the number of bytes of a value that an explanation shows.
+const maxValue = 120
 
-func told(p property, value string) string {
+func describeValue(p property, value string) string {
 	if value == "" {
-		return p.String() + " is not told"
+		return p.String() + " is unknown"
 	}
-	return fmt.Sprintf("%s is %q", p, text.Excerpt(value, maxSeen))
+	return fmt.Sprintf("%s is %q", p, text.Excerpt(value, maxValue))
 }
 
 var knownChannels = []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller, commerce.ChannelUnknown}
 
 func checkValue(p property, value string) error {
 	if p == propChannel && !slices.Contains(knownChannels, commerce.Channel(value)) {
-		return fmt.Errorf("unknown channel %q%s; known are direct, reseller and \"\" (not told)",
+		return fmt.Errorf("unknown channel %q%s; known are direct, reseller and \"\" (unknown)",
 			value, text.DidYouMean(value, text.Strings(knownChannels)))
 	}
 	return checkConstant(p, value)
 }
 
-// checkConstant refuses the constants of RQL, which would be taken for texts
-// that no order has.
+// checkConstant rejects the constants of RQL, which would otherwise be taken for values.
 func checkConstant(p property, value string) error {
 	if value == "null()" || value == "empty()" {
-		return fmt.Errorf("%s: %s is not known here; write \"\" for what is not told", p, value)
+		return fmt.Errorf("%s: %s is not supported; write \"\" for an unknown value", p, value)
 	}
 	return nil
 }

@@ -7,35 +7,33 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// Pushdown narrows a query by what of the filter a server can answer, and
-// returns the narrowed query and the rest of the filter, which is Everything
-// when nothing is left. What the narrowed query yields and the rest matches is
-// what the query yields and the filter matches.
+// Pushdown moves the conditions of a filter that a server can evaluate into a query. It returns the narrowed query and
+// the rest of the filter, or [Everything] if there is no rest. The narrowed query and the rest together select the same
+// orders as q and f.
 //
-// Where the two contradict each other, the narrowed query asks for an empty
-// interval of time, so that it yields nothing: an empty list would ask for all.
+// If q and f contradict each other, or f is invalid, the narrowed query selects an empty interval of time. (An empty
+// list of values would select everything.)
 //
-// A query with a limit is returned as it is: the limit counts the orders that
-// the query yields, and a narrowed query would yield others. To limit the orders
-// that a filter selects, count what comes out of the filter.
-func Pushdown(f Filter, q commerce.Query) (commerce.Query, Filter) {
+// A query with a limit is returned unchanged, because the limit would count other orders. To limit the number of
+// selected orders, count the matches of the filter.
+func Pushdown(f Filter, q commerce.Query) (narrowed commerce.Query, rest Filter) {
 	if err := Validate(f); err != nil {
 		return unsatisfiable(q), &invalid{err}
 	}
 	if q.Limit > 0 {
 		return q, f
 	}
-	rest := []Filter{Everything()}
+	left := []Filter{Everything()}
 	for _, term := range conjuncts(f) {
 		var done bool
 		if q, done = pushTerm(term, q); !done {
-			rest = append(rest, term)
+			left = append(left, term)
 		}
 	}
-	return q, And(rest...)
+	return q, And(left...)
 }
 
-// pushTerm narrows a query by one term, and tells whether that was all of it.
+// pushTerm narrows a query by one term, and reports whether the query now implies the term.
 func pushTerm(term Filter, q commerce.Query) (commerce.Query, bool) {
 	switch term := term.(type) {
 	case *oneOf:
@@ -52,7 +50,7 @@ func pushTerm(term Filter, q commerce.Query) (commerce.Query, bool) {
 	return q, false
 }
 
-// sameProperty merges alternatives that all are values of one property.
+// sameProperty merges alternatives that are all values of one property.
 func sameProperty(f *anyOf) (*oneOf, bool) {
 	union := &oneOf{}
 	for i, term := range f.terms {
@@ -87,23 +85,22 @@ func pushValues(f *oneOf, q commerce.Query) (commerce.Query, bool) {
 	return q, true
 }
 
-// intersect keeps what is asked for already and also one of the values, in a
-// new slice; when nothing is asked for, all the values. Where nothing would be
-// left it returns the list unchanged and false.
-func intersect[S ~string](asked []S, values []string) ([]S, bool) {
+// intersect returns the values of the query's list that are also in values, in a new slice; all values if the list is
+// empty. If nothing would be left, it returns the list unchanged and false.
+func intersect[S ~string](list []S, values []string) ([]S, bool) {
 	var both []S
 	for _, v := range values {
-		if len(asked) == 0 || slices.Contains(asked, S(v)) {
+		if len(list) == 0 || slices.Contains(list, S(v)) {
 			both = append(both, S(v))
 		}
 	}
 	if len(both) == 0 {
-		return asked, false
+		return list, false
 	}
 	return both, true
 }
 
-// pushLike can use the one pattern that a query has, if it is still free.
+// pushLike uses the only pattern of a query if it is still free.
 func pushLike(f *like, q commerce.Query) (commerce.Query, bool) {
 	if f.prop != propNumber || f.fold || q.NumberLike != "" && q.NumberLike != f.pattern {
 		return q, false
@@ -112,9 +109,8 @@ func pushLike(f *like, q commerce.Query) (commerce.Query, bool) {
 	return q, true
 }
 
-// pushTime narrows the interval. A query has only ≥ and <, so of the other
-// comparisons it gets a bound that is a little too wide, in whole seconds as
-// some servers count no finer.
+// pushTime narrows the interval. A query supports only ≥ and <. Other comparisons become a slightly wider bound in
+// whole seconds, the resolution of some servers.
 func pushTime(f *timeBound, q commerce.Query) (commerce.Query, bool) {
 	if f.prop != propPlaced {
 		return q, false
@@ -141,8 +137,7 @@ func earlier(bound, at time.Time) time.Time {
 	return bound
 }
 
-// unsatisfiable makes a query match nothing: no order is placed in an interval
-// that ends where it starts.
+// unsatisfiable makes a query select nothing, by an empty interval.
 func unsatisfiable(q commerce.Query) commerce.Query {
 	if q.PlacedFrom.IsZero() {
 		q.PlacedFrom = time.Unix(0, 0).UTC()

@@ -14,23 +14,18 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// PlacedBetween matches orders placed at or after from and before to. A zero
-// time leaves that end open; both open, or an interval without an instant in
-// it, is an error. An order that does not tell when it was placed never matches.
+// PlacedBetween matches orders placed at or after from and before to. A zero time leaves that end open; an empty
+// interval, or two open ends, are invalid. An order whose time of placing is unknown never matches.
 func PlacedBetween(from, to time.Time) Filter { return between(propPlaced, from, to) }
 
-// FailedBetween matches orders that failed at or after from and before to, with
-// open ends as for [PlacedBetween]. Where an order does not tell when it failed,
-// and Order Management never does, the time of placing takes its place: an order
-// that was placed earlier and failed while it waited is then not found, so let
-// the interval begin early enough.
+// FailedBetween matches orders that failed at or after from and before to, with open ends as for [PlacedBetween]. If
+// the time of the failure is unknown, as always with Order Management, the time of placing is used: an order that was
+// placed earlier and failed while it waited does not match, so start the interval early enough.
 func FailedBetween(from, to time.Time) Filter { return between(propFailed, from, to) }
 
-// FailedDuring matches orders that failed in at least one of the windows, by the
-// time that [FailedBetween] goes by, and by when a window really held
-// ([maintenance.Window.Span]): one that has begun and has no known end is still
-// open. Cancelled windows are left out, and it is an error when none remains.
-// The text form has the times, not the names of the windows.
+// FailedDuring matches orders that failed in at least one of the windows, by the same time as [FailedBetween] and by
+// the actual times of a window ([maintenance.Window.Span]), which is open if its end is unknown. Cancelled windows are
+// ignored; without any other window the filter is invalid. The text form contains the times, not the windows.
 func FailedDuring(windows ...maintenance.Window) Filter {
 	var spans []Filter
 	for _, w := range windows {
@@ -39,73 +34,68 @@ func FailedDuring(windows ...maintenance.Window) Filter {
 		}
 		span := w.Span()
 		if span.Start.IsZero() {
-			return refuse("the window %q has no start", w.ID)
+			return reject("the window %q has no start", w.ID)
 		}
 		f := between(propFailed, span.Start, span.End)
 		if err := Validate(f); err != nil {
-			return refuse("the window %q: %w", w.ID, err)
+			return reject("the window %q: %w", w.ID, err)
 		}
 		spans = append(spans, f)
 	}
 	if len(spans) == 0 {
-		return refuse("FailedDuring got no window that takes place")
+		return reject("FailedDuring has no window that is not cancelled")
 	}
 	return Or(spans...)
 }
 
-// Types matches orders of any of these types.
+// Types matches orders with any of the given types.
 func Types(types ...commerce.OrderType) Filter { return newOneOf(propType, text.Strings(types)) }
 
-// Statuses matches orders in any of these statuses.
+// Statuses matches orders with any of the given statuses.
 func Statuses(statuses ...commerce.Status) Filter {
 	return newOneOf(propStatus, text.Strings(statuses))
 }
 
-// Customer matches orders of any of these customer accounts, by id.
+// Customer matches orders of the customer accounts with the given ids.
 func Customer(ids ...string) Filter { return newOneOf(propCustomer, ids) }
 
-// CustomerLike matches the customer's name against a pattern with * for any
-// text, without regard to case.
+// CustomerLike matches the customer's name against a pattern, ignoring case; * matches any text.
 func CustomerLike(pattern string) Filter { return newLike(propCustomerName, pattern, true) }
 
-// Vendor matches orders that any of these accounts sold, by id: the provider's
-// own account or a reseller's.
+// Vendor matches orders sold by the accounts with the given ids: the provider's own account or a reseller's.
 func Vendor(ids ...string) Filter { return newOneOf(propVendor, ids) }
 
-// Via matches orders that came through a channel: of direct customers, or of
-// resellers'.
+// Channel matches orders from a sales channel: direct customers, or resellers.
 func Channel(channel commerce.Channel) Filter {
 	return newOneOf(propChannel, []string{string(channel)})
 }
 
-// Subscription matches orders that make or change any of these subscriptions.
+// Subscription matches orders that create or change a subscription with one of the given ids.
 func Subscription(ids ...string) Filter { return newOneOf(propSubscription, ids) }
 
-// IDs matches orders by the id for calls ([commerce.Order.ID]).
+// IDs matches orders by [commerce.Order.ID], which API calls use.
 func IDs(ids ...string) Filter { return newOneOf(propID, ids) }
 
-// Number matches orders by number, as people say it: "SO000027".
+// Number matches orders by their number, such as "SO000027".
 func Number(numbers ...string) Filter { return newOneOf(propNumber, numbers) }
 
-// NumberLike matches the number against a pattern with * for any text. Case
-// counts, so that a server can answer it.
+// NumberLike matches the number against a pattern; * matches any text. It is case-sensitive, as servers are.
 func NumberLike(pattern string) Filter { return newLike(propNumber, pattern, false) }
 
-// ReasonLike matches the whole failure message ([commerce.Failure.Message])
-// against a pattern with * for any text, without regard to case: a pattern to be
-// found anywhere begins and ends with a star.
+// ReasonLike matches the whole failure text ([commerce.Failure.Message]) against a pattern, ignoring case; * matches
+// any text, so put one on each side to search anywhere in the text.
 func ReasonLike(pattern string) Filter { return newLike(propReason, pattern, true) }
 
-// ReasonClass matches orders whose failure message a classifier puts into any
-// of these classes. A nil classifier is the default one; Parse is told of
-// another one with [WithClassifier], as the text form does not name it.
+// ReasonClass matches orders whose failure text has one of the classes. A nil classifier means
+// [failure.DefaultClassifier]. The text form does not name the classifier: pass another one to [Parse] by
+// [WithClassifier].
 func ReasonClass(c *failure.Classifier, classes ...failure.Class) Filter {
 	if len(classes) == 0 {
-		return refuse("the list for class is empty")
+		return reject("the list for class is empty")
 	}
 	for _, class := range classes {
 		if !slices.Contains(failure.Classes(), class) {
-			return refuse("unknown class %q%s; known are %s", class,
+			return reject("unknown class %q%s; known are %s", class,
 				text.DidYouMean(string(class), text.Strings(failure.Classes())),
 				strings.Join(text.Strings(failure.Classes()), ", "))
 		}
@@ -113,7 +103,7 @@ func ReasonClass(c *failure.Classifier, classes ...failure.Class) Filter {
 	values := unique(text.Strings(classes))
 	text, err := listText(propClass, values)
 	if err != nil {
-		return refuse("class: %w", err)
+		return reject("class: %w", err)
 	}
 	return &reasonClass{classifier: c, classes: values, text: text}
 }
@@ -133,30 +123,30 @@ func (f *reasonClass) String() string { return f.text }
 
 func (f *reasonClass) NeedsFullOrder() bool { return true }
 
-// oneOf matches a text property that has one of the values.
+// oneOf is the condition that a text property has one of the values.
 type oneOf struct {
 	prop   property
 	values []string
-	set    map[string]struct{} // only for many values
+	set    map[string]struct{} // nil for few values
 	text   string
 }
 
-// manyValues is where a map overtakes looking through a list.
+// manyValues is the number of values above which a map is faster than a list.
 const manyValues = 8
 
 func newOneOf(prop property, values []string) Filter {
 	if len(values) == 0 {
-		return refuse("the list for %s is empty", prop)
+		return reject("the list for %s is empty", prop)
 	}
 	values = unique(values)
 	for _, v := range values {
 		if err := checkValue(prop, v); err != nil {
-			return refuse("%w", err)
+			return reject("%w", err)
 		}
 	}
 	text, err := listText(prop, values)
 	if err != nil {
-		return refuse("%s: %w", prop, err)
+		return reject("%s: %w", prop, err)
 	}
 	f := &oneOf{prop: prop, values: values, text: text}
 	if len(values) > manyValues {
@@ -185,7 +175,7 @@ func (f *oneOf) has(value string) bool {
 
 func (f *oneOf) String() string { return f.text }
 
-// timeBound matches a time on one side of an instant.
+// timeBound is the condition that a time is on one side of an instant.
 type timeBound struct {
 	prop property
 	op   Comparison
@@ -196,11 +186,11 @@ type timeBound struct {
 func newTimeBound(prop property, op Comparison, at time.Time) Filter {
 	at = at.UTC()
 	if at.IsZero() || at.Year() < 1 || at.Year() > 9999 {
-		return refuse("%s: the year of %s cannot be right", prop, at)
+		return reject("%s: the time %s is out of range", prop, at)
 	}
 	text, err := callText(string(op), prop.String(), at.Format(time.RFC3339Nano))
 	if err != nil {
-		return refuse("%s: %w", prop, err)
+		return reject("%s: %w", prop, err)
 	}
 	return &timeBound{prop: prop, op: op, at: at.Round(0), text: text}
 }
@@ -208,13 +198,13 @@ func newTimeBound(prop property, op Comparison, at time.Time) Filter {
 func between(prop property, from, to time.Time) Filter {
 	switch {
 	case from.IsZero() && to.IsZero():
-		return refuse("%s: both ends are open; to select every order say everything()", prop)
+		return reject("%s: both ends are open; to select every order use everything()", prop)
 	case from.IsZero():
 		return newTimeBound(prop, Less, to)
 	case to.IsZero():
 		return newTimeBound(prop, GreaterOrEqual, from)
 	case !from.Before(to):
-		return refuse("%s: the interval ends at %s, not after its start at %s", prop,
+		return reject("%s: the interval is empty: it ends at %s and starts at %s", prop,
 			to.UTC().Format(time.RFC3339Nano), from.UTC().Format(time.RFC3339Nano))
 	default:
 		return And(newTimeBound(prop, GreaterOrEqual, from), newTimeBound(prop, Less, to))
@@ -231,7 +221,7 @@ func (f *timeBound) Match(o *commerce.Order) bool {
 
 func (f *timeBound) String() string { return f.text }
 
-// Comparison is how an amount is compared. The values are operators of RQL.
+// Comparison is a comparison operator for [Amount]. Its values are RQL operators.
 type Comparison string
 
 // The comparisons.
@@ -243,7 +233,7 @@ const (
 	Greater        Comparison = "gt"
 )
 
-// holds tells whether the sign of a comparison, -1, 0 or 1, is as asked for.
+// holds reports whether the result of a comparison, -1, 0 or 1, satisfies the operator.
 func (c Comparison) holds(sign int) bool {
 	switch c {
 	case Less:
@@ -261,7 +251,7 @@ func (c Comparison) holds(sign int) bool {
 	}
 }
 
-// amount compares the total of an order.
+// amount is a condition on the total of an order.
 type amount struct {
 	op       Comparison
 	value    decimal.Decimal
@@ -269,38 +259,36 @@ type amount struct {
 	text     string
 }
 
-// maxExponent bounds amounts on both sides of the point: far beyond any price,
-// and small enough to be written out.
+// maxExponent is the most digits of an amount on each side of the decimal point.
 const maxExponent = 30
 
-// Amount compares the total of an order with an amount of the same currency. An
-// order in another currency, or without a total, never matches.
+// Amount compares the total of an order with m. An order in another currency, or without a total, never matches. The
+// filter is invalid if m has no three-letter currency or more than 30 digits on one side of the decimal point.
 func Amount(op Comparison, m commerce.Money) Filter {
 	currency := strings.ToUpper(m.Currency)
 	if !isCurrency(currency) {
-		return refuse("amount: %q is no currency; it takes three letters, as in 100EUR", m.Currency)
+		return reject("amount: %q is not a currency; use three letters, as in 100EUR", m.Currency)
 	}
 	if !slices.Contains([]Comparison{Less, LessOrEqual, Equal, GreaterOrEqual, Greater}, op) {
-		return refuse("amount: unknown comparison %q", op)
+		return reject("amount: unknown comparison %q", op)
 	}
 	if err := number.CheckDecimal(m.Amount); err != nil {
-		return refuse("amount: %w", err)
+		return reject("amount: %w", err)
 	}
 	if exp := m.Amount.Exponent(); exp < -maxExponent || exp > maxExponent {
-		return refuse("amount: more than %d digits before or after the point", maxExponent)
+		return reject("amount: more than %d digits before or after the point", maxExponent)
 	}
-	// 12.50 and 12.5 are the same filter.
-	digits := m.Amount.String()
-	if !moneyForm.MatchString(digits + currency) { // it could not be read back
-		return refuse("amount: more than %d digits before or after the point", maxExponent)
+	digits := m.Amount.String()                    // the same for 12.50 and 12.5
+	if !moneyForm.MatchString(digits + currency) { // Parse would reject it
+		return reject("amount: more than %d digits before or after the point", maxExponent)
 	}
 	value, err := number.Decimal(digits)
 	if err != nil {
-		return refuse("amount: %w", err)
+		return reject("amount: %w", err)
 	}
 	text, err := callText(string(op), propAmount.String(), digits+currency)
 	if err != nil {
-		return refuse("amount: %w", err)
+		return reject("amount: %w", err)
 	}
 	return &amount{op: op, value: value, currency: currency, text: text}
 }
@@ -315,7 +303,7 @@ func isCurrency(s string) bool {
 	return len(s) == 3 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// unique drops repeated values and keeps the order.
+// unique returns values without duplicates, in order.
 func unique(values []string) []string {
 	seen := make(map[string]struct{}, len(values))
 	out := make([]string, 0, len(values))

@@ -9,10 +9,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Warnings returns a sentence for each part of a filter that is probably a mistake: a
-// status or type without a constant in package commerce, with the nearest one that has
-// one, and a status or type that the view does not list. The filter can be used all the
-// same, because flows can be customised. A zero view lists everything.
+// Warnings returns a sentence for each part of a filter that is probably a mistake: a status or type without a constant
+// in package commerce, with a suggestion, and a status or type that the view does not list. Such a filter is valid,
+// because order flows can be customised. A zero view lists everything.
 func Warnings(f Filter, view commerce.View) []string {
 	var warnings []string
 	for _, leaf := range oneOfs(f) {
@@ -30,7 +29,7 @@ func Warnings(f Filter, view commerce.View) []string {
 	return warnings
 }
 
-// oneOfs are the conditions on single values, wherever they are in a filter.
+// oneOfs returns all oneOf conditions of a filter.
 func oneOfs(f Filter) (leaves []*oneOf) {
 	if leaf, ok := f.(*oneOf); ok {
 		return []*oneOf{leaf}
@@ -41,7 +40,7 @@ func oneOfs(f Filter) (leaves []*oneOf) {
 	return leaves
 }
 
-// outsideView warns of a term by which nothing in a view can be selected.
+// outsideView returns a warning if a term selects nothing from a view.
 func outsideView(term Filter, view commerce.View) string {
 	leaf, ok := term.(*oneOf)
 	if !ok {
@@ -61,21 +60,20 @@ func outsideView(term Filter, view commerce.View) string {
 		text.Short(leaf.text), view.Name, leaf.prop, strings.Join(listed, ", "))
 }
 
-// unknownCode warns of a code without a constant, "" if it has one.
+// unknownCode returns a warning if a code has no constant.
 func unknownCode(prop property, code string) string {
 	known := codeNames[prop]
 	if known == nil || slices.ContainsFunc(known, func(n codeName) bool { return n.code == code }) {
 		return ""
 	}
-	text := fmt.Sprintf("%s %q is not a code that this library knows", prop, text.Short(code))
+	text := fmt.Sprintf("%s %q is not a known code", prop, text.Short(code))
 	if n, ok := nearestCode(code, known); ok {
 		return fmt.Sprintf("%s: did you mean %s (%s)?", text, n.code, n.name)
 	}
-	return text + ", so it selects orders of customised flows only"
+	return text + "; it selects only orders of customised flows"
 }
 
-// nearestCode finds the code that a word means, by the code, its name, or a word of its
-// name. Of equally near ones it is the first.
+// nearestCode finds the code whose code, name or word of the name is most similar to word; the first of several.
 func nearestCode(word string, known []codeName) (best codeName, found bool) {
 	var names []string
 	var codes []codeName // of names
@@ -93,8 +91,7 @@ func nearestCode(word string, known []codeName) (best codeName, found bool) {
 
 type codeName struct{ code, name string }
 
-// codeNames are the constants of package commerce by what people call them, those first
-// that are asked for most.
+// codeNames are the constants of package commerce with their names in plain words, the most used ones first.
 var codeNames = map[property][]codeName{
 	propStatus: {
 		{"PF", "provisioning failed"}, {"LO", "long running"}, {"MO", "manual operation"}, {"PR", "provisioning"},

@@ -143,7 +143,7 @@ func TestDecideIgnoresRequestsOlderThanTheOrder(t *testing.T) {
 				require.False(t, older.Flagged)
 			}
 			require.Equal(t, test.own, decide(placed.Add(-skew), placed).RuleID)
-			require.Equal(t, test.own, decide(placed.Add(-skew-1), time.Time{}).RuleID, "the time of placing is not told")
+			require.Equal(t, test.own, decide(placed.Add(-skew-1), time.Time{}).RuleID, "the time of placing is unknown")
 		})
 	}
 }
