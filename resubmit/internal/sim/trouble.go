@@ -345,7 +345,7 @@ func (w *world) cutPage(r *http.Request) {
 
 // refusal is what refuses the credentials of a call, if anything does.
 func (w *world) refusal(p *process, c *call) (refusalSeed, bool) {
-	if len(w.s.refusals) == 0 || p.life >= mostLives {
+	if len(w.s.refusals) == 0 || p.life >= mostLives || c.kind == callProbe { // probes carry no credentials
 		return refusalSeed{}, false
 	}
 	w.mu.Lock()
