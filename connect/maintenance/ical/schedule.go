@@ -31,15 +31,19 @@ func Parse(r io.Reader, source string, opts ...Option) (*Schedule, error) {
 	if source == "" {
 		return nil, errors.New("ical: the source is empty: pass a name or a path")
 	}
-	data, err := io.ReadAll(io.LimitReader(r, cfg.maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("ical: %s: %w", source, err)
-	}
-	schedule, err := cfg.parse(data, source)
+	schedule, err := cfg.parseFrom(r, source)
 	if err != nil {
 		return nil, fmt.Errorf("ical: %w", err)
 	}
 	return schedule, nil
+}
+
+func (cfg *config) parseFrom(r io.Reader, source string) (*Schedule, error) {
+	data, err := io.ReadAll(io.LimitReader(r, cfg.maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	return cfg.parse(data, source)
 }
 
 // parse returns errors that start with the source.

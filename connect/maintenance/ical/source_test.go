@@ -131,17 +131,16 @@ func TestFailuresShowOnlyTheHost(t *testing.T) {
 		status     int
 		responder  httpmock.Responder
 	}{
-		{"gone", "HTTP 404 Not Found: is the address still the one that the calendar has? A private one ends when it is " +
-			"reset", 404,
+		{"gone", "HTTP 404 Not Found: check the address: a private address stops working when it is reset", 404,
 			httpmock.NewStringResponder(404, page)},
-		{"not for us", "HTTP 403 Forbidden: the calendar is not for all to read: use its private address", 403,
+		{"not for us", "HTTP 403 Forbidden: the calendar is not public: use its private address", 403,
 			httpmock.NewStringResponder(403, page)},
 		{"down", "HTTP 502 Bad Gateway", 502, httpmock.NewStringResponder(502, page)},
-		{"moved", "HTTP 302 Found: it has moved to https://login.example.com: redirects are not followed, give the " +
-			"address there", 302,
+		{"moved", "HTTP 302 Found: the calendar has moved to https://login.example.com: redirects are not followed, " +
+			"use the address there", 302,
 			httpmock.NewStringResponder(302, "").HeaderSet(http.Header{"Location": {"https://login.example.com/?from=" +
 				secret}})},
-		{"moved to nowhere", "HTTP 301 Moved Permanently: redirects are not followed: give the address that it leads to", 301,
+		{"moved to nowhere", "HTTP 301 Moved Permanently: redirects are not followed: use the address of its target", 301,
 			httpmock.NewStringResponder(301, "")},
 		{"no answer", "connection refused", 0, httpmock.NewErrorResponder(errors.New("connection refused"))},
 		{"a sign-in page", "is a web page, not a calendar: does the address require a login?", -1,
