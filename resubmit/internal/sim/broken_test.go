@@ -25,85 +25,82 @@ type brokenCase struct {
 	cfg  Config
 }
 
-// Each of these is an engine, an adapter or a policy that is broken in one way. The
-// simulator is worth something only if it finds all of them.
-var whatIsBroken = []brokenCase{
-	{"a pusher that sends a lost push again, while readings are old", "I1", Config{Runner: wrapPusher(pushAgain)}},
-	{"a journal that forgets the intent", "I2",
-		Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal { return forgetful{j} })}},
-	{"a journal that makes light of an intent after a restart", "I3",
-		Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
-			return careless{j,
-				resubmit.RecordRefused}
-		})}},
-	{"a calendar that hides the windows", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) {
+// brokenCode are engines, adapters and limits that are broken in one way. The simulator must find all of them.
+var brokenCode = []brokenCase{
+	{"pusher repeats a lost push while reads are stale", "I1", Config{Runner: wrapPusher(pushAgain)}},
+	{"journal drops intents", "I2", Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
+		return dropsIntents{j}
+	})}},
+	{"journal shows an intent as refused after a restart", "I3", Config{
+		Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
+			return changesIntents{j, resubmit.RecordRefused}
+		}),
+	}},
+	{"calendar has no windows", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) {
 		c.Calendar = func() *maintenance.Calendar { return nil }
 	}}},
-	{"a runner without the guard time", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) { c.Guard = -1 }}},
-	{"orders that do not tell their subscription", "I5", Config{
-		Plan: func(_ *Process, c *resubmit.PlanConfig) {
-			c.Reader = changed{c.Reader, withoutLane}
-			c.IgnoreConnect = true
-		},
-	}},
-	{"a pusher that sends a lost push again", "I6", Config{Runner: wrapPusher(pushAgain)}},
-	{"a runner that does not pace itself", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) { c.RateLimit = -1 }}},
-	{"clients that keep Retry-After for themselves", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) {
-		c.Reader, c.Pusher = impatient{c.Reader, c.Pusher}, impatient{c.Reader, c.Pusher}
+	{"runner has no guard time", "I4", Config{Runner: func(_ *Process, c *resubmit.Config) { c.Guard = -1 }}},
+	{"orders hide their subscription", "I5", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
+		c.Reader = changingReader{c.Reader, withoutLane}
+		c.IgnoreConnect = true
 	}}},
-	{"a journal that forgets what a server asked for", "I7", Config{Journal: func(p *Process) (resubmit.Journal, error) {
+	{"pusher repeats a lost push", "I6", Config{Runner: wrapPusher(pushAgain)}},
+	{"runner has no rate limit", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) { c.RateLimit = -1 }}},
+	{"clients hide Retry-After", "I7", Config{Runner: func(_ *Process, c *resubmit.Config) {
+		c.Reader, c.Pusher = dropsRetryAfter{c.Reader, c.Pusher}, dropsRetryAfter{c.Reader, c.Pusher}
+	}}},
+	{"journal drops Retry-After", "I7", Config{Journal: func(p *Process) (resubmit.Journal, error) {
 		l, err := OpenLog(p.Disk)
-		return hasty{l}, err
+		return dropsPauses{l}, err
 	}}},
-	{"a runner without the breaker", "I8", Config{
+	{"runner has no breaker", "I8", Config{
 		Limits: func(c *resubmit.Config) {
 			c.RateLimit, c.SettleDelay, c.Breaker.Failures, c.Breaker.Wait = 0.05, 30*time.Second, 1, 5*time.Minute
 		},
 		Runner: func(_ *Process, c *resubmit.Config) { c.Breaker.Failures, c.Canary.Steps = -1, []int{} },
 	}},
-	{"a report that leaves an order out", "I9", Config{reported: func(r *resubmit.Report) {
+	{"report leaves an order out", "I9", Config{reported: func(r *resubmit.Report) {
 		if len(r.Items) > 0 {
 			r.Items = r.Items[1:]
 		}
 	}}},
-	{"a report that counts an order twice", "I9", Config{reported: func(r *resubmit.Report) { r.Result.Completed++ }}},
-	{"a journal that loses an order in a crash", "I10",
-		Config{Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
-			return careless{j,
-				resubmit.RecordSkipped}
-		})}},
-	{"a source that leaves orders out when it is asked for a type", "I11",
-		Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
-			c.Lister = partial{c.Lister}
-		}}},
-	{"another plan than the approved one", "I12", Config{applied: resubmitAll}},
-	{"a pusher to another status", "I12", Config{Runner: wrapPusher(func(ctx context.Context, p resubmit.Pusher, id string,
-		_ commerce.Status) error {
-		return p.Push(ctx, id, commerce.StatusCancelled)
-	})}},
-	{"a reader that answers from memory", "I13", remembering()},
-	{"a reader for which every order was moved", "lost", Config{Runner: func(_ *Process, c *resubmit.Config) {
-		c.Reader = changed{c.Reader, func(o *commerce.Order) { o.Status = commerce.StatusCancelled }}
+	{"report counts an order twice", "I9", Config{reported: func(r *resubmit.Report) { r.Result.Completed++ }}},
+	{"journal loses an order in a crash", "I10", Config{
+		Journal: wrapJournal(func(j resubmit.Journal) resubmit.Journal {
+			return changesIntents{j, resubmit.RecordSkipped}
+		}),
+	}},
+	{"lister leaves out orders of a requested type", "I11", Config{Plan: func(_ *Process, c *resubmit.PlanConfig) {
+		c.Lister = skipsFirstOfTypes{c.Lister}
 	}}},
-	{"a journal that cannot be opened", "end", Config{Journal: func(*Process) (resubmit.Journal, error) {
-		return nil,
-			errDiskFull
+	{"plan is not the approved one", "I12", Config{applied: resubmitAll}},
+	{"pusher pushes to another status", "I12", Config{Runner: wrapPusher(
+		func(ctx context.Context, p resubmit.Pusher, id string, _ commerce.Status) error {
+			return p.Push(ctx, id, commerce.StatusCancelled)
+		},
+	)}},
+	{"reader returns cached orders", "I13", cachingReader()},
+	{"reader shows every order as cancelled", "lost", Config{Runner: func(_ *Process, c *resubmit.Config) {
+		c.Reader = changingReader{c.Reader, func(o *commerce.Order) { o.Status = commerce.StatusCancelled }}
+	}}},
+	{"journal cannot be opened", "end", Config{Journal: func(*Process) (resubmit.Journal, error) {
+		return nil, errDiskFull
 	}}},
 }
 
-func TestTheSimulationFindsWhatIsBroken(t *testing.T) {
+func TestSimulationFindsBrokenCode(t *testing.T) {
 	t.Parallel()
-	for i, tt := range slices.Concat(whatIsBroken, troubleIsBroken) {
+	for i, tt := range slices.Concat(brokenCode, brokenFaultHandling) {
 		if testing.Short() && i%4 != 0 {
-			continue // each takes hundreds of worlds
+			continue // each simulates hundreds of worlds
 		}
 		t.Run(tt.rule+" "+tt.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := tt.cfg
 			cfg.Seeds, cfg.Command, cfg.rule, cfg.replays = 1500, "-seed ", tt.rule, 3
 			failure, _ := Run(t, cfg)
-			require.NotNil(t, failure, "it was not found")
-			require.True(t, failure.Broke(tt.rule), "%v", failure)
+			require.NotNil(t, failure, "no world breaks the rule")
+			require.True(t, failure.Breaks(tt.rule), "%v", failure)
 			require.NotEmpty(t, failure.History)
 			require.Contains(t, failure.String(), fmt.Sprintf("-seed %d", failure.Seed))
 		})
@@ -116,12 +113,12 @@ func (f pusherFunc) Push(ctx context.Context, id string, to commerce.Status) err
 	return f(ctx, id, to)
 }
 
-func wrapPusher(push func(context.Context, resubmit.Pusher, string, commerce.Status) error) func(*Process,
-	*resubmit.Config) {
+type pushFunc = func(ctx context.Context, inner resubmit.Pusher, id string, to commerce.Status) error
+
+func wrapPusher(push pushFunc) func(*Process, *resubmit.Config) {
 	return func(_ *Process, c *resubmit.Config) {
 		inner := c.Pusher
-		c.Pusher = pusherFunc(func(ctx context.Context, id string,
-			to commerce.Status) error {
+		c.Pusher = pusherFunc(func(ctx context.Context, id string, to commerce.Status) error {
 			return push(ctx, inner, id, to)
 		})
 	}
@@ -145,34 +142,37 @@ func wrapJournal(wrap func(resubmit.Journal) resubmit.Journal) func(*Process) (r
 	}
 }
 
-type forgetful struct{ resubmit.Journal }
+// dropsIntents does not store intents.
+type dropsIntents struct{ resubmit.Journal }
 
-func (f forgetful) Put(r resubmit.Record) error {
+func (f dropsIntents) Put(r resubmit.Record) error {
 	if r.State == resubmit.RecordSending {
 		return nil
 	}
 	return f.Journal.Put(r)
 }
 
-type hasty struct{ *Log }
+// dropsPauses does not store Retry-After.
+type dropsPauses struct{ *Log }
 
-func (hasty) PutPatience(resubmit.Patience) error { return nil }
+func (dropsPauses) PutPatience(resubmit.Patience) error { return nil }
 
-type careless struct {
+// changesIntents shows intents in another state, and accepts another intent after one.
+type changesIntents struct {
 	resubmit.Journal
-	says resubmit.RecordState
+	state resubmit.RecordState
 }
 
-func (c careless) Get(orderID string) (resubmit.Record, bool, error) {
+func (c changesIntents) Get(orderID string) (resubmit.Record, bool, error) {
 	r, ok, err := c.Journal.Get(orderID)
 	if r.State == resubmit.RecordSending {
-		r.State = c.says
+		r.State = c.state
 	}
 	return r, ok, err
 }
 
-func (c careless) Put(r resubmit.Record) error {
-	if was, _, _ := c.Get(r.OrderID); r.State == resubmit.RecordSending && was.State == c.says {
+func (c changesIntents) Put(r resubmit.Record) error {
+	if was, _, _ := c.Get(r.OrderID); r.State == resubmit.RecordSending && was.State == c.state {
 		was.State = resubmit.RecordRefused
 		if err := c.Journal.Put(was); err != nil {
 			return err
@@ -181,12 +181,13 @@ func (c careless) Put(r resubmit.Record) error {
 	return c.Journal.Put(r)
 }
 
-type changed struct {
+// changingReader changes the orders that it reads.
+type changingReader struct {
 	resubmit.OrderReader
 	change func(*commerce.Order)
 }
 
-func (c changed) Order(ctx context.Context, id string) (*commerce.Order, error) {
+func (c changingReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	o, err := c.OrderReader.Order(ctx, id)
 	if err == nil {
 		c.change(o)
@@ -198,29 +199,30 @@ func withoutLane(o *commerce.Order) {
 	o.SubscriptionIDs, o.TenantID, o.CustomerID, o.CustomerName = []string{"another-" + o.ID}, "other-"+o.ID, "", ""
 }
 
-type impatient struct {
+// dropsRetryAfter are clients that hide Retry-After.
+type dropsRetryAfter struct {
 	resubmit.OrderReader
 	resubmit.Pusher
 }
 
-func (i impatient) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	o, err := i.OrderReader.Order(mute{ctx}, id)
-	return o, forgetPatience(err)
+func (d dropsRetryAfter) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	o, err := d.OrderReader.Order(withoutValues{ctx}, id)
+	return o, withoutRetryAfter(err)
 }
 
-func (i impatient) Push(ctx context.Context, id string, to commerce.Status) error {
-	return forgetPatience(i.Pusher.Push(mute{ctx}, id, to))
+func (d dropsRetryAfter) Push(ctx context.Context, id string, to commerce.Status) error {
+	return withoutRetryAfter(d.Pusher.Push(withoutValues{ctx}, id, to))
 }
 
-// System is that of the reader.
-func (i impatient) System() string { return blindClient(i).System() }
+// System names the system of the reader.
+func (d dropsRetryAfter) System() string { return hidesDenials(d).System() }
 
-// mute is a context in which nobody is told that a server asks for patience.
-type mute struct{ context.Context }
+// withoutValues is a context without the value that reports a Retry-After.
+type withoutValues struct{ context.Context }
 
-func (mute) Value(any) any { return nil }
+func (withoutValues) Value(any) any { return nil }
 
-func forgetPatience(err error) error {
+func withoutRetryAfter(err error) error {
 	e, ok := err.(*commerce.Error) //nolint:errorlint // the clients return nothing else
 	if !ok || e == nil {
 		return err
@@ -229,9 +231,10 @@ func forgetPatience(err error) error {
 	return e
 }
 
-type partial struct{ resubmit.OrderLister }
+// skipsFirstOfTypes leaves out the first order of a list with types.
+type skipsFirstOfTypes struct{ resubmit.OrderLister }
 
-func (p partial) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+func (p skipsFirstOfTypes) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		first := len(q.Types) > 0
 		for o, err := range p.OrderLister.Orders(ctx, q) {
@@ -246,15 +249,15 @@ func (p partial) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commer
 	}
 }
 
-// remembering reads each order, but tells how it was when the plan was made.
-func remembering() Config {
+// cachingReader returns each order as it was when the plan was made.
+func cachingReader() Config {
 	var known sync.Map
 	return Config{
 		Plan: func(p *Process, c *resubmit.PlanConfig) {
-			c.Reader = changed{c.Reader, func(o *commerce.Order) { known.Store(fmt.Sprint(p.Seed, o.ID), *o) }}
+			c.Reader = changingReader{c.Reader, func(o *commerce.Order) { known.Store(fmt.Sprint(p.Seed, o.ID), *o) }}
 		},
 		Runner: func(p *Process, c *resubmit.Config) {
-			c.Reader = changed{c.Reader, func(o *commerce.Order) {
+			c.Reader = changingReader{c.Reader, func(o *commerce.Order) {
 				if then, ok := known.Load(fmt.Sprint(p.Seed, o.ID)); ok {
 					*o, _ = then.(commerce.Order)
 				}
@@ -263,7 +266,7 @@ func remembering() Config {
 	}
 }
 
-// resubmitAll makes a plan that resubmits whatever another one knows.
+// resubmitAll changes a plan to resubmit all its orders.
 func resubmitAll(data []byte) []byte {
 	p, err := plan.Read(bytes.NewReader(data), int64(len(data)))
 	if err != nil {

@@ -7,127 +7,125 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 )
 
-// act is something that happens by itself at a time since the start of the program.
-type act struct {
+// event happens at a time since the start of the program.
+type event struct {
 	at time.Duration
 	do func()
 }
 
-// schedule is all that happens by itself.
-func (w *world) schedule() []act {
-	var acts []act
+// schedule is all events.
+func (w *world) schedule() []event {
+	var events []event
 	for i, win := range w.s.windows {
-		acts = append(acts, w.windowActs(i, win)...)
+		events = append(events, w.windowEvents(i, win)...)
 	}
-	for _, a := range w.s.acts {
-		acts = append(acts, act{a.at, func() { w.do(a) }})
-		if a.kind == actPause {
-			acts = append(acts, act{a.at + a.d, func() { w.pause(false) }})
+	for _, a := range w.s.actions {
+		events = append(events, event{a.at, func() { w.perform(a) }})
+		if a.kind == actionPause {
+			events = append(events, event{a.at + a.d, func() { w.pause(false) }})
 		}
 	}
-	return acts
+	return events
 }
 
-func (w *world) windowActs(n int, win windowSeed) []act {
+// windowEvents are the announcements, the start and the end of a window.
+func (w *world) windowEvents(n int, win windowSpec) []event {
 	from, to := win.start, win.end
-	tell := func(s span) func() {
+	announce := func(s span) func() {
 		return func() {
 			w.announce(n, s)
 			if s.to.IsZero() {
-				w.note("window %d has begun at %v, its end is not known", n, s.from.Sub(w.start))
+				w.logf("window %d began at %v, its end is unknown", n, s.from.Sub(w.start))
 				return
 			}
-			w.note("window %d is announced: %v to %v", n, s.from.Sub(w.start), s.to.Sub(w.start))
+			w.logf("window %d is announced: %v to %v", n, s.from.Sub(w.start), s.to.Sub(w.start))
 		}
 	}
 	at := func(from, to time.Duration) span { return span{w.start.Add(from), w.start.Add(to)} }
-	var acts []act
+	var events []event
 	switch {
-	case win.nobodySaysSo:
+	case win.unannounced:
 	case win.announced == 0:
 		w.announce(n, at(from, to))
 	default:
-		acts = append(acts, act{win.announced, tell(at(from, to))})
+		events = append(events, event{win.announced, announce(at(from, to))})
 	}
 	if win.movedAt > 0 {
 		from, to = max(from+win.movedBy, win.movedAt), max(to+win.movedBy, win.movedAt+time.Minute)
-		acts = append(acts, act{win.movedAt, func() { tell(at(from, to))(); w.happened("window moved during the run") }})
+		events = append(events, event{win.movedAt, func() {
+			announce(at(from, to))()
+			w.count("window moved during the run")
+		}})
 	}
-	toldBegin, toldEnd := func() {}, func() {}
-	if win.overrun > 0 && !win.nobodySaysSo {
-		toldBegin, toldEnd = tell(span{from: w.start.Add(from)}), tell(at(from, to+win.overrun))
+	announceStart, announceEnd := func() {}, func() {}
+	if win.overrun > 0 && !win.unannounced {
+		announceStart, announceEnd = announce(span{from: w.start.Add(from)}), announce(at(from, to+win.overrun))
 	}
-	return append(acts,
-		act{from, func() { toldBegin(); w.maintenance(true); w.happened("maintenance during the run") }},
-		act{to + win.overrun, func() { w.maintenance(false); toldEnd() }})
+	return append(events,
+		event{from, func() { announceStart(); w.setMaintenance(true); w.count("maintenance during the run") }},
+		event{to + win.overrun, func() { w.setMaintenance(false); announceEnd() }})
 }
 
-// do is an act of somebody else. Whether it is possible is for the system to say.
-func (w *world) do(a actSeed) {
+// perform does an action of somebody. The system decides whether it is possible.
+func (w *world) perform(a actionSpec) {
 	var err error
 	switch a.kind {
-	case actPush, actCancel, actFail:
+	case actionPush, actionCancel, actionFail:
 		err = w.interfere(a)
-	case actPause:
+	case actionPause:
 		w.pause(true)
-	case actStop:
-		w.mu.Lock()
-		p := w.current
-		w.mu.Unlock()
-		if p != nil {
+	case actionStop:
+		if p := w.process(); p != nil {
 			p.stop(errStopped)
 		}
-	case actDrain:
-		w.drain()
-	case actClock:
-		w.jump.Add(int64(a.d))
-	case actPlace:
+	case actionDrain:
+		if p := w.process(); p != nil && p.runner.Load() != nil {
+			p.runner.Load().Drain() // the program is restarted
+		}
+	case actionClock:
+		w.clockJump.Add(int64(a.d))
+	case actionPlace:
 		made := w.commerce.Place(commercetest.NewOrder{Type: commerce.TypeSales})
 		w.mu.Lock()
 		w.ids, w.numbers = append(w.ids, ""), append(w.numbers, "")
-		w.enter(len(w.ids)-1, &made)
+		w.register(len(w.ids)-1, &made)
 		w.mu.Unlock()
 	}
-	w.note("%s: order %d (%s), %v: %v", a.kind, a.order, w.name(a.order), a.d, err)
+	w.logf("%s: order %d (%s), %v: %v", a.kind, a.order, w.numberOf(a.order), a.d, err)
 	if err == nil {
-		w.happened(string(a.kind))
+		w.count(string(a.kind))
 	}
 }
 
-func (w *world) interfere(a actSeed) error {
-	o := w.truth(a.order)
+func (w *world) interfere(a actionSpec) error {
+	o := w.order(a.order)
 	if o.ID == "" {
 		return nil
 	}
 	switch a.kind {
-	case actPush:
+	case actionPush:
 		to := commerce.StatusPaid
 		if o.Type == commerce.TypeCancellationCharge {
 			to = commerce.StatusCheckingConditions
 		}
 		return w.commerce.Push(o.ID, to)
-	case actCancel:
+	case actionCancel:
 		return w.commerce.Push(o.ID, commerce.StatusCancelled)
 	default:
 		return w.commerce.MarkFailed(o.ID, "Marked as failed by another operator.")
 	}
 }
 
-// drain drains the program that runs now, if one does. It is started again.
-func (w *world) drain() {
+// process is the current process; nil for none.
+func (w *world) process() *process {
 	w.mu.Lock()
-	p := w.current
-	w.mu.Unlock()
-	if p != nil && p.runner.Load() != nil {
-		p.runner.Load().Drain()
-	}
+	defer w.mu.Unlock()
+	return w.current
 }
 
-// pause pauses the program that runs now, if one does. A new one is not paused.
+// pause pauses or resumes the current process, if there is one. A new process is not paused.
 func (w *world) pause(on bool) {
-	w.mu.Lock()
-	p := w.current
-	w.mu.Unlock()
+	p := w.process()
 	if p == nil || p.runner.Load() == nil {
 		return
 	}

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Violation is something that a world saw and that must never happen.
+// Violation is one broken rule.
 type Violation struct {
-	// Rule is the invariant of resubmit/SAFETY.md#invariants, as in "I4", or "end" for a run that
-	// does not end.
+	// Rule is the invariant of resubmit/SAFETY.md#invariants, such as "I4", "end" for a run that does not end,
+	// "lost" for an order that was not done, "pause", "credentials", or "world" for an error of the simulator.
 	Rule  string
-	Order string // its number; "" when it is about no single one
+	Order string // number of the order; "": the violation is not about one order
 	Text  string
-	At    time.Duration // since the program was first started
+	At    time.Duration // since the start of the program
 }
 
-// String is one line.
+// String is the violation in one line.
 func (v Violation) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s: %s %s", v.Rule, v.Order, v.Text))
 }
@@ -28,19 +28,19 @@ func (v Violation) String() string {
 type Failure struct {
 	Seed       uint64
 	Violations []Violation
-	// World describes what of the world is needed for it, and History what happened.
+	// World lists what the world needs for it, and History what happened.
 	World   []string
 	History []string
-	// Command replays the whole world.
+	// Command replays the world, before it was shortened.
 	Command string
 }
 
-// Broke reports whether a rule was broken.
-func (f *Failure) Broke(rule string) bool {
+// Breaks reports whether a rule was broken.
+func (f *Failure) Breaks(rule string) bool {
 	return slices.ContainsFunc(f.Violations, func(v Violation) bool { return v.Rule == rule })
 }
 
-// String tells it all.
+// String returns everything, for a test log.
 func (f *Failure) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d breaks:\n", f.Seed)
@@ -51,7 +51,7 @@ func (f *Failure) String() string {
 	for _, line := range f.World {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
-	b.WriteString("where this happened:\n")
+	b.WriteString("history:\n")
 	for _, line := range f.History {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
@@ -59,7 +59,7 @@ func (f *Failure) String() string {
 	return b.String()
 }
 
-// Counts are how often something really happened, by its name.
+// Counts is how often each event happened, by its name.
 type Counts map[string]int
 
 func (c Counts) add(other Counts) {
@@ -68,14 +68,14 @@ func (c Counts) add(other Counts) {
 	}
 }
 
-// countUnder counts one under a lock.
+// countUnder counts one event while holding mu.
 func (c Counts) countUnder(mu *sync.Mutex, what string) {
 	mu.Lock()
 	defer mu.Unlock()
 	c[what]++
 }
 
-// String is a table, sorted by name.
+// String is a table of all events, sorted by name.
 func (c Counts) String() string {
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(c)) {

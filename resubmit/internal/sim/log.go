@@ -15,22 +15,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// errDiskFull is what a simulated disk says when it takes no more.
+var errNotBegun = errors.New("write the log: call Begin first")
+
+// errDiskFull is the error of a full simulated disk.
 var errDiskFull = errors.New("no space left on device")
 
-// Disk is what is left of a simulated process when it is killed: the bytes of
-// its journal. A write that is going on then leaves any part of itself. Safe for
-// concurrent use.
+// Disk is a simulated file, which survives its process. A write in progress when the process is killed leaves any part
+// of itself. Safe for concurrent use.
 type Disk struct {
 	mu   sync.Mutex
 	data []byte
-	// tear is asked before each write how many bytes of it arrive, and with which
-	// error. nil: all, and none.
+	// tear returns how many bytes of a write arrive, and its error. nil: all bytes, no error.
 	tear func(p []byte) (int, error)
 }
 
-// Append writes p behind what is there. When it returns nil all of p is durable;
-// else any part of it may be.
+// Append writes p at the end. If it returns nil, all of p is durable; else any part of it may be.
 func (d *Disk) Append(p []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -49,23 +48,22 @@ func (d *Disk) Truncate(n int) {
 	d.data = d.data[:min(n, len(d.data))]
 }
 
-// Bytes are what is durable now.
+// Bytes returns the durable bytes.
 func (d *Disk) Bytes() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.data)
 }
 
-// since returns what is durable behind the first n bytes.
+// since returns the durable bytes after the first n.
 func (d *Disk) since(n int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.data[min(n, len(d.data)):])
 }
 
-// Log is a journal over the bytes of a [Disk]: a line for each record, with a sum
-// over it, so that a torn one is known for what it is. It is the journal of the
-// simulator when the [Config] names no other. Safe for concurrent use.
+// Log is a journal on a [Disk]: a line with a checksum for each record, so that a torn line is recognized. It is the
+// default journal of the simulator. Safe for concurrent use.
 type Log struct {
 	disk *Disk
 
@@ -73,7 +71,7 @@ type Log struct {
 	digest   string
 	records  map[string]resubmit.Record
 	patience resubmit.Patience
-	broken   error // of a write: what is behind it would not be read again
+	broken   error // of a write: what follows it could not be read
 }
 
 var (
@@ -81,15 +79,14 @@ var (
 	_ resubmit.PatientJournal = (*Log)(nil)
 )
 
-// logLine is one line: the plan that the log belongs to, a record, or what a server
-// asked for.
+// logLine is one line: the digest of the plan, a record, or a Retry-After.
 type logLine struct {
 	Plan     string             `json:"plan,omitempty"`
 	Record   *resubmit.Record   `json:"record,omitempty"`
 	Patience *resubmit.Patience `json:"patience,omitempty"`
 }
 
-// OpenLog reads what a disk holds, and cuts off a last line that is torn.
+// OpenLog opens the log on a disk, and removes a torn last line.
 func OpenLog(d *Disk) (*Log, error) {
 	l := &Log{disk: d, records: make(map[string]resubmit.Record)}
 	data := d.Bytes()
@@ -112,8 +109,7 @@ func OpenLog(d *Disk) (*Log, error) {
 	return l, nil
 }
 
-// readLog passes on the whole lines of a log and returns where they end. Only the
-// last line can be torn.
+// readLog calls each for the complete lines of a log and returns where they end. Only the last line can be torn.
 func readLog(data []byte, each func(logLine)) (read int, err error) {
 	for read < len(data) {
 		end := bytes.IndexByte(data[read:], '\n')
@@ -122,7 +118,7 @@ func readLog(data []byte, each func(logLine)) (read int, err error) {
 		}
 		line, err := parseLine(data[read : read+end])
 		if err != nil {
-			return read, fmt.Errorf("sim: the log is damaged at byte %d: %w", read, err)
+			return read, fmt.Errorf("read the log: damaged at byte %d: %w", read, err)
 		}
 		each(line)
 		read += end + 1
@@ -137,24 +133,24 @@ func parseLine(text []byte) (line logLine, err error) {
 	}
 	want, err := number.ParseUint(string(text[:sum]), 16, 32)
 	if err != nil || uint32(want) != crc32.ChecksumIEEE(text[sum:]) {
-		return line, errors.New("the sum is not that of the line")
+		return line, errors.New("the checksum does not match")
 	}
 	return line, json.Unmarshal(text[sum:], &line)
 }
 
 func (l *Log) write(line logLine) error {
 	if l.broken != nil {
-		return fmt.Errorf("sim: the log has to be opened again: %w", l.broken)
+		return fmt.Errorf("write the log: open it again after the error: %w", l.broken)
 	}
 	text, err := json.Marshal(line)
 	if err != nil {
-		return fmt.Errorf("sim: write the log: %w", err)
+		return fmt.Errorf("write the log: %w", err)
 	}
 	whole := fmt.Appendf(make([]byte, 0, len(text)+9), "%08x", crc32.ChecksumIEEE(text))
 	whole = append(append(whole, text...), '\n')
 	if err := l.disk.Append(whole); err != nil {
 		l.broken = err
-		return fmt.Errorf("sim: write the log: %w", err)
+		return fmt.Errorf("write the log: %w", err)
 	}
 	return nil
 }
@@ -167,7 +163,7 @@ func (l *Log) Begin(planDigest string) error {
 		return nil
 	}
 	if l.digest != "" {
-		return fmt.Errorf("%w: it is for %s, not for %s; use the plan it was made for, or a new journal",
+		return fmt.Errorf("%w: it is for %s, not for %s; use that plan or a new journal",
 			resubmit.ErrOtherPlan, l.digest, planDigest)
 	}
 	if err := l.write(logLine{Plan: planDigest}); err != nil {
@@ -177,12 +173,12 @@ func (l *Log) Begin(planDigest string) error {
 	return nil
 }
 
-// Put replaces the record of an order. Begin must have been called.
+// Put replaces the record of an order, after Begin.
 func (l *Log) Put(r resubmit.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.digest == "" {
-		return errors.New("sim: the log was not begun with a plan")
+		return errNotBegun
 	}
 	if err := l.records[r.OrderID].CheckNext(r); err != nil {
 		return err
@@ -216,12 +212,12 @@ func (l *Log) Heads() iter.Seq2[resubmit.RecordHead, error] {
 	}
 }
 
-// PutPatience remembers what a server asked for. Begin must have been called.
+// PutPatience stores a Retry-After, after Begin.
 func (l *Log) PutPatience(p resubmit.Patience) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.digest == "" {
-		return errors.New("sim: the log was not begun with a plan")
+		return errNotBegun
 	}
 	if err := l.write(logLine{Patience: &p}); err != nil {
 		return err
@@ -230,7 +226,7 @@ func (l *Log) PutPatience(p resubmit.Patience) error {
 	return nil
 }
 
-// Patience returns what was put last.
+// Patience returns the stored Retry-After.
 func (l *Log) Patience() (resubmit.Patience, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

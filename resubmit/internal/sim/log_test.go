@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
 
-func TestTheLogOfTheSimulatorIsAJournal(t *testing.T) {
+func TestLog(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	disks := map[string]*sim.Disk{}
@@ -25,7 +25,7 @@ func TestTheLogOfTheSimulatorIsAJournal(t *testing.T) {
 	})
 }
 
-func TestALogThatIsTornAnywhereKeepsWhatWasWhole(t *testing.T) {
+func TestLogTorn(t *testing.T) {
 	t.Parallel()
 	disk := &sim.Disk{}
 	log, err := sim.OpenLog(disk)
@@ -46,11 +46,11 @@ func TestALogThatIsTornAnywhereKeepsWhatWasWhole(t *testing.T) {
 		if found {
 			require.Equal(t, resubmit.RecordSending, r.State)
 		}
-		require.NoError(t, log.Begin("digest"), "what was torn is not in the way")
+		require.NoError(t, log.Begin("digest"), "the torn line is gone")
 	}
 }
 
-func TestALogThatIsDamagedIsRefused(t *testing.T) {
+func TestLogDamaged(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"\n", "0000\n", "00000000{}\n", "zzzzzzzz{}\n"} {
 		disk := &sim.Disk{}

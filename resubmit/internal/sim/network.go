@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,7 +37,7 @@ func (c *call) String() string {
 	return string(c.kind)
 }
 
-// identify tells what a call is for.
+// identify finds the purpose of a call.
 func (w *world) identify(r *http.Request, body []byte) call {
 	c := call{kind: callLookUp, order: -1, connect: strings.HasPrefix(connectURL, "https://"+r.URL.Host+"/")}
 	if c.connect && !strings.Contains(r.URL.Path, "/requests") {
@@ -48,8 +49,8 @@ func (w *world) identify(r *http.Request, body []byte) call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := callKey{c.kind, c.order}
-	c.n = w.nth[key]
-	w.nth[key]++
+	c.n = w.callCounts[key]
+	w.callCounts[key]++
 	return c
 }
 
@@ -57,7 +58,7 @@ func (w *world) identifyOrder(c *call, r *http.Request, body []byte) {
 	_, rest, ofOrders := strings.Cut(r.URL.Path, "/orders")
 	id, action, _ := strings.Cut(strings.Trim(rest, "/"), "/")
 	switch {
-	case w.s.way == byBilling:
+	case w.s.api == apiBilling:
 		var to string
 		c.kind, id, to = billingCall(body)
 		c.to = commerce.Status(to)
@@ -82,7 +83,7 @@ func (w *world) identifyOrder(c *call, r *http.Request, body []byte) {
 	}
 }
 
-// billingCall tells what a call of Execute is for.
+// billingCall finds the purpose of an Execute call.
 func billingCall(body []byte) (kind callKind, id, to string) {
 	c, err := xmlrpc.DecodeCall(bytes.NewReader(body), xmlrpc.DecodeOptions{})
 	if err != nil || len(c.Params) != 1 {
@@ -100,22 +101,22 @@ func billingCall(body []byte) (kind callKind, id, to string) {
 	return callPush, id, fmt.Sprint(params[1])
 }
 
-// fault is what goes wrong with a call; zero when nothing does.
-func (w *world) fault(p *process, kind callKind, order, n int) faultSeed {
-	if p.life >= mostLives {
-		return faultSeed{}
+// fault is the fault of a call; zero for none.
+func (w *world) fault(p *process, kind callKind, order, n int) faultSpec {
+	if p.number >= faultyProcesses {
+		return faultSpec{}
 	}
 	for _, f := range w.s.faults {
 		if f.call == kind && f.order == order && f.n == n {
 			return f
 		}
 	}
-	return faultSeed{}
+	return faultSpec{}
 }
 
-func (w *world) storm(p *process, c *call) (stormSeed, bool) {
-	if p.life >= mostLives {
-		return stormSeed{}, false
+func (w *world) storm(p *process, c *call) (stormSpec, bool) {
+	if p.number >= faultyProcesses {
+		return stormSpec{}, false
 	}
 	now := time.Since(w.start)
 	for _, s := range w.s.storms {
@@ -123,27 +124,27 @@ func (w *world) storm(p *process, c *call) (stormSeed, bool) {
 			return s, true
 		}
 	}
-	return stormSeed{}, false
+	return stormSpec{}, false
 }
 
-// random draws for one call, whatever goes on at the same time.
+// random is a source for one call, independent of concurrent ones.
 func (w *world) random(kind callKind, order, n int) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(kind))                                                    // a hash takes every write
-	return rand.New(rand.NewPCG(w.s.seed, h.Sum64()^uint64(order+1)<<32^uint64(n))) //nolint:gosec // only to tell them apart
+	return rand.New(rand.NewPCG(w.s.seed, h.Sum64()^uint64(order+1)<<32^uint64(n))) //nolint:gosec // not for security
 }
 
-// networkLine is the network between one process and the systems.
-type networkLine struct{ p *process }
+// network is the network between one process and the systems.
+type network struct{ p *process }
 
 // RoundTrip implements [http.RoundTripper].
-func (l *networkLine) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	p, w := l.p, l.p.w
 	body, err := readBody(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.dial(r, body); err != nil {
+	if err := l.delay(r, body); err != nil {
 		return nil, err
 	}
 	c := w.identify(r, body)
@@ -151,9 +152,9 @@ func (l *networkLine) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	f := w.fault(p, c.kind, c.order, c.n)
-	t := w.book.depart(p, &c)
-	ans, err := l.carry(r, body, &c, f, t)
-	w.book.arrived(p, &c, t, ans, err)
+	t := w.checker.checkCall(p, &c)
+	ans, err := l.deliver(r, body, &c, f, t)
+	w.checker.noteAnswer(p, &c, t, ans, err)
 	w.noteCall(p, &c, f, ans, err)
 	if err != nil {
 		return nil, err
@@ -161,10 +162,9 @@ func (l *networkLine) RoundTrip(r *http.Request) (*http.Response, error) {
 	return ans.response(r, p), nil
 }
 
-// dial takes its time, for each call another, so that calls which begin at once leave in
-// the same order each time that the world happens. While the pace is judged calls leave
-// when they begin: the program gives them their turns.
-func (l *networkLine) dial(r *http.Request, body []byte) error {
+// delay waits for a different time for each call, so that concurrent calls leave in the same order in each replay.
+// While the rate is checked, it does not wait: the program then orders its calls.
+func (l *network) delay(r *http.Request, body []byte) error {
 	if l.p.applying.Load() {
 		return nil
 	}
@@ -173,12 +173,12 @@ func (l *networkLine) dial(r *http.Request, body []byte) error {
 	return l.p.wait(r.Context(), time.Duration(h.Sum64()%uint64(time.Millisecond)))
 }
 
-// arrive brings a call to its server when nobody waits for its answer any more.
-func (l *networkLine) arrive(r *http.Request, body []byte, c *call, t *trip, late time.Duration) {
+// deliverLate delivers a call whose answer nobody waits for.
+func (l *network) deliverLate(r *http.Request, body []byte, c *call, t *inFlight, late time.Duration) {
 	w := l.p.w
-	w.going.Go(func() {
-		if sleep(w.lasting, late) == nil {
-			w.act(l.p, r.WithContext(w.lasting), body, c, t)
+	w.background.Go(func() {
+		if sleep(w.ctx, late) == nil {
+			w.serve(r.WithContext(w.ctx), body, c, t)
 		}
 	})
 }
@@ -191,77 +191,77 @@ func readBody(r *http.Request) ([]byte, error) {
 	return io.ReadAll(r.Body)
 }
 
-func (w *world) noteCall(p *process, c *call, f faultSeed, ans *answerKept, err error) {
+func (w *world) noteCall(p *process, c *call, f faultSpec, ans *answer, err error) {
 	if f.kind != "" {
-		w.happened(f.name() + " (" + string(c.kind) + ")")
+		w.count(f.name() + " (" + string(c.kind) + ")")
 		if f.status != 0 {
-			w.happened("status " + string(f.kind))
+			w.count("status " + string(f.kind))
 		}
 	}
-	if !w.tell {
+	if !w.verbose {
 		return
 	}
-	var came string
+	var outcome string
 	if err != nil {
-		came = err.Error()
+		outcome = err.Error()
 	} else {
-		came = strconv.Itoa(ans.status)
+		outcome = strconv.Itoa(ans.status)
 	}
 	if f.kind != "" {
-		came += ", " + f.name()
+		outcome += ", " + f.name()
 	}
 	if c.order >= 0 {
-		o := w.truth(c.order)
-		w.note("life %d: %s %s (order %d) %s: %s; it is %s, failure %d", p.life, c.kind, o.Number, c.order, c.to, came,
-			o.Status, o.Failures)
+		o := w.order(c.order)
+		w.logf("process %d: %s %s (order %d) %s: %s; it is %s, failure %d", p.number, c.kind, o.Number, c.order, c.to,
+			outcome, o.Status, o.Failures)
 		return
 	}
-	w.note("life %d: %s: %s", p.life, c.kind, came)
+	w.logf("process %d: %s: %s", p.number, c.kind, outcome)
 }
 
-// carry takes a call to its server and brings the answer back.
-func (l *networkLine) carry(r *http.Request, body []byte, c *call, f faultSeed, t *trip) (*answerKept, error) {
+// deliver delivers a call to its server and returns the answer.
+func (l *network) deliver(r *http.Request, body []byte, c *call, f faultSpec, t *inFlight) (*answer, error) {
 	p, w := l.p, l.p.w
 	random := w.random(c.kind, c.order, c.n)
-	way := func() time.Duration {
+	latency := func() time.Duration {
 		return time.Millisecond + time.Duration(random.Int64N(int64(30*time.Millisecond)))
 	}
-	err := p.leave(c)
+	err := p.stepSent(c)
 	if err == nil {
-		err = p.wait(r.Context(), way())
+		err = p.wait(r.Context(), latency())
 	}
 	if err != nil {
-		if c.kind == callPush && p.killed() && random.IntN(2) == 0 { // it was on the wire when the process died
-			w.happened("a push that was on its way arrived after the crash")
-			l.arrive(r, body, c, t, time.Duration(random.Int64N(int64(90*time.Second))))
+		if c.kind == callPush && p.killed() && random.IntN(2) == 0 { // it was in flight when the process was killed
+			w.count("a push in flight arrived after the crash")
+			l.deliverLate(r, body, c, t, time.Duration(random.Int64N(int64(90*time.Second))))
 		}
 		return nil, err
 	}
-	if ans, err := l.before(c, f); ans != nil || err != nil {
-		if f.kind == faultLost && c.kind == callPush && f.date { // it only takes its time
-			w.happened("a push arrived long after its answer was lost")
-			l.arrive(r, body, c, t, f.wait)
+	if ans, err := l.answerInstead(c, f); ans != nil || err != nil {
+		if f.kind == faultLost && c.kind == callPush && f.date { // it is only late
+			w.count("a lost push arrived late")
+			l.deliverLate(r, body, c, t, f.wait)
 		}
 		return ans, err
 	}
-	ans := w.act(p, r, body, c, t)
-	if f.kind == faultTwice {
-		w.act(p, r, body, c, t.second())
+	ans := w.serve(r, body, c, t)
+	if f.kind == faultDuplicate {
+		w.serve(r, body, c, t.repeat())
 	}
-	if err := p.step("between the act of a server and its answer"); err != nil {
+	if err := p.step("between an action of the server and its answer"); err != nil {
 		return nil, err
 	}
-	if err := p.wait(r.Context(), way()); err != nil {
+	if err := p.wait(r.Context(), latency()); err != nil {
 		return nil, err
 	}
 	if err := p.step("after a call"); err != nil {
 		return nil, err
 	}
-	return l.after(c, f, ans)
+	return l.spoilAnswer(c, f, ans)
 }
 
-// before answers in the place of a server that never gets the call; nil when it does.
-func (l *networkLine) before(c *call, f faultSeed) (*answerKept, error) {
+// answerInstead answers in place of a server that does not get the call. The answer is nil if the server gets it.
+func (l *network) answerInstead(c *call, f faultSpec) (*answer, error) {
 	switch f.kind {
 	case faultRefused:
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
@@ -271,70 +271,70 @@ func (l *networkLine) before(c *call, f faultSeed) (*answerKept, error) {
 		return page(http.StatusBadGateway, 0, false), nil
 	case faultStatus:
 		return page(f.status, f.retryAfter(), f.date), nil
-	case faultBusy:
+	case faultRateLimited:
 		return page(http.StatusTooManyRequests, f.wait, f.date), nil
-	case faultDown:
+	case faultUnavailable:
 		return page(http.StatusServiceUnavailable, f.wait, f.date), nil
-	case faultSignIn:
+	case faultUnauthorized:
 		return page(http.StatusUnauthorized, 0, false), nil
-	case faultOldAnswer:
+	case faultStaleAnswer:
 		l.p.w.mu.Lock()
 		kept, ok := l.p.w.answers[callKey{c.kind, c.order}]
 		l.p.w.mu.Unlock()
 		if ok && time.Since(kept.at) < time.Minute {
-			return l.p.w.spoilRows(l.p, c, &kept), nil
+			return l.p.w.malformRows(l.p, c, &kept), nil
 		}
 	}
-	if r, ok := l.p.w.refusal(l.p, c); ok {
-		l.p.w.happened(r.name() + " (" + string(c.kind) + ")")
-		return r.denial(), nil
+	if r, ok := l.p.w.denialOf(l.p, c); ok {
+		l.p.w.count(r.name() + " (" + string(c.kind) + ")")
+		return r.answer(), nil
 	}
 	if s, ok := l.p.w.storm(l.p, c); ok {
-		l.p.w.happened("storm of " + strconv.Itoa(s.status))
+		l.p.w.count("storm of " + strconv.Itoa(s.status))
 		return page(s.status, s.wait, s.date), nil
 	}
 	return nil, nil
 }
 
-// after spoils the answer of a server that acted.
-func (l *networkLine) after(c *call, f faultSeed, ans *answerKept) (*answerKept, error) {
-	ans = l.p.w.spoilRows(l.p, c, ans)
+// spoilAnswer spoils the answer of a server that acted.
+func (l *network) spoilAnswer(c *call, f faultSpec, ans *answer) (*answer, error) {
+	ans = l.p.w.malformRows(l.p, c, ans)
 	switch f.kind {
 	case faultLostAfter:
 		return nil, errReset
-	case faultGateAfter:
+	case faultGatewayAfter:
 		return page(http.StatusBadGateway, 0, false), nil
 	case faultStatusAfter:
 		return page(f.status, f.retryAfter(), f.date), nil
 	case faultPage:
 		return page(http.StatusOK, 0, false), nil
-	case faultCut:
-		ans.cut = true
+	case faultTruncated:
+		ans.truncated = true
 	case faultSlow:
 		ans.slow = f.wait
 	}
 	return ans, nil
 }
 
-// act lets the server act.
-func (w *world) act(p *process, r *http.Request, body []byte, c *call, t *trip) *answerKept {
-	to := w.commerce.Transport()
+// serve passes a call to the server.
+func (w *world) serve(r *http.Request, body []byte, c *call, t *inFlight) *answer {
+	server := w.commerce.Transport()
 	if c.connect {
-		to = w.connect.Transport()
+		server = w.connect.Transport()
 	}
 	in := r.Clone(context.WithoutCancel(r.Context()))
 	in.Body = io.NopCloser(bytes.NewReader(body))
 	if c.kind == callLookUp {
 		w.cutPage(in)
 	}
-	return w.book.watch(p, c, t, func() *answerKept {
-		res, err := to.RoundTrip(in)
+	return w.checker.observe(c, t, func() *answer {
+		res, err := server.RoundTrip(in)
 		if err != nil {
 			return page(http.StatusBadGateway, 0, false)
 		}
-		defer func() { _ = res.Body.Close() }() // it is in memory
-		data, _ := io.ReadAll(res.Body)         // it is in memory
-		ans := answerKept{status: res.StatusCode, header: res.Header, body: data, at: time.Now()}
+		defer func() { _ = res.Body.Close() }() // in memory
+		data, _ := io.ReadAll(res.Body)         // in memory
+		ans := answer{status: res.StatusCode, header: res.Header, body: data, at: time.Now()}
 		w.mu.Lock()
 		w.answers[callKey{c.kind, c.order}] = ans
 		w.mu.Unlock()
@@ -342,20 +342,21 @@ func (w *world) act(p *process, r *http.Request, body []byte, c *call, t *trip) 
 	})
 }
 
-// answerKept is an answer on its way.
-type answerKept struct {
-	status int
-	header http.Header
-	body   []byte
-	at     time.Time
-	cut    bool
-	slow   time.Duration
-	denied bool // it refuses the credentials
+// answer is the answer to a call.
+type answer struct {
+	status    int
+	header    http.Header
+	body      []byte
+	at        time.Time
+	truncated bool
+	slow      time.Duration
+	denied    bool // the credentials were refused
 }
 
 const gatewayPage = "<html><body><h1>We will be back soon</h1></body></html>"
 
-func page(status int, wait time.Duration, date bool) *answerKept {
+// page is an answer of a gateway.
+func page(status int, wait time.Duration, date bool) *answer {
 	h := http.Header{"Content-Type": {"text/html"}}
 	if status >= 300 && status < 400 {
 		h.Set("Location", "/sign-in")
@@ -367,16 +368,16 @@ func page(status int, wait time.Duration, date bool) *answerKept {
 	default:
 		h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
 	}
-	return &answerKept{status: status, header: h, body: []byte(gatewayPage), at: time.Now()}
+	return &answer{status: status, header: h, body: []byte(gatewayPage), at: time.Now()}
 }
 
-func (a *answerKept) response(r *http.Request, p *process) *http.Response {
+func (a *answer) response(r *http.Request, p *process) *http.Response {
 	var content io.Reader = bytes.NewReader(a.body)
-	if a.cut {
-		content = io.MultiReader(bytes.NewReader(a.body[:len(a.body)/2]), broken{})
+	if a.truncated {
+		content = io.MultiReader(bytes.NewReader(a.body[:len(a.body)/2]), truncatedBody{})
 	}
 	if a.slow > 0 {
-		content = &slow{Reader: content, rest: a.slow, ctx: r.Context(), p: p}
+		content = &slowBody{Reader: content, rest: a.slow, ctx: r.Context(), p: p}
 	}
 	return &http.Response{
 		Status: http.StatusText(a.status), StatusCode: a.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -384,19 +385,19 @@ func (a *answerKept) response(r *http.Request, p *process) *http.Response {
 	}
 }
 
-type broken struct{}
+type truncatedBody struct{}
 
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (truncatedBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// slow is a body that takes its time.
-type slow struct {
+// slowBody waits before the first read.
+type slowBody struct {
 	io.Reader
 	rest time.Duration
 	ctx  context.Context //nolint:containedctx // of the call whose answer this is
 	p    *process
 }
 
-func (s *slow) Read(b []byte) (int, error) {
+func (s *slowBody) Read(b []byte) (int, error) {
 	d := s.rest
 	s.rest = 0
 	if d > 0 {
@@ -407,27 +408,26 @@ func (s *slow) Read(b []byte) (int, error) {
 	return s.Reader.Read(b)
 }
 
-// connectorLine is the network between Commerce and Connect.
-type connectorLine struct {
+// connectorNetwork is the network between Commerce and Connect.
+type connectorNetwork struct {
 	w  *world
 	to http.RoundTripper
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (l *connectorLine) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.relapses(r) {
-		l.w.happened("an order failed again for the same reason")
+func (l *connectorNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.failsAgain(r) {
+		l.w.count("an order failed again for the same reason")
 		return page(http.StatusBadGateway, 0, false).response(r, nil), nil
 	}
 	return l.to.RoundTrip(r)
 }
 
-// relapses tells whether Connect does not answer this call, because its order is to
-// fail as it did before.
-func (l *connectorLine) relapses(r *http.Request) bool {
+// failsAgain reports whether Connect does not answer this call, so that its order fails again for the same reason.
+func (l *connectorNetwork) failsAgain(r *http.Request) bool {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
-	if len(l.w.relapses) == 0 || r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/requests") ||
+	if len(l.w.repeatFailures) == 0 || r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/requests") ||
 		r.GetBody == nil {
 		return false
 	}
@@ -441,14 +441,59 @@ func (l *connectorLine) relapses(r *http.Request) bool {
 			ExternalUID string `json:"external_uid"`
 		} `json:"asset"`
 	}
-	_ = json.NewDecoder(body).Decode(&request) // what cannot be read is for no order
+	_ = json.NewDecoder(body).Decode(&request) // an unreadable request is for no order
 	key := request.Asset.ExternalUID + string(request.Type)
-	if l.w.relapses[key] <= 0 {
+	if l.w.repeatFailures[key] <= 0 {
 		return false
 	}
-	l.w.relapseTries[key]++
-	if l.w.relapseTries[key]%3 == 0 { // the connector tries three times
-		l.w.relapses[key]--
+	l.w.repeatTries[key]++
+	if l.w.repeatTries[key]%3 == 0 { // the connector makes three attempts
+		l.w.repeatFailures[key]--
 	}
 	return true
+}
+
+// limitParam is the page size in a query of Connect.
+var limitParam = regexp.MustCompile(`\blimit=[1-9]\d*`)
+
+// cutPage makes the pages of a look-up smaller than requested.
+func (w *world) cutPage(r *http.Request) {
+	if w.s.tiesPage > 0 {
+		r.URL.RawQuery = limitParam.ReplaceAllString(r.URL.RawQuery, fmt.Sprintf("limit=%d", w.s.tiesPage))
+	}
+}
+
+// denialOf is the denial that refuses the credentials of a call, if any.
+func (w *world) denialOf(p *process, c *call) (denialSpec, bool) {
+	if len(w.s.denials) == 0 || p.number >= faultyProcesses || c.kind == callProbe { // probes have no credentials
+		return denialSpec{}, false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.systemCalls[c.connect]
+	w.systemCalls[c.connect]++
+	for i, r := range w.s.denials {
+		if r.connect != c.connect || n < r.call {
+			continue
+		}
+		since := &w.denialStarts[i]
+		if !since.ever {
+			*since = startedIn{true, p.number, time.Now()}
+		}
+		if r.lasts == 0 && since.process == p.number || r.lasts > 0 && time.Since(since.at) < r.lasts {
+			return r, true
+		}
+	}
+	return denialSpec{}, false
+}
+
+// answer is a refusal of credentials in the format of all APIs. A 403 of Commerce may concern one order only.
+func (r denialSpec) answer() *answer {
+	return &answer{
+		status: r.status, header: http.Header{"Content-Type": {"application/json"}}, at: time.Now(),
+		body: fmt.Appendf(nil,
+			`{"error":"%[1]s","message":"%[1]s","code":"%[1]s","error_code":"AUTH_001","errors":["%[1]s"]}`,
+			http.StatusText(r.status)),
+		denied: r.connect || r.status == http.StatusUnauthorized,
+	}
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// strike panics when the scenario says so for this call, before or after its work.
-func (p *process) strike(seed *panicSeed, after bool) {
-	if seed == nil || seed.after != after || p.killed() {
+// panicIf panics if the spec is for this point: before or after the work of the call.
+func (p *process) panicIf(spec *panicSpec, after bool) {
+	if spec == nil || spec.after != after || p.killed() {
 		return
 	}
-	p.w.happened(seed.name())
-	p.w.note("life %d: %s", p.life, seed)
-	panic("simulated: " + seed.String()) //nolint:forbidigo // a callback that panics is what is simulated
+	p.w.count(spec.name())
+	p.w.logf("process %d: %s", p.number, spec)
+	panic("simulated: " + spec.String()) //nolint:forbidigo // simulates a callback that panics
 }
 
-// struck is the panic that the scenario has for a call; nil for none.
-func (p *process) struck(kind callKind, order int) *panicSeed {
-	if p.life >= mostLives {
+// nextPanic is the panic of the next call of a kind for an order; nil for none.
+func (p *process) nextPanic(kind callKind, order int) *panicSpec {
+	if p.number >= faultyProcesses {
 		return nil
 	}
 	p.w.mu.Lock()
@@ -37,89 +37,91 @@ func (p *process) struck(kind callKind, order int) *panicSeed {
 	return nil
 }
 
-// panickyClient panics now and then.
-type panickyClient struct {
+// panickingClient is a client that panics in some calls.
+type panickingClient struct {
 	client
 	p *process
 }
 
-func (c panickyClient) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	s := c.p.struck(callRead, c.p.w.index(id))
-	c.p.strike(s, false)
+func (c panickingClient) Order(ctx context.Context, id string) (*commerce.Order, error) {
+	s := c.p.nextPanic(callRead, c.p.w.indexOf(id))
+	c.p.panicIf(s, false)
 	o, err := c.client.Order(ctx, id)
-	c.p.strike(s, true)
+	c.p.panicIf(s, true)
 	return o, err
 }
 
-func (c panickyClient) Push(ctx context.Context, id string, to commerce.Status) error {
-	s := c.p.struck(callPush, c.p.w.index(id))
-	c.p.strike(s, false)
+func (c panickingClient) Push(ctx context.Context, id string, to commerce.Status) error {
+	s := c.p.nextPanic(callPush, c.p.w.indexOf(id))
+	c.p.panicIf(s, false)
 	err := c.client.Push(ctx, id, to)
-	c.p.strike(s, true)
+	c.p.panicIf(s, true)
 	return err
 }
 
 // Capabilities returns those of the client.
-func (c panickyClient) Capabilities() commerce.Capabilities { return commerce.CapabilitiesOf(c.client) }
+func (c panickingClient) Capabilities() commerce.Capabilities {
+	return commerce.CapabilitiesOf(c.client)
+}
 
 // System names the system of the client.
-func (c panickyClient) System() string {
+func (c panickingClient) System() string {
 	if s, ok := c.client.(interface{ System() string }); ok {
 		return s.System()
 	}
 	return ""
 }
 
-// panickySource panics now and then.
-type panickySource struct {
+// panickingLister is a lister that panics in some calls.
+type panickingLister struct {
 	resubmit.OrderLister
 	p *process
 }
 
-func (c panickySource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+func (c panickingLister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
-		s := c.p.struck(callList, -1)
-		c.p.strike(s, false)
+		s := c.p.nextPanic(callList, -1)
+		c.p.panicIf(s, false)
 		for o, err := range c.OrderLister.Orders(ctx, q) {
 			if !yield(o, err) {
 				return
 			}
-			c.p.strike(s, true)
+			c.p.panicIf(s, true)
 		}
 	}
 }
 
-// panickyFinder panics now and then.
-type panickyFinder struct {
+// panickingFinder is a finder that panics in some calls.
+type panickingFinder struct {
 	resubmit.RequestFinder
 	p *process
 }
 
-func (f panickyFinder) LatestRequests(
+func (f panickingFinder) LatestRequests(
 	ctx context.Context, keys []connect.RequestKey,
 ) (map[connect.RequestKey][]connect.LatestRequest, error) {
-	s := f.p.struck(callLookUp, -1)
-	f.p.strike(s, false)
+	s := f.p.nextPanic(callLookUp, -1)
+	f.p.panicIf(s, false)
 	found, err := f.RequestFinder.LatestRequests(ctx, keys)
-	f.p.strike(s, true)
+	f.p.panicIf(s, true)
 	return found, err
 }
 
-// panickyPlan lets what a plan is made with panic now and then.
-func (p *process) panickyPlan(cfg *resubmit.PlanConfig, orders client) {
+// panicInPlan makes the callbacks of planning panic.
+func (p *process) panicInPlan(cfg *resubmit.PlanConfig, orders client) {
 	if len(p.w.s.panics) == 0 {
 		return
 	}
-	cfg.Lister, cfg.Reader = panickySource{cfg.Lister, p}, panickyClient{orders, p}
-	cfg.Requests = panickyFinder{cfg.Requests, p}
+	cfg.Lister, cfg.Reader = panickingLister{cfg.Lister, p}, panickingClient{orders, p}
+	cfg.Requests = panickingFinder{cfg.Requests, p}
 }
 
-// panickyRun lets what a plan is applied with panic now and then.
-func (p *process) panickyRun(cfg *resubmit.Config, orders client) {
+// panicInRun makes the callbacks of a run panic.
+func (p *process) panicInRun(cfg *resubmit.Config, orders client) {
 	if len(p.w.s.panics) == 0 {
 		return
 	}
-	panicky := panickyClient{orders, p}
-	cfg.Reader, cfg.Pusher, cfg.Requests = panicky, panicky, panickyFinder{cfg.Requests, p}
-	cfg.OnEvent = func(resubmit.Event) { p.strike(p.struck(callEvent, -1), false) }
+	panicking := panickingClient{orders, p}
+	cfg.Reader, cfg.Pusher, cfg.Requests = panicking, panicking, panickingFinder{cfg.Requests, p}
+	cfg.OnEvent = func(resubmit.Event) { p.panicIf(p.nextPanic(callEvent, -1), false) }
 }

@@ -30,55 +30,52 @@ var (
 	errStopped = errors.New("the operator stopped the program")
 )
 
-// process is one life of the program. Once it is killed nothing that is left of it
-// reaches anything outside any more.
+// process is one process of the program. Once it is killed, nothing it still does has an effect.
 type process struct {
-	w     *world
-	life  int
-	crash *crashSeed // nil: it is not killed
-	began time.Time
+	w         *world
+	number    int
+	crash     *crashSpec // nil: the process is not killed
+	startedAt time.Time
 
 	ctx    context.Context //nolint:containedctx // a process lives as long as its context
 	stop   context.CancelCauseFunc
-	dead   chan struct{}
-	once   sync.Once
+	dead   chan struct{} // closed by kill
+	once   sync.Once     // for kill
 	steps  atomic.Int64
 	pushes atomic.Int64
 	runner atomic.Pointer[resubmit.Runner]
 	paused atomic.Bool // by the operator
 
-	applying atomic.Bool
-	own      ownBook
-	// unkept counts what servers asked for that is not on disk, or may not be.
-	unkept atomic.Int64
+	applying      atomic.Bool // it has a plan
+	state         processState
+	unsavedPauses atomic.Int64 // Retry-After values that may not be on disk
 }
 
-// live starts the program and waits for its end. over says that it has done its
-// work; else it is started again after down.
-func (w *world) live(ctx context.Context, life int) (over bool, down time.Duration) {
-	p := &process{w: w, life: life, dead: make(chan struct{}), began: time.Now()}
+// runProcess starts the program and waits for its end. If it has not finished, it is restarted after downtime.
+func (w *world) runProcess(ctx context.Context, number int) (finished bool, downtime time.Duration) {
+	p := &process{w: w, number: number, dead: make(chan struct{}), startedAt: time.Now()}
 	p.ctx, p.stop = context.WithCancelCause(rest.Steady(ctx))
 	defer p.stop(nil)
 	for i := range w.s.crashes {
-		if w.s.crashes[i].life == life && life < mostLives {
+		if w.s.crashes[i].process == number && number < faultyProcesses {
 			p.crash = &w.s.crashes[i]
 		}
 	}
 	if p.crash != nil && p.crash.step == 0 && p.crash.push == 0 {
-		defer time.AfterFunc(p.crash.after, func() { p.kill("some time") }).Stop()
+		defer time.AfterFunc(p.crash.after, func() { p.kill("after some time") }).Stop()
 	}
-	w.disk.tear = p.tear
-	w.set(p)
-	defer w.set(nil)
+	w.disk.tear = p.tearWrite
+	w.setCurrent(p)
+	defer w.setCurrent(nil)
 	err := p.run()
-	w.book.judgeEnd(p, err)
-	w.book.leave(p)
+	w.checker.checkEnd(p, err)
+	w.checker.endProcess(p)
 	err = errors.Join(err, p.closeJournal())
-	w.note("life %d ends: %v", life, err)
+	w.logf("process %d ends: %v", number, err)
 	switch {
 	case p.killed():
-		w.restartClock(p.crash.ahead)
-		return false, p.crash.down
+		w.restartClock(p.crash.clockAhead)
+		return false, p.crash.downtime
 	case err == nil:
 		return true, 0
 	default:
@@ -86,21 +83,21 @@ func (w *world) live(ctx context.Context, life int) (over bool, down time.Durati
 	}
 }
 
-// closeJournal lets go of files. A killed process does so by dying.
+// closeJournal closes the files of a journal, as the end of a process does.
 func (p *process) closeJournal() error {
-	if c, ok := p.own.journal.(io.Closer); ok {
+	if c, ok := p.state.journal.(io.Closer); ok {
 		return c.Close()
 	}
 	return nil
 }
 
-func (w *world) set(p *process) {
+func (w *world) setCurrent(p *process) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.current = p
 }
 
-// step is a point at which the process can die.
+// step is a point at which the process can be killed.
 func (p *process) step(point string) error {
 	n := p.steps.Add(1)
 	if p.crash != nil && p.crash.step > 0 && int(n) == p.crash.step {
@@ -112,9 +109,9 @@ func (p *process) step(point string) error {
 	return nil
 }
 
-// leave is the step of a call that has left.
-func (p *process) leave(c *call) error {
-	const point = "while a call is on its way"
+// stepSent is the step after a call was sent.
+func (p *process) stepSent(c *call) error {
+	const point = "while a call is in flight"
 	if c.kind == callPush && p.crash != nil && int(p.pushes.Add(1)) == p.crash.push {
 		p.kill(point)
 	}
@@ -127,8 +124,8 @@ func (p *process) kill(point string) {
 		if p.applying.Load() {
 			what = "applying"
 		}
-		p.w.happened("crash while " + what + ", " + point)
-		p.w.note("life %d is killed %s", p.life, point)
+		p.w.count("crash while " + what + ", " + point)
+		p.w.logf("process %d is killed %s", p.number, point)
 		close(p.dead)
 		p.stop(errKilled)
 	})
@@ -143,7 +140,7 @@ func (p *process) killed() bool {
 	}
 }
 
-// wait waits, or ends with the call or the process.
+// wait waits for d, or until the call or the process ends.
 func (p *process) wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -157,31 +154,31 @@ func (p *process) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tear says how much of a write arrives.
-func (p *process) tear(b []byte) (int, error) {
+// tearWrite returns how many bytes of a journal write arrive.
+func (p *process) tearWrite(b []byte) (int, error) {
 	if p.killed() {
 		return 0, errKilled
 	}
 	if err := p.step("in a journal write"); err != nil {
 		n := int(p.crash.tear * float64(len(b)+1))
 		if n > 0 && n < len(b) {
-			p.w.happened("torn journal write")
+			p.w.count("torn journal write")
 		}
 		return n, err
 	}
 	p.w.mu.Lock()
 	key := callKey{callJournal, -1}
-	n := p.w.nth[key]
-	p.w.nth[key]++
+	n := p.w.callCounts[key]
+	p.w.callCounts[key]++
 	p.w.mu.Unlock()
 	if f := p.w.fault(p, callJournal, -1, n); f.kind != "" {
-		p.w.happened("disk full in a journal write")
+		p.w.count("disk full in a journal write")
 		return len(b) / 2, errDiskFull
 	}
 	return len(b), nil
 }
 
-// run is what the program does: plan, unless there is one, and apply.
+// run makes the plan, unless there is one, and applies it.
 func (p *process) run() error {
 	orders, requests, err := p.clients()
 	if err != nil {
@@ -203,17 +200,17 @@ func (p *process) run() error {
 	return p.apply(orders, requests, plan)
 }
 
-// env is what the hooks get.
+// env is the argument of the hooks.
 func (p *process) env() *Process { return &Process{Seed: p.w.s.seed, Disk: p.w.disk, Dir: p.w.dir} }
 
 func (p *process) clients() (client, *connect.Client, error) {
-	network := &http.Client{Transport: &networkLine{p}}
+	network := &http.Client{Transport: &network{p}}
 	orders, err := p.orders(network)
 	if err != nil {
 		return nil, nil, err
 	}
 	requests, err := connect.New(connectURL, connect.APIKey(connecttest.DefaultKey),
-		connect.WithHTTPClient(network), connect.WithMaxTries(p.w.s.tries),
+		connect.WithHTTPClient(network), connect.WithMaxTries(p.w.s.maxTries),
 		connect.WithConcurrency(1)) // so that a seed replays the same look-ups
 	return orders, requests, err
 }
@@ -226,11 +223,11 @@ type client interface {
 
 // orders makes the client for the world's API of Commerce.
 func (p *process) orders(network *http.Client) (client, error) {
-	at, tries := commercetest.URLsAt(commerceURL), p.w.s.tries
-	switch p.w.s.way {
-	case byBilling:
+	at, tries := commercetest.URLsAt(commerceURL), p.w.s.maxTries
+	switch p.w.s.api {
+	case apiBilling:
 		return billing.New(at.Billing, billing.None(), billing.WithHTTPClient(network), billing.WithMaxTries(tries))
-	case bySimpleAPI:
+	case apiSimple:
 		return simpleapi.New(at.SimpleAPI, simpleapi.GatewayToken(commercetest.DefaultSimpleKey, simpleapi.GatewayLogin{
 			User: commercetest.DefaultSimpleUser, Password: commercetest.DefaultSimplePassword,
 		}), simpleapi.WithHTTPClient(network), simpleapi.WithMaxTries(tries))
@@ -240,13 +237,12 @@ func (p *process) orders(network *http.Client) (client, error) {
 	}
 }
 
-// source lists the orders. Billing cannot: there the operator brings a list from the
-// panel.
-func (p *process) source(orders client) resubmit.OrderLister {
+// lister lists the orders. Billing cannot: its operator exports a list from the panel.
+func (p *process) lister(orders client) resubmit.OrderLister {
 	byIDs, ok := orders.(*billing.Client)
 	if !ok {
-		source, _ := orders.(resubmit.OrderLister) // the other clients are
-		return source
+		lister, _ := orders.(resubmit.OrderLister) // all other clients are
+		return lister
 	}
 	var lines []billing.Line
 	for _, o := range p.w.commerce.Orders() {
@@ -259,18 +255,15 @@ func (p *process) source(orders client) resubmit.OrderLister {
 
 func (p *process) makePlan(orders client, requests *connect.Client) error {
 	cfg := resubmit.PlanConfig{
-		Lister: p.source(orders), Reader: orders, Requests: requests, Filter: filter.Everything(),
-		Calendar: p.w.calendarNow(),
-		Rules:    p.w.s.rules, SettleDelay: p.w.s.limits.SettleDelay, Concurrency: 2,
-		RateLimit: p.w.planRate(),
-	}
-	if p.w.s.way != byOrderManager {
-		cfg.Targets = blindTargets()
+		Lister: p.lister(orders), Reader: orders, Requests: requests, Filter: filter.Everything(),
+		Calendar: p.w.calendarNow(), Rules: p.w.s.rules, SettleDelay: p.w.s.limits.SettleDelay, Concurrency: 2,
+		RateLimit: max(1, p.w.s.limits.RateLimit), // at some rates of applying, planning would take all day
+		Targets:   p.targets(),
 	}
 	if p.w.s.filter != nil {
 		cfg.Filter = p.w.s.filter
 	}
-	p.panickyPlan(&cfg, orders)
+	p.panicInPlan(&cfg, orders)
 	if p.w.cfg.Plan != nil {
 		p.w.cfg.Plan(p.env(), &cfg)
 	}
@@ -283,16 +276,12 @@ func (p *process) makePlan(orders client, requests *connect.Client) error {
 		return errKilled
 	}
 	after := p.w.matching(cfg.Filter)
-	if err := p.w.book.approve(p, &cfg, b.Bytes(), before, after); err != nil {
+	if err := p.w.checker.approve(p, &cfg, b.Bytes(), before, after); err != nil {
 		return err
 	}
 	p.w.plan = b.Bytes()
 	return nil
 }
-
-// planRate is the rate of planning. It is not as low as some rates of applying, so that
-// a world does not only plan.
-func (w *world) planRate() float64 { return max(1, w.s.limits.RateLimit) }
 
 func (p *process) apply(orders client, requests *connect.Client, plan *plan.Plan) error {
 	journal, err := p.journal()
@@ -301,15 +290,12 @@ func (p *process) apply(orders client, requests *connect.Client, plan *plan.Plan
 	}
 	cfg := p.w.s.limits
 	cfg.Reader, cfg.Pusher, cfg.Requests, cfg.Journal = orders, orders, requests, journal
-	cfg.Calendar = p.w.calendarNow
-	cfg.MaxPlanAge = -1 // windows move and open all the time, and the plan is to be carried out
+	cfg.Calendar, cfg.Targets = p.w.calendarNow, p.targets()
+	cfg.MaxPlanAge = -1 // windows move and open all the time, and the plan must be applied
 	if p.w.s.probe {
 		cfg.Probe = requests
 	}
-	if p.w.s.way != byOrderManager {
-		cfg.Targets = blindTargets()
-	}
-	p.panickyRun(&cfg, orders)
+	p.panicInRun(&cfg, orders)
 	if p.w.cfg.Runner != nil {
 		p.w.cfg.Runner(p.env(), &cfg)
 	}
@@ -317,7 +303,7 @@ func (p *process) apply(orders client, requests *connect.Client, plan *plan.Plan
 	if err != nil {
 		return err
 	}
-	p.own.begin(p)
+	p.state.start(p)
 	p.runner.Store(runner)
 	p.applying.Store(true)
 	report, err := runner.Apply(p.ctx, plan)
@@ -328,145 +314,27 @@ func (p *process) apply(orders client, requests *connect.Client, plan *plan.Plan
 		if p.w.cfg.reported != nil {
 			p.w.cfg.reported(report)
 		}
-		p.w.book.report(report, plan.Counts(), err == nil)
-		p.w.last = report
+		p.w.checker.checkReport(report, plan.Counts(), err == nil)
+		p.w.report = report
 	}
 	return err
 }
 
-// blindTargets are tried where an order does not tell what it offers.
-func blindTargets() []commerce.Status {
+// targets are tried where an API does not show which transitions an order offers.
+func (p *process) targets() []commerce.Status {
+	if p.w.s.api == apiOrderManager {
+		return nil
+	}
 	return []commerce.Status{commerce.StatusPaid, commerce.StatusCheckingConditions}
 }
 
-func (p *process) journal() (resubmit.Journal, error) {
-	open := func(*Process) (resubmit.Journal, error) { return OpenLog(p.w.disk) }
-	if p.w.cfg.Journal != nil {
-		open = p.w.cfg.Journal
-	}
-	inner, err := open(p.env())
-	if err != nil {
-		return nil, fmt.Errorf("open the journal: %w", err)
-	}
-	p.own.journal = inner
-	watched := &watchedJournal{Journal: inner, p: p}
-	log, ok := inner.(*Log)
-	if !ok || p.w.cfg.Journal != nil || p.w.s.seed%2 == 0 {
-		return watched, nil
-	}
-	return &lateJournal{watchedJournal: watched, log: log, turn: make(chan struct{}, 1)}, nil
-}
-
-// watchedJournal is a journal whose process can die before, in and after each
-// write, and which takes its time.
-type watchedJournal struct {
-	resubmit.Journal
-	p *process
-}
-
-func (j *watchedJournal) Begin(digest string) error {
-	if j.p.killed() {
-		return errKilled
-	}
-	return j.Journal.Begin(digest)
-}
-
-func (j *watchedJournal) Put(r resubmit.Record) error {
-	if err := j.p.step("before a journal write"); err != nil {
-		return err
-	}
-	order := j.p.w.index(r.OrderID)
-	random := j.p.w.random(callJournal, order, r.Attempt*16+len(r.State))
-	if err := j.p.wait(context.Background(), 50*time.Microsecond+
-		time.Duration(random.Int64N(int64(3*time.Millisecond)))); err != nil {
-		return err
-	}
-	err := j.Journal.Put(r)
-	j.p.w.note("life %d: journal: order %d is %s, attempt %d (%s): %v", j.p.life, order, r.State, r.Attempt, r.Why, err)
-	if err != nil {
-		return err
-	}
-	j.p.w.book.wrote(j.p, order, r)
-	return j.p.step("after a journal write")
-}
-
-func (j *watchedJournal) Get(orderID string) (resubmit.Record, bool, error) {
-	if j.p.killed() {
-		return resubmit.Record{}, false, errKilled
-	}
-	return j.Journal.Get(orderID)
-}
-
-// PutPatience implements resubmit.PatientJournal. A journal that is not patient is not
-// asked for more than it can.
-func (j *watchedJournal) PutPatience(asked resubmit.Patience) error {
-	j.p.unkept.Add(1)
-	patient, ok := j.Journal.(resubmit.PatientJournal)
-	if !ok {
-		return nil
-	}
-	if err := j.p.step("before a journal write"); err != nil {
-		return err
-	}
-	if err := j.p.wait(context.Background(), time.Millisecond); err != nil {
-		return err
-	}
-	err := patient.PutPatience(asked)
-	j.p.w.note("life %d: journal: nothing is sent before %v: %v", j.p.life, asked.Until.Sub(j.p.w.start), err)
-	if err != nil {
-		return err
-	}
-	j.p.unkept.Add(-1)
-	return j.p.step("after a journal write")
-}
-
-// Patience implements resubmit.PatientJournal.
-func (j *watchedJournal) Patience() (resubmit.Patience, error) {
-	patient, ok := j.Journal.(resubmit.PatientJournal)
-	switch {
-	case !ok:
-		return resubmit.Patience{}, nil
-	case j.p.killed():
-		return resubmit.Patience{}, errKilled
-	}
-	return patient.Patience()
-}
-
-// restartClock lets the clock jump back at a restart, by dating what was written
-// before into the future.
-func (w *world) restartClock(ahead time.Duration) {
-	if ahead <= 0 || w.cfg.Journal != nil {
-		return
-	}
-	data := w.disk.Bytes()
-	w.disk.tear = nil
-	w.disk.Truncate(0)
-	l := &Log{disk: w.disk}
-	_, _ = readLog(data, func(line logLine) { // what is torn is left out, as at the next start
-		if line.Record != nil {
-			line.Record.At = line.Record.At.Add(ahead)
-			if !line.Record.SentAt.IsZero() {
-				line.Record.SentAt = line.Record.SentAt.Add(ahead)
-			}
-		}
-		if line.Patience != nil {
-			line.Patience.Asked, line.Patience.Until = line.Patience.Asked.Add(ahead), line.Patience.Until.Add(ahead)
-		}
-		_ = l.write(line) // nothing tears it
-	})
-	w.book.mu.Lock()
-	w.book.read = 0
-	w.book.mu.Unlock()
-	w.happened("clock of the program jumped back")
-}
-
-// directClient speaks to Commerce past all trouble.
+// directClient calls Commerce without any faults.
 func directClient(w *world) (*ordermanager.Client, error) {
 	return ordermanager.New(commerceURL, ordermanager.Token(commercetest.DefaultToken),
 		ordermanager.WithHTTPClient(&http.Client{Transport: w.commerce.Transport()}))
 }
 
-// notSent says that a call for sure did not leave.
+// notSent reports whether a call surely did not leave.
 func notSent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"

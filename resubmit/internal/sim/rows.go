@@ -11,24 +11,24 @@ import (
 // row is an order or a request as a system writes it; nil is null.
 type row map[string]json.RawMessage
 
-// spoilRows rewrites the rows of an answer that the scenario says are odd.
-func (w *world) spoilRows(p *process, c *call, ans *answerKept) *answerKept {
+// malformRows rewrites the malformed and unattributed rows of an answer.
+func (w *world) malformRows(p *process, c *call, ans *answer) *answer {
 	if ans.status != http.StatusOK && ans.status != http.StatusPartialContent || c.kind == callPush ||
-		p.life >= mostLives {
+		p.number >= faultyProcesses {
 		return ans
 	}
 	var spoil func(row) row
 	switch {
-	case c.connect && c.kind == callLookUp && len(w.s.hidden) > 0:
-		spoil = w.hide
-	case !c.connect && w.s.way != byBilling && len(w.s.odd) > 0 && (c.kind == callList || c.kind == callRead):
-		spoil = func(r row) row { return w.distort(c, r) }
+	case c.connect && c.kind == callLookUp && len(w.s.unattributed) > 0:
+		spoil = w.malformRequest
+	case !c.connect && w.s.api != apiBilling && len(w.s.malformed) > 0 && (c.kind == callList || c.kind == callRead):
+		spoil = func(r row) row { return w.malformOrder(c, r) }
 	default:
 		return ans
 	}
 	body, err := rewrite(ans.body, spoil)
 	if err != nil {
-		w.book.violate("world", c.order, "the answer to a %s cannot be rewritten: %v", c, err)
+		w.checker.violate("world", c.order, "the answer to a %s cannot be rewritten: %v", c, err)
 		return ans
 	}
 	other := *ans
@@ -61,27 +61,27 @@ func rewrite(body []byte, spoil func(row) row) ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// text is a property as text; "" when it is none.
+// text is a property as text; "" if it is not a string.
 func (r row) text(key string) (s string) {
-	_ = json.Unmarshal(r[key], &s) // what is no text is not the text that is looked for
+	_ = json.Unmarshal(r[key], &s) // s stays empty
 	return s
 }
 
-// distort writes the row of an order as Commerce does in this world.
-func (w *world) distort(c *call, r row) row {
+// malformOrder rewrites the row of an order.
+func (w *world) malformOrder(c *call, r row) row {
 	id := r.text("orderId") + r.text("id") // of Order Management, or Simple API
-	for _, o := range w.s.odd {
-		if w.index(id) != o.order || time.Since(w.start) < o.from {
+	for _, o := range w.s.malformed {
+		if w.indexOf(id) != o.order || time.Since(w.start) < o.from {
 			continue
 		}
-		w.happened("odd row: " + string(o.kind) + " (" + string(c.kind) + ")")
-		r = r.odd(o.kind)
+		w.count("malformed row: " + string(o.kind) + " (" + string(c.kind) + ")")
+		r = r.malform(o.kind)
 	}
 	return r
 }
 
-// odd changes what both APIs have, by either name.
-func (r row) odd(kind oddKind) row {
+// malform changes a property under its names in both APIs.
+func (r row) malform(kind malformedKind) row {
 	set := func(value string, keys ...string) {
 		for _, key := range keys {
 			if _, ok := r[key]; ok {
@@ -100,34 +100,34 @@ func (r row) odd(kind oddKind) row {
 		set(`{"code":"USD","currency":"USD","value":`+value+`,"amount":`+value+`}`, "total")
 	}
 	switch kind {
-	case oddDateNumber:
+	case malformedDateNumber:
 		set("1793527200", "orderDate", "creationDate")
-	case oddDateText:
+	case malformedDateText:
 		date(time.RFC1123)
-	case oddDateShort:
+	case malformedDateShort:
 		date("2006-01-02T15:04Z07:00")
-	case oddDateFar:
+	case malformedDateFar:
 		set(`"10000-01-01T00:00:00Z"`, "orderDate", "creationDate")
-	case oddAmountPower:
+	case malformedAmountPower:
 		amount("1e70")
-	case oddAmountDigits:
+	case malformedAmountDigits:
 		amount(strings.Repeat("7", 100))
-	case oddReasonList:
+	case malformedReasonList:
 		set("[]", "errorDetails")
-	case oddReasonLong:
+	case malformedReasonLong:
 		r.lengthenReason()
-	case oddIDBlank:
+	case malformedIDBlank:
 		set(`""`, "orderId", "id")
-	case oddStatusMissing:
+	case malformedStatusMissing:
 		delete(r, "status")
 		delete(r, "statusCode")
-	case oddRowNull:
+	case malformedRowNull:
 		return nil
 	}
 	return r
 }
 
-// lengthenReason keeps how the reason begins.
+// lengthenReason keeps the start of the reason.
 func (r row) lengthenReason() {
 	var reasons map[string]string
 	if json.Unmarshal(r["errorDetails"], &reasons) != nil {
@@ -136,16 +136,16 @@ func (r row) lengthenReason() {
 	for locale, text := range reasons {
 		reasons[locale] = text + strings.Repeat(" at com.example.Service", 4000)
 	}
-	r["errorDetails"], _ = json.Marshal(reasons) // texts can be written
+	r["errorDetails"], _ = json.Marshal(reasons) // strings can be marshaled
 }
 
-// hide writes a request as Connect does in this world.
-func (w *world) hide(r row) row {
+// malformRequest rewrites the row of a request.
+func (w *world) malformRequest(r row) row {
 	var asset struct {
 		ExternalUID string `json:"external_uid"`
 	}
-	_ = json.Unmarshal(r["asset"], &asset) // one that was hidden before
-	for _, h := range w.s.hidden {
+	_ = json.Unmarshal(r["asset"], &asset) // it may be gone already
+	for _, h := range w.s.unattributed {
 		if time.Since(w.start) < h.from {
 			continue
 		}
@@ -154,25 +154,25 @@ func (w *world) hide(r row) row {
 			if w.s.orders[i].index != h.order || tenant != asset.ExternalUID || string(kind) != r.text("type") {
 				continue
 			}
-			w.happened("request " + string(h.kind))
-			r = r.hidden(h.kind)
+			w.count("request " + string(h.kind))
+			r = r.unattribute(h.kind)
 		}
 	}
 	return r
 }
 
-func (r row) hidden(kind hiddenKind) row {
+func (r row) unattribute(kind unattributedKind) row {
 	if r == nil {
 		return nil
 	}
 	switch kind {
-	case hiddenAsset:
+	case unattributedAsset:
 		delete(r, "asset")
-	case hiddenType:
+	case unattributedType:
 		delete(r, "type")
-	case hiddenStatus:
+	case unattributedStatus:
 		r["status"] = json.RawMessage(`"archived"`)
-	case hiddenRow:
+	case unattributedRow:
 		return nil
 	}
 	return r

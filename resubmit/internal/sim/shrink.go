@@ -8,45 +8,49 @@ import (
 	"testing"
 )
 
-// mostReplays bounds the search for a shorter history.
-const mostReplays = 300
+const (
+	// maxReplays bounds the search for a shorter history.
+	maxReplays = 300
+	// maxRetries is how often a world is replayed until it breaks a rule again, which can depend on the scheduler.
+	maxRetries = 20
+)
 
-// shortest leaves out of a scenario what it can and the same rule is still broken.
+// shortest leaves out of a scenario what it can while the same rule is still broken.
 func shortest(t *testing.T, cfg *Config, s *scenario) *Failure {
-	found := play(t, cfg, s, false)
-	if len(found.wrong) == 0 { // it depended on what the scheduler did
-		found = again(t, cfg, s)
-	}
-	if len(found.wrong) == 0 {
-		return &Failure{
-			Seed: s.seed, World: s.describe(), Command: cfg.Command + fmt.Sprint(s.seed),
-			Violations: []Violation{{Rule: "world", Text: "the violation was not seen again in 20 replays"}},
+	var found result
+	for range 1 + maxRetries {
+		if found = simulate(t, cfg, s, false); len(found.violations) > 0 {
+			break
 		}
 	}
-	rule := found.wrong[0].Rule
-	left := cmp.Or(cfg.replays, mostReplays)
+	f := &Failure{Seed: s.seed, Command: cfg.Command + fmt.Sprint(s.seed)}
+	if len(found.violations) == 0 {
+		f.World = s.describe()
+		f.Violations = []Violation{{Rule: "world", Text: fmt.Sprintf("no violation in %d replays", 1+maxRetries)}}
+		return f
+	}
+	rule := found.violations[0].Rule
+	left := cmp.Or(cfg.replays, maxReplays)
 	breaks := func(c *scenario) bool {
 		left--
-		o := play(t, cfg, c, false)
-		return slices.ContainsFunc(o.wrong, func(v Violation) bool { return v.Rule == rule })
+		o := simulate(t, cfg, c, false)
+		return slices.ContainsFunc(o.violations, func(v Violation) bool { return v.Rule == rule })
 	}
-	for again := true; again && left > 0; {
-		again = false
-		for _, smaller := range s.smaller() {
-			if left > 0 && breaks(smaller) {
-				s, again = smaller, true
+	for smaller := true; smaller && left > 0; {
+		smaller = false
+		for _, c := range s.smaller() {
+			if left > 0 && breaks(c) {
+				s, smaller = c, true
 				break
 			}
 		}
 	}
-	o := play(t, cfg, s, true)
-	if len(o.wrong) == 0 {
-		o.wrong = found.wrong
+	o := simulate(t, cfg, s, true)
+	if len(o.violations) == 0 {
+		o.violations = found.violations
 	}
-	return &Failure{
-		Seed: s.seed, Violations: o.wrong, World: s.describe(), History: upToTheLast(o.history),
-		Command: cfg.Command + fmt.Sprint(s.seed),
-	}
+	f.Violations, f.World, f.History = o.violations, s.describe(), upToTheLast(o.history)
+	return f
 }
 
 // upToTheLast leaves out what happened after the last violation.
@@ -62,15 +66,6 @@ func upToTheLast(history []string) []string {
 	return history
 }
 
-func again(t *testing.T, cfg *Config, s *scenario) (o outcome) {
-	for range 20 {
-		if o = play(t, cfg, s, false); len(o.wrong) > 0 {
-			break
-		}
-	}
-	return o
-}
-
 // smaller are the scenarios with one thing less, the largest things first.
 func (s *scenario) smaller() []*scenario {
 	var all []*scenario
@@ -82,37 +77,31 @@ func (s *scenario) smaller() []*scenario {
 	if len(s.faults) > 1 {
 		add(func(c *scenario) { c.faults = nil })
 	}
-	if len(s.acts) > 1 {
-		add(func(c *scenario) { c.acts = nil })
+	if len(s.actions) > 1 {
+		add(func(c *scenario) { c.actions = nil })
 	}
 	if len(s.orders) > 2 {
 		half := len(s.orders) / 2
 		add(func(c *scenario) { c.orders = s.orders[:half] })
 		add(func(c *scenario) { c.orders = s.orders[half:] })
 	}
-	for i := range s.orders {
-		if len(s.orders) > 1 {
-			add(func(c *scenario) { c.orders = without(s.orders, i) })
-		}
+	if len(s.orders) > 1 {
+		all = append(all, shorten(s, func(c *scenario) *[]orderSpec { return &c.orders })...)
 	}
-	for i := range s.windows {
-		add(func(c *scenario) { c.windows = without(s.windows, i) })
+	all = append(all, shorten(s, func(c *scenario) *[]windowSpec { return &c.windows })...)
+	all = append(all, shorten(s, func(c *scenario) *[]stormSpec { return &c.storms })...)
+	all = append(all, shorten(s, func(c *scenario) *[]actionSpec { return &c.actions })...)
+	all = append(all, shorten(s, func(c *scenario) *[]faultSpec { return &c.faults })...)
+	all = append(all, shorten(s, func(c *scenario) *[]crashSpec { return &c.crashes })...)
+	all = append(all, shorten(s, func(c *scenario) *[]malformedSpec { return &c.malformed })...)
+	all = append(all, shorten(s, func(c *scenario) *[]unattributedSpec { return &c.unattributed })...)
+	all = append(all, shorten(s, func(c *scenario) *[]denialSpec { return &c.denials })...)
+	all = append(all, shorten(s, func(c *scenario) *[]panicSpec { return &c.panics })...)
+	if s.ties {
+		add(func(c *scenario) { c.ties = false })
 	}
-	for i := range s.storms {
-		add(func(c *scenario) { c.storms = without(s.storms, i) })
-	}
-	for i := range s.acts {
-		add(func(c *scenario) { c.acts = without(s.acts, i) })
-	}
-	for i := range s.faults {
-		add(func(c *scenario) { c.faults = without(s.faults, i) })
-	}
-	for i := range s.crashes {
-		add(func(c *scenario) { c.crashes = without(s.crashes, i) })
-	}
-	all = append(all, s.lessTrouble()...)
-	if s.stale > 0 {
-		add(func(c *scenario) { c.stale = 0 })
+	if s.staleReads > 0 {
+		add(func(c *scenario) { c.staleReads = 0 })
 	}
 	if s.filter != nil {
 		add(func(c *scenario) { c.filter = nil })
@@ -123,44 +112,51 @@ func (s *scenario) smaller() []*scenario {
 	return all
 }
 
-func without[T any](from []T, i int) []T { return slices.Concat(from[:i], from[i+1:]) }
-
-func (s *scenario) describeLimits() string {
-	l := &s.limits
-	return fmt.Sprintf("limits: guard %v, settle delay %v, %v calls a second, concurrency %d, %d deferrals, verify %+v, "+
-		"canary %v, breaker %+v, probe %t, retry %+v", l.Guard, l.SettleDelay, l.RateLimit, l.Concurrency, l.MaxDeferrals,
-		l.Verify, l.Canary.Steps, l.Breaker, s.probe, l.Retry)
+// shorten are the scenarios in which a list has one element less.
+func shorten[T any](s *scenario, list func(*scenario) *[]T) (all []*scenario) {
+	elements := *list(s)
+	for i := range elements {
+		c := *s
+		*list(&c) = slices.Concat(elements[:i], elements[i+1:])
+		all = append(all, &c)
+	}
+	return all
 }
 
-// describe says what is in a scenario.
+// describe lists what is in a scenario, one line each.
 func (s *scenario) describe() []string {
-	lines := []string{s.describeLimits()}
-	if s.way != byOrderManager {
-		lines = append(lines, "way in: "+string(s.way))
+	l := &s.limits
+	lines := []string{
+		fmt.Sprintf("limits: guard %v, settle delay %v, %v calls per second, concurrency %d, %d deferrals, verify %+v",
+			l.Guard, l.SettleDelay, l.RateLimit, l.Concurrency, l.MaxDeferrals, l.Verify),
+		fmt.Sprintf("canary %v, breaker %+v, probe %t, retry %+v", l.Canary.Steps, l.Breaker, s.probe, l.Retry),
+		"API: " + string(s.api),
 	}
-	if s.stale > 0 {
-		lines = append(lines, fmt.Sprintf("readings are old for %v after a push", s.stale))
+	if s.staleReads > 0 {
+		lines = append(lines, fmt.Sprintf("reads are stale for %v after a push", s.staleReads))
 	}
 	if s.filter != nil {
 		lines = append(lines, "filter: "+s.filter.String())
 	}
-	for _, o := range s.orders {
-		lines = append(lines, o.String())
+	lines = appendAll(lines, s.orders)
+	lines = appendAll(lines, s.windows)
+	lines = appendAll(lines, s.faults)
+	lines = appendAll(lines, s.storms)
+	lines = appendAll(lines, s.actions)
+	lines = appendAll(lines, s.crashes)
+	if s.ties {
+		lines = append(lines, fmt.Sprintf("both systems return equal rows in a new order each time, %d requests per page",
+			s.tiesPage))
 	}
-	for _, w := range s.windows {
-		lines = append(lines, w.String())
+	lines = appendAll(lines, s.malformed)
+	lines = appendAll(lines, s.unattributed)
+	lines = appendAll(lines, s.denials)
+	return appendAll(lines, s.panics)
+}
+
+func appendAll[T fmt.Stringer](lines []string, elements []T) []string {
+	for _, e := range elements {
+		lines = append(lines, e.String())
 	}
-	for _, f := range s.faults {
-		lines = append(lines, f.String())
-	}
-	for _, st := range s.storms {
-		lines = append(lines, st.String())
-	}
-	for _, a := range s.acts {
-		lines = append(lines, a.String())
-	}
-	for _, c := range s.crashes {
-		lines = append(lines, c.String())
-	}
-	return append(lines, s.trouble.describe()...)
+	return lines
 }

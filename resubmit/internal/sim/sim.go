@@ -41,7 +41,7 @@ type Config struct {
 
 	// rule limits the checks to one rule; "" means all.
 	rule string
-	// replays bounds the search for a shorter history; 0 means mostReplays.
+	// replays bounds the search for a shorter history; 0 means maxReplays.
 	replays int
 	// applied replaces the approved plan, to show that the checks notice.
 	applied func([]byte) []byte
@@ -80,10 +80,10 @@ func Run(t *testing.T, cfg Config) (*Failure, Counts) {
 						return
 					}
 					s := draw(cfg.First+uint64(n), cfg.Limits) //nolint:gosec // n is not negative
-					o := play(t, &cfg, s, false)
+					o := simulate(t, &cfg, s, false)
 					mu.Lock()
 					counts.add(o.counts)
-					if len(o.wrong) > 0 && (worst == nil || s.seed < worst.seed) {
+					if len(o.violations) > 0 && (worst == nil || s.seed < worst.seed) {
 						worst = s
 						next.Store(int64(cfg.Seeds)) // stops the others
 					}
@@ -98,45 +98,48 @@ func Run(t *testing.T, cfg Config) (*Failure, Counts) {
 	return shortest(t, &cfg, worst), counts
 }
 
-// outcome is what came of a world.
-type outcome struct {
-	wrong   []Violation
-	counts  Counts
-	history []string
-	final   []orderEnd
-	last    *resubmit.Report
-	held    map[string]bool // subscriptions with an order that the planner could not look at
+// result is the outcome of a world.
+type result struct {
+	violations        []Violation
+	counts            Counts
+	history           []string
+	ends              []orderEnd
+	report            *resubmit.Report
+	heldSubscriptions map[string]bool // subscriptions with an order that was held because a call failed
 }
 
-// play lets a scenario happen.
-func play(t *testing.T, cfg *Config, s *scenario, tell bool) (o outcome) {
-	o = bubble(t, cfg, s, tell)
-	if s.twin && len(o.wrong) == 0 {
-		other := bubble(t, cfg, s.calm(), false)
-		o.wrong = append(o.wrong, cfg.counting(append(sameEnd(s, &o, &other), lost(&other)...))...)
+// simulate runs a scenario and, if it has a twin, compares the two ends. verbose records a history.
+func simulate(t *testing.T, cfg *Config, s *scenario, verbose bool) (o result) {
+	o = simulateOnce(t, cfg, s, verbose)
+	if s.twin && len(o.violations) == 0 {
+		other := simulateOnce(t, cfg, s.withoutFaults(), false)
+		o.violations = append(o.violations, cfg.onlyRule(append(compareEnds(s, &o, &other), leftUndone(&other)...))...)
 		o.counts["twins compared"]++
 	}
 	return o
 }
 
-func (c *Config) counting(all []Violation) []Violation {
+// onlyRule drops violations of other rules than the configured one.
+func (c *Config) onlyRule(all []Violation) []Violation {
 	if c.rule == "" {
 		return all
 	}
 	return slices.DeleteFunc(all, func(v Violation) bool { return v.Rule != c.rule })
 }
 
-func bubble(t *testing.T, cfg *Config, s *scenario, tell bool) (o outcome) {
+func simulateOnce(t *testing.T, cfg *Config, s *scenario, verbose bool) (o result) {
 	defer func() {
-		if v := recover(); v != nil { // of synctest: everybody waits for ever, or is left behind
-			o.wrong = append(o.wrong, Violation{Rule: "end", Text: fmt.Sprint(v)})
+		if v := recover(); v != nil { // synctest panics on a deadlock or a goroutine that is left
+			o.violations = append(o.violations, Violation{Rule: "end", Text: fmt.Sprint(v)})
 		}
 	}()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t.Context(), cfg, s, tell)
-		w.happen()
-		o = outcome{wrong: cfg.counting(w.book.wrong), counts: w.counts, history: w.history, final: w.ends(), last: w.last,
-			held: w.book.held}
+		w := newWorld(t.Context(), cfg, s, verbose)
+		w.run()
+		o = result{
+			violations: cfg.onlyRule(w.checker.violations), counts: w.counts, history: w.history,
+			ends: w.finalState(), report: w.report, heldSubscriptions: w.checker.heldSubscriptions,
+		}
 	})
 	return o
 }

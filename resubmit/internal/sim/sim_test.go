@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 0, "how many worlds the simulation runs (default 500, 100 with -short, 1 with -seed)")
-	seed  = flag.Uint64("seed", 0, "the first world that the simulation runs")
+	seeds = flag.Int("seeds", 0, "number of worlds to simulate (default 500, 100 with -short, 1 with -seed)")
+	seed  = flag.Uint64("seed", 0, "seed of the first world")
 )
 
 func TestSimulation(t *testing.T) {
@@ -32,48 +32,43 @@ func TestSimulation(t *testing.T) {
 	if failure != nil {
 		t.Error(failure)
 	}
-	t.Logf("what happened in %d worlds:\n%v", cfg.Seeds, counts)
+	t.Logf("events in %d worlds:\n%v", cfg.Seeds, counts)
 	if cfg.Seeds < 2000 {
 		return
 	}
-	for _, what := range mustHappen {
-		require.NotZero(t, counts[what], what)
+	for _, event := range mustHappen {
+		require.NotZero(t, counts[event], event)
 	}
 }
 
-// mustHappen is trouble without which the simulation would show little.
+// mustHappen are events without which the simulation would show little.
 var mustHappen = []string{
 	"401 (push)", "429 (push)", "503 (push)", "502 before the server (push)", "502 after the server acted (push)",
-	"HTML page with 200 after the server acted (push)", "answer cut short (push)",
-	"answer lost after the server acted (push)",
-	"connection refused (push)", "delivered twice (push)", "lost before the server (push)", "slow answer (push)",
-	"answered with the answer before (read)", "disk full in a journal write", "torn journal write", "storm of 429",
-	"storm of 503",
-	"a push arrived long after its answer was lost", "a push that was on its way arrived after the crash",
-	"a person resubmits it in the panel", "another operator cancels it", "another operator marks it as failed",
-	"an order failed again for the same reason", "another push behind one that got no answer",
-	"crash while planning, before a call", "crash while applying, before a call",
-	"crash while applying, while a call is on its way",
-	"crash while applying, between the act of a server and its answer", "crash while applying, after a call",
+	"HTML page with 200 after the server acted (push)", "answer truncated (push)",
+	"answer lost after the server acted (push)", "connection refused (push)", "delivered twice (push)",
+	"lost before the server (push)", "slow answer (push)", "answered with the previous answer (read)",
+	"disk full in a journal write", "torn journal write", "storm of 429", "storm of 503", "a lost push arrived late",
+	"a push in flight arrived after the crash", "a person resubmits it in the panel", "another operator cancels it",
+	"another operator marks it as failed", "an order failed again for the same reason",
+	"another push after one without an answer", "crash while planning, before a call",
+	"crash while applying, before a call", "crash while applying, while a call is in flight",
+	"crash while applying, between an action of the server and its answer", "crash while applying, after a call",
 	"crash while applying, before a journal write", "crash while applying, in a journal write",
-	"crash while applying, after a journal write",
-	"clock of the program jumped back", "the clock of Commerce jumps", "maintenance during the run",
-	"window moved during the run",
-	"orders failed again so often that the breaker had to open", "intents without an outcome found after a restart",
-	"plans held against a full scan", "twins compared", "outcome completed", "outcome failedAgain", "outcome falseSuccess",
-	"outcome progressing", "outcome skipped", "outcome unknown",
-	"the operator drains the program", "the operator pauses", "the operator stops the program",
-	"Retry-After that outlives the process",
-	"order placed in the second of another", "request created in the second of another",
-	"request without an asset", "request without a type", "request with an unknown status", "request as null",
-	"status from a gateway after the server acted", "status from a gateway before the server",
-	"runs ended by refused credentials",
-	"odd row: its date is a number (list)", "odd row: its date is in RFC 1123 (list)",
-	"odd row: its date has no seconds (list)",
-	"odd row: its date is after the year 9999 (list)", "odd row: its amount has the exponent 70 (list)",
-	"odd row: its amount has 100 digits (list)", "odd row: its reason is an empty list (read)",
-	"odd row: its reason is very long (read)", "odd row: its id is blank (list)", "odd row: its status is missing (list)",
-	"odd row: its row is null (list)", "panic before the call (push)", "panic after the call (push)",
-	"panic before the call (read)",
-	"panic before the call (list)", "panic after the call (look-up in Connect)", "panic before the call (event)",
+	"crash while applying, after a journal write", "clock of the program jumped back", "the clock of Commerce jumps",
+	"maintenance during the run", "window moved during the run", "failures that had to open the breaker",
+	"intents without an outcome found after a restart", "plans compared with a full scan", "twins compared",
+	"outcome completed", "outcome failedAgain", "outcome falseSuccess", "outcome progressing", "outcome skipped",
+	"outcome unknown", "the operator drains the program", "the operator pauses", "the operator stops the program",
+	"Retry-After that outlives the process", "order placed in the second of another",
+	"request created in the second of another", "request without an asset", "request without a type",
+	"request with an unknown status", "request as null", "status from a gateway after the server acted",
+	"status from a gateway before the server", "runs ended by refused credentials",
+	"malformed row: its date is a number (list)", "malformed row: its date is in RFC 1123 (list)",
+	"malformed row: its date has no seconds (list)", "malformed row: its date is after the year 9999 (list)",
+	"malformed row: its amount has the exponent 70 (list)", "malformed row: its amount has 100 digits (list)",
+	"malformed row: its reason is an empty list (read)", "malformed row: its reason is very long (read)",
+	"malformed row: its id is blank (list)", "malformed row: its status is missing (list)",
+	"malformed row: its row is null (list)", "panic before the call (push)", "panic after the call (push)",
+	"panic before the call (read)", "panic before the call (list)", "panic after the call (look-up in Connect)",
+	"panic before the call (event)",
 }

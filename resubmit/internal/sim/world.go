@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,55 +23,50 @@ import (
 const (
 	commerceURL = "https://commerce.sim"
 	connectURL  = "https://connect.sim/public/v1"
-	// mostLives is after how many lives of the program nothing goes wrong any more,
-	// so that every world comes to an end.
-	mostLives = 8
-	// longest is how long a world may take, and mostStarts how often the program may start.
-	longest    = 24 * time.Hour
-	mostStarts = 100
+	// faultyProcesses is the number of processes after which nothing fails any more, so that every world ends.
+	faultyProcesses = 8
+	maxProcesses    = 100
+	maxDuration     = 24 * time.Hour // of a world
 )
 
-// world is a scenario that happens: both systems, and the program in its lives.
+// world is a running scenario: both systems and the processes of the program.
 type world struct {
-	cfg  *Config
-	s    *scenario
-	ctx  context.Context //nolint:containedctx // a world is one call of happen
-	tell bool
+	cfg     *Config
+	s       *scenario
+	ctx     context.Context //nolint:containedctx // of run
+	verbose bool            // record a history
 
-	commerce *commercetest.System
-	connect  *connecttest.System
-	jump     atomic.Int64 // of the clock of Commerce, in ns
-	disk     *Disk
-	dir      string    // for files; "" when nobody asks for it
-	start    time.Time // of the program
+	commerce  *commercetest.System
+	connect   *connecttest.System
+	clockJump atomic.Int64 // of the clock of Commerce, in ns
+	disk      *Disk
+	dir       string    // for a journal in files; "" without one
+	start     time.Time // of the program
 
-	mu       sync.Mutex
-	ids      []string       // of the orders, by their index; "" when left out
-	byID     map[string]int // and back, also by billing id
-	numbers  []string
-	fates    map[string][]int // by tenant and type: the orders, oldest first
-	relapses map[string]int   // by tenant and type: calls that Connect will not answer
-	// relapseTries counts the tries of these.
-	relapseTries map[string]int
-	spans        map[int]span // what is announced, by the number of the window
-	calendar     *maintenance.Calendar
-	nth          map[callKey]int // calls so far
-	answers      map[callKey]answerKept
-	systemCalls  map[bool]int // to Connect, and to Commerce
-	refusing     []began      // by the index of the refusal
-	panicCalls   map[callKey]int
-	current      *process
-	plan         []byte
-	down         int // real maintenances that are going on
-	counts       Counts
-	history      []string
-	last         *resubmit.Report
+	mu              sync.Mutex
+	ids             []string       // of the orders, by index; "" if left out
+	byID            map[string]int // index by id and by billing id
+	numbers         []string
+	ordersByRequest map[string][]int // indexes by tenant and request type, oldest first
+	repeatFailures  map[string]int   // pushes that Connect will not answer, by tenant and request type
+	repeatTries     map[string]int   // calls for these
+	spans           map[int]span     // announced windows by number
+	calendar        *maintenance.Calendar
+	callCounts      map[callKey]int
+	answers         map[callKey]answer // the last ones
+	systemCalls     map[bool]int       // calls to Connect (true) and to Commerce
+	denialStarts    []startedIn        // by index of the denial
+	panicCalls      map[callKey]int
+	current         *process
+	plan            []byte
+	maintenances    int // number of maintenances in progress
+	counts          Counts
+	history         []string
+	report          *resubmit.Report
 
-	book book
+	checker checker
 
-	// lasting ends with the world; going counts what goes on by itself.
-	lasting context.Context //nolint:containedctx // as ctx
-	going   sync.WaitGroup
+	background sync.WaitGroup // goroutines of the world, which end with ctx
 }
 
 type span struct{ from, to time.Time }
@@ -82,72 +76,69 @@ type callKey struct {
 	order int
 }
 
-func newWorld(ctx context.Context, cfg *Config, s *scenario, tell bool) *world {
+func newWorld(ctx context.Context, cfg *Config, s *scenario, verbose bool) *world {
 	w := &world{
-		cfg: cfg, s: s, ctx: ctx, tell: tell, disk: &Disk{}, counts: Counts{},
-		byID: map[string]int{}, fates: map[string][]int{}, relapses: map[string]int{}, relapseTries: map[string]int{},
-		spans: map[int]span{},
-		nth:   map[callKey]int{}, answers: map[callKey]answerKept{},
-		systemCalls: map[bool]int{}, refusing: make([]began, len(s.refusals)), panicCalls: map[callKey]int{},
+		cfg: cfg, s: s, ctx: ctx, verbose: verbose, disk: &Disk{}, counts: Counts{}, start: time.Now().Add(beforeStart),
+		byID: map[string]int{}, ordersByRequest: map[string][]int{}, repeatFailures: map[string]int{},
+		repeatTries: map[string]int{}, spans: map[int]span{}, callCounts: map[callKey]int{}, answers: map[callKey]answer{},
+		systemCalls: map[bool]int{}, denialStarts: make([]startedIn, len(s.denials)), panicCalls: map[callKey]int{},
 	}
-	w.book.w, w.book.patience = w, map[bool]patience{}
-	w.start = time.Now().Add(beforeStart)
+	w.checker.w, w.checker.pauses = w, map[bool]pause{}
 	return w
 }
 
-// happen is all of it.
-func (w *world) happen() {
+// run builds the systems, lets the orders fail, and runs the program until it has finished.
+func (w *world) run() {
 	ctx, stop := context.WithCancel(w.ctx)
 	defer stop()
-	w.lasting = ctx
+	w.ctx = ctx
 	defer w.cleanUp()
 	if err := w.build(); err != nil {
-		w.book.violate("world", -1, "%v", err) // the simulator itself is wrong
+		w.checker.violate("world", -1, "%v", err)
 		return
 	}
-	w.going.Go(func() { _ = w.commerce.Run(ctx) }) // it ends with the error of ctx
-	w.past(ctx)
-	acts := w.schedule()
-	slices.SortStableFunc(acts, func(a, b act) int { return cmp.Compare(a.at, b.at) })
-	w.going.Go(func() { // one after the other, also those of one moment
-		for _, a := range acts {
-			if sleep(ctx, time.Until(w.start.Add(a.at))) != nil {
+	w.background.Go(func() { _ = w.commerce.Run(ctx) }) // it returns the error of ctx
+	w.runPast(ctx)
+	events := w.schedule()
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	w.background.Go(func() { // one after the other, even at the same moment
+		for _, e := range events {
+			if sleep(ctx, time.Until(w.start.Add(e.at))) != nil {
 				return
 			}
-			a.do()
+			e.do()
 		}
 	})
-	w.lives(ctx)
-	if w.s.twin { // both of them are to come to rest
-		_ = sleep(ctx, 15*time.Minute) // it ends after this
+	w.runProcesses(ctx)
+	if w.s.twin { // both ends are compared once nothing more happens
+		_ = sleep(ctx, 15*time.Minute) // after an error it ends too
 	}
 	stop()
-	w.going.Wait()
-	w.book.close()
+	w.background.Wait()
+	w.checker.checkServers()
 }
 
-// lives runs the program until it has come to its end.
-func (w *world) lives(ctx context.Context) {
-	ctx, cancel := context.WithDeadline(ctx, w.start.Add(longest))
+// runProcesses starts the program until it has finished.
+func (w *world) runProcesses(ctx context.Context) {
+	ctx, cancel := context.WithDeadline(ctx, w.start.Add(maxDuration))
 	defer cancel()
-	for life := 0; ; life++ {
-		if ctx.Err() != nil || life == mostStarts {
-			w.book.violate("end", -1, "the program has not ended after %v and %d lives", time.Since(w.start).Round(time.Second),
-				life)
+	for number := 0; ; number++ {
+		if ctx.Err() != nil || number == maxProcesses {
+			w.checker.violate("end", -1, "the program has not finished after %v and %d processes",
+				time.Since(w.start).Round(time.Second), number)
 			return
 		}
-		over, down := w.live(ctx, life)
-		if over {
+		finished, downtime := w.runProcess(ctx, number)
+		if finished {
 			return
 		}
-		_ = sleep(ctx, down) // an error is seen above
+		_ = sleep(ctx, downtime) // an error is checked above
 	}
 }
 
 func (w *world) build() error {
 	w.connect = connecttest.New(connecttest.Config{
-		Seed: w.s.seed, Vendor: w.vendor,
-		Now: w.connectNow, ShuffleTies: w.s.ties,
+		Seed: w.s.seed, Vendor: w.vendor, Now: w.connectNow, ShuffleTies: w.s.ties,
 	})
 	var err error
 	if w.cfg.Journal != nil {
@@ -157,21 +148,20 @@ func (w *world) build() error {
 	}
 	w.commerce, err = commercetest.New(commercetest.Config{
 		Seed: w.s.seed, ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
-		ConnectHTTP: &http.Client{Transport: &connectorLine{w: w, to: w.connect.Transport()}},
-		AsyncHeals:  w.s.heals, Poll: w.s.poll, StaleReads: w.s.stale, MaxPage: w.s.listPage, ShuffleTies: w.s.ties,
-		Now: func() time.Time { return time.Now().Add(w.s.skew + time.Duration(w.jump.Load())) },
+		ConnectHTTP: &http.Client{Transport: &connectorNetwork{w: w, to: w.connect.Transport()}},
+		AsyncHeals:  w.s.asyncHeals, Poll: w.s.poll, StaleReads: w.s.staleReads, MaxPage: w.s.listPage, ShuffleTies: w.s.ties,
+		Now: func() time.Time { return time.Now().Add(w.s.commerceSkew + time.Duration(w.clockJump.Load())) },
 	})
 	if err != nil {
 		return err
 	}
 	w.announce(-1, span{bubbleStart.Add(windowAt), bubbleStart.Add(windowEnd)})
-	return w.bought()
+	return w.addSubscriptions()
 }
 
-// connectNow is the clock of Connect. It shows whole seconds where requests are to be of
-// the same time.
+// connectNow is the clock of Connect. It has whole seconds if requests should have the same time.
 func (w *world) connectNow() time.Time {
-	now := time.Now().Add(w.s.otherSkew)
+	now := time.Now().Add(w.s.connectSkew)
 	if w.s.ties {
 		now = now.Truncate(time.Second)
 	}
@@ -180,33 +170,32 @@ func (w *world) connectNow() time.Time {
 
 func (w *world) cleanUp() {
 	if w.dir != "" {
-		_ = os.RemoveAll(w.dir) // what is left is in the directory for such things
+		_ = os.RemoveAll(w.dir) // a rest stays in the directory for temporary files
 	}
 }
 
-// bought gives Connect the subscriptions that were bought long ago, and the
-// cancels that failed.
-func (w *world) bought() error {
+// addSubscriptions adds the existing subscriptions to Connect, with their failed cancel requests.
+func (w *world) addSubscriptions() error {
 	known := map[int]bool{}
-	long := time.Now().Add(-24 * time.Hour)
+	add := func(o *orderSpec, request connect.RequestType, status connect.RequestStatus, reason string) error {
+		_, err := w.connect.AddRequest(connecttest.RequestSeed{
+			ExternalUID: tenant(o.subscription), ExternalID: subscription(o.subscription), ProductID: o.product,
+			Type: request, Status: status, Reason: reason, Created: time.Now().Add(-24 * time.Hour),
+		})
+		return err
+	}
 	for _, o := range w.s.orders {
-		if o.bought && !known[o.subscription] {
+		if !o.existing {
+			continue
+		}
+		if !known[o.subscription] {
 			known[o.subscription] = true
-			if _, err := w.connect.AddRequest(connecttest.RequestSeed{
-				ExternalUID: tenant(o.subscription), ExternalID: subscription(o.subscription), ProductID: o.product,
-				Type: connect.TypePurchase, Status: connect.StatusApproved, Created: long,
-			}); err != nil {
+			if err := add(&o, connect.TypePurchase, connect.StatusApproved, ""); err != nil {
 				return err
 			}
 		}
-		if !o.bought {
-			continue
-		}
-		for range o.failedBefore {
-			if _, err := w.connect.AddRequest(connecttest.RequestSeed{
-				ExternalUID: tenant(o.subscription), ExternalID: subscription(o.subscription), ProductID: o.product,
-				Type: connect.TypeCancel, Status: connect.StatusFailed, Reason: "the vendor's system said no", Created: long,
-			}); err != nil {
+		for range o.failedCancels {
+			if err := add(&o, connect.TypeCancel, connect.StatusFailed, "the vendor's system said no"); err != nil {
 				return err
 			}
 		}
@@ -220,9 +209,8 @@ func tenant(subscription int) string {
 
 func subscription(n int) string { return fmt.Sprint(700100 + n) }
 
-// past lives through what was before the program starts.
-func (w *world) past(ctx context.Context) {
-	w.ids, w.numbers = make([]string, 0, len(w.s.orders)), make([]string, 0, len(w.s.orders))
+// runPast places the orders and lets them fail, until the program starts.
+func (w *world) runPast(ctx context.Context) {
 	begin := time.Now()
 	at := func(d time.Duration) { _ = sleep(ctx, time.Until(begin.Add(d))) }
 	size := 0
@@ -231,49 +219,49 @@ func (w *world) past(ctx context.Context) {
 	}
 	w.ids, w.numbers = make([]string, size), make([]string, size)
 	byTime := slices.SortedStableFunc(slices.Values(w.s.orders),
-		func(a, b orderSeed) int { return cmp.Compare(a.after, b.after) })
+		func(a, b orderSpec) int { return cmp.Compare(a.placedAfter, b.placedAfter) })
 	place := func(from time.Duration, causes ...cause) {
 		for _, o := range byTime {
 			if slices.Contains(causes, o.cause) {
-				at(from + o.after)
+				at(from + o.placedAfter)
 				w.place(&o)
 			}
 		}
 	}
 	at(outageAt)
-	w.maintenance(true)
+	w.setMaintenance(true)
 	place(outageAt+time.Second, causeOutage)
 	at(outageEnd)
-	w.maintenance(false)
+	w.setMaintenance(false)
 	place(rejectedAt, causeRejected, causeTrouble, causeHealthy)
 	place(reachedAt, causeReached, causeMarked)
 	at(windowAt)
-	w.maintenance(true)
+	w.setMaintenance(true)
 	place(windowAt+time.Second, causeWindow)
 	at(windowEnd)
-	w.maintenance(false)
+	w.setMaintenance(false)
 	at(markedAt)
 	for _, o := range w.s.orders {
-		if o.cause == causeMarked || o.cause == causeReached && w.s.heals {
+		if o.cause == causeMarked || o.cause == causeReached && w.s.asyncHeals {
 			text := o.text
 			if text == "" {
 				text = "Timeout exception"
 			}
-			_ = w.commerce.MarkFailed(w.ids[o.index], text) // it may have come through by itself
+			_ = w.commerce.MarkFailed(w.ids[o.index], text) // it may have completed meanwhile
 		}
 	}
 	at(beforeStart)
 	w.countTies()
-	w.mu.Lock() // Commerce asks at the same time
+	w.mu.Lock() // Commerce polls at the same time
 	defer w.mu.Unlock()
 	for _, o := range w.s.orders {
-		if o.relapses > 0 {
-			w.relapses[tenant(o.subscription)+string(requestOf(&o))] += o.relapses
+		if o.repeatFailures > 0 {
+			w.repeatFailures[tenant(o.subscription)+string(requestOf(&o))] += o.repeatFailures
 		}
 	}
 }
 
-func (w *world) place(o *orderSeed) {
+func (w *world) place(o *orderSpec) {
 	n := commercetest.NewOrder{
 		Type: o.kind, Request: o.request, Vendor: o.vendor, Product: o.product,
 		Customer:     fmt.Sprint(3000100 + o.subscription),
@@ -284,22 +272,22 @@ func (w *world) place(o *orderSeed) {
 	}
 	w.mu.Lock()
 	key := n.Tenant + string(requestOf(o))
-	w.fates[key] = append(w.fates[key], o.index)
+	w.ordersByRequest[key] = append(w.ordersByRequest[key], o.index)
 	w.mu.Unlock()
 	made := w.commerce.Place(n)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.enter(o.index, &made)
+	w.register(o.index, &made)
 }
 
-// enter keeps the names of an order. The lock must be held.
-func (w *world) enter(index int, made *commercetest.Order) {
+// register stores the id and number of an order. The lock must be held.
+func (w *world) register(index int, made *commercetest.Order) {
 	w.ids[index], w.numbers[index] = made.ID, made.Number
 	w.byID[made.ID], w.byID[made.InternalID] = index, index
 }
 
 // requestOf is the type of request that the connector makes for an order.
-func requestOf(o *orderSeed) connect.RequestType {
+func requestOf(o *orderSpec) connect.RequestType {
 	if o.request != "" {
 		return o.request
 	}
@@ -307,22 +295,22 @@ func requestOf(o *orderSeed) connect.RequestType {
 	return kind
 }
 
-// vendor answers for the order whose request it is. It must not call the systems.
+// vendor replies to a request of an order. It must not call the systems.
 func (w *world) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := 0
 	if call.Request.Type == connect.TypeCancel {
 		for _, o := range w.s.orders {
-			if tenant(o.subscription) == call.Request.Asset.ExternalUID && o.bought {
-				before += o.failedBefore
+			if tenant(o.subscription) == call.Request.Asset.ExternalUID && o.existing {
+				before += o.failedCancels
 			}
 		}
 	}
 	if call.Request.Type == connect.TypePurchase && call.Earlier > 0 {
 		before = 1
 	}
-	own := w.fates[call.Request.Asset.ExternalUID+string(call.Request.Type)]
+	own := w.ordersByRequest[call.Request.Asset.ExternalUID+string(call.Request.Type)]
 	n := call.Earlier - before
 	if n < 0 || n >= len(own) {
 		return connecttest.VendorAnswer{Action: connecttest.Approve, After: 5 * time.Second}
@@ -335,35 +323,35 @@ func (w *world) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 		case causeRejected:
 			return connecttest.VendorAnswer{Action: connecttest.Reject, After: 10 * time.Second,
 				Reason: "the domain is not verified"}
-		case causeReached: // not before the maintenance
-			return connecttest.VendorAnswer{Action: o.fate.action, After: windowEnd - reachedAt + o.fate.after,
+		case causeReached: // after the maintenance
+			return connecttest.VendorAnswer{Action: o.reply.action, After: windowEnd - reachedAt + o.reply.after,
 				Reason: "no more seats"}
 		case causeHealthy:
 			return connecttest.VendorAnswer{Action: connecttest.Approve, After: time.Second}
 		}
-		return connecttest.VendorAnswer{Action: o.fate.action, After: o.fate.after, Reason: "no more seats"}
+		return connecttest.VendorAnswer{Action: o.reply.action, After: o.reply.after, Reason: "no more seats"}
 	}
 	return connecttest.VendorAnswer{Action: connecttest.Approve}
 }
 
-// maintenance begins or ends one of Connect. They can overlap.
-func (w *world) maintenance(on bool) {
+// setMaintenance starts or ends a maintenance of Connect. Maintenances can overlap.
+func (w *world) setMaintenance(on bool) {
 	w.mu.Lock()
 	if on {
-		w.down++
+		w.maintenances++
 	} else {
-		w.down--
+		w.maintenances--
 	}
-	down := w.down > 0
+	down := w.maintenances > 0
 	w.mu.Unlock()
 	w.connect.SetMaintenance(down)
-	w.note("Connect is in maintenance: %t", down)
+	w.logf("Connect is in maintenance: %t", down)
 }
 
-// announce puts a window into the calendar that everybody knows.
+// announce adds window n to the calendar, or moves it.
 func (w *world) announce(n int, at span) {
 	if err := w.tryAnnounce(n, at); err != nil {
-		w.book.violate("world", -1, "%v", err)
+		w.checker.violate("world", -1, "%v", err)
 	}
 }
 
@@ -396,9 +384,9 @@ func (w *world) calendarNow() *maintenance.Calendar {
 	return w.calendar
 }
 
-// note writes the history, if somebody will read it.
-func (w *world) note(format string, args ...any) {
-	if !w.tell {
+// logf adds a line to the history, if it is recorded.
+func (w *world) logf(format string, args ...any) {
+	if !w.verbose {
 		return
 	}
 	w.mu.Lock()
@@ -407,40 +395,15 @@ func (w *world) note(format string, args ...any) {
 		args...))
 }
 
-// happened counts a fault that really took place.
-func (w *world) happened(what string) {
+// count counts an event that really happened.
+func (w *world) count(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counts[what]++
 }
 
-// orderEnd is how an order and its requests stand in the end.
-type orderEnd struct {
-	index    int
-	order    commercetest.Order
-	requests string
-}
-
-// ends is the final state of both systems.
-func (w *world) ends() []orderEnd {
-	if w.commerce == nil {
-		return nil
-	}
-	requests := map[string][]string{}
-	for _, r := range w.connect.Requests() {
-		requests[r.Asset.ExternalUID] = append(requests[r.Asset.ExternalUID], fmt.Sprintf("%s %s", r.Type, r.Status))
-	}
-	var all []orderEnd
-	for i, id := range w.ids {
-		if o, ok := w.commerce.Order(id); ok {
-			all = append(all, orderEnd{i, o, strings.Join(requests[o.Tenant], ", ")})
-		}
-	}
-	return all
-}
-
-// truth is an order as Commerce has it, whatever it shows.
-func (w *world) truth(index int) commercetest.Order {
+// order is an order as Commerce stores it, whatever it shows.
+func (w *world) order(index int) commercetest.Order {
 	w.mu.Lock()
 	id := ""
 	if index >= 0 && index < len(w.ids) {
@@ -451,8 +414,8 @@ func (w *world) truth(index int) commercetest.Order {
 	return o
 }
 
-// index is that of an order, by any of its names; -1 when it is none of the world's.
-func (w *world) index(id string) int {
+// indexOf is the index of an order by its id, billing id or number; -1 for an unknown order.
+func (w *world) indexOf(id string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if i, ok := w.byID[id]; ok {
@@ -461,7 +424,8 @@ func (w *world) index(id string) int {
 	return slices.Index(w.numbers, id)
 }
 
-func (w *world) name(index int) string {
+// numberOf is the number of an order; "" for an unknown order.
+func (w *world) numberOf(index int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if index < 0 || index >= len(w.numbers) {
@@ -470,12 +434,12 @@ func (w *world) name(index int) string {
 	return w.numbers[index]
 }
 
-// atRest says that nothing more happens to an order in this status.
-func atRest(s commerce.Status) bool {
+// isFinal says that nothing more happens to an order in this status.
+func isFinal(s commerce.Status) bool {
 	return s.Provisioned() || s == commerce.StatusCancelled || s == commerce.StatusFraud
 }
 
-// sleep waits, or returns the error of ctx.
+// sleep waits for d, or returns the error of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
@@ -487,5 +451,27 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// countTies counts rows that have the same time as another one.
+func (w *world) countTies() {
+	if !w.s.ties {
+		return
+	}
+	placed, created := map[string]bool{}, map[string]bool{}
+	for _, o := range w.commerce.Orders() {
+		second := o.PlacedAt.Format(time.RFC3339)
+		if placed[second] {
+			w.count("order placed in the second of another")
+		}
+		placed[second] = true
+	}
+	for _, r := range w.connect.Requests() {
+		second := r.Created.Format(time.RFC3339) + string(r.Type)
+		if created[second] {
+			w.count("request created in the second of another")
+		}
+		created[second] = true
 	}
 }
