@@ -88,7 +88,7 @@ func TestRequests_take_a_total_as_a_hint(t *testing.T) {
 		t.Parallel()
 		fake := &fakeConnect{rows: purchases(25), total: func(int, int) int { return 40 }}
 		_, err := listed(t, clientOver(t, fake, connect.WithPageSize(10)), connect.RequestQuery{})
-		require.ErrorContains(t, err, "the server says that it has 40 rows, and shows 25 of them")
+		require.ErrorContains(t, err, "the server reports 40 rows and returns 25")
 	})
 }
 

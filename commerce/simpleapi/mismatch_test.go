@@ -158,6 +158,6 @@ func TestListWithTooLargeTotal(t *testing.T) {
 	c, _ := client(t, s.answer, simpleapi.WithPageSize(10))
 	for _, q := range []commerce.Query{{}, {Account: "7"}} { // no condition
 		_, err := collect(t.Context(), c, q)
-		require.ErrorContains(t, err, "the server says that it has 40 rows, and shows 28 of them")
+		require.ErrorContains(t, err, "the server reports 40 rows and returns 28")
 	}
 }

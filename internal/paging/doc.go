@@ -1,5 +1,5 @@
-// Package paging walks a list that can be read in pages only, by position, while
-// rows come and go.
+// Package paging reads a list in pages by position, without missing rows while others
+// appear and leave.
 //
 //	for w := paging.New(100); !w.Done(); {
 //		rows, err := read(w.Start(), w.Size())
@@ -12,5 +12,5 @@
 //		}
 //	}
 //
-// A [Walk] is for one goroutine.
+// A [Walk] is not safe for concurrent use.
 package paging

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that makes up a row for every position.
-func TestWalkOfAnEndlessListFails(t *testing.T) {
+// The server has a row at every position.
+func TestWalkFailsForEndlessList(t *testing.T) {
 	t.Parallel()
 	for _, sorted := range []bool{false, true} {
 		w := New(100)

@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// Unknown is the total of a list whose answers do not state one.
+// Unknown is the total of a list whose answers have none.
 const Unknown = -1
 
-// MinSize is the smallest page with which a walk advances, because pages overlap.
+// MinSize is the smallest page size, because pages overlap by one row.
 const MinSize = 2
 
-// NoKey is the key of a row whose place in the order is not known.
+// NoKey is the key of a row with an unknown place in the order.
 const NoKey = math.MinInt64
 
-// lowest is the key of rows in a list without known keys: they all tie.
+// lowest is the key of all rows of a list without keys.
 const lowest = NoKey + 1
 
-// Row is what a walk needs to know about a row.
+// Row identifies a row and its place in the order.
 type Row struct {
 	ID string
-	// Key is what the list is sorted by. It does not decrease along the list; rows with
-	// equal keys may come in any order. See [TimeKey].
+	// Key is the sort key. It does not decrease along the list; rows with equal keys may be
+	// in any order. See [TimeKey].
 	Key int64
-	// Nameless says that the ID was made up from what was sent, so that other rows may have
-	// it as well.
+	// Nameless is whether the ID was derived from the content, so that other rows may have
+	// the same.
 	Nameless bool
 }
 
@@ -43,54 +43,43 @@ func TimeKey(t time.Time, newestFirst bool) int64 {
 	}
 }
 
-// Walk reads a list in pages by position. Rows may appear, leave, and, where their
-// keys are equal, come in another order with each answer.
+// Walk reads a list in pages by position. Meanwhile rows may appear and leave, and rows
+// with equal keys may change their order.
 //
-// The walk returns every row that is in the list from the first answer to the last, or
-// an error. The proof uses that rows with different keys keep their order. The frontier
-// is the key of the last row taken; all staying rows with smaller keys have been seen.
+// The walk returns every row that is in the list from the first answer to the last, or an
+// error. This relies on rows with different keys keeping their order. The frontier is the
+// key of the last row taken: all staying rows with smaller keys have been seen.
 //
-//   - A page normally begins with the last row before those of the frontier. If its first
-//     row was seen before and its key is below the frontier, then all rows from the
-//     frontier up to the page's own last key lie between its first and its last row: they
-//     are in this one answer, however ties are ordered and whatever has left. So all
-//     staying rows below the last key have been seen, and that key is the new frontier.
-//     If it begins with any other row, rows before it have left and there may be a gap:
-//     the page is discarded and the walk steps back.
-//   - If the rows of one key do not fit into a page, their pages overlap by one row. Such
-//     a page must begin with a row seen before, for the same reason. When a larger key or
-//     the end of the list is reached, the positions that the key occupies are counted: if
-//     the rows stayed in place, each has one position, so fewer distinct rows than
-//     positions mean that a row was missed. The walk then reads these pages again, until
-//     the counts agree. A row that was seen and has left would take the place of one that
-//     was missed, so the rows are then counted anew. If the second count finds the same
-//     rows, all of them were there when the first one ended, and as they were as many as
-//     the positions, there was no other.
-//   - Ties that keep their order need no second count: if a row leaves, the next page begins
-//     with a row not seen before. They are taken to do so if the rows of every page were in
-//     the order of the count before, in three counts in a row. Without that, a long list in
-//     which rows leave all the time could not be read.
-//   - A list in which a row has no key, or whose keys decrease, is one of a single key: what
-//     such a row ties with is not certain, so that positions of a key could not be counted.
+//   - A page begins with the last row before the frontier. If its first row was seen before
+//     and has a key below the frontier, the page contains all rows from the frontier up to
+//     its own last key, so that key is the new frontier. Otherwise rows before it have left
+//     and there may be a gap: the page is discarded and the walk steps back.
+//   - If the rows of one key do not fit into a page, their pages overlap by one row, which
+//     must have been seen before. When the rows of the key end, the positions they occupy
+//     are counted. Fewer distinct rows than positions mean that a row was missed, and these
+//     pages are read again. A row that left may hide a missed one, so the rows are counted a
+//     second time. If both counts find the same rows, none is missing.
+//   - The second count is not needed if the rows kept their order in three counts in a row:
+//     then a row that leaves is noticed by the overlap. Otherwise a long list that keeps
+//     losing rows could not be read.
+//   - If a row has no key, or the keys decrease, all rows count as having the same key.
 //
-// The list ends where a page brings nothing new although it could hold more rows, for it
-// has fewer than another page had: only the row seen last, or rows up to the total. A total
-// never ends a list by itself; one that is larger than the list is an error, unless the
-// walk is Filtered.
+// The list ends with a page that has nothing new and fewer rows than another page, or whose
+// rows reach the total. A total alone does not end a list. A total larger than the list is
+// an error, unless the walk is Filtered.
 //
-// Two cases look exactly like a shorter list, so that a row may be missed in them: ties in
-// another order with each answer, a row of them that leaves, and pages of different sizes,
-// where the last page seems to be the end; and the same ties while rows before them leave
-// and as many appear.
+// A row may be missed in two cases that look exactly like a shorter list: rows with equal
+// keys change their order in each answer, one of them leaves, and pages differ in size, so
+// that the last one seems to be the end; or such rows change their order while as many rows
+// before them leave as appear.
 type Walk struct {
-	// Filtered says that the server was asked for some of the rows only. It may count all
-	// of them all the same, so that a total that is larger than the list proves nothing:
-	// see Excess.
+	// Filtered is whether the server was asked for a part of the rows only. It may count all
+	// rows in the total, so a larger total proves nothing: see Excess.
 	Filtered bool
 
 	size  int // rows to ask for
-	limit int // rows of a list that is read at most
-	start int // position of the page to ask for next
+	limit int // maximum rows of a list
+	start int // position of the next page
 	done  bool
 
 	seen    map[string]struct{}
@@ -103,37 +92,36 @@ type Walk struct {
 	inside   bool           // the next page begins with a row of the frontier
 	whole    bool           // one answer had the group, the row before it, and the end of the list
 
-	// counted is the group as it was counted before, and countedBase its base.
+	// counted is the group of the previous count, and countedBase its base.
 	counted     map[string]int
 	countedBase int
-	moved       bool // rows of the group are not in the order in which they were counted
-	steady      int  // counts in a row in which no row moved
+	moved       bool // rows of the group changed their order since the previous count
+	steady      int  // counts in a row without a change of order
 
 	first      []Row // the page at position 0
-	firstTotal int   // the total that came with it
+	firstTotal int   // its total
 	most       int   // rows of the largest page
-	probing    bool  // whether the next page lies behind the only row, as far as known
+	probing    bool  // the next page is after the only known row
 
 	back    int // how far to step back at a gap
 	asked   int // all pages
-	reach   int // the position behind the furthest page
-	further int // pages that ended behind all pages before them
-	pages   int // that brought new rows
-	idle    int // in a row that did not
+	reach   int // the position after the furthest page
+	further int // pages that ended after all pages before them
+	pages   int // pages with new rows
+	idle    int // pages in a row without new rows
 	claimed int // the total that exceeds the list
 	missing int // how often the list ended before the total
 }
 
-// maxRows bounds the memory that a list takes: a server that makes up rows for every
-// position has no last page.
+// maxRows limits the memory of a list: a faulty server may have rows at every position.
 const maxRows = 10_000_000
 
-// maxPage bounds the memory that an answer takes. A page has at most 1 000 rows, but some
-// servers do not page.
+// maxPage limits the memory of an answer. A page has at most 1 000 rows, but some servers
+// ignore the page size.
 const maxPage = 200_000
 
-// CheckPage refuses an answer with more rows than a list can have in one piece. Call it
-// before the rows are decoded.
+// CheckPage returns an error for an answer with too many rows. Call it before the rows are
+// decoded.
 func CheckPage(rows int) error {
 	if rows > maxPage {
 		return fmt.Errorf("the answer has %d rows, more than %d; ask for less, for example a shorter period", rows, maxPage)
@@ -147,17 +135,16 @@ func New(size int) *Walk {
 	return &Walk{size: size, limit: maxRows, back: size, frontier: lowest, seen: map[string]struct{}{}}
 }
 
-// Start is the position of the page to ask for next.
+// Start returns the position of the next page.
 func (w *Walk) Start() int { return w.start }
 
-// Size is how many rows to ask for.
+// Size returns the number of rows to ask for.
 func (w *Walk) Size() int { return w.size }
 
 // Done reports whether the list has been read to its end.
 func (w *Walk) Done() bool { return w.done }
 
-// Excess is the total by which a list that has been read to its end should have more rows;
-// 0 if it should not. It is only set for a walk that is Filtered.
+// Excess returns the total of a Filtered list that ended with fewer rows; 0 if it did not.
 func (w *Walk) Excess() int {
 	if !w.done {
 		return 0
@@ -165,11 +152,11 @@ func (w *Walk) Excess() int {
 	return w.claimed
 }
 
-// Seen is how many rows the list has had so far.
+// Seen returns the number of distinct rows so far.
 func (w *Walk) Seen() int { return len(w.seen) }
 
-// Take enters the page at Start and returns the indexes of its new rows. total is how
-// many rows the list has according to the answer, or [Unknown].
+// Take adds the page at Start and returns the indexes of its new rows. total is the total
+// of the list in the answer, or [Unknown].
 func (w *Walk) Take(rows []Row, total int) []int {
 	w.most = max(w.most, len(rows))
 	w.asked++
@@ -183,7 +170,7 @@ func (w *Walk) Take(rows []Row, total int) []int {
 	}
 	switch {
 	case w.start > 0 && len(rows) > 0 && len(rows) == total && total != w.size && slices.Equal(rows, w.first):
-		w.done = true // the server does not page: it gives all that there is, whatever is asked for
+		w.done = true // the server ignores the position and always returns all rows
 		return nil
 	case w.probing:
 		w.probing = false
@@ -207,8 +194,7 @@ func (w *Walk) Take(rows []Row, total int) []int {
 	return w.take(rows, keys, total)
 }
 
-// keysOf returns the keys of rows. One without a key, or with a smaller one than the row
-// before it, makes the list one of a single key.
+// keysOf returns the keys of rows. A missing or decreasing key makes the list keyless.
 func (w *Walk) keysOf(rows []Row) []int64 {
 	keys := make([]int64, len(rows))
 	at := int64(lowest)
@@ -247,7 +233,7 @@ func (w *Walk) stepBack() {
 	w.back *= 2
 }
 
-// take enters a page that joins.
+// take adds a page that joins.
 func (w *Walk) take(rows []Row, keys []int64, total int) []int {
 	n := len(rows)
 	if !w.inside {
@@ -286,7 +272,7 @@ func (w *Walk) take(rows []Row, keys []int64, total int) []int {
 	return fresh
 }
 
-// index is that of the first key that is not below a bound, or the number of keys.
+// index returns the index of the first key that is not below a bound, or len(keys).
 func index(keys []int64, bound int64) int {
 	i, _ := slices.BinarySearch(keys, bound)
 	return i
@@ -297,7 +283,7 @@ func (w *Walk) has(id string) bool {
 	return ok
 }
 
-// enter returns the indexes of the new rows among rows[from:to].
+// enter marks rows[from:to] as seen and returns the indexes of the new ones.
 func (w *Walk) enter(rows []Row, from, to int) []int {
 	var fresh []int
 	for i := from; i < to; i++ {
@@ -309,8 +295,8 @@ func (w *Walk) enter(rows []Row, from, to int) []int {
 	return fresh
 }
 
-// count adds rows[from:to] to the group of the frontier. A nameless row counts for its
-// position.
+// count adds rows[from:to] to the group of the frontier. Nameless rows are distinguished by
+// their position.
 func (w *Walk) count(rows []Row, from, to int) {
 	last := -1
 	for i := from; i < to; i++ {
@@ -328,11 +314,12 @@ func (w *Walk) count(rows []Row, from, to int) {
 	}
 }
 
-// enough is how many counts in a row show that rows with the same key keep their order.
+// enough is the number of counts in a row without a change after which rows with equal keys
+// are taken to keep their order.
 const enough = 3
 
-// complete reports whether all rows of the frontier have been seen, if they end at a
-// position. If the number of rows is right, it begins to count them once more.
+// complete reports whether all rows of the frontier have been seen, given the position of
+// their end. If the number of rows is right for the first time, it starts a second count.
 func (w *Walk) complete(end int) bool {
 	if len(w.group) < end-w.base {
 		return false
@@ -359,7 +346,7 @@ func sameRows(a, b map[string]int) bool {
 	return len(a) == len(b)
 }
 
-// settle records whether a page brought something new.
+// settle records whether a page had new rows.
 func (w *Walk) settle(fresh []int) {
 	if len(fresh) == 0 {
 		w.idle++
@@ -379,7 +366,7 @@ func (w *Walk) anchor(rows []Row, keys []int64, fresh []int, total int) {
 	tail := index(keys, key)
 	ends := w.ends(n, fresh)
 	if tail == 0 && w.start > 0 && !ends {
-		w.stepBack() // nothing before the rows of this key is in sight
+		w.stepBack() // the page has no row before those of its last key
 		return
 	}
 	if key != w.frontier || w.group == nil {
@@ -405,7 +392,7 @@ func (w *Walk) step(n int) {
 	case n > 1:
 		w.start += n - 1
 	case w.start == 0:
-		// A single row: all there is, or all that the server gives at once.
+		// A single row: the whole list, or the page size of the server.
 		w.probing, w.start = true, 1
 	}
 }
@@ -415,8 +402,8 @@ func (w *Walk) again() {
 	w.start, w.inside = max(0, w.base-1), false
 }
 
-// end is called where nothing seems to follow a page with n rows. One that holds more than
-// the row seen last may merely have been cut short, unless a total confirms the end.
+// end handles a page with n rows that seems to be the last one. A page with more than the
+// row seen last may just be short, unless the total confirms the end.
 func (w *Walk) end(n, total int) {
 	if end := w.start + n; n > 1 && total != end {
 		w.step(n)
@@ -439,30 +426,29 @@ func (w *Walk) finish(end, total int) {
 	w.again()
 }
 
-// maxMissing is how often a list may end before its total before that is an error. The
-// total and the end are of one answer, so once is enough for a server that is consistent.
+// maxMissing is how often a list may end before its total. Total and end are of the same
+// answer, so a consistent server needs no repetition.
 const maxMissing = 2
 
-// Err reports that the walk gets nowhere. Stepping back and reading pages again is
-// bounded by ten times the number of pages, which shuffled ties may need. A server that
-// gives the same row another id in each answer brings something new forever, so all pages
-// are bounded too, by those that went further along the list.
+// Err returns an error if the walk makes no progress. Pages without new rows are limited to
+// ten times the number of the others, which rows in random order may need. A server may
+// change IDs in each answer, so all pages are limited too, by those that reached further.
 func (w *Walk) Err() error {
 	switch {
 	case len(w.seen) > w.limit:
 		return fmt.Errorf("the list has more than %d rows, which cannot be right; "+
 			"ask for less, for example a shorter period", w.limit)
 	case w.missing > maxMissing:
-		return fmt.Errorf("the list is not complete: the server says that it has %d rows, and shows %d of them; "+
+		return fmt.Errorf("the list is incomplete: the server reports %d rows and returns %d; "+
 			"ask for less, for example a shorter period", w.claimed, len(w.seen))
 	case w.asked > 50+30*w.further:
-		return fmt.Errorf("the list does not hold still: %d pages were read to go through %d rows; "+
-			"try when less changes, or ask for less (a server that gives a row another id each time looks the same)",
+		return fmt.Errorf("the list keeps changing: %d pages were read for %d rows; "+
+			"try again when fewer rows change, or ask for less (a server that changes the ids of rows causes this too)",
 			w.asked, w.reach)
 	case w.idle > 20+10*w.pages:
-		return fmt.Errorf("the list does not hold still: the last %d pages brought nothing new; "+
-			"try when less changes, or ask for less (a server that ignores which page is asked for, "+
-			"or orders equal rows differently each time, looks the same)", w.idle)
+		return fmt.Errorf("the list keeps changing: the last %d pages had no new row; "+
+			"try again when fewer rows change, or ask for less (a server that ignores the position, "+
+			"or reorders equal rows, causes this too)", w.idle)
 	default:
 		return nil
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/paging"
 )
 
-// server is a list that is read in pages.
+// server is a list with pages.
 type server struct {
 	rows   []paging.Row
 	cap    func() int        // the most rows of a page; nil: as asked for
-	total  func(end int) int // by the end of the page; nil: not told
+	total  func(end int) int // by the end of the page; nil: unknown
 	before func()            // called before each answer
 	hidden map[string]bool   // rows that the answers show without their key
 	asked  int
@@ -125,7 +125,7 @@ func requireComplete(rt *rapid.T, got []string, stays map[string]bool) {
 
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	t.Run("misses no row that stays while rows leave and appear", func(t *testing.T) {
+	t.Run("misses_no_row_while_rows_leave_and_appear", func(t *testing.T) {
 		t.Parallel()
 		rapid.Check(t, func(rt *rapid.T) {
 			s, stays := &server{rows: listOf(rt, 4)}, map[string]bool{}
@@ -147,7 +147,7 @@ func TestWalk(t *testing.T) {
 			requireComplete(rt, got, stays)
 		})
 	})
-	t.Run("misses no row when ties that fit into a page are shuffled as well", func(t *testing.T) {
+	t.Run("misses_no_row_while_small_ties_are_shuffled", func(t *testing.T) {
 		t.Parallel()
 		rapid.Check(t, func(rt *rapid.T) {
 			s, stays := &server{rows: listOf(rt, 4)}, map[string]bool{}
@@ -160,7 +160,7 @@ func TestWalk(t *testing.T) {
 			requireComplete(rt, got, stays)
 		})
 	})
-	t.Run("is complete or fails when ties of any size are shuffled and rows leave", func(t *testing.T) {
+	t.Run("is_complete_or_fails_while_ties_are_shuffled_and_rows_leave", func(t *testing.T) {
 		t.Parallel()
 		failed, all := 0, 0
 		rapid.Check(t, func(rt *rapid.T) {
@@ -188,7 +188,7 @@ func TestWalk(t *testing.T) {
 		})
 		t.Logf("%d of %d walks failed", failed, all)
 	})
-	t.Run("is complete or fails when rows hide their keys, ties of any size are shuffled and rows leave",
+	t.Run("is_complete_or_fails_while_keys_are_missing",
 		func(t *testing.T) {
 			t.Parallel()
 			failed, all := 0, 0
@@ -218,8 +218,8 @@ func ties(n int) []paging.Row {
 	return rows
 }
 
-// A row that leaves makes the total of the second answer that of the first page.
-func TestWalkOfTiesBelievesTheTotalOfTheirOwnAnswerOnly(t *testing.T) {
+// After a row leaves, the total of the second answer is that of the first page.
+func TestWalkUsesTotalOfSameAnswer(t *testing.T) {
 	t.Parallel()
 	s := &server{rows: ties(3), cap: fixed(2)}
 	s.total = func(int) int { return len(s.rows) }
@@ -233,7 +233,7 @@ func TestWalkOfTiesBelievesTheTotalOfTheirOwnAnswerOnly(t *testing.T) {
 	require.Subset(t, got, []string{"1", "2"})
 }
 
-func TestWalkOfShuffledTiesSucceeds(t *testing.T) {
+func TestWalkOfShuffledTies(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ rows, size int }{{30, 7}, {300, 100}, {1000, 100}} {
 		for seed := range 20 {
@@ -256,7 +256,7 @@ func TestWalkCalls(t *testing.T) {
 		}
 		return rows
 	}
-	told := func(n int) func(int) int { return func(int) int { return n } }
+	reported := func(n int) func(int) int { return func(int) int { return n } }
 	for name, tc := range map[string]struct {
 		server server
 		calls  int
@@ -264,13 +264,13 @@ func TestWalkCalls(t *testing.T) {
 		"empty":                      {server{}, 1},
 		"one row":                    {server{rows: distinct(1)}, 2},
 		"a short page":               {server{rows: distinct(9)}, 3},
-		"a short page, by the total": {server{rows: distinct(9), total: told(9)}, 2},
+		"a short page, by the total": {server{rows: distinct(9), total: reported(9)}, 2},
 		"1000 rows":                  {server{rows: distinct(1000)}, 127},
-		"1000 rows, by the total":    {server{rows: distinct(1000), total: told(1000)}, 126},
-		"10 rows that tie, by the total, in one answer": {server{rows: ties(10), total: told(10)}, 2},
+		"1000 rows, by the total":    {server{rows: distinct(1000), total: reported(1000)}, 126},
+		"10 rows that tie, by the total, in one answer": {server{rows: ties(10), total: reported(10)}, 2},
 		"1000 rows that tie":                            {server{rows: ties(1000)}, 224},
 		"1000 rows, pages cut to two":                   {server{rows: distinct(1000), cap: fixed(2)}, 2998},
-		"a total that is far too small":                 {server{rows: distinct(1000), total: told(10)}, 127},
+		"a total that is far too small":                 {server{rows: distinct(1000), total: reported(10)}, 127},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -284,7 +284,7 @@ func TestWalkCalls(t *testing.T) {
 
 func fixed(n int) func() int { return func() int { return n } }
 
-func TestWalkTakesATotalAsAHint(t *testing.T) {
+func TestWalkDoesNotTrustTotals(t *testing.T) {
 	t.Parallel()
 	for name, total := range map[string]func(start, end int) int{
 		"a cap":              func(int, int) int { return 10 },
@@ -307,16 +307,16 @@ func TestWalkTakesATotalAsAHint(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a larger total is an error", func(t *testing.T) {
+	t.Run("larger_total_is_an_error", func(t *testing.T) {
 		t.Parallel()
 		s := &server{rows: ties(25), total: func(int) int { return 26 }}
 		_, err := s.walk(10)
-		require.ErrorContains(t, err, "the server says that it has 26 rows, and shows 25 of them")
+		require.ErrorContains(t, err, "the server reports 26 rows and returns 25")
 		require.Less(t, s.asked, 20)
 	})
 }
 
-func TestWalkOfTheSamePageForEveryPositionFails(t *testing.T) {
+func TestWalkFailsIfPositionIsIgnored(t *testing.T) {
 	t.Parallel()
 	same := []paging.Row{{ID: "a"}, {ID: "b"}, {ID: "c"}}
 	w := paging.New(3)
@@ -324,11 +324,11 @@ func TestWalkOfTheSamePageForEveryPositionFails(t *testing.T) {
 		require.False(t, w.Done())
 		w.Take(same, 9)
 	}
-	require.ErrorContains(t, w.Err(), "the list does not hold still")
+	require.ErrorContains(t, w.Err(), "the list keeps changing")
 }
 
-// A server that gives a row another id in each answer has something new to show forever.
-func TestWalkOfRowsWhoseIDsChangeFails(t *testing.T) {
+// A server that changes the ids in each answer has new rows forever.
+func TestWalkFailsIfIDsChange(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{2, 3, 30} {
 		s := &server{}
@@ -339,12 +339,12 @@ func TestWalkOfRowsWhoseIDsChangeFails(t *testing.T) {
 			}
 		}
 		_, err := s.walk(7)
-		require.ErrorContains(t, err, "does not hold still", "%d rows", n)
+		require.ErrorContains(t, err, "keeps changing", "%d rows", n)
 		require.Less(t, s.asked, 200, "%d rows", n)
 	}
 }
 
-func TestWalkWithKeysThatDoNotSortTheList(t *testing.T) {
+func TestWalkWithUnsortedKeys(t *testing.T) {
 	t.Parallel()
 	for name, keys := range map[string]func(i int) int64{
 		"in no order":             func(i int) int64 { return int64(i * 17 % 40) },
@@ -386,7 +386,7 @@ func TestTimeKey(t *testing.T) {
 	require.EqualValues(t, paging.NoKey, paging.TimeKey(time.Time{}, true))
 }
 
-func TestWalk_filtered_takes_a_larger_total_as_a_hint(t *testing.T) {
+func TestFilteredWalkAcceptsLargerTotal(t *testing.T) {
 	t.Parallel()
 	for n := range 30 {
 		s := &server{rows: ties(n)}
