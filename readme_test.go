@@ -27,6 +27,6 @@ func TestREADMECodeCompiles(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, append([]byte("package readme\n\n"), block[1]...), 0o600))
 		args = append(args, file)
 	}
-	out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput() //nolint:gosec // our own files
+	out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
 	require.NoError(t, err, string(out))
 }

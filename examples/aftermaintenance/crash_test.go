@@ -39,18 +39,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// night is a maintenance in which orders failed, on real sockets.
-type night struct {
+// outage are test systems on real sockets with orders that failed during a maintenance.
+type outage struct {
 	*sandbox.World
-	dir    string
-	env    []string
-	args   []string // but for the files that the program keeps
-	healed map[string]bool
+	dir  string
+	env  []string
+	args []string // without the files of the run
 }
 
-// newNight lets n orders fail for the maintenance, many of them of the same
-// subscriptions, and n/20 for something that no resubmission helps.
-func newNight(t *testing.T, n int) *night {
+// newOutage makes n orders fail because of the maintenance, many of them of the same subscription, and n/20 for a reason
+// that no resubmission can help.
+func newOutage(t *testing.T, n int) *outage {
 	t.Helper()
 	w, err := sandbox.New(t.Context(), "127.0.0.1:0", 1, nil)
 	require.NoError(t, err)
@@ -67,10 +66,10 @@ func newNight(t *testing.T, n int) *night {
 		w.Commerce.Place(order)
 		if i%20 == 0 {
 			placed := w.Commerce.Place(commercetest.NewOrder{FailWith: testkit.FailInvalidValue})
-			require.NoError(t, w.Commerce.Forbid(placed.ID, "no resubmission helps it"))
+			require.NoError(t, w.Commerce.Forbid(placed.ID, "no resubmission can help"))
 		}
 	}
-	h := &night{World: w, dir: t.TempDir(), healed: make(map[string]bool)}
+	h := &outage{World: w, dir: t.TempDir()}
 	require.Eventually(t, func() bool { return len(h.in(commerce.StatusProvisioningFailed)) == n+n/20 }, time.Minute,
 		50*time.Millisecond)
 	w.Connect.SetMaintenance(false)
@@ -80,14 +79,14 @@ func newNight(t *testing.T, n int) *night {
 	h.env = append(os.Environ(), asProgram+"=1", "COMMERCE_TOKEN="+w.CommerceToken, "CONNECT_API_KEY="+w.ConnectKey)
 	h.args = []string{
 		"-commerce", w.CommerceURL, "-connect", w.ConnectURL, "-windows", windows, "-apply", "-json",
-		"-settle", "100ms", "-look", "20ms", "-at-once", "4",
+		"-settle-delay", "100ms", "-verify-after", "20ms", "-concurrency", "4",
 		"-attempts", "100", "-spacing", "200ms",
 	}
 	return h
 }
 
-// in are the numbers of the orders in a status.
-func (h *night) in(s commerce.Status) map[string]bool {
+// in returns the numbers of the orders in a status.
+func (h *outage) in(s commerce.Status) map[string]bool {
 	numbers := make(map[string]bool)
 	for _, o := range h.Commerce.Orders() {
 		if o.Status == s {
@@ -97,7 +96,7 @@ func (h *night) in(s commerce.Status) map[string]bool {
 	return numbers
 }
 
-func (h *night) accepted() (total int, most map[string]int) {
+func (h *outage) accepted() (total int, most map[string]int) {
 	most = make(map[string]int)
 	for _, call := range h.Commerce.Ledger() {
 		if call.Accepted {
@@ -108,26 +107,26 @@ func (h *night) accepted() (total int, most map[string]int) {
 	return total, most
 }
 
-// life is the program as a process, from its start to its end.
-type life struct {
+// process is one run of the program as a process.
+type process struct {
 	killed         bool
 	status         int
 	stdout, stderr bytes.Buffer
 }
 
-// moment is when a program is killed: a while after so many more pushes.
-type moment struct {
+// killTime is when the program is killed: a delay after a number of further pushes.
+type killTime struct {
 	pushes int
-	while  time.Duration
+	delay  time.Duration
 }
 
-// patience is how long a program is let live that does not push.
-const patience = 3 * time.Second
+// maxIdle is how long the program may run without a push before it is killed.
+const maxIdle = 3 * time.Second
 
-// live runs the program, and kills it if a moment is given.
-func (h *night) live(t *testing.T, kill *moment, args ...string) *life {
+// start runs the program to its end, or kills it at the given time.
+func (h *outage) start(t *testing.T, kill *killTime, args ...string) *process {
 	t.Helper()
-	l := new(life)
+	l := new(process)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], append(h.args[:len(h.args):len(h.args)], args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, &l.stdout, &l.stderr
 	before := len(h.Commerce.Ledger())
@@ -136,17 +135,17 @@ func (h *night) live(t *testing.T, kill *moment, args ...string) *life {
 	go func() { ended <- cmd.Wait() }()
 	if kill != nil {
 		h.await(before, *kill, ended)
-		_ = cmd.Process.Kill() // which an ended one does not mind
+		_ = cmd.Process.Kill() // no error matters if it has ended
 	}
 	<-ended
 	l.status, l.killed = cmd.ProcessState.ExitCode(), kill != nil && l.stdout.Len() == 0
 	return l
 }
 
-// await returns when the moment has come, or the program has ended before.
-func (h *night) await(before int, m moment, ended chan error) {
-	look, end := time.NewTicker(5*time.Millisecond), time.NewTimer(patience)
-	defer look.Stop()
+// await returns when the time has come or the program has ended.
+func (h *outage) await(before int, m killTime, ended chan error) {
+	ticker, end := time.NewTicker(5*time.Millisecond), time.NewTimer(maxIdle)
+	defer ticker.Stop()
 	defer end.Stop()
 	for {
 		select {
@@ -155,24 +154,23 @@ func (h *night) await(before int, m moment, ended chan error) {
 			return
 		case <-end.C:
 			return
-		case <-look.C:
+		case <-ticker.C:
 			if len(h.Commerce.Ledger())-before >= m.pushes {
-				look.Stop()
-				end.Reset(m.while)
+				ticker.Stop()
+				end.Reset(m.delay)
 			}
 		}
 	}
 }
 
-// plan makes the plan, if there is none. Planning takes longer at the rate of the lives that
-// are killed than a program is let live that does not push.
-func (h *night) plan(t *testing.T, path string) {
+// plan makes the plan. At the rate of the processes that are killed, planning takes longer than maxIdle.
+func (h *outage) plan(t *testing.T, path string) {
 	t.Helper()
 	planner := *h
 	planner.args = slices.DeleteFunc(slices.Clone(h.args), func(arg string) bool { return arg == "-apply" })
-	var l *life
-	for range 20 { // the servers may break down, and the maintenance may just have ended
-		if l = planner.live(t, nil, "-rate", "10000", "-plan", path); l.status != exitDone {
+	var l *process
+	for range 20 { // the servers may fail, and the maintenance may just have ended
+		if l = planner.start(t, nil, "-rate", "10000", "-plan", path); l.status != exitDone {
 			continue
 		}
 		if l.summary(t).Plan.Wait == 0 {
@@ -183,32 +181,31 @@ func (h *night) plan(t *testing.T, path string) {
 	require.Fail(t, "no plan", "%s", &l.stderr)
 }
 
-func (l *life) summary(t *testing.T) summary {
+func (l *process) summary(t *testing.T) summary {
 	t.Helper()
 	var s summary
 	require.NoError(t, json.Unmarshal(l.stdout.Bytes(), &s), "%s", &l.stderr)
 	return s
 }
 
-// haunt kills the program over and over, at moments that nobody chose, starts it
-// again with the same command, and lets it end.
-func (h *night) haunt(t *testing.T, random *rand.Rand, kills, orders int, args ...string) *life {
+// killRepeatedly kills the program at random times, restarts it with the same command, and finally lets it end.
+func (h *outage) killRepeatedly(t *testing.T, random *rand.Rand, kills, orders int, args ...string) *process {
 	t.Helper()
 	for left := kills; left > 0; left-- {
 		pushed, _ := h.accepted()
-		// A third are killed wherever they are, perhaps before they do anything. The
-		// others get on, by as much as makes the orders last for all the kills.
-		kill := moment{while: time.Duration(random.Int64N(int64(200 * time.Millisecond)))}
+		// A third are killed at any time, perhaps before they do anything. The others make progress, but not so
+		// much that no orders are left for the last kill.
+		kill := killTime{delay: time.Duration(random.Int64N(int64(200 * time.Millisecond)))}
 		if random.IntN(3) > 0 {
-			kill = moment{pushes: 1 + random.IntN(max(1, (orders-pushed)/left)),
-				while: time.Duration(random.Int64N(int64(20 * time.Millisecond)))}
+			kill = killTime{pushes: 1 + random.IntN(max(1, (orders-pushed)/left)),
+				delay: time.Duration(random.Int64N(int64(20 * time.Millisecond)))}
 		}
-		l := h.live(t, &kill, args...)
-		require.True(t, l.killed, "it ended with %d, and was to be killed %d times more: %s", l.status, left, &l.stderr)
+		l := h.start(t, &kill, args...)
+		require.True(t, l.killed, "the program ended with %d before the last %d kills: %s", l.status, left, &l.stderr)
 	}
 	pushed, _ := h.accepted()
-	t.Logf("%d of %d orders were pushed when it was killed for the last time", pushed, orders)
-	return h.live(t, nil, args...)
+	t.Logf("%d of %d orders were pushed before the last kill", pushed, orders)
+	return h.start(t, nil, args...)
 }
 
 // setting returns a number for a longer test, given in the environment.
@@ -233,48 +230,46 @@ func crashes(t *testing.T) (kills int, seed uint64) {
 	return setting(t, "CRASH_KILLS", kills), uint64(setting(t, "CRASH_SEED", 1))
 }
 
-// ordersPerKill are enough orders for the program to still have some when it is killed for the last time.
-// A multiple of 20 keeps the orders that no resubmission helps countable.
+// ordersPerKill are enough orders for some to be left at the last kill. It is a multiple of 20, see newOutage.
 const ordersPerKill = 20
 
-// The faults of the servers come on top, and the answers to pushes that they lose.
-func TestCrash_while_the_servers_break_down_ends_well(t *testing.T) {
+func TestCrashWithFaults(t *testing.T) {
 	t.Parallel()
 	kills, seed := crashes(t)
 	kills = max(2, kills/10)
 	orders := kills * ordersPerKill
-	h := newNight(t, orders)
-	require.NoError(t, h.BreakDown())
+	h := newOutage(t, orders)
+	require.NoError(t, h.AddFaults())
 	plan := filepath.Join(h.dir, "plan.jsonl")
 	h.plan(t, plan)
-	l := h.haunt(t, rand.New(rand.NewPCG(seed, 1)), kills, orders, "-rate", "600", "-plan", plan)
+	l := h.killRepeatedly(t, rand.New(rand.NewPCG(seed, 1)), kills, orders, "-rate", "600", "-plan", plan)
 	require.Equal(t, exitDone, l.status, "%s", &l.stderr)
 	require.Equal(t, orders, l.summary(t).Result.Completed, "%s", &l.stderr)
-	h.requireHealed(t, orders)
+	h.requireCompleted(t, orders)
 }
 
-func TestCrash_ends_like_a_run_that_is_not_killed(t *testing.T) {
+func TestCrashEndsLikeAnUndisturbedRun(t *testing.T) {
 	t.Parallel()
 	kills, seed := crashes(t)
 	orders := kills * ordersPerKill
-	h, twin := newNight(t, orders), newNight(t, orders)
+	h, twin := newOutage(t, orders), newOutage(t, orders)
 	plan, log := filepath.Join(h.dir, "plan.jsonl"), filepath.Join(h.dir, "audit.jsonl")
 	start := time.Now()
 	random := rand.New(rand.NewPCG(seed, 0))
 	planning := max(1, kills/20)
 	for range planning {
-		h.live(t, &moment{while: time.Duration(random.Int64N(int64(time.Second)))},
+		h.start(t, &killTime{delay: time.Duration(random.Int64N(int64(time.Second)))},
 			"-rate", "600", "-unreviewed", "-plan", plan)
 	}
 	h.plan(t, plan)
-	l := h.haunt(t, random, kills-planning, orders, "-rate", "600", "-plan", plan, "-audit", log)
+	l := h.killRepeatedly(t, random, kills-planning, orders, "-rate", "600", "-plan", plan, "-audit", log)
 	t.Logf("%d kills with seed %d took %v", kills, seed, time.Since(start).Round(time.Second))
 
-	undisturbed := twin.live(t, nil, "-rate", "10000")
+	undisturbed := twin.start(t, nil, "-rate", "10000")
 	require.Equal(t, undisturbed.status, l.status, "%s", &l.stderr)
 	require.Equal(t, undisturbed.summary(t), l.summary(t), "%s", &l.stderr)
-	h.requireHealed(t, orders)
-	twin.requireHealed(t, orders)
+	h.requireCompleted(t, orders)
+	twin.requireCompleted(t, orders)
 	require.Equal(t, twin.in(commerce.StatusCompleted), h.in(commerce.StatusCompleted))
 
 	j, err := journal.Open(plan+".journal", journal.ReadOnly())
@@ -285,8 +280,8 @@ func TestCrash_ends_like_a_run_that_is_not_killed(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// requireHealed looks into the books of the servers.
-func (h *night) requireHealed(t *testing.T, orders int) {
+// requireCompleted checks the ledgers of the servers.
+func (h *outage) requireCompleted(t *testing.T, orders int) {
 	t.Helper()
 	require.Empty(t, h.Violations())
 	total, each := h.accepted()

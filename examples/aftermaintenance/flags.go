@@ -15,31 +15,30 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
-// settings are what the flags and the environment say.
+// settings are the values of the flags and the environment.
 type settings struct {
-	way                 way
+	api                 commerceAPI
 	connect, connectKey string
 	windows             string
 	apply               bool
 
-	from, to time.Time
-	filter   filter.Filter // of -where, -from, -to and -order together
-	selects  bool          // any of these was given
-	numbers  []string
-	ids      string         // the file of -ids
-	selected []billing.Line // what it names
-	targets  []commerce.Status
-	// ignoreConnect plans without looking in Connect.
+	from, to      time.Time
+	filter        filter.Filter // of -where, -from, -to and -order together
+	selects       bool          // whether any of these was given
+	numbers       []string
+	ids           string         // the file of -ids
+	selected      []billing.Line // its content
+	targets       []commerce.Status
 	ignoreConnect bool
 	plan          string
-	unreviewed    bool // a plan that -apply makes is applied at once
+	unreviewed    bool // -apply may make the plan
 	stdin         io.Reader
 	json          bool
-	detailed      bool // exit with another status if anything is left for a person
+	detailed      bool // exitLeft if anything is left for a person
 	timing        timing
-	memory        memory
+	records       records
 
-	sandbox bool // on the test systems
+	sandbox bool // use the test systems
 	orders  int
 	seed    uint64
 	faults  bool
@@ -47,10 +46,10 @@ type settings struct {
 
 func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*settings, error) {
 	s := &settings{connectKey: getenv("CONNECT_API_KEY")}
-	s.way.fromEnv(getenv)
+	s.api.fromEnv(getenv)
 	var where string
 	flags := flag.NewFlagSet("aftermaintenance", flag.ContinueOnError)
-	s.way.flags(flags)
+	s.api.flags(flags)
 	flags.StringVar(&s.connect, "connect", "", "base `URL` of Connect's public API")
 	flags.StringVar(&s.windows, "windows", "", "`file` of maintenance windows")
 	flags.BoolVar(&s.apply, "apply", false, "resubmit orders on real systems; without it they are only read "+
@@ -58,37 +57,37 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)", timeFlag(&s.from))
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.to))
 	flags.StringVar(&where, "where", "",
-		"only orders for which this `RQL` holds, for instance 'in(type,(SO,CH))&channel=reseller'")
-	flags.Func("order", "only the order with this `number` (repeatable); it is resubmitted even if its reason is unknown",
+		"only orders that match this `RQL`, for instance 'in(type,(SO,CH))&channel=reseller'")
+	flags.Func("order", "only the order with this `number` (repeatable); it is resubmitted even if its reason is unclassified",
 		func(number string) error {
 			s.numbers = append(s.numbers, number)
 			return nonEmpty(number)
 		})
 	flags.StringVar(&s.ids, "ids", "",
-		"with -via billing and simpleapi: `file` of the failed orders, or - for standard input: ids, one a line, "+
-			"an export as CSV, or the output of psql; they are treated as with -order, and a column SubscriptionID "+
-			"lets orders of Billing be looked up in Connect")
+		"with -via billing or simpleapi: `file` of the failed orders, or - for standard input: one id per line, "+
+			"an export as CSV, or the output of psql. The orders are treated as with -order. With a column "+
+			"SubscriptionID, orders of Billing are looked up in Connect")
 	flags.BoolVar(&s.ignoreConnect, "ignore-connect", false,
-		"plan without looking in Connect; for orders without a known subscription")
-	flags.Func("targets", "`transitions` that resubmit an order, the best first (default PD,PR,I4,RB); "+
-		"with -via billing and simpleapi they are tried one after the other", s.parseTargets)
+		"plan without looking up requests in Connect, for orders whose subscription is unknown")
+	flags.Func("targets", "`transitions` that resubmit an order, in order of preference (default PD,PR,I4,RB); "+
+		"with -via billing or simpleapi they are tried one after the other", s.parseTargets)
 	flags.StringVar(&s.plan, "plan", "",
-		"`file` of the plan: with -apply it must exist; without -apply it is read if it exists, "+
-			"and written otherwise")
+		"`file` of the plan. With -apply it must exist; without -apply it is read if it exists, "+
+			"and written if not")
 	flags.BoolVar(&s.unreviewed, "unreviewed", false,
-		"with -plan and -apply: if the plan does not exist, make it and apply it without a review")
-	flags.BoolVar(&s.json, "json", false, "print one JSON document on standard output, everything else on standard error")
+		"with -plan and -apply: make the plan if it does not exist, and apply it without a review")
+	flags.BoolVar(&s.json, "json", false, "print one JSON document to standard output, and everything else to standard error")
 	flags.BoolVar(&s.detailed, "detailed-exitcode", false,
-		"exit with status 3, not 0, if everything is done but orders are left for a person")
-	s.memory.flags(flags)
+		"exit with status 3 instead of 0 if everything is done but orders are left for a person")
+	s.records.flags(flags)
 	s.timing.flags(flags)
-	flags.IntVar(&s.orders, "orders", 300, "how many orders the test systems have")
-	flags.Uint64Var(&s.seed, "seed", 1, "number that determines the orders and events of the test systems")
-	flags.BoolVar(&s.faults, "faults", false, "let the test systems lose answers, limit the rate and break down")
+	flags.IntVar(&s.orders, "orders", 300, "number of orders in the test systems")
+	flags.Uint64Var(&s.seed, "seed", 1, "seed of the orders and events in the test systems")
+	flags.BoolVar(&s.faults, "faults", false, "make the test systems lose answers, limit the rate and fail")
 	if err := cli.Parse(flags, args, stdout, environment+statuses); err != nil {
 		return nil, err
 	}
-	s.sandbox = s.way.url == ""
+	s.sandbox = s.api.url == ""
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	s.selects = given["where"] || given["from"] || given["to"] || given["order"] || given["ids"]
@@ -103,12 +102,12 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 
 const statuses = `
 Exit status:
-  0  everything that the program should do is done; orders that are left for a
-     person are printed
-  1  an error, a run that ended early, or orders that were not started or whose
-     result is unknown
-  2  wrong flags: nothing was done
-  3  with -detailed-exitcode: as 0, but orders are left for a person
+  0  everything that the program should do is done; orders left for a person are
+     printed
+  1  error, the run ended early, or orders were not started or their outcome is
+     unknown
+  2  wrong flags; nothing was done
+  3  with -detailed-exitcode: like 0, but orders are left for a person
 `
 
 func (s *settings) parseTargets(list string) error {
@@ -117,12 +116,12 @@ func (s *settings) parseTargets(list string) error {
 		s.targets = append(s.targets, commerce.Status(strings.TrimSpace(code)))
 	}
 	if slices.Contains(s.targets, "") || slices.Contains(s.targets, commerce.StatusCancelled) {
-		return errors.New("give codes of statuses such as PD,RB; CL would cancel the order")
+		return errors.New("give status codes such as PD,RB; CL would cancel the order")
 	}
 	return nil
 }
 
-// choose makes the filter, but for the file of -ids.
+// choose sets the filter, without the file of -ids.
 func (s *settings) choose(where string) error {
 	s.filter = filter.Everything()
 	if where != "" {
@@ -140,7 +139,7 @@ func (s *settings) choose(where string) error {
 	return filter.Validate(s.filter)
 }
 
-// checkGiven rejects flags that belong to other systems than those of this run.
+// checkGiven rejects flags that have no effect on the systems of this run.
 func (s *settings) checkGiven(given map[string]bool) error {
 	for _, name := range []string{"orders", "seed", "faults"} {
 		if given[name] && !s.sandbox {
@@ -153,8 +152,8 @@ func (s *settings) checkGiven(given map[string]bool) error {
 		}
 	}
 	for name, via := range flagOf {
-		if given[name] && s.way.via != via {
-			return fmt.Errorf("-%s is for -via %s, and this is -via %s", name, via, s.way.via)
+		if given[name] && s.api.via != via {
+			return fmt.Errorf("-%s needs -via %s, but -via is %s", name, via, s.api.via)
 		}
 		if given[name] && s.sandbox {
 			return fmt.Errorf("-%s is for real systems: give -commerce too", name)
@@ -166,7 +165,7 @@ func (s *settings) checkGiven(given map[string]bool) error {
 func (s *settings) check(given map[string]bool) error {
 	for _, check := range []func() error{
 		func() error { return s.checkGiven(given) },
-		s.checkWay, s.timing.check, func() error { return s.memory.check(s) }, s.checkPlan,
+		s.checkWay, s.timing.check, func() error { return s.records.check(s) }, s.checkPlan,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -180,26 +179,26 @@ func (s *settings) check(given map[string]bool) error {
 	case s.sandbox:
 		return nil
 	case s.connect == "" || s.windows == "":
-		return errors.New("-commerce needs -connect and -windows too: they show why orders failed")
+		return errors.New("-commerce also needs -connect and -windows, which show why orders failed")
 	}
-	if err := s.way.check(); err != nil {
+	if err := s.api.check(); err != nil {
 		return err
 	}
 	if err := s.checkPlainHTTP(); err != nil {
 		return err
 	}
 	if s.connectKey == "" {
-		return errors.New("the environment variable CONNECT_API_KEY is empty: put the key for Connect there (SU-…:…)")
+		return errors.New("the environment variable CONNECT_API_KEY is empty: set it to the API key of Connect (SU-…:…)")
 	}
 	return nil
 }
 
 func (s *settings) checkWay() error {
-	switch s.way.via {
+	switch s.api.via {
 	case viaOrderManager:
 		if s.ids != "" {
-			return errors.New("-ids is for -via billing and -via simpleapi: Order Management lists the failed orders itself, " +
-				"and -order selects single ones")
+			return errors.New("-ids needs -via billing or -via simpleapi: Order Management lists the failed orders itself, " +
+				"and -order selects single orders")
 		}
 	case viaBilling:
 		if s.ids == "" && s.plan == "" && !s.sandbox {
@@ -207,7 +206,7 @@ func (s *settings) checkWay() error {
 		}
 	case viaSimpleAPI:
 	default:
-		return fmt.Errorf("-via %q: give ordermanager, billing or simpleapi", s.way.via)
+		return fmt.Errorf("-via %q: give ordermanager, billing or simpleapi", s.api.via)
 	}
 	return nil
 }

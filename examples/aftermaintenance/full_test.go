@@ -16,8 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fileLimit tells a copy of this test program to be the program itself, on a disk
-// that is full as soon as a file has so many bytes.
+// fileLimit is a variable that makes this test binary run the program with a limit of bytes per file.
 const fileLimit = "AFTERMAINTENANCE_FILE_LIMIT"
 
 func init() {
@@ -25,26 +24,26 @@ func init() {
 	if err != nil {
 		return
 	}
-	signal.Ignore(syscall.SIGXFSZ) // as a full disk, it is to be an error and no signal
+	signal.Ignore(syscall.SIGXFSZ) // an error, as on a full disk, instead of a signal
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
 		os.Exit(exitUsage)
 	}
 	main()
 }
 
-func TestAFullDiskStopsTheRunBeforeAnythingIsPushed(t *testing.T) {
+func TestFullDiskStopsTheRunBeforeThePush(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, eager...), "-plan", plan, "-attempts", "2", "-spacing", "200ms", "-where",
+	flags = append(append(flags, fast...), "-plan", plan, "-attempts", "2", "-spacing", "200ms", "-where",
 		"not(in(type,(CL,CF)))")
-	sure := broken(w) // without cancellations, since another push of one waits for minutes
+	sure := transient(w) // without cancellations, whose second push waits for minutes
 	maps.DeleteFunc(sure, func(number string, _ bool) bool {
 		return strings.HasPrefix(number, "CL") || strings.HasPrefix(number, "CF")
 	})
 	line := errorLine(t, onSmallDisk(t, 4<<10, env, append(flags, "-plan", plan+".other")...))
 	require.Contains(t, line, "file too large")
-	require.NoFileExists(t, plan+".other", "a half of a plan is none")
+	require.NoFileExists(t, plan+".other", "no incomplete plan")
 
 	_, _, stderr := do(t, env, flags...)
 	require.FileExists(t, plan, stderr)
@@ -52,11 +51,11 @@ func TestAFullDiskStopsTheRunBeforeAnythingIsPushed(t *testing.T) {
 	line = errorLine(t, onSmallDisk(t, 48<<10, env, flags...))
 	require.Contains(t, line, "plan.jsonl.journal")
 	require.Contains(t, line, "create it")
-	require.Empty(t, w.Commerce.Ledger(), "a journal takes the room for its log before the first intent")
+	require.Empty(t, w.Commerce.Ledger(), "a journal allocates its log before the first intent")
 	requireCompleted(t, w, sure, env, flags...)
 }
 
-// onSmallDisk runs the program where no file can be longer than limit.
+// onSmallDisk runs the program with a limit of bytes per file.
 func onSmallDisk(t *testing.T, limit int, env map[string]string, args ...string) (stderr string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)

@@ -10,11 +10,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 )
 
-// hostileText has what a terminal acts on or does not show: control characters, C1, and
-// characters that turn or hide text.
+// hostileText has control characters, C1 controls, and characters that reverse or hide text.
 const hostileText = "\x1b[2J\x1b]0;evil\a\u009b31m\u202eevil\u2066\u200b\u2028\r"
 
-func TestOutputOfHostileServersHasNoControlCharacters(t *testing.T) {
+func TestOutputHasNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	hostile := func(rows []map[string]any) {
@@ -45,7 +44,7 @@ func TestOutputOfHostileServersHasNoControlCharacters(t *testing.T) {
 	require.Empty(t, w.Commerce.Ledger())
 }
 
-// requireShown fails if an output has a character that a terminal acts on or hides.
+// requireShown fails if the output has control or invisible characters.
 func requireShown(t *testing.T, name, output string) {
 	t.Helper()
 	for _, r := range output {

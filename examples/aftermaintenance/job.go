@@ -19,16 +19,16 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// summary is the one JSON document.
+// summary is the JSON document that -json prints.
 type summary struct {
 	Plan       plan.ActionCounts      `json:"plan"`
 	Result     resubmit.OutcomeCounts `json:"result"`
 	Violations []string               `json:"violations"`
 
-	undone undone
+	unfinished unfinished
 }
 
-// job does everything, and reports whether anything is left for a person.
+// job plans and applies, and reports whether anything is left for a person.
 func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool, err error) {
 	out := stdout
 	if s.json {
@@ -36,7 +36,7 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	}
 	s.warn(stderr)
 	var warnings warnings
-	s.way.logger = slog.New(slog.NewTextHandler(&warnings, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s.api.logger = slog.New(slog.NewTextHandler(&warnings, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	defer warnings.show(stderr)
 	sys, err := open(ctx, s, out)
 	if err != nil {
@@ -61,18 +61,18 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 	if err := showPlan(out, plan); err != nil {
 		return false, err
 	}
-	s.way.showUntold(out, sys.commerce.Capabilities(), s.pushTargets())
+	s.api.showLimits(out, sys.commerce.Capabilities(), s.pushTargets())
 
 	sum := summary{Plan: plan.Counts(), Violations: []string{}}
-	var undone error
+	var unfinished error
 	if s.applies() {
 		report, err := apply(ctx, s, sys, plan, out)
 		if report == nil {
 			return false, err
 		}
 		showReport(out, report)
-		sum.Result, sum.undone = report.Result, findUndone(report)
-		undone = sum.undone.error(s, err) // what was done until then is shown all the same
+		sum.Result, sum.unfinished = report.Result, findUnfinished(report)
+		unfinished = sum.unfinished.error(s, err) // reported after what was done
 	}
 	sum.Violations = append(sum.Violations, sys.violations()...)
 	for _, v := range sum.Violations {
@@ -87,10 +87,10 @@ func job(ctx context.Context, s *settings, stdout, stderr io.Writer) (left bool,
 			return left, err
 		}
 	}
-	if undone == nil && len(sum.Violations) > 0 {
-		undone = fmt.Errorf("the test systems saw %d violations", len(sum.Violations))
+	if unfinished == nil && len(sum.Violations) > 0 {
+		unfinished = fmt.Errorf("the test systems detected %d violations", len(sum.Violations))
 	}
-	return left, undone
+	return left, unfinished
 }
 
 // interrupted rewrites an error from before the run if a signal caused it.
@@ -101,7 +101,7 @@ func interrupted(ctx context.Context, err error) error {
 	return fmt.Errorf("interrupted before anything was resubmitted: %w", context.Cause(ctx))
 }
 
-// makePlan writes the plan, or opens the one that is there.
+// makePlan opens the plan if it exists, and writes it otherwise.
 func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Writer) (*plan.Plan, error) {
 	path := s.plan
 	if path == "" {
@@ -115,7 +115,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 		return plan, err
 	}
 
-	if s.way.via == viaBilling && s.ids == "" {
+	if s.api.via == viaBilling && s.ids == "" {
 		return nil, errNoSelection
 	}
 	ids, numbers := names(s.selected)
@@ -138,15 +138,15 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	return plan.Open(path)
 }
 
-// checkSystem makes sure that a plan is for the system that the flags name, in a dry run
-// too; the Runner checks it again.
+// checkSystem returns an error if the plan was made for another system than the flags name, in a dry run too. The
+// Runner checks it again.
 func checkSystem(s *settings, sys *systems, plan *plan.Plan) error {
 	made, now := plan.Header().System, sys.commerce.System()
 	switch made {
 	case now:
 		return nil
 	case "":
-		return fmt.Errorf("-plan %s was made by an older version and does not name its system, and this is %s: "+
+		return fmt.Errorf("-plan %s was made by an older version and does not name its system; this one is %s: "+
 			"make a new plan in another file", s.plan, now)
 	default:
 		return fmt.Errorf("-plan %s was made for %q, but -via and -commerce name %q: name the system of the plan, "+
@@ -154,8 +154,8 @@ func checkSystem(s *settings, sys *systems, plan *plan.Plan) error {
 	}
 }
 
-// checkSelection makes sure that a plan which is there has what the flags select
-// now, since it is carried out as a whole.
+// checkSelection returns an error if an existing plan was made with another selection than the flags give, since a plan
+// is applied as a whole.
 func checkSelection(s *settings, plan *plan.Plan) error {
 	if made, now := plan.Header().Filter, s.filter.String(); s.selects && made != now {
 		return fmt.Errorf("-plan %s was made with the selection %s, but the flags select %s: "+
@@ -164,7 +164,7 @@ func checkSelection(s *settings, plan *plan.Plan) error {
 	return nil
 }
 
-// checkNamed makes sure that every order that was named is in the plan.
+// checkNamed returns an error if an order of -order is not in the plan.
 func checkNamed(numbers []string, plan *plan.Plan) error {
 	missing := slices.Clone(numbers)
 	for e, err := range plan.Entries() {
@@ -183,11 +183,11 @@ func notFailed(numbers []string) error {
 	return fmt.Errorf("-order %s: not among the failed orders that the other flags select", strings.Join(numbers, ", "))
 }
 
-// applies reports whether the plan is carried out, and not only shown.
+// applies reports whether the plan is applied, and not only shown.
 func (s *settings) applies() bool { return s.apply || s.sandbox }
 
-// pushTargets are said even where they are the default ones, since a way in that does
-// not tell what an order offers has no default.
+// pushTargets are the transitions to try. They are set even if they are the defaults, because APIs that do not report
+// the transitions of an order have no default.
 func (s *settings) pushTargets() []commerce.Status {
 	if s.targets == nil {
 		return resubmit.DefaultTargets()
@@ -195,7 +195,7 @@ func (s *settings) pushTargets() []commerce.Status {
 	return s.targets
 }
 
-// apply carries the plan out.
+// apply applies the plan.
 func apply(ctx context.Context, s *settings, sys *systems, plan *plan.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
 		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
@@ -203,14 +203,14 @@ func apply(ctx context.Context, s *settings, sys *systems, plan *plan.Plan, out 
 		Targets:  s.pushTargets(),
 		OnEvent:  newProgress(out, plan.Counts().Resubmit).onEvent,
 	}
-	if s.way.via != viaBilling { // which cannot list orders
+	if s.api.via != viaBilling { // it cannot list orders
 		cfg.Lister = sys.commerce
 	}
 	s.timing.set(&cfg, s.sandbox)
 	if err := s.timing.pause(ctx); err != nil {
 		return nil, err
 	}
-	runner, err := resubmit.NewRunner(s.memory.attach(cfg))
+	runner, err := resubmit.NewRunner(s.records.attach(cfg))
 	if err != nil {
 		return nil, err
 	}

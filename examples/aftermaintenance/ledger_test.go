@@ -14,9 +14,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// books is a whole run, told by the server: the orders before and after, and
-// the pushes that it accepted.
-type books struct {
+// runRecord is a run as the server recorded it: the orders before and after, and the pushes.
+type runRecord struct {
 	before, after map[string]commercetest.Order // by number
 	tried         map[string]int
 	accepted      map[string]int
@@ -24,8 +23,8 @@ type books struct {
 	outcome       map[string]resubmit.Outcome
 }
 
-// play does the job step by step, so that the test can look at the server.
-func play(t *testing.T, args ...string) *books {
+// record runs the program step by step and returns what the server recorded.
+func record(t *testing.T, args ...string) *runRecord {
 	t.Helper()
 	var out strings.Builder
 	s, err := parseFlags(args, func(string) string { return "" }, &out)
@@ -33,7 +32,7 @@ func play(t *testing.T, args ...string) *books {
 	sys, err := open(t.Context(), s, &out)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sys.close()) }()
-	b := &books{
+	b := &runRecord{
 		before: byNumber(sys.world), tried: map[string]int{}, accepted: map[string]int{},
 		planned: map[string]rules.Action{}, outcome: map[string]resubmit.Outcome{},
 	}
@@ -68,45 +67,44 @@ func byNumber(w *sandbox.World) map[string]commercetest.Order {
 	return orders
 }
 
-// requireHonest checks what holds with and without faults: no order is lost, none
-// is pushed twice, none is touched that the maintenance did not break, and what
-// the report says of the others is what the server holds.
-func (b *books) requireHonest(t *testing.T) {
+// requireConsistent checks what holds with and without faults: no order is lost or pushed twice, no order that failed for
+// another reason is touched, and the report agrees with the server.
+func (r *runRecord) requireConsistent(t *testing.T) {
 	t.Helper()
-	require.Len(t, b.after, len(b.before), "no order is lost")
-	for number, before := range b.before {
-		after := b.after[number]
-		require.LessOrEqual(t, b.accepted[number], 1, "%s is pushed once at most", number)
+	require.Len(t, r.after, len(r.before), "no order is lost")
+	for number, before := range r.before {
+		after := r.after[number]
+		require.LessOrEqual(t, r.accepted[number], 1, "%s is pushed once at most", number)
 		if cause := sandbox.Cause(before); cause != sandbox.Transient {
-			require.Zero(t, b.tried[number], "%s is left alone: %q", number, cause)
-			require.NotContains(t, b.outcome, number)
+			require.Zero(t, r.tried[number], "%s is left alone: %q", number, cause)
+			require.NotContains(t, r.outcome, number)
 			if cause != "" {
 				require.Equal(t, before, after, "%s is as it was", number)
-				require.Contains(t, b.planned, number, "%s is in the plan", number)
+				require.Contains(t, r.planned, number, "%s is in the plan", number)
 			}
 			continue
 		}
-		require.Equal(t, rules.Resubmit, b.planned[number], "%s is planned", number)
-		switch b.outcome[number] {
+		require.Equal(t, rules.Resubmit, r.planned[number], "%s is planned", number)
+		switch r.outcome[number] {
 		case resubmit.OutcomeCompleted:
 			require.Equal(t, commerce.StatusCompleted, after.Status, number)
-			require.Equal(t, 1, b.accepted[number], number)
+			require.Equal(t, 1, r.accepted[number], number)
 		case resubmit.OutcomeUnknown, resubmit.OutcomeSkipped:
-			require.Zero(t, b.accepted[number], "%s was pushed, and reading tells so", number)
+			require.Zero(t, r.accepted[number], "%s was pushed, which a read shows", number)
 			require.Equal(t, commerce.StatusProvisioningFailed, after.Status, number)
 		default:
-			require.Fail(t, "an outcome that this story does not have", "%s: %q", number, b.outcome[number])
+			require.Fail(t, "unexpected outcome", "%s: %q", number, r.outcome[number])
 		}
 	}
 }
 
-func TestTheServerSawEveryTransientlyFailedOrderPushedOnceAndNoOtherTouched(t *testing.T) {
+func TestLedgerHasOnePushPerTransientFailure(t *testing.T) {
 	t.Parallel()
 	for seed := range shorter(4, 1) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			b := play(t, "-orders", "200", "-seed", fmt.Sprint(seed))
-			b.requireHonest(t)
+			b := record(t, "-orders", "200", "-seed", fmt.Sprint(seed))
+			b.requireConsistent(t)
 			for number, before := range b.before {
 				if sandbox.Cause(before) == sandbox.Transient {
 					require.Equal(t, resubmit.OutcomeCompleted, b.outcome[number], number)
@@ -116,24 +114,24 @@ func TestTheServerSawEveryTransientlyFailedOrderPushedOnceAndNoOtherTouched(t *t
 	}
 }
 
-func TestTheServerSawNothingDoubleAndNothingLostWithFaults(t *testing.T) {
+func TestLedgerWithFaultsHasNoSecondPush(t *testing.T) {
 	t.Parallel()
 	for seed := range shorter(2, 1) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			b := play(t, "-orders", "200", "-seed", fmt.Sprint(seed), "-faults")
-			b.requireHonest(t)
+			b := record(t, "-orders", "200", "-seed", fmt.Sprint(seed), "-faults")
+			b.requireConsistent(t)
 			again := 0
 			for number := range b.tried {
 				again += b.tried[number] - b.accepted[number]
 			}
 			require.NotEmpty(t, b.outcome)
-			require.Zero(t, again, "a push that the faults refused never reached the order")
+			require.Zero(t, again, "a push refused by a fault does not reach the order")
 		})
 	}
 }
 
-func TestEachWayInCompletesTheSameOrders(t *testing.T) {
+func TestEachAPICompletesTheSameOrders(t *testing.T) {
 	t.Parallel()
 	for _, faults := range []bool{false, true} {
 		for seed := 1; seed <= shorter(3, 1); seed++ {
@@ -141,29 +139,29 @@ func TestEachWayInCompletesTheSameOrders(t *testing.T) {
 				t.Parallel()
 				args := []string{"-orders", "80", "-seed", fmt.Sprint(seed), fmt.Sprintf("-faults=%t", faults)}
 				vias := []string{viaOrderManager, viaBilling, viaSimpleAPI}
-				plays := make([]*books, len(vias))
+				records := make([]*runRecord, len(vias))
 				t.Run("via", func(t *testing.T) {
 					for i, via := range vias {
 						t.Run(via, func(t *testing.T) {
 							t.Parallel()
-							plays[i] = play(t, append([]string{"-via", via}, args...)...)
+							records[i] = record(t, append([]string{"-via", via}, args...)...)
 						})
 					}
 				})
-				require.NotContains(t, plays, (*books)(nil))
-				first := plays[0]
-				first.requireHonest(t)
+				require.NotContains(t, records, (*runRecord)(nil))
+				first := records[0]
+				first.requireConsistent(t)
 				completed := first.completed()
 				require.Greater(t, len(completed), 30)
 				for i, via := range vias[1:] {
-					b := plays[1+i]
+					b := records[1+i]
 					require.Equal(t, completed, b.completed(), via)
 					require.Equal(t, first.accepted, b.accepted, "%s: each of them was pushed once, and no other", via)
 					for number := range b.tried {
 						require.Contains(t, completed, number, "%s: no other was even tried", via)
 					}
 					for number, before := range b.before {
-						require.Equal(t, first.before[number].Status, before.Status, "the stories are the same")
+						require.Equal(t, first.before[number].Status, before.Status, "the histories are equal")
 						require.Equal(t, first.after[number].Status, b.after[number].Status, "%s: %s", via, number)
 					}
 				}
@@ -172,11 +170,11 @@ func TestEachWayInCompletesTheSameOrders(t *testing.T) {
 	}
 }
 
-// completed are the orders that failed and were completed, as the server has them.
-func (b *books) completed() map[string]bool {
+// completed returns the orders that had failed and were completed.
+func (r *runRecord) completed() map[string]bool {
 	numbers := map[string]bool{}
-	for number, before := range b.before {
-		if before.Status == commerce.StatusProvisioningFailed && b.after[number].Status == commerce.StatusCompleted {
+	for number, before := range r.before {
+		if before.Status == commerce.StatusProvisioningFailed && r.after[number].Status == commerce.StatusCompleted {
 			numbers[number] = true
 		}
 	}

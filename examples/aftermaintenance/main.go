@@ -1,11 +1,8 @@
-// Command aftermaintenance does the main job: after a maintenance of Connect it
-// finds the orders that failed, says why each did and what to do about it,
-// resubmits those that this can help, and proves in both systems that it did.
+// Command aftermaintenance resubmits the orders that failed during a maintenance of Connect. It shows why each order
+// failed and what to do about it, resubmits those that this can help, and verifies the result in both systems.
 //
-// Without flags it plays the whole story on two test systems in its own process.
-// With -commerce, -connect and -windows it works on real systems; the secrets
-// come from the environment (see -help), and nothing is changed unless -apply is
-// given. The way into Commerce is -via ordermanager, billing or simpleapi.
+// Without flags it works on two test systems in its own process. With -commerce, -connect and -windows it works on real
+// systems; credentials come from the environment (see -help), and nothing is changed unless -apply is given.
 package main
 
 import (
@@ -14,7 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // windows have time zones, and not every machine knows them
+	_ "time/tzdata" // windows have time zones, and some machines have no data for them
 
 	"github.com/cloudblue-go/cloudblue/examples/internal/cli"
 )
@@ -34,7 +31,7 @@ func main() {
 	os.Exit(status)
 }
 
-// run is the program, with its surroundings as arguments.
+// run is the program; its environment is passed as arguments.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout,
 	stderr io.Writer) int {
 	s, err := parseFlags(args, getenv, stdout)

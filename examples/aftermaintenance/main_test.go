@@ -19,8 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
 
-// do runs the program, on what it takes for real systems at a rate for which no test has
-// to wait unless the test gives another.
+// do runs the program, on real systems with a high rate unless args has another.
 func do(t *testing.T, env map[string]string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	if slices.Contains(args, "-commerce") && !slices.Contains(args, "-rate") {
@@ -56,7 +55,7 @@ func requireSums(t *testing.T, s summary) {
 	require.Equal(t, p.Resubmit, s.Result.Total())
 }
 
-func TestEveryTransientlyFailedOrderIsCompletedAndNoOtherIsTouched(t *testing.T) {
+func TestRunCompletesAllTransientFailures(t *testing.T) {
 	t.Parallel()
 	for seed := range shorter(3, 1) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -73,18 +72,18 @@ func TestEveryTransientlyFailedOrderIsCompletedAndNoOtherIsTouched(t *testing.T)
 	}
 }
 
-func TestWithFaultsNothingIsDoubleAndNothingIsLost(t *testing.T) {
+func TestRunWithFaultsCompletesAllTransientFailures(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := do(t, nil, "-orders", "200", "-seed", "5", "-faults", "-json")
 	require.Equal(t, exitDone, status, stderr)
 	s := decode(t, stdout)
 	requireSums(t, s)
 	require.Empty(t, s.Violations)
-	require.Equal(t, s.Plan.Resubmit, s.Result.Completed, "reading tells what became of every lost answer: %s", stderr)
+	require.Equal(t, s.Plan.Resubmit, s.Result.Completed, "reading resolves every lost answer: %s", stderr)
 	require.Contains(t, stderr, "answers lost")
 }
 
-// live is a real system as far as the program knows.
+// live returns systems that the program takes for real ones, and the flags for them.
 func live(t *testing.T) (w *sandbox.World, env map[string]string, flags []string) {
 	t.Helper()
 	w, err := sandbox.New(t.Context(), "127.0.0.1:0", 3, nil)
@@ -99,7 +98,7 @@ func live(t *testing.T) (w *sandbox.World, env map[string]string, flags []string
 		[]string{"-commerce", w.CommerceURL, "-connect", w.ConnectURL, "-windows", windows}
 }
 
-func TestOnRealSystemsTheDefaultIsADryRun(t *testing.T) {
+func TestRealSystemsDefaultToADryRun(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
@@ -115,7 +114,7 @@ func TestOnRealSystemsTheDefaultIsADryRun(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatIsNamedIsTheOnlyOneTouched(t *testing.T) {
+func TestOrderFlagSelectsSingleOrders(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	var number string
@@ -146,7 +145,7 @@ func TestAnOrderThatIsNamedIsTheOnlyOneTouched(t *testing.T) {
 	require.Empty(t, w.Commerce.Ledger())
 }
 
-func TestAPlanThatIsThereIsNotCarriedOutForOtherOrdersThanTheFlagsSelect(t *testing.T) {
+func TestPlanOfAnotherSelectionIsRejected(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	flags = append(flags, "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
@@ -164,11 +163,11 @@ func TestAPlanThatIsThereIsNotCarriedOutForOtherOrdersThanTheFlagsSelect(t *test
 	for _, same := range [][]string{first, flags[:8]} {
 		status, stdout, stderr := do(t, env, same...)
 		require.Equal(t, exitDone, status, stderr)
-		require.Contains(t, stdout, "as it stands")
+		require.Contains(t, stdout, "Using the existing plan")
 	}
 }
 
-func TestARunThatIsInterruptedStillTellsWhatItDid(t *testing.T) {
+func TestInterruptedRunPrintsItsResult(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	ctx, stop := context.WithCancel(t.Context())
@@ -202,7 +201,7 @@ func TestInterruptedPlanning(t *testing.T) {
 		errs.String())
 }
 
-func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
+func TestErrorsAreOneLine(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	dir := t.TempDir()
@@ -260,7 +259,7 @@ func TestBadInputIsOneLineThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestAListThatIsHTMLIsNoEmptyList(t *testing.T) {
+func TestHTMLInsteadOfAListIsAnError(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	require.NoError(t, w.Commerce.AddFault(commercetest.Fault{Path: "*/orders", Kind: commercetest.FaultHTML}))

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// changing changes each list of orders of a server. T is what the answer is.
+// changing returns the URL of a proxy that changes each list of orders. T is the type of the answer.
 func changing[T any](t *testing.T, server string, change func(T)) string {
 	t.Helper()
 	to, err := url.Parse(server)
@@ -44,7 +44,7 @@ func changing[T any](t *testing.T, server string, change func(T)) string {
 	return s.URL + to.Path
 }
 
-func TestMismatchedRows_are_counted_and_named(t *testing.T) {
+func TestMismatchedRowsAreCountedAndNamed(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	var numbers []string
@@ -67,7 +67,7 @@ func TestMismatchedRows_are_counted_and_named(t *testing.T) {
 		text := strings.Join(strings.Fields(stdout), " ")
 		require.Contains(t, text, "Left out: 7 rows did not match the query: "+strings.Join(numbers[:5],
 			` (status "CP"), `)+` (status "CP") and 2 more`)
-		require.Contains(t, text, "7 to check, since Commerce listed them although they do not match: named above")
+		require.Contains(t, text, "7 to check, since Commerce listed them although they do not match the query: listed above")
 	}
 	status, stdout, stderr := do(t, env, append(flags, "-json")...)
 	require.Equal(t, exitDone, status, stderr)
@@ -76,7 +76,7 @@ func TestMismatchedRows_are_counted_and_named(t *testing.T) {
 	require.Empty(t, w.Commerce.Ledger())
 }
 
-func TestWarningsOfTheClient_are_shown(t *testing.T) {
+func TestWarningsOfClientsArePrinted(t *testing.T) {
 	t.Parallel()
 	_, env, flags := through(t, viaSimpleAPI)
 	flags[1] = changing(t, flags[1], func(answer map[string]any) { answer["pagination"] = map[string]any{"total": 1000} })

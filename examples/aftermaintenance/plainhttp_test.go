@@ -21,15 +21,15 @@ func TestPlainHTTP(t *testing.T) {
 		"-connect":  {"-commerce", local, "-connect", remote},
 	} {
 		_, err := parse(args...)
-		require.ErrorContains(t, err, name+": h.example:8080 would get the credentials over plain http")
+		require.ErrorContains(t, err, name+": the credentials would be sent to h.example:8080 over plain http")
 		require.ErrorContains(t, err, "-plain-http")
 		s, err := parse(append(slices.Clone(args), "-plain-http")...)
 		require.NoError(t, err)
-		_, err = s.way.open(nil)
+		_, err = s.api.open(nil)
 		require.NoError(t, err)
 	}
 	s, err := parse("-commerce", local, "-connect", "http://localhost:2")
 	require.NoError(t, err)
-	_, err = s.way.open(nil)
+	_, err = s.api.open(nil)
 	require.NoError(t, err)
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// checkPlan makes sure, before anything is opened or written, that the file of -plan
-// can be what -apply needs: a plan that somebody had the chance to read.
+// checkPlan returns an error, before anything is opened or written, if -apply would apply a plan that nobody had the
+// chance to review.
 func (s *settings) checkPlan() error {
 	switch {
 	case s.unreviewed && (s.plan == "" || !s.apply):
-		return errors.New("-unreviewed needs -plan and -apply: without -plan, -apply always plans and applies in one go")
+		return errors.New("-unreviewed needs -plan and -apply: without -plan, -apply always plans and applies at once")
 	case s.plan == "":
 		return nil
 	}
@@ -24,7 +24,7 @@ func (s *settings) checkPlan() error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		started, err := s.journalStarted()
-		if err != nil && !s.applies() { // applying opens the journal before anything else, and says more
+		if err != nil && !s.applies() { // otherwise opening the journal returns a better error
 			return fmt.Errorf("-plan %s: there is no such file, and its journal cannot be read: %w", s.plan, err)
 		}
 		return s.missingPlan(started)
@@ -36,16 +36,16 @@ func (s *settings) checkPlan() error {
 	return nil
 }
 
-// journalFile is the journal of the plan, also when this run does not use it.
+// journalFile returns the journal of the plan, even if this run does not use it.
 func (s *settings) journalFile() string {
-	if s.memory.journal == "" && !s.sandbox {
+	if s.records.journal == "" && !s.sandbox {
 		return s.plan + ".journal"
 	}
-	return s.memory.journal
+	return s.records.journal
 }
 
-// journalStarted reports whether the journal of the plan belongs to a plan already. A
-// run that ended while it was planning leaves a journal that does not.
+// journalStarted reports whether the journal already belongs to a plan. It does not after a run that ended while
+// planning.
 func (s *settings) journalStarted() (bool, error) {
 	path := s.journalFile()
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || path == "" {
@@ -58,30 +58,29 @@ func (s *settings) journalStarted() (bool, error) {
 	return j.Plan() != "", j.Close()
 }
 
-// missingPlan returns nil if a new plan may be made because there is none in the file.
+// missingPlan returns nil if a new plan may be made, since there is none.
 func (s *settings) missingPlan(journalStarted bool) error {
 	switch {
 	case journalStarted:
-		return fmt.Errorf("-plan %s: there is no such file, but the journal %s is that of a run that was started: "+
-			"put its plan back to continue that run, or name another file", s.plan, s.journalFile())
+		return fmt.Errorf("-plan %s: there is no such file, but its journal %s belongs to a run that was started: "+
+			"restore the plan to resume that run, or name another file", s.plan, s.journalFile())
 	case s.apply && !s.unreviewed:
 		return fmt.Errorf("-plan %s: there is no such file, and -apply applies a plan that was reviewed: "+
-			"run without -apply first to make it; to plan and apply in one go leave out -plan, or add -unreviewed", s.plan)
+			"run without -apply first to make it; to plan and apply at once, leave out -plan or add -unreviewed", s.plan)
 	}
 	return nil
 }
 
-// openPlan opens the plan that is in the file of -plan. It returns nil if there is none
-// and a new one may be made.
+// openPlan opens the file of -plan. It returns nil if there is none and a new one may be made.
 func openPlan(s *settings, out io.Writer) (*plan.Plan, error) {
 	plan, err := plan.Open(s.plan)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.missingPlan(s.memory.plan() != "")
+		return nil, s.missingPlan(s.records.plan() != "")
 	}
 	if err != nil {
 		return nil, err
 	}
 	made := plan.Header().CreatedAt.UTC().Format("2006-01-02 15:04 MST")
-	fmt.Fprintf(out, "Using the plan in %s as it stands, made %s. To make a new one, name another file.\n", s.plan, made)
+	fmt.Fprintf(out, "Using the existing plan %s, made %s. To make a new one, name another file.\n", s.plan, made)
 	return plan, nil
 }

@@ -15,8 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
-// requireUsage is what a wrong call leaves behind: one error line, no file and no call
-// to Commerce that changes anything.
+// requireUsage checks a usage error: one line and no file.
 func requireUsage(t *testing.T, dir string, status int, stderr string, says ...string) {
 	t.Helper()
 	require.Equal(t, exitUsage, status, stderr)
@@ -32,21 +31,21 @@ func requireUsage(t *testing.T, dir string, status int, stderr string, says ...s
 func TestApply(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	flags = append(append(flags, eager...), "-apply")
-	sure := broken(w)
-	t.Run("needs the plan that -plan names", func(t *testing.T) {
+	flags = append(append(flags, fast...), "-apply")
+	sure := transient(w)
+	t.Run("requires the plan of -plan", func(t *testing.T) {
 		dir := t.TempDir()
 		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", filepath.Join(dir, "typo.jsonl"))...)
 		requireUsage(t, dir, status, stderr, "-plan", "typo.jsonl", "there is no such file", "without -apply", "-unreviewed")
 		require.Empty(t, w.Commerce.Ledger())
 	})
-	t.Run("refuses a name that an unset variable left empty", func(t *testing.T) {
+	t.Run("rejects an empty name", func(t *testing.T) {
 		dir := t.TempDir()
 		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", "")...)
 		requireUsage(t, dir, status, stderr, "-plan is empty")
 		require.Empty(t, w.Commerce.Ledger())
 	})
-	t.Run("refuses what is not the file of a plan", func(t *testing.T) {
+	t.Run("rejects other files", func(t *testing.T) {
 		dir := t.TempDir()
 		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", dir)...)
 		requireUsage(t, dir, status, stderr, dir+" is not a regular file")
@@ -59,7 +58,7 @@ func TestApply(t *testing.T) {
 		}
 		require.Empty(t, w.Commerce.Ledger())
 	})
-	t.Run("says that the journal is there and the plan is not", func(t *testing.T) {
+	t.Run("rejects a journal without its plan", func(t *testing.T) {
 		plan := filepath.Join(t.TempDir(), "plan.jsonl")
 		j, err := journal.Open(plan + ".journal")
 		require.NoError(t, err)
@@ -68,7 +67,7 @@ func TestApply(t *testing.T) {
 			status, _, stderr := do(t, env, append(append(flags[:len(flags):len(flags)], "-plan", plan), apply...)...)
 			require.Equal(t, exitUsage, status, stderr)
 			require.Contains(t, stderr, "plan.jsonl.journal")
-			require.Contains(t, stderr, "put its plan back")
+			require.Contains(t, stderr, "restore the plan")
 			require.NoFileExists(t, plan)
 		}
 		j, err = journal.Open(plan + ".journal")
@@ -86,18 +85,18 @@ func TestApply(t *testing.T) {
 
 func TestUnreviewed(t *testing.T) {
 	t.Parallel()
-	t.Run("plans and applies, and again after a run that ended while planning", func(t *testing.T) {
+	t.Run("plans and applies, also after a run that ended while planning", func(t *testing.T) {
 		t.Parallel()
 		w, env, flags := live(t)
 		plan := filepath.Join(t.TempDir(), "plan.jsonl")
-		flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", plan)
+		flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", plan)
 		require.NoError(t, w.Commerce.AddFault(commercetest.Fault{Path: "*/orders", Kind: commercetest.FaultHTML}))
 		status, _, stderr := do(t, env, flags...)
 		require.Equal(t, exitError, status, stderr)
 		require.NoFileExists(t, plan)
 		require.FileExists(t, plan+".journal", "it holds the place, so that no second run plans too")
 		w.Commerce.ClearFaults()
-		requireCompleted(t, w, broken(w), env, flags...)
+		requireCompleted(t, w, transient(w), env, flags...)
 		require.FileExists(t, plan)
 		pushed := w.Commerce.Ledger()
 		requireCompleted(t, w, nil, env, flags...)
@@ -119,7 +118,7 @@ func TestUnreviewed(t *testing.T) {
 	})
 }
 
-func TestPlanThatDisappearsIsNotMadeAnew(t *testing.T) {
+func TestMissingPlanOfAJournalIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
@@ -153,8 +152,8 @@ func TestExitStatus(t *testing.T) {
 	t.Run("is 0 when nothing is left, also with -detailed-exitcode", func(t *testing.T) {
 		t.Parallel()
 		w, env, flags := live(t)
-		for number := range broken(w) {
-			flags = append(append(flags, eager...), "-apply", "-detailed-exitcode", "-order", number)
+		for number := range transient(w) {
+			flags = append(append(flags, fast...), "-apply", "-detailed-exitcode", "-order", number)
 			break
 		}
 		status, stdout, stderr := do(t, env, flags...)
@@ -166,7 +165,7 @@ func TestExitStatus(t *testing.T) {
 		for args, want := range map[string]int{"-json": exitDone, "-detailed-exitcode": exitLeft} {
 			w, env, flags := live(t)
 			number := failedForMaintenance(t, w, "PRD-100-200-302", 1)[0]
-			flags = append(append(flags, eager...), "-apply", "-order", number, args)
+			flags = append(append(flags, fast...), "-apply", "-order", number, args)
 			status, stdout, stderr := do(t, env, flags...)
 			require.Equal(t, want, status, stderr)
 			require.Contains(t, stdout+stderr, "failedAgain, 1: ")
@@ -177,7 +176,7 @@ func TestExitStatus(t *testing.T) {
 	t.Run("is 1 when the canary leaves orders unstarted", func(t *testing.T) {
 		t.Parallel()
 		w, env, flags := live(t)
-		flags = append(append(flags, eager...), "-apply", "-detailed-exitcode")
+		flags = append(append(flags, fast...), "-apply", "-detailed-exitcode")
 		for _, number := range failedForMaintenance(t, w, "PRD-100-200-302", 3) {
 			flags = append(flags, "-order", number)
 		}
@@ -189,7 +188,7 @@ func TestExitStatus(t *testing.T) {
 	})
 }
 
-// settled is longer than -settle of eager, and than Commerce of the test systems
+// settled is longer than -settle of fast, and than Commerce of the test systems
 // retries an order that failed.
 const settled = 300 * time.Millisecond
 
@@ -211,7 +210,7 @@ func failedForMaintenance(t *testing.T, w *sandbox.World, product string, n int)
 	return numbers
 }
 
-func TestPlan_of_another_system_is_rejected(t *testing.T) {
+func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 	t.Parallel()
 	_, env, flags := live(t)
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")

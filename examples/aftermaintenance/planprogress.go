@@ -8,16 +8,15 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// planProgress shows how far planning is: on a terminal on one line that is
-// rewritten, else on a line every ten seconds.
+// planProgress shows the progress of planning: on a terminal by rewriting one line, otherwise by a line every 10 s.
 type planProgress struct {
 	out      io.Writer
 	terminal bool
 	shown    time.Time
-	begun    bool // the line on the terminal
+	drawn    bool // the line on the terminal
 }
 
-const planLineEach = 10 * time.Second
+const planLineInterval = 10 * time.Second
 
 func newPlanProgress(out io.Writer) *planProgress {
 	return &planProgress{out: out, terminal: isTerminal(out), shown: time.Now()}
@@ -26,9 +25,9 @@ func newPlanProgress(out io.Writer) *planProgress {
 func (p *planProgress) show(now resubmit.PlanProgress) {
 	switch {
 	case p.terminal:
-		p.begun = true
+		p.drawn = true
 		fmt.Fprintf(p.out, "\r\x1b[KPlanning: %s", now)
-	case time.Since(p.shown) >= planLineEach:
+	case time.Since(p.shown) >= planLineInterval:
 		p.shown = time.Now()
 		fmt.Fprintf(p.out, "Planning: %s\n", now)
 	}
@@ -36,7 +35,7 @@ func (p *planProgress) show(now resubmit.PlanProgress) {
 
 // end removes the line from the terminal.
 func (p *planProgress) end() {
-	if p.begun {
+	if p.drawn {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}
 }

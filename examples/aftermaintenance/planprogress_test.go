@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func TestPlanProgress_without_a_terminal_is_a_line_every_ten_seconds(t *testing.T) {
+func TestPlanProgressWithoutTerminal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
@@ -29,7 +29,7 @@ func TestPlanProgress_without_a_terminal_is_a_line_every_ten_seconds(t *testing.
 	})
 }
 
-func TestPlanProgress_on_a_terminal_is_one_line(t *testing.T) {
+func TestPlanProgressOnTerminal(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	p := &planProgress{out: &out, terminal: true}
@@ -41,7 +41,7 @@ func TestPlanProgress_on_a_terminal_is_one_line(t *testing.T) {
 	require.True(t, strings.HasSuffix(out.String(), "\r\x1b[K"))
 }
 
-func TestRate_holds_while_planning(t *testing.T) {
+func TestRateLimitsPlanning(t *testing.T) {
 	t.Parallel()
 	w, env, flags := through(t, viaSimpleAPI)
 	var orders []string

@@ -30,12 +30,12 @@ func readSelected(path string, stdin io.Reader) (lines []billing.Line, err error
 		return nil, fmt.Errorf("-ids: %w", err)
 	}
 	if len(lines) == 0 {
-		return nil, fmt.Errorf("-ids %s: it names no order: give ids, one a line, or an export of the failed orders", path)
+		return nil, fmt.Errorf("-ids %s: the file names no order: give one id per line, or an export of the failed orders", path)
 	}
 	return lines, nil
 }
 
-// warn prints what the flags probably do not mean.
+// warn prints warnings about flags that are probably mistaken.
 func (s *settings) warn(stderr io.Writer) {
 	for _, w := range filter.Warnings(s.filter, commerce.FailedOrders()) {
 		fmt.Fprintf(stderr, "aftermaintenance: warning: -where: %s\n", w)
@@ -44,12 +44,12 @@ func (s *settings) warn(stderr io.Writer) {
 		return
 	}
 	for _, w := range filter.Warnings(filter.Statuses(s.targets...), commerce.View{}) {
-		w, _, _ = strings.Cut(w, ", so it selects") // said of filters
+		w, _, _ = strings.Cut(w, ", so it selects") // this part is about filters
 		fmt.Fprintf(stderr, "aftermaintenance: warning: -targets: %s\n", w)
 	}
 }
 
-// selectOrders reads what -ids selects, and adds it to the filter.
+// selectOrders reads the file of -ids and adds it to the filter.
 func (s *settings) selectOrders() (err error) {
 	if s.ids == "" {
 		return nil
@@ -61,7 +61,7 @@ func (s *settings) selectOrders() (err error) {
 	return filter.Validate(s.filter)
 }
 
-// names are the ids of the lines, and the numbers of those that have no id.
+// names returns the ids of the lines, and the numbers of those without an id.
 func names(lines []billing.Line) (ids, numbers []string) {
 	for _, l := range lines {
 		if l.ID != "" {
@@ -73,7 +73,7 @@ func names(lines []billing.Line) (ids, numbers []string) {
 	return ids, numbers
 }
 
-// among selects the orders of the lines.
+// among returns a filter that selects the orders of the lines.
 func among(lines []billing.Line) filter.Filter {
 	ids, numbers := names(lines)
 	switch {
@@ -86,8 +86,8 @@ func among(lines []billing.Line) filter.Filter {
 	}
 }
 
-// checkSelected makes sure that the orders in the plan are those that the lines
-// mean, and prints those that are missing: an export may be old.
+// checkSelected returns an error if an id of -ids belongs to an order with another number, and prints the orders that
+// are not in the plan, since an export may be old.
 func checkSelected(out io.Writer, lines []billing.Line, plan *plan.Plan) error {
 	numbers, known := map[string]string{}, map[string]bool{}
 	for e, err := range plan.Entries() {
@@ -104,7 +104,7 @@ func checkSelected(out io.Writer, lines []billing.Line, plan *plan.Plan) error {
 				number, l.Number)
 		}
 		if name := cmp.Or(l.ID, l.Number); !known[name] {
-			known[name] = true // once is enough
+			known[name] = true // report it once
 			missing = append(missing, cmp.Or(l.Number, l.ID))
 		}
 	}
@@ -117,10 +117,9 @@ func checkSelected(out io.Writer, lines []billing.Line, plan *plan.Plan) error {
 	}
 	fmt.Fprintln(out)
 	page.Paragraph(out, "", "These orders of -ids are not in the plan, because they have not failed or other flags "+
-		"leave them out: "+
-		strings.Join(missing, " ")+rest)
+		"exclude them: "+strings.Join(missing, " ")+rest)
 	return nil
 }
 
 var errNoSelection = errors.New(
-	"-via billing needs -ids: Billing has no call that lists orders, so export the failed ones from the panel, or by SQL")
+	"-via billing needs -ids: Billing cannot list orders, so export the failed ones from the panel or by SQL")

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFlags_with_empty_values_are_rejected(t *testing.T) {
+func TestFlagsWithEmptyValuesAreRejected(t *testing.T) {
 	t.Parallel()
 	var names []string
 	_, stdout, _ := do(t, nil, "-help")
@@ -32,7 +32,7 @@ func TestFlags_with_empty_values_are_rejected(t *testing.T) {
 	}
 }
 
-func TestFlags_with_unknown_codes_are_warned_about(t *testing.T) {
+func TestFlagsWithUnknownCodesCauseWarnings(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"-where status=failed": `aftermaintenance: warning: -where: status "failed" is not a code that this library ` +

@@ -18,7 +18,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// group is the orders of a plan for which the same is to be done for the same reason.
+// group identifies the orders of a plan with the same action for the same reason.
 type group struct {
 	action  rules.Action
 	rule    string
@@ -27,7 +27,7 @@ type group struct {
 	flagged bool
 }
 
-// showPlan prints what will be done and why, one line a group.
+// showPlan prints what will be done and why, one line per group.
 func showPlan(out io.Writer, plan *plan.Plan) error {
 	counts, why, example := map[group]int{}, map[group]string{}, map[group]string{}
 	for e, err := range plan.Entries() {
@@ -76,20 +76,20 @@ func number(n int, noun string) string {
 	return fmt.Sprintf("%d %s", n, noun)
 }
 
-// rank is the order in which the actions are shown.
+// rank returns the position of an action in the table.
 func rank(a rules.Action) int {
 	return slices.Index([]rules.Action{
 		rules.Resubmit, rules.Wait, rules.Hold, rules.Complete, rules.Manual, rules.Quarantine,
 	}, a)
 }
 
-// What a report prints of the orders that were not completed; the rest is counted.
+// How many of the orders that were not completed are listed; the others are counted.
 const (
-	maxStories = 20
-	maxListed  = 40 // orders of one story
+	maxReasons = 20
+	maxListed  = 40 // orders of one reason
 )
 
-// showReport prints what was done, and each order that did not come to its end.
+// showReport prints the result, and each order that was not completed.
 func showReport(out io.Writer, r *resubmit.Report) {
 	fmt.Fprintf(out, "\nResult: %s, %s\n", number(r.Result.Total(), "order"), r.Result)
 	if len(r.Groups) > 0 {
@@ -101,42 +101,41 @@ func showReport(out io.Writer, r *resubmit.Report) {
 		t.Print(out)
 	}
 	if r.CommerceOnly > 0 {
-		fmt.Fprintf(out, "\nOf the completed, %d are confirmed by Commerce alone.\n", r.CommerceOnly)
+		fmt.Fprintf(out, "\n%d of the completed orders are confirmed by Commerce only.\n", r.CommerceOnly)
 	}
 	if r.CloseToVerified > 0 {
-		fmt.Fprintf(out, "\nAll were verified %v after the end of the maintenance.\n", r.CloseToVerified.Round(time.Second))
+		fmt.Fprintf(out, "\nAll orders were verified %v after the end of the maintenance.\n", r.CloseToVerified.Round(time.Second))
 	}
 	showOpen(out, r.Items)
 }
 
-// showOpen lists the orders that did not come to their end, those with the same
-// story together.
+// showOpen lists the orders that were not completed, grouped by outcome and reason.
 func showOpen(out io.Writer, items []resubmit.Item) {
-	type story struct {
+	type reason struct {
 		outcome resubmit.Outcome
 		why     string
 	}
-	numbers := map[story][]string{}
-	var stories []story
+	numbers := map[reason][]string{}
+	var reasons []reason
 	for _, i := range items {
 		if i.Outcome == resubmit.OutcomeCompleted {
 			continue
 		}
-		s := story{i.Outcome, i.Why}
+		s := reason{i.Outcome, i.Why}
 		if numbers[s] == nil {
-			stories = append(stories, s)
+			reasons = append(reasons, s)
 		}
 		numbers[s] = append(numbers[s], i.Number)
 	}
-	slices.SortStableFunc(stories, func(a, b story) int {
+	slices.SortStableFunc(reasons, func(a, b reason) int {
 		return cmp.Or(cmp.Compare(b.outcome, a.outcome), cmp.Compare(len(numbers[b]), len(numbers[a])))
 	})
-	for n, s := range stories {
+	for n, s := range reasons {
 		if n == 0 {
 			fmt.Fprintln(out, "\nNot completed:")
 		}
-		if n == maxStories {
-			fmt.Fprintf(out, "… and for %d other reasons\n", len(stories)-n)
+		if n == maxReasons {
+			fmt.Fprintf(out, "… and for %d other reasons\n", len(reasons)-n)
 			return
 		}
 		page.Paragraph(out, "", fmt.Sprintf("%s, %d: %s", s.outcome, len(numbers[s]), s.why))
@@ -149,8 +148,7 @@ func showOpen(out io.Writer, items []resubmit.Item) {
 	}
 }
 
-// showLeft prints what is left for a person and what to do about it. It reports
-// whether there is anything.
+// showLeft prints what is left for a person and what to do about it, and reports whether there is anything.
 func showLeft(out io.Writer, s *settings, sum *summary) bool {
 	p, r := sum.Plan, sum.Result
 	left := false
@@ -158,13 +156,13 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 		n          int
 		what, next string
 	}{
-		{p.Wait, "to wait for", "plan again later"},
+		{p.Wait, "that cannot be resubmitted yet", "plan again later"},
 		{p.Hold, "to decide about", "if resubmitting helps, plan again with -order NUMBER"},
 		{p.Complete, "to complete by hand in Commerce", "their service exists"},
 		{p.Manual, "to handle by hand", "the plan says why"},
-		{p.Mismatched, "to check, since Commerce listed them although they do not match", "named above"},
+		{p.Mismatched, "to check, since Commerce listed them although they do not match the query", "listed above"},
 		{p.Quarantine, "that need a new order or support", "resubmitting does not help"},
-		{r.Total() - r.Completed - sum.undone.total(), "not completed", "listed above with the reason"},
+		{r.Total() - r.Completed - sum.unfinished.total(), "not completed", "listed above with the reasons"},
 	} {
 		if c.n == 0 {
 			continue
@@ -178,30 +176,29 @@ func showLeft(out io.Writer, s *settings, sum *summary) bool {
 	switch {
 	case !left:
 	case s.plan == "":
-		fmt.Fprintln(out, "With -plan FILE the plan is kept: each order, its decision and the evidence.")
+		fmt.Fprintln(out, "To keep the plan, with each order, its decision and the evidence, use -plan FILE.")
 	default:
-		fmt.Fprintf(out, "The plan %s has each order, its decision and the evidence.\n", s.plan)
+		fmt.Fprintf(out, "The plan %s lists each order with its decision and the evidence.\n", s.plan)
 	}
 	return left
 }
 
-// showDryRun says that nothing was changed, and how to apply the plan.
+// showDryRun prints that nothing was changed, and how to apply the plan.
 func showDryRun(out io.Writer, s *settings, plan plan.ActionCounts) {
 	fmt.Fprintln(out, "\nNothing was changed: this was a dry run.")
 	switch {
 	case plan.Resubmit == 0:
 		fmt.Fprintln(out, "There is nothing to resubmit now.")
 	case s.plan == "":
-		fmt.Fprintf(out, "To resubmit %s, keep the plan with -plan FILE, read it, and add -apply.\n",
+		fmt.Fprintf(out, "To resubmit %s, keep the plan with -plan FILE, review it, and add -apply.\n",
 			number(plan.Resubmit, "order"))
 	default:
-		fmt.Fprintf(out, "To resubmit %s, read the plan and add -apply to the same command.\n",
+		fmt.Fprintf(out, "To resubmit %s, review the plan and add -apply to the same command.\n",
 			number(plan.Resubmit, "order"))
 	}
 }
 
-// progress shows how far a run is: on a terminal on one line that is rewritten,
-// else on a line at most twice a second.
+// progress shows the progress of a run: on a terminal by rewriting one line, otherwise by at most two lines a second.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -247,7 +244,7 @@ func (p *progress) onEvent(e resubmit.Event) {
 	}
 }
 
-// show prints the state: often on a terminal, else twice a second at the most.
+// show prints the state, unless it was printed a moment ago.
 func (p *progress) show(always bool) {
 	pause := 500 * time.Millisecond
 	if p.terminal {
@@ -271,7 +268,7 @@ func (p *progress) show(always bool) {
 	fmt.Fprintln(p.out, state)
 }
 
-// line prints a line between the states.
+// line prints a line of its own.
 func (p *progress) line(format string, args ...any) {
 	if p.terminal {
 		fmt.Fprint(p.out, "\r\x1b[K")

@@ -15,14 +15,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
 
-// systems are the two systems as the job sees them: through the public clients
-// alone, real or not.
+// systems are the clients of the two systems, and the test systems if there are any.
 type systems struct {
-	commerce shop
+	commerce commerceClient
 	connect  *connect.Client
 	calendar *maintenance.Calendar
 	world    *sandbox.World // nil for real systems
-	story    string         // of world, whose addresses change from run to run
+	name     string         // of world, whose addresses change from run to run
 	closers  []func() error
 }
 
@@ -35,11 +34,11 @@ func open(ctx context.Context, s *settings, out io.Writer) (*systems, error) {
 }
 
 func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err error) {
-	if err := s.memory.open(sys.onClose); err != nil {
+	if err := s.records.open(sys.onClose); err != nil {
 		return err
 	}
 	if s.sandbox {
-		err = sys.play(ctx, s, out)
+		err = sys.startSandbox(ctx, s, out)
 	} else {
 		sys.calendar, err = maintenance.LoadCalendarFile(s.windows)
 		err = flagged("-windows", err)
@@ -50,14 +49,14 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	if err := s.selectOrders(); err != nil {
 		return err
 	}
-	if sys.commerce, err = s.way.open(s.selected); err != nil {
+	if sys.commerce, err = s.api.open(s.selected); err != nil {
 		return flagged("-commerce and its credentials", err)
 	}
-	if sys.story != "" {
-		sys.commerce = playedShop{sys.commerce, sys.story}
+	if sys.name != "" {
+		sys.commerce = namedClient{sys.commerce, sys.name}
 	}
 	sys.connect, err = connect.New(s.connect, connect.APIKey(s.connectKey),
-		allowing(s.way.plainHTTP, connect.WithPlainHTTP)...)
+		allowing(s.api.plainHTTP, connect.WithPlainHTTP)...)
 	if err != nil {
 		return flagged("-connect and CONNECT_API_KEY", err)
 	}
@@ -68,7 +67,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 		return fmt.Errorf("connect is not up, or -connect is wrong: %w", p.Err)
 	}
 	if s.faults && sys.world != nil {
-		defer func() { err = errors.Join(err, sys.world.BreakDown()) }()
+		defer func() { err = errors.Join(err, sys.world.AddFaults()) }()
 	}
 	if err := sys.connect.CheckAccess(ctx); err != nil {
 		return flagged("-connect and CONNECT_API_KEY", err)
@@ -76,7 +75,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	return s.timing.pause(ctx)
 }
 
-// flagged names the flags that an error is about.
+// flagged adds the flags that an error is about.
 func flagged(flags string, err error) error {
 	if err == nil {
 		return nil
@@ -84,37 +83,36 @@ func flagged(flags string, err error) error {
 	return fmt.Errorf("%s: %w", flags, err)
 }
 
-// play starts the test systems, lets their story happen, and points the
-// settings at them.
-func (sys *systems) play(ctx context.Context, s *settings, out io.Writer) error {
+// startSandbox starts the test systems, simulates their history, and points the settings at them.
+func (sys *systems) startSandbox(ctx context.Context, s *settings, out io.Writer) error {
 	world, err := sandbox.New(ctx, "127.0.0.1:0", s.seed, nil)
 	if err != nil {
 		return err
 	}
 	sys.world = world
-	sys.story = fmt.Sprintf("test systems with %d orders, seed %d, by %s", s.orders, s.seed, s.way.via)
+	sys.name = fmt.Sprintf("test systems with %d orders, seed %d, by %s", s.orders, s.seed, s.api.via)
 	sys.onClose(world.Close)
-	fmt.Fprintf(out, "Playing three days with %d orders on two test systems (seed %d) …\n", s.orders, s.seed)
+	fmt.Fprintf(out, "Simulating three days with %d orders on two test systems (seed %d) …\n", s.orders, s.seed)
 	if err := world.Play(ctx, s.orders); err != nil {
 		return err
 	}
 	if err := world.Live(); err != nil {
 		return err
 	}
-	page.Paragraph(out, "", fmt.Sprintf("Connect was down for %s. It is back.", world.Window))
+	page.Paragraph(out, "", fmt.Sprintf("Connect was down for %s. It is up again.", world.Window))
 	if sys.calendar, err = maintenance.NewCalendar([]maintenance.Window{world.Window}); err != nil {
 		return err
 	}
-	s.way.play(world)
+	s.api.useSandbox(world)
 	s.connect, s.connectKey = world.ConnectURL, world.ConnectKey
-	if s.way.via != viaOrderManager && s.ids == "" {
+	if s.api.via != viaOrderManager && s.ids == "" {
 		return sys.export(s, out)
 	}
 	return nil
 }
 
-// export lets the operator of the test systems do what this way in needs: to look up
-// in the panel why the orders failed, and to export those that Connect did not answer.
+// export writes the file of -ids for an API that does not report why orders failed: the orders that failed because
+// Connect did not answer, as an operator would export them from the panel.
 func (sys *systems) export(s *settings, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "aftermaintenance")
 	if err != nil {
@@ -127,22 +125,20 @@ func (sys *systems) export(s *settings, out io.Writer) error {
 		return err
 	}
 	page.Paragraph(out, "",
-		fmt.Sprintf(
-			"The operator looked into the panel for the reasons, and exported the %d orders that failed because Connect did "+
-				"not answer.", n))
+		fmt.Sprintf("-ids is an export from the panel: the %d orders that failed because Connect did not answer.", n))
 	return nil
 }
 
-// playedShop is Commerce in the test systems, which plans name by their story.
-type playedShop struct {
-	shop
-	story string
+// namedClient is a client for the test systems, whose name in plans does not contain an address.
+type namedClient struct {
+	commerceClient
+	name string
 }
 
-// System is the story, since the address is another one in each run.
-func (s playedShop) System() string { return s.story }
+// System returns the name, since the address differs from run to run.
+func (s namedClient) System() string { return s.name }
 
-// violations are what the test systems saw that must never happen.
+// violations returns what the test systems detected that must never happen.
 func (sys *systems) violations() []string {
 	if sys.world == nil {
 		return nil

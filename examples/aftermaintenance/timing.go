@@ -9,57 +9,56 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// timing is how fast the job goes. Zero fields are the defaults of the library, or
-// those that suit the test systems.
+// timing are rates and times. Zero fields are the defaults of the library.
 type timing struct {
-	rate         float64
-	atOnce       int
-	settle, look time.Duration
-	attempts     int
-	spacing      time.Duration
+	rate                float64
+	concurrency         int
+	settle, verifyAfter time.Duration
+	attempts            int
+	spacing             time.Duration
 }
 
 func (t *timing) flags(flags *flag.FlagSet) {
-	flags.Float64Var(&t.rate, "rate", 0, "most `calls` per second, to both systems together, when planning and applying "+
-		"(default 5; on the test systems no limit)")
-	flags.IntVar(&t.atOnce, "at-once", 0,
-		"most orders that are pushed at the same time (default 2; on the test systems 8)")
-	flags.DurationVar(&t.settle, "settle", 0,
-		"`time` after a maintenance or a failure in which an order is left alone, since Commerce may "+
+	flags.Float64Var(&t.rate, "rate", 0, "limit of `calls` per second, to both systems together, when planning and applying "+
+		"(default 5; on the test systems none)")
+	flags.IntVar(&t.concurrency, "concurrency", 0,
+		"number of orders that are pushed at the same time (default 2; on the test systems 8)")
+	flags.DurationVar(&t.settle, "settle-delay", 0,
+		"`time` after a maintenance or a failure in which an order is not pushed, since Commerce may "+
 			"still retry it (default 4m; on the test systems 2s)")
-	flags.DurationVar(&t.look, "look", 0,
+	flags.DurationVar(&t.verifyAfter, "verify-after", 0,
 		"`time` from a push to the first check of its result (default 10s; on the test systems 150ms)")
 	flags.IntVar(&t.attempts, "attempts", 0,
-		"most pushes of an order whose answers are lost although it is proved unchanged, also those cut off "+
-			"when the program was killed (default 1: then it is left to a person)")
+		"pushes of an order at most, if the answers are lost and the order is proved to be unchanged; pushes "+
+			"cut off when the program was killed count too (default 1: then it is left for a person)")
 	flags.DurationVar(&t.spacing, "spacing", 0,
-		"with -attempts: least `time` between two pushes of an order (default 5m, for cancellations at least 5m)")
+		"with -attempts: minimum `time` between two pushes of an order (default 5m, for cancellations at least 5m)")
 }
 
 func (t *timing) check() error {
 	switch {
 	case t.rate != 0 && !(t.rate >= 0.01 && t.rate <= 10_000): // also NaN
 		return fmt.Errorf("-rate %v: give calls per second, from 0.01 to 10000", t.rate)
-	case t.atOnce < 0:
-		return fmt.Errorf("-at-once %d: give a number of orders", t.atOnce)
+	case t.concurrency < 0:
+		return fmt.Errorf("-concurrency %d: give a number of orders", t.concurrency)
 	case t.settle < 0:
-		return fmt.Errorf("-settle %v: give a time such as 4m", t.settle)
+		return fmt.Errorf("-settle-delay %v: give a time such as 4m", t.settle)
 	case t.attempts < 0:
 		return fmt.Errorf("-attempts %d: give a number of pushes", t.attempts)
 	case t.spacing < 0:
 		return fmt.Errorf("-spacing %v: give a time such as 5m", t.spacing)
-	case t.look < 0:
-		return fmt.Errorf("-look %v: give a time such as 10s", t.look)
+	case t.verifyAfter < 0:
+		return fmt.Errorf("-verify-after %v: give a time such as 10s", t.verifyAfter)
 	}
 	return nil
 }
 
-// forSandbox fills in what suits systems that answer at once.
+// forSandbox sets defaults for systems that answer at once.
 func (t *timing) forSandbox() {
 	orDefault(&t.rate, -1)
-	orDefault(&t.atOnce, 8)
+	orDefault(&t.concurrency, 8)
 	orDefault(&t.settle, 2*time.Second)
-	orDefault(&t.look, 150*time.Millisecond)
+	orDefault(&t.verifyAfter, 150*time.Millisecond)
 }
 
 func orDefault[T comparable](value *T, otherwise T) {
@@ -69,10 +68,9 @@ func orDefault[T comparable](value *T, otherwise T) {
 	}
 }
 
-// pause separates the calls before it from those after it, which are paced apart, so
-// that both together keep the rate.
+// pause waits between calls that have rate limits of their own, so that together they keep the rate.
 func (t *timing) pause(ctx context.Context) error {
-	const calls = 4 // as many as the first look at Connect makes, and one
+	const calls = 4 // one more than the first check of Connect makes
 	rate := resubmit.Config{RateLimit: t.rate}.WithDefaults().RateLimit
 	if rate < 0 {
 		return nil
@@ -86,7 +84,7 @@ func (t *timing) pause(ctx context.Context) error {
 }
 
 func (t *timing) set(cfg *resubmit.Config, sandbox bool) {
-	cfg.RateLimit, cfg.Concurrency, cfg.SettleDelay, cfg.Verify.First = t.rate, t.atOnce, t.settle, t.look
+	cfg.RateLimit, cfg.Concurrency, cfg.SettleDelay, cfg.Verify.First = t.rate, t.concurrency, t.settle, t.verifyAfter
 	cfg.Retry = resubmit.RetryPolicy{MaxAttempts: t.attempts, Spacing: t.spacing}
 	if sandbox {
 		cfg.Verify.Max, cfg.Verify.Timeout = time.Second, time.Minute

@@ -21,11 +21,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// eager are flags for systems that answer at once.
-var eager = []string{"-rate", "10000", "-settle", "100ms", "-look", "150ms", "-at-once", "4"}
+// fast are flags for systems that answer at once.
+var fast = []string{"-rate", "10000", "-settle-delay", "100ms", "-verify-after", "150ms", "-concurrency", "4"}
 
-// errorLine is what the program says when it fails: one line, after whatever it told
-// before.
+// errorLine returns the error of the program, which must be one line after any other output.
 func errorLine(t *testing.T, stderr string) string {
 	t.Helper()
 	_, line, found := strings.Cut(stderr, "aftermaintenance: ")
@@ -35,8 +34,8 @@ func errorLine(t *testing.T, stderr string) string {
 	return line
 }
 
-// broken are the orders that the maintenance broke.
-func broken(w *sandbox.World) map[string]bool {
+// transient returns the orders that failed because of the maintenance.
+func transient(w *sandbox.World) map[string]bool {
 	numbers := make(map[string]bool)
 	for _, o := range w.Commerce.Orders() {
 		if sandbox.Cause(o) == sandbox.Transient {
@@ -46,21 +45,20 @@ func broken(w *sandbox.World) map[string]bool {
 	return numbers
 }
 
-// requireCompleted runs the same command again, without the trouble: it completes
-// the broken orders, each by one push.
-func requireCompleted(t *testing.T, w *sandbox.World, broken map[string]bool, env map[string]string, args ...string) {
+// requireCompleted runs the same command again without the problem, which completes the orders with one push each.
+func requireCompleted(t *testing.T, w *sandbox.World, orders map[string]bool, env map[string]string, args ...string) {
 	t.Helper()
 	status, _, stderr := do(t, env, args...)
 	require.Equal(t, exitDone, status, stderr)
 	require.Empty(t, w.Violations())
 	for _, o := range w.Commerce.Orders() {
-		if broken[o.Number] {
+		if orders[o.Number] {
 			require.Equal(t, "CP", string(o.Status), "%s: %s", o.Number, stderr)
 		}
 	}
 }
 
-func TestAPlaceThatCannotBeWrittenIsToldBeforeAnythingIsSent(t *testing.T) {
+func TestUnwritableFilesAreReportedBeforeThePush(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	flags = append(flags, "-apply", "-unreviewed")
@@ -82,13 +80,13 @@ func TestAPlaceThatCannotBeWrittenIsToldBeforeAnythingIsSent(t *testing.T) {
 		require.Contains(t, errorLine(t, stderr), shut, name)
 		require.Empty(t, w.Commerce.Ledger(), name)
 	}
-	requireCompleted(t, w, broken(w), env, append(append(flags, eager...), "-plan", plan)...)
+	requireCompleted(t, w, transient(w), env, append(append(flags, fast...), "-plan", plan)...)
 }
 
-func TestAJournalInUseNamesWhoHasIt(t *testing.T) {
+func TestJournalInUseNamesItsOwner(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+	flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
 	j, err := journal.Open(flags[len(flags)-1]+".journal", journal.Program("night-shift"))
 	require.NoError(t, err)
 	status, _, stderr := do(t, env, flags...)
@@ -96,13 +94,13 @@ func TestAJournalInUseNamesWhoHasIt(t *testing.T) {
 	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("in use by process %d (night-shift) on ", os.Getpid()))
 	require.Empty(t, w.Commerce.Ledger())
 	require.NoError(t, j.Close())
-	requireCompleted(t, w, broken(w), env, flags...)
+	requireCompleted(t, w, transient(w), env, flags...)
 }
 
-func TestAJournalOfAnotherPlanIsRefused(t *testing.T) {
+func TestJournalOfAnotherPlanIsRejected(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
-	flags = append(append(flags, eager...), "-apply", "-unreviewed")
+	flags = append(append(flags, fast...), "-apply", "-unreviewed")
 	dir := t.TempDir()
 	mine := []string{"-plan", filepath.Join(dir, "mine.jsonl"), "-journal", filepath.Join(dir, "journal")}
 	other := []string{"-plan", filepath.Join(dir, "other.jsonl"), "-journal", filepath.Join(dir, "journal"), "-where",
@@ -113,22 +111,22 @@ func TestAJournalOfAnotherPlanIsRefused(t *testing.T) {
 
 	status, _, stderr = do(t, env, append(flags, mine...)...)
 	require.Equal(t, exitUsage, status)
-	require.Contains(t, stderr, "put its plan back")
+	require.Contains(t, stderr, "restore the plan")
 	status, _, stderr = do(t, env, append(flags, append(mine[:2:2], "-apply=false", "-unreviewed=false")...)...)
 	require.Equal(t, exitDone, status, stderr)
 	status, _, stderr = do(t, env, append(flags, mine...)...)
 	require.Equal(t, exitError, status)
 	require.Contains(t, errorLine(t, stderr), "the journal belongs to another plan")
 	require.Equal(t, pushed, w.Commerce.Ledger())
-	requireCompleted(t, w, broken(w), env, append(flags, mine[:2]...)...)
+	requireCompleted(t, w, transient(w), env, append(flags, mine[:2]...)...)
 }
 
-func TestAJournalThatWasCutOffIsRefusedAndACopyOfItGoesOn(t *testing.T) {
+func TestTruncatedJournalIsRejected(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", plan)
-	requireCompleted(t, w, broken(w), env, flags...)
+	flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", plan)
+	requireCompleted(t, w, transient(w), env, flags...)
 	pushed := w.Commerce.Ledger()
 	require.NotEmpty(t, pushed)
 
@@ -144,15 +142,15 @@ func TestAJournalThatWasCutOffIsRefusedAndACopyOfItGoesOn(t *testing.T) {
 		require.Equal(t, pushed, w.Commerce.Ledger())
 	}
 	require.NoError(t, os.WriteFile(plan+".journal", kept, 0o600))
-	requireCompleted(t, w, broken(w), env, flags...)
+	requireCompleted(t, w, transient(w), env, flags...)
 	require.Equal(t, pushed, w.Commerce.Ledger(), "all was done before")
 }
 
-func TestAClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
+func TestClockSetBackDoesNotDelayTheRun(t *testing.T) {
 	t.Parallel()
 	w, env, flags := live(t)
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
-	flags = append(append(flags, eager...), "-plan", path)
+	flags = append(append(flags, fast...), "-plan", path)
 	_, _, stderr := do(t, env, flags...)
 	require.FileExists(t, path, stderr)
 	plan, err := plan.Open(path)
@@ -181,24 +179,24 @@ func TestAClockThatWasSetBackKeepsNobodyWaiting(t *testing.T) {
 	require.Empty(t, w.Violations())
 }
 
-func TestAServerThatAnswersGarbageGetsNoPush(t *testing.T) {
+func TestInvalidAnswersPreventPushes(t *testing.T) {
 	t.Parallel()
 	t.Run("Connect", func(t *testing.T) {
 		t.Parallel()
 		w, env, flags := live(t)
-		flags = append(append(flags, eager...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+		flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
 		require.NoError(t, w.Connect.AddFault(connecttest.Fault{Kind: connecttest.FaultHTML}))
 		status, _, stderr := do(t, env, flags...)
 		require.Equal(t, exitError, status)
 		require.Contains(t, errorLine(t, stderr), "connect")
 		require.Empty(t, w.Commerce.Ledger())
 		w.Connect.ClearFaults()
-		requireCompleted(t, w, broken(w), env, flags...)
+		requireCompleted(t, w, transient(w), env, flags...)
 	})
 	t.Run("Commerce, after the plan", func(t *testing.T) {
 		t.Parallel()
 		w, env, flags := live(t)
-		flags = append(append(flags, eager...), "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
+		flags = append(append(flags, fast...), "-plan", filepath.Join(t.TempDir(), "plan.jsonl"))
 		all := w.Commerce.Orders()
 		first := slices.IndexFunc(all, func(o commercetest.Order) bool {
 			return sandbox.Cause(o) == sandbox.Transient &&

@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// warnings keeps what the clients log, which they do while the progress is shown. Safe for
-// concurrent use.
+// warnings buffers what the clients log while the progress is shown. Safe for concurrent use.
 type warnings struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -19,9 +18,9 @@ func (w *warnings) Write(line []byte) (int, error) {
 	return w.text.Write(line)
 }
 
-// show prints what was logged.
+// show prints and discards the buffered text.
 func (w *warnings) show(to io.Writer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, _ = w.text.WriteTo(to) // to a terminal: there is nobody left to tell
+	_, _ = w.text.WriteTo(to) // there is no place to report an error
 }

@@ -1,7 +1,6 @@
-// Command embed is a small billing service that watches over the maintenance of
-// CloudBlue Connect: an ordering system of its own, with the three methods that speak
-// for it, and a watcher that resubmits after each maintenance what it broke. The
-// Connect is the sandbox's; a maintenance has just ended, and two calendars tell of it.
+// Command embed is a small billing service with a watcher, which resubmits failed orders after each maintenance of
+// Connect. The service has an ordering system of its own, connected by three methods, two calendars of maintenance, and
+// an approval over HTTP. Connect is a test system; a maintenance has just ended.
 package main
 
 import (
@@ -38,7 +37,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := cli.Parse(flag.NewFlagSet("embed", flag.ContinueOnError), os.Args[1:], os.Stdout, "There are no flags.\n")
+	err := cli.Parse(flag.NewFlagSet("embed", flag.ContinueOnError), os.Args[1:], os.Stdout, "The program has no flags.\n")
 	if err == nil {
 		err = run(ctx, os.Stdout)
 	}
@@ -52,14 +51,14 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	page := log.New(out, "", 0) // several write on it at once
-	night := time.Now().UTC().Add(-4 * time.Hour).Truncate(time.Minute)
-	if err := announce(dir, night); err != nil {
+	printer := log.New(out, "", 0) // safe for concurrent use
+	start := time.Now().UTC().Add(-4 * time.Hour).Truncate(time.Minute)
+	if err := writeCalendars(dir, start); err != nil {
 		return err
 	}
-	decide := &desk{limit: 1}
+	approver := &approver{limit: 1}
 	world, err := sandbox.New(ctx, "127.0.0.1:0", 1, map[string]http.Handler{"/desk/": http.StripPrefix("/desk",
-		decide.routes())})
+		approver.routes())})
 	if err != nil {
 		return err
 	}
@@ -72,49 +71,48 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	outer := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	watcher, tracker, err := newWatcher(dir, newShop(night), client, decide, consoleHandler{page},
+	watcher, tracker, err := newWatcher(dir, newTicketSystem(start), client, approver, consoleHandler{printer},
 		func(_ watch.Episode, result *resubmit.Report) {
 			if result != nil {
-				page.Print(report.Text(result))
+				printer.Print(report.Text(result))
 			}
-			stop() // a service would go on
+			stop() // a service would continue
 		})
 	if err != nil {
 		return err
 	}
-	decide.wake = watcher.Wake
+	approver.wake = watcher.Wake
 	var all errgroup.Group
 	all.Go(func() error { return tracker.Run(ctx, client) })
 	all.Go(func() error { return watcher.Run(ctx) })
-	all.Go(func() error { return approve(ctx, page, world.CommerceURL+"/desk") })
+	all.Go(func() error { return approve(ctx, printer, world.CommerceURL+"/desk") })
 	if err := all.Wait(); !errors.Is(err, context.Canceled) || outer.Err() != nil {
-		return cmp.Or(err, errors.New("the service ended by itself"))
+		return cmp.Or(err, errors.New("the service ended unexpectedly"))
 	}
 	for _, e := range watcher.Episodes() {
-		page.Printf("%s: %s", e, e.Note)
+		printer.Printf("%s: %s", e, e.Note)
 	}
 	return nil
 }
 
-// announce writes the calendars that people keep: of one team in the calendar program,
-// of the other in a file.
-func announce(dir string, night time.Time) error {
+// writeCalendars writes an iCalendar file and a file of weekly windows.
+func writeCalendars(dir string, start time.Time) error {
 	const stamp = "20060102T150405Z"
 	ics := fmt.Sprintf(
 		"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//embed//EN\r\nBEGIN:VEVENT\r\nUID:CHG-7\r\nDTSTAMP:%[1]s\r\n"+
-			"SUMMARY:Connect upgrade\r\nDTSTART:%[1]s\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", night.Format(stamp))
+			"SUMMARY:Connect upgrade\r\nDTSTART:%[1]s\r\nDURATION:PT3H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", start.Format(stamp))
 	if err := os.WriteFile(filepath.Join(dir, "team.ics"), []byte(ics), 0o600); err != nil {
 		return err
 	}
 	weekly := fmt.Sprintf(
 		`{"recurring": [{"id": "backup", "weekday": %q, "time": "02:00", "duration": "1h", "timezone": "Europe/Berlin", `+
 			`"from": %q}]}`,
-		night.AddDate(0, 0, 3).Weekday(), night.AddDate(0, 0, 2).Format(time.DateOnly))
+		start.AddDate(0, 0, 3).Weekday(), start.AddDate(0, 0, 2).Format(time.DateOnly))
 	return os.WriteFile(filepath.Join(dir, "windows.json"), []byte(weekly), 0o600)
 }
 
-// newWatcher returns the watcher and the tracker of a service that sells through a shop.
-func newWatcher(dir string, shop *shop, client *connect.Client, decide *desk, console consoleHandler,
+// newWatcher returns the watcher and the tracker of the service.
+func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, approver *approver, messages consoleHandler,
 	done func(watch.Episode, *resubmit.Report)) (*watch.Watcher, *availability.Tracker, error) {
 	team, err := ical.NewFile(filepath.Join(dir, "team.ics"))
 	if err != nil {
@@ -136,35 +134,35 @@ func newWatcher(dir string, shop *shop, client *connect.Client, decide *desk, co
 	watcher, err = watch.New(watch.Config{
 		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
 		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
-			// and the Hub, if this were a hub of Connect
+			// The query would name the hub if this service were a hub of Connect.
 			return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Since: since})
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
-			// This shop is no hub of Connect, which knows nothing of its orders: the reason decides.
-			return resubmit.PlanConfig{Lister: shop, IgnoreConnect: true, View: commerce.FailedOrders()}, nil
+			// The orders of this service are not in Connect, so the reason of the failure decides.
+			return resubmit.PlanConfig{Lister: tickets, IgnoreConnect: true, View: commerce.FailedOrders()}, nil
 		},
-		Approve: decide.Approve,
-		Runner:  resubmit.Config{Reader: shop, Pusher: shop, RateLimit: 50, Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond}},
+		Approve: approver.Approve,
+		Runner:  resubmit.Config{Reader: tickets, Pusher: tickets, RateLimit: 50, Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond}},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		Done:    done,
-		Logger:  slog.New(console),
+		Logger:  slog.New(messages),
 	})
 	return watcher, tracker, err
 }
 
-// approve is the person: looks at the plan, and says yes to that one.
-func approve(ctx context.Context, page *log.Logger, desk string) error {
+// approve stands for the person who reads the plan and approves it.
+func approve(ctx context.Context, printer *log.Logger, base string) error {
 	for ctx.Err() == nil {
-		plan, digest, err := call(ctx, http.MethodGet, desk+"/plan")
+		plan, digest, err := call(ctx, http.MethodGet, base+"/plan")
 		if err != nil || digest == "" {
-			select { // not asked yet
+			select { // there is no plan yet
 			case <-time.After(20 * time.Millisecond):
 			case <-ctx.Done():
 			}
 			continue
 		}
-		page.Print("\n", plan, "\n")
-		_, _, err = call(ctx, http.MethodPost, desk+"/approve?"+url.Values{"plan": {digest}}.Encode())
+		printer.Print("\n", plan, "\n")
+		_, _, err = call(ctx, http.MethodPost, base+"/approve?"+url.Values{"plan": {digest}}.Encode())
 		return err
 	}
 	return nil

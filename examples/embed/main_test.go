@@ -21,22 +21,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
-func TestOnlyTheTicketsThatTheMaintenanceBrokeAreTriedAgain(t *testing.T) {
+func TestRunResubmitsTheTicketsOfTheMaintenance(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), &out))
 	require.Contains(t, out.String(), "T-1: caused, resubmit")
 	require.Contains(t, out.String(), "T-2: unrelated, quarantine")
-	require.NotContains(t, out.String(), "T-3", "it broke before the window")
-	require.NotContains(t, out.String(), "T-4", "it is not broken")
+	require.NotContains(t, out.String(), "T-3", "it failed before the window")
+	require.NotContains(t, out.String(), "T-4", "it has not failed")
 	require.Contains(t, out.String(), "T-5: caused, resubmit")
-	require.Contains(t, out.String(), "is not decided yet: a person is asked at /plan")
+	require.Contains(t, out.String(), "is not decided yet: waiting for a person at /plan")
 	require.Contains(t, out.String(), "2 orders resubmitted: 2 completed")
 }
 
-func TestNobodyApprovesAPlanThatWasNotLookedAt(t *testing.T) {
+func TestApproverRejectsAnotherDigest(t *testing.T) {
 	t.Parallel()
-	d := &desk{digest: "sha256:new", wake: func() { t.Error("the watcher was woken") }}
+	d := &approver{digest: "sha256:new", wake: func() { t.Error("the watcher was woken") }}
 	base := serve(t, d)
 	for _, digest := range []string{"", "sha256:old"} {
 		res, _ := webtest.Call{Method: http.MethodPost, Path: "/approve?plan=" + digest}.Do(t, base)
@@ -45,8 +45,8 @@ func TestNobodyApprovesAPlanThatWasNotLookedAt(t *testing.T) {
 	}
 }
 
-// serve serves a desk, and returns its base URL.
-func serve(t *testing.T, d *desk) string {
+// serve serves an approver and returns its base URL.
+func serve(t *testing.T, d *approver) string {
 	t.Helper()
 	server := httptest.NewServer(d.routes())
 	t.Cleanup(server.Close)
@@ -55,9 +55,8 @@ func serve(t *testing.T, d *desk) string {
 
 const script = "<script>fetch('/approve')</script>"
 
-// hostile is a desk that was asked about a plan and a calendar in which every text is
-// a script, and a digest that is not the plan's.
-func hostile(t *testing.T) (*desk, *plan.Plan) {
+// hostile returns an approver with a plan and a calendar in which every text contains a script.
+func hostile(t *testing.T) (*approver, *plan.Plan) {
 	t.Helper()
 	ics := filepath.Join(t.TempDir(), "team.ics")
 	require.NoError(t, os.WriteFile(ics,
@@ -71,38 +70,38 @@ func hostile(t *testing.T) (*desk, *plan.Plan) {
 	require.NoError(t, err)
 	require.Len(t, windows, 1)
 	require.Contains(t, windows[0].String(), "<script>")
-	windows = append(windows, windows[0]) // one without a title, which the page begins with
+	windows = append(windows, windows[0]) // one with a title of two lines, one without a title
 	windows[1].Title = "done\nT-9: caused, resubmit: " + script
 
-	s := newShop(night)
+	s := newTicketSystem(night)
 	for i := range s.tickets {
 		s.tickets[i].number += script + "\nT-8: caused, resubmit"
-		s.tickets[i].trouble += script
+		s.tickets[i].reason += script
 	}
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Lister: s, IgnoreConnect: true, View: commerce.FailedOrders(), Filter: filter.Everything(),
 	})
 	require.NoError(t, err)
-	d := &desk{wake: func() {}}
+	d := &approver{wake: func() {}}
 	answer, err := d.Approve(t.Context(), watch.Episode{ID: script, Windows: windows, Note: script}, plan)
 	require.NoError(t, err)
 	require.Zero(t, answer.Decision)
 	return d, plan
 }
 
-func TestDesk(t *testing.T) {
+func TestApprover(t *testing.T) {
 	t.Parallel()
 	d, plan := hostile(t)
 	base := serve(t, d)
-	t.Run("shows what others wrote as plain text", func(t *testing.T) {
+	t.Run("shows the plan as plain text", func(t *testing.T) {
 		res, body := webtest.RequireGuarded(t, base, webtest.Call{Method: http.MethodGet, Path: "/plan"})
 		require.Equal(t, http.StatusOK, res.StatusCode)
 		require.Equal(t, "text/plain; charset=utf-8", res.Header.Get("Content-Type"))
 		require.Equal(t, plan.Digest(), res.Header.Get("Plan"))
 		require.Contains(t, body, "<script>", "as text")
-		require.Equal(t, 1+plan.Counts().Total, strings.Count(body, "\n"), "no text makes a line of its own: %s", body)
+		require.Equal(t, 1+plan.Counts().Total, strings.Count(body, "\n"), "no text adds a line: %s", body)
 	})
-	t.Run("approves nothing for the page of another origin", func(t *testing.T) {
+	t.Run("rejects pages of other origins", func(t *testing.T) {
 		approve := webtest.Call{Method: http.MethodPost, Path: "/approve?plan=" + url.PathEscape(plan.Digest())}
 		for _, header := range []http.Header{
 			{"Origin": {"https://evil.example"}},
@@ -120,7 +119,7 @@ func TestDesk(t *testing.T) {
 		require.Equal(t, http.StatusOK, res.StatusCode)
 		require.Equal(t, plan.Digest(), d.approved)
 	})
-	t.Run("protects its errors as well", func(t *testing.T) {
+	t.Run("protects its errors", func(t *testing.T) {
 		for call, status := range map[[2]string]int{
 			{http.MethodGet, "/" + script}:                     http.StatusNotFound,
 			{http.MethodGet, "/approve?plan=" + plan.Digest()}: http.StatusMethodNotAllowed,
@@ -131,7 +130,7 @@ func TestDesk(t *testing.T) {
 			require.Equal(t, status, res.StatusCode, call)
 		}
 	})
-	t.Run("reads no endless form", func(t *testing.T) {
+	t.Run("limits the form", func(t *testing.T) {
 		form := webtest.Call{Method: http.MethodPost, Path: "/approve", Body: "plan=" + strings.Repeat("x", 2*maxForm),
 			Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
 		res, _ := form.Do(t, base)

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-func TestOutputShowsNoControlCharacters(t *testing.T) {
+func TestOutputHasNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	const hostile = "SO\x1b[2J\a\u009b\u202e\u200d\u2028\x7f1"
 	order := &commerce.Order{

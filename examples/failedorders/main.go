@@ -1,9 +1,8 @@
-// Command failedorders prints a failure view: the orders that failed, when, how
-// and why, as a table or as JSON lines. Below the table the failures are grouped: those
-// of a group have reasons that differ in ids, times and numbers only. It only reads.
+// Command failedorders prints the orders of a failure view, and why they failed, as a table or as JSON lines. Below the
+// table the failures are grouped by reasons that differ only in ids, times and numbers. It only reads.
 //
-// Without -commerce it prints the orders of a test system in its own process.
-// The token for a real one comes from the environment, COMMERCE_TOKEN.
+// Without -commerce it prints the orders of a test system in its own process. The token for a real system comes from
+// the environment variable COMMERCE_TOKEN.
 package main
 
 import (
@@ -58,7 +57,7 @@ func run(ctx context.Context, args []string, token string, stdout, stderr io.Wri
 		s.commerce, token = world.CommerceURL, world.CommerceToken
 	}
 	if token == "" {
-		return cli.Usage(errors.New("the environment variable COMMERCE_TOKEN is empty: put the APS token there"))
+		return cli.Usage(errors.New("the environment variable COMMERCE_TOKEN is empty: set it to an APS token"))
 	}
 	client, err := ordermanager.New(s.commerce, ordermanager.Token(token),
 		ordermanager.WithLogger(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
@@ -76,15 +75,15 @@ func run(ctx context.Context, args []string, token string, stdout, stderr io.Wri
 func selected(ctx context.Context, client *ordermanager.Client, s *settings) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		for o, err := range client.Orders(ctx, s.view.Query()) {
-			odd := o != nil && len(o.Problems) > 0
-			if err == nil && !odd && !o.Detailed() { // the list told no reason
+			unreadable := o != nil && len(o.Problems) > 0
+			if err == nil && !unreadable && !o.Detailed() { // the list has no reason
 				o, err = client.Order(ctx, o.ID)
 			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if s.view.Match(o) && (odd || s.filter.Match(o)) && !yield(o, nil) {
+			if s.view.Match(o) && (unreadable || s.filter.Match(o)) && !yield(o, nil) {
 				return
 			}
 		}
@@ -104,32 +103,32 @@ func parseFlags(args []string, stdout io.Writer) (*settings, error) {
 	s := &settings{view: commerce.FailedOrders()}
 	var views, view, types, channel, text string
 	flags := flag.NewFlagSet("failedorders", flag.ContinueOnError)
-	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it a test system in this process")
-	flags.StringVar(&views, "views", "", "`file` of failure views; without it there is only the built-in one")
+	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it the program uses a test system in its own process")
+	flags.StringVar(&views, "views", "", "`file` of failure views; without it there is only the built-in view")
 	flags.StringVar(&view, "view", s.view.Name, "`name` of the view")
 	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)",
 		timeFlag(&s.view.PlacedFrom))
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.view.PlacedTo))
 	flags.StringVar(&types, "type", "", "only these order `types`, for instance SO,CH")
-	flags.StringVar(&channel, "via", "", "only orders from `direct` customers or via a reseller: direct or reseller")
-	flags.StringVar(&text, "text", "", "only orders whose reason holds this `text`")
-	flags.BoolVar(&s.json, "json", false, "print JSON lines")
-	flags.IntVar(&s.orders, "orders", 100, "how many orders the test system has")
-	flags.Uint64Var(&s.seed, "seed", 1, "number that determines the orders and events of the test system")
+	flags.StringVar(&channel, "via", "", "only orders of this `channel`: direct or reseller")
+	flags.StringVar(&text, "text", "", "only orders whose reason contains this `text`")
+	flags.BoolVar(&s.json, "json", false, "print one JSON document per order and line")
+	flags.IntVar(&s.orders, "orders", 100, "number of orders in the test system")
+	flags.Uint64Var(&s.seed, "seed", 1, "seed of the orders and events in the test system")
 	if err := cli.Parse(flags, args, stdout, environment); err != nil {
 		return nil, err
 	}
 	if s.orders < 1 || s.orders > 100_000 {
 		return nil, cli.Usage(fmt.Errorf("-orders %d: give a number from 1 to 100000", s.orders))
 	}
-	var idle error
+	var unused error
 	flags.Visit(func(f *flag.Flag) {
 		if s.commerce != "" && (f.Name == "orders" || f.Name == "seed") {
-			idle = fmt.Errorf("-%s is for the test system, and -commerce names a real one: give one or the other", f.Name)
+			unused = fmt.Errorf("-%s is for the test system, and -commerce names a real one: give one or the other", f.Name)
 		}
 	})
-	if idle != nil {
-		return nil, cli.Usage(idle)
+	if unused != nil {
+		return nil, cli.Usage(unused)
 	}
 	if err := s.chooseView(views, view); err != nil {
 		return nil, err
@@ -141,7 +140,7 @@ const environment = `
 The environment variable COMMERCE_TOKEN holds the APS token for -commerce.
 `
 
-// chooseView takes the view of that name; the bounds of the flags come on top.
+// chooseView sets the view of that name; -from and -to override its bounds.
 func (s *settings) chooseView(file, name string) error {
 	views := []commerce.View{commerce.FailedOrders()}
 	if file != "" {
@@ -222,7 +221,7 @@ func rowOf(o *commerce.Order) row {
 	class, _ := failure.DefaultClassifier().Classify(o.Failure.Message())
 	reason := o.Failure.Reason()
 	if len(o.Problems) > 0 {
-		reason = "not all of the order could be read: " + strings.Join(o.Problems, "; ")
+		reason = "parts of the order cannot be read: " + strings.Join(o.Problems, "; ")
 	}
 	return row{
 		Number: cmp.Or(o.Number, o.ID), Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, Channel: o.Channel,
@@ -245,7 +244,7 @@ func showJSON(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 
 func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	t := page.Table{Head: []string{"NUMBER", "PLACED (UTC)", "VIA", "CUSTOMER", "TOTAL", "CLASS", "REASON"}, Below: true}
-	kinds, err := failure.GroupOrders(func(yield func(*commerce.Order, error) bool) {
+	groups, err := failure.GroupOrders(func(yield func(*commerce.Order, error) bool) {
 		for o, err := range orders {
 			if err == nil {
 				r := rowOf(o)
@@ -260,27 +259,27 @@ func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 		return err
 	}
 	t.Print(out)
-	showKinds(out, kinds)
+	showGroups(out, groups)
 	_, err = fmt.Fprintf(out, "\n%d orders\n", len(t.Rows))
 	return err
 }
 
-func showKinds(out io.Writer, kinds *failure.Groups) {
-	if len(kinds.Groups) == 0 {
+func showGroups(out io.Writer, groups *failure.Groups) {
+	if len(groups.Groups) == 0 {
 		return
 	}
-	fmt.Fprint(out, "\nBy kind, where only ids, times and numbers differ:\n\n")
+	fmt.Fprint(out, "\nBy reason, where only ids, times and numbers differ:\n\n")
 	t := page.Table{Head: []string{"ORDERS", "CLASS", "FIRST (UTC)", "LAST (UTC)", "EXAMPLE", "REASON"}, Below: true}
-	for _, g := range kinds.Groups {
+	for _, g := range groups.Groups {
 		reason := g.Template
 		if reason == "" {
-			reason = "(none is told)"
+			reason = "(none reported)"
 		}
 		t.Add(g.Count, g.Class, clock(g.First), clock(g.Last), g.Example, reason)
 	}
 	t.Print(out)
-	if kinds.Ungrouped > 0 {
-		fmt.Fprintf(out, "%d more orders are of other kinds than these\n", kinds.Ungrouped)
+	if groups.Ungrouped > 0 {
+		fmt.Fprintf(out, "%d more orders have other reasons\n", groups.Ungrouped)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-func TestTheFiltersNarrowTheView(t *testing.T) {
+func TestFlagsSelectOrders(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	require.NoError(t, run(t.Context(),
@@ -34,7 +34,7 @@ func TestTheFiltersNarrowTheView(t *testing.T) {
 	require.Positive(t, n)
 }
 
-func TestTheTableCountsItsRows(t *testing.T) {
+func TestTableCountsItsRows(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), nil, "", &out, io.Discard))
@@ -43,14 +43,14 @@ func TestTheTableCountsItsRows(t *testing.T) {
 	require.Contains(t, lines[len(lines)-1], "orders")
 }
 
-func TestTheKindsBelowTheTableSumUpToItsRows(t *testing.T) {
+func TestGroupsSumUpToTheTable(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), nil, "", &out, io.Discard))
-	table, kinds, found := strings.Cut(out.String(), "By kind, ")
+	table, groups, found := strings.Cut(out.String(), "By reason, ")
 	require.True(t, found)
 	var sum, orders int
-	for line := range strings.Lines(kinds) {
+	for line := range strings.Lines(groups) {
 		var n int
 		if _, err := fmt.Sscan(line, &n); err == nil {
 			sum += n
@@ -61,7 +61,7 @@ func TestTheKindsBelowTheTableSumUpToItsRows(t *testing.T) {
 	require.Greater(t, strings.Count(table, "\n"), orders)
 }
 
-func TestAViewFileWithATypoIsAOneLineError(t *testing.T) {
+func TestViewFileWithATypo(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "views.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"views":[{"name":"Stuck","statusses":["PF"]}]}`), 0o600))
@@ -71,7 +71,7 @@ func TestAViewFileWithATypoIsAOneLineError(t *testing.T) {
 	require.NotContains(t, err.Error(), "\n")
 }
 
-func TestAWrongCallIsAOneLineErrorThatSaysWhatToDo(t *testing.T) {
+func TestUsageErrorsAreOneLine(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		args []string
@@ -92,7 +92,7 @@ func TestAWrongCallIsAOneLineErrorThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestUnknownTypes(t *testing.T) {
+func TestUnknownTypesCauseWarnings(t *testing.T) {
 	t.Parallel()
 	var errs strings.Builder
 	require.NoError(t, run(t.Context(), []string{"-type", "so", "-orders", "1"}, "", io.Discard, &errs))
@@ -100,7 +100,7 @@ func TestUnknownTypes(t *testing.T) {
 		`failedorders: warning: type "so" is not a known code: did you mean SO`)
 }
 
-func TestErrorsOfClientsNameFlags(t *testing.T) {
+func TestClientErrorsNameFlags(t *testing.T) {
 	t.Parallel()
 	err := run(t.Context(), []string{"-commerce", "mn.example.net"}, "token", io.Discard, io.Discard)
 	require.ErrorContains(t, err, "-commerce and COMMERCE_TOKEN: ")
@@ -108,7 +108,7 @@ func TestErrorsOfClientsNameFlags(t *testing.T) {
 	require.ErrorContains(t, err, "-views: ")
 }
 
-func TestHelpIsOnStandardOutput(t *testing.T) {
+func TestHelp(t *testing.T) {
 	t.Parallel()
 	var out, errs strings.Builder
 	require.Equal(t, cli.ExitDone,

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheTableShowsOrdersThatCannotBeReadWhole(t *testing.T) {
+func TestTableShowsUnreadableOrders(t *testing.T) {
 	t.Parallel()
 	const rows = `{"orderId":"a","orderNumber":"SO1","status":"PF","possiblePushToStatus":{}},` +
 		`{"orderId":"b","orderNumber":"SO2","status":"PF","orderDate":1793527200},null`

@@ -16,21 +16,21 @@ import (
 // control is the HTTP interface under /_sandbox/.
 type control struct{ world *sandbox.World }
 
-const controls = "there are POST maintenance, POST, GET and DELETE faults, POST and GET orders, GET ledger and GET " +
+const controls = "use POST maintenance, POST, GET and DELETE faults, POST and GET orders, GET ledger and GET " +
 	"violations under /_sandbox/"
 
-// open starts a live world with its control beside it.
+// open starts a live world and its control interface.
 func open(ctx context.Context, listen string, seed uint64, names ...string) (*sandbox.World, string, error) {
 	c := &control{}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /_sandbox/maintenance", answer(c.maintenance))
-	mux.HandleFunc("POST /_sandbox/orders", answer(c.place))
-	mux.HandleFunc("GET /_sandbox/orders", answer(c.orders))
-	mux.HandleFunc("POST /_sandbox/faults", answer(c.addFault))
-	mux.HandleFunc("DELETE /_sandbox/faults", answer(c.clearFaults))
-	mux.HandleFunc("GET /_sandbox/faults", answer(c.faults))
-	mux.HandleFunc("GET /_sandbox/ledger", answer(c.ledger))
-	mux.HandleFunc("GET /_sandbox/violations", answer(c.violations))
+	mux.HandleFunc("POST /_sandbox/maintenance", handler(c.maintenance))
+	mux.HandleFunc("POST /_sandbox/orders", handler(c.place))
+	mux.HandleFunc("GET /_sandbox/orders", handler(c.orders))
+	mux.HandleFunc("POST /_sandbox/faults", handler(c.addFault))
+	mux.HandleFunc("DELETE /_sandbox/faults", handler(c.clearFaults))
+	mux.HandleFunc("GET /_sandbox/faults", handler(c.faults))
+	mux.HandleFunc("GET /_sandbox/ledger", handler(c.ledger))
+	mux.HandleFunc("GET /_sandbox/violations", handler(c.violations))
 	mux.HandleFunc("/_sandbox/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)
@@ -40,7 +40,7 @@ func open(ctx context.Context, listen string, seed uint64, names ...string) (*sa
 	ready := make(chan struct{})
 	world, err := sandbox.New(ctx, listen, seed,
 		map[string]http.Handler{"/_sandbox/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			<-ready // a call can come before the world is made
+			<-ready // a request can arrive before the world exists
 			mux.ServeHTTP(w, r)
 		})}, names...)
 	if err != nil {
@@ -54,9 +54,8 @@ func open(ctx context.Context, listen string, seed uint64, names ...string) (*sa
 	return world, world.CommerceURL + "/_sandbox", nil
 }
 
-// answer makes a handler of a function that returns what to print, or an error
-// that is the caller's.
-func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
+// handler returns a handler that writes the result of f as JSON, or its error as a mistake of the caller.
+func handler(f func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		out, err := f(r)
@@ -64,11 +63,11 @@ func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
 			w.WriteHeader(http.StatusBadRequest)
 			out = map[string]string{"error": err.Error()}
 		}
-		_ = json.NewEncoder(w).Encode(out) // a caller that is gone cannot be told
+		_ = json.NewEncoder(w).Encode(out) // an error means that the client is gone
 	}
 }
 
-// read decodes the body strictly: a typo must not go unnoticed.
+// read decodes the body, and rejects unknown keys.
 func read[T any](r *http.Request) (T, error) {
 	in, err := jsonfile.Format[T]{MaxBytes: 1 << 20}.Read(r.Body)
 	if err != nil {
@@ -86,7 +85,7 @@ func (c *control) maintenance(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if in.On == nil {
-		return nil, errors.New(`say {"on":true} or {"on":false}`)
+		return nil, errors.New(`give {"on":true} or {"on":false}`)
 	}
 	c.world.Connect.SetMaintenance(*in.On)
 	return map[string]bool{"on": *in.On}, nil
@@ -110,7 +109,7 @@ func (c *control) place(r *http.Request) (any, error) {
 
 func (c *control) orders(*http.Request) (any, error) { return c.world.Commerce.Orders(), nil }
 
-// namedFault is a fault and the system that it is for.
+// namedFault is a fault and its system.
 type namedFault struct {
 	System string              `json:"system"`
 	Fault  *commercetest.Fault `json:"fault"`
@@ -122,9 +121,8 @@ func (c *control) addFault(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if in.Fault == nil {
-		return nil,
-			errors.New(
-				`"fault" is missing: say for instance {"system":"commerce","fault":{"path":"*/push","times":1,"kind":"reset"}}`)
+		return nil, errors.New(
+			`"fault" is missing: give for instance {"system":"commerce","fault":{"path":"*/push","times":1,"kind":"reset"}}`)
 	}
 	switch in.System {
 	case "commerce":
@@ -132,7 +130,7 @@ func (c *control) addFault(r *http.Request) (any, error) {
 	case "connect":
 		err = c.world.Connect.AddFault(*in.Fault)
 	default:
-		err = fmt.Errorf(`"system" is %q: say "commerce" or "connect"`, in.System)
+		err = fmt.Errorf(`"system" is %q: give "commerce" or "connect"`, in.System)
 	}
 	if err != nil {
 		return nil, err

@@ -1,6 +1,5 @@
-// Command sandbox runs both test systems as one local server, for programs in
-// any language. It prints one line of JSON that tells where they are and which
-// credentials they take; the README of the repository says how to control them.
+// Command sandbox runs both test systems as one local server, for programs in any language. It prints one line of JSON
+// with their addresses and credentials. The README of the repository describes how to control them.
 package main
 
 import (
@@ -26,7 +25,7 @@ func main() {
 	os.Exit(cli.Status("sandbox", err, os.Stderr))
 }
 
-// greeting is the line that tells a program where everything is.
+// greeting is the line that is printed at the start.
 type greeting struct {
 	Commerce      string `json:"commerce"`
 	Connect       string `json:"connect"`
@@ -39,8 +38,8 @@ type greeting struct {
 	SimpleLogin   login  `json:"simpleLogin"`
 }
 
-// login is what Simple API takes: the key in every call, user and password for a
-// token, either of its own or of Keycloak's.
+// login are the credentials of Simple API: the key for each call, and user and password for a token of its own or of
+// Keycloak.
 type login struct {
 	SubscriptionKey string `json:"subscriptionKey"`
 	User            string `json:"user"`
@@ -53,10 +52,10 @@ type login struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:0",
-		"`address` to listen on; if other machines can reach it, they can use both systems and their control")
+		"`address` to listen on; if other machines can reach it, they can use and control both systems")
 	var names []string
-	hostUsage := "`name` by which clients reach the server, such as that of a container (repeatable); " +
-		"addresses and localhost need none"
+	hostUsage := "host `name` of the server for clients, such as the name of a container (repeatable); " +
+		"not needed for addresses and localhost"
 	flags.Func("host", hostUsage, func(name string) error {
 		if name == "" || strings.Contains(name, ":") {
 			return errors.New("give a name without a port")
@@ -64,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		names = append(names, name)
 		return nil
 	})
-	seed := flags.Uint64("seed", 1, "equal seeds and equal calls make equal orders")
+	seed := flags.Uint64("seed", 1, "seed of the ids and delays; equal seeds and calls result in equal orders")
 	if err := cli.Parse(flags, args, stdout, ""); err != nil {
 		return err
 	}

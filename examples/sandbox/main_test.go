@@ -53,7 +53,7 @@ func call(t *testing.T, method, url, body string, header map[string]string, out 
 	return res.Status
 }
 
-func TestAnOrderThatRunsIntoAMaintenanceCanBeFollowedByHTTPAlone(t *testing.T) {
+func TestSandboxFailsAnOrderDuringMaintenance(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	var anything any
@@ -82,7 +82,7 @@ func TestAnOrderThatRunsIntoAMaintenanceCanBeFollowedByHTTPAlone(t *testing.T) {
 	require.Empty(t, violations)
 }
 
-func TestAControlCallWithATypoIsRefused(t *testing.T) {
+func TestControlRejectsMistakes(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for name, c := range map[string]struct{ path, body, says string }{
@@ -161,12 +161,12 @@ func violations(t *testing.T, g greeting) (lines []string) {
 
 func TestListen(t *testing.T) {
 	t.Parallel()
-	t.Run("on loopback says nothing", func(t *testing.T) {
+	t.Run("loopback prints no warning", func(t *testing.T) {
 		t.Parallel()
 		_, stderr := startWith(t)
 		require.Empty(t, stderr)
 	})
-	t.Run("beyond loopback says what it opens, and answers for addresses and -host", func(t *testing.T) {
+	t.Run("other addresses print a warning and accept -host", func(t *testing.T) {
 		t.Parallel()
 		g, stderr := startWith(t, "-listen", "0.0.0.0:0", "-host", "sandbox.test")
 		require.Equal(t, 1, strings.Count(stderr, "\n"))

@@ -21,7 +21,7 @@ func TestStatus(t *testing.T) {
 	}{
 		"no flags": {nil, cli.ExitDone, "", "", ""},
 		"a flag":   {[]string{"-plan", "p"}, cli.ExitDone, "", "", ""},
-		"-help": {[]string{"-help"}, cli.ExitDone, "usage: prog [flags]\n  -plan file\n    \tthe file\nNotes.\n",
+		"-help": {[]string{"-help"}, cli.ExitDone, "usage: prog [flags]\n  -plan file\n        the file\nNotes.\n",
 			"", ""},
 		"-h": {[]string{"-h"}, cli.ExitDone, "Notes.", "", ""},
 		"an unknown flag": {[]string{"-paln", "p"}, cli.ExitUsage, "",

@@ -1,2 +1,2 @@
-// Package page prints tables and paragraphs for people, no wider than a page.
+// Package page prints tables and paragraphs of limited width.
 package page

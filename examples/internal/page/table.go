@@ -9,22 +9,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Width is how wide what is printed may be, in characters.
+// Width is the largest width of tables and paragraphs, in characters.
 const Width = 120
 
 const below = "    "
 
-// Table is rows of cells under a head. The last column is broken into lines
-// where a row would be wider than the page.
+// Table is a table with a head. The last column is wrapped to the width.
 type Table struct {
 	Head []string
 	Rows [][]string
-	// Below puts the last column on lines of its own below its row.
+	// Below prints the last column on lines of its own below the row.
 	Below bool
 }
 
-// Add appends a row; it has as many cells as the head. Each is put on one line, and
-// characters that a terminal acts on or does not show are replaced by U+FFFD.
+// Add appends a row with as many cells as the head. Line breaks in cells become spaces, and control and invisible
+// characters U+FFFD.
 func (t *Table) Add(cells ...any) {
 	row := make([]string, len(cells))
 	for i, c := range cells {
@@ -33,7 +32,7 @@ func (t *Table) Add(cells ...any) {
 	t.Rows = append(t.Rows, row)
 }
 
-// Print sets numbers to the right and texts to the left.
+// Print prints the table, with numbers aligned right.
 func (t *Table) Print(out io.Writer) {
 	all := append([][]string{t.Head}, t.Rows...)
 	last := len(t.Head) - 1
@@ -58,7 +57,7 @@ func (t *Table) Print(out io.Writer) {
 				b.WriteString(row[i] + space + "  ")
 			}
 		}
-		lines := wrap(row[last], max(Width-indent, 20))
+		lines := Wrap(row[last], max(Width-indent, 20))
 		if t.Below && n > 0 {
 			lines = append([]string{""}, lines...)
 		}
@@ -71,16 +70,15 @@ func (t *Table) Print(out io.Writer) {
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// Paragraph prints a text in lines that are no wider than the page.
+// Paragraph prints a text, wrapped to the width.
 func Paragraph(out io.Writer, indent, text string) {
-	for _, line := range wrap(text, Width-len(indent)) {
+	for _, line := range Wrap(text, Width-len(indent)) {
 		fmt.Fprintln(out, indent+line)
 	}
 }
 
-// wrap breaks a text between its words. A word that is longer than a line keeps
-// one of its own.
-func wrap(s string, width int) []string {
+// Wrap breaks a text between words into lines of at most width characters. A longer word gets a line of its own.
+func Wrap(s string, width int) []string {
 	lines := []string{""}
 	for word := range strings.FieldsSeq(text.OneLine(s)) {
 		line := &lines[len(lines)-1]

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 )
 
-func TestATableBreaksItsLastColumnAndSetsNumbersToTheRight(t *testing.T) {
+func TestTableWrapsTheLastColumn(t *testing.T) {
 	t.Parallel()
 	table := page.Table{Head: []string{"NAME", "ORDERS", "WHY"}}
 	table.Add("Acme", 7, "short")
@@ -30,7 +30,7 @@ func TestATableBreaksItsLastColumnAndSetsNumbersToTheRight(t *testing.T) {
 	}
 }
 
-func TestAWordThatIsTooLongIsNotCut(t *testing.T) {
+func TestParagraphKeepsLongWords(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 2*page.Width)
 	var b strings.Builder
@@ -38,7 +38,7 @@ func TestAWordThatIsTooLongIsNotCut(t *testing.T) {
 	require.Equal(t, "  before\n  "+long+"\n  after\n", b.String())
 }
 
-func TestALongColumnCanGoBelowItsRow(t *testing.T) {
+func TestTableBelow(t *testing.T) {
 	t.Parallel()
 	table := page.Table{Head: []string{"NAME", "ORDERS", "REASON"}, Below: true}
 	table.Add("Acme", 7, "no stock")
@@ -47,7 +47,7 @@ func TestALongColumnCanGoBelowItsRow(t *testing.T) {
 	require.Equal(t, "NAME  ORDERS  REASON\nAcme       7\n    no stock\n", b.String())
 }
 
-func TestTableAndParagraphShowNoControlCharacters(t *testing.T) {
+func TestOutputHasNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	const hostile = "a\x1b[2J\u009b\u202e\u200db\nc"
 	table := page.Table{Head: []string{"NAME", "REASON"}}

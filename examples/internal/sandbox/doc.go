@@ -1,4 +1,3 @@
-// Package sandbox is the world that the examples live in: a small Commerce and
-// a small Connect in this process, with customers, resellers, vendors and a past
-// in which a maintenance of Connect went by.
+// Package sandbox runs both test systems in this process, with three days of orders during which Connect had an outage
+// and a maintenance.
 package sandbox

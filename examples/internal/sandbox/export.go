@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Export writes what an operator exports from the panel as CSV: of the failed
-// orders, those for which Connect did not answer. It tells how many they are.
+// Export writes a CSV file as an operator would export it from the panel, with the orders that failed because Connect
+// did not answer. It returns their number.
 func (w *World) Export(path string) (n int, err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the caller names the file
 	if err != nil {

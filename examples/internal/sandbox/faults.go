@@ -10,10 +10,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/connecttest"
 )
 
-// BreakDown makes both systems misbehave from now on, as they would on a bad
-// night: answers are lost after the push was done, gateways answer in the place
-// of the system, and calls come too fast for it.
-func (w *World) BreakDown() error {
+// AddFaults makes both systems fail from now on: they lose answers to pushes, gateways answer instead of them, and they
+// limit the rate of calls.
+func (w *World) AddFaults() error {
 	const order, requests = "*/orders/*", "*/requests"
 	var errs []error
 	for _, f := range slices.Concat(
@@ -36,8 +35,7 @@ func (w *World) BreakDown() error {
 	return errors.Join(errs...)
 }
 
-// pushFaults lose only answers that reading can find, whichever call pushes: those
-// that hold what only an accepted push is answered with.
+// pushFaults returns faults of a call that pushes. They lose only answers to accepted pushes, which contain accepted.
 func pushFaults(call commercetest.Fault, accepted string) []commercetest.Fault {
 	return onCall(call, []commercetest.Fault{
 		{Kind: commercetest.FaultReset, After: true, Holds: accepted, Skip: 3, Every: 9},
@@ -48,6 +46,7 @@ func pushFaults(call commercetest.Fault, accepted string) []commercetest.Fault {
 	})
 }
 
+// readFaults returns faults of a call that reads an order.
 func readFaults(call commercetest.Fault) []commercetest.Fault {
 	return onCall(call, []commercetest.Fault{
 		{Kind: commercetest.FaultStatus, Status: http.StatusBadGateway, Skip: 10, Every: 97},
@@ -56,7 +55,7 @@ func readFaults(call commercetest.Fault) []commercetest.Fault {
 	})
 }
 
-// onCall returns faults that apply to a call.
+// onCall limits faults to a call.
 func onCall(call commercetest.Fault, faults []commercetest.Fault) []commercetest.Fault {
 	for i := range faults {
 		faults[i].Method, faults[i].Path, faults[i].Contains = call.Method, call.Path, call.Contains

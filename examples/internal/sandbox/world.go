@@ -19,7 +19,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// World is both systems, served on one address of this machine.
+// World runs both systems on one address of this machine.
 type World struct {
 	Commerce *commercetest.System
 	Connect  *connecttest.System
@@ -27,29 +27,28 @@ type World struct {
 	CommerceURL, CommerceToken string
 	ConnectURL, ConnectKey     string
 
-	// Exposed says that other machines may reach the world.
+	// Exposed reports whether other machines can reach the systems.
 	Exposed bool
 
-	// Window is the maintenance of the story; zero before Play.
+	// Window is the maintenance; zero before Play.
 	Window maintenance.Window
 
-	clock   testkit.Clock // of both systems: set by hand in the past, live afterwards
+	clock   testkit.Clock // of both systems: set by Play, real time after Live
 	seed    uint64
 	server  *http.Server
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
-// In a live world nobody wants to wait as long as in the real one.
+// Delays after Live, shorter than those of the real systems.
 const (
-	livePoll     = 50 * time.Millisecond // the connector asks Connect again; 60–119 s really
+	livePoll     = 50 * time.Millisecond // until the connector polls Connect again; in reality 60 to 119 s
 	liveOldEvent = 200 * time.Millisecond
 	liveVendor   = 100 * time.Millisecond
 )
 
-// New starts both systems on an address such as 127.0.0.1:0, and extra handlers
-// beside them, by the pattern of their path. All of them are guarded, see [web.Guard];
-// names are hosts that they answer for besides addresses and localhost. Close ends them.
+// New starts both systems on an address such as 127.0.0.1:0, and extra handlers by the pattern of their path. All are
+// protected by [web.Guard]; names are accepted hosts besides addresses and localhost. Close stops them.
 func New(ctx context.Context, listen string, seed uint64, extra map[string]http.Handler,
 	names ...string) (*World, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
@@ -76,7 +75,7 @@ func New(ctx context.Context, listen string, seed uint64, extra map[string]http.
 		return nil, errors.Join(err, listener.Close())
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", w.Commerce) // all of its APIs, by their prefixes
+	mux.Handle("/", w.Commerce) // all its APIs, by their prefixes
 	mux.Handle("/public/v1", w.Connect)
 	mux.Handle("/public/v1/", w.Connect)
 	for pattern, handler := range extra {
@@ -87,11 +86,11 @@ func New(ctx context.Context, listen string, seed uint64, extra map[string]http.
 		// There is no WriteTimeout: a fault may delay an answer for as long as a user likes.
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16,
 	}
-	w.running.Go(func() { _ = w.server.Serve(listener) }) // it ends by Close
+	w.running.Go(func() { _ = w.server.Serve(listener) }) // until Close
 	return w, nil
 }
 
-// Close ends both systems. Calls that are under way have a second to end.
+// Close stops both systems. Calls in flight have a second to end.
 func (w *World) Close() error {
 	if w.stop != nil {
 		w.stop()
@@ -106,7 +105,7 @@ func (w *World) Close() error {
 	return err
 }
 
-// Violations are what both systems saw that must never happen, a line each.
+// Violations returns what both systems detected that must never happen, one line each.
 func (w *World) Violations() []string {
 	lines := []string{}
 	for _, v := range w.Commerce.Violations() {
@@ -118,32 +117,31 @@ func (w *World) Violations() []string {
 	return lines
 }
 
-// Play lets n orders, and the purchases that they build on, live through the
-// last three days, with an outage and a maintenance of Connect, up to now.
+// Play simulates the last three days with n orders, the purchases that they change, an outage and a maintenance.
 func (w *World) Play(ctx context.Context, n int) error {
 	now := time.Now()
-	author := newAuthor(w.seed, now)
+	g := newGenerator(w.seed, now)
 	w.Window = maintenance.Window{
 		ID: "CHG-2041", Title: "Upgrade of CloudBlue Connect",
-		Start: author.start, End: author.end.Add(-20 * time.Minute), // announced
-		ActualStart: author.start, ActualEnd: author.end, Source: "sandbox", // it took longer
+		Start: g.start, End: g.end.Add(-20 * time.Minute), // announced
+		ActualStart: g.start, ActualEnd: g.end, Source: "sandbox", // longer than announced
 	}
-	for _, s := range author.write(n) {
-		if err := w.passUntil(ctx, s.at); err != nil {
+	for _, s := range g.generate(n) {
+		if err := w.advance(ctx, s.at); err != nil {
 			return err
 		}
 		if err := s.do(w); err != nil {
 			return fmt.Errorf("sandbox: %w", err)
 		}
 	}
-	if err := w.passUntil(ctx, now); err != nil {
+	if err := w.advance(ctx, now); err != nil {
 		return err
 	}
-	return w.guardTheRest()
+	return w.forbidPermanent()
 }
 
-// passUntil lets all happen that is due before t.
-func (w *World) passUntil(ctx context.Context, t time.Time) error {
+// advance processes everything that is due before t.
+func (w *World) advance(ctx context.Context, t time.Time) error {
 	for {
 		due, ok := w.Commerce.NextDue()
 		if !ok || due.After(t) {
@@ -158,8 +156,8 @@ func (w *World) passUntil(ctx context.Context, t time.Time) error {
 	return ctx.Err()
 }
 
-// guardTheRest forbids to touch whatever no resubmission can help.
-func (w *World) guardTheRest() error {
+// forbidPermanent makes pushes of orders that no resubmission can help a violation.
+func (w *World) forbidPermanent() error {
 	for _, o := range w.Commerce.Orders() {
 		if cause := Cause(o); cause != "" && cause != Transient {
 			if err := w.Commerce.Forbid(o.ID, cause); err != nil {
@@ -170,7 +168,7 @@ func (w *World) guardTheRest() error {
 	return nil
 }
 
-// Live lets time run by itself from here on, until Close.
+// Live switches to real time, until Close.
 func (w *World) Live() error {
 	w.clock.Set(time.Time{})
 	if err := w.Commerce.SetTiming(livePoll, liveOldEvent); err != nil {
@@ -178,7 +176,7 @@ func (w *World) Live() error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop
-	w.running.Go(func() { _ = w.Commerce.Run(ctx) }) // it ends with the error of ctx, by Close
+	w.running.Go(func() { _ = w.Commerce.Run(ctx) }) // until Close cancels ctx
 	return nil
 }
 
@@ -207,15 +205,15 @@ func (w *World) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 // Transient is the cause of a failure for which Connect did not answer.
 const Transient = "transient"
 
-// Cause tells why an order is failed, as the story made it: "" when it is not,
-// Transient when Connect did not answer, and else what no resubmission helps.
+// Cause returns why an order failed: Transient if Connect did not answer, another text if no resubmission can help, ""
+// if the order has not failed.
 func Cause(o commercetest.Order) string {
 	switch {
 	case o.Status != commerce.StatusProvisioningFailed:
 		return ""
 	case o.FailWith != "":
 		return o.FailWith
-	case o.Failure == operatorsMark:
+	case o.Failure == markedByOperator:
 		return "marked by the operator"
 	case o.Product == productStrict:
 		return "rejected by the vendor"
@@ -224,11 +222,10 @@ func Cause(o commercetest.Order) string {
 	}
 }
 
-// maxPlaced is how many orders Place takes at once.
+// maxPlaced limits the orders of one call of Place.
 const maxPlaced = 100_000
 
-// Place places orders like one. Subscription, customer and tenant are each
-// order's own unless they are given.
+// Place places count orders. Each has a subscription, customer and tenant of its own unless they are given.
 func (w *World) Place(count int, like commercetest.NewOrder) ([]commercetest.Order, error) {
 	if count < 1 || count > maxPlaced {
 		return nil, fmt.Errorf("count %d: give a number from 1 to %d", count, maxPlaced)

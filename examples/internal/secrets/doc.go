@@ -1,4 +1,3 @@
-// Package secrets has no code of its own: its test looks for credentials wherever
-// they must not show, in all that the clients and a run leave behind, while servers
-// repeat what they were sent in every way that they can.
+// Package secrets contains only tests: that no credential appears in the errors, logs, values and files of the clients
+// and of a run, even if servers repeat in their answers what they were sent.
 package secrets

@@ -105,7 +105,7 @@ func writtenError(err error) string {
 }
 
 // A search that finds nothing proves nothing unless it finds what is there.
-func TestAClientThatLeaksIsFound(t *testing.T) {
+func TestSearchFindsALeak(t *testing.T) {
 	t.Parallel()
 	const secret = `to<k>en/+="42 ü`
 	var v vault

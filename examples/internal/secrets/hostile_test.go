@@ -247,7 +247,7 @@ func mischiefs() map[string]mischief {
 
 // A client that shows what it got is caught: the servers do repeat, and the search
 // does find.
-func TestANaiveClientIsCaught(t *testing.T) {
+func TestSearchFindsANaiveClient(t *testing.T) {
 	t.Parallel()
 	for what, how := range mischiefs() {
 		if strings.HasPrefix(what, "an answer that ") && what != "an answer that is no HTTP" {

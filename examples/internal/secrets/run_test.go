@@ -49,7 +49,7 @@ func (n *notebook) on(e resubmit.Event) {
 	}
 }
 
-func TestARunLeavesNoSecretInPlanJournalReportStatusOrLog(t *testing.T) {
+func TestRunLeavesNoSecret(t *testing.T) {
 	t.Parallel()
 	all := mischiefs()
 	for name, l := range logins() {

@@ -229,7 +229,7 @@ func isPush(r *http.Request, body string) bool {
 		strings.Contains(body, "OrderStatusChange_API")
 }
 
-func TestNoClientOfCommerceShowsASecretWhateverAServerAnswers(t *testing.T) {
+func TestCommerceClientsShowNoSecret(t *testing.T) {
 	t.Parallel()
 	for name, l := range logins() {
 		t.Run(name, func(t *testing.T) {
@@ -255,7 +255,7 @@ func TestNoClientOfCommerceShowsASecretWhateverAServerAnswers(t *testing.T) {
 	}
 }
 
-func TestCallsThatSucceedLogNoSecret(t *testing.T) {
+func TestSuccessfulCallsLogNoSecret(t *testing.T) {
 	t.Parallel()
 	for name, l := range logins() {
 		t.Run(name, func(t *testing.T) {
@@ -270,7 +270,7 @@ func TestCallsThatSucceedLogNoSecret(t *testing.T) {
 	}
 }
 
-func TestTheClientOfConnectShowsNoKeyWhateverAServerAnswers(t *testing.T) {
+func TestConnectClientShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	for what, how := range mischiefs() {
 		t.Run(what, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package web protects HTTP handlers that a browser can reach from the pages of others.
+// Package web protects HTTP handlers from requests that pages of other origins cause in a browser.
 package web
 
 import (
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// headers are set on every response. They are for browsers: the content is what its
-// type says, loads and runs nothing, is shown in no frame, and is not kept.
+// headers are set on every response, so that browsers do not guess its type, run scripts in it, show it in a frame or
+// cache it.
 var headers = map[string]string{
 	"X-Content-Type-Options": "nosniff",
 	"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
@@ -21,9 +21,8 @@ var headers = map[string]string{
 	"Cache-Control":                "no-store",
 }
 
-// Guard returns a handler that answers only requests for a host that is allowed (else
-// 421) and that no page of another origin has caused (else 403). Programs other than
-// browsers send no Origin, and are answered.
+// Guard returns a handler that rejects requests for a host that is not allowed (421) and requests that a page of another
+// origin caused (403). Requests of programs other than browsers have no Origin and are allowed.
 func Guard(h http.Handler, allowed Hosts) http.Handler {
 	h = http.NewCrossOriginProtection().Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,18 +31,17 @@ func Guard(h http.Handler, allowed Hosts) http.Handler {
 		}
 		switch {
 		case !allowed.match(r.Host):
-			http.Error(w, "this server does not answer for the host of the request", http.StatusMisdirectedRequest)
+			http.Error(w, "the host of the request is not allowed", http.StatusMisdirectedRequest)
 		case isForeign(r):
-			http.Error(w, "requests from the pages of other origins are not answered", http.StatusForbidden)
+			http.Error(w, "requests from pages of other origins are not allowed", http.StatusForbidden)
 		default:
 			h.ServeHTTP(w, r)
 		}
 	})
 }
 
-// isForeign reports whether a page of another origin caused a request, whatever its
-// method. Following a link to this server is allowed; requests that change something
-// are stricter, see [http.CrossOriginProtection].
+// isForeign reports whether a page of another origin caused a request. Following a link to this server is allowed;
+// [http.CrossOriginProtection] is stricter about requests that change something.
 func isForeign(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)
@@ -59,15 +57,13 @@ func isForeign(r *http.Request) bool {
 	}
 }
 
-// Hosts are the hosts that a server answers for, whatever the port. A page whose
-// domain was pointed at this machine after it was loaded (DNS rebinding) has the name
-// of that domain in the Host header. The zero value is localhost and the loopback
+// Hosts are the hosts that a server accepts in the Host header, with any port. This prevents DNS rebinding: a page whose
+// domain is pointed at this machine sends the name of that domain. The zero value accepts localhost and the loopback
 // addresses.
 type Hosts struct {
-	// Names are allowed besides localhost, for instance the name of a container.
+	// Names are accepted besides localhost, for instance the name of a container.
 	Names []string
-	// AnyAddress allows every IP address, and not only the loopback ones: for servers
-	// that are reached from other machines. An address cannot be pointed elsewhere.
+	// AnyAddress accepts every IP address, for servers that are reached from other machines. Rebinding needs a name.
 	AnyAddress bool
 }
 

@@ -13,8 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
 )
 
-// through is a real system, as far as the program knows, that is reached in one of
-// the ways.
+// through is live with the flags for one of the APIs.
 func through(t *testing.T, via string, more ...string) (w *sandbox.World, env map[string]string, flags []string) {
 	t.Helper()
 	w, env, flags = live(t)
@@ -40,7 +39,7 @@ func export(t *testing.T, w *sandbox.World) string {
 	return path
 }
 
-func TestEachWayInWorksOnRealSystemsWithTheOperatorsFile(t *testing.T) {
+func TestEachAPIPlansTheOrdersOfAFile(t *testing.T) {
 	t.Parallel()
 	urls := commercetest.URLsAt
 	for name, c := range map[string]struct {
@@ -73,7 +72,7 @@ func TestEachWayInWorksOnRealSystemsWithTheOperatorsFile(t *testing.T) {
 			require.Contains(t, stdout, "dry run")
 			require.Empty(t, w.Commerce.Ledger())
 			if c.via != viaOrderManager {
-				require.Contains(t, strings.Join(strings.Fields(stdout), " "), "does not say why orders failed")
+				require.Contains(t, strings.Join(strings.Fields(stdout), " "), "does not report why orders failed")
 			}
 			kept, err := os.ReadFile(plan)
 			require.NoError(t, err)
@@ -86,7 +85,7 @@ func TestEachWayInWorksOnRealSystemsWithTheOperatorsFile(t *testing.T) {
 	}
 }
 
-func TestAnExportThatHasGrownOldIsTold(t *testing.T) {
+func TestIDsNamesOrdersThatAreNotInThePlan(t *testing.T) {
 	t.Parallel()
 	w, env, flags := through(t, viaBilling)
 	path := export(t, w)
@@ -107,7 +106,7 @@ func TestAnExportThatHasGrownOldIsTold(t *testing.T) {
 	require.Contains(t, stdout, "are not in the plan")
 }
 
-func TestTheFileOfOrdersMayComeFromStandardInput(t *testing.T) {
+func TestIDsReadsStandardInput(t *testing.T) {
 	t.Parallel()
 	w, env, flags := through(t, viaBilling)
 	var id, number string
@@ -124,7 +123,7 @@ func TestTheFileOfOrdersMayComeFromStandardInput(t *testing.T) {
 	require.Contains(t, out.String(), number)
 }
 
-func TestWithoutSubscriptionsBillingHoldsWhatConnectCannotBeAskedAbout(t *testing.T) {
+func TestBillingHoldsOrdersWithoutSubscription(t *testing.T) {
 	t.Parallel()
 	w, env, flags := through(t, viaBilling)
 	path := filepath.Join(t.TempDir(), "ids.txt")
@@ -139,7 +138,7 @@ func TestWithoutSubscriptionsBillingHoldsWhatConnectCannotBeAskedAbout(t *testin
 	require.Contains(t, strings.Join(strings.Fields(stdout), " "), "tells neither its subscription nor its tenant")
 }
 
-func TestWhatAWayNeedsIsSaidInOneLine(t *testing.T) {
+func TestFlagsOfAPIsAreChecked(t *testing.T) {
 	t.Parallel()
 	w, env, flags := through(t, viaBilling)
 	dir := t.TempDir()
@@ -174,11 +173,11 @@ func TestWhatAWayNeedsIsSaidInOneLine(t *testing.T) {
 		"Billing without a file, to plan": {env, at(viaBilling, "-plan", filepath.Join(dir, "new.jsonl")), exitError,
 			"-via billing needs -ids"},
 		"a file for the Order Management": {with("COMMERCE_TOKEN", "s3cret"), at(viaOrderManager, "-ids", "x"), exitUsage,
-			"-ids is for -via billing"},
+			"-ids needs -via billing"},
 		"a file that is not there": {env, at(viaBilling, "-ids", filepath.Join(dir, "nowhere.csv")), exitError,
 			"nowhere.csv"},
 		"a file without orders": {env, at(viaBilling, "-ids", file("empty.csv", "Order ID\n")), exitError,
-			"it names no order"},
+			"the file names no order"},
 		"a file that is none": {env, at(viaBilling, "-ids", file("bad.csv", "hello\n")), exitError, "bad.csv:1"},
 		"an id that Billing does not know": {env, at(viaBilling, "-ids", file("unknown.csv", "7\n")), exitError,
 			"unknown.csv:1"},
@@ -190,7 +189,7 @@ func TestWhatAWayNeedsIsSaidInOneLine(t *testing.T) {
 				at(viaSimpleAPI, "-ids", file("other2.csv", other))[2:]...), exitError, "are these the ids of orders?"},
 		"half a login": {with("COMMERCE_USER", "me"), at(viaBilling, "-ids", "x"), exitUsage,
 			"COMMERCE_PASSWORD"},
-		"members without a login": {env, at(viaBilling, "-members", "-ids", "x"), exitUsage, "-members"},
+		"members without a login": {env, at(viaBilling, "-login-in-call", "-ids", "x"), exitUsage, "-login-in-call"},
 		"no subscription key":     {with("COMMERCE_TOKEN", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_KEY"},
 		"no token for Simple API": {with("COMMERCE_KEY", "s3cret"), at(viaSimpleAPI), exitUsage, "COMMERCE_TOKEN"},
 		"a Keycloak without realm": {with("COMMERCE_KEY", "s3cret", "COMMERCE_USER", "me", "COMMERCE_PASSWORD",
@@ -200,7 +199,7 @@ func TestWhatAWayNeedsIsSaidInOneLine(t *testing.T) {
 		"two ways to sign in": {with("COMMERCE_TOKEN", "s3cret"),
 			at(viaOrderManager, "-operations", "https://x"), exitUsage, "to sign in to Order Management set one of"},
 		"a flag of another way": {env, at(viaBilling, "-ids", "x", "-realm", "r"), exitUsage,
-			"-realm is for -via simpleapi"},
+			"-realm needs -via simpleapi"},
 		"a way's flag on the test systems": {nil, []string{"-via", viaSimpleAPI, "-realm", "r"}, exitUsage,
 			"-realm is for real systems"},
 		"targets that cancel": {env, at(viaBilling, "-ids", "x", "-targets", "PD,CL"), exitUsage, "CL would cancel"},
@@ -220,7 +219,7 @@ func TestWhatAWayNeedsIsSaidInOneLine(t *testing.T) {
 	}
 }
 
-func TestHelpNamesTheVariablesOfEachWay(t *testing.T) {
+func TestHelpNamesTheVariablesOfEachAPI(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := do(t, nil, "-help")
 	require.Equal(t, exitDone, status)
