@@ -3,6 +3,7 @@ package audit_test
 import (
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,23 +14,25 @@ import (
 // An OnEvent that panics is removed, and the log is written all the same.
 func TestAttachWithPanickingOnEvent(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := open(t, path)
-	s := newShop(2)
-	panics := func(e resubmit.Event) {
-		if _, ok := e.(resubmit.Intent); ok {
-			panic("the observer is broken")
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		l := open(t, path)
+		s := newShop(2)
+		panics := func(e resubmit.Event) {
+			if _, ok := e.(resubmit.Intent); ok {
+				panic("the observer is broken")
+			}
 		}
-	}
-	r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Reader: s, Pusher: s, OnEvent: panics, RateLimit: -1}))
-	require.NoError(t, err)
-	report, err := r.Apply(t.Context(), s.plan(t))
-	require.NoError(t, err)
-	require.Contains(t, report.EventError, "the observer is broken")
-	require.NoError(t, l.Close())
-	all := events(linesOf(t, path))
-	require.Contains(t, all, audit.EventOutcome+" id-2")
-	require.Contains(t, all, audit.EventFinished)
+		r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Reader: s, Pusher: s, OnEvent: panics, RateLimit: -1}))
+		require.NoError(t, err)
+		report, err := r.Apply(t.Context(), s.plan(t))
+		require.NoError(t, err)
+		require.Contains(t, report.EventError, "the observer is broken")
+		require.NoError(t, l.Close())
+		all := events(linesOf(t, path))
+		require.Contains(t, all, audit.EventOutcome+" id-2")
+		require.Contains(t, all, audit.EventFinished)
+	})
 }
 
 func TestAttachKeepsNilFields(t *testing.T) {
