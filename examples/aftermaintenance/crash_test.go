@@ -223,11 +223,7 @@ func setting(t *testing.T, name string, otherwise int) int {
 // crashes returns how often the program is killed, and the seed of the moments. CRASH_KILLS and CRASH_SEED try others.
 func crashes(t *testing.T) (kills int, seed uint64) {
 	t.Helper()
-	kills = 20
-	if testing.Short() {
-		kills = 2
-	}
-	return setting(t, "CRASH_KILLS", kills), uint64(setting(t, "CRASH_SEED", 1))
+	return setting(t, "CRASH_KILLS", testkit.Scale(20, 2)), uint64(setting(t, "CRASH_SEED", 1))
 }
 
 // ordersPerKill are enough orders for some to be left at the last kill. It is a multiple of 20, see newOutage.

@@ -10,6 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
@@ -100,7 +101,7 @@ func (r *runRecord) requireConsistent(t *testing.T) {
 
 func TestLedgerHasOnePushPerTransientFailure(t *testing.T) {
 	t.Parallel()
-	for seed := range shorter(4, 1) {
+	for seed := range testkit.Scale(4, 1) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			b := record(t, "-orders", "200", "-seed", fmt.Sprint(seed))
@@ -116,7 +117,7 @@ func TestLedgerHasOnePushPerTransientFailure(t *testing.T) {
 
 func TestLedgerWithFaultsHasNoSecondPush(t *testing.T) {
 	t.Parallel()
-	for seed := range shorter(2, 1) {
+	for seed := range testkit.Scale(2, 1) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			b := record(t, "-orders", "200", "-seed", fmt.Sprint(seed), "-faults")
@@ -134,7 +135,7 @@ func TestLedgerWithFaultsHasNoSecondPush(t *testing.T) {
 func TestEachAPICompletesTheSameOrders(t *testing.T) {
 	t.Parallel()
 	for _, faults := range []bool{false, true} {
-		for seed := 1; seed <= shorter(3, 1); seed++ {
+		for seed := 1; seed <= testkit.Scale(3, 1); seed++ {
 			t.Run(fmt.Sprintf("seed %d, faults %t", seed, faults), func(t *testing.T) {
 				t.Parallel()
 				args := []string{"-orders", "80", "-seed", fmt.Sprint(seed), fmt.Sprintf("-faults=%t", faults)}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce/commercetest"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
 // do runs the program, on real systems with a high rate unless args has another.
@@ -28,14 +29,6 @@ func do(t *testing.T, env map[string]string, args ...string) (status int, stdout
 	var out, errs strings.Builder
 	status = run(t.Context(), args, func(name string) string { return env[name] }, strings.NewReader(""), &out, &errs)
 	return status, out.String(), errs.String()
-}
-
-// shorter returns how much of its work a test does: a part of it in a short run.
-func shorter(full, short int) int {
-	if testing.Short() {
-		return short
-	}
-	return full
 }
 
 func decode(t *testing.T, stdout string) summary {
@@ -57,7 +50,7 @@ func requireSums(t *testing.T, s summary) {
 
 func TestRunCompletesAllTransientFailures(t *testing.T) {
 	t.Parallel()
-	for seed := range shorter(3, 1) {
+	for seed := range testkit.Scale(3, 1) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			status, stdout, stderr := do(t, nil, "-orders", "150", "-seed", fmt.Sprint(seed), "-json")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
@@ -95,8 +96,8 @@ func TestAPageThatTellsAWrongSizeIsDamage(t *testing.T) {
 	for _, more := range []uint32{1, 0x0da9f84f} {
 		pages := slices.Concat(pagesThat(file, leafPage), pagesThat(file, branchPage), pagesThat(file, freePages))
 		require.Greater(t, len(pages), 20)
-		for _, at := range pages {
-			text := slices.Clone(file)
+		for i := 0; i < len(pages); i += testkit.Scale(1, 4) {
+			at, text := pages[i], slices.Clone(file)
 			binary.NativeEndian.PutUint32(text[at+12:], more)
 			require.True(t, mustBeWhole(t, text, holds))
 		}
@@ -109,7 +110,7 @@ func TestPagesThatGoInCirclesAreDamage(t *testing.T) {
 	tried := 0
 	for _, at := range pagesThat(file, branchPage) {
 		count := int(binary.NativeEndian.Uint16(file[at+10:]))
-		for i := range count {
+		for i := 0; i < count; i += testkit.Scale(1, 4) {
 			child := at + 16 + 16*i + 8
 			next := binary.NativeEndian.Uint64(file[at+16+16*((i+1)%count)+8:])
 			for _, other := range []uint64{0, uint64(at / pageSize), next, 1 << 40} {
@@ -120,7 +121,7 @@ func TestPagesThatGoInCirclesAreDamage(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, tried, 40)
+	require.Greater(t, tried, testkit.Scale(40, 10))
 }
 
 func TestAWayThatLeadsToTheWrongPageIsDamage(t *testing.T) {
@@ -128,7 +129,7 @@ func TestAWayThatLeadsToTheWrongPageIsDamage(t *testing.T) {
 	file, holds := last(recorded(t, rand.New(rand.NewPCG(7, 7))))
 	damaged := 0
 	for _, at := range pagesThat(file, branchPage) {
-		for i := range int(binary.NativeEndian.Uint16(file[at+10:])) {
+		for i := 0; i < int(binary.NativeEndian.Uint16(file[at+10:])); i += testkit.Scale(1, 2) {
 			entry := at + 16 + 16*i
 			key := entry + int(binary.NativeEndian.Uint32(file[entry:]))
 			for _, by := range []int{-1, 1} {
@@ -140,7 +141,7 @@ func TestAWayThatLeadsToTheWrongPageIsDamage(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, damaged, 10)
+	require.Greater(t, damaged, testkit.Scale(10, 5))
 }
 
 func TestAListOfFreePagesThatIsWrongIsDamage(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
@@ -172,7 +173,7 @@ func TestDamageIsAnErrorAndNeverAWrongRecord(t *testing.T) {
 	last := len(h.files) - 1
 	file := h.files[last]
 	var refused, whole int
-	for n := range 120 {
+	for n := range testkit.Scale(120, 60) {
 		damaged := slices.Clone(file)
 		pages := changedPages(h.files[last-1-n%4], file)
 		at := pages[random.IntN(len(pages))] + random.IntN(4096)

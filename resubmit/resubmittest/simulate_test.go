@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
@@ -51,7 +52,7 @@ func TestSimulateRules(t *testing.T) {
 func TestSimulateJournal(t *testing.T) {
 	t.Parallel()
 	counts := resubmittest.Simulate(t, resubmittest.Config{
-		Seeds: 60, First: 2_000_000,
+		Seeds: testkit.Scale(60, 20), First: 2_000_000,
 		Journal: func(dir string) (resubmit.Journal, error) {
 			return journal.Open(filepath.Join(dir, "journal"))
 		},

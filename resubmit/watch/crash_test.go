@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
@@ -25,7 +26,7 @@ type mortalFile struct {
 // included, as it was at that point.
 func TestWatcherResumesFromItsFilesAfterCrash(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n++ {
+	for n := 1; ; n += testkit.Scale(1, 3) {
 		killed := true
 		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
@@ -73,7 +74,7 @@ func TestWatcherResubmitsAfterMaintenance(t *testing.T) {
 // The service is killed at each point, one after the other.
 func TestWatcherResumesAfterCrash(t *testing.T) {
 	t.Parallel()
-	for n := 1; ; n++ {
+	for n := 1; ; n += testkit.Scale(1, 3) {
 		killed := true
 		t.Run(fmt.Sprintf("at_point_%d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -36,14 +37,14 @@ type year struct {
 	spared []*order // must not be pushed
 }
 
-// newYear returns a year that begins in an hour. With -short it has 18 weeks.
+// newYear returns a year that begins in an hour. With -short it has 18 weeks, or 9 if the service is away.
 func newYear(t *testing.T, seed uint64, away bool) *year {
-	y := &year{site: newSite(), random: rand.New(rand.NewPCG(seed, 2026)), begin: time.Now().UTC().Add(time.Hour),
-		weeks: 52}
-	if testing.Short() {
-		y.weeks = 18
+	y := &year{
+		site: newSite(), random: rand.New(rand.NewPCG(seed, 2026)), begin: time.Now().UTC().Add(time.Hour),
+		weeks: testkit.Scale(52, 18),
 	}
 	if away {
+		y.weeks = testkit.Scale(52, 9)
 		start := y.begin.AddDate(0, 0, (100+y.random.IntN(100))*y.weeks/52)
 		y.away = maintenance.Span{Start: start, End: start.Add(16 * 24 * time.Hour)}
 	}

@@ -91,7 +91,7 @@ var brokenCode = []brokenCase{
 func TestSimulationFindsBrokenCode(t *testing.T) {
 	t.Parallel()
 	for i, tt := range slices.Concat(brokenCode, brokenFaultHandling) {
-		if testing.Short() && i%4 != 0 {
+		if testing.Short() && i%6 != 0 {
 			continue // each simulates hundreds of worlds
 		}
 		t.Run(tt.rule+" "+tt.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/stretchr/testify/require"
 )
 
@@ -13,10 +14,10 @@ import (
 // that.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	const worlds, replays = 60, 4
-	same := 0
-	for seed := uint64(1); seed <= worlds; seed++ {
-		s := draw(seed, nil)
+	const replays = 4
+	worlds, same := testkit.Scale(60, 30), 0
+	for seed := 1; seed <= worlds; seed++ {
+		s := draw(uint64(seed), nil)
 		first := simulateOnce(t, &Config{}, s, true)
 		require.NotEmpty(t, first.history)
 		for range replays {

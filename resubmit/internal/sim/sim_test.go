@@ -7,25 +7,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit/internal/sim"
 )
 
 var (
-	seeds = flag.Int("seeds", 0, "number of worlds to simulate (default 500, 100 with -short, 1 with -seed)")
+	seeds = flag.Int("seeds", 0, "number of worlds to simulate (default 500, 50 with -short, 1 with -seed)")
 	seed  = flag.Uint64("seed", 0, "seed of the first world")
 )
 
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	cfg := sim.Config{
-		Seeds: 500, First: *seed,
+		Seeds: testkit.Scale(500, 50), First: *seed,
 		Command: "go test ./resubmit/internal/sim -run '^TestSimulation$' -seed ",
 	}
-	switch {
-	case *seed > 0:
+	if *seed > 0 {
 		cfg.Seeds = 1
-	case testing.Short():
-		cfg.Seeds = 100
 	}
 	cfg.Seeds = cmp.Or(*seeds, cfg.Seeds)
 	failure, counts := sim.Run(t, cfg)
