@@ -509,7 +509,7 @@ func TestAnAttemptPolicyIsChecked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop()
-			_, err := resubmit.NewRunner(resubmit.Config{Reader: s, Pusher: s, Retry: tt.policy})
+			_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), Retry: tt.policy})
 			require.ErrorContains(t, err, tt.says)
 		})
 	}
@@ -528,7 +528,8 @@ func TestAnAttemptThatAsksConnectFirstDoesNotWaitForItself(t *testing.T) {
 		}
 		f := frail{s, newMeter(), 1}
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Reader, c.Pusher, c.Requests, c.Retry.MaxAttempts = f, f, s, 2
+			c.Systems = resubmit.SystemsOf(f, nil)
+			c.Requests, c.Retry.MaxAttempts = s, 2
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()

@@ -120,7 +120,7 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	if plan == nil {
 		return nil, errors.New("resubmit: Apply was given no plan; read one with plan.Open or plan.Read")
 	}
-	if err := plan.CheckSystem(r.cfg.System); err != nil {
+	if err := plan.CheckSystem(r.cfg.Name); err != nil {
 		return nil, err
 	}
 	planned, err := plan.Header().Calendar()

@@ -92,7 +92,7 @@ func (x *run) newBreaker() *breaker {
 		cfg: x.cfg.Breaker, events: x.events, state: BreakerClosed, stop: func(err error) { x.cancel(err) },
 		wake: func() { x.gate.set(func(*gate) bool { return true }) },
 	}
-	if x.cfg.Probe != nil {
+	if x.cfg.Prober != nil {
 		b.probe = func(ctx context.Context) (connect.Probe, error) {
 			if err := x.pace.wait(ctx); err != nil {
 				return connect.Probe{}, err
@@ -100,7 +100,7 @@ func (x *run) newBreaker() *breaker {
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			ctx = ratelimit.With(ctx, &more{x: x, who: "Connect"})
-			p, err := within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Probe.Probe(ctx) })
+			p, err := within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Prober.Probe(ctx) })
 			callback.Log(x.cfg.Logger, err)
 			x.heedConnect(err, "")
 			x.heedConnect(p.Err, "")

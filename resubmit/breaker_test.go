@@ -113,7 +113,7 @@ func TestTheBreakerOpensAndClosesWhenConnectIsUpAgain(t *testing.T) {
 					c.Concurrency, c.OnEvent, c.Pusher = 3, seen.on, slowPusher{s, busy}
 					if tt.probe != nil {
 						tt.probe.until = start.Add(outage)
-						c.Probe = tt.probe
+						c.Prober = tt.probe
 					}
 				})
 				time.AfterFunc(30*time.Second, func() {
@@ -261,7 +261,7 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {Of: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
-		_, err := resubmit.NewRunner(resubmit.Config{Reader: newShop(), Pusher: newShop(), Breaker: b})
+		_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), Breaker: b})
 		require.ErrorContains(t, err, "Config.Breaker")
 	}
 }
@@ -306,7 +306,7 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 					}
 					return connect.Probe{Class: connect.Up}, nil
 				})
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.RateLimit, c.Concurrency, c.MaxHold = probe, 1, 1, tt.most })
+				r := runnerFor(t, s, func(c *resubmit.Config) { c.Prober, c.RateLimit, c.Concurrency, c.MaxHold = probe, 1, 1, tt.most })
 				_, err := r.Apply(t.Context(), planFor(t, orders...))
 				if tt.most < 10*time.Hour {
 					require.ErrorIs(t, err, resubmit.ErrPatience)
@@ -329,7 +329,7 @@ func TestAProbeThatLearnsNothingIsToldOf(t *testing.T) {
 		orders := manyOrders(30)
 		s := downFor(time.Hour, orders...)
 		probe := &prober{until: time.Now().Add(time.Hour), err: errors.New("no such host")}
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.Probe, c.RateLimit = probe, 1 })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.Prober, c.RateLimit = probe, 1 })
 		time.AfterFunc(30*time.Minute, func() {
 			require.Contains(t, r.Status().Gate, "no such host")
 		})

@@ -110,9 +110,9 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 			c *resubmit.Config) {
 			c.Journal = (*resubmit.MemoryJournal)(nil)
 		},
-		"Config.Probe holds a nil *connect.Client": func(c *resubmit.Config) { c.Probe = (*connect.Client)(nil) },
+		"Config.Prober holds a nil *connect.Client": func(c *resubmit.Config) { c.Prober = (*connect.Client)(nil) },
 	} {
-		cfg := resubmit.Config{Reader: s, Pusher: s}
+		cfg := resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s})}
 		change(&cfg)
 		_, err := resubmit.NewRunner(cfg)
 		require.ErrorContains(t, err, field)
@@ -126,14 +126,14 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		},
 		"PlanConfig.Filter holds a nil *resubmit_test.own": func(c *resubmit.PlanConfig) { c.Filter = (*own)(nil) },
 	} {
-		cfg := resubmit.PlanConfig{Lister: &planSource{}, Filter: filter.Everything()}
+		cfg := resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: &planSource{}}), Filter: filter.Everything()}
 		change(&cfg)
 		_, err := resubmit.WritePlan(t.Context(), cfg, io.Discard)
 		require.ErrorContains(t, err, field)
 		_, err = resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, field)
 	}
-	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{Reader: client}, nil)
+	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{Systems: systemsOf(resubmit.Systems{Reader: client})}, nil)
 	require.ErrorContains(t, err, "CheckConfig.Reader holds a nil *ordermanager.Client")
 	_, err = resubmit.MeasureBaseline(t.Context(), client, commerce.View{}, time.Now().Add(-time.Hour), time.Now(), nil)
 	require.ErrorContains(t, err, "the source is nil")
@@ -155,7 +155,7 @@ func (zeroSize) Push(context.Context, string, commerce.Status) error    { return
 
 func TestZeroSizeAdaptersAreAccepted(t *testing.T) {
 	t.Parallel()
-	_, err := resubmit.NewRunner(resubmit.Config{Reader: zeroSize{}, Pusher: zeroSize{}})
+	_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: zeroSize{}, Pusher: zeroSize{}})})
 	require.NoError(t, err)
 }
 
@@ -347,7 +347,7 @@ func TestPanicOfAProbe(t *testing.T) {
 				fail := first(fail)
 				f := &funcs{shop: s, probe: func() (connect.Probe, error) { fail(); return connect.Probe{Class: connect.Up}, nil }}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Probe, c.RateLimit, c.Breaker = f, 1, resubmit.BreakerConfig{Failures: 2, Of: 2}
+					c.Prober, c.RateLimit, c.Breaker = f, 1, resubmit.BreakerConfig{Failures: 2, Of: 2}
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
@@ -419,8 +419,7 @@ func TestPanicInWritePlan(t *testing.T) {
 				o.PlacedAt = o.PlacedAt.Add(time.Duration(i) * time.Second)
 			}
 			f := &funcs{shop: newShop(orders...), list: func() error { return nil }}
-			cfg := resubmit.PlanConfig{Lister: lean{&guarded{shop: f.shop}}, Reader: f, Filter: filter.Everything(),
-				SettleDelay: -1, RateLimit: -1}
+			cfg := resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: lean{&guarded{shop: f.shop}}, Reader: f}), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), RateLimit: -1}
 			change(f, &cfg)
 			return resubmit.BuildPlan(t.Context(), cfg)
 		}
@@ -450,7 +449,7 @@ func TestPanicInWritePlan(t *testing.T) {
 		}
 		o := outageOrder(1, "s1")
 		f := &funcs{shop: newShop(o), order: func() error { fail(); return nil }}
-		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{Reader: f},
+		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{Systems: systemsOf(resubmit.Systems{Reader: f})},
 			func(plan.Difference) error { return nil })
 		require.NoError(t, err)
 		require.Equal(t, 1, counts.Unread)

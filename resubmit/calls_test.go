@@ -19,6 +19,8 @@ type frail struct {
 	bears int
 }
 
+func (f frail) System() string { return testSystem }
+
 func (f frail) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{Failure: true, Transitions: true, MaxConcurrency: f.bears}
 }
@@ -51,7 +53,8 @@ func TestAWayInIsGivenNoMoreCallsAtOnceThanItBears(t *testing.T) {
 				orders := manyOrders(40)
 				f := frail{newShop(orders...), newMeter(), tt.bears}
 				r := runnerFor(t, f.shop, func(c *resubmit.Config) {
-					c.Reader, c.Pusher, c.Concurrency, c.Verify.First = f, f, tt.set, -1
+					c.Systems = resubmit.SystemsOf(f, nil)
+					c.Concurrency, c.Verify.First = tt.set, -1
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)

@@ -17,11 +17,8 @@ import (
 
 // CheckConfig says how to look at the orders of a plan.
 type CheckConfig struct {
-	// System names the system of Reader, as in Config. A plan that was made for another
-	// system is rejected with ErrSystemMismatch. "": the name comes from Reader.
-	System string
-	// Reader reads the orders. Required.
-	Reader OrderReader
+	// Systems are the clients. Reader is required.
+	Systems
 	// Sample is how many of the orders that the plan marks for resubmission are read,
 	// evenly spread over it; 0 reads all of them.
 	Sample int
@@ -56,15 +53,10 @@ func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 	if err := checkRate("CheckConfig.RateLimit", cfg.RateLimit); err != nil {
 		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	if err := callback.RejectNil(callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader}); err != nil {
+	if err := cfg.Systems.validate("CheckConfig"); err != nil {
 		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	system, err := systemOf("CheckConfig.System", cfg.System,
-		callback.Field{Name: "CheckConfig.Reader", Value: cfg.Reader})
-	if err != nil {
-		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
-	}
-	if err := p.CheckSystem(system); err != nil {
+	if err := p.CheckSystem(cfg.Name); err != nil {
 		return plan.DiffCounts{}, err
 	}
 	calls, ctx := newPacedCalls(ctx, cmp.Or(cfg.RateLimit, defaultRate), slog.New(slog.DiscardHandler))
@@ -91,7 +83,7 @@ func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 		}
 		some = some[:0]
 	}
-	err = checkOrders(ctx, calls, cfg.Reader, some, &counts, each)
+	err := checkOrders(ctx, calls, cfg.Reader, some, &counts, each)
 	return counts, err
 }
 

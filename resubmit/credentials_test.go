@@ -94,7 +94,7 @@ func connectDenies(status int) error { return &connect.Error{Op: "call", HTTPSta
 
 func guardedRunner(t *testing.T, g *guarded, change func(*resubmit.Config)) *resubmit.Runner {
 	return runnerFor(t, g.shop, func(c *resubmit.Config) {
-		c.Reader, c.Pusher, c.Requests, c.Probe, c.Lister = g, g, g, g, g
+		c.Reader, c.Pusher, c.Requests, c.Prober, c.Lister = g, g, g, g, g
 		c.Canary = resubmit.CanaryConfig{}
 		if change != nil {
 			change(c)
@@ -403,7 +403,7 @@ func TestRefusedCredentialsWhilePlanning(t *testing.T) {
 			return nil
 		}
 		return resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Lister: lean{g}, Reader: g, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1, RateLimit: -1,
+			Systems: systemsOf(resubmit.Systems{Lister: lean{g}, Reader: g}), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true, RateLimit: -1,
 		})
 	}
 	_, err := plan(t, 20, 403, "read")

@@ -1,13 +1,14 @@
 // Package resubmit resubmits orders that failed because CloudBlue Connect was under maintenance.
 //
+//	systems := resubmit.SystemsOf(orders, orders)
+//	systems.Requests, systems.Prober = vendors, vendors
 //	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // only reads
-//		Lister: orders, Reader: orders, Requests: vendors, Calendar: windows,
-//		Filter: filter.Everything(),
+//		Systems: systems, Calendar: windows, Filter: filter.Everything(),
 //	})
 //	if err != nil {
 //		return err
 //	}
-//	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Requests: vendors})
+//	runner, err := resubmit.NewRunner(resubmit.Config{Systems: systems})
 //	if err != nil {
 //		return err
 //	}
@@ -15,7 +16,7 @@
 //	fmt.Print(report.Text(result))
 //
 // Here orders is a client for Commerce, such as an ordermanager.Client, vendors is a connect.Client, and windows a
-// maintenance.Calendar. To connect another ordering system, implement [OrderLister], [OrderReader] and [Pusher], and
+// maintenance.Calendar. To connect another ordering system, implement [Client] and [OrderLister], and
 // test them with the suites of package resubmittest.
 //
 // # Plan

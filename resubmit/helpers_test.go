@@ -1,6 +1,7 @@
 package resubmit_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"testing"
@@ -100,3 +101,12 @@ func reasons(t testing.TB) []reason {
 
 // textOf is the text of a report, where a variable hides the package.
 func textOf(r *resubmit.Report) string { return report.Text(r) }
+
+const testSystem = "test shop"
+
+// systemsOf completes systems with a name and all capabilities.
+func systemsOf(s resubmit.Systems) resubmit.Systems {
+	s.Name = cmp.Or(s.Name, testSystem)
+	s.Capabilities = cmp.Or(s.Capabilities, commerce.Capabilities{Failure: true, Transitions: true, Lists: true})
+	return s
+}

@@ -119,7 +119,7 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 	require.NoError(t, err)
 	var plan bytes.Buffer
 	_, err = resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
-		Lister: source, Requests: planFinder(hostileFinder), Calendar: cal, Filter: filter.Everything(), SettleDelay: -1,
+		Systems: systemsOf(resubmit.Systems{Lister: source, Requests: planFinder(hostileFinder)}), Policy: resubmit.Policy{SettleDelay: -1}, Calendar: cal, Filter: filter.Everything(),
 	}, &plan)
 	require.NoError(t, err)
 	return plan.Bytes()

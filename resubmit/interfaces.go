@@ -18,11 +18,7 @@ type OrderLister interface {
 }
 
 // OrderReader reads one order with its failure and the transitions it offers, as
-// every client for Commerce does. A
-// reader, or a source, can declare with a method Capabilities() commerce.Capabilities which
-// fields are never populated; see [commerce.Capabilities].
-// A method System() string names the system that the ids of its orders belong to, see
-// PlanConfig.System; a wrapper should pass it on.
+// every client for Commerce does.
 // An error that matches commerce.ErrNotFound says that there is none.
 type OrderReader interface {
 	Order(ctx context.Context, id string) (*commerce.Order, error)

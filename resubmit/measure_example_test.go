@@ -20,8 +20,8 @@ func ExampleMeasureBaseline() {
 	}
 	fmt.Println(rates)
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Lister: exampleOrders(), IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
-		Baseline: rates, SettleDelay: -1,
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
+		Baseline: rates,
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -45,11 +45,9 @@ func exampleCalendar() *maintenance.Calendar {
 
 func ExampleBuildPlan() {
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Lister:      exampleOrders(),
-		Requests:    noRequests,
-		Filter:      filter.Everything(),
-		Calendar:    exampleCalendar(),
-		SettleDelay: -1, // the orders failed long ago
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}), Policy: resubmit.Policy{SettleDelay: -1},
+		Filter:   filter.Everything(),
+		Calendar: exampleCalendar(), // the orders failed long ago
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -80,7 +78,7 @@ func Example_openPlan() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(context.Background(), resubmit.PlanConfig{
-		Lister: exampleOrders(), IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales), SettleDelay: -1,
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales),
 	}, path)
 	if err != nil {
 		fmt.Println(err)

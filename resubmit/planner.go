@@ -45,21 +45,10 @@ const (
 // RequestType holds the orders that the call was about; one in Source or Filter ends the
 // planning with an error.
 type PlanConfig struct {
-	// System names the system that the orders are in. The plan can be applied to no other
-	// system. "": the name comes from Source or Reader if they have a method
-	// System() string, as the clients for Commerce do. Different names in the three are an
-	// error. Adapters should have that method, or set this field: a plan without a name
-	// is accepted by every Runner without one. A *billing.Source has no such method, so
-	// use its client as Reader.
-	System string
-	// Source lists the orders, oldest first. Required.
-	Lister OrderLister
-	// Reader reads each selected order that the source gave without details (see
-	// commerce.Order.Detailed). Nil: orders are taken as the source gives them.
-	Reader OrderReader
-	// Requests looks in Connect. Nil: nobody looks, and orders that should be looked
-	// up are held, unless IgnoreConnect is set.
-	Requests RequestFinder
+	// Systems are the clients. Lister is required.
+	Systems
+	// Policy has what the Runner must agree on.
+	Policy
 	// IgnoreConnect decides by the reason of the failure alone.
 	IgnoreConnect bool
 
@@ -71,8 +60,6 @@ type PlanConfig struct {
 	Calendar *maintenance.Calendar
 	// Margins widen the windows. Its Now is set by the planner.
 	Margins failure.Margins
-	// Classifier tells the class of a reason. Nil: the default classifier.
-	Classifier *failure.Classifier
 	// Rates, from a pass before, let the attribution tell what fails all the time from
 	// what failed in a window, see [MeasureBaseline]. Nil: nobody counted.
 	Baseline *failure.Baseline
@@ -86,16 +73,6 @@ type PlanConfig struct {
 	// is some hours old. Missing orders are logged.
 	OverrideIfFound []string
 
-	// RequestType is the mapping from order to request types. Nil: [rules.RequestType].
-	RequestType func(commerce.OrderType) (connect.RequestType, bool)
-	// Targets are the transitions that resubmit an order, the best first. Nil:
-	// [DefaultTargets]. CL and FR are refused.
-	Targets []commerce.Status
-	// Settle is how long to leave orders alone after the last window and after they
-	// failed, because a resubmission that races the retries of Commerce leaves a
-	// completed order with a failed item (documented, resubmit/SAFETY.md#f9,
-	// resubmit/SAFETY.md#f13). Default 240 s, -1 none.
-	SettleDelay time.Duration
 	// Concurrency is the most calls at once, to Commerce and Connect together.
 	// Default 4.
 	Concurrency int
@@ -229,11 +206,6 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, fmt.Errorf("resubmit: plan: %w", err)
 	}
-	system, err := systemOf("PlanConfig.System", cfg.System, callback.Field{Name: "PlanConfig.Lister", Value: cfg.Lister},
-		callback.Field{Name: "PlanConfig.Reader", Value: cfg.Reader})
-	if err != nil {
-		return nil, fmt.Errorf("resubmit: plan: %w", err)
-	}
 	now := time.Now().Round(0).UTC()
 	cfg.Margins.Now = now
 	p := &planner{
@@ -252,7 +224,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	for _, w := range filter.Warnings(cfg.Filter, cfg.View) {
 		cfg.Logger.Warn("the filter may not select what was meant", "filter", cfg.Filter.String(), "warning", w)
 	}
-	p.untold = !commerce.CapabilitiesOf(cfg.Reader, cfg.Lister).Failure
+	p.untold = !cfg.Capabilities.Failure
 	p.view = cfg.View.Query()
 	p.query, p.rest = filter.Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
@@ -262,7 +234,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.cheap, p.rest = filter.Split(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.SettleDelay)
 	p.header = plan.Header{
-		CreatedAt: now, System: system, View: cfg.View.Name, Filter: cfg.Filter.String(),
+		CreatedAt: now, System: cfg.Name, View: cfg.View.Name, Filter: cfg.Filter.String(),
 		Windows: cfg.Calendar.Windows(), Recurring: cfg.Calendar.Rules(), Rules: cfg.Rules,
 	}
 	if p.Reader != nil {
@@ -278,9 +250,8 @@ func (c *PlanConfig) setDefaults() error {
 	if c.Lister == nil {
 		return errors.New("PlanConfig.Lister is nil; give what lists the orders")
 	}
-	if err := callback.RejectNil(callback.Field{Name: "PlanConfig.Lister", Value: c.Lister}, callback.Field{Name: "PlanConfig.Reader", Value: c.Reader},
-		callback.Field{Name: "PlanConfig.Requests", Value: c.Requests},
-		callback.Field{Name: "PlanConfig.Filter", Value: c.Filter}); err != nil {
+	if err := cmp.Or(c.Systems.validate("PlanConfig"), c.Policy.validate("PlanConfig"),
+		callback.RejectNil(callback.Field{Name: "PlanConfig.Filter", Value: c.Filter})); err != nil {
 		return err
 	}
 	if err := filter.Validate(c.Filter); err != nil {
@@ -301,9 +272,9 @@ func (c *PlanConfig) setDefaults() error {
 	if err := checkRate("PlanConfig.RateLimit", c.RateLimit); err != nil {
 		return err
 	}
-	if c.SettleDelay < -1 || c.Margins.Lookback < -1 {
-		return fmt.Errorf("PlanConfig.SettleDelay is %v and Margins.Lookback is %v; give a duration, 0 for the default or -1 for none",
-			c.SettleDelay, c.Margins.Lookback)
+	if c.Margins.Lookback < -1 {
+		return fmt.Errorf("PlanConfig.Margins.Lookback is %v; give a duration, 0 for the default or -1 for none",
+			c.Margins.Lookback)
 	}
 	for field, names := range map[string][]string{"Override": c.Override, "OverrideIfFound": c.OverrideIfFound} {
 		if slices.Contains(names, "") { // it would be every order without a number
@@ -312,21 +283,8 @@ func (c *PlanConfig) setDefaults() error {
 	}
 	c.RateLimit = cmp.Or(c.RateLimit, defaultRate)
 	c.Concurrency = cmp.Or(c.Concurrency, 4)
-	c.SettleDelay = max(0, cmp.Or(c.SettleDelay, 240*time.Second))
-	if c.Targets == nil {
-		c.Targets = DefaultTargets()
-	}
-	if len(c.Targets) == 0 {
-		return errors.New("PlanConfig.Targets is empty; leave it nil for the default")
-	}
-	for _, t := range c.Targets {
-		if !rules.CanResubmit(t) {
-			return fmt.Errorf("PlanConfig.Targets has %q, which does not resubmit an order; leave it out", t)
-		}
-	}
-	if c.RequestType == nil {
-		c.RequestType = rules.RequestType
-	}
+	c.Policy = c.Policy.withDefaults()
+	c.SettleDelay = max(0, c.SettleDelay)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -55,7 +55,7 @@ func (s localSource) Orders(_ context.Context, _ commerce.Query) iter.Seq2[*comm
 func benchConfig(t testing.TB, n int) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    localSource{n}, Calendar: nights(t), IgnoreConnect: true,
+		Systems:   systemsOf(resubmit.Systems{Lister: localSource{n}}), Calendar: nights(t), IgnoreConnect: true,
 		Filter: filter.And(
 			filter.Types(commerce.TypeSales, commerce.TypeChange, commerce.TypeRenewal, commerce.TypeCancellation),
 			filter.PlacedBetween(at("20 00:00"), at("30 00:00")),

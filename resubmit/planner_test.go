@@ -125,7 +125,7 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	source.orders[7].PlacedAt = time.Time{} // not told: stays where it is
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    source, Requests: noRequests, Calendar: nights(t),
+		Systems:   systemsOf(resubmit.Systems{Lister: source, Requests: noRequests}), Calendar: nights(t),
 		Filter: filter.And(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient)),
 	})
 	require.Len(t, entries, n-2)
@@ -157,7 +157,7 @@ func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 	source := failedOrders(1)
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    source, IgnoreConnect: true, View: view, Filter: filter, Calendar: cal, Rules: someRules(),
+		Systems:   systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, View: view, Filter: filter, Calendar: cal, Rules: someRules(),
 	})
 	require.NoError(t, err)
 	h := plan.Header()
@@ -179,7 +179,7 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	o.FailedAt = o.PlacedAt
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    &planSource{orders: []*commerce.Order{o}}, IgnoreConnect: true, Filter: filter.Everything(), Calendar: cal,
+		Systems:   systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{o}}}), IgnoreConnect: true, Filter: filter.Everything(), Calendar: cal,
 	})
 	require.NoError(t, err)
 	require.Empty(t, plan.Header().Windows)
@@ -197,7 +197,7 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(600)
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
-	cfg := resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything()}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.ErrorContains(t, err,
 		"the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
@@ -247,7 +247,7 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o600))
 	source := failedOrders(700)
 	source.err = &commerce.Error{Op: "list orders", HTTPStatus: 502}
-	cfg := resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything()}
 
 	_, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.ErrorIs(t, err, commerce.ErrUnavailable)
@@ -274,7 +274,7 @@ func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644))
 	counts, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    failedOrders(3), IgnoreConnect: true, Filter: filter.Everything(),
+		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true, Filter: filter.Everything(),
 	}, path)
 	require.NoError(t, err)
 	require.Equal(t, plan.ActionCounts{Total: 3, Resubmit: 3}, counts)
@@ -327,7 +327,7 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	})
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    source, Reader: reader, IgnoreConnect: true, Concurrency: 3,
+		Systems:   systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true, Concurrency: 3,
 		Filter: filter.ReasonLike("*internal server error*"),
 	})
 	require.LessOrEqual(t, most.Load(), int32(3))
@@ -373,7 +373,7 @@ func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
 		o.PlacedAt = fine[id]
 		return &o, nil
 	})
-	for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: reader, IgnoreConnect: true}) {
+	for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true}) {
 		require.Equal(t, fine[e.OrderID], e.Before.PlacedAt)
 	}
 }
@@ -390,7 +390,7 @@ func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 		}
 		return failedOrder(1), nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: reader, IgnoreConnect: true,
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
 		Filter: filter.Subscription("1001")})
 	require.Len(t, entries, 1)
 	require.Equal(t, "id-1", entries[0].OrderID)
@@ -405,11 +405,10 @@ func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
 	var calls atomic.Int32
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    source, IgnoreConnect: true, Filter: filter.Everything(),
-		Reader: planReader(func(context.Context, string) (*commerce.Order, error) {
+		Systems: systemsOf(resubmit.Systems{Lister: source, Reader: planReader(func(context.Context, string) (*commerce.Order, error) {
 			calls.Add(1)
 			return nil, &commerce.Error{Op: "read order", HTTPStatus: 401}
-		}),
+		})}), IgnoreConnect: true, Filter: filter.Everything(),
 	})
 	require.ErrorIs(t, err, commerce.ErrUnauthorized)
 	require.ErrorContains(t, err, "resubmit: plan: read order SO")
@@ -449,7 +448,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Requests: finder, Override: []string{"SO000006"}})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: finder}), Override: []string{"SO000006"}})
 	require.Equal(t, []string{
 		"connect-none", "connect-unknown", "connect-not-asked", "connect-unknown", "reason-permanent",
 		"reason-unclassified", "connect-none", "connect-none", "connect-none", "connect-none", "reason-unclassified",
@@ -490,8 +489,7 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: &planSource{orders: []*commerce.Order{order, undated}},
-		Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{order, undated}}, Requests: finder})})
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
 	for i, age := range []string{"older", "perhaps older"} {
 		require.Contains(t, entries[i].Attribution.Evidence, failure.Evidence{
@@ -515,7 +513,7 @@ func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
 		sizes = append(sizes, len(keys))
 		return noRequests(ctx, keys)
 	})
-	planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: &planSource{orders: []*commerce.Order{o}}, Requests: finder})
+	planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{o}}, Requests: finder})})
 	require.Equal(t, []int{500, 500, 200}, sizes)
 }
 
@@ -523,14 +521,13 @@ func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)
 	source.orders[1].Type = commerce.TypeRenewal
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source})})
 	require.Equal(t, []string{"connect-unknown", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[0].Decision.Why, "give PlanConfig.Requests, or set IgnoreConnect")
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true, Requests: noRequests})))
+		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: noRequests}), IgnoreConnect: true})))
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source,
-			RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }})))
+		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }}})))
 }
 
 func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
@@ -541,13 +538,13 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 	}
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    source, Reader: silentReader{}, IgnoreConnect: true, Override: []string{"SO000001"},
+		Systems:   resubmit.Systems{Name: testSystem, Lister: source}, IgnoreConnect: true, Override: []string{"SO000001"},
 	})
 	require.Equal(t, []string{"reason-not-reported", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[0].Decision.Why, "this Commerce client does not report why orders failed")
 	require.Equal(t, "Connect was not asked, and the operator named the order", entries[1].Decision.Why)
 
-	entries = planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, IgnoreConnect: true})
+	entries = planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true})
 	require.Equal(t, []string{"reason-unclassified", "reason-unclassified"}, rulesOf(entries),
 		"a source that does not say")
 }
@@ -558,7 +555,7 @@ func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 		error) {
 		return map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: failedOrders(2), Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(2), Requests: finder})})
 	require.Equal(t, rules.Resubmit, entries[1].Decision.Action)
 	require.Equal(t, rules.Hold, entries[0].Decision.Action)
 	require.Contains(t, entries[0].Decision.Why, "there was no answer for its key")
@@ -579,7 +576,7 @@ func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 			calls.Add(1)
 			return noRequests(ctx, keys)
 		})
-		entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Requests: finder, Rules: []rules.Rule{rule}})
+		entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: finder}), Rules: []rules.Rule{rule}})
 		require.Equal(t, "a", entries[0].Decision.RuleID, name)
 		require.Equal(t, int32(1), calls.Load(), name)
 	}
@@ -623,8 +620,8 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 			refused.PlacedAt, refused.Failure = now, failed(textPermanent)
 			entries := planned(t, resubmit.PlanConfig{
 				RateLimit: -1,
-				Lister:    resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}}), IgnoreConnect: true,
-				Calendar: test.cal, SettleDelay: test.settle,
+				Systems:   systemsOf(resubmit.Systems{Lister: resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}})}), Policy: resubmit.Policy{SettleDelay: test.settle}, IgnoreConnect: true,
+				Calendar: test.cal,
 			})
 			require.Equal(t, []string{test.rule, test.rule, "reason-permanent"}, rulesOf(entries), name)
 			require.Contains(t, entries[0].Decision.Why, test.why, name)
@@ -638,7 +635,7 @@ func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    failedOrders(3), IgnoreConnect: true, Filter: filter.Number("SO000001", "SO000002"),
+		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true, Filter: filter.Number("SO000001", "SO000002"),
 		Override: []string{"id-404", "SO000001", "id-2", "SO000000", "id-404"},
 	}, path)
 	missing, ok := errors.AsType[*resubmit.NotPlannedError](err)
@@ -653,9 +650,8 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    failedOrders(3), IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3), Reader: planReader(func(context.Context, string) (*commerce.Order, error) { return nil, errors.New("never") })}), IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Override: []string{"SO000001"}, OverrideIfFound: []string{"id-2", "SO000404"},
-		Reader: planReader(func(context.Context, string) (*commerce.Order, error) { return nil, errors.New("never") }),
 	})
 	require.Contains(t, log.String(), `msg="orders that were named are not in the view or not selected" orders=SO000404`)
 	require.Contains(t, log.String(), "total=3 resubmit=3")
@@ -665,7 +661,7 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {
-		return resubmit.PlanConfig{RateLimit: -1, Lister: failedOrders(1), Filter: filter.Everything(), IgnoreConnect: true}
+		return resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), Filter: filter.Everything(), IgnoreConnect: true}
 	}
 	tests := map[string]struct {
 		change func(*resubmit.PlanConfig)
@@ -730,7 +726,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 				o.Transitions = nil
 			}
 		}
-		cfg := resubmit.PlanConfig{RateLimit: -1, Lister: source, Filter: filter.Everything(), IgnoreConnect: true}
+		cfg := resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Filter: filter.Everything(), IgnoreConnect: true}
 		where(&cfg, cancel)
 		_, err := resubmit.BuildPlan(ctx, cfg)
 		require.ErrorIs(t, err, context.Canceled, name)
@@ -739,7 +735,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 	// A writer that fails ends the listing.
 	_, err := resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    failedOrders(5000), IgnoreConnect: true, Filter: filter.Everything(),
+		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(5000)}), IgnoreConnect: true, Filter: filter.Everything(),
 	}, &brokenWriter{after: 10})
 	require.ErrorIs(t, err, errDiskFull)
 }
@@ -751,7 +747,7 @@ func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 		some := map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
 		return some, errors.New(strings.Repeat("<html>\n", 1000))
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: failedOrders(2), Requests: finder})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(2), Requests: finder})})
 	require.Less(t, len(entries[0].Decision.Why), 300)
 	require.NotContains(t, entries[0].Decision.Why, "\n")
 }
@@ -796,7 +792,7 @@ func TestPlannerLogsWarningsAboutTheFilter(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
-		RateLimit: -1, Lister: failedOrders(1), IgnoreConnect: true, Filter: filter.Types("SO", "so"),
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), IgnoreConnect: true, Filter: filter.Types("SO", "so"),
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	require.Contains(t, log.String(), "level=WARN")

@@ -47,7 +47,7 @@ func TestPlanSortsOrdersOfTheSameTimeByID(t *testing.T) {
 				listed := append(append([]*commerce.Order{older}, shuffled...), younger)
 				var got []string
 				for _, e := range planned(t, resubmit.PlanConfig{
-					RateLimit: -1, Lister: &planSource{orders: listed}, Requests: noRequests,
+					RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: &planSource{orders: listed}, Requests: noRequests}),
 				}) {
 					got = append(got, e.OrderID)
 				}
@@ -85,7 +85,7 @@ func TestPlanSortsOrdersOfAServerThatDoesNotSortByID(t *testing.T) {
 			t.Parallel()
 			for range 5 {
 				var got []string
-				for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Requests: noRequests}) {
+				for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: noRequests})}) {
 					got = append(got, e.Number)
 				}
 				require.Equal(t, want, got)

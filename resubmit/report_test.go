@@ -149,6 +149,7 @@ func TestAReportThatCannotBeWrittenSaysSo(t *testing.T) {
 	t.Parallel()
 	report := &resubmit.Report{Items: []resubmit.Item{{Number: "SO1"}}}
 	require.ErrorContains(t, report.WriteJSON(new(fullDisk)), "write report: no space")
+	require.Empty(t, textOf(nil))
 	require.ErrorContains(t, report.WriteJSON(&fullDisk{room: 300}), "write report: order SO1: no space")
 	require.True(t, strings.HasPrefix(textOf(new(resubmit.Report)), "0 orders: nothing to do\n"))
 }

@@ -66,7 +66,7 @@ func BenchmarkResume(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	commerce := &firstCall{end: cancel}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: commerce, Pusher: commerce, Journal: j, RateLimit: -1, OmitItems: true,
+		Systems: systemsOf(resubmit.Systems{Reader: commerce, Pusher: commerce}), Journal: j, RateLimit: -1, OmitItems: true,
 	})
 	require.NoError(b, err)
 	report, err := runner.Apply(ctx, plan)

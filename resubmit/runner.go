@@ -11,13 +11,9 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
-	"github.com/cloudblue-go/cloudblue/connect/availability"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit/failure"
-	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
 // Config makes a Runner. Zero fields take the defaults named; -1 disables where
@@ -29,30 +25,10 @@ import (
 // pushed. A panic in Journal or RequestType ends the run, one in Canary.Group selects the
 // default group, and one in OnEvent removes it.
 type Config struct {
-	// System names the system that the orders are in. A plan that was made for another
-	// system is rejected with ErrSystemMismatch, and so is a plan without a name if this
-	// configuration has one. "": the name comes from Reader, Pusher or Lister if they have a
-	// method System() string, as the clients for Commerce do. Different names in the four
-	// are an error. Adapters should have that method, or set this field: otherwise a plan
-	// can be applied to the wrong system.
-	System string
-	// Reader reads the orders, Pusher moves them.
-	Reader OrderReader
-	Pusher Pusher
-	// Requests finds what Connect made of the orders. nil: Connect is not asked,
-	// results are proved in Commerce alone, and the report says so.
-	Requests RequestFinder
-	// Lister makes verification cheaper where the way in can list orders by status
-	// (ordermanager and simpleapi can, Billing cannot): when 20 or more orders that were
-	// read on their way are due to be looked at, or are within a quarter of the interval,
-	// they are listed instead, by the statuses and types they have and the time in which
-	// they were placed. An order that the list shows in the same status is not read then;
-	// every other one is, and so is each at its last look and at least every 30 min. A
-	// list never says that an order is done or has failed. A list that breaks off, or
-	// takes half as many calls as the reads would, counts for nothing, and none is asked
-	// for in the next 10 min. Its pages keep Rate if it is one of this library's
-	// clients; another source has to make one call only. nil: each order is read.
-	Lister OrderLister
+	// Systems are the clients. Reader and Pusher are required.
+	Systems
+	// Policy has what the planner must agree on. Use that of the plan.
+	Policy
 	// Journal remembers what was done. nil: a MemoryJournal that the Runner keeps,
 	// so that applying the same plan again goes on where it stopped, in this
 	// process only.
@@ -77,13 +53,6 @@ type Config struct {
 	// Guard is the time before the next window in which nothing is pushed any more.
 	// Default 5 min; -1 none.
 	Guard time.Duration
-	// Settle is how long after a window nothing is pushed yet, because Commerce
-	// asks again about waiting orders every 60 to 119 s and heals them
-	// (the connector's code, resubmit/SAFETY.md#f13; why it matters is documented,
-	// resubmit/SAFETY.md#f9). It is also how long an order is watched after its push before the
-	// same failure counts as one that happened again, or, when the answer was lost, as unknown.
-	// Default 240 s; -1 none.
-	SettleDelay time.Duration
 	// Rate is the most calls in any second, of all that the Runner makes together:
 	// reads, pushes, look-ups in Connect. One order takes about four. Default 5;
 	// -1 no limit.
@@ -120,27 +89,8 @@ type Config struct {
 	Canary CanaryConfig
 	// Breaker stops all pushes when orders fail again for a transient reason.
 	Breaker BreakerConfig
-	// Probe looks whether Connect is up again when the breaker is open: a
-	// *connect.Client can. nil: the breaker goes by time alone.
-	Probe availability.Prober
 	// Verify is how the results are looked for.
 	Verify VerifyConfig
-
-	// Classifier tells the class of the reason for which an order failed again.
-	// nil: DefaultClassifier.
-	Classifier *failure.Classifier
-	// Targets are the transitions that resubmit an order, the best first. Default
-	// PD, PR, I4, RB, which is inferred from practice (commerce/WIRE.md#5.4). CL and FR are
-	// refused. An order that does not tell what it offers (Billing and Simple API cannot) is pushed
-	// to the plan's target and then to these, one after the other, until Commerce accepts one: the
-	// next target is tried only when Commerce refused the one before it for sure, and the order is
-	// read again first. There the default is not used: without a target in the plan and here the
-	// order is skipped, since what a status means depends on the flow; and a Reader whose
-	// Capabilities lack transitions needs targets here.
-	Targets []commerce.Status
-	// RequestType tells which Connect request an order of a type leads to, and
-	// whether it leads to any. nil: the function RequestType.
-	RequestType func(commerce.OrderType) (connect.RequestType, bool)
 
 	// DropItems keeps the single orders out of the report, for plans that do not
 	// fit in memory: OnEvent gets each of them.
@@ -160,6 +110,13 @@ type Config struct {
 // Verify is how the result of a push is looked for: Commerce is polled first
 // after First, then at doubling intervals of at least a second and at most Max. An order that is not at an
 // end after Timeout is progressing.
+//
+// With Capabilities.Lists, 20 or more orders that are due, or nearly, are listed instead of
+// read, by their statuses, types and times of placing. An order that is listed in the same status is
+// not read then; every other one is, and so is each at its last look and at least every
+// 30 min. A list never proves that an order is done or has failed. A list that breaks off, or
+// takes half as many calls as the reads would, counts for nothing, and none is made for
+// the next 10 min.
 type VerifyConfig struct {
 	First   time.Duration // default 10 s; -1 at once
 	Max     time.Duration // default 5 min; -1 no bound
@@ -181,19 +138,11 @@ const (
 	defaultMaxHold = 24 * time.Hour
 )
 
-// DefaultTargets are the transitions that resubmit an order, the best first.
-func DefaultTargets() []commerce.Status {
-	return []commerce.Status{
-		commerce.StatusPaid, commerce.StatusProvisioning,
-		commerce.StatusProvisioningRequired, commerce.StatusCheckingConditions,
-	}
-}
-
 // WithDefaults returns the configuration with its defaults in the fields that are zero.
 func (c Config) WithDefaults() Config {
 	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, 24*time.Hour)
 	c.Guard = cmp.Or(c.Guard, 5*time.Minute)
-	c.SettleDelay = cmp.Or(c.SettleDelay, 240*time.Second)
+	c.Policy = c.Policy.withDefaults()
 	c.RateLimit = cmp.Or(c.RateLimit, defaultRate)
 	if c.MinRateFraction = cmp.Or(c.MinRateFraction, 0.1); c.MinRateFraction == -1 {
 		c.MinRateFraction = 1
@@ -212,15 +161,6 @@ func (c Config) WithDefaults() Config {
 	if c.Journal == nil {
 		c.Journal = new(MemoryJournal)
 	}
-	if c.Classifier == nil {
-		c.Classifier = failure.DefaultClassifier()
-	}
-	if c.Targets == nil {
-		c.Targets = DefaultTargets()
-	}
-	if c.RequestType == nil {
-		c.RequestType = rules.RequestType
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -236,16 +176,19 @@ func (c Config) validate() error {
 	if c.Pusher == nil {
 		bad("Config.Pusher is nil; give the client that pushes orders")
 	}
-	if err := callback.RejectNil(callback.Field{Name: "Config.Reader", Value: c.Reader}, callback.Field{Name: "Config.Pusher", Value: c.Pusher},
-		callback.Field{Name: "Config.Requests", Value: c.Requests},
-		callback.Field{Name: "Config.Lister", Value: c.Lister}, callback.Field{Name: "Config.Journal", Value: c.Journal}, callback.Field{Name: "Config.Probe", Value: c.Probe}); err != nil {
-		bad("%w", err)
+	for _, err := range []error{
+		c.Systems.validate("Config"), c.Policy.validate("Config"), checkRate("Config.RateLimit", c.RateLimit),
+		callback.RejectNil(callback.Field{Name: "Config.Journal", Value: c.Journal}),
+	} {
+		if err != nil {
+			bad("%w", err)
+		}
 	}
 	for _, d := range []struct {
 		field string
 		value time.Duration
 	}{
-		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"SettleDelay", c.SettleDelay}, {"Verify.First", c.Verify.First},
+		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Verify.First", c.Verify.First},
 		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.GoodAfter", c.Verify.GoodAfter},
 		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxHold", c.MaxHold},
@@ -253,9 +196,6 @@ func (c Config) validate() error {
 		if d.value < -1 {
 			bad("Config.%s is %v; give a duration, 0 for the default or -1 to disable it", d.field, d.value)
 		}
-	}
-	if err := checkRate("Config.RateLimit", c.RateLimit); err != nil {
-		bad("%w", err)
 	}
 	if c.MinRateFraction != -1 && !(c.MinRateFraction >= 0 && c.MinRateFraction <= 1) {
 		bad("Config.MinRateFraction is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.MinRateFraction)
@@ -275,17 +215,9 @@ func (c Config) validate() error {
 	if c.Concurrency < 0 || c.MaxOpenOrders < 0 {
 		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults", c.Concurrency, c.MaxOpenOrders)
 	}
-	for _, t := range c.Targets {
-		if !rules.CanResubmit(t) {
-			bad("Config.Targets has %q, which does not resubmit an order; leave it out", t)
-		}
-	}
-	if c.Targets == nil && !callback.Nil(c.Reader) && !commerce.CapabilitiesOf(c.Reader).Transitions {
-		bad("Config.Targets is nil, and this way into Commerce does not tell which transitions an order offers; " +
+	if c.Targets == nil && !c.Capabilities.Transitions {
+		bad("Config.Targets is nil, and Systems.Capabilities does not report which transitions an order offers; " +
 			"say which ones resubmit it, for instance DefaultTargets()")
-	}
-	if c.Targets != nil && len(c.Targets) == 0 {
-		bad("Config.Targets is empty; leave it nil for the default")
 	}
 	return errors.Join(errs...)
 }
@@ -312,28 +244,20 @@ func NewRunner(cfg Config) (*Runner, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	system, err := cfg.SystemName()
-	if err != nil {
-		return nil, fmt.Errorf("resubmit: %w", err)
-	}
 	r := &Runner{}
-	cfg.System = system
 	cfg.Targets = slices.Clone(cfg.Targets)
 	r.blind = cfg.Targets
 	if cfg.Concurrency == 0 {
-		cfg.Concurrency = max(0, commerce.CapabilitiesOf(cfg.Pusher).MaxConcurrency)
+		cfg.Concurrency = max(0, cfg.Capabilities.MaxConcurrency)
 		r.together = cfg.Concurrency > 0
+	}
+	if !cfg.Capabilities.Lists {
+		cfg.Lister = nil
 	}
 	r.cfg = cfg.WithDefaults()
 	r.cfg.Journal = guardedJournal{r.cfg.Journal}
 	r.pace = newPacer(r.cfg.RateLimit, r.cfg.MinRateFraction)
 	return r, nil
-}
-
-// SystemName returns the name of the system that a configuration is for.
-func (c *Config) SystemName() (string, error) {
-	return systemOf("Config.System", c.System,
-		callback.Field{Name: "Config.Reader", Value: c.Reader}, callback.Field{Name: "Config.Pusher", Value: c.Pusher}, callback.Field{Name: "Config.Lister", Value: c.Lister})
 }
 
 // Status is a snapshot of a Runner.

@@ -37,15 +37,15 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		}, `Config.Targets has "FR"`},
 		"a target without a name": {func(c *resubmit.Config) { c.Targets = []commerce.Status{""} },
 			`Config.Targets has ""`},
-		"no target where nothing is told": {func(c *resubmit.Config) { c.Reader = silentReader{c.Reader} },
-			"does not tell which transitions an order offers; say which ones"},
+		"no target where nothing is told": {func(c *resubmit.Config) { c.Capabilities = commerce.Capabilities{} },
+			"does not report which transitions an order offers; say which ones"},
 		"no target": {func(c *resubmit.Config) { c.Targets = []commerce.Status{} }, "Config.Targets is empty"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop()
-			cfg := resubmit.Config{Reader: s, Pusher: s}
+			cfg := resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s})}
 			tt.change(&cfg)
 			r, err := resubmit.NewRunner(cfg)
 			require.Nil(t, r)
@@ -55,14 +55,12 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 	}
 }
 
-// silentReader is a way into Commerce that tells little of its orders.
-type silentReader struct{ resubmit.OrderReader }
-
-func (silentReader) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
-
 func TestTargetsThatAreSaidMakeUpForWhatIsNotTold(t *testing.T) {
 	t.Parallel()
 	s := newShop()
-	_, err := resubmit.NewRunner(resubmit.Config{Reader: silentReader{s}, Pusher: s, Targets: resubmit.DefaultTargets()})
+	systems := resubmit.Systems{Name: testSystem, Reader: s, Pusher: s}
+	_, err := resubmit.NewRunner(resubmit.Config{
+		Systems: systems, Policy: resubmit.Policy{Targets: resubmit.DefaultTargets()},
+	})
 	require.NoError(t, err)
 }

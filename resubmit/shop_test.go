@@ -307,13 +307,13 @@ func planWith(t require.TestingT, windows []maintenance.Window, entries ...*plan
 }
 
 func planWithWeekly(t require.TestingT, weekly maintenance.Weekly, entries ...*plan.Entry) *plan.Plan {
-	plan, _ := writtenPlan(t, plan.Header{Recurring: []maintenance.Weekly{weekly}}, entries...)
+	plan, _ := writtenPlan(t, plan.Header{System: testSystem, Recurring: []maintenance.Weekly{weekly}}, entries...)
 	return plan
 }
 
 // planFile is a plan and the bytes that it is read from.
 func planFile(t require.TestingT, windows []maintenance.Window, entries ...*plan.Entry) (*plan.Plan, []byte) {
-	return writtenPlan(t, plan.Header{Windows: windows}, entries...)
+	return writtenPlan(t, plan.Header{System: testSystem, Windows: windows}, entries...)
 }
 
 func writtenPlan(t require.TestingT, h plan.Header, entries ...*plan.Entry) (*plan.Plan, []byte) {
@@ -342,7 +342,7 @@ func planFor(t require.TestingT, orders ...*shopOrder) *plan.Plan {
 // runnerFor is a runner without a rate limit and canary, for tests that are not
 // about them.
 func runnerFor(t require.TestingT, s *shop, change func(*resubmit.Config)) *resubmit.Runner {
-	cfg := resubmit.Config{Reader: s, Pusher: s, RateLimit: -1, Canary: resubmit.CanaryConfig{Steps: []int{}}}
+	cfg := resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), RateLimit: -1, Canary: resubmit.CanaryConfig{Steps: []int{}}}
 	if change != nil {
 		change(&cfg)
 	}

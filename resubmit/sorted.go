@@ -20,22 +20,6 @@ func Sorted(source OrderLister) OrderLister { return sorted{source} }
 
 type sorted struct{ source OrderLister }
 
-// System is the name that the source inside has.
-func (s sorted) System() string {
-	if named, ok := s.source.(interface{ System() string }); ok && !callback.Nil(s.source) {
-		return named.System()
-	}
-	return ""
-}
-
-// Capabilities returns those of the wrapped source.
-func (s sorted) Capabilities() commerce.Capabilities {
-	if callback.Nil(s.source) {
-		return commerce.Capabilities{}
-	}
-	return commerce.CapabilitiesOf(s.source)
-}
-
 func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		if callback.Nil(s.source) {

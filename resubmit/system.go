@@ -6,32 +6,9 @@ import (
 	"strings"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
-
-// systemOf returns the system that a configuration names: its field System, which may be
-// "", and its parts with a method System() string, as the clients have. Different names
-// are an error. "" means that nothing names a system.
-func systemOf(field, system string, parts ...callback.Field) (string, error) {
-	for _, p := range parts {
-		s, ok := p.Value.(interface{ System() string })
-		if !ok {
-			continue
-		}
-		switch name := s.System(); {
-		case name == "" || name == system:
-		case system == "":
-			field, system = p.Name, name
-		default:
-			return "", fmt.Errorf("%s names the system %q and %s names %q; use clients of one system, and leave System empty "+
-				"with them",
-				field, text.Short(system), p.Name, text.Short(name))
-		}
-	}
-	return system, nil
-}
 
 // errOtherOrder means that the order with an id is not the one in the plan.
 var errOtherOrder = errors.New("another order")

@@ -2,6 +2,7 @@ package resubmit_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -17,14 +18,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// namedShop is a shop that says which system it is.
-type namedShop struct {
-	*shop
-	system string
-}
-
-func (s namedShop) System() string { return s.system }
-
 const (
 	systemA = "ordermanager https://a.example.net"
 	systemB = "ordermanager https://b.example.net"
@@ -38,30 +31,25 @@ func planForSystem(t testing.TB, system string, o *shopOrder) *plan.Plan {
 func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		plan, client, given, says string
-		fits                      bool
+		plan, client, says string
+		fits               bool
 	}{
-		"the same":           {plan: systemA, client: systemA, fits: true},
-		"none at all":        {fits: true},
-		"given for adapters": {plan: systemA, given: systemA, fits: true},
+		"the same": {plan: systemA, client: systemA, fits: true},
 		"another": {plan: systemA, client: systemB,
 			says: "it was made for " + systemA + ", and this is " + systemB},
 		"a plan without one": {client: systemB, says: "it names no system, as plans of older versions do not, and this is " +
 			systemB},
-		"clients without one": {plan: systemA, says: "it was made for " + systemA +
-			", and this configuration names no system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o := outageOrder(1, "a")
 				s := newShop(o)
-				client := namedShop{s, c.client}
+				systems := systemsOf(resubmit.Systems{Name: c.client, Reader: s, Pusher: s})
 				p := planForSystem(t, c.plan, o)
-				r := runnerFor(t, s, func(cfg *resubmit.Config) { cfg.Reader, cfg.Pusher, cfg.System = client, client, c.given })
+				r := runnerFor(t, s, func(cfg *resubmit.Config) { cfg.Systems = systems })
 
-				_, checked := resubmit.CheckPlan(t.Context(), p,
-					resubmit.CheckConfig{RateLimit: -1, Reader: client, System: c.given}, nil)
+				_, checked := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Systems: systems}, nil)
 				session, opened := r.Open(t.Context(), p)
 				if opened == nil {
 					session.Close()
@@ -90,75 +78,72 @@ func TestSystem_rejects_a_plan_of_version_1(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
 	s := newShop()
-	r := runnerFor(t, s, func(c *resubmit.Config) { c.System, c.MaxPlanAge = systemA, -1 })
+	r := runnerFor(t, s, func(c *resubmit.Config) { c.Name, c.MaxPlanAge = systemA, -1 })
 	_, err = r.Apply(t.Context(), p)
 	require.ErrorIs(t, err, plan.ErrSystemMismatch)
 	require.ErrorContains(t, err, "make a new plan")
 	require.Empty(t, s.calls)
 }
 
-func TestSystem_of_the_parts_of_one_configuration_must_be_one(t *testing.T) {
+func TestSystems(t *testing.T) {
 	t.Parallel()
-	a, b := namedShop{newShop(), systemA}, namedShop{newShop(), systemB}
-	const advice = "; use clients of one system, and leave System empty with them"
-	_, err := resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b})
-	require.EqualError(t, err,
-		`resubmit: Config.Reader names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
-	_, err = resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: b, System: systemA})
-	require.EqualError(t, err,
-		`resubmit: Config.System names the system "`+systemA+`" and Config.Pusher names "`+systemB+`"`+advice)
-	_, err = resubmit.NewRunner(resubmit.Config{Reader: a, Pusher: a, System: systemA})
-	require.NoError(t, err)
-
-	// A System that is wrong must not hide that a plan is for other clients.
-	plan := planForSystem(t, systemA, outageOrder(1, "a"))
-	_, err = resubmit.NewRunner(resubmit.Config{Reader: b, Pusher: b, System: systemA})
-	require.ErrorContains(t, err, "Config.System")
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Reader: b, System: systemA}, nil)
-	require.ErrorContains(t, err, "CheckConfig.System")
-	_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		System: systemA, Lister: failedOrders(1), Reader: b, Filter: filter.Everything(),
-	})
-	require.ErrorContains(t, err, "PlanConfig.System")
-
-	source := struct {
-		*planSource
-		namedShop
-	}{failedOrders(1), b}
-	_, err = resubmit.BuildPlan(t.Context(),
-		resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: a, Filter: filter.Everything()})
-	require.ErrorContains(t, err,
-		`PlanConfig.Lister names the system "`+systemB+`" and PlanConfig.Reader names "`+systemA+`"`)
+	s, p := newShop(), planForSystem(t, systemA, outageOrder(1, "a"))
+	for name, tt := range map[string]struct{ name, says string }{
+		"require a name":        {"", ".Systems.Name is empty; use SystemsOf, or name the Commerce installation of the clients"},
+		"reject a line break":   {"a\nb", `.Systems.Name is "a b"; give a short text on one line`},
+		"reject a name of 1 KB": {strings.Repeat("a", 1000), "aaa"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			systems := resubmit.Systems{Name: tt.name, Lister: failedOrders(1), Reader: s, Pusher: s}
+			policy := resubmit.Policy{Targets: resubmit.DefaultTargets()}
+			_, err := resubmit.NewRunner(resubmit.Config{Systems: systems, Policy: policy})
+			require.ErrorContains(t, err, "resubmit: Config.Systems.Name")
+			require.ErrorContains(t, err, tt.says)
+			_, err = resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Systems: systems}, nil)
+			require.ErrorContains(t, err, "CheckConfig.Systems.Name")
+			require.ErrorContains(t, err, tt.says)
+			_, err = resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{Systems: systems, Filter: filter.Everything()})
+			require.ErrorContains(t, err, "PlanConfig.Systems.Name")
+			require.ErrorContains(t, err, tt.says)
+		})
+	}
 }
 
-func TestSystemOfASortedSourceIsThatOfTheSource(t *testing.T) {
+func TestSystemsOf(t *testing.T) {
 	t.Parallel()
-	source := struct {
-		*planSource
-		namedShop
-	}{failedOrders(1), namedShop{newShop(), systemA}}
-	cfg := resubmit.PlanConfig{RateLimit: -1, Lister: resubmit.Sorted(source), IgnoreConnect: true,
-		Filter: filter.Everything()}
-	plan, err := resubmit.BuildPlan(t.Context(), cfg)
+	orders, err := ordermanager.New("https://a.example.net", ordermanager.Token("t"))
 	require.NoError(t, err)
-	require.Equal(t, systemA, plan.Header().System)
-	cfg.Lister = resubmit.Sorted((*planSource)(nil))
-	_, err = resubmit.BuildPlan(t.Context(), cfg)
+	require.Equal(t, resubmit.Systems{
+		Name: systemA, Capabilities: orders.Capabilities(), Lister: orders, Reader: orders, Pusher: orders,
+	}, resubmit.SystemsOf(orders, orders))
+
+	_, err = resubmit.NewRunner(resubmit.Config{Systems: resubmit.SystemsOf((*ordermanager.Client)(nil), nil)})
+	require.ErrorContains(t, err, "Config.Reader holds a nil *ordermanager.Client")
+	_, err = resubmit.NewRunner(resubmit.Config{Systems: resubmit.SystemsOf(nil, nil)})
+	require.ErrorContains(t, err, "Config.Reader is nil")
+}
+
+func TestSortedRejectsANilSource(t *testing.T) {
+	t.Parallel()
+	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
+		Systems: systemsOf(resubmit.Systems{Lister: resubmit.Sorted((*planSource)(nil))}), Filter: filter.Everything(),
+	})
 	require.ErrorContains(t, err, "nil source")
 }
 
 func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
 	t.Parallel()
-	reader := func(r resubmit.OrderReader, err error) resubmit.OrderReader {
+	client := func(r resubmit.Client, err error) resubmit.Client {
 		require.NoError(t, err)
 		return r
 	}
-	om := func(url string) resubmit.OrderReader { return reader(ordermanager.New(url, ordermanager.Token("t"))) }
-	bill := func(url string, opts ...billing.Option) resubmit.OrderReader {
-		return reader(billing.New(url, billing.None(), opts...))
+	om := func(url string) resubmit.Client { return client(ordermanager.New(url, ordermanager.Token("t"))) }
+	bill := func(url string, opts ...billing.Option) resubmit.Client {
+		return client(billing.New(url, billing.None(), opts...))
 	}
-	simple := func(url string) resubmit.OrderReader { return reader(simpleapi.New(url, simpleapi.Token("k", "t"))) }
-	for want, client := range map[string]resubmit.OrderReader{
+	simple := func(url string) resubmit.Client { return client(simpleapi.New(url, simpleapi.Token("k", "t"))) }
+	for want, client := range map[string]resubmit.Client{
 		"ordermanager https://mn.example.net:6308":       om("https://mn.example.net:6308"),
 		"ordermanager https://mn.example.net":            om("HTTPS://MN.Example.NET:443/"),
 		"ordermanager http://127.0.0.1/Brand":            om("http://127.0.0.1:80/Brand/"),
@@ -170,7 +155,7 @@ func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
 	} {
 		plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 			RateLimit: -1,
-			Lister:    failedOrders(1), Reader: client, IgnoreConnect: true, Filter: filter.Everything(),
+			Systems:   resubmit.SystemsOf(client, failedOrders(1)), IgnoreConnect: true, Filter: filter.Everything(),
 		})
 		require.NoError(t, err)
 		require.Equal(t, want, plan.Header().System)
@@ -213,7 +198,7 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 				r := runnerFor(t, s, nil)
 
 				var found []plan.Difference
-				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Reader: s},
+				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s})},
 					func(d plan.Difference) error {
 						found = append(found, d)
 						return nil
@@ -309,7 +294,7 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 		o.Number = "SO777777"
 		return o, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Lister: source, Reader: reader, IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true})
 	require.Equal(t, rules.Decision{
 		Action: rules.Hold, RuleID: "order-unread",
 		Why: "the order could not be read: another order: number SO000000 → SO777777",

@@ -188,9 +188,9 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 				return shop(body)
 			})
 			p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-				Lister: c.FromLines(
-					strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n")),
-				Reader: c, Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1000001", "1000002"},
+				Systems: resubmit.SystemsOf(c, c.FromLines(
+					strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n"))),
+				Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1000001", "1000002"},
 			})
 			require.NoError(t, err)
 			require.Equal(t, plan.ActionCounts{Total: 3, Resubmit: 2, Hold: 1}, p.Counts(), problem)

@@ -68,9 +68,9 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	return made, nil
 }
 
-// Capabilities declares that Order Management reports failures and transitions.
+// Capabilities declares that Order Management reports failures, transitions and lists.
 func (*Client) Capabilities() commerce.Capabilities {
-	return commerce.Capabilities{Failure: true, Transitions: true}
+	return commerce.Capabilities{Failure: true, Transitions: true, Lists: true}
 }
 
 // System identifies the system that the order ids of this client belong to, such as

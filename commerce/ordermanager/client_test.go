@@ -253,7 +253,7 @@ func TestOrderReadsTheGoldenOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, calls{"GET /aps/2/services/order-manager/orders/" + id}, *seen)
 	require.NotEmpty(t, o.Raw)
-	require.Equal(t, commerce.Capabilities{Failure: true, Transitions: true}, c.Capabilities())
+	require.Equal(t, commerce.Capabilities{Failure: true, Transitions: true, Lists: true}, c.Capabilities())
 	o.Raw = nil
 	require.Equal(t, "1234567890123456.70 USD", o.Total.String(), "a float would have lost the cents")
 	o.Total = commerce.Money{}

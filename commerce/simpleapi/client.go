@@ -57,8 +57,8 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 	}, nil
 }
 
-// Capabilities declares that Simple API reports neither failures nor transitions.
-func (*Client) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
+// Capabilities declares that Simple API lists orders and reports neither failures nor transitions.
+func (*Client) Capabilities() commerce.Capabilities { return commerce.Capabilities{Lists: true} }
 
 // System identifies the system that the order ids of this client belong to, such as
 // "simpleapi https://gateway.example.net/marketplace": the API and the normalized base URL.

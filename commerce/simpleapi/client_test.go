@@ -409,7 +409,7 @@ func TestCancelledCallIsNotUnavailable(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(200, golden(t, "order.json")))
-	require.Equal(t, commerce.Capabilities{Failure: false, Transitions: false}, c.Capabilities())
+	require.Equal(t, commerce.Capabilities{Lists: true}, c.Capabilities())
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Nil(t, o.Transitions)

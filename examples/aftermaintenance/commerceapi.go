@@ -156,11 +156,8 @@ func (a *commerceAPI) useSandbox(world *sandbox.World) {
 
 // commerceClient is the client of any API.
 type commerceClient interface {
+	resubmit.Client
 	resubmit.OrderLister
-	resubmit.OrderReader
-	resubmit.Pusher
-	Capabilities() commerce.Capabilities
-	System() string
 }
 
 // billingClient lists the orders of -ids, since Billing cannot list orders.

@@ -121,8 +121,8 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	ids, numbers := names(s.selected)
 	progress := newPlanProgress(stderr)
 	_, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
-		Lister: sys.commerce, Reader: sys.commerce, Requests: sys.connect, IgnoreConnect: s.ignoreConnect,
-		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar, Targets: s.targets, SettleDelay: s.timing.settle,
+		Systems: sys.clients(), Policy: s.policy(), IgnoreConnect: s.ignoreConnect,
+		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar,
 		Override: s.numbers, OverrideIfFound: slices.Concat(ids, numbers), RateLimit: s.timing.rate, Progress: progress.show,
 	}, path)
 	progress.end()
@@ -195,16 +195,17 @@ func (s *settings) pushTargets() []commerce.Status {
 	return s.targets
 }
 
+// policy returns what planning and applying agree on.
+func (s *settings) policy() resubmit.Policy {
+	return resubmit.Policy{Targets: s.pushTargets(), SettleDelay: s.timing.settle}
+}
+
 // apply applies the plan.
 func apply(ctx context.Context, s *settings, sys *systems, plan *plan.Plan, out io.Writer) (*resubmit.Report, error) {
 	cfg := resubmit.Config{
-		Reader: sys.commerce, Pusher: sys.commerce, Requests: sys.connect, Probe: sys.connect,
+		Systems: sys.clients(), Policy: s.policy(),
 		Calendar: func() *maintenance.Calendar { return sys.calendar },
-		Targets:  s.pushTargets(),
 		OnEvent:  newProgress(out, plan.Counts().Resubmit).onEvent,
-	}
-	if s.api.via != viaBilling { // it cannot list orders
-		cfg.Lister = sys.commerce
 	}
 	s.timing.set(&cfg, s.sandbox)
 	if err := s.timing.pause(ctx); err != nil {

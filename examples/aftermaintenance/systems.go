@@ -13,6 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 	"github.com/cloudblue-go/cloudblue/examples/internal/page"
 	"github.com/cloudblue-go/cloudblue/examples/internal/sandbox"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
 // systems are the clients of the two systems, and the test systems if there are any.
@@ -137,6 +138,13 @@ type namedClient struct {
 
 // System returns the name, since the address differs from run to run.
 func (s namedClient) System() string { return s.name }
+
+// clients returns the systems for the planner and the runner.
+func (sys *systems) clients() resubmit.Systems {
+	clients := resubmit.SystemsOf(sys.commerce, sys.commerce)
+	clients.Requests, clients.Prober = sys.connect, sys.connect
+	return clients
+}
 
 // violations returns what the test systems detected that must never happen.
 func (sys *systems) violations() []string {

@@ -84,7 +84,7 @@ func (t *timing) pause(ctx context.Context) error {
 }
 
 func (t *timing) set(cfg *resubmit.Config, sandbox bool) {
-	cfg.RateLimit, cfg.Concurrency, cfg.SettleDelay, cfg.Verify.First = t.rate, t.concurrency, t.settle, t.verifyAfter
+	cfg.RateLimit, cfg.Concurrency, cfg.Verify.First = t.rate, t.concurrency, t.verifyAfter
 	cfg.Retry = resubmit.RetryPolicy{MaxAttempts: t.attempts, Spacing: t.spacing}
 	if sandbox {
 		cfg.Verify.Max, cfg.Verify.Timeout = time.Second, time.Minute

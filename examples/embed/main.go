@@ -1,5 +1,5 @@
 // Command embed is a small billing service with a watcher, which resubmits failed orders after each maintenance of
-// Connect. The service has an ordering system of its own, connected by three methods, two calendars of maintenance, and
+// Connect. The service has an ordering system of its own, connected by five methods, two calendars of maintenance, and
 // an approval over HTTP. Connect is a test system; a maintenance has just ended.
 package main
 
@@ -139,10 +139,13 @@ func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, appro
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			// The orders of this service are not in Connect, so the reason of the failure decides.
-			return resubmit.PlanConfig{Lister: tickets, IgnoreConnect: true, View: commerce.FailedOrders()}, nil
+			return resubmit.PlanConfig{IgnoreConnect: true, View: commerce.FailedOrders()}, nil
 		},
 		Approve: approver.Approve,
-		Runner:  resubmit.Config{Reader: tickets, Pusher: tickets, RateLimit: 50, Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond}},
+		Runner: resubmit.Config{
+			Systems: resubmit.SystemsOf(tickets, tickets), RateLimit: 50,
+			Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond},
+		},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		Done:    done,
 		Logger:  slog.New(messages),

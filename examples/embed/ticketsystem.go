@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// ticketSystem is an ordering system of one's own. Its methods Orders, Order and Push are all that the library needs.
+// ticketSystem is an ordering system of one's own. Its exported methods are all that the library needs.
 type ticketSystem struct {
 	mu      sync.Mutex
 	tickets []ticket
@@ -37,6 +37,14 @@ func newTicketSystem(start time.Time) *ticketSystem {
 		{number: "T-5", state: "broken", reason: "502 Bad Gateway", placed: start.Add(70 * time.Minute),
 			failedAt: start.Add(71 * time.Minute)},
 	}}
+}
+
+// System names the ticket system in plans, which are rejected for any other system.
+func (s *ticketSystem) System() string { return "ticket system of the example" }
+
+// Capabilities declares that tickets have a reason of their failure, and transitions.
+func (s *ticketSystem) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{Failure: true, Transitions: true}
 }
 
 // Orders lists the tickets that match, oldest first.

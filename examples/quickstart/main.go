@@ -80,9 +80,10 @@ func run(ctx context.Context, out io.Writer) (err error) {
 func resubmitFailed(
 	ctx context.Context, out io.Writer, orders *ordermanager.Client, vendors *connect.Client, windows *maintenance.Calendar,
 ) error {
+	systems, policy := resubmit.SystemsOf(orders, orders), resubmit.Policy{SettleDelay: -1}
+	systems.Requests, systems.Prober = vendors, vendors
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // only reads
-		Lister: orders, Reader: orders, Requests: vendors, Calendar: windows, Filter: filter.Everything(),
-		SettleDelay: -1, RateLimit: -1,
+		Systems: systems, Policy: policy, Calendar: windows, Filter: filter.Everything(), RateLimit: -1,
 	})
 	if err != nil {
 		return err
@@ -94,8 +95,7 @@ func resubmitFailed(
 		fmt.Fprintf(out, "%s: %s, because %s\n", entry.Number, entry.Decision.Action, entry.Decision.Why)
 	}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: orders, Pusher: orders, Requests: vendors,
-		SettleDelay: -1, RateLimit: -1, Verify: resubmit.VerifyConfig{First: 50 * time.Millisecond},
+		Systems: systems, Policy: policy, RateLimit: -1, Verify: resubmit.VerifyConfig{First: 50 * time.Millisecond},
 	})
 	if err != nil {
 		return err

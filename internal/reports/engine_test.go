@@ -29,7 +29,7 @@ func TestServiceControl1577Duplicates(t *testing.T) {
 		s := newShop(5)
 		s.twice = true
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second),
-			resubmit.PlanConfig{Lister: s, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1})
+			resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true})
 		if err != nil {
 			t.Logf("refused: %v", err) // as good
 			return
@@ -173,7 +173,7 @@ func TestTemporal11683ListBreaksOff(t *testing.T) {
 	s.breakAt = 6
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Lister: s, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1}, path); err == nil {
+		resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true}, path); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -186,7 +186,7 @@ func TestExtraSpoiltPlans(t *testing.T) {
 	s := newShop(5)
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Lister: s, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1}, path); err != nil {
+		resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true}, path); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(path)
@@ -402,8 +402,9 @@ func TestMimir8815NextTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second), resubmit.PlanConfig{
-			Lister: c, Filter: filter.Everything(), IgnoreConnect: true, SettleDelay: -1, Override: []string{"SO000027"},
-			Targets: []commerce.Status{"PD", "PR"},
+			Systems: resubmit.Systems{Name: "a shop", Lister: c},
+			Policy:  resubmit.Policy{SettleDelay: -1, Targets: []commerce.Status{"PD", "PR"}},
+			Filter:  filter.Everything(), IgnoreConnect: true, Override: []string{"SO000027"},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -406,10 +406,23 @@ func (s *shop) pushes() []string {
 	return slices.Clone(s.book)
 }
 
+// caller reads and pushes orders.
+type caller interface {
+	resubmit.OrderReader
+	resubmit.Pusher
+}
+
+func systemsOf(lister resubmit.OrderLister, orders caller) resubmit.Systems {
+	return resubmit.Systems{
+		Name: "a shop", Capabilities: commerce.Capabilities{Failure: true, Transitions: true},
+		Lister: lister, Reader: orders, Pusher: orders,
+	}
+}
+
 func planOf(t *testing.T, s resubmit.OrderLister, f filter.Filter) *plan.Plan {
 	t.Helper()
 	p, err := resubmit.BuildPlan(within(t, 20*time.Second),
-		resubmit.PlanConfig{Lister: s, Filter: f, IgnoreConnect: true, SettleDelay: -1})
+		resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: f, IgnoreConnect: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -422,7 +435,7 @@ func runnerOf(t *testing.T, s interface {
 }, change func(*resubmit.Config)) *resubmit.Runner {
 	t.Helper()
 	cfg := resubmit.Config{
-		Reader: s, Pusher: s, RateLimit: -1, SettleDelay: -1, Guard: -1, Canary: resubmit.CanaryConfig{Steps: []int{}},
+		Systems: systemsOf(nil, s), Policy: resubmit.Policy{SettleDelay: -1}, RateLimit: -1, Guard: -1, Canary: resubmit.CanaryConfig{Steps: []int{}},
 		Breaker: resubmit.BreakerConfig{Failures: -1}, Verify: resubmit.VerifyConfig{First: -1, Timeout: 2 * time.Second},
 	}
 	if change != nil {

@@ -32,8 +32,8 @@ func (l *Log) Attach(c resubmit.Config) resubmit.Config {
 	if !callback.Nil(c.Requests) {
 		c.Requests = &finder{to: c.Requests, log: l}
 	}
-	if !callback.Nil(c.Probe) {
-		c.Probe = &prober{to: c.Probe, log: l}
+	if !callback.Nil(c.Prober) {
+		c.Prober = &prober{to: c.Prober, log: l}
 	}
 	c.Audit = both(c.Audit, l.record)
 	return c
@@ -71,12 +71,6 @@ type reader struct {
 	log *Log
 }
 
-// System returns the name of the wrapped reader's system.
-func (r *reader) System() string { return systemOf(r.to) }
-
-// Capabilities returns those of the wrapped reader.
-func (r *reader) Capabilities() commerce.Capabilities { return commerce.CapabilitiesOf(r.to) }
-
 func (r *reader) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	start := time.Now()
 	order, err := r.to.Order(ctx, id)
@@ -93,12 +87,6 @@ type pusher struct {
 	log *Log
 }
 
-// System returns the name of the wrapped pusher's system.
-func (p *pusher) System() string { return systemOf(p.to) }
-
-// Capabilities returns those of the wrapped pusher.
-func (p *pusher) Capabilities() commerce.Capabilities { return commerce.CapabilitiesOf(p.to) }
-
 func (p *pusher) Push(ctx context.Context, id string, to commerce.Status) error {
 	line := Line{Event: EventPush, Order: id, Target: to, Call: p.log.nextCall()}
 	if err := p.log.add(line); err != nil {
@@ -112,14 +100,6 @@ func (p *pusher) Push(ctx context.Context, id string, to commerce.Status) error 
 	}
 	_ = p.log.add(line.answered(start, err)) // fails the next intent
 	return err
-}
-
-// systemOf returns the name of a client's system, "" if it has none.
-func systemOf(to any) string {
-	if s, ok := to.(interface{ System() string }); ok {
-		return s.System()
-	}
-	return ""
 }
 
 type finder struct {

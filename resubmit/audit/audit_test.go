@@ -256,7 +256,6 @@ func TestPushIsNotSentWithoutItsLine(t *testing.T) {
 	s := newShop(1)
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
 	cfg := log.Attach(s.config())
-	require.Equal(t, 1, commerce.CapabilitiesOf(cfg.Pusher).MaxConcurrency)
 	require.NoError(t, log.Close())
 	err := cfg.Pusher.Push(t.Context(), "id-1", "PD")
 	e, ok := errors.AsType[*commerce.Error](err)
@@ -338,7 +337,7 @@ func TestAttachRecordsProbes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
-	_, err := log.Attach(resubmit.Config{Probe: probing{}}).Probe.Probe(t.Context())
+	_, err := log.Attach(resubmit.Config{Systems: resubmit.Systems{Prober: probing{}}}).Prober.Probe(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, log.Close())
 	line := linesOf(t, path)[1]
@@ -571,23 +570,12 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// namedClient is a client with a system and capabilities.
-type namedClient struct{ *shop }
-
-func (namedClient) System() string                      { return "billing https://a.example.net" }
-func (namedClient) Capabilities() commerce.Capabilities { return commerce.Capabilities{} }
-
 func TestAttachKeepsSystemAndCapabilities(t *testing.T) {
 	t.Parallel()
-	client := namedClient{}
+	s := newShop(1)
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
 	defer func() { require.NoError(t, log.Close()) }()
-	cfg := log.Attach(resubmit.Config{Reader: client, Pusher: client})
-	for _, wrapped := range []any{cfg.Reader, cfg.Pusher} {
-		named, ok := wrapped.(interface{ System() string })
-		require.True(t, ok)
-		require.Equal(t, "billing https://a.example.net", named.System())
-	}
-	_, err := resubmit.NewRunner(cfg)
-	require.ErrorContains(t, err, "Config.Targets is nil", "the client has no transitions")
+	systems := log.Attach(resubmit.Config{Systems: resubmit.SystemsOf(s, nil)}).Systems
+	require.Equal(t, s.System(), systems.Name)
+	require.Equal(t, s.Capabilities(), systems.Capabilities)
 }

@@ -23,7 +23,7 @@ func TestAttachWithPanickingOnEvent(t *testing.T) {
 				panic("the observer is broken")
 			}
 		}
-		r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Reader: s, Pusher: s, OnEvent: panics, RateLimit: -1}))
+		r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Systems: resubmit.SystemsOf(s, nil), OnEvent: panics, RateLimit: -1}))
 		require.NoError(t, err)
 		report, err := r.Apply(t.Context(), s.plan(t))
 		require.NoError(t, err)
@@ -40,9 +40,9 @@ func TestAttachKeepsNilFields(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	defer l.Close()
 	for field, cfg := range map[string]resubmit.Config{
-		"Config.Reader":  {Reader: (*shop)(nil), Pusher: newShop(1)},
-		"Config.Pusher":  {Reader: newShop(1), Pusher: (*shop)(nil)},
-		"Config.Journal": {Reader: newShop(1), Pusher: newShop(1), Journal: (*resubmit.MemoryJournal)(nil)},
+		"Config.Reader":  {Systems: resubmit.SystemsOf((*shop)(nil), nil)},
+		"Config.Pusher":  {Systems: resubmit.Systems{Reader: newShop(1), Pusher: (*shop)(nil)}},
+		"Config.Journal": {Systems: resubmit.SystemsOf(newShop(1), nil), Journal: (*resubmit.MemoryJournal)(nil)},
 	} {
 		_, err := resubmit.NewRunner(l.Attach(cfg))
 		require.ErrorContains(t, err, field+" holds a nil")

@@ -60,6 +60,8 @@ func (s *shop) Push(_ context.Context, id string, _ commerce.Status) error {
 	return nil
 }
 
+func (s *shop) System() string { return "audited shop" }
+
 func (s *shop) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{Failure: true, Transitions: true, MaxConcurrency: 1}
 }
@@ -85,7 +87,7 @@ func (s *shop) plan(t testing.TB, held ...string) *plan.Plan {
 
 func (s *shop) planOf(held ...string) (*plan.Plan, error) {
 	var file bytes.Buffer
-	w, err := plan.NewWriter(&file, plan.Header{View: "test", Filter: "true()"})
+	w, err := plan.NewWriter(&file, plan.Header{System: s.System(), View: "test", Filter: "true()"})
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +117,10 @@ func (s *shop) planOf(held ...string) (*plan.Plan, error) {
 
 // config applies plans without waiting, one order after the other.
 func (s *shop) config() resubmit.Config {
+	systems := resubmit.SystemsOf(s, nil)
+	systems.Requests = s
 	return resubmit.Config{
-		Reader: s, Pusher: s, Requests: s, Concurrency: 1, RateLimit: -1, SettleDelay: -1, Guard: -1, MaxDeferrals: -1,
+		Systems: systems, Policy: resubmit.Policy{SettleDelay: -1}, Concurrency: 1, RateLimit: -1, Guard: -1, MaxDeferrals: -1,
 		Verify: resubmit.VerifyConfig{First: -1, Timeout: -1},
 	}
 }

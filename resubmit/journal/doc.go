@@ -7,7 +7,7 @@
 //		return err // in use by another process, of another program, damaged …
 //	}
 //	defer j.Close()
-//	runner, err := resubmit.NewRunner(resubmit.Config{Reader: orders, Pusher: orders, Journal: j})
+//	runner, err := resubmit.NewRunner(resubmit.Config{Systems: systems, Journal: j})
 //	report, err := runner.Apply(ctx, plan)
 //
 // A record is on disk before Put returns. Callers that come while the disk is busy, or

@@ -23,9 +23,6 @@ func (p *Plan) CheckSystem(system string) error {
 		return fmt.Errorf("resubmit: %w: it names no system, as plans of older versions do not, and this is %s; make a "+
 			"new plan",
 			ErrSystemMismatch, system)
-	case system == "":
-		return fmt.Errorf("resubmit: %w: it was made for %s, and this configuration names no system; set System in it",
-			ErrSystemMismatch, text.Short(made))
 	default:
 		return fmt.Errorf("resubmit: %w: it was made for %s, and this is %s; use the clients of that system, or make a "+
 			"new plan",

@@ -38,8 +38,8 @@ type Config struct {
 	//	}
 	Ready func(ctx context.Context, since time.Time) availability.Readiness
 	// Plan returns the configuration of the plan for an episode. Defaults: Filter is
-	// filter.FailedDuring(e.Windows...), Calendar all known maintenance; System, RateLimit,
-	// SettleDelay and Targets come from Runner. If orders have no failure time, set a filter
+	// filter.FailedDuring(e.Windows...), Calendar all known maintenance; Systems and RateLimit
+	// come from Runner. Policy is always that of Runner. If orders have no failure time, set a filter
 	// that begins early enough: see [filter.FailedBetween].
 	Plan func(ctx context.Context, e Episode) (resubmit.PlanConfig, error)
 	// Approve decides about a plan that has orders to resubmit. It should return soon: to

@@ -49,15 +49,15 @@ func ExampleWatcher() {
 				State: availability.PartReady}}}
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
-			return resubmit.PlanConfig{Lister: system, IgnoreConnect: true}, nil
+			return resubmit.PlanConfig{IgnoreConnect: true}, nil
 		},
 		Approve: func(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 			fmt.Println("approved:", plan.Counts())
 			return watch.Approval{Decision: watch.Approved}, nil
 		},
 		Runner: resubmit.Config{
-			Reader: system, Pusher: system,
-			RateLimit: -1, SettleDelay: -1, Verify: resubmit.VerifyConfig{First: -1}, // an example does not wait
+			Systems: resubmit.SystemsOf(system, system), Policy: resubmit.Policy{SettleDelay: -1},
+			RateLimit: -1, Verify: resubmit.VerifyConfig{First: -1}, // an example does not wait
 		},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		Done: func(_ watch.Episode, report *resubmit.Report) {
@@ -78,6 +78,12 @@ func ExampleWatcher() {
 
 // exampleShop is a Commerce with one order, which completes when it is pushed.
 type exampleShop struct{ order commerce.Order }
+
+func (s *exampleShop) System() string { return "example shop" }
+
+func (s *exampleShop) Capabilities() commerce.Capabilities {
+	return commerce.Capabilities{Failure: true, Transitions: true}
+}
 
 func (s *exampleShop) Order(context.Context, string) (*commerce.Order, error) {
 	return new(s.order), nil

@@ -55,16 +55,15 @@ func (w *Watcher) planConfig(ctx context.Context, calendar *maintenance.Calendar
 		cfg.Filter = filter.FailedDuring(e.Windows...)
 	}
 	cfg.Calendar = cmp.Or(cfg.Calendar, calendar)
-	if cfg.System == "" { // planning fails if the Lister names another system
-		if cfg.System, err = w.cfg.Runner.SystemName(); err != nil {
-			return cfg, err
-		}
+	switch name := w.cfg.Runner.Systems.Name; {
+	case cfg.Systems == resubmit.Systems{}:
+		cfg.Systems = w.cfg.Runner.Systems
+	case cfg.Systems.Name != name:
+		return cfg, fmt.Errorf("watch.Config.Plan returned Systems of %q, but those of Runner are of %q; use one system",
+			text.Short(cfg.Systems.Name), name)
 	}
+	cfg.Policy = w.cfg.Runner.Policy
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, w.cfg.Runner.RateLimit)
-	cfg.SettleDelay = cmp.Or(cfg.SettleDelay, w.cfg.Runner.SettleDelay)
-	if cfg.Targets == nil {
-		cfg.Targets = w.cfg.Runner.Targets
-	}
 	progress := cfg.Progress
 	cfg.Progress = func(now resubmit.PlanProgress) {
 		w.setStatus(update{phase: PhasePlanning, silent: true, episode: e,
@@ -147,20 +146,14 @@ func (w *Watcher) openPlan(e Episode) (*plan.Plan, error) {
 	return plan, nil
 }
 
-// openUndecided opens a plan that is not approved yet. A plan of an older version that
-// names no system is an error if it could not be applied.
+// openUndecided opens a plan that is not approved yet. A plan for another system, or of an
+// older version, which names none, is an error, since it could not be applied.
 func (w *Watcher) openUndecided(e Episode) (*plan.Plan, error) {
 	plan, err := w.openPlan(e)
 	if err != nil {
 		return nil, err
 	}
-	if plan.Header().System == "" {
-		var system string
-		if system, err = w.cfg.Runner.SystemName(); err == nil {
-			err = plan.CheckSystem(system)
-		}
-	}
-	if err != nil {
+	if err := plan.CheckSystem(w.cfg.Runner.Systems.Name); err != nil {
 		return nil, errors.Join(err, plan.Close())
 	}
 	return plan, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/watch"
 )
 
@@ -45,22 +46,25 @@ func TestRefusedCredentialsAreRetried(t *testing.T) {
 	})
 }
 
-// A plan from a Lister that names no system, such as a *billing.Source, gets the name of
-// the Runner, which would reject it otherwise.
-func TestPlanNamesSystemOfRunner(t *testing.T) {
+func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, _ := announced(3)
 		p := &process{site: s, dir: t.TempDir(), ended: make(chan struct{})}
-		s.run(t, p, nil, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop} })
+		s.run(t, p, nil, func(c *watch.Config) {
+			c.Plan = func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
+				return resubmit.PlanConfig{Systems: resubmit.Systems{Name: "another", Lister: s}, IgnoreConnect: true}, nil
+			}
+		})
 		pass(24 * time.Hour)
 		p.stop(t)
-		require.Equal(t, 3, s.pushes())
-		require.Len(t, s.asked, 1)
+		require.Zero(t, s.pushes())
+		require.Empty(t, s.asked)
+		require.Contains(t, s.log(), `watch.Config.Plan returned Systems of "another", but those of Runner are of "test shop"`)
 	})
 }
 
-// A plan of an older version, which names no system, is replaced and approved again.
-func TestPlanWithoutSystemIsReplaced(t *testing.T) {
+// A plan of another system, or of an older version, which names none, is replaced and approved again.
+func TestUndecidedPlanOfAnotherSystemIsReplaced(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(3)
 		s.answers = []watch.Approval{{At: w.End.Add(6 * time.Hour)}}
@@ -71,7 +75,7 @@ func TestPlanWithoutSystemIsReplaced(t *testing.T) {
 		require.Len(t, s.asked, 1)
 
 		p = &process{site: s, dir: dir, ended: make(chan struct{})}
-		s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Reader = namedShop{s.shop} })
+		s.run(t, p, remembered, func(c *watch.Config) { c.Runner.Name = "ordermanager https://a.example.net" })
 		pass(24 * time.Hour)
 		p.stop(t)
 		require.Equal(t, 3, s.pushes())
@@ -83,8 +87,3 @@ func TestPlanWithoutSystemIsReplaced(t *testing.T) {
 type readerFunc func(ctx context.Context, id string) (*commerce.Order, error)
 
 func (f readerFunc) Order(ctx context.Context, id string) (*commerce.Order, error) { return f(ctx, id) }
-
-// namedShop is a shop that names its system.
-type namedShop struct{ *shop }
-
-func (namedShop) System() string { return "ordermanager https://a.example.net" }

@@ -216,7 +216,7 @@ func (p *process) config() watch.Config {
 		Ready:   p.ready,
 		Plan:    p.plan,
 		Approve: p.approve,
-		Runner:  resubmit.Config{Reader: s, Pusher: p, RateLimit: -1, Concurrency: 1},
+		Runner:  resubmit.Config{Systems: systemsOf(p.site, s, p), RateLimit: -1, Concurrency: 1},
 		Journal: p.journal,
 		Done:    p.doneWith,
 		Refresh: time.Hour,
@@ -252,7 +252,7 @@ func (p *process) plan(context.Context, watch.Episode) (resubmit.PlanConfig, err
 	if p.site.planErr != nil {
 		return resubmit.PlanConfig{}, p.site.planErr
 	}
-	return resubmit.PlanConfig{RateLimit: -1, Lister: p.site, IgnoreConnect: true}, nil
+	return resubmit.PlanConfig{RateLimit: -1, IgnoreConnect: true}, nil
 }
 
 func (p *process) approve(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
@@ -378,4 +378,12 @@ func (s *site) log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.logged, "\n")
+}
+
+// systemsOf returns named systems without lists.
+func systemsOf(l resubmit.OrderLister, r resubmit.OrderReader, p resubmit.Pusher) resubmit.Systems {
+	return resubmit.Systems{
+		Name: "test shop", Capabilities: commerce.Capabilities{Failure: true, Transitions: true},
+		Lister: l, Reader: r, Pusher: p,
+	}
 }

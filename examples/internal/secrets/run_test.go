@@ -89,11 +89,12 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 		connect.WithHTTPClient(&http.Client{Transport: broken}), connect.WithMaxTries(1))
 	require.NoError(t, err)
 
+	systems, policy := resubmit.SystemsOf(r.shop, r.shop), resubmit.Policy{SettleDelay: -1, Targets: resubmit.DefaultTargets()}
+	systems.Requests = requests
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	cfg := resubmit.PlanConfig{
 		RateLimit: -1,
-		Lister:    r.shop, Reader: r.shop, Requests: requests, Filter: filter.Everything(), Override: r.ids, SettleDelay: -1,
-		Targets: resubmit.DefaultTargets(), Logger: r.logger,
+		Systems:   systems, Policy: policy, Filter: filter.Everything(), Override: r.ids, Logger: r.logger,
 	}
 	// One plan is made while everything misbehaves, and only looked through …
 	var listed atomic.Bool
@@ -120,10 +121,11 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	defer func() { require.NoError(t, plan.Close()) }()
 	r.server.where = where
 	notes := &notebook{}
+	policy.SettleDelay = 2 * time.Second
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Reader: r.shop, Pusher: r.shop, Requests: requests, Journal: notes, OnEvent: notes.on,
+		Systems: systems, Policy: policy, Journal: notes, OnEvent: notes.on,
 		Logger:    r.logger,
-		RateLimit: -1, Guard: -1, SettleDelay: 2 * time.Second, MaxDeferrals: 1, Targets: resubmit.DefaultTargets(),
+		RateLimit: -1, Guard: -1, MaxDeferrals: 1,
 		Verify: resubmit.VerifyConfig{First: time.Second, Max: 2 * time.Second, Timeout: 5 * time.Second},
 	})
 	require.NoError(t, err)

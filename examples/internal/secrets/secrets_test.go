@@ -38,9 +38,8 @@ const (
 
 // shop is a way into Commerce.
 type shop interface {
+	resubmit.Client
 	resubmit.OrderLister
-	resubmit.OrderReader
-	resubmit.Pusher
 }
 
 type billingShop struct {

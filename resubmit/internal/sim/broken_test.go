@@ -214,9 +214,6 @@ func (d dropsRetryAfter) Push(ctx context.Context, id string, to commerce.Status
 	return withoutRetryAfter(d.Pusher.Push(withoutValues{ctx}, id, to))
 }
 
-// System names the system of the reader.
-func (d dropsRetryAfter) System() string { return hidesDenials(d).System() }
-
 // withoutValues is a context without the value that reports a Retry-After.
 type withoutValues struct{ context.Context }
 

@@ -74,7 +74,7 @@ func draw(seed uint64, change func(*resubmit.Config)) *scenario {
 func drawLimits(d dice) (limits resubmit.Config, probe bool) {
 	limits = resubmit.Config{
 		Guard:        pick(d, 5*time.Minute, time.Minute, 10*time.Second),
-		SettleDelay:  pick(d, 240*time.Second, 240*time.Second, 300*time.Second),
+		Policy:       resubmit.Policy{SettleDelay: pick(d, 240*time.Second, 240*time.Second, 300*time.Second)},
 		RateLimit:    pick(d, 5.0, 5, 1, 1, 10, 10, 50, 50, 0.05, 0.02),
 		Concurrency:  pick(d, 1, 2, 2, 4),
 		MaxDeferrals: pick(d, 3, 1, -1),

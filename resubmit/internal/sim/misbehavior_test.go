@@ -116,12 +116,6 @@ func (c hidesDenials) Push(ctx context.Context, id string, to commerce.Status) e
 	return withoutDenial(c.Pusher.Push(ctx, id, to))
 }
 
-// System names the system of the reader.
-func (c hidesDenials) System() string {
-	s, _ := c.OrderReader.(interface{ System() string })
-	return s.System()
-}
-
 func withoutDenial(err error) error {
 	if errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrForbidden) {
 		return &commerce.Error{Op: "call", HTTPStatus: http.StatusBadGateway, Delivery: commerce.NotSent,
@@ -133,7 +127,7 @@ func withoutDenial(err error) error {
 // quietScenario has five orders and no faults after the start of the program.
 func quietScenario() *scenario {
 	s := &scenario{seed: 1, twin: true, maxTries: 1, api: apiOrderManager, asyncHeals: true, limits: resubmit.Config{
-		Guard: time.Minute, SettleDelay: 240 * time.Second, RateLimit: 10, Concurrency: 2, MaxDeferrals: 3,
+		Guard: time.Minute, Policy: resubmit.Policy{SettleDelay: 240 * time.Second}, RateLimit: 10, Concurrency: 2, MaxDeferrals: 3,
 		Verify: resubmit.VerifyConfig{First: 10 * time.Second, Max: time.Minute, Timeout: 15 * time.Minute},
 		Canary: resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
 	}}

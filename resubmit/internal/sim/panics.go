@@ -39,14 +39,14 @@ func (p *process) nextPanic(kind callKind, order int) *panicSpec {
 
 // panickingClient is a client that panics in some calls.
 type panickingClient struct {
-	client
+	resubmit.Client
 	p *process
 }
 
 func (c panickingClient) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	s := c.p.nextPanic(callRead, c.p.w.indexOf(id))
 	c.p.panicIf(s, false)
-	o, err := c.client.Order(ctx, id)
+	o, err := c.Client.Order(ctx, id)
 	c.p.panicIf(s, true)
 	return o, err
 }
@@ -54,22 +54,9 @@ func (c panickingClient) Order(ctx context.Context, id string) (*commerce.Order,
 func (c panickingClient) Push(ctx context.Context, id string, to commerce.Status) error {
 	s := c.p.nextPanic(callPush, c.p.w.indexOf(id))
 	c.p.panicIf(s, false)
-	err := c.client.Push(ctx, id, to)
+	err := c.Client.Push(ctx, id, to)
 	c.p.panicIf(s, true)
 	return err
-}
-
-// Capabilities returns those of the client.
-func (c panickingClient) Capabilities() commerce.Capabilities {
-	return commerce.CapabilitiesOf(c.client)
-}
-
-// System names the system of the client.
-func (c panickingClient) System() string {
-	if s, ok := c.client.(interface{ System() string }); ok {
-		return s.System()
-	}
-	return ""
 }
 
 // panickingLister is a lister that panics in some calls.
@@ -107,21 +94,9 @@ func (f panickingFinder) LatestRequests(
 	return found, err
 }
 
-// panicInPlan makes the callbacks of planning panic.
-func (p *process) panicInPlan(cfg *resubmit.PlanConfig, orders client) {
-	if len(p.w.s.panics) == 0 {
-		return
-	}
-	cfg.Lister, cfg.Reader = panickingLister{cfg.Lister, p}, panickingClient{orders, p}
-	cfg.Requests = panickingFinder{cfg.Requests, p}
-}
-
-// panicInRun makes the callbacks of a run panic.
-func (p *process) panicInRun(cfg *resubmit.Config, orders client) {
-	if len(p.w.s.panics) == 0 {
-		return
-	}
-	panicking := panickingClient{orders, p}
-	cfg.Reader, cfg.Pusher, cfg.Requests = panicking, panicking, panickingFinder{cfg.Requests, p}
-	cfg.OnEvent = func(resubmit.Event) { p.panicIf(p.nextPanic(callEvent, -1), false) }
+// panicInCalls makes the clients panic in some calls.
+func (p *process) panicInCalls(s *resubmit.Systems, orders resubmit.Client) {
+	client := panickingClient{orders, p}
+	s.Lister, s.Reader, s.Pusher = panickingLister{s.Lister, p}, client, client
+	s.Requests = panickingFinder{s.Requests, p}
 }

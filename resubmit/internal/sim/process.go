@@ -180,12 +180,12 @@ func (p *process) tearWrite(b []byte) (int, error) {
 
 // run makes the plan, unless there is one, and applies it.
 func (p *process) run() error {
-	orders, requests, err := p.clients()
+	systems, err := p.systems()
 	if err != nil {
 		return err
 	}
 	if p.w.plan == nil {
-		if err := p.makePlan(orders, requests); err != nil {
+		if err := p.makePlan(systems); err != nil {
 			return fmt.Errorf("plan: %w", err)
 		}
 	}
@@ -197,32 +197,42 @@ func (p *process) run() error {
 	if err != nil {
 		return err
 	}
-	return p.apply(orders, requests, plan)
+	return p.apply(systems, plan)
 }
 
 // env is the argument of the hooks.
 func (p *process) env() *Process { return &Process{Seed: p.w.s.seed, Disk: p.w.disk, Dir: p.w.dir} }
 
-func (p *process) clients() (client, *connect.Client, error) {
+// systems returns the clients of the program.
+func (p *process) systems() (resubmit.Systems, error) {
 	network := &http.Client{Transport: &network{p}}
 	orders, err := p.orders(network)
 	if err != nil {
-		return nil, nil, err
+		return resubmit.Systems{}, err
 	}
+	systems := resubmit.SystemsOf(orders, p.lister(orders))
 	requests, err := connect.New(connectURL, connect.APIKey(connecttest.DefaultKey),
 		connect.WithHTTPClient(network), connect.WithMaxTries(p.w.s.maxTries),
 		connect.WithConcurrency(1)) // so that a seed replays the same look-ups
-	return orders, requests, err
+	systems.Requests = requests
+	if p.w.s.probe {
+		systems.Prober = requests
+	}
+	if len(p.w.s.panics) > 0 {
+		p.panicInCalls(&systems, orders)
+	}
+	return systems, err
 }
 
-// client is a client of Commerce.
-type client interface {
-	resubmit.OrderReader
-	resubmit.Pusher
+// policy is what the operator set for planning and applying.
+func (p *process) policy() resubmit.Policy {
+	policy := p.w.s.limits.Policy
+	policy.Targets = p.targets()
+	return policy
 }
 
 // orders makes the client for the world's API of Commerce.
-func (p *process) orders(network *http.Client) (client, error) {
+func (p *process) orders(network *http.Client) (resubmit.Client, error) {
 	at, tries := commercetest.URLsAt(commerceURL), p.w.s.maxTries
 	switch p.w.s.api {
 	case apiBilling:
@@ -238,7 +248,7 @@ func (p *process) orders(network *http.Client) (client, error) {
 }
 
 // lister lists the orders. Billing cannot: its operator exports a list from the panel.
-func (p *process) lister(orders client) resubmit.OrderLister {
+func (p *process) lister(orders resubmit.Client) resubmit.OrderLister {
 	byIDs, ok := orders.(*billing.Client)
 	if !ok {
 		lister, _ := orders.(resubmit.OrderLister) // all other clients are
@@ -253,17 +263,15 @@ func (p *process) lister(orders client) resubmit.OrderLister {
 	return byIDs.FromList(lines)
 }
 
-func (p *process) makePlan(orders client, requests *connect.Client) error {
+func (p *process) makePlan(systems resubmit.Systems) error {
 	cfg := resubmit.PlanConfig{
-		Lister: p.lister(orders), Reader: orders, Requests: requests, Filter: filter.Everything(),
-		Calendar: p.w.calendarNow(), Rules: p.w.s.rules, SettleDelay: p.w.s.limits.SettleDelay, Concurrency: 2,
+		Systems: systems, Policy: p.policy(), Filter: filter.Everything(),
+		Calendar: p.w.calendarNow(), Rules: p.w.s.rules, Concurrency: 2,
 		RateLimit: max(1, p.w.s.limits.RateLimit), // at some rates of applying, planning would take all day
-		Targets:   p.targets(),
 	}
 	if p.w.s.filter != nil {
 		cfg.Filter = p.w.s.filter
 	}
-	p.panicInPlan(&cfg, orders)
 	if p.w.cfg.Plan != nil {
 		p.w.cfg.Plan(p.env(), &cfg)
 	}
@@ -283,19 +291,17 @@ func (p *process) makePlan(orders client, requests *connect.Client) error {
 	return nil
 }
 
-func (p *process) apply(orders client, requests *connect.Client, plan *plan.Plan) error {
+func (p *process) apply(systems resubmit.Systems, plan *plan.Plan) error {
 	journal, err := p.journal()
 	if err != nil {
 		return err
 	}
 	cfg := p.w.s.limits
-	cfg.Reader, cfg.Pusher, cfg.Requests, cfg.Journal = orders, orders, requests, journal
-	cfg.Calendar, cfg.Targets = p.w.calendarNow, p.targets()
+	cfg.Systems, cfg.Policy, cfg.Journal, cfg.Calendar = systems, p.policy(), journal, p.w.calendarNow
 	cfg.MaxPlanAge = -1 // windows move and open all the time, and the plan must be applied
-	if p.w.s.probe {
-		cfg.Probe = requests
+	if len(p.w.s.panics) > 0 {
+		cfg.OnEvent = func(resubmit.Event) { p.panicIf(p.nextPanic(callEvent, -1), false) }
 	}
-	p.panicInRun(&cfg, orders)
 	if p.w.cfg.Runner != nil {
 		p.w.cfg.Runner(p.env(), &cfg)
 	}

@@ -1,0 +1,82 @@
+package resubmit
+
+import (
+	"fmt"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect/availability"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+// Systems are the clients for one Commerce installation and for Connect. Build it once, for
+// instance with SystemsOf, and give the same value to PlanConfig, CheckConfig and Config. A
+// field that holds a nil pointer, map or function is an error.
+type Systems struct {
+	// Name identifies the Commerce installation that the ids of the orders belong to, for
+	// example "ordermanager https://mn.example.net:6308". It is recorded in each plan, and a
+	// plan that was made under another name, or none, is rejected with plan.ErrSystemMismatch.
+	// Never use one name for two installations, nor for two clients with different ids of
+	// the same orders. Required.
+	Name string
+	// Capabilities is what the clients report of orders. The zero value is the least: no
+	// failures, no transitions, no lists.
+	Capabilities commerce.Capabilities
+
+	// Lister lists orders. Required by the planner. The Runner verifies many orders at once
+	// with it if Capabilities.Lists is set: see VerifyConfig.
+	Lister OrderLister
+	// Reader reads one order. Required by CheckPlan and the Runner. The planner reads each
+	// selected order that was listed without details (see commerce.Order.Detailed); nil: it
+	// takes them as listed.
+	Reader OrderReader
+	// Pusher moves an order along a transition. Required by the Runner.
+	Pusher Pusher
+	// Requests finds the newest requests in Connect. Nil: the planner holds the orders that
+	// should be looked up, unless IgnoreConnect is set, and the Runner verifies in Commerce
+	// alone, which the report says.
+	Requests RequestFinder
+	// Prober reports whether Connect is up again after the breaker has opened. Nil: the
+	// breaker goes by time alone.
+	Prober availability.Prober
+}
+
+// Client is a client for Commerce: *ordermanager.Client, *billing.Client, *simpleapi.Client or
+// an adapter of your own.
+type Client interface {
+	OrderReader
+	Pusher
+	// System returns the name of the installation, see Systems.Name.
+	System() string
+	// Capabilities returns what the client reports of orders.
+	Capabilities() commerce.Capabilities
+}
+
+// SystemsOf returns the systems of a client for Commerce, with its name and capabilities.
+// The lister is usually the same client; Billing cannot list, and takes a *billing.Source.
+// Set Requests and Prober to a *connect.Client.
+func SystemsOf(client Client, lister OrderLister) Systems {
+	s := Systems{Lister: lister, Reader: client, Pusher: client}
+	if !callback.Nil(client) { // else the configuration is rejected
+		s.Name, s.Capabilities = client.System(), client.Capabilities()
+	}
+	return s
+}
+
+// validate checks the systems of a configuration with a name.
+func (s *Systems) validate(config string) error {
+	err := callback.RejectNil(
+		callback.Field{Name: config + ".Lister", Value: s.Lister}, callback.Field{Name: config + ".Reader", Value: s.Reader},
+		callback.Field{Name: config + ".Pusher", Value: s.Pusher}, callback.Field{Name: config + ".Requests", Value: s.Requests},
+		callback.Field{Name: config + ".Prober", Value: s.Prober})
+	switch {
+	case err != nil:
+		return err
+	case s.Name == "":
+		return fmt.Errorf("%s.Systems.Name is empty; use SystemsOf, or name the Commerce installation of the clients", config)
+	case text.Short(s.Name) != s.Name:
+		return fmt.Errorf("%s.Systems.Name is %q; give a short text on one line", config, text.Short(s.Name))
+	default:
+		return nil
+	}
+}
