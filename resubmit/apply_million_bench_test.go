@@ -18,6 +18,7 @@ import (
 
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
+	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
@@ -165,7 +166,7 @@ func TestApplyHoldsNoMoreMemoryForMoreOrders(t *testing.T) {
 		s.apply(t, plan, func(c *resubmit.Config) { c.MaxOpenOrders = 500 })
 		return least
 	}
-	live(4_000) // whatever is made once
-	small, large := live(10_000), live(100_000)
-	require.Less(t, large, small+3<<20, "bytes live, when 90 000 more orders are done")
+	live(2_000) // whatever is made once
+	small, large := live(testkit.Scale(10_000, 4_000)), live(testkit.Scale(100_000, 30_000))
+	require.Less(t, large, small+uint64(testkit.Scale(3<<20, 1<<20)), "bytes live, when many more orders are done")
 }
