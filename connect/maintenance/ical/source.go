@@ -20,9 +20,8 @@ import (
 type Source struct {
 	cfg    *config
 	client *rest.Client
-	host   string // with the scheme, for errors
-	path   string
-	query  string
+	host   string   // with the scheme, for errors
+	secret *url.URL // a pointer, since fmt prints fields of a Source in a hidden field, but follows no pointers
 
 	mu   sync.Mutex
 	last *version
@@ -64,7 +63,7 @@ func newSource(address string, cfg *config) (*Source, error) {
 	if u.Scheme == "webcal" || u.Scheme == "webcals" {
 		u.Scheme = "https"
 	}
-	s := &Source{cfg: cfg, host: u.Scheme + "://" + u.Host, path: u.EscapedPath(), query: u.RawQuery}
+	s := &Source{cfg: cfg, host: u.Scheme + "://" + u.Host, secret: u}
 	cfg.rest.BaseURL, cfg.rest.MaxBody, cfg.rest.Sensitive = s.host, cfg.maxBytes, true
 	if u.User != nil {
 		password, _ := u.User.Password()
@@ -115,7 +114,7 @@ func (s *Source) fetch(ctx context.Context, last *version) (*version, error) {
 		}
 	}
 	resp, err := s.client.Do(ctx, rest.Request{
-		Op: "read calendar", Method: http.MethodGet, Path: s.path, RawQuery: s.query,
+		Op: "read calendar", Method: http.MethodGet, Path: s.secret.EscapedPath(), RawQuery: s.secret.RawQuery,
 		Safety: rest.Read, Header: header, Accept: good,
 	})
 	if err != nil {
