@@ -117,5 +117,5 @@ func ExampleCheckReadiness() {
 	}
 	// Output:
 	// false true
-	// hub: Commerce does not report to Connect: hub HB-0000-0001 never has.
+	// hub: Commerce does not report to Connect: hub HB-0000-0001 never reported.
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// minOutage is the length of the minOutage outage: probes are not closer together.
+// minOutage is the length of the shortest outage: probes are at least a second apart.
 const minOutage = time.Second
 
 // maxMessage limits what is kept of an error, in bytes.
@@ -130,7 +130,7 @@ func (o Outage) clone() Outage {
 	return o
 }
 
-// validate rejects what no tracker writes.
+// validate rejects outages that no tracker writes.
 func (o Outage) validate() error {
 	switch {
 	case o.First.IsZero() || o.Last.Before(o.First):

@@ -176,18 +176,18 @@ func hubPart(ctx context.Context, c *connect.Client, q ReadinessQuery) Readiness
 	limit := cmp.Or(q.HealthAge, healthAge)
 	switch {
 	case checked.IsZero():
-		return notReady(PartHub, PartMissing, missing, fmt.Errorf("hub %s never has", hub.ID))
+		return notReady(PartHub, PartMissing, missing, fmt.Errorf("hub %s never reported", hub.ID))
 	case age < -clockTolerance:
 		return notReady(PartHub, PartUnknown, unknown,
 			fmt.Errorf("the last health check of hub %s is %s in the future: compare the clocks", hub.ID, -age))
 	case checked.Before(q.Since):
 		return notReady(PartHub, PartMissing, missing,
-			fmt.Errorf("hub %s last reported at %s, before the maintenance ended: it does so about every 305 s",
+			fmt.Errorf("hub %s last reported at %s, before the maintenance ended: it reports about every 305 s",
 				hub.ID, text.Clock(checked.UTC(), time.UTC)))
 	case age > limit:
 		return notReady(PartHub, PartMissing, missing, fmt.Errorf("hub %s last reported %s ago, more than %s", hub.ID, age,
 			limit))
 	default:
-		return ready(PartHub, fmt.Sprintf("Commerce reports to Connect: hub %s did %s ago.", hub.ID, max(0, age)))
+		return ready(PartHub, fmt.Sprintf("Commerce reports to Connect: hub %s reported %s ago.", hub.ID, max(0, age)))
 	}
 }

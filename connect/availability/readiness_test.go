@@ -44,7 +44,7 @@ func TestCheckReadiness(t *testing.T) {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Now().Add(-time.Minute)) },
 			query:   availability.ReadinessQuery{Hub: hub},
 			want:    map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready, "hub": ready},
-			says:    "Commerce reports to Connect: hub HB-0000-0001 did 1m0s ago.",
+			says:    "Commerce reports to Connect: hub HB-0000-0001 reported 1m0s ago.",
 		},
 		"a maintenance": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetMaintenance(true) },
@@ -68,7 +68,7 @@ func TestCheckReadiness(t *testing.T) {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Time{}) },
 			query:   availability.ReadinessQuery{Hub: hub},
 			want:    map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready, "hub": missing},
-			says:    "hub HB-0000-0001 never has.",
+			says:    "hub HB-0000-0001 never reported.",
 		},
 		"a hub that reported long ago": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Now().Add(-11 * time.Minute)) },

@@ -10,8 +10,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
-// Prober probes Connect; a [*connect.Client] does. An error means that the probe
-// learned nothing.
+// Prober probes Connect; a [*connect.Client] implements it. An error means that the probe
+// has no result.
 type Prober interface {
 	Probe(ctx context.Context) (connect.Probe, error)
 }
@@ -34,7 +34,7 @@ func (t *Tracker) Run(ctx context.Context, p Prober) error {
 		return trackerError(errNoProber)
 	}
 	if !t.running.CompareAndSwap(false, true) {
-		return trackerError(errors.New("it runs already: call Run once per tracker"))
+		return trackerError(errors.New("already running: call Run once per tracker"))
 	}
 	defer t.running.Store(false)
 	t.lock()
@@ -43,11 +43,11 @@ func (t *Tracker) Run(ctx context.Context, p Prober) error {
 	for ctx.Err() == nil {
 		seen, err := probe(ctx, p, cfg.ProbeTimeout)
 		if ctx.Err() != nil {
-			break // a probe that ended with ctx says nothing about Connect
+			break // a probe cancelled by ctx has no result
 		}
 		if err != nil {
 			callback.Log(cfg.Logger, err)
-			cfg.Logger.Warn("probe of Connect learned nothing", "error", err)
+			cfg.Logger.Warn("probe of Connect failed", "error", err)
 		}
 		t.Observe(seen)
 		pause(ctx, max(t.interval(time.Now()), min(retryAfter(seen), maxRetryAfter)))
@@ -60,8 +60,8 @@ func (t *Tracker) interval(now time.Time) time.Duration {
 	t.lock()
 	defer t.mu.Unlock()
 	d := t.cfg.IntervalUp
-	calm := t.seen.Connect.Settled == good && t.seen.Network.Settled == good &&
-		t.seen.Connect.Run.First.IsZero() && t.seen.Network.Run.First.IsZero()
+	calm := t.state.Connect.Settled == good && t.state.Network.Settled == good &&
+		t.state.Connect.Run.First.IsZero() && t.state.Network.Run.First.IsZero()
 	_, expected := t.calendar().At(now.Add(d)) // the next probe would be in a window
 	if !calm || expected {
 		d = t.cfg.IntervalDown

@@ -129,7 +129,7 @@ func TestRunOnceUntilContextEnds(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- tracker.Run(ctx, client) }()
 		synctest.Wait()
-		require.ErrorContains(t, tracker.Run(ctx, client), "it runs already")
+		require.ErrorContains(t, tracker.Run(ctx, client), "already running")
 
 		<-time.After(5 * time.Minute) // each look has its own time
 		status := tracker.Status(time.Now())

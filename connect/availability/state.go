@@ -15,14 +15,14 @@ const trackerFormat = 1
 
 type trackerJSON struct {
 	Format int `json:"format"`
-	memory
+	trackerState
 }
 
 // MarshalJSON encodes what the tracker has observed: about 400 bytes per outage.
 func (t *Tracker) MarshalJSON() ([]byte, error) {
 	t.lock()
 	defer t.mu.Unlock()
-	data, err := json.Marshal(trackerJSON{Format: trackerFormat, memory: t.seen})
+	data, err := json.Marshal(trackerJSON{Format: trackerFormat, trackerState: t.state})
 	return text.EscapeJSON(data), err
 }
 
@@ -39,9 +39,9 @@ func (t *Tracker) UnmarshalJSON(data []byte) error {
 	}
 	t.lock()
 	defer t.mu.Unlock()
-	t.seen = in.memory
+	t.state = in.trackerState
 	t.begun = time.Time{} // a monotonic clock belongs to its process
-	t.forget(t.seen.Last.At)
+	t.prune(t.state.Last.At)
 	return nil
 }
 
@@ -74,7 +74,7 @@ func (in *trackerJSON) validate() error {
 	return nil
 }
 
-func (b *book) validate() error {
+func (b *debouncer) validate() error {
 	switch {
 	case b.Settled != "" && b.Settled != good && b.Settled != bad:
 		return fmt.Errorf("settled is %q: it must be %q, %q or missing", b.Settled, good, bad)

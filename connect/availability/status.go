@@ -68,14 +68,14 @@ func (t *Tracker) Status(now time.Time) TrackerStatus {
 	defer t.mu.Unlock()
 	s := TrackerStatus{
 		At: now.UTC(), Condition: ConditionUnknown,
-		Class: t.seen.Last.Class, ProbedAt: t.seen.Last.At, Message: t.seen.Last.Message,
-		Version: t.seen.Release, Clock: t.clockTrouble(now),
+		Class: t.state.Last.Class, ProbedAt: t.state.Last.At, Message: t.state.Last.Message,
+		Version: t.state.Release, Clock: t.clockTrouble(now),
 	}
 	if w, ok := t.calendar().At(now); ok {
 		s.Window = &w
 	}
-	connect, network := &t.seen.Connect, &t.seen.Network
-	fresh := func(b *book) bool { return b.Settled != "" && now.Sub(b.Last) <= t.cfg.MaxGap }
+	connect, network := &t.state.Connect, &t.state.Network
+	fresh := func(b *debouncer) bool { return b.Settled != "" && now.Sub(b.Last) <= t.cfg.MaxGap }
 	switch {
 	case !fresh(network):
 		return s
@@ -114,7 +114,7 @@ func condition(up, inWindow bool) Condition {
 
 // clockTrouble describes a clock that differs now or was set within a day.
 func (t *Tracker) clockTrouble(now time.Time) string {
-	ahead, jump := t.seen.Last.Ahead, t.seen.Jump
+	ahead, jump := t.state.Last.Ahead, t.state.Jump
 	switch {
 	case ahead > clockTolerance:
 		return fmt.Sprintf("the local clock is %s ahead of the server", ahead.Round(time.Second))

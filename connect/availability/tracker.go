@@ -114,19 +114,19 @@ func (c TrackerConfig) validate() error {
 type Tracker struct {
 	running atomic.Bool
 
-	mu   sync.Mutex
-	cfg  TrackerConfig
-	made bool // cfg has its defaults
-	seen memory
-	// begun is the monotonic clock at the latest probe; it is not saved.
+	mu         sync.Mutex
+	cfg        TrackerConfig
+	configured bool // cfg has its defaults
+	state      trackerState
+	// begun is the monotonic time of the latest probe. It is not saved.
 	begun time.Time
 	skew  bool // a clock difference has been logged
 }
 
-// memory is what a tracker saves.
-type memory struct {
-	Connect book `json:"connect"` // is Connect up? Counts only probes that were answered
-	Network book `json:"network"` // does anything answer?
+// trackerState is the saved state of a tracker.
+type trackerState struct {
+	Connect debouncer `json:"connect"` // whether Connect is up, by answered probes
+	Network debouncer `json:"network"` // whether anything answers
 	// Outages have ended; oldest first.
 	Outages []Outage  `json:"outages"`
 	Last    lastProbe `json:"last,omitzero"`
@@ -152,22 +152,22 @@ type clockJump struct {
 // clockTolerance is the clock difference, or step, that is ignored.
 const clockTolerance = 2 * time.Minute
 
-// NewTracker returns a tracker that has seen nothing. It starts nothing.
+// NewTracker returns a tracker without observations. It starts nothing.
 func NewTracker(cfg TrackerConfig) (*Tracker, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, trackerError(err)
 	}
-	return &Tracker{cfg: cfg, made: true}, nil
+	return &Tracker{cfg: cfg, configured: true}, nil
 }
 
 func trackerError(err error) error { return fmt.Errorf("connect: tracker: %w", err) }
 
-// lock also gives the zero Tracker its defaults.
+// lock locks mu and sets the defaults of a zero Tracker.
 func (t *Tracker) lock() {
 	t.mu.Lock()
-	if !t.made {
-		t.cfg, t.made = t.cfg.withDefaults(), true
+	if !t.configured {
+		t.cfg, t.configured = t.cfg.withDefaults(), true
 	}
 }
 
@@ -192,23 +192,23 @@ func (t *Tracker) Observe(p connect.Probe) {
 	p.At = p.At.UTC()
 	ahead := p.ClockAhead()
 	if by := t.jumped(p); by != 0 {
-		t.seen.Jump = clockJump{At: p.At, By: by}
+		t.state.Jump = clockJump{At: p.At, By: by}
 		t.cfg.Logger.Warn("local clock was set", "by", by, "at", p.At)
-		t.interrupt(&t.seen.Connect)
-		t.interrupt(&t.seen.Network)
+		t.interrupt(&t.state.Connect)
+		t.interrupt(&t.state.Network)
 	} else {
-		p.At = laterOf(p.At, t.seen.Last.At) // two concurrent probes, or a clock that is slewed
+		p.At = laterOf(p.At, t.state.Last.At) // two concurrent probes, or a clock that is slewed
 	}
-	t.seen.Last = lastProbe{At: p.At, Class: p.Class, Message: message(p), Ahead: ahead}
+	t.state.Last = lastProbe{At: p.At, Class: p.Class, Message: message(p), Ahead: ahead}
 	t.begun = p.Begun
 	t.warnOfSkew()
-	t.update(&t.seen.Network, p, p.Class == connect.Unreachable)
+	t.update(&t.state.Network, p, p.Class == connect.Unreachable)
 	if p.Class != connect.Unreachable {
-		t.update(&t.seen.Connect, p, p.Class != connect.Up)
+		t.update(&t.state.Connect, p, p.Class != connect.Up)
 	}
-	t.seen.Release = cmp.Or(p.Version, t.seen.Release)
+	t.state.Release = cmp.Or(p.Version, t.state.Release)
 	if ahead.Abs() <= clockTolerance { // a clock that is years ahead must not drop all outages
-		t.forget(p.At)
+		t.prune(p.At)
 	}
 }
 
@@ -222,7 +222,7 @@ func message(p connect.Probe) string {
 
 // jumped returns by how much the local clock was set between two probes, or 0.
 func (t *Tracker) jumped(p connect.Probe) time.Duration {
-	before := t.seen.Last.At
+	before := t.state.Last.At
 	if before.IsZero() {
 		return 0
 	}
@@ -239,15 +239,15 @@ func (t *Tracker) jumped(p connect.Probe) time.Duration {
 }
 
 func (t *Tracker) warnOfSkew() {
-	off := t.seen.Last.Ahead.Abs() > clockTolerance
+	off := t.state.Last.Ahead.Abs() > clockTolerance
 	if off && !t.skew {
-		t.cfg.Logger.Warn("local clock differs from the server's", "ahead", t.seen.Last.Ahead)
+		t.cfg.Logger.Warn("local clock differs from the server's", "ahead", t.state.Last.Ahead)
 	}
 	t.skew = off
 }
 
-// update adds a probe to a book, and opens or closes its outage when it settles.
-func (t *Tracker) update(b *book, p connect.Probe, down bool) {
+// update adds a probe to a debouncer, and opens or closes its outage when it settles.
+func (t *Tracker) update(b *debouncer, p connect.Probe, down bool) {
 	if !b.Last.IsZero() && p.At.Sub(b.Last) > t.cfg.MaxGap {
 		t.interrupt(b)
 	}
@@ -257,31 +257,31 @@ func (t *Tracker) update(b *book, p connect.Probe, down bool) {
 		return
 	}
 	what := "Connect"
-	if b == &t.seen.Network {
+	if b == &t.state.Network {
 		what = "network to Connect"
 	}
 	if !down {
 		t.close(b, b.Run.First)
 		t.cfg.Logger.Info(what+" is up", "since", b.Run.First, "version", p.Version)
 	} else {
-		b.Open = new(b.Run.outage(b == &t.seen.Network, t.seen.Release))
+		b.Open = new(b.Run.outage(b == &t.state.Network, t.state.Release))
 		b.Open.ID = t.freeID(b.Open)
 		t.cfg.Logger.Info(what+" is down", "since", b.Open.First, "outage", b.Open.ID, "class", p.Class)
 	}
 	b.Settled, b.Since, b.Run = verdictOf(down), b.Run.First, run{}
 }
 
-// interrupt resets a book and closes its outage at the last probe.
-func (t *Tracker) interrupt(b *book) {
+// interrupt resets a debouncer and closes its outage at the last probe.
+func (t *Tracker) interrupt(b *debouncer) {
 	if b.Open != nil {
 		b.Open.Interrupted = true
 		t.close(b, b.Open.Last)
 	}
-	*b = book{Last: b.Last}
+	*b = debouncer{Last: b.Last}
 }
 
-// close moves the ongoing outage of a book, if any, to those that ended.
-func (t *Tracker) close(b *book, end time.Time) {
+// close moves the ongoing outage of a debouncer, if any, to those that ended.
+func (t *Tracker) close(b *debouncer, end time.Time) {
 	if b.Open == nil {
 		return
 	}
@@ -291,8 +291,8 @@ func (t *Tracker) close(b *book, end time.Time) {
 	if !o.Interrupted {
 		o.VersionAfter = b.Run.Version
 	}
-	t.seen.Outages = append(t.seen.Outages, o)
-	slices.SortStableFunc(t.seen.Outages, byStart)
+	t.state.Outages = append(t.state.Outages, o)
+	slices.SortStableFunc(t.state.Outages, byStart)
 }
 
 func byStart(a, b Outage) int { return a.First.Compare(b.First) }
@@ -305,18 +305,18 @@ func (t *Tracker) freeID(o *Outage) string {
 	}
 	name += "-" + o.First.UTC().Format("20060102T150405Z")
 	id := name
-	for n := 2; slices.ContainsFunc(t.seen.Outages, func(o Outage) bool { return o.ID == id }); n++ {
+	for n := 2; slices.ContainsFunc(t.state.Outages, func(o Outage) bool { return o.ID == id }); n++ {
 		id = fmt.Sprintf("%s-%d", name, n)
 	}
 	return id
 }
 
-// forget drops outages that are too old or too many.
-func (t *Tracker) forget(now time.Time) {
+// prune drops outages that are too old or too many.
+func (t *Tracker) prune(now time.Time) {
 	oldest := now.Add(-t.cfg.Retention)
-	t.seen.Outages = slices.DeleteFunc(t.seen.Outages, func(o Outage) bool { return o.End.Before(oldest) })
-	if more := len(t.seen.Outages) - t.cfg.MaxOutages; more > 0 {
-		t.seen.Outages = slices.Delete(t.seen.Outages, 0, more)
+	t.state.Outages = slices.DeleteFunc(t.state.Outages, func(o Outage) bool { return o.End.Before(oldest) })
+	if more := len(t.state.Outages) - t.cfg.MaxOutages; more > 0 {
+		t.state.Outages = slices.Delete(t.state.Outages, 0, more)
 	}
 }
 
@@ -324,11 +324,11 @@ func (t *Tracker) forget(now time.Time) {
 func (t *Tracker) Outages() []Outage {
 	t.lock()
 	defer t.mu.Unlock()
-	all := make([]Outage, 0, len(t.seen.Outages)+2)
-	for _, o := range t.seen.Outages {
+	all := make([]Outage, 0, len(t.state.Outages)+2)
+	for _, o := range t.state.Outages {
 		all = append(all, o.clone())
 	}
-	for _, b := range []*book{&t.seen.Network, &t.seen.Connect} {
+	for _, b := range []*debouncer{&t.state.Network, &t.state.Connect} {
 		if b.Open != nil {
 			all = append(all, b.Open.clone())
 		}

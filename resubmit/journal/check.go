@@ -13,28 +13,28 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// chunkSize is how many records are read at once. A merge waits so long.
+// chunkSize is the number of records read at once. A merge waits for each chunk.
 const chunkSize = 1000
 
-// Summary is what a journal holds.
+// Summary describes the content of a journal.
 type Summary struct {
 	Path      string
 	Version   int
 	CreatedAt time.Time
-	// Plan is the digest of the plan; "" for a journal that was not begun.
+	// Plan is the digest of the plan; "" before Begin.
 	Plan string
-	// Records is the number of orders with a record, States the same by state.
+	// Records is the number of orders with a record, States the number by state.
 	Records int
 	States  map[resubmit.RecordState]int
-	// Newest is when the last state was entered; zero without records.
+	// Newest is the time of the latest record; zero if there is none.
 	Newest time.Time
-	// FileBytes is the size of the file, DataBytes what its records take of it.
+	// FileBytes is the size of the file, DataBytes that of its records.
 	FileBytes, DataBytes int64
-	// Holder is the process that writes the journal; nil when it is only looked at.
+	// Holder is the process that writes the journal; nil if none does.
 	Holder *Holder
 }
 
-// String is the summary on one line.
+// String returns the summary on one line.
 func (s Summary) String() string {
 	states := make([]string, 0, len(s.States))
 	for _, state := range slices.Sorted(maps.Keys(s.States)) {
@@ -48,9 +48,8 @@ func (s Summary) String() string {
 		s.FileBytes)
 }
 
-// Summary reads the whole journal, a second or so for a million records, and
-// checks each of them. While a run writes to it, it is no more than a look at what
-// changes.
+// Summary reads and checks all records, which takes about a second for a million. During a
+// run, the result mixes states of different times.
 func (j *Journal) Summary() (Summary, error) {
 	j.mu.Lock()
 	s := Summary{
@@ -85,8 +84,8 @@ func (j *Journal) Summary() (Summary, error) {
 	return s, nil
 }
 
-// Inspect opens the journal at path only to look at it, and sums it up. The error
-// of a journal that a run has is a [*HeldError] that tells the run.
+// Inspect opens the journal at path for reading and returns its summary. If a run uses it,
+// the error is a [*HeldError].
 func Inspect(path string) (Summary, error) {
 	j, err := Open(path, ReadOnly(), Wait(0))
 	if err != nil {
@@ -99,8 +98,8 @@ func Inspect(path string) (Summary, error) {
 	return s, err
 }
 
-// Check reads the whole journal: each record, that none is missing, and the pages
-// of the file. Writers wait for its end.
+// Check checks the whole journal: that no record is wrong or missing, and the pages of the
+// file. Writers wait until it ends.
 func (j *Journal) Check() error {
 	j.disk <- struct{}{}
 	defer func() { <-j.disk }()
@@ -117,8 +116,8 @@ func (j *Journal) Check() error {
 	return nil
 }
 
-// settle brings all that was put into the table, unless the journal is only looked
-// at. The caller has the disk.
+// settle merges all records into the table, unless the journal is read-only. The caller
+// holds the disk.
 func (j *Journal) settle() error {
 	if !j.readOnly {
 		j.commit(intoTable)
@@ -128,8 +127,8 @@ func (j *Journal) settle() error {
 	return j.usable()
 }
 
-// each yields the records in the order of their keys, and checks that none is
-// missing. The slices are good until f returns.
+// each calls f for all records in the order of their keys, and checks that none is missing.
+// The slices are valid until f returns.
 func (j *Journal) each(f func(key, body []byte) error) error {
 	j.disk <- struct{}{}
 	err := j.settle()
@@ -157,8 +156,8 @@ func (j *Journal) each(f func(key, body []byte) error) error {
 	return nil
 }
 
-// withLog yields the records of the log where they belong among those of the table,
-// and the rest of them at a nil key, which is not yielded.
+// withLog returns a function that also yields the records of the log, in order. A nil key
+// yields the rest of them.
 func (j *Journal) withLog(f func(key, body []byte) error) func(key, body []byte) error {
 	ids := slices.Sorted(maps.Keys(j.recent.slots))
 	return func(key, body []byte) error {
@@ -179,8 +178,8 @@ func (j *Journal) withLog(f func(key, body []byte) error) func(key, body []byte)
 	}
 }
 
-// read reads records of the table behind a key, and returns the last key, or nil at
-// the end.
+// read reads records of the table after a key, and returns the last key, or nil at the
+// end.
 func (j *Journal) read(from []byte, some *chunk) ([]byte, error) {
 	j.reading.RLock()
 	defer j.reading.RUnlock()
@@ -188,7 +187,7 @@ func (j *Journal) read(from []byte, some *chunk) ([]byte, error) {
 	return eachFrom(newCursor(j.buckets.records), from, chunkSize, some.add)
 }
 
-// chunk is records that are looked at without keeping a run from writing.
+// chunk is a copy of records, so that a run can write while they are processed.
 type chunk struct {
 	text []byte
 	ends []int
@@ -214,15 +213,14 @@ func (c *chunk) each(f func(key, body []byte) error) error {
 	return nil
 }
 
-// eachFrom yields up to n records behind a key, and returns the last one, or nil at
-// the end.
+// eachFrom yields up to n records after a key, and returns the last key, or nil at the end.
 func eachFrom(c *cursor, from []byte, n int, f func(key, body []byte) error) ([]byte, error) {
 	if err := c.seek(from); err != nil {
 		return nil, err
 	}
 	key, value, err := c.next()
 	if err == nil && !bytes.Equal(key, from) {
-		err = fmt.Errorf("%w: the record under %q is gone", ErrDamaged, text.Clip(string(from), 80))
+		err = fmt.Errorf("%w: the record of %q is missing", ErrDamaged, text.Clip(string(from), 80))
 	}
 	if err != nil {
 		return nil, err

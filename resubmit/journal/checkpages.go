@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// checkAll reads a file that nobody writes: each of its records is there and is one,
-// and each of its pages is free or belongs to one thing.
+// checkAll checks a file that nobody writes: no record is missing or wrong, and each page is
+// free or used exactly once.
 func checkAll(f *os.File, m meta, l log) error {
 	free, taken, err := readFreelist(f, m)
 	if err != nil {
@@ -35,7 +35,7 @@ func checkAll(f *os.File, m meta, l log) error {
 	if err := l.replay(func(string, []byte) {}); err != nil {
 		return err
 	}
-	said, err := readSaid(b.journal)
+	said, err := readMetadata(b.journal)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func checkAll(f *os.File, m meta, l log) error {
 	return nil
 }
 
-// checkRecords goes over all records.
-func checkRecords(records tree, said *said) error {
+// checkRecords checks all records.
+func checkRecords(records tree, said *metadata) error {
 	c := newCursor(records)
 	c.strict = true
 	var count uint64
@@ -61,14 +61,14 @@ func checkRecords(records tree, said *said) error {
 	if err != nil {
 		return err
 	}
-	records.visit = nil // they were seen
+	records.visit = nil // visited already
 	if count != said.count {
-		return fmt.Errorf("%w: it has %d records of %d", ErrDamaged, count, said.count)
+		return fmt.Errorf("%w: has %d records, want %d", ErrDamaged, count, said.count)
 	}
 	return checkLast(records, said.last)
 }
 
-// usage is which pages of a file belong to something.
+// usage marks the used pages of a file.
 type usage []bool
 
 func (u usage) take(id, count uint64) error {

@@ -10,12 +10,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
-// compactStep bounds the memory of a compaction, in bytes.
+// compactStep limits the memory of a compaction, in bytes.
 const compactStep = 16 << 20
 
-// Compact checks the journal at path and writes it anew without what its file does
-// not need any more. It returns the size before and after in bytes. The journal
-// must not be in use; it is whole at any moment.
+// Compact checks the journal at path and rewrites it without unused space. It returns the
+// sizes before and after in bytes. The journal must not be in use. A crash leaves it
+// intact.
 func Compact(path string, opts ...Option) (before, after int64, err error) {
 	j, err := Open(path, opts...)
 	if err != nil {
@@ -27,7 +27,7 @@ func Compact(path string, opts ...Option) (before, after int64, err error) {
 		}
 	}()
 	if j.readOnly {
-		return 0, 0, j.errorf("a compaction writes; leave out ReadOnly")
+		return 0, 0, j.errorf("Compact writes to the journal; remove ReadOnly")
 	}
 	if err := j.Check(); err != nil {
 		return 0, 0, err
@@ -49,7 +49,7 @@ func (j *Journal) compact() (size int64, err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(name) // err says more
+			_ = os.Remove(name) // err matters more
 		}
 	}()
 	db, err := bbolt.Open(name, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
@@ -64,6 +64,6 @@ func (j *Journal) compact() (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// The lock is on the file that goes: whoever waits for it sees that it is gone.
+	// The lock is on the replaced file: a waiting process notices that.
 	return info.Size(), durable.Rename(name, j.path)
 }

@@ -14,9 +14,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
-// create makes a journal. It comes into being whole: what is at path is a journal
-// or nothing, so that an empty file is known to have lost its content. If another
-// process is faster, its journal stays.
+// create creates a journal atomically: path is a journal or does not exist, so an empty file
+// is known to be damaged. If another process is faster, its journal is kept.
 func create(path string) (err error) {
 	name, err := temporary(path)
 	if err != nil {
@@ -40,7 +39,7 @@ func create(path string) (err error) {
 	return durable.SyncDir(filepath.Dir(path))
 }
 
-// temporary makes an empty file of mode 0600 beside path.
+// temporary creates an empty file with the mode 0600 beside path.
 func temporary(path string) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.new")
 	if err != nil {

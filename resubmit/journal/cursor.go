@@ -1,30 +1,30 @@
 package journal
 
-// cursor stands between two entries of a tree. What it returns is good until it is
-// moved.
+// cursor is a position between two entries of a tree. What it returns is valid until it
+// moves.
 type cursor struct {
 	tree
-	path     []place // from the first page down to the leaf, and what was there before
-	depth    int     // of the leaves; -1 before one was seen
+	path     []place // from the root down to the leaf, and unused places
+	depth    int     // of the leaves; -1 if unknown yet
 	snapshot uint64  // of the tree, see Journal
-	// strict has all of each page checked: the order of its keys, and its records.
+	// strict checks each page completely: the order of its keys, and its records.
 	strict bool
 }
 
-// place is a page that a cursor is at, and where in it: in a branch the entry, in a
-// leaf that behind the cursor.
+// place is a page and a position in it: the current entry of a branch, or the next entry of
+// a leaf.
 type place struct {
 	page
 	index     int
-	from, end []byte // the keys that it may hold; a nil end is none
+	from, end []byte // the range of its keys; a nil end is open
 }
 
-// maxDepth is more than a tree with pages of a kilobyte can reach.
+// maxDepth is deeper than any tree with pages of a kilobyte.
 const maxDepth = 32
 
 func newCursor(t tree) *cursor { return &cursor{tree: t, depth: -1} }
 
-// seek goes before the first entry whose key is not before the one given.
+// seek moves before the first entry whose key is not smaller.
 func (c *cursor) seek(key []byte) error {
 	id := c.first
 	for level := 0; ; level++ {
@@ -38,13 +38,13 @@ func (c *cursor) seek(key []byte) error {
 			return nil
 		}
 		if !found && i > 0 {
-			i-- // the one with all behind it
+			i-- // the entry whose subtree may have the key
 		}
 		at.index, id = i, at.child(i)
 	}
 }
 
-// next moves behind the next entry and returns it. A nil key is the end.
+// next returns the next entry and moves after it. A nil key is the end.
 func (c *cursor) next() (key, value []byte, err error) {
 	leaf := &c.path[c.depth]
 	if leaf.index == leaf.count {
@@ -56,7 +56,7 @@ func (c *cursor) next() (key, value []byte, err error) {
 	return leaf.key(leaf.index - 1), leaf.value(leaf.index - 1), nil
 }
 
-// prev moves before the entry before and returns it. A nil key is the start.
+// prev returns the previous entry and moves before it. A nil key is the start.
 func (c *cursor) prev() (key, value []byte, err error) {
 	leaf := &c.path[c.depth]
 	if leaf.index == 0 {
@@ -68,8 +68,7 @@ func (c *cursor) prev() (key, value []byte, err error) {
 	return leaf.key(leaf.index), leaf.value(leaf.index), nil
 }
 
-// turn goes over to the leaf behind (1), before its first entry, or before (-1),
-// behind its last one.
+// turn moves to the start of the next leaf (1) or to the end of the previous one (-1).
 func (c *cursor) turn(by int) (more bool, err error) {
 	level := c.depth - 1
 	for level >= 0 && (c.path[level].index+by < 0 || c.path[level].index+by == c.path[level].count) {
@@ -98,7 +97,7 @@ func (c *cursor) turn(by int) (more bool, err error) {
 	return true, nil
 }
 
-// load makes a page the one at a level, below the entry that the level above is at.
+// load loads the page at a level, below the current entry of the level above.
 func (c *cursor) load(level int, id uint64) error {
 	if level == maxDepth {
 		return errBadPages
@@ -132,7 +131,7 @@ func (c *cursor) load(level int, id uint64) error {
 	return c.inspect(level)
 }
 
-// inspect checks the page at a level whole.
+// inspect checks the page at a level completely.
 func (c *cursor) inspect(level int) error {
 	at := &c.path[level]
 	if level > 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
-func TestAFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
+func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path, journal.MaxSize(1<<20))
@@ -27,7 +27,7 @@ func TestAFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 			kept[r.OrderID] = true
 		}
 	}
-	require.ErrorContains(t, full, "nothing more can be recorded until it is opened again")
+	require.ErrorContains(t, full, "open the journal again to continue")
 	require.ErrorContains(t, full, path)
 	oneLine(t, full)
 	require.Greater(t, len(kept), 5)
@@ -46,7 +46,7 @@ func TestAFullDiskIsAnErrorAndLosesNothing(t *testing.T) {
 	}
 }
 
-func TestADiskThatGoesAwayIsAnErrorForAllWhoWait(t *testing.T) {
+func TestWriteErrorReachesAllCallers(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 100)
 	j, err := journal.Open(path)
@@ -67,7 +67,7 @@ func TestADiskThatGoesAwayIsAnErrorForAllWhoWait(t *testing.T) {
 	_ = j.Close() // it has no file to close any more
 }
 
-func TestOneCallerAloneWaitsForNobody(t *testing.T) {
+func TestLoneCallerCommitsImmediately(t *testing.T) {
 	t.Parallel()
 	j := open(t, filepath.Join(t.TempDir(), "journal"), journal.NoSync())
 	require.NoError(t, j.Begin(plan))
@@ -78,7 +78,7 @@ func TestOneCallerAloneWaitsForNobody(t *testing.T) {
 	require.Equal(t, before+50, j.Commits())
 }
 
-func TestManyCallersShareASync(t *testing.T) {
+func TestConcurrentCallersShareASync(t *testing.T) {
 	t.Parallel()
 	j := open(t, filepath.Join(t.TempDir(), "journal"))
 	require.NoError(t, j.Begin(plan))

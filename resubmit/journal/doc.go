@@ -1,30 +1,28 @@
-// Package journal keeps the memory of a run in a file, so that a run that was
-// killed at any moment goes on without sending anything twice. A [Journal] is a
-// [resubmit.Journal] on bbolt.
+// Package journal stores the journal of a run in a file, so that a run that was killed at
+// any point resumes without sending anything twice. A [Journal] is a [resubmit.Journal]
+// on bbolt.
 //
 //	j, err := journal.Open("maintenance.journal")
 //	if err != nil {
-//		return err // in use by another process, of another program, damaged …
+//		return err // locked by another process, damaged, or not a journal
 //	}
 //	defer j.Close()
 //	runner, err := resubmit.NewRunner(resubmit.Config{Systems: systems, Journal: j})
 //	report, err := runner.Apply(ctx, plan)
 //
-// A record is on disk before Put returns. Callers that come while the disk is busy, or
-// within a few milliseconds after many have come together, share the next write; who
-// comes alone does not wait for company. It is kept in a log within the file
-// and in memory, a few MiB at most, until some thousand records are merged into the
-// table of all, so that a journal of any size is opened at once and costs no more.
+// A record is on disk when Put returns. Concurrent calls share one write (group commit); a
+// lone writer commits immediately. New records are in a log inside the file and in a few
+// MiB of memory, until some thousand of them are merged into the table of all records.
+// Opening a journal therefore takes the same time for any size.
 //
-// One process writes a journal at a time. A second one gets a [*HeldError] that
-// names the first. What a killed process leaves behind blocks nobody.
+// One process writes a journal at a time. A second one gets a [*HeldError] that names the
+// first. The lock of a killed process is released.
 //
-// Errors: each is one line with the path of the journal and what to do. A file
-// that was cut off, overwritten or is of another program is refused, and left as
-// it is; [ErrDamaged] tells damage from the rest. Every record carries a checksum, and
-// in the table the name of its successor, so that neither a wrong record nor a missing
-// one is taken for the truth. Only damage to the very last write of the log looks as if
-// the process had been killed before it.
+// Errors are one line with the path and what to do. A file that was truncated, overwritten
+// or belongs to another program is an error and not changed; [ErrDamaged] marks damage.
+// Every record has a checksum, and in the table a hash of the next key, so that neither a
+// wrong record nor a missing one goes unnoticed. Only damage to the last write of the log
+// looks like a crash before it.
 //
 // A Journal is safe for concurrent use.
 package journal

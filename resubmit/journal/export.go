@@ -10,9 +10,8 @@ import (
 //
 //	{"kind":"cloudblue-resubmit-journal","version":1,"createdAt":"…","plan":"sha256:…"}
 //
-// then one line a record, in the order of the ids, as [resubmit.Record] is in JSON.
-// While a run writes to the journal each line is true, but not all of the same
-// moment.
+// then one [resubmit.Record] per line, in the order of the ids. During a run the lines may
+// be of different times.
 func (j *Journal) Export(w io.Writer) error {
 	j.mu.Lock()
 	first := struct {

@@ -11,10 +11,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/durable"
 )
 
-// What has to be known of bbolt's file (version 2 of it, unchanged since 2013) to
-// tell a file that may be mapped from one whose mapping would end the program: two
-// meta pages, each with a header of 16 bytes and 64 bytes of content in the byte
-// order of the machine. The valid one with the higher transaction counts.
+// The part of bbolt's file format (version 2, unchanged since 2013) that shows whether a
+// file can be mapped safely: two meta pages, each with a header of 16 bytes and 64 bytes of
+// content in the byte order of the machine. The valid one with the higher transaction
+// number is used.
 const (
 	bboltMagic   = 0xED0CDAED
 	bboltVersion = 2
@@ -25,7 +25,7 @@ const (
 
 var errNotJournal = errors.New("this is not a journal; give another path")
 
-// checkKind refuses what is not even a file.
+// checkKind returns an error if path is not a regular file.
 func checkKind(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -46,13 +46,13 @@ type meta struct {
 	pageSize, root, freelist, pages, tx uint64
 }
 
-// in are the pages of the file.
+// in returns the pages of the file.
 func (m meta) in(f io.ReaderAt) pages {
 	return pages{f: f, size: m.pageSize, count: m.pages, root: m.root}
 }
 
-// checkFile refuses a file that cannot be mapped safely. A process that writes it
-// at the same time does not disturb: it grows the file before it says so.
+// checkFile returns an error if a file cannot be mapped safely. Another process may write it
+// meanwhile: it extends the file before it updates the meta page.
 func checkFile(f *os.File) error {
 	m, err := readMeta(f)
 	if err != nil {
@@ -73,8 +73,8 @@ func checkFile(f *os.File) error {
 
 func readMeta(f *os.File) (meta, error) {
 	best, found := readMetaAt(f, 0)
-	// Where the second is depends on the size of a page, which the first need not
-	// tell any more.
+	// The position of the second depends on the page size, which may be damaged in the
+	// first.
 	for size := int64(1 << 10); size <= 1<<24; size <<= 1 {
 		m, ok := readMetaAt(f, size)
 		if ok && m.pageSize == uint64(size) && (!found || m.tx > best.tx) {
@@ -105,13 +105,13 @@ func readMetaAt(f *os.File, offset int64) (meta, bool) {
 	return m, m.pageSize >= 1<<10 && m.root < m.pages
 }
 
-// readFreelist returns the numbers of the free pages, which bbolt will overwrite, and
-// how many pages the list of them takes up itself.
+// readFreelist returns the numbers of the free pages, which bbolt will overwrite, and the
+// number of pages of the list itself.
 func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
 	broken := fmt.Errorf(
 		"%w: its list of free pages makes no sense; bring back a copy, or make a new plan with a new journal", ErrDamaged)
 	if m.freelist == noFreelist {
-		return nil, 0, errNotJournal // bbolt would write one, and the file is not ours
+		return nil, 0, errNotJournal // bbolt would write to a file of another program
 	}
 	if m.freelist < 2 || m.freelist >= m.pages {
 		return nil, 0, broken
@@ -123,7 +123,7 @@ func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
 		return nil, 0, err
 	}
 	order := binary.NativeEndian
-	taken = 1 + uint64(order.Uint32(head[12:])) // all of them are freed when it is written anew
+	taken = 1 + uint64(order.Uint32(head[12:])) // all are freed when the list is rewritten
 	if order.Uint64(head) != m.freelist || order.Uint16(head[8:]) != freelistFlag || taken > m.pages-m.freelist {
 		return nil, 0, broken
 	}
@@ -133,7 +133,7 @@ func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
 			return nil, 0, broken
 		}
 	}
-	// bbolt takes the pages for it before it knows how many that leaves free.
+	// bbolt allocates the pages of the list before it knows the number of free pages.
 	if count > m.pages || taken < freelistPages(count, m.pageSize) || taken > freelistPages(count+taken, m.pageSize) {
 		return nil, 0, broken
 	}
@@ -151,7 +151,7 @@ func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
 	return free, taken, nil
 }
 
-// freelistPages is how many pages bbolt takes for a list.
+// freelistPages returns the number of pages that bbolt allocates for a list.
 func freelistPages(count, pageSize uint64) uint64 {
 	if count >= 0xFFFF {
 		count++

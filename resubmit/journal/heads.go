@@ -10,21 +10,21 @@ import (
 
 var _ resubmit.BulkJournal = (*Journal)(nil)
 
-// errStopped ends a reading that nobody follows any more.
-var errStopped = errors.New("nobody reads on")
+// errStopped ends reading after the caller has stopped.
+var errStopped = errors.New("stopped")
 
-// headsAtOnce is how many heads go from one goroutine to the next at once.
+// headsAtOnce is the number of heads in one batch between goroutines.
 const headsAtOnce = 64
 
-// heads are some of the records, in the order of their ids, and the error behind them.
+// heads are some record heads in the order of their ids, and the error after them.
 type heads struct {
 	all []resubmit.RecordHead
 	err error
 }
 
-// Heads yields the head of the last record of each order, in the order of their ids,
-// and checks as it goes that none is missing or wrong. Nothing is to be put while it is
-// ranged over. The texts of a head share the memory of one string.
+// Heads yields the head of the last record of each order, in the order of their ids, and
+// checks that none is missing or wrong. Do not put records meanwhile. The texts of a head
+// share the memory of one string.
 func (j *Journal) Heads() iter.Seq2[resubmit.RecordHead, error] {
 	return func(yield func(resubmit.RecordHead, error) bool) {
 		if err := j.Sync(); err != nil {
@@ -53,7 +53,7 @@ func (j *Journal) Heads() iter.Seq2[resubmit.RecordHead, error] {
 	}
 }
 
-// readHeads passes on all heads, many at a time, until it is over.
+// readHeads sends all heads in batches, until over is closed.
 func (j *Journal) readHeads(to chan<- heads, over <-chan struct{}) {
 	var batch heads
 	send := func() error {
@@ -76,6 +76,6 @@ func (j *Journal) readHeads(to chan<- heads, over <-chan struct{}) {
 		return send()
 	})
 	if !errors.Is(batch.err, errStopped) {
-		_ = send() // if it is over, nobody asks
+		_ = send() // ignored after over is closed
 	}
 }

@@ -31,7 +31,7 @@ func journalOf(tb testing.TB, orders int) *journal.Journal {
 	return j
 }
 
-func TestHeadsAreThoseThatGetTells(t *testing.T) {
+func TestHeadsMatchGet(t *testing.T) {
 	for _, orders := range []int{0, 1, 63, 64, 65, 3000} {
 		t.Run(fmt.Sprint(orders), func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
@@ -54,7 +54,7 @@ func TestHeadsAreThoseThatGetTells(t *testing.T) {
 	}
 }
 
-func TestHeadsOfAClosedJournalAreAnError(t *testing.T) {
+func TestHeadsOfClosedJournal(t *testing.T) {
 	t.Parallel()
 	j := journalOf(t, 3)
 	require.NoError(t, j.Close())
@@ -67,7 +67,7 @@ func TestHeadsOfAClosedJournalAreAnError(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestAPanicOfWhoReadsHeadsIsNoDamage(t *testing.T) {
+func TestHeadsAfterPanicOfCaller(t *testing.T) {
 	t.Parallel()
 	j := journalOf(t, 3)
 	mine := errors.New("mine")

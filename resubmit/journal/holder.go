@@ -20,32 +20,31 @@ type Holder struct {
 	Since   time.Time `json:"since"`
 }
 
-// String names the holder.
+// String describes the holder.
 func (h Holder) String() string {
 	return fmt.Sprintf("process %d (%s) on %s since %s", h.PID, text.Excerpt(h.Program, 100),
 		text.Excerpt(h.Host, 100), h.Since.UTC().Format(time.RFC3339))
 }
 
-// HeldError says that another process has the journal.
+// HeldError is returned if another process has locked the journal.
 type HeldError struct {
 	Path string
-	// Holder is what the other process left about itself; nil if it left nothing,
-	// as one that only reads.
+	// Holder describes the other process; nil if unknown, as for one that only reads.
 	Holder *Holder
 }
 
-// Error names the holder.
+// Error describes the holder.
 func (e *HeldError) Error() string {
-	who := "another process, which does not tell its name; a journal that is only looked at is held too"
+	who := "an unknown process, perhaps one that reads it"
 	if e.Holder != nil {
 		who = e.Holder.String()
 	}
-	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait for its end, or stop it", text.Excerpt(e.Path, 4<<10),
+	return fmt.Sprintf("resubmit/journal: %s: in use by %s; wait until it ends, or stop it", text.Excerpt(e.Path, 4<<10),
 		who)
 }
 
-// The lock itself is on the journal, and goes when its process goes, however that
-// ends. The file beside it only says who has it.
+// The lock itself is on the journal and is released when its process ends. The file beside
+// it only describes the holder.
 func holderPath(path string) string { return path + ".holder" }
 
 func writeHolder(path, program string) error {
@@ -61,7 +60,7 @@ func writeHolder(path, program string) error {
 	return durable.Replace(holderPath(path), append(text.EscapeJSON(data), '\n'), 0o600)
 }
 
-// readHolder returns nil for whatever is no holder: it only serves a message.
+// readHolder returns nil if there is no valid holder file: it is only for a message.
 func readHolder(path string) *Holder {
 	f, err := durable.OpenFile(holderPath(path), os.O_RDONLY, 0)
 	if err != nil {

@@ -13,16 +13,14 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// ErrDamaged says that the file of a journal is not as it was written. Nothing in
-// it is to be trusted: bring back a copy, or make a new plan, which reads how the
-// orders are now.
+// ErrDamaged is returned if the file of a journal was changed or damaged. Do not trust its
+// content: restore a copy, or make a new plan, which reads the current orders.
 var ErrDamaged = errors.New("the journal is damaged")
 
-// Journal is a journal in a file. Make it with [Open], and close it.
+// Journal is a journal in a file. Open it with [Open].
 //
-// What is put goes to the log of the file and is kept in memory, the last record of
-// each order. When the log is full these are merged into the table, where neighbours
-// are written together.
+// New records are appended to the log of the file, and the last one of each order stays in
+// memory. When the log is full, these are merged into the table.
 type Journal struct {
 	path     string
 	readOnly bool
@@ -30,46 +28,46 @@ type Journal struct {
 	file     *os.File // of db
 	format   format
 
-	// disk holds one element while the file is being written.
+	// disk is the lock of the file: it holds one element during a write.
 	disk    chan struct{}
 	log     log
-	frame   []byte // that is being written
-	company company
+	frame   []byte // being written
+	batcher batcher
 
-	mu      sync.Mutex
-	batch   *batch   // that is not being written yet; nil for none
-	recent  *overlay // what is not in the table
-	merging *overlay // what is on its way there; nil for nothing
-	spare   *overlay // to be the next one; nil while one is merged
-	merges  uint64
-	closed  bool
-	failed  error // of the first write that failed: what is on disk is not sure after it
-	untold  bool  // that nobody was told yet
-	plan    string
-	// patience is what a server asked for.
+	mu         sync.Mutex
+	batch      *batch   // the next batch; nil if empty
+	recent     *overlay // records that are not in the table
+	merging    *overlay // records that are being merged; nil if none
+	spare      *overlay // the next overlay; nil during a merge
+	merges     uint64
+	closed     bool
+	failed     error // the first write error: the state of the disk is unknown after it
+	unreported bool  // failed was not returned to a caller yet
+	plan       string
+	// patience is the stored Retry-After.
 	patience resubmit.Patience
 
-	// reading keeps the table as it is for those who read it.
+	// reading is held for reading while the table is read.
 	reading  sync.RWMutex
 	pages    pages
 	buckets  buckets
-	snapshot uint64    // counts the states of the table
-	cursors  sync.Pool // of the records
+	snapshot uint64    // version of the table
+	cursors  sync.Pool // of the records bucket
 }
 
 var _ resubmit.LaterJournal = (*Journal)(nil)
 
-// Begin binds a new journal to the plan, or opens the one of that plan again. A
-// journal of another plan is refused with [resubmit.ErrOtherPlan].
+// Begin binds a new journal to a plan. A journal of another plan is an error that matches
+// [resubmit.ErrOtherPlan].
 func (j *Journal) Begin(planDigest string) error {
 	if planDigest == "" {
-		return j.errorf("Begin was given no plan digest")
+		return j.errorf("Begin: the plan digest is empty")
 	}
 	j.mu.Lock()
 	plan := j.plan
 	j.mu.Unlock()
 	if plan == "" && j.readOnly {
-		return j.errorf("it was not begun with a plan, and is open for reading only")
+		return j.errorf("the journal has no plan and is open for reading only")
 	}
 	if plan == "" {
 		var err error
@@ -78,26 +76,26 @@ func (j *Journal) Begin(planDigest string) error {
 		}
 	}
 	if plan != planDigest {
-		return j.errorf("%w: it is for %s, not for %s; use the plan it was made for, or a new journal",
+		return j.errorf("%w: the journal is for %s, not for %s; use its plan, or a new journal",
 			resubmit.ErrOtherPlan, plan, planDigest)
 	}
 	return nil
 }
 
-// bind binds a new journal to a plan, and returns the one that it is bound to.
+// bind binds a new journal to a plan, and returns the plan of the journal.
 func (j *Journal) bind(plan string) (bound string, err error) {
 	err = j.rewrite(func() func(*table) error {
 		if bound = j.plan; bound != "" {
 			return nil
 		}
-		return func(t *table) error { return t.putSaid(keyPlan, []byte(plan)) }
+		return func(t *table) error { return t.putMetadata(keyPlan, []byte(plan)) }
 	}, func() { j.plan, bound = plan, plan })
 	return bound, err
 }
 
-// Put replaces the record of an order. When it returns nil the record is on disk.
-// After an error of the disk all that is put or got later fails too, until the journal
-// is opened again: what is on disk is not known any more.
+// Put replaces the record of an order. The record is on disk when Put returns nil. After a
+// write error all later calls fail until the journal is opened again, because the state of
+// the disk is unknown.
 func (j *Journal) Put(r resubmit.Record) error {
 	if err := j.checkPut(&r); err != nil {
 		return err
@@ -113,9 +111,9 @@ func (j *Journal) Put(r resubmit.Record) error {
 	return b.err
 }
 
-// PutLater is Put without the waiting: the record is on disk a twentieth of a second
-// later, and before every later one of its order. That it could not be written is told
-// by the next Put, PutLater or Sync. An intent, RecordSending, is put as by Put.
+// PutLater is Put without waiting: the record is on disk within about 50 ms, and before any
+// later record of its order. The next Put, PutLater or Sync returns a write error. An
+// intent (RecordSending) is written as by Put.
 func (j *Journal) PutLater(r resubmit.Record) error {
 	if r.State == resubmit.RecordSending {
 		return j.Put(r)
@@ -124,7 +122,7 @@ func (j *Journal) PutLater(r resubmit.Record) error {
 		return err
 	}
 	_, much, err := j.join(&r, slotLate)
-	if much { // more than the disk takes
+	if much { // more than the disk can write
 		j.commitNow(waitedFor)
 	}
 	return err
@@ -135,13 +133,13 @@ func (j *Journal) checkPut(r *resubmit.Record) error {
 		return j.errorf("%w", err)
 	}
 	if j.readOnly {
-		return j.errorf("it is open for reading only")
+		return j.errorf("the journal is open for reading only")
 	}
 	return nil
 }
 
-// Get returns the last record of an order, and whether there is one. That there is
-// none is proved by the record before it, which names its successor.
+// Get returns the last record of an order, and whether there is one. The link of the
+// previous record proves that none is missing.
 func (j *Journal) Get(orderID string) (resubmit.Record, bool, error) {
 	if err := checkID(orderID); err != nil {
 		return resubmit.Record{}, false, j.errorf("%w", err)
@@ -157,7 +155,7 @@ func (j *Journal) Get(orderID string) (resubmit.Record, bool, error) {
 	return rec, true, nil
 }
 
-// last is the last record of an order as it is kept, nil for none.
+// last returns the encoded last record of an order, nil if there is none.
 func (j *Journal) last(orderID string) ([]byte, error) {
 	j.mu.Lock()
 	err := j.usable()
@@ -170,12 +168,12 @@ func (j *Journal) last(orderID string) ([]byte, error) {
 	}
 	body, err = j.stored(orderID)
 	if err == nil && body == nil && remember {
-		j.learn(orderID, nil, merges) // it will be put next
+		j.cache(orderID, nil, merges) // a Put usually follows
 	}
 	return body, err
 }
 
-// stored is the record of an order in the table, nil for none.
+// stored returns the record of an order in the table, nil if there is none.
 func (j *Journal) stored(orderID string) ([]byte, error) {
 	j.reading.RLock()
 	defer j.reading.RUnlock()
@@ -193,12 +191,12 @@ func (j *Journal) stored(orderID string) ([]byte, error) {
 	return body, nil
 }
 
-// Sync returns when all that was put is on disk.
+// Sync writes all records to disk.
 func (j *Journal) Sync() error {
 	j.commitNow(allRecords)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.tell()
+	return j.failure()
 }
 
 // Plan returns the digest of the plan that the journal belongs to; "" before Begin.
@@ -208,10 +206,10 @@ func (j *Journal) Plan() string {
 	return j.plan
 }
 
-// Path is where the journal is.
+// Path returns the path of the journal.
 func (j *Journal) Path() string { return j.path }
 
-// Close writes what was put and lets go of the file. Closing twice does nothing.
+// Close writes all records and closes the file. Closing it again does nothing.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	was := j.closed
@@ -224,24 +222,24 @@ func (j *Journal) Close() error {
 	defer func() { <-j.disk }()
 	if !j.readOnly {
 		j.commit(intoTable)
-		// Before the lock goes: the next holder writes its own. One that is left
-		// behind does no harm.
+		// Before the lock is released, because the next holder writes its own. A file left
+		// behind is harmless.
 		_ = os.Remove(holderPath(j.path))
 	}
 	j.mu.Lock()
-	failed, untold := j.failed, j.untold
+	failed, unreported := j.failed, j.unreported
 	j.mu.Unlock()
 	var err error
 	if errors.Is(failed, ErrDamaged) {
-		// bbolt panicked and may hold its own locks, which its Close would wait for.
-		// The lock on the file stays as long as the process.
+		// bbolt panicked and may hold its own locks, which its Close would wait for. The lock
+		// on the file is released when the process ends.
 		if err = j.file.Close(); errors.Is(err, os.ErrClosed) {
 			err = nil
 		}
 	} else {
 		err = guarded(j.db.Close)
 	}
-	if untold {
+	if unreported {
 		return failed
 	}
 	if err != nil {
@@ -250,9 +248,8 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// guarded makes an error of what a damaged file does to a mapping: bbolt panics on
-// pages that make no sense, and reading past the end of a file that was cut off is
-// a fault that would end the program.
+// guarded converts panics of f to [ErrDamaged]: bbolt panics on invalid pages, and reading
+// beyond the end of a truncated file is a fault that would end the program.
 func guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func TestItKeepsThePromisesOfAJournal(t *testing.T) {
+func TestConformance(t *testing.T) {
 	t.Parallel()
 	resubmittest.TestJournal(t, func(place string) (resubmit.Journal, error) {
 		return journal.Open(filepath.Join(place, "journal"))
@@ -82,7 +82,7 @@ func oneLine(t testing.TB, err error) {
 	require.True(t, strings.HasPrefix(err.Error(), "resubmit/journal: "), err.Error())
 }
 
-func TestWhatIsNoJournalIsRefusedInOneLine(t *testing.T) {
+func TestOpenRejectsOtherFiles(t *testing.T) {
 	t.Parallel()
 	write := func(content []byte) func(t *testing.T, path string) {
 		return func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, content, 0o600)) }
@@ -138,7 +138,7 @@ func foreign(t testing.TB, path string) {
 	require.NoError(t, db.Close())
 }
 
-func TestAPlaceWhereNothingCanBeWrittenIsAnError(t *testing.T) {
+func TestOpenInUnwritableDirectory(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "gone", "journal")
 	_, err := journal.Open(path)
@@ -155,7 +155,7 @@ func TestAPlaceWhereNothingCanBeWrittenIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "no name")
 }
 
-func TestAJournalIsForItsOwnerOnly(t *testing.T) {
+func TestOpenMakesJournalPrivate(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 1)
 	mode := func(path string) fs.FileMode {
@@ -170,7 +170,7 @@ func TestAJournalIsForItsOwnerOnly(t *testing.T) {
 	require.Equal(t, fs.FileMode(0o600), mode(path+".holder"))
 }
 
-func TestASecondWriterIsToldWhoHasTheJournal(t *testing.T) {
+func TestSecondWriterGetsHolder(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 1)
 	open(t, path, journal.Program("night shift"))
@@ -190,12 +190,12 @@ func TestASecondWriterIsToldWhoHasTheJournal(t *testing.T) {
 	require.ErrorContains(t, err, "night shift")
 }
 
-func TestAReaderKeepsWritersAwayAndOtherReadersNot(t *testing.T) {
+func TestReadersExcludeWritersOnly(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 3)
 	one, two := open(t, path, journal.ReadOnly()), open(t, path, journal.ReadOnly())
 	_, err := journal.Open(path, journal.Wait(0))
-	require.ErrorContains(t, err, "does not tell its name")
+	require.ErrorContains(t, err, "an unknown process")
 	for _, j := range []*journal.Journal{one, two} {
 		require.NoError(t, j.Begin(plan))
 		require.ErrorIs(t, j.Begin("sha256:2"), resubmit.ErrOtherPlan)
@@ -207,7 +207,7 @@ func TestAReaderKeepsWritersAwayAndOtherReadersNot(t *testing.T) {
 	}
 }
 
-func TestWhatAKilledProcessLeftBehindDoesNotMatter(t *testing.T) {
+func TestOpenAfterKilledProcess(t *testing.T) {
 	t.Parallel()
 	for name, left := range map[string]string{
 		"its name":       `{"pid":1,"host":"a","program":"b","since":"2026-01-01T00:00:00Z"}`,
@@ -225,10 +225,10 @@ func TestWhatAKilledProcessLeftBehindDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestRecordsThatCannotBeKeptAreRefused(t *testing.T) {
+func TestPutRejectsInvalidRecords(t *testing.T) {
 	t.Parallel()
 	j := open(t, filepath.Join(t.TempDir(), "journal"))
-	require.ErrorContains(t, j.Begin(""), "no plan digest")
+	require.ErrorContains(t, j.Begin(""), "the plan digest is empty")
 	require.NoError(t, j.Begin(plan))
 	for says, r := range map[string]resubmit.Record{
 		"has no id":      {},
@@ -246,7 +246,7 @@ func TestRecordsThatCannotBeKeptAreRefused(t *testing.T) {
 	require.NoError(t, j.Check())
 }
 
-func TestASummaryCountsWhatIsThere(t *testing.T) {
+func TestSummaryCountsRecords(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 2500)
 	s, err := journal.Inspect(path)
@@ -261,7 +261,7 @@ func TestASummaryCountsWhatIsThere(t *testing.T) {
 	require.NoError(t, open(t, path).Check())
 }
 
-func TestAnExportIsJSONLines(t *testing.T) {
+func TestExportWritesJSONLines(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 1200)
 	var out bytes.Buffer
@@ -279,7 +279,7 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("no more") }
 
-func TestACompactionKeepsAllAndNeedsLess(t *testing.T) {
+func TestCompactKeepsAllRecords(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 3000)
 	long, err := journal.Open(path)

@@ -15,7 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/journal"
 )
 
-func TestWhatIsPutLaterIsReadAtOnceAndKept(t *testing.T) {
+func TestPutLaterIsReadableAtOnce(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j, err := journal.Open(path)
@@ -53,7 +53,7 @@ func TestWhatIsPutLaterIsReadAtOnceAndKept(t *testing.T) {
 	require.Equal(t, map[resubmit.RecordState]int{resubmit.RecordCompleted: 320, resubmit.RecordSkipped: 1}, s.States)
 }
 
-func TestWhatIsPutLaterNeedsNobodyToWaitForIt(t *testing.T) {
+func TestPutLaterIsWrittenInTheBackground(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)
@@ -71,7 +71,7 @@ func TestWhatIsPutLaterNeedsNobodyToWaitForIt(t *testing.T) {
 	}, time.Minute, time.Millisecond)
 }
 
-func TestCloseTellsThatWhatWasPutLaterIsLost(t *testing.T) {
+func TestCloseReturnsPutLaterError(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j, err := journal.Open(path)
@@ -83,7 +83,7 @@ func TestCloseTellsThatWhatWasPutLaterIsLost(t *testing.T) {
 	require.Error(t, j.Close(), "nobody was told that the record is lost")
 }
 
-func TestIntentsThatAreRefusedTakeNoMemory(t *testing.T) {
+func TestRejectedIntentsTakeNoMemory(t *testing.T) {
 	t.Parallel()
 	j := open(t, filepath.Join(t.TempDir(), "journal"), journal.NoSync())
 	require.NoError(t, j.Begin(plan))
@@ -98,7 +98,7 @@ func TestIntentsThatAreRefusedTakeNoMemory(t *testing.T) {
 	require.Less(t, j.Held(), 1<<20)
 }
 
-func TestADiskThatGoesAwayBehindAPutLaterIsToldByTheNext(t *testing.T) {
+func TestPutLaterErrorIsReturnedByNextCall(t *testing.T) {
 	t.Parallel()
 	j, err := journal.Open(filled(t, 100))
 	require.NoError(t, err)

@@ -6,20 +6,20 @@ import (
 	"os"
 )
 
-// log is where records are kept until they are merged into the table: a part of the
-// file that bbolt sees as one value and leaves alone. What is put is written to it as
-// a frame, with one write and one sync, which are far less than a transaction:
+// log holds records until they are merged into the table. It is a part of the file that
+// bbolt sees as one value. Records are appended as a frame, with one write and one sync,
+// which is much cheaper than a transaction:
 //
 //	checksum (4 bytes) | size (4) | generation (8) | number (8) | records
 //
-// The size is that of the records, and the checksum is over all behind it. Each merge
-// begins a new generation, which is written over the one before.
+// The size is that of the records; the checksum covers everything after it. Each merge
+// begins a new generation, which overwrites the previous one.
 //
-// A frame is written only when that before it is on disk, also when another process
-// wrote that one (see begin), so what a crash tore is the last one. It has blocks of its own, so that no write touches
-// what is on disk. And
-// frames go to two halves by turns: damage in one place takes away the last frame, or
-// shows, because later frames are in the other half.
+// A frame is written only after the previous one is on disk, even if another process wrote
+// that (see begin), so only the last frame can be torn. It starts at a block boundary, so
+// that no write touches blocks that are on disk. Frames alternate between two halves:
+// damage in one place either affects the last frame, or is noticed because the other half
+// has later frames.
 type log struct {
 	f          *os.File
 	start      int64 // in the file
@@ -31,12 +31,12 @@ type log struct {
 }
 
 const (
-	logSize     = 1 << 20 // of a new log, with what bbolt puts before it
-	logBlock    = 4 << 10 // what a disk writes at once
+	logSize     = 1 << 20 // of a new log, with the header of bbolt
+	logBlock    = 4 << 10 // of the disk
 	frameHeader = 24
 )
 
-// newLog is a log in a part of a file.
+// newLog returns the log in a part of a file.
 func newLog(f *os.File, start int64, size int, generation uint64) log {
 	skip := int(-start & (logBlock - 1))
 	return log{f: f, start: start + int64(skip), half: (size - skip) / 2 &^ (logBlock - 1), generation: generation}
@@ -51,13 +51,13 @@ func appendEntry(b []byte, id string, body []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(body))), body...)
 }
 
-// empty reports whether no record was written since the log began anew.
+// empty reports whether no record was written in this generation.
 func (l *log) empty() bool { return l.number == 0 }
 
 // fits reports whether there is room for a frame.
 func (l *log) fits(frame []byte) bool { return len(frame) <= l.half-l.ends[l.number%2] }
 
-// write brings a frame to disk.
+// write writes and syncs a frame.
 func (l *log) write(frame []byte) error {
 	binary.BigEndian.PutUint32(frame[4:], uint32(len(frame)-frameHeader)) //nolint:gosec // it fits the log
 	binary.BigEndian.PutUint64(frame[8:], l.generation)
@@ -75,10 +75,10 @@ func (l *log) write(frame []byte) error {
 	return syncData(l.f)
 }
 
-// blocks is how much of the log a frame takes.
+// blocks returns the size of a frame in the log.
 func blocks(frame []byte) int { return (len(frame) + logBlock - 1) &^ (logBlock - 1) }
 
-// restart goes on with an empty log of the next generation.
+// restart starts an empty log of the next generation.
 func (l *log) restart() {
 	*l = log{f: l.f, start: l.start, half: l.half, generation: l.generation + 1, noSync: l.noSync}
 }
@@ -105,7 +105,7 @@ func (l *log) replay(f func(id string, body []byte)) error {
 	for _, rest := range halves {
 		for ; len(rest) > 0; rest = rest[logBlock:] {
 			if frame, generation, _ := frameAt(rest); frame != nil && generation >= l.generation {
-				return fmt.Errorf("%w: a part of its log was lost; bring back a copy, or make a new plan with a new journal",
+				return fmt.Errorf("%w: a part of its log was lost; restore a copy, or make a new plan with a new journal",
 					ErrDamaged)
 			}
 		}
@@ -113,7 +113,7 @@ func (l *log) replay(f func(id string, body []byte)) error {
 	return nil
 }
 
-// frameAt returns the frame that a text starts with, nil if with none.
+// frameAt returns the frame at the start of text, nil if there is none.
 func frameAt(text []byte) (frame []byte, generation, number uint64) {
 	if len(text) < frameHeader {
 		return nil, 0, 0
@@ -134,7 +134,7 @@ func eachEntry(b []byte, f func(id string, body []byte)) error {
 		id, rest, ok := cutEntry(b)
 		body, rest, fine := cutEntry(rest)
 		if !ok || !fine {
-			return fmt.Errorf("%w: its log makes no sense; bring back a copy, or make a new plan with a new journal", ErrDamaged)
+			return fmt.Errorf("%w: its log is invalid; restore a copy, or make a new plan with a new journal", ErrDamaged)
 		}
 		f(string(id), body)
 		b = rest

@@ -28,7 +28,7 @@ func leftBehind(t testing.TB, path string) string {
 	return left
 }
 
-func TestWhatIsInTheLogIsThereForWhoOnlyLooks(t *testing.T) {
+func TestReadOnlyReadsTheLog(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)
@@ -64,7 +64,7 @@ func TestWhatIsInTheLogIsThereForWhoOnlyLooks(t *testing.T) {
 	require.Equal(t, before, after, "it stays as it is")
 }
 
-func TestALogThatIsFullIsMergedAndLosesNothing(t *testing.T) {
+func TestFullLogIsMerged(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 1))
 	path := filepath.Join(t.TempDir(), "journal")
@@ -105,7 +105,7 @@ func statesOf(t testing.TB, j *journal.Journal) map[string]resubmit.RecordState 
 	return holds
 }
 
-func TestARecordThatIsTooLongForTheLogIsKeptToo(t *testing.T) {
+func TestRecordLargerThanTheLog(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)
@@ -120,7 +120,7 @@ func TestARecordThatIsTooLongForTheLogIsKeptToo(t *testing.T) {
 	}
 }
 
-func TestAnIntentIsOnDiskWithWhatWasPutLaterBeforeIt(t *testing.T) {
+func TestIntentWritesEarlierPutLater(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)
@@ -135,7 +135,7 @@ func TestAnIntentIsOnDiskWithWhatWasPutLaterBeforeIt(t *testing.T) {
 	require.Equal(t, resubmit.RecordSending, got.State)
 }
 
-func TestAMergeThatADiskLostIsDamage(t *testing.T) {
+func TestLostMergeIsDamage(t *testing.T) {
 	t.Parallel()
 	h, path := recorded(t, rand.New(rand.NewPCG(9, 9))), filepath.Join(t.TempDir(), "journal")
 	found := 0
@@ -172,7 +172,7 @@ func changesMeta(h history, n, to int) bool {
 	return false
 }
 
-func TestALogThatLostMoreThanItsLastFrameIsDamage(t *testing.T) {
+func TestLostFrameIsDamage(t *testing.T) {
 	t.Parallel()
 	h, path := recorded(t, rand.New(rand.NewPCG(10, 10))), filepath.Join(t.TempDir(), "journal")
 	file, _ := last(h)

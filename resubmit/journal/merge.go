@@ -7,8 +7,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// rewrite changes what the journal says of itself, with a merge. It asks for the change,
-// nil for none, and says when it is on disk; the lock is held meanwhile.
+// rewrite changes the metadata in a merge. prepare returns the change, nil for none; done is
+// called when it is on disk. Both are called with mu held.
 func (j *Journal) rewrite(change func() func(*table) error, done func()) error {
 	j.disk <- struct{}{}
 	defer func() { <-j.disk }()
@@ -19,29 +19,28 @@ func (j *Journal) rewrite(change func() func(*table) error, done func()) error {
 		f = change()
 	}
 	if f != nil {
-		j.setApart()
+		j.rotate()
 	}
 	j.mu.Unlock()
 	if f == nil {
 		return err
 	}
 	err = j.merge(f)
-	j.ended(nil, err)
+	j.finishBatch(nil, err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err == nil {
 		done()
 	}
-	return j.tell()
+	return j.failure()
 }
 
-// setApart has what is in the overlay merged next, and a new one begun. The caller has
-// the disk and the lock.
-func (j *Journal) setApart() { j.merging, j.recent, j.spare = j.recent, j.spare, nil }
+// rotate makes the current overlay the one to merge and starts a new one. The caller holds
+// the disk and mu.
+func (j *Journal) rotate() { j.merging, j.recent, j.spare = j.recent, j.spare, nil }
 
-// merge brings the overlay that is set apart for it into the table. In the same
-// transaction the log begins anew, and more is done unless that is nil. The caller has
-// the disk.
+// merge writes the rotated overlay to the table. The same transaction starts a new log
+// generation and applies more, if not nil. The caller holds the disk.
 func (j *Journal) merge(more func(*table) error) error {
 	if err := j.checkSize(); err != nil {
 		return err
@@ -56,8 +55,8 @@ func (j *Journal) merge(more func(*table) error) error {
 		return err
 	}
 	j.log.restart()
-	// A look of bbolt at a page brings in up to 64 KiB around it: the memory of a run
-	// must not grow with the journal.
+	// Reading a page maps up to 64 KiB around it: the memory of a run must not grow with the
+	// journal.
 	_ = guarded(func() error { return j.db.View(giveBack) })
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -89,7 +88,7 @@ func (j *Journal) fill(tx *bbolt.Tx, more func(*table) error) error {
 	return t.finish(j.log.generation + 1)
 }
 
-// reload looks at what a transaction has written, or was written before.
+// reload reads the state after the last transaction.
 func (j *Journal) reload() error {
 	m, err := readMeta(j.file)
 	if err != nil {

@@ -17,20 +17,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// What the file of a journal says it is.
+// Kind and version in the file of a journal.
 const (
 	Kind    = "cloudblue-resubmit-journal"
 	Version = 1
 )
 
-// format opens the content of a journal.
+// format is the first entry of a journal.
 type format struct {
 	Kind      string    `json:"kind"`
 	Version   int       `json:"version"`
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// An Option changes how a journal is opened.
+// Option is an option of [Open].
 type Option func(*options) error
 
 type options struct {
@@ -41,8 +41,8 @@ type options struct {
 	noSync   bool // for tests
 }
 
-// Wait sets how long another process that has the journal is waited for. Default
-// 1 s, which is time for one that was just killed; 0 is not at all.
+// Wait sets how long Open waits for the lock of another process. Default 1 s, enough for a
+// process that was just killed; 0 does not wait.
 func Wait(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {
@@ -53,8 +53,8 @@ func Wait(d time.Duration) Option {
 	}
 }
 
-// ReadOnly opens a journal only to look at it: Put fails, and the file stays as it
-// is. It may be open so several times at once, but not while a run has it.
+// ReadOnly opens a journal for reading: Put fails, and the file is not changed. Several
+// processes may read a journal, but not while a run writes it.
 func ReadOnly() Option {
 	return func(o *options) error {
 		o.readOnly = true
@@ -62,8 +62,7 @@ func ReadOnly() Option {
 	}
 }
 
-// Program is the name under which others see who has the journal. Default: the
-// name of the executable.
+// Program sets the name of this process in the [Holder]. Default: the name of the executable.
 func Program(name string) Option {
 	return func(o *options) error {
 		if name == "" {
@@ -74,12 +73,11 @@ func Program(name string) Option {
 	}
 }
 
-// Open opens the journal at path for writing, and makes a new one if there is
-// none. The file has the mode 0600, and is given it if it has a wider one. It has
-// to be on a disk of this machine, and a symbolic link is refused.
+// Open opens the journal at path for writing, and creates it if there is none. The file
+// gets the mode 0600. It must be on a local disk and not be a symbolic link.
 //
-// Open takes the same time for a journal of any size. It checks what was written
-// last; [Journal.Check] checks all.
+// Open takes the same time for a journal of any size: it checks only the latest writes.
+// [Journal.Check] checks everything.
 func Open(path string, opts ...Option) (*Journal, error) {
 	j, err := open(path, opts)
 	if err != nil {
@@ -117,20 +115,19 @@ func open(path string, opts []Option) (*Journal, error) {
 	}
 }
 
-// errReplaced says that another file has taken the place of the one that was
-// opened, as a compaction does it.
+// errReplaced means that the opened file was replaced, for instance by a compaction.
 var errReplaced = errors.New("it was replaced")
 
-// openFile opens the journal that is there.
+// openFile opens an existing journal.
 func openFile(path string, o options) (*Journal, error) {
 	if err := checkKind(path); err != nil {
 		return nil, err
 	}
 	j := &Journal{path: path, readOnly: o.readOnly, disk: make(chan struct{}, 1), recent: newOverlay(),
-		spare: newOverlay(), company: newCompany()}
+		spare: newOverlay(), batcher: newBatcher()}
 	err := guarded(func() (err error) {
 		j.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout:      o.wait + 1, // 0 is for ever
+			Timeout:      o.wait + 1, // 0 would wait forever
 			ReadOnly:     o.readOnly,
 			FreelistType: bbolt.FreelistMapType,
 			MaxSize:      o.maxSize,
@@ -153,9 +150,9 @@ func openFile(path string, o options) (*Journal, error) {
 		return j, nil
 	}
 	if j.db != nil {
-		_ = guarded(j.db.Close) // nothing was written, and err says more
+		_ = guarded(j.db.Close) // nothing was written, and err matters more
 	} else if j.file != nil {
-		_ = j.file.Close() // bbolt has done it, unless it panicked
+		_ = j.file.Close() // bbolt closes it, unless it panicked
 	}
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, &HeldError{Path: path, Holder: readHolder(path)}
@@ -163,7 +160,7 @@ func openFile(path string, o options) (*Journal, error) {
 	return nil, err
 }
 
-// begin looks at a journal that is locked.
+// begin checks and loads a locked journal.
 func (j *Journal) begin(o options) error {
 	there, err := os.Lstat(j.path)
 	if err != nil {
@@ -182,8 +179,8 @@ func (j *Journal) begin(o options) error {
 	if j.readOnly {
 		return nil
 	}
-	// A process that was killed between a write and its sync leaves what is read here and
-	// is not on disk: a power cut may take it away behind what is written next.
+	// A process killed between a write and its sync leaves data that is readable but not on
+	// disk. Sync it, or a power failure could lose it after later writes.
 	if !o.noSync {
 		if err := cmp.Or(syncData(j.file), durable.SyncDir(filepath.Dir(j.path))); err != nil {
 			return err
@@ -197,12 +194,12 @@ func (j *Journal) begin(o options) error {
 	return writeHolder(j.path, o.program)
 }
 
-// load reads what the journal says of itself and its log, and checks its last write.
+// load reads the metadata and the log, and checks the latest writes.
 func (j *Journal) load(noSync bool) error {
 	if err := j.reload(); err != nil {
 		return err
 	}
-	said, err := readSaid(j.buckets.journal)
+	said, err := readMetadata(j.buckets.journal)
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,11 @@ import (
 	"io"
 )
 
-// bbolt believes what its pages tell. One wrong byte lets it free pages without end,
-// go round in circles, or read where nothing is, which ends the program if it happens
-// in a goroutine of its own. So the pages are read here, with reads of the file that
-// are checked, and bbolt gets to see only pages that were checked whole.
+// bbolt does not validate pages: a corrupt page can make it loop, free pages endlessly, or
+// read outside the file, which ends the program if it happens in its own goroutine. So
+// pages are read and checked here first, and bbolt only sees checked pages.
 //
-// What has to be known of them: a page has a header of 16 bytes (its number, what it
+// Format: a page has a header of 16 bytes (its number, what it
 // is, the count of its entries, and how many more pages it takes up), then a table of
 // its entries, 16 bytes each, then the key and the value of one entry after the other.
 // A value in a branch is the number of the page below. All leaves are at one depth.
@@ -32,21 +31,21 @@ const (
 )
 
 var (
-	errBadPages = fmt.Errorf("%w: its pages make no sense; bring back a copy, or make a new plan with a new journal",
+	errBadPages = fmt.Errorf("%w: its pages are invalid; restore a copy, or make a new plan with a new journal",
 		ErrDamaged)
-	errCutOff = fmt.Errorf("%w: it was cut off; bring back a copy, or make a new plan with a new journal",
+	errCutOff = fmt.Errorf("%w: it was truncated; restore a copy, or make a new plan with a new journal",
 		ErrDamaged)
-	errOtherProgram = errors.New("this is a bbolt file of another program, not a journal; give another path")
+	errOtherProgram = errors.New("this is a bbolt file of another program, not a journal; use another path")
 )
 
-// pages are those of a file at one moment. They stay as they are until the second
-// transaction after it.
+// pages is the tree of pages of one transaction. It is valid until the second transaction
+// after it.
 type pages struct {
 	f     io.ReaderAt
 	size  uint64 // of a page in bytes
 	count uint64 // of the pages
 	root  uint64 // the page with the buckets
-	// visit is told each page that is read; nil is nobody.
+	// visit is called for each page that is read. Optional.
 	visit func(page) error
 }
 
@@ -58,7 +57,7 @@ type page struct {
 	body  []byte // from the header on
 }
 
-// read reads a page whose leaves have entries of a kind, into buf if that has room.
+// read reads a page with leaf entries of a kind, into buf if it is large enough.
 func (p pages) read(id uint64, kind uint32, buf []byte) (page, error) {
 	if id < 2 || id >= p.count {
 		return page{}, errBadPages
@@ -102,8 +101,8 @@ func (p pages) readBody(id, count uint64, buf []byte) ([]byte, error) {
 	return buf, err
 }
 
-// parsePage takes a page apart and returns how many bytes it has. It is as bbolt
-// writes it, without gaps, so that no entry can reach beyond it or into another.
+// parsePage parses a page and returns its size in bytes. Entries must follow each other
+// without gaps, as bbolt writes them, so that none overlaps another or exceeds the page.
 func parsePage(body []byte, kind uint32) (p page, size uint64, err error) {
 	flags := binary.NativeEndian.Uint16(body[8:])
 	p = page{leaf: flags == leafFlag, count: int(binary.NativeEndian.Uint16(body[10:])), body: body}
@@ -125,7 +124,7 @@ func parsePage(body []byte, kind uint32) (p page, size uint64, err error) {
 
 func (p page) entry(i int) []byte { return p.body[pageHeader+i*pageEntry:][:pageEntry] }
 
-// layout is where the key of an entry starts, and how long its key and value are.
+// layout returns the position of an entry's key and the sizes of its key and value.
 func (p page) layout(i int) (at, key, value uint64) {
 	e, from := p.entry(i), uint64(pageHeader+i*pageEntry) //nolint:gosec // within the page
 	if p.leaf {

@@ -90,7 +90,7 @@ func last(h history) ([]byte, map[string]resubmit.RecordState) {
 	return h.files[len(h.files)-1], h.holds[len(h.holds)-1]
 }
 
-func TestAPageThatTellsAWrongSizeIsDamage(t *testing.T) {
+func TestWrongPageSizeIsDamage(t *testing.T) {
 	t.Parallel()
 	file, holds := last(recorded(t, rand.New(rand.NewPCG(5, 5))))
 	for _, more := range []uint32{1, 0x0da9f84f} {
@@ -104,7 +104,7 @@ func TestAPageThatTellsAWrongSizeIsDamage(t *testing.T) {
 	}
 }
 
-func TestPagesThatGoInCirclesAreDamage(t *testing.T) {
+func TestPageCycleIsDamage(t *testing.T) {
 	t.Parallel()
 	file, holds := last(recorded(t, rand.New(rand.NewPCG(6, 6))))
 	tried := 0
@@ -124,7 +124,7 @@ func TestPagesThatGoInCirclesAreDamage(t *testing.T) {
 	require.Greater(t, tried, testkit.Scale(40, 10))
 }
 
-func TestAWayThatLeadsToTheWrongPageIsDamage(t *testing.T) {
+func TestWrongPageReferenceIsDamage(t *testing.T) {
 	t.Parallel()
 	file, holds := last(recorded(t, rand.New(rand.NewPCG(7, 7))))
 	damaged := 0
@@ -144,7 +144,7 @@ func TestAWayThatLeadsToTheWrongPageIsDamage(t *testing.T) {
 	require.Greater(t, damaged, testkit.Scale(10, 5))
 }
 
-func TestAListOfFreePagesThatIsWrongIsDamage(t *testing.T) {
+func TestWrongFreelistIsDamage(t *testing.T) {
 	t.Parallel()
 	file, holds := last(recorded(t, rand.New(rand.NewPCG(8, 8))))
 	change := func(change func(list []byte)) bool {

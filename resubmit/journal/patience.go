@@ -8,9 +8,8 @@ import (
 
 var _ resubmit.PatientJournal = (*Journal)(nil)
 
-// PutPatience keeps that a server asked to be left alone, so that a program which is
-// started again heeds it too, in place of what was kept before. When it returns nil that
-// is on disk.
+// PutPatience stores the Retry-After of a server, so that a restarted program respects it
+// too. It replaces the previous one and is on disk when PutPatience returns.
 func (j *Journal) PutPatience(p resubmit.Patience) error {
 	switch {
 	case j.readOnly:
@@ -23,11 +22,11 @@ func (j *Journal) PutPatience(p resubmit.Patience) error {
 		return j.errorf("patience: %w", err)
 	}
 	return j.rewrite(func() func(*table) error {
-		return func(t *table) error { return t.putSaid(keyPatience, text) }
+		return func(t *table) error { return t.putMetadata(keyPatience, text) }
 	}, func() { j.patience = p })
 }
 
-// Patience returns what was kept last, zero for nothing.
+// Patience returns what PutPatience stored; zero if nothing.
 func (j *Journal) Patience() (resubmit.Patience, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -19,7 +19,7 @@ func patience(asked time.Time) resubmit.Patience {
 
 var asked = time.Date(2026, 11, 23, 4, 0, 0, 123456789, time.UTC)
 
-func TestPatienceIsKeptOverACrash(t *testing.T) {
+func TestPatienceSurvivesCrash(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)
@@ -49,7 +49,7 @@ func TestPatienceIsKeptOverACrash(t *testing.T) {
 		"for reading only")
 }
 
-func TestPatienceIsPutBesideRecords(t *testing.T) {
+func TestPatienceAndRecords(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path, journal.NoSync())
@@ -74,7 +74,7 @@ func TestPatienceIsPutBesideRecords(t *testing.T) {
 	require.NoError(t, left.Check())
 }
 
-func TestPatienceOfAJournalThatIsClosedIsNotKnown(t *testing.T) {
+func TestPatienceOfClosedJournal(t *testing.T) {
 	t.Parallel()
 	j, err := journal.Open(filled(t, 1))
 	require.NoError(t, err)

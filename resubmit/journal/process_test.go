@@ -51,7 +51,7 @@ func child(path string) error {
 	return <-errs
 }
 
-func TestAKilledProcessLosesNothingThatItPut(t *testing.T) {
+func TestKilledProcessLosesNoRecord(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	put := make(map[string]bool)

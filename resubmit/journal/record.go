@@ -13,13 +13,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// A record is kept under "o" and the id of its order as
+// A record is stored under "o" and the id of its order as
 //
 //	checksum (4 bytes) | link (8 bytes) | record as JSON
 //
-// The checksum is over the key and all that follows it. The link is a hash of the
-// key of the next record, so that what is not there is known to be missing, and
-// not merely not found. The record before all others, under "h", is empty.
+// The checksum covers the key and everything after it. The link is a hash of the next key,
+// which shows missing records. The first record, under "h", is empty.
 const (
 	checksumSize = 4
 	linkSize     = 8
@@ -35,7 +34,7 @@ var (
 	ecma       = crc64.MakeTable(crc64.ECMA)
 )
 
-// checkID refuses what cannot be the id of an order. It must survive JSON unchanged.
+// checkID rejects invalid order ids. An id must survive JSON unchanged.
 func checkID(orderID string) error {
 	switch {
 	case orderID == "":
@@ -49,7 +48,7 @@ func checkID(orderID string) error {
 	return nil
 }
 
-// recordKey is the key of an order.
+// recordKey returns the key of an order.
 func recordKey(orderID string) []byte { return append([]byte{'o'}, orderID...) }
 
 // appendRecord appends a record as encoding/json writes it with HTML escaping off, but
@@ -80,10 +79,10 @@ func appendRecord(b []byte, r *resubmit.Record) ([]byte, error) {
 	}
 	b = append(b, '}')
 	if size := len(b) - from; err == nil && size > maxRecordSize {
-		err = fmt.Errorf("it has %d bytes, more than the %d that a record may have", size, maxRecordSize)
+		err = fmt.Errorf("has %d bytes, more than %d", size, maxRecordSize)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the record of order %s: %w", text.Excerpt(r.OrderID, 100), err)
+		return nil, fmt.Errorf("record of order %s: %w", text.Excerpt(r.OrderID, 100), err)
 	}
 	return b, nil
 }
@@ -100,7 +99,7 @@ func decode(orderID string, body []byte) (resubmit.Record, error) {
 	return r, nil
 }
 
-// link names a key. Nil is the end.
+// link returns the hash of a key; nil is the end.
 func link(key []byte) uint64 { return crc64.Checksum(key, ecma) }
 
 // seal puts a checksum before a value.
@@ -111,10 +110,10 @@ func seal(key, value []byte) []byte {
 	return sealed
 }
 
-// unseal checks and takes off the checksum.
+// unseal checks and removes the checksum.
 func unseal(key, sealed []byte) ([]byte, error) {
 	if len(sealed) < checksumSize || binary.BigEndian.Uint32(sealed) != checksum(key, sealed[checksumSize:]) {
-		return nil, fmt.Errorf("%w: what it holds under %q does not fit its checksum", ErrDamaged, text.Clip(string(key), 80))
+		return nil, fmt.Errorf("%w: wrong checksum of %q", ErrDamaged, text.Clip(string(key), 80))
 	}
 	return sealed[checksumSize:], nil
 }
@@ -129,7 +128,7 @@ func sealRecord(key []byte, next uint64, value []byte) {
 	binary.BigEndian.PutUint32(value, checksum(key, value[checksumSize:]))
 }
 
-// unsealRecord takes the value of a record apart.
+// unsealRecord splits the value of a record.
 func unsealRecord(key, sealed []byte) (next uint64, body []byte, err error) {
 	value, err := unseal(key, sealed)
 	if err == nil && len(value) < linkSize {

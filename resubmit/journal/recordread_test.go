@@ -45,7 +45,7 @@ func FuzzARecordIsReadAsEncodingJSONReadsIt(f *testing.F) {
 	})
 }
 
-func TestWhatARunWritesIsReadByHand(t *testing.T) {
+func TestUsualRecordsAreParsedByHand(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 7, 2, 0, 0, 123456789, time.FixedZone("", 3600))
 	for why, byHand := range map[string]bool{
@@ -73,7 +73,7 @@ func TestWhatARunWritesIsReadByHand(t *testing.T) {
 	}
 }
 
-func TestTheHeadOfARecordWithEscapesIsReadToo(t *testing.T) {
+func TestHeadOfRecordWithEscapes(t *testing.T) {
 	t.Parallel()
 	for _, r := range []resubmit.Record{
 		{OrderID: "1", Fingerprint: "a&b", State: resubmit.RecordSkipped, Seen: "A"},

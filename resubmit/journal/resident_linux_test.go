@@ -32,7 +32,7 @@ func mapped(t *testing.T, path string) (kib int) {
 	return kib
 }
 
-func TestTheMemoryOfARunDoesNotGrowWithTheJournal(t *testing.T) {
+func TestMemoryDoesNotGrowWithTheJournal(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 4096)
 	j := open(t, path, journal.NoSync())

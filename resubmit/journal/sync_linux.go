@@ -5,8 +5,7 @@ import (
 	"syscall"
 )
 
-// syncData brings what was written to disk, and no more than is needed to read it:
-// not the time of the write.
+// syncData syncs the data of a file, without its modification time.
 func syncData(f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

@@ -42,7 +42,7 @@ func tellsDirty(t *testing.T, dir string) bool {
 
 // A process that was killed behind a write and before its sync leaves what the next one
 // reads, but a power cut may still take away.
-func TestWhatAJournalBelievesWhenItIsOpenedIsOnDisk(t *testing.T) {
+func TestOpenSyncsTheLog(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)

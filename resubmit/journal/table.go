@@ -23,41 +23,39 @@ var (
 	keyLog      = []byte("log")
 )
 
-// table is the records of a journal within one transaction that writes, each linked to
-// the next.
+// table is the records of a journal in a write transaction, each linked to the next.
 type table struct {
 	journal, records *bbolt.Bucket
-	stored           *cursor // what there was before the transaction
+	stored           *cursor // the records before the transaction
 	count            uint64  // of the records
 	updates          []update
 	changed          []change // in the order of the keys
-	before           []byte   // what was left about the writes before
+	before           []byte   // the list of earlier writes, see finish
 }
 
 // update is a record to be put, with room for its seal.
 type update struct{ key, value []byte }
 
-// newTable is the table of a transaction that has not written yet.
+// newTable returns the table of a new transaction.
 func newTable(tx *bbolt.Tx, p pages) (*table, error) {
 	b, err := p.buckets()
 	if err != nil {
 		return nil, err
 	}
-	said, err := readSaid(b.journal)
+	said, err := readMetadata(b.journal)
 	if err != nil {
 		return nil, err
 	}
 	t := &table{journal: tx.Bucket(bucketJournal), records: tx.Bucket(bucketRecords), stored: newCursor(b.records)}
-	// bbolt writes what is on the pages that it changes anew, so damage would spread,
-	// or be taken for a size.
+	// bbolt rewrites the pages that it changes, which would spread damage.
 	t.stored.strict = true
-	// Orders come about in the order of their ids, so pages fill from the left.
+	// Ids usually increase, so pages fill from the left.
 	t.records.FillPercent = 0.9
 	t.count, t.before = said.count, said.last
 	return t, nil
 }
 
-// add takes a record to be put. They are to come in the order of their keys.
+// add adds a record to be put. Records must be added in the order of their keys.
 func (t *table) add(key, value []byte) { t.updates = append(t.updates, update{key, value}) }
 
 // putAll puts the records.
@@ -76,7 +74,7 @@ func (t *table) putAll() error {
 	return nil
 }
 
-// put puts a record between those that are put before and behind it; nil is none.
+// put writes a record between the updates before and after it; nil is none.
 func (t *table) put(u update, before, behind []byte) error {
 	c := t.stored
 	next, body, err := find(c, u.key)
@@ -85,13 +83,13 @@ func (t *table) put(u update, before, behind []byte) error {
 	}
 	if body == nil {
 		t.count++
-		// find went before the record that is before it.
+		// The cursor is before the previous record.
 		key, sealed, err := c.next()
 		if err != nil {
 			return err
 		}
 		if before == nil || bytes.Compare(before, key) < 0 {
-			// Copied, because bbolt keeps a value until the end, and the cursor does not.
+			// Copied, because bbolt keeps the value until the commit.
 			if err := t.set(bytes.Clone(key), link(u.key), bytes.Clone(sealed)); err != nil {
 				return err
 			}
@@ -102,7 +100,7 @@ func (t *table) put(u update, before, behind []byte) error {
 		return err
 	}
 	if body != nil && next != link(at) {
-		return fmt.Errorf("%w: records are missing behind %q", ErrDamaged, text.Clip(string(u.key), 80))
+		return fmt.Errorf("%w: records are missing after %q", ErrDamaged, text.Clip(string(u.key), 80))
 	}
 	if at == nil || behind != nil && bytes.Compare(behind, at) < 0 {
 		at = behind
@@ -110,8 +108,8 @@ func (t *table) put(u update, before, behind []byte) error {
 	return t.set(u.key, link(at), u.value)
 }
 
-// putSaid changes what the journal says of itself.
-func (t *table) putSaid(key, value []byte) error { return t.journal.Put(key, seal(key, value)) }
+// putMetadata writes a metadata entry.
+func (t *table) putMetadata(key, value []byte) error { return t.journal.Put(key, seal(key, value)) }
 
 func (t *table) set(key []byte, next uint64, value []byte) error {
 	sealRecord(key, next, value)
@@ -119,7 +117,7 @@ func (t *table) set(key []byte, next uint64, value []byte) error {
 	return t.records.Put(key, value)
 }
 
-// change is a record that was written.
+// change is a written record.
 type change struct {
 	key []byte
 	sum uint32
@@ -127,13 +125,12 @@ type change struct {
 
 func (c change) compare(key []byte) int { return bytes.Compare(c.key, key) }
 
-// lastRecords is about how many of the records written last are remembered.
+// lastRecords is about how many of the latest writes are listed.
 const lastRecords = 128
 
-// finish leaves word of what was written: the generation of the log, the number of
-// records, and the key and checksum of each one that changed, here and shortly before.
-// If a disk loses or tears a write although it said that it was done, that shows when
-// the journal is opened.
+// finish writes a list of the latest writes: the generation of the log, the number of
+// records, and the key and checksum of each recently changed record. Opening the journal
+// compares it, which shows writes that the disk confirmed and lost.
 func (t *table) finish(generation uint64) error {
 	value := binary.AppendUvarint(make([]byte, 0, 32*max(len(t.changed), lastRecords)), generation)
 	value = binary.AppendUvarint(value, t.count)
@@ -154,11 +151,10 @@ func (t *table) finish(generation uint64) error {
 	if err != nil {
 		return err
 	}
-	return t.putSaid(keyLast, value)
+	return t.putMetadata(keyLast, value)
 }
 
-// checkLast holds the records that were written last against what was left about
-// them.
+// checkLast compares the latest records with the list of finish.
 func checkLast(records tree, last []byte) error {
 	c := newCursor(records)
 	return eachLast(last, func(key []byte, sum uint32) error {
@@ -196,10 +192,10 @@ func eachLast(value []byte, f func(key []byte, sum uint32) error) error {
 	return nil
 }
 
-var errBadLast = fmt.Errorf("%w: what it says of its last write makes no sense", ErrDamaged)
+var errBadLast = fmt.Errorf("%w: the list of its last writes is invalid", ErrDamaged)
 
-// find returns the record under a key and the link behind it. A nil body says that it
-// is sure that there is none, and that the cursor is before the record before it.
+// find returns the record of a key and its link to the next. A nil body means that there is
+// none, and that the cursor is before the previous record.
 func find(c *cursor, key []byte) (next uint64, body []byte, err error) {
 	if err := c.seek(key); err != nil {
 		return 0, nil, err
@@ -212,7 +208,7 @@ func find(c *cursor, key []byte) (next uint64, body []byte, err error) {
 		return unsealRecord(key, value)
 	}
 	behind := link(at)
-	if at != nil { // back over what is behind
+	if at != nil { // back over the next record
 		if bytes.Compare(at, key) < 0 {
 			return 0, nil, errBadPages
 		}
@@ -228,7 +224,7 @@ func find(c *cursor, key []byte) (next uint64, body []byte, err error) {
 	}
 	next, _, err = unsealRecord(at, value)
 	if err == nil && next != behind {
-		err = fmt.Errorf("%w: records are missing behind %q", ErrDamaged, text.Clip(string(at), 80))
+		err = fmt.Errorf("%w: records are missing after %q", ErrDamaged, text.Clip(string(at), 80))
 	}
 	return 0, nil, err
 }

@@ -124,7 +124,7 @@ func writable(j *journal.Journal) error {
 	return j.Check()
 }
 
-func TestAWriteThatACrashToreIsNotThere(t *testing.T) {
+func TestTornWriteIsIgnored(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 1))
 	h, path := recorded(t, random), filepath.Join(t.TempDir(), "journal")
@@ -166,7 +166,7 @@ func TestAWriteThatACrashToreIsNotThere(t *testing.T) {
 	}
 }
 
-func TestDamageIsAnErrorAndNeverAWrongRecord(t *testing.T) {
+func TestDamageNeverYieldsWrongRecords(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(2, 2))
 	h, path := recorded(t, random), filepath.Join(t.TempDir(), "journal")
@@ -200,7 +200,7 @@ func TestDamageIsAnErrorAndNeverAWrongRecord(t *testing.T) {
 	require.Greater(t, whole, 10)
 }
 
-func TestAJournalThatWasCutOffIsRefused(t *testing.T) {
+func TestOpenRejectsTruncatedJournal(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 3))
 	h, path := recorded(t, random), filepath.Join(t.TempDir(), "journal")
@@ -224,12 +224,12 @@ func TestAJournalThatWasCutOffIsRefused(t *testing.T) {
 		require.Error(t, err, size)
 		if size >= 2*4096 {
 			require.ErrorIs(t, err, journal.ErrDamaged)
-			require.ErrorContains(t, err, "it was cut off")
+			require.ErrorContains(t, err, "it was truncated")
 		}
 	}
 }
 
-func TestAFileThatIsCutWhileItIsOpenIsAnErrorAndNotTheEnd(t *testing.T) {
+func TestTruncationOfOpenFileIsAnError(t *testing.T) {
 	t.Parallel()
 	path := filled(t, 2000)
 	j, err := journal.Open(path)

@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	// lateDelay is how long a record that nobody waits for waits itself, for others
-	// to be written with and for the one that takes its place.
+	// lateDelay is how long a record of PutLater waits for others, and for the next record
+	// of its order.
 	lateDelay = 50 * time.Millisecond
-	// lateMost is how many of them are written with what others wait for.
+	// lateMost is the number of such records that are written together with a batch.
 	lateMost = 1000
-	// arenaMost is how many bytes are kept in memory before they are merged.
+	// arenaMost is the number of bytes in memory that starts a merge.
 	arenaMost = 2 << 20
-	// absentMost bounds how many orders are remembered to have no record.
+	// absentMost limits the orders cached as having no record.
 	absentMost = 8192
 )
 
-// batch is what is written at once. Who comes first writes it, for all who wait.
+// batch is a set of records written together. The first caller writes it for all.
 type batch struct {
 	ids  []string // of the orders with a slot in the state slotQueued
 	done chan struct{}
 	err  error // once it is done
 }
 
-// size is how many wait for it.
+// size returns the number of records.
 func (b *batch) size() int {
 	if b == nil {
 		return 0
@@ -34,9 +34,8 @@ func (b *batch) size() int {
 	return len(b.ids)
 }
 
-// join puts a record to those that are written next, or to those that nobody waits
-// for. lead says that the caller has to write the batch; a nil batch that it has
-// nothing to wait for.
+// join adds a record to the next batch, or to the records of PutLater, for which it returns
+// a nil batch. lead is whether the caller must write the batch.
 func (j *Journal) join(r *resubmit.Record, state slotState) (b *batch, lead bool, err error) {
 	if err := j.lockFor(r); err != nil {
 		return nil, false, err
@@ -52,7 +51,7 @@ func (j *Journal) join(r *resubmit.Record, state slotState) (b *batch, lead bool
 	o.arena = arena
 	was := o.slots[r.OrderID].state
 	if was == slotQueued {
-		state = slotQueued // who waits for the record before waits for this one
+		state = slotQueued // the caller of the previous record waits for this one too
 	}
 	o.set(r.OrderID, from, state)
 	if state == slotLate {
@@ -69,21 +68,21 @@ func (j *Journal) join(r *resubmit.Record, state slotState) (b *batch, lead bool
 	}
 	if was != slotQueued {
 		j.batch.ids = append(j.batch.ids, r.OrderID)
-		j.company.joined(len(j.batch.ids))
+		j.batcher.added(len(j.batch.ids))
 	}
 	return j.batch, lead, nil
 }
 
-// lockFor takes the lock if a record may be put, or says why not.
+// lockFor locks mu if a record may be put, or returns an error.
 func (j *Journal) lockFor(r *resubmit.Record) error {
 	for {
 		j.mu.Lock()
 		err := j.usable()
 		if err == nil && j.plan == "" {
-			err = j.errorf("it was not begun with a plan; call Begin before Put")
+			err = j.errorf("the journal has no plan; call Begin before Put")
 		}
 		known := true
-		if err == nil && r.State == resubmit.RecordSending { // all else may follow anything
+		if err == nil && r.State == resubmit.RecordSending { // other states may follow any
 			var body []byte
 			if body, known = j.known(r.OrderID); known {
 				err = j.follows(body, r)
@@ -102,13 +101,13 @@ func (j *Journal) lockFor(r *resubmit.Record) error {
 			return err
 		}
 		if err := j.follows(body, r); err != nil {
-			return err // and nothing of it is kept
+			return err // and nothing is cached
 		}
-		j.learn(r.OrderID, body, merges)
+		j.cache(r.OrderID, body, merges)
 	}
 }
 
-// follows says why an intent may not take the place of a record; nil is none.
+// follows returns an error if an intent may not replace a record; nil is none.
 func (j *Journal) follows(body []byte, intent *resubmit.Record) error {
 	var was resubmit.Record
 	if body != nil {
@@ -123,22 +122,22 @@ func (j *Journal) follows(body []byte, intent *resubmit.Record) error {
 	return nil
 }
 
-// usable says why nothing can be put or got. The caller has the lock.
+// usable returns an error if the journal is closed or failed. The caller holds mu.
 func (j *Journal) usable() error {
 	if j.closed {
 		return j.errorf("%w", os.ErrClosed)
 	}
-	return j.tell()
+	return j.failure()
 }
 
-// tell is the error of the first write that failed. The caller has the lock.
-func (j *Journal) tell() error {
-	j.untold = false
+// failure returns the first write error. The caller holds mu.
+func (j *Journal) failure() error {
+	j.unreported = false
 	return j.failed
 }
 
-// known is what is known of an order without a look at the table: its record, or that
-// it has none. The caller has the lock, and the record is good until it lets go.
+// known returns the record of an order, nil for none, if it is in memory. The caller holds
+// mu; the record is valid until it is released.
 func (j *Journal) known(orderID string) (body []byte, known bool) {
 	for _, o := range []*overlay{j.recent, j.merging} {
 		if o == nil {
@@ -151,9 +150,9 @@ func (j *Journal) known(orderID string) (body []byte, known bool) {
 	return nil, false
 }
 
-// learn remembers what the table had about an order, unless it may have something else
-// by now.
-func (j *Journal) learn(orderID string, body []byte, merges uint64) {
+// cache caches the record of an order in the table, nil for none, unless a merge has
+// happened since it was read.
+func (j *Journal) cache(orderID string, body []byte, merges uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if _, known := j.known(orderID); known || merges != j.merges {
@@ -166,34 +165,34 @@ func (j *Journal) learn(orderID string, body []byte, merges uint64) {
 	}
 }
 
-// extent is how much is written.
+// extent is what a commit writes.
 type extent uint8
 
 const (
-	waitedFor  extent = iota // the batch, and what nobody waits for when that is much
-	allRecords               // that in any case
-	intoTable                // and what is in the log is merged into the table
+	waitedFor  extent = iota // the batch, and the records of PutLater if they are many
+	allRecords               // the batch and all records of PutLater
+	intoTable                // all, and the log is merged into the table
 )
 
-// commitNow takes the disk to write.
+// commitNow commits without waiting for more callers.
 func (j *Journal) commitNow(what extent) {
 	j.disk <- struct{}{}
 	j.commit(what)
 	<-j.disk
 }
 
-// commitBatch writes the batch that the caller leads, or what came after it.
+// commitBatch commits the batch that the caller leads, unless another commit did.
 func (j *Journal) commitBatch() {
 	j.disk <- struct{}{}
 	j.mu.Lock()
 	n := j.batch.size()
 	j.mu.Unlock()
-	j.company.wait(n)
+	j.batcher.wait(n)
 	j.commit(waitedFor)
 	<-j.disk
 }
 
-// commit writes what was put. The caller has the disk.
+// commit writes new records. The caller holds the disk.
 func (j *Journal) commit(what extent) {
 	j.mu.Lock()
 	b, err := j.batch, j.failed
@@ -211,13 +210,13 @@ func (j *Journal) commit(what extent) {
 		if err = j.checkSize(); err == nil {
 			began := time.Now()
 			err = j.log.write(j.frame)
-			j.company.wrote(b.size(), began)
+			j.batcher.wrote(b.size(), began)
 		}
 	}
-	j.ended(b, err)
+	j.finishBatch(b, err)
 }
 
-// checkSize refuses to write to a file that was cut off, which would grow again.
+// checkSize returns an error if the file was truncated: a write would extend it again.
 func (j *Journal) checkSize() error {
 	info, err := j.file.Stat()
 	if err == nil && uint64(info.Size()) < j.pages.count*j.pages.size { //nolint:gosec // a size is not negative
@@ -226,8 +225,8 @@ func (j *Journal) checkSize() error {
 	return err
 }
 
-// collect makes the frame that is written next, or leaves it to a merge. The caller
-// has the disk and the lock.
+// collect builds the next frame, or reports that a merge is needed. The caller holds the
+// disk and mu.
 func (j *Journal) collect(b *batch, what extent) (merge bool) {
 	o := j.recent
 	frame := appendFrame(j.frame[:0])
@@ -241,18 +240,18 @@ func (j *Journal) collect(b *batch, what extent) (merge bool) {
 	j.frame = frame
 	news := len(frame) > frameHeader
 	if what == intoTable && (news || !j.log.empty()) || news && !j.log.fits(frame) || len(o.arena) > arenaMost {
-		j.setApart()
+		j.rotate()
 		return true
 	}
 	return false
 }
 
-// ended tells those who wait for a batch, and remembers an error of the disk.
-func (j *Journal) ended(b *batch, err error) {
+// finishBatch releases the callers of a batch and stores a write error.
+func (j *Journal) finishBatch(b *batch, err error) {
 	j.mu.Lock()
 	if err != nil && j.failed == nil {
-		j.failed = j.errorf("write: %w; nothing more can be recorded until it is opened again", err)
-		j.untold = b == nil
+		j.failed = j.errorf("write: %w; open the journal again to continue", err)
+		j.unreported = b == nil
 	}
 	err = j.failed
 	j.mu.Unlock()

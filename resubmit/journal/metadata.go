@@ -8,8 +8,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// said is what a journal says of itself.
-type said struct {
+// metadata describes the journal.
+type metadata struct {
 	format   []byte
 	plan     []byte // nil before it was begun
 	patience resubmit.Patience
@@ -18,14 +18,14 @@ type said struct {
 	last              []byte
 }
 
-// readSaid reads the bucket that has it, and checks all its pages. Other keys do not
-// belong there.
-func readSaid(own tree) (said, error) {
-	var s said
+// readMetadata reads the bucket of the metadata and checks all its pages. An unknown key is
+// damage.
+func readMetadata(own tree) (metadata, error) {
+	var s metadata
 	c := newCursor(own)
 	c.strict = true
 	if err := c.seek(nil); err != nil {
-		return said{}, err
+		return metadata{}, err
 	}
 	for {
 		key, sealed, err := c.next()
@@ -34,7 +34,7 @@ func readSaid(own tree) (said, error) {
 		}
 		text, err := unseal(key, sealed)
 		if err != nil {
-			return said{}, err
+			return metadata{}, err
 		}
 		switch text = bytes.Clone(text); string(key) {
 		case string(keyFormat):
@@ -43,17 +43,17 @@ func readSaid(own tree) (said, error) {
 			s.plan = text
 		case string(keyPatience):
 			if json.Unmarshal(text, &s.patience) != nil {
-				return said{}, errBadPages
+				return metadata{}, errBadPages
 			}
 		case string(keyLast):
 			if s.generation, text, err = cutNumber(text); err == nil {
 				s.count, s.last, err = cutNumber(text)
 			}
 			if err != nil {
-				return said{}, err
+				return metadata{}, err
 			}
 		default:
-			return said{}, errBadPages
+			return metadata{}, errBadPages
 		}
 	}
 }

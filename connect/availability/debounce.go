@@ -6,7 +6,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// verdict is what a book has settled on; "" is unknown.
+// verdict is the settled answer of a debouncer; "" is unknown.
 type verdict string
 
 const (
@@ -21,22 +21,22 @@ func verdictOf(down bool) verdict {
 	return good
 }
 
-// book debounces the probes that answer one question.
-type book struct {
+// debouncer changes its verdict only after several probes that agree.
+type debouncer struct {
 	Settled verdict   `json:"settled,omitempty"`
-	Since   time.Time `json:"since,omitzero"` // the first of the probes that settled it
+	Since   time.Time `json:"since,omitzero"` // the first probe of the verdict
 	Last    time.Time `json:"last,omitzero"`  // the latest probe
 	Run     run       `json:"run,omitzero"`
 	Open    *Outage   `json:"open,omitempty"` // set while Settled is bad
 }
 
-// run is consecutive probes that disagree with what is settled.
+// run is consecutive probes that contradict the verdict.
 type run struct {
 	Bad     bool                         `json:"bad,omitempty"`
 	First   time.Time                    `json:"first"`
 	Last    time.Time                    `json:"last"`
 	Probes  map[connect.Availability]int `json:"probes"`
-	Before  time.Time                    `json:"before,omitzero"` // the probe before them, which disagreed
+	Before  time.Time                    `json:"before,omitzero"` // the probe before the run
 	Version string                       `json:"version,omitempty"`
 	Message string                       `json:"message,omitempty"`
 }
@@ -50,7 +50,7 @@ func (r run) count() int {
 }
 
 // add adds a probe and reports whether the run is long enough to settle.
-func (b *book) add(p connect.Probe, down bool, cfg TrackerConfig) bool {
+func (b *debouncer) add(p connect.Probe, down bool, cfg TrackerConfig) bool {
 	if b.Settled == verdictOf(down) {
 		b.Run = run{}
 		if b.Open != nil {
@@ -60,7 +60,7 @@ func (b *book) add(p connect.Probe, down bool, cfg TrackerConfig) bool {
 		return false
 	}
 	if b.Run.Bad != down || b.Run.First.IsZero() {
-		known := b.Settled != "" || !b.Run.First.IsZero() // else the probe before is across a gap
+		known := b.Settled != "" || !b.Run.First.IsZero() // otherwise the last probe was before a gap
 		b.Run = run{Bad: down, First: p.At, Probes: map[connect.Availability]int{}}
 		if known {
 			b.Run.Before = b.Last
