@@ -509,7 +509,9 @@ func TestAnAttemptPolicyIsChecked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop()
-			_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), Retry: tt.policy})
+			_, err := resubmit.NewRunner(resubmit.Config{
+				Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), Retry: tt.policy,
+			})
 			require.ErrorContains(t, err, tt.says)
 		})
 	}

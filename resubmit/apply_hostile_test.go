@@ -259,7 +259,9 @@ func TestApplyWithoutAPlanIsAnError(t *testing.T) {
 func TestARateThatIsNoNumberIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2} {
-		_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), RateLimit: rate})
+		_, err := resubmit.NewRunner(resubmit.Config{
+			Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), RateLimit: rate,
+		})
 		require.ErrorContains(t, err, "Config.RateLimit is")
 	}
 }

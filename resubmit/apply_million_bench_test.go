@@ -78,7 +78,8 @@ func (s *bits) planOf(tb testing.TB, n int) *plan.Plan {
 	path := filepath.Join(tb.TempDir(), fmt.Sprintf("plan-%d.jsonl", n))
 	file, err := os.Create(path)
 	require.NoError(tb, err)
-	w, err := plan.NewWriter(file, plan.Header{CreatedAt: s.began, System: testSystem, View: "Failed Orders", Filter: "everything()",
+	w, err := plan.NewWriter(file, plan.Header{
+		CreatedAt: s.began, System: testSystem, View: "Failed Orders", Filter: "everything()",
 		Windows: []maintenance.Window{}})
 	require.NoError(tb, err)
 	for i := range n {
@@ -102,7 +103,8 @@ func (forgetful) Get(string) (resubmit.Record, bool, error) { return resubmit.Re
 
 func (s *bits) apply(tb testing.TB, plan *plan.Plan, change func(*resubmit.Config)) {
 	cfg := resubmit.Config{
-		Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), Journal: forgetful{}, RateLimit: 1e7, Concurrency: 64, Verify: resubmit.VerifyConfig{First: -1},
+		Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), Journal: forgetful{}, RateLimit: 1e7, Concurrency: 64,
+		Verify:    resubmit.VerifyConfig{First: -1},
 		OmitItems: true,
 	}
 	change(&cfg)

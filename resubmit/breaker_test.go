@@ -261,7 +261,9 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {Of: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
-		_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), Breaker: b})
+		_, err := resubmit.NewRunner(resubmit.Config{
+			Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), Breaker: b,
+		})
 		require.ErrorContains(t, err, "Config.Breaker")
 	}
 }

@@ -133,7 +133,9 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 		_, err = resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, field)
 	}
-	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{Systems: systemsOf(resubmit.Systems{Reader: client})}, nil)
+	_, err := resubmit.CheckPlan(t.Context(), planFor(t, outageOrder(1, "s1")), resubmit.CheckConfig{
+		Systems: systemsOf(resubmit.Systems{Reader: client}),
+	}, nil)
 	require.ErrorContains(t, err, "CheckConfig.Reader holds a nil *ordermanager.Client")
 	_, err = resubmit.MeasureBaseline(t.Context(), client, commerce.View{}, time.Now().Add(-time.Hour), time.Now(), nil)
 	require.ErrorContains(t, err, "the source is nil")
@@ -155,7 +157,9 @@ func (zeroSize) Push(context.Context, string, commerce.Status) error    { return
 
 func TestZeroSizeAdaptersAreAccepted(t *testing.T) {
 	t.Parallel()
-	_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: zeroSize{}, Pusher: zeroSize{}})})
+	_, err := resubmit.NewRunner(resubmit.Config{
+		Systems: systemsOf(resubmit.Systems{Reader: zeroSize{}, Pusher: zeroSize{}}),
+	})
 	require.NoError(t, err)
 }
 
@@ -419,7 +423,10 @@ func TestPanicInWritePlan(t *testing.T) {
 				o.PlacedAt = o.PlacedAt.Add(time.Duration(i) * time.Second)
 			}
 			f := &funcs{shop: newShop(orders...), list: func() error { return nil }}
-			cfg := resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: lean{&guarded{shop: f.shop}}, Reader: f}), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), RateLimit: -1}
+			cfg := resubmit.PlanConfig{
+				Systems: systemsOf(resubmit.Systems{Lister: lean{&guarded{shop: f.shop}}, Reader: f}),
+				Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), RateLimit: -1,
+			}
 			change(f, &cfg)
 			return resubmit.BuildPlan(t.Context(), cfg)
 		}
@@ -449,7 +456,9 @@ func TestPanicInWritePlan(t *testing.T) {
 		}
 		o := outageOrder(1, "s1")
 		f := &funcs{shop: newShop(o), order: func() error { fail(); return nil }}
-		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{Systems: systemsOf(resubmit.Systems{Reader: f})},
+		counts, err := resubmit.CheckPlan(t.Context(), planFor(t, o), resubmit.CheckConfig{
+			Systems: systemsOf(resubmit.Systems{Reader: f}),
+		},
 			func(plan.Difference) error { return nil })
 		require.NoError(t, err)
 		require.Equal(t, 1, counts.Unread)

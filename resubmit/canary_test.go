@@ -305,7 +305,9 @@ func TestTheGroupsOfACanaryCanBeTheUsers(t *testing.T) {
 func TestACanaryThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []resubmit.CanaryConfig{{Steps: []int{1, 0}}, {MinSuccessRatio: -0.1}, {MinSuccessRatio: 1.1}} {
-		_, err := resubmit.NewRunner(resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), Canary: c})
+		_, err := resubmit.NewRunner(resubmit.Config{
+			Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), Canary: c,
+		})
 		require.ErrorContains(t, err, "Config.Canary")
 	}
 }

@@ -313,7 +313,8 @@ func (w *twoDays) judged(told bool) confusion {
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: source, Requests: client}), Filter: filter.Everything(), Calendar: w.calendar(), Baseline: rates,
+		Systems:   systemsOf(resubmit.Systems{Lister: source, Requests: client}), Filter: filter.Everything(),
+		Calendar: w.calendar(), Baseline: rates,
 	})
 	require.NoError(w.t, err)
 	counts := confusion{}

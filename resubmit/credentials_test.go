@@ -403,7 +403,8 @@ func TestRefusedCredentialsWhilePlanning(t *testing.T) {
 			return nil
 		}
 		return resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-			Systems: systemsOf(resubmit.Systems{Lister: lean{g}, Reader: g}), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true, RateLimit: -1,
+			Systems: systemsOf(resubmit.Systems{Lister: lean{g}, Reader: g}), Policy: resubmit.Policy{SettleDelay: -1},
+			Filter: filter.Everything(), IgnoreConnect: true, RateLimit: -1,
 		})
 	}
 	_, err := plan(t, 20, 403, "read")

@@ -19,7 +19,8 @@ func planOfThose(still func(*commerce.Order) bool) *plan.Plan {
 		}
 	}
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: left}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true, Filter: filter.Everything(),
+		Systems: systemsOf(resubmit.Systems{Lister: left}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true,
+		Filter: filter.Everything(),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -51,7 +52,9 @@ func ExampleCheckPlan() {
 	}
 	system.orders["id-RN000003"].Status = commerce.StatusCompleted // somebody was faster
 
-	counts, err := resubmit.CheckPlan(ctx, p, resubmit.CheckConfig{Systems: systemsOf(resubmit.Systems{Reader: system})}, printDifference)
+	counts, err := resubmit.CheckPlan(ctx, p, resubmit.CheckConfig{
+		Systems: systemsOf(resubmit.Systems{Reader: system}),
+	}, printDifference)
 	fmt.Println(counts, err)
 	// Output:
 	// left    RN000003: status PF → CP

@@ -165,7 +165,9 @@ func TestCheckingAPlanTellsWhatChangedAndPushesNothing(t *testing.T) {
 	orders[4].readFaults = []fault{broken}
 	s := newShop(orders...)
 	var b bytes.Buffer
-	counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Concurrency: 4},
+	counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Concurrency: 4,
+	},
 		func(d plan.Difference) error { _, err := fmt.Fprintln(&b, d); return err })
 	require.NoError(t, err)
 	require.Equal(t, plan.DiffCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
@@ -186,7 +188,9 @@ func TestCheckingASampleReadsAsManyOrdersEvenlySpread(t *testing.T) {
 	plan := planFor(t, orders...)
 	for _, n := range []int{1, 7, 50, 99, 100, 1000} {
 		s := newShop(orders...)
-		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Sample: n}, nil)
+		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Sample: n,
+		}, nil)
 		require.NoError(t, err)
 		require.Equal(t, min(n, 100), counts.Same)
 		require.Len(t, s.reads, min(n, 100))
@@ -200,13 +204,19 @@ func TestCheckingAPlanEndsWhenItCannotGoOn(t *testing.T) {
 	s := newShop(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s})}, nil)
+	_, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}),
+	}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	o.readFaults = []fault{badToken}
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s})}, nil)
+	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}),
+	}, nil)
 	require.ErrorIs(t, err, commerce.ErrUnauthorized)
 	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{}, nil)
 	require.ErrorContains(t, err, "Reader is nil")
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Sample: -1}, nil)
+	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Sample: -1,
+	}, nil)
 	require.ErrorContains(t, err, "Sample is -1")
 }

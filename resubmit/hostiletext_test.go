@@ -119,7 +119,8 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 	require.NoError(t, err)
 	var plan bytes.Buffer
 	_, err = resubmit.WritePlan(t.Context(), resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: source, Requests: planFinder(hostileFinder)}), Policy: resubmit.Policy{SettleDelay: -1}, Calendar: cal, Filter: filter.Everything(),
+		Systems: systemsOf(resubmit.Systems{Lister: source, Requests: planFinder(hostileFinder)}),
+		Policy:  resubmit.Policy{SettleDelay: -1}, Calendar: cal, Filter: filter.Everything(),
 	}, &plan)
 	require.NoError(t, err)
 	return plan.Bytes()

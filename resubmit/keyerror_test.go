@@ -47,7 +47,9 @@ func TestPlanner_holds_each_order_for_the_reason_of_its_own_key(t *testing.T) {
 			return resp, err
 		})}))
 	require.NoError(t, err)
-	entries := planned(t, resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: source, Requests: client}), RateLimit: -1})
+	entries := planned(t, resubmit.PlanConfig{
+		Systems: systemsOf(resubmit.Systems{Lister: source, Requests: client}), RateLimit: -1,
+	})
 	for n, e := range entries {
 		switch {
 		case odd[n] != "":

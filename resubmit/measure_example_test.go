@@ -20,7 +20,8 @@ func ExampleMeasureBaseline() {
 	}
 	fmt.Println(rates)
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1},
+		IgnoreConnect: true, Filter: filter.Everything(), Calendar: exampleCalendar(),
 		Baseline: rates,
 	})
 	if err != nil {

@@ -26,7 +26,8 @@ func TestMeasureBaseline(t *testing.T) {
 
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), Calendar: nights(t), Baseline: rates, IgnoreConnect: true,
+		Systems:   systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{SettleDelay: -1},
+		Filter: filter.Everything(), Calendar: nights(t), Baseline: rates, IgnoreConnect: true,
 	})
 	require.NoError(t, err)
 	rate := func(e failure.Evidence) bool { return e.Kind == "rate" }

@@ -64,7 +64,9 @@ func TestPlan_reports_rows_that_do_not_match(t *testing.T) {
 
 			source.good = odd
 			_, err = resubmit.BuildPlan(t.Context(),
-				resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything()})
+				resubmit.PlanConfig{
+					Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
+				})
 			require.ErrorContains(t, err, "none of the rows that the server returned is what it was asked for")
 		})
 	}
@@ -82,7 +84,9 @@ func writeMismatched(t *testing.T, n int) (path string) {
 	}
 	path = filepath.Join(t.TempDir(), "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(t.Context(),
-		resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything()}, path)
+		resubmit.PlanConfig{
+			Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
+		}, path)
 	require.NoError(t, err)
 	require.Equal(t, n, counts.Mismatched)
 	plan, err := plan.Open(path)

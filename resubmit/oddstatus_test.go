@@ -126,7 +126,9 @@ func TestOddStatus_is_unread_for_CheckPlan(t *testing.T) {
 		o := outageOrder(1, "a")
 		plan := planFor(t, o)
 		o.Status = odd
-		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: newShop(o)})}, nil)
+		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: newShop(o)}),
+		}, nil)
 		require.NoError(t, err)
 		require.Equal(t, 1, counts.Unread, odd)
 	}
@@ -144,7 +146,9 @@ func TestOddStatus_holds_an_order_while_planning(t *testing.T) {
 			require.Equal(t, o.ID, id)
 			return &o, nil
 		})
-		entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: everyOrder{source}, Reader: reader}), IgnoreConnect: true})
+		entries := planned(t, resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: everyOrder{source}, Reader: reader}), IgnoreConnect: true,
+		})
 		require.Equal(t, []string{"unreadable-row", "unreadable-row"}, rulesOf(entries), odd)
 	}
 }

@@ -96,7 +96,9 @@ func TestAnOrderThatCameToItsEndInTheMeantimeIsOvertaken(t *testing.T) {
 			o.Status = status
 			return o, nil
 		})
-		entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true})
+		entries := planned(t, resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
+		})
 		require.Equal(t, []string{"order-not-failed", want}, rulesOf(entries), status)
 	}
 }
@@ -114,7 +116,9 @@ func TestNoPlanSendsAnOrderThatWouldOvertakeAnother(t *testing.T) {
 				rapid.ID).Draw(rt, "subscriptions")
 		}
 		later := map[string]bool{}
-		for i, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true}) {
+		for i, e := range planned(t, resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true,
+		}) {
 			overtakes := slices.ContainsFunc(e.Subscriptions, func(id string) bool { return later[id] })
 			want := map[string]rules.Action{textOther: rules.Hold, textPermanent: rules.Quarantine,
 				textTransient: rules.Resubmit}[e.Before.Reason]
@@ -147,7 +151,10 @@ func TestEachOrderThatWaitsNamesTheOneThatItWaitsFor(t *testing.T) {
 		}
 		source.orders = append(source.orders, o)
 	}
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{SettleDelay: -1},
+		IgnoreConnect: true,
+	})
 	require.Len(t, entries, 2*pairs)
 	for i, e := range entries[pairs:] {
 		require.Equal(t, rules.Wait, e.Decision.Action)

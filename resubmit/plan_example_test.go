@@ -45,7 +45,8 @@ func exampleCalendar() *maintenance.Calendar {
 
 func ExampleBuildPlan() {
 	plan, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}), Policy: resubmit.Policy{SettleDelay: -1},
+		Systems:  systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}),
+		Policy:   resubmit.Policy{SettleDelay: -1},
 		Filter:   filter.Everything(),
 		Calendar: exampleCalendar(), // the orders failed long ago
 	})
@@ -78,7 +79,8 @@ func Example_openPlan() {
 	defer func() { _ = os.RemoveAll(folder) }()
 	path := filepath.Join(folder, "plan.jsonl")
 	counts, err := resubmit.WritePlanFile(context.Background(), resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1}, IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales),
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders()}), Policy: resubmit.Policy{SettleDelay: -1},
+		IgnoreConnect: true, Filter: filter.Types(commerce.TypeSales),
 	}, path)
 	if err != nil {
 		fmt.Println(err)

@@ -75,7 +75,8 @@ func newServers(t *testing.T, orders int) *servers {
 // config plans with everything that planning can call. The list tells no details.
 func (s *servers) config(rate float64) resubmit.PlanConfig {
 	return resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: undetailed{s.shop}, Reader: s.shop, Requests: s.requests}), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
+		Systems: systemsOf(resubmit.Systems{Lister: undetailed{s.shop}, Reader: s.shop, Requests: s.requests}),
+		Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
 		RateLimit: rate,
 	}
 }
@@ -136,7 +137,9 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 				}
 
 				s.times = nil
-				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{Systems: systemsOf(resubmit.Systems{Reader: s.shop}), RateLimit: rate}, nil)
+				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{
+					Systems: systemsOf(resubmit.Systems{Reader: s.shop}), RateLimit: rate,
+				}, nil)
 				require.NoError(t, err)
 				require.Equal(t, plan.DiffCounts{Same: 45}, counts)
 				require.Len(t, s.times, 45)
@@ -255,7 +258,9 @@ func TestPlanner_holds_orders_when_all_look_ups_return_unclear_requests(t *testi
 					}, nil
 				})}))
 			require.NoError(t, err)
-			entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: vendors})})
+			entries := planned(t, resubmit.PlanConfig{
+				RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: vendors}),
+			})
 			require.Len(t, entries, 1)
 			require.Equal(t, rules.Hold, entries[0].Decision.Action)
 		})
@@ -288,8 +293,9 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 			const n = 3000
 			path := filepath.Join(t.TempDir(), "plan.jsonl")
 			cfg := resubmit.PlanConfig{
-				RateLimit: -1, Concurrency: 1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(n), Requests: afterwards(c.good, c.err)}),
-				Filter: filter.Everything(),
+				RateLimit: -1, Concurrency: 1,
+				Systems: systemsOf(resubmit.Systems{Lister: failedOrders(n), Requests: afterwards(c.good, c.err)}),
+				Filter:  filter.Everything(),
 			}
 			counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 			if !c.failed {
@@ -349,11 +355,16 @@ func TestPlanner_tells_a_wrong_key_and_a_wrong_URL_of_the_real_client(t *testing
 func TestPlanner_rejects_rates_that_cannot_be_meant(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2, -0.5} {
-		cfg := resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), IgnoreConnect: true, Filter: filter.Everything(), RateLimit: rate}
+		cfg := resubmit.PlanConfig{
+			Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), IgnoreConnect: true, Filter: filter.Everything(),
+			RateLimit: rate,
+		}
 		_, err := resubmit.BuildPlan(t.Context(), cfg)
 		require.ErrorContains(t, err, "PlanConfig.RateLimit is")
 		plan := planFor(t, outageOrder(1, "a"))
-		_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{Systems: systemsOf(resubmit.Systems{Reader: newShop()}), RateLimit: rate}, nil)
+		_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
+			Systems: systemsOf(resubmit.Systems{Reader: newShop()}), RateLimit: rate,
+		}, nil)
 		require.ErrorContains(t, err, "CheckConfig.RateLimit is")
 	}
 }

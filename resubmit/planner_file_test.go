@@ -25,7 +25,9 @@ func TestALargePlanFileIsWholeAndAFailedOneIsGone(t *testing.T) {
 	for _, o := range source.orders {
 		o.Failure = failed(textTransient + strings.Repeat(" and so on", 4000))
 	}
-	cfg := resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
+	}
 	counts, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.NoError(t, err)
 	require.Equal(t, 450, counts.Resubmit)

@@ -157,7 +157,8 @@ func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 	source := failedOrders(1)
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, View: view, Filter: filter, Calendar: cal, Rules: someRules(),
+		Systems:   systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, View: view, Filter: filter,
+		Calendar: cal, Rules: someRules(),
 	})
 	require.NoError(t, err)
 	h := plan.Header()
@@ -179,7 +180,8 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	o.FailedAt = o.PlacedAt
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{o}}}), IgnoreConnect: true, Filter: filter.Everything(), Calendar: cal,
+		Systems:   systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{o}}}), IgnoreConnect: true,
+		Filter: filter.Everything(), Calendar: cal,
 	})
 	require.NoError(t, err)
 	require.Empty(t, plan.Header().Windows)
@@ -197,7 +199,9 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(600)
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
-	cfg := resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
+	}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.ErrorContains(t, err,
 		"the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
@@ -247,7 +251,9 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o600))
 	source := failedOrders(700)
 	source.err = &commerce.Error{Op: "list orders", HTTPStatus: 502}
-	cfg := resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything()}
+	cfg := resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.Everything(),
+	}
 
 	_, err := resubmit.WritePlanFile(t.Context(), cfg, path)
 	require.ErrorIs(t, err, commerce.ErrUnavailable)
@@ -373,7 +379,9 @@ func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
 		o.PlacedAt = fine[id]
 		return &o, nil
 	})
-	for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true}) {
+	for _, e := range planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
+	}) {
 		require.Equal(t, fine[e.OrderID], e.Before.PlacedAt)
 	}
 }
@@ -390,7 +398,8 @@ func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 		}
 		return failedOrder(1), nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
 		Filter: filter.Subscription("1001")})
 	require.Len(t, entries, 1)
 	require.Equal(t, "id-1", entries[0].OrderID)
@@ -405,7 +414,9 @@ func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
 	var calls atomic.Int32
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems: systemsOf(resubmit.Systems{Lister: source, Reader: planReader(func(context.Context, string) (*commerce.Order, error) {
+		Systems: systemsOf(resubmit.Systems{Lister: source, Reader: planReader(func(
+			context.Context, string,
+		) (*commerce.Order, error) {
 			calls.Add(1)
 			return nil, &commerce.Error{Op: "read order", HTTPStatus: 401}
 		})}), IgnoreConnect: true, Filter: filter.Everything(),
@@ -448,7 +459,9 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: finder}), Override: []string{"SO000006"}})
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: finder}), Override: []string{"SO000006"},
+	})
 	require.Equal(t, []string{
 		"connect-none", "connect-unknown", "connect-not-asked", "connect-unknown", "reason-permanent",
 		"reason-unclassified", "connect-none", "connect-none", "connect-none", "connect-none", "reason-unclassified",
@@ -489,9 +502,14 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 		}
 		return found, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{order, undated}}, Requests: finder})})
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1,
+		Systems: systemsOf(resubmit.Systems{
+			Lister: &planSource{orders: []*commerce.Order{order, undated}}, Requests: finder,
+		}),
+	})
 	require.Equal(t, []string{"connect-older", "connect-approved"}, rulesOf(entries))
-	for i, age := range []string{"older", "perhaps older"} {
+	for i, age := range []string{"older", "possibly older"} {
 		require.Contains(t, entries[i].Attribution.Evidence, failure.Evidence{
 			Kind: "request", Text: "the latest purchase request is approved, created 2019-12-31T22:00:00Z, " + age +
 				" than the order",
@@ -513,7 +531,10 @@ func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
 		sizes = append(sizes, len(keys))
 		return noRequests(ctx, keys)
 	})
-	planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{o}}, Requests: finder})})
+	planned(t, resubmit.PlanConfig{
+		RateLimit: -1,
+		Systems:   systemsOf(resubmit.Systems{Lister: &planSource{orders: []*commerce.Order{o}}, Requests: finder}),
+	})
 	require.Equal(t, []int{500, 500, 200}, sizes)
 }
 
@@ -525,9 +546,14 @@ func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
 	require.Equal(t, []string{"connect-unknown", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[0].Decision.Why, "give PlanConfig.Requests, or set IgnoreConnect")
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: noRequests}), IgnoreConnect: true})))
+		rulesOf(planned(t, resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: noRequests}), IgnoreConnect: true,
+		})))
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"},
-		rulesOf(planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Policy: resubmit.Policy{RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }}})))
+		rulesOf(planned(t, resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}),
+			Policy: resubmit.Policy{RequestType: func(commerce.OrderType) (connect.RequestType, bool) { return "", false }},
+		})))
 }
 
 func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
@@ -544,7 +570,9 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 	require.Contains(t, entries[0].Decision.Why, "this Commerce client does not report why orders failed")
 	require.Equal(t, "Connect was not asked, and the operator named the order", entries[1].Decision.Why)
 
-	entries = planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true})
+	entries = planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true,
+	})
 	require.Equal(t, []string{"reason-unclassified", "reason-unclassified"}, rulesOf(entries),
 		"a source that does not say")
 }
@@ -555,7 +583,9 @@ func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 		error) {
 		return map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(2), Requests: finder})})
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(2), Requests: finder}),
+	})
 	require.Equal(t, rules.Resubmit, entries[1].Decision.Action)
 	require.Equal(t, rules.Hold, entries[0].Decision.Action)
 	require.Contains(t, entries[0].Decision.Why, "there was no answer for its key")
@@ -576,7 +606,9 @@ func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 			calls.Add(1)
 			return noRequests(ctx, keys)
 		})
-		entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: finder}), Rules: []rules.Rule{rule}})
+		entries := planned(t, resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: finder}), Rules: []rules.Rule{rule},
+		})
 		require.Equal(t, "a", entries[0].Decision.RuleID, name)
 		require.Equal(t, int32(1), calls.Load(), name)
 	}
@@ -620,7 +652,10 @@ func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
 			refused.PlacedAt, refused.Failure = now, failed(textPermanent)
 			entries := planned(t, resubmit.PlanConfig{
 				RateLimit: -1,
-				Systems:   systemsOf(resubmit.Systems{Lister: resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}})}), Policy: resubmit.Policy{SettleDelay: test.settle}, IgnoreConnect: true,
+				Systems: systemsOf(resubmit.Systems{
+					Lister: resubmit.Sorted(&planSource{orders: []*commerce.Order{known, placed, refused}}),
+				}),
+				Policy: resubmit.Policy{SettleDelay: test.settle}, IgnoreConnect: true,
 				Calendar: test.cal,
 			})
 			require.Equal(t, []string{test.rule, test.rule, "reason-permanent"}, rulesOf(entries), name)
@@ -635,7 +670,8 @@ func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true, Filter: filter.Number("SO000001", "SO000002"),
+		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true,
+		Filter:   filter.Number("SO000001", "SO000002"),
 		Override: []string{"id-404", "SO000001", "id-2", "SO000000", "id-404"},
 	}, path)
 	missing, ok := errors.AsType[*resubmit.NotPlannedError](err)
@@ -650,7 +686,12 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3), Reader: planReader(func(context.Context, string) (*commerce.Order, error) { return nil, errors.New("never") })}), IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Systems: systemsOf(resubmit.Systems{Lister: failedOrders(3), Reader: planReader(func(
+			context.Context, string,
+		) (*commerce.Order, error) {
+			return nil, errors.New("never")
+		})}),
+		IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Override: []string{"SO000001"}, OverrideIfFound: []string{"id-2", "SO000404"},
 	})
 	require.Contains(t, log.String(), `msg="orders that were named are not in the view or not selected" orders=SO000404`)
@@ -661,7 +702,10 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {
-		return resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), Filter: filter.Everything(), IgnoreConnect: true}
+		return resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), Filter: filter.Everything(),
+			IgnoreConnect: true,
+		}
 	}
 	tests := map[string]struct {
 		change func(*resubmit.PlanConfig)
@@ -726,7 +770,10 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 				o.Transitions = nil
 			}
 		}
-		cfg := resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Filter: filter.Everything(), IgnoreConnect: true}
+		cfg := resubmit.PlanConfig{
+			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source}), Filter: filter.Everything(),
+			IgnoreConnect: true,
+		}
 		where(&cfg, cancel)
 		_, err := resubmit.BuildPlan(ctx, cfg)
 		require.ErrorIs(t, err, context.Canceled, name)
@@ -747,7 +794,9 @@ func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 		some := map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
 		return some, errors.New(strings.Repeat("<html>\n", 1000))
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(2), Requests: finder})})
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(2), Requests: finder}),
+	})
 	require.Less(t, len(entries[0].Decision.Why), 300)
 	require.NotContains(t, entries[0].Decision.Why, "\n")
 }
@@ -792,7 +841,8 @@ func TestPlannerLogsWarningsAboutTheFilter(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
-		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), IgnoreConnect: true, Filter: filter.Types("SO", "so"),
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(1)}), IgnoreConnect: true,
+		Filter: filter.Types("SO", "so"),
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	require.Contains(t, log.String(), "level=WARN")

@@ -85,7 +85,9 @@ func TestPlanSortsOrdersOfAServerThatDoesNotSortByID(t *testing.T) {
 			t.Parallel()
 			for range 5 {
 				var got []string
-				for _, e := range planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: noRequests})}) {
+				for _, e := range planned(t, resubmit.PlanConfig{
+					RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Requests: noRequests}),
+				}) {
 					got = append(got, e.Number)
 				}
 				require.Equal(t, want, got)

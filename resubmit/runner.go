@@ -198,7 +198,8 @@ func (c Config) validate() error {
 		}
 	}
 	if c.MinRateFraction != -1 && !(c.MinRateFraction >= 0 && c.MinRateFraction <= 1) {
-		bad("Config.MinRateFraction is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace", c.MinRateFraction)
+		bad("Config.MinRateFraction is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace",
+			c.MinRateFraction)
 	}
 	c.Retry.validate(bad)
 	for _, k := range c.Require {
@@ -213,7 +214,8 @@ func (c Config) validate() error {
 		bad("Config.MaxDeferrals is %d; give a count, 0 for the default or -1 for none", c.MaxDeferrals)
 	}
 	if c.Concurrency < 0 || c.MaxOpenOrders < 0 {
-		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults", c.Concurrency, c.MaxOpenOrders)
+		bad("Config.Concurrency is %d and Config.MaxOpenOrders is %d; give counts, or 0 for the defaults",
+			c.Concurrency, c.MaxOpenOrders)
 	}
 	if c.Targets == nil && !c.Capabilities.Transitions {
 		bad("Config.Targets is nil, and Systems.Capabilities does not report which transitions an order offers; " +

@@ -15,7 +15,8 @@ import (
 func ExampleSession_Attempt() {
 	ctx := context.Background()
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{
-		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), Calendar: exampleCalendar(),
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}),
+		Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), Calendar: exampleCalendar(),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -26,8 +27,9 @@ func ExampleSession_Attempt() {
 		system.orders[o.ID] = o
 	}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Policy: resubmit.Policy{SettleDelay: -1}, RateLimit: -1,
-		Verify: resubmit.VerifyConfig{First: -1, Timeout: -1}, // one look each time
+		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Policy: resubmit.Policy{SettleDelay: -1},
+		RateLimit: -1,
+		Verify:    resubmit.VerifyConfig{First: -1, Timeout: -1}, // one look each time
 	})
 	if err != nil {
 		fmt.Println(err)

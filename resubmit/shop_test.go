@@ -342,7 +342,10 @@ func planFor(t require.TestingT, orders ...*shopOrder) *plan.Plan {
 // runnerFor is a runner without a rate limit and canary, for tests that are not
 // about them.
 func runnerFor(t require.TestingT, s *shop, change func(*resubmit.Config)) *resubmit.Runner {
-	cfg := resubmit.Config{Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), RateLimit: -1, Canary: resubmit.CanaryConfig{Steps: []int{}}}
+	cfg := resubmit.Config{
+		Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), RateLimit: -1,
+		Canary: resubmit.CanaryConfig{Steps: []int{}},
+	}
 	if change != nil {
 		change(&cfg)
 	}

@@ -89,7 +89,7 @@ func TestSystems(t *testing.T) {
 	t.Parallel()
 	s, p := newShop(), planForSystem(t, systemA, outageOrder(1, "a"))
 	for name, tt := range map[string]struct{ name, says string }{
-		"require a name":        {"", ".Systems.Name is empty; use SystemsOf, or name the Commerce installation of the clients"},
+		"require a name":        {"", ".Systems.Name is empty; use SystemsOf, or name the Commerce installation"},
 		"reject a line break":   {"a\nb", `.Systems.Name is "a b"; give a short text on one line`},
 		"reject a name of 1 KB": {strings.Repeat("a", 1000), "aaa"},
 	} {
@@ -198,7 +198,9 @@ func TestApply_does_not_push_another_order(t *testing.T) {
 				r := runnerFor(t, s, nil)
 
 				var found []plan.Difference
-				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s})},
+				counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{
+					RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}),
+				},
 					func(d plan.Difference) error {
 						found = append(found, d)
 						return nil
@@ -294,7 +296,9 @@ func TestPlanner_holds_an_order_that_is_read_as_another_one(t *testing.T) {
 		o.Number = "SO777777"
 		return o, nil
 	})
-	entries := planned(t, resubmit.PlanConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
+	})
 	require.Equal(t, rules.Decision{
 		Action: rules.Hold, RuleID: "order-unread",
 		Why: "the order could not be read: another order: number SO000000 → SO777777",

@@ -66,8 +66,10 @@ func SystemsOf(client Client, lister OrderLister) Systems {
 // validate checks the systems of a configuration with a name.
 func (s *Systems) validate(config string) error {
 	err := callback.RejectNil(
-		callback.Field{Name: config + ".Lister", Value: s.Lister}, callback.Field{Name: config + ".Reader", Value: s.Reader},
-		callback.Field{Name: config + ".Pusher", Value: s.Pusher}, callback.Field{Name: config + ".Requests", Value: s.Requests},
+		callback.Field{Name: config + ".Lister", Value: s.Lister},
+		callback.Field{Name: config + ".Reader", Value: s.Reader},
+		callback.Field{Name: config + ".Pusher", Value: s.Pusher},
+		callback.Field{Name: config + ".Requests", Value: s.Requests},
 		callback.Field{Name: config + ".Prober", Value: s.Prober})
 	switch {
 	case err != nil:

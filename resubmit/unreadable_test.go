@@ -58,8 +58,9 @@ func TestPlanner_holds_an_order_with_problems_whatever_the_filter(t *testing.T) 
 	source.orders[0].Problems, source.orders[0].PlacedAt = []string{oddDate}, time.Time{}
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
-		Systems:   systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true, Filter: filter.PlacedBetween(longAgo, longAgo.Add(time.Hour)),
-		View: commerce.View{Name: "v", Statuses: []commerce.Status{"PF"}, PlacedFrom: longAgo},
+		Systems:   systemsOf(resubmit.Systems{Lister: source}), IgnoreConnect: true,
+		Filter: filter.PlacedBetween(longAgo, longAgo.Add(time.Hour)),
+		View:   commerce.View{Name: "v", Statuses: []commerce.Status{"PF"}, PlacedFrom: longAgo},
 	})
 	require.Equal(t, []string{"unreadable-row", "connect-not-asked"}, rulesOf(entries))
 }
@@ -104,7 +105,9 @@ func TestCheckPlan_reports_an_order_with_problems_as_unread(t *testing.T) {
 	o := outageOrder(1, "a")
 	plan := planFor(t, o)
 	o.Problems = []string{oddDate}
-	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: newShop(o)})}, nil)
+	counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
+		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: newShop(o)}),
+	}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, counts.Unread)
 }
@@ -114,7 +117,8 @@ func TestPlanner_writes_a_plan_of_any_orders(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		source := &planSource{orders: rapid.SliceOfN(anyOrder(), 1, 5).Draw(t, "orders")}
 		p, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-			Systems: systemsOf(resubmit.Systems{Lister: resubmit.Sorted(source)}), Filter: filter.Everything(), IgnoreConnect: true,
+			Systems: systemsOf(resubmit.Systems{Lister: resubmit.Sorted(source)}), Filter: filter.Everything(),
+			IgnoreConnect: true,
 		})
 		require.NoError(t, err)
 		require.Equal(t, len(source.orders), p.Counts().Total)
@@ -244,7 +248,9 @@ func TestPlanner_holds_an_order_that_is_read_as_older_than_it_was_listed(t *test
 		}
 		return o, err
 	})
-	entries := planned(t, resubmit.PlanConfig{Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true})
+	entries := planned(t, resubmit.PlanConfig{
+		Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
+	})
 	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "connect-not-asked"}, rulesOf(entries))
 	require.Contains(t, entries[1].Decision.Why, "before the order ahead of it")
 }

@@ -171,7 +171,8 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	rows = append(rows, "{"+goodRow("last"))
 	c, _ := client(t, pagesOf(rows))
 	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"first", "last"},
+		Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true,
+		Override: []string{"first", "last"},
 	})
 	require.NoError(t, err)
 	require.Equal(t, plan.ActionCounts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())

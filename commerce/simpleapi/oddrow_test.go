@@ -107,7 +107,8 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 		return list(r)
 	})
 	p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1", "1000000"},
+		Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true,
+		Override: []string{"1", "1000000"},
 	})
 	require.NoError(t, err)
 	require.Equal(t, plan.ActionCounts{Total: len(rows), Resubmit: 2, Hold: len(rows) - 2}, p.Counts())

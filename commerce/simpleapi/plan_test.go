@@ -30,7 +30,8 @@ func TestPlanNeedsNamedOrders(t *testing.T) {
 		return httpmock.NewStringResponse(200, `{"data":[`+order("1")+`,`+order("2")+`],"pagination":{"total":2}}`), nil
 	})
 	plan, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-		RateLimit: -1, Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"SO2"},
+		RateLimit: -1, Systems: resubmit.SystemsOf(c, c), Filter: filter.Everything(), IgnoreConnect: true,
+		Override: []string{"SO2"},
 	})
 	require.NoError(t, err)
 	decisions := map[string]rules.Action{}

@@ -16,7 +16,7 @@ func TestRunResubmitsWhatTheMaintenanceCaused(t *testing.T) {
 	require.Contains(t, duration, "until all were verified")
 	require.Equal(t, `SO000001: resubmit, because the call never reached Connect
 SO000002: resubmit, because the call never reached Connect
-SO000003: quarantine, because the reason is permanent: sent again, the order fails again; it needs a new order or support
+SO000003: quarantine, because the reason is permanent, so a resubmitted order fails again; it needs a new order or support
 2 orders: 2 completed
   transient · 1 · direct: 2 completed
 `, text)

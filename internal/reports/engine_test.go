@@ -29,7 +29,10 @@ func TestServiceControl1577Duplicates(t *testing.T) {
 		s := newShop(5)
 		s.twice = true
 		p, err := resubmit.BuildPlan(within(t, 10*time.Second),
-			resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true})
+			resubmit.PlanConfig{
+				Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
+				IgnoreConnect: true,
+			})
 		if err != nil {
 			t.Logf("refused: %v", err) // as good
 			return
@@ -173,7 +176,10 @@ func TestTemporal11683ListBreaksOff(t *testing.T) {
 	s.breakAt = 6
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true}, path); err == nil {
+		resubmit.PlanConfig{
+			Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
+			IgnoreConnect: true,
+		}, path); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -186,7 +192,10 @@ func TestExtraSpoiltPlans(t *testing.T) {
 	s := newShop(5)
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	if _, err := resubmit.WritePlanFile(within(t, 10*time.Second),
-		resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), IgnoreConnect: true}, path); err != nil {
+		resubmit.PlanConfig{
+			Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(),
+			IgnoreConnect: true,
+		}, path); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(path)

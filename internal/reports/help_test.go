@@ -422,7 +422,9 @@ func systemsOf(lister resubmit.OrderLister, orders caller) resubmit.Systems {
 func planOf(t *testing.T, s resubmit.OrderLister, f filter.Filter) *plan.Plan {
 	t.Helper()
 	p, err := resubmit.BuildPlan(within(t, 20*time.Second),
-		resubmit.PlanConfig{Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: f, IgnoreConnect: true})
+		resubmit.PlanConfig{
+			Systems: systemsOf(s, nil), Policy: resubmit.Policy{SettleDelay: -1}, Filter: f, IgnoreConnect: true,
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,7 +437,8 @@ func runnerOf(t *testing.T, s interface {
 }, change func(*resubmit.Config)) *resubmit.Runner {
 	t.Helper()
 	cfg := resubmit.Config{
-		Systems: systemsOf(nil, s), Policy: resubmit.Policy{SettleDelay: -1}, RateLimit: -1, Guard: -1, Canary: resubmit.CanaryConfig{Steps: []int{}},
+		Systems: systemsOf(nil, s), Policy: resubmit.Policy{SettleDelay: -1}, RateLimit: -1, Guard: -1,
+		Canary:  resubmit.CanaryConfig{Steps: []int{}},
 		Breaker: resubmit.BreakerConfig{Failures: -1}, Verify: resubmit.VerifyConfig{First: -1, Timeout: 2 * time.Second},
 	}
 	if change != nil {

@@ -23,7 +23,9 @@ func TestAttachWithPanickingOnEvent(t *testing.T) {
 				panic("the observer is broken")
 			}
 		}
-		r, err := resubmit.NewRunner(l.Attach(resubmit.Config{Systems: resubmit.SystemsOf(s, nil), OnEvent: panics, RateLimit: -1}))
+		r, err := resubmit.NewRunner(l.Attach(resubmit.Config{
+			Systems: resubmit.SystemsOf(s, nil), OnEvent: panics, RateLimit: -1,
+		}))
 		require.NoError(t, err)
 		report, err := r.Apply(t.Context(), s.plan(t))
 		require.NoError(t, err)

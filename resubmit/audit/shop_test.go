@@ -120,7 +120,8 @@ func (s *shop) config() resubmit.Config {
 	systems := resubmit.SystemsOf(s, nil)
 	systems.Requests = s
 	return resubmit.Config{
-		Systems: systems, Policy: resubmit.Policy{SettleDelay: -1}, Concurrency: 1, RateLimit: -1, Guard: -1, MaxDeferrals: -1,
-		Verify: resubmit.VerifyConfig{First: -1, Timeout: -1},
+		Systems: systems, Policy: resubmit.Policy{SettleDelay: -1}, Concurrency: 1, RateLimit: -1, Guard: -1,
+		MaxDeferrals: -1,
+		Verify:       resubmit.VerifyConfig{First: -1, Timeout: -1},
 	}
 }

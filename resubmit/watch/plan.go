@@ -46,7 +46,9 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 }
 
 // planConfig returns the configuration from Config.Plan with its defaults.
-func (w *Watcher) planConfig(ctx context.Context, calendar *maintenance.Calendar, e Episode) (resubmit.PlanConfig, error) {
+func (w *Watcher) planConfig(
+	ctx context.Context, calendar *maintenance.Calendar, e Episode,
+) (resubmit.PlanConfig, error) {
 	cfg, err := w.cfg.Plan(ctx, e)
 	if err != nil {
 		return cfg, fmt.Errorf("configure the plan: %w", err)

@@ -59,7 +59,8 @@ func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 		p.stop(t)
 		require.Zero(t, s.pushes())
 		require.Empty(t, s.asked)
-		require.Contains(t, s.log(), `watch.Config.Plan returned Systems of "another", but those of Runner are of "test shop"`)
+		require.Contains(t, s.log(),
+			`watch.Config.Plan returned Systems of "another", but those of Runner are of "test shop"`)
 	})
 }
 

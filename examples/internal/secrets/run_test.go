@@ -89,7 +89,8 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 		connect.WithHTTPClient(&http.Client{Transport: broken}), connect.WithMaxTries(1))
 	require.NoError(t, err)
 
-	systems, policy := resubmit.SystemsOf(r.shop, r.shop), resubmit.Policy{SettleDelay: -1, Targets: resubmit.DefaultTargets()}
+	systems := resubmit.SystemsOf(r.shop, r.shop)
+	policy := resubmit.Policy{SettleDelay: -1, Targets: resubmit.DefaultTargets()}
 	systems.Requests = requests
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	cfg := resubmit.PlanConfig{

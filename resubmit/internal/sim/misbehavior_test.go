@@ -127,9 +127,10 @@ func withoutDenial(err error) error {
 // quietScenario has five orders and no faults after the start of the program.
 func quietScenario() *scenario {
 	s := &scenario{seed: 1, twin: true, maxTries: 1, api: apiOrderManager, asyncHeals: true, limits: resubmit.Config{
-		Guard: time.Minute, Policy: resubmit.Policy{SettleDelay: 240 * time.Second}, RateLimit: 10, Concurrency: 2, MaxDeferrals: 3,
-		Verify: resubmit.VerifyConfig{First: 10 * time.Second, Max: time.Minute, Timeout: 15 * time.Minute},
-		Canary: resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
+		Guard: time.Minute, Policy: resubmit.Policy{SettleDelay: 240 * time.Second}, RateLimit: 10, Concurrency: 2,
+		MaxDeferrals: 3,
+		Verify:       resubmit.VerifyConfig{First: 10 * time.Second, Max: time.Minute, Timeout: 15 * time.Minute},
+		Canary:       resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
 	}}
 	for i := range 5 {
 		s.orders = append(s.orders, orderSpec{
