@@ -87,7 +87,7 @@ func TestCheckReadiness(t *testing.T) {
 			// when bubbles begin
 			query: availability.ReadinessQuery{Hub: hub, Since: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)},
 			want:  map[string]availability.PartState{"key": ready, "answer": ready, "requests": ready, "hub": missing},
-			says:  "before the maintenance ended: it does so about every 305 s",
+			says:  "before the maintenance ended: it reports about every 305 s",
 		},
 		"a hub with another clock": {
 			arrange: func(_ *testing.T, sys *connecttest.System) { sys.SetHealthCheck(time.Now().Add(time.Hour)) },

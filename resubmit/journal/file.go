@@ -23,7 +23,7 @@ const (
 	noFreelist   = ^uint64(0)
 )
 
-var errNotJournal = errors.New("this is not a journal; give another path")
+var errNotJournal = errors.New("this is not a journal; use another path")
 
 // checkKind returns an error if path is not a regular file.
 func checkKind(path string) error {
@@ -36,7 +36,7 @@ func checkKind(path string) error {
 	}
 	if info.Size() == 0 {
 		return fmt.Errorf(
-			"%w: it is empty, so what it held is lost; bring back a copy, or make a new plan with a new journal", ErrDamaged)
+			"%w: the file is empty; restore a copy, or make a new plan with a new journal", ErrDamaged)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func checkFile(f *os.File) error {
 	}
 	if have := uint64(info.Size()); m.pages > have/m.pageSize { //nolint:gosec // a size is not negative
 		return fmt.Errorf(
-			"%w: it was cut off: it has %d of at least %d bytes; bring back a copy, or make a new plan with a new journal",
+			"%w: it was truncated: it has %d of at least %d bytes; restore a copy, or make a new plan with a new journal",
 			ErrDamaged, have, m.pages*m.pageSize)
 	}
 	_, _, err = readFreelist(f, m)
@@ -109,7 +109,7 @@ func readMetaAt(f *os.File, offset int64) (meta, bool) {
 // number of pages of the list itself.
 func readFreelist(f *os.File, m meta) (free []uint64, taken uint64, err error) {
 	broken := fmt.Errorf(
-		"%w: its list of free pages makes no sense; bring back a copy, or make a new plan with a new journal", ErrDamaged)
+		"%w: its list of free pages is invalid; restore a copy, or make a new plan with a new journal", ErrDamaged)
 	if m.freelist == noFreelist {
 		return nil, 0, errNotJournal // bbolt would write to a file of another program
 	}

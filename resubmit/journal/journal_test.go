@@ -94,7 +94,7 @@ func TestOpenRejectsOtherFiles(t *testing.T) {
 	}{
 		"a directory": {func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) },
 			"this is a directory", false},
-		"an empty file": {write(nil), "it is empty, so what it held is lost", true},
+		"an empty file": {write(nil), "the file is empty", true},
 		"a text":        {write([]byte("{}\n")), "this is not a journal", false},
 		"a long text":   {write(bytes.Repeat([]byte("garbage "), 10_000)), "this is not a journal", false},
 		"zeros":         {write(make([]byte, 64<<10)), "this is not a journal", false},
@@ -143,12 +143,12 @@ func TestOpenInUnwritableDirectory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gone", "journal")
 	_, err := journal.Open(path)
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.ErrorContains(t, err, "create it")
+	require.ErrorContains(t, err, "create: ")
 	oneLine(t, err)
 	_, err = journal.Open("")
-	require.ErrorContains(t, err, "give the path")
+	require.ErrorContains(t, err, "the path is empty")
 	_, err = journal.Open(filepath.Join(t.TempDir(), "journal"), journal.ReadOnly())
-	require.ErrorContains(t, err, "there is no journal")
+	require.ErrorContains(t, err, "the journal does not exist")
 	_, err = journal.Open(path, journal.Wait(-1))
 	require.ErrorContains(t, err, "negative")
 	_, err = journal.Open(path, journal.Program(""))
@@ -231,10 +231,10 @@ func TestPutRejectsInvalidRecords(t *testing.T) {
 	require.ErrorContains(t, j.Begin(""), "the plan digest is empty")
 	require.NoError(t, j.Begin(plan))
 	for says, r := range map[string]resubmit.Record{
-		"has no id":      {},
-		"is not UTF-8":   {OrderID: "a\xff"},
-		"more than 1024": {OrderID: strings.Repeat("1", 1025)},
-		"may have":       {OrderID: "1", Why: strings.Repeat("1", 2<<20)},
+		"has no id":        {},
+		"is not UTF-8":     {OrderID: "a\xff"},
+		"more than 1024":   {OrderID: strings.Repeat("1", 1025)},
+		"bytes, more than": {OrderID: "1", Why: strings.Repeat("1", 2<<20)},
 	} {
 		err := j.Put(r)
 		require.ErrorContains(t, err, says)

@@ -46,7 +46,7 @@ type options struct {
 func Wait(d time.Duration) Option {
 	return func(o *options) error {
 		if d < 0 {
-			return fmt.Errorf("Wait(%v) is negative; give how long to wait for another process, or 0", d)
+			return fmt.Errorf("Wait: %v is negative; use 0 not to wait", d)
 		}
 		o.wait = d
 		return nil
@@ -66,7 +66,7 @@ func ReadOnly() Option {
 func Program(name string) Option {
 	return func(o *options) error {
 		if name == "" {
-			return errors.New("Program was given no name")
+			return errors.New("Program: the name is empty")
 		}
 		o.program = name
 		return nil
@@ -97,7 +97,7 @@ func open(path string, opts []Option) (*Journal, error) {
 		}
 	}
 	if path == "" {
-		return nil, errors.New("give the path of the journal")
+		return nil, errors.New("the path is empty")
 	}
 	for {
 		j, err := openFile(path, o)
@@ -107,10 +107,10 @@ func open(path string, opts []Option) (*Journal, error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return j, err
 		case o.readOnly:
-			return nil, errors.New("there is no journal; give the path of one")
+			return nil, errors.New("the journal does not exist")
 		}
 		if err := create(path); err != nil {
-			return nil, fmt.Errorf("create it: %w; give a path on a disk of this machine that can be written", err)
+			return nil, fmt.Errorf("create: %w; use a path on a writable local disk", err)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func (j *Journal) begin(o options) error {
 	}
 	if mine.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		if err := j.file.Chmod(0o600); err != nil {
-			return fmt.Errorf("its mode is %v, and others may not read it: %w", mine.Mode().Perm(), err)
+			return fmt.Errorf("restrict its mode %v to the owner: %w", mine.Mode().Perm(), err)
 		}
 	}
 	return writeHolder(j.path, o.program)
@@ -207,7 +207,7 @@ func (j *Journal) load(noSync bool) error {
 		return errOtherProgram
 	}
 	if j.format.Version != Version {
-		return fmt.Errorf("it has version %d, this library knows version %d; use the release that wrote it", j.format.Version,
+		return fmt.Errorf("version is %d, want %d; use the release that wrote it", j.format.Version,
 			Version)
 	}
 	j.plan, j.patience = string(said.plan), said.patience
