@@ -35,11 +35,11 @@ func TestFlagsWithEmptyValuesAreRejected(t *testing.T) {
 func TestFlagsWithUnknownCodesCauseWarnings(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"-where status=failed": `aftermaintenance: warning: -where: status "failed" is not a code that this library ` +
-			`knows: did you mean PF`,
-		"-where type=XX":        `aftermaintenance: warning: -where: type "XX" is not a code`,
+		"-where status=failed": `aftermaintenance: warning: -where: status "failed" is not a known code: ` +
+			`did you mean PF`,
+		"-where type=XX":        `aftermaintenance: warning: -where: type "XX" is not a known code`,
 		"-where status=CP":      "-where: eq(status,CP) selects nothing, since the view",
-		"-targets PD,PROVISION": `aftermaintenance: warning: -targets: status "PROVISION" is not a code`,
+		"-targets PD,PROVISION": `aftermaintenance: warning: -targets: status "PROVISION" is not a known code`,
 		"-where type=SO":        "",
 	} {
 		s, err := parseFlags(strings.Fields(args), func(string) string { return "" }, io.Discard)

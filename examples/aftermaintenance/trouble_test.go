@@ -173,7 +173,7 @@ func TestClockSetBackDoesNotDelayTheRun(t *testing.T) {
 	start := time.Now()
 	status, stdout, stderr := do(t, env, append(flags, "-apply", "-json")...)
 	require.Equal(t, exitError, status, stderr)
-	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("%d orders with an unknown result", intents))
+	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("%d orders with an unknown outcome", intents))
 	require.Equal(t, intents, decode(t, stdout).Result.Unknown, "nobody knows whether they were pushed: %s", stderr)
 	require.Less(t, time.Since(start), time.Hour)
 	require.Empty(t, w.Violations())
