@@ -39,7 +39,7 @@ func Example_difference() {
 	counts, err := plan.Diff(yesterday, today, printDifference)
 	fmt.Println(counts, err)
 	// Output:
-	// left    RN000003: not among the failed orders any more: it healed alone, or somebody moved or cancelled it
+	// left    RN000003: no longer among the failed orders: it recovered, or somebody moved or cancelled it
 	// 1 left the failed orders, 0 new, 0 changed, 3 the same <nil>
 }
 

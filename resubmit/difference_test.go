@@ -88,9 +88,9 @@ func TestPlansOfOtherOrdersAreNotCompared(t *testing.T) {
 	other, err := readPlan(b.Bytes())
 	require.NoError(t, err)
 	_, err = plan.Diff(goodPlan(t), other, nil)
-	require.ErrorContains(t, err, `another filter, "eq(class,transient)" and "eq(class,permanent)"`)
+	require.ErrorContains(t, err, `different filters, "eq(class,transient)" and "eq(class,permanent)"`)
 	_, err = plan.Diff(nil, other, nil)
-	require.ErrorContains(t, err, "one is nil")
+	require.ErrorContains(t, err, "a plan is nil")
 }
 
 func TestWhatIsToldEndsWithTheFirstErrorOfWhoIsTold(t *testing.T) {

@@ -103,5 +103,5 @@ func Example_openPlan() {
 	fmt.Println(problem)
 	// Output:
 	// 3 orders, resubmit 1, hold 1, quarantine 1
-	// line 5: the counts do not sum up: the last line says {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries make {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make the plan anew
+	// line 5: the counts do not match: the last line has {"total":3,"resubmit":1,"wait":0,"hold":1,"quarantine":1,"complete":0,"manual":0}, the entries have {"total":3,"resubmit":2,"wait":0,"hold":0,"quarantine":1,"complete":0,"manual":0}; make a new plan
 }

@@ -279,34 +279,34 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 		return strings.Replace(good, old, with, 1)
 	}
 	tests := map[string]struct{ data, want string }{
-		"an empty file":            {"", `line 1: the file is empty; make the plan anew`},
+		"an empty file":            {"", `line 1: the file is empty; make a new plan`},
 		"another kind of file":     {"{\"id\":1}\n", `line 1: this is not a plan`},
 		"no JSON":                  {"PK\x03\x04\n", `line 1: this is not a plan`},
 		"a header alone":           {lines[0], `line 2: the last line, with counts and digest, is missing`},
 		"a plan cut off":           {good[:len(good)-30], `line 4: the last line, with counts and digest, is missing`},
 		"a missing last line feed": {good[:len(good)-1], `line 4: the last line, with counts and digest, is missing`},
-		"two plans joined":         {good + good, `line 5: something follows the last line`},
+		"two plans joined":         {good + good, `line 5: there is content after the last line`},
 		"a later version":          {replace(`"version":2`, `"version":3`), `line 1: the plan has version 3, this library reads versions 1 to 2`},
 		"an unknown header field":  {replace(`"view":`, `"vista":`), `line 1: header: unknown field "vista"`},
 		"an unknown entry field":   {replace(`,"fingerprint":`, `,"extra":1,"fingerprint":`), `found ",\"extra\":1,`},
 		"fields in another order":  {replace(`"type":"SO","vendor":"1"`, `"vendor":"1","type":"SO"`), `want ,"type":`},
-		"a removed entry":          {lines[0] + lines[1] + lines[3], `line 3: the counts do not sum up`},
-		"a doubled entry":          {lines[0] + lines[1] + lines[2] + lines[2] + lines[3], `line 5: the counts do not sum up`},
-		"a changed action":         {replace(`"action":"hold"`, `"action":"resubmit"`), `line 4: the counts do not sum up`},
+		"a removed entry":          {lines[0] + lines[1] + lines[3], `line 3: the counts do not match`},
+		"a doubled entry":          {lines[0] + lines[1] + lines[2] + lines[2] + lines[3], `line 5: the counts do not match`},
+		"a changed action":         {replace(`"action":"hold"`, `"action":"resubmit"`), `line 4: the counts do not match`},
 		"an unknown action":        {replace(`"action":"hold"`, `"action":"resend"`), `line 3: order 2: unknown action "resend"`},
 		"an unknown class":         {replace(`"class":"transient"`, `"class":"trans"`), `line 2: order 00000000-0000-4000-8000-000000000001: unknown class "trans"`},
 		"an unknown verdict":       {replace(`"verdict":"caused"`, `"verdict":"c"`), `unknown verdict "c"`},
-		"another order":            {replace(`"id":"2"`, `"id":"3"`), `line 3: order 3: the fingerprint is not that of the order and its state`},
-		"another state":            {replace(`"status":"PF"`, `"status":"PR"`), `the fingerprint is not that of the order and its state`},
+		"another order":            {replace(`"id":"2"`, `"id":"3"`), `line 3: order 3: the fingerprint does not match the order and its state`},
+		"another state":            {replace(`"status":"PF"`, `"status":"PR"`), `the fingerprint does not match the order and its state`},
 		"a target of a held order": {replace(`no reason is known"}`, `no reason is known"},"target":"PD"`), `line 3: order 2: has the target "PD"`},
-		"another customer":         {replace(`<Sons>`, `<sons>`), `line 4: the digest does not fit what is before it`},
-		"a digest in capitals":     {replace(`"digest":"sha256:`, `"digest":"SHA256:`), `line 4: the digest does not fit what is before it`},
+		"another customer":         {replace(`<Sons>`, `<sons>`), `line 4: the digest does not match the content`},
+		"a digest in capitals":     {replace(`"digest":"sha256:`, `"digest":"SHA256:`), `line 4: the digest does not match the content`},
 		"Windows line ends":        {strings.ReplaceAll(good, "\n", "\r\n"), `line 2: byte`},
 		"a time that is none":      {replace(`"placedAt":"2026-11-22T`, `"placedAt":"2026-13-22T`), `is not a time like`},
 		"a number with an exponent": {
 			replace(`"amount":"12.50"`, `"amount":"1e9"`), `"1e9" is not an amount like 12.5`,
 		},
-		"a line without bound": {lines[0] + strings.Repeat("x", 17<<20), `line 2: the line is longer than the 16777216 bytes that a line may have`},
+		"a line without bound": {lines[0] + strings.Repeat("x", 17<<20), `line 2: the line is longer than 16777216 bytes`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -315,7 +315,7 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(test.data), 0o600))
 			_, err := plan.Open(path)
 			require.ErrorContains(t, err, test.want)
-			require.ErrorContains(t, err, "resubmit: plan "+path+": line ")
+			require.ErrorContains(t, err, "plan: "+path+": line ")
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
@@ -383,11 +383,11 @@ func TestAPlanWriterRefusesWhatAPlanCannotHold(t *testing.T) {
 	}{
 		"no id":             {func(e *plan.Entry) { e.OrderID = "" }, "the order has no id"},
 		"no action":         {func(e *plan.Entry) { e.Decision.Action = "" }, `unknown action ""`},
-		"a false print":     {func(e *plan.Entry) { e.Fingerprint = "x" }, "the fingerprint is not that"},
+		"a false print":     {func(e *plan.Entry) { e.Fingerprint = "x" }, "the fingerprint does not match"},
 		"a giant amount":    {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, 90) }, "total: "},
 		"a tiny amount":     {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, -2_000_000_000) }, "total: a number must have at most 64 characters"},
-		"a line too long":   {func(e *plan.Entry) { e.Customer = strings.Repeat("x", 17<<20) }, "more than the 16777216 that a line may have"},
-		"an older order":    {func(e *plan.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) }, "orders must come oldest first"},
+		"a line too long":   {func(e *plan.Entry) { e.Customer = strings.Repeat("x", 17<<20) }, "more than the 16777216 of a line"},
+		"an older order":    {func(e *plan.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) }, "orders must be sorted oldest first"},
 		"a target on hold":  {func(e *plan.Entry) { e.Decision.Action = rules.Hold }, `has the target "PD"`},
 		"a class of no one": {func(e *plan.Entry) { e.Attribution.Class = "" }, `unknown class ""`},
 	}
@@ -471,7 +471,7 @@ func TestWhatWouldNotBeReadBackIsNotWritten(t *testing.T) {
 		change func(*plan.Entry)
 		want   string
 	}{
-		"a year of five digits": {func(e *plan.Entry) { e.Before.PlacedAt = year12000 }, "the year 12000 of a time cannot be right"},
+		"a year of five digits": {func(e *plan.Entry) { e.Before.PlacedAt = year12000 }, "the year 12000 of a time is not between 0 and 9999"},
 		"a year before Christ":  {func(e *plan.Entry) { e.Before.FailedAt = year12000.AddDate(-12005, 0, 0) }, "the year -5 of a time"},
 		"such evidence":         {func(e *plan.Entry) { e.Attribution.Evidence[0].At = year12000 }, "evidence: the year 12000"},
 		"an id of bytes":        {func(e *plan.Entry) { e.OrderID = "a\xffb" }, "is not UTF-8"},

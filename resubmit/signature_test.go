@@ -100,7 +100,7 @@ func TestEveryByteThatIsChangedInASignedPlanIsNoticed(t *testing.T) {
 	defer func() { require.NoError(t, p.Close()) }()
 	_, err = p.SignedBy(publicKey(1))
 	require.ErrorIs(t, err, plan.ErrSignature)
-	require.ErrorContains(t, err, "it is that of another plan")
+	require.ErrorContains(t, err, "it belongs to another plan")
 }
 
 func TestASignatureThatIsForgedIsRefused(t *testing.T) {
@@ -140,11 +140,11 @@ func TestASignerWhoCannotBeNamedMaySignNothing(t *testing.T) {
 		require.ErrorContains(t, err, "the name of the signer")
 	}
 	_, err := plan.Sign(nil, "Ann")
-	require.ErrorContains(t, err, "this is no Ed25519 private key")
+	require.ErrorContains(t, err, "this is not an Ed25519 private key")
 	torn := testKey(1)
 	copy(torn[32:], publicKey(2))
 	_, err = plan.Sign(torn, "Ann")
-	require.ErrorContains(t, err, "do not belong together")
+	require.ErrorContains(t, err, "do not match")
 }
 
 func TestApplyRefusesAPlanThatIsNotSignedAsItHasToBeBeforeItDoesAnything(t *testing.T) {
@@ -163,9 +163,9 @@ func TestApplyRefusesAPlanThatIsNotSignedAsItHasToBeBeforeItDoesAnything(t *test
 		is   error
 		says string
 	}{
-		"not signed":           {p, plan.ErrUnsigned, "give its signature"},
+		"not signed":           {p, plan.ErrUnsigned, "pass its signature"},
 		"signed by another":    {sign(9), plan.ErrSignature, `signed by "Ann" with the key ed25519:`},
-		"signed was another":   {p.WithSignature(ofAnother), plan.ErrSignature, "that of another plan"},
+		"signed was another":   {p.WithSignature(ofAnother), plan.ErrSignature, "belongs to another plan"},
 		"signed by one of two": {sign(2), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -240,13 +240,13 @@ func TestAKeyFileThatIsNotAsItShouldBeIsRefusedWithoutTellingWhatIsInIt(t *testi
 		filepath.Join(folder, "none"),
 	} {
 		_, err := plan.LoadSigningKey(p)
-		require.ErrorContains(t, err, "resubmit: load a signing key: ", p)
+		require.ErrorContains(t, err, "plan: load signing key: ", p)
 		requireNoSecret(t, err, key, private)
 	}
 	for _, p := range []string{path, write("both", append(bytes.Clone(public), private...), 0o600),
 		filepath.Join(folder, "empty"), folder} {
 		_, err := plan.LoadPublicKeys(p)
-		require.ErrorContains(t, err, "resubmit: load public keys: ", p)
+		require.ErrorContains(t, err, "plan: load public keys: ", p)
 		requireNoSecret(t, err, key, private)
 	}
 	two, err := plan.LoadPublicKeys(write("two", bytes.Repeat(public, 2), 0o644))

@@ -252,7 +252,7 @@ func TestPlanner_holds_an_order_that_is_read_as_older_than_it_was_listed(t *test
 		Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
 	})
 	require.Equal(t, []string{"connect-not-asked", "unreadable-row", "connect-not-asked"}, rulesOf(entries))
-	require.Contains(t, entries[1].Decision.Why, "before the order ahead of it")
+	require.Contains(t, entries[1].Decision.Why, "before the previous order")
 }
 
 func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
@@ -271,7 +271,7 @@ func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
 
 	other.PlacedAt = one.PlacedAt
 	require.NotEqual(t, plan.Fingerprint("id", one), plan.Fingerprint("id", other))
-	require.Contains(t, one.Diff(other), `another one that begins with the same words`)
+	require.Contains(t, one.Diff(other), `another one that starts with the same words`)
 	require.Empty(t, one.Diff(plan.SnapshotOf(source.orders[0])))
 
 	short := failedOrder(1)

@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -12,37 +14,36 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// DiffKind is what became of an order between one look and the next.
+// DiffKind says what changed about an order.
 type DiffKind string
 
 // The kinds of differences.
 const (
-	// DiffSame: nothing that the plans tell has changed.
+	// DiffSame means that nothing recorded in the plans has changed.
 	DiffSame DiffKind = "same"
-	// DiffChanged: its failure, the decision or the target is another one.
+	// DiffChanged means that the failure, the decision or the target has changed.
 	DiffChanged DiffKind = "changed"
-	// DiffLeft: it is not among the failed orders any more. Most of those healed
-	// alone, but a list of failed orders cannot tell that from an order that somebody
-	// cancelled, resubmitted or completed by hand: CheckPlan reads it.
+	// DiffLeft means that the order is no longer among the failed orders: it recovered, or somebody cancelled,
+	// resubmitted or completed it. resubmit.CheckPlan reads the order to find out.
 	DiffLeft DiffKind = "left"
-	// DiffNew: it was not among them before.
+	// DiffNew means that the order was not among the failed orders before.
 	DiffNew DiffKind = "new"
-	// DiffUnread: it could not be looked at.
+	// DiffUnread means that the order could not be read.
 	DiffUnread DiffKind = "unread"
 )
 
-// Difference is one order in two looks. As JSON it is an object that names the order,
-// the kind, and in words what changed.
+// Difference is the difference of one order between two plans, or between a plan and the present. Its JSON form is an
+// object with the order, the kind and the changes.
 type Difference struct {
 	Kind DiffKind
-	// Old is its entry in the older plan, nil if it is new; New that in the newer plan,
-	// nil if it is not in it, and after CheckPlan.
+	// Old is the entry in the older plan; nil for a new order. New is the entry in the newer plan; nil if the order is not
+	// in it, and for a comparison with the present.
 	Old, New *Entry
-	// What is a sentence; "" for one that is the same.
+	// Text describes the changes; empty for DiffSame.
 	Text string
 }
 
-// entry is the newest entry of the order.
+// entry returns the newest entry of the order.
 func (d Difference) entry() *Entry {
 	if d.New != nil {
 		return d.New
@@ -50,7 +51,7 @@ func (d Difference) entry() *Entry {
 	return d.Old
 }
 
-// String is the difference on one line, for people.
+// String returns the difference on one line, for people.
 func (d Difference) String() string {
 	e := d.entry()
 	line := fmt.Sprintf("%-7s %s", d.Kind, text.Short(e.Label()))
@@ -60,7 +61,7 @@ func (d Difference) String() string {
 	return text.Clean(line)
 }
 
-// MarshalJSON writes the difference as one object.
+// MarshalJSON returns the difference as one JSON object.
 func (d Difference) MarshalJSON() ([]byte, error) {
 	type side struct {
 		Fingerprint string       `json:"fingerprint"`
@@ -87,7 +88,7 @@ func (d Difference) MarshalJSON() ([]byte, error) {
 	return text.EscapeJSON(b), err
 }
 
-// DiffCounts counts orders by kind.
+// DiffCounts has the number of orders by kind of difference.
 type DiffCounts struct {
 	Same    int `json:"same"`
 	Changed int `json:"changed"`
@@ -112,7 +113,7 @@ func (c *DiffCounts) Add(k DiffKind) {
 	}
 }
 
-// String is the counts in one sentence.
+// String returns the counts on one line.
 func (c DiffCounts) String() string {
 	s := fmt.Sprintf("%d left the failed orders, %d new, %d changed, %d the same", c.Left, c.New, c.Changed, c.Same)
 	if c.Unread > 0 {
@@ -121,33 +122,27 @@ func (c DiffCounts) String() string {
 	return s
 }
 
-// Diff compares two plans order by order and gives each difference to each,
-// about oldest first; those that are the same are only counted. Without each all are
-// only counted. An error of each ends it.
+// Diff compares two plans order by order. It calls each, if not nil, for every difference except [DiffSame], about
+// oldest order first. An error of each ends the comparison.
 //
-// Both plans are read once, side by side. What is held in memory are the orders that
-// were placed in the same second, and those that do not tell when they were placed.
-// Plans made with another view or filter select other orders: that an order left, or
-// is new, then says nothing, and so it is refused. An order that tells in one plan
-// when it was placed and does not in the other counts as left and as new.
+// It reads both plans once, and keeps in memory only orders that were placed in the same second or at an unknown time.
+// An order whose time of placing is known in only one plan counts as left and as new. Plans with different systems,
+// views or filters are rejected, because an order missing from one of them would mean nothing.
 func Diff(old, newer *Plan, each func(Difference) error) (DiffCounts, error) {
 	if old == nil || newer == nil {
-		return DiffCounts{}, fmt.Errorf("resubmit: compare plans: one is nil; read both with Open or Read")
+		return DiffCounts{}, errors.New("plan: compare: a plan is nil; read both with Open or Read")
 	}
-	for _, what := range [][3]string{{"view", old.header.View, newer.header.View},
-		{"filter", old.header.Filter, newer.header.Filter}} {
-		if what[1] != what[2] {
-			return DiffCounts{},
-				fmt.Errorf(
-					"resubmit: compare plans: they have another %s, %q and %q, so that what is missing in one says nothing; make "+
-						"the newer one with the %s of the older",
-					what[0], text.Short(what[1]), text.Short(what[2]), what[0])
-		}
-	}
-	if a, b := old.header.System, newer.header.System; a != b && a != "" && b != "" {
-		return DiffCounts{}, fmt.Errorf("resubmit: compare plans: %w: the older one was made for %s, the newer one "+
-			"for %s",
-			ErrSystemMismatch, text.Short(a), text.Short(b))
+	a, b := old.header, newer.header
+	switch {
+	case a.View != b.View:
+		return DiffCounts{}, fmt.Errorf("plan: compare: the plans have different views, %q and %q; make the newer one with "+
+			"the view of the older", text.Short(a.View), text.Short(b.View))
+	case a.Filter != b.Filter:
+		return DiffCounts{}, fmt.Errorf("plan: compare: the plans have different filters, %q and %q; make the newer one "+
+			"with the filter of the older", text.Short(a.Filter), text.Short(b.Filter))
+	case a.System != b.System && a.System != "" && b.System != "":
+		return DiffCounts{}, fmt.Errorf("plan: compare: %w: the older one was made for %s, the newer one for %s",
+			ErrSystemMismatch, text.Short(a.System), text.Short(b.System))
 	}
 	d := &differ{each: each}
 	err := d.run(old, newer)
@@ -157,57 +152,50 @@ func Diff(old, newer *Plan, each func(Difference) error) (DiffCounts, error) {
 type differ struct {
 	each   func(Difference) error
 	counts DiffCounts
-	untold [2][]*Entry // of the two plans, those that do not tell when they were placed
 }
 
+// run merges the entries of both plans second by second.
 func (d *differ) run(old, newer *Plan) error {
-	nextOld, stopOld := iter.Pull2(old.Entries())
-	defer stopOld()
-	nextNew, stopNew := iter.Pull2(newer.Entries())
-	defer stopNew()
-	a, b := &moments{next: nextOld, untold: &d.untold[0]}, &moments{next: nextNew, untold: &d.untold[1]}
-	for _, m := range []*moments{a, b} {
-		if err := m.advance(); err != nil {
-			return err
-		}
+	a, b := newSeconds(old), newSeconds(newer)
+	defer a.stop()
+	defer b.stop()
+	if err := cmp.Or(a.advance(), b.advance()); err != nil {
+		return err
 	}
 	for len(a.entries) > 0 || len(b.entries) > 0 {
-		var was, is *moments
-		if len(b.entries) == 0 || len(a.entries) > 0 && !a.at.After(b.at) {
-			was = a
+		fromA, fromB := a.before(b), b.before(a)
+		var older, later []*Entry
+		var err error
+		if fromA {
+			older, err = a.take()
 		}
-		if len(a.entries) == 0 || len(b.entries) > 0 && !b.at.After(a.at) {
-			is = b
+		if fromB && err == nil {
+			later, err = b.take()
 		}
-		if err := d.join(was.now(), is.now()); err != nil {
+		if err == nil {
+			err = d.compare(older, later)
+		}
+		if err != nil {
 			return err
 		}
-		for _, m := range []*moments{was, is} {
-			if m == nil {
-				continue
-			}
-			if err := m.advance(); err != nil {
-				return err
-			}
-		}
 	}
-	return d.join(d.untold[0], d.untold[1])
+	return d.compare(a.undated, b.undated)
 }
 
-// join compares what two plans have of one moment.
-func (d *differ) join(was, is []*Entry) error {
-	byID := make(map[string]*Entry, len(is))
-	for _, e := range is {
+// compare compares the entries of one second.
+func (d *differ) compare(older, later []*Entry) error {
+	byID := make(map[string]*Entry, len(later))
+	for _, e := range later {
 		byID[e.OrderID] = e
 	}
-	for _, old := range was {
+	for _, old := range older {
 		e := byID[old.OrderID]
 		delete(byID, old.OrderID)
 		if err := d.report(differenceOf(old, e)); err != nil {
 			return err
 		}
 	}
-	for _, e := range is {
+	for _, e := range later {
 		if byID[e.OrderID] != e {
 			continue
 		}
@@ -226,12 +214,12 @@ func (d *differ) report(x Difference) error {
 	return d.each(x)
 }
 
-// differenceOf compares two entries of one order; one of them may be nil.
+// differenceOf compares two entries of one order, of which one may be nil.
 func differenceOf(old, e *Entry) Difference {
 	switch {
 	case e == nil:
 		return Difference{Kind: DiffLeft, Old: old,
-			Text: "not among the failed orders any more: it healed alone, or somebody moved or cancelled it"}
+			Text: "no longer among the failed orders: it recovered, or somebody moved or cancelled it"}
 	case old == nil:
 		return Difference{Kind: DiffNew, New: e, Text: "failed since, " + actionText(e)}
 	}
@@ -258,43 +246,53 @@ func actionText(e *Entry) string {
 	return fmt.Sprintf("%s (%s)", e.Decision.Action, text.Short(e.Decision.RuleID))
 }
 
-// moments reads a plan second by second.
-type moments struct {
+// seconds reads the entries of a plan in groups that were placed in the same second.
+type seconds struct {
 	next    func() (*Entry, error, bool)
-	ahead   *Entry // read, and of a later second
-	untold  *[]*Entry
+	stop    func()
 	at      time.Time
 	entries []*Entry // placed in the second at; none at the end
+	ahead   *Entry   // the first one of the next group
+	undated []*Entry // without a time of placing
 }
 
-// now returns the entries of the second; nil when m is nil.
-func (m *moments) now() []*Entry {
-	if m == nil {
-		return nil
-	}
-	return m.entries
+func newSeconds(p *Plan) *seconds {
+	s := &seconds{}
+	s.next, s.stop = iter.Pull2(p.Entries())
+	return s
 }
 
-func (m *moments) advance() error {
-	m.entries = m.entries[:0]
-	if m.ahead != nil {
-		m.entries, m.at, m.ahead = append(m.entries, m.ahead), second(m.ahead), nil
+// before reports whether s has entries and other has none of an earlier second.
+func (s *seconds) before(other *seconds) bool {
+	return len(s.entries) > 0 && (len(other.entries) == 0 || !s.at.After(other.at))
+}
+
+// take returns the entries of the current second and reads the next ones.
+func (s *seconds) take() ([]*Entry, error) {
+	entries := s.entries
+	return entries, s.advance()
+}
+
+func (s *seconds) advance() error {
+	s.entries = nil
+	if s.ahead != nil {
+		s.entries, s.at, s.ahead = []*Entry{s.ahead}, second(s.ahead), nil
 	}
 	for {
-		e, err, ok := m.next()
+		e, err, ok := s.next()
 		switch {
 		case !ok:
 			return nil
 		case err != nil:
 			return err
 		case e.Before.PlacedAt.IsZero():
-			*m.untold = append(*m.untold, e)
+			s.undated = append(s.undated, e)
 			continue
-		case len(m.entries) > 0 && !second(e).Equal(m.at):
-			m.ahead = e
+		case len(s.entries) > 0 && !second(e).Equal(s.at):
+			s.ahead = e
 			return nil
 		}
-		m.entries, m.at = append(m.entries, e), second(e)
+		s.entries, s.at = append(s.entries, e), second(e)
 	}
 }
 

@@ -16,66 +16,65 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// Header opens a plan: what was asked for, and under which conditions.
+// Header is the first line of a plan: the conditions under which it was made.
 type Header struct {
-	Kind      string    `json:"kind"`    // "cloudblue-resubmit-plan"
-	Version   int       `json:"version"` // 2
+	// Kind is "cloudblue-resubmit-plan". [NewWriter] sets it.
+	Kind string `json:"kind"`
+	// Version is the version of the file format, 2. [NewWriter] sets it.
+	Version   int       `json:"version"`
 	CreatedAt time.Time `json:"createdAt"`
-	// System is the system that the orders are in, for example "ordermanager
-	// https://mn.example.net:6308". A plan is applied to no other one, see
-	// ErrSystemMismatch. "" when nobody named it, and in plans of version 1.
+	// System identifies the installation of Commerce, for example "ordermanager https://mn.example.net:6308". A plan can
+	// be applied only to the same system, see [Plan.CheckSystem]. Empty if unknown, and in plans of version 1.
 	System string `json:"system,omitempty"`
 	// View is the name of the failure view that was listed.
 	View string `json:"view"`
 	// Filter is the text form of the filter.
 	Filter string `json:"filter"`
-	// Windows and Recurring are the calendar that failures were held against: its
-	// single windows and its weekly rules, without margins. A window named in an
-	// entry is one of them or an occurrence of a rule, "<rule id>@<date>".
+	// Windows and Recurring are the maintenance windows, without margins. Attributions refer to a window's id, or to
+	// "<rule id>@<date>" for an occurrence of a weekly rule.
 	Windows   []maintenance.Window `json:"windows"`
 	Recurring []maintenance.Weekly `json:"recurring,omitempty"`
-	// Rules are the user's rules, which come before the defaults.
+	// Rules are the user's rules.
 	Rules []rules.Rule `json:"rules,omitempty"`
 }
 
-// Calendar is the calendar of the plan. It holds against the future too, so that
-// nothing is pushed in a later window. It needs the time zone data of the zones
-// that the weekly rules name.
+// Calendar returns the calendar of the plan, for checking past failures and future pushes. It returns an error if the
+// time zone data for a weekly rule is missing.
 func (h Header) Calendar() (*maintenance.Calendar, error) {
 	c, err := maintenance.NewCalendar(h.Windows, h.Recurring...)
 	if err != nil {
-		return nil, fmt.Errorf("resubmit: the windows of the plan: %w", err)
+		return nil, fmt.Errorf("plan: windows: %w", err)
 	}
 	return c, nil
 }
 
-// Entry is one order of a plan.
+// Entry is the decision for one order.
 type Entry struct {
-	OrderID       string             `json:"id"`
-	Number        string             `json:"number"`
-	Type          commerce.OrderType `json:"type"`
-	VendorID      string             `json:"vendor,omitempty"`
-	Channel       commerce.Channel   `json:"channel,omitempty"`
-	Customer      string             `json:"customer,omitempty"` // "name (id)", or the one that is known
-	CustomerID    string             `json:"customerId,omitempty"`
-	Subscriptions []string           `json:"subscriptions,omitempty"`
-	TenantID      string             `json:"tenant,omitempty"`
-	Total         commerce.Money     `json:"total,omitzero"`
-	// Before is the state that the decision was made for. Apply sends nothing
-	// unless the order is still in it, and is still the one with this number, type, vendor
-	// and customer. A customer is compared by id, and by name only where one side tells no
-	// id, as a name may change.
+	OrderID  string             `json:"id"`
+	Number   string             `json:"number"`
+	Type     commerce.OrderType `json:"type"`
+	VendorID string             `json:"vendor,omitempty"`
+	Channel  commerce.Channel   `json:"channel,omitempty"`
+	// Customer is "name (id)", or the part that is known.
+	Customer      string         `json:"customer,omitempty"`
+	CustomerID    string         `json:"customerId,omitempty"`
+	Subscriptions []string       `json:"subscriptions,omitempty"`
+	TenantID      string         `json:"tenant,omitempty"`
+	Total         commerce.Money `json:"total,omitzero"`
+	// Before is the order when the plan was made. A run skips an order that differs from it, or whose number, type,
+	// vendor or customer has changed. Customers are compared by id, and by name only if an id is missing, because names
+	// may change.
 	Before Snapshot `json:"before"`
-	// Fingerprint names the failure: a hash over OrderID and Before.
+	// Fingerprint identifies the failure, see [Fingerprint].
 	Fingerprint string              `json:"fingerprint"`
 	Attribution failure.Attribution `json:"attribution"`
 	Decision    rules.Decision      `json:"decision"`
-	// Target is the transition to take, chosen again when the order is re-read.
-	// Empty unless the action is Resubmit and the order told its transitions.
+	// Target is the status to move the order to. It is chosen again when the order is read before the push. Empty unless
+	// the action is Resubmit and the order listed its transitions.
 	Target commerce.Status `json:"target,omitempty"`
 }
 
-// Label returns what people call the order: its number, or its id if it has none.
+// Label returns the number of the order, or its id if it has no number.
 func (e *Entry) Label() string {
 	if e.Number != "" {
 		return e.Number
@@ -83,20 +82,18 @@ func (e *Entry) Label() string {
 	return e.OrderID
 }
 
-// State is what of an order must not have changed between plan and push.
+// Snapshot is the part of an order that must not change between the plan and the push.
 type Snapshot struct {
 	Status             commerce.Status             `json:"status"`
 	ProvisioningStatus commerce.ProvisioningStatus `json:"provisioningStatus,omitempty"`
-	// Reason is the failure message. Of one with more than 64 KiB it is the start, then how
-	// many bytes there are and their SHA-256.
+	// Reason is the failure text. Of a text above 64 KiB it is the start, its length and its SHA-256.
 	Reason   string    `json:"reason,omitempty"`
 	PlacedAt time.Time `json:"placedAt,omitzero"`
 	FailedAt time.Time `json:"failedAt,omitzero"`
 }
 
-// SnapshotOf takes the state out of an order: its times in UTC, and its failure
-// message as valid UTF-8 and not longer than [Snapshot] says, so that it is the same
-// before and after a plan file.
+// SnapshotOf returns the snapshot of an order, with times in UTC and the failure text as valid UTF-8 of limited
+// length, so that writing and reading a plan does not change it.
 func SnapshotOf(o *commerce.Order) Snapshot {
 	return Snapshot{
 		Status:             o.Status,
@@ -107,11 +104,10 @@ func SnapshotOf(o *commerce.Order) Snapshot {
 	}
 }
 
-// maxReason is the most bytes of a failure message that a state keeps.
+// maxReason is the number of bytes from which a failure text is shortened.
 const maxReason = 64 << 10
 
-// reasonOf is a failure message as a state keeps it. The hash of a long one tells it
-// from others that begin in the same way.
+// reasonOf returns the failure text of a snapshot. The hash distinguishes long texts that start in the same way.
 func reasonOf(message string) string {
 	start := strings.ToValidUTF8(message[:min(len(message), maxReason)], "\uFFFD")
 	if len(message) <= maxReason {
@@ -120,11 +116,8 @@ func reasonOf(message string) string {
 	return fmt.Sprintf("%s… (%d bytes, SHA-256 %x)", start, len(message), sha256.Sum256([]byte(message)))
 }
 
-// Diff says what changed from s to now, for instance "status PF → CP"; "" when
-// nothing did. A provisioning status or a time counts only where both states
-// tell it, because a list and a reading need not tell the same. The failure
-// message always counts: a plan that was made without it was made for less than
-// is known now.
+// Diff describes the changes from s to now, such as "status PF → CP"; "" if there are none. The provisioning status and
+// the times are compared only if both are known, because lists may omit them. The failure text is always compared.
 func (s Snapshot) Diff(now Snapshot) string {
 	var changes []string
 	if s.Status != now.Status {
@@ -135,7 +128,7 @@ func (s Snapshot) Diff(now Snapshot) string {
 	}
 	if was, is := text.Short(s.Reason), text.Short(now.Reason); s.Reason != now.Reason {
 		if was == is {
-			is = "another one that begins with the same words"
+			is = "another one that starts with the same words"
 		}
 		changes = append(changes, fmt.Sprintf("failure %q → %q", was, is))
 	}
@@ -151,18 +144,17 @@ func (s Snapshot) Diff(now Snapshot) string {
 	return strings.Join(changes, "; ")
 }
 
-// Fingerprint names one failure of one order: 32 hexadecimal digits, the start
-// of a SHA-256 over the order's id and its state. Equal states at equal instants
-// have equal fingerprints, in whatever zone the times are kept.
+// Fingerprint identifies one failure of one order: the first 32 hexadecimal digits of a SHA-256 of the order's id and
+// its snapshot. It does not depend on the time zone of the times.
 func Fingerprint(orderID string, s Snapshot) string {
 	sum := fingerprint(orderID, &s)
 	return string(sum[:])
 }
 
-func fingerprint(orderID string, s *Snapshot) (name [32]byte) {
+func fingerprint(orderID string, s *Snapshot) (digits [32]byte) {
 	buf := make([]byte, 0, 512)
 	for _, field := range [...]string{orderID, string(s.Status), string(s.ProvisioningStatus), s.Reason} {
-		// The length keeps "ab","c" apart from "a","bc".
+		// With its length, so that "ab","c" differs from "a","bc".
 		buf = binary.AppendUvarint(buf, uint64(len(field)))
 		buf = append(buf, field...)
 	}
@@ -171,11 +163,11 @@ func fingerprint(orderID string, s *Snapshot) (name [32]byte) {
 		buf = binary.AppendVarint(buf, int64(t.Nanosecond()))
 	}
 	sum := sha256.Sum256(buf)
-	hex.Encode(name[:], sum[:16])
-	return name
+	hex.Encode(digits[:], sum[:16])
+	return digits
 }
 
-// Counts counts the orders of a plan by action. The actions sum to Total.
+// ActionCounts has the number of orders of a plan by action. The actions add up to Total.
 type ActionCounts struct {
 	Total      int `json:"total"`
 	Resubmit   int `json:"resubmit"`
@@ -184,13 +176,12 @@ type ActionCounts struct {
 	Quarantine int `json:"quarantine"`
 	Complete   int `json:"complete"`
 	Manual     int `json:"manual"`
-	// Mismatched counts the rows that the source listed although they do not match the
-	// query. They are not in the plan and not in Total. Plan.Mismatched names some of them.
+	// Mismatched is the number of rows that the server listed although they do not match the query. They are not part of
+	// the plan or of Total. [Plan.Mismatched] describes some of them.
 	Mismatched int `json:"mismatched,omitempty"`
 }
 
-// String is one line, such as "198 orders, resubmit 155, hold 6, quarantine 37; 2 rows did
-// not match the query".
+// String returns one line, such as "198 orders, resubmit 155, hold 6, quarantine 37; 2 rows did not match the query".
 func (c ActionCounts) String() string {
 	s := text.Orders(c.Total)
 	for _, part := range []struct {
@@ -210,7 +201,7 @@ func (c ActionCounts) String() string {
 	return s
 }
 
-// add counts one order. The action is one of the six: checkEntry has seen to it.
+// add counts one order, whose action checkEntry has checked.
 func (c *ActionCounts) add(a rules.Action) {
 	switch a {
 	case rules.Resubmit:
@@ -227,15 +218,4 @@ func (c *ActionCounts) add(a rules.Action) {
 		c.Manual++
 	}
 	c.Total++
-}
-
-// sum adds the counts of a part.
-func (c *ActionCounts) sum(part ActionCounts) {
-	c.Resubmit += part.Resubmit
-	c.Wait += part.Wait
-	c.Hold += part.Hold
-	c.Quarantine += part.Quarantine
-	c.Complete += part.Complete
-	c.Manual += part.Manual
-	c.Total += part.Total
 }

@@ -22,32 +22,31 @@ const (
 	maxKeyFile = 1 << 20
 )
 
-// NewSigningKey makes a new key and writes it to path, as PKCS#8 in PEM with the mode
-// 0600, and its public half to path and ".pub". A file that is there is never
-// overwritten: that is an error that matches [os.ErrExist].
+// NewSigningKey generates an Ed25519 key and writes it to path (PKCS#8 in PEM, mode 0600), and its public key to path
+// with ".pub" appended. It never overwrites a file: the error then matches [os.ErrExist].
 func NewSigningKey(path string) (ed25519.PrivateKey, error) {
 	public, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+		return nil, fmt.Errorf("plan: new signing key: %w", err)
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+		return nil, fmt.Errorf("plan: new signing key: %w", err)
 	}
 	pub, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
-		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+		return nil, fmt.Errorf("plan: new signing key: %w", err)
 	}
 	if err := writeNew(path, pemPrivate, private, 0o600); err != nil {
-		return nil, fmt.Errorf("resubmit: make a signing key: %w", err)
+		return nil, fmt.Errorf("plan: new signing key: %w", err)
 	}
 	if err := writeNew(path+".pub", pemPublic, pub, 0o644); err != nil {
-		return nil, fmt.Errorf("resubmit: make a signing key: %w", errors.Join(err, os.Remove(path)))
+		return nil, fmt.Errorf("plan: new signing key: %w", errors.Join(err, os.Remove(path)))
 	}
 	return key, nil
 }
 
-// writeNew writes a file that was not there.
+// writeNew writes a file that must not exist.
 func writeNew(path, kind string, der []byte, mode os.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the caller's path
 	if err != nil {
@@ -69,40 +68,37 @@ func writeNew(path, kind string, der []byte, mode os.FileMode) error {
 	return err
 }
 
-// LoadSigningKey loads the key that NewSigningKey wrote, or
-// "openssl genpkey -algorithm ed25519". A file that others than its owner may read is
-// refused, except on Windows. No error tells anything of the content.
+// LoadSigningKey loads a key written by [NewSigningKey] or "openssl genpkey -algorithm ed25519". It rejects a file that
+// others than its owner may read, except on Windows. Errors do not contain any of the content.
 func LoadSigningKey(path string) (ed25519.PrivateKey, error) {
 	data, mode, err := readKeyFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("resubmit: load a signing key: %w", err)
+		return nil, fmt.Errorf("plan: load signing key: %w", err)
 	}
 	if mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil,
-			fmt.Errorf(
-				"resubmit: load a signing key: others may read %s, its mode is %v; make a new key, or chmod 600 it if nobody has",
-				path, mode.Perm())
+		return nil, fmt.Errorf("plan: load signing key: others may read %s, its mode is %v; make a new key, or chmod 600 it "+
+			"if nobody has read it", path, mode.Perm())
 	}
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != pemPrivate || len(rest) > 0 {
-		return nil, fmt.Errorf("resubmit: load a signing key: %s is not one PEM block %q; give a file of NewSigningKey", path,
+		return nil, fmt.Errorf("plan: load signing key: %s is not one PEM block %q; use a file of NewSigningKey", path,
 			pemPrivate)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("resubmit: load a signing key: %s has no Ed25519 key in PKCS#8; give a file of NewSigningKey",
+		return nil, fmt.Errorf("plan: load signing key: %s has no Ed25519 key in PKCS#8; use a file of NewSigningKey",
 			path)
 	}
 	return key, nil
 }
 
-// LoadPublicKeys loads the keys of those who may sign, for Config.Require: one PEM
-// block each, as in the ".pub" files of NewSigningKey. There is at least one.
+// LoadPublicKeys loads one or more public keys, each in a PEM block as in the ".pub" files of [NewSigningKey]. Pass
+// them to [Plan.SignedBy] or resubmit.Config.Require.
 func LoadPublicKeys(path string) ([]ed25519.PublicKey, error) {
 	data, _, err := readKeyFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("resubmit: load public keys: %w", err)
+		return nil, fmt.Errorf("plan: load public keys: %w", err)
 	}
 	var keys []ed25519.PublicKey
 	for {
@@ -111,20 +107,19 @@ func LoadPublicKeys(path string) ([]ed25519.PublicKey, error) {
 			break
 		}
 		if block.Type != pemPublic {
-			return nil, fmt.Errorf("resubmit: load public keys: %s has a PEM block %q; give public keys only", path,
+			return nil, fmt.Errorf("plan: load public keys: %s has a PEM block %q; use public keys only", path,
 				text.Short(block.Type))
 		}
 		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 		key, ok := parsed.(ed25519.PublicKey)
 		if err != nil || !ok {
-			return nil,
-				fmt.Errorf("resubmit: load public keys: block %d of %s is no Ed25519 key; give the .pub files of NewSigningKey",
-					len(keys)+1, path)
+			return nil, fmt.Errorf("plan: load public keys: block %d of %s is not an Ed25519 key; use .pub files of "+
+				"NewSigningKey", len(keys)+1, path)
 		}
 		keys, data = append(keys, key), rest
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("resubmit: load public keys: %s has no PEM block %q; give a .pub file of NewSigningKey", path,
+		return nil, fmt.Errorf("plan: load public keys: %s has no PEM block %q; use a .pub file of NewSigningKey", path,
 			pemPublic)
 	}
 	return keys, nil
