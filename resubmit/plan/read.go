@@ -9,6 +9,7 @@ import (
 	"hash"
 	"hash/maphash"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ type lineReader struct {
 	plan   *Plan
 	record bool
 	text   string // read, but not yet returned
-	block  []byte
+	buf    []byte
 	blocks int   // read so far
 	number int   // of the line returned last, from 1
 	offset int64 // after that line
@@ -68,31 +69,30 @@ func (r *lineReader) next() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		r.text += string(r.block)
 	}
 }
 
+// readBlock appends the next block to the text.
 func (r *lineReader) readBlock() error {
 	p, start := r.plan, int64(r.blocks)*blockSize
 	size := min(blockSize, p.size-start)
 	if size <= 0 {
 		return io.EOF
 	}
-	if r.block == nil {
-		r.block = make([]byte, size)
-	}
-	r.block = r.block[:size]
-	if n, err := p.r.ReadAt(r.block, start); int64(n) < size {
+	r.buf = slices.Grow(append(r.buf[:0], r.text...), blockSize)
+	block := r.buf[len(r.text) : len(r.text)+int(size)]
+	if n, err := p.r.ReadAt(block, start); int64(n) < size {
 		// %v, because the end of the file here is not the end of the plan.
 		return fmt.Errorf("read byte %d of %d: %v", start+int64(n)+1, p.size, err) //nolint:errorlint // see above
 	}
-	sum := maphash.Bytes(p.sums.seed, r.block)
+	sum := maphash.Bytes(p.sums.seed, block)
 	if r.record {
 		p.sums.blocks = append(p.sums.blocks, sum)
 	} else if p.sums.blocks[r.blocks] != sum {
 		return errChanged
 	}
 	r.blocks++
+	r.text = string(r.buf[:len(r.text)+int(size)])
 	return nil
 }
 
