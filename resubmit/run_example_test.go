@@ -17,7 +17,8 @@ import (
 // plannedExample plans two orders to resubmit. The system has the same orders.
 func plannedExample() (*plan.Plan, *ownSystem, error) {
 	p, err := resubmit.BuildPlan(context.Background(), resubmit.PlanConfig{
-		Lister: exampleOrders(), Requests: noRequests, Filter: filter.Everything(), Calendar: exampleCalendar(), SettleDelay: -1,
+		Systems: systemsOf(resubmit.Systems{Lister: exampleOrders(), Requests: noRequests}),
+		Policy:  resubmit.Policy{SettleDelay: -1}, Filter: filter.Everything(), Calendar: exampleCalendar(),
 	})
 	system := &ownSystem{orders: make(map[string]*commerce.Order)}
 	for o := range exampleOrders().Orders(context.Background(), commerce.Query{}) {
@@ -40,8 +41,8 @@ func (s hookedSystem) Push(ctx context.Context, id string, to commerce.Status) e
 // exampleConfig does not wait and pushes one order after the other.
 func exampleConfig(reader resubmit.OrderReader, pusher resubmit.Pusher) resubmit.Config {
 	return resubmit.Config{
-		Reader: reader, Pusher: pusher, Concurrency: 1,
-		RateLimit: -1, SettleDelay: -1, Verify: resubmit.VerifyConfig{First: -1},
+		Systems: systemsOf(resubmit.Systems{Reader: reader, Pusher: pusher}), Policy: resubmit.Policy{SettleDelay: -1},
+		Concurrency: 1, RateLimit: -1, Verify: resubmit.VerifyConfig{First: -1},
 	}
 }
 

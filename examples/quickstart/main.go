@@ -73,15 +73,14 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	return resubmitFailed(ctx, out, orders, vendors, windows)
+	systems := resubmit.SystemsOf(orders, orders)
+	systems.Requests, systems.Prober = vendors, vendors
+	return resubmitFailed(ctx, out, systems, windows)
 }
 
 // resubmitFailed is the function of the README, without the pauses that real systems need.
-func resubmitFailed(
-	ctx context.Context, out io.Writer, orders *ordermanager.Client, vendors *connect.Client, windows *maintenance.Calendar,
-) error {
-	systems, policy := resubmit.SystemsOf(orders, orders), resubmit.Policy{SettleDelay: -1}
-	systems.Requests, systems.Prober = vendors, vendors
+func resubmitFailed(ctx context.Context, out io.Writer, systems resubmit.Systems, windows *maintenance.Calendar) error {
+	policy := resubmit.Policy{SettleDelay: -1}
 	plan, err := resubmit.BuildPlan(ctx, resubmit.PlanConfig{ // only reads
 		Systems: systems, Policy: policy, Calendar: windows, Filter: filter.Everything(), RateLimit: -1,
 	})
