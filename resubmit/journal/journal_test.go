@@ -152,7 +152,7 @@ func TestOpenInUnwritableDirectory(t *testing.T) {
 	_, err = journal.Open(path, journal.Wait(-1))
 	require.ErrorContains(t, err, "negative")
 	_, err = journal.Open(path, journal.Program(""))
-	require.ErrorContains(t, err, "no name")
+	require.ErrorContains(t, err, "the name is empty")
 }
 
 func TestOpenMakesJournalPrivate(t *testing.T) {
