@@ -15,7 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
 
-// recorder is a testing.TB that keeps what fails.
+// recorder is a testing.TB that records failures.
 type recorder struct {
 	testing.TB
 
@@ -36,27 +36,27 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failures runs one check and returns what failed.
+// failures checks one promise and returns the failures.
 func failures(t *testing.T, suite, promise string, f resubmittest.Fixture) []string {
 	t.Helper()
 	r := &recorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		resubmittest.Prove(r, suite, promise, f)
+		resubmittest.Check(r, suite, promise, f)
 	}()
 	<-done
 	return r.failures
 }
 
-// broken is an adapter that breaks promises.
+// broken is an adapter that breaks a promise.
 type broken struct {
 	name    string
-	poor    bool // what is broken is the adapter that can do next to nothing
-	hangs   bool // so that it is of no use to be patient
+	poor    bool // based on the poor adapter
+	hangs   bool // use a short timeout
 	breaks  func(system *resubmittest.System)
-	promise string // part of one that must be found broken
-	says    string // part of the message
+	promise string // part of the text of the broken promise
+	says    string // part of the failure
 }
 
 func (b broken) fixture() resubmittest.Fixture {
@@ -71,99 +71,99 @@ func (b broken) fixture() resubmittest.Fixture {
 		return system
 	}
 	if b.hangs {
-		f.Patience = 100 * time.Millisecond
+		f.CallTimeout = 100 * time.Millisecond
 	}
 	return f
 }
 
-// requireCaught runs a suite against broken adapters: each must be caught by the check
-// that it is made for, in words, and each check must catch one that is made for it.
+// requireCaught runs a suite with broken adapters. The check of its promise must catch each, and each check must catch
+// one.
 func requireCaught(t *testing.T, suite string, adapters []broken) {
 	t.Helper()
-	made := map[string]bool{}
+	caught := map[string]bool{}
 	for _, b := range adapters {
 		for _, promise := range resubmittest.Promises(suite) {
-			made[promise] = made[promise] || strings.Contains(promise, b.promise)
+			caught[promise] = caught[promise] || strings.Contains(promise, b.promise)
 		}
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			var said []string
+			var found []string
 			for _, promise := range resubmittest.Promises(suite) {
 				if strings.Contains(promise, b.promise) {
-					said = append(said, failures(t, suite, promise, b.fixture())...)
+					found = append(found, failures(t, suite, promise, b.fixture())...)
 				}
 			}
-			text := strings.Join(said, "\n")
+			text := strings.Join(found, "\n")
 			require.Contains(t, text, "broken promise: ")
 			require.Contains(t, text, b.says)
 		})
 	}
-	for promise, caught := range made {
-		require.True(t, caught, "no adapter is broken so that it is caught by %q", promise)
+	for promise, ok := range caught {
+		require.True(t, ok, "no adapter breaks %q", promise)
 	}
 }
 
-// What cannot be proved without faults is not passed over in silence.
-func TestPromisesThatNeedFaultsAreNamed(t *testing.T) {
+// TestUncheckedPromises checks that promises are reported that need faults which the fixture lacks.
+func TestUncheckedPromises(t *testing.T) {
 	t.Parallel()
-	for suite, want := range map[string]int{"source": 7, "reader": 7, "pusher": 9} {
-		require.Empty(t, resubmittest.Unproved(suite, rich()))
-		require.Len(t, resubmittest.Unproved(suite, poor()), want, suite)
+	for suite, want := range map[string]int{"lister": 7, "reader": 7, "pusher": 9} {
+		require.Empty(t, resubmittest.Unchecked(suite, rich()))
+		require.Len(t, resubmittest.Unchecked(suite, poor()), want, suite)
 	}
 	some := rich()
-	some.Faults = []resubmittest.Fault{resubmittest.Denied, resubmittest.Page, resubmittest.AnswerLost,
-		resubmittest.AnswerHalf, resubmittest.Slow, resubmittest.Another}
-	require.Equal(t, []string{`a system that is away is ErrUnavailable to a reader (needs ["unavailable"])`},
-		resubmittest.Unproved("reader", some))
+	some.Faults = []resubmittest.Fault{resubmittest.Unauthorized, resubmittest.HTMLPage, resubmittest.ResponseLost,
+		resubmittest.ResponseTruncated, resubmittest.ResponseDelayed, resubmittest.WrongOrder}
+	require.Equal(t, []string{`returns ErrUnavailable if the system is unavailable (needs ["unavailable"])`},
+		resubmittest.Unchecked("reader", some))
 }
 
-// A fixture that is wrong in itself proves nothing.
-func TestAWrongFixtureIsSaidToBe(t *testing.T) {
+// TestInvalidFixture checks that the suites reject invalid fixtures.
+func TestInvalidFixture(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, suite, promise, says string
 		change                     func(*resubmittest.Fixture)
 		system                     func(*resubmittest.System)
 	}{
-		{"has no id that is missing", "reader", "an order is read as it is", "has no New or no Missing",
-			func(f *resubmittest.Fixture) { f.Missing = "" }, nil},
-		{"has faults that nobody can play", "source", "nothing found is an empty list and no error", "go together",
-			nil, func(s *resubmittest.System) { s.Break = nil }},
-		{"can play faults that it does not name", "source", "nothing found is an empty list and no error", "go together",
+		{"no missing id", "reader", "reads correct fields", "needs New and MissingID",
+			func(f *resubmittest.Fixture) { f.MissingID = "" }, nil},
+		{"faults without Inject", "lister", "returns no error if nothing matches", "or neither",
+			nil, func(s *resubmittest.System) { s.Inject = nil }},
+		{"Inject without faults", "lister", "returns no error if nothing matches", "or neither",
 			func(f *resubmittest.Fixture) { f.Faults = nil }, nil},
-		{"puts no orders", "reader", "an order is read as it is", "no System.Put", nil,
-			func(s *resubmittest.System) { s.Put = nil }},
-		{"puts other orders than asked for", "reader", "an order is read as it is", "Put made a",
+		{"no AddOrder", "reader", "reads correct fields", "needs System.AddOrder", nil,
+			func(s *resubmittest.System) { s.AddOrder = nil }},
+		{"adds other orders", "reader", "reads correct fields", "AddOrder returned a",
 			nil, func(s *resubmittest.System) {
-				put := s.Put
-				s.Put = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
+				put := s.AddOrder
+				s.AddOrder = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
 					n.Status = commerce.StatusLongRunning
 					return put(t, n)
 				}
 			}},
-		{"puts them over another amount", "reader", "an order is read as it is", "Put made an order over 5 EUR",
+		{"adds another amount", "reader", "reads correct fields", "AddOrder returned an order over 5 EUR",
 			nil, func(s *resubmittest.System) {
-				put := s.Put
-				s.Put = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
+				put := s.AddOrder
+				s.AddOrder = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
 					n.Total = commerce.Money{Amount: decimal.New(5, 0), Currency: "EUR"}
 					return put(t, n)
 				}
 			}},
-		{"has no source", "source", "nothing found is an empty list and no error", "no System.Source", nil,
-			func(s *resubmittest.System) { s.Source = nil }},
-		{"has no reader", "reader", "an order is read as it is", "no System.Reader", nil,
+		{"no lister", "lister", "returns no error if nothing matches", "needs System.Lister", nil,
+			func(s *resubmittest.System) { s.Lister = nil }},
+		{"no reader", "reader", "reads correct fields", "needs System.Reader", nil,
 			func(s *resubmittest.System) { s.Reader = nil }},
-		{"has no pusher", "pusher", "a second push of a moved order moves nothing", "no System.Pusher", nil,
+		{"no pusher", "pusher", "moves nothing with a second push", "needs System.Ledger and System.Pusher", nil,
 			func(s *resubmittest.System) { s.Pusher = nil }},
-		{"has no ledger", "pusher", "a second push of a moved order moves nothing", "no System.Ledger", nil,
+		{"no ledger", "pusher", "moves nothing with a second push", "needs System.Ledger and System.Pusher", nil,
 			func(s *resubmittest.System) { s.Ledger = nil }},
-		{"cannot take orders away", "reader", "an order is read as it is now", "no System.TakeAway", nil,
-			func(s *resubmittest.System) { s.TakeAway = nil }},
-		{"loses the answer of what it did not do", "pusher",
-			"a lost answer is an error with Delivery unknown, and the push is not sent again", "must do what it is asked",
+		{"no CancelOrder", "reader", "reads the current state", "needs System.CancelOrder", nil,
+			func(s *resubmittest.System) { s.CancelOrder = nil }},
+		{"loses the response of an undone call", "pusher",
+			"returns unknown delivery without a retry for a lost response", "must be done before the fault",
 			nil, func(s *resubmittest.System) {
-				spoil := s.Break
-				s.Break = func(t testing.TB, _ resubmittest.Fault, on resubmittest.Calls) func() {
+				spoil := s.Inject
+				s.Inject = func(t testing.TB, _ resubmittest.Fault, on resubmittest.Calls) func() {
 					return spoil(t, resubmittest.Unavailable, on)
 				}
 			}},

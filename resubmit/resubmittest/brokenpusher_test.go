@@ -19,14 +19,14 @@ func (f pusherFunc) Push(ctx context.Context, id string, to commerce.Status) err
 	return f(ctx, id, to)
 }
 
-// overPusher puts a broken pusher over the good one.
-func overPusher(over func(good resubmit.Pusher) pusherFunc) func(*resubmittest.System) {
-	return func(system *resubmittest.System) { system.Pusher = over(system.Pusher) }
+// replacePusher wraps the pusher in a broken one.
+func replacePusher(wrap func(good resubmit.Pusher) pusherFunc) func(*resubmittest.System) {
+	return func(system *resubmittest.System) { system.Pusher = wrap(system.Pusher) }
 }
 
-// saying changes the errors of pushes.
-func saying(change func(error) error) func(*resubmittest.System) {
-	return overPusher(func(good resubmit.Pusher) pusherFunc {
+// changeErrors changes the errors of pushes.
+func changeErrors(change func(error) error) func(*resubmittest.System) {
+	return replacePusher(func(good resubmit.Pusher) pusherFunc {
 		return func(ctx context.Context, id string, to commerce.Status) error {
 			err := good.Push(ctx, id, to)
 			if err != nil {
@@ -37,17 +37,17 @@ func saying(change func(error) error) func(*resubmittest.System) {
 	})
 }
 
-// delivering says the same delivery in each error.
-func delivering(d commerce.Delivery) func(*resubmittest.System) {
-	return saying(func(err error) error {
+// setDelivery sets the delivery of each error.
+func setDelivery(d commerce.Delivery) func(*resubmittest.System) {
+	return changeErrors(func(err error) error {
 		e, _ := errors.AsType[*commerce.Error](err)
 		return &commerce.Error{Op: e.Op, HTTPStatus: e.HTTPStatus, RetryAfter: e.RetryAfter, Delivery: d, Err: e.Err}
 	})
 }
 
-// retrying sends a push again when it failed.
-func retrying(again func(error) bool) func(*resubmittest.System) {
-	return overPusher(func(good resubmit.Pusher) pusherFunc {
+// retry repeats a push that failed.
+func retry(again func(error) bool) func(*resubmittest.System) {
+	return replacePusher(func(good resubmit.Pusher) pusherFunc {
 		return func(ctx context.Context, id string, to commerce.Status) error {
 			err := good.Push(ctx, id, to)
 			if err != nil && again(err) {
@@ -58,9 +58,9 @@ func retrying(again func(error) bool) func(*resubmittest.System) {
 	})
 }
 
-// sending changes what is pushed.
-func sending(change func(id string, to commerce.Status) (string, commerce.Status)) func(*resubmittest.System) {
-	return overPusher(func(good resubmit.Pusher) pusherFunc {
+// changePush changes what is pushed.
+func changePush(change func(id string, to commerce.Status) (string, commerce.Status)) func(*resubmittest.System) {
+	return replacePusher(func(good resubmit.Pusher) pusherFunc {
 		return func(ctx context.Context, id string, to commerce.Status) error {
 			id, to = change(id, to)
 			return good.Push(ctx, id, to)
@@ -68,9 +68,9 @@ func sending(change func(id string, to commerce.Status) (string, commerce.Status
 	})
 }
 
-// sharing lets one push answer for all with the same key.
-func sharing(key func(id string) string) func(*resubmittest.System) {
-	return overPusher(func(good resubmit.Pusher) pusherFunc {
+// sharePushes sends one push for all with the same key.
+func sharePushes(key func(id string) string) func(*resubmittest.System) {
+	return replacePusher(func(good resubmit.Pusher) pusherFunc {
 		var mu sync.Mutex
 		answers := map[string]error{}
 		return func(ctx context.Context, id string, to commerce.Status) error {
@@ -88,116 +88,125 @@ func sharing(key func(id string) string) func(*resubmittest.System) {
 
 func brokenPushers() []broken {
 	always := func(error) bool { return true }
-	withoutContext := overPusher(func(good resubmit.Pusher) pusherFunc {
+	withoutContext := replacePusher(func(good resubmit.Pusher) pusherFunc {
 		return func(ctx context.Context, id string, to commerce.Status) error {
 			return good.Push(context.WithoutCancel(ctx), id, to)
 		}
 	})
 	adapters := []broken{
-		{name: "pushes what it read", promise: "reads another order first", says: `it pushed "id N0002"`,
-			breaks: overPusher(func(good resubmit.Pusher) pusherFunc {
+		{name: "pushes the order that it read", promise: "reads another order first", says: `moved "id N0002"`,
+			breaks: replacePusher(func(good resubmit.Pusher) pusherFunc {
 				return func(ctx context.Context, _ string, to commerce.Status) error { return good.Push(ctx, "id N0002", to) }
 			})},
-		{name: "does nothing", promise: "moves that order", says: "Push returned nil, and the system moved nothing",
-			breaks: overPusher(func(resubmit.Pusher) pusherFunc {
+		{name: "does nothing", promise: "moves the order to the status",
+			says: "Push returned nil, but the system moved nothing",
+			breaks: replacePusher(func(resubmit.Pusher) pusherFunc {
 				return func(context.Context, string, commerce.Status) error { return nil }
 			})},
-		{name: "sends twice", promise: "moves that order", says: "one call of Push sent 2 pushes",
-			breaks: overPusher(func(good resubmit.Pusher) pusherFunc {
+		{name: "sends twice", promise: "moves the order to the status", says: "one call of Push sent 2 pushes",
+			breaks: replacePusher(func(good resubmit.Pusher) pusherFunc {
 				return func(ctx context.Context, id string, to commerce.Status) error {
 					err := good.Push(ctx, id, to)
 					_ = good.Push(ctx, id, to)
 					return err
 				}
 			})},
-		{name: "pushes another order", promise: "moves that order",
-			says:   `asked to push "id N0002" to "PD", it pushed "id N0001" to "PD"`,
-			breaks: sending(func(_ string, to commerce.Status) (string, commerce.Status) { return "id N0001", to })},
-		{name: "fails though it moved the order", promise: "moves that order", says: "the error is but; 1 pushes came in",
-			breaks: overPusher(func(good resubmit.Pusher) pusherFunc {
+		{name: "pushes another order", promise: "moves the order to the status",
+			says:   `the push of "id N0002" to "PD" moved "id N0001" to "PD"`,
+			breaks: changePush(func(_ string, to commerce.Status) (string, commerce.Status) { return "id N0001", to })},
+		{name: "returns an error though it moved the order", promise: "moves the order to the status",
+			says: "the error is but; the system received 1 pushes",
+			breaks: replacePusher(func(good resubmit.Pusher) pusherFunc {
 				return func(ctx context.Context, id string, to commerce.Status) error {
 					return errors.Join(good.Push(ctx, id, to), errors.New("but"))
 				}
 			})},
-		{name: "does not say that it was refused", promise: "is refused for sure", says: "does not say in its Delivery",
-			breaks: delivering("")},
-		{name: "loses the type of its errors", promise: "is refused for sure", says: "does not say in its Delivery",
-			breaks: saying(func(err error) error { return errors.New(err.Error()) })},
-		{name: "says that it was refused without being able to know", poor: true, promise: "is refused for sure",
-			says:   "the fixture has VagueRefusals",
-			breaks: delivering(commerce.Refused)},
-		{name: "says that it was not sent", promise: "is refused for sure", says: `says "not sent", and the push came in`,
-			breaks: delivering(commerce.NotSent)},
-		{name: "is content with an order that is not there", promise: "an order that is not there", says: "Push returned nil",
-			breaks: saying(swallow)},
-		{name: "has a status of its own", promise: "a status that is none",
-			says:   `asked to push "id N0001" to "", it pushed "id N0001" to "PD"`,
-			breaks: sending(func(id string, _ commerce.Status) (string, commerce.Status) { return id, commerce.StatusPaid })},
-		{name: "trims ids", promise: "an id is pushed as a whole", says: `it pushed "id N0001"`,
-			breaks: sending(func(id string, to commerce.Status) (string, commerce.Status) { return strings.TrimSpace(id), to })},
-		{name: "cannot push ids with slashes", promise: "an id is pushed as a whole", says: `with the id "a/b" was not moved`,
-			breaks: sending(func(id string, to commerce.Status) (string, commerce.Status) {
+		{name: "hides the delivery", promise: "does not offer as refused",
+			says:   "does not say that the order was not moved",
+			breaks: setDelivery("")},
+		{name: "loses the type of its errors", promise: "does not offer as refused",
+			says:   "does not say that the order was not moved",
+			breaks: changeErrors(func(err error) error { return errors.New(err.Error()) })},
+		{name: "claims a refusal without proof", poor: true, promise: "does not offer as refused",
+			says:   "the fixture has AmbiguousRefusals",
+			breaks: setDelivery(commerce.Refused)},
+		{name: "claims that it was not sent", promise: "does not offer as refused",
+			says:   `says "not sent", but the system received the push`,
+			breaks: setDelivery(commerce.NotSent)},
+		{name: "ignores an unknown order", promise: "an unknown order", says: "Push returned nil",
+			breaks: changeErrors(swallow)},
+		{name: "pushes its own status", promise: "an invalid status",
+			says:   `the push of "id N0001" to "" moved "id N0001" to "PD"`,
+			breaks: changePush(func(id string, _ commerce.Status) (string, commerce.Status) { return id, commerce.StatusPaid })},
+		{name: "trims ids", promise: "treats ids as opaque", says: `moved "id N0001"`,
+			breaks: changePush(func(id string, to commerce.Status) (string, commerce.Status) {
+				return strings.TrimSpace(id), to
+			})},
+		{name: "cuts ids at a slash", promise: "treats ids as opaque", says: `with the id "a/b" was not moved`,
+			breaks: changePush(func(id string, to commerce.Status) (string, commerce.Status) {
 				id, _, _ = strings.Cut(id, "/")
 				return id, to
 			})},
-		{name: "takes an order that somebody moved for one that it moved", promise: "a second push",
-			says:   "Push returned nil, and the system moved nothing",
-			breaks: saying(swallow)},
-		{name: "ignores the context", promise: "a cancelled context is not sent", says: "1 pushes came in",
+		{name: "ignores a conflict", promise: "a second push",
+			says:   "Push returned nil, but the system moved nothing",
+			breaks: changeErrors(swallow)},
+		{name: "ignores the context", promise: "sends nothing with a cancelled context",
+			says:   "the system received 1 pushes",
 			breaks: withoutContext},
-		{name: "hides the error of the context", promise: "a cancelled context is not sent",
+		{name: "hides the error of the context", promise: "sends nothing with a cancelled context",
 			says:   "must match context.Canceled",
-			breaks: saying(func(error) error { return errors.New("given up") })},
-		{name: "lets one push answer for all", promise: "each sent once", says: "was moved 0 times",
-			breaks: sharing(func(string) string { return "" })},
-		{name: "sends each push twice when there are many", promise: "each sent once", says: "16 calls sent 32 pushes",
-			breaks: overPusher(func(good resubmit.Pusher) pusherFunc {
+			breaks: changeErrors(func(error) error { return errors.New("given up") })},
+		{name: "sends one push for all", promise: "once each", says: "was moved 0 times",
+			breaks: sharePushes(func(string) string { return "" })},
+		{name: "sends concurrent pushes twice", promise: "once each", says: "16 calls sent 32 pushes",
+			breaks: replacePusher(func(good resubmit.Pusher) pusherFunc {
 				return func(ctx context.Context, id string, to commerce.Status) error {
 					err := good.Push(ctx, id, to)
 					_ = good.Push(ctx, id, to)
 					return err
 				}
 			})},
-		{name: "lets one push answer for all of an order", promise: "pushes of one order at the same time",
-			says:   "16 pushes returned nil, and the order was moved 1 times",
-			breaks: sharing(func(id string) string { return id })},
-		{name: "takes an outage for an order that is not there", promise: "a system that is away",
+		{name: "sends one push for all of an order", promise: "concurrent pushes moved one order",
+			says:   "16 pushes returned nil, but the order was moved 1 times",
+			breaks: sharePushes(func(id string) string { return id })},
+		{name: "takes an outage for an unknown order", promise: "system is unavailable",
 			says:   "matches ErrNotFound",
-			breaks: saying(func(error) error { return commerce.ErrNotFound })},
-		{name: "loses how long to wait", promise: "busy system", says: "RetryAfter does not say so",
-			breaks: saying(func(error) error { return &commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused} })},
-		{name: "hides that the credentials were refused", promise: "refused credentials", says: "matches none of",
-			breaks: saying(func(error) error { return errors.New("it failed") })},
-		{name: "shows a secret", promise: "refused credentials", says: "an error holds a secret",
-			breaks: saying(func(err error) error { return fmt.Errorf("%w for %s", err, shopSecret) })},
-		{name: "takes a page for a yes", promise: "a page of HTML", says: "Push returned nil, and the system moved nothing",
-			breaks: saying(swallow)},
-		{name: "takes a lost answer for a yes", promise: "a lost answer", says: "there is no error", breaks: saying(swallow)},
-		{name: "hangs on a slow system", hangs: true, promise: "a caller who gives up", says: "did not come back",
+			breaks: changeErrors(func(error) error { return commerce.ErrNotFound })},
+		{name: "loses Retry-After", promise: "if rate limited", says: "RetryAfter is not 7s",
+			breaks: changeErrors(func(error) error { return &commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused} })},
+		{name: "hides that the credentials were refused", promise: "credentials are refused", says: "matches none of",
+			breaks: changeErrors(func(error) error { return errors.New("it failed") })},
+		{name: "shows a secret", promise: "credentials are refused", says: "an error contains the secret",
+			breaks: changeErrors(func(err error) error { return fmt.Errorf("%w for %s", err, shopSecret) })},
+		{name: "takes a page for success", promise: "an HTML page", says: "Push returned nil, but the system moved nothing",
+			breaks: changeErrors(swallow)},
+		{name: "takes a lost response for success", promise: "a lost response",
+			says: "there is no error", breaks: changeErrors(swallow)},
+		{name: "hangs on a slow system", hangs: true, promise: "the caller gives up", says: "did not return",
 			breaks: withoutContext},
-		{name: "takes giving up for a no", promise: "a caller who gives up",
-			says: `says "refused", and the system moved the order`, breaks: delivering(commerce.Refused)},
-		{name: "does not tell who gave up", promise: "a caller who gives up", says: "does not match context.Canceled",
-			breaks: saying(func(error) error { return errors.New("it took too long") })},
+		{name: "takes giving up for a refusal", promise: "the caller gives up",
+			says: `says "refused", but the system moved the order`, breaks: setDelivery(commerce.Refused)},
+		{name: "hides that the caller gave up", promise: "the caller gives up", says: "does not match context.Canceled",
+			breaks: changeErrors(func(error) error { return errors.New("it took too long") })},
 	}
-	for _, promise := range []string{"a system that is away", "busy system", "refused credentials", "a page of HTML",
-		"a lost answer", "an answer of 5xx", "half of an answer"} {
+	for _, promise := range []string{"system is unavailable", "if rate limited", "credentials are refused", "an HTML page",
+		"a lost response", "a 5xx response", "a truncated response"} {
 		adapters = append(adapters, broken{
-			name: "sends again: " + promise, promise: promise, says: "one call of Push sent 2 pushes", breaks: retrying(always),
+			name: "retries: " + promise, promise: promise, says: "one call of Push sent 2 pushes", breaks: retry(always),
 		})
 	}
-	for _, promise := range []string{"a lost answer", "an answer of 5xx", "half of an answer"} {
+	for _, promise := range []string{"a lost response", "a 5xx response", "a truncated response"} {
 		adapters = append(adapters,
-			broken{name: "says refused though it acted: " + promise, promise: promise,
-				says: `says "refused", and the system moved the order`, breaks: delivering(commerce.Refused)},
-			broken{name: "says not sent though it acted: " + promise, promise: promise,
-				says: `says "not sent", and the system moved the order`, breaks: delivering(commerce.NotSent)},
+			broken{name: "claims a refusal: " + promise, promise: promise,
+				says: `says "refused", but the system moved the order`, breaks: setDelivery(commerce.Refused)},
+			broken{name: "claims that it was not sent: " + promise, promise: promise,
+				says: `says "not sent", but the system moved the order`, breaks: setDelivery(commerce.NotSent)},
 		)
 	}
 	return adapters
 }
 
-func TestEveryBrokenPusherIsCaught(t *testing.T) {
+func TestPusherFindsBrokenPushers(t *testing.T) {
 	t.Parallel()
 	requireCaught(t, "pusher", brokenPushers())
 }

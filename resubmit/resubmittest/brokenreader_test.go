@@ -18,21 +18,21 @@ type readerFunc func(ctx context.Context, id string) (*commerce.Order, error)
 
 func (f readerFunc) Order(ctx context.Context, id string) (*commerce.Order, error) { return f(ctx, id) }
 
-// overReader puts a broken reader over the good one.
-func overReader(over func(good resubmit.OrderReader) readerFunc) func(*resubmittest.System) {
-	return func(system *resubmittest.System) { system.Reader = over(system.Reader) }
+// replaceReader wraps the reader in a broken one.
+func replaceReader(wrap func(good resubmit.OrderReader) readerFunc) func(*resubmittest.System) {
+	return func(system *resubmittest.System) { system.Reader = wrap(system.Reader) }
 }
 
-// reading changes what a read gives.
-func reading(change func(o *commerce.Order, err error) (*commerce.Order, error)) func(*resubmittest.System) {
-	return overReader(func(good resubmit.OrderReader) readerFunc {
+// changeRead changes the result of reads.
+func changeRead(change func(o *commerce.Order, err error) (*commerce.Order, error)) func(*resubmittest.System) {
+	return replaceReader(func(good resubmit.OrderReader) readerFunc {
 		return func(ctx context.Context, id string) (*commerce.Order, error) { return change(good.Order(ctx, id)) }
 	})
 }
 
-// altering changes the orders that are read.
-func altering(change func(*commerce.Order)) func(*resubmittest.System) {
-	return reading(func(o *commerce.Order, err error) (*commerce.Order, error) {
+// changeOrders changes the orders that are read.
+func changeOrders(change func(*commerce.Order)) func(*resubmittest.System) {
+	return changeRead(func(o *commerce.Order, err error) (*commerce.Order, error) {
 		if o != nil {
 			change(o)
 		}
@@ -40,9 +40,9 @@ func altering(change func(*commerce.Order)) func(*resubmittest.System) {
 	})
 }
 
-// excusing changes the errors of reads.
-func excusing(change func(error) error) func(*resubmittest.System) {
-	return reading(func(o *commerce.Order, err error) (*commerce.Order, error) {
+// changeReadErrors changes the errors of reads.
+func changeReadErrors(change func(error) error) func(*resubmittest.System) {
+	return changeRead(func(o *commerce.Order, err error) (*commerce.Order, error) {
 		if err != nil {
 			err = change(err)
 		}
@@ -50,9 +50,9 @@ func excusing(change func(error) error) func(*resubmittest.System) {
 	})
 }
 
-// remembering keeps what was read first, under a key.
-func remembering(key func(id string) string, give func(*commerce.Order) *commerce.Order) func(*resubmittest.System) {
-	return overReader(func(good resubmit.OrderReader) readerFunc {
+// cacheReads returns the first order read under a key.
+func cacheReads(key func(id string) string, give func(*commerce.Order) *commerce.Order) func(*resubmittest.System) {
+	return replaceReader(func(good resubmit.OrderReader) readerFunc {
 		var mu sync.Mutex
 		memory := map[string]*commerce.Order{}
 		return func(ctx context.Context, id string) (*commerce.Order, error) {
@@ -70,79 +70,82 @@ func remembering(key func(id string) string, give func(*commerce.Order) *commerc
 	})
 }
 
-// knowing changes the id before it is read.
-func knowing(change func(id string) string) func(*resubmittest.System) {
-	return overReader(func(good resubmit.OrderReader) readerFunc {
+// changeID changes the id that is read.
+func changeID(change func(id string) string) func(*resubmittest.System) {
+	return replaceReader(func(good resubmit.OrderReader) readerFunc {
 		return func(ctx context.Context, id string) (*commerce.Order, error) { return good.Order(ctx, change(id)) }
 	})
 }
 
 func brokenReaders() []broken {
 	itself := func(id string) string { return id }
-	withoutContext := overReader(func(good resubmit.OrderReader) readerFunc {
+	withoutContext := replaceReader(func(good resubmit.OrderReader) readerFunc {
 		return func(ctx context.Context, id string) (*commerce.Order, error) {
 			return good.Order(context.WithoutCancel(ctx), id)
 		}
 	})
-	guessing := reading(func(o *commerce.Order, err error) (*commerce.Order, error) {
+	inventing := changeRead(func(o *commerce.Order, err error) (*commerce.Order, error) {
 		if err != nil {
 			o = &commerce.Order{}
 		}
 		return o, nil
 	})
 	adapters := []broken{
-		{name: "gives nil and nil", promise: "is ErrNotFound", says: "must give one of them", breaks: excusing(swallow)},
-		{name: "gives an order and an error", promise: "read as it is", says: "must give one of them",
-			breaks: reading(func(o *commerce.Order, _ error) (*commerce.Order, error) { return o, errors.New("but") })},
-		{name: "gives another order", promise: "read as it is", says: `ID is "`,
-			breaks: remembering(func(string) string { return "" }, func(o *commerce.Order) *commerce.Order { return new(*o) })},
-		{name: "rounds money", promise: "read as it is", says: `Total is "12 USD", not "12.50 USD"`,
-			breaks: altering(func(o *commerce.Order) { o.Total.Amount = o.Total.Amount.Truncate(0) })},
-		{name: "loses the customer", promise: "read as it is", says: "CustomerID is",
-			breaks: altering(func(o *commerce.Order) { o.CustomerID = "" })},
-		{name: "says when an order failed though nobody knows", promise: "read as it is", says: "FailedAt is",
-			breaks: altering(func(o *commerce.Order) { o.FailedAt = o.PlacedAt })},
-		{name: "takes seconds for minutes", promise: "read as it is", says: "PlacedAt is",
-			breaks: altering(func(o *commerce.Order) { o.PlacedAt = o.PlacedAt.Truncate(0).Add(-1) })},
-		{name: "does not tell the failure that it declares", promise: "with its failure and the transitions",
+		{name: "returns nil and nil", promise: "returns ErrNotFound",
+			says: "instead of one of them", breaks: changeReadErrors(swallow)},
+		{name: "returns an order and an error", promise: "reads correct fields", says: "instead of one of them",
+			breaks: changeRead(func(o *commerce.Order, _ error) (*commerce.Order, error) { return o, errors.New("but") })},
+		{name: "returns another order", promise: "reads correct fields", says: `ID is "`,
+			breaks: cacheReads(func(string) string { return "" }, func(o *commerce.Order) *commerce.Order { return new(*o) })},
+		{name: "rounds money", promise: "reads correct fields", says: `Total is "12 USD", not "12.50 USD"`,
+			breaks: changeOrders(func(o *commerce.Order) { o.Total.Amount = o.Total.Amount.Truncate(0) })},
+		{name: "loses the customer", promise: "reads correct fields", says: "CustomerID is",
+			breaks: changeOrders(func(o *commerce.Order) { o.CustomerID = "" })},
+		{name: "invents a failure time", promise: "reads correct fields", says: "FailedAt is",
+			breaks: changeOrders(func(o *commerce.Order) { o.FailedAt = o.PlacedAt })},
+		{name: "takes seconds for minutes", promise: "reads correct fields", says: "PlacedAt is",
+			breaks: changeOrders(func(o *commerce.Order) { o.PlacedAt = o.PlacedAt.Truncate(0).Add(-1) })},
+		{name: "omits the declared failure", promise: "declared failure and transitions",
 			says:   `failed with ""`,
-			breaks: altering(func(o *commerce.Order) { o.Failure = commerce.Failure{} })},
-		{name: "does not tell the transitions that it declares", promise: "with its failure and the transitions",
+			breaks: changeOrders(func(o *commerce.Order) { o.Failure = commerce.Failure{} })},
+		{name: "omits the declared transitions", promise: "declared failure and transitions",
 			says:   "an empty list, not nil",
-			breaks: altering(func(o *commerce.Order) { o.Transitions = nil })},
-		{name: "tells no transitions", promise: "with its failure and the transitions", says: "offers []",
-			breaks: altering(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},
-		{name: "makes transitions up", promise: "with its failure and the transitions", says: "is CP and offers [PD]",
-			breaks: altering(func(o *commerce.Order) { o.Transitions = []commerce.Transition{{To: "PD"}} })},
-		{name: "tells a failure without declaring it", poor: true, promise: "cannot tell is in no order",
-			says:   "tells a failure",
-			breaks: altering(func(o *commerce.Order) { o.Failure.Text = map[string]string{"en_US": "failed"} })},
-		{name: "tells transitions without declaring it", poor: true, promise: "cannot tell is in no order",
-			says:   "tells transitions []",
-			breaks: altering(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},
-		{name: "gives an empty order for one that is not there", promise: "is ErrNotFound",
-			says: `the read of "no such order" gave the order`, breaks: guessing},
-		{name: "has its own error for one that is not there", promise: "is ErrNotFound", says: "and the error it is gone",
-			breaks: excusing(func(error) error { return errors.New("it is gone") })},
-		{name: "trims ids", promise: "taken as a whole", says: "which no order has, gave",
-			breaks: knowing(strings.TrimSpace)},
-		{name: "cuts ids at a query", promise: "taken as a whole", says: `?x=y", which no order has, gave`,
-			breaks: knowing(func(id string) string { id, _, _ = strings.Cut(id, "?"); return id })},
-		{name: "does not escape ids", promise: "taken as a whole", says: `the id "%69d N0001", which no order has, gave`,
-			breaks: knowing(func(id string) string {
+			breaks: changeOrders(func(o *commerce.Order) { o.Transitions = nil })},
+		{name: "reports no transitions", promise: "declared failure and transitions", says: "offers []",
+			breaks: changeOrders(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},
+		{name: "invents transitions", promise: "declared failure and transitions", says: "is CP and offers [PD]",
+			breaks: changeOrders(func(o *commerce.Order) { o.Transitions = []commerce.Transition{{To: "PD"}} })},
+		{name: "reports an undeclared failure", poor: true, promise: "reads declared fields only",
+			says:   "reports a failure",
+			breaks: changeOrders(func(o *commerce.Order) { o.Failure.Text = map[string]string{"en_US": "failed"} })},
+		{name: "reports undeclared transitions", poor: true, promise: "reads declared fields only",
+			says:   "reports transitions []",
+			breaks: changeOrders(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},
+		{name: "returns an empty order for an unknown one", promise: "returns ErrNotFound",
+			says: `the read of "no such order" returned the order`, breaks: inventing},
+		{name: "returns its own error for an unknown order", promise: "returns ErrNotFound",
+			says:   "and the error it is gone",
+			breaks: changeReadErrors(func(error) error { return errors.New("it is gone") })},
+		{name: "trims ids", promise: "treats ids as opaque", says: "which no order has, returned",
+			breaks: changeID(strings.TrimSpace)},
+		{name: "cuts ids at a query", promise: "treats ids as opaque", says: `?x=y", which no order has, returned`,
+			breaks: changeID(func(id string) string { id, _, _ = strings.Cut(id, "?"); return id })},
+		{name: "does not escape ids", promise: "treats ids as opaque",
+			says: `the id "%69d N0001", which no order has, returned`,
+			breaks: changeID(func(id string) string {
 				if plain, err := url.PathUnescape(id); err == nil {
 					return plain
 				}
 				return id
 			})},
-		{name: "cannot read ids with slashes", promise: "taken as a whole", says: `cannot be read by its id "a/b"`,
-			breaks: knowing(func(id string) string { id, _, _ = strings.Cut(id, "/"); return id })},
-		{name: "remembers orders", promise: "as it is now", says: "after somebody moved it",
-			breaks: remembering(itself, func(o *commerce.Order) *commerce.Order { return new(*o) })},
-		{name: "gives the same order to all", promise: "an order of its own", says: "changes what others read",
-			breaks: remembering(itself, func(o *commerce.Order) *commerce.Order { return o })},
-		{name: "ignores the context", promise: "a cancelled context ends the read", says: "must give one of them",
-			breaks: overReader(func(good resubmit.OrderReader) readerFunc {
+		{name: "cuts ids at a slash", promise: "treats ids as opaque", says: `cannot be read by its id "a/b"`,
+			breaks: changeID(func(id string) string { id, _, _ = strings.Cut(id, "/"); return id })},
+		{name: "caches orders", promise: "reads the current state", says: "after it was cancelled",
+			breaks: cacheReads(itself, func(o *commerce.Order) *commerce.Order { return new(*o) })},
+		{name: "shares orders", promise: "a new order for each read", says: "changes later reads",
+			breaks: cacheReads(itself, func(o *commerce.Order) *commerce.Order { return o })},
+		{name: "ignores the context", promise: "error of a cancelled context", says: "instead of one of them",
+			breaks: replaceReader(func(good resubmit.OrderReader) readerFunc {
 				return func(ctx context.Context, id string) (*commerce.Order, error) {
 					o, err := good.Order(ctx, id)
 					if ctx.Err() != nil {
@@ -151,39 +154,39 @@ func brokenReaders() []broken {
 					return o, err
 				}
 			})},
-		{name: "reads in spite of the context", promise: "a cancelled context ends the read",
+		{name: "reads after the context ended", promise: "error of a cancelled context",
 			says: "does not match context.Canceled", breaks: withoutContext},
-		{name: "mixes reads up", promise: "reads at the same time", says: "ID is",
-			breaks: remembering(func(string) string { return "" }, func(o *commerce.Order) *commerce.Order { return new(*o) })},
-		{name: "takes an outage for an order that is not there", promise: "a system that is away",
+		{name: "mixes up reads", promise: "concurrent reads", says: "ID is",
+			breaks: cacheReads(func(string) string { return "" }, func(o *commerce.Order) *commerce.Order { return new(*o) })},
+		{name: "takes an outage for an unknown order", promise: "system is unavailable",
 			says:   "matches ErrNotFound",
-			breaks: excusing(func(error) error { return commerce.ErrNotFound })},
-		{name: "hides why it failed", promise: "refused credentials", says: "matches none of",
-			breaks: excusing(func(error) error { return errors.New("it failed") })},
-		{name: "shows a secret", promise: "refused credentials", says: "an error holds a secret",
-			breaks: excusing(func(err error) error { return fmt.Errorf("%w for %s", err, shopSecret) })},
-		{name: "shows all of a long answer", promise: "a page of HTML", says: "at most 1024 bytes of Body",
-			breaks: excusing(func(err error) error {
+			breaks: changeReadErrors(func(error) error { return commerce.ErrNotFound })},
+		{name: "hides the reason", promise: "credentials are refused", says: "matches none of",
+			breaks: changeReadErrors(func(error) error { return errors.New("it failed") })},
+		{name: "shows a secret", promise: "credentials are refused", says: "an error contains the secret",
+			breaks: changeReadErrors(func(err error) error { return fmt.Errorf("%w for %s", err, shopSecret) })},
+		{name: "includes a long body", promise: "an HTML page", says: "at most 1024 bytes of Body",
+			breaks: changeReadErrors(func(err error) error {
 				return &commerce.Error{Op: "read", Err: err, Body: strings.Repeat("<p>", 1000)}
 			})},
-		{name: "does not say what was tried", promise: "a page of HTML", says: "an error must have an Op",
-			breaks: excusing(func(err error) error { return &commerce.Error{Err: err} })},
-		{name: "hangs on a slow system", hangs: true, promise: "a read of a slow system", says: "did not come back",
+		{name: "omits the operation", promise: "an HTML page", says: "an error must have an Op",
+			breaks: changeReadErrors(func(err error) error { return &commerce.Error{Err: err} })},
+		{name: "hangs on a slow system", hangs: true, promise: "system is slow", says: "did not return",
 			breaks: withoutContext},
-		{name: "hides the error of the context", promise: "a read of a slow system",
+		{name: "hides the error of the context", promise: "system is slow",
 			says:   "does not match context.DeadlineExceeded",
-			breaks: excusing(func(error) error { return errors.New("it took too long") })},
+			breaks: changeReadErrors(func(error) error { return errors.New("it took too long") })},
 	}
-	for _, promise := range []string{"a system that is away", "refused credentials", "a page of HTML", "a lost answer",
-		"half of an answer", "an answer about another order"} {
+	for _, promise := range []string{"system is unavailable", "credentials are refused", "an HTML page", "a lost response",
+		"a truncated response", "a response about another order"} {
 		adapters = append(adapters, broken{
-			name: "makes an order of: " + promise, promise: promise, says: "there is no error", breaks: guessing,
+			name: "invents an order: " + promise, promise: promise, says: "there is no error", breaks: inventing,
 		})
 	}
 	return adapters
 }
 
-func TestEveryBrokenReaderIsCaught(t *testing.T) {
+func TestReaderFindsBrokenReaders(t *testing.T) {
 	t.Parallel()
 	requireCaught(t, "reader", brokenReaders())
 }

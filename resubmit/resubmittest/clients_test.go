@@ -32,17 +32,17 @@ const (
 	otherReseller   = "1000002"
 )
 
-// way is a client before the Commerce for tests.
-type way struct {
+// clientCase is a client of the test Commerce.
+type clientCase struct {
 	fixture resubmittest.Fixture
-	by      commercetest.Origin
+	origin  commercetest.Origin
 	// client makes the client.
 	client func(t testing.TB, base string, h *http.Client) client
-	// told is what the client is to tell of an order.
-	told func(o commercetest.Order) *commerce.Order
-	// isPush and isRead know the requests that push and read.
+	// want is an order as the client must report it.
+	want func(o commercetest.Order) *commerce.Order
+	// isPush and isRead report whether a request is a push or a read.
 	isPush, isRead func(r *http.Request, body []byte) bool
-	// reads and pushes are where faults hit.
+	// reads and pushes select the requests of a fault.
 	reads, pushes commercetest.Fault
 }
 
@@ -51,26 +51,26 @@ type client interface {
 	resubmit.Pusher
 }
 
-func ways() map[string]way {
-	vague := billingWay(billing.WithFaultDelivery(commerce.DeliveryUnknown))
-	vague.fixture.VagueRefusals = true
-	return map[string]way{
-		"the Order Management": orderManagerWay(),
-		"the Order Management that filters nothing": orderManagerWay(ordermanager.WithoutServerFilters(
+func clientCases() map[string]clientCase {
+	ambiguous := billingCase(billing.WithFaultDelivery(commerce.DeliveryUnknown))
+	ambiguous.fixture.AmbiguousRefusals = true
+	return map[string]clientCase{
+		"Order Management": orderManagerCase(),
+		"Order Management without server filters": orderManagerCase(ordermanager.WithoutServerFilters(
 			ordermanager.FilterStatus, ordermanager.FilterType, ordermanager.FilterPlaced, ordermanager.FilterNumber)),
-		"Billing":                         billingWay(),
-		"Billing whose faults prove less": vague,
-		"Simple API":                      simpleWay(),
-		"Simple API that filters nothing": simpleWay(simpleapi.WithoutServerFilters(
+		"Billing":                       billingCase(),
+		"Billing with ambiguous faults": ambiguous,
+		"Simple API":                    simpleCase(),
+		"Simple API without server filters": simpleCase(simpleapi.WithoutServerFilters(
 			simpleapi.FilterStatus, simpleapi.FilterStatusCode, simpleapi.FilterPlaced, simpleapi.FilterNumber)),
 	}
 }
 
-func orderManagerWay(opts ...ordermanager.Option) way {
-	return way{
-		by: commercetest.OriginOrderManager,
+func orderManagerCase(opts ...ordermanager.Option) clientCase {
+	return clientCase{
+		origin: commercetest.OriginOrderManager,
 		fixture: resubmittest.Fixture{
-			Missing: "32542b3c-6f91-4037-abe5-ecf5f0752eef", Capabilities: (*ordermanager.Client)(nil).Capabilities(),
+			MissingID: "32542b3c-6f91-4037-abe5-ecf5f0752eef", Capabilities: (*ordermanager.Client)(nil).Capabilities(),
 			Accounts: []string{oneReseller, otherReseller}, Secrets: []string{commercetest.DefaultToken},
 		},
 		client: func(t testing.TB, base string, h *http.Client) client {
@@ -80,7 +80,7 @@ func orderManagerWay(opts ...ordermanager.Option) way {
 			require.NoError(t, err)
 			return c
 		},
-		told:   toldByOrderManager,
+		want:   wantOrderManager,
 		isPush: func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPost },
 		isRead: func(r *http.Request, _ []byte) bool { return r.Method == http.MethodGet },
 		reads:  commercetest.Fault{Method: http.MethodGet},
@@ -88,11 +88,11 @@ func orderManagerWay(opts ...ordermanager.Option) way {
 	}
 }
 
-func billingWay(opts ...billing.Option) way {
-	return way{
-		by: commercetest.OriginBilling,
+func billingCase(opts ...billing.Option) clientCase {
+	return clientCase{
+		origin: commercetest.OriginBilling,
 		fixture: resubmittest.Fixture{
-			Missing: "1999999", Capabilities: commerce.Capabilities{}, Given: true, Secrets: []string{billingPassword},
+			MissingID: "1999999", Capabilities: commerce.Capabilities{}, ListsByID: true, Secrets: []string{billingPassword},
 		},
 		client: func(t testing.TB, base string, h *http.Client) client {
 			c, err := billing.New(commercetest.URLsAt(base).Billing, billing.Basic(billingUser, billingPassword), append(opts,
@@ -100,7 +100,7 @@ func billingWay(opts ...billing.Option) way {
 			require.NoError(t, err)
 			return c
 		},
-		told: func(o commercetest.Order) *commerce.Order {
+		want: func(o commercetest.Order) *commerce.Order {
 			want := common(o)
 			want.VendorID, want.Channel = o.Vendor, channel(o)
 			return want
@@ -112,11 +112,11 @@ func billingWay(opts ...billing.Option) way {
 	}
 }
 
-func simpleWay(opts ...simpleapi.Option) way {
-	return way{
-		by: commercetest.OriginSimpleAPI,
+func simpleCase(opts ...simpleapi.Option) clientCase {
+	return clientCase{
+		origin: commercetest.OriginSimpleAPI,
 		fixture: resubmittest.Fixture{
-			Missing: "1999999", Capabilities: (*simpleapi.Client)(nil).Capabilities(),
+			MissingID: "1999999", Capabilities: (*simpleapi.Client)(nil).Capabilities(),
 			Accounts: []string{oneReseller, otherReseller},
 			Secrets:  []string{commercetest.DefaultSimpleKey, commercetest.DefaultSimplePassword},
 		},
@@ -129,7 +129,7 @@ func simpleWay(opts ...simpleapi.Option) way {
 			require.NoError(t, err)
 			return c
 		},
-		told: func(o commercetest.Order) *commerce.Order {
+		want: func(o commercetest.Order) *commerce.Order {
 			want := common(o)
 			want.SubscriptionIDs = []string{o.Subscription}
 			return want
@@ -141,7 +141,7 @@ func simpleWay(opts ...simpleapi.Option) way {
 	}
 }
 
-// common is what all clients tell; with Billing and Simple API the id is the billing id.
+// common is what all clients report; with Billing and Simple API the id is the billing id.
 func common(o commercetest.Order) *commerce.Order {
 	return &commerce.Order{
 		ID: o.InternalID, BillingID: o.InternalID, Number: o.Number, Type: o.Type, Status: o.Status,
@@ -156,7 +156,7 @@ func channel(o commercetest.Order) commerce.Channel {
 	return commerce.ChannelReseller
 }
 
-func toldByOrderManager(o commercetest.Order) *commerce.Order {
+func wantOrderManager(o commercetest.Order) *commerce.Order {
 	want := common(o)
 	want.ID, want.ProvisioningStatus = o.ID, o.Provisioning
 	want.VendorID, want.Channel = o.Vendor, channel(o)
@@ -172,9 +172,9 @@ func toldByOrderManager(o commercetest.Order) *commerce.Order {
 	return want
 }
 
-// stage is one Commerce for tests and the client before it.
+// stage is a test Commerce and its client.
 type stage struct {
-	way
+	clientCase
 	sys *commercetest.System
 
 	mu  sync.Mutex
@@ -182,10 +182,10 @@ type stage struct {
 
 	pushed atomic.Int64
 	denied atomic.Pointer[resubmittest.Calls]
-	mixes  atomic.Bool // reads of one order are taken for those of another
+	mixes  atomic.Bool // reads of one order return another one
 }
 
-// approves is a Connect that delivers at once.
+// approves is a Connect that approves immediately.
 type approves struct{}
 
 func (approves) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -198,14 +198,14 @@ func (approves) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header: http.Header{}}, nil
 }
 
-func newStage(t testing.TB, w way) *stage {
+func newStage(t testing.TB, w clientCase) *stage {
 	t.Helper()
-	s := &stage{way: w, now: time.Now()}
+	s := &stage{clientCase: w, now: time.Now()}
 	cfg := commercetest.Config{
 		Now: s.clock, Seed: 1, Poll: time.Nanosecond, OldEvent: -1, MaxPage: 5, ShuffleTies: true,
 		ConnectURL: "https://connect.test/public/v1", ConnectHTTP: &http.Client{Transport: approves{}},
 	}
-	if w.by == commercetest.OriginBilling {
+	if w.origin == commercetest.OriginBilling {
 		cfg.BillingLogin, cfg.BillingUser, cfg.BillingPassword = commercetest.LoginBasic, billingUser, billingPassword
 	}
 	var err error
@@ -226,7 +226,7 @@ func (s *stage) set(now time.Time) {
 	s.now = now
 }
 
-// ServeHTTP counts the pushes that come in.
+// ServeHTTP counts the pushes and injects some faults.
 func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -249,11 +249,11 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.sys.ServeHTTP(w, r)
 }
 
-// mix makes a read of one order one of the next, and of the last one of the first.
+// mix changes a read of one order into a read of the next one.
 func (s *stage) mix(r *http.Request, body []byte) {
 	orders := s.sys.Orders()
 	for i, o := range orders {
-		id, next := s.told(o).ID, s.told(orders[(i+1)%len(orders)]).ID
+		id, next := s.want(o).ID, s.want(orders[(i+1)%len(orders)]).ID
 		if in := []byte(">" + id + "<"); bytes.Contains(body, in) {
 			r.Body = io.NopCloser(bytes.NewReader(bytes.Replace(body, in, []byte(">"+next+"<"), 1)))
 			return
@@ -265,46 +265,46 @@ func (s *stage) mix(r *http.Request, body []byte) {
 	}
 }
 
-// deny refuses the credentials, and repeats them in all the ways that clients read.
+// deny refuses the credentials, and repeats them in all fields that clients read.
 func deny(w http.ResponseWriter, r *http.Request, body []byte) {
 	w.WriteHeader(http.StatusUnauthorized)
-	said := fmt.Sprintf("denied: %v %s", r.Header, body)
+	text := fmt.Sprintf("denied: %v %s", r.Header, body)
 	if _, password, ok := r.BasicAuth(); ok {
-		said += " " + password
+		text += " " + password
 	}
-	// the client has its status
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": said, "code": said, "message": said})
+	// the status is enough
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": text, "code": text, "message": text})
 }
 
 func (s *stage) put(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
 	t.Helper()
-	back := s.clock()
+	now := s.clock()
 	s.set(n.PlacedAt)
-	defer s.set(back) // tokens live by this clock too
+	defer s.set(now) // tokens expire by this clock too
 	o := s.sys.Place(commercetest.NewOrder{Type: n.Type, Vendor: n.Account, Total: n.Total, FailWith: n.Failure})
 	require.NoError(t, s.sys.Step(t.Context()))
 	s.set(n.PlacedAt.Add(time.Second))
 	require.NoError(t, s.sys.Step(t.Context()))
 	o, _ = s.sys.Order(o.ID)
-	return s.told(o)
+	return s.want(o)
 }
 
-func (s *stage) takeAway(t testing.TB, id string) {
+func (s *stage) cancel(t testing.TB, id string) {
 	t.Helper()
 	require.NoError(t, s.sys.Push(id, commerce.StatusCancelled))
 }
 
 func (s *stage) ledger() resubmittest.Ledger {
-	l := resubmittest.Ledger{Sent: int(s.pushed.Load())}
+	l := resubmittest.Ledger{Received: int(s.pushed.Load())}
 	for _, call := range s.sys.Ledger() {
-		if call.Accepted && call.Origin == s.by {
-			l.Moved = append(l.Moved, resubmittest.Pushed{ID: call.Order, To: call.To})
+		if call.Accepted && call.Origin == s.origin {
+			l.Accepted = append(l.Accepted, resubmittest.Push{ID: call.Order, To: call.To})
 		}
 	}
 	return l
 }
 
-func (s *stage) spoil(t testing.TB, f resubmittest.Fault, on resubmittest.Calls) func() {
+func (s *stage) inject(t testing.TB, f resubmittest.Fault, on resubmittest.Calls) func() {
 	t.Helper()
 	fault := s.reads
 	if on == resubmittest.Pushes {
@@ -313,31 +313,31 @@ func (s *stage) spoil(t testing.TB, f resubmittest.Fault, on resubmittest.Calls)
 	switch f {
 	case resubmittest.Unavailable:
 		fault.Kind, fault.Status = commercetest.FaultStatus, http.StatusServiceUnavailable
-	case resubmittest.Denied:
+	case resubmittest.Unauthorized:
 		s.denied.Store(&on)
 		return func() { s.denied.Store(nil) }
-	case resubmittest.Another:
+	case resubmittest.WrongOrder:
 		s.mixes.Store(true)
 		return func() { s.mixes.Store(false) }
-	case resubmittest.Busy:
+	case resubmittest.RateLimited:
 		fault.Kind, fault.Status, fault.RetryAfter = commercetest.FaultStatus, http.StatusTooManyRequests,
 			7*time.Second
-	case resubmittest.Page:
+	case resubmittest.HTMLPage:
 		fault.Kind = commercetest.FaultHTML
-	case resubmittest.AnswerLost:
+	case resubmittest.ResponseLost:
 		fault.Kind, fault.After = commercetest.FaultReset, true
-	case resubmittest.AnswerReplaced:
+	case resubmittest.ResponseReplaced:
 		fault.Kind, fault.Status, fault.After = commercetest.FaultStatus, http.StatusBadGateway, true
-	case resubmittest.AnswerHalf:
+	case resubmittest.ResponseTruncated:
 		fault.Kind = commercetest.FaultTruncate
-	case resubmittest.Slow:
+	case resubmittest.ResponseDelayed:
 		fault.Kind, fault.Delay, fault.After = commercetest.FaultDelay, time.Hour, true
 	}
 	require.NoError(t, s.sys.AddFault(fault))
 	return s.sys.ClearFaults
 }
 
-// system brings a client before the stage: in memory, or over a socket.
+// system connects a client to the stage, in memory or over a socket.
 func (s *stage) system(t testing.TB, socket bool) resubmittest.System {
 	t.Helper()
 	base, h := "https://commerce.test", &http.Client{Transport: testkit.Transport(s)}
@@ -348,9 +348,9 @@ func (s *stage) system(t testing.TB, socket bool) resubmittest.System {
 	}
 	c := s.client(t, base, h)
 	return resubmittest.System{
-		Put: s.put, TakeAway: s.takeAway, Ledger: s.ledger, Break: s.spoil,
+		AddOrder: s.put, CancelOrder: s.cancel, Ledger: s.ledger, Inject: s.inject,
 		Reader: c, Pusher: c,
-		Source: func(_ testing.TB, ids []string) resubmit.OrderLister {
+		Lister: func(_ testing.TB, ids []string) resubmit.OrderLister {
 			if b, ok := c.(*billing.Client); ok {
 				return b.FromIDs(ids...)
 			}
@@ -359,12 +359,12 @@ func (s *stage) system(t testing.TB, socket bool) resubmittest.System {
 	}
 }
 
-// How Billing lists is a matter of the ids that are given to it.
+// Billing lists given ids only.
 var _ = []resubmit.OrderLister{(*ordermanager.Client)(nil), (*simpleapi.Client)(nil), (*billing.Source)(nil)}
 
-func TestEveryClientOfCommerceKeepsThePromises(t *testing.T) {
+func TestClients(t *testing.T) {
 	t.Parallel()
-	for name, w := range ways() {
+	for name, w := range clientCases() {
 		for line, socket := range map[string]bool{"in memory": false, "over a socket": true} {
 			if testing.Short() && socket && name != "Billing" {
 				continue
@@ -374,7 +374,7 @@ func TestEveryClientOfCommerceKeepsThePromises(t *testing.T) {
 				f := w.fixture
 				f.Faults = resubmittest.AllFaults()
 				f.New = func(t testing.TB) resubmittest.System { return newStage(t, w).system(t, socket) }
-				t.Run("source", func(t *testing.T) { resubmittest.TestSource(t, f) })
+				t.Run("lister", func(t *testing.T) { resubmittest.TestLister(t, f) })
 				t.Run("reader", func(t *testing.T) { resubmittest.TestReader(t, f) })
 				t.Run("pusher", func(t *testing.T) { resubmittest.TestPusher(t, f) })
 			})

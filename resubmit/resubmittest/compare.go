@@ -8,9 +8,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// compare tells how an order that was read differs from what the fixture says it is.
-// An order of a list may leave out what is not in its row.
-func compare(want, got *commerce.Order, listed bool) (differences []string) {
+// compareOrder returns how an order differs from what the fixture says. A listed order may leave optional fields out.
+func compareOrder(want, got *commerce.Order, listed bool) (differences []string) {
 	differ := func(field string, want, got any) {
 		differences = append(differences, fmt.Sprintf("%s is %q, not %q", field, fmt.Sprint(got), fmt.Sprint(want)))
 	}
@@ -47,16 +46,16 @@ func compare(want, got *commerce.Order, listed bool) (differences []string) {
 	if !want.FailedAt.Equal(got.FailedAt) && (!listed || !got.FailedAt.IsZero()) {
 		differ("FailedAt", want.FailedAt, got.FailedAt)
 	}
-	if (got.Transitions != nil || !listed) && moves(want) != moves(got) {
-		differ("Transitions", moves(want), moves(got))
+	if (got.Transitions != nil || !listed) && transitions(want) != transitions(got) {
+		differ("Transitions", transitions(want), transitions(got))
 	}
 	return differences
 }
 
-// moves are the transitions of an order as one text.
-func moves(o *commerce.Order) string {
+// transitions returns the transitions of an order as text.
+func transitions(o *commerce.Order) string {
 	if o.Transitions == nil {
-		return "not told"
+		return "not reported"
 	}
 	codes := make([]string, len(o.Transitions))
 	for i, t := range o.Transitions {
@@ -66,42 +65,42 @@ func moves(o *commerce.Order) string {
 	return "[" + strings.Join(codes, " ") + "]"
 }
 
-// untold tells what of an order the adapter declares not to tell, and told all the same.
-func untold(caps commerce.Capabilities, o *commerce.Order) (told []string) {
+// undeclared returns what an order reports without being declared in the capabilities.
+func undeclared(caps commerce.Capabilities, o *commerce.Order) (reported []string) {
 	if !caps.Failure && len(o.Failure.Text) > 0 {
-		told = append(told, fmt.Sprintf("a failure (%q)", o.Failure.Message()))
+		reported = append(reported, fmt.Sprintf("a failure (%q)", o.Failure.Message()))
 	}
 	if !caps.Transitions && o.Transitions != nil {
-		told = append(told, "transitions "+moves(o))
+		reported = append(reported, "transitions "+transitions(o))
 	}
-	return told
+	return reported
 }
 
-// unlike tells how the orders of a list differ from those that it should have.
-func unlike(wants, got []*commerce.Order) (differences []string) {
+// compareLists returns how the orders of a list differ from the wanted ones.
+func compareLists(wants, got []*commerce.Order) (differences []string) {
 	times := map[string]int{}
 	for _, o := range got {
 		times[o.ID]++
 		if times[o.ID] == 2 {
-			differences = append(differences, fmt.Sprintf("%s was yielded twice", o.Number))
+			differences = append(differences, fmt.Sprintf("%s is yielded twice", o.Number))
 		}
 	}
-	asked := map[string]bool{}
+	wanted := map[string]bool{}
 	for _, want := range wants {
-		asked[want.ID] = true
+		wanted[want.ID] = true
 		if times[want.ID] == 0 {
 			differences = append(differences, fmt.Sprintf("%s is missing", want.Number))
 		}
 	}
 	for _, o := range got {
-		if !asked[o.ID] {
-			differences = append(differences, fmt.Sprintf("%s was not asked for", o.Number))
+		if !wanted[o.ID] {
+			differences = append(differences, fmt.Sprintf("%s is not wanted", o.Number))
 		}
 	}
 	return differences
 }
 
-// few are the first of many texts.
+// few joins the first texts.
 func few(texts []string) string {
 	const most = 5
 	if more := len(texts) - most; more > 0 {

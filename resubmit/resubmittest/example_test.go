@@ -14,18 +14,18 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 )
 
-// desk is an adapter for a system of one's own: here a few orders in memory, where
-// yours would call your system. It tells neither failures nor transitions.
+// desk is an adapter that keeps a few orders in memory, where yours would call your system. It reports neither failures
+// nor transitions.
 type desk struct {
 	mu     sync.Mutex
 	orders map[string]*commerce.Order
-	ledger resubmittest.Ledger // what a real system would keep for itself
+	ledger resubmittest.Ledger // a real system would keep it itself
 }
 
 func (d *desk) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		if q.Account != "" {
-			yield(nil, errors.New("the desk knows no accounts: leave out the account"))
+			yield(nil, errors.New("accounts are not supported: leave out the account"))
 			return
 		}
 		found := d.find(&q)
@@ -76,23 +76,23 @@ func (d *desk) Push(ctx context.Context, id string, to commerce.Status) error {
 	if err := ctx.Err(); err != nil {
 		return &commerce.Error{Op: "push order", Delivery: commerce.NotSent, Err: err}
 	}
-	d.ledger.Sent++
+	d.ledger.Received++
 	o, ok := d.orders[id]
 	if !ok || o.Status != commerce.StatusProvisioningFailed || to != commerce.StatusPaid {
 		return &commerce.Error{Op: "push order", Delivery: commerce.Refused, Err: commerce.ErrConflict}
 	}
 	o.Status = to
-	d.ledger.Moved = append(d.ledger.Moved, resubmittest.Pushed{ID: id, To: to})
+	d.ledger.Accepted = append(d.ledger.Accepted, resubmittest.Push{ID: id, To: to})
 	return nil
 }
 
-// newDesk is what a suite needs: how to bring orders about, and what was seen of pushes.
+// newDesk makes a system for the suites: they add orders to it and read its ledger.
 func newDesk(testing.TB) resubmittest.System {
 	d := &desk{orders: map[string]*commerce.Order{}}
 	return resubmittest.System{
 		Reader: d, Pusher: d,
-		Source: func(testing.TB, []string) resubmit.OrderLister { return d },
-		Put: func(_ testing.TB, n resubmittest.NewOrder) *commerce.Order {
+		Lister: func(testing.TB, []string) resubmit.OrderLister { return d },
+		AddOrder: func(_ testing.TB, n resubmittest.NewOrder) *commerce.Order {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			id := fmt.Sprintf("D-%d", len(d.orders)+1)
@@ -100,7 +100,7 @@ func newDesk(testing.TB) resubmittest.System {
 				Total: n.Total}
 			return new(*d.orders[id])
 		},
-		TakeAway: func(_ testing.TB, id string) {
+		CancelOrder: func(_ testing.TB, id string) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.orders[id].Status = commerce.StatusCancelled
@@ -108,17 +108,19 @@ func newDesk(testing.TB) resubmittest.System {
 		Ledger: func() resubmittest.Ledger {
 			d.mu.Lock()
 			defer d.mu.Unlock()
-			return resubmittest.Ledger{Sent: d.ledger.Sent, Moved: slices.Clone(d.ledger.Moved)}
+			return resubmittest.Ledger{Received: d.ledger.Received, Accepted: slices.Clone(d.ledger.Accepted)}
 		},
 	}
 }
 
-// How to run the suites on an adapter of one's own. The desk has no Faults, so the
-// log names the promises that stay unproved.
-func TestDesk(t *testing.T) {
-	t.Parallel()
-	fixture := resubmittest.Fixture{New: newDesk, Missing: "D-0"}
-	t.Run("source", func(t *testing.T) { resubmittest.TestSource(t, fixture) })
-	t.Run("reader", func(t *testing.T) { resubmittest.TestReader(t, fixture) })
-	t.Run("pusher", func(t *testing.T) { resubmittest.TestPusher(t, fixture) })
+// The suites for an adapter. In your package, testDesk is a test: func TestDesk(t *testing.T).
+func Example() {
+	testDesk := func(t *testing.T) {
+		fixture := resubmittest.Fixture{New: newDesk, MissingID: "D-0"} // without Faults, some promises are not checked
+		t.Run("lister", func(t *testing.T) { resubmittest.TestLister(t, fixture) })
+		t.Run("reader", func(t *testing.T) { resubmittest.TestReader(t, fixture) })
+		t.Run("pusher", func(t *testing.T) { resubmittest.TestPusher(t, fixture) })
+	}
+	fmt.Println("passed:", passes(testDesk))
+	// Output: passed: true
 }

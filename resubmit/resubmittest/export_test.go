@@ -2,27 +2,27 @@ package resubmittest
 
 import "testing"
 
-// Promises are what a suite checks.
+// Promises returns the promises of a suite.
 func Promises(suite string) (promises []string) {
 	for _, c := range suites()[suite] {
-		promises = append(promises, c.promise)
+		promises = append(promises, c.text)
 	}
 	return promises
 }
 
-// Prove runs one check of a suite.
-func Prove(t testing.TB, suite, promise string, f Fixture) {
+// Check checks one promise of a suite.
+func Check(t testing.TB, suite, promise string, f Fixture) {
 	t.Helper()
 	for _, c := range suites()[suite] {
-		if c.promise == promise {
-			c.prove(t, f)
+		if c.text == promise {
+			c.check(t, f)
 		}
 	}
 }
 
-// Unproved are the promises that need faults which the fixture does not have.
-func Unproved(suite string, f Fixture) []string { return unproved(f, suites()[suite]) }
+// Unchecked returns the promises that need faults which the fixture lacks.
+func Unchecked(suite string, f Fixture) []string { return unchecked(f, suites()[suite]) }
 
-func suites() map[string][]check {
-	return map[string][]check{"source": sourceChecks(), "reader": readerChecks(), "pusher": pusherChecks()}
+func suites() map[string][]promise {
+	return map[string][]promise{"lister": listerPromises(), "reader": readerPromises(), "pusher": pusherPromises()}
 }

@@ -8,133 +8,129 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// Fixture is an adapter under test and what it declares about itself.
+// Fixture describes an adapter to the suites.
 type Fixture struct {
-	// New makes a system without orders and an adapter for it. It is called for each
-	// check; what it starts ends by t.Cleanup. Lists have up to 40 orders: choose a page size well below that.
+	// New makes a system without orders and an adapter for it, and stops them with t.Cleanup. It is called for each
+	// check. Lists have up to 40 orders: choose a page size well below that.
 	New func(t testing.TB) System
-	// Missing is a well-formed id that no order has.
-	Missing string
-	// Target is the status that resubmits a failed order; "" is commerce.StatusPaid.
+	// MissingID is a well-formed id that no order has.
+	MissingID string
+	// Target is the status that resubmits a failed order. Default: commerce.StatusPaid.
 	Target commerce.Status
-	// Capabilities is what the adapter reports of an order besides its status. Fields that
-	// it leaves out must never be set.
+	// Capabilities are the fields that the adapter reports of an order besides its status. Other optional fields must
+	// never be set.
 	Capabilities commerce.Capabilities
-	// Given says that the source cannot list by itself: it knows only the orders whose
-	// ids it was given. It must then list no others, and report an id that is not there.
-	Given bool
-	// Accounts are at least two accounts whose orders can be listed apart
-	// (commerce.Query.Account). Empty says that the adapter cannot do that: it must
-	// refuse such a query.
+	// ListsByID means that the lister can only list orders whose ids it was given. It must list no others, and report
+	// ids that do not exist.
+	ListsByID bool
+	// Accounts are at least two accounts whose orders can be listed separately (commerce.Query.Account). If it is
+	// empty, the lister must reject such queries.
 	Accounts []string
-	// VagueRefusals says that a refusal cannot be told from a lost answer. The
-	// Delivery of a refused push must then be unknown.
-	VagueRefusals bool
-	// Faults are those that System.Break can play. A promise that needs another one
-	// is not proved.
+	// AmbiguousRefusals means that a refused push cannot be told from one with a lost response. Its Delivery must then
+	// be unknown.
+	AmbiguousRefusals bool
+	// Faults are the faults that System.Inject can inject. Promises that need another one are not checked, which the
+	// test log says.
 	Faults []Fault
-	// Secrets are the credentials of the adapter. None of them may show in an error.
+	// Secrets are the credentials of the adapter, which no error may contain.
 	Secrets []string
-	// Patience is how long a call may take before it counts as hanging; 0 is 10 s.
-	Patience time.Duration
+	// CallTimeout is how long a call may take before it counts as hanging. Default 10 s.
+	CallTimeout time.Duration
 }
 
-// System is a Commerce Management System behind an adapter. TestSource needs Put,
-// TakeAway and Source; TestReader Put, TakeAway and Reader; TestPusher Put, Ledger and
-// Pusher. Break is needed for faults. The functions must be safe for concurrent use.
+// System is a Commerce Management System with an adapter. TestLister needs AddOrder, CancelOrder and Lister; TestReader
+// AddOrder, CancelOrder and Reader; TestPusher AddOrder, Ledger and Pusher. The functions must be safe for concurrent
+// use.
 type System struct {
-	// Put adds an order and returns all that the adapter is to tell when it
-	// reads this order alone, ID and Number included.
-	Put func(t testing.TB, o NewOrder) *commerce.Order
-	// TakeAway cancels a failed order, as somebody else may do at any time: it is not
-	// a push of the adapter, and no longer PF.
-	TakeAway func(t testing.TB, id string)
-	// Ledger is what the system has seen of pushes so far.
+	// AddOrder adds an order and returns it as the adapter must read it, with ID and Number.
+	AddOrder func(t testing.TB, o NewOrder) *commerce.Order
+	// CancelOrder cancels a failed order, as another operator could at any time. It is not a push of the adapter.
+	CancelOrder func(t testing.TB, id string)
+	// Ledger returns the pushes that the system has received so far.
 	Ledger func() Ledger
-	// Break makes calls of one kind go wrong until mend is called; nil where
-	// Fixture.Faults is empty.
-	Break func(t testing.TB, f Fault, on Calls) (mend func())
+	// Inject makes calls of one kind fail until stop is called. It must be nil if Fixture.Faults is empty.
+	Inject func(t testing.TB, f Fault, on Calls) (stop func())
 
-	// Source makes the source. The ids are for one that is Given.
-	Source func(t testing.TB, ids []string) resubmit.OrderLister
+	// Lister makes the lister. The ids are for Fixture.ListsByID.
+	Lister func(t testing.TB, ids []string) resubmit.OrderLister
 	Reader resubmit.OrderReader
 	Pusher resubmit.Pusher
 }
 
-// NewOrder is an order to put into a system.
+// NewOrder is an order to add to a system.
 type NewOrder struct {
-	// ID is the id that the order should have: one with odd characters, and mostly ""
-	// for any id. A system that makes its own ignores it.
+	// ID is an id with special characters, or usually "" for any id. A system that assigns ids itself ignores it.
 	ID string
 	// Type is SO or CH.
 	Type commerce.OrderType
 	// Status is PF or CP.
 	Status commerce.Status
-	// Failure is part of the text that an order with the status PF failed with.
+	// Failure is part of the failure text of an order with the status PF.
 	Failure string
-	// PlacedAt is in whole seconds, and not always later than that of the order before.
+	// PlacedAt has whole seconds, and is not always later than that of the previous order.
 	PlacedAt time.Time
-	// Total may be left out of what Put returns by an adapter that cannot tell it.
+	// Total is zero in the result of AddOrder if the adapter does not report it.
 	Total commerce.Money
-	// Account is one of Fixture.Accounts; "" is any other account.
+	// Account is one of Fixture.Accounts, or "" for any other account.
 	Account string
 }
 
-// Ledger is what a system saw of pushes.
+// Ledger is the pushes that a system received.
 type Ledger struct {
-	// Sent counts the pushes that came in, those that were refused, or spoilt by a
-	// fault, included.
-	Sent int
-	// Moved are the pushes that the system accepted.
-	Moved []Pushed
+	// Received is the number of pushes, including refused ones and those with faults.
+	Received int
+	// Accepted are the pushes that moved an order.
+	Accepted []Push
 }
 
-// Pushed is a push that a system accepted.
-type Pushed struct {
-	ID string // of the order, as the adapter knows it
+// Push is a push that a system accepted.
+type Push struct {
+	ID string // of the order, as the adapter reports it
 	To commerce.Status
 }
 
-// Calls are the calls that a fault hits.
+// Calls are the calls that a fault affects.
 type Calls string
 
 // The calls.
 const (
-	Reads  Calls = "reads"  // of one order or of many
-	Pushes Calls = "pushes" // not the reads that a push may need before
+	Reads  Calls = "reads"  // reads of one order, and lists
+	Pushes Calls = "pushes" // without the reads before a push
 )
 
-// Fault is a way in which a system misbehaves. In HTTP terms:
+// Fault is a way in which a system fails, described here in terms of HTTP.
 type Fault string
 
 // The faults.
 const (
-	// Unavailable: 503, and nothing is done.
+	// Unavailable: 503; nothing is done.
 	Unavailable Fault = "unavailable"
-	// Denied: 401, and nothing is done. A good test system repeats in its answer the
-	// credentials that it got.
-	Denied Fault = "denied"
-	// Busy: 429 with Retry-After: 7, and nothing is done. It hits pushes only.
-	Busy Fault = "busy"
-	// Page: 200 with a page of HTML, as a gateway shows in a maintenance, and nothing is done.
-	Page Fault = "page"
-	// AnswerLost: the call is done, and the connection ends without an answer.
-	AnswerLost Fault = "answer lost"
-	// AnswerReplaced: the call is done, and something on the way answers 502.
-	AnswerReplaced Fault = "answer replaced"
-	// AnswerHalf: the call is done, and half of the answer arrives.
-	AnswerHalf Fault = "answer half"
-	// Slow: the call is done, and there is no answer until the caller gives up.
-	Slow Fault = "slow"
-	// Another: a read of one order is answered with another order that is there. It hits such
-	// reads only, those that a push begins with included.
-	Another Fault = "another order"
+	// Unauthorized: 401; nothing is done. The response should contain the credentials of the request.
+	Unauthorized Fault = "unauthorized"
+	// RateLimited: 429 with Retry-After: 7; nothing is done. It affects pushes only.
+	RateLimited Fault = "rate limited"
+	// HTMLPage: 200 with an HTML page, as a gateway shows in a maintenance; nothing is done.
+	HTMLPage Fault = "HTML page"
+	// ResponseLost: the call is done, and the connection ends without a response.
+	ResponseLost Fault = "response lost"
+	// ResponseReplaced: the call is done, and a gateway responds with 502.
+	ResponseReplaced Fault = "response replaced"
+	// ResponseTruncated: the call is done, and half of the response arrives.
+	ResponseTruncated Fault = "response truncated"
+	// ResponseDelayed: the call is done, and no response arrives until the caller gives up.
+	ResponseDelayed Fault = "response delayed"
+	// WrongOrder: a read of one order returns another existing order. It affects reads of single orders only, including
+	// those before a push.
+	WrongOrder Fault = "wrong order"
 )
 
-// busyFor is the Retry-After of Busy.
-const busyFor = 7 * time.Second
+// retryAfter is the Retry-After of RateLimited.
+const retryAfter = 7 * time.Second
 
-// AllFaults are all that there are, for Fixture.Faults.
+// AllFaults returns all faults, for Fixture.Faults.
 func AllFaults() []Fault {
-	return []Fault{Unavailable, Denied, Busy, Page, AnswerLost, AnswerReplaced, AnswerHalf, Slow, Another}
+	return []Fault{
+		Unavailable, Unauthorized, RateLimited, HTMLPage, ResponseLost, ResponseReplaced, ResponseTruncated,
+		ResponseDelayed, WrongOrder,
+	}
 }

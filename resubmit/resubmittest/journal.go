@@ -16,81 +16,79 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// OpenJournal opens the journal that is kept in a directory. A place that it was
-// not opened in before is an empty directory, for a new journal. Opened there again
-// it must hold what was put: a journal in memory is to be kept by its place, and one
-// that is an io.Closer is closed before.
-type OpenJournal func(place string) (resubmit.Journal, error)
+// OpenJournal opens the journal in a directory, which is empty the first time. Opened again, the journal must have its
+// records: keep a journal in memory by its directory. If it is an [io.Closer], it is closed before it is opened again.
+type OpenJournal func(dir string) (resubmit.Journal, error)
 
-// TestJournal proves that a journal keeps the contract of resubmit.Journal. Each
-// promise is a subtest. That a record is durable when Put returns is proved with a
-// copy of the directory, which is what a crash leaves behind; a journal that leaves
-// nothing there is not held to that, and the log says so.
+// TestJournal checks that a journal keeps the contract of [resubmit.Journal], each promise in a subtest. To check that
+// Put makes a record durable, it copies the directory, as a crash would leave it. A journal without files there is not
+// checked for that, which the test log says.
 //
 //	func TestMyJournal(t *testing.T) {
-//		resubmittest.TestJournal(t, func(place string) (resubmit.Journal, error) {
-//			return myjournal.Open(filepath.Join(place, "journal"))
+//		resubmittest.TestJournal(t, func(dir string) (resubmit.Journal, error) {
+//			return myjournal.Open(filepath.Join(dir, "journal"))
 //		})
 //	}
 func TestJournal(t *testing.T, open OpenJournal) {
 	t.Helper()
-	for _, c := range journalChecks() {
-		t.Run(c.promise, func(t *testing.T) { c.prove(t, open) })
+	for _, c := range journalPromises() {
+		t.Run(c.text, func(t *testing.T) { c.check(t, open) })
 	}
 }
 
-// journalCheck is one promise and how it is proved.
-type journalCheck struct {
-	promise string
-	run     func(*journalStand)
+// journalPromise is a requirement of a journal and its check.
+type journalPromise struct {
+	text string
+	run  func(*journalSuite)
 }
 
-func journalChecks() []journalCheck {
-	return []journalCheck{
-		{"a new journal is empty", (*journalStand).isEmpty},
-		{"the plan that it was begun with opens it again", (*journalStand).opensItsPlan},
-		{"another plan is refused with ErrOtherPlan, both digests named", (*journalStand).refusesOtherPlans},
-		{"nothing is put before it is begun", (*journalStand).refusesBeforeBegin},
-		{"a record comes back with all its fields", (*journalStand).keepsFields},
-		{"a record takes the place of that of its order, and of no other", (*journalStand).keepsOrdersApart},
-		{"what may not follow a record is refused, and changes nothing", (*journalStand).heedsWhatMayFollow},
-		{"of many at once only one gets an order", (*journalStand).givesAnOrderOnce},
-		{"what was put is there for everybody", (*journalStand).showsWhatWasPut},
-		{"what was put is there when it is opened again", (*journalStand).keepsOverReopening},
-		{"what was put is on disk before Put returns", (*journalStand).isDurable},
-		{"what was put later is read at once, and on disk before a later record of its order and after Sync",
-			(*journalStand).keepsLater},
-		{"a journal that is closed takes nothing", (*journalStand).refusesAfterClose},
-		{"it holds what a map would hold", (*journalStand).isLikeAMap},
-		{"it tells at once what it tells one by one", (*journalStand).tellsAll},
+func journalPromises() []journalPromise {
+	return []journalPromise{
+		{"is empty when new", (*journalSuite).isEmpty},
+		{"reopens with its plan", (*journalSuite).opensItsPlan},
+		{"rejects another plan with ErrOtherPlan and both digests", (*journalSuite).refusesOtherPlans},
+		{"rejects records before Begin", (*journalSuite).refusesBeforeBegin},
+		{"keeps all fields of a record", (*journalSuite).keepsFields},
+		{"replaces only the record of the same order", (*journalSuite).keepsOrdersApart},
+		{"rejects invalid transitions and keeps the record", (*journalSuite).enforcesTransitions},
+		{"lets one of many concurrent runs claim an order", (*journalSuite).claimsOrdersOnce},
+		{"shows a record to all goroutines at once", (*journalSuite).isVisibleAtOnce},
+		{"keeps records when reopened", (*journalSuite).survivesReopening},
+		{"has a record on disk before Put returns", (*journalSuite).isDurable},
+		{"keeps records of PutLater until the next record of the order or Sync",
+			(*journalSuite).keepsAsyncRecords},
+		{"rejects calls after Close", (*journalSuite).refusesAfterClose},
+		{"behaves like a map", (*journalSuite).behavesLikeMap},
+		{"lists the records that Get returns", (*journalSuite).listsHeads},
 	}
 }
 
-func (c journalCheck) prove(t testing.TB, open OpenJournal) {
+// check runs the check with a new journal.
+func (c journalPromise) check(t testing.TB, open OpenJournal) {
 	t.Helper()
-	s := &journalStand{TB: t, promise: c.promise, open: open, place: t.TempDir()}
+	s := &journalSuite{TB: t, promise: c.text, open: open, dir: t.TempDir()}
 	s.reopen()
 	s.Cleanup(func() { _ = s.close() })
 	c.run(s)
 }
 
-// journalStand is where a journal stands while one promise is checked.
-type journalStand struct {
+// journalSuite checks one promise of a journal.
+type journalSuite struct {
 	testing.TB
 	promise string
 	open    OpenJournal
-	place   string
+	dir     string
 	journal resubmit.Journal
 	closed  bool
 }
 
-// failf says which promise is broken, and ends the check.
-func (s *journalStand) failf(format string, args ...any) {
+// failf reports that the promise is broken and ends the check.
+func (s *journalSuite) failf(format string, args ...any) {
 	s.Helper()
 	s.Fatalf("broken promise: %s: %s", s.promise, fmt.Sprintf(format, args...))
 }
 
-func (s *journalStand) close() error {
+func (s *journalSuite) close() error {
 	c, ok := s.journal.(io.Closer)
 	if !ok || s.closed {
 		return nil
@@ -100,21 +98,21 @@ func (s *journalStand) close() error {
 }
 
 // reopen closes the journal, if it was open, and opens it where it was.
-func (s *journalStand) reopen() {
+func (s *journalSuite) reopen() {
 	s.Helper()
 	if s.journal != nil {
 		if err := s.close(); err != nil {
 			s.failf("closing it failed: %v", err)
 		}
 	}
-	s.journal, s.closed = s.openAt(s.place), false
+	s.journal, s.closed = s.openAt(s.dir), false
 }
 
-func (s *journalStand) openAt(place string) resubmit.Journal {
+func (s *journalSuite) openAt(dir string) resubmit.Journal {
 	s.Helper()
-	j, err := s.open(place)
+	j, err := s.open(dir)
 	if err != nil || j == nil {
-		s.failf("opening it gave %v and the error %v", j, err)
+		s.failf("opening it returned %v and the error %v", j, err)
 	}
 	return j
 }
@@ -124,48 +122,46 @@ const (
 	planTwo = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
 )
 
-func (s *journalStand) begin() {
+func (s *journalSuite) begin() {
 	s.Helper()
 	if err := s.journal.Begin(planOne); err != nil {
 		s.failf("Begin failed: %v", err)
 	}
 }
 
-func (s *journalStand) put(r resubmit.Record) {
+func (s *journalSuite) put(r resubmit.Record) {
 	s.Helper()
 	if err := s.journal.Put(r); err != nil {
 		s.failf("Put of %s as %s failed: %v", r.OrderID, r.State, err)
 	}
 }
 
-// holds says how the journal differs from what it must hold about an order; a nil
-// want is no record. It may be called from any goroutine.
+// holds returns an error if the record of an order is not want; nil means no record. It may be called concurrently.
 func holds(j resubmit.Journal, id string, want *resubmit.Record) error {
 	got, found, err := j.Get(id)
 	switch {
 	case err != nil:
 		return fmt.Errorf("Get(%q) failed: %w", id, err)
 	case want == nil && found:
-		return fmt.Errorf("Get(%q) found %+v, where nothing was put", id, got)
+		return fmt.Errorf("Get(%q) returned %+v, but nothing was put", id, got)
 	case want == nil:
 		return nil
 	case !found:
-		return fmt.Errorf("Get(%q) found nothing, where %s was put", id, want.State)
+		return fmt.Errorf("Get(%q) returned nothing, but %s was put", id, want.State)
 	case !sameRecord(got, *want):
-		return fmt.Errorf("Get(%q) found %+v, where %+v was put", id, got, *want)
+		return fmt.Errorf("Get(%q) returned %+v, but %+v was put", id, got, *want)
 	}
 	return nil
 }
 
-func (s *journalStand) mustHold(id string, want *resubmit.Record) {
+func (s *journalSuite) mustHold(id string, want *resubmit.Record) {
 	s.Helper()
 	if err := holds(s.journal, id, want); err != nil {
 		s.failf("%v", err)
 	}
 }
 
-// sameRecord compares all fields, those of later versions too; times by their
-// instant.
+// sameRecord compares all fields, including those of later versions; times by their instant.
 func sameRecord(a, b resubmit.Record) bool {
 	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
 	for i := range x.NumField() {
@@ -190,7 +186,7 @@ func journalRecord(id string, state resubmit.RecordState, n int) resubmit.Record
 	}
 }
 
-func (s *journalStand) isEmpty() {
+func (s *journalSuite) isEmpty() {
 	s.mustHold("id-1", nil)
 	s.begin()
 	for _, id := range []string{"id-1", "1", "a/b", strings.Repeat("9", 200)} {
@@ -198,7 +194,7 @@ func (s *journalStand) isEmpty() {
 	}
 }
 
-func (s *journalStand) opensItsPlan() {
+func (s *journalSuite) opensItsPlan() {
 	s.begin()
 	r := journalRecord("id-1", resubmit.RecordPushed, 1)
 	s.put(r)
@@ -209,13 +205,13 @@ func (s *journalStand) opensItsPlan() {
 	}
 }
 
-func (s *journalStand) refusesOtherPlans() {
+func (s *journalSuite) refusesOtherPlans() {
 	s.begin()
 	for range 2 {
 		err := s.journal.Begin(planTwo)
 		switch {
 		case err == nil:
-			s.failf("Begin took a second plan")
+			s.failf("Begin accepted a second plan")
 		case !errors.Is(err, resubmit.ErrOtherPlan):
 			s.failf("the error does not match ErrOtherPlan: %v", err)
 		case !strings.Contains(err.Error(), planOne) || !strings.Contains(err.Error(), planTwo):
@@ -226,15 +222,15 @@ func (s *journalStand) refusesOtherPlans() {
 	s.begin()
 }
 
-func (s *journalStand) refusesBeforeBegin() {
+func (s *journalSuite) refusesBeforeBegin() {
 	if s.journal.Put(journalRecord("id-1", resubmit.RecordPushed, 1)) == nil {
-		s.failf("Put took a record for no plan")
+		s.failf("Put accepted a record before Begin")
 	}
 	s.begin()
 	s.mustHold("id-1", nil)
 }
 
-func (s *journalStand) keepsFields() {
+func (s *journalSuite) keepsFields() {
 	s.begin()
 	full := resubmit.Record{OrderID: "id-1", State: resubmit.RecordPushed}
 	fields := reflect.ValueOf(&full).Elem()
@@ -264,7 +260,7 @@ func (s *journalStand) keepsFields() {
 	}
 }
 
-// fillField gives a field that is empty a value of its own.
+// fillField sets an empty field to a distinct value.
 func fillField(f reflect.Value, n int) {
 	if !f.IsZero() {
 		return
@@ -298,11 +294,11 @@ func fillField(f reflect.Value, n int) {
 	case reflect.Pointer:
 		f.Set(reflect.New(f.Type().Elem()))
 		fillField(f.Elem(), n)
-	default: // nothing else has a JSON form worth having in a record
+	default: // a record has no other kinds
 	}
 }
 
-// journalIDs are ids that are easily taken for one another.
+// journalIDs are ids that are easily confused.
 func journalIDs() []string {
 	return []string{
 		"1", "10", "100", "01", "1 ", " 1", "1.0", "+1", "id-1", "ID-1", "id-10", "id_1", "a/b", "a//b", "a\\b", "../a", ".",
@@ -311,7 +307,7 @@ func journalIDs() []string {
 	}
 }
 
-func (s *journalStand) keepsOrdersApart() {
+func (s *journalSuite) keepsOrdersApart() {
 	s.begin()
 	want := make(map[string]resubmit.Record)
 	for round, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordRefused,
@@ -337,7 +333,7 @@ func journalStates() []resubmit.RecordState {
 	}
 }
 
-func (s *journalStand) heedsWhatMayFollow() {
+func (s *journalSuite) enforcesTransitions() {
 	s.begin()
 	for i, was := range journalStates() {
 		for k, next := range journalStates() {
@@ -348,9 +344,9 @@ func (s *journalStand) heedsWhatMayFollow() {
 			err := s.journal.Put(second)
 			switch {
 			case refusal != nil && err == nil:
-				s.failf("Put took %s after %s", next, was)
+				s.failf("Put accepted %s after %s", next, was)
 			case refusal == nil && err != nil:
-				s.failf("Put refused %s after %s: %v", next, was, err)
+				s.failf("Put rejected %s after %s: %v", next, was, err)
 			case refusal != nil:
 				s.mustHold(id, &first)
 			default:
@@ -358,11 +354,11 @@ func (s *journalStand) heedsWhatMayFollow() {
 			}
 		}
 	}
-	s.heedsFurtherAttempts()
+	s.enforcesAttempts()
 }
 
-// heedsFurtherAttempts puts every next attempt behind a push without an answer.
-func (s *journalStand) heedsFurtherAttempts() {
+// enforcesAttempts puts further attempts after a push without a response.
+func (s *journalSuite) enforcesAttempts() {
 	s.Helper()
 	lost := journalRecord("id-1", resubmit.RecordUnknown, 1)
 	for more := range 3 {
@@ -373,7 +369,7 @@ func (s *journalStand) heedsFurtherAttempts() {
 			s.put(lost)
 			want, err := lost, s.journal.Put(next)
 			if refusal := lost.CheckNext(next); (refusal == nil) != (err == nil) {
-				s.failf("Put of push %d, with %d without an answer before it, after push %d gave the error %v", next.Attempt,
+				s.failf("Put of push %d, after %d without a response, after push %d returned the error %v", next.Attempt,
 					next.Lost, lost.Attempt, err)
 			} else if err == nil {
 				want = next
@@ -383,9 +379,9 @@ func (s *journalStand) heedsFurtherAttempts() {
 	}
 }
 
-func (s *journalStand) givesAnOrderOnce() {
+func (s *journalSuite) claimsOrdersOnce() {
 	s.begin()
-	s.givesOnce(journalRecord("", resubmit.RecordSending, 0))
+	s.claimOnce(journalRecord("", resubmit.RecordSending, 0))
 	next := journalRecord("", resubmit.RecordSending, 1)
 	for n := range onceOrders {
 		lost := next
@@ -393,15 +389,15 @@ func (s *journalStand) givesAnOrderOnce() {
 		s.put(lost)
 	}
 	next.Attempt, next.Lost = next.Attempt+1, next.Lost+1
-	s.givesOnce(next)
+	s.claimOnce(next)
 }
 
 const onceOrders = 40
 
 func onceID(n int) string { return fmt.Sprintf("id-%d", n) }
 
-// givesOnce lets many runs want to send the same orders.
-func (s *journalStand) givesOnce(intent resubmit.Record) {
+// claimOnce lets many runs claim the same orders.
+func (s *journalSuite) claimOnce(intent resubmit.Record) {
 	s.Helper()
 	const runs = 16
 	var got [onceOrders]atomic.Int32
@@ -424,17 +420,17 @@ func (s *journalStand) givesOnce(intent resubmit.Record) {
 	all.Wait()
 	for n := range onceOrders {
 		if times := got[n].Load(); times != 1 {
-			s.failf("of %d that wanted to send order id-%d, %d got it", runs, n, times)
+			s.failf("of %[1]d runs, %[3]d claimed order id-%[2]d", runs, n, times)
 		}
 	}
 }
 
-func (s *journalStand) showsWhatWasPut() {
+func (s *journalSuite) isVisibleAtOnce() {
 	s.begin()
 	const callers, each = 16, 30
 	errs := make(chan error, callers)
 	for caller := range callers {
-		go func() { errs <- putAndLook(s.journal, caller, each) }()
+		go func() { errs <- putAndGet(s.journal, caller, each) }()
 	}
 	var failed error
 	for range callers {
@@ -447,9 +443,8 @@ func (s *journalStand) showsWhatWasPut() {
 	}
 }
 
-// putAndLook puts the orders of one caller and looks for each at once, from another
-// goroutine.
-func putAndLook(j resubmit.Journal, caller, each int) error {
+// putAndGet puts the orders of one caller and gets each immediately, in another goroutine.
+func putAndGet(j resubmit.Journal, caller, each int) error {
 	for n := range each {
 		for _, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordPushed} {
 			id := fmt.Sprintf("id-%d-%d", n, caller)
@@ -467,7 +462,7 @@ func putAndLook(j resubmit.Journal, caller, each int) error {
 	return nil
 }
 
-func (s *journalStand) keepsOverReopening() {
+func (s *journalSuite) survivesReopening() {
 	s.begin()
 	want := make(map[string]resubmit.Record)
 	for round := range 3 {
@@ -484,7 +479,7 @@ func (s *journalStand) keepsOverReopening() {
 	}
 }
 
-func (s *journalStand) isDurable() {
+func (s *journalSuite) isDurable() {
 	s.begin()
 	for n, state := range []resubmit.RecordState{resubmit.RecordSending, resubmit.RecordPushed, resubmit.RecordCompleted} {
 		r := journalRecord("id-1", state, n)
@@ -495,11 +490,11 @@ func (s *journalStand) isDurable() {
 	}
 }
 
-func (s *journalStand) keepsLater() {
+func (s *journalSuite) keepsAsyncRecords() {
 	s.begin()
 	j, ok := s.journal.(resubmit.LaterJournal)
 	if !ok {
-		s.Logf("not proved: it is no LaterJournal")
+		s.Logf("not checked: it is no LaterJournal")
 		return
 	}
 	later := func(r resubmit.Record) {
@@ -525,16 +520,16 @@ func (s *journalStand) keepsLater() {
 	s.mustSurvive("Sync", completed, intent)
 }
 
-// mustSurvive proves that records are there after a crash behind a call. It returns
-// false if the journal leaves nothing to prove that with.
-func (s *journalStand) mustSurvive(call string, records ...resubmit.Record) bool {
+// mustSurvive checks that records survive a crash right after a call. It returns false if the journal has no files, so
+// that this cannot be checked.
+func (s *journalSuite) mustSurvive(call string, records ...resubmit.Record) bool {
 	s.Helper()
 	left := s.TempDir()
-	if err := os.CopyFS(left, os.DirFS(s.place)); err != nil {
+	if err := os.CopyFS(left, os.DirFS(s.dir)); err != nil {
 		s.failf("its directory could not be copied: %v", err)
 	}
 	if files, err := os.ReadDir(left); err != nil || len(files) == 0 {
-		s.Logf("not proved: it leaves nothing in its directory (%v)", err)
+		s.Logf("not checked: it has no files in its directory (%v)", err)
 		return false
 	}
 	after := s.openAt(left)
@@ -546,29 +541,29 @@ func (s *journalStand) mustSurvive(call string, records ...resubmit.Record) bool
 		err = errors.Join(err, c.Close())
 	}
 	if err != nil {
-		s.failf("after a crash right behind %s: %v", call, err)
+		s.failf("after a crash right after %s: %v", call, err)
 	}
 	return true
 }
 
-func (s *journalStand) refusesAfterClose() {
+func (s *journalSuite) refusesAfterClose() {
 	s.begin()
 	if _, ok := s.journal.(io.Closer); !ok {
-		s.Logf("not proved: it cannot be closed")
+		s.Logf("not checked: it is no io.Closer")
 		return
 	}
 	if err := s.close(); err != nil {
 		s.failf("closing it failed: %v", err)
 	}
 	if s.journal.Put(journalRecord("id-1", resubmit.RecordSending, 1)) == nil {
-		s.failf("Put took a record")
+		s.failf("Put accepted a record")
 	}
 	if _, found, err := s.journal.Get("id-1"); err == nil || found {
-		s.failf("Get gave found=%v and the error %v, as if it knew", found, err)
+		s.failf("Get returned found=%v and the error %v, but must return an error", found, err)
 	}
 }
 
-func (s *journalStand) isLikeAMap() {
+func (s *journalSuite) behavesLikeMap() {
 	s.begin()
 	random := rand.New(rand.NewPCG(1, 2))
 	want := make(map[string]resubmit.Record)
@@ -578,7 +573,7 @@ func (s *journalStand) isLikeAMap() {
 		next := journalRecord(id, states[random.IntN(len(states))], n)
 		refusal := want[id].CheckNext(next)
 		if err := s.journal.Put(next); (err == nil) != (refusal == nil) {
-			s.failf("Put of %s as %s after %q gave the error %v", id, next.State, want[id].State, err)
+			s.failf("Put of %s as %s after %q returned the error %v", id, next.State, want[id].State, err)
 		}
 		if refusal == nil {
 			want[id] = next
@@ -598,9 +593,8 @@ func (s *journalStand) isLikeAMap() {
 	}
 }
 
-// tellsAll holds a resubmit.BulkJournal against what was put. Another has nothing to
-// prove.
-func (s *journalStand) tellsAll() {
+// listsHeads compares the heads of a resubmit.BulkJournal with the records. Other journals are not checked.
+func (s *journalSuite) listsHeads() {
 	bulk, ok := s.journal.(resubmit.BulkJournal)
 	if !ok {
 		return
@@ -624,7 +618,7 @@ func (s *journalStand) tellsAll() {
 			case got[head.OrderID]:
 				s.failf("Heads yielded order %q twice", head.OrderID)
 			case head != want[head.OrderID].Head():
-				s.failf("Heads yielded %+v, where %+v was put", head, want[head.OrderID])
+				s.failf("Heads yielded %+v, but %+v was put", head, want[head.OrderID])
 			}
 			got[head.OrderID] = true
 		}

@@ -11,28 +11,29 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func TestTheJournalInMemoryKeepsItsPromises(t *testing.T) {
+func TestMemoryJournal(t *testing.T) {
 	t.Parallel()
-	var places sync.Map
-	TestJournal(t, func(place string) (resubmit.Journal, error) {
-		j, _ := places.LoadOrStore(place, new(resubmit.MemoryJournal))
+	var journals sync.Map
+	TestJournal(t, func(dir string) (resubmit.Journal, error) {
+		j, _ := journals.LoadOrStore(dir, new(resubmit.MemoryJournal))
 		return j.(*resubmit.MemoryJournal), nil
 	})
 }
 
-func TestASimpleJournalInAFileKeepsItsPromises(t *testing.T) {
+func TestFileJournal(t *testing.T) {
 	t.Parallel()
-	TestJournal(t, openPlain(nil))
+	TestJournal(t, openFileJournal(nil))
 }
 
-// plain is a simple journal in a file, for flaws to be put into.
-type plain struct {
+// fileJournal is a simple journal in a file, the base of broken ones.
+type fileJournal struct {
 	mu      sync.Mutex
 	path    string
 	digest  string
@@ -40,37 +41,37 @@ type plain struct {
 	closed  bool
 }
 
-type plainContent struct {
+type fileContent struct {
 	Digest  string
 	Records map[string]resubmit.Record
 }
 
-func openPlain(flaw func(*plain) resubmit.Journal) OpenJournal {
-	return func(place string) (resubmit.Journal, error) {
-		p := &plain{path: filepath.Join(place, "journal"), records: make(map[string]resubmit.Record)}
+func openFileJournal(wrap func(*fileJournal) resubmit.Journal) OpenJournal {
+	return func(dir string) (resubmit.Journal, error) {
+		p := &fileJournal{path: filepath.Join(dir, "journal"), records: make(map[string]resubmit.Record)}
 		if text, err := os.ReadFile(p.path); err == nil {
-			var c plainContent
+			var c fileContent
 			if err := json.Unmarshal(text, &c); err != nil {
 				return nil, err
 			}
 			p.digest, p.records = c.Digest, c.Records
 		}
-		if flaw == nil {
+		if wrap == nil {
 			return p, nil
 		}
-		return flaw(p), nil
+		return wrap(p), nil
 	}
 }
 
-func (p *plain) save() error {
-	text, err := json.Marshal(plainContent{p.digest, p.records})
+func (p *fileJournal) save() error {
+	text, err := json.Marshal(fileContent{p.digest, p.records})
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(p.path, text, 0o600)
 }
 
-func (p *plain) Begin(digest string) error {
+func (p *fileJournal) Begin(digest string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.digest == "" {
@@ -83,7 +84,7 @@ func (p *plain) Begin(digest string) error {
 	return nil
 }
 
-func (p *plain) Put(r resubmit.Record) error {
+func (p *fileJournal) Put(r resubmit.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.digest == "" {
@@ -95,12 +96,12 @@ func (p *plain) Put(r resubmit.Record) error {
 	return p.set(r)
 }
 
-func (p *plain) set(r resubmit.Record) error {
+func (p *fileJournal) set(r resubmit.Record) error {
 	p.records[r.OrderID] = r
 	return p.save()
 }
 
-func (p *plain) Get(id string) (resubmit.Record, bool, error) {
+func (p *fileJournal) Get(id string) (resubmit.Record, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -110,142 +111,145 @@ func (p *plain) Get(id string) (resubmit.Record, bool, error) {
 	return r, ok, nil
 }
 
-func (p *plain) Close() error {
+func (p *fileJournal) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
 	return nil
 }
 
-// flawed replaces methods of a journal.
-type flawed struct {
-	*plain
+// brokenJournal replaces methods of a journal.
+type brokenJournal struct {
+	*fileJournal
 	begin func(string) error
 	put   func(resubmit.Record) error
 	get   func(string) (resubmit.Record, bool, error)
 	close func() error
 }
 
-func (f *flawed) Begin(digest string) error {
+func (f *brokenJournal) Begin(digest string) error {
 	if f.begin != nil {
 		return f.begin(digest)
 	}
-	return f.plain.Begin(digest)
+	return f.fileJournal.Begin(digest)
 }
 
-func (f *flawed) Put(r resubmit.Record) error {
+func (f *brokenJournal) Put(r resubmit.Record) error {
 	if f.put != nil {
 		return f.put(r)
 	}
-	return f.plain.Put(r)
+	return f.fileJournal.Put(r)
 }
 
-func (f *flawed) Get(id string) (resubmit.Record, bool, error) {
+func (f *brokenJournal) Get(id string) (resubmit.Record, bool, error) {
 	if f.get != nil {
 		return f.get(id)
 	}
-	return f.plain.Get(id)
+	return f.fileJournal.Get(id)
 }
 
-func (f *flawed) Close() error {
+func (f *brokenJournal) Close() error {
 	if f.close != nil {
 		return f.close()
 	}
-	return f.plain.Close()
+	return f.fileJournal.Close()
 }
 
-// bulkFlawed tells some records at once.
-type bulkFlawed struct {
-	*plain
-	tells func(resubmit.Record) bool
+// brokenHeads lists some records only.
+type brokenHeads struct {
+	*fileJournal
+	lists func(resubmit.Record) bool
 }
 
-func (f bulkFlawed) Heads() iter.Seq2[resubmit.RecordHead, error] {
+func (f brokenHeads) Heads() iter.Seq2[resubmit.RecordHead, error] {
 	return func(yield func(resubmit.RecordHead, error) bool) {
 		for _, r := range f.records {
-			if f.tells(r) && !yield(r.Head(), nil) {
+			if f.lists(r) && !yield(r.Head(), nil) {
 				return
 			}
 		}
 	}
 }
 
-// flawedLater is a LaterJournal with a flaw.
-type flawedLater struct {
-	*flawed
+// brokenLater is a broken LaterJournal.
+type brokenLater struct {
+	*brokenJournal
 	putLater func(resubmit.Record) error
 	sync     func() error
 }
 
-func (f *flawedLater) PutLater(r resubmit.Record) error { return f.putLater(r) }
-func (f *flawedLater) Sync() error                      { return f.sync() }
+func (f *brokenLater) PutLater(r resubmit.Record) error { return f.putLater(r) }
+func (f *brokenLater) Sync() error                      { return f.sync() }
 
-func TestABrokenJournalIsCaught(t *testing.T) {
+func TestJournalFindsBrokenJournals(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		flaw    func(*plain) resubmit.Journal
+		wrap    func(*fileJournal) resubmit.Journal
 		promise string
 		says    string
 	}{
-		"finds what is not there": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, get: func(id string) (resubmit.Record, bool, error) {
+		"invents records": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, get: func(id string) (resubmit.Record, bool, error) {
 				r, _, err := p.Get(id)
 				return r, true, err
 			}}
-		}, "a new journal is empty", "where nothing was put"},
-		"refuses its own plan": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, begin: func(digest string) error {
+		}, "is empty when new", "but nothing was put"},
+		"rejects its own plan": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, begin: func(digest string) error {
 				if p.digest != "" {
 					return errors.New("begun already")
 				}
 				return p.Begin(digest)
 			}}
-		}, "the plan that it was begun with opens it again", "begun already"},
-		"takes another plan": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, begin: func(digest string) error { p.digest = digest; return p.save() }}
-		}, "another plan is refused with ErrOtherPlan, both digests named", "took a second plan"},
-		"refuses another plan with an error of its own": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, begin: func(digest string) error {
+		}, "reopens with its plan", "begun already"},
+		"accepts another plan": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, begin: func(digest string) error { p.digest = digest; return p.save() }}
+		}, "rejects another plan with ErrOtherPlan and both digests", "accepted a second plan"},
+		"rejects another plan with its own error": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, begin: func(digest string) error {
 				if err := p.Begin(digest); err != nil {
 					return errors.New(err.Error())
 				}
 				return nil
 			}}
-		}, "another plan is refused with ErrOtherPlan, both digests named", "does not match ErrOtherPlan"},
-		"does not name the plans": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, begin: func(digest string) error {
+		}, "rejects another plan with ErrOtherPlan and both digests", "does not match ErrOtherPlan"},
+		"omits the digests": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, begin: func(digest string) error {
 				if p.Begin(digest) != nil {
 					return resubmit.ErrOtherPlan
 				}
 				return nil
 			}}
-		}, "another plan is refused with ErrOtherPlan, both digests named", "does not name both digests"},
-		"takes records without a plan": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, put: p.set}
-		}, "nothing is put before it is begun", "for no plan"},
-		"drops the reason": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, put: func(r resubmit.Record) error { r.Why = ""; return p.Put(r) }}
-		}, "a record comes back with all its fields", "was put"},
-		"keeps seconds only": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, put: func(r resubmit.Record) error { r.At = r.At.Truncate(1e9); return p.Put(r) }}
-		}, "a record comes back with all its fields", "was put"},
-		"takes ids for numbers": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, get: func(id string) (resubmit.Record, bool,
+		}, "rejects another plan with ErrOtherPlan and both digests", "does not name both digests"},
+		"accepts records before Begin": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, put: p.set}
+		}, "rejects records before Begin", "before Begin"},
+		"drops the reason": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, put: func(r resubmit.Record) error { r.Why = ""; return p.Put(r) }}
+		}, "keeps all fields of a record", "was put"},
+		"truncates times to seconds": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, put: func(r resubmit.Record) error {
+				r.At = r.At.Truncate(time.Second)
+				return p.Put(r)
+			}}
+		}, "keeps all fields of a record", "was put"},
+		"compares ids as numbers": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, get: func(id string) (resubmit.Record, bool,
 				error) {
 				return p.Get(strings.TrimLeft(id, "0"))
 			}}
-		}, "a record takes the place of that of its order, and of no other", "was put"},
-		"lets everything follow": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, put: p.set}
-		}, "what may not follow a record is refused, and changes nothing", "Put took sending after"},
-		"refuses too late": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, put: func(r resubmit.Record) error {
+		}, "replaces only the record of the same order", "was put"},
+		"accepts every transition": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, put: p.set}
+		}, "rejects invalid transitions and keeps the record", "Put accepted sending after"},
+		"stores a rejected record": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, put: func(r resubmit.Record) error {
 				refusal := p.records[r.OrderID].CheckNext(r)
 				return errors.Join(p.set(r), refusal)
 			}}
-		}, "what may not follow a record is refused, and changes nothing", "was put"},
-		"looks first and writes later": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, put: func(r resubmit.Record) error {
+		}, "rejects invalid transitions and keeps the record", "was put"},
+		"checks and writes without a lock": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, put: func(r resubmit.Record) error {
 				was, _, _ := p.Get(r.OrderID)
 				if err := was.CheckNext(r); err != nil {
 					return err
@@ -258,10 +262,10 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 				p.records[r.OrderID] = r
 				return nil
 			}}
-		}, "of many at once only one gets an order", "got it"},
-		"shows what was put with the next one only": {func(p *plain) resubmit.Journal {
+		}, "lets one of many concurrent runs claim an order", "claimed order"},
+		"shows a record after the next one only": {func(p *fileJournal) resubmit.Journal {
 			late := make(map[string]resubmit.Record)
-			return &flawed{plain: p, put: func(r resubmit.Record) error {
+			return &brokenJournal{fileJournal: p, put: func(r resubmit.Record) error {
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				if was, ok := late[r.OrderID]; ok {
@@ -270,49 +274,52 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 				late[r.OrderID] = r
 				return nil
 			}}
-		}, "what was put is there for everybody", "found nothing"},
-		"forgets what was put": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, put: func(r resubmit.Record) error { p.records[r.OrderID] = r; return nil }}
-		}, "what was put is there when it is opened again", "found nothing"},
-		"saves when it is closed": {func(p *plain) resubmit.Journal {
-			return &flawed{
-				plain: p, put: func(r resubmit.Record) error { p.records[r.OrderID] = r; return nil },
+		}, "shows a record to all goroutines at once", "returned nothing"},
+		"stores nothing": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, put: func(r resubmit.Record) error { p.records[r.OrderID] = r; return nil }}
+		}, "keeps records when reopened", "returned nothing"},
+		"stores records in Close only": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{
+				fileJournal: p, put: func(r resubmit.Record) error { p.records[r.OrderID] = r; return nil },
 				close: func() error { return errors.Join(p.save(), p.Close()) },
 			}
-		}, "what was put is on disk before Put returns", "after a crash right behind Put"},
-		"shows what was put later when it is on disk": {func(p *plain) resubmit.Journal {
+		}, "has a record on disk before Put returns", "after a crash right after Put"},
+		"shows records of PutLater after Sync only": {func(p *fileJournal) resubmit.Journal {
 			var late []resubmit.Record
-			return &flawedLater{
-				flawed: &flawed{plain: p}, putLater: func(r resubmit.Record) error { late = append(late, r); return nil },
-				sync: func() error { return p.Put(late[0]) },
+			return &brokenLater{
+				brokenJournal: &brokenJournal{fileJournal: p},
+				putLater:      func(r resubmit.Record) error { late = append(late, r); return nil },
+				sync:          func() error { return p.Put(late[0]) },
 			}
-		}, "what was put later is read at once, and on disk before a later record of its order and after Sync",
-			"found nothing"},
-		"has Sync forgotten": {func(p *plain) resubmit.Journal {
+		}, "keeps records of PutLater until the next record of the order or Sync",
+			"returned nothing"},
+		"does nothing in Sync": {func(p *fileJournal) resubmit.Journal {
 			late := make(map[string]resubmit.Record)
-			f := &flawed{plain: p, put: func(r resubmit.Record) error { delete(late, r.OrderID); return p.Put(r) }}
+			f := &brokenJournal{fileJournal: p, put: func(r resubmit.Record) error { delete(late, r.OrderID); return p.Put(r) }}
 			f.get = func(id string) (resubmit.Record, bool, error) {
 				if r, ok := late[id]; ok {
 					return r, true, nil
 				}
 				return p.Get(id)
 			}
-			return &flawedLater{
-				flawed: f, putLater: func(r resubmit.Record) error { late[r.OrderID] = r; return nil },
+			return &brokenLater{
+				brokenJournal: f, putLater: func(r resubmit.Record) error { late[r.OrderID] = r; return nil },
 				sync: func() error { return nil },
 			}
-		}, "what was put later is read at once, and on disk before a later record of its order and after Sync",
-			"after a crash right behind Sync"},
-		"takes records when it is closed": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, close: func() error { return nil }}
-		}, "a journal that is closed takes nothing", "Put took a record"},
-		"knows nothing when it is closed, and says so as if it knew": {func(p *plain) resubmit.Journal {
-			return &flawed{plain: p, get: func(string) (resubmit.Record, bool, error) { return resubmit.Record{}, false, nil }}
-		}, "a journal that is closed takes nothing", "as if it knew"},
-		"takes orders for one another": {func(p *plain) resubmit.Journal {
+		}, "keeps records of PutLater until the next record of the order or Sync",
+			"after a crash right after Sync"},
+		"accepts records after Close": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, close: func() error { return nil }}
+		}, "rejects calls after Close", "Put accepted a record"},
+		"finds nothing after Close": {func(p *fileJournal) resubmit.Journal {
+			return &brokenJournal{fileJournal: p, get: func(string) (resubmit.Record, bool, error) {
+				return resubmit.Record{}, false, nil
+			}}
+		}, "rejects calls after Close", "but must return an error"},
+		"confuses orders": {func(p *fileJournal) resubmit.Journal {
 			short := func(id string) string { return id[:min(len(id), 2)] }
-			return &flawed{
-				plain: p,
+			return &brokenJournal{
+				fileJournal: p,
 				put: func(r resubmit.Record) error {
 					r.Why += "\n" + r.OrderID
 					r.OrderID = short(r.OrderID)
@@ -324,25 +331,25 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 					return r, ok, err
 				},
 			}
-		}, "it holds what a map would hold", "Put of"},
-		"leaves out what came to an end": {func(p *plain) resubmit.Journal {
-			return bulkFlawed{p, func(r resubmit.Record) bool { return r.State != resubmit.RecordCompleted }}
-		}, "it tells at once what it tells one by one", "Heads yielded"},
+		}, "behaves like a map", "Put of"},
+		"omits completed orders": {func(p *fileJournal) resubmit.Journal {
+			return brokenHeads{p, func(r resubmit.Record) bool { return r.State != resubmit.RecordCompleted }}
+		}, "lists the records that Get returns", "Heads yielded"},
 	}
 	broken := make(map[string]bool)
 	for _, tt := range tests {
 		broken[tt.promise] = true
 	}
-	for _, c := range journalChecks() {
-		require.True(t, broken[c.promise], "no broken journal for: %s", c.promise)
+	for _, c := range journalPromises() {
+		require.True(t, broken[c.text], "no journal breaks %q", c.text)
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var failures []string
-			for _, c := range journalChecks() {
-				if c.promise == tt.promise {
-					failures = catch(t, func(t testing.TB) { c.prove(t, openPlain(tt.flaw)) })
+			for _, c := range journalPromises() {
+				if c.text == tt.promise {
+					failures = catch(t, func(t testing.TB) { c.check(t, openFileJournal(tt.wrap)) })
 				}
 			}
 			require.Len(t, failures, 1)
@@ -352,8 +359,7 @@ func TestABrokenJournalIsCaught(t *testing.T) {
 	}
 }
 
-// catcher is a test that may fail. What it did not override is that of the real
-// one.
+// catcher is a testing.TB that records failures.
 type catcher struct {
 	testing.TB
 	failures []string
@@ -364,7 +370,7 @@ func (c *catcher) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// catch runs a check and returns why it failed.
+// catch runs a check and returns the failures.
 func catch(t *testing.T, check func(testing.TB)) []string {
 	c := &catcher{TB: t}
 	done := make(chan struct{})

@@ -12,85 +12,85 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// TestPusher proves that a pusher keeps the contract of resubmit.Pusher and of commerce.Delivery.
+// TestPusher checks that a pusher keeps the contracts of [resubmit.Pusher] and [commerce.Delivery].
 func TestPusher(t *testing.T, f Fixture) {
 	t.Helper()
-	run(t, f, pusherChecks())
+	run(t, f, pusherPromises())
 }
 
-func pusherChecks() []check {
-	return []check{
-		{"a push moves that order to that status, and is sent once", nil, pushes},
-		{"a push that the order does not offer is refused for sure", nil, pushRefused},
-		{"a push of an order that is not there fails for sure", nil, pushMissing},
-		{"a status that is none fails for sure", nil, pushNoStatus},
-		{"an id is pushed as a whole, whatever its characters", nil, pushOddIDs},
-		{"a second push of a moved order moves nothing", nil, pushTwice},
-		{"a push with a cancelled context is not sent", nil, pushCancelled},
-		{"pushes at the same time are each sent once", nil, pushesTogether},
-		{"of pushes of one order at the same time, as many return nil as moved it", nil, pushOneTogether},
-		{"a push to a system that is away is an error, and not sent again", []Fault{Unavailable}, pushWhileAway},
-		{"a push to a busy system is ErrRateLimited with its Retry-After, and not sent again", []Fault{Busy}, pushWhileBusy},
-		{"a push with refused credentials is an error, and not sent again", []Fault{Denied}, pushDenied},
-		{"a page of HTML does not mean that the order moved", []Fault{Page}, pushOfPage},
-		{"a lost answer is an error with Delivery unknown, and the push is not sent again", []Fault{AnswerLost}, pushLost},
-		{"an answer of 5xx proves nothing, and the push is not sent again", []Fault{AnswerReplaced}, pushReplaced},
-		{"half of an answer proves nothing, and the push is not sent again", []Fault{AnswerHalf}, pushHalf},
-		{"a push that reads another order first moves none", []Fault{Another}, pushAnother},
-		{"a caller who gives up has an error with Delivery unknown", []Fault{Slow}, pushSlow},
+func pusherPromises() []promise {
+	return []promise{
+		{"moves the order to the status with one request", nil, pushes},
+		{"reports a status that the order does not offer as refused", nil, pushRefused},
+		{"reports an unknown order as not moved", nil, pushMissing},
+		{"reports an invalid status as not moved", nil, pushNoStatus},
+		{"treats ids as opaque", nil, pushSpecialIDs},
+		{"moves nothing with a second push", nil, pushTwice},
+		{"sends nothing with a cancelled context", nil, pushCancelled},
+		{"sends concurrent pushes once each", nil, pushesTogether},
+		{"returns nil as often as concurrent pushes moved one order", nil, pushOneTogether},
+		{"returns an error without a retry if the system is unavailable", []Fault{Unavailable}, pushWhileAway},
+		{"returns ErrRateLimited with Retry-After without a retry if rate limited", []Fault{RateLimited}, pushWhileBusy},
+		{"returns an error without a retry if credentials are refused", []Fault{Unauthorized}, pushDenied},
+		{"returns an error for an HTML page", []Fault{HTMLPage}, pushOfPage},
+		{"returns unknown delivery without a retry for a lost response", []Fault{ResponseLost}, pushLost},
+		{"returns unknown delivery without a retry for a 5xx response", []Fault{ResponseReplaced}, pushReplaced},
+		{"returns nil or unknown delivery without a retry for a truncated response", []Fault{ResponseTruncated}, pushHalf},
+		{"moves nothing if it reads another order first", []Fault{WrongOrder}, pushAnother},
+		{"returns unknown delivery if the caller gives up", []Fault{ResponseDelayed}, pushSlow},
 	}
 }
 
-func (s *stand) ledger() Ledger {
+func (s *suite) ledger() Ledger {
 	s.Helper()
-	if s.sys.Ledger == nil || s.sys.Pusher == nil {
-		s.Fatalf("the fixture has no System.Ledger or no System.Pusher")
+	if s.system.Ledger == nil || s.system.Pusher == nil {
+		s.Fatalf("the fixture needs System.Ledger and System.Pusher")
 	}
-	return s.sys.Ledger()
+	return s.system.Ledger()
 }
 
-// since is what a ledger has that an earlier one has not.
+// since returns the pushes after an earlier ledger.
 func (l Ledger) since(before Ledger) Ledger {
-	return Ledger{Sent: l.Sent - before.Sent, Moved: l.Moved[len(before.Moved):]}
+	return Ledger{Received: l.Received - before.Received, Accepted: l.Accepted[len(before.Accepted):]}
 }
 
-// push pushes once and judges what came back by what the system saw.
-func (s *stand) push(ctx context.Context, id string, to commerce.Status) (Ledger, error) {
+// push pushes once and compares the result with the ledger.
+func (s *suite) push(ctx context.Context, id string, to commerce.Status) (Ledger, error) {
 	s.Helper()
 	before := s.ledger()
 	var err error
-	s.within("the push", func() { err = s.sys.Pusher.Push(ctx, id, to) })
+	s.within("the push", func() { err = s.system.Pusher.Push(ctx, id, to) })
 	saw := s.ledger().since(before)
-	s.inspect(err)
-	if saw.Sent > 1 {
-		s.Errorf("one call of Push sent %d pushes", saw.Sent)
+	s.checkError(err)
+	if saw.Received > 1 {
+		s.Errorf("one call of Push sent %d pushes", saw.Received)
 	}
-	for _, moved := range saw.Moved {
-		if moved != (Pushed{ID: id, To: to}) {
-			s.Errorf("asked to push %q to %q, it pushed %q to %q", id, to, moved.ID, moved.To)
+	for _, moved := range saw.Accepted {
+		if moved != (Push{ID: id, To: to}) {
+			s.Errorf("the push of %q to %q moved %q to %q", id, to, moved.ID, moved.To)
 		}
 	}
-	if lie := lies(err, saw); lie != "" {
-		s.Errorf("%s", lie)
+	if text := contradiction(err, saw); text != "" {
+		s.Errorf("%s", text)
 	}
 	return saw, err
 }
 
-// lies tells how an outcome contradicts what the system saw; "" when it does not.
-func lies(err error, saw Ledger) string {
+// contradiction returns how a result contradicts the ledger; "" if it does not.
+func contradiction(err error, saw Ledger) string {
 	switch delivery := deliveryOf(err); {
-	case err == nil && len(saw.Moved) == 0:
-		return "Push returned nil, and the system moved nothing"
-	case err != nil && delivery != commerce.DeliveryUnknown && len(saw.Moved) > 0:
-		return fmt.Sprintf("the error says %q, and the system moved the order: %v", delivery, err)
-	case delivery == commerce.NotSent && saw.Sent > 0:
-		return fmt.Sprintf("the error says %q, and the push came in: %v", delivery, err)
+	case err == nil && len(saw.Accepted) == 0:
+		return "Push returned nil, but the system moved nothing"
+	case err != nil && delivery != commerce.DeliveryUnknown && len(saw.Accepted) > 0:
+		return fmt.Sprintf("the error says %q, but the system moved the order: %v", delivery, err)
+	case delivery == commerce.NotSent && saw.Received > 0:
+		return fmt.Sprintf("the error says %q, but the system received the push: %v", delivery, err)
 	default:
 		return ""
 	}
 }
 
-// deliveryOf is unknown for an error that is no *commerce.Error, and for nil.
+// deliveryOf returns the delivery of an error; unknown for nil and for other types than *commerce.Error.
 func deliveryOf(err error) commerce.Delivery {
 	if e, ok := errors.AsType[*commerce.Error](err); ok {
 		return e.Delivery
@@ -98,124 +98,124 @@ func deliveryOf(err error) commerce.Delivery {
 	return commerce.DeliveryUnknown
 }
 
-// unmoved wants an error that says for sure that nothing moved. When the system
-// was asked, and its refusals are vague, it wants the opposite.
-func (s *stand) unmoved(saw Ledger, err error) {
+// mustNotMove requires an error that proves that nothing moved. If refusals are ambiguous and the system received the
+// push, it requires that the error does not claim that.
+func (s *suite) mustNotMove(saw Ledger, err error) {
 	s.Helper()
 	delivery := deliveryOf(err)
-	switch vague := s.fix.VagueRefusals && saw.Sent > 0; {
-	case len(saw.Moved) > 0:
-		s.Errorf("the system moved %v", saw.Moved)
+	switch ambiguous := s.fixture.AmbiguousRefusals && saw.Received > 0; {
+	case len(saw.Accepted) > 0:
+		s.Errorf("the system moved %v", saw.Accepted)
 	case err == nil:
-	case vague && delivery != commerce.DeliveryUnknown:
-		s.Errorf("the fixture has VagueRefusals, yet the error says %q: %v", delivery, err)
-	case !vague && delivery == commerce.DeliveryUnknown:
-		s.Errorf("the error does not say in its Delivery that the order was not moved: %v", err)
+	case ambiguous && delivery != commerce.DeliveryUnknown:
+		s.Errorf("the fixture has AmbiguousRefusals, but the error says %q: %v", delivery, err)
+	case !ambiguous && delivery == commerce.DeliveryUnknown:
+		s.Errorf("the Delivery of the error does not say that the order was not moved: %v", err)
 	}
 }
 
-func pushes(s *stand) {
-	orders := s.failed(3)
+func pushes(s *suite) {
+	orders := s.addFailed(3)
 	saw, err := s.push(s.Context(), orders[1].ID, s.target())
-	if err != nil || saw.Sent != 1 || len(saw.Moved) != 1 {
-		s.Errorf("the error is %v; %d pushes came in, and %v was moved", err, saw.Sent, saw.Moved)
+	if err != nil || saw.Received != 1 || len(saw.Accepted) != 1 {
+		s.Errorf("the error is %v; the system received %d pushes and moved %v", err, saw.Received, saw.Accepted)
 	}
 }
 
-// pushAnother moves the order itself where the adapter reads nothing before a push.
-func pushAnother(s *stand) {
-	orders := s.failed(2)
-	s.spoil(Another, Reads)
+// pushAnother allows the push to succeed if the adapter does not read before a push.
+func pushAnother(s *suite) {
+	orders := s.addFailed(2)
+	s.inject(WrongOrder, Reads)
 	if saw, err := s.push(s.Context(), orders[0].ID, s.target()); err != nil {
-		s.unmoved(saw, err)
+		s.mustNotMove(saw, err)
 	}
 }
 
-// done puts an order that offers nothing.
-func (s *stand) done() *commerce.Order {
+// addCompleted adds an order that offers no transition.
+func (s *suite) addCompleted() *commerce.Order {
 	s.Helper()
-	n := usual(0)
+	n := newOrder(0)
 	n.Status, n.Failure = commerce.StatusCompleted, ""
-	return s.put(n)[0]
+	return s.add(n)[0]
 }
 
-func pushRefused(s *stand) { s.unmoved(s.push(s.Context(), s.done().ID, s.target())) }
+func pushRefused(s *suite) { s.mustNotMove(s.push(s.Context(), s.addCompleted().ID, s.target())) }
 
-func pushMissing(s *stand) {
-	s.failed(1)
-	s.unmoved(s.push(s.Context(), s.fix.Missing, s.target()))
+func pushMissing(s *suite) {
+	s.addFailed(1)
+	s.mustNotMove(s.push(s.Context(), s.fixture.MissingID, s.target()))
 }
 
-func pushNoStatus(s *stand) {
-	id := s.failed(1)[0].ID
+func pushNoStatus(s *suite) {
+	id := s.addFailed(1)[0].ID
 	for _, to := range []commerce.Status{"", " ", "P D", "../PD", `PD"}`, "PD\n", "<PD>"} {
-		s.unmoved(s.push(s.Context(), id, to))
+		s.mustNotMove(s.push(s.Context(), id, to))
 	}
 }
 
-func pushOddIDs(s *stand) {
-	orders := s.delicate()
+func pushSpecialIDs(s *suite) {
+	orders := s.addEdgeCases()
 	ids := idsOf(orders)
-	for _, odd := range append(oddIDs(ids[0]), oddities()...) {
-		if !slices.Contains(ids, odd) {
-			s.unmoved(s.push(s.Context(), odd, s.target()))
+	for _, id := range append(similarIDs(ids[0]), specialIDs()...) {
+		if !slices.Contains(ids, id) {
+			s.mustNotMove(s.push(s.Context(), id, s.target()))
 		}
 	}
 	for _, o := range orders {
 		if o.Status != commerce.StatusProvisioningFailed {
 			continue
 		}
-		if saw, err := s.push(s.Context(), o.ID, s.target()); err != nil || len(saw.Moved) != 1 {
+		if saw, err := s.push(s.Context(), o.ID, s.target()); err != nil || len(saw.Accepted) != 1 {
 			s.Errorf("%s with the id %q was not moved: %v", o.Number, o.ID, err)
 		}
 	}
 }
 
-func pushTwice(s *stand) {
-	id := s.failed(1)[0].ID
+func pushTwice(s *suite) {
+	id := s.addFailed(1)[0].ID
 	if _, err := s.push(s.Context(), id, s.target()); err != nil {
 		s.Fatalf("the first push failed: %v", err)
 	}
-	s.unmoved(s.push(s.Context(), id, s.target()))
+	s.mustNotMove(s.push(s.Context(), id, s.target()))
 }
 
-func pushCancelled(s *stand) {
-	id := s.failed(1)[0].ID
+func pushCancelled(s *suite) {
+	id := s.addFailed(1)[0].ID
 	ctx, cancel := context.WithCancel(s.Context())
 	cancel()
 	saw, err := s.push(ctx, id, s.target())
-	if saw.Sent > 0 || !errors.Is(err, context.Canceled) {
-		s.Errorf("%d pushes came in, and the error %v must match context.Canceled", saw.Sent, err)
+	if saw.Received > 0 || !errors.Is(err, context.Canceled) {
+		s.Errorf("the system received %d pushes, and the error %v must match context.Canceled", saw.Received, err)
 	}
 }
 
-// together pushes orders at the same time.
-func (s *stand) together(orders []*commerce.Order) (Ledger, []error) {
+// pushTogether pushes orders concurrently.
+func (s *suite) pushTogether(orders []*commerce.Order) (Ledger, []error) {
 	s.Helper()
 	before := s.ledger()
 	errs := make([]error, len(orders))
-	s.within("pushes at the same time", func() {
+	s.within("concurrent pushes", func() {
 		var wg sync.WaitGroup
 		for i, o := range orders {
-			wg.Go(func() { errs[i] = s.sys.Pusher.Push(s.Context(), o.ID, s.target()) })
+			wg.Go(func() { errs[i] = s.system.Pusher.Push(s.Context(), o.ID, s.target()) })
 		}
 		wg.Wait()
 	})
 	saw := s.ledger().since(before)
-	if saw.Sent > len(orders) {
-		s.Errorf("%d calls sent %d pushes", len(orders), saw.Sent)
+	if saw.Received > len(orders) {
+		s.Errorf("%d calls sent %d pushes", len(orders), saw.Received)
 	}
 	return saw, errs
 }
 
-func pushesTogether(s *stand) {
-	orders := s.failed(16)
-	saw, errs := s.together(orders)
+func pushesTogether(s *suite) {
+	orders := s.addFailed(16)
+	saw, errs := s.pushTogether(orders)
 	if err := errors.Join(errs...); err != nil {
 		s.Errorf("pushes failed: %v", err)
 	}
 	times := map[string]int{}
-	for _, moved := range saw.Moved {
+	for _, moved := range saw.Accepted {
 		times[moved.ID]++
 	}
 	for _, o := range orders {
@@ -225,70 +225,70 @@ func pushesTogether(s *stand) {
 	}
 }
 
-func pushOneTogether(s *stand) {
-	order := s.failed(1)[0]
-	saw, errs := s.together(slices.Repeat([]*commerce.Order{order}, 16))
+func pushOneTogether(s *suite) {
+	order := s.addFailed(1)[0]
+	saw, errs := s.pushTogether(slices.Repeat([]*commerce.Order{order}, 16))
 	pushed := 0
 	for _, err := range errs {
 		if err == nil {
 			pushed++
 		}
 	}
-	if pushed != len(saw.Moved) {
-		s.Errorf("%d pushes returned nil, and the order was moved %d times", pushed, len(saw.Moved))
+	if pushed != len(saw.Accepted) {
+		s.Errorf("%d pushes returned nil, but the order was moved %d times", pushed, len(saw.Accepted))
 	}
 }
 
-// mispush pushes while pushes go wrong, and wants an error.
-func (s *stand) mispush(f Fault) error {
+// pushDuring pushes during a fault and returns the error.
+func (s *suite) pushDuring(f Fault) error {
 	s.Helper()
-	id := s.failed(1)[0].ID
-	s.spoil(f, Pushes)
+	id := s.addFailed(1)[0].ID
+	s.inject(f, Pushes)
 	saw, err := s.push(s.Context(), id, s.target())
-	if saw.Sent != 1 {
-		s.Errorf("%d pushes came in while the system was %s", saw.Sent, f)
+	if saw.Received != 1 {
+		s.Errorf("the system received %d pushes during the fault %q", saw.Received, f)
 	}
-	if f == AnswerLost || f == AnswerReplaced || f == AnswerHalf {
-		if len(saw.Moved) != 1 && saw.Sent == 1 {
-			s.Fatalf("the fixture: the fault %q must do what it is asked before the answer goes wrong", f)
+	if f == ResponseLost || f == ResponseReplaced || f == ResponseTruncated {
+		if len(saw.Accepted) != 1 && saw.Received == 1 {
+			s.Fatalf("the fixture: the call must be done before the fault %q", f)
 		}
 	}
 	return err
 }
 
-func pushWhileAway(s *stand) {
-	s.matches(s.mispush(Unavailable), commerce.ErrUnavailable)
+func pushWhileAway(s *suite) {
+	s.mustMatch(s.pushDuring(Unavailable), commerce.ErrUnavailable)
 }
 
-func pushWhileBusy(s *stand) {
-	err := s.mispush(Busy)
-	s.matches(err, commerce.ErrRateLimited)
-	if e, ok := errors.AsType[*commerce.Error](err); !ok || e.RetryAfter != busyFor {
-		s.Errorf("the system asked to wait for %s, and RetryAfter does not say so: %v", busyFor, err)
+func pushWhileBusy(s *suite) {
+	err := s.pushDuring(RateLimited)
+	s.mustMatch(err, commerce.ErrRateLimited)
+	if e, ok := errors.AsType[*commerce.Error](err); !ok || e.RetryAfter != retryAfter {
+		s.Errorf("RetryAfter is not %s, as the system requested: %v", retryAfter, err)
 	}
 }
 
-func pushDenied(s *stand) {
-	s.matches(s.mispush(Denied), commerce.ErrUnauthorized, commerce.ErrForbidden)
+func pushDenied(s *suite) {
+	s.mustMatch(s.pushDuring(Unauthorized), commerce.ErrUnauthorized, commerce.ErrForbidden)
 }
 
-func pushOfPage(s *stand) {
-	s.matches(s.mispush(Page))
+func pushOfPage(s *suite) {
+	s.mustMatch(s.pushDuring(HTMLPage))
 }
 
-func pushLost(s *stand) {
-	s.matches(s.mispush(AnswerLost), commerce.ErrUnavailable)
+func pushLost(s *suite) {
+	s.mustMatch(s.pushDuring(ResponseLost), commerce.ErrUnavailable)
 }
 
-func pushReplaced(s *stand) {
-	s.matches(s.mispush(AnswerReplaced), commerce.ErrUnavailable)
+func pushReplaced(s *suite) {
+	s.mustMatch(s.pushDuring(ResponseReplaced), commerce.ErrUnavailable)
 }
 
-func pushHalf(s *stand) { _ = s.mispush(AnswerHalf) } // nil is as true as an error
+func pushHalf(s *suite) { _ = s.pushDuring(ResponseTruncated) } // nil and an error are both correct
 
-func pushSlow(s *stand) {
-	id := s.failed(1)[0].ID
-	s.spoil(Slow, Pushes)
+func pushSlow(s *suite) {
+	id := s.addFailed(1)[0].ID
+	s.inject(ResponseDelayed, Pushes)
 	before := s.ledger()
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
@@ -306,11 +306,11 @@ func pushSlow(s *stand) {
 	}
 }
 
-// awaitMove waits until the system has moved an order.
-func (s *stand) awaitMove(ctx context.Context, before Ledger) {
+// awaitMove waits until the system moves an order.
+func (s *suite) awaitMove(ctx context.Context, before Ledger) {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	for len(s.sys.Ledger().since(before).Moved) == 0 {
+	for len(s.system.Ledger().since(before).Accepted) == 0 {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

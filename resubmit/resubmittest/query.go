@@ -8,12 +8,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// mixture is orders of all kinds that queries tell apart.
-func (s *stand) mixture() []*commerce.Order {
+// addMixed adds orders of all kinds that queries select.
+func (s *suite) addMixed() []*commerce.Order {
 	s.Helper()
 	news := make([]NewOrder, 16)
 	for i := range news {
-		news[i] = usual(i)
+		news[i] = newOrder(i)
 		if i%3 == 0 {
 			news[i].Status, news[i].Failure = commerce.StatusCompleted, ""
 		}
@@ -21,21 +21,21 @@ func (s *stand) mixture() []*commerce.Order {
 			news[i].Type = commerce.TypeChange
 		}
 	}
-	return s.put(news...)
+	return s.add(news...)
 }
 
-// question is a query and the field that it is about.
-type question struct {
+// queryCase is a query and the field that it tests.
+type queryCase struct {
 	field string
 	query commerce.Query
 }
 
-func questions(o []*commerce.Order) []question {
+func queryCases(o []*commerce.Order) []queryCase {
 	failed, done := commerce.StatusProvisioningFailed, commerce.StatusCompleted
 	at := func(i int) time.Time { return o[i].PlacedAt }
 	number := o[7].Number
 	zone := time.FixedZone("", -5*3600-1800)
-	return []question{
+	return []queryCase{
 		{"Statuses", commerce.Query{Statuses: []commerce.Status{failed}}},
 		{"Statuses", commerce.Query{Statuses: []commerce.Status{done}}},
 		{"Statuses", commerce.Query{Statuses: []commerce.Status{done, failed}}},
@@ -49,14 +49,14 @@ func questions(o []*commerce.Order) []question {
 		{"PlacedTo, to the nanosecond", commerce.Query{PlacedTo: at(9).Add(1)}},
 		{"PlacedFrom and PlacedTo in another zone", commerce.Query{PlacedFrom: at(3).In(zone), PlacedTo: at(11).In(zone)}},
 		{"IDs", commerce.Query{IDs: []string{o[2].ID, o[12].ID}}},
-		{"IDs with odd characters", commerce.Query{IDs: append(oddities(), o[2].ID)}},
+		{"IDs with special characters", commerce.Query{IDs: append(specialIDs(), o[2].ID)}},
 		{"Numbers", commerce.Query{Numbers: []string{number}}},
 		{"Numbers", commerce.Query{Numbers: []string{number, o[1].Number, o[15].Number}}},
-		{"Numbers with odd characters", commerce.Query{Numbers: append(oddities(), number)}},
+		{"Numbers with special characters", commerce.Query{Numbers: append(specialIDs(), number)}},
 		{"NumberLike", commerce.Query{NumberLike: number}},
 		{"NumberLike", commerce.Query{NumberLike: "*" + number[len(number)-1:]}},
 		{"NumberLike", commerce.Query{NumberLike: number[:1] + "*"}},
-		{"NumberLike with odd characters", commerce.Query{NumberLike: "a&b=(c),*%#"}},
+		{"NumberLike with special characters", commerce.Query{NumberLike: "a&b=(c),*%#"}},
 		{"Statuses and Types", commerce.Query{Statuses: []commerce.Status{failed},
 			Types: []commerce.OrderType{commerce.TypeChange}}},
 		{"Statuses, PlacedFrom and NumberLike", commerce.Query{
@@ -65,23 +65,23 @@ func questions(o []*commerce.Order) []question {
 	}
 }
 
-func answersQueries(s *stand) {
-	orders := s.mixture()
-	source := s.source(orders)
-	for _, ask := range questions(orders) {
+func answersQueries(s *suite) {
+	orders := s.addMixed()
+	lister := s.lister(orders)
+	for _, ask := range queryCases(orders) {
 		var wants []*commerce.Order
 		for _, o := range orders {
 			if ask.query.Match(o) {
 				wants = append(wants, o)
 			}
 		}
-		s.same(ask.field+": ", wants, s.mustList(source, ask.query))
+		s.sameOrders(ask.field+": ", wants, s.mustList(lister, ask.query))
 	}
 }
 
-func limits(s *stand) {
-	orders := s.mixture()
-	source := s.source(orders)
+func limits(s *suite) {
+	orders := s.addMixed()
+	lister := s.lister(orders)
 	failed := slices.DeleteFunc(slices.Clone(orders),
 		func(o *commerce.Order) bool { return o.Status != commerce.StatusProvisioningFailed })
 	newest := slices.Clone(failed)
@@ -89,57 +89,57 @@ func limits(s *stand) {
 	for _, limit := range []int{1, 3, len(failed) - 1, len(failed), len(failed) + 1} {
 		q := commerce.FailedOrders().Query()
 		q.Limit = limit
-		s.same(fmt.Sprintf("limit %d: ", limit), failed[:min(limit, len(failed))], s.mustList(source, q))
+		s.sameOrders(fmt.Sprintf("limit %d: ", limit), failed[:min(limit, len(failed))], s.mustList(lister, q))
 		q.Sort = commerce.NewestFirst
-		s.same(fmt.Sprintf("limit %d, the newest first: ", limit), newest[:min(limit, len(failed))], s.mustList(source, q))
+		s.sameOrders(fmt.Sprintf("limit %d, newest first: ", limit), newest[:min(limit, len(failed))], s.mustList(lister, q))
 	}
 }
 
-func accounts(s *stand) {
-	if len(s.fix.Accounts) == 0 {
-		orders := s.failed(3)
-		l := s.list(s.Context(), s.source(orders), commerce.Query{Account: "1000001"}, nil)
+func accounts(s *suite) {
+	if len(s.fixture.Accounts) == 0 {
+		orders := s.addFailed(3)
+		l := s.list(s.Context(), s.lister(orders), commerce.Query{Account: "1000001"}, nil)
 		if len(l.orders) > 0 || l.err == nil {
-			s.Errorf("the fixture has no Accounts, yet a query with an account lists %d orders, with the error %v: "+
-				"an adapter that cannot list by account must refuse", len(l.orders), l.err)
+			s.Errorf("a query with an account lists %d orders, with the error %v: the fixture has no Accounts, so the "+
+				"lister must reject it", len(l.orders), l.err)
 		}
 		return
 	}
 	var news []NewOrder
 	for i := range many {
-		n := usual(i)
-		if k := i % (len(s.fix.Accounts) + 1); k < len(s.fix.Accounts) {
-			n.Account = s.fix.Accounts[k]
+		n := newOrder(i)
+		if k := i % (len(s.fixture.Accounts) + 1); k < len(s.fixture.Accounts) {
+			n.Account = s.fixture.Accounts[k]
 		}
 		news = append(news, n)
 	}
-	orders := s.put(news...)
-	source := s.source(orders)
-	for _, account := range s.fix.Accounts {
+	orders := s.add(news...)
+	lister := s.lister(orders)
+	for _, account := range s.fixture.Accounts {
 		var wants []*commerce.Order
 		for i, n := range news {
 			if n.Account == account {
 				wants = append(wants, orders[i])
 			}
 		}
-		s.same(fmt.Sprintf("account %q: ", account), wants, s.mustList(source, commerce.Query{Account: account}))
+		s.sameOrders(fmt.Sprintf("account %q: ", account), wants, s.mustList(lister, commerce.Query{Account: account}))
 	}
-	s.same("without an account: ", orders, s.mustList(source, commerce.Query{}))
+	s.sameOrders("without an account: ", orders, s.mustList(lister, commerce.Query{}))
 }
 
-func given(s *stand) {
-	orders := s.failed(6)
-	told, untold := orders[:4], orders[4:]
-	if !s.fix.Given {
-		s.same("", orders, s.mustList(s.source(nil), commerce.Query{}))
+func given(s *suite) {
+	orders := s.addFailed(6)
+	given, others := orders[:4], orders[4:]
+	if !s.fixture.ListsByID {
+		s.sameOrders("", orders, s.mustList(s.lister(nil), commerce.Query{}))
 		return
 	}
-	source := s.source(told)
-	s.same("", told, s.mustList(source, commerce.FailedOrders().Query()))
-	s.same("given twice: ", told, s.mustList(s.source(slices.Repeat(told, 2)), commerce.FailedOrders().Query()))
-	s.same("asked for ids that were not given: ", nil, s.mustList(source, commerce.Query{IDs: idsOf(untold)}))
-	missing := s.sys.Source(s.TB, append(idsOf(told), s.fix.Missing))
+	lister := s.lister(given)
+	s.sameOrders("", given, s.mustList(lister, commerce.FailedOrders().Query()))
+	s.sameOrders("given twice: ", given, s.mustList(s.lister(slices.Repeat(given, 2)), commerce.FailedOrders().Query()))
+	s.sameOrders("query for ids that were not given: ", nil, s.mustList(lister, commerce.Query{IDs: idsOf(others)}))
+	missing := s.system.Lister(s.TB, append(idsOf(given), s.fixture.MissingID))
 	if l := s.list(s.Context(), missing, commerce.Query{}, nil); l.err == nil {
-		s.Errorf("the id %q was given and there is no such order: it must not be left out without an error", s.fix.Missing)
+		s.Errorf("the given id %q has no order: the list must end with an error", s.fixture.MissingID)
 	}
 }

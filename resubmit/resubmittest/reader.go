@@ -11,50 +11,50 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// TestReader proves that a reader keeps the contract of resubmit.OrderReader.
+// TestReader checks that a reader keeps the contract of [resubmit.OrderReader].
 func TestReader(t *testing.T, f Fixture) {
 	t.Helper()
-	run(t, f, readerChecks())
+	run(t, f, readerPromises())
 }
 
-func readerChecks() []check {
-	return []check{
-		{"an order is read as it is", nil, readsTruth},
-		{"a failed order is read with its failure and the transitions that it offers, as far as the adapter tells them", nil,
+func readerPromises() []promise {
+	return []promise{
+		{"reads correct fields", nil, readsFields},
+		{"reads the declared failure and transitions", nil,
 			readsDetails},
-		{"what the adapter cannot tell is in no order", nil, readsNothingUntold},
-		{"an order that is not there is ErrNotFound", nil, readsMissing},
-		{"an id is taken as a whole, whatever its characters", nil, readsOddIDs},
-		{"an order is read as it is now", nil, readsNow},
-		{"each read gives an order of its own", nil, readsFresh},
-		{"a cancelled context ends the read with its error", nil, readCancelled},
-		{"reads at the same time do not disturb each other", nil, readsTogether},
-		{"a system that is away is ErrUnavailable to a reader", []Fault{Unavailable}, readWhileAway},
-		{"refused credentials are ErrUnauthorized or ErrForbidden to a reader", []Fault{Denied}, readDenied},
-		{"a page of HTML is not an order, nor that there is none", []Fault{Page}, readOfPage},
-		{"a lost answer is ErrUnavailable to a reader", []Fault{AnswerLost}, readLost},
-		{"half of an answer is not an order", []Fault{AnswerHalf}, readHalf},
-		{"an answer about another order is an error", []Fault{Another}, readAnother},
-		{"a read of a slow system ends with the context", []Fault{Slow}, readSlow},
+		{"reads declared fields only", nil, readsDeclaredOnly},
+		{"returns ErrNotFound for an unknown id", nil, readsMissing},
+		{"treats ids as opaque", nil, readsSpecialIDs},
+		{"reads the current state", nil, readsCurrent},
+		{"returns a new order for each read", nil, readsCopies},
+		{"returns the error of a cancelled context", nil, readCancelled},
+		{"serves concurrent reads", nil, readsTogether},
+		{"returns ErrUnavailable if the system is unavailable", []Fault{Unavailable}, readWhileAway},
+		{"returns ErrUnauthorized or ErrForbidden if credentials are refused", []Fault{Unauthorized}, readDenied},
+		{"returns an error for an HTML page", []Fault{HTMLPage}, readOfPage},
+		{"returns ErrUnavailable for a lost response", []Fault{ResponseLost}, readLost},
+		{"returns an error for a truncated response", []Fault{ResponseTruncated}, readHalf},
+		{"returns an error for a response about another order", []Fault{WrongOrder}, readAnother},
+		{"ends with the context if the system is slow", []Fault{ResponseDelayed}, readSlow},
 	}
 }
 
-// read reads one order and looks at the form of the answer.
-func (s *stand) read(ctx context.Context, id string) (o *commerce.Order, err error) {
+// read reads one order and checks the form of the result.
+func (s *suite) read(ctx context.Context, id string) (o *commerce.Order, err error) {
 	s.Helper()
-	if s.sys.Reader == nil {
-		s.Fatalf("the fixture has no System.Reader")
+	if s.system.Reader == nil {
+		s.Fatalf("the fixture needs System.Reader")
 	}
-	s.within("the read", func() { o, err = s.sys.Reader.Order(ctx, id) })
+	s.within("the read", func() { o, err = s.system.Reader.Order(ctx, id) })
 	if (o == nil) == (err == nil) {
-		s.Fatalf("the read of %q gave the order %v and the error %v: it must give one of them", id, o, err)
+		s.Fatalf("the read of %q returned the order %v and the error %v, instead of one of them", id, o, err)
 	}
-	s.inspect(err)
+	s.checkError(err)
 	return o, err
 }
 
-// mustRead reads one order that is there.
-func (s *stand) mustRead(want *commerce.Order) *commerce.Order {
+// mustRead reads an existing order.
+func (s *suite) mustRead(want *commerce.Order) *commerce.Order {
 	s.Helper()
 	o, err := s.read(s.Context(), want.ID)
 	if err != nil {
@@ -63,90 +63,92 @@ func (s *stand) mustRead(want *commerce.Order) *commerce.Order {
 	return o
 }
 
-func readsTruth(s *stand) {
-	for _, want := range append(s.delicate(), s.mixture()...) {
-		for _, difference := range compare(want, s.mustRead(want), false) {
+func readsFields(s *suite) {
+	for _, want := range append(s.addEdgeCases(), s.addMixed()...) {
+		for _, difference := range compareOrder(want, s.mustRead(want), false) {
 			s.Errorf("%s: %s", want.Number, difference)
 		}
 	}
 }
 
-func readsDetails(s *stand) {
-	for _, want := range s.mixture() {
+func readsDetails(s *suite) {
+	for _, want := range s.addMixed() {
 		o := s.mustRead(want)
 		failed := want.Status == commerce.StatusProvisioningFailed
-		if text := usual(0).Failure; s.fix.Capabilities.Failure && strings.Contains(o.Failure.Message(), text) != failed {
-			s.Errorf("%s is %s and failed with %q: a failed order, and no other, tells %q", o.Number, o.Status,
+		text := newOrder(0).Failure
+		if s.fixture.Capabilities.Failure && strings.Contains(o.Failure.Message(), text) != failed {
+			s.Errorf("%s is %s and failed with %q: failed orders, and no others, must report %q", o.Number, o.Status,
 				o.Failure.Message(), text)
 		}
-		if !s.fix.Capabilities.Transitions {
+		if !s.fixture.Capabilities.Transitions {
 			continue
 		}
 		if !o.Detailed() {
-			s.Errorf("%s does not tell its transitions; that there are none is an empty list, not nil", o.Number)
+			s.Errorf("%s reports no transitions; if there are none, they must be an empty list, not nil", o.Number)
 		}
 		if o.Offers(s.target()) != failed {
-			s.Errorf("%s is %s and offers %s: a failed order, and no other, offers %s", o.Number, o.Status, moves(o), s.target())
+			s.Errorf("%s is %s and offers %s: failed orders, and no others, must offer %s",
+				o.Number, o.Status, transitions(o), s.target())
 		}
 	}
 }
 
-func readsNothingUntold(s *stand) {
-	for _, want := range s.mixture() {
-		for _, told := range untold(s.fix.Capabilities, s.mustRead(want)) {
-			s.Errorf("%s tells %s, although the adapter declares not to tell it", want.Number, told)
+func readsDeclaredOnly(s *suite) {
+	for _, want := range s.addMixed() {
+		for _, reported := range undeclared(s.fixture.Capabilities, s.mustRead(want)) {
+			s.Errorf("%s reports %s, which the fixture does not declare", want.Number, reported)
 		}
 	}
 }
 
-func readsMissing(s *stand) {
-	s.failed(2)
-	o, err := s.read(s.Context(), s.fix.Missing)
+func readsMissing(s *suite) {
+	s.addFailed(2)
+	o, err := s.read(s.Context(), s.fixture.MissingID)
 	if !errors.Is(err, commerce.ErrNotFound) {
-		s.Errorf("the read of %q gave the order %v and the error %v", s.fix.Missing, o, err)
+		s.Errorf("the read of %q returned the order %v and the error %v", s.fixture.MissingID, o, err)
 	}
 }
 
-func readsOddIDs(s *stand) {
-	orders := s.delicate()
+func readsSpecialIDs(s *suite) {
+	orders := s.addEdgeCases()
 	ids := idsOf(orders)
-	for _, odd := range append(oddIDs(ids[0]), oddities()...) {
-		if slices.Contains(ids, odd) {
+	for _, id := range append(similarIDs(ids[0]), specialIDs()...) {
+		if slices.Contains(ids, id) {
 			continue
 		}
-		if o, err := s.read(s.Context(), odd); err == nil {
-			s.Errorf("the id %q, which no order has, gave %s", odd, o.Number)
+		if o, err := s.read(s.Context(), id); err == nil {
+			s.Errorf("the id %q, which no order has, returned %s", id, o.Number)
 		}
 	}
 	for _, want := range orders {
 		if o := s.mustRead(want); o.ID != want.ID {
-			s.Errorf("the id %q gave the order %q", want.ID, o.ID)
+			s.Errorf("the id %q returned the order %q", want.ID, o.ID)
 		}
 	}
 }
 
-func readsNow(s *stand) {
-	want := s.failed(1)[0]
+func readsCurrent(s *suite) {
+	want := s.addFailed(1)[0]
 	s.mustRead(want)
-	if s.sys.TakeAway == nil {
-		s.Fatalf("the fixture has no System.TakeAway")
+	if s.system.CancelOrder == nil {
+		s.Fatalf("the fixture needs System.CancelOrder")
 	}
-	s.sys.TakeAway(s.TB, want.ID)
+	s.system.CancelOrder(s.TB, want.ID)
 	if o := s.mustRead(want); o.Status == want.Status {
-		s.Errorf("%s is read as %s after somebody moved it", o.Number, o.Status)
+		s.Errorf("%s is still read as %s after it was cancelled", o.Number, o.Status)
 	}
 }
 
-func readsFresh(s *stand) {
-	want := s.failed(1)[0]
+func readsCopies(s *suite) {
+	want := s.addFailed(1)[0]
 	s.mustRead(want).Number = "spoilt"
 	if s.mustRead(want).Number != want.Number {
-		s.Errorf("who changes an order that was read, changes what others read")
+		s.Errorf("a change to a returned order changes later reads")
 	}
 }
 
-func readCancelled(s *stand) {
-	want := s.failed(1)[0]
+func readCancelled(s *suite) {
+	want := s.addFailed(1)[0]
 	ctx, cancel := context.WithCancel(s.Context())
 	cancel()
 	if _, err := s.read(ctx, want.ID); !errors.Is(err, context.Canceled) {
@@ -154,61 +156,63 @@ func readCancelled(s *stand) {
 	}
 }
 
-func readsTogether(s *stand) {
-	wants := s.mixture()
+func readsTogether(s *suite) {
+	wants := s.addMixed()
 	got, errs := make([]*commerce.Order, 4*len(wants)), make([]error, 4*len(wants))
-	s.mustRead(wants[0]) // and the fixture has a reader
-	s.within("reads at the same time", func() {
+	s.mustRead(wants[0]) // fails if the fixture has no reader
+	s.within("concurrent reads", func() {
 		var wg sync.WaitGroup
 		for i := range got {
-			wg.Go(func() { got[i], errs[i] = s.sys.Reader.Order(s.Context(), wants[i%len(wants)].ID) })
+			wg.Go(func() { got[i], errs[i] = s.system.Reader.Order(s.Context(), wants[i%len(wants)].ID) })
 		}
 		wg.Wait()
 	})
 	for i, o := range got {
 		want := wants[i%len(wants)]
 		if errs[i] != nil || o == nil {
-			s.Errorf("one of %d reads gave the order %v and the error %v", len(got), o, errs[i])
+			s.Errorf("one of %d reads returned the order %v and the error %v", len(got), o, errs[i])
 			continue
 		}
-		for _, difference := range compare(want, o, false) {
+		for _, difference := range compareOrder(want, o, false) {
 			s.Errorf("%s: %s", want.Number, difference)
 		}
 	}
 }
 
-// misread reads while reads go wrong, and wants an error that matches any of some.
-func (s *stand) misread(f Fault, matches ...error) {
+// readDuring reads during a fault and requires an error that matches one of some.
+func (s *suite) readDuring(f Fault, matches ...error) {
 	s.Helper()
-	want := s.failed(1)[0]
-	mend := s.spoil(f, Reads)
+	want := s.addFailed(1)[0]
+	stop := s.inject(f, Reads)
 	_, err := s.read(s.Context(), want.ID)
-	s.matches(err, matches...)
-	mend()
+	s.mustMatch(err, matches...)
+	stop()
 	s.mustRead(want)
 }
 
-func readWhileAway(s *stand) { s.misread(Unavailable, commerce.ErrUnavailable) }
-func readDenied(s *stand)    { s.misread(Denied, commerce.ErrUnauthorized, commerce.ErrForbidden) }
-func readOfPage(s *stand)    { s.misread(Page, commerce.ErrUnavailable) }
-func readLost(s *stand)      { s.misread(AnswerLost, commerce.ErrUnavailable) }
-func readHalf(s *stand)      { s.misread(AnswerHalf) }
+func readWhileAway(s *suite) { s.readDuring(Unavailable, commerce.ErrUnavailable) }
+func readDenied(s *suite) {
+	s.readDuring(Unauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
+}
+func readOfPage(s *suite) { s.readDuring(HTMLPage, commerce.ErrUnavailable) }
+func readLost(s *suite)   { s.readDuring(ResponseLost, commerce.ErrUnavailable) }
+func readHalf(s *suite)   { s.readDuring(ResponseTruncated) }
 
-func readAnother(s *stand) {
-	orders := s.failed(2)
-	mend := s.spoil(Another, Reads)
+func readAnother(s *suite) {
+	orders := s.addFailed(2)
+	stop := s.inject(WrongOrder, Reads)
 	for _, want := range orders {
 		_, err := s.read(s.Context(), want.ID)
-		s.matches(err)
+		s.mustMatch(err)
 	}
-	mend()
+	stop()
 	s.mustRead(orders[0])
 }
 
-func readSlow(s *stand) {
-	want := s.failed(1)[0]
-	s.spoil(Slow, Reads)
-	ctx, cancel := context.WithTimeout(s.Context(), soon)
+func readSlow(s *suite) {
+	want := s.addFailed(1)[0]
+	s.inject(ResponseDelayed, Reads)
+	ctx, cancel := context.WithTimeout(s.Context(), slowTimeout)
 	defer cancel()
 	if _, err := s.read(ctx, want.ID); !errors.Is(err, context.DeadlineExceeded) {
 		s.Errorf("the error %v does not match context.DeadlineExceeded", err)

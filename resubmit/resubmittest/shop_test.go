@@ -2,6 +2,7 @@ package resubmittest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -18,36 +19,36 @@ import (
 
 const shopSecret = "the-password-of-the-shop"
 
-// shop is another Commerce Management System, in memory, and its adapter.
+// shop is another Commerce Management System in memory, and its adapter.
 type shop struct {
-	poor bool // tells neither failures nor transitions, and lists given ids only
+	poor bool // reports neither failures nor transitions, and lists given ids only
 
 	mu       sync.Mutex
 	orders   []*commerce.Order // as they are now
 	accounts map[string]string
 	ledger   resubmittest.Ledger
 	faults   map[resubmittest.Calls]resubmittest.Fault
-	closed   chan struct{} // ends the waiting of a slow shop
+	closed   chan struct{} // ends delayed responses
 }
 
-// rich is the fixture of a shop that can do everything.
+// rich is the fixture of a shop with all capabilities.
 func rich() resubmittest.Fixture {
 	return resubmittest.Fixture{
-		New: func(t testing.TB) resubmittest.System { return newShop(t, false).system() }, Missing: "no such order",
+		New: func(t testing.TB) resubmittest.System { return newShop(t, false).system() }, MissingID: "no such order",
 		Capabilities: commerce.Capabilities{Failure: true, Transitions: true}, Accounts: []string{"left", "right"},
 		Faults: resubmittest.AllFaults(), Secrets: []string{shopSecret},
 	}
 }
 
-// poor is the fixture of one that can do next to nothing.
+// poor is the fixture of a shop without any capabilities.
 func poor() resubmittest.Fixture {
 	return resubmittest.Fixture{
 		New: func(t testing.TB) resubmittest.System {
 			system := newShop(t, true).system()
-			system.Break = nil
+			system.Inject = nil
 			return system
 		},
-		Missing: "no such order", Given: true, VagueRefusals: true,
+		MissingID: "no such order", ListsByID: true, AmbiguousRefusals: true,
 	}
 }
 
@@ -60,8 +61,8 @@ func newShop(t testing.TB, poor bool) *shop {
 
 func (s *shop) system() resubmittest.System {
 	return resubmittest.System{
-		Put: s.put, TakeAway: s.takeAway, Ledger: s.saw, Break: s.spoil,
-		Source: func(_ testing.TB, ids []string) resubmit.OrderLister { return shopSource{s, ids} },
+		AddOrder: s.put, CancelOrder: s.cancel, Ledger: s.readLedger, Inject: s.inject,
+		Lister: func(_ testing.TB, ids []string) resubmit.OrderLister { return shopLister{s, ids} },
 		Reader: s, Pusher: s,
 	}
 }
@@ -96,13 +97,13 @@ func (s *shop) offer(o *commerce.Order) {
 	}
 }
 
-// move is under the lock.
+// move moves an order. The lock must be held.
 func (s *shop) move(o *commerce.Order, to commerce.Status) {
 	o.Status, o.Failure = to, commerce.Failure{}
 	s.offer(o)
 }
 
-func (s *shop) takeAway(_ testing.TB, id string) {
+func (s *shop) cancel(_ testing.TB, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.find(id); o != nil {
@@ -110,13 +111,13 @@ func (s *shop) takeAway(_ testing.TB, id string) {
 	}
 }
 
-func (s *shop) saw() resubmittest.Ledger {
+func (s *shop) readLedger() resubmittest.Ledger {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return resubmittest.Ledger{Sent: s.ledger.Sent, Moved: slices.Clone(s.ledger.Moved)}
+	return resubmittest.Ledger{Received: s.ledger.Received, Accepted: slices.Clone(s.ledger.Accepted)}
 }
 
-func (s *shop) spoil(_ testing.TB, f resubmittest.Fault, on resubmittest.Calls) func() {
+func (s *shop) inject(_ testing.TB, f resubmittest.Fault, on resubmittest.Calls) func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[on] = f
@@ -136,7 +137,7 @@ func (s *shop) find(id string) *commerce.Order {
 	return nil
 }
 
-// call does something under the lock, or goes wrong as the fault says.
+// call calls act while holding the lock, or fails according to the fault.
 func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error) error {
 	fail := func(status int, d commerce.Delivery, err error) error {
 		return &commerce.Error{Op: string(on), HTTPStatus: status, Delivery: d, Err: err}
@@ -147,31 +148,31 @@ func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error
 	s.mu.Lock()
 	fault := s.faults[on]
 	if on == resubmittest.Pushes {
-		s.ledger.Sent++
+		s.ledger.Received++
 	}
 	var err error
 	switch fault {
 	case resubmittest.Unavailable:
 		err = fail(http.StatusServiceUnavailable, commerce.DeliveryUnknown, nil)
-	case resubmittest.Denied:
+	case resubmittest.Unauthorized:
 		err = fail(http.StatusUnauthorized, commerce.Refused, nil)
-	case resubmittest.Busy:
+	case resubmittest.RateLimited:
 		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.Refused,
 			RetryAfter: 7 * time.Second}
-	case resubmittest.Page:
+	case resubmittest.HTMLPage:
 		err = fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable)
 	default:
 		err = act()
 	}
 	s.mu.Unlock()
 	switch fault {
-	case resubmittest.AnswerLost:
+	case resubmittest.ResponseLost:
 		return fail(0, commerce.DeliveryUnknown, commerce.ErrUnavailable)
-	case resubmittest.AnswerReplaced:
+	case resubmittest.ResponseReplaced:
 		return fail(http.StatusBadGateway, commerce.DeliveryUnknown, nil)
-	case resubmittest.AnswerHalf:
+	case resubmittest.ResponseTruncated:
 		return fail(http.StatusOK, commerce.DeliveryUnknown, io.ErrUnexpectedEOF)
-	case resubmittest.Slow:
+	case resubmittest.ResponseDelayed:
 		select {
 		case <-ctx.Done():
 		case <-s.closed:
@@ -190,8 +191,8 @@ func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
 		if o == nil {
 			return &commerce.Error{Op: "read", Err: commerce.ErrNotFound}
 		}
-		if s.faults[resubmittest.Reads] == resubmittest.Another {
-			return &commerce.Error{Op: "read", Err: fmt.Errorf("%q was asked for, and another order came back", id)}
+		if s.faults[resubmittest.Reads] == resubmittest.WrongOrder {
+			return &commerce.Error{Op: "read", Err: fmt.Errorf("the response to a read of %q is about another order", id)}
 		}
 		read = new(*o)
 		return nil
@@ -214,13 +215,13 @@ func (s *shop) Push(ctx context.Context, id string, to commerce.Status) error {
 			return refusal
 		}
 		s.move(o, to)
-		s.ledger.Moved = append(s.ledger.Moved, resubmittest.Pushed{ID: id, To: to})
+		s.ledger.Accepted = append(s.ledger.Accepted, resubmittest.Push{ID: id, To: to})
 		return nil
 	})
 }
 
-// shopSource lists the orders of a shop, in pages.
-type shopSource struct {
+// shopLister lists the orders of a shop in pages.
+type shopLister struct {
 	shop *shop
 	ids  []string
 }
@@ -228,7 +229,7 @@ type shopSource struct {
 const shopPage = 7
 
 // Orders implements resubmit.OrderLister.
-func (s shopSource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+func (s shopLister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		var found []*commerce.Order
 		err := s.shop.call(ctx, resubmittest.Reads, func() (err error) {
@@ -249,10 +250,10 @@ func (s shopSource) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*com
 	}
 }
 
-// find is under the lock.
-func (s shopSource) find(q commerce.Query) ([]*commerce.Order, error) {
+// find returns the orders of a query. The lock must be held.
+func (s shopLister) find(q commerce.Query) ([]*commerce.Order, error) {
 	if s.shop.poor && q.Account != "" {
-		return nil, &commerce.Error{Op: "list", Delivery: commerce.NotSent, Err: fmt.Errorf("accounts are not known here")}
+		return nil, &commerce.Error{Op: "list", Delivery: commerce.NotSent, Err: errors.New("accounts are not supported")}
 	}
 	var found []*commerce.Order
 	for _, o := range s.shop.orders {
@@ -276,13 +277,13 @@ func (s shopSource) find(q commerce.Query) ([]*commerce.Order, error) {
 	return found, nil
 }
 
-func TestAnAdapterOfAnotherSystemKeepsThePromises(t *testing.T) {
+func TestSuitesWithAnotherSystem(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]resubmittest.Fixture{"that can do everything": rich(),
-		"that can do next to nothing": poor()} {
+	for name, f := range map[string]resubmittest.Fixture{"all capabilities": rich(),
+		"no capabilities": poor()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			t.Run("source", func(t *testing.T) { resubmittest.TestSource(t, f) })
+			t.Run("lister", func(t *testing.T) { resubmittest.TestLister(t, f) })
 			t.Run("reader", func(t *testing.T) { resubmittest.TestReader(t, f) })
 			t.Run("pusher", func(t *testing.T) { resubmittest.TestPusher(t, f) })
 		})

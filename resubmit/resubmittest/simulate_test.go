@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
@@ -14,23 +13,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/resubmittest"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
-
-// Rules of one's own, and limits of one's own, in worlds full of trouble.
-func ExampleSimulate() {
-	test := func(t *testing.T) { // TestOurRules, in a file of yours
-		resubmittest.Simulate(t, resubmittest.Config{
-			Seeds: 200,
-			Plan: func(c *resubmit.PlanConfig) {
-				c.Rules = append(c.Rules, rules.Rule{
-					ID: "renewals-later", Types: []commerce.OrderType{commerce.TypeRenewal},
-					Action: rules.Hold, Why: "renewals are sent at the end of the month",
-				})
-			},
-			Limits: func(c *resubmit.Config) { c.RateLimit = 2 },
-		})
-	}
-	_ = test
-}
 
 func TestSimulateRules(t *testing.T) {
 	t.Parallel()

@@ -14,105 +14,106 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// check is one promise and how it is proved.
-type check struct {
-	promise string
-	needs   []Fault
-	run     func(*stand)
+// promise is a requirement of a suite and its check.
+type promise struct {
+	text  string
+	needs []Fault
+	run   func(*suite)
 }
 
-// run runs a suite, each check as a subtest.
-func run(t *testing.T, f Fixture, suite []check) {
+// run checks the promises of a suite, each in a subtest.
+func run(t *testing.T, f Fixture, suite []promise) {
 	t.Helper()
 	for _, c := range suite {
-		if len(c.lacks(f)) == 0 {
-			t.Run(c.promise, func(t *testing.T) { c.prove(t, f) })
+		if len(c.missing(f)) == 0 {
+			t.Run(c.text, func(t *testing.T) { c.check(t, f) })
 		}
 	}
-	if promises := unproved(f, suite); len(promises) > 0 {
-		t.Logf("not proved, because the fixture does not have the faults: %s", strings.Join(promises, "; "))
+	if promises := unchecked(f, suite); len(promises) > 0 {
+		t.Logf("not checked, because the fixture lacks faults: %s", strings.Join(promises, "; "))
 	}
 }
 
-// lacks are the faults that a check needs and the fixture does not have.
-func (c check) lacks(f Fixture) []Fault {
+// missing returns the faults that a promise needs and the fixture lacks.
+func (c promise) missing(f Fixture) []Fault {
 	return slices.DeleteFunc(slices.Clone(c.needs), func(need Fault) bool { return slices.Contains(f.Faults, need) })
 }
 
-// unproved are the promises that nothing can be said about.
-func unproved(f Fixture, suite []check) (promises []string) {
+// unchecked returns the promises that need faults which the fixture lacks.
+func unchecked(f Fixture, suite []promise) (promises []string) {
 	for _, c := range suite {
-		if lacking := c.lacks(f); len(lacking) > 0 {
-			promises = append(promises, fmt.Sprintf("%s (needs %q)", c.promise, lacking))
+		if lacking := c.missing(f); len(lacking) > 0 {
+			promises = append(promises, fmt.Sprintf("%s (needs %q)", c.text, lacking))
 		}
 	}
 	return promises
 }
 
-func (c check) prove(t testing.TB, f Fixture) {
+// check runs the check with a new system.
+func (c promise) check(t testing.TB, f Fixture) {
 	t.Helper()
-	s := &stand{TB: t, promise: c.promise, fix: f}
-	if f.New == nil || f.Missing == "" {
-		s.Fatalf("the fixture has no New or no Missing; give what makes a system, and an id that no order has")
+	s := &suite{TB: t, promise: c.text, fixture: f}
+	if f.New == nil || f.MissingID == "" {
+		s.Fatalf("the fixture needs New and MissingID")
 	}
-	s.sys = f.New(t)
-	if (s.sys.Break != nil) != (len(f.Faults) > 0) {
-		s.Fatalf("System.Break and Fixture.Faults go together: give both or none")
+	s.system = f.New(t)
+	if (s.system.Inject != nil) != (len(f.Faults) > 0) {
+		s.Fatalf("set both System.Inject and Fixture.Faults, or neither")
 	}
 	c.run(s)
 }
 
-// stand is where an adapter stands while one promise is checked.
-type stand struct {
+// suite checks one promise of an adapter.
+type suite struct {
 	testing.TB
 	promise string
-	fix     Fixture
-	sys     System
+	fixture Fixture
+	system  System
 }
 
-// Errorf says which promise is broken, and how.
-func (s *stand) Errorf(format string, args ...any) {
+// Errorf reports that the promise is broken.
+func (s *suite) Errorf(format string, args ...any) {
 	s.Helper()
 	s.TB.Errorf("broken promise: %s: %s", s.promise, fmt.Sprintf(format, args...))
 }
 
-// Fatalf is Errorf, and ends the check.
-func (s *stand) Fatalf(format string, args ...any) {
+// Fatalf reports that the promise is broken and ends the check.
+func (s *suite) Fatalf(format string, args ...any) {
 	s.Helper()
 	s.TB.Fatalf("broken promise: %s: %s", s.promise, fmt.Sprintf(format, args...))
 }
 
-func (s *stand) patience() time.Duration { return cmp.Or(s.fix.Patience, 10*time.Second) }
+func (s *suite) callTimeout() time.Duration { return cmp.Or(s.fixture.CallTimeout, 10*time.Second) }
 
-func (s *stand) target() commerce.Status { return cmp.Or(s.fix.Target, commerce.StatusPaid) }
+func (s *suite) target() commerce.Status { return cmp.Or(s.fixture.Target, commerce.StatusPaid) }
 
-// within fails the check when a call hangs. A fixture that ends the test inside of
-// the call ends only the call, and the test has failed.
-func (s *stand) within(what string, call func()) {
+// within fails the check if a call hangs. A fixture that calls t.FailNow in the call ends only the call, but fails the
+// test.
+func (s *suite) within(what string, call func()) {
 	s.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		call()
 	}()
-	timer := time.NewTimer(s.patience())
+	timer := time.NewTimer(s.callTimeout())
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C:
-		s.Fatalf("%s did not come back within %s", what, s.patience())
+		s.Fatalf("%s did not return within %s", what, s.callTimeout())
 	}
 }
 
-// spoil breaks calls until mend, or the end of the check.
-func (s *stand) spoil(f Fault, on Calls) (mend func()) {
-	mend = s.sys.Break(s.TB, f, on)
-	s.Cleanup(mend)
-	return mend
+// inject makes calls fail until stop is called or the check ends.
+func (s *suite) inject(f Fault, on Calls) (stop func()) {
+	stop = s.system.Inject(s.TB, f, on)
+	s.Cleanup(stop)
+	return stop
 }
 
-// inspect looks into an error, which may be nil.
-func (s *stand) inspect(err error) {
+// checkError checks the fields and the text of an error, which may be nil.
+func (s *suite) checkError(err error) {
 	s.Helper()
 	if err == nil {
 		return
@@ -122,22 +123,22 @@ func (s *stand) inspect(err error) {
 		text += fmt.Sprintf("%+v", *e)
 		const most = 1 << 10
 		if e.Op == "" || len(e.Body) > most {
-			s.Errorf("an error must have an Op, and at most %d bytes of Body: it has %q and %d bytes", most, e.Op, len(e.Body))
+			s.Errorf("an error must have an Op and at most %d bytes of Body, not %q and %d bytes", most, e.Op, len(e.Body))
 		}
 	}
-	for i, secret := range s.fix.Secrets {
+	for i, secret := range s.fixture.Secrets {
 		if secret != "" && strings.Contains(text, secret) {
-			s.Errorf("an error holds a secret, which no error may: Secrets[%d] in %q", i,
+			s.Errorf("an error contains the secret Secrets[%d]: %q", i,
 				strings.ReplaceAll(err.Error(), secret, "***"))
 		}
 	}
 }
 
-// start is when the first order of a check is placed.
+// start is when the first order is placed.
 var start = time.Date(2026, 3, 7, 2, 0, 0, 0, time.UTC)
 
-// usual is the order that a check puts where nothing else is said: a failed purchase.
-func usual(n int) NewOrder {
+// newOrder is a failed purchase, placed n minutes after start.
+func newOrder(n int) NewOrder {
 	return NewOrder{
 		Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
 		Failure: "503 Service Unavailable", PlacedAt: start.Add(time.Duration(n) * time.Minute),
@@ -145,23 +146,23 @@ func usual(n int) NewOrder {
 	}
 }
 
-// put adds orders and looks at what the fixture says about them.
-func (s *stand) put(news ...NewOrder) []*commerce.Order {
+// add adds orders and checks what the fixture returns.
+func (s *suite) add(news ...NewOrder) []*commerce.Order {
 	s.Helper()
-	if s.sys.Put == nil {
-		s.Fatalf("the fixture has no System.Put")
+	if s.system.AddOrder == nil {
+		s.Fatalf("the fixture needs System.AddOrder")
 	}
 	wants := make([]*commerce.Order, len(news))
 	for i, n := range news {
-		want := s.sys.Put(s.TB, n)
+		want := s.system.AddOrder(s.TB, n)
 		switch {
 		case want == nil || want.ID == "" || want.Number == "":
-			s.Fatalf("the fixture: Put must return the order, with its ID and Number; where NewOrder.ID is empty, make one")
+			s.Fatalf("the fixture: AddOrder must return the order with its ID and Number; if NewOrder.ID is empty, assign one")
 		case want.Status != n.Status || want.Type != n.Type || !want.PlacedAt.Equal(n.PlacedAt):
-			s.Fatalf("the fixture: Put made a %s order with the status %s, placed at %s, for %+v", want.Type, want.Status,
-				want.PlacedAt, n)
+			s.Fatalf("the fixture: AddOrder returned a %s order with the status %s, placed at %s, for %+v",
+				want.Type, want.Status, want.PlacedAt, n)
 		case !want.Total.IsZero() && (want.Total.Currency != n.Total.Currency || !want.Total.Amount.Equal(n.Total.Amount)):
-			s.Fatalf("the fixture: Put made an order over %s, not %s; the zero value says that the adapter does not tell it",
+			s.Fatalf("the fixture: AddOrder returned an order over %s, not %s; return zero if the adapter does not report it",
 				want.Total, n.Total)
 		}
 		wants[i] = want
@@ -169,23 +170,23 @@ func (s *stand) put(news ...NewOrder) []*commerce.Order {
 	return wants
 }
 
-// failed puts n failed orders, each placed a minute after the one before.
-func (s *stand) failed(n int) []*commerce.Order {
+// addFailed adds n failed orders, each placed a minute after the previous one.
+func (s *suite) addFailed(n int) []*commerce.Order {
 	s.Helper()
 	news := make([]NewOrder, n)
 	for i := range news {
-		news[i] = usual(i)
+		news[i] = newOrder(i)
 	}
-	return s.put(news...)
+	return s.add(news...)
 }
 
-// oddities are what ids may look like, and must not be taken apart for.
-func oddities() []string {
+// specialIDs are ids with special characters.
+func specialIDs() []string {
 	return []string{"a/b", "a b", "100%", "%2F", "a?b=c", "a#b", "../a", "a,b(c)", "ä&ö", `a"b<c>`}
 }
 
-// oddIDs are ids that no order has, made of one that some order has.
-func oddIDs(id string) []string {
+// similarIDs are ids similar to an existing one.
+func similarIDs(id string) []string {
 	return []string{
 		fmt.Sprintf("%%%02X%s", id[0], id[1:]), "", " ", ".", "..", id + " ", " " + id, id + "/", "/" + id, "./" + id,
 		id + "/..", "x/../" + id,

@@ -1,0 +1,72 @@
+package resubmittest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+)
+
+// listDuring lists during a fault and requires an error that matches one of some.
+func (s *suite) listDuring(f Fault, matches ...error) {
+	s.Helper()
+	orders := s.addFailed(3)
+	lister := s.lister(orders)
+	stop := s.inject(f, Reads)
+	l := s.list(s.Context(), lister, commerce.FailedOrders().Query(), nil)
+	s.mustMatch(l.err, matches...)
+	if len(l.orders) > 0 {
+		s.Errorf("%d orders were listed during the fault %q", len(l.orders), f)
+	}
+	stop()
+	s.sameOrders("afterwards: ", orders, s.mustList(lister, commerce.FailedOrders().Query()))
+}
+
+// mustMatch requires an error that matches one of some, if there are any.
+func (s *suite) mustMatch(err error, targets ...error) {
+	s.Helper()
+	switch {
+	case err == nil:
+		s.Errorf("there is no error")
+	case errors.Is(err, commerce.ErrNotFound):
+		s.Errorf("the error %q matches ErrNotFound, but the order may exist", err)
+	case len(targets) > 0 && !slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) }):
+		s.Errorf("the error %q matches none of %q", err, targets)
+	}
+}
+
+func listWhileAway(s *suite) { s.listDuring(Unavailable, commerce.ErrUnavailable) }
+func listDenied(s *suite) {
+	s.listDuring(Unauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
+}
+func listOfPage(s *suite) { s.listDuring(HTMLPage, commerce.ErrUnavailable) }
+func listLost(s *suite)   { s.listDuring(ResponseLost, commerce.ErrUnavailable) }
+func listHalf(s *suite)   { s.listDuring(ResponseTruncated) }
+
+func listBreaks(s *suite) {
+	lister := s.lister(s.addFailed(many))
+	broken := false
+	l := s.list(s.Context(), lister, commerce.Query{}, func(*commerce.Order) bool {
+		if !broken {
+			broken = true
+			s.inject(Unavailable, Reads)
+		}
+		return true
+	})
+	s.completeOrError(l, many)
+}
+
+// slowTimeout is when callers of a slow system give up.
+const slowTimeout = 20 * time.Millisecond
+
+func listSlow(s *suite) {
+	lister := s.lister(s.addFailed(3))
+	s.inject(ResponseDelayed, Reads)
+	ctx, cancel := context.WithTimeout(s.Context(), slowTimeout)
+	defer cancel()
+	if l := s.list(ctx, lister, commerce.Query{}, nil); !errors.Is(l.err, context.DeadlineExceeded) {
+		s.Errorf("the error %v does not match context.DeadlineExceeded", l.err)
+	}
+}
