@@ -1,0 +1,198 @@
+package resubmit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+	"github.com/cloudblue-go/cloudblue/resubmit/rules"
+)
+
+// gatherOne is gather, and holds the order if a function of the user panics.
+func (p *planner) gatherOne(c *candidate) {
+	err := func() (err error) {
+		defer callback.Recover(&err)
+		p.gather(c)
+		return nil
+	}()
+	if err != nil {
+		callback.Log(p.Logger, err)
+		c.err, c.keys = err, nil
+	}
+}
+
+// gather collects the facts that need no call, and the keys for the one that does.
+func (p *planner) gather(c *candidate) {
+	o := c.order
+	c.cause = p.causes.Attribute(o)
+	c.facts = rules.Facts{
+		Order: o, Attribution: c.cause.Attribution,
+		Override: p.isExplicit(o), NoReasons: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
+	}
+	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
+		return
+	}
+	kind, ok := p.RequestType(o.Type)
+	if !ok || !rules.NeedsRequests(p.Rules, &c.facts) {
+		return
+	}
+	c.facts.RequestsQueried = true
+	switch {
+	case p.Requests == nil:
+		c.facts.RequestsErr = errors.New("nobody asked Connect; give PlanConfig.Requests, or set IgnoreConnect")
+	case o.TenantID != "":
+		c.keys = []connect.RequestKey{{Tenant: o.TenantID, Type: kind}}
+	case len(o.SubscriptionIDs) > 0:
+		for _, id := range o.SubscriptionIDs {
+			c.keys = append(c.keys, connect.RequestKey{Subscription: id, Type: kind})
+		}
+	default:
+		c.facts.RequestsErr = errors.New(
+			"the order tells neither its subscription nor its tenant, so that there is nothing to ask Connect for")
+	}
+}
+
+// look asks Connect for the newest requests of all candidates.
+func (p *planner) look(ctx context.Context, candidates []candidate) error {
+	index := map[connect.RequestKey]bool{}
+	for i := range candidates {
+		for _, k := range candidates[i].keys {
+			index[k] = true
+		}
+	}
+	if len(index) == 0 {
+		return nil
+	}
+	keys := slices.Collect(maps.Keys(index))
+	found := make(map[connect.RequestKey][]connect.LatestRequest, len(keys))
+	failed := map[connect.RequestKey]error{}
+	for some := range slices.Chunk(keys, keysAtOnce) {
+		newest, err := p.lookUp(ctx, some)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			err = errUnanswered
+		}
+		for _, k := range some {
+			if requests, ok := newest[k]; ok {
+				found[k] = requests
+			} else {
+				failed[k] = causeOf(err, k)
+			}
+		}
+	}
+	for i := range candidates {
+		c := &candidates[i]
+		for _, k := range c.keys {
+			c.facts.Requests = append(c.facts.Requests, found[k]...)
+			if err := failed[k]; err != nil {
+				c.facts.RequestsErr = err
+			}
+		}
+	}
+	return nil
+}
+
+// causeOf is why a key is unknown, as far as the error of its look-up tells it apart from
+// those of other keys.
+func causeOf(err error, key connect.RequestKey) error {
+	if e, ok := errors.AsType[interface {
+		error
+		KeyError(key connect.RequestKey) error
+	}](err); ok {
+		return cmp.Or(e.KeyError(key), err)
+	}
+	return err
+}
+
+// lookUp is one look-up in Connect.
+func (p *planner) lookUp(ctx context.Context,
+	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	if err := p.lookUps.refused(); err != nil {
+		return nil, err
+	}
+	if err := p.take(ctx); err != nil {
+		return nil, err
+	}
+	defer p.give()
+	turn, err := p.calls.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := p.Requests.LatestRequests(turn, keys)
+	p.calls.pauseFor(err)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	p.counters.lookedUp.Add(int64(len(keys)))
+	p.lookUps.note(len(newest) > 0, err)
+	return newest, err
+}
+
+// lookUps remembers how the look-ups in Connect went.
+type lookUps struct {
+	mu       sync.Mutex
+	answered bool  // some key has an answer
+	err      error // of the first that failed
+	denied   error // the credentials are refused, so that no further one is made
+}
+
+func (l *lookUps) note(answered bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Connect has answered if it returned an unclear request: that is about its keys only.
+	answered = answered || errors.Is(err, connect.ErrUnclearRequest)
+	l.answered = l.answered || answered
+	if err == nil && !answered {
+		err = errUnanswered
+	}
+	if l.err == nil {
+		l.err = err
+	}
+	// A key that may read some things is not refused: that is about the others.
+	if errors.Is(err, connect.ErrUnauthorized) || errors.Is(err, connect.ErrForbidden) && !l.answered {
+		l.denied = err
+	}
+}
+
+// refused is the error by which Connect refused the credentials, nil if it did not.
+func (l *lookUps) refused() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.denied
+}
+
+// failed returns why there must be no plan: Connect refused the credentials, or none of
+// the look-ups succeeded.
+func (l *lookUps) failed(counts plan.ActionCounts) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	const what = "resubmit: plan: %s, so there is no plan (until then %s): check the URL and the key of Connect, or " +
+		"set IgnoreConnect: %w"
+	switch {
+	case l.denied != nil:
+		return fmt.Errorf(what, "Connect refuses the key", counts, oneLineError{l.denied})
+	case l.err != nil && !l.answered:
+		return fmt.Errorf(what, "no look-up in Connect succeeded", counts, oneLineError{l.err})
+	default:
+		return nil
+	}
+}
+
+// oneLineError is an error whose text is short and on one line.
+type oneLineError struct{ error }
+
+func (e oneLineError) Error() string { return text.Short(e.error.Error()) }
+
+func (e oneLineError) Unwrap() error { return e.error }
+
+var errUnanswered = errors.New("there was no answer for its key")

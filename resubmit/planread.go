@@ -1,0 +1,82 @@
+package resubmit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+)
+
+// read reads the orders whose details the list left out.
+func (p *planner) read(ctx context.Context, candidates []candidate) error {
+	if p.Reader == nil {
+		return nil
+	}
+	var reads sync.WaitGroup
+	for i := range candidates {
+		c := &candidates[i]
+		if c.order.Detailed() || len(c.order.Problems) > 0 || p.take(ctx) != nil {
+			continue
+		}
+		turn, err := p.calls.next(ctx) // here, so that orders are read in their order
+		if err != nil {
+			c.err = err
+			p.give()
+			continue
+		}
+		reads.Go(func() {
+			defer p.give()
+			o, err := p.Reader.Order(turn, c.order.ID)
+			p.calls.pauseFor(err)
+			p.counters.read.Add(1)
+			switch {
+			case err != nil:
+				if c.err = err; forbidden(err) {
+					p.forbidden.Add(1)
+				}
+			case o == nil || o.ID != c.order.ID:
+				c.err = errors.New("the answer was about another order")
+			default:
+				p.readable.Store(true)
+				c.err = identityOf(c.order).check(identityOf(o))
+				if c.err == nil {
+					c.order = withCode(readable(completed(o, c.order)))
+				}
+			}
+		})
+	}
+	reads.Wait()
+	for i := range candidates {
+		if err := candidates[i].err; unauthorized(err) || forbidden(err) && p.allForbidden() {
+			// This is about us, not about the order: to go on would only lock us out.
+			return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(candidates[i].order.Label()), err)
+		}
+	}
+	return ctx.Err() // a reading that was cancelled says nothing about its order
+}
+
+// allForbidden reports whether Commerce forbids to read any order at all.
+func (p *planner) allForbidden() bool {
+	return !p.readable.Load() && p.forbidden.Load() >= forbiddenInRow
+}
+
+// completed is an order as it was read, with what only the list told.
+func completed(read, listed *commerce.Order) *commerce.Order {
+	o := *read
+	if o.PlacedAt.IsZero() {
+		o.PlacedAt = listed.PlacedAt
+	}
+	if o.FailedAt.IsZero() && o.Status == listed.Status {
+		o.FailedAt = listed.FailedAt
+	}
+	if len(o.SubscriptionIDs) == 0 {
+		o.SubscriptionIDs = listed.SubscriptionIDs
+	}
+	if o.TenantID == "" {
+		o.TenantID = listed.TenantID
+	}
+	return &o
+}
