@@ -93,11 +93,7 @@ func (r *Runner) wait(x *run) {
 	r.end()
 	close(x.ready)
 	x.workers.Wait()
-	close(x.follows)
-	x.followers.Wait()
-	x.pushBound.over()
 	x.sync()
-	close(x.hands)
 	x.wasOver()
 }
 
@@ -150,10 +146,8 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 		ahead:   make(chan struct{}),
 		keeping: make(chan struct{}, 1),
 		hand:    make(chan struct{}, r.cfg.MaxOpenOrders),
-		follows: make(chan *job),
 		pushes:  newSlots(r.cfg.Concurrency),
 		looks:   newSlots(r.cfg.Concurrency),
-		hands:   make(hands),
 		sweeper: sweeper{waiting: make(map[*place]struct{})},
 		groups:  make(map[groupKey]*OutcomeCounts),
 		again:   failure.NewGrouper(r.cfg.Classifier, 0),
@@ -269,22 +263,17 @@ type run struct {
 	wasOver func()
 	later   LaterJournal // what came of pushes is put there without waiting; nil: it is waited for
 
-	jobs      sync.WaitGroup // orders in hand
-	workers   sync.WaitGroup
-	working   atomic.Int64 // how many there are; they change with the Runner's lock held
-	followers sync.WaitGroup
-	hand      chan struct{} // one element for each order in hand
-	ready     chan *job     // as large as hand, so that sending never blocks
-	begun     chan struct{} // filled when few orders are ready that no worker has begun
-	ahead     chan struct{} // closed when as much of the plan was read as can be in hand
-	looked    func()        // closes it
-	// follows reaches the idle ones of the goroutines that follow pushed orders.
-	follows chan *job
+	jobs    sync.WaitGroup // orders in hand
+	workers sync.WaitGroup
+	working atomic.Int64  // how many there are; they change with the Runner's lock held
+	hand    chan struct{} // one element for each order in hand
+	ready   chan *job     // as large as hand, so that sending never blocks
+	begun   chan struct{} // filled when few orders are ready that no worker has begun
+	ahead   chan struct{} // closed when as much of the plan was read as can be in hand
+	looked  func()        // closes it
 	// pushes are taken by orders that are being pushed, looks by the reads of
 	// verifications. They are the same where the way in bears only so many calls.
 	pushes, looks *slots
-	hands         hands
-	pushBound     pushBound
 	sweeper       sweeper
 
 	readAccess, pushAccess access
@@ -317,8 +306,8 @@ type job struct {
 	rec   Record
 
 	lanes     []string
-	before    int       // how many of its lanes have an order before it
-	blockedBy barrierID // the order that stopped one of its lanes
+	before    int      // how many of its lanes have an order before it
+	blockedBy *blocker // stopped one of its lanes; nil
 
 	looked bool // in the journal
 	ended  bool // an earlier run knew what came of it
@@ -465,7 +454,7 @@ func (x *run) take(j *job, late *laneSet) bool {
 	}
 	x.mu.Unlock()
 	switch {
-	case by != 0:
+	case by != nil:
 		x.block(j, by)
 	case ready:
 		x.ready <- j
@@ -559,15 +548,15 @@ func (x *run) wakeAll() {
 }
 
 // block skips an order that may not pass another.
-func (x *run) block(j *job, by barrierID) {
+func (x *run) block(j *job, by *blocker) {
 	stopping := x.stopping()
 	x.mu.Lock()
 	x.canary.unqueue(j)
 	x.room.Signal()
 	if !stopping {
-		x.lanes.barriers.block(by)
+		x.lanes.block(by)
 	}
-	number := text.Short(x.lanes.barriers.get(by).number)
+	number := text.Short(by.number)
 	x.mu.Unlock()
 	why := "blocked by " + number + ", an older order of the same subscription that did not come to a good end"
 	if stopping {
@@ -682,7 +671,7 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, EventError: removed, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Canary: x.canary.view(), Blocked: x.lanes.barriers.blocked(), Unread: x.unread, Mismatched: x.mismatched,
+		Canary: x.canary.view(), Blocked: blockedList(x.lanes.heads), Unread: x.unread, Mismatched: x.mismatched,
 		Groups: groupList(x.groups), Items: x.items,
 	}
 	if groups := x.again.Groups(); groups.Orders > 0 {

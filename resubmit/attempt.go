@@ -1,6 +1,7 @@
 package resubmit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,7 +27,8 @@ const (
 	nextParked             // it comes again when its group may go on
 )
 
-// work takes the orders whose turn it is, one after the other.
+// work processes the orders whose turn it is, until it has pushed one. It verifies that one on the same
+// goroutine, and a new worker takes its place, so that pushes never wait for verification.
 func (x *run) work() {
 	for j := range x.ready {
 		if !x.readyEnough() {
@@ -39,28 +41,12 @@ func (x *run) work() {
 		n := x.attempt(j)
 		x.pushing.Add(-1)
 		if n == nextFollow {
-			x.handOver(j)
-		}
-	}
-}
-
-// handOver gives an order to a follower that is idle, or to a new one: a push slot
-// never waits for verification.
-func (x *run) handOver(j *job) {
-	x.verifying.Add(1)
-	select {
-	case x.follows <- j:
-	default:
-		x.newFollower(j)
-	}
-}
-
-func (x *run) newFollower(j *job) {
-	x.followers.Go(func() {
-		for ok := true; ok; j, ok = <-x.follows {
+			x.verifying.Add(1)
+			x.workers.Go(x.work)
 			x.follow(j)
+			return
 		}
-	})
+	}
 }
 
 // attempt takes an order up where the journal left it.
@@ -315,7 +301,10 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 		x.reread(j, "")
 		return x.release(j, why)
 	}
-	err := x.cfg.Pusher.Push(x.pushBound.context(x.ctx), j.entry.OrderID, target)
+	// The end of the run must not interrupt a push: its result would be unknown.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), pushTimeout)
+	defer cancel()
+	err := x.cfg.Pusher.Push(ctx, j.entry.OrderID, target)
 	answered := time.Now()
 	x.reread(j, "") // not before: nothing may come between the re-read and the push
 	if err == nil {

@@ -100,7 +100,7 @@ func (x *run) newBreaker() *breaker {
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			ctx = ratelimit.With(ctx, &more{x: x, who: "Connect"})
-			p, err := within(ctx, x.hands, new(sync.Pool), func() (connect.Probe, error) { return x.cfg.Prober.Probe(ctx) })
+			p, err := within(ctx, func() (connect.Probe, error) { return x.cfg.Prober.Probe(ctx) })
 			callback.Log(x.cfg.Logger, err)
 			x.heedConnect(err, "")
 			x.heedConnect(p.Err, "")

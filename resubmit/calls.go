@@ -13,10 +13,14 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
-// callGrace is how long a call may go on after its context has ended.
-const callGrace = 10 * time.Second
+const (
+	// pushTimeout bounds a push, even if the run ends meanwhile.
+	pushTimeout = 2 * time.Minute
+	// callGrace is how long a call may take after its context has ended.
+	callGrace = 10 * time.Second
+)
 
-// errHung is the answer of a call that was given up. The server may have acted.
+// errHung is the error of an abandoned call. The server may have acted.
 var errHung = errors.New("no answer, although the context has ended")
 
 // timed watches the calls of one kind: how long they take, and whether the server
@@ -24,7 +28,6 @@ var errHung = errors.New("no answer, although the context has ended")
 type timed struct {
 	x    *run
 	what string
-	free sync.Pool // calls that were answered
 
 	mu    sync.Mutex
 	calls int
@@ -117,7 +120,7 @@ type timedReader struct {
 func (r *timedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
 	began, more := time.Now(), &more{x: r.x, who: "Commerce"}
 	ctx = ratelimit.With(ctx, more)
-	o, err := within(ctx, r.x.hands, &r.free, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
+	o, err := within(ctx, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
 	r.watch(began.Add(more.took()), err)
 	return o, err
 }
@@ -130,7 +133,7 @@ type timedPusher struct {
 func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) error {
 	began, more := time.Now(), &more{x: p.x, who: "Commerce", push: id}
 	ctx = ratelimit.With(ctx, more)
-	_, err := within(ctx, p.x.hands, &p.free, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
+	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
 	p.watch(began.Add(more.took()), err)
 	if errors.Is(err, errHung) {
 		p.x.cancel(
@@ -149,7 +152,7 @@ func (f *timedFinder) LatestRequests(ctx context.Context,
 	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	began, more := time.Now(), &more{x: f.x, who: "Connect"}
 	ctx = ratelimit.With(ctx, more)
-	found, err := within(ctx, f.x.hands, &f.free, func() (map[connect.RequestKey][]connect.LatestRequest,
+	found, err := within(ctx, func() (map[connect.RequestKey][]connect.LatestRequest,
 		error) {
 		return f.to.LatestRequests(ctx, keys)
 	})
@@ -167,71 +170,22 @@ func (x *run) watchCalls() {
 	}
 }
 
-// hands make the calls, so that one that goes on after its context has ended can
-// be given up. They stay for the next call, since a goroutine that has grown is
-// cheaper than a new one.
-type hands chan doer
-
-type doer interface{ do() }
-
-func (h hands) do(call doer) {
+// within makes a call on its own goroutine, and gives it up callGrace after its context has ended. The result of an
+// abandoned call is discarded.
+func within[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	answered := callback.Start(call)
 	select {
-	case h <- call:
-	default:
-		go h.doAll(call)
+	case r := <-answered:
+		return r.Value, r.Err
+	case <-ctx.Done():
 	}
-}
-
-func (h hands) doAll(call doer) {
-	for ok := true; ok; call, ok = <-h {
-		call.do()
-	}
-}
-
-// handed is a call in the hands of another goroutine.
-type handed[T any] struct {
-	call     func() (T, error)
-	value    T
-	err      error
-	answered chan struct{}
-}
-
-func (c *handed[T]) do() {
-	returned := false
-	defer func() {
-		if !returned {
-			c.err = callback.Recovered(recover())
-		}
-		c.answered <- struct{}{}
-	}()
-	c.value, c.err = c.call()
-	returned = true
-}
-
-// within makes a call. What comes of one that was given up is nobody's business any
-// more. Those that were answered are kept in free.
-func within[T any](ctx context.Context, h hands, free *sync.Pool, call func() (T, error)) (T, error) {
-	c, ok := free.Get().(*handed[T])
-	if !ok {
-		c = &handed[T]{answered: make(chan struct{}, 1)}
-	}
-	c.call = call
-	h.do(c)
-	var grace <-chan time.Time
-	for done := ctx.Done(); ; {
-		select {
-		case <-c.answered:
-			value, err := c.value, c.err
-			*c = handed[T]{answered: c.answered}
-			free.Put(c)
-			return value, err
-		case <-done:
-			timer := time.NewTimer(callGrace)
-			defer timer.Stop()
-			grace, done = timer.C, nil
-		case <-grace:
-			var none T
-			return none, fmt.Errorf("%w for %v: %w", errHung, callGrace, context.Cause(ctx))
-		}
+	timer := time.NewTimer(callGrace)
+	defer timer.Stop()
+	select {
+	case r := <-answered:
+		return r.Value, r.Err
+	case <-timer.C:
+		var none T
+		return none, fmt.Errorf("%w for %v: %w", errHung, callGrace, context.Cause(ctx))
 	}
 }

@@ -16,9 +16,9 @@ type lanes struct {
 	queues map[string][]*job
 	// stopped holds, for each lane that is over, the order behind which nothing may
 	// pass. It is all that stays of orders that are done, so the lanes are hashed.
-	stopped  map[uint64]barrierID
-	seed     maphash.Seed
-	barriers *barriers
+	stopped map[uint64]*blocker
+	seed    maphash.Seed
+	heads   []*blocker // block at least one order
 	// waiting counts the orders with another before them. When there are most, no
 	// further one is to be added that would have to wait.
 	waiting, most int
@@ -26,20 +26,28 @@ type lanes struct {
 
 func newLanes(most int) *lanes {
 	return &lanes{
-		queues: make(map[string][]*job), stopped: make(map[uint64]barrierID), seed: maphash.MakeSeed(),
-		barriers: newBarriers(), most: most,
+		queues: make(map[string][]*job), stopped: make(map[uint64]*blocker), seed: maphash.MakeSeed(),
+		most: most,
 	}
 }
 
 // shut ends the lane. The lane that is the order itself has no barrier, which would be
 // one for each order that is done: if the plan names one again that was pushed, the
 // journal stops it, and one that was not is stopped as it was the first time.
-func (l *lanes) shut(lane string, j *job, b barrierID) {
+func (l *lanes) shut(lane string, j *job, b *blocker) {
 	if lane == orderLane(j.entry) {
 		return
 	}
-	if h := l.hash(lane); l.stopped[h] == 0 {
+	if h := l.hash(lane); l.stopped[h] == nil {
 		l.stopped[h] = b
+	}
+}
+
+// block counts an order that is blocked.
+func (l *lanes) block(by *blocker) {
+	head := by.first()
+	if head.blocked++; head.blocked == 1 {
+		l.heads = append(l.heads, head)
 	}
 }
 
@@ -74,7 +82,7 @@ func (l *lanes) full(j *job) bool {
 	}
 	waits := false
 	for _, k := range j.lanes {
-		if l.stopped[l.hash(k)] != 0 {
+		if l.stopped[l.hash(k)] != nil {
 			return false
 		}
 		waits = waits || len(l.queues[k]) > 0
@@ -83,10 +91,10 @@ func (l *lanes) full(j *job) bool {
 }
 
 // add enters an order. It is ready if nothing is before it in any of its lanes; by
-// is not 0 if it can never run.
-func (l *lanes) add(j *job) (ready bool, by barrierID) {
+// is not nil if it can never run.
+func (l *lanes) add(j *job) (ready bool, by *blocker) {
 	for _, k := range j.lanes {
-		if b := l.stopped[l.hash(k)]; b != 0 {
+		if b := l.stopped[l.hash(k)]; b != nil {
 			l.bar(j, b)
 			return false, b
 		}
@@ -101,13 +109,13 @@ func (l *lanes) add(j *job) (ready bool, by barrierID) {
 	if j.before > 0 {
 		l.waiting++
 	}
-	return j.before == 0, 0
+	return j.before == 0, nil
 }
 
 // bar stops the lanes of an order that never entered them.
-func (l *lanes) bar(j *job, by barrierID) {
+func (l *lanes) bar(j *job, by *blocker) {
 	j.blockedBy = by
-	own := l.barriers.add(j)
+	own := newBlocker(j)
 	for _, k := range j.lanes {
 		l.shut(k, j, own)
 	}
@@ -116,7 +124,7 @@ func (l *lanes) bar(j *job, by barrierID) {
 // hasToAsk reports whether an order waits behind one that has yet to ask its group. It must
 // not take a place in the group meanwhile, which that one may wait for.
 func (l *lanes) hasToAsk(j *job) bool {
-	if j.before == 0 || j.blockedBy != 0 {
+	if j.before == 0 || j.blockedBy != nil {
 		return false
 	}
 	for _, k := range j.lanes {
@@ -154,7 +162,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 	work := []*job{j}
 	for len(work) > 0 {
 		j, work = work[0], work[1:]
-		own := l.barriers.add(j)
+		own := newBlocker(j)
 		for _, k := range j.lanes {
 			q := l.queues[k]
 			at := slices.Index(q, j)
@@ -163,7 +171,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 			}
 			l.shut(k, j, own)
 			for _, b := range q[at+1:] {
-				if b.blockedBy == 0 {
+				if b.blockedBy == nil {
 					b.blockedBy = own
 					l.waiting--
 					blocked, work = append(blocked, b), append(work, b)

@@ -212,7 +212,7 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 	began := time.Now()
 	t.calls.Store(1)
 	ctx = ratelimit.With(ctx, t)
-	shown, err := within(ctx, x.hands, new(sync.Pool),
+	shown, err := within(ctx,
 		func() (map[*place]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
 	callback.Log(x.cfg.Logger, err)
 	if why := overloaded(err); why != "" {

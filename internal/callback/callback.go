@@ -90,23 +90,35 @@ func Recover(err *error) {
 	}
 }
 
-// Call calls f in a new goroutine and waits for it. The error is a *PanicError if f panics or
-// calls runtime.Goexit.
-func Call[T any](f func() (T, error)) (value T, err error) {
-	done := make(chan struct{})
+// Result is what a function returned.
+type Result[T any] struct {
+	Value T
+	Err   error
+}
+
+// Start calls f in a new goroutine and sends its result on the returned channel, which never blocks
+// the goroutine. The error is a *PanicError if f panics or calls runtime.Goexit.
+func Start[T any](f func() (T, error)) <-chan Result[T] {
+	done := make(chan Result[T], 1)
 	go func() {
+		var r Result[T]
 		returned := false
 		defer func() {
 			if !returned {
-				err = Recovered(recover())
+				r.Err = Recovered(recover())
 			}
-			close(done)
+			done <- r
 		}()
-		value, err = f()
+		r.Value, r.Err = f()
 		returned = true
 	}()
-	<-done
-	return value, err
+	return done
+}
+
+// Call is [Start] and waits for the result.
+func Call[T any](f func() (T, error)) (T, error) {
+	r := <-Start(f)
+	return r.Value, r.Err
 }
 
 // Do is [Call] for a function without a result.
