@@ -2,6 +2,7 @@ package resubmit_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 // again or that read an order before they push it.
 type busyClient struct {
 	shop  *shop
+	mu    sync.Mutex
 	calls []time.Time
 	asks  time.Duration // patience, asked for by the first of the calls of a push
 }
@@ -25,6 +27,8 @@ func (c *busyClient) take(ctx context.Context) error {
 	if err := ratelimit.Wait(ctx); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.calls = append(c.calls, time.Now())
 	return nil
 }
