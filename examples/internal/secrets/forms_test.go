@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// forms are the ways in which a secret can be written; see plainer for the quotes.
+// forms returns the encodings of a secret; plainer handles quotes.
 func forms(secret string) []string {
 	all := []string{
 		secret,
@@ -29,10 +29,10 @@ func forms(secret string) []string {
 	return slices.Compact(all)
 }
 
-// plainer takes one layer of quotes off a text: those of Go and of JSON.
+// plainer removes one level of Go or JSON quoting from a text.
 var plainer = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\u0026`, "&", `\u003c`, "<", `\u003e`, ">", `\u00fc`, "ü")
 
-// vault knows the secrets of a test, those that come up on the way included.
+// vault holds the secrets of a test, including tokens issued during it.
 type vault struct {
 	mu    sync.Mutex
 	known map[string]known // by secret
@@ -54,7 +54,7 @@ func (v *vault) add(name, secret string) {
 	}
 }
 
-// within names the secrets that a text holds, in whatever form.
+// within returns the names of the secrets that a text contains in any form.
 func (v *vault) within(text string) (found []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -72,7 +72,7 @@ func (v *vault) within(text string) (found []string) {
 	return found
 }
 
-// written is all that a program can print of a value.
+// written returns everything that a program can print of a value.
 func written(value any) string {
 	var b strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
@@ -87,7 +87,7 @@ func written(value any) string {
 	return b.String()
 }
 
-// writtenError is all that can be printed of an error and of its causes.
+// writtenError returns everything that can be printed of an error and its causes.
 func writtenError(err error) string {
 	if err == nil {
 		return ""
@@ -104,7 +104,7 @@ func writtenError(err error) string {
 	return text
 }
 
-// A search that finds nothing proves nothing unless it finds what is there.
+// A search that finds nothing proves something only if it finds a leak.
 func TestSearchFindsALeak(t *testing.T) {
 	t.Parallel()
 	const secret = `to<k>en/+="42 ü`
@@ -132,7 +132,7 @@ type hidden struct{ cause error }
 func (h hidden) Error() string { return "hidden" }
 func (h hidden) Unwrap() error { return h.cause }
 
-// leaky shows nothing but to those who print its fields.
+// leaky shows its secret only if its fields are printed.
 type leaky struct{ Body string }
 
 func (*leaky) Error() string { return "leaky" }

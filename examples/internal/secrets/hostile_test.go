@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile stands between a client and a system. Where told to, it answers in the
-// place of the system, and repeats what it was sent.
+// hostile is a proxy between a client and a system. At chosen calls it answers instead of the system and repeats what
+// it was sent.
 type hostile struct {
 	next    http.RoundTripper
 	secrets *vault
@@ -30,7 +30,7 @@ type hostile struct {
 	hits    atomic.Int64
 }
 
-// mischief makes an answer. echo is what came with the request, in many forms.
+// mischief writes an answer. echo is the content of the request in many forms.
 type mischief func(h *hostile, r *http.Request, echo string) (*http.Response, error)
 
 var (
@@ -65,7 +65,7 @@ func (h *hostile) RoundTrip(r *http.Request) (*http.Response, error) {
 	return h.through(r)
 }
 
-// through asks the system, and learns the tokens that it gives.
+// through forwards a call, and records the tokens in the answer.
 func (h *hostile) through(r *http.Request) (*http.Response, error) {
 	resp, err := h.next.RoundTrip(r)
 	if err != nil {
@@ -82,8 +82,7 @@ func (h *hostile) through(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// echo is what a request carries: the secrets alone first, in all forms, and then
-// the headers and the body as they are.
+// echo returns the content of a request: first the secrets in all forms, then the headers and the body.
 func (h *hostile) echo(r *http.Request, body string) string {
 	var sent strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
@@ -180,7 +179,7 @@ func badRow(echo string) string {
 		`</methodResponse>`
 }
 
-// cut breaks off in the middle of a body.
+// cut ends the connection in the middle of a body.
 type cut struct{ io.Reader }
 
 func (c cut) Read(p []byte) (int, error) {
@@ -245,8 +244,7 @@ func mischiefs() map[string]mischief {
 	return all
 }
 
-// A client that shows what it got is caught: the servers do repeat, and the search
-// does find.
+// A client that prints what it received must be detected: the servers repeat secrets, and the search finds them.
 func TestSearchFindsANaiveClient(t *testing.T) {
 	t.Parallel()
 	for what, how := range mischiefs() {

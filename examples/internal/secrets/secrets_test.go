@@ -24,7 +24,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// The secrets. Each is written differently in base64, percent-encoding, XML, JSON.
+// The secrets. Each differs from its base64, percent-encoded, XML and JSON form.
 const (
 	apsToken       = `aps/token+1="a&b<c>"`
 	consumerKey    = `consumer/key+1="a&b"`
@@ -140,7 +140,7 @@ func newVault() *vault {
 	return v
 }
 
-// rig is a system with some failed orders, behind a hostile server.
+// rig is a system with failed orders behind a hostile proxy.
 type rig struct {
 	system  *commercetest.System
 	server  *hostile
