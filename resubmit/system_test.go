@@ -74,7 +74,7 @@ func TestSystem_of_the_plan_must_be_that_of_the_clients(t *testing.T) {
 
 func TestSystem_rejects_a_plan_of_version_1(t *testing.T) {
 	t.Parallel()
-	p, err := plan.Open("testdata/plan.v1.golden.jsonl")
+	p, err := plan.Open("plan/testdata/plan.v1.golden.jsonl")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
 	s := newShop()

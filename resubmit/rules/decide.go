@@ -12,7 +12,7 @@ import (
 
 // RequestType returns the type of the Connect request that an order of type t creates, or false if it creates none:
 // sales orders create purchases, all kinds of changes create changes, and both kinds of cancellation create cancels.
-// The letters of the order types are inferred (connect/WIRE.md#8); [resubmit.PlanConfig] can replace the mapping.
+// The letters of the order types are inferred (connect/WIRE.md#8); [resubmit.Policy] can replace the mapping.
 func RequestType(t commerce.OrderType) (connect.RequestType, bool) {
 	switch t {
 	case commerce.TypeSales:

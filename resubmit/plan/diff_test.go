@@ -1,8 +1,7 @@
-package resubmit_test
+package plan_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/resubmit"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
@@ -33,7 +31,7 @@ func diffEntry(n int, change func(*plan.Entry)) *plan.Entry {
 	return &e
 }
 
-func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
+func TestDiff(t *testing.T) {
 	t.Parallel()
 	hold := func(e *plan.Entry) {
 		e.Target, e.Decision = "", rules.Decision{Action: rules.Hold, RuleID: "reason-unclassified", Why: "why"}
@@ -76,7 +74,7 @@ func TestTwoPlansAreComparedOrderByOrder(t *testing.T) {
 	require.Equal(t, "0 left the failed orders, 0 new, 0 changed, 7 the same", counts.String())
 }
 
-func TestPlansOfOtherOrdersAreNotCompared(t *testing.T) {
+func TestDiffRejectsPlansOfOtherOrders(t *testing.T) {
 	t.Parallel()
 	h := planHeader()
 	h.Filter = "eq(class,permanent)"
@@ -93,7 +91,7 @@ func TestPlansOfOtherOrdersAreNotCompared(t *testing.T) {
 	require.ErrorContains(t, err, "a plan is nil")
 }
 
-func TestWhatIsToldEndsWithTheFirstErrorOfWhoIsTold(t *testing.T) {
+func TestDiffEndsWithTheFirstErrorOfTheCallback(t *testing.T) {
 	t.Parallel()
 	empty, err := readPlan(writePlan(t))
 	require.NoError(t, err)
@@ -104,7 +102,7 @@ func TestWhatIsToldEndsWithTheFirstErrorOfWhoIsTold(t *testing.T) {
 	require.Equal(t, 1, told)
 }
 
-func TestAComparisonFindsWhatMapsFind(t *testing.T) {
+func TestDiffAgreesWithMaps(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		plans := [2]*plan.Plan{}
@@ -150,73 +148,4 @@ func TestAComparisonFindsWhatMapsFind(t *testing.T) {
 		require.Equal(t, want, counts)
 		require.Equal(t, want.Left+want.New+want.Changed, told)
 	})
-}
-
-func TestCheckingAPlanTellsWhatChangedAndPushesNothing(t *testing.T) {
-	t.Parallel()
-	orders := make([]*shopOrder, 6)
-	for i := range orders {
-		orders[i] = outageOrder(i, fmt.Sprint(i))
-	}
-	p := planFor(t, orders...)
-	orders[1].Status = commerce.StatusCompleted
-	orders[2].Failure.Text = map[string]string{"en_US": "another reason"}
-	orders[3].readFaults = []fault{missing}
-	orders[4].readFaults = []fault{broken}
-	s := newShop(orders...)
-	var b bytes.Buffer
-	counts, err := resubmit.CheckPlan(t.Context(), p, resubmit.CheckConfig{
-		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Concurrency: 4,
-	},
-		func(d plan.Difference) error { _, err := fmt.Fprintln(&b, d); return err })
-	require.NoError(t, err)
-	require.Equal(t, plan.DiffCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
-	require.Equal(t, `left    SO000001: status PF → CP
-changed SO000002: failure "Reason: 502 Bad Gateway." → "another reason"
-left    SO000003: the order is not there any more
-unread  SO000004: could not be read: commerce: read order: HTTP 503 Service Unavailable [correlation corr-1]
-`, b.String())
-	require.Empty(t, s.ledger)
-}
-
-func TestCheckingASampleReadsAsManyOrdersEvenlySpread(t *testing.T) {
-	t.Parallel()
-	orders := make([]*shopOrder, 100)
-	for i := range orders {
-		orders[i] = outageOrder(i, fmt.Sprint(i))
-	}
-	plan := planFor(t, orders...)
-	for _, n := range []int{1, 7, 50, 99, 100, 1000} {
-		s := newShop(orders...)
-		counts, err := resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
-			RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Sample: n,
-		}, nil)
-		require.NoError(t, err)
-		require.Equal(t, min(n, 100), counts.Same)
-		require.Len(t, s.reads, min(n, 100))
-	}
-}
-
-func TestCheckingAPlanEndsWhenItCannotGoOn(t *testing.T) {
-	t.Parallel()
-	o := outageOrder(1, "s1")
-	plan := planFor(t, o)
-	s := newShop(o)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := resubmit.CheckPlan(ctx, plan, resubmit.CheckConfig{
-		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}),
-	}, nil)
-	require.ErrorIs(t, err, context.Canceled)
-	o.readFaults = []fault{badToken}
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
-		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}),
-	}, nil)
-	require.ErrorIs(t, err, commerce.ErrUnauthorized)
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{}, nil)
-	require.ErrorContains(t, err, "Reader is nil")
-	_, err = resubmit.CheckPlan(t.Context(), plan, resubmit.CheckConfig{
-		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Reader: s}), Sample: -1,
-	}, nil)
-	require.ErrorContains(t, err, "Sample is -1")
 }

@@ -1,4 +1,4 @@
-package resubmit_test
+package plan_test
 
 import (
 	"bytes"
@@ -107,7 +107,7 @@ func entriesOf(t testing.TB, p *plan.Plan) []*plan.Entry {
 	return out
 }
 
-func TestAPlanIsReadBackAsItWasWritten(t *testing.T) {
+func TestWriterAndOpen(t *testing.T) {
 	t.Parallel()
 	data := writePlan(t, planEntries()...)
 	path := filepath.Join("testdata", "plan.golden.jsonl")
@@ -143,7 +143,7 @@ func requireSameEntry(t require.TestingT, want, got *plan.Entry) {
 	require.Equal(t, a, b)
 }
 
-func TestAnEntryIsWrittenAsEncodingJSONWritesIt(t *testing.T) {
+func TestWriterWritesWhatEncodingJSONWrites(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		e := genEntry(t)
@@ -234,7 +234,7 @@ func genEntry(t *rapid.T) *plan.Entry {
 	return e
 }
 
-func TestEveryByteThatIsChangedInAPlanIsNoticed(t *testing.T) {
+func TestReadDetectsEveryChangedByte(t *testing.T) {
 	t.Parallel()
 	data := writePlan(t, planEntries()...)
 	for i := range data {
@@ -248,7 +248,7 @@ func TestEveryByteThatIsChangedInAPlanIsNoticed(t *testing.T) {
 	}
 }
 
-func TestEveryShortenedPlanIsNoticed(t *testing.T) {
+func TestReadDetectsTruncation(t *testing.T) {
 	t.Parallel()
 	data := writePlan(t, planEntries()...)
 	for n := range data {
@@ -257,7 +257,7 @@ func TestEveryShortenedPlanIsNoticed(t *testing.T) {
 	}
 }
 
-func TestOpenPlan_reads_version_1(t *testing.T) {
+func TestOpenReadsVersion1(t *testing.T) {
 	t.Parallel()
 	plan, err := plan.Open(filepath.Join("testdata", "plan.v1.golden.jsonl"))
 	require.NoError(t, err)
@@ -270,7 +270,7 @@ func TestOpenPlan_reads_version_1(t *testing.T) {
 	require.Empty(t, entries[0].CustomerID)
 }
 
-func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
+func TestOpenRejectsDamagedPlans(t *testing.T) {
 	t.Parallel()
 	good := string(writePlan(t, planEntries()...))
 	lines := strings.SplitAfter(good, "\n")
@@ -321,7 +321,7 @@ func TestAPlanThatIsNotWholeIsRefusedInOneLine(t *testing.T) {
 	}
 }
 
-func TestAPlanFileThatIsNotThereOrAFolderIsAnError(t *testing.T) {
+func TestOpenRejectsMissingFilesAndFolders(t *testing.T) {
 	t.Parallel()
 	_, err := plan.Open(filepath.Join(t.TempDir(), "none.jsonl"))
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -329,7 +329,7 @@ func TestAPlanFileThatIsNotThereOrAFolderIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "is not a regular file")
 }
 
-func TestAPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *testing.T) {
+func TestEntriesDetectsAFileChangedSinceOpen(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	data := writePlan(t, planEntries()...)
@@ -349,7 +349,7 @@ func TestAPlanThatIsEditedWhileItIsOpenYieldsNothingOfTheEditedPart(t *testing.T
 	require.Equal(t, 1, yielded, "the error, once")
 }
 
-func TestAPlanWithManyBlocksIsReadTwiceAndCanBeLeftEarly(t *testing.T) {
+func TestEntriesCanBeRangedOverTwiceAndLeftEarly(t *testing.T) {
 	t.Parallel()
 	var entries []*plan.Entry
 	for i := range 3000 {
@@ -375,7 +375,7 @@ func TestAPlanWithManyBlocksIsReadTwiceAndCanBeLeftEarly(t *testing.T) {
 	}
 }
 
-func TestAPlanWriterRefusesWhatAPlanCannotHold(t *testing.T) {
+func TestWriterRejectsInvalidEntries(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		change func(*plan.Entry)
@@ -425,7 +425,7 @@ func (w *brokenWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestAPlanWriterReportsAWriterThatFails(t *testing.T) {
+func TestWriterReportsErrorsOfTheUnderlyingWriter(t *testing.T) {
 	t.Parallel()
 	whole := len(writePlan(t, planEntries()...))
 	for _, after := range []int{0, whole - 1} {
@@ -464,7 +464,7 @@ func FuzzReadPlan(f *testing.F) {
 	})
 }
 
-func TestWhatWouldNotBeReadBackIsNotWritten(t *testing.T) {
+func TestWriterRejectsUnreadableValues(t *testing.T) {
 	t.Parallel()
 	year12000 := time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
