@@ -28,14 +28,14 @@ const teamCalendar = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" +
 	"TZID=Europe/Berlin:20000122T060000\r\nDURATION:PT2H\r\nEND:VEVENT\r\n" +
 	"END:VCALENDAR\r\n"
 
-// statusPage tells the maintenance of the 8th, too, which overran, and one of a Tuesday.
+// statusPage has the maintenance of the 8th too, which overran, and one on a Tuesday.
 const statusPage = `{"page":{"id":"p","time_zone":"Europe/Berlin"},"scheduled_maintenances":[
 	{"id":"sat","name":"Upgrade","status":"completed","scheduled_for":"2000-01-08T02:00:00Z","scheduled_until":"2000-01-08T04:00:00Z",
 	 "created_at":"2000-01-01T00:00:00Z","started_at":"2000-01-08T02:05:00Z","resolved_at":"2000-01-08T04:40:00Z"},
 	{"id":"tue","name":"Database","status":"scheduled","scheduled_for":"2000-01-11T20:00:00Z","scheduled_until":"2000-01-11T21:00:00Z",
 	 "created_at":"2000-01-01T00:00:00Z"}]}`
 
-// All that tells of maintenance at once: a calendar and a status page through a Multi and
+// All sources at once: a calendar and a status page through a Multi and
 // CalendarOf, made exact by a tracker; and again in the next process, while both are away.
 func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 	t.Parallel()

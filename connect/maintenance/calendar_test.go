@@ -54,7 +54,7 @@ func TestCalendarLookups(t *testing.T) {
 	for _, tc := range []struct{ name, t, at, next, last string }{
 		{"before all windows only the next is known", "2026-01-10T01:59:59.999999999Z", "", "a", ""},
 		{"a window holds from its very start", "2026-01-10T02:00:00Z", "a", "a", ""},
-		{"of two that hold the one that ends last is told", "2026-01-10T03:30:00Z", "a", "c", ""},
+		{"the one of two that ends last", "2026-01-10T03:30:00Z", "a", "c", ""},
 		{"the inner one has ended", "2026-01-10T04:00:00Z", "a", "c", "b"},
 		{"a window does not hold at its end", "2026-01-10T05:00:00Z", "", "c", "a"},
 		{"of two that touch the second holds at the border", "2026-01-10T07:00:00Z", "d", "d", "c"},

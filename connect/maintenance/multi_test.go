@@ -279,7 +279,7 @@ func TestMultiSourceTimeout(t *testing.T) {
 			return nil, ctx.Err()
 		})
 		m, err := maintenance.NewMulti([]maintenance.NamedSource{
-			{Name: "slow", Source: slow}, {Name: "slower", Source: slow}, {Name: "good", Source: tells(nil, near("one", 24))},
+			{Name: "slow", Source: slow}, {Name: "slower", Source: slow}, {Name: "good", Source: fixedSource(nil, near("one", 24))},
 		}, maintenance.WithSourceTimeout(20*time.Second))
 		require.NoError(t, err)
 		began := time.Now()
@@ -451,7 +451,7 @@ func TestMultiConcurrentUse(t *testing.T) {
 
 func TestNewMultiRejects(t *testing.T) {
 	t.Parallel()
-	good := tells(nil)
+	good := fixedSource(nil)
 	one := []maintenance.NamedSource{{Name: "a", Source: good}}
 	for _, tc := range []struct {
 		want    string

@@ -39,7 +39,7 @@ func TestMultiMergeProperties(t *testing.T) {
 				most[key] = max(most[key], count[key])
 				windows = append(windows, w)
 			}
-			sources = append(sources, maintenance.NamedSource{Name: name, Source: tells(nil, windows...)})
+			sources = append(sources, maintenance.NamedSource{Name: name, Source: fixedSource(nil, windows...)})
 		}
 		m, err := maintenance.NewMulti(sources)
 		require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// seen is an observed window in minutes; an end of 0 goes on.
+// seen is an observed window in minutes; an end of 0 means ongoing.
 func seen(from, to int) maintenance.Window {
 	w := maintenance.Window{
 		ID: "observed-" + minute(from).Format(time.TimeOnly), Source: maintenance.SourceObserved,
@@ -37,11 +37,11 @@ func TestCalendarWithObserved(t *testing.T) {
 			[]maintenance.Span{{Start: minute(70), End: minute(110)}}},
 		"it overran":  {[]maintenance.Window{seen(70, 200)}, 200, []maintenance.Span{{Start: minute(70), End: minute(200)}}},
 		"it overruns": {[]maintenance.Window{seen(70, 0)}, 200, []maintenance.Span{{Start: minute(60)}}},
-		"it goes on":  {[]maintenance.Window{seen(70, 0)}, 80, []maintenance.Span{{Start: minute(60)}}},
-		"over again, and the window goes on: nothing is cut": {[]maintenance.Window{seen(70, 80)}, 100, []maintenance.Span{
+		"ongoing":     {[]maintenance.Window{seen(70, 0)}, 80, []maintenance.Span{{Start: minute(60)}}},
+		"over while the window lasts: nothing is cut": {[]maintenance.Window{seen(70, 80)}, 100, []maintenance.Span{
 			{Start: minute(60), End: minute(120)}, {Start: minute(70), End: minute(80)},
 		}},
-		"one over and one that goes on": {[]maintenance.Window{seen(70, 80), seen(118, 0)}, 130,
+		"one over and one ongoing": {[]maintenance.Window{seen(70, 80), seen(118, 0)}, 130,
 			[]maintenance.Span{{Start: minute(60)}}},
 		"a bit early": {[]maintenance.Window{seen(40, 90)}, 130,
 			[]maintenance.Span{{Start: minute(40), End: minute(90)}}},
@@ -129,7 +129,7 @@ func TestCalendarWithObservedProperties(t *testing.T) {
 			observed = append(observed, seen(at, at+down))
 			at += down
 		}
-		if rapid.Bool().Draw(rt, "one goes on") {
+		if rapid.Bool().Draw(rt, "one is ongoing") {
 			at++
 			observed = append(observed, seen(at, 0))
 		}

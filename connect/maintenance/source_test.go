@@ -12,8 +12,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// tells is a source that always gives the same answer.
-func tells(err error, windows ...maintenance.Window) maintenance.WindowSource {
+// fixedSource returns a source with a fixed answer.
+func fixedSource(err error, windows ...maintenance.Window) maintenance.WindowSource {
 	return maintenance.SourceFunc(func(context.Context, time.Time, time.Time) ([]maintenance.Window, error) {
 		return windows, err
 	})
@@ -89,7 +89,7 @@ func TestCalendarOfAcceptsFaultyWindows(t *testing.T) {
 	backwards := windowAt(t, "backwards", "2026-01-12T04:00:00Z", "2026-01-12T02:00:00Z")
 	down := errors.New("the page is down")
 
-	c, err := maintenance.CalendarOf(t.Context(), tells(down, taken, a, again, nowhere, backwards), from, to)
+	c, err := maintenance.CalendarOf(t.Context(), fixedSource(down, taken, a, again, nowhere, backwards), from, to)
 	require.Equal(t, []string{"a#2", "a", "a#3", "nowhere"}, windowIDs(c.Overlapping(from, to)))
 	require.ErrorIs(t, err, down)
 	warnings, failure := maintenance.SplitWarnings(err)
@@ -109,7 +109,7 @@ func TestCalendarOfAcceptsFaultyWindows(t *testing.T) {
 		require.ErrorContains(t, warnings[i], want.text)
 	}
 
-	c, err = maintenance.CalendarOf(t.Context(), tells(nil), from, to)
+	c, err = maintenance.CalendarOf(t.Context(), fixedSource(nil), from, to)
 	require.NoError(t, err)
 	require.NotNil(t, c)
 	require.Empty(t, c.Windows())

@@ -50,7 +50,7 @@ func SplitWarnings(err error) (warnings []*SourceWarning, failure error) {
 	var failures []error
 	var split func(error)
 	split = func(err error) {
-		switch e := err.(type) { //nolint:errorlint // only a warning that stands by itself leaves the rest good; one inside another error does not
+		switch e := err.(type) { //nolint:errorlint // a warning inside another error is a failure
 		case nil:
 		case *SourceWarning:
 			warnings = append(warnings, e)

@@ -413,7 +413,7 @@ func TestOddMaintenanceIsAWarning(t *testing.T) {
 			{"closed weeks later", `"status":"completed","resolved_at":"2026-01-30T02:00:00Z"`,
 				"it lasted from 2026-01-10T02:00:00Z to 2026-01-30T02:00:00Z: was it closed too late?", " to 2026-01-30T02:00"},
 			{"never closed", `"status":"in_progress"`,
-				"it is in progress since 2026-01-10T02:00:00Z: did somebody forget to close it?", "2026-01-10T02:00 to "},
+				"it is in progress since 2026-01-10T02:00:00Z: was it not closed?", "2026-01-10T02:00 to "},
 		} {
 			windows, warnings, err := ask(t, page(item("a", tc.more)))
 			require.NoError(t, err)

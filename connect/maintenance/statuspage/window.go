@@ -100,7 +100,7 @@ func (m *item) oddities(w maintenance.Window, now time.Time, longest time.Durati
 		odd = append(odd, fmt.Errorf("it lasted from %s to %s: was it closed too late?",
 			span.Start.Format(time.RFC3339), span.End.Format(time.RFC3339)))
 	case phase == ongoing && now.Sub(span.Start) > longest:
-		odd = append(odd, fmt.Errorf("it is in progress since %s: did somebody forget to close it?",
+		odd = append(odd, fmt.Errorf("it is in progress since %s: was it not closed?",
 			span.Start.Format(time.RFC3339)))
 	}
 	return odd
