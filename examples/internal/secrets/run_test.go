@@ -24,25 +24,25 @@ import (
 	resubmitreport "github.com/cloudblue-go/cloudblue/resubmit/report"
 )
 
-// notebook writes down all that a run tells, and the records that it keeps.
-type notebook struct {
+// recorder records the events and the journal of a run.
+type recorder struct {
 	resubmit.MemoryJournal
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (n *notebook) note(value any) {
+func (n *recorder) note(value any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.text.WriteString(written(value))
 }
 
-func (n *notebook) Put(r resubmit.Record) error {
+func (n *recorder) Put(r resubmit.Record) error {
 	n.note(r)
 	return n.MemoryJournal.Put(r)
 }
 
-func (n *notebook) on(e resubmit.Event) {
+func (n *recorder) on(e resubmit.Event) {
 	n.note(e)
 	if e, ok := e.(resubmit.PushUnknown); ok {
 		n.note(writtenError(e.Err))
@@ -121,7 +121,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 	require.NoError(t, err)
 	defer func() { require.NoError(t, plan.Close()) }()
 	r.server.where = where
-	notes := &notebook{}
+	notes := &recorder{}
 	policy.SettleDelay = 2 * time.Second
 	runner, err := resubmit.NewRunner(resubmit.Config{
 		Systems: systems, Policy: policy, Journal: notes, OnEvent: notes.on,
