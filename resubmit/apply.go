@@ -73,10 +73,10 @@ func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	defer x.cancel(nil)
 	x.later, _ = journalAs[LaterJournal](x.cfg.Journal)
 
-	x.ended = x.readEnded()
+	x.finished = x.readFinished()
 	x.events.emit(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan,
 		ConnectAsked: r.cfg.Requests != nil})
-	x.touched = newLaneSet(min(x.total, 64*x.ended.n))
+	x.touched = newLaneSet(min(x.total, 64*x.finished.n))
 	x.feed(plan)
 	r.wait(x)
 	x.endForbidden()
@@ -94,7 +94,7 @@ func (r *Runner) wait(x *run) {
 	close(x.ready)
 	x.workers.Wait()
 	x.sync()
-	x.wasOver()
+	x.stopEndEvents()
 }
 
 // sync waits until the journal has kept what was put there without waiting.
@@ -138,8 +138,8 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 		return nil, err
 	}
 	x := &run{
-		cfg: r.cfg, pace: r.pace, blind: r.blind, digest: plan.Digest(), total: plan.Counts().Resubmit,
-		mismatched: plan.Counts().Mismatched, planned: planned, goesOn: goesOn,
+		cfg: r.cfg, pace: r.pace, fallbackTargets: r.fallbackTargets, digest: plan.Digest(), total: plan.Counts().Resubmit,
+		mismatched: plan.Counts().Mismatched, planned: planned, resumed: goesOn,
 		lanes:   newLanes(max(1, r.cfg.MaxOpenOrders/2)),
 		ready:   make(chan *job, r.cfg.MaxOpenOrders),
 		begun:   make(chan struct{}, 1),
@@ -148,13 +148,13 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 		hand:    make(chan struct{}, r.cfg.MaxOpenOrders),
 		pushes:  newSlots(r.cfg.Concurrency),
 		looks:   newSlots(r.cfg.Concurrency),
-		sweeper: sweeper{waiting: make(map[*place]struct{})},
+		batch:   batchPoller{waiting: make(map[*pollRequest]struct{})},
 		groups:  make(map[groupKey]*OutcomeCounts),
 		again:   failure.NewGrouper(r.cfg.Classifier, 0),
 		started: time.Now(),
 	}
 	x.events = newEvents(&r.cfg, func(err error) { x.cancel(err) })
-	x.tells = !r.cfg.OmitItems || x.events.wanted() || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
+	x.itemsWanted = !r.cfg.OmitItems || x.events.wanted() || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
 	if r.together {
 		x.looks = x.pushes
 	}
@@ -167,7 +167,7 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.watchCalls()
 	x.pace.watch(func(c PaceChange) { x.events.emit(c) })
-	x.wasOver = x.onEnd()
+	x.stopEndEvents = x.onEnd()
 	x.resize(r.cfg.Concurrency)
 	r.run = x
 	return x, nil
@@ -239,29 +239,29 @@ func (x *run) resize(concurrency int) {
 
 // run is one call of Apply.
 type run struct {
-	cfg        Config
-	pace       *pacer
-	blind      []commerce.Status
-	planned    *maintenance.Calendar // the plan's
-	gate       *gate
-	events     *events
-	digest     string
-	total      int
-	mismatched int  // rows that the plan left out
-	goesOn     bool // an earlier run may have begun the plan
-	started    time.Time
+	cfg             Config
+	pace            *pacer
+	fallbackTargets []commerce.Status
+	planned         *maintenance.Calendar // the plan's
+	gate            *gate
+	events          *events
+	digest          string
+	total           int
+	mismatched      int  // rows that the plan left out
+	resumed         bool // an earlier run may have begun the plan
+	started         time.Time
 
 	ctx    context.Context //nolint:containedctx // a run is one call of Apply
 	cancel context.CancelCauseFunc
 
-	tells bool // somebody gets the items
+	itemsWanted bool // somebody gets the items
 
 	// ended are passed over, if they stand in none of the lanes that were touched.
-	ended   *endedOrders
-	touched *laneSet // lanes of orders that were taken in hand or left out, if any has ended
+	finished *finishedOrders
+	touched  *laneSet // lanes of orders that were taken in hand or left out, if any has ended
 
-	wasOver func()
-	later   LaterJournal // what came of pushes is put there without waiting; nil: it is waited for
+	stopEndEvents func()
+	later         LaterJournal // what came of pushes is put there without waiting; nil: it is waited for
 
 	jobs    sync.WaitGroup // orders in hand
 	workers sync.WaitGroup
@@ -274,7 +274,7 @@ type run struct {
 	// pushes are taken by orders that are being pushed, looks by the reads of
 	// verifications. They are the same where the way in bears only so many calls.
 	pushes, looks *slots
-	sweeper       sweeper
+	batch         batchPoller
 
 	readAccess, pushAccess access
 
@@ -318,12 +318,12 @@ type job struct {
 	recalled bool // an earlier run has pushed it, or may have
 	queued   bool // it may have to wait for its group
 	released bool // it counts as pushed in its group
-	verdict  verdict
+	health   health
 
 	// lost is the record of a push without an answer behind which the policy allows
 	// another; nil for none. barred says why none is allowed any more.
-	lost   *Record
-	barred string
+	lost    *Record
+	noRetry string
 
 	moved bool // it was read in another status than the last record tells
 
@@ -413,8 +413,8 @@ func (x *run) pass(plan *plan.Plan, only *places) (taken int, left places, err e
 // takeEntry passes over an order that has ended, and takes any other in hand.
 func (x *run) takeEntry(e *plan.Entry, late *laneSet) (taken bool) {
 	j := newJob(e)
-	if x.ended.n > 0 {
-		if ended, ok := x.ended.find(e); ok && x.passOver(j, ended) {
+	if x.finished.n > 0 {
+		if ended, ok := x.finished.find(e); ok && x.passOver(j, ended) {
 			return true
 		}
 		x.touched.add(j.lanes)
@@ -470,7 +470,7 @@ const readyAhead = 2
 // canary climbs anew after an earlier run it does not: what that one has pushed is
 // counted before a fresh order asks.
 func (x *run) keepPace() {
-	if len(x.ready) < readyAhead*int(x.working.Load()) || x.goesOn && (x.workersMayWait() || x.climbing()) {
+	if len(x.ready) < readyAhead*int(x.working.Load()) || x.resumed && (x.workersMayWait() || x.climbing()) {
 		return
 	}
 	select {
@@ -567,10 +567,10 @@ func (x *run) block(j *job, by *blocker) {
 		x.recallBlocked(j)
 	}
 	x.mu.Lock()
-	ready, stopped := x.canary.judge(j, x.verdictOf(j, j.item.Outcome))
+	ready, stopped := x.canary.judge(j, x.healthOf(j, j.item.Outcome))
 	x.room.Signal()
 	x.mu.Unlock()
-	x.letGo(ready, stopped)
+	x.resumeParked(ready, stopped)
 	x.account(j)
 }
 
@@ -611,7 +611,7 @@ func whyNotStarted(j *job) string {
 // them.
 func (x *run) done(j *job, o Outcome, why string) {
 	j.item.Outcome, j.item.Why = o, text.Sentence(why)
-	x.judge(j, x.verdictOf(j, o), o)
+	x.judge(j, x.healthOf(j, o), o)
 	x.mu.Lock()
 	x.canary.unqueue(j)
 	var ready, blocked []*job
@@ -650,7 +650,7 @@ func (x *run) tally(i *Item) {
 		x.items = append(x.items, *i)
 	}
 	x.mu.Unlock()
-	if x.tells {
+	if x.itemsWanted {
 		x.events.emit(Done{*i})
 	}
 }

@@ -52,7 +52,7 @@ func (x *run) work() {
 // attempt takes an order up where the journal left it.
 func (x *run) attempt(j *job) next {
 	if !j.looked {
-		if n := x.takeUp(j); n != nextAgain {
+		if n := x.load(j); n != nextAgain {
 			return n
 		}
 	}
@@ -63,8 +63,8 @@ func (x *run) attempt(j *job) next {
 	}
 }
 
-// takeUp looks an order up in the journal.
-func (x *run) takeUp(j *job) next {
+// load reads the record of an order from the journal.
+func (x *run) load(j *job) next {
 	j.looked = true
 	if err := x.learnKind(j); err != nil {
 		x.cancel(err)
@@ -91,15 +91,15 @@ func (x *run) turn(j *job) next {
 	if n, goes := x.admit(j); !goes {
 		return n
 	}
-	if x.patient(j) != nil || x.gate.wait(j.ctx, j) != nil || x.pushes.take(j.ctx) != nil {
+	if x.waitForHold(j) != nil || x.gate.wait(j.ctx, j) != nil || x.pushes.take(j.ctx) != nil {
 		return x.unstarted(j)
 	}
 	defer x.pushes.give()
 	return x.once(j)
 }
 
-// patient waits as long as a server asked for, unless the run ends before.
-func (x *run) patient(j *job) error {
+// waitForHold waits as long as a server asked, unless the run ends before.
+func (x *run) waitForHold(j *job) error {
 	for rest := x.pace.rest(); rest > 0 && !x.stopping(); rest = x.pace.rest() {
 		if err := x.gate.rest(j.ctx, rest); err != nil {
 			return err
@@ -126,7 +126,7 @@ func (x *run) resume(j *job, rec Record) next {
 		}
 		return x.settleIntent(j, now)
 	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped:
-		j.atEnd()
+		j.finishFromRecord()
 		x.done(j, Outcome(rec.State), rec.Why)
 		return nextOver
 	default:
@@ -147,8 +147,8 @@ func (j *job) remember(rec Record, now time.Time) {
 	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
 }
 
-// atEnd takes over that an earlier run knew what came of the order.
-func (j *job) atEnd() {
+// finishFromRecord copies the outcome recorded by an earlier run.
+func (j *job) finishFromRecord() {
 	if j.rec.State != RecordSkipped {
 		j.item.Target = j.rec.Target
 	}
@@ -161,7 +161,7 @@ func (j *job) atEnd() {
 // have become, if another one may follow. When it was sent is not known; that was
 // before now.
 func (x *run) settleIntent(j *job, now time.Time) next {
-	if _, why := x.another(j); j.rec.State != RecordSending || why != "" {
+	if _, why := x.nextAttempt(j); j.rec.State != RecordSending || why != "" {
 		return nextFollow
 	}
 	j.rec.SentAt = now
@@ -175,10 +175,10 @@ func (x *run) settleIntent(j *job, now time.Time) next {
 // in Connect before.
 func (x *run) once(j *job) next {
 	if j.lost != nil {
-		if why, err := x.objects(j); err != nil {
-			return x.putOff(j, "Connect could not be asked", err)
+		if why, err := x.vetoedByConnect(j); err != nil {
+			return x.reschedule(j, "Connect could not be asked", err)
 		} else if why != "" {
-			return x.bar(j, why)
+			return x.stopRetrying(j, why)
 		}
 		j.rec.Lost++
 	}
@@ -204,7 +204,7 @@ func (x *run) once(j *job) next {
 	case forbidden(err):
 		return x.notReadable(j, err)
 	case err != nil:
-		return x.putOff(j, "the order could not be read again", err)
+		return x.reschedule(j, "the order could not be read again", err)
 	}
 	if changed := j.entry.Before.Diff(j.item.After); changed != "" {
 		x.reread(j, changed)
@@ -243,7 +243,7 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 		}
 	}
 	if err != nil {
-		x.heed(j, err)
+		x.noteErrors(j, err)
 		x.checkOrderAccess(j, &x.readAccess, "reading order", err)
 		return nil, err
 	}
@@ -261,9 +261,8 @@ func (x *run) expected(j *job) []commerce.Status {
 	return append([]commerce.Status{j.entry.Before.Status, j.entry.Target}, x.cfg.Targets...)
 }
 
-// tellsState reports whether a status in the journal says something of an order. Older
-// versions recorded others too.
-func (x *run) tellsState(j *job, s commerce.Status) bool {
+// meaningful reports whether a status in the journal says something about an order. Older versions recorded others too.
+func (x *run) meaningful(j *job, s commerce.Status) bool {
 	return s.Known() || s != "" && slices.Contains(x.expected(j), s)
 }
 
@@ -274,7 +273,7 @@ func (x *run) tellsState(j *job, s commerce.Status) bool {
 // already. None is taken by default, since flows differ.
 func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why string) {
 	if o.Transitions == nil {
-		for _, t := range append([]commerce.Status{j.entry.Target}, x.blind...) {
+		for _, t := range append([]commerce.Status{j.entry.Target}, x.fallbackTargets...) {
 			if rules.CanResubmit(t) && !slices.Contains(targets, t) && !slices.Contains(j.tried, t) {
 				targets = append(targets, t)
 			}
@@ -316,7 +315,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 		x.events.emit(Pushed{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Attempt: j.rec.Attempt})
 		return nextFollow
 	}
-	x.heed(j, err)
+	x.noteErrors(j, err)
 	e, ok := errors.AsType[*commerce.Error](err)
 	if ok && e.Delivery == commerce.NotSent && errors.Is(err, errHeldBack) {
 		return x.release(j, err.Error())
@@ -367,13 +366,13 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxDeferrals,
 	})
 	switch {
-	case denied && x.takeBack(j, RecordRefused, why) != nil:
+	case denied && x.revert(j, RecordRefused, why) != nil:
 		return x.unstarted(j)
 	case denied:
 		return x.denied(j, fmt.Sprintf("Commerce refused the push to %s: %v", target, err), err)
 	case forNow:
-		return x.putOff(j, "the push was "+string(e.Delivery), err)
-	case x.takeBack(j, RecordRefused, why) != nil:
+		return x.reschedule(j, "the push was "+string(e.Delivery), err)
+	case x.revert(j, RecordRefused, why) != nil:
 		return x.unstarted(j)
 	case !other:
 		why = fmt.Sprintf("Commerce refused the push to %s: %v", list(append(j.tried, target)), err)
@@ -447,18 +446,18 @@ func list(statuses []commerce.Status) string {
 	return strings.Join(parts, ", ")
 }
 
-// putOff tries an order again after a pause, a bounded number of times. Its last
-// record lets a later run try it anew.
-func (x *run) putOff(j *job, what string, err error) next {
+// reschedule tries an order again after a pause, a limited number of times. Its last record lets a later run try it
+// again.
+func (x *run) reschedule(j *job, what string, err error) next {
 	why := what + ": " + err.Error()
-	if x.takeBack(j, RecordRefused, why) != nil || j.ctx.Err() != nil {
+	if x.revert(j, RecordRefused, why) != nil || j.ctx.Err() != nil {
 		return x.unstarted(j)
 	}
 	j.refusals++
 	if j.refusals > x.cfg.MaxDeferrals {
 		why = fmt.Sprintf("given up after %d tries: %s", j.refusals, why)
 		if j.lost != nil {
-			return x.bar(j, why) // it is read once more there
+			return x.stopRetrying(j, why) // it is read once more there
 		}
 		return x.leave(j, why)
 	}
@@ -472,7 +471,7 @@ func (x *run) putOff(j *job, what string, err error) next {
 // notReadable ends an order that Commerce forbids to read.
 func (x *run) notReadable(j *job, err error) next {
 	why := "the order could not be read again: " + err.Error()
-	if x.takeBack(j, RecordRefused, why) != nil {
+	if x.revert(j, RecordRefused, why) != nil {
 		return x.unstarted(j)
 	}
 	return x.leave(j, why)
@@ -480,7 +479,7 @@ func (x *run) notReadable(j *job, err error) next {
 
 // release takes an intent back before anything went out.
 func (x *run) release(j *job, why string) next {
-	if x.takeBack(j, RecordRefused, why) != nil || j.ctx.Err() != nil {
+	if x.revert(j, RecordRefused, why) != nil || j.ctx.Err() != nil {
 		return x.unstarted(j)
 	}
 	return nextAgain
@@ -490,9 +489,9 @@ func (x *run) release(j *job, why string) next {
 // to tell whether that was accepted.
 func (x *run) skip(j *job, why string) next {
 	// A failed put stops the run; this order is done all the same.
-	_ = x.takeBack(j, RecordSkipped, why)
+	_ = x.revert(j, RecordSkipped, why)
 	if j.lost != nil {
-		return x.bar(j, why)
+		return x.stopRetrying(j, why)
 	}
 	j.free = free(OutcomeSkipped, j.rec.Seen)
 	x.done(j, OutcomeSkipped, why)
@@ -535,7 +534,7 @@ func (x *run) put(j *job, s RecordState, why string) error {
 	}
 	j.rec.State, j.rec.Why, j.moved = s, text.Sentence(why), false
 	put := x.cfg.Journal.Put
-	if x.later != nil && x.mayWait(j) {
+	if x.later != nil && x.deferrable(j) {
 		put = x.putLater
 	}
 	err := put(j.rec)
@@ -553,10 +552,9 @@ func (x *run) putLater(r Record) (err error) {
 	return x.later.PutLater(r)
 }
 
-// mayWait reports whether nobody has to wait for the record of an order: should it be
-// lost, the intent before it says that the order is to be read, which tells the same.
-// Where a policy could have it pushed again, that it was pushed must not be lost.
-func (x *run) mayWait(j *job) bool {
+// deferrable reports whether the record may be written asynchronously: if it is lost, the intent before it says that
+// the order is to be read, which gives the same. If the policy allows another push, the record must not be lost.
+func (x *run) deferrable(j *job) bool {
 	switch j.rec.State {
 	case RecordPushed, RecordCompleted, RecordFailedAgain, RecordFalseSuccess:
 		kind := j.kind
@@ -567,24 +565,24 @@ func (x *run) mayWait(j *job) bool {
 	}
 }
 
-// heed keeps what an error asks for: patience, and an id for support.
-func (x *run) heed(j *job, err error) {
-	x.heedConnect(err, j.item.Number)
+// noteErrors keeps the Retry-After and the correlation id of an error.
+func (x *run) noteErrors(j *job, err error) {
+	x.noteConnectErrors(err, j.item.Number)
 	e, ok := errors.AsType[*commerce.Error](err)
 	if !ok {
 		return
 	}
 	if e.RetryAfter > 0 {
-		x.asked("Commerce", e.RetryAfter, j.item.Number)
+		x.noteRetryAfter("Commerce", e.RetryAfter, j.item.Number)
 	}
 	if e.CorrelationID != "" {
 		j.item.CorrelationID = e.CorrelationID
 	}
 }
 
-func (x *run) heedConnect(err error, number string) {
+func (x *run) noteConnectErrors(err error, number string) {
 	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
-		x.asked("Connect", e.RetryAfter, number)
+		x.noteRetryAfter("Connect", e.RetryAfter, number)
 	}
 }
 

@@ -99,11 +99,11 @@ func (x *run) newBreaker() *breaker {
 			}
 			ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
-			ctx = ratelimit.With(ctx, &more{x: x, who: "Connect"})
+			ctx = ratelimit.With(ctx, &callLimiter{x: x, who: "Connect"})
 			p, err := within(ctx, func() (connect.Probe, error) { return x.cfg.Prober.Probe(ctx) })
 			callback.Log(x.cfg.Logger, err)
-			x.heedConnect(err, "")
-			x.heedConnect(p.Err, "")
+			x.noteConnectErrors(err, "")
+			x.noteConnectErrors(p.Err, "")
 			x.checkAccess("Connect", "looking whether it is up", err)
 			return p, err
 		}

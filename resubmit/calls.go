@@ -118,7 +118,7 @@ type timedReader struct {
 }
 
 func (r *timedReader) Order(ctx context.Context, id string) (*commerce.Order, error) {
-	began, more := time.Now(), &more{x: r.x, who: "Commerce"}
+	began, more := time.Now(), &callLimiter{x: r.x, who: "Commerce"}
 	ctx = ratelimit.With(ctx, more)
 	o, err := within(ctx, func() (*commerce.Order, error) { return r.to.Order(ctx, id) })
 	r.watch(began.Add(more.took()), err)
@@ -131,7 +131,7 @@ type timedPusher struct {
 }
 
 func (p *timedPusher) Push(ctx context.Context, id string, to commerce.Status) error {
-	began, more := time.Now(), &more{x: p.x, who: "Commerce", push: id}
+	began, more := time.Now(), &callLimiter{x: p.x, who: "Commerce", push: id}
 	ctx = ratelimit.With(ctx, more)
 	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, p.to.Push(ctx, id, to) })
 	p.watch(began.Add(more.took()), err)
@@ -150,7 +150,7 @@ type timedFinder struct {
 
 func (f *timedFinder) LatestRequests(ctx context.Context,
 	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
-	began, more := time.Now(), &more{x: f.x, who: "Connect"}
+	began, more := time.Now(), &callLimiter{x: f.x, who: "Connect"}
 	ctx = ratelimit.With(ctx, more)
 	found, err := within(ctx, func() (map[connect.RequestKey][]connect.LatestRequest,
 		error) {

@@ -257,14 +257,14 @@ func (c *canary) end(r *ramp, how func()) {
 
 // judge counts what came of an order, which may be judged anew, and returns the
 // parked ones that may go now, and those that never may.
-func (c *canary) judge(j *job, v verdict) (ready, stopped []*job) {
+func (c *canary) judge(j *job, v health) (ready, stopped []*job) {
 	r := j.ramp
 	if r == nil || !j.released || !r.climbs() {
 		return nil, nil
 	}
-	r.count(j.verdict, -1)
+	r.count(j.health, -1)
 	r.count(v, 1)
-	if j.verdict = v; v == noVerdict {
+	if j.health = v; v == unknownHealth {
 		r.pushed--
 		j.released = false
 	}
@@ -277,11 +277,11 @@ func (c *canary) judge(j *job, v verdict) (ready, stopped []*job) {
 
 // recount counts an order that an earlier run has brought to an end, as release and
 // judge do one after the other.
-func (c *canary) recount(r *ramp, v verdict) (ready, stopped []*job) {
+func (c *canary) recount(r *ramp, v health) (ready, stopped []*job) {
 	if !r.climbs() {
 		return nil, nil
 	}
-	if r.count(v, 1); v != noVerdict {
+	if r.count(v, 1); v != unknownHealth {
 		r.pushed++
 	}
 	if len(r.parked) == 0 {
@@ -305,13 +305,13 @@ func (c *canary) goOn(r *ramp) (ready, stopped []*job) {
 	return ready, nil
 }
 
-func (r *ramp) count(v verdict, n int) {
+func (r *ramp) count(v health, n int) {
 	switch v {
 	case good:
 		r.good += n
 	case bad:
 		r.bad += n
-	case noVerdict:
+	case unknownHealth:
 	}
 }
 
@@ -349,7 +349,7 @@ func (x *run) admit(j *job) (n next, goes bool) {
 // waitsForOthers reports whether an order must not ask before younger ones that an
 // earlier run has pushed are counted.
 func (x *run) waitsForOthers(j *job) bool {
-	if !x.goesOn || j.released {
+	if !x.resumed || j.released {
 		return false
 	}
 	x.mu.Lock()

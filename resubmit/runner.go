@@ -227,9 +227,9 @@ func (c Config) validate() error {
 // Runner applies plans. It is safe for concurrent use, but runs one plan at a
 // time.
 type Runner struct {
-	cfg   Config
-	pace  *pacer
-	blind []commerce.Status // the targets where an order does not tell what it offers
+	cfg             Config
+	pace            *pacer
+	fallbackTargets []commerce.Status // the targets where an order does not tell what it offers
 
 	// together says that pushes and reads share Concurrency.
 	together bool
@@ -248,7 +248,7 @@ func NewRunner(cfg Config) (*Runner, error) {
 	}
 	r := &Runner{}
 	cfg.Targets = slices.Clone(cfg.Targets)
-	r.blind = cfg.Targets
+	r.fallbackTargets = cfg.Targets
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = max(0, cfg.Capabilities.MaxConcurrency)
 		r.together = cfg.Concurrency > 0

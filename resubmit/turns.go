@@ -10,7 +10,7 @@ import (
 // more paces what a client sends beyond the one call that a run has waited for: a
 // read tried again, a further page, the reading that a push begins with. The limit is
 // about all of them (resubmit/SAFETY.md#i7).
-type more struct {
+type callLimiter struct {
 	x      *run
 	who    string       // is called
 	push   string       // the order that is pushed; "" in other calls
@@ -19,7 +19,7 @@ type more struct {
 
 // Wait implements ratelimit.Limiter. Within a push nothing is waited for but the pace: what
 // was known of the order and of the windows would be old by then.
-func (m *more) Wait(ctx context.Context) error {
+func (m *callLimiter) Wait(ctx context.Context) error {
 	kind := inLine
 	if m.push != "" {
 		kind = pushing
@@ -37,12 +37,12 @@ func (m *more) Wait(ctx context.Context) error {
 }
 
 // ReportRetryAfter implements ratelimit.Limiter. The client may wait for that, and say nothing of it.
-func (m *more) ReportRetryAfter(d time.Duration) {
-	m.x.bePatient(m.who, d)
+func (m *callLimiter) ReportRetryAfter(d time.Duration) {
+	m.x.holdFor(m.who, d)
 }
 
 // Blocked implements ratelimit.Limiter.
-func (m *more) Blocked() bool { return m.x.pace.rest() > 0 }
+func (m *callLimiter) Blocked() bool { return m.x.pace.rest() > 0 }
 
 // took is how much of a call was waiting for turns.
-func (m *more) took() time.Duration { return time.Duration(m.waited.Load()) }
+func (m *callLimiter) took() time.Duration { return time.Duration(m.waited.Load()) }

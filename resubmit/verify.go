@@ -52,7 +52,7 @@ func (x *run) follow(j *job) {
 	left := false
 	for j.rec.State == RecordSending || j.rec.State == RecordUnknown {
 		n := x.resolve(j)
-		if n == nextAgain && x.tryAgain(j) != nextFollow || n == nextOver {
+		if n == nextAgain && x.retry(j) != nextFollow || n == nextOver {
 			return
 		}
 		left = n == nextFollow
@@ -75,7 +75,7 @@ func (x *run) resolve(j *job) next {
 			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(j.ctx).Error())
 			return nextOver
 		}
-		n, what := x.told(j, err)
+		n, what := x.settle(j, err)
 		switch {
 		case n != nextAgain:
 			return n
@@ -84,7 +84,7 @@ func (x *run) resolve(j *job) next {
 		case !last && (!same || !x.stopping()):
 			continue
 		}
-		until, why := x.watchOn(j, err)
+		until, why := x.watchUntil(j, err)
 		if why != "" {
 			x.done(j, OutcomeUnknown,
 				fmt.Sprintf("the answer to the push was lost and %s; %s: look at the order before anything is sent again", what,
@@ -95,9 +95,8 @@ func (x *run) resolve(j *job) next {
 	}
 }
 
-// told says what the state of an order tells about a push without an answer: that it
-// was moved, or nothing (nextAgain).
-func (x *run) told(j *job, err error) (n next, what string) {
+// settle reads from the state of an order whether a push without an answer was accepted, or nothing (nextAgain).
+func (x *run) settle(j *job, err error) (n next, what string) {
 	changed := j.entry.Before.Diff(j.item.After)
 	switch {
 	case err != nil:
@@ -132,14 +131,14 @@ func (x *run) verify(j *job, left bool) {
 	deadline := v.pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
 	if j.rec.State == RecordProgressing {
 		deadline = v.pushedAt // its time was up already
-		v.left = j.rec.Seen != j.entry.Before.Status && x.tellsState(j, j.rec.Seen)
+		v.left = j.rec.Seen != j.entry.Before.Status && x.meaningful(j, j.rec.Seen)
 		if j.rec.Seen.Provisioned() {
 			v.done = j.rec.At
 		}
 	}
 	v.polls = x.polls(deadline)
 	for {
-		underWay, err := x.nextLook(j, v)
+		underWay, err := x.nextPoll(j, v)
 		if underWay {
 			continue
 		}
@@ -153,7 +152,7 @@ func (x *run) verify(j *job, left bool) {
 			x.done(j, OutcomeProgressing, "pushed; the verification was stopped: "+context.Cause(j.ctx).Error())
 			return
 		}
-		outcome, why := x.lookedAt(j, v, err)
+		outcome, why := x.assess(j, v, err)
 		if outcome != OutcomeProgressing {
 			x.verified(j, outcome, why)
 			return
@@ -166,9 +165,8 @@ func (x *run) verify(j *job, left bool) {
 	}
 }
 
-// lookedAt is what a look tells. An outcome of progressing means that it cannot be told
-// yet, and why.
-func (x *run) lookedAt(j *job, v *verification, err error) (Outcome, string) {
+// assess judges what a read of an order shows. OutcomeProgressing means that it is not known yet, and why.
+func (x *run) assess(j *job, v *verification, err error) (Outcome, string) {
 	now := j.item.After
 	switch {
 	case err != nil:
@@ -321,7 +319,7 @@ func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.Request
 	}
 	found, err := x.cfg.Requests.LatestRequests(j.ctx, keys)
 	if err != nil {
-		x.heed(j, err)
+		x.noteErrors(j, err)
 		x.checkAccess("Connect", "looking up the requests of order "+j.item.Number, err)
 	}
 	for _, k := range keys {

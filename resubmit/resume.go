@@ -11,24 +11,24 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// endedOrders are the orders of which the journal says that they came to an end behind
+// finishedOrders are the orders of which the journal says that they came to an end behind
 // which the next of their lanes may go. A run that goes on passes over them without
 // taking them in hand. There may be as many as orders: of each it keeps no more than
 // its counts need, 16 bytes in a table that is at most three quarters full, where a look
 // costs one access to the memory.
-type endedOrders struct {
+type finishedOrders struct {
 	ids, fingerprints maphash.Seed
 	// An order is in the slot that its key names or, if that is taken, in the next that
 	// is free.
-	slots []endedOrder
+	slots []finishedOrder
 	n     int
 	most  int // orders that there can be
 }
 
-// endedOrder is one of them. Its id and its fingerprint are held against those of the
+// finishedOrder is one of them. Its id and its fingerprint are held against those of the
 // plan before anything else of it is believed: together they are 124 bits of hashes
 // with seeds that nobody knows.
-type endedOrder struct {
+type finishedOrder struct {
 	key         uint64 // a hash of the id, and in its last bits how the order ended; 0 for none
 	fingerprint uint64 // a hash of it
 }
@@ -44,19 +44,18 @@ const (
 // endStates are the states of records behind which the next order may go.
 var endStates = [...]RecordState{RecordCompleted, RecordFailedAgain, RecordSkipped}
 
-func (e *endedOrder) outcome() Outcome { return Outcome(endStates[e.key>>endState&3]) }
+func (e *finishedOrder) outcome() Outcome { return Outcome(endStates[e.key>>endState&3]) }
 
-func (e *endedOrder) pushed() bool { return e.key&endPushed != 0 }
+func (e *finishedOrder) pushed() bool { return e.key&endPushed != 0 }
 
-func newEndedOrders(most int) *endedOrders {
-	return &endedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]endedOrder, 64),
+func newFinishedOrders(most int) *finishedOrders {
+	return &finishedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]finishedOrder, 64),
 		most: most}
 }
 
-// readEnded reads all that the journal holds, if it tells that at once. An error stops
-// the run, as that of a single record does.
-func (x *run) readEnded() *endedOrders {
-	ended := newEndedOrders(x.total)
+// readFinished reads the finished orders from a journal that returns all its records at once. An error ends the run.
+func (x *run) readFinished() *finishedOrders {
+	ended := newFinishedOrders(x.total)
 	journal, ok := journalAs[BulkJournal](x.cfg.Journal)
 	if !ok {
 		return ended
@@ -74,7 +73,7 @@ func (x *run) readEnded() *endedOrders {
 	return ended
 }
 
-func (o *endedOrders) add(r *RecordHead) {
+func (o *finishedOrders) add(r *RecordHead) {
 	state := slices.Index(endStates[:], r.State)
 	if state < 0 || !free(Outcome(r.State), r.Seen) {
 		return
@@ -86,16 +85,16 @@ func (o *endedOrders) add(r *RecordHead) {
 	if o.n++; o.n > len(o.slots)/4*3 {
 		o.grow()
 	}
-	o.slots[o.free(key)] = endedOrder{key: key, fingerprint: maphash.String(o.fingerprints, r.Fingerprint)}
+	o.slots[o.free(key)] = finishedOrder{key: key, fingerprint: maphash.String(o.fingerprints, r.Fingerprint)}
 }
 
 // grow makes room for twice as many, or for all when many are in.
-func (o *endedOrders) grow() {
+func (o *finishedOrders) grow() {
 	old, size := o.slots, 2*len(o.slots)
 	if o.n > o.most/16 {
 		size = max(size, o.most+o.most/2)
 	}
-	o.slots = make([]endedOrder, size)
+	o.slots = make([]finishedOrder, size)
 	for _, e := range old {
 		if e.key != 0 {
 			o.slots[o.free(e.key)] = e
@@ -106,19 +105,19 @@ func (o *endedOrders) grow() {
 func keyOf(hash uint64) uint64 { return hash >> endBits << endBits }
 
 // place is the slot that a key names.
-func (o *endedOrders) place(key uint64) int {
+func (o *finishedOrders) place(key uint64) int {
 	place, _ := bits.Mul64(keyOf(key), uint64(len(o.slots)))
 	return int(place) //nolint:gosec // it is less than their number
 }
 
-func (o *endedOrders) after(place int) int {
+func (o *finishedOrders) after(place int) int {
 	if place++; place < len(o.slots) {
 		return place
 	}
 	return 0
 }
 
-func (o *endedOrders) free(key uint64) int {
+func (o *finishedOrders) free(key uint64) int {
 	at := o.place(key)
 	for o.slots[at].key != 0 {
 		at = o.after(at)
@@ -127,42 +126,42 @@ func (o *endedOrders) free(key uint64) int {
 }
 
 // find returns what the journal says of the order of an entry, if it has ended.
-func (o *endedOrders) find(e *plan.Entry) (endedOrder, bool) {
+func (o *finishedOrders) find(e *plan.Entry) (finishedOrder, bool) {
 	key, fingerprint := keyOf(maphash.String(o.ids, e.OrderID)), maphash.String(o.fingerprints, e.Fingerprint)
 	for at := o.place(key); o.slots[at].key != 0; at = o.after(at) {
 		if found := o.slots[at]; keyOf(found.key) == key {
 			return found, found.fingerprint == fingerprint
 		}
 	}
-	return endedOrder{}, false
+	return finishedOrder{}, false
 }
 
 // passOver counts an order that an earlier run has finished, as if it were taken, looked
 // up in the journal and done. It reports false, and counts nothing, where that could make a
 // difference: if an order before it in one of its lanes was taken or left out, or if too
 // many of its group wait.
-func (x *run) passOver(j *job, e endedOrder) bool {
-	if x.touched.hasAny(j.lanes) || x.tells && !x.recallEnd(j, &e) {
+func (x *run) passOver(j *job, e finishedOrder) bool {
+	if x.touched.hasAny(j.lanes) || x.itemsWanted && !x.loadFinished(j, &e) {
 		return false
 	}
-	return x.endAgain(j, &e)
+	return x.finishAgain(j, &e)
 }
 
-// recallEnd makes the item of an order that came to an end, if anybody is told of it.
-// Who takes up an order of which the journal tells something else now sees that again.
-func (x *run) recallEnd(j *job, e *endedOrder) bool {
+// loadFinished reads the record of a finished order, if items are wanted. It reports false if the record has
+// changed since.
+func (x *run) loadFinished(j *job, e *finishedOrder) bool {
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
 	if err != nil || !found || rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint {
 		return false
 	}
 	j.remember(rec, time.Now())
-	j.atEnd()
+	j.finishFromRecord()
 	return j.free && Outcome(rec.State) == e.outcome() && rec.Attempt > 0 == e.pushed()
 }
 
-// endAgain ends an order as it has ended before.
-func (x *run) endAgain(j *job, e *endedOrder) bool {
-	if !x.judgeEnded(x.groupOf(j.entry), e) {
+// finishAgain finishes an order with its recorded outcome.
+func (x *run) finishAgain(j *job, e *finishedOrder) bool {
+	if !x.judgeFinished(x.groupOf(j.entry), e) {
 		return false
 	}
 	j.item.Outcome, j.item.Why = e.outcome(), text.Sentence(j.rec.Why)
@@ -170,14 +169,13 @@ func (x *run) endAgain(j *job, e *endedOrder) bool {
 	return true
 }
 
-// judgeEnded lets the group of an order know how it ended, unless too many of the group
-// wait.
-func (x *run) judgeEnded(group string, e *endedOrder) bool {
+// judgeFinished counts a finished order in its canary group. It reports false if too many orders of the group wait.
+func (x *run) judgeFinished(group string, e *finishedOrder) bool {
 	attempts := 0
 	if e.pushed() {
 		attempts = 1
 	}
-	v := x.verdictOn(x.ctx, e.outcome(), attempts, false)
+	v := x.healthFor(x.ctx, e.outcome(), attempts, false)
 	x.mu.Lock()
 	r := x.canary.ramp(group)
 	if x.canary.crowded(r) {
@@ -186,6 +184,6 @@ func (x *run) judgeEnded(group string, e *endedOrder) bool {
 	}
 	ready, stopped := x.canary.recount(r, v)
 	x.mu.Unlock()
-	x.letGo(ready, stopped)
+	x.resumeParked(ready, stopped)
 	return true
 }

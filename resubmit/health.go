@@ -9,31 +9,31 @@ import (
 )
 
 // verdict is what an order tells about those that come after it.
-type verdict int
+type health int
 
 const (
-	noVerdict verdict = iota // nothing was learnt
+	unknownHealth health = iota // nothing was learnt
 	good
 	bad
 )
 
-// verdictOf judges the outcome of an order.
-func (x *run) verdictOf(j *job, o Outcome) verdict {
+// healthOf judges the outcome of an order.
+func (x *run) healthOf(j *job, o Outcome) health {
 	if o == OutcomeSkipped && j.denied > 0 || o == OutcomeUnknown && j.forbidden {
-		return noVerdict // it is about the credentials
+		return unknownHealth // it is about the credentials
 	}
-	return x.verdictOn(j.ctx, o, j.item.Attempts, j.good)
+	return x.healthFor(j.ctx, o, j.item.Attempts, j.good)
 }
 
-// verdictOn judges an outcome. What the end of the run left open tells nothing.
-func (x *run) verdictOn(ctx context.Context, o Outcome, attempts int, isGood bool) verdict {
+// healthFor judges an outcome. One that the end of the run left open says nothing.
+func (x *run) healthFor(ctx context.Context, o Outcome, attempts int, isGood bool) health {
 	switch {
 	case ctx.Err() != nil || o == OutcomeSkipped && x.stopping():
-		return noVerdict
+		return unknownHealth
 	case o == OutcomeCompleted || o == OutcomeProgressing && isGood:
 		return good
 	case o == OutcomeSkipped && attempts == 0:
-		return noVerdict
+		return unknownHealth
 	default:
 		return bad
 	}
@@ -90,18 +90,18 @@ func (x *run) awaited(j *job) bool {
 }
 
 // judge passes a verdict on to those that wait for it.
-func (x *run) judge(j *job, v verdict, o Outcome) {
-	learnt := v != noVerdict && o != OutcomeSkipped && o != OutcomeUnknown && (o != OutcomeProgressing || v == good)
+func (x *run) judge(j *job, v health, o Outcome) {
+	learnt := v != unknownHealth && o != OutcomeSkipped && o != OutcomeUnknown && (o != OutcomeProgressing || v == good)
 	x.gate.breaker.judge(j, learnt, o == OutcomeFailedAgain && j.item.AfterClass == failure.Transient)
 	x.mu.Lock()
 	ready, stopped := x.canary.judge(j, v)
 	x.room.Signal()
 	x.mu.Unlock()
-	x.letGo(ready, stopped)
+	x.resumeParked(ready, stopped)
 }
 
-// letGo passes on the orders that waited for a verdict.
-func (x *run) letGo(ready, stopped []*job) {
+// resumeParked passes on the orders that waited for a verdict of the canary.
+func (x *run) resumeParked(ready, stopped []*job) {
 	for _, r := range ready {
 		x.ready <- r
 	}

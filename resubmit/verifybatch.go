@@ -34,16 +34,16 @@ const (
 // sweeper answers many looks by one list of the orders. A list tells one thing
 // only: that an order is still on the way it was on when it was read last, so that
 // there is no need to read it now. Whatever else is true of an order is read.
-type sweeper struct {
+type batchPoller struct {
 	mu      sync.Mutex
-	waiting map[*place]struct{}
+	waiting map[*pollRequest]struct{}
 	over    chan struct{} // closed when the list that is going on has ended; nil for none
 	last    chan struct{} // that of the list before, closed
 	next    time.Time     // nothing is listed before
 }
 
 // place is the place of one look among those that wait.
-type place struct {
+type pollRequest struct {
 	id     string
 	kind   commerce.OrderType
 	status commerce.Status // as the order was read last
@@ -55,22 +55,22 @@ type place struct {
 	shown chan bool
 }
 
-// nextLook waits for the next look at an order. It says that the look can be left
-// out, because a list shows the order to be still under way.
-func (x *run) nextLook(j *job, v *verification) (underWay bool, err error) {
+// nextPoll waits for the next poll of an order. It reports true if the poll is not needed, because a list shows that
+// the order is unchanged.
+func (x *run) nextPoll(j *job, v *verification) (underWay bool, err error) {
 	if !x.listable(j, v) {
 		v.last, err = v.wait(j.ctx)
 		return false, err
 	}
 	now := time.Now()
-	p := &place{
+	p := &pollRequest{
 		id: j.entry.OrderID, kind: j.entry.Type, status: j.item.After.Status, placed: j.item.After.PlacedAt,
 		from: now.Add(v.next - v.next/sweepAhead), due: now.Add(v.next), shown: make(chan bool, 1),
 	}
 	v.last = false
 	v.grow()
-	x.sweeper.enter(p)
-	defer x.sweeper.leave(p)
+	x.batch.enter(p)
+	defer x.batch.leave(p)
 	return x.await(j.ctx, p)
 }
 
@@ -93,7 +93,7 @@ func (x *run) listable(j *job, v *verification) bool {
 
 // await waits until a look is due or a list has answered it. The first that is due
 // asks for the list.
-func (x *run) await(ctx context.Context, p *place) (underWay bool, err error) {
+func (x *run) await(ctx context.Context, p *pollRequest) (underWay bool, err error) {
 	due := time.NewTimer(time.Until(p.due))
 	defer due.Stop()
 	select {
@@ -112,9 +112,9 @@ func (x *run) await(ctx context.Context, p *place) (underWay bool, err error) {
 			return shown, nil
 		default: // the last list was asked for before the look was due
 		}
-		all, over := x.sweeper.claim(p, time.Now())
+		all, over := x.batch.claim(p, time.Now())
 		if len(all) > 0 {
-			x.sweep(ctx, all)
+			x.pollBatch(ctx, all)
 			continue
 		}
 		if over == nil {
@@ -128,13 +128,13 @@ func (x *run) await(ctx context.Context, p *place) (underWay bool, err error) {
 	}
 }
 
-func (s *sweeper) enter(p *place) {
+func (s *batchPoller) enter(p *pollRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting[p] = struct{}{}
 }
 
-func (s *sweeper) leave(p *place) {
+func (s *batchPoller) leave(p *pollRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.waiting, p)
@@ -142,7 +142,7 @@ func (s *sweeper) leave(p *place) {
 
 // claim takes the looks that a list may answer now, p with them. It takes none when
 // they are too few, or when a list is going on or has answered, which over tells.
-func (s *sweeper) claim(p *place, now time.Time) (all []*place, over <-chan struct{}) {
+func (s *batchPoller) claim(p *pollRequest, now time.Time) (all []*pollRequest, over <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over != nil {
@@ -171,7 +171,7 @@ func (s *sweeper) claim(p *place, now time.Time) (all []*place, over <-chan stru
 }
 
 // end lets the next list go, not before a time.
-func (s *sweeper) end(next time.Time) {
+func (s *batchPoller) end(next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = next
@@ -179,11 +179,10 @@ func (s *sweeper) end(next time.Time) {
 	s.last, s.over = s.over, nil
 }
 
-// sweep answers looks by a list. What a list shows that broke off counts for
-// nothing.
-func (x *run) sweep(ctx context.Context, all []*place) {
-	t := &sweepTurns{more: more{x: x, who: "Commerce"}, most: int64(len(all) / 2)}
-	shown, err := x.list(ctx, all, t)
+// pollBatch answers polls by one list. Nothing that a list shows counts if it fails.
+func (x *run) pollBatch(ctx context.Context, all []*pollRequest) {
+	t := &batchLimiter{callLimiter: callLimiter{x: x, who: "Commerce"}, most: int64(len(all) / 2)}
+	shown, err := x.listBatch(ctx, all, t)
 	next := time.Time{}
 	if err == nil && int64(len(shown)) < t.calls.Load() {
 		err = fmt.Errorf("it took %d calls and showed %d orders that are under way", t.calls.Load(), len(shown))
@@ -196,12 +195,11 @@ func (x *run) sweep(ctx context.Context, all []*place) {
 	for _, p := range all {
 		p.shown <- err == nil && shown[p]
 	}
-	x.sweeper.end(next)
+	x.batch.end(next)
 }
 
-// list asks for the orders of some looks, as few others with them as can be, and
-// returns those that are as they were.
-func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place]bool, error) {
+// listBatch lists the orders of some polls, with as few others as possible, and returns those that are unchanged.
+func (x *run) listBatch(ctx context.Context, all []*pollRequest, t *batchLimiter) (map[*pollRequest]bool, error) {
 	if err := x.looks.take(ctx); err != nil {
 		return nil, err
 	}
@@ -213,25 +211,25 @@ func (x *run) list(ctx context.Context, all []*place, t *sweepTurns) (map[*place
 	t.calls.Store(1)
 	ctx = ratelimit.With(ctx, t)
 	shown, err := within(ctx,
-		func() (map[*place]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
+		func() (map[*pollRequest]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
 	callback.Log(x.cfg.Logger, err)
 	if why := overloaded(err); why != "" {
 		x.pace.slow(began, "a list of orders was answered with "+why)
 	}
 	if e, ok := errors.AsType[*commerce.Error](err); ok && e.RetryAfter > 0 {
-		x.asked("Commerce", e.RetryAfter, "")
+		x.noteRetryAfter("Commerce", e.RetryAfter, "")
 	}
 	x.checkAccess("Commerce", "listing the orders under way", err)
 	return shown, err
 }
 
 // stillSo reads a list until it has shown all.
-func stillSo(ctx context.Context, from OrderLister, all []*place) (map[*place]bool, error) {
-	missing := make(map[string]*place, len(all))
+func stillSo(ctx context.Context, from OrderLister, all []*pollRequest) (map[*pollRequest]bool, error) {
+	missing := make(map[string]*pollRequest, len(all))
 	for _, p := range all {
 		missing[p.id] = p
 	}
-	shown := make(map[*place]bool)
+	shown := make(map[*pollRequest]bool)
 	for o, err := range from.Orders(ctx, sweepQuery(all)) {
 		if err != nil {
 			return nil, err
@@ -255,7 +253,7 @@ func stillSo(ctx context.Context, from OrderLister, all []*place) (map[*place]bo
 
 // sweepQuery asks for orders by their statuses, their types and when they were
 // placed. The bounds leave a second, as ways into Commerce differ in what they tell.
-func sweepQuery(all []*place) commerce.Query {
+func sweepQuery(all []*pollRequest) commerce.Query {
 	statuses, kinds := make(map[commerce.Status]bool), make(map[commerce.OrderType]bool)
 	first, last := all[0].placed, all[0].placed
 	for _, p := range all {
@@ -277,18 +275,17 @@ func sweepQuery(all []*place) commerce.Query {
 	return q
 }
 
-// sweepTurns pace the calls of a list and end it before it costs as much as the
-// looks would.
-type sweepTurns struct {
-	more
+// batchLimiter limits the calls of a list and ends it before it costs as much as single reads.
+type batchLimiter struct {
+	callLimiter
 	most  int64
 	calls atomic.Int64
 }
 
 // Wait implements ratelimit.Limiter.
-func (t *sweepTurns) Wait(ctx context.Context) error {
+func (t *batchLimiter) Wait(ctx context.Context) error {
 	if t.calls.Add(1) > t.most {
 		return fmt.Errorf("it took more than %d calls, which is half of what reading one by one does", t.most)
 	}
-	return t.more.Wait(ctx)
+	return t.callLimiter.Wait(ctx)
 }

@@ -64,15 +64,15 @@ func (r *Runner) tooLong() error {
 	return tooLong("a server", r.pace.rest()-patienceStep, r.cfg.MaxHold)
 }
 
-// asked says that an answer about an order asks for patience.
-func (x *run) asked(who string, d time.Duration, number string) {
+// noteRetryAfter logs and applies a Retry-After of an answer about an order.
+func (x *run) noteRetryAfter(who string, d time.Duration, number string) {
 	x.cfg.Logger.Warn(who+" asks for a pause", "retryAfter", d, "order", text.Short(number))
-	x.bePatient(who, d)
+	x.holdFor(who, d)
 }
 
-// bePatient gives a server the patience that it asks for, and stops the run if that is
-// more than it may be. It is on disk before anybody can take it for over.
-func (x *run) bePatient(who string, d time.Duration) {
+// holdFor sends nothing for as long as a server asked, and ends the run if that is more than Config.MaxHold. It is
+// durable before any other call can be made.
+func (x *run) holdFor(who string, d time.Duration) {
 	asked := x.pace.hold(d)
 	if err := tooLong(who, d, x.cfg.MaxHold); err != nil {
 		x.cancel(err)

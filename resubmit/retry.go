@@ -77,14 +77,13 @@ func (p RetryPolicy) of(t commerce.OrderType, kind connect.RequestType) (most in
 	return most, spacing
 }
 
-// another says when an order that is still as in the plan may be pushed again, or why
-// it may not.
-func (x *run) another(j *job) (at time.Time, why string) {
+// nextAttempt returns when an order that is still as in the plan may be pushed again, or why it may not.
+func (x *run) nextAttempt(j *job) (at time.Time, why string) {
 	kind := j.kind
 	most, spacing := x.cfg.Retry.of(j.entry.Type, kind)
 	switch {
-	case j.barred != "":
-		return at, j.barred
+	case j.noRetry != "":
+		return at, j.noRetry
 	case j.rec.Lost+1 >= most && most > 1:
 		return at, fmt.Sprintf("%d pushes without an answer are all that the policy allows", most)
 	case j.rec.Lost+1 >= most:
@@ -99,10 +98,10 @@ func (x *run) another(j *job) (at time.Time, why string) {
 	return at, ""
 }
 
-// watchOn says until when an order is watched whose settle time is over: that it may
-// be pushed again then, or that it could not be read; or why it is not watched.
-func (x *run) watchOn(j *job, err error) (until time.Time, why string) {
-	until, why = x.another(j)
+// watchUntil returns until when an order is watched whose settle delay has passed, because it may be pushed again then
+// or could not be read; or why it is not watched.
+func (x *run) watchUntil(j *job, err error) (until time.Time, why string) {
+	until, why = x.nextAttempt(j)
 	switch {
 	case why != "":
 		return until, why
@@ -128,10 +127,9 @@ func (x *run) requestKeys(j *job) []connect.RequestKey {
 	return requestKeys(j.entry, kind)
 }
 
-// tryAgain makes the next attempt at an order. The lost one is what it goes back to if
-// nothing goes out. It is not left to the workers: they may all wait for what comes of
-// this very order, where the breaker tries it.
-func (x *run) tryAgain(j *job) next {
+// retry makes the next attempt at an order, on its own goroutine: all workers may wait for the outcome of this very
+// order, if the breaker tries it. If nothing is sent, the order reverts to the lost push.
+func (x *run) retry(j *job) next {
 	lost := j.rec
 	j.lost = &lost
 	j.evidence("order", fmt.Sprintf("it is still %s for the same failure, so the policy allows push %d", j.item.After.Status, lost.Attempt+1), time.Now())
@@ -142,9 +140,8 @@ func (x *run) tryAgain(j *job) next {
 	return x.attempt(j)
 }
 
-// objects says what Connect knows that speaks against another attempt; "" for
-// nothing.
-func (x *run) objects(j *job) (why string, err error) {
+// vetoedByConnect returns what in Connect forbids another attempt; "" for nothing.
+func (x *run) vetoedByConnect(j *job) (why string, err error) {
 	keys := x.requestKeys(j)
 	if len(keys) == 0 {
 		return "", nil
@@ -172,9 +169,9 @@ func (x *run) objects(j *job) (why string, err error) {
 	return "", nil
 }
 
-// takeBack records that an attempt moved nothing. If an earlier one got no answer,
-// the order is as unknown as before.
-func (x *run) takeBack(j *job, s RecordState, why string) error {
+// revert records that an attempt changed nothing. If the answer to an earlier push was lost, the order is as unknown
+// as before.
+func (x *run) revert(j *job, s RecordState, why string) error {
 	j.rec.Attempt = j.item.Attempts // without the intent, if no push went out
 	if j.lost == nil {
 		if j.rec.SentAt = j.sent.at; !j.sent.at.IsZero() {
@@ -186,9 +183,8 @@ func (x *run) takeBack(j *job, s RecordState, why string) error {
 	return x.put(j, RecordUnknown, "an earlier push got no answer; another attempt moved nothing: "+why)
 }
 
-// bar ends the attempts at an order whose lost push nobody knows about: from now on
-// it is only read.
-func (x *run) bar(j *job, why string) next {
-	j.barred = why
+// stopRetrying ends the attempts at an order with a lost push: from now on it is only read.
+func (x *run) stopRetrying(j *job, why string) next {
+	j.noRetry = why
 	return nextFollow
 }
