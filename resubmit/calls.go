@@ -23,8 +23,7 @@ const (
 // errHung is the error of an abandoned call. The server may have acted.
 var errHung = errors.New("no answer, although the context has ended")
 
-// timed watches the calls of one kind: how long they take, and whether the server
-// has trouble.
+// timed measures the calls of one kind, and slows the rate if the server is overloaded.
 type timed struct {
 	x    *run
 	what string
@@ -43,7 +42,7 @@ const (
 	slowAtMost = 0.25
 )
 
-// watch takes note of a call.
+// watch records a call.
 func (t *timed) watch(began time.Time, err error) {
 	callback.Log(t.x.cfg.Logger, err)
 	took := time.Since(began)
@@ -57,8 +56,8 @@ func (t *timed) watch(began time.Time, err error) {
 	}
 }
 
-// add counts the time of a call and says whether the last ones took much longer
-// than was usual.
+// add records the duration of a call and reports whether the last ones took much longer
+// than usual.
 func (t *timed) add(seconds float64) (usual time.Duration, slow bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,14 +82,14 @@ func (t *timed) add(seconds float64) (usual time.Duration, slow bool) {
 	return time.Duration(was * float64(time.Second)), true
 }
 
-// expected is how long the next call may take.
+// expected returns how long the next call may take.
 func (t *timed) expected() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return min(pushTimeout, time.Duration((t.recent+4*t.spread)*float64(time.Second)))
 }
 
-// overloaded says how a server told that it has too much to do; "" when it did not.
+// overloaded returns how a server reported overload; "" if it did not.
 func overloaded(err error) string {
 	if err == nil {
 		return ""
@@ -160,7 +159,7 @@ func (f *timedFinder) LatestRequests(ctx context.Context,
 	return found, err
 }
 
-// watchCalls puts the run between itself and its systems.
+// watchCalls wraps the clients of the run.
 func (x *run) watchCalls() {
 	x.cfg.Reader = &timedReader{timed: timed{x: x, what: "reading an order"}, to: x.cfg.Reader}
 	pusher := &timedPusher{timed: timed{x: x, what: "a push"}, to: x.cfg.Pusher}

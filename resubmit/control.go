@@ -7,16 +7,16 @@ import (
 )
 
 var (
-	// ErrDrained says that a run was drained before it had begun every order.
+	// ErrDrained reports that a run was drained before it had begun every order.
 	ErrDrained = errors.New("resubmit: the run was drained")
-	// ErrCancelled says that a run was ended by Cancel.
+	// ErrCancelled reports that a run was ended by Cancel.
 	ErrCancelled = errors.New("resubmit: the run was cancelled")
 )
 
-// RunState is what a run was told to do.
+// RunState is the state of a run.
 type RunState string
 
-// The states of a run. Idle is the zero value: there is none.
+// The states of a run. StateIdle, the zero value, means that there is no run.
 const (
 	StateIdle      RunState = ""
 	StateRunning   RunState = "running"
@@ -25,11 +25,11 @@ const (
 	StateCancelled RunState = "cancelled"
 )
 
-// Pause lets no further push out until Resume. Pushes in flight finish, and
-// verification goes on. It may be called before Apply.
+// Pause sends no further push until Resume. Pushes in flight finish, and
+// verification continues. It may be called before Apply.
 func (r *Runner) Pause() { r.setPaused(true) }
 
-// Resume ends a Pause. A run that is drained stays so.
+// Resume ends a Pause. It does not end a Drain.
 func (r *Runner) Resume() { r.setPaused(false) }
 
 func (r *Runner) setPaused(paused bool) {
@@ -42,11 +42,10 @@ func (r *Runner) setPaused(paused bool) {
 	}
 }
 
-// Drain ends the run that is going on in good order: no order is begun any more,
-// those that are in hand are pushed no further, pushes in flight finish, and what
-// was pushed is verified to its end. Then Apply returns its report, with the rest
-// as "not started", and ErrDrained if there is any. Without a run it does nothing.
-// So that a context drains, say
+// Drain ends the current run gracefully: nothing more is pushed, pushes in flight finish, and
+// orders that were pushed are verified to their end. Then Apply returns its report, with the
+// rest as "not started", and ErrDrained if there is any. Without a run it does nothing.
+// To drain when a context ends, use
 //
 //	defer context.AfterFunc(interrupted, runner.Drain)()
 func (r *Runner) Drain() {
@@ -59,8 +58,8 @@ func (r *Runner) Drain() {
 	}
 }
 
-// Cancel ends the run that is going on, as the end of its context does: pushes in
-// flight finish, nothing is verified any more, and Apply returns ErrCancelled.
+// Cancel ends the current run, as the end of its context does: pushes in flight finish,
+// verification stops, and Apply returns ErrCancelled.
 // Without a run it does nothing.
 func (r *Runner) Cancel() {
 	r.mu.Lock()
@@ -70,9 +69,8 @@ func (r *Runner) Cancel() {
 	}
 }
 
-// SetLimits changes Config.RateLimit and Config.Concurrency, also of the run that is
-// going on, from the next call on. 0 leaves what is; a rate of -1 is no limit. What
-// is in flight finishes.
+// SetLimits changes Config.RateLimit and Config.Concurrency from the next call on, also of the
+// current run. 0 changes nothing; a rate of -1 is no limit. Calls in flight finish.
 func (r *Runner) SetLimits(rate float64, concurrency int) error {
 	if rate < 0 && rate != -1 || math.IsNaN(rate) || math.IsInf(rate, 0) {
 		return fmt.Errorf(
@@ -95,7 +93,7 @@ func (r *Runner) SetLimits(rate float64, concurrency int) error {
 	return nil
 }
 
-// control tells which state the run is in now.
+// control reports the state of the run.
 func (x *run) control(why string) {
 	state, _, _ := x.gate.view()
 	if x.ctx.Err() != nil {
@@ -104,7 +102,7 @@ func (x *run) control(why string) {
 	x.events.emit(ControlChange{State: state, Why: why})
 }
 
-// stopping reports whether no order is to be begun any more.
+// stopping reports whether no further order is begun.
 func (x *run) stopping() bool {
 	_, draining := x.gate.signal()
 	return draining || x.ctx.Err() != nil

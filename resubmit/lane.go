@@ -8,7 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// lanes keep the orders of one subscription in a row: one at a time, in the order
+// lanes serialize the orders of one subscription: one at a time, in the order
 // of the plan, which is oldest first (resubmit/SAFETY.md#f8, resubmit/SAFETY.md#i5). An order
 // stands in several lanes at once if it touches several subscriptions. Since all orders enter in
 // the order of the plan, two can never wait for each other.

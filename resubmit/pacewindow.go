@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// window remembers when the last calls went, so that late ones may catch up and still
-// no second has more of them than the limit. Calls within a thousandth of it are one
-// element, which counts from the last of them: its memory is bounded at any limit.
+// window remembers the times of the last calls, so that late calls may catch up and still no
+// second has more calls than the limit. Calls within a millisecond are one element, which counts
+// from the last of them, so that memory is bounded at any limit.
 type window struct {
 	went []bunch // the oldest first
 	n    int     // calls in all of them
@@ -18,14 +18,14 @@ type bunch struct {
 	n           int
 }
 
-// span is the time in which no more calls than most may go: a second, or as much of
-// it, or more, as a limit that is no whole number needs.
+// span returns the time in which at most so many calls may be made: a second, or more or less if
+// the limit is not a whole number.
 func (w *window) span(limit float64) (span time.Duration, most int) {
 	most = int(min(max(1, math.Floor(limit)), math.MaxInt32))
 	return time.Duration(math.Ceil(float64(most) / limit * paceMargin * float64(time.Second))), most
 }
 
-// fullUntil says when the next call may go; zero for at once.
+// fullUntil returns when the next call may be made; zero means now.
 func (w *window) fullUntil(now time.Time, limit float64) time.Time {
 	span, most := w.span(limit)
 	over := 0

@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// slots say how many may do something at the same time. Who waits longest is
-// next. The number may change while they are taken.
+// slots is a first-in, first-out semaphore whose size may change while slots are taken.
 type slots struct {
 	mu          sync.Mutex
 	most, taken int
@@ -38,7 +37,7 @@ func (s *slots) take(ctx context.Context) error {
 	}
 }
 
-// leave gives up a place in the queue, or what it has led to meanwhile.
+// leave removes a waiter from the queue, or gives back the slot that it got meanwhile.
 func (s *slots) leave(turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
