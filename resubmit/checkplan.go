@@ -53,7 +53,7 @@ func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 	if err := checkRate("CheckConfig.RateLimit", cfg.RateLimit); err != nil {
 		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
-	if err := cfg.Systems.validate("CheckConfig"); err != nil {
+	if err := cfg.validate("CheckConfig"); err != nil {
 		return plan.DiffCounts{}, fmt.Errorf("resubmit: check plan: %w", err)
 	}
 	if err := p.CheckSystem(cfg.Name); err != nil {

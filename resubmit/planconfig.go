@@ -102,7 +102,7 @@ func (c *PlanConfig) setDefaults() error {
 	}
 	c.RateLimit = cmp.Or(c.RateLimit, defaultRate)
 	c.Concurrency = cmp.Or(c.Concurrency, 4)
-	c.Policy = c.Policy.withDefaults()
+	c.Policy = completePolicy(c.Policy)
 	c.SettleDelay = max(0, c.SettleDelay)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

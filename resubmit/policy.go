@@ -44,19 +44,19 @@ func DefaultTargets() []commerce.Status {
 	}
 }
 
-func (p *Policy) withDefaults() Policy {
-	d := *p
-	d.SettleDelay = cmp.Or(p.SettleDelay, 240*time.Second)
+// completePolicy returns a policy with the defaults in the fields that are zero.
+func completePolicy(p Policy) Policy {
+	p.SettleDelay = cmp.Or(p.SettleDelay, 240*time.Second)
 	if p.Classifier == nil {
-		d.Classifier = failure.DefaultClassifier()
+		p.Classifier = failure.DefaultClassifier()
 	}
 	if p.Targets == nil {
-		d.Targets = DefaultTargets()
+		p.Targets = DefaultTargets()
 	}
 	if p.RequestType == nil {
-		d.RequestType = rules.RequestType
+		p.RequestType = rules.RequestType
 	}
-	return d
+	return p
 }
 
 // validate checks the policy of a configuration with a name.

@@ -142,7 +142,7 @@ const (
 func (c Config) WithDefaults() Config {
 	c.MaxPlanAge = cmp.Or(c.MaxPlanAge, 24*time.Hour)
 	c.Guard = cmp.Or(c.Guard, 5*time.Minute)
-	c.Policy = c.Policy.withDefaults()
+	c.Policy = completePolicy(c.Policy)
 	c.RateLimit = cmp.Or(c.RateLimit, defaultRate)
 	if c.MinRateFraction = cmp.Or(c.MinRateFraction, 0.1); c.MinRateFraction == -1 {
 		c.MinRateFraction = 1

@@ -57,12 +57,12 @@ func (w *Watcher) planConfig(
 		cfg.Filter = filter.FailedDuring(e.Windows...)
 	}
 	cfg.Calendar = cmp.Or(cfg.Calendar, calendar)
-	switch name := w.cfg.Runner.Systems.Name; {
+	switch name := w.cfg.Runner.Name; {
 	case cfg.Systems == resubmit.Systems{}:
 		cfg.Systems = w.cfg.Runner.Systems
-	case cfg.Systems.Name != name:
+	case cfg.Name != name:
 		return cfg, fmt.Errorf("watch.Config.Plan returned Systems of %q, but those of Runner are of %q; use one system",
-			text.Short(cfg.Systems.Name), name)
+			text.Short(cfg.Name), name)
 	}
 	cfg.Policy = w.cfg.Runner.Policy
 	cfg.RateLimit = cmp.Or(cfg.RateLimit, w.cfg.Runner.RateLimit)
@@ -155,7 +155,7 @@ func (w *Watcher) openUndecided(e Episode) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := plan.CheckSystem(w.cfg.Runner.Systems.Name); err != nil {
+	if err := plan.CheckSystem(w.cfg.Runner.Name); err != nil {
 		return nil, errors.Join(err, plan.Close())
 	}
 	return plan, nil
