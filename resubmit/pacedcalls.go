@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -82,77 +80,5 @@ func checkRate(field string, rate float64) error {
 	if rate < 0 && rate != -1 || math.IsNaN(rate) || math.IsInf(rate, 0) {
 		return fmt.Errorf("%s is %v; give calls per second, 0 for the default or -1 for no limit", field, rate)
 	}
-	return nil
-}
-
-// PlanProgress is how far planning is.
-type PlanProgress struct {
-	Listed   int // orders that the list showed and the filter may select
-	Read     int // orders read for their details
-	LookedUp int // subscriptions and tenants that were looked up in Connect
-	Decided  int // entries of the plan
-	// Until is when calls start again, after a server asked for a pause (Retry-After);
-	// zero when none did.
-	Until time.Time
-}
-
-// String is the progress on one line, such as "300 listed, 12 read, 250 looked up, 256 decided".
-func (p PlanProgress) String() string {
-	text := fmt.Sprintf("%d listed, %d read, %d looked up, %d decided", p.Listed, p.Read, p.LookedUp, p.Decided)
-	if !p.Until.IsZero() {
-		text += "; a server asked for a pause until " + p.Until.UTC().Format(time.RFC3339)
-	}
-	return text
-}
-
-// planCounters count for PlanProgress.
-type planCounters struct{ listed, read, lookedUp, decided atomic.Int64 }
-
-// progressEach is how often progress is shown.
-const progressEach = time.Second
-
-// showProgress calls Progress each second. The function that it returns ends that.
-func (p *planner) showProgress() (end func()) {
-	if p.Progress == nil {
-		return func() {}
-	}
-	over := make(chan struct{})
-	var shows sync.WaitGroup
-	shows.Go(func() {
-		tick := time.NewTicker(progressEach)
-		defer tick.Stop()
-		for {
-			select {
-			case <-over:
-				return
-			case <-tick.C:
-			}
-			if err := p.showOnce(); err != nil {
-				p.Logger.Warn("PlanConfig.Progress panicked and is not called any more", "error", err)
-				return
-			}
-		}
-	})
-	return func() {
-		close(over)
-		shows.Wait()
-	}
-}
-
-func (p *planner) showOnce() (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
-	n := &p.counters
-	now := PlanProgress{
-		Listed: int(n.listed.Load()), Read: int(n.read.Load()), LookedUp: int(n.lookedUp.Load()),
-		Decided: int(n.decided.Load()),
-	}
-	if rest := p.calls.pace.rest(); rest > 0 {
-		now.Until = time.Now().Add(rest)
-	}
-	p.Progress(now)
 	return nil
 }
