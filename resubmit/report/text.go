@@ -18,13 +18,9 @@ const (
 	maxGroups  = 5
 )
 
-// Text returns a report in a few lines for people, each with a line break at its end; "" for nil. The single orders are
-// not in it.
-// Whatever the servers sent, the text has no control characters. The text of a nil report is empty.
+// Text returns a report in a few lines for people, without the single orders. Each line ends with a line break. It has no
+// control characters, whatever the servers sent. The text of a nil report is empty.
 func Text(r *resubmit.Report) string {
-	if r == nil {
-		return ""
-	}
 	if r == nil {
 		return ""
 	}
