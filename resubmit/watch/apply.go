@@ -13,15 +13,16 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
 // apply applies an approved plan, or resumes it.
 func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
-	plan, err := w.openPlan(e)
+	p, err := w.openPlan(e)
 	if err != nil {
 		return fmt.Errorf("open the approved plan, restore its file: %w", err)
 	}
-	defer func() { err = errors.Join(err, plan.Close()) }()
+	defer func() { err = errors.Join(err, p.Close()) }()
 	journal, err := w.cfg.Journal(w.journalPath(e))
 	if err != nil {
 		return fmt.Errorf("open the journal: %w", err)
@@ -47,12 +48,16 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 		text: fmt.Sprintf("Resubmitting %s for %s.", text.Orders(e.Counts.Resubmit), e.name())})
 	w.setRunner(runner)
 	defer w.setRunner(nil)
-	report, err := runner.Apply(ctx, plan)
-	if errors.Is(err, resubmit.ErrStalePlan) {
+	report, err := runner.Apply(ctx, p)
+	switch {
+	case errors.Is(err, resubmit.ErrStalePlan):
 		w.discardPlan(slog.LevelWarn, "plan is stale, planning again", e, "detail", text.Short(err.Error()))
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, plan.ErrUnsigned), errors.Is(err, plan.ErrSignature):
+		// What is missing comes first, because the status shows only the start of a long error.
+		return fmt.Errorf("the plan %s is approved but has no valid signature, so nothing is sent; "+
+			"sign it with a required key: %w", shortDigest(e.Plan), err)
+	case err != nil:
 		return fmt.Errorf("resubmission stopped: %w", err)
 	}
 	e.State, e.Result = EpisodeApplied, report.Result

@@ -76,25 +76,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Approval is the answer to a plan. The zero value means: ask again in 15 min.
-type Approval struct {
-	Decision Decision
-	// At is when Approve is called again; zero means in 15 min. For Pending only.
-	At time.Time
-	// Why is the reason, for the log and the status. Optional.
-	Why string
-}
-
-// Decision is what to do with a plan.
-type Decision string
-
-// The decisions.
-const (
-	Pending  Decision = ""         // not decided yet
-	Approved Decision = "approved" // apply the plan
-	Rejected Decision = "rejected" // discard the plan and close the episode
-)
-
 const (
 	defaultMaxAge      = 7 * 24 * time.Hour
 	defaultReadyWithin = 3 * time.Hour

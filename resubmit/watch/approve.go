@@ -1,0 +1,103 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/internal/callback"
+	"github.com/cloudblue-go/cloudblue/internal/text"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// Approval is the answer to a plan. The zero value means: ask again in 15 min.
+type Approval struct {
+	Decision Decision
+	// At is when Approve is called again; zero means in 15 min. For Pending only.
+	At time.Time
+	// Why is the reason, for the log and the status. Optional.
+	Why string
+}
+
+// Decision is what to do with a plan.
+type Decision string
+
+// The decisions.
+const (
+	Pending  Decision = ""         // not decided yet
+	Approved Decision = "approved" // apply the plan
+	Rejected Decision = "rejected" // discard the plan and close the episode
+)
+
+// ask calls Config.Approve for a plan, if it is time to.
+func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Duration, error) {
+	if pause := w.askAt.Sub(now); pause > 0 && !w.askNow.Load() {
+		return min(pause, w.cfg.Refresh), nil
+	}
+	w.askNow.Store(false)
+	plan, err := w.openUndecided(e)
+	if err != nil {
+		w.discardPlan(slog.LevelWarn, "plan unusable, planning again", e, "detail", text.Short(err.Error()))
+		return 0, nil
+	}
+	if w.asked != e.Plan {
+		w.asked = e.Plan
+		w.setStatus(update{phase: PhaseAwaitingApproval, episode: e, text: fmt.Sprintf(
+			"Asking for approval of the plan %s for %s: %s to resubmit.",
+			shortDigest(e.Plan), e.name(), text.Orders(e.Counts.Resubmit))})
+	}
+	answer, err := callback.Call(func() (Approval, error) { return w.cfg.Approve(ctx, e, plan) })
+	if panicked, ok := errors.AsType[*callback.PanicError](err); ok {
+		callback.Log(w.cfg.Logger, err)
+		answer, err = Approval{Why: panicked.Error()}, nil
+	}
+	if err = errors.Join(err, plan.Close()); err != nil {
+		return 0, fmt.Errorf("ask for approval: %w", err)
+	}
+	return 0, w.decide(e, answer, now)
+}
+
+// decide acts on the answer of Config.Approve.
+func (w *Watcher) decide(e Episode, answer Approval, now time.Time) error {
+	why := ""
+	if answer.Why != "" {
+		why = ": " + text.Short(answer.Why)
+	}
+	switch answer.Decision {
+	case Approved:
+		w.log(slog.LevelInfo, "plan approved", "step", PhaseAwaitingApproval, "episode", e.ID,
+			"detail", "The plan "+shortDigest(e.Plan)+" is approved"+why+".")
+		e.State = EpisodeApplying
+		return w.save(w.state.with(e))
+	case Rejected:
+		e.State, e.Note = EpisodeRejected, "the plan "+shortDigest(e.Plan)+" was rejected"+why
+		return w.finish(e, nil, time.Now())
+	case Pending:
+	default:
+		return fmt.Errorf("Config.Approve returned the decision %q; return Pending, %q or %q",
+			text.Short(string(answer.Decision)), Approved, Rejected)
+	}
+	w.askAt = answer.At
+	if !answer.At.After(now) {
+		w.askAt = time.Now().Add(defaultAskAgain)
+	}
+	w.setStatus(update{phase: PhaseAwaitingApproval, episode: e, until: w.askAt, key: "pending", text: fmt.Sprintf(
+		"The plan %s for %s is not decided yet%s. It has %s to resubmit.",
+		shortDigest(e.Plan), e.name(), why, text.Orders(e.Counts.Resubmit))})
+	return nil
+}
+
+// openUndecided opens a plan that is not approved yet. A plan for another system, or of an
+// older version, which names none, is an error, since it could not be applied.
+func (w *Watcher) openUndecided(e Episode) (*plan.Plan, error) {
+	plan, err := w.openPlan(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.CheckSystem(w.cfg.Runner.Name); err != nil {
+		return nil, errors.Join(err, plan.Close())
+	}
+	return plan, nil
+}
