@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
-	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
@@ -27,28 +26,6 @@ const (
 	nextParked             // it comes again when its group may go on
 )
 
-// work processes the orders whose turn it is, until it has pushed one. It verifies that one on the same
-// goroutine, and a new worker takes its place, so that pushes never wait for verification.
-func (x *run) work() {
-	for j := range x.ready {
-		if !x.readyEnough() {
-			select {
-			case x.begun <- struct{}{}:
-			default:
-			}
-		}
-		x.pushing.Add(1)
-		n := x.attempt(j)
-		x.pushing.Add(-1)
-		if n == nextFollow {
-			x.verifying.Add(1)
-			x.workers.Go(x.work)
-			x.follow(j)
-			return
-		}
-	}
-}
-
 // attempt takes an order up where the journal left it.
 func (x *run) attempt(j *job) next {
 	if !j.looked {
@@ -63,28 +40,6 @@ func (x *run) attempt(j *job) next {
 	}
 }
 
-// load reads the record of an order from the journal.
-func (x *run) load(j *job) next {
-	j.looked = true
-	if err := x.learnKind(j); err != nil {
-		x.cancel(err)
-		return x.unstarted(j)
-	}
-	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
-	if err == nil && found && (rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint) {
-		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
-	}
-	if err != nil {
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", text.Short(j.item.Number), err))
-		return x.unstarted(j)
-	}
-	if found {
-		x.recount(j)
-		return x.resume(j, rec)
-	}
-	return nextAgain
-}
-
 // turn is one attempt, when it may be made.
 func (x *run) turn(j *job) next {
 	x.events.waitBelow(maxQueuedEvents)
@@ -96,79 +51,6 @@ func (x *run) turn(j *job) next {
 	}
 	defer x.pushes.give()
 	return x.once(j)
-}
-
-// waitForHold waits as long as a server asked, unless the run ends before.
-func (x *run) waitForHold(j *job) error {
-	for rest := x.pace.rest(); rest > 0 && !x.stopping(); rest = x.pace.rest() {
-		if err := x.gate.rest(j.ctx, rest); err != nil {
-			return err
-		}
-	}
-	return j.ctx.Err()
-}
-
-// resume goes on from a record of an earlier run.
-func (x *run) resume(j *job, rec Record) next {
-	now := time.Now()
-	j.remember(rec, now)
-	switch rec.State {
-	case RecordRefused:
-		if rec.Attempt > 0 {
-			j.sent = sentPush{at: j.rec.sent(), to: rec.Target, answered: true}
-			j.unread = true
-		}
-		return nextAgain
-	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
-		j.item.Target = rec.Target
-		if rec.State == RecordPushed {
-			j.item.PushedAt = j.rec.sent()
-		}
-		return x.settleIntent(j, now)
-	case RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped:
-		j.finishFromRecord()
-		x.done(j, Outcome(rec.State), rec.Why)
-		return nextOver
-	default:
-		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", text.Short(j.item.Number), rec.State))
-		return x.unstarted(j)
-	}
-}
-
-// remember takes over a record of an earlier run.
-func (j *job) remember(rec Record, now time.Time) {
-	for _, at := range []*time.Time{&rec.At, &rec.SentAt} {
-		if at.After(now) {
-			*at = now // the clock was set back, and nobody is to wait for that
-		}
-	}
-	j.rec, j.earlier = rec, true
-	j.item.Attempts = rec.Attempt
-	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
-}
-
-// finishFromRecord copies the outcome recorded by an earlier run.
-func (j *job) finishFromRecord() {
-	if j.rec.State != RecordSkipped {
-		j.item.Target = j.rec.Target
-	}
-	j.ended = true
-	j.item.After.Status = j.rec.Seen
-	j.free = free(Outcome(j.rec.State), j.rec.Seen)
-}
-
-// settleIntent makes an intent that an earlier run left the unknown push that it may
-// have become, if another one may follow. When it was sent is not known; that was
-// before now.
-func (x *run) settleIntent(j *job, now time.Time) next {
-	if _, why := x.nextAttempt(j); j.rec.State != RecordSending || why != "" {
-		return nextFollow
-	}
-	j.rec.SentAt = now
-	if x.put(j, RecordUnknown, "an earlier run ended between the intent and what came of it") != nil {
-		return x.unstarted(j)
-	}
-	return nextFollow
 }
 
 // once is one attempt: intent, re-read, target, push. One after a lost answer looks
@@ -565,27 +447,6 @@ func (x *run) deferrable(j *job) bool {
 	}
 }
 
-// noteErrors keeps the Retry-After and the correlation id of an error.
-func (x *run) noteErrors(j *job, err error) {
-	x.noteConnectErrors(err, j.item.Number)
-	e, ok := errors.AsType[*commerce.Error](err)
-	if !ok {
-		return
-	}
-	if e.RetryAfter > 0 {
-		x.noteRetryAfter("Commerce", e.RetryAfter, j.item.Number)
-	}
-	if e.CorrelationID != "" {
-		j.item.CorrelationID = e.CorrelationID
-	}
-}
-
-func (x *run) noteConnectErrors(err error, number string) {
-	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
-		x.noteRetryAfter("Connect", e.RetryAfter, number)
-	}
-}
-
 func (j *job) evidence(kind, said string, at time.Time) {
 	said = text.Sentence(said)
 	if n := len(j.item.Evidence); n > 0 && j.item.Evidence[n-1].Text == said {
@@ -603,4 +464,18 @@ func free(o Outcome, seen commerce.Status) bool {
 // atRest reports whether nothing more happens to an order in this status.
 func atRest(s commerce.Status) bool {
 	return s.Provisioned() || s == commerce.StatusCancelled || s == commerce.StatusFraud
+}
+
+// notStarted says why an order was left where it was.
+func (x *run) notStarted(j *job) string {
+	j.left = true
+	x.left.Store(true)
+	return whyNotStarted(j)
+}
+
+func whyNotStarted(j *job) string {
+	if err := context.Cause(j.ctx); err != nil {
+		return "not started: " + text.Sentence(err.Error())
+	}
+	return "not started: " + ErrDrained.Error()
 }

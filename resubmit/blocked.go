@@ -3,6 +3,8 @@ package resubmit
 import (
 	"cmp"
 	"slices"
+
+	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
 // blocker is an order that did not come to a good end, so that younger orders of its lanes are skipped.
@@ -44,4 +46,31 @@ func blockedList(heads []*blocker) []Blocked {
 		return cmp.Or(cmp.Compare(b.Orders, a.Orders), cmp.Compare(a.Number, b.Number))
 	})
 	return list
+}
+
+// block skips an order that may not pass another.
+func (x *run) block(j *job, by *blocker) {
+	stopping := x.stopping()
+	x.mu.Lock()
+	x.canary.unqueue(j)
+	x.room.Signal()
+	if !stopping {
+		x.lanes.block(by)
+	}
+	number := text.Short(by.number)
+	x.mu.Unlock()
+	why := "blocked by " + number + ", an older order of the same subscription that did not come to a good end"
+	if stopping {
+		why = x.notStarted(j)
+	}
+	j.item.Outcome, j.item.Why = OutcomeSkipped, why
+	if !stopping {
+		x.recallBlocked(j)
+	}
+	x.mu.Lock()
+	ready, stopped := x.canary.judge(j, x.healthOf(j, j.item.Outcome))
+	x.room.Signal()
+	x.mu.Unlock()
+	x.resumeParked(ready, stopped)
+	x.account(j)
 }

@@ -357,14 +357,6 @@ func (x *run) waitsForOthers(j *job) bool {
 	return j.ramp.climbs()
 }
 
-// recall reports whether an earlier run has pushed an order, or may have. It is to
-// count before a younger order can ask, so that a run which goes on begins where it was.
-func (x *run) recall(j *job) bool {
-	// Who takes the order up asks again, and sees the error.
-	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
-	return err == nil && found && rec.State != RecordRefused
-}
-
 // recount counts an order that an earlier run has pushed, and that could not count before.
 func (x *run) recount(j *job) {
 	x.mu.Lock()

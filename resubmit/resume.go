@@ -1,9 +1,8 @@
 package resubmit
 
 import (
+	"errors"
 	"fmt"
-	"hash/maphash"
-	"math/bits"
 	"slices"
 	"time"
 
@@ -11,46 +10,128 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// finishedOrders are the orders of which the journal says that they came to an end behind
-// which the next of their lanes may go. A run that goes on passes over them without
-// taking them in hand. There may be as many as orders: of each it keeps no more than
-// its counts need, 16 bytes in a table that is at most three quarters full, where a look
-// costs one access to the memory.
-type finishedOrders struct {
-	ids, fingerprints maphash.Seed
-	// An order is in the slot that its key names or, if that is taken, in the next that
-	// is free.
-	slots []finishedOrder
-	n     int
-	most  int // orders that there can be
+// finalStates are the states of records after which nothing more is done to an order. Each is also an Outcome. The next
+// order of the same lanes may start after some of them only (see free): a false success blocks it.
+var finalStates = [...]RecordState{RecordCompleted, RecordFailedAgain, RecordFalseSuccess, RecordSkipped}
+
+// final reports whether nothing more is done to an order with this record state.
+func (s RecordState) final() bool { return slices.Contains(finalStates[:], s) }
+
+// load reads the record of an order from the journal.
+func (x *run) load(j *job) next {
+	j.looked = true
+	if err := x.learnKind(j); err != nil {
+		x.cancel(err)
+		return x.unstarted(j)
+	}
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	if err == nil && found && !rec.belongsTo(j.entry) {
+		err = errors.New("its record is for another order or another failure than the plan; use the journal of this plan")
+	}
+	if err != nil {
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s: %w", text.Short(j.item.Number), err))
+		return x.unstarted(j)
+	}
+	if found {
+		x.recount(j)
+		return x.resume(j, rec)
+	}
+	return nextAgain
 }
 
-// finishedOrder is one of them. Its id and its fingerprint are held against those of the
-// plan before anything else of it is believed: together they are 124 bits of hashes
-// with seeds that nobody knows.
-type finishedOrder struct {
-	key         uint64 // a hash of the id, and in its last bits how the order ended; 0 for none
-	fingerprint uint64 // a hash of it
+// belongsTo reports whether a record is about the failure of the order that an entry of the plan has.
+func (r *Record) belongsTo(e *plan.Entry) bool {
+	return r.OrderID == e.OrderID && r.Fingerprint == e.Fingerprint
 }
 
-// The last bits of a key.
-const (
-	endTaken  = 1 << 0
-	endPushed = 1 << 1 // it was pushed, or a push of it was refused
-	endState  = 2      // the place in endStates from this bit on
-	endBits   = 4
-)
+// resume continues from a record of an earlier run.
+func (x *run) resume(j *job, rec Record) next {
+	now := time.Now()
+	j.remember(rec, now)
+	switch rec.State {
+	case RecordRefused:
+		if rec.Attempt > 0 {
+			j.sent = sentPush{at: j.rec.sent(), to: rec.Target, answered: true}
+			j.unread = true
+		}
+		return nextAgain
+	case RecordSending, RecordUnknown, RecordPushed, RecordProgressing:
+		j.item.Target = rec.Target
+		if rec.State == RecordPushed {
+			j.item.PushedAt = j.rec.sent()
+		}
+		return x.settleIntent(j, now)
+	default:
+		if rec.State.final() {
+			j.finishFromRecord()
+			x.done(j, Outcome(rec.State), rec.Why)
+			return nextOver
+		}
+		x.cancel(fmt.Errorf("resubmit: the journal: order %s has the unknown state %q", text.Short(j.item.Number), rec.State))
+		return x.unstarted(j)
+	}
+}
 
-// endStates are the states of records behind which the next order may go.
-var endStates = [...]RecordState{RecordCompleted, RecordFailedAgain, RecordSkipped}
+// remember takes over a record of an earlier run.
+func (j *job) remember(rec Record, now time.Time) {
+	for _, at := range []*time.Time{&rec.At, &rec.SentAt} {
+		if at.After(now) {
+			*at = now // the clock was set back, and nobody is to wait for that
+		}
+	}
+	j.rec, j.earlier = rec, true
+	j.item.Attempts = rec.Attempt
+	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
+}
 
-func (e *finishedOrder) outcome() Outcome { return Outcome(endStates[e.key>>endState&3]) }
+// finishFromRecord copies the outcome recorded by an earlier run.
+func (j *job) finishFromRecord() {
+	if j.rec.State != RecordSkipped {
+		j.item.Target = j.rec.Target
+	}
+	j.ended = true
+	j.item.After.Status = j.rec.Seen
+	j.free = free(Outcome(j.rec.State), j.rec.Seen)
+}
 
-func (e *finishedOrder) pushed() bool { return e.key&endPushed != 0 }
+// settleIntent makes an intent that an earlier run left the unknown push that it may
+// have become, if another one may follow. When it was sent is not known; that was
+// before now.
+func (x *run) settleIntent(j *job, now time.Time) next {
+	if _, why := x.nextAttempt(j); j.rec.State != RecordSending || why != "" {
+		return nextFollow
+	}
+	j.rec.SentAt = now
+	if x.put(j, RecordUnknown, "an earlier run ended between the intent and what came of it") != nil {
+		return x.unstarted(j)
+	}
+	return nextFollow
+}
 
-func newFinishedOrders(most int) *finishedOrders {
-	return &finishedOrders{ids: maphash.MakeSeed(), fingerprints: maphash.MakeSeed(), slots: make([]finishedOrder, 64),
-		most: most}
+// recallBlocked has an order that is blocked end as an earlier run left it. That let it
+// pass the older one, and what came of that one was lost with the end of the run.
+func (x *run) recallBlocked(j *job) {
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	if err != nil || !found || !rec.belongsTo(j.entry) ||
+		rec.State == RecordRefused && rec.SentAt.IsZero() || rec.State == RecordSkipped {
+		return
+	}
+	j.item.Attempts, j.item.Target = rec.Attempt, rec.Target
+	j.evidence("journal", fmt.Sprintf("an earlier run left it as %s", rec.State), rec.At)
+	if rec.State.final() {
+		j.item.Outcome, j.item.Why = Outcome(rec.State), text.Sentence(rec.Why)
+		return
+	}
+	j.item.Outcome = OutcomeUnknown
+	j.item.Why += "; an earlier run has pushed it, or may have: check the order before anything is sent again"
+}
+
+// recall reports whether an earlier run has pushed an order, or may have. It is to
+// count before a younger order can ask, so that a run which goes on begins where it was.
+func (x *run) recall(j *job) bool {
+	// Who takes the order up asks again, and sees the error.
+	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
+	return err == nil && found && rec.State != RecordRefused
 }
 
 // readFinished reads the finished orders from a journal that returns all its records at once. An error ends the run.
@@ -73,100 +154,29 @@ func (x *run) readFinished() *finishedOrders {
 	return ended
 }
 
-func (o *finishedOrders) add(r *RecordHead) {
-	state := slices.Index(endStates[:], r.State)
-	if state < 0 || !free(Outcome(r.State), r.Seen) {
-		return
-	}
-	key := keyOf(maphash.String(o.ids, r.OrderID)) | endTaken | uint64(state)<<endState
-	if r.Attempt > 0 {
-		key |= endPushed
-	}
-	if o.n++; o.n > len(o.slots)/4*3 {
-		o.grow()
-	}
-	o.slots[o.free(key)] = finishedOrder{key: key, fingerprint: maphash.String(o.fingerprints, r.Fingerprint)}
-}
-
-// grow makes room for twice as many, or for all when many are in.
-func (o *finishedOrders) grow() {
-	old, size := o.slots, 2*len(o.slots)
-	if o.n > o.most/16 {
-		size = max(size, o.most+o.most/2)
-	}
-	o.slots = make([]finishedOrder, size)
-	for _, e := range old {
-		if e.key != 0 {
-			o.slots[o.free(e.key)] = e
-		}
-	}
-}
-
-func keyOf(hash uint64) uint64 { return hash >> endBits << endBits }
-
-// place is the slot that a key names.
-func (o *finishedOrders) place(key uint64) int {
-	place, _ := bits.Mul64(keyOf(key), uint64(len(o.slots)))
-	return int(place) //nolint:gosec // it is less than their number
-}
-
-func (o *finishedOrders) after(place int) int {
-	if place++; place < len(o.slots) {
-		return place
-	}
-	return 0
-}
-
-func (o *finishedOrders) free(key uint64) int {
-	at := o.place(key)
-	for o.slots[at].key != 0 {
-		at = o.after(at)
-	}
-	return at
-}
-
-// find returns what the journal says of the order of an entry, if it has ended.
-func (o *finishedOrders) find(e *plan.Entry) (finishedOrder, bool) {
-	key, fingerprint := keyOf(maphash.String(o.ids, e.OrderID)), maphash.String(o.fingerprints, e.Fingerprint)
-	for at := o.place(key); o.slots[at].key != 0; at = o.after(at) {
-		if found := o.slots[at]; keyOf(found.key) == key {
-			return found, found.fingerprint == fingerprint
-		}
-	}
-	return finishedOrder{}, false
-}
-
 // passOver counts an order that an earlier run has finished, as if it were taken, looked
 // up in the journal and done. It reports false, and counts nothing, where that could make a
 // difference: if an order before it in one of its lanes was taken or left out, or if too
 // many of its group wait.
 func (x *run) passOver(j *job, e finishedOrder) bool {
-	if x.touched.hasAny(j.lanes) || x.itemsWanted && !x.loadFinished(j, &e) {
+	if x.touched.hasAny(j.lanes) || x.itemsWanted && !x.loadFinished(j, &e) || !x.judgeFinished(x.groupOf(j.entry), &e) {
 		return false
 	}
-	return x.finishAgain(j, &e)
+	j.item.Outcome, j.item.Why = e.outcome(), text.Sentence(j.rec.Why)
+	x.tally(&j.item)
+	return true
 }
 
 // loadFinished reads the record of a finished order, if items are wanted. It reports false if the record has
 // changed since.
 func (x *run) loadFinished(j *job, e *finishedOrder) bool {
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
-	if err != nil || !found || rec.OrderID != j.entry.OrderID || rec.Fingerprint != j.entry.Fingerprint {
+	if err != nil || !found || !rec.belongsTo(j.entry) {
 		return false
 	}
 	j.remember(rec, time.Now())
 	j.finishFromRecord()
 	return j.free && Outcome(rec.State) == e.outcome() && rec.Attempt > 0 == e.pushed()
-}
-
-// finishAgain finishes an order with its recorded outcome.
-func (x *run) finishAgain(j *job, e *finishedOrder) bool {
-	if !x.judgeFinished(x.groupOf(j.entry), e) {
-		return false
-	}
-	j.item.Outcome, j.item.Why = e.outcome(), text.Sentence(j.rec.Why)
-	x.tally(&j.item)
-	return true
 }
 
 // judgeFinished counts a finished order in its canary group. It reports false if too many orders of the group wait.

@@ -5,9 +5,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cloudblue-go/cloudblue/commerce"
+	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
+
+// Retry-After takes this way: internal/rest reads the header of a response and reports it to the limiter of the call
+// (ratelimit.ReportRetryAfter), which is the run's callLimiter. The run then holds all its calls (pacer.hold) and puts
+// the time into the journal (PatientJournal), where the next run finds it. An error of a client that carries a
+// RetryAfter takes the same way from noteErrors on, for clients that are not of this module.
 
 // ErrPatience says that a server asked for more patience than Config.MaxHold
 // allows. Nothing was sent to it since.
@@ -106,4 +113,40 @@ func tooLong(who string, d, most time.Duration) error {
 	}
 	return fmt.Errorf("resubmit: %s asks to be left alone until %s: %w (%v); run again after that, or ask who runs it",
 		who, time.Now().Add(d).UTC().Format(time.RFC3339), ErrPatience, most)
+}
+
+// waitForHold waits as long as a server asked, unless the run ends before.
+func (x *run) waitForHold(j *job) error {
+	for rest := x.pace.rest(); rest > 0 && !x.stopping(); rest = x.pace.rest() {
+		if err := x.gate.rest(j.ctx, rest); err != nil {
+			return err
+		}
+	}
+	return j.ctx.Err()
+}
+
+// noteErrors keeps the Retry-After and the correlation id of an error.
+func (x *run) noteErrors(j *job, err error) {
+	x.noteConnectErrors(err, j.item.Number)
+	e, ok := errors.AsType[*commerce.Error](err)
+	if !ok {
+		return
+	}
+	if e.RetryAfter > 0 {
+		x.noteRetryAfter("Commerce", e.RetryAfter, j.item.Number)
+	}
+	if e.CorrelationID != "" {
+		j.item.CorrelationID = e.CorrelationID
+	}
+}
+
+func (x *run) noteConnectErrors(err error, number string) {
+	if e, ok := errors.AsType[*connect.Error](err); ok && e.RetryAfter > 0 {
+		x.noteRetryAfter("Connect", e.RetryAfter, number)
+	}
+}
+
+// ReportRetryAfter implements ratelimit.Limiter. The client may wait for that, and say nothing of it.
+func (m *callLimiter) ReportRetryAfter(d time.Duration) {
+	m.x.holdFor(m.who, d)
 }

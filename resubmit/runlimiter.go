@@ -36,11 +36,6 @@ func (m *callLimiter) Wait(ctx context.Context) error {
 	return nil
 }
 
-// ReportRetryAfter implements ratelimit.Limiter. The client may wait for that, and say nothing of it.
-func (m *callLimiter) ReportRetryAfter(d time.Duration) {
-	m.x.holdFor(m.who, d)
-}
-
 // Blocked implements ratelimit.Limiter.
 func (m *callLimiter) Blocked() bool { return m.x.pace.rest() > 0 }
 

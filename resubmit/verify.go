@@ -9,7 +9,6 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 	"github.com/cloudblue-go/cloudblue/connect"
 	"github.com/cloudblue-go/cloudblue/internal/text"
-	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
@@ -58,60 +57,6 @@ func (x *run) follow(j *job) {
 		left = n == nextFollow
 	}
 	x.verify(j, left)
-}
-
-// resolve watches an order whose push got no answer until its state tells: it is on
-// its way (nextFollow), it is as it was and may be pushed again (nextAgain), or it is
-// done.
-func (x *run) resolve(j *job) next {
-	p := x.polls(j.rec.sent().Add(max(x.cfg.SettleDelay, 0)))
-	same := false // it was as in the plan when the settle time was over
-	for {
-		last, err := p.wait(j.ctx)
-		if err == nil {
-			err = x.look(j)
-		}
-		if j.ctx.Err() != nil {
-			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(j.ctx).Error())
-			return nextOver
-		}
-		n, what := x.settle(j, err)
-		switch {
-		case n != nextAgain:
-			return n
-		case last && same:
-			return nextAgain // it is read again there
-		case !last && (!same || !x.stopping()):
-			continue
-		}
-		until, why := x.watchUntil(j, err)
-		if why != "" {
-			x.done(j, OutcomeUnknown,
-				fmt.Sprintf("the answer to the push was lost and %s; %s: look at the order before anything is sent again", what,
-					why))
-			return nextOver
-		}
-		same, p = err == nil, x.polls(until)
-	}
-}
-
-// settle reads from the state of an order whether a push without an answer was accepted, or nothing (nextAgain).
-func (x *run) settle(j *job, err error) (n next, what string) {
-	changed := j.entry.Before.Diff(j.item.After)
-	switch {
-	case err != nil:
-		return nextAgain, "the order could not be read: " + err.Error()
-	case failedAnew(j.entry.Before, j.item.After):
-		j.evidence("order", "the failure is another one, so it was moved, by the push or by somebody else", time.Now())
-		x.verified(j, OutcomeFailedAgain, x.failedAgain(j))
-		return nextOver, ""
-	case changed != "":
-		j.evidence("order", "it was moved, by the push or by somebody else: "+changed, time.Now())
-		_ = x.put(j, RecordPushed, "its state tells that it was moved, by the push or by somebody else")
-		return nextFollow, ""
-	default:
-		return nextAgain, fmt.Sprintf("the order is still %s for the same failure", j.item.After.Status)
-	}
 }
 
 // verification is the look for the result of one push.
@@ -303,37 +248,6 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 	return OutcomeCompleted, fmt.Sprintf("%s, and Connect approved %s", done, strings.Join(approved, ", "))
 }
 
-// requests asks Connect when that is its turn among the looks.
-func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
-	if err := x.looks.take(j.ctx); err != nil {
-		return nil, err
-	}
-	defer x.looks.give()
-	return x.askConnect(j, keys)
-}
-
-// askConnect asks Connect. A key without an answer is an error.
-func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
-	if err := x.pace.wait(j.ctx); err != nil {
-		return nil, err
-	}
-	found, err := x.cfg.Requests.LatestRequests(j.ctx, keys)
-	if err != nil {
-		x.noteErrors(j, err)
-		x.checkAccess("Connect", "looking up the requests of order "+j.item.Number, err)
-	}
-	for _, k := range keys {
-		if _, ok := found[k]; ok {
-			continue
-		}
-		if err == nil {
-			err = fmt.Errorf("it gave no answer for %s", keyName(k))
-		}
-		return nil, err
-	}
-	return found, nil
-}
-
 // whoMustAct says who an order waits for whose time is up.
 func (x *run) whoMustAct(j *job) string {
 	at := fmt.Sprintf("the order is %s", j.item.After.Status)
@@ -355,48 +269,6 @@ func (x *run) whoMustAct(j *job) string {
 		return at + ": a person must act in Commerce"
 	}
 	return at + ": Commerce must act"
-}
-
-func requestWaits(r connect.Request) string {
-	who := r.Status.ActsNext()
-	if who == "" {
-		who = "somebody"
-	}
-	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, who)
-}
-
-// requestKeys names the requests of an order: by its tenant, else by each of its
-// subscriptions.
-func requestKeys(e *plan.Entry, kind connect.RequestType) []connect.RequestKey {
-	if kind == "" {
-		return nil
-	}
-	if e.TenantID != "" {
-		return []connect.RequestKey{{Tenant: e.TenantID, Type: kind}}
-	}
-	keys := make([]connect.RequestKey, 0, len(e.Subscriptions))
-	for _, id := range e.Subscriptions {
-		keys = append(keys, connect.RequestKey{Subscription: id, Type: kind})
-	}
-	return keys
-}
-
-func keyName(k connect.RequestKey) string {
-	if k.Tenant != "" {
-		return "tenant " + k.Tenant
-	}
-	return "subscription " + k.Subscription
-}
-
-// ownRequests leaves out what was over before the order was placed.
-func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
-	var own []connect.LatestRequest
-	for _, n := range all {
-		if !failure.PredatesOrder(&n.Request, placed) {
-			own = append(own, n)
-		}
-	}
-	return own
 }
 
 // failed reports whether an order is in a failed status: the one it was in, or PF.

@@ -2,6 +2,7 @@ package resubmit
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 
@@ -118,15 +119,6 @@ func (x *run) watchUntil(j *job, err error) (until time.Time, why string) {
 	}
 }
 
-// requestKeys are what Connect is asked for about an order; none if it cannot be.
-func (x *run) requestKeys(j *job) []connect.RequestKey {
-	if x.cfg.Requests == nil {
-		return nil
-	}
-	kind := j.kind
-	return requestKeys(j.entry, kind)
-}
-
 // retry makes the next attempt at an order, on its own goroutine: all workers may wait for the outcome of this very
 // order, if the breaker tries it. If nothing is sent, the order reverts to the lost push.
 func (x *run) retry(j *job) next {
@@ -187,4 +179,58 @@ func (x *run) revert(j *job, s RecordState, why string) error {
 func (x *run) stopRetrying(j *job, why string) next {
 	j.noRetry = why
 	return nextFollow
+}
+
+// resolve watches an order whose push got no answer until its state tells: it is on
+// its way (nextFollow), it is as it was and may be pushed again (nextAgain), or it is
+// done.
+func (x *run) resolve(j *job) next {
+	p := x.polls(j.rec.sent().Add(max(x.cfg.SettleDelay, 0)))
+	same := false // it was as in the plan when the settle time was over
+	for {
+		last, err := p.wait(j.ctx)
+		if err == nil {
+			err = x.look(j)
+		}
+		if j.ctx.Err() != nil {
+			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(j.ctx).Error())
+			return nextOver
+		}
+		n, what := x.settle(j, err)
+		switch {
+		case n != nextAgain:
+			return n
+		case last && same:
+			return nextAgain // it is read again there
+		case !last && (!same || !x.stopping()):
+			continue
+		}
+		until, why := x.watchUntil(j, err)
+		if why != "" {
+			x.done(j, OutcomeUnknown,
+				fmt.Sprintf("the answer to the push was lost and %s; %s: look at the order before anything is sent again", what,
+					why))
+			return nextOver
+		}
+		same, p = err == nil, x.polls(until)
+	}
+}
+
+// settle reads from the state of an order whether a push without an answer was accepted, or nothing (nextAgain).
+func (x *run) settle(j *job, err error) (n next, what string) {
+	changed := j.entry.Before.Diff(j.item.After)
+	switch {
+	case err != nil:
+		return nextAgain, "the order could not be read: " + err.Error()
+	case failedAnew(j.entry.Before, j.item.After):
+		j.evidence("order", "the failure is another one, so it was moved, by the push or by somebody else", time.Now())
+		x.verified(j, OutcomeFailedAgain, x.failedAgain(j))
+		return nextOver, ""
+	case changed != "":
+		j.evidence("order", "it was moved, by the push or by somebody else: "+changed, time.Now())
+		_ = x.put(j, RecordPushed, "its state tells that it was moved, by the push or by somebody else")
+		return nextFollow, ""
+	default:
+		return nextAgain, fmt.Sprintf("the order is still %s for the same failure", j.item.After.Status)
+	}
 }

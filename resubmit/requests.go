@@ -1,0 +1,92 @@
+package resubmit
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cloudblue-go/cloudblue/connect"
+	"github.com/cloudblue-go/cloudblue/resubmit/failure"
+	"github.com/cloudblue-go/cloudblue/resubmit/plan"
+)
+
+// requests asks Connect when that is its turn among the looks.
+func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	if err := x.looks.take(j.ctx); err != nil {
+		return nil, err
+	}
+	defer x.looks.give()
+	return x.askConnect(j, keys)
+}
+
+// askConnect asks Connect. A key without an answer is an error.
+func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+	if err := x.pace.wait(j.ctx); err != nil {
+		return nil, err
+	}
+	found, err := x.cfg.Requests.LatestRequests(j.ctx, keys)
+	if err != nil {
+		x.noteErrors(j, err)
+		x.checkAccess("Connect", "looking up the requests of order "+j.item.Number, err)
+	}
+	for _, k := range keys {
+		if _, ok := found[k]; ok {
+			continue
+		}
+		if err == nil {
+			err = fmt.Errorf("it gave no answer for %s", keyName(k))
+		}
+		return nil, err
+	}
+	return found, nil
+}
+
+func requestWaits(r connect.Request) string {
+	who := r.Status.ActsNext()
+	if who == "" {
+		who = "somebody"
+	}
+	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, who)
+}
+
+// requestKeys names the requests of an order: by its tenant, else by each of its
+// subscriptions.
+func requestKeys(e *plan.Entry, kind connect.RequestType) []connect.RequestKey {
+	if kind == "" {
+		return nil
+	}
+	if e.TenantID != "" {
+		return []connect.RequestKey{{Tenant: e.TenantID, Type: kind}}
+	}
+	keys := make([]connect.RequestKey, 0, len(e.Subscriptions))
+	for _, id := range e.Subscriptions {
+		keys = append(keys, connect.RequestKey{Subscription: id, Type: kind})
+	}
+	return keys
+}
+
+func keyName(k connect.RequestKey) string {
+	if k.Tenant != "" {
+		return "tenant " + k.Tenant
+	}
+	return "subscription " + k.Subscription
+}
+
+// ownRequests leaves out what was over before the order was placed.
+func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
+	var own []connect.LatestRequest
+	for _, n := range all {
+		if !failure.PredatesOrder(&n.Request, placed) {
+			own = append(own, n)
+		}
+	}
+	return own
+}
+
+// requestKeys are what Connect is asked for about an order; none if it cannot be.
+func (x *run) requestKeys(j *job) []connect.RequestKey {
+	if x.cfg.Requests == nil {
+		return nil
+	}
+	kind := j.kind
+	return requestKeys(j.entry, kind)
+}
