@@ -1,7 +1,7 @@
 package commerce
 
-// Capabilities says what a client for Commerce reports about orders, and how many calls at once
-// its server takes. Programs use it to explain, before any order is read, what the user has to
+// Capabilities describes what a client for Commerce can report about orders, and how many calls
+// it makes at once. Programs use it to explain, before any order is read, what the user has to
 // provide instead. The zero value reports nothing and has no limit.
 type Capabilities struct {
 	// Failure is whether [Order.Failure] can be set. Without it every failure is

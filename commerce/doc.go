@@ -14,6 +14,9 @@
 // Statuses and types are open string types, because providers customize order flows: a code
 // without a constant is valid.
 //
+// A push is the call of a client that asks Commerce to move an order along one of its manual
+// transitions, such as "Resubmit for Provisioning".
+//
 // A failed call is an [*Error]. It matches sentinels such as [ErrNotFound] with errors.Is, and
 // its Delivery says whether the server may have acted. Values may be read concurrently; a
 // client does not change an [Order] after it returned it.

@@ -32,17 +32,17 @@ var byStatus = map[int]error{
 	http.StatusConflict: ErrConflict, http.StatusTooManyRequests: ErrRateLimited,
 }
 
-// Delivery is what is known about whether the server acted on a failed call.
+// Delivery says whether a failed call may have changed anything on the server.
 type Delivery string
 
 const (
-	// DeliveryUnknown means that the server may or may not have acted. It is the zero value.
+	// DeliveryUnknown means that the server may or may not have acted on the call. It is the zero value.
 	DeliveryUnknown Delivery = rest.DeliveryUnknown
-	// NotSent means that the call never reached the server.
-	NotSent Delivery = rest.NotSent
-	// Refused means that the server answered that it did not act. Which answers prove this
+	// DeliveryNotSent means that the call never reached the server.
+	DeliveryNotSent Delivery = rest.NotSent
+	// DeliveryRefused means that the answer proves that the server changed nothing. Which answers do
 	// is inferred; each client has an option WithRefusals for it.
-	Refused Delivery = rest.Refused
+	DeliveryRefused Delivery = rest.Refused
 )
 
 // Error is a failed call to Commerce. It contains no secrets.
@@ -70,7 +70,7 @@ type Error struct {
 	Err error
 }
 
-// Error is one line: what failed, the HTTP status, and the server's words. Characters that
+// Error returns one line: the operation, the HTTP status and the server's message. Characters that
 // could act on a terminal or deceive a reader are replaced by U+FFFD; long parts are cut.
 func (e *Error) Error() string {
 	line := rest.ErrorLine{Op: "commerce: " + e.Op, Status: e.HTTPStatus, Method: e.Method, URL: e.URL,
@@ -90,18 +90,18 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is matches the sentinel of the HTTP status.
+// Is reports whether target is the sentinel for the HTTP status, such as [ErrNotFound] for 404.
 func (e *Error) Is(target error) bool {
 	if target == ErrUnavailable {
 		// A fault comes from Commerce itself, even with status 500.
-		return e.Delivery != Refused &&
+		return e.Delivery != DeliveryRefused &&
 			(e.HTTPStatus == http.StatusRequestTimeout || e.HTTPStatus >= http.StatusInternalServerError)
 	}
 	return target != nil && target == byStatus[e.HTTPStatus]
 }
 
-// NotOffered reports whether the refusal of a push can mean that the flow lacks the
-// transition, so that another one is worth a try. How each API says so is not known
+// NotOffered reports whether a push was probably refused because the order does not offer its
+// transition; the caller can then try another one. How each API says so is not known
 // (commerce/WIRE.md#8.2), so the rule is inferred: the answer is 400, 409, 422 or a fault, and is
 // not known to be about the credentials, a missing order or a rate limit.
 func (e *Error) NotOffered() bool {
@@ -111,11 +111,11 @@ func (e *Error) NotOffered() bool {
 		}
 	}
 	if _, fault := errors.AsType[*Fault](e.Err); fault {
-		return e.Delivery == Refused && e.RetryAfter == 0
+		return e.Delivery == DeliveryRefused && e.RetryAfter == 0
 	}
 	switch e.HTTPStatus {
 	case 0, http.StatusOK, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
-		return e.Delivery == Refused && e.RetryAfter == 0
+		return e.Delivery == DeliveryRefused && e.RetryAfter == 0
 	default:
 		return false
 	}

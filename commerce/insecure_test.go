@@ -62,7 +62,7 @@ func constructors() map[string]func(url string, a allowed) (any, error) {
 			return billing.New(url, billing.Basic("user", secret), bm(a)...)
 		},
 		"Members": func(url string, a allowed) (any, error) {
-			return billing.New(url, billing.Members("user", secret), bm(a)...)
+			return billing.New(url, billing.LoginInCall("user", secret), bm(a)...)
 		},
 		"GatewayToken": func(url string, a allowed) (any, error) {
 			return simpleapi.New(url, simpleapi.GatewayToken(secret, gateway), sa(a)...)
@@ -135,7 +135,7 @@ func TestNew(t *testing.T) {
 		for _, settings := range insecure() {
 			_, err := ordermanager.New("https://h.example", ordermanager.Token(secret), ordermanager.WithTLSConfig(settings))
 			require.ErrorContains(t, err, "WithInsecureTLS")
-			_, err = billing.New("https://h.example", billing.None(), billing.WithTLSConfig(settings))
+			_, err = billing.New("https://h.example", billing.NoLogin(), billing.WithTLSConfig(settings))
 			require.ErrorContains(t, err, "WithInsecureTLS")
 			_, err = simpleapi.New("https://h.example", simpleapi.Token(secret, secret), simpleapi.WithTLSConfig(settings))
 			require.ErrorContains(t, err, "WithInsecureTLS")
@@ -148,7 +148,7 @@ func TestNew(t *testing.T) {
 	})
 	t.Run("without credentials takes plain http", func(t *testing.T) {
 		t.Parallel()
-		_, err := billing.New("http://bm.example:5224", billing.None())
+		_, err := billing.New("http://bm.example:5224", billing.NoLogin())
 		require.NoError(t, err)
 		_, err = statuspage.New("http://status.example")
 		require.NoError(t, err)
@@ -171,7 +171,7 @@ func TestFormat(t *testing.T) {
 		"ordermanager.Auth":   ordermanager.Token(secret),
 		"ordermanager.OAuth1": ordermanager.OAuth1("key", secret),
 		"billing.Basic":       billing.Basic("user", secret),
-		"billing.Members":     billing.Members("user", secret),
+		"billing.Members":     billing.LoginInCall("user", secret),
 		"simpleapi.Auth":      simpleapi.Token(secret, secret),
 		"simpleapi.Gateway":   simpleapi.GatewayToken(secret, simpleapi.GatewayLogin{User: "user", Password: secret}),
 		"simpleapi.Login":     simpleapi.GatewayLogin{User: "user", Password: secret},
@@ -181,7 +181,7 @@ func TestFormat(t *testing.T) {
 		"billing.Call":        billing.Call{Method: "M", Params: []any{secret}, Secrets: []string{secret}},
 		"billing.*Call":       &billing.Call{Method: "M", Params: []any{secret}, Secrets: []string{secret}},
 		"connect.APIKey":      connect.APIKey("SU-000-000-000:" + secret),
-		"ordermanager.Option": ordermanager.WithBasicAuth("user", secret),
+		"ordermanager.Option": ordermanager.WithOperationsLogin("user", secret),
 	}
 	for name, construct := range constructors() {
 		c, err := construct("https://h.example", allowed{})

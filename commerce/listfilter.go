@@ -8,22 +8,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// ListFilter checks the orders that a server lists against the query. Clients and adapters
-// that list orders use it to drop and report orders that the server should have left out.
+// ListChecker drops and reports orders that a server listed although they do not match the
+// query. Implementations of a client or an adapter use it, one for each list.
 // An order whose status is unusable is kept, with Problems, because it may be a failed
-// order. Create it with [NewListFilter]. It is not safe for concurrent use.
-type ListFilter struct {
+// order. Create it with [NewListChecker]. It is not safe for concurrent use.
+type ListChecker struct {
 	query, asked Query
 	rows         mismatch.Rows // orders that should not be listed, or without usable status
 	dropped      mismatch.Rows
 }
 
-// NewListFilter returns a filter for one list. asked is the part of query that the server
+// NewListChecker returns a ListChecker for one list. asked is the part of query that the server
 // was asked to check; conditions that it was not asked to check are zero.
-func NewListFilter(query, asked Query) *ListFilter { return &ListFilter{query: query, asked: asked} }
+func NewListChecker(query, asked Query) *ListChecker { return &ListChecker{query: query, asked: asked} }
 
 // Keep reports whether an order belongs to the list. It may add to the order's Problems.
-func (f *ListFilter) Keep(o *Order) bool {
+func (f *ListChecker) Keep(o *Order) bool {
 	if len(f.query.Statuses) > 0 {
 		o.checkStatus()
 	}
@@ -48,23 +48,24 @@ func (f *ListFilter) Keep(o *Order) bool {
 	return f.query.Match(o)
 }
 
-// Drop records that an order was dropped for a reason that a query cannot express.
-func (f *ListFilter) Drop(o *Order, why string) {
+// Drop reports an order that the caller itself leaves out of the list, because of a condition that
+// is not in the query; see [Query.OnMismatch].
+func (f *ListChecker) Drop(o *Order, why string) {
 	f.rows.Add(o.name(), why)
 	f.report(o, why)
 }
 
-func (f *ListFilter) report(o *Order, why string) {
+func (f *ListChecker) report(o *Order, why string) {
 	f.dropped.Add(o.name(), why)
 	if f.query.OnMismatch != nil {
 		f.query.OnMismatch(o)
 	}
 }
 
-// Finish ends the list; call it only if listing did not fail. It returns an error if the
-// server returned orders and none of them matched what it was asked for. If
-// Query.OnMismatch is nil, it logs the dropped orders; a nil logger logs nothing.
-func (f *ListFilter) Finish(log *slog.Logger) error {
+// Finish checks the complete list and logs the dropped orders, unless Query.OnMismatch is set or
+// the logger is nil. It returns an error if the server returned orders and none of them matched
+// what it was asked for. Call it only if listing did not fail.
+func (f *ListChecker) Finish(log *slog.Logger) error {
 	if err := f.rows.Err(); err != nil {
 		return err
 	}

@@ -50,10 +50,10 @@ func TestStatusProvisioned(t *testing.T) {
 func TestOrderOffers(t *testing.T) {
 	t.Parallel()
 	o := commerce.Order{}
-	require.False(t, o.Detailed())
+	require.False(t, o.HasTransitions())
 	require.False(t, o.Offers("PD"))
 	o.Transitions = []commerce.Transition{}
-	require.True(t, o.Detailed(), "no transition is an answer, too")
+	require.True(t, o.HasTransitions(), "no transition is an answer, too")
 	o.Transitions = []commerce.Transition{{To: "CL"}, {To: "PD"}}
 	require.True(t, o.Offers("PD"))
 	require.False(t, o.Offers("PR"))
@@ -160,23 +160,23 @@ func TestErrorNotOffered(t *testing.T) {
 		err  commerce.Error
 		want bool
 	}{
-		"a conflict":    {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused}, true},
-		"a bad request": {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused}, true},
-		"a fault": {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused,
+		"a conflict":    {commerce.Error{HTTPStatus: 409, Delivery: commerce.DeliveryRefused}, true},
+		"a bad request": {commerce.Error{HTTPStatus: 400, Delivery: commerce.DeliveryRefused}, true},
+		"a fault": {commerce.Error{HTTPStatus: 200, Delivery: commerce.DeliveryRefused,
 			Err: &commerce.Fault{Code: 5}}, true},
-		"an adapter without HTTP":  {commerce.Error{Delivery: commerce.Refused}, true},
+		"an adapter without HTTP":  {commerce.Error{Delivery: commerce.DeliveryRefused}, true},
 		"a lost answer":            {commerce.Error{HTTPStatus: 409}, false},
-		"a call that was not sent": {commerce.Error{Delivery: commerce.NotSent}, false},
-		"refused credentials":      {commerce.Error{HTTPStatus: 401, Delivery: commerce.Refused}, false},
-		"a user who may not":       {commerce.Error{HTTPStatus: 403, Delivery: commerce.Refused}, false},
-		"a signature that does not fit": {commerce.Error{HTTPStatus: 200, Delivery: commerce.Refused,
+		"a call that was not sent": {commerce.Error{Delivery: commerce.DeliveryNotSent}, false},
+		"refused credentials":      {commerce.Error{HTTPStatus: 401, Delivery: commerce.DeliveryRefused}, false},
+		"a user who may not":       {commerce.Error{HTTPStatus: 403, Delivery: commerce.DeliveryRefused}, false},
+		"a signature that does not fit": {commerce.Error{HTTPStatus: 200, Delivery: commerce.DeliveryRefused,
 			Err: commerce.ErrForbidden}, false},
-		"no such order, said with a 400": {commerce.Error{HTTPStatus: 400, Delivery: commerce.Refused,
+		"no such order, said with a 400": {commerce.Error{HTTPStatus: 400, Delivery: commerce.DeliveryRefused,
 			Err: commerce.ErrNotFound}, false},
-		"too many calls":       {commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused}, false},
-		"a call to be patient": {commerce.Error{HTTPStatus: 409, Delivery: commerce.Refused, RetryAfter: time.Second}, false},
-		"a redirect":           {commerce.Error{HTTPStatus: 302, Delivery: commerce.Refused}, false},
-		"trouble":              {commerce.Error{HTTPStatus: 500, Delivery: commerce.Refused}, false},
+		"too many calls":       {commerce.Error{HTTPStatus: 429, Delivery: commerce.DeliveryRefused}, false},
+		"a call to be patient": {commerce.Error{HTTPStatus: 409, Delivery: commerce.DeliveryRefused, RetryAfter: time.Second}, false},
+		"a redirect":           {commerce.Error{HTTPStatus: 302, Delivery: commerce.DeliveryRefused}, false},
+		"trouble":              {commerce.Error{HTTPStatus: 500, Delivery: commerce.DeliveryRefused}, false},
 	} {
 		require.Equal(t, tt.want, tt.err.NotOffered(), name)
 	}

@@ -25,8 +25,9 @@ type Order struct {
 	// FailedAt is when the order failed. Zero if unknown, as with Order Management.
 	FailedAt time.Time
 
-	// VendorID is the account that sold the order: the provider's own, or a reseller's.
-	VendorID string
+	// VendorAccountID is the id of the account that sold the order: the provider's own, or a
+	// reseller's. It is not a vendor in Connect.
+	VendorAccountID string
 	// Channel is whether the provider or a reseller sold the order.
 	Channel Channel
 	// CustomerID and CustomerName identify the account that placed the order.
@@ -56,7 +57,7 @@ type Order struct {
 	Raw json.RawMessage
 }
 
-// Transition is a manual transition of the order flow, which is a button in the panel.
+// Transition is a status change that a person may trigger, with a button in the Provider Control Panel.
 type Transition struct {
 	To Status
 	// Label is the text of the button by locale. Vendors rename buttons, so use To for decisions.
@@ -73,9 +74,8 @@ func (o *Order) Offers(to Status) bool {
 	return false
 }
 
-// Detailed reports whether the transitions of the order are known, which is certain only
-// after reading the order by itself.
-func (o *Order) Detailed() bool { return o.Transitions != nil }
+// HasTransitions reports whether Transitions is known. Lists may omit it: read the single order.
+func (o *Order) HasTransitions() bool { return o.Transitions != nil }
 
 // Label returns what people call the order: its number, or its id if it has none.
 func (o *Order) Label() string {

@@ -50,7 +50,7 @@ func kinds() []kind {
 				ordermanager.WithHTTPClient(h), ordermanager.WithTimeout(timeout))
 		}},
 		{"billing", billingRow(), 1, func(url string, h *http.Client, timeout time.Duration) (pusher, error) {
-			return billing.New(url, billing.None(),
+			return billing.New(url, billing.NoLogin(),
 				billing.WithHTTPClient(h), billing.WithTimeout(timeout), billing.WithDefaultCurrency("EUR"))
 		}},
 		{"simpleapi", apiOrder, 0, func(url string, h *http.Client, timeout time.Duration) (pusher, error) {
@@ -207,6 +207,6 @@ func pushOnce(t *testing.T, table *outcomes, protocol string, mode wiretest.Mode
 	if seen == 1 {
 		require.Equal(t, commerce.DeliveryUnknown, e.Delivery, "%v", err)
 	} else {
-		require.NotEqual(t, commerce.Refused, e.Delivery, "%v", err)
+		require.NotEqual(t, commerce.DeliveryRefused, e.Delivery, "%v", err)
 	}
 }

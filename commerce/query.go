@@ -9,13 +9,13 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Sort is the order of a list, by the time when orders were placed.
+// Sort is the direction in which a list is sorted by PlacedAt.
 type Sort string
 
 const (
-	// OldestFirst is the zero value, and the order that resubmission needs.
+	// OldestFirst sorts by PlacedAt ascending, as resubmission needs. It is the zero value.
 	OldestFirst Sort = ""
-	// NewestFirst is the order in which the panel shows lists.
+	// NewestFirst sorts by PlacedAt descending, as the panel does.
 	NewestFirst Sort = "newest"
 )
 

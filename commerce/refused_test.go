@@ -79,14 +79,14 @@ func TestDelivery(t *testing.T) {
 			})
 		}
 		for _, status := range []int{400, 403, 404, 405, 409, 413, 415, 422} {
-			check(status, ownError[k.name], commerce.Refused)
+			check(status, ownError[k.name], commerce.DeliveryRefused)
 			for _, body := range foreign {
 				check(status, body, commerce.DeliveryUnknown)
 			}
 		}
 		for _, status := range []int{401, 429} {
 			for _, body := range append(foreign, ownError[k.name]) {
-				check(status, body, commerce.Refused)
+				check(status, body, commerce.DeliveryRefused)
 			}
 		}
 		for _, status := range []int{
@@ -97,7 +97,7 @@ func TestDelivery(t *testing.T) {
 				check(status, body, commerce.DeliveryUnknown)
 			}
 			if k.name == "billing" {
-				check(status, faultTheBody, commerce.Refused)
+				check(status, faultTheBody, commerce.DeliveryRefused)
 			} else {
 				check(status, ownError[k.name], commerce.DeliveryUnknown)
 			}
@@ -118,7 +118,7 @@ func TestDeliveryOptions(t *testing.T) {
 		},
 		"billing": func(url string, on bool) (pusher, error) {
 			opts := append(optional(on, billing.WithRefusals(refused)), billing.WithDefaultCurrency("EUR"))
-			return billing.New(url, billing.None(), opts...)
+			return billing.New(url, billing.NoLogin(), opts...)
 		},
 		"simpleapi": func(url string, on bool) (pusher, error) {
 			opts := optional(on, simpleapi.WithRefusals(refused))
@@ -128,7 +128,7 @@ func TestDeliveryOptions(t *testing.T) {
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			for on, want := range map[bool]commerce.Delivery{false: commerce.DeliveryUnknown, true: commerce.Refused} {
+			for on, want := range map[bool]commerce.Delivery{false: commerce.DeliveryUnknown, true: commerce.DeliveryRefused} {
 				url, _ := answering(t, k, teapot, textBody)
 				c, err := clients[k.name](url, on)
 				require.NoError(t, err)
@@ -144,7 +144,7 @@ func TestDeliveryOptions(t *testing.T) {
 	const base = "https://h.example"
 	_, err := ordermanager.New(base, ordermanager.Token("a-token"), ordermanager.WithRefusals(nil))
 	require.ErrorContains(t, err, "WithRefusals: the function is nil")
-	_, err = billing.New(base, billing.None(), billing.WithRefusals(nil))
+	_, err = billing.New(base, billing.NoLogin(), billing.WithRefusals(nil))
 	require.ErrorContains(t, err, "WithRefusals: the function is nil")
 	_, err = simpleapi.New(base, simpleapi.Token("key", "token"), simpleapi.WithRefusals(nil))
 	require.ErrorContains(t, err, "WithRefusals: the function is nil")
@@ -167,7 +167,7 @@ func TestFaultWithStatus500(t *testing.T) {
 		_, _ = io.WriteString(w, faultTheBody)
 	}))
 	t.Cleanup(server.Close)
-	c, err := billing.New(server.URL, billing.None(), billing.WithMaxWait(time.Millisecond))
+	c, err := billing.New(server.URL, billing.NoLogin(), billing.WithMaxWait(time.Millisecond))
 	require.NoError(t, err)
 	_, err = c.Row(t.Context(), orderID)
 	f, ok := errors.AsType[*commerce.Fault](err)
@@ -185,7 +185,7 @@ func TestFaultWithStatus500(t *testing.T) {
 		_, _ = io.WriteString(w, faultTheBody)
 	}))
 	t.Cleanup(busy.Close)
-	c, err = billing.New(busy.URL, billing.None(), billing.WithMaxTries(1))
+	c, err = billing.New(busy.URL, billing.NoLogin(), billing.WithMaxTries(1))
 	require.NoError(t, err)
 	_, err = c.Row(t.Context(), orderID)
 	e, _ = errors.AsType[*commerce.Error](err)
@@ -197,7 +197,7 @@ func TestFaultWithStatus500(t *testing.T) {
 	require.NoError(t, err)
 	_, err = token(t.Context())
 	require.ErrorContains(t, err, "fault 42: the transition is not allowed")
-	require.Equal(t, commerce.Refused, deliveryOf(t, err))
+	require.Equal(t, commerce.DeliveryRefused, deliveryOf(t, err))
 	require.EqualValues(t, 1, calls.Load())
 }
 
@@ -225,7 +225,7 @@ func TestPushAnswered401(t *testing.T) {
 		pushes.Store(0)
 		err = c.Push(t.Context(), orderID, "PD")
 		require.ErrorIs(t, err, commerce.ErrUnauthorized)
-		require.Equal(t, commerce.Refused, deliveryOf(t, err))
+		require.Equal(t, commerce.DeliveryRefused, deliveryOf(t, err))
 		require.EqualValues(t, 1, pushes.Load())
 		require.EqualValues(t, 2, tokens.Load())
 		require.NoError(t, c.Push(t.Context(), orderID, "PD"))

@@ -14,8 +14,8 @@ const (
 	StatusOpen Status = "OP"
 	// StatusHold is an order held because its account is inactive or on hold.
 	StatusHold Status = "HL"
-	// StatusManualActivation is waiting for the check whether the account needs manual activation.
-	StatusManualActivation Status = "TM"
+	// StatusActivationCheck is waiting for the check whether the account must be activated manually.
+	StatusActivationCheck Status = "TM"
 	// StatusWaitingForActivation waits for the activation of the account.
 	StatusWaitingForActivation Status = "WC"
 	// StatusRegistrationCheck is the registration check that follows activation.
@@ -25,8 +25,8 @@ const (
 	StatusFraudScreened Status = "FS"
 	// StatusFraudApproved passed the manual fraud screening.
 	StatusFraudApproved Status = "I6"
-	// StatusSuspected is suspected to be a fraud and waits for a decision.
-	StatusSuspected Status = "SS"
+	// StatusFraudSuspected is suspected of fraud and waits for a person's decision.
+	StatusFraudSuspected Status = "SS"
 	// StatusWaitingForApproval waits for a person's approval.
 	StatusWaitingForApproval Status = "WA"
 	// StatusFraud is declared a fraud. This library never moves an order to it.
@@ -35,9 +35,9 @@ const (
 	StatusAwaitingAuthorization Status = "AA"
 	// StatusAuthorized has its payment authorized.
 	StatusAuthorized Status = "AC"
-	// StatusContinuingAuthorization continues with attempts to authorize the payment.
+	// StatusContinuingAuthorization is making another attempt to authorize the payment.
 	StatusContinuingAuthorization Status = "CA"
-	// StatusAuthorizationRetry waits before the next attempt to authorize.
+	// StatusAuthorizationRetry waits until the next attempt to authorize the payment.
 	StatusAuthorizationRetry Status = "WT"
 	// StatusAuthorizationFailed is an order whose payment was not authorized.
 	StatusAuthorizationFailed Status = "AF"
@@ -64,8 +64,8 @@ const (
 	StatusLongRunning Status = "LO"
 	// StatusManualOperation requires manual work.
 	StatusManualOperation Status = "MO"
-	// StatusCheckingConditions checks the conditions of provisioning
-	// (21.6 and later; cancellation charges enter it from PF by design).
+	// StatusCheckingConditions is being checked for the conditions of provisioning (21.6 and later).
+	// Cancellation charges that failed in provisioning enter it when they are resubmitted.
 	StatusCheckingConditions Status = "RB"
 	// StatusResellerDocuments creates the reseller's credit documents (21.6 and later).
 	StatusResellerDocuments Status = "AD"
@@ -90,8 +90,8 @@ const (
 	StatusCancelled Status = "CL"
 )
 
-// Provisioned reports whether an order in this status has its service:
-// PC, CR, WZ and CP.
+// Provisioned reports whether an order in this status was provisioned: StatusProvisioned or one of
+// those that follow it (StatusReadyToComplete, StatusPaymentAfterProvisioning, StatusCompleted).
 func (s Status) Provisioned() bool {
 	switch s {
 	case StatusProvisioned, StatusReadyToComplete, StatusPaymentAfterProvisioning, StatusCompleted:
@@ -104,8 +104,8 @@ func (s Status) Provisioned() bool {
 // Known reports whether the status is one of the constants. Other statuses can be valid too.
 func (s Status) Known() bool {
 	switch s {
-	case StatusNew, StatusOpen, StatusHold, StatusManualActivation, StatusWaitingForActivation,
-		StatusRegistrationCheck, StatusFraudScreened, StatusFraudApproved, StatusSuspected,
+	case StatusNew, StatusOpen, StatusHold, StatusActivationCheck, StatusWaitingForActivation,
+		StatusRegistrationCheck, StatusFraudScreened, StatusFraudApproved, StatusFraudSuspected,
 		StatusWaitingForApproval, StatusFraud, StatusAwaitingAuthorization, StatusAuthorized,
 		StatusContinuingAuthorization, StatusAuthorizationRetry, StatusAuthorizationFailed,
 		StatusNoPaymentMethod, StatusWaitingForPayment, StatusPaid, StatusProvisioningRequired,
@@ -133,7 +133,7 @@ const (
 	TypeBilling OrderType = "BO"
 	// TypeChange changes the resources of a subscription. Its quantities are absolute.
 	TypeChange OrderType = "CH"
-	// TypePayment is a hidden auxiliary order.
+	// TypePayment is an internal order for a payment, hidden from people.
 	TypePayment OrderType = "PO"
 	// TypeCancellation cancels a subscription, and the provider owes the customer a refund. It
 	// is unrelated to [StatusCancelled].

@@ -32,7 +32,7 @@ func (f *viewFile) check() error {
 	return nil
 }
 
-// LoadViews reads views in the form
+// LoadViews reads views from JSON:
 //
 //	{"views":[{"name":"Failed sales","statuses":["PF"],"types":["SO"],
 //	  "placedFrom":"2026-11-01T00:00:00Z","placedTo":"2026-12-01T00:00:00+01:00","sort":"newest"}]}

@@ -199,7 +199,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	}
 	x.noteErrors(j, err)
 	e, ok := errors.AsType[*commerce.Error](err)
-	if ok && e.Delivery == commerce.NotSent && errors.Is(err, errHeldBack) {
+	if ok && e.Delivery == commerce.DeliveryNotSent && errors.Is(err, errHeldBack) {
 		return x.release(j, err.Error())
 	}
 	j.rec.Target, j.item.Attempts, j.item.PushedAt = target, j.rec.Attempt, answered
@@ -238,11 +238,11 @@ func (x *run) mayPush(j *job) string {
 func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err error) next {
 	target := targets[0]
 	denied := unauthorized(err) || forbidden(err)
-	forNow := e.Delivery == commerce.NotSent || errors.Is(err, commerce.ErrRateLimited)
+	forNow := e.Delivery == commerce.DeliveryNotSent || errors.Is(err, commerce.ErrRateLimited)
 	other := len(targets) > 1 && e.NotOffered()
 	why := fmt.Sprintf("the push to %s was %s: %v", target, e.Delivery, err)
 	j.evidence("push", why, time.Now())
-	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.Refused && !denied}, true
+	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.DeliveryRefused && !denied}, true
 	x.events.emit(Refused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
 		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxDeferrals,

@@ -351,7 +351,7 @@ func (p readingPusher) Push(ctx context.Context, id string, to commerce.Status) 
 	_ = ratelimit.Wait(ctx)
 	p.before(id)
 	if err := ratelimit.Wait(ctx); err != nil {
-		return &commerce.Error{Op: "push order", Err: err, Delivery: commerce.NotSent}
+		return &commerce.Error{Op: "push order", Err: err, Delivery: commerce.DeliveryNotSent}
 	}
 	return p.shop.Push(ctx, id, to)
 }

@@ -93,9 +93,9 @@ func TestAGroupThatDoesNotDoWellStopsAndTheOthersGoOn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				orders := manyOrders(200)
 				for i, o := range orders {
-					o.VendorID = "good"
+					o.VendorAccountID = "good"
 					if i < 100 {
-						o.VendorID = "bad"
+						o.VendorAccountID = "bad"
 						if tt.bad(i) {
 							o.fates = []fate{{time.Second, "PF", "Vendor has failed request PR-1"}}
 						}
@@ -258,7 +258,7 @@ func TestManyGroupsDoNotStarveEachOther(t *testing.T) {
 				start := time.Now()
 				orders := manyOrders(400)
 				for i, o := range orders {
-					o.VendorID = fmt.Sprint(i / 40) // one group after the other
+					o.VendorAccountID = fmt.Sprint(i / 40) // one group after the other
 					if i%40 > 0 && i%7 == 0 {
 						o.SubscriptionIDs = append(o.SubscriptionIDs, fmt.Sprint(i-1))
 					}
@@ -272,7 +272,7 @@ func TestManyGroupsDoNotStarveEachOther(t *testing.T) {
 				require.Equal(t, resubmit.OutcomeCounts{Completed: 400}, report.Result)
 				for _, l := range s.ledger {
 					require.Zero(t, l.open)
-					if inHand >= 1000 && s.orders[l.id].VendorID != "0" {
+					if inHand >= 1000 && s.orders[l.id].VendorAccountID != "0" {
 						require.Less(t, l.at.Sub(start), 5*time.Minute, "%s waited for another group", l.id)
 					}
 				}

@@ -176,7 +176,7 @@ func (w *twoDays) order() {
 	case dice < 7:
 		at = w.between("04 10:00", "04 10:15")
 	}
-	n := commercetest.NewOrder{Type: commerce.TypeSales, Product: quick}
+	n := commercetest.OrderSpec{Type: commerce.TypeSales, Product: quick}
 	if w.random.IntN(4) == 0 {
 		n.Type = commerce.TypeRenewal
 	}
@@ -246,7 +246,7 @@ func (w *twoDays) failures(told bool) (orders []*commerce.Order, labels map[stri
 		}
 		labels[o.ID] = w.label(o)
 		c := &commerce.Order{
-			ID: o.ID, Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, VendorID: o.Vendor,
+			ID: o.ID, Number: o.Number, Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, VendorAccountID: o.VendorAccount,
 			SubscriptionIDs: []string{o.Subscription}, TenantID: o.Tenant, Failure: failed(o.Failure),
 			Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 		}

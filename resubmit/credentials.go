@@ -42,7 +42,7 @@ func forbidden(err error) bool {
 // notSent reports whether the call itself never went out: its sign-in failed.
 func notSent(err error) bool {
 	e, ok := errors.AsType[*commerce.Error](err)
-	return ok && e.Delivery == commerce.NotSent
+	return ok && e.Delivery == commerce.DeliveryNotSent
 }
 
 // access counts the orders in a row that one kind of call was forbidden for. The zero

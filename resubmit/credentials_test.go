@@ -87,7 +87,7 @@ func (g *guarded) Probe(context.Context) (connect.Probe, error) {
 }
 
 func commerceDenies(status int) error {
-	return &commerce.Error{Op: "call", HTTPStatus: status, Delivery: commerce.Refused}
+	return &commerce.Error{Op: "call", HTTPStatus: status, Delivery: commerce.DeliveryRefused}
 }
 
 func connectDenies(status int) error { return &connect.Error{Op: "call", HTTPStatus: status} }
@@ -118,7 +118,7 @@ func denials() map[string]denial {
 			"Commerce refused the credentials (push of order SO", false},
 		"push_403": {"push", commerceDenies(403), 0, commerce.ErrForbidden,
 			"Commerce refused the credentials (push of order SO", false},
-		"push_sign_in": {"push", &commerce.Error{Op: "sign in", HTTPStatus: 403, Delivery: commerce.NotSent}, 0,
+		"push_sign_in": {"push", &commerce.Error{Op: "sign in", HTTPStatus: 403, Delivery: commerce.DeliveryNotSent}, 0,
 			commerce.ErrForbidden, "push of order", false},
 		"push_401_later": {"push", commerceDenies(401), 21 * time.Second, commerce.ErrUnauthorized,
 			"push of order SO", true},

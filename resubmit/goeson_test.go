@@ -79,7 +79,7 @@ func TestABlockedOrderGivesItsPlaceInTheStepBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(6)
-		orders[0].VendorID = "other"
+		orders[0].VendorAccountID = "other"
 		orders[0].SubscriptionIDs, orders[1].SubscriptionIDs = []string{"s"}, []string{"s"}
 		plan, journal := planFor(t, orders...), new(resubmit.MemoryJournal)
 		require.NoError(t, journal.Begin(plan.Digest()))

@@ -48,7 +48,7 @@ func hostileOrder(n int) *shopOrder {
 	o := outageOrder(n, fmt.Sprint("s", n, hostileChars))
 	o.ID += hostileChars
 	o.Number += hostileChars
-	o.VendorID, o.TenantID, o.CustomerID, o.CustomerName = "v"+hostileChars, "t"+hostileChars, "c"+hostileChars,
+	o.VendorAccountID, o.TenantID, o.CustomerID, o.CustomerName = "v"+hostileChars, "t"+hostileChars, "c"+hostileChars,
 		"Acme"+hostileChars
 	o.Total.Currency = "EUR" + hostileChars
 	o.Channel = commerce.Channel("reseller" + hostileChars)
@@ -78,7 +78,7 @@ func (p hostilePusher) Push(ctx context.Context, id string, to commerce.Status) 
 	refused := &commerce.Error{
 		Op: "push order", HTTPStatus: 409, URL: "https://c/" + hostileChars, Code: "c" + hostileChars,
 		Message:       "m" + hostileChars,
-		CorrelationID: "corr" + hostileChars, Delivery: commerce.Refused, Err: commerce.ErrConflict,
+		CorrelationID: "corr" + hostileChars, Delivery: commerce.DeliveryRefused, Err: commerce.ErrConflict,
 	}
 	switch {
 	case strings.HasPrefix(id, "id-2"):
@@ -141,7 +141,7 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 		o := s.orders[e.OrderID]
 		require.NotNil(t, o, "the id is the same, character by character")
 		require.Equal(t, o.Number, e.Number)
-		require.Equal(t, o.VendorID, e.VendorID)
+		require.Equal(t, o.VendorAccountID, e.VendorID)
 		require.Equal(t, o.Channel, e.Channel)
 		require.Equal(t, o.SubscriptionIDs, e.Subscriptions)
 		require.Equal(t, o.TenantID, e.TenantID)

@@ -18,7 +18,7 @@ var errOtherOrder = errors.New("another order")
 type identity struct{ number, kind, vendor, customerID, customer string }
 
 func identityOf(o *commerce.Order) identity {
-	return identity{o.Number, string(o.Type), o.VendorID, o.CustomerID, o.CustomerName}
+	return identity{o.Number, string(o.Type), o.VendorAccountID, o.CustomerID, o.CustomerName}
 }
 
 func entryIdentity(e *plan.Entry) identity {

@@ -27,7 +27,7 @@ type OrderReader interface {
 // Pusher moves an order along one manual transition of its flow, as every client
 // for Commerce does. It must send at most once per call, whatever happens. Provisioning
 // has not happened when it returns nil; it has merely been asked for. A *commerce.Error
-// with Delivery NotSent or Refused means that the order was not moved, as far as the
+// with Delivery commerce.DeliveryNotSent or Refused means that the order was not moved, as far as the
 // server says: it is read before it is pushed again. After any other error the order may
 // have been moved, and it is only read, unless Config.Retry allows another push.
 type Pusher interface {

@@ -132,7 +132,7 @@ func TestWhatSharesALane(t *testing.T) {
 			func(o *shopOrder) { o.Type = "CH" }, func(o *shopOrder) { o.Type = "CF" }, true,
 		},
 		"changes of customers of different resellers do not": {
-			func(o *shopOrder) { o.Type = "CH" }, func(o *shopOrder) { o.Type, o.VendorID = "CH", "2" }, false,
+			func(o *shopOrder) { o.Type = "CH" }, func(o *shopOrder) { o.Type, o.VendorAccountID = "CH", "2" }, false,
 		},
 		"the tenant is a lane": {
 			func(o *shopOrder) { o.TenantID = "t" }, func(o *shopOrder) { o.TenantID, o.SubscriptionIDs = "t", []string{"a"} },

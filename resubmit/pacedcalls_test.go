@@ -57,7 +57,7 @@ func newServers(t *testing.T, orders int) *servers {
 	s.commerce, err = commercetest.New(commercetest.Config{})
 	require.NoError(t, err)
 	for range orders {
-		s.commerce.Place(commercetest.NewOrder{Type: commerce.TypeSales})
+		s.commerce.Place(commercetest.OrderSpec{Type: commerce.TypeSales})
 		<-time.After(time.Second)
 	}
 	require.NoError(t, s.commerce.Step(t.Context()))

@@ -32,7 +32,7 @@ func (p *planner) entry(c *candidate, e *plan.Entry) {
 	o := c.order
 	p.weigh(c)
 	*e = plan.Entry{
-		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
+		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorAccountID, Channel: o.Channel,
 		Customer: customer(o), CustomerID: o.CustomerID, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
 		Total:  o.Total,
 		Before: plan.SnapshotOf(o), Attribution: c.facts.Attribution,

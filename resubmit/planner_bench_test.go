@@ -42,7 +42,7 @@ func (s localSource) Orders(_ context.Context, _ commerce.Query) iter.Seq2[*comm
 				Type: types[i%len(types)], Status: commerce.StatusProvisioningFailed,
 				ProvisioningStatus: commerce.ProvisioningFailed,
 				PlacedAt:           start.Add(time.Duration(i) * 100 * time.Millisecond),
-				VendorID:           "1", Channel: commerce.ChannelDirect, CustomerID: id, CustomerName: "Customer",
+				VendorAccountID:    "1", Channel: commerce.ChannelDirect, CustomerID: id, CustomerName: "Customer",
 				SubscriptionIDs: []string{id}, Total: total, Failure: benchFailures[i%len(benchFailures)], Transitions: transitions,
 			}
 			if !yield(o, nil) {

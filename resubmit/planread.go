@@ -18,7 +18,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	var reads sync.WaitGroup
 	for i := range candidates {
 		c := &candidates[i]
-		if c.order.Detailed() || len(c.order.Problems) > 0 || p.take(ctx) != nil {
+		if c.order.HasTransitions() || len(c.order.Problems) > 0 || p.take(ctx) != nil {
 			continue
 		}
 		turn, err := p.calls.next(ctx) // here, so that orders are read in their order

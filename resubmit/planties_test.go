@@ -62,12 +62,12 @@ func TestPlanSortsOrdersOfAServerThatDoesNotSortByID(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	system, err := commercetest.New(commercetest.Config{
-		Now: func() time.Time { return at }, ShuffleTies: true, MaxPage: 5, Poll: time.Nanosecond,
+		Now: func() time.Time { return at }, ShuffleTies: true, MaxPageSize: 5, PollInterval: time.Nanosecond,
 	})
 	require.NoError(t, err)
 	var want []string
 	for range 12 {
-		want = append(want, system.Place(commercetest.NewOrder{Type: commerce.TypeSales}).Number)
+		want = append(want, system.Place(commercetest.OrderSpec{Type: commerce.TypeSales}).Number)
 	}
 	require.NoError(t, system.Step(t.Context()))
 	client := &http.Client{Transport: system.Transport()}

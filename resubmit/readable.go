@@ -32,7 +32,7 @@ var orderTexts = []struct {
 	{"the type", func(o *commerce.Order) *string { return (*string)(&o.Type) }},
 	{"the status", func(o *commerce.Order) *string { return (*string)(&o.Status) }},
 	{"the provisioning status", func(o *commerce.Order) *string { return (*string)(&o.ProvisioningStatus) }},
-	{"the vendor", func(o *commerce.Order) *string { return &o.VendorID }},
+	{"the vendor", func(o *commerce.Order) *string { return &o.VendorAccountID }},
 	{"the channel", func(o *commerce.Order) *string { return (*string)(&o.Channel) }},
 	{"the customer", func(o *commerce.Order) *string { return &o.CustomerID }},
 	{"the customer's name", func(o *commerce.Order) *string { return &o.CustomerName }},

@@ -42,9 +42,9 @@ func refusal(status int, d commerce.Delivery) *commerce.Error {
 func TestRefusedPush(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]*commerce.Error{
-		"429": refusal(429, commerce.Refused), "401": refusal(401, commerce.Refused),
-		"403": refusal(403, commerce.Refused), "409": refusal(409, commerce.Refused),
-		"400": refusal(400, commerce.Refused), "not_sent": refusal(0, commerce.NotSent),
+		"429": refusal(429, commerce.DeliveryRefused), "401": refusal(401, commerce.DeliveryRefused),
+		"403": refusal(403, commerce.DeliveryRefused), "409": refusal(409, commerce.DeliveryRefused),
+		"400": refusal(400, commerce.DeliveryRefused), "not_sent": refusal(0, commerce.DeliveryNotSent),
 	} {
 		for retries, most := range map[string]int{"with_retries": 0, "without_retries": -1} {
 			for kind, silent := range map[string]bool{"transitions": false, "no_transitions": true} {
@@ -88,7 +88,7 @@ func TestRefusedPushFailsAgain(t *testing.T) {
 		o.fates = []fate{{after: time.Millisecond, status: "PF", reason: "Vendor has failed request PR-1"}}
 		s := newShop(o)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+			c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.DeliveryRefused)}}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestRefusedPushIsCreditedByTheNextRun(t *testing.T) {
 				o := outageOrder(1, "s1")
 				o.fates = []fate{{after: 20 * time.Minute, status: "CP"}}
 				s, journal := newShop(o), new(resubmit.MemoryJournal)
-				pusher := &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+				pusher := &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.DeliveryRefused)}}
 				first := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Pusher = journal, pusher })
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(500*time.Millisecond, cancel)
@@ -147,7 +147,7 @@ func TestRefusedPushIsReadBeforeItIsReportedAsSkipped(t *testing.T) {
 			o := outageOrder(1, "s1")
 			s := newShop(o)
 			r := runnerFor(t, s, func(c *resubmit.Config) {
-				c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+				c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.DeliveryRefused)}}
 			})
 			time.AfterFunc(500*time.Millisecond, r.Drain)
 			report, err := r.Apply(t.Context(), planFor(t, o))
@@ -188,9 +188,9 @@ func TestOtherOrderAfterARefusedPushIsUnknown(t *testing.T) {
 		o := outageOrder(1, "s1")
 		s := newShop(o)
 		plan := planFor(t, o)
-		s.onPush = func(context.Context, string) { o.VendorID = "1000002" }
+		s.onPush = func(context.Context, string) { o.VendorAccountID = "1000002" }
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.Refused)}}
+			c.Pusher = &actingPusher{shop: s, answers: []*commerce.Error{refusal(429, commerce.DeliveryRefused)}}
 		})
 		report, err := r.Apply(t.Context(), plan)
 		require.NoError(t, err)
@@ -205,7 +205,7 @@ type startingPusher struct{ order *shopOrder }
 
 func (p startingPusher) Push(context.Context, string, commerce.Status) error {
 	p.order.ProvisioningStatus = commerce.ProvisioningInProgress
-	return refusal(429, commerce.Refused)
+	return refusal(429, commerce.DeliveryRefused)
 }
 
 // A push can move an order before its status says so.

@@ -25,8 +25,8 @@ func mixedReport(t *testing.T, change func(*resubmit.Config)) (*resubmit.Report,
 		outageOrder(5, "e")}
 	orders[1].pushFaults = []fault{conflict}
 	orders[2].fates = []fate{{time.Second, "PF", "Vendor has failed request"}}
-	orders[3].VendorID, orders[3].Channel = "77", "reseller"
-	orders[4].VendorID, orders[4].Channel = "77", "reseller"
+	orders[3].VendorAccountID, orders[3].Channel = "77", "reseller"
+	orders[4].VendorAccountID, orders[4].Channel = "77", "reseller"
 	s := newShop(orders...)
 	s.answer("a", "approved", "")
 	s.answer("d", "approved", "")

@@ -49,7 +49,7 @@ func (c *busyClient) Push(ctx context.Context, id string, to commerce.Status) er
 	ratelimit.ReportRetryAfter(ctx, c.asks)
 	c.asks = 0
 	if err := c.take(ctx); err != nil {
-		return &commerce.Error{Op: "push order", Delivery: commerce.NotSent, Err: err}
+		return &commerce.Error{Op: "push order", Delivery: commerce.DeliveryNotSent, Err: err}
 	}
 	return c.shop.Push(ctx, id, to)
 }

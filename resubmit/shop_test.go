@@ -108,7 +108,7 @@ func outageOrder(n int, sub string) *shopOrder {
 	o := &shopOrder{Order: commerce.Order{
 		ID: fmt.Sprintf("id-%d", n), Number: fmt.Sprintf("SO%06d", n), Type: commerce.TypeSales,
 		Status: commerce.StatusProvisioningFailed, PlacedAt: time.Now().Add(-2*time.Hour + time.Duration(n)*time.Second),
-		VendorID: "1", Channel: commerce.ChannelDirect, CustomerName: "Acme",
+		VendorAccountID: "1", Channel: commerce.ChannelDirect, CustomerName: "Acme",
 		Failure: commerce.Failure{Text: map[string]string{"en_US": outage}},
 		Transitions: []commerce.Transition{
 			{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning}, {To: commerce.StatusPaid},
@@ -149,15 +149,15 @@ func (s *shop) fail(op string, f fault) error {
 	case lostActed, lostIgnored:
 		return errors.New("connection reset by peer")
 	case conflict:
-		e.HTTPStatus, e.Message, e.Delivery = 409, "the order is locked", commerce.Refused
+		e.HTTPStatus, e.Message, e.Delivery = 409, "the order is locked", commerce.DeliveryRefused
 	case limited:
-		e.HTTPStatus, e.RetryAfter, e.Delivery = 429, s.retryAfter, commerce.Refused
+		e.HTTPStatus, e.RetryAfter, e.Delivery = 429, s.retryAfter, commerce.DeliveryRefused
 	case badToken:
-		e.HTTPStatus, e.Delivery = 401, commerce.Refused
+		e.HTTPStatus, e.Delivery = 401, commerce.DeliveryRefused
 	case forbidden:
-		e.HTTPStatus, e.Err, e.Delivery = 200, commerce.ErrForbidden, commerce.Refused
+		e.HTTPStatus, e.Err, e.Delivery = 200, commerce.ErrForbidden, commerce.DeliveryRefused
 	case notSent:
-		e.Err, e.Delivery = errors.New("connection refused"), commerce.NotSent
+		e.Err, e.Delivery = errors.New("connection refused"), commerce.DeliveryNotSent
 	case missing:
 		e.HTTPStatus = 404
 	default:
@@ -292,7 +292,7 @@ func (s *shop) accepted(id string) (n int) {
 func entryFor(o *shopOrder) *plan.Entry {
 	before := plan.SnapshotOf(&o.Order)
 	return &plan.Entry{
-		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorID, Channel: o.Channel,
+		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorAccountID, Channel: o.Channel,
 		Customer: o.CustomerName, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
 		Before: before, Fingerprint: plan.Fingerprint(o.ID, before),
 		Attribution: failure.Attribution{Verdict: failure.Caused, Class: failure.Transient},

@@ -140,7 +140,7 @@ func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
 	}
 	om := func(url string) resubmit.Client { return client(ordermanager.New(url, ordermanager.Token("t"))) }
 	bill := func(url string, opts ...billing.Option) resubmit.Client {
-		return client(billing.New(url, billing.None(), opts...))
+		return client(billing.New(url, billing.NoLogin(), opts...))
 	}
 	simple := func(url string) resubmit.Client { return client(simpleapi.New(url, simpleapi.Token("k", "t"))) }
 	for want, client := range map[string]resubmit.Client{
@@ -169,7 +169,7 @@ var others = map[string]struct {
 }{
 	"number":      {func(o *commerce.Order) { o.Number = "SO999999" }, "another order: number SO000001 → SO999999"},
 	"type":        {func(o *commerce.Order) { o.Type = commerce.TypeChange }, "another order: type SO → CH"},
-	"vendor":      {func(o *commerce.Order) { o.VendorID = "1000002" }, "another order: vendor 1 → 1000002"},
+	"vendor":      {func(o *commerce.Order) { o.VendorAccountID = "1000002" }, "another order: vendor 1 → 1000002"},
 	"customer id": {func(o *commerce.Order) { o.CustomerID = "43" }, "another order: customer Acme (42) → Acme (43)"},
 	"customer name, where there is no id": {
 		func(o *commerce.Order) { o.CustomerID, o.CustomerName = "", "Rose" }, "another order: customer Acme (42) → Rose",
@@ -232,7 +232,7 @@ func TestApply_takes_an_order_for_the_same_where_one_side_tells_less(t *testing.
 	for name, change := range map[string]func(*commerce.Order, *plan.Entry){
 		"a customer who changed his name": func(o *commerce.Order, _ *plan.Entry) { o.CustomerName = "Acme Ltd" },
 		"a reading that tells nothing": func(o *commerce.Order, _ *plan.Entry) {
-			o.Number, o.Type, o.VendorID, o.CustomerID, o.CustomerName = "", "", "", "", ""
+			o.Number, o.Type, o.VendorAccountID, o.CustomerID, o.CustomerName = "", "", "", "", ""
 		},
 		"a reading without the name": func(o *commerce.Order, _ *plan.Entry) { o.CustomerName = "" },
 		"a reading without the id":   func(o *commerce.Order, _ *plan.Entry) { o.CustomerID = "" },

@@ -174,7 +174,7 @@ func anyOrder() *rapid.Generator[*commerce.Order] {
 			case 2:
 				o.ProvisioningStatus = commerce.ProvisioningStatus(text)
 			case 3:
-				o.VendorID = text
+				o.VendorAccountID = text
 			case 4:
 				o.Channel = commerce.Channel(text)
 			case 5:

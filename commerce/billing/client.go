@@ -19,14 +19,14 @@ const defaultPath = "RPC2"
 type Client struct {
 	rest  *rest.Client
 	slots chan struct{} // one for each call in flight
-	creds Credentials
+	creds Auth
 
 	path     string
 	lang     string
 	maxBody  int64
 	provider string
 	currency string
-	placedAt PlacedAt
+	placedAt DateColumn
 	rule     SignatureRule
 	swapped  bool
 	faults   commerce.Delivery
@@ -37,10 +37,10 @@ type Client struct {
 // without /RPC2: "https://billing.example.net:5224". Without a port, the default port of the
 // scheme is used, not 5224. TLS is verified; for a private authority use [WithTLSFiles] or
 // [WithTLSConfig]. Nothing is sent yet.
-func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
+func New(baseURL string, creds Auth, opts ...Option) (*Client, error) {
 	c := config{
 		concurrency: 2,
-		client:      Client{provider: "1", placedAt: OrderDate, faults: commerce.Refused, creds: creds},
+		client:      Client{provider: "1", placedAt: OrderDateColumn, faults: commerce.DeliveryRefused, creds: creds},
 	}
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
@@ -51,7 +51,7 @@ func New(baseURL string, creds Credentials, opts ...Option) (*Client, error) {
 	case creds.err != nil:
 		return nil, fmt.Errorf("billing: the credentials cannot be used: %w", creds.err)
 	case !creds.given:
-		return nil, errors.New("billing: the credentials are missing: use None, Basic or Members")
+		return nil, errors.New("billing: the credentials are missing: use NoLogin, Basic or LoginInCall")
 	}
 	if err := c.address(baseURL); err != nil {
 		return nil, fmt.Errorf("billing: %w", err)
@@ -73,7 +73,7 @@ func (c *Client) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{MaxConcurrency: cap(c.slots)}
 }
 
-// System identifies the system that the order ids of this client belong to, such as
+// System returns the name of the system within which the order ids of this client are unique, such as
 // "billing https://billing.example.net:5224": the API and the normalized base URL, without
 // /RPC2. The same host through another client is another system, because its ids differ.
 func (c *Client) System() string {

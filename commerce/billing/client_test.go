@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	_ resubmit.OrderLister = (*billing.Source)(nil)
+	_ resubmit.OrderLister = (*billing.Lister)(nil)
 	_ resubmit.OrderReader = (*billing.Client)(nil)
 	_ resubmit.Pusher      = (*billing.Client)(nil)
 )
@@ -61,7 +61,7 @@ func mock(answer func(body string) (*http.Response, error)) (*http.Client, *wire
 	return &http.Client{Transport: m}, w
 }
 
-func client(t testing.TB, creds billing.Credentials, answer func(string) (*http.Response, error),
+func client(t testing.TB, creds billing.Auth, answer func(string) (*http.Response, error),
 	opts ...billing.Option) (*billing.Client, *wire) {
 	t.Helper()
 	h, w := mock(answer)
@@ -113,38 +113,38 @@ func TestNewErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, url string
-		creds     billing.Credentials
+		creds     billing.Auth
 		opt       billing.Option
 		want      string
 	}{
-		{"a base URL without scheme", "billing.example.net", billing.None(), nil, "must start with https://"},
-		{"credentials in the base URL", "https://u:hidden-password@h:5224/RPC2", billing.None(), nil,
+		{"a base URL without scheme", "billing.example.net", billing.NoLogin(), nil, "must start with https://"},
+		{"credentials in the base URL", "https://u:hidden-password@h:5224/RPC2", billing.NoLogin(), nil,
 			"give them as Basic(user, password)"},
-		{"no credentials", base, billing.Credentials{}, nil, "use None, Basic or Members"},
+		{"no credentials", base, billing.Auth{}, nil, "use NoLogin, Basic or LoginInCall"},
 		{"no user", base, billing.Basic("", "hidden-password"), nil, "the user is empty"},
-		{"no password", base, billing.Members("u", ""), nil, "the password is empty"},
+		{"no password", base, billing.LoginInCall("u", ""), nil, "the password is empty"},
 		{"a colon in the user of Basic", base, billing.Basic("u:v", "hidden-password"), nil, "cannot contain a colon"},
-		{"a password with a line break", base, billing.Members("u", "hidden-password\n"), nil,
+		{"a password with a line break", base, billing.LoginInCall("u", "hidden-password\n"), nil,
 			"was it read with its line break?"},
-		{"a password that is not UTF-8", base, billing.Members("u", "hidden-password\xff"), nil, "not UTF-8"},
-		{"two paths", base + "/RPC2", billing.None(), billing.WithPath("/x"), `ends in /RPC2, but the path is set to "/x"`},
-		{"no calls at all", base, billing.None(), billing.WithConcurrency(0), "WithConcurrency: 0 is not positive"},
-		{"no tries", base, billing.None(), billing.WithMaxTries(0), "WithMaxTries: 0 is not between 1 and 20"},
-		{"no body", base, billing.None(), billing.WithMaxBody(0), "WithMaxBody: 0 is not positive"},
-		{"no wait", base, billing.None(), billing.WithMaxWait(0), "WithMaxWait: 0s is not positive"},
-		{"no time", base, billing.None(), billing.WithTimeout(-1), "WithTimeout: -1ns is not positive"},
-		{"an empty provider", base, billing.None(), billing.WithProviderAccount(""), "is empty"},
-		{"an empty currency", base, billing.None(), billing.WithDefaultCurrency(""), "is empty"},
-		{"an unknown time of placing", base, billing.None(), billing.WithPlacedAt("Later"),
-			`WithPlacedAt: "Later" is neither`},
-		{"a negative precision", base, billing.None(),
+		{"a password that is not UTF-8", base, billing.LoginInCall("u", "hidden-password\xff"), nil, "not UTF-8"},
+		{"two paths", base + "/RPC2", billing.NoLogin(), billing.WithPath("/x"), `ends in /RPC2, but the path is set to "/x"`},
+		{"no calls at all", base, billing.NoLogin(), billing.WithConcurrency(0), "WithConcurrency: 0 is not positive"},
+		{"no tries", base, billing.NoLogin(), billing.WithMaxTries(0), "WithMaxTries: 0 is not between 1 and 20"},
+		{"no body", base, billing.NoLogin(), billing.WithMaxBody(0), "WithMaxBody: 0 is not positive"},
+		{"no wait", base, billing.NoLogin(), billing.WithMaxWait(0), "WithMaxWait: 0s is not positive"},
+		{"no time", base, billing.NoLogin(), billing.WithTimeout(-1), "WithTimeout: -1ns is not positive"},
+		{"an empty provider", base, billing.NoLogin(), billing.WithProviderAccount(""), "is empty"},
+		{"an empty currency", base, billing.NoLogin(), billing.WithDefaultCurrency(""), "is empty"},
+		{"an unknown time of placing", base, billing.NoLogin(), billing.WithPlacedAtColumn("Later"),
+			`WithPlacedAtColumn: "Later" is neither`},
+		{"a negative precision", base, billing.NoLogin(),
 			billing.WithSignatureRule(billing.SignatureRule{Precision: map[string]int{"JPY": -1}}),
 			`the precision of "JPY" is -1`},
-		{"a digit as separator", base, billing.None(),
+		{"a digit as separator", base, billing.NoLogin(),
 			billing.WithSignatureRule(billing.SignatureRule{ThousandsSeparator: "0"}), "must not be part of a number"},
-		{"a fault that says that nothing was sent", base, billing.None(), billing.WithFaultDelivery(commerce.NotSent),
-			"is neither commerce.Refused nor commerce.DeliveryUnknown"},
-		{"no resolver", base, billing.None(), billing.WithNumberResolver(nil), "WithNumberResolver: the function is nil"},
+		{"a fault that says that nothing was sent", base, billing.NoLogin(), billing.WithFaultDelivery(commerce.DeliveryNotSent),
+			"is neither commerce.DeliveryRefused nor commerce.DeliveryUnknown"},
+		{"no resolver", base, billing.NoLogin(), billing.WithNumberResolver(nil), "WithNumberResolver: the function is nil"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -176,7 +176,7 @@ func TestClientPath(t *testing.T) {
 		{base, []billing.Option{billing.WithPath("/xmlrpc/")}, base + "/xmlrpc"},
 	} {
 		h, w := mock(answers(200, golden(t, "done.xml")))
-		c, err := billing.New(tc.url, billing.None(), append(tc.opts, billing.WithHTTPClient(h))...)
+		c, err := billing.New(tc.url, billing.NoLogin(), append(tc.opts, billing.WithHTTPClient(h))...)
 		require.NoError(t, err)
 		require.NoError(t, c.Execute(t.Context(), billing.Call{Method: "X"}, nil))
 		require.Equal(t, []string{"POST " + tc.want}, w.urls)
@@ -185,7 +185,7 @@ func TestClientPath(t *testing.T) {
 
 func TestExecuteSendsTheEnvelope(t *testing.T) {
 	t.Parallel()
-	c, w := client(t, billing.Members("admin", "pass <&> word"), answers(200, golden(t, "done.xml")),
+	c, w := client(t, billing.LoginInCall("admin", "pass <&> word"), answers(200, golden(t, "done.xml")),
 		billing.WithLang("pl"))
 	err := c.Execute(t.Context(), billing.Call{
 		Server: "PEMGATE", Method: "Everything_API",
@@ -210,7 +210,7 @@ func TestBasicSendsAHeader(t *testing.T) {
 
 func TestExecuteDecodesFirstResult(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.None(), answers(200, golden(t, "row19.xml")))
+	c, _ := client(t, billing.NoLogin(), answers(200, golden(t, "row19.xml")))
 	var row struct {
 		ID     int
 		Number string
@@ -235,12 +235,12 @@ func TestExecuteErrors(t *testing.T) {
 		delivery     commerce.Delivery
 		calls        int
 	}{
-		{"no method", "", billing.Call{}, "the method is missing", commerce.NotSent, 0},
+		{"no method", "", billing.Call{}, "the method is missing", commerce.DeliveryNotSent, 0},
 		{"an integer of 64 bits", "", billing.Call{Method: "X", Params: []any{1 << 31}},
-			`.Params[0]: the integer "2147483648" does not fit an i4`, commerce.NotSent, 0},
+			`.Params[0]: the integer "2147483648" does not fit an i4`, commerce.DeliveryNotSent, 0},
 		{"a parameter that no XML can carry", "", billing.Call{Method: "X", Params: []any{"\x01"}},
-			"XML cannot carry the character U+0001", commerce.NotSent, 0},
-		{"nil", "", billing.Call{Method: "X", Params: []any{nil}}, "nil cannot be sent", commerce.NotSent, 0},
+			"XML cannot carry the character U+0001", commerce.DeliveryNotSent, 0},
+		{"nil", "", billing.Call{Method: "X", Params: []any{nil}}, "nil cannot be sent", commerce.DeliveryNotSent, 0},
 		{"no result", result(1)[:0] + emptyResult, billing.Call{Method: "X"}, "the answer has no Result[0]",
 			commerce.DeliveryUnknown, 1},
 		{"a result of another type", result("text"), billing.Call{Method: "X"}, "Result[0]: ", commerce.DeliveryUnknown, 1},
@@ -249,7 +249,7 @@ func TestExecuteErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, w := client(t, billing.None(), answers(200, tc.answer))
+			c, w := client(t, billing.NoLogin(), answers(200, tc.answer))
 			out := []string{"as before"}
 			err := c.Execute(t.Context(), tc.call, &out)
 			require.ErrorContains(t, err, tc.want)
@@ -281,17 +281,17 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := client(t, billing.None(), answers(200, fault(tc.text)))
+			c, _ := client(t, billing.NoLogin(), answers(200, fault(tc.text)))
 			err := c.Execute(t.Context(), billing.Call{Method: "X"}, nil)
 			f, ok := errors.AsType[*commerce.Fault](err)
 			require.True(t, ok)
 			require.Equal(t, commerce.Fault{Code: 1, Message: tc.want}, *f)
 			require.Equal(t, tc.notFound, errors.Is(err, commerce.ErrNotFound))
-			require.Equal(t, commerce.Refused, commerceError(t, err).Delivery)
+			require.Equal(t, commerce.DeliveryRefused, commerceError(t, err).Delivery)
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
-	c, _ := client(t, billing.None(), answers(200, golden(t, "fault.xml")))
+	c, _ := client(t, billing.NoLogin(), answers(200, golden(t, "fault.xml")))
 	_, err := c.Order(t.Context(), "99999999")
 	require.EqualError(t, err,
 		"commerce: read order: HTTP 200 OK: fault 5: Table Account does not contain row with ID 99999999.")
@@ -307,7 +307,7 @@ func TestHTTPErrors(t *testing.T) {
 		delivery commerce.Delivery
 		want     string
 	}{
-		{"wrong credentials", answers(401, ""), commerce.ErrUnauthorized, commerce.Refused, "see Basic and Members"},
+		{"wrong credentials", answers(401, ""), commerce.ErrUnauthorized, commerce.DeliveryRefused, "see Basic and LoginInCall"},
 		{"no trust", answers(403, ""), commerce.ErrForbidden, commerce.DeliveryUnknown,
 			"does not trust the address of this machine"},
 		{"another path", answers(404, "no such path"), commerce.ErrNotFound, commerce.DeliveryUnknown, "no such path"},
@@ -317,7 +317,7 @@ func TestHTTPErrors(t *testing.T) {
 		{"a page", answers(200, "\n<!DOCTYPE html><html>Maintenance"), commerce.ErrUnavailable, commerce.DeliveryUnknown,
 			"the answer is a page, not XML-RPC"},
 		{"another good status", answers(204, ""), nil, commerce.DeliveryUnknown, "204"},
-		{"nobody there", func(string) (*http.Response, error) { return nil, dial }, commerce.ErrUnavailable, commerce.NotSent,
+		{"nobody there", func(string) (*http.Response, error) { return nil, dial }, commerce.ErrUnavailable, commerce.DeliveryNotSent,
 			"connection refused"},
 		{"a lost answer", func(string) (*http.Response, error) { return nil, errors.New("reset") }, commerce.ErrUnavailable,
 			commerce.DeliveryUnknown, "reset"},
@@ -328,7 +328,7 @@ func TestHTTPErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, w := client(t, billing.None(), tc.answer)
+			c, w := client(t, billing.NoLogin(), tc.answer)
 			err := c.Execute(t.Context(), billing.Call{Method: "X"}, nil)
 			require.ErrorContains(t, err, tc.want)
 			if tc.is != nil {
@@ -384,7 +384,7 @@ func TestErrorsAndLogsContainNoSecret(t *testing.T) {
 			return httpmock.NewStringResponse(200, "<methodResponse><params><param><value>"+password+signature+"<x>"), nil
 		}},
 	} {
-		for way, creds := range []billing.Credentials{billing.Members("admin", password), billing.Basic("admin", password)} {
+		for way, creds := range []billing.Auth{billing.LoginInCall("admin", password), billing.Basic("admin", password)} {
 			if sent = "Basic nothing"; way == 1 {
 				sent = "Basic " + basic
 			}
@@ -416,7 +416,7 @@ func TestErrorsAndLogsContainNoSecret(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
-	client, err := billing.New("https://billing.example.net:5224", billing.None())
+	client, err := billing.New("https://billing.example.net:5224", billing.NoLogin())
 	require.NoError(t, err)
 	require.Equal(t, commerce.Capabilities{MaxConcurrency: 2}, client.Capabilities())
 }

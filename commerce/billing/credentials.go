@@ -10,8 +10,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Credentials authenticate a client: [None], [Basic] or [Members]. [New] rejects the zero value.
-type Credentials struct {
+// Auth authenticates a client: [NoLogin], [Basic] or [LoginInCall]. [New] rejects the zero value.
+type Auth struct {
 	given bool
 	http  rest.Auth
 	// Functions, because printing a struct then shows only their addresses.
@@ -20,27 +20,27 @@ type Credentials struct {
 	err     error
 }
 
-// None sends no credentials: Billing then trusts the network address of the caller (inferred
+// NoLogin sends no credentials: Billing then trusts the network address of the caller (inferred
 // from programs that send none, commerce/WIRE.md#1.2).
-func None() Credentials { return Credentials{given: true} }
+func NoLogin() Auth { return Auth{given: true} }
 
 // Basic sends a user and a password with HTTP Basic, as the vendor's osaAPI code can
 // (commerce/WIRE.md#1.2).
-func Basic(user, password string) Credentials {
+func Basic(user, password string) Auth {
 	if strings.Contains(user, ":") {
-		return Credentials{err: errors.New("a user of HTTP Basic cannot contain a colon")}
+		return Auth{err: errors.New("a user of HTTP Basic cannot contain a colon")}
 	}
 	if err := checkLogin(user, password); err != nil {
-		return Credentials{err: err}
+		return Auth{err: err}
 	}
 	auth, err := rest.StaticAuth("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
-	return Credentials{given: true, http: auth, secrets: secretsOf(user, password), err: err}
+	return Auth{given: true, http: auth, secrets: secretsOf(user, password), err: err}
 }
 
-// Members sends a user and a password as the members Username and Password of the
-// Execute struct, as two public programs do (commerce/WIRE.md#1.2).
-func Members(user, password string) Credentials {
-	return Credentials{
+// LoginInCall sends a user and a password inside the XML-RPC call, as the members Username and
+// Password of the Execute struct, as two public programs do (commerce/WIRE.md#1.2).
+func LoginInCall(user, password string) Auth {
+	return Auth{
 		given: true, members: func() (string, string) { return user, password },
 		secrets: secretsOf(user, password), err: checkLogin(user, password),
 	}

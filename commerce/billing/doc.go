@@ -12,7 +12,7 @@
 //	}
 //
 // No call of Billing that lists orders by status is known (commerce/WIRE.md#0), so the user
-// supplies the ids; see [Client.FromLines]. Billing reports neither why an order failed nor
+// supplies the ids; see [Client.FromText]. Billing reports neither why an order failed nor
 // its transitions: Order.Failure is zero and Order.Transitions is nil. The usual port is
 // 5224; it must be part of the base URL.
 //

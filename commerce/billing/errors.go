@@ -23,7 +23,7 @@ const (
 
 // notSent returns the error of a call that was rejected before it was sent.
 func notSent(op string, err error) *commerce.Error {
-	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
+	return &commerce.Error{Op: op, Delivery: commerce.DeliveryNotSent, Err: err}
 }
 
 // failed converts the error of a failed call to a *commerce.Error.
@@ -50,7 +50,7 @@ func (c *Client) failed(ctx context.Context, op string, err error, secrets []str
 	switch {
 	case e.Status == http.StatusUnauthorized:
 		made.Err = errors.New("the user or the password was refused, or Billing wants them in another way: see " +
-			"Basic and Members")
+			"Basic and LoginInCall")
 	case e.Status == http.StatusForbidden:
 		made.Err = errors.New("the user may not do this, or Billing does not trust the address of this machine")
 	case unavailable(ctx, e):

@@ -21,7 +21,7 @@ func Example() {
 	export := strings.NewReader(
 		"Order ID,Order Number,Status\n1000001,SO000001,PF\n1000002,SO000002,PF\n1000003,SO000003,PF\n")
 	view := commerce.FailedOrders()
-	for order, err := range client.FromLines(export).Orders(context.Background(), view.Query()) {
+	for order, err := range client.FromText(export).Orders(context.Background(), view.Query()) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -35,7 +35,7 @@ func Example() {
 
 func ExampleClient_Execute() {
 	system, _ := mock(answers(200, fault("VGFibGUgQWNjb3VudCBkb2VzIG5vdCBjb250YWluIHJvdyB3aXRoIElEIDcu")))
-	client, err := billing.New("https://billing.example.net:5224", billing.None(), billing.WithHTTPClient(system))
+	client, err := billing.New("https://billing.example.net:5224", billing.NoLogin(), billing.WithHTTPClient(system))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -54,7 +54,7 @@ func ExampleClient_Execute() {
 
 func ExampleClient_SignedText() {
 	system, _ := mock(answers(200, result(cells(map[int]any{12: "Sales order for Acme"}))))
-	client, err := billing.New("https://billing.example.net:5224", billing.None(), billing.WithHTTPClient(system))
+	client, err := billing.New("https://billing.example.net:5224", billing.NoLogin(), billing.WithHTTPClient(system))
 	if err != nil {
 		fmt.Println(err)
 		return

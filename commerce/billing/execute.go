@@ -47,10 +47,9 @@ type envelope struct {
 	Params   []any
 }
 
-// Execute calls a method and decodes the first element of its Result into out: a
-// pointer to a struct, whose fields take the row by position; a pointer to any other
-// Go value; a pointer to an any, which takes whatever comes; or nil, which takes every answer but a fault. What out
-// points to is changed only when the whole answer is good.
+// Execute calls a method and stores the first element of its Result in the value that out
+// points to. A struct takes the elements of a row by position, an any takes every value, and a
+// nil out ignores the result. The value is changed only if the whole answer is valid.
 //
 // A fault is an error that errors.AsType[*commerce.Fault] finds, and that matches
 // commerce.ErrNotFound when Billing says that a table has no such row.

@@ -45,7 +45,7 @@ func TestConcurrencyLimitIsShared(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var most atomic.Int64
-				c, _ := client(t, billing.None(), slow(golden(t, "row19.xml"), &most), tc.opts...)
+				c, _ := client(t, billing.NoLogin(), slow(golden(t, "row19.xml"), &most), tc.opts...)
 				began := time.Now()
 				var wg sync.WaitGroup
 				for i := range tc.calls {
@@ -71,7 +71,7 @@ func TestConcurrencyLimitHonorsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var most atomic.Int64
-		c, w := client(t, billing.None(), slow(golden(t, "row19.xml"), &most), billing.WithConcurrency(1))
+		c, w := client(t, billing.NoLogin(), slow(golden(t, "row19.xml"), &most), billing.WithConcurrency(1))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := c.Order(t.Context(), "1000027")
@@ -83,7 +83,7 @@ func TestConcurrencyLimitHonorsContext(t *testing.T) {
 		err := c.Push(ctx, "1000027", commerce.StatusPaid)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "while waiting for one of 1 calls to end (for 300ms)")
-		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+		require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 		wg.Wait()
 		require.Len(t, w.calls, 1)
 	})
@@ -93,7 +93,7 @@ func TestReadsAreRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		c, _ := client(t, billing.None(), func(string) (*http.Response, error) {
+		c, _ := client(t, billing.NoLogin(), func(string) (*http.Response, error) {
 			if calls++; calls < 3 {
 				return httpmock.NewStringResponse(503, ""), nil
 			}
@@ -111,7 +111,7 @@ func TestReadsAreRetried(t *testing.T) {
 func TestMaxConcurrency(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[int][]billing.Option{2: nil, 5: {billing.WithConcurrency(5)}} {
-		c, err := billing.New("http://bm.example:5224", billing.None(), options...)
+		c, err := billing.New("http://bm.example:5224", billing.NoLogin(), options...)
 		require.NoError(t, err)
 		require.Equal(t, want, c.Capabilities().MaxConcurrency)
 	}

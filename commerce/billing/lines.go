@@ -20,7 +20,7 @@ type record struct {
 	fields []string
 }
 
-// ReadLines parses a list of orders. The text is one of:
+// ReadOrderRefs reads the ids and numbers of orders from a text, which is one of:
 //
 //   - ids, one per line;
 //   - a CSV export of the panel, separated by commas, semicolons or tabs, whose header names a
@@ -32,7 +32,7 @@ type record struct {
 // header may also name a column of order numbers ("OrderNumber", "Order Number" or "Number")
 // and one of subscriptions ("SubscriptionID", "Subscription ID" or "Subscription"). Empty
 // lines are skipped. An error names the line.
-func ReadLines(r io.Reader) ([]Line, error) {
+func ReadOrderRefs(r io.Reader) ([]OrderRef, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	t := table{file: nameOf(r)}
 	records, err := split(in)
@@ -143,7 +143,7 @@ type table struct {
 	columns int
 	header  bool // the record before was the header
 	ended   bool // by a count
-	lines   []Line
+	lines   []OrderRef
 }
 
 func (t *table) where(line int) string {
@@ -228,7 +228,7 @@ func (t *table) row(rec record) error {
 		}
 		return rec.fields[column]
 	}
-	l := Line{Where: t.where(rec.line), ID: field(t.id), Number: field(t.number), Subscription: field(t.belongs)}
+	l := OrderRef{Where: t.where(rec.line), ID: field(t.id), Number: field(t.number), Subscription: field(t.belongs)}
 	switch {
 	case strings.ContainsAny(l.Subscription, " ,;|"):
 		return fmt.Errorf("%q is not one subscription: give an order of several a line for each", clip(l.Subscription))

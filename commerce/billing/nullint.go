@@ -11,7 +11,7 @@ import (
 // (commerce/WIRE.md#1.3).
 type NullInt int64
 
-// Null is the number that means null.
+// Null is the NullInt for an XML-RPC value that is absent: Billing sends this number for null.
 const Null NullInt = math.MinInt32
 
 // Int returns the number, and false for [Null].

@@ -142,22 +142,22 @@ func WithDefaultCurrency(code string) Option {
 	}
 }
 
-// PlacedAt names the column that Order.PlacedAt is read from.
-type PlacedAt string
+// DateColumn is the column of GetOrder_API that Order.PlacedAt is read from.
+type DateColumn string
 
-// Columns of GetOrder_API for [WithPlacedAt].
+// The columns for [WithPlacedAtColumn].
 const (
-	OrderDate    PlacedAt = "OrderDate"
-	CreationTime PlacedAt = "CreationTime"
+	OrderDateColumn    DateColumn = "OrderDate"
+	CreationTimeColumn DateColumn = "CreationTime"
 )
 
-// WithPlacedAt sets the column that Order.PlacedAt is read from; where it is null or 0,
-// CreationTime is used. Default: OrderDate, inferred, because Order Management calls the time
+// WithPlacedAtColumn sets the column that Order.PlacedAt is read from; where it is null or 0,
+// CreationTimeColumn is used. Default: OrderDateColumn, inferred, because Order Management calls the time
 // of placing orderDate.
-func WithPlacedAt(column PlacedAt) Option {
+func WithPlacedAtColumn(column DateColumn) Option {
 	return func(c *config) error {
-		if column != OrderDate && column != CreationTime {
-			return fmt.Errorf("WithPlacedAt: %q is neither %s nor %s", column, OrderDate, CreationTime)
+		if column != OrderDateColumn && column != CreationTimeColumn {
+			return fmt.Errorf("WithPlacedAtColumn: %q is neither %s nor %s", column, OrderDateColumn, CreationTimeColumn)
 		}
 		c.client.placedAt = column
 		return nil
@@ -176,8 +176,9 @@ func WithSignatureRule(rule SignatureRule) Option {
 	}
 }
 
-// WithSwappedPush sends the parameters of OrderStatusChange_API in the order id, signature,
-// status. Default: id, status, signature. Public programs use both (commerce/WIRE.md#1.5).
+// WithSwappedPush sends the parameters of OrderStatusChange_API as (id, signature, status), for
+// installations that expect that. Default: (id, status, signature). Public programs use both
+// (commerce/WIRE.md#1.5).
 func WithSwappedPush() Option {
 	return func(c *config) error {
 		c.client.swapped = true
@@ -185,22 +186,23 @@ func WithSwappedPush() Option {
 	}
 }
 
-// WithFaultDelivery sets what an XML-RPC fault says about the call: commerce.Refused, that
-// Billing did not act on it, or commerce.DeliveryUnknown. With DeliveryUnknown, a push that
-// failed with a fault is followed by reads until the state of its order is known. Default:
-// Refused, inferred, because a fault takes the place of a result.
+// WithFaultDelivery sets the Delivery of an error that is an XML-RPC fault: commerce.DeliveryRefused
+// if a fault proves that Billing changed nothing, otherwise commerce.DeliveryUnknown. With the
+// latter, a push that failed with a fault is followed by reads until the state of its order is known. Default:
+// DeliveryRefused, inferred, because a fault takes the place of a result.
 func WithFaultDelivery(d commerce.Delivery) Option {
 	return func(c *config) error {
-		if d != commerce.Refused && d != commerce.DeliveryUnknown {
-			return fmt.Errorf("WithFaultDelivery: %q is neither commerce.Refused nor commerce.DeliveryUnknown", d)
+		if d != commerce.DeliveryRefused && d != commerce.DeliveryUnknown {
+			return fmt.Errorf("WithFaultDelivery: %q is neither commerce.DeliveryRefused nor commerce.DeliveryUnknown", d)
 		}
 		c.client.faults = d
 		return nil
 	}
 }
 
-// WithRefusals sets which answers to a push prove that the server did not act on it. The
-// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown.
+// WithRefusals sets which error answers to a push prove that the server refused it and changed
+// nothing, so that the order may be pushed again. The
+// error of the push then has Delivery commerce.DeliveryRefused instead of commerce.DeliveryUnknown.
 // The function is called with each status outside 200 to 299 and with at most 64 KiB of the
 // body; it must not keep or change its arguments. It is not called for an XML-RPC fault, see
 // [WithFaultDelivery]. Default, inferred: 401 and 429.
@@ -208,8 +210,8 @@ func WithRefusals(refused func(status int, header http.Header, body []byte) bool
 	return func(c *config) error { return c.rest.SetRefusals(refused) }
 }
 
-// WithNumberResolver sets the function that finds the id for the number of an order, such as
-// SO000027, if a [Source] is given numbers: Billing reads orders by id only. It is called
+// WithNumberResolver sets the function that finds the id for an order number such as SO000027. A
+// [Lister] of numbers needs it, because Billing reads orders by id only. It is called
 // concurrently and must honor its context. Default: a number is an error.
 func WithNumberResolver(resolve func(ctx context.Context, number string) (id string, err error)) Option {
 	return func(c *config) error {

@@ -52,7 +52,7 @@ func (c *Client) Row(ctx context.Context, id string) (*OrderRow, error) {
 // OrderStatusChange_API. The call must be signed over the current order, as documented
 // (commerce/WIRE.md#1.5), so Push first reads the order; the change itself is sent at most
 // once. A nil error means that provisioning was requested, not that it is done. After an
-// error whose Delivery is neither NotSent nor Refused, the order may have been moved; for
+// error whose Delivery is neither commerce.DeliveryNotSent nor DeliveryRefused, the order may have been moved; for
 // faults see [WithFaultDelivery]. A fault about the signature matches commerce.ErrForbidden
 // (inferred: no text of it is published).
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
@@ -90,7 +90,7 @@ func unread(err error) error {
 		return notSent(opPush, err)
 	}
 	changed := *e
-	changed.Op, changed.Delivery = opPush+" (reading it for the signature)", commerce.NotSent
+	changed.Op, changed.Delivery = opPush+" (reading it for the signature)", commerce.DeliveryNotSent
 	return &changed
 }
 

@@ -23,17 +23,17 @@ import (
 
 func TestOrderOfARowOf19Columns(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.None(), answers(200, golden(t, "row19.xml")))
+	c, _ := client(t, billing.NoLogin(), answers(200, golden(t, "row19.xml")))
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Equal(t, "12.5 USD", o.Total.String())
 	require.Equal(t, &commerce.Order{
 		ID: "1000027", BillingID: "1000027", Number: "SO000027", Type: commerce.TypeSales,
 		Status:   commerce.StatusProvisioningFailed,
-		PlacedAt: time.Unix(1700000060, 0).UTC(), VendorID: "1", CustomerID: "1000004", Channel: commerce.ChannelDirect,
+		PlacedAt: time.Unix(1700000060, 0).UTC(), VendorAccountID: "1", CustomerID: "1000004", Channel: commerce.ChannelDirect,
 		Total: commerce.Money{Amount: decimal.RequireFromString("12.5"), Currency: "USD"},
 	}, o)
-	require.False(t, o.Detailed(), "Billing does not tell the transitions")
+	require.False(t, o.HasTransitions(), "Billing does not tell the transitions")
 
 	row, err := c.Row(t.Context(), "1000027")
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestOrderOfARowOf19Columns(t *testing.T) {
 
 func TestOrderOfARowOf17Columns(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.None(), answers(200, golden(t, "row17.xml")))
+	c, _ := client(t, billing.NoLogin(), answers(200, golden(t, "row17.xml")))
 	o, err := c.Order(t.Context(), "1000031")
 	require.NoError(t, err)
 	require.Equal(t, commerce.ChannelReseller, o.Channel)
@@ -65,7 +65,7 @@ func TestOrderOfARowOf17Columns(t *testing.T) {
 	require.Equal(t, "Zażółć", row.Comments)
 	require.Equal(t, billing.Null, row.CompletedDate)
 
-	c, _ = client(t, billing.None(), answers(200, golden(t, "row17.xml")), billing.WithDefaultCurrency("EUR"),
+	c, _ = client(t, billing.NoLogin(), answers(200, golden(t, "row17.xml")), billing.WithDefaultCurrency("EUR"),
 		billing.WithProviderAccount("1000002"))
 	o, err = c.Order(t.Context(), "1000031")
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func TestOrderOfARowOf17Columns(t *testing.T) {
 
 func TestWithPlacedAt(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.None(), answers(200, golden(t, "row19.xml")), billing.WithPlacedAt(billing.CreationTime))
+	c, _ := client(t, billing.NoLogin(), answers(200, golden(t, "row19.xml")), billing.WithPlacedAtColumn(billing.CreationTimeColumn))
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Equal(t, time.Unix(1700000000, 0).UTC(), o.PlacedAt)
@@ -99,7 +99,7 @@ func TestRowIsRead(t *testing.T) {
 		"another last column":                 cells(map[int]any{18: "not a time"}),
 		"a number of 64 bits, if it is there": cells(map[int]any{6: 1 << 20}),
 	} {
-		c, _ := client(t, billing.None(), answers(200, result(row)))
+		c, _ := client(t, billing.NoLogin(), answers(200, result(row)))
 		o, err := c.Order(t.Context(), "1000027")
 		require.NoError(t, err, name)
 		require.Equal(t, "USD", o.Total.Currency, name)
@@ -116,7 +116,7 @@ func TestRowProblems(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := client(t, billing.None(), answers(200, tc.answer))
+			c, _ := client(t, billing.NoLogin(), answers(200, tc.answer))
 			_, err := c.Order(t.Context(), "1000027")
 			require.ErrorContains(t, err, "commerce: read order: ")
 			require.ErrorContains(t, err, tc.want)
@@ -161,7 +161,7 @@ func oddRows() map[string]string {
 func TestOrderWithProblemsIsNotPushed(t *testing.T) {
 	t.Parallel()
 	for answer, problem := range oddRows() {
-		c, w := client(t, billing.None(), answers(200, answer))
+		c, w := client(t, billing.NoLogin(), answers(200, answer))
 		start := time.Now()
 		o, err := c.Order(t.Context(), "1000027")
 		require.NoError(t, err, problem)
@@ -171,7 +171,7 @@ func TestOrderWithProblemsIsNotPushed(t *testing.T) {
 		require.Less(t, len(o.Problems[0]), 200)
 
 		err = c.Push(t.Context(), "1000027", commerce.StatusPaid)
-		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+		require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 		require.Len(t, w.calls, 2, "two reads and no push")
 	}
 }
@@ -181,14 +181,14 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	for answer, problem := range oddRows() {
 		synctest.Test(t, func(t *testing.T) { // a repeated read waits
 			<-time.After(time.Until(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)))
-			c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+			c, _ := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
 				if strings.Contains(body, "<i4>1000027</i4>") {
 					return httpmock.NewStringResponse(200, answer), nil
 				}
 				return shop(body)
 			})
 			p, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
-				Systems: resubmit.SystemsOf(c, c.FromLines(
+				Systems: resubmit.SystemsOf(c, c.FromText(
 					strings.NewReader("OrderID,Number,Subscription\n1000001,SO000001,1\n1000027,SO000027,27\n1000002,,2\n"))),
 				Filter: filter.Everything(), IgnoreConnect: true, Override: []string{"1000001", "1000002"},
 			})
@@ -207,13 +207,13 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 
 func TestOrderRejectsBadIDs(t *testing.T) {
 	t.Parallel()
-	c, w := client(t, billing.None(), answers(500, ""))
+	c, w := client(t, billing.NoLogin(), answers(500, ""))
 	for _, id := range []string{"", "SO000027", "0", "-1", "01", "+1", "1 ", "3000000000", strings.Repeat("9", 1000)} {
 		_, err := c.Order(t.Context(), id)
 		require.ErrorContains(t, err, "is not the id of an order in Billing")
 		require.Less(t, len(err.Error()), 160)
 		err = c.Push(t.Context(), id, commerce.StatusPaid)
-		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+		require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 	}
 	err := c.Push(t.Context(), "1", "P D")
 	require.ErrorContains(t, err, `"P D" is not a status`)
@@ -228,11 +228,11 @@ func TestPushReadsTheOrderAndSendsOnce(t *testing.T) {
 		}
 		return httpmock.NewStringResponse(200, golden(t, "row19.xml")), nil
 	}
-	c, w := client(t, billing.None(), answer)
+	c, w := client(t, billing.NoLogin(), answer)
 	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
 	require.Equal(t, []string{golden(t, "getorder.xml"), golden(t, "push.xml")}, w.calls)
 
-	c, w = client(t, billing.None(), answer, billing.WithSwappedPush())
+	c, w = client(t, billing.NoLogin(), answer, billing.WithSwappedPush())
 	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
 	status, signature := "<value><string>PD</string></value>",
 		"<value><string>896e5b31a005ae3054ecd0ead0e59b54</string></value>"
@@ -246,7 +246,7 @@ func TestPush_signs_the_raw_text(t *testing.T) {
 	} {
 		read := strings.Replace(golden(t, "row19.xml"), "Sales order for Acme", sent, 1)
 		require.Contains(t, read, sent)
-		c, w := client(t, billing.None(), func(body string) (*http.Response, error) {
+		c, w := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
 			if isPush(body) {
 				return httpmock.NewStringResponse(200, golden(t, "done.xml")), nil
 			}
@@ -264,7 +264,7 @@ func TestPush_signs_the_raw_text(t *testing.T) {
 
 func TestOrder_shows_no_control_characters(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.None(), answers(200, strings.Replace(golden(t, "row19.xml"), "SO000027", "SO\x01&#2;\xff27",
+	c, _ := client(t, billing.NoLogin(), answers(200, strings.Replace(golden(t, "row19.xml"), "SO000027", "SO\x01&#2;\xff27",
 		1)))
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
@@ -279,7 +279,7 @@ func TestPush_with_an_unreadable_answer_is_unknown(t *testing.T) {
 		"<methodResponse><params></methodResponse>",
 		`<?xml version="1.0" encoding="utf-7"?>` + fault("no"), fault("no") + "x", "",
 	} {
-		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+		c, _ := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
 			if isPush(body) {
 				return httpmock.NewStringResponse(200, answer), nil
 			}
@@ -300,19 +300,19 @@ func TestPushIsNeverSentAgain(t *testing.T) {
 		pushes     int
 		want       string
 	}{
-		{"an order that is not there", answers(200, golden(t, "fault.xml")), nil, nil, commerce.NotSent, 0,
+		{"an order that is not there", answers(200, golden(t, "fault.xml")), nil, nil, commerce.DeliveryNotSent, 0,
 			"push order (reading it for the signature): HTTP 200 OK: fault 5: Table"},
-		{"a read without an answer", answers(503, ""), nil, nil, commerce.NotSent, 0,
+		{"a read without an answer", answers(503, ""), nil, nil, commerce.DeliveryNotSent, 0,
 			"push order (reading it for the signature)"},
-		{"an order without currency", answers(200, golden(t, "row17.xml")), nil, nil, commerce.NotSent, 0,
+		{"an order without currency", answers(200, golden(t, "row17.xml")), nil, nil, commerce.DeliveryNotSent, 0,
 			"use WithDefaultCurrency"},
 		{"an order without a time of creation", answers(200, result(cells(map[int]any{6: billing.Null}))), nil, nil,
-			commerce.NotSent, 0, "it has no CreationTime"},
-		{"a fault", nil, answers(200, fault("Signature is bad")), nil, commerce.Refused, 1, "fault 1: Signature is bad"},
+			commerce.DeliveryNotSent, 0, "it has no CreationTime"},
+		{"a fault", nil, answers(200, fault("Signature is bad")), nil, commerce.DeliveryRefused, 1, "fault 1: Signature is bad"},
 		{"a fault that proves nothing", nil, answers(200, fault("Trouble")),
 			[]billing.Option{billing.WithFaultDelivery(commerce.DeliveryUnknown)}, commerce.DeliveryUnknown, 1, "Trouble"},
 		{"trouble", nil, answers(500, ""), nil, commerce.DeliveryUnknown, 1, "500"},
-		{"too many calls", nil, answers(429, ""), nil, commerce.Refused, 1, "429"},
+		{"too many calls", nil, answers(429, ""), nil, commerce.DeliveryRefused, 1, "429"},
 		{"a page", nil, answers(200, "<html>"), nil, commerce.DeliveryUnknown, 1, "the answer is a page"},
 		{"an answer that is cut", nil, answers(200, "<methodResponse><params>"), nil, commerce.DeliveryUnknown, 1,
 			"ends too early"},
@@ -324,7 +324,7 @@ func TestPushIsNeverSentAgain(t *testing.T) {
 			if strings.Contains(tc.name, "without currency") {
 				id = "1000031"
 			}
-			c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+			c, _ := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
 				if isPush(body) {
 					pushes++
 					return tc.push(body)
@@ -346,7 +346,7 @@ func TestBadSignatureIsForbidden(t *testing.T) {
 	t.Parallel()
 	for text, forbidden := range map[string]bool{"The Signature is not valid": true,
 		"no transition from PF to PR": false} {
-		c, _ := client(t, billing.None(), func(body string) (*http.Response, error) {
+		c, _ := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
 			if isPush(body) {
 				return httpmock.NewStringResponse(200, fault(text)), nil
 			}
@@ -364,7 +364,7 @@ func FuzzRow(f *testing.F) {
 	f.Add(golden(f, "row19.xml"))
 	f.Add(golden(f, "fault.xml"))
 	f.Fuzz(func(t *testing.T, answer string) {
-		c, _ := client(t, billing.None(), answers(200, answer))
+		c, _ := client(t, billing.NoLogin(), answers(200, answer))
 		o, err := c.Order(t.Context(), "1000027")
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")

@@ -221,19 +221,19 @@ func (c cell) amount(out *decimal.Decimal) error {
 // order converts a row to a commerce.Order.
 func (c *Client) order(r *OrderRow) *commerce.Order {
 	placed := r.OrderDate.Time()
-	if c.placedAt == CreationTime || placed.IsZero() {
+	if c.placedAt == CreationTimeColumn || placed.IsZero() {
 		placed = r.CreationTime.Time()
 	}
 	o := &commerce.Order{
 		ID: r.OrderID.id(), BillingID: r.OrderID.id(), Number: xmlrpc.Display(r.OrderNumber),
-		Type:     commerce.OrderType(xmlrpc.Display(r.OrderTypeID)),
-		Status:   commerce.Status(xmlrpc.Display(r.OrderStatusID)),
-		PlacedAt: placed,
-		VendorID: r.VendorAccountID.id(), CustomerID: r.CustomerID.id(),
+		Type:            commerce.OrderType(xmlrpc.Display(r.OrderTypeID)),
+		Status:          commerce.Status(xmlrpc.Display(r.OrderStatusID)),
+		PlacedAt:        placed,
+		VendorAccountID: r.VendorAccountID.id(), CustomerID: r.CustomerID.id(),
 		Total:    commerce.Money{Amount: r.Total, Currency: xmlrpc.Display(c.currencyOf(r))},
 		Problems: r.Problems,
 	}
-	switch o.VendorID {
+	switch o.VendorAccountID {
 	case "":
 	case c.provider:
 		o.Channel = commerce.ChannelDirect

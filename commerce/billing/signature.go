@@ -23,9 +23,8 @@ type SignatureRule struct {
 	// ThousandsSeparator groups the digits of the total: "," makes 1,234.00. Default:
 	// none, inferred.
 	ThousandsSeparator string
-	// RoundHalfUp rounds a total with too many decimal places, half away from zero. Default:
-	// they are cut off.
-	RoundHalfUp bool
+	// RoundHalfAwayFromZero rounds a total with too many decimal places. Default: they are cut off.
+	RoundHalfAwayFromZero bool
 	// TrimFields trims white space from both ends of OrderNumber and Comments. Default: only
 	// the end of the whole text is trimmed.
 	TrimFields bool
@@ -45,7 +44,8 @@ func (r SignatureRule) check() error {
 	return nil
 }
 
-// SignedText returns the text whose MD5 signs a push of the order. If Billing refuses
+// SignedText returns the text whose MD5 signs a push of the order, to check a signature by hand. If
+// Billing refuses
 // signatures, compare it with the text that the script of kb.cloudblue.com/116492 builds for
 // the same order, and adjust it with [WithSignatureRule].
 func (c *Client) SignedText(row *OrderRow) (string, error) {
@@ -83,7 +83,7 @@ func (r SignatureRule) total(d decimal.Decimal, currency string) string {
 }
 
 func (r SignatureRule) shorten(d decimal.Decimal, digits int32) decimal.Decimal {
-	if r.RoundHalfUp {
+	if r.RoundHalfAwayFromZero {
 		return d.Round(digits)
 	}
 	return d.Truncate(digits)

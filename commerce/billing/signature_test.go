@@ -31,7 +31,7 @@ func TestSignatureVectors(t *testing.T) {
 		{map[int]any{0: 1000029, 1: "SO000029", 6: 1700000900, 8: 1200.0, 12: "Zażółć", 17: "JPY"},
 			"1000029SO0000291700000900JPY 1200Zażółć", "cac6ed0d7700a40e2358ababe199bcf0"},
 	} {
-		c, w := client(t, billing.None(), func(body string) (*http.Response, error) {
+		c, w := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
 			if isPush(body) {
 				return httpmock.NewStringResponse(200, golden(t, "done.xml")), nil
 			}
@@ -59,8 +59,8 @@ func TestSignatureRules(t *testing.T) {
 	}{
 		{"padded to two digits", billing.SignatureRule{}, "12.5", "EUR", "12.50"},
 		{"cut to two digits", billing.SignatureRule{}, "12.509", "EUR", "12.50"},
-		{"rounded to two digits", billing.SignatureRule{RoundHalfUp: true}, "12.505", "EUR", "12.51"},
-		{"rounded away from zero", billing.SignatureRule{RoundHalfUp: true}, "-12.505", "EUR", "-12.51"},
+		{"rounded to two digits", billing.SignatureRule{RoundHalfAwayFromZero: true}, "12.505", "EUR", "12.51"},
+		{"rounded away from zero", billing.SignatureRule{RoundHalfAwayFromZero: true}, "-12.505", "EUR", "-12.51"},
 		{"the noise of a double is not cut", billing.SignatureRule{}, "12.499999999999999999", "EUR", "12.50"},
 		{"the digits that a double holds are", billing.SignatureRule{}, "12.4999999", "EUR", "12.49"},
 		{"no digits", billing.SignatureRule{}, "1200.0", "KRW", "1200"},
@@ -76,7 +76,7 @@ func TestSignatureRules(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := client(t, billing.None(), answers(500, ""), billing.WithSignatureRule(tc.rule))
+			c, _ := client(t, billing.NoLogin(), answers(500, ""), billing.WithSignatureRule(tc.rule))
 			text, err := c.SignedText(&billing.OrderRow{
 				OrderID: 1, OrderNumber: "N", CreationTime: 2, CurrencyID: tc.currency, Total: decimal.RequireFromString(tc.total),
 				Comments: " c \t",
@@ -90,8 +90,8 @@ func TestSignatureRules(t *testing.T) {
 func TestSignatureRuleTrimFields(t *testing.T) {
 	t.Parallel()
 	row := &billing.OrderRow{OrderID: 1, OrderNumber: " N ", CreationTime: 2, CurrencyID: "JPY", Comments: " c "}
-	plain, _ := client(t, billing.None(), answers(500, ""))
-	trimming, _ := client(t, billing.None(), answers(500, ""),
+	plain, _ := client(t, billing.NoLogin(), answers(500, ""))
+	trimming, _ := client(t, billing.NoLogin(), answers(500, ""),
 		billing.WithSignatureRule(billing.SignatureRule{TrimFields: true}))
 	text, err := plain.SignedText(row)
 	require.NoError(t, err)
@@ -104,7 +104,7 @@ func TestSignatureRuleTrimFields(t *testing.T) {
 func TestWithSignatureRuleCopiesPrecision(t *testing.T) {
 	t.Parallel()
 	precision := map[string]int{"USD": 3}
-	c, _ := client(t, billing.None(), answers(500, ""),
+	c, _ := client(t, billing.NoLogin(), answers(500, ""),
 		billing.WithSignatureRule(billing.SignatureRule{Precision: precision}))
 	precision["USD"] = 0
 	text, err := c.SignedText(&billing.OrderRow{CurrencyID: "USD"})
@@ -121,7 +121,7 @@ func TestSignatureProperties(t *testing.T) {
 		created := rapid.IntRange(0, 1<<31-1).Draw(rt, "created")
 		total := decimal.New(cents, -2)
 		row := cells(map[int]any{6: created, 8: total, 12: comments})
-		c, w := client(t, billing.None(), func(body string) (*http.Response, error) {
+		c, w := client(t, billing.NoLogin(), func(body string) (*http.Response, error) {
 			if isPush(body) {
 				return httpmock.NewStringResponse(200, golden(t, "done.xml")), nil
 			}

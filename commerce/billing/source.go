@@ -17,16 +17,17 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
-// Source lists orders by ids that the user supplies. Create it with [Client.FromIDs],
-// [Client.FromSeq], [Client.FromList] or [Client.FromLines]. It is safe for concurrent use
+// Lister lists the orders that the user names by id or number, because Billing cannot list orders.
+// Create it with [Client.FromIDs],
+// [Client.FromIDSeq], [Client.FromRefs] or [Client.FromText]. It is safe for concurrent use
 // unless it was created from a sequence that is not.
-type Source struct {
+type Lister struct {
 	client *Client
-	read   func() ([]Line, error)
+	read   func() ([]OrderRef, error)
 }
 
-// Line identifies an order by its id, its number, or both.
-type Line struct {
+// OrderRef names an order by its id, its number, or both.
+type OrderRef struct {
 	// Where is the place of the line, for errors: "failed.csv:3".
 	Where string
 	// ID is the id in Billing, such as "1000027"; "" if only the number is known.
@@ -38,10 +39,10 @@ type Line struct {
 	Subscription string
 }
 
-// FromIDs returns a source of the orders with these ids. Order numbers need a resolver, see
+// FromIDs returns a Lister of the orders with these ids. Order numbers need a resolver, see
 // [WithNumberResolver].
-func (c *Client) FromIDs(ids ...string) *Source {
-	return c.FromSeq(func(yield func(string, error) bool) {
+func (c *Client) FromIDs(ids ...string) *Lister {
+	return c.FromIDSeq(func(yield func(string, error) bool) {
 		for _, id := range ids {
 			if !yield(id, nil) {
 				return
@@ -50,17 +51,17 @@ func (c *Client) FromIDs(ids ...string) *Source {
 	})
 }
 
-// FromSeq is like [Client.FromIDs] for a sequence of ids, such as the rows of an SQL query. An
+// FromIDSeq is like [Client.FromIDs] for a sequence of ids, such as the rows of an SQL query. An
 // error in the sequence ends the list. Each list ranges over the sequence again.
-func (c *Client) FromSeq(ids iter.Seq2[string, error]) *Source {
-	return &Source{client: c, read: func() ([]Line, error) {
-		var lines []Line
+func (c *Client) FromIDSeq(ids iter.Seq2[string, error]) *Lister {
+	return &Lister{client: c, read: func() ([]OrderRef, error) {
+		var lines []OrderRef
 		for id, err := range ids {
 			where := fmt.Sprintf("id %d", len(lines)+1)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", where, err)
 			}
-			l := Line{Where: where, ID: id}
+			l := OrderRef{Where: where, ID: id}
 			if isNumber(id) {
 				l.ID, l.Number = "", id
 			}
@@ -70,33 +71,33 @@ func (c *Client) FromSeq(ids iter.Seq2[string, error]) *Source {
 	}}
 }
 
-// FromList returns a source of the orders of lines, such as those that [ReadLines] returned.
-func (c *Client) FromList(lines []Line) *Source {
+// FromRefs returns a Lister of the given orders, such as those that [ReadOrderRefs] returned.
+func (c *Client) FromRefs(lines []OrderRef) *Lister {
 	lines = slices.Clone(lines)
-	return &Source{client: c, read: func() ([]Line, error) { return lines, nil }}
+	return &Lister{client: c, read: func() ([]OrderRef, error) { return lines, nil }}
 }
 
-// FromLines returns a source of the orders that a text names, see [ReadLines]. The text is
-// read once, when the first list begins.
+// FromText returns a Lister of the orders that a text names, such as a CSV export; see
+// [ReadOrderRefs]. The text is read once, when the first list begins.
 //
 // If a line has an id and a number, the order that Billing returns must have that number;
 // otherwise the list ends with an error, because the ids may be those of something else. If a
 // line names a subscription, the order gets it.
-func (c *Client) FromLines(r io.Reader) *Source {
-	return &Source{client: c, read: sync.OnceValues(func() ([]Line, error) { return ReadLines(r) })}
+func (c *Client) FromText(r io.Reader) *Lister {
+	return &Lister{client: c, read: sync.OnceValues(func() ([]OrderRef, error) { return ReadOrderRefs(r) })}
 }
 
-// Orders reads the orders of the source and yields those that match the query, each once,
+// Orders reads the orders and yields those that match the query, each once,
 // sorted by PlacedAt. An order that does not exist is an error, which names the line and the
 // id. An order that cannot be read completely is yielded with its Problems.
 //
 // Each order is one call to Billing; as many run at once as [WithConcurrency] allows. All
 // orders are read before the first is yielded, so that they can be sorted; those that match
-// are held in memory, about 1 KiB each. With q.IDs only these orders of the source are read.
+// are held in memory, about 1 KiB each. With q.IDs only these orders are read.
 // A query with q.Account is an error, because Billing does not know the APS ids of accounts.
 //
 // An error ends the sequence. Ranging over it again reads the orders again.
-func (s *Source) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
+func (s *Lister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		orders, err := s.list(ctx, q)
 		if err != nil {
@@ -111,7 +112,7 @@ func (s *Source) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commer
 	}
 }
 
-func (s *Source) list(ctx context.Context, q commerce.Query) ([]*commerce.Order, error) {
+func (s *Lister) list(ctx context.Context, q commerce.Query) ([]*commerce.Order, error) {
 	switch {
 	case q.Account != "":
 		return nil, notSent(opList, errors.New("the orders of an account cannot be listed by its APS id in "+
@@ -163,7 +164,7 @@ func merged(orders []*commerce.Order) []*commerce.Order {
 }
 
 // fetch reads the orders of lines and returns those that match the query.
-func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []Line) ([]*commerce.Order, error) {
+func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []OrderRef) ([]*commerce.Order, error) {
 	var (
 		mu     sync.Mutex
 		orders []*commerce.Order
@@ -171,7 +172,7 @@ func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []Line) ([]
 	group, inner := errgroup.WithContext(ctx)
 	// More goroutines would only wait for the limit of the client.
 	group.SetLimit(cap(c.slots))
-	done := make(map[Line]bool, len(lines))
+	done := make(map[OrderRef]bool, len(lines))
 	for _, l := range lines {
 		known := l // equal for all lines that name the same order
 		known.Where = ""
@@ -202,7 +203,7 @@ func (c *Client) fetch(ctx context.Context, q *commerce.Query, lines []Line) ([]
 }
 
 // look reads the order of a line; it returns nil if the query excludes its id.
-func (c *Client) look(ctx context.Context, q *commerce.Query, l Line) (*commerce.Order, error) {
+func (c *Client) look(ctx context.Context, q *commerce.Query, l OrderRef) (*commerce.Order, error) {
 	id := l.ID
 	if id == "" {
 		if c.resolve == nil {
@@ -238,7 +239,7 @@ func (c *Client) look(ctx context.Context, q *commerce.Query, l Line) (*commerce
 }
 
 // named adds the line and the order to an error.
-func named(l Line, err error) error {
+func named(l OrderRef, err error) error {
 	failed, ok := errors.AsType[*commerce.Error](err)
 	if !ok {
 		return err

@@ -43,7 +43,7 @@ func shop(body string) (*http.Response, error) {
 	}))), nil
 }
 
-func collect(ctx context.Context, s *billing.Source, q commerce.Query) ([]string, error) {
+func collect(ctx context.Context, s *billing.Lister, q commerce.Query) ([]string, error) {
 	var ids []string
 	for o, err := range s.Orders(ctx, q) {
 		if err != nil {
@@ -73,8 +73,8 @@ func TestSourceYieldsMatchingOrders(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, w := client(t, billing.None(), shop, billing.WithConcurrency(8))
-			for _, s := range []*billing.Source{c.FromIDs(ids...), c.FromLines(strings.NewReader(strings.Join(ids, "\n")))} {
+			c, w := client(t, billing.NoLogin(), shop, billing.WithConcurrency(8))
+			for _, s := range []*billing.Lister{c.FromIDs(ids...), c.FromText(strings.NewReader(strings.Join(ids, "\n")))} {
 				for range 2 { // a source can be listed again
 					w.calls = nil
 					got, err := collect(t.Context(), s, tc.query)
@@ -89,7 +89,7 @@ func TestSourceYieldsMatchingOrders(t *testing.T) {
 
 func TestSourceStopsOnBreak(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.None(), shop)
+	c, _ := client(t, billing.NoLogin(), shop)
 	for o, err := range c.FromIDs("1000001", "1000002").Orders(t.Context(), commerce.Query{}) {
 		require.NoError(t, err)
 		require.Equal(t, "1000002", o.ID)
@@ -99,13 +99,13 @@ func TestSourceStopsOnBreak(t *testing.T) {
 
 func TestSourceErrors(t *testing.T) {
 	t.Parallel()
-	good, _ := client(t, billing.None(), shop)
+	good, _ := client(t, billing.NoLogin(), shop)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, tc := range []struct {
 		name   string
 		ctx    context.Context
-		source *billing.Source
+		source *billing.Lister
 		query  commerce.Query
 		want   string
 		is     error
@@ -119,14 +119,14 @@ func TestSourceErrors(t *testing.T) {
 			commerce.Query{IDs: []string{"1000001"}}, `id 1: order "x y": "x y" is not the id`, nil},
 		{"a number", t.Context(), good.FromIDs("SO000001"), commerce.Query{},
 			`id 1: order "SO000001": this is an order's number`, nil},
-		{"a line that does not exist", t.Context(), good.FromLines(strings.NewReader("OrderID\n1000001\n\n7\n")),
+		{"a line that does not exist", t.Context(), good.FromText(strings.NewReader("OrderID\n1000001\n\n7\n")),
 			commerce.Query{}, `line 4: order "7"`, commerce.ErrNotFound},
-		{"another number than the line says", t.Context(), good.FromLines(strings.NewReader("1000001 | SO000009")),
+		{"another number than the line says", t.Context(), good.FromText(strings.NewReader("1000001 | SO000009")),
 			commerce.Query{},
 			`line 1: order "1000001": order 1000001 has the number "SO000001" in Billing: are these the ids of orders?`, nil},
 		{"an account", t.Context(), good.FromIDs("1000001"), commerce.Query{Account: "a"}, "leave out the account", nil},
 		{"a negative limit", t.Context(), good.FromIDs("1000001"), commerce.Query{Limit: -1}, "must not be negative", nil},
-		{"a sequence that fails", t.Context(), good.FromSeq(func(yield func(string, error) bool) {
+		{"a sequence that fails", t.Context(), good.FromIDSeq(func(yield func(string, error) bool) {
 			_ = yield("1000001", nil) && yield("", io.ErrClosedPipe)
 		}), commerce.Query{}, "list orders: id 2: ", io.ErrClosedPipe},
 		{"a context that has ended", ended, good.FromIDs("1000001"), commerce.Query{}, "context canceled", context.Canceled},
@@ -148,11 +148,11 @@ func TestSourceAddsSubscriptions(t *testing.T) {
 	t.Parallel()
 	const text = "Order ID;Order Number;Subscription ID\n1000001;SO000001;2000001\n1000002;SO000002;\n1000001;SO000001;" +
 		"2000009\n"
-	lines, err := billing.ReadLines(strings.NewReader(text))
+	lines, err := billing.ReadOrderRefs(strings.NewReader(text))
 	require.NoError(t, err)
-	require.Equal(t, billing.Line{Where: "line 4", ID: "1000001", Number: "SO000001", Subscription: "2000009"}, lines[2])
-	c, _ := client(t, billing.None(), shop)
-	for _, s := range []*billing.Source{c.FromList(lines), c.FromLines(strings.NewReader(text))} {
+	require.Equal(t, billing.OrderRef{Where: "line 4", ID: "1000001", Number: "SO000001", Subscription: "2000009"}, lines[2])
+	c, _ := client(t, billing.NoLogin(), shop)
+	for _, s := range []*billing.Lister{c.FromRefs(lines), c.FromText(strings.NewReader(text))} {
 		got := map[string][]string{}
 		for o, err := range s.Orders(t.Context(), commerce.Query{}) {
 			require.NoError(t, err)
@@ -170,8 +170,8 @@ func TestWithNumberResolver(t *testing.T) {
 		}
 		return strings.Replace(number, "SO", "1", 1), nil
 	}
-	c, _ := client(t, billing.None(), shop, billing.WithNumberResolver(resolve))
-	got, err := collect(t.Context(), c.FromLines(strings.NewReader("Order Number;Status\nSO000001;PF\nSO000002;PF\n")),
+	c, _ := client(t, billing.NoLogin(), shop, billing.WithNumberResolver(resolve))
+	got, err := collect(t.Context(), c.FromText(strings.NewReader("Order Number;Status\nSO000001;PF\nSO000002;PF\n")),
 		commerce.Query{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"1000002", "1000001"}, got)
@@ -202,16 +202,16 @@ func TestReadLines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := client(t, billing.None(), shop)
-			got, err := collect(t.Context(), c.FromLines(strings.NewReader(text)), commerce.Query{})
+			c, _ := client(t, billing.NoLogin(), shop)
+			got, err := collect(t.Context(), c.FromText(strings.NewReader(text)), commerce.Query{})
 			require.NoError(t, err)
 			slices.Sort(got)
 			require.Equal(t, want, got)
 		})
 	}
-	c, w := client(t, billing.None(), shop)
+	c, w := client(t, billing.NoLogin(), shop)
 	for _, text := range []string{"", "\n\n", "OrderID\n", " OrderID | OrderNumber\n---------+---\n(0 rows)\n"} {
-		got, err := collect(t.Context(), c.FromLines(strings.NewReader(text)), commerce.Query{})
+		got, err := collect(t.Context(), c.FromText(strings.NewReader(text)), commerce.Query{})
 		require.NoError(t, err)
 		require.Empty(t, got)
 	}
@@ -244,8 +244,8 @@ func TestReadLinesErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := client(t, billing.None(), shop)
-			got, err := collect(t.Context(), c.FromLines(strings.NewReader(tc.text)), commerce.Query{})
+			c, _ := client(t, billing.NoLogin(), shop)
+			got, err := collect(t.Context(), c.FromText(strings.NewReader(tc.text)), commerce.Query{})
 			require.ErrorContains(t, err, tc.want)
 			require.Empty(t, got)
 		})
@@ -258,11 +258,11 @@ func TestReadLinesNamesTheFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("1000027\nx y\n"), 0o600))
 	f, err := os.Open(path)
 	require.NoError(t, err)
-	c, _ := client(t, billing.None(), shop)
-	_, err = collect(t.Context(), c.FromLines(f), commerce.Query{})
+	c, _ := client(t, billing.NoLogin(), shop)
+	_, err = collect(t.Context(), c.FromText(f), commerce.Query{})
 	require.ErrorContains(t, err, "orders.csv:2: ")
 	require.NoError(t, f.Close())
-	_, err = collect(t.Context(), c.FromLines(f), commerce.Query{})
+	_, err = collect(t.Context(), c.FromText(f), commerce.Query{})
 	require.ErrorIs(t, err, os.ErrClosed)
 }
 
@@ -270,9 +270,9 @@ func FuzzFromLines(f *testing.F) {
 	f.Add("1000027\n1000028\n")
 	f.Add("OrderID;Order Number\n1000027;SO000027\n")
 	f.Add(" OrderID | N \n----+----\n 1000027 | SO000027\n(1 row)\n")
-	c, _ := client(f, billing.None(), shop, billing.WithConcurrency(1))
+	c, _ := client(f, billing.NoLogin(), shop, billing.WithConcurrency(1))
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := collect(t.Context(), c.FromLines(strings.NewReader(text)), commerce.Query{})
+		got, err := collect(t.Context(), c.FromText(strings.NewReader(text)), commerce.Query{})
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			require.Empty(t, got)

@@ -31,19 +31,19 @@ func TestWithTLSFiles(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 
-	client, err := billing.New(server.URL, billing.None(), billing.WithTLSFiles(ca.Client("operator")))
+	client, err := billing.New(server.URL, billing.NoLogin(), billing.WithTLSFiles(ca.Client("operator")))
 	require.NoError(t, err)
 	order, err := client.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Equal(t, "SO000027", order.Number)
 
-	stranger, err := billing.New(server.URL, billing.None(), billing.WithTLSFiles(tlstest.New(t).Client("stranger")),
+	stranger, err := billing.New(server.URL, billing.NoLogin(), billing.WithTLSFiles(tlstest.New(t).Client("stranger")),
 		billing.WithMaxTries(1))
 	require.NoError(t, err)
 	_, err = stranger.Order(t.Context(), "1000027")
 	require.ErrorIs(t, err, commerce.ErrUnavailable)
 	require.ErrorContains(t, err, "name the authority")
 
-	_, err = billing.New(server.URL, billing.None(), billing.WithTLSConfig(nil))
+	_, err = billing.New(server.URL, billing.NoLogin(), billing.WithTLSConfig(nil))
 	require.ErrorContains(t, err, "the TLS settings are nil")
 }

@@ -30,7 +30,7 @@ type pusher struct {
 
 func billingID(o commercetest.Order) string { return o.InternalID }
 
-func newBilling(t *testing.T, base string, creds billing.Credentials, opts ...billing.Option) *billing.Client {
+func newBilling(t *testing.T, base string, creds billing.Auth, opts ...billing.Option) *billing.Client {
 	t.Helper()
 	c, err := billing.New(commercetest.URLsAt(base).Billing, creds, opts...)
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func apis(t *testing.T, r *rig) map[string]pusher {
 	t.Helper()
 	om, err := ordermanager.New(r.base, ordermanager.Token(commercetest.DefaultToken))
 	require.NoError(t, err)
-	bill, simple := newBilling(t, r.base, billing.None()), newSimple(t, r.base)
+	bill, simple := newBilling(t, r.base, billing.NoLogin()), newSimple(t, r.base)
 	return map[string]pusher{
 		"the Order Management": {func(t *testing.T, id string,
 			to commerce.Status) error {
@@ -74,30 +74,30 @@ func TestViolationsThroughEveryAPI(t *testing.T) {
 			do   func(t *testing.T, r *rig, open *atomic.Bool, p func(commercetest.Order))
 		}{
 			{commercetest.RulePushedOnce, func(_ *testing.T, r *rig, _ *atomic.Bool, p func(commercetest.Order)) {
-				o := r.failed(commercetest.NewOrder{})
+				o := r.failed(commercetest.OrderSpec{})
 				p(o)
 				r.step()
 				p(o)
 			}},
-			{commercetest.RuleOldEvent, func(_ *testing.T, r *rig, _ *atomic.Bool, p func(commercetest.Order)) {
-				o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
+			{commercetest.RuleStaleEvent, func(_ *testing.T, r *rig, _ *atomic.Bool, p func(commercetest.Order)) {
+				o := r.sys.Place(commercetest.OrderSpec{FailWith: "x"})
 				r.step()
 				p(o)
 			}},
-			{commercetest.RuleWindow, func(_ *testing.T, r *rig, open *atomic.Bool, p func(commercetest.Order)) {
-				o := r.failed(commercetest.NewOrder{})
+			{commercetest.RuleMaintenance, func(_ *testing.T, r *rig, open *atomic.Bool, p func(commercetest.Order)) {
+				o := r.failed(commercetest.OrderSpec{})
 				open.Store(true)
 				p(o)
 			}},
-			{commercetest.RuleLane, func(_ *testing.T, r *rig, _ *atomic.Bool, p func(commercetest.Order)) {
-				a := r.failed(commercetest.NewOrder{Subscription: "42"})
-				b := r.failed(commercetest.NewOrder{Type: "CH", Subscription: "42"})
+			{commercetest.RuleOldestFirst, func(_ *testing.T, r *rig, _ *atomic.Bool, p func(commercetest.Order)) {
+				a := r.failed(commercetest.OrderSpec{Subscription: "42"})
+				b := r.failed(commercetest.OrderSpec{Type: "CH", Subscription: "42"})
 				p(a)
 				p(b)
 			}},
 			{commercetest.RuleForbidden, func(t *testing.T, r *rig, _ *atomic.Bool, p func(commercetest.Order)) {
-				o := r.failed(commercetest.NewOrder{})
-				require.NoError(t, r.sys.Forbid(o.ID, "the vendor rejected it"))
+				o := r.failed(commercetest.OrderSpec{})
+				require.NoError(t, r.sys.ForbidPush(o.ID, "the vendor rejected it"))
 				p(o)
 			}},
 		} {
@@ -107,18 +107,18 @@ func TestViolationsThroughEveryAPI(t *testing.T) {
 				r := newRig(t, func(c *commercetest.Config) {
 					c.InMaintenance = open.Load
 					if test.rule == commercetest.RulePushedOnce {
-						c.StaleReads = time.Minute // a second push is accepted only then
+						c.StaleReadsFor = time.Minute // a second push is accepted only then
 					}
 				})
 				api := apis(t, r)[name]
-				good := r.failed(commercetest.NewOrder{})
+				good := r.failed(commercetest.OrderSpec{})
 				require.NoError(t, api.push(t, api.id(good), commerce.StatusPaid))
 				require.Empty(t, r.sys.Violations())
 				test.do(t, r, &open, func(o commercetest.Order) {
 					require.NoError(t, api.push(t, api.id(o), commerce.StatusPaid))
 				})
 				require.Equal(t, []commercetest.Rule{test.rule}, rules(r))
-				for _, call := range r.sys.Ledger() {
+				for _, call := range r.sys.Pushes() {
 					require.Equal(t, api.origin, call.Origin)
 					require.True(t, call.Accepted)
 					require.Equal(t, http.StatusOK, call.HTTPStatus)
@@ -131,12 +131,12 @@ func TestViolationsThroughEveryAPI(t *testing.T) {
 func TestRefusedPushIsRecordedThroughEveryAPI(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	for name, api := range apis(t, r) {
-		before := len(r.sys.Ledger())
+		before := len(r.sys.Pushes())
 		require.Error(t, api.push(t, api.id(o), commerce.StatusCompleted), name)
 		require.Error(t, api.push(t, "4711", commerce.StatusPaid), name)
-		for _, call := range r.sys.Ledger()[before:] {
+		for _, call := range r.sys.Pushes()[before:] {
 			require.Equal(t, api.origin, call.Origin)
 			require.False(t, call.Accepted)
 		}
@@ -147,13 +147,13 @@ func TestRefusedPushIsRecordedThroughEveryAPI(t *testing.T) {
 func TestEveryAPIReturnsTheSameOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	want := r.failed(commercetest.NewOrder{Vendor: "20", Customer: "30", Subscription: "40", Comments: "Zażółć <&>"})
+	want := r.failed(commercetest.OrderSpec{VendorAccount: "20", Customer: "30", Subscription: "40", Comments: "Zażółć <&>"})
 	om, err := ordermanager.New(r.base, ordermanager.Token(commercetest.DefaultToken))
 	require.NoError(t, err)
 	for name, read := range map[string]func() (*commerce.Order, error){
 		"the Order Management": func() (*commerce.Order, error) { return om.Order(t.Context(), want.ID) },
 		"Billing": func() (*commerce.Order, error) {
-			return newBilling(t, r.base, billing.None()).Order(t.Context(), want.InternalID)
+			return newBilling(t, r.base, billing.NoLogin()).Order(t.Context(), want.InternalID)
 		},
 		"Simple API": func() (*commerce.Order, error) { return newSimple(t, r.base).Order(t.Context(), want.InternalID) },
 	} {
@@ -194,7 +194,7 @@ func TestFaultsHaveTheFormatOfTheAPI(t *testing.T) {
 func TestHandlersMountedAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	require.NoError(t, r.sys.AddFault(commercetest.Fault{Path: "/orders/*", Times: 1, Kind: commercetest.FaultStatus,
 		Status: 503}))
 	for path, h := range map[string]http.Handler{"/RPC2": r.sys.Billing(), "/": r.sys.Billing()} {
@@ -214,7 +214,7 @@ func TestConfigRejectsInvalidLogins(t *testing.T) {
 		"ConsumerKey and ConsumerSecret":        {ConsumerKey: "k"},
 		`BillingLogin is "token"`:               {BillingLogin: "token", BillingUser: "u", BillingPassword: "p"},
 		"LoginNone takes none":                  {BillingUser: "u", BillingPassword: "p"},
-		"need a BillingUser":                    {BillingLogin: commercetest.LoginMembers},
+		"need a BillingUser":                    {BillingLogin: commercetest.LoginInCall},
 		"User -1":                               {User: -1},
 		"TokenLifetime -1s":                     {TokenLifetime: -time.Second},
 		"SimpleTokenLifetime -1s":               {SimpleTokenLifetime: -time.Second},

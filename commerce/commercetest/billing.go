@@ -107,7 +107,7 @@ func (s *System) checkMembers(in map[string]any) (server, method string, err err
 		}
 		text[name] = t
 	}
-	if s.cfg.BillingLogin == LoginMembers {
+	if s.cfg.BillingLogin == LoginInCall {
 		userOK, passwordOK := same(text["Username"], s.cfg.BillingUser), same(text["Password"], s.cfg.BillingPassword)
 		if !userOK || !passwordOK {
 			return "", "", errors.New("the members Username and Password are missing or wrong")
@@ -195,7 +195,7 @@ func noRow(id string) string { return "Table Order does not contain row with ID 
 func (s *System) row(o *Order) []any {
 	placed, none := unix(o.PlacedAt), 0.0
 	row := []any{
-		asInt(o.InternalID), o.Number, asInt(o.Vendor), asInt(o.Customer),
+		asInt(o.InternalID), o.Number, asInt(o.VendorAccount), asInt(o.Customer),
 		string(o.Status), string(o.Type), placed, placed,
 		o.Total.Amount, none, none, o.Total.Amount,
 		o.Comments, nullInt, "", nullInt, nullInt,

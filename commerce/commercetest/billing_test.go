@@ -56,7 +56,7 @@ func TestBillingRow(t *testing.T) {
 	t.Parallel()
 	for file, short := range map[string]bool{"row19.xml": false, "row17.xml": true} {
 		r := newRig(t, func(c *commercetest.Config) { c.ShortRows = short })
-		o := r.failed(commercetest.NewOrder{Vendor: "20", Customer: "30", Comments: "5 < 6 & Zażółć", Total: usd("1234.50")})
+		o := r.failed(commercetest.OrderSpec{VendorAccount: "20", Customer: "30", Comments: "5 < 6 & Zażółć", Total: usd("1234.50")})
 		requireGolden(t, file, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>"+o.InternalID+"</i4>"), nil))
 	}
 }
@@ -64,10 +64,10 @@ func TestBillingRow(t *testing.T) {
 func TestBillingRowOfCompletedOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeBilling, Vendor: "not a number"})
+	o := r.sys.Place(commercetest.OrderSpec{Type: commerce.TypeBilling, VendorAccount: "not a number"})
 	r.clock.Add(time.Minute)
 	r.step()
-	row, err := newBilling(t, r.base, billing.None()).Row(t.Context(), o.InternalID)
+	row, err := newBilling(t, r.base, billing.NoLogin()).Row(t.Context(), o.InternalID)
 	require.NoError(t, err)
 	require.Equal(t, "CP", row.OrderStatusID)
 	require.Equal(t, r.clock.Now(), row.CompletedDate.Time().UTC())
@@ -78,11 +78,11 @@ func TestBillingRowOfCompletedOrder(t *testing.T) {
 // The signatures are those of commerce/WIRE.md#1.5 whose orders can be placed.
 func TestBillingAcceptsKnownSignatures(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.OldEvent = -1 })
+	r := newRig(t, func(c *commercetest.Config) { c.StaleEventFor = -1 })
 	var acme, plain, yen commercetest.Order
 	r.clock.Set(time.Unix(1700000000, 0))
 	for n := 1; n <= 29; n++ {
-		order := commercetest.NewOrder{FailWith: "x"}
+		order := commercetest.OrderSpec{FailWith: "x"}
 		switch n {
 		case 27:
 			order.Comments = "Sales order for Acme"
@@ -109,7 +109,7 @@ func TestBillingAcceptsKnownSignatures(t *testing.T) {
 	}
 	requireGolden(t, "done.xml", r.rpc("/billing/RPC2",
 		change("1000001", "PD", md5Of("1000001SO0000011700000000USD 12.50")), nil))
-	for _, call := range r.sys.Ledger() {
+	for _, call := range r.sys.Pushes() {
 		require.Equal(t, commercetest.OriginBilling, call.Origin)
 		require.True(t, call.Accepted)
 	}
@@ -134,9 +134,9 @@ func TestSignaturePrecision(t *testing.T) {
 	} {
 		t.Run(test.currency+" "+test.amount, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *commercetest.Config) { c.Precision, c.OldEvent = test.precision, -1 })
+			r := newRig(t, func(c *commercetest.Config) { c.Precision, c.StaleEventFor = test.precision, -1 })
 			r.clock.Set(time.Unix(1700000000, 0))
-			o := r.sys.Place(commercetest.NewOrder{FailWith: "x", Comments: "by \t ", Total: commerce.Money{
+			o := r.sys.Place(commercetest.OrderSpec{FailWith: "x", Comments: "by \t ", Total: commerce.Money{
 				Amount: decimal.RequireFromString(test.amount), Currency: test.currency,
 			}})
 			r.step()
@@ -149,7 +149,7 @@ func TestSignaturePrecision(t *testing.T) {
 func TestBillingFaults(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	id, row := "<i4>"+o.InternalID+"</i4>", execute("GetOrder_API", "<i4>1</i4>")
 	signature := md5Of(o.InternalID + o.Number + "1772848800USD 12.50")
 	for name, test := range map[string]struct{ body, says string }{
@@ -188,8 +188,8 @@ func TestBillingFaults(t *testing.T) {
 		require.Contains(t, fault(t, r.rpc("/billing/RPC2", test.body, nil)), test.says, name)
 	}
 	require.Zero(t, r.order(o.ID).Pushes)
-	require.Len(t, r.sys.Ledger(), 10, "all attempted pushes, and no reads")
-	for _, call := range r.sys.Ledger() {
+	require.Len(t, r.sys.Pushes(), 10, "all attempted pushes, and no reads")
+	for _, call := range r.sys.Pushes() {
 		require.NotEqual(t, commerce.Status(signature), call.To, "the ledger contains no signature")
 	}
 	requireGolden(t, "fault.xml", r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>99999999</i4>"), nil))
@@ -203,15 +203,15 @@ func TestBillingFaults(t *testing.T) {
 func TestBillingWrongSignatureIsAnAttempt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.InMaintenance = func() bool { return true } })
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	require.Contains(t, fault(t, r.rpc("/billing/RPC2", change(o.InternalID, "PD", "0123"), nil)), "signature")
-	require.Equal(t, []commercetest.Rule{commercetest.RuleWindow}, rules(r))
+	require.Equal(t, []commercetest.Rule{commercetest.RuleMaintenance}, rules(r))
 }
 
 func TestBillingIgnoresUnknownMembers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	for _, path := range []string{"/billing/RPC2", "/billing/", "/billing"} {
 		body := execute("GetOrder_API", "<int>"+o.InternalID+"</int>",
 			"<member><name>methodName</name><value>Execute</value></member>",
@@ -225,7 +225,7 @@ func TestBillingRawFaults(t *testing.T) {
 	r := newRig(t, func(c *commercetest.Config) { c.RawFaults = true })
 	require.Contains(t, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>7</i4>"), nil),
 		"Table Order does not contain row with ID 7.")
-	_, err := newBilling(t, r.base, billing.None()).Order(t.Context(), "7")
+	_, err := newBilling(t, r.base, billing.NoLogin()).Order(t.Context(), "7")
 	f, ok := errors.AsType[*commerce.Fault](err)
 	require.True(t, ok)
 	require.Equal(t, "Table Order does not contain row with ID 7.", f.Message)
@@ -234,23 +234,23 @@ func TestBillingRawFaults(t *testing.T) {
 func TestBillingSwappedPush(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.SwappedPush = true })
-	o := r.failed(commercetest.NewOrder{})
-	require.Error(t, newBilling(t, r.base, billing.None()).Push(t.Context(), o.InternalID, commerce.StatusPaid))
-	require.NoError(t, newBilling(t, r.base, billing.None(), billing.WithSwappedPush()).Push(t.Context(), o.InternalID,
+	o := r.failed(commercetest.OrderSpec{})
+	require.Error(t, newBilling(t, r.base, billing.NoLogin()).Push(t.Context(), o.InternalID, commerce.StatusPaid))
+	require.NoError(t, newBilling(t, r.base, billing.NoLogin(), billing.WithSwappedPush()).Push(t.Context(), o.InternalID,
 		commerce.StatusPaid))
 	require.Equal(t, 1, r.order(o.ID).Pushes)
 }
 
 func TestBillingLogin(t *testing.T) {
 	t.Parallel()
-	logins := map[commercetest.BillingLogin]billing.Credentials{
-		commercetest.LoginNone:    billing.None(),
-		commercetest.LoginBasic:   billing.Basic("bob", "s3cret-word"),
-		commercetest.LoginMembers: billing.Members("bob", "s3cret-word"),
+	logins := map[commercetest.BillingLogin]billing.Auth{
+		commercetest.LoginNone:   billing.NoLogin(),
+		commercetest.LoginBasic:  billing.Basic("bob", "s3cret-word"),
+		commercetest.LoginInCall: billing.LoginInCall("bob", "s3cret-word"),
 	}
-	wrong := map[commercetest.BillingLogin]billing.Credentials{
-		commercetest.LoginBasic:   billing.Basic("bob", "s4cret-word"),
-		commercetest.LoginMembers: billing.Members("bob", "s4cret-word"),
+	wrong := map[commercetest.BillingLogin]billing.Auth{
+		commercetest.LoginBasic:  billing.Basic("bob", "s4cret-word"),
+		commercetest.LoginInCall: billing.LoginInCall("bob", "s4cret-word"),
 	}
 	for login := range logins {
 		r := newRig(t, func(c *commercetest.Config) {
@@ -259,7 +259,7 @@ func TestBillingLogin(t *testing.T) {
 				c.BillingUser, c.BillingPassword = "bob", "s3cret-word"
 			}
 		})
-		o := r.failed(commercetest.NewOrder{})
+		o := r.failed(commercetest.OrderSpec{})
 		for sent, creds := range logins {
 			_, err := newBilling(t, r.base, creds).Order(t.Context(), o.InternalID)
 			if sent == login || login == commercetest.LoginNone {
@@ -280,7 +280,7 @@ func FuzzBilling(f *testing.F) {
 	f.Add(execute("GetOrder_API", "<i4>1000001</i4>"))
 	f.Add(change("1000001", "PD", "0123"))
 	sys := newSystem(f, commercetest.Config{})
-	sys.Place(commercetest.NewOrder{FailWith: "x"})
+	sys.Place(commercetest.OrderSpec{FailWith: "x"})
 	require.NoError(f, sys.Step(f.Context()))
 	f.Fuzz(func(t *testing.T, body string) {
 		answer := serveBody(t, sys.Billing(), http.MethodPost, "/RPC2", body, nil)

@@ -29,13 +29,13 @@ type BillingLogin string
 
 // The logins of Billing.
 const (
-	LoginNone    BillingLogin = ""        // the address of the caller is trusted
-	LoginBasic   BillingLogin = "basic"   // HTTP Basic
-	LoginMembers BillingLogin = "members" // Username and Password in the struct of Execute
+	LoginNone   BillingLogin = ""        // the address of the caller is trusted
+	LoginBasic  BillingLogin = "basic"   // HTTP Basic
+	LoginInCall BillingLogin = "members" // Username and Password in the struct of Execute
 )
 
 const (
-	defaultOldEvent     = 240 * time.Second
+	defaultStaleEvent   = 240 * time.Second
 	defaultProvider     = "1"
 	defaultCount        = 1000 // limit(start) without a count, commerce/WIRE.md#2.5
 	defaultConnectWait  = 30 * time.Second
@@ -64,41 +64,41 @@ type Config struct {
 	// Seed determines ids and random delays: equal seeds and calls result in equal Systems.
 	Seed uint64
 
-	// Poll is how long provisioning waits before it polls Connect again; 0 means 60 to
+	// PollInterval is how long provisioning waits before it polls Connect again; 0 means 60 to
 	// 119 s at random, as in the code of the connector (commerce/WIRE.md#6.2).
-	Poll time.Duration
-	// OldEvent is how long after a failure the event of the failed attempt stays
-	// scheduled, so that a push creates a second one, as documented
+	PollInterval time.Duration
+	// StaleEventFor is how long after a failure the provisioning event of the failed attempt stays
+	// scheduled: a push in that time creates a second event, as documented
 	// (resubmit/SAFETY.md#f9, resubmit/SAFETY.md#f13). 0 means 240 s; a negative value
 	// means no time at all.
-	OldEvent time.Duration
-	// AsyncHeals makes orders that are waiting for Connect survive an outage, as
+	StaleEventFor time.Duration
+	// WaitingOrdersSurvive makes orders that are waiting for Connect survive an outage, as
 	// the extension intends and documents report (resubmit/SAFETY.md#f13). By default they fail, as its
 	// published code does (commerce/WIRE.md#6.2).
-	AsyncHeals bool
+	WaitingOrdersSurvive bool
 	// OutageTexts are the failure texts of orders that Connect did not answer; one is
 	// chosen for each failure. {method}, {tenant} and {product} in them are replaced, and
 	// "" is a failure without text. Nil means the connector's 500 only.
 	OutageTexts []string
-	// StaleReads is how long after an accepted push reads still return the failed order
-	// and another push is accepted, which creates a second event; 0 means not at all.
-	StaleReads time.Duration
+	// StaleReadsFor is how long after an accepted push reads still return the failed order,
+	// and another push is accepted; 0 means not at all.
+	StaleReadsFor time.Duration
 
 	// ProviderAccount is the account of the provider; "" means "1". Its list of orders
 	// contains those of resellers (inferred, commerce/WIRE.md#8.4).
 	ProviderAccount string
-	// DocumentedFlow makes failed orders offer PR, as the vendor's guide says, instead of
-	// PD, as observed (commerce/WIRE.md#5.4). CF orders offer RB in both cases.
-	DocumentedFlow bool
-	// RefusedPush is the HTTP status of a push that the order does not offer, 400 to 499.
+	// OfferProvisioning makes failed orders offer the transition to StatusProvisioning (PR), as the
+	// vendor's guide says (documented), instead of StatusPaid (PD), as observed (commerce/WIRE.md#5.4). CF orders offer RB in both cases.
+	OfferProvisioning bool
+	// RefusedPushStatus is the HTTP status of a push that the order does not offer, 400 to 499.
 	// The real one is unknown (commerce/WIRE.md#8.2); 0 means 409.
-	RefusedPush int
+	RefusedPushStatus int
 
 	// ListDetails adds errorDetails and possiblePushToStatus to lists. By default only a
 	// single order has them, or a list with select(orderDetails).
 	ListDetails bool
-	// MaxPage limits the orders of one list answer, whatever limit() says; 0 means no limit.
-	MaxPage int
+	// MaxPageSize limits the orders of one list answer, whatever limit() says; 0 means no limit.
+	MaxPageSize int
 	// ShuffleTies returns orders that were placed at the same time in another order on
 	// each request, as a database does that sorts by that time alone. Further sort keys
 	// are ignored then.
@@ -153,7 +153,7 @@ type Config struct {
 	SimpleReseller string
 
 	// InMaintenance reports whether a maintenance window is open now; a push in one
-	// violates [RuleWindow]. Nil means never. It must not call the System.
+	// violates [RuleMaintenance]. Nil means never. It must not call the System.
 	InMaintenance func() bool
 }
 
@@ -165,17 +165,17 @@ func (c Config) withDefaults() (Config, error) {
 				"want the base of the API, as in https://host/public/v1", c.ConnectURL)
 		}
 	}
-	if c.Poll < 0 || c.StaleReads < 0 || c.MaxPage < 0 {
-		return c, fmt.Errorf("commercetest: Poll %v, StaleReads %v and MaxPage %d must not be negative",
-			c.Poll, c.StaleReads, c.MaxPage)
+	if c.PollInterval < 0 || c.StaleReadsFor < 0 || c.MaxPageSize < 0 {
+		return c, fmt.Errorf("commercetest: PollInterval %v, StaleReadsFor %v and MaxPageSize %d must not be negative",
+			c.PollInterval, c.StaleReadsFor, c.MaxPageSize)
 	}
-	c.RefusedPush = cmp.Or(c.RefusedPush, http.StatusConflict)
-	if c.RefusedPush < 400 || c.RefusedPush > 499 {
-		return c, fmt.Errorf("commercetest: RefusedPush %d is not a status between 400 and 499", c.RefusedPush)
+	c.RefusedPushStatus = cmp.Or(c.RefusedPushStatus, http.StatusConflict)
+	if c.RefusedPushStatus < 400 || c.RefusedPushStatus > 499 {
+		return c, fmt.Errorf("commercetest: RefusedPushStatus %d is not a status between 400 and 499", c.RefusedPushStatus)
 	}
 	c.Token = cmp.Or(c.Token, DefaultToken)
 	c.ProviderAccount = cmp.Or(c.ProviderAccount, defaultProvider)
-	c.OldEvent = oldEventOf(c.OldEvent)
+	c.StaleEventFor = staleEventOf(c.StaleEventFor)
 	c.ConnectURL = strings.TrimRight(c.ConnectURL, "/")
 	if c.Now == nil {
 		c.Now = time.Now
@@ -223,16 +223,16 @@ func (c Config) checkLogins() error {
 		}
 	}
 	switch c.BillingLogin {
-	case LoginNone, LoginBasic, LoginMembers:
+	case LoginNone, LoginBasic, LoginInCall:
 	default:
 		return fmt.Errorf("commercetest: BillingLogin is %q: want %q, %q or %q",
-			c.BillingLogin, LoginNone, LoginBasic, LoginMembers)
+			c.BillingLogin, LoginNone, LoginBasic, LoginInCall)
 	}
 	if (c.BillingLogin == LoginNone) != (c.BillingUser == "") {
-		return fmt.Errorf("commercetest: BillingLogin is %q: LoginBasic and LoginMembers need a BillingUser, "+
+		return fmt.Errorf("commercetest: BillingLogin is %q: LoginBasic and LoginInCall need a BillingUser, "+
 			"LoginNone takes none", c.BillingLogin)
 	}
 	return nil
 }
 
-func oldEventOf(d time.Duration) time.Duration { return max(cmp.Or(d, defaultOldEvent), 0) }
+func staleEventOf(d time.Duration) time.Duration { return max(cmp.Or(d, defaultStaleEvent), 0) }

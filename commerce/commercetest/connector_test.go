@@ -48,7 +48,7 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
 			r.connect.set(test.setup)
-			o := r.sys.Place(commercetest.NewOrder{Type: test.typ})
+			o := r.sys.Place(commercetest.OrderSpec{Type: test.typ})
 			r.step()
 			o = r.order(o.ID)
 			require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
@@ -64,8 +64,8 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 func TestOrdersFailWithoutConnect(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.ConnectURL = "" })
-	o := r.sys.Place(commercetest.NewOrder{})
-	b := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeBilling})
+	o := r.sys.Place(commercetest.OrderSpec{})
+	b := r.sys.Place(commercetest.OrderSpec{Type: commerce.TypeBilling})
 	r.step()
 	require.Equal(t, commerce.StatusProvisioningFailed, r.order(o.ID).Status)
 	require.Equal(t, commerce.StatusCompleted, r.order(b.ID).Status)
@@ -85,8 +85,8 @@ func TestConnectOutageWhileOrderWaits(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *commercetest.Config) { c.AsyncHeals = test.heals })
-			o := r.sys.Place(commercetest.NewOrder{})
+			r := newRig(t, func(c *commercetest.Config) { c.WaitingOrdersSurvive = test.heals })
+			o := r.sys.Place(commercetest.OrderSpec{})
 			r.step()
 			r.connect.set(test.setup)
 			r.after(time.Minute)
@@ -105,23 +105,23 @@ func TestVendorAnswerEndsOrder(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		order  commercetest.NewOrder
+		order  commercetest.OrderSpec
 		status string
 		want   string // "" means completed
 	}{
-		{"approved", commercetest.NewOrder{}, "approved", ""},
-		{"failed purchase", commercetest.NewOrder{}, "failed",
+		{"approved", commercetest.OrderSpec{}, "approved", ""},
+		{"failed purchase", commercetest.OrderSpec{}, "failed",
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats, submitting again this order " +
 				"will fail due previous reason please create a new purchase request"},
-		{"failed change", commercetest.NewOrder{Type: "CH"}, "failed",
+		{"failed change", commercetest.OrderSpec{Type: "CH"}, "failed",
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed cancel", commercetest.NewOrder{Type: "CL"}, "failed",
+		{"failed cancel", commercetest.OrderSpec{Type: "CL"}, "failed",
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed resume", commercetest.NewOrder{Type: "XX", Request: connect.TypeResume}, "failed",
+		{"failed resume", commercetest.OrderSpec{Type: "XX", Request: connect.TypeResume}, "failed",
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed suspend is reported as done", commercetest.NewOrder{Type: "XX", Request: connect.TypeSuspend}, "failed", ""},
-		{"revoking", commercetest.NewOrder{}, "revoking", "accepted revoking"},
-		{"revoked", commercetest.NewOrder{}, "revoked", "accepted revoking"},
+		{"failed suspend is reported as done", commercetest.OrderSpec{Type: "XX", Request: connect.TypeSuspend}, "failed", ""},
+		{"revoking", commercetest.OrderSpec{}, "revoking", "accepted revoking"},
+		{"revoked", commercetest.OrderSpec{}, "revoked", "accepted revoking"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -144,7 +144,7 @@ func TestVendorAnswerEndsOrder(t *testing.T) {
 func TestMissingRequestFailsOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{})
+	o := r.sys.Place(commercetest.OrderSpec{})
 	r.step()
 	r.connect.set(func(f *fakeConnect) { f.requests = nil })
 	r.after(time.Minute)
@@ -155,21 +155,21 @@ func TestResubmissionReusesRequest(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		order  commercetest.NewOrder
+		order  commercetest.OrderSpec
 		status string
 		want   commerce.Status // one poll after the push
 		text   string
 		posts  int // in all
 	}{
-		{"a live purchase", commercetest.NewOrder{}, "pending", commerce.StatusProvisioning, "", 2},
-		{"an approved purchase", commercetest.NewOrder{}, "approved", commerce.StatusCompleted, "", 2},
-		{"a failed purchase fails again", commercetest.NewOrder{}, "failed", commerce.StatusProvisioningFailed,
+		{"a live purchase", commercetest.OrderSpec{}, "pending", commerce.StatusProvisioning, "", 2},
+		{"an approved purchase", commercetest.OrderSpec{}, "approved", commerce.StatusCompleted, "", 2},
+		{"a failed purchase fails again", commercetest.OrderSpec{}, "failed", commerce.StatusProvisioningFailed,
 			"[ProvisioningFailed]", 2},
-		{"a failed change is requested again", commercetest.NewOrder{Type: "CH"}, "failed", commerce.StatusProvisioning, "",
+		{"a failed change is requested again", commercetest.OrderSpec{Type: "CH"}, "failed", commerce.StatusProvisioning, "",
 			2},
-		{"a live cancel", commercetest.NewOrder{Type: "CL"}, "pending", commerce.StatusProvisioning, "", 1},
-		{"an approved cancel", commercetest.NewOrder{Type: "CL"}, "approved", commerce.StatusCompleted, "", 1},
-		{"an old failed cancel is requested again", commercetest.NewOrder{Type: "CL"}, "failed", commerce.StatusProvisioning,
+		{"a live cancel", commercetest.OrderSpec{Type: "CL"}, "pending", commerce.StatusProvisioning, "", 1},
+		{"an approved cancel", commercetest.OrderSpec{Type: "CL"}, "approved", commerce.StatusCompleted, "", 1},
+		{"an old failed cancel is requested again", commercetest.OrderSpec{Type: "CL"}, "failed", commerce.StatusProvisioning,
 			"", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -196,8 +196,8 @@ func TestResubmissionReusesRequest(t *testing.T) {
 
 func TestRecentFailedCancelIsNotRepeated(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.OldEvent = -1 })
-	o := r.sys.Place(commercetest.NewOrder{Type: "CL"})
+	r := newRig(t, func(c *commercetest.Config) { c.StaleEventFor = -1 })
+	o := r.sys.Place(commercetest.OrderSpec{Type: "CL"})
 	r.step()
 	r.connect.all("failed", "still in use")
 	r.after(time.Minute)
@@ -227,7 +227,7 @@ func TestEarlierRequestDecidesWhetherOneIsCreated(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
-			o := r.sys.Place(commercetest.NewOrder{Type: "XX", Request: test.typ})
+			o := r.sys.Place(commercetest.OrderSpec{Type: "XX", Request: test.typ})
 			r.connect.set(func(f *fakeConnect) {
 				f.vendor = test.status
 				f.add(o.Tenant, string(test.typ))
@@ -243,7 +243,7 @@ func TestEarlierRequestDecidesWhetherOneIsCreated(t *testing.T) {
 func TestConnectKeyWithPrefix(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.ConnectKey, c.ConnectURL = "ApiKey SU-1:secret", c.ConnectURL+"/" })
-	o := r.sys.Place(commercetest.NewOrder{})
+	o := r.sys.Place(commercetest.OrderSpec{})
 	r.step()
 	require.Equal(t, commerce.StatusProvisioning, r.order(o.ID).Status)
 	r.connect.set(func(f *fakeConnect) { require.Equal(t, map[string]bool{"ApiKey SU-1:secret": true}, f.keys) })
@@ -253,7 +253,7 @@ func TestFiveFailedCancelsAreReportedAsSuccess(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.connect.set(func(f *fakeConnect) { f.vendor, f.reason = "failed", "no" })
-	o := r.sys.Place(commercetest.NewOrder{Type: "CL"})
+	o := r.sys.Place(commercetest.OrderSpec{Type: "CL"})
 	r.step()
 	for try := 1; try <= 4; try++ {
 		r.after(time.Minute)
@@ -270,7 +270,7 @@ func TestFiveFailedCancelsAreReportedAsSuccess(t *testing.T) {
 func TestFiveEarlierFailedCancelsAreReportedAsSuccess(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{Type: "CL"})
+	o := r.sys.Place(commercetest.OrderSpec{Type: "CL"})
 	r.connect.set(func(f *fakeConnect) {
 		f.vendor = "failed"
 		for range 5 {
@@ -285,9 +285,9 @@ func TestFiveEarlierFailedCancelsAreReportedAsSuccess(t *testing.T) {
 func TestRequestBody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	purchase := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", CustomerName: "Acme",
+	purchase := r.sys.Place(commercetest.OrderSpec{Subscription: "42", Customer: "7", CustomerName: "Acme",
 		Product: "PRD-1"})
-	change := r.sys.Place(commercetest.NewOrder{Type: "CH", Subscription: "42", Customer: "7", CustomerName: "Acme",
+	change := r.sys.Place(commercetest.OrderSpec{Type: "CH", Subscription: "42", Customer: "7", CustomerName: "Acme",
 		Product: "PRD-1"})
 	r.step()
 	bodies := r.connect.posted()
@@ -311,7 +311,7 @@ func TestConnectCallsAreRetried(t *testing.T) {
 			return inner.RoundTrip(req)
 		})}
 	})
-	o := r.sys.Place(commercetest.NewOrder{})
+	o := r.sys.Place(commercetest.OrderSpec{})
 	r.step()
 	require.Equal(t, commerce.StatusProvisioning, r.order(o.ID).Status)
 }
@@ -319,10 +319,10 @@ func TestConnectCallsAreRetried(t *testing.T) {
 func TestLedgerAndOrdersMarshal(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.failed(commercetest.NewOrder{})
-	require.NoError(t, r.sys.Forbid(o.ID, "not in the plan"))
+	o := r.failed(commercetest.OrderSpec{})
+	require.NoError(t, r.sys.ForbidPush(o.ID, "not in the plan"))
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
-	for _, v := range []any{r.sys.Ledger(), r.sys.Violations(), r.sys.Orders()} {
+	for _, v := range []any{r.sys.Pushes(), r.sys.Violations(), r.sys.Orders()} {
 		data, err := json.Marshal(v)
 		require.NoError(t, err)
 		require.Contains(t, string(data), o.Number)

@@ -9,7 +9,7 @@
 //	base, err := sys.Start() // on loopback; see also Transport
 //	if err != nil { … }
 //	defer sys.Close()
-//	order := sys.Place(commercetest.NewOrder{Type: commerce.TypeSales, Customer: "1002"})
+//	order := sys.Place(OrderSpec{Type: commerce.TypeSales, Customer: "1002"})
 //	err = sys.Step(ctx) // process what is due: here the first call to Connect
 //	// … run the code under test with base and commercetest.DefaultToken …
 //	order, _ = sys.Order(order.ID)
@@ -33,9 +33,9 @@
 //
 // # Ledger, violations and failures
 //
-// [System.Ledger] returns all attempted pushes, [System.Violations] the broken rules.
+// [System.Pushes] returns all attempted pushes, [System.Violations] the broken rules.
 // Both record what the server did, whatever the client believes. [System.AddFault] and
-// [Config.StaleReads] make the APIs misbehave; [NewOrder.FailWith] makes an order fail.
+// [Config.StaleReadsFor] make the APIs misbehave; [OrderSpec.FailWith] makes an order fail.
 //
 // # Errors and concurrency
 //

@@ -21,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	order := sys.Place(commercetest.NewOrder{Type: commerce.TypeSales})
+	order := sys.Place(commercetest.OrderSpec{Type: commerce.TypeSales})
 	if err := sys.Step(context.Background()); err != nil {
 		fmt.Println(err)
 		return
@@ -45,7 +45,7 @@ func Example() {
 	// Output:
 	// SO000001 PF offers [CL PD]
 	// 200 OK
-	// F9: SO000001: pushed while its old event is still scheduled, for another 3m0s
+	// F9: SO000001: pushed while its stale event is still scheduled, for another 3m0s
 }
 
 func list(base string) string {

@@ -11,9 +11,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// Place adds an order at PD: paid, about to be provisioned. [System.Step] and
+// Place adds an order that is paid and about to be provisioned (StatusPaid). [System.Step] and
 // [System.Run] move it from there.
-func (s *System) Place(n NewOrder) Order {
+func (s *System) Place(n OrderSpec) Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
@@ -23,7 +23,7 @@ func (s *System) Place(n NewOrder) Order {
 }
 
 // Order returns an order by APS id, number or billing id; false if there is none.
-// Config.StaleReads has no effect here.
+// Config.StaleReadsFor has no effect here.
 func (s *System) Order(id string) (Order, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *System) Order(id string) (Order, bool) {
 	return rec.Order, true
 }
 
-// Orders returns all orders in the order of placing. Config.StaleReads has no effect here.
+// Orders returns all orders in the order of placing. Config.StaleReadsFor has no effect here.
 func (s *System) Orders() []Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,14 +67,14 @@ func (s *System) MarkFailed(id, text string) error {
 }
 
 // FailWith changes the injected failure of an order, for the next time it is
-// provisioned: see NewOrder.FailWith. "" removes it.
+// provisioned: see OrderSpec.FailWith. "" removes it.
 func (s *System) FailWith(id, text string) error {
 	return s.change(id, func(rec *record) error { rec.FailWith = text; return nil })
 }
 
-// Forbid makes every push of an order by a client a violation of [RuleForbidden]. The
+// ForbidPush makes every push of an order by a client a violation of [RuleForbidden]. The
 // reason is required and is part of the violation.
-func (s *System) Forbid(id, reason string) error {
+func (s *System) ForbidPush(id, reason string) error {
 	if reason == "" {
 		return fmt.Errorf("commercetest: forbid %s: the reason is empty", id)
 	}
@@ -101,7 +101,7 @@ func (s *System) transitions(o *Order) map[commerce.Status]string {
 	switch {
 	case o.Type == commerce.TypeCancellationCharge:
 		offered[commerce.StatusCheckingConditions] = "Proceed with provisioning"
-	case s.cfg.DocumentedFlow:
+	case s.cfg.OfferProvisioning:
 		offered[commerce.StatusProvisioning] = "Resubmit for Provisioning"
 	default:
 		offered[commerce.StatusPaid] = "Resubmit for Provisioning"
@@ -135,7 +135,7 @@ func (s *System) push(a attempt) pushed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
-	c := Call{At: now, Origin: a.origin, Order: a.id, To: a.to}
+	c := Push{At: now, Origin: a.origin, Order: a.id, To: a.to}
 	p := unknownOrder(a.origin, a.id)
 	if rec := s.lookUp(a.origin, a.id); rec != nil {
 		c.Number, c.Failure = rec.Number, rec.Failures
@@ -201,7 +201,7 @@ func (s *System) attempt(a attempt, rec *record, now time.Time, inWindow bool) p
 	offered := s.transitions(&seen)
 	if _, ok := offered[a.to]; !ok {
 		return pushed{
-			status: s.cfg.RefusedPush, code: "TransitionNotAllowed",
+			status: s.cfg.RefusedPushStatus, code: "TransitionNotAllowed",
 			message: fmt.Sprintf("order %s is %s and offers no transition to %q; it offers %s",
 				seen.Number, seen.Status, a.to, list(offered)),
 		}
@@ -231,7 +231,7 @@ func (s *System) accept(rec *record, to commerce.Status, origin Origin, now time
 	again := rec.pushedFor == rec.Failures
 	rec.Pushes++
 	rec.pushedFor = rec.Failures
-	if again || now.Before(rec.FailedAt.Add(s.cfg.OldEvent)) {
+	if again || now.Before(rec.FailedAt.Add(s.cfg.StaleEventFor)) {
 		rec.doubled = true
 	}
 	if again { // the order has moved already: this push only created a second event
@@ -243,9 +243,9 @@ func (s *System) accept(rec *record, to commerce.Status, origin Origin, now time
 	if origin != OriginPanel {
 		rec.pushedAt, rec.inProgress = now, true
 	}
-	if s.cfg.StaleReads > 0 {
+	if s.cfg.StaleReadsFor > 0 {
 		old := rec.Order
-		rec.stale, rec.staleUntil = &old, now.Add(s.cfg.StaleReads)
+		rec.stale, rec.staleUntil = &old, now.Add(s.cfg.StaleReadsFor)
 	}
 	if to == commerce.StatusCancelled {
 		s.end(rec, commerce.StatusCancelled)

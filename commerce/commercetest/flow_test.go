@@ -15,30 +15,30 @@ func TestOrdersCompleteWhileConnectIsUp(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
-		order    commercetest.NewOrder
+		order    commercetest.OrderSpec
 		after    commerce.Status // after the first step
 		requests int
 	}{
-		{"a sales order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeSales}, commerce.StatusProvisioning,
+		{"a sales order waits for the vendor", commercetest.OrderSpec{Type: commerce.TypeSales}, commerce.StatusProvisioning,
 			1},
-		{"no type is a sales order", commercetest.NewOrder{}, commerce.StatusProvisioning, 1},
-		{"a change order waits for the vendor", commercetest.NewOrder{Type: commerce.TypeChange}, commerce.StatusProvisioning,
+		{"no type is a sales order", commercetest.OrderSpec{}, commerce.StatusProvisioning, 1},
+		{"a change order waits for the vendor", commercetest.OrderSpec{Type: commerce.TypeChange}, commerce.StatusProvisioning,
 			1},
-		{"an upgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeUpgrade}, commerce.StatusProvisioning,
+		{"an upgrade waits for the vendor", commercetest.OrderSpec{Type: commerce.TypeUpgrade}, commerce.StatusProvisioning,
 			1},
-		{"a downgrade waits for the vendor", commercetest.NewOrder{Type: commerce.TypeDowngrade}, commerce.StatusProvisioning,
+		{"a downgrade waits for the vendor", commercetest.OrderSpec{Type: commerce.TypeDowngrade}, commerce.StatusProvisioning,
 			1},
-		{"a cancellation waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellation},
+		{"a cancellation waits for the vendor", commercetest.OrderSpec{Type: commerce.TypeCancellation},
 			commerce.StatusProvisioning, 1},
-		{"a cancellation charge waits for the vendor", commercetest.NewOrder{Type: commerce.TypeCancellationCharge},
+		{"a cancellation charge waits for the vendor", commercetest.OrderSpec{Type: commerce.TypeCancellationCharge},
 			commerce.StatusProvisioning, 1},
-		{"a suspension waits for the vendor", commercetest.NewOrder{Type: "XX", Request: connect.TypeSuspend},
+		{"a suspension waits for the vendor", commercetest.OrderSpec{Type: "XX", Request: connect.TypeSuspend},
 			commerce.StatusProvisioning, 1},
-		{"a renewal asks nothing of the vendor", commercetest.NewOrder{Type: commerce.TypeRenewal}, commerce.StatusCompleted,
+		{"a renewal asks nothing of the vendor", commercetest.OrderSpec{Type: commerce.TypeRenewal}, commerce.StatusCompleted,
 			0},
-		{"a billing order provisions nothing", commercetest.NewOrder{Type: commerce.TypeBilling}, commerce.StatusCompleted,
+		{"a billing order provisions nothing", commercetest.OrderSpec{Type: commerce.TypeBilling}, commerce.StatusCompleted,
 			0},
-		{"a payment order provisions nothing", commercetest.NewOrder{Type: commerce.TypePayment}, commerce.StatusCompleted,
+		{"a payment order provisions nothing", commercetest.OrderSpec{Type: commerce.TypePayment}, commerce.StatusCompleted,
 			0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -78,8 +78,8 @@ func TestFailedOrderAcceptsOnlyOfferedTransitions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *commercetest.Config) { c.DocumentedFlow = test.documented })
-			o := r.failed(commercetest.NewOrder{Type: test.typ})
+			r := newRig(t, func(c *commercetest.Config) { c.OfferProvisioning = test.documented })
+			o := r.failed(commercetest.OrderSpec{Type: test.typ})
 			require.Equal(t, test.offers, o.Offers)
 			for _, to := range []commerce.Status{"CP", "PF", "FR", "I4", "LO", ""} {
 				require.ErrorContains(t, r.sys.Push(o.ID, to), "offers no transition")
@@ -102,7 +102,7 @@ func TestFailedOrderAcceptsOnlyOfferedTransitions(t *testing.T) {
 func TestCancelledOrderEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	require.NoError(t, r.sys.Push(o.ID, commerce.StatusCancelled))
 	require.Equal(t, commerce.StatusCancelled, r.order(o.ID).Status)
 	require.Empty(t, r.order(o.ID).Offers)
@@ -113,7 +113,7 @@ func TestCancelledOrderEnds(t *testing.T) {
 func TestMarkFailedStopsOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{})
+	o := r.sys.Place(commercetest.OrderSpec{})
 	r.step()
 	require.NoError(t, r.sys.MarkFailed(o.ID, "marked by hand"))
 	_, due := r.sys.NextDue()
@@ -150,7 +150,7 @@ func TestFailWith(t *testing.T) {
 		t.Run(test.want, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
-			o := r.sys.Place(commercetest.NewOrder{Subscription: "42", Customer: "7", FailWith: test.text})
+			o := r.sys.Place(commercetest.OrderSpec{Subscription: "42", Customer: "7", FailWith: test.text})
 			r.step()
 			o = r.order(o.ID)
 			require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
@@ -175,7 +175,7 @@ func TestFailWith(t *testing.T) {
 func TestFailWithOnBillingOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeBilling, FailWith: "The Reseller Account is not Active"})
+	o := r.sys.Place(commercetest.OrderSpec{Type: commerce.TypeBilling, FailWith: "The Reseller Account is not Active"})
 	r.step()
 	require.Equal(t, commerce.StatusProvisioningFailed, r.order(o.ID).Status)
 }
@@ -186,7 +186,7 @@ func TestSeedDeterminesOrders(t *testing.T) {
 		now := newClock()
 		sys := newSystem(t, commercetest.Config{Seed: seed, Now: now.Now})
 		for range 50 {
-			sys.Place(commercetest.NewOrder{})
+			sys.Place(commercetest.OrderSpec{})
 			now.Add(time.Second)
 		}
 		require.NoError(t, sys.Step(t.Context()))
@@ -206,10 +206,10 @@ func TestSeedDeterminesOrders(t *testing.T) {
 func TestOrdersOfSubscriptionShareTenant(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	first := r.sys.Place(commercetest.NewOrder{Subscription: "42"})
-	change := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeChange, Subscription: "42"})
-	other := r.sys.Place(commercetest.NewOrder{Subscription: "43", Tenant: "own"})
-	more := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeChange, Subscription: "43"})
+	first := r.sys.Place(commercetest.OrderSpec{Subscription: "42"})
+	change := r.sys.Place(commercetest.OrderSpec{Type: commerce.TypeChange, Subscription: "42"})
+	other := r.sys.Place(commercetest.OrderSpec{Subscription: "43", Tenant: "own"})
+	more := r.sys.Place(commercetest.OrderSpec{Type: commerce.TypeChange, Subscription: "43"})
 	require.Equal(t, first.Tenant, change.Tenant)
 	require.Equal(t, "own", other.Tenant)
 	require.Equal(t, "own", more.Tenant)
@@ -218,24 +218,24 @@ func TestOrdersOfSubscriptionShareTenant(t *testing.T) {
 func TestUnknownOrdersAndInvalidSettings(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{})
+	o := r.sys.Place(commercetest.OrderSpec{})
 	const want = `commercetest: there is no order "SO9"`
 	require.EqualError(t, r.sys.MarkFailed("SO9", "x"), want)
 	require.EqualError(t, r.sys.FailWith("SO9", ""), want)
-	require.EqualError(t, r.sys.Forbid("SO9", "x"), want)
+	require.EqualError(t, r.sys.ForbidPush("SO9", "x"), want)
 	require.ErrorContains(t, r.sys.Push("SO9", "PD"), `there is no order "SO9"`)
-	require.ErrorContains(t, r.sys.Forbid(o.ID, ""), "the reason is empty")
+	require.ErrorContains(t, r.sys.ForbidPush(o.ID, ""), "the reason is empty")
 	_, ok := r.sys.Order("SO9")
 	require.False(t, ok)
 	_, err := r.sys.Start()
 	require.ErrorContains(t, err, "started already")
 
 	for want, cfg := range map[string]commercetest.Config{
-		"ConnectURL":  {ConnectURL: "connect.example.com"},
-		"Poll":        {Poll: -1},
-		"StaleReads":  {StaleReads: -1},
-		"MaxPage":     {MaxPage: -1},
-		"RefusedPush": {RefusedPush: 200},
+		"ConnectURL":   {ConnectURL: "connect.example.com"},
+		"PollInterval": {PollInterval: -1},
+		"StaleReads":   {StaleReadsFor: -1},
+		"MaxPage":      {MaxPageSize: -1},
+		"RefusedPush":  {RefusedPushStatus: 200},
 	} {
 		_, err := commercetest.New(cfg)
 		require.ErrorContains(t, err, want)
@@ -245,9 +245,9 @@ func TestUnknownOrdersAndInvalidSettings(t *testing.T) {
 func TestCauseIsIndependentOfFailureText(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.OutageTexts = []string{"{method} of {product}: we are away", ""} })
-	injected := r.sys.Place(commercetest.NewOrder{FailWith: "502 Bad Gateway"})
-	marked := r.sys.Place(commercetest.NewOrder{})
-	refused := r.sys.Place(commercetest.NewOrder{})
+	injected := r.sys.Place(commercetest.OrderSpec{FailWith: "502 Bad Gateway"})
+	marked := r.sys.Place(commercetest.OrderSpec{})
+	refused := r.sys.Place(commercetest.OrderSpec{})
 	r.step()
 	require.NoError(t, r.sys.MarkFailed(marked.ID, "503 Service Unavailable"))
 	r.connect.all("failed", "no credit")
@@ -260,7 +260,7 @@ func TestCauseIsIndependentOfFailureText(t *testing.T) {
 	r.connect.set(func(f *fakeConnect) { f.down = true })
 	texts := map[string]int{}
 	for range 20 {
-		o := r.sys.Place(commercetest.NewOrder{Product: "PRD-1"})
+		o := r.sys.Place(commercetest.OrderSpec{Product: "PRD-1"})
 		r.step()
 		o = r.order(o.ID)
 		require.Equal(t, commerce.StatusProvisioningFailed, o.Status)

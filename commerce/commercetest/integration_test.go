@@ -43,20 +43,20 @@ func TestMaintenanceAndResubmission(t *testing.T) {
 	r, con := both(t, nil)
 	var before, during []commercetest.Order
 	for range 20 { // done before it begins
-		before = append(before, r.sys.Place(commercetest.NewOrder{}))
+		before = append(before, r.sys.Place(commercetest.OrderSpec{}))
 	}
 	r.until(time.Hour)
 	for _, o := range before {
 		require.Equal(t, commerce.StatusCompleted, r.order(o.ID).Status)
 	}
 	for range 20 { // waiting for the vendor when it begins
-		during = append(during, r.sys.Place(commercetest.NewOrder{}))
+		during = append(during, r.sys.Place(commercetest.OrderSpec{}))
 	}
 	r.step()
 	con.SetMaintenance(true)
 	for i := range 60 {
 		typ := []commerce.OrderType{"SO", "CH", "RN"}[i%3]
-		n := commercetest.NewOrder{Type: typ}
+		n := commercetest.OrderSpec{Type: typ}
 		if typ == "CH" {
 			n.Subscription = before[i%20].Subscription
 		}
@@ -87,10 +87,10 @@ func TestVendorRejects(t *testing.T) {
 		}
 		return connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "No seats left"}
 	})
-	rejected := r.sys.Place(commercetest.NewOrder{Subscription: "42"})
-	good := r.sys.Place(commercetest.NewOrder{Subscription: "43"})
+	rejected := r.sys.Place(commercetest.OrderSpec{Subscription: "42"})
+	good := r.sys.Place(commercetest.OrderSpec{Subscription: "43"})
 	r.until(5 * time.Minute)
-	cancel := r.sys.Place(commercetest.NewOrder{Type: commerce.TypeCancellation, Subscription: "43"})
+	cancel := r.sys.Place(commercetest.OrderSpec{Type: commerce.TypeCancellation, Subscription: "43"})
 	r.until(10 * time.Minute)
 	require.Equal(t, commerce.StatusCompleted, r.order(good.ID).Status)
 	require.Contains(t, r.order(rejected.ID).Failure,
@@ -122,7 +122,7 @@ func TestLostAnswerOfConnectCreatesNoSecondRequest(t *testing.T) {
 		Method: http.MethodPost, Path: "*/requests", Kind: connecttest.FaultStatus, Status: http.StatusInternalServerError,
 		After: true, Times: 1,
 	}))
-	o := r.sys.Place(commercetest.NewOrder{})
+	o := r.sys.Place(commercetest.OrderSpec{})
 	r.until(5 * time.Minute)
 	require.Equal(t, commerce.StatusCompleted, r.order(o.ID).Status)
 	require.Len(t, con.Requests(), 1)

@@ -18,8 +18,8 @@ const (
 	OriginSimpleAPI    Origin = "simpleapi"     // Simple API
 )
 
-// Call is one attempted push.
-type Call struct {
+// Push is one attempted push.
+type Push struct {
 	Seq    int             `json:"seq"` // from 1
 	At     time.Time       `json:"at"`
 	Origin Origin          `json:"origin"`
@@ -42,27 +42,27 @@ type Rule = testkit.Rule
 const (
 	// RulePushedOnce: at most one push is accepted per failure of an order.
 	RulePushedOnce Rule = "I1"
-	// RuleOldEvent: no push is accepted while the event of the failed attempt is still scheduled.
-	RuleOldEvent Rule = "F9"
-	// RuleWindow: no push is attempted inside an open maintenance window.
-	RuleWindow Rule = "I4"
-	// RuleLane: the orders of one subscription are pushed oldest first, one at a time.
-	RuleLane Rule = "I5"
-	// RuleForbidden: no push is attempted on an order that was marked with System.Forbid.
+	// RuleStaleEvent: no push is accepted while the event of the failed attempt is still scheduled.
+	RuleStaleEvent Rule = "F9"
+	// RuleMaintenance: no push is attempted inside an open maintenance window.
+	RuleMaintenance Rule = "I4"
+	// RuleOldestFirst: the orders of one subscription are pushed oldest first, one at a time.
+	RuleOldestFirst Rule = "I5"
+	// RuleForbidden: no push is attempted on an order that was marked with System.ForbidPush.
 	RuleForbidden Rule = "I12"
 )
 
 // Violation is a broken rule, as the server observed it. Its ID is the order's number.
 type Violation = testkit.Violation
 
-// Ledger returns all attempted pushes, in order.
-func (s *System) Ledger() []Call { return s.ledger.Calls() }
+// Pushes returns all attempted pushes, in order.
+func (s *System) Pushes() []Push { return s.ledger.Calls() }
 
 // Violations returns all broken rules, in order.
 func (s *System) Violations() []Violation { return s.ledger.Violations() }
 
-func (s *System) record(c Call) {
-	s.ledger.Record(func(seq int) Call { c.Seq = seq; return c })
+func (s *System) record(c Push) {
+	s.ledger.Record(func(seq int) Push { c.Seq = seq; return c })
 }
 
 // checkAttempt checks the push of a client, accepted or not.
@@ -71,7 +71,7 @@ func (s *System) checkAttempt(rec *record, now time.Time, inWindow bool) {
 		s.ledger.Violate(RuleForbidden, rec.Number, now, "pushed although it must not be touched: %s", rec.Forbidden)
 	}
 	if inWindow {
-		s.ledger.Violate(RuleWindow, rec.Number, now, "pushed inside an open maintenance window")
+		s.ledger.Violate(RuleMaintenance, rec.Number, now, "pushed inside an open maintenance window")
 	}
 }
 
@@ -80,18 +80,18 @@ func (s *System) checkAccepted(rec *record, now time.Time) {
 	if rec.pushedFor == rec.Failures {
 		s.ledger.Violate(RulePushedOnce, rec.Number, now, "pushed again for failure %d", rec.Failures)
 	}
-	if left := rec.FailedAt.Add(s.cfg.OldEvent).Sub(now); left > 0 {
-		s.ledger.Violate(RuleOldEvent, rec.Number, now,
-			"pushed while its old event is still scheduled, for another %v", left)
+	if left := rec.FailedAt.Add(s.cfg.StaleEventFor).Sub(now); left > 0 {
+		s.ledger.Violate(RuleStaleEvent, rec.Number, now,
+			"pushed while its stale event is still scheduled, for another %v", left)
 	}
 	for _, other := range s.store.bySubscription[rec.Subscription] {
 		switch {
 		case other == rec:
 		case other.inProgress:
-			s.ledger.Violate(RuleLane, rec.Number, now, "pushed while %s of the same subscription %s is in progress",
+			s.ledger.Violate(RuleOldestFirst, rec.Number, now, "pushed while %s of the same subscription %s is in progress",
 				other.Number, rec.Subscription)
 		case younger(other, rec) && !rec.FailedAt.After(other.pushedAt):
-			s.ledger.Violate(RuleLane, rec.Number, now, "pushed after the younger %s of the same subscription %s",
+			s.ledger.Violate(RuleOldestFirst, rec.Number, now, "pushed after the younger %s of the same subscription %s",
 				other.Number, rec.Subscription)
 		}
 	}

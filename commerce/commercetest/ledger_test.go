@@ -23,27 +23,27 @@ func rules(r *rig) []commercetest.Rule {
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	at := r.clock.Now()
 	require.Equal(t, http.StatusConflict, r.push(o.ID, commerce.StatusProvisioning))
 	require.Equal(t, http.StatusNotFound, r.push("nobody", commerce.StatusPaid))
 	require.NoError(t, r.sys.Push(o.Number, commerce.StatusPaid))
 	_, _ = r.call(http.MethodPost, orders+"/"+o.ID+"/push", "?")
-	require.Equal(t, []commercetest.Call{
+	require.Equal(t, []commercetest.Push{
 		{Seq: 1, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", Failure: 1,
 			HTTPStatus: 409},
 		{Seq: 2, At: at, Origin: "order-manager", Order: "nobody", To: "PD", HTTPStatus: 404},
 		{Seq: 3, At: at, Origin: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true,
 			Failure: 1},
 		{Seq: 4, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", Failure: 1, HTTPStatus: 400},
-	}, r.sys.Ledger())
+	}, r.sys.Pushes())
 	require.Empty(t, r.sys.Violations())
 }
 
 func TestRulePushedOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Minute })
-	o := r.failed(commercetest.NewOrder{})
+	r := newRig(t, func(c *commercetest.Config) { c.StaleReadsFor = time.Minute })
+	o := r.failed(commercetest.OrderSpec{})
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid))
 	require.Equal(t, commerce.StatusPaid, r.order(o.ID).Status)
 	_, body := r.call(http.MethodGet, orders+"/"+o.ID, "")
@@ -70,9 +70,9 @@ func TestRulePushedOnce(t *testing.T) {
 
 func TestRuleLaneIgnoresSecondEventOfCompletedOrder(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
-	older := r.failed(commercetest.NewOrder{Subscription: "42"})
-	younger := r.failed(commercetest.NewOrder{Type: "CH", Subscription: "42"})
+	r := newRig(t, func(c *commercetest.Config) { c.StaleReadsFor = time.Hour })
+	older := r.failed(commercetest.OrderSpec{Subscription: "42"})
+	younger := r.failed(commercetest.OrderSpec{Type: "CH", Subscription: "42"})
 	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
 	r.step()
 	r.connect.all("approved", "")
@@ -86,8 +86,8 @@ func TestRuleLaneIgnoresSecondEventOfCompletedOrder(t *testing.T) {
 
 func TestStaleReadsEndWithTheNextFailure(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.StaleReads = time.Hour })
-	o := r.sys.Place(commercetest.NewOrder{FailWith: "the first cause"})
+	r := newRig(t, func(c *commercetest.Config) { c.StaleReadsFor = time.Hour })
+	o := r.sys.Place(commercetest.OrderSpec{FailWith: "the first cause"})
 	r.step()
 	require.NoError(t, r.sys.FailWith(o.ID, ""))
 	r.clock.Add(5 * time.Minute)
@@ -104,7 +104,7 @@ func TestStaleReadsEndWithTheNextFailure(t *testing.T) {
 	require.Empty(t, r.sys.Violations())
 }
 
-func TestRuleOldEvent(t *testing.T) {
+func TestRuleStaleEvent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
@@ -112,15 +112,15 @@ func TestRuleOldEvent(t *testing.T) {
 		wait     time.Duration
 		want     []commercetest.Rule
 	}{
-		{"one second too early", 0, 239 * time.Second, []commercetest.Rule{commercetest.RuleOldEvent}},
+		{"one second too early", 0, 239 * time.Second, []commercetest.Rule{commercetest.RuleStaleEvent}},
 		{"in time", 0, 240 * time.Second, []commercetest.Rule{}},
-		{"too early for a longer one", 10 * time.Minute, 5 * time.Minute, []commercetest.Rule{commercetest.RuleOldEvent}},
-		{"at once without an old event", -1, 0, []commercetest.Rule{}},
+		{"too early for a longer one", 10 * time.Minute, 5 * time.Minute, []commercetest.Rule{commercetest.RuleStaleEvent}},
+		{"at once without a stale event", -1, 0, []commercetest.Rule{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *commercetest.Config) { c.OldEvent = test.oldEvent })
-			o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
+			r := newRig(t, func(c *commercetest.Config) { c.StaleEventFor = test.oldEvent })
+			o := r.sys.Place(commercetest.OrderSpec{FailWith: "x"})
 			r.step()
 			require.NoError(t, r.sys.FailWith(o.ID, ""))
 			r.clock.Add(test.wait)
@@ -141,7 +141,7 @@ func TestRuleOldEvent(t *testing.T) {
 func TestNewFailureDropsSecondEvent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
+	o := r.sys.Place(commercetest.OrderSpec{FailWith: "x"})
 	r.step()
 	require.Equal(t, http.StatusOK, r.push(o.ID, commerce.StatusPaid), "too early")
 	r.step()
@@ -154,24 +154,24 @@ func TestNewFailureDropsSecondEvent(t *testing.T) {
 	require.Equal(t, commerce.ProvisioningCompleted, r.order(o.ID).Provisioning)
 }
 
-func TestRuleWindow(t *testing.T) {
+func TestRuleMaintenance(t *testing.T) {
 	t.Parallel()
 	var open atomic.Bool
 	r := newRig(t, func(c *commercetest.Config) { c.InMaintenance = open.Load })
-	a, b := r.failed(commercetest.NewOrder{}), r.failed(commercetest.NewOrder{})
+	a, b := r.failed(commercetest.OrderSpec{}), r.failed(commercetest.OrderSpec{})
 	require.Equal(t, http.StatusOK, r.push(a.ID, commerce.StatusPaid))
 	require.Empty(t, rules(r))
 	open.Store(true)
 	require.Equal(t, http.StatusConflict, r.push(a.ID, commerce.StatusPaid))
 	require.Equal(t, http.StatusOK, r.push(b.ID, commerce.StatusPaid))
-	require.Equal(t, []commercetest.Rule{commercetest.RuleWindow, commercetest.RuleWindow}, rules(r))
+	require.Equal(t, []commercetest.Rule{commercetest.RuleMaintenance, commercetest.RuleMaintenance}, rules(r))
 }
 
 func TestRuleForbidden(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	a, b := r.failed(commercetest.NewOrder{}), r.failed(commercetest.NewOrder{})
-	require.NoError(t, r.sys.Forbid(a.ID, "the vendor rejected it"))
+	a, b := r.failed(commercetest.OrderSpec{}), r.failed(commercetest.OrderSpec{})
+	require.NoError(t, r.sys.ForbidPush(a.ID, "the vendor rejected it"))
 	require.Equal(t, http.StatusOK, r.push(b.ID, commerce.StatusPaid))
 	require.Empty(t, rules(r))
 	require.Equal(t, http.StatusConflict, r.push(a.ID, commerce.StatusProvisioning))
@@ -192,16 +192,16 @@ func TestRuleLane(t *testing.T) {
 		{"oldest first, one at a time", []int{a, b, c}, true, []commercetest.Rule{}},
 		{"others in between and at the same time", []int{c, a}, false, []commercetest.Rule{}},
 		{"only the younger", []int{b, c}, false, []commercetest.Rule{}},
-		{"two at a time", []int{a, b}, false, []commercetest.Rule{commercetest.RuleLane}},
-		{"the younger first", []int{b, a}, true, []commercetest.Rule{commercetest.RuleLane}},
+		{"two at a time", []int{a, b}, false, []commercetest.Rule{commercetest.RuleOldestFirst}},
+		{"the younger first", []int{b, a}, true, []commercetest.Rule{commercetest.RuleOldestFirst}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
 			placed := []commercetest.Order{
-				r.failed(commercetest.NewOrder{Subscription: "42"}),
-				r.failed(commercetest.NewOrder{Type: "CH", Subscription: "42"}),
-				r.failed(commercetest.NewOrder{Subscription: "43"}),
+				r.failed(commercetest.OrderSpec{Subscription: "42"}),
+				r.failed(commercetest.OrderSpec{Type: "CH", Subscription: "42"}),
+				r.failed(commercetest.OrderSpec{Subscription: "43"}),
 			}
 			for _, i := range test.pushes {
 				require.Equal(t, http.StatusOK, r.push(placed[i].ID, commerce.StatusPaid))
@@ -220,8 +220,8 @@ func TestRuleLane(t *testing.T) {
 func TestRuleLaneOrdersPlacedAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	r.sys.Place(commercetest.NewOrder{Subscription: "42", FailWith: "x"})
-	r.sys.Place(commercetest.NewOrder{Subscription: "42", FailWith: "x"})
+	r.sys.Place(commercetest.OrderSpec{Subscription: "42", FailWith: "x"})
+	r.sys.Place(commercetest.OrderSpec{Subscription: "42", FailWith: "x"})
 	r.step()
 	r.clock.Add(5 * time.Minute)
 	for _, number := range []string{"SO000001", "SO000002"} {
@@ -230,23 +230,23 @@ func TestRuleLaneOrdersPlacedAtTheSameTime(t *testing.T) {
 	}
 	require.Empty(t, rules(r))
 
-	r.sys.Place(commercetest.NewOrder{Subscription: "43", FailWith: "x"})
-	r.sys.Place(commercetest.NewOrder{Subscription: "43", FailWith: "x"})
+	r.sys.Place(commercetest.OrderSpec{Subscription: "43", FailWith: "x"})
+	r.sys.Place(commercetest.OrderSpec{Subscription: "43", FailWith: "x"})
 	r.step()
 	r.clock.Add(5 * time.Minute)
 	for _, number := range []string{"SO000004", "SO000003"} {
 		require.Equal(t, http.StatusOK, r.push(r.order(number).ID, commerce.StatusPaid))
 		r.after(5 * time.Minute)
 	}
-	require.Equal(t, []commercetest.Rule{commercetest.RuleLane}, rules(r))
+	require.Equal(t, []commercetest.Rule{commercetest.RuleOldestFirst}, rules(r))
 }
 
 func TestRuleLaneOlderOrderFailsLater(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	older := r.sys.Place(commercetest.NewOrder{Subscription: "42"})
+	older := r.sys.Place(commercetest.OrderSpec{Subscription: "42"})
 	r.step()
-	younger := r.sys.Place(commercetest.NewOrder{Type: "CH", Subscription: "42", FailWith: "x"})
+	younger := r.sys.Place(commercetest.OrderSpec{Type: "CH", Subscription: "42", FailWith: "x"})
 	r.step()
 	r.clock.Add(5 * time.Minute)
 	require.Equal(t, http.StatusOK, r.push(younger.ID, commerce.StatusPaid))
@@ -262,22 +262,22 @@ func TestPanelPushesViolateNoRule(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) {
 		c.InMaintenance = func() bool { return true }
-		c.StaleReads = time.Minute
+		c.StaleReadsFor = time.Minute
 	})
-	o := r.sys.Place(commercetest.NewOrder{FailWith: "x"})
+	o := r.sys.Place(commercetest.OrderSpec{FailWith: "x"})
 	r.step()
-	require.NoError(t, r.sys.Forbid(o.ID, "not in the plan"))
+	require.NoError(t, r.sys.ForbidPush(o.ID, "not in the plan"))
 	require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
 	require.NoError(t, r.sys.Push(o.ID, commerce.StatusPaid))
 	require.Empty(t, r.sys.Violations())
-	require.Len(t, r.sys.Ledger(), 2)
+	require.Len(t, r.sys.Pushes(), 2)
 }
 
 func TestRuleLaneIgnoresPanelPushes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	older := r.failed(commercetest.NewOrder{Subscription: "42"})
-	younger := r.failed(commercetest.NewOrder{Subscription: "42"})
+	older := r.failed(commercetest.OrderSpec{Subscription: "42"})
+	younger := r.failed(commercetest.OrderSpec{Subscription: "42"})
 	require.NoError(t, r.sys.Push(younger.ID, commerce.StatusPaid))
 	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
 	require.Empty(t, r.sys.Violations())

@@ -159,7 +159,7 @@ func TestOAuthClientListsAndPushes(t *testing.T) {
 	r := newRig(t, func(c *commercetest.Config) {
 		c.ConsumerKey, c.ConsumerSecret, c.OAuthSkew = "key", "s&c/ret%", -1 // the clock of the rig is in the past
 	})
-	o := r.failed(commercetest.NewOrder{CustomerName: "Zażółć & Söhne (EU)"})
+	o := r.failed(commercetest.OrderSpec{CustomerName: "Zażółć & Söhne (EU)"})
 	c, err := ordermanager.New(strings.ToUpper(r.base[:7])+r.base[7:], ordermanager.OAuth1("key", "s&c/ret%"))
 	require.NoError(t, err)
 	for found, err := range c.Orders(t.Context(), commerce.FailedOrders().Query()) {

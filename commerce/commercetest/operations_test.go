@@ -62,9 +62,9 @@ func TestClientRenewsExpiredToken(t *testing.T) {
 		c.TokenLifetime, c.User = time.Minute, 7
 		c.OperationsUser, c.OperationsPassword = "bob", "s3cret-word"
 	})
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	fetch, err := ordermanager.UserToken(commercetest.URLsAt(r.base).Operations, 7,
-		ordermanager.WithBasicAuth("bob", "s3cret-word"))
+		ordermanager.WithOperationsLogin("bob", "s3cret-word"))
 	require.NoError(t, err)
 	c, err := ordermanager.New(r.base, ordermanager.TokenFunc(fetch))
 	require.NoError(t, err)

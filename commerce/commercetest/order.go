@@ -9,12 +9,12 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// NewOrder describes an order for [System.Place]. Every field is optional.
-type NewOrder struct {
+// OrderSpec describes an order for [System.Place]. Every field is optional.
+type OrderSpec struct {
 	// Type is the order's type; "" means SO.
 	Type commerce.OrderType `json:"type,omitempty"`
 	// Vendor is the account that sells, such as a reseller's; "" means the provider's own.
-	Vendor string `json:"vendor,omitempty"`
+	VendorAccount string `json:"vendor,omitempty"`
 	// Customer and CustomerName are the account that buys; "" means a new one.
 	Customer     string `json:"customer,omitempty"`
 	CustomerName string `json:"customerName,omitempty"`
@@ -65,19 +65,19 @@ type Order struct {
 	// CompletedAt is zero until the order completes.
 	CompletedAt time.Time `json:"completedAt,omitzero"`
 
-	Vendor       string         `json:"vendor"`
-	Customer     string         `json:"customer"`
-	CustomerName string         `json:"customerName"`
-	Subscription string         `json:"subscription"`
-	Tenant       string         `json:"tenant"`
-	Product      string         `json:"product"`
-	Total        commerce.Money `json:"total"`
-	Comments     string         `json:"comments,omitempty"`
-	CreditCheck  bool           `json:"creditCheck,omitempty"` // as set through Simple API
+	VendorAccount string         `json:"vendor"`
+	Customer      string         `json:"customer"`
+	CustomerName  string         `json:"customerName"`
+	Subscription  string         `json:"subscription"`
+	Tenant        string         `json:"tenant"`
+	Product       string         `json:"product"`
+	Total         commerce.Money `json:"total"`
+	Comments      string         `json:"comments,omitempty"`
+	CreditCheck   bool           `json:"creditCheck,omitempty"` // as set through Simple API
 
 	Request   connect.RequestType `json:"request,omitempty"`   // "" if the order sends none
 	FailWith  string              `json:"failWith,omitempty"`  // the injected failure; "" if there is none
-	Forbidden string              `json:"forbidden,omitempty"` // the reason given to System.Forbid
+	Forbidden string              `json:"forbidden,omitempty"` // the reason given to System.ForbidPush
 }
 
 // Cause is why an order really failed.

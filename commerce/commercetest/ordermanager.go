@@ -80,7 +80,7 @@ func (s *System) serveList(w http.ResponseWriter, r *http.Request) {
 		s.shuffle(orders)
 		q.sort = q.sort[:min(1, len(q.sort))]
 	}
-	found, complete := q.run(orders, s.cfg.MaxPage)
+	found, complete := q.run(orders, s.cfg.MaxPageSize)
 	answer := make([]wireOrder, len(found))
 	for i := range found {
 		answer[i] = s.wire(found[i], q.details || s.cfg.ListDetails)
@@ -139,7 +139,7 @@ func readPush(body io.Reader) (commerce.Status, error) {
 func (s *System) refused(origin Origin, id string, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := Call{At: s.cfg.Now(), Origin: origin, Order: id, HTTPStatus: status}
+	c := Push{At: s.cfg.Now(), Origin: origin, Order: id, HTTPStatus: status}
 	if rec := s.lookUp(origin, id); rec != nil {
 		c.Number, c.From, c.Failure = rec.Number, rec.Status, rec.Failures
 	}
@@ -186,7 +186,7 @@ func (s *System) seesAll(account string) bool {
 
 // sees reports whether an account sold or bought the order, or sees all orders.
 func (s *System) sees(account string, rec *record) bool {
-	return s.seesAll(account) || rec.Vendor == account || rec.Customer == account
+	return s.seesAll(account) || rec.VendorAccount == account || rec.Customer == account
 }
 
 // wireOrder is the JSON of commerce/WIRE.md#2.4. The four ids after EndCustomerName
@@ -228,7 +228,7 @@ func (s *System) wire(o *Order, details bool) wireOrder {
 		OrderDate:       o.PlacedAt.Format(time.RFC3339),
 		Total:           wireTotal{Code: o.Total.Currency, Value: json.Number(o.Total.Amount.String())},
 		Description:     o.Comments,
-		EndCustomerName: o.CustomerName, VendorAccountID: o.Vendor, CustomerID: o.Customer,
+		EndCustomerName: o.CustomerName, VendorAccountID: o.VendorAccount, CustomerID: o.Customer,
 		SubscriptionID: o.Subscription, TenantID: o.Tenant,
 	}
 	if !details {

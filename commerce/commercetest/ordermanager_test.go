@@ -29,11 +29,11 @@ func shop(t *testing.T, change func(*commercetest.Config)) *rig {
 	eur := func(s string) commerce.Money {
 		return commerce.Money{Amount: decimal.RequireFromString(s), Currency: "EUR"}
 	}
-	r.failed(commercetest.NewOrder{CustomerName: "Acme", Customer: "10", Total: eur("12.5")})
-	r.failed(commercetest.NewOrder{Type: "CH", Vendor: "2", Customer: "20", CustomerName: "Bolt", Subscription: "99",
+	r.failed(commercetest.OrderSpec{CustomerName: "Acme", Customer: "10", Total: eur("12.5")})
+	r.failed(commercetest.OrderSpec{Type: "CH", VendorAccount: "2", Customer: "20", CustomerName: "Bolt", Subscription: "99",
 		Total: eur("100")})
-	r.sys.Place(commercetest.NewOrder{Type: "BO", CustomerName: "Acme", Customer: "10", Total: eur("7")})
-	r.sys.Place(commercetest.NewOrder{Vendor: "2", Customer: "30", CustomerName: "Cord (EU), Ltd", Total: eur("1000.10")})
+	r.sys.Place(commercetest.OrderSpec{Type: "BO", CustomerName: "Acme", Customer: "10", Total: eur("7")})
+	r.sys.Place(commercetest.OrderSpec{VendorAccount: "2", Customer: "30", CustomerName: "Cord (EU), Ltd", Total: eur("1000.10")})
 	r.step()
 	return r
 }
@@ -127,7 +127,7 @@ func TestPartialListIs206(t *testing.T) {
 	} {
 		t.Run(test.query, func(t *testing.T) {
 			t.Parallel()
-			r := shop(t, func(c *commercetest.Config) { c.MaxPage = test.maxPage })
+			r := shop(t, func(c *commercetest.Config) { c.MaxPageSize = test.maxPage })
 			status, body := r.call(http.MethodGet, orders+"?"+test.query, "")
 			require.Equal(t, test.status, status)
 			require.Len(t, numbers(t, body), test.count)
@@ -242,7 +242,7 @@ func TestTokenIsRequired(t *testing.T) {
 			require.NotContains(t, body, "right")
 		}
 	}
-	require.Empty(t, r.sys.Ledger())
+	require.Empty(t, r.sys.Pushes())
 	status, _ := r.callAs("right", http.MethodGet, orders, "")
 	require.Equal(t, http.StatusOK, status)
 }
@@ -277,13 +277,13 @@ func TestPushIsAcceptedOnlyIfOffered(t *testing.T) {
 	status, body := r.call(http.MethodPost, orders+"/"+failed.ID+"/push", `{"ofStatus":"PD"}`)
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, body, `"status":"PD"`)
-	require.Len(t, r.sys.Ledger(), 10)
+	require.Len(t, r.sys.Pushes(), 10)
 	require.Empty(t, r.sys.Violations())
 }
 
 func TestRefusedPushStatus(t *testing.T) {
 	t.Parallel()
-	r := shop(t, func(c *commercetest.Config) { c.RefusedPush = http.StatusBadRequest })
+	r := shop(t, func(c *commercetest.Config) { c.RefusedPushStatus = http.StatusBadRequest })
 	require.Equal(t, http.StatusBadRequest, r.push(r.order("SO000001").ID, commerce.StatusProvisioning))
 }
 
@@ -313,7 +313,7 @@ func TestFaultLosesAnswerOfPush(t *testing.T) {
 	}))
 	require.Equal(t, http.StatusBadGateway, r.push(id, commerce.StatusPaid), "the answer is lost")
 	require.Equal(t, 1, r.order(id).Pushes, "the push was done")
-	call := r.sys.Ledger()[0]
+	call := r.sys.Pushes()[0]
 	require.True(t, call.Accepted)
 	require.Equal(t, http.StatusOK, call.HTTPStatus)
 	require.Equal(t, http.StatusConflict, r.push(id, commerce.StatusPaid), "the fault is used up")
@@ -338,7 +338,7 @@ func TestShuffleTies(t *testing.T) {
 	r := newRig(t, func(c *commercetest.Config) { c.ShuffleTies = true })
 	all := make([]string, 0, 20)
 	for range 20 {
-		all = append(all, r.sys.Place(commercetest.NewOrder{}).Number) // all at the same time
+		all = append(all, r.sys.Place(commercetest.OrderSpec{}).Number) // all at the same time
 	}
 	lists := map[string]bool{}
 	for range 5 {

@@ -36,7 +36,7 @@ func TestLedgerAgreesWithOrders(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"place": func(t *rapid.T) {
-				sys.Place(commercetest.NewOrder{
+				sys.Place(commercetest.OrderSpec{
 					Type: rapid.SampledFrom(types).Draw(t, "type"), Subscription: rapid.SampledFrom([]string{"", "1", "2"}).Draw(t,
 						"subscription"),
 				})
@@ -53,7 +53,7 @@ func TestLedgerAgreesWithOrders(t *testing.T) {
 			"step": func(t *rapid.T) { require.NoError(t, sys.Step(t.Context())) },
 			"": func(t *rapid.T) {
 				accepted := 0
-				for _, c := range sys.Ledger() {
+				for _, c := range sys.Pushes() {
 					if c.Accepted {
 						accepted++
 					}
@@ -91,8 +91,8 @@ func serve(sys http.Handler, method, path, query, body string) *httptest.Respons
 
 func failedOrder(tb testing.TB) (*commercetest.System, string) {
 	tb.Helper()
-	sys := newSystem(tb, commercetest.Config{OldEvent: -1})
-	o := sys.Place(commercetest.NewOrder{})
+	sys := newSystem(tb, commercetest.Config{StaleEventFor: -1})
+	o := sys.Place(commercetest.OrderSpec{})
 	require.NoError(tb, sys.Step(tb.Context()))
 	return sys, o.ID
 }
@@ -145,10 +145,10 @@ func FuzzAnswersOfConnect(f *testing.F) {
 			_, _ = w.Write([]byte(body)) // some statuses allow no body
 		})
 		cfg := through(testkit.Transport(answer))
-		cfg.Now, cfg.Poll = now.Now, time.Second
+		cfg.Now, cfg.PollInterval = now.Now, time.Second
 		sys := newSystem(t, cfg)
 		for _, typ := range []commerce.OrderType{"SO", "CH", "CL"} {
-			sys.Place(commercetest.NewOrder{Type: typ})
+			sys.Place(commercetest.OrderSpec{Type: typ})
 		}
 		for range 3 {
 			require.NoError(t, sys.Step(t.Context()))
@@ -163,7 +163,7 @@ func FuzzAnswersOfConnect(f *testing.F) {
 
 // BenchmarkReadPushRead is the work of the system for one resubmission, without sockets.
 func BenchmarkReadPushRead(b *testing.B) {
-	sys := newSystem(b, commercetest.Config{OldEvent: -1})
+	sys := newSystem(b, commercetest.Config{StaleEventFor: -1})
 	next := 0
 	var placed []commercetest.Order
 	for b.Loop() {
@@ -171,7 +171,7 @@ func BenchmarkReadPushRead(b *testing.B) {
 			b.StopTimer()
 			placed, next = nil, 0
 			for range 1000 {
-				placed = append(placed, sys.Place(commercetest.NewOrder{}))
+				placed = append(placed, sys.Place(commercetest.OrderSpec{}))
 			}
 			require.NoError(b, sys.Step(b.Context()))
 			b.StartTimer()

@@ -36,7 +36,7 @@ var table = func() testkit.Table[*Order] {
 		"provisioningStatus": func(o *Order) string { return string(o.Provisioning) },
 		"orderDate":          func(o *Order) string { return o.PlacedAt.Format(time.RFC3339) },
 		"endCustomerName":    func(o *Order) string { return o.CustomerName },
-		"vendorAccountId":    func(o *Order) string { return o.Vendor },
+		"vendorAccountId":    func(o *Order) string { return o.VendorAccount },
 		"customerId":         func(o *Order) string { return o.Customer },
 		"subscriptionId":     func(o *Order) string { return o.Subscription },
 		"tenantId":           func(o *Order) string { return o.Tenant },

@@ -164,7 +164,7 @@ func newRig(t *testing.T, change func(*commercetest.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, clock: newClock()}
 	r.connect = &fakeConnect{now: r.clock.Now}
-	r.start(r.connect, commercetest.Config{ConnectKey: "SU-1:secret", Poll: time.Minute}, change)
+	r.start(r.connect, commercetest.Config{ConnectKey: "SU-1:secret", PollInterval: time.Minute}, change)
 	return r
 }
 
@@ -216,8 +216,8 @@ func (r *rig) order(id string) commercetest.Order {
 	return o
 }
 
-// failed places an order during an outage and waits until its old event has ended.
-func (r *rig) failed(n commercetest.NewOrder) commercetest.Order {
+// failed places an order during an outage and waits until its stale event has ended.
+func (r *rig) failed(n commercetest.OrderSpec) commercetest.Order {
 	r.t.Helper()
 	r.connect.set(func(f *fakeConnect) { f.down = true })
 	o := r.sys.Place(n)

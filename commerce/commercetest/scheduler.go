@@ -147,8 +147,8 @@ func (s *System) process(ctx context.Context, e event) {
 
 // pollAfter is how long an order waits before provisioning is polled again.
 func (s *System) pollAfter(rec *record) time.Duration {
-	if s.cfg.Poll > 0 {
-		return s.cfg.Poll
+	if s.cfg.PollInterval > 0 {
+		return s.cfg.PollInterval
 	}
 	r := s.store.random("poll " + rec.ID + " " + strconv.Itoa(rec.polls))
 	return minPoll + time.Duration(r.Int64N(int64(pollSpread)))

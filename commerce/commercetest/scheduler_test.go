@@ -41,7 +41,7 @@ func TestPollAfter60To119Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys, _ := inMemory(t, nil)
 		for range 20 {
-			sys.Place(commercetest.NewOrder{})
+			sys.Place(commercetest.OrderSpec{})
 		}
 		start := time.Now()
 		require.NoError(t, sys.Step(t.Context()))
@@ -65,8 +65,8 @@ func TestPollAfter60To119Seconds(t *testing.T) {
 func TestStepProcessesOnlyDueEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sys, connect := inMemory(t, func(c *commercetest.Config) { c.Poll = time.Minute })
-		o := sys.Place(commercetest.NewOrder{})
+		sys, connect := inMemory(t, func(c *commercetest.Config) { c.PollInterval = time.Minute })
+		o := sys.Place(commercetest.OrderSpec{})
 		require.NoError(t, sys.Step(t.Context()))
 		connect.all("approved", "")
 		pass(time.Minute - time.Nanosecond)
@@ -91,7 +91,7 @@ func TestRun(t *testing.T) {
 		synctest.Wait()
 		var placed []commercetest.Order
 		for range 100 {
-			placed = append(placed, sys.Place(commercetest.NewOrder{}))
+			placed = append(placed, sys.Place(commercetest.OrderSpec{}))
 		}
 		synctest.Wait()
 		for _, o := range placed {
@@ -125,7 +125,7 @@ func TestCancellationFailsNoOrder(t *testing.T) {
 				}
 				return testkit.Transport(working).RoundTrip(r)
 			})))
-			o := sys.Place(commercetest.NewOrder{})
+			o := sys.Place(commercetest.OrderSpec{})
 			run := sys.Step
 			if name == "Run" {
 				run = sys.Run
@@ -152,7 +152,7 @@ func TestLateAnswerIsDropped(t *testing.T) {
 		}
 		return testkit.Transport(connect).RoundTrip(r)
 	})))
-	id = sys.Place(commercetest.NewOrder{}).ID
+	id = sys.Place(commercetest.OrderSpec{}).ID
 	require.NoError(t, sys.Step(t.Context()))
 	o, _ := sys.Order(id)
 	require.Equal(t, "by hand", o.Failure)
@@ -166,7 +166,7 @@ func TestTransport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sys, connect := inMemory(t, nil)
 		connect.set(func(f *fakeConnect) { f.down = true })
-		o := sys.Place(commercetest.NewOrder{})
+		o := sys.Place(commercetest.OrderSpec{})
 		require.NoError(t, sys.Step(t.Context()))
 		client := &http.Client{Transport: sys.Transport()}
 		require.NoError(t, sys.AddFault(commercetest.Fault{Kind: commercetest.FaultDelay, Delay: time.Hour}))
@@ -180,13 +180,13 @@ func TestTransport(t *testing.T) {
 
 func TestConcurrentPushes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.Poll, c.OldEvent = 0, -1 })
+	r := newRig(t, func(c *commercetest.Config) { c.PollInterval, c.StaleEventFor = 0, -1 })
 	sys := r.sys
 	r.connect.set(func(f *fakeConnect) { f.vendor, f.down = "approved", true })
 
 	const n = 60
 	for range n {
-		sys.Place(commercetest.NewOrder{})
+		sys.Place(commercetest.OrderSpec{})
 	}
 	require.NoError(t, sys.Step(t.Context()))
 	r.connect.set(func(f *fakeConnect) { f.down = false })
@@ -209,13 +209,13 @@ func TestConcurrentPushes(t *testing.T) {
 	}
 
 	accepted := 0
-	for _, c := range sys.Ledger() {
+	for _, c := range sys.Pushes() {
 		if c.Accepted {
 			accepted++
 		}
 	}
 	require.Equal(t, n, accepted)
-	require.Len(t, sys.Ledger(), 3*n)
+	require.Len(t, sys.Pushes(), 3*n)
 	require.Empty(t, sys.Violations())
 }
 

@@ -139,8 +139,8 @@ func (s *System) simpleList(w http.ResponseWriter, r *http.Request) {
 	}
 	data := []simpleWire{} // not null if it is empty
 	total := 0
-	if s.cfg.MaxPage > 0 {
-		q.limit = min(q.limit, s.cfg.MaxPage)
+	if s.cfg.MaxPageSize > 0 {
+		q.limit = min(q.limit, s.cfg.MaxPageSize)
 	}
 	for _, o := range orders {
 		if !matches(q.terms, o) {
@@ -161,14 +161,14 @@ func (s *System) simpleList(w http.ResponseWriter, r *http.Request) {
 // reseller sold, and whether that reseller exists.
 func (s *System) simpleOrders(reseller string) ([]*Order, bool) {
 	orders := s.views(func(rec *record) bool {
-		return s.inSimpleScope(rec) && (reseller == "" || rec.Vendor == reseller)
+		return s.inSimpleScope(rec) && (reseller == "" || rec.VendorAccount == reseller)
 	})
 	return orders, len(orders) > 0 || reseller == "" || reseller == s.cfg.SimpleReseller
 }
 
 // inSimpleScope reports whether the caller of Simple API sees an order.
 func (s *System) inSimpleScope(rec *record) bool {
-	return s.cfg.SimpleReseller == "" || rec.Vendor == s.cfg.SimpleReseller
+	return s.cfg.SimpleReseller == "" || rec.VendorAccount == s.cfg.SimpleReseller
 }
 
 func (s *System) simpleOrder(w http.ResponseWriter, r *http.Request) {

@@ -90,9 +90,9 @@ func TestSimplePages(t *testing.T) {
 		{"?offset=99", 0, 0, 99, 10, 12},
 		{"?limit=100", 3, 3, 0, 3, 12},
 	} {
-		r := newRig(t, func(c *commercetest.Config) { c.MaxPage = test.maxPage })
+		r := newRig(t, func(c *commercetest.Config) { c.MaxPageSize = test.maxPage })
 		for range 12 {
-			r.sys.Place(commercetest.NewOrder{})
+			r.sys.Place(commercetest.OrderSpec{})
 		}
 		_, body := r.send(http.MethodGet, "/simple/orders"+test.query, "", r.login())
 		var answer struct {
@@ -178,14 +178,14 @@ func TestSimplePatch(t *testing.T) {
 		require.Equal(t, test.status, res.Status, test.name)
 		require.Contains(t, body, test.says, test.name)
 	}
-	require.Len(t, r.sys.Ledger(), 7)
-	require.Equal(t, http.StatusConflict, r.sys.Ledger()[0].HTTPStatus)
+	require.Len(t, r.sys.Pushes(), 7)
+	require.Equal(t, http.StatusConflict, r.sys.Pushes()[0].HTTPStatus)
 	require.False(t, r.order(id).CreditCheck, "a refused patch changes nothing")
 
 	res, body := r.send(http.MethodPatch, "/simple/orders/"+id, `{"creditCheck":true}`, header)
 	require.Equal(t, http.StatusOK, res.Status)
 	require.Contains(t, body, `"creditCheck":true`)
-	require.Len(t, r.sys.Ledger(), 7, "it is not a push")
+	require.Len(t, r.sys.Pushes(), 7, "it is not a push")
 	res, body = r.send(http.MethodPatch, "/simple/orders/404", `{"creditCheck":true}`, header)
 	require.Equal(t, http.StatusBadRequest, res.Status, body)
 
@@ -270,7 +270,7 @@ func TestKeycloakToken(t *testing.T) {
 	r := newRig(t, func(c *commercetest.Config) {
 		c.SimpleTokenLifetime, c.Realm, c.ClientID, c.ClientSecret = time.Minute, "sr-9", "n8n", "s3cret-word"
 	})
-	o := r.failed(commercetest.NewOrder{})
+	o := r.failed(commercetest.OrderSpec{})
 	good := url.Values{
 		"grant_type": {"password"}, "username": {commercetest.DefaultSimpleUser},
 		"password":  {commercetest.DefaultSimplePassword},
@@ -325,7 +325,7 @@ func FuzzSimpleQuery(f *testing.F) {
 	f.Add("status=error&limit=5")
 	f.Add("creationTimeFrom=2026-03-07T02:05:00Z&offset=-1")
 	sys := newSystem(f, commercetest.Config{})
-	sys.Place(commercetest.NewOrder{})
+	sys.Place(commercetest.OrderSpec{})
 	header := basicAuth(commercetest.DefaultSimpleUser, commercetest.DefaultSimplePassword)
 	header["X-Subscription-Key"] = commercetest.DefaultSimpleKey
 	h := sys.SimpleAPI()

@@ -55,7 +55,7 @@ func newStore(seed uint64) store {
 	}
 }
 
-func (st *store) add(n NewOrder, provider string, now time.Time) *record {
+func (st *store) add(n OrderSpec, provider string, now time.Time) *record {
 	seq := len(st.records) + 1
 	typ := cmp.Or(n.Type, commerce.TypeSales)
 	rec := &record{seq: seq, Order: Order{
@@ -65,14 +65,14 @@ func (st *store) add(n NewOrder, provider string, now time.Time) *record {
 		Type:       typ,
 		PlacedAt:   now.UTC(),
 
-		Vendor:       cmp.Or(n.Vendor, provider),
-		Customer:     cmp.Or(n.Customer, strconv.Itoa(5000+seq)),
-		Subscription: cmp.Or(n.Subscription, strconv.Itoa(700000+seq)),
-		Product:      cmp.Or(n.Product, DefaultProduct),
-		Total:        n.Total,
-		Comments:     n.Comments,
-		Request:      cmp.Or(n.Request, requestOf(typ)),
-		FailWith:     n.FailWith,
+		VendorAccount: cmp.Or(n.VendorAccount, provider),
+		Customer:      cmp.Or(n.Customer, strconv.Itoa(5000+seq)),
+		Subscription:  cmp.Or(n.Subscription, strconv.Itoa(700000+seq)),
+		Product:       cmp.Or(n.Product, DefaultProduct),
+		Total:         n.Total,
+		Comments:      n.Comments,
+		Request:       cmp.Or(n.Request, requestOf(typ)),
+		FailWith:      n.FailWith,
 	}}
 	rec.CustomerName = cmp.Or(n.CustomerName, "Customer "+rec.Customer)
 	rec.Tenant = cmp.Or(n.Tenant, st.tenant(rec.Subscription))

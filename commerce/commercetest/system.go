@@ -10,9 +10,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// Fault selects HTTP calls (Method, Path with * for any text, Contains, Skip, Every,
-// Times) and says what goes wrong with them (Kind, After, Holds, Delay, Status,
-// RetryAfter). In JSON, for example
+// Fault describes an error to inject: which HTTP calls it applies to, and what happens to them.
+// Method, Path (with * for any text) and Contains (a text in the body) select calls; Skip lets the
+// first ones pass, Every selects each n-th, and Times limits their number. Kind, Delay, Status and
+// RetryAfter say what happens; with After the call is performed first, and Holds is a text that
+// the answer must contain. In JSON, for example
 //
 //	{"method":"POST","path":"*/push","times":1,"kind":"reset","after":true}
 //
@@ -24,22 +26,22 @@ type FaultCount = testkit.FaultCount
 
 // The kinds of faults.
 const (
-	FaultDelay    = testkit.FaultDelay    // wait for Delay; with After, after the action
+	FaultDelay    = testkit.FaultDelay    // delay by Delay, before the call is performed or, with After, afterwards
 	FaultReset    = testkit.FaultReset    // close the connection without an answer
 	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 rejects a token once
-	FaultTruncate = testkit.FaultTruncate // perform the action and send half of the answer
+	FaultTruncate = testkit.FaultTruncate // perform the call and send half of the answer
 	FaultHTML     = testkit.FaultHTML     // answer 200 with an HTML page
 )
 
 // System is an in-process Commerce. As an http.Handler it serves all its APIs, at the
 // paths that [URLsAt] returns. Safe for concurrent use.
 type System struct {
-	cfg  Config // mu guards Poll and OldEvent
+	cfg  Config // mu guards PollInterval and StaleEventFor
 	conn *connector
 
 	faults testkit.Faults
 	server testkit.Server
-	ledger testkit.Ledger[Call]
+	ledger testkit.Ledger[Push]
 
 	correlations atomic.Uint64
 	shuffles     atomic.Uint64 // lists that were shuffled
@@ -62,7 +64,7 @@ func New(cfg Config) (*System, error) {
 		cfg: cfg,
 		conn: &connector{
 			base: cfg.ConnectURL, key: cfg.ConnectKey, http: cfg.ConnectHTTP,
-			keepsWaiting: cfg.AsyncHeals, texts: cfg.OutageTexts,
+			keepsWaiting: cfg.WaitingOrdersSurvive, texts: cfg.OutageTexts,
 		},
 		store:  newStore(cfg.Seed),
 		events: testkit.Scheduler[event]{Stale: event.stale},
@@ -99,15 +101,15 @@ func (s *System) ClearFaults() { s.faults.Clear() }
 // FaultCounts returns the injected faults and how often each was applied.
 func (s *System) FaultCounts() []FaultCount { return s.faults.Counts() }
 
-// SetTiming changes Config.Poll and Config.OldEvent from now on, with the same meaning
+// SetTiming changes Config.PollInterval and Config.StaleEventFor from now on, with the same meaning
 // of zero and negative values. A System that has replayed its past with the delays of a
 // real one can then continue faster.
-func (s *System) SetTiming(poll, oldEvent time.Duration) error {
-	if poll < 0 {
-		return fmt.Errorf("commercetest: Poll %v must not be negative", poll)
+func (s *System) SetTiming(pollInterval, staleEventFor time.Duration) error {
+	if pollInterval < 0 {
+		return fmt.Errorf("commercetest: PollInterval %v must not be negative", pollInterval)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg.Poll, s.cfg.OldEvent = poll, oldEventOf(oldEvent)
+	s.cfg.PollInterval, s.cfg.StaleEventFor = pollInterval, staleEventOf(staleEventFor)
 	return nil
 }

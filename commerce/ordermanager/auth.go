@@ -75,7 +75,7 @@ var (
 		"the signature was refused, or the consumer's staff user may not do this",
 	}
 	operationsAdvice = advice{
-		"Operations wants another user name and password: see WithBasicAuth",
+		"Operations wants another user name and password: see WithOperationsLogin",
 		"Operations does not let this machine in: check its allowed networks, or the user name and password",
 	}
 )

@@ -122,7 +122,7 @@ func TestOAuth1ErrorsSayWhatToCheck(t *testing.T) {
 		err := call()
 		require.ErrorIs(t, err, commerce.ErrUnauthorized)
 		require.ErrorContains(t, err, "the signature was refused: check consumer key and secret, this machine's clock")
-		require.Equal(t, commerce.Refused, commerceError(t, err).Delivery)
+		require.Equal(t, commerce.DeliveryRefused, commerceError(t, err).Delivery)
 	}
 	require.Equal(t, 2, mock.GetTotalCallCount(), "there is nothing to renew")
 }
@@ -141,8 +141,8 @@ func TestNewRejectsConflictingOptions(t *testing.T) {
 			"the consumer secret has a space, a control character"},
 		{"a literal plus without signature", token, []ordermanager.Option{ordermanager.WithLiteralPlus()},
 			"WithLiteralPlus is for OAuth1 only"},
-		{"a password", oauth, []ordermanager.Option{ordermanager.WithBasicAuth("a", "hunter2")},
-			"WithBasicAuth is for UserToken"},
+		{"a password", oauth, []ordermanager.Option{ordermanager.WithOperationsLogin("a", "hunter2")},
+			"WithOperationsLogin is for UserToken"},
 		{"no TLS settings", token, []ordermanager.Option{ordermanager.WithTLSConfig(nil)}, "the TLS settings are nil"},
 		{"no TLS files", token, []ordermanager.Option{ordermanager.WithTLSFiles("", "", "")}, "no TLS file is named"},
 		{"no verification", token, []ordermanager.Option{ordermanager.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})},
@@ -201,7 +201,7 @@ func TestClientCertificates(t *testing.T) {
 	require.NoError(t, err)
 	err = c.Push(t.Context(), "1", commerce.StatusPaid)
 	require.ErrorContains(t, err, "name the authority that signed the server's certificate in the TLS settings")
-	require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+	require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 	fetch, err = ordermanager.UserToken(tokens, 1, stranger)
 	require.NoError(t, err)
 	_, err = fetch(t.Context())

@@ -73,7 +73,7 @@ func (*Client) Capabilities() commerce.Capabilities {
 	return commerce.Capabilities{Failure: true, Transitions: true, Lists: true}
 }
 
-// System identifies the system that the order ids of this client belong to, such as
+// System returns the name of the system within which the order ids of this client are unique, such as
 // "ordermanager https://mn.example.net:6308": the API and the normalized base URL. The same
 // host through another client is another system, because its ids differ.
 func (c *Client) System() string { return c.rest.System("ordermanager", "") }

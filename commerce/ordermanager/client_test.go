@@ -204,7 +204,7 @@ func TestOrdersReadsTheGoldenList(t *testing.T) {
 		require.Equal(t, "12.50 USD", so.Total.String())
 		require.Equal(t, commerce.ChannelDirect, so.Channel)
 		require.Equal(t, []string{"1000042"}, so.SubscriptionIDs)
-		require.False(t, so.Detailed(), "the list did not tell the transitions")
+		require.False(t, so.HasTransitions(), "the list did not tell the transitions")
 		require.Equal(t, "1000005", so.CustomerID)
 		require.Contains(t, string(so.Raw), `"sourceSystem": "CCP"`)
 
@@ -294,7 +294,7 @@ func TestPushRejectsBadArguments(t *testing.T) {
 	} {
 		err := c.Push(t.Context(), tc.id, tc.to)
 		require.ErrorContains(t, err, tc.want)
-		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+		require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 	}
 	require.Empty(t, *seen)
 }
@@ -320,7 +320,7 @@ func TestPushDelivery(t *testing.T) {
 		is       error
 		want     string
 	}{
-		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.NotSent,
+		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.DeliveryNotSent,
 			commerce.ErrUnavailable, "connection refused"},
 		{"the connection broke", fails(io.ErrUnexpectedEOF), commerce.DeliveryUnknown, commerce.ErrUnavailable,
 			"unexpected EOF"},
@@ -333,16 +333,16 @@ func TestPushDelivery(t *testing.T) {
 			return httpmock.NewStringResponse(303, ""), nil
 		}, commerce.DeliveryUnknown, nil, "HTTP 303 See Other: redirects are not followed"},
 		{"a redirect", redirect, commerce.DeliveryUnknown, nil, "redirected to https://login.example"},
-		{"a bad request", answers(400, apsBody), commerce.Refused, nil,
+		{"a bad request", answers(400, apsBody), commerce.DeliveryRefused, nil,
 			"HTTP 400 Bad Request: Core::Http::Conflict: Order cannot be moved"},
-		{"a bad token", answers(401, ""), commerce.Refused, commerce.ErrUnauthorized,
+		{"a bad token", answers(401, ""), commerce.DeliveryRefused, commerce.ErrUnauthorized,
 			"the APS token was refused; it has expired"},
-		{"a token without the right", answers(403, apsBody), commerce.Refused, commerce.ErrForbidden,
+		{"a token without the right", answers(403, apsBody), commerce.DeliveryRefused, commerce.ErrForbidden,
 			"its user may not do this"},
-		{"no such order", answers(404, apsBody), commerce.Refused, commerce.ErrNotFound, "Order cannot be moved"},
+		{"no such order", answers(404, apsBody), commerce.DeliveryRefused, commerce.ErrNotFound, "Order cannot be moved"},
 		{"a timeout on the way", answers(408, ""), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 408"},
-		{"a conflict", answers(409, apsBody), commerce.Refused, commerce.ErrConflict, "HTTP 409"},
-		{"too fast", answers(429, "slow down"), commerce.Refused, commerce.ErrRateLimited, `the body starts "slow down"`},
+		{"a conflict", answers(409, apsBody), commerce.DeliveryRefused, commerce.ErrConflict, "HTTP 409"},
+		{"too fast", answers(429, "slow down"), commerce.DeliveryRefused, commerce.ErrRateLimited, `the body starts "slow down"`},
 		{"an error of the server", answers(500, apsBody), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 500"},
 		{"a bad gateway", answers(502, "<html>"), commerce.DeliveryUnknown, commerce.ErrUnavailable,
 			`the body starts "<html>"`},
@@ -429,7 +429,7 @@ func TestCancelledCallIsNotUnavailable(t *testing.T) {
 	require.Equal(t, commerce.DeliveryUnknown, commerceError(t, err).Delivery)
 
 	err = c.Push(ctx, id, "PD")
-	require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+	require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 }
 
 func TestTokenFuncIsCalledOnceMore(t *testing.T) {
@@ -464,7 +464,7 @@ func TestTokenFuncIsCalledOnceMore(t *testing.T) {
 	require.NoError(t, err)
 	err = c.Push(t.Context(), "1", "PD")
 	require.ErrorContains(t, err, "the token could not be fetched: vault is sealed")
-	require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+	require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 	require.NotErrorIs(t, err, commerce.ErrUnavailable)
 }
 
@@ -481,17 +481,17 @@ func TestOptionsForOtherInstallations(t *testing.T) {
 		if own.Sub == "" {
 			return errors.New("oaSubscription is missing")
 		}
-		o.VendorID, o.SubscriptionIDs = own.Reseller, []string{own.Sub}
+		o.VendorAccountID, o.SubscriptionIDs = own.Reseller, []string{own.Sub}
 		return nil
 	}
 	c, _ := client(t, answers(200, `{"orderId":1,"resellerId":"9","oaSubscription":"7"}`),
-		ordermanager.WithFields(fields), ordermanager.WithProviderAccount("9"))
+		ordermanager.WithCustomFields(fields), ordermanager.WithProviderAccount("9"))
 	o, err := c.Order(t.Context(), "1")
 	require.NoError(t, err)
 	require.Equal(t, commerce.ChannelDirect, o.Channel)
 	require.Equal(t, []string{"7"}, o.SubscriptionIDs)
 
-	c, _ = client(t, answers(200, `{"orderId":1}`), ordermanager.WithFields(fields))
+	c, _ = client(t, answers(200, `{"orderId":1}`), ordermanager.WithCustomFields(fields))
 	o, err = c.Order(t.Context(), "1")
 	require.NoError(t, err)
 	require.Equal(t, []string{"oaSubscription is missing"}, o.Problems)

@@ -26,7 +26,7 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 		Status:             commerce.Status(r.Text("status")),
 		ProvisioningStatus: commerce.ProvisioningStatus(r.Text("provisioningStatus")),
 		PlacedAt:           r.ExactTime("orderDate"),
-		VendorID:           r.Text("vendorAccountId"),
+		VendorAccountID:    r.Text("vendorAccountId"),
 		CustomerID:         r.Text("customerId"),
 		CustomerName:       r.Text("endCustomerName"),
 		SubscriptionIDs:    subscriptions(r),
@@ -52,9 +52,9 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 
 func (c *Client) channel(o *commerce.Order) commerce.Channel {
 	switch {
-	case o.Channel != commerce.ChannelUnknown || o.VendorID == "":
+	case o.Channel != commerce.ChannelUnknown || o.VendorAccountID == "":
 		return o.Channel
-	case o.VendorID == c.provider:
+	case o.VendorAccountID == c.provider:
 		return commerce.ChannelDirect
 	default:
 		return commerce.ChannelReseller

@@ -19,7 +19,7 @@
 // certificates and private authorities, see [WithTLSFiles] and [WithTLSConfig].
 //
 // The wire format is that of commerce/WIRE.md#2, which was read from public programs; no
-// specification is published. [WithFields], [WithProviderAccount] and [WithoutServerFilters]
+// specification is published. [WithCustomFields], [WithProviderAccount] and [WithoutServerFilters]
 // override what is inferred.
 //
 // Every error is a [*commerce.Error], or an error of [New]. Reads are retried. A push is sent at

@@ -20,7 +20,7 @@ const (
 
 // notSent returns the error of a call that was rejected before it was sent.
 func notSent(op string, err error) *commerce.Error {
-	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
+	return &commerce.Error{Op: op, Delivery: commerce.DeliveryNotSent, Err: err}
 }
 
 func (c *Client) convert(ctx context.Context, op string, err error) *commerce.Error {

@@ -100,7 +100,7 @@ func TestOrdersOfSameSecondInTestSystem(t *testing.T) {
 	sys, err := commercetest.New(commercetest.Config{ShuffleTies: true, Now: func() time.Time { return night }})
 	require.NoError(t, err)
 	for range 300 {
-		sys.Place(commercetest.NewOrder{})
+		sys.Place(commercetest.OrderSpec{})
 	}
 	for _, size := range []int{7, 100, 500} {
 		c, err := ordermanager.New("https://commerce.test", ordermanager.Token(commercetest.DefaultToken),

@@ -135,7 +135,7 @@ func TestOrdersYieldsRowsWithoutID(t *testing.T) {
 			_, err = c.Order(t.Context(), odd.ID)
 			require.ErrorContains(t, err, "stands for a row of a list without an id")
 			err = c.Push(t.Context(), odd.ID, "PD")
-			require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+			require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 			require.Len(t, *calls, asked, "no request names such an id")
 		})
 	}

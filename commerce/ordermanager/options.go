@@ -60,17 +60,17 @@ func WithTLSConfig(settings *tls.Config) Option {
 	return func(c *config) error { return c.rest.SetTLS(settings) }
 }
 
-// WithBasicAuth sends a user name and a password to Operations. It is only for [UserToken].
-func WithBasicAuth(name, password string) Option {
+// WithOperationsLogin sends a user name and a password to Operations. It is only for [UserToken].
+func WithOperationsLogin(name, password string) Option {
 	return func(c *config) (err error) {
-		c.forToken = "WithBasicAuth"
+		c.forToken = "WithOperationsLogin"
 		c.rest.Auth, err = rest.BasicAuth(name, password)
 		return err
 	}
 }
 
-// WithLiteralPlus makes [OAuth1] sign a plus in a query, such as that of sort(+orderDate), as
-// a plus. By default it is signed as a space, as RFC 5849 3.4.1.3.1 says and the usual
+// WithLiteralPlus makes [OAuth1] sign a plus in a query, such as that of sort(+orderDate), as a
+// plus, for servers that refuse the standard signature of lists. By default it is signed as a space, as RFC 5849 3.4.1.3.1 says and the usual
 // libraries do. How the booster reads it is not known (commerce/WIRE.md#8.5): try this option if
 // single orders can be read but lists are refused with 401.
 func WithLiteralPlus() Option {
@@ -129,8 +129,9 @@ func WithTimeout(d time.Duration) Option {
 // WithMaxBody limits the size of an answer in bytes; a longer one is an error. Default: 32 MiB.
 func WithMaxBody(n int64) Option { return func(c *config) error { return c.rest.SetMaxBody(n) } }
 
-// WithRefusals sets which answers to a push prove that the server did not act on it. The
-// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown.
+// WithRefusals sets which error answers to a push prove that the server refused it and changed
+// nothing, so that the order may be pushed again. The
+// error of the push then has Delivery commerce.DeliveryRefused instead of commerce.DeliveryUnknown.
 // The function is called with each status outside 200 to 299 and with at most 64 KiB of the
 // body; it must not keep or change its arguments. Default, inferred: 401 and 429, and 400,
 // 403, 404, 405, 409, 413, 415 and 422 with a JSON object that
@@ -163,15 +164,15 @@ func WithSubscriptionHeader(id string) Option {
 	})
 }
 
-// WithFields sets a function that fills an order from fields that only this installation
+// WithCustomFields sets a function that fills an order from fields that only this installation
 // sends, or sends under other names. How an order names its vendor, customer, tenant and
 // subscriptions is not published (commerce/WIRE.md#2.4); without this option they are read
 // from vendorAccountId, customerId, tenantId, subscriptionId, subscriptions and orderDetails,
 // all inferred. The function gets the order as sent, after all known fields were read; the
 // channel is set afterwards, from VendorID, unless it is set by then. An error becomes one of
 // the order's Problems, so that the order is not resubmitted.
-func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
-	return forOrders("WithFields", func(c *config) error {
+func WithCustomFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
+	return forOrders("WithCustomFields", func(c *config) error {
 		c.fields = f
 		return nil
 	})
@@ -183,14 +184,14 @@ type ServerFilter string
 // Conditions for [WithoutServerFilters]. Which properties an installation can filter by is
 // not known (commerce/WIRE.md#2.5); an unknown one is typically answered with 400.
 const (
-	FilterStatus ServerFilter = "status"
-	FilterType   ServerFilter = "type"
-	FilterPlaced ServerFilter = "orderDate"
-	FilterNumber ServerFilter = "orderNumber"
+	FilterStatus ServerFilter = "status"      // FilterStatus is the condition on the order's status.
+	FilterType   ServerFilter = "type"        // FilterType is the condition on the order's type.
+	FilterPlaced ServerFilter = "orderDate"   // FilterPlaced is the condition on the time of placing.
+	FilterNumber ServerFilter = "orderNumber" // FilterNumber is the condition on the order number.
 )
 
-// WithoutServerFilters disables conditions in requests. The client checks all conditions in
-// any case, so lists take longer and stay the same. Default: the server is asked to check all.
+// WithoutServerFilters makes the client alone check these conditions, instead of also sending them
+// to the server. Lists take longer and stay the same. Default: all are sent.
 func WithoutServerFilters(filters ...ServerFilter) Option {
 	return forOrders("WithoutServerFilters", func(c *config) error {
 		for _, f := range filters {

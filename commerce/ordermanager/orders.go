@@ -63,7 +63,7 @@ func (c *Client) list(ctx context.Context, q commerce.Query, yield func(*commerc
 		return notSent(opList, fmt.Errorf("the limit is %d: it must not be negative", q.Limit))
 	}
 	l := listing{path: path, terms: c.terms(&q), newest: q.Sort == commerce.NewestFirst}
-	filter := commerce.NewListFilter(q, c.asked(&q))
+	filter := commerce.NewListChecker(q, c.asked(&q))
 	left := q.Limit
 	for w := paging.New(c.pageSize); !w.Done(); {
 		page, err := c.page(ctx, &l, w.Start())
@@ -185,8 +185,8 @@ func (c *Client) Order(ctx context.Context, id string) (*commerce.Order, error) 
 // Push asks Commerce to move an order along one manual transition of its flow. The call was
 // found in a public program and is not documented (commerce/WIRE.md#2.3). It is sent at most
 // once; Push does not check Order.Transitions. A nil error means that provisioning was
-// requested, not that it is done. After an error whose Delivery is neither NotSent nor
-// Refused, the order may have been moved.
+// requested, not that it is done. After an error whose Delivery is neither commerce.DeliveryNotSent nor
+// DeliveryRefused, the order may have been moved.
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	elem, err := rest.PathEscape(id)
 	if err != nil {

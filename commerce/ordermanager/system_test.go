@@ -17,14 +17,14 @@ import (
 func TestFailedOrderEndToEnd(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC)
-	sys, err := commercetest.New(commercetest.Config{Now: func() time.Time { return now }, MaxPage: 7})
+	sys, err := commercetest.New(commercetest.Config{Now: func() time.Time { return now }, MaxPageSize: 7})
 	require.NoError(t, err)
 	for i := range 40 {
 		vendor := "1"
 		if i%4 == 0 {
 			vendor = "1000001"
 		}
-		sys.Place(commercetest.NewOrder{Type: commerce.TypeSales, Vendor: vendor, Customer: "1002"})
+		sys.Place(commercetest.OrderSpec{Type: commerce.TypeSales, VendorAccount: vendor, Customer: "1002"})
 		now = now.Add(time.Second)
 	}
 	require.NoError(t, sys.Step(t.Context()))
@@ -61,7 +61,7 @@ func TestFailedOrderEndToEnd(t *testing.T) {
 	now = now.Add(time.Hour)
 	err = c.Push(t.Context(), full.ID, commerce.StatusProvisioned)
 	require.ErrorIs(t, err, commerce.ErrConflict)
-	require.Equal(t, commerce.Refused, commerceError(t, err).Delivery)
+	require.Equal(t, commerce.DeliveryRefused, commerceError(t, err).Delivery)
 	require.NoError(t, c.Push(t.Context(), full.ID, commerce.StatusPaid))
 	require.Empty(t, sys.Violations())
 	full, err = c.Order(t.Context(), full.ID)

@@ -20,7 +20,7 @@ const opToken = "get user token"
 // (commerce/WIRE.md#2.2, commerce/WIRE.md#4). The URL is that of the management node, like
 // "https://mn.example.net:8440"; the user's id is in Operations, 1 being the provider's first user.
 //
-// Operations authenticates callers by their network address or with [WithBasicAuth]. Options
+// Operations authenticates callers by their network address or with [WithOperationsLogin]. Options
 // for HTTP and TLS are those of [New]; options for orders are rejected. Errors of the function
 // are a [*commerce.Error]. It caches nothing, because TokenFunc does.
 func UserToken(operationsURL string, userID int, opts ...Option) (func(context.Context) (string, error), error) {
@@ -80,7 +80,7 @@ func (o operations) userToken(ctx context.Context, userID int) (string, error) {
 // answered returns the error of an answer with status 200.
 func (o operations) answered() *commerce.Error {
 	return &commerce.Error{Op: opToken, Method: http.MethodPost, URL: o.url, HTTPStatus: http.StatusOK,
-		Delivery: commerce.Refused}
+		Delivery: commerce.DeliveryRefused}
 }
 
 func (o operations) failure(ctx context.Context, err error) *commerce.Error {

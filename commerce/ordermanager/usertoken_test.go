@@ -44,7 +44,7 @@ func tokenOf(t *testing.T, answer func(*http.Request) (*http.Response, error), o
 func TestUserTokenAsksOperations(t *testing.T) {
 	t.Parallel()
 	const password = "hunter2 hunter2"
-	for _, opts := range [][]ordermanager.Option{nil, {ordermanager.WithBasicAuth("operator", password)}} {
+	for _, opts := range [][]ordermanager.Option{nil, {ordermanager.WithOperationsLogin("operator", password)}} {
 		got, err := tokenOf(t, func(r *http.Request) (*http.Response, error) {
 			body, err := io.ReadAll(r.Body)
 			require.NoError(t, err)
@@ -82,16 +82,16 @@ func TestUserTokenErrors(t *testing.T) {
 	}{
 		{"a status that is not 0", 200, golden(t, "get_user_token_refused.xml"),
 			"HTTP 200 OK: module_id OpenAPI, extype_id 21: The user cannot be used. (User #1 does not exist.)" + where, nil,
-			commerce.Refused},
+			commerce.DeliveryRefused},
 		{"a status without words", 200, response(`<member><name>status</name><value><i4>7</i4></value></member>`),
-			"HTTP 200 OK: the status is 7, and no message says why" + where, nil, commerce.Refused},
-		{"no status", 200, response(``), "the answer has no status", nil, commerce.Refused},
+			"HTTP 200 OK: the status is 7, and no message says why" + where, nil, commerce.DeliveryRefused},
+		{"no status", 200, response(``), "the answer has no status", nil, commerce.DeliveryRefused},
 		{"no token", 200, response(`<member><name>status</name><value><i4>0</i4></value></member>`),
-			"the answer has no aps_token", nil, commerce.Refused},
+			"the answer has no aps_token", nil, commerce.DeliveryRefused},
 		{"a fault", 200,
 			`<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>3</int></value></member>` +
 				`<member><name>faultString</name><value>no such method</value></member></struct></value></fault></methodResponse>`,
-			"HTTP 200 OK: fault 3: no such method" + where, nil, commerce.Refused},
+			"HTTP 200 OK: fault 3: no such method" + where, nil, commerce.DeliveryRefused},
 		{"an answer that is no struct", 200, `<methodResponse><params><param><value>` + apsToken +
 			`</value></param></params></methodResponse>`,
 			"is not as Operations speaks XML-RPC: check host and port", commerce.ErrUnavailable, commerce.DeliveryUnknown},
@@ -100,8 +100,8 @@ func TestUserTokenErrors(t *testing.T) {
 			"its text is not shown, since it may hold a token", commerce.ErrUnavailable, commerce.DeliveryUnknown},
 		{"a page", 200, `<html>maintenance</html>`, "byte 0 of the answer", commerce.ErrUnavailable,
 			commerce.DeliveryUnknown},
-		{"no access", 401, ``, "Operations wants another user name and password: see WithBasicAuth", commerce.ErrUnauthorized,
-			commerce.Refused},
+		{"no access", 401, ``, "Operations wants another user name and password: see WithOperationsLogin", commerce.ErrUnauthorized,
+			commerce.DeliveryRefused},
 		{"no access from here", 403, ``, "check its allowed networks", commerce.ErrForbidden, commerce.DeliveryUnknown},
 		{"an error of the server", 500, `oops`, `HTTP 500 Internal Server Error: the body starts "oops"`,
 			commerce.ErrUnavailable, commerce.DeliveryUnknown},
@@ -138,10 +138,10 @@ func TestUserTokenRejectsBadArguments(t *testing.T) {
 		{"a page size", operations, 1, ordermanager.WithPageSize(5), "WithPageSize is for New"},
 		{"a provider", operations, 1, ordermanager.WithProviderAccount("1"), "WithProviderAccount is for New"},
 		{"a subscription", operations, 1, ordermanager.WithSubscriptionHeader("1"), "WithSubscriptionHeader is for New"},
-		{"fields", operations, 1, ordermanager.WithFields(nil), "WithFields is for New"},
+		{"fields", operations, 1, ordermanager.WithCustomFields(nil), "WithCustomFields is for New"},
 		{"server filters", operations, 1, ordermanager.WithoutServerFilters(), "WithoutServerFilters is for New"},
 		{"a literal plus", operations, 1, ordermanager.WithLiteralPlus(), "WithLiteralPlus is for New"},
-		{"a password with a line break", operations, 1, ordermanager.WithBasicAuth("operator", "hunter2\n"),
+		{"a password with a line break", operations, 1, ordermanager.WithOperationsLogin("operator", "hunter2\n"),
 			"was it read with its line break?"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestPushWithoutTokenIsNotSent(t *testing.T) {
 	err = c.Push(t.Context(), "1", commerce.StatusPaid)
 	require.ErrorContains(t, err, "commerce: push order: the token could not be fetched: commerce: get user token: ")
 	require.ErrorContains(t, err, "User #1 does not exist.")
-	require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+	require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 	require.NotErrorIs(t, err, commerce.ErrUnavailable)
 }
 
@@ -291,7 +291,7 @@ func TestAuthShowsNoSecrets(t *testing.T) {
 				errs = append(errs, fmt.Errorf("%+v %#v %+v %#v", auth, auth, *c, *c))
 			}
 			fetch, err := ordermanager.UserToken(operations, 1,
-				append(opts, ordermanager.WithBasicAuth("operator", password))...)
+				append(opts, ordermanager.WithOperationsLogin("operator", password))...)
 			require.NoError(t, err)
 			_, err = fetch(t.Context())
 			errs = append(errs, err)
@@ -325,7 +325,7 @@ func ExampleUserToken() {
 		})
 	http := ordermanager.WithHTTPClient(&http.Client{Transport: mock})
 
-	fetch, err := ordermanager.UserToken(operations, 1, http, ordermanager.WithBasicAuth("operator", "password"))
+	fetch, err := ordermanager.UserToken(operations, 1, http, ordermanager.WithOperationsLogin("operator", "password"))
 	if err != nil {
 		fmt.Println(err)
 		return

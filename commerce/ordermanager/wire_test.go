@@ -76,8 +76,8 @@ func TestPushOverStaleConnectionIsSentAtMostOnce(t *testing.T) {
 		}
 		failed++
 		e := commerceError(t, err)
-		require.NotEqual(t, commerce.Refused, e.Delivery)
-		if e.Delivery == commerce.NotSent {
+		require.NotEqual(t, commerce.DeliveryRefused, e.Delivery)
+		if e.Delivery == commerce.DeliveryNotSent {
 			require.Zero(t, n)
 		}
 	}

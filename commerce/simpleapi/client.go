@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Client calls one gateway as one reseller. Create it with [New]. It is safe for concurrent
+// Client calls Simple API on behalf of one reseller. Create it with [New]. It is safe for concurrent
 // use.
 type Client struct {
 	rest     *rest.Client
@@ -60,7 +60,7 @@ func New(baseURL string, auth Auth, opts ...Option) (*Client, error) {
 // Capabilities declares that Simple API lists orders and reports neither failures nor transitions.
 func (*Client) Capabilities() commerce.Capabilities { return commerce.Capabilities{Lists: true} }
 
-// System identifies the system that the order ids of this client belong to, such as
+// System returns the name of the system within which the order ids of this client are unique, such as
 // "simpleapi https://gateway.example.net/marketplace": the API and the normalized base URL.
 // The same host through another client is another system, because its ids differ.
 func (c *Client) System() string { return c.rest.System("simpleapi", "") }

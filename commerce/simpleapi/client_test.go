@@ -220,7 +220,7 @@ func TestIDsAreEscaped(t *testing.T) {
 	for _, id := range []string{"", ".", ".."} {
 		_, err = c.Order(t.Context(), id)
 		require.ErrorContains(t, err, "the order's id")
-		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+		require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 	}
 	require.Len(t, seen.all(), 2)
 }
@@ -243,7 +243,7 @@ func TestPatchSendsOnce(t *testing.T) {
 	} {
 		_, err = c.Patch(t.Context(), "1000027", p)
 		require.ErrorContains(t, err, want)
-		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+		require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 	}
 	require.ErrorContains(t, c.Push(t.Context(), "1000027", ""), "the status is missing")
 	require.Len(t, seen.all(), 2)
@@ -272,7 +272,7 @@ func TestPushDelivery(t *testing.T) {
 		is       error
 		want     string
 	}{
-		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.NotSent,
+		{"the dial failed", fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), commerce.DeliveryNotSent,
 			commerce.ErrUnavailable, "connection refused"},
 		{"the connection broke", fails(io.ErrUnexpectedEOF), commerce.DeliveryUnknown, commerce.ErrUnavailable,
 			"unexpected EOF"},
@@ -281,22 +281,22 @@ func TestPushDelivery(t *testing.T) {
 			"the answer is a page"},
 		{"a redirect", answers(302, ""), commerce.DeliveryUnknown, nil, "redirects are not followed"},
 		{"a redirect after the deed", answers(303, ""), commerce.DeliveryUnknown, nil, "HTTP 303"},
-		{"a bad request", answers(400, apiBody), commerce.Refused, nil,
+		{"a bad request", answers(400, apiBody), commerce.DeliveryRefused, nil,
 			"HTTP 400 Bad Request: BadTransition: Order cannot be moved: PF -> PD"},
-		{"no such order", answers(400, `{"message":"No entity has been found by id 1"}`), commerce.Refused,
+		{"no such order", answers(400, `{"message":"No entity has been found by id 1"}`), commerce.DeliveryRefused,
 			commerce.ErrNotFound, "No entity has been found by id 1: not found"},
-		{"no such order, in plain text", answers(400, "no entity has been found"), commerce.Refused, commerce.ErrNotFound,
+		{"no such order, in plain text", answers(400, "no entity has been found"), commerce.DeliveryRefused, commerce.ErrNotFound,
 			"HTTP 400 Bad Request: not found"},
 		{"no such order, by the status", answers(404, ""), commerce.DeliveryUnknown, commerce.ErrNotFound, "HTTP 404"},
-		{"a bad token", answers(401, `{"statusCode":401,"message":"Access denied"}`), commerce.Refused,
+		{"a bad token", answers(401, `{"statusCode":401,"message":"Access denied"}`), commerce.DeliveryRefused,
 			commerce.ErrUnauthorized, "Access denied: the token or the subscription key was refused"},
-		{"a token without the right", answers(403, `{"message":"no"}`), commerce.Refused, commerce.ErrForbidden,
+		{"a token without the right", answers(403, `{"message":"no"}`), commerce.DeliveryRefused, commerce.ErrForbidden,
 			"the user may not do this"},
 		{"a timeout on the way", answers(408, ""), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 408"},
-		{"a conflict", answers(409, `{"message":"Locked","details":[{"field":"status"}]}`), commerce.Refused,
+		{"a conflict", answers(409, `{"message":"Locked","details":[{"field":"status"}]}`), commerce.DeliveryRefused,
 			commerce.ErrConflict, `Locked: [{"field":"status"}]`},
-		{"an error in an object", answers(422, `{"error":{"code":"E1","message":"odd"}}`), commerce.Refused, nil, "E1: odd"},
-		{"too fast", answers(429, "slow down"), commerce.Refused, commerce.ErrRateLimited, `the body starts "slow down"`},
+		{"an error in an object", answers(422, `{"error":{"code":"E1","message":"odd"}}`), commerce.DeliveryRefused, nil, "E1: odd"},
+		{"too fast", answers(429, "slow down"), commerce.DeliveryRefused, commerce.ErrRateLimited, `the body starts "slow down"`},
 		{"an error of the server", answers(500, apiBody), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 500"},
 		{"a bad gateway", answers(502, "<html>"), commerce.DeliveryUnknown, commerce.ErrUnavailable,
 			`the body starts "<html>"`},
@@ -385,7 +385,7 @@ func TestRetryAfter(t *testing.T) {
 				first = true
 				err = c.Push(t.Context(), "1", "PD")
 				require.Equal(t, tc.retryAfter, commerceError(t, err).RetryAfter)
-				require.Equal(t, commerce.Refused, commerceError(t, err).Delivery)
+				require.Equal(t, commerce.DeliveryRefused, commerceError(t, err).Delivery)
 				require.Len(t, seen.all(), tc.tries+1)
 			})
 		})
@@ -403,7 +403,7 @@ func TestCancelledCallIsNotUnavailable(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, commerce.ErrUnavailable)
 	require.Equal(t, commerce.DeliveryUnknown, commerceError(t, err).Delivery)
-	require.Equal(t, commerce.NotSent, commerceError(t, c.Push(ctx, "1", "PD")).Delivery)
+	require.Equal(t, commerce.DeliveryNotSent, commerceError(t, c.Push(ctx, "1", "PD")).Delivery)
 }
 
 func TestCapabilities(t *testing.T) {
@@ -413,6 +413,6 @@ func TestCapabilities(t *testing.T) {
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Nil(t, o.Transitions)
-	require.False(t, o.Detailed())
+	require.False(t, o.HasTransitions())
 	require.Empty(t, o.Failure)
 }

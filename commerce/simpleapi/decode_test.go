@@ -119,7 +119,7 @@ func TestOptionsForOtherInstallations(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, commerce.Status("error"), o.Status, "the default words are replaced")
 
-	own := simpleapi.WithFields(func(raw json.RawMessage, o *commerce.Order) error {
+	own := simpleapi.WithCustomFields(func(raw json.RawMessage, o *commerce.Order) error {
 		var own struct {
 			Why string `json:"why"`
 		}

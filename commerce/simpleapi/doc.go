@@ -36,5 +36,5 @@
 // and safe for concurrent use.
 //
 // The wire format is that of the OpenAPI document of Simple API 1.15 (commerce/WIRE.md#3).
-// [WithStatusWords], [WithFields] and [WithoutServerFilters] override what is inferred.
+// [WithStatusWords], [WithCustomFields] and [WithoutServerFilters] override what is inferred.
 package simpleapi

@@ -26,7 +26,7 @@ const correlationHeader = "X-Correlation-ID"
 
 // notSent returns the error of a call that was rejected before it was sent.
 func notSent(op string, err error) *commerce.Error {
-	return &commerce.Error{Op: op, Delivery: commerce.NotSent, Err: err}
+	return &commerce.Error{Op: op, Delivery: commerce.DeliveryNotSent, Err: err}
 }
 
 // answered returns the error of an answer that is wrong.

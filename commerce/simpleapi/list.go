@@ -19,8 +19,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// ListOptions are conditions that the server checks. A zero field is no condition.
-type ListOptions struct {
+// ListConditions are the conditions of [Client.ListUnchecked]. A zero field is no condition.
+type ListConditions struct {
 	// Reseller selects the orders of that reseller. It cannot be combined with Number and
 	// StatusCode.
 	Reseller       string `url:"-"`
@@ -37,8 +37,9 @@ type ListOptions struct {
 	CreatedTo   time.Time `url:"creationTimeTo,omitempty" layout:"2006-01-02T15:04:05Z"`
 }
 
-// List lists orders as the server filters and sorts them, each once, one page at a time.
-// [Client.Orders] also checks the conditions, supports more of them, and sorts.
+// ListUnchecked lists orders as the server selects and sorts them, each once, one page at a time.
+// Use it for conditions that only Simple API has; otherwise use [Client.Orders], which checks the
+// conditions, supports more of them, and sorts.
 //
 // An order that is in the list from the first page to the last is not missed, even if others
 // come and go. A list of several pages is read twice, because a server that sorts differently
@@ -52,7 +53,7 @@ type ListOptions struct {
 // of identical such rows at least one is yielded.
 //
 // An error ends the sequence. Ranging over it again lists the orders again.
-func (c *Client) List(ctx context.Context, opts ListOptions) iter.Seq2[*commerce.Order, error] {
+func (c *Client) ListUnchecked(ctx context.Context, opts ListConditions) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		if err := c.list(ctx, opts, func(o *commerce.Order) bool { return yield(o, nil) }); err != nil {
 			yield(nil, err)
@@ -61,7 +62,7 @@ func (c *Client) List(ctx context.Context, opts ListOptions) iter.Seq2[*commerce
 }
 
 // list calls yield for each order until the list ends or yield returns false.
-func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerce.Order) bool) error {
+func (c *Client) list(ctx context.Context, opts ListConditions, yield func(*commerce.Order) bool) error {
 	path := "orders"
 	if opts.Reseller != "" {
 		reseller, err := rest.PathEscape(opts.Reseller)
@@ -80,7 +81,7 @@ func (c *Client) list(ctx context.Context, opts ListOptions, yield func(*commerc
 		opts.CreatedTo = opts.CreatedTo.UTC().Add(time.Second - 1).Truncate(time.Second)
 	}
 	w := paging.New(c.pageSize)
-	w.Filtered = opts != ListOptions{Reseller: opts.Reseller}
+	w.Filtered = opts != ListConditions{Reseller: opts.Reseller}
 	for !w.Done() {
 		page, total, err := c.page(ctx, path, opts, w.Start())
 		if err != nil {
@@ -113,9 +114,9 @@ func rowsOf(page []*commerce.Order) []paging.Row {
 }
 
 // page reads one page, and returns the total number of orders if known.
-func (c *Client) page(ctx context.Context, path string, opts ListOptions, start int) ([]*commerce.Order, int, error) {
+func (c *Client) page(ctx context.Context, path string, opts ListConditions, start int) ([]*commerce.Order, int, error) {
 	values, err := query.Values(struct {
-		ListOptions
+		ListConditions
 		Offset int `url:"offset"`
 		Limit  int `url:"limit"`
 	}{opts, start, c.pageSize})

@@ -72,7 +72,7 @@ func TestListSendsConditions(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, answers(200, empty))
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	for range c.List(t.Context(), simpleapi.ListOptions{
+	for range c.ListUnchecked(t.Context(), simpleapi.ListConditions{
 		CustomerID: "1", SubscriptionID: "2", Number: "SO3", Status: "error", StatusCode: "PF", CreatedFrom: at,
 		CreatedTo: at,
 	}) {
@@ -82,14 +82,14 @@ func TestListSendsConditions(t *testing.T) {
 		[]string{"GET /marketplace/orders?creationTimeFrom=2026-11-01T00%3A00%3A00Z&creationTimeTo=2026-11-01T00%3A00%3A00Z" +
 			"&customerId=1&limit=100&offset=0&orderNumber=SO3&status=error&statusCode=PF&subscriptionId=2"}, seen.all())
 
-	for want, opts := range map[string]simpleapi.ListOptions{
+	for want, opts := range map[string]simpleapi.ListConditions{
 		"the reseller's id":                           {Reseller: ".."},
 		"cannot be filtered by number or status code": {Reseller: "1", StatusCode: "PF"},
 		"a reseller cannot":                           {Reseller: "1", Number: "SO1"},
 	} {
-		for _, err := range c.List(t.Context(), opts) {
+		for _, err := range c.ListUnchecked(t.Context(), opts) {
 			require.ErrorContains(t, err, want)
-			require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery)
+			require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery)
 		}
 	}
 	require.Len(t, seen.all(), 1)
@@ -136,7 +136,7 @@ func TestOrdersOfSameTimeAreSortedByID(t *testing.T) {
 func TestOrdersStopsOnBreak(t *testing.T) {
 	t.Parallel()
 	c, seen := client(t, (&table{rows: upTo(30)}).answer, simpleapi.WithPageSize(10))
-	for _, err := range c.List(t.Context(), simpleapi.ListOptions{}) {
+	for _, err := range c.ListUnchecked(t.Context(), simpleapi.ListConditions{}) {
 		require.NoError(t, err)
 		break
 	}

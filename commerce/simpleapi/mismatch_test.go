@@ -36,7 +36,7 @@ func TestOrdersOfSameTimeInTestSystem(t *testing.T) {
 		Now: func() time.Time { return time.Unix(1e9, 0) }})
 	require.NoError(t, err)
 	for range 100 {
-		sys.Place(commercetest.NewOrder{})
+		sys.Place(commercetest.OrderSpec{})
 	}
 	login := simpleapi.GatewayToken(commercetest.DefaultSimpleKey, simpleapi.GatewayLogin{
 		User: commercetest.DefaultSimpleUser, Password: commercetest.DefaultSimplePassword, Marketplace: "us",
@@ -115,7 +115,7 @@ func TestListWithoutContent(t *testing.T) {
 func TestListWithUnfilteredTotal(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for name, opts := range map[string]simpleapi.ListOptions{
+	for name, opts := range map[string]simpleapi.ListConditions{
 		"customer": {CustomerID: "1"}, "subscription": {SubscriptionID: "1"}, "number": {Number: "SO-1"},
 		"status": {Status: "error"},
 		"code":   {StatusCode: "PF"}, "from": {CreatedFrom: at}, "to": {CreatedTo: at},
@@ -129,7 +129,7 @@ func TestListWithUnfilteredTotal(t *testing.T) {
 				c, _ := client(t, s.answer, simpleapi.WithPageSize(10),
 					simpleapi.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 				shown := 0
-				for _, err := range c.List(t.Context(), opts) {
+				for _, err := range c.ListUnchecked(t.Context(), opts) {
 					require.NoError(t, err)
 					shown++
 				}
@@ -146,7 +146,7 @@ func TestListWithMatchingTotal(t *testing.T) {
 	var log bytes.Buffer
 	s := &table{rows: upTo(28)}
 	c, _ := client(t, s.answer, simpleapi.WithPageSize(10), simpleapi.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-	for _, err := range c.List(t.Context(), simpleapi.ListOptions{StatusCode: "PF"}) {
+	for _, err := range c.ListUnchecked(t.Context(), simpleapi.ListConditions{StatusCode: "PF"}) {
 		require.NoError(t, err)
 	}
 	require.Empty(t, log.String())

@@ -116,7 +116,7 @@ func TestPlanHoldsOrdersWithProblems(t *testing.T) {
 	for e, err := range p.Entries() {
 		require.NoError(t, err)
 		if e.Decision.RuleID == "unreadable-row" && strings.HasPrefix(e.OrderID, "unreadable-row:") {
-			require.Equal(t, commerce.NotSent, commerceError(t, c.Push(t.Context(), e.OrderID, "PD")).Delivery)
+			require.Equal(t, commerce.DeliveryNotSent, commerceError(t, c.Push(t.Context(), e.OrderID, "PD")).Delivery)
 		}
 	}
 	require.Len(t, seen.all(), asked)

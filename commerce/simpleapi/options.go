@@ -99,8 +99,9 @@ func WithTimeout(d time.Duration) Option {
 // WithMaxBody limits the size of an answer in bytes; a longer one is an error. Default: 32 MiB.
 func WithMaxBody(n int64) Option { return func(c *config) error { return c.rest.SetMaxBody(n) } }
 
-// WithRefusals sets which answers to a push prove that the server did not act on it. The
-// error of the push then has Delivery commerce.Refused instead of commerce.DeliveryUnknown.
+// WithRefusals sets which error answers to a push prove that the server refused it and changed
+// nothing, so that the order may be pushed again. The
+// error of the push then has Delivery commerce.DeliveryRefused instead of commerce.DeliveryUnknown.
 // The function is called with each status outside 200 to 299 and with at most 64 KiB of the
 // body; it must not keep or change its arguments. Default, inferred: 401 and 429, and 400,
 // 403, 404, 405, 409, 413, 415 and 422 with a JSON object that
@@ -109,8 +110,8 @@ func WithRefusals(refused func(status int, header http.Header, body []byte) bool
 	return func(c *config) error { return c.rest.SetRefusals(refused) }
 }
 
-// WithStatusWords sets the status that each word ("error") stands for, in orders without a
-// status code and in filters. It replaces the default, which is inferred: submitted OP,
+// WithStatusWords maps the server's status words, such as "error", to status codes, for orders
+// without a status code and for filters. It replaces the default, which is inferred: submitted OP,
 // processing PR, error PF, completed CP, cancelled CL. Any other word becomes the status as
 // it is, and is not used to filter.
 func WithStatusWords(words map[string]commerce.Status) Option {
@@ -125,17 +126,17 @@ func WithStatusWords(words map[string]commerce.Status) Option {
 	}
 }
 
-// WithFields sets a function that fills an order from fields that only this installation
+// ordermanager.WithCustomFields sets a function that fills an order from fields that only this installation
 // sends, or sends under other names. It gets the order as sent, after all known fields were
 // read. An error becomes one of the order's Problems, so that the order is not resubmitted.
-func WithFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
+func WithCustomFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 	return func(c *config) error {
 		c.fields = f
 		return nil
 	}
 }
 
-// ServerFilter is a condition that [Client.Orders] asks the server to check.
+// ServerFilter is a condition of a [commerce.Query] that [Client.Orders] can send to the server.
 type ServerFilter string
 
 // Conditions for [WithoutServerFilters], by the names of their query parameters.
@@ -150,8 +151,8 @@ const (
 	FilterNumber ServerFilter = "orderNumber"
 )
 
-// WithoutServerFilters disables conditions in requests. The client checks all conditions in
-// any case, so lists take longer and stay the same. Default: the server is asked to check all.
+// WithoutServerFilters makes the client alone check these conditions, instead of also sending them
+// to the server. Lists take longer and stay the same. Default: all are sent.
 func WithoutServerFilters(filters ...ServerFilter) Option {
 	return func(c *config) error {
 		for _, f := range filters {

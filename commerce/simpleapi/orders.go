@@ -25,7 +25,7 @@ import (
 // result: only orders that match are yielded. Orders that the server should have left out are
 // reported, see [commerce.Query]; an order whose status is missing or unknown is yielded with
 // Problems. If the server returned orders and none of them matches, the list ends with an
-// error. See [Client.List] for what happens while orders change.
+// error. See [Client.ListUnchecked] for what happens while orders change.
 //
 // Simple API cannot sort, so all matching orders are held in memory before the first is
 // yielded: half a KiB per order, and its JSON. If that is too much, limit PlacedFrom and
@@ -55,7 +55,7 @@ func (c *Client) collect(ctx context.Context, q *commerce.Query) ([]*commerce.Or
 	}
 	var orders []*commerce.Order
 	opts := c.options(q)
-	filter := commerce.NewListFilter(*q, asked(q, &opts))
+	filter := commerce.NewListChecker(*q, asked(q, &opts))
 	err := c.list(ctx, opts, func(o *commerce.Order) bool {
 		if word := statusWord(o); opts.StatusCode == "" && opts.Status != "" && word != "" && word != opts.Status {
 			filter.Drop(o, fmt.Sprintf("status %q", word))
@@ -87,8 +87,8 @@ func older(a, b *commerce.Order) int {
 
 // options returns the conditions that the server is asked to check. They select at least the
 // orders that the query selects.
-func (c *Client) options(q *commerce.Query) ListOptions {
-	opts := ListOptions{Reseller: q.Account}
+func (c *Client) options(q *commerce.Query) ListConditions {
+	opts := ListConditions{Reseller: q.Account}
 	if !c.off[FilterStatus] {
 		opts.Status = c.word(q.Statuses)
 	}
@@ -109,7 +109,7 @@ func (c *Client) options(q *commerce.Query) ListOptions {
 
 // asked returns the part of a query that opts ask the server to check. Whether the server
 // includes the limits of a time is not published.
-func asked(q *commerce.Query, opts *ListOptions) commerce.Query {
+func asked(q *commerce.Query, opts *ListConditions) commerce.Query {
 	var asked commerce.Query
 	if opts.StatusCode != "" {
 		asked.Statuses = q.Statuses

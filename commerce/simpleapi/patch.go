@@ -27,7 +27,7 @@ type Patch struct {
 // Push moves an order to a status with PATCH /orders/{id}. The call is documented; that it
 // accepts PD is inferred (commerce/WIRE.md#3). It is sent at most once. A nil error means that
 // provisioning was requested, not that it is done. After an error whose Delivery is neither
-// NotSent nor Refused, the order may have been moved.
+// commerce.DeliveryNotSent nor DeliveryRefused, the order may have been moved.
 func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error {
 	if to == "" {
 		return notSent(opPush, fmt.Errorf("the status is missing: it must be letters and digits, such as "+

@@ -223,7 +223,7 @@ func TestRefusedChangeIsNotSentAgain(t *testing.T) {
 			}
 			return httpmock.NewStringResponse(200, `{"id":1}`), nil
 		})
-		require.Equal(t, commerce.Refused, commerceError(t, c.Push(t.Context(), "1", "PD")).Delivery)
+		require.Equal(t, commerce.DeliveryRefused, commerceError(t, c.Push(t.Context(), "1", "PD")).Delivery)
 		require.Len(t, seen.all(), 1)
 		require.NoError(t, c.Push(t.Context(), "1", "PD"), "the next call has a new token")
 		require.Len(t, seen.all(), 2)
@@ -244,7 +244,7 @@ func TestLoginIsRetried(t *testing.T) {
 		c, seen = clientWith(t, simpleapi.GatewayToken(key, gatewayLogin), g.answer)
 		err = c.Push(t.Context(), "1", "PD")
 		require.ErrorIs(t, err, commerce.ErrUnavailable)
-		require.Equal(t, commerce.NotSent, commerceError(t, err).Delivery, "the push itself never went out")
+		require.Equal(t, commerce.DeliveryNotSent, commerceError(t, err).Delivery, "the push itself never went out")
 		require.Len(t, seen.all(), 3)
 	})
 }
@@ -282,7 +282,7 @@ func TestLoginErrors(t *testing.T) {
 					err := c.Push(t.Context(), "1", "PD")
 					require.ErrorContains(t, err, tc.want)
 					e := commerceError(t, err)
-					require.Equal(t, commerce.NotSent, e.Delivery)
+					require.Equal(t, commerce.DeliveryNotSent, e.Delivery)
 					if tc.is != nil {
 						require.ErrorIs(t, err, tc.is)
 					}

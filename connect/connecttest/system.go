@@ -11,9 +11,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/testkit"
 )
 
-// Fault selects HTTP calls (Method, Path with * for any text, Contains, Skip, Every,
-// Times) and says what goes wrong with them (Kind, After, Holds, Delay, Status,
-// RetryAfter). In JSON, for example
+// Fault describes an error to inject: which HTTP calls it applies to, and what happens to them.
+// Method, Path (with * for any text) and Contains (a text in the body) select calls; Skip lets the
+// first ones pass, Every selects each n-th, and Times limits their number. Kind, Delay, Status and
+// RetryAfter say what happens; with After the call is performed first, and Holds is a text that
+// the answer must contain. In JSON, for example
 //
 //	{"method":"POST","path":"*/requests","times":1,"kind":"reset","after":true}
 //
@@ -25,10 +27,10 @@ type FaultCount = testkit.FaultCount
 
 // The kinds of faults.
 const (
-	FaultDelay    = testkit.FaultDelay    // wait for Delay; with After, after the action
+	FaultDelay    = testkit.FaultDelay    // delay by Delay, before the call is performed or, with After, afterwards
 	FaultReset    = testkit.FaultReset    // close the connection without an answer
 	FaultStatus   = testkit.FaultStatus   // answer with Status; 401 with Times 1 rejects a key once
-	FaultTruncate = testkit.FaultTruncate // perform the action and send half of the answer
+	FaultTruncate = testkit.FaultTruncate // perform the call and send half of the answer
 	FaultHTML     = testkit.FaultHTML     // answer 200 with an HTML page
 )
 

@@ -163,11 +163,11 @@ type commerceClient interface {
 // billingClient lists the orders of -ids, since Billing cannot list orders.
 type billingClient struct {
 	*billing.Client
-	*billing.Source
+	*billing.Lister
 }
 
 // open returns the client. selected are the orders of -ids.
-func (a *commerceAPI) open(selected []billing.Line) (commerceClient, error) {
+func (a *commerceAPI) open(selected []billing.OrderRef) (commerceClient, error) {
 	switch a.via {
 	case viaBilling:
 		client, err := billing.New(a.url, a.billingLogin(),
@@ -175,7 +175,7 @@ func (a *commerceAPI) open(selected []billing.Line) (commerceClient, error) {
 		if err != nil {
 			return nil, err
 		}
-		return billingClient{client, client.FromList(selected)}, nil
+		return billingClient{client, client.FromRefs(selected)}, nil
 	case viaSimpleAPI:
 		return simpleapi.New(a.url, a.simpleLogin(),
 			options(a, simpleapi.WithTLSFiles, simpleapi.WithPlainHTTP, simpleapi.WithLogger)...)
@@ -210,7 +210,7 @@ func (a *commerceAPI) orderManagerLogin() (ordermanager.Auth, error) {
 	case a.operations != "":
 		opts := options(a, ordermanager.WithTLSFiles, ordermanager.WithPlainHTTP, ordermanager.WithLogger)
 		if a.user != "" {
-			opts = append(opts, ordermanager.WithBasicAuth(a.user, a.password))
+			opts = append(opts, ordermanager.WithOperationsLogin(a.user, a.password))
 		}
 		token, err := ordermanager.UserToken(a.operations, a.operationsUser, opts...)
 		return ordermanager.TokenFunc(token), err
@@ -219,12 +219,12 @@ func (a *commerceAPI) orderManagerLogin() (ordermanager.Auth, error) {
 	}
 }
 
-func (a *commerceAPI) billingLogin() billing.Credentials {
+func (a *commerceAPI) billingLogin() billing.Auth {
 	switch {
 	case a.user == "":
-		return billing.None()
+		return billing.NoLogin()
 	case a.members:
-		return billing.Members(a.user, a.password)
+		return billing.LoginInCall(a.user, a.password)
 	default:
 		return billing.Basic(a.user, a.password)
 	}

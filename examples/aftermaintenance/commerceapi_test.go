@@ -70,7 +70,7 @@ func TestEachAPIPlansTheOrdersOfAFile(t *testing.T) {
 			status, stdout, stderr := do(t, env, append(flags, "-plan", plan)...)
 			require.Equal(t, exitDone, status, stderr)
 			require.Contains(t, stdout, "dry run")
-			require.Empty(t, w.Commerce.Ledger())
+			require.Empty(t, w.Commerce.Pushes())
 			if c.via != viaOrderManager {
 				require.Contains(t, strings.Join(strings.Fields(stdout), " "), "does not report why orders failed")
 			}

@@ -58,15 +58,15 @@ func newOutage(t *testing.T, n int) *outage {
 	start := time.Now().UTC().Add(-time.Minute)
 	w.Connect.SetMaintenance(true)
 	for i := range n {
-		order := commercetest.NewOrder{Subscription: strconv.Itoa(2_000_000 + i),
-			Vendor: []string{"", "", "1000101", "1000102"}[i%4]}
+		order := commercetest.OrderSpec{Subscription: strconv.Itoa(2_000_000 + i),
+			VendorAccount: []string{"", "", "1000101", "1000102"}[i%4]}
 		if i%5 == 4 { // changes what was bought just before
-			order.Type, order.Subscription, order.Vendor = commerce.TypeChange, strconv.Itoa(2_000_000+i-4), ""
+			order.Type, order.Subscription, order.VendorAccount = commerce.TypeChange, strconv.Itoa(2_000_000+i-4), ""
 		}
 		w.Commerce.Place(order)
 		if i%20 == 0 {
-			placed := w.Commerce.Place(commercetest.NewOrder{FailWith: testkit.FailInvalidValue})
-			require.NoError(t, w.Commerce.Forbid(placed.ID, "no resubmission can help"))
+			placed := w.Commerce.Place(commercetest.OrderSpec{FailWith: testkit.FailInvalidValue})
+			require.NoError(t, w.Commerce.ForbidPush(placed.ID, "no resubmission can help"))
 		}
 	}
 	h := &outage{World: w, dir: t.TempDir()}
@@ -98,7 +98,7 @@ func (h *outage) in(s commerce.Status) map[string]bool {
 
 func (h *outage) accepted() (total int, most map[string]int) {
 	most = make(map[string]int)
-	for _, call := range h.Commerce.Ledger() {
+	for _, call := range h.Commerce.Pushes() {
 		if call.Accepted {
 			total++
 			most[call.Number]++
@@ -129,7 +129,7 @@ func (h *outage) start(t *testing.T, kill *killTime, args ...string) *process {
 	l := new(process)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], append(h.args[:len(h.args):len(h.args)], args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, &l.stdout, &l.stderr
-	before := len(h.Commerce.Ledger())
+	before := len(h.Commerce.Pushes())
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -155,7 +155,7 @@ func (h *outage) await(before int, m killTime, ended chan error) {
 		case <-end.C:
 			return
 		case <-ticker.C:
-			if len(h.Commerce.Ledger())-before >= m.pushes {
+			if len(h.Commerce.Pushes())-before >= m.pushes {
 				ticker.Stop()
 				end.Reset(m.delay)
 			}

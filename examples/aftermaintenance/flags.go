@@ -26,8 +26,8 @@ type settings struct {
 	filter        filter.Filter // of -where, -from, -to and -order together
 	selects       bool          // whether any of these was given
 	numbers       []string
-	ids           string         // the file of -ids
-	selected      []billing.Line // its content
+	ids           string             // the file of -ids
+	selected      []billing.OrderRef // its content
 	targets       []commerce.Status
 	ignoreConnect bool
 	plan          string

@@ -51,7 +51,7 @@ func TestFullDiskStopsTheRunBeforeThePush(t *testing.T) {
 	line = errorLine(t, onSmallDisk(t, 48<<10, env, flags...))
 	require.Contains(t, line, "plan.jsonl.journal")
 	require.Contains(t, line, "create it")
-	require.Empty(t, w.Commerce.Ledger(), "a journal allocates its log before the first intent")
+	require.Empty(t, w.Commerce.Pushes(), "a journal allocates its log before the first intent")
 	requireCompleted(t, w, sure, env, flags...)
 }
 

@@ -41,7 +41,7 @@ func TestOutputHasNoControlCharacters(t *testing.T) {
 	require.NoError(t, w.Commerce.AddFault(commercetest.Fault{Path: "*/orders", Kind: commercetest.FaultHTML}))
 	_, stdout, stderr := do(t, env, flags...)
 	requireShown(t, "HTML", stdout+stderr)
-	require.Empty(t, w.Commerce.Ledger())
+	require.Empty(t, w.Commerce.Pushes())
 }
 
 // requireShown fails if the output has control or invisible characters.

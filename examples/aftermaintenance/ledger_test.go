@@ -50,7 +50,7 @@ func record(t *testing.T, args ...string) *runRecord {
 		b.outcome[item.Number] = item.Outcome
 	}
 	b.after = byNumber(sys.world)
-	for _, call := range sys.world.Commerce.Ledger() {
+	for _, call := range sys.world.Commerce.Pushes() {
 		b.tried[call.Number]++
 		if call.Accepted {
 			b.accepted[call.Number]++

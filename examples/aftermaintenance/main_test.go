@@ -98,7 +98,7 @@ func TestRealSystemsDefaultToADryRun(t *testing.T) {
 	status, stdout, stderr := do(t, env, append(flags, "-plan", plan)...)
 	require.Equal(t, exitDone, status, stderr)
 	require.Contains(t, stdout, "dry run")
-	require.Empty(t, w.Commerce.Ledger(), "nothing was pushed")
+	require.Empty(t, w.Commerce.Pushes(), "nothing was pushed")
 
 	kept, err := os.ReadFile(plan)
 	require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestOrderFlagSelectsSingleOrders(t *testing.T) {
 	status, _, stderr = do(t, env, append(flags[:6:6], "-order", number, "-plan", plan)...)
 	require.Equal(t, exitDone, status, stderr)
 	require.FileExists(t, plan)
-	require.Empty(t, w.Commerce.Ledger())
+	require.Empty(t, w.Commerce.Pushes())
 
 	edited := filepath.Join(t.TempDir(), "edited.jsonl")
 	content, err := os.ReadFile(plan)
@@ -135,7 +135,7 @@ func TestOrderFlagSelectsSingleOrders(t *testing.T) {
 	status, _, stderr = do(t, env, append(flags[:6:6], "-apply", "-plan", edited)...)
 	require.Equal(t, exitError, status)
 	require.Equal(t, 1, strings.Count(strings.TrimSpace(stderr), "\n")+1, stderr)
-	require.Empty(t, w.Commerce.Ledger())
+	require.Empty(t, w.Commerce.Pushes())
 }
 
 func TestPlanOfAnotherSelectionIsRejected(t *testing.T) {
@@ -151,7 +151,7 @@ func TestPlanOfAnotherSelectionIsRejected(t *testing.T) {
 		status, _, stderr = do(t, env, append(append(flags[:8:8], "-apply"), other...)...)
 		require.Equal(t, exitError, status, stderr)
 		require.Contains(t, stderr, "plan.jsonl was made with the selection")
-		require.Empty(t, w.Commerce.Ledger(), other)
+		require.Empty(t, w.Commerce.Pushes(), other)
 	}
 	for _, same := range [][]string{first, flags[:8]} {
 		status, stdout, stderr := do(t, env, same...)
@@ -167,7 +167,7 @@ func TestInterruptedRunPrintsItsResult(t *testing.T) {
 	defer stop()
 	go func() {
 		defer stop()
-		pushed := func() bool { return len(w.Commerce.Ledger()) > 0 || ctx.Err() != nil }
+		pushed := func() bool { return len(w.Commerce.Pushes()) > 0 || ctx.Err() != nil }
 		assert.Eventually(t, pushed, time.Minute, time.Millisecond)
 	}()
 	var out, errs strings.Builder
@@ -176,7 +176,7 @@ func TestInterruptedRunPrintsItsResult(t *testing.T) {
 	require.Equal(t, exitError, status)
 	s := decode(t, out.String())
 	requireSums(t, s)
-	require.NotEmpty(t, w.Commerce.Ledger())
+	require.NotEmpty(t, w.Commerce.Pushes())
 	require.Positive(t, s.Result.Skipped+s.Result.Progressing+s.Result.Unknown, errs.String())
 	require.Regexp(t, `the run ended early: .*; \d+ orders not sent: run again`, errorLine(t, errs.String()))
 }

@@ -73,7 +73,7 @@ func TestMismatchedRowsAreCountedAndNamed(t *testing.T) {
 	require.Equal(t, exitDone, status, stderr)
 	require.Equal(t, 7, decode(t, stdout).Plan.Mismatched)
 	require.Contains(t, stderr, "7 rows did not match the query")
-	require.Empty(t, w.Commerce.Ledger())
+	require.Empty(t, w.Commerce.Pushes())
 }
 
 func TestWarningsOfClientsArePrinted(t *testing.T) {

@@ -37,13 +37,13 @@ func TestApply(t *testing.T) {
 		dir := t.TempDir()
 		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", filepath.Join(dir, "typo.jsonl"))...)
 		requireUsage(t, dir, status, stderr, "-plan", "typo.jsonl", "there is no such file", "without -apply", "-unreviewed")
-		require.Empty(t, w.Commerce.Ledger())
+		require.Empty(t, w.Commerce.Pushes())
 	})
 	t.Run("rejects an empty name", func(t *testing.T) {
 		dir := t.TempDir()
 		status, _, stderr := do(t, env, append(flags[:len(flags):len(flags)], "-plan", "")...)
 		requireUsage(t, dir, status, stderr, "-plan is empty")
-		require.Empty(t, w.Commerce.Ledger())
+		require.Empty(t, w.Commerce.Pushes())
 	})
 	t.Run("rejects other files", func(t *testing.T) {
 		dir := t.TempDir()
@@ -56,7 +56,7 @@ func TestApply(t *testing.T) {
 			require.Equal(t, exitError, status, stderr)
 			require.Contains(t, errorLine(t, stderr), "empty.jsonl")
 		}
-		require.Empty(t, w.Commerce.Ledger())
+		require.Empty(t, w.Commerce.Pushes())
 	})
 	t.Run("rejects a journal without its plan", func(t *testing.T) {
 		plan := filepath.Join(t.TempDir(), "plan.jsonl")
@@ -76,7 +76,7 @@ func TestApply(t *testing.T) {
 		require.Equal(t, exitUsage, status, stderr)
 		require.Contains(t, stderr, "in use by process", "whoever has it may be about to write the plan")
 		require.NoError(t, j.Close())
-		require.Empty(t, w.Commerce.Ledger())
+		require.Empty(t, w.Commerce.Pushes())
 	})
 	t.Run("without -plan plans and applies", func(t *testing.T) {
 		requireCompleted(t, w, sure, env, flags...)
@@ -98,9 +98,9 @@ func TestUnreviewed(t *testing.T) {
 		w.Commerce.ClearFaults()
 		requireCompleted(t, w, transient(w), env, flags...)
 		require.FileExists(t, plan)
-		pushed := w.Commerce.Ledger()
+		pushed := w.Commerce.Pushes()
 		requireCompleted(t, w, nil, env, flags...)
-		require.Equal(t, pushed, w.Commerce.Ledger())
+		require.Equal(t, pushed, w.Commerce.Pushes())
 	})
 	t.Run("changes nothing else", func(t *testing.T) {
 		t.Parallel()
@@ -111,7 +111,7 @@ func TestUnreviewed(t *testing.T) {
 			require.Equal(t, exitUsage, status, wrong)
 			require.Contains(t, stderr, "-unreviewed needs -plan and -apply", wrong)
 		}
-		require.Empty(t, w.Commerce.Ledger())
+		require.Empty(t, w.Commerce.Pushes())
 		status, _, stderr := do(t, nil, "-unreviewed")
 		require.Equal(t, exitUsage, status)
 		require.Contains(t, stderr, "for real systems")
@@ -129,7 +129,7 @@ func TestMissingPlanOfAJournalIsNotReplaced(t *testing.T) {
 	_, err = job(t.Context(), s, new(errorWriter), new(errorWriter))
 	require.ErrorContains(t, err, "there is no such file")
 	require.NoFileExists(t, plan)
-	require.Empty(t, w.Commerce.Ledger())
+	require.Empty(t, w.Commerce.Pushes())
 }
 
 // errorWriter is a terminal that is gone.
@@ -170,7 +170,7 @@ func TestExitStatus(t *testing.T) {
 			require.Equal(t, want, status, stderr)
 			require.Contains(t, stdout+stderr, "failedAgain, 1: ")
 			require.Contains(t, stdout+stderr, "1 not completed")
-			require.Len(t, w.Commerce.Ledger(), 1)
+			require.Len(t, w.Commerce.Pushes(), 1)
 		}
 	})
 	t.Run("is 1 when the canary leaves orders unstarted", func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestExitStatus(t *testing.T) {
 		require.Equal(t, exitError, status, stdout)
 		require.Contains(t, errorLine(t, stderr), "2 orders not started, because the canary of")
 		require.Contains(t, stdout, "    1 not completed: listed above", "the other two are not left for a person")
-		require.Len(t, w.Commerce.Ledger(), 1)
+		require.Len(t, w.Commerce.Pushes(), 1)
 	})
 }
 
@@ -197,7 +197,7 @@ const settled = 300 * time.Millisecond
 func failedForMaintenance(t *testing.T, w *sandbox.World, product string, n int) (numbers []string) {
 	t.Helper()
 	w.Connect.SetMaintenance(true)
-	orders, err := w.Place(n, commercetest.NewOrder{Type: commerce.TypeSales, Product: product})
+	orders, err := w.Place(n, commercetest.OrderSpec{Type: commerce.TypeSales, Product: product})
 	require.NoError(t, err)
 	for _, placed := range orders {
 		require.Eventually(t, func() bool {
@@ -223,6 +223,6 @@ func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 		require.Equal(t, exitError, status, stdout)
 		require.Contains(t, stderr, `was made for "ordermanager http://127.0.0.1:`)
 		require.NotContains(t, stdout, "Plan:")
-		require.Empty(t, other.Commerce.Ledger())
+		require.Empty(t, other.Commerce.Pushes())
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // readSelected reads the file of -ids; "-" is standard input.
-func readSelected(path string, stdin io.Reader) (lines []billing.Line, err error) {
+func readSelected(path string, stdin io.Reader) (lines []billing.OrderRef, err error) {
 	in := stdin
 	if path != "-" {
 		f, err := os.Open(path) //nolint:gosec // the user names the file
@@ -26,7 +26,7 @@ func readSelected(path string, stdin io.Reader) (lines []billing.Line, err error
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
-	if lines, err = billing.ReadLines(in); err != nil {
+	if lines, err = billing.ReadOrderRefs(in); err != nil {
 		return nil, fmt.Errorf("-ids: %w", err)
 	}
 	if len(lines) == 0 {
@@ -62,7 +62,7 @@ func (s *settings) selectOrders() (err error) {
 }
 
 // names returns the ids of the lines, and the numbers of those without an id.
-func names(lines []billing.Line) (ids, numbers []string) {
+func names(lines []billing.OrderRef) (ids, numbers []string) {
 	for _, l := range lines {
 		if l.ID != "" {
 			ids = append(ids, l.ID)
@@ -74,7 +74,7 @@ func names(lines []billing.Line) (ids, numbers []string) {
 }
 
 // among returns a filter that selects the orders of the lines.
-func among(lines []billing.Line) filter.Filter {
+func among(lines []billing.OrderRef) filter.Filter {
 	ids, numbers := names(lines)
 	switch {
 	case len(numbers) == 0:
@@ -88,7 +88,7 @@ func among(lines []billing.Line) filter.Filter {
 
 // checkSelected returns an error if an id of -ids belongs to an order with another number, and prints the orders that
 // are not in the plan, since an export may be old.
-func checkSelected(out io.Writer, lines []billing.Line, plan *plan.Plan) error {
+func checkSelected(out io.Writer, lines []billing.OrderRef, plan *plan.Plan) error {
 	numbers, known := map[string]string{}, map[string]bool{}
 	for e, err := range plan.Entries() {
 		if err != nil {

@@ -78,7 +78,7 @@ func TestUnwritableFilesAreReportedBeforeThePush(t *testing.T) {
 		status, _, stderr := do(t, env, append(flags, files...)...)
 		require.Equal(t, exitError, status, name)
 		require.Contains(t, errorLine(t, stderr), shut, name)
-		require.Empty(t, w.Commerce.Ledger(), name)
+		require.Empty(t, w.Commerce.Pushes(), name)
 	}
 	requireCompleted(t, w, transient(w), env, append(append(flags, fast...), "-plan", plan)...)
 }
@@ -92,7 +92,7 @@ func TestJournalInUseNamesItsOwner(t *testing.T) {
 	status, _, stderr := do(t, env, flags...)
 	require.Equal(t, exitError, status)
 	require.Contains(t, errorLine(t, stderr), fmt.Sprintf("in use by process %d (night-shift) on ", os.Getpid()))
-	require.Empty(t, w.Commerce.Ledger())
+	require.Empty(t, w.Commerce.Pushes())
 	require.NoError(t, j.Close())
 	requireCompleted(t, w, transient(w), env, flags...)
 }
@@ -107,7 +107,7 @@ func TestJournalOfAnotherPlanIsRejected(t *testing.T) {
 		"channel=reseller"}
 	status, _, stderr := do(t, env, append(flags, other...)...)
 	require.Equal(t, exitDone, status, stderr)
-	pushed := w.Commerce.Ledger()
+	pushed := w.Commerce.Pushes()
 
 	status, _, stderr = do(t, env, append(flags, mine...)...)
 	require.Equal(t, exitUsage, status)
@@ -117,7 +117,7 @@ func TestJournalOfAnotherPlanIsRejected(t *testing.T) {
 	status, _, stderr = do(t, env, append(flags, mine...)...)
 	require.Equal(t, exitError, status)
 	require.Contains(t, errorLine(t, stderr), "the journal belongs to another plan")
-	require.Equal(t, pushed, w.Commerce.Ledger())
+	require.Equal(t, pushed, w.Commerce.Pushes())
 	requireCompleted(t, w, transient(w), env, append(flags, mine[:2]...)...)
 }
 
@@ -127,7 +127,7 @@ func TestTruncatedJournalIsRejected(t *testing.T) {
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
 	flags = append(append(flags, fast...), "-apply", "-unreviewed", "-plan", plan)
 	requireCompleted(t, w, transient(w), env, flags...)
-	pushed := w.Commerce.Ledger()
+	pushed := w.Commerce.Pushes()
 	require.NotEmpty(t, pushed)
 
 	kept, err := os.ReadFile(plan + ".journal")
@@ -139,11 +139,11 @@ func TestTruncatedJournalIsRejected(t *testing.T) {
 		line := errorLine(t, stderr)
 		require.Contains(t, line, "plan.jsonl.journal")
 		require.Regexp(t, "damaged|not a journal", line)
-		require.Equal(t, pushed, w.Commerce.Ledger())
+		require.Equal(t, pushed, w.Commerce.Pushes())
 	}
 	require.NoError(t, os.WriteFile(plan+".journal", kept, 0o600))
 	requireCompleted(t, w, transient(w), env, flags...)
-	require.Equal(t, pushed, w.Commerce.Ledger(), "all was done before")
+	require.Equal(t, pushed, w.Commerce.Pushes(), "all was done before")
 }
 
 func TestClockSetBackDoesNotDelayTheRun(t *testing.T) {
@@ -189,7 +189,7 @@ func TestInvalidAnswersPreventPushes(t *testing.T) {
 		status, _, stderr := do(t, env, flags...)
 		require.Equal(t, exitError, status)
 		require.Contains(t, errorLine(t, stderr), "connect")
-		require.Empty(t, w.Commerce.Ledger())
+		require.Empty(t, w.Commerce.Pushes())
 		w.Connect.ClearFaults()
 		requireCompleted(t, w, transient(w), env, flags...)
 	})
@@ -213,12 +213,12 @@ func TestInvalidAnswersPreventPushes(t *testing.T) {
 		require.Contains(t, errorLine(t, stderr), "1 order not sent, because they could not be read")
 		require.Equal(t, 1, decode(t, stdout).Result.Skipped)
 		require.Contains(t, stderr, "could not be read again")
-		require.Empty(t, w.Commerce.Ledger())
+		require.Empty(t, w.Commerce.Pushes())
 
 		w.Commerce.ClearFaults()
 		status, stdout, stderr = do(t, env, flags...)
 		require.Equal(t, exitDone, status, stderr)
 		require.Equal(t, 1, decode(t, stdout).Result.Completed)
-		require.Len(t, w.Commerce.Ledger(), 1)
+		require.Len(t, w.Commerce.Pushes(), 1)
 	})
 }

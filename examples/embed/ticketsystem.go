@@ -88,7 +88,7 @@ func (s *ticketSystem) Push(_ context.Context, id string, _ commerce.Status) err
 			return nil
 		}
 	}
-	return &commerce.Error{Op: "push order", Message: "ticket " + id + " is not broken", Delivery: commerce.Refused,
+	return &commerce.Error{Op: "push order", Message: "ticket " + id + " is not broken", Delivery: commerce.DeliveryRefused,
 		Err: commerce.ErrConflict}
 }
 

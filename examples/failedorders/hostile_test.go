@@ -15,7 +15,7 @@ func TestOutputHasNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	const hostile = "SO\x1b[2J\a\u009b\u202e\u200d\u2028\x7f1"
 	order := &commerce.Order{
-		ID: hostile, Number: hostile, Type: hostile, Status: hostile, Channel: hostile, VendorID: hostile,
+		ID: hostile, Number: hostile, Type: hostile, Status: hostile, Channel: hostile, VendorAccountID: hostile,
 		CustomerName: hostile,
 		Total:        commerce.Money{Currency: hostile}, Failure: commerce.Failure{Text: map[string]string{"en_US": hostile}},
 	}

@@ -76,7 +76,7 @@ func selected(ctx context.Context, client *ordermanager.Client, s *settings) ite
 	return func(yield func(*commerce.Order, error) bool) {
 		for o, err := range client.Orders(ctx, s.view.Query()) {
 			unreadable := o != nil && len(o.Problems) > 0
-			if err == nil && !unreadable && !o.Detailed() { // the list has no reason
+			if err == nil && !unreadable && !o.HasTransitions() { // the list has no reason
 				o, err = client.Order(ctx, o.ID)
 			}
 			if err != nil {
@@ -225,7 +225,7 @@ func rowOf(o *commerce.Order) row {
 	}
 	return row{
 		Number: cmp.Or(o.Number, o.ID), Type: o.Type, Status: o.Status, PlacedAt: o.PlacedAt, Channel: o.Channel,
-		Vendor: o.VendorID, Customer: o.CustomerName, Total: o.Total.String(), Class: class, Reason: reason,
+		Vendor: o.VendorAccountID, Customer: o.CustomerName, Total: o.Total.String(), Class: class, Reason: reason,
 	}
 }
 

@@ -38,7 +38,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, connectSystem.Close()) }()
 	commerceSystem, err := commercetest.New(commercetest.Config{
-		ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey, Poll: 10 * time.Millisecond, OldEvent: -1,
+		ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey, PollInterval: 10 * time.Millisecond, StaleEventFor: -1,
 	})
 	if err != nil {
 		return err
@@ -51,9 +51,9 @@ func run(ctx context.Context, out io.Writer) (err error) {
 
 	window := maintenance.Window{ID: "CHG-7", Start: time.Now()}
 	connectSystem.SetMaintenance(true)
-	commerceSystem.Place(commercetest.NewOrder{CustomerName: "Acme Bakery"})
-	commerceSystem.Place(commercetest.NewOrder{CustomerName: "Elm Legal"})
-	commerceSystem.Place(commercetest.NewOrder{CustomerName: "Fjord Freight", FailWith: "customer not found"})
+	commerceSystem.Place(commercetest.OrderSpec{CustomerName: "Acme Bakery"})
+	commerceSystem.Place(commercetest.OrderSpec{CustomerName: "Elm Legal"})
+	commerceSystem.Place(commercetest.OrderSpec{CustomerName: "Fjord Freight", FailWith: "customer not found"})
 	if err := commerceSystem.Step(ctx); err != nil { // calls Connect, so that the orders fail
 		return err
 	}

@@ -94,7 +94,7 @@ func (c *control) maintenance(r *http.Request) (any, error) {
 func (c *control) place(r *http.Request) (any, error) {
 	type body struct {
 		Count *int `json:"count"`
-		commercetest.NewOrder
+		commercetest.OrderSpec
 	}
 	in, err := read[body](r)
 	if err != nil {
@@ -104,7 +104,7 @@ func (c *control) place(r *http.Request) (any, error) {
 	if in.Count != nil {
 		count = *in.Count
 	}
-	return c.world.Place(count, in.NewOrder)
+	return c.world.Place(count, in.OrderSpec)
 }
 
 func (c *control) orders(*http.Request) (any, error) { return c.world.Commerce.Orders(), nil }
@@ -150,12 +150,12 @@ func (c *control) faults(*http.Request) (any, error) {
 
 // calls are the ledgers of both systems.
 type calls struct {
-	Commerce []commercetest.Call `json:"commerce"`
+	Commerce []commercetest.Push `json:"commerce"`
 	Connect  []connecttest.Call  `json:"connect"`
 }
 
 func (c *control) ledger(*http.Request) (any, error) {
-	return calls{Commerce: c.world.Commerce.Ledger(), Connect: c.world.Connect.Ledger()}, nil
+	return calls{Commerce: c.world.Commerce.Pushes(), Connect: c.world.Connect.Ledger()}, nil
 }
 
 func (c *control) violations(*http.Request) (any, error) { return c.world.Violations(), nil }

@@ -77,7 +77,7 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 		return func(ctx context.Context, n string) error {
 			c, err := simpleapi.New(serve(t, fmt.Sprintf(format, n)), simpleapi.Token("key", "token"))
 			require.NoError(t, err)
-			return firstError(c.List(ctx, simpleapi.ListOptions{}))
+			return firstError(c.ListUnchecked(ctx, simpleapi.ListConditions{}))
 		}
 	}
 	requests := func(body string, header ...string) func(context.Context, string) error {
@@ -127,8 +127,8 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 			`{"views":[{"name":%s}]}`),
 		"Windows": text(func(r *strings.Reader) error { _, err := maintenance.LoadCalendar(r); return err },
 			`{"windows":[{"id":%s}]}`),
-		"Ids": text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err }, "OrderID\n%s\n"),
-		"Ids: count": text(func(r *strings.Reader) error { _, err := billing.ReadLines(r); return err },
+		"Ids": text(func(r *strings.Reader) error { _, err := billing.ReadOrderRefs(r); return err }, "OrderID\n%s\n"),
+		"Ids: count": text(func(r *strings.Reader) error { _, err := billing.ReadOrderRefs(r); return err },
 			"OrderID\n1\n(%s rows)\n"),
 		"Signature": text(func(r *strings.Reader) error { _, err := plan.ReadSignature(r); return err },
 			`{"kind":"cloudblue-resubmit-signature","version":%s}`),

@@ -338,7 +338,7 @@ func TestExtraListsOfIds(t *testing.T) {
 		"short last line": {"OrderID,Number\n1000027,SO000027\n\n", []string{"1000027"}},
 		"twice":           {"1000027\n1000028\n1000027\n", []string{"1000027", "1000028"}},
 	} {
-		lines, err := billing.ReadLines(strings.NewReader(c.text))
+		lines, err := billing.ReadOrderRefs(strings.NewReader(c.text))
 		var ids []string
 		for _, l := range lines {
 			if !slices.Contains(ids, l.ID) {
@@ -351,7 +351,7 @@ func TestExtraListsOfIds(t *testing.T) {
 	}
 	for name, text := range map[string]string{"1.00003E+06": "OrderID\n1.00003E+06\n",
 		"1,000,027": "OrderID\n\"1,000,027\"\n", "001000027": "OrderID\n001000027\n"} {
-		if lines, err := billing.ReadLines(strings.NewReader(text)); err == nil {
+		if lines, err := billing.ReadOrderRefs(strings.NewReader(text)); err == nil {
 			t.Errorf("%s was read as %v", name, lines)
 		}
 	}

@@ -57,7 +57,7 @@ func orderClient(t *testing.T, base string, opts ...ordermanager.Option) *orderm
 
 func billingClient(t *testing.T, base string, opts ...billing.Option) *billing.Client {
 	t.Helper()
-	c, err := billing.New(base, billing.None(), opts...)
+	c, err := billing.New(base, billing.NoLogin(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func failedOrder(i int) *commerce.Order {
 		ID: fmt.Sprintf("id-%04d", i), Number: fmt.Sprintf("SO%06d", i), Type: commerce.TypeSales,
 		Status:   commerce.StatusProvisioningFailed,
 		PlacedAt: time.Date(2026, 11, 21, 2, 0, i, 0, time.UTC), FailedAt: time.Date(2026, 11, 21, 2, 1, i, 0, time.UTC),
-		VendorID: "1", Channel: commerce.ChannelDirect, SubscriptionIDs: []string{fmt.Sprintf("sub-%d", i)},
+		VendorAccountID: "1", Channel: commerce.ChannelDirect, SubscriptionIDs: []string{fmt.Sprintf("sub-%d", i)},
 		Failure:     commerce.Failure{Text: map[string]string{"en_US": "502 Bad Gateway"}},
 		Transitions: []commerce.Transition{{To: commerce.StatusProvisioning}},
 	}

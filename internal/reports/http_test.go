@@ -146,7 +146,7 @@ func TestExtraStatusesThatSayNo(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 409, 413, 415, 422, 429} {
 		base, n := answers(t, status, nil, `{"error":"APS::Hosting::Exception","message":"no"}`)
 		err := orderClient(t, base).Push(within(t, 5*time.Second), "id-1", "PD")
-		if d, ok := delivery(err); !ok || d != commerce.Refused || n.Load() != 1 {
+		if d, ok := delivery(err); !ok || d != commerce.DeliveryRefused || n.Load() != 1 {
 			t.Errorf("%d: delivery %q, sent %d times", status, d, n.Load())
 		}
 	}

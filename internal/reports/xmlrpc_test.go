@@ -221,7 +221,7 @@ func TestKolo40PushRefusedByOddFault(t *testing.T) {
 		})
 		err := billingClient(t, s.URL, billing.WithDefaultCurrency("EUR")).Push(within(t, 5*time.Second), "1000027", "PD")
 		d, _ := delivery(err)
-		if d != commerce.Refused {
+		if d != commerce.DeliveryRefused {
 			t.Errorf("%s: delivery %q", name, d)
 		}
 	}

@@ -90,7 +90,7 @@ type pusher struct {
 func (p *pusher) Push(ctx context.Context, id string, to commerce.Status) error {
 	line := Line{Event: EventPush, Order: id, Target: to, Call: p.log.nextCall()}
 	if err := p.log.add(line); err != nil {
-		return &commerce.Error{Op: "push order", Delivery: commerce.NotSent, Err: err}
+		return &commerce.Error{Op: "push order", Delivery: commerce.DeliveryNotSent, Err: err}
 	}
 	start := time.Now()
 	err := p.to.Push(ctx, id, to)

@@ -76,7 +76,7 @@ func TestAttachRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	s := newShop(3)
 	s.onPush = func(id string) error {
 		if id == "id-3" {
-			return &commerce.Error{Op: "push order", HTTPStatus: 409, CorrelationID: "corr-77", Delivery: commerce.Refused,
+			return &commerce.Error{Op: "push order", HTTPStatus: 409, CorrelationID: "corr-77", Delivery: commerce.DeliveryRefused,
 				Err: commerce.ErrConflict}
 		}
 		return nil
@@ -124,7 +124,7 @@ func TestAttachRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	refused := of("answer", "id-3")
 	require.Equal(t, "failed", refused.State)
 	require.Equal(t, "corr-77", refused.Correlation)
-	require.Equal(t, commerce.Refused, refused.Status)
+	require.Equal(t, commerce.DeliveryRefused, refused.Status)
 	require.Contains(t, refused.Error, "HTTP 409")
 	done := of("outcome", "id-1")
 	require.Equal(t, resubmit.OutcomeCompleted, done.Outcome)
@@ -260,7 +260,7 @@ func TestPushIsNotSentWithoutItsLine(t *testing.T) {
 	err := cfg.Pusher.Push(t.Context(), "id-1", "PD")
 	e, ok := errors.AsType[*commerce.Error](err)
 	require.True(t, ok)
-	require.Equal(t, commerce.NotSent, e.Delivery)
+	require.Equal(t, commerce.DeliveryNotSent, e.Delivery)
 	require.Zero(t, s.pushes)
 }
 

@@ -34,7 +34,7 @@ func ordersOfTenYears() []*commerce.Order {
 	orders := make([]*commerce.Order, 4096)
 	for i := range orders {
 		at := time.Date(2017, 1, 1, 0, i*7919%4096*1170, 0, 0, time.UTC)
-		o := &commerce.Order{ID: fmt.Sprint(i), VendorID: fmt.Sprint(i % 7), PlacedAt: at.Add(-time.Hour),
+		o := &commerce.Order{ID: fmt.Sprint(i), VendorAccountID: fmt.Sprint(i % 7), PlacedAt: at.Add(-time.Hour),
 			Failure: benchFailures[i%len(benchFailures)]}
 		if i%2 == 0 {
 			o.FailedAt = at

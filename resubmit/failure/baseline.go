@@ -121,8 +121,8 @@ func seriesOf(o *commerce.Order) (names [2]string) {
 	if name, _, found := strings.Cut(rest, "'"); found && strings.TrimSpace(name) != "" {
 		names[0] = "application '" + text.Short(strings.TrimSpace(name)) + "'"
 	}
-	if o.VendorID != "" {
-		names[1] = "seller " + text.Short(o.VendorID)
+	if o.VendorAccountID != "" {
+		names[1] = "seller " + text.Short(o.VendorAccountID)
 	}
 	return names
 }

@@ -18,7 +18,7 @@ func ofProduct(product, vendor string, when time.Time) *commerce.Order {
 		text = "502 Bad Gateway"
 	}
 	return &commerce.Order{
-		ID: product + when.String(), Status: commerce.StatusProvisioningFailed, VendorID: vendor, FailedAt: when,
+		ID: product + when.String(), Status: commerce.StatusProvisioningFailed, VendorAccountID: vendor, FailedAt: when,
 		PlacedAt: when, Failure: failed(text),
 	}
 }
@@ -132,7 +132,7 @@ func TestBaselineString(t *testing.T) {
 	rates.Add(ofProduct("", "v0", at("19 23:59")))
 	rates.Add(ofProduct("", "v0", at("26 00:00")))
 	rates.Add(&commerce.Order{Failure: failed(textTransient)})
-	rates.Add(&commerce.Order{Failure: failed(textPermanent), FailedAt: at("22 03:00"), VendorID: "v0"})
+	rates.Add(&commerce.Order{Failure: failed(textPermanent), FailedAt: at("22 03:00"), VendorAccountID: "v0"})
 	require.Equal(t,
 		"600 open failures of 500 products and sellers, from 2026-11-20T00:00:00Z to 2026-11-26T00:00:00Z in steps of 5m; "+
 			"3 more are outside this interval or have no time; "+

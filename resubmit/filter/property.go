@@ -66,7 +66,7 @@ func (p property) value(o *commerce.Order) string {
 	case propProvisioning:
 		return string(o.ProvisioningStatus)
 	case propVendor:
-		return o.VendorID
+		return o.VendorAccountID
 	case propChannel:
 		return string(o.Channel)
 	case propCustomer:

@@ -129,10 +129,10 @@ func brokenPushers() []broken {
 			breaks: changeErrors(func(err error) error { return errors.New(err.Error()) })},
 		{name: "claims a refusal without proof", poor: true, promise: "does not offer as refused",
 			says:   "the fixture has AmbiguousRefusals",
-			breaks: setDelivery(commerce.Refused)},
+			breaks: setDelivery(commerce.DeliveryRefused)},
 		{name: "claims that it was not sent", promise: "does not offer as refused",
 			says:   `says "not sent", but the system received the push`,
-			breaks: setDelivery(commerce.NotSent)},
+			breaks: setDelivery(commerce.DeliveryNotSent)},
 		{name: "ignores an unknown order", promise: "an unknown order", says: "Push returned nil",
 			breaks: changeErrors(swallow)},
 		{name: "pushes its own status", promise: "an invalid status",
@@ -173,7 +173,7 @@ func brokenPushers() []broken {
 			says:   "matches ErrNotFound",
 			breaks: changeErrors(func(error) error { return commerce.ErrNotFound })},
 		{name: "loses Retry-After", promise: "if rate limited", says: "RetryAfter is not 7s",
-			breaks: changeErrors(func(error) error { return &commerce.Error{HTTPStatus: 429, Delivery: commerce.Refused} })},
+			breaks: changeErrors(func(error) error { return &commerce.Error{HTTPStatus: 429, Delivery: commerce.DeliveryRefused} })},
 		{name: "hides that the credentials were refused", promise: "credentials are refused", says: "matches none of",
 			breaks: changeErrors(func(error) error { return errors.New("it failed") })},
 		{name: "shows a secret", promise: "credentials are refused", says: "an error contains the secret",
@@ -185,7 +185,7 @@ func brokenPushers() []broken {
 		{name: "hangs on a slow system", hangs: true, promise: "the caller gives up", says: "did not return",
 			breaks: withoutContext},
 		{name: "takes giving up for a refusal", promise: "the caller gives up",
-			says: `says "refused", but the system moved the order`, breaks: setDelivery(commerce.Refused)},
+			says: `says "refused", but the system moved the order`, breaks: setDelivery(commerce.DeliveryRefused)},
 		{name: "hides that the caller gave up", promise: "the caller gives up", says: "does not match context.Canceled",
 			breaks: changeErrors(func(error) error { return errors.New("it took too long") })},
 	}
@@ -198,9 +198,9 @@ func brokenPushers() []broken {
 	for _, promise := range []string{"a lost response", "a 5xx response", "a truncated response"} {
 		adapters = append(adapters,
 			broken{name: "claims a refusal: " + promise, promise: promise,
-				says: `says "refused", but the system moved the order`, breaks: setDelivery(commerce.Refused)},
+				says: `says "refused", but the system moved the order`, breaks: setDelivery(commerce.DeliveryRefused)},
 			broken{name: "claims that it was not sent: " + promise, promise: promise,
-				says: `says "not sent", but the system moved the order`, breaks: setDelivery(commerce.NotSent)},
+				says: `says "not sent", but the system moved the order`, breaks: setDelivery(commerce.DeliveryNotSent)},
 		)
 	}
 	return adapters

@@ -102,7 +102,7 @@ func billingCase(opts ...billing.Option) clientCase {
 		},
 		want: func(o commercetest.Order) *commerce.Order {
 			want := common(o)
-			want.VendorID, want.Channel = o.Vendor, channel(o)
+			want.VendorAccountID, want.Channel = o.VendorAccount, channel(o)
 			return want
 		},
 		isPush: func(_ *http.Request, body []byte) bool { return bytes.Contains(body, []byte("OrderStatusChange_API")) },
@@ -150,7 +150,7 @@ func common(o commercetest.Order) *commerce.Order {
 }
 
 func channel(o commercetest.Order) commerce.Channel {
-	if o.Vendor == "1" {
+	if o.VendorAccount == "1" {
 		return commerce.ChannelDirect
 	}
 	return commerce.ChannelReseller
@@ -159,7 +159,7 @@ func channel(o commercetest.Order) commerce.Channel {
 func wantOrderManager(o commercetest.Order) *commerce.Order {
 	want := common(o)
 	want.ID, want.ProvisioningStatus = o.ID, o.Provisioning
-	want.VendorID, want.Channel = o.Vendor, channel(o)
+	want.VendorAccountID, want.Channel = o.VendorAccount, channel(o)
 	want.CustomerName, want.TenantID = o.CustomerName, o.Tenant
 	want.SubscriptionIDs = []string{o.Subscription}
 	if o.Failure != "" {
@@ -202,7 +202,7 @@ func newStage(t testing.TB, w clientCase) *stage {
 	t.Helper()
 	s := &stage{clientCase: w, now: time.Now()}
 	cfg := commercetest.Config{
-		Now: s.clock, Seed: 1, Poll: time.Nanosecond, OldEvent: -1, MaxPage: 5, ShuffleTies: true,
+		Now: s.clock, Seed: 1, PollInterval: time.Nanosecond, StaleEventFor: -1, MaxPageSize: 5, ShuffleTies: true,
 		ConnectURL: "https://connect.test/public/v1", ConnectHTTP: &http.Client{Transport: approves{}},
 	}
 	if w.origin == commercetest.OriginBilling {
@@ -281,7 +281,7 @@ func (s *stage) put(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
 	now := s.clock()
 	s.set(n.PlacedAt)
 	defer s.set(now) // tokens expire by this clock too
-	o := s.sys.Place(commercetest.NewOrder{Type: n.Type, Vendor: n.Account, Total: n.Total, FailWith: n.Failure})
+	o := s.sys.Place(commercetest.OrderSpec{Type: n.Type, VendorAccount: n.Account, Total: n.Total, FailWith: n.Failure})
 	require.NoError(t, s.sys.Step(t.Context()))
 	s.set(n.PlacedAt.Add(time.Second))
 	require.NoError(t, s.sys.Step(t.Context()))
@@ -296,7 +296,7 @@ func (s *stage) cancel(t testing.TB, id string) {
 
 func (s *stage) ledger() resubmittest.Ledger {
 	l := resubmittest.Ledger{Received: int(s.pushed.Load())}
-	for _, call := range s.sys.Ledger() {
+	for _, call := range s.sys.Pushes() {
 		if call.Accepted && call.Origin == s.origin {
 			l.Accepted = append(l.Accepted, resubmittest.Push{ID: call.Order, To: call.To})
 		}
@@ -360,7 +360,7 @@ func (s *stage) system(t testing.TB, socket bool) resubmittest.System {
 }
 
 // Billing lists given ids only.
-var _ = []resubmit.OrderLister{(*ordermanager.Client)(nil), (*simpleapi.Client)(nil), (*billing.Source)(nil)}
+var _ = []resubmit.OrderLister{(*ordermanager.Client)(nil), (*simpleapi.Client)(nil), (*billing.Lister)(nil)}
 
 func TestClients(t *testing.T) {
 	t.Parallel()

@@ -74,12 +74,12 @@ func (d *desk) Push(ctx context.Context, id string, to commerce.Status) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return &commerce.Error{Op: "push order", Delivery: commerce.NotSent, Err: err}
+		return &commerce.Error{Op: "push order", Delivery: commerce.DeliveryNotSent, Err: err}
 	}
 	d.ledger.Received++
 	o, ok := d.orders[id]
 	if !ok || o.Status != commerce.StatusProvisioningFailed || to != commerce.StatusPaid {
-		return &commerce.Error{Op: "push order", Delivery: commerce.Refused, Err: commerce.ErrConflict}
+		return &commerce.Error{Op: "push order", Delivery: commerce.DeliveryRefused, Err: commerce.ErrConflict}
 	}
 	o.Status = to
 	d.ledger.Accepted = append(d.ledger.Accepted, resubmittest.Push{ID: id, To: to})

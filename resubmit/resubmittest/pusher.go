@@ -44,7 +44,7 @@ func pusherPromises() []promise {
 func (s *suite) ledger() Ledger {
 	s.Helper()
 	if s.system.Ledger == nil || s.system.Pusher == nil {
-		s.Fatalf("the fixture needs System.Ledger and System.Pusher")
+		s.Fatalf("the fixture needs System.Pushes and System.Pusher")
 	}
 	return s.system.Ledger()
 }
@@ -83,7 +83,7 @@ func contradiction(err error, saw Ledger) string {
 		return "Push returned nil, but the system moved nothing"
 	case err != nil && delivery != commerce.DeliveryUnknown && len(saw.Accepted) > 0:
 		return fmt.Sprintf("the error says %q, but the system moved the order: %v", delivery, err)
-	case delivery == commerce.NotSent && saw.Received > 0:
+	case delivery == commerce.DeliveryNotSent && saw.Received > 0:
 		return fmt.Sprintf("the error says %q, but the system received the push: %v", delivery, err)
 	default:
 		return ""

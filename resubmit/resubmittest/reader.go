@@ -83,7 +83,7 @@ func readsDetails(s *suite) {
 		if !s.fixture.Capabilities.Transitions {
 			continue
 		}
-		if !o.Detailed() {
+		if !o.HasTransitions() {
 			s.Errorf("%s reports no transitions; if there are none, they must be an empty list, not nil", o.Number)
 		}
 		if o.Offers(s.target()) != failed {

@@ -143,7 +143,7 @@ func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error
 		return &commerce.Error{Op: string(on), HTTPStatus: status, Delivery: d, Err: err}
 	}
 	if err := ctx.Err(); err != nil {
-		return fail(0, commerce.NotSent, err)
+		return fail(0, commerce.DeliveryNotSent, err)
 	}
 	s.mu.Lock()
 	fault := s.faults[on]
@@ -155,9 +155,9 @@ func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error
 	case resubmittest.Unavailable:
 		err = fail(http.StatusServiceUnavailable, commerce.DeliveryUnknown, nil)
 	case resubmittest.Unauthorized:
-		err = fail(http.StatusUnauthorized, commerce.Refused, nil)
+		err = fail(http.StatusUnauthorized, commerce.DeliveryRefused, nil)
 	case resubmittest.RateLimited:
-		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.Refused,
+		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.DeliveryRefused,
 			RetryAfter: 7 * time.Second}
 	case resubmittest.HTMLPage:
 		err = fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable)
@@ -206,7 +206,7 @@ func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
 // Push implements resubmit.Pusher.
 func (s *shop) Push(ctx context.Context, id string, to commerce.Status) error {
 	return s.call(ctx, resubmittest.Pushes, func() error {
-		refusal := &commerce.Error{Op: "push", Delivery: commerce.Refused, Err: commerce.ErrConflict}
+		refusal := &commerce.Error{Op: "push", Delivery: commerce.DeliveryRefused, Err: commerce.ErrConflict}
 		if s.poor {
 			refusal.Delivery = commerce.DeliveryUnknown
 		}
@@ -253,7 +253,7 @@ func (s shopLister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*com
 // find returns the orders of a query. The lock must be held.
 func (s shopLister) find(q commerce.Query) ([]*commerce.Order, error) {
 	if s.shop.poor && q.Account != "" {
-		return nil, &commerce.Error{Op: "list", Delivery: commerce.NotSent, Err: errors.New("accounts are not supported")}
+		return nil, &commerce.Error{Op: "list", Delivery: commerce.DeliveryNotSent, Err: errors.New("accounts are not supported")}
 	}
 	var found []*commerce.Order
 	for _, o := range s.shop.orders {

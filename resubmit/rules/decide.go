@@ -103,7 +103,7 @@ func decideOne(rules []Rule, f *Facts, latest *connect.LatestRequest) Decision {
 func (r *Rule) appliesTo(f *Facts) bool {
 	o := f.Order
 	return matches(r.Types, o.Type) && matches(r.Classes, f.Attribution.Class) &&
-		matches(r.Verdicts, f.Attribution.Verdict) && matches(r.Vendors, o.VendorID) && matches(r.Channels, o.Channel) &&
+		matches(r.Verdicts, f.Attribution.Verdict) && matches(r.Vendors, o.VendorAccountID) && matches(r.Channels, o.Channel) &&
 		(r.Reason == "" || rql.ILike(r.Reason, o.Failure.Message()))
 }
 

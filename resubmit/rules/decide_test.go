@@ -27,7 +27,7 @@ func facts(class failure.Class, requests ...connect.LatestRequest) rules.Facts {
 	return rules.Facts{
 		Order: &commerce.Order{
 			ID: "1", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
-			VendorID: "7", Channel: commerce.ChannelReseller, Failure: failed(textTransient),
+			VendorAccountID: "7", Channel: commerce.ChannelReseller, Failure: failed(textTransient),
 		},
 		Attribution:     failure.Attribution{Class: class, Verdict: failure.Caused},
 		RequestsQueried: true, Requests: requests, Now: decideNow,

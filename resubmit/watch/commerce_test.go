@@ -38,7 +38,7 @@ func (s *shop) add(at time.Time, reason string) *order {
 	o := &order{Order: commerce.Order{
 		ID: fmt.Sprintf("id-%d", n), Number: fmt.Sprintf("SO%06d", n), Type: commerce.TypeSales,
 		Status: commerce.StatusProvisioningFailed, PlacedAt: at.Add(-time.Minute), FailedAt: at,
-		VendorID: "1", Channel: commerce.ChannelDirect, CustomerName: "Acme",
+		VendorAccountID: "1", Channel: commerce.ChannelDirect, CustomerName: "Acme",
 		SubscriptionIDs: []string{fmt.Sprintf("sub-%d", n)},
 		Failure:         commerce.Failure{Text: map[string]string{"en_US": reason}},
 		Transitions: []commerce.Transition{
@@ -80,7 +80,7 @@ func (s *shop) Push(_ context.Context, id string, to commerce.Status) error {
 	accepted := ok && current.Offers(to)
 	s.ledger = append(s.ledger, push{id: id, at: time.Now(), accepted: accepted})
 	if !accepted {
-		return &commerce.Error{Op: "push order", HTTPStatus: 409, Message: "the order is locked", Delivery: commerce.Refused}
+		return &commerce.Error{Op: "push order", HTTPStatus: 409, Message: "the order is locked", Delivery: commerce.DeliveryRefused}
 	}
 	o.Status, o.Transitions, o.completes = commerce.StatusProvisioning, nil, time.Now().Add(5*time.Second)
 	return nil

@@ -24,7 +24,7 @@ func TestRefusedCredentialsAreRetried(t *testing.T) {
 			c.Runner.Reader = readerFunc(func(ctx context.Context, id string) (*commerce.Order, error) {
 				if !allowed.Load() {
 					refused.Add(1)
-					return nil, &commerce.Error{Op: "call", HTTPStatus: 401, Delivery: commerce.Refused}
+					return nil, &commerce.Error{Op: "call", HTTPStatus: 401, Delivery: commerce.DeliveryRefused}
 				}
 				return s.Order(ctx, id)
 			})

@@ -86,8 +86,8 @@ func (g *generator) root() subscription {
 	g.roots++
 	s := subscription{id: fmt.Sprint(2000100 + g.roots), customer: fmt.Sprint(3000100 + g.roots), name: g.company(),
 		vendor: g.vendor()}
-	g.place(g.begin.Add(g.within(g.before.Sub(g.begin)/2)), commercetest.NewOrder{
-		Type: commerce.TypeSales, Subscription: s.id, Customer: s.customer, CustomerName: s.name, Vendor: s.vendor,
+	g.place(g.begin.Add(g.within(g.before.Sub(g.begin)/2)), commercetest.OrderSpec{
+		Type: commerce.TypeSales, Subscription: s.id, Customer: s.customer, CustomerName: s.name, VendorAccount: s.vendor,
 		Product: productQuick, Total: g.money(),
 	})
 	return s
@@ -95,10 +95,10 @@ func (g *generator) root() subscription {
 
 func (g *generator) order(i int) {
 	at, inWindow := g.randomTime()
-	n := commercetest.NewOrder{Type: g.orderType(), Product: productQuick, Total: g.money()}
+	n := commercetest.OrderSpec{Type: g.orderType(), Product: productQuick, Total: g.money()}
 	switch n.Type {
 	case commerce.TypeSales:
-		n.Customer, n.CustomerName, n.Vendor = fmt.Sprint(3100000+i), g.company(), g.vendor()
+		n.Customer, n.CustomerName, n.VendorAccount = fmt.Sprint(3100000+i), g.company(), g.vendor()
 		if g.IntN(4) == 0 {
 			n.Product = productSlow
 		}
@@ -109,7 +109,7 @@ func (g *generator) order(i int) {
 	}
 	switch dice := g.IntN(100); {
 	case dice < 12:
-		n.FailWith = g.failure(n.Type, n.Vendor)
+		n.FailWith = g.failure(n.Type, n.VendorAccount)
 	case dice < 18 && n.Type == commerce.TypeSales && !inWindow &&
 		(at.Before(g.outage.Add(-time.Hour)) || at.After(g.end)):
 		n.Product = productStrict
@@ -121,16 +121,16 @@ func (g *generator) order(i int) {
 	g.place(at, n)
 }
 
-func (g *generator) on(n *commercetest.NewOrder, s subscription) {
-	n.Subscription, n.Customer, n.CustomerName, n.Vendor = s.id, s.customer, s.name, s.vendor
+func (g *generator) on(n *commercetest.OrderSpec, s subscription) {
+	n.Subscription, n.Customer, n.CustomerName, n.VendorAccount = s.id, s.customer, s.name, s.vendor
 }
 
-func (g *generator) place(at time.Time, n commercetest.NewOrder) {
+func (g *generator) place(at time.Time, n commercetest.OrderSpec) {
 	g.events = append(g.events, event{at, func(w *World) error { w.Commerce.Place(n); return nil }})
 }
 
 // placeAndMark adds an order that an operator marks as failed before the vendor answers.
-func (g *generator) placeAndMark(at time.Time, n commercetest.NewOrder) {
+func (g *generator) placeAndMark(at time.Time, n commercetest.OrderSpec) {
 	var id string
 	g.events = append(g.events,
 		event{at, func(w *World) error { id = w.Commerce.Place(n).ID; return nil }},

@@ -160,7 +160,7 @@ func (w *World) advance(ctx context.Context, t time.Time) error {
 func (w *World) forbidPermanent() error {
 	for _, o := range w.Commerce.Orders() {
 		if cause := Cause(o); cause != "" && cause != Transient {
-			if err := w.Commerce.Forbid(o.ID, cause); err != nil {
+			if err := w.Commerce.ForbidPush(o.ID, cause); err != nil {
 				return err
 			}
 		}
@@ -226,7 +226,7 @@ func Cause(o commercetest.Order) string {
 const maxPlaced = 100_000
 
 // Place places count orders. Each has a subscription, customer and tenant of its own unless they are given.
-func (w *World) Place(count int, like commercetest.NewOrder) ([]commercetest.Order, error) {
+func (w *World) Place(count int, like commercetest.OrderSpec) ([]commercetest.Order, error) {
 	if count < 1 || count > maxPlaced {
 		return nil, fmt.Errorf("count %d: give a number from 1 to %d", count, maxPlaced)
 	}

@@ -44,7 +44,7 @@ type shop interface {
 
 type billingShop struct {
 	*billing.Client
-	*billing.Source
+	*billing.Lister
 }
 
 // login is one way to sign in.
@@ -72,7 +72,7 @@ func logins() map[string]login {
 				ordermanager.WithMaxTries(2), ordermanager.WithMaxWait(time.Millisecond))
 		}
 	}
-	viaBilling := func(c billing.Credentials) func(*http.Client, *slog.Logger, []string) (shop, error) {
+	viaBilling := func(c billing.Auth) func(*http.Client, *slog.Logger, []string) (shop, error) {
 		return func(h *http.Client, l *slog.Logger, ids []string) (shop, error) {
 			client, err := billing.New(urls.Billing, c, billing.WithHTTPClient(h), billing.WithLogger(l),
 				billing.WithMaxTries(2), billing.WithMaxWait(time.Millisecond))
@@ -97,7 +97,7 @@ func logins() map[string]login {
 			config: commercetest.Config{OperationsUser: user, OperationsPassword: password},
 			open: viaOrderManager(func(h *http.Client, l *slog.Logger) (ordermanager.Auth, error) {
 				token, err := ordermanager.UserToken(urls.Operations, 1, ordermanager.WithHTTPClient(h), ordermanager.WithLogger(l),
-					ordermanager.WithBasicAuth(user, password), ordermanager.WithMaxTries(2),
+					ordermanager.WithOperationsLogin(user, password), ordermanager.WithMaxTries(2),
 					ordermanager.WithMaxWait(time.Millisecond))
 				return ordermanager.TokenFunc(token), err
 			}),
@@ -112,8 +112,8 @@ func logins() map[string]login {
 			open:   viaBilling(billing.Basic(user, password)), numeric: true,
 		},
 		"Billing with members": {
-			config: commercetest.Config{BillingLogin: commercetest.LoginMembers, BillingUser: user, BillingPassword: password},
-			open:   viaBilling(billing.Members(user, password)), numeric: true,
+			config: commercetest.Config{BillingLogin: commercetest.LoginInCall, BillingUser: user, BillingPassword: password},
+			open:   viaBilling(billing.LoginInCall(user, password)), numeric: true,
 		},
 		"the gateway of Simple API": {config: simple, numeric: true, open: viaSimpleAPI(
 			simpleapi.GatewayToken(simpleKey, simpleapi.GatewayLogin{User: user, Password: password, Marketplace: "us"}))},
@@ -154,12 +154,12 @@ type rig struct {
 func newRig(t *testing.T, l login) *rig {
 	t.Helper()
 	r := &rig{secrets: newVault(), log: &bytes.Buffer{}}
-	l.config.OldEvent = -1
+	l.config.StaleEventFor = -1
 	var err error
 	r.system, err = commercetest.New(l.config)
 	require.NoError(t, err)
 	for range 3 {
-		r.system.Place(commercetest.NewOrder{
+		r.system.Place(commercetest.OrderSpec{
 			Type: commerce.TypeSales, Customer: "1002", Total: commerce.Money{Amount: decimal.New(1250, -2), Currency: "USD"},
 		})
 	}

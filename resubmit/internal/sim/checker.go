@@ -246,9 +246,9 @@ func (ch *checker) observe(c *call, t *inFlight, act func() *answer) *answer {
 	if c.kind != callPush {
 		return act()
 	}
-	before := len(ch.w.commerce.Ledger())
+	before := len(ch.w.commerce.Pushes())
 	ans := act()
-	for _, line := range ch.w.commerce.Ledger()[before:] {
+	for _, line := range ch.w.commerce.Pushes()[before:] {
 		ours := line.Origin != commercetest.OriginPanel && (line.Order == t.truth.ID || line.Order == t.truth.InternalID)
 		if ours && line.Accepted && !t.duplicate {
 			ch.noteAccepted(c, line.Failure)

@@ -118,7 +118,7 @@ func (ch *checker) checkEnd(p *process, err error) {
 // checkServers checks what the servers themselves found.
 func (ch *checker) checkServers() {
 	for _, v := range ch.w.commerce.Violations() {
-		if v.Rule == commercetest.RuleLane {
+		if v.Rule == commercetest.RuleOldestFirst {
 			ch.violate("I5", ch.w.indexOf(v.ID), "%s", v.Text)
 		}
 	}
@@ -131,7 +131,7 @@ func (ch *checker) checkServers() {
 
 // inPanel reports whether somebody pushed an order in the panel.
 func (w *world) inPanel() bool {
-	return slices.ContainsFunc(w.commerce.Ledger(), func(c commercetest.Call) bool {
+	return slices.ContainsFunc(w.commerce.Pushes(), func(c commercetest.Push) bool {
 		return c.Origin == commercetest.OriginPanel
 	})
 }

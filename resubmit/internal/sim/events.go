@@ -85,7 +85,7 @@ func (w *world) perform(a actionSpec) {
 	case actionClock:
 		w.clockJump.Add(int64(a.d))
 	case actionPlace:
-		made := w.commerce.Place(commercetest.NewOrder{Type: commerce.TypeSales})
+		made := w.commerce.Place(commercetest.OrderSpec{Type: commerce.TypeSales})
 		w.mu.Lock()
 		w.ids, w.numbers = append(w.ids, ""), append(w.numbers, "")
 		w.register(len(w.ids)-1, &made)

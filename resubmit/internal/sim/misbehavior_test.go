@@ -118,7 +118,7 @@ func (c hidesDenials) Push(ctx context.Context, id string, to commerce.Status) e
 
 func withoutDenial(err error) error {
 	if errors.Is(err, commerce.ErrUnauthorized) || errors.Is(err, commerce.ErrForbidden) {
-		return &commerce.Error{Op: "call", HTTPStatus: http.StatusBadGateway, Delivery: commerce.NotSent,
+		return &commerce.Error{Op: "call", HTTPStatus: http.StatusBadGateway, Delivery: commerce.DeliveryNotSent,
 			Err: errors.New("no answer")}
 	}
 	return err

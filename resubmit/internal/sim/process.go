@@ -236,7 +236,7 @@ func (p *process) orders(network *http.Client) (resubmit.Client, error) {
 	at, tries := commercetest.URLsAt(commerceURL), p.w.s.maxTries
 	switch p.w.s.api {
 	case apiBilling:
-		return billing.New(at.Billing, billing.None(), billing.WithHTTPClient(network), billing.WithMaxTries(tries))
+		return billing.New(at.Billing, billing.NoLogin(), billing.WithHTTPClient(network), billing.WithMaxTries(tries))
 	case apiSimple:
 		return simpleapi.New(at.SimpleAPI, simpleapi.GatewayToken(commercetest.DefaultSimpleKey, simpleapi.GatewayLogin{
 			User: commercetest.DefaultSimpleUser, Password: commercetest.DefaultSimplePassword,
@@ -254,13 +254,13 @@ func (p *process) lister(orders resubmit.Client) resubmit.OrderLister {
 		lister, _ := orders.(resubmit.OrderLister) // all other clients are
 		return lister
 	}
-	var lines []billing.Line
+	var lines []billing.OrderRef
 	for _, o := range p.w.commerce.Orders() {
 		if o.Status == commerce.StatusProvisioningFailed {
-			lines = append(lines, billing.Line{ID: o.InternalID, Subscription: o.Subscription})
+			lines = append(lines, billing.OrderRef{ID: o.InternalID, Subscription: o.Subscription})
 		}
 	}
-	return byIDs.FromList(lines)
+	return byIDs.FromRefs(lines)
 }
 
 func (p *process) makePlan(systems resubmit.Systems) error {

@@ -26,7 +26,7 @@ type scenario struct {
 	filter filter.Filter
 
 	api          commerceAPI
-	asyncHeals   bool          // commercetest.Config.AsyncHeals
+	asyncHeals   bool          // commercetest.Config.WaitingOrdersSurvive
 	staleReads   time.Duration // commercetest.Config.StaleReads
 	poll         time.Duration // commercetest.Config.Poll
 	listPage     int           // commercetest.Config.MaxPage

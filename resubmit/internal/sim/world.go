@@ -148,8 +148,8 @@ func (w *world) build() error {
 	}
 	w.commerce, err = commercetest.New(commercetest.Config{
 		Seed: w.s.seed, ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
-		ConnectHTTP: &http.Client{Transport: &connectorNetwork{w: w, to: w.connect.Transport()}},
-		AsyncHeals:  w.s.asyncHeals, Poll: w.s.poll, StaleReads: w.s.staleReads, MaxPage: w.s.listPage, ShuffleTies: w.s.ties,
+		ConnectHTTP:          &http.Client{Transport: &connectorNetwork{w: w, to: w.connect.Transport()}},
+		WaitingOrdersSurvive: w.s.asyncHeals, PollInterval: w.s.poll, StaleReadsFor: w.s.staleReads, MaxPageSize: w.s.listPage, ShuffleTies: w.s.ties,
 		Now: func() time.Time { return time.Now().Add(w.s.commerceSkew + time.Duration(w.clockJump.Load())) },
 	})
 	if err != nil {
@@ -262,8 +262,8 @@ func (w *world) runPast(ctx context.Context) {
 }
 
 func (w *world) place(o *orderSpec) {
-	n := commercetest.NewOrder{
-		Type: o.kind, Request: o.request, Vendor: o.vendor, Product: o.product,
+	n := commercetest.OrderSpec{
+		Type: o.kind, Request: o.request, VendorAccount: o.vendor, Product: o.product,
 		Customer:     fmt.Sprint(3000100 + o.subscription),
 		Subscription: subscription(o.subscription), Tenant: tenant(o.subscription),
 	}
