@@ -23,7 +23,8 @@ var (
 	anchor   = regexp.MustCompile(`<a id="([^"]+)"></a>`)
 	heading  = regexp.MustCompile(`(?m)^#+ +(.+)$`)
 	// How sure a fact is, as the grades in WIRE.md say.
-	grade   = regexp.MustCompile(`(?i)documented|documents|documentation|inferred|unknown|not (known|published)|public (program|client)|\bcode\b`)
+	grade = regexp.MustCompile(
+		`(?i)documented|documents|documentation|inferred|unknown|not (known|published)|public (program|client)|\bcode\b`)
 	notSlug = regexp.MustCompile(`[^\pL\pN _-]`)
 	// The notes that WIRE.md and SAFETY.md were written from, which users do not have.
 	oldCitation = regexp.MustCompile(`\bfacts` + `/|\b(?:commerce|connect|resubmission|peers)\.` + `md`)

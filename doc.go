@@ -42,7 +42,8 @@
 //
 // # From the view to the report
 //
-// The orders of a failure view (commerce.View) are listed and filtered. Each failure is classified by its text and compared with the
+// The orders of a failure view (commerce.View) are listed and filtered. Each failure is classified by its text and
+// compared with the
 // maintenance windows. Rules turn that, and the latest Connect request for the order, into a decision. The decisions
 // and their evidence form a plan, which a person can review as a file. A runner applies the plan: it waits while a
 // window is open, reads each order again, pushes it once, resolves a lost answer by reading, and verifies the result

@@ -108,7 +108,8 @@ func (c *Client) acquire(ctx context.Context) error {
 	case c.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w while waiting for one of %d calls to end (for %s)", ctx.Err(), cap(c.slots), time.Since(began).Round(time.Millisecond))
+		return fmt.Errorf("%w while waiting for one of %d calls to end (for %s)", ctx.Err(), cap(c.slots),
+			time.Since(began).Round(time.Millisecond))
 	}
 }
 

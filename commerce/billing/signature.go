@@ -61,7 +61,8 @@ func (c *Client) SignedText(row *OrderRow) (string, error) {
 	if c.rule.TrimFields {
 		number, comments = strings.TrimSpace(number), strings.TrimSpace(comments)
 	}
-	text := row.OrderID.String() + number + row.CreationTime.String() + currency + " " + c.rule.total(row.Total, currency) + comments
+	text := row.OrderID.String() + number + row.CreationTime.String() + currency + " " + c.rule.total(row.Total,
+		currency) + comments
 	return strings.TrimRightFunc(text, unicode.IsSpace), nil
 }
 

@@ -200,7 +200,8 @@ func (c *Client) Push(ctx context.Context, id string, to commerce.Status) error 
 	if err != nil {
 		return notSent(opPush, err)
 	}
-	resp, err := c.rest.Do(ctx, rest.Request{Op: opPush, Method: http.MethodPost, Path: ordersPath + "/" + elem + "/push", Body: body})
+	resp, err := c.rest.Do(ctx, rest.Request{Op: opPush, Method: http.MethodPost, Path: ordersPath + "/" + elem + "/push",
+		Body: body})
 	if err != nil {
 		return c.convert(ctx, opPush, err)
 	}

@@ -16,7 +16,8 @@ func TestPurchaseCreatesAsset(t *testing.T) {
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Seed: 7, Delay: time.Minute})
 	c := serve(t, sys)
-	r := c.post("/requests", `{"type":"purchase","note":null,"unknown":{"deep":[1]},"asset":{"external_uid":"uid-1","external_id":1000042,
+	r := c.post("/requests", `{"type":"purchase","note":null,"unknown":{"deep":[1]},
+		"asset":{"external_uid":"uid-1","external_id":1000042,
 		"product":{"id":"PRD-1","name":"Demo"},"connection":{"id":"CT-1","type":"test"},
 		"items":[{"id":"I1","mpn":"M1","quantity":5},{"id":"I2","quantity":"unlimited"}],
 		"params":[{"id":"p","value":"v"}],"tiers":{"customer":{"id":"TA-1","external_id":12}}},

@@ -279,7 +279,8 @@ func TestMultiSourceTimeout(t *testing.T) {
 			return nil, ctx.Err()
 		})
 		m, err := maintenance.NewMulti([]maintenance.NamedSource{
-			{Name: "slow", Source: slow}, {Name: "slower", Source: slow}, {Name: "good", Source: fixedSource(nil, near("one", 24))},
+			{Name: "slow", Source: slow}, {Name: "slower", Source: slow},
+			{Name: "good", Source: fixedSource(nil, near("one", 24))},
 		}, maintenance.WithSourceTimeout(20*time.Second))
 		require.NoError(t, err)
 		began := time.Now()

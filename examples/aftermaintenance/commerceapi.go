@@ -191,7 +191,8 @@ func (a *commerceAPI) open(selected []billing.OrderRef) (commerceClient, error) 
 
 // options returns the options of a client for certificate authorities, plain http and warnings.
 func options[Option any](
-	a *commerceAPI, tlsFiles func(cert, key, authorities string) Option, plainHTTP func() Option, logger func(*slog.Logger) Option,
+	a *commerceAPI, tlsFiles func(cert, key, authorities string) Option, plainHTTP func() Option,
+	logger func(*slog.Logger) Option,
 ) []Option {
 	all := allowing(a.plainHTTP, plainHTTP)
 	if a.logger != nil {

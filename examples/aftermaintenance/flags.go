@@ -58,7 +58,8 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 	flags.Func("to", "only orders placed before this `time`", timeFlag(&s.to))
 	flags.StringVar(&where, "where", "",
 		"only orders that match this `RQL`, for instance 'in(type,(SO,CH))&channel=reseller'")
-	flags.Func("order", "only the order with this `number` (repeatable); it is resubmitted even if its reason is unclassified",
+	flags.Func("order",
+		"only the order with this `number` (repeatable); it is resubmitted even if its reason is unclassified",
 		func(number string) error {
 			s.numbers = append(s.numbers, number)
 			return nonEmpty(number)
@@ -76,7 +77,8 @@ func parseFlags(args []string, getenv func(string) string, stdout io.Writer) (*s
 			"and written if not")
 	flags.BoolVar(&s.unreviewed, "unreviewed", false,
 		"with -plan and -apply: make the plan if it does not exist, and apply it without a review")
-	flags.BoolVar(&s.json, "json", false, "print one JSON document to standard output, and everything else to standard error")
+	flags.BoolVar(&s.json, "json", false,
+		"print one JSON document to standard output, and everything else to standard error")
 	flags.BoolVar(&s.detailed, "detailed-exitcode", false,
 		"exit with status 3 instead of 0 if everything is done but orders are left for a person")
 	s.records.flags(flags)

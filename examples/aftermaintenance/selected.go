@@ -30,7 +30,8 @@ func readSelected(path string, stdin io.Reader) (lines []billing.OrderRef, err e
 		return nil, fmt.Errorf("-ids: %w", err)
 	}
 	if len(lines) == 0 {
-		return nil, fmt.Errorf("-ids %s: the file names no order: give one id per line, or an export of the failed orders", path)
+		return nil, fmt.Errorf("-ids %s: the file names no order: give one id per line, or an export of the failed orders",
+			path)
 	}
 	return lines, nil
 }

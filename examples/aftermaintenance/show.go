@@ -104,7 +104,8 @@ func showReport(out io.Writer, r *resubmit.Report) {
 		fmt.Fprintf(out, "\n%d of the completed orders are confirmed by Commerce only.\n", r.CommerceOnly)
 	}
 	if r.CloseToVerified > 0 {
-		fmt.Fprintf(out, "\nAll orders were verified %v after the end of the maintenance.\n", r.CloseToVerified.Round(time.Second))
+		fmt.Fprintf(out, "\nAll orders were verified %v after the end of the maintenance.\n",
+			r.CloseToVerified.Round(time.Second))
 	}
 	showOpen(out, r.Items)
 }

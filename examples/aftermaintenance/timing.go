@@ -19,8 +19,9 @@ type timing struct {
 }
 
 func (t *timing) flags(flags *flag.FlagSet) {
-	flags.Float64Var(&t.rate, "rate", 0, "limit of `calls` per second, to both systems together, when planning and applying "+
-		"(default 5; on the test systems none)")
+	flags.Float64Var(&t.rate, "rate", 0,
+		"limit of `calls` per second, to both systems together, when planning and applying "+
+			"(default 5; on the test systems none)")
 	flags.IntVar(&t.concurrency, "concurrency", 0,
 		"number of orders that are pushed at the same time (default 2; on the test systems 8)")
 	flags.DurationVar(&t.settle, "settle-delay", 0,

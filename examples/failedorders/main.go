@@ -103,7 +103,8 @@ func parseFlags(args []string, stdout io.Writer) (*settings, error) {
 	s := &settings{view: commerce.FailedOrders()}
 	var views, view, types, channel, text string
 	flags := flag.NewFlagSet("failedorders", flag.ContinueOnError)
-	flags.StringVar(&s.commerce, "commerce", "", "base `URL` of Commerce; without it the program uses a test system in its own process")
+	flags.StringVar(&s.commerce, "commerce", "",
+		"base `URL` of Commerce; without it the program uses a test system in its own process")
 	flags.StringVar(&views, "views", "", "`file` of failure views; without it there is only the built-in view")
 	flags.StringVar(&view, "view", s.view.Name, "`name` of the view")
 	flags.Func("from", "only orders placed at or after this `time` (RFC 3339, or a date in UTC)",

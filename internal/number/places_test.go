@@ -94,7 +94,9 @@ func places(t *testing.T) map[string]func(ctx context.Context, n string) error {
 	}
 	calendar := func(format string) func(context.Context, string) error {
 		return func(ctx context.Context, n string) error {
-			event := "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260101T000000Z\r\nSUMMARY:Maintenance\r\n" +
+			event := "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\n" +
+				"UID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20260101T000000Z\r\n" +
+				"SUMMARY:Maintenance\r\n" +
 				fmt.Sprintf(format, n) + "\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 			s, err := ical.Parse(strings.NewReader(event), "x")
 			if err == nil {

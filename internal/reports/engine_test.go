@@ -250,7 +250,8 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 func TestServiceControl938Rate(t *testing.T) {
 	s := newShop(15)
 	began := time.Now()
-	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency = 20, 8 }).Apply(within(t, 30*time.Second),
+	_, err := runnerOf(t, s, func(c *resubmit.Config) { c.RateLimit, c.Concurrency = 20, 8 }).Apply(within(t,
+		30*time.Second),
 		planOf(t, s, filter.Everything()))
 	if err != nil {
 		t.Fatal(err)

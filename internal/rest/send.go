@@ -98,7 +98,8 @@ func (c *Client) run(ctx context.Context, req *Request, whole bool) (*Response, 
 			wait = e.RetryAfter
 		}
 		if err := sleep(ctx, wait); err != nil {
-			e.Err = fmt.Errorf("%w while waiting to try again: %w", err, cmp.Or(e.Err, errors.New("the server asked for another try")))
+			e.Err = fmt.Errorf("%w while waiting to try again: %w", err,
+				cmp.Or(e.Err, errors.New("the server asked for another try")))
 			return nil, e
 		}
 	}

@@ -153,7 +153,8 @@ func (e *trustError) Unwrap() error { return e.err }
 
 // explainTrust adds advice to the error of a certificate.
 func explainTrust(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && slices.Contains(refusals, op.Err.Error()) {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" &&
+		slices.Contains(refusals, op.Err.Error()) {
 		return &trustError{err, "the server seems to want a client certificate that it trusts: set one, or " +
 			"another one, in the TLS settings", true}
 	}
@@ -174,5 +175,6 @@ func explainTrust(err error) error {
 // "handshake failure" if there is none. crypto/tls does not export their type.
 var refusals = []string{
 	"tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate", "tls: expired certificate",
-	"tls: unknown certificate", "tls: unknown certificate authority", "tls: certificate required", "tls: handshake failure",
+	"tls: unknown certificate", "tls: unknown certificate authority", "tls: certificate required",
+	"tls: handshake failure",
 }

@@ -306,7 +306,8 @@ func TestRecordCoversEachEvent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
 	cfg := log.Attach(resubmit.Config{})
-	covered := []resubmit.Event{resubmit.Intent{}, resubmit.Reread{}, resubmit.Pushed{}, resubmit.PushUnknown{}, resubmit.Refused{}}
+	covered := []resubmit.Event{resubmit.Intent{}, resubmit.Reread{}, resubmit.Pushed{}, resubmit.PushUnknown{},
+		resubmit.Refused{}}
 	recorded := []resubmit.Event{
 		resubmit.PlanStarted{}, resubmit.GateClosed{}, resubmit.GateOpened{}, resubmit.PaceChange{}, resubmit.BreakerChange{},
 		resubmit.CanaryChange{}, resubmit.ControlChange{}, resubmit.Done{}, resubmit.Finished{Report: &resubmit.Report{}},

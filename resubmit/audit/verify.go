@@ -134,7 +134,8 @@ func (s *scan) line(line []byte) error {
 func (s *scan) missing() error {
 	for _, k := range s.known {
 		if k.Lines > s.chain.n {
-			return fmt.Errorf("has %d lines, want at least %d: lines were cut off at the end; restore a copy", s.chain.n, k.Lines)
+			return fmt.Errorf("has %d lines, want at least %d: lines were cut off at the end; restore a copy", s.chain.n,
+				k.Lines)
 		}
 	}
 	return nil

@@ -21,14 +21,17 @@ func TestExplain(t *testing.T) {
 		"status=PF,ge(placed,2027-01-01)": `does not match ge(placed,2027-01-01T00:00:00Z) at and[2]: placed is ` +
 			`2026-11-14T21:00:00Z`,
 		"status=PF,(type=CH|channel=direct)": `does not match or(eq(type,CH),eq(channel,direct)) at and[2]: ` +
-			`does not match eq(type,CH) at or[1]: type is "SO"; does not match eq(channel,direct) at or[2]: channel is "reseller"`,
+			`does not match eq(type,CH) at or[1]: type is "SO"; does not match eq(channel,direct) at or[2]: channel is ` +
+			`"reseller"`,
 		"(type=CH|channel=reseller)": `matches eq(channel,reseller) at or[2]: channel is "reseller"`,
 		"status=PF,not(type=SO)":     `does not match not(eq(type,SO)) at and[2]: type is "SO"`,
-		"not((type=CH|channel=reseller))": `does not match not(or(eq(type,CH),eq(channel,reseller))): eq(channel,reseller): ` +
+		"not((type=CH|channel=reseller))": `does not match not(or(eq(type,CH),eq(channel,reseller))): eq(channel,` +
+			`reseller): ` +
 			`channel is "reseller"`,
 		"class=permanent": `does not match eq(class,permanent): class is "transient" by pattern bad-gateway, reason ` +
 			`is "Order failed. Reason: 502 Bad Gateway."`,
-		"ilike(reason,*quota*)":     `does not match ilike(reason,*quota*): reason is "Order failed. Reason: 502 Bad Gateway."`,
+		"ilike(reason,*quota*)": `does not match ilike(reason,*quota*): reason is "Order failed. Reason: 502 Bad ` +
+			`Gateway."`,
 		"provisioningStatus=FAILED": `does not match eq(provisioningStatus,FAILED): provisioningStatus is unknown`,
 		"gt(amount,99USD)":          `does not match gt(amount,99USD): amount is "12.50 USD"`,
 		"subscription=7":            `does not match eq(subscription,7): subscription is "1000101 1000102"`,

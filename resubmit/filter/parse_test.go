@@ -105,7 +105,8 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 			`are id, billingId, number, type, status, ` +
 			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
 			`failed, amount`,
-		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is not a time; write 2026-11-01T22:00:00Z or a ` +
+		"type=SO&ge(placed,yesterday)": `filter: byte 18: placed: "yesterday" is not a time; write 2026-11-01T22:00:00Z ` +
+			`or a ` +
 			`date, 2026-11-01`,
 		`eq(number,"e""q"),eq(q,1)`: `filter: byte 21: unknown property "q"; known are id, billingId, number, type, ` +
 			`status, ` +
@@ -114,12 +115,13 @@ func TestParseReportsWhereAMistakeIs(t *testing.T) {
 		"number=SO1,in(i,(a))": `filter: byte 14: unknown property "i"; known are id, billingId, number, type, status, ` +
 			`provisioningStatus, vendor, channel, customer, customerName, subscription, tenant, reason, class, placed, ` +
 			`failed, amount`,
-		"placed=2026-11-01":        "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
-		"ge(placed,0001-01-01)":    "filter: byte 10: placed: the time 0001-01-01 00:00:00 +0000 UTC is out of range",
-		"status=ge=PF":             "filter: byte 0: ge does not work on status; use eq, ne, in, out, like, ilike",
-		"amount=ge=100":            `filter: byte 10: amount: "100" is not an amount with a currency; write 100.50EUR`,
-		"amount=ge=1e999999999EUR": `filter: byte 10: amount: "1e999999999EUR" is not an amount with a currency; write 100.50EUR`,
-		"ne(amount,100EUR)":        "filter: byte 3: ne does not work on amount; use eq, ge, gt, le, lt",
+		"placed=2026-11-01":     "filter: byte 0: eq does not work on placed; use ge, gt, le, lt",
+		"ge(placed,0001-01-01)": "filter: byte 10: placed: the time 0001-01-01 00:00:00 +0000 UTC is out of range",
+		"status=ge=PF":          "filter: byte 0: ge does not work on status; use eq, ne, in, out, like, ilike",
+		"amount=ge=100":         `filter: byte 10: amount: "100" is not an amount with a currency; write 100.50EUR`,
+		"amount=ge=1e999999999EUR": `filter: byte 10: amount: "1e999999999EUR" is not an amount with a currency; write ` +
+			`100.50EUR`,
+		"ne(amount,100EUR)": "filter: byte 3: ne does not work on amount; use eq, ge, gt, le, lt",
 		"class=transitive": `filter: byte 6: unknown class "transitive" (did you mean "transient"?); known are ` +
 			`transient, permanent, alreadyProvisioned, unclassified`,
 		"type=SO&channel=reseler": `filter: byte 16: unknown channel "reseler" (did you mean "reseller"?); known are ` +

@@ -270,7 +270,8 @@ func TestExportWritesJSONLines(t *testing.T) {
 	require.Len(t, lines, 1201)
 	require.Contains(t, lines[0], `{"kind":"cloudblue-resubmit-journal","version":1,"createdAt":"`)
 	require.Contains(t, lines[0], `"plan":"`+plan+`"}`)
-	require.JSONEq(t, `{"id":"0","fingerprint":"0123456789abcdef0123456789abcdef","state":"pushed","attempt":1,"target":"PD","seen":"PF",
+	require.JSONEq(t, `{"id":"0","fingerprint":"0123456789abcdef0123456789abcdef","state":"pushed","attempt":1,
+		"target":"PD","seen":"PF",
 		"at":"2026-11-23T03:00:00.123456789Z","why":"Commerce accepted the push to PD"}`, lines[1])
 	require.ErrorContains(t, open(t, path, journal.ReadOnly()).Export(failing{}), "no more")
 }

@@ -134,10 +134,10 @@ var ErrSystemMismatch = errors.New("the plan is for another system")
 // [Header].
 func (p *Plan) CheckSystem(system string) error {
 	made := p.header.System
-	switch {
-	case made == system:
+	switch made {
+	case system:
 		return nil
-	case made == "":
+	case "":
 		return fmt.Errorf("plan: %w: it names no system, as plans of older versions do not, and this is %s; make a new plan",
 			ErrSystemMismatch, system)
 	default:

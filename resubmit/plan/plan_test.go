@@ -65,8 +65,9 @@ func planEntries() []*plan.Entry {
 				{Kind: "window", Text: "the order failed in the window", Ref: "w1", At: planTime},
 			},
 		},
-		Decision: rules.Decision{Action: rules.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect", Flagged: true},
-		Target:   commerce.StatusPaid,
+		Decision: rules.Decision{Action: rules.Resubmit, RuleID: "connect-none", Why: "the call never reached Connect",
+			Flagged: true},
+		Target: commerce.StatusPaid,
 	}
 	bare := &plan.Entry{
 		OrderID: "2", Type: commerce.TypeRenewal,
@@ -205,19 +206,24 @@ func genEntry(t *rapid.T) *plan.Entry {
 	})
 	e := &plan.Entry{
 		OrderID: "o" + text.Draw(t, "id"), Number: text.Draw(t, "number"), Type: commerce.OrderType(text.Draw(t, "type")),
-		VendorID: text.Draw(t, "vendor"), Channel: commerce.Channel(text.Draw(t, "channel")), Customer: text.Draw(t, "customer"),
+		VendorID: text.Draw(t, "vendor"), Channel: commerce.Channel(text.Draw(t, "channel")),
+		Customer: text.Draw(t, "customer"),
 		TenantID: text.Draw(t, "tenant"),
 		Before: plan.Snapshot{
-			Status: commerce.Status(text.Draw(t, "status")), ProvisioningStatus: commerce.ProvisioningStatus(text.Draw(t, "prov")),
+			Status: commerce.Status(text.Draw(t, "status")), ProvisioningStatus: commerce.ProvisioningStatus(text.Draw(t,
+				"prov")),
 			Reason: text.Draw(t, "reason"), PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"),
 		},
 		Attribution: failure.Attribution{
-			Verdict:  rapid.SampledFrom([]failure.Verdict{failure.Caused, failure.Likely, failure.Unrelated, failure.UnknownCause}).Draw(t, "verdict"),
-			Class:    rapid.SampledFrom([]failure.Class{failure.Transient, failure.Permanent, failure.Unclassified, failure.AlreadyProvisioned}).Draw(t, "class"),
+			Verdict: rapid.SampledFrom([]failure.Verdict{failure.Caused, failure.Likely, failure.Unrelated,
+				failure.UnknownCause}).Draw(t, "verdict"),
+			Class: rapid.SampledFrom([]failure.Class{failure.Transient, failure.Permanent, failure.Unclassified,
+				failure.AlreadyProvisioned}).Draw(t, "class"),
 			WindowID: text.Draw(t, "window"),
 		},
-		Decision: rules.Decision{Action: rules.Resubmit, RuleID: text.Draw(t, "rule"), Why: text.Draw(t, "why"), Flagged: rapid.Bool().Draw(t, "flagged")},
-		Target:   commerce.Status(text.Draw(t, "target")),
+		Decision: rules.Decision{Action: rules.Resubmit, RuleID: text.Draw(t, "rule"), Why: text.Draw(t, "why"),
+			Flagged: rapid.Bool().Draw(t, "flagged")},
+		Target: commerce.Status(text.Draw(t, "target")),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "subscriptions") {
 		e.Subscriptions = append(e.Subscriptions, text.Draw(t, "subscription"))
@@ -228,7 +234,8 @@ func genEntry(t *rapid.T) *plan.Entry {
 		})
 	}
 	if rapid.Bool().Draw(t, "money") {
-		e.Total = commerce.Money{Amount: decimal.New(rapid.Int64().Draw(t, "value"), rapid.Int32Range(-12, 6).Draw(t, "exp")), Currency: text.Draw(t, "currency")}
+		e.Total = commerce.Money{Amount: decimal.New(rapid.Int64().Draw(t, "value"), rapid.Int32Range(-12, 6).Draw(t, "exp")),
+			Currency: text.Draw(t, "currency")}
 	}
 	e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 	return e
@@ -286,23 +293,30 @@ func TestOpenRejectsDamagedPlans(t *testing.T) {
 		"a plan cut off":           {good[:len(good)-30], `line 4: the last line, with counts and digest, is missing`},
 		"a missing last line feed": {good[:len(good)-1], `line 4: the last line, with counts and digest, is missing`},
 		"two plans joined":         {good + good, `line 5: there is content after the last line`},
-		"a later version":          {replace(`"version":2`, `"version":3`), `line 1: the plan has version 3, this library reads versions 1 to 2`},
-		"an unknown header field":  {replace(`"view":`, `"vista":`), `line 1: header: unknown field "vista"`},
-		"an unknown entry field":   {replace(`,"fingerprint":`, `,"extra":1,"fingerprint":`), `found ",\"extra\":1,`},
-		"fields in another order":  {replace(`"type":"SO","vendor":"1"`, `"vendor":"1","type":"SO"`), `want ,"type":`},
-		"a removed entry":          {lines[0] + lines[1] + lines[3], `line 3: the counts do not match`},
-		"a doubled entry":          {lines[0] + lines[1] + lines[2] + lines[2] + lines[3], `line 5: the counts do not match`},
-		"a changed action":         {replace(`"action":"hold"`, `"action":"resubmit"`), `line 4: the counts do not match`},
-		"an unknown action":        {replace(`"action":"hold"`, `"action":"resend"`), `line 3: order 2: unknown action "resend"`},
-		"an unknown class":         {replace(`"class":"transient"`, `"class":"trans"`), `line 2: order 00000000-0000-4000-8000-000000000001: unknown class "trans"`},
-		"an unknown verdict":       {replace(`"verdict":"caused"`, `"verdict":"c"`), `unknown verdict "c"`},
-		"another order":            {replace(`"id":"2"`, `"id":"3"`), `line 3: order 3: the fingerprint does not match the order and its state`},
-		"another state":            {replace(`"status":"PF"`, `"status":"PR"`), `the fingerprint does not match the order and its state`},
-		"a target of a held order": {replace(`no reason is known"}`, `no reason is known"},"target":"PD"`), `line 3: order 2: has the target "PD"`},
-		"another customer":         {replace(`<Sons>`, `<sons>`), `line 4: the digest does not match the content`},
-		"a digest in capitals":     {replace(`"digest":"sha256:`, `"digest":"SHA256:`), `line 4: the digest does not match the content`},
-		"Windows line ends":        {strings.ReplaceAll(good, "\n", "\r\n"), `line 2: byte`},
-		"a time that is none":      {replace(`"placedAt":"2026-11-22T`, `"placedAt":"2026-13-22T`), `is not a time like`},
+		"a later version": {replace(`"version":2`, `"version":3`),
+			`line 1: the plan has version 3, this library reads versions 1 to 2`},
+		"an unknown header field": {replace(`"view":`, `"vista":`), `line 1: header: unknown field "vista"`},
+		"an unknown entry field":  {replace(`,"fingerprint":`, `,"extra":1,"fingerprint":`), `found ",\"extra\":1,`},
+		"fields in another order": {replace(`"type":"SO","vendor":"1"`, `"vendor":"1","type":"SO"`), `want ,"type":`},
+		"a removed entry":         {lines[0] + lines[1] + lines[3], `line 3: the counts do not match`},
+		"a doubled entry":         {lines[0] + lines[1] + lines[2] + lines[2] + lines[3], `line 5: the counts do not match`},
+		"a changed action":        {replace(`"action":"hold"`, `"action":"resubmit"`), `line 4: the counts do not match`},
+		"an unknown action": {replace(`"action":"hold"`, `"action":"resend"`),
+			`line 3: order 2: unknown action "resend"`},
+		"an unknown class": {replace(`"class":"transient"`, `"class":"trans"`),
+			`line 2: order 00000000-0000-4000-8000-000000000001: unknown class "trans"`},
+		"an unknown verdict": {replace(`"verdict":"caused"`, `"verdict":"c"`), `unknown verdict "c"`},
+		"another order": {replace(`"id":"2"`, `"id":"3"`),
+			`line 3: order 3: the fingerprint does not match the order and its state`},
+		"another state": {replace(`"status":"PF"`, `"status":"PR"`),
+			`the fingerprint does not match the order and its state`},
+		"a target of a held order": {replace(`no reason is known"}`, `no reason is known"},"target":"PD"`),
+			`line 3: order 2: has the target "PD"`},
+		"another customer": {replace(`<Sons>`, `<sons>`), `line 4: the digest does not match the content`},
+		"a digest in capitals": {replace(`"digest":"sha256:`, `"digest":"SHA256:`),
+			`line 4: the digest does not match the content`},
+		"Windows line ends":   {strings.ReplaceAll(good, "\n", "\r\n"), `line 2: byte`},
+		"a time that is none": {replace(`"placedAt":"2026-11-22T`, `"placedAt":"2026-13-22T`), `is not a time like`},
 		"a number with an exponent": {
 			replace(`"amount":"12.50"`, `"amount":"1e9"`), `"1e9" is not an amount like 12.5`,
 		},
@@ -381,13 +395,16 @@ func TestWriterRejectsInvalidEntries(t *testing.T) {
 		change func(*plan.Entry)
 		want   string
 	}{
-		"no id":             {func(e *plan.Entry) { e.OrderID = "" }, "the order has no id"},
-		"no action":         {func(e *plan.Entry) { e.Decision.Action = "" }, `unknown action ""`},
-		"a false print":     {func(e *plan.Entry) { e.Fingerprint = "x" }, "the fingerprint does not match"},
-		"a giant amount":    {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, 90) }, "total: "},
-		"a tiny amount":     {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, -2_000_000_000) }, "total: a number must have at most 64 characters"},
-		"a line too long":   {func(e *plan.Entry) { e.Customer = strings.Repeat("x", 17<<20) }, "more than the 16777216 of a line"},
-		"an older order":    {func(e *plan.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) }, "orders must be sorted oldest first"},
+		"no id":          {func(e *plan.Entry) { e.OrderID = "" }, "the order has no id"},
+		"no action":      {func(e *plan.Entry) { e.Decision.Action = "" }, `unknown action ""`},
+		"a false print":  {func(e *plan.Entry) { e.Fingerprint = "x" }, "the fingerprint does not match"},
+		"a giant amount": {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, 90) }, "total: "},
+		"a tiny amount": {func(e *plan.Entry) { e.Total.Amount = decimal.New(1, -2_000_000_000) },
+			"total: a number must have at most 64 characters"},
+		"a line too long": {func(e *plan.Entry) { e.Customer = strings.Repeat("x", 17<<20) },
+			"more than the 16777216 of a line"},
+		"an older order": {func(e *plan.Entry) { e.Before.PlacedAt = planTime.Add(-time.Hour) },
+			"orders must be sorted oldest first"},
 		"a target on hold":  {func(e *plan.Entry) { e.Decision.Action = rules.Hold }, `has the target "PD"`},
 		"a class of no one": {func(e *plan.Entry) { e.Attribution.Class = "" }, `unknown class ""`},
 	}
@@ -471,11 +488,13 @@ func TestWriterRejectsUnreadableValues(t *testing.T) {
 		change func(*plan.Entry)
 		want   string
 	}{
-		"a year of five digits": {func(e *plan.Entry) { e.Before.PlacedAt = year12000 }, "the year 12000 of a time is not between 0 and 9999"},
-		"a year before Christ":  {func(e *plan.Entry) { e.Before.FailedAt = year12000.AddDate(-12005, 0, 0) }, "the year -5 of a time"},
-		"such evidence":         {func(e *plan.Entry) { e.Attribution.Evidence[0].At = year12000 }, "evidence: the year 12000"},
-		"an id of bytes":        {func(e *plan.Entry) { e.OrderID = "a\xffb" }, "is not UTF-8"},
-		"a status of bytes":     {func(e *plan.Entry) { e.Before.Status = "a\xffb" }, "is not UTF-8"},
+		"a year of five digits": {func(e *plan.Entry) { e.Before.PlacedAt = year12000 },
+			"the year 12000 of a time is not between 0 and 9999"},
+		"a year before Christ": {func(e *plan.Entry) { e.Before.FailedAt = year12000.AddDate(-12005, 0, 0) },
+			"the year -5 of a time"},
+		"such evidence":     {func(e *plan.Entry) { e.Attribution.Evidence[0].At = year12000 }, "evidence: the year 12000"},
+		"an id of bytes":    {func(e *plan.Entry) { e.OrderID = "a\xffb" }, "is not UTF-8"},
+		"a status of bytes": {func(e *plan.Entry) { e.Before.Status = "a\xffb" }, "is not UTF-8"},
 	} {
 		e := planEntries()[0]
 		test.change(e)

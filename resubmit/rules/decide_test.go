@@ -16,7 +16,8 @@ import (
 
 var decideNow = at("22 08:00")
 
-func newest(kind connect.RequestType, status connect.RequestStatus, age time.Duration, failedInRow int) connect.LatestRequest {
+func newest(kind connect.RequestType, status connect.RequestStatus, age time.Duration,
+	failedInRow int) connect.LatestRequest {
 	return connect.LatestRequest{
 		Request:     connect.Request{ID: "PR-1", Type: kind, Status: status, Updated: decideNow.Add(-age)},
 		FailedInRow: failedInRow,
@@ -56,22 +57,38 @@ func TestDecideFollowsTheDecisionTable(t *testing.T) {
 		rule   string
 	}{
 		{"none", facts(failure.Transient), rules.Resubmit, "connect-none"},
-		{"failed purchase", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusFailed, old, 1)), rules.Quarantine, "connect-failed-purchase"},
-		{"failed cancel, old", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, old, 3)), rules.Resubmit, "connect-failed-cancel"},
-		{"failed resume, old", facts(failure.Transient, newest(connect.TypeResume, connect.StatusFailed, old, 9)), rules.Resubmit, "connect-failed-cancel"},
-		{"failed cancel, young", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, young, 1)), rules.Wait, "connect-failed-recently"},
-		{"failed resume, young", facts(failure.Transient, newest(connect.TypeResume, connect.StatusFailed, young, 1)), rules.Wait, "connect-failed-recently"},
-		{"failed cancel, of the future", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, -old, 1)), rules.Wait, "connect-failed-recently"},
-		{"failed cancel, 4 in a row", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, old, 4)), rules.Quarantine, "connect-failed-cancels"},
-		{"failed change", facts(failure.Transient, newest(connect.TypeChange, connect.StatusFailed, old, 1)), rules.Resubmit, "connect-failed-change"},
-		{"draft", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusDraft, old, 0)), rules.Resubmit, "connect-under-way"},
-		{"pending", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusPending, old, 0)), rules.Resubmit, "connect-under-way"},
-		{"inquiring", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusInquiring, old, 0)), rules.Resubmit, "connect-under-way"},
-		{"tiers_setup", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusTiersSetup, old, 0)), rules.Resubmit, "connect-under-way"},
-		{"scheduled", facts(failure.Transient, newest(connect.TypeChange, connect.StatusScheduled, old, 0)), rules.Resubmit, "connect-under-way"},
-		{"approved", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusApproved, old, 0)), rules.Resubmit, "connect-approved"},
-		{"revoking", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusRevoking, old, 0)), rules.Manual, "connect-revoked"},
-		{"revoked", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusRevoked, old, 0)), rules.Manual, "connect-revoked"},
+		{"failed purchase", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusFailed, old, 1)),
+			rules.Quarantine, "connect-failed-purchase"},
+		{"failed cancel, old", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, old, 3)),
+			rules.Resubmit, "connect-failed-cancel"},
+		{"failed resume, old", facts(failure.Transient, newest(connect.TypeResume, connect.StatusFailed, old, 9)),
+			rules.Resubmit, "connect-failed-cancel"},
+		{"failed cancel, young", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, young, 1)),
+			rules.Wait, "connect-failed-recently"},
+		{"failed resume, young", facts(failure.Transient, newest(connect.TypeResume, connect.StatusFailed, young, 1)),
+			rules.Wait, "connect-failed-recently"},
+		{"failed cancel, of the future", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, -old, 1)),
+			rules.Wait, "connect-failed-recently"},
+		{"failed cancel, 4 in a row", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusFailed, old, 4)),
+			rules.Quarantine, "connect-failed-cancels"},
+		{"failed change", facts(failure.Transient, newest(connect.TypeChange, connect.StatusFailed, old, 1)), rules.Resubmit,
+			"connect-failed-change"},
+		{"draft", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusDraft, old, 0)), rules.Resubmit,
+			"connect-under-way"},
+		{"pending", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusPending, old, 0)), rules.Resubmit,
+			"connect-under-way"},
+		{"inquiring", facts(failure.Transient, newest(connect.TypeCancel, connect.StatusInquiring, old, 0)), rules.Resubmit,
+			"connect-under-way"},
+		{"tiers_setup", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusTiersSetup, old, 0)),
+			rules.Resubmit, "connect-under-way"},
+		{"scheduled", facts(failure.Transient, newest(connect.TypeChange, connect.StatusScheduled, old, 0)), rules.Resubmit,
+			"connect-under-way"},
+		{"approved", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusApproved, old, 0)), rules.Resubmit,
+			"connect-approved"},
+		{"revoking", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusRevoking, old, 0)), rules.Manual,
+			"connect-revoked"},
+		{"revoked", facts(failure.Transient, newest(connect.TypePurchase, connect.StatusRevoked, old, 0)), rules.Manual,
+			"connect-revoked"},
 		{"Connect unreachable or 403", unknown(facts(failure.Transient)), rules.Hold, "connect-unknown"},
 
 		{"permanent", facts(failure.Permanent), rules.Quarantine, "reason-permanent"},
@@ -80,14 +97,19 @@ func TestDecideFollowsTheDecisionTable(t *testing.T) {
 		{"unclassified", facts(failure.Unclassified), rules.Hold, "reason-unclassified"},
 		{"untold", untold(facts(failure.Unclassified)), rules.Hold, "reason-not-reported"},
 		{"untold, named by the operator", untold(explicit(facts(failure.Unclassified))), rules.Resubmit, "connect-none"},
-		{"untold, named, and Connect not asked", notAsked(untold(explicit(facts(failure.Unclassified)))), rules.Resubmit, "connect-not-asked"},
+		{"untold, named, and Connect not asked", notAsked(untold(explicit(facts(failure.Unclassified)))), rules.Resubmit,
+			"connect-not-asked"},
 		{"unclassified, named by the operator", explicit(facts(failure.Unclassified)), rules.Resubmit, "connect-none"},
-		{"unclassified, named, refused by the vendor", explicit(facts(failure.Unclassified, newest(connect.TypePurchase, connect.StatusFailed, old, 1))), rules.Quarantine, "connect-failed-purchase"},
+		{"unclassified, named, refused by the vendor", explicit(facts(failure.Unclassified,
+			newest(connect.TypePurchase, connect.StatusFailed, old, 1))), rules.Quarantine, "connect-failed-purchase"},
 
-		{"failed suspend", facts(failure.Transient, newest(connect.TypeSuspend, connect.StatusFailed, old, 1)), rules.Manual, "connect-failed-suspend"},
+		{"failed suspend", facts(failure.Transient, newest(connect.TypeSuspend, connect.StatusFailed, old, 1)), rules.Manual,
+			"connect-failed-suspend"},
 		{"failed cancel without a time", facts(failure.Transient, undated), rules.Hold, "connect-failed-undated"},
-		{"failed adjustment", facts(failure.Transient, newest(connect.TypeAdjust, connect.StatusFailed, old, 1)), rules.Hold, "connect-other"},
-		{"unknown status", facts(failure.Transient, newest(connect.TypePurchase, "parked", old, 0)), rules.Hold, "connect-other"},
+		{"failed adjustment", facts(failure.Transient, newest(connect.TypeAdjust, connect.StatusFailed, old, 1)), rules.Hold,
+			"connect-other"},
+		{"unknown status", facts(failure.Transient, newest(connect.TypePurchase, "parked", old, 0)), rules.Hold,
+			"connect-other"},
 		{"no request in Connect for the type", notAsked(facts(failure.Transient)), rules.Resubmit, "connect-not-asked"},
 		{"no request for the type, permanent", notAsked(facts(failure.Permanent)), rules.Quarantine, "reason-permanent"},
 	}
@@ -115,16 +137,24 @@ func TestDecideIgnoresRequestsOlderThanTheOrder(t *testing.T) {
 		action      rules.Action
 		rule, own   string // own is the rule for the same request within the skew
 	}{
-		"approved change": {connect.TypeChange, connect.StatusApproved, 0, rules.Resubmit, "connect-older", "connect-approved"},
-		"failed change":   {connect.TypeChange, connect.StatusFailed, 1, rules.Resubmit, "connect-older", "connect-failed-change"},
-		"revoked change":  {connect.TypeChange, connect.StatusRevoked, 0, rules.Resubmit, "connect-older", "connect-revoked"},
-		"revoking change": {connect.TypeChange, connect.StatusRevoking, 0, rules.Resubmit, "connect-older", "connect-revoked"},
-		"failed cancel":   {connect.TypeCancel, connect.StatusFailed, 3, rules.Resubmit, "connect-older", "connect-failed-cancel"},
-		"failed suspend":  {connect.TypeSuspend, connect.StatusFailed, 1, rules.Resubmit, "connect-older", "connect-failed-suspend"},
-		"failed cancels":  {connect.TypeCancel, connect.StatusFailed, 4, rules.Quarantine, "connect-failed-cancels", "connect-failed-cancels"},
-		"failed purchase": {connect.TypePurchase, connect.StatusFailed, 1, rules.Quarantine, "connect-failed-purchase", "connect-failed-purchase"},
-		"pending change":  {connect.TypeChange, connect.StatusPending, 0, rules.Resubmit, "connect-under-way", "connect-under-way"},
-		"unknown status":  {connect.TypeChange, "parked", 0, rules.Hold, "connect-other", "connect-other"},
+		"approved change": {connect.TypeChange, connect.StatusApproved, 0, rules.Resubmit, "connect-older",
+			"connect-approved"},
+		"failed change": {connect.TypeChange, connect.StatusFailed, 1, rules.Resubmit, "connect-older",
+			"connect-failed-change"},
+		"revoked change": {connect.TypeChange, connect.StatusRevoked, 0, rules.Resubmit, "connect-older", "connect-revoked"},
+		"revoking change": {connect.TypeChange, connect.StatusRevoking, 0, rules.Resubmit, "connect-older",
+			"connect-revoked"},
+		"failed cancel": {connect.TypeCancel, connect.StatusFailed, 3, rules.Resubmit, "connect-older",
+			"connect-failed-cancel"},
+		"failed suspend": {connect.TypeSuspend, connect.StatusFailed, 1, rules.Resubmit, "connect-older",
+			"connect-failed-suspend"},
+		"failed cancels": {connect.TypeCancel, connect.StatusFailed, 4, rules.Quarantine, "connect-failed-cancels",
+			"connect-failed-cancels"},
+		"failed purchase": {connect.TypePurchase, connect.StatusFailed, 1, rules.Quarantine, "connect-failed-purchase",
+			"connect-failed-purchase"},
+		"pending change": {connect.TypeChange, connect.StatusPending, 0, rules.Resubmit, "connect-under-way",
+			"connect-under-way"},
+		"unknown status": {connect.TypeChange, "parked", 0, rules.Hold, "connect-other", "connect-other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -210,28 +240,44 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 		facts rules.Facts
 		want  string
 	}{
-		"type":           {rule(func(r *rules.Rule) { r.Types = []commerce.OrderType{"CH", "SO"} }), facts(failure.Transient), "mine"},
-		"other type":     {rule(func(r *rules.Rule) { r.Types = []commerce.OrderType{"CH"} }), facts(failure.Transient), "connect-none"},
-		"class":          {rule(func(r *rules.Rule) { r.Classes = []failure.Class{failure.Permanent} }), facts(failure.Permanent), "mine"},
-		"other class":    {rule(func(r *rules.Rule) { r.Classes = []failure.Class{failure.Transient} }), facts(failure.Permanent), "reason-permanent"},
-		"verdict":        {rule(func(r *rules.Rule) { r.Verdicts = []failure.Verdict{failure.Caused} }), facts(failure.Transient), "mine"},
-		"other verdict":  {rule(func(r *rules.Rule) { r.Verdicts = []failure.Verdict{failure.Likely} }), facts(failure.Transient), "connect-none"},
-		"request":        {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{connect.StatusFailed} }), facts(failure.Transient, failed), "mine"},
-		"other request":  {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{connect.StatusApproved} }), facts(failure.Transient, failed), "connect-failed-purchase"},
-		"no request":     {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{rules.NoRequest} }), facts(failure.Transient), "mine"},
-		"some request":   {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{rules.NoRequest} }), facts(failure.Transient, failed), "connect-failed-purchase"},
-		"vendor":         {rule(func(r *rules.Rule) { r.Vendors = []string{"7"} }), facts(failure.Transient), "mine"},
-		"other vendor":   {rule(func(r *rules.Rule) { r.Vendors = []string{"8"} }), facts(failure.Transient), "connect-none"},
-		"channel":        {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelReseller} }), facts(failure.Transient), "mine"},
-		"other channel":  {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelDirect} }), facts(failure.Transient), "connect-none"},
-		"reason":         {rule(func(r *rules.Rule) { r.Reason = "*internal SERVER error*" }), facts(failure.Transient), "mine"},
-		"other reason":   {rule(func(r *rules.Rule) { r.Reason = "internal server error" }), facts(failure.Transient), "connect-none"},
-		"all conditions": {rule(func(r *rules.Rule) { r.Vendors = []string{"7"}; r.Types = []commerce.OrderType{"CH"} }), facts(failure.Transient), "connect-none"},
+		"type": {rule(func(r *rules.Rule) { r.Types = []commerce.OrderType{"CH", "SO"} }), facts(failure.Transient),
+			"mine"},
+		"other type": {rule(func(r *rules.Rule) { r.Types = []commerce.OrderType{"CH"} }), facts(failure.Transient),
+			"connect-none"},
+		"class": {rule(func(r *rules.Rule) { r.Classes = []failure.Class{failure.Permanent} }),
+			facts(failure.Permanent), "mine"},
+		"other class": {rule(func(r *rules.Rule) { r.Classes = []failure.Class{failure.Transient} }),
+			facts(failure.Permanent), "reason-permanent"},
+		"verdict": {rule(func(r *rules.Rule) { r.Verdicts = []failure.Verdict{failure.Caused} }),
+			facts(failure.Transient), "mine"},
+		"other verdict": {rule(func(r *rules.Rule) { r.Verdicts = []failure.Verdict{failure.Likely} }),
+			facts(failure.Transient), "connect-none"},
+		"request": {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{connect.StatusFailed} }),
+			facts(failure.Transient, failed), "mine"},
+		"other request": {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{connect.StatusApproved} }),
+			facts(failure.Transient, failed), "connect-failed-purchase"},
+		"no request": {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{rules.NoRequest} }),
+			facts(failure.Transient), "mine"},
+		"some request": {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{rules.NoRequest} }),
+			facts(failure.Transient, failed), "connect-failed-purchase"},
+		"vendor":       {rule(func(r *rules.Rule) { r.Vendors = []string{"7"} }), facts(failure.Transient), "mine"},
+		"other vendor": {rule(func(r *rules.Rule) { r.Vendors = []string{"8"} }), facts(failure.Transient), "connect-none"},
+		"channel": {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelReseller} }),
+			facts(failure.Transient), "mine"},
+		"other channel": {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelDirect} }),
+			facts(failure.Transient), "connect-none"},
+		"reason": {rule(func(r *rules.Rule) { r.Reason = "*internal SERVER error*" }), facts(failure.Transient),
+			"mine"},
+		"other reason": {rule(func(r *rules.Rule) { r.Reason = "internal server error" }), facts(failure.Transient),
+			"connect-none"},
+		"all conditions": {rule(func(r *rules.Rule) { r.Vendors = []string{"7"}; r.Types = []commerce.OrderType{"CH"} }),
+			facts(failure.Transient), "connect-none"},
 		"a reason worth another try": {
 			rule(func(r *rules.Rule) { r.Reason = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified), "mine",
 		},
 		"a reason worth another try, refused by the vendor": {
-			rule(func(r *rules.Rule) { r.Reason = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified, failed), "connect-failed-purchase",
+			rule(func(r *rules.Rule) { r.Reason = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified, failed),
+			"connect-failed-purchase",
 		},
 		"a request worth another try": {
 			rule(func(r *rules.Rule) {
@@ -244,7 +290,8 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			second := rules.Rule{ID: "second", Types: []commerce.OrderType{"none"}, Action: rules.Wait, Why: "never"}
-			got := rules.Decide([]rules.Rule{second, test.rule, {ID: "third", Reason: "*", Requests: []connect.RequestStatus{"never"}, Action: rules.Wait, Why: "x"}}, test.facts)
+			got := rules.Decide([]rules.Rule{second, test.rule,
+				{ID: "third", Reason: "*", Requests: []connect.RequestStatus{"never"}, Action: rules.Wait, Why: "x"}}, test.facts)
 			require.Equal(t, test.want, got.RuleID)
 			if test.want == "mine" {
 				require.Equal(t, rules.Decision{Action: test.rule.Action, RuleID: "mine", Why: "because"}, got)
@@ -253,7 +300,8 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 	}
 	unreachable := facts(failure.Transient)
 	unreachable.RequestsErr = errors.New("no answer")
-	risk := rules.Rule{ID: "risk", Requests: []connect.RequestStatus{rules.UnknownRequest}, Action: rules.Resubmit, Why: "we dare"}
+	risk := rules.Rule{ID: "risk", Requests: []connect.RequestStatus{rules.UnknownRequest}, Action: rules.Resubmit,
+		Why: "we dare"}
 	require.Equal(t, "risk", rules.Decide([]rules.Rule{risk}, unreachable).RuleID)
 	require.Equal(t, "connect-none", rules.Decide([]rules.Rule{risk}, facts(failure.Transient)).RuleID)
 }

@@ -137,10 +137,16 @@ func (nilSource) Windows(context.Context, time.Time, time.Time) ([]maintenance.W
 func TestNewRejectsNilCallbacks(t *testing.T) {
 	t.Parallel()
 	for field, change := range map[string]func(*watch.Config){
-		"watch.Config.Windows holds a nil watch_test.nilSource":   func(c *watch.Config) { c.Windows = nilSource(nil) },
-		"watch.Config.Windows holds a nil maintenance.SourceFunc": func(c *watch.Config) { c.Windows = maintenance.SourceFunc(nil) },
-		"watch.Config.Outages holds a nil *availability.Tracker":  func(c *watch.Config) { c.Outages = (*availability.Tracker)(nil) },
-		"Config.Reader holds a nil *watch_test.shop":              func(c *watch.Config) { c.Runner.Reader = (*shop)(nil) },
+		"watch.Config.Windows holds a nil watch_test.nilSource": func(c *watch.Config) { c.Windows = nilSource(nil) },
+		"watch.Config.Windows holds a nil maintenance.SourceFunc": func(
+			c *watch.Config) {
+			c.Windows = maintenance.SourceFunc(nil)
+		},
+		"watch.Config.Outages holds a nil *availability.Tracker": func(
+			c *watch.Config) {
+			c.Outages = (*availability.Tracker)(nil)
+		},
+		"Config.Reader holds a nil *watch_test.shop": func(c *watch.Config) { c.Runner.Reader = (*shop)(nil) },
 	} {
 		cfg := (&process{site: newSite(), dir: t.TempDir(), tracker: new(availability.Tracker)}).config()
 		change(&cfg)

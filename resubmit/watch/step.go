@@ -111,7 +111,8 @@ func (w *Watcher) addCorrections(done []maintenance.Window) error {
 // discardPlan forgets the open episode, so that a new plan is made for its windows.
 func (w *Watcher) discardPlan(level slog.Level, message string, e Episode, attrs ...any) {
 	w.setState(func(s *state) { s.Episodes = s.closed() })
-	w.log(level, message, append([]any{"step", PhaseAwaitingApproval, "episode", e.ID, "windows", e.String()}, attrs...)...)
+	w.log(level, message, append([]any{"step", PhaseAwaitingApproval, "episode", e.ID, "windows", e.String()},
+		attrs...)...)
 }
 
 // idle waits for the next window.

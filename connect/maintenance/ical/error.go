@@ -45,7 +45,8 @@ func (s *Source) failed(err error) error {
 	case e.HTTPStatus >= 300 && e.HTTPStatus <= 399:
 		e.Err = errors.New("redirects are not followed: use the address of its target")
 		if to, err := url.Parse(cause.Header.Get("Location")); err == nil && to.Host != "" {
-			e.Err = fmt.Errorf("the calendar has moved to %s://%s: redirects are not followed, use the address there", to.Scheme, to.Host)
+			e.Err = fmt.Errorf("the calendar has moved to %s://%s: redirects are not followed, use the address there", to.Scheme,
+				to.Host)
 		}
 	case e.HTTPStatus == http.StatusNotFound || e.HTTPStatus == http.StatusGone:
 		e.Err = errors.New("check the address: a private address stops working when it is reset")

@@ -31,7 +31,8 @@ func Usage(err error) error {
 	return usageError{err}
 }
 
-// Parse parses the arguments of a program that takes flags only. For -help it prints the flags and then notes to stdout,
+// Parse parses the arguments of a program that takes flags only. For -help it prints the flags and then notes to
+// stdout,
 // and returns [flag.ErrHelp]. Its other errors are marked with [Usage]. A flag with an empty value is an error: usually
 // it comes from an unset variable of a shell, and must not mean the same as no flag.
 func Parse(flags *flag.FlagSet, args []string, stdout io.Writer, notes string) error {

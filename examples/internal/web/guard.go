@@ -21,7 +21,8 @@ var headers = map[string]string{
 	"Cache-Control":                "no-store",
 }
 
-// Guard returns a handler that rejects requests for a host that is not allowed (421) and requests that a page of another
+// Guard returns a handler that rejects requests for a host that is not allowed (421) and requests that a page of
+// another
 // origin caused (403). Requests of programs other than browsers have no Origin and are allowed.
 func Guard(h http.Handler, allowed Hosts) http.Handler {
 	h = http.NewCrossOriginProtection().Handler(h)
@@ -57,7 +58,8 @@ func isForeign(r *http.Request) bool {
 	}
 }
 
-// Hosts are the hosts that a server accepts in the Host header, with any port. This prevents DNS rebinding: a page whose
+// Hosts are the hosts that a server accepts in the Host header, with any port. This prevents DNS rebinding: a page
+// whose
 // domain is pointed at this machine sends the name of that domain. The zero value accepts localhost and the loopback
 // addresses.
 type Hosts struct {
