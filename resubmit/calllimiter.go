@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// more paces what a client sends beyond the one call that a run has waited for: a
+// callLimiter paces what a client sends beyond the one call that a run has waited for: a
 // read tried again, a further page, the reading that a push begins with. The limit is
 // about all of them (resubmit/SAFETY.md#i7).
 type callLimiter struct {
