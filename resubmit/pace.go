@@ -37,7 +37,7 @@ type pacer struct {
 	why     string  // why the share is not 1
 	turned  time.Time
 	due     time.Time // when the last call was to go
-	went    window
+	went    rateWindow
 	until   time.Time // nothing goes out before
 	changed chan struct{}
 	held    chan struct{} // closed and replaced when a server asks for patience

@@ -8,7 +8,7 @@ import (
 // window remembers the times of the last calls, so that late calls may catch up and still no
 // second has more calls than the limit. Calls within a millisecond are one element, which counts
 // from the last of them, so that memory is bounded at any limit.
-type window struct {
+type rateWindow struct {
 	went []bunch // the oldest first
 	n    int     // calls in all of them
 }
@@ -20,13 +20,13 @@ type bunch struct {
 
 // span returns the time in which at most so many calls may be made: a second, or more or less if
 // the limit is not a whole number.
-func (w *window) span(limit float64) (span time.Duration, most int) {
+func (w *rateWindow) span(limit float64) (span time.Duration, most int) {
 	most = int(min(max(1, math.Floor(limit)), math.MaxInt32))
 	return time.Duration(math.Ceil(float64(most) / limit * paceMargin * float64(time.Second))), most
 }
 
 // fullUntil returns when the next call may be made; zero means now.
-func (w *window) fullUntil(now time.Time, limit float64) time.Time {
+func (w *rateWindow) fullUntil(now time.Time, limit float64) time.Time {
 	span, most := w.span(limit)
 	over := 0
 	for over < len(w.went) && !w.went[over].last.Add(span).After(now) {
@@ -41,7 +41,7 @@ func (w *window) fullUntil(now time.Time, limit float64) time.Time {
 }
 
 // add counts a call.
-func (w *window) add(now time.Time) {
+func (w *rateWindow) add(now time.Time) {
 	w.n++
 	if end := len(w.went) - 1; end >= 0 && now.Sub(w.went[end].first) < time.Millisecond {
 		w.went[end].last = now
