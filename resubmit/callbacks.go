@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// guardedReader, guardedFinder and guardedSource turn a panic into an error of the call.
+// guardedReader turns a panic of a reader into an error of the call.
 type guardedReader struct {
 	to  OrderReader
 	log *slog.Logger
@@ -24,6 +24,7 @@ func (r guardedReader) Order(ctx context.Context, id string) (*commerce.Order, e
 	return o, err
 }
 
+// guardedFinder turns a panic of a finder into an error of the call.
 type guardedFinder struct {
 	to  RequestFinder
 	log *slog.Logger
@@ -56,7 +57,7 @@ func (j guardedJournal) Get(orderID string) (r Record, found bool, err error) {
 	return j.Journal.Get(orderID)
 }
 
-// Unwrap is the journal inside, which may be able to do more.
+// Unwrap returns the inner journal, which may have more methods.
 func (j guardedJournal) Unwrap() Journal { return j.Journal }
 
 // guardedHeads yields the heads of a journal, and a panic as an error.
@@ -78,13 +79,13 @@ func guardedHeads(j BulkJournal) iter.Seq2[RecordHead, error] {
 	}
 }
 
-// guarded calls a function of the user that returns no error.
+// guarded calls a function of the configuration that returns no error.
 func guarded[T any](f func() T) (T, error) {
 	return callback.Call(func() (T, error) { return f(), nil })
 }
 
-// groupOf names the group of an order. Where the user's function panics it is that of the
-// default, so that the canary still holds the orders back.
+// groupOf returns the group of an order. If Canary.Group panics it is the default group, so that
+// the canary still limits the orders.
 func (x *run) groupOf(e *plan.Entry) string {
 	c := &x.canary.cfg
 	if c.Group == nil {
@@ -98,7 +99,7 @@ func (x *run) groupOf(e *plan.Entry) string {
 	return name
 }
 
-// learnKind asks which request in Connect an order leads to.
+// learnKind sets the type of the request in Connect that an order leads to.
 func (x *run) learnKind(j *job) error {
 	kind, err := guarded(func() connect.RequestType { kind, _ := x.cfg.RequestType(j.entry.Type); return kind })
 	if err != nil {

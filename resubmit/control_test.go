@@ -244,8 +244,8 @@ func TestTheStatusOfARunIsOneLine(t *testing.T) {
 		"no run":                                {},
 		"paused":                                {State: resubmit.StatePaused},
 		"running: 0 of 1 order done, 1 in hand": {State: resubmit.StateRunning, Total: 1, InHand: 1},
-		"draining: 12 of 40 orders done, 3 in hand (11 completed, 1 skipped); pushes wait: a window is open; the pace is " +
-			"slowed: HTTP 429": {
+		"draining: 12 of 40 orders done, 3 in hand (11 completed, 1 skipped); pushes wait: a window is open; the rate is " +
+			"reduced: HTTP 429": {
 			State: resubmit.StateDraining, Total: 40, Done: 12, InHand: 3, Result: resubmit.OutcomeCounts{Completed: 11, Skipped: 1},
 			Gate: "a window is open", Slowed: "HTTP 429",
 		},

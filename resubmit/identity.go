@@ -13,7 +13,7 @@ import (
 // errOtherOrder means that the order with an id is not the one in the plan.
 var errOtherOrder = errors.New("another order")
 
-// identity is the part of an order that never changes; "" is a value that is not known.
+// identity is the part of an order that never changes. "" means that a value is not known.
 // The name of a customer may change, so it is compared only where an id is missing.
 type identity struct{ number, kind, vendor, customerID, customer string }
 
@@ -31,8 +31,8 @@ func entryIdentity(e *plan.Entry) identity {
 	return identity{e.Number, string(e.Type), e.VendorID, e.CustomerID, name}
 }
 
-// check returns an error that matches errOtherOrder and names the differences if two
-// identities are not of the same order. Only values that both have are compared.
+// check returns an error that matches errOtherOrder and names the differences if two identities
+// are not those of one order. Only values that both have are compared.
 func (i identity) check(now identity) error {
 	var changes []string
 	for _, f := range []struct{ name, was, now string }{
@@ -58,13 +58,13 @@ func (i identity) sameCustomer(now identity) bool {
 	if i.customer == "" || now.customer == "" {
 		return true
 	}
-	// Plans of version 1 have name and id in one text.
+	// Plans of version 1 have the name and the id in one text.
 	return i.customer == now.customer || i.customer == now.customerID ||
 		strings.HasPrefix(i.customer, now.customer+" (") && now.customerID == "" ||
 		strings.HasSuffix(i.customer, " ("+now.customerID+")") && now.customerID != ""
 }
 
-// who is the customer as an entry shows it.
+// who returns the customer as an entry shows it.
 func (i identity) who() string {
 	return customer(&commerce.Order{CustomerID: i.customerID, CustomerName: i.customer})
 }

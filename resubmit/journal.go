@@ -13,33 +13,30 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// ErrOtherPlan says that a journal belongs to another plan.
+// ErrOtherPlan means that a journal belongs to another plan.
 var ErrOtherPlan = errors.New("the journal belongs to another plan")
 
-// Journal is the memory of one plan's run: what was about to be done to each
-// order, and what came of it. It is what lets a run be continued without sending
-// anything twice. Methods are called concurrently.
+// Journal records the run of one plan: what was about to be done to each order, and the result.
+// With it a run can be resumed without sending anything twice. Methods are called concurrently.
 //
-// A journal may be able to do more: see [LaterJournal], [BulkJournal] and
-// [PatientJournal]. One that stands around another, and has a method Unwrap() Journal
-// that tells it, is gone past for what only the inner one can: every intent is put
-// through it all the same.
+// A journal may also be a [LaterJournal], [BulkJournal] or [PatientJournal]. If it wraps another
+// one and has a method Unwrap() Journal, the additional methods of the inner one are used.
+// Intents are always put through the outer one.
 type Journal interface {
-	// Begin binds a new journal to the plan, or opens the one of that plan again.
-	// A journal of another plan is refused with an error that matches
-	// ErrOtherPlan and names both digests.
+	// Begin binds a new journal to the plan, or opens the journal of that plan again.
+	// For a journal of another plan it returns an error that matches ErrOtherPlan and
+	// names both digests.
 	Begin(planDigest string) error
-	// Put replaces the record of an order. When it returns nil the record is
-	// durable, as far as the journal promises at all. After an error before a
-	// push nothing is pushed; after an error behind a push the run stops.
-	// It asks [Record.CheckNext] in the same step that writes, so that of two runs
-	// which have the journal at once only one gets an order.
+	// Put replaces the record of an order. When it returns nil, the record is as durable as
+	// the journal promises. After an error before a push nothing is pushed; after an error
+	// after a push the run stops. It calls [Record.CheckNext] in the same step that writes,
+	// so that of two runs with the same journal only one gets an order.
 	Put(Record) error
 	// Get returns the last record of an order, and whether there is one.
 	Get(orderID string) (Record, bool, error)
 }
 
-// journalAs is the first of a journal and those inside it that can do what T asks for.
+// journalAs returns the first of a journal and the journals that it wraps that implements T.
 func journalAs[T any](j Journal) (can T, ok bool) {
 	for j != nil {
 		if can, ok = j.(T); ok {
@@ -54,28 +51,26 @@ func journalAs[T any](j Journal) (can T, ok bool) {
 	return can, false
 }
 
-// LaterJournal is a Journal that can be given what came of a push without waiting for
-// the disk. A run through such a journal waits for its intents alone, and at its end
-// for all. Only records may be lost by a crash whose loss is as if the program had
-// ended right after the push.
+// LaterJournal is a Journal that can take the result of a push without waiting for the disk. A
+// run waits only for its intents, and at its end for all records. A crash may lose only records
+// whose loss is as if the program had ended right after the push.
 type LaterJournal interface {
 	Journal
-	// PutLater is Put, but may return before the record is durable, which it is soon,
-	// and before any later record of the same order; those of other orders may be
-	// durable before it. Get returns it at once. Should it fail after it returned, then
-	// Put, PutLater and Sync fail from then on.
+	// PutLater is Put, but may return before the record is durable. The record becomes
+	// durable soon, and before any later record of the same order; those of other orders
+	// may be durable before it. Get returns it at once. If writing fails after PutLater
+	// returned, all further calls of Put, PutLater and Sync fail.
 	PutLater(Record) error
-	// Sync returns when all that was put is durable.
+	// Sync returns when all records are durable.
 	Sync() error
 }
 
-// BulkJournal is a Journal that can tell all that it holds at once, faster than by
-// asking for one order after the other. A run that goes on with it passes over what
-// came to an end without asking again.
+// BulkJournal is a Journal that can list all its records, faster than one call of Get for each
+// order. A resumed run uses it to pass over the orders that are done.
 type BulkJournal interface {
 	Journal
-	// Heads yields the head of the last record of each order, in any order. An error ends
-	// it, with the zero RecordHead. Nothing is to be put while it is ranged over.
+	// Heads yields the head of the last record of each order, in any order. An error ends it,
+	// with the zero RecordHead. Do not call Put while iterating.
 	Heads() iter.Seq2[RecordHead, error]
 }
 
@@ -84,21 +79,21 @@ type RecordState string
 
 // The states of a record.
 const (
-	// RecordSending is the intent: a push may have happened. As the last record it
-	// means the same as RecordUnknown.
+	// RecordSending is the intent: a push may have been sent. As the last record it means
+	// the same as RecordUnknown.
 	RecordSending RecordState = "sending"
 	// RecordRefused: nothing was pushed, or every push was refused. The order may be tried
 	// again. If a push was refused (Attempt is not 0) and the order is then found moved, the
 	// push counts as accepted.
 	RecordRefused RecordState = "refused"
-	// RecordUnknown: a push was sent, its answer lost. The order is only read, unless
+	// RecordUnknown: a push was sent and got no answer. The order is only read, unless
 	// Config.Retry allows another attempt.
 	RecordUnknown RecordState = "unknown"
 	// RecordPushed: a push was accepted. The order is verified, never pushed.
 	RecordPushed RecordState = "pushed"
-	// RecordProgressing: pushed, and not at an end when the time was up.
+	// RecordProgressing: pushed, and not ended within VerifyConfig.Timeout.
 	RecordProgressing RecordState = "progressing"
-	// The others are ends.
+	// The others are final.
 	RecordCompleted    RecordState = "completed"
 	RecordFailedAgain  RecordState = "failedAgain"
 	RecordFalseSuccess RecordState = "falseSuccess"
@@ -110,28 +105,27 @@ type Record struct {
 	OrderID     string      `json:"id"`
 	Fingerprint string      `json:"fingerprint"`
 	State       RecordState `json:"state"`
-	// Attempt counts the pushes, the intended one included, from 1.
+	// Attempt counts the pushes, including the intended one, from 1.
 	Attempt int `json:"attempt"`
-	// Lost counts those before the last that got no answer and behind which
-	// Config.Retry allowed another.
+	// Lost counts the pushes that got no answer and after which Config.Retry allowed
+	// another one.
 	Lost int `json:"lost,omitempty"`
-	// Target is where the order was or will be pushed to; the plan's choice until
-	// the order was read again.
+	// Target is the status that the order was or will be pushed to: that of the plan until
+	// the order is read again.
 	Target commerce.Status `json:"target,omitempty"`
-	// Seen is the status that the order was last seen in; "" when it was not read.
+	// Seen is the status in which the order was last read; "" if it was not read.
 	Seen commerce.Status `json:"seen,omitempty"`
-	// At is when State was entered; of RecordProgressing, when Seen was first seen with
-	// it.
+	// At is when State was entered; for RecordProgressing, when Seen was first read in it.
 	At time.Time `json:"at"`
 	// SentAt is when the last push ended: when it was accepted, was given up without an
 	// answer or, in a RecordRefused, was refused. It is the latest possible time if the exact
 	// one is not known. Zero if there was no push, or nothing is known.
 	SentAt time.Time `json:"sentAt,omitzero"`
-	// Why is a sentence.
+	// Why is the reason, in a sentence.
 	Why string `json:"why,omitempty"`
 }
 
-// RecordHead is what a run that goes on has to know of each order, see [Record].
+// RecordHead is the part of a [Record] that a resumed run needs of each order.
 type RecordHead struct {
 	OrderID, Fingerprint string
 	State                RecordState
@@ -139,16 +133,15 @@ type RecordHead struct {
 	Seen                 commerce.Status
 }
 
-// Head is a part of the record.
+// Head returns the head of the record.
 func (r Record) Head() RecordHead {
 	return RecordHead{OrderID: r.OrderID, Fingerprint: r.Fingerprint, State: r.State, Attempt: r.Attempt, Seen: r.Seen}
 }
 
-// CheckNext says why next may not take the place of r; the zero Record stands for
-// none. It is the one rule of what may follow what, for every [Journal]: an intent
-// to push follows nothing, a RecordRefused, or a RecordUnknown of which it says that
-// the policy allows the next attempt: both Attempt and Lost are one more. Over any
-// other record another run has the order, or has pushed it.
+// CheckNext returns an error if next must not replace r; the zero Record means that there is none.
+// Every [Journal] must call it. An intent to push may follow no record, a RecordRefused, or a
+// RecordUnknown if both Attempt and Lost are one more, which means that Config.Retry allows the
+// attempt. After any other record, another run has the order or has pushed it.
 func (r Record) CheckNext(next Record) error {
 	if next.State != RecordSending || r.State == "" || r.State == RecordRefused {
 		return nil
@@ -160,7 +153,7 @@ func (r Record) CheckNext(next Record) error {
 		text.Short(next.OrderID), r.State)
 }
 
-// sent is when the order was pushed, as far as that is known.
+// sent returns when the order was pushed, as far as that is known.
 func (r *Record) sent() time.Time {
 	if r.SentAt.IsZero() {
 		return r.At
@@ -168,9 +161,9 @@ func (r *Record) sent() time.Time {
 	return r.SentAt
 }
 
-// MemoryJournal keeps the records of one plan in memory, a few hundred bytes an
-// order. It lets the same process continue a run; it does not survive the
-// process. The zero value is ready. Safe for concurrent use.
+// MemoryJournal keeps the records of one plan in memory, a few hundred bytes per order. With it
+// the same process can resume a run; another process cannot. The zero value is ready to use. It
+// is safe for concurrent use.
 type MemoryJournal struct {
 	mu       sync.Mutex
 	digest   string
@@ -240,7 +233,7 @@ func (m *MemoryJournal) Heads() iter.Seq2[RecordHead, error] {
 	}
 }
 
-// PutPatience remembers what a server asked for. Begin must have been called.
+// PutPatience stores the pause that a server asked for. Begin must have been called.
 func (m *MemoryJournal) PutPatience(p Patience) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -251,7 +244,7 @@ func (m *MemoryJournal) PutPatience(p Patience) error {
 	return nil
 }
 
-// Patience returns what was put last.
+// Patience returns the pause that was stored last.
 func (m *MemoryJournal) Patience() (Patience, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

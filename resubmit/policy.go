@@ -17,26 +17,26 @@ type Policy struct {
 	// Targets are the transitions that resubmit an order, the best first. Default
 	// PD, PR, I4, RB, which is inferred from practice (commerce/WIRE.md#5.4). CL and FR are
 	// rejected. An order without reported transitions (Billing and Simple API have none) is
-	// pushed to the plan's target and then to these, one after the other, until Commerce
-	// accepts one: the next is tried only after Commerce refused the one before it for sure,
-	// and the order is read again first. There the default is not used, since what a status
-	// means depends on the flow: a Runner without Capabilities.Transitions needs targets.
+	// pushed to the plan's target and then to each of these until Commerce accepts one: the
+	// next is tried only after Commerce certainly refused the one before, and after the order
+	// was read again. There is no default for such orders, since the meaning of a status
+	// depends on the flow: a Runner without Capabilities.Transitions needs targets.
 	Targets []commerce.Status
-	// RequestType returns which Connect request an order of a type leads to, and whether it
-	// leads to any. Nil: [rules.RequestType].
+	// RequestType returns the type of the Connect request that an order leads to, and whether
+	// it leads to one. Nil: [rules.RequestType].
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
 	// Classifier classifies the reasons of failures. Nil: [failure.DefaultClassifier].
 	Classifier *failure.Classifier
-	// SettleDelay is how long orders are left alone after a window and after they failed or
-	// were pushed, because Commerce retries waiting orders every 60 to 119 s (the connector's
+	// SettleDelay is the time in which orders are not touched after a window and after they
+	// failed or were pushed, because Commerce retries waiting orders every 60 to 119 s (the connector's
 	// code, resubmit/SAFETY.md#f13), and a resubmission that races it leaves a completed
-	// order with a failed item (documented, resubmit/SAFETY.md#f9). Until then the same
-	// failure does not count as a new one, and a push without an answer is not given up.
+	// order with a failed item (documented, resubmit/SAFETY.md#f9). Until it is over, the same
+	// failure does not count as a new one, and a push without an answer is still open.
 	// Default 240 s; -1 none.
 	SettleDelay time.Duration
 }
 
-// DefaultTargets are the transitions that resubmit an order, the best first.
+// DefaultTargets returns the default of Policy.Targets.
 func DefaultTargets() []commerce.Status {
 	return []commerce.Status{
 		commerce.StatusPaid, commerce.StatusProvisioning,
@@ -59,7 +59,7 @@ func completePolicy(p Policy) Policy {
 	return p
 }
 
-// validate checks the policy of a configuration with a name.
+// validate checks the policy; config is the name of the configuration in errors.
 func (p *Policy) validate(config string) error {
 	if p.SettleDelay < -1 {
 		return fmt.Errorf("%s.SettleDelay is %v; give a duration, 0 for the default or -1 for none", config, p.SettleDelay)

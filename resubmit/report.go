@@ -15,29 +15,29 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// Outcome is what became of an order.
+// Outcome is the result of an order in a run.
 type Outcome string
 
 // The outcomes.
 const (
-	// OutcomeCompleted: the service is there, in Commerce and, if it was asked, in
+	// OutcomeCompleted: the service is provisioned, in Commerce and, if it was queried, in
 	// Connect.
 	OutcomeCompleted Outcome = "completed"
-	// OutcomeProgressing: pushed, and not at an end yet. Why says who must act.
+	// OutcomeProgressing: pushed, and not ended yet. Why says who must act.
 	OutcomeProgressing Outcome = "progressing"
 	// OutcomeFailedAgain: pushed, and ended without the service.
 	OutcomeFailedAgain Outcome = "failedAgain"
-	// OutcomeFalseSuccess: Commerce says that it is done, Connect does not.
+	// OutcomeFalseSuccess: done in Commerce, but not in Connect.
 	OutcomeFalseSuccess Outcome = "falseSuccess"
-	// OutcomeSkipped: not pushed, or refused for sure.
+	// OutcomeSkipped: not pushed, or certainly refused.
 	OutcomeSkipped Outcome = "skipped"
-	// OutcomeUnknown: the answer to the push was lost, and the order's state does
-	// not tell whether it was accepted.
+	// OutcomeUnknown: the push got no answer, and the status of the order does not show
+	// whether it was accepted.
 	OutcomeUnknown Outcome = "unknown"
 )
 
-// Result counts the outcomes. They sum to the number of orders that the plan
-// marks for resubmission.
+// OutcomeCounts counts orders by outcome. The counts of a report sum to the number of orders that
+// the plan marks for resubmission.
 type OutcomeCounts struct {
 	Completed    int `json:"completed"`
 	Progressing  int `json:"progressing"`
@@ -47,7 +47,7 @@ type OutcomeCounts struct {
 	Unknown      int `json:"unknown"`
 }
 
-// Total is the sum.
+// Total returns the sum of the counts.
 func (r OutcomeCounts) Total() int {
 	return r.Completed + r.Progressing + r.FailedAgain + r.FalseSuccess + r.Skipped + r.Unknown
 }
@@ -69,7 +69,7 @@ func (r *OutcomeCounts) add(o Outcome) {
 	}
 }
 
-// Item is what became of one order, and why.
+// Item is the result of one order.
 type Item struct {
 	OrderID       string             `json:"id"`
 	Number        string             `json:"number"`
@@ -80,29 +80,29 @@ type Item struct {
 	Customer      string             `json:"customer,omitempty"`
 	Subscriptions []string           `json:"subscriptions,omitempty"`
 
-	// Before is the plan's; After is as the order was last read, zero when it was not.
+	// Before is the order as in the plan; After as it was last read, zero if it was not.
 	Before plan.Snapshot `json:"before"`
 	After  plan.Snapshot `json:"after,omitzero"`
-	// Action is the plan's, Target the transition that was pushed; "" when none was.
+	// Action is that of the plan. Target is the transition that was pushed; "" if none was.
 	Action  rules.Action    `json:"action"`
 	Target  commerce.Status `json:"target,omitempty"`
 	Outcome Outcome         `json:"outcome"`
-	// Why is the sentence that says it all; Evidence what it rests on.
+	// Why is the reason for the outcome, in a sentence; Evidence is what it is based on.
 	Why      string             `json:"why"`
 	Evidence []failure.Evidence `json:"evidence,omitempty"`
-	// SameReason says of an order that failed again whether it did for the same
-	// reason; AfterClass is the class of the reason now.
+	// SameReason reports whether an order that failed again did so for the same reason;
+	// AfterClass is the class of the new reason.
 	SameReason bool          `json:"sameReason,omitempty"`
 	AfterClass failure.Class `json:"afterClass,omitempty"`
-	// CommerceOnly says of a completed order that Connect did not confirm it,
-	// because it was not asked.
+	// CommerceOnly reports that a completed order was not confirmed by Connect, because
+	// Connect was not queried.
 	CommerceOnly bool `json:"commerceOnly,omitempty"`
 	// Attempts counts the pushes that were sent or refused.
 	Attempts int `json:"attempts"`
-	// PushedAt is when the last push was answered; DoneAt when the outcome was known.
+	// PushedAt is when the last push was answered, DoneAt when the outcome was known.
 	PushedAt time.Time `json:"pushedAt,omitzero"`
 	DoneAt   time.Time `json:"doneAt"`
-	// CorrelationID is what support asks for, from the last error that had one.
+	// CorrelationID is that of the last error that had one, for support.
 	CorrelationID string `json:"correlationId,omitempty"`
 }
 
@@ -114,42 +114,41 @@ type Group struct {
 	Result  OutcomeCounts    `json:"result"`
 }
 
-// Report is what a run did.
+// Report is the result of a run.
 type Report struct {
 	PlanDigest string    `json:"plan"`
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt"`
-	// WindowClosedAt is the end of the last window of the plan; zero when it has none
-	// that is over. CloseToVerified is the time from then until every order was
-	// verified; 0 when some are not, when none completed, or there is no such window.
+	// WindowClosedAt is the end of the last window of the plan that is over; zero if there
+	// is none. CloseToVerified is the time from then until every order was verified; 0 if
+	// some are not, if none completed, or if there is no such window.
 	WindowClosedAt  time.Time     `json:"windowClosedAt,omitzero"`
 	CloseToVerified time.Duration `json:"closeToVerifiedNs,omitempty"`
-	// ConnectAsked says whether the results were looked up in Connect.
+	// ConnectAsked reports whether the results were looked up in Connect.
 	ConnectAsked bool          `json:"connectAsked"`
 	Result       OutcomeCounts `json:"result"`
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
-	// Blocked are the orders that stand in the way of others, those first that block
-	// most.
+	// Blocked are the orders that block others, those that block the most first.
 	Blocked []Blocked `json:"blocked,omitempty"`
-	// Canary is how far each group of orders was let go, by name; nil without a canary.
+	// Canary is the progress of each group of orders, by name; nil without a canary.
 	Canary []CanaryStatus `json:"canary,omitempty"`
-	// Unread counts the orders that the plan announced and did not yield, because
-	// reading it failed. They are counted as skipped, without an item or group.
+	// Unread counts the orders that are missing because reading the plan failed. They are
+	// counted as skipped, without an item or group.
 	Unread int `json:"unread,omitempty"`
-	// Mismatched counts the rows that the source listed for the plan although they do not
-	// match its query. They are not in the plan.
+	// Mismatched counts the rows that were listed for the plan although they do not match its
+	// query. They are not in the plan.
 	Mismatched int `json:"mismatched,omitempty"`
 	// Groups are sorted by class, vendor and channel.
 	Groups []Group `json:"groups"`
-	// FailedAgain groups the reasons of the orders that this run saw failing again; nil
-	// when there are none. Those that an earlier run saw are not in it.
+	// FailedAgain groups the reasons of the orders that failed again in this run, without
+	// those of earlier runs; nil if there are none.
 	FailedAgain *failure.Groups `json:"failedAgain,omitempty"`
 	// EventError is why Config.OnEvent was removed; "" if it was not.
 	EventError string `json:"eventError,omitempty"`
-	// Err says why the run stopped early; "" when it did not.
+	// Err is why the run stopped early; "" if it did not.
 	Err string `json:"error,omitempty"`
-	// Items are in the order in which they were done; nil with Config.OmitItems.
+	// Items are in the order in which they ended; nil with Config.OmitItems.
 	Items []Item `json:"-"`
 }
 
@@ -170,7 +169,7 @@ func groupList(groups map[groupKey]*OutcomeCounts) []Group {
 	return list
 }
 
-// WriteJSON writes JSON lines: first the report, then each of its items.
+// WriteJSON writes the report as JSON lines: first the report, then each of its items.
 func (r *Report) WriteJSON(w io.Writer) error {
 	enc := text.JSONEncoder(w)
 	if err := enc.Encode(r); err != nil {
@@ -184,7 +183,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return nil
 }
 
-// String names the counts that are not zero.
+// String returns the counts that are not zero, such as "12 completed, 1 failed again".
 func (r OutcomeCounts) String() string {
 	var parts []string
 	for _, c := range []struct {

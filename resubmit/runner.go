@@ -16,119 +16,111 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Config makes a Runner. Zero fields take the defaults named; -1 disables where
-// it says so. Only Reader and Pusher are required. A field that holds a nil pointer, map or
-// function in an interface is an error, even if its methods could be called.
+// Config configures a Runner. Reader and Pusher are required. Zero fields have the default that
+// is named; -1 disables what says so. A field that holds a nil pointer, map or function in an
+// interface is an error.
 //
-// A panic in one of these values is an error of that call, and its stack is logged. After
-// a panic in Pusher the outcome of the push is unknown. While Calendar panics nothing is
-// pushed. A panic in Journal or RequestType ends the run, one in Canary.Group selects the
-// default group, and one in OnEvent removes it.
+// A panic in one of these values is an error of that call, and its stack is logged. After a
+// panic in Pusher the outcome of the push is unknown. While Calendar panics nothing is pushed. A
+// panic in Journal or RequestType ends the run, one in Canary.Group selects the default group,
+// and one in OnEvent removes it.
 type Config struct {
 	// Systems are the clients. Reader and Pusher are required.
 	Systems
-	// Policy has what the planner must agree on. Use that of the plan.
+	// Policy has the settings on which the planner must agree. Use that of the plan.
 	Policy
-	// Journal remembers what was done. nil: a MemoryJournal that the Runner keeps,
-	// so that applying the same plan again goes on where it stopped, in this
-	// process only.
+	// Journal records what was done. Nil: a MemoryJournal that the Runner keeps, so that
+	// applying the same plan again resumes the run, in this process only.
 	Journal Journal
-	// Calendar returns the maintenance windows as they are known now; it is asked
-	// before every push. nil: the calendar of the plan (see [plan.Header]). A nil
-	// calendar is an empty one.
+	// Calendar returns the maintenance windows that are known now. It is called before every
+	// push. A nil calendar is an empty one. Nil: the calendar of the plan (see [plan.Header]).
 	Calendar func() *maintenance.Calendar
-	// Require makes Apply refuse a plan that none of these keys has signed (see
-	// plan.SignFile and LoadPublicKeys), with an error that matches ErrUnsigned or
-	// ErrSignature. Empty: plans need no signature.
+	// Require are the keys of which one must have signed the plan (see [plan.SignFile] and
+	// [plan.LoadPublicKeys]). Otherwise Apply returns an error that matches [plan.ErrUnsigned] or
+	// [plan.ErrSignature]. Empty: plans need no signature.
 	Require []ed25519.PublicKey
-	// MaxPlanAge is how old a plan may be when Apply begins with it; a stale one is
-	// refused with ErrStalePlan. Default 24 h. At any age a plan is stale that was made
-	// before a window that has begun since, or with other windows, in the 31 days before
-	// it, than Calendar knows now. -1 begins with any plan, whatever came between. A plan
-	// that the Journal has begun is never refused as stale, if the journal has a method
-	// Plan() string that tells it, as those of this library have: to go on is always
-	// right. A Watcher takes 0 for -1: what it applies was approved for its episode.
+	// MaxPlanAge is the age at which Apply rejects a plan with ErrStalePlan. Default 24 h. A
+	// plan of any age is stale if maintenance has begun since it was made, or if Calendar has
+	// other windows in the 31 days before it than the plan. -1 accepts every plan. A plan that
+	// the Journal has begun is never stale, if the journal reports it in a method Plan() string,
+	// as those of this library do. A Watcher takes 0 as -1, since its plans are approved.
 	MaxPlanAge time.Duration
 
-	// Guard is the time before the next window in which nothing is pushed any more.
-	// Default 5 min; -1 none.
+	// Guard is the time before the next window in which nothing is pushed. Default 5 min; -1
+	// none.
 	Guard time.Duration
-	// Rate is the most calls in any second, of all that the Runner makes together:
-	// reads, pushes, look-ups in Connect. One order takes about four. Default 5;
-	// -1 no limit.
+	// RateLimit is the limit of calls per second, of all calls of the Runner together: reads,
+	// pushes, look-ups in Connect. One order takes about four. Default 5; -1 no limit.
 	RateLimit float64
-	// SlowTo is the share of Rate that the pace goes down to when a server answers
-	// 429 or 503, or when calls take more than twice as long as usual: by half each
-	// time, and up again by a tenth of Rate every ten seconds without trouble.
-	// Default 0.1; -1 keeps the pace. Without a Rate there is nothing to slow down.
+	// MinRateFraction is the fraction of RateLimit to which the rate may drop. The rate is halved
+	// when a server answers 429 or 503, or when calls take more than twice as long as usual, and
+	// rises by a tenth of RateLimit after ten seconds without trouble. Default 0.1; -1 keeps the
+	// rate.
 	MinRateFraction float64
-	// MaxHold is the longest time that a server may ask to be left alone (Retry-After)
-	// without ending the run. Nothing is sent to any of the servers meanwhile; a
-	// longer wish is not broken either: the run stops at once, with ErrPatience, and so
-	// does the next one with the same journal. Should the server have asked by mistake,
-	// put a zero Patience into the journal. Default 24 h; -1 waits for ever.
+	// MaxHold is the longest pause that a server may ask for (Retry-After) without ending the
+	// run. No server is called during it. A longer pause ends the run at once with ErrPatience,
+	// and also the next run with the same journal. If the server asked by mistake, put a zero
+	// Patience into the journal. Default 24 h; -1 waits forever.
 	MaxHold time.Duration
-	// Concurrency is how many orders are being pushed at the same time. As many
-	// reads for verification may go on besides. Default: the MaxConcurrency
-	// that the Pusher declares, for reads and pushes together; else 2.
+	// Concurrency is how many orders are pushed at the same time. As many reads for verification
+	// run beside them. Default: Capabilities.MaxConcurrency, for reads and pushes together;
+	// otherwise 2.
 	Concurrency int
-	// InHand is how many orders are held in memory: waiting for an older order of
-	// their subscription, being pushed, or being verified. At most half of them wait,
-	// so that the other subscriptions go on; what is left out is read from the plan
-	// again later. Default 8192.
+	// MaxOpenOrders is how many orders are in memory: those that wait for an older order of their
+	// subscription, are pushed, or are verified. At most half of them wait, so that other
+	// subscriptions continue; the rest is read from the plan again later. Default 8192.
 	MaxOpenOrders int
-	// MaxRefusals is how often an order is tried again in one run after the server
-	// was not reached or asked for a pause. Refused credentials do not count: see
-	// [Runner.Apply]. Default 3; -1 never.
+	// MaxDeferrals is how often an order is tried again in one run after the server was not
+	// reached or asked for a pause. Refused credentials do not count, see [Runner.Apply].
+	// Default 3; -1 never.
 	MaxDeferrals int
-	// Attempts says whether an order may be pushed again whose push got no answer.
-	// Default: never.
+	// Retry says whether an order may be pushed again after a push without an answer. Default:
+	// never.
 	Retry RetryPolicy
-	// Canary lets a few orders of each group go first. It is on unless its Steps are
-	// empty and not nil.
+	// Canary pushes a few orders of each group first. It is on unless its Steps are empty and not
+	// nil.
 	Canary CanaryConfig
 	// Breaker stops all pushes when orders fail again for a transient reason.
 	Breaker BreakerConfig
-	// Verify is how the results are looked for.
+	// Verify says how results are verified.
 	Verify VerifyConfig
 
-	// DropItems keeps the single orders out of the report, for plans that do not
-	// fit in memory: OnEvent gets each of them.
+	// OmitItems leaves the single orders out of the report, for plans that do not fit in
+	// memory. OnEvent receives each of them.
 	OmitItems bool
 	// OnEvent receives the events of a run in order, one at a time, through a queue, so that a slow
 	// function does not delay a push; no further order is begun while 1 024 events wait. It may
-	// call the methods of the Runner other than Apply. After a panic it is not called any more and
-	// the run continues: the Logger and [Report].EventError say so. nil: nobody.
+	// call the methods of the Runner other than Apply. After a panic it is not called again and
+	// the run continues: the Logger and [Report].EventError say so. Optional.
 	OnEvent func(Event)
 	// Audit receives each event at once, before the run continues; an error or a panic ends
-	// the run. It must not call the Runner. nil: nobody. See package audit.
+	// the run. It must not call the Runner. See package audit. Optional.
 	Audit func(Event) error
-	// Logger gets what an operator must see. nil: nothing is logged.
+	// Logger logs what an operator must see. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 
-// Verify is how the result of a push is looked for: Commerce is polled first
-// after First, then at doubling intervals of at least a second and at most Max. An order that is not at an
-// end after Timeout is progressing.
+// VerifyConfig says how the result of a push is verified. Commerce is polled after First, then
+// at doubling intervals of at least a second and at most Max. An order that has not ended after
+// Timeout is progressing.
 //
 // With Capabilities.Lists, 20 or more orders that are due, or nearly, are listed instead of
-// read, by their statuses, types and times of placing. An order that is listed in the same status is
-// not read then; every other one is, and so is each at its last look and at least every
-// 30 min. A list never proves that an order is done or has failed. A list that breaks off, or
-// takes half as many calls as the reads would, counts for nothing, and none is made for
-// the next 10 min.
+// read, by their statuses, types and times of placing. An order that is listed in the same status
+// is not read then; every other one is, and so is each at its last check and at least every
+// 30 min. A list never proves that an order is done or has failed. A list that fails, or takes
+// half as many calls as the reads would, is ignored, and none is made for the next 10 min.
 type VerifyConfig struct {
 	First   time.Duration // default 10 s; -1 at once
 	Max     time.Duration // default 5 min; -1 no bound
-	Timeout time.Duration // default 30 min; -1 one look and no waiting
-	// GoodAfter is how long after its push an order that has left its failure, and that
-	// is under way in Connect, does well as far as Canary and Breaker are concerned.
-	// It is never more than Timeout. Default 10 min; -1 only when it has completed.
+	Timeout time.Duration // default 30 min; -1 checks once and does not wait
+	// GoodAfter is how long after its push an order counts as good for Canary and Breaker, if it
+	// has left its failure and is in progress in Connect. At most Timeout. Default 10 min; -1
+	// only when it has completed.
 	GoodAfter time.Duration
-	// ConnectGrace is how long Connect may disagree with Commerce about an order that
-	// Commerce says is done, before that is a false success: what Connect shows may be
-	// some minutes old. Then it is looked at for longer than Timeout if need be, unless
-	// that is -1. It is never more than Timeout. Default 5 min; -1 none.
+	// ConnectGrace is how long Connect may disagree with Commerce about an order that is done in
+	// Commerce before that is a false success, since Connect may be some minutes behind. An order
+	// is then verified for longer than Timeout if necessary, unless that is -1. At most Timeout.
+	// Default 5 min; -1 none.
 	ConnectGrace time.Duration
 }
 
@@ -198,7 +190,7 @@ func (c Config) validate() error {
 		}
 	}
 	if c.MinRateFraction != -1 && !(c.MinRateFraction >= 0 && c.MinRateFraction <= 1) {
-		bad("Config.MinRateFraction is %v; give a share of the rate up to 1, 0 for the default or -1 to keep the pace",
+		bad("Config.MinRateFraction is %v; give a fraction up to 1, 0 for the default or -1 to keep the rate",
 			c.MinRateFraction)
 	}
 	c.Retry.validate(bad)
@@ -224,24 +216,22 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
-// Runner applies plans. It is safe for concurrent use, but runs one plan at a
-// time.
+// Runner applies plans. It is safe for concurrent use and runs one plan at a time.
 type Runner struct {
 	cfg             Config
 	pace            *pacer
-	fallbackTargets []commerce.Status // the targets where an order does not tell what it offers
+	fallbackTargets []commerce.Status // the targets of orders without reported transitions
 
-	// together says that pushes and reads share Concurrency.
-	together bool
+	together bool // pushes and reads share Concurrency
 
 	mu     sync.Mutex // guards cfg.Concurrency too
 	paused bool
-	run    *run // the one that is going on
-	// beginning says that there will be a run soon.
+	run    *run // the current one
+	// beginning means that a run is about to begin.
 	beginning bool
 }
 
-// NewRunner checks a configuration and makes a Runner of it.
+// NewRunner returns a Runner. It returns an error if the configuration is invalid.
 func NewRunner(cfg Config) (*Runner, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -264,27 +254,26 @@ func NewRunner(cfg Config) (*Runner, error) {
 
 // Status is a snapshot of a Runner.
 type Status struct {
-	// State is what the run was told to do. Without a run it is StatePaused when the
-	// next one will be, else StateIdle.
+	// State is the state of the run. Without a run it is StatePaused if the next one will be
+	// paused, otherwise StateIdle.
 	State RunState
-	// Rate is the pace in force, in calls a second; -1 is no limit. Slowed says why it
-	// is lower than asked for, "" when it is not.
+	// Rate is the rate limit in force, in calls per second; -1 is no limit. Slowed is why it is
+	// lower than configured; "" if it is not.
 	Rate   float64
 	Slowed string
-	// Breaker is the state of the breaker, BreakerOpens how often it opened.
+	// Breaker is the state of the circuit breaker, BreakerOpens how often it opened.
 	Breaker      BreakerState
 	BreakerOpens int
-	// Canary is how far each group of orders was let go, by name.
+	// Canary is the progress of each group of orders, by name.
 	Canary []CanaryStatus
-	// Gate says why pushes wait, "" when they do not; Until when that is known to
-	// end, zero when it is not known. A server that asked for patience holds back
-	// the reads as well.
+	// Gate is why pushes wait; "" if they do not. Until is when that ends; zero if it is not
+	// known. A pause that a server asked for stops reads as well.
 	Gate  string
 	Until time.Time
-	// Digest is the plan's.
+	// Digest is that of the plan.
 	Digest string
-	// Total is how many orders the plan marks for resubmission. They are Done, or
-	// InHand, or not begun.
+	// Total is how many orders the plan marks for resubmission. Each of them is Done, InHand
+	// (begun and not done), or not begun.
 	Total     int
 	Done      int
 	InHand    int
@@ -293,7 +282,7 @@ type Status struct {
 	Result    OutcomeCounts
 }
 
-// String is one line, such as "running: 12 of 40 orders done, 3 in hand (12 completed)".
+// String returns the status on one line, such as "running: 12 of 40 orders done, 3 in hand (12 completed)".
 func (s Status) String() string {
 	if s.State == StateIdle {
 		return "no run"
@@ -309,13 +298,13 @@ func (s Status) String() string {
 		line += "; pushes wait: " + s.Gate
 	}
 	if s.Slowed != "" {
-		line += "; the pace is slowed: " + s.Slowed
+		line += "; the rate is reduced: " + s.Slowed
 	}
 	return text.OneLine(line)
 }
 
-// Status tells how the run stands. When none goes on it tells only whether the
-// Runner is paused.
+// Status returns the state of the current run. Without a run it reports only whether the Runner
+// is paused.
 func (r *Runner) Status() Status {
 	r.mu.Lock()
 	x, paused := r.run, r.paused

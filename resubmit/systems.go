@@ -19,7 +19,7 @@ type Systems struct {
 	// Never use one name for two installations, nor for two clients with different ids of
 	// the same orders. Required.
 	Name string
-	// Capabilities is what the clients report of orders. The zero value is the least: no
+	// Capabilities says what the clients report about orders. The zero value means: no
 	// failures, no transitions, no lists.
 	Capabilities commerce.Capabilities
 
@@ -27,17 +27,17 @@ type Systems struct {
 	// with it if Capabilities.Lists is set: see VerifyConfig.
 	Lister OrderLister
 	// Reader reads one order. Required by CheckPlan and the Runner. The planner reads each
-	// selected order that was listed without details (see commerce.Order.Detailed); nil: it
-	// takes them as listed.
+	// selected order that was listed without details (see commerce.Order.Detailed). Nil: it
+	// uses them as listed.
 	Reader OrderReader
 	// Pusher moves an order along a transition. Required by the Runner.
 	Pusher Pusher
 	// Requests finds the newest requests in Connect. Nil: the planner holds the orders that
-	// should be looked up, unless IgnoreConnect is set, and the Runner verifies in Commerce
-	// alone, which the report says.
+	// need a look-up, unless IgnoreConnect is set, and the Runner verifies in Commerce only,
+	// which the report says.
 	Requests RequestFinder
 	// Prober reports whether Connect is up again after the breaker has opened. Nil: the
-	// breaker goes by time alone.
+	// breaker uses time alone.
 	Prober availability.Prober
 }
 
@@ -48,7 +48,7 @@ type Client interface {
 	Pusher
 	// System returns the name of the installation, see Systems.Name.
 	System() string
-	// Capabilities returns what the client reports of orders.
+	// Capabilities returns what the client reports about orders.
 	Capabilities() commerce.Capabilities
 }
 
@@ -63,7 +63,7 @@ func SystemsOf(client Client, lister OrderLister) Systems {
 	return s
 }
 
-// validate checks the systems of a configuration with a name.
+// validate checks the systems; config is the name of the configuration in errors.
 func (s *Systems) validate(config string) error {
 	err := callback.RejectNil(
 		callback.Field{Name: config + ".Lister", Value: s.Lister},
