@@ -42,6 +42,6 @@ func TestListsRejectTooLargePages(t *testing.T) {
 	require.Error(t, err)
 	c, err := connect.New(server.URL, connect.APIKey("SU-0:"+secret))
 	require.NoError(t, err)
-	_, err = c.LatestRequests(t.Context(), []connect.RequestKey{{Type: connect.TypePurchase, Tenant: "tenant"}})
+	_, err = c.LatestRequests(t.Context(), []connect.RequestKey{{Type: connect.TypePurchase, TenantID: "tenant"}})
 	require.ErrorContains(t, err, want)
 }

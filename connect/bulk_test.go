@@ -61,7 +61,7 @@ func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (
 	*meter, []connect.RequestKey) {
 	t.Helper()
 	sys := connecttest.New(connecttest.Config{Now: func() time.Time { return epoch.AddDate(0, 0, 7) }})
-	add := func(seed connecttest.RequestSeed) {
+	add := func(seed connecttest.RequestSpec) {
 		_, err := sys.AddRequest(seed)
 		require.NoError(t, err)
 	}
@@ -70,13 +70,13 @@ func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (
 		tenant, sub := fmt.Sprintf("1c378bdd-9c8a-4566-be8a-bd90a%07d", i), fmt.Sprint(1000000+i)
 		keys[i] = tenantKey(tenant)
 		if i%10 == 0 {
-			keys[i] = connect.RequestKey{Subscription: sub, Type: connect.TypePurchase}
+			keys[i] = connect.RequestKey{SubscriptionID: sub, Type: connect.TypePurchase}
 		}
 		if i%5 == 4 {
 			continue
 		}
 		created := epoch.Add(time.Duration(i) * time.Second)
-		purchase := connecttest.RequestSeed{
+		purchase := connecttest.RequestSpec{
 			ExternalUID: tenant, ExternalID: sub, Type: connect.TypePurchase, Status: connect.StatusFailed, Reason: "no",
 			Created: created,
 		}
@@ -88,7 +88,7 @@ func crowd(t testing.TB, n int, latency time.Duration, opts ...connect.Option) (
 		}
 		if i%7 == 0 {
 			keys[i].Type = connect.TypeChange
-			add(connecttest.RequestSeed{ExternalUID: tenant, Type: connect.TypeChange, Status: connect.StatusInquiring,
+			add(connecttest.RequestSpec{ExternalUID: tenant, Type: connect.TypeChange, Status: connect.StatusInquiring,
 				Created: created.Add(2 * time.Hour)})
 		}
 	}
@@ -112,7 +112,7 @@ func TestLatestRequestsOfTenThousandKeys(t *testing.T) {
 		"as it is":                   {10_000, nil, 3, 405, 13600 * time.Millisecond, 0},
 		"four at once":               {500, []connect.Option{connect.WithConcurrency(4)}, 4, 24, 700 * time.Millisecond, 0},
 		"two at once":                {500, []connect.Option{connect.WithConcurrency(2)}, 2, 24, 1300 * time.Millisecond, 0},
-		"at most ten calls a second": {500, []connect.Option{connect.WithRate(10)}, 3, 24, 2400 * time.Millisecond, 10},
+		"at most ten calls a second": {500, []connect.Option{connect.WithRateLimit(10)}, 3, 24, 2400 * time.Millisecond, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,7 +169,7 @@ func TestLatestRequestsStopAfterRefusals(t *testing.T) {
 		is      error
 		calls   int // 3 look-ups, and up to 2 that were under way
 	}{
-		"forbidden": {func(_ *testing.T, sys *connecttest.System) { sys.Forbid("/requests") }, connect.ErrForbidden, 5},
+		"forbidden": {func(_ *testing.T, sys *connecttest.System) { sys.DenyPaths("/requests") }, connect.ErrForbidden, 5},
 		"a maintenance": {
 			func(_ *testing.T, sys *connecttest.System) { sys.SetMaintenance(true) }, connect.ErrUnavailable, 15,
 		},
@@ -258,14 +258,14 @@ func TestLatestRequestsStopAfterLongRetryAfter(t *testing.T) {
 			began.Add(time.Hour+200*time.Millisecond))
 		p, err := client.Probe(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, connect.Up, p.Class, "a look from outside is not held back")
+		require.Equal(t, connect.ClassUp, p.Class, "a look from outside is not held back")
 	})
 }
 
 func TestWithRateLimitsRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sys, client, m, keys := crowd(t, 300, 10*time.Millisecond, connect.WithRate(2), connect.WithMaxTries(20))
+		sys, client, m, keys := crowd(t, 300, 10*time.Millisecond, connect.WithRateLimit(2), connect.WithMaxTries(20))
 		require.NoError(t, sys.AddFault(connecttest.Fault{Every: 2, Kind: connecttest.FaultStatus,
 			Status: http.StatusTooManyRequests}))
 		found, err := client.LatestRequests(t.Context(), keys)

@@ -110,7 +110,7 @@ func WithMaxBody(n int64) Option {
 	return func(c *config) error { return c.rest.SetMaxBody(n) }
 }
 
-// WithConcurrency sets how many look-ups [Client.LatestRequests] makes at once, 1 to 4.
+// WithConcurrency sets how many calls [Client.LatestRequests] makes at once, 1 to 4.
 // Default: 3. Connect publishes no rate limit.
 func WithConcurrency(n int) Option {
 	return func(c *config) error {
@@ -119,18 +119,18 @@ func WithConcurrency(n int) Option {
 	}
 }
 
-// WithRate limits calls with credentials, including retries, to perSecond, evenly spaced,
+// WithRateLimit limits calls with credentials, including retries, to perSecond, evenly spaced,
 // 0.001 to 1000. Default: no limit, because Connect publishes none. After a Retry-After, all
 // calls with credentials wait until it has passed; if it is longer than 30 s, a call fails at
 // once with [ErrUnavailable]. [Client.Probe] is not limited.
-func WithRate(perSecond float64) Option {
+func WithRateLimit(perSecond float64) Option {
 	return func(c *config) error {
 		c.rate = perSecond
-		return rest.InRange("WithRate", perSecond, 0.001, 1000)
+		return rest.InRange("WithRateLimit", perSecond, 0.001, 1000)
 	}
 }
 
-// WithChunkSize sets how many keys [Client.LatestRequests] puts into one look-up, 1 to 50.
+// WithChunkSize sets how many request keys [Client.LatestRequests] puts into one call, 1 to 50.
 // Default: 50, which keeps the URL below 4 KiB.
 func WithChunkSize(n int) Option {
 	return func(c *config) error {

@@ -24,17 +24,17 @@ var (
 	// ErrForbidden means that the API key is valid but does not permit the call: it lacks a
 	// module permission, or belongs to the wrong side (vendor or provider).
 	ErrForbidden = errors.New("forbidden")
-	// ErrConflict means that such an object exists already.
+	// ErrConflict means that Connect answered 409.
 	ErrConflict = errors.New("conflict")
 	// ErrRateLimited means that there were too many calls.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrUnavailable means that Connect did not answer, or that a proxy answered in its
-	// place: 502, 503, 504, another 5xx or a 404 without a sign of Connect, a network error,
-	// or a page with a good status instead of JSON.
+	// place. That is 502, 503, 504, another 5xx or a 404 without a sign of Connect, a network
+	// error, or a page with a good status instead of JSON.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrUnclearRequest means that Connect answered a look-up with a request that may belong
-	// to a key but cannot be read, or has an unknown type or status.
-	ErrUnclearRequest = errors.New("unclear request")
+	// ErrAmbiguousRequest means that Connect returned a request that cannot be read or has an
+	// unknown type or status, so that the latest request for a [RequestKey] is uncertain.
+	ErrAmbiguousRequest = errors.New("unclear request")
 )
 
 var byStatus = map[int]error{
@@ -69,7 +69,7 @@ type Error struct {
 	Err error
 }
 
-// Error is one line: what failed, the HTTP status, and the server's words. Characters that
+// Error returns one line: the operation, the HTTP status and the server's messages. Characters that
 // could act on a terminal or deceive a reader are replaced by U+FFFD; long parts are cut.
 func (e *Error) Error() string {
 	line := rest.ErrorLine{Op: "connect: " + e.Op, Status: e.HTTPStatus,
@@ -88,7 +88,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is matches the sentinel of the HTTP status. A page that a proxy served says nothing
+// Is reports whether target is the sentinel for the HTTP status, such as [ErrRateLimited] for 429. A page that a proxy served says nothing
 // about what Connect has, so it is not ErrNotFound.
 func (e *Error) Is(target error) bool {
 	switch target {

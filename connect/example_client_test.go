@@ -55,9 +55,9 @@ func ExampleClient_CountRequests() {
 func ExampleClient_LatestRequests() {
 	client := exampleClient()
 	keys := []connect.RequestKey{
-		{Tenant: "tenant-1", Type: connect.TypePurchase},
-		{Subscription: "1000043", Type: connect.TypePurchase},
-		{Tenant: "tenant-3", Type: connect.TypePurchase},
+		{TenantID: "tenant-1", Type: connect.TypePurchase},
+		{SubscriptionID: "1000043", Type: connect.TypePurchase},
+		{TenantID: "tenant-3", Type: connect.TypePurchase},
 	}
 	found, err := client.LatestRequests(context.Background(), keys)
 	if err != nil {
@@ -66,7 +66,7 @@ func ExampleClient_LatestRequests() {
 	for _, key := range keys {
 		requests, asked := found[key]
 		if asked && len(requests) == 0 {
-			fmt.Println(key.Tenant, "has no request: the order never reached Connect")
+			fmt.Println(key.TenantID, "has no request: the order never reached Connect")
 		}
 		for _, n := range requests {
 			fmt.Printf("%s %s, failed %d times in a row\n", n.Request.ID, n.Request.Status, n.FailedInRow)

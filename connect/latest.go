@@ -32,7 +32,8 @@ var leftOut = []string{
 	"-activation_key", "-template", "-asset.items", "-asset.params", "-asset.tiers", "-asset.configuration",
 }
 
-// LatestRequest returns the latest request of a key, except drafts, and whether there is one.
+// LatestRequest returns the latest request, except drafts, that a [RequestKey] selects, and whether
+// there is one.
 // If several assets match it is the latest of all; [Client.LatestRequests] returns each.
 func (c *Client) LatestRequest(ctx context.Context, key RequestKey) (LatestRequest, bool, error) {
 	found, err := c.LatestRequests(ctx, []RequestKey{key})
@@ -42,8 +43,8 @@ func (c *Client) LatestRequest(ctx context.Context, key RequestKey) (LatestReque
 	return found[key][0], true, nil
 }
 
-// LatestRequests returns, for each key, the latest request of every asset that has one, except
-// drafts, latest first. A key in the result without elements has no request. A key that is
+// LatestRequests returns, for each key, the latest request of each asset that the key selects,
+// except drafts, latest first. A key in the result without elements has no request. A key that is
 // not in the result is unknown, and the error says why: some keys can fail while others
 // succeed. The error matches the sentinels of all its causes; its method
 // KeyError(RequestKey) error returns the cause for a key, or nil. Requests come without
@@ -113,8 +114,8 @@ func (r *refusals) count(err error) {
 func (c *Client) chunks(keys []RequestKey) (chunks [][]RequestKey, bad []keyFailure) {
 	keys = slices.Clone(keys)
 	slices.SortFunc(keys, func(a, b RequestKey) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), strings.Compare(a.Tenant, b.Tenant),
-			strings.Compare(a.Subscription, b.Subscription))
+		return cmp.Or(cmp.Compare(a.Type, b.Type), strings.Compare(a.TenantID, b.TenantID),
+			strings.Compare(a.SubscriptionID, b.SubscriptionID))
 	})
 	var open []RequestKey
 	for _, key := range slices.Compact(keys) {
@@ -138,10 +139,10 @@ func (k RequestKey) check() error {
 	if k.Type == "" {
 		return errors.New("the type is empty")
 	}
-	if (k.Tenant == "") == (k.Subscription == "") {
-		return errors.New("exactly one of Tenant and Subscription must be set")
+	if (k.TenantID == "") == (k.SubscriptionID == "") {
+		return errors.New("exactly one of TenantID and SubscriptionID must be set")
 	}
-	for _, v := range []string{k.Tenant + k.Subscription, string(k.Type)} {
+	for _, v := range []string{k.TenantID + k.SubscriptionID, string(k.Type)} {
 		if err := checkValue(v); err != nil {
 			return fmt.Errorf("%q %w", v, err)
 		}
@@ -151,18 +152,18 @@ func (k RequestKey) check() error {
 }
 
 func (k RequestKey) goesWith(other RequestKey) bool {
-	return k.Type == other.Type && (k.Tenant == "") == (other.Tenant == "")
+	return k.Type == other.Type && (k.TenantID == "") == (other.TenantID == "")
 }
 
 // term returns the condition for the keys, which have the type and the field of k.
 func (k RequestKey) term(keys []RequestKey) rql.Expr {
 	property := "asset.external_uid"
-	if k.Tenant == "" {
+	if k.TenantID == "" {
 		property = "asset.external_id"
 	}
 	values := make([]string, len(keys))
 	for i, key := range keys {
-		values[i] = key.Tenant + key.Subscription // one of them is empty
+		values[i] = key.TenantID + key.SubscriptionID // one of them is empty
 	}
 	return anyOf(property, values)
 }
@@ -170,15 +171,15 @@ func (k RequestKey) term(keys []RequestKey) rql.Expr {
 // owns reports whether a request of any type belongs to the tenant or subscription of the
 // key. Tenants are UUIDs, compared without case.
 func (k RequestKey) owns(r *Request) bool {
-	if k.Tenant != "" {
-		return strings.EqualFold(strings.TrimSpace(k.Tenant), k.owner(r))
+	if k.TenantID != "" {
+		return strings.EqualFold(strings.TrimSpace(k.TenantID), k.owner(r))
 	}
-	return strings.TrimSpace(k.Subscription) == k.owner(r)
+	return strings.TrimSpace(k.SubscriptionID) == k.owner(r)
 }
 
 // owner returns the tenant or subscription of a request, as the key needs it; "" if unknown.
 func (k RequestKey) owner(r *Request) string {
-	if k.Tenant != "" {
+	if k.TenantID != "" {
 		return strings.TrimSpace(r.Asset.ExternalUID)
 	}
 	return strings.TrimSpace(r.Asset.ExternalID)
@@ -186,10 +187,10 @@ func (k RequestKey) owner(r *Request) string {
 
 // name returns the key for errors.
 func (k RequestKey) name() string {
-	if k.Tenant != "" {
-		return "tenant " + text.Clip(k.Tenant, 60)
+	if k.TenantID != "" {
+		return "tenant " + text.Clip(k.TenantID, 60)
 	}
-	return "subscription " + text.Clip(k.Subscription, 60)
+	return "subscription " + text.Clip(k.SubscriptionID, 60)
 }
 
 // maxAgain limits the look-ups in halves: enough to find four keys of fifty.
@@ -284,16 +285,16 @@ type strayError struct{ why string }
 
 func (e *strayError) Error() string { return "Connect returned " + e.why }
 
-// Is matches ErrUnclearRequest.
-func (e *strayError) Is(target error) bool { return target == ErrUnclearRequest }
+// Is matches ErrAmbiguousRequest.
+func (e *strayError) Is(target error) bool { return target == ErrAmbiguousRequest }
 
 // flawError is a request of a key that cannot be used.
 type flawError struct{ text string }
 
 func (e *flawError) Error() string { return e.text }
 
-// Is matches ErrUnclearRequest.
-func (e *flawError) Is(target error) bool { return target == ErrUnclearRequest }
+// Is matches ErrAmbiguousRequest.
+func (e *flawError) Is(target error) bool { return target == ErrAmbiguousRequest }
 
 // lookedUp is one row of a look-up.
 type lookedUp struct {

@@ -24,7 +24,7 @@ import (
 var _ resubmit.RequestFinder = (*connect.Client)(nil)
 
 func tenantKey(tenant string) connect.RequestKey {
-	return connect.RequestKey{Tenant: tenant, Type: connect.TypePurchase}
+	return connect.RequestKey{TenantID: tenant, Type: connect.TypePurchase}
 }
 
 // told is what the tests look at of a LatestRequest.
@@ -93,12 +93,12 @@ func TestLatestRequestsByTenantWithoutSubscription(t *testing.T) {
 	rows := purchases(1)
 	rows[0].subID = "" // external_id: null
 	found, err := clientOver(t, &fakeConnect{rows: rows}).LatestRequests(t.Context(), []connect.RequestKey{
-		tenantKey("tenant-0000"), {Subscription: "1000", Type: connect.TypePurchase},
+		tenantKey("tenant-0000"), {SubscriptionID: "1000", Type: connect.TypePurchase},
 	})
 	require.NoError(t, err)
 	require.Len(t, found, 2)
 	require.Len(t, found[tenantKey("tenant-0000")], 1)
-	require.Empty(t, found[connect.RequestKey{Subscription: "1000", Type: connect.TypePurchase}])
+	require.Empty(t, found[connect.RequestKey{SubscriptionID: "1000", Type: connect.TypePurchase}])
 }
 
 func TestLatestRequestsIgnoreOtherRows(t *testing.T) {
@@ -119,7 +119,7 @@ func TestLatestRequestsQuery(t *testing.T) {
 	fake := &fakeConnect{}
 	_, err := clientOver(t, fake).LatestRequests(t.Context(), []connect.RequestKey{
 		tenantKey("b"), tenantKey("a"),
-		{Subscription: "7", Type: connect.TypePurchase}, {Subscription: "7", Type: connect.TypeCancel},
+		{SubscriptionID: "7", Type: connect.TypePurchase}, {SubscriptionID: "7", Type: connect.TypeCancel},
 	})
 	require.NoError(t, err)
 	const common = "select(-activation_key,-template,-asset.items,-asset.params,-asset.tiers,-asset.configuration)&%s&" +
@@ -198,9 +198,9 @@ func TestLatestRequestsWithInvalidKey(t *testing.T) {
 		key  connect.RequestKey
 		says string
 	}{
-		"no type":              {connect.RequestKey{Tenant: "t"}, "the type is empty"},
-		"neither":              {connect.RequestKey{Type: connect.TypeCancel}, "exactly one of Tenant and Subscription"},
-		"both":                 {connect.RequestKey{Type: connect.TypeCancel, Tenant: "t", Subscription: "1"}, "exactly one"},
+		"no type":              {connect.RequestKey{TenantID: "t"}, "the type is empty"},
+		"neither":              {connect.RequestKey{Type: connect.TypeCancel}, "exactly one of TenantID and SubscriptionID"},
+		"both":                 {connect.RequestKey{Type: connect.TypeCancel, TenantID: "t", SubscriptionID: "1"}, "exactly one"},
 		"both kinds of quotes": {tenantKey(`'"`), "quotes"},
 		"no value for RQL":     {tenantKey("null()"), "there is no value"},
 	} {
@@ -283,7 +283,7 @@ func oracle(rows []fakeRow, key connect.RequestKey) []string {
 	var mine []fakeRow
 	for _, r := range rows {
 		if r.status != "draft" && r.kind == string(key.Type) &&
-			(key.Tenant != "" && r.tenant == key.Tenant || key.Subscription != "" && r.subID == key.Subscription) {
+			(key.TenantID != "" && r.tenant == key.TenantID || key.SubscriptionID != "" && r.subID == key.SubscriptionID) {
 			mine = append(mine, r)
 		}
 	}
@@ -332,9 +332,9 @@ func TestLatestRequestsMatchNaiveReading(t *testing.T) {
 		var keys []connect.RequestKey
 		for _, kind := range []connect.RequestType{"purchase", "change", "cancel"} {
 			for sub := range 7 {
-				keys = append(keys, connect.RequestKey{Subscription: fmt.Sprint(sub), Type: kind})
+				keys = append(keys, connect.RequestKey{SubscriptionID: fmt.Sprint(sub), Type: kind})
 				for product := range 3 {
-					keys = append(keys, connect.RequestKey{Tenant: fmt.Sprintf("t%d-%d", sub, product), Type: kind})
+					keys = append(keys, connect.RequestKey{TenantID: fmt.Sprintf("t%d-%d", sub, product), Type: kind})
 				}
 			}
 		}

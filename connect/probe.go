@@ -10,28 +10,28 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/rest"
 )
 
-// Availability is the result of one [Probe] of Connect.
-type Availability string
+// ProbeClass is what a [Probe] found: Connect up, down in some way, or unreachable.
+type ProbeClass string
 
 // The values. That 502 means a maintenance and that Connect-Version shows an answer of Connect is
 // from the code of CloudBlue's own programs (connect/WIRE.md#7.1, connect/WIRE.md#0.3); the rest is
 // inferred.
 const (
-	// Up: Connect itself answered. A refusal of an unauthenticated call counts.
-	Up Availability = "up"
-	// MaintenanceSuspected: 502, which CloudBlue's own tools take for a maintenance.
-	MaintenanceSuspected Availability = "maintenance suspected"
-	// Unavailable: something in front of Connect answered in its place.
-	Unavailable Availability = "unavailable"
-	// Degraded: Connect itself answered with a server error.
-	Degraded Availability = "degraded"
-	// Unreachable: no answer. The cause may be the local network.
-	Unreachable Availability = "unreachable"
+	// ClassUp: Connect itself answered. A refusal of an unauthenticated call counts.
+	ClassUp ProbeClass = "up"
+	// ClassMaintenanceSuspected: 502, which CloudBlue's own tools take for a maintenance.
+	ClassMaintenanceSuspected ProbeClass = "maintenance suspected"
+	// ClassUnavailable: something in front of Connect answered in its place.
+	ClassUnavailable ProbeClass = "unavailable"
+	// ClassDegraded: Connect itself answered with a server error.
+	ClassDegraded ProbeClass = "degraded"
+	// ClassUnreachable: no answer. The cause may be the local network.
+	ClassUnreachable ProbeClass = "unreachable"
 )
 
 // Probe is the result of one call to Connect without credentials.
 type Probe struct {
-	Class Availability
+	Class ProbeClass
 	// Version is the Connect-Version of the answer; another one after a maintenance
 	// means a release (inferred). Empty if Connect itself did not answer.
 	Version string
@@ -45,9 +45,9 @@ type Probe struct {
 	// Err is what went wrong; nil if Connect is up.
 	Err error
 
-	// Begun is when the probe started, with a reading of the monotonic clock: [time.Time.Sub]
-	// of two of them is not affected when the clock is set. Zero if unknown.
-	Begun time.Time
+	// Monotonic is At with a reading of the monotonic clock: [time.Time.Sub] of two of them is not
+	// affected when the clock is set. Zero if unknown.
+	Monotonic time.Time
 }
 
 // ClockAhead returns how far the local clock is ahead of the server that answered: negative
@@ -61,7 +61,7 @@ func (p Probe) ClockAhead() time.Duration {
 
 // Probe checks whether Connect is up, without credentials and retries: HEAD on the base URL,
 // then GET if the answer does not show who sent it. Failures are in the result; the error is
-// non-nil only if ctx was cancelled. If the deadline of ctx passes, Connect is Unreachable.
+// non-nil only if ctx was cancelled. If the deadline of ctx passes, the class is ClassUnreachable.
 //
 // That the base URL answers unauthenticated calls with Connect-Version is from the code of
 // CloudBlue's own programs (connect/WIRE.md#0.3). Without it, an error body in the format of
@@ -78,9 +78,9 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	p := Probe{
 		Class: seen.class(), Version: seen.version, Status: seen.status,
 		At: begin.UTC(), Elapsed: time.Since(begin),
-		ServerTime: seen.date, Begun: begin,
+		ServerTime: seen.date, Monotonic: begin,
 	}
-	if p.Class != Up {
+	if p.Class != ClassUp {
 		p.Err = seen.err
 	}
 	return p, nil
@@ -97,23 +97,23 @@ type sight struct {
 
 // vague reports whether a HEAD, which has no body, does not show who answered.
 func (s sight) vague() bool {
-	return s.status != 0 && s.version == "" && s.class() == Unavailable &&
+	return s.status != 0 && s.version == "" && s.class() == ClassUnavailable &&
 		s.status != http.StatusServiceUnavailable && s.status != http.StatusGatewayTimeout
 }
 
-func (s sight) class() Availability {
+func (s sight) class() ProbeClass {
 	signed := s.version != "" || errorCode.MatchString(s.code)
 	switch {
 	case s.status == 0:
-		return Unreachable
+		return ClassUnreachable
 	case s.status == http.StatusBadGateway:
-		return MaintenanceSuspected
+		return ClassMaintenanceSuspected
 	case s.status == http.StatusServiceUnavailable, s.status == http.StatusGatewayTimeout, !signed:
-		return Unavailable
+		return ClassUnavailable
 	case s.status >= http.StatusInternalServerError:
-		return Degraded
+		return ClassDegraded
 	default:
-		return Up
+		return ClassUp
 	}
 }
 

@@ -27,27 +27,27 @@ func TestProbeClass(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		head, get *http.Response // nil: must not be asked for
-		class     connect.Availability
+		class     connect.ProbeClass
 		version   string
 	}{
-		"a refusal of Connect is up": {answer(401, ""), nil, connect.Up, "26.0.12-ga"},
-		"a 404 of Connect is up":     {answer(404, ""), nil, connect.Up, "26.0.12-ga"},
-		"a 200 of Connect is up":     {answer(200, ""), nil, connect.Up, "26.0.12-ga"},
-		"HEAD not allowed, GET signed is up": {plain(405, ""), answer(401, unauthorized), connect.Up,
+		"a refusal of Connect is up": {answer(401, ""), nil, connect.ClassUp, "26.0.12-ga"},
+		"a 404 of Connect is up":     {answer(404, ""), nil, connect.ClassUp, "26.0.12-ga"},
+		"a 200 of Connect is up":     {answer(200, ""), nil, connect.ClassUp, "26.0.12-ga"},
+		"HEAD not allowed, GET signed is up": {plain(405, ""), answer(401, unauthorized), connect.ClassUp,
 			"26.0.12-ga"},
-		"GET unsigned with an error of Connect is up": {plain(401, ""), plain(401, unauthorized), connect.Up, ""},
+		"GET unsigned with an error of Connect is up": {plain(401, ""), plain(401, unauthorized), connect.ClassUp, ""},
 		"GET unsigned with another error is unavailable": {plain(404, ""), plain(404, `{"statusCode":404}`),
-			connect.Unavailable, ""},
-		"a page with 200 is unavailable":         {page(200, ""), page(200, html), connect.Unavailable, ""},
-		"a redirect to a page is unavailable":    {page(302, ""), page(302, html), connect.Unavailable, ""},
-		"502 is a suspected maintenance":         {page(502, ""), nil, connect.MaintenanceSuspected, ""},
-		"502 that Connect signed is one as well": {answer(502, ""), nil, connect.MaintenanceSuspected, "26.0.12-ga"},
-		"503 is unavailable":                     {page(503, ""), nil, connect.Unavailable, ""},
-		"504 is unavailable":                     {page(504, ""), nil, connect.Unavailable, ""},
-		"500 without a sign is unavailable":      {page(500, ""), page(500, html), connect.Unavailable, ""},
-		"500 of Connect is degraded":             {answer(500, ""), nil, connect.Degraded, "26.0.12-ga"},
+			connect.ClassUnavailable, ""},
+		"a page with 200 is unavailable":         {page(200, ""), page(200, html), connect.ClassUnavailable, ""},
+		"a redirect to a page is unavailable":    {page(302, ""), page(302, html), connect.ClassUnavailable, ""},
+		"502 is a suspected maintenance":         {page(502, ""), nil, connect.ClassMaintenanceSuspected, ""},
+		"502 that Connect signed is one as well": {answer(502, ""), nil, connect.ClassMaintenanceSuspected, "26.0.12-ga"},
+		"503 is unavailable":                     {page(503, ""), nil, connect.ClassUnavailable, ""},
+		"504 is unavailable":                     {page(504, ""), nil, connect.ClassUnavailable, ""},
+		"500 without a sign is unavailable":      {page(500, ""), page(500, html), connect.ClassUnavailable, ""},
+		"500 of Connect is degraded":             {answer(500, ""), nil, connect.ClassDegraded, "26.0.12-ga"},
 		"500 unsigned with its error code is degraded": {plain(500, ""), plain(500, `{"error_code":"SYS_000"}`),
-			connect.Degraded, ""},
+			connect.ClassDegraded, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestProbeClass(t *testing.T) {
 			}
 			require.Equal(t, last.StatusCode, p.Status)
 			require.Equal(t, calls, transport.GetTotalCallCount())
-			require.Equal(t, test.class == connect.Up, p.Err == nil, "%v", p.Err)
+			require.Equal(t, test.class == connect.ClassUp, p.Err == nil, "%v", p.Err)
 		})
 	}
 }
@@ -84,7 +84,7 @@ func TestProbeUnreachable(t *testing.T) {
 	transport.RegisterNoResponder(httpmock.NewErrorResponder(io.ErrUnexpectedEOF))
 	p, err := clientOver(t, transport, connect.WithMaxTries(3)).Probe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, connect.Unreachable, p.Class)
+	require.Equal(t, connect.ClassUnreachable, p.Class)
 	require.Zero(t, p.Status)
 	require.ErrorIs(t, p.Err, connect.ErrUnavailable)
 	require.ErrorIs(t, p.Err, io.ErrUnexpectedEOF)
@@ -105,7 +105,7 @@ func TestProbeTimes(t *testing.T) {
 		defer cancel()
 		p, err := client.Probe(ctx)
 		require.NoError(t, err)
-		require.Equal(t, connect.Unreachable, p.Class)
+		require.Equal(t, connect.ClassUnreachable, p.Class)
 		require.True(t, began.Equal(p.At))
 		require.Equal(t, time.UTC, p.At.Location())
 		require.Equal(t, 10*time.Second, p.Elapsed)

@@ -37,11 +37,11 @@ type RequestStatus string
 
 // The documented request statuses (connect/WIRE.md#2.2). Approved, failed and revoked are final.
 const (
-	StatusDraft      RequestStatus = "draft"       // its creator acts next
+	StatusDraft      RequestStatus = "draft"       // not sent yet: its creator acts next
 	StatusTiersSetup RequestStatus = "tiers_setup" // a tier account acts next
 	StatusPending    RequestStatus = "pending"     // the vendor acts next
 	StatusInquiring  RequestStatus = "inquiring"   // the customer acts next
-	StatusScheduled  RequestStatus = "scheduled"   // the clock acts next
+	StatusScheduled  RequestStatus = "scheduled"   // it waits for its planned date
 	StatusApproved   RequestStatus = "approved"
 	StatusFailed     RequestStatus = "failed"
 	StatusRevoking   RequestStatus = "revoking"
@@ -54,12 +54,12 @@ func (s RequestStatus) Final() bool {
 }
 
 // known reports whether the status is one of the constants.
-func (s RequestStatus) known() bool { return s.Final() || s.ActsNext() != "" }
+func (s RequestStatus) known() bool { return s.Final() || s.NextActor() != "" }
 
-// ActsNext returns who must act next on a request in this status: "the vendor", "the
-// customer", "a tier account", "the clock" or "the creator"; "" if nobody. Documented,
+// NextActor returns who must act next on a request in this status: "the vendor", "the
+// customer", "a tier account", "Connect (on the planned date)" or "the creator"; "" if nobody. Documented,
 // except for revoking, which is inferred (connect/WIRE.md#2.2).
-func (s RequestStatus) ActsNext() string {
+func (s RequestStatus) NextActor() string {
 	switch s {
 	case StatusPending, StatusRevoking:
 		return "the vendor"
@@ -68,7 +68,7 @@ func (s RequestStatus) ActsNext() string {
 	case StatusTiersSetup:
 		return "a tier account"
 	case StatusScheduled:
-		return "the clock"
+		return "Connect (on the planned date)"
 	case StatusDraft:
 		return "the creator"
 	default:
@@ -102,16 +102,16 @@ type Asset struct {
 	HubID       string
 }
 
-// RequestKey selects the requests of one type for one subscription: by Tenant, the external_uid
-// of the asset, or if that is unknown by Subscription, its external_id (both by the code of
-// the connector, connect/WIRE.md#8). Exactly one of them is set.
+// RequestKey selects the requests of one type for one subscription. Exactly one of TenantID and
+// SubscriptionID is set: the external_uid of the asset, or if that is unknown its external_id
+// (both by the code of the connector, connect/WIRE.md#8).
 type RequestKey struct {
-	Tenant       string
-	Subscription string
-	Type         RequestType
+	TenantID       string
+	SubscriptionID string
+	Type           RequestType
 }
 
-// LatestRequest is the latest request of one asset and type.
+// LatestRequest is the latest request of one asset and type, with the failures up to it.
 type LatestRequest struct {
 	Request Request
 	// FailedInRow is the number of consecutive failed requests of this asset and type,

@@ -222,7 +222,7 @@ func TestRequest(t *testing.T) {
 	r, err := client.Request(t.Context(), "PR-9301-9893-8624-001")
 	require.NoError(t, err)
 	require.Equal(t, "PR-9301-9893-8624-001", r.ID)
-	require.Equal(t, "the vendor", r.Status.ActsNext())
+	require.Equal(t, "the vendor", r.Status.NextActor())
 }
 
 func TestCountRequests(t *testing.T) {

@@ -104,7 +104,7 @@ func TestLatestRequests_ask_for_long_keys_in_several_look_ups(t *testing.T) {
 	var keys []connect.RequestKey
 	for i := range 50 {
 		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase,
-			Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
+			SubscriptionID: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
 	}
 	longest := 0
 	client := clientOver(t, testkit.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -124,7 +124,7 @@ func TestLatestRequests_find_requests_whose_keys_have_blanks_around_them(t *test
 	t.Parallel()
 	for _, key := range []connect.RequestKey{
 		tenantKey("tenant-0000"), tenantKey(" tenant-0000"),
-		{Type: connect.TypePurchase, Subscription: "1000"},
+		{Type: connect.TypePurchase, SubscriptionID: "1000"},
 	} {
 		fake := &fakeConnect{add: func(string) string {
 			return `{"id":"PR-1","type":"purchase","status":"failed","created":"2026-01-10",` +

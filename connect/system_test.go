@@ -16,9 +16,9 @@ import (
 // system is a Connect of its own with n failed purchases, an hour apart.
 func system(t testing.TB, n int) (*connecttest.System, *connect.Client) {
 	t.Helper()
-	sys := connecttest.New(connecttest.Config{Now: func() time.Time { return epoch.AddDate(0, 0, 7) }, PageMax: 7})
+	sys := connecttest.New(connecttest.Config{Now: func() time.Time { return epoch.AddDate(0, 0, 7) }, MaxPageSize: 7})
 	for i := range n {
-		_, err := sys.AddRequest(connecttest.RequestSeed{
+		_, err := sys.AddRequest(connecttest.RequestSpec{
 			ExternalUID: fmt.Sprintf("tenant-%02d", i), ExternalID: fmt.Sprint(1000 + i),
 			Type: connect.TypePurchase, Status: connect.StatusFailed, Reason: "no, thank you",
 			Created: epoch.Add(time.Duration(i) * time.Hour),
@@ -75,7 +75,7 @@ func TestClientWithTestSystem(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, connecttest.DefaultInstanceID, hub.InstanceID)
 
-	require.Empty(t, sys.Ledger(), "reading changes nothing")
+	require.Empty(t, sys.Changes(), "reading changes nothing")
 }
 
 func TestClientDuringMaintenance(t *testing.T) {
@@ -84,13 +84,13 @@ func TestClientDuringMaintenance(t *testing.T) {
 		sys, client := system(t, 3)
 		before, err := client.Probe(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, connect.Up, before.Class)
+		require.Equal(t, connect.ClassUp, before.Class)
 		require.Equal(t, connecttest.DefaultVersion, before.Version)
 
 		sys.SetMaintenance(true)
 		during, err := client.Probe(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, connect.MaintenanceSuspected, during.Class)
+		require.Equal(t, connect.ClassMaintenanceSuspected, during.Class)
 		require.ErrorIs(t, during.Err, connect.ErrUnavailable)
 		found, err := client.LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-01")})
 		require.ErrorIs(t, err, connect.ErrUnavailable)
@@ -106,7 +106,7 @@ func TestClientDuringMaintenance(t *testing.T) {
 func TestMissingPermissionIsForbidden(t *testing.T) {
 	t.Parallel()
 	sys, client := system(t, 1)
-	sys.Forbid("/requests")
+	sys.DenyPaths("/requests")
 	require.ErrorContains(t, client.CheckAccess(t.Context()), "lacks the permission Subscriptions")
 	found, err := client.LatestRequests(t.Context(), []connect.RequestKey{tenantKey("tenant-00")})
 	require.ErrorIs(t, err, connect.ErrForbidden)

@@ -50,7 +50,7 @@ func TestLatestRequests_find_every_request_of_the_same_second_in_the_test_system
 		tenant := fmt.Sprintf("tenant-%04d", i)
 		keys = append(keys, tenantKey(tenant))
 		for range 4 {
-			_, err := sys.AddRequest(connecttest.RequestSeed{
+			_, err := sys.AddRequest(connecttest.RequestSpec{
 				ExternalUID: tenant, Type: connect.TypePurchase, Status: connect.StatusFailed, Created: epoch,
 			})
 			require.NoError(t, err)

@@ -33,7 +33,7 @@ func TestTLSWithPrivateAuthorityAndClientCertificate(t *testing.T) {
 	require.Equal(t, "operator", hub.Name)
 	probe, err := client.Probe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, connect.Up, probe.Class)
+	require.Equal(t, connect.ClassUp, probe.Class)
 
 	client, err = connect.New(server.URL, connect.APIKey(testKey),
 		connect.WithTLSConfig(&tls.Config{MinVersion: tls.VersionTLS13}))
@@ -42,7 +42,7 @@ func TestTLSWithPrivateAuthorityAndClientCertificate(t *testing.T) {
 	require.ErrorContains(t, err, "name the authority that signed the server's certificate in the TLS settings")
 	probe, err = client.Probe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, connect.Unreachable, probe.Class)
+	require.Equal(t, connect.ClassUnreachable, probe.Class)
 	require.ErrorContains(t, probe.Err, "name the authority")
 }
 

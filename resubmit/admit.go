@@ -69,7 +69,7 @@ func stale(h plan.Header, planned, today *maintenance.Calendar, given bool, most
 	if !given {
 		today = planned
 	}
-	for w := range today.All(made, now) {
+	for w := range today.OverlappingSeq(made, now) {
 		if start := w.Span().Start; start.After(made) && !start.After(now) {
 			return fmt.Sprintf("it was made %s, before the maintenance %s that began at %s",
 				made.Format(time.RFC3339), w.Label(), start.Format(time.RFC3339))
@@ -86,7 +86,7 @@ func stale(h plan.Header, planned, today *maintenance.Calendar, given bool, most
 // push.
 func calendarChange(planned, today *maintenance.Calendar, made time.Time) string {
 	from := made.Add(-calendarSpan)
-	was, is := planned.Merged(from, made), today.Merged(from, made)
+	was, is := planned.Spans(from, made), today.Spans(from, made)
 	for i := range max(len(was), len(is)) {
 		switch {
 		case i >= len(is) || i < len(was) && was[i].Start.Before(is[i].Start):

@@ -159,7 +159,7 @@ func (b *breaker) look(ctx context.Context) {
 	up, why := true, "the time is up"
 	if b.probe != nil {
 		p, err := b.probe(ctx)
-		up, why = err == nil && p.Class == connect.Up, "Connect is "+string(p.Class)
+		up, why = err == nil && p.Class == connect.ClassUp, "Connect is "+string(p.Class)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -58,9 +58,9 @@ type prober struct {
 func (p *prober) Probe(context.Context) (connect.Probe, error) {
 	p.looks = append(p.looks, time.Now())
 	if time.Now().Before(p.until) {
-		return connect.Probe{Class: connect.Unavailable}, p.err
+		return connect.Probe{Class: connect.ClassUnavailable}, p.err
 	}
-	return connect.Probe{Class: connect.Up}, nil
+	return connect.Probe{Class: connect.ClassUp}, nil
 }
 
 // downFor is a shop whose orders fail again for a transient reason as long as
@@ -281,7 +281,7 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 		most   time.Duration
 	}{
 		"as what was found": {func(context.Context) (connect.Probe, error) {
-			return connect.Probe{Class: connect.Unavailable, Err: busy}, nil
+			return connect.Probe{Class: connect.ClassUnavailable, Err: busy}, nil
 		}, 24 * time.Hour},
 		"as an error": {func(context.Context) (connect.Probe, error) { return connect.Probe{}, busy },
 			24 * time.Hour},
@@ -289,7 +289,7 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 			time.Hour},
 		"nor if only the client saw it": {func(ctx context.Context) (connect.Probe, error) {
 			ratelimit.ReportRetryAfter(ctx, 10*time.Hour)
-			return connect.Probe{Class: connect.Unavailable}, nil
+			return connect.Probe{Class: connect.ClassUnavailable}, nil
 		}, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 					if next.IsZero() {
 						next = time.Now()
 					}
-					return connect.Probe{Class: connect.Up}, nil
+					return connect.Probe{Class: connect.ClassUp}, nil
 				})
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Prober, c.RateLimit, c.Concurrency, c.MaxHold = probe, 1, 1, tt.most })
 				_, err := r.Apply(t.Context(), planFor(t, orders...))

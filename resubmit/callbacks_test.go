@@ -349,7 +349,7 @@ func TestPanicOfAProbe(t *testing.T) {
 				orders := manyOrders(10)
 				s := downFor(time.Minute, orders...)
 				fail := first(fail)
-				f := &funcs{shop: s, probe: func() (connect.Probe, error) { fail(); return connect.Probe{Class: connect.Up}, nil }}
+				f := &funcs{shop: s, probe: func() (connect.Probe, error) { fail(); return connect.Probe{Class: connect.ClassUp}, nil }}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
 					c.Prober, c.RateLimit, c.Breaker = f, 1, resubmit.BreakerConfig{Failures: 2, Of: 2}
 				})

@@ -99,18 +99,18 @@ func newTwoDays(t testing.TB, seed uint64) *twoDays {
 	return w
 }
 
-func (w *twoDays) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
+func (w *twoDays) vendor(call connecttest.PendingRequest) connecttest.VendorAnswer {
 	some := func(from, to time.Duration) time.Duration {
 		return from + time.Duration(w.random.Int64N(int64(to-from)))
 	}
 	switch call.Request.Asset.ProductID {
 	case strict:
-		return connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "no credit, says the 502nd gateway",
+		return connecttest.VendorAnswer{Action: connecttest.VendorReject, Reason: "no credit, says the 502nd gateway",
 			After: some(time.Minute, time.Hour)}
 	case patient:
-		return connecttest.VendorAnswer{Action: connecttest.Approve, After: some(time.Hour, 20*time.Hour)}
+		return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: some(time.Hour, 20*time.Hour)}
 	default:
-		return connecttest.VendorAnswer{Action: connecttest.Approve, After: some(time.Minute, 10*time.Minute)}
+		return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: some(time.Minute, 10*time.Minute)}
 	}
 }
 
@@ -309,7 +309,7 @@ func (w *twoDays) judged(told bool) confusion {
 		nil)
 	require.NoError(w.t, err)
 	client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),
-		connect.WithHTTPClient(&http.Client{Transport: w.connect.Transport()}), connect.WithRate(1000))
+		connect.WithHTTPClient(&http.Client{Transport: w.connect.Transport()}), connect.WithRateLimit(1000))
 	require.NoError(w.t, err)
 	plan, err := resubmit.BuildPlan(w.t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,

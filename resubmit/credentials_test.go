@@ -83,7 +83,7 @@ func (g *guarded) Probe(context.Context) (connect.Probe, error) {
 	if err := g.admit("probe", ""); err != nil {
 		return connect.Probe{}, err
 	}
-	return connect.Probe{Class: connect.Up}, nil
+	return connect.Probe{Class: connect.ClassUp}, nil
 }
 
 func commerceDenies(status int) error {

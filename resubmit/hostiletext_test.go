@@ -95,7 +95,7 @@ func hostileFinder(_ context.Context, keys []connect.RequestKey) (map[connect.Re
 	found := map[connect.RequestKey][]connect.LatestRequest{}
 	for _, k := range keys {
 		found[k] = nil
-		if strings.HasPrefix(k.Subscription, "s5") {
+		if strings.HasPrefix(k.SubscriptionID, "s5") {
 			found[k] = []connect.LatestRequest{{Request: connect.Request{
 				ID: "PR-1" + hostileChars, Type: connect.RequestType("purchase" + hostileChars),
 				Status: connect.RequestStatus("odd" + hostileChars), Created: time.Now(),

@@ -25,7 +25,7 @@ func TestPlanner_holds_each_order_for_the_reason_of_its_own_key(t *testing.T) {
 	for n, o := range source.orders {
 		o.TenantID = tenant(n)
 		if status := odd[n]; status != "" {
-			_, err := system.AddRequest(connecttest.RequestSeed{
+			_, err := system.AddRequest(connecttest.RequestSpec{
 				ExternalUID: tenant(n), Type: connect.TypePurchase, Status: connect.RequestStatus(status), Created: time.Now(),
 			})
 			require.NoError(t, err)

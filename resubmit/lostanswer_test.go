@@ -24,7 +24,7 @@ func requestOf(s *shop, r connect.Request, failed int) {
 	if r.ID == "" {
 		r.ID = "PR-s"
 	}
-	k := connect.RequestKey{Subscription: "s", Type: r.Type}
+	k := connect.RequestKey{SubscriptionID: "s", Type: r.Type}
 	s.requests[k] = []connect.LatestRequest{{Request: r, FailedInRow: failed}}
 }
 

@@ -49,10 +49,10 @@ func (p *planner) gather(c *candidate) {
 	case p.Requests == nil:
 		c.facts.RequestsErr = errors.New("nobody asked Connect; give PlanConfig.Requests, or set IgnoreConnect")
 	case o.TenantID != "":
-		c.keys = []connect.RequestKey{{Tenant: o.TenantID, Type: kind}}
+		c.keys = []connect.RequestKey{{TenantID: o.TenantID, Type: kind}}
 	case len(o.SubscriptionIDs) > 0:
 		for _, id := range o.SubscriptionIDs {
-			c.keys = append(c.keys, connect.RequestKey{Subscription: id, Type: kind})
+			c.keys = append(c.keys, connect.RequestKey{SubscriptionID: id, Type: kind})
 		}
 	default:
 		c.facts.RequestsErr = errors.New(
@@ -150,7 +150,7 @@ func (l *lookUps) note(answered bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Connect has answered if it returned an unclear request: that is about its keys only.
-	answered = answered || errors.Is(err, connect.ErrUnclearRequest)
+	answered = answered || errors.Is(err, connect.ErrAmbiguousRequest)
 	l.answered = l.answered || answered
 	if err == nil && !answered {
 		err = errUnanswered

@@ -179,7 +179,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.SettleDelay)
 	p.header = plan.Header{
 		CreatedAt: now, System: cfg.Name, View: cfg.View.Name, Filter: cfg.Filter.String(),
-		Windows: cfg.Calendar.Windows(), Recurring: cfg.Calendar.Rules(), Rules: cfg.Rules,
+		Windows: cfg.Calendar.Windows(), Weekly: cfg.Calendar.Weekly(), Rules: cfg.Rules,
 	}
 	if p.Reader != nil {
 		p.Reader = guardedReader{p.Reader, p.Logger}

@@ -185,7 +185,7 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Empty(t, plan.Header().Windows)
-	require.Equal(t, []maintenance.Weekly{weekly}, plan.Header().Recurring)
+	require.Equal(t, []maintenance.Weekly{weekly}, plan.Header().Weekly)
 	require.Equal(t, "sundays@2020-01-05", entriesOf(t, plan)[0].Attribution.WindowID)
 
 	again, err := plan.Header().Calendar()
@@ -451,10 +451,10 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 			asked[k]++
 		}
 		found, _ := noRequests(ctx, keys)
-		two := connect.RequestKey{Subscription: "2", Type: connect.TypePurchase}
+		two := connect.RequestKey{SubscriptionID: "2", Type: connect.TypePurchase}
 		if _, ok := found[two]; ok {
 			found[two] = []connect.LatestRequest{newest(connect.TypePurchase, connect.StatusApproved, 0, 0)}
-			delete(found, connect.RequestKey{Subscription: "3", Type: connect.TypePurchase})
+			delete(found, connect.RequestKey{SubscriptionID: "3", Type: connect.TypePurchase})
 			return found, errors.New("connect: list requests: HTTP 403 Forbidden")
 		}
 		return found, nil
@@ -477,8 +477,8 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	}, entries[1].Attribution.Evidence[3])
 
 	require.Len(t, calls, 2, "one for each batch")
-	require.Contains(t, asked, connect.RequestKey{Tenant: "tenant", Type: connect.TypePurchase})
-	require.Contains(t, asked, connect.RequestKey{Subscription: "1007", Type: connect.TypeCancel})
+	require.Contains(t, asked, connect.RequestKey{TenantID: "tenant", Type: connect.TypePurchase})
+	require.Contains(t, asked, connect.RequestKey{SubscriptionID: "1007", Type: connect.TypeCancel})
 	require.Len(t, asked, 300-6+1,
 		"a renewal or two, what is decided already, what has no key and a double; one has two keys")
 	for k, times := range asked {
@@ -581,7 +581,7 @@ func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 	t.Parallel()
 	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
 		error) {
-		return map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}, nil
+		return map[connect.RequestKey][]connect.LatestRequest{{SubscriptionID: "1001", Type: connect.TypePurchase}: nil}, nil
 	})
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: failedOrders(2), Requests: finder}),
@@ -791,7 +791,7 @@ func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 	t.Parallel()
 	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
 		error) {
-		some := map[connect.RequestKey][]connect.LatestRequest{{Subscription: "1001", Type: connect.TypePurchase}: nil}
+		some := map[connect.RequestKey][]connect.LatestRequest{{SubscriptionID: "1001", Type: connect.TypePurchase}: nil}
 		return some, errors.New(strings.Repeat("<html>\n", 1000))
 	})
 	entries := planned(t, resubmit.PlanConfig{

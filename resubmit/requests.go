@@ -41,7 +41,7 @@ func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.Request
 }
 
 func requestWaits(r connect.Request) string {
-	who := r.Status.ActsNext()
+	who := r.Status.NextActor()
 	if who == "" {
 		who = "somebody"
 	}
@@ -55,20 +55,20 @@ func requestKeys(e *plan.Entry, kind connect.RequestType) []connect.RequestKey {
 		return nil
 	}
 	if e.TenantID != "" {
-		return []connect.RequestKey{{Tenant: e.TenantID, Type: kind}}
+		return []connect.RequestKey{{TenantID: e.TenantID, Type: kind}}
 	}
 	keys := make([]connect.RequestKey, 0, len(e.Subscriptions))
 	for _, id := range e.Subscriptions {
-		keys = append(keys, connect.RequestKey{Subscription: id, Type: kind})
+		keys = append(keys, connect.RequestKey{SubscriptionID: id, Type: kind})
 	}
 	return keys
 }
 
 func keyName(k connect.RequestKey) string {
-	if k.Tenant != "" {
-		return "tenant " + k.Tenant
+	if k.TenantID != "" {
+		return "tenant " + k.TenantID
 	}
-	return "subscription " + k.Subscription
+	return "subscription " + k.SubscriptionID
 }
 
 // ownRequests leaves out what was over before the order was placed.

@@ -265,7 +265,7 @@ func (s *shop) LatestRequests(_ context.Context,
 func (s *shop) answer(sub string, status connect.RequestStatus, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := connect.RequestKey{Subscription: sub, Type: connect.TypePurchase}
+	k := connect.RequestKey{SubscriptionID: sub, Type: connect.TypePurchase}
 	s.requests[k] = []connect.LatestRequest{{Request: connect.Request{
 		ID: "PR-" + sub, Type: connect.TypePurchase, Status: status, Reason: reason, Updated: time.Now(),
 	}}}
@@ -307,7 +307,7 @@ func planWith(t require.TestingT, windows []maintenance.Window, entries ...*plan
 }
 
 func planWithWeekly(t require.TestingT, weekly maintenance.Weekly, entries ...*plan.Entry) *plan.Plan {
-	plan, _ := writtenPlan(t, plan.Header{System: testSystem, Recurring: []maintenance.Weekly{weekly}}, entries...)
+	plan, _ := writtenPlan(t, plan.Header{System: testSystem, Weekly: []maintenance.Weekly{weekly}}, entries...)
 	return plan
 }
 

@@ -41,7 +41,7 @@ func TestApply_pushes_no_order_whose_request_is_hard_to_find(t *testing.T) {
 						continue
 					}
 					known = append(known, o.ID)
-					_, err := connectSystem.AddRequest(connecttest.RequestSeed{
+					_, err := connectSystem.AddRequest(connecttest.RequestSpec{
 						ExternalUID: o.TenantID, Type: connect.TypePurchase, Status: connect.StatusFailed, Created: made,
 					})
 					require.NoError(t, err)

@@ -51,12 +51,12 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			30 * time.Minute},
 		"a request that was over before the order was placed is not its own": {nil, func(s *shop) {
 			s.answer("s", "approved", "")
-			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
+			k := connect.RequestKey{SubscriptionID: "s", Type: connect.TypePurchase}
 			s.requests[k][0].Request.Updated = time.Now().Add(-3 * time.Hour)
 		}, nil, "falseSuccess", "has no purchase request", 310 * time.Second},
 		"one asset of two failed": {nil, func(s *shop) {
 			s.answer("s", "approved", "")
-			k := connect.RequestKey{Subscription: "s", Type: connect.TypePurchase}
+			k := connect.RequestKey{SubscriptionID: "s", Type: connect.TypePurchase}
 			s.requests[k] = append(s.requests[k], connect.LatestRequest{Request: connect.Request{ID: "PR-2", Status: "failed"}})
 		}, nil, "falseSuccess", "PR-2 is failed: no reason told", 310 * time.Second},
 		"Connect approves later": {nil, func(s *shop) {
@@ -76,7 +76,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			"falseSuccess", "has no purchase request", 10 * time.Second},
 		"four failed cancels in a row that Commerce reports as done are found": {func(o *shopOrder) { o.Type = "CL" },
 			func(s *shop) {
-				s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeCancel}] = []connect.LatestRequest{
+				s.requests[connect.RequestKey{SubscriptionID: "s", Type: connect.TypeCancel}] = []connect.LatestRequest{
 					{Request: connect.Request{ID: "PR-5", Status: "failed", Reason: "no"}, FailedInRow: 5},
 				}
 			}, nil, "falseSuccess", "PR-5 is failed: no", 310 * time.Second},
@@ -91,7 +91,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			"completed", "orders of type RN have no request in Connect", 10 * time.Second},
 		"a suspension that Commerce reports as done is looked up in Connect": {func(o *shopOrder) { o.Type = "XX" },
 			func(s *shop) {
-				s.requests[connect.RequestKey{Subscription: "s", Type: connect.TypeSuspend}] = []connect.LatestRequest{
+				s.requests[connect.RequestKey{SubscriptionID: "s", Type: connect.TypeSuspend}] = []connect.LatestRequest{
 					{Request: connect.Request{ID: "PR-9", Status: "failed", Reason: "no"}},
 				}
 			},
@@ -100,7 +100,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			}, "falseSuccess", "PR-9 is failed: no", 310 * time.Second},
 		"the tenant is the better key": {func(o *shopOrder) { o.TenantID = "t" }, func(s *shop) {
 			s.answer("s", "failed", "")
-			s.requests[connect.RequestKey{Tenant: "t", Type: connect.TypePurchase}] = []connect.LatestRequest{
+			s.requests[connect.RequestKey{TenantID: "t", Type: connect.TypePurchase}] = []connect.LatestRequest{
 				{Request: connect.Request{ID: "PR-t", Status: "approved"}},
 			}
 		}, nil, "completed", "approved PR-t", 10 * time.Second},

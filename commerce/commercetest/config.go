@@ -88,7 +88,8 @@ type Config struct {
 	// contains those of resellers (inferred, commerce/WIRE.md#8.4).
 	ProviderAccount string
 	// OfferProvisioning makes failed orders offer the transition to StatusProvisioning (PR), as the
-	// vendor's guide says (documented), instead of StatusPaid (PD), as observed (commerce/WIRE.md#5.4). CF orders offer RB in both cases.
+	// vendor's guide says (documented), instead of StatusPaid (PD), as observed
+	// (commerce/WIRE.md#5.4). CF orders offer RB in both cases.
 	OfferProvisioning bool
 	// RefusedPushStatus is the HTTP status of a push that the order does not offer, 400 to 499.
 	// The real one is unknown (commerce/WIRE.md#8.2); 0 means 409.

@@ -14,7 +14,7 @@ import (
 )
 
 // both is a rig whose Connect is a connecttest.System.
-func both(t *testing.T, vendor func(connecttest.VendorCall) connecttest.VendorAnswer) (*rig, *connecttest.System) {
+func both(t *testing.T, vendor func(connecttest.PendingRequest) connecttest.VendorAnswer) (*rig, *connecttest.System) {
 	t.Helper()
 	r := &rig{t: t, clock: newClock()}
 	con := connecttest.New(connecttest.Config{Now: r.clock.Now, Seed: 1, Vendor: vendor, Delay: 90 * time.Second})
@@ -81,11 +81,11 @@ func TestMaintenanceAndResubmission(t *testing.T) {
 
 func TestVendorRejects(t *testing.T) {
 	t.Parallel()
-	r, con := both(t, func(c connecttest.VendorCall) connecttest.VendorAnswer {
+	r, con := both(t, func(c connecttest.PendingRequest) connecttest.VendorAnswer {
 		if c.Request.Type == connect.TypePurchase && c.Request.Asset.ExternalID != "42" {
-			return connecttest.VendorAnswer{Action: connecttest.Approve}
+			return connecttest.VendorAnswer{Action: connecttest.VendorApprove}
 		}
-		return connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "No seats left"}
+		return connecttest.VendorAnswer{Action: connecttest.VendorReject, Reason: "No seats left"}
 	})
 	rejected := r.sys.Place(commercetest.OrderSpec{Subscription: "42"})
 	good := r.sys.Place(commercetest.OrderSpec{Subscription: "43"})
@@ -111,7 +111,7 @@ func TestVendorRejects(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, "active", asset.Status, "although it is not")
 	require.Len(t, con.Violations(), 1)
-	require.Equal(t, connecttest.RuleFifthCancel, con.Violations()[0].Rule)
+	require.Equal(t, connecttest.RuleFourCancels, con.Violations()[0].Rule)
 	require.Empty(t, r.sys.Violations())
 }
 

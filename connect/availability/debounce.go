@@ -32,13 +32,13 @@ type debouncer struct {
 
 // run is consecutive probes that contradict the verdict.
 type run struct {
-	Bad     bool                         `json:"bad,omitempty"`
-	First   time.Time                    `json:"first"`
-	Last    time.Time                    `json:"last"`
-	Probes  map[connect.Availability]int `json:"probes"`
-	Before  time.Time                    `json:"before,omitzero"` // the probe before the run
-	Version string                       `json:"version,omitempty"`
-	Message string                       `json:"message,omitempty"`
+	Bad     bool                       `json:"bad,omitempty"`
+	First   time.Time                  `json:"first"`
+	Last    time.Time                  `json:"last"`
+	Probes  map[connect.ProbeClass]int `json:"probes"`
+	Before  time.Time                  `json:"before,omitzero"` // the probe before the run
+	Version string                     `json:"version,omitempty"`
+	Message string                     `json:"message,omitempty"`
 }
 
 func (r run) count() int {
@@ -61,7 +61,7 @@ func (b *debouncer) add(p connect.Probe, down bool, cfg TrackerConfig) bool {
 	}
 	if b.Run.Bad != down || b.Run.First.IsZero() {
 		known := b.Settled != "" || !b.Run.First.IsZero() // otherwise the last probe was before a gap
-		b.Run = run{Bad: down, First: p.At, Probes: map[connect.Availability]int{}}
+		b.Run = run{Bad: down, First: p.At, Probes: map[connect.ProbeClass]int{}}
 		if known {
 			b.Run.Before = b.Last
 		}

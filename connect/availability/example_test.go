@@ -30,9 +30,9 @@ func ExampleTracker() {
 		return
 	}
 	for m := -10; m < 100; m++ {
-		look := connect.Probe{Class: connect.Up, Version: "26.0.12", At: start.Add(time.Duration(m) * time.Minute)}
+		look := connect.Probe{Class: connect.ClassUp, Version: "26.0.12", At: start.Add(time.Duration(m) * time.Minute)}
 		if m >= 5 && m < 75 {
-			look.Class, look.Version = connect.MaintenanceSuspected, ""
+			look.Class, look.Version = connect.ClassMaintenanceSuspected, ""
 		}
 		tracker.Observe(look)
 	}
@@ -62,7 +62,7 @@ func ExampleTracker() {
 func ExampleTracker_MarshalJSON() {
 	var before, after availability.Tracker
 	for m := range 3 {
-		before.Observe(connect.Probe{Class: connect.Unavailable, At: time.Date(2026, 1, 10, 2, m, 0, 0, time.UTC)})
+		before.Observe(connect.Probe{Class: connect.ClassUnavailable, At: time.Date(2026, 1, 10, 2, m, 0, 0, time.UTC)})
 	}
 	saved, err := json.Marshal(&before) // to a file, every now and then
 	if err != nil {
@@ -108,11 +108,11 @@ func ExampleCheckReadiness() {
 		return
 	}
 	sys.SetHealthCheck(time.Time{}) // Commerce has not called yet
-	readiness := availability.CheckReadiness(context.Background(), client, availability.ReadinessQuery{
+	readiness := availability.CheckReadiness(context.Background(), client, availability.ReadinessConfig{
 		Hub: connecttest.DefaultHubID, VersionBefore: "26.0.11",
 	})
-	fmt.Println(readiness.Ready(), readiness.Released())
-	for _, part := range readiness.Missing() {
+	fmt.Println(readiness.Ready(), readiness.VersionChanged())
+	for _, part := range readiness.NotReady() {
 		fmt.Println(part.Name+":", part.Why)
 	}
 	// Output:

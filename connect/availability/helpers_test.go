@@ -61,7 +61,7 @@ func answer(status int, body string) *http.Response {
 func system(t testing.TB) (*connecttest.System, *connect.Client) {
 	t.Helper()
 	sys := connecttest.New(connecttest.Config{Now: func() time.Time { return epoch.AddDate(0, 0, 7) }})
-	_, err := sys.AddRequest(connecttest.RequestSeed{
+	_, err := sys.AddRequest(connecttest.RequestSpec{
 		ExternalUID: "tenant-00", ExternalID: "1000", Type: connect.TypePurchase, Status: connect.StatusFailed,
 		Reason: "no, thank you", Created: epoch,
 	})
@@ -74,6 +74,6 @@ func system(t testing.TB) (*connecttest.System, *connect.Client) {
 
 // steadyAt is the probe as taken at an instant of a clock that nobody sets.
 func steadyAt(p connect.Probe, steady time.Time) connect.Probe {
-	p.Begun = steady
+	p.Monotonic = steady
 	return p
 }

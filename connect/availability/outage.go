@@ -39,7 +39,7 @@ type Outage struct {
 	// was seen: the outage may have lasted longer.
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Probes counts the probes by class.
-	Probes map[connect.Availability]int `json:"probes"`
+	Probes map[connect.ProbeClass]int `json:"probes"`
 	// VersionBefore and VersionAfter are the Connect-Version before and after, "" if
 	// unknown. Two different ones mean a release (inferred).
 	VersionBefore string `json:"versionBefore,omitempty"`
@@ -51,8 +51,8 @@ type Outage struct {
 // Ongoing reports whether the outage has not ended yet.
 func (o Outage) Ongoing() bool { return o.End.IsZero() }
 
-// Window returns the outage as a window that starts with the last probe that found Connect
-// up and ends with the next one: everything that failed because of it failed in between.
+// Window returns the outage as a window from the last probe before it to the first probe after it
+// that found Connect up, the longest time that it can have lasted.
 // An ongoing one has no ActualEnd, so it stays in effect; its End is the last probe.
 func (o Outage) Window() maintenance.Window {
 	began := o.First
@@ -103,10 +103,10 @@ func (o Outage) String() string {
 }
 
 // counted lists the number of probes of each class, in the order of the classes.
-func counted(probes map[connect.Availability]int) string {
+func counted(probes map[connect.ProbeClass]int) string {
 	var parts []string
-	for _, class := range []connect.Availability{connect.Up, connect.MaintenanceSuspected, connect.Unavailable,
-		connect.Degraded, connect.Unreachable} {
+	for _, class := range []connect.ProbeClass{connect.ClassUp, connect.ClassMaintenanceSuspected, connect.ClassUnavailable,
+		connect.ClassDegraded, connect.ClassUnreachable} {
 		if n := probes[class]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, class))
 		}

@@ -23,7 +23,7 @@ import (
 type script struct {
 	began time.Time
 	looks []time.Duration
-	class func(since time.Duration) connect.Availability
+	class func(since time.Duration) connect.ProbeClass
 	wait  time.Duration // Retry-After
 }
 
@@ -41,12 +41,12 @@ func (s *script) Probe(ctx context.Context) (connect.Probe, error) {
 }
 
 // downBetween is up, but not from one time to another.
-func downBetween(from, to time.Duration, class connect.Availability) func(time.Duration) connect.Availability {
-	return func(since time.Duration) connect.Availability {
+func downBetween(from, to time.Duration, class connect.ProbeClass) func(time.Duration) connect.ProbeClass {
+	return func(since time.Duration) connect.ProbeClass {
 		if since >= from && since < to {
 			return class
 		}
-		return connect.Up
+		return connect.ClassUp
 	}
 }
 
@@ -55,7 +55,7 @@ func TestRunIntervals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker, err := availability.NewTracker(availability.TrackerConfig{})
 		require.NoError(t, err)
-		s := &script{class: downBetween(time.Hour, 3*time.Hour, connect.MaintenanceSuspected)}
+		s := &script{class: downBetween(time.Hour, 3*time.Hour, connect.ClassMaintenanceSuspected)}
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Hour)
 		defer cancel()
 		began := time.Now().UTC()
@@ -87,7 +87,7 @@ func TestRunIntervalInAnnouncedWindow(t *testing.T) {
 		tracker, err := availability.NewTracker(availability.TrackerConfig{Calendar: oneWindow(t, began.Add(time.Hour),
 			began.Add(2*time.Hour))})
 		require.NoError(t, err)
-		s := &script{class: func(time.Duration) connect.Availability { return connect.Up }}
+		s := &script{class: func(time.Duration) connect.ProbeClass { return connect.ClassUp }}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
 		defer cancel()
 		require.ErrorIs(t, tracker.Run(ctx, s), context.DeadlineExceeded)
@@ -107,7 +107,7 @@ func TestRunHonorsRetryAfter(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{2 * time.Minute: 2 * time.Minute,
 		time.Hour: 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &script{class: func(time.Duration) connect.Availability { return connect.Unavailable }, wait: asked}
+			s := &script{class: func(time.Duration) connect.ProbeClass { return connect.ClassUnavailable }, wait: asked}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 			defer cancel()
 			require.ErrorIs(t, new(availability.Tracker).Run(ctx, s), context.DeadlineExceeded)

@@ -36,7 +36,7 @@ const statusPage = `{"page":{"id":"p","time_zone":"Europe/Berlin"},"scheduled_ma
 	 "created_at":"2000-01-01T00:00:00Z"}]}`
 
 // All sources at once: a calendar and a status page through a Multi and
-// CalendarOf, made exact by a tracker; and again in the next process, while both are away.
+// maintenance.QueryCalendar, made exact by a tracker; and again in the next process, while both are away.
 func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 
 		<-time.After(time.Until(dayOf(20)))
 		page := httpmock.NewStringResponder(http.StatusOK, statusPage)
-		announced, err := maintenance.CalendarOf(t.Context(), sources(page), from, to)
+		announced, err := maintenance.QueryCalendar(t.Context(), sources(page), from, to)
 		require.NoError(t, err)
 		tracker, err := availability.NewTracker(
 			availability.TrackerConfig{Calendar: func() *maintenance.Calendar { return announced }})
@@ -72,10 +72,10 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 			{Start: at(13, 10, 0), End: at(13, 10, 20)},  // nobody announced it
 		}
 		for now := dayOf(8); now.Before(dayOf(15)); now = now.Add(time.Minute) {
-			class := connect.Up
+			class := connect.ClassUp
 			for _, d := range down {
 				if d.Contains(now) {
-					class = connect.MaintenanceSuspected
+					class = connect.ClassMaintenanceSuspected
 				}
 			}
 			tracker.Observe(connect.Probe{Class: class, At: now})
@@ -87,7 +87,7 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 			{Start: at(13, 9, 59), End: at(13, 10, 20)},
 			{Start: at(22, 5, 0), End: at(22, 7, 0)}, // moved, and none on the 15th
 			{Start: at(29, 2, 0), End: at(29, 4, 0)},
-		}, exact.Merged(from, to))
+		}, exact.Spans(from, to))
 		w, ok := exact.At(at(8, 4, 39))
 		require.True(t, ok)
 		require.Equal(t, "team/weekly@20000108T020000Z", w.ID)
@@ -96,7 +96,7 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 		saved, err := json.Marshal(tracker)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(team, []byte("<html>Sign in</html>"), 0o600))
-		again, err := maintenance.CalendarOf(t.Context(), sources(httpmock.NewErrorResponder(errors.New("no route"))), from,
+		again, err := maintenance.QueryCalendar(t.Context(), sources(httpmock.NewErrorResponder(errors.New("no route"))), from,
 			to)
 		require.ErrorIs(t, err, maintenance.ErrStale)
 		warnings, failure := maintenance.SplitWarnings(err)

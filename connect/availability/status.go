@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// TrackerStatus is the state of Connect at an instant, as a [Tracker] knows it.
+// TrackerStatus is what a [Tracker] knows about Connect at an instant.
 type TrackerStatus struct {
 	At        time.Time
 	Condition Condition
@@ -22,13 +22,13 @@ type TrackerStatus struct {
 	// Outage is the ongoing outage; nil if Connect is up or its state is unknown.
 	Outage *Outage
 	// Class, ProbedAt and Message are those of the latest probe.
-	Class    connect.Availability
+	Class    connect.ProbeClass
 	ProbedAt time.Time
 	Message  string
 	// Version is the latest Connect-Version seen.
 	Version string
-	// Clock describes a problem with the local clock, "" if there is none.
-	Clock string
+	// ClockProblem describes a problem with the local clock, "" if there is none.
+	ClockProblem string
 }
 
 // Up reports whether Connect is up, inside or outside a window.
@@ -55,8 +55,8 @@ func (s TrackerStatus) String() string {
 	if s.Condition == ConditionUnreachable {
 		b.WriteString(" The cause may be the local network.")
 	}
-	if s.Clock != "" {
-		b.WriteString(" Warning: " + s.Clock + ".")
+	if s.ClockProblem != "" {
+		b.WriteString(" Warning: " + s.ClockProblem + ".")
 	}
 	return text.OneLine(b.String())
 }
@@ -69,7 +69,7 @@ func (t *Tracker) Status(now time.Time) TrackerStatus {
 	s := TrackerStatus{
 		At: now.UTC(), Condition: ConditionUnknown,
 		Class: t.state.Last.Class, ProbedAt: t.state.Last.At, Message: t.state.Last.Message,
-		Version: t.state.Release, Clock: t.clockTrouble(now),
+		Version: t.state.Release, ClockProblem: t.clockTrouble(now),
 	}
 	if w, ok := t.calendar().At(now); ok {
 		s.Window = &w

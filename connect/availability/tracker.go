@@ -17,7 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Condition is the state of Connect according to a [Tracker].
+// Condition summarizes a [TrackerStatus] in one word: whether Connect is up, in maintenance or down.
 type Condition string
 
 // The conditions (inferred from probes; Connect reports none itself).
@@ -42,8 +42,8 @@ type TrackerConfig struct {
 	// Threshold is how many consecutive probes must agree before the condition
 	// changes. Default 3 (inferred).
 	Threshold int
-	// ThresholdTime changes the condition after fewer probes, at least two, if they
-	// agree for that long. Default 2 min (inferred); -1 disables it.
+	// ThresholdTime is how long at least two probes must agree to change the condition before
+	// Threshold probes have. Default 2 min (inferred); -1 disables it.
 	ThresholdTime time.Duration
 	// MaxGap is the longest time without a probe. After it the condition is unknown,
 	// an ongoing outage ends as interrupted, and counting starts again. It must be
@@ -136,9 +136,9 @@ type trackerState struct {
 
 // lastProbe is what is saved of the latest probe.
 type lastProbe struct {
-	At      time.Time            `json:"at"`
-	Class   connect.Availability `json:"class"`
-	Message string               `json:"message,omitempty"`
+	At      time.Time          `json:"at"`
+	Class   connect.ProbeClass `json:"class"`
+	Message string             `json:"message,omitempty"`
 	// Ahead is how far the local clock is ahead of the server's.
 	Ahead time.Duration `json:"ahead,omitempty"`
 }
@@ -200,11 +200,11 @@ func (t *Tracker) Observe(p connect.Probe) {
 		p.At = laterOf(p.At, t.state.Last.At) // two concurrent probes, or a clock that is slewed
 	}
 	t.state.Last = lastProbe{At: p.At, Class: p.Class, Message: message(p), Ahead: ahead}
-	t.begun = p.Begun
+	t.begun = p.Monotonic
 	t.warnOfSkew()
-	t.update(&t.state.Network, p, p.Class == connect.Unreachable)
-	if p.Class != connect.Unreachable {
-		t.update(&t.state.Connect, p, p.Class != connect.Up)
+	t.update(&t.state.Network, p, p.Class == connect.ClassUnreachable)
+	if p.Class != connect.ClassUnreachable {
+		t.update(&t.state.Connect, p, p.Class != connect.ClassUp)
 	}
 	t.state.Release = cmp.Or(p.Version, t.state.Release)
 	if ahead.Abs() <= clockTolerance { // a clock that is years ahead must not drop all outages
@@ -227,8 +227,8 @@ func (t *Tracker) jumped(p connect.Probe) time.Duration {
 		return 0
 	}
 	passed := p.At.Sub(before)
-	if !t.begun.IsZero() && !p.Begun.IsZero() {
-		passed -= p.Begun.Sub(t.begun)
+	if !t.begun.IsZero() && !p.Monotonic.IsZero() {
+		passed -= p.Monotonic.Sub(t.begun)
 	} else {
 		passed = min(passed, 0) // without a monotonic clock only a step back is noticed
 	}

@@ -32,12 +32,12 @@ func newScene(t *testing.T, cfg availability.TrackerConfig) *scene {
 	return &scene{t: t, tracker: tracker, now: epoch}
 }
 
-func probeOf(class connect.Availability, at time.Time) connect.Probe {
+func probeOf(class connect.ProbeClass, at time.Time) connect.Probe {
 	p := connect.Probe{Class: class, At: at}
 	switch class {
-	case connect.Up:
+	case connect.ClassUp:
 		p.Status, p.Version = 401, "26.0.12"
-	case connect.Unreachable:
+	case connect.ClassUnreachable:
 		p.Err = errors.New("connection refused")
 	default:
 		p.Status, p.Err = 502, errors.New("HTTP 502 Bad Gateway")
@@ -46,7 +46,7 @@ func probeOf(class connect.Availability, at time.Time) connect.Probe {
 }
 
 // see feeds n looks of a class.
-func (s *scene) see(class connect.Availability, n int) {
+func (s *scene) see(class connect.ProbeClass, n int) {
 	for range n {
 		s.tracker.Observe(probeOf(class, s.now))
 		s.now = s.now.Add(time.Minute)
@@ -88,21 +88,21 @@ func TestTrackerChangesAfterThreeProbes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
 	require.Contains(t, s.condition(availability.ConditionUnknown).String(), "Not probed yet")
-	s.see(connect.Up, 2)
+	s.see(connect.ClassUp, 2)
 	s.condition(availability.ConditionUnknown)
-	s.see(connect.Up, 1)
+	s.see(connect.ClassUp, 1)
 	require.True(t, s.condition(availability.ConditionUp).Up())
 
-	s.see(connect.MaintenanceSuspected, 2)
-	s.see(connect.Up, 1)
-	s.see(connect.Unavailable, 2)
+	s.see(connect.ClassMaintenanceSuspected, 2)
+	s.see(connect.ClassUp, 1)
+	s.see(connect.ClassUnavailable, 2)
 	s.condition(availability.ConditionUp) // blips
 	require.Empty(t, s.windows())
 
-	s.see(connect.Degraded, 1) // of whatever kind, as long as it is not up
+	s.see(connect.ClassDegraded, 1) // of whatever kind, as long as it is not up
 	status := s.condition(availability.ConditionOutage)
 	require.Equal(t, minute(6), status.Since)
-	require.Equal(t, map[connect.Availability]int{connect.Unavailable: 2, connect.Degraded: 1}, status.Outage.Probes)
+	require.Equal(t, map[connect.ProbeClass]int{connect.ClassUnavailable: 2, connect.ClassDegraded: 1}, status.Outage.Probes)
 	require.Equal(t, "HTTP 502 Bad Gateway", status.Outage.Message)
 	open := s.windows()
 	require.Len(t, open, 1)
@@ -111,9 +111,9 @@ func TestTrackerChangesAfterThreeProbes(t *testing.T) {
 	require.Zero(t, open[0].ActualEnd)
 	require.Equal(t, maintenance.Overrun, open[0].State(s.now), "it holds until its end is seen")
 
-	s.see(connect.Up, 2)
+	s.see(connect.ClassUp, 2)
 	s.condition(availability.ConditionOutage)
-	s.see(connect.Up, 1)
+	s.see(connect.ClassUp, 1)
 	require.Equal(t, minute(9), s.condition(availability.ConditionUp).Since)
 	closed := s.windows()
 	require.Len(t, closed, 1)
@@ -124,12 +124,12 @@ func TestTrackerChangesAfterThreeProbes(t *testing.T) {
 func TestTrackerChangesAfterThresholdTime(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, availability.TrackerConfig{Threshold: 10, ThresholdTime: 90 * time.Second})
-	s.see(connect.Up, 2)
+	s.see(connect.ClassUp, 2)
 	s.condition(availability.ConditionUnknown)
-	s.see(connect.Up, 1)
+	s.see(connect.ClassUp, 1)
 	s.condition(availability.ConditionUp)
 	one := newScene(t, availability.TrackerConfig{Threshold: 1})
-	one.see(connect.Up, 1)
+	one.see(connect.ClassUp, 1)
 	one.condition(availability.ConditionUp)
 }
 
@@ -138,16 +138,16 @@ func TestTrackerConditionInWindows(t *testing.T) {
 	cfg := byThreshold
 	cfg.Calendar = oneWindow(t, minute(5), minute(10))
 	s := newScene(t, cfg)
-	s.see(connect.Up, 5)
+	s.see(connect.ClassUp, 5)
 	up := s.condition(availability.ConditionUpInWindow)
 	require.True(t, up.Up())
 	require.Equal(t, minute(5), up.Since)
 	require.Equal(t, "planned", up.Window.ID)
-	s.see(connect.MaintenanceSuspected, 4)
+	s.see(connect.ClassMaintenanceSuspected, 4)
 	down := s.condition(availability.ConditionMaintenance)
 	require.Equal(t, minute(5), down.Since)
 	require.Contains(t, down.String(), "Connect: maintenance since 2026-01-10 02:05 UTC. Announced: planned")
-	s.see(connect.MaintenanceSuspected, 1)
+	s.see(connect.ClassMaintenanceSuspected, 1)
 	over := s.condition(availability.ConditionOutage) // it overruns
 	require.Equal(t, minute(10), over.Since)
 	require.Nil(t, over.Window)
@@ -158,13 +158,13 @@ func TestTrackerSeparatesUnreachableFromOutages(t *testing.T) {
 	cfg := byThreshold
 	cfg.Calendar = oneWindow(t, minute(0), minute(60))
 	s := newScene(t, cfg)
-	s.see(connect.Up, 3)
-	s.see(connect.Unreachable, 5)
+	s.see(connect.ClassUp, 3)
+	s.see(connect.ClassUnreachable, 5)
 	status := s.condition(availability.ConditionUnreachable) // not even a maintenance
 	require.Contains(t, status.String(), "The cause may be the local network.")
 	require.True(t, status.Outage.Unreachable)
 	require.Empty(t, s.windows())
-	s.see(connect.Up, 3)
+	s.see(connect.ClassUp, 3)
 	s.condition(availability.ConditionUpInWindow)
 	require.Empty(t, s.windows())
 	outages := s.tracker.Outages()
@@ -180,16 +180,16 @@ func TestTrackerSeparatesUnreachableFromOutages(t *testing.T) {
 func TestTrackerOutageIncludesUnreachableTimes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
-	s.see(connect.Up, 3)
+	s.see(connect.ClassUp, 3)
 	for range 3 { // never two alike in a row
-		s.see(connect.MaintenanceSuspected, 1)
-		s.see(connect.Unreachable, 1)
+		s.see(connect.ClassMaintenanceSuspected, 1)
+		s.see(connect.ClassUnreachable, 1)
 	}
 	s.condition(availability.ConditionOutage)
-	s.see(connect.Unreachable, 3)
+	s.see(connect.ClassUnreachable, 3)
 	s.condition(availability.ConditionUnreachable)
 	require.Len(t, s.windows(), 1, "Connect has not been seen up")
-	s.see(connect.Up, 3)
+	s.see(connect.ClassUp, 3)
 	w := s.windows()
 	require.Len(t, w, 1)
 	require.Equal(t, maintenance.Span{Start: minute(2), End: minute(12)}, w[0].Span())
@@ -199,9 +199,9 @@ func TestTrackerOutageIncludesUnreachableTimes(t *testing.T) {
 func TestTrackerInterruptsOutageAfterLongUnreachableTime(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
-	s.see(connect.MaintenanceSuspected, 5)
-	s.see(connect.Unreachable, 300)
-	s.see(connect.Up, 3)
+	s.see(connect.ClassMaintenanceSuspected, 5)
+	s.see(connect.ClassUnreachable, 300)
+	s.see(connect.ClassUp, 3)
 	w := s.windows()
 	require.Len(t, w, 1)
 	require.Equal(t, maintenance.Span{Start: minute(0), End: minute(4)}, w[0].Span(),
@@ -212,13 +212,13 @@ func TestTrackerInterruptsOutageAfterLongUnreachableTime(t *testing.T) {
 func TestTrackerInterruptsOutageAfterAGap(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
-	s.see(connect.MaintenanceSuspected, 5)
+	s.see(connect.ClassMaintenanceSuspected, 5)
 	s.now = s.now.Add(time.Hour)
 	s.condition(availability.ConditionUnknown)
 	require.Zero(t, s.windows()[0].ActualEnd, "nobody has seen it end")
-	s.see(connect.MaintenanceSuspected, 2)
+	s.see(connect.ClassMaintenanceSuspected, 2)
 	s.condition(availability.ConditionUnknown)
-	s.see(connect.MaintenanceSuspected, 1)
+	s.see(connect.ClassMaintenanceSuspected, 1)
 	s.condition(availability.ConditionOutage)
 	w := s.windows()
 	require.Len(t, w, 2)
@@ -230,11 +230,11 @@ func TestTrackerInterruptsOutageAfterAGap(t *testing.T) {
 func TestTrackerOutageAfterAGapStartsWithItsFirstProbe(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
-	s.see(connect.Up, 3)
+	s.see(connect.ClassUp, 3)
 	s.now = s.now.Add(time.Hour)
-	s.see(connect.MaintenanceSuspected, 3)
-	s.see(connect.Up, 1) // a blip, and no end
-	s.see(connect.MaintenanceSuspected, 1)
+	s.see(connect.ClassMaintenanceSuspected, 3)
+	s.see(connect.ClassUp, 1) // a blip, and no end
+	s.see(connect.ClassMaintenanceSuspected, 1)
 	o := s.tracker.Outages()[0]
 	require.Equal(t, minute(63), o.First)
 	require.Zero(t, o.LastUp)
@@ -244,10 +244,10 @@ func TestTrackerOutageAfterAGapStartsWithItsFirstProbe(t *testing.T) {
 func TestTrackerDetectsRelease(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
-	s.see(connect.Up, 3)
-	s.see(connect.MaintenanceSuspected, 3)
+	s.see(connect.ClassUp, 3)
+	s.see(connect.ClassMaintenanceSuspected, 3)
 	for range 3 {
-		p := probeOf(connect.Up, s.now)
+		p := probeOf(connect.ClassUp, s.now)
 		p.Version = "26.1.0"
 		s.tracker.Observe(p)
 		s.now = s.now.Add(time.Minute)
@@ -278,28 +278,28 @@ func TestTrackerClockJumps(t *testing.T) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			s := newScene(t, cfg)
 			steady := epoch
-			see := func(class connect.Availability, n int) {
+			see := func(class connect.ProbeClass, n int) {
 				for range n {
 					s.tracker.Observe(steadyAt(probeOf(class, s.now), steady))
 					s.now, steady = s.now.Add(time.Minute), steady.Add(time.Minute)
 				}
 			}
-			see(connect.MaintenanceSuspected, 5)
+			see(connect.ClassMaintenanceSuspected, 5)
 			if test.by < 0 {
 				s.now = s.now.Add(-time.Minute)
 			}
 			s.now = s.now.Add(test.by)
-			see(connect.MaintenanceSuspected, 5)
-			see(connect.Up, 3)
+			see(connect.ClassMaintenanceSuspected, 5)
+			see(connect.ClassUp, 3)
 			w := s.windows()
 			require.Len(t, w, 2)
 			for _, w := range w {
 				require.Positive(t, w.Span().End.Sub(w.Span().Start))
 				require.LessOrEqual(t, w.Span().End.Sub(w.Span().Start), 5*time.Minute)
 			}
-			require.Contains(t, s.tracker.Status(s.now).Clock, test.says)
+			require.Contains(t, s.tracker.Status(s.now).ClockProblem, test.says)
 			require.Contains(t, log.String(), "local clock was set")
-			require.Empty(t, s.tracker.Status(s.now.AddDate(0, 0, 2)).Clock)
+			require.Empty(t, s.tracker.Status(s.now.AddDate(0, 0, 2)).ClockProblem)
 		})
 	}
 }
@@ -309,8 +309,8 @@ func TestTrackerOutageIDsAfterClockWasSetBack(t *testing.T) {
 	s := newScene(t, byThreshold)
 	for range 3 {
 		s.now = epoch
-		s.see(connect.MaintenanceSuspected, 4)
-		s.see(connect.Up, 3)
+		s.see(connect.ClassMaintenanceSuspected, 4)
+		s.see(connect.ClassUp, 3)
 	}
 	ids := map[string]bool{}
 	for _, w := range s.windows() {
@@ -333,12 +333,12 @@ func TestTrackerReportsClockDifference(t *testing.T) {
 	} {
 		s := newScene(t, cfg)
 		for range 3 {
-			p := probeOf(connect.Up, s.now)
+			p := probeOf(connect.ClassUp, s.now)
 			p.ServerTime = s.now.Add(off)
 			s.tracker.Observe(p)
 			s.now = s.now.Add(time.Minute)
 		}
-		require.Equal(t, want, s.tracker.Status(s.now).Clock)
+		require.Equal(t, want, s.tracker.Status(s.now).ClockProblem)
 	}
 	require.Equal(t, 2, bytes.Count(log.Bytes(), []byte("differs")), "once each, not at every look")
 }
@@ -347,20 +347,20 @@ func TestTrackerAcceptsProbesSecondsOutOfOrder(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
 	for _, at := range []int{0, 30, 20, 60, 59} {
-		s.tracker.Observe(probeOf(connect.MaintenanceSuspected, epoch.Add(time.Duration(at)*time.Second)))
+		s.tracker.Observe(probeOf(connect.ClassMaintenanceSuspected, epoch.Add(time.Duration(at)*time.Second)))
 	}
 	o := s.tracker.Outages()
 	require.Len(t, o, 1)
 	require.Equal(t, epoch, o[0].First)
 	require.Equal(t, epoch.Add(time.Minute), o[0].Last)
-	require.Equal(t, 5, o[0].Probes[connect.MaintenanceSuspected])
+	require.Equal(t, 5, o[0].Probes[connect.ClassMaintenanceSuspected])
 }
 
 func TestTrackerIgnoresZeroProbe(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, availability.TrackerConfig{Threshold: 1})
 	s.tracker.Observe(connect.Probe{})
-	s.tracker.Observe(connect.Probe{Class: connect.Up})
+	s.tracker.Observe(connect.Probe{Class: connect.ClassUp})
 	require.Contains(t, s.condition(availability.ConditionUnknown).String(), "Not probed yet")
 }
 
@@ -368,15 +368,15 @@ func TestTrackerKeepsOngoingOutage(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, availability.TrackerConfig{Threshold: 1, MaxOutages: 2, Retention: 24 * time.Hour})
 	for range 5 {
-		s.see(connect.MaintenanceSuspected, 1)
-		s.see(connect.Up, 1)
+		s.see(connect.ClassMaintenanceSuspected, 1)
+		s.see(connect.ClassUp, 1)
 	}
 	require.Len(t, s.windows(), 2)
 	require.Equal(t, minute(5), s.windows()[0].Start, "the newest are kept")
 	s.now = s.now.Add(36 * time.Hour)
-	s.see(connect.Up, 1)
+	s.see(connect.ClassUp, 1)
 	require.Empty(t, s.windows())
-	s.see(connect.MaintenanceSuspected, 3*24*60)
+	s.see(connect.ClassMaintenanceSuspected, 3*24*60)
 	require.Len(t, s.windows(), 1)
 }
 
@@ -384,9 +384,9 @@ func TestTrackerZeroValue(t *testing.T) {
 	t.Parallel()
 	var tracker availability.Tracker
 	s := &scene{t: t, tracker: &tracker, now: epoch}
-	s.see(connect.Up, 2)
+	s.see(connect.ClassUp, 2)
 	s.condition(availability.ConditionUnknown)
-	s.see(connect.Up, 1)
+	s.see(connect.ClassUp, 1)
 	s.condition(availability.ConditionUp)
 }
 
@@ -408,8 +408,8 @@ func TestNewTrackerRejectsConfig(t *testing.T) {
 func TestTrackerWindowsOfARange(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
-	s.see(connect.MaintenanceSuspected, 5)
-	s.see(connect.Up, 5)
+	s.see(connect.ClassMaintenanceSuspected, 5)
+	s.see(connect.ClassUp, 5)
 	for name, test := range map[string]struct {
 		from, to int
 		n        int
@@ -426,11 +426,11 @@ func TestTrackerWindowsOfARange(t *testing.T) {
 func TestTrackerJSONRoundTrip(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, byThreshold)
-	s.see(connect.Up, 3)
-	s.see(connect.MaintenanceSuspected, 4)
-	s.see(connect.Up, 3)
-	s.see(connect.Unavailable, 4)
-	s.see(connect.Up, 2) // not settled yet
+	s.see(connect.ClassUp, 3)
+	s.see(connect.ClassMaintenanceSuspected, 4)
+	s.see(connect.ClassUp, 3)
+	s.see(connect.ClassUnavailable, 4)
+	s.see(connect.ClassUp, 2) // not settled yet
 	saved, err := json.Marshal(s.tracker)
 	require.NoError(t, err)
 
@@ -439,7 +439,7 @@ func TestTrackerJSONRoundTrip(t *testing.T) {
 	again.now = s.now
 	require.Equal(t, s.tracker.Outages(), again.tracker.Outages())
 	require.Equal(t, s.tracker.Status(s.now), again.tracker.Status(s.now))
-	again.see(connect.Up, 1)
+	again.see(connect.ClassUp, 1)
 	again.condition(availability.ConditionUp)
 	require.Equal(t, minute(14), again.windows()[1].ActualEnd, "what was seen before the restart counts")
 }
@@ -494,7 +494,7 @@ func TestTrackerRejectsInvalidJSON(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, availability.TrackerConfig{Threshold: 1})
-			s.see(connect.MaintenanceSuspected, 1)
+			s.see(connect.ClassMaintenanceSuspected, 1)
 			before := s.windows()
 			err := s.tracker.UnmarshalJSON([]byte(test.saved))
 			require.ErrorContains(t, err, "connect: saved tracker: ")
@@ -508,7 +508,7 @@ func TestTrackerRejectsInvalidJSON(t *testing.T) {
 // FuzzTracker: whatever is accepted can be gone on with, and is written as it was.
 func FuzzTracker(f *testing.F) {
 	s := availability.Tracker{}
-	for i, class := range []connect.Availability{"up", "up", "up", "unavailable", "unavailable", "unavailable", "up", "up",
+	for i, class := range []connect.ProbeClass{"up", "up", "up", "unavailable", "unavailable", "unavailable", "up", "up",
 		"up", "unreachable", "degraded"} {
 		s.Observe(probeOf(class, minute(i)))
 	}
@@ -531,7 +531,7 @@ func FuzzTracker(f *testing.F) {
 		require.NoError(t, err)
 		require.JSONEq(t, string(first), string(second))
 		for i := range 8 {
-			tracker.Observe(probeOf(connect.MaintenanceSuspected, minute(i)))
+			tracker.Observe(probeOf(connect.ClassMaintenanceSuspected, minute(i)))
 		}
 		require.NotEmpty(t, tracker.Status(minute(9)).String())
 		_, err = tracker.Windows(t.Context(), epoch, minute(9))
@@ -543,8 +543,8 @@ func FuzzTracker(f *testing.F) {
 // length, and only of times in which something answered in Connect's place.
 func TestTrackerWindowProperties(t *testing.T) {
 	t.Parallel()
-	classes := []connect.Availability{connect.Up, connect.MaintenanceSuspected, connect.Unavailable, connect.Degraded,
-		connect.Unreachable}
+	classes := []connect.ProbeClass{connect.ClassUp, connect.ClassMaintenanceSuspected, connect.ClassUnavailable, connect.ClassDegraded,
+		connect.ClassUnreachable}
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := availability.TrackerConfig{Threshold: rapid.IntRange(1, 4).Draw(rt, "probes"), ThresholdTime: -1,
 			MaxOutages: 20}
@@ -554,7 +554,7 @@ func TestTrackerWindowProperties(t *testing.T) {
 		answered := 0
 		for range rapid.IntRange(0, 80).Draw(rt, "looks in all") {
 			class := rapid.SampledFrom(classes).Draw(rt, "class")
-			if class != connect.Up && class != connect.Unreachable {
+			if class != connect.ClassUp && class != connect.ClassUnreachable {
 				answered++
 			}
 			tracker.Observe(steadyAt(probeOf(class, now), steady))

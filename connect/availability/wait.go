@@ -17,12 +17,12 @@ import (
 
 // WaitConfig configures [WaitUntilUp]. Zero fields take the defaults named.
 type WaitConfig struct {
-	// Maintenance limits the time spent while Connect answers 502 (a maintenance),
-	// and Generic the time spent while it is down for any other reason, including
+	// MaintenanceTimeout limits the time in which Connect answers 502 (a maintenance),
+	// and OtherTimeout the time in which it is down for any other reason, including
 	// the network. The wait fails when either is spent. Defaults 3 h and 15 min, as
 	// in the code of CloudBlue's own runner (connect/WIRE.md#0.2); -1 is no limit.
-	Maintenance time.Duration
-	Generic     time.Duration
+	MaintenanceTimeout time.Duration
+	OtherTimeout       time.Duration
 	// MaxDelay limits the time between two probes, which grows exponentially from
 	// one second, with full jitter. A Retry-After is honored up to MaxDelay. Default
 	// 5 min, as in that runner.
@@ -44,8 +44,8 @@ const (
 )
 
 func (c WaitConfig) withDefaults() (WaitConfig, error) {
-	c.Maintenance = cmp.Or(c.Maintenance, 3*time.Hour)
-	c.Generic = cmp.Or(c.Generic, 15*time.Minute)
+	c.MaintenanceTimeout = cmp.Or(c.MaintenanceTimeout, 3*time.Hour)
+	c.OtherTimeout = cmp.Or(c.OtherTimeout, 15*time.Minute)
 	c.MaxDelay = cmp.Or(c.MaxDelay, maxRetryAfter)
 	c.Threshold = cmp.Or(c.Threshold, 3)
 	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, 30*time.Second)
@@ -65,11 +65,12 @@ type WaitResult struct {
 	Up bool
 	// Elapsed is the time since the first probe began.
 	Elapsed time.Duration
-	// Maintenance and Generic are the time charged to each limit so far.
-	Maintenance time.Duration
-	Generic     time.Duration
+	// MaintenanceTime is the time so far in which Connect answered 502, OtherTime the time in
+	// which it was down for other reasons.
+	MaintenanceTime time.Duration
+	OtherTime       time.Duration
 	// Probes counts the probes by class.
-	Probes map[connect.Availability]int
+	Probes map[connect.ProbeClass]int
 	// Last is the latest probe.
 	Last connect.Probe
 	// Next is the time until the next probe; 0 in the result.
@@ -83,7 +84,7 @@ func (w WaitResult) String() string {
 		state = "Connect is up"
 	}
 	return fmt.Sprintf("%s after %s (maintenance %s, other reasons %s; probes: %s)", state,
-		w.Elapsed.Round(time.Second), w.Maintenance.Round(time.Second), w.Generic.Round(time.Second), counted(w.Probes))
+		w.Elapsed.Round(time.Second), w.MaintenanceTime.Round(time.Second), w.OtherTime.Round(time.Second), counted(w.Probes))
 }
 
 // WaitUntilUp probes Connect until a [Tracker] finds it up, ctx ends or a limit of cfg
@@ -102,7 +103,7 @@ func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (WaitResult, err
 		return WaitResult{}, waitError(err)
 	}
 	began, delays := time.Now(), newDelays(cfg.MaxDelay)
-	w := WaitResult{Probes: make(map[connect.Availability]int)}
+	w := WaitResult{Probes: make(map[connect.ProbeClass]int)}
 	for {
 		at := time.Now()
 		seen, err := probe(ctx, p, cfg.ProbeTimeout)
@@ -111,7 +112,7 @@ func WaitUntilUp(ctx context.Context, p Prober, cfg WaitConfig) (WaitResult, err
 			return w, waitError(ctx.Err())
 		}
 		if err != nil {
-			seen = connect.Probe{Class: connect.Unreachable, At: at.UTC(), Err: err}
+			seen = connect.Probe{Class: connect.ClassUnreachable, At: at.UTC(), Err: err}
 		}
 		tracker.Observe(seen)
 		w.Last = seen
@@ -147,12 +148,12 @@ func newDelays(most time.Duration) *backoff.ExponentialBackOff {
 func (w *WaitResult) budget(cfg WaitConfig) (spent *time.Duration, left time.Duration) {
 	limit := time.Duration(-1)
 	switch w.Last.Class {
-	case connect.Up:
+	case connect.ClassUp:
 		spent = new(time.Duration)
-	case connect.MaintenanceSuspected:
-		spent, limit = &w.Maintenance, cfg.Maintenance
+	case connect.ClassMaintenanceSuspected:
+		spent, limit = &w.MaintenanceTime, cfg.MaintenanceTimeout
 	default:
-		spent, limit = &w.Generic, cfg.Generic
+		spent, limit = &w.OtherTime, cfg.OtherTimeout
 	}
 	if limit < 0 {
 		return spent, math.MaxInt64
@@ -161,7 +162,7 @@ func (w *WaitResult) budget(cfg WaitConfig) (spent *time.Duration, left time.Dur
 }
 
 func (w *WaitResult) delay(cfg WaitConfig, delays *backoff.ExponentialBackOff) time.Duration {
-	if w.Last.Class == connect.Up {
+	if w.Last.Class == connect.ClassUp {
 		return confirmEvery
 	}
 	d := delays.NextBackOff()
@@ -175,5 +176,5 @@ func (w WaitResult) report(cfg WaitConfig) {
 	w.Probes = maps.Clone(w.Probes)
 	cfg.Progress(w)
 	cfg.Logger.Info("waiting for Connect", "up", w.Up, "class", w.Last.Class, "elapsed", w.Elapsed,
-		"maintenance", w.Maintenance, "generic", w.Generic, "next", w.Next)
+		"maintenance", w.MaintenanceTime, "generic", w.OtherTime, "next", w.Next)
 }

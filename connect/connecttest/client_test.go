@@ -112,4 +112,4 @@ func (c caller) requireProblem(r reply, status int, code, text string) {
 }
 
 // leave is a vendor that never acts.
-func leave(connecttest.VendorCall) connecttest.VendorAnswer { return connecttest.VendorAnswer{} }
+func leave(connecttest.PendingRequest) connecttest.VendorAnswer { return connecttest.VendorAnswer{} }

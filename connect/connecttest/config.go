@@ -38,7 +38,7 @@ type Config struct {
 	// Vendor returns what the vendor does with a request that has become pending. It is
 	// called once each time, with the System locked, and must not call it. Nil means
 	// approval after Delay.
-	Vendor func(VendorCall) VendorAnswer
+	Vendor func(PendingRequest) VendorAnswer
 	// Delay is how long the default vendor takes. With 0, a request is pending in the
 	// answer that creates it and approved in the next one.
 	Delay time.Duration
@@ -48,9 +48,9 @@ type Config struct {
 	HubID      string
 	InstanceID string
 
-	// PageMax is the largest page: larger limits are reduced silently, as in Connect. 0
+	// MaxPageSize is the largest page: larger limits are reduced silently, as in Connect. 0
 	// means 1000 (inferred, connect/WIRE.md#4).
-	PageMax int
+	MaxPageSize int
 	// ShuffleTies returns requests that were created at the same time in another order
 	// on each call, as a database does that sorts by that time alone. Further sort keys
 	// are ignored then; without ordering, all rows are ties.
@@ -65,12 +65,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Vendor == nil {
 		delay := c.Delay
-		c.Vendor = func(VendorCall) VendorAnswer { return VendorAnswer{Action: Approve, After: delay} }
+		c.Vendor = func(PendingRequest) VendorAnswer { return VendorAnswer{Action: VendorApprove, After: delay} }
 	}
 	c.HubID = cmp.Or(c.HubID, DefaultHubID)
 	c.InstanceID = cmp.Or(c.InstanceID, DefaultInstanceID)
-	if c.PageMax <= 0 {
-		c.PageMax = 1000
+	if c.MaxPageSize <= 0 {
+		c.MaxPageSize = 1000
 	}
 	return c
 }

@@ -16,20 +16,20 @@ import (
 // The client of this module and the System must agree on the wire.
 func TestClientReadsSystem(t *testing.T) {
 	t.Parallel()
-	sys := connecttest.New(connecttest.Config{PageMax: 20, Delay: time.Hour, Vendor: leave})
+	sys := connecttest.New(connecttest.Config{MaxPageSize: 20, Delay: time.Hour, Vendor: leave})
 	base := time.Date(2026, 1, 10, 2, 0, 0, 500_000_000, time.UTC)
 	const assets = 60
 	keys := []connect.RequestKey{}
 	for i := range assets {
 		uid := fmt.Sprintf("uid-%02d", i)
 		for n := range 1 + i%4 {
-			_, err := sys.AddRequest(connecttest.RequestSeed{
+			_, err := sys.AddRequest(connecttest.RequestSpec{
 				ExternalUID: uid, ExternalID: fmt.Sprint(1000 + i), Type: connect.TypeCancel, Status: connect.StatusFailed,
 				Reason: "no", Created: base.Add(time.Duration(n) * time.Hour),
 			})
 			require.NoError(t, err)
 		}
-		keys = append(keys, connect.RequestKey{Tenant: uid, Type: connect.TypeCancel})
+		keys = append(keys, connect.RequestKey{TenantID: uid, Type: connect.TypeCancel})
 	}
 	c := serve(t, sys)
 	client, err := connect.New(c.base, connect.APIKey(connecttest.DefaultKey), connect.WithHTTPClient(c.http))
@@ -57,16 +57,16 @@ func TestClientReadsSystem(t *testing.T) {
 	require.ErrorIs(t, err, connect.ErrNotFound)
 
 	newest, err := client.LatestRequests(t.Context(), append(keys,
-		connect.RequestKey{Subscription: "1003", Type: connect.TypeCancel},
-		connect.RequestKey{Tenant: "nobody", Type: connect.TypePurchase}))
+		connect.RequestKey{SubscriptionID: "1003", Type: connect.TypeCancel},
+		connect.RequestKey{TenantID: "nobody", Type: connect.TypePurchase}))
 	require.NoError(t, err)
 	for i, key := range keys {
 		require.Len(t, newest[key], 1)
 		require.Equal(t, 1+i%4, newest[key][0].FailedInRow)
 	}
-	require.Equal(t, "uid-03", newest[connect.RequestKey{Subscription: "1003",
+	require.Equal(t, "uid-03", newest[connect.RequestKey{SubscriptionID: "1003",
 		Type: connect.TypeCancel}][0].Request.Asset.ExternalUID)
-	require.Empty(t, newest[connect.RequestKey{Tenant: "nobody", Type: connect.TypePurchase}])
+	require.Empty(t, newest[connect.RequestKey{TenantID: "nobody", Type: connect.TypePurchase}])
 
 	sys.SetHealthCheck(base.Truncate(time.Second))
 	hub, err := client.Hub(t.Context(), connecttest.DefaultHubID)
@@ -86,30 +86,30 @@ func TestClientReportsErrors(t *testing.T) {
 			require.NoError(t, err)
 			return p
 		}
-		require.Equal(t, connect.Up, probe().Class)
+		require.Equal(t, connect.ClassUp, probe().Class)
 		require.Equal(t, connecttest.DefaultVersion, probe().Version)
 		sys.SetMaintenance(true)
-		require.Equal(t, connect.MaintenanceSuspected, probe().Class)
+		require.Equal(t, connect.ClassMaintenanceSuspected, probe().Class)
 		require.ErrorIs(t, client.CheckAccess(t.Context()), connect.ErrUnavailable)
 		sys.SetMaintenance(false)
 
 		for _, tt := range []struct {
 			fault connecttest.Fault
-			want  connect.Availability
+			want  connect.ProbeClass
 		}{
-			{connecttest.Fault{Kind: connecttest.FaultStatus, Status: 503}, connect.Unavailable},
-			{connecttest.Fault{Kind: connecttest.FaultStatus, Status: 500}, connect.Degraded},
-			{connecttest.Fault{Kind: connecttest.FaultReset}, connect.Unreachable},
-			{connecttest.Fault{Kind: connecttest.FaultHTML}, connect.Unavailable},
+			{connecttest.Fault{Kind: connecttest.FaultStatus, Status: 503}, connect.ClassUnavailable},
+			{connecttest.Fault{Kind: connecttest.FaultStatus, Status: 500}, connect.ClassDegraded},
+			{connecttest.Fault{Kind: connecttest.FaultReset}, connect.ClassUnreachable},
+			{connecttest.Fault{Kind: connecttest.FaultHTML}, connect.ClassUnavailable},
 		} {
 			require.NoError(t, sys.AddFault(tt.fault))
 			require.Equal(t, tt.want, probe().Class, "%+v", tt.fault)
 			sys.ClearFaults()
 		}
 
-		sys.Forbid("/requests")
+		sys.DenyPaths("/requests")
 		require.ErrorIs(t, client.CheckAccess(t.Context()), connect.ErrForbidden)
-		sys.Forbid()
+		sys.DenyPaths()
 		require.NoError(t, client.CheckAccess(t.Context()))
 		other, err := connect.New("https://connect.test/public/v1", connect.APIKey("SU-9:other"),
 			connect.WithHTTPClient(&http.Client{Transport: sys.Transport()}))

@@ -71,16 +71,16 @@ func TestRepeatedPurchaseConflicts(t *testing.T) {
 		failMessage   string
 	}{
 		{"while the vendor has not answered", connecttest.VendorAnswer{}, "pending", "processing", ""},
-		{"after approval", connecttest.VendorAnswer{Action: connecttest.Approve}, "approved", "active", ""},
-		{"after rejection", connecttest.VendorAnswer{Action: connecttest.Reject, Reason: "no credit"}, "failed", "terminated",
+		{"after approval", connecttest.VendorAnswer{Action: connecttest.VendorApprove}, "approved", "active", ""},
+		{"after rejection", connecttest.VendorAnswer{Action: connecttest.VendorReject, Reason: "no credit"}, "failed", "terminated",
 			"no credit"},
-		{"during an inquiry", connecttest.VendorAnswer{Action: connecttest.Inquire}, "inquiring", "processing", ""},
+		{"during an inquiry", connecttest.VendorAnswer{Action: connecttest.VendorInquire}, "inquiring", "processing", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			sys := connecttest.New(
-				connecttest.Config{Vendor: func(connecttest.VendorCall) connecttest.VendorAnswer { return tt.answer }})
+				connecttest.Config{Vendor: func(connecttest.PendingRequest) connecttest.VendorAnswer { return tt.answer }})
 			c := serve(t, sys)
 			id := c.create("purchase", "uid-1")
 			r := c.post("/requests", order("purchase", "uid-1"))
@@ -101,36 +101,36 @@ func TestRequestsForExistingAsset(t *testing.T) {
 	t.Parallel()
 	// each step is a type, and what it must get: created, conflict, state.
 	type step struct{ kind, want string }
-	approve := connecttest.VendorAnswer{Action: connecttest.Approve}
-	reject := connecttest.VendorAnswer{Action: connecttest.Reject}
+	approve := connecttest.VendorAnswer{Action: connecttest.VendorApprove}
+	reject := connecttest.VendorAnswer{Action: connecttest.VendorReject}
 	tests := []struct {
 		name   string
-		vendor func(connecttest.VendorCall) connecttest.VendorAnswer
+		vendor func(connecttest.PendingRequest) connecttest.VendorAnswer
 		steps  []step
 		asset  string
 	}{
-		{"a life cycle", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
+		{"a life cycle", func(connecttest.PendingRequest) connecttest.VendorAnswer { return approve },
 			[]step{{"change", "created"}, {"suspend", "created"}, {"change", "state"}, {"resume", "created"},
 				{"suspend", "created"}, {"cancel", "created"}, {"change", "state"}}, "terminated"},
-		{"a repeated request is a conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
+		{"a repeated request is a conflict", func(connecttest.PendingRequest) connecttest.VendorAnswer { return approve },
 			[]step{{"suspend", "created"}, {"suspend", "conflict"}, {"cancel", "created"}, {"cancel", "conflict"}},
 			"terminated"},
-		{"a first request is not a conflict", func(connecttest.VendorCall) connecttest.VendorAnswer { return approve },
+		{"a first request is not a conflict", func(connecttest.PendingRequest) connecttest.VendorAnswer { return approve },
 			[]step{{"resume", "state"}}, "active"},
 		{"an open request of the same type is a conflict, of another a wrong state",
-			func(c connecttest.VendorCall) connecttest.VendorAnswer {
+			func(c connecttest.PendingRequest) connecttest.VendorAnswer {
 				if c.Request.Type == connect.TypePurchase {
 					return approve
 				}
 				return connecttest.VendorAnswer{}
 			}, []step{{"change", "created"}, {"change", "conflict"}, {"cancel", "state"}}, "active"},
-		{"a rejected request may be repeated", func(c connecttest.VendorCall) connecttest.VendorAnswer {
+		{"a rejected request may be repeated", func(c connecttest.PendingRequest) connecttest.VendorAnswer {
 			if c.Request.Type == connect.TypePurchase || c.Earlier == 2 {
 				return approve
 			}
 			return reject
 		}, []step{{"cancel", "created"}, {"cancel", "created"}, {"cancel", "created"}}, "terminated"},
-		{"a rejected suspend leaves the asset active", func(c connecttest.VendorCall) connecttest.VendorAnswer {
+		{"a rejected suspend leaves the asset active", func(c connecttest.PendingRequest) connecttest.VendorAnswer {
 			if c.Request.Type == connect.TypePurchase {
 				return approve
 			}
@@ -214,7 +214,7 @@ func TestInvalidRequest(t *testing.T) {
 			c := serve(t, sys)
 			c.requireProblem(c.post("/requests", tt.body), http.StatusBadRequest, "VAL_001", tt.want)
 			require.Empty(t, sys.Requests())
-			require.Empty(t, sys.Ledger())
+			require.Empty(t, sys.Changes())
 		})
 	}
 }
@@ -229,6 +229,6 @@ func FuzzCreateRequest(f *testing.F) {
 		r, err := c.try(http.MethodPost, "/requests", body)
 		require.NoError(t, err)
 		require.Contains(t, []int{http.StatusCreated, http.StatusBadRequest}, r.Status)
-		require.Equal(t, r.Status == http.StatusCreated, len(sys.Ledger()) == 1)
+		require.Equal(t, r.Status == http.StatusCreated, len(sys.Changes()) == 1)
 	})
 }

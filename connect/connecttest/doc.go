@@ -4,7 +4,7 @@
 // life cycle of requests, rejects what Connect rejects, and lets vendors approve, delay
 // or reject:
 //
-//	sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.VendorCall) connecttest.VendorAnswer {
+//	sys := connecttest.New(connecttest.Config{Vendor: func(c PendingRequest) connecttest.VendorAnswer {
 //		return connecttest.VendorAnswer{Action: connecttest.Approve, After: time.Minute}
 //	}})
 //	base, err := sys.Start() // on loopback; see also Transport
@@ -17,7 +17,7 @@
 //	require.Empty(t, sys.Violations())
 //
 // [System.AddRequest] adds histories, [System.AddFault] loses, delays, truncates or
-// replaces answers, [System.Ledger] returns everything that changed, and
+// replaces answers, [System.Changes] returns everything that changed, and
 // [System.Violations] the broken rules.
 //
 // # Time

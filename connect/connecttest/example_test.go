@@ -40,7 +40,7 @@ func ExampleSystem() {
 	purchase()
 	purchase()
 
-	for _, call := range sys.Ledger() {
+	for _, call := range sys.Changes() {
 		fmt.Println(call.Seq, call.Origin, call.Type, call.Status)
 	}
 	fmt.Println("violations:", len(sys.Violations()))

@@ -8,8 +8,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// RequestSeed describes a request for [System.AddRequest].
-type RequestSeed struct {
+// RequestSpec describes a request for [System.AddRequest].
+type RequestSpec struct {
 	ExternalUID string // required: the APS id of the tenant in Commerce
 	ExternalID  string // the subscription's id in Commerce
 	ProductID   string // "" means the test product
@@ -25,11 +25,12 @@ type RequestSeed struct {
 	AssetStatus string
 }
 
-// AddRequest adds a request as history, and its asset if the external_uid is new.
+// AddRequest adds a request that exists already when the test begins, in any status, and its asset
+// if the external_uid is new.
 // Requests of one asset must be added oldest first. The vendor is not called and the
-// ledger does not contain it, but the rules for later calls consider it. It works during
+// changes do not contain it, but the rules for later calls consider it. It works during
 // a maintenance. It returns an error if a required field is empty or a time is out of order.
-func (s *System) AddRequest(seed RequestSeed) (connect.Request, error) {
+func (s *System) AddRequest(seed RequestSpec) (connect.Request, error) {
 	switch {
 	case seed.ExternalUID == "":
 		return connect.Request{}, errors.New("connecttest: AddRequest: ExternalUID is empty")

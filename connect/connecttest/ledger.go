@@ -17,9 +17,9 @@ const (
 	OriginClock  Origin = "clock"  // a scheduled request reached its date
 )
 
-// Call is a change of a request: by an HTTP call, even if its answer was lost, by a
+// Change is a change of a request: by an HTTP call, even if its answer was lost, by a
 // vendor, or by the clock.
-type Call struct {
+type Change struct {
 	Seq         int                   `json:"seq"` // from 1
 	At          time.Time             `json:"at"`
 	Origin      Origin                `json:"origin"`
@@ -30,7 +30,7 @@ type Call struct {
 	Asset       string                `json:"asset"`
 	ExternalID  string                `json:"externalId,omitempty"`
 	ExternalUID string                `json:"externalUid,omitempty"`
-	Created     bool                  `json:"created,omitempty"` // the call created the request
+	IsNew       bool                  `json:"created,omitempty"` // the change created the request
 	Status      connect.RequestStatus `json:"status"`            // of the request, afterwards
 	Reason      string                `json:"reason,omitempty"`
 }
@@ -40,13 +40,13 @@ type Rule = testkit.Rule
 
 // The rules, named after the facts and invariants in resubmit/SAFETY.md.
 const (
-	// RuleFifthCancel: after four consecutive failed cancels of an asset no fifth is
-	// sent, because the connector's code would report success although the vendor still bills
+	// RuleFourCancels: at most four consecutive failed cancels of an asset are sent, because
+	// after them the connector's code would report success although the vendor still bills
 	// (resubmit/SAFETY.md#f6). Only HTTP calls can violate it, not histories.
-	RuleFifthCancel Rule = "F6"
-	// RulePurchasedTwice: an external_uid has at most one purchase that has not failed,
+	RuleFourCancels Rule = "F6"
+	// RulePurchasedOnce: an external_uid has at most one purchase that has not failed,
 	// by the connector's code (resubmit/SAFETY.md#f5). Only histories from System.AddRequest can violate it.
-	RulePurchasedTwice Rule = "F5"
+	RulePurchasedOnce Rule = "F5"
 	// RuleMaintenance: nothing changes during a maintenance.
 	RuleMaintenance Rule = "maintenance"
 )
@@ -54,20 +54,20 @@ const (
 // Violation is a broken rule, as the server observed it. Its ID is the request's.
 type Violation = testkit.Violation
 
-// Ledger returns all changes of requests, in order, except those by AddRequest.
-func (s *System) Ledger() []Call { return s.ledger.Calls() }
+// Changes returns all changes of requests, in order, except those by AddRequest.
+func (s *System) Changes() []Change { return s.ledger.Calls() }
 
 // Violations returns all broken rules, in order.
 func (s *System) Violations() []Violation { return s.ledger.Violations() }
 
 func (s *System) record(r *request, m move) {
 	a := r.asset
-	s.ledger.Record(func(seq int) Call {
-		return Call{
+	s.ledger.Record(func(seq int) Change {
+		return Change{
 			Seq: seq, At: m.at, Origin: m.origin, Method: m.method, Path: m.path,
 			Request: r.id, Type: r.kind, Asset: a.id,
 			ExternalID: a.externalID, ExternalUID: a.externalUID,
-			Created: m.creates, Status: m.to, Reason: m.reason,
+			IsNew: m.creates, Status: m.to, Reason: m.reason,
 		}
 	})
 	if s.maintenance {
@@ -78,7 +78,7 @@ func (s *System) record(r *request, m move) {
 // checkCancels checks a request that an HTTP call has just created.
 func (s *System) checkCancels(r *request, failedBefore int) {
 	if r.kind == connect.TypeCancel && failedBefore >= 4 {
-		s.ledger.Violate(RuleFifthCancel, r.id, r.created, "%d cancels of asset %s had failed in a row",
+		s.ledger.Violate(RuleFourCancels, r.id, r.created, "%d cancels of asset %s had failed in a row",
 			failedBefore, r.asset.id)
 	}
 }
@@ -96,7 +96,7 @@ func (s *System) checkPurchases(r *request) {
 		}
 	}
 	if live > 1 {
-		s.ledger.Violate(RulePurchasedTwice, r.id, r.created, "external_uid %s has %d live purchases",
+		s.ledger.Violate(RulePurchasedOnce, r.id, r.created, "external_uid %s has %d live purchases",
 			r.asset.externalUID, live)
 	}
 }

@@ -13,7 +13,7 @@ func TestRuleMaintenance(t *testing.T) {
 	t.Parallel()
 	s := New(Config{})
 	s.SetMaintenance(true)
-	_, err := s.AddRequest(RequestSeed{ExternalUID: "u", Type: connect.TypePurchase, Status: connect.StatusPending})
+	_, err := s.AddRequest(RequestSpec{ExternalUID: "u", Type: connect.TypePurchase, Status: connect.StatusPending})
 	require.NoError(t, err)
 	require.Empty(t, s.Violations(), "adding histories is allowed")
 	s.move(s.store.inOrder[0], move{to: connect.StatusApproved, at: s.now(), origin: OriginHTTP})

@@ -32,7 +32,7 @@ func TestRequestLifeCycle(t *testing.T) {
 				t.Parallel()
 				clock := newClock()
 				sys := connecttest.New(connecttest.Config{Now: clock.Now, Vendor: leave})
-				seed, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "u", Type: connect.TypePurchase, Status: from})
+				seed, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: "u", Type: connect.TypePurchase, Status: from})
 				require.NoError(t, err)
 				c := serve(t, sys)
 				r := c.post("/requests/"+seed.ID+"/"+call, `{"reason":"no credit","planned_date":"2026-02-01T00:00:00+00:00"}`)
@@ -40,12 +40,12 @@ func TestRequestLifeCycle(t *testing.T) {
 				if !ok {
 					c.requireProblem(r, http.StatusBadRequest, "REQ_001", "it is "+string(from))
 					require.Equal(t, from, sys.Requests()[0].Status)
-					require.Empty(t, sys.Ledger())
+					require.Empty(t, sys.Changes())
 					return
 				}
 				require.Equal(t, http.StatusOK, r.Status, r.Body)
 				require.Equal(t, string(want), r.object(t)["status"])
-				require.Len(t, sys.Ledger(), 1)
+				require.Len(t, sys.Changes(), 1)
 			})
 		}
 	}
@@ -82,7 +82,7 @@ func TestScheduledRequestBecomesPending(t *testing.T) {
 	approved := c.post("/requests/"+id+"/approve", "").object(t)
 	require.Equal(t, "2026-01-11T00:00:00+00:00", approved["planned_date"])
 	require.Equal(t, "2026-01-11T02:00:00+00:00", approved["effective_date"])
-	ledger := sys.Ledger()
+	ledger := sys.Changes()
 	ledger = ledger[:len(ledger)-1]
 	require.Equal(t, connecttest.OriginClock, ledger[len(ledger)-1].Origin)
 }

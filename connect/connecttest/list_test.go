@@ -25,7 +25,7 @@ func historic(t *testing.T) (*connecttest.System, map[string]string) {
 	c := newClock()
 	sys := connecttest.New(connecttest.Config{Now: c.Now})
 	names := map[string]string{}
-	for i, seed := range []connecttest.RequestSeed{
+	for i, seed := range []connecttest.RequestSpec{
 		{ExternalUID: "uid-a", ExternalID: "1000001", Type: connect.TypePurchase, Status: connect.StatusApproved},
 		{ExternalUID: "uid-b", ExternalID: "1000002", Type: connect.TypePurchase, Status: connect.StatusFailed,
 			Reason: "no credit"},
@@ -162,7 +162,7 @@ func TestInvalidQuery(t *testing.T) {
 func TestPlusInQuery(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
-	_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "a b", Type: connect.TypePurchase,
+	_, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: "a b", Type: connect.TypePurchase,
 		Status: connect.StatusApproved})
 	require.NoError(t, err)
 	c := serve(t, sys)
@@ -173,7 +173,7 @@ func TestPlusInQuery(t *testing.T) {
 func TestIndexesFindTheSameAsScan(t *testing.T) {
 	t.Parallel()
 	sys, _ := historic(t)
-	for _, seed := range []connecttest.RequestSeed{
+	for _, seed := range []connecttest.RequestSpec{
 		{ExternalUID: "uid-a", Type: connect.TypeChange, Status: connect.StatusFailed},
 		{ExternalUID: "uid-f", ExternalID: "1000001", Type: connect.TypePurchase, Status: connect.StatusApproved},
 		{ExternalUID: "uid-a", Type: connect.TypeCancel, Status: connect.StatusFailed},
@@ -240,9 +240,9 @@ func TestPages(t *testing.T) {
 
 func TestPageMax(t *testing.T) {
 	t.Parallel()
-	sys := connecttest.New(connecttest.Config{PageMax: 3})
+	sys := connecttest.New(connecttest.Config{MaxPageSize: 3})
 	for i := range 7 {
-		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase,
+		_, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase,
 			Status: connect.StatusApproved})
 		require.NoError(t, err)
 	}
@@ -320,7 +320,7 @@ func TestShuffleTies(t *testing.T) {
 	clock := newClock()
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, ShuffleTies: true})
 	for i := range 20 {
-		_, err := sys.AddRequest(connecttest.RequestSeed{
+		_, err := sys.AddRequest(connecttest.RequestSpec{
 			ExternalUID: fmt.Sprintf("uid-%02d", i), Type: connect.TypePurchase, Status: connect.StatusPending,
 			Created: clock.Now(),
 		})
@@ -342,7 +342,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(q)
 	}
 	sys := connecttest.New(connecttest.Config{})
-	if _, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "a", Type: connect.TypePurchase,
+	if _, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: "a", Type: connect.TypePurchase,
 		Status: connect.StatusApproved}); err != nil {
 		f.Fatal(err)
 	}
@@ -365,7 +365,7 @@ func FuzzQuery(f *testing.F) {
 func BenchmarkLookup100000Requests(b *testing.B) {
 	sys := connecttest.New(connecttest.Config{})
 	for i := range 100_000 {
-		if _, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase,
+		if _, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: strconv.Itoa(i), Type: connect.TypePurchase,
 			Status: connect.StatusApproved}); err != nil {
 			b.Fatal(err)
 		}

@@ -119,11 +119,11 @@ func (s *System) assetFields() map[string]testkit.Field[*asset] {
 }
 
 func (s *System) listRequests(c call) answer {
-	return page(c, s.requests, s.store.inOrder, s.cfg.PageMax)
+	return page(c, s.requests, s.store.inOrder, s.cfg.MaxPageSize)
 }
 
 func (s *System) listAssets(c call) answer {
-	return page(c, s.assets, s.store.assetsIn, s.cfg.PageMax)
+	return page(c, s.assets, s.store.assetsIn, s.cfg.MaxPageSize)
 }
 
 func (s *System) listHubs(c call) answer {
@@ -143,7 +143,7 @@ func (s *System) listOne(c call, row map[string]any, properties map[string]strin
 	for name, value := range properties {
 		fields[name] = textField(enumOperators, func(map[string]any) string { return value })
 	}
-	return page(c, newList(fields, maps.Clone, row), []map[string]any{row}, s.cfg.PageMax)
+	return page(c, newList(fields, maps.Clone, row), []map[string]any{row}, s.cfg.MaxPageSize)
 }
 
 // listAssetRequests lists references to the requests of an asset.
@@ -160,5 +160,5 @@ func (s *System) listAssetRequests(c call) answer {
 			"events": map[string]any{"created": at(r.created), "updated": at(r.updated)},
 		}
 	}
-	return page(c, l, a.requests, s.cfg.PageMax)
+	return page(c, l, a.requests, s.cfg.MaxPageSize)
 }

@@ -40,7 +40,7 @@ type System struct {
 	cfg    Config
 	faults testkit.Faults
 	server testkit.Server
-	ledger testkit.Ledger[Call]
+	ledger testkit.Ledger[Change]
 
 	requests list[*request]
 	assets   list[*asset]
@@ -114,10 +114,10 @@ func (s *System) InMaintenance() bool {
 	return s.maintenance
 }
 
-// Forbid makes paths that begin with any of the prefixes answer 403, as for a key
+// DenyPaths makes paths that begin with any of the prefixes answer 403, as for a key
 // without permission for the module. A prefix is relative to /public/v1, such as
 // "/requests". Each call replaces the earlier prefixes; none permits everything.
-func (s *System) Forbid(prefixes ...string) {
+func (s *System) DenyPaths(prefixes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forbidden = slices.Clone(prefixes)

@@ -62,7 +62,7 @@ func TestAuthorization(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			sys := connecttest.New(connecttest.Config{Version: "27.1"})
-			sys.Forbid(tt.forbid...)
+			sys.DenyPaths(tt.forbid...)
 			c := serve(t, sys)
 			c.key = tt.key
 			r := c.do(tt.method, tt.path, "")
@@ -93,7 +93,7 @@ func TestMaintenanceAnswersGatewayPage(t *testing.T) {
 	c := serve(t, sys)
 	id := c.create("purchase", "uid-1")
 	sys.SetMaintenance(true)
-	before := sys.Ledger()
+	before := sys.Changes()
 	require.True(t, sys.InMaintenance())
 	for _, call := range []string{"GET ", "HEAD ", "GET /requests", "GET /requests/" + id, "POST /requests",
 		"POST /requests/" + id + "/approve",
@@ -107,7 +107,7 @@ func TestMaintenanceAnswersGatewayPage(t *testing.T) {
 			require.Contains(t, r.Body, "<h1>502 Bad Gateway</h1>", call)
 		}
 	}
-	require.Equal(t, before, sys.Ledger())
+	require.Equal(t, before, sys.Changes())
 	sys.SetMaintenance(false)
 	require.False(t, sys.InMaintenance())
 	require.Equal(t, http.StatusOK, c.get("/requests/"+id).Status)
@@ -159,7 +159,7 @@ func TestFaultsHaveTheFormatOfConnectOrGateway(t *testing.T) {
 				require.Equal(t, tt.version, r.Header.Get("Connect-Version") != "")
 				require.Contains(t, r.Body, tt.text)
 			}
-			require.Len(t, sys.Ledger(), tt.created)
+			require.Len(t, sys.Changes(), tt.created)
 			require.Equal(t, 1, sys.FaultCounts()[0].Hits)
 
 			again := c.post("/requests", order("purchase", "uid-1"))
@@ -234,7 +234,7 @@ func TestConcurrentPurchases(t *testing.T) {
 	}
 	for range 20 {
 		sys.SetMaintenance(true)
-		_ = sys.Ledger()
+		_ = sys.Changes()
 		sys.SetMaintenance(false)
 		sys.Step()
 	}
@@ -245,8 +245,8 @@ func TestConcurrentPurchases(t *testing.T) {
 	}
 	require.Len(t, sys.Requests(), purchases)
 	created := 0
-	for _, call := range sys.Ledger() {
-		if call.Created {
+	for _, call := range sys.Changes() {
+		if call.IsNew {
 			created++
 		}
 	}
@@ -266,7 +266,7 @@ func TestLedger(t *testing.T) {
 	clock.Add(time.Hour)
 	sys.Step()
 	asset, _ := sys.Asset("uid-1")
-	data, err := json.Marshal(sys.Ledger())
+	data, err := json.Marshal(sys.Changes())
 	require.NoError(t, err)
 	require.JSONEq(t, fmt.Sprintf(`[
 		{"seq":1,"at":"2026-01-10T02:00:00Z","origin":"http","method":"POST","path":"/public/v1/requests","request":%q,"type":"purchase",
@@ -277,11 +277,11 @@ func TestLedger(t *testing.T) {
 
 func TestRuleFifthCancel(t *testing.T) {
 	t.Parallel()
-	sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.VendorCall) connecttest.VendorAnswer {
+	sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.PendingRequest) connecttest.VendorAnswer {
 		if c.Request.Type == connect.TypeCancel {
-			return connecttest.VendorAnswer{Action: connecttest.Reject}
+			return connecttest.VendorAnswer{Action: connecttest.VendorReject}
 		}
-		return connecttest.VendorAnswer{Action: connecttest.Approve}
+		return connecttest.VendorAnswer{Action: connecttest.VendorApprove}
 	}})
 	c := serve(t, sys)
 	c.create("purchase", "uid-1")
@@ -294,7 +294,7 @@ func TestRuleFifthCancel(t *testing.T) {
 	fifth := c.create("cancel", "uid-1")
 	got := sys.Violations()
 	require.Len(t, got, 1)
-	require.Equal(t, connecttest.RuleFifthCancel, got[0].Rule)
+	require.Equal(t, connecttest.RuleFourCancels, got[0].Rule)
 	require.Equal(t, fifth, got[0].ID)
 	require.Contains(t, got[0].String(), "F6: "+fifth+": 4 cancels of asset AS-")
 }
@@ -303,7 +303,7 @@ func TestRuleFifthCancelCountsHistory(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{Vendor: leave})
 	for range 6 {
-		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "uid-1", Type: connect.TypeCancel,
+		_, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: "uid-1", Type: connect.TypeCancel,
 			Status: connect.StatusFailed})
 		require.NoError(t, err)
 	}
@@ -316,7 +316,7 @@ func TestRulePurchasedTwice(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	add := func(status connect.RequestStatus) {
-		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "uid-1", Type: connect.TypePurchase, Status: status})
+		_, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: "uid-1", Type: connect.TypePurchase, Status: status})
 		require.NoError(t, err)
 	}
 	add(connect.StatusFailed)
@@ -324,7 +324,7 @@ func TestRulePurchasedTwice(t *testing.T) {
 	require.Empty(t, sys.Violations())
 	add(connect.StatusPending)
 	require.Len(t, sys.Violations(), 1)
-	require.Equal(t, connecttest.RulePurchasedTwice, sys.Violations()[0].Rule)
+	require.Equal(t, connecttest.RulePurchasedOnce, sys.Violations()[0].Rule)
 }
 
 func TestAddRequestErrors(t *testing.T) {
@@ -332,22 +332,22 @@ func TestAddRequestErrors(t *testing.T) {
 	now := newClock().Now()
 	tests := []struct {
 		name string
-		seed connecttest.RequestSeed
+		seed connecttest.RequestSpec
 		want string
 	}{
-		{"no external_uid", connecttest.RequestSeed{Type: "purchase", Status: "failed"}, "ExternalUID is empty"},
-		{"no type", connecttest.RequestSeed{ExternalUID: "u", Status: "failed"}, "both are required"},
-		{"no status", connecttest.RequestSeed{ExternalUID: "u", Type: "purchase"}, "both are required"},
-		{"updated before created", connecttest.RequestSeed{ExternalUID: "u", Type: "purchase", Status: "failed", Created: now,
+		{"no external_uid", connecttest.RequestSpec{Type: "purchase", Status: "failed"}, "ExternalUID is empty"},
+		{"no type", connecttest.RequestSpec{ExternalUID: "u", Status: "failed"}, "both are required"},
+		{"no status", connecttest.RequestSpec{ExternalUID: "u", Type: "purchase"}, "both are required"},
+		{"updated before created", connecttest.RequestSpec{ExternalUID: "u", Type: "purchase", Status: "failed", Created: now,
 			Updated: now.Add(-time.Second)}, "is before Created"},
-		{"older than an existing request", connecttest.RequestSeed{ExternalUID: "old", Type: "cancel", Status: "failed",
+		{"older than an existing request", connecttest.RequestSpec{ExternalUID: "old", Type: "cancel", Status: "failed",
 			Created: now.Add(-time.Second)}, "add the oldest first"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			sys := connecttest.New(connecttest.Config{})
-			_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "old", Type: "purchase", Status: "approved",
+			_, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: "old", Type: "purchase", Status: "approved",
 				Created: now})
 			require.NoError(t, err)
 			_, err = sys.AddRequest(tt.seed)
@@ -361,7 +361,7 @@ func TestAddRequestSetsAssetStatus(t *testing.T) {
 	t.Parallel()
 	sys := connecttest.New(connecttest.Config{})
 	add := func(kind connect.RequestType, status connect.RequestStatus, override string) string {
-		_, err := sys.AddRequest(connecttest.RequestSeed{ExternalUID: "u", Type: kind, Status: status, AssetStatus: override})
+		_, err := sys.AddRequest(connecttest.RequestSpec{ExternalUID: "u", Type: kind, Status: status, AssetStatus: override})
 		require.NoError(t, err)
 		asset, _ := sys.Asset("u")
 		return asset.Status
@@ -373,7 +373,7 @@ func TestAddRequestSetsAssetStatus(t *testing.T) {
 	require.Equal(t, "suspended", add("cancel", "failed", ""))
 	require.Equal(t, "terminating", add("cancel", "pending", ""))
 	require.Equal(t, "active", add("adjustment", "approved", "active"))
-	require.Empty(t, sys.Ledger())
+	require.Empty(t, sys.Changes())
 }
 
 func TestBodyTooLarge(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// VendorCall is a request that has become pending, on which the vendor acts next.
-type VendorCall struct {
+// PendingRequest is a request that waits for the vendor.
+type PendingRequest struct {
 	Request connect.Request
 	// Earlier counts the earlier requests of the same type and asset.
 	Earlier int
@@ -22,10 +22,10 @@ type VendorAction string
 
 // The actions of vendors. The zero value leaves the request pending.
 const (
-	Leave   VendorAction = "" // until an HTTP call or System.Answer changes it
-	Approve VendorAction = "approve"
-	Reject  VendorAction = "reject"
-	Inquire VendorAction = "inquire" // ask the customer, who answers with the call pend
+	VendorWait    VendorAction = ""        // leave it pending until an HTTP call or System.Answer changes it
+	VendorApprove VendorAction = "approve" // the request becomes approved
+	VendorReject  VendorAction = "reject"  // the request becomes failed
+	VendorInquire VendorAction = "inquire" // ask the customer, whose answer is the HTTP call POST …/pend
 )
 
 // VendorAnswer is what the vendor does with a request, and how long after it became
@@ -33,10 +33,10 @@ const (
 type VendorAnswer struct {
 	Action VendorAction
 	After  time.Duration
-	Reason string // for Reject; "" means "Rejected by the vendor."
+	Reason string // for VendorReject; "" means "Rejected by the vendor."
 }
 
-// Answer performs the vendor's answer to a pending request now, whatever After says. It
+// Answer gives the vendor's answer to a pending request now, ignoring VendorAnswer.After. It
 // returns an error if the request is unknown or in the wrong status, if there is no
 // action, and during a maintenance.
 func (s *System) Answer(id string, a VendorAnswer) error {
@@ -67,11 +67,11 @@ func (s *System) Answer(id string, a VendorAnswer) error {
 func (a VendorAnswer) move() (move, bool) {
 	m := move{origin: OriginVendor}
 	switch a.Action {
-	case Approve:
+	case VendorApprove:
 		m.to = connect.StatusApproved
-	case Reject:
+	case VendorReject:
 		m.to, m.reason = connect.StatusFailed, cmp.Or(a.Reason, "Rejected by the vendor.")
-	case Inquire:
+	case VendorInquire:
 		m.to = connect.StatusInquiring
 	default:
 		return move{}, false
@@ -119,7 +119,7 @@ func (s *System) schedule(r *request) {
 				earlier++
 			}
 		}
-		a := s.cfg.Vendor(VendorCall{Request: s.model(r), Earlier: earlier, At: r.updated})
+		a := s.cfg.Vendor(PendingRequest{Request: s.model(r), Earlier: earlier, At: r.updated})
 		var ok bool
 		if m, ok = a.move(); !ok {
 			return

@@ -15,11 +15,11 @@ import (
 func TestVendorDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.VendorCall) connecttest.VendorAnswer {
+		sys := connecttest.New(connecttest.Config{Vendor: func(c connecttest.PendingRequest) connecttest.VendorAnswer {
 			if c.Request.Asset.ExternalUID == "bad" {
-				return connecttest.VendorAnswer{Action: connecttest.Reject, After: 2 * time.Hour, Reason: "no credit"}
+				return connecttest.VendorAnswer{Action: connecttest.VendorReject, After: 2 * time.Hour, Reason: "no credit"}
 			}
-			return connecttest.VendorAnswer{Action: connecttest.Approve, After: time.Hour}
+			return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: time.Hour}
 		}})
 		c := inMemory(t, sys)
 		start := time.Now().UTC()
@@ -72,7 +72,7 @@ func TestVendorWaitsDuringMaintenance(t *testing.T) {
 	clock.Add(time.Hour)
 	require.Zero(t, sys.Step())
 	require.Equal(t, connect.StatusPending, sys.Requests()[1].Status)
-	require.Error(t, sys.Answer(sys.Requests()[1].ID, connecttest.VendorAnswer{Action: connecttest.Approve}))
+	require.Error(t, sys.Answer(sys.Requests()[1].ID, connecttest.VendorAnswer{Action: connecttest.VendorApprove}))
 
 	end := clock.Now()
 	sys.SetMaintenance(false)
@@ -91,7 +91,7 @@ func TestAnswerReplacesScheduledAnswer(t *testing.T) {
 	sys := connecttest.New(connecttest.Config{Now: clock.Now, Delay: time.Hour})
 	c := serve(t, sys)
 	id := c.create("purchase", "uid-1")
-	require.NoError(t, sys.Answer(id, connecttest.VendorAnswer{Action: connecttest.Reject}))
+	require.NoError(t, sys.Answer(id, connecttest.VendorAnswer{Action: connecttest.VendorReject}))
 	_, ok := sys.NextDue()
 	require.False(t, ok, "the approval is no longer scheduled")
 	clock.Add(2 * time.Hour)
@@ -99,8 +99,8 @@ func TestAnswerReplacesScheduledAnswer(t *testing.T) {
 	require.Equal(t, connect.StatusFailed, r.Status)
 	require.Equal(t, "Rejected by the vendor.", r.Reason)
 
-	require.ErrorContains(t, sys.Answer(id, connecttest.VendorAnswer{Action: connecttest.Approve}), "it is failed")
-	require.ErrorContains(t, sys.Answer("PR-0", connecttest.VendorAnswer{Action: connecttest.Approve}),
+	require.ErrorContains(t, sys.Answer(id, connecttest.VendorAnswer{Action: connecttest.VendorApprove}), "it is failed")
+	require.ErrorContains(t, sys.Answer("PR-0", connecttest.VendorAnswer{Action: connecttest.VendorApprove}),
 		`no request "PR-0"`)
 	require.ErrorContains(t, sys.Answer(id, connecttest.VendorAnswer{}), "none of approve, reject, inquire")
 }
@@ -108,12 +108,12 @@ func TestAnswerReplacesScheduledAnswer(t *testing.T) {
 func TestVendorIsCalledAgainAfterInquiry(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	sys := connecttest.New(connecttest.Config{Vendor: func(connecttest.VendorCall) connecttest.VendorAnswer {
+	sys := connecttest.New(connecttest.Config{Vendor: func(connecttest.PendingRequest) connecttest.VendorAnswer {
 		asked++
 		if asked == 1 {
-			return connecttest.VendorAnswer{Action: connecttest.Inquire}
+			return connecttest.VendorAnswer{Action: connecttest.VendorInquire}
 		}
-		return connecttest.VendorAnswer{Action: connecttest.Approve}
+		return connecttest.VendorAnswer{Action: connecttest.VendorApprove}
 	}})
 	c := serve(t, sys)
 	id := c.create("purchase", "uid-1")

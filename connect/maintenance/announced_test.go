@@ -37,7 +37,7 @@ func TestCalendarAnnounced(t *testing.T) {
 
 	only := c.Filter(func(w maintenance.Window) bool { return w.Source == maintenance.SourceUnreachable })
 	require.Len(t, only.Windows(), 1)
-	require.Len(t, only.Rules(), 1)
+	require.Len(t, only.Weekly(), 1)
 	_, ok = only.At(instant(t, "2026-02-04T02:30:00Z"))
 	require.True(t, ok)
 

@@ -165,8 +165,8 @@ func (c *Calendar) Windows() []Window {
 	return windows
 }
 
-// Rules returns the weekly rules in the order of NewCalendar.
-func (c *Calendar) Rules() []Weekly {
+// Weekly returns the weekly rules in the order of NewCalendar.
+func (c *Calendar) Weekly() []Weekly {
 	if c == nil {
 		return nil
 	}
@@ -316,14 +316,14 @@ func (c *Calendar) lastEnded(t time.Time) *entry {
 
 // Overlapping returns the windows in effect at some time in [from, to), oldest first. It
 // builds every occurrence of a weekly rule in the range: for long ranges use
-// [Calendar.All].
+// [Calendar.OverlappingSeq].
 func (c *Calendar) Overlapping(from, to time.Time) []Window {
-	return slices.Collect(c.All(from, to))
+	return slices.Collect(c.OverlappingSeq(from, to))
 }
 
-// All iterates over what [Calendar.Overlapping] returns. Windows are built one at a time,
+// OverlappingSeq iterates over the windows in effect at some time in [from, to), oldest first. They are built one at a time,
 // so a very long range is cheap.
-func (c *Calendar) All(from, to time.Time) iter.Seq[Window] {
+func (c *Calendar) OverlappingSeq(from, to time.Time) iter.Seq[Window] {
 	return func(yield func(Window) bool) {
 		for o := range c.occurrences(from, to) {
 			if !yield(o.window()) {
@@ -333,9 +333,9 @@ func (c *Calendar) All(from, to time.Time) iter.Seq[Window] {
 	}
 }
 
-// Merged returns the times in [from, to) in which any window is in effect, as disjoint
+// Spans returns the times in [from, to) in which any window is in effect, as disjoint
 // spans, oldest first. They are clipped to the range: an open end becomes to.
-func (c *Calendar) Merged(from, to time.Time) []Span {
+func (c *Calendar) Spans(from, to time.Time) []Span {
 	from, to = from.UTC(), to.UTC()
 	var spans []Span
 	for o := range c.occurrences(from, to) {

@@ -105,7 +105,7 @@ func TestCalendarRanges(t *testing.T) {
 			from, to := instant(t, tc.from), instant(t, tc.to)
 			require.Equal(t, tc.want, windowIDs(c.Overlapping(from, to)))
 			var merged []string
-			for _, s := range c.Merged(from, to) {
+			for _, s := range c.Spans(from, to) {
 				merged = append(merged, s.Start.Format("15:04")+"-"+s.End.Format("15:04"))
 			}
 			require.Equal(t, tc.merged, merged)
@@ -124,9 +124,9 @@ func TestCalendarNilAndZero(t *testing.T) {
 			require.Zero(t, w)
 		}
 		require.Empty(t, c.Windows())
-		require.Empty(t, c.Rules())
+		require.Empty(t, c.Weekly())
 		require.Empty(t, c.Overlapping(now.AddDate(-9000, 0, 0), now.AddDate(9000, 0, 0)))
-		require.Empty(t, c.Merged(now, now.Add(1)))
+		require.Empty(t, c.Spans(now, now.Add(1)))
 		require.Nil(t, (*maintenance.Calendar)(nil).WithMargins(1, 1))
 	}
 }
@@ -144,7 +144,7 @@ func TestCalendarOverrunningWindow(t *testing.T) {
 	_, ended := c.Last(instant(t, "2027-01-10T00:00:00Z"))
 	require.False(t, ended)
 	to := instant(t, "2026-02-01T00:00:00Z")
-	require.Equal(t, []maintenance.Span{{Start: w.ActualStart, End: to}}, c.Merged(w.Start, to),
+	require.Equal(t, []maintenance.Span{{Start: w.ActualStart, End: to}}, c.Spans(w.Start, to),
 		"an open end is cut to the range")
 	require.Len(t, c.Overlapping(to, to.Add(time.Hour)), 1)
 
@@ -201,13 +201,13 @@ func TestCalendarMergePrefersLast(t *testing.T) {
 	c := old.Merge(nil, calendarOf(t, []maintenance.Window{moved}), calendarOf(t, nil, sunday))
 
 	require.Equal(t, []string{"b", "a"}, windowIDs(c.Windows()))
-	require.Equal(t, []maintenance.Weekly{sunday}, c.Rules())
+	require.Equal(t, []maintenance.Weekly{sunday}, c.Weekly())
 	from := instant(t, "2026-01-10T00:00:00Z")
 	require.Equal(t, []string{"weekly@2026-01-11", "b", "a"}, windowIDs(c.Overlapping(from, from.AddDate(0, 0, 7))))
 	require.Equal(t, []string{"weekly@2026-01-10", "a", "b"}, windowIDs(old.Overlapping(from, from.AddDate(0, 0, 7))))
 
 	named := calendarOf(t, []maintenance.Window{windowAt(t, "weekly", "2026-01-14T02:00:00Z", "2026-01-14T05:00:00Z")})
-	require.Empty(t, old.Merge(named).Rules(), "a window takes the place of a rule with its id")
+	require.Empty(t, old.Merge(named).Weekly(), "a window takes the place of a rule with its id")
 }
 
 func TestCalendarIsImmutable(t *testing.T) {
@@ -219,9 +219,9 @@ func TestCalendarIsImmutable(t *testing.T) {
 	windows[0].ID = "changed"
 	rule.Except[0] = "2026-01-24"
 	c.Windows()[0].ID = "changed"
-	c.Rules()[0].Except[0] = "2026-01-24"
+	c.Weekly()[0].Except[0] = "2026-01-24"
 	require.Equal(t, "a", c.Windows()[0].ID)
-	require.Equal(t, []string{"2026-01-17"}, c.Rules()[0].Except)
+	require.Equal(t, []string{"2026-01-17"}, c.Weekly()[0].Except)
 }
 
 func TestNewCalendarConvertsToUTC(t *testing.T) {
@@ -418,7 +418,7 @@ func TestCalendarRangesMatchLinearScan(t *testing.T) {
 		require.True(t,
 			slices.IsSortedFunc(got, func(a, b maintenance.Window) int { return a.Span().Start.Compare(b.Span().Start) }))
 
-		merged := d.calendar.Merged(from, to)
+		merged := d.calendar.Spans(from, to)
 		for i, s := range merged {
 			require.True(t, s.Start.Before(s.End))
 			require.True(t, i == 0 || merged[i-1].End.Before(s.Start), "spans neither overlap nor touch")
@@ -437,7 +437,7 @@ func TestCalendarMergeWithItself(t *testing.T) {
 		c := draw(t).calendar
 		once := c.Merge()
 		require.Equal(t, c.Windows(), once.Windows())
-		require.Equal(t, c.Rules(), once.Rules())
+		require.Equal(t, c.Weekly(), once.Weekly())
 		require.Equal(t, once, once.Merge(c))
 		require.Equal(t, once, c.Merge(nil, c, once))
 		require.Equal(t, once, (*maintenance.Calendar)(nil).Merge(c))
@@ -450,7 +450,7 @@ func TestCalendarAllStopsEarly(t *testing.T) {
 	c := calendarOf(t, nil, maintenance.Weekly{ID: "r", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour,
 		Zone: "UTC"})
 	var got []string
-	for w := range c.All(instant(t, "2026-01-10T02:30:00Z"), instant(t, "9999-01-01T00:00:00Z")) {
+	for w := range c.OverlappingSeq(instant(t, "2026-01-10T02:30:00Z"), instant(t, "9999-01-01T00:00:00Z")) {
 		if got = append(got, w.ID); len(got) == 2 {
 			break
 		}

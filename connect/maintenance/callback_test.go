@@ -39,7 +39,7 @@ func TestNilCallbacks(t *testing.T) {
 	} {
 		_, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "one", Source: s}})
 		require.ErrorContains(t, err, `source of windows "one" is nil`, name)
-		_, err = maintenance.CalendarOf(t.Context(), s, from, from.Add(time.Hour))
+		_, err = maintenance.QueryCalendar(t.Context(), s, from, from.Add(time.Hour))
 		require.ErrorContains(t, err, "the source of windows is nil", name)
 	}
 	_, err := maintenance.NewMulti([]maintenance.NamedSource{{Name: "one", Source: zeroSize{}}})
@@ -65,7 +65,7 @@ func (p *panickingProber) Probe(context.Context) (connect.Probe, error) {
 	if p.looks++; p.looks < 3 {
 		panic("prober\nis broken")
 	}
-	return connect.Probe{Class: connect.Up, At: time.Now()}, nil
+	return connect.Probe{Class: connect.ClassUp, At: time.Now()}, nil
 }
 
 func TestPanicsOfCallbacks(t *testing.T) {
@@ -90,7 +90,7 @@ func TestPanicsOfCallbacks(t *testing.T) {
 		require.ErrorIs(t, err, maintenance.ErrIncomplete)
 		require.ErrorContains(t, err, name)
 		require.Len(t, windows, 1)
-		_, err = maintenance.CalendarOf(t.Context(), bad, from, from.Add(time.Hour))
+		_, err = maintenance.QueryCalendar(t.Context(), bad, from, from.Add(time.Hour))
 		require.ErrorContains(t, err, name)
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -103,6 +103,6 @@ func TestPanicsOfCallbacks(t *testing.T) {
 		require.Equal(t, availability.ConditionUp, tracker.Status(time.Now()).Condition)
 		waited, err := availability.WaitUntilUp(t.Context(), &panickingProber{}, availability.WaitConfig{})
 		require.NoError(t, err)
-		require.Equal(t, 2, waited.Probes[connect.Unreachable])
+		require.Equal(t, 2, waited.Probes[connect.ClassUnreachable])
 	})
 }

@@ -48,7 +48,7 @@ func ExampleNewCalendar() {
 		return
 	}
 	from := time.Date(2026, 3, 20, 0, 0, 0, 0, time.UTC)
-	for window := range calendar.All(from, from.AddDate(0, 0, 16)) {
+	for window := range calendar.OverlappingSeq(from, from.AddDate(0, 0, 16)) {
 		fmt.Println(window.ID, window.Start.Format(time.RFC3339))
 	}
 	// Output:
@@ -56,7 +56,7 @@ func ExampleNewCalendar() {
 	// weekly@2026-04-04 2026-04-04T00:00:00Z
 }
 
-func ExampleCalendar_Merged() {
+func ExampleCalendar_Spans() {
 	day := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
 	calendar, err := maintenance.NewCalendar([]maintenance.Window{
 		{ID: "database", Start: day.Add(2 * time.Hour), End: day.Add(5 * time.Hour)},
@@ -66,7 +66,7 @@ func ExampleCalendar_Merged() {
 		fmt.Println(err)
 		return
 	}
-	for _, span := range calendar.Merged(day, day.Add(24*time.Hour)) {
+	for _, span := range calendar.Spans(day, day.Add(24*time.Hour)) {
 		fmt.Println(span.Start.Format("15:04"), span.End.Format("15:04"))
 	}
 	// Output: 02:00 06:00

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
-// The format of a windows file.
+// The format of a calendar file.
 type (
 	calendarFile struct {
 		Windows   []windowFile `json:"windows"`
@@ -49,7 +49,7 @@ var calendarFormat = jsonfile.Format[calendarFile]{
 	Name: "connect: windows", MaxBytes: 32 << 20, AllowNull: true, Check: (*calendarFile).check,
 }
 
-// LoadCalendarFile reads a windows file, see [LoadCalendar]. The path becomes the Source of
+// LoadCalendarFile reads a calendar from a JSON file, see [LoadCalendar]. The path becomes the Source of
 // the windows and rules.
 func LoadCalendarFile(path string) (*Calendar, error) {
 	f, err := calendarFormat.ReadFile(path)
@@ -59,7 +59,7 @@ func LoadCalendarFile(path string) (*Calendar, error) {
 	return f.calendar(path)
 }
 
-// LoadCalendar reads a calendar from JSON, the format of a windows file:
+// LoadCalendar reads a calendar from JSON:
 //
 //	{
 //	  "windows": [
@@ -90,7 +90,7 @@ func LoadCalendar(r io.Reader) (*Calendar, error) {
 	return f.calendar("")
 }
 
-// SaveCalendar writes a calendar as a windows file. It returns an error, and writes nothing,
+// SaveCalendar writes a calendar as JSON for [LoadCalendar]. It returns an error, and writes nothing,
 // if the calendar has margins or a window longer than 7 days. The Source of windows and
 // rules is not written.
 func SaveCalendar(w io.Writer, c *Calendar) error {
@@ -102,7 +102,7 @@ func SaveCalendar(w io.Writer, c *Calendar) error {
 	for _, window := range c.Windows() {
 		file.Windows = append(file.Windows, window.file())
 	}
-	for _, rule := range c.Rules() {
+	for _, rule := range c.Weekly() {
 		file.Recurring = append(file.Recurring, rule.file())
 	}
 	return calendarFormat.Write(w, file)

@@ -39,7 +39,7 @@ func TestLoadCalendarFile(t *testing.T) {
 	require.Equal(t, []maintenance.Weekly{{
 		ID: "weekly", Title: "Weekly", Weekday: time.Saturday, Time: "02:00", Duration: 3 * time.Hour,
 		Zone: "Europe/Berlin", Except: []string{"2026-12-26"}, From: "2026-02-16", Until: "2026-12-31", Source: path,
-	}}, c.Rules())
+	}}, c.Weekly())
 	next, _ := c.Next(instant(t, "2026-02-15T00:00:00Z"))
 	require.Equal(t, "weekly@2026-02-28", next.ID, "the one of the 21st is cancelled")
 }
@@ -309,7 +309,7 @@ func TestSaveCalendarRoundTrip(t *testing.T) {
 		got, err := maintenance.LoadCalendar(&buf)
 		require.NoError(t, err)
 		require.Equal(t, c.Windows(), got.Windows())
-		require.Equal(t, c.Rules(), got.Rules())
+		require.Equal(t, c.Weekly(), got.Weekly())
 	})
 }
 

@@ -77,8 +77,8 @@ func WithSourceTimeout(d time.Duration) MultiOption {
 	}
 }
 
-// WithHorizon sets the range before and after now that sources are always queried for.
-// Default 400 days each.
+// WithHorizon sets the least range around now for which sources are queried and cached, even if a
+// shorter one is asked for. Default 400 days each.
 func WithHorizon(back, ahead time.Duration) MultiOption {
 	return func(c *multiConfig) error {
 		if back < 0 || ahead < 0 {
@@ -136,8 +136,9 @@ func checkSourceName(name string) error {
 	return nil
 }
 
-// SourcesStatus is the merged windows of a range with the status of each source.
-type SourcesStatus struct {
+// MultiStatus is the result of [Multi.Status]: the merged windows of a range, and the status of
+// each source.
+type MultiStatus struct {
 	Windows []Window
 	// Sources are in the order of NewMulti.
 	Sources []SourceStatus
@@ -173,9 +174,9 @@ func (m *Multi) Windows(ctx context.Context, from, to time.Time) ([]Window, erro
 
 // Status returns the merged windows with the status of each source: the age of its
 // answer, and whether it is an earlier one. The error is that of Windows.
-func (m *Multi) Status(ctx context.Context, from, to time.Time) (SourcesStatus, error) {
+func (m *Multi) Status(ctx context.Context, from, to time.Time) (MultiStatus, error) {
 	if !from.Before(to) {
-		return SourcesStatus{}, nil
+		return MultiStatus{}, nil
 	}
 	now := time.Now()
 	from, to = within(from), within(to)
@@ -189,7 +190,7 @@ func (m *Multi) Status(ctx context.Context, from, to time.Time) (SourcesStatus, 
 		})
 	}
 	wg.Wait()
-	answer := SourcesStatus{Windows: mergeWindows(lists), Sources: states}
+	answer := MultiStatus{Windows: mergeWindows(lists), Sources: states}
 	errs := make([]error, len(states))
 	for i, s := range states {
 		errs[i] = s.Err

@@ -70,7 +70,7 @@ func near(id string, hours int) maintenance.Window {
 }
 
 // around asks for some days around now.
-func around(t testing.TB, m *maintenance.Multi, days int) ([]string, maintenance.SourcesStatus, error) {
+func around(t testing.TB, m *maintenance.Multi, days int) ([]string, maintenance.MultiStatus, error) {
 	t.Helper()
 	now := time.Now()
 	answer, err := m.Status(t.Context(), now.AddDate(0, 0, -days), now.AddDate(0, 0, days))
@@ -506,14 +506,14 @@ func ExampleMulti() {
 		return nil, errors.New("no route to host")
 	})
 	multi, err := maintenance.NewMulti([]maintenance.NamedSource{
-		{Name: "mail", Source: maintenance.CalendarSource(known)},
+		{Name: "mail", Source: maintenance.NewCalendarSource(known)},
 		{Name: "page", Source: down},
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	calendar, err := maintenance.CalendarOf(context.Background(), multi, day, day.AddDate(0, 0, 1))
+	calendar, err := maintenance.QueryCalendar(context.Background(), multi, day, day.AddDate(0, 0, 1))
 	fmt.Println(err)
 	fmt.Println(calendar.Windows())
 	// Output:

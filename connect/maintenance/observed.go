@@ -8,8 +8,8 @@ import (
 // SourceObserved is the Source of windows that were observed, not announced.
 const SourceObserved = "observed"
 
-// SourceUnreachable is the Source of windows in which nothing answered: they are no proof
-// of an outage of Connect.
+// SourceUnreachable is the Source of windows in which nothing answered. The cause may be the local
+// network, so they do not prove an outage of Connect.
 const SourceUnreachable = "unreachable"
 
 // drift is how early a window may start and still be the announced one (inferred).
@@ -63,7 +63,7 @@ func (c *Calendar) announcedFor(o Window, asOf time.Time) []Window {
 		until = asOf
 	}
 	var found []Window
-	for w := range c.All(began, began.Add(drift+1)) {
+	for w := range c.OverlappingSeq(began, began.Add(drift+1)) {
 		known := !w.ActualStart.IsZero() || !w.ActualEnd.IsZero()
 		early := w.Start.Sub(began) // negative: it started later
 		if !known && early <= drift && began.Before(w.End) && until.After(w.Start) {

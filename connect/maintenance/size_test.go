@@ -55,7 +55,7 @@ func BenchmarkCalendarAtSize(b *testing.B) {
 		{"Next", func(t time.Time) { c.Next(t) }},
 		{"Last", func(t time.Time) { c.Last(t) }},
 		{"Overlapping a day", func(t time.Time) { c.Overlapping(t, t.AddDate(0, 0, 1)) }},
-		{"Merged a week", func(t time.Time) { c.Merged(t, t.AddDate(0, 0, 7)) }},
+		{"Merged a week", func(t time.Time) { c.Spans(t, t.AddDate(0, 0, 7)) }},
 	} {
 		b.Run(lookup.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -87,7 +87,7 @@ func TestLargeCalendarMatchesLinearScan(t *testing.T) {
 	}
 	var all []held
 	bare := c.WithMargins(-30*time.Minute, -10*time.Minute) // no margins: it is enough to widen here
-	for w := range bare.All(instant(t, "2019-01-01T00:00:00Z"), instant(t, "2031-01-01T00:00:00Z")) {
+	for w := range bare.OverlappingSeq(instant(t, "2019-01-01T00:00:00Z"), instant(t, "2031-01-01T00:00:00Z")) {
 		s := w.Span()
 		s.Start = s.Start.Add(-30 * time.Minute)
 		if !s.End.IsZero() {

@@ -41,9 +41,9 @@ func (f SourceFunc) Windows(ctx context.Context, from, to time.Time) ([]Window, 
 // fromCode is the Source of windows made by the program itself.
 const fromCode = "code"
 
-// CalendarSource returns a source of the windows of a calendar, including the occurrences
+// NewCalendarSource returns a source of the windows of a calendar, including the occurrences
 // of weekly rules, without margins. Windows without a Source get "code". It never fails.
-func CalendarSource(c *Calendar) WindowSource {
+func NewCalendarSource(c *Calendar) WindowSource {
 	plain := c.withoutMargins()
 	return SourceFunc(func(_ context.Context, from, to time.Time) ([]Window, error) {
 		return plain.announced(from, to), nil

@@ -30,7 +30,7 @@ func TestCalendarSource(t *testing.T) {
 		windowAt(t, "before", "2026-01-08T00:00:00Z", "2026-01-09T00:00:00Z"),
 		windowAt(t, "after", "2026-01-16T00:00:00Z", "2026-01-17T00:00:00Z"),
 	}, maintenance.Weekly{ID: "weekly", Weekday: time.Saturday, Time: "02:00", Duration: time.Hour, Zone: "UTC"})
-	source := maintenance.CalendarSource(c.WithMargins(48*time.Hour, -48*time.Hour))
+	source := maintenance.NewCalendarSource(c.WithMargins(48*time.Hour, -48*time.Hour))
 
 	got, err := source.Windows(t.Context(), instant(t, "2026-01-09T00:00:00Z"), instant(t, "2026-01-16T00:00:00Z"))
 	require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestCalendarOfAcceptsFaultyWindows(t *testing.T) {
 	backwards := windowAt(t, "backwards", "2026-01-12T04:00:00Z", "2026-01-12T02:00:00Z")
 	down := errors.New("the page is down")
 
-	c, err := maintenance.CalendarOf(t.Context(), fixedSource(down, taken, a, again, nowhere, backwards), from, to)
+	c, err := maintenance.QueryCalendar(t.Context(), fixedSource(down, taken, a, again, nowhere, backwards), from, to)
 	require.Equal(t, []string{"a#2", "a", "a#3", "nowhere"}, windowIDs(c.Overlapping(from, to)))
 	require.ErrorIs(t, err, down)
 	warnings, failure := maintenance.SplitWarnings(err)
@@ -109,7 +109,7 @@ func TestCalendarOfAcceptsFaultyWindows(t *testing.T) {
 		require.ErrorContains(t, warnings[i], want.text)
 	}
 
-	c, err = maintenance.CalendarOf(t.Context(), fixedSource(nil), from, to)
+	c, err = maintenance.QueryCalendar(t.Context(), fixedSource(nil), from, to)
 	require.NoError(t, err)
 	require.NotNil(t, c)
 	require.Empty(t, c.Windows())

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// CalendarOf reads the windows of a range from a source into a calendar. Unlike
+// QueryCalendar queries a source for [from, to) and returns its windows as a calendar. Unlike
 // [NewCalendar] it accepts faulty windows: a repeated id gets a suffix, an unknown zone is
 // dropped, an invalid window is left out. Each such change is a [*SourceWarning], joined
 // with the error of the source. The calendar is never nil: if the source failed it holds
 // the windows that came with the error.
-func CalendarOf(ctx context.Context, source WindowSource, from, to time.Time) (*Calendar, error) {
+func QueryCalendar(ctx context.Context, source WindowSource, from, to time.Time) (*Calendar, error) {
 	windows, err := ask(ctx, source, from, to)
 	windows, odd := usable(windows)
 	entries := make([]entry, len(windows))

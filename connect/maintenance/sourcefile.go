@@ -28,12 +28,12 @@ type FileSource struct {
 	broken error        // of the last attempt
 }
 
-// NewFileSource returns a source of a windows file, see [LoadCalendar]. The file is read by
+// NewFileSource returns a source of a calendar file, see [LoadCalendar]. The file is read by
 // the first call of Windows.
 func NewFileSource(path string) *FileSource {
 	return NewFileSourceFunc(path, func(path string) (WindowSource, error) {
 		calendar, err := LoadCalendarFile(path)
-		return CalendarSource(calendar), err
+		return NewCalendarSource(calendar), err
 	})
 }
 

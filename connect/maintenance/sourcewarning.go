@@ -9,12 +9,12 @@ import (
 
 // The kinds of a [SourceWarning], for errors.Is.
 var (
-	// ErrIncomplete: windows may be missing, so no window does not mean no maintenance.
+	// ErrIncomplete means that windows may be missing from the result.
 	ErrIncomplete = errors.New("windows may be missing")
-	// ErrUncertain: something is wrong with the windows, such as a clock difference or
-	// an unknown zone, but none is missing because of it.
+	// ErrUncertain means that the times of windows may be wrong, for instance because of a clock
+	// difference or an unknown zone, but that no window is missing.
 	ErrUncertain = errors.New("uncertain")
-	// ErrStale: the windows are those of an earlier answer.
+	// ErrStale means that a source failed and its last good answer is used.
 	ErrStale = errors.New("windows are from an earlier answer")
 )
 

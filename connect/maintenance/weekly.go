@@ -56,7 +56,7 @@ func (r Weekly) compile() (*rule, error) {
 	return c, nil
 }
 
-// check compiles the rule, or returns the wrong key of a windows file.
+// check compiles the rule, or returns the wrong key of a calendar file.
 func (r Weekly) check() (c *rule, key string, err error) {
 	c = &rule{Weekly: r, starts: &weeklyStarts{}}
 	c.Except = slices.Clone(r.Except)

@@ -9,7 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/jsonfile"
 )
 
-// weeklyJSON is a rule as in a windows file, with its source.
+// weeklyJSON is a rule as in a calendar file, with its source.
 type weeklyJSON struct {
 	weeklyFile
 	Source string `json:"source,omitempty"`
@@ -17,7 +17,7 @@ type weeklyJSON struct {
 
 var weeklyFormat = jsonfile.Format[weeklyJSON]{Name: "connect: weekly rule"}
 
-// MarshalJSON encodes the rule as in a windows file (see [LoadCalendar]), and its Source.
+// MarshalJSON encodes the rule as in a calendar file (see [LoadCalendar]), and its Source.
 func (r Weekly) MarshalJSON() ([]byte, error) {
 	if r.Weekday < time.Sunday || r.Weekday > time.Saturday {
 		return nil, fmt.Errorf("connect: weekly rule %q: weekday %d is out of range: use 0 (Sunday) to 6 (Saturday)", r.ID,

@@ -64,7 +64,7 @@ func (sys *systems) open(ctx context.Context, s *settings, out io.Writer) (err e
 	switch p, err := sys.connect.Probe(ctx); {
 	case err != nil:
 		return err
-	case p.Class != connect.Up:
+	case p.Class != connect.ClassUp:
 		return fmt.Errorf("connect is not up, or -connect is wrong: %w", p.Err)
 	}
 	if s.faults && sys.world != nil {

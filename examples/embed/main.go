@@ -135,7 +135,7 @@ func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, appro
 		Dir: filepath.Join(dir, "watcher"), Windows: windows, Outages: tracker,
 		Ready: func(ctx context.Context, since time.Time) availability.Readiness {
 			// The query would name the hub if this service were a hub of Connect.
-			return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Since: since})
+			return availability.CheckReadiness(ctx, client, availability.ReadinessConfig{Since: since})
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			// The orders of this service are not in Connect, so the reason of the failure decides.

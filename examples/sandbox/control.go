@@ -150,12 +150,12 @@ func (c *control) faults(*http.Request) (any, error) {
 
 // calls are the ledgers of both systems.
 type calls struct {
-	Commerce []commercetest.Push `json:"commerce"`
-	Connect  []connecttest.Call  `json:"connect"`
+	Commerce []commercetest.Push  `json:"commerce"`
+	Connect  []connecttest.Change `json:"connect"`
 }
 
 func (c *control) ledger(*http.Request) (any, error) {
-	return calls{Commerce: c.world.Commerce.Pushes(), Connect: c.world.Connect.Ledger()}, nil
+	return calls{Commerce: c.world.Commerce.Pushes(), Connect: c.world.Connect.Changes()}, nil
 }
 
 func (c *control) violations(*http.Request) (any, error) { return c.world.Violations(), nil }

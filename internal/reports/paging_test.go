@@ -156,7 +156,7 @@ func TestContentful96FiftyLongKeys(t *testing.T) {
 	var keys []connect.RequestKey
 	for i := range 50 {
 		keys = append(keys, connect.RequestKey{Type: connect.TypePurchase,
-			Subscription: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
+			SubscriptionID: fmt.Sprintf("Подписка-на-облачную-телефонию-и-почту-%04d", i)})
 	}
 	found, err := connectClient(t, s.URL).LatestRequests(within(t, 10*time.Second), keys)
 	if len(found) != 50 {
@@ -251,7 +251,7 @@ func TestImmediateJobs57TiesInConnect(t *testing.T) {
 		var keys []connect.RequestKey
 		for i := range 30 {
 			all = append(all, requestJSON(fmt.Sprintf("PR-%03d", i), fmt.Sprint(1000+i), "2026-11-21T02:00:00+00:00"))
-			keys = append(keys, connect.RequestKey{Type: connect.TypePurchase, Subscription: fmt.Sprint(1000 + i)})
+			keys = append(keys, connect.RequestKey{Type: connect.TypePurchase, SubscriptionID: fmt.Sprint(1000 + i)})
 		}
 		n := 0
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {

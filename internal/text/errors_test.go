@@ -253,7 +253,7 @@ func errorsOf(t *testing.T, server *httptest.Server, logged *bytes.Buffer) iter.
 			"billing push":      func() error { return bill.Push(ctx, "1", commerce.StatusProvisioning) },
 			"connect list":      func() error { return lastError(conn.Requests(ctx, connect.RequestQuery{})) },
 			"connect look-up": func() error {
-				_, err := conn.LatestRequests(ctx, []connect.RequestKey{{Subscription: "1", Type: connect.TypePurchase}})
+				_, err := conn.LatestRequests(ctx, []connect.RequestKey{{SubscriptionID: "1", Type: connect.TypePurchase}})
 				return err
 			},
 			"connect probe": func() error { return probeError(ctx, conn) },

@@ -137,9 +137,9 @@ func (p *prober) Probe(ctx context.Context) (connect.Probe, error) {
 
 // describe describes the requests that were found for a key.
 func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.LatestRequest) []string {
-	name := "tenant " + k.Tenant
-	if k.Tenant == "" {
-		name = "subscription " + k.Subscription
+	name := "tenant " + k.TenantID
+	if k.TenantID == "" {
+		name = "subscription " + k.SubscriptionID
 	}
 	newest, answered := found[k]
 	switch {

@@ -70,7 +70,7 @@ func (s *shop) LatestRequests(_ context.Context,
 	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	found := make(map[connect.RequestKey][]connect.LatestRequest)
 	for _, k := range keys {
-		found[k] = []connect.LatestRequest{{Request: connect.Request{ID: "PR-" + k.Subscription,
+		found[k] = []connect.LatestRequest{{Request: connect.Request{ID: "PR-" + k.SubscriptionID,
 			Status: connect.StatusApproved, Updated: time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)}}}
 	}
 	return found, nil

@@ -51,7 +51,7 @@ func (b *Baseline) book(m Margins, calendars ...*maintenance.Calendar) *rateBook
 	}
 	end := b.from.Add(time.Duration(b.steps) * b.step)
 	for _, c := range calendars {
-		for _, s := range c.Merged(b.from, end) {
+		for _, s := range c.Spans(b.from, end) {
 			for i := b.stepOf(s.Start); i < b.steps && b.from.Add(time.Duration(i)*b.step).Before(s.End); i++ {
 				calm[i] = false
 			}

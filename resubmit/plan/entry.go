@@ -32,8 +32,8 @@ type Header struct {
 	Filter string `json:"filter"`
 	// Windows and Recurring are the maintenance windows, without margins. Attributions refer to a window's id, or to
 	// "<rule id>@<date>" for an occurrence of a weekly rule.
-	Windows   []maintenance.Window `json:"windows"`
-	Recurring []maintenance.Weekly `json:"recurring,omitempty"`
+	Windows []maintenance.Window `json:"windows"`
+	Weekly  []maintenance.Weekly `json:"recurring,omitempty"`
 	// Rules are the user's rules.
 	Rules []rules.Rule `json:"rules,omitempty"`
 }
@@ -41,7 +41,7 @@ type Header struct {
 // Calendar returns the calendar of the plan, for checking past failures and future pushes. It returns an error if the
 // time zone data for a weekly rule is missing.
 func (h Header) Calendar() (*maintenance.Calendar, error) {
-	c, err := maintenance.NewCalendar(h.Windows, h.Recurring...)
+	c, err := maintenance.NewCalendar(h.Windows, h.Weekly...)
 	if err != nil {
 		return nil, fmt.Errorf("plan: windows: %w", err)
 	}

@@ -39,7 +39,7 @@ func planHeader() plan.Header {
 		Windows: []maintenance.Window{{
 			ID: "w1", Title: "Release <26> & more", Start: planTime.Add(-time.Hour), End: planTime.Add(time.Hour),
 		}},
-		Recurring: []maintenance.Weekly{{
+		Weekly: []maintenance.Weekly{{
 			ID: "weekly", Title: "Patches & <more>", Weekday: time.Saturday, Time: "02:00", Duration: 150 * time.Minute,
 			Zone: "Europe/Berlin", Except: []string{"2026-12-26"}, From: "2026-01-03", Source: "windows.json",
 		}},

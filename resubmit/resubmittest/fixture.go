@@ -57,7 +57,7 @@ type System struct {
 	Pusher resubmit.Pusher
 }
 
-// commercetest.OrderSpec is an order to add to a system.
+// NewOrder is an order to add to a system.
 type NewOrder struct {
 	// ID is an id with special characters, or usually "" for any id. A system that assigns ids itself ignores it.
 	ID string

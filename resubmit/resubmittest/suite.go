@@ -157,7 +157,7 @@ func (s *suite) add(news ...NewOrder) []*commerce.Order {
 		want := s.system.AddOrder(s.TB, n)
 		switch {
 		case want == nil || want.ID == "" || want.Number == "":
-			s.Fatalf("the fixture: AddOrder must return the order with its ID and Number; if commercetest.OrderSpec.ID is empty, assign one")
+			s.Fatalf("the fixture: AddOrder must return the order with its ID and Number; if NewOrder.ID is empty, assign one")
 		case want.Status != n.Status || want.Type != n.Type || !want.PlacedAt.Equal(n.PlacedAt):
 			s.Fatalf("the fixture: AddOrder returned a %s order with the status %s, placed at %s, for %+v",
 				want.Type, want.Status, want.PlacedAt, n)

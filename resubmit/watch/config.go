@@ -34,7 +34,7 @@ type Config struct {
 	// announced ends are often wrong.
 	//
 	//	func(ctx context.Context, since time.Time) availability.Readiness {
-	//		return availability.CheckReadiness(ctx, client, availability.ReadinessQuery{Hub: hub, Since: since})
+	//		return availability.CheckReadiness(ctx, client, availability.ReadinessConfig{Hub: hub, Since: since})
 	//	}
 	Ready func(ctx context.Context, since time.Time) availability.Readiness
 	// Plan returns the configuration of the plan for an episode. Defaults: Filter is

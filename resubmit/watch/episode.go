@@ -126,7 +126,7 @@ func overlap(a, b maintenance.Span) bool {
 // outstanding returns the windows that began before now and ended after from, without the
 // time that an episode covers, oldest first. done are those that are covered completely.
 func outstanding(c *maintenance.Calendar, episodes []Episode, from, now time.Time) (due, done []maintenance.Window) {
-	for w := range c.All(from, now.Add(1)) {
+	for w := range c.OverlappingSeq(from, now.Add(1)) {
 		left := []maintenance.Span{w.Span()}
 		for _, e := range episodes {
 			for _, covered := range e.Windows {

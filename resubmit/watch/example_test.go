@@ -43,10 +43,10 @@ func ExampleWatcher() {
 	defer stop()
 	watcher, err := watch.New(watch.Config{
 		Dir:     dir,
-		Windows: maintenance.CalendarSource(announced),
+		Windows: maintenance.NewCalendarSource(announced),
 		Ready: func(context.Context, time.Time) availability.Readiness { // usually availability.CheckReadiness
-			return availability.Readiness{Parts: []availability.ReadinessPart{{Name: availability.PartAnswer,
-				State: availability.PartReady}}}
+			return availability.Readiness{Checks: []availability.Check{{Name: availability.CheckAnswer,
+				State: availability.StateReady}}}
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			return resubmit.PlanConfig{IgnoreConnect: true}, nil

@@ -221,7 +221,7 @@ func (w *Watcher) notReady(ctx context.Context, e Episode, end, now time.Time) t
 	pause := backoff(w.unready)
 	w.unready++
 	var missing, why []string
-	for _, p := range ready.Missing() {
+	for _, p := range ready.NotReady() {
 		missing, why = append(missing, p.Name), append(why, text.Short(p.Why))
 	}
 	if len(missing) == 0 {

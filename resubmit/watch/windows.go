@@ -44,7 +44,7 @@ type windowStore struct {
 // previous windows stay. So do they after a first answer that is empty because a part of
 // the source failed.
 func (s *windowStore) refresh(ctx context.Context, source maintenance.WindowSource, from, to time.Time) error {
-	calendar, err := maintenance.CalendarOf(ctx, source, from, to)
+	calendar, err := maintenance.QueryCalendar(ctx, source, from, to)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

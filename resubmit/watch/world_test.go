@@ -101,9 +101,9 @@ func (s *site) Windows(ctx context.Context, from, to time.Time) ([]maintenance.W
 
 // probe returns what a probe sees now.
 func (s *site) probe() connect.Probe {
-	p := connect.Probe{Class: connect.Up, Version: "26.1", At: time.Now().UTC()}
+	p := connect.Probe{Class: connect.ClassUp, Version: "26.1", At: time.Now().UTC()}
 	if s.isDown(time.Now()) {
-		p = connect.Probe{Class: connect.MaintenanceSuspected, At: time.Now().UTC(), Err: errors.New("502 Bad Gateway")}
+		p = connect.Probe{Class: connect.ClassMaintenanceSuspected, At: time.Now().UTC(), Err: errors.New("502 Bad Gateway")}
 	}
 	return p
 }
@@ -170,7 +170,7 @@ func (p *process) probe(ctx context.Context) {
 		seen := p.site.probe()
 		p.tracker.Observe(seen)
 		pause := 4 * time.Minute
-		if seen.Class != connect.Up {
+		if seen.Class != connect.ClassUp {
 			pause = 20 * time.Second
 		}
 		tick.Reset(pause)
@@ -230,16 +230,16 @@ func (p *process) ready(context.Context, time.Time) availability.Readiness {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readies = append(s.readies, time.Now())
-	part := availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartReady,
+	part := availability.Check{Name: availability.CheckAnswer, State: availability.StateReady,
 		Why: "Connect itself answers."}
 	switch {
 	case s.unready != nil:
-		part = availability.ReadinessPart{Name: availability.PartHub, State: availability.PartMissing, Why: s.unready.Error()}
+		part = availability.Check{Name: availability.CheckHub, State: availability.StateNotReady, Why: s.unready.Error()}
 	case s.isDown(time.Now()):
-		part = availability.ReadinessPart{Name: availability.PartAnswer, State: availability.PartMissing,
+		part = availability.Check{Name: availability.CheckAnswer, State: availability.StateNotReady,
 			Why: "Connect itself does not answer."}
 	}
-	return availability.Readiness{At: time.Now(), Parts: []availability.ReadinessPart{part}}
+	return availability.Readiness{At: time.Now(), Checks: []availability.Check{part}}
 }
 
 // plan leaves the filter to the watcher.

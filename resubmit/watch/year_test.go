@@ -55,7 +55,7 @@ func newYear(t *testing.T, seed uint64, away bool) *year {
 		Zone: berlin.String(),
 	})
 	require.NoError(t, err)
-	y.weekly = maintenance.CalendarSource(weekly)
+	y.weekly = maintenance.NewCalendarSource(weekly)
 	first := y.begin.AddDate(0, 0, (7-int(y.begin.Weekday()))%7)
 	for week := range y.weeks {
 		day := first.AddDate(0, 0, 7*week)

@@ -13,14 +13,14 @@ import (
 
 // Error is a failure to fetch a calendar. It contains only the host of the address.
 type Error struct {
-	Host       string // with the scheme
+	Origin     string // scheme and host of the address
 	HTTPStatus int    // 0: there was no answer
 	Err        error  // the cause; nil if the status is enough
 }
 
 // Error returns one line.
 func (e *Error) Error() string {
-	s := "ical: " + text.Excerpt(e.Host, 200)
+	s := "ical: " + text.Excerpt(e.Origin, 200)
 	if e.HTTPStatus != 0 {
 		s += fmt.Sprintf(": HTTP %d %s", e.HTTPStatus, http.StatusText(e.HTTPStatus))
 	}
@@ -35,7 +35,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // failed returns an error without the address, which servers repeat in their answers.
 func (s *Source) failed(err error) error {
-	e := &Error{Host: s.host, Err: err}
+	e := &Error{Origin: s.host, Err: err}
 	cause, ok := errors.AsType[*rest.Error](err)
 	if !ok {
 		return e

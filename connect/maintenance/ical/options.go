@@ -100,12 +100,12 @@ func WithCategory(names ...string) Option {
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
-// WithMaxBytes limits the size of a calendar in bytes. Default 8 MiB. Parsing may need ten
+// WithMaxBody limits the size of a calendar in bytes. Default 8 MiB. Parsing may need ten
 // times that in memory.
-func WithMaxBytes(n int64) Option {
+func WithMaxBody(n int64) Option {
 	return func(c *config) error {
 		c.maxBytes = n
-		return rest.Positive("WithMaxBytes", n)
+		return rest.Positive("WithMaxBody", n)
 	}
 }
 
@@ -126,8 +126,8 @@ func WithMaxOccurrences(n int) Option {
 	}
 }
 
-// WithHTTPClient sets the HTTP client, for a proxy, a private certificate authority or an
-// observing transport, which sees the secret address. Redirects are not followed. The client
+// WithHTTPClient sets the HTTP client, for instance for a proxy or a private certificate authority.
+// Its transport sees the secret address. Redirects are not followed. The client
 // and a *http.Transport in it are copied; any other RoundTripper is used as it is, and must
 // not send a call twice. Not for files.
 func WithHTTPClient(h *http.Client) Option {

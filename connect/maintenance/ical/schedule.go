@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// Schedule is a parsed calendar, a [maintenance.WindowSource]. It is immutable and safe for
+// Schedule holds the events of a parsed iCalendar file. It is a [maintenance.WindowSource]. It is immutable and safe for
 // concurrent use.
 type Schedule struct {
 	source   string
@@ -49,7 +49,7 @@ func (cfg *config) parseFrom(r io.Reader, source string) (*Schedule, error) {
 // parse returns errors that start with the source.
 func (cfg *config) parse(data []byte, source string) (*Schedule, error) {
 	if int64(len(data)) > cfg.maxBytes {
-		return nil, fmt.Errorf("%s: is larger than %d bytes: use a smaller calendar or raise WithMaxBytes", source,
+		return nil, fmt.Errorf("%s: is larger than %d bytes: use a smaller calendar or raise WithMaxBody", source,
 			cfg.maxBytes)
 	}
 	doc, err := read(data, cfg.maxEvents)
@@ -104,7 +104,7 @@ func (s *Schedule) warning(kind error, id string, span maintenance.Span, why err
 // maxWarnings limits the warnings of a call; one more has the number of the others.
 const maxWarnings = 50
 
-// longest is the length above which a window is probably a mistake, as in a windows file.
+// longest is the length above which a window is probably a mistake, as in a calendar file.
 const longest = 7 * 24 * time.Hour
 
 // Windows returns the occurrences in [from, to), see [maintenance.WindowSource]. Each event

@@ -162,7 +162,7 @@ func TestFailuresShowOnlyTheHost(t *testing.T) {
 					return httpmock.NewStringResponse(200, one("a")), nil
 				}
 				return tc.responder(r)
-			}, ical.WithMaxTries(1), ical.WithMaxBytes(1000))
+			}, ical.WithMaxTries(1), ical.WithMaxBody(1000))
 
 			windows, err := in2026(t, source)
 			require.Empty(t, windows)
@@ -202,7 +202,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { return nil }
 
-func TestWithMaxBytes(t *testing.T) {
+func TestWithMaxBody(t *testing.T) {
 	t.Parallel()
 	body := &endless{}
 	source := served(t, address, func(*http.Request) (*http.Response, error) {
@@ -215,7 +215,7 @@ func TestWithMaxBytes(t *testing.T) {
 	require.Less(t, body.read, int64(10<<20))
 
 	_, err = ical.Parse(io.LimitReader(&endless{}, 200<<20), "mail")
-	require.EqualError(t, err, "ical: mail: is larger than 8388608 bytes: use a smaller calendar or raise WithMaxBytes")
+	require.EqualError(t, err, "ical: mail: is larger than 8388608 bytes: use a smaller calendar or raise WithMaxBody")
 }
 
 func TestWithTimeout(t *testing.T) {
@@ -302,7 +302,7 @@ func TestOptionsRejectInvalidValues(t *testing.T) {
 		"ical: WithFilter: the filter is nil":                       ical.WithFilter(nil),
 		"ical: WithSummary: a text is empty":                        ical.WithSummary("a", " "),
 		"ical: WithCategory: a name is empty":                       ical.WithCategory(),
-		"ical: WithMaxBytes: 0 is not positive":                     ical.WithMaxBytes(0),
+		"ical: WithMaxBody: 0 is not positive":                      ical.WithMaxBody(0),
 		"ical: WithMaxEvents: 0 is not between 1 and 1000000":       ical.WithMaxEvents(0),
 		"ical: WithMaxOccurrences: -1 is not between 1 and 1000000": ical.WithMaxOccurrences(-1),
 		"ical: WithHTTPClient: the client is nil":                   ical.WithHTTPClient(nil),

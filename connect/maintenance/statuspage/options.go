@@ -40,9 +40,9 @@ func WithComponents(idsOrNames ...string) Option {
 	}
 }
 
-// WithMaxDuration limits the announced length of a maintenance. A longer one is left out
-// with a warning: pages also announce migrations of several weeks, during which Connect
-// works. Default 7 days, as in a windows file.
+// WithMaxDuration sets the longest plausible maintenance. A longer one is left out with a
+// warning: pages also announce migrations of several weeks, during which Connect
+// works. Default 7 days, as in a calendar file.
 func WithMaxDuration(d time.Duration) Option {
 	return func(c *config) error {
 		c.longest = d
@@ -50,17 +50,17 @@ func WithMaxDuration(d time.Duration) Option {
 	}
 }
 
-// WithClockTolerance sets the difference between the clock of the page (the Date of its
-// answers) and the local one above which there is a warning. Default 2 min.
-func WithClockTolerance(d time.Duration) Option {
+// WithMaxClockSkew sets how far the clock of the page (the Date of its answers) may differ from the
+// local one before there is a warning. Default 2 min.
+func WithMaxClockSkew(d time.Duration) Option {
 	return func(c *config) error {
 		c.tolerance = d
-		return rest.Positive("WithClockTolerance", d)
+		return rest.Positive("WithMaxClockSkew", d)
 	}
 }
 
-// WithFeedLimit sets how many maintenances the page lists at most: with that many, older
-// ones may be missing. Default 50, as documented (connect/WIRE.md#10.2); other products may
+// WithFeedLimit sets the largest number of maintenances that the page lists. If it lists that many,
+// older ones may be missing, which is a warning. Default 50, as documented (connect/WIRE.md#10.2); other products may
 // differ.
 func WithFeedLimit(n int) Option {
 	return func(c *config) error {
@@ -69,7 +69,7 @@ func WithFeedLimit(n int) Option {
 	}
 }
 
-// WithHTTPClient sets the HTTP client, for a proxy, TLS settings or an observing transport.
+// WithHTTPClient sets the HTTP client, for instance for a proxy or TLS settings.
 // Redirects are not followed. The client and a *http.Transport in it are copied; any other
 // RoundTripper is used as it is, and must not send a call twice.
 func WithHTTPClient(h *http.Client) Option {

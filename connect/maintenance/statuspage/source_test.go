@@ -337,7 +337,7 @@ func TestClockDifferenceIsAWarning(t *testing.T) {
 			{off: -time.Hour, age: "3600"},
 			{age: "9223372037"}, // more seconds than a time.Duration has
 			{off: 2 * time.Minute},
-			{off: 2 * time.Minute, opts: []statuspage.Option{statuspage.WithClockTolerance(time.Minute)}, want: "2m0s ahead"},
+			{off: 2 * time.Minute, opts: []statuspage.Option{statuspage.WithMaxClockSkew(time.Minute)}, want: "2m0s ahead"},
 		} {
 			mock := httpmock.NewMockTransport()
 			resp := httpmock.NewStringResponse(http.StatusOK, page(item("a", "")))
@@ -581,7 +581,7 @@ func TestNewRejects(t *testing.T) {
 		{"statuspage: WithComponents: name at least one component", pageURL, statuspage.WithComponents()},
 		{"statuspage: WithComponents: a name is empty", pageURL, statuspage.WithComponents("a", " ")},
 		{"statuspage: WithMaxDuration: 0s is not positive", pageURL, statuspage.WithMaxDuration(0)},
-		{"statuspage: WithClockTolerance: 0s is not positive", pageURL, statuspage.WithClockTolerance(0)},
+		{"statuspage: WithMaxClockSkew: 0s is not positive", pageURL, statuspage.WithMaxClockSkew(0)},
 		{"statuspage: WithFeedLimit: 0 is not positive", pageURL, statuspage.WithFeedLimit(0)},
 		{"statuspage: WithHTTPClient: the client is nil", pageURL, statuspage.WithHTTPClient(nil)},
 		{"statuspage: WithLogger: the logger is nil", pageURL, statuspage.WithLogger(nil)},

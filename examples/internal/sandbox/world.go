@@ -181,7 +181,7 @@ func (w *World) Live() error {
 }
 
 // vendor answers as the product's vendor would.
-func (w *World) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
+func (w *World) vendor(call connecttest.PendingRequest) connecttest.VendorAnswer {
 	random := testkit.Random(w.seed, call.Request.ID)
 	after := func(from, spread time.Duration) time.Duration {
 		if w.clock.Live() {
@@ -192,13 +192,13 @@ func (w *World) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 	switch call.Request.Asset.ProductID {
 	case productStrict:
 		return connecttest.VendorAnswer{
-			Action: connecttest.Reject, After: after(3*time.Minute, 5*time.Minute),
+			Action: connecttest.VendorReject, After: after(3*time.Minute, 5*time.Minute),
 			Reason: "the customer's domain is not verified with the vendor",
 		}
 	case productSlow:
-		return connecttest.VendorAnswer{Action: connecttest.Approve, After: after(40*time.Minute, 100*time.Minute)}
+		return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: after(40*time.Minute, 100*time.Minute)}
 	default:
-		return connecttest.VendorAnswer{Action: connecttest.Approve, After: after(2*time.Minute, 8*time.Minute)}
+		return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: after(2*time.Minute, 8*time.Minute)}
 	}
 }
 

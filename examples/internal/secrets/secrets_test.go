@@ -283,7 +283,7 @@ func TestConnectClientShowsNoSecret(t *testing.T) {
 				connect.WithHTTPClient(&http.Client{Transport: server}), connect.WithMaxTries(1))
 			require.NoError(t, err)
 			ctx := t.Context()
-			key := connect.RequestKey{Subscription: "1", Type: connect.TypePurchase}
+			key := connect.RequestKey{SubscriptionID: "1", Type: connect.TypePurchase}
 			var failed []error
 			probe, err := c.Probe(ctx)
 			failed = append(failed, err, probe.Err, c.CheckAccess(ctx))

@@ -123,7 +123,7 @@ func (ch *checker) checkServers() {
 		}
 	}
 	for _, v := range ch.w.connect.Violations() {
-		if v.Rule == connecttest.RuleFifthCancel && v.At.After(ch.w.start.Add(ch.w.s.connectSkew)) && !ch.w.inPanel() {
+		if v.Rule == connecttest.RuleFourCancels && v.At.After(ch.w.start.Add(ch.w.s.connectSkew)) && !ch.w.inPanel() {
 			ch.violate("F6", -1, "%s", v.Text)
 		}
 	}

@@ -286,14 +286,14 @@ func (s *scenario) drawCause(d dice, o *orderSpec) {
 }
 
 func drawReply(d dice) vendorReply {
-	f := vendorReply{action: connecttest.Approve, after: d.between(time.Second, 2*time.Minute)}
+	f := vendorReply{action: connecttest.VendorApprove, after: d.between(time.Second, 2*time.Minute)}
 	switch d.IntN(12) {
 	case 0:
-		f.action = connecttest.Reject
+		f.action = connecttest.VendorReject
 	case 1:
-		f.action = connecttest.Leave
+		f.action = connecttest.VendorWait
 	case 2:
-		f.action = connecttest.Inquire
+		f.action = connecttest.VendorInquire
 	case 3:
 		f.after = d.between(10*time.Minute, time.Hour)
 	}

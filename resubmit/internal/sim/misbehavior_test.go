@@ -135,7 +135,7 @@ func quietScenario() *scenario {
 	for i := range 5 {
 		s.orders = append(s.orders, orderSpec{
 			index: i, kind: commerce.TypeSales, product: quickProduct, subscription: 100 + i, cause: causeWindow,
-			placedAfter: time.Duration(i) * 5 * time.Second, reply: vendorReply{action: connecttest.Approve, after: time.Minute},
+			placedAfter: time.Duration(i) * 5 * time.Second, reply: vendorReply{action: connecttest.VendorApprove, after: time.Minute},
 		})
 	}
 	s.orders[1].cause = causeReached // it has a request in Connect

@@ -149,7 +149,8 @@ func (w *world) build() error {
 	w.commerce, err = commercetest.New(commercetest.Config{
 		Seed: w.s.seed, ConnectURL: connectURL, ConnectKey: connecttest.DefaultKey,
 		ConnectHTTP:          &http.Client{Transport: &connectorNetwork{w: w, to: w.connect.Transport()}},
-		WaitingOrdersSurvive: w.s.asyncHeals, PollInterval: w.s.poll, StaleReadsFor: w.s.staleReads, MaxPageSize: w.s.listPage, ShuffleTies: w.s.ties,
+		WaitingOrdersSurvive: w.s.asyncHeals,
+		PollInterval:         w.s.poll, StaleReadsFor: w.s.staleReads, MaxPageSize: w.s.listPage, ShuffleTies: w.s.ties,
 		Now: func() time.Time { return time.Now().Add(w.s.commerceSkew + time.Duration(w.clockJump.Load())) },
 	})
 	if err != nil {
@@ -178,7 +179,7 @@ func (w *world) cleanUp() {
 func (w *world) addSubscriptions() error {
 	known := map[int]bool{}
 	add := func(o *orderSpec, request connect.RequestType, status connect.RequestStatus, reason string) error {
-		_, err := w.connect.AddRequest(connecttest.RequestSeed{
+		_, err := w.connect.AddRequest(connecttest.RequestSpec{
 			ExternalUID: tenant(o.subscription), ExternalID: subscription(o.subscription), ProductID: o.product,
 			Type: request, Status: status, Reason: reason, Created: time.Now().Add(-24 * time.Hour),
 		})
@@ -296,7 +297,7 @@ func requestOf(o *orderSpec) connect.RequestType {
 }
 
 // vendor replies to a request of an order. It must not call the systems.
-func (w *world) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
+func (w *world) vendor(call connecttest.PendingRequest) connecttest.VendorAnswer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := 0
@@ -313,7 +314,7 @@ func (w *world) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 	own := w.ordersByRequest[call.Request.Asset.ExternalUID+string(call.Request.Type)]
 	n := call.Earlier - before
 	if n < 0 || n >= len(own) {
-		return connecttest.VendorAnswer{Action: connecttest.Approve, After: 5 * time.Second}
+		return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: 5 * time.Second}
 	}
 	for _, o := range w.s.orders {
 		if o.index != own[n] {
@@ -321,17 +322,17 @@ func (w *world) vendor(call connecttest.VendorCall) connecttest.VendorAnswer {
 		}
 		switch o.cause {
 		case causeRejected:
-			return connecttest.VendorAnswer{Action: connecttest.Reject, After: 10 * time.Second,
+			return connecttest.VendorAnswer{Action: connecttest.VendorReject, After: 10 * time.Second,
 				Reason: "the domain is not verified"}
 		case causeReached: // after the maintenance
 			return connecttest.VendorAnswer{Action: o.reply.action, After: windowEnd - reachedAt + o.reply.after,
 				Reason: "no more seats"}
 		case causeHealthy:
-			return connecttest.VendorAnswer{Action: connecttest.Approve, After: time.Second}
+			return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: time.Second}
 		}
 		return connecttest.VendorAnswer{Action: o.reply.action, After: o.reply.after, Reason: "no more seats"}
 	}
-	return connecttest.VendorAnswer{Action: connecttest.Approve}
+	return connecttest.VendorAnswer{Action: connecttest.VendorApprove}
 }
 
 // setMaintenance starts or ends a maintenance of Connect. Maintenances can overlap.
