@@ -20,7 +20,7 @@ import (
 func MeasureBaseline(ctx context.Context, source OrderLister, view commerce.View, from, to time.Time,
 	c *failure.Classifier) (rates *failure.Baseline, err error) {
 	if callback.Nil(source) {
-		return nil, errors.New("resubmit: rates: the source is nil; give what lists the orders")
+		return nil, errors.New("resubmit: rates: the lister is nil; give the client that lists orders")
 	}
 	defer callback.Recover(&err)
 	rates, err = failure.NewBaseline(from, to, c)

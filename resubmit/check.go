@@ -145,7 +145,7 @@ func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference 
 		d.Text = "could not be read: " + text.Short(err.Error())
 		return d
 	case o == nil || o.ID != e.OrderID:
-		d.Text = "could not be read: the answer was about another order"
+		d.Text = "could not be read: the answer is about another order"
 		return d
 	}
 	d.Text = e.Before.Diff(plan.SnapshotOf(o))

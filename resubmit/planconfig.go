@@ -15,59 +15,58 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// PlanConfig says what to plan. Planning only reads. A Source, Reader, Requests or Filter
-// that holds a nil pointer, map or function is an error. A panic in Reader, Requests or
-// RequestType holds the orders that the call was about; one in Source or Filter ends the
-// planning with an error.
+// PlanConfig configures the planner, which only reads. A Lister, Reader, Requests or Filter that
+// holds a nil pointer, map or function is an error. A panic in Reader, Requests or RequestType
+// holds the orders of that call; one in Lister or Filter ends planning with an error.
 type PlanConfig struct {
 	// Systems are the clients. Lister is required.
 	Systems
-	// Policy has what the Runner must agree on.
+	// Policy has the settings on which the Runner must agree.
 	Policy
-	// IgnoreConnect decides by the reason of the failure alone.
+	// IgnoreConnect decides by the reason of the failure alone, without look-ups in Connect.
 	IgnoreConnect bool
 
 	// View is the failure view to list. The zero value is commerce.FailedOrders.
 	View commerce.View
-	// Filter selects among the orders of the view. Required: say Everything() for all.
+	// Filter selects among the orders of the view. Required; [filter.Everything] selects all.
 	Filter filter.Filter
-	// Calendar has the windows that failures are held against. Nil: none is known.
+	// Calendar has the windows to which failures are attributed. Nil: no windows.
 	Calendar *maintenance.Calendar
-	// Margins widen the windows. Its Now is set by the planner.
+	// Margins widen the windows. The planner sets its Now.
 	Margins failure.Margins
-	// Rates, from a pass before, let the attribution tell what fails all the time from
-	// what failed in a window, see [MeasureBaseline]. Nil: nobody counted.
+	// Baseline has the failure rates outside windows, from [MeasureBaseline], so that what
+	// always fails is not attributed to a window. Nil: not used.
 	Baseline *failure.Baseline
-	// Rules come before the default ones.
+	// Rules are applied before the default rules.
 	Rules []rules.Rule
-	// Explicit are the orders that the operator answers for, by number or id. They do not
-	// select: Filter does. Planning fails with a *NotPlannedError if one of them is not in
-	// the plan.
+	// Override are the orders, by number or id, that the operator wants resubmitted whatever
+	// the default rules say. Filter must select them. Planning fails with a *NotPlannedError
+	// if one of them is not in the plan.
 	Override []string
-	// Vouched are like Explicit, but may be missing, such as the orders of an export that
-	// is some hours old. Missing orders are logged.
+	// OverrideIfFound are like Override, but may be missing, such as the orders of an export
+	// that is some hours old. Missing orders are logged.
 	OverrideIfFound []string
 
-	// Concurrency is the most calls at once, to Commerce and Connect together.
+	// Concurrency is the limit of concurrent calls, to Commerce and Connect together.
 	// Default 4.
 	Concurrency int
-	// Rate is the limit of calls per second while planning, to both systems together. With
+	// RateLimit is the limit of calls per second while planning, to both systems together. With
 	// the clients of this library it covers every request: pages, reads, look-ups, sign-ins
-	// and retries. With other sources, readers and finders it covers their calls only. Default
-	// 5, -1 no limit. No call is made while a server asks for a pause
-	// (Retry-After); a pause longer than a day ends planning with ErrPatience.
+	// and retries. With other clients it covers their calls only. Default 5; -1 no limit. No
+	// call is made while a server asks for a pause (Retry-After); a pause longer than a day
+	// ends planning with ErrPatience.
 	RateLimit float64
 	// Progress is called with the progress of planning once per second, never twice at the
 	// same time. Planning waits for it to return. It is not called again after a panic,
 	// which is logged. Nil: no progress is reported.
 	Progress func(PlanProgress)
-	// Logger gets what an operator must see. Nil: nothing is logged.
+	// Logger logs what an operator must see. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 
 func (c *PlanConfig) setDefaults() error {
 	if c.Lister == nil {
-		return errors.New("PlanConfig.Lister is nil; give what lists the orders")
+		return errors.New("PlanConfig.Lister is nil; give the client that lists orders")
 	}
 	if err := cmp.Or(c.Systems.validate("PlanConfig"), c.Policy.validate("PlanConfig"),
 		callback.RejectNil(callback.Field{Name: "PlanConfig.Filter", Value: c.Filter})); err != nil {
@@ -96,7 +95,7 @@ func (c *PlanConfig) setDefaults() error {
 			c.Margins.Lookback)
 	}
 	for field, names := range map[string][]string{"Override": c.Override, "OverrideIfFound": c.OverrideIfFound} {
-		if slices.Contains(names, "") { // it would be every order without a number
+		if slices.Contains(names, "") { // it would match every order without a number
 			return fmt.Errorf("PlanConfig.%s has an empty name; leave it out", field)
 		}
 	}

@@ -13,21 +13,21 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// unsettled says why nothing may be resubmitted at all just now.
+// unsettled returns why no order may be resubmitted now; "" if orders may be.
 func unsettled(cal *maintenance.Calendar, now time.Time, settle time.Duration) string {
 	if w, ok := cal.At(now); ok {
 		return fmt.Sprintf("the maintenance window %s is open; plan again %s after its end", w.ID, settle)
 	}
 	if w, ok := cal.Last(now); ok {
-		if calm := w.Span().End.Add(settle); calm.After(now) {
+		if settled := w.Span().End.Add(settle); settled.After(now) {
 			return fmt.Sprintf("the maintenance window %s ended less than %s ago; plan again after %s",
-				w.ID, settle, calm.UTC().Format(time.RFC3339))
+				w.ID, settle, settled.UTC().Format(time.RFC3339))
 		}
 	}
 	return ""
 }
 
-// entry decides and writes down why.
+// entry decides about a candidate and fills in its entry.
 func (p *planner) entry(c *candidate, e *plan.Entry) {
 	o := c.order
 	p.weigh(c)
@@ -42,8 +42,8 @@ func (p *planner) entry(c *candidate, e *plan.Entry) {
 	e.Decision.Why = text.Sentence(e.Decision.Why)
 }
 
-// keepAge holds an order that was read as older than the list, which sorts by age, let
-// it come. after is when the order ahead of it was placed.
+// keepAge holds an order whose details give it an earlier time than the order before it in the
+// list, which is sorted by time. after is when that one was placed.
 func keepAge(e *plan.Entry, after time.Time) {
 	err := e.CheckOldestFirst(after)
 	if err == nil {
@@ -63,7 +63,8 @@ func decided(action rules.Action, id, why string) rules.Decision {
 	return rules.Decision{Action: action, RuleID: id, Why: why}
 }
 
-// weigh adds to the attribution what only the planner knows.
+// weigh adds the problems of the order, the override and the requests in Connect to the
+// attribution.
 func (p *planner) weigh(c *candidate) {
 	c.cause.Evidence = append(c.cause.Evidence, problemEvidence(c.order.Problems)...)
 	if c.facts.Override {
@@ -71,7 +72,7 @@ func (p *planner) weigh(c *candidate) {
 	}
 	switch {
 	case !c.facts.RequestsQueried:
-	case c.facts.RequestsErr != nil: // the answer is not whole: it is written down, and nothing follows from it
+	case c.facts.RequestsErr != nil: // an incomplete answer is only evidence
 		if len(c.facts.Requests) > 0 {
 			c.cause.AddRequests(c.facts.Requests)
 		}
@@ -93,20 +94,20 @@ func customer(o *commerce.Order) string {
 	}
 }
 
-// decision is Decide with what only the planner knows.
+// decision returns what to do with a candidate, and the target if it is to be resubmitted.
 func (p *planner) decision(c *candidate) (rules.Decision, commerce.Status) {
 	o := c.order
 	switch {
 	case errors.Is(c.err, commerce.ErrNotFound):
 		return decided(rules.Hold, rules.IDOrderUnread,
-			"the order was listed, and then there was none: "+text.Short(c.err.Error())), ""
+			"the order was listed, but does not exist: "+text.Short(c.err.Error())), ""
 	case c.err != nil:
 		return decided(rules.Hold, rules.IDOrderUnread, "the order could not be read: "+text.Short(c.err.Error())), ""
 	case len(o.Problems) > 0:
 		return holdUnreadable(o.Problems[0]), ""
 	case !p.view.Match(o):
 		return decided(rules.Wait, rules.IDOrderNotFailed,
-			"the order is "+string(o.Status)+" by now and no longer in the view "+p.View.Name), ""
+			"the order is now "+string(o.Status)+" and no longer in the view "+p.View.Name), ""
 	}
 	d := rules.Decide(p.Rules, c.facts)
 	if d.Action != rules.Resubmit {
@@ -126,7 +127,7 @@ func (p *planner) decision(c *candidate) (rules.Decision, commerce.Status) {
 	return decided(rules.Manual, rules.IDOrderNoTransition, "the order offers no transition that resubmits it"), ""
 }
 
-// unsettled says why an order must not be resubmitted yet.
+// unsettled returns why an order must not be resubmitted yet; "" if it may be.
 func (p *planner) unsettled(o *commerce.Order) string {
 	failed := o.FailedAt
 	if failed.IsZero() {
@@ -136,7 +137,7 @@ func (p *planner) unsettled(o *commerce.Order) string {
 	case p.unsettle != "":
 		return p.unsettle
 	case p.SettleDelay > 0 && failed.After(p.quiet):
-		return "the order failed less than " + p.SettleDelay.String() + " ago; Commerce may still be trying"
+		return "the order failed less than " + p.SettleDelay.String() + " ago; Commerce may still retry it"
 	default:
 		return ""
 	}

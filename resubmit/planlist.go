@@ -16,10 +16,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/filter"
 )
 
-var errNoOrder = errors.New("the source yielded neither an order nor an error")
+var errNoOrder = errors.New("the lister yielded neither an order nor an error")
 
-// listed yields what the source lists. It ends early, without an error, when Connect
-// refuses its key, since there will be no plan then.
+// listed yields the orders of the lister. It ends early, without an error, if Connect refuses the
+// credentials, since there will be no plan.
 func (p *planner) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		turn, err := p.calls.next(ctx)
@@ -41,16 +41,16 @@ func (p *planner) listed(ctx context.Context) iter.Seq2[*commerce.Order, error] 
 	}
 }
 
-// guardedList is list, where a panic of the source or of the filter is an error.
+// guardedList is list, but a panic of the lister or of the filter is an error.
 func (p *planner) guardedList(ctx context.Context, pass func([]*commerce.Order) error) error {
 	return callback.Do(func() error { return p.list(ctx, pass) })
 }
 
-// list passes on the orders that the query and the cheap terms select.
+// list passes on the orders that match the query and the cheap terms of the filter, in batches.
 func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) error {
 	var orders []*commerce.Order
 	var rows fields.RowIDs
-	var last *commerce.Order // of those that tell when they were placed
+	var last *commerce.Order // of those with a time of placing
 	for o, err := range tiesByID(p.listed(ctx)) {
 		if err != nil {
 			return err
@@ -87,23 +87,23 @@ func (p *planner) list(ctx context.Context, pass func([]*commerce.Order) error) 
 	return nil
 }
 
-// youngest returns the younger of the youngest order so far and the next one of a list, or
-// an error if the list is not sorted by age. A nil order is none.
+// youngest returns the youngest order of a list so far: last, which may be nil, or the next
+// order o. It returns an error if the list is not sorted by time.
 func youngest(last, o *commerce.Order) (*commerce.Order, error) {
 	switch {
 	case o.PlacedAt.IsZero():
 		return last, nil
 	case last != nil && o.PlacedAt.Before(last.PlacedAt):
-		return nil, fmt.Errorf("the source is not sorted: order %s, placed %s, came after order %s, placed %s; wrap it "+
-			"with Sorted",
+		return nil, fmt.Errorf("the list is not sorted: order %s, placed %s, came after order %s, placed %s; wrap the "+
+			"lister with Sorted",
 			text.Short(o.Label()), o.PlacedAt.Format(time.RFC3339), text.Short(last.Label()), last.PlacedAt.Format(time.RFC3339))
 	default:
 		return o, nil
 	}
 }
 
-// identified gives an order without a usable id one of its own, by which it can be
-// neither read nor pushed.
+// identified gives an order without a usable id a generated one, by which it can be neither read
+// nor pushed.
 func identified(o *commerce.Order, rows *fields.RowIDs) *commerce.Order {
 	if strings.TrimSpace(o.ID) != "" {
 		return o
@@ -114,6 +114,6 @@ func identified(o *commerce.Order, rows *fields.RowIDs) *commerce.Order {
 	return &odd
 }
 
-// selects reports whether a filter selects an order, or may do: what a filter looks
-// at may be what could not be read.
+// selects reports whether a filter selects an order, or may select it, because a field that could
+// not be read might match.
 func selects(f filter.Filter, o *commerce.Order) bool { return len(o.Problems) > 0 || f.Match(o) }

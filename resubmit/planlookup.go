@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// gatherOne is gather, and holds the order if a function of the user panics.
+// gatherOne is gather, but holds the order if a function of the configuration panics.
 func (p *planner) gatherOne(c *candidate) {
 	err := func() (err error) {
 		defer callback.Recover(&err)
@@ -29,13 +29,13 @@ func (p *planner) gatherOne(c *candidate) {
 	}
 }
 
-// gather collects the facts that need no call, and the keys for the one that does.
+// gather collects the facts that need no call, and the keys to look up in Connect.
 func (p *planner) gather(c *candidate) {
 	o := c.order
 	c.cause = p.causes.Attribute(o)
 	c.facts = rules.Facts{
 		Order: o, Attribution: c.cause.Attribution,
-		Override: p.isExplicit(o), NoReasons: p.untold && o.Failure.Message() == "", Now: p.Margins.Now,
+		Override: p.isExplicit(o), NoReasons: p.noReasons && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
 	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
 		return
@@ -47,7 +47,7 @@ func (p *planner) gather(c *candidate) {
 	c.facts.RequestsQueried = true
 	switch {
 	case p.Requests == nil:
-		c.facts.RequestsErr = errors.New("nobody asked Connect; give PlanConfig.Requests, or set IgnoreConnect")
+		c.facts.RequestsErr = errors.New("Connect was not queried; give PlanConfig.Requests, or set IgnoreConnect")
 	case o.TenantID != "":
 		c.keys = []connect.RequestKey{{TenantID: o.TenantID, Type: kind}}
 	case len(o.SubscriptionIDs) > 0:
@@ -56,12 +56,12 @@ func (p *planner) gather(c *candidate) {
 		}
 	default:
 		c.facts.RequestsErr = errors.New(
-			"the order tells neither its subscription nor its tenant, so that there is nothing to ask Connect for")
+			"the order has neither a subscription nor a tenant to look up in Connect")
 	}
 }
 
-// look asks Connect for the newest requests of all candidates.
-func (p *planner) look(ctx context.Context, candidates []candidate) error {
+// findRequests looks up the newest requests of all candidates in Connect.
+func (p *planner) findRequests(ctx context.Context, candidates []candidate) error {
 	index := map[connect.RequestKey]bool{}
 	for i := range candidates {
 		for _, k := range candidates[i].keys {
@@ -102,8 +102,7 @@ func (p *planner) look(ctx context.Context, candidates []candidate) error {
 	return nil
 }
 
-// causeOf is why a key is unknown, as far as the error of its look-up tells it apart from
-// those of other keys.
+// causeOf returns why a key is unknown: its own reason in the error of the look-up, or the error.
 func causeOf(err error, key connect.RequestKey) error {
 	if e, ok := errors.AsType[interface {
 		error
@@ -114,7 +113,7 @@ func causeOf(err error, key connect.RequestKey) error {
 	return err
 }
 
-// lookUp is one look-up in Connect.
+// lookUp makes one look-up in Connect.
 func (p *planner) lookUp(ctx context.Context,
 	keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := p.lookUps.refused(); err != nil {
@@ -138,12 +137,12 @@ func (p *planner) lookUp(ctx context.Context,
 	return newest, err
 }
 
-// lookUps remembers how the look-ups in Connect went.
+// lookUps records the results of the look-ups in Connect.
 type lookUps struct {
 	mu       sync.Mutex
 	answered bool  // some key has an answer
 	err      error // of the first that failed
-	denied   error // the credentials are refused, so that no further one is made
+	denied   error // the credentials were refused, so no further look-up is made
 }
 
 func (l *lookUps) note(answered bool, err error) {
@@ -158,13 +157,13 @@ func (l *lookUps) note(answered bool, err error) {
 	if l.err == nil {
 		l.err = err
 	}
-	// A key that may read some things is not refused: that is about the others.
+	// Credentials that may read some requests are not refused.
 	if errors.Is(err, connect.ErrUnauthorized) || errors.Is(err, connect.ErrForbidden) && !l.answered {
 		l.denied = err
 	}
 }
 
-// refused is the error by which Connect refused the credentials, nil if it did not.
+// refused returns the error with which Connect refused the credentials; nil if it did not.
 func (l *lookUps) refused() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +187,7 @@ func (l *lookUps) failed(counts plan.ActionCounts) error {
 	}
 }
 
-// oneLineError is an error whose text is short and on one line.
+// oneLineError is an error with a short text on one line.
 type oneLineError struct{ error }
 
 func (e oneLineError) Error() string { return text.Short(e.error.Error()) }

@@ -34,22 +34,20 @@ const (
 	keysAtOnce = 500
 )
 
-// WritePlan lists, judges and writes a plan to w, without holding it in memory:
-// each order of the view that the filter selects becomes one entry, whatever is
-// decided. An order that cannot be read, or that Connect cannot be asked for, is
-// held with the reason. An order with Problems is held whatever the filter says. An
-// order that would overtake an older one of its subscriptions, which waits, is held or
-// needs a person, waits for that one, named by the operator or not. This takes memory
-// for each such older order.
+// WritePlan lists orders, decides about them and writes a plan to w, without holding it in memory.
+// Each order of the view that the filter selects becomes one entry. An order that cannot be read
+// or looked up in Connect is held, with the reason, and one with Problems is held even if the
+// filter does not select it. An order waits, even with an override, if an older one of its
+// subscriptions waits, is held or needs a person. This needs memory for each such older order.
 //
-// Rows of the source that do not match the query are left out, counted and named, see
-// Counts.Mismatched. It is an error if no row matches.
+// Listed rows that do not match the query are left out, counted and named, see
+// plan.ActionCounts.Mismatched. It is an error if no row matches.
 //
-// It is also an error if the source fails, credentials are refused, an order of
-// PlanConfig.Override is not in the plan, or look-ups in Connect are needed and all
-// fail. Refused credentials for Connect end planning early. After an error the text in w
-// is not a plan. An error of Connect comes with the counts of what was decided before,
-// and wraps the error of the look-up, such as connect.ErrUnauthorized.
+// It is also an error if the list fails, credentials are refused, an order of
+// PlanConfig.Override is not in the plan, or look-ups in Connect are needed and all fail. After
+// an error the text in w is not a plan. An error of Connect ends planning early, comes with the
+// counts of the decisions so far, and wraps the error of the look-up, such as
+// connect.ErrUnauthorized.
 func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCounts, error) {
 	p, err := newPlanner(cfg)
 	if err != nil {
@@ -83,17 +81,16 @@ func WritePlan(ctx context.Context, cfg PlanConfig, w io.Writer) (plan.ActionCou
 	return counts, nil
 }
 
-// begin returns the context of all calls.
+// begin returns the context for all calls.
 func (p *planner) begin(ctx context.Context) context.Context {
 	p.calls, ctx = newPacedCalls(ctx, p.RateLimit, p.Logger)
 	return ctx
 }
 
-// WritePlanFile is [WritePlan] to a file that only its owner can read, since it names
-// customers. The file appears, or is replaced, once the plan is whole and on disk. A
-// symbolic link at the path is replaced too, and not followed. After an error the path
-// is as it was, also after one that comes with counts, unless the last step failed,
-// which brings the name of the file to disk.
+// WritePlanFile writes a plan to a file, see [WritePlan]. Only its owner can read the file, since
+// it names customers. The file appears, or is replaced, when the plan is complete and on disk. A
+// symbolic link is replaced, not followed. After an error the path is unchanged, unless syncing
+// the directory failed.
 func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (plan.ActionCounts, error) {
 	f, err := durable.Create(path, 0o600)
 	if err != nil {
@@ -110,8 +107,8 @@ func WritePlanFile(ctx context.Context, cfg PlanConfig, path string) (plan.Actio
 	return counts, nil
 }
 
-// BuildPlan is [WritePlan] into memory, for plans that are applied at once. After an
-// error there is no plan; the text of an error about Connect has the counts.
+// BuildPlan returns a plan in memory, see [WritePlan]. The text of an error of Connect has the
+// counts.
 func BuildPlan(ctx context.Context, cfg PlanConfig) (*plan.Plan, error) {
 	var b bytes.Buffer
 	if _, err := WritePlan(ctx, cfg, &b); err != nil {
@@ -122,27 +119,27 @@ func BuildPlan(ctx context.Context, cfg PlanConfig) (*plan.Plan, error) {
 
 type planner struct {
 	PlanConfig
-	header   plan.Header
-	view     commerce.Query // what makes an order one of the view,
-	query    commerce.Query // and what is asked for
-	cheap    filter.Filter  // of what the query leaves: what a listed order tells,
-	rest     filter.Filter  // and what needs its details
-	causes   *failure.Attributor
-	explicit map[string]bool
-	untold   bool   // why orders failed
-	unsettle string // why nothing may be resubmitted yet; "" when it may
-	quiet    time.Time
-	slots    chan struct{} // taken by each call
-	calls    *pacedCalls
-	counters planCounters
-	lookUps  lookUps
+	header    plan.Header
+	view      commerce.Query // the orders of the view
+	query     commerce.Query // the orders to list: the view and as much of the filter as possible
+	cheap     filter.Filter  // the terms that are left and need no details
+	rest      filter.Filter  // the terms that need details
+	causes    *failure.Attributor
+	explicit  map[string]bool
+	noReasons bool          // the clients do not report why orders failed
+	unsettle  string        // why nothing may be resubmitted yet; "" if it may
+	quiet     time.Time     // an order that failed later is not settled
+	slots     chan struct{} // taken by each call
+	calls     *pacedCalls
+	counters  planCounters
+	lookUps   lookUps
 
-	unmatched mismatch.Rows // listed although the query leaves them out; of the goroutine that lists
+	unmatched mismatch.Rows // listed although they do not match; used by the listing goroutine
 
 	readable  atomic.Bool  // an order could be read
-	forbidden atomic.Int64 // orders that Commerce forbids to read
+	forbidden atomic.Int64 // orders that may not be read
 
-	named  map[string]bool // ids and numbers of the plan, where orders were named
+	named  map[string]bool // ids and numbers of the overridden orders in the plan
 	unread int
 }
 
@@ -168,12 +165,12 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	for _, w := range filter.Warnings(cfg.Filter, cfg.View) {
 		cfg.Logger.Warn("the filter may not select what was meant", "filter", cfg.Filter.String(), "warning", w)
 	}
-	p.untold = !cfg.Capabilities.Failure
+	p.noReasons = !cfg.Capabilities.Failure
 	p.view = cfg.View.Query()
 	p.query, p.rest = filter.Pushdown(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
 	p.query.OnMismatch = func(o *commerce.Order) {
-		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was asked for"))
+		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was queried"))
 	}
 	p.cheap, p.rest = filter.Split(p.rest)
 	p.unsettle = unsettled(cfg.Calendar, now, cfg.SettleDelay)
@@ -190,14 +187,14 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	return p, nil
 }
 
-// batch is a run of orders on its way through the planner.
+// batch is a number of consecutive orders in the planner.
 type batch struct {
 	orders  []*commerce.Order
 	entries []plan.Entry
-	done    chan struct{} // closed when entries are there
+	done    chan struct{} // closed when entries are set
 }
 
-// run lists in one goroutine, decides in several, and writes in the order of the list.
+// run lists orders in one goroutine, decides in several, and writes in the order of the list.
 func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 	defer p.showProgress()()
 	g, ctx := errgroup.WithContext(ctx)
@@ -207,7 +204,7 @@ func (p *planner) run(ctx context.Context, w *plan.Writer) error {
 		err := p.guardedList(ctx, func(orders []*commerce.Order) error {
 			b := &batch{orders: orders, done: make(chan struct{})}
 			select {
-			case queue <- b: // full when enough batches are under way
+			case queue <- b: // full while enough batches are in progress
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -244,7 +241,7 @@ func (p *planner) write(entries []plan.Entry, older *overtaking, w *plan.Writer)
 	for i := range entries {
 		e := &entries[i]
 		keepAge(e, w.LastPlaced())
-		if p.unsettle == "" { // else nothing is sent that could overtake
+		if p.unsettle == "" { // otherwise no order is sent
 			older.pass(e)
 		}
 		if err := w.Write(e); err != nil {
@@ -269,10 +266,10 @@ func (p *planner) note(e *plan.Entry) {
 	}
 }
 
-// NotPlannedError says that orders of PlanConfig.Override are not in the plan: the view
-// does not list them, or the filter leaves them out. There is no plan then.
+// NotPlannedError means that orders of PlanConfig.Override are not in the plan, because the view
+// does not list them or the filter leaves them out. No plan is made.
 type NotPlannedError struct {
-	Orders []string // as they were named, sorted
+	Orders []string // as in PlanConfig.Override, sorted
 	View   string
 }
 
@@ -282,7 +279,7 @@ func (e *NotPlannedError) Error() string {
 		text.Short(e.View), text.Sentence(strings.Join(e.Orders, ", ")))
 }
 
-// unplanned returns those of some names that are not in the plan, sorted.
+// unplanned returns the names that are not in the plan, sorted.
 func (p *planner) unplanned(names []string) (missing []string) {
 	for _, n := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if !p.named[n] {
@@ -301,20 +298,20 @@ func (p *planner) missing() error {
 
 func (p *planner) report(counts plan.ActionCounts, digest string) {
 	if missing := p.unplanned(p.OverrideIfFound); len(missing) > 0 {
-		p.Logger.Warn("orders that were named are not in the view or not selected", "orders", strings.Join(missing, " "))
+		p.Logger.Warn("overridden orders are not in the view or not selected", "orders", strings.Join(missing, " "))
 	}
 	if p.unmatched.Count() > 0 {
-		p.Logger.Warn("the source listed orders that it was asked to leave out; they are not in the plan",
+		p.Logger.Warn("the list has orders that do not match the query; they are not in the plan",
 			"orders", p.unmatched.Count(), "reason", p.unmatched.String())
 	}
 	if p.unread > 0 {
 		p.Logger.Warn("orders could not be read and are held", "orders", p.unread)
 	}
-	p.Logger.Info("planned", "digest", digest, "total", counts.Total, "resubmit", counts.Resubmit, "wait", counts.Wait,
+	p.Logger.Info("plan written", "digest", digest, "total", counts.Total, "resubmit", counts.Resubmit, "wait", counts.Wait,
 		"hold", counts.Hold, "quarantine", counts.Quarantine, "complete", counts.Complete, "manual", counts.Manual)
 }
 
-// candidate is one order while it is judged.
+// candidate is an order about which the planner decides.
 type candidate struct {
 	order *commerce.Order
 	cause failure.Finding
@@ -335,7 +332,7 @@ func (p *planner) decide(ctx context.Context, b *batch) error {
 	for i := range candidates {
 		p.gatherOne(&candidates[i])
 	}
-	if err := p.look(ctx, candidates); err != nil {
+	if err := p.findRequests(ctx, candidates); err != nil {
 		return err
 	}
 	b.entries = make([]plan.Entry, len(candidates))

@@ -204,8 +204,8 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	}
 	_, err := resubmit.BuildPlan(t.Context(), cfg)
 	require.ErrorContains(t, err,
-		"the source is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
-	require.ErrorContains(t, err, "wrap it with Sorted")
+		"the list is not sorted: order SO000004, placed 2020-01-01T00:04:00Z, came after order SO000400")
+	require.ErrorContains(t, err, "wrap the lister with Sorted")
 
 	cfg.Lister = resubmit.Sorted(source)
 	for i, e := range planned(t, cfg) {
@@ -344,14 +344,14 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	}
 	require.Nil(t, byID["id-1"])
 	require.Equal(t, rules.Wait, byID["id-2"].Decision.Action)
-	require.Equal(t, "the order is CP by now and no longer in the view Failed Orders", byID["id-2"].Decision.Why)
+	require.Equal(t, "the order is now CP and no longer in the view Failed Orders", byID["id-2"].Decision.Why)
 	require.Equal(t, rules.Resubmit, byID["id-3"].Decision.Action)
 	require.Equal(t, rules.Decision{Action: rules.Manual, RuleID: "order-no-transition",
 		Why: "the order offers no transition that resubmits it"}, byID["id-4"].Decision)
 	for id, why := range map[string]string{
-		"id-5": "the order was listed, and then there was none: commerce: read order: HTTP 404 Not Found",
+		"id-5": "the order was listed, but does not exist: commerce: read order: HTTP 404 Not Found",
 		"id-6": "the order could not be read: a secretless error",
-		"id-7": "the order could not be read: the answer was about another order",
+		"id-7": "the order could not be read: the answer is about another order",
 	} {
 		require.Equal(t, rules.Decision{Action: rules.Hold, RuleID: "order-unread", Why: why}, byID[id].Decision)
 	}
@@ -468,7 +468,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 		"connect-none",
 	}, rulesOf(entries)[:12])
 	require.Contains(t, entries[1].Decision.Why, "HTTP 403 Forbidden")
-	require.Contains(t, entries[3].Decision.Why, "tells neither its subscription nor its tenant")
+	require.Contains(t, entries[3].Decision.Why, "has neither a subscription nor a tenant to look up")
 	require.Equal(t, failure.Evidence{Kind: "operator", Text: "the operator named this order"},
 		entries[6].Attribution.Evidence[3])
 	require.Equal(t, failure.Evidence{
@@ -694,7 +694,7 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 		IgnoreConnect: true, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Override: []string{"SO000001"}, OverrideIfFound: []string{"id-2", "SO000404"},
 	})
-	require.Contains(t, log.String(), `msg="orders that were named are not in the view or not selected" orders=SO000404`)
+	require.Contains(t, log.String(), `msg="overridden orders are not in the view or not selected" orders=SO000404`)
 	require.Contains(t, log.String(), "total=3 resubmit=3")
 	require.NotContains(t, log.String(), "could not be read")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// read reads the orders whose details the list left out.
+// read reads the orders that were listed without details.
 func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	if p.Reader == nil {
 		return nil
@@ -21,7 +21,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 		if c.order.HasTransitions() || len(c.order.Problems) > 0 || p.take(ctx) != nil {
 			continue
 		}
-		turn, err := p.calls.next(ctx) // here, so that orders are read in their order
+		turn, err := p.calls.next(ctx) // before the goroutine starts, so that orders are read in order
 		if err != nil {
 			c.err = err
 			p.give()
@@ -38,7 +38,7 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 					p.forbidden.Add(1)
 				}
 			case o == nil || o.ID != c.order.ID:
-				c.err = errors.New("the answer was about another order")
+				c.err = errors.New("the answer is about another order")
 			default:
 				p.readable.Store(true)
 				c.err = identityOf(c.order).check(identityOf(o))
@@ -51,19 +51,19 @@ func (p *planner) read(ctx context.Context, candidates []candidate) error {
 	reads.Wait()
 	for i := range candidates {
 		if err := candidates[i].err; unauthorized(err) || forbidden(err) && p.allForbidden() {
-			// This is about us, not about the order: to go on would only lock us out.
+			// The credentials are at fault: further calls might lock the account.
 			return fmt.Errorf("resubmit: plan: read order %s: %w", text.Short(candidates[i].order.Label()), err)
 		}
 	}
-	return ctx.Err() // a reading that was cancelled says nothing about its order
+	return ctx.Err() // a cancelled read says nothing about its order
 }
 
-// allForbidden reports whether Commerce forbids to read any order at all.
+// allForbidden reports whether no order may be read.
 func (p *planner) allForbidden() bool {
 	return !p.readable.Load() && p.forbidden.Load() >= forbiddenInRow
 }
 
-// completed is an order as it was read, with what only the list told.
+// completed returns an order as it was read, with the fields that only the list has.
 func completed(read, listed *commerce.Order) *commerce.Order {
 	o := *read
 	if o.PlacedAt.IsZero() {

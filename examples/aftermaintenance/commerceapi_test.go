@@ -135,7 +135,7 @@ func TestBillingHoldsOrdersWithoutSubscription(t *testing.T) {
 	status, stdout, stderr := do(t, env, append(flags, "-ids", path)...)
 	require.Equal(t, exitDone, status, stderr)
 	require.Contains(t, stdout, "hold")
-	require.Contains(t, strings.Join(strings.Fields(stdout), " "), "tells neither its subscription nor its tenant")
+	require.Contains(t, strings.Join(strings.Fields(stdout), " "), "has neither a subscription nor a tenant to look up")
 }
 
 func TestFlagsOfAPIsAreChecked(t *testing.T) {
