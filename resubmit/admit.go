@@ -10,20 +10,20 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// ErrStalePlan says that a plan is too old, or that maintenance has come between it
-// and now. Nothing was sent. CheckPlan tells which of its orders changed since.
+// ErrStalePlan means that a plan is too old, or that maintenance has begun or changed since it was
+// made. Nothing was sent. CheckPlan reports which of its orders have changed.
 var ErrStalePlan = errors.New("the plan is stale")
 
-// calendarSpan is how far before a plan its calendar and the one of now are compared:
-// more than the days of any order that is still worth resubmitting.
+// calendarSpan is the time before a plan for which its calendar and the current one are compared. No
+// older order is worth resubmitting.
 const calendarSpan = 31 * 24 * time.Hour
 
-// begun is a Journal that tells the plan that it belongs to, "" before it has one.
-type begun interface{ Plan() string }
+// plannedJournal is a Journal that returns the digest of its plan; "" before Begin.
+type plannedJournal interface{ Plan() string }
 
-// planOf is the plan that a journal was begun with, if the journal tells that.
+// planOf returns the digest of the plan of a journal, and whether the journal reports it.
 func planOf(j Journal) (digest string, ok bool, err error) {
-	b, ok := journalAs[begun](j)
+	b, ok := journalAs[plannedJournal](j)
 	if !ok {
 		return "", false, nil
 	}
@@ -31,10 +31,9 @@ func planOf(j Journal) (digest string, ok bool, err error) {
 	return b.Plan(), true, nil
 }
 
-// admitPlan says why a plan must not be applied: not signed by whom it has to be, or
-// stale. A plan that the journal has begun already is not stale any more: its orders
-// are under way, those that were pushed have to be seen to, and each of the others is
-// compared with the plan before its push in any case.
+// admitPlan returns an error if a plan must not be applied, because it has no required signature or
+// is stale. A plan that the journal has begun is not stale: the orders that were pushed must be
+// verified, and each other order is compared with the plan before its push.
 func (c *Config) admitPlan(p *plan.Plan, planned *maintenance.Calendar, now time.Time) error {
 	if len(c.Require) > 0 {
 		s, err := p.SignedBy(c.Require...)
@@ -54,12 +53,12 @@ func (c *Config) admitPlan(p *plan.Plan, planned *maintenance.Calendar, now time
 		}
 	}
 	if why := stale(p.Header(), planned, today, c.Calendar != nil, c.MaxPlanAge, now); why != "" {
-		return fmt.Errorf("resubmit: %w: %s; make the plan anew, or see with CheckPlan what changed", ErrStalePlan, why)
+		return fmt.Errorf("resubmit: %w: %s; make a new plan, or see with CheckPlan what changed", ErrStalePlan, why)
 	}
 	return nil
 }
 
-// stale says why a plan is stale at now, "" when it is not.
+// stale returns why a plan is stale at now; "" if it is not.
 func stale(h plan.Header, planned, today *maintenance.Calendar, given bool, most time.Duration, now time.Time) string {
 	made := h.CreatedAt
 	if age := now.Sub(made); age > most {
@@ -81,20 +80,19 @@ func stale(h plan.Header, planned, today *maintenance.Calendar, given bool, most
 	return ""
 }
 
-// calendarChange says how the maintenance up to the making of a plan is known
-// differently now. What is to come does not count: the gate looks at it before each
-// push.
+// calendarChange returns how the maintenance before a plan was made differs between two calendars.
+// Later windows are ignored: the gate checks them before each push.
 func calendarChange(planned, today *maintenance.Calendar, made time.Time) string {
 	from := made.Add(-calendarSpan)
 	was, is := planned.Spans(from, made), today.Spans(from, made)
 	for i := range max(len(was), len(is)) {
 		switch {
 		case i >= len(is) || i < len(was) && was[i].Start.Before(is[i].Start):
-			return fmt.Sprintf("the maintenance %s that it was made with is not known any more", betweenText(was[i]))
+			return fmt.Sprintf("the maintenance %s with which it was made is no longer known", betweenText(was[i]))
 		case i >= len(was) || is[i].Start.Before(was[i].Start):
 			return fmt.Sprintf("the maintenance %s was not known when it was made", betweenText(is[i]))
 		case !was[i].End.Equal(is[i].End):
-			return fmt.Sprintf("the maintenance %s that it was made with is known as %s now", betweenText(was[i]),
+			return fmt.Sprintf("the maintenance %s with which it was made is now known as %s", betweenText(was[i]),
 				betweenText(is[i]))
 		}
 	}
@@ -103,7 +101,7 @@ func calendarChange(planned, today *maintenance.Calendar, made time.Time) string
 
 func betweenText(s maintenance.Span) string {
 	if s.End.IsZero() {
-		return "from " + s.Start.UTC().Format(time.RFC3339) + " on"
+		return "since " + s.Start.UTC().Format(time.RFC3339)
 	}
 	return s.Start.UTC().Format(time.RFC3339) + " to " + s.End.UTC().Format(time.RFC3339)
 }

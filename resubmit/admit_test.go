@@ -47,11 +47,11 @@ func TestAStalePlanIsRefusedBeforeItsFirstCall(t *testing.T) {
 			later: hour},
 		"the window went on longer": {made: []maintenance.Window{before},
 			known: []maintenance.Window{window(-2*hour, -hour/2)},
-			says:  "is known as 1999-12-31T22:00:00Z to 1999-12-31T23:30:00Z now"},
+			says:  "is now known as 1999-12-31T22:00:00Z to 1999-12-31T23:30:00Z"},
 		"the window was before": {made: []maintenance.Window{before},
 			known: []maintenance.Window{window(-4*hour, -3*hour)}, says: "was not known when it was made"},
 		"there was no window": {made: []maintenance.Window{before}, known: []maintenance.Window{},
-			says: "that it was made with is not known any more"},
+			says: "with which it was made is no longer known"},
 		"there was one":                        {known: []maintenance.Window{before}, says: "was not known when it was made"},
 		"a window of last year is not counted": {known: []maintenance.Window{window(-9000*hour, -8990*hour)}},
 	} {

@@ -12,15 +12,15 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// MeasureBaseline is the first of two passes: it lists the orders of a view that were
-// placed in [from, to) and counts them. The zero view is commerce.FailedOrders. An
-// order that was placed earlier and failed in that time is not seen. Where the list
-// tells no reasons, as that of Order Management, all failures count, for the
-// account that sold them. At most five calls a second are made.
-func MeasureBaseline(ctx context.Context, source OrderLister, view commerce.View, from, to time.Time,
+// MeasureBaseline measures failure rates for PlanConfig.Baseline: it lists the orders of a view that
+// were placed in [from, to) and counts them. The zero view is commerce.FailedOrders. An order that
+// was placed earlier and failed in that time is not counted. If the list has no reasons, as that
+// of Order Management, all failures count for the account that sold the order. It makes at most
+// five calls per second.
+func MeasureBaseline(ctx context.Context, lister OrderLister, view commerce.View, from, to time.Time,
 	c *failure.Classifier) (rates *failure.Baseline, err error) {
-	if callback.Nil(source) {
-		return nil, errors.New("resubmit: rates: the lister is nil; give the client that lists orders")
+	if callback.Nil(lister) {
+		return nil, errors.New("resubmit: baseline: the lister is nil; give the client that lists orders")
 	}
 	defer callback.Recover(&err)
 	rates, err = failure.NewBaseline(from, to, c)
@@ -37,15 +37,15 @@ func MeasureBaseline(ctx context.Context, source OrderLister, view commerce.View
 		view.PlacedTo = to
 	}
 	if err := view.Validate(); err != nil {
-		return nil, fmt.Errorf("resubmit: rates: view: %w", err)
+		return nil, fmt.Errorf("resubmit: baseline: view: %w", err)
 	}
 	calls, ctx := newPacedCalls(ctx, defaultRate, slog.New(slog.DiscardHandler))
 	defer calls.stop(nil)
 	turn, err := calls.next(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("resubmit: rates: list orders: %w", err)
+		return nil, fmt.Errorf("resubmit: baseline: list orders: %w", err)
 	}
-	for o, err := range source.Orders(turn, view.Query()) {
+	for o, err := range lister.Orders(turn, view.Query()) {
 		if err == nil && o == nil {
 			err = errNoOrder
 		}
@@ -53,7 +53,7 @@ func MeasureBaseline(ctx context.Context, source OrderLister, view commerce.View
 			err = ctx.Err()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("resubmit: rates: list orders: %w", err)
+			return nil, fmt.Errorf("resubmit: baseline: list orders: %w", err)
 		}
 		if view.Match(o) {
 			rates.Add(o)

@@ -138,9 +138,9 @@ func TestNilCallbacksAreRejected(t *testing.T) {
 	}, nil)
 	require.ErrorContains(t, err, "CheckConfig.Reader holds a nil *ordermanager.Client")
 	_, err = resubmit.MeasureBaseline(t.Context(), client, commerce.View{}, time.Now().Add(-time.Hour), time.Now(), nil)
-	require.ErrorContains(t, err, "the source is nil")
+	require.ErrorContains(t, err, "the lister is nil")
 	for _, err := range resubmit.Sorted(client).Orders(t.Context(), commerce.Query{}) {
-		require.ErrorContains(t, err, "nil source")
+		require.ErrorContains(t, err, "nil lister")
 	}
 }
 

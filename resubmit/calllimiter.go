@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// callLimiter paces what a client sends beyond the one call that a run has waited for: a
-// read tried again, a further page, the reading that a push begins with. The limit is
-// about all of them (resubmit/SAFETY.md#i7).
+// callLimiter limits the rate of the requests that a client sends for one call besides the first: a
+// retry of a read, a further page, the read that precedes a push (resubmit/SAFETY.md#i7).
 type callLimiter struct {
 	x      *run
-	who    string       // is called
+	who    string       // the system that is called
 	push   string       // the order that is pushed; "" in other calls
 	waited atomic.Int64 // ns
 }
 
-// Wait implements ratelimit.Limiter. Within a push nothing is waited for but the pace: what
-// was known of the order and of the windows would be old by then.
+// Wait implements ratelimit.Limiter. A push waits for the rate limit only: after a longer wait, what
+// was read of the order and of the windows would be out of date.
 func (m *callLimiter) Wait(ctx context.Context) error {
 	kind := inLine
 	if m.push != "" {
@@ -39,5 +38,5 @@ func (m *callLimiter) Wait(ctx context.Context) error {
 // Blocked implements ratelimit.Limiter.
 func (m *callLimiter) Blocked() bool { return m.x.pace.rest() > 0 }
 
-// took is how much of a call was waiting for turns.
+// took returns how much of the call was spent waiting.
 func (m *callLimiter) took() time.Duration { return time.Duration(m.waited.Load()) }

@@ -15,32 +15,30 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// CheckConfig says how to look at the orders of a plan.
+// CheckConfig configures CheckPlan.
 type CheckConfig struct {
 	// Systems are the clients. Reader is required.
 	Systems
 	// Sample is how many of the orders that the plan marks for resubmission are read,
 	// evenly spread over it; 0 reads all of them.
 	Sample int
-	// Concurrency is how many are read at the same time. Default 4.
+	// Concurrency is how many orders are read at the same time. Default 4.
 	Concurrency int
-	// Rate is the most calls in any second, as in PlanConfig. Default 5; -1 no limit.
+	// RateLimit is the limit of calls per second, as in PlanConfig. Default 5; -1 no limit.
 	RateLimit float64
 }
 
-// CheckPlan reads orders that a plan marks for resubmission and tells, order by
-// order in the order of the plan, what changed since the plan was made; those that are
-// the same are only counted. It changes nothing, neither in Commerce nor in a
-// journal. An order that cannot be read is told as unread, but credentials that are
-// refused end it, as an error of each does.
+// CheckPlan reads the orders that a plan marks for resubmission and calls each for every order that
+// has changed since, in the order of the plan; orders without changes are only counted. It only
+// reads. An order that cannot be read is reported as unread. Refused credentials, and an error of
+// each, end the check.
 //
-// Apply looks at each order again before its push in any case: this is for people who
-// want to know before.
+// It is for people who want to know in advance: Apply checks each order again before its push.
 func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 	each func(plan.Difference) error) (plan.DiffCounts, error) {
 	switch {
 	case p == nil:
-		return plan.DiffCounts{}, errors.New("resubmit: check plan: it is nil; read one with plan.Open or plan.Read")
+		return plan.DiffCounts{}, errors.New("resubmit: check plan: the plan is nil; read one with plan.Open or plan.Read")
 	case cfg.Reader == nil:
 		return plan.DiffCounts{},
 			errors.New("resubmit: check plan: CheckConfig.Reader is nil; give the client that reads orders")
@@ -87,13 +85,12 @@ func CheckPlan(ctx context.Context, p *plan.Plan, cfg CheckConfig,
 	return counts, err
 }
 
-// sampled reports whether one of total orders is among the n that are looked at.
+// sampled reports whether the order at a place, of total orders, is among the n that are read.
 func sampled(place, n, total int) bool {
 	return n == 0 || n >= total || place*n/total != (place-1)*n/total || place == 0
 }
 
-// checkOrders reads some orders at the same time, and counts and reports what changed in their
-// order.
+// checkOrders reads some orders concurrently, then counts and reports their changes in order.
 func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, some []*plan.Entry,
 	counts *plan.DiffCounts,
 	each func(plan.Difference) error) error {
@@ -125,7 +122,7 @@ func checkOrders(ctx context.Context, calls *pacedCalls, reader OrderReader, som
 	return nil
 }
 
-// differenceNow is what became of an order as it was read, or could not be.
+// differenceNow returns how an order that was read, or could not be, differs from its entry.
 func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference {
 	d := plan.Difference{Kind: plan.DiffUnread, Old: e}
 	if err == nil && o != nil && o.ID == e.OrderID {
@@ -139,7 +136,7 @@ func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference 
 	}
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
-		d.Kind, d.Text = plan.DiffLeft, "the order is not there any more"
+		d.Kind, d.Text = plan.DiffLeft, "the order no longer exists"
 		return d
 	case err != nil:
 		d.Text = "could not be read: " + text.Short(err.Error())

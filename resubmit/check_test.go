@@ -34,7 +34,7 @@ func TestCheckPlan(t *testing.T) {
 	require.Equal(t, plan.DiffCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
 	require.Equal(t, `left    SO000001: status PF → CP
 changed SO000002: failure "Reason: 502 Bad Gateway." → "another reason"
-left    SO000003: the order is not there any more
+left    SO000003: the order no longer exists
 unread  SO000004: could not be read: commerce: read order: HTTP 503 Service Unavailable [correlation corr-1]
 `, b.String())
 	require.Empty(t, s.ledger)

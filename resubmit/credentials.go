@@ -9,23 +9,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect"
 )
 
-// Refused credentials end a run at once, since every further call would be refused too
-// and might lock the account. The rule is the same in every step:
+// Refused credentials end a run at once, since further calls would be refused too and might lock
+// the account:
 //
-//   - 401 from either system ends the run. So does 403 from Connect, to a list and to a
+//   - 401 from either system ends the run, and so does 403 from Connect, from a list or from a
 //     sign-in.
-//   - 403 to a read or a push of one order is that order's own refusal. Only when
-//     forbiddenInRow orders in a row got it, and no call of the same kind succeeded in
-//     between, it is about the credentials and ends the run. Orders that an earlier run
-//     has begun count only when all others are done, so that a few orders which are
-//     always forbidden cannot keep a run from the others.
-//   - A push is not repeated by its client, which has renewed the credentials by the time
-//     it returns. So 401 or 403 to a push first leads to one further attempt.
+//   - 403 to a read or a push of one order is about that order. If forbiddenInRow orders in a
+//     row get it, and no call of the same kind succeeds in between, it is about the credentials
+//     and ends the run. Orders that an earlier run has begun count only when all others are
+//     done, so that a few orders which are always forbidden cannot block the others.
+//   - A client does not repeat a push, but has renewed the credentials when it returns. So the
+//     first 401 or 403 to a push leads to one further attempt.
 //
-// Nothing of this counts as a refusal of the order: its record allows another attempt.
+// None of this counts as a refusal of the order: its record allows another attempt.
 
-// forbiddenInRow is how many orders in a row are forbidden when the credentials are to
-// blame.
+// forbiddenInRow is the number of forbidden orders in a row that means that the credentials are
+// refused.
 const forbiddenInRow = 3
 
 // unauthorized reports whether the credentials were refused as such.
@@ -34,24 +33,24 @@ func unauthorized(err error) bool {
 		forbidden(err) && notSent(err)
 }
 
-// forbidden reports whether the credentials are good but not for the call.
+// forbidden reports whether the credentials are valid but do not permit the call.
 func forbidden(err error) bool {
 	return errors.Is(err, commerce.ErrForbidden) || errors.Is(err, connect.ErrForbidden)
 }
 
-// notSent reports whether the call itself never went out: its sign-in failed.
+// notSent reports whether the call itself was not sent, because its sign-in failed.
 func notSent(err error) bool {
 	e, ok := errors.AsType[*commerce.Error](err)
 	return ok && e.Delivery == commerce.DeliveryNotSent
 }
 
-// access counts the orders in a row that one kind of call was forbidden for. The zero
-// value is ready.
+// access counts the orders in a row for which one kind of call was forbidden. The zero value is
+// ready to use.
 type access struct {
 	mu sync.Mutex
-	// orders are those that this run began; begun those that an earlier one did.
+	// orders were begun by this run, begun by an earlier one.
 	orders, begun map[string]bool
-	call          string // the last one that was forbidden
+	call          string // the last forbidden call
 	err           error
 }
 
@@ -62,7 +61,7 @@ func (a *access) succeeded() {
 	clear(a.begun)
 }
 
-// forbid counts an order, and reports whether the run has to end at once.
+// forbid counts an order and reports whether the run must end at once.
 func (a *access) forbid(j *job, call string, err error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -77,8 +76,8 @@ func (a *access) forbid(j *job, call string, err error) bool {
 	return len(a.orders) >= forbiddenInRow
 }
 
-// end returns the last call that was forbidden, and its error, if all orders together are
-// too many.
+// end returns the last forbidden call and its error if the orders of this run and of earlier ones
+// are too many together.
 func (a *access) end() (call string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,7 +87,7 @@ func (a *access) end() (call string, err error) {
 	return a.call, a.err
 }
 
-// checkAccess ends the run if the error of a call says that the credentials are refused.
+// checkAccess ends the run if the error of a call means that the credentials are refused.
 func (x *run) checkAccess(system, call string, err error) {
 	if unauthorized(err) || forbidden(err) {
 		x.endDenied(system, call, err)
@@ -103,7 +102,8 @@ func (x *run) checkOrderAccess(j *job, a *access, call string, err error) {
 	}
 }
 
-// endForbidden ends a run that is through with an error if the last orders were forbidden.
+// endForbidden ends a run that has processed all orders with an error if the last ones were
+// forbidden.
 func (x *run) endForbidden() {
 	for _, a := range []*access{&x.readAccess, &x.pushAccess} {
 		if call, err := a.end(); err != nil {
@@ -114,12 +114,11 @@ func (x *run) endForbidden() {
 
 func (x *run) endDenied(system, call string, err error) {
 	x.cancel(fmt.Errorf("resubmit: %s refused the credentials (%s), so the run ended: %w; renew them or have the "+
-		"permission added, "+
-		"then run again with the same plan and journal", system, call, err))
+		"permission added, then run again with the same plan and journal", system, call, err))
 }
 
-// denied handles a push that was answered with 401 or 403. The client has renewed its
-// credentials, if it can, so there is one further attempt.
+// denied handles the answer 401 or 403 to a push. The client has renewed its credentials if it can,
+// so there is one further attempt.
 func (x *run) denied(j *job, why string, err error) next {
 	if j.denied++; j.denied > 1 || unauthorized(err) && notSent(err) {
 		x.checkOrderAccess(j, &x.pushAccess, "push of order", err)

@@ -10,17 +10,16 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// overtaking keeps the younger orders of a subscription from passing an older one
-// that is not sent now but may be later: quantities in change orders are absolute,
-// so that the older one, sent last, would undo the younger
-// (resubmit/SAFETY.md#f8, resubmit/SAFETY.md#i5).
+// overtaking lets an order wait if an older order of its subscription is not sent now but may be
+// later: quantities in change orders are absolute, so the older one, sent last, would undo the
+// younger one (resubmit/SAFETY.md#f8, resubmit/SAFETY.md#i5).
 //
-// It needs memory for each order that waits, is held or needs a person, about 25
-// bytes for each of its lanes and the length of its number, and for no other. Lanes
-// are kept as hashes of 64 bits: should two be the same, an order waits without need.
+// It needs memory for each order that waits, is held or needs a person: about 25 bytes for each of
+// its lanes and the length of its number. Lanes are stored as 64-bit hashes; if two collide, an
+// order waits unnecessarily.
 type overtaking struct {
 	seed  maphash.Seed
-	first map[uint64]uint64 // lane → where the name is of the order that was first in it
+	first map[uint64]uint64 // lane → place of the name of the first order in it
 	names nameList
 }
 
@@ -28,18 +27,18 @@ func newOvertaking() *overtaking {
 	return &overtaking{seed: maphash.MakeSeed(), first: make(map[uint64]uint64)}
 }
 
-// nameBlock is how many bytes of names are kept together.
+// nameBlock is the size of a block of names in bytes.
 const nameBlock = 64 << 10
 
-// nameList keeps names without a header for each.
+// nameList stores names without a string header for each.
 type nameList struct{ blocks [][]byte }
 
-// add keeps a name and returns where it is.
+// add stores a name and returns its place.
 func (n *nameList) add(name string) (place uint64) {
 	b := binary.AppendUvarint(nil, uint64(len(name)))
 	last := len(n.blocks) - 1
 	if last < 0 || len(n.blocks[last])+len(b)+len(name) > nameBlock {
-		// One name that is longer than a block has a block to itself.
+		// A name that is longer than a block has its own block.
 		n.blocks = append(n.blocks, make([]byte, 0, max(nameBlock, len(b)+len(name))))
 		last++
 	}
@@ -55,8 +54,8 @@ func (n *nameList) get(place uint64) string {
 	return string(b[start : start+int(size)]) //nolint:gosec // add wrote it
 }
 
-// pass sees the entries in the order of the plan. It makes one that would overtake
-// another wait.
+// pass changes an entry that would overtake another one to wait. It must be called for all entries
+// in the order of the plan.
 func (o *overtaking) pass(e *plan.Entry) {
 	switch e.Decision.Action {
 	case rules.Quarantine, rules.Complete: // never sent again
@@ -70,10 +69,10 @@ func (o *overtaking) pass(e *plan.Entry) {
 		e.Decision = rules.Decision{
 			Action: rules.Wait, RuleID: rules.IDOlderOrderFirst,
 			Why: "the older order " + text.Short(first) +
-				" of the same subscription is not sent now but may be later, and must not be overtaken: settle that one first",
+				" of the same subscription is not sent now but may be later, and must not be overtaken: resolve that one first",
 		}
 	}
-	if atRest(e.Before.Status) { // it was listed as failed, and came to its end since
+	if atRest(e.Before.Status) { // it was listed as failed, and has ended since
 		return
 	}
 	name := e.Number
@@ -94,7 +93,7 @@ func (o *overtaking) pass(e *plan.Entry) {
 	}
 }
 
-// before is the order that stops an entry; "" when none does.
+// before returns the older order that blocks an entry; "" if there is none.
 func (o *overtaking) before(e *plan.Entry) string {
 	if len(o.first) == 0 {
 		return ""
@@ -108,7 +107,7 @@ func (o *overtaking) before(e *plan.Entry) string {
 	return ""
 }
 
-// key is what a lane is kept as; false for the lane that an order has to itself.
+// key returns the hash of a lane; false for a lane that belongs to one order only.
 func (o *overtaking) key(lane string) (uint64, bool) {
 	return maphash.String(o.seed, lane), !strings.HasPrefix(lane, "order ")
 }

@@ -13,22 +13,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
-// pacedCalls paces calls that only read, outside of a run. It implements ratelimit.Limiter for what
-// a client sends besides the one call that it was asked for.
+// pacedCalls limits the rate of calls outside of a run, which only read. It implements
+// ratelimit.Limiter for the further requests of a call, such as pages and retries.
 type pacedCalls struct {
 	pace *pacer
 	log  *slog.Logger
-	stop context.CancelCauseFunc // when a server asks for too long a pause
+	stop context.CancelCauseFunc // called if a server asks for too long a pause
 }
 
-// newPacedCalls also returns the context to make the calls in, which ends, with
-// ErrPatience as its cause, when a server asks for a pause longer than a day.
+// newPacedCalls also returns the context for the calls. It ends with the cause ErrPatience if a
+// server asks for a pause longer than a day.
 func newPacedCalls(ctx context.Context, perSecond float64, log *slog.Logger) (*pacedCalls, context.Context) {
 	ctx, stop := context.WithCancelCause(ctx)
 	return &pacedCalls{pace: newPacer(perSecond, 1), log: log, stop: stop}, ctx
 }
 
-// next waits for the turn of one call and returns the context to make it with.
+// next waits until the rate allows one call and returns its context.
 func (c *pacedCalls) next(ctx context.Context) (context.Context, error) {
 	if err := c.pace.wait(ctx); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (c *pacedCalls) next(ctx context.Context) (context.Context, error) {
 	return ratelimit.With(ctx, c), nil
 }
 
-// read reads an order when it is its turn.
+// read reads an order when the rate allows it.
 func (c *pacedCalls) read(ctx context.Context, reader OrderReader, id string) (*commerce.Order, error) {
 	ctx, err := c.next(ctx)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *pacedCalls) ReportRetryAfter(d time.Duration) {
 // Blocked implements ratelimit.Limiter.
 func (c *pacedCalls) Blocked() bool { return c.pace.rest() > 0 }
 
-// pauseFor keeps the pause that the error of an adapter without turns asks for.
+// pauseFor keeps the pause in the error of a client that does not use the limiter.
 func (c *pacedCalls) pauseFor(err error) {
 	after := time.Duration(0)
 	if e, ok := errors.AsType[*commerce.Error](err); ok {
@@ -75,7 +75,7 @@ func (c *pacedCalls) pauseFor(err error) {
 	}
 }
 
-// checkRate says what is wrong with a number of calls a second.
+// checkRate returns an error if a rate limit is invalid.
 func checkRate(field string, rate float64) error {
 	if rate < 0 && rate != -1 || math.IsNaN(rate) || math.IsInf(rate, 0) {
 		return fmt.Errorf("%s is %v; give calls per second, 0 for the default or -1 for no limit", field, rate)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// PlanProgress is how far planning is.
+// PlanProgress is the progress of planning.
 type PlanProgress struct {
-	Listed   int // orders that the list showed and the filter may select
+	Listed   int // orders that were listed and may be selected by the filter
 	Read     int // orders read for their details
 	LookedUp int // subscriptions and tenants that were looked up in Connect
 	Decided  int // entries of the plan
@@ -18,7 +18,7 @@ type PlanProgress struct {
 	Until time.Time
 }
 
-// String is the progress on one line, such as "300 listed, 12 read, 250 looked up, 256 decided".
+// String returns the progress on one line, such as "300 listed, 12 read, 250 looked up, 256 decided".
 func (p PlanProgress) String() string {
 	text := fmt.Sprintf("%d listed, %d read, %d looked up, %d decided", p.Listed, p.Read, p.LookedUp, p.Decided)
 	if !p.Until.IsZero() {
@@ -27,13 +27,13 @@ func (p PlanProgress) String() string {
 	return text
 }
 
-// planCounters count for PlanProgress.
+// planCounters are the counters of PlanProgress.
 type planCounters struct{ listed, read, lookedUp, decided atomic.Int64 }
 
-// progressEach is how often progress is shown.
+// progressEach is the time between two calls of PlanConfig.Progress.
 const progressEach = time.Second
 
-// showProgress calls Progress each second. The function that it returns ends that.
+// showProgress calls Progress each second until the returned function is called.
 func (p *planner) showProgress() (end func()) {
 	if p.Progress == nil {
 		return func() {}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// rateWindow remembers the times of the last calls, so that late calls may catch up and still no
+// rateWindow has the times of the last calls, so that late calls may catch up and still no
 // second has more calls than the limit. Calls within a millisecond are one element, which counts
 // from the last of them, so that memory is bounded at any limit.
 type rateWindow struct {

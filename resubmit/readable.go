@@ -14,15 +14,15 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// Bounds that keep the line of an entry far below maxLine, whatever a server sends.
+// Limits that keep an entry far below the longest line of a plan, whatever a server sends.
 const (
-	maxField         = 4 << 10 // bytes of a text of an order but for the failure
+	maxField         = 4 << 10 // bytes of a text of an order, except the failure
 	maxSubscriptions = 1 << 20 // bytes of the ids of all subscriptions of an order
-	maxProblems      = 20      // problems that are named as evidence
-	maxEvidence      = 50      // sentences behind a decision
+	maxProblems      = 20      // problems that are listed as evidence
+	maxEvidence      = 50      // observations of a decision
 )
 
-// orderTexts are the texts of an order that a plan holds as they are.
+// orderTexts are the texts of an order that are written to a plan unchanged.
 var orderTexts = []struct {
 	name string
 	of   func(*commerce.Order) *string
@@ -40,8 +40,8 @@ var orderTexts = []struct {
 	{"the currency", func(o *commerce.Order) *string { return &o.Total.Currency }},
 }
 
-// readable is an order as a plan can hold it: a field that could not be written and
-// read again as it is becomes zero and a problem. It is o itself where there is none.
+// readable returns an order that can be written to a plan and read again: a field that cannot
+// becomes zero and a problem. Without such a field it returns o itself.
 func readable(o *commerce.Order) *commerce.Order {
 	c := fieldCheck{order: o}
 	for i := range orderTexts {
@@ -63,8 +63,8 @@ func readable(o *commerce.Order) *commerce.Order {
 	return c.order
 }
 
-// withCode is an order whose status is a status code: one that says nothing, such as "pf",
-// becomes "" and a problem.
+// withCode returns an order whose status is a status code: an invalid one, such as "pf", becomes ""
+// and a problem.
 func withCode(o *commerce.Order) *commerce.Order {
 	problem := mismatch.StatusProblem(string(o.Status))
 	if problem == "" || o.Status == "" && len(o.Problems) > 0 {
@@ -76,9 +76,8 @@ func withCode(o *commerce.Order) *commerce.Order {
 	return c.order
 }
 
-// unreadable is an error for an order of which not all could be read: nothing may be
-// concluded from the rest. A status that is not known says nothing either, unless the
-// caller expects it.
+// unreadable returns an error if not all of an order could be read, since nothing may be concluded
+// from the rest. An unknown status counts as unreadable unless the caller expects it.
 func unreadable(o *commerce.Order, expected ...commerce.Status) error {
 	o = withCode(readable(o))
 	problems := o.Problems
@@ -91,13 +90,13 @@ func unreadable(o *commerce.Order, expected ...commerce.Status) error {
 	return fmt.Errorf("not all of the order could be read: %s", text.Short(strings.Join(problems, "; ")))
 }
 
-// fieldCheck finds what of an order a plan cannot hold.
+// fieldCheck finds the fields of an order that a plan cannot hold.
 type fieldCheck struct {
 	order  *commerce.Order
 	copied bool
 }
 
-// fixed is the order for changes: a copy.
+// fixed returns a copy of the order for changes.
 func (c *fieldCheck) fixed() *commerce.Order {
 	if !c.copied {
 		o := *c.order
@@ -132,7 +131,7 @@ func (c *fieldCheck) time(name string, t time.Time) bool {
 	return true
 }
 
-// subscriptions leaves out the ids that cannot be held.
+// subscriptions leaves out the ids that a plan cannot hold.
 func (c *fieldCheck) subscriptions() {
 	size := 0
 	odd := func(id string) bool {
@@ -150,7 +149,7 @@ func (c *fieldCheck) subscriptions() {
 	}
 }
 
-// tidy makes the evidence of an attribution fit to be shown and written.
+// tidy limits the evidence of an attribution to what can be shown and written.
 func tidy(a *failure.Attribution) {
 	if more := len(a.Evidence) - maxEvidence; more > 0 {
 		a.Evidence = append(a.Evidence[:maxEvidence:maxEvidence], failure.Evidence{
@@ -166,7 +165,7 @@ func tidy(a *failure.Attribution) {
 	}
 }
 
-// problemEvidence names problems of an order.
+// problemEvidence returns problems of an order as evidence.
 func problemEvidence(problems []string) []failure.Evidence {
 	named := problems[:min(len(problems), maxProblems)]
 	evidence := make([]failure.Evidence, 0, len(named)+1)

@@ -15,40 +15,38 @@ import (
 )
 
 var (
-	// ErrClosed says that a Session was closed.
+	// ErrClosed means that a Session was closed.
 	ErrClosed = errors.New("resubmit: the session is closed")
-	// ErrInProgress says that an order is being attempted already.
-	ErrInProgress = errors.New("resubmit: the order is being attempted already; wait for that")
-	// ErrEntryMismatch says that an entry is not one of the plan that is to be resubmitted.
+	// ErrInProgress means that another call of Attempt has the order.
+	ErrInProgress = errors.New("resubmit: the order is already being attempted; wait for that")
+	// ErrEntryMismatch means that an entry is not in the plan, or not to be resubmitted.
 	ErrEntryMismatch = errors.New(
 		"resubmit: the entry is not as in the approved plan, or is not to be resubmitted; take it from Plan.Entries and " +
 			"do not change it")
 )
 
-// Session resubmits the orders of one plan one at a time, for programs that own the
-// loop: a workflow engine, a job queue. Every order goes the way that [Runner.Apply]
-// describes, with all its guarantees: gate, pace, breaker, the intent in the journal,
-// the second reading, one push, the outcome, and the proof in both systems. Only the
-// Canary is left to the owner of the loop. It is safe for concurrent use.
+// Session resubmits single orders of one plan, for programs with their own loop, such as a workflow
+// engine or a job queue. Each order is handled as by [Runner.Apply], with the same guarantees,
+// except that there is no Canary. It is safe for concurrent use.
 type Session struct {
 	x      *run
 	runner *Runner
 
 	seed    maphash.Seed
-	entries map[uint64]struct{} // hashes of those to be resubmitted
-	// before holds, for each entry, the orders that stand right before it in its lanes.
+	entries map[uint64]struct{} // hashes of the entries to resubmit
+	// before has the orders directly before each entry in its lanes.
 	before map[uint64][]string
 
-	once     sync.Once // closes it
+	once     sync.Once // for Close
 	mu       sync.Mutex
 	closed   bool
 	underWay map[string]bool
 }
 
-// Open begins a session for a plan. It reads the plan once and keeps about 50 bytes
-// for each order that is to be resubmitted, more for those that stand behind another
-// one of their subscription. Until Close, Apply and Open return ErrRunning. The
-// session ends with ctx; Pause, Resume, Drain, Cancel, SetLimits and Status work on it.
+// Open begins a session for a plan. It reads the plan once and holds about 50 bytes for each order
+// to resubmit, more if another order of its subscription precedes it. Until Close, Apply and Open
+// return ErrRunning. The session ends with ctx. Pause, Resume, Drain, Cancel, SetLimits and Status
+// apply to it.
 func (r *Runner) Open(ctx context.Context, plan *plan.Plan) (*Session, error) {
 	if plan == nil {
 		return nil, errors.New("resubmit: Open was given no plan; read one with plan.Open or plan.Read")
@@ -96,24 +94,22 @@ func (s *Session) index(plan *plan.Plan) error {
 
 func (s *Session) hash(e *plan.Entry) uint64 { return maphash.Bytes(s.seed, e.AppendJSON(nil)) }
 
-// Attempt takes one order as far as it goes: it waits at the gate, pushes the order
-// unless the journal knows that it was pushed, and looks for the result for as long as
-// [VerifyConfig] says. Call it again, at any time and in any later session with the same
-// plan and journal, for an order whose outcome is progressing or unknown: it goes on
-// where it stopped and never pushes twice, but as Config.Retry allows. With
-// Verify.Timeout at -1 it looks once and comes back, so that the owner of the loop
-// decides when to look next; the settle time of a lost answer is waited for all the same.
+// Attempt resubmits one order: it waits until pushes are allowed, pushes the order unless the
+// journal says that it was pushed, and verifies the result as [VerifyConfig] says. Call it again, at
+// any time and in any later session with the same plan and journal, for an order whose outcome is
+// progressing or unknown: it resumes and never pushes twice, except as Config.Retry allows. With
+// Verify.Timeout -1 it checks once and returns, so that the caller decides when to check again; it
+// still waits for Config.SettleDelay after a push without an answer.
 //
-// The orders of a subscription follow each other in the order of the plan: one whose
-// predecessor has not come to a good end, as the journal tells, is skipped as blocked,
-// without a trace in the journal; call again when that one is through.
+// The orders of a subscription are processed in the order of the plan: an order is skipped as
+// blocked, without a record, while the journal does not show that its predecessor succeeded. Call
+// again when it has.
 //
-// The error says why the order was not taken, or was left before its end: the cause of
-// ctx, of the session's end, ErrDrained, ErrInProgress, ErrEntryMismatch. The item tells
-// how far it got all the same.
+// The error is why the order was not attempted or did not end: the cause of ctx or of the end of
+// the session, ErrDrained, ErrInProgress or ErrEntryMismatch. The item is valid in each case.
 func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 	j := newJob(e)
-	j.lanes = nil // the journal knows who stands before it
+	j.lanes = nil // the journal has the order before it
 	if err := s.enter(e); err != nil {
 		return s.untaken(j, err.Error()), err
 	}
@@ -122,7 +118,7 @@ func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 		return s.untaken(j, err.Error()), err
 	} else if id != "" {
 		return s.untaken(j, "blocked by the order "+id+
-			" before it of the same subscription, which has not come to a good end"), nil
+			" before it of the same subscription, which has not succeeded"), nil
 	}
 	x := s.x
 	var end context.CancelCauseFunc
@@ -134,7 +130,7 @@ func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 		err := context.Cause(j.ctx)
 		return s.untaken(j, err.Error()), err
 	}
-	x.jobs.Add(1) // until it is accounted for
+	x.jobs.Add(1) // until its outcome is counted
 	j.group = x.groupOf(e)
 	x.mu.Lock()
 	x.canary.enter(j)
@@ -149,7 +145,7 @@ func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 	return j.item, j.unfinished(context.Cause(x.ctx))
 }
 
-// unfinished says why an order was left before its end.
+// unfinished returns why an order did not end; nil if it did.
 func (j *job) unfinished(over error) error {
 	open := j.left || j.item.Outcome == OutcomeProgressing || j.item.Outcome == OutcomeUnknown
 	switch err := context.Cause(j.ctx); {
@@ -164,7 +160,7 @@ func (j *job) unfinished(over error) error {
 	}
 }
 
-// enter lets one caller have an order. What it does ends with leave.
+// enter reserves an order for one caller until leave.
 func (s *Session) enter(e *plan.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +188,7 @@ func (s *Session) leave(e *plan.Entry) {
 	s.x.jobs.Done()
 }
 
-// blockedBy is the order that stands before an entry and is not through.
+// blockedBy returns the order before an entry that has not succeeded; "" if there is none.
 func (s *Session) blockedBy(e *plan.Entry) (string, error) {
 	for _, id := range s.before[s.hash(e)] {
 		rec, found, err := s.x.cfg.Journal.Get(id)
@@ -206,15 +202,14 @@ func (s *Session) blockedBy(e *plan.Entry) (string, error) {
 	return "", nil
 }
 
-// untaken is the item of an order that nothing was done with.
+// untaken returns the item of an order that was not attempted.
 func (s *Session) untaken(j *job, why string) Item {
 	j.item.Outcome, j.item.Why, j.item.DoneAt = OutcomeSkipped, text.Sentence(why), time.Now()
 	return j.item
 }
 
-// Close ends the session: pushes in flight finish, nothing is verified any more, and
-// every Attempt comes back. Then the Runner is free for another plan. Closing twice
-// does nothing.
+// Close ends the session: pushes in flight finish, verification stops, and all calls of Attempt
+// return. Then the Runner is free for another plan. A second Close does nothing.
 func (s *Session) Close() {
 	s.once.Do(func() {
 		s.mu.Lock()

@@ -12,24 +12,23 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/callback"
 )
 
-// Sorted makes a source that yields its orders in the order of their placing out
-// of one that does not. It holds all orders of a query in memory, without what the
-// server sent (Order.Raw). Orders that do not tell when they were placed come
-// first, in the order of the source.
-func Sorted(source OrderLister) OrderLister { return sorted{source} }
+// Sorted returns a lister that sorts the orders of another one by the time of placing. It holds all
+// orders of a query in memory, without Order.Raw. Orders without a time come first, in the order
+// of the other lister.
+func Sorted(lister OrderLister) OrderLister { return sorted{lister} }
 
-type sorted struct{ source OrderLister }
+type sorted struct{ lister OrderLister }
 
 func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
-		if callback.Nil(s.source) {
-			yield(nil, errors.New("resubmit: Sorted was given a nil source"))
+		if callback.Nil(s.lister) {
+			yield(nil, errors.New("resubmit: Sorted was given a nil lister"))
 			return
 		}
 		all := q
-		all.Limit = 0 // a source that does not sort would cut off the wrong ones
+		all.Limit = 0 // without sorting, it would cut off the wrong orders
 		var orders []*commerce.Order
-		for o, err := range s.source.Orders(ctx, all) {
+		for o, err := range s.lister.Orders(ctx, all) {
 			if err == nil && o == nil {
 				err = errNoOrder
 			}
@@ -58,10 +57,10 @@ func (s sorted) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*commerc
 	}
 }
 
-// tiesByID puts orders that were placed at the same time, as far as the source says, into
-// the order of their ids: a purchase has a smaller one than the changes that depend on it,
-// and a source may not be able to sort by it. It holds orders of the same time in memory.
-func tiesByID(source iter.Seq2[*commerce.Order, error]) iter.Seq2[*commerce.Order, error] {
+// tiesByID sorts orders with the same time of placing by their ids: a purchase has a smaller id
+// than the changes that depend on it, and a lister may not be able to sort by it. It holds orders
+// of the same time in memory.
+func tiesByID(orders iter.Seq2[*commerce.Order, error]) iter.Seq2[*commerce.Order, error] {
 	return func(yield func(*commerce.Order, error) bool) {
 		var ties []*commerce.Order
 		flush := func() bool {
@@ -74,7 +73,7 @@ func tiesByID(source iter.Seq2[*commerce.Order, error]) iter.Seq2[*commerce.Orde
 			ties = nil
 			return true
 		}
-		for o, err := range source {
+		for o, err := range orders {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -88,8 +87,8 @@ func tiesByID(source iter.Seq2[*commerce.Order, error]) iter.Seq2[*commerce.Orde
 	}
 }
 
-// sortByID sorts orders by their ids in Billing, or by the digits of their numbers if an
-// order has no such id. Those without digits come first.
+// sortByID sorts orders by their ids in Billing, or by the digits of their numbers if an order has
+// no such id. Orders without digits come first.
 func sortByID(orders []*commerce.Order) {
 	id := func(o *commerce.Order) string { return o.BillingID }
 	if slices.ContainsFunc(orders, func(o *commerce.Order) bool { return digits(o.BillingID) == "" }) {

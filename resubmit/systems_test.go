@@ -129,7 +129,7 @@ func TestSortedRejectsANilSource(t *testing.T) {
 	_, err := resubmit.BuildPlan(t.Context(), resubmit.PlanConfig{
 		Systems: systemsOf(resubmit.Systems{Lister: resubmit.Sorted((*planSource)(nil))}), Filter: filter.Everything(),
 	})
-	require.ErrorContains(t, err, "nil source")
+	require.ErrorContains(t, err, "nil lister")
 }
 
 func TestSystem_is_in_the_plan_in_normal_form(t *testing.T) {
