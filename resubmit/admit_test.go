@@ -18,7 +18,7 @@ func windowsOf(t testing.TB, windows ...maintenance.Window) func() *maintenance.
 	return func() *maintenance.Calendar { return c }
 }
 
-func TestAStalePlanIsRefusedBeforeItsFirstCall(t *testing.T) {
+func TestStalePlanIsRejectedBeforeTheFirstCall(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
 	window := func(from, to time.Duration) maintenance.Window {
@@ -85,7 +85,7 @@ func TestAStalePlanIsRefusedBeforeItsFirstCall(t *testing.T) {
 	}
 }
 
-func TestAPlanThatWasBegunIsGoneOnWithAtAnyAge(t *testing.T) {
+func TestBegunPlanIsResumedAtAnyAge(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s1")

@@ -294,7 +294,7 @@ func (x *run) status() Status {
 	return Status{
 		Breaker: breaker, BreakerOpens: opens, Canary: x.canary.view(),
 		State: state, Gate: why, Until: until, Rate: rate, Slowed: slowed,
-		Digest: x.digest, Total: x.total, Done: x.result.Total(), InHand: len(x.hand),
+		Digest: x.digest, Total: x.total, Done: x.result.Total(), Open: len(x.hand),
 		Pushing: int(x.pushing.Load()), Verifying: int(x.verifying.Load()), Result: x.result,
 	}
 }

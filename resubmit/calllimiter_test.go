@@ -54,7 +54,7 @@ func (c *busyClient) Push(ctx context.Context, id string, to commerce.Status) er
 	return c.shop.Push(ctx, id, to)
 }
 
-func TestCallsThatAClientMakesByItselfKeepTheRate(t *testing.T) {
+func TestClientRequestsKeepTheRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(outageOrder(1, "a"), outageOrder(2, "b"))
@@ -72,7 +72,7 @@ func TestCallsThatAClientMakesByItselfKeepTheRate(t *testing.T) {
 	})
 }
 
-func TestAPushThatIsAskedForPatienceHalfwayIsNotSent(t *testing.T) {
+func TestPushIsNotSentAfterRetryAfterOfItsRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(outageOrder(1, "a"))

@@ -34,7 +34,7 @@ func (d *controlDiary) on(e resubmit.Event) {
 	}
 }
 
-func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
+func TestDrainFinishesOpenOrders(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		prepare func(s *shop, r *resubmit.Runner) []maintenance.Window
@@ -114,7 +114,7 @@ func TestADrainFinishesWhatIsInHandAndBeginsNothing(t *testing.T) {
 	}
 }
 
-func TestCancelEndsTheRunAsItsContextDoes(t *testing.T) {
+func TestCancelEndsTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -137,7 +137,7 @@ func TestCancelEndsTheRunAsItsContextDoes(t *testing.T) {
 	})
 }
 
-func TestEveryStateIsVisibleAndEveryChangeIsToldOnce(t *testing.T) {
+func TestStatusAndEventsShowEveryState(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)
@@ -165,7 +165,7 @@ func TestEveryStateIsVisibleAndEveryChangeIsToldOnce(t *testing.T) {
 	})
 }
 
-func TestTheGatesEventsComeInTheOrderOfItsTurns(t *testing.T) {
+func TestGateEventsAreInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(400)
@@ -186,7 +186,7 @@ func TestTheGatesEventsComeInTheOrderOfItsTurns(t *testing.T) {
 	})
 }
 
-func TestTheGateLeavesTimeForTheLengthOfAPush(t *testing.T) {
+func TestGateLeavesTimeForAPush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -218,7 +218,7 @@ func TestTheGateLeavesTimeForTheLengthOfAPush(t *testing.T) {
 	})
 }
 
-func TestADrainDoesNotWaitForAServerThatAskedForPatience(t *testing.T) {
+func TestDrainDoesNotWaitForRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -238,15 +238,15 @@ func TestADrainDoesNotWaitForAServerThatAskedForPatience(t *testing.T) {
 	})
 }
 
-func TestTheStatusOfARunIsOneLine(t *testing.T) {
+func TestStatusIsOneLine(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]resubmit.Status{
-		"no run":                                {},
-		"paused":                                {State: resubmit.StatePaused},
-		"running: 0 of 1 order done, 1 in hand": {State: resubmit.StateRunning, Total: 1, InHand: 1},
-		"draining: 12 of 40 orders done, 3 in hand (11 completed, 1 skipped); pushes wait: a window is open; the rate is " +
+		"no run":                             {},
+		"paused":                             {State: resubmit.StatePaused},
+		"running: 0 of 1 order done, 1 open": {State: resubmit.StateRunning, Total: 1, Open: 1},
+		"draining: 12 of 40 orders done, 3 open (11 completed, 1 skipped); pushes wait: a window is open; the rate is " +
 			"reduced: HTTP 429": {
-			State: resubmit.StateDraining, Total: 40, Done: 12, InHand: 3, Result: resubmit.OutcomeCounts{Completed: 11, Skipped: 1},
+			State: resubmit.StateDraining, Total: 40, Done: 12, Open: 3, Result: resubmit.OutcomeCounts{Completed: 11, Skipped: 1},
 			Gate: "a window is open", Slowed: "HTTP 429",
 		},
 	} {

@@ -173,7 +173,7 @@ func TestNothingIsPushedWhilePaused(t *testing.T) {
 			require.Equal(t, resubmit.StatePaused, status.State)
 			require.Equal(t, "paused", status.Gate)
 			require.Equal(t, 2, status.Total)
-			require.Equal(t, 2, status.InHand)
+			require.Equal(t, 2, status.Open)
 			require.Equal(t, 2, status.Pushing)
 			r.Resume()
 		})

@@ -126,7 +126,7 @@ func hostilePlan(t *testing.T, s *shop) []byte {
 	return plan.Bytes()
 }
 
-func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
+func TestPlanFileHasNoHostileCharacters(t *testing.T) {
 	t.Parallel()
 	s := hostileShop()
 	content := hostilePlan(t, s)
@@ -162,7 +162,7 @@ func TestAPlanFileHasNoHostileCharacterAndIsReadBackAsItWas(t *testing.T) {
 	require.Equal(t, entries, entriesOf(t, old))
 }
 
-func TestARunShowsNoHostileCharacter(t *testing.T) {
+func TestRunShowsNoHostileCharacters(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, testRunShowsNoHostileCharacter)
 }
@@ -225,7 +225,7 @@ func testRunShowsNoHostileCharacter(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestDifferencesShowNoHostileCharacter(t *testing.T) {
+func TestDifferencesShowNoHostileCharacters(t *testing.T) {
 	t.Parallel()
 	before, now := hostileShop(), hostileShop()
 	for _, o := range now.orders {
@@ -250,7 +250,7 @@ func TestDifferencesShowNoHostileCharacter(t *testing.T) {
 	requireShown(t, a.Diff(b))
 }
 
-func TestAnExplanationShowsNoHostileCharacter(t *testing.T) {
+func TestExplanationShowsNoHostileCharacters(t *testing.T) {
 	t.Parallel()
 	o := hostileOrder(1).Order
 	for _, text := range []string{

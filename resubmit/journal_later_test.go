@@ -28,7 +28,7 @@ func (j *laterJournal) PutLater(r resubmit.Record) error {
 
 func (j *laterJournal) Sync() error { return j.fails }
 
-func TestOnlyTheIntentIsWaitedFor(t *testing.T) {
+func TestLaterJournalWaitsOnlyForIntents(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		attempts resubmit.RetryPolicy
@@ -53,7 +53,7 @@ func TestOnlyTheIntentIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestAnOutcomeThatTheDiskLosesInTheEndIsTold(t *testing.T) {
+func TestLaterJournalReportsALostOutcome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, j := newShop(outageOrder(1, "1")), &laterJournal{fails: errors.New("the disk is gone")}

@@ -8,7 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func TestWhatMayFollowARecord(t *testing.T) {
+func TestRecordCheckNext(t *testing.T) {
 	t.Parallel()
 	states := []resubmit.RecordState{
 		"", resubmit.RecordSending, resubmit.RecordRefused, resubmit.RecordUnknown, resubmit.RecordPushed,
@@ -27,7 +27,7 @@ func TestWhatMayFollowARecord(t *testing.T) {
 	}
 }
 
-func TestAnotherAttemptMayFollowOnlyAPushWithoutAnswer(t *testing.T) {
+func TestRecordCheckNextAllowsAttemptsAfterUnknownOnly(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		was, next resubmit.Record

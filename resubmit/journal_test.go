@@ -13,7 +13,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
+func TestJournalResumesARun(t *testing.T) {
 	t.Parallel()
 	accept := func(o *shopOrder) { o.Status, o.Transitions = "PR", nil }
 	tests := map[string]struct {
@@ -116,7 +116,7 @@ func TestARunGoesOnWhereTheJournalStopped(t *testing.T) {
 
 func complete(o *shopOrder) { o.Status, o.Transitions = "CP", nil }
 
-func TestAJournalThatDoesNotFitIsRefused(t *testing.T) {
+func TestJournalOfAnotherPlanIsRejected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s")
@@ -146,7 +146,7 @@ func TestAJournalThatDoesNotFitIsRefused(t *testing.T) {
 	})
 }
 
-func TestARunnerAppliesOnePlanAtATime(t *testing.T) {
+func TestRunnerAppliesOnePlanAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s")

@@ -15,7 +15,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-func TestAnOlderOrderThatMayBeSentLaterIsNotOvertaken(t *testing.T) {
+func TestPlannerDoesNotOvertakeOlderOrders(t *testing.T) {
 	t.Parallel()
 	const sub, other = "1", "2"
 	order := func(n int, text string, subscriptions ...string) *commerce.Order {
@@ -81,7 +81,7 @@ func TestAnOlderOrderThatMayBeSentLaterIsNotOvertaken(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatCameToItsEndInTheMeantimeIsOvertaken(t *testing.T) {
+func TestPlannerOvertakesEndedOrders(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[commerce.Status]string{
 		commerce.StatusCompleted:    "connect-not-asked",
@@ -105,7 +105,7 @@ func TestAnOrderThatCameToItsEndInTheMeantimeIsOvertaken(t *testing.T) {
 
 // The rule of oldest first, said once more and over the whole plan: nothing that
 // is sent shares a subscription with an older order that may be sent later.
-func TestNoPlanSendsAnOrderThatWouldOvertakeAnother(t *testing.T) {
+func TestPlannerNeverSendsAnOvertakingOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		texts := []string{textTransient, textTransient, textOther, textPermanent}
@@ -135,7 +135,7 @@ func TestNoPlanSendsAnOrderThatWouldOvertakeAnother(t *testing.T) {
 	})
 }
 
-func TestEachOrderThatWaitsNamesTheOneThatItWaitsFor(t *testing.T) {
+func TestPlannerNamesTheOlderOrder(t *testing.T) {
 	t.Parallel()
 	const pairs = 3000 // their numbers fill several blocks
 	source := &planSource{}

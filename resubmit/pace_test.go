@@ -106,7 +106,7 @@ func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders, c.Verify.Max = 7, time.Minute })
 		time.AfterFunc(30*time.Second, func() {
 			status := r.Status()
-			require.Equal(t, 7, status.InHand)
+			require.Equal(t, 7, status.Open)
 			require.Equal(t, 7, status.Verifying)
 			require.Equal(t, 7, s.pushes())
 		})

@@ -139,7 +139,7 @@ func peakMemory() (bytes int64, ok bool) {
 
 // The memory that planning holds at once must not depend on how many orders there
 // are. What is measured is what lives between two batches.
-func TestPlanningHoldsNoMoreMemoryForMoreOrders(t *testing.T) {
+func TestPlannerMemoryDoesNotGrowWithOrders(t *testing.T) {
 	live := func(n int) uint64 {
 		var most uint64
 		cfg := benchConfig(t, n)

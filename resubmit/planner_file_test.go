@@ -17,7 +17,7 @@ import (
 )
 
 // The plan is longer than what is brought to disk at once.
-func TestALargePlanFileIsWholeAndAFailedOneIsGone(t *testing.T) {
+func TestWritePlanFileIsCompleteOrAbsent(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	path := filepath.Join(dir, "plan.jsonl")

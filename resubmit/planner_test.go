@@ -116,7 +116,7 @@ func rulesOf(entries []*plan.Entry) (rules []string) {
 	return rules
 }
 
-func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
+func TestPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	t.Parallel()
 	const n = 1000 // several batches
 	source := failedOrders(n)
@@ -148,7 +148,7 @@ func TestAPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	}
 }
 
-func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
+func TestPlanHeaderHasTheConfiguration(t *testing.T) {
 	t.Parallel()
 	cal, err := maintenance.NewCalendar(nights(t).Windows())
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestThePlanSaysWhatItWasMadeFor(t *testing.T) {
 	require.Equal(t, commerce.OldestFirst, source.asked.Sort, "whatever the view shows first")
 }
 
-func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
+func TestPlanHasRecurringWindows(t *testing.T) {
 	t.Parallel()
 	weekly := maintenance.Weekly{ID: "sundays", Weekday: time.Sunday, Time: "02:00", Duration: 2 * time.Hour, Zone: "UTC"}
 	cal, err := maintenance.NewCalendar(nil, weekly)
@@ -195,7 +195,7 @@ func TestTheWindowsOfAWeeklyMaintenanceAreInThePlan(t *testing.T) {
 	require.Equal(t, cal.Overlapping(from, to), again.Overlapping(from, to), "in the past and in the future")
 }
 
-func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
+func TestPlannerRejectsUnsortedLists(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(600)
 	source.orders[3], source.orders[400] = source.orders[400], source.orders[3]
@@ -213,7 +213,7 @@ func TestAnUnsortedSourceIsRefusedAndSortedMakesItGood(t *testing.T) {
 	}
 }
 
-func TestSortedSortsKeepsTiesAndHeedsTheLimit(t *testing.T) {
+func TestSortedKeepsTiesAndTheLimit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		source := &planSource{}
@@ -244,7 +244,7 @@ func TestSortedSortsKeepsTiesAndHeedsTheLimit(t *testing.T) {
 	})
 }
 
-func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
+func TestPlannerReturnsNoPlanIfTheListFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "plan.jsonl")
@@ -274,7 +274,7 @@ func TestASourceThatFailsLeavesNoPlan(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
+func TestWritePlanFileReplacesAtomicallyWithMode0600(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plan.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte("the plan of yesterday"), 0o644))
@@ -293,7 +293,7 @@ func TestAPlanFileIsReplacedWholeAndPrivate(t *testing.T) {
 	require.NoError(t, plan.Close())
 }
 
-func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
+func TestPlannerReadsMissingDetails(t *testing.T) {
 	t.Parallel()
 	const n = 600
 	source := failedOrders(n)
@@ -364,7 +364,7 @@ func TestDetailsThatTheListLeftOutAreRead(t *testing.T) {
 	require.Zero(t, byID["id-2"].Before.FailedAt, "not of this status")
 }
 
-func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
+func TestPlannerAcceptsAMorePreciseTimeOfPlacing(t *testing.T) {
 	t.Parallel()
 	fine := map[string]time.Time{"id-0": longAgo.Add(900 * time.Millisecond), "id-1": longAgo.Add(100 * time.Millisecond)}
 	source := failedOrders(2)
@@ -386,7 +386,7 @@ func TestAReadingMayTellTheTimeOfPlacingFinerThanTheList(t *testing.T) {
 	}
 }
 
-func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
+func TestPlannerFiltersBySubscriptionAfterReading(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)
 	for _, o := range source.orders {
@@ -405,7 +405,7 @@ func TestASubscriptionThatOnlyReadingTellsIsFiltered(t *testing.T) {
 	require.Equal(t, "id-1", entries[0].OrderID)
 }
 
-func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
+func TestPlannerEndsOnRefusedCredentials(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(5000)
 	for _, o := range source.orders {
@@ -426,7 +426,7 @@ func TestCredentialsThatAreRefusedEndThePlanning(t *testing.T) {
 	require.Less(t, calls.Load(), int32(2000))
 }
 
-func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
+func TestPlannerLooksUpOnlyNeededKeysInBatches(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(300)
 	source.orders[0].TenantID = "tenant"                  // the better key
@@ -486,7 +486,7 @@ func TestConnectIsAskedOnceForManyKeysAndOnlyWhereItMatters(t *testing.T) {
 	}
 }
 
-func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
+func TestPlanEvidenceHasTheAgeOfARequest(t *testing.T) {
 	t.Parallel()
 	order := failedOrder(0)
 	undated := failedOrder(1)
@@ -518,7 +518,7 @@ func TestTheEvidenceTellsTheAgeOfARequest(t *testing.T) {
 	}
 }
 
-func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
+func TestPlannerSplitsLookUps(t *testing.T) {
 	t.Parallel()
 	o := failedOrder(1)
 	o.SubscriptionIDs = nil
@@ -538,7 +538,7 @@ func TestMoreKeysThanOneLookUpMayHaveAreAskedInTurns(t *testing.T) {
 	require.Equal(t, []int{500, 500, 200}, sizes)
 }
 
-func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
+func TestPlannerWithoutConnectHoldsOrdersUnlessIgnored(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)
 	source.orders[1].Type = commerce.TypeRenewal
@@ -556,7 +556,7 @@ func TestWithoutConnectOrdersAreHeldUnlessThatIsSaid(t *testing.T) {
 		})))
 }
 
-func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
+func TestPlanSaysThatReasonsAreNotReported(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(2)
 	for _, o := range source.orders {
@@ -577,7 +577,7 @@ func TestAPlanSaysThatTheWayInDoesNotTellWhyOrdersFailed(t *testing.T) {
 		"a source that does not say")
 }
 
-func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
+func TestPlannerHoldsOrdersOfUnansweredKeys(t *testing.T) {
 	t.Parallel()
 	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
 		error) {
@@ -591,7 +591,7 @@ func TestAConnectThatDoesNotAnswerForAKeyHoldsItsOrders(t *testing.T) {
 	require.Contains(t, entries[0].Decision.Why, "there was no answer for its key")
 }
 
-func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
+func TestPlannerLooksUpRequestsForRules(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(1)
 	source.orders[0].Failure = failed(textOther)
@@ -614,7 +614,7 @@ func TestRulesAboutRequestsMakeConnectBeAsked(t *testing.T) {
 	}
 }
 
-func TestNothingIsResubmittedUntilThingsHaveSettled(t *testing.T) {
+func TestPlannerWaitsForTheSettleDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now().UTC()
@@ -681,7 +681,7 @@ func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
 	require.NoFileExists(t, path)
 }
 
-func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
+func TestPlannerLogsMissingOverrides(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	planned(t, resubmit.PlanConfig{
@@ -699,7 +699,7 @@ func TestNamedOrdersThatAreNotInThePlanAreLogged(t *testing.T) {
 	require.NotContains(t, log.String(), "could not be read")
 }
 
-func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
+func TestPlannerRejectsInvalidConfigs(t *testing.T) {
 	t.Parallel()
 	good := func() resubmit.PlanConfig {
 		return resubmit.PlanConfig{
@@ -736,7 +736,7 @@ func TestAPlanConfigThatCannotBeMeantIsRefused(t *testing.T) {
 	}
 }
 
-func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
+func TestPlannerEndsAllGoroutinesWhenCancelled(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	for name, where := range map[string]func(*resubmit.PlanConfig, context.CancelFunc){
 		"while it reads": func(c *resubmit.PlanConfig, cancel context.CancelFunc) {
@@ -787,7 +787,7 @@ func TestACancelledPlannerEndsWithAllItsGoroutines(t *testing.T) {
 	require.ErrorIs(t, err, errDiskFull)
 }
 
-func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
+func TestPlanErrorsAreShortAndOnOneLine(t *testing.T) {
 	t.Parallel()
 	finder := planFinder(func(context.Context, []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest,
 		error) {
@@ -801,7 +801,7 @@ func TestErrorsInAPlanAreShortAndOnOneLine(t *testing.T) {
 	require.NotContains(t, entries[0].Decision.Why, "\n")
 }
 
-func TestTheDiffOfTwoStatesSaysWhatChanged(t *testing.T) {
+func TestSnapshotDiff(t *testing.T) {
 	t.Parallel()
 	was := plan.Snapshot{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"),
 		FailedAt: at("22 02:01")}

@@ -24,7 +24,7 @@ func (s stalling) Push(ctx context.Context, id string, to commerce.Status) error
 	return err
 }
 
-func TestCallsThatComeLateLoseNoRateAndExceedNoSecond(t *testing.T) {
+func TestRateWindowCatchesUpWithoutExceedingASecond(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{10, 100, 1000} {
 		t.Run(fmt.Sprintf("%v a second", rate), func(t *testing.T) {

@@ -46,7 +46,7 @@ func mixedReport(t *testing.T, change func(*resubmit.Config)) (*resubmit.Report,
 	return report, s
 }
 
-func TestAReportSumsToThePlanAndTouchesNothingElse(t *testing.T) {
+func TestReportSumsToThePlan(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		report, s := mixedReport(t, nil)
@@ -87,7 +87,7 @@ from the end of the maintenance until all were verified: 1h0m10s
 	})
 }
 
-func TestAReportOfNothingDoneNamesNoTimeUntilAllWasVerified(t *testing.T) {
+func TestReportWithoutCompletedOrdersHasNoCloseToVerified(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := runnerFor(t, newShop(), nil)
@@ -97,7 +97,7 @@ func TestAReportOfNothingDoneNamesNoTimeUntilAllWasVerified(t *testing.T) {
 	})
 }
 
-func TestAReportCanDoWithoutItems(t *testing.T) {
+func TestReportWithoutItems(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		done := 0
@@ -115,7 +115,7 @@ func TestAReportCanDoWithoutItems(t *testing.T) {
 	})
 }
 
-func TestAPlanThatCannotBeReadToItsEndStillSums(t *testing.T) {
+func TestReportSumsIfThePlanCannotBeRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var entries []*plan.Entry
@@ -145,7 +145,7 @@ func (w *fullDisk) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestAReportThatCannotBeWrittenSaysSo(t *testing.T) {
+func TestReportWriteJSONReportsErrors(t *testing.T) {
 	t.Parallel()
 	report := &resubmit.Report{Items: []resubmit.Item{{Number: "SO1"}}}
 	require.ErrorContains(t, report.WriteJSON(new(fullDisk)), "write report: no space")

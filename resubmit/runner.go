@@ -276,20 +276,20 @@ type Status struct {
 	// (begun and not done), or not begun.
 	Total     int
 	Done      int
-	InHand    int
+	Open      int
 	Pushing   int
 	Verifying int
 	Result    OutcomeCounts
 }
 
-// String returns the status on one line, such as "running: 12 of 40 orders done, 3 in hand (12 completed)".
+// String returns the status on one line, such as "running: 12 of 40 orders done, 3 open (12 completed)".
 func (s Status) String() string {
 	if s.State == StateIdle {
 		return "no run"
 	}
 	line := string(s.State)
 	if s.Total > 0 {
-		line += fmt.Sprintf(": %d of %s done, %d in hand", s.Done, text.Orders(s.Total), s.InHand)
+		line += fmt.Sprintf(": %d of %s done, %d open", s.Done, text.Orders(s.Total), s.Open)
 	}
 	if s.Done > 0 {
 		line += fmt.Sprintf(" (%s)", s.Result)

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
+func TestNewRunnerRejectsInvalidConfigs(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		change func(*resubmit.Config)
@@ -28,7 +28,7 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 		"a rate that is no number": {func(c *resubmit.Config) { c.RateLimit = math.NaN() }, "Config.RateLimit is NaN"},
 		"negative tries":           {func(c *resubmit.Config) { c.MaxDeferrals = -2 }, "Config.MaxDeferrals is -2"},
 		"no push slots":            {func(c *resubmit.Config) { c.Concurrency = -1 }, "Config.Concurrency is -1"},
-		"no order in hand":         {func(c *resubmit.Config) { c.MaxOpenOrders = -1 }, "Config.MaxOpenOrders is -1"},
+		"no open order":            {func(c *resubmit.Config) { c.MaxOpenOrders = -1 }, "Config.MaxOpenOrders is -1"},
 		"a target that cancels": {func(c *resubmit.Config) {
 			c.Targets = []commerce.Status{"PD", commerce.StatusCancelled}
 		}, `Config.Targets has "CL"`},
@@ -55,7 +55,7 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 	}
 }
 
-func TestTargetsThatAreSaidMakeUpForWhatIsNotTold(t *testing.T) {
+func TestTargetsReplaceUnreportedTransitions(t *testing.T) {
 	t.Parallel()
 	s := newShop()
 	systems := resubmit.Systems{Name: testSystem, Reader: s, Pusher: s}

@@ -27,7 +27,7 @@ func open(t *testing.T, r *resubmit.Runner, plan *plan.Plan) *resubmit.Session {
 	return s
 }
 
-func TestASessionTakesOneOrderAtATime(t *testing.T) {
+func TestSessionResubmitsSingleOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := outageOrder(1, "a"), outageOrder(2, "b")
@@ -49,7 +49,7 @@ func TestASessionTakesOneOrderAtATime(t *testing.T) {
 	})
 }
 
-func TestTheOwnerOfTheLoopDecidesWhenToLookNext(t *testing.T) {
+func TestSessionChecksOnceWithoutTimeout(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		fate    fate
@@ -92,7 +92,7 @@ func TestTheOwnerOfTheLoopDecidesWhenToLookNext(t *testing.T) {
 	}
 }
 
-func TestManyCallersOfASessionKeepTheOrderOfASubscription(t *testing.T) {
+func TestSessionKeepsTheOrderOfASubscription(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var orders []*shopOrder
@@ -141,7 +141,7 @@ func TestManyCallersOfASessionKeepTheOrderOfASubscription(t *testing.T) {
 	})
 }
 
-func TestAnOrderBehindOneThatDidNotEndWellIsNotTouched(t *testing.T) {
+func TestSessionSkipsBlockedOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := outageOrder(1, "a"), outageOrder(2, "a")
@@ -162,7 +162,7 @@ func TestAnOrderBehindOneThatDidNotEndWellIsNotTouched(t *testing.T) {
 	})
 }
 
-func TestASessionTakesOnlyWhatThePlanMarks(t *testing.T) {
+func TestSessionRejectsOtherEntries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o, held := outageOrder(1, "a"), outageOrder(2, "b")
@@ -189,7 +189,7 @@ func TestASessionTakesOnlyWhatThePlanMarks(t *testing.T) {
 	})
 }
 
-func TestASessionAndARunExcludeEachOther(t *testing.T) {
+func TestSessionAndRunExcludeEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "a")
@@ -216,7 +216,7 @@ func TestASessionAndARunExcludeEachOther(t *testing.T) {
 	})
 }
 
-func TestAnAttemptThatIsCutShortGoesOnLater(t *testing.T) {
+func TestSessionResumesACancelledAttempt(t *testing.T) {
 	t.Parallel()
 	errEnough := errors.New("enough")
 	tests := map[string]struct {
@@ -278,7 +278,7 @@ func TestAnAttemptThatIsCutShortGoesOnLater(t *testing.T) {
 	}
 }
 
-func TestAJournalThatFailsEndsTheSession(t *testing.T) {
+func TestSessionEndsIfTheJournalFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := outageOrder(1, "a"), outageOrder(2, "b")
@@ -294,7 +294,7 @@ func TestAJournalThatFailsEndsTheSession(t *testing.T) {
 	})
 }
 
-func TestACallerWhoGivesUpDoesNotWaitForOthers(t *testing.T) {
+func TestSessionReturnsACancelledCallerAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s2")}
