@@ -50,7 +50,7 @@ func TestFullDiskStopsTheRunBeforeThePush(t *testing.T) {
 	flags = append(flags, "-apply")
 	line = errorLine(t, onSmallDisk(t, 48<<10, env, flags...))
 	require.Contains(t, line, "plan.jsonl.journal")
-	require.Contains(t, line, "create it")
+	require.Contains(t, line, "create: ")
 	require.Empty(t, w.Commerce.Pushes(), "a journal allocates its log before the first intent")
 	requireCompleted(t, w, sure, env, flags...)
 }
