@@ -149,7 +149,7 @@ func TestPlanner_keeps_the_rate_at_the_servers(t *testing.T) {
 	}
 }
 
-func TestPlanner_calls_nobody_while_a_server_asks_for_a_pause(t *testing.T) {
+func TestPlanner_makes_no_call_during_a_pause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServers(t, 20)
@@ -172,7 +172,7 @@ func TestPlanner_calls_nobody_while_a_server_asks_for_a_pause(t *testing.T) {
 	})
 }
 
-func TestPlanner_ends_when_a_server_asks_for_more_than_a_day(t *testing.T) {
+func TestPlanner_ends_if_the_pause_is_longer_than_a_day(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServers(t, 20)
@@ -326,7 +326,7 @@ func TestPlanner_fails_when_no_look_up_in_Connect_succeeds(t *testing.T) {
 	}
 }
 
-func TestPlanner_tells_a_wrong_key_and_a_wrong_URL_of_the_real_client(t *testing.T) {
+func TestPlanner_distinguishes_a_wrong_key_and_a_wrong_URL(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServers(t, 3)
@@ -352,7 +352,7 @@ func TestPlanner_tells_a_wrong_key_and_a_wrong_URL_of_the_real_client(t *testing
 	})
 }
 
-func TestPlanner_rejects_rates_that_cannot_be_meant(t *testing.T) {
+func TestPlanner_rejects_invalid_rates(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2, -0.5} {
 		cfg := resubmit.PlanConfig{

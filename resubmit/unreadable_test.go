@@ -81,7 +81,7 @@ func TestApply_does_not_push_an_order_that_became_unreadable(t *testing.T) {
 	})
 }
 
-func TestApply_proves_nothing_by_an_order_with_problems(t *testing.T) {
+func TestApply_concludes_nothing_from_an_order_with_problems(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "a")
@@ -234,7 +234,7 @@ func TestPlanner_holds_what_a_plan_cannot_hold(t *testing.T) {
 	}
 }
 
-func TestPlanner_holds_an_order_that_is_read_as_older_than_it_was_listed(t *testing.T) {
+func TestPlanner_holds_an_order_that_is_older_when_read(t *testing.T) {
 	t.Parallel()
 	source := failedOrders(3)
 	for _, o := range source.orders {
