@@ -227,7 +227,7 @@ func (x *run) onEnd() (wasOver func()) {
 func (x *run) tally(i *Item) {
 	i.DoneAt = time.Now()
 	x.mu.Lock()
-	x.count(groupKey{i.Class, i.VendorID, i.Channel}, i.Outcome)
+	x.count(groupKey{i.Class, i.VendorAccountID, i.Channel}, i.Outcome)
 	if i.CommerceOnly {
 		x.commerceOnly++
 	}

@@ -198,7 +198,7 @@ func (b *breaker) tried(j *job, learnt, transient bool) {
 	b.trying = nil
 	switch {
 	case transient:
-		b.open("the order that was tried failed again: " + brief(j.item.After.Reason))
+		b.open("the order that was tried failed again: " + brief(j.item.After.Message))
 	case !learnt:
 		b.wake()
 	default:
@@ -220,7 +220,7 @@ func (b *breaker) count(j *job, failed bool) {
 	}
 	if n >= b.cfg.Failures {
 		b.open(fmt.Sprintf("%d of the last %d orders failed again for a transient reason: %s", n, len(b.last),
-			brief(j.item.After.Reason)))
+			brief(j.item.After.Message)))
 	}
 }
 

@@ -94,7 +94,7 @@ func (x *run) groupOf(e *plan.Entry) string {
 	name, err := guarded(func() string { return c.groupOf(e) })
 	if err != nil {
 		callback.Log(x.cfg.Logger, err)
-		return groupName(e.VendorID, e.Attribution.Class)
+		return groupName(e.VendorAccountID, e.Attribution.Class)
 	}
 	return name
 }

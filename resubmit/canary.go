@@ -69,7 +69,7 @@ func (c *CanaryConfig) groupOf(e *plan.Entry) string {
 	if c.Group != nil {
 		return c.Group(e)
 	}
-	return groupName(e.VendorID, e.Attribution.Class)
+	return groupName(e.VendorAccountID, e.Attribution.Class)
 }
 
 // groupName names a group where the user does not.

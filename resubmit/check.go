@@ -136,7 +136,7 @@ func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference 
 	}
 	switch {
 	case errors.Is(err, commerce.ErrNotFound):
-		d.Kind, d.Text = plan.DiffLeft, "the order no longer exists"
+		d.Kind, d.Text = plan.DiffGone, "the order no longer exists"
 		return d
 	case err != nil:
 		d.Text = "could not be read: " + text.Short(err.Error())
@@ -150,7 +150,7 @@ func differenceNow(e *plan.Entry, o *commerce.Order, err error) plan.Difference 
 	case d.Text == "":
 		d.Kind = plan.DiffSame
 	case o.Status != e.Before.Status:
-		d.Kind = plan.DiffLeft
+		d.Kind = plan.DiffGone
 	default:
 		d.Kind = plan.DiffChanged
 	}

@@ -31,7 +31,7 @@ func TestCheckPlan(t *testing.T) {
 	},
 		func(d plan.Difference) error { _, err := fmt.Fprintln(&b, d); return err })
 	require.NoError(t, err)
-	require.Equal(t, plan.DiffCounts{Same: 2, Changed: 1, Left: 2, Unread: 1}, counts)
+	require.Equal(t, plan.DiffCounts{Same: 2, Changed: 1, Gone: 2, Unread: 1}, counts)
 	require.Equal(t, `left    SO000001: status PF → CP
 changed SO000002: failure "Reason: 502 Bad Gateway." → "another reason"
 left    SO000003: the order no longer exists

@@ -141,7 +141,7 @@ func TestPlanFileHasNoHostileCharacters(t *testing.T) {
 		o := s.orders[e.OrderID]
 		require.NotNil(t, o, "the id is the same, character by character")
 		require.Equal(t, o.Number, e.Number)
-		require.Equal(t, o.VendorAccountID, e.VendorID)
+		require.Equal(t, o.VendorAccountID, e.VendorAccountID)
 		require.Equal(t, o.Channel, e.Channel)
 		require.Equal(t, o.SubscriptionIDs, e.Subscriptions)
 		require.Equal(t, o.TenantID, e.TenantID)
@@ -182,7 +182,7 @@ func testRunShowsNoHostileCharacter(t *testing.T) {
 		c.Pusher, c.Journal = hostilePusher{s}, kept
 		c.Logger = slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		c.Verify = resubmit.VerifyConfig{First: time.Second, Timeout: time.Minute}
-		*c = log.Attach(*c)
+		*c = log.Wrap(*c)
 	})
 	report, err := runner.Apply(t.Context(), plan)
 	require.NoError(t, err)
@@ -260,6 +260,6 @@ func TestExplanationShowsNoHostileCharacters(t *testing.T) {
 		f, err := filter.Parse(text)
 		require.NoError(t, err, text)
 		requireShown(t, filter.Explain(f, &o).String())
-		requireShown(t, filter.Explain(filter.Or(f, filter.Number("Y"+hostileChars)), &o).String())
+		requireShown(t, filter.Explain(filter.Or(f, filter.Numbers("Y"+hostileChars)), &o).String())
 	}
 }

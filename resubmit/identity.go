@@ -28,7 +28,7 @@ func entryIdentity(e *plan.Entry) identity {
 			name = ""
 		}
 	}
-	return identity{e.Number, string(e.Type), e.VendorID, e.CustomerID, name}
+	return identity{e.Number, string(e.Type), e.VendorAccountID, e.CustomerID, name}
 }
 
 // check returns an error that matches errOtherOrder and names the differences if two identities

@@ -65,7 +65,7 @@ func TestApply_accepts_an_order_with_missing_identity_fields(t *testing.T) {
 		"a reading without the name": func(o *commerce.Order, _ *plan.Entry) { o.CustomerName = "" },
 		"a reading without the id":   func(o *commerce.Order, _ *plan.Entry) { o.CustomerID = "" },
 		"an entry that tells nothing": func(_ *commerce.Order, e *plan.Entry) {
-			e.Number, e.Type, e.VendorID, e.Customer, e.CustomerID = "", "", "", "", ""
+			e.Number, e.Type, e.VendorAccountID, e.Customer, e.CustomerID = "", "", "", "", ""
 		},
 		"an entry with an id alone":  func(_ *commerce.Order, e *plan.Entry) { e.Customer = "42" },
 		"an entry with a name alone": func(_ *commerce.Order, e *plan.Entry) { e.Customer, e.CustomerID = "Acme", "" },

@@ -67,7 +67,7 @@ func laneKeys(e *plan.Entry) []string {
 		keys = append(keys, "tenant "+e.TenantID)
 	}
 	if len(keys) == 1 && e.Type != commerce.TypeSales && e.Customer != "" {
-		keys = append(keys, "customer "+e.VendorID+" "+e.Customer)
+		keys = append(keys, "customer "+e.VendorAccountID+" "+e.Customer)
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)

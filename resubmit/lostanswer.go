@@ -68,12 +68,12 @@ func (p RetryPolicy) validate(bad func(string, ...any)) {
 func (p RetryPolicy) of(t commerce.OrderType, kind connect.RequestType) (most int, spacing time.Duration) {
 	own := p.ByType[t]
 	most = cmp.Or(own.MaxAttempts, p.MaxAttempts, 1)
-	spacing = cmp.Or(own.Spacing, p.Spacing, rules.CancelSpacing)
+	spacing = cmp.Or(own.Spacing, p.Spacing, rules.CancelRetryAge)
 	if kind == connect.TypeCancel {
 		most = min(most, rules.CancelLimit)
 	}
 	if kind == connect.TypeCancel || kind == connect.TypeResume {
-		spacing = max(spacing, rules.CancelSpacing)
+		spacing = max(spacing, rules.CancelRetryAge)
 	}
 	return most, spacing
 }

@@ -24,8 +24,8 @@ func TestPlannerDoesNotOvertakeOlderOrders(t *testing.T) {
 		return o
 	}
 	rls := []rules.Rule{
-		{ID: "wait", Reason: "please wait", Action: rules.Wait, Why: "x"},
-		{ID: "manual", Reason: "ask a person", Action: rules.Manual, Why: "x"},
+		{ID: "wait", Message: "please wait", Action: rules.Wait, Why: "x"},
+		{ID: "manual", Message: "ask a person", Action: rules.Manual, Why: "x"},
 	}
 	for name, test := range map[string]struct {
 		orders []*commerce.Order
@@ -121,7 +121,7 @@ func TestPlannerNeverSendsAnOvertakingOrder(t *testing.T) {
 		}) {
 			overtakes := slices.ContainsFunc(e.Subscriptions, func(id string) bool { return later[id] })
 			want := map[string]rules.Action{textOther: rules.Hold, textPermanent: rules.Quarantine,
-				textTransient: rules.Resubmit}[e.Before.Reason]
+				textTransient: rules.Resubmit}[e.Before.Message]
 			if overtakes && want == rules.Resubmit {
 				want = rules.Wait
 			}

@@ -32,7 +32,7 @@ func (p *planner) entry(c *candidate, e *plan.Entry) {
 	o := c.order
 	p.weigh(c)
 	*e = plan.Entry{
-		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorAccountID, Channel: o.Channel,
+		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorAccountID: o.VendorAccountID, Channel: o.Channel,
 		Customer: customer(o), CustomerID: o.CustomerID, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
 		Total:  o.Total,
 		Before: plan.SnapshotOf(o), Attribution: c.facts.Attribution,
@@ -56,7 +56,7 @@ func keepAge(e *plan.Entry, after time.Time) {
 }
 
 func holdUnreadable(problem string) rules.Decision {
-	return decided(rules.Hold, rules.IDUnreadableRow, "not all of the order could be read: "+text.Short(problem))
+	return decided(rules.Hold, rules.IDFieldUnreadable, "not all of the order could be read: "+text.Short(problem))
 }
 
 func decided(action rules.Action, id, why string) rules.Decision {
@@ -74,10 +74,10 @@ func (p *planner) weigh(c *candidate) {
 	case !c.facts.RequestsQueried:
 	case c.facts.RequestsErr != nil: // an incomplete answer is only evidence
 		if len(c.facts.Requests) > 0 {
-			c.cause.AddRequests(c.facts.Requests)
+			c.cause.AddRequestEvidence(c.facts.Requests)
 		}
 	default:
-		c.cause.WeighRequests(c.facts.Requests)
+		c.cause.ApplyRequests(c.facts.Requests)
 	}
 	tidy(&c.cause.Attribution)
 	c.facts.Attribution = c.cause.Attribution
@@ -99,10 +99,10 @@ func (p *planner) decision(c *candidate) (rules.Decision, commerce.Status) {
 	o := c.order
 	switch {
 	case errors.Is(c.err, commerce.ErrNotFound):
-		return decided(rules.Hold, rules.IDOrderUnread,
+		return decided(rules.Hold, rules.IDReadFailed,
 			"the order was listed, but does not exist: "+text.Short(c.err.Error())), ""
 	case c.err != nil:
-		return decided(rules.Hold, rules.IDOrderUnread, "the order could not be read: "+text.Short(c.err.Error())), ""
+		return decided(rules.Hold, rules.IDReadFailed, "the order could not be read: "+text.Short(c.err.Error())), ""
 	case len(o.Problems) > 0:
 		return holdUnreadable(o.Problems[0]), ""
 	case !p.view.Match(o):

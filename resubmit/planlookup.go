@@ -35,7 +35,7 @@ func (p *planner) gather(c *candidate) {
 	c.cause = p.causes.Attribute(o)
 	c.facts = rules.Facts{
 		Order: o, Attribution: c.cause.Attribution,
-		Override: p.isExplicit(o), NoReasons: p.noReasons && o.Failure.Message() == "", Now: p.Margins.Now,
+		Override: p.isExplicit(o), NoMessages: p.noReasons && o.Failure.Message() == "", Now: p.Margins.Now,
 	}
 	if p.IgnoreConnect || c.err != nil || len(o.Problems) > 0 {
 		return

@@ -167,7 +167,7 @@ func newPlanner(cfg PlanConfig) (*planner, error) {
 	}
 	p.noReasons = !cfg.Capabilities.Failure
 	p.view = cfg.View.Query()
-	p.query, p.rest = filter.Pushdown(cfg.Filter, p.view)
+	p.query, p.rest = filter.ToQuery(cfg.Filter, p.view)
 	p.query.Sort = commerce.OldestFirst
 	p.query.OnMismatch = func(o *commerce.Order) {
 		p.unmatched.Add(o.Label(), cmp.Or(p.query.Mismatch(o), "not what was queried"))
@@ -249,7 +249,7 @@ func (p *planner) write(entries []plan.Entry, older *overtaking, w *plan.Writer)
 		}
 		p.counters.decided.Add(1)
 		p.note(e)
-		if e.Decision.RuleID == rules.IDOrderUnread || e.Decision.RuleID == rules.IDUnreadableRow {
+		if e.Decision.RuleID == rules.IDReadFailed || e.Decision.RuleID == rules.IDFieldUnreadable {
 			p.unread++
 		}
 	}

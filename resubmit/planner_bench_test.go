@@ -59,7 +59,7 @@ func benchConfig(t testing.TB, n int) resubmit.PlanConfig {
 		Filter: filter.And(
 			filter.Types(commerce.TypeSales, commerce.TypeChange, commerce.TypeRenewal, commerce.TypeCancellation),
 			filter.PlacedBetween(at("20 00:00"), at("30 00:00")),
-			filter.Not(filter.ReasonLike("*never*")),
+			filter.Not(filter.MessageLike("*never*")),
 		),
 	}
 }

@@ -126,7 +126,7 @@ func TestPlanHasEachSelectedOrderOnceOldestFirst(t *testing.T) {
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: source, Requests: noRequests}), Calendar: nights(t),
-		Filter: filter.And(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient)),
+		Filter: filter.And(filter.Types(commerce.TypeSales), filter.MessageClass(nil, failure.Transient)),
 	})
 	require.Len(t, entries, n-2)
 	require.Equal(t, []commerce.Status{commerce.StatusProvisioningFailed}, source.asked.Statuses)
@@ -334,7 +334,7 @@ func TestPlannerReadsMissingDetails(t *testing.T) {
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true, Concurrency: 3,
-		Filter: filter.ReasonLike("*internal server error*"),
+		Filter: filter.MessageLike("*internal server error*"),
 	})
 	require.LessOrEqual(t, most.Load(), int32(3))
 	require.Len(t, entries, n-1, "one has another reason; those that could not be read stay")
@@ -360,7 +360,7 @@ func TestPlannerReadsMissingDetails(t *testing.T) {
 	require.Equal(t, "t", last.TenantID)
 	require.Equal(t, failedOrder(599).PlacedAt, last.Before.PlacedAt)
 	require.Equal(t, failedOrder(599).PlacedAt, last.Before.FailedAt)
-	require.Equal(t, textTransient, last.Before.Reason)
+	require.Equal(t, textTransient, last.Before.Message)
 	require.Zero(t, byID["id-2"].Before.FailedAt, "not of this status")
 }
 
@@ -400,7 +400,7 @@ func TestPlannerFiltersBySubscriptionAfterReading(t *testing.T) {
 	})
 	entries := planned(t, resubmit.PlanConfig{
 		RateLimit: -1, Systems: systemsOf(resubmit.Systems{Lister: source, Reader: reader}), IgnoreConnect: true,
-		Filter: filter.Subscription("1001")})
+		Filter: filter.Subscriptions("1001")})
 	require.Len(t, entries, 1)
 	require.Equal(t, "id-1", entries[0].OrderID)
 }
@@ -598,7 +598,7 @@ func TestPlannerLooksUpRequestsForRules(t *testing.T) {
 	for name, rule := range map[string]rules.Rule{
 		"a condition on the request": {ID: "a", Requests: []connect.RequestStatus{rules.NoRequest}, Action: rules.Manual,
 			Why: "x"},
-		"a word for the reason": {ID: "a", Reason: "*moon*", Action: rules.Resubmit, Why: "x"},
+		"a word for the reason": {ID: "a", Message: "*moon*", Action: rules.Resubmit, Why: "x"},
 	} {
 		var calls atomic.Int32
 		finder := planFinder(func(ctx context.Context,
@@ -671,7 +671,7 @@ func TestPlanner_fails_when_a_named_order_is_not_in_the_plan(t *testing.T) {
 	_, err := resubmit.WritePlanFile(t.Context(), resubmit.PlanConfig{
 		RateLimit: -1,
 		Systems:   systemsOf(resubmit.Systems{Lister: failedOrders(3)}), IgnoreConnect: true,
-		Filter:   filter.Number("SO000001", "SO000002"),
+		Filter:   filter.Numbers("SO000001", "SO000002"),
 		Override: []string{"id-404", "SO000001", "id-2", "SO000000", "id-404"},
 	}, path)
 	missing, ok := errors.AsType[*resubmit.NotPlannedError](err)
@@ -803,7 +803,7 @@ func TestPlanErrorsAreShortAndOnOneLine(t *testing.T) {
 
 func TestSnapshotDiff(t *testing.T) {
 	t.Parallel()
-	was := plan.Snapshot{Status: "PF", ProvisioningStatus: "FAILED", Reason: "503", PlacedAt: at("22 02:00"),
+	was := plan.Snapshot{Status: "PF", ProvisioningStatus: "FAILED", Message: "503", PlacedAt: at("22 02:00"),
 		FailedAt: at("22 02:01")}
 	tests := map[string]struct {
 		change func(*plan.Snapshot)
@@ -813,8 +813,8 @@ func TestSnapshotDiff(t *testing.T) {
 		"the status": {func(s *plan.Snapshot) { s.Status = "CP" }, "status PF → CP"},
 		"the provisioning status": {func(s *plan.Snapshot) { s.ProvisioningStatus = "COMPLETED" },
 			"provisioning status FAILED → COMPLETED"},
-		"the reason":         {func(s *plan.Snapshot) { s.Reason = "504\nnow" }, `failure "503" → "504 now"`},
-		"no reason any more": {func(s *plan.Snapshot) { s.Reason = "" }, `failure "503" → ""`},
+		"the reason":         {func(s *plan.Snapshot) { s.Message = "504\nnow" }, `failure "503" → "504 now"`},
+		"no reason any more": {func(s *plan.Snapshot) { s.Message = "" }, `failure "503" → ""`},
 		"a later failure": {func(s *plan.Snapshot) { s.FailedAt = at("22 05:00") },
 			"failed 2026-11-22T02:01:00Z → 2026-11-22T05:00:00Z"},
 		"the same instant elsewhere": {func(s *plan.Snapshot) { s.FailedAt = s.FailedAt.In(time.FixedZone("", 3600)) },

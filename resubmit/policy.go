@@ -23,7 +23,7 @@ type Policy struct {
 	// depends on the flow: a Runner without Capabilities.Transitions needs targets.
 	Targets []commerce.Status
 	// RequestType returns the type of the Connect request that an order leads to, and whether
-	// it leads to one. Nil: [rules.RequestType].
+	// it leads to one. Nil: [rules.RequestTypeFor].
 	RequestType func(commerce.OrderType) (connect.RequestType, bool)
 	// Classifier classifies the reasons of failures. Nil: [failure.DefaultClassifier].
 	Classifier *failure.Classifier
@@ -54,7 +54,7 @@ func completePolicy(p Policy) Policy {
 		p.Targets = DefaultTargets()
 	}
 	if p.RequestType == nil {
-		p.RequestType = rules.RequestType
+		p.RequestType = rules.RequestTypeFor
 	}
 	return p
 }

@@ -71,14 +71,14 @@ func (r *OutcomeCounts) add(o Outcome) {
 
 // Item is the result of one order.
 type Item struct {
-	OrderID       string             `json:"id"`
-	Number        string             `json:"number"`
-	Type          commerce.OrderType `json:"type"`
-	Class         failure.Class      `json:"class"`
-	VendorID      string             `json:"vendor,omitempty"`
-	Channel       commerce.Channel   `json:"channel,omitempty"`
-	Customer      string             `json:"customer,omitempty"`
-	Subscriptions []string           `json:"subscriptions,omitempty"`
+	OrderID         string             `json:"id"`
+	Number          string             `json:"number"`
+	Type            commerce.OrderType `json:"type"`
+	Class           failure.Class      `json:"class"`
+	VendorAccountID string             `json:"vendor,omitempty"`
+	Channel         commerce.Channel   `json:"channel,omitempty"`
+	Customer        string             `json:"customer,omitempty"`
+	Subscriptions   []string           `json:"subscriptions,omitempty"`
 
 	// Before is the order as in the plan; After as it was last read, zero if it was not.
 	Before plan.Snapshot `json:"before"`

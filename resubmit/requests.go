@@ -75,7 +75,7 @@ func keyName(k connect.RequestKey) string {
 func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
 	var own []connect.LatestRequest
 	for _, n := range all {
-		if !failure.PredatesOrder(&n.Request, placed) {
+		if !failure.RequestPredatesOrder(&n.Request, placed) {
 			own = append(own, n)
 		}
 	}

@@ -128,7 +128,7 @@ func newJob(e *plan.Entry) *job {
 		rec:   Record{OrderID: e.OrderID, Fingerprint: e.Fingerprint, Target: e.Target},
 		item: Item{
 			OrderID: e.OrderID, Number: number, Type: e.Type, Class: e.Attribution.Class,
-			VendorID: e.VendorID, Channel: e.Channel, Customer: e.Customer, Subscriptions: e.Subscriptions,
+			VendorAccountID: e.VendorAccountID, Channel: e.Channel, Customer: e.Customer, Subscriptions: e.Subscriptions,
 			Before: e.Before, Action: e.Decision.Action,
 		},
 	}

@@ -37,7 +37,7 @@ type Config struct {
 	Calendar func() *maintenance.Calendar
 	// Require are the keys of which one must have signed the plan (see [plan.SignFile] and
 	// [plan.LoadPublicKeys]). Otherwise Apply returns an error that matches [plan.ErrUnsigned] or
-	// [plan.ErrSignature]. Empty: plans need no signature.
+	// [plan.ErrBadSignature]. Empty: plans need no signature.
 	Require []ed25519.PublicKey
 	// MaxPlanAge is the age at which Apply rejects a plan with ErrStalePlan. Default 24 h. A
 	// plan of any age is stale if maintenance has begun since it was made, or if Calendar has

@@ -292,7 +292,7 @@ func (s *shop) accepted(id string) (n int) {
 func entryFor(o *shopOrder) *plan.Entry {
 	before := plan.SnapshotOf(&o.Order)
 	return &plan.Entry{
-		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorID: o.VendorAccountID, Channel: o.Channel,
+		OrderID: o.ID, Number: o.Number, Type: o.Type, VendorAccountID: o.VendorAccountID, Channel: o.Channel,
 		Customer: o.CustomerName, Subscriptions: o.SubscriptionIDs, TenantID: o.TenantID,
 		Before: before, Fingerprint: plan.Fingerprint(o.ID, before),
 		Attribution: failure.Attribution{Verdict: failure.Caused, Class: failure.Transient},

@@ -36,8 +36,8 @@ func TestApplyRejectsPlansWithoutARequiredSignature(t *testing.T) {
 		says string
 	}{
 		"not signed":           {p, plan.ErrUnsigned, "pass its signature"},
-		"signed by another":    {sign(9), plan.ErrSignature, `signed by "Ann" with the key ed25519:`},
-		"signed was another":   {p.WithSignature(ofAnother), plan.ErrSignature, "belongs to another plan"},
+		"signed by another":    {sign(9), plan.ErrBadSignature, `signed by "Ann" with the key ed25519:`},
+		"signed was another":   {p.WithSignature(ofAnother), plan.ErrBadSignature, "belongs to another plan"},
 		"signed by one of two": {sign(2), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

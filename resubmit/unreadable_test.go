@@ -264,9 +264,9 @@ func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
 	require.Equal(t, []string{"connect-not-asked", "connect-not-asked"}, rulesOf(entries),
 		"a long reason does not hold an order")
 	one, other := entries[0].Before, entries[1].Before
-	require.Less(t, len(one.Reason), 65<<10)
-	require.True(t, utf8.ValidString(one.Reason))
-	require.Contains(t, one.Reason, fmt.Sprintf("… (%d bytes, SHA-256 ", len(long)+1))
+	require.Less(t, len(one.Message), 65<<10)
+	require.True(t, utf8.ValidString(one.Message))
+	require.Contains(t, one.Message, fmt.Sprintf("… (%d bytes, SHA-256 ", len(long)+1))
 	require.Equal(t, plan.SnapshotOf(source.orders[0]), one)
 
 	other.PlacedAt = one.PlacedAt
@@ -276,7 +276,7 @@ func TestPlanner_keeps_the_start_and_the_hash_of_a_long_reason(t *testing.T) {
 
 	short := failedOrder(1)
 	short.Failure = failed(strings.Repeat("x", 64<<10))
-	require.Len(t, plan.SnapshotOf(short).Reason, 64<<10)
+	require.Len(t, plan.SnapshotOf(short).Message, 64<<10)
 }
 
 func TestApply_pushes_an_order_with_a_long_reason_unless_it_changed(t *testing.T) {

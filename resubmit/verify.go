@@ -184,22 +184,22 @@ func (x *run) verified(j *job, o Outcome, why string) {
 // failedAgain says why an order failed again, and keeps it for the report.
 func (x *run) failedAgain(j *job) string {
 	now := j.item.After
-	j.item.SameReason = now.Reason == j.entry.Before.Reason && now.Reason != ""
-	j.item.AfterClass, _ = x.cfg.Classifier.Classify(now.Reason)
+	j.item.SameReason = now.Message == j.entry.Before.Message && now.Message != ""
+	j.item.AfterClass, _ = x.cfg.Classifier.Classify(now.Message)
 	x.mu.Lock()
 	x.again.Add(&commerce.Order{
 		ID: j.item.OrderID, Number: j.item.Number, PlacedAt: now.PlacedAt, FailedAt: now.FailedAt,
-		Failure: commerce.Failure{Text: map[string]string{"en_US": now.Reason}},
+		Failure: commerce.Failure{Text: map[string]string{"en_US": now.Message}},
 	})
 	x.mu.Unlock()
-	if now.Reason == "" {
+	if now.Message == "" {
 		return "failed again; why is not told"
 	}
 	which := "a new reason"
 	if j.item.SameReason {
 		which = "the same reason"
 	}
-	return fmt.Sprintf("failed again for %s (%s): %s", which, j.item.AfterClass, brief(now.Reason))
+	return fmt.Sprintf("failed again for %s (%s): %s", which, j.item.AfterClass, brief(now.Message))
 }
 
 // inConnect looks whether Connect agrees that a provisioned order is done. An
@@ -285,7 +285,7 @@ func unpaid(s commerce.Status) bool {
 // failedAnew reports whether it is another failure than the plan's.
 func failedAnew(before, now plan.Snapshot) bool {
 	bothTold := !before.FailedAt.IsZero() && !now.FailedAt.IsZero()
-	return failed(before, now) && (now.Status != before.Status || now.Reason != before.Reason ||
+	return failed(before, now) && (now.Status != before.Status || now.Message != before.Message ||
 		bothTold && !now.FailedAt.Equal(before.FailedAt))
 }
 

@@ -169,7 +169,7 @@ func WithSubscriptionHeader(id string) Option {
 // subscriptions is not published (commerce/WIRE.md#2.4); without this option they are read
 // from vendorAccountId, customerId, tenantId, subscriptionId, subscriptions and orderDetails,
 // all inferred. The function gets the order as sent, after all known fields were read; the
-// channel is set afterwards, from VendorID, unless it is set by then. An error becomes one of
+// channel is set afterwards, from VendorAccountID, unless it is set by then. An error becomes one of
 // the order's Problems, so that the order is not resubmitted.
 func WithCustomFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {
 	return forOrders("WithCustomFields", func(c *config) error {

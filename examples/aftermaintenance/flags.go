@@ -136,7 +136,7 @@ func (s *settings) choose(where string) error {
 		s.filter = filter.And(s.filter, filter.PlacedBetween(s.from, s.to))
 	}
 	if len(s.numbers) > 0 {
-		s.filter = filter.And(s.filter, filter.Number(s.numbers...))
+		s.filter = filter.And(s.filter, filter.Numbers(s.numbers...))
 	}
 	return filter.Validate(s.filter)
 }

@@ -77,7 +77,7 @@ func (r *records) attach(cfg resubmit.Config) resubmit.Config {
 		cfg.Journal = r.opened
 	}
 	if r.log != nil {
-		cfg = r.log.Attach(cfg)
+		cfg = r.log.Wrap(cfg)
 	}
 	return cfg
 }

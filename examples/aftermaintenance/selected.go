@@ -81,9 +81,9 @@ func among(lines []billing.OrderRef) filter.Filter {
 	case len(numbers) == 0:
 		return filter.IDs(ids...)
 	case len(ids) == 0:
-		return filter.Number(numbers...)
+		return filter.Numbers(numbers...)
 	default:
-		return filter.Or(filter.IDs(ids...), filter.Number(numbers...))
+		return filter.Or(filter.IDs(ids...), filter.Numbers(numbers...))
 	}
 }
 

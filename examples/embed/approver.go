@@ -28,12 +28,12 @@ type approver struct {
 // Approve is called by the watcher. It does not wait for the person.
 func (d *approver) Approve(_ context.Context, e watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 	if plan.Counts().Resubmit <= d.limit {
-		return watch.Approval{Decision: watch.Approved, Why: "the plan is small"}, nil
+		return watch.Approval{State: watch.Approved, Why: "the plan is small"}, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.approved == plan.Digest() {
-		return watch.Approval{Decision: watch.Approved, Why: "by a person at /approve"}, nil
+		return watch.Approval{State: watch.Approved, Why: "by a person at /approve"}, nil
 	}
 	var page strings.Builder
 	fmt.Fprintln(&page, text.OneLine(e.String())) // titles of calendars must not add lines to the plan

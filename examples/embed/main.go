@@ -146,9 +146,9 @@ func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, appro
 			Systems: resubmit.SystemsOf(tickets, tickets), RateLimit: 50,
 			Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond},
 		},
-		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
-		Done:    done,
-		Logger:  slog.New(messages),
+		Journal:  func(path string) (resubmit.Journal, error) { return journal.Open(path) },
+		OnClosed: done,
+		Logger:   slog.New(messages),
 	})
 	return watcher, tracker, err
 }

@@ -85,7 +85,7 @@ func hostile(t *testing.T) (*approver, *plan.Plan) {
 	d := &approver{wake: func() {}}
 	answer, err := d.Approve(t.Context(), watch.Episode{ID: script, Windows: windows, Note: script}, plan)
 	require.NoError(t, err)
-	require.Zero(t, answer.Decision)
+	require.Zero(t, answer.State)
 	return d, plan
 }
 

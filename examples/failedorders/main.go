@@ -186,7 +186,7 @@ func (s *settings) chooseFilter(types, channel, text string) error {
 		return fmt.Errorf("-via %q: give direct or reseller", channel)
 	}
 	if text != "" {
-		terms = append(terms, filter.ReasonLike("*"+strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text)+"*"))
+		terms = append(terms, filter.MessageLike("*"+strings.NewReplacer(`\`, `\\`, `*`, `\*`).Replace(text)+"*"))
 	}
 	s.filter = filter.And(terms...)
 	return filter.Validate(s.filter)

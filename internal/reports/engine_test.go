@@ -53,7 +53,7 @@ func TestServiceControl1577Duplicates(t *testing.T) {
 // has moved already must not be pushed again.
 func TestServiceControl4797TwoPlans(t *testing.T) {
 	s := newShop(10)
-	a, b := planOf(t, s, filter.Everything()), planOf(t, s, filter.Number("SO000003", "SO000004"))
+	a, b := planOf(t, s, filter.Everything()), planOf(t, s, filter.Numbers("SO000003", "SO000004"))
 	if _, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), a); err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func events(lines []audit.Line) []string {
 	return all
 }
 
-func TestAttachRecordsDecisionsCallsAndOutcomes(t *testing.T) {
+func TestWrapRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	t.Parallel()
 	s := newShop(3)
 	s.onPush = func(id string) error {
@@ -83,7 +83,7 @@ func TestAttachRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
-	runner, err := resubmit.NewRunner(log.Attach(s.config()))
+	runner, err := resubmit.NewRunner(log.Wrap(s.config()))
 	require.NoError(t, err)
 	plan := s.plan(t, "id-2")
 	report, err := runner.Apply(t.Context(), plan)
@@ -123,15 +123,15 @@ func TestAttachRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	require.NotEqual(t, of("push", "id-1").Call, of("push", "id-3").Call)
 	refused := of("answer", "id-3")
 	require.Equal(t, "failed", refused.State)
-	require.Equal(t, "corr-77", refused.Correlation)
-	require.Equal(t, commerce.DeliveryRefused, refused.Status)
+	require.Equal(t, "corr-77", refused.CorrelationID)
+	require.Equal(t, commerce.DeliveryRefused, refused.Delivery)
 	require.Contains(t, refused.Error, "HTTP 409")
 	done := of("outcome", "id-1")
 	require.Equal(t, resubmit.OutcomeCompleted, done.Outcome)
 	require.Equal(t, commerce.StatusProvisioningFailed, done.Before.Status)
 	require.Equal(t, commerce.StatusCompleted, done.After.Status)
 	require.Equal(t, []string{"subscription 1000001, purchase: PR-1000001 approved"}, of("lookup", "").Found)
-	require.Equal(t, "corr-77", of("outcome", "id-3").Correlation)
+	require.Equal(t, "corr-77", of("outcome", "id-3").CorrelationID)
 	require.Equal(t, report.Result, *of("finished", "").Result)
 }
 
@@ -141,7 +141,7 @@ func TestDecisionsAreRecordedOncePerPlan(t *testing.T) {
 	plan := s.plan(t)
 	for range 2 {
 		log := open(t, path)
-		runner, err := resubmit.NewRunner(log.Attach(s.config()))
+		runner, err := resubmit.NewRunner(log.Wrap(s.config()))
 		require.NoError(t, err)
 		_, err = runner.Apply(t.Context(), plan)
 		require.NoError(t, err)
@@ -158,7 +158,7 @@ func TestDecisionsAreRecordedOncePerPlan(t *testing.T) {
 	require.Equal(t, 2, counts["finished"])
 }
 
-func TestAttachResumesPlanOfAnyAge(t *testing.T) {
+func TestWrapResumesPlanOfAnyAge(t *testing.T) {
 	t.Parallel()
 	s := newShop(1)
 	plan, kept := s.plan(t), new(resubmit.MemoryJournal)
@@ -166,14 +166,14 @@ func TestAttachResumesPlanOfAnyAge(t *testing.T) {
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
 	cfg := s.config()
 	cfg.Journal, cfg.MaxPlanAge = kept, time.Nanosecond
-	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	runner, err := resubmit.NewRunner(log.Wrap(cfg))
 	require.NoError(t, err)
 	_, err = runner.Apply(t.Context(), plan)
 	require.NoError(t, err)
 	require.Equal(t, 1, s.pushes)
 
 	cfg.Journal = struct{ resubmit.Journal }{new(resubmit.MemoryJournal)} // has no method Plan
-	runner, err = resubmit.NewRunner(log.Attach(cfg))
+	runner, err = resubmit.NewRunner(log.Wrap(cfg))
 	require.NoError(t, err)
 	_, err = runner.Apply(t.Context(), plan)
 	require.ErrorIs(t, err, resubmit.ErrStalePlan)
@@ -211,7 +211,7 @@ func TestAJournalCanDoUnderALogWhatItCanWithoutOne(t *testing.T) {
 	log := open(t, path)
 	cfg := s.config()
 	cfg.Journal = kept
-	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	runner, err := resubmit.NewRunner(log.Wrap(cfg))
 	require.NoError(t, err)
 	_, err = runner.Apply(t.Context(), plan)
 	require.NoError(t, err)
@@ -236,7 +236,7 @@ func TestWriteErrorStopsPushes(t *testing.T) {
 	var journal resubmit.MemoryJournal
 	cfg := s.config()
 	cfg.Journal = &journal
-	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	runner, err := resubmit.NewRunner(log.Wrap(cfg))
 	require.NoError(t, err)
 	report, err := runner.Apply(t.Context(), s.plan(t))
 	require.ErrorContains(t, err, "nothing more is written")
@@ -255,7 +255,7 @@ func TestPushIsNotSentWithoutItsLine(t *testing.T) {
 	t.Parallel()
 	s := newShop(1)
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
-	cfg := log.Attach(s.config())
+	cfg := log.Wrap(s.config())
 	require.NoError(t, log.Close())
 	err := cfg.Pusher.Push(t.Context(), "id-1", "PD")
 	e, ok := errors.AsType[*commerce.Error](err)
@@ -268,7 +268,7 @@ func TestRecordWritesEvents(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
-	write := log.Attach(resubmit.Config{}).Audit
+	write := log.Wrap(resubmit.Config{}).Audit
 	until := time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
 	for _, e := range []resubmit.Event{
 		resubmit.GateClosed{Why: "a window", Until: until},
@@ -286,7 +286,7 @@ func TestRecordWritesEvents(t *testing.T) {
 	lines := linesOf(t, path)
 	for i, want := range []audit.Line{
 		{Event: "wait", Why: "a window", Until: until},
-		{Event: "resumed", Took: 1500},
+		{Event: "resumed", TookMS: 1500},
 		{Event: "pace", Rate: 2.5, Why: "503"},
 		{Event: "breaker", State: "open", Why: "5 of 6 failed again", Until: until},
 		{Event: "canary", State: "vendor 7", Why: "limit 5; of 3 verified orders 2 succeeded"},
@@ -305,7 +305,7 @@ func TestRecordCoversEachEvent(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
-	cfg := log.Attach(resubmit.Config{})
+	cfg := log.Wrap(resubmit.Config{})
 	covered := []resubmit.Event{resubmit.Intent{}, resubmit.Reread{}, resubmit.Pushed{}, resubmit.PushUnknown{},
 		resubmit.Refused{}}
 	recorded := []resubmit.Event{
@@ -334,11 +334,11 @@ func (probing) Probe(context.Context) (connect.Probe, error) {
 	return connect.Probe{Class: "down", Err: errors.New("HTTP 503")}, nil
 }
 
-func TestAttachRecordsProbes(t *testing.T) {
+func TestWrapRecordsProbes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
-	_, err := log.Attach(resubmit.Config{Systems: resubmit.Systems{Prober: probing{}}}).Prober.Probe(t.Context())
+	_, err := log.Wrap(resubmit.Config{Systems: resubmit.Systems{Prober: probing{}}}).Prober.Probe(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, log.Close())
 	line := linesOf(t, path)[1]
@@ -360,13 +360,13 @@ func (c *counting) on(e resubmit.Event) {
 	}
 }
 
-func TestAttachKeepsOnEvent(t *testing.T) {
+func TestWrapKeepsOnEvent(t *testing.T) {
 	t.Parallel()
 	s, c := newShop(2), new(counting)
 	log := open(t, filepath.Join(t.TempDir(), "audit"), audit.WithSyncInterval(0))
 	cfg := s.config()
 	cfg.OnEvent = c.on
-	runner, err := resubmit.NewRunner(log.Attach(cfg))
+	runner, err := resubmit.NewRunner(log.Wrap(cfg))
 	require.NoError(t, err)
 	_, err = runner.Apply(t.Context(), s.plan(t))
 	require.NoError(t, err)
@@ -571,12 +571,12 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-func TestAttachKeepsSystemAndCapabilities(t *testing.T) {
+func TestWrapKeepsSystemAndCapabilities(t *testing.T) {
 	t.Parallel()
 	s := newShop(1)
 	log := open(t, filepath.Join(t.TempDir(), "audit"))
 	defer func() { require.NoError(t, log.Close()) }()
-	systems := log.Attach(resubmit.Config{Systems: resubmit.SystemsOf(s, nil)}).Systems
+	systems := log.Wrap(resubmit.Config{Systems: resubmit.SystemsOf(s, nil)}).Systems
 	require.Equal(t, s.System(), systems.Name)
 	require.Equal(t, s.Capabilities(), systems.Capabilities)
 }

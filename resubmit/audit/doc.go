@@ -6,7 +6,7 @@
 //		return err
 //	}
 //	defer log.Close() // an error means that the log is incomplete
-//	runner, err := resubmit.NewRunner(log.Attach(cfg))
+//	runner, err := resubmit.NewRunner(log.Wrap(cfg))
 //	report, err := runner.Apply(ctx, plan)
 //	head, err := audit.VerifyFile("maintenance.audit")
 //

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/audit"
 )
 
-func ExampleLog_Attach() {
+func ExampleLog_Wrap() {
 	folder, err := os.MkdirTemp("", "audit")
 	if err != nil {
 		fmt.Println(err)
@@ -25,7 +25,7 @@ func ExampleLog_Attach() {
 		return
 	}
 	system := newShop(1)
-	runner, err := resubmit.NewRunner(log.Attach(system.config()))
+	runner, err := resubmit.NewRunner(log.Wrap(system.config()))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -24,26 +24,26 @@ const (
 
 // The events of a log.
 const (
-	EventOpened       = "opened"        // a process opened the log
-	EventRecovered    = "recovered"     // a torn line or head was repaired
-	EventClosed       = "closed"        // the process closed the log
-	EventPlan         = "plan"          // a plan is being applied
-	EventDecision     = "decision"      // the decision of the plan for one order
-	EventDecisionsEnd = "decisions-end" // all decisions of the plan were recorded
-	EventIntent       = "intent"        // an order is about to be pushed
-	EventRead         = "read"          // an order was read
-	EventPush         = "push"          // a push is about to be sent
-	EventAnswer       = "answer"        // the result of the push with the same Call
-	EventLookup       = "lookup"        // requests were looked up in Connect
-	EventWait         = "wait"          // pushes are paused
-	EventResumed      = "resumed"       // pushes are resumed
-	EventPace         = "pace"          // the rate limit changed
-	EventControl      = "control"       // the run was paused, resumed or stopped by its caller
-	EventBreaker      = "breaker"       // the state of the circuit breaker changed
-	EventCanary       = "canary"        // the canary limit of a group changed
-	EventProbe        = "probe"         // Connect was probed
-	EventOutcome      = "outcome"       // the outcome of an order
-	EventFinished     = "finished"      // the run has ended
+	EventLogOpened         = "opened"        // a process opened the log
+	EventRecovered         = "recovered"     // an incomplete last line or head was repaired on opening
+	EventLogClosed         = "closed"        // the process closed the log
+	EventPlanStarted       = "plan"          // a plan is being applied
+	EventDecision          = "decision"      // the decision of the plan for one order
+	EventDecisionsRecorded = "decisions-end" // all decisions of the plan were recorded
+	EventIntent            = "intent"        // the journal is about to record that an order will be pushed
+	EventRead              = "read"          // an order was read
+	EventPush              = "push"          // the request of a push is about to be sent
+	EventAnswer            = "answer"        // the result of the push with the same Call
+	EventLookup            = "lookup"        // requests were looked up in Connect
+	EventPaused            = "wait"          // the Runner holds pushes, for instance in a maintenance window
+	EventResumed           = "resumed"       // the Runner sends pushes again
+	EventRateLimit         = "pace"          // the rate limit changed
+	EventControl           = "control"       // the run was paused, resumed or stopped by its caller
+	EventBreaker           = "breaker"       // the state of the circuit breaker changed
+	EventCanary            = "canary"        // the canary limit of a group changed
+	EventProbe             = "probe"         // Connect was probed
+	EventOutcome           = "outcome"       // the outcome of an order
+	EventRunFinished       = "finished"      // the run has ended
 )
 
 // Line is one line of a log. Fields that do not apply to its event are empty.
@@ -53,32 +53,32 @@ type Line struct {
 	Who   string    `json:"who"`   // user@host program
 	Event string    `json:"event"` // one of the Event constants
 
-	Kind    string `json:"kind,omitempty"`
-	Version int    `json:"version,omitempty"`
-	Plan    string `json:"plan,omitempty"`
+	Kind    string `json:"kind,omitempty"`    // of the file, in the first line
+	Version int    `json:"version,omitempty"` // of the file format, in the first line
+	Plan    string `json:"plan,omitempty"`    // the digest of the plan
 
-	Order       string                  `json:"order,omitempty"` // the ID
-	Number      string                  `json:"number,omitempty"`
-	Attempt     int                     `json:"attempt,omitempty"`
-	Action      rules.Action            `json:"action,omitempty"`
-	Rule        string                  `json:"rule,omitempty"`
-	Target      commerce.Status         `json:"target,omitempty"`
-	Outcome     resubmit.Outcome        `json:"outcome,omitempty"`
-	Before      plan.Snapshot           `json:"before,omitzero"`
-	After       plan.Snapshot           `json:"after,omitzero"`
-	Because     []failure.Evidence      `json:"evidence,omitempty"`
-	Found       []string                `json:"found,omitempty"` // requests, as "PR-1 approved"
-	Counts      *plan.ActionCounts      `json:"counts,omitempty"`
-	Result      *resubmit.OutcomeCounts `json:"result,omitempty"`
-	State       string                  `json:"state,omitempty"`
-	Until       time.Time               `json:"until,omitzero"`
-	Rate        float64                 `json:"rate,omitempty"` // calls per second; -1 means no limit
-	Call        int                     `json:"call,omitempty"` // links a push and its answer
-	Took        float64                 `json:"tookMs,omitempty"`
-	Why         string                  `json:"why,omitempty"`
-	Error       string                  `json:"error,omitempty"`
-	Status      commerce.Delivery       `json:"delivery,omitempty"`
-	Correlation string                  `json:"correlationId,omitempty"` // for support requests
+	Order         string                  `json:"order,omitempty"` // the ID
+	Number        string                  `json:"number,omitempty"`
+	Attempt       int                     `json:"attempt,omitempty"`       // of the push, from 1
+	Action        rules.Action            `json:"action,omitempty"`        // what the plan decided
+	Rule          string                  `json:"rule,omitempty"`          // the id of the rule that decided
+	Target        commerce.Status         `json:"target,omitempty"`        // the status to push to
+	Outcome       resubmit.Outcome        `json:"outcome,omitempty"`       // of the order
+	Before        plan.Snapshot           `json:"before,omitzero"`         // the order in the plan
+	After         plan.Snapshot           `json:"after,omitzero"`          // the order as read
+	Evidence      []failure.Evidence      `json:"evidence,omitempty"`      // on which the decision is based
+	Found         []string                `json:"found,omitempty"`         // requests, as "PR-1 approved"
+	Counts        *plan.ActionCounts      `json:"counts,omitempty"`        // of the plan
+	Result        *resubmit.OutcomeCounts `json:"result,omitempty"`        // the outcomes of the run
+	State         string                  `json:"state,omitempty"`         // of what the event is about, such as the breaker
+	Until         time.Time               `json:"until,omitzero"`          // when a wait ends
+	Rate          float64                 `json:"rate,omitempty"`          // calls per second; -1 means no limit
+	Call          int                     `json:"call,omitempty"`          // links a push and its answer
+	TookMS        float64                 `json:"tookMs,omitempty"`        // milliseconds
+	Why           string                  `json:"why,omitempty"`           // the reason, a sentence
+	Error         string                  `json:"error,omitempty"`         // of the call
+	Delivery      commerce.Delivery       `json:"delivery,omitempty"`      // of a failed push
+	CorrelationID string                  `json:"correlationId,omitempty"` // for support requests
 
 	Hash string `json:"hash"`
 }

@@ -106,7 +106,7 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	opened := Line{Event: EventOpened, State: fmt.Sprintf("process %d", os.Getpid())}
+	opened := Line{Event: EventLogOpened, State: fmt.Sprintf("process %d", os.Getpid())}
 	if l.chain.n == 0 {
 		opened.Kind, opened.Version = kind, version
 	}
@@ -183,7 +183,7 @@ func (l *Log) remember(line []byte) error {
 	if err := number.Unmarshal(line, &d); err != nil {
 		return err
 	}
-	if d.Event == EventDecisionsEnd {
+	if d.Event == EventDecisionsRecorded {
 		l.decided[d.Plan] = true
 	}
 	return nil
@@ -212,7 +212,7 @@ func (l *Log) Close() error {
 	if l.closed {
 		return l.failed
 	}
-	_ = l.write(Line{Event: EventClosed}) // l.failed has the error
+	_ = l.write(Line{Event: EventLogClosed}) // l.failed has the error
 	_ = l.syncFiles()
 	l.closed = true
 	if err := l.file.Close(); l.failed == nil && err != nil {

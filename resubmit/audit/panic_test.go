@@ -12,7 +12,7 @@ import (
 )
 
 // An OnEvent that panics is removed, and the log is written all the same.
-func TestAttachWithPanickingOnEvent(t *testing.T) {
+func TestWrapWithPanickingOnEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
@@ -23,7 +23,7 @@ func TestAttachWithPanickingOnEvent(t *testing.T) {
 				panic("the observer is broken")
 			}
 		}
-		r, err := resubmit.NewRunner(l.Attach(resubmit.Config{
+		r, err := resubmit.NewRunner(l.Wrap(resubmit.Config{
 			Systems: resubmit.SystemsOf(s, nil), OnEvent: panics, RateLimit: -1,
 		}))
 		require.NoError(t, err)
@@ -33,11 +33,11 @@ func TestAttachWithPanickingOnEvent(t *testing.T) {
 		require.NoError(t, l.Close())
 		all := events(linesOf(t, path))
 		require.Contains(t, all, audit.EventOutcome+" id-2")
-		require.Contains(t, all, audit.EventFinished)
+		require.Contains(t, all, audit.EventRunFinished)
 	})
 }
 
-func TestAttachKeepsNilFields(t *testing.T) {
+func TestWrapKeepsNilFields(t *testing.T) {
 	t.Parallel()
 	l := open(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	defer l.Close()
@@ -46,7 +46,7 @@ func TestAttachKeepsNilFields(t *testing.T) {
 		"Config.Pusher":  {Systems: resubmit.Systems{Reader: newShop(1), Pusher: (*shop)(nil)}},
 		"Config.Journal": {Systems: resubmit.SystemsOf(newShop(1), nil), Journal: (*resubmit.MemoryJournal)(nil)},
 	} {
-		_, err := resubmit.NewRunner(l.Attach(cfg))
+		_, err := resubmit.NewRunner(l.Wrap(cfg))
 		require.ErrorContains(t, err, field+" holds a nil")
 	}
 }

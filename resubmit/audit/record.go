@@ -13,16 +13,16 @@ import (
 func (l *Log) record(event resubmit.Event) error {
 	switch e := event.(type) {
 	case resubmit.PlanStarted:
-		if err := l.add(Line{Event: EventPlan, Plan: e.Digest, Counts: &e.Counts}); err != nil || e.Plan == nil {
+		if err := l.add(Line{Event: EventPlanStarted, Plan: e.Digest, Counts: &e.Counts}); err != nil || e.Plan == nil {
 			return err
 		}
 		return l.decide(e.Plan)
 	case resubmit.GateClosed:
-		return l.add(Line{Event: EventWait, Why: e.Why, Until: e.Until})
+		return l.add(Line{Event: EventPaused, Why: e.Why, Until: e.Until})
 	case resubmit.GateOpened:
-		return l.add(Line{Event: EventResumed, Took: e.Waited.Seconds() * 1000})
+		return l.add(Line{Event: EventResumed, TookMS: e.Waited.Seconds() * 1000})
 	case resubmit.PaceChange:
-		return l.add(Line{Event: EventPace, Rate: e.Rate, Why: e.Why})
+		return l.add(Line{Event: EventRateLimit, Rate: e.Rate, Why: e.Why})
 	case resubmit.BreakerChange:
 		return l.add(Line{Event: EventBreaker, State: string(e.State), Until: e.Next, Why: e.Why})
 	case resubmit.CanaryChange:
@@ -32,10 +32,10 @@ func (l *Log) record(event resubmit.Event) error {
 	case resubmit.Done:
 		return l.add(Line{
 			Event: EventOutcome, Order: e.OrderID, Number: e.Number, Attempt: e.Attempts, Action: e.Action, Target: e.Target,
-			Outcome: e.Outcome, Before: e.Before, After: e.After, Because: e.Evidence, Why: e.Why, Correlation: e.CorrelationID,
+			Outcome: e.Outcome, Before: e.Before, After: e.After, Evidence: e.Evidence, Why: e.Why, CorrelationID: e.CorrelationID,
 		})
 	case resubmit.Finished:
-		if err := l.add(Line{Event: EventFinished, Plan: e.PlanDigest, Result: &e.Result, Error: e.Err}); err != nil {
+		if err := l.add(Line{Event: EventRunFinished, Plan: e.PlanDigest, Result: &e.Result, Error: e.Err}); err != nil {
 			return err
 		}
 		return l.flush()
@@ -69,14 +69,14 @@ func (l *Log) decide(p *plan.Plan) error {
 		}
 		err := l.add(Line{
 			Event: EventDecision, Order: e.OrderID, Number: e.Number, Action: e.Decision.Action, Rule: e.Decision.RuleID,
-			Target: e.Target, Before: e.Before, Because: e.Attribution.Evidence, Why: e.Decision.Why,
+			Target: e.Target, Before: e.Before, Evidence: e.Attribution.Evidence, Why: e.Decision.Why,
 		})
 		if err != nil {
 			return err
 		}
 	}
 	counts := p.Counts()
-	if err := l.add(Line{Event: EventDecisionsEnd, Plan: p.Digest(), Counts: &counts}); err != nil {
+	if err := l.add(Line{Event: EventDecisionsRecorded, Plan: p.Digest(), Counts: &counts}); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -85,10 +85,10 @@ func (l *Log) decide(p *plan.Plan) error {
 	return nil
 }
 
-// isDecided reports whether a line may have the event [EventDecisionsEnd]. Quotes inside a
+// isDecided reports whether a line may have the event [EventDecisionsRecorded]. Quotes inside a
 // JSON string would be escaped.
 func isDecided(line []byte) bool {
-	return bytes.Contains(line, []byte(`"event":"`+EventDecisionsEnd+`"`))
+	return bytes.Contains(line, []byte(`"event":"`+EventDecisionsRecorded+`"`))
 }
 
 // flush syncs the log to disk.

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// Head is the number and the hash of the last line of a log. Kept apart from the log, it
+// Head identifies the newest line of a log by its number and hash, like the head of a branch. Kept apart from the log, it
 // proves that no line up to it was changed or cut off.
 type Head struct {
 	Lines int    `json:"lines"`
@@ -23,7 +23,7 @@ type Head struct {
 	Closed bool `json:"-"`
 }
 
-// Verify reads a log and returns its head. The error names the first line that was
+// Verify checks the hash chain of a log and returns its head. The error names the first line that was
 // edited, removed, inserted or moved. The log must contain each of the known heads, which
 // shows lines that were cut off at the end.
 func Verify(r io.Reader, known ...Head) (Head, error) {
@@ -118,7 +118,7 @@ func (s *scan) line(line []byte) error {
 	if err := s.chain.follow(line); err != nil {
 		return err
 	}
-	s.closed = bytes.Contains(line, []byte(`"event":"`+EventClosed+`"`))
+	s.closed = bytes.Contains(line, []byte(`"event":"`+EventLogClosed+`"`))
 	for _, k := range s.known {
 		if k.Lines == s.chain.n && k.Hash != hex.EncodeToString(s.chain.hash[:]) {
 			return fmt.Errorf("line %d does not match the head: the log was replaced, or the head is of another log", s.chain.n)

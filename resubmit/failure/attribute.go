@@ -13,12 +13,12 @@ import (
 type Margins struct {
 	// Lead and Tail extend each window before its start and after its end.
 	Lead, Tail time.Duration
-	// Lookback is how long before a window an order may have been placed for the window to be a likely cause, if the
-	// time of the failure is not known. 0 means 24 hours, -1 means none. Inferred: Commerce polls for waiting orders all
+	// Lookback is used if the time of the failure is not known: a window is a likely cause of orders that were placed
+	// at most that long before it. 0 means 24 hours, -1 means none. Inferred: Commerce polls for waiting orders all
 	// the time, so a maintenance fails them too (the connector's code, commerce/WIRE.md#6.2). How long they wait depends
 	// on the vendor.
 	Lookback time.Duration
-	// Now excludes windows that start later. Zero includes all windows.
+	// Now is the current time: windows that start later are ignored. Zero includes all windows.
 	Now time.Time
 }
 
@@ -56,7 +56,7 @@ type AttributorConfig struct {
 // Failures that are permanent or already provisioned are unrelated at any time.
 //
 // Two checks can weaken a verdict, each by one step from caused to likely to unknown; neither ever strengthens it:
-// the order's latest requests in Connect (see [Finding.WeighRequests]), and the rate of failures (see [Baseline]).
+// the order's latest requests in Connect (see [Finding.ApplyRequests]), and the rate of failures (see [Baseline]).
 // A product that fails as often before and after a window did not fail because of it.
 type Attributor struct {
 	classifier *Classifier
@@ -95,7 +95,7 @@ func hasActualTimes(w maintenance.Window) bool {
 	return !w.ActualStart.IsZero() || !w.ActualEnd.IsZero()
 }
 
-// Finding is the [Attribution] of one order, which the order's requests in Connect can still weaken.
+// Finding is the preliminary [Attribution] of one order, before its requests in Connect are considered.
 type Finding struct {
 	Attribution
 	order    *commerce.Order

@@ -9,9 +9,9 @@ type Class string
 const (
 	// Unclassified is the class of a text that no pattern matches, and of an empty text.
 	Unclassified Class = "unclassified"
-	// Transient is the class of failed communication between systems. Resubmitting can help.
+	// Transient is the class of failed communication between systems, which resubmitting can solve.
 	Transient Class = "transient"
-	// Permanent is the class of refusals. A resubmitted order would fail again.
+	// Permanent is the class of failures that will happen again if the order is resubmitted.
 	Permanent Class = "permanent"
 	// AlreadyProvisioned is the class of orders whose service exists although Commerce shows them as failed.
 	AlreadyProvisioned Class = "alreadyProvisioned"

@@ -206,15 +206,15 @@ func TestLoadPatternsReportsWhereAMistakeIs(t *testing.T) {
 func TestLoadPatternFileNamesTheFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "patterns.json")
-	_, err := failure.LoadPatternFile(path)
+	_, err := failure.LoadPatternsFile(path)
 	require.ErrorContains(t, err, "patterns.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"patterns":[{"id":"q","class":"permanent","match":["quota"]}]}`),
 		0o600))
-	patterns, err := failure.LoadPatternFile(path)
+	patterns, err := failure.LoadPatternsFile(path)
 	require.NoError(t, err)
 	require.Equal(t, []failure.Pattern{{ID: "q", Class: failure.Permanent, Match: []string{"quota"}}}, patterns)
 	require.NoError(t, os.WriteFile(path, []byte(`{"patterns":[{"id":"q","klass":"permanent"}]}`), 0o600))
-	_, err = failure.LoadPatternFile(path)
+	_, err = failure.LoadPatternsFile(path)
 	require.ErrorContains(t, err, "patterns.json")
 	require.ErrorContains(t, err, "klass")
 }

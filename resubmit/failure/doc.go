@@ -5,7 +5,7 @@
 //
 //	a := failure.NewAttributor(failure.AttributorConfig{Calendar: calendar})
 //	finding := a.Attribute(order)
-//	finding.WeighRequests(requests) // optional: the order's latest requests in Connect
+//	finding.ApplyRequests(requests) // optional: the order's latest requests in Connect
 //	fmt.Println(finding.Verdict, finding.WindowID)
 //	for _, e := range finding.Evidence {
 //		fmt.Println(e.Kind, e.Text)

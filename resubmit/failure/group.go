@@ -28,7 +28,7 @@ type Group struct {
 	Text    string `json:"text"`
 }
 
-// Groups is the result of grouping failed orders.
+// Groups is the result of [GroupOrders].
 type Groups struct {
 	// Groups are the groups, largest first.
 	Groups []Group `json:"groups"`

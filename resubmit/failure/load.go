@@ -43,8 +43,8 @@ func LoadPatterns(r io.Reader) ([]Pattern, error) {
 	return f.Patterns, err
 }
 
-// LoadPatternFile reads patterns from a file; see [LoadPatterns].
-func LoadPatternFile(path string) ([]Pattern, error) {
+// LoadPatternsFile reads patterns from a file; see [LoadPatterns].
+func LoadPatternsFile(path string) ([]Pattern, error) {
 	f, err := patternFormat.ReadFile(path)
 	return f.Patterns, err
 }

@@ -10,9 +10,9 @@ import (
 // interval of 60 to 119 s (commerce/WIRE.md#6.2).
 const pollDelay = 4 * time.Minute
 
-// WeighRequests adds the order's latest requests in Connect to the evidence, and weakens the verdict by one step if
+// ApplyRequests adds the order's latest requests in Connect to the evidence, and lowers the verdict by one step if
 // they contradict it. Pass the latest request of each of the order's assets; none means that Connect has none.
-// If Connect's answer is incomplete, use [Finding.AddRequests] instead.
+// If Connect's answer is incomplete, use [Finding.AddRequestEvidence] instead.
 //
 // A request created inside a window proves nothing, and a missing request fits a failure before or in the window
 // (inferred, connect/WIRE.md#7.3), so requests only ever weaken a verdict:
@@ -23,8 +23,8 @@ const pollDelay = 4 * time.Minute
 //     request was over before the window started.
 //
 // A request that last changed before the order was placed belongs to an older order.
-func (f *Finding) WeighRequests(requests []connect.LatestRequest) {
-	f.AddRequests(requests)
+func (f *Finding) ApplyRequests(requests []connect.LatestRequest) {
+	f.AddRequestEvidence(requests)
 	if f.Verdict != Caused && f.Verdict != Likely {
 		return
 	}
@@ -34,8 +34,8 @@ func (f *Finding) WeighRequests(requests []connect.LatestRequest) {
 	}
 }
 
-// AddRequests adds each request to the evidence, or that there is none. The verdict does not change.
-func (f *Finding) AddRequests(requests []connect.LatestRequest) {
+// AddRequestEvidence adds the order's requests to the evidence and keeps the verdict.
+func (f *Finding) AddRequestEvidence(requests []connect.LatestRequest) {
 	if len(requests) == 0 {
 		f.add("request", "Connect has no request for it", "", time.Time{})
 	}
@@ -54,7 +54,7 @@ func (f *Finding) contradiction(requests []connect.LatestRequest) string {
 	own, over, later := 0, 0, 0 // requests of this order, those over before the window, those created after its start
 	for i := range requests {
 		r := &requests[i].Request
-		if PredatesOrder(r, f.order.PlacedAt) {
+		if RequestPredatesOrder(r, f.order.PlacedAt) {
 			continue
 		}
 		own++
@@ -86,7 +86,7 @@ func (f *Finding) requestText(r *connect.Request) string {
 	switch {
 	case placed.IsZero() || RequestChangedAt(r).IsZero():
 		return text + ", possibly older than the order"
-	case PredatesOrder(r, placed):
+	case RequestPredatesOrder(r, placed):
 		return text + ", older than the order"
 	default:
 		return text + ", not older than the order"
@@ -117,9 +117,9 @@ func RequestChangedAt(r *connect.Request) time.Time {
 	return r.Updated
 }
 
-// PredatesOrder reports whether a request last changed more than [MaxClockSkew] before its order was placed, so that
-// it belongs to an older order. It returns false if one of the times is zero.
-func PredatesOrder(r *connect.Request, placed time.Time) bool {
+// RequestPredatesOrder reports whether a request is so old that it belongs to an earlier order: it last changed more
+// than [MaxClockSkew] before the order was placed. It returns false if one of the times is zero.
+func RequestPredatesOrder(r *connect.Request, placed time.Time) bool {
 	changed := RequestChangedAt(r)
 	return !placed.IsZero() && !changed.IsZero() && changed.Before(placed.Add(-MaxClockSkew))
 }

@@ -18,7 +18,7 @@ func request(status connect.RequestStatus, created, updated time.Time) connect.L
 	}}
 }
 
-func TestWeighRequests(t *testing.T) {
+func TestApplyRequests(t *testing.T) {
 	t.Parallel()
 	var never time.Time
 	for name, test := range map[string]struct {
@@ -128,7 +128,7 @@ func TestWeighRequests(t *testing.T) {
 
 func attributeWith(a *failure.Attributor, o *commerce.Order, requests []connect.LatestRequest) failure.Attribution {
 	f := a.Attribute(o)
-	f.WeighRequests(requests)
+	f.ApplyRequests(requests)
 	return f.Attribution
 }
 

@@ -53,7 +53,7 @@ func BenchmarkFiveTerms(b *testing.B) {
 		}
 	})
 	b.Run("with the reason", func(b *testing.B) {
-		g := filter.And(f, filter.ReasonLike("*bad gateway*"))
+		g := filter.And(f, filter.MessageLike("*bad gateway*"))
 		b.ReportAllocs()
 		for b.Loop() {
 			g.Match(o)

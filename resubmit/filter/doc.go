@@ -11,7 +11,7 @@
 //	fmt.Println(f.Match(order), filter.Explain(f, order))
 //	same, err := filter.Parse(f.String()) // the text form is RQL
 //
-// [Pushdown] moves conditions into a [commerce.Query], so that the server evaluates them. [Warnings] finds probable
+// [ToQuery] moves conditions into a [commerce.Query], so that the server evaluates them. [Warnings] finds probable
 // mistakes.
 //
 // # Errors and concurrency

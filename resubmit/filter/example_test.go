@@ -37,7 +37,7 @@ func ExampleParse() {
 }
 
 func ExampleExplain() {
-	f := filter.And(filter.Types(commerce.TypeSales), filter.ReasonClass(nil, failure.Transient))
+	f := filter.And(filter.Types(commerce.TypeSales), filter.MessageClass(nil, failure.Transient))
 	o := &commerce.Order{
 		Type:    commerce.TypeSales,
 		Failure: commerce.Failure{Text: map[string]string{"en_US": "Customer not found"}},
@@ -47,9 +47,9 @@ func ExampleExplain() {
 	// does not match eq(class,transient) at and[2]: class is "permanent" by pattern customer-not-found, reason is "Customer not found"
 }
 
-func ExamplePushdown() {
-	f := filter.And(filter.Statuses(commerce.StatusProvisioningFailed), filter.ReasonLike("*gateway*"))
-	q, rest := filter.Pushdown(f, commerce.Query{})
+func ExampleToQuery() {
+	f := filter.And(filter.Statuses(commerce.StatusProvisioningFailed), filter.MessageLike("*gateway*"))
+	q, rest := filter.ToQuery(f, commerce.Query{})
 	fmt.Println(q.Statuses, rest)
 	// Output:
 	// [PF] ilike(reason,*gateway*)

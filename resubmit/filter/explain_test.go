@@ -51,7 +51,7 @@ func TestExplainMissingValues(t *testing.T) {
 	require.Equal(t, "does not match lt(failed,2026-11-14T00:00:00Z): failed is unknown, placed is 2026-11-14T22:00:00Z",
 		filter.Explain(mustParse(t, "failed=lt=2026-11-14"), o).String())
 	require.Equal(t, `does not match eq(class,transient): class is "unclassified", reason is unknown`,
-		filter.Explain(filter.ReasonClass(nil, failure.Transient), o).String())
+		filter.Explain(filter.MessageClass(nil, failure.Transient), o).String())
 	require.Equal(t, "does not match invalid(): filter: the filter is empty; to select every order use everything()",
 		filter.Explain(nil, o).String())
 }
@@ -60,7 +60,7 @@ func TestExplanationIsOneShortLine(t *testing.T) {
 	t.Parallel()
 	o := acme()
 	o.Failure = failedWith("line\nline\n" + strings.Repeat("ż", 10_000))
-	line := filter.Explain(filter.ReasonLike("x\ny"), o).String()
+	line := filter.Explain(filter.MessageLike("x\ny"), o).String()
 	require.NotContains(t, line, "\n")
 	require.Less(t, len(line), 300)
 }

@@ -237,8 +237,8 @@ func NeedsFullOrder(f Filter) bool {
 	}
 }
 
-// Split splits a filter into two that together select the same orders: listed can be evaluated on an order from a list,
-// full needs the full order (see [NeedsFullOrder]). Each is [Everything] if it has no terms.
+// Split splits a filter into a part for orders from a list and a part that needs full orders (see [NeedsFullOrder]).
+// Together they select the same orders. Each is [Everything] if it has no terms.
 func Split(f Filter) (listed, full Filter) {
 	terms := [2][]Filter{{Everything()}, {Everything()}}
 	for _, term := range conjuncts(f) {

@@ -85,32 +85,32 @@ func TestConditions(t *testing.T) {
 			acme(), true},
 		"none of many statuses": {filter.Statuses("1", "2", "3", "4", "5", "6", "7", "8", "9", "LO"),
 			acme(), false},
-		"a transient reason":                          {filter.ReasonClass(nil, failure.Transient), acme(), true},
-		"no reason is unclassified":                   {filter.ReasonClass(nil, failure.Unclassified), untold(), true},
-		"the classifier that was given decides":       {filter.ReasonClass(custom, failure.Transient), acme(), false},
-		"part of the reason in another case":          {filter.ReasonLike("*bad GATEWAY*"), acme(), true},
-		"a reason without stars is the whole message": {filter.ReasonLike("bad gateway"), acme(), false},
-		"the customer by id":                          {filter.Customer("7", "1000031"), acme(), true},
+		"a transient reason":                          {filter.MessageClass(nil, failure.Transient), acme(), true},
+		"no reason is unclassified":                   {filter.MessageClass(nil, failure.Unclassified), untold(), true},
+		"the classifier that was given decides":       {filter.MessageClass(custom, failure.Transient), acme(), false},
+		"part of the reason in another case":          {filter.MessageLike("*bad GATEWAY*"), acme(), true},
+		"a reason without stars is the whole message": {filter.MessageLike("bad gateway"), acme(), false},
+		"the customer by id":                          {filter.Customers("7", "1000031"), acme(), true},
 		"the customer by name in another case":        {filter.CustomerLike("ACME*"), acme(), true},
-		"the vendor account":                          {filter.Vendor("1000002"), acme(), true},
+		"the vendor account":                          {filter.VendorAccounts("1000002"), acme(), true},
 		"through resellers":                           {filter.Channel(commerce.ChannelReseller), acme(), true},
 		"not of direct customers":                     {filter.Channel(commerce.ChannelDirect), acme(), false},
 		"the channel is unknown":                      {filter.Channel(commerce.ChannelUnknown), untold(), true},
-		"any of its subscriptions":                    {filter.Subscription("1000102"), acme(), true},
-		"without subscriptions":                       {filter.Subscription("1000102"), untold(), false},
-		"the number":                                  {filter.Number("SO000027"), acme(), true},
+		"any of its subscriptions":                    {filter.Subscriptions("1000102"), acme(), true},
+		"without subscriptions":                       {filter.Subscriptions("1000102"), untold(), false},
+		"the number":                                  {filter.Numbers("SO000027"), acme(), true},
 		"part of the number":                          {filter.NumberLike("SO*27"), acme(), true},
 		"the case of a number counts":                 {filter.NumberLike("so*27"), acme(), false},
 		"the id":                                      {filter.IDs("32542b3c-6f91-4037-abe5-ecf5f0752eef"), acme(), true},
 		"the billing id is another id":                {filter.IDs("1000027"), acme(), false},
-		"exactly that amount":                         {filter.Amount(filter.Equal, money("12.5", "USD")), acme(), true},
-		"under an amount":                             {filter.Amount(filter.Less, money("12.5", "USD")), acme(), false},
-		"at most an amount": {filter.Amount(filter.LessOrEqual, money("12.5", "USD")), acme(),
+		"exactly that amount":                         {filter.Total(filter.Equal, money("12.5", "USD")), acme(), true},
+		"under an amount":                             {filter.Total(filter.Less, money("12.5", "USD")), acme(), false},
+		"at most an amount": {filter.Total(filter.LessOrEqual, money("12.5", "USD")), acme(),
 			true},
-		"at least an amount":            {filter.Amount(filter.GreaterOrEqual, money("12.51", "USD")), acme(), false},
-		"over an amount":                {filter.Amount(filter.Greater, money("12.4999", "USD")), acme(), true},
-		"an amount in another currency": {filter.Amount(filter.Greater, money("0", "EUR")), acme(), false},
-		"no amount is not zero":         {filter.Amount(filter.LessOrEqual, money("0", "USD")), untold(), false},
+		"at least an amount":            {filter.Total(filter.GreaterOrEqual, money("12.51", "USD")), acme(), false},
+		"over an amount":                {filter.Total(filter.Greater, money("12.4999", "USD")), acme(), true},
+		"an amount in another currency": {filter.Total(filter.Greater, money("0", "EUR")), acme(), false},
+		"no amount is not zero":         {filter.Total(filter.LessOrEqual, money("0", "USD")), untold(), false},
 		"a function": {filter.Func("f",
 			func(o *commerce.Order) bool { return o.Number != "" }), acme(), true},
 		"everything": {filter.Everything(), untold(), true},
@@ -143,15 +143,15 @@ func TestValidateReportsInvalidArguments(t *testing.T) {
 		"not of nothing": {filter.Not(nil),
 			"filter: the filter is empty; to select every order use everything()"},
 		"an empty list": {filter.Statuses(), "filter: the list for status is empty"},
-		"no classes":    {filter.ReasonClass(nil), "filter: the list for class is empty"},
-		"an unknown class": {filter.ReasonClass(nil, "transitory"),
+		"no classes":    {filter.MessageClass(nil), "filter: the list for class is empty"},
+		"an unknown class": {filter.MessageClass(nil, "transitory"),
 			`filter: unknown class "transitory" (did you mean "transient"?); known are transient, permanent, ` +
 				`alreadyProvisioned, unclassified`},
 		"an unknown channel": {filter.Channel("resellers"),
 			`filter: unknown channel "resellers" (did you mean "reseller"?); known are direct, reseller and "" (unknown)`},
-		"an empty pattern": {filter.ReasonLike(""),
+		"an empty pattern": {filter.MessageLike(""),
 			"filter: the pattern for reason is empty; * matches any text"},
-		"a constant of RQL": {filter.Vendor("empty()"),
+		"a constant of RQL": {filter.VendorAccounts("empty()"),
 			`filter: vendor: empty() is not supported; write "" for an unknown value`},
 		"both ends open": {filter.PlacedBetween(time.Time{}, time.Time{}),
 			"filter: placed: both ends are open; to select every order use everything()"},
@@ -164,13 +164,13 @@ func TestValidateReportsInvalidArguments(t *testing.T) {
 			"filter: FailedDuring has no window that is not cancelled"},
 		"a window without start": {filter.FailedDuring(maintenance.Window{ID: "W1"}),
 			`filter: the window "W1" has no start`},
-		"no currency": {filter.Amount(filter.Greater, money("1", "")),
+		"no currency": {filter.Total(filter.Greater, money("1", "")),
 			`filter: amount: "" is not a currency; use three letters, as in 100EUR`},
-		"an unknown comparison": {filter.Amount("ne", money("1", "EUR")),
+		"an unknown comparison": {filter.Total("ne", money("1", "EUR")),
 			`filter: amount: unknown comparison "ne"`},
-		"an amount that cannot be read back": {filter.Amount(filter.Greater, money("1e30", "EUR")),
+		"an amount that cannot be read back": {filter.Total(filter.Greater, money("1e30", "EUR")),
 			"filter: amount: more than 30 digits before or after the point"},
-		"a monstrous amount": {filter.Amount(filter.Greater, money("1e31", "EUR")),
+		"a monstrous amount": {filter.Total(filter.Greater, money("1e31", "EUR")),
 			"filter: amount: more than 30 digits before or after the point"},
 		"a function of no name": {filter.Func("", func(*commerce.Order) bool { return true }),
 			`filter: Func requires a name and a function; the name is ""`},
@@ -274,24 +274,24 @@ func aLeaf(t *rapid.T) filter.Filter {
 		func() filter.Filter { return filter.Statuses(some(t, "statuses", someStatuses)...) },
 		func() filter.Filter { return filter.Types(some(t, "types", someTypes)...) },
 		func() filter.Filter { return filter.IDs(some(t, "ids", someIDs)...) },
-		func() filter.Filter { return filter.Number(some(t, "numbers", someNumbers)...) },
+		func() filter.Filter { return filter.Numbers(some(t, "numbers", someNumbers)...) },
 		func() filter.Filter { return filter.NumberLike(pattern) },
 		func() filter.Filter { return filter.PlacedBetween(from, to) },
 		func() filter.Filter { return filter.FailedBetween(from, to) },
 		func() filter.Filter {
 			return filter.FailedDuring(maintenance.Window{ID: "W", Start: to, End: to.Add(1)})
 		},
-		func() filter.Filter { return filter.Customer(some(t, "customers", someIDs)...) },
+		func() filter.Filter { return filter.Customers(some(t, "customers", someIDs)...) },
 		func() filter.Filter { return filter.CustomerLike(pattern) },
-		func() filter.Filter { return filter.Vendor(some(t, "vendors", someIDs)...) },
+		func() filter.Filter { return filter.VendorAccounts(some(t, "vendors", someIDs)...) },
 		func() filter.Filter {
 			return filter.Channel(rapid.SampledFrom([]commerce.Channel{"", "direct", "reseller"}).Draw(t, "via"))
 		},
-		func() filter.Filter { return filter.Subscription(some(t, "subscriptions", someIDs)...) },
-		func() filter.Filter { return filter.ReasonLike(pattern) },
-		func() filter.Filter { return filter.ReasonClass(nil, some(t, "classes", someClasses)...) },
+		func() filter.Filter { return filter.Subscriptions(some(t, "subscriptions", someIDs)...) },
+		func() filter.Filter { return filter.MessageLike(pattern) },
+		func() filter.Filter { return filter.MessageClass(nil, some(t, "classes", someClasses)...) },
 		func() filter.Filter {
-			return filter.Amount(rapid.SampledFrom(someOps).Draw(t, "op"),
+			return filter.Total(rapid.SampledFrom(someOps).Draw(t, "op"),
 				money(rapid.SampledFrom(someAmounts).Draw(t, "amount"), rapid.SampledFrom(someCurrencies).Draw(t, "currency")))
 		},
 		func() filter.Filter {
@@ -360,14 +360,14 @@ type plainFilter struct{ filter.Filter }
 
 func TestNeedsFullOrder(t *testing.T) {
 	t.Parallel()
-	reason := filter.ReasonLike("*x*")
+	reason := filter.MessageLike("*x*")
 	require.True(t, filter.NeedsFullOrder(reason))
 	require.True(t, filter.NeedsFullOrder(mustParse(t, "reason=x")))
 	require.True(t, filter.NeedsFullOrder(filter.Not(filter.Or(filter.Types("SO"), reason))))
-	require.True(t, filter.NeedsFullOrder(filter.ReasonClass(nil, failure.Transient)))
+	require.True(t, filter.NeedsFullOrder(filter.MessageClass(nil, failure.Transient)))
 	require.True(t, filter.NeedsFullOrder(filter.Func("f", func(*commerce.Order) bool { return true })))
 	require.True(t, filter.NeedsFullOrder(plainFilter{filter.Types("SO")}), "a filter of the user's can look at anything")
-	require.True(t, filter.NeedsFullOrder(filter.Subscription("1")))
+	require.True(t, filter.NeedsFullOrder(filter.Subscriptions("1")))
 	require.True(t, filter.NeedsFullOrder(mustParse(t, "like(tenant,a*)")))
 	require.True(t, filter.NeedsFullOrder(ownFilter{details: true}))
 	require.False(t, filter.NeedsFullOrder(ownFilter{}))

@@ -22,12 +22,12 @@ func WithFunc(name string, fn func(*commerce.Order) bool) ParseOption {
 	return func(p *parser) { p.funcs[name] = fn }
 }
 
-// WithClassifier sets the classifier for conditions on class; see [ReasonClass]. Default: [failure.DefaultClassifier].
+// WithClassifier sets the classifier for conditions on class; see [MessageClass]. Default: [failure.DefaultClassifier].
 func WithClassifier(c *failure.Classifier) ParseOption {
 	return func(p *parser) { p.classifier = c }
 }
 
-// Parse parses a filter from RQL, in the form that [Filter] String writes or in a shorter one:
+// Parse parses a filter from RQL text, as returned by the method String of a [Filter] or in a shorter form:
 //
 //	and(in(status,(PF,LO)),ge(placed,2026-11-01T00:00:00Z),ilike(reason,*gateway*))
 //	type=SO&channel=reseller
@@ -250,7 +250,7 @@ func (p *parser) condition(op string, prop property, value string) (Filter, erro
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", prop, err)
 		}
-		f = Amount(Comparison(op), m)
+		f = Total(Comparison(op), m)
 	case op == "like" || op == "ilike":
 		f = newLike(prop, value, op == "ilike")
 	case op == "ne":
@@ -269,7 +269,7 @@ func (p *parser) oneOf(prop property, values []string) Filter {
 	for i, v := range values {
 		classes[i] = failure.Class(v)
 	}
-	return ReasonClass(p.classifier, classes...)
+	return MessageClass(p.classifier, classes...)
 }
 
 // checked adds the position to the error of a constructor.

@@ -19,7 +19,7 @@ func TestParseAcceptsShortForms(t *testing.T) {
 		"type=SO":                  filter.Types("SO"),
 		" type = SO & status=PF":   filter.And(filter.Types("SO"), filter.Statuses("PF")),
 		"type=SO&channel=reseller": filter.And(filter.Types("SO"), filter.Channel(commerce.ChannelReseller)),
-		"in(type,(SO,CH)),ilike(reason,*gateway*)": filter.And(filter.Types("SO", "CH"), filter.ReasonLike("*gateway*")),
+		"in(type,(SO,CH)),ilike(reason,*gateway*)": filter.And(filter.Types("SO", "CH"), filter.MessageLike("*gateway*")),
 		"(type=SO|type=CH)&status=PF": filter.And(filter.Or(filter.Types("SO"), filter.Types("CH")),
 			filter.Statuses("PF")),
 		"out(type,(CL,CF))": filter.Not(filter.Types("CL", "CF")),
@@ -28,10 +28,10 @@ func TestParseAcceptsShortForms(t *testing.T) {
 			filter.PlacedBetween(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC))),
 		"placed=ge=2026-11-14T23:00:00+01:00": filter.PlacedBetween(night, time.Time{}),
 		"failed=lt=2026-11-14T22:00:00Z":      filter.FailedBetween(time.Time{}, night),
-		"amount=ge=100usd":                    filter.Amount(filter.GreaterOrEqual, money("100", "USD")),
-		`lt(amount,"100.50 EUR")`:             filter.Amount(filter.Less, money("100.5", "EUR")),
-		"class=transient":                     filter.ReasonClass(nil, failure.Transient),
-		`ilike(reason,"*502 ""Bad"" (x)*")`:   filter.ReasonLike(`*502 "Bad" (x)*`),
+		"amount=ge=100usd":                    filter.Total(filter.GreaterOrEqual, money("100", "USD")),
+		`lt(amount,"100.50 EUR")`:             filter.Total(filter.Less, money("100.5", "EUR")),
+		"class=transient":                     filter.MessageClass(nil, failure.Transient),
+		`ilike(reason,"*502 ""Bad"" (x)*")`:   filter.MessageLike(`*502 "Bad" (x)*`),
 		`customername=like=Acme*`:             mustParse(t, "like(customerName,Acme*)"),
 		`channel=""`:                          filter.Channel(commerce.ChannelUnknown),
 	} {
@@ -48,9 +48,9 @@ func TestFilterString(t *testing.T) {
 	t.Parallel()
 	f := filter.And(
 		filter.Statuses("PF", "LO"),
-		filter.And(filter.PlacedBetween(night, night.Add(time.Hour)), filter.ReasonLike("*Bad Gateway*")),
+		filter.And(filter.PlacedBetween(night, night.Add(time.Hour)), filter.MessageLike("*Bad Gateway*")),
 		filter.Or(filter.Channel(commerce.ChannelReseller), filter.Not(filter.Types("SO", "SO"))),
-		filter.Amount(filter.Greater, money("12.50", "eur")),
+		filter.Total(filter.Greater, money("12.50", "eur")),
 	)
 	require.Equal(t, `and(in(status,(PF,LO)),ge(placed,2026-11-14T22:00:00Z),lt(placed,2026-11-14T23:00:00Z),`+
 		`ilike(reason,"*Bad Gateway*"),or(eq(channel,reseller),not(eq(type,SO))),gt(amount,12.5EUR))`, f.String())
@@ -70,7 +70,7 @@ func TestParseReadsAnyValue(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.String(), 1, 12).Draw(t, "values")
-		f := filter.And(filter.Vendor(values...), filter.CustomerLike(values[0]+"*"))
+		f := filter.And(filter.VendorAccounts(values...), filter.CustomerLike(values[0]+"*"))
 		require.Equal(t, f, mustParse(t, f.String()))
 	})
 }
@@ -85,7 +85,7 @@ func TestParseOptions(t *testing.T) {
 	custom, err := failure.NewClassifier(failure.Pattern{ID: "ours", Class: failure.Permanent,
 		Match: []string{"bad gateway"}})
 	require.NoError(t, err)
-	want := filter.ReasonClass(custom, failure.Permanent)
+	want := filter.MessageClass(custom, failure.Permanent)
 	require.Equal(t, want, mustParse(t, want.String(), filter.WithClassifier(custom)))
 }
 

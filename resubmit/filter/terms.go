@@ -14,16 +14,16 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// PlacedBetween matches orders placed at or after from and before to. A zero time leaves that end open; an empty
+// PlacedBetween matches orders placed at or after from and before to; a zero time means no limit. An empty
 // interval, or two open ends, are invalid. An order whose time of placing is unknown never matches.
 func PlacedBetween(from, to time.Time) Filter { return between(propPlaced, from, to) }
 
-// FailedBetween matches orders that failed at or after from and before to, with open ends as for [PlacedBetween]. If
+// FailedBetween matches orders that failed at or after from and before to; a zero time means no limit. If
 // the time of the failure is unknown, as always with Order Management, the time of placing is used: an order that was
 // placed earlier and failed while it waited does not match, so start the interval early enough.
 func FailedBetween(from, to time.Time) Filter { return between(propFailed, from, to) }
 
-// FailedDuring matches orders that failed in at least one of the windows, by the same time as [FailedBetween] and by
+// FailedDuring matches orders that failed in at least one of the windows. It uses the same time as [FailedBetween] and
 // the actual times of a window ([maintenance.Window.Span]), which is open if its end is unknown. Cancelled windows are
 // ignored; without any other window the filter is invalid. The text form contains the times, not the windows.
 func FailedDuring(windows ...maintenance.Window) Filter {
@@ -56,40 +56,40 @@ func Statuses(statuses ...commerce.Status) Filter {
 	return newOneOf(propStatus, text.Strings(statuses))
 }
 
-// Customer matches orders of the customer accounts with the given ids.
-func Customer(ids ...string) Filter { return newOneOf(propCustomer, ids) }
+// Customers matches orders of the customer accounts with the given ids.
+func Customers(ids ...string) Filter { return newOneOf(propCustomer, ids) }
 
 // CustomerLike matches the customer's name against a pattern, ignoring case; * matches any text.
 func CustomerLike(pattern string) Filter { return newLike(propCustomerName, pattern, true) }
 
-// Vendor matches orders sold by the accounts with the given ids: the provider's own account or a reseller's.
-func Vendor(ids ...string) Filter { return newOneOf(propVendor, ids) }
+// VendorAccounts matches orders sold by the accounts with the given ids: the provider's own account or a reseller's.
+func VendorAccounts(ids ...string) Filter { return newOneOf(propVendor, ids) }
 
 // Channel matches orders from a sales channel: direct customers, or resellers.
 func Channel(channel commerce.Channel) Filter {
 	return newOneOf(propChannel, []string{string(channel)})
 }
 
-// Subscription matches orders that create or change a subscription with one of the given ids.
-func Subscription(ids ...string) Filter { return newOneOf(propSubscription, ids) }
+// Subscriptions matches orders that create or change a subscription with one of the given ids.
+func Subscriptions(ids ...string) Filter { return newOneOf(propSubscription, ids) }
 
 // IDs matches orders by [commerce.Order.ID], which API calls use.
 func IDs(ids ...string) Filter { return newOneOf(propID, ids) }
 
-// Number matches orders by their number, such as "SO000027".
-func Number(numbers ...string) Filter { return newOneOf(propNumber, numbers) }
+// Numbers matches orders by their number, such as "SO000027".
+func Numbers(numbers ...string) Filter { return newOneOf(propNumber, numbers) }
 
 // NumberLike matches the number against a pattern; * matches any text. It is case-sensitive, as servers are.
 func NumberLike(pattern string) Filter { return newLike(propNumber, pattern, false) }
 
-// ReasonLike matches the whole failure text ([commerce.Failure.Message]) against a pattern, ignoring case; * matches
+// MessageLike matches the whole failure text ([commerce.Failure.Message]) against a pattern, ignoring case; * matches
 // any text, so put one on each side to search anywhere in the text.
-func ReasonLike(pattern string) Filter { return newLike(propReason, pattern, true) }
+func MessageLike(pattern string) Filter { return newLike(propReason, pattern, true) }
 
-// ReasonClass matches orders whose failure text has one of the classes. A nil classifier means
+// MessageClass matches orders whose failure text ([commerce.Failure.Message]) has one of the classes. A nil classifier means
 // [failure.DefaultClassifier]. The text form does not name the classifier: pass another one to [Parse] by
 // [WithClassifier].
-func ReasonClass(c *failure.Classifier, classes ...failure.Class) Filter {
+func MessageClass(c *failure.Classifier, classes ...failure.Class) Filter {
 	if len(classes) == 0 {
 		return reject("the list for class is empty")
 	}
@@ -221,10 +221,10 @@ func (f *timeBound) Match(o *commerce.Order) bool {
 
 func (f *timeBound) String() string { return f.text }
 
-// Comparison is a comparison operator for [Amount]. Its values are RQL operators.
+// Comparison is a comparison operator for [Total]. Its values are RQL operators.
 type Comparison string
 
-// The comparisons.
+// The comparisons, as "the total of the order is … than the given amount".
 const (
 	Less           Comparison = "lt"
 	LessOrEqual    Comparison = "le"
@@ -262,9 +262,9 @@ type amount struct {
 // maxExponent is the most digits of an amount on each side of the decimal point.
 const maxExponent = 30
 
-// Amount compares the total of an order with m. An order in another currency, or without a total, never matches. The
+// Total compares the total of an order with the amount m. An order in another currency, or without a total, never matches. The
 // filter is invalid if m has no three-letter currency or more than 30 digits on one side of the decimal point.
-func Amount(op Comparison, m commerce.Money) Filter {
+func Total(op Comparison, m commerce.Money) Filter {
 	currency := strings.ToUpper(m.Currency)
 	if !isCurrency(currency) {
 		return reject("amount: %q is not a currency; use three letters, as in 100EUR", m.Currency)

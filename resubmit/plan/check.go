@@ -20,7 +20,7 @@ func checkWritable(e *Entry) error {
 		return fmt.Errorf("total: %w", err)
 	}
 	for _, s := range [...]string{e.OrderID, string(e.Before.Status), string(e.Before.ProvisioningStatus),
-		e.Before.Reason} {
+		e.Before.Message} {
 		if !utf8.ValidString(s) { // the fingerprint would change
 			return fmt.Errorf("%q is not UTF-8", text.Short(s))
 		}
@@ -67,8 +67,7 @@ func checkEntry(e *Entry, previous time.Time) error {
 	return e.CheckOldestFirst(previous)
 }
 
-// CheckOldestFirst returns an error if the order was placed before the previous one of the plan, which was placed at
-// previous. Times are compared in whole seconds, because lists may be less precise than single orders. A zero time
+// CheckOldestFirst returns an error if the order was placed before previous, the time of the entry before it. Times are compared in whole seconds, because lists may be less precise than single orders. A zero time
 // never fails.
 func (e *Entry) CheckOldestFirst(previous time.Time) error {
 	if placed := e.Before.PlacedAt; !placed.IsZero() && placed.Before(previous.Truncate(time.Second)) {

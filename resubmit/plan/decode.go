@@ -79,7 +79,7 @@ func (d *decoder) fields(line string, e *Entry) error {
 	d.want(`,"type":`)
 	e.Type = commerce.OrderType(d.interned())
 	if d.has(`,"vendor":`) {
-		e.VendorID = d.interned()
+		e.VendorAccountID = d.interned()
 	}
 	if d.has(`,"channel":`) {
 		e.Channel = commerce.Channel(d.interned())
@@ -135,7 +135,7 @@ func (d *decoder) snapshot(s *Snapshot) {
 		s.ProvisioningStatus = commerce.ProvisioningStatus(d.interned())
 	}
 	if d.has(`,"reason":`) {
-		s.Reason = d.interned()
+		s.Message = d.interned()
 	}
 	if d.has(`,"placedAt":`) {
 		s.PlacedAt = d.time()

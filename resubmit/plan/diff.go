@@ -23,9 +23,9 @@ const (
 	DiffSame DiffKind = "same"
 	// DiffChanged means that the failure, the decision or the target has changed.
 	DiffChanged DiffKind = "changed"
-	// DiffLeft means that the order is no longer among the failed orders: it recovered, or somebody cancelled,
+	// DiffGone means that the order is no longer among the failed orders: it recovered, or somebody cancelled,
 	// resubmitted or completed it. resubmit.CheckPlan reads the order to find out.
-	DiffLeft DiffKind = "left"
+	DiffGone DiffKind = "left"
 	// DiffNew means that the order was not among the failed orders before.
 	DiffNew DiffKind = "new"
 	// DiffUnread means that the order could not be read.
@@ -92,7 +92,7 @@ func (d Difference) MarshalJSON() ([]byte, error) {
 type DiffCounts struct {
 	Same    int `json:"same"`
 	Changed int `json:"changed"`
-	Left    int `json:"left"`
+	Gone    int `json:"left"`
 	New     int `json:"new"`
 	Unread  int `json:"unread"`
 }
@@ -104,8 +104,8 @@ func (c *DiffCounts) Add(k DiffKind) {
 		c.Same++
 	case DiffChanged:
 		c.Changed++
-	case DiffLeft:
-		c.Left++
+	case DiffGone:
+		c.Gone++
 	case DiffNew:
 		c.New++
 	case DiffUnread:
@@ -115,7 +115,7 @@ func (c *DiffCounts) Add(k DiffKind) {
 
 // String returns the counts on one line.
 func (c DiffCounts) String() string {
-	s := fmt.Sprintf("%d left the failed orders, %d new, %d changed, %d the same", c.Left, c.New, c.Changed, c.Same)
+	s := fmt.Sprintf("%d left the failed orders, %d new, %d changed, %d the same", c.Gone, c.New, c.Changed, c.Same)
 	if c.Unread > 0 {
 		s += fmt.Sprintf(", %d could not be read", c.Unread)
 	}
@@ -218,7 +218,7 @@ func (d *differ) report(x Difference) error {
 func differenceOf(old, e *Entry) Difference {
 	switch {
 	case e == nil:
-		return Difference{Kind: DiffLeft, Old: old,
+		return Difference{Kind: DiffGone, Old: old,
 			Text: "no longer among the failed orders: it recovered, or somebody moved or cancelled it"}
 	case old == nil:
 		return Difference{Kind: DiffNew, New: e, Text: "failed since, " + actionText(e)}

@@ -44,7 +44,7 @@ func TestDiff(t *testing.T) {
 	newer, err := readPlan(writePlan(t,
 		diffEntry(91, untold),
 		diffEntry(1, nil), // the order within a second is not told
-		diffEntry(0, func(e *plan.Entry) { e.Before.Reason = "another reason" }),
+		diffEntry(0, func(e *plan.Entry) { e.Before.Message = "another reason" }),
 		diffEntry(3, nil), diffEntry(4, func(e *plan.Entry) { e.Target = commerce.StatusProvisioning }),
 		diffEntry(5, hold), diffEntry(92, untold)))
 	require.NoError(t, err)
@@ -60,7 +60,7 @@ func TestDiff(t *testing.T) {
 		var b bytes.Buffer
 		counts, err := plan.Diff(old, newer, write(&b))
 		require.NoError(t, err)
-		require.Equal(t, plan.DiffCounts{Same: 2, Changed: 3, Left: 2, New: 2}, counts)
+		require.Equal(t, plan.DiffCounts{Same: 2, Changed: 3, Gone: 2, New: 2}, counts)
 		path := filepath.Join("testdata", "difference.golden."+form)
 		if *update {
 			require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
@@ -117,7 +117,7 @@ func TestDiffAgreesWithMaps(t *testing.T) {
 					continue
 				}
 				reason := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "reason")
-				e := diffEntry(n, func(e *plan.Entry) { e.Before.Reason = reason })
+				e := diffEntry(n, func(e *plan.Entry) { e.Before.Message = reason })
 				if n%10 == 9 {
 					e.Before.PlacedAt = time.Time{}
 					e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
@@ -134,7 +134,7 @@ func TestDiffAgreesWithMaps(t *testing.T) {
 		for id, was := range sets[0] {
 			switch is, ok := sets[1][id]; {
 			case !ok:
-				want.Left++
+				want.Gone++
 			case was != is:
 				want.Changed++
 			default:
@@ -146,6 +146,6 @@ func TestDiffAgreesWithMaps(t *testing.T) {
 		counts, err := plan.Diff(plans[0], plans[1], func(plan.Difference) error { told++; return nil })
 		require.NoError(t, err)
 		require.Equal(t, want, counts)
-		require.Equal(t, want.Left+want.New+want.Changed, told)
+		require.Equal(t, want.Gone+want.New+want.Changed, told)
 	})
 }

@@ -22,6 +22,6 @@
 // # Errors and concurrency
 //
 // Errors are one line that names the file, the line in it, and what to do. Signature errors match [ErrUnsigned] or
-// [ErrSignature]; a plan for another installation of Commerce is [ErrSystemMismatch]. A [Plan] is immutable and safe
+// [ErrBadSignature]; a plan for another installation of Commerce is [ErrSystemMismatch]. A [Plan] is immutable and safe
 // for concurrent use until it is closed; a [Writer] is not.
 package plan

@@ -18,7 +18,7 @@ func (e *Entry) AppendJSON(b []byte) []byte {
 	b = text.AppendJSON(append(b, `{"id":`...), e.OrderID)
 	b = text.AppendJSON(append(b, `,"number":`...), e.Number)
 	b = text.AppendJSON(append(b, `,"type":`...), string(e.Type))
-	b = appendField(b, `,"vendor":`, e.VendorID)
+	b = appendField(b, `,"vendor":`, e.VendorAccountID)
 	b = appendField(b, `,"channel":`, string(e.Channel))
 	b = appendField(b, `,"customer":`, e.Customer)
 	b = appendField(b, `,"customerId":`, e.CustomerID)
@@ -37,7 +37,7 @@ func (e *Entry) AppendJSON(b []byte) []byte {
 	}
 	b = text.AppendJSON(append(b, `,"before":{"status":`...), string(e.Before.Status))
 	b = appendField(b, `,"provisioningStatus":`, string(e.Before.ProvisioningStatus))
-	b = appendField(b, `,"reason":`, e.Before.Reason)
+	b = appendField(b, `,"reason":`, e.Before.Message)
 	b = appendTime(b, `,"placedAt":"`, e.Before.PlacedAt)
 	b = appendTime(b, `,"failedAt":"`, e.Before.FailedAt)
 	b = text.AppendJSON(append(b, `},"fingerprint":`...), e.Fingerprint)

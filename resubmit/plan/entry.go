@@ -26,11 +26,11 @@ type Header struct {
 	// System identifies the installation of Commerce, for example "ordermanager https://mn.example.net:6308". A plan can
 	// be applied only to the same system, see [Plan.CheckSystem]. Empty if unknown, and in plans of version 1.
 	System string `json:"system,omitempty"`
-	// View is the name of the failure view that was listed.
+	// View is the name of the commerce.View that was listed.
 	View string `json:"view"`
 	// Filter is the text form of the filter.
 	Filter string `json:"filter"`
-	// Windows and Recurring are the maintenance windows, without margins. Attributions refer to a window's id, or to
+	// Windows and Weekly are the maintenance windows and weekly rules, without margins. Attributions refer to a window's id, or to
 	// "<rule id>@<date>" for an occurrence of a weekly rule.
 	Windows []maintenance.Window `json:"windows"`
 	Weekly  []maintenance.Weekly `json:"recurring,omitempty"`
@@ -50,11 +50,11 @@ func (h Header) Calendar() (*maintenance.Calendar, error) {
 
 // Entry is the decision for one order.
 type Entry struct {
-	OrderID  string             `json:"id"`
-	Number   string             `json:"number"`
-	Type     commerce.OrderType `json:"type"`
-	VendorID string             `json:"vendor,omitempty"`
-	Channel  commerce.Channel   `json:"channel,omitempty"`
+	OrderID         string             `json:"id"`
+	Number          string             `json:"number"`
+	Type            commerce.OrderType `json:"type"`
+	VendorAccountID string             `json:"vendor,omitempty"`
+	Channel         commerce.Channel   `json:"channel,omitempty"`
 	// Customer is "name (id)", or the part that is known.
 	Customer      string         `json:"customer,omitempty"`
 	CustomerID    string         `json:"customerId,omitempty"`
@@ -87,7 +87,7 @@ type Snapshot struct {
 	Status             commerce.Status             `json:"status"`
 	ProvisioningStatus commerce.ProvisioningStatus `json:"provisioningStatus,omitempty"`
 	// Reason is the failure text. Of a text above 64 KiB it is the start, its length and its SHA-256.
-	Reason   string    `json:"reason,omitempty"`
+	Message  string    `json:"reason,omitempty"`
 	PlacedAt time.Time `json:"placedAt,omitzero"`
 	FailedAt time.Time `json:"failedAt,omitzero"`
 }
@@ -98,7 +98,7 @@ func SnapshotOf(o *commerce.Order) Snapshot {
 	return Snapshot{
 		Status:             o.Status,
 		ProvisioningStatus: o.ProvisioningStatus,
-		Reason:             reasonOf(o.Failure.Message()),
+		Message:            reasonOf(o.Failure.Message()),
 		PlacedAt:           o.PlacedAt.Round(0).UTC(),
 		FailedAt:           o.FailedAt.Round(0).UTC(),
 	}
@@ -126,7 +126,7 @@ func (s Snapshot) Diff(now Snapshot) string {
 	if a, b := s.ProvisioningStatus, now.ProvisioningStatus; a != b && a != "" && b != "" {
 		changes = append(changes, fmt.Sprintf("provisioning status %s → %s", text.Short(string(a)), text.Short(string(b))))
 	}
-	if was, is := text.Short(s.Reason), text.Short(now.Reason); s.Reason != now.Reason {
+	if was, is := text.Short(s.Message), text.Short(now.Message); s.Message != now.Message {
 		if was == is {
 			is = "another one that starts with the same words"
 		}
@@ -153,7 +153,7 @@ func Fingerprint(orderID string, s Snapshot) string {
 
 func fingerprint(orderID string, s *Snapshot) (digits [32]byte) {
 	buf := make([]byte, 0, 512)
-	for _, field := range [...]string{orderID, string(s.Status), string(s.ProvisioningStatus), s.Reason} {
+	for _, field := range [...]string{orderID, string(s.Status), string(s.ProvisioningStatus), s.Message} {
 		// With its length, so that "ab","c" differs from "a","bc".
 		buf = binary.AppendUvarint(buf, uint64(len(field)))
 		buf = append(buf, field...)

@@ -51,7 +51,7 @@ func Open(path string) (*Plan, error) {
 	return p, nil
 }
 
-// Read verifies a plan of size bytes, as [Open] does. The content must not change while the plan is used, and r must be
+// Read reads and verifies a plan from r, which has size bytes. The content must not change while the plan is used, and r must be
 // safe for concurrent use if the plan is used concurrently.
 func Read(r io.ReaderAt, size int64) (*Plan, error) { return read(r, size, "") }
 

@@ -43,19 +43,19 @@ func planHeader() plan.Header {
 			ID: "weekly", Title: "Patches & <more>", Weekday: time.Saturday, Time: "02:00", Duration: 150 * time.Minute,
 			Zone: "Europe/Berlin", Except: []string{"2026-12-26"}, From: "2026-01-03", Source: "windows.json",
 		}},
-		Rules: []rules.Rule{{ID: "mine", Reason: "*Autodesk 70*", Action: rules.Quarantine, Why: "order anew"}},
+		Rules: []rules.Rule{{ID: "mine", Message: "*Autodesk 70*", Action: rules.Quarantine, Why: "order anew"}},
 	}
 }
 
 func planEntries() []*plan.Entry {
 	full := &plan.Entry{
 		OrderID: "00000000-0000-4000-8000-000000000001", Number: "SO000001", Type: commerce.TypeSales,
-		VendorID: "1", Channel: commerce.ChannelReseller, Customer: "Ünïcode & <Sons> \u2028 (42)", CustomerID: "42",
+		VendorAccountID: "1", Channel: commerce.ChannelReseller, Customer: "Ünïcode & <Sons> \u2028 (42)", CustomerID: "42",
 		Subscriptions: []string{"1000001", "1000002"}, TenantID: "tenant-1",
 		Total: commerce.Money{Amount: decimal.RequireFromString("12.50"), Currency: "USD"},
 		Before: plan.Snapshot{
 			Status: commerce.StatusProvisioningFailed, ProvisioningStatus: commerce.ProvisioningFailed,
-			Reason:   "APS Application Error:\n\"503 Service\\Unavailable\"\t\x01",
+			Message:  "APS Application Error:\n\"503 Service\\Unavailable\"\t\x01",
 			PlacedAt: planTime.Add(-time.Minute), FailedAt: planTime.Add(time.Nanosecond),
 		},
 		Attribution: failure.Attribution{
@@ -206,13 +206,13 @@ func genEntry(t *rapid.T) *plan.Entry {
 	})
 	e := &plan.Entry{
 		OrderID: "o" + text.Draw(t, "id"), Number: text.Draw(t, "number"), Type: commerce.OrderType(text.Draw(t, "type")),
-		VendorID: text.Draw(t, "vendor"), Channel: commerce.Channel(text.Draw(t, "channel")),
+		VendorAccountID: text.Draw(t, "vendor"), Channel: commerce.Channel(text.Draw(t, "channel")),
 		Customer: text.Draw(t, "customer"),
 		TenantID: text.Draw(t, "tenant"),
 		Before: plan.Snapshot{
 			Status: commerce.Status(text.Draw(t, "status")), ProvisioningStatus: commerce.ProvisioningStatus(text.Draw(t,
 				"prov")),
-			Reason: text.Draw(t, "reason"), PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"),
+			Message: text.Draw(t, "reason"), PlacedAt: instant.Draw(t, "placed"), FailedAt: instant.Draw(t, "failed"),
 		},
 		Attribution: failure.Attribution{
 			Verdict: rapid.SampledFrom([]failure.Verdict{failure.Caused, failure.Likely, failure.Unrelated,
@@ -370,7 +370,7 @@ func TestEntriesCanBeRangedOverTwiceAndLeftEarly(t *testing.T) {
 		e := *planEntries()[0]
 		e.OrderID = fmt.Sprint("order-", i)
 		if i%1000 == 999 { // longer than a block
-			e.Before.Reason = strings.Repeat("a long story. ", 40_000)
+			e.Before.Message = strings.Repeat("a long story. ", 40_000)
 		}
 		e.Fingerprint = plan.Fingerprint(e.OrderID, e.Before)
 		entries = append(entries, &e)

@@ -37,8 +37,8 @@ const (
 var (
 	// ErrUnsigned means that a plan has no signature.
 	ErrUnsigned = errors.New("the plan is not signed")
-	// ErrSignature means that a signature is invalid: it was edited, belongs to another plan, or its key may not sign.
-	ErrSignature = errors.New("the signature is invalid")
+	// ErrBadSignature means that a signature does not belong to the plan, or was made with a key that is not accepted.
+	ErrBadSignature = errors.New("the signature is invalid")
 )
 
 // Signature is the signature of a plan. Its file format is one line of JSON:
@@ -50,8 +50,8 @@ var (
 // so it covers the plan's digest, the signer, the time and the key. Key and signature are in base64. It is a separate
 // file, so that one person can make a plan and another one approve it. Name and time are statements of the signer.
 type Signature struct {
-	// Plan is the digest of the plan.
-	Plan string
+	// PlanDigest is the digest of the plan.
+	PlanDigest string
 	// Signer is the name of the signer: up to 200 bytes on one line.
 	Signer   string
 	SignedAt time.Time
@@ -72,7 +72,7 @@ func (p *Plan) Sign(key ed25519.PrivateKey, signer string) (*Signature, error) {
 	if !ok || !bytes.Equal(public, ed25519.NewKeyFromSeed(key.Seed())[ed25519.SeedSize:]) {
 		return nil, errors.New("plan: sign: the private and public key do not match; load the key with LoadSigningKey")
 	}
-	s := &Signature{Plan: p.digest, Signer: signer, SignedAt: time.Now().UTC().Truncate(time.Second), Key: public}
+	s := &Signature{PlanDigest: p.digest, Signer: signer, SignedAt: time.Now().UTC().Truncate(time.Second), Key: public}
 	s.Value = ed25519.Sign(key, s.message())
 	return s, nil
 }
@@ -107,7 +107,7 @@ func (p *Plan) WithSignature(s *Signature) *Plan {
 
 // Signature returns the valid signature of the plan: the one of [Plan.WithSignature], otherwise the one in the file
 // beside the plan. It may be made with any key; use [Plan.SignedBy] to check whose it is. The error matches
-// [ErrUnsigned] or [ErrSignature], or is that of reading the file.
+// [ErrUnsigned] or [ErrBadSignature], or is that of reading the file.
 func (p *Plan) Signature() (*Signature, error) {
 	s, err := p.signed()
 	if err == nil {
@@ -142,7 +142,7 @@ func (p *Plan) signed() (*Signature, error) {
 }
 
 // SignedBy returns the valid signature of the plan if it was made with one of keys. Otherwise the error matches
-// [ErrUnsigned] or [ErrSignature].
+// [ErrUnsigned] or [ErrBadSignature].
 func (p *Plan) SignedBy(keys ...ed25519.PublicKey) (*Signature, error) {
 	s, err := p.Signature()
 	if err != nil {
@@ -154,7 +154,7 @@ func (p *Plan) SignedBy(keys ...ed25519.PublicKey) (*Signature, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s: %w: it was signed by %q with the key %s, which is not one of the required keys; have it "+
-		"signed with one of them", p.prefix(), ErrSignature, s.Signer, KeyName(s.Key))
+		"signed with one of them", p.prefix(), ErrBadSignature, s.Signer, KeyName(s.Key))
 }
 
 // Line returns the content of the signature file, including the end of the line.
@@ -166,7 +166,7 @@ func (s *Signature) Line() []byte {
 // message returns the bytes that are signed.
 func (s *Signature) message() []byte {
 	b := fmt.Appendf(nil, `{"kind":%q,"version":%d,"plan":`, signatureKind, signatureVersion)
-	b = text.AppendJSON(b, s.Plan)
+	b = text.AppendJSON(b, s.PlanDigest)
 	b = text.AppendJSON(append(b, `,"signer":`...), s.Signer)
 	b = text.AppendJSON(append(b, `,"signedAt":`...), s.SignedAt.UTC().Format(time.RFC3339))
 	b = text.AppendJSON(append(b, `,"key":`...), base64.StdEncoding.EncodeToString(s.Key))
@@ -208,13 +208,13 @@ func parseSignature(line []byte) (*Signature, error) {
 		return nil, fmt.Errorf("the signature has version %d, this library reads version %d; sign the plan again",
 			text.Version, signatureVersion)
 	}
-	s := &Signature{Plan: text.Plan, Signer: text.Signer, SignedAt: text.SignedAt.UTC(), Key: text.Key,
+	s := &Signature{PlanDigest: text.Plan, Signer: text.Signer, SignedAt: text.SignedAt.UTC(), Key: text.Key,
 		Value: text.Signature}
 	if err := s.verify(); err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(line, s.Line()) {
-		return nil, fmt.Errorf("%w: it is not written as it was signed; sign the plan again", ErrSignature)
+		return nil, fmt.Errorf("%w: it is not written as it was signed; sign the plan again", ErrBadSignature)
 	}
 	return s, nil
 }
@@ -224,8 +224,8 @@ func (s *Signature) check(digest string) error {
 	if err := s.verify(); err != nil {
 		return err
 	}
-	if s.Plan != digest {
-		return fmt.Errorf("%w: it belongs to another plan, %s, and this is %s; sign this one", ErrSignature, s.Plan, digest)
+	if s.PlanDigest != digest {
+		return fmt.Errorf("%w: it belongs to another plan, %s, and this is %s; sign this one", ErrBadSignature, s.PlanDigest, digest)
 	}
 	return nil
 }
@@ -235,17 +235,17 @@ var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 // verify verifies the signature with its own key.
 func (s *Signature) verify() error {
 	if err := checkSigner(s.Signer); err != nil {
-		return fmt.Errorf("%w: %w", ErrSignature, err)
+		return fmt.Errorf("%w: %w", ErrBadSignature, err)
 	}
 	switch {
-	case !digestForm.MatchString(s.Plan):
-		return fmt.Errorf("%w: %q is not the digest of a plan", ErrSignature, text.Short(s.Plan))
+	case !digestForm.MatchString(s.PlanDigest):
+		return fmt.Errorf("%w: %q is not the digest of a plan", ErrBadSignature, text.Short(s.PlanDigest))
 	case checkYear(s.SignedAt) != nil:
-		return fmt.Errorf("%w: its time is invalid", ErrSignature)
+		return fmt.Errorf("%w: its time is invalid", ErrBadSignature)
 	case len(s.Key) != ed25519.PublicKeySize:
-		return fmt.Errorf("%w: its key has %d bytes, an Ed25519 key has %d", ErrSignature, len(s.Key), ed25519.PublicKeySize)
+		return fmt.Errorf("%w: its key has %d bytes, an Ed25519 key has %d", ErrBadSignature, len(s.Key), ed25519.PublicKeySize)
 	case !ed25519.Verify(s.Key, s.message(), s.Value):
-		return fmt.Errorf("%w: it was edited, or was not made with its key; sign the plan again", ErrSignature)
+		return fmt.Errorf("%w: it was edited, or was not made with its key; sign the plan again", ErrBadSignature)
 	default:
 		return nil
 	}

@@ -49,7 +49,7 @@ func TestSignAndReadSignature(t *testing.T) {
 	golden, err := plan.SignedBy(publicKey(2), publicKey(1))
 	require.NoError(t, err)
 	require.Equal(t, s.Signer, golden.Signer)
-	require.Equal(t, plan.Digest(), golden.Plan)
+	require.Equal(t, plan.Digest(), golden.PlanDigest)
 	line, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, string(line), string(golden.Line()))
@@ -97,7 +97,7 @@ func TestSignedByDetectsEveryChangedByteOfThePlan(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close()) }()
 	_, err = p.SignedBy(publicKey(1))
-	require.ErrorIs(t, err, plan.ErrSignature)
+	require.ErrorIs(t, err, plan.ErrBadSignature)
 	require.ErrorContains(t, err, "it belongs to another plan")
 }
 
@@ -113,15 +113,15 @@ func TestSignedByRejectsForgedSignatures(t *testing.T) {
 		"no key":             func(s *plan.Signature) { s.Key = nil },
 		"a short key":        func(s *plan.Signature) { s.Key = s.Key[:31] },
 		"no value":           func(s *plan.Signature) { s.Value = nil },
-		"another plan":       func(s *plan.Signature) { s.Plan = "sha256:" + strings.Repeat("0", 64) },
-		"no plan":            func(s *plan.Signature) { s.Plan = "" },
+		"another plan":       func(s *plan.Signature) { s.PlanDigest = "sha256:" + strings.Repeat("0", 64) },
+		"no plan":            func(s *plan.Signature) { s.PlanDigest = "" },
 		"a signer with ends": func(s *plan.Signature) { s.Signer = "Ann\nBob" },
 		"no signer":          func(s *plan.Signature) { s.Signer = " " },
 	} {
 		forged := *good
 		forge(&forged)
 		_, err := p.WithSignature(&forged).SignedBy(publicKey(1), publicKey(2))
-		require.ErrorIs(t, err, plan.ErrSignature, name)
+		require.ErrorIs(t, err, plan.ErrBadSignature, name)
 		require.NotContains(t, err.Error(), "\n")
 	}
 	_, err = p.WithSignature(good).SignedBy(publicKey(1))

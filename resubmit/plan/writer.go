@@ -24,7 +24,7 @@ const (
 	digestStart  = `,"digest":"`
 )
 
-// Writer writes a plan as JSON lines: the [Header], one line per [Entry], and a last line
+// Writer writes a plan as JSON lines: the [Header], one line per [Entry], and a summary:
 //
 //	{"counts":{…},"digest":"sha256:…"}
 //

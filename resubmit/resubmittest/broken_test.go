@@ -136,7 +136,7 @@ func TestInvalidFixture(t *testing.T) {
 		{"adds other orders", "reader", "reads correct fields", "AddOrder returned a",
 			nil, func(s *resubmittest.System) {
 				put := s.AddOrder
-				s.AddOrder = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
+				s.AddOrder = func(t testing.TB, n resubmittest.OrderSpec) *commerce.Order {
 					n.Status = commerce.StatusLongRunning
 					return put(t, n)
 				}
@@ -144,7 +144,7 @@ func TestInvalidFixture(t *testing.T) {
 		{"adds another amount", "reader", "reads correct fields", "AddOrder returned an order over 5 EUR",
 			nil, func(s *resubmittest.System) {
 				put := s.AddOrder
-				s.AddOrder = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
+				s.AddOrder = func(t testing.TB, n resubmittest.OrderSpec) *commerce.Order {
 					n.Total = commerce.Money{Amount: decimal.New(5, 0), Currency: "EUR"}
 					return put(t, n)
 				}
@@ -163,7 +163,7 @@ func TestInvalidFixture(t *testing.T) {
 			"returns unknown delivery without a retry for a lost response", "must be done before the fault",
 			nil, func(s *resubmittest.System) {
 				spoil := s.Inject
-				s.Inject = func(t testing.TB, _ resubmittest.Fault, on resubmittest.Calls) func() {
+				s.Inject = func(t testing.TB, _ resubmittest.Fault, on resubmittest.CallKind) func() {
 					return spoil(t, resubmittest.Unavailable, on)
 				}
 			}},

@@ -137,7 +137,7 @@ func brokenListers() []broken {
 			breaks: func(system *resubmittest.System) {
 				good, put := system.Lister, system.AddOrder
 				var all []string
-				system.AddOrder = func(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
+				system.AddOrder = func(t testing.TB, n resubmittest.OrderSpec) *commerce.Order {
 					o := put(t, n)
 					all = append(all, o.ID)
 					return o

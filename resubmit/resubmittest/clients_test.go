@@ -181,7 +181,7 @@ type stage struct {
 	now time.Time
 
 	pushed atomic.Int64
-	denied atomic.Pointer[resubmittest.Calls]
+	denied atomic.Pointer[resubmittest.CallKind]
 	mixes  atomic.Bool // reads of one order return another one
 }
 
@@ -276,7 +276,7 @@ func deny(w http.ResponseWriter, r *http.Request, body []byte) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": text, "code": text, "message": text})
 }
 
-func (s *stage) put(t testing.TB, n resubmittest.NewOrder) *commerce.Order {
+func (s *stage) put(t testing.TB, n resubmittest.OrderSpec) *commerce.Order {
 	t.Helper()
 	now := s.clock()
 	s.set(n.PlacedAt)
@@ -304,7 +304,7 @@ func (s *stage) ledger() resubmittest.Ledger {
 	return l
 }
 
-func (s *stage) inject(t testing.TB, f resubmittest.Fault, on resubmittest.Calls) func() {
+func (s *stage) inject(t testing.TB, f resubmittest.Fault, on resubmittest.CallKind) func() {
 	t.Helper()
 	fault := s.reads
 	if on == resubmittest.Pushes {

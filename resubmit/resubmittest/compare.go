@@ -25,7 +25,7 @@ func compareOrder(want, got *commerce.Order, listed bool) (differences []string)
 		{"Total", want.Total.Currency, got.Total.Currency, false},
 		{"BillingID", want.BillingID, got.BillingID, true},
 		{"ProvisioningStatus", string(want.ProvisioningStatus), string(got.ProvisioningStatus), true},
-		{"VendorID", want.VendorAccountID, got.VendorAccountID, true},
+		{"VendorAccountID", want.VendorAccountID, got.VendorAccountID, true},
 		{"Channel", string(want.Channel), string(got.Channel), true},
 		{"CustomerID", want.CustomerID, got.CustomerID, true},
 		{"CustomerName", want.CustomerName, got.CustomerName, true},

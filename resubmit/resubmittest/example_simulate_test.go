@@ -14,7 +14,7 @@ import (
 func ExampleSimulate() {
 	testRules := func(t *testing.T) {
 		resubmittest.Simulate(t, resubmittest.Config{
-			Seeds: 20,
+			Worlds: 20,
 			Plan: func(c *resubmit.PlanConfig) {
 				c.Rules = append(c.Rules, rules.Rule{
 					ID: "renewals-later", Types: []commerce.OrderType{commerce.TypeRenewal},

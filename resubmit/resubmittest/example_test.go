@@ -92,7 +92,7 @@ func newDesk(testing.TB) resubmittest.System {
 	return resubmittest.System{
 		Reader: d, Pusher: d,
 		Lister: func(testing.TB, []string) resubmit.OrderLister { return d },
-		AddOrder: func(_ testing.TB, n resubmittest.NewOrder) *commerce.Order {
+		AddOrder: func(_ testing.TB, n resubmittest.OrderSpec) *commerce.Order {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			id := fmt.Sprintf("D-%d", len(d.orders)+1)

@@ -43,13 +43,13 @@ type Fixture struct {
 // use.
 type System struct {
 	// AddOrder adds an order and returns it as the adapter must read it, with ID and Number.
-	AddOrder func(t testing.TB, o NewOrder) *commerce.Order
+	AddOrder func(t testing.TB, o OrderSpec) *commerce.Order
 	// CancelOrder cancels a failed order, as another operator could at any time. It is not a push of the adapter.
 	CancelOrder func(t testing.TB, id string)
 	// Ledger returns the pushes that the system has received so far.
 	Ledger func() Ledger
 	// Inject makes calls of one kind fail until stop is called. It must be nil if Fixture.Faults is empty.
-	Inject func(t testing.TB, f Fault, on Calls) (stop func())
+	Inject func(t testing.TB, f Fault, on CallKind) (stop func())
 
 	// Lister makes the lister. The ids are for Fixture.ListsByID.
 	Lister func(t testing.TB, ids []string) resubmit.OrderLister
@@ -57,9 +57,10 @@ type System struct {
 	Pusher resubmit.Pusher
 }
 
-// NewOrder is an order to add to a system.
-type NewOrder struct {
-	// ID is an id with special characters, or usually "" for any id. A system that assigns ids itself ignores it.
+// OrderSpec is an order to add to a system.
+type OrderSpec struct {
+	// ID is the id to use, which may have special characters; "" lets the system choose. A system that assigns ids
+	// itself ignores it.
 	ID string
 	// Type is SO or CH.
 	Type commerce.OrderType
@@ -67,7 +68,7 @@ type NewOrder struct {
 	Status commerce.Status
 	// Failure is part of the failure text of an order with the status PF.
 	Failure string
-	// PlacedAt has whole seconds, and is not always later than that of the previous order.
+	// PlacedAt is in whole seconds. Orders are not always added in the order of placing.
 	PlacedAt time.Time
 	// Total is zero in the result of AddOrder if the adapter does not report it.
 	Total commerce.Money
@@ -89,13 +90,13 @@ type Push struct {
 	To commerce.Status
 }
 
-// Calls are the calls that a fault affects.
-type Calls string
+// CallKind selects the calls that a fault affects.
+type CallKind string
 
-// The calls.
+// The kinds of calls.
 const (
-	Reads  Calls = "reads"  // reads of one order, and lists
-	Pushes Calls = "pushes" // without the reads before a push
+	Reads  CallKind = "reads"  // reads of one order, and lists
+	Pushes CallKind = "pushes" // only the push itself, not reads before it
 )
 
 // Fault is a way in which a system fails, described here in terms of HTTP.

@@ -16,9 +16,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// OpenJournal opens the journal in a directory, which is empty the first time. Opened again, the journal must have its
+// JournalOpener is a function that opens the journal in a directory, which is empty the first time. Opened again, the journal must have its
 // records: keep a journal in memory by its directory. If it is an [io.Closer], it is closed before it is opened again.
-type OpenJournal func(dir string) (resubmit.Journal, error)
+type JournalOpener func(dir string) (resubmit.Journal, error)
 
 // TestJournal checks that a journal keeps the contract of [resubmit.Journal], each promise in a subtest. To check that
 // Put makes a record durable, it copies the directory, as a crash would leave it. A journal without files there is not
@@ -29,7 +29,7 @@ type OpenJournal func(dir string) (resubmit.Journal, error)
 //			return myjournal.Open(filepath.Join(dir, "journal"))
 //		})
 //	}
-func TestJournal(t *testing.T, open OpenJournal) {
+func TestJournal(t *testing.T, open JournalOpener) {
 	t.Helper()
 	for _, c := range journalPromises() {
 		t.Run(c.text, func(t *testing.T) { c.check(t, open) })
@@ -64,7 +64,7 @@ func journalPromises() []journalPromise {
 }
 
 // check runs the check with a new journal.
-func (c journalPromise) check(t testing.TB, open OpenJournal) {
+func (c journalPromise) check(t testing.TB, open JournalOpener) {
 	t.Helper()
 	s := &journalSuite{TB: t, promise: c.text, open: open, dir: t.TempDir()}
 	s.reopen()
@@ -76,7 +76,7 @@ func (c journalPromise) check(t testing.TB, open OpenJournal) {
 type journalSuite struct {
 	testing.TB
 	promise string
-	open    OpenJournal
+	open    JournalOpener
 	dir     string
 	journal resubmit.Journal
 	closed  bool

@@ -46,7 +46,7 @@ type fileContent struct {
 	Records map[string]resubmit.Record
 }
 
-func openFileJournal(wrap func(*fileJournal) resubmit.Journal) OpenJournal {
+func openFileJournal(wrap func(*fileJournal) resubmit.Journal) JournalOpener {
 	return func(dir string) (resubmit.Journal, error) {
 		p := &fileJournal{path: filepath.Join(dir, "journal"), records: make(map[string]resubmit.Record)}
 		if text, err := os.ReadFile(p.path); err == nil {

@@ -142,7 +142,7 @@ func listsAll(s *suite) {
 }
 
 func sorts(s *suite) {
-	news := make([]NewOrder, many)
+	news := make([]OrderSpec, many)
 	for i := range news {
 		news[i] = newOrder(i * 17 % many / 2 * 2) // unsorted, two each at the same time
 	}
@@ -163,7 +163,7 @@ func sorts(s *suite) {
 }
 
 func listsTies(s *suite) {
-	news := make([]NewOrder, many)
+	news := make([]OrderSpec, many)
 	for i := range news {
 		news[i] = newOrder(i)
 		news[i].PlacedAt = newOrder(0).PlacedAt
@@ -230,7 +230,7 @@ func findsNothing(s *suite) {
 // addEdgeCases adds orders whose fields are easily changed in transit.
 func (s *suite) addEdgeCases() []*commerce.Order {
 	s.Helper()
-	news := make([]NewOrder, 0, 24)
+	news := make([]OrderSpec, 0, 24)
 	for _, total := range []commerce.Money{
 		{Amount: decimal.RequireFromString("12.50"), Currency: "USD"},
 		{Amount: decimal.RequireFromString("0.10"), Currency: "EUR"},

@@ -11,7 +11,7 @@ import (
 // addMixed adds orders of all kinds that queries select.
 func (s *suite) addMixed() []*commerce.Order {
 	s.Helper()
-	news := make([]NewOrder, 16)
+	news := make([]OrderSpec, 16)
 	for i := range news {
 		news[i] = newOrder(i)
 		if i%3 == 0 {
@@ -105,7 +105,7 @@ func accounts(s *suite) {
 		}
 		return
 	}
-	var news []NewOrder
+	var news []OrderSpec
 	for i := range many {
 		n := newOrder(i)
 		if k := i % (len(s.fixture.Accounts) + 1); k < len(s.fixture.Accounts) {

@@ -27,7 +27,7 @@ type shop struct {
 	orders   []*commerce.Order // as they are now
 	accounts map[string]string
 	ledger   resubmittest.Ledger
-	faults   map[resubmittest.Calls]resubmittest.Fault
+	faults   map[resubmittest.CallKind]resubmittest.Fault
 	closed   chan struct{} // ends delayed responses
 }
 
@@ -53,7 +53,7 @@ func poor() resubmittest.Fixture {
 }
 
 func newShop(t testing.TB, poor bool) *shop {
-	s := &shop{poor: poor, accounts: map[string]string{}, faults: map[resubmittest.Calls]resubmittest.Fault{},
+	s := &shop{poor: poor, accounts: map[string]string{}, faults: map[resubmittest.CallKind]resubmittest.Fault{},
 		closed: make(chan struct{})}
 	t.Cleanup(func() { close(s.closed) })
 	return s
@@ -67,7 +67,7 @@ func (s *shop) system() resubmittest.System {
 	}
 }
 
-func (s *shop) put(_ testing.TB, n resubmittest.NewOrder) *commerce.Order {
+func (s *shop) put(_ testing.TB, n resubmittest.OrderSpec) *commerce.Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	number := fmt.Sprintf("N%04d", len(s.orders)+1)
@@ -117,7 +117,7 @@ func (s *shop) readLedger() resubmittest.Ledger {
 	return resubmittest.Ledger{Received: s.ledger.Received, Accepted: slices.Clone(s.ledger.Accepted)}
 }
 
-func (s *shop) inject(_ testing.TB, f resubmittest.Fault, on resubmittest.Calls) func() {
+func (s *shop) inject(_ testing.TB, f resubmittest.Fault, on resubmittest.CallKind) func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[on] = f
@@ -138,7 +138,7 @@ func (s *shop) find(id string) *commerce.Order {
 }
 
 // call calls act while holding the lock, or fails according to the fault.
-func (s *shop) call(ctx context.Context, on resubmittest.Calls, act func() error) error {
+func (s *shop) call(ctx context.Context, on resubmittest.CallKind, act func() error) error {
 	fail := func(status int, d commerce.Delivery, err error) error {
 		return &commerce.Error{Op: string(on), HTTPStatus: status, Delivery: d, Err: err}
 	}

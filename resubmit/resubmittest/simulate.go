@@ -13,10 +13,10 @@ import (
 // The functions are called each time that a world starts or restarts the program, and concurrently for different
 // worlds. Each gets a complete value, and replaces or wraps what it tests. nil changes nothing.
 type Config struct {
-	// Seeds is the number of worlds. Default 500.
-	Seeds int
-	// First is the seed of the first world; the others count up. Default 1.
-	First uint64
+	// Worlds is the number of simulated worlds. Default 500.
+	Worlds int
+	// FirstSeed is the seed of the first world; the others count up. Default 1.
+	FirstSeed uint64
 	// Limits changes the limits of the operator: Guard, SettleDelay, RateLimit, Concurrency, MaxDeferrals, Verify,
 	// Canary, Breaker and Retry. The invariants are checked with these, whatever Runner changes. Other fields are
 	// ignored. It is called once per world.
@@ -40,7 +40,7 @@ type Config struct {
 func Simulate(t *testing.T, cfg Config) map[string]int {
 	t.Helper()
 	run := sim.Config{
-		Seeds: cfg.Seeds, First: cfg.First, Limits: cfg.Limits,
+		Seeds: cfg.Worlds, First: cfg.FirstSeed, Limits: cfg.Limits,
 		Command: t.Name() + " with Seeds: 1, First: ",
 	}
 	if cfg.Plan != nil {

@@ -17,7 +17,7 @@ import (
 func TestSimulateRules(t *testing.T) {
 	t.Parallel()
 	counts := resubmittest.Simulate(t, resubmittest.Config{
-		Seeds: 60, First: 1_000_000,
+		Worlds: 60, FirstSeed: 1_000_000,
 		Plan: func(c *resubmit.PlanConfig) {
 			c.Rules = append([]rules.Rule{{
 				ID: "nothing", Classes: []failure.Class{failure.Transient, failure.Permanent, failure.Unclassified,
@@ -34,7 +34,7 @@ func TestSimulateRules(t *testing.T) {
 func TestSimulateJournal(t *testing.T) {
 	t.Parallel()
 	counts := resubmittest.Simulate(t, resubmittest.Config{
-		Seeds: testkit.Scale(60, 20), First: 2_000_000,
+		Worlds: testkit.Scale(60, 20), FirstSeed: 2_000_000,
 		Journal: func(dir string) (resubmit.Journal, error) {
 			return journal.Open(filepath.Join(dir, "journal"))
 		},

@@ -106,7 +106,7 @@ func (s *suite) within(what string, call func()) {
 }
 
 // inject makes calls fail until stop is called or the check ends.
-func (s *suite) inject(f Fault, on Calls) (stop func()) {
+func (s *suite) inject(f Fault, on CallKind) (stop func()) {
 	stop = s.system.Inject(s.TB, f, on)
 	s.Cleanup(stop)
 	return stop
@@ -138,8 +138,8 @@ func (s *suite) checkError(err error) {
 var start = time.Date(2026, 3, 7, 2, 0, 0, 0, time.UTC)
 
 // newOrder is a failed purchase, placed n minutes after start.
-func newOrder(n int) NewOrder {
-	return NewOrder{
+func newOrder(n int) OrderSpec {
+	return OrderSpec{
 		Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
 		Failure: "503 Service Unavailable", PlacedAt: start.Add(time.Duration(n) * time.Minute),
 		Total: commerce.Money{Amount: decimal.New(int64(1000+n), -2), Currency: "USD"},
@@ -147,7 +147,7 @@ func newOrder(n int) NewOrder {
 }
 
 // add adds orders and checks what the fixture returns.
-func (s *suite) add(news ...NewOrder) []*commerce.Order {
+func (s *suite) add(news ...OrderSpec) []*commerce.Order {
 	s.Helper()
 	if s.system.AddOrder == nil {
 		s.Fatalf("the fixture needs System.AddOrder")
@@ -157,7 +157,7 @@ func (s *suite) add(news ...NewOrder) []*commerce.Order {
 		want := s.system.AddOrder(s.TB, n)
 		switch {
 		case want == nil || want.ID == "" || want.Number == "":
-			s.Fatalf("the fixture: AddOrder must return the order with its ID and Number; if NewOrder.ID is empty, assign one")
+			s.Fatalf("the fixture: AddOrder must return the order with its ID and Number; if OrderSpec.ID is empty, assign one")
 		case want.Status != n.Status || want.Type != n.Type || !want.PlacedAt.Equal(n.PlacedAt):
 			s.Fatalf("the fixture: AddOrder returned a %s order with the status %s, placed at %s, for %+v",
 				want.Type, want.Status, want.PlacedAt, n)
@@ -173,7 +173,7 @@ func (s *suite) add(news ...NewOrder) []*commerce.Order {
 // addFailed adds n failed orders, each placed a minute after the previous one.
 func (s *suite) addFailed(n int) []*commerce.Order {
 	s.Helper()
-	news := make([]NewOrder, n)
+	news := make([]OrderSpec, n)
 	for i := range news {
 		news[i] = newOrder(i)
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// RequestType returns the type of the Connect request that an order of type t creates, or false if it creates none:
-// sales orders create purchases, all kinds of changes create changes, and both kinds of cancellation create cancels.
+// RequestTypeFor returns the type of the Connect request that an order of type t creates, or false if it creates none.
+// Sales orders create purchases, all kinds of changes create changes, and both kinds of cancellation create cancels.
 // The letters of the order types are inferred (connect/WIRE.md#8); [resubmit.Policy] can replace the mapping.
-func RequestType(t commerce.OrderType) (connect.RequestType, bool) {
+func RequestTypeFor(t commerce.OrderType) (connect.RequestType, bool) {
 	switch t {
 	case commerce.TypeSales:
 		return connect.TypePurchase, true
@@ -103,8 +103,8 @@ func decideOne(rules []Rule, f *Facts, latest *connect.LatestRequest) Decision {
 func (r *Rule) appliesTo(f *Facts) bool {
 	o := f.Order
 	return matches(r.Types, o.Type) && matches(r.Classes, f.Attribution.Class) &&
-		matches(r.Verdicts, f.Attribution.Verdict) && matches(r.Vendors, o.VendorAccountID) && matches(r.Channels, o.Channel) &&
-		(r.Reason == "" || rql.ILike(r.Reason, o.Failure.Message()))
+		matches(r.Verdicts, f.Attribution.Verdict) && matches(r.VendorAccounts, o.VendorAccountID) && matches(r.Channels, o.Channel) &&
+		(r.Message == "" || rql.ILike(r.Message, o.Failure.Message()))
 }
 
 func matches[T comparable](values []T, v T) bool {

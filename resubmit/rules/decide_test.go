@@ -42,7 +42,7 @@ func TestDecideFollowsTheDecisionTable(t *testing.T) {
 	const old, young = 301 * time.Second, 300 * time.Second
 	explicit := func(f rules.Facts) rules.Facts { f.Override = true; return f }
 	notAsked := func(f rules.Facts) rules.Facts { f.RequestsQueried = false; return f }
-	untold := func(f rules.Facts) rules.Facts { f.NoReasons = true; return f }
+	untold := func(f rules.Facts) rules.Facts { f.NoMessages = true; return f }
 	unknown := func(f rules.Facts) rules.Facts {
 		f.RequestsErr = errors.New("connect: list requests:\nHTTP 403 Forbidden")
 		return f
@@ -260,23 +260,23 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 			facts(failure.Transient), "mine"},
 		"some request": {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{rules.NoRequest} }),
 			facts(failure.Transient, failed), "connect-failed-purchase"},
-		"vendor":       {rule(func(r *rules.Rule) { r.Vendors = []string{"7"} }), facts(failure.Transient), "mine"},
-		"other vendor": {rule(func(r *rules.Rule) { r.Vendors = []string{"8"} }), facts(failure.Transient), "connect-none"},
+		"vendor":       {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"7"} }), facts(failure.Transient), "mine"},
+		"other vendor": {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"8"} }), facts(failure.Transient), "connect-none"},
 		"channel": {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelReseller} }),
 			facts(failure.Transient), "mine"},
 		"other channel": {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelDirect} }),
 			facts(failure.Transient), "connect-none"},
-		"reason": {rule(func(r *rules.Rule) { r.Reason = "*internal SERVER error*" }), facts(failure.Transient),
+		"reason": {rule(func(r *rules.Rule) { r.Message = "*internal SERVER error*" }), facts(failure.Transient),
 			"mine"},
-		"other reason": {rule(func(r *rules.Rule) { r.Reason = "internal server error" }), facts(failure.Transient),
+		"other reason": {rule(func(r *rules.Rule) { r.Message = "internal server error" }), facts(failure.Transient),
 			"connect-none"},
-		"all conditions": {rule(func(r *rules.Rule) { r.Vendors = []string{"7"}; r.Types = []commerce.OrderType{"CH"} }),
+		"all conditions": {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"7"}; r.Types = []commerce.OrderType{"CH"} }),
 			facts(failure.Transient), "connect-none"},
 		"a reason worth another try": {
-			rule(func(r *rules.Rule) { r.Reason = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified), "mine",
+			rule(func(r *rules.Rule) { r.Message = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified), "mine",
 		},
 		"a reason worth another try, refused by the vendor": {
-			rule(func(r *rules.Rule) { r.Reason = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified, failed),
+			rule(func(r *rules.Rule) { r.Message = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified, failed),
 			"connect-failed-purchase",
 		},
 		"a request worth another try": {
@@ -291,7 +291,7 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 			t.Parallel()
 			second := rules.Rule{ID: "second", Types: []commerce.OrderType{"none"}, Action: rules.Wait, Why: "never"}
 			got := rules.Decide([]rules.Rule{second, test.rule,
-				{ID: "third", Reason: "*", Requests: []connect.RequestStatus{"never"}, Action: rules.Wait, Why: "x"}}, test.facts)
+				{ID: "third", Message: "*", Requests: []connect.RequestStatus{"never"}, Action: rules.Wait, Why: "x"}}, test.facts)
 			require.Equal(t, test.want, got.RuleID)
 			if test.want == "mine" {
 				require.Equal(t, rules.Decision{Action: test.rule.Action, RuleID: "mine", Why: "because"}, got)
@@ -300,7 +300,7 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 	}
 	unreachable := facts(failure.Transient)
 	unreachable.RequestsErr = errors.New("no answer")
-	risk := rules.Rule{ID: "risk", Requests: []connect.RequestStatus{rules.UnknownRequest}, Action: rules.Resubmit,
+	risk := rules.Rule{ID: "risk", Requests: []connect.RequestStatus{rules.RequestsUnavailable}, Action: rules.Resubmit,
 		Why: "we dare"}
 	require.Equal(t, "risk", rules.Decide([]rules.Rule{risk}, unreachable).RuleID)
 	require.Equal(t, "connect-none", rules.Decide([]rules.Rule{risk}, facts(failure.Transient)).RuleID)
@@ -312,7 +312,7 @@ func TestRequestType(t *testing.T) {
 		"SO": connect.TypePurchase, "CH": connect.TypeChange, "UG": connect.TypeChange, "DG": connect.TypeChange,
 		"CL": connect.TypeCancel, "CF": connect.TypeCancel, "RN": "", "BO": "", "PO": "", "TA": "", "XX": "",
 	} {
-		got, ok := rules.RequestType(order)
+		got, ok := rules.RequestTypeFor(order)
 		require.Equal(t, want, got, order)
 		require.Equal(t, want != "", ok, order)
 	}

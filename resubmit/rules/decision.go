@@ -37,13 +37,13 @@ type Decision struct {
 
 // Rule ids of the decisions that a planner makes without [Decide].
 const (
-	// IDOrderUnread holds an order that could not be read.
-	IDOrderUnread = "order-unread"
-	// IDUnreadableRow holds an order of which some field could not be decoded.
-	IDUnreadableRow = "unreadable-row"
-	// IDOrderNotFailed lets an order wait that has left the failure view since it was listed.
+	// IDReadFailed holds an order that could not be read.
+	IDReadFailed = "order-unread"
+	// IDFieldUnreadable holds an order with a field that could not be decoded.
+	IDFieldUnreadable = "unreadable-row"
+	// IDOrderNotFailed makes an order wait if it has left the view of failed orders since it was listed.
 	IDOrderNotFailed = "order-not-failed"
-	// IDOrderUnsettled lets an order wait that failed very recently, or while a maintenance window is open.
+	// IDOrderUnsettled makes an order wait if it failed very recently, or if a maintenance window is open.
 	IDOrderUnsettled = "order-unsettled"
 	// IDOrderNoTransition leaves an order to a person because it offers no transition that resubmits it.
 	IDOrderNoTransition = "order-no-transition"

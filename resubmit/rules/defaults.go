@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// CancelSpacing is the age from which the connector replaces a failed cancel or resume request by a new one.
+	// CancelRetryAge is how old a failed cancel or resume request must be before Commerce sends a new one.
 	// Inferred from the connector's code (resubmit/SAFETY.md#f6).
-	CancelSpacing = 300 * time.Second
+	CancelRetryAge = 300 * time.Second
 	// CancelLimit is the number of failed cancel requests in a row from which an order is no longer resubmitted. Inferred
 	// from the connector's code: after five it reports success although the vendor still bills (resubmit/SAFETY.md#f6).
 	CancelLimit = 4
 )
 
-// status returns the status of the latest request, NoRequest, UnknownRequest, or "" if Connect was not queried.
+// status returns the status of the latest request, NoRequest, RequestsUnavailable, or "" if Connect was not queried.
 func (c *input) status() connect.RequestStatus {
 	switch {
 	case c.latest != nil:
@@ -27,7 +27,7 @@ func (c *input) status() connect.RequestStatus {
 	case !c.RequestsQueried:
 		return ""
 	case c.RequestsErr != nil:
-		return UnknownRequest
+		return RequestsUnavailable
 	default:
 		return NoRequest
 	}
@@ -86,7 +86,7 @@ func isDefaultRule(id string) bool {
 	hasID := func(r defaultRule) bool { return r.id == id }
 	return slices.ContainsFunc(reasonRules, hasID) || slices.ContainsFunc(requestRules, hasID) ||
 		slices.Contains([]string{
-			IDOrderUnread, IDUnreadableRow, IDOrderNotFailed, IDOrderUnsettled, IDOrderNoTransition, IDOlderOrderFirst,
+			IDReadFailed, IDFieldUnreadable, IDOrderNotFailed, IDOrderUnsettled, IDOrderNoTransition, IDOlderOrderFirst,
 		}, id)
 }
 
@@ -105,7 +105,7 @@ var reasonRules = []defaultRule{
 	{
 		id: "reason-not-reported", action: Hold,
 		why:     "this Commerce client does not report why orders failed: check the panel and name the order, or add a rule",
-		applies: func(c *input) bool { return c.NoReasons && c.unclassified() },
+		applies: func(c *input) bool { return c.NoMessages && c.unclassified() },
 	},
 	{
 		id: "reason-unclassified", action: Hold,
@@ -126,7 +126,7 @@ var requestRules = []defaultRule{
 		id: "connect-unknown", action: Hold,
 		why:     "the order's requests in Connect are unknown: ",
 		detail:  func(c *input) string { return text.Short(c.RequestsErr.Error()) },
-		applies: func(c *input) bool { return c.status() == UnknownRequest },
+		applies: func(c *input) bool { return c.status() == RequestsUnavailable },
 	},
 	{
 		id: "connect-none", action: Resubmit,
@@ -151,7 +151,7 @@ var requestRules = []defaultRule{
 		why:    "its own call never reached Connect: the latest request is older than the order, ",
 		detail: func(c *input) string { return text.Short(c.latest.Request.ID) },
 		applies: func(c *input) bool {
-			return c.latest != nil && failure.PredatesOrder(&c.latest.Request, c.Order.PlacedAt) &&
+			return c.latest != nil && failure.RequestPredatesOrder(&c.latest.Request, c.Order.PlacedAt) &&
 				(c.status().Final() || c.status() == connect.StatusRevoking)
 		},
 	},
@@ -164,7 +164,7 @@ var requestRules = []defaultRule{
 		id: "connect-failed-recently", action: Wait,
 		why: "the connector creates a new request only once the failed one is older than 5 minutes",
 		applies: func(c *input) bool {
-			return c.failed(connect.TypeCancel, connect.TypeResume) && c.age() <= CancelSpacing
+			return c.failed(connect.TypeCancel, connect.TypeResume) && c.age() <= CancelRetryAge
 		},
 	},
 	{

@@ -74,7 +74,7 @@ func (r *Rule) check() error {
 		return jsonfile.Errorf("action", "is missing; use one of %s", list(Actions()))
 	case !slices.Contains(Actions(), r.Action):
 		return jsonfile.Errorf("action", "unknown action %q; use one of %s", r.Action, list(Actions()))
-	case len(r.Types)+len(r.Classes)+len(r.Verdicts)+len(r.Requests)+len(r.Vendors)+len(r.Channels) == 0 && r.Reason == "":
+	case len(r.Types)+len(r.Classes)+len(r.Verdicts)+len(r.Requests)+len(r.VendorAccounts)+len(r.Channels) == 0 && r.Message == "":
 		return errors.New("has no conditions and would apply to every order; " +
 			"set types, classes, verdicts, requests, vendors, channels or reason")
 	}
@@ -83,7 +83,7 @@ func (r *Rule) check() error {
 		checkValues("classes", r.Classes, failure.Classes()),
 		checkValues("verdicts", r.Verdicts, failure.Verdicts()),
 		checkValues("requests", r.Requests, nil),
-		checkValues("vendors", r.Vendors, nil),
+		checkValues("vendors", r.VendorAccounts, nil),
 		checkValues("channels", r.Channels, []commerce.Channel{commerce.ChannelDirect, commerce.ChannelReseller}),
 	)
 }

@@ -17,11 +17,11 @@ import (
 
 func someRules() []rules.Rule {
 	return []rules.Rule{
-		{ID: "autodesk", Reason: "*Autodesk error 7?*", Action: rules.Quarantine, Why: "cancel and order anew <now>"},
+		{ID: "autodesk", Message: "*Autodesk error 7?*", Action: rules.Quarantine, Why: "cancel and order anew <now>"},
 		{
 			ID: "all", Types: []commerce.OrderType{"SO"}, Classes: []failure.Class{failure.Unclassified},
 			Verdicts: []failure.Verdict{failure.Caused}, Requests: []connect.RequestStatus{rules.NoRequest},
-			Vendors: []string{"7"}, Channels: []commerce.Channel{commerce.ChannelDirect},
+			VendorAccounts: []string{"7"}, Channels: []commerce.Channel{commerce.ChannelDirect},
 			Action: rules.Resubmit, Why: "it is ours",
 		},
 	}

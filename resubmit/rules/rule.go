@@ -10,10 +10,10 @@ import (
 
 // Additional statuses for [Rule.Requests].
 const (
-	// NoRequest matches if Connect has no request for the order.
+	// NoRequest, in Rule.Requests, matches an order without a request in Connect.
 	NoRequest connect.RequestStatus = "none"
-	// UnknownRequest matches if querying Connect failed.
-	UnknownRequest connect.RequestStatus = "unknown"
+	// RequestsUnavailable, in Rule.Requests, matches an order whose requests could not be queried.
+	RequestsUnavailable connect.RequestStatus = "unknown"
 )
 
 // Rule is a user's rule. It applies if all conditions that are set hold; a list holds if any of its values does. At
@@ -29,14 +29,14 @@ type Rule struct {
 	Classes  []failure.Class      `json:"classes,omitempty"`
 	Verdicts []failure.Verdict    `json:"verdicts,omitempty"`
 	// Requests are statuses of the latest request in Connect, even if it is older than the order; also [NoRequest] and
-	// [UnknownRequest].
+	// [RequestsUnavailable].
 	Requests []connect.RequestStatus `json:"requests,omitempty"`
-	// Vendors are account ids of sellers.
-	Vendors  []string           `json:"vendors,omitempty"`
-	Channels []commerce.Channel `json:"channels,omitempty"`
-	// Reason is a pattern for the whole failure text, ignoring case; * matches any text.
-	Reason string `json:"reason,omitempty"`
-	Action Action `json:"action"`
+	// VendorAccounts are the ids of accounts that sold the order, see commerce.Order.VendorAccountID.
+	VendorAccounts []string           `json:"vendors,omitempty"`
+	Channels       []commerce.Channel `json:"channels,omitempty"`
+	// Message is a pattern for the whole failure text, ignoring case; * matches any text.
+	Message string `json:"reason,omitempty"`
+	Action  Action `json:"action"`
 	// Why is shown with each decision.
 	Why string `json:"why"`
 }
@@ -47,8 +47,8 @@ type Facts struct {
 	Attribution failure.Attribution
 	// Override is set if the operator named this order explicitly.
 	Override bool
-	// NoReasons is set if the Commerce client never reports why an order failed.
-	NoReasons bool
+	// NoMessages is set if the Commerce client never reports why an order failed.
+	NoMessages bool
 	// RequestsQueried is set if Connect was queried for the order's requests. It is false if orders of this type have
 	// none, or if Connect is not used.
 	RequestsQueried bool

@@ -53,10 +53,10 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 	case errors.Is(err, resubmit.ErrStalePlan):
 		w.discardPlan(slog.LevelWarn, "plan is stale, planning again", e, "detail", text.Short(err.Error()))
 		return nil
-	case errors.Is(err, plan.ErrUnsigned), errors.Is(err, plan.ErrSignature):
+	case errors.Is(err, plan.ErrUnsigned), errors.Is(err, plan.ErrBadSignature):
 		// What is missing comes first, because the status shows only the start of a long error.
 		return fmt.Errorf("the plan %s is approved but has no valid signature, so nothing is sent; "+
-			"sign it with a required key: %w", shortDigest(e.Plan), err)
+			"sign it with a required key: %w", shortDigest(e.PlanDigest), err)
 	case err != nil:
 		return fmt.Errorf("resubmission stopped: %w", err)
 	}
@@ -68,7 +68,7 @@ func (w *Watcher) apply(ctx context.Context, e Episode) (err error) {
 // finish closes an episode.
 func (w *Watcher) finish(e Episode, report *resubmit.Report, now time.Time) error {
 	e.ClosedAt = now.Round(0).UTC()
-	w.cfg.Done(e, report)
+	w.cfg.OnClosed(e, report)
 	if err := w.save(w.state.with(e).without(now.Add(-keepEpisodes), w.removeFiles)); err != nil {
 		return err
 	}

@@ -12,23 +12,23 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Approval is the answer to a plan. The zero value means: ask again in 15 min.
+// Approval is the answer of Config.Approve to a plan. The zero value means: ask again in 15 min.
 type Approval struct {
-	Decision Decision
-	// At is when Approve is called again; zero means in 15 min. For Pending only.
-	At time.Time
+	State ApprovalState
+	// AskAgainAt is when Approve is called again; zero means in 15 min. For Pending only.
+	AskAgainAt time.Time
 	// Why is the reason, for the log and the status. Optional.
 	Why string
 }
 
-// Decision is what to do with a plan.
-type Decision string
+// ApprovalState says whether a plan is approved.
+type ApprovalState string
 
 // The decisions.
 const (
-	Pending  Decision = ""         // not decided yet
-	Approved Decision = "approved" // apply the plan
-	Rejected Decision = "rejected" // discard the plan and close the episode
+	Pending  ApprovalState = ""         // not decided yet
+	Approved ApprovalState = "approved" // apply the plan
+	Rejected ApprovalState = "rejected" // discard the plan and close the episode
 )
 
 // ask calls Config.Approve for a plan, if it is time to.
@@ -42,11 +42,11 @@ func (w *Watcher) ask(ctx context.Context, e Episode, now time.Time) (time.Durat
 		w.discardPlan(slog.LevelWarn, "plan unusable, planning again", e, "detail", text.Short(err.Error()))
 		return 0, nil
 	}
-	if w.asked != e.Plan {
-		w.asked = e.Plan
+	if w.asked != e.PlanDigest {
+		w.asked = e.PlanDigest
 		w.setStatus(update{phase: PhaseAwaitingApproval, episode: e, text: fmt.Sprintf(
 			"Asking for approval of the plan %s for %s: %s to resubmit.",
-			shortDigest(e.Plan), e.name(), text.Orders(e.Counts.Resubmit))})
+			shortDigest(e.PlanDigest), e.name(), text.Orders(e.Counts.Resubmit))})
 	}
 	answer, err := callback.Call(func() (Approval, error) { return w.cfg.Approve(ctx, e, plan) })
 	if panicked, ok := errors.AsType[*callback.PanicError](err); ok {
@@ -65,27 +65,27 @@ func (w *Watcher) decide(e Episode, answer Approval, now time.Time) error {
 	if answer.Why != "" {
 		why = ": " + text.Short(answer.Why)
 	}
-	switch answer.Decision {
+	switch answer.State {
 	case Approved:
 		w.log(slog.LevelInfo, "plan approved", "step", PhaseAwaitingApproval, "episode", e.ID,
-			"detail", "The plan "+shortDigest(e.Plan)+" is approved"+why+".")
+			"detail", "The plan "+shortDigest(e.PlanDigest)+" is approved"+why+".")
 		e.State = EpisodeApplying
 		return w.save(w.state.with(e))
 	case Rejected:
-		e.State, e.Note = EpisodeRejected, "the plan "+shortDigest(e.Plan)+" was rejected"+why
+		e.State, e.Note = EpisodeRejected, "the plan "+shortDigest(e.PlanDigest)+" was rejected"+why
 		return w.finish(e, nil, time.Now())
 	case Pending:
 	default:
 		return fmt.Errorf("Config.Approve returned the decision %q; return Pending, %q or %q",
-			text.Short(string(answer.Decision)), Approved, Rejected)
+			text.Short(string(answer.State)), Approved, Rejected)
 	}
-	w.askAt = answer.At
-	if !answer.At.After(now) {
+	w.askAt = answer.AskAgainAt
+	if !answer.AskAgainAt.After(now) {
 		w.askAt = time.Now().Add(defaultAskAgain)
 	}
 	w.setStatus(update{phase: PhaseAwaitingApproval, episode: e, until: w.askAt, key: "pending", text: fmt.Sprintf(
 		"The plan %s for %s is not decided yet%s. It has %s to resubmit.",
-		shortDigest(e.Plan), e.name(), why, text.Orders(e.Counts.Resubmit))})
+		shortDigest(e.PlanDigest), e.name(), why, text.Orders(e.Counts.Resubmit))})
 	return nil
 }
 

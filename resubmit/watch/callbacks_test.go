@@ -37,8 +37,8 @@ func TestPanicInCallback(t *testing.T) {
 			c.Journal = func(path string) (resubmit.Journal, error) { fail(); return journal(path) }
 		},
 		"done": func(c *watch.Config, fail func()) {
-			done := c.Done
-			c.Done = func(e watch.Episode, r *resubmit.Report) { fail(); done(e, r) }
+			done := c.OnClosed
+			c.OnClosed = func(e watch.Episode, r *resubmit.Report) { fail(); done(e, r) }
 		},
 		"windows": func(c *watch.Config, fail func()) {
 			windows := c.Windows
@@ -95,11 +95,11 @@ func TestPanicInCallback(t *testing.T) {
 }
 
 type failingOutages struct {
-	watch.OutageTracker
+	watch.OutageSource
 	fail func()
 }
 
-func (o failingOutages) Outages() []availability.Outage { o.fail(); return o.OutageTracker.Outages() }
+func (o failingOutages) Outages() []availability.Outage { o.fail(); return o.OutageSource.Outages() }
 
 // A journal that is nil would leave no trace of what was pushed.
 func TestNilJournalStopsRun(t *testing.T) {

@@ -29,7 +29,7 @@ type Config struct {
 	// not. A window lasts as long as an outage that overlaps with it. Run the tracker
 	// beside the watcher and save its state: an outage while the service is down is
 	// otherwise not known. Optional.
-	Outages OutageTracker
+	Outages OutageSource
 	// Ready reports whether Connect is back after a maintenance that ended at since:
 	// announced ends are often wrong.
 	//
@@ -55,20 +55,20 @@ type Config struct {
 	// Journal opens or creates the journal at a path, for instance with resubmit/journal.
 	// If it is an io.Closer it is closed after the run.
 	Journal func(path string) (resubmit.Journal, error)
-	// Done is called after each episode, at least once (it may repeat after a crash). The
+	// OnClosed is called after each episode, at least once (it may repeat after a crash). The
 	// report is nil if no plan was applied. Optional.
-	Done func(e Episode, r *resubmit.Report)
+	OnClosed func(e Episode, r *resubmit.Report)
 
-	// MaxAge is the age at which the watcher no longer handles a maintenance, because the
-	// service was down or nobody decided: the episode expires and is left to a person.
+	// MaxAge is how long after its end a maintenance is still handled. Later, because the service
+	// was down or nobody decided, the episode expires and is left to a person.
 	// It is also how far a watcher without state looks back. A started run is always
 	// completed. Default: 7 days, in which Microsoft lets seats be cancelled (documented,
 	// resubmit/SAFETY.md#f14).
 	MaxAge time.Duration
-	// ReadyWithin is how long a maintenance may overrun, and Connect stay unready after
-	// it, before the watcher logs a warning. Default: 3 h, the limit of CloudBlue's own
+	// WarnAfter is how long after the announced end of a maintenance Connect may stay unready
+	// before the watcher logs a warning. Default: 3 h, the limit of CloudBlue's own
 	// runner (its code, connect/WIRE.md#0.2).
-	ReadyWithin time.Duration
+	WarnAfter time.Duration
 	// Refresh is the time between two calls of Windows. Default: 5 min.
 	Refresh time.Duration
 	// Logger logs each step, with the attributes step, episode, until, error and detail.
@@ -77,21 +77,21 @@ type Config struct {
 }
 
 const (
-	defaultMaxAge      = 7 * 24 * time.Hour
-	defaultReadyWithin = 3 * time.Hour
-	defaultRefresh     = 5 * time.Minute
-	defaultAskAgain    = 15 * time.Minute
+	defaultMaxAge    = 7 * 24 * time.Hour
+	defaultWarnAfter = 3 * time.Hour
+	defaultRefresh   = 5 * time.Minute
+	defaultAskAgain  = 15 * time.Minute
 	// shortPause is the longest pause while a maintenance is being handled.
 	shortPause = time.Minute
 )
 
 func (c Config) withDefaults() Config {
 	c.MaxAge = cmp.Or(c.MaxAge, defaultMaxAge)
-	c.ReadyWithin = cmp.Or(c.ReadyWithin, defaultReadyWithin)
+	c.WarnAfter = cmp.Or(c.WarnAfter, defaultWarnAfter)
 	c.Refresh = cmp.Or(c.Refresh, defaultRefresh)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
-	if c.Done == nil {
-		c.Done = func(Episode, *resubmit.Report) {}
+	if c.OnClosed == nil {
+		c.OnClosed = func(Episode, *resubmit.Report) {}
 	}
 	return c
 }
@@ -111,7 +111,7 @@ func (c Config) validate() error {
 		{c.Runner.Journal != nil, "Runner.Journal is set; leave it nil, each plan has its own"},
 		{c.Runner.Calendar != nil, "Runner.Calendar is set; leave it nil, the watcher sets it"},
 		{c.MaxAge < 0, "MaxAge is negative; use 0 for the default"},
-		{c.ReadyWithin < 0, "ReadyWithin is negative; use 0 for the default"},
+		{c.WarnAfter < 0, "ReadyWithin is negative; use 0 for the default"},
 		{c.Refresh < 0, "Refresh is negative; use 0 for the default"},
 	} {
 		if f.invalid {

@@ -29,9 +29,9 @@ type Episode struct {
 	State   EpisodeState         `json:"state"`
 	// PlannedAt is when the plan was made. Later failures are not in it.
 	PlannedAt time.Time `json:"plannedAt,omitzero"`
-	// Plan is the digest of the plan, Counts are its counts.
-	Plan   string            `json:"plan,omitempty"`
-	Counts plan.ActionCounts `json:"counts,omitzero"`
+	// PlanDigest is the digest of the plan, Counts are its counts.
+	PlanDigest string            `json:"plan,omitempty"`
+	Counts     plan.ActionCounts `json:"counts,omitzero"`
 	// Result counts the outcomes of the resubmitted orders.
 	Result resubmit.OutcomeCounts `json:"result,omitzero"`
 	// ClosedAt is when the episode was closed; zero while it is open.

@@ -53,14 +53,14 @@ func ExampleWatcher() {
 		},
 		Approve: func(_ context.Context, _ watch.Episode, plan *plan.Plan) (watch.Approval, error) {
 			fmt.Println("approved:", plan.Counts())
-			return watch.Approval{Decision: watch.Approved}, nil
+			return watch.Approval{State: watch.Approved}, nil
 		},
 		Runner: resubmit.Config{
 			Systems: resubmit.SystemsOf(system, system), Policy: resubmit.Policy{SettleDelay: -1},
 			RateLimit: -1, Verify: resubmit.VerifyConfig{First: -1}, // an example does not wait
 		},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
-		Done: func(_ watch.Episode, report *resubmit.Report) {
+		OnClosed: func(_ watch.Episode, report *resubmit.Report) {
 			fmt.Println("done:", report.Result)
 			stop()
 		},

@@ -28,7 +28,7 @@ func (w *Watcher) plan(ctx context.Context, calendar *maintenance.Calendar, e Ep
 	if err != nil {
 		return err
 	}
-	e.State, e.PlannedAt, e.Plan, e.Counts = EpisodePlanned, plan.Header().CreatedAt, plan.Digest(), plan.Counts()
+	e.State, e.PlannedAt, e.PlanDigest, e.Counts = EpisodePlanned, plan.Header().CreatedAt, plan.Digest(), plan.Counts()
 	if err := plan.Close(); err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func (w *Watcher) openPlan(e Episode) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if plan.Digest() != e.Plan {
-		err := fmt.Errorf("%s is the plan %s, want %s", w.planPath(e), plan.Digest(), e.Plan)
+	if plan.Digest() != e.PlanDigest {
+		err := fmt.Errorf("%s is the plan %s, want %s", w.planPath(e), plan.Digest(), e.PlanDigest)
 		return nil, errors.Join(err, plan.Close())
 	}
 	return plan, nil

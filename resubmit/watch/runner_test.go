@@ -68,7 +68,7 @@ func TestPlanOfAnotherSystemIsRejected(t *testing.T) {
 func TestUndecidedPlanOfAnotherSystemIsReplaced(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(3)
-		s.answers = []watch.Approval{{At: w.End.Add(6 * time.Hour)}}
+		s.answers = []watch.Approval{{AskAgainAt: w.End.Add(6 * time.Hour)}}
 		dir := t.TempDir()
 		p := s.start(t, dir, nil, nil)
 		pass(time.Until(w.End.Add(time.Hour)))

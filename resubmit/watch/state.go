@@ -78,7 +78,7 @@ func (e Episode) check(last bool) error {
 		return fmt.Errorf("unknown state %q", text.Short(string(e.State)))
 	case e.State.open() && !last:
 		return fmt.Errorf("state is %q, which is allowed for the last episode only", e.State)
-	case e.State.open() && (e.Plan == "" || e.PlannedAt.IsZero()):
+	case e.State.open() && (e.PlanDigest == "" || e.PlannedAt.IsZero()):
 		return fmt.Errorf("state is %q, but plan or plannedAt is missing", e.State)
 	case !e.State.open() && e.ClosedAt.IsZero():
 		return fmt.Errorf("state is %q, but closedAt is missing", e.State)

@@ -16,7 +16,7 @@ type Phase string
 
 // The phases.
 const (
-	PhaseStopped          Phase = "stopped"           // Run is not called
+	PhaseStopped          Phase = "stopped"           // Run is not running
 	PhaseNoCalendar       Phase = "no calendar"       // waits for the first answer of Config.Windows
 	PhaseIdle             Phase = "idle"              // waits for the next maintenance
 	PhaseMaintenance      Phase = "maintenance"       // waits for its end

@@ -175,9 +175,9 @@ func (w *Watcher) inside(win maintenance.Window, due []maintenance.Window, now t
 	default:
 		u.text = fmt.Sprintf("The maintenance %s should end at %s.", label(planned), momentText(end))
 	}
-	if planned.ID != "" && late > w.cfg.ReadyWithin {
+	if planned.ID != "" && late > w.cfg.WarnAfter {
 		u.level = slog.LevelWarn
-		u.text += fmt.Sprintf(" It is more than %s late; if it is over, correct its announcement.", w.cfg.ReadyWithin)
+		u.text += fmt.Sprintf(" It is more than %s late; if it is over, correct its announcement.", w.cfg.WarnAfter)
 	}
 	w.setStatus(u)
 	if span.End.IsZero() {
@@ -229,9 +229,9 @@ func (w *Watcher) notReady(ctx context.Context, e Episode, end, now time.Time) t
 	}
 	u := update{phase: PhaseNotReady, episode: e, until: now.Add(pause), key: strings.Join(missing, " "),
 		text: fmt.Sprintf("Connect is not ready after %s: %s", e.name(), strings.Join(why, " "))}
-	if now.Sub(end) > w.cfg.ReadyWithin {
+	if now.Sub(end) > w.cfg.WarnAfter {
 		u.level, u.key = slog.LevelWarn, u.key+" late"
-		u.text += fmt.Sprintf(" It has not been ready for more than %s.", w.cfg.ReadyWithin)
+		u.text += fmt.Sprintf(" It has not been ready for more than %s.", w.cfg.WarnAfter)
 	}
 	w.setStatus(u)
 	return pause

@@ -97,7 +97,7 @@ func TestWatcherResumesAfterCrash(t *testing.T) {
 				episodes := p.watcher.Episodes()
 				require.Len(t, episodes, 1)
 				require.Equal(t, watch.EpisodeApplied, episodes[0].State)
-				require.Contains(t, s.asked, episodes[0].Plan)
+				require.Contains(t, s.asked, episodes[0].PlanDigest)
 			})
 		})
 		if !killed || t.Failed() {
@@ -111,8 +111,8 @@ func TestApproveIsCalledUntilDecision(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
 		tomorrow := w.End.Add(24 * time.Hour)
-		s.answers = []watch.Approval{{}, {At: tomorrow, Why: "the person sleeps"},
-			{Decision: watch.Rejected, Why: "by hand"}}
+		s.answers = []watch.Approval{{}, {AskAgainAt: tomorrow, Why: "the person sleeps"},
+			{State: watch.Rejected, Why: "by hand"}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(3*time.Hour + 30*time.Minute)
 		status := p.watcher.Status()
@@ -140,7 +140,7 @@ const (
 func TestWakeCallsApproveAtOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		s, w := announced(1)
-		s.answers = []watch.Approval{{At: w.End.Add(24 * time.Hour)}}
+		s.answers = []watch.Approval{{AskAgainAt: w.End.Add(24 * time.Hour)}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(5 * time.Hour)
 		require.Zero(t, s.pushes())
@@ -159,7 +159,7 @@ func TestUndecidedPlanIsReplacedAfterNextMaintenance(t *testing.T) {
 		s.notices = append(s.notices, notice{window: next})
 		s.down = append(s.down, next.Span())
 		s.breaks(next.Start.Add(time.Minute), outage)
-		s.answers = []watch.Approval{{At: w.End.Add(48 * time.Hour)}}
+		s.answers = []watch.Approval{{AskAgainAt: w.End.Add(48 * time.Hour)}}
 		p := s.start(t, t.TempDir(), nil, nil)
 		pass(24 * time.Hour)
 		p.stop(t)

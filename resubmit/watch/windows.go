@@ -11,9 +11,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// OutageTracker returns the observed outages; *availability.Tracker implements it. It
+// OutageSource returns the observed outages; *availability.Tracker implements it. It
 // must be safe for concurrent use.
-type OutageTracker interface {
+type OutageSource interface {
 	Outages() []availability.Outage
 	Status(now time.Time) availability.TrackerStatus
 }
@@ -29,7 +29,7 @@ var errNoWindows = errors.New("the maintenance windows are not known yet")
 // [maintenance.Calendar.WithObserved]): while the service is down nothing is observed, and
 // orders that failed in that time must not be lost.
 type windowStore struct {
-	outages OutageTracker // may be nil
+	outages OutageSource // may be nil
 
 	mu        sync.Mutex
 	announced *maintenance.Calendar // nil before the first answer

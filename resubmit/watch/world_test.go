@@ -213,14 +213,14 @@ func (p *process) config() watch.Config {
 	s := p.site
 	return watch.Config{
 		Dir: p.dir, Windows: s, Outages: p.tracker,
-		Ready:   p.ready,
-		Plan:    p.plan,
-		Approve: p.approve,
-		Runner:  resubmit.Config{Systems: systemsOf(p.site, s, p), RateLimit: -1, Concurrency: 1},
-		Journal: p.journal,
-		Done:    p.doneWith,
-		Refresh: time.Hour,
-		Logger:  slog.New(p),
+		Ready:    p.ready,
+		Plan:     p.plan,
+		Approve:  p.approve,
+		Runner:   resubmit.Config{Systems: systemsOf(p.site, s, p), RateLimit: -1, Concurrency: 1},
+		Journal:  p.journal,
+		OnClosed: p.doneWith,
+		Refresh:  time.Hour,
+		Logger:   slog.New(p),
 	}
 }
 
@@ -264,7 +264,7 @@ func (p *process) approve(_ context.Context, _ watch.Episode, plan *plan.Plan) (
 	defer s.mu.Unlock()
 	s.asked, s.asks = append(s.asked, plan.Digest()), append(s.asks, time.Now())
 	if len(s.answers) == 0 {
-		return watch.Approval{Decision: watch.Approved}, nil
+		return watch.Approval{State: watch.Approved}, nil
 	}
 	a := s.answers[0]
 	s.answers = s.answers[1:]

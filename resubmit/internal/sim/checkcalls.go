@@ -118,7 +118,7 @@ func (ch *checker) checkReading(p *process, c *call, a *approvedOrder) {
 	case r.truth.Status != a.entry.Before.Status,
 		ch.w.s.api == apiOrderManager && !ch.w.sameReason(c.order, r.truth, a.entry):
 		ch.violate("I13", c.order, "is pushed, though it was %s (%s) when it was read, and the plan is for %s (%s)",
-			r.truth.Status, r.truth.Failure, a.entry.Before.Status, a.entry.Before.Reason)
+			r.truth.Status, r.truth.Failure, a.entry.Before.Status, a.entry.Before.Message)
 	}
 }
 
@@ -126,9 +126,9 @@ func (ch *checker) checkReading(p *process, c *call, a *approvedOrder) {
 func (w *world) sameReason(order int, truth *commercetest.Order, e *plan.Entry) bool {
 	long := func(o malformedSpec) bool { return o.order == order && o.kind == malformedReasonLong }
 	if slices.ContainsFunc(w.s.malformed, long) {
-		return strings.HasPrefix(e.Before.Reason, truth.Failure)
+		return strings.HasPrefix(e.Before.Message, truth.Failure)
 	}
-	return truth.Failure == e.Before.Reason
+	return truth.Failure == e.Before.Message
 }
 
 // checkAttempts checks I3 and I6: after a push that may have moved the order there is another one only within the

@@ -208,7 +208,7 @@ func (s *scenario) drawRules(d dice) {
 	}
 	if d.chance(40) {
 		s.rules = append(s.rules, rules.Rule{
-			ID: "tickets", Reason: "*ticket*", Action: rules.Resubmit, Why: "the ticket is closed",
+			ID: "tickets", Message: "*ticket*", Action: rules.Resubmit, Why: "the ticket is closed",
 		})
 	}
 }
@@ -217,8 +217,8 @@ func drawFilter(d dice) filter.Filter {
 	leaf := func() filter.Filter {
 		return pick(d,
 			filter.Types(commerce.TypeSales), filter.Types(commerce.TypeChange, commerce.TypeCancellation),
-			filter.Statuses(commerce.StatusProvisioningFailed), filter.NumberLike("SO*"), filter.Vendor(resellers[1]),
-			filter.ReasonClass(nil, failure.Transient), filter.ReasonLike("*Internal*"),
+			filter.Statuses(commerce.StatusProvisioningFailed), filter.NumberLike("SO*"), filter.VendorAccounts(resellers[1]),
+			filter.MessageClass(nil, failure.Transient), filter.MessageLike("*Internal*"),
 			filter.PlacedBetween(bubbleStart.Add(beforeStart-20*time.Minute), bubbleStart.Add(beforeStart)), filter.Everything())
 	}
 	switch d.IntN(4) {

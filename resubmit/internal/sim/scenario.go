@@ -259,7 +259,7 @@ func (s *scenario) withoutFaults() *scenario {
 
 // requestKey is the tenant and type with which the program looks up an order in Connect.
 func (o *orderSpec) requestKey() (string, connect.RequestType) {
-	kind, _ := rules.RequestType(o.kind) // "": the type leads to no request
+	kind, _ := rules.RequestTypeFor(o.kind) // "": the type leads to no request
 	return tenant(o.subscription), kind
 }
 

@@ -292,7 +292,7 @@ func requestOf(o *orderSpec) connect.RequestType {
 	if o.request != "" {
 		return o.request
 	}
-	kind, _ := rules.RequestType(o.kind)
+	kind, _ := rules.RequestTypeFor(o.kind)
 	return kind
 }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Attach returns a configuration whose runs are recorded in the log. It sets Audit and
-// wraps Journal, Reader, Pusher, Requests and Probe.
-func (l *Log) Attach(c resubmit.Config) resubmit.Config {
+// Wrap returns a copy of a Runner's configuration whose runs are also recorded in the log. It sets
+// Audit and wraps Journal, Reader, Pusher, Requests and Probe.
+func (l *Log) Wrap(c resubmit.Config) resubmit.Config {
 	if c.Journal == nil {
 		c.Journal = new(resubmit.MemoryJournal) // as the Runner would
 	}
@@ -157,15 +157,15 @@ func describe(k connect.RequestKey, found map[connect.RequestKey][]connect.Lates
 
 // answered adds the duration and the error of a call.
 func (l Line) answered(start time.Time, err error) Line {
-	l.Took = float64(time.Since(start).Microseconds()) / 1000
+	l.TookMS = float64(time.Since(start).Microseconds()) / 1000
 	if err == nil {
 		return l
 	}
 	l.Error = err.Error()
 	if e, ok := errors.AsType[*commerce.Error](err); ok {
-		l.Correlation, l.Status = e.CorrelationID, e.Delivery
-		if l.Status == commerce.DeliveryUnknown {
-			l.Status = "unknown"
+		l.CorrelationID, l.Delivery = e.CorrelationID, e.Delivery
+		if l.Delivery == commerce.DeliveryUnknown {
+			l.Delivery = "unknown"
 		}
 	}
 	return l

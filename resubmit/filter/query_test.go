@@ -75,7 +75,7 @@ func TestPushdown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, rest := filter.Pushdown(mustParse(t, test.filter), test.query)
+			got, rest := filter.ToQuery(mustParse(t, test.filter), test.query)
 			require.Equal(t, test.want, got)
 			require.Equal(t, test.rest, rest.String())
 		})
@@ -86,7 +86,7 @@ func day(d int) time.Time { return time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC) 
 
 func TestPushdownOfAnInvalidFilterSelectsNothing(t *testing.T) {
 	t.Parallel()
-	q, rest := filter.Pushdown(nil, commerce.Query{})
+	q, rest := filter.ToQuery(nil, commerce.Query{})
 	o := acme()
 	require.False(t, q.Match(o))
 	require.False(t, rest.Match(o))
@@ -118,7 +118,7 @@ func TestPushdownSelectsTheSameOrdersAsAFullScan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f, q := aFilter(t, 2), aQuery(t)
-		narrowed, rest := filter.Pushdown(f, q)
+		narrowed, rest := filter.ToQuery(f, q)
 		for range 10 {
 			o := anOrder(t)
 			require.Equal(t, q.Match(o) && f.Match(o), narrowed.Match(o) && rest.Match(o), "%s with %+v became %s with %+v", f,
@@ -132,7 +132,7 @@ func TestPushdownDoesNotModifyTheQuery(t *testing.T) {
 	t.Parallel()
 	statuses := []commerce.Status{"PF", "LO"}
 	q := commerce.Query{Statuses: statuses}
-	narrowed, _ := filter.Pushdown(filter.Statuses("LO"), q)
+	narrowed, _ := filter.ToQuery(filter.Statuses("LO"), q)
 	narrowed.Statuses[0] = "XX"
 	require.Equal(t, []commerce.Status{"PF", "LO"}, statuses)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/commerce"
 )
 
-// Pushdown moves the conditions of a filter that a server can evaluate into a query. It returns the narrowed query and
-// the rest of the filter, or [Everything] if there is no rest. The narrowed query and the rest together select the same
+// ToQuery adds the conditions of a filter that a server can check to a query. It returns the narrowed query and the
+// rest of the filter, or [Everything] if there is no rest. The narrowed query and the rest together select the same
 // orders as q and f.
 //
 // If q and f contradict each other, or f is invalid, the narrowed query selects an empty interval of time. (An empty
@@ -16,7 +16,7 @@ import (
 //
 // A query with a limit is returned unchanged, because the limit would count other orders. To limit the number of
 // selected orders, count the matches of the filter.
-func Pushdown(f Filter, q commerce.Query) (narrowed commerce.Query, rest Filter) {
+func ToQuery(f Filter, q commerce.Query) (narrowed commerce.Query, rest Filter) {
 	if err := Validate(f); err != nil {
 		return unsatisfiable(q), &invalid{err}
 	}
