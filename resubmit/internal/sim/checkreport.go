@@ -82,12 +82,14 @@ func (ch *checker) checkOutcome(item *resubmit.Item) {
 }
 
 // looksUnmoved reports whether nothing shows that a push moved an order: it was answered 429, which is a refusal, and
-// the order failed again before it was read, through an API that reports neither when nor why orders fail.
+// the order failed again before it was read. No API reports when orders fail, and only Order Management reports why.
 func (ch *checker) looksUnmoved(i int, o *commercetest.Order) bool {
-	return ch.w.s.api != apiOrderManager && o.Status == commerce.StatusProvisioningFailed && o.Failures > 1 &&
-		slices.ContainsFunc(ch.w.s.faults, func(f faultSpec) bool {
-			return f.kind == faultStatusAfter && f.order == i && f.status == http.StatusTooManyRequests
-		})
+	limited := func(f faultSpec) bool {
+		return f.kind == faultStatusAfter && f.order == i && f.status == http.StatusTooManyRequests
+	}
+	a := ch.approved[i]
+	return a != nil && o.Status == commerce.StatusProvisioningFailed && o.Failures > 1 &&
+		(ch.w.s.api != apiOrderManager || ch.w.sameReason(i, o, a.entry)) && slices.ContainsFunc(ch.w.s.faults, limited)
 }
 
 // checkEnd checks that a process whose credentials were refused ended with that error.
