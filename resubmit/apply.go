@@ -69,7 +69,7 @@ func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x.later, _ = journalAs[LaterJournal](x.cfg.Journal)
 
 	x.finished = x.readFinished()
-	x.events.emit(PlanStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan,
+	x.events.emit(RunStarted{Digest: plan.Digest(), Counts: plan.Counts(), Plan: plan,
 		ConnectAsked: r.cfg.Requests != nil})
 	x.touched = newLaneSet(min(x.total, 64*x.finished.n))
 	x.feed(plan)
@@ -77,7 +77,7 @@ func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x.endForbidden()
 
 	report, err := x.finish()
-	x.events.emit(Finished{report})
+	x.events.emit(RunFinished{report})
 	report.EventError = x.events.flush()
 	return report, err
 }
@@ -138,11 +138,11 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 		lanes:   newLanes(max(1, r.cfg.MaxOpenOrders/2)),
 		ready:   make(chan *job, r.cfg.MaxOpenOrders),
 		begun:   make(chan struct{}, 1),
-		ahead:   make(chan struct{}),
+		filled:  make(chan struct{}),
 		keeping: make(chan struct{}, 1),
-		hand:    make(chan struct{}, r.cfg.MaxOpenOrders),
+		open:    make(chan struct{}, r.cfg.MaxOpenOrders),
 		pushes:  newSlots(r.cfg.Concurrency),
-		looks:   newSlots(r.cfg.Concurrency),
+		reads:   newSlots(r.cfg.Concurrency),
 		batch:   batchPoller{waiting: make(map[*pollRequest]struct{})},
 		groups:  make(map[groupKey]*OutcomeCounts),
 		again:   failure.NewGrouper(r.cfg.Classifier, 0),
@@ -151,9 +151,9 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	x.events = newEvents(&r.cfg, func(err error) { x.cancel(err) })
 	x.itemsWanted = !r.cfg.OmitItems || x.events.wanted() || r.cfg.Logger.Enabled(ctx, slog.LevelDebug)
 	if r.together {
-		x.looks = x.pushes
+		x.reads = x.pushes
 	}
-	x.looked = sync.OnceFunc(func() { close(x.ahead) })
+	x.markFilled = sync.OnceFunc(func() { close(x.filled) })
 	x.room.L = &x.mu
 	x.gate = newGate(calendar, r.cfg.Guard, r.cfg.SettleDelay, x.events)
 	x.gate.paused = r.paused
@@ -161,7 +161,7 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	x.gate.breaker = x.newBreaker()
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	x.watchCalls()
-	x.pace.watch(func(c PaceChange) { x.events.emit(c) })
+	x.pace.watch(func(c RateChange) { x.events.emit(c) })
 	x.stopEndEvents = x.onEnd()
 	x.resize(r.cfg.Concurrency)
 	r.run = x
@@ -196,14 +196,14 @@ func (r *Runner) admit(plan *plan.Plan, planned *maintenance.Calendar) (goesOn b
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
 		return false, fmt.Errorf("resubmit: open the journal: %w", err)
 	}
-	return goesOn, r.recallPatience()
+	return goesOn, r.recallRetryAfter()
 }
 
 // end lets go of the run that is over: what is changed from now on is for the next.
 func (r *Runner) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pace.watch(func(PaceChange) {})
+	r.pace.watch(func(RateChange) {})
 	r.run = nil
 }
 
@@ -236,7 +236,7 @@ func (x *run) tally(i *Item) {
 	}
 	x.mu.Unlock()
 	if x.itemsWanted {
-		x.events.emit(Done{*i})
+		x.events.emit(OrderDone{*i})
 	}
 }
 
@@ -256,7 +256,7 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, EventError: removed, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Canary: x.canary.view(), Blocked: blockedList(x.lanes.heads), Unread: x.unread, Mismatched: x.mismatched,
+		Canary: x.canary.view(), Blocked: blockerList(x.lanes.heads), Unread: x.unread, Mismatched: x.mismatched,
 		Groups: groupList(x.groups), Items: x.items,
 	}
 	if groups := x.again.Groups(); groups.Orders > 0 {
@@ -294,7 +294,7 @@ func (x *run) status() Status {
 	return Status{
 		Breaker: breaker, BreakerOpens: opens, Canary: x.canary.view(),
 		State: state, Gate: why, Until: until, Rate: rate, Slowed: slowed,
-		Digest: x.digest, Total: x.total, Done: x.result.Total(), Open: len(x.hand),
+		Digest: x.digest, Total: x.total, Done: x.result.Total(), Open: len(x.open),
 		Pushing: int(x.pushing.Load()), Verifying: int(x.verifying.Load()), Result: x.result,
 	}
 }

@@ -45,7 +45,7 @@ func TestSlowEventsDoNotDelayThePushAfterTheReRead(t *testing.T) {
 		var reread []time.Time
 		r := runnerFor(t, s, func(c *resubmit.Config) {
 			c.OnEvent = func(e resubmit.Event) {
-				if _, ok := e.(resubmit.Reread); ok {
+				if _, ok := e.(resubmit.OrderReread); ok {
 					reread = append(reread, time.Now())
 					<-time.After(10 * time.Minute)
 				}

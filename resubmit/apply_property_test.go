@@ -135,7 +135,7 @@ func (tr trouble) run(ctx context.Context) (wrong string) {
 		c.Targets, c.OnEvent, c.Retry.MaxAttempts = blindTargets, seen.on, tr.attempts
 		c.MaxPlanAge = -1 // windows begin between the plan and its run
 		c.Requests, c.Journal, c.Concurrency, c.RateLimit = s, journal, tr.slots, tr.rate
-		c.Canary.Steps, c.Breaker = tr.canary, resubmit.BreakerConfig{Failures: tr.failures, Of: 8, MaxOpens: -1}
+		c.Canary.Steps, c.Breaker = tr.canary, resubmit.BreakerConfig{Failures: tr.failures, SampleSize: 8, MaxOpens: -1}
 	})
 	for _, l := range tr.limits {
 		defer time.AfterFunc(l.after, func() { _ = r.SetLimits(l.rate, l.concurrency) }).Stop()

@@ -70,7 +70,7 @@ func (x *run) once(j *job) next {
 		j.rec.Attempt = j.item.Attempts
 		return x.unstarted(j)
 	}
-	x.events.emit(Intent{OrderID: j.item.OrderID, Number: j.item.Number, Attempt: j.rec.Attempt})
+	x.events.emit(PushIntended{OrderID: j.item.OrderID, Number: j.item.Number, Attempt: j.rec.Attempt})
 	order, err := x.read(j, beforePush)
 	switch {
 	case errors.Is(err, commerce.ErrNotFound) && j.sent.at.IsZero():
@@ -104,7 +104,7 @@ func (x *run) once(j *job) next {
 }
 
 func (x *run) reread(j *job, changed string) {
-	x.events.emit(Reread{OrderID: j.item.OrderID, Number: j.item.Number, Now: j.item.After, Changed: changed})
+	x.events.emit(OrderReread{OrderID: j.item.OrderID, Number: j.item.Number, Now: j.item.After, Changed: changed})
 }
 
 // read reads the order, and keeps how it is.
@@ -194,7 +194,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 		x.pushAccess.succeeded()
 		// A failed put stops the run, and what follows sees that.
 		_ = x.put(j, RecordPushed, "Commerce accepted the push to "+string(target))
-		x.events.emit(Pushed{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Attempt: j.rec.Attempt})
+		x.events.emit(PushAccepted{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Attempt: j.rec.Attempt})
 		return nextFollow
 	}
 	x.noteErrors(j, err)
@@ -211,7 +211,7 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	_ = x.put(j, RecordUnknown, "the answer to the push was lost: "+err.Error())
 	j.forbidden = forbidden(err)
 	x.checkOrderAccess(j, &x.pushAccess, "push of order", err)
-	x.events.emit(PushUnknown{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
+	x.events.emit(PushUnanswered{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err})
 	return nextFollow
 }
 
@@ -243,7 +243,7 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 	why := fmt.Sprintf("the push to %s was %s: %v", target, e.Delivery, err)
 	j.evidence("push", why, time.Now())
 	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.DeliveryRefused && !denied}, true
-	x.events.emit(Refused{
+	x.events.emit(PushRefused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
 		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxDeferrals,
 	})

@@ -8,27 +8,27 @@ import (
 )
 
 // blocker is an order that did not come to a good end, so that younger orders of its lanes are skipped.
-type blocker struct {
+type barrier struct {
 	number  string
-	head    *blocker // the first blocker in its chain; nil if it is that itself
+	head    *barrier // the first blocker in its chain; nil if it is that itself
 	outcome Outcome  // of a head
 	why     string   // of a head
 	blocked int      // orders that a head blocks, directly or through others
 }
 
 // first returns the order that someone has to deal with.
-func (b *blocker) first() *blocker { return cmp.Or(b.head, b) }
+func (b *barrier) first() *barrier { return cmp.Or(b.head, b) }
 
-func newBlocker(j *job) *blocker {
+func newBarrier(j *job) *barrier {
 	if j.blockedBy != nil {
-		return &blocker{number: j.item.Number, head: j.blockedBy.first()}
+		return &barrier{number: j.item.Number, head: j.blockedBy.first()}
 	}
-	return &blocker{number: j.item.Number, outcome: j.item.Outcome, why: j.item.Why}
+	return &barrier{number: j.item.Number, outcome: j.item.Outcome, why: j.item.Why}
 }
 
 // Blocked is an order that did not come to a good end, so that younger orders of its
 // subscriptions were skipped.
-type Blocked struct {
+type Blocker struct {
 	Number  string  `json:"number"`
 	Outcome Outcome `json:"outcome"`
 	Why     string  `json:"why"`
@@ -36,20 +36,20 @@ type Blocked struct {
 	Orders int `json:"orders"`
 }
 
-// blockedList describes the heads, those that block most orders first.
-func blockedList(heads []*blocker) []Blocked {
-	list := make([]Blocked, 0, len(heads))
+// blockerList describes the heads, those that block most orders first.
+func blockerList(heads []*barrier) []Blocker {
+	list := make([]Blocker, 0, len(heads))
 	for _, h := range heads {
-		list = append(list, Blocked{Number: h.number, Outcome: h.outcome, Why: h.why, Orders: h.blocked})
+		list = append(list, Blocker{Number: h.number, Outcome: h.outcome, Why: h.why, Orders: h.blocked})
 	}
-	slices.SortFunc(list, func(a, b Blocked) int {
+	slices.SortFunc(list, func(a, b Blocker) int {
 		return cmp.Or(cmp.Compare(b.Orders, a.Orders), cmp.Compare(a.Number, b.Number))
 	})
 	return list
 }
 
 // block skips an order that may not pass another.
-func (x *run) block(j *job, by *blocker) {
+func (x *run) block(j *job, by *barrier) {
 	stopping := x.stopping()
 	x.mu.Lock()
 	x.canary.unqueue(j)

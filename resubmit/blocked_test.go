@@ -9,8 +9,8 @@ import (
 func TestBlockersCountWhatTheFirstOfAChainBlocks(t *testing.T) {
 	t.Parallel()
 	l := newLanes(1)
-	stop := func(number string, by *blocker) *blocker {
-		return newBlocker(&job{blockedBy: by, item: Item{Number: number, Outcome: OutcomeFailedAgain, Why: "why " + number}})
+	stop := func(number string, by *barrier) *barrier {
+		return newBarrier(&job{blockedBy: by, item: Item{Number: number, Outcome: OutcomeFailedAgain, Why: "why " + number}})
 	}
 	one, other, unused := stop("SO7", nil), stop("SO200", nil), stop("SO8", nil)
 	second := stop("SO201", other)
@@ -19,11 +19,11 @@ func TestBlockersCountWhatTheFirstOfAChainBlocks(t *testing.T) {
 	require.Same(t, other, third.first())
 	require.Same(t, unused, unused.first())
 
-	for _, by := range []*blocker{one, third, second, other} {
+	for _, by := range []*barrier{one, third, second, other} {
 		l.block(by)
 	}
-	require.Equal(t, []Blocked{
+	require.Equal(t, []Blocker{
 		{Number: "SO200", Outcome: OutcomeFailedAgain, Why: "why SO200", Orders: 3},
 		{Number: "SO7", Outcome: OutcomeFailedAgain, Why: "why SO7", Orders: 1},
-	}, blockedList(l.heads))
+	}, blockerList(l.heads))
 }

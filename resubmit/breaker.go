@@ -13,25 +13,25 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/ratelimit"
 )
 
-// ErrCircuitOpen says that the breaker opened more often than Config.Breaker.MaxOpens
-// allows, and so ended the run.
-var ErrCircuitOpen = errors.New("the breaker opened too often")
+// ErrCircuitOpen means that the circuit breaker opened more often than Config.Breaker.MaxOpens
+// allows, which ended the run.
+var ErrCircuitOpen = errors.New("the circuit breaker opened too often")
 
-// Breaker stops all pushes when orders fail again for a transient reason, which
-// means that Connect is still down. Orders that are on their way finish. It is open
-// until Connect is seen to be up again, by Config.Probe or, without one, after some
-// time; then a single order is tried. If that one does well all others go on, else
-// the breaker opens again. Zero fields take the defaults.
+// BreakerConfig configures the circuit breaker, which stops all pushes while orders fail again for a
+// transient reason, because Connect is then still down. Orders that were pushed are verified. The
+// breaker stays open until the Prober finds Connect up or, without one, until Wait has passed. Then
+// a single order is tried: if it does not fail again, the breaker closes, otherwise it opens again.
+// Zero fields have the defaults.
 type BreakerConfig struct {
-	// Failures of the last Of orders that came to an end open it. Only orders that
-	// were pushed since it closed count. Defaults 5 and 20; -1 for Failures is no
-	// breaker.
+	// Failures is how many of the last SampleSize finished orders must fail again to open the
+	// breaker. Only orders that were pushed since it closed count. Default 5; -1 is no breaker.
 	Failures int
-	Of       int
-	// Wait is the time until Connect is looked at, and between two looks. It is
-	// doubled each time that the breaker opens, up to 16 times as long. Default 1 min.
+	// SampleSize is the number of finished orders that are considered. Default 20.
+	SampleSize int
+	// Wait is the time until Connect is probed, and between probes. It is doubled each time that
+	// the breaker opens, up to 16 times. Default 1 min.
 	Wait time.Duration
-	// MaxOpens is how often it may open before the run ends with ErrCircuitOpen.
+	// MaxOpens is how often the breaker may open before the run ends with ErrCircuitOpen.
 	// Default 5; -1 any number.
 	MaxOpens int
 }
@@ -44,13 +44,13 @@ const (
 	BreakerClosed BreakerState = "closed"
 	// BreakerOpen: nothing is pushed.
 	BreakerOpen BreakerState = "open"
-	// BreakerHalfOpen: one order at a time is pushed, to see how it does.
+	// BreakerHalfOpen: one order at a time is pushed, to see whether it fails again.
 	BreakerHalfOpen BreakerState = "trying"
 )
 
 func (b BreakerConfig) withDefaults() BreakerConfig {
 	b.Failures = cmp.Or(b.Failures, 5)
-	b.Of = cmp.Or(b.Of, 20)
+	b.SampleSize = cmp.Or(b.SampleSize, 20)
 	b.Wait = cmp.Or(b.Wait, time.Minute)
 	b.MaxOpens = cmp.Or(b.MaxOpens, 5)
 	return b
@@ -58,10 +58,10 @@ func (b BreakerConfig) withDefaults() BreakerConfig {
 
 func (b BreakerConfig) validate(bad func(string, ...any)) {
 	set := b.withDefaults()
-	if set.Failures < -1 || set.Of < 1 || set.Failures > set.Of {
+	if set.Failures < -1 || set.SampleSize < 1 || set.Failures > set.SampleSize {
 		bad("Config.Breaker opens at %d of %d orders; give counts, the first not above the second, 0 for the defaults, or "+
 			"Failures -1 for no breaker",
-			set.Failures, set.Of)
+			set.Failures, set.SampleSize)
 	}
 	if b.Wait < 0 || b.MaxOpens < -1 {
 		bad("Config.Breaker.Wait is %v and MaxOpens is %d; give a time and a count, 0 for the defaults, or MaxOpens -1 "+
@@ -69,22 +69,22 @@ func (b BreakerConfig) validate(bad func(string, ...any)) {
 	}
 }
 
-// breaker is the Breaker of one run.
+// breaker is the circuit breaker of one run.
 type breaker struct {
 	cfg    BreakerConfig
 	probe  func(context.Context) (connect.Probe, error) // nil: there is none
 	events *events
-	wake   func()      // the gate looks again
-	stop   func(error) // the run ends
+	wake   func()      // makes the gate check again
+	stop   func(error) // ends the run
 
 	mu     sync.Mutex
 	state  BreakerState
 	why    string
-	last   []bool // of the last orders, whether they failed; the newest at the end
+	last   []bool // whether the last orders failed again, the newest at the end
 	since  time.Time
 	opens  int
-	next   time.Time // when Connect is looked at
-	trying *job
+	next   time.Time // when Connect is probed next
+	trying *job      // the order that is tried
 }
 
 func (x *run) newBreaker() *breaker {
@@ -104,18 +104,18 @@ func (x *run) newBreaker() *breaker {
 			callback.Log(x.cfg.Logger, err)
 			x.noteConnectErrors(err, "")
 			x.noteConnectErrors(p.Err, "")
-			x.checkAccess("Connect", "looking whether it is up", err)
+			x.checkAccess("Connect", "probing it", err)
 			return p, err
 		}
 	}
 	return b
 }
 
-// probeTimeout bounds one look at Connect.
+// probeTimeout limits one probe of Connect.
 const probeTimeout = 30 * time.Second
 
-// enter says why an order must wait; "" lets it pass, as the one that is tried if
-// need be.
+// enter returns why an order must wait, and until when; "" lets it pass. tried reports whether it is
+// the one that is tried.
 func (b *breaker) enter(ctx context.Context, j *job) (why string, until time.Time, tried bool) {
 	b.mu.Lock()
 	now := time.Now()
@@ -127,13 +127,13 @@ func (b *breaker) enter(ctx context.Context, j *job) (why string, until time.Tim
 		why, until = b.holds(j.entry.OrderID)
 		return why, until, b.trying == j
 	}
-	b.next = now.Add(b.wait()) // so that nobody else looks
+	b.next = now.Add(b.wait()) // so that no other order probes
 	b.mu.Unlock()
-	b.look(ctx)
+	b.probeConnect(ctx)
 	return b.enter(ctx, j)
 }
 
-// closed says why an order that has passed must not be pushed after all.
+// closed returns why an order that has passed must not be pushed after all; "" if it may.
 func (b *breaker) closed(orderID string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -154,9 +154,9 @@ func (b *breaker) holds(orderID string) (why string, until time.Time) {
 
 func (b *breaker) wait() time.Duration { return b.cfg.Wait << min(max(b.opens-1, 0), 4) }
 
-// look asks whether Connect is up. Without a probe the time that passed must do.
-func (b *breaker) look(ctx context.Context) {
-	up, why := true, "the time is up"
+// probeConnect probes whether Connect is up. Without a Prober it is taken to be up after Wait.
+func (b *breaker) probeConnect(ctx context.Context) {
+	up, why := true, "the wait is over"
 	if b.probe != nil {
 		p, err := b.probe(ctx)
 		up, why = err == nil && p.Class == connect.ClassUp, "Connect is "+string(p.Class)
@@ -164,7 +164,7 @@ func (b *breaker) look(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			why = "Connect could not be looked at: " + err.Error()
+			why = "Connect could not be probed: " + err.Error()
 		}
 	}
 	b.mu.Lock()
@@ -176,8 +176,8 @@ func (b *breaker) look(ctx context.Context) {
 	b.mu.Unlock()
 }
 
-// judge takes note of what came of an order. learnt says that it tells something
-// about Connect, transient that this is that Connect is still down.
+// judge counts the outcome of an order. learnt means that the outcome depends on whether Connect is
+// up; transient means that Connect is still down.
 func (b *breaker) judge(j *job, learnt, transient bool) {
 	if b.cfg.Failures < 0 {
 		return
@@ -192,8 +192,7 @@ func (b *breaker) judge(j *job, learnt, transient bool) {
 	}
 }
 
-// tried ends the trial of an order. One of which nothing was learnt makes room for
-// another.
+// tried ends the trial of an order. If nothing was learnt from it, another order is tried.
 func (b *breaker) tried(j *job, learnt, transient bool) {
 	b.trying = nil
 	switch {
@@ -208,7 +207,7 @@ func (b *breaker) tried(j *job, learnt, transient bool) {
 }
 
 func (b *breaker) count(j *job, failed bool) {
-	if len(b.last) == b.cfg.Of {
+	if len(b.last) == b.cfg.SampleSize {
 		b.last = append(b.last[:0], b.last[1:]...)
 	}
 	b.last = append(b.last, failed)
@@ -231,8 +230,8 @@ func (b *breaker) open(why string) {
 	b.set(BreakerOpen, why)
 	if b.cfg.MaxOpens >= 0 && b.opens > b.cfg.MaxOpens {
 		b.stop(fmt.Errorf(
-			"resubmit: %w, %d times (Config.Breaker.MaxOpens is %d), as Connect seems still to be down; at last %s; see to "+
-				"Connect, then run again",
+			"resubmit: %w, %d times (Config.Breaker.MaxOpens is %d), because Connect seems to be down; last reason: %s; "+
+				"run again when Connect is up",
 			ErrCircuitOpen, b.opens, b.cfg.MaxOpens, why))
 	}
 }
@@ -252,7 +251,7 @@ func (b *breaker) view() (state BreakerState, opens int) {
 	return b.state, b.opens
 }
 
-// tries reports whether an order is the one that is tried.
+// tries reports whether j is the order that is tried.
 func (b *breaker) tries(j *job) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -36,7 +36,7 @@ func (d *breakerDiary) on(e resubmit.Event) {
 	case resubmit.BreakerChange:
 		d.turns = append(d.turns, breakerTurn{e, len(d.ends)})
 		d.at = append(d.at, time.Now())
-	case resubmit.Finished:
+	case resubmit.RunFinished:
 		d.ends = append(d.ends, time.Now())
 	}
 }
@@ -160,7 +160,7 @@ func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
 		s := downFor(100*time.Hour, orders...)
 		seen := new(breakerDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.OnEvent, c.RateLimit, c.Breaker = seen.on, 1, resubmit.BreakerConfig{Failures: 2, Of: 3, Wait: time.Hour, MaxOpens: 2}
+			c.OnEvent, c.RateLimit, c.Breaker = seen.on, 1, resubmit.BreakerConfig{Failures: 2, SampleSize: 3, Wait: time.Hour, MaxOpens: 2}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, resubmit.ErrCircuitOpen)
@@ -260,7 +260,7 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 
 func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {Of: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
+	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {SampleSize: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
 		_, err := resubmit.NewRunner(resubmit.Config{
 			Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), Breaker: b,
 		})

@@ -351,7 +351,7 @@ func TestPanicOfAProbe(t *testing.T) {
 				fail := first(fail)
 				f := &funcs{shop: s, probe: func() (connect.Probe, error) { fail(); return connect.Probe{Class: connect.ClassUp}, nil }}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.Prober, c.RateLimit, c.Breaker = f, 1, resubmit.BreakerConfig{Failures: 2, Of: 2}
+					c.Prober, c.RateLimit, c.Breaker = f, 1, resubmit.BreakerConfig{Failures: 2, SampleSize: 2}
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
@@ -368,8 +368,8 @@ func TestPanicOfOnEvent(t *testing.T) {
 	t.Parallel()
 	for kind, fail := range fails() {
 		for at, is := range map[string]func(resubmit.Event) bool{
-			"started": isA[resubmit.PlanStarted], "intent": isA[resubmit.Intent], "pushed": isA[resubmit.Pushed],
-			"done": isA[resubmit.Done], "canary": isA[resubmit.CanaryChange], "finished": isA[resubmit.Finished],
+			"started": isA[resubmit.RunStarted], "intent": isA[resubmit.PushIntended], "pushed": isA[resubmit.PushAccepted],
+			"done": isA[resubmit.OrderDone], "canary": isA[resubmit.CanaryChange], "finished": isA[resubmit.RunFinished],
 		} {
 			t.Run(at+"/"+kind, func(t *testing.T) {
 				t.Parallel()

@@ -9,62 +9,59 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// Canary lets a few orders go first. A group of orders is pushed in steps, and the
-// next step waits until what came of all orders before it is known and enough of
-// them did well. After the last step nothing holds the group any more. A group that
-// does not do well stops: its other orders are skipped, and those of other groups go
-// on. Zero fields take the defaults.
+// CanaryConfig configures the canary: a few orders of each group are pushed first. A group is pushed
+// in steps. A step starts when all orders of the steps before it are judged and enough of them are
+// good. After the last step the group has no limit. A group with too many bad orders stops: its
+// other orders are skipped, and other groups continue. Zero fields have the defaults.
 //
-// An order does well that completes. An order does too that left its failure and is
-// still under way in Connect after Verify.GoodAfter, since a vendor may take days.
-// It does not if it fails again, if Connect does not confirm it, if Commerce refuses
-// the push, or if nothing is known about it. An order that turns out to be moved
-// already, and is not pushed, does not count.
+// An order is good if it completes, or if it has left its failure and is in progress in Connect
+// after Verify.GoodAfter, since a vendor may take days. It is bad if it fails again, if Connect does
+// not confirm it, if Commerce refuses the push, or if its outcome is unknown. An order that was
+// already moved and is not pushed does not count.
 //
-// A run that goes on with a journal climbs the steps again by what the journal says
-// about the orders that were pushed, so that it begins where it was. A group that was
-// stopped stays so: make another plan when what stopped it is mended.
+// A resumed run counts the orders that the journal records as pushed, so that it continues at the
+// same step. A stopped group stays stopped: make another plan when the cause is fixed.
 type CanaryConfig struct {
-	// Steps are how many orders of a group go in each step. Default 1, 2, 5, 20, 50.
-	// Empty, but not nil, is no canary.
+	// Steps are the numbers of orders of a group that are pushed in each step. Default 1, 2, 5,
+	// 20, 50. Empty, but not nil, is no canary.
 	Steps []int
-	// MinGood is the share of the orders of a group, of all steps so far, that must do
-	// well. Default 0.8.
+	// MinSuccessRatio is the fraction of a group's orders so far that must be good before more are
+	// pushed. Default 0.8.
 	MinSuccessRatio float64
-	// Group names the group of an order. Each costs some hundred bytes for the whole
-	// run. Default: the account that sold it and the class of its failure.
+	// Group returns the name of the group of an order. Each group takes some hundred bytes for the
+	// whole run. Default: the account that sold the order and the class of its failure.
 	Group func(*plan.Entry) string
 }
 
-// CanaryStatus is how far a group of orders was let go.
+// CanaryStatus is the progress of one canary group.
 type CanaryStatus struct {
 	Group string `json:"group"`
-	// Limit is how many of its orders may be pushed by now; -1 is all of them.
+	// Limit is how many orders of the group may be pushed now; -1 is all of them.
 	Limit int `json:"limit"`
-	// Pushed counts its orders that were let go until the limit was lifted, Good and Bad
-	// what came of them.
+	// Pushed counts the orders that were released for a push while there was a limit, Good and Bad
+	// those of them that were judged.
 	Pushed int `json:"pushed"`
 	Good   int `json:"good"`
 	Bad    int `json:"bad"`
-	// Waiting are in memory and wait for the next step.
+	// Waiting counts the orders in memory that wait for the next step.
 	Waiting int `json:"waiting,omitempty"`
-	// Stopped says why the others of the group are skipped; "" when they are not.
+	// Stopped is why the other orders of the group are skipped; "" if they are not.
 	Stopped string `json:"stopped,omitempty"`
 }
 
-// DefaultSteps are how many orders of a group go in each step of the canary.
-func DefaultSteps() []int { return []int{1, 2, 5, 20, 50} }
+// DefaultCanarySteps returns the numbers of orders of a group that are pushed in each canary step.
+func DefaultCanarySteps() []int { return []int{1, 2, 5, 20, 50} }
 
 func (c CanaryConfig) withDefaults() CanaryConfig {
 	if c.Steps == nil {
-		c.Steps = DefaultSteps()
+		c.Steps = DefaultCanarySteps()
 	}
 	c.Steps = slices.Clone(c.Steps)
 	c.MinSuccessRatio = cmp.Or(c.MinSuccessRatio, 0.8)
 	return c
 }
 
-// groupOf names the group of an order.
+// groupOf returns the group of an order.
 func (c *CanaryConfig) groupOf(e *plan.Entry) string {
 	if c.Group != nil {
 		return c.Group(e)
@@ -72,7 +69,7 @@ func (c *CanaryConfig) groupOf(e *plan.Entry) string {
 	return groupName(e.VendorAccountID, e.Attribution.Class)
 }
 
-// groupName names a group where the user does not.
+// groupName returns the default group.
 func groupName(vendor string, class failure.Class) string {
 	return cmp.Or(vendor, "unknown vendor") + ", " + string(class)
 }
@@ -90,26 +87,26 @@ func (c CanaryConfig) validate(bad func(string, ...any)) {
 	}
 }
 
-// canary is the Canary of one run. The lock of the run guards it.
+// canary is the canary of one run. The lock of the run guards it. The outcomes are judged in
+// canaryjudge.go.
 type canary struct {
 	cfg    CanaryConfig
-	limits []int // how many may be pushed in each step and those before it
+	limits []int // how many orders may be pushed up to the end of each step
 	groups map[string]*ramp
 	events *events
-	// queued counts the orders that were taken in hand and may have to wait. When there
-	// are most, no further one is to be taken.
+	// queued counts the open orders that may have to wait; at most it is most.
 	queued, most int
 }
 
-// ramp is one group.
+// ramp is the progress of one group.
 type ramp struct {
 	name      string
 	step      int
 	pushed    int
 	good, bad int
 	parked    []*job
-	open      bool   // no limit any more
-	stopped   string // why none may go any more
+	open      bool   // there is no limit any more
+	stopped   string // why no more orders are pushed
 	queued    int
 	left      bool // an order was left out because of this group
 }
@@ -143,8 +140,8 @@ func (c *canary) ramp(name string) *ramp {
 	return r
 }
 
-// full reports whether an order would have to wait and enough do: of all groups
-// together, or of its own so many as its steps take.
+// full reports whether an order would have to wait although enough orders wait: those of all groups
+// together, or as many of its own group as its steps take.
 func (c *canary) full(j *job) bool {
 	r := c.group(j)
 	if !c.crowded(r) {
@@ -154,14 +151,14 @@ func (c *canary) full(j *job) bool {
 	return true
 }
 
-// crowded reports whether no further order of a group may be taken that could wait.
+// crowded reports whether no further order of a group may be opened that could wait.
 func (c *canary) crowded(r *ramp) bool {
 	return r.climbs() && (r.queued >= c.enough() || c.queued >= c.most)
 }
 
 func (c *canary) enough() int { return c.limits[len(c.limits)-1] }
 
-// roomy reports whether an order that was left out could be taken now.
+// roomy reports whether an order that was left out could be opened now.
 func (c *canary) roomy() bool {
 	for _, r := range c.groups {
 		if r.left && (!r.climbs() || r.queued <= c.enough()/2 && c.queued <= c.most/2) {
@@ -177,7 +174,7 @@ func (c *canary) forgetLeft() {
 	}
 }
 
-// enter counts an order that was taken in hand.
+// enter counts an order that was opened.
 func (c *canary) enter(j *job) {
 	if r := c.group(j); r.climbs() {
 		j.queued = true
@@ -186,7 +183,7 @@ func (c *canary) enter(j *job) {
 	}
 }
 
-// unqueue ends what enter began.
+// unqueue reverses enter.
 func (c *canary) unqueue(j *job) {
 	if j.queued && j.ramp.climbs() {
 		j.ramp.queued--
@@ -195,8 +192,7 @@ func (c *canary) unqueue(j *job) {
 	j.queued = false
 }
 
-// ask reports whether an order may go now; if not it is parked, unless its group is
-// stopped.
+// ask reports whether an order may be pushed now. Otherwise it is parked, unless its group is stopped.
 func (c *canary) ask(j *job) (goes bool) {
 	r := j.ramp
 	if j.released {
@@ -215,7 +211,7 @@ func (c *canary) ask(j *job) (goes bool) {
 	return true
 }
 
-// release counts an order that goes now, or went in an earlier run.
+// release counts an order that is pushed now, or was pushed by an earlier run.
 func (c *canary) release(j *job) {
 	c.unqueue(j)
 	j.released = true
@@ -224,14 +220,14 @@ func (c *canary) release(j *job) {
 	}
 }
 
-// climb takes a group as far as the verdicts on its orders allow.
+// climb advances a group as far as the judgments of its orders allow.
 func (c *canary) climb(r *ramp) {
 	for r.climbs() {
 		limit, judged := c.limits[r.step], r.good+r.bad
 		if float64(r.bad) > (1-c.cfg.MinSuccessRatio)*float64(max(limit, judged))+1e-9 {
 			c.end(r, func() {
 				r.stopped = fmt.Sprintf(
-					"the canary of %q stopped: %d of the first %d orders did not do well, and at least %.0f %% must",
+					"the canary of %q stopped: %d of the first %d orders were bad, and at least %.0f %% must be good",
 					r.name, r.bad, judged, 100*c.cfg.MinSuccessRatio)
 			})
 			return
@@ -255,8 +251,8 @@ func (c *canary) end(r *ramp, how func()) {
 	c.events.emit(CanaryChange{c.status(r)})
 }
 
-// judge counts what came of an order, which may be judged anew, and returns the
-// parked ones that may go now, and those that never may.
+// judge counts the health of an order, which replaces an earlier judgment, and returns the parked
+// orders that may be pushed now, and those that must not be pushed any more.
 func (c *canary) judge(j *job, v health) (ready, stopped []*job) {
 	r := j.ramp
 	if r == nil || !j.released || !r.climbs() {
@@ -269,14 +265,14 @@ func (c *canary) judge(j *job, v health) (ready, stopped []*job) {
 		j.released = false
 	}
 	if j.ended && len(r.parked) == 0 {
-		// The records of earlier runs come in any order: they count together.
+		// Records of earlier runs are read in any order, so they count together.
 		return nil, nil
 	}
-	return c.goOn(r)
+	return c.advance(r)
 }
 
-// recount counts an order that an earlier run has brought to an end, as release and
-// judge do one after the other.
+// recount counts an order that an earlier run has finished, as release and judge do one after the
+// other.
 func (c *canary) recount(r *ramp, v health) (ready, stopped []*job) {
 	if !r.climbs() {
 		return nil, nil
@@ -287,12 +283,12 @@ func (c *canary) recount(r *ramp, v health) (ready, stopped []*job) {
 	if len(r.parked) == 0 {
 		return nil, nil
 	}
-	return c.goOn(r)
+	return c.advance(r)
 }
 
-// goOn takes a group as far as it may go, and returns its parked orders that may go
-// now, and those that never may.
-func (c *canary) goOn(r *ramp) (ready, stopped []*job) {
+// advance advances a group and returns its parked orders that may be pushed now, and those that must
+// not be pushed any more.
+func (c *canary) advance(r *ramp) (ready, stopped []*job) {
 	c.climb(r)
 	if r.stopped != "" {
 		stopped, r.parked = r.parked, nil
@@ -315,11 +311,11 @@ func (r *ramp) count(v health, n int) {
 	}
 }
 
-// admit asks the canary whether an order may go now.
+// admit reports whether the canary allows an order to be pushed now.
 func (x *run) admit(j *job) (n next, goes bool) {
 	if x.waitsForOthers(j) {
 		select {
-		case <-x.ahead:
+		case <-x.filled:
 		case <-j.ctx.Done():
 		}
 	}
@@ -330,7 +326,7 @@ func (x *run) admit(j *job) (n next, goes bool) {
 	goes = x.canary.ask(j)
 	stopped := j.ramp.stopped
 	parked := !goes && stopped == ""
-	late := parked && x.stopping() // whoever stopped the run may have looked already
+	late := parked && x.stopping() // the parked orders may have been freed already
 	x.room.Signal()
 	x.mu.Unlock()
 	switch {
@@ -346,8 +342,8 @@ func (x *run) admit(j *job) (n next, goes bool) {
 	}
 }
 
-// waitsForOthers reports whether an order must not ask before younger ones that an
-// earlier run has pushed are counted.
+// waitsForOthers reports whether an order must wait until younger ones that an earlier run has pushed
+// are counted.
 func (x *run) waitsForOthers(j *job) bool {
 	if !x.resumed || j.released {
 		return false
@@ -357,7 +353,7 @@ func (x *run) waitsForOthers(j *job) bool {
 	return j.ramp.climbs()
 }
 
-// recount counts an order that an earlier run has pushed, and that could not count before.
+// recount counts an order that an earlier run has pushed and that was not counted before.
 func (x *run) recount(j *job) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -366,7 +362,7 @@ func (x *run) recount(j *job) {
 	}
 }
 
-// freeParked lets all go that wait for their groups, because the run ends.
+// freeParked makes all parked orders ready, because the run ends.
 func (x *run) freeParked() {
 	x.mu.Lock()
 	all := x.canary.unpark()
@@ -376,7 +372,7 @@ func (x *run) freeParked() {
 	}
 }
 
-// unpark returns all that wait, because the run ends.
+// unpark removes and returns all parked orders.
 func (c *canary) unpark() (all []*job) {
 	for _, r := range c.groups {
 		all = append(all, r.parked...)
@@ -395,7 +391,7 @@ func (c *canary) status(r *ramp) CanaryStatus {
 	}
 }
 
-// view lists the groups by name. Without a canary there are none to tell of.
+// view lists the groups by name; nil without a canary.
 func (c *canary) view() []CanaryStatus {
 	if len(c.limits) == 0 {
 		return nil

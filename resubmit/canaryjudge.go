@@ -8,11 +8,11 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-// verdict is what an order tells about those that come after it.
+// health is how the canary judges an order.
 type health int
 
 const (
-	unknownHealth health = iota // nothing was learnt
+	unknownHealth health = iota // the order does not count
 	good
 	bad
 )
@@ -20,12 +20,12 @@ const (
 // healthOf judges the outcome of an order.
 func (x *run) healthOf(j *job, o Outcome) health {
 	if o == OutcomeSkipped && j.denied > 0 || o == OutcomeUnknown && j.forbidden {
-		return unknownHealth // it is about the credentials
+		return unknownHealth // the credentials are the cause
 	}
 	return x.healthFor(j.ctx, o, j.item.Attempts, j.good)
 }
 
-// healthFor judges an outcome. One that the end of the run left open says nothing.
+// healthFor judges an outcome. One that the end of the run left open does not count.
 func (x *run) healthFor(ctx context.Context, o Outcome, attempts int, isGood bool) health {
 	switch {
 	case ctx.Err() != nil || o == OutcomeSkipped && x.stopping():
@@ -39,9 +39,9 @@ func (x *run) healthFor(ctx context.Context, o Outcome, attempts int, isGood boo
 	}
 }
 
-// underWay says early that an order does well: it has left its failure some time
-// ago, and Connect has a request for it that has not failed. A vendor may take days,
-// and the others are not to wait for that.
+// underWay judges an order as good before it ends, if it has left its failure some time ago and
+// Connect has a request for it that has not failed. A vendor may take days, and other orders must
+// not wait for that.
 func (x *run) underWay(j *job, left bool, pushedAt time.Time) {
 	after := x.cfg.Verify.GoodAfter
 	if !left || j.good || after < 0 || time.Since(pushedAt) < min(after, max(0, x.cfg.Verify.Timeout)) || !x.awaited(j) {
@@ -54,11 +54,11 @@ func (x *run) underWay(j *job, left bool, pushedAt time.Time) {
 	x.judge(j, good, OutcomeProgressing)
 }
 
-// alive reports whether Connect has live requests of an order, if it can be asked.
+// alive reports whether Connect has requests of an order and none has failed. Without Connect it is
+// true.
 func (x *run) alive(j *job) bool {
-	kind := j.kind
-	keys := requestKeys(j.entry, kind)
-	if x.cfg.Requests == nil || len(keys) == 0 {
+	keys := x.requestKeys(j)
+	if len(keys) == 0 {
 		return true
 	}
 	found, err := x.requests(j, keys)
@@ -79,7 +79,7 @@ func (x *run) alive(j *job) bool {
 	return true
 }
 
-// awaited reports whether other orders wait for the verdict on this one.
+// awaited reports whether other orders wait for the judgment of this one.
 func (x *run) awaited(j *job) bool {
 	if x.gate.breaker.tries(j) {
 		return true
@@ -89,7 +89,7 @@ func (x *run) awaited(j *job) bool {
 	return j.ramp != nil && j.ramp.climbs()
 }
 
-// judge passes a verdict on to those that wait for it.
+// judge reports the health of an order to the breaker and the canary.
 func (x *run) judge(j *job, v health, o Outcome) {
 	learnt := v != unknownHealth && o != OutcomeSkipped && o != OutcomeUnknown && (o != OutcomeProgressing || v == good)
 	x.gate.breaker.judge(j, learnt, o == OutcomeFailedAgain && j.item.AfterClass == failure.Transient)
@@ -100,7 +100,7 @@ func (x *run) judge(j *job, v health, o Outcome) {
 	x.resumeParked(ready, stopped)
 }
 
-// resumeParked passes on the orders that waited for a verdict of the canary.
+// resumeParked makes the orders ready that the canary released, and ends those that it stopped.
 func (x *run) resumeParked(ready, stopped []*job) {
 	for _, r := range ready {
 		x.ready <- r

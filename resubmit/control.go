@@ -99,7 +99,7 @@ func (x *run) control(why string) {
 	if x.ctx.Err() != nil {
 		state = StateCancelled
 	}
-	x.events.emit(ControlChange{State: state, Why: why})
+	x.events.emit(RunStateChange{State: state, Why: why})
 }
 
 // stopping reports whether no further order is begun.

@@ -23,13 +23,13 @@ type controlDiary struct {
 
 func (d *controlDiary) on(e resubmit.Event) {
 	switch e := e.(type) {
-	case resubmit.ControlChange:
+	case resubmit.RunStateChange:
 		d.states, d.last = append(d.states, e.State), "control"
 	case resubmit.GateClosed:
 		d.gate = append(d.gate, e.Why)
 	case resubmit.GateOpened:
 		d.gate = append(d.gate, "open")
-	case resubmit.Finished:
+	case resubmit.RunFinished:
 		d.last = "finished"
 	}
 }

@@ -323,7 +323,7 @@ func TestRefusedCredentialsOfAProbe(t *testing.T) {
 		}
 		r := guardedRunner(t, g, func(c *resubmit.Config) {
 			c.Requests, c.Canary.Steps, c.RateLimit = nil, []int{}, 1
-			c.Breaker = resubmit.BreakerConfig{Failures: 2, Of: 2}
+			c.Breaker = resubmit.BreakerConfig{Failures: 2, SampleSize: 2}
 		})
 		_, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, connect.ErrUnauthorized)

@@ -13,7 +13,7 @@ import (
 // that a long lane neither fills the memory nor holds up the others.
 func (x *run) feed(plan *plan.Plan) {
 	taken, left, err := x.pass(plan, nil)
-	x.looked()
+	x.markFilled()
 	for err == nil && left.n > 0 {
 		x.waitForRoom()
 		var n int
@@ -79,10 +79,10 @@ func (x *run) take(j *job, late *laneSet) bool {
 	x.jobs.Add(1)
 	x.keepPace()
 	select {
-	case x.hand <- struct{}{}:
+	case x.open <- struct{}{}:
 	default:
-		x.looked()
-		x.hand <- struct{}{}
+		x.markFilled()
+		x.open <- struct{}{}
 	}
 	j.group = x.groupOf(j.entry)
 	x.mu.Lock()
@@ -91,7 +91,7 @@ func (x *run) take(j *job, late *laneSet) bool {
 	x.mu.Unlock()
 	if leftOut {
 		late.add(j.lanes)
-		<-x.hand
+		<-x.open
 		x.jobs.Done()
 		return false
 	}
@@ -139,7 +139,7 @@ func (x *run) keepPace() {
 // does that must not wait for them.
 func (x *run) workersMayWait() bool {
 	select {
-	case <-x.ahead:
+	case <-x.filled:
 		return false
 	default:
 		return len(x.canary.limits) > 0
@@ -203,7 +203,7 @@ func (x *run) resize(concurrency int) {
 		x.workers.Go(x.work)
 	}
 	x.pushes.resize(concurrency)
-	x.looks.resize(concurrency)
+	x.reads.resize(concurrency)
 }
 
 // work processes the orders whose turn it is, until it has pushed one. It verifies that one on the same
@@ -255,6 +255,6 @@ func (x *run) done(j *job, o Outcome, why string) {
 // account counts an order that is done and lets go of it.
 func (x *run) account(j *job) {
 	x.tally(&j.item)
-	<-x.hand
+	<-x.open
 	x.jobs.Done()
 }

@@ -26,11 +26,11 @@ import (
 //		}
 //	}
 //
-// The events of a run begin with PlanStarted and end with Finished.
+// The events of a run begin with RunStarted and end with Finished.
 type Event interface{ event() }
 
-// PlanStarted is the first event of a run.
-type PlanStarted struct {
+// RunStarted is the first event of a run.
+type RunStarted struct {
 	Digest string
 	Counts plan.ActionCounts
 	// Plan holds the decision for each order, including those that are not resubmitted.
@@ -49,8 +49,8 @@ type GateClosed struct {
 // GateOpened reports that pushes resume.
 type GateOpened struct{ Waited time.Duration }
 
-// PaceChange reports a new rate of calls.
-type PaceChange struct {
+// RateChange reports a new rate of calls.
+type RateChange struct {
 	// Rate is in force and Limit is the configured one, in calls a second; -1 is no limit.
 	Rate, Limit float64
 	// Why is the reason why Rate is below Limit; "" if it is not.
@@ -72,21 +72,21 @@ type CanaryChange struct {
 	CanaryStatus
 }
 
-// ControlChange reports that the run was paused, resumed, drained or cancelled.
-type ControlChange struct {
+// RunStateChange reports that the run was paused, resumed, drained or cancelled.
+type RunStateChange struct {
 	State RunState
 	Why   string
 }
 
 // Intent reports that the journal holds the intent to push an order, which is read again next.
-type Intent struct {
+type PushIntended struct {
 	OrderID string
 	Number  string
 	Attempt int
 }
 
 // Reread is an order as it was read right before its push. It comes after the push.
-type Reread struct {
+type OrderReread struct {
 	OrderID string
 	Number  string
 	Now     plan.Snapshot
@@ -95,15 +95,15 @@ type Reread struct {
 }
 
 // Pushed reports a push that Commerce accepted.
-type Pushed struct {
+type PushAccepted struct {
 	OrderID string
 	Number  string
 	Target  commerce.Status
 	Attempt int
 }
 
-// PushUnknown reports a push without an answer. The order is only read from then on.
-type PushUnknown struct {
+// PushUnanswered reports a push without an answer. The order is only read from then on.
+type PushUnanswered struct {
 	OrderID string
 	Number  string
 	Target  commerce.Status
@@ -111,7 +111,7 @@ type PushUnknown struct {
 }
 
 // Refused reports a push that certainly did not happen.
-type Refused struct {
+type PushRefused struct {
 	OrderID string
 	Number  string
 	Target  commerce.Status
@@ -121,25 +121,25 @@ type Refused struct {
 }
 
 // Done is the outcome of an order. There is one for each order that the run reached.
-type Done struct{ Item }
+type OrderDone struct{ Item }
 
 // Finished is the last event of a run.
-type Finished struct{ *Report }
+type RunFinished struct{ *Report }
 
-func (PlanStarted) event()   {}
-func (GateClosed) event()    {}
-func (GateOpened) event()    {}
-func (PaceChange) event()    {}
-func (BreakerChange) event() {}
-func (CanaryChange) event()  {}
-func (ControlChange) event() {}
-func (Intent) event()        {}
-func (Reread) event()        {}
-func (Pushed) event()        {}
-func (PushUnknown) event()   {}
-func (Refused) event()       {}
-func (Done) event()          {}
-func (Finished) event()      {}
+func (RunStarted) event()     {}
+func (GateClosed) event()     {}
+func (GateOpened) event()     {}
+func (RateChange) event()     {}
+func (BreakerChange) event()  {}
+func (CanaryChange) event()   {}
+func (RunStateChange) event() {}
+func (PushIntended) event()   {}
+func (OrderReread) event()    {}
+func (PushAccepted) event()   {}
+func (PushUnanswered) event() {}
+func (PushRefused) event()    {}
+func (OrderDone) event()      {}
+func (RunFinished) event()    {}
 
 // maxQueuedEvents is how many events may wait for OnEvent before no further order is begun.
 const maxQueuedEvents = 1024
@@ -256,29 +256,29 @@ func (e *events) flush() (removed string) {
 // write logs an event.
 func (e *events) write(event Event) {
 	switch v := event.(type) {
-	case PlanStarted:
+	case RunStarted:
 		e.log.Info("resubmission started", "plan", v.Digest, "orders", v.Counts.Resubmit, "connect", v.ConnectAsked)
 	case GateClosed:
 		e.log.Info("pushes wait", "why", text.Sentence(v.Why), "until", v.Until)
 	case GateOpened:
 		e.log.Info("pushes resume", "waited", v.Waited)
-	case PaceChange:
+	case RateChange:
 		e.log.Info("the rate changed", "rate", v.Rate, "limit", v.Limit, "why", text.Sentence(v.Why))
 	case BreakerChange:
 		e.log.Warn("the circuit breaker changed", "state", v.State, "opens", v.Opens, "why", text.Sentence(v.Why))
 	case CanaryChange:
 		e.log.Info("the canary changed", "group", text.Short(v.Group), "limit", v.Limit, "stopped", text.Sentence(v.Stopped))
-	case ControlChange:
+	case RunStateChange:
 		e.log.Info("the run state changed", "state", v.State, "why", text.Sentence(v.Why))
-	case PushUnknown:
+	case PushUnanswered:
 		e.log.Warn("the answer to a push was lost", "order", text.Short(v.Number), "target", v.Target, "error", v.Err)
-	case Refused:
+	case PushRefused:
 		e.log.Warn("a push was refused", "order", text.Short(v.Number), "target", v.Target, "error", v.Err, "again", v.Again)
-	case Done:
+	case OrderDone:
 		if e.log.Enabled(context.Background(), slog.LevelDebug) {
 			e.log.Debug("order done", "order", text.Short(v.Number), "outcome", v.Outcome, "why", v.Why)
 		}
-	case Finished:
+	case RunFinished:
 		e.log.Info("resubmission finished", "plan", v.PlanDigest, "result", v.Result.String(), "error", v.Err)
 	}
 }

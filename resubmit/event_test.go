@@ -71,7 +71,7 @@ func TestOnEventMayPauseTheRun(t *testing.T) {
 		r = runnerFor(t, s, func(c *resubmit.Config) {
 			c.Concurrency, c.RateLimit = 1, 1
 			c.OnEvent = func(e resubmit.Event) {
-				if e, ok := e.(resubmit.Pushed); ok && e.Number == "SO000001" {
+				if e, ok := e.(resubmit.PushAccepted); ok && e.Number == "SO000001" {
 					r.Pause()
 					time.AfterFunc(time.Hour, r.Resume)
 				}
@@ -119,7 +119,7 @@ func TestAuditErrorsEndTheRun(t *testing.T) {
 				s := newShop(o)
 				r := runnerFor(t, s, func(c *resubmit.Config) {
 					c.Audit = func(e resubmit.Event) error {
-						if _, ok := e.(resubmit.Intent); ok {
+						if _, ok := e.(resubmit.PushIntended); ok {
 							return fail()
 						}
 						return nil
@@ -142,7 +142,7 @@ func TestOnEventIsCalledInOrderWhileItIsSlow(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) {
 			c.OnEvent = func(e resubmit.Event) {
 				<-time.After(time.Second)
-				if _, ok := e.(resubmit.Done); ok {
+				if _, ok := e.(resubmit.OrderDone); ok {
 					done++
 					queued = max(queued, s.pushes()-done)
 				}

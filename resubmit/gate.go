@@ -11,9 +11,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wait"
 )
 
-// gateLook is how often a closed gate looks at the calendar again, because
+// gatePoll is how often a closed gate looks at the calendar again, because
 // windows move while they hold.
-const gateLook = time.Minute
+const gatePoll = time.Minute
 
 // gate says whether a push may go out now: not while paused or drained, not in a
 // window, not within the guard time and the length of a push before the next one,
@@ -106,7 +106,7 @@ func (g *gate) wait(ctx context.Context, j *job) error {
 		if why == "" {
 			return ctx.Err()
 		}
-		pause := gateLook
+		pause := gatePoll
 		if !until.IsZero() {
 			pause = min(pause, until.Sub(now))
 		}

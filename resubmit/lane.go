@@ -16,9 +16,9 @@ type lanes struct {
 	queues map[string][]*job
 	// stopped holds, for each lane that is over, the order behind which nothing may
 	// pass. It is all that stays of orders that are done, so the lanes are hashed.
-	stopped map[uint64]*blocker
+	stopped map[uint64]*barrier
 	seed    maphash.Seed
-	heads   []*blocker // block at least one order
+	heads   []*barrier // block at least one order
 	// waiting counts the orders with another before them. When there are most, no
 	// further one is to be added that would have to wait.
 	waiting, most int
@@ -26,7 +26,7 @@ type lanes struct {
 
 func newLanes(most int) *lanes {
 	return &lanes{
-		queues: make(map[string][]*job), stopped: make(map[uint64]*blocker), seed: maphash.MakeSeed(),
+		queues: make(map[string][]*job), stopped: make(map[uint64]*barrier), seed: maphash.MakeSeed(),
 		most: most,
 	}
 }
@@ -34,7 +34,7 @@ func newLanes(most int) *lanes {
 // shut ends the lane. The lane that is the order itself has no barrier, which would be
 // one for each order that is done: if the plan names one again that was pushed, the
 // journal stops it, and one that was not is stopped as it was the first time.
-func (l *lanes) shut(lane string, j *job, b *blocker) {
+func (l *lanes) shut(lane string, j *job, b *barrier) {
 	if lane == orderLane(j.entry) {
 		return
 	}
@@ -44,7 +44,7 @@ func (l *lanes) shut(lane string, j *job, b *blocker) {
 }
 
 // block counts an order that is blocked.
-func (l *lanes) block(by *blocker) {
+func (l *lanes) block(by *barrier) {
 	head := by.first()
 	if head.blocked++; head.blocked == 1 {
 		l.heads = append(l.heads, head)
@@ -92,7 +92,7 @@ func (l *lanes) full(j *job) bool {
 
 // add enters an order. It is ready if nothing is before it in any of its lanes; by
 // is not nil if it can never run.
-func (l *lanes) add(j *job) (ready bool, by *blocker) {
+func (l *lanes) add(j *job) (ready bool, by *barrier) {
 	for _, k := range j.lanes {
 		if b := l.stopped[l.hash(k)]; b != nil {
 			l.bar(j, b)
@@ -113,9 +113,9 @@ func (l *lanes) add(j *job) (ready bool, by *blocker) {
 }
 
 // bar stops the lanes of an order that never entered them.
-func (l *lanes) bar(j *job, by *blocker) {
+func (l *lanes) bar(j *job, by *barrier) {
 	j.blockedBy = by
-	own := newBlocker(j)
+	own := newBarrier(j)
 	for _, k := range j.lanes {
 		l.shut(k, j, own)
 	}
@@ -162,7 +162,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 	work := []*job{j}
 	for len(work) > 0 {
 		j, work = work[0], work[1:]
-		own := newBlocker(j)
+		own := newBarrier(j)
 		for _, k := range j.lanes {
 			q := l.queues[k]
 			at := slices.Index(q, j)

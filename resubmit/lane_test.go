@@ -81,7 +81,7 @@ func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
 					require.Zero(t, s.accepted(item.OrderID))
 				}
 				if first := itemOf(t, report, 1); !tt.free {
-					require.Equal(t, []resubmit.Blocked{{Number: "SO000001", Outcome: first.Outcome, Why: first.Why, Orders: 3}},
+					require.Equal(t, []resubmit.Blocker{{Number: "SO000001", Outcome: first.Outcome, Why: first.Why, Orders: 3}},
 						report.Blocked)
 					require.Contains(t, textOf(report), "3 blocked by SO000001, which is "+string(first.Outcome))
 				} else {

@@ -138,7 +138,7 @@ func (x *run) vetoedByConnect(j *job) (why string, err error) {
 	if len(keys) == 0 {
 		return "", nil
 	}
-	found, err := x.askConnect(j, keys) // not as a look: the slot of the push may be the only one
+	found, err := x.queryConnect(j, keys) // not as a look: the slot of the push may be the only one
 	if err != nil {
 		return "", err
 	}
@@ -190,7 +190,7 @@ func (x *run) resolve(j *job) next {
 	for {
 		last, err := p.wait(j.ctx)
 		if err == nil {
-			err = x.look(j)
+			err = x.readSlot(j)
 		}
 		if j.ctx.Err() != nil {
 			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(j.ctx).Error())

@@ -370,7 +370,7 @@ func TestASecondPushDoesNotWaitForOrdersThatWaitForIt(t *testing.T) {
 		tried.pushFaults = []fault{lostIgnored}
 		s := newShop(opens, other, tried, waits)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Retry.MaxAttempts, c.Concurrency, c.Breaker = 2, 1, resubmit.BreakerConfig{Failures: 1, Of: 1}
+			c.Retry.MaxAttempts, c.Concurrency, c.Breaker = 2, 1, resubmit.BreakerConfig{Failures: 1, SampleSize: 1}
 			c.Pusher = lengthyPusher{s, time.Minute}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, opens, other, tried, waits))

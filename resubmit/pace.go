@@ -42,7 +42,7 @@ type pacer struct {
 	changed chan struct{}
 	held    chan struct{} // closed and replaced when a server asks for patience
 	// notify is called with the lock held, so that changes are reported in order.
-	notify func(PaceChange)
+	notify func(RateChange)
 }
 
 // callKind says how a call waits.
@@ -64,7 +64,7 @@ var errHeldBack = errors.New("held back right before the push")
 func newPacer(perSecond, floor float64) *pacer {
 	return &pacer{
 		turn: make(chan struct{}, 1), queue: make(chan struct{}, 1), limit: perSecond, floor: floor, share: 1,
-		changed: make(chan struct{}), held: make(chan struct{}), notify: func(PaceChange) {},
+		changed: make(chan struct{}), held: make(chan struct{}), notify: func(RateChange) {},
 	}
 }
 
@@ -245,7 +245,7 @@ func (p *pacer) set(limit, share float64) {
 	}
 	p.limit, p.share = limit, share
 	p.wake()
-	p.notify(PaceChange{Rate: p.rate(), Limit: limit, Why: p.why})
+	p.notify(RateChange{Rate: p.rate(), Limit: limit, Why: p.why})
 }
 
 func (p *pacer) wake() {
@@ -267,7 +267,7 @@ func (p *pacer) view() (rate float64, why string) {
 	return p.rate(), p.why
 }
 
-func (p *pacer) watch(notify func(PaceChange)) {
+func (p *pacer) watch(notify func(RateChange)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.notify = notify

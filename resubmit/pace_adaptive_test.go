@@ -17,13 +17,13 @@ import (
 // paceDiary keeps the changes of pace and when they were told.
 type paceDiary struct {
 	mu      sync.Mutex
-	changes []resubmit.PaceChange
+	changes []resubmit.RateChange
 }
 
 func (d *paceDiary) on(e resubmit.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e, ok := e.(resubmit.PaceChange); ok {
+	if e, ok := e.(resubmit.RateChange); ok {
 		d.changes = append(d.changes, e)
 	}
 }

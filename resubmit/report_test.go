@@ -104,7 +104,7 @@ func TestReportWithoutItems(t *testing.T) {
 		report, _ := mixedReport(t, func(c *resubmit.Config) {
 			c.OmitItems = true
 			c.OnEvent = func(e resubmit.Event) {
-				if _, ok := e.(resubmit.Done); ok {
+				if _, ok := e.(resubmit.OrderDone); ok {
 					done++
 				}
 			}

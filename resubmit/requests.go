@@ -11,15 +11,15 @@ import (
 
 // requests asks Connect when that is its turn among the looks.
 func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
-	if err := x.looks.take(j.ctx); err != nil {
+	if err := x.reads.take(j.ctx); err != nil {
 		return nil, err
 	}
-	defer x.looks.give()
-	return x.askConnect(j, keys)
+	defer x.reads.give()
+	return x.queryConnect(j, keys)
 }
 
 // askConnect asks Connect. A key without an answer is an error.
-func (x *run) askConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
+func (x *run) queryConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := x.pace.wait(j.ctx); err != nil {
 		return nil, err
 	}

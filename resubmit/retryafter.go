@@ -44,7 +44,7 @@ type PatientJournal interface {
 }
 
 // recallPatience lets nothing out for as long as a server asked an earlier run.
-func (r *Runner) recallPatience() error {
+func (r *Runner) recallRetryAfter() error {
 	j, ok := journalAs[PatientJournal](r.cfg.Journal)
 	if !ok {
 		return nil
@@ -62,13 +62,13 @@ func (r *Runner) recallPatience() error {
 	return r.tooLong()
 }
 
-// patienceStep is to what patience is kept in a journal, since many calls are told the
+// retryAfterStep is to what patience is kept in a journal, since many calls are told the
 // same in a row. It is rounded up.
-const patienceStep = time.Second
+const retryAfterStep = time.Second
 
 // tooLong says that a server is to be left alone for longer than a run may wait.
 func (r *Runner) tooLong() error {
-	return tooLong("a server", r.pace.rest()-patienceStep, r.cfg.MaxHold)
+	return tooLong("a server", r.pace.rest()-retryAfterStep, r.cfg.MaxHold)
 }
 
 // noteRetryAfter logs and applies a Retry-After of an answer about an order.
@@ -84,20 +84,20 @@ func (x *run) holdFor(who string, d time.Duration) {
 	if err := tooLong(who, d, x.cfg.MaxHold); err != nil {
 		x.cancel(err)
 	}
-	if err := x.keepPatience(asked); err != nil {
+	if err := x.storeRetryAfter(asked); err != nil {
 		x.cancel(fmt.Errorf("resubmit: the journal could not record that %s asks for patience, so nothing more is sent: %w",
 			who, err))
 	}
 }
 
 // keepPatience puts what was asked for into the journal, unless as much is there.
-func (x *run) keepPatience(p Patience) (err error) {
+func (x *run) storeRetryAfter(p Patience) (err error) {
 	defer callback.Recover(&err)
 	j, ok := journalAs[PatientJournal](x.cfg.Journal)
 	if !ok {
 		return nil
 	}
-	p.Asked, p.Until = p.Asked.Round(0).UTC(), p.Until.Add(patienceStep-1).Round(0).Truncate(patienceStep).UTC()
+	p.Asked, p.Until = p.Asked.Round(0).UTC(), p.Until.Add(retryAfterStep-1).Round(0).Truncate(retryAfterStep).UTC()
 	x.keeping <- struct{}{} // no mutex, since the journal takes its time
 	defer func() { <-x.keeping }()
 	if !p.Until.After(x.kept) {

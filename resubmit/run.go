@@ -39,17 +39,17 @@ type run struct {
 	stopEndEvents func()
 	later         LaterJournal // what came of pushes is put there without waiting; nil: it is waited for
 
-	jobs    sync.WaitGroup // orders in hand
-	workers sync.WaitGroup
-	working atomic.Int64  // how many there are; they change with the Runner's lock held
-	hand    chan struct{} // one element for each order in hand
-	ready   chan *job     // as large as hand, so that sending never blocks
-	begun   chan struct{} // filled when few orders are ready that no worker has begun
-	ahead   chan struct{} // closed when as much of the plan was read as can be in hand
-	looked  func()        // closes it
+	jobs       sync.WaitGroup // orders in hand
+	workers    sync.WaitGroup
+	working    atomic.Int64  // how many there are; they change with the Runner's lock held
+	open       chan struct{} // one element for each order in hand
+	ready      chan *job     // as large as hand, so that sending never blocks
+	begun      chan struct{} // filled when few orders are ready that no worker has begun
+	filled     chan struct{} // closed when as much of the plan was read as can be in hand
+	markFilled func()        // closes it
 	// pushes are taken by orders that are being pushed, looks by the reads of
 	// verifications. They are the same where the way in bears only so many calls.
-	pushes, looks *slots
+	pushes, reads *slots
 	batch         batchPoller
 
 	readAccess, pushAccess access
@@ -83,7 +83,7 @@ type job struct {
 
 	lanes     []string
 	before    int      // how many of its lanes have an order before it
-	blockedBy *blocker // stopped one of its lanes; nil
+	blockedBy *barrier // stopped one of its lanes; nil
 
 	looked bool // in the journal
 	ended  bool // an earlier run knew what came of it

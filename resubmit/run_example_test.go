@@ -127,7 +127,7 @@ func ExampleRunner_SetLimits() {
 		}
 	}})
 	config.OnEvent = func(e resubmit.Event) {
-		if pace, ok := e.(resubmit.PaceChange); ok {
+		if pace, ok := e.(resubmit.RateChange); ok {
 			fmt.Println("limit:", pace.Limit, "calls per second")
 		}
 	}
@@ -152,13 +152,13 @@ func ExampleEvent() {
 	config := exampleConfig(system, system)
 	config.OnEvent = func(e resubmit.Event) {
 		switch e := e.(type) {
-		case resubmit.PlanStarted:
+		case resubmit.RunStarted:
 			fmt.Println("started:", e.Counts.Resubmit, "orders to resubmit")
-		case resubmit.Pushed:
+		case resubmit.PushAccepted:
 			fmt.Println("pushed:", e.Number)
-		case resubmit.Done:
+		case resubmit.OrderDone:
 			fmt.Println("done:", e.Number, e.Outcome)
-		case resubmit.Finished:
+		case resubmit.RunFinished:
 			fmt.Println("finished:", e.Result)
 		}
 	}

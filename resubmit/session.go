@@ -126,7 +126,7 @@ func (s *Session) Attempt(ctx context.Context, e *plan.Entry) (Item, error) {
 	defer end(nil)
 	defer context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })()
 
-	if enter(j.ctx, x.hand, nil) != nil {
+	if enter(j.ctx, x.open, nil) != nil {
 		err := context.Cause(j.ctx)
 		return s.untaken(j, err.Error()), err
 	}

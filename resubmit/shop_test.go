@@ -379,7 +379,7 @@ func (d *diary) write(format string, args ...any) {
 
 func (d *diary) on(e resubmit.Event) {
 	switch e := e.(type) {
-	case resubmit.PlanStarted:
+	case resubmit.RunStarted:
 		d.write("started %d", e.Counts.Resubmit)
 	case resubmit.GateClosed:
 		d.closed = append(d.closed, e)
@@ -387,19 +387,19 @@ func (d *diary) on(e resubmit.Event) {
 	case resubmit.GateOpened:
 		d.opened = append(d.opened, e)
 		d.write("gate opened")
-	case resubmit.Intent:
+	case resubmit.PushIntended:
 		d.write("%s intent %d", e.Number, e.Attempt)
-	case resubmit.Reread:
+	case resubmit.OrderReread:
 		d.write("%s reread %q", e.Number, e.Changed)
-	case resubmit.Pushed:
+	case resubmit.PushAccepted:
 		d.write("%s pushed %s", e.Number, e.Target)
-	case resubmit.Refused:
+	case resubmit.PushRefused:
 		d.write("%s refused again=%v", e.Number, e.Again)
-	case resubmit.PushUnknown:
+	case resubmit.PushUnanswered:
 		d.write("%s unknown", e.Number)
-	case resubmit.Done:
+	case resubmit.OrderDone:
 		d.write("%s done %s", e.Number, e.Outcome)
-	case resubmit.Finished:
+	case resubmit.RunFinished:
 		d.write("finished %d", e.Result.Total())
 	}
 }

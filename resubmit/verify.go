@@ -88,7 +88,7 @@ func (x *run) verify(j *job, left bool) {
 			continue
 		}
 		if err == nil {
-			err = x.look(j)
+			err = x.readSlot(j)
 		}
 		if err == nil {
 			v.read = time.Now()
@@ -164,11 +164,11 @@ func (x *run) mayLag(v *verification) bool {
 
 // look is a read that takes part in verification: it waits for its turn among
 // those, apart from the pushes.
-func (x *run) look(j *job) error {
-	if err := x.looks.take(j.ctx); err != nil {
+func (x *run) readSlot(j *job) error {
+	if err := x.reads.take(j.ctx); err != nil {
 		return err
 	}
-	defer x.looks.give()
+	defer x.reads.give()
 	_, err := x.read(j, inLine)
 	return err
 }

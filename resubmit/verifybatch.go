@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// sweepFrom is how many looks must be due at the same time before they are
+	// batchMin is how many looks must be due at the same time before they are
 	// answered by a list. A list takes two calls at least.
-	sweepFrom = 20
-	// sweepAhead is the part of its interval by which a look may be answered before
+	batchMin = 20
+	// batchAhead is the part of its interval by which a look may be answered before
 	// it is due, so that orders that were pushed one after the other are looked at
 	// together.
-	sweepAhead = 4
-	// sweepTrust is the longest time that an order is known from lists alone. A list
+	batchAhead = 4
+	// batchTrust is the longest time that an order is known from lists alone. A list
 	// may be stale.
-	sweepTrust = 30 * time.Minute
-	// sweepRest is how long nothing is listed after a list that failed or cost more
+	batchTrust = 30 * time.Minute
+	// batchPause is how long nothing is listed after a list that failed or cost more
 	// calls than it saved.
-	sweepRest = 10 * time.Minute
+	batchPause = 10 * time.Minute
 )
 
 // sweeper answers many looks by one list of the orders. A list tells one thing
@@ -65,7 +65,7 @@ func (x *run) nextPoll(j *job, v *verification) (underWay bool, err error) {
 	now := time.Now()
 	p := &pollRequest{
 		id: j.entry.OrderID, kind: j.entry.Type, status: j.item.After.Status, placed: j.item.After.PlacedAt,
-		from: now.Add(v.next - v.next/sweepAhead), due: now.Add(v.next), shown: make(chan bool, 1),
+		from: now.Add(v.next - v.next/batchAhead), due: now.Add(v.next), shown: make(chan bool, 1),
 	}
 	v.last = false
 	v.grow()
@@ -81,7 +81,7 @@ func (x *run) listable(j *job, v *verification) bool {
 	now := j.item.After
 	switch {
 	case x.cfg.Lister == nil, v.read.IsZero(),
-		time.Since(v.read)+v.next > sweepTrust,
+		time.Since(v.read)+v.next > batchTrust,
 		time.Until(v.deadline) <= v.next:
 		return false
 	case now.Status == "", failed(j.entry.Before, now), atRest(now.Status), unpaid(now.Status):
@@ -159,7 +159,7 @@ func (s *batchPoller) claim(p *pollRequest, now time.Time) (all []*pollRequest, 
 			all = append(all, p)
 		}
 	}
-	if len(all) < sweepFrom {
+	if len(all) < batchMin {
 		s.next = now.Add(time.Second) // counting takes time, too
 		return nil, nil
 	}
@@ -188,7 +188,7 @@ func (x *run) pollBatch(ctx context.Context, all []*pollRequest) {
 		err = fmt.Errorf("it took %d calls and showed %d orders that are under way", t.calls.Load(), len(shown))
 	}
 	if err != nil && ctx.Err() == nil {
-		next = time.Now().Add(sweepRest)
+		next = time.Now().Add(batchPause)
 		x.cfg.Logger.Warn("the list of the orders under way was of no use, so they are read one by one for now",
 			"looks", len(all), "again", next.UTC(), "error", err)
 	}
@@ -200,10 +200,10 @@ func (x *run) pollBatch(ctx context.Context, all []*pollRequest) {
 
 // listBatch lists the orders of some polls, with as few others as possible, and returns those that are unchanged.
 func (x *run) listBatch(ctx context.Context, all []*pollRequest, t *batchLimiter) (map[*pollRequest]bool, error) {
-	if err := x.looks.take(ctx); err != nil {
+	if err := x.reads.take(ctx); err != nil {
 		return nil, err
 	}
-	defer x.looks.give()
+	defer x.reads.give()
 	if err := x.pace.wait(ctx); err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (x *run) listBatch(ctx context.Context, all []*pollRequest, t *batchLimiter
 	t.calls.Store(1)
 	ctx = ratelimit.With(ctx, t)
 	shown, err := within(ctx,
-		func() (map[*pollRequest]bool, error) { return stillSo(ctx, x.cfg.Lister, all) })
+		func() (map[*pollRequest]bool, error) { return listUnchanged(ctx, x.cfg.Lister, all) })
 	callback.Log(x.cfg.Logger, err)
 	if why := overloaded(err); why != "" {
 		x.pace.slow(began, "a list of orders was answered with "+why)
@@ -223,14 +223,14 @@ func (x *run) listBatch(ctx context.Context, all []*pollRequest, t *batchLimiter
 	return shown, err
 }
 
-// stillSo reads a list until it has shown all.
-func stillSo(ctx context.Context, from OrderLister, all []*pollRequest) (map[*pollRequest]bool, error) {
+// listUnchanged reads a list until it has shown all.
+func listUnchanged(ctx context.Context, from OrderLister, all []*pollRequest) (map[*pollRequest]bool, error) {
 	missing := make(map[string]*pollRequest, len(all))
 	for _, p := range all {
 		missing[p.id] = p
 	}
 	shown := make(map[*pollRequest]bool)
-	for o, err := range from.Orders(ctx, sweepQuery(all)) {
+	for o, err := range from.Orders(ctx, batchQuery(all)) {
 		if err != nil {
 			return nil, err
 		}
@@ -251,9 +251,9 @@ func stillSo(ctx context.Context, from OrderLister, all []*pollRequest) (map[*po
 	return shown, nil
 }
 
-// sweepQuery asks for orders by their statuses, their types and when they were
+// batchQuery asks for orders by their statuses, their types and when they were
 // placed. The bounds leave a second, as ways into Commerce differ in what they tell.
-func sweepQuery(all []*pollRequest) commerce.Query {
+func batchQuery(all []*pollRequest) commerce.Query {
 	statuses, kinds := make(map[commerce.Status]bool), make(map[commerce.OrderType]bool)
 	first, last := all[0].placed, all[0].placed
 	for _, p := range all {

@@ -217,7 +217,7 @@ func newProgress(out io.Writer, total int) *progress {
 
 func (p *progress) onEvent(e resubmit.Event) {
 	switch e := e.(type) {
-	case resubmit.PlanStarted:
+	case resubmit.RunStarted:
 		fmt.Fprintln(p.out)
 		p.show(true)
 	case resubmit.GateClosed:
@@ -228,17 +228,17 @@ func (p *progress) onEvent(e resubmit.Event) {
 		p.line("waiting%s: %s", until, e.Why)
 	case resubmit.GateOpened:
 		p.line("continuing")
-	case resubmit.Pushed:
+	case resubmit.PushAccepted:
 		p.pushed++
 		p.show(false)
-	case resubmit.PushUnknown:
+	case resubmit.PushUnanswered:
 		p.unknown++
 		p.show(false)
-	case resubmit.Done:
+	case resubmit.OrderDone:
 		p.done++
 		p.outcomes[e.Outcome]++
 		p.show(p.done == p.total)
-	case resubmit.Finished:
+	case resubmit.RunFinished:
 		if p.terminal {
 			fmt.Fprintln(p.out)
 		}

@@ -232,7 +232,7 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 		return nil
 	}
 	r := runnerOf(t, s, func(c *resubmit.Config) {
-		c.Breaker = resubmit.BreakerConfig{Failures: 3, Of: 5, Wait: 30 * time.Millisecond, MaxOpens: 4}
+		c.Breaker = resubmit.BreakerConfig{Failures: 3, SampleSize: 5, Wait: 30 * time.Millisecond, MaxOpens: 4}
 		c.Concurrency, c.OnEvent = 8, o.on
 	})
 	report, err := r.Apply(within(t, 30*time.Second), planOf(t, s, filter.Everything()))

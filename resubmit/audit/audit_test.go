@@ -273,12 +273,12 @@ func TestRecordWritesEvents(t *testing.T) {
 	for _, e := range []resubmit.Event{
 		resubmit.GateClosed{Why: "a window", Until: until},
 		resubmit.GateOpened{Waited: 1500 * time.Millisecond},
-		resubmit.PaceChange{Rate: 2.5, Limit: 5, Why: "503"},
+		resubmit.RateChange{Rate: 2.5, Limit: 5, Why: "503"},
 		resubmit.BreakerChange{State: resubmit.BreakerOpen, Why: "5 of 6 failed again", Next: until},
 		resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: 5, Good: 2, Bad: 1}},
 		resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 7", Limit: -1, Good: 5}},
 		resubmit.CanaryChange{CanaryStatus: resubmit.CanaryStatus{Group: "vendor 8", Stopped: "too many failed"}},
-		resubmit.ControlChange{State: "paused", Why: "lunch"},
+		resubmit.RunStateChange{State: "paused", Why: "lunch"},
 	} {
 		require.NoError(t, write(e))
 	}
@@ -306,11 +306,11 @@ func TestRecordCoversEachEvent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
 	cfg := log.Wrap(resubmit.Config{})
-	covered := []resubmit.Event{resubmit.Intent{}, resubmit.Reread{}, resubmit.Pushed{}, resubmit.PushUnknown{},
-		resubmit.Refused{}}
+	covered := []resubmit.Event{resubmit.PushIntended{}, resubmit.OrderReread{}, resubmit.PushAccepted{}, resubmit.PushUnanswered{},
+		resubmit.PushRefused{}}
 	recorded := []resubmit.Event{
-		resubmit.PlanStarted{}, resubmit.GateClosed{}, resubmit.GateOpened{}, resubmit.PaceChange{}, resubmit.BreakerChange{},
-		resubmit.CanaryChange{}, resubmit.ControlChange{}, resubmit.Done{}, resubmit.Finished{Report: &resubmit.Report{}},
+		resubmit.RunStarted{}, resubmit.GateClosed{}, resubmit.GateOpened{}, resubmit.RateChange{}, resubmit.BreakerChange{},
+		resubmit.CanaryChange{}, resubmit.RunStateChange{}, resubmit.OrderDone{}, resubmit.RunFinished{Report: &resubmit.Report{}},
 	}
 	require.Len(t, eventTypes(t), len(covered)+len(recorded))
 	for _, e := range append(covered, recorded...) {
@@ -351,11 +351,11 @@ type counting struct{ done, started, finished int }
 
 func (c *counting) on(e resubmit.Event) {
 	switch e.(type) {
-	case resubmit.PlanStarted:
+	case resubmit.RunStarted:
 		c.started++
-	case resubmit.Done:
+	case resubmit.OrderDone:
 		c.done++
-	case resubmit.Finished:
+	case resubmit.RunFinished:
 		c.finished++
 	}
 }

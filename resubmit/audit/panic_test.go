@@ -19,7 +19,7 @@ func TestWrapWithPanickingOnEvent(t *testing.T) {
 		l := open(t, path)
 		s := newShop(2)
 		panics := func(e resubmit.Event) {
-			if _, ok := e.(resubmit.Intent); ok {
+			if _, ok := e.(resubmit.PushIntended); ok {
 				panic("the observer is broken")
 			}
 		}

@@ -12,7 +12,7 @@ import (
 // each call.
 func (l *Log) record(event resubmit.Event) error {
 	switch e := event.(type) {
-	case resubmit.PlanStarted:
+	case resubmit.RunStarted:
 		if err := l.add(Line{Event: EventPlanStarted, Plan: e.Digest, Counts: &e.Counts}); err != nil || e.Plan == nil {
 			return err
 		}
@@ -21,20 +21,20 @@ func (l *Log) record(event resubmit.Event) error {
 		return l.add(Line{Event: EventPaused, Why: e.Why, Until: e.Until})
 	case resubmit.GateOpened:
 		return l.add(Line{Event: EventResumed, TookMS: e.Waited.Seconds() * 1000})
-	case resubmit.PaceChange:
+	case resubmit.RateChange:
 		return l.add(Line{Event: EventRateLimit, Rate: e.Rate, Why: e.Why})
 	case resubmit.BreakerChange:
 		return l.add(Line{Event: EventBreaker, State: string(e.State), Until: e.Next, Why: e.Why})
 	case resubmit.CanaryChange:
 		return l.add(Line{Event: EventCanary, State: e.Group, Why: whyCanary(e)})
-	case resubmit.ControlChange:
+	case resubmit.RunStateChange:
 		return l.add(Line{Event: EventControl, State: string(e.State), Why: e.Why})
-	case resubmit.Done:
+	case resubmit.OrderDone:
 		return l.add(Line{
 			Event: EventOutcome, Order: e.OrderID, Number: e.Number, Attempt: e.Attempts, Action: e.Action, Target: e.Target,
 			Outcome: e.Outcome, Before: e.Before, After: e.After, Evidence: e.Evidence, Why: e.Why, CorrelationID: e.CorrelationID,
 		})
-	case resubmit.Finished:
+	case resubmit.RunFinished:
 		if err := l.add(Line{Event: EventRunFinished, Plan: e.PlanDigest, Result: &e.Result, Error: e.Err}); err != nil {
 			return err
 		}

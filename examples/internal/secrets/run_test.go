@@ -44,7 +44,7 @@ func (n *recorder) Put(r resubmit.Record) error {
 
 func (n *recorder) on(e resubmit.Event) {
 	n.note(e)
-	if e, ok := e.(resubmit.PushUnknown); ok {
+	if e, ok := e.(resubmit.PushUnanswered); ok {
 		n.note(writtenError(e.Err))
 	}
 }

@@ -83,7 +83,7 @@ func drawLimits(d dice) (limits resubmit.Config, probe bool) {
 			Timeout: pick(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
 		},
 		Canary: resubmit.CanaryConfig{Steps: pick(d, nil, nil, []int{}, []int{}, []int{2})},
-		Breaker: resubmit.BreakerConfig{Failures: pick(d, 1, 1, 2, 3, -1), Of: 20, Wait: pick(d, time.Minute, 10*time.Second),
+		Breaker: resubmit.BreakerConfig{Failures: pick(d, 1, 1, 2, 3, -1), SampleSize: 20, Wait: pick(d, time.Minute, 10*time.Second),
 			MaxOpens: pick(d, -1, 1, 5)},
 	}
 	probe = d.chance(50)
