@@ -14,52 +14,49 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// ErrRunning says that the Runner is applying a plan already.
+// ErrRunning means that the Runner is already applying a plan.
 var ErrRunning = errors.New(
-	"resubmit: the runner is applying a plan already; wait for it, or make another runner with another journal")
+	"resubmit: the runner is already applying a plan; wait for it, or make another runner with another journal")
 
-// Apply resubmits the orders that the plan marks for it, and no others, each at
-// most once, and waits until it is known what came of them.
+// Apply resubmits the orders that the plan marks for resubmission, and no others, each at most once,
+// and waits until their outcomes are known.
 //
-// Each order goes the same way: its lane (one order of a subscription at a time, in
-// the order of the plan), the canary of its group, the gate (not paused, no window,
-// no window about to begin or only just over, the breaker closed; otherwise it
-// waits), the pace, the intent in the journal, the order read again and compared with
-// the plan, the transition chosen from those it offers, the push, its outcome in the
-// journal, and the look for the result in Commerce and then in Connect.
+// Each order takes these steps: wait for older orders of its subscriptions, for the canary of its
+// group, for the gate (not paused, no maintenance window now, soon or just before, breaker closed)
+// and for the rate limit; put the intent into the journal; read the order again and compare it with
+// the plan; choose a transition that it offers; push; put the result into the journal; verify the
+// outcome in Commerce and then in Connect.
 //
-// An order whose push got no answer is read until its state tells that the push was
-// accepted, or the settle time has passed and the outcome is unknown. It is never
-// pushed again, unless Config.Retry allows that. An order that does not come to a good end stops the
-// later ones of its subscriptions, which are skipped.
+// An order whose push got no answer is read until its status shows that the push was accepted, or
+// until Config.SettleDelay has passed and the outcome is unknown. It is not pushed again, unless
+// Config.Retry allows that. An order that is not completed blocks the later orders of its
+// subscriptions, which are skipped.
 //
-// A server can act on a push and refuse it all the same. So an order whose push was
-// refused, by this run or an earlier one, is read before it is pushed again or reported
-// as skipped. If it was moved, the push counts as accepted and the order is verified.
+// A server can act on a push and still refuse it. So an order whose push was refused, by this run or
+// an earlier one, is read before it is pushed again or reported as skipped. If it was moved, the push
+// counts as accepted and the order is verified.
 //
-// Refused credentials end the run: 401 from either system, and 403 from Connect or to a
-// list, at once; 403 to the reads or to the pushes of three orders in a row without a
-// success in between too, while 403 to fewer is about those orders, which are skipped.
-// Orders that an earlier run has begun end the run only when all others are done. A
-// push that gets 401 or 403 is tried once more, because clients renew their credentials
-// then. None of this counts against an order or in the canary, and the same plan and
-// journal continue later. The error matches ErrUnauthorized or ErrForbidden of package
-// commerce or connect.
+// Refused credentials end the run: 401 from either system, 403 from Connect or to a list, and 403 to
+// the reads or to the pushes of three orders in a row without a success in between. 403 to fewer
+// orders is about those orders, which are skipped. Orders that an earlier run has started end the run
+// only when all others are done. A push that gets 401 or 403 is tried once more, because clients
+// renew their credentials then. None of this counts in the canary, and a later run with the same plan
+// and journal continues. The error matches ErrUnauthorized or ErrForbidden of package commerce or
+// connect.
 //
-// With the journal of an earlier run of the same plan it goes on where that one
-// stopped: what was pushed is verified, what may have been pushed is read, what
-// came to an end is reported as it was, and the rest is done. A journal of another
-// plan is refused with ErrOtherPlan.
+// With the journal of an earlier run of the same plan, Apply resumes that run: orders that were
+// pushed are verified, orders that may have been pushed are read, finished orders are reported as
+// they were, and the rest is resubmitted. A journal of another plan is refused with ErrOtherPlan.
 //
-// When ctx ends, or by [Runner.Cancel], nothing new is pushed; a push that is on its
-// way is waited for, at most two minutes, and its outcome recorded. [Runner.Drain]
-// ends the run too, but when what was pushed is verified. A client that does not
-// return ten seconds after its context has ended is given up, and so is its goroutine.
+// After ctx ends, or after [Runner.Cancel], nothing is pushed. Pushes in flight finish, in at most two
+// minutes, and their results are recorded. [Runner.Drain] also ends the run, but only when all pushed
+// orders are verified. A client that does not return within ten seconds after its context has ended
+// is abandoned, with its goroutine.
 //
-// The report always counts every order that the plan marks: those that were not begun
-// are skipped as "not started". It comes with an error when the run ended early: the
-// one of ctx, of the plan or of the journal, of refused credentials, [ErrDrained],
-// [ErrCancelled], [ErrCircuitOpen] or [ErrPatience]. It is nil only if the run could not begin.
+// The report counts every order that the plan marks: those that were not started are skipped as "not
+// started". It is nil only if the run could not start. If the run ended early, there is also an error:
+// that of ctx, of the plan, of the journal or of refused credentials, [ErrDrained], [ErrCancelled],
+// [ErrCircuitOpen] or [ErrPatience].
 func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	x, err := r.begin(ctx, plan)
 	if err != nil {
@@ -82,7 +79,7 @@ func (r *Runner) Apply(ctx context.Context, plan *plan.Plan) (*Report, error) {
 	return report, err
 }
 
-// wait waits for all that a run has in hand, and lets go of it.
+// wait waits until all open orders are done, and then stops the workers.
 func (r *Runner) wait(x *run) {
 	x.jobs.Wait()
 	r.end()
@@ -92,7 +89,7 @@ func (r *Runner) wait(x *run) {
 	x.stopEndEvents()
 }
 
-// sync waits until the journal has kept what was put there without waiting.
+// sync waits until all records in the journal are durable.
 func (x *run) sync() {
 	if x.later == nil {
 		return
@@ -103,7 +100,7 @@ func (x *run) sync() {
 	}
 	if err := sync(); err != nil {
 		x.cancel(fmt.Errorf(
-			"resubmit: the journal could not keep what came of the last pushes; the next run reads those orders: %w", err))
+			"resubmit: the journal could not store the results of the last pushes; the next run reads those orders: %w", err))
 	}
 }
 
@@ -125,7 +122,7 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	if !r.claim() {
 		return nil, ErrRunning
 	}
-	goesOn, err := r.admit(plan, planned) // this may take long, so without the lock
+	resumed, err := r.admit(plan, planned) // this may take long, so without the lock
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.beginning = false
@@ -134,7 +131,7 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	}
 	x := &run{
 		cfg: r.cfg, pace: r.pace, fallbackTargets: r.fallbackTargets, digest: plan.Digest(), total: plan.Counts().Resubmit,
-		mismatched: plan.Counts().Mismatched, planned: planned, resumed: goesOn,
+		mismatched: plan.Counts().Mismatched, planned: planned, resumed: resumed,
 		lanes:   newLanes(max(1, r.cfg.MaxOpenOrders/2)),
 		ready:   make(chan *job, r.cfg.MaxOpenOrders),
 		begun:   make(chan struct{}, 1),
@@ -168,7 +165,7 @@ func (r *Runner) begin(ctx context.Context, plan *plan.Plan) (*run, error) {
 	return x, nil
 }
 
-// claim makes the Runner the one of a run that is to begin, unless it has one.
+// claim reserves the Runner for a new run. It reports false if there is a run already.
 func (r *Runner) claim() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -179,9 +176,9 @@ func (r *Runner) claim() bool {
 	return true
 }
 
-// admit checks the plan and binds the journal to it. It reports whether the journal may
-// know of an earlier run.
-func (r *Runner) admit(plan *plan.Plan, planned *maintenance.Calendar) (goesOn bool, err error) {
+// admit checks the plan and binds the journal to it. It reports whether the journal may have records
+// of an earlier run.
+func (r *Runner) admit(plan *plan.Plan, planned *maintenance.Calendar) (resumed bool, err error) {
 	if err := r.tooLong(); err != nil {
 		return false, err
 	}
@@ -189,17 +186,17 @@ func (r *Runner) admit(plan *plan.Plan, planned *maintenance.Calendar) (goesOn b
 	if err != nil {
 		return false, err
 	}
-	goesOn = !ok || begunWith != ""
+	resumed = !ok || begunWith != ""
 	if err := r.cfg.admitPlan(plan, planned, time.Now()); err != nil {
 		return false, err
 	}
 	if err := r.cfg.Journal.Begin(plan.Digest()); err != nil {
 		return false, fmt.Errorf("resubmit: open the journal: %w", err)
 	}
-	return goesOn, r.recallRetryAfter()
+	return resumed, r.recallRetryAfter()
 }
 
-// end lets go of the run that is over: what is changed from now on is for the next.
+// end removes the run: from now on Pause and SetLimits are for the next one.
 func (r *Runner) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -207,23 +204,23 @@ func (r *Runner) end() {
 	r.run = nil
 }
 
-// onEnd tells when the run is cancelled, by whom ever. The function that it returns
-// ends that: whatever was to be told is told when it returns.
-func (x *run) onEnd() (wasOver func()) {
-	told := make(chan struct{})
+// onEnd reports an event and wakes all waiters when the run's context ends. The returned function
+// stops that; if the context has ended, it first waits until the event is reported.
+func (x *run) onEnd() (stopped func()) {
+	reported := make(chan struct{})
 	stop := context.AfterFunc(x.ctx, func() {
-		defer close(told)
+		defer close(reported)
 		x.control(context.Cause(x.ctx).Error())
 		x.wakeAll()
 	})
 	return func() {
 		if !stop() {
-			<-told
+			<-reported
 		}
 	}
 }
 
-// tally counts an order that is done, and tells what became of it.
+// tally counts an order that is done and reports its outcome as an event.
 func (x *run) tally(i *Item) {
 	i.DoneAt = time.Now()
 	x.mu.Lock()
@@ -286,7 +283,7 @@ func (x *run) status() Status {
 	}
 	rate, slowed := x.pace.view()
 	if rest := x.pace.rest(); why == "" && rest > 0 {
-		why, until = "a server asked for patience", time.Now().Add(rest)
+		why, until = "a server sent Retry-After", time.Now().Add(rest)
 	}
 	breaker, opens := x.gate.breaker.view()
 	x.mu.Lock()

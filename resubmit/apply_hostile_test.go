@@ -33,7 +33,7 @@ func TestAnAnswerAboutAnotherOrderPushesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, s.pushes())
 		require.Equal(t, resubmit.OutcomeSkipped, itemOf(t, report, 1).Outcome)
-		require.Contains(t, itemOf(t, report, 1).Why, `was asked for order "id-1" and answered with "id-2"`)
+		require.Contains(t, itemOf(t, report, 1).Why, `the reader returned order "id-2" instead of "id-1"`)
 	})
 }
 
@@ -191,7 +191,7 @@ func TestConnectIsGivenThePatienceItAsksFor(t *testing.T) {
 		_, err := r.Apply(t.Context(), planFor(t, s.orders["id-1"]))
 		require.NoError(t, err)
 		held := <-seen
-		require.Contains(t, held.Gate, "patience")
+		require.Contains(t, held.Gate, "Retry-After")
 		require.Equal(t, start.Add(2*time.Hour+10*time.Second), held.Until)
 		asked := s.calls[len(s.calls)-1]
 		for _, at := range s.calls {

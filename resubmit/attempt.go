@@ -16,17 +16,17 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// next says how an order goes on after an attempt.
+// next is the next step of an order after an attempt.
 type next int
 
 const (
 	nextOver   next = iota // it is done
-	nextAgain              // nothing was moved: from the gate again
-	nextFollow             // it was pushed, or may have been: only reads from now on
-	nextParked             // it comes again when its group may go on
+	nextAgain              // nothing was pushed: another attempt, from the gate on
+	nextFollow             // it was pushed, or may have been: from now on it is only read
+	nextParked             // it becomes ready again when the canary releases it
 )
 
-// attempt takes an order up where the journal left it.
+// attempt makes attempts at an order until it has another next step, starting from its record in the journal.
 func (x *run) attempt(j *job) next {
 	if !j.looked {
 		if n := x.load(j); n != nextAgain {
@@ -40,7 +40,7 @@ func (x *run) attempt(j *job) next {
 	}
 }
 
-// turn is one attempt, when it may be made.
+// turn waits until an attempt may be made, and makes it.
 func (x *run) turn(j *job) next {
 	x.events.waitBelow(maxQueuedEvents)
 	if n, goes := x.admit(j); !goes {
@@ -53,19 +53,18 @@ func (x *run) turn(j *job) next {
 	return x.once(j)
 }
 
-// once is one attempt: intent, re-read, target, push. One after a lost answer looks
-// in Connect before.
+// once makes one attempt: intent, re-read, target, push. After a lost answer it checks Connect first.
 func (x *run) once(j *job) next {
 	if j.lost != nil {
 		if why, err := x.vetoedByConnect(j); err != nil {
-			return x.reschedule(j, "Connect could not be asked", err)
+			return x.reschedule(j, "Connect could not be queried", err)
 		} else if why != "" {
 			return x.stopRetrying(j, why)
 		}
 		j.rec.Lost++
 	}
 	j.rec.Attempt++
-	j.rec.SentAt = time.Time{} // that of the push before would end the watch over this one too early
+	j.rec.SentAt = time.Time{} // the time of the push before would end the watch of this one too early
 	if x.put(j, RecordSending, "about to be pushed") != nil {
 		j.rec.Attempt = j.item.Attempts
 		return x.unstarted(j)
@@ -75,14 +74,14 @@ func (x *run) once(j *job) next {
 	switch {
 	case errors.Is(err, commerce.ErrNotFound) && j.sent.at.IsZero():
 		j.rec.Seen = ""
-		return x.skip(j, "the order is not there any more: "+err.Error())
+		return x.skip(j, "the order does not exist any more: "+err.Error())
 	case errors.Is(err, errOtherOrder) && j.sent.at.IsZero():
 		j.rec.Seen = ""
 		return x.skip(j, err.Error())
 	case err != nil && j.ctx.Err() != nil:
 		return x.release(j, "stopped before the push")
 	case errors.Is(err, errHeldBack):
-		return x.release(j, err.Error()+": a server asked for patience")
+		return x.release(j, err.Error()+": a server sent Retry-After")
 	case forbidden(err):
 		return x.notReadable(j, err)
 	case err != nil:
@@ -107,7 +106,7 @@ func (x *run) reread(j *job, changed string) {
 	x.events.emit(OrderReread{OrderID: j.item.OrderID, Number: j.item.Number, Now: j.item.After, Changed: changed})
 }
 
-// read reads the order, and keeps how it is.
+// read reads the order and records its state.
 func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	if err := x.pace.await(j.ctx, k); err != nil {
 		return nil, err
@@ -118,7 +117,7 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	case order == nil:
 		err = errors.New("the reader returned neither an order nor an error")
 	case order.ID != j.entry.OrderID:
-		err = fmt.Errorf("the reader was asked for order %q and answered with %q", j.entry.OrderID, order.ID)
+		err = fmt.Errorf("the reader returned order %[2]q instead of %[1]q", j.entry.OrderID, order.ID)
 	default:
 		if err = entryIdentity(j.entry).check(identityOf(order)); err == nil {
 			err = unreadable(order, x.expected(j)...)
@@ -137,22 +136,21 @@ func (x *run) read(j *job, k callKind) (*commerce.Order, error) {
 	return order, nil
 }
 
-// expected are the statuses that say something of an order although they may be unknown
-// to this library: the one that it failed with, and those that it may be pushed to.
+// expected returns the statuses that are meaningful for an order even if this library does not know
+// them: the one that it failed with, and those that it may be pushed to.
 func (x *run) expected(j *job) []commerce.Status {
 	return append([]commerce.Status{j.entry.Before.Status, j.entry.Target}, x.cfg.Targets...)
 }
 
-// meaningful reports whether a status in the journal says something about an order. Older versions recorded others too.
+// meaningful reports whether a status in the journal can be relied on. Older versions recorded others too.
 func (x *run) meaningful(j *job, s commerce.Status) bool {
 	return s.Known() || s != "" && slices.Contains(x.expected(j), s)
 }
 
-// targets chooses the transitions to try, the best first: the one that the order
-// offers. Where the way in does not tell what an order offers (Simple API cannot),
-// Commerce alone can say what the flow has, so they are the plan's target and
-// those that the user named in the Config, without those that Commerce refused
-// already. None is taken by default, since flows differ.
+// targets returns the transitions to try, in order of preference. It is the first of Config.Targets
+// that the order offers. If the client cannot read what an order offers, as with Simple API, they are
+// the plan's target and Config.Targets, without those that Commerce has refused. There is no default,
+// since flows differ.
 func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why string) {
 	if o.Transitions == nil {
 		for _, t := range append([]commerce.Status{j.entry.Target}, x.fallbackTargets...) {
@@ -160,7 +158,7 @@ func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why
 				targets = append(targets, t)
 			}
 		}
-		return targets, "the order does not tell the transitions it offers; say in Config.Targets which one resubmits it"
+		return targets, "the transitions that the order offers are unknown; set Config.Targets to the one that resubmits it"
 	}
 	for _, t := range x.cfg.Targets {
 		if o.Offers(t) {
@@ -174,8 +172,7 @@ func (x *run) targets(j *job, o *commerce.Order) (targets []commerce.Status, why
 	return nil, fmt.Sprintf("the order offers no transition that resubmits it; it offers [%s]", strings.Join(offers, " "))
 }
 
-// push sends the order on its way to the first of the targets, if nothing has come
-// between.
+// push pushes the order to the first of the targets, if pushes are still allowed.
 func (x *run) push(j *job, targets []commerce.Status) next {
 	target := targets[0]
 	if why := x.mayPush(j); why != "" {
@@ -187,12 +184,12 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	defer cancel()
 	err := x.cfg.Pusher.Push(ctx, j.entry.OrderID, target)
 	answered := time.Now()
-	x.reread(j, "") // not before: nothing may come between the re-read and the push
+	x.reread(j, "") // after the push, so that nothing delays it after the re-read
 	if err == nil {
 		j.rec.Target, j.item.Attempts, j.item.PushedAt = target, j.rec.Attempt, answered
 		j.item.Target, j.rec.SentAt, j.lost = target, j.item.PushedAt, nil
 		x.pushAccess.succeeded()
-		// A failed put stops the run, and what follows sees that.
+		// A failed put stops the run, and the next step sees that.
 		_ = x.put(j, RecordPushed, "Commerce accepted the push to "+string(target))
 		x.events.emit(PushAccepted{OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Attempt: j.rec.Attempt})
 		return nextFollow
@@ -215,8 +212,8 @@ func (x *run) push(j *job, targets []commerce.Status) next {
 	return nextFollow
 }
 
-// mayPush waits for the turn of a push and says what came between it and the
-// reading of the order, "" for nothing.
+// mayPush waits for the rate limit and returns why the order must not be pushed after all; "" if it
+// may.
 func (x *run) mayPush(j *job) string {
 	err := x.pace.await(j.ctx, pushing)
 	why := x.gate.closedFor(j.entry.OrderID)
@@ -224,7 +221,7 @@ func (x *run) mayPush(j *job) string {
 	case j.ctx.Err() != nil:
 		return "stopped before the push"
 	case err != nil:
-		return err.Error() + ": a server asked for patience"
+		return err.Error() + ": a server sent Retry-After"
 	case why != "":
 		return errHeldBack.Error() + ": " + why
 	default:
@@ -232,9 +229,9 @@ func (x *run) mayPush(j *job) string {
 	}
 }
 
-// refused handles a push that was refused: it ends the order, puts it off, or leaves it
-// for the next target. The order is read before it is pushed again or reported as
-// skipped, because a server may act and refuse all the same.
+// refused handles a push that was refused: it ends the order, defers it, or leaves it for the next
+// target. The order is read before it is pushed again or reported as skipped, because a server may
+// act on a push that it refuses.
 func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err error) next {
 	target := targets[0]
 	denied := unauthorized(err) || forbidden(err)
@@ -272,17 +269,16 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 type sentPush struct {
 	at       time.Time // when it was answered; zero: there was none
 	to       commerce.Status
-	answered bool // by the system; otherwise it was not sent, or not let in
+	answered bool // by Commerce; otherwise it was not sent, or the credentials were refused
 }
 
-// movedByPush reports whether the order has changed after a refused push of this plan,
-// which may have been carried out all the same. Somebody else may have changed it; the
-// order is verified in both cases.
+// movedByPush reports whether the order has changed after a refused push of this plan, which may have
+// been carried out. Somebody else may have changed it; the order is verified in both cases.
 func (x *run) movedByPush(j *job) bool {
 	return !j.sent.at.IsZero() && j.entry.Before.Diff(j.item.After) != ""
 }
 
-// credit takes a refused push for an accepted one, because the order was found moved.
+// credit treats a refused push as accepted, because the order was moved.
 func (x *run) credit(j *job, changed string) next {
 	why := fmt.Sprintf("the push to %s was refused, but the order was moved, by the push or by somebody else: %s",
 		j.sent.to, changed)
@@ -290,12 +286,12 @@ func (x *run) credit(j *job, changed string) next {
 	j.item.Target, j.rec.Target = j.sent.to, j.sent.to
 	j.item.PushedAt, j.rec.SentAt = j.sent.at, j.sent.at
 	j.rec.Attempt, j.lost = j.item.Attempts, nil // without an intent that was not carried out
-	_ = x.put(j, RecordPushed, why)              // a failed put stops the run, and what follows sees that
+	_ = x.put(j, RecordPushed, why)              // a failed put stops the run, and the next step sees that
 	return nextFollow
 }
 
 // readOnceMore reads an order that a refused push may have moved, before it is reported
-// as skipped. over is false if the order is as it was.
+// as skipped. over is false if the order is unchanged.
 func (x *run) readOnceMore(j *job, why string) (n next, over bool) {
 	if !j.unread || j.ctx.Err() != nil && j.item.PushedAt.IsZero() {
 		return nextOver, false
@@ -359,7 +355,7 @@ func (x *run) notReadable(j *job, err error) next {
 	return x.leave(j, why)
 }
 
-// release takes an intent back before anything went out.
+// release takes back an intent before anything was sent.
 func (x *run) release(j *job, why string) next {
 	if x.revert(j, RecordRefused, why) != nil || j.ctx.Err() != nil {
 		return x.unstarted(j)
@@ -367,10 +363,9 @@ func (x *run) release(j *job, why string) next {
 	return nextAgain
 }
 
-// skip ends an order without a push. If an earlier one got no answer, its state has
-// to tell whether that was accepted.
+// skip ends an order without a push. If an earlier push got no answer, the order is watched instead.
 func (x *run) skip(j *job, why string) next {
-	// A failed put stops the run; this order is done all the same.
+	// A failed put stops the run; this order is done in any case.
 	_ = x.revert(j, RecordSkipped, why)
 	if j.lost != nil {
 		return x.stopRetrying(j, why)
@@ -380,7 +375,7 @@ func (x *run) skip(j *job, why string) next {
 	return nextOver
 }
 
-// unstarted ends an order that the end of the run left where it was.
+// unstarted ends an order because the run ends.
 func (x *run) unstarted(j *job) next {
 	why := whyNotStarted(j)
 	if j.refusals > 0 || j.denied > 0 || len(j.tried) > 0 {
@@ -393,7 +388,7 @@ func (x *run) unstarted(j *job) next {
 	return n
 }
 
-// leave ends an order that is left where it was, as far as that is known.
+// leave ends an order that was not moved, as far as that is known.
 func (x *run) leave(j *job, why string) next {
 	if j.lost == nil {
 		if n, over := x.readOnceMore(j, why); over {
@@ -404,7 +399,7 @@ func (x *run) leave(j *job, why string) next {
 	}
 	x.done(j, OutcomeUnknown,
 		fmt.Sprintf(
-			"the answer to the push was lost and no other attempt was made: %s; look at the order before anything is sent again",
+			"the answer to the push was lost and no other attempt was made: %s; check the order before anything is sent again",
 			why))
 	return nextOver
 }
@@ -450,13 +445,13 @@ func (x *run) deferrable(j *job) bool {
 func (j *job) evidence(kind, said string, at time.Time) {
 	said = text.Sentence(said)
 	if n := len(j.item.Evidence); n > 0 && j.item.Evidence[n-1].Text == said {
-		return // it was looked at again, and is as it was
+		return // it was read again and is unchanged
 	}
 	j.item.Evidence = append(j.item.Evidence, failure.Evidence{Kind: kind, Text: said, At: at})
 }
 
-// free reports whether the next order of a subscription may go after one that had
-// this outcome and was last seen in this status.
+// free reports whether the next order of a subscription may start after one with this outcome, which
+// was last seen in this status.
 func free(o Outcome, seen commerce.Status) bool {
 	return o == OutcomeCompleted || (o == OutcomeSkipped || o == OutcomeFailedAgain) && atRest(seen)
 }
@@ -466,7 +461,7 @@ func atRest(s commerce.Status) bool {
 	return s.Provisioned() || s == commerce.StatusCancelled || s == commerce.StatusFraud
 }
 
-// notStarted says why an order was left where it was.
+// notStarted marks an order as not started and returns why.
 func (x *run) notStarted(j *job) string {
 	j.left = true
 	x.left.Store(true)

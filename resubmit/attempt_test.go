@@ -59,7 +59,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		"where nothing is told, planned or set the order is left alone": {
 			order:   func(o *shopOrder) { o.silent = true },
 			entry:   func(e *plan.Entry) { e.Target = "" },
-			outcome: resubmit.OutcomeSkipped, why: "say in Config.Targets which one",
+			outcome: resubmit.OutcomeSkipped, why: "set Config.Targets to the one",
 		},
 		"where nothing is told the next target is tried until one is accepted": {
 			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}} },
@@ -108,11 +108,11 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		},
 		"an order that is gone is skipped": {
 			order:   func(o *shopOrder) { o.readFaults = []fault{missing} },
-			outcome: resubmit.OutcomeSkipped, why: "not there any more",
+			outcome: resubmit.OutcomeSkipped, why: "does not exist any more",
 		},
 		"an answer about another order is nothing to go by": {
 			order:   func(o *shopOrder) { o.onRead = func(o *shopOrder) { o.ID = "another" } },
-			outcome: resubmit.OutcomeSkipped, why: "was asked for order",
+			outcome: resubmit.OutcomeSkipped, why: "the reader returned order",
 		},
 		"an order that somebody completed is skipped": {
 			order:   func(o *shopOrder) { o.onRead = func(o *shopOrder) { o.Status = "CP" } },

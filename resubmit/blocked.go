@@ -7,16 +7,16 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// blocker is an order that did not come to a good end, so that younger orders of its lanes are skipped.
+// barrier is an order that was not completed, so that younger orders of its lanes are skipped.
 type barrier struct {
 	number  string
-	head    *barrier // the first blocker in its chain; nil if it is that itself
+	head    *barrier // the first barrier in its chain; nil if it is that itself
 	outcome Outcome  // of a head
 	why     string   // of a head
 	blocked int      // orders that a head blocks, directly or through others
 }
 
-// first returns the order that someone has to deal with.
+// first returns the order that an operator has to check.
 func (b *barrier) first() *barrier { return cmp.Or(b.head, b) }
 
 func newBarrier(j *job) *barrier {
@@ -26,8 +26,7 @@ func newBarrier(j *job) *barrier {
 	return &barrier{number: j.item.Number, outcome: j.item.Outcome, why: j.item.Why}
 }
 
-// Blocked is an order that did not come to a good end, so that younger orders of its
-// subscriptions were skipped.
+// Blocker is an order that was not completed, so that younger orders of its subscriptions were skipped.
 type Blocker struct {
 	Number  string  `json:"number"`
 	Outcome Outcome `json:"outcome"`
@@ -36,7 +35,7 @@ type Blocker struct {
 	Orders int `json:"orders"`
 }
 
-// blockerList describes the heads, those that block most orders first.
+// blockerList returns the heads, those that block the most orders first.
 func blockerList(heads []*barrier) []Blocker {
 	list := make([]Blocker, 0, len(heads))
 	for _, h := range heads {
@@ -48,7 +47,7 @@ func blockerList(heads []*barrier) []Blocker {
 	return list
 }
 
-// block skips an order that may not pass another.
+// block skips an order because an older one of its lanes was not completed.
 func (x *run) block(j *job, by *barrier) {
 	stopping := x.stopping()
 	x.mu.Lock()
@@ -59,7 +58,7 @@ func (x *run) block(j *job, by *barrier) {
 	}
 	number := text.Short(by.number)
 	x.mu.Unlock()
-	why := "blocked by " + number + ", an older order of the same subscription that did not come to a good end"
+	why := "blocked by " + number + ", an older order of the same subscription that was not completed"
 	if stopping {
 		why = x.notStarted(j)
 	}

@@ -20,8 +20,8 @@ var ErrCircuitOpen = errors.New("the circuit breaker opened too often")
 // BreakerConfig configures the circuit breaker, which stops all pushes while orders fail again for a
 // transient reason, because Connect is then still down. Orders that were pushed are verified. The
 // breaker stays open until the Prober finds Connect up or, without one, until Wait has passed. Then
-// a single order is tried: if it does not fail again, the breaker closes, otherwise it opens again.
-// Zero fields have the defaults.
+// a single order is tried: the breaker opens again if that order fails for a transient reason, and
+// closes otherwise. Zero fields have the defaults.
 type BreakerConfig struct {
 	// Failures is how many of the last SampleSize finished orders must fail again to open the
 	// breaker. Only orders that were pushed since it closed count. Default 5; -1 is no breaker.

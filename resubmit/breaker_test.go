@@ -164,7 +164,7 @@ func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, resubmit.ErrCircuitOpen)
-		require.ErrorContains(t, err, "the breaker opened too often, 3 times (Config.Breaker.MaxOpens is 2)")
+		require.ErrorContains(t, err, "the circuit breaker opened too often, 3 times (Config.Breaker.MaxOpens is 2)")
 		require.ErrorContains(t, err, stillDown)
 		require.Equal(t, err.Error(), report.Err)
 		require.Equal(t, 60, report.Result.Total())

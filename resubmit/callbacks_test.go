@@ -192,7 +192,7 @@ func TestPanicInApply(t *testing.T) {
 			}, resubmit.OutcomeSkipped, "could not be read again: a callback panicked: ", 0},
 			"pusher_before_it_acts": {func(f *funcs, _ *resubmit.Config) {
 				f.push = func(context.Context, string, commerce.Status) error { fail(); return nil }
-			}, resubmit.OutcomeUnknown, "look at the order before anything is sent again", 0},
+			}, resubmit.OutcomeUnknown, "check the order before anything is sent again", 0},
 			"pusher_after_it_acted": {func(f *funcs, _ *resubmit.Config) {
 				f.push = func(ctx context.Context, id string, to commerce.Status) error {
 					err := f.shop.Push(ctx, id, to)
@@ -202,7 +202,7 @@ func TestPanicInApply(t *testing.T) {
 			}, resubmit.OutcomeCompleted, "", 1},
 			"request_finder": {func(f *funcs, c *resubmit.Config) {
 				c.Requests, f.lookUp = f, func() error { fail(); return nil }
-			}, resubmit.OutcomeProgressing, "Connect could not be asked: a callback panicked: ", 1},
+			}, resubmit.OutcomeProgressing, "Connect could not be queried: a callback panicked: ", 1},
 			"canary_group": {func(_ *funcs, c *resubmit.Config) {
 				c.Canary = resubmit.CanaryConfig{Group: func(*plan.Entry) string { fail(); return "" }}
 			}, resubmit.OutcomeCompleted, "", 1},

@@ -110,7 +110,7 @@ func overloaded(err error) string {
 	}
 }
 
-// timedReader, timedPusher and timedFinder stand between a run and its systems.
+// timedReader, timedPusher and timedFinder wrap the clients of a run.
 type timedReader struct {
 	timed
 	to OrderReader

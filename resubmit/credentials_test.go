@@ -303,7 +303,7 @@ func TestRefusedCredentialsOfAList(t *testing.T) {
 			r := guardedRunner(t, g, func(c *resubmit.Config) { c.Requests, c.Canary.Steps = nil, []int{} })
 			report, err := r.Apply(t.Context(), planFor(t, orders...))
 			require.ErrorContains(t, err,
-				fmt.Sprintf("(listing the orders under way), so the run ended: commerce: call: HTTP %d", status))
+				fmt.Sprintf("(listing the orders in progress), so the run ended: commerce: call: HTTP %d", status))
 			require.Equal(t, resubmit.OutcomeCounts{Progressing: 40}, report.Result)
 			require.Equal(t, 1, g.calls["list"])
 		})

@@ -8,9 +8,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// feed takes the orders of the plan in hand, as many at a time as may be. Those
-// that too many waiting ones keep out are taken when the plan is read again, so
-// that a long lane neither fills the memory nor holds up the others.
+// feed opens the orders of the plan, at most Config.MaxOpenOrders at a time. Orders that are left out
+// because too many wait are opened when the plan is read again, so that a long lane neither fills the
+// memory nor delays the others.
 func (x *run) feed(plan *plan.Plan) {
 	taken, left, err := x.pass(plan, nil)
 	x.markFilled()
@@ -29,8 +29,8 @@ func (x *run) feed(plan *plan.Plan) {
 	x.result.Skipped += x.unread
 }
 
-// pass reads the plan once and takes the orders at the places in only, or all of
-// them when that is nil. It returns the places of those that were left out.
+// pass reads the plan once and opens the orders at the places in only, or all of them if that is nil.
+// It returns the places of those that were left out.
 func (x *run) pass(plan *plan.Plan, only *places) (taken int, left places, err error) {
 	late := newLaneSet(x.total) // lanes of which an order was left out
 	place, seen := -1, 0
@@ -60,7 +60,7 @@ func (x *run) pass(plan *plan.Plan, only *places) (taken int, left places, err e
 	return taken, left, nil
 }
 
-// takeEntry passes over an order that has ended, and takes any other in hand.
+// takeEntry opens an order, unless an earlier run has finished it.
 func (x *run) takeEntry(e *plan.Entry, late *laneSet) (taken bool) {
 	j := newJob(e)
 	if x.finished.n > 0 {
@@ -72,8 +72,8 @@ func (x *run) takeEntry(e *plan.Entry, late *laneSet) (taken bool) {
 	return x.take(j, late)
 }
 
-// take takes an order in hand, unless it would have to wait and too many do, or
-// an older one of its lanes was left out.
+// take opens an order, unless it would have to wait and too many do, or an older one of its lanes was
+// left out.
 func (x *run) take(j *job, late *laneSet) bool {
 	j.ctx = x.ctx
 	x.jobs.Add(1)
@@ -112,19 +112,18 @@ func (x *run) take(j *job, late *laneSet) bool {
 	return true
 }
 
-// readyAhead is how many orders are ready at most, for each worker, before one begins
-// them: more of them would only take memory.
+// readyAhead is how many orders per worker may be ready: more of them would only take memory.
 const readyAhead = 2
 
-// keepPace waits while enough orders are ready, until half of them are begun. While a
-// canary climbs anew after an earlier run it does not: what that one has pushed is
-// counted before a fresh order asks.
+// keepPace waits while enough orders are ready, until half of them are begun. In a resumed run it does
+// not wait while a canary has limits, because the orders that the earlier run has pushed must be
+// counted before another is pushed.
 func (x *run) keepPace() {
 	if len(x.ready) < readyAhead*int(x.working.Load()) || x.resumed && (x.workersMayWait() || x.climbing()) {
 		return
 	}
 	select {
-	case <-x.begun: // an old word
+	case <-x.begun: // an old signal
 	default:
 	}
 	for x.readyEnough() && x.ctx.Err() == nil {
@@ -135,8 +134,8 @@ func (x *run) keepPace() {
 	}
 }
 
-// workersMayWait reports whether orders may wait until the plan was looked ahead. Whoever
-// does that must not wait for them.
+// workersMayWait reports whether workers may wait until the plan is read far enough. The reader of the
+// plan must not wait for them then.
 func (x *run) workersMayWait() bool {
 	select {
 	case <-x.filled:
@@ -157,7 +156,7 @@ func (x *run) climbing() bool {
 	return false
 }
 
-// readyEnough reports whether the workers have orders to go on with for a while.
+// readyEnough reports whether the workers have enough orders to continue with.
 func (x *run) readyEnough() bool { return len(x.ready) > readyAhead/2*int(x.working.Load()) }
 
 // leaveOut reports whether an order has to wait for the next reading of the plan.
@@ -173,8 +172,8 @@ func (x *run) leaveOut(j *job, late *laneSet) bool {
 	}
 }
 
-// waitForRoom waits until half of those that kept others out have gone, so that
-// each reading of the plan takes many orders.
+// waitForRoom waits until half of the waiting orders are done, so that each reading of the plan opens
+// many orders.
 func (x *run) waitForRoom() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -189,7 +188,7 @@ func (x *run) roomy() bool {
 	return x.forLanes && x.lanes.waiting <= x.lanes.most/2 || x.canary.roomy()
 }
 
-// wakeAll lets all go that wait inside the run, because it ends.
+// wakeAll wakes everything that waits inside the run, because it ends.
 func (x *run) wakeAll() {
 	x.mu.Lock()
 	x.room.Broadcast()
@@ -197,7 +196,7 @@ func (x *run) wakeAll() {
 	x.freeParked()
 }
 
-// resize changes how many orders are pushed and looked at at the same time.
+// resize changes how many orders are pushed, and how many are read, at the same time.
 func (x *run) resize(concurrency int) {
 	for ; int(x.working.Load()) < concurrency; x.working.Add(1) {
 		x.workers.Go(x.work)
@@ -228,8 +227,7 @@ func (x *run) work() {
 	}
 }
 
-// done ends an order with its outcome, and lets the next of its lanes go or stops
-// them.
+// done ends an order with its outcome, and releases or ends its lanes.
 func (x *run) done(j *job, o Outcome, why string) {
 	j.item.Outcome, j.item.Why = o, text.Sentence(why)
 	x.judge(j, x.healthOf(j, o), o)
@@ -252,7 +250,7 @@ func (x *run) done(j *job, o Outcome, why string) {
 	}
 }
 
-// account counts an order that is done and lets go of it.
+// account counts an order that is done and closes it.
 func (x *run) account(j *job) {
 	x.tally(&j.item)
 	<-x.open

@@ -26,7 +26,7 @@ import (
 //		}
 //	}
 //
-// The events of a run begin with RunStarted and end with Finished.
+// The first event of a run is RunStarted, the last one RunFinished.
 type Event interface{ event() }
 
 // RunStarted is the first event of a run.
@@ -39,19 +39,19 @@ type RunStarted struct {
 	ConnectAsked bool
 }
 
-// GateClosed reports that pushes wait.
+// GateClosed reports that pushes wait, for example because of a maintenance window or a pause.
 type GateClosed struct {
 	Why string
-	// Until is when that ends; zero if unknown (paused, a window that overruns).
+	// Until is when that ends; zero if it is not known.
 	Until time.Time
 }
 
-// GateOpened reports that pushes resume.
+// GateOpened reports that pushes resume after GateClosed.
 type GateOpened struct{ Waited time.Duration }
 
-// RateChange reports a new rate of calls.
+// RateChange reports that the rate of calls was lowered or raised.
 type RateChange struct {
-	// Rate is in force and Limit is the configured one, in calls a second; -1 is no limit.
+	// Rate is the rate in force and Limit the configured one, in calls per second; -1 is no limit.
 	Rate, Limit float64
 	// Why is the reason why Rate is below Limit; "" if it is not.
 	Why string
@@ -78,14 +78,14 @@ type RunStateChange struct {
 	Why   string
 }
 
-// Intent reports that the journal holds the intent to push an order, which is read again next.
+// PushIntended reports that the journal has recorded the intent to push an order. The order is read again next.
 type PushIntended struct {
 	OrderID string
 	Number  string
 	Attempt int
 }
 
-// Reread is an order as it was read right before its push. It comes after the push.
+// OrderReread reports the state of an order read right before its push. It is emitted after the push.
 type OrderReread struct {
 	OrderID string
 	Number  string
@@ -94,7 +94,7 @@ type OrderReread struct {
 	Changed string
 }
 
-// Pushed reports a push that Commerce accepted.
+// PushAccepted reports a push that Commerce accepted.
 type PushAccepted struct {
 	OrderID string
 	Number  string
@@ -110,7 +110,7 @@ type PushUnanswered struct {
 	Err     error
 }
 
-// Refused reports a push that certainly did not happen.
+// PushRefused reports a push that was refused or not sent.
 type PushRefused struct {
 	OrderID string
 	Number  string
@@ -120,10 +120,10 @@ type PushRefused struct {
 	Again bool
 }
 
-// Done is the outcome of an order. There is one for each order that the run reached.
+// OrderDone reports the outcome of an order. There is one for each order that the run opened.
 type OrderDone struct{ Item }
 
-// Finished is the last event of a run.
+// RunFinished is the last event of a run. It has the report.
 type RunFinished struct{ *Report }
 
 func (RunStarted) event()     {}

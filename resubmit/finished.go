@@ -8,26 +8,22 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// finishedOrders are the orders of which the journal says that they came to an end behind
-// which the next of their lanes may go. A run that goes on passes over them without
-// taking them in hand. There may be as many as orders: of each it keeps no more than
-// its counts need, 16 bytes in a table that is at most three quarters full, where a look
-// costs one access to the memory.
+// finishedOrders is a table of the orders that an earlier run has finished in a way that does not
+// block their lanes. A resumed run passes over them. There may be as many as the plan has orders, so
+// the table is compact: 16 bytes for each order, at most three quarters full.
 type finishedOrders struct {
 	ids, fingerprints maphash.Seed
-	// An order is in the slot that its key names or, if that is taken, in the next that
-	// is free.
+	// An order is in the slot of its key or, if that is taken, in the next free one.
 	slots []finishedOrder
 	n     int
-	most  int // orders that there can be
+	most  int // how many orders there can be
 }
 
-// finishedOrder is one of them. Its id and its fingerprint are held against those of the
-// plan before anything else of it is believed: together they are 124 bits of hashes
-// with seeds that nobody knows.
+// finishedOrder is one of them. It counts only if the hashes of its id and its fingerprint match the
+// plan's: together 124 bits with random seeds.
 type finishedOrder struct {
-	key         uint64 // a hash of the id, and in its last bits how the order ended; 0 for none
-	fingerprint uint64 // a hash of it
+	key         uint64 // a hash of the id, with the outcome in the last bits; 0 for none
+	fingerprint uint64 // a hash of the fingerprint
 }
 
 // The last bits of a key.
@@ -62,7 +58,7 @@ func (o *finishedOrders) add(r *RecordHead) {
 	o.slots[o.free(key)] = finishedOrder{key: key, fingerprint: maphash.String(o.fingerprints, r.Fingerprint)}
 }
 
-// grow makes room for twice as many, or for all when many are in.
+// grow doubles the table, or makes room for all orders if many are in.
 func (o *finishedOrders) grow() {
 	old, size := o.slots, 2*len(o.slots)
 	if o.n > o.most/16 {
@@ -78,7 +74,7 @@ func (o *finishedOrders) grow() {
 
 func keyOf(hash uint64) uint64 { return hash >> endBits << endBits }
 
-// place is the slot that a key names.
+// place returns the slot of a key.
 func (o *finishedOrders) place(key uint64) int {
 	place, _ := bits.Mul64(keyOf(key), uint64(len(o.slots)))
 	return int(place) //nolint:gosec // it is less than their number
@@ -99,7 +95,7 @@ func (o *finishedOrders) free(key uint64) int {
 	return at
 }
 
-// find returns what the journal says of the order of an entry, if it has ended.
+// find returns the finished order of an entry, if there is one.
 func (o *finishedOrders) find(e *plan.Entry) (finishedOrder, bool) {
 	key, fingerprint := keyOf(maphash.String(o.ids, e.OrderID)), maphash.String(o.fingerprints, e.Fingerprint)
 	for at := o.place(key); o.slots[at].key != 0; at = o.after(at) {

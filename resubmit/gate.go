@@ -11,27 +11,25 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/wait"
 )
 
-// gatePoll is how often a closed gate looks at the calendar again, because
-// windows move while they hold.
+// gatePoll is how often a closed gate reads the calendar again, because windows can be moved.
 const gatePoll = time.Minute
 
-// gate says whether a push may go out now: not while paused or drained, not in a
-// window, not within the guard time and the length of a push before the next one,
-// and not before the settle time after the last one has passed
-// (resubmit/SAFETY.md#i4, resubmit/SAFETY.md#f9, resubmit/SAFETY.md#f13).
+// gate decides whether a push may be sent now. It is closed while the run is paused or drained, in a
+// maintenance window, within the guard time and the duration of a push before the next window, and
+// within the settle delay after the last one (resubmit/SAFETY.md#i4, resubmit/SAFETY.md#f9,
+// resubmit/SAFETY.md#f13).
 type gate struct {
 	calendar      func() *maintenance.Calendar
 	guard, settle time.Duration
-	// call is how long a push may take.
-	call    func() time.Duration
-	breaker *breaker
-	events  *events
+	call          func() time.Duration // how long a push may take
+	breaker       *breaker
+	events        *events
 
 	mu       sync.Mutex
 	paused   bool
 	draining bool
 	changed  chan struct{} // closed and replaced when something changes
-	shut     time.Time     // since when; zero when open
+	shut     time.Time     // since when it is closed; zero when open
 	why      string
 	until    time.Time
 }
@@ -40,8 +38,8 @@ func newGate(calendar func() *maintenance.Calendar, guard, settle time.Duration,
 	return &gate{calendar: calendar, guard: guard, settle: settle, events: events, changed: make(chan struct{})}
 }
 
-// closed says why the gate is closed at t, "" when it is open, and until when that
-// is known to last; zero when it is not known.
+// closed returns why the gate is closed at t, "" if it is open, and until when; zero if that is not
+// known.
 func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	g.mu.Lock()
 	paused, draining := g.paused, g.draining
@@ -55,7 +53,7 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	c, err := guarded(g.calendar)
 	if err != nil {
 		callback.Log(g.events.log, err)
-		return "the windows are not known: " + err.Error(), time.Time{}
+		return "the maintenance windows are not known: " + err.Error(), time.Time{}
 	}
 	if w, ok := c.At(t); ok {
 		return fmt.Sprintf("in the maintenance %s", w.Label()), g.reopens(w)
@@ -69,7 +67,7 @@ func (g *gate) closed(t time.Time) (why string, until time.Time) {
 	return "", time.Time{}
 }
 
-// closedFor says why an order that has passed the gate must not be pushed after all.
+// closedFor returns why an order that has passed the gate must not be pushed after all; "" if it may.
 func (g *gate) closedFor(orderID string) string {
 	if why, _ := g.closed(time.Now()); why != "" {
 		return why
@@ -85,8 +83,7 @@ func (g *gate) reopens(w maintenance.Window) time.Time {
 	return end.Add(g.settle)
 }
 
-// wait returns when the gate is open for an order, or with the error of ctx, or with
-// ErrDrained.
+// wait returns when the gate is open for an order. It returns the error of ctx, or ErrDrained.
 func (g *gate) wait(ctx context.Context, j *job) error {
 	for {
 		changed, draining := g.signal()
@@ -138,7 +135,7 @@ func (g *gate) signal() (changed <-chan struct{}, draining bool) {
 	return g.changed, g.draining
 }
 
-// note keeps what Status shows and tells when the gate turned.
+// note records the state for Status and reports changes as events.
 func (g *gate) note(now time.Time, why string, until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,7 +152,7 @@ func (g *gate) note(now time.Time, why string, until time.Time) {
 	g.why, g.until = why, until
 }
 
-// set changes what the user asked for, and reports whether that is news.
+// set changes the gate, and reports whether it did.
 func (g *gate) set(change func(g *gate) (news bool)) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

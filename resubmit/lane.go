@@ -10,17 +10,17 @@ import (
 
 // lanes serialize the orders of one subscription: one at a time, in the order
 // of the plan, which is oldest first (resubmit/SAFETY.md#f8, resubmit/SAFETY.md#i5). An order
-// stands in several lanes at once if it touches several subscriptions. Since all orders enter in
+// is in several lanes at once if it touches several subscriptions. Since all orders enter in
 // the order of the plan, two can never wait for each other.
 type lanes struct {
 	queues map[string][]*job
-	// stopped holds, for each lane that is over, the order behind which nothing may
-	// pass. It is all that stays of orders that are done, so the lanes are hashed.
+	// stopped has the barrier of each lane that has ended. It is all that remains of orders that
+	// are done, so the lanes are hashed to save memory.
 	stopped map[uint64]*barrier
 	seed    maphash.Seed
 	heads   []*barrier // block at least one order
-	// waiting counts the orders with another before them. When there are most, no
-	// further one is to be added that would have to wait.
+	// waiting counts the orders with another before them. If there are most, no order is added that
+	// would have to wait.
 	waiting, most int
 }
 
@@ -31,9 +31,8 @@ func newLanes(most int) *lanes {
 	}
 }
 
-// shut ends the lane. The lane that is the order itself has no barrier, which would be
-// one for each order that is done: if the plan names one again that was pushed, the
-// journal stops it, and one that was not is stopped as it was the first time.
+// shut ends a lane. The lane of the order itself gets no barrier, to save memory: if the plan has an
+// order twice, the journal prevents a second push.
 func (l *lanes) shut(lane string, j *job, b *barrier) {
 	if lane == orderLane(j.entry) {
 		return
@@ -53,10 +52,10 @@ func (l *lanes) block(by *barrier) {
 
 func (l *lanes) hash(lane string) uint64 { return maphash.String(l.seed, lane) }
 
-// laneKeys names the lanes of an order: its subscriptions and its tenant. Order
-// Management does not surely tell the subscription (commerce/WIRE.md#2.4), so an order that is no
-// purchase and names none shares a lane with the others of its customer. The order itself is a lane
-// too: a plan that named it twice would still not push it twice at once.
+// laneKeys returns the lanes of an order: its subscriptions and its tenant. Order Management may not
+// return the subscription (commerce/WIRE.md#2.4), so an order that is no purchase and has none shares
+// a lane with the others of its customer. The order itself is a lane too, so that a plan that has it
+// twice does not push it twice at once.
 func laneKeys(e *plan.Entry) []string {
 	keys := make([]string, 0, len(e.Subscriptions)+2)
 	keys = append(keys, orderLane(e))
@@ -90,8 +89,8 @@ func (l *lanes) full(j *job) bool {
 	return waits
 }
 
-// add enters an order. It is ready if nothing is before it in any of its lanes; by
-// is not nil if it can never run.
+// add adds an order to its lanes. It is ready if no order is before it; by is the barrier if it is
+// blocked.
 func (l *lanes) add(j *job) (ready bool, by *barrier) {
 	for _, k := range j.lanes {
 		if b := l.stopped[l.hash(k)]; b != nil {
@@ -112,7 +111,7 @@ func (l *lanes) add(j *job) (ready bool, by *barrier) {
 	return j.before == 0, nil
 }
 
-// bar stops the lanes of an order that never entered them.
+// bar ends the lanes of an order that is blocked before it was added.
 func (l *lanes) bar(j *job, by *barrier) {
 	j.blockedBy = by
 	own := newBarrier(j)
@@ -121,8 +120,8 @@ func (l *lanes) bar(j *job, by *barrier) {
 	}
 }
 
-// hasToAsk reports whether an order waits behind one that has yet to ask its group. It must
-// not take a place in the group meanwhile, which that one may wait for.
+// hasToAsk reports whether an order waits for one that the canary has not released. It must not use
+// the limit of the group meanwhile, because the older one may wait for that.
 func (l *lanes) hasToAsk(j *job) bool {
 	if j.before == 0 || j.blockedBy != nil {
 		return false
@@ -137,8 +136,7 @@ func (l *lanes) hasToAsk(j *job) bool {
 	return false
 }
 
-// leave takes an order that is done out of its lanes and returns those that are
-// ready now.
+// leave removes an order that is done from its lanes and returns the orders that are ready now.
 func (l *lanes) leave(j *job) (ready []*job) {
 	for _, k := range j.lanes {
 		q := l.queues[k][1:]
@@ -156,8 +154,8 @@ func (l *lanes) leave(j *job) (ready []*job) {
 	return ready
 }
 
-// stop ends the lanes of an order that must not be passed, and those of the
-// orders behind it, and so on. It returns all of them, with blockedBy set.
+// stop ends the lanes of an order that was not completed, those of the orders after it, and so on. It
+// returns the blocked orders, with blockedBy set.
 func (l *lanes) stop(j *job) (blocked []*job) {
 	work := []*job{j}
 	for len(work) > 0 {
@@ -167,7 +165,7 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 			q := l.queues[k]
 			at := slices.Index(q, j)
 			if at < 0 {
-				continue // an order that blocks this one has ended the lane
+				continue // the order that blocks this one has ended the lane
 			}
 			l.shut(k, j, own)
 			for _, b := range q[at+1:] {
@@ -187,19 +185,18 @@ func (l *lanes) stop(j *job) (blocked []*job) {
 	return blocked
 }
 
-// laneSet holds lanes in a memory that does not grow. It may say of a lane that it
-// is in although it is not.
+// laneSet is a set of lanes of fixed size, a Bloom filter with one hash: it may report a lane that was
+// not added.
 type laneSet struct {
 	bits []uint64
 	used bool // a lane was added
 	seed maphash.Seed
 }
 
-// mostLaneBits is 4 MiB: a million lanes are mistaken once in 32 times.
+// mostLaneBits is 4 MiB: with a million lanes, one in 32 others is reported wrongly.
 const mostLaneBits = 1 << 25
 
-// newLaneSet makes a set for the lanes of so many orders. Hardly one is mistaken where
-// these are few.
+// newLaneSet returns a set for the lanes of a number of orders.
 func newLaneSet(orders int) *laneSet {
 	bits := 1 << 20
 	for bits < mostLaneBits && bits/64 < orders {
@@ -210,7 +207,7 @@ func newLaneSet(orders int) *laneSet {
 
 func (s *laneSet) hash(lane string) uint64 { return maphash.String(s.seed, lane) }
 
-// place is where a hash stands.
+// place returns the position of a hash.
 func (s *laneSet) place(hash uint64) (word, bit uint64) {
 	hash %= uint64(64 * len(s.bits))
 	return hash / 64, 1 << (hash % 64)
@@ -231,7 +228,7 @@ func (s *laneSet) hasAny(lanes []string) bool {
 	})
 }
 
-// places are orders of a plan, by their number among those to resubmit.
+// places is a set of orders of a plan, by their index among those to resubmit.
 type places struct {
 	bits []uint64
 	n    int

@@ -13,35 +13,31 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/rules"
 )
 
-// RetryPolicy says whether an order may be pushed again whose push got no answer.
-// The zero value says that it may not: it is only read from then on, and unknown if
-// it does not move.
+// RetryPolicy configures second attempts: whether an order may be pushed again after a push that got
+// no answer. The zero value allows none: the order is only read from then on, and its outcome is
+// unknown if it does not move.
 //
-// Another attempt is made only for what is surely still the same failure. The order
-// must be as in the plan when it is read Config.SettleDelay after the lost push, which is
-// when Commerce has settled, and must be so again when it is read right before the
-// next push, at least another Config.SettleDelay later: should the lost push have been
-// accepted and have failed in the same words, then the event of that failure is over
-// too (documented, resubmit/SAFETY.md#f9). The order must still offer the transition. Connect, if
-// it can be asked, must have no request of the order that was made since the lost push, and none
-// that speaks against resubmitting the order at all (inferred, resubmit/SAFETY.md#decisions); four
-// cancel requests that failed in a row are one such (F6). Cancellations are not pushed again if
-// Connect cannot be asked.
+// Another attempt is made only if the order certainly still has the same failure. It must be as in the
+// plan when it is read Config.SettleDelay after the lost push, and again right before the next push, at
+// least another Config.SettleDelay later: if the lost push was accepted and failed with the same
+// message, the event of that failure is over then (documented, resubmit/SAFETY.md#f9). The order must
+// still offer the transition. Connect, if it can be queried, must have no request of the order that was
+// made since the lost push, and none that forbids resubmitting the order (inferred,
+// resubmit/SAFETY.md#decisions), such as four failed cancel requests in a row (F6). Cancellations are
+// not pushed again if Connect cannot be queried.
 //
-// An order that was pushed for sure and failed again is never pushed again by the
-// same plan, whatever the reason: it has a new failure, which the plan is not for.
-// Make a new plan.
+// An order whose push was accepted and that failed again is never pushed again by the same plan,
+// because it has a new failure. Make a new plan for it.
 type RetryPolicy struct {
-	// Max is how many pushes of an order may go out without an answer. Behind the last
-	// of them it is only read. Never more than 4 for cancellations. Default 1.
+	// MaxAttempts is how many pushes of an order may be sent without getting an answer. After the last
+	// one the order is only read. At most 4 for cancellations. Default 1.
 	MaxAttempts int
-	// Spacing is the least time between two of them. Default 300 s; -1 leaves it at
-	// twice Config.SettleDelay. Never less than 300 s where the request in Connect is a
-	// cancel or a resume, since the connector makes no new one before, by its code
-	// (resubmit/SAFETY.md#f6).
+	// Spacing is the least time between two pushes of an order. Default 300 s; -1 means twice
+	// Config.SettleDelay. At least 300 s if the request in Connect is a cancel or a resume, since the
+	// connector makes no new one before, by its code (resubmit/SAFETY.md#f6).
 	Spacing time.Duration
-	// ByType holds what is different for an order type. Zero fields are as above, and
-	// ByType must be nil in it.
+	// ByType has the policies of order types that differ. Zero fields have the values above. ByType
+	// must be nil in them.
 	ByType map[commerce.OrderType]RetryPolicy
 }
 
@@ -64,7 +60,7 @@ func (p RetryPolicy) validate(bad func(string, ...any)) {
 	}
 }
 
-// of is the policy for an order type that leads to a kind of request.
+// of returns the policy for an order type that leads to a type of request.
 func (p RetryPolicy) of(t commerce.OrderType, kind connect.RequestType) (most int, spacing time.Duration) {
 	own := p.ByType[t]
 	most = cmp.Or(own.MaxAttempts, p.MaxAttempts, 1)
@@ -90,7 +86,7 @@ func (x *run) nextAttempt(j *job) (at time.Time, why string) {
 	case j.rec.Lost+1 >= most:
 		return at, "the policy allows no second push"
 	case kind == connect.TypeCancel && len(x.requestKeys(j)) == 0:
-		return at, "a cancellation is not pushed again where Connect cannot be asked how many have failed"
+		return at, "a cancellation is not pushed again if Connect cannot be queried for failed ones"
 	}
 	at = time.Now().Add(max(x.cfg.SettleDelay, 0))
 	if spaced := j.rec.sent().Add(max(spacing, 0)); spaced.After(at) {
@@ -138,7 +134,7 @@ func (x *run) vetoedByConnect(j *job) (why string, err error) {
 	if len(keys) == 0 {
 		return "", nil
 	}
-	found, err := x.queryConnect(j, keys) // not as a look: the slot of the push may be the only one
+	found, err := x.queryConnect(j, keys) // without a slot for reads: that of the push may be the only one
 	if err != nil {
 		return "", err
 	}
@@ -155,7 +151,7 @@ func (x *run) vetoedByConnect(j *job) (why string, err error) {
 			Attribution: failure.Attribution{Class: failure.Transient}, RequestsQueried: true, Requests: found[k], Now: time.Now(),
 		})
 		if d.Action != rules.Resubmit {
-			return fmt.Sprintf("Connect speaks against it: %s", d.Why), nil
+			return fmt.Sprintf("a request in Connect forbids it: %s", d.Why), nil
 		}
 	}
 	return "", nil
@@ -172,7 +168,7 @@ func (x *run) revert(j *job, s RecordState, why string) error {
 		return x.put(j, s, why)
 	}
 	j.rec.Target, j.rec.Lost, j.rec.SentAt = j.lost.Target, j.lost.Lost, j.lost.SentAt
-	return x.put(j, RecordUnknown, "an earlier push got no answer; another attempt moved nothing: "+why)
+	return x.put(j, RecordUnknown, "an earlier push got no answer; another attempt changed nothing: "+why)
 }
 
 // stopRetrying ends the attempts at an order with a lost push: from now on it is only read.
@@ -181,16 +177,15 @@ func (x *run) stopRetrying(j *job, why string) next {
 	return nextFollow
 }
 
-// resolve watches an order whose push got no answer until its state tells: it is on
-// its way (nextFollow), it is as it was and may be pushed again (nextAgain), or it is
-// done.
+// resolve watches an order whose push got no answer until its state shows that it was moved
+// (nextFollow), that it is unchanged and may be pushed again (nextAgain), or that it is done.
 func (x *run) resolve(j *job) next {
 	p := x.polls(j.rec.sent().Add(max(x.cfg.SettleDelay, 0)))
-	same := false // it was as in the plan when the settle time was over
+	same := false // it was as in the plan after Config.SettleDelay
 	for {
 		last, err := p.wait(j.ctx)
 		if err == nil {
-			err = x.readSlot(j)
+			err = x.pollOrder(j)
 		}
 		if j.ctx.Err() != nil {
 			x.done(j, OutcomeUnknown, "the watch was stopped: "+context.Cause(j.ctx).Error())
@@ -201,14 +196,14 @@ func (x *run) resolve(j *job) next {
 		case n != nextAgain:
 			return n
 		case last && same:
-			return nextAgain // it is read again there
+			return nextAgain // it is read again before the push
 		case !last && (!same || !x.stopping()):
 			continue
 		}
 		until, why := x.watchUntil(j, err)
 		if why != "" {
 			x.done(j, OutcomeUnknown,
-				fmt.Sprintf("the answer to the push was lost and %s; %s: look at the order before anything is sent again", what,
+				fmt.Sprintf("the answer to the push was lost and %s; %s: check the order before anything is sent again", what,
 					why))
 			return nextOver
 		}
@@ -216,7 +211,8 @@ func (x *run) resolve(j *job) next {
 	}
 }
 
-// settle reads from the state of an order whether a push without an answer was accepted, or nothing (nextAgain).
+// settle decides by the state of an order whether a push without an answer was accepted. nextAgain means that the
+// state does not show it.
 func (x *run) settle(j *job, err error) (n next, what string) {
 	changed := j.entry.Before.Diff(j.item.After)
 	switch {
@@ -228,7 +224,7 @@ func (x *run) settle(j *job, err error) (n next, what string) {
 		return nextOver, ""
 	case changed != "":
 		j.evidence("order", "it was moved, by the push or by somebody else: "+changed, time.Now())
-		_ = x.put(j, RecordPushed, "its state tells that it was moved, by the push or by somebody else")
+		_ = x.put(j, RecordPushed, "its state shows that it was moved, by the push or by somebody else")
 		return nextFollow, ""
 	default:
 		return nextAgain, fmt.Sprintf("the order is still %s for the same failure", j.item.After.Status)

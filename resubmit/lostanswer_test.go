@@ -45,7 +45,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 		apart    time.Duration // the last two pushes, at least
 	}{
 		"the default allows none": {
-			order: again, outcome: "unknown", why: "the policy allows no second push: look at the order", pushes: 1,
+			order: again, outcome: "unknown", why: "the policy allows no second push: check the order", pushes: 1,
 		},
 		"a second push goes out when the order is surely as it was": {
 			order: again, attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
@@ -139,7 +139,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				}
 			},
 			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
-			why: "offers no transition that resubmits it; it offers [CL]: look", pushes: 1,
+			why: "offers no transition that resubmits it; it offers [CL]: check", pushes: 1,
 		},
 		"a second push that is refused leaves the order unknown, with the server's words": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, conflict} },
@@ -203,7 +203,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				requestOf(s, connect.Request{Type: "purchase", Status: "failed", Created: hourAgo(), Updated: hourAgo()}, 1)
 			},
 			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
-			why: "Connect speaks against it: the vendor refused the purchase", pushes: 1,
+			why: "a request in Connect forbids it: the vendor refused the purchase", pushes: 1,
 		},
 		"Connect that cannot be asked is asked again": {
 			order: again,
@@ -220,7 +220,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			order:    again,
 			shop:     func(s *shop, c *resubmit.Config) { asked(s, c); s.finderErr = errors.New("502") },
 			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
-			why: "given up after 4 tries: Connect could not be asked: 502", pushes: 1,
+			why: "given up after 4 tries: Connect could not be queried: 502", pushes: 1,
 		},
 		"a cancellation is pushed again when three cancels have failed": {
 			order: func(o *shopOrder) { again(o); o.Type = "CL" },
@@ -248,7 +248,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 		"a cancellation is not pushed again without Connect": {
 			order:    func(o *shopOrder) { again(o); o.Type = "CL" },
 			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "unknown",
-			why: "where Connect cannot be asked how many have failed", pushes: 1,
+			why: "if Connect cannot be queried for failed ones", pushes: 1,
 		},
 		"cancellations have at most four pushes and five minutes between them": {
 			order: func(o *shopOrder) {

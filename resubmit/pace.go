@@ -11,36 +11,36 @@ import (
 )
 
 const (
-	// paceMargin is by how much the limit's second is taken to be longer, so that a
-	// slow network does not put one call too many into it: 6 ms.
+	// paceMargin makes the second of the limit 6 ms longer, so that network delays do not put one
+	// call too many into it.
 	paceMargin = 1.006
-	// paceLate is how far calls that come late may catch up, one right behind the
-	// other. The limit holds all the same, since the calls of the last second are known.
+	// paceLate is by how much late calls may catch up, without a pause between them. The limit still
+	// holds, because the calls of the last second are known.
 	paceLate = 50 * time.Millisecond
-	// paceRaise is how often the pace is raised again by a tenth of the limit.
+	// paceRaise is how often the rate is raised again, by paceStep of the limit.
 	paceRaise = 10 * time.Second
 	paceStep  = 0.1
 )
 
-// pacer spaces all calls of a run, slows down when the servers have trouble, and
-// holds all calls back when a server asked for that.
+// pacer limits the rate of all calls of a run, lowers the rate when servers are overloaded, and pauses
+// all calls when a server sent Retry-After.
 type pacer struct {
-	turn chan struct{} // held by the one call that waits for its time; the others wait for it
-	// queue is held by the one call that waits for the turn, but for pushes, which thus
-	// go before what waits behind it: what was read for them is not to become old.
+	turn chan struct{} // the lock of the one call that waits for its time
+	// queue is the lock of the one call that waits for turn. Pushes do not take it, so that they go
+	// first: the order was just read for them, and its state must not become stale.
 	queue chan struct{}
 
 	mu      sync.Mutex
-	limit   float64 // calls a second; negative for no limit
-	floor   float64 // the lowest share of the limit
-	share   float64 // the share of the limit that is in force
-	why     string  // why the share is not 1
-	turned  time.Time
-	due     time.Time // when the last call was to go
+	limit   float64   // calls per second; negative for no limit
+	floor   float64   // the lowest fraction of the limit
+	share   float64   // the fraction of the limit that is in force
+	why     string    // why the fraction is not 1
+	turned  time.Time // when it last changed
+	due     time.Time // when the last call was due
 	went    rateWindow
-	until   time.Time // nothing goes out before
+	until   time.Time // no call is made before
 	changed chan struct{}
-	held    chan struct{} // closed and replaced when a server asks for patience
+	held    chan struct{} // closed and replaced when a server sends Retry-After
 	// notify is called with the lock held, so that changes are reported in order.
 	notify func(RateChange)
 }
@@ -50,15 +50,15 @@ type callKind int
 
 const (
 	inLine callKind = iota
-	// beforePush is a reading after which a push follows at once. Behind the intent
-	// nobody waits for a server's sake: a crash would leave an order unknown that was
-	// never sent, and a drain would have to wait as well.
+	// beforePush is the read before a push. After the intent is recorded, no call waits for a
+	// Retry-After: a crash would leave an order unknown that was never pushed, and a drain would
+	// have to wait too.
 	beforePush
-	// pushing waits as beforePush, and goes first.
+	// pushing waits like beforePush, but goes first.
 	pushing
 )
 
-// errHeldBack says that a push, or what leads to it, was not to wait.
+// errHeldBack means that a push, or the read before it, would have had to wait.
 var errHeldBack = errors.New("held back right before the push")
 
 func newPacer(perSecond, floor float64) *pacer {
@@ -68,11 +68,11 @@ func newPacer(perSecond, floor float64) *pacer {
 	}
 }
 
-// wait returns when one call may go out.
+// wait returns when one call may be made.
 func (p *pacer) wait(ctx context.Context) error { return p.await(ctx, inLine) }
 
-// await returns when one call of a kind may go out, or with errHeldBack if it is one
-// that is not to wait for the sake of a server.
+// await returns when one call of a kind may be made, or errHeldBack if it must not wait for a
+// Retry-After.
 func (p *pacer) await(ctx context.Context, k callKind) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -110,8 +110,8 @@ func (p *pacer) await(ctx context.Context, k callKind) error {
 	}
 }
 
-// holds returns what tells a call that a server asks for patience, if it is one that
-// is not to wait for that. Whoever it stands behind may.
+// holds returns a channel that is closed when a server sends Retry-After, for calls that must not wait
+// for that; nil for others.
 func (p *pacer) holds(k callKind) (<-chan struct{}, error) {
 	if k == inLine {
 		return nil, nil
@@ -136,8 +136,8 @@ func enter(ctx context.Context, c chan<- struct{}, held <-chan struct{}) error {
 	}
 }
 
-// take lets a call out now, or says how long it has to wait, whether that is for
-// a server's sake, and what tells that the answer is another one.
+// take allows a call now, or returns how long it has to wait, whether that is for a Retry-After, and a
+// channel that is closed when this changes.
 func (p *pacer) take(now time.Time) (rest time.Duration, hold bool, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,12 +169,11 @@ func (p *pacer) take(now time.Time) (rest time.Duration, hold bool, changed <-ch
 }
 
 func (p *pacer) interval() time.Duration {
-	const most = 1 << 62 // ns: what is slower has no number
+	const most = 1 << 62 // ns, so that it fits
 	return time.Duration(min(most, math.Ceil(float64(time.Second)*paceMargin/(p.limit*p.share))))
 }
 
-// hold lets nothing out for d from now, and returns the patience that is asked for in
-// all.
+// hold pauses all calls for d from now, and returns the whole pause.
 func (p *pacer) hold(d time.Duration) Patience {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -197,8 +196,7 @@ func (p *pacer) rest() time.Duration {
 	return time.Until(p.until)
 }
 
-// slow halves the pace. What a call tells that began before the last time is not
-// news.
+// slow halves the rate. A call that began before the last change does not count.
 func (p *pacer) slow(began time.Time, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,7 +210,7 @@ func (p *pacer) slow(began time.Time, why string) {
 	}
 }
 
-// raise takes back some of the slowing for the time that passed without trouble.
+// raise raises the rate again for the time that passed without trouble.
 func (p *pacer) raise(now time.Time) {
 	if p.share >= 1 {
 		return
@@ -227,8 +225,7 @@ func (p *pacer) raise(now time.Time) {
 	p.set(p.limit, share)
 }
 
-// change sets another limit, and forgets what slowed the last one down only if
-// there is none any more.
+// change sets another limit. A lowered rate stays lowered, unless there is no limit any more.
 func (p *pacer) change(limit float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -253,7 +250,7 @@ func (p *pacer) wake() {
 	p.changed = make(chan struct{})
 }
 
-// rate is what is in force, in calls a second; -1 for no limit.
+// rate returns the rate in force, in calls per second; -1 for no limit.
 func (p *pacer) rate() float64 {
 	if p.limit < 0 {
 		return -1

@@ -9,7 +9,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// requests asks Connect when that is its turn among the looks.
+// requests queries Connect for the requests of an order, as one of the reads of verifications.
 func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := x.reads.take(j.ctx); err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func (x *run) requests(j *job, keys []connect.RequestKey) (map[connect.RequestKe
 	return x.queryConnect(j, keys)
 }
 
-// askConnect asks Connect. A key without an answer is an error.
+// queryConnect queries Connect. A key without a result is an error.
 func (x *run) queryConnect(j *job, keys []connect.RequestKey) (map[connect.RequestKey][]connect.LatestRequest, error) {
 	if err := x.pace.wait(j.ctx); err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (x *run) queryConnect(j *job, keys []connect.RequestKey) (map[connect.Reque
 			continue
 		}
 		if err == nil {
-			err = fmt.Errorf("it gave no answer for %s", keyName(k))
+			err = fmt.Errorf("it returned nothing for %s", keyName(k))
 		}
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func requestWaits(r connect.Request) string {
 	return fmt.Sprintf("%s is %s: %s must act", r.ID, r.Status, who)
 }
 
-// requestKeys names the requests of an order: by its tenant, else by each of its
+// requestKeys returns the keys of the requests of an order: its tenant or, without one, its
 // subscriptions.
 func requestKeys(e *plan.Entry, kind connect.RequestType) []connect.RequestKey {
 	if kind == "" {
@@ -71,7 +71,7 @@ func keyName(k connect.RequestKey) string {
 	return "subscription " + k.SubscriptionID
 }
 
-// ownRequests leaves out what was over before the order was placed.
+// ownRequests leaves out the requests that ended before the order was placed.
 func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.LatestRequest {
 	var own []connect.LatestRequest
 	for _, n := range all {
@@ -82,7 +82,7 @@ func ownRequests(all []connect.LatestRequest, placed time.Time) []connect.Latest
 	return own
 }
 
-// requestKeys are what Connect is asked for about an order; none if it cannot be.
+// requestKeys returns the keys of the requests of an order; none if Connect cannot be queried.
 func (x *run) requestKeys(j *job) []connect.RequestKey {
 	if x.cfg.Requests == nil {
 		return nil

@@ -72,11 +72,11 @@ func (x *run) resume(j *job, rec Record) next {
 	}
 }
 
-// remember takes over a record of an earlier run.
+// remember copies the record of an earlier run.
 func (j *job) remember(rec Record, now time.Time) {
 	for _, at := range []*time.Time{&rec.At, &rec.SentAt} {
 		if at.After(now) {
-			*at = now // the clock was set back, and nobody is to wait for that
+			*at = now // the clock was set back, and no order must wait for that
 		}
 	}
 	j.rec, j.earlier = rec, true
@@ -94,22 +94,21 @@ func (j *job) finishFromRecord() {
 	j.free = free(Outcome(j.rec.State), j.rec.Seen)
 }
 
-// settleIntent makes an intent that an earlier run left the unknown push that it may
-// have become, if another one may follow. When it was sent is not known; that was
-// before now.
+// settleIntent turns the intent of an earlier run into a push without an answer, if another push may
+// follow. It is not known when the push was sent, except that it was before now.
 func (x *run) settleIntent(j *job, now time.Time) next {
 	if _, why := x.nextAttempt(j); j.rec.State != RecordSending || why != "" {
 		return nextFollow
 	}
 	j.rec.SentAt = now
-	if x.put(j, RecordUnknown, "an earlier run ended between the intent and what came of it") != nil {
+	if x.put(j, RecordUnknown, "an earlier run ended between the intent and the result of the push") != nil {
 		return x.unstarted(j)
 	}
 	return nextFollow
 }
 
-// recallBlocked has an order that is blocked end as an earlier run left it. That let it
-// pass the older one, and what came of that one was lost with the end of the run.
+// recallBlocked gives a blocked order the outcome that an earlier run recorded. In that run the older
+// order did not block it, but the record of its completion was lost when the run ended.
 func (x *run) recallBlocked(j *job) {
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
 	if err != nil || !found || !rec.belongsTo(j.entry) ||
@@ -123,13 +122,13 @@ func (x *run) recallBlocked(j *job) {
 		return
 	}
 	j.item.Outcome = OutcomeUnknown
-	j.item.Why += "; an earlier run has pushed it, or may have: check the order before anything is sent again"
+	j.item.Why += "; an earlier run pushed it, or may have: check the order before anything is sent again"
 }
 
-// recall reports whether an earlier run has pushed an order, or may have. It is to
-// count before a younger order can ask, so that a run which goes on begins where it was.
+// recall reports whether an earlier run has pushed an order, or may have. Such an order counts in the
+// canary before a younger one is released, so that a resumed run continues at the same step.
 func (x *run) recall(j *job) bool {
-	// Who takes the order up asks again, and sees the error.
+	// The worker that takes the order reads the record again and handles the error.
 	rec, found, err := x.cfg.Journal.Get(j.entry.OrderID)
 	return err == nil && found && rec.State != RecordRefused
 }
@@ -154,10 +153,9 @@ func (x *run) readFinished() *finishedOrders {
 	return ended
 }
 
-// passOver counts an order that an earlier run has finished, as if it were taken, looked
-// up in the journal and done. It reports false, and counts nothing, where that could make a
-// difference: if an order before it in one of its lanes was taken or left out, or if too
-// many of its group wait.
+// passOver counts an order that an earlier run has finished without opening it. It reports false, and
+// counts nothing, if that could make a difference: if an order before it in one of its lanes was
+// opened or left out, or if too many of its group wait.
 func (x *run) passOver(j *job, e finishedOrder) bool {
 	if x.touched.hasAny(j.lanes) || x.itemsWanted && !x.loadFinished(j, &e) || !x.judgeFinished(x.groupOf(j.entry), &e) {
 		return false

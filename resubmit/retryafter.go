@@ -16,34 +16,34 @@ import (
 // the time into the journal (PatientJournal), where the next run finds it. An error of a client that carries a
 // RetryAfter takes the same way from noteErrors on, for clients that are not of this module.
 
-// ErrPatience says that a server asked for more patience than Config.MaxHold
-// allows. Nothing was sent to it since.
-var ErrPatience = errors.New("a server asks for more patience than Config.MaxHold")
+// ErrPatience means that a server sent a Retry-After that is longer than Config.MaxHold. Nothing was
+// sent to any server since.
+var ErrPatience = errors.New("the Retry-After of a server is longer than Config.MaxHold")
 
-// Patience is what a server asked for (Retry-After): to be left alone until a time.
+// Patience is a pause that a server asked for with Retry-After.
 type Patience struct {
-	Asked, Until time.Time
+	Asked time.Time // when the server asked
+	Until time.Time // when the pause ends
 }
 
-// rest is how long it is to be left alone yet. If the clock was set back since, that is
-// no longer than was asked for.
+// rest returns the rest of the pause. If the clock was set back, it is at most the whole pause.
 func (p Patience) rest(now time.Time) time.Duration {
 	return min(p.Until.Sub(now), p.Until.Sub(p.Asked))
 }
 
-// PatientJournal is a Journal that also remembers that a server asked for patience, so
-// that a run which goes on in another process keeps to that. One value is enough: a run
-// sends nothing to any server meanwhile. The journals of this library are patient.
+// PatientJournal is a Journal that also stores the last Retry-After, so that a run that is resumed in
+// another process waits for it. One value is enough, because a run calls no server during the pause.
+// The journals of this library implement it.
 type PatientJournal interface {
 	Journal
-	// PutPatience takes the place of what was put before. It is durable, as far as the
-	// journal promises at all, when PutPatience returns nil.
+	// PutPatience replaces the stored pause. When it returns nil the pause is as durable as the
+	// records of the journal.
 	PutPatience(Patience) error
-	// Patience returns what was put last; zero for nothing. Begin was called before.
+	// Patience returns the stored pause; zero if there is none. It is called after Begin.
 	Patience() (Patience, error)
 }
 
-// recallPatience lets nothing out for as long as a server asked an earlier run.
+// recallRetryAfter continues the pause that a server asked an earlier run for.
 func (r *Runner) recallRetryAfter() error {
 	j, ok := journalAs[PatientJournal](r.cfg.Journal)
 	if !ok {
@@ -62,35 +62,35 @@ func (r *Runner) recallRetryAfter() error {
 	return r.tooLong()
 }
 
-// retryAfterStep is to what patience is kept in a journal, since many calls are told the
-// same in a row. It is rounded up.
+// retryAfterStep is the unit to which the end of a pause is rounded up in a journal, because many
+// calls in a row get the same Retry-After.
 const retryAfterStep = time.Second
 
-// tooLong says that a server is to be left alone for longer than a run may wait.
+// tooLong returns an error if the pause is longer than Config.MaxHold.
 func (r *Runner) tooLong() error {
 	return tooLong("a server", r.pace.rest()-retryAfterStep, r.cfg.MaxHold)
 }
 
 // noteRetryAfter logs and applies a Retry-After of an answer about an order.
 func (x *run) noteRetryAfter(who string, d time.Duration, number string) {
-	x.cfg.Logger.Warn(who+" asks for a pause", "retryAfter", d, "order", text.Short(number))
+	x.cfg.Logger.Warn(who+" sent Retry-After", "retryAfter", d, "order", text.Short(number))
 	x.holdFor(who, d)
 }
 
-// holdFor sends nothing for as long as a server asked, and ends the run if that is more than Config.MaxHold. It is
-// durable before any other call can be made.
+// holdFor pauses all calls for as long as a server asked, and ends the run if that is longer than Config.MaxHold. The
+// pause is durable before any other call can be made.
 func (x *run) holdFor(who string, d time.Duration) {
 	asked := x.pace.hold(d)
 	if err := tooLong(who, d, x.cfg.MaxHold); err != nil {
 		x.cancel(err)
 	}
 	if err := x.storeRetryAfter(asked); err != nil {
-		x.cancel(fmt.Errorf("resubmit: the journal could not record that %s asks for patience, so nothing more is sent: %w",
+		x.cancel(fmt.Errorf("resubmit: the journal could not record the Retry-After of %s, so nothing more is sent: %w",
 			who, err))
 	}
 }
 
-// keepPatience puts what was asked for into the journal, unless as much is there.
+// storeRetryAfter puts a pause into the journal, unless a longer one is there.
 func (x *run) storeRetryAfter(p Patience) (err error) {
 	defer callback.Recover(&err)
 	j, ok := journalAs[PatientJournal](x.cfg.Journal)
@@ -98,7 +98,7 @@ func (x *run) storeRetryAfter(p Patience) (err error) {
 		return nil
 	}
 	p.Asked, p.Until = p.Asked.Round(0).UTC(), p.Until.Add(retryAfterStep-1).Round(0).Truncate(retryAfterStep).UTC()
-	x.keeping <- struct{}{} // no mutex, since the journal takes its time
+	x.keeping <- struct{}{} // no mutex: synctest does not count waiting for one as blocked
 	defer func() { <-x.keeping }()
 	if !p.Until.After(x.kept) {
 		return nil
@@ -111,11 +111,11 @@ func tooLong(who string, d, most time.Duration) error {
 	if most < 0 || d <= most {
 		return nil
 	}
-	return fmt.Errorf("resubmit: %s asks to be left alone until %s: %w (%v); run again after that, or ask who runs it",
+	return fmt.Errorf("resubmit: %s asks for a pause until %s: %w (%v); run again after that, or ask its operator",
 		who, time.Now().Add(d).UTC().Format(time.RFC3339), ErrPatience, most)
 }
 
-// waitForHold waits as long as a server asked, unless the run ends before.
+// waitForHold waits until the pause that a server asked for has ended, or the run ends.
 func (x *run) waitForHold(j *job) error {
 	for rest := x.pace.rest(); rest > 0 && !x.stopping(); rest = x.pace.rest() {
 		if err := x.gate.rest(j.ctx, rest); err != nil {
@@ -125,7 +125,7 @@ func (x *run) waitForHold(j *job) error {
 	return j.ctx.Err()
 }
 
-// noteErrors keeps the Retry-After and the correlation id of an error.
+// noteErrors applies the Retry-After of an error and keeps its correlation id.
 func (x *run) noteErrors(j *job, err error) {
 	x.noteConnectErrors(err, j.item.Number)
 	e, ok := errors.AsType[*commerce.Error](err)
@@ -146,7 +146,7 @@ func (x *run) noteConnectErrors(err error, number string) {
 	}
 }
 
-// ReportRetryAfter implements ratelimit.Limiter. The client may wait for that, and say nothing of it.
+// ReportRetryAfter implements ratelimit.Limiter. The client may wait and then succeed, without an error.
 func (m *callLimiter) ReportRetryAfter(d time.Duration) {
 	m.x.holdFor(m.who, d)
 }

@@ -127,7 +127,7 @@ func TestAJournalThatCannotKeepPatienceEndsTheRun(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.Concurrency = &impatientJournal{put: full}, 1 })
 		_, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, full)
-		require.ErrorContains(t, err, "Commerce asks for patience")
+		require.ErrorContains(t, err, "the Retry-After of Commerce")
 		require.Len(t, s.calls, 1)
 	})
 	s := newShop()

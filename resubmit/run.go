@@ -24,31 +24,31 @@ type run struct {
 	digest          string
 	total           int
 	mismatched      int  // rows that the plan left out
-	resumed         bool // an earlier run may have begun the plan
+	resumed         bool // an earlier run may have started the plan
 	started         time.Time
 
 	ctx    context.Context //nolint:containedctx // a run is one call of Apply
 	cancel context.CancelCauseFunc
 
-	itemsWanted bool // somebody gets the items
+	itemsWanted bool // the report, an event or the log needs the items
 
-	// ended are passed over, if they stand in none of the lanes that were touched.
+	// finished orders are passed over, if they are in none of the lanes that were touched.
 	finished *finishedOrders
-	touched  *laneSet // lanes of orders that were taken in hand or left out, if any has ended
+	touched  *laneSet // lanes of orders that were opened or left out, if any order is finished
 
 	stopEndEvents func()
-	later         LaterJournal // what came of pushes is put there without waiting; nil: it is waited for
+	later         LaterJournal // stores results of pushes without waiting; nil: all records are waited for
 
-	jobs       sync.WaitGroup // orders in hand
+	jobs       sync.WaitGroup // open orders
 	workers    sync.WaitGroup
-	working    atomic.Int64  // how many there are; they change with the Runner's lock held
-	open       chan struct{} // one element for each order in hand
-	ready      chan *job     // as large as hand, so that sending never blocks
-	begun      chan struct{} // filled when few orders are ready that no worker has begun
-	filled     chan struct{} // closed when as much of the plan was read as can be in hand
+	working    atomic.Int64  // number of workers; changes with the Runner's lock held
+	open       chan struct{} // one element for each open order
+	ready      chan *job     // as large as open, so that sending never blocks
+	begun      chan struct{} // gets an element when few orders are ready
+	filled     chan struct{} // closed when as many orders were opened as there can be
 	markFilled func()        // closes it
-	// pushes are taken by orders that are being pushed, looks by the reads of
-	// verifications. They are the same where the way in bears only so many calls.
+	// pushes limits the orders that are pushed at the same time, reads the reads of verifications.
+	// They are the same if the client declares a MaxConcurrency.
 	pushes, reads *slots
 	batch         batchPoller
 
@@ -57,15 +57,15 @@ type run struct {
 	pushing, verifying atomic.Int64
 	left               atomic.Bool // an order was not started
 
-	keeping chan struct{} // holds one element while somebody uses kept
-	kept    time.Time     // until when a server is to be left alone, as the journal knows
+	keeping chan struct{} // the lock of kept
+	kept    time.Time     // the end of the pause of a server, as stored in the journal
 
 	mu           sync.Mutex
 	room         sync.Cond // fewer orders wait in the lanes
 	lanes        *lanes
 	result       OutcomeCounts
 	canary       *canary
-	forLanes     bool // orders were left out because too many wait in the lanes
+	forLanes     bool // orders were left out because too many wait in lanes
 	groups       map[groupKey]*OutcomeCounts
 	again        *failure.Grouper // of the orders that failed again
 	items        []Item
@@ -73,21 +73,21 @@ type run struct {
 	unread       int
 }
 
-// job is one order on its way.
+// job is the state of one open order.
 type job struct {
 	ctx   context.Context //nolint:containedctx // of the run, or of the one call that is about the order
-	left  bool            // the end of the run left it where it was
+	left  bool            // the run ended before it was finished
 	entry *plan.Entry
 	item  Item
 	rec   Record
 
 	lanes     []string
-	before    int      // how many of its lanes have an order before it
-	blockedBy *barrier // stopped one of its lanes; nil
+	before    int      // number of its lanes with an order before it
+	blockedBy *barrier // ended one of its lanes; nil for none
 
-	looked bool // in the journal
-	ended  bool // an earlier run knew what came of it
-	good   bool // it is under way, and that is good enough
+	looked bool // its record was read from the journal
+	ended  bool // an earlier run has finished it
+	good   bool // it is in progress and was judged as good
 
 	group    string // of the canary
 	ramp     *ramp
@@ -96,25 +96,24 @@ type job struct {
 	released bool // it counts as pushed in its group
 	health   health
 
-	// lost is the record of a push without an answer behind which the policy allows
-	// another; nil for none. barred says why none is allowed any more.
+	// lost is the record of a push without an answer after which the policy allows another push;
+	// nil for none. noRetry is why none is allowed any more.
 	lost    *Record
 	noRetry string
 
-	moved bool // it was read in another status than the last record tells
+	moved bool // it was read in another status than that of its last record
 
 	sent   sentPush // the last push that was refused, by this run or an earlier one
 	unread bool     // the order was not read since then
 
 	refusals  int
 	denied    int  // pushes that were answered with 401 or 403
-	forbidden bool // the answer to the last push was lost behind a 403, such as one of a gateway
+	forbidden bool // the last push got a 403, such as one of a gateway, instead of an answer
 	earlier   bool // an earlier run has left a record
 
 	kind  connect.RequestType // of its request in Connect; "": there is none
-	tried []commerce.Status   // targets that Commerce refused, since the flow lacks them
-	// free says that the order is at rest, so that the next of its lanes may go.
-	free bool
+	tried []commerce.Status   // targets that Commerce refused because the flow lacks them
+	free  bool                // the next orders of its lanes may start after it
 }
 
 func newJob(e *plan.Entry) *job {

@@ -12,11 +12,10 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-// pollAtLeast is the shortest time between two looks at one order.
+// pollAtLeast is the shortest time between two polls of one order.
 const pollAtLeast = time.Second
 
-// polls are the looks at one order: at doubling intervals, the last at the
-// deadline.
+// polls times the polls of one order: at doubling intervals, the last one at the deadline.
 type polls struct {
 	next, max time.Duration
 	deadline  time.Time
@@ -26,7 +25,7 @@ func (x *run) polls(deadline time.Time) polls {
 	return polls{next: x.cfg.Verify.First, max: x.cfg.Verify.Max, deadline: deadline}
 }
 
-// wait waits for the next look, and says whether it is the last.
+// wait waits for the next poll, and reports whether it is the last.
 func (p *polls) wait(ctx context.Context) (last bool, err error) {
 	rest := time.Until(p.deadline)
 	if err := sleep(ctx, min(p.next, rest)); err != nil {
@@ -44,8 +43,7 @@ func (p *polls) grow() {
 	}
 }
 
-// follow finds out by reading what became of an order that was or may have been
-// pushed.
+// follow finds the outcome of an order that was or may have been pushed, by reading it.
 func (x *run) follow(j *job) {
 	defer x.verifying.Add(-1)
 	left := false
@@ -59,23 +57,23 @@ func (x *run) follow(j *job) {
 	x.verify(j, left)
 }
 
-// verification is the look for the result of one push.
+// verification is the state of the verification of one push.
 type verification struct {
 	polls
 	pushedAt time.Time
 	left     bool      // the order was seen to leave its failure
 	read     time.Time // when the order was last read; zero before
-	done     time.Time // when Commerce first said that it is; zero before
-	last     bool      // there is no further look
+	done     time.Time // when the order was first seen as provisioned in Commerce; zero before
+	last     bool      // there is no further poll
 }
 
-// verify polls Commerce, and then Connect, for the result of a push. left says
-// that the order was seen to leave its failure.
+// verify polls Commerce, and then Connect, for the outcome of a push. left means that the order was
+// seen to leave its failure.
 func (x *run) verify(j *job, left bool) {
 	v := &verification{pushedAt: j.rec.sent(), left: left}
 	deadline := v.pushedAt.Add(max(x.cfg.Verify.Timeout, 0))
 	if j.rec.State == RecordProgressing {
-		deadline = v.pushedAt // its time was up already
+		deadline = v.pushedAt // an earlier run has waited until the deadline
 		v.left = j.rec.Seen != j.entry.Before.Status && x.meaningful(j, j.rec.Seen)
 		if j.rec.Seen.Provisioned() {
 			v.done = j.rec.At
@@ -88,7 +86,7 @@ func (x *run) verify(j *job, left bool) {
 			continue
 		}
 		if err == nil {
-			err = x.readSlot(j)
+			err = x.pollOrder(j)
 		}
 		if err == nil {
 			v.read = time.Now()
@@ -110,12 +108,12 @@ func (x *run) verify(j *job, left bool) {
 	}
 }
 
-// assess judges what a read of an order shows. OutcomeProgressing means that it is not known yet, and why.
+// assess returns the outcome that a read of an order shows, and why. OutcomeProgressing means that it is not known yet.
 func (x *run) assess(j *job, v *verification, err error) (Outcome, string) {
 	now := j.item.After
 	switch {
 	case err != nil:
-		return OutcomeProgressing, "Commerce could not be asked: " + err.Error()
+		return OutcomeProgressing, "the order could not be read: " + err.Error()
 	case failed(j.entry.Before, now):
 		if v.left || failedAnew(j.entry.Before, now) || time.Since(v.pushedAt) >= x.cfg.SettleDelay {
 			return OutcomeFailedAgain, x.failedAgain(j)
@@ -132,7 +130,7 @@ func (x *run) assess(j *job, v *verification, err error) (Outcome, string) {
 		}
 		return outcome, why
 	case atRest(now.Status) || unpaid(now.Status):
-		return OutcomeFailedAgain, fmt.Sprintf("the order ended as %s, without its service", now.Status)
+		return OutcomeFailedAgain, fmt.Sprintf("the order ended as %s, without being provisioned", now.Status)
 	}
 	v.left = true
 	if v.last {
@@ -141,8 +139,8 @@ func (x *run) assess(j *job, v *verification, err error) (Outcome, string) {
 	return OutcomeProgressing, ""
 }
 
-// mayLag reports whether Connect may not know yet what Commerce says, and sees to it
-// that there is a look when it must.
+// mayLag reports whether Connect may still be behind Commerce (Verify.ConnectGrace). If so, it
+// schedules a poll for the end of that time.
 func (x *run) mayLag(v *verification) bool {
 	grace := max(x.cfg.Verify.ConnectGrace, 0)
 	waits := x.cfg.Verify.Timeout >= 0
@@ -164,7 +162,7 @@ func (x *run) mayLag(v *verification) bool {
 
 // look is a read that takes part in verification: it waits for its turn among
 // those, apart from the pushes.
-func (x *run) readSlot(j *job) error {
+func (x *run) pollOrder(j *job) error {
 	if err := x.reads.take(j.ctx); err != nil {
 		return err
 	}
@@ -181,7 +179,7 @@ func (x *run) verified(j *job, o Outcome, why string) {
 	x.done(j, o, why)
 }
 
-// failedAgain says why an order failed again, and keeps it for the report.
+// failedAgain returns why an order failed again, and adds it to the report.
 func (x *run) failedAgain(j *job) string {
 	now := j.item.After
 	j.item.SameReason = now.Message == j.entry.Before.Message && now.Message != ""
@@ -193,7 +191,7 @@ func (x *run) failedAgain(j *job) string {
 	})
 	x.mu.Unlock()
 	if now.Message == "" {
-		return "failed again; why is not told"
+		return "failed again, without a reason"
 	}
 	which := "a new reason"
 	if j.item.SameReason {
@@ -202,8 +200,8 @@ func (x *run) failedAgain(j *job) string {
 	return fmt.Sprintf("failed again for %s (%s): %s", which, j.item.AfterClass, brief(now.Message))
 }
 
-// inConnect looks whether Connect agrees that a provisioned order is done. An
-// outcome of progressing means that it cannot be told yet.
+// inConnect checks whether Connect agrees that a provisioned order is done. OutcomeProgressing means
+// that it is not known yet.
 func (x *run) inConnect(j *job) (Outcome, string) {
 	if x.cfg.Requests == nil {
 		j.item.CommerceOnly = true
@@ -217,11 +215,11 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 		return OutcomeCompleted, fmt.Sprintf("%s; orders of type %s have no request in Connect", done, j.entry.Type)
 	case len(keys) == 0:
 		j.item.CommerceOnly = true
-		return OutcomeCompleted, done + "; Connect could not be asked, as the order names neither a tenant nor a subscription"
+		return OutcomeCompleted, done + "; Connect could not be queried, as the order names neither a tenant nor a subscription"
 	}
 	found, err := x.requests(j, keys)
 	if err != nil {
-		return OutcomeProgressing, done + "; Connect could not be asked: " + err.Error()
+		return OutcomeProgressing, done + "; Connect could not be queried: " + err.Error()
 	}
 	var approved []string
 	waiting := ""
@@ -248,14 +246,14 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 	return OutcomeCompleted, fmt.Sprintf("%s, and Connect approved %s", done, strings.Join(approved, ", "))
 }
 
-// whoMustAct says who an order waits for whose time is up.
+// whoMustAct describes an order that is still in progress at the deadline, and who must act on it.
 func (x *run) whoMustAct(j *job) string {
 	at := fmt.Sprintf("the order is %s", j.item.After.Status)
 	kind := j.kind
 	if keys := requestKeys(j.entry, kind); x.cfg.Requests != nil && len(keys) > 0 {
 		found, err := x.requests(j, keys)
 		if err != nil {
-			return at + "; Connect could not be asked who must act: " + err.Error()
+			return at + "; Connect could not be queried for who must act: " + err.Error()
 		}
 		for _, k := range keys {
 			for _, n := range ownRequests(found[k], j.entry.Before.PlacedAt) {
@@ -276,23 +274,23 @@ func failed(before, now plan.Snapshot) bool {
 	return now.Status == before.Status || now.Status == commerce.StatusProvisioningFailed
 }
 
-// unpaid reports whether an order was pushed into a failure of its payment, which
-// provisioning does not mend.
+// unpaid reports whether an order was pushed into a failure of its payment, which provisioning does
+// not fix.
 func unpaid(s commerce.Status) bool {
 	return s == commerce.StatusAuthorizationFailed || s == commerce.StatusTopUpFailed
 }
 
 // failedAnew reports whether it is another failure than the plan's.
 func failedAnew(before, now plan.Snapshot) bool {
-	bothTold := !before.FailedAt.IsZero() && !now.FailedAt.IsZero()
+	bothKnown := !before.FailedAt.IsZero() && !now.FailedAt.IsZero()
 	return failed(before, now) && (now.Status != before.Status || now.Message != before.Message ||
-		bothTold && !now.FailedAt.Equal(before.FailedAt))
+		bothKnown && !now.FailedAt.Equal(before.FailedAt))
 }
 
-// brief is a failure text on one line that is not too long for a table.
+// brief returns a failure message on one short line.
 func brief(s string) string {
 	if s = text.Short(s); s == "" {
-		return "no reason told"
+		return "no reason given"
 	}
 	return s
 }

@@ -58,7 +58,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			s.answer("s", "approved", "")
 			k := connect.RequestKey{SubscriptionID: "s", Type: connect.TypePurchase}
 			s.requests[k] = append(s.requests[k], connect.LatestRequest{Request: connect.Request{ID: "PR-2", Status: "failed"}})
-		}, nil, "falseSuccess", "PR-2 is failed: no reason told", 310 * time.Second},
+		}, nil, "falseSuccess", "PR-2 is failed: no reason given", 310 * time.Second},
 		"Connect approves later": {nil, func(s *shop) {
 			s.answer("s", "pending", "")
 			time.AfterFunc(time.Minute, func() { s.answer("s", "approved", "") })
@@ -81,7 +81,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 				}
 			}, nil, "falseSuccess", "PR-5 is failed: no", 310 * time.Second},
 		"Connect cannot be asked": {nil, func(s *shop) { s.finderErr = errors.New("502 Bad Gateway") }, nil,
-			"progressing", "Commerce says CP; Connect could not be asked: 502 Bad Gateway", 30 * time.Minute},
+			"progressing", "Commerce says CP; Connect could not be queried: 502 Bad Gateway", 30 * time.Minute},
 		"Connect can be asked again": {nil, func(s *shop) {
 			s.finderErr = errors.New("502 Bad Gateway")
 			s.answer("s", "approved", "")
@@ -113,26 +113,26 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 		"it fails again, and why is not told": {func(o *shopOrder) {
 			o.Failure.Text = nil
 			o.fates = []fate{{after: time.Second, status: "PF"}}
-		}, nil, nil, "failedAgain", "failed again; why is not told", 310 * time.Second},
-		"it is cancelled meanwhile": {stays("CL"), nil, nil, "failedAgain", "ended as CL, without its service",
+		}, nil, nil, "failedAgain", "failed again, without a reason", 310 * time.Second},
+		"it is cancelled meanwhile": {stays("CL"), nil, nil, "failedAgain", "ended as CL, without being provisioned",
 			10 * time.Second},
-		"its payment is not authorized": {stays("AF"), nil, nil, "failedAgain", "ended as AF, without its service",
+		"its payment is not authorized": {stays("AF"), nil, nil, "failedAgain", "ended as AF, without being provisioned",
 			10 * time.Second},
-		"its top-up fails": {stays("TF"), nil, nil, "failedAgain", "ended as TF, without its service",
+		"its top-up fails": {stays("TF"), nil, nil, "failedAgain", "ended as TF, without being provisioned",
 			10 * time.Second},
 		"Commerce is at it for ever": {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act",
 			30 * time.Minute},
 		"Commerce is at it and Connect knows whom it waits for": {stays(""), answers("tiers_setup"), nil,
 			"progressing", "the order is PR, and in Connect PR-s is tiers_setup: a tier account must act", 30 * time.Minute},
 		"Commerce is at it and Connect cannot be asked": {stays(""), func(s *shop) { s.finderErr = errors.New("down") }, nil,
-			"progressing", "could not be asked who must act: down", 30 * time.Minute},
+			"progressing", "could not be queried for who must act: down", 30 * time.Minute},
 		"a person must act": {stays("MO"), nil, nil, "progressing", "a person must act in Commerce", 30 * time.Minute},
 		"Commerce cannot be read": {func(o *shopOrder) {
 			o.readFaults = append([]fault{fine}, make([]fault, 100)...)
 			for i := 1; i < len(o.readFaults); i++ {
 				o.readFaults[i] = broken
 			}
-		}, nil, nil, "progressing", "Commerce could not be asked", 30 * time.Minute},
+		}, nil, nil, "progressing", "the order could not be read", 30 * time.Minute},
 		"one look and no waiting": {stays(""), nil, func(c *resubmit.Config) { c.Verify.Timeout = -1 },
 			"progressing", "the order is PR", 0},
 	}
@@ -275,6 +275,6 @@ func TestAKeyWithoutAnAnswerIsNotNone(t *testing.T) {
 		r := runnerFor(t, s, func(c *resubmit.Config) { c.Requests = silentFinder{} })
 		report, err := r.Apply(t.Context(), planFor(t, o))
 		require.NoError(t, err)
-		require.Contains(t, itemOf(t, report, 1).Why, "Connect could not be asked: it gave no answer for subscription s")
+		require.Contains(t, itemOf(t, report, 1).Why, "Connect could not be queried: it returned nothing for subscription s")
 	})
 }

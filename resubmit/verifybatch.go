@@ -16,43 +16,38 @@ import (
 )
 
 const (
-	// batchMin is how many looks must be due at the same time before they are
-	// answered by a list. A list takes two calls at least.
+	// batchMin is how many polls must be due at the same time to be answered by a list. A list
+	// takes at least two calls.
 	batchMin = 20
-	// batchAhead is the part of its interval by which a look may be answered before
-	// it is due, so that orders that were pushed one after the other are looked at
-	// together.
+	// batchAhead is the part of its interval by which a poll may be answered before it is due, so
+	// that orders that were pushed one after the other are polled together.
 	batchAhead = 4
-	// batchTrust is the longest time that an order is known from lists alone. A list
-	// may be stale.
+	// batchTrust is how long an order is polled by lists alone. A list may be stale.
 	batchTrust = 30 * time.Minute
-	// batchPause is how long nothing is listed after a list that failed or cost more
-	// calls than it saved.
+	// batchPause is how long no list is made after one that failed or took more calls than it saved.
 	batchPause = 10 * time.Minute
 )
 
-// sweeper answers many looks by one list of the orders. A list tells one thing
-// only: that an order is still on the way it was on when it was read last, so that
-// there is no need to read it now. Whatever else is true of an order is read.
+// batchPoller answers many polls by one list of orders. A list is used for one thing only: to see that
+// the status of an order has not changed since it was read, so that it need not be read now. For
+// everything else the order is read.
 type batchPoller struct {
 	mu      sync.Mutex
 	waiting map[*pollRequest]struct{}
-	over    chan struct{} // closed when the list that is going on has ended; nil for none
+	over    chan struct{} // closed when the current list has ended; nil for none
 	last    chan struct{} // that of the list before, closed
-	next    time.Time     // nothing is listed before
+	next    time.Time     // no list is made before
 }
 
-// place is the place of one look among those that wait.
+// pollRequest is a poll that waits to be due or to be answered by a list.
 type pollRequest struct {
 	id     string
 	kind   commerce.OrderType
-	status commerce.Status // as the order was read last
+	status commerce.Status // as last read
 	placed time.Time
-	from   time.Time // when a list may answer the look
+	from   time.Time // from when on a list may answer the poll
 	due    time.Time
-	// shown gets what a list that was asked tells: whether the order is in it, in the
-	// same status.
-	shown chan bool
+	shown  chan bool // gets whether a list had the order in the same status
 }
 
 // nextPoll waits for the next poll of an order. It reports true if the poll is not needed, because a list shows that
@@ -74,9 +69,8 @@ func (x *run) nextPoll(j *job, v *verification) (underWay bool, err error) {
 	return x.await(j.ctx, p)
 }
 
-// listable reports whether a list can tell all that the next look may have to: the
-// order was read on its way, nobody waits for a verdict on it, and it is not the
-// last look.
+// listable reports whether a list can answer the next poll of an order: the order was read while in
+// progress, nothing waits for its judgment, and it is not the last poll.
 func (x *run) listable(j *job, v *verification) bool {
 	now := j.item.After
 	switch {
@@ -91,8 +85,7 @@ func (x *run) listable(j *job, v *verification) bool {
 	}
 }
 
-// await waits until a look is due or a list has answered it. The first that is due
-// asks for the list.
+// await waits until a poll is due or a list has answered it. The first poll that is due makes the list.
 func (x *run) await(ctx context.Context, p *pollRequest) (underWay bool, err error) {
 	due := time.NewTimer(time.Until(p.due))
 	defer due.Stop()
@@ -110,7 +103,7 @@ func (x *run) await(ctx context.Context, p *pollRequest) (underWay bool, err err
 		select {
 		case shown := <-p.shown:
 			return shown, nil
-		default: // the last list was asked for before the look was due
+		default: // the last list was made before the poll was due
 		}
 		all, over := x.batch.claim(p, time.Now())
 		if len(all) > 0 {
@@ -140,8 +133,8 @@ func (s *batchPoller) leave(p *pollRequest) {
 	delete(s.waiting, p)
 }
 
-// claim takes the looks that a list may answer now, p with them. It takes none when
-// they are too few, or when a list is going on or has answered, which over tells.
+// claim returns the polls that a list may answer now, including p. It returns none if they are too
+// few. If a list is running or has answered p, over is closed when it has ended.
 func (s *batchPoller) claim(p *pollRequest, now time.Time) (all []*pollRequest, over <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +163,7 @@ func (s *batchPoller) claim(p *pollRequest, now time.Time) (all []*pollRequest, 
 	return all, s.over
 }
 
-// end lets the next list go, not before a time.
+// end ends a list. No other one is made before next.
 func (s *batchPoller) end(next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,12 +178,12 @@ func (x *run) pollBatch(ctx context.Context, all []*pollRequest) {
 	shown, err := x.listBatch(ctx, all, t)
 	next := time.Time{}
 	if err == nil && int64(len(shown)) < t.calls.Load() {
-		err = fmt.Errorf("it took %d calls and showed %d orders that are under way", t.calls.Load(), len(shown))
+		err = fmt.Errorf("it took %d calls and had %d unchanged orders", t.calls.Load(), len(shown))
 	}
 	if err != nil && ctx.Err() == nil {
 		next = time.Now().Add(batchPause)
-		x.cfg.Logger.Warn("the list of the orders under way was of no use, so they are read one by one for now",
-			"looks", len(all), "again", next.UTC(), "error", err)
+		x.cfg.Logger.Warn("listing the orders in progress failed or saved no calls, so they are read one by one for now",
+			"polls", len(all), "again", next.UTC(), "error", err)
 	}
 	for _, p := range all {
 		p.shown <- err == nil && shown[p]
@@ -219,11 +212,11 @@ func (x *run) listBatch(ctx context.Context, all []*pollRequest, t *batchLimiter
 	if e, ok := errors.AsType[*commerce.Error](err); ok && e.RetryAfter > 0 {
 		x.noteRetryAfter("Commerce", e.RetryAfter, "")
 	}
-	x.checkAccess("Commerce", "listing the orders under way", err)
+	x.checkAccess("Commerce", "listing the orders in progress", err)
 	return shown, err
 }
 
-// listUnchanged reads a list until it has shown all.
+// listUnchanged reads a list until it has had all orders, and returns those with an unchanged status.
 func listUnchanged(ctx context.Context, from OrderLister, all []*pollRequest) (map[*pollRequest]bool, error) {
 	missing := make(map[string]*pollRequest, len(all))
 	for _, p := range all {
@@ -235,7 +228,7 @@ func listUnchanged(ctx context.Context, from OrderLister, all []*pollRequest) (m
 			return nil, err
 		}
 		if o == nil {
-			return nil, errors.New("the source yielded neither an order nor an error")
+			return nil, errors.New("the lister yielded neither an order nor an error")
 		}
 		p := missing[o.ID]
 		if p == nil {
@@ -251,8 +244,8 @@ func listUnchanged(ctx context.Context, from OrderLister, all []*pollRequest) (m
 	return shown, nil
 }
 
-// batchQuery asks for orders by their statuses, their types and when they were
-// placed. The bounds leave a second, as ways into Commerce differ in what they tell.
+// batchQuery selects orders by their statuses, their types and when they were placed. The time bounds
+// have a second of tolerance, because the APIs of Commerce round differently.
 func batchQuery(all []*pollRequest) commerce.Query {
 	statuses, kinds := make(map[commerce.Status]bool), make(map[commerce.OrderType]bool)
 	first, last := all[0].placed, all[0].placed
@@ -285,7 +278,7 @@ type batchLimiter struct {
 // Wait implements ratelimit.Limiter.
 func (t *batchLimiter) Wait(ctx context.Context) error {
 	if t.calls.Add(1) > t.most {
-		return fmt.Errorf("it took more than %d calls, which is half of what reading one by one does", t.most)
+		return fmt.Errorf("it took more than %d calls, half of those to read the orders one by one", t.most)
 	}
 	return t.callLimiter.Wait(ctx)
 }

@@ -167,7 +167,7 @@ func TestAListOfNoUseIsNotAskedForAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*lister){
 		"it fails":                    func(l *lister) { l.faults = slices.Repeat([]fault{broken}, 100) },
-		"it asks for patience":        func(l *lister) { l.faults = slices.Repeat([]fault{limited}, 100) },
+		"it sends Retry-After":        func(l *lister) { l.faults = slices.Repeat([]fault{limited}, 100) },
 		"it is full of other orders":  func(l *lister) { l.others = 5000 },
 		"it shows none of the orders": func(l *lister) { l.hides = func(string) bool { return true } },
 	} {
