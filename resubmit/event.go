@@ -19,9 +19,9 @@ import (
 //
 //	cfg.OnEvent = func(e resubmit.Event) {
 //		switch e := e.(type) {
-//		case resubmit.Pushed:
+//		case resubmit.PushAccepted:
 //			fmt.Println(e.Number, "was sent")
-//		case resubmit.Done:
+//		case resubmit.OrderDone:
 //			fmt.Println(e.Number, e.Outcome)
 //		}
 //	}
