@@ -2,7 +2,7 @@
 // types, views of failed orders, queries and errors. It makes no network calls; its
 // subpackages are clients, one for each API of Commerce.
 //
-//	view := commerce.FailedOrders()
+//	view := FailedOrdersView()
 //	view.PlacedFrom = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 //	for order, err := range client.Orders(ctx, view.Query()) {
 //		if err != nil {

@@ -103,7 +103,7 @@ func TestFailureReason(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			f := commerce.Failure{Text: tc.text}
+			f := commerce.Failure{Messages: tc.text}
 			require.Equal(t, tc.message, f.Message())
 			require.Equal(t, tc.reason, f.Reason())
 		})
@@ -148,7 +148,7 @@ func TestErrorIsOneLine(t *testing.T) {
 }
 
 func ExampleFailure_Reason() {
-	f := commerce.Failure{Text: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out. " +
+	f := commerce.Failure{Messages: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out. " +
 		"Please contact support."}}
 	fmt.Println(f.Reason())
 	// Output: Request to OA timed out

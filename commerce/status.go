@@ -85,8 +85,8 @@ const (
 	StatusPaymentAfterProvisioning Status = "WZ"
 	// StatusCompleted is the successful end of an order.
 	StatusCompleted Status = "CP"
-	// StatusCancelled is the end of a cancelled order, unlike [TypeCancellation]. This library
-	// never moves an order to it.
+	// StatusCancelled is the end of a cancelled order. This library never moves an order to it.
+	// [TypeCancellation] is something else: an order that cancels a subscription.
 	StatusCancelled Status = "CL"
 )
 
@@ -165,7 +165,7 @@ const (
 type Channel string
 
 const (
-	// ChannelUnknown is the zero value: the vendor account is unknown.
+	// ChannelUnknown is the zero value: the account that sold the order is unknown.
 	ChannelUnknown Channel = ""
 	// ChannelDirect is an order of the provider's own customer.
 	ChannelDirect Channel = "direct"

@@ -10,7 +10,7 @@ import (
 )
 
 // View is a named selection of orders, like the views and queues of the Provider Control
-// Panel. Use [FailedOrders], create one in code, or load it from a file ([LoadViewsFile]).
+// Panel. Use [FailedOrdersView], create one in code, or load it from a file ([LoadViewsFile]).
 type View struct {
 	Name string `json:"name"`
 	// Statuses must not be empty.
@@ -26,8 +26,8 @@ type View struct {
 	Sort Sort `json:"sort,omitempty"`
 }
 
-// FailedOrders returns the built-in view of all orders whose provisioning failed.
-func FailedOrders() View {
+// FailedOrdersView returns the built-in view of all orders whose provisioning failed.
+func FailedOrdersView() View {
 	return View{Name: "Failed Orders", Statuses: []Status{StatusProvisioningFailed}}
 }
 

@@ -19,14 +19,14 @@ var november = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 func TestFailedOrders(t *testing.T) {
 	t.Parallel()
-	v := commerce.FailedOrders()
+	v := commerce.FailedOrdersView()
 	require.NoError(t, v.Validate())
 	require.True(t, v.Match(&commerce.Order{Status: commerce.StatusProvisioningFailed, Type: commerce.TypeRenewal}))
 	require.False(t, v.Match(&commerce.Order{Status: commerce.StatusLongRunning}))
 	require.Equal(t, commerce.Query{Statuses: []commerce.Status{"PF"}}, v.Query())
 
 	v.Statuses[0] = "XX"
-	require.Equal(t, []commerce.Status{"PF"}, commerce.FailedOrders().Statuses, "nobody changes it for others")
+	require.Equal(t, []commerce.Status{"PF"}, commerce.FailedOrdersView().Statuses, "nobody changes it for others")
 }
 
 func TestViewMatch(t *testing.T) {
@@ -55,7 +55,7 @@ func TestLoadViewsReadsSavedViews(t *testing.T) {
 	t.Parallel()
 	berlin := time.FixedZone("", 3600)
 	views := []commerce.View{
-		commerce.FailedOrders(),
+		commerce.FailedOrdersView(),
 		{Name: `Failed "sales"`, Statuses: []commerce.Status{"PF", "I4"}, Types: []commerce.OrderType{"SO"},
 			PlacedFrom: november, PlacedTo: time.Date(2026, 12, 1, 0, 0, 0, 0, berlin), Sort: commerce.NewestFirst},
 	}
@@ -77,12 +77,12 @@ func TestLoadViewsReadsSavedViews(t *testing.T) {
 func TestSaveViewsRejectsInvalidViews(t *testing.T) {
 	t.Parallel()
 	var saved bytes.Buffer
-	err := commerce.SaveViews(&saved, []commerce.View{commerce.FailedOrders(), commerce.FailedOrders()})
+	err := commerce.SaveViews(&saved, []commerce.View{commerce.FailedOrdersView(), commerce.FailedOrdersView()})
 	require.EqualError(t, err,
 		`commerce: views: views[1].name: "Failed Orders" is the name of views[0] too; names must differ`)
 	require.ErrorContains(t, commerce.SaveViews(&saved, nil), "has no view")
 	require.Zero(t, saved.Len())
-	require.ErrorContains(t, commerce.SaveViews(brokenWriter{}, []commerce.View{commerce.FailedOrders()}), "disk full")
+	require.ErrorContains(t, commerce.SaveViews(brokenWriter{}, []commerce.View{commerce.FailedOrdersView()}), "disk full")
 }
 
 type brokenWriter struct{}
@@ -176,7 +176,7 @@ func ExampleLoadViews() {
 }
 
 func ExampleView() {
-	view := commerce.FailedOrders()
+	view := commerce.FailedOrdersView()
 	view.PlacedFrom = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	order := commerce.Order{Status: commerce.StatusProvisioningFailed, PlacedAt: view.PlacedFrom}
 	fmt.Println(view.Match(&order))

@@ -50,7 +50,7 @@ func LoadViewsFile(path string) ([]View, error) {
 	return f.Views, err
 }
 
-// SaveViews writes views so that [LoadViews] reads them back. Nothing is written
+// SaveViews writes views as JSON for [LoadViews]. Nothing is written
 // when there are none, when one of them is not valid or when a name occurs twice.
 func SaveViews(w io.Writer, views []View) error {
 	return viewFormat.Write(w, viewFile{views})

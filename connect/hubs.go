@@ -14,7 +14,7 @@ import (
 type Hub struct {
 	ID   string
 	Name string
-	// InstanceID is the UUID of the core of Commerce.
+	// InstanceID is the UUID of the Commerce installation.
 	InstanceID string
 	// InstanceType is "OA" for CloudBlue Commerce, "API" for others.
 	InstanceType string

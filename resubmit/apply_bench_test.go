@@ -92,7 +92,7 @@ func (l *loopback) Order(ctx context.Context, id string) (*commerce.Order, error
 		return nil, err
 	}
 	o := &commerce.Order{ID: id, Status: body.Status,
-		Failure: commerce.Failure{Text: map[string]string{"en_US": body.Reason}}}
+		Failure: commerce.Failure{Messages: map[string]string{"en_US": body.Reason}}}
 	for _, to := range body.Offers {
 		o.Transitions = append(o.Transitions, commerce.Transition{To: to})
 	}

@@ -52,7 +52,7 @@ func (s *bits) Order(_ context.Context, id string) (*commerce.Order, error) {
 	o := s.order(n)
 	switch pushed := s.pushed[n/64].Load()&(1<<(n%64)) != 0; {
 	case pushed && s.refuses:
-		o.Failure.Text = map[string]string{"en_US": "Vendor has failed request PR-1"}
+		o.Failure.Messages = map[string]string{"en_US": "Vendor has failed request PR-1"}
 	case pushed:
 		o.Status = commerce.StatusCompleted
 	}

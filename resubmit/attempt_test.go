@@ -120,7 +120,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 		},
 		"an order that failed for another reason meanwhile is skipped": {
 			order: func(o *shopOrder) {
-				o.onRead = func(o *shopOrder) { o.Failure.Text = map[string]string{"en_US": "another"} }
+				o.onRead = func(o *shopOrder) { o.Failure.Messages = map[string]string{"en_US": "another"} }
 			},
 			outcome: resubmit.OutcomeSkipped, why: `failure "Reason: 502 Bad Gateway." → "another"`,
 		},

@@ -13,7 +13,7 @@ import (
 )
 
 // MeasureBaseline measures failure rates for PlanConfig.Baseline: it lists the orders of a view that
-// were placed in [from, to) and counts them. The zero view is commerce.FailedOrders. An order that
+// were placed in [from, to) and counts them. The zero view is commerce.FailedOrdersView. An order that
 // was placed earlier and failed in that time is not counted. If the list has no reasons, as that
 // of Order Management, all failures count for the account that sold the order. It makes at most
 // five calls per second.
@@ -28,7 +28,7 @@ func MeasureBaseline(ctx context.Context, lister OrderLister, view commerce.View
 		return nil, err
 	}
 	if view.Name == "" && len(view.Statuses) == 0 {
-		view = commerce.FailedOrders()
+		view = commerce.FailedOrdersView()
 	}
 	if view.PlacedFrom.Before(from) {
 		view.PlacedFrom = from

@@ -12,7 +12,7 @@ import (
 // A first pass counts, and a second one plans with what it counted.
 func ExampleMeasureBaseline() {
 	ctx, window := context.Background(), exampleCalendar().Windows()[0]
-	rates, err := resubmit.MeasureBaseline(ctx, exampleOrders(), commerce.FailedOrders(),
+	rates, err := resubmit.MeasureBaseline(ctx, exampleOrders(), commerce.FailedOrdersView(),
 		window.Start.AddDate(0, 0, -1), window.End.AddDate(0, 0, 1), nil)
 	if err != nil {
 		fmt.Println(err)

@@ -21,7 +21,7 @@ func TestCheckPlan(t *testing.T) {
 	}
 	p := planFor(t, orders...)
 	orders[1].Status = commerce.StatusCompleted
-	orders[2].Failure.Text = map[string]string{"en_US": "another reason"}
+	orders[2].Failure.Messages = map[string]string{"en_US": "another reason"}
 	orders[3].readFaults = []fault{missing}
 	orders[4].readFaults = []fault{broken}
 	s := newShop(orders...)

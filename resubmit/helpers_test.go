@@ -39,7 +39,7 @@ func failed(text string) commerce.Failure {
 	if text == "" {
 		return commerce.Failure{}
 	}
-	return commerce.Failure{Text: map[string]string{"en_US": text}}
+	return commerce.Failure{Messages: map[string]string{"en_US": text}}
 }
 
 // at is a time in November 2026.

@@ -47,7 +47,7 @@ func TestJournalResumesARun(t *testing.T) {
 			settles: "completed",
 		},
 		"unknown whose order failed anew failed again": {
-			state: resubmit.RecordUnknown, server: func(o *shopOrder) { o.Failure.Text["en_US"] = "timed out" },
+			state: resubmit.RecordUnknown, server: func(o *shopOrder) { o.Failure.Messages["en_US"] = "timed out" },
 			first: "failedAgain", second: "skipped", reads: true, settles: "failedAgain",
 		},
 		"unknown whose order is on its way is verified until the time is up": {

@@ -26,7 +26,7 @@ type PlanConfig struct {
 	// IgnoreConnect decides by the reason of the failure alone, without look-ups in Connect.
 	IgnoreConnect bool
 
-	// View is the failure view to list. The zero value is commerce.FailedOrders.
+	// View is the failure view to list. The zero value is commerce.FailedOrdersView.
 	View commerce.View
 	// Filter selects among the orders of the view. Required; [filter.Everything] selects all.
 	Filter filter.Filter
@@ -76,7 +76,7 @@ func (c *PlanConfig) setDefaults() error {
 		return fmt.Errorf("PlanConfig.Filter: %w", err)
 	}
 	if c.View.Name == "" && len(c.View.Statuses) == 0 {
-		c.View = commerce.FailedOrders()
+		c.View = commerce.FailedOrdersView()
 	}
 	if err := c.View.Validate(); err != nil {
 		return fmt.Errorf("PlanConfig.View: %w", err)

@@ -143,7 +143,7 @@ type Report struct {
 	Groups []Group `json:"groups"`
 	// FailedAgain groups the reasons of the orders that failed again in this run, without
 	// those of earlier runs; nil if there are none.
-	FailedAgain *failure.Groups `json:"failedAgain,omitempty"`
+	FailedAgain *failure.Grouping `json:"failedAgain,omitempty"`
 	// EventError is why Config.OnEvent was removed; "" if it was not.
 	EventError string `json:"eventError,omitempty"`
 	// Err is why the run stopped early; "" if it did not.

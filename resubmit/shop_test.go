@@ -109,7 +109,7 @@ func outageOrder(n int, sub string) *shopOrder {
 		ID: fmt.Sprintf("id-%d", n), Number: fmt.Sprintf("SO%06d", n), Type: commerce.TypeSales,
 		Status: commerce.StatusProvisioningFailed, PlacedAt: time.Now().Add(-2*time.Hour + time.Duration(n)*time.Second),
 		VendorAccountID: "1", Channel: commerce.ChannelDirect, CustomerName: "Acme",
-		Failure: commerce.Failure{Text: map[string]string{"en_US": outage}},
+		Failure: commerce.Failure{Messages: map[string]string{"en_US": outage}},
 		Transitions: []commerce.Transition{
 			{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning}, {To: commerce.StatusPaid},
 		},
@@ -128,7 +128,7 @@ func (s *shop) advance(o *shopOrder) {
 	o.Status = o.pending.status
 	if o.Status == commerce.StatusProvisioningFailed {
 		o.generation++
-		o.Failure.Text = map[string]string{"en_US": o.pending.reason}
+		o.Failure.Messages = map[string]string{"en_US": o.pending.reason}
 		o.Transitions = []commerce.Transition{{To: commerce.StatusPaid}}
 	}
 	o.pending = nil

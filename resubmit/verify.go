@@ -187,7 +187,7 @@ func (x *run) failedAgain(j *job) string {
 	x.mu.Lock()
 	x.again.Add(&commerce.Order{
 		ID: j.item.OrderID, Number: j.item.Number, PlacedAt: now.PlacedAt, FailedAt: now.FailedAt,
-		Failure: commerce.Failure{Text: map[string]string{"en_US": now.Message}},
+		Failure: commerce.Failure{Messages: map[string]string{"en_US": now.Message}},
 	})
 	x.mu.Unlock()
 	if now.Message == "" {

@@ -111,7 +111,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 		"it fails again for another reason": {fails("Vendor has failed request PR-1"), nil, nil,
 			"failedAgain", "failed again for a new reason (permanent): Vendor has failed", 10 * time.Second},
 		"it fails again, and why is not told": {func(o *shopOrder) {
-			o.Failure.Text = nil
+			o.Failure.Messages = nil
 			o.fates = []fate{{after: time.Second, status: "PF"}}
 		}, nil, nil, "failedAgain", "failed again, without a reason", 310 * time.Second},
 		"it is cancelled meanwhile": {stays("CL"), nil, nil, "failedAgain", "ended as CL, without being provisioned",

@@ -20,7 +20,7 @@ func Example() {
 	}
 	export := strings.NewReader(
 		"Order ID,Order Number,Status\n1000001,SO000001,PF\n1000002,SO000002,PF\n1000003,SO000003,PF\n")
-	view := commerce.FailedOrders()
+	view := commerce.FailedOrdersView()
 	for order, err := range client.FromText(export).Orders(context.Background(), view.Query()) {
 		if err != nil {
 			fmt.Println(err)

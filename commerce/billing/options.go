@@ -176,10 +176,10 @@ func WithSignatureRule(rule SignatureRule) Option {
 	}
 }
 
-// WithSwappedPush sends the parameters of OrderStatusChange_API as (id, signature, status), for
+// WithSignatureBeforeStatus sends the parameters of OrderStatusChange_API as (id, signature, status), for
 // installations that expect that. Default: (id, status, signature). Public programs use both
 // (commerce/WIRE.md#1.5).
-func WithSwappedPush() Option {
+func WithSignatureBeforeStatus() Option {
 	return func(c *config) error {
 		c.client.swapped = true
 		return nil

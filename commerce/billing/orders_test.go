@@ -232,7 +232,7 @@ func TestPushReadsTheOrderAndSendsOnce(t *testing.T) {
 	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
 	require.Equal(t, []string{golden(t, "getorder.xml"), golden(t, "push.xml")}, w.calls)
 
-	c, w = client(t, billing.NoLogin(), answer, billing.WithSwappedPush())
+	c, w = client(t, billing.NoLogin(), answer, billing.WithSignatureBeforeStatus())
 	require.NoError(t, c.Push(t.Context(), "1000027", commerce.StatusPaid))
 	status, signature := "<value><string>PD</string></value>",
 		"<value><string>896e5b31a005ae3054ecd0ead0e59b54</string></value>"

@@ -28,7 +28,7 @@ type pusher struct {
 	origin commercetest.Origin
 }
 
-func billingID(o commercetest.Order) string { return o.InternalID }
+func billingID(o commercetest.Order) string { return o.BillingID }
 
 func newBilling(t *testing.T, base string, creds billing.Auth, opts ...billing.Option) *billing.Client {
 	t.Helper()
@@ -153,13 +153,13 @@ func TestEveryAPIReturnsTheSameOrder(t *testing.T) {
 	for name, read := range map[string]func() (*commerce.Order, error){
 		"the Order Management": func() (*commerce.Order, error) { return om.Order(t.Context(), want.ID) },
 		"Billing": func() (*commerce.Order, error) {
-			return newBilling(t, r.base, billing.NoLogin()).Order(t.Context(), want.InternalID)
+			return newBilling(t, r.base, billing.NoLogin()).Order(t.Context(), want.BillingID)
 		},
-		"Simple API": func() (*commerce.Order, error) { return newSimple(t, r.base).Order(t.Context(), want.InternalID) },
+		"Simple API": func() (*commerce.Order, error) { return newSimple(t, r.base).Order(t.Context(), want.BillingID) },
 	} {
 		got, err := read()
 		require.NoError(t, err, name)
-		require.Equal(t, want.InternalID, got.BillingID, name)
+		require.Equal(t, want.BillingID, got.BillingID, name)
 		require.Equal(t, want.Number, got.Number, name)
 		require.Equal(t, want.Type, got.Type, name)
 		require.Equal(t, want.Status, got.Status, name)
@@ -198,7 +198,7 @@ func TestHandlersMountedAlone(t *testing.T) {
 	require.NoError(t, r.sys.AddFault(commercetest.Fault{Path: "/orders/*", Times: 1, Kind: commercetest.FaultStatus,
 		Status: 503}))
 	for path, h := range map[string]http.Handler{"/RPC2": r.sys.Billing(), "/": r.sys.Billing()} {
-		res := serveBody(t, h, http.MethodPost, path, execute("GetOrder_API", "<i4>"+o.InternalID+"</i4>"), nil)
+		res := serveBody(t, h, http.MethodPost, path, execute("GetOrder_API", "<i4>"+o.BillingID+"</i4>"), nil)
 		require.Contains(t, res, o.Number)
 	}
 	require.Contains(t, serveBody(t, r.sys.Operations(), http.MethodPost, "/RPC2", userToken("1"), nil), "aps_token")
@@ -215,7 +215,7 @@ func TestConfigRejectsInvalidLogins(t *testing.T) {
 		`BillingLogin is "token"`:               {BillingLogin: "token", BillingUser: "u", BillingPassword: "p"},
 		"LoginNone takes none":                  {BillingUser: "u", BillingPassword: "p"},
 		"need a BillingUser":                    {BillingLogin: commercetest.LoginInCall},
-		"User -1":                               {User: -1},
+		"TokenUserID -1":                        {TokenUserID: -1},
 		"TokenLifetime -1s":                     {TokenLifetime: -time.Second},
 		"SimpleTokenLifetime -1s":               {SimpleTokenLifetime: -time.Second},
 		`Precision of "USD"`:                    {Precision: map[string]int{"USD": 11}},

@@ -48,7 +48,7 @@ func (s *System) billing() http.Handler {
 // fault encodes a refusal, with its text as base64.
 func (s *System) fault(err error) ([]byte, error) {
 	text := err.Error()
-	if !s.cfg.RawFaults {
+	if !s.cfg.PlainFaultTexts {
 		text = base64.StdEncoding.EncodeToString([]byte(text))
 	}
 	return xmlrpc.EncodeFault(&xmlrpc.Fault{Code: faultCode, Message: text})
@@ -149,7 +149,7 @@ func (s *System) changeStatus(params []any) ([]any, error) {
 		if same(given, signature(o, s.cfg.digits(o.Total.Currency))) {
 			return ""
 		}
-		return "the signature is not valid for the order with ID " + o.InternalID
+		return "the signature is not valid for the order with ID " + o.BillingID
 	}
 	if p := s.push(a); !p.accepted {
 		return nil, errors.New(p.message)
@@ -159,7 +159,7 @@ func (s *System) changeStatus(params []any) ([]any, error) {
 
 func (s *System) readChange(params []any) (a attempt, signed string, err error) {
 	to, sign, names := 1, 2, "[OrderID, NewOrderStatus, Signature]"
-	if s.cfg.SwappedPush {
+	if s.cfg.SignatureBeforeStatus {
 		to, sign, names = 2, 1, "[OrderID, Signature, NewOrderStatus]"
 	}
 	if len(params) != 3 {
@@ -195,7 +195,7 @@ func noRow(id string) string { return "Table Order does not contain row with ID 
 func (s *System) row(o *Order) []any {
 	placed, none := unix(o.PlacedAt), 0.0
 	row := []any{
-		asInt(o.InternalID), o.Number, asInt(o.VendorAccount), asInt(o.Customer),
+		asInt(o.BillingID), o.Number, asInt(o.VendorAccount), asInt(o.Customer),
 		string(o.Status), string(o.Type), placed, placed,
 		o.Total.Amount, none, none, o.Total.Amount,
 		o.Comments, nullInt, "", nullInt, nullInt,

@@ -57,7 +57,7 @@ func TestBillingRow(t *testing.T) {
 	for file, short := range map[string]bool{"row19.xml": false, "row17.xml": true} {
 		r := newRig(t, func(c *commercetest.Config) { c.ShortRows = short })
 		o := r.failed(commercetest.OrderSpec{VendorAccount: "20", Customer: "30", Comments: "5 < 6 & Zażółć", Total: usd("1234.50")})
-		requireGolden(t, file, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>"+o.InternalID+"</i4>"), nil))
+		requireGolden(t, file, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>"+o.BillingID+"</i4>"), nil))
 	}
 }
 
@@ -67,7 +67,7 @@ func TestBillingRowOfCompletedOrder(t *testing.T) {
 	o := r.sys.Place(commercetest.OrderSpec{Type: commerce.TypeBilling, VendorAccount: "not a number"})
 	r.clock.Add(time.Minute)
 	r.step()
-	row, err := newBilling(t, r.base, billing.NoLogin()).Row(t.Context(), o.InternalID)
+	row, err := newBilling(t, r.base, billing.NoLogin()).Row(t.Context(), o.BillingID)
 	require.NoError(t, err)
 	require.Equal(t, "CP", row.OrderStatusID)
 	require.Equal(t, r.clock.Now(), row.CompletedDate.Time().UTC())
@@ -101,9 +101,9 @@ func TestBillingAcceptsKnownSignatures(t *testing.T) {
 	}
 	r.step()
 	for id, signature := range map[string]string{
-		acme.InternalID:  "896e5b31a005ae3054ecd0ead0e59b54",
-		yen.InternalID:   "cac6ed0d7700a40e2358ababe199bcf0",
-		plain.InternalID: md5Of("1000028CH0000281700000500USD 1234.00"),
+		acme.BillingID:  "896e5b31a005ae3054ecd0ead0e59b54",
+		yen.BillingID:   "cac6ed0d7700a40e2358ababe199bcf0",
+		plain.BillingID: md5Of("1000028CH0000281700000500USD 1234.00"),
 	} {
 		require.Contains(t, r.rpc("/billing/RPC2", change(id, "PD", signature), nil), "Operation done.")
 	}
@@ -141,7 +141,7 @@ func TestSignaturePrecision(t *testing.T) {
 			}})
 			r.step()
 			signature := md5Of("1000001SO0000011700000000" + test.currency + " " + test.signed + "by")
-			require.Contains(t, r.rpc("/billing/RPC2", change(o.InternalID, "PD", signature), nil), "Operation done.")
+			require.Contains(t, r.rpc("/billing/RPC2", change(o.BillingID, "PD", signature), nil), "Operation done.")
 		})
 	}
 }
@@ -150,21 +150,21 @@ func TestBillingFaults(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	o := r.failed(commercetest.OrderSpec{})
-	id, row := "<i4>"+o.InternalID+"</i4>", execute("GetOrder_API", "<i4>1</i4>")
-	signature := md5Of(o.InternalID + o.Number + "1772848800USD 12.50")
+	id, row := "<i4>"+o.BillingID+"</i4>", execute("GetOrder_API", "<i4>1</i4>")
+	signature := md5Of(o.BillingID + o.Number + "1772848800USD 12.50")
 	for name, test := range map[string]struct{ body, says string }{
 		"an unknown row": {execute("GetOrder_API", "<i4>99999999</i4>"),
 			"Table Order does not contain row with ID 99999999."},
 		"an unknown row to change": {change("99999999", "PD", signature),
 			"Table Order does not contain row with ID 99999999."},
-		"a wrong signature": {change(o.InternalID, "PD", "0123"),
-			"the signature is not valid for the order with ID " + o.InternalID},
-		"an upper case signature": {change(o.InternalID, "PD", strings.ToUpper(signature)),
+		"a wrong signature": {change(o.BillingID, "PD", "0123"),
+			"the signature is not valid for the order with ID " + o.BillingID},
+		"an upper case signature": {change(o.BillingID, "PD", strings.ToUpper(signature)),
 			"signature is not valid"},
-		"a transition that is not offered": {change(o.InternalID, "CP", signature),
+		"a transition that is not offered": {change(o.BillingID, "CP", signature),
 			`offers no transition to "CP"; it offers CL, PD`},
-		"swapped parameters":           {change(o.InternalID, signature, "PD"), "no status has 32 letters"},
-		"no status":                    {change(o.InternalID, "", signature), "[OrderID, NewOrderStatus, Signature]"},
+		"swapped parameters":           {change(o.BillingID, signature, "PD"), "no status has 32 letters"},
+		"no status":                    {change(o.BillingID, "", signature), "[OrderID, NewOrderStatus, Signature]"},
 		"too few parameters to change": {execute("OrderStatusChange_API", id), "not 1 parameters"},
 		"no parameters to change":      {execute("OrderStatusChange_API", ""), "not 0 parameters"},
 		"a string as id to change": {execute("OrderStatusChange_API",
@@ -204,7 +204,7 @@ func TestBillingWrongSignatureIsAnAttempt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) { c.InMaintenance = func() bool { return true } })
 	o := r.failed(commercetest.OrderSpec{})
-	require.Contains(t, fault(t, r.rpc("/billing/RPC2", change(o.InternalID, "PD", "0123"), nil)), "signature")
+	require.Contains(t, fault(t, r.rpc("/billing/RPC2", change(o.BillingID, "PD", "0123"), nil)), "signature")
 	require.Equal(t, []commercetest.Rule{commercetest.RuleMaintenance}, rules(r))
 }
 
@@ -213,7 +213,7 @@ func TestBillingIgnoresUnknownMembers(t *testing.T) {
 	r := newRig(t, nil)
 	o := r.failed(commercetest.OrderSpec{})
 	for _, path := range []string{"/billing/RPC2", "/billing/", "/billing"} {
-		body := execute("GetOrder_API", "<int>"+o.InternalID+"</int>",
+		body := execute("GetOrder_API", "<int>"+o.BillingID+"</int>",
 			"<member><name>methodName</name><value>Execute</value></member>",
 			"<member><name>Lang</name><value>pl</value></member>")
 		require.Contains(t, r.rpc(path, body, nil), o.Number)
@@ -222,7 +222,7 @@ func TestBillingIgnoresUnknownMembers(t *testing.T) {
 
 func TestBillingRawFaults(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.RawFaults = true })
+	r := newRig(t, func(c *commercetest.Config) { c.PlainFaultTexts = true })
 	require.Contains(t, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>7</i4>"), nil),
 		"Table Order does not contain row with ID 7.")
 	_, err := newBilling(t, r.base, billing.NoLogin()).Order(t.Context(), "7")
@@ -233,10 +233,10 @@ func TestBillingRawFaults(t *testing.T) {
 
 func TestBillingSwappedPush(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *commercetest.Config) { c.SwappedPush = true })
+	r := newRig(t, func(c *commercetest.Config) { c.SignatureBeforeStatus = true })
 	o := r.failed(commercetest.OrderSpec{})
-	require.Error(t, newBilling(t, r.base, billing.NoLogin()).Push(t.Context(), o.InternalID, commerce.StatusPaid))
-	require.NoError(t, newBilling(t, r.base, billing.NoLogin(), billing.WithSwappedPush()).Push(t.Context(), o.InternalID,
+	require.Error(t, newBilling(t, r.base, billing.NoLogin()).Push(t.Context(), o.BillingID, commerce.StatusPaid))
+	require.NoError(t, newBilling(t, r.base, billing.NoLogin(), billing.WithSignatureBeforeStatus()).Push(t.Context(), o.BillingID,
 		commerce.StatusPaid))
 	require.Equal(t, 1, r.order(o.ID).Pushes)
 }
@@ -261,7 +261,7 @@ func TestBillingLogin(t *testing.T) {
 		})
 		o := r.failed(commercetest.OrderSpec{})
 		for sent, creds := range logins {
-			_, err := newBilling(t, r.base, creds).Order(t.Context(), o.InternalID)
+			_, err := newBilling(t, r.base, creds).Order(t.Context(), o.BillingID)
 			if sent == login || login == commercetest.LoginNone {
 				require.NoError(t, err)
 				continue
@@ -270,7 +270,7 @@ func TestBillingLogin(t *testing.T) {
 			require.NotContains(t, err.Error(), "s3cret-word")
 		}
 		if creds, ok := wrong[login]; ok {
-			_, err := newBilling(t, r.base, creds).Order(t.Context(), o.InternalID)
+			_, err := newBilling(t, r.base, creds).Order(t.Context(), o.BillingID)
 			require.Error(t, err)
 		}
 	}

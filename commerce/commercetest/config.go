@@ -112,12 +112,12 @@ type Config struct {
 	// ShortRows makes GetOrder_API answer with the 17 documented columns of old
 	// versions. By default there are 19, as in public programs (commerce/WIRE.md#1.4).
 	ShortRows bool
-	// SwappedPush makes OrderStatusChange_API take [OrderID, Signature, Status]. By
+	// SignatureBeforeStatus makes OrderStatusChange_API take [OrderID, Signature, Status]. By
 	// default it takes [OrderID, Status, Signature]. Public programs disagree
 	// (commerce/WIRE.md#1.5).
-	SwappedPush bool
-	// RawFaults makes Billing send the texts of its faults as plain text, not as base64.
-	RawFaults bool
+	SignatureBeforeStatus bool
+	// PlainFaultTexts makes Billing send the texts of XML-RPC faults as plain text, not as base64.
+	PlainFaultTexts bool
 	// Precision is the number of decimal places of a total in a signature, by currency,
 	// 0 to 10. Other currencies have those of ISO 4217, nearly always 2.
 	Precision map[string]int
@@ -125,8 +125,8 @@ type Config struct {
 	// OperationsUser and OperationsPassword are required from callers of Operations, by
 	// HTTP Basic. If both are empty, the address of the caller is trusted.
 	OperationsUser, OperationsPassword string
-	// User is the id of the only user for whom Operations issues tokens; 0 means 1.
-	User int
+	// TokenUserID is the id of the only user for whom Operations issues tokens; 0 means 1.
+	TokenUserID int
 	// TokenLifetime is how long tokens of Operations are valid; 0 means forever. The real
 	// lifetime is unknown (commerce/WIRE.md#2.2). Config.Token never expires.
 	TokenLifetime time.Duration
@@ -140,7 +140,7 @@ type Config struct {
 
 	// SimpleKey is the X-Subscription-Key of Simple API; "" means [DefaultSimpleKey].
 	SimpleKey string
-	// SimpleUser and SimplePassword are the login to Simple API, by both methods; ""
+	// SimpleUser and SimplePassword are the login to Simple API and to its Keycloak; ""
 	// means [DefaultSimpleUser] and [DefaultSimplePassword].
 	SimpleUser, SimplePassword string
 	// Realm, ClientID and ClientSecret are those of the Keycloak login; "" means
@@ -191,9 +191,9 @@ func (c Config) withDefaultLogins() (Config, error) {
 	if err := c.checkLogins(); err != nil {
 		return c, err
 	}
-	if c.User < 0 || c.TokenLifetime < 0 || c.SimpleTokenLifetime < 0 {
-		return c, fmt.Errorf("commercetest: User %d, TokenLifetime %v and SimpleTokenLifetime %v must not be negative",
-			c.User, c.TokenLifetime, c.SimpleTokenLifetime)
+	if c.TokenUserID < 0 || c.TokenLifetime < 0 || c.SimpleTokenLifetime < 0 {
+		return c, fmt.Errorf("commercetest: TokenUserID %d, TokenLifetime %v and SimpleTokenLifetime %v must not be negative",
+			c.TokenUserID, c.TokenLifetime, c.SimpleTokenLifetime)
 	}
 	for currency, digits := range c.Precision {
 		if digits < 0 || digits > mostDigits {
@@ -202,7 +202,7 @@ func (c Config) withDefaultLogins() (Config, error) {
 	}
 	c.Precision = maps.Clone(c.Precision)
 	c.OutageTexts = slices.Clone(c.OutageTexts)
-	c.User = cmp.Or(c.User, 1)
+	c.TokenUserID = cmp.Or(c.TokenUserID, 1)
 	c.OAuthSkew = cmp.Or(c.OAuthSkew, defaultOAuthSkew)
 	c.SimpleKey = cmp.Or(c.SimpleKey, DefaultSimpleKey)
 	c.SimpleUser = cmp.Or(c.SimpleUser, DefaultSimpleUser)

@@ -69,7 +69,7 @@ func (c *connector) begin(ctx context.Context, j job, now time.Time) answer {
 	if err := c.impersonate(ctx); err != nil {
 		return c.noAnswer(&j.order)
 	}
-	switch j.order.Request {
+	switch j.order.RequestType {
 	case "":
 		return answer{kind: answerDone} // a renewal: the vendor has nothing to do
 	case connect.TypeCancel, connect.TypeSuspend, connect.TypeResume:
@@ -107,10 +107,10 @@ func (c *connector) beginSimple(ctx context.Context, j job, now time.Time) answe
 	latest := requests[0]
 	switch {
 	case latest.Status == connect.StatusFailed &&
-		(j.order.Request == connect.TypeSuspend || reportedAsDone(&j.order, requests)):
+		(j.order.RequestType == connect.TypeSuspend || reportedAsDone(&j.order, requests)):
 		return answer{kind: answerDone}
 	case latest.Status == connect.StatusFailed && now.Sub(latest.failedAt()) > cancelPause,
-		j.order.Request != connect.TypeCancel && latest.Status == connect.StatusApproved,
+		j.order.RequestType != connect.TypeCancel && latest.Status == connect.StatusApproved,
 		latest.Status == connect.StatusRevoked:
 		return c.create(ctx, j)
 	default:
@@ -120,9 +120,9 @@ func (c *connector) beginSimple(ctx context.Context, j job, now time.Time) answe
 
 // create posts the request. A conflict with a request in progress counts as success.
 func (c *connector) create(ctx context.Context, j job) answer {
-	body := newRequest{Type: j.order.Request}
+	body := newRequest{Type: j.order.RequestType}
 	body.Asset.ExternalUID = j.order.Tenant
-	if j.order.Request == connect.TypePurchase {
+	if j.order.RequestType == connect.TypePurchase {
 		body.Asset.ExternalID = new(j.order.Subscription)
 	}
 	body.Asset.Product.ID = j.order.Product
@@ -157,7 +157,7 @@ func judge(o *Order, requests []request) answer {
 	case connect.StatusApproved:
 		return answer{kind: answerDone}
 	case connect.StatusFailed:
-		if o.Request == connect.TypeSuspend || reportedAsDone(o, requests) {
+		if o.RequestType == connect.TypeSuspend || reportedAsDone(o, requests) {
 			return answer{kind: answerDone}
 		}
 		return failed(o, "VendorError", rejection(o, latest))
@@ -171,7 +171,7 @@ func judge(o *Order, requests []request) answer {
 // reportedAsDone reports whether the last five cancels failed: the connector then
 // reports success (commerce/WIRE.md#6.2).
 func reportedAsDone(o *Order, requests []request) bool {
-	if o.Request != connect.TypeCancel || len(requests) < cancelsReported {
+	if o.RequestType != connect.TypeCancel || len(requests) < cancelsReported {
 		return false
 	}
 	for _, r := range requests[:cancelsReported] {
@@ -184,7 +184,7 @@ func reportedAsDone(o *Order, requests []request) bool {
 
 func rejection(o *Order, r request) string {
 	text := fmt.Sprintf("Vendor has failed request %s with following reason: %s", r.ID, r.Reason)
-	if o.Request == connect.TypePurchase {
+	if o.RequestType == connect.TypePurchase {
 		text += ", submitting again this order will fail due previous reason please create a new purchase request"
 	}
 	return text
@@ -208,7 +208,7 @@ func (c *connector) noAnswer(o *Order) answer {
 	if text == "" {
 		return answer{kind: answerFail, cause: CauseConnect}
 	}
-	text = strings.NewReplacer("{method}", verb(o.Request), "{tenant}", o.Tenant, "{product}", o.Product).Replace(text)
+	text = strings.NewReplacer("{method}", verb(o.RequestType), "{tenant}", o.Tenant, "{product}", o.Product).Replace(text)
 	text = fmt.Sprintf("Provisioning: resource %s of APS application '%s': %s", o.Tenant, o.Product, text)
 	return answer{answerFail, reason(o, text), CauseConnect}
 }
@@ -318,7 +318,7 @@ func (c *connector) impersonate(ctx context.Context) error {
 // requests returns the requests of the order's tenant and type, latest first.
 func (c *connector) requests(ctx context.Context, j job) ([]request, error) {
 	path := "/requests?select(-asset.configuration)&and(eq(asset.external_uid," + j.order.Tenant +
-		"),eq(type," + string(j.order.Request) +
+		"),eq(type," + string(j.order.RequestType) +
 		"),in(status,(failed,pending,approved,inquiring,tiers_setup,scheduled,revoking,revoked)))" +
 		"&ordering(-created)&limit=" + strconv.Itoa(lookBack) + "&offset=0"
 	var found []request

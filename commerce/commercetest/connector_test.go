@@ -55,7 +55,7 @@ func TestConnectOutageFailsOrders(t *testing.T) {
 			require.Contains(t, o.Failure, test.want)
 			require.NotContains(t, o.Failure, "secret")
 			require.Equal(t, r.clock.Now(), o.FailedAt)
-			require.NotContains(t, commerce.Failure{Text: map[string]string{"en_US": o.Failure}}.Reason(),
+			require.NotContains(t, commerce.Failure{Messages: map[string]string{"en_US": o.Failure}}.Reason(),
 				"Provisioning of order")
 		})
 	}
@@ -117,9 +117,9 @@ func TestVendorAnswerEndsOrder(t *testing.T) {
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
 		{"failed cancel", commercetest.OrderSpec{Type: "CL"}, "failed",
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed resume", commercetest.OrderSpec{Type: "XX", Request: connect.TypeResume}, "failed",
+		{"failed resume", commercetest.OrderSpec{Type: "XX", RequestType: connect.TypeResume}, "failed",
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed suspend is reported as done", commercetest.OrderSpec{Type: "XX", Request: connect.TypeSuspend}, "failed", ""},
+		{"failed suspend is reported as done", commercetest.OrderSpec{Type: "XX", RequestType: connect.TypeSuspend}, "failed", ""},
 		{"revoking", commercetest.OrderSpec{}, "revoking", "accepted revoking"},
 		{"revoked", commercetest.OrderSpec{}, "revoked", "accepted revoking"},
 	} {
@@ -227,7 +227,7 @@ func TestEarlierRequestDecidesWhetherOneIsCreated(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
-			o := r.sys.Place(commercetest.OrderSpec{Type: "XX", Request: test.typ})
+			o := r.sys.Place(commercetest.OrderSpec{Type: "XX", RequestType: test.typ})
 			r.connect.set(func(f *fakeConnect) {
 				f.vendor = test.status
 				f.add(o.Tenant, string(test.typ))

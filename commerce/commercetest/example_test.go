@@ -27,7 +27,7 @@ func Example() {
 		return
 	}
 	order, _ = sys.Order(order.ID)
-	fmt.Println(order.Number, order.Status, "offers", order.Offers)
+	fmt.Println(order.Number, order.Status, "offers", order.Transitions)
 
 	base, err := sys.Start()
 	if err != nil {

@@ -138,7 +138,7 @@ func (s *System) push(a attempt) pushed {
 	c := Push{At: now, Origin: a.origin, Order: a.id, To: a.to}
 	p := unknownOrder(a.origin, a.id)
 	if rec := s.lookUp(a.origin, a.id); rec != nil {
-		c.Number, c.Failure = rec.Number, rec.Failures
+		c.Number, c.FailureNumber = rec.Number, rec.Failures
 		c.From = rec.view(now).Status
 		p = s.attempt(a, rec, now, inWindow)
 	}
@@ -165,9 +165,9 @@ func (s *System) lookUp(origin Origin, id string) *record {
 	case OriginOrderManager:
 		shown = rec.ID == id
 	case OriginBilling:
-		shown = rec.InternalID == id
+		shown = rec.BillingID == id
 	case OriginSimpleAPI:
-		shown = rec.InternalID == id && s.inSimpleScope(rec)
+		shown = rec.BillingID == id && s.inSimpleScope(rec)
 	}
 	if !shown {
 		return nil
@@ -236,7 +236,7 @@ func (s *System) accept(rec *record, to commerce.Status, origin Origin, now time
 	}
 	if again { // the order has moved already: this push only created a second event
 		if rec.Status == commerce.StatusCompleted {
-			rec.Provisioning = commerce.ProvisioningFailed
+			rec.ProvisioningStatus = commerce.ProvisioningFailed
 		}
 		return
 	}
@@ -258,7 +258,7 @@ func (s *System) accept(rec *record, to commerce.Status, origin Origin, now time
 func (s *System) start(rec *record, at commerce.Status, now time.Time) {
 	rec.turn++
 	rec.Failure, rec.Cause = "", ""
-	rec.Provisioning = commerce.ProvisioningInProgress
+	rec.ProvisioningStatus = commerce.ProvisioningInProgress
 	s.setStatus(rec, at)
 	s.schedule(rec, now, phaseStart)
 }
@@ -288,16 +288,16 @@ func (s *System) advance(rec *record) bool {
 // failure is meant to fail in provisioning.
 func (rec *record) needsProvisioning() bool {
 	money := rec.Type == commerce.TypeBilling || rec.Type == commerce.TypePayment
-	return !money || rec.Request != "" || rec.FailWith != ""
+	return !money || rec.RequestType != "" || rec.FailWith != ""
 }
 
 func (s *System) complete(rec *record) {
 	s.setStatus(rec, commerce.StatusProvisioned)
 	s.end(rec, commerce.StatusCompleted)
-	rec.Provisioning = commerce.ProvisioningCompleted
+	rec.ProvisioningStatus = commerce.ProvisioningCompleted
 	rec.CompletedAt = s.cfg.Now().UTC()
 	if rec.doubled {
-		rec.Provisioning = commerce.ProvisioningFailed
+		rec.ProvisioningStatus = commerce.ProvisioningFailed
 	}
 }
 
@@ -316,12 +316,12 @@ func (s *System) fail(rec *record, text string, cause Cause, now time.Time) {
 	rec.Failures++
 	rec.FailedAt = now.UTC()
 	rec.Failure, rec.Cause = text, cause
-	rec.Provisioning = commerce.ProvisioningFailed
+	rec.ProvisioningStatus = commerce.ProvisioningFailed
 	s.setStatus(rec, commerce.StatusProvisioningFailed)
 }
 
 // setStatus also updates the transitions that the order offers.
 func (s *System) setStatus(rec *record, to commerce.Status) {
 	rec.Status = to
-	rec.Offers = slices.Sorted(maps.Keys(s.transitions(&rec.Order)))
+	rec.Transitions = slices.Sorted(maps.Keys(s.transitions(&rec.Order)))
 }

@@ -32,7 +32,7 @@ func TestOrdersCompleteWhileConnectIsUp(t *testing.T) {
 			commerce.StatusProvisioning, 1},
 		{"a cancellation charge waits for the vendor", commercetest.OrderSpec{Type: commerce.TypeCancellationCharge},
 			commerce.StatusProvisioning, 1},
-		{"a suspension waits for the vendor", commercetest.OrderSpec{Type: "XX", Request: connect.TypeSuspend},
+		{"a suspension waits for the vendor", commercetest.OrderSpec{Type: "XX", RequestType: connect.TypeSuspend},
 			commerce.StatusProvisioning, 1},
 		{"a renewal asks nothing of the vendor", commercetest.OrderSpec{Type: commerce.TypeRenewal}, commerce.StatusCompleted,
 			0},
@@ -46,7 +46,7 @@ func TestOrdersCompleteWhileConnectIsUp(t *testing.T) {
 			r := newRig(t, nil)
 			o := r.sys.Place(test.order)
 			require.Equal(t, commerce.StatusPaid, o.Status)
-			require.Equal(t, commerce.ProvisioningInProgress, o.Provisioning)
+			require.Equal(t, commerce.ProvisioningInProgress, o.ProvisioningStatus)
 			r.step()
 			require.Equal(t, test.after, r.order(o.ID).Status)
 			require.Len(t, r.connect.posted(), test.requests)
@@ -54,7 +54,7 @@ func TestOrdersCompleteWhileConnectIsUp(t *testing.T) {
 			r.after(time.Minute)
 			o = r.order(o.ID)
 			require.Equal(t, commerce.StatusCompleted, o.Status)
-			require.Equal(t, commerce.ProvisioningCompleted, o.Provisioning)
+			require.Equal(t, commerce.ProvisioningCompleted, o.ProvisioningStatus)
 			require.Zero(t, o.Failures)
 			_, due := r.sys.NextDue()
 			require.False(t, due)
@@ -80,7 +80,7 @@ func TestFailedOrderAcceptsOnlyOfferedTransitions(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(c *commercetest.Config) { c.OfferProvisioning = test.documented })
 			o := r.failed(commercetest.OrderSpec{Type: test.typ})
-			require.Equal(t, test.offers, o.Offers)
+			require.Equal(t, test.offers, o.Transitions)
 			for _, to := range []commerce.Status{"CP", "PF", "FR", "I4", "LO", ""} {
 				require.ErrorContains(t, r.sys.Push(o.ID, to), "offers no transition")
 			}
@@ -91,7 +91,7 @@ func TestFailedOrderAcceptsOnlyOfferedTransitions(t *testing.T) {
 			r.after(time.Minute)
 			o = r.order(o.ID)
 			require.Equal(t, commerce.StatusCompleted, o.Status)
-			require.Equal(t, commerce.ProvisioningCompleted, o.Provisioning)
+			require.Equal(t, commerce.ProvisioningCompleted, o.ProvisioningStatus)
 			require.Equal(t, 1, o.Pushes)
 			require.Equal(t, 1, o.Failures)
 			require.Empty(t, o.Failure)
@@ -105,7 +105,7 @@ func TestCancelledOrderEnds(t *testing.T) {
 	o := r.failed(commercetest.OrderSpec{})
 	require.NoError(t, r.sys.Push(o.ID, commerce.StatusCancelled))
 	require.Equal(t, commerce.StatusCancelled, r.order(o.ID).Status)
-	require.Empty(t, r.order(o.ID).Offers)
+	require.Empty(t, r.order(o.ID).Transitions)
 	_, due := r.sys.NextDue()
 	require.False(t, due)
 }
@@ -154,8 +154,8 @@ func TestFailWith(t *testing.T) {
 			r.step()
 			o = r.order(o.ID)
 			require.Equal(t, commerce.StatusProvisioningFailed, o.Status)
-			require.Equal(t, commerce.ProvisioningFailed, o.Provisioning)
-			require.Equal(t, test.want, commerce.Failure{Text: map[string]string{"en_US": o.Failure}}.Reason())
+			require.Equal(t, commerce.ProvisioningFailed, o.ProvisioningStatus)
+			require.Equal(t, test.want, commerce.Failure{Messages: map[string]string{"en_US": o.Failure}}.Reason())
 			require.Empty(t, r.connect.posted())
 
 			r.clock.Add(5 * time.Minute)

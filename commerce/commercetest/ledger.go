@@ -29,8 +29,8 @@ type Push struct {
 	To     commerce.Status `json:"to,omitempty"`
 	// Accepted reports whether the order moved.
 	Accepted bool `json:"accepted"`
-	// Failure is the ordinal, from 1, of the order's failure that the push was for.
-	Failure int `json:"failure"`
+	// FailureNumber says which failure of the order the push followed, from 1.
+	FailureNumber int `json:"failure"`
 	// HTTPStatus is the status of the answer, before any injected fault; 0 for the panel.
 	HTTPStatus int `json:"httpStatus,omitempty"`
 }

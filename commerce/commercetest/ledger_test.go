@@ -30,12 +30,12 @@ func TestLedger(t *testing.T) {
 	require.NoError(t, r.sys.Push(o.Number, commerce.StatusPaid))
 	_, _ = r.call(http.MethodPost, orders+"/"+o.ID+"/push", "?")
 	require.Equal(t, []commercetest.Push{
-		{Seq: 1, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", Failure: 1,
+		{Seq: 1, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PF", To: "PR", FailureNumber: 1,
 			HTTPStatus: 409},
 		{Seq: 2, At: at, Origin: "order-manager", Order: "nobody", To: "PD", HTTPStatus: 404},
 		{Seq: 3, At: at, Origin: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true,
-			Failure: 1},
-		{Seq: 4, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", Failure: 1, HTTPStatus: 400},
+			FailureNumber: 1},
+		{Seq: 4, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", FailureNumber: 1, HTTPStatus: 400},
 	}, r.sys.Pushes())
 	require.Empty(t, r.sys.Violations())
 }
@@ -63,7 +63,7 @@ func TestRulePushedOnce(t *testing.T) {
 	r.after(time.Minute)
 	o = r.order(o.ID)
 	require.Equal(t, commerce.StatusCompleted, o.Status)
-	require.Equal(t, commerce.ProvisioningFailed, o.Provisioning, "a completed order with a failed item")
+	require.Equal(t, commerce.ProvisioningFailed, o.ProvisioningStatus, "a completed order with a failed item")
 	_, body = r.call(http.MethodGet, orders+"/"+o.ID, "")
 	require.Contains(t, body, `"status":"CP"`, "reads are current again")
 }
@@ -79,7 +79,7 @@ func TestRuleLaneIgnoresSecondEventOfCompletedOrder(t *testing.T) {
 	r.after(time.Minute)
 	require.Equal(t, commerce.StatusCompleted, r.order(older.ID).Status)
 	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
-	require.Equal(t, commerce.ProvisioningFailed, r.order(older.ID).Provisioning, "a completed order with a failed item")
+	require.Equal(t, commerce.ProvisioningFailed, r.order(older.ID).ProvisioningStatus, "a completed order with a failed item")
 	require.Equal(t, http.StatusOK, r.push(younger.ID, commerce.StatusPaid))
 	require.Equal(t, []commercetest.Rule{commercetest.RulePushedOnce}, rules(r))
 }
@@ -133,7 +133,7 @@ func TestRuleStaleEvent(t *testing.T) {
 			if len(test.want) > 0 {
 				wantItem = commerce.ProvisioningFailed
 			}
-			require.Equal(t, wantItem, r.order(o.ID).Provisioning)
+			require.Equal(t, wantItem, r.order(o.ID).ProvisioningStatus)
 		})
 	}
 }
@@ -151,7 +151,7 @@ func TestNewFailureDropsSecondEvent(t *testing.T) {
 	r.step()
 	r.connect.all("approved", "")
 	r.after(time.Minute)
-	require.Equal(t, commerce.ProvisioningCompleted, r.order(o.ID).Provisioning)
+	require.Equal(t, commerce.ProvisioningCompleted, r.order(o.ID).ProvisioningStatus)
 }
 
 func TestRuleMaintenance(t *testing.T) {

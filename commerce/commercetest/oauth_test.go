@@ -162,7 +162,7 @@ func TestOAuthClientListsAndPushes(t *testing.T) {
 	o := r.failed(commercetest.OrderSpec{CustomerName: "Zażółć & Söhne (EU)"})
 	c, err := ordermanager.New(strings.ToUpper(r.base[:7])+r.base[7:], ordermanager.OAuth1("key", "s&c/ret%"))
 	require.NoError(t, err)
-	for found, err := range c.Orders(t.Context(), commerce.FailedOrders().Query()) {
+	for found, err := range c.Orders(t.Context(), commerce.FailedOrdersView().Query()) {
 		require.NoError(t, err)
 		require.Equal(t, o.Number, found.Number)
 	}

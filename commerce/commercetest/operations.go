@@ -52,7 +52,7 @@ func (s *System) pem(c xmlrpc.Call, r *http.Request) (any, error) {
 	if !ok {
 		return nil, errors.New("the member user_id is missing or not an integer")
 	}
-	if user != s.cfg.User {
+	if user != s.cfg.TokenUserID {
 		return nil, fmt.Errorf("User #%d is not found", user) //nolint:staticcheck // a name
 	}
 	scheme := "http"

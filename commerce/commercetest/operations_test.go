@@ -59,7 +59,7 @@ func TestOperationsTokenWithoutLifetime(t *testing.T) {
 func TestClientRenewsExpiredToken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *commercetest.Config) {
-		c.TokenLifetime, c.User = time.Minute, 7
+		c.TokenLifetime, c.TokenUserID = time.Minute, 7
 		c.OperationsUser, c.OperationsPassword = "bob", "s3cret-word"
 	})
 	o := r.failed(commercetest.OrderSpec{})

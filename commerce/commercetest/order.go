@@ -28,10 +28,10 @@ type OrderSpec struct {
 	Total commerce.Money `json:"total,omitzero"`
 	// Comments is the description, which is part of the text that Billing signs.
 	Comments string `json:"comments,omitempty"`
-	// Request is the type of the request to Connect; "" means the one for the order
+	// RequestType is the type of the request to Connect; "" means the one for the order
 	// type: purchase for SO, cancel for CL and CF, change for CH, UG and DG, and
 	// none for the rest. Suspend and resume have no known order type.
-	Request connect.RequestType `json:"request,omitempty"`
+	RequestType connect.RequestType `json:"request,omitempty"`
 	// FailWith injects a failure: provisioning fails with this text before it calls
 	// Connect, until [System.FailWith] changes it. {subscription} and {customer} in the
 	// text are replaced. "" injects none.
@@ -43,20 +43,20 @@ const DefaultProduct = "PRD-100-200-300"
 
 // Order is an order in the System.
 type Order struct {
-	ID         string `json:"id"`         // the APS id, a UUID
-	InternalID string `json:"internalId"` // the number in Billing
-	Number     string `json:"number"`     // "SO000027"
+	ID        string `json:"id"`         // the APS id, a UUID
+	BillingID string `json:"internalId"` // the numeric id in Billing
+	Number    string `json:"number"`     // "SO000027"
 
-	Type         commerce.OrderType          `json:"type"`
-	Status       commerce.Status             `json:"status"`
-	Provisioning commerce.ProvisioningStatus `json:"provisioning"`
+	Type               commerce.OrderType          `json:"type"`
+	Status             commerce.Status             `json:"status"`
+	ProvisioningStatus commerce.ProvisioningStatus `json:"provisioning"`
 	// Failure is the text of the last failure; "" unless the order is failed.
 	Failure string `json:"failure,omitempty"`
 	// Cause is why it failed, whatever the text says; "" unless the order is failed.
 	// No API returns it.
 	Cause Cause `json:"cause,omitempty"`
-	// Offers are the manual transitions that the order offers now.
-	Offers []commerce.Status `json:"offers,omitempty"`
+	// Transitions are the statuses of the manual transitions that the order offers now.
+	Transitions []commerce.Status `json:"offers,omitempty"`
 
 	PlacedAt time.Time `json:"placedAt"`
 	FailedAt time.Time `json:"failedAt,omitzero"` // of the last failure; zero if it never failed
@@ -75,9 +75,9 @@ type Order struct {
 	Comments      string         `json:"comments,omitempty"`
 	CreditCheck   bool           `json:"creditCheck,omitempty"` // as set through Simple API
 
-	Request   connect.RequestType `json:"request,omitempty"`   // "" if the order sends none
-	FailWith  string              `json:"failWith,omitempty"`  // the injected failure; "" if there is none
-	Forbidden string              `json:"forbidden,omitempty"` // the reason given to System.ForbidPush
+	RequestType connect.RequestType `json:"request,omitempty"`   // of its request to Connect; "" if it sends none
+	FailWith    string              `json:"failWith,omitempty"`  // the injected failure; "" if there is none
+	Forbidden   string              `json:"forbidden,omitempty"` // the reason given to System.ForbidPush
 }
 
 // Cause is why an order really failed.

@@ -141,7 +141,7 @@ func (s *System) refused(origin Origin, id string, status int) {
 	defer s.mu.Unlock()
 	c := Push{At: s.cfg.Now(), Origin: origin, Order: id, HTTPStatus: status}
 	if rec := s.lookUp(origin, id); rec != nil {
-		c.Number, c.From, c.Failure = rec.Number, rec.Status, rec.Failures
+		c.Number, c.From, c.FailureNumber = rec.Number, rec.Status, rec.Failures
 	}
 	s.record(c)
 }
@@ -223,8 +223,8 @@ type wireDetail struct {
 
 func (s *System) wire(o *Order, details bool) wireOrder {
 	w := wireOrder{
-		OrderID: o.ID, InternalID: o.InternalID, OrderNumber: o.Number,
-		Type: o.Type, Status: o.Status, ProvisioningStatus: o.Provisioning,
+		OrderID: o.ID, InternalID: o.BillingID, OrderNumber: o.Number,
+		Type: o.Type, Status: o.Status, ProvisioningStatus: o.ProvisioningStatus,
 		OrderDate:       o.PlacedAt.Format(time.RFC3339),
 		Total:           wireTotal{Code: o.Total.Currency, Value: json.Number(o.Total.Amount.String())},
 		Description:     o.Comments,

@@ -62,7 +62,7 @@ func TestLedgerAgreesWithOrders(t *testing.T) {
 					accepted -= o.Pushes
 					require.LessOrEqual(t, o.Pushes, o.Failures)
 					failed := o.Status == commerce.StatusProvisioningFailed
-					require.Equal(t, failed, len(o.Offers) == 2)
+					require.Equal(t, failed, len(o.Transitions) == 2)
 					require.Equal(t, failed, o.Failure != "")
 					require.Equal(t, o.Failures == 0, o.FailedAt.IsZero())
 				}

@@ -29,11 +29,11 @@ var table = func() testkit.Table[*Order] {
 	}
 	for name, value := range map[string]func(*Order) string{
 		"orderId":            func(o *Order) string { return o.ID },
-		"internalId":         func(o *Order) string { return o.InternalID },
+		"internalId":         func(o *Order) string { return o.BillingID },
 		"orderNumber":        func(o *Order) string { return o.Number },
 		"type":               func(o *Order) string { return string(o.Type) },
 		"status":             func(o *Order) string { return string(o.Status) },
-		"provisioningStatus": func(o *Order) string { return string(o.Provisioning) },
+		"provisioningStatus": func(o *Order) string { return string(o.ProvisioningStatus) },
 		"orderDate":          func(o *Order) string { return o.PlacedAt.Format(time.RFC3339) },
 		"endCustomerName":    func(o *Order) string { return o.CustomerName },
 		"vendorAccountId":    func(o *Order) string { return o.VendorAccount },

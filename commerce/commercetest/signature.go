@@ -15,7 +15,7 @@ import (
 // total and comments, without trailing spaces.
 func signature(o *Order, digits int32) string {
 	var b strings.Builder
-	b.WriteString(o.InternalID)
+	b.WriteString(o.BillingID)
 	b.WriteString(o.Number)
 	b.WriteString(strconv.FormatInt(o.PlacedAt.Unix(), 10))
 	b.WriteString(o.Total.Currency)

@@ -24,7 +24,7 @@ func TestSignature(t *testing.T) {
 		{"1000029", "SO000029", 1700000900, "JPY", "1200", "Zażółć", "cac6ed0d7700a40e2358ababe199bcf0"},
 	} {
 		o := Order{
-			InternalID: test.id, Number: test.number, PlacedAt: time.Unix(test.placed, 0), Comments: test.comments,
+			BillingID: test.id, Number: test.number, PlacedAt: time.Unix(test.placed, 0), Comments: test.comments,
 			Total: commerce.Money{Currency: test.currency, Amount: decimal.RequireFromString(test.amount)},
 		}
 		require.Equal(t, test.want, signature(&o, new(Config).digits(test.currency)))

@@ -394,7 +394,7 @@ type simpleProduct struct {
 
 func simpleForm(o *Order, details bool) simpleWire {
 	w := simpleWire{
-		ID: o.InternalID, OrderNumber: o.Number, Type: typeWord(o.Type), CustomerID: o.Customer,
+		ID: o.BillingID, OrderNumber: o.Number, Type: typeWord(o.Type), CustomerID: o.Customer,
 		CreationDate: o.PlacedAt.Format(time.RFC3339), Status: statusWord(o.Status), StatusCode: o.Status,
 		Total:       simpleTotal{Currency: o.Total.Currency, Amount: o.Total.Amount.String()},
 		CreditCheck: o.CreditCheck, Attributes: map[string]string{},

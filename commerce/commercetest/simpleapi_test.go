@@ -160,7 +160,7 @@ func TestSimplePatch(t *testing.T) {
 	t.Parallel()
 	r := shop(t, nil)
 	header := r.login()
-	id := r.order("SO000001").InternalID
+	id := r.order("SO000001").BillingID
 	for _, test := range []struct {
 		name, id, body string
 		status         int
@@ -203,7 +203,7 @@ func TestSimpleResellerSeesItsOrdersOnly(t *testing.T) {
 	_, body := r.send(http.MethodGet, "/simple/orders", "", header)
 	found, _ := simpleNumbers(t, body)
 	require.Equal(t, []string{"CH000002", "SO000004"}, found)
-	own, other := r.order("CH000002").InternalID, r.order("SO000001").InternalID
+	own, other := r.order("CH000002").BillingID, r.order("SO000001").BillingID
 	for path, status := range map[string]int{
 		"/orders/" + own: 200, "/orders/" + other: 400, "/resellers/2/orders": 200, "/resellers/1/orders": 400,
 	} {
@@ -315,7 +315,7 @@ func TestKeycloakToken(t *testing.T) {
 	}))
 	require.NoError(t, err)
 	for range 2 {
-		_, err = c.Order(t.Context(), o.InternalID)
+		_, err = c.Order(t.Context(), o.BillingID)
 		require.NoError(t, err)
 		r.clock.Add(time.Hour) // the client finds the token refused, and fetches a new one
 	}

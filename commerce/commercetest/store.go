@@ -59,11 +59,11 @@ func (st *store) add(n OrderSpec, provider string, now time.Time) *record {
 	seq := len(st.records) + 1
 	typ := cmp.Or(n.Type, commerce.TypeSales)
 	rec := &record{seq: seq, Order: Order{
-		ID:         st.uuid("order", strconv.Itoa(seq)),
-		InternalID: strconv.Itoa(1000000 + seq),
-		Number:     fmt.Sprintf("%s%06d", typ, seq),
-		Type:       typ,
-		PlacedAt:   now.UTC(),
+		ID:        st.uuid("order", strconv.Itoa(seq)),
+		BillingID: strconv.Itoa(1000000 + seq),
+		Number:    fmt.Sprintf("%s%06d", typ, seq),
+		Type:      typ,
+		PlacedAt:  now.UTC(),
 
 		VendorAccount: cmp.Or(n.VendorAccount, provider),
 		Customer:      cmp.Or(n.Customer, strconv.Itoa(5000+seq)),
@@ -71,7 +71,7 @@ func (st *store) add(n OrderSpec, provider string, now time.Time) *record {
 		Product:       cmp.Or(n.Product, DefaultProduct),
 		Total:         n.Total,
 		Comments:      n.Comments,
-		Request:       cmp.Or(n.Request, requestOf(typ)),
+		RequestType:   cmp.Or(n.RequestType, requestOf(typ)),
 		FailWith:      n.FailWith,
 	}}
 	rec.CustomerName = cmp.Or(n.CustomerName, "Customer "+rec.Customer)
@@ -80,7 +80,7 @@ func (st *store) add(n OrderSpec, provider string, now time.Time) *record {
 		rec.Total = defaultTotal()
 	}
 	st.records = append(st.records, rec)
-	st.byID[rec.ID], st.byName[rec.Number], st.byName[rec.InternalID] = rec, rec, rec
+	st.byID[rec.ID], st.byName[rec.Number], st.byName[rec.BillingID] = rec, rec, rec
 	st.bySubscription[rec.Subscription] = append(st.bySubscription[rec.Subscription], rec)
 	return rec
 }

@@ -84,7 +84,7 @@ func (s *System) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.server.Ha
 func (s *System) Transport() http.RoundTripper { return testkit.Transport(s) }
 
 // Start serves all APIs on a free loopback port and returns the base URL of the Order
-// Management, which ends before /aps/2; [URLsAt] derives the others from it. It does
+// Management, without /aps/2; [URLsAt] derives the others from it. It does
 // not move orders: call [System.Step] or [System.Run] for that. Starting twice is an error.
 func (s *System) Start() (baseURL string, err error) { return s.server.Start() }
 

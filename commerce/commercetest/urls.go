@@ -8,11 +8,11 @@ import (
 
 // URLs are the base URLs of the APIs of a System, as their clients expect them.
 type URLs struct {
-	OrderManager string // before /aps/2
-	Billing      string // before /RPC2
-	Operations   string // before /RPC2
-	SimpleAPI    string // before /token and /orders
-	Keycloak     string // before /realms
+	OrderManager string // without /aps/2
+	Billing      string // without /RPC2
+	Operations   string // without /RPC2
+	SimpleAPI    string // without /token and /orders
+	Keycloak     string // without /realms
 }
 
 // The path prefixes of the APIs. The Order Management is at the root.

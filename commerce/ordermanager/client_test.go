@@ -261,7 +261,7 @@ func TestOrderReadsTheGoldenOrder(t *testing.T) {
 		ID: id, BillingID: "1000027", Number: "SO000027", Type: "SO", Status: "PF", ProvisioningStatus: "FAILED",
 		PlacedAt: time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC), CustomerName: "Acme",
 		TenantID: "1c378bdd-9c8a-4566-be8a-bd90a51aa42a", SubscriptionIDs: []string{"1000042"},
-		Failure: commerce.Failure{Text: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out."}},
+		Failure: commerce.Failure{Messages: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out."}},
 		Transitions: []commerce.Transition{
 			{To: "CL"},
 			{To: "PD", Label: map[string]string{"en_US": "Resubmit for Provisioning"}},
@@ -510,7 +510,7 @@ func ExampleClient_Orders() {
 		fmt.Println(err)
 		return
 	}
-	for order, err := range client.Orders(context.Background(), commerce.FailedOrders().Query()) {
+	for order, err := range client.Orders(context.Background(), commerce.FailedOrdersView().Query()) {
 		fmt.Println(order, err)
 	}
 	// Output:

@@ -32,7 +32,7 @@ func (c *Client) decode(raw json.RawMessage) *commerce.Order {
 		SubscriptionIDs:    subscriptions(r),
 		TenantID:           r.Text("tenantId"),
 		Total:              money(r, "total"),
-		Failure:            commerce.Failure{Text: texts(r, "errorDetails")},
+		Failure:            commerce.Failure{Messages: texts(r, "errorDetails")},
 		Transitions:        transitions(r, "possiblePushToStatus"),
 		Raw:                raw,
 	}

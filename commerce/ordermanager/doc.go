@@ -3,7 +3,7 @@
 // flow.
 //
 //	client, err := ordermanager.New("https://mn.example.net:6308", ordermanager.Token(token))
-//	view := commerce.FailedOrders()
+//	view := commerce.FailedOrdersView()
 //	for order, err := range client.Orders(ctx, view.Query()) {
 //		if err != nil {
 //			return err

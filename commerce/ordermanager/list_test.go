@@ -169,7 +169,7 @@ func TestOrdersSortByID(t *testing.T) {
 func TestOrdersReportsMismatches(t *testing.T) {
 	t.Parallel()
 	const at = "2026-11-21T02:00:00Z"
-	failed := commerce.FailedOrders().Query()
+	failed := commerce.FailedOrdersView().Query()
 	list := func(t *testing.T, q commerce.Query, all ...string) (orders, odd []*commerce.Order, log string, err error) {
 		t.Helper()
 		var b bytes.Buffer
@@ -248,6 +248,6 @@ func TestOrdersReportsMismatches(t *testing.T) {
 func TestOrdersWithoutContent(t *testing.T) {
 	t.Parallel()
 	c, _ := client(t, answers(204, ""))
-	_, err := collect(t.Context(), c, commerce.FailedOrders().Query())
+	_, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 	require.ErrorContains(t, err, "HTTP 204 No Content: the answer is null, not a list")
 }

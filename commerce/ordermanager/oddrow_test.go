@@ -101,7 +101,7 @@ func TestOrdersYieldsProblems(t *testing.T) {
 			t.Parallel()
 			c, _ := client(t, pagesOf([]string{"{" + goodRow("a"), oddRow(tc.row, "b"), "{" + goodRow("c")}))
 			start := time.Now()
-			orders, err := collect(t.Context(), c, commerce.FailedOrders().Query())
+			orders, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 			require.NoError(t, err)
 			require.Less(t, time.Since(start), 2*time.Second)
 			require.Len(t, orders, 3)
@@ -121,7 +121,7 @@ func TestOrdersYieldsRowsWithoutID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, calls := client(t, pagesOf([]string{"{" + goodRow("a"), row, "{" + goodRow("c"), row}))
-			orders, err := collect(t.Context(), c, commerce.FailedOrders().Query())
+			orders, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 			require.NoError(t, err)
 			require.Len(t, orders, 4)
 			odd, twin := orders[1], orders[3]

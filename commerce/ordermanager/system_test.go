@@ -32,7 +32,7 @@ func TestFailedOrderEndToEnd(t *testing.T) {
 		ordermanager.WithHTTPClient(&http.Client{Transport: sys.Transport()}), ordermanager.WithPageSize(10))
 	require.NoError(t, err)
 
-	orders, err := collect(t.Context(), c, commerce.FailedOrders().Query())
+	orders, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 	require.NoError(t, err)
 	require.Len(t, orders, 40)
 	direct := 0
@@ -46,7 +46,7 @@ func TestFailedOrderEndToEnd(t *testing.T) {
 	}
 	require.Equal(t, 30, direct)
 
-	q := commerce.FailedOrders().Query()
+	q := commerce.FailedOrdersView().Query()
 	q.PlacedFrom, q.PlacedTo = orders[10].PlacedAt, orders[20].PlacedAt
 	q.Sort, q.Limit = commerce.NewestFirst, 4
 	some, err := collect(t.Context(), c, q)

@@ -285,7 +285,7 @@ func TestAuthShowsNoSecrets(t *testing.T) {
 			} {
 				c, err := ordermanager.New(base, auth, opts...)
 				require.NoError(t, err)
-				_, listed := collect(t.Context(), c, commerce.FailedOrders().Query())
+				_, listed := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 				_, read := c.Order(t.Context(), "1")
 				errs = append(errs, listed, read, c.Push(t.Context(), "1", commerce.StatusPaid))
 				errs = append(errs, fmt.Errorf("%+v %#v %+v %#v", auth, auth, *c, *c))

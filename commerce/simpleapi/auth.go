@@ -47,8 +47,8 @@ func TokenFunc(subscriptionKey string, token func(context.Context) (string, time
 	})
 }
 
-// GatewayToken gets tokens from the gateway of Simple API, as its specification
-// says: POST {base}/token (documented, variant A of commerce/WIRE.md#3).
+// GatewayToken gets tokens from Simple API itself, with POST {base}/token, as its specification says
+// (documented, variant A of commerce/WIRE.md#3).
 func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
 	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {
 		s, err := l.signIn(subscriptionKey, base)
@@ -59,7 +59,7 @@ func GatewayToken(subscriptionKey string, l GatewayLogin) Auth {
 	})
 }
 
-// KeycloakToken gets tokens from the provider's Keycloak with a password, as a public client does
+// KeycloakToken gets tokens from the provider's Keycloak with a password. A public client does this
 // (variant B of commerce/WIRE.md#3).
 func KeycloakToken(subscriptionKey string, l KeycloakLogin) Auth {
 	return withKey(subscriptionKey, func(base rest.Config) (rest.Auth, error) {

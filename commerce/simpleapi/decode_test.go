@@ -129,7 +129,7 @@ func TestOptionsForOtherInstallations(t *testing.T) {
 		if own.Why == "" {
 			return errors.New("why is missing")
 		}
-		o.Failure.Text = map[string]string{"en_US": own.Why}
+		o.Failure.Messages = map[string]string{"en_US": own.Why}
 		return nil
 	})
 	o, err = read(t, `{"id":1000027,"why":"timed out"}`, own)

@@ -3,7 +3,7 @@
 //
 //	auth := simpleapi.GatewayToken(key, simpleapi.GatewayLogin{User: "api", Password: password, Marketplace: "us"})
 //	client, err := simpleapi.New("https://simpleapiprod.azure-api.net/marketplace", auth)
-//	for order, err := range client.Orders(ctx, commerce.FailedOrders().Query()) {
+//	for order, err := range client.Orders(ctx, commerce.FailedOrdersView().Query()) {
 //		if err != nil {
 //			return err
 //		}

@@ -37,7 +37,7 @@ func ExampleClient_Orders() {
 		fmt.Println(err)
 		return
 	}
-	for order, err := range client.Orders(context.Background(), commerce.FailedOrders().Query()) {
+	for order, err := range client.Orders(context.Background(), commerce.FailedOrdersView().Query()) {
 		if err != nil {
 			fmt.Println(err)
 			return

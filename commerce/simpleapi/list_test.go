@@ -33,7 +33,7 @@ func TestOrdersAsksTheServerToFilter(t *testing.T) {
 		want  string
 	}{
 		{"nothing", commerce.Query{}, nil, "orders?" + page},
-		{"failed orders by word and code", commerce.FailedOrders().Query(), nil,
+		{"failed orders by word and code", commerce.FailedOrdersView().Query(), nil,
 			"orders?" + page + "&status=error&statusCode=PF"},
 		{"a status without a word by its code", commerce.Query{Statuses: []commerce.Status{"LO"}}, nil,
 			"orders?" + page + "&statusCode=LO"},

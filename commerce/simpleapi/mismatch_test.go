@@ -64,7 +64,7 @@ func TestOrdersReportsMismatches(t *testing.T) {
 		orders, err = collect(t.Context(), c, q)
 		return orders, odd, err
 	}
-	failed := commerce.FailedOrders().Query()
+	failed := commerce.FailedOrdersView().Query()
 	good := row(1, `"error"`, `"PF"`)
 	t.Run("when the server ignores the filter", func(t *testing.T) {
 		t.Parallel()

@@ -75,7 +75,7 @@ func TestOrdersYieldsProblems(t *testing.T) {
 	for fields, problem := range oddFields {
 		c, _ := client(t, pagesOf([]string{goodRow("1"), oddRow("2", fields), goodRow("3")}))
 		start := time.Now()
-		orders, err := collect(t.Context(), c, commerce.FailedOrders().Query())
+		orders, err := collect(t.Context(), c, commerce.FailedOrdersView().Query())
 		require.NoError(t, err)
 		require.Less(t, time.Since(start), 2*time.Second)
 		byID := map[string]*commerce.Order{}

@@ -309,7 +309,7 @@ func TestHealthCheck(t *testing.T) {
 	sys := connecttest.New(connecttest.Config{Now: clock.Now})
 	c := serve(t, sys)
 	require.Nil(t, c.get("/hubs/" + connecttest.DefaultHubID).object(t)["last_health_check"])
-	sys.Touch()
+	sys.TouchHealthCheck()
 	require.Equal(t, "2026-01-10T02:00:00", c.get("/hubs/" + connecttest.DefaultHubID).object(t)["last_health_check"])
 	sys.SetHealthCheck(clock.Now().Add(-time.Hour))
 	require.Equal(t, "2026-01-10T01:00:00", c.get("/hubs/" + connecttest.DefaultHubID).object(t)["last_health_check"])

@@ -123,9 +123,9 @@ func (s *System) DenyPaths(prefixes ...string) {
 	s.forbidden = slices.Clone(prefixes)
 }
 
-// Touch sets the hub's last_health_check to now, as a running Commerce does every
+// TouchHealthCheck sets the hub's last_health_check to now, as a running Commerce does every
 // 305 s by the connector's code (connect/WIRE.md#0.7).
-func (s *System) Touch() { s.SetHealthCheck(s.now()) }
+func (s *System) TouchHealthCheck() { s.SetHealthCheck(s.now()) }
 
 // SetHealthCheck sets the hub's last_health_check. The zero time means null, as for a
 // hub that has never called.

@@ -95,7 +95,7 @@ func TestIDsNamesOrdersThatAreNotInThePlan(t *testing.T) {
 	for _, o := range w.Commerce.Orders() {
 		if o.Status == "CP" {
 			done = o.Number
-			text = fmt.Appendf(text, "%s,%s,PF,\n", o.InternalID, o.Number)
+			text = fmt.Appendf(text, "%s,%s,PF,\n", o.BillingID, o.Number)
 			break
 		}
 	}
@@ -112,7 +112,7 @@ func TestIDsReadsStandardInput(t *testing.T) {
 	var id, number string
 	for _, o := range w.Commerce.Orders() {
 		if sandbox.Cause(o) == sandbox.Transient {
-			id, number = o.InternalID, o.Number
+			id, number = o.BillingID, o.Number
 		}
 	}
 	var out, errs strings.Builder
@@ -129,7 +129,7 @@ func TestBillingHoldsOrdersWithoutSubscription(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ids.txt")
 	for _, o := range w.Commerce.Orders() {
 		if sandbox.Cause(o) == sandbox.Transient && o.Type == "SO" {
-			require.NoError(t, os.WriteFile(path, []byte(o.InternalID+"\n"), 0o600))
+			require.NoError(t, os.WriteFile(path, []byte(o.BillingID+"\n"), 0o600))
 		}
 	}
 	status, stdout, stderr := do(t, env, append(flags, "-ids", path)...)
@@ -158,7 +158,7 @@ func TestFlagsOfAPIsAreChecked(t *testing.T) {
 	other := ""
 	for _, o := range w.Commerce.Orders() {
 		if sandbox.Cause(o) == sandbox.Transient {
-			other = o.InternalID + ",SO000000\n"
+			other = o.BillingID + ",SO000000\n"
 		}
 	}
 	for name, c := range map[string]struct {

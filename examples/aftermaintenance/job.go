@@ -122,7 +122,7 @@ func makePlan(ctx context.Context, s *settings, sys *systems, out, stderr io.Wri
 	progress := newPlanProgress(stderr)
 	_, err := resubmit.WritePlanFile(ctx, resubmit.PlanConfig{
 		Systems: sys.clients(), Policy: s.policy(), IgnoreConnect: s.ignoreConnect,
-		View: commerce.FailedOrders(), Filter: s.filter, Calendar: sys.calendar,
+		View: commerce.FailedOrdersView(), Filter: s.filter, Calendar: sys.calendar,
 		Override: s.numbers, OverrideIfFound: slices.Concat(ids, numbers), RateLimit: s.timing.rate, Progress: progress.show,
 	}, path)
 	progress.end()

@@ -38,7 +38,7 @@ func readSelected(path string, stdin io.Reader) (lines []billing.OrderRef, err e
 
 // warn prints warnings about flags that are probably mistaken.
 func (s *settings) warn(stderr io.Writer) {
-	for _, w := range filter.Warnings(s.filter, commerce.FailedOrders()) {
+	for _, w := range filter.Warnings(s.filter, commerce.FailedOrdersView()) {
 		fmt.Fprintf(stderr, "aftermaintenance: warning: -where: %s\n", w)
 	}
 	if len(s.targets) == 0 {

@@ -139,7 +139,7 @@ func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, appro
 		},
 		Plan: func(context.Context, watch.Episode) (resubmit.PlanConfig, error) {
 			// The orders of this service are not in Connect, so the reason of the failure decides.
-			return resubmit.PlanConfig{IgnoreConnect: true, View: commerce.FailedOrders()}, nil
+			return resubmit.PlanConfig{IgnoreConnect: true, View: commerce.FailedOrdersView()}, nil
 		},
 		Approve: approver.Approve,
 		Runner: resubmit.Config{

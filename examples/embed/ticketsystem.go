@@ -104,7 +104,7 @@ func (t ticket) order() *commerce.Order {
 	if t.state == "broken" {
 		o.Status = commerce.StatusProvisioningFailed
 		o.FailedAt = t.failedAt
-		o.Failure = commerce.Failure{Text: map[string]string{"en_US": t.reason}}
+		o.Failure = commerce.Failure{Messages: map[string]string{"en_US": t.reason}}
 		o.Transitions = []commerce.Transition{{To: commerce.StatusProvisioning}}
 	}
 	return o

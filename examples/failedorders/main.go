@@ -100,7 +100,7 @@ type settings struct {
 }
 
 func parseFlags(args []string, stdout io.Writer) (*settings, error) {
-	s := &settings{view: commerce.FailedOrders()}
+	s := &settings{view: commerce.FailedOrdersView()}
 	var views, view, types, channel, text string
 	flags := flag.NewFlagSet("failedorders", flag.ContinueOnError)
 	flags.StringVar(&s.commerce, "commerce", "",
@@ -143,7 +143,7 @@ The environment variable COMMERCE_TOKEN holds the APS token for -commerce.
 
 // chooseView sets the view of that name; -from and -to override its bounds.
 func (s *settings) chooseView(file, name string) error {
-	views := []commerce.View{commerce.FailedOrders()}
+	views := []commerce.View{commerce.FailedOrdersView()}
 	if file != "" {
 		loaded, err := commerce.LoadViewsFile(file)
 		if err != nil {
@@ -265,7 +265,7 @@ func showTable(out io.Writer, orders iter.Seq2[*commerce.Order, error]) error {
 	return err
 }
 
-func showGroups(out io.Writer, groups *failure.Groups) {
+func showGroups(out io.Writer, groups *failure.Grouping) {
 	if len(groups.Groups) == 0 {
 		return
 	}

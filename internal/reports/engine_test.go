@@ -69,7 +69,7 @@ func TestServiceControl178Healed(t *testing.T) {
 	s := newShop(4)
 	p := planOf(t, s, filter.Everything())
 	s.orders[1].Status = commerce.StatusCompleted
-	s.orders[2].Failure = commerce.Failure{Text: map[string]string{"en_US": "rejected by the vendor"}}
+	s.orders[2].Failure = commerce.Failure{Messages: map[string]string{"en_US": "rejected by the vendor"}}
 	report, err := runnerOf(t, s, nil).Apply(within(t, 10*time.Second), p)
 	if err != nil || report.Result.Completed != 2 || report.Result.Skipped != 2 {
 		t.Errorf("%v %v", report, err)
@@ -81,7 +81,7 @@ func TestServiceControl178Healed(t *testing.T) {
 func TestSidekiq6481FailsAgainAtOnce(t *testing.T) {
 	s := newShop(20)
 	s.onPush = func(_ *shop, o *commerce.Order) error {
-		o.Failure = commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable"}}
+		o.Failure = commerce.Failure{Messages: map[string]string{"en_US": "503 Service Unavailable"}}
 		return nil
 	}
 	p := planOf(t, s, filter.Everything())
@@ -228,7 +228,7 @@ func TestFutureAgi2693BreakerTriesOne(t *testing.T) {
 		if o.once.Load() {
 			late++
 		}
-		order.Failure = commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable from the connector"}}
+		order.Failure = commerce.Failure{Messages: map[string]string{"en_US": "503 Service Unavailable from the connector"}}
 		return nil
 	}
 	r := runnerOf(t, s, func(c *resubmit.Config) {
@@ -271,7 +271,7 @@ func TestServiceBusExplorer342InTurn(t *testing.T) {
 	}
 	s.onPush = func(_ *shop, o *commerce.Order) error {
 		if o.ID == "id-0003" {
-			o.Failure = commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable"}}
+			o.Failure = commerce.Failure{Messages: map[string]string{"en_US": "503 Service Unavailable"}}
 			return nil
 		}
 		o.Status = commerce.StatusCompleted

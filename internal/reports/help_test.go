@@ -334,7 +334,7 @@ func failedOrder(i int) *commerce.Order {
 		Status:   commerce.StatusProvisioningFailed,
 		PlacedAt: time.Date(2026, 11, 21, 2, 0, i, 0, time.UTC), FailedAt: time.Date(2026, 11, 21, 2, 1, i, 0, time.UTC),
 		VendorAccountID: "1", Channel: commerce.ChannelDirect, SubscriptionIDs: []string{fmt.Sprintf("sub-%d", i)},
-		Failure:     commerce.Failure{Text: map[string]string{"en_US": "502 Bad Gateway"}},
+		Failure:     commerce.Failure{Messages: map[string]string{"en_US": "502 Bad Gateway"}},
 		Transitions: []commerce.Transition{{To: commerce.StatusProvisioning}},
 	}
 }

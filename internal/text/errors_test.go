@@ -243,10 +243,10 @@ func errorsOf(t *testing.T, server *httptest.Server, logged *bytes.Buffer) iter.
 	ctx := t.Context()
 	return func(yield func(string, error) bool) {
 		for call, f := range map[string]func() error{
-			"ordermanager list": func() error { return lastError(om.Orders(ctx, commerce.FailedOrders().Query())) },
+			"ordermanager list": func() error { return lastError(om.Orders(ctx, commerce.FailedOrdersView().Query())) },
 			"ordermanager read": func() error { _, err := om.Order(ctx, "1"); return err },
 			"ordermanager push": func() error { return om.Push(ctx, "1", commerce.StatusProvisioning) },
-			"simpleapi list":    func() error { return lastError(simple.Orders(ctx, commerce.FailedOrders().Query())) },
+			"simpleapi list":    func() error { return lastError(simple.Orders(ctx, commerce.FailedOrdersView().Query())) },
 			"simpleapi read":    func() error { _, err := simple.Order(ctx, "1"); return err },
 			"simpleapi push":    func() error { return simple.Push(ctx, "1", commerce.StatusProvisioning) },
 			"billing read":      func() error { _, err := bill.Order(ctx, "1"); return err },

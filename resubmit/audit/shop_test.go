@@ -33,7 +33,7 @@ func newShop(n int) *shop {
 			ID: fmt.Sprintf("id-%d", i+1), Number: fmt.Sprintf("SO%06d", i+1), Type: commerce.TypeSales,
 			Status: commerce.StatusProvisioningFailed, PlacedAt: time.Date(2026, 11, 22, 2, 30, i, 0, time.UTC),
 			SubscriptionIDs: []string{fmt.Sprintf("1%06d", i+1)}, Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
-			Failure: commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable"}},
+			Failure: commerce.Failure{Messages: map[string]string{"en_US": "503 Service Unavailable"}},
 		}
 		s.orders[o.ID] = o
 	}

@@ -42,7 +42,7 @@ func failed(text string) commerce.Failure {
 	if text == "" {
 		return commerce.Failure{}
 	}
-	return commerce.Failure{Text: map[string]string{"en_US": text}}
+	return commerce.Failure{Messages: map[string]string{"en_US": text}}
 }
 
 func attribute(o *commerce.Order, cal *maintenance.Calendar, m failure.Margins) failure.Attribution {

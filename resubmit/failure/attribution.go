@@ -25,7 +25,7 @@ type Verdict string
 
 // The verdicts.
 const (
-	// Caused means that both the time and the reason of the failure fit a window.
+	// Caused means that a maintenance caused the failure: its time and its text fit a window.
 	Caused Verdict = "caused"
 	// Likely means that a window is a probable cause, but the time or the reason is uncertain.
 	Likely Verdict = "likely"

@@ -12,7 +12,7 @@ import (
 func ExampleAttributor() {
 	order := &commerce.Order{
 		PlacedAt: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC),
-		Failure:  commerce.Failure{Text: map[string]string{"en_US": "Reason: 502 Bad Gateway."}},
+		Failure:  commerce.Failure{Messages: map[string]string{"en_US": "Reason: 502 Bad Gateway."}},
 	}
 	cal, err := maintenance.NewCalendar([]maintenance.Window{{
 		ID: "november", Start: order.PlacedAt.Add(-time.Hour), End: order.PlacedAt.Add(time.Hour),

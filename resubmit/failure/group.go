@@ -28,8 +28,8 @@ type Group struct {
 	Text    string `json:"text"`
 }
 
-// Groups is the result of [GroupOrders].
-type Groups struct {
+// Grouping is the result of [GroupOrders].
+type Grouping struct {
 	// Groups are the groups, largest first.
 	Groups []Group `json:"groups"`
 	// Orders is the number of orders, and Ungrouped the number of those that are in no group because there were too
@@ -44,7 +44,7 @@ type Groups struct {
 //
 // Order Management lists orders without failure texts, so read each order first:
 //
-//	for o, err := range orders.Orders(ctx, commerce.FailedOrders().Query()) {
+//	for o, err := range orders.Orders(ctx, commerce.FailedOrdersView().Query()) {
 //		if err == nil {
 //			o, err = orders.Order(ctx, o.ID)
 //		}
@@ -52,7 +52,7 @@ type Groups struct {
 //			return
 //		}
 //	}
-func GroupOrders(orders iter.Seq2[*commerce.Order, error], c *Classifier, limit int) (*Groups, error) {
+func GroupOrders(orders iter.Seq2[*commerce.Order, error], c *Classifier, limit int) (*Grouping, error) {
 	if limit < 0 {
 		return nil, fmt.Errorf("failure: group orders: the limit is %d; use at least 1, or 0 for the default", limit)
 	}
@@ -117,8 +117,8 @@ func (g *Grouper) Add(o *commerce.Order) {
 }
 
 // Groups returns the groups of the orders added so far.
-func (g *Grouper) Groups() *Groups {
-	out := &Groups{Groups: make([]Group, 0, len(g.groups)), Orders: g.orders, Ungrouped: g.ungrouped}
+func (g *Grouper) Groups() *Grouping {
+	out := &Grouping{Groups: make([]Group, 0, len(g.groups)), Orders: g.orders, Ungrouped: g.ungrouped}
 	for _, group := range g.groups {
 		out.Groups = append(out.Groups, *group)
 	}

@@ -33,7 +33,7 @@ func TestGroupOrders(t *testing.T) {
 	}
 	got, err := failure.GroupOrders(each(orders...), nil, 0)
 	require.NoError(t, err)
-	require.Equal(t, &failure.Groups{Orders: 5, Groups: []failure.Group{
+	require.Equal(t, &failure.Grouping{Orders: 5, Groups: []failure.Group{
 		{Class: failure.Unclassified, Template: "no answer for order <n>", Count: 3, First: at("22 02:00"),
 			Last: at("22 03:30"), Example: "SO1", Text: "no answer for order 1"},
 		{Class: failure.Unclassified, Count: 1, Example: "five"},

@@ -40,7 +40,7 @@ func ExampleExplain() {
 	f := filter.And(filter.Types(commerce.TypeSales), filter.MessageClass(nil, failure.Transient))
 	o := &commerce.Order{
 		Type:    commerce.TypeSales,
-		Failure: commerce.Failure{Text: map[string]string{"en_US": "Customer not found"}},
+		Failure: commerce.Failure{Messages: map[string]string{"en_US": "Customer not found"}},
 	}
 	fmt.Println(filter.Explain(f, o))
 	// Output:

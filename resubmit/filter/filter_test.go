@@ -22,7 +22,7 @@ func money(amount, currency string) commerce.Money {
 }
 
 func failedWith(text string) commerce.Failure {
-	return commerce.Failure{Text: map[string]string{"en_US": text}}
+	return commerce.Failure{Messages: map[string]string{"en_US": text}}
 }
 
 // acme is an order that failed in the maintenance.

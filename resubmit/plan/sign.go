@@ -157,7 +157,7 @@ func (p *Plan) SignedBy(keys ...ed25519.PublicKey) (*Signature, error) {
 		"signed with one of them", p.prefix(), ErrBadSignature, s.Signer, KeyName(s.Key))
 }
 
-// Line returns the content of the signature file, including the end of the line.
+// Line returns the signature as the content of a signature file: one line with its end.
 func (s *Signature) Line() []byte {
 	b := base64.StdEncoding.AppendEncode(s.message(), s.Value)
 	return append(b, "\"}\n"...)

@@ -111,8 +111,8 @@ func TestUncheckedPromises(t *testing.T) {
 		require.Len(t, resubmittest.Unchecked(suite, poor()), want, suite)
 	}
 	some := rich()
-	some.Faults = []resubmittest.Fault{resubmittest.Unauthorized, resubmittest.HTMLPage, resubmittest.ResponseLost,
-		resubmittest.ResponseTruncated, resubmittest.ResponseDelayed, resubmittest.WrongOrder}
+	some.Faults = []resubmittest.Fault{resubmittest.FaultUnauthorized, resubmittest.FaultHTMLPage, resubmittest.FaultResponseLost,
+		resubmittest.FaultResponseTruncated, resubmittest.FaultResponseDelayed, resubmittest.FaultWrongOrder}
 	require.Equal(t, []string{`returns ErrUnavailable if the system is unavailable (needs ["unavailable"])`},
 		resubmittest.Unchecked("reader", some))
 }
@@ -164,7 +164,7 @@ func TestInvalidFixture(t *testing.T) {
 			nil, func(s *resubmittest.System) {
 				spoil := s.Inject
 				s.Inject = func(t testing.TB, _ resubmittest.Fault, on resubmittest.CallKind) func() {
-					return spoil(t, resubmittest.Unavailable, on)
+					return spoil(t, resubmittest.FaultUnavailable, on)
 				}
 			}},
 	} {

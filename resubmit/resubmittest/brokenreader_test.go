@@ -117,7 +117,7 @@ func brokenReaders() []broken {
 			breaks: changeOrders(func(o *commerce.Order) { o.Transitions = []commerce.Transition{{To: "PD"}} })},
 		{name: "reports an undeclared failure", poor: true, promise: "reads declared fields only",
 			says:   "reports a failure",
-			breaks: changeOrders(func(o *commerce.Order) { o.Failure.Text = map[string]string{"en_US": "failed"} })},
+			breaks: changeOrders(func(o *commerce.Order) { o.Failure.Messages = map[string]string{"en_US": "failed"} })},
 		{name: "reports undeclared transitions", poor: true, promise: "reads declared fields only",
 			says:   "reports transitions []",
 			breaks: changeOrders(func(o *commerce.Order) { o.Transitions = []commerce.Transition{} })},

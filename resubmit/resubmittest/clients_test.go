@@ -144,7 +144,7 @@ func simpleCase(opts ...simpleapi.Option) clientCase {
 // common is what all clients report; with Billing and Simple API the id is the billing id.
 func common(o commercetest.Order) *commerce.Order {
 	return &commerce.Order{
-		ID: o.InternalID, BillingID: o.InternalID, Number: o.Number, Type: o.Type, Status: o.Status,
+		ID: o.BillingID, BillingID: o.BillingID, Number: o.Number, Type: o.Type, Status: o.Status,
 		PlacedAt: o.PlacedAt, CustomerID: o.Customer, Total: o.Total,
 	}
 }
@@ -158,15 +158,15 @@ func channel(o commercetest.Order) commerce.Channel {
 
 func wantOrderManager(o commercetest.Order) *commerce.Order {
 	want := common(o)
-	want.ID, want.ProvisioningStatus = o.ID, o.Provisioning
+	want.ID, want.ProvisioningStatus = o.ID, o.ProvisioningStatus
 	want.VendorAccountID, want.Channel = o.VendorAccount, channel(o)
 	want.CustomerName, want.TenantID = o.CustomerName, o.Tenant
 	want.SubscriptionIDs = []string{o.Subscription}
 	if o.Failure != "" {
-		want.Failure.Text = map[string]string{"en_US": o.Failure}
+		want.Failure.Messages = map[string]string{"en_US": o.Failure}
 	}
 	want.Transitions = []commerce.Transition{}
-	for _, to := range o.Offers {
+	for _, to := range o.Transitions {
 		want.Transitions = append(want.Transitions, commerce.Transition{To: to})
 	}
 	return want
@@ -311,26 +311,26 @@ func (s *stage) inject(t testing.TB, f resubmittest.Fault, on resubmittest.CallK
 		fault = s.pushes
 	}
 	switch f {
-	case resubmittest.Unavailable:
+	case resubmittest.FaultUnavailable:
 		fault.Kind, fault.Status = commercetest.FaultStatus, http.StatusServiceUnavailable
-	case resubmittest.Unauthorized:
+	case resubmittest.FaultUnauthorized:
 		s.denied.Store(&on)
 		return func() { s.denied.Store(nil) }
-	case resubmittest.WrongOrder:
+	case resubmittest.FaultWrongOrder:
 		s.mixes.Store(true)
 		return func() { s.mixes.Store(false) }
-	case resubmittest.RateLimited:
+	case resubmittest.FaultRateLimited:
 		fault.Kind, fault.Status, fault.RetryAfter = commercetest.FaultStatus, http.StatusTooManyRequests,
 			7*time.Second
-	case resubmittest.HTMLPage:
+	case resubmittest.FaultHTMLPage:
 		fault.Kind = commercetest.FaultHTML
-	case resubmittest.ResponseLost:
+	case resubmittest.FaultResponseLost:
 		fault.Kind, fault.After = commercetest.FaultReset, true
-	case resubmittest.ResponseReplaced:
+	case resubmittest.FaultResponseReplaced:
 		fault.Kind, fault.Status, fault.After = commercetest.FaultStatus, http.StatusBadGateway, true
-	case resubmittest.ResponseTruncated:
+	case resubmittest.FaultResponseTruncated:
 		fault.Kind = commercetest.FaultTruncate
-	case resubmittest.ResponseDelayed:
+	case resubmittest.FaultResponseDelayed:
 		fault.Kind, fault.Delay, fault.After = commercetest.FaultDelay, time.Hour, true
 	}
 	require.NoError(t, s.sys.AddFault(fault))

@@ -67,7 +67,7 @@ func transitions(o *commerce.Order) string {
 
 // undeclared returns what an order reports without being declared in the capabilities.
 func undeclared(caps commerce.Capabilities, o *commerce.Order) (reported []string) {
-	if !caps.Failure && len(o.Failure.Text) > 0 {
+	if !caps.Failure && len(o.Failure.Messages) > 0 {
 		reported = append(reported, fmt.Sprintf("a failure (%q)", o.Failure.Message()))
 	}
 	if !caps.Transitions && o.Transitions != nil {

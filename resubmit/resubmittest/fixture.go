@@ -104,34 +104,34 @@ type Fault string
 
 // The faults.
 const (
-	// Unavailable: 503; nothing is done.
-	Unavailable Fault = "unavailable"
-	// Unauthorized: 401; nothing is done. The response should contain the credentials of the request.
-	Unauthorized Fault = "unauthorized"
-	// RateLimited: 429 with Retry-After: 7; nothing is done. It affects pushes only.
-	RateLimited Fault = "rate limited"
-	// HTMLPage: 200 with an HTML page, as a gateway shows in a maintenance; nothing is done.
-	HTMLPage Fault = "HTML page"
-	// ResponseLost: the call is done, and the connection ends without a response.
-	ResponseLost Fault = "response lost"
-	// ResponseReplaced: the call is done, and a gateway responds with 502.
-	ResponseReplaced Fault = "response replaced"
-	// ResponseTruncated: the call is done, and half of the response arrives.
-	ResponseTruncated Fault = "response truncated"
-	// ResponseDelayed: the call is done, and no response arrives until the caller gives up.
-	ResponseDelayed Fault = "response delayed"
-	// WrongOrder: a read of one order returns another existing order. It affects reads of single orders only, including
+	// FaultUnavailable: 503; nothing is done.
+	FaultUnavailable Fault = "unavailable"
+	// FaultUnauthorized: 401; nothing is done. The response should contain the credentials of the request.
+	FaultUnauthorized Fault = "unauthorized"
+	// FaultRateLimited: 429 with Retry-After: 7; nothing is done. It affects pushes only.
+	FaultRateLimited Fault = "rate limited"
+	// FaultHTMLPage: 200 with an HTML page, as a gateway shows in a maintenance; nothing is done.
+	FaultHTMLPage Fault = "HTML page"
+	// FaultResponseLost: the call is done, and the connection ends without a response.
+	FaultResponseLost Fault = "response lost"
+	// FaultResponseReplaced: the call is done, and a gateway responds with 502.
+	FaultResponseReplaced Fault = "response replaced"
+	// FaultResponseTruncated: the call is done, and half of the response arrives.
+	FaultResponseTruncated Fault = "response truncated"
+	// FaultResponseDelayed: the call is done, and no response arrives until the caller gives up.
+	FaultResponseDelayed Fault = "response delayed"
+	// FaultWrongOrder: a read of one order returns another existing order. It affects reads of single orders only, including
 	// those before a push.
-	WrongOrder Fault = "wrong order"
+	FaultWrongOrder Fault = "wrong order"
 )
 
-// retryAfter is the Retry-After of RateLimited.
+// retryAfter is the Retry-After of FaultRateLimited.
 const retryAfter = 7 * time.Second
 
 // AllFaults returns all faults, for Fixture.Faults.
 func AllFaults() []Fault {
 	return []Fault{
-		Unavailable, Unauthorized, RateLimited, HTMLPage, ResponseLost, ResponseReplaced, ResponseTruncated,
-		ResponseDelayed, WrongOrder,
+		FaultUnavailable, FaultUnauthorized, FaultRateLimited, FaultHTMLPage, FaultResponseLost, FaultResponseReplaced, FaultResponseTruncated,
+		FaultResponseDelayed, FaultWrongOrder,
 	}
 }

@@ -40,13 +40,13 @@ func listerPromises() []promise {
 		{"returns the error of a cancelled context", nil, listCancelled},
 		{"is complete or returns the error if cancelled half-way", nil, listCancelledHalfWay},
 		{"serves concurrent lists", nil, listsTogether},
-		{"returns ErrUnavailable if the system is unavailable", []Fault{Unavailable}, listWhileAway},
-		{"is complete or returns an error if the system fails half-way", []Fault{Unavailable}, listBreaks},
-		{"returns ErrUnauthorized or ErrForbidden if credentials are refused", []Fault{Unauthorized}, listDenied},
-		{"returns an error for an HTML page", []Fault{HTMLPage}, listOfPage},
-		{"returns ErrUnavailable for a lost response", []Fault{ResponseLost}, listLost},
-		{"returns an error for a truncated response", []Fault{ResponseTruncated}, listHalf},
-		{"ends with the context if the system is slow", []Fault{ResponseDelayed}, listSlow},
+		{"returns ErrUnavailable if the system is unavailable", []Fault{FaultUnavailable}, listWhileAway},
+		{"is complete or returns an error if the system fails half-way", []Fault{FaultUnavailable}, listBreaks},
+		{"returns ErrUnauthorized or ErrForbidden if credentials are refused", []Fault{FaultUnauthorized}, listDenied},
+		{"returns an error for an HTML page", []Fault{FaultHTMLPage}, listOfPage},
+		{"returns ErrUnavailable for a lost response", []Fault{FaultResponseLost}, listLost},
+		{"returns an error for a truncated response", []Fault{FaultResponseTruncated}, listHalf},
+		{"ends with the context if the system is slow", []Fault{FaultResponseDelayed}, listSlow},
 	}
 }
 
@@ -138,7 +138,7 @@ func listsAll(s *suite) {
 	wants := s.addFailed(many)
 	lister := s.lister(wants)
 	s.sameOrders("", wants, s.mustList(lister, commerce.Query{}))
-	s.sameOrders("with the query for failed orders: ", wants, s.mustList(lister, commerce.FailedOrders().Query()))
+	s.sameOrders("with the query for failed orders: ", wants, s.mustList(lister, commerce.FailedOrdersView().Query()))
 }
 
 func sorts(s *suite) {
@@ -172,7 +172,7 @@ func listsTies(s *suite) {
 	lister := s.lister(wants)
 	for _, sort := range []commerce.Sort{commerce.OldestFirst, commerce.NewestFirst} {
 		for range 3 { // a system may sort them differently each time
-			q := commerce.FailedOrders().Query()
+			q := commerce.FailedOrdersView().Query()
 			q.Sort = sort
 			s.sameOrders("", wants, s.mustList(lister, q))
 		}
@@ -188,7 +188,7 @@ func shifts(s *suite) {
 	}
 	gone, came := map[string]bool{}, map[string]bool{}
 	seen := 0
-	l := s.list(s.Context(), lister, commerce.FailedOrders().Query(), func(o *commerce.Order) bool {
+	l := s.list(s.Context(), lister, commerce.FailedOrdersView().Query(), func(o *commerce.Order) bool {
 		seen++
 		if seen%3 != 0 {
 			return true
@@ -221,10 +221,10 @@ func shifts(s *suite) {
 }
 
 func findsNothing(s *suite) {
-	s.sameOrders("in an empty system: ", nil, s.mustList(s.lister(nil), commerce.FailedOrders().Query()))
+	s.sameOrders("in an empty system: ", nil, s.mustList(s.lister(nil), commerce.FailedOrdersView().Query()))
 	done := newOrder(0)
 	done.Status, done.Failure = commerce.StatusCompleted, ""
-	s.sameOrders("", nil, s.mustList(s.lister(s.add(done)), commerce.FailedOrders().Query()))
+	s.sameOrders("", nil, s.mustList(s.lister(s.add(done)), commerce.FailedOrdersView().Query()))
 }
 
 // addEdgeCases adds orders whose fields are easily changed in transit.

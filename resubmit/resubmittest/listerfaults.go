@@ -15,13 +15,13 @@ func (s *suite) listDuring(f Fault, matches ...error) {
 	orders := s.addFailed(3)
 	lister := s.lister(orders)
 	stop := s.inject(f, Reads)
-	l := s.list(s.Context(), lister, commerce.FailedOrders().Query(), nil)
+	l := s.list(s.Context(), lister, commerce.FailedOrdersView().Query(), nil)
 	s.mustMatch(l.err, matches...)
 	if len(l.orders) > 0 {
 		s.Errorf("%d orders were listed during the fault %q", len(l.orders), f)
 	}
 	stop()
-	s.sameOrders("afterwards: ", orders, s.mustList(lister, commerce.FailedOrders().Query()))
+	s.sameOrders("afterwards: ", orders, s.mustList(lister, commerce.FailedOrdersView().Query()))
 }
 
 // mustMatch requires an error that matches one of some, if there are any.
@@ -37,13 +37,13 @@ func (s *suite) mustMatch(err error, targets ...error) {
 	}
 }
 
-func listWhileAway(s *suite) { s.listDuring(Unavailable, commerce.ErrUnavailable) }
+func listWhileAway(s *suite) { s.listDuring(FaultUnavailable, commerce.ErrUnavailable) }
 func listDenied(s *suite) {
-	s.listDuring(Unauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
+	s.listDuring(FaultUnauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
 }
-func listOfPage(s *suite) { s.listDuring(HTMLPage, commerce.ErrUnavailable) }
-func listLost(s *suite)   { s.listDuring(ResponseLost, commerce.ErrUnavailable) }
-func listHalf(s *suite)   { s.listDuring(ResponseTruncated) }
+func listOfPage(s *suite) { s.listDuring(FaultHTMLPage, commerce.ErrUnavailable) }
+func listLost(s *suite)   { s.listDuring(FaultResponseLost, commerce.ErrUnavailable) }
+func listHalf(s *suite)   { s.listDuring(FaultResponseTruncated) }
 
 func listBreaks(s *suite) {
 	lister := s.lister(s.addFailed(many))
@@ -51,7 +51,7 @@ func listBreaks(s *suite) {
 	l := s.list(s.Context(), lister, commerce.Query{}, func(*commerce.Order) bool {
 		if !broken {
 			broken = true
-			s.inject(Unavailable, Reads)
+			s.inject(FaultUnavailable, Reads)
 		}
 		return true
 	})
@@ -63,7 +63,7 @@ const slowTimeout = 20 * time.Millisecond
 
 func listSlow(s *suite) {
 	lister := s.lister(s.addFailed(3))
-	s.inject(ResponseDelayed, Reads)
+	s.inject(FaultResponseDelayed, Reads)
 	ctx, cancel := context.WithTimeout(s.Context(), slowTimeout)
 	defer cancel()
 	if l := s.list(ctx, lister, commerce.Query{}, nil); !errors.Is(l.err, context.DeadlineExceeded) {

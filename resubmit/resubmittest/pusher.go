@@ -29,15 +29,15 @@ func pusherPromises() []promise {
 		{"sends nothing with a cancelled context", nil, pushCancelled},
 		{"sends concurrent pushes once each", nil, pushesTogether},
 		{"returns nil as often as concurrent pushes moved one order", nil, pushOneTogether},
-		{"returns an error without a retry if the system is unavailable", []Fault{Unavailable}, pushWhileAway},
-		{"returns ErrRateLimited with Retry-After without a retry if rate limited", []Fault{RateLimited}, pushWhileBusy},
-		{"returns an error without a retry if credentials are refused", []Fault{Unauthorized}, pushDenied},
-		{"returns an error for an HTML page", []Fault{HTMLPage}, pushOfPage},
-		{"returns unknown delivery without a retry for a lost response", []Fault{ResponseLost}, pushLost},
-		{"returns unknown delivery without a retry for a 5xx response", []Fault{ResponseReplaced}, pushReplaced},
-		{"returns nil or unknown delivery without a retry for a truncated response", []Fault{ResponseTruncated}, pushHalf},
-		{"moves nothing if it reads another order first", []Fault{WrongOrder}, pushAnother},
-		{"returns unknown delivery if the caller gives up", []Fault{ResponseDelayed}, pushSlow},
+		{"returns an error without a retry if the system is unavailable", []Fault{FaultUnavailable}, pushWhileAway},
+		{"returns ErrRateLimited with Retry-After without a retry if rate limited", []Fault{FaultRateLimited}, pushWhileBusy},
+		{"returns an error without a retry if credentials are refused", []Fault{FaultUnauthorized}, pushDenied},
+		{"returns an error for an HTML page", []Fault{FaultHTMLPage}, pushOfPage},
+		{"returns unknown delivery without a retry for a lost response", []Fault{FaultResponseLost}, pushLost},
+		{"returns unknown delivery without a retry for a 5xx response", []Fault{FaultResponseReplaced}, pushReplaced},
+		{"returns nil or unknown delivery without a retry for a truncated response", []Fault{FaultResponseTruncated}, pushHalf},
+		{"moves nothing if it reads another order first", []Fault{FaultWrongOrder}, pushAnother},
+		{"returns unknown delivery if the caller gives up", []Fault{FaultResponseDelayed}, pushSlow},
 	}
 }
 
@@ -125,7 +125,7 @@ func pushes(s *suite) {
 // pushAnother allows the push to succeed if the adapter does not read before a push.
 func pushAnother(s *suite) {
 	orders := s.addFailed(2)
-	s.inject(WrongOrder, Reads)
+	s.inject(FaultWrongOrder, Reads)
 	if saw, err := s.push(s.Context(), orders[0].ID, s.target()); err != nil {
 		s.mustNotMove(saw, err)
 	}
@@ -248,7 +248,7 @@ func (s *suite) pushDuring(f Fault) error {
 	if saw.Received != 1 {
 		s.Errorf("the system received %d pushes during the fault %q", saw.Received, f)
 	}
-	if f == ResponseLost || f == ResponseReplaced || f == ResponseTruncated {
+	if f == FaultResponseLost || f == FaultResponseReplaced || f == FaultResponseTruncated {
 		if len(saw.Accepted) != 1 && saw.Received == 1 {
 			s.Fatalf("the fixture: the call must be done before the fault %q", f)
 		}
@@ -257,11 +257,11 @@ func (s *suite) pushDuring(f Fault) error {
 }
 
 func pushWhileAway(s *suite) {
-	s.mustMatch(s.pushDuring(Unavailable), commerce.ErrUnavailable)
+	s.mustMatch(s.pushDuring(FaultUnavailable), commerce.ErrUnavailable)
 }
 
 func pushWhileBusy(s *suite) {
-	err := s.pushDuring(RateLimited)
+	err := s.pushDuring(FaultRateLimited)
 	s.mustMatch(err, commerce.ErrRateLimited)
 	if e, ok := errors.AsType[*commerce.Error](err); !ok || e.RetryAfter != retryAfter {
 		s.Errorf("RetryAfter is not %s, as the system requested: %v", retryAfter, err)
@@ -269,26 +269,26 @@ func pushWhileBusy(s *suite) {
 }
 
 func pushDenied(s *suite) {
-	s.mustMatch(s.pushDuring(Unauthorized), commerce.ErrUnauthorized, commerce.ErrForbidden)
+	s.mustMatch(s.pushDuring(FaultUnauthorized), commerce.ErrUnauthorized, commerce.ErrForbidden)
 }
 
 func pushOfPage(s *suite) {
-	s.mustMatch(s.pushDuring(HTMLPage))
+	s.mustMatch(s.pushDuring(FaultHTMLPage))
 }
 
 func pushLost(s *suite) {
-	s.mustMatch(s.pushDuring(ResponseLost), commerce.ErrUnavailable)
+	s.mustMatch(s.pushDuring(FaultResponseLost), commerce.ErrUnavailable)
 }
 
 func pushReplaced(s *suite) {
-	s.mustMatch(s.pushDuring(ResponseReplaced), commerce.ErrUnavailable)
+	s.mustMatch(s.pushDuring(FaultResponseReplaced), commerce.ErrUnavailable)
 }
 
-func pushHalf(s *suite) { _ = s.pushDuring(ResponseTruncated) } // nil and an error are both correct
+func pushHalf(s *suite) { _ = s.pushDuring(FaultResponseTruncated) } // nil and an error are both correct
 
 func pushSlow(s *suite) {
 	id := s.addFailed(1)[0].ID
-	s.inject(ResponseDelayed, Pushes)
+	s.inject(FaultResponseDelayed, Pushes)
 	before := s.ledger()
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()

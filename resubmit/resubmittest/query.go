@@ -87,7 +87,7 @@ func limits(s *suite) {
 	newest := slices.Clone(failed)
 	slices.Reverse(newest)
 	for _, limit := range []int{1, 3, len(failed) - 1, len(failed), len(failed) + 1} {
-		q := commerce.FailedOrders().Query()
+		q := commerce.FailedOrdersView().Query()
 		q.Limit = limit
 		s.sameOrders(fmt.Sprintf("limit %d: ", limit), failed[:min(limit, len(failed))], s.mustList(lister, q))
 		q.Sort = commerce.NewestFirst
@@ -135,8 +135,8 @@ func given(s *suite) {
 		return
 	}
 	lister := s.lister(given)
-	s.sameOrders("", given, s.mustList(lister, commerce.FailedOrders().Query()))
-	s.sameOrders("given twice: ", given, s.mustList(s.lister(slices.Repeat(given, 2)), commerce.FailedOrders().Query()))
+	s.sameOrders("", given, s.mustList(lister, commerce.FailedOrdersView().Query()))
+	s.sameOrders("given twice: ", given, s.mustList(s.lister(slices.Repeat(given, 2)), commerce.FailedOrdersView().Query()))
 	s.sameOrders("query for ids that were not given: ", nil, s.mustList(lister, commerce.Query{IDs: idsOf(others)}))
 	missing := s.system.Lister(s.TB, append(idsOf(given), s.fixture.MissingID))
 	if l := s.list(s.Context(), missing, commerce.Query{}, nil); l.err == nil {

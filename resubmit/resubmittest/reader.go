@@ -29,13 +29,13 @@ func readerPromises() []promise {
 		{"returns a new order for each read", nil, readsCopies},
 		{"returns the error of a cancelled context", nil, readCancelled},
 		{"serves concurrent reads", nil, readsTogether},
-		{"returns ErrUnavailable if the system is unavailable", []Fault{Unavailable}, readWhileAway},
-		{"returns ErrUnauthorized or ErrForbidden if credentials are refused", []Fault{Unauthorized}, readDenied},
-		{"returns an error for an HTML page", []Fault{HTMLPage}, readOfPage},
-		{"returns ErrUnavailable for a lost response", []Fault{ResponseLost}, readLost},
-		{"returns an error for a truncated response", []Fault{ResponseTruncated}, readHalf},
-		{"returns an error for a response about another order", []Fault{WrongOrder}, readAnother},
-		{"ends with the context if the system is slow", []Fault{ResponseDelayed}, readSlow},
+		{"returns ErrUnavailable if the system is unavailable", []Fault{FaultUnavailable}, readWhileAway},
+		{"returns ErrUnauthorized or ErrForbidden if credentials are refused", []Fault{FaultUnauthorized}, readDenied},
+		{"returns an error for an HTML page", []Fault{FaultHTMLPage}, readOfPage},
+		{"returns ErrUnavailable for a lost response", []Fault{FaultResponseLost}, readLost},
+		{"returns an error for a truncated response", []Fault{FaultResponseTruncated}, readHalf},
+		{"returns an error for a response about another order", []Fault{FaultWrongOrder}, readAnother},
+		{"ends with the context if the system is slow", []Fault{FaultResponseDelayed}, readSlow},
 	}
 }
 
@@ -190,17 +190,17 @@ func (s *suite) readDuring(f Fault, matches ...error) {
 	s.mustRead(want)
 }
 
-func readWhileAway(s *suite) { s.readDuring(Unavailable, commerce.ErrUnavailable) }
+func readWhileAway(s *suite) { s.readDuring(FaultUnavailable, commerce.ErrUnavailable) }
 func readDenied(s *suite) {
-	s.readDuring(Unauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
+	s.readDuring(FaultUnauthorized, commerce.ErrUnauthorized, commerce.ErrForbidden)
 }
-func readOfPage(s *suite) { s.readDuring(HTMLPage, commerce.ErrUnavailable) }
-func readLost(s *suite)   { s.readDuring(ResponseLost, commerce.ErrUnavailable) }
-func readHalf(s *suite)   { s.readDuring(ResponseTruncated) }
+func readOfPage(s *suite) { s.readDuring(FaultHTMLPage, commerce.ErrUnavailable) }
+func readLost(s *suite)   { s.readDuring(FaultResponseLost, commerce.ErrUnavailable) }
+func readHalf(s *suite)   { s.readDuring(FaultResponseTruncated) }
 
 func readAnother(s *suite) {
 	orders := s.addFailed(2)
-	stop := s.inject(WrongOrder, Reads)
+	stop := s.inject(FaultWrongOrder, Reads)
 	for _, want := range orders {
 		_, err := s.read(s.Context(), want.ID)
 		s.mustMatch(err)
@@ -211,7 +211,7 @@ func readAnother(s *suite) {
 
 func readSlow(s *suite) {
 	want := s.addFailed(1)[0]
-	s.inject(ResponseDelayed, Reads)
+	s.inject(FaultResponseDelayed, Reads)
 	ctx, cancel := context.WithTimeout(s.Context(), slowTimeout)
 	defer cancel()
 	if _, err := s.read(ctx, want.ID); !errors.Is(err, context.DeadlineExceeded) {

@@ -79,7 +79,7 @@ func (s *shop) put(_ testing.TB, n resubmittest.OrderSpec) *commerce.Order {
 		o.ID = "id " + number
 	}
 	if !s.poor && n.Failure != "" {
-		o.Failure.Text = map[string]string{"en_US": "it failed: " + n.Failure}
+		o.Failure.Messages = map[string]string{"en_US": "it failed: " + n.Failure}
 	}
 	s.offer(o)
 	s.orders = append(s.orders, o)
@@ -152,27 +152,27 @@ func (s *shop) call(ctx context.Context, on resubmittest.CallKind, act func() er
 	}
 	var err error
 	switch fault {
-	case resubmittest.Unavailable:
+	case resubmittest.FaultUnavailable:
 		err = fail(http.StatusServiceUnavailable, commerce.DeliveryUnknown, nil)
-	case resubmittest.Unauthorized:
+	case resubmittest.FaultUnauthorized:
 		err = fail(http.StatusUnauthorized, commerce.DeliveryRefused, nil)
-	case resubmittest.RateLimited:
+	case resubmittest.FaultRateLimited:
 		err = &commerce.Error{Op: string(on), HTTPStatus: http.StatusTooManyRequests, Delivery: commerce.DeliveryRefused,
 			RetryAfter: 7 * time.Second}
-	case resubmittest.HTMLPage:
+	case resubmittest.FaultHTMLPage:
 		err = fail(http.StatusOK, commerce.DeliveryUnknown, commerce.ErrUnavailable)
 	default:
 		err = act()
 	}
 	s.mu.Unlock()
 	switch fault {
-	case resubmittest.ResponseLost:
+	case resubmittest.FaultResponseLost:
 		return fail(0, commerce.DeliveryUnknown, commerce.ErrUnavailable)
-	case resubmittest.ResponseReplaced:
+	case resubmittest.FaultResponseReplaced:
 		return fail(http.StatusBadGateway, commerce.DeliveryUnknown, nil)
-	case resubmittest.ResponseTruncated:
+	case resubmittest.FaultResponseTruncated:
 		return fail(http.StatusOK, commerce.DeliveryUnknown, io.ErrUnexpectedEOF)
-	case resubmittest.ResponseDelayed:
+	case resubmittest.FaultResponseDelayed:
 		select {
 		case <-ctx.Done():
 		case <-s.closed:
@@ -191,7 +191,7 @@ func (s *shop) Order(ctx context.Context, id string) (*commerce.Order, error) {
 		if o == nil {
 			return &commerce.Error{Op: "read", Err: commerce.ErrNotFound}
 		}
-		if s.faults[resubmittest.Reads] == resubmittest.WrongOrder {
+		if s.faults[resubmittest.Reads] == resubmittest.FaultWrongOrder {
 			return &commerce.Error{Op: "read", Err: fmt.Errorf("the response to a read of %q is about another order", id)}
 		}
 		read = new(*o)

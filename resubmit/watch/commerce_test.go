@@ -40,7 +40,7 @@ func (s *shop) add(at time.Time, reason string) *order {
 		Status: commerce.StatusProvisioningFailed, PlacedAt: at.Add(-time.Minute), FailedAt: at,
 		VendorAccountID: "1", Channel: commerce.ChannelDirect, CustomerName: "Acme",
 		SubscriptionIDs: []string{fmt.Sprintf("sub-%d", n)},
-		Failure:         commerce.Failure{Text: map[string]string{"en_US": reason}},
+		Failure:         commerce.Failure{Messages: map[string]string{"en_US": reason}},
 		Transitions: []commerce.Transition{
 			{To: commerce.StatusCancelled}, {To: commerce.StatusProvisioning}, {To: commerce.StatusPaid},
 		},

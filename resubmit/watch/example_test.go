@@ -34,7 +34,7 @@ func ExampleWatcher() {
 	failed := &commerce.Order{
 		ID: "id-SO000001", Number: "SO000001", Type: commerce.TypeSales, Status: commerce.StatusProvisioningFailed,
 		PlacedAt: upgrade.Start.Add(time.Hour), FailedAt: upgrade.Start.Add(time.Hour),
-		Failure:         commerce.Failure{Text: map[string]string{"en_US": "503 Service Unavailable"}},
+		Failure:         commerce.Failure{Messages: map[string]string{"en_US": "503 Service Unavailable"}},
 		SubscriptionIDs: []string{"1000042"}, Transitions: []commerce.Transition{{To: commerce.StatusPaid}},
 	}
 	system := &exampleShop{order: *failed}

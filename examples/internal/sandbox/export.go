@@ -18,7 +18,7 @@ func (w *World) Export(path string) (n int, err error) {
 	rows := [][]string{{"Order ID", "Order Number", "Status", "Subscription ID"}}
 	for _, o := range w.Commerce.Orders() {
 		if Cause(o) == Transient {
-			rows = append(rows, []string{o.InternalID, o.Number, string(o.Status), o.Subscription})
+			rows = append(rows, []string{o.BillingID, o.Number, string(o.Status), o.Subscription})
 		}
 	}
 	return len(rows) - 1, out.WriteAll(rows)

@@ -166,7 +166,7 @@ func newRig(t *testing.T, l login) *rig {
 	require.NoError(t, r.system.Step(t.Context()))
 	for _, o := range r.system.Orders() {
 		if l.numeric {
-			r.ids = append(r.ids, o.InternalID)
+			r.ids = append(r.ids, o.BillingID)
 		} else {
 			r.ids = append(r.ids, o.ID)
 		}
@@ -180,7 +180,7 @@ func newRig(t *testing.T, l login) *rig {
 
 // calls makes every call of the way in, and returns the errors.
 func (r *rig) calls(ctx context.Context) (failed []error) {
-	for _, err := range r.shop.Orders(ctx, commerce.FailedOrders().Query()) {
+	for _, err := range r.shop.Orders(ctx, commerce.FailedOrdersView().Query()) {
 		failed = append(failed, err)
 	}
 	_, err := r.shop.Order(ctx, r.ids[0])

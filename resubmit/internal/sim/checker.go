@@ -249,9 +249,9 @@ func (ch *checker) observe(c *call, t *inFlight, act func() *answer) *answer {
 	before := len(ch.w.commerce.Pushes())
 	ans := act()
 	for _, line := range ch.w.commerce.Pushes()[before:] {
-		ours := line.Origin != commercetest.OriginPanel && (line.Order == t.truth.ID || line.Order == t.truth.InternalID)
+		ours := line.Origin != commercetest.OriginPanel && (line.Order == t.truth.ID || line.Order == t.truth.BillingID)
 		if ours && line.Accepted && !t.duplicate {
-			ch.noteAccepted(c, line.Failure)
+			ch.noteAccepted(c, line.FailureNumber)
 		}
 	}
 	return ans

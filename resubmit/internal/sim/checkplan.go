@@ -52,7 +52,7 @@ func (w *world) matching(f filter.Filter) []string {
 		return nil
 	}
 	var ids []string
-	view := commerce.FailedOrders().Query()
+	view := commerce.FailedOrdersView().Query()
 	for o, err := range client.Orders(w.ctx, commerce.Query{}) {
 		if err == nil {
 			o, err = client.Order(w.ctx, o.ID)
@@ -77,7 +77,7 @@ func (w *world) failed() (ids []string) {
 		case w.s.api == apiOrderManager:
 			ids = append(ids, o.ID)
 		default:
-			ids = append(ids, o.InternalID)
+			ids = append(ids, o.BillingID)
 		}
 	}
 	slices.Sort(ids)

@@ -257,7 +257,7 @@ func (p *process) lister(orders resubmit.Client) resubmit.OrderLister {
 	var lines []billing.OrderRef
 	for _, o := range p.w.commerce.Orders() {
 		if o.Status == commerce.StatusProvisioningFailed {
-			lines = append(lines, billing.OrderRef{ID: o.InternalID, Subscription: o.Subscription})
+			lines = append(lines, billing.OrderRef{ID: o.BillingID, Subscription: o.Subscription})
 		}
 	}
 	return byIDs.FromRefs(lines)

@@ -127,7 +127,7 @@ func (e *orderEnd) String() string {
 
 func (e *orderEnd) orderString() string {
 	return fmt.Sprintf("%s, provisioning %s, failed %d times, pushed %d times",
-		e.order.Status, e.order.Provisioning, e.order.Failures, e.order.Pushes)
+		e.order.Status, e.order.ProvisioningStatus, e.order.Failures, e.order.Pushes)
 }
 
 func (e *orderEnd) sameOrder(other *orderEnd) bool { return e.orderString() == other.orderString() }

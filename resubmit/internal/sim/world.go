@@ -264,7 +264,7 @@ func (w *world) runPast(ctx context.Context) {
 
 func (w *world) place(o *orderSpec) {
 	n := commercetest.OrderSpec{
-		Type: o.kind, Request: o.request, VendorAccount: o.vendor, Product: o.product,
+		Type: o.kind, RequestType: o.request, VendorAccount: o.vendor, Product: o.product,
 		Customer:     fmt.Sprint(3000100 + o.subscription),
 		Subscription: subscription(o.subscription), Tenant: tenant(o.subscription),
 	}
@@ -284,7 +284,7 @@ func (w *world) place(o *orderSpec) {
 // register stores the id and number of an order. The lock must be held.
 func (w *world) register(index int, made *commercetest.Order) {
 	w.ids[index], w.numbers[index] = made.ID, made.Number
-	w.byID[made.ID], w.byID[made.InternalID] = index, index
+	w.byID[made.ID], w.byID[made.BillingID] = index, index
 }
 
 // requestOf is the type of request that the connector makes for an order.
