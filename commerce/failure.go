@@ -38,8 +38,8 @@ func (f Failure) Message() string {
 }
 
 // Reason returns the part of the message after "Reason: ", or the whole message if it has no such
-// part. The part ends with its sentence or line, as in a public program (commerce/WIRE.md#2.4). Unlike in that program, a dot inside a word (a host name, a version)
-// does not end the sentence.
+// part. The part ends with its sentence or line, as in a public program (commerce/WIRE.md#2.4).
+// Unlike in that program, a dot inside a word (a host name, a version) does not end the sentence.
 func (f Failure) Reason() string {
 	message := f.Message()
 	_, reason, found := strings.Cut(message, "Reason: ")

@@ -88,8 +88,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether target is the sentinel for the HTTP status, such as [ErrRateLimited] for 429. A page that a proxy served says nothing
-// about what Connect has, so it is not ErrNotFound.
+// Is reports whether target is the sentinel for the HTTP status, such as [ErrRateLimited] for 429.
+// A page that a proxy served says nothing about what Connect has, so it is not ErrNotFound.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrUnavailable:

@@ -239,7 +239,8 @@ func (x *run) refused(j *job, targets []commerce.Status, e *commerce.Error, err 
 	other := len(targets) > 1 && e.NotOffered()
 	why := fmt.Sprintf("the push to %s was %s: %v", target, e.Delivery, err)
 	j.evidence("push", why, time.Now())
-	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: e.Delivery == commerce.DeliveryRefused && !denied}, true
+	answered := e.Delivery == commerce.DeliveryRefused && !denied
+	j.sent, j.unread = sentPush{at: j.item.PushedAt, to: target, answered: answered}, true
 	x.events.emit(PushRefused{
 		OrderID: j.item.OrderID, Number: j.item.Number, Target: target, Err: err,
 		Again: other || denied && j.denied == 0 || forNow && j.refusals < x.cfg.MaxDeferrals,

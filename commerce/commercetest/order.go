@@ -13,7 +13,7 @@ import (
 type OrderSpec struct {
 	// Type is the order's type; "" means SO.
 	Type commerce.OrderType `json:"type,omitempty"`
-	// Vendor is the account that sells, such as a reseller's; "" means the provider's own.
+	// VendorAccount is the account that sells, such as a reseller's; "" means the provider's own.
 	VendorAccount string `json:"vendor,omitempty"`
 	// Customer and CustomerName are the account that buys; "" means a new one.
 	Customer     string `json:"customer,omitempty"`

@@ -70,9 +70,10 @@ func WithOperationsLogin(name, password string) Option {
 }
 
 // WithLiteralPlus makes [OAuth1] sign a plus in a query, such as that of sort(+orderDate), as a
-// plus, for servers that refuse the standard signature of lists. By default
-// it is signed as a space, as RFC 5849 3.4.1.3.1 says and the usual libraries do. How the booster reads it is not known (commerce/WIRE.md#8.5): try this option if
-// single orders can be read but lists are refused with 401.
+// plus, for servers that refuse the standard signature of lists. By default it is signed as a
+// space, as RFC 5849 3.4.1.3.1 says and the usual libraries do. How the booster reads it is not
+// known (commerce/WIRE.md#8.5): try this option if single orders can be read but lists are refused
+// with 401.
 func WithLiteralPlus() Option {
 	return forOrders("WithLiteralPlus", func(c *config) error {
 		c.literalPlus = true

@@ -114,12 +114,12 @@ func rowsOf(page []*commerce.Order) []paging.Row {
 }
 
 // page reads one page, and returns the total number of orders if known.
-func (c *Client) page(ctx context.Context, path string, opts ListConditions, start int) ([]*commerce.Order, int, error) {
+func (c *Client) page(ctx context.Context, path string, q ListConditions, start int) ([]*commerce.Order, int, error) {
 	values, err := query.Values(struct {
 		ListConditions
 		Offset int `url:"offset"`
 		Limit  int `url:"limit"`
-	}{opts, start, c.pageSize})
+	}{q, start, c.pageSize})
 	if err != nil {
 		return nil, 0, notSent(opList, err)
 	}

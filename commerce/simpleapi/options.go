@@ -126,7 +126,7 @@ func WithStatusWords(words map[string]commerce.Status) Option {
 	}
 }
 
-// ordermanager.WithCustomFields sets a function that fills an order from fields that only this installation
+// WithCustomFields sets a function that fills an order from fields that only this installation
 // sends, or sends under other names. It gets the order as sent, after all known fields were
 // read. An error becomes one of the order's Problems, so that the order is not resubmitted.
 func WithCustomFields(f func(raw json.RawMessage, o *commerce.Order) error) Option {

@@ -105,8 +105,8 @@ func (o Outage) String() string {
 // counted lists the number of probes of each class, in the order of the classes.
 func counted(probes map[connect.ProbeClass]int) string {
 	var parts []string
-	for _, class := range []connect.ProbeClass{connect.ClassUp, connect.ClassMaintenanceSuspected, connect.ClassUnavailable,
-		connect.ClassDegraded, connect.ClassUnreachable} {
+	for _, class := range []connect.ProbeClass{connect.ClassUp, connect.ClassMaintenanceSuspected,
+		connect.ClassUnavailable, connect.ClassDegraded, connect.ClassUnreachable} {
 		if n := probes[class]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, class))
 		}

@@ -321,8 +321,8 @@ func (c *Calendar) Overlapping(from, to time.Time) []Window {
 	return slices.Collect(c.OverlappingSeq(from, to))
 }
 
-// OverlappingSeq iterates over the windows in effect at some time in [from, to), oldest first. They are built one at a time,
-// so a very long range is cheap.
+// OverlappingSeq iterates over the windows in effect at some time in [from, to), oldest first. They
+// are built one at a time, so a very long range is cheap.
 func (c *Calendar) OverlappingSeq(from, to time.Time) iter.Seq[Window] {
 	return func(yield func(Window) bool) {
 		for o := range c.occurrences(from, to) {

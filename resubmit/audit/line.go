@@ -70,7 +70,7 @@ type Line struct {
 	Found         []string                `json:"found,omitempty"`         // requests, as "PR-1 approved"
 	Counts        *plan.ActionCounts      `json:"counts,omitempty"`        // of the plan
 	Result        *resubmit.OutcomeCounts `json:"result,omitempty"`        // the outcomes of the run
-	State         string                  `json:"state,omitempty"`         // of what the event is about, such as the breaker
+	State         string                  `json:"state,omitempty"`         // of the breaker, the run or the process
 	Until         time.Time               `json:"until,omitzero"`          // when a wait ends
 	Rate          float64                 `json:"rate,omitempty"`          // calls per second; -1 means no limit
 	Call          int                     `json:"call,omitempty"`          // links a push and its answer

@@ -17,8 +17,8 @@ const (
 	maxSeries   = 500 // products and sellers counted separately
 )
 
-// Baseline counts failures by time, product and vendor account, so that an [Attributor] can distinguish what fails all the
-// time from what failed together in a window. It holds counts and no orders: at most about 8 MiB.
+// Baseline counts failures by time, product and vendor account, so that an [Attributor] can distinguish what fails
+// all the time from what failed together in a window. It holds counts and no orders: at most about 8 MiB.
 //
 // It counts the failures that are still open, because a failure view lists only those. A failure counts at its own
 // time if known, otherwise at the time of placing. Permanent and already provisioned failures are not counted, because

@@ -86,9 +86,9 @@ func NumberLike(pattern string) Filter { return newLike(propNumber, pattern, fal
 // any text, so put one on each side to search anywhere in the text.
 func MessageLike(pattern string) Filter { return newLike(propReason, pattern, true) }
 
-// MessageClass matches orders whose failure text ([commerce.Failure.Message]) has one of the classes. A nil classifier means
-// [failure.DefaultClassifier]. The text form does not name the classifier: pass another one to [Parse] by
-// [WithClassifier].
+// MessageClass matches orders whose failure text ([commerce.Failure.Message]) has one of the classes. A nil
+// classifier means [failure.DefaultClassifier]. The text form does not name the classifier: pass another one to
+// [Parse] by [WithClassifier].
 func MessageClass(c *failure.Classifier, classes ...failure.Class) Filter {
 	if len(classes) == 0 {
 		return reject("the list for class is empty")
@@ -262,8 +262,9 @@ type amount struct {
 // maxExponent is the most digits of an amount on each side of the decimal point.
 const maxExponent = 30
 
-// Total compares the total of an order with the amount m. An order in another currency, or without a total, never matches. The
-// filter is invalid if m has no three-letter currency or more than 30 digits on one side of the decimal point.
+// Total compares the total of an order with the amount m. An order in another currency, or without a total, never
+// matches. The filter is invalid if m has no three-letter currency or more than 30 digits on one side of the decimal
+// point.
 func Total(op Comparison, m commerce.Money) Filter {
 	currency := strings.ToUpper(m.Currency)
 	if !isCurrency(currency) {

@@ -67,8 +67,8 @@ func checkEntry(e *Entry, previous time.Time) error {
 	return e.CheckOldestFirst(previous)
 }
 
-// CheckOldestFirst returns an error if the order was placed before previous, the time of the entry before it. Times are compared in whole seconds, because lists may be less precise than single orders. A zero time
-// never fails.
+// CheckOldestFirst returns an error if the order was placed before previous, the time of the entry before it. Times
+// are compared in whole seconds, because lists may be less precise than single orders. A zero time never fails.
 func (e *Entry) CheckOldestFirst(previous time.Time) error {
 	if placed := e.Before.PlacedAt; !placed.IsZero() && placed.Before(previous.Truncate(time.Second)) {
 		return fmt.Errorf("order %s: was placed %s, before the previous order; orders must be sorted oldest first",

@@ -36,8 +36,8 @@ const (
 // object with the order, the kind and the changes.
 type Difference struct {
 	Kind DiffKind
-	// Old is the entry in the older plan; nil for a new order. New is the entry in the newer plan; nil if the order is not
-	// in it, and for a comparison with the present.
+	// Old is the entry in the older plan; nil for a new order. New is the entry in the newer plan; nil if the order
+	// is not in it, and for a comparison with the present.
 	Old, New *Entry
 	// Text describes the changes; empty for DiffSame.
 	Text string

@@ -30,8 +30,8 @@ type Header struct {
 	View string `json:"view"`
 	// Filter is the text form of the filter.
 	Filter string `json:"filter"`
-	// Windows and Weekly are the maintenance windows and weekly rules, without margins. Attributions refer to a window's id, or to
-	// "<rule id>@<date>" for an occurrence of a weekly rule.
+	// Windows and Weekly are the maintenance windows and weekly rules, without margins. Attributions refer to a
+	// window's id, or to "<rule id>@<date>" for an occurrence of a weekly rule.
 	Windows []maintenance.Window `json:"windows"`
 	Weekly  []maintenance.Weekly `json:"recurring,omitempty"`
 	// Rules are the user's rules.
@@ -86,7 +86,7 @@ func (e *Entry) Label() string {
 type Snapshot struct {
 	Status             commerce.Status             `json:"status"`
 	ProvisioningStatus commerce.ProvisioningStatus `json:"provisioningStatus,omitempty"`
-	// Reason is the failure text. Of a text above 64 KiB it is the start, its length and its SHA-256.
+	// Message is the failure text. Of a text above 64 KiB it is the start, its length and its SHA-256.
 	Message  string    `json:"reason,omitempty"`
 	PlacedAt time.Time `json:"placedAt,omitzero"`
 	FailedAt time.Time `json:"failedAt,omitzero"`

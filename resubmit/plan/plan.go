@@ -51,8 +51,8 @@ func Open(path string) (*Plan, error) {
 	return p, nil
 }
 
-// Read reads and verifies a plan from r, which has size bytes. The content must not change while the plan is used, and r must be
-// safe for concurrent use if the plan is used concurrently.
+// Read reads and verifies a plan from r, which has size bytes. The content must not change while the plan is used,
+// and r must be safe for concurrent use if the plan is used concurrently.
 func Read(r io.ReaderAt, size int64) (*Plan, error) { return read(r, size, "") }
 
 func read(r io.ReaderAt, size int64, name string) (*Plan, error) {

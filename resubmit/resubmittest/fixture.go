@@ -120,8 +120,8 @@ const (
 	FaultResponseTruncated Fault = "response truncated"
 	// FaultResponseDelayed: the call is done, and no response arrives until the caller gives up.
 	FaultResponseDelayed Fault = "response delayed"
-	// FaultWrongOrder: a read of one order returns another existing order. It affects reads of single orders only, including
-	// those before a push.
+	// FaultWrongOrder: a read of one order returns another existing order. It affects reads of single orders only,
+	// including those before a push.
 	FaultWrongOrder Fault = "wrong order"
 )
 

@@ -16,8 +16,9 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// JournalOpener is a function that opens the journal in a directory, which is empty the first time. Opened again, the journal must have its
-// records: keep a journal in memory by its directory. If it is an [io.Closer], it is closed before it is opened again.
+// JournalOpener is a function that opens the journal in a directory, which is empty the first time. Opened again, the
+// journal must have its records: keep a journal in memory by its directory. If it is an [io.Closer], it is closed
+// before it is opened again.
 type JournalOpener func(dir string) (resubmit.Journal, error)
 
 // TestJournal checks that a journal keeps the contract of [resubmit.Journal], each promise in a subtest. To check that

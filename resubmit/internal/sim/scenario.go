@@ -28,8 +28,8 @@ type scenario struct {
 	api          commerceAPI
 	asyncHeals   bool          // commercetest.Config.WaitingOrdersSurvive
 	staleReads   time.Duration // commercetest.Config.StaleReads
-	poll         time.Duration // commercetest.Config.Poll
-	listPage     int           // commercetest.Config.MaxPage
+	poll         time.Duration // commercetest.Config.PollInterval
+	listPage     int           // commercetest.Config.MaxPageSize
 	maxTries     int           // of a read, by the clients
 	commerceSkew time.Duration // of the clock of Commerce
 	connectSkew  time.Duration // of the clock of Connect
