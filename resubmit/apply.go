@@ -253,7 +253,7 @@ func (x *run) finish() (*Report, error) {
 	report := &Report{
 		PlanDigest: x.digest, EventError: removed, StartedAt: x.started, FinishedAt: now,
 		ConnectAsked: x.cfg.Requests != nil, Result: x.result, CommerceOnly: x.commerceOnly,
-		Canary: x.canary.view(), Blocked: blockerList(x.lanes.heads), Unread: x.unread, Mismatched: x.mismatched,
+		Canary: x.canary.view(), Blockers: blockerList(x.lanes.heads), Unread: x.unread, Mismatched: x.mismatched,
 		Groups: groupList(x.groups), Items: x.items,
 	}
 	if groups := x.again.Groups(); groups.Orders > 0 {

@@ -158,7 +158,7 @@ func loopbackOrders(n int) []*shopOrder {
 func applyAll(tb testing.TB, l *loopback, plan *plan.Plan, slots int, j resubmit.Journal) {
 	r, err := resubmit.NewRunner(resubmit.Config{
 		Systems: systemsOf(resubmit.Systems{Reader: l, Pusher: l}), Journal: j, RateLimit: 1e6, Concurrency: slots,
-		Verify: resubmit.VerifyConfig{First: -1}, OmitItems: true,
+		Verify: resubmit.VerifyConfig{InitialInterval: -1}, OmitItems: true,
 	})
 	require.NoError(tb, err)
 	report, err := r.Apply(tb.Context(), plan)
@@ -261,7 +261,7 @@ func BenchmarkPace(b *testing.B) {
 				l.calls = make([]time.Time, 0, 3*orders)
 				r, err := resubmit.NewRunner(resubmit.Config{
 					Systems: systemsOf(resubmit.Systems{Reader: l, Pusher: l}), RateLimit: float64(rate), MinRateFraction: -1,
-					Concurrency: 8, Verify: resubmit.VerifyConfig{First: -1},
+					Concurrency: 8, Verify: resubmit.VerifyConfig{InitialInterval: -1},
 				})
 				require.NoError(b, err)
 				_, err = r.Apply(b.Context(), plan)

@@ -53,7 +53,7 @@ func ExampleRunner_Apply() {
 	runner, err := resubmit.NewRunner(resubmit.Config{
 		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Policy: resubmit.Policy{SettleDelay: -1},
 		Concurrency: 1,
-		RateLimit:   -1, Verify: resubmit.VerifyConfig{First: -1}, // an example does not wait
+		RateLimit:   -1, Verify: resubmit.VerifyConfig{InitialInterval: -1}, // an example does not wait
 	})
 	if err != nil {
 		fmt.Println(err)

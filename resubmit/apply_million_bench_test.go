@@ -104,7 +104,7 @@ func (forgetful) Get(string) (resubmit.Record, bool, error) { return resubmit.Re
 func (s *bits) apply(tb testing.TB, plan *plan.Plan, change func(*resubmit.Config)) {
 	cfg := resubmit.Config{
 		Systems: systemsOf(resubmit.Systems{Reader: s, Pusher: s}), Journal: forgetful{}, RateLimit: 1e7, Concurrency: 64,
-		Verify:    resubmit.VerifyConfig{First: -1},
+		Verify:    resubmit.VerifyConfig{InitialInterval: -1},
 		OmitItems: true,
 	}
 	change(&cfg)

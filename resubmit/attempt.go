@@ -28,7 +28,7 @@ const (
 
 // attempt makes attempts at an order until it has another next step, starting from its record in the journal.
 func (x *run) attempt(j *job) next {
-	if !j.looked {
+	if !j.loaded {
 		if n := x.load(j); n != nextAgain {
 			return n
 		}

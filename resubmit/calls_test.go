@@ -54,7 +54,7 @@ func TestAWayInIsGivenNoMoreCallsAtOnceThanItBears(t *testing.T) {
 				f := frail{newShop(orders...), newMeter(), tt.bears}
 				r := runnerFor(t, f.shop, func(c *resubmit.Config) {
 					c.Systems = resubmit.SystemsOf(f, nil)
-					c.Concurrency, c.Verify.First = tt.set, -1
+					c.Concurrency, c.Verify.InitialInterval = tt.set, -1
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)

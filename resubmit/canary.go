@@ -15,7 +15,7 @@ import (
 // other orders are skipped, and other groups continue. Zero fields have the defaults.
 //
 // An order is good if it completes, or if it has left its failure and is in progress in Connect
-// after Verify.GoodAfter, since a vendor may take days. It is bad if it fails again, if Connect does
+// after Verify.HealthyAfter, since a vendor may take days. It is bad if it fails again, if Connect does
 // not confirm it, if Commerce refuses the push, or if its outcome is unknown. An order that was
 // already moved and is not pushed does not count.
 //
@@ -192,8 +192,8 @@ func (c *canary) unqueue(j *job) {
 	j.queued = false
 }
 
-// ask reports whether an order may be pushed now. Otherwise it is parked, unless its group is stopped.
-func (c *canary) ask(j *job) (goes bool) {
+// allow reports whether an order may be pushed now. Otherwise it is parked, unless its group is stopped.
+func (c *canary) allow(j *job) (goes bool) {
 	r := j.ramp
 	if j.released {
 		return true
@@ -323,7 +323,7 @@ func (x *run) admit(j *job) (n next, goes bool) {
 		return x.unstarted(j), false
 	}
 	x.mu.Lock()
-	goes = x.canary.ask(j)
+	goes = x.canary.allow(j)
 	stopped := j.ramp.stopped
 	parked := !goes && stopped == ""
 	late := parked && x.stopping() // the parked orders may have been freed already

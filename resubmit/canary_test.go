@@ -174,7 +174,7 @@ func TestAVendorThatTakesDaysDoesNotHoldTheSteps(t *testing.T) {
 				}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
 					withCanary(c)
-					c.Requests, c.Verify.GoodAfter = s, tt.after
+					c.Requests, c.Verify.HealthyAfter = s, tt.after
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
@@ -266,7 +266,7 @@ func TestManyGroupsDoNotStarveEachOther(t *testing.T) {
 				// The first order of the first group takes half an hour.
 				orders[0].fates = []fate{{after: 25 * time.Minute, status: "CP"}}
 				s := newShop(orders...)
-				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.MaxOpenOrders = inHand; c.Verify.GoodAfter = -1 })
+				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.MaxOpenOrders = inHand; c.Verify.HealthyAfter = -1 })
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
 				require.Equal(t, resubmit.OutcomeCounts{Completed: 400}, report.Result)

@@ -43,7 +43,7 @@ func (x *run) healthFor(ctx context.Context, o Outcome, attempts int, isGood boo
 // Connect has a request for it that has not failed. A vendor may take days, and other orders must
 // not wait for that.
 func (x *run) underWay(j *job, left bool, pushedAt time.Time) {
-	after := x.cfg.Verify.GoodAfter
+	after := x.cfg.Verify.HealthyAfter
 	if !left || j.good || after < 0 || time.Since(pushedAt) < min(after, max(0, x.cfg.Verify.Timeout)) || !x.awaited(j) {
 		return
 	}

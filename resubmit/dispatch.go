@@ -99,7 +99,7 @@ func (x *run) take(j *job, late *laneSet) bool {
 	x.mu.Lock()
 	x.canary.enter(j)
 	ready, by := x.lanes.add(j)
-	if j.recalled = recalled; recalled && !x.lanes.hasToAsk(j) {
+	if j.recalled = recalled; recalled && !x.lanes.waitsForUnreleased(j) {
 		x.canary.release(j)
 	}
 	x.mu.Unlock()

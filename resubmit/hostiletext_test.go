@@ -181,7 +181,7 @@ func testRunShowsNoHostileCharacter(t *testing.T) {
 	runner := runnerFor(t, s, func(c *resubmit.Config) {
 		c.Pusher, c.Journal = hostilePusher{s}, kept
 		c.Logger = slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		c.Verify = resubmit.VerifyConfig{First: time.Second, Timeout: time.Minute}
+		c.Verify = resubmit.VerifyConfig{InitialInterval: time.Second, Timeout: time.Minute}
 		*c = log.Wrap(*c)
 	})
 	report, err := runner.Apply(t.Context(), plan)

@@ -120,9 +120,9 @@ func (l *lanes) bar(j *job, by *barrier) {
 	}
 }
 
-// hasToAsk reports whether an order waits for one that the canary has not released. It must not use
+// waitsForUnreleased reports whether an order waits for one that the canary has not released. It must not use
 // the limit of the group meanwhile, because the older one may wait for that.
-func (l *lanes) hasToAsk(j *job) bool {
+func (l *lanes) waitsForUnreleased(j *job) bool {
 	if j.before == 0 || j.blockedBy != nil {
 		return false
 	}

@@ -82,10 +82,10 @@ func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
 				}
 				if first := itemOf(t, report, 1); !tt.free {
 					require.Equal(t, []resubmit.Blocker{{Number: "SO000001", Outcome: first.Outcome, Why: first.Why, Orders: 3}},
-						report.Blocked)
+						report.Blockers)
 					require.Contains(t, textOf(report), "3 blocked by SO000001, which is "+string(first.Outcome))
 				} else {
-					require.Empty(t, report.Blocked)
+					require.Empty(t, report.Blockers)
 				}
 				again, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
@@ -112,8 +112,8 @@ func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 1, Skipped: 4}, report.Result)
 		require.Contains(t, itemOf(t, report, 3).Why, "blocked by SO000001")
-		require.Len(t, report.Blocked, 1)
-		require.Equal(t, 3, report.Blocked[0].Orders, "also those behind the one behind it")
+		require.Len(t, report.Blockers, 1)
+		require.Equal(t, 3, report.Blockers[0].Orders, "also those behind the one behind it")
 		require.Contains(t, itemOf(t, report, 4).Why, "blocked by SO000003")
 		require.Contains(t, itemOf(t, report, 5).Why, "blocked by SO000003")
 	})

@@ -30,7 +30,7 @@ func TestNoSlidingSecondHasMoreCallsThanTheRate(t *testing.T) {
 					s.answer(fmt.Sprint(i), "approved", "")
 				}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.RateLimit, c.Concurrency, c.Requests, c.Verify.First = rate, 8, s, -1
+					c.RateLimit, c.Concurrency, c.Requests, c.Verify.InitialInterval = rate, 8, s, -1
 				})
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
 			orders[i].fates = []fate{{after: time.Minute, status: "CP"}}
 		}
 		s := newShop(orders...)
-		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders, c.Verify.Max = 7, time.Minute })
+		r := runnerFor(t, s, func(c *resubmit.Config) { c.MaxOpenOrders, c.Verify.MaxInterval = 7, time.Minute })
 		time.AfterFunc(30*time.Second, func() {
 			status := r.Status()
 			require.Equal(t, 7, status.Open)

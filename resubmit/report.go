@@ -130,7 +130,7 @@ type Report struct {
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
 	// Blocked are the orders that block others, those that block the most first.
-	Blocked []Blocker `json:"blocked,omitempty"`
+	Blockers []Blocker `json:"blocked,omitempty"`
 	// Canary is the progress of each group of orders, by name; nil without a canary.
 	Canary []CanaryStatus `json:"canary,omitempty"`
 	// Unread counts the orders that are missing because reading the plan failed. They are

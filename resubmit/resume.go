@@ -19,7 +19,7 @@ func (s RecordState) final() bool { return slices.Contains(finalStates[:], s) }
 
 // load reads the record of an order from the journal.
 func (x *run) load(j *job) next {
-	j.looked = true
+	j.loaded = true
 	if err := x.learnKind(j); err != nil {
 		x.cancel(err)
 		return x.unstarted(j)

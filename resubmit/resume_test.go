@@ -166,7 +166,7 @@ func describe(report *resubmit.Report, diary *diary) string {
 			item.Why = why // of two that block an order either may be named
 		}
 	}
-	report.Blocked = nil
+	report.Blockers = nil
 	if report.FailedAgain != nil {
 		report.FailedAgain.Groups = nil // the example is the first
 	}
@@ -338,7 +338,7 @@ func TestAnOrderThatEndedBadlyStopsItsLaneAlsoWhereNobodyIsTold(t *testing.T) {
 				r := runnerFor(t, s, func(c *resubmit.Config) { c.Journal, c.OmitItems = j, true })
 				report, err := r.Apply(t.Context(), plan)
 				require.NoError(t, err)
-				require.Len(t, report.Blocked, 1)
+				require.Len(t, report.Blockers, 1)
 				require.Empty(t, s.calls)
 			})
 		})

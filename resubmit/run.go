@@ -85,7 +85,7 @@ type job struct {
 	before    int      // number of its lanes with an order before it
 	blockedBy *barrier // ended one of its lanes; nil for none
 
-	looked bool // its record was read from the journal
+	loaded bool // its record was read from the journal
 	ended  bool // an earlier run has finished it
 	good   bool // it is in progress and was judged as good
 

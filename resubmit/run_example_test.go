@@ -42,7 +42,7 @@ func (s hookedSystem) Push(ctx context.Context, id string, to commerce.Status) e
 func exampleConfig(reader resubmit.OrderReader, pusher resubmit.Pusher) resubmit.Config {
 	return resubmit.Config{
 		Systems: systemsOf(resubmit.Systems{Reader: reader, Pusher: pusher}), Policy: resubmit.Policy{SettleDelay: -1},
-		Concurrency: 1, RateLimit: -1, Verify: resubmit.VerifyConfig{First: -1},
+		Concurrency: 1, RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1},
 	}
 }
 

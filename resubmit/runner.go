@@ -100,30 +100,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// VerifyConfig says how the result of a push is verified. Commerce is polled after First, then
-// at doubling intervals of at least a second and at most Max. An order that has not ended after
-// Timeout is progressing.
-//
-// With Capabilities.Lists, 20 or more orders that are due, or nearly, are listed instead of
-// read, by their statuses, types and times of placing. An order that is listed in the same status
-// is not read then; every other one is, and so is each at its last check and at least every
-// 30 min. A list never proves that an order is done or has failed. A list that fails, or takes
-// half as many calls as the reads would, is ignored, and none is made for the next 10 min.
-type VerifyConfig struct {
-	First   time.Duration // default 10 s; -1 at once
-	Max     time.Duration // default 5 min; -1 no bound
-	Timeout time.Duration // default 30 min; -1 checks once and does not wait
-	// GoodAfter is how long after its push an order counts as good for Canary and Breaker, if it
-	// has left its failure and is in progress in Connect. At most Timeout. Default 10 min; -1
-	// only when it has completed.
-	GoodAfter time.Duration
-	// ConnectGrace is how long Connect may disagree with Commerce about an order that is done in
-	// Commerce before that is a false success, since Connect may be some minutes behind. An order
-	// is then verified for longer than Timeout if necessary, unless that is -1. At most Timeout.
-	// Default 5 min; -1 none.
-	ConnectGrace time.Duration
-}
-
 // The defaults that planner and runner share.
 const (
 	defaultRate    = 5
@@ -143,10 +119,10 @@ func (c Config) WithDefaults() Config {
 	c.Concurrency = cmp.Or(c.Concurrency, 2)
 	c.MaxOpenOrders = cmp.Or(c.MaxOpenOrders, 8192)
 	c.MaxDeferrals = cmp.Or(c.MaxDeferrals, 3)
-	c.Verify.First = cmp.Or(c.Verify.First, 10*time.Second)
-	c.Verify.Max = cmp.Or(c.Verify.Max, 5*time.Minute)
+	c.Verify.InitialInterval = cmp.Or(c.Verify.InitialInterval, 10*time.Second)
+	c.Verify.MaxInterval = cmp.Or(c.Verify.MaxInterval, 5*time.Minute)
 	c.Verify.Timeout = cmp.Or(c.Verify.Timeout, 30*time.Minute)
-	c.Verify.GoodAfter = cmp.Or(c.Verify.GoodAfter, 10*time.Minute)
+	c.Verify.HealthyAfter = cmp.Or(c.Verify.HealthyAfter, 10*time.Minute)
 	c.Verify.ConnectGrace = cmp.Or(c.Verify.ConnectGrace, 5*time.Minute)
 	c.Canary = c.Canary.withDefaults()
 	c.Breaker = c.Breaker.withDefaults()
@@ -180,8 +156,8 @@ func (c Config) validate() error {
 		field string
 		value time.Duration
 	}{
-		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Verify.First", c.Verify.First},
-		{"Verify.Max", c.Verify.Max}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.GoodAfter", c.Verify.GoodAfter},
+		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Verify.InitialInterval", c.Verify.InitialInterval},
+		{"Verify.MaxInterval", c.Verify.MaxInterval}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.HealthyAfter", c.Verify.HealthyAfter},
 		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxHold", c.MaxHold},
 	} {

@@ -29,7 +29,7 @@ func ExampleSession_Attempt() {
 	runner, err := resubmit.NewRunner(resubmit.Config{
 		Systems: systemsOf(resubmit.Systems{Reader: system, Pusher: system}), Policy: resubmit.Policy{SettleDelay: -1},
 		RateLimit: -1,
-		Verify:    resubmit.VerifyConfig{First: -1, Timeout: -1}, // one look each time
+		Verify:    resubmit.VerifyConfig{InitialInterval: -1, Timeout: -1}, // one look each time
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -48,7 +48,7 @@ func TestApplyRejectsPlansWithoutARequiredSignature(t *testing.T) {
 			var log bytes.Buffer
 			r := runnerFor(t, s, func(c *resubmit.Config) {
 				c.Require, c.Journal = []ed25519.PublicKey{publicKey(1), publicKey(2)}, journal
-				c.Logger, c.Verify.First, c.Verify.Timeout = slog.New(slog.NewTextHandler(&log, nil)), -1, -1
+				c.Logger, c.Verify.InitialInterval, c.Verify.Timeout = slog.New(slog.NewTextHandler(&log, nil)), -1, -1
 			})
 			_, err := r.Apply(t.Context(), test.plan)
 			if test.is == nil {

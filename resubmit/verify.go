@@ -12,6 +12,30 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
+// VerifyConfig says how the result of a push is verified. Commerce is polled after InitialInterval, then
+// at doubling intervals of at least a second and at most MaxInterval. An order that has not ended after
+// Timeout is progressing.
+//
+// With Capabilities.Lists, 20 or more orders whose polls are due, or nearly, are listed instead of read,
+// by their statuses, types and times of placing. An order that is listed in the same status is not read
+// then. Every other one is read, and so is each at its last poll and at least every 30 min. A list never
+// proves that an order is done or has failed. A list that fails, or takes half as many calls as the
+// reads would, is ignored, and none is made for the next 10 min.
+type VerifyConfig struct {
+	InitialInterval time.Duration // time until the first poll; default 10 s; -1 at once
+	MaxInterval     time.Duration // default 5 min; -1 no bound
+	Timeout         time.Duration // default 30 min; -1 polls once and does not wait
+	// HealthyAfter is how long after its push an order counts as good for Canary and Breaker, if it
+	// has left its failure and is in progress in Connect. At most Timeout. Default 10 min; -1
+	// only when it has completed.
+	HealthyAfter time.Duration
+	// ConnectGrace is how long Connect may disagree with Commerce about an order that is done in
+	// Commerce before that is a false success, since Connect may be some minutes behind. An order
+	// is then verified for longer than Timeout if necessary, unless that is -1. At most Timeout.
+	// Default 5 min; -1 none.
+	ConnectGrace time.Duration
+}
+
 // pollAtLeast is the shortest time between two polls of one order.
 const pollAtLeast = time.Second
 
@@ -22,7 +46,7 @@ type polls struct {
 }
 
 func (x *run) polls(deadline time.Time) polls {
-	return polls{next: x.cfg.Verify.First, max: x.cfg.Verify.Max, deadline: deadline}
+	return polls{next: x.cfg.Verify.InitialInterval, max: x.cfg.Verify.MaxInterval, deadline: deadline}
 }
 
 // wait waits for the next poll, and reports whether it is the last.

@@ -85,9 +85,9 @@ func (t *timing) pause(ctx context.Context) error {
 }
 
 func (t *timing) set(cfg *resubmit.Config, sandbox bool) {
-	cfg.RateLimit, cfg.Concurrency, cfg.Verify.First = t.rate, t.concurrency, t.verifyAfter
+	cfg.RateLimit, cfg.Concurrency, cfg.Verify.InitialInterval = t.rate, t.concurrency, t.verifyAfter
 	cfg.Retry = resubmit.RetryPolicy{MaxAttempts: t.attempts, Spacing: t.spacing}
 	if sandbox {
-		cfg.Verify.Max, cfg.Verify.Timeout = time.Second, time.Minute
+		cfg.Verify.MaxInterval, cfg.Verify.Timeout = time.Second, time.Minute
 	}
 }

@@ -26,7 +26,7 @@ func findUnfinished(r *resubmit.Report) unfinished {
 			skipped[i.Why]++
 		}
 	}
-	for _, b := range r.Blocked { // by an order that was not completed, which is counted itself
+	for _, b := range r.Blockers { // by an order that was not completed, which is counted itself
 		u.unsent -= b.Orders
 	}
 	for _, c := range r.Canary {

@@ -144,7 +144,7 @@ func newWatcher(dir string, tickets *ticketSystem, client *connect.Client, appro
 		Approve: approver.Approve,
 		Runner: resubmit.Config{
 			Systems: resubmit.SystemsOf(tickets, tickets), RateLimit: 50,
-			Verify: resubmit.VerifyConfig{First: 10 * time.Millisecond},
+			Verify: resubmit.VerifyConfig{InitialInterval: 10 * time.Millisecond},
 		},
 		Journal:  func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		OnClosed: done,

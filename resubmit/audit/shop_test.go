@@ -122,6 +122,6 @@ func (s *shop) config() resubmit.Config {
 	return resubmit.Config{
 		Systems: systems, Policy: resubmit.Policy{SettleDelay: -1}, Concurrency: 1, RateLimit: -1, Guard: -1,
 		MaxDeferrals: -1,
-		Verify:       resubmit.VerifyConfig{First: -1, Timeout: -1},
+		Verify:       resubmit.VerifyConfig{InitialInterval: -1, Timeout: -1},
 	}
 }

@@ -37,11 +37,11 @@ func Text(r *resubmit.Report) string {
 			line("  %s", c.Stopped)
 		}
 	}
-	for _, h := range r.Blocked[:min(maxBlocked, len(r.Blocked))] {
+	for _, h := range r.Blockers[:min(maxBlocked, len(r.Blockers))] {
 		line("  %d blocked by %s, which is %s: %s", h.Orders, h.Number, h.Outcome, h.Why)
 	}
-	if rest := len(r.Blocked) - maxBlocked; rest > 0 {
-		line("  and others by %d further orders: see Report.Blocked", rest)
+	if rest := len(r.Blockers) - maxBlocked; rest > 0 {
+		line("  and others by %d further orders: see Report.Blockers", rest)
 	}
 	if r.FailedAgain != nil {
 		for _, g := range r.FailedAgain.Groups[:min(maxGroups, len(r.FailedAgain.Groups))] {

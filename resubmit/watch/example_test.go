@@ -57,7 +57,7 @@ func ExampleWatcher() {
 		},
 		Runner: resubmit.Config{
 			Systems: resubmit.SystemsOf(system, system), Policy: resubmit.Policy{SettleDelay: -1},
-			RateLimit: -1, Verify: resubmit.VerifyConfig{First: -1}, // an example does not wait
+			RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: -1}, // an example does not wait
 		},
 		Journal: func(path string) (resubmit.Journal, error) { return journal.Open(path) },
 		OnClosed: func(_ watch.Episode, report *resubmit.Report) {

@@ -127,7 +127,7 @@ func liveThrough(t *testing.T, l login, what string, how mischief, where func(*h
 		Systems: systems, Policy: policy, Journal: notes, OnEvent: notes.on,
 		Logger:    r.logger,
 		RateLimit: -1, Guard: -1, MaxDeferrals: 1,
-		Verify: resubmit.VerifyConfig{First: time.Second, Max: 2 * time.Second, Timeout: 5 * time.Second},
+		Verify: resubmit.VerifyConfig{InitialInterval: time.Second, MaxInterval: 2 * time.Second, Timeout: 5 * time.Second},
 	})
 	require.NoError(t, err)
 	report, err := runner.Apply(t.Context(), plan)

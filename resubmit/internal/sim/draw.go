@@ -79,7 +79,7 @@ func drawLimits(d dice) (limits resubmit.Config, probe bool) {
 		Concurrency:  pick(d, 1, 2, 2, 4),
 		MaxDeferrals: pick(d, 3, 1, -1),
 		Verify: resubmit.VerifyConfig{
-			First: pick(d, 10*time.Second, time.Second, 30*time.Second), Max: pick(d, 5*time.Minute, 5*time.Minute, time.Minute),
+			InitialInterval: pick(d, 10*time.Second, time.Second, 30*time.Second), MaxInterval: pick(d, 5*time.Minute, 5*time.Minute, time.Minute),
 			Timeout: pick(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
 		},
 		Canary: resubmit.CanaryConfig{Steps: pick(d, nil, nil, []int{}, []int{}, []int{2})},

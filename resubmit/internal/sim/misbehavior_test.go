@@ -129,7 +129,7 @@ func quietScenario() *scenario {
 	s := &scenario{seed: 1, twin: true, maxTries: 1, api: apiOrderManager, asyncHeals: true, limits: resubmit.Config{
 		Guard: time.Minute, Policy: resubmit.Policy{SettleDelay: 240 * time.Second}, RateLimit: 10, Concurrency: 2,
 		MaxDeferrals: 3,
-		Verify:       resubmit.VerifyConfig{First: 10 * time.Second, Max: time.Minute, Timeout: 15 * time.Minute},
+		Verify:       resubmit.VerifyConfig{InitialInterval: 10 * time.Second, MaxInterval: time.Minute, Timeout: 15 * time.Minute},
 		Canary:       resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
 	}}
 	for i := range 5 {
