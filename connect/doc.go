@@ -5,13 +5,13 @@
 //	if err != nil {
 //		return err
 //	}
-//	key := connect.RequestKey{Tenant: order.TenantID, Type: connect.TypePurchase}
+//	key := connect.RequestKey{TenantID: order.TenantID, Type: connect.TypePurchase}
 //	latest, found, err := client.LatestRequest(ctx, key)
 //	switch {
 //	case errors.Is(err, connect.ErrUnavailable): // still under maintenance: hold
 //	case err != nil: // unknown: hold
 //	case !found: // the order never reached Connect
-//	default: // latest.Request.Status.ActsNext() says who must act next
+//	default: // latest.Request.Status.NextActor() says who must act next
 //	}
 //
 // [Client.LatestRequests] looks up many keys, [Client.Requests] lists requests, and
@@ -21,4 +21,7 @@
 // Every failed call returns an [*Error] on one line; match its kind with errors.Is. Calls are
 // retried while Connect is unavailable. A [Client] is immutable and safe for concurrent use;
 // its sequences start no goroutine.
+//
+// The connector is the extension of Commerce that sends the requests of orders to Connect; facts from
+// its published code are cited as such.
 package connect

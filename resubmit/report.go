@@ -108,10 +108,10 @@ type Item struct {
 
 // Group counts the outcomes of the orders of one class, vendor and channel.
 type Group struct {
-	Class   failure.Class    `json:"class"`
-	Vendor  string           `json:"vendor,omitempty"`
-	Channel commerce.Channel `json:"channel,omitempty"`
-	Result  OutcomeCounts    `json:"result"`
+	Class           failure.Class    `json:"class"`
+	VendorAccountID string           `json:"vendor,omitempty"`
+	Channel         commerce.Channel `json:"channel,omitempty"`
+	Result          OutcomeCounts    `json:"result"`
 }
 
 // Report is the result of a run.
@@ -161,10 +161,10 @@ type groupKey struct {
 func groupList(groups map[groupKey]*OutcomeCounts) []Group {
 	list := make([]Group, 0, len(groups))
 	for k, r := range groups {
-		list = append(list, Group{Class: k.class, Vendor: k.vendor, Channel: k.channel, Result: *r})
+		list = append(list, Group{Class: k.class, VendorAccountID: k.vendor, Channel: k.channel, Result: *r})
 	}
 	slices.SortFunc(list, func(a, b Group) int {
-		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Vendor, b.Vendor), cmp.Compare(a.Channel, b.Channel))
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.VendorAccountID, b.VendorAccountID), cmp.Compare(a.Channel, b.Channel))
 	})
 	return list
 }

@@ -52,9 +52,9 @@ func TestReportSumsToThePlan(t *testing.T) {
 		report, s := mixedReport(t, nil)
 		require.Equal(t, resubmit.OutcomeCounts{Completed: 2, FailedAgain: 1, Skipped: 1}, report.Result)
 		require.Equal(t, []resubmit.Group{
-			{Class: "transient", Vendor: "1", Channel: "direct",
+			{Class: "transient", VendorAccountID: "1", Channel: "direct",
 				Result: resubmit.OutcomeCounts{Completed: 1, FailedAgain: 1, Skipped: 1}},
-			{Class: "transient", Vendor: "77", Channel: "reseller", Result: resubmit.OutcomeCounts{Completed: 1}},
+			{Class: "transient", VendorAccountID: "77", Channel: "reseller", Result: resubmit.OutcomeCounts{Completed: 1}},
 		}, report.Groups)
 		require.Zero(t, s.reads["id-5"])
 		require.Zero(t, s.accepted("id-5"))

@@ -4,7 +4,7 @@
 //
 //	client, err := billing.New("https://billing.example.net:5224", billing.Basic(user, password))
 //	ids, err := os.Open("failed-orders.csv") // exported from the panel, or written by psql
-//	for order, err := range client.FromLines(ids).Orders(ctx, commerce.FailedOrdersView().Query()) {
+//	for order, err := range client.FromText(ids).Orders(ctx, commerce.FailedOrdersView().Query()) {
 //		if err != nil {
 //			return err
 //		}

@@ -5,7 +5,7 @@
 // or reject:
 //
 //	sys := connecttest.New(connecttest.Config{Vendor: func(c PendingRequest) connecttest.VendorAnswer {
-//		return connecttest.VendorAnswer{Action: connecttest.Approve, After: time.Minute}
+//		return connecttest.VendorAnswer{Action: connecttest.VendorApprove, After: time.Minute}
 //	}})
 //	base, err := sys.Start() // on loopback; see also Transport
 //	if err != nil { … }

@@ -95,7 +95,7 @@ func showReport(out io.Writer, r *resubmit.Report) {
 	if len(r.Groups) > 0 {
 		t := page.Table{Head: []string{"REASON", "VIA", "VENDOR", "ORDERS", "RESULT"}}
 		for _, g := range r.Groups {
-			t.Add(g.Class, g.Channel, g.Vendor, g.Result.Total(), g.Result)
+			t.Add(g.Class, g.Channel, g.VendorAccountID, g.Result.Total(), g.Result)
 		}
 		fmt.Fprintln(out)
 		t.Print(out)

@@ -15,7 +15,7 @@ import (
 // Group is a group of failures of one class whose texts have the same [Template].
 type Group struct {
 	Class Class `json:"class"`
-	// Template is the common part of the texts; empty if the orders have no reason.
+	// Template is the common part of the texts; empty if the orders have no failure text.
 	Template string `json:"template"`
 	// Count is the number of failures.
 	Count int `json:"count"`

@@ -28,7 +28,7 @@ func Text(r *resubmit.Report) string {
 	line := func(format string, args ...any) { b.WriteString(text.Clean(fmt.Sprintf(format, args...)) + "\n") }
 	line("%d orders: %s", r.Result.Total(), r.Result)
 	for _, g := range r.Groups {
-		name := slices.DeleteFunc([]string{string(g.Class), g.Vendor, string(g.Channel)},
+		name := slices.DeleteFunc([]string{string(g.Class), g.VendorAccountID, string(g.Channel)},
 			func(s string) bool { return s == "" })
 		line("  %s: %s", strings.Join(name, " · "), g.Result)
 	}

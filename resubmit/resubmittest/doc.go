@@ -1,5 +1,5 @@
-// Package resubmittest has conformance suites for adapters of other Commerce Management Systems and for journals, and a
-// simulator for rules and limits.
+// Package resubmittest tests adapters and journals, your own implementations of the interfaces of package resubmit, and
+// simulates rules and limits.
 //
 // Run the suites in a test of your [resubmit.OrderLister], [resubmit.OrderReader] and [resubmit.Pusher]:
 //
