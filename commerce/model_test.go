@@ -173,10 +173,11 @@ func TestErrorNotOffered(t *testing.T) {
 			Err: commerce.ErrForbidden}, false},
 		"no such order, said with a 400": {commerce.Error{HTTPStatus: 400, Delivery: commerce.DeliveryRefused,
 			Err: commerce.ErrNotFound}, false},
-		"too many calls":       {commerce.Error{HTTPStatus: 429, Delivery: commerce.DeliveryRefused}, false},
-		"a call to be patient": {commerce.Error{HTTPStatus: 409, Delivery: commerce.DeliveryRefused, RetryAfter: time.Second}, false},
-		"a redirect":           {commerce.Error{HTTPStatus: 302, Delivery: commerce.DeliveryRefused}, false},
-		"trouble":              {commerce.Error{HTTPStatus: 500, Delivery: commerce.DeliveryRefused}, false},
+		"too many calls": {commerce.Error{HTTPStatus: 429, Delivery: commerce.DeliveryRefused}, false},
+		"a call to be patient": {commerce.Error{HTTPStatus: 409, Delivery: commerce.DeliveryRefused, RetryAfter: time.Second},
+			false},
+		"a redirect": {commerce.Error{HTTPStatus: 302, Delivery: commerce.DeliveryRefused}, false},
+		"trouble":    {commerce.Error{HTTPStatus: 500, Delivery: commerce.DeliveryRefused}, false},
 	} {
 		require.Equal(t, tt.want, tt.err.NotOffered(), name)
 	}

@@ -79,8 +79,9 @@ func TestNewRejects(t *testing.T) {
 		"no bytes":                   {auth: good, opt: connect.WithMaxBody(0), says: "WithMaxBody"},
 		"more look-ups than is fair": {auth: good, opt: connect.WithConcurrency(5), says: "WithConcurrency"},
 		"no rate":                    {auth: good, opt: connect.WithRateLimit(0), says: "WithRateLimit: 0 is not between"},
-		"a rate that is no number":   {auth: good, opt: connect.WithRateLimit(math.NaN()), says: "WithRateLimit: NaN is not between"},
-		"chunks that are too large":  {auth: good, opt: connect.WithChunkSize(51), says: "WithChunkSize"},
+		"a rate that is no number": {auth: good, opt: connect.WithRateLimit(math.NaN()),
+			says: "WithRateLimit: NaN is not between"},
+		"chunks that are too large": {auth: good, opt: connect.WithChunkSize(51), says: "WithChunkSize"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

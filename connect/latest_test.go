@@ -198,9 +198,10 @@ func TestLatestRequestsWithInvalidKey(t *testing.T) {
 		key  connect.RequestKey
 		says string
 	}{
-		"no type":              {connect.RequestKey{TenantID: "t"}, "the type is empty"},
-		"neither":              {connect.RequestKey{Type: connect.TypeCancel}, "exactly one of TenantID and SubscriptionID"},
-		"both":                 {connect.RequestKey{Type: connect.TypeCancel, TenantID: "t", SubscriptionID: "1"}, "exactly one"},
+		"no type": {connect.RequestKey{TenantID: "t"}, "the type is empty"},
+		"neither": {connect.RequestKey{Type: connect.TypeCancel}, "exactly one of TenantID and SubscriptionID"},
+		"both": {connect.RequestKey{Type: connect.TypeCancel, TenantID: "t", SubscriptionID: "1"},
+			"exactly one"},
 		"both kinds of quotes": {tenantKey(`'"`), "quotes"},
 		"no value for RQL":     {tenantKey("null()"), "there is no value"},
 	} {

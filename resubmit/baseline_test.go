@@ -42,7 +42,8 @@ func TestMeasureBaseline(t *testing.T) {
 
 func orderOfProduct(when time.Time) *commerce.Order {
 	return &commerce.Order{
-		ID: "P" + when.String(), Status: commerce.StatusProvisioningFailed, VendorAccountID: "1", FailedAt: when, PlacedAt: when,
-		Failure: failed("Provisioning: resource 1 for APS application 'P': 502 Bad Gateway"),
+		ID: "P" + when.String(), Status: commerce.StatusProvisioningFailed, VendorAccountID: "1", FailedAt: when,
+		PlacedAt: when,
+		Failure:  failed("Provisioning: resource 1 for APS application 'P': 502 Bad Gateway"),
 	}
 }

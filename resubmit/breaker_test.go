@@ -160,7 +160,8 @@ func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
 		s := downFor(100*time.Hour, orders...)
 		seen := new(breakerDiary)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.OnEvent, c.RateLimit, c.Breaker = seen.on, 1, resubmit.BreakerConfig{Failures: 2, SampleSize: 3, Wait: time.Hour, MaxOpens: 2}
+			c.OnEvent, c.RateLimit, c.Breaker = seen.on, 1, resubmit.BreakerConfig{Failures: 2, SampleSize: 3, Wait: time.Hour,
+				MaxOpens: 2}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.ErrorIs(t, err, resubmit.ErrCircuitOpen)
@@ -260,7 +261,8 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 
 func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {SampleSize: -1}, {Failures: 30}, {Wait: -1}, {MaxOpens: -2}} {
+	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {SampleSize: -1}, {Failures: 30}, {Wait: -1},
+		{MaxOpens: -2}} {
 		_, err := resubmit.NewRunner(resubmit.Config{
 			Systems: systemsOf(resubmit.Systems{Reader: newShop(), Pusher: newShop()}), Breaker: b,
 		})
@@ -308,7 +310,10 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 					}
 					return connect.Probe{Class: connect.ClassUp}, nil
 				})
-				r := runnerFor(t, s, func(c *resubmit.Config) { c.Prober, c.RateLimit, c.Concurrency, c.MaxHold = probe, 1, 1, tt.most })
+				r := runnerFor(t, s, func(c *resubmit.Config) {
+					c.Prober, c.RateLimit, c.Concurrency, c.MaxHold = probe, 1, 1,
+						tt.most
+				})
 				_, err := r.Apply(t.Context(), planFor(t, orders...))
 				if tt.most < 10*time.Hour {
 					require.ErrorIs(t, err, resubmit.ErrPatience)

@@ -349,7 +349,11 @@ func TestPanicOfAProbe(t *testing.T) {
 				orders := manyOrders(10)
 				s := downFor(time.Minute, orders...)
 				fail := first(fail)
-				f := &funcs{shop: s, probe: func() (connect.Probe, error) { fail(); return connect.Probe{Class: connect.ClassUp}, nil }}
+				f := &funcs{shop: s, probe: func() (connect.Probe, error) {
+					fail()
+					return connect.Probe{Class: connect.ClassUp},
+						nil
+				}}
 				r := runnerFor(t, s, func(c *resubmit.Config) {
 					c.Prober, c.RateLimit, c.Breaker = f, 1, resubmit.BreakerConfig{Failures: 2, SampleSize: 2}
 				})
@@ -394,7 +398,8 @@ func TestPanicOfOnEvent(t *testing.T) {
 			})
 		}
 	}
-	_, err := runnerFor(t, newShop(), func(c *resubmit.Config) { c.OnEvent = new(diary).on }).Apply(t.Context(), planFor(t))
+	_, err := runnerFor(t, newShop(), func(c *resubmit.Config) { c.OnEvent = new(diary).on }).Apply(t.Context(),
+		planFor(t))
 	require.NoError(t, err)
 }
 

@@ -266,7 +266,8 @@ func TestManyGroupsDoNotStarveEachOther(t *testing.T) {
 				// The first order of the first group takes half an hour.
 				orders[0].fates = []fate{{after: 25 * time.Minute, status: "CP"}}
 				s := newShop(orders...)
-				r := runnerFor(t, s, func(c *resubmit.Config) { withCanary(c); c.MaxOpenOrders = inHand; c.Verify.HealthyAfter = -1 })
+				r := runnerFor(t, s,
+					func(c *resubmit.Config) { withCanary(c); c.MaxOpenOrders = inHand; c.Verify.HealthyAfter = -1 })
 				report, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)
 				require.Equal(t, resubmit.OutcomeCounts{Completed: 400}, report.Result)
@@ -291,7 +292,8 @@ func TestTheGroupsOfACanaryCanBeTheUsers(t *testing.T) {
 		}
 		s := newShop(orders...)
 		r := runnerFor(t, s, func(c *resubmit.Config) {
-			c.Canary = resubmit.CanaryConfig{Steps: []int{2}, MinSuccessRatio: 1, Group: func(e *plan.Entry) string { return string(e.Type) }}
+			c.Canary = resubmit.CanaryConfig{Steps: []int{2}, MinSuccessRatio: 1,
+				Group: func(e *plan.Entry) string { return string(e.Type) }}
 		})
 		report, err := r.Apply(t.Context(), planFor(t, orders...))
 		require.NoError(t, err)

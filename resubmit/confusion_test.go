@@ -305,7 +305,8 @@ func (c confusion) String() string {
 func (w *twoDays) judged(told bool) confusion {
 	orders, labels := w.failures(told)
 	source := &planSource{orders: orders}
-	rates, err := resubmit.MeasureBaseline(w.t.Context(), source, commerce.View{}, october("03 00:00"), october("07 00:00"),
+	rates, err := resubmit.MeasureBaseline(w.t.Context(), source, commerce.View{}, october("03 00:00"),
+		october("07 00:00"),
 		nil)
 	require.NoError(w.t, err)
 	client, err := connect.New("https://connect.test/public/v1", connect.APIKey(connecttest.DefaultKey),

@@ -246,8 +246,9 @@ func TestStatusIsOneLine(t *testing.T) {
 		"running: 0 of 1 order done, 1 open": {State: resubmit.StateRunning, Total: 1, Open: 1},
 		"draining: 12 of 40 orders done, 3 open (11 completed, 1 skipped); pushes wait: a window is open; the rate is " +
 			"reduced: HTTP 429": {
-			State: resubmit.StateDraining, Total: 40, Done: 12, Open: 3, Result: resubmit.OutcomeCounts{Completed: 11, Skipped: 1},
-			Gate: "a window is open", Slowed: "HTTP 429",
+			State: resubmit.StateDraining, Total: 40, Done: 12, Open: 3,
+			Result: resubmit.OutcomeCounts{Completed: 11, Skipped: 1},
+			Gate:   "a window is open", Slowed: "HTTP 429",
 		},
 	} {
 		require.Equal(t, want, s.String())

@@ -120,7 +120,8 @@ func (x *run) watchUntil(j *job, err error) (until time.Time, why string) {
 func (x *run) retry(j *job) next {
 	lost := j.rec
 	j.lost = &lost
-	j.evidence("order", fmt.Sprintf("it is still %s for the same failure, so the policy allows push %d", j.item.After.Status, lost.Attempt+1), time.Now())
+	j.evidence("order", fmt.Sprintf("it is still %s for the same failure, so the policy allows push %d",
+		j.item.After.Status, lost.Attempt+1), time.Now())
 	x.verifying.Add(-1)
 	x.pushing.Add(1)
 	defer x.verifying.Add(1)
@@ -148,7 +149,8 @@ func (x *run) vetoedByConnect(j *job) (why string, err error) {
 		}
 		d := rules.Decide(nil, rules.Facts{
 			Order:       &commerce.Order{ID: j.entry.OrderID, Type: j.entry.Type, PlacedAt: j.entry.Before.PlacedAt},
-			Attribution: failure.Attribution{Class: failure.Transient}, RequestsQueried: true, Requests: found[k], Now: time.Now(),
+			Attribution: failure.Attribution{Class: failure.Transient}, RequestsQueried: true, Requests: found[k],
+			Now: time.Now(),
 		})
 		if d.Action != rules.Resubmit {
 			return fmt.Sprintf("a request in Connect forbids it: %s", d.Why), nil

@@ -58,7 +58,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 		},
 		"a third one goes out when the policy allows three": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, lostIgnored} },
-			attempts: resubmit.RetryPolicy{MaxAttempts: 3}, outcome: "completed", why: "CP", pushes: 3, taken: 1, apart: 2 * settle,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 3}, outcome: "completed", why: "CP", pushes: 3, taken: 1,
+			apart: 2 * settle,
 		},
 		"what is allowed for a type holds for it": {
 			order: again,
@@ -67,9 +68,10 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 2 * settle,
 		},
 		"what is allowed for other types does not": {
-			order:    again,
-			attempts: resubmit.RetryPolicy{MaxAttempts: 5, ByType: map[commerce.OrderType]resubmit.RetryPolicy{"SO": {MaxAttempts: 1}}},
-			outcome:  "unknown", why: "allows no second push", pushes: 1,
+			order: again,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 5,
+				ByType: map[commerce.OrderType]resubmit.RetryPolicy{"SO": {MaxAttempts: 1}}},
+			outcome: "unknown", why: "allows no second push", pushes: 1,
 		},
 		"the spacing is kept": {
 			order: again, attempts: resubmit.RetryPolicy{MaxAttempts: 2, Spacing: time.Hour}, outcome: "completed", why: "CP",
@@ -89,7 +91,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			order: func(o *shopOrder) {
 				o.pushFaults, o.fates = []fault{lostActed}, []fate{{time.Second, "PF", stillDown}}
 			},
-			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "failedAgain", why: "failed again for a new reason (transient)",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9}, outcome: "failedAgain",
+			why:    "failed again for a new reason (transient)",
 			pushes: 1, taken: 1,
 		},
 		"an accepted push that was answered is not followed by another, whatever comes of it": {
@@ -143,8 +146,9 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 		},
 		"a second push that is refused leaves the order unknown, with the server's words": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, conflict} },
-			attempts: resubmit.RetryPolicy{MaxAttempts: 3}, outcome: "unknown", why: "Commerce refused the push to PD: ", pushes: 2,
-			apart: 2 * settle,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 3}, outcome: "unknown", why: "Commerce refused the push to PD: ",
+			pushes: 2,
+			apart:  2 * settle,
 		},
 		"a second push that never left is tried again": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, notSent, badToken} },
@@ -152,7 +156,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 		},
 		"a second push that never leaves is given up, and the order is unknown": {
 			order:    func(o *shopOrder) { o.pushFaults = []fault{lostIgnored, notSent, notSent, notSent, notSent} },
-			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown", why: "given up after 4 tries: the push was not sent",
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
+			why:    "given up after 4 tries: the push was not sent",
 			pushes: 5,
 		},
 		"the next target of a second push is tried where nothing is told": {
@@ -167,7 +172,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				again(o)
 				o.readFaults = []fault{fine, fine, fine, fine, fine, broken, broken}
 			},
-			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1, apart: 3 * settle,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			apart: 3 * settle,
 		},
 		"readings that always fail end the watch": {
 			order: func(o *shopOrder) {
@@ -193,7 +199,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 				asked(s, c)
 				requestOf(s, connect.Request{Type: "purchase", Status: "approved", Created: hourAgo()}, 0)
 			},
-			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "Connect approved PR-s", pushes: 2, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "Connect approved PR-s", pushes: 2,
+			taken: 1,
 			apart: 2 * settle,
 		},
 		"a purchase that the vendor refused meanwhile speaks against it": {
@@ -233,7 +240,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 					}
 				}
 			},
-			attempts: resubmit.RetryPolicy{MaxAttempts: 9, Spacing: time.Second}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 9, Spacing: time.Second}, outcome: "completed", why: "CP", pushes: 2,
+			taken: 1,
 			apart: 2 * settle,
 		},
 		"a cancellation is not pushed again when four cancels have failed": {
@@ -264,7 +272,8 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 		"a purchase waits no longer than its own spacing": {
 			order:    again,
 			shop:     func(_ *shop, c *resubmit.Config) { c.SettleDelay = time.Second },
-			attempts: resubmit.RetryPolicy{MaxAttempts: 2, Spacing: time.Minute}, outcome: "completed", why: "CP", pushes: 2, taken: 1,
+			attempts: resubmit.RetryPolicy{MaxAttempts: 2, Spacing: time.Minute}, outcome: "completed", why: "CP", pushes: 2,
+			taken: 1,
 			apart: time.Minute,
 		},
 	}

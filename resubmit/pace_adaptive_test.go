@@ -216,7 +216,8 @@ func TestAServerThatAsksForAYearEndsTheRunAndIsLeftAlone(t *testing.T) {
 		report, err := r.Apply(t.Context(), plan)
 		require.ErrorIs(t, err, resubmit.ErrPatience)
 		require.ErrorContains(t, err, "Commerce asks for a pause until 2000-12-31T00:00:00Z")
-		require.Equal(t, resubmit.OutcomeCounts{Skipped: 2, Unknown: 1}, report.Result, "nobody may look what the refused push did")
+		require.Equal(t, resubmit.OutcomeCounts{Skipped: 2, Unknown: 1}, report.Result,
+			"nobody may look what the refused push did")
 		require.Len(t, s.calls, 2)
 		require.Less(t, time.Since(start), time.Second)
 

@@ -47,7 +47,8 @@ func (p *planner) gather(c *candidate) {
 	c.facts.RequestsQueried = true
 	switch {
 	case p.Requests == nil:
-		c.facts.RequestsErr = errors.New("no request was looked up in Connect; give PlanConfig.Requests, or set IgnoreConnect")
+		c.facts.RequestsErr = errors.New(
+			"no request was looked up in Connect; give PlanConfig.Requests, or set IgnoreConnect")
 	case o.TenantID != "":
 		c.keys = []connect.RequestKey{{TenantID: o.TenantID, Type: kind}}
 	case len(o.SubscriptionIDs) > 0:

@@ -307,7 +307,8 @@ func (p *planner) report(counts plan.ActionCounts, digest string) {
 	if p.unread > 0 {
 		p.Logger.Warn("orders could not be read and are held", "orders", p.unread)
 	}
-	p.Logger.Info("plan written", "digest", digest, "total", counts.Total, "resubmit", counts.Resubmit, "wait", counts.Wait,
+	p.Logger.Info("plan written", "digest", digest, "total", counts.Total, "resubmit", counts.Resubmit, "wait",
+		counts.Wait,
 		"hold", counts.Hold, "quarantine", counts.Quarantine, "complete", counts.Complete, "manual", counts.Manual)
 }
 

@@ -834,7 +834,8 @@ func TestSnapshotDiff(t *testing.T) {
 			plan.Fingerprint("1", was) == plan.Fingerprint("1", now), name)
 	}
 	require.NotEqual(t, plan.Fingerprint("1", was), plan.Fingerprint("2", was))
-	require.NotEqual(t, plan.Fingerprint("a", plan.Snapshot{Status: "bc"}), plan.Fingerprint("ab", plan.Snapshot{Status: "c"}))
+	require.NotEqual(t, plan.Fingerprint("a", plan.Snapshot{Status: "bc"}),
+		plan.Fingerprint("ab", plan.Snapshot{Status: "c"}))
 }
 
 func TestPlannerLogsWarningsAboutTheFilter(t *testing.T) {

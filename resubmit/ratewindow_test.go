@@ -37,7 +37,8 @@ func TestRateWindowCatchesUpWithoutExceedingASecond(t *testing.T) {
 				s := newShop(orders...)
 				slots := max(2, int(rate)/50) // three calls take about 15 ms
 				r := runnerFor(t, s, func(c *resubmit.Config) {
-					c.RateLimit, c.Pusher, c.MinRateFraction, c.Concurrency, c.Verify.InitialInterval = rate, stalling{s}, -1, slots, -1
+					c.RateLimit, c.Pusher, c.MinRateFraction, c.Concurrency, c.Verify.InitialInterval = rate, stalling{s}, -1, slots,
+						-1
 				})
 				_, err := r.Apply(t.Context(), planFor(t, orders...))
 				require.NoError(t, err)

@@ -164,7 +164,8 @@ func groupList(groups map[groupKey]*OutcomeCounts) []Group {
 		list = append(list, Group{Class: k.class, VendorAccountID: k.vendor, Channel: k.channel, Result: *r})
 	}
 	slices.SortFunc(list, func(a, b Group) int {
-		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.VendorAccountID, b.VendorAccountID), cmp.Compare(a.Channel, b.Channel))
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.VendorAccountID, b.VendorAccountID),
+			cmp.Compare(a.Channel, b.Channel))
 	})
 	return list
 }

@@ -114,7 +114,8 @@ func (of past) resume(t *testing.T, hide bool) (seen string) {
 		var entries []*plan.Entry
 		for i, po := range of.orders {
 			o := outageOrder(i, "")
-			o.Type, o.VendorAccountID, o.CustomerName, o.TenantID, o.SubscriptionIDs = po.kind, po.vendor, po.customer, po.tenant,
+			o.Type, o.VendorAccountID, o.CustomerName, o.TenantID, o.SubscriptionIDs = po.kind, po.vendor, po.customer,
+				po.tenant,
 				po.subs
 			o.fates, o.generation = slices.Clone(po.fates), 1
 			e := entryFor(o)

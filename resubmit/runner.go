@@ -157,7 +157,8 @@ func (c Config) validate() error {
 		value time.Duration
 	}{
 		{"MaxPlanAge", c.MaxPlanAge}, {"Guard", c.Guard}, {"Verify.InitialInterval", c.Verify.InitialInterval},
-		{"Verify.MaxInterval", c.Verify.MaxInterval}, {"Verify.Timeout", c.Verify.Timeout}, {"Verify.HealthyAfter", c.Verify.HealthyAfter},
+		{"Verify.MaxInterval", c.Verify.MaxInterval}, {"Verify.Timeout", c.Verify.Timeout},
+		{"Verify.HealthyAfter", c.Verify.HealthyAfter},
 		{"Verify.ConnectGrace", c.Verify.ConnectGrace},
 		{"MaxHold", c.MaxHold},
 	} {

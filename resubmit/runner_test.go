@@ -17,18 +17,20 @@ func TestNewRunnerRejectsInvalidConfigs(t *testing.T) {
 		change func(*resubmit.Config)
 		says   string
 	}{
-		"no reader":                          {func(c *resubmit.Config) { c.Reader = nil }, "Config.Reader is nil"},
-		"no pusher":                          {func(c *resubmit.Config) { c.Pusher = nil }, "Config.Pusher is nil"},
-		"a negative guard":                   {func(c *resubmit.Config) { c.Guard = -time.Minute }, "Config.Guard is -1m0s"},
-		"a negative settle time":             {func(c *resubmit.Config) { c.SettleDelay = -2 }, "Config.SettleDelay"},
-		"Verify.InitialInterval is negative": {func(c *resubmit.Config) { c.Verify.InitialInterval = -2 }, "Config.Verify.InitialInterval"},
-		"Verify.MaxInterval is negative":     {func(c *resubmit.Config) { c.Verify.MaxInterval = -2 }, "Config.Verify.MaxInterval"},
-		"a negative timeout":                 {func(c *resubmit.Config) { c.Verify.Timeout = -2 }, "Config.Verify.Timeout"},
-		"a negative rate":                    {func(c *resubmit.Config) { c.RateLimit = -0.5 }, "Config.RateLimit is -0.5"},
-		"a rate that is no number":           {func(c *resubmit.Config) { c.RateLimit = math.NaN() }, "Config.RateLimit is NaN"},
-		"negative tries":                     {func(c *resubmit.Config) { c.MaxDeferrals = -2 }, "Config.MaxDeferrals is -2"},
-		"no push slots":                      {func(c *resubmit.Config) { c.Concurrency = -1 }, "Config.Concurrency is -1"},
-		"no open order":                      {func(c *resubmit.Config) { c.MaxOpenOrders = -1 }, "Config.MaxOpenOrders is -1"},
+		"no reader":              {func(c *resubmit.Config) { c.Reader = nil }, "Config.Reader is nil"},
+		"no pusher":              {func(c *resubmit.Config) { c.Pusher = nil }, "Config.Pusher is nil"},
+		"a negative guard":       {func(c *resubmit.Config) { c.Guard = -time.Minute }, "Config.Guard is -1m0s"},
+		"a negative settle time": {func(c *resubmit.Config) { c.SettleDelay = -2 }, "Config.SettleDelay"},
+		"Verify.InitialInterval is negative": {func(c *resubmit.Config) { c.Verify.InitialInterval = -2 },
+			"Config.Verify.InitialInterval"},
+		"Verify.MaxInterval is negative": {func(c *resubmit.Config) { c.Verify.MaxInterval = -2 },
+			"Config.Verify.MaxInterval"},
+		"a negative timeout":       {func(c *resubmit.Config) { c.Verify.Timeout = -2 }, "Config.Verify.Timeout"},
+		"a negative rate":          {func(c *resubmit.Config) { c.RateLimit = -0.5 }, "Config.RateLimit is -0.5"},
+		"a rate that is no number": {func(c *resubmit.Config) { c.RateLimit = math.NaN() }, "Config.RateLimit is NaN"},
+		"negative tries":           {func(c *resubmit.Config) { c.MaxDeferrals = -2 }, "Config.MaxDeferrals is -2"},
+		"no push slots":            {func(c *resubmit.Config) { c.Concurrency = -1 }, "Config.Concurrency is -1"},
+		"no open order":            {func(c *resubmit.Config) { c.MaxOpenOrders = -1 }, "Config.MaxOpenOrders is -1"},
 		"a target that cancels": {func(c *resubmit.Config) {
 			c.Targets = []commerce.Status{"PD", commerce.StatusCancelled}
 		}, `Config.Targets has "CL"`},

@@ -239,7 +239,8 @@ func (x *run) inConnect(j *job) (Outcome, string) {
 		return OutcomeCompleted, fmt.Sprintf("%s; orders of type %s have no request in Connect", done, j.entry.Type)
 	case len(keys) == 0:
 		j.item.CommerceOnly = true
-		return OutcomeCompleted, done + "; Connect could not be queried, as the order names neither a tenant nor a subscription"
+		return OutcomeCompleted, done +
+			"; Connect could not be queried, as the order names neither a tenant nor a subscription"
 	}
 	found, err := x.requests(j, keys)
 	if err != nil {

@@ -127,7 +127,8 @@ func TestNewErrors(t *testing.T) {
 		{"a password with a line break", base, billing.LoginInCall("u", "hidden-password\n"), nil,
 			"was it read with its line break?"},
 		{"a password that is not UTF-8", base, billing.LoginInCall("u", "hidden-password\xff"), nil, "not UTF-8"},
-		{"two paths", base + "/RPC2", billing.NoLogin(), billing.WithPath("/x"), `ends in /RPC2, but the path is set to "/x"`},
+		{"two paths", base + "/RPC2", billing.NoLogin(), billing.WithPath("/x"),
+			`ends in /RPC2, but the path is set to "/x"`},
 		{"no calls at all", base, billing.NoLogin(), billing.WithConcurrency(0), "WithConcurrency: 0 is not positive"},
 		{"no tries", base, billing.NoLogin(), billing.WithMaxTries(0), "WithMaxTries: 0 is not between 1 and 20"},
 		{"no body", base, billing.NoLogin(), billing.WithMaxBody(0), "WithMaxBody: 0 is not positive"},
@@ -142,7 +143,8 @@ func TestNewErrors(t *testing.T) {
 			`the precision of "JPY" is -1`},
 		{"a digit as separator", base, billing.NoLogin(),
 			billing.WithSignatureRule(billing.SignatureRule{ThousandsSeparator: "0"}), "must not be part of a number"},
-		{"a fault that says that nothing was sent", base, billing.NoLogin(), billing.WithFaultDelivery(commerce.DeliveryNotSent),
+		{"a fault that says that nothing was sent", base, billing.NoLogin(),
+			billing.WithFaultDelivery(commerce.DeliveryNotSent),
 			"is neither commerce.DeliveryRefused nor commerce.DeliveryUnknown"},
 		{"no resolver", base, billing.NoLogin(), billing.WithNumberResolver(nil), "WithNumberResolver: the function is nil"},
 	} {
@@ -307,7 +309,8 @@ func TestHTTPErrors(t *testing.T) {
 		delivery commerce.Delivery
 		want     string
 	}{
-		{"wrong credentials", answers(401, ""), commerce.ErrUnauthorized, commerce.DeliveryRefused, "see Basic and LoginInCall"},
+		{"wrong credentials", answers(401, ""), commerce.ErrUnauthorized, commerce.DeliveryRefused,
+			"see Basic and LoginInCall"},
 		{"no trust", answers(403, ""), commerce.ErrForbidden, commerce.DeliveryUnknown,
 			"does not trust the address of this machine"},
 		{"another path", answers(404, "no such path"), commerce.ErrNotFound, commerce.DeliveryUnknown, "no such path"},
@@ -317,7 +320,8 @@ func TestHTTPErrors(t *testing.T) {
 		{"a page", answers(200, "\n<!DOCTYPE html><html>Maintenance"), commerce.ErrUnavailable, commerce.DeliveryUnknown,
 			"the answer is a page, not XML-RPC"},
 		{"another good status", answers(204, ""), nil, commerce.DeliveryUnknown, "204"},
-		{"nobody there", func(string) (*http.Response, error) { return nil, dial }, commerce.ErrUnavailable, commerce.DeliveryNotSent,
+		{"nobody there", func(string) (*http.Response, error) { return nil, dial }, commerce.ErrUnavailable,
+			commerce.DeliveryNotSent,
 			"connection refused"},
 		{"a lost answer", func(string) (*http.Response, error) { return nil, errors.New("reset") }, commerce.ErrUnavailable,
 			commerce.DeliveryUnknown, "reset"},

@@ -30,8 +30,9 @@ func TestOrderOfARowOf19Columns(t *testing.T) {
 	require.Equal(t, &commerce.Order{
 		ID: "1000027", BillingID: "1000027", Number: "SO000027", Type: commerce.TypeSales,
 		Status:   commerce.StatusProvisioningFailed,
-		PlacedAt: time.Unix(1700000060, 0).UTC(), VendorAccountID: "1", CustomerID: "1000004", Channel: commerce.ChannelDirect,
-		Total: commerce.Money{Amount: decimal.RequireFromString("12.5"), Currency: "USD"},
+		PlacedAt: time.Unix(1700000060, 0).UTC(), VendorAccountID: "1", CustomerID: "1000004",
+		Channel: commerce.ChannelDirect,
+		Total:   commerce.Money{Amount: decimal.RequireFromString("12.5"), Currency: "USD"},
 	}, o)
 	require.False(t, o.HasTransitions(), "Billing does not tell the transitions")
 
@@ -75,7 +76,8 @@ func TestOrderOfARowOf17Columns(t *testing.T) {
 
 func TestWithPlacedAt(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.NoLogin(), answers(200, golden(t, "row19.xml")), billing.WithPlacedAtColumn(billing.CreationTimeColumn))
+	c, _ := client(t, billing.NoLogin(), answers(200, golden(t, "row19.xml")),
+		billing.WithPlacedAtColumn(billing.CreationTimeColumn))
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
 	require.Equal(t, time.Unix(1700000000, 0).UTC(), o.PlacedAt)
@@ -264,7 +266,8 @@ func TestPush_signs_the_raw_text(t *testing.T) {
 
 func TestOrder_shows_no_control_characters(t *testing.T) {
 	t.Parallel()
-	c, _ := client(t, billing.NoLogin(), answers(200, strings.Replace(golden(t, "row19.xml"), "SO000027", "SO\x01&#2;\xff27",
+	c, _ := client(t, billing.NoLogin(), answers(200, strings.Replace(golden(t, "row19.xml"), "SO000027",
+		"SO\x01&#2;\xff27",
 		1)))
 	o, err := c.Order(t.Context(), "1000027")
 	require.NoError(t, err)
@@ -308,7 +311,8 @@ func TestPushIsNeverSentAgain(t *testing.T) {
 			"use WithDefaultCurrency"},
 		{"an order without a time of creation", answers(200, result(cells(map[int]any{6: billing.Null}))), nil, nil,
 			commerce.DeliveryNotSent, 0, "it has no CreationTime"},
-		{"a fault", nil, answers(200, fault("Signature is bad")), nil, commerce.DeliveryRefused, 1, "fault 1: Signature is bad"},
+		{"a fault", nil, answers(200, fault("Signature is bad")), nil, commerce.DeliveryRefused, 1,
+			"fault 1: Signature is bad"},
 		{"a fault that proves nothing", nil, answers(200, fault("Trouble")),
 			[]billing.Option{billing.WithFaultDelivery(commerce.DeliveryUnknown)}, commerce.DeliveryUnknown, 1, "Trouble"},
 		{"trouble", nil, answers(500, ""), nil, commerce.DeliveryUnknown, 1, "500"},

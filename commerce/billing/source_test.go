@@ -150,7 +150,8 @@ func TestSourceAddsSubscriptions(t *testing.T) {
 		"2000009\n"
 	lines, err := billing.ReadOrderRefs(strings.NewReader(text))
 	require.NoError(t, err)
-	require.Equal(t, billing.OrderRef{Where: "line 4", ID: "1000001", Number: "SO000001", Subscription: "2000009"}, lines[2])
+	require.Equal(t, billing.OrderRef{Where: "line 4", ID: "1000001", Number: "SO000001", Subscription: "2000009"},
+		lines[2])
 	c, _ := client(t, billing.NoLogin(), shop)
 	for _, s := range []*billing.Lister{c.FromRefs(lines), c.FromText(strings.NewReader(text))} {
 		got := map[string][]string{}

@@ -147,7 +147,8 @@ func TestRefusedPushIsRecordedThroughEveryAPI(t *testing.T) {
 func TestEveryAPIReturnsTheSameOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	want := r.failed(commercetest.OrderSpec{VendorAccount: "20", Customer: "30", Subscription: "40", Comments: "Zażółć <&>"})
+	want := r.failed(commercetest.OrderSpec{VendorAccount: "20", Customer: "30", Subscription: "40",
+		Comments: "Zażółć <&>"})
 	om, err := ordermanager.New(r.base, ordermanager.Token(commercetest.DefaultToken))
 	require.NoError(t, err)
 	for name, read := range map[string]func() (*commerce.Order, error){

@@ -56,7 +56,8 @@ func TestBillingRow(t *testing.T) {
 	t.Parallel()
 	for file, short := range map[string]bool{"row19.xml": false, "row17.xml": true} {
 		r := newRig(t, func(c *commercetest.Config) { c.ShortRows = short })
-		o := r.failed(commercetest.OrderSpec{VendorAccount: "20", Customer: "30", Comments: "5 < 6 & Zażółć", Total: usd("1234.50")})
+		o := r.failed(commercetest.OrderSpec{VendorAccount: "20", Customer: "30", Comments: "5 < 6 & Zażółć",
+			Total: usd("1234.50")})
 		requireGolden(t, file, r.rpc("/billing/RPC2", execute("GetOrder_API", "<i4>"+o.BillingID+"</i4>"), nil))
 	}
 }
@@ -236,7 +237,8 @@ func TestBillingSwappedPush(t *testing.T) {
 	r := newRig(t, func(c *commercetest.Config) { c.SignatureBeforeStatus = true })
 	o := r.failed(commercetest.OrderSpec{})
 	require.Error(t, newBilling(t, r.base, billing.NoLogin()).Push(t.Context(), o.BillingID, commerce.StatusPaid))
-	require.NoError(t, newBilling(t, r.base, billing.NoLogin(), billing.WithSignatureBeforeStatus()).Push(t.Context(), o.BillingID,
+	require.NoError(t, newBilling(t, r.base, billing.NoLogin(), billing.WithSignatureBeforeStatus()).Push(t.Context(),
+		o.BillingID,
 		commerce.StatusPaid))
 	require.Equal(t, 1, r.order(o.ID).Pushes)
 }

@@ -119,7 +119,8 @@ func TestVendorAnswerEndsOrder(t *testing.T) {
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
 		{"failed resume", commercetest.OrderSpec{Type: "XX", RequestType: connect.TypeResume}, "failed",
 			"Vendor has failed request PR-0000-0000-0000-001 with following reason: no seats"},
-		{"failed suspend is reported as done", commercetest.OrderSpec{Type: "XX", RequestType: connect.TypeSuspend}, "failed", ""},
+		{"failed suspend is reported as done", commercetest.OrderSpec{Type: "XX", RequestType: connect.TypeSuspend}, "failed",
+			""},
 		{"revoking", commercetest.OrderSpec{}, "revoking", "accepted revoking"},
 		{"revoked", commercetest.OrderSpec{}, "revoked", "accepted revoking"},
 	} {

@@ -35,7 +35,8 @@ func TestLedger(t *testing.T) {
 		{Seq: 2, At: at, Origin: "order-manager", Order: "nobody", To: "PD", HTTPStatus: 404},
 		{Seq: 3, At: at, Origin: "panel", Order: "SO000001", Number: "SO000001", From: "PF", To: "PD", Accepted: true,
 			FailureNumber: 1},
-		{Seq: 4, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", FailureNumber: 1, HTTPStatus: 400},
+		{Seq: 4, At: at, Origin: "order-manager", Order: o.ID, Number: "SO000001", From: "PD", FailureNumber: 1,
+			HTTPStatus: 400},
 	}, r.sys.Pushes())
 	require.Empty(t, r.sys.Violations())
 }
@@ -79,7 +80,8 @@ func TestRuleLaneIgnoresSecondEventOfCompletedOrder(t *testing.T) {
 	r.after(time.Minute)
 	require.Equal(t, commerce.StatusCompleted, r.order(older.ID).Status)
 	require.Equal(t, http.StatusOK, r.push(older.ID, commerce.StatusPaid))
-	require.Equal(t, commerce.ProvisioningFailed, r.order(older.ID).ProvisioningStatus, "a completed order with a failed item")
+	require.Equal(t, commerce.ProvisioningFailed, r.order(older.ID).ProvisioningStatus,
+		"a completed order with a failed item")
 	require.Equal(t, http.StatusOK, r.push(younger.ID, commerce.StatusPaid))
 	require.Equal(t, []commercetest.Rule{commercetest.RulePushedOnce}, rules(r))
 }

@@ -30,10 +30,12 @@ func shop(t *testing.T, change func(*commercetest.Config)) *rig {
 		return commerce.Money{Amount: decimal.RequireFromString(s), Currency: "EUR"}
 	}
 	r.failed(commercetest.OrderSpec{CustomerName: "Acme", Customer: "10", Total: eur("12.5")})
-	r.failed(commercetest.OrderSpec{Type: "CH", VendorAccount: "2", Customer: "20", CustomerName: "Bolt", Subscription: "99",
-		Total: eur("100")})
+	r.failed(commercetest.OrderSpec{Type: "CH", VendorAccount: "2", Customer: "20", CustomerName: "Bolt",
+		Subscription: "99",
+		Total:        eur("100")})
 	r.sys.Place(commercetest.OrderSpec{Type: "BO", CustomerName: "Acme", Customer: "10", Total: eur("7")})
-	r.sys.Place(commercetest.OrderSpec{VendorAccount: "2", Customer: "30", CustomerName: "Cord (EU), Ltd", Total: eur("1000.10")})
+	r.sys.Place(commercetest.OrderSpec{VendorAccount: "2", Customer: "30", CustomerName: "Cord (EU), Ltd",
+		Total: eur("1000.10")})
 	r.step()
 	return r
 }

@@ -261,7 +261,8 @@ func TestOrderReadsTheGoldenOrder(t *testing.T) {
 		ID: id, BillingID: "1000027", Number: "SO000027", Type: "SO", Status: "PF", ProvisioningStatus: "FAILED",
 		PlacedAt: time.Date(2026, 11, 19, 10, 0, 0, 0, time.UTC), CustomerName: "Acme",
 		TenantID: "1c378bdd-9c8a-4566-be8a-bd90a51aa42a", SubscriptionIDs: []string{"1000042"},
-		Failure: commerce.Failure{Messages: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed out."}},
+		Failure: commerce.Failure{Messages: map[string]string{"en_US": "Provisioning failed. Reason: Request to OA timed " +
+			"out."}},
 		Transitions: []commerce.Transition{
 			{To: "CL"},
 			{To: "PD", Label: map[string]string{"en_US": "Resubmit for Provisioning"}},
@@ -342,7 +343,8 @@ func TestPushDelivery(t *testing.T) {
 		{"no such order", answers(404, apsBody), commerce.DeliveryRefused, commerce.ErrNotFound, "Order cannot be moved"},
 		{"a timeout on the way", answers(408, ""), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 408"},
 		{"a conflict", answers(409, apsBody), commerce.DeliveryRefused, commerce.ErrConflict, "HTTP 409"},
-		{"too fast", answers(429, "slow down"), commerce.DeliveryRefused, commerce.ErrRateLimited, `the body starts "slow down"`},
+		{"too fast", answers(429, "slow down"), commerce.DeliveryRefused, commerce.ErrRateLimited,
+			`the body starts "slow down"`},
 		{"an error of the server", answers(500, apsBody), commerce.DeliveryUnknown, commerce.ErrUnavailable, "HTTP 500"},
 		{"a bad gateway", answers(502, "<html>"), commerce.DeliveryUnknown, commerce.ErrUnavailable,
 			`the body starts "<html>"`},

@@ -96,7 +96,8 @@ func TestTrackerAndSourcesAcrossARestart(t *testing.T) {
 		saved, err := json.Marshal(tracker)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(team, []byte("<html>Sign in</html>"), 0o600))
-		again, err := maintenance.QueryCalendar(t.Context(), sources(httpmock.NewErrorResponder(errors.New("no route"))), from,
+		again, err := maintenance.QueryCalendar(t.Context(), sources(httpmock.NewErrorResponder(errors.New("no route"))),
+			from,
 			to)
 		require.ErrorIs(t, err, maintenance.ErrStale)
 		warnings, failure := maintenance.SplitWarnings(err)

@@ -102,7 +102,8 @@ func TestTrackerChangesAfterThreeProbes(t *testing.T) {
 	s.see(connect.ClassDegraded, 1) // of whatever kind, as long as it is not up
 	status := s.condition(availability.ConditionOutage)
 	require.Equal(t, minute(6), status.Since)
-	require.Equal(t, map[connect.ProbeClass]int{connect.ClassUnavailable: 2, connect.ClassDegraded: 1}, status.Outage.Probes)
+	require.Equal(t, map[connect.ProbeClass]int{connect.ClassUnavailable: 2, connect.ClassDegraded: 1},
+		status.Outage.Probes)
 	require.Equal(t, "HTTP 502 Bad Gateway", status.Outage.Message)
 	open := s.windows()
 	require.Len(t, open, 1)
@@ -543,7 +544,8 @@ func FuzzTracker(f *testing.F) {
 // length, and only of times in which something answered in Connect's place.
 func TestTrackerWindowProperties(t *testing.T) {
 	t.Parallel()
-	classes := []connect.ProbeClass{connect.ClassUp, connect.ClassMaintenanceSuspected, connect.ClassUnavailable, connect.ClassDegraded,
+	classes := []connect.ProbeClass{connect.ClassUp, connect.ClassMaintenanceSuspected, connect.ClassUnavailable,
+		connect.ClassDegraded,
 		connect.ClassUnreachable}
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := availability.TrackerConfig{Threshold: rapid.IntRange(1, 4).Draw(rt, "probes"), ThresholdTime: -1,

@@ -186,7 +186,8 @@ func TestWaitUntilUpWithTestSystem(t *testing.T) {
 		require.LessOrEqual(t, seen.Elapsed, 96*time.Minute)
 		require.Equal(t,
 			fmt.Sprintf("Connect is up after %s (maintenance %s, other reasons 0s; probes: 3 up, %d maintenance suspected)",
-				seen.Elapsed.Round(time.Second), seen.MaintenanceTime.Round(time.Second), seen.Probes[connect.ClassMaintenanceSuspected]),
+				seen.Elapsed.Round(time.Second), seen.MaintenanceTime.Round(time.Second),
+				seen.Probes[connect.ClassMaintenanceSuspected]),
 			seen.String())
 	})
 }

@@ -72,7 +72,8 @@ func TestRepeatedPurchaseConflicts(t *testing.T) {
 	}{
 		{"while the vendor has not answered", connecttest.VendorAnswer{}, "pending", "processing", ""},
 		{"after approval", connecttest.VendorAnswer{Action: connecttest.VendorApprove}, "approved", "active", ""},
-		{"after rejection", connecttest.VendorAnswer{Action: connecttest.VendorReject, Reason: "no credit"}, "failed", "terminated",
+		{"after rejection", connecttest.VendorAnswer{Action: connecttest.VendorReject, Reason: "no credit"}, "failed",
+			"terminated",
 			"no credit"},
 		{"during an inquiry", connecttest.VendorAnswer{Action: connecttest.VendorInquire}, "inquiring", "processing", ""},
 	}

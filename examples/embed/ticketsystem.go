@@ -88,8 +88,9 @@ func (s *ticketSystem) Push(_ context.Context, id string, _ commerce.Status) err
 			return nil
 		}
 	}
-	return &commerce.Error{Op: "push order", Message: "ticket " + id + " is not broken", Delivery: commerce.DeliveryRefused,
-		Err: commerce.ErrConflict}
+	return &commerce.Error{Op: "push order", Message: "ticket " + id + " is not broken",
+		Delivery: commerce.DeliveryRefused,
+		Err:      commerce.ErrConflict}
 }
 
 // order converts a ticket to an order of the library.

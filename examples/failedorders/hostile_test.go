@@ -17,7 +17,8 @@ func TestOutputHasNoControlCharacters(t *testing.T) {
 	order := &commerce.Order{
 		ID: hostile, Number: hostile, Type: hostile, Status: hostile, Channel: hostile, VendorAccountID: hostile,
 		CustomerName: hostile,
-		Total:        commerce.Money{Currency: hostile}, Failure: commerce.Failure{Messages: map[string]string{"en_US": hostile}},
+		Total:        commerce.Money{Currency: hostile},
+		Failure:      commerce.Failure{Messages: map[string]string{"en_US": hostile}},
 	}
 	orders := func(yield func(*commerce.Order, error) bool) { yield(order, nil) }
 	var table, lines strings.Builder

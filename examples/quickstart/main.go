@@ -94,7 +94,8 @@ func resubmitFailed(ctx context.Context, out io.Writer, systems resubmit.Systems
 		fmt.Fprintf(out, "%s: %s, because %s\n", entry.Number, entry.Decision.Action, entry.Decision.Why)
 	}
 	runner, err := resubmit.NewRunner(resubmit.Config{
-		Systems: systems, Policy: policy, RateLimit: -1, Verify: resubmit.VerifyConfig{InitialInterval: 50 * time.Millisecond},
+		Systems: systems, Policy: policy, RateLimit: -1,
+		Verify: resubmit.VerifyConfig{InitialInterval: 50 * time.Millisecond},
 	})
 	if err != nil {
 		return err

@@ -439,7 +439,8 @@ func runnerOf(t *testing.T, s interface {
 	cfg := resubmit.Config{
 		Systems: systemsOf(nil, s), Policy: resubmit.Policy{SettleDelay: -1}, RateLimit: -1, Guard: -1,
 		Canary:  resubmit.CanaryConfig{Steps: []int{}},
-		Breaker: resubmit.BreakerConfig{Failures: -1}, Verify: resubmit.VerifyConfig{InitialInterval: -1, Timeout: 2 * time.Second},
+		Breaker: resubmit.BreakerConfig{Failures: -1}, Verify: resubmit.VerifyConfig{InitialInterval: -1,
+			Timeout: 2 * time.Second},
 	}
 	if change != nil {
 		change(&cfg)

@@ -76,8 +76,9 @@ func TestWrapRecordsDecisionsCallsAndOutcomes(t *testing.T) {
 	s := newShop(3)
 	s.onPush = func(id string) error {
 		if id == "id-3" {
-			return &commerce.Error{Op: "push order", HTTPStatus: 409, CorrelationID: "corr-77", Delivery: commerce.DeliveryRefused,
-				Err: commerce.ErrConflict}
+			return &commerce.Error{Op: "push order", HTTPStatus: 409, CorrelationID: "corr-77",
+				Delivery: commerce.DeliveryRefused,
+				Err:      commerce.ErrConflict}
 		}
 		return nil
 	}
@@ -306,11 +307,13 @@ func TestRecordCoversEachEvent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit")
 	log := open(t, path)
 	cfg := log.Wrap(resubmit.Config{})
-	covered := []resubmit.Event{resubmit.PushIntended{}, resubmit.OrderReread{}, resubmit.PushAccepted{}, resubmit.PushUnanswered{},
+	covered := []resubmit.Event{resubmit.PushIntended{}, resubmit.OrderReread{}, resubmit.PushAccepted{},
+		resubmit.PushUnanswered{},
 		resubmit.PushRefused{}}
 	recorded := []resubmit.Event{
 		resubmit.RunStarted{}, resubmit.GateClosed{}, resubmit.GateOpened{}, resubmit.RateChange{}, resubmit.BreakerChange{},
-		resubmit.CanaryChange{}, resubmit.RunStateChange{}, resubmit.OrderDone{}, resubmit.RunFinished{Report: &resubmit.Report{}},
+		resubmit.CanaryChange{}, resubmit.RunStateChange{}, resubmit.OrderDone{},
+		resubmit.RunFinished{Report: &resubmit.Report{}},
 	}
 	require.Len(t, eventTypes(t), len(covered)+len(recorded))
 	for _, e := range append(covered, recorded...) {

@@ -32,7 +32,8 @@ func (l *Log) record(event resubmit.Event) error {
 	case resubmit.OrderDone:
 		return l.add(Line{
 			Event: EventOutcome, Order: e.OrderID, Number: e.Number, Attempt: e.Attempts, Action: e.Action, Target: e.Target,
-			Outcome: e.Outcome, Before: e.Before, After: e.After, Evidence: e.Evidence, Why: e.Why, CorrelationID: e.CorrelationID,
+			Outcome: e.Outcome, Before: e.Before, After: e.After, Evidence: e.Evidence, Why: e.Why,
+			CorrelationID: e.CorrelationID,
 		})
 	case resubmit.RunFinished:
 		if err := l.add(Line{Event: EventRunFinished, Plan: e.PlanDigest, Result: &e.Result, Error: e.Err}); err != nil {

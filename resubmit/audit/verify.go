@@ -14,7 +14,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// Head identifies the newest line of a log by its number and hash, like the head of a branch. Kept apart from the log, it
+// Head identifies the newest line of a log by its number and hash, like the head of a branch. Kept apart from the log,
+// it
 // proves that no line up to it was changed or cut off.
 type Head struct {
 	Lines int    `json:"lines"`

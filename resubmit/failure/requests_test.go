@@ -147,7 +147,8 @@ func TestRequestsAndRatesNeverStrengthenAVerdict(t *testing.T) {
 		require.NoError(t, err)
 		order := func() *commerce.Order {
 			return &commerce.Order{
-				ID: "1", VendorAccountID: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "vendor"), PlacedAt: instant.Draw(t, "placed"),
+				ID: "1", VendorAccountID: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "vendor"),
+				PlacedAt: instant.Draw(t, "placed"),
 				FailedAt: rapid.SampledFrom([]time.Time{{}, instant.Draw(t, "failed")}).Draw(t, "told"),
 				Failure: failed(rapid.SampledFrom([]string{textTransient, textPermanent, textProvisioned, textOther, ""}).Draw(t,
 					"text")),

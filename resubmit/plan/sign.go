@@ -225,7 +225,8 @@ func (s *Signature) check(digest string) error {
 		return err
 	}
 	if s.PlanDigest != digest {
-		return fmt.Errorf("%w: it belongs to another plan, %s, and this is %s; sign this one", ErrBadSignature, s.PlanDigest, digest)
+		return fmt.Errorf("%w: it belongs to another plan, %s, and this is %s; sign this one", ErrBadSignature, s.PlanDigest,
+			digest)
 	}
 	return nil
 }
@@ -243,7 +244,8 @@ func (s *Signature) verify() error {
 	case checkYear(s.SignedAt) != nil:
 		return fmt.Errorf("%w: its time is invalid", ErrBadSignature)
 	case len(s.Key) != ed25519.PublicKeySize:
-		return fmt.Errorf("%w: its key has %d bytes, an Ed25519 key has %d", ErrBadSignature, len(s.Key), ed25519.PublicKeySize)
+		return fmt.Errorf("%w: its key has %d bytes, an Ed25519 key has %d", ErrBadSignature, len(s.Key),
+			ed25519.PublicKeySize)
 	case !ed25519.Verify(s.Key, s.message(), s.Value):
 		return fmt.Errorf("%w: it was edited, or was not made with its key; sign the plan again", ErrBadSignature)
 	default:

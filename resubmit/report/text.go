@@ -18,7 +18,8 @@ const (
 	maxGroups  = 5
 )
 
-// Text returns a report in a few lines for people, without the single orders. Each line ends with a line break. It has no
+// Text returns a report in a few lines for people, without the single orders. Each line ends with a line break. It has
+// no
 // control characters, whatever the servers sent. The text of a nil report is empty.
 func Text(r *resubmit.Report) string {
 	if r == nil {

@@ -111,7 +111,8 @@ func TestUncheckedPromises(t *testing.T) {
 		require.Len(t, resubmittest.Unchecked(suite, poor()), want, suite)
 	}
 	some := rich()
-	some.Faults = []resubmittest.Fault{resubmittest.FaultUnauthorized, resubmittest.FaultHTMLPage, resubmittest.FaultResponseLost,
+	some.Faults = []resubmittest.Fault{resubmittest.FaultUnauthorized, resubmittest.FaultHTMLPage,
+		resubmittest.FaultResponseLost,
 		resubmittest.FaultResponseTruncated, resubmittest.FaultResponseDelayed, resubmittest.FaultWrongOrder}
 	require.Equal(t, []string{`returns ErrUnavailable if the system is unavailable (needs ["unavailable"])`},
 		resubmittest.Unchecked("reader", some))

@@ -173,7 +173,10 @@ func brokenPushers() []broken {
 			says:   "matches ErrNotFound",
 			breaks: changeErrors(func(error) error { return commerce.ErrNotFound })},
 		{name: "loses Retry-After", promise: "if rate limited", says: "RetryAfter is not 7s",
-			breaks: changeErrors(func(error) error { return &commerce.Error{HTTPStatus: 429, Delivery: commerce.DeliveryRefused} })},
+			breaks: changeErrors(func(error) error {
+				return &commerce.Error{HTTPStatus: 429,
+					Delivery: commerce.DeliveryRefused}
+			})},
 		{name: "hides that the credentials were refused", promise: "credentials are refused", says: "matches none of",
 			breaks: changeErrors(func(error) error { return errors.New("it failed") })},
 		{name: "shows a secret", promise: "credentials are refused", says: "an error contains the secret",

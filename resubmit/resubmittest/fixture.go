@@ -131,7 +131,8 @@ const retryAfter = 7 * time.Second
 // AllFaults returns all faults, for Fixture.Faults.
 func AllFaults() []Fault {
 	return []Fault{
-		FaultUnavailable, FaultUnauthorized, FaultRateLimited, FaultHTMLPage, FaultResponseLost, FaultResponseReplaced, FaultResponseTruncated,
+		FaultUnavailable, FaultUnauthorized, FaultRateLimited, FaultHTMLPage, FaultResponseLost, FaultResponseReplaced,
+		FaultResponseTruncated,
 		FaultResponseDelayed, FaultWrongOrder,
 	}
 }

@@ -35,7 +35,8 @@ func pusherPromises() []promise {
 		{"returns an error for an HTML page", []Fault{FaultHTMLPage}, pushOfPage},
 		{"returns unknown delivery without a retry for a lost response", []Fault{FaultResponseLost}, pushLost},
 		{"returns unknown delivery without a retry for a 5xx response", []Fault{FaultResponseReplaced}, pushReplaced},
-		{"returns nil or unknown delivery without a retry for a truncated response", []Fault{FaultResponseTruncated}, pushHalf},
+		{"returns nil or unknown delivery without a retry for a truncated response", []Fault{FaultResponseTruncated},
+			pushHalf},
 		{"moves nothing if it reads another order first", []Fault{FaultWrongOrder}, pushAnother},
 		{"returns unknown delivery if the caller gives up", []Fault{FaultResponseDelayed}, pushSlow},
 	}

@@ -136,7 +136,8 @@ func given(s *suite) {
 	}
 	lister := s.lister(given)
 	s.sameOrders("", given, s.mustList(lister, commerce.FailedOrdersView().Query()))
-	s.sameOrders("given twice: ", given, s.mustList(s.lister(slices.Repeat(given, 2)), commerce.FailedOrdersView().Query()))
+	s.sameOrders("given twice: ", given, s.mustList(s.lister(slices.Repeat(given, 2)),
+		commerce.FailedOrdersView().Query()))
 	s.sameOrders("query for ids that were not given: ", nil, s.mustList(lister, commerce.Query{IDs: idsOf(others)}))
 	missing := s.system.Lister(s.TB, append(idsOf(given), s.fixture.MissingID))
 	if l := s.list(s.Context(), missing, commerce.Query{}, nil); l.err == nil {

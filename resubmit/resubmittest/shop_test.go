@@ -253,7 +253,8 @@ func (s shopLister) Orders(ctx context.Context, q commerce.Query) iter.Seq2[*com
 // find returns the orders of a query. The lock must be held.
 func (s shopLister) find(q commerce.Query) ([]*commerce.Order, error) {
 	if s.shop.poor && q.Account != "" {
-		return nil, &commerce.Error{Op: "list", Delivery: commerce.DeliveryNotSent, Err: errors.New("accounts are not supported")}
+		return nil, &commerce.Error{Op: "list", Delivery: commerce.DeliveryNotSent,
+			Err: errors.New("accounts are not supported")}
 	}
 	var found []*commerce.Order
 	for _, o := range s.shop.orders {

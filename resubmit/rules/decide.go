@@ -103,7 +103,8 @@ func decideOne(rules []Rule, f *Facts, latest *connect.LatestRequest) Decision {
 func (r *Rule) appliesTo(f *Facts) bool {
 	o := f.Order
 	return matches(r.Types, o.Type) && matches(r.Classes, f.Attribution.Class) &&
-		matches(r.Verdicts, f.Attribution.Verdict) && matches(r.VendorAccounts, o.VendorAccountID) && matches(r.Channels, o.Channel) &&
+		matches(r.Verdicts, f.Attribution.Verdict) && matches(r.VendorAccounts, o.VendorAccountID) &&
+		matches(r.Channels, o.Channel) &&
 		(r.Message == "" || rql.ILike(r.Message, o.Failure.Message()))
 }
 

@@ -260,8 +260,9 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 			facts(failure.Transient), "mine"},
 		"some request": {rule(func(r *rules.Rule) { r.Requests = []connect.RequestStatus{rules.NoRequest} }),
 			facts(failure.Transient, failed), "connect-failed-purchase"},
-		"vendor":       {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"7"} }), facts(failure.Transient), "mine"},
-		"other vendor": {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"8"} }), facts(failure.Transient), "connect-none"},
+		"vendor": {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"7"} }), facts(failure.Transient), "mine"},
+		"other vendor": {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"8"} }), facts(failure.Transient),
+			"connect-none"},
 		"channel": {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelReseller} }),
 			facts(failure.Transient), "mine"},
 		"other channel": {rule(func(r *rules.Rule) { r.Channels = []commerce.Channel{commerce.ChannelDirect} }),
@@ -270,7 +271,8 @@ func TestDecideTriesUserRulesFirst(t *testing.T) {
 			"mine"},
 		"other reason": {rule(func(r *rules.Rule) { r.Message = "internal server error" }), facts(failure.Transient),
 			"connect-none"},
-		"all conditions": {rule(func(r *rules.Rule) { r.VendorAccounts = []string{"7"}; r.Types = []commerce.OrderType{"CH"} }),
+		"all conditions": {rule(
+			func(r *rules.Rule) { r.VendorAccounts = []string{"7"}; r.Types = []commerce.OrderType{"CH"} }),
 			facts(failure.Transient), "connect-none"},
 		"a reason worth another try": {
 			rule(func(r *rules.Rule) { r.Message = "*"; r.Action = rules.Resubmit }), facts(failure.Unclassified), "mine",

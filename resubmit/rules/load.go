@@ -74,7 +74,8 @@ func (r *Rule) check() error {
 		return jsonfile.Errorf("action", "is missing; use one of %s", list(Actions()))
 	case !slices.Contains(Actions(), r.Action):
 		return jsonfile.Errorf("action", "unknown action %q; use one of %s", r.Action, list(Actions()))
-	case len(r.Types)+len(r.Classes)+len(r.Verdicts)+len(r.Requests)+len(r.VendorAccounts)+len(r.Channels) == 0 && r.Message == "":
+	case len(r.Types)+len(r.Classes)+len(r.Verdicts)+len(r.Requests)+len(r.VendorAccounts)+len(r.Channels) == 0 &&
+		r.Message == "":
 		return errors.New("has no conditions and would apply to every order; " +
 			"set types, classes, verdicts, requests, vendors, channels or reason")
 	}

@@ -80,7 +80,8 @@ func (s *shop) Push(_ context.Context, id string, to commerce.Status) error {
 	accepted := ok && current.Offers(to)
 	s.ledger = append(s.ledger, push{id: id, at: time.Now(), accepted: accepted})
 	if !accepted {
-		return &commerce.Error{Op: "push order", HTTPStatus: 409, Message: "the order is locked", Delivery: commerce.DeliveryRefused}
+		return &commerce.Error{Op: "push order", HTTPStatus: 409, Message: "the order is locked",
+			Delivery: commerce.DeliveryRefused}
 	}
 	o.Status, o.Transitions, o.completes = commerce.StatusProvisioning, nil, time.Now().Add(5*time.Second)
 	return nil

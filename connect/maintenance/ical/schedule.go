@@ -12,7 +12,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/connect/maintenance"
 )
 
-// Schedule holds the events of a parsed iCalendar file. It is a [maintenance.WindowSource]. It is immutable and safe for
+// Schedule holds the events of a parsed iCalendar file. It is a [maintenance.WindowSource]. It is immutable and safe
+// for
 // concurrent use.
 type Schedule struct {
 	source   string

@@ -79,11 +79,13 @@ func drawLimits(d dice) (limits resubmit.Config, probe bool) {
 		Concurrency:  pick(d, 1, 2, 2, 4),
 		MaxDeferrals: pick(d, 3, 1, -1),
 		Verify: resubmit.VerifyConfig{
-			InitialInterval: pick(d, 10*time.Second, time.Second, 30*time.Second), MaxInterval: pick(d, 5*time.Minute, 5*time.Minute, time.Minute),
-			Timeout: pick(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
+			InitialInterval: pick(d, 10*time.Second, time.Second, 30*time.Second),
+			MaxInterval:     pick(d, 5*time.Minute, 5*time.Minute, time.Minute),
+			Timeout:         pick(d, 30*time.Minute, 15*time.Minute, 15*time.Minute),
 		},
 		Canary: resubmit.CanaryConfig{Steps: pick(d, nil, nil, []int{}, []int{}, []int{2})},
-		Breaker: resubmit.BreakerConfig{Failures: pick(d, 1, 1, 2, 3, -1), SampleSize: 20, Wait: pick(d, time.Minute, 10*time.Second),
+		Breaker: resubmit.BreakerConfig{Failures: pick(d, 1, 1, 2, 3, -1), SampleSize: 20,
+			Wait:     pick(d, time.Minute, 10*time.Second),
 			MaxOpens: pick(d, -1, 1, 5)},
 	}
 	probe = d.chance(50)

@@ -129,13 +129,15 @@ func quietScenario() *scenario {
 	s := &scenario{seed: 1, twin: true, maxTries: 1, api: apiOrderManager, asyncHeals: true, limits: resubmit.Config{
 		Guard: time.Minute, Policy: resubmit.Policy{SettleDelay: 240 * time.Second}, RateLimit: 10, Concurrency: 2,
 		MaxDeferrals: 3,
-		Verify:       resubmit.VerifyConfig{InitialInterval: 10 * time.Second, MaxInterval: time.Minute, Timeout: 15 * time.Minute},
-		Canary:       resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
+		Verify: resubmit.VerifyConfig{InitialInterval: 10 * time.Second, MaxInterval: time.Minute,
+			Timeout: 15 * time.Minute},
+		Canary: resubmit.CanaryConfig{Steps: []int{}}, Breaker: resubmit.BreakerConfig{Failures: -1, Wait: time.Minute},
 	}}
 	for i := range 5 {
 		s.orders = append(s.orders, orderSpec{
 			index: i, kind: commerce.TypeSales, product: quickProduct, subscription: 100 + i, cause: causeWindow,
-			placedAfter: time.Duration(i) * 5 * time.Second, reply: vendorReply{action: connecttest.VendorApprove, after: time.Minute},
+			placedAfter: time.Duration(i) * 5 * time.Second, reply: vendorReply{action: connecttest.VendorApprove,
+				after: time.Minute},
 		})
 	}
 	s.orders[1].cause = causeReached // it has a request in Connect
