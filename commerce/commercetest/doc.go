@@ -9,7 +9,7 @@
 //	base, err := sys.Start() // on loopback; see also Transport
 //	if err != nil { … }
 //	defer sys.Close()
-//	order := sys.Place(OrderSpec{Type: commerce.TypeSales, Customer: "1002"})
+//	order := sys.Place(commercetest.OrderSpec{Type: commerce.TypeSales, Customer: "1002"})
 //	err = sys.Step(ctx) // process what is due: here the first call to Connect
 //	// … run the code under test with base and commercetest.DefaultToken …
 //	order, _ = sys.Order(order.ID)

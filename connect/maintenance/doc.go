@@ -26,7 +26,7 @@
 //		{Name: "page", Source: page},
 //	}, maintenance.WithCacheDir("/var/lib/billing/windows"))
 //	...
-//	calendar, err := QueryCalendar(ctx, multi, now.AddDate(0, 0, -30), now.AddDate(0, 0, 60))
+//	calendar, err := maintenance.QueryCalendar(ctx, multi, now.AddDate(0, 0, -30), now.AddDate(0, 0, 60))
 //	warnings, failure := maintenance.SplitWarnings(err) // usable if failure is nil
 //
 // Time zones are IANA names and need time zone data: of the machine, or of a program that
