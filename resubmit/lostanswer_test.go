@@ -510,7 +510,9 @@ func TestAnAttemptPolicyIsChecked(t *testing.T) {
 			`Config.Retry.ByType["CL"].MaxAttempts is -3`,
 		},
 		"types of a type": {
-			resubmit.RetryPolicy{ByType: map[commerce.OrderType]resubmit.RetryPolicy{"CL": {ByType: map[commerce.OrderType]resubmit.RetryPolicy{}}}},
+			resubmit.RetryPolicy{ByType: map[commerce.OrderType]resubmit.RetryPolicy{
+				"CL": {ByType: map[commerce.OrderType]resubmit.RetryPolicy{}},
+			}},
 			`Config.Retry.ByType["CL"] has a ByType of its own`,
 		},
 	}

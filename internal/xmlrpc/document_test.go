@@ -77,7 +77,8 @@ func TestDocumentsThatAreNotXMLRPCAreRefused(t *testing.T) {
 
 		answer("<value><struct><member><name>a</name></member></struct></value>"): "expected <value>, found </member>",
 
-		answer("<value><struct><member><name>a</name><value/><value/></member></struct></value>"): "a: expected </member>, found <value>",
+		answer("<value><struct>" +
+			"<member><name>a</name><value/><value/></member></struct></value>"): "a: expected </member>, found <value>",
 
 		answer("<value>&nbsp;</value>"):     "invalid character entity &nbsp;",
 		answer("<value>&#x110000;</value>"): "invalid character entity &#x110000;",

@@ -10,7 +10,7 @@ import (
 // They stay in the page cache of the system.
 func giveBack(tx *bbolt.Tx) error {
 	// An error only costs memory. The transaction keeps the mapping in place.
-	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()),
-		syscall.MADV_DONTNEED) //nolint:gosec // a size is not negative
+	size := uintptr(tx.Size()) //nolint:gosec // a size is not negative
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, size, syscall.MADV_DONTNEED)
 	return nil
 }
