@@ -18,7 +18,7 @@ const (
 	StatusActivationCheck Status = "TM"
 	// StatusWaitingForActivation waits for the activation of the account.
 	StatusWaitingForActivation Status = "WC"
-	// StatusRegistrationCheck is the registration check that follows activation.
+	// StatusRegistrationCheck waits for a check of the registration, after activation.
 	// [TypeTA] has the same code.
 	StatusRegistrationCheck Status = "TA"
 	// StatusFraudScreened passed the automatic fraud screening.

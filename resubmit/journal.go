@@ -93,11 +93,14 @@ const (
 	RecordPushed RecordState = "pushed"
 	// RecordProgressing: pushed, and not ended within VerifyConfig.Timeout.
 	RecordProgressing RecordState = "progressing"
-	// The others are final.
-	RecordCompleted    RecordState = "completed"
-	RecordFailedAgain  RecordState = "failedAgain"
+	// RecordCompleted: the service is provisioned, see OutcomeCompleted. Final.
+	RecordCompleted RecordState = "completed"
+	// RecordFailedAgain: the order was pushed and ended without the service. Final.
+	RecordFailedAgain RecordState = "failedAgain"
+	// RecordFalseSuccess: the order is done in Commerce, but not in Connect. Final.
 	RecordFalseSuccess RecordState = "falseSuccess"
-	RecordSkipped      RecordState = "skipped"
+	// RecordSkipped: the order ended without a push that was accepted. Final.
+	RecordSkipped RecordState = "skipped"
 )
 
 // Record is the last thing known about one order of a plan.

@@ -36,7 +36,8 @@ type Policy struct {
 	SettleDelay time.Duration
 }
 
-// DefaultTargets returns the default of Policy.Targets.
+// DefaultTargets returns the statuses to which failed orders are pushed by default, the best
+// first, see Policy.Targets.
 func DefaultTargets() []commerce.Status {
 	return []commerce.Status{
 		commerce.StatusPaid, commerce.StatusProvisioning,

@@ -129,7 +129,7 @@ type Report struct {
 	Result       OutcomeCounts `json:"result"`
 	// CommerceOnly counts the completed orders that only Commerce confirms.
 	CommerceOnly int `json:"commerceOnly"`
-	// Blocked are the orders that block others, those that block the most first.
+	// Blockers are the orders that block others, those that block the most first.
 	Blockers []Blocker `json:"blocked,omitempty"`
 	// Canary is the progress of each group of orders, by name; nil without a canary.
 	Canary []CanaryStatus `json:"canary,omitempty"`

@@ -22,7 +22,7 @@ func (n NullInt) Int() (int64, bool) {
 	return int64(n), true
 }
 
-// Time returns the number as seconds since 1970. It returns the zero time for [Null] and 0.
+// Time returns the time that is this number of seconds after 1970-01-01 UTC. It returns the zero time for [Null] and 0.
 func (n NullInt) Time() time.Time {
 	if n == Null || n == 0 {
 		return time.Time{}

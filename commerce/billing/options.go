@@ -200,7 +200,7 @@ func WithFaultDelivery(d commerce.Delivery) Option {
 	}
 }
 
-// WithRefusals sets which error answers to a push prove that the server refused it and changed
+// WithRefusals sets which HTTP error answers to a push, other than XML-RPC faults, prove that the server refused it and changed
 // nothing, so that the order may be pushed again. The
 // error of the push then has Delivery commerce.DeliveryRefused instead of commerce.DeliveryUnknown.
 // The function is called with each status outside 200 to 299 and with at most 64 KiB of the

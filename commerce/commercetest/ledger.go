@@ -42,7 +42,8 @@ type Rule = testkit.Rule
 const (
 	// RulePushedOnce: at most one push is accepted per failure of an order.
 	RulePushedOnce Rule = "I1"
-	// RuleStaleEvent: no push is accepted while the event of the failed attempt is still scheduled.
+	// RuleStaleEvent: no push is accepted while the provisioning event of the failed attempt is still scheduled, see
+	// Config.StaleEventFor.
 	RuleStaleEvent Rule = "F9"
 	// RuleMaintenance: no push is attempted inside an open maintenance window.
 	RuleMaintenance Rule = "I4"

@@ -17,7 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/number"
 )
 
-// Kind and version in the file of a journal.
+// Kind marks a file as a journal of this package, and Version is the version of its format.
 const (
 	Kind    = "cloudblue-resubmit-journal"
 	Version = 1

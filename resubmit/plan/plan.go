@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Plan is a plan that was verified when it was opened. Its entries are read from the file each time they are ranged
+// Plan is a plan file that was found complete and unchanged when it was opened. Its entries are read from the file each time they are ranged
 // over, so its size does not matter. It is immutable and safe for concurrent use until it is closed.
 type Plan struct {
 	r          io.ReaderAt
@@ -28,7 +28,8 @@ type Plan struct {
 	signature  *Signature // set by WithSignature
 }
 
-// Open opens and verifies a plan file. It rejects a file that was edited, truncated or joined with another, that has
+// Open opens a plan file and checks that it is complete and unchanged; it does not check a signature, see
+// [Plan.SignedBy]. It rejects a file that was edited, truncated or joined with another, that has
 // another version or is not a plan; the error names the path, the line, and what to do. Close the plan after use.
 func Open(path string) (*Plan, error) {
 	f, err := os.Open(path) //nolint:gosec // which file to open is the caller's choice
@@ -51,7 +52,7 @@ func Open(path string) (*Plan, error) {
 	return p, nil
 }
 
-// Read reads and verifies a plan from r, which has size bytes. The content must not change while the plan is used,
+// Read reads a plan of size bytes from r, with the checks of [Open]. The content must not change while the plan is used,
 // and r must be safe for concurrent use if the plan is used concurrently.
 func Read(r io.ReaderAt, size int64) (*Plan, error) { return read(r, size, "") }
 

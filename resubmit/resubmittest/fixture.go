@@ -8,7 +8,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-// Fixture describes an adapter to the suites.
+// Fixture describes the adapter under test to TestLister, TestReader and TestPusher.
 type Fixture struct {
 	// New makes a system without orders and an adapter for it, and stops them with t.Cleanup. It is called for each
 	// check. Lists have up to 40 orders: choose a page size well below that.

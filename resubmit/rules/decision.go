@@ -47,7 +47,7 @@ const (
 	IDOrderUnsettled = "order-unsettled"
 	// IDOrderNoTransition leaves an order to a person because it offers no transition that resubmits it.
 	IDOrderNoTransition = "order-no-transition"
-	// IDOlderOrderFirst holds an order because an older order of the same subscription or tenant must come first.
+	// IDOlderOrderFirst makes an order wait because an older order of the same subscription or tenant must come first.
 	IDOlderOrderFirst = "older-order-first"
 )
 

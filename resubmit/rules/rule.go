@@ -16,8 +16,9 @@ const (
 	RequestsUnavailable connect.RequestStatus = "unknown"
 )
 
-// Rule is a user's rule. It applies if all conditions that are set hold; a list holds if any of its values does. At
-// least one condition is required. The first rule that applies decides.
+// Rule sets the action for the failed orders that meet its conditions. Rules come before the default rules. A rule
+// applies if all conditions that are set hold; a list holds if any of its values does. At least one condition is
+// required. The first rule that applies decides.
 //
 // There is one exception: a rule with the action Resubmit and without Requests only states that the reason is worth
 // another attempt. The default rules about the latest request in Connect can still stop the order, so that such a rule

@@ -40,8 +40,7 @@ func WithComponents(idsOrNames ...string) Option {
 	}
 }
 
-// WithMaxDuration sets the longest plausible maintenance. A longer one is left out with a
-// warning: pages also announce migrations of several weeks, during which Connect
+// WithMaxDuration leaves out maintenances longer than d, with a warning: pages also announce migrations of several weeks, during which Connect
 // works. Default 7 days, as in a calendar file.
 func WithMaxDuration(d time.Duration) Option {
 	return func(c *config) error {
@@ -59,8 +58,8 @@ func WithMaxClockSkew(d time.Duration) Option {
 	}
 }
 
-// WithFeedLimit sets the largest number of maintenances that the page lists. If it lists that many,
-// older ones may be missing, which is a warning. Default 50, as documented (connect/WIRE.md#10.2); other products may
+// WithFeedLimit says how many maintenances the page lists at most: a list of that length may be incomplete, which is a
+// warning. Default 50, as documented (connect/WIRE.md#10.2); other products may
 // differ.
 func WithFeedLimit(n int) Option {
 	return func(c *config) error {
