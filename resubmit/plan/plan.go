@@ -12,8 +12,8 @@ import (
 	"github.com/cloudblue-go/cloudblue/internal/text"
 )
 
-// Plan is a plan file that was found complete and unchanged when it was opened. Its entries are read from the file each time they are ranged
-// over, so its size does not matter. It is immutable and safe for concurrent use until it is closed.
+// Plan is a plan file that was found complete and unchanged when it was opened. Its entries are read from the file each
+// time they are ranged over, so its size does not matter. It is immutable and safe for concurrent use until it is closed.
 type Plan struct {
 	r          io.ReaderAt
 	size       int64
@@ -52,8 +52,8 @@ func Open(path string) (*Plan, error) {
 	return p, nil
 }
 
-// Read reads a plan of size bytes from r, with the checks of [Open]. The content must not change while the plan is used,
-// and r must be safe for concurrent use if the plan is used concurrently.
+// Read reads a plan of size bytes from r, with the checks of [Open]. The content must not change while the plan
+// is used, and r must be safe for concurrent use if the plan is used concurrently.
 func Read(r io.ReaderAt, size int64) (*Plan, error) { return read(r, size, "") }
 
 func read(r io.ReaderAt, size int64, name string) (*Plan, error) {

@@ -40,7 +40,8 @@ func WithComponents(idsOrNames ...string) Option {
 	}
 }
 
-// WithMaxDuration leaves out maintenances longer than d, with a warning: pages also announce migrations of several weeks, during which Connect
+// WithMaxDuration leaves out maintenances longer than d, with a warning: pages also
+// announce migrations of several weeks, during which Connect
 // works. Default 7 days, as in a calendar file.
 func WithMaxDuration(d time.Duration) Option {
 	return func(c *config) error {
