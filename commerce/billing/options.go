@@ -201,7 +201,8 @@ func WithFaultDelivery(d commerce.Delivery) Option {
 }
 
 // WithRefusals sets which HTTP error answers to a push, other than XML-RPC faults, prove that the
-// server refused it and changed nothing, so that the order may be pushed again. The error of the push then has Delivery commerce.DeliveryRefused instead of commerce.DeliveryUnknown.
+// server refused it and changed nothing, so that the order may be pushed again. The error of the push
+// then has Delivery commerce.DeliveryRefused instead of commerce.DeliveryUnknown.
 // The function is called with each status outside 200 to 299 and with at most 64 KiB of the
 // body; it must not keep or change its arguments. It is not called for an XML-RPC fault, see
 // [WithFaultDelivery]. Default, inferred: 401 and 429.

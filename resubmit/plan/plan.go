@@ -13,7 +13,8 @@ import (
 )
 
 // Plan is a plan file that was found complete and unchanged when it was opened. Its entries are read from the file each
-// time they are ranged over, so its size does not matter. It is immutable and safe for concurrent use until it is closed.
+// time they are ranged over, so its size does not matter. It is immutable and safe for concurrent use until it
+// is closed.
 type Plan struct {
 	r          io.ReaderAt
 	size       int64
