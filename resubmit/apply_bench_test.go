@@ -248,7 +248,7 @@ func (s *spent) spend(on func()) {
 
 // BenchmarkPace shows what the pace is worth on real sockets and real clocks, as the
 // server sees it: the calls a second, in percent of the limit, and the most in any
-// second. TestNoSlidingSecondHasMoreCallsThanTheRate holds it to the limit.
+// second. TestRateLimitHoldsInEverySecond holds it to the limit.
 func BenchmarkPace(b *testing.B) {
 	for _, rate := range []int{1, 10, 100, 1000} {
 		b.Run(strconv.Itoa(rate), func(b *testing.B) {

@@ -22,7 +22,7 @@ type readerFunc func(ctx context.Context, id string) (*commerce.Order, error)
 
 func (f readerFunc) Order(ctx context.Context, id string) (*commerce.Order, error) { return f(ctx, id) }
 
-func TestAnAnswerAboutAnotherOrderPushesNothing(t *testing.T) {
+func TestApplyPushesNothingAfterAnAnswerAboutAnotherOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(outageOrder(1, "s1"), outageOrder(2, "s2"))
@@ -37,7 +37,7 @@ func TestAnAnswerAboutAnotherOrderPushesNothing(t *testing.T) {
 	})
 }
 
-func TestSlowEventsDoNotDelayThePushAfterTheReRead(t *testing.T) {
+func TestEventsDoNotDelayThePushAfterTheReread(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -59,7 +59,7 @@ func TestSlowEventsDoNotDelayThePushAfterTheReRead(t *testing.T) {
 	})
 }
 
-func TestNothingIsPushedAfterTheRunEndedDuringTheLastLookAtTheCalendar(t *testing.T) {
+func TestCancelDuringTheCalendarCallPreventsThePush(t *testing.T) {
 	t.Parallel()
 	for at := range 4 {
 		t.Run(fmt.Sprintf("at look %d", at+1), func(t *testing.T) {
@@ -98,7 +98,7 @@ func (j slowGets) Get(orderID string) (resubmit.Record, bool, error) {
 	return r, ok, err
 }
 
-func TestOneJournalBetweenTwoRunnersSendsNothingTwice(t *testing.T) {
+func TestJournalOfTwoRunnersPreventsASecondPush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(outageOrder(1, "s1"))
@@ -121,7 +121,7 @@ func TestOneJournalBetweenTwoRunnersSendsNothingTwice(t *testing.T) {
 	})
 }
 
-func TestOneLongLaneDoesNotStarveTheOthers(t *testing.T) {
+func TestLaneThatIsLongDoesNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	for _, inHand := range []int{3, 4, 10} {
 		t.Run(fmt.Sprintf("with %d in hand", inHand), func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestOneLongLaneDoesNotStarveTheOthers(t *testing.T) {
 	}
 }
 
-func TestWhatALongLaneLeftBehindIsCountedWhenTheRunStops(t *testing.T) {
+func TestLaneThatIsLongIsCountedWhenTheRunStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var all []*shopOrder
@@ -179,7 +179,7 @@ func TestWhatALongLaneLeftBehindIsCountedWhenTheRunStops(t *testing.T) {
 	})
 }
 
-func TestConnectIsGivenThePatienceItAsksFor(t *testing.T) {
+func TestRetryAfterOfConnectIsHonored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -202,7 +202,7 @@ func TestConnectIsGivenThePatienceItAsksFor(t *testing.T) {
 	})
 }
 
-func TestAClockThatWasSetBackDoesNotMakeAResumedOrderWait(t *testing.T) {
+func TestResumeDoesNotWaitForAClockThatWasSetBack(t *testing.T) {
 	t.Parallel()
 	for _, state := range []resubmit.RecordState{
 		resubmit.RecordSending, resubmit.RecordUnknown, resubmit.RecordPushed, resubmit.RecordProgressing,
@@ -231,7 +231,7 @@ func TestAClockThatWasSetBackDoesNotMakeAResumedOrderWait(t *testing.T) {
 	}
 }
 
-func TestThePushOfAnEarlierRunIsNotGivenATimeThatNobodyKnows(t *testing.T) {
+func TestResumeReportsNoPushTimeThatIsUnknown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(outageOrder(1, "s1"))
@@ -248,7 +248,7 @@ func TestThePushOfAnEarlierRunIsNotGivenATimeThatNobodyKnows(t *testing.T) {
 	})
 }
 
-func TestApplyWithoutAPlanIsAnError(t *testing.T) {
+func TestApplyRejectsANilPlan(t *testing.T) {
 	t.Parallel()
 	r := runnerFor(t, newShop(), nil)
 	report, err := r.Apply(t.Context(), nil)
@@ -256,7 +256,7 @@ func TestApplyWithoutAPlanIsAnError(t *testing.T) {
 	require.EqualError(t, err, "resubmit: Apply was given no plan; read one with plan.Open or plan.Read")
 }
 
-func TestARateThatIsNoNumberIsRefused(t *testing.T) {
+func TestRateLimitRejectsNaN(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), -2} {
 		_, err := resubmit.NewRunner(resubmit.Config{
@@ -274,7 +274,7 @@ func (j lateJournal) Begin(digest string) error {
 	return j.MemoryJournal.Begin(digest)
 }
 
-func TestARunThatTakesLongToBeginCanBeSeenAndControlled(t *testing.T) {
+func TestControlWorksWhileARunBegins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s1")

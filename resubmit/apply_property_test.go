@@ -106,7 +106,7 @@ func genTrouble(t *rapid.T) trouble {
 	}
 }
 
-func TestWhateverGoesWrongNothingIsSentTwiceAndAllIsCounted(t *testing.T) {
+func TestApplyPushesNothingTwiceWhateverFails(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		tr := genTrouble(rt)

@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
+func TestAttemptOutcomes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		order   func(o *shopOrder)
@@ -46,33 +46,33 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 			order:   func(o *shopOrder) { o.Transitions = []commerce.Transition{} },
 			outcome: resubmit.OutcomeSkipped, why: "it offers []",
 		},
-		"where nothing is told the plan's target is taken": {
+		"without known transitions the plan's target is taken": {
 			order:   func(o *shopOrder) { o.silent = true },
 			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "PD",
 		},
-		"where nothing is told and nothing was planned the user's first target is taken": {
+		"without known transitions and a planned target the first configured one is taken": {
 			order:   func(o *shopOrder) { o.silent = true },
 			entry:   func(e *plan.Entry) { e.Target = "" },
 			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PR", "PD"} },
 			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 1, taken: 1, target: "PR",
 		},
-		"where nothing is told, planned or set the order is left alone": {
+		"without known, planned or configured targets the order is not pushed": {
 			order:   func(o *shopOrder) { o.silent = true },
 			entry:   func(e *plan.Entry) { e.Target = "" },
 			outcome: resubmit.OutcomeSkipped, why: "set Config.Targets to the one",
 		},
-		"where nothing is told the next target is tried until one is accepted": {
+		"without known transitions targets are tried until one is accepted": {
 			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}} },
 			entry:   func(e *plan.Entry) { e.Target = "" },
 			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR", "RB", "I4"} },
 			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 3, taken: 1, target: "RB",
 		},
-		"where nothing is told the user's targets come after the plan's, each once": {
+		"without known transitions configured targets come after the plan's, each once": {
 			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "RB"}} },
 			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PR", "PD", "RB"} },
 			outcome: resubmit.OutcomeCompleted, why: "CP", pushes: 3, taken: 1, target: "RB",
 		},
-		"where nothing is told no target is tried that nobody named": {
+		"without known transitions no other target is tried": {
 			order:   func(o *shopOrder) { o.silent, o.Transitions = true, []commerce.Transition{{To: "PR"}} },
 			outcome: resubmit.OutcomeSkipped, why: "Commerce refused the push to PD: ", pushes: 1,
 		},
@@ -101,7 +101,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR", "RB"} },
 			outcome: resubmit.OutcomeUnknown, why: "still PF for the same failure", pushes: 2, target: "PR",
 		},
-		"an order that tells its transitions gets no other": {
+		"an order with known transitions gets no other": {
 			order:   func(o *shopOrder) { o.pushFaults = []fault{conflict} },
 			config:  func(c *resubmit.Config) { c.Targets = []commerce.Status{"PD", "PR"} },
 			outcome: resubmit.OutcomeSkipped, why: "Commerce refused the push to PD: ", pushes: 1,
@@ -140,7 +140,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 			order:   func(o *shopOrder) { o.pushFaults = []fault{limited, limited, limited, limited, limited} },
 			outcome: resubmit.OutcomeSkipped, why: "given up after 4 tries: the push was refused", pushes: 4,
 		},
-		"no try again can be asked for": {
+		"MaxDeferrals -1 allows no other try": {
 			order:   func(o *shopOrder) { o.pushFaults = []fault{limited} },
 			config:  func(c *resubmit.Config) { c.MaxDeferrals = -1 },
 			outcome: resubmit.OutcomeSkipped, why: "given up after 1 tries", pushes: 1,
@@ -209,7 +209,7 @@ func TestAnAttemptEndsAsTheServerTells(t *testing.T) {
 	}
 }
 
-func TestEachTargetHasItsOwnIntentAndReading(t *testing.T) {
+func TestTargetsHaveTheirOwnIntentAndRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s1")
@@ -229,7 +229,7 @@ func TestEachTargetHasItsOwnIntentAndReading(t *testing.T) {
 	})
 }
 
-func TestNoOtherTargetFollowsWhenSomebodyElseMovedTheOrder(t *testing.T) {
+func TestTargetsEndWhenSomebodyElseMovedTheOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s1")
@@ -246,7 +246,7 @@ func TestNoOtherTargetFollowsWhenSomebodyElseMovedTheOrder(t *testing.T) {
 	})
 }
 
-func TestNothingGoesOutBeforeTheServersPatienceIsOver(t *testing.T) {
+func TestRetryAfterHoldsAllCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		first, second := outageOrder(1, "s1"), outageOrder(2, "s2")
@@ -281,7 +281,7 @@ func (r slowReader) Order(ctx context.Context, id string) (*commerce.Order, erro
 	return o, err
 }
 
-func TestAnOrderThatWasHeldBackRightBeforeItsPushIsReadAnew(t *testing.T) {
+func TestAttemptReadsAgainAfterAHoldBeforeThePush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := []*shopOrder{outageOrder(1, "s1"), outageOrder(2, "s2")}
@@ -302,7 +302,7 @@ func TestAnOrderThatWasHeldBackRightBeforeItsPushIsReadAnew(t *testing.T) {
 	})
 }
 
-func TestAnOrderIsReadAnewAfterEachRefusal(t *testing.T) {
+func TestAttemptReadsAgainAfterEachRefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s1")
@@ -333,7 +333,7 @@ func (j *badJournal) Put(r resubmit.Record) error {
 	return j.MemoryJournal.Put(r)
 }
 
-func TestAJournalThatFailsStopsTheRunSafely(t *testing.T) {
+func TestJournalErrorStopsTheRun(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		state   resubmit.RecordState

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBlockersCountWhatTheFirstOfAChainBlocks(t *testing.T) {
+func TestBlockersCountOrdersBlockedThroughOthers(t *testing.T) {
 	t.Parallel()
 	l := newLanes(1)
 	stop := func(number string, by *barrier) *barrier {

@@ -86,7 +86,7 @@ func (s *shop) pushesIn(from, to time.Time) (n int) {
 	return n
 }
 
-func TestTheBreakerOpensAndClosesWhenConnectIsUpAgain(t *testing.T) {
+func TestBreakerOpensAndCloses(t *testing.T) {
 	t.Parallel()
 	const outage = 21 * time.Minute
 	tests := map[string]struct {
@@ -153,7 +153,7 @@ func TestTheBreakerOpensAndClosesWhenConnectIsUpAgain(t *testing.T) {
 	}
 }
 
-func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
+func TestBreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(60)
@@ -175,7 +175,7 @@ func TestABreakerThatOpensTooOftenEndsTheRun(t *testing.T) {
 	})
 }
 
-func TestWhatDoesNotOpenTheBreaker(t *testing.T) {
+func TestBreakerStaysClosed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(s *shop, c *resubmit.Config){
 		"failures that are the vendor's word": func(s *shop, _ *resubmit.Config) {
@@ -210,7 +210,7 @@ func TestWhatDoesNotOpenTheBreaker(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatIsTriedAndTellsNothingMakesRoomForAnother(t *testing.T) {
+func TestBreakerTriesAnotherOrderIfNothingWasLearnt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(20)
@@ -229,7 +229,7 @@ func TestAnOrderThatIsTriedAndTellsNothingMakesRoomForAnother(t *testing.T) {
 	})
 }
 
-func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
+func TestBreakerClosesForAnOrderThatTakesDays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(20)
@@ -259,7 +259,7 @@ func TestAnOrderThatIsTriedAndTakesDaysDoesNotKeepTheBreakerOpen(t *testing.T) {
 	})
 }
 
-func TestABreakerThatCannotWorkIsRefused(t *testing.T) {
+func TestBreakerConfigIsValidated(t *testing.T) {
 	t.Parallel()
 	for _, b := range []resubmit.BreakerConfig{{Failures: -2}, {SampleSize: -1}, {Failures: 30}, {Wait: -1},
 		{MaxOpens: -2}} {
@@ -275,7 +275,7 @@ type proberFunc func(context.Context) (connect.Probe, error)
 
 func (f proberFunc) Probe(ctx context.Context) (connect.Probe, error) { return f(ctx) }
 
-func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
+func TestBreakerProbeHonorsRetryAfter(t *testing.T) {
 	t.Parallel()
 	busy := &connect.Error{Op: "probe", HTTPStatus: 503, RetryAfter: 10 * time.Hour}
 	for name, tt := range map[string]struct {
@@ -330,7 +330,7 @@ func TestAProbeIsGivenThePatienceThatConnectAsksFor(t *testing.T) {
 	}
 }
 
-func TestAProbeThatLearnsNothingIsToldOf(t *testing.T) {
+func TestBreakerReportsAFailedProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(30)
@@ -361,7 +361,7 @@ func (p readingPusher) Push(ctx context.Context, id string, to commerce.Status) 
 	return p.shop.Push(ctx, id, to)
 }
 
-func TestABreakerThatOpensWithinAPushHoldsIt(t *testing.T) {
+func TestBreakerThatOpensDuringAPushHoldsIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(30)

@@ -39,7 +39,7 @@ func (f frail) Push(ctx context.Context, id string, to commerce.Status) error {
 	return f.shop.Push(ctx, id, to)
 }
 
-func TestAWayInIsGivenNoMoreCallsAtOnceThanItBears(t *testing.T) {
+func TestConcurrencyHonorsTheLimitOfTheClient(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ bears, set, most int }{
 		"one":                              {1, 0, 1},
@@ -65,7 +65,7 @@ func TestAWayInIsGivenNoMoreCallsAtOnceThanItBears(t *testing.T) {
 	}
 }
 
-func TestConcurrencyChangesWhileItRuns(t *testing.T) {
+func TestConcurrencyChangesDuringARun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(100)
@@ -107,7 +107,7 @@ func (p deafPusher) Push(ctx context.Context, id string, to commerce.Status) err
 	return p.shop.Push(ctx, id, to)
 }
 
-func TestAPusherThatIgnoresItsContextDoesNotHoldUpTheRunForEver(t *testing.T) {
+func TestCallsOfAPusherThatHangsAreAbandoned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -128,7 +128,7 @@ func TestAPusherThatIgnoresItsContextDoesNotHoldUpTheRunForEver(t *testing.T) {
 	})
 }
 
-func TestAReaderThatIgnoresItsContextDoesNotHoldUpTheEndOfTheRun(t *testing.T) {
+func TestCallsOfAReaderThatHangsAreAbandoned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

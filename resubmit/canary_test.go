@@ -42,7 +42,7 @@ func (d *canaryDiary) on(e resubmit.Event) {
 	}
 }
 
-func TestEachStepWaitsForWhatCameOfTheLast(t *testing.T) {
+func TestCanaryStepsWaitForTheOutcomesBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -73,7 +73,7 @@ func TestEachStepWaitsForWhatCameOfTheLast(t *testing.T) {
 	})
 }
 
-func TestAGroupThatDoesNotDoWellStopsAndTheOthersGoOn(t *testing.T) {
+func TestCanaryStopsABadGroupOnly(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		bad    func(n int) bool // of the orders of the first group
@@ -141,7 +141,7 @@ func TestAGroupThatDoesNotDoWellStopsAndTheOthersGoOn(t *testing.T) {
 	}
 }
 
-func TestAVendorThatTakesDaysDoesNotHoldTheSteps(t *testing.T) {
+func TestCanaryDoesNotWaitForAVendorThatTakesDays(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		status connect.RequestStatus // "" is no request at all
@@ -149,10 +149,10 @@ func TestAVendorThatTakesDaysDoesNotHoldTheSteps(t *testing.T) {
 		after  time.Duration
 		pushes int
 	}{
-		"while Connect has it under way":             {connect.StatusPending, false, 0, 100},
+		"while it is in progress in Connect":         {connect.StatusPending, false, 0, 100},
 		"not if Connect has nothing":                 {"", false, 0, 1},
 		"not if the vendor has refused":              {connect.StatusFailed, false, 0, 1},
-		"not if Connect cannot be asked":             {connect.StatusPending, true, 0, 1},
+		"not if Connect cannot be queried":           {connect.StatusPending, true, 0, 1},
 		"not if only what is completed does well":    {connect.StatusPending, false, -1, 1},
 		"never later than the end of the own checks": {connect.StatusPending, false, 100 * time.Hour, 100},
 	}
@@ -190,7 +190,7 @@ func TestAVendorThatTakesDaysDoesNotHoldTheSteps(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatIsNotPushedGivesItsPlaceInTheStepToAnother(t *testing.T) {
+func TestCanaryDoesNotCountOrdersThatAreNotPushed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -208,15 +208,15 @@ func TestAnOrderThatIsNotPushedGivesItsPlaceInTheStepToAnother(t *testing.T) {
 	})
 }
 
-func TestARunThatGoesOnBeginsAtTheStepWhereItWas(t *testing.T) {
+func TestCanaryResumesAtTheSameStep(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		stop  time.Duration
 		begin int // pushes at once when it goes on
 	}{
-		"in the fourth step, with its orders under way": {31 * time.Second, 0},
-		"when the fourth step was verified":             {40*time.Second - 1, 50},
-		"at full speed":                                 {51 * time.Second, 0},
+		"in the fourth step, with its orders in progress": {31 * time.Second, 0},
+		"when the fourth step was verified":               {40*time.Second - 1, 50},
+		"at full speed":                                   {51 * time.Second, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -249,7 +249,7 @@ func TestARunThatGoesOnBeginsAtTheStepWhereItWas(t *testing.T) {
 	}
 }
 
-func TestManyGroupsDoNotStarveEachOther(t *testing.T) {
+func TestCanaryGroupsDoNotStarveEachOther(t *testing.T) {
 	t.Parallel()
 	for _, inHand := range []int{1, 2, 5, 40, 1000} {
 		t.Run(fmt.Sprintf("%d in hand", inHand), func(t *testing.T) {
@@ -282,7 +282,7 @@ func TestManyGroupsDoNotStarveEachOther(t *testing.T) {
 	}
 }
 
-func TestTheGroupsOfACanaryCanBeTheUsers(t *testing.T) {
+func TestCanaryGroupsCanBeConfigured(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -304,7 +304,7 @@ func TestTheGroupsOfACanaryCanBeTheUsers(t *testing.T) {
 	})
 }
 
-func TestACanaryThatCannotWorkIsRefused(t *testing.T) {
+func TestCanaryConfigIsValidated(t *testing.T) {
 	t.Parallel()
 	for _, c := range []resubmit.CanaryConfig{{Steps: []int{1, 0}}, {MinSuccessRatio: -0.1}, {MinSuccessRatio: 1.1}} {
 		_, err := resubmit.NewRunner(resubmit.Config{
@@ -326,7 +326,7 @@ func (j stuckGets) Get(id string) (resubmit.Record, bool, error) {
 	return j.MemoryJournal.Get(id)
 }
 
-func TestNobodyWaitsForAJournalOrAGroupThatAnswersLate(t *testing.T) {
+func TestCanaryDoesNotBlockStatusDuringSlowCallbacks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)

@@ -17,7 +17,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/plan"
 )
 
-func TestEventsComeInOrder(t *testing.T) {
+func TestEventsAreInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "b"), outageOrder(4, "c")}

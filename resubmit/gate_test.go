@@ -19,7 +19,7 @@ func windowAt(from, to time.Duration) maintenance.Window {
 	return maintenance.Window{ID: "w", Title: "Release", Start: now.Add(from), End: now.Add(to)}
 }
 
-func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
+func TestGateHoldsPushesAroundAWindow(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		window     func() maintenance.Window
@@ -95,7 +95,7 @@ func TestTheGateHoldsPushesAroundAWindow(t *testing.T) {
 	}
 }
 
-func TestTheGateFollowsAWindowThatMovesAndOneThatHasNoEndYet(t *testing.T) {
+func TestGateFollowsWindowsThatMoveOrHaveNoEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -121,7 +121,7 @@ func TestTheGateFollowsAWindowThatMovesAndOneThatHasNoEndYet(t *testing.T) {
 	})
 }
 
-func TestAWindowThatOpensBetweenTheReadingAndThePushHoldsThePush(t *testing.T) {
+func TestGateHoldsAPushIfAWindowOpensAfterTheRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -142,7 +142,7 @@ func TestAWindowThatOpensBetweenTheReadingAndThePushHoldsThePush(t *testing.T) {
 	})
 }
 
-func TestALaterWeeklyWindowOfThePlanHoldsPushes(t *testing.T) {
+func TestGateHoldsPushesInALaterWeeklyWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now().UTC()
@@ -159,7 +159,7 @@ func TestALaterWeeklyWindowOfThePlanHoldsPushes(t *testing.T) {
 	})
 }
 
-func TestNothingIsPushedWhilePaused(t *testing.T) {
+func TestGateHoldsPushesWhilePaused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -187,7 +187,7 @@ func TestNothingIsPushedWhilePaused(t *testing.T) {
 	})
 }
 
-func TestCancellationAtAnyStepCountsEveryOrderAndPushesNothingNew(t *testing.T) {
+func TestCancelAtAnyStepCountsEveryOrder(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		prepare func(s *shop, cancel context.CancelFunc) []maintenance.Window

@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func TestOrdersOfOneSubscriptionGoOneAfterTheOther(t *testing.T) {
+func TestLanesPushOrdersOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var orders []*shopOrder
@@ -34,7 +34,7 @@ func TestOrdersOfOneSubscriptionGoOneAfterTheOther(t *testing.T) {
 	})
 }
 
-func TestAnOrderThatDoesNotComeToAGoodEndStopsItsLanes(t *testing.T) {
+func TestLanesEndAtAnOrderThatIsNotCompleted(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		first func(o *shopOrder)
@@ -99,7 +99,7 @@ func moveTo(status commerce.Status) func(*shopOrder) {
 	return func(o *shopOrder) { o.Status = status }
 }
 
-func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
+func TestLanesStayEndedForLaterOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := []*shopOrder{outageOrder(1, "a"), outageOrder(2, "b"), outageOrder(3, "a"), outageOrder(4, "c"),
@@ -119,7 +119,7 @@ func TestALaneThatStoppedStaysStoppedForOrdersThatComeLater(t *testing.T) {
 	})
 }
 
-func TestWhatSharesALane(t *testing.T) {
+func TestLaneKeys(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		first, second func(o *shopOrder)
@@ -166,7 +166,7 @@ func TestWhatSharesALane(t *testing.T) {
 
 // A crash can lose that the older order came to its end, and keep the younger one's
 // intent.
-func TestAnOrderThatWasPushedBeforeIsNotSaidToBeLeftWhereItWasBecauseItIsBlocked(t *testing.T) {
+func TestLanesReportABlockedOrderAsAnEarlierRunLeftIt(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[resubmit.RecordState]resubmit.Outcome{
 		resubmit.RecordRefused:     resubmit.OutcomeSkipped,

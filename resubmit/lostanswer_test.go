@@ -28,7 +28,7 @@ func requestOf(s *shop, r connect.Request, failed int) {
 	s.requests[k] = []connect.LatestRequest{{Request: r, FailedInRow: failed}}
 }
 
-func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
+func TestSecondAttemptFollowsThePolicy(t *testing.T) {
 	t.Parallel()
 	const settle = defaultSettle
 	hourAgo := func() time.Time { return time.Now().Add(-time.Hour) }
@@ -160,7 +160,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			why:    "given up after 4 tries: the push was not sent",
 			pushes: 5,
 		},
-		"the next target of a second push is tried where nothing is told": {
+		"the next target of a second push is tried without known transitions": {
 			order: func(o *shopOrder) {
 				o.silent, o.pushFaults, o.Transitions = true, []fault{lostIgnored}, []commerce.Transition{{To: "RB"}}
 			},
@@ -212,7 +212,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
 			why: "a request in Connect forbids it: the vendor refused the purchase", pushes: 1,
 		},
-		"Connect that cannot be asked is asked again": {
+		"Connect that fails is queried again": {
 			order: again,
 			shop: func(s *shop, c *resubmit.Config) {
 				asked(s, c)
@@ -223,7 +223,7 @@ func TestAnotherAttemptIsMadeOnlyAsThePolicyAllows(t *testing.T) {
 			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "completed", why: "approved", pushes: 2, taken: 1,
 			apart: 2 * settle,
 		},
-		"Connect that can never be asked leaves it unknown": {
+		"Connect that always fails leaves it unknown": {
 			order:    again,
 			shop:     func(s *shop, c *resubmit.Config) { asked(s, c); s.finderErr = errors.New("502") },
 			attempts: resubmit.RetryPolicy{MaxAttempts: 2}, outcome: "unknown",
@@ -336,7 +336,7 @@ func (r staleReader) Order(ctx context.Context, id string) (*commerce.Order, err
 	return o, err
 }
 
-func TestReadingsThatAreOldDoNotLeadToASecondPush(t *testing.T) {
+func TestSecondAttemptIgnoresStaleReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s")
@@ -353,7 +353,7 @@ func TestReadingsThatAreOldDoNotLeadToASecondPush(t *testing.T) {
 	})
 }
 
-func TestASecondPushWaitsForTheGate(t *testing.T) {
+func TestSecondAttemptWaitsForTheGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -370,7 +370,7 @@ func TestASecondPushWaitsForTheGate(t *testing.T) {
 	})
 }
 
-func TestASecondPushDoesNotWaitForOrdersThatWaitForIt(t *testing.T) {
+func TestSecondAttemptDoesNotWaitForOrdersThatWaitForIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		opens, other := outageOrder(1, "a"), outageOrder(2, "b") // which goes before the breaker opens
@@ -389,7 +389,7 @@ func TestASecondPushDoesNotWaitForOrdersThatWaitForIt(t *testing.T) {
 	})
 }
 
-func TestARunThatEndsBeforeTheSecondPushLeavesTheOrderUnknown(t *testing.T) {
+func TestSecondAttemptThatIsNotMadeLeavesTheOrderUnknown(t *testing.T) {
 	t.Parallel()
 	ends := map[string]struct {
 		end func(*resubmit.Runner)
@@ -431,7 +431,7 @@ func TestARunThatEndsBeforeTheSecondPushLeavesTheOrderUnknown(t *testing.T) {
 	}
 }
 
-func TestAnotherAttemptFollowsWhatACrashLeft(t *testing.T) {
+func TestSecondAttemptAfterACrash(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		left    resubmit.Record
@@ -477,7 +477,7 @@ func TestAnotherAttemptFollowsWhatACrashLeft(t *testing.T) {
 	}
 }
 
-func TestOfTwoRunnersOnOneJournalOneMakesTheNextAttempt(t *testing.T) {
+func TestSecondAttemptIsMadeByOneOfTwoRunners(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s")
@@ -497,7 +497,7 @@ func TestOfTwoRunnersOnOneJournalOneMakesTheNextAttempt(t *testing.T) {
 	})
 }
 
-func TestAnAttemptPolicyIsChecked(t *testing.T) {
+func TestRetryPolicyIsValidated(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		policy resubmit.RetryPolicy
@@ -528,7 +528,7 @@ func TestAnAttemptPolicyIsChecked(t *testing.T) {
 	}
 }
 
-func TestAnAttemptThatAsksConnectFirstDoesNotWaitForItself(t *testing.T) {
+func TestSecondAttemptDoesNotWaitForItsOwnSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(4)
@@ -571,7 +571,7 @@ func (j *intents) Put(r resubmit.Record) error {
 
 // A crash behind the second intent leaves only that: dated by the first push, the watch
 // over the second would be over before it began.
-func TestTheIntentOfAnotherAttemptDoesNotBearTheTimeOfTheLostOne(t *testing.T) {
+func TestSecondAttemptHasItsOwnPushTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s")

@@ -57,7 +57,7 @@ func manyOrders(n int) []*shopOrder {
 	return orders
 }
 
-func TestThePaceGivesWayToTroubleAndComesBackByDegrees(t *testing.T) {
+func TestRateDropsWithOverloadAndRecovers(t *testing.T) {
 	t.Parallel()
 	for name, trouble := range map[string]struct {
 		change func(o *shopOrder)
@@ -96,7 +96,7 @@ func TestThePaceGivesWayToTroubleAndComesBackByDegrees(t *testing.T) {
 	}
 }
 
-func TestThePaceHasAFloorAndCanBeKept(t *testing.T) {
+func TestRateHasAMinimumAndCanBeKept(t *testing.T) {
 	t.Parallel()
 	for slowTo, lowest := range map[float64]float64{0: 1, 0.4: 4, -1: 10} {
 		synctest.Test(t, func(t *testing.T) {
@@ -129,7 +129,7 @@ func (r tardyReader) Order(ctx context.Context, id string) (*commerce.Order, err
 	return r.shop.Order(ctx, id)
 }
 
-func TestThePaceGivesWayToCallsThatTakeLonger(t *testing.T) {
+func TestRateDropsWhenCallsTakeLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -152,7 +152,7 @@ func TestThePaceGivesWayToCallsThatTakeLonger(t *testing.T) {
 	})
 }
 
-func TestLimitsThatChangeHoldFromTheNextCallOn(t *testing.T) {
+func TestSetLimitsAppliesToTheNextCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -203,7 +203,7 @@ func requireSilence(t *testing.T, s *shop, d time.Duration) {
 	require.Fail(t, "nothing was refused")
 }
 
-func TestAServerThatAsksForAYearEndsTheRunAndIsLeftAlone(t *testing.T) {
+func TestRetryAfterOfAYearEndsTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)
@@ -233,7 +233,7 @@ func TestAServerThatAsksForAYearEndsTheRunAndIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestSetLimitsValidates(t *testing.T) {
 	t.Parallel()
 	r := runnerFor(t, newShop(), nil)
 	require.ErrorContains(t, r.SetLimits(-2, 0), "a rate of -2")

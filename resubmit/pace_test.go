@@ -12,7 +12,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit"
 )
 
-func TestNoSlidingSecondHasMoreCallsThanTheRate(t *testing.T) {
+func TestRateLimitHoldsInEverySecond(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []float64{1, 2, 3, 7, 10, 100, 1000} {
 		t.Run(fmt.Sprintf("%v a second", rate), func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestNoSlidingSecondHasMoreCallsThanTheRate(t *testing.T) {
 	}
 }
 
-func TestOneCallAtATimeMeansOnePushAtATime(t *testing.T) {
+func TestConcurrencyOfOnePushesOneAtATime(t *testing.T) {
 	t.Parallel()
 	for _, slots := range []int{1, 2, 5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestVerificationTakesNoPushSlot(t *testing.T) {
 	})
 }
 
-func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
+func TestMaxOpenOrdersIsHonored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := make([]*shopOrder, 30)
@@ -116,7 +116,7 @@ func TestNoMoreOrdersAreInHandThanAllowed(t *testing.T) {
 	})
 }
 
-func TestAnOrderIsReadRightBeforeItsPushHoweverManyArePushed(t *testing.T) {
+func TestRateLimitPutsNothingBetweenReadAndPush(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(100)
@@ -139,7 +139,7 @@ func TestAnOrderIsReadRightBeforeItsPushHoweverManyArePushed(t *testing.T) {
 	})
 }
 
-func TestTheSlowestPaceIsNoneAtAll(t *testing.T) {
+func TestRateLimitMayBeTiny(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)
@@ -153,7 +153,7 @@ func TestTheSlowestPaceIsNoneAtAll(t *testing.T) {
 	})
 }
 
-func TestAnOrderIsReadAnewAfterAHoldThatItStoodBehindOthersIn(t *testing.T) {
+func TestRetryAfterMakesQueuedPushesReadAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(60)

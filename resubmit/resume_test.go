@@ -179,7 +179,7 @@ func describe(report *resubmit.Report, diary *diary) string {
 	return b.String() + strings.Join(lines, "\n")
 }
 
-func TestARunThatReadsItsJournalAtOnceDoesAsOneThatAsksForEachOrder(t *testing.T) {
+func TestResumeWithABulkJournalIsTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		p := genPast(rt)
@@ -240,7 +240,7 @@ func halfDone(t *testing.T) (*shop, *plan.Plan, *asked) {
 	return newShop(orders...), plan, j
 }
 
-func TestAnOrderThatHasEndedIsAskedForOnlyWhereSomebodyIsTold(t *testing.T) {
+func TestResumeReadsFinishedRecordsOnlyIfItemsAreWanted(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		change func(*resubmit.Config)
@@ -274,7 +274,7 @@ func TestAnOrderThatHasEndedIsAskedForOnlyWhereSomebodyIsTold(t *testing.T) {
 	}
 }
 
-func TestARunWhoseJournalCannotBeReadPushesNothing(t *testing.T) {
+func TestResumePushesNothingIfTheJournalCannotBeRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, plan, j := halfDone(t)
@@ -294,7 +294,7 @@ func TestARunWhoseJournalCannotBeReadPushesNothing(t *testing.T) {
 	})
 }
 
-func TestARecordOfAnotherFailureIsNotBelieved(t *testing.T) {
+func TestResumeIgnoresRecordsOfAnotherFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, plan, j := halfDone(t)
@@ -307,7 +307,7 @@ func TestARecordOfAnotherFailureIsNotBelieved(t *testing.T) {
 	})
 }
 
-func TestARunThatEndsAtOnceStillTellsWhatHadEnded(t *testing.T) {
+func TestResumeThatEndsAtOnceReportsFinishedOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, plan, j := halfDone(t)
@@ -321,7 +321,7 @@ func TestARunThatEndsAtOnceStillTellsWhatHadEnded(t *testing.T) {
 	})
 }
 
-func TestAnOrderThatEndedBadlyStopsItsLaneAlsoWhereNobodyIsTold(t *testing.T) {
+func TestResumeBlocksLanesOfFailedOrdersWithoutItems(t *testing.T) {
 	t.Parallel()
 	for state, seen := range map[resubmit.RecordState]commerce.Status{
 		resubmit.RecordFailedAgain: "PF", resubmit.RecordSkipped: "PR", resubmit.RecordFalseSuccess: "CP",

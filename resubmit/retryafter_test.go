@@ -26,7 +26,7 @@ func askedForPatience(t *testing.T, s *shop, plan *plan.Plan, j resubmit.Journal
 	return s.calls[len(s.calls)-1]
 }
 
-func TestAServerIsLeftAloneByTheNextProcessToo(t *testing.T) {
+func TestRetryAfterIsHonoredByTheNextProcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(20)
@@ -46,7 +46,7 @@ func TestAServerIsLeftAloneByTheNextProcessToo(t *testing.T) {
 	})
 }
 
-func TestAnEarlierRunsPatienceIsNoLongerThanWhatWasAskedForIfTheClockWasSetBack(t *testing.T) {
+func TestRetryAfterIsNotLongerAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)
@@ -63,7 +63,7 @@ func TestAnEarlierRunsPatienceIsNoLongerThanWhatWasAskedForIfTheClockWasSetBack(
 	})
 }
 
-func TestMorePatienceThanAllowedKeepsTheNextProcessFromBeginning(t *testing.T) {
+func TestRetryAfterThatIsTooLongPreventsTheNextRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(3)
@@ -86,7 +86,7 @@ func TestMorePatienceThanAllowedKeepsTheNextProcessFromBeginning(t *testing.T) {
 	})
 }
 
-func TestAsMuchPatienceAsAllowedIsNotMoreForTheNextProcess(t *testing.T) {
+func TestRetryAfterOfExactlyMaxHoldIsAllowed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		<-time.After(300 * time.Millisecond) // not on the second
@@ -116,7 +116,7 @@ func (j *impatientJournal) PutPatience(resubmit.Patience) error { return j.put }
 
 func (j *impatientJournal) Patience() (resubmit.Patience, error) { return resubmit.Patience{}, j.get }
 
-func TestAJournalThatCannotKeepPatienceEndsTheRun(t *testing.T) {
+func TestRetryAfterThatCannotBeStoredEndsTheRun(t *testing.T) {
 	t.Parallel()
 	full := errors.New("no space left on device")
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/cloudblue-go/cloudblue/resubmit/failure"
 )
 
-func TestTheResultIsProvedInBothSystems(t *testing.T) {
+func TestVerifyChecksBothSystems(t *testing.T) {
 	t.Parallel()
 	fails := func(reason string) func(*shopOrder) {
 		return func(o *shopOrder) { o.fates = []fate{{3 * time.Second, "PF", reason}} }
@@ -72,7 +72,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 		"Connect may lag no longer than the time for all": {nil, nil,
 			func(c *resubmit.Config) { c.Verify.Timeout = time.Minute },
 			"falseSuccess", "has no purchase request", 70 * time.Second},
-		"without a grace the first look decides": {nil, nil, func(c *resubmit.Config) { c.Verify.ConnectGrace = -1 },
+		"without a grace the first poll decides": {nil, nil, func(c *resubmit.Config) { c.Verify.ConnectGrace = -1 },
 			"falseSuccess", "has no purchase request", 10 * time.Second},
 		"four failed cancels in a row that Commerce reports as done are found": {func(o *shopOrder) { o.Type = "CL" },
 			func(s *shop) {
@@ -80,9 +80,9 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 					{Request: connect.Request{ID: "PR-5", Status: "failed", Reason: "no"}, FailedInRow: 5},
 				}
 			}, nil, "falseSuccess", "PR-5 is failed: no", 310 * time.Second},
-		"Connect cannot be asked": {nil, func(s *shop) { s.finderErr = errors.New("502 Bad Gateway") }, nil,
+		"Connect cannot be queried": {nil, func(s *shop) { s.finderErr = errors.New("502 Bad Gateway") }, nil,
 			"progressing", "Commerce says CP; Connect could not be queried: 502 Bad Gateway", 30 * time.Minute},
-		"Connect can be asked again": {nil, func(s *shop) {
+		"Connect can be queried again": {nil, func(s *shop) {
 			s.finderErr = errors.New("502 Bad Gateway")
 			s.answer("s", "approved", "")
 			time.AfterFunc(time.Minute, func() { s.mu.Lock(); defer s.mu.Unlock(); s.finderErr = nil })
@@ -110,7 +110,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			"failedAgain", "failed again for the same reason (transient): " + outage, 310 * time.Second},
 		"it fails again for another reason": {fails("Vendor has failed request PR-1"), nil, nil,
 			"failedAgain", "failed again for a new reason (permanent): Vendor has failed", 10 * time.Second},
-		"it fails again, and why is not told": {func(o *shopOrder) {
+		"it fails again without a reason": {func(o *shopOrder) {
 			o.Failure.Messages = nil
 			o.fates = []fate{{after: time.Second, status: "PF"}}
 		}, nil, nil, "failedAgain", "failed again, without a reason", 310 * time.Second},
@@ -122,9 +122,9 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 			10 * time.Second},
 		"Commerce is at it for ever": {stays(""), nil, nil, "progressing", "the order is PR: Commerce must act",
 			30 * time.Minute},
-		"Commerce is at it and Connect knows whom it waits for": {stays(""), answers("tiers_setup"), nil,
+		"Commerce is processing and Connect shows who must act": {stays(""), answers("tiers_setup"), nil,
 			"progressing", "the order is PR, and in Connect PR-s is tiers_setup: a tier account must act", 30 * time.Minute},
-		"Commerce is at it and Connect cannot be asked": {stays(""), func(s *shop) { s.finderErr = errors.New("down") }, nil,
+		"Commerce is processing and Connect cannot be queried": {stays(""), func(s *shop) { s.finderErr = errors.New("down") }, nil,
 			"progressing", "could not be queried for who must act: down", 30 * time.Minute},
 		"a person must act": {stays("MO"), nil, nil, "progressing", "a person must act in Commerce", 30 * time.Minute},
 		"Commerce cannot be read": {func(o *shopOrder) {
@@ -133,7 +133,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 				o.readFaults[i] = broken
 			}
 		}, nil, nil, "progressing", "the order could not be read", 30 * time.Minute},
-		"one look and no waiting": {stays(""), nil, func(c *resubmit.Config) { c.Verify.Timeout = -1 },
+		"one poll without waiting": {stays(""), nil, func(c *resubmit.Config) { c.Verify.Timeout = -1 },
 			"progressing", "the order is PR", 0},
 	}
 	for name, tt := range tests {
@@ -172,7 +172,7 @@ func TestTheResultIsProvedInBothSystems(t *testing.T) {
 	}
 }
 
-func TestTheGraceOfConnectIsKeptOverCalls(t *testing.T) {
+func TestVerifyHonorsConnectGraceOverCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -193,7 +193,7 @@ func TestTheGraceOfConnectIsKeptOverCalls(t *testing.T) {
 	})
 }
 
-func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
+func TestVerifyGroupsFailureReasons(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var orders []*shopOrder
@@ -222,7 +222,7 @@ func TestTheReasonsOfThoseThatFailedAgainAreGrouped(t *testing.T) {
 	})
 }
 
-func TestWhatFailsAgainIsClassifiedAsTheRunnerIsTold(t *testing.T) {
+func TestVerifyUsesTheClassifier(t *testing.T) {
 	t.Parallel()
 	const text = "Tenant bridge refused"
 	own, err := failure.NewClassifier(failure.Pattern{ID: "bridge", Class: failure.Transient,
@@ -267,7 +267,7 @@ func (silentFinder) LatestRequests(context.Context,
 	return nil, nil
 }
 
-func TestAKeyWithoutAnAnswerIsNotNone(t *testing.T) {
+func TestVerifyNeedsAnAnswerForEachKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := outageOrder(1, "s")

@@ -127,7 +127,7 @@ func verifyHourLong(t *testing.T, n int, change func(*resubmit.Config, *shop)) (
 	return len(s.calls), report, s
 }
 
-func TestAListSparesReadsOfOrdersThatTakeLong(t *testing.T) {
+func TestVerifyBatchSavesReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const n = 1000
@@ -149,7 +149,7 @@ func TestAListSparesReadsOfOrdersThatTakeLong(t *testing.T) {
 	})
 }
 
-func TestFewOrdersAreReadOneByOne(t *testing.T) {
+func TestVerifyBatchNeedsManyOrders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, n := range []int{3, 19} {
@@ -163,7 +163,7 @@ func TestFewOrdersAreReadOneByOne(t *testing.T) {
 	})
 }
 
-func TestAListOfNoUseIsNotAskedForAgainAtOnce(t *testing.T) {
+func TestVerifyBatchPausesAfterAUselessList(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*lister){
 		"it fails":                    func(l *lister) { l.faults = slices.Repeat([]fault{broken}, 100) },
@@ -189,7 +189,7 @@ func TestAListOfNoUseIsNotAskedForAgainAtOnce(t *testing.T) {
 	}
 }
 
-func TestAListThatAsksForPatienceHoldsAllCallsBack(t *testing.T) {
+func TestVerifyBatchHonorsRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l *lister
@@ -206,7 +206,7 @@ func TestAListThatAsksForPatienceHoldsAllCallsBack(t *testing.T) {
 	})
 }
 
-func TestAListThatShowsWhatWasDoesNotHideTheEndForLong(t *testing.T) {
+func TestVerifyBatchDoesNotTrustStaleListsForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, report, _ := verifyHourLong(t, 60, func(c *resubmit.Config, s *shop) {
@@ -218,7 +218,7 @@ func TestAListThatShowsWhatWasDoesNotHideTheEndForLong(t *testing.T) {
 	})
 }
 
-func TestAnOrderThatIsNotListedAsItWasIsReadWhenItIsDue(t *testing.T) {
+func TestVerifyBatchReadsOrdersThatChanged(t *testing.T) {
 	t.Parallel()
 	for name, loose := range map[string]bool{"it is listed no more": false, "it is listed in another status": true} {
 		t.Run(name, func(t *testing.T) {
@@ -345,7 +345,7 @@ func (tr slowTrouble) same(ctx context.Context) (wrong string) {
 	return ""
 }
 
-func TestAListChangesNoOutcomeWhateverItShows(t *testing.T) {
+func TestVerifyBatchChangesNoOutcome(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		tr := genSlowTrouble(rt)
