@@ -39,7 +39,7 @@ func TestNewRunnerRejectsInvalidConfigs(t *testing.T) {
 		}, `Config.Targets has "FR"`},
 		"a target without a name": {func(c *resubmit.Config) { c.Targets = []commerce.Status{""} },
 			`Config.Targets has ""`},
-		"no target where nothing is told": {func(c *resubmit.Config) { c.Capabilities = commerce.Capabilities{} },
+		"no target without known transitions": {func(c *resubmit.Config) { c.Capabilities = commerce.Capabilities{} },
 			"does not report which transitions an order offers; say which ones"},
 		"no target": {func(c *resubmit.Config) { c.Targets = []commerce.Status{} }, "Config.Targets is empty"},
 	}

@@ -48,7 +48,7 @@ func (r readerWithTime) Order(ctx context.Context, id string) (*commerce.Order, 
 	return r.shop.Order(ctx, id)
 }
 
-func TestAGroupThatEndsItsStepsWhileThePlanIsReadHoldsNothingUp(t *testing.T) {
+func TestCanaryResumeOpensAGroupWhileThePlanIsRead(t *testing.T) {
 	t.Parallel()
 	for name, status := range map[string]commerce.Status{"opens": "CP", "stops": "CL"} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestAGroupThatEndsItsStepsWhileThePlanIsReadHoldsNothingUp(t *testing.T) {
 	}
 }
 
-func TestABlockedOrderGivesItsPlaceInTheStepBack(t *testing.T) {
+func TestCanaryResumeFreesThePlaceOfABlockedOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(6)
@@ -94,7 +94,7 @@ func TestABlockedOrderGivesItsPlaceInTheStepBack(t *testing.T) {
 	})
 }
 
-func TestAYoungerOrderThatWaitsDoesNotTakeThePlaceOfTheOlder(t *testing.T) {
+func TestCanaryResumeKeepsThePlaceOfTheOlderOrder(t *testing.T) {
 	t.Parallel()
 	for _, state := range []resubmit.RecordState{resubmit.RecordFalseSuccess, resubmit.RecordPushed,
 		resubmit.RecordCompleted} {
@@ -115,7 +115,7 @@ func TestAYoungerOrderThatWaitsDoesNotTakeThePlaceOfTheOlder(t *testing.T) {
 	}
 }
 
-func TestARecordOfAnotherFailureIsNotBelievedOfABlockedOrder(t *testing.T) {
+func TestResumeIgnoresTheRecordOfAnotherFailureOfABlockedOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		orders := manyOrders(2)
