@@ -91,8 +91,11 @@ func (r row) malform(kind malformedKind) row {
 	}
 	date := func(layout string) {
 		for _, key := range []string{"orderDate", "creationDate"} {
-			if t, err := time.Parse(time.RFC3339, r.text(key)); err == nil {
-				set(fmt.Sprintf("%q", t.Format(layout)), key)
+			for _, now := range []string{time.RFC3339, time.RFC1123} { // a row may be malformed twice
+				if t, err := time.Parse(now, r.text(key)); err == nil {
+					set(fmt.Sprintf("%q", t.Format(layout)), key)
+					break
+				}
 			}
 		}
 	}
