@@ -241,15 +241,21 @@ func TestErrorsAreOneLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr := do(t, c.env, c.args...)
-			require.Equal(t, c.status, status, stderr)
-			require.Empty(t, stdout)
-			first, rest, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
-			require.Contains(t, first, c.says)
-			require.NotContains(t, rest, "\n", "one line, and perhaps a hint at -help")
-			require.NotContains(t, stderr, "s3cret")
+			requireRejected(t, c.env, c.args, c.status, c.says)
 		})
 	}
+}
+
+// requireRejected runs the program and checks that it ends with a status and one line that says why.
+func requireRejected(t *testing.T, env map[string]string, args []string, wantStatus int, says string) {
+	t.Helper()
+	status, stdout, stderr := do(t, env, args...)
+	require.Equal(t, wantStatus, status, stderr)
+	require.Empty(t, stdout)
+	first, rest, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
+	require.Contains(t, first, says)
+	require.NotContains(t, rest, "\n", "one line, and perhaps a hint at -help")
+	require.NotContains(t, stderr, "s3cret")
 }
 
 func TestHTMLInsteadOfAListIsAnError(t *testing.T) {
