@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/cloudblue-go/cloudblue/commerce"
@@ -17,6 +18,19 @@ func (p *process) panicIf(spec *panicSpec, after bool) {
 	p.w.count(spec.name())
 	p.w.logf("process %d: %s", p.number, spec)
 	panic("simulated: " + spec.String()) //nolint:forbidigo // simulates a callback that panics
+}
+
+// panicAfter panics if the spec is for the point after the work of a call. It does not if the credentials were
+// refused: a program that cannot see that cannot end because of it.
+func (p *process) panicAfter(spec *panicSpec, err error) {
+	for _, refused := range []error{
+		commerce.ErrUnauthorized, commerce.ErrForbidden, connect.ErrUnauthorized, connect.ErrForbidden,
+	} {
+		if errors.Is(err, refused) {
+			return
+		}
+	}
+	p.panicIf(spec, true)
 }
 
 // nextPanic is the panic of the next call of a kind for an order; nil for none.
@@ -47,7 +61,7 @@ func (c panickingClient) Order(ctx context.Context, id string) (*commerce.Order,
 	s := c.p.nextPanic(callRead, c.p.w.indexOf(id))
 	c.p.panicIf(s, false)
 	o, err := c.Client.Order(ctx, id)
-	c.p.panicIf(s, true)
+	c.p.panicAfter(s, err)
 	return o, err
 }
 
@@ -55,7 +69,7 @@ func (c panickingClient) Push(ctx context.Context, id string, to commerce.Status
 	s := c.p.nextPanic(callPush, c.p.w.indexOf(id))
 	c.p.panicIf(s, false)
 	err := c.Client.Push(ctx, id, to)
-	c.p.panicIf(s, true)
+	c.p.panicAfter(s, err)
 	return err
 }
 
@@ -73,7 +87,7 @@ func (c panickingLister) Orders(ctx context.Context, q commerce.Query) iter.Seq2
 			if !yield(o, err) {
 				return
 			}
-			c.p.panicIf(s, true)
+			c.p.panicAfter(s, err)
 		}
 	}
 }
@@ -90,7 +104,7 @@ func (f panickingFinder) LatestRequests(
 	s := f.p.nextPanic(callLookUp, -1)
 	f.p.panicIf(s, false)
 	found, err := f.RequestFinder.LatestRequests(ctx, keys)
-	f.p.panicIf(s, true)
+	f.p.panicAfter(s, err)
 	return found, err
 }
 
